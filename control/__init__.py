@@ -1,0 +1,1 @@
+"""The control plane: how an operator sees, stops and starts the daemon."""

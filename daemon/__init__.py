@@ -1,0 +1,1 @@
+"""seatriald: the daemon that trades on a testnet behind hard risk caps."""

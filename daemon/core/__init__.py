@@ -1,0 +1,1 @@
+"""Functional core: the engine and its parts. Deterministic: same inputs, same effects."""

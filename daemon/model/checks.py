@@ -1,0 +1,15 @@
+"""Asserts that never switch off (plain `assert` dies under `python -O`)."""
+
+
+class InvariantViolation(AssertionError):
+    """A promise of the house is broken: all bets are off, the process must stop (crash-only)."""
+
+
+def invariant(condition: bool, why: str) -> None:  # noqa: FBT001 - reads as a sentence at the call
+    """Stop the world when `condition` is false.
+
+    Raises:
+        InvariantViolation: with `why`, which names the broken promise.
+    """
+    if not condition:
+        raise InvariantViolation(why)

@@ -1,0 +1,143 @@
+"""Effects: everything the engine can ask for. The mirror of `inputs.py`.
+
+Rules of this file:
+1. An effect is a value; performing it never awaits in the pump's turn.
+2. `Record` effects are written before any `Send…` effect of the same turn leaves (promise P5).
+3. An order leaves only inside `SendOrder`/`SendReplace`, whose payload only the interceptor mints.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from daemon.model.ids import ClientOrderId, InstrumentId, VenueOrderId
+from daemon.model.orders import CancelOrder, NewOrder, ReplaceOrder
+from daemon.model.records import EventType
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """Write one line: the event type and its fields (plain JSON values only, money as text)."""
+
+    event_type: EventType
+    fields: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class SendOrder:
+    """Hand an approved order to the venue session."""
+
+    order: NewOrder
+
+
+@dataclass(frozen=True, slots=True)
+class SendCancel:
+    """Hand a cancel to the venue session."""
+
+    cancel: CancelOrder
+
+
+@dataclass(frozen=True, slots=True)
+class SendReplace:
+    """Hand a cancel-replace to the venue session."""
+
+    replace: ReplaceOrder
+
+
+@dataclass(frozen=True, slots=True)
+class SendCancelAll:
+    """Cancel every open order on one instrument (the venue has no all-symbols cancel)."""
+
+    instrument_id: InstrumentId
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class QueryOrder:
+    """Ask what became of one order, with its trades when it has any."""
+
+    client_order_id: ClientOrderId
+    instrument_id: InstrumentId
+    venue_order_id: VenueOrderId | None
+
+
+@dataclass(frozen=True, slots=True)
+class OrderRef:
+    """How to ask for one of our orders."""
+
+    client_order_id: ClientOrderId
+    instrument_id: InstrumentId
+    venue_order_id: VenueOrderId | None
+
+
+@dataclass(frozen=True, slots=True)
+class TakeSnapshot:
+    """Run one reconciliation round and answer `SnapshotTaken` or `SnapshotFailed`.
+
+    `believed_open` are our non-terminal orders: each that the venue does not list as open is
+    queried one by one. `trades_after` gives, per instrument, the last booked venue trade id
+    (-1: none): history is fetched from a few ids before it.
+    """
+
+    reason: str
+    believed_open: tuple[OrderRef, ...]
+    trades_after: Mapping[InstrumentId, int]
+
+
+@dataclass(frozen=True, slots=True)
+class ArmTimer:
+    """Answer `TimerFired(timer_id)` at or after `at_ns`; arming again replaces."""
+
+    timer_id: str
+    at_ns: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reply:
+    """Answer a command: `error_code` empty when it succeeded."""
+
+    command_id: str
+    result: Mapping[str, Any] = field(default_factory=dict)
+    error_code: str = ""
+    error_message: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class CloseHalt:
+    """Close the halt flag (an automatic halt, not an operator's kill)."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class OpenHalt:
+    """Open the halt flag after re-arm or start."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class ExitDaemon:
+    """End the process in order, with this exit code."""
+
+    exit_code: int
+    reason: str
+
+
+Effect = (
+    Record
+    | SendOrder
+    | SendCancel
+    | SendReplace
+    | SendCancelAll
+    | QueryOrder
+    | TakeSnapshot
+    | ArmTimer
+    | Reply
+    | CloseHalt
+    | OpenHalt
+    | ExitDaemon
+)
+
+VenueEffect = SendOrder | SendCancel | SendReplace | SendCancelAll | QueryOrder | TakeSnapshot
+"""The effects that a venue link performs."""

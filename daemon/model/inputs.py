@@ -1,0 +1,260 @@
+"""Inputs: everything the engine can be told. The mirror of `effects.py`.
+
+Rules of this file:
+1. An input carries no clock of its own making: the pump stamps it into a `Turn` (`seq`, `ts_ns`).
+2. Disconnects, timers, operator commands and snapshots are inputs like any other.
+3. Execution reports and commands are never dropped; market data keeps the latest per instrument.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from daemon.model.enums import Link
+from daemon.model.ids import ClientOrderId, InstrumentId
+from daemon.model.instrument import Instrument
+from daemon.model.market import TopOfBook, TradeTick
+from daemon.model.position import Balance
+from daemon.model.reports import (
+    CancelReject,
+    ExecutionReport,
+    NotFound,
+    Reject,
+    VenueSnapshot,
+)
+
+RequestKind = Literal["place", "cancel", "replace", "cancel_all"]
+
+
+@dataclass(frozen=True, slots=True)
+class LinkUp:
+    """A connection is established, authenticated and subscribed."""
+
+    link: Link
+
+
+@dataclass(frozen=True, slots=True)
+class LinkDown:
+    """A connection is lost. In-flight requests were reported `OutcomeUnknown` before this."""
+
+    link: Link
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class InstrumentsLoaded:
+    """Symbols and filters from the venue, at connect and whenever they change."""
+
+    instruments: tuple[Instrument, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class MarketData:
+    """The latest top of one book."""
+
+    top: TopOfBook
+
+
+@dataclass(frozen=True, slots=True)
+class PublicTrade:
+    """A trade of others on the market stream."""
+
+    trade: TradeTick
+
+
+@dataclass(frozen=True, slots=True)
+class VenueReport:
+    """The venue said something of one order, by stream, reply or query."""
+
+    report: ExecutionReport
+
+
+@dataclass(frozen=True, slots=True)
+class VenueReject:
+    """The venue definitely refused a placement."""
+
+    reject: Reject
+
+
+@dataclass(frozen=True, slots=True)
+class VenueCancelReject:
+    """The venue refused a cancel; the order must be queried."""
+
+    reject: CancelReject
+
+
+@dataclass(frozen=True, slots=True)
+class OutcomeUnknown:
+    """A request left and no answer can be trusted: deadline, lost socket, 5xx, -1006, -1007."""
+
+    client_order_id: ClientOrderId
+    instrument_id: InstrumentId
+    request: RequestKind
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class NotSent:
+    """Proof that a request's bytes never left (no link, halt flag closed, budget empty)."""
+
+    client_order_id: ClientOrderId
+    instrument_id: InstrumentId
+    request: RequestKind
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class OrderAbsent:
+    """A query by client order id was answered "does not exist"."""
+
+    absent: NotFound
+
+
+@dataclass(frozen=True, slots=True)
+class QueryFailed:
+    """A query got no trustworthy answer: stay UNKNOWN, ask again."""
+
+    client_order_id: ClientOrderId
+    instrument_id: InstrumentId
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class BalancesChanged:
+    """Absolute balances of the assets named; others are unchanged."""
+
+    balances: tuple[Balance, ...]
+    ts_venue_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class SnapshotTaken:
+    """A reconciliation round is complete."""
+
+    snapshot: VenueSnapshot
+
+
+@dataclass(frozen=True, slots=True)
+class SnapshotFailed:
+    """A reconciliation round could not be completed; nothing may be concluded."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class TimerFired:
+    """A timer armed by `ArmTimer` is due."""
+
+    timer_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Actor:
+    """Who asked, as the kernel proved it (SO_PEERCRED) and the config maps it."""
+
+    uid: int
+    pid: int
+    role: str
+    name: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Command:
+    """An operator's command. `params` are already validated plain values."""
+
+    command_id: str
+    method: str
+    actor: Actor
+    params: Mapping[str, Any] = field(default_factory=dict)
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class KillLatched:
+    """A stop path has closed the halt flag and latched; the engine must follow."""
+
+    actor: Actor
+    reason: str
+    ts_latched_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class RateLimited:
+    """The venue refused for rate (429, 418, -1003, -1015); nothing is sent before `until_ns`."""
+
+    status: int
+    code: int
+    scope: str
+    until_ns: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class BudgetSampled:
+    """What the governor knows of the venue's limits: used and limit per window name."""
+
+    used: Mapping[str, int]
+    limits: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class ClockSampled:
+    """Venue clock minus ours, by the best round trip of a batch."""
+
+    offset_ns: int
+    round_trip_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class JournalFault:
+    """The journal cannot be written: no journal, no orders (promise P5)."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class LoopLagged:
+    """The watchdog measured a main-loop lag or a queue age beyond its bound."""
+
+    lag_ns: int
+    queue_age_ns: int
+
+
+Input = (
+    LinkUp
+    | LinkDown
+    | InstrumentsLoaded
+    | MarketData
+    | PublicTrade
+    | VenueReport
+    | VenueReject
+    | VenueCancelReject
+    | OutcomeUnknown
+    | NotSent
+    | OrderAbsent
+    | QueryFailed
+    | BalancesChanged
+    | SnapshotTaken
+    | SnapshotFailed
+    | TimerFired
+    | Command
+    | KillLatched
+    | RateLimited
+    | BudgetSampled
+    | ClockSampled
+    | JournalFault
+    | LoopLagged
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One turn of the pump: an input with its place in the run and the engine's time.
+
+    `ts_ns` is UTC nanoseconds anchored to the monotonic clock at boot and never earlier than the
+    journal's last record: it does not step, so no window is ever refilled by a clock change.
+    """
+
+    seq: int
+    ts_ns: int
+    input: Input

@@ -1,0 +1,42 @@
+"""Instruments: what the venue trades and the filters an order must pass (binance-spot.md §4)."""
+
+from dataclasses import dataclass
+from decimal import Decimal
+
+from daemon.model.amounts import ZERO
+from daemon.model.enums import OrderType, SymbolStatus
+from daemon.model.ids import InstrumentId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Instrument:
+    """One symbol of one venue. All amounts exact; a bound of zero means the rule is off."""
+
+    instrument_id: InstrumentId
+    symbol: str
+    base: str
+    quote: str
+    status: SymbolStatus
+    order_types: frozenset[OrderType]
+    base_precision: int
+    quote_precision: int
+    price_min: Decimal = ZERO
+    price_max: Decimal = ZERO
+    tick: Decimal = ZERO
+    qty_min: Decimal = ZERO
+    qty_max: Decimal = ZERO
+    lot: Decimal = ZERO
+    market_qty_min: Decimal = ZERO
+    market_qty_max: Decimal = ZERO
+    market_lot: Decimal = ZERO
+    notional_min: Decimal = ZERO
+    notional_min_applies_to_market: bool = True
+    notional_max: Decimal = ZERO
+    notional_max_applies_to_market: bool = False
+    bid_multiplier_up: Decimal = ZERO
+    bid_multiplier_down: Decimal = ZERO
+    ask_multiplier_up: Decimal = ZERO
+    ask_multiplier_down: Decimal = ZERO
+    orders_open_max: int = 0
+    algo_orders_open_max: int = 0
+    position_max: Decimal = ZERO

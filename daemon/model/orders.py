@@ -1,0 +1,88 @@
+"""What may leave the house, and our view of an order.
+
+Rule of this file: a `NewOrder`, `CancelOrder` or `ReplaceOrder` is made in `riskcaps/interceptor.py`
+and nowhere else (promise P1; tests/architecture/test_mint.py). Sessions accept nothing else.
+"""
+
+from dataclasses import dataclass, field
+from decimal import Decimal
+
+from daemon.model.amounts import ZERO
+from daemon.model.enums import OrderStatus, OrderType, Side, TimeInForce
+from daemon.model.ids import ClientOrderId, ExecId, InstrumentId, StrategyId, VenueOrderId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewOrder:
+    """FIX NewOrderSingle (D): approved, held against the caps, ready to be journalled and sent."""
+
+    client_order_id: ClientOrderId
+    strategy_id: StrategyId
+    instrument_id: InstrumentId
+    side: Side
+    order_type: OrderType
+    qty: Decimal
+    price: Decimal | None
+    time_in_force: TimeInForce | None
+    stop_price: Decimal | None
+    reduce_only: bool
+    ts_ns: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CancelOrder:
+    """FIX OrderCancelRequest (F)."""
+
+    client_order_id: ClientOrderId
+    instrument_id: InstrumentId
+    venue_order_id: VenueOrderId | None
+    reason: str
+    ts_ns: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReplaceOrder:
+    """FIX OrderCancelReplaceRequest (G): cancel `target`, place `order` in the same request."""
+
+    target: ClientOrderId
+    target_venue_order_id: VenueOrderId | None
+    order: NewOrder
+    ts_ns: int
+
+
+@dataclass(slots=True, kw_only=True)
+class Order:
+    """Our view of one order: a fold of reports by the lifecycle table. Strategies only read it.
+
+    `cum_qty` is the sum of booked fills; `venue_cum_qty` is what the venue last claimed. When the
+    second is ahead of the first, fills are missing and are fetched (never invented).
+    """
+
+    client_order_id: ClientOrderId
+    strategy_id: StrategyId
+    instrument_id: InstrumentId
+    side: Side
+    order_type: OrderType
+    qty: Decimal
+    price: Decimal | None
+    time_in_force: TimeInForce | None
+    stop_price: Decimal | None
+    status: OrderStatus
+    ts_approved_ns: int
+    ts_updated_ns: int
+    venue_order_id: VenueOrderId | None = None
+    cum_qty: Decimal = ZERO
+    cum_quote: Decimal = ZERO
+    venue_cum_qty: Decimal = ZERO
+    exec_ids: set[ExecId] = field(default_factory=set)
+
+    @property
+    def leaves_qty(self) -> Decimal:
+        """Open quantity if the order is live: original less booked fills, never negative."""
+        left = self.qty - self.cum_qty
+        return left if left > 0 else ZERO
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the venue may still fill it, as far as we know (UNKNOWN counts as open)."""
+        return not self.status.is_terminal

@@ -1,0 +1,32 @@
+"""Positions and balances as values."""
+
+from dataclasses import dataclass
+from decimal import Decimal
+
+from daemon.model.ids import InstrumentId
+
+
+@dataclass(frozen=True, slots=True)
+class Balance:
+    """One asset of the account: free and locked in open orders, as the venue says."""
+
+    asset: str
+    free: Decimal
+    locked: Decimal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Position:
+    """Net traded quantity of one instrument since the books' epoch (start of the state directory,
+    or the last testnet wipe): Σ signed fills less fees taken in base. Positive is long.
+
+    On a spot venue this is what *we* bought or sold, not the account's balance: a testnet account
+    comes pre-funded, and the caps bound what the stack does.
+    """
+
+    instrument_id: InstrumentId
+    qty: Decimal
+    avg_px: Decimal
+    realised_pnl: Decimal
+    """In quote, fees in quote included."""
+    fees_quote: Decimal

@@ -1,0 +1,153 @@
+"""The journal's schema: the one contract between the daemon and the evidence module.
+
+Rules of this file:
+1. One JSON object a line, UTF-8, no blank lines; keys of the envelope come first, `prev` last.
+2. `seq` rises by one a line over the whole state directory, across segments, sessions and boots.
+3. `prev` is the SHA-256 (hex) of the line before, without its newline; the first line of a state
+   directory has `GENESIS`. So a removed, altered or reordered line shows.
+4. Amounts are decimal text, times integer nanoseconds UTC; no float stands in a record.
+5. A partial fill is a `fill` with `"partial": true` (`partial_fill` would count as an anomaly
+   downstream, runbook/artifacts.md).
+
+Envelope of every line: `seq, ts, ts_ns, schema, run_id, session_id, mode, exchange, event_type,
+level, is_error, is_anomaly`, then the type's fields, then `prev`. `session_id` is empty outside a
+session. Field names that a foreign tool knows (artifacts.md): `symbol, order_id (venue's),
+client_order_id, side, qty, price, msg`.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+SCHEMA_VERSION = 1
+GENESIS = "0" * 64
+
+
+class EventType(StrEnum):
+    """Every `event_type` that a seatrial journal can hold.
+
+    INPUT lines record what the engine was told (with `input`: the tagged plain value), so that a
+    run can be replayed; all the others are facts, and state is a fold of the facts.
+    """
+
+    INPUT = "input"
+    """fields: input {type, …}. Market data, reports, timers, commands: see model/inputs.py."""
+    RUN_START = "run_start"
+    """fields: run_id, instance, run_number, version, commit, config_hash, caps_hash, account,
+    environment, packages{name: version}, python."""
+    RUN_STOP = "run_stop"
+    """fields: reason, exit_code."""
+    RECOVERY = "recovery"
+    """fields: records, from_seq, torn_bytes, torn_sha256, open_orders, state_hash, duration_ms."""
+    CHECKPOINT = "checkpoint"
+    """fields: state {…}: everything that a recovery needs, so that older lines need not be read."""
+    SESSION_START = "session_start"
+    """fields: session_id, version, commit, config_hash, caps_hash, account, environment, host,
+    packages, strategies, caps {…}, by, reason."""
+    SESSION_STOP = "session_stop"
+    """fields: session_id, reason, by, duration_ms, orders, fills, denied."""
+    HEARTBEAT = "heartbeat"
+    """fields: trading_state, gate_state, open_orders, unknown_orders, queue_age_ms, period_ms.
+    Written every `period_ms`, so that silence can be told from absence."""
+    TRADING_STATE = "trading_state"
+    """fields: old, new, why, by, latched."""
+    GATE_STATE = "gate_state"
+    """fields: old, new, why."""
+    CONNECTED = "connected"
+    """fields: link (first time up in a run)."""
+    DISCONNECTED = "disconnected"
+    """fields: link, msg."""
+    RECONNECT = "reconnect"
+    """fields: link, outage_ms (up again after a loss)."""
+    INSTRUMENTS = "instruments"
+    """fields: instruments [{instrument_id, symbol, base, quote, status, …filters}]."""
+    ORDER_APPROVED = "order_approved"
+    """fields: client_order_id, symbol, instrument_id, strategy_id, side, order_type, qty, price,
+    time_in_force, stop_price, reduce_only, reason, decision {…}. On disk before the bytes leave."""
+    ORDER_DENIED = "order_denied"
+    """fields: symbol, instrument_id, strategy_id, side, order_type, qty, price, time_in_force,
+    deny_reason, deny_context {…}, decision {…}."""
+    ORDER_STATE = "order_state"
+    """fields: client_order_id, symbol, instrument_id, order_id, old, new, why, cum_qty,
+    venue_cum_qty, source. One line for each row of the lifecycle table that fired."""
+    CANCEL_REQUESTED = "cancel_requested"
+    """fields: client_order_id, symbol, instrument_id, order_id, why."""
+    CANCEL_ALL = "cancel_all"
+    """fields: symbol, instrument_id, why."""
+    FILL = "fill"
+    """fields: exec_id, client_order_id, order_id, symbol, instrument_id, side, qty, price, fee,
+    fee_asset, liquidity, partial, recovered, late, ts_venue_ns, ts_recv_ns, position_qty."""
+    ORDER_REJECT = "order_reject"
+    """fields: client_order_id, symbol, instrument_id, code, msg. The venue's definite no."""
+    CANCEL_REJECT = "cancel_reject"
+    """fields: client_order_id, symbol, instrument_id, code, msg."""
+    TIMEOUT = "timeout"
+    """fields: client_order_id, symbol, instrument_id, request, msg. The outcome is unknown."""
+    ORDER_RESOLVED = "order_resolved"
+    """fields: client_order_id, symbol, instrument_id, outcome (adopted|absent|not_sent), proof."""
+    RATE_LIMIT = "rate_limit"
+    """fields: status, code, scope, until_ns, msg."""
+    RECONCILED = "reconciled"
+    """fields: reason, clean, differences [{kind, class, symbol, client_order_id, ours, venue}],
+    recovered_fills, adopted, canceled, balances {asset: [free, locked]}."""
+    EQUITY = "equity"
+    """fields: numeraire, equity, peak, drawdown, realised, unrealised, fees, rebased."""
+    CAP_ALERT = "cap_alert"
+    """fields: cap, symbol, band, used, limit, rising."""
+    CAPS_CHANGED = "caps_changed"
+    """fields: old_hash, new_hash, changes, by, reason."""
+    STRATEGY_ERROR = "strategy_error"
+    """fields: strategy_id, where, msg."""
+    INCIDENT_OPENED = "incident_opened"
+    """fields: incident_id, trigger, msg, symbol, context {…}."""
+    INCIDENT_RESOLVED = "incident_resolved"
+    """fields: incident_id, by, root_cause, remediation, follow_up."""
+    EXPLANATION = "explanation"
+    """fields: about_seq, why, by."""
+    COMMAND = "command"
+    """fields: command_id, method, uid, pid, role, reason, outcome (accepted|refused), msg."""
+    KILL = "kill"
+    """fields: step (latched|gate_closed|verified_empty), by, uid, reason, gate_ms, empty_ms."""
+    RE_ARM = "re_arm"
+    """fields: by, uid, reason."""
+    DRILL = "drill"
+    """fields: drill, passed, detail {…}, duration_ms."""
+    CLOCK = "clock"
+    """fields: offset_ns, round_trip_ns."""
+    EXCHANGE_ERROR = "exchange_error"
+    """fields: code, msg, context. An answer of the venue that no rule of ours explains."""
+    JOURNAL_FAULT = "journal_fault"
+    """fields: msg."""
+    SEGMENT_CLOSED = "segment_closed"
+    """fields: segment, lines, next. Last line of a rotated segment."""
+
+
+@dataclass(frozen=True, slots=True)
+class Severity:
+    """How a line counts: `level` and the two flags of the envelope (artifacts.md classification)."""
+
+    level: str
+    is_error: bool
+    is_anomaly: bool
+
+
+INFO = Severity("info", is_error=False, is_anomaly=False)
+ANOMALY = Severity("warning", is_error=False, is_anomaly=True)
+ERROR = Severity("error", is_error=True, is_anomaly=False)
+
+SEVERITY: dict[EventType, Severity] = {
+    EventType.ORDER_REJECT: ANOMALY,
+    EventType.TIMEOUT: ANOMALY,
+    EventType.RATE_LIMIT: ANOMALY,
+    EventType.RECONNECT: ANOMALY,
+    EventType.DISCONNECTED: ANOMALY,
+    EventType.STRATEGY_ERROR: ERROR,
+    EventType.INCIDENT_OPENED: ERROR,
+    EventType.EXCHANGE_ERROR: ERROR,
+    EventType.JOURNAL_FAULT: ERROR,
+}
+"""Types that are not listed are INFO."""
+
+
+def severity_of(event_type: EventType) -> Severity:
+    """How lines of this type count."""
+    return SEVERITY.get(event_type, INFO)

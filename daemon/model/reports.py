@@ -1,0 +1,115 @@
+"""What the venue said. Codecs make these; the lifecycle table and the books read them."""
+
+from dataclasses import dataclass
+from decimal import Decimal
+
+from daemon.model.amounts import ZERO
+from daemon.model.enums import (
+    ExecType,
+    LiquidityFlag,
+    ReportSource,
+    Side,
+    VenueOrderStatus,
+)
+from daemon.model.ids import ClientOrderId, ExecId, InstrumentId, VenueOrderId
+from daemon.model.position import Balance
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fill:
+    """The trade part of a report. `qty` in base, `price` in quote per base, `fee` in `fee_asset`."""
+
+    exec_id: ExecId
+    client_order_id: ClientOrderId
+    venue_order_id: VenueOrderId
+    instrument_id: InstrumentId
+    side: Side
+    qty: Decimal
+    price: Decimal
+    fee: Decimal
+    fee_asset: str
+    liquidity: LiquidityFlag
+    ts_venue_ns: int
+    ts_recv_ns: int
+    recovered: bool = False
+    """True when it was learnt from the venue's history (gap-fill), not from the live stream."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExecutionReport:
+    """FIX ExecutionReport (8) about one order, from any road (`source`).
+
+    `client_order_id` is always the *order's own* id, never the cancel's (binance-spot.md §11:
+    on CANCELED, `c` is the cancel's id and `C` the order's). `qty` is the venue's original
+    quantity, `cum_qty` its executed quantity so far, `price` 0 for MARKET.
+    `fills` holds one fill for a TRADE event; several, or none, for a reply or a query.
+    """
+
+    client_order_id: ClientOrderId
+    venue_order_id: VenueOrderId | None
+    instrument_id: InstrumentId
+    exec_type: ExecType
+    venue_status: VenueOrderStatus
+    side: Side
+    qty: Decimal
+    price: Decimal
+    cum_qty: Decimal
+    cum_quote: Decimal = ZERO
+    fills: tuple[Fill, ...] = ()
+    source: ReportSource
+    reason: str = ""
+    ts_venue_ns: int
+    ts_recv_ns: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reject:
+    """The venue's definite no to a placement: the order is not, and will never be, at the venue."""
+
+    client_order_id: ClientOrderId
+    instrument_id: InstrumentId
+    code: int
+    reason: str
+    ts_recv_ns: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CancelReject:
+    """FIX OrderCancelReject (9). `-2011` is no proof of anything: the order is queried after it."""
+
+    client_order_id: ClientOrderId
+    instrument_id: InstrumentId
+    code: int
+    reason: str
+    ts_recv_ns: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NotFound:
+    """The venue answered a query by client order id with "does not exist" (`-2013`).
+
+    Proof of absence only when asked after the settling time (binance-spot.md §8).
+    """
+
+    client_order_id: ClientOrderId
+    instrument_id: InstrumentId
+    ts_recv_ns: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VenueSnapshot:
+    """Everything the venue says is true now, gathered in one reconciliation round.
+
+    `open_orders`: all open orders on our symbols, ours and foreign. `statuses`: answers for our
+    orders that we think open and the venue does not list (or `absent`, where it knows none).
+    `fills`: trades from the venue's history since our last booked trade, per symbol, with overlap.
+    """
+
+    ts_ns: int
+    balances: tuple[Balance, ...]
+    open_orders: tuple[ExecutionReport, ...]
+    statuses: tuple[ExecutionReport, ...]
+    absent: tuple[NotFound, ...]
+    fills: tuple[Fill, ...]
+    reason: str
+    """Why it was taken: boot, reconnect, audit, unknown, operator, stop."""

@@ -1,0 +1,1 @@
+"""Imperative shell: loop, sockets, journal, metrics, clock, signals."""

@@ -1,0 +1,1 @@
+"""Binance Spot: encode, sign, decode, classify. Pure translation."""

@@ -1,0 +1,39 @@
+"""Values that the shell sends: codecs make them, sessions only move them."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Purpose(StrEnum):
+    """What a request is for: the governor keeps a reserve that only CANCEL and QUERY may use."""
+
+    PLACE = "place"
+    CANCEL = "cancel"
+    QUERY = "query"
+    """Order queries and reconciliation."""
+    DATA = "data"
+    """Public data, time, exchange info."""
+    SESSION = "session"
+    """Connect, logon, subscribe."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HttpRequest:
+    """One REST call. `target` is the exact path and query that was signed; send just those bytes."""
+
+    method: str
+    target: str
+    headers: tuple[tuple[str, str], ...]
+    body: bytes
+    weight: int
+    purpose: Purpose
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WsRequest:
+    """One WebSocket API call; `request_id` is echoed by the venue."""
+
+    request_id: str
+    payload: bytes
+    weight: int
+    purpose: Purpose

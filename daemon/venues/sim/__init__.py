@@ -1,0 +1,1 @@
+"""The simulated venue: an exchange of its own, pure and seeded."""

@@ -1,0 +1,1 @@
+"""The independent accountant: journals in, reports and verdicts out."""
