@@ -1,0 +1,166 @@
+"""Promise P1, no second door: one file makes orders, and what sends them takes nothing else."""
+
+import ast
+import re
+
+import pytest
+
+from tests.architecture.tree import (
+    imported_names,
+    listing,
+    parsed,
+    product_files,
+    product_modules,
+    text_of,
+)
+
+MINT = "riskcaps/interceptor.py"
+ORDERS = {"NewOrder", "CancelOrder", "ReplaceOrder"}
+CALL_TEXT = re.compile(r"\bNewOrder\(")
+LOOKING_IS_FREE = {"isinstance", "issubclass", "cast", "typing.cast", "get_args"}
+SENDERS = re.compile(r"^(submit|perform|place|replace|send)(_order|_new|_place|_replace|_cancel)?$")
+MAY_LEAVE = {
+    "NewOrder", "CancelOrder", "ReplaceOrder",
+    "SendOrder", "SendCancel", "SendReplace", "SendCancelAll",
+    "VenueEffect", "Effect",
+}  # fmt: skip
+"""Types that only exist where the interceptor said yes, or effects that wrap them."""
+
+
+def second_doors(name: str, module: ast.Module) -> list[str]:
+    """Ways, in one file, to come by an order without the interceptor."""
+    names = imported_names(module)
+    problems = []
+    for node in ast.walk(module):
+        if isinstance(node, ast.Call):
+            problems += [f"{name}:{node.lineno}: {why}" for why in _made_by(node, names)]
+        elif isinstance(node, ast.ImportFrom):
+            problems += [
+                f"{name}:{node.lineno}: {alias.name} under another name hides its makers"
+                for alias in node.names
+                if alias.name in ORDERS and alias.asname
+            ]
+        elif isinstance(node, ast.Assign) and _order_name(node.value):
+            problems.append(f"{name}:{node.lineno}: an alias of {_order_name(node.value)}")
+        elif isinstance(node, ast.ClassDef) and any(_order_name(base) for base in node.bases):
+            problems.append(f"{name}:{node.lineno}: {node.name} inherits from an order")
+    return problems
+
+
+def _made_by(call: ast.Call, names: dict[str, str]) -> list[str]:
+    called = ast.unparse(call.func)
+    if _order_name(call.func):
+        return [f"makes a {_order_name(call.func)}: only {MINT} may"]
+    if called in LOOKING_IS_FREE:
+        return []
+    handed = [found for argument in call.args if (found := _order_name(argument))]
+    if handed:
+        return [f"{called} is handed the class {handed[0]} and could build one"]
+    is_copy = names.get(called, called) in {"dataclasses.replace", "copy.replace"}
+    if is_copy and call.args and "order" in ast.unparse(call.args[0]).lower():
+        return ["copies an order with changes: that is a second order"]
+    return []
+
+
+def _order_name(node: ast.expr) -> str:
+    last = node.attr if isinstance(node, ast.Attribute) else getattr(node, "id", "")
+    return last if last in ORDERS else ""
+
+
+def open_senders(name: str, module: ast.Module) -> list[str]:
+    """Sending functions of the shell whose first argument is not an approved order or effect."""
+    problems = []
+    for node in ast.walk(module):
+        if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            continue
+        if not SENDERS.match(node.name):
+            continue
+        arguments = [arg for arg in (*node.args.posonlyargs, *node.args.args) if arg.arg != "self"]
+        annotation = arguments[0].annotation if arguments else None
+        words = set(re.findall(r"\w+", ast.unparse(annotation))) if annotation else set()
+        if words and words <= MAY_LEAVE:
+            continue
+        problems.append(
+            f"{name}:{node.lineno}: {node.name} takes {words or 'anything'}; "
+            f"what sends takes approved orders or their effects only"
+        )
+    return problems
+
+
+def test_the_text_stands_in_one_place() -> None:
+    places = [
+        f"{name}:{number}"
+        for name in product_files()
+        for number, line in enumerate(text_of(name).splitlines(), start=1)
+        if CALL_TEXT.search(line)
+    ]
+    assert len(places) == 1, f"an order must be made in one place, it stands in: {places}"
+    assert places[0].startswith(f"{MINT}:"), f"made in {places[0]}, must be {MINT}"
+
+
+def test_only_the_interceptor_makes_orders() -> None:
+    problems = [
+        problem
+        for name in product_modules()
+        if name != MINT
+        for problem in second_doors(name, parsed(name))
+    ]
+    assert not problems, listing(problems)
+
+
+def test_what_sends_takes_only_what_was_approved() -> None:
+    problems = [
+        problem
+        for name in product_modules()
+        if name.startswith("daemon/shell/") and re.search(r"session|venue_link|order", name)
+        for problem in open_senders(name, parsed(name))
+    ]
+    assert not problems, listing(problems)
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "NewOrder(a=1)",
+        "orders.CancelOrder(a=1)",
+        "from_plain(NewOrder, data)",
+        "object.__new__(NewOrder)",
+        "from daemon.model.orders import NewOrder as Wish",
+        "Make = NewOrder",
+        "class Mine(NewOrder): ...",
+        "from dataclasses import replace\nreplace(order, qty=2)",
+        "import dataclasses\ndataclasses.replace(effect.order, qty=2)",
+    ],
+)
+def test_each_second_door_is_found(source: str) -> None:
+    assert second_doors("daemon/core/engine.py", ast.parse(source))
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "def submit(order: NewOrder) -> None: ...",
+        "isinstance(x, NewOrder)",
+        "match x:\n    case SendOrder(order=NewOrder()): ...",
+        "sent: dict[str, NewOrder] = {}",
+        "from dataclasses import replace\nreplace(fill, recovered=True)",
+    ],
+)
+def test_looking_at_an_order_is_free(source: str) -> None:
+    assert not second_doors("daemon/core/engine.py", ast.parse(source))
+
+
+@pytest.mark.parametrize(
+    ("source", "open_door"),
+    [
+        ("def submit(self, order: NewOrder): ...", False),
+        ("def perform(self, effect: VenueEffect): ...", False),
+        ("async def send_cancel(cancel: CancelOrder, now_ns: int): ...", False),
+        ("def submit(self, payload: bytes): ...", True),
+        ("def submit(self, order): ...", True),
+        ("def place(self, order: PlaceIntent): ...", True),
+        ("def place(self, order: NewOrder | PlaceIntent): ...", True),
+    ],
+)
+def test_an_open_sender_is_found(source: str, open_door: bool) -> None:
+    assert bool(open_senders("daemon/shell/order_session.py", ast.parse(source))) is open_door
