@@ -1,0 +1,47 @@
+"""The only clock of the house.
+
+Engine time is the wall clock at boot plus monotonic time since, and never earlier than the floor
+(the journal's last record). It does not step: no rolling window is refilled by a clock change, in
+either direction, and a restart continues where the journal ended. A stepped wall clock shows as
+`wall_drift_ns`; the venue's time is engine time plus the offset that `time_sync` measures.
+"""
+
+import time
+from typing import Protocol
+
+
+class Clock(Protocol):
+    """Where the shell takes its time from."""
+
+    def now_ns(self) -> int:
+        """Engine time: UTC nanoseconds that never step."""
+
+    def monotonic_ns(self) -> int:
+        """Nanoseconds for measuring durations."""
+
+
+class SystemClock:
+    """The clock of a running daemon."""
+
+    def __init__(self, floor_ns: int = 0) -> None:
+        self._anchor_monotonic_ns = time.monotonic_ns()
+        self._anchor_ns = max(time.time_ns(), floor_ns)
+
+    def now_ns(self) -> int:
+        """Engine time: UTC nanoseconds that never step."""
+        return self._anchor_ns + time.monotonic_ns() - self._anchor_monotonic_ns
+
+    def monotonic_ns(self) -> int:
+        """Nanoseconds for measuring durations."""
+        return time.monotonic_ns()
+
+    def wall_drift_ns(self) -> int:
+        """Wall clock minus engine time: not zero after the wall clock was stepped or slewed."""
+        return time.time_ns() - self.now_ns()
+
+
+def utc_text(ts_ns: int) -> str:
+    """ISO-8601 UTC with microseconds and `Z`, from integer nanoseconds."""
+    seconds, rest = divmod(ts_ns, 1_000_000_000)
+    stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds))
+    return f"{stamp}.{rest // 1000:06d}Z"

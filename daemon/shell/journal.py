@@ -1,0 +1,265 @@
+"""The journal: one writer, JSON lines, hash chain, write(2) before sending, group-committed.
+
+Rules of this file:
+1. `append` only encodes and chains; `flush` hands the bytes to the kernel; the background task
+   makes them durable (fdatasync in a thread, one call for all lines since the last: group commit).
+2. A line that was flushed is never changed. A line that could not be flushed stays pending, and
+   while anything is pending the journal is faulted: the pump sends no order (promise P5).
+3. Nothing else in the daemon writes into the journal directory.
+"""
+
+import asyncio
+import contextlib
+import fcntl
+import hashlib
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from daemon.model.records import (
+    GENESIS,
+    SCHEMA_VERSION,
+    SEVERITY,
+    EventType,
+    severity_of,
+)
+from daemon.shell.clock import utc_text
+
+SEGMENT_BYTES_MAX = 128 * 1024 * 1024
+PENDING_LINES_MAX = 100_000
+RETRY_PERIOD_S = 0.5
+
+
+class JournalError(OSError):
+    """The journal cannot take a line. Trading halts until it can."""
+
+
+def segment_name(number: int) -> str:
+    """File name of the n-th segment, from 1; names sort in order."""
+    return f"journal-{number:06d}.jsonl"
+
+
+def segments(directory: Path) -> list[Path]:
+    """All segments of a journal, oldest first."""
+    return sorted(directory.glob("journal-??????.jsonl"))
+
+
+class Journal:
+    """Append-only JSON lines in segments. Made by `daemon.app` from what recovery found."""
+
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        run_id: str,
+        mode: str,
+        exchange: str,
+        seq: int = 0,
+        head: str = GENESIS,
+        segment_bytes_max: int = SEGMENT_BYTES_MAX,
+    ) -> None:
+        """Open the last segment for appending.
+
+        Args:
+            directory: the journal directory; created when absent.
+            run_id: this boot, copied into each line.
+            mode: sim, testnet or live.
+            exchange: venue environment name.
+            seq: the last sequence number in the directory (0: none).
+            head: the hash of the last line in the directory.
+            segment_bytes_max: a segment that reaches this size is closed and anchored.
+
+        Raises:
+            JournalError: another process holds the journal, or the directory cannot be written.
+        """
+        self._directory = directory
+        self._segment_bytes_max = segment_bytes_max
+        self._fixed = {"schema": SCHEMA_VERSION, "run_id": run_id}
+        self._mode = mode
+        self._exchange = exchange
+        self.seq = seq
+        self.head = head
+        self.durable_seq = seq
+        self.fault = ""
+        self._pending: list[bytes] = []
+        self._second = -1
+        self._second_text = ""
+        self._lock_fd = _lock(directory)
+        found = segments(directory)
+        self._number = int(found[-1].stem[-6:]) if found else 1
+        self._fd = self._open()
+        self._size = os.fstat(self._fd).st_size
+        self._dirty = False
+        self._closed = False
+        self._wake = asyncio.Event()
+
+    @property
+    def path(self) -> Path:
+        """The segment now written to."""
+        return self._directory / segment_name(self._number)
+
+    @property
+    def pending_lines(self) -> int:
+        """Lines that are encoded but not yet with the kernel."""
+        return len(self._pending)
+
+    def append(
+        self, event_type: EventType, fields: Mapping[str, Any], *, ts_ns: int, session_id: str
+    ) -> int:
+        """Encode one line into the buffer and chain it. Returns its sequence number.
+
+        Raises:
+            JournalError: the pending buffer is full (the disk has been refusing for long).
+        """
+        if len(self._pending) >= PENDING_LINES_MAX:
+            raise JournalError(f"journal: {PENDING_LINES_MAX} lines pending and the disk refuses")
+        severity = severity_of(event_type) if event_type in SEVERITY else None
+        self.seq += 1
+        line: dict[str, Any] = {
+            "seq": self.seq,
+            "ts": self._stamp(ts_ns),
+            "ts_ns": ts_ns,
+            **self._fixed,
+            "session_id": session_id,
+            "mode": self._mode,
+            "exchange": self._exchange,
+            "event_type": event_type.value,
+            "level": severity.level if severity else "info",
+            "is_error": severity.is_error if severity else False,
+            "is_anomaly": severity.is_anomaly if severity else False,
+            **fields,
+        }
+        encoded = orjson.dumps(line)[:-1] + b',"prev":"' + self.head.encode() + b'"}'
+        self.head = hashlib.sha256(encoded).hexdigest()
+        self._pending.append(encoded + b"\n")
+        return self.seq
+
+    def flush(self) -> None:
+        """Hand every pending line to the kernel, in order.
+
+        Raises:
+            JournalError: the kernel took less than all; the file ends at a whole line, the rest
+                stays pending and a later flush tries again.
+        """
+        if not self._pending:
+            return
+        if self._size >= self._segment_bytes_max:
+            self._rotate()
+        data = b"".join(self._pending)
+        try:
+            written = os.write(self._fd, data)
+            while written < len(data):
+                written += os.write(self._fd, data[written:])
+        except OSError as error:
+            self._undo_torn_write()
+            self.fault = f"{self.path.name}: {error.strerror}"
+            raise JournalError(
+                f"journal {self.path}: {error.strerror}; free space or mend the disk, "
+                f"{len(self._pending)} lines are waiting"
+            ) from error
+        self._size += len(data)
+        self._pending.clear()
+        self._dirty = True
+        self.fault = ""
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Make flushed lines durable, for ever; retry pending ones. Raises on a failed fdatasync."""
+        while True:
+            if self._pending:
+                await asyncio.sleep(RETRY_PERIOD_S)
+                with contextlib.suppress(JournalError):
+                    self.flush()
+                continue
+            self._wake.clear()
+            if not self._dirty:
+                await self._wake.wait()
+            await self.sync()
+
+    async def sync(self) -> None:
+        """Wait until all that was flushed is on the disk."""
+        if not self._dirty:
+            return
+        self._dirty = False
+        seq = self._flushed_seq()
+        own_fd = os.dup(self._fd)  # a rotation may close the original meanwhile
+        try:
+            await asyncio.to_thread(os.fdatasync, own_fd)
+        except OSError as error:
+            # After a failed fsync the kernel may have dropped the pages: nothing can be promised.
+            self.fault = f"{self.path.name}: fdatasync: {error.strerror}"
+            raise JournalError(f"journal {self.path}: fdatasync: {error.strerror}") from error
+        finally:
+            os.close(own_fd)
+        self.durable_seq = seq
+
+    def close(self) -> None:
+        """Flush, sync and release the journal."""
+        if self._closed:
+            return
+        self._closed = True
+        try:
+            self.flush()
+            os.fdatasync(self._fd)
+        finally:
+            os.close(self._fd)
+            os.close(self._lock_fd)
+
+    def _open(self) -> int:
+        try:
+            return os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o640)
+        except OSError as error:
+            raise JournalError(f"journal {self.path}: {error.strerror}") from error
+
+    def _rotate(self) -> None:
+        """Close the full segment, anchor its head, open the next. The chain runs on."""
+        next_number = self._number + 1
+        os.fdatasync(self._fd)
+        anchor = {"segment": segment_name(self._number), "seq": self._flushed_seq()}
+        with (self._directory / "anchors.jsonl").open("ab") as anchors:
+            anchors.write(orjson.dumps({**anchor, "head": self._flushed_head()}) + b"\n")
+            anchors.flush()
+            os.fsync(anchors.fileno())
+        os.close(self._fd)
+        self._number = next_number
+        self._fd = self._open()
+        self._size = 0
+
+    def _flushed_seq(self) -> int:
+        return self.seq - len(self._pending)
+
+    def _flushed_head(self) -> str:
+        first = orjson.loads(self._pending[0])
+        return str(first["prev"])
+
+    def _undo_torn_write(self) -> None:
+        try:
+            os.ftruncate(self._fd, self._size)
+        except OSError as error:
+            raise JournalError(f"journal {self.path}: {error.strerror}") from error
+
+    def _stamp(self, ts_ns: int) -> str:
+        second, rest = divmod(ts_ns, 1_000_000_000)
+        if second != self._second:
+            self._second = second
+            self._second_text = utc_text(second * 1_000_000_000)[:19]
+        return f"{self._second_text}.{rest // 1000:06d}Z"
+
+
+def _lock(directory: Path) -> int:
+    try:
+        directory.mkdir(parents=True, exist_ok=True, mode=0o750)
+        lock_fd = os.open(directory / ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
+    except OSError as error:
+        raise JournalError(f"journal {directory}: {error.strerror}") from error
+    try:
+        fcntl.flock(lock_fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        os.close(lock_fd)
+        raise JournalError(
+            f"journal {directory}: another seatriald is running on this state directory"
+        ) from error
+    return lock_fd

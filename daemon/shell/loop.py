@@ -1,0 +1,238 @@
+"""The pump: the one place where inputs become effects.
+
+One turn, always in this order: take one input, stamp it; `engine.step`; append the input's line and
+every `Record`; flush to the kernel when anything is sent; perform the effects, awaiting none.
+
+Queue policy: market data keeps the latest per instrument; every other input is kept. When more
+than `INPUTS_MAX` wait, the process stops (crash-only) rather than lose a report.
+"""
+
+import asyncio
+from collections import OrderedDict, deque
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
+
+from daemon.core.engine import Engine
+from daemon.model.checks import InvariantViolation, invariant
+from daemon.model.effects import (
+    ArmTimer,
+    CloseHalt,
+    Effect,
+    ExitDaemon,
+    OpenHalt,
+    Record,
+    Reply,
+    SendOrder,
+    SendReplace,
+    VenueEffect,
+)
+from daemon.model.halt import HaltFlag
+from daemon.model.ids import InstrumentId
+from daemon.model.inputs import Input, JournalFault, MarketData, NotSent, TimerFired, Turn
+from daemon.model.plain import to_tagged
+from daemon.model.records import EventType
+from daemon.shell.clock import Clock
+from daemon.shell.journal import Journal, JournalError
+
+INPUTS_MAX = 100_000
+INPUTS_PER_DRAIN_MAX = 128
+"""After so many turns the loop gets a chance to move bytes."""
+
+
+class VenuePort(Protocol):
+    """What the pump asks of a venue link."""
+
+    def perform(self, effect: VenueEffect) -> None:
+        """Start the effect now; never block, never await."""
+
+
+class RecordSink(Protocol):
+    """A read-only end that sees every record: metrics, event subscribers."""
+
+    def on_record(self, event_type: EventType, fields: Mapping[str, Any], ts_ns: int) -> None:
+        """One line was appended to the journal."""
+
+
+class Pump:
+    """Runs the engine on the main loop. All methods but `offer_threadsafe` belong to that loop."""
+
+    def __init__(
+        self,
+        *,
+        engine: Engine,
+        journal: Journal,
+        clock: Clock,
+        halt: HaltFlag,
+        on_reply: Callable[[Reply], None],
+        on_exit: Callable[[ExitDaemon], None],
+        on_fatal: Callable[[BaseException], None],
+        sinks: tuple[RecordSink, ...] = (),
+    ) -> None:
+        """Wire the pump; `attach` gives it the venue before the first turn."""
+        self._engine = engine
+        self._journal = journal
+        self._clock = clock
+        self._halt = halt
+        self._on_reply = on_reply
+        self._on_exit = on_exit
+        self._on_fatal = on_fatal
+        self._sinks = sinks
+        self._venue: VenuePort | None = None
+        self._inputs: deque[tuple[int, Input]] = deque()
+        self._market: OrderedDict[InstrumentId, tuple[int, MarketData]] = OrderedDict()
+        self._timers: dict[str, asyncio.TimerHandle] = {}
+        self._loop = asyncio.get_running_loop()
+        self._scheduled = False
+        self._stopped = False
+        self.turns = 0
+        self.conflated = 0
+        self.queue_age_ns = 0
+        """How long the input of the last turn had waited."""
+        self.last_turn_ns = clock.monotonic_ns()
+
+    def attach(self, venue: VenuePort) -> None:
+        """Give the pump its venue."""
+        self._venue = venue
+
+    def offer(self, item: Input) -> None:
+        """Queue one input; it is taken in this loop iteration or the next."""
+        if self._stopped:
+            return
+        now = self._clock.monotonic_ns()
+        if type(item) is MarketData:
+            key = item.top.instrument_id
+            if key in self._market:
+                self.conflated += 1
+                now = self._market[key][0]
+            self._market[key] = (now, item)
+        else:
+            invariant(len(self._inputs) < INPUTS_MAX, f"{INPUTS_MAX} inputs wait: pump is stuck")
+            self._inputs.append((now, item))
+        if not self._scheduled:
+            self._scheduled = True
+            self._loop.call_soon(self._drain)
+
+    def offer_threadsafe(self, item: Input) -> None:
+        """Queue one input from another thread (control, watchdog)."""
+        self._loop.call_soon_threadsafe(self.offer, item)
+
+    def note(self, event_type: EventType, fields: Mapping[str, Any]) -> None:
+        """Journal a fact that no engine step makes (operator commands, kill steps, drills)."""
+        if self._stopped:
+            return
+        self._append(event_type, fields, self._engine.session_id)
+        self._flush_or_fault()
+
+    def note_threadsafe(self, event_type: EventType, fields: Mapping[str, Any]) -> None:
+        """`note` from another thread."""
+        self._loop.call_soon_threadsafe(self.note, event_type, fields)
+
+    def stop(self) -> None:
+        """Take no more inputs and forget the timers."""
+        self._stopped = True
+        for handle in self._timers.values():
+            handle.cancel()
+        self._timers.clear()
+
+    def _drain(self) -> None:
+        self._scheduled = False
+        try:
+            for _ in range(INPUTS_PER_DRAIN_MAX):
+                if self._stopped:
+                    return
+                if self._inputs:
+                    queued_ns, item = self._inputs.popleft()
+                elif self._market:
+                    _, (queued_ns, item) = self._market.popitem(last=False)
+                else:
+                    break
+                self._turn(queued_ns, item)
+            self._flush_or_fault()
+        except Exception as error:  # noqa: BLE001 - crash-only: whatever it is, the process ends
+            self.stop()
+            self._on_fatal(error)
+            return
+        if (self._inputs or self._market) and not self._scheduled:
+            self._scheduled = True
+            self._loop.call_soon(self._drain)
+
+    def _turn(self, queued_ns: int, item: Input) -> None:
+        started = self._clock.monotonic_ns()
+        self.queue_age_ns = started - queued_ns
+        ts_ns = self._clock.now_ns()
+        session_before = self._engine.session_id
+        turn = Turn(self._journal.seq + 1, ts_ns, item)
+        effects = self._engine.step(turn)
+        session = self._engine.session_id or session_before
+        self._append(EventType.INPUT, {"input": to_tagged(item)}, session_before, ts_ns)
+        sends = False
+        for effect in effects:
+            if type(effect) is Record:
+                self._append(effect.event_type, effect.fields, session, ts_ns)
+            elif isinstance(effect, SendOrder | SendReplace):
+                sends = True
+        written = not sends or self._flush_or_fault()
+        for effect in effects:
+            if type(effect) is not Record:
+                self._perform(effect, written=written)
+        self.turns += 1
+        self.last_turn_ns = started
+
+    def _append(
+        self,
+        event_type: EventType,
+        fields: Mapping[str, Any],
+        session: str,
+        ts_ns: int | None = None,
+    ) -> None:
+        stamp = self._clock.now_ns() if ts_ns is None else ts_ns
+        self._journal.append(event_type, fields, ts_ns=stamp, session_id=session)
+        for sink in self._sinks:
+            sink.on_record(event_type, fields, stamp)
+
+    def _flush_or_fault(self) -> bool:
+        """Flush; on refusal tell the engine once, which halts trading. True when all is written."""
+        had_fault = bool(self._journal.fault)
+        try:
+            self._journal.flush()
+        except JournalError as error:
+            if not had_fault:
+                self.offer(JournalFault(str(error)))
+            return False
+        return True
+
+    def _perform(self, effect: Effect, *, written: bool) -> None:
+        if isinstance(effect, ArmTimer):
+            self._arm(effect)
+        elif isinstance(effect, Reply):
+            self._on_reply(effect)
+        elif isinstance(effect, CloseHalt):
+            self._halt.close(effect.reason)
+        elif isinstance(effect, OpenHalt):
+            self._halt.open()
+        elif isinstance(effect, ExitDaemon):
+            self._on_exit(effect)
+        elif isinstance(effect, Record):
+            pass
+        elif not written and isinstance(effect, SendOrder | SendReplace):
+            order = effect.order if isinstance(effect, SendOrder) else effect.replace.order
+            kind = "place" if isinstance(effect, SendOrder) else "replace"
+            self.offer(
+                NotSent(order.client_order_id, order.instrument_id, kind, "journal not written")
+            )
+        else:
+            venue = self._venue
+            if venue is None:
+                raise InvariantViolation("the pump has no venue")
+            venue.perform(effect)
+
+    def _arm(self, effect: ArmTimer) -> None:
+        old = self._timers.pop(effect.timer_id, None)
+        if old is not None:
+            old.cancel()
+        delay_s = max(0, effect.at_ns - self._clock.now_ns()) / 1e9
+        self._timers[effect.timer_id] = self._loop.call_later(delay_s, self._fire, effect.timer_id)
+
+    def _fire(self, timer_id: str) -> None:
+        self._timers.pop(timer_id, None)
+        self.offer(TimerFired(timer_id))
