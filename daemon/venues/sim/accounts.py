@@ -1,0 +1,136 @@
+"""One account: balances that always add up, its orders, its trades, its order counts.
+
+Rules of this file:
+1. free and locked never go below zero; a breach is a bug of the venue and raises at once.
+2. An order locks what it may give when it is accepted, gives from the lock when it fills, and gets
+   the rest back when it ends.
+"""
+
+from bisect import bisect_left
+
+from daemon.model.enums import Side
+from daemon.venues.sim.orders import SimOrder, TradeFill, VenueError
+
+
+class Wallet:
+    """One asset."""
+
+    __slots__ = ("free", "locked")
+
+    def __init__(self, free: int) -> None:
+        self.free = free
+        self.locked = 0
+
+
+class Account:
+    """Balances, orders and trades of one account. Amounts in units of 1e-8."""
+
+    def __init__(self, name: str, uid: int, grants: dict[str, int], *, epoch: int = 0) -> None:
+        self.name = name
+        self.uid = uid
+        self.grants = dict(grants)
+        self.wallets: dict[str, Wallet] = {asset: Wallet(free) for asset, free in grants.items()}
+        self.maker_ppm = 1000
+        self.taker_ppm = 1000
+        self.can_trade = True
+        self.updated_ns = 0
+        self.epoch = epoch
+        self.open_orders: dict[tuple[str, int], SimOrder] = {}
+        self.open_by_client_id: dict[tuple[str, str], SimOrder] = {}
+        self.orders: dict[str, dict[int, SimOrder]] = {}
+        self.by_client_id: dict[tuple[str, str], SimOrder] = {}
+        self.trades: dict[str, list[TradeFill]] = {}
+        self.touched: dict[str, None] = {}
+        """Assets changed since the last AccountPosition event."""
+
+    def wallet(self, asset: str) -> Wallet:
+        """The asset's wallet, made empty when it is new."""
+        wallet = self.wallets.get(asset)
+        if wallet is None:
+            wallet = self.wallets[asset] = Wallet(0)
+        return wallet
+
+    def lock(self, order: SimOrder, asset: str, amount: int) -> None:
+        """Lock what an order may give.
+
+        Raises:
+            VenueError: -2010 when the free balance is too small.
+        """
+        wallet = self.wallet(asset)
+        if wallet.free < amount:
+            raise insufficient_balance()
+        wallet.free -= amount
+        wallet.locked += amount
+        order.locked += amount
+        self.touched[asset] = None
+
+    def unlock(self, order: SimOrder, asset: str, amount: int) -> None:
+        """Give back a part of what an order locks."""
+        wallet = self.wallet(asset)
+        if amount > order.locked or amount > wallet.locked or amount < 0:
+            raise RuntimeError(f"venue bug: order {order.order_id} unlocks more than it locked")
+        wallet.locked -= amount
+        wallet.free += amount
+        order.locked -= amount
+        self.touched[asset] = None
+
+    def pay(self, order: SimOrder, asset: str, amount: int) -> None:
+        """Give from the order's lock."""
+        wallet = self.wallet(asset)
+        if amount > order.locked or amount > wallet.locked:
+            raise RuntimeError(f"venue bug: order {order.order_id} pays more than it locked")
+        wallet.locked -= amount
+        order.locked -= amount
+        self.touched[asset] = None
+
+    def receive(self, asset: str, amount: int) -> None:
+        """Take in the other side of a trade, or a deposit."""
+        self.wallet(asset).free += amount
+        self.touched[asset] = None
+
+    def add_order(self, order: SimOrder) -> None:
+        """Remember an accepted order."""
+        self.open_orders[(order.symbol, order.order_id)] = order
+        self.open_by_client_id[(order.symbol, order.client_order_id)] = order
+        self.orders.setdefault(order.symbol, {})[order.order_id] = order
+        self.by_client_id[(order.symbol, order.client_order_id)] = order
+
+    def close_order(self, order: SimOrder) -> None:
+        """An order has ended: it no longer counts as open and frees its client id."""
+        self.open_orders.pop((order.symbol, order.order_id), None)
+        for name in (order.client_order_id, *order.amend_ids):
+            if self.open_by_client_id.get((order.symbol, name)) is order:
+                del self.open_by_client_id[(order.symbol, name)]
+
+    def find(self, symbol: str, order_id: int | None, client_order_id: str) -> SimOrder | None:
+        """An order by id, or by client id: the open one first, else the latest that had it."""
+        if order_id is not None:
+            return self.orders.get(symbol, {}).get(order_id)
+        key = (symbol, client_order_id)
+        return self.open_by_client_id.get(key) or self.by_client_id.get(key)
+
+    def open_on(self, symbol: str) -> list[SimOrder]:
+        """Open orders of one symbol, oldest first."""
+        return [order for order in self.open_orders.values() if order.symbol == symbol]
+
+    def add_trade(self, fill: TradeFill) -> None:
+        """Book a fill into the history."""
+        self.trades.setdefault(fill.symbol, []).append(fill)
+
+    def trades_from(self, symbol: str, trade_id: int) -> list[TradeFill]:
+        """Trades with an id at or above `trade_id`, ascending."""
+        rows = self.trades.get(symbol, [])
+        return rows[bisect_left(rows, trade_id, key=_trade_id) :]
+
+    def open_buy_qty(self, symbol: str) -> int:
+        """Σ leaves of open buys, for MAX_POSITION."""
+        return sum(o.leaves for o in self.open_on(symbol) if o.side is Side.BUY)
+
+
+def insufficient_balance() -> VenueError:
+    """-2010 in the documented wording."""
+    return VenueError(-2010, "Account has insufficient balance for requested action.")
+
+
+def _trade_id(fill: TradeFill) -> int:
+    return fill.trade_id

@@ -1,0 +1,110 @@
+"""The venue's placement filters, exact, in the documented wording (binance-spot.md §4).
+
+Rules of this file:
+1. A filter passes or raises -1013 `Filter failure: NAME`; nothing is rounded to fit.
+2. A bound or step of zero switches its rule off.
+"""
+
+from daemon.model.enums import OrderType, Side
+from daemon.venues.sim.accounts import Account
+from daemon.venues.sim.market import Market
+from daemon.venues.sim.orders import (
+    MARKET_TYPES,
+    TRIGGER_TYPES,
+    PlaceRequest,
+    VenueError,
+)
+from daemon.venues.sim.symbols import SymbolSpec
+from daemon.venues.sim.units import E8, quote_of
+
+
+def check_filters(market: Market, account: Account, request: PlaceRequest, now_ns: int) -> None:
+    """Pass a placement through every filter of its symbol.
+
+    Raises:
+        VenueError: -1013 naming the first filter that fails.
+    """
+    spec = market.spec
+    _check_prices(spec, request)
+    _check_percent_price(market, request, now_ns)
+    _check_lots(spec, request)
+    _check_notional(market, request, now_ns)
+    _check_counts(spec, account, request)
+    _check_position(spec, account, request)
+
+
+def failure(name: str) -> VenueError:
+    """-1013 for one filter."""
+    return VenueError(-1013, f"Filter failure: {name}")
+
+
+def _check_prices(spec: SymbolSpec, request: PlaceRequest) -> None:
+    for price in (request.price, request.stop_price):
+        if price and (price % spec.tick or price < spec.tick or price > spec.max_price):
+            raise failure("PRICE_FILTER")
+    if request.type not in MARKET_TYPES and request.price == 0:
+        raise failure("PRICE_FILTER")
+
+
+def _check_percent_price(market: Market, request: PlaceRequest, now_ns: int) -> None:
+    if not request.price:
+        return
+    spec = market.spec
+    reference = market.tape.average_price(now_ns, spec.avg_price_mins)
+    too_high = request.price * E8 > reference * spec.percent_up
+    too_low = request.price * E8 < reference * spec.percent_down
+    if too_high or too_low:
+        raise failure("PERCENT_PRICE_BY_SIDE")
+
+
+def _check_lots(spec: SymbolSpec, request: PlaceRequest) -> None:
+    for qty in (request.qty, request.iceberg_qty):
+        if qty and (qty < spec.min_qty or qty > spec.max_qty or qty % spec.step):
+            raise failure("LOT_SIZE")
+    if request.qty == 0 and request.quote_order_qty == 0:
+        raise failure("LOT_SIZE")
+    if request.type is OrderType.MARKET and request.qty > spec.max_market_qty:
+        raise failure("MARKET_LOT_SIZE")
+    if request.iceberg_qty:
+        parts = -(-request.qty // request.iceberg_qty)
+        if parts > spec.iceberg_parts:
+            raise failure("ICEBERG_PARTS")
+
+
+def _check_notional(market: Market, request: PlaceRequest, now_ns: int) -> None:
+    spec = market.spec
+    if request.quote_order_qty:
+        notional = request.quote_order_qty
+    elif request.price:
+        notional = quote_of(request.price, request.qty)
+    else:
+        reference = request.stop_price or market.tape.average_price(now_ns, spec.avg_price_mins)
+        notional = quote_of(reference, request.qty)
+    too_big = request.price and spec.max_notional and notional > spec.max_notional
+    if notional < spec.min_notional or too_big:
+        raise failure("NOTIONAL")
+
+
+def _check_counts(spec: SymbolSpec, account: Account, request: PlaceRequest) -> None:
+    if request.type is OrderType.MARKET:
+        return
+    open_orders = account.open_on(spec.symbol)
+    if len(open_orders) + 1 > spec.max_num_orders:
+        raise failure("MAX_NUM_ORDERS")
+    if request.type in TRIGGER_TYPES:
+        algo = sum(1 for order in open_orders if order.type in TRIGGER_TYPES)
+        if algo + 1 > spec.max_num_algo_orders:
+            raise failure("MAX_NUM_ALGO_ORDERS")
+    if request.iceberg_qty:
+        icebergs = sum(1 for order in open_orders if order.iceberg_qty)
+        if icebergs + 1 > spec.max_num_iceberg_orders:
+            raise failure("MAX_NUM_ICEBERG_ORDERS")
+
+
+def _check_position(spec: SymbolSpec, account: Account, request: PlaceRequest) -> None:
+    if not spec.max_position or request.side is not Side.BUY:
+        return
+    wallet = account.wallet(spec.base)
+    held = wallet.free + wallet.locked + account.open_buy_qty(spec.symbol)
+    if held + request.qty > spec.max_position:
+        raise failure("MAX_POSITION")

@@ -1,0 +1,90 @@
+"""One symbol, live: its spec and status, book, tape, waiting triggers and id counters."""
+
+from dataclasses import replace
+
+from daemon.model.enums import OrderType, Side, SymbolStatus
+from daemon.venues.sim.book import DepthFeed, OrderBook
+from daemon.venues.sim.orders import STOP_TYPES, SimOrder
+from daemon.venues.sim.symbols import SymbolSpec
+from daemon.venues.sim.tape import Tape
+
+
+class Market:
+    """Everything of one symbol that changes."""
+
+    def __init__(self, spec: SymbolSpec, now_ns: int) -> None:
+        self.spec = spec
+        self.status = SymbolStatus.TRADING
+        self.book = OrderBook(spec.symbol, first_update_id=1)
+        self.feed_100ms = DepthFeed(self.book)
+        self.feed_1000ms = DepthFeed(self.book)
+        self.tape = Tape(spec.start_price, now_ns)
+        self.waiting: dict[int, SimOrder] = {}
+        """Stops and take-profits that have not triggered, oldest first."""
+        self._order_id = 0
+        self._trade_id = 0
+        self._execution_id = 0
+        self._prevented_id = 0
+
+    def next_order_id(self) -> int:
+        """Per symbol, rising: ids of different symbols overlap, as the real ones do."""
+        self._order_id += 1
+        return self._order_id
+
+    def next_trade_id(self) -> int:
+        """Per symbol, rising; background trades share the sequence."""
+        self._trade_id += 1
+        return self._trade_id
+
+    def next_execution_id(self) -> int:
+        """Per symbol, rising."""
+        self._execution_id += 1
+        return self._execution_id
+
+    def next_prevented_id(self) -> int:
+        """Per symbol, rising."""
+        self._prevented_id += 1
+        return self._prevented_id
+
+    def restart_ids(self) -> None:
+        """After a wipe ids begin again (inferred of the real testnet)."""
+        self._order_id = self._trade_id = self._execution_id = self._prevented_id = 0
+
+    def change_spec(self, **changes: int) -> None:
+        """Change filters while running.
+
+        Raises:
+            ValueError: for a change that breaks tick x step.
+        """
+        self.spec = replace(self.spec, **changes)  # type: ignore[arg-type]
+
+    def best_price(self, side: Side) -> int:
+        """Best price of a side, 0 when it is empty."""
+        level = self.book.side(side).best()
+        return level.price if level else 0
+
+    def would_take(self, side: Side, price: int) -> bool:
+        """Whether an order at `price` would trade at once."""
+        best = self.best_price(side.opposite)
+        if not best:
+            return False
+        return price >= best if side is Side.BUY else price <= best
+
+    def triggered(self) -> list[SimOrder]:
+        """Waiting orders whose stop price the last trade has reached."""
+        if not self.waiting:
+            return []
+        last = self.tape.last_price
+        return [order for order in self.waiting.values() if fires(order, last)]
+
+
+def fires(order: SimOrder, last_price: int) -> bool:
+    """Whether the last price has reached an order's stop price."""
+    if waits_for_rise(order.type, order.side):
+        return last_price >= order.stop_price
+    return last_price <= order.stop_price
+
+
+def waits_for_rise(order_type: OrderType, side: Side) -> bool:
+    """STOP_LOSS BUY and TAKE_PROFIT SELL stand above the market, the others below."""
+    return (order_type in STOP_TYPES) == (side is Side.BUY)

@@ -1,0 +1,202 @@
+"""The venue's own instrument table, in the shape of a modern exchangeInfo.
+
+Rules of this file:
+1. `tick * step` is a whole number of 1e-8 (units.py rule 2); `SymbolSpec` refuses anything else.
+2. A spec is a value; the venue's live copy (status, changed filters) is `Listing` in `listing.py`.
+"""
+
+from dataclasses import dataclass
+
+from daemon.venues.sim.units import E8, e8_of
+
+
+class UnknownSymbolError(ValueError):
+    """A symbol that is not in the venue's table."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SymbolSpec:
+    """One instrument. Amounts in units of 1e-8; multipliers in units of 1e-8 too."""
+
+    symbol: str
+    base: str
+    quote: str
+    tick: int
+    step: int
+    start_price: int
+    """Where the background flow starts, and the price it is drawn back to."""
+    typical_notional: int
+    """Size of a usual background order, in quote."""
+    spread_ticks: int
+    """Usual distance of the background's best bid and ask."""
+    min_qty: int
+    max_qty: int
+    max_market_qty: int
+    min_notional: int
+    max_notional: int
+    max_price: int
+    percent_up: int = 5 * E8
+    percent_down: int = E8 // 5
+    avg_price_mins: int = 5
+    max_num_orders: int = 200
+    max_num_algo_orders: int = 5
+    max_num_iceberg_orders: int = 20
+    iceberg_parts: int = 100
+    max_position: int = 0
+    """Zero: the symbol has no MAX_POSITION filter."""
+
+    def __post_init__(self) -> None:
+        if self.tick * self.step % E8:
+            raise ValueError(f"{self.symbol}: tick x step must be a whole number of 1e-8")
+
+
+def _spec(
+    base: str,
+    quote: str,
+    *,
+    tick: str,
+    step: str,
+    price: str,
+    notional: str,
+    min_notional: str,
+    spread_ticks: int,
+) -> SymbolSpec:
+    step_units = e8_of(step)
+    return SymbolSpec(
+        symbol=base + quote,
+        base=base,
+        quote=quote,
+        tick=e8_of(tick),
+        step=step_units,
+        start_price=e8_of(price),
+        typical_notional=e8_of(notional),
+        spread_ticks=spread_ticks,
+        min_qty=step_units,
+        max_qty=step_units * 900_000_000,
+        max_market_qty=step_units * 10_000_000,
+        min_notional=e8_of(min_notional),
+        max_notional=e8_of("9000000"),
+        max_price=e8_of("1000000"),
+    )
+
+
+# Rows are our own; names, ticks and minima follow what the real venue lists today.
+SYMBOLS: dict[str, SymbolSpec] = {
+    spec.symbol: spec
+    for spec in (
+        _spec(
+            "BTC",
+            "USDT",
+            tick="0.01",
+            step="0.00001",
+            price="60000",
+            notional="600",
+            min_notional="5",
+            spread_ticks=100,
+        ),
+        _spec(
+            "ETH",
+            "USDT",
+            tick="0.01",
+            step="0.0001",
+            price="3000",
+            notional="500",
+            min_notional="5",
+            spread_ticks=10,
+        ),
+        _spec(
+            "BNB",
+            "USDT",
+            tick="0.01",
+            step="0.001",
+            price="600",
+            notional="300",
+            min_notional="5",
+            spread_ticks=4,
+        ),
+        _spec(
+            "XRP",
+            "USDT",
+            tick="0.0001",
+            step="0.1",
+            price="0.6",
+            notional="300",
+            min_notional="5",
+            spread_ticks=2,
+        ),
+        _spec(
+            "SOL",
+            "USDT",
+            tick="0.01",
+            step="0.001",
+            price="150",
+            notional="300",
+            min_notional="5",
+            spread_ticks=2,
+        ),
+        _spec(
+            "LTC",
+            "USDT",
+            tick="0.01",
+            step="0.001",
+            price="80",
+            notional="250",
+            min_notional="5",
+            spread_ticks=2,
+        ),
+        _spec(
+            "ADA",
+            "USDT",
+            tick="0.0001",
+            step="0.1",
+            price="0.45",
+            notional="250",
+            min_notional="5",
+            spread_ticks=2,
+        ),
+        _spec(
+            "DOGE",
+            "USDT",
+            tick="0.00001",
+            step="1",
+            price="0.12",
+            notional="250",
+            min_notional="5",
+            spread_ticks=4,
+        ),
+        _spec(
+            "ETH",
+            "BTC",
+            tick="0.00001",
+            step="0.001",
+            price="0.05",
+            notional="0.02",
+            min_notional="0.0001",
+            spread_ticks=2,
+        ),
+        _spec(
+            "XRP",
+            "ETH",
+            tick="0.00000001",
+            step="1",
+            price="0.00141342",
+            notional="0.3",
+            min_notional="0.001",
+            spread_ticks=90,
+        ),
+    )
+}
+DEFAULT_SYMBOLS = ("BTCUSDT", "ETHUSDT", "BNBUSDT", "XRPUSDT", "ETHBTC")
+
+
+def spec_of(symbol: str) -> SymbolSpec:
+    """The table's row.
+
+    Raises:
+        UnknownSymbolError: naming the symbols that exist.
+    """
+    spec = SYMBOLS.get(symbol)
+    if spec is None:
+        known = ", ".join(SYMBOLS)
+        raise UnknownSymbolError(f"symbol {symbol!r} is not in the venue's table; known: {known}")
+    return spec

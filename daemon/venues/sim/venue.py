@@ -1,0 +1,393 @@
+"""The simulated exchange: pure, seeded, on whatever time its caller hands in.
+
+How to drive it (virtual or wall time alike; every amount an int in units of 1e-8, see units.py):
+
+    venue = SimVenue(specs, rng_of=lambda name: random.Random(f"{seed}/{name}"), now_ns=t0)
+    venue.add_account("main", {"USDT": e8_of("10000"), "BTC": e8_of("1")})
+    outcome = venue.place("main", PlaceRequest(symbol="BTCUSDT", side=Side.BUY, …), now_ns=t)
+    venue.cancel("main", "BTCUSDT", client_order_id="abc", now_ns=t)
+    venue.advance(t)                   # background flow up to t
+    events = venue.drain_events()      # ExecReport, AccountPosition, TradePrint, BookTop, in order
+
+Definite refusals raise `VenueError(code, msg, status)` with the documented code and wording;
+whatever returns has happened. The wire dialect (JSON in and out) stands above this in `dialect/`; a
+test that wants bytes drives `gateway.Gateway` instead, which is pure as well.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+
+from daemon.model.enums import ExecType, OrderType, Side, SymbolStatus
+from daemon.venues.sim.accounts import Account
+from daemon.venues.sim.filters import check_filters
+from daemon.venues.sim.flow import Desk, Flow, RecordedFlow, RecordedTrade, SyntheticFlow
+from daemon.venues.sim.market import Market, fires
+from daemon.venues.sim.matching import Matcher, given_asset, market_cost, qty_for_quote
+from daemon.venues.sim.orders import (
+    MARKET_TYPES,
+    TRIGGER_TYPES,
+    PlaceOutcome,
+    PlaceRequest,
+    Prevented,
+    RandomSource,
+    SimOrder,
+    Status,
+    TradeFill,
+    VenueError,
+    VenueEvent,
+)
+from daemon.venues.sim.symbols import SymbolSpec
+from daemon.venues.sim.units import quote_of
+
+AMENDS_MAX = 10
+_ID_LETTERS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+
+
+class SimVenue:
+    """Markets, accounts, matching and background flow of one exchange."""
+
+    def __init__(
+        self,
+        specs: Iterable[SymbolSpec],
+        *,
+        rng_of: Callable[[str], RandomSource],
+        now_ns: int,
+        flow_rate_per_s: float = 30.0,
+        recordings: dict[str, tuple[Sequence[RecordedTrade], float]] | None = None,
+    ) -> None:
+        """Open the markets; `recordings` maps a symbol to (trades, speed)."""
+        self.accounts: dict[str, Account] = {}
+        self.epoch = 0
+        self._events: list[VenueEvent] = []
+        self._matcher = Matcher(self.accounts, self._events.append)
+        self._id_rng = rng_of("ids")
+        self.markets: dict[str, Market] = {}
+        self.flows: dict[str, Flow] = {}
+        for spec in specs:
+            recording = (recordings or {}).get(spec.symbol)
+            start = recording[0][0].price if recording else spec.start_price
+            market = Market(replace(spec, start_price=start), now_ns)
+            self.markets[spec.symbol] = market
+            desk = Desk(market, self._matcher, rng_of(spec.symbol))
+            flow: Flow
+            if recording:
+                flow = RecordedFlow(
+                    desk, recording[0], speed=recording[1], rate_per_s=flow_rate_per_s
+                )
+            else:
+                flow = SyntheticFlow(desk, rate_per_s=flow_rate_per_s)
+            self.flows[spec.symbol] = flow
+            if flow_rate_per_s > 0:
+                flow.open(now_ns)
+
+    # ------------------------------------------------------------------ accounts, time, events
+
+    def add_account(self, name: str, grants: dict[str, int]) -> Account:
+        """Open an account with balances in units of 1e-8."""
+        account = Account(name, uid=len(self.accounts) + 1, grants=grants, epoch=self.epoch)
+        self.accounts[name] = account
+        return account
+
+    def advance(self, now_ns: int) -> None:
+        """Play the background flow up to now; clients' resting orders may fill."""
+        for flow in self.flows.values():
+            flow.advance(now_ns)
+        self._matcher.flush_positions(now_ns)
+
+    def drain_events(self) -> list[VenueEvent]:
+        """Everything that happened since the last call, in order."""
+        events = self._events[:]
+        self._events.clear()
+        return events
+
+    def market(self, symbol: str) -> Market:
+        """One symbol's market.
+
+        Raises:
+            VenueError: -1121 when the venue does not list it.
+        """
+        market = self.markets.get(symbol)
+        if market is None:
+            raise VenueError(-1121, "Invalid symbol.")
+        return market
+
+    @property
+    def background(self) -> dict[str, int]:
+        """Counts of the background flow, for the ledger."""
+        return {
+            "events": sum(flow.events for flow in self.flows.values()),
+            "trades": self._matcher.background_trades,
+        }
+
+    # ------------------------------------------------------------------ orders
+
+    def place(self, account: str, request: PlaceRequest, now_ns: int) -> PlaceOutcome:
+        """Accept an order and match it.
+
+        Raises:
+            VenueError: the order was refused and does not exist.
+        """
+        owner = self.accounts[account]
+        market, order, lock = self._prepare(owner, request, now_ns)
+        if lock:
+            owner.lock(order, given_asset(market, order.side), lock)
+        order.order_id = market.next_order_id()
+        owner.add_order(order)
+        trades_before = len(owner.trades.get(order.symbol, ()))
+        prevented: tuple[Prevented, ...] = ()
+        if order.type in TRIGGER_TYPES:
+            order.waiting = True
+            market.waiting[order.order_id] = order
+            self._matcher.report(market, order, ExecType.NEW, now_ns)
+        else:
+            order.working_ns = now_ns
+            self._matcher.report(market, order, ExecType.NEW, now_ns)
+            prevented = self._matcher.enter(market, order, now_ns)
+        own_fills = [
+            fill
+            for fill in owner.trades.get(order.symbol, ())[trades_before:]
+            if fill.order_id == order.order_id
+        ]
+        self._finish(market, now_ns)
+        return PlaceOutcome(order=order, fills=tuple(own_fills), prevented=prevented)
+
+    def check(self, account: str, request: PlaceRequest, now_ns: int) -> None:
+        """Everything that `place` would refuse, without placing (order/test).
+
+        Raises:
+            VenueError: as `place`.
+        """
+        self._prepare(self.accounts[account], request, now_ns)
+
+    def cancel(
+        self,
+        account: str,
+        symbol: str,
+        *,
+        now_ns: int,
+        order_id: int | None = None,
+        client_order_id: str = "",
+        cancel_id: str = "",
+        only_status: Status | None = None,
+    ) -> SimOrder:
+        """Cancel one open order; `cancel_id` becomes the id that the venue shows.
+
+        Raises:
+            VenueError: -2011 when no such order is open, or a restriction forbids it.
+        """
+        owner = self.accounts[account]
+        market = self.market(symbol)
+        order = self._find_open(owner, symbol, order_id, client_order_id)
+        if only_status is not None and order.status is not only_status:
+            raise VenueError(-2011, "Order was not canceled due to cancel restrictions.")
+        self._cancel(market, order, cancel_id, now_ns)
+        self._finish(market, now_ns)
+        return order
+
+    def cancel_open(self, account: str, symbol: str, now_ns: int) -> list[SimOrder]:
+        """Cancel every open order of a symbol.
+
+        Raises:
+            VenueError: -2011 when none is open.
+        """
+        owner = self.accounts[account]
+        market = self.market(symbol)
+        orders = owner.open_on(symbol)
+        if not orders:
+            raise unknown_order()
+        for order in orders:
+            self._cancel(market, order, "", now_ns)
+        self._finish(market, now_ns)
+        return orders
+
+    def amend(
+        self,
+        account: str,
+        symbol: str,
+        new_qty: int,
+        *,
+        now_ns: int,
+        order_id: int | None = None,
+        client_order_id: str = "",
+        new_client_order_id: str = "",
+    ) -> SimOrder:
+        """Reduce an open order in place; it keeps its id and its queue position.
+
+        Raises:
+            VenueError: -2013 unknown, -2038 for anything but a reduction, -1013 for filters.
+        """
+        owner = self.accounts[account]
+        market = self.market(symbol)
+        order = owner.find(symbol, order_id, client_order_id)
+        if order is None or not order.is_open:
+            raise VenueError(-2013, "Order does not exist.")
+        if not order.executed + order.prevented < new_qty < order.qty:
+            raise VenueError(-2038, "The requested action would change no state; rejecting.")
+        if order.amends >= AMENDS_MAX:
+            raise VenueError(-2038, "The order has been amended too many times.")
+        if new_qty % market.spec.step or new_qty < market.spec.min_qty:
+            raise VenueError(-1013, "Filter failure: LOT_SIZE")
+        cut = order.qty - new_qty
+        order.qty = new_qty
+        order.amends += 1
+        order.updated_ns = now_ns
+        current = order.amend_ids[-1] if order.amend_ids else order.client_order_id
+        name = new_client_order_id or self.random_id()
+        if name != current:
+            if (symbol, name) in owner.open_by_client_id:
+                order.qty += cut
+                order.amends -= 1
+                raise VenueError(-2010, "Duplicate order sent.")
+            order.amend_ids.append(name)
+            owner.open_by_client_id[(symbol, name)] = order
+            owner.by_client_id[(symbol, name)] = order
+        price = order.price or order.stop_price
+        back = quote_of(price, cut) if order.side is Side.BUY else cut
+        owner.unlock(order, given_asset(market, order.side), min(back, order.locked))
+        if order.visible:
+            market.book.reduce(order)
+        self._matcher.report(market, order, ExecType.REPLACED, now_ns)
+        self._finish(market, now_ns)
+        return order
+
+    # ------------------------------------------------------------------ questions
+
+    def query(
+        self, account: str, symbol: str, *, order_id: int | None = None, client_order_id: str = ""
+    ) -> SimOrder:
+        """One order, open or ended.
+
+        Raises:
+            VenueError: -2013 when the account never had it (or a wipe took it).
+        """
+        self.market(symbol)
+        order = self.accounts[account].find(symbol, order_id, client_order_id)
+        if order is None:
+            raise VenueError(-2013, "Order does not exist.")
+        if order_id is not None and client_order_id and client_order_id not in _ids_of(order):
+            raise VenueError(-2039, "Client order ID does not match the order ID.")
+        return order
+
+    def open_orders(self, account: str, symbol: str | None = None) -> list[SimOrder]:
+        """Open orders, oldest first."""
+        owner = self.accounts[account]
+        return list(owner.open_orders.values()) if symbol is None else owner.open_on(symbol)
+
+    def my_trades(
+        self, account: str, symbol: str, *, from_id: int = 0, order_id: int | None = None
+    ) -> list[TradeFill]:
+        """The account's trades of one symbol, ascending, `from_id` inclusive."""
+        rows = self.accounts[account].trades_from(symbol, from_id)
+        return rows if order_id is None else [row for row in rows if row.order_id == order_id]
+
+    # ------------------------------------------------------------------ the operator of the venue
+
+    def set_status(self, symbol: str, status: SymbolStatus) -> None:
+        """Halt, reopen, or make a symbol cancel-only."""
+        self.market(symbol).status = status
+
+    def wipe(self, now_ns: int) -> None:
+        """A testnet wipe: orders and trades vanish without events, balances are granted anew."""
+        self.epoch += 1
+        for name, old in list(self.accounts.items()):
+            for order in list(old.open_orders.values()):
+                market = self.markets[order.symbol]
+                market.waiting.pop(order.order_id, None)
+                market.book.remove(order)
+            fresh = Account(name, old.uid, old.grants, epoch=self.epoch)
+            fresh.maker_ppm, fresh.taker_ppm = old.maker_ppm, old.taker_ppm
+            fresh.updated_ns = now_ns
+            self.accounts[name] = fresh
+        for market in self.markets.values():
+            self._matcher.publish_top(market, now_ns)
+
+    def random_id(self) -> str:
+        """A client order id of the venue's own making (22 letters)."""
+        return "".join(_ID_LETTERS[self._id_rng.randrange(0, 62)] for _ in range(22))
+
+    # ------------------------------------------------------------------ inside
+
+    def _prepare(
+        self, owner: Account, request: PlaceRequest, now_ns: int
+    ) -> tuple[Market, SimOrder, int]:
+        """Check a request; the order it would become, and what it would lock."""
+        market = self.market(request.symbol)
+        if market.status is not SymbolStatus.TRADING:
+            raise VenueError(-2010, "Market is closed.")
+        if not owner.can_trade:
+            raise VenueError(-2010, "This action is disabled on this account.")
+        check_filters(market, owner, request, now_ns)
+        name = request.client_order_id or self.random_id()
+        if (request.symbol, name) in owner.open_by_client_id:
+            raise VenueError(-2010, "Duplicate order sent.")
+        takes = market.would_take(request.side, request.price)
+        if request.type is OrderType.LIMIT_MAKER and takes:
+            raise VenueError(-2010, "Order would immediately match and take.")
+        qty = request.qty or qty_for_quote(market, request.side, request.quote_order_qty)
+        if qty == 0:
+            raise VenueError(-1013, "Filter failure: LOT_SIZE")
+        order = SimOrder(
+            order_id=0,
+            symbol=request.symbol,
+            account=owner.name,
+            origin=request.origin,
+            client_order_id=name,
+            side=request.side,
+            type=request.type,
+            time_in_force=request.time_in_force,
+            qty=qty,
+            price=request.price,
+            ts_ns=now_ns,
+            updated_ns=now_ns,
+            quote_order_qty=request.quote_order_qty,
+            stop_price=request.stop_price,
+            iceberg_qty=request.iceberg_qty,
+            stp_mode=request.stp_mode,
+            strategy_id=request.strategy_id,
+            strategy_type=request.strategy_type,
+            epoch=owner.epoch,
+        )
+        if order.type in TRIGGER_TYPES and fires(order, market.tape.last_price):
+            raise VenueError(-2010, "Order would trigger immediately.")
+        lock = _lock_needed(market, order)
+        if owner.wallet(given_asset(market, order.side)).free < lock:
+            raise VenueError(-2010, "Account has insufficient balance for requested action.")
+        return market, order, lock
+
+    def _find_open(
+        self, owner: Account, symbol: str, order_id: int | None, client_order_id: str
+    ) -> SimOrder:
+        order = owner.find(symbol, order_id, client_order_id)
+        if order is None or not order.is_open:
+            raise unknown_order()
+        if order_id is not None and client_order_id and client_order_id not in _ids_of(order):
+            raise unknown_order()
+        return order
+
+    def _cancel(self, market: Market, order: SimOrder, cancel_id: str, now_ns: int) -> None:
+        order.cancel_id = cancel_id or self.random_id()
+        self._matcher.end(market, order, Status.CANCELED, now_ns)
+
+    def _finish(self, market: Market, now_ns: int) -> None:
+        self._matcher.run_triggers(market, now_ns)
+        self._matcher.publish_top(market, now_ns)
+        self._matcher.flush_positions(now_ns)
+
+
+def unknown_order() -> VenueError:
+    """-2011 in the documented wording; it proves nothing about the order."""
+    return VenueError(-2011, "Unknown order sent.")
+
+
+def _ids_of(order: SimOrder) -> tuple[str, ...]:
+    return (order.client_order_id, *order.amend_ids)
+
+
+def _lock_needed(market: Market, order: SimOrder) -> int:
+    if order.side is Side.SELL:
+        return order.qty
+    if order.type is OrderType.MARKET:
+        return market_cost(market, order.side, order.qty)
+    if order.type in MARKET_TYPES:
+        return quote_of(order.stop_price, order.qty)
+    return quote_of(order.price, order.qty)
