@@ -8,6 +8,7 @@ class Purpose(StrEnum):
     """What a request is for: the governor keeps a reserve that only CANCEL and QUERY may use."""
 
     PLACE = "place"
+    """Placements and cancel-replaces: the halt flag stops them at the lowest sending function."""
     CANCEL = "cancel"
     QUERY = "query"
     """Order queries and reconciliation."""
@@ -19,7 +20,10 @@ class Purpose(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HttpRequest:
-    """One REST call. `target` is the exact path and query that was signed; send just those bytes."""
+    """One REST call. `target` is the exact path and query that was signed; send just those bytes.
+
+    `weight` is what the venue charges, `orders` how many unfilled orders it counts when accepted.
+    """
 
     method: str
     target: str
@@ -27,6 +31,7 @@ class HttpRequest:
     body: bytes
     weight: int
     purpose: Purpose
+    orders: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,3 +42,4 @@ class WsRequest:
     payload: bytes
     weight: int
     purpose: Purpose
+    orders: int = 0

@@ -1,0 +1,328 @@
+"""REST calls of Binance Spot: values to exact requests, bodies to values.
+
+Rules of this file:
+1. The target is signed as it is sent; nothing re-encodes it later (signing.py).
+2. Everything stands in the query; bodies are empty, so there is one text to sign.
+3. The caller hands in `timestamp_ms` (venue time): nothing here reads a clock.
+"""
+
+from typing import Any
+
+import msgspec
+
+from daemon.errors import Undecodable
+from daemon.model.ids import ClientOrderId, InstrumentId, VenueOrderId
+from daemon.model.orders import CancelOrder, NewOrder, ReplaceOrder
+from daemon.venues.binance_spot import costs
+from daemon.venues.binance_spot.faults import Fault, classify
+from daemon.venues.binance_spot.params import (
+    Fields,
+    Value,
+    cancel_fields,
+    order_key,
+    place_fields,
+    replace_fields,
+)
+from daemon.venues.binance_spot.rows import AccountRow, OrderRow, TradeRow, decode_as
+from daemon.venues.binance_spot.signing import Signer, encode_query, signed_query
+from daemon.venues.binance_spot.symbols import symbols_param
+from daemon.venues.requests import HttpRequest, Purpose
+
+_BASE = "/api/v3"
+_CONTENT_TYPE = ("Content-Type", "application/x-www-form-urlencoded")
+_RETRY_AFTER_S_MAX = 3 * 24 * 3600
+
+
+class RestEncoder:
+    """Makes REST requests for one key. `timestamp_ms` is venue time."""
+
+    __slots__ = ("_headers", "_recv_window_ms", "_signer")
+
+    def __init__(self, *, api_key: str, signer: Signer, recv_window_ms: int) -> None:
+        self._headers = (("X-MBX-APIKEY", api_key),)
+        self._signer = signer
+        self._recv_window_ms = recv_window_ms
+
+    def server_time(self) -> HttpRequest:
+        """`GET /time`."""
+        return self._public("time", [], weight=costs.TIME)
+
+    def exchange_info(self, symbols: tuple[str, ...]) -> HttpRequest:
+        """`GET /exchangeInfo` of our symbols (all of them when none is named)."""
+        params = [("symbols", symbols_param(symbols))] if symbols else []
+        return self._public("exchangeInfo", params, weight=costs.EXCHANGE_INFO)
+
+    def depth(self, symbol: str, limit: int) -> HttpRequest:
+        """`GET /depth`: a snapshot to start the depth sync from."""
+        params = [("symbol", symbol), ("limit", str(limit))]
+        return self._public("depth", params, weight=costs.depth_weight(limit))
+
+    def account(self, timestamp_ms: int) -> HttpRequest:
+        """`GET /account`: balances and the account's flags."""
+        return self._signed(
+            "GET", "account", {}, timestamp_ms, weight=costs.ACCOUNT, purpose=Purpose.QUERY
+        )
+
+    def open_orders(self, symbol: str | None, timestamp_ms: int) -> HttpRequest:
+        """`GET /openOrders` of one symbol, or of all (dear: 80)."""
+        fields: Fields = {} if symbol is None else {"symbol": symbol}
+        weight = costs.OPEN_ORDERS_ALL if symbol is None else costs.OPEN_ORDERS_SYMBOL
+        return self._signed(
+            "GET", "openOrders", fields, timestamp_ms, weight=weight, purpose=Purpose.QUERY
+        )
+
+    def order(
+        self,
+        instrument_id: InstrumentId,
+        client_order_id: ClientOrderId,
+        venue_order_id: VenueOrderId | None,
+        timestamp_ms: int,
+    ) -> HttpRequest:
+        """`GET /order`: by the venue's id when given, else by our own."""
+        fields = order_key(instrument_id, client_order_id, venue_order_id)
+        return self._signed(
+            "GET", "order", fields, timestamp_ms, weight=costs.ORDER_QUERY, purpose=Purpose.QUERY
+        )
+
+    def trades_from(self, symbol: str, from_id: int, limit: int, timestamp_ms: int) -> HttpRequest:
+        """`GET /myTrades` of a symbol, ascending from `from_id` (inclusive)."""
+        fields: Fields = {"symbol": symbol, "fromId": from_id, "limit": limit}
+        return self._signed(
+            "GET", "myTrades", fields, timestamp_ms, weight=costs.MY_TRADES, purpose=Purpose.QUERY
+        )
+
+    def trades_of(self, symbol: str, order_id: int, timestamp_ms: int) -> HttpRequest:
+        """`GET /myTrades` of one order."""
+        fields: Fields = {"symbol": symbol, "orderId": order_id, "limit": 1000}
+        return self._signed(
+            "GET",
+            "myTrades",
+            fields,
+            timestamp_ms,
+            weight=costs.MY_TRADES_BY_ORDER,
+            purpose=Purpose.QUERY,
+        )
+
+    def trades_newest(self, symbol: str, limit: int, timestamp_ms: int) -> HttpRequest:
+        """`GET /myTrades`: the newest `limit` rows, ascending."""
+        fields: Fields = {"symbol": symbol, "limit": limit}
+        return self._signed(
+            "GET", "myTrades", fields, timestamp_ms, weight=costs.MY_TRADES, purpose=Purpose.QUERY
+        )
+
+    def order_counts(self, timestamp_ms: int) -> HttpRequest:
+        """`GET /rateLimit/order`: unfilled order counts."""
+        return self._signed(
+            "GET",
+            "rateLimit/order",
+            {},
+            timestamp_ms,
+            weight=costs.RATE_LIMIT_ORDER,
+            purpose=Purpose.QUERY,
+        )
+
+    def place(self, order: NewOrder, timestamp_ms: int) -> HttpRequest:
+        """`POST /order`."""
+        return self._signed(
+            "POST",
+            "order",
+            place_fields(order),
+            timestamp_ms,
+            weight=costs.ORDER_PLACE,
+            purpose=Purpose.PLACE,
+            orders=1,
+        )
+
+    def test_order(self, fields: Fields, timestamp_ms: int) -> HttpRequest:
+        """`POST /order/test`: proves that the key may trade, without placing anything."""
+        return self._signed(
+            "POST",
+            "order/test",
+            fields,
+            timestamp_ms,
+            weight=costs.ORDER_TEST,
+            purpose=Purpose.DATA,
+        )
+
+    def cancel(self, cancel: CancelOrder, timestamp_ms: int) -> HttpRequest:
+        """`DELETE /order`."""
+        return self._signed(
+            "DELETE",
+            "order",
+            cancel_fields(cancel),
+            timestamp_ms,
+            weight=costs.ORDER_CANCEL,
+            purpose=Purpose.CANCEL,
+        )
+
+    def cancel_by_id(self, symbol: str, order_id: int, timestamp_ms: int) -> HttpRequest:
+        """`DELETE /order` by the venue's id alone: the emergency stop knows nothing else."""
+        fields: Fields = {"symbol": symbol, "orderId": order_id}
+        return self._signed(
+            "DELETE",
+            "order",
+            fields,
+            timestamp_ms,
+            weight=costs.ORDER_CANCEL,
+            purpose=Purpose.CANCEL,
+        )
+
+    def cancel_all(self, symbol: str, timestamp_ms: int) -> HttpRequest:
+        """`DELETE /openOrders` of one symbol: the venue has no all-symbols cancel."""
+        return self._signed(
+            "DELETE",
+            "openOrders",
+            {"symbol": symbol},
+            timestamp_ms,
+            weight=costs.CANCEL_ALL,
+            purpose=Purpose.CANCEL,
+        )
+
+    def replace(self, replace: ReplaceOrder, timestamp_ms: int) -> HttpRequest:
+        """`POST /order/cancelReplace`."""
+        return self._signed(
+            "POST",
+            "order/cancelReplace",
+            replace_fields(replace),
+            timestamp_ms,
+            weight=costs.CANCEL_REPLACE,
+            purpose=Purpose.PLACE,
+            orders=1,
+        )
+
+    def amend(self, fields: Fields, timestamp_ms: int) -> HttpRequest:
+        """`PUT /order/amend/keepPriority` (params.amend_fields): reduce only, no order count."""
+        return self._signed(
+            "PUT",
+            "order/amend/keepPriority",
+            fields,
+            timestamp_ms,
+            weight=costs.AMEND,
+            purpose=Purpose.PLACE,
+        )
+
+    def _public(self, path: str, params: list[tuple[str, str]], *, weight: int) -> HttpRequest:
+        query = f"?{encode_query(params)}" if params else ""
+        return HttpRequest(
+            method="GET",
+            target=f"{_BASE}/{path}{query}",
+            headers=(),
+            body=b"",
+            weight=weight,
+            purpose=Purpose.DATA,
+        )
+
+    def _signed(
+        self,
+        method: str,
+        path: str,
+        fields: Fields,
+        timestamp_ms: int,
+        *,
+        weight: int,
+        purpose: Purpose,
+        orders: int = 0,
+    ) -> HttpRequest:
+        params = [(name, text_of(value)) for name, value in fields.items()]
+        params += [("recvWindow", str(self._recv_window_ms)), ("timestamp", str(timestamp_ms))]
+        return HttpRequest(
+            method=method,
+            target=f"{_BASE}/{path}?{signed_query(params, self._signer)}",
+            headers=self._headers,
+            body=b"",
+            weight=weight,
+            purpose=purpose,
+            orders=orders,
+        )
+
+
+def text_of(value: Value) -> str:
+    """A parameter as text."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return str(value)
+
+
+class ErrorRow(msgspec.Struct):
+    """The venue's own error body."""
+
+    code: int
+    msg: str = ""
+    data: Any = None
+
+
+class TimeRow(msgspec.Struct, rename="camel"):
+    """`time`."""
+
+    server_time: int
+
+
+_ERROR = msgspec.json.Decoder(ErrorRow)
+_TIME = msgspec.json.Decoder(TimeRow)
+_ORDER = msgspec.json.Decoder(OrderRow)
+_ORDERS = msgspec.json.Decoder(list[OrderRow])
+_TRADES = msgspec.json.Decoder(list[TradeRow])
+_ACCOUNT = msgspec.json.Decoder(AccountRow)
+_REPORTS = msgspec.json.Decoder(list[msgspec.Raw])
+
+
+def decode_error(status: int, body: bytes) -> Fault:
+    """Read an error answer; a body that is not the venue's own proves nothing (UNKNOWN)."""
+    try:
+        row = _ERROR.decode(body)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        text = body[:80].decode("ascii", "replace").strip() or "empty body"
+        return classify(status, 0, f"not the venue's own answer: {text}")
+    return classify(status, row.code, row.msg)
+
+
+def error_data(body: bytes) -> Any:
+    """The `data` member of an error body, None when there is none."""
+    return decode_as(_ERROR, body, "error body").data
+
+
+def decode_time_ms(body: bytes) -> int:
+    """Venue time in ms."""
+    return decode_as(_TIME, body, "time").server_time
+
+
+def decode_order(body: bytes) -> OrderRow:
+    """One order row."""
+    return decode_as(_ORDER, body, "order")
+
+
+def decode_orders(body: bytes) -> list[OrderRow]:
+    """Several order rows."""
+    return decode_as(_ORDERS, body, "orders")
+
+
+def decode_canceled(body: bytes | msgspec.Raw) -> list[OrderRow]:
+    """The reply of cancel-all: order reports, and list reports whose own orders are left out.
+
+    A list report has no `orderId`; its orders come back by the stream and the next snapshot.
+    """
+    rows: list[OrderRow] = []
+    for raw in decode_as(_REPORTS, body, "canceled orders"):
+        try:
+            rows.append(decode_as(_ORDER, raw, "canceled order"))
+        except Undecodable:
+            if b'"contingencyType"' not in bytes(raw):
+                raise
+    return rows
+
+
+def decode_trades(body: bytes) -> list[TradeRow]:
+    """Rows of the account's trade history, ascending."""
+    return decode_as(_TRADES, body, "myTrades")
+
+
+def decode_account(body: bytes) -> AccountRow:
+    """Balances and flags."""
+    return decode_as(_ACCOUNT, body, "account")
+
+
+def retry_after_s(value: str | None) -> int | None:
+    """`Retry-After` in whole seconds; None where absent or no number."""
+    if value is None or not value.isascii() or not value.isdigit() or len(value) > 9:
+        return None
+    return min(int(value), _RETRY_AFTER_S_MAX)

@@ -1,0 +1,285 @@
+"""The WebSocket API: order entry and user data on one connection (venues/binance-spot.md §10).
+
+Rules of this file:
+1. A request is signed over its sorted raw params; after `session.logon` key and signature are
+   left out, the timestamp never is.
+2. One frame is decoded once: reply and event share the envelope.
+3. Garbage raises `Undecodable`; an unknown event is named and passed over.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+import orjson
+
+from daemon.errors import Undecodable
+from daemon.model.ids import InstrumentId, symbol_of
+from daemon.model.orders import CancelOrder, NewOrder, ReplaceOrder
+from daemon.venues.binance_spot import costs
+from daemon.venues.binance_spot.faults import Fault, classify
+from daemon.venues.binance_spot.params import (
+    Fields,
+    cancel_fields,
+    place_fields,
+    replace_fields,
+)
+from daemon.venues.binance_spot.rows import OrderRow, decode_as
+from daemon.venues.binance_spot.signing import Signer, ws_signing_text
+from daemon.venues.binance_spot.symbols import RateLimitRow
+from daemon.venues.binance_spot.user_data import KNOWN_EVENTS, UserEvent
+from daemon.venues.requests import Purpose, WsRequest
+
+PATH = "/ws-api/v3"
+
+
+class WsEncoder:
+    """Makes WebSocket API requests for one connection; `logged_on` is that connection's state."""
+
+    __slots__ = ("_api_key", "_recv_window_ms", "_signer", "logged_on")
+
+    def __init__(self, *, api_key: str, signer: Signer, recv_window_ms: int) -> None:
+        self._api_key = api_key
+        self._signer = signer
+        self._recv_window_ms = recv_window_ms
+        self.logged_on = False
+
+    @property
+    def can_log_on(self) -> bool:
+        """Whether the key's kind may open a session (Ed25519)."""
+        return self._signer.session_logon
+
+    def place(self, order: NewOrder, request_id: str, timestamp_ms: int) -> WsRequest:
+        """`order.place`."""
+        return self._request(
+            "order.place",
+            place_fields(order),
+            request_id,
+            timestamp_ms,
+            weight=costs.ORDER_PLACE,
+            purpose=Purpose.PLACE,
+            orders=1,
+        )
+
+    def cancel(self, cancel: CancelOrder, request_id: str, timestamp_ms: int) -> WsRequest:
+        """`order.cancel`."""
+        return self._request(
+            "order.cancel",
+            cancel_fields(cancel),
+            request_id,
+            timestamp_ms,
+            weight=costs.ORDER_CANCEL,
+            purpose=Purpose.CANCEL,
+        )
+
+    def replace(self, replace: ReplaceOrder, request_id: str, timestamp_ms: int) -> WsRequest:
+        """`order.cancelReplace`."""
+        return self._request(
+            "order.cancelReplace",
+            replace_fields(replace),
+            request_id,
+            timestamp_ms,
+            weight=costs.CANCEL_REPLACE,
+            purpose=Purpose.PLACE,
+            orders=1,
+        )
+
+    def amend(self, fields: Fields, request_id: str, timestamp_ms: int) -> WsRequest:
+        """`order.amend.keepPriority` (params.amend_fields)."""
+        return self._request(
+            "order.amend.keepPriority",
+            fields,
+            request_id,
+            timestamp_ms,
+            weight=costs.AMEND,
+            purpose=Purpose.PLACE,
+        )
+
+    def cancel_all(
+        self, instrument_id: InstrumentId, request_id: str, timestamp_ms: int
+    ) -> WsRequest:
+        """`openOrders.cancelAll` of one symbol."""
+        return self._request(
+            "openOrders.cancelAll",
+            {"symbol": symbol_of(instrument_id)},
+            request_id,
+            timestamp_ms,
+            weight=costs.CANCEL_ALL,
+            purpose=Purpose.CANCEL,
+        )
+
+    def log_on(self, request_id: str, timestamp_ms: int) -> WsRequest:
+        """`session.logon`: always signed. Set `logged_on` when it was answered with 200."""
+        return self._request(
+            "session.logon",
+            {},
+            request_id,
+            timestamp_ms,
+            weight=costs.LOGON,
+            purpose=Purpose.SESSION,
+            signed=True,
+        )
+
+    def subscribe(self, request_id: str, timestamp_ms: int) -> WsRequest:
+        """User data: within the session when logged on, else by its own signature."""
+        if self.logged_on:
+            payload = orjson.dumps({"id": request_id, "method": "userDataStream.subscribe"})
+            return WsRequest(
+                request_id=request_id,
+                payload=payload,
+                weight=costs.SUBSCRIBE,
+                purpose=Purpose.SESSION,
+            )
+        return self._request(
+            "userDataStream.subscribe.signature",
+            {},
+            request_id,
+            timestamp_ms,
+            weight=costs.SUBSCRIBE,
+            purpose=Purpose.SESSION,
+            signed=True,
+        )
+
+    def ping(self, request_id: str) -> WsRequest:
+        """`ping`: the answer proves that both directions of the connection live."""
+        return WsRequest(
+            request_id=request_id,
+            payload=orjson.dumps({"id": request_id, "method": "ping"}),
+            weight=costs.PING,
+            purpose=Purpose.SESSION,
+        )
+
+    def _request(
+        self,
+        method: str,
+        fields: Fields,
+        request_id: str,
+        timestamp_ms: int,
+        *,
+        weight: int,
+        purpose: Purpose,
+        orders: int = 0,
+        signed: bool = False,
+    ) -> WsRequest:
+        params: Fields = dict(fields)
+        params["recvWindow"] = self._recv_window_ms
+        params["timestamp"] = timestamp_ms
+        if signed or not self.logged_on:
+            params["apiKey"] = self._api_key
+            params["signature"] = self._signer.sign(ws_signing_text(params))
+        return WsRequest(
+            request_id=request_id,
+            payload=orjson.dumps({"id": request_id, "method": method, "params": params}),
+            weight=weight,
+            purpose=purpose,
+            orders=orders,
+        )
+
+
+class ErrorBody(msgspec.Struct):
+    """`error` of a reply."""
+
+    code: int
+    msg: str = ""
+    data: Any = None
+
+
+class _Frame(msgspec.Struct, rename="camel"):
+    """A reply or an event: one envelope, decoded once."""
+
+    id: int | str | None = None
+    status: int = 0
+    result: msgspec.Raw = msgspec.Raw(b"")
+    error: ErrorBody | None = None
+    rate_limits: list[RateLimitRow] = []
+    event: UserEvent | None = None
+    subscription_id: int | None = None
+
+
+class _LooseEvent(msgspec.Struct):
+    e: str = ""
+
+
+class _LooseFrame(msgspec.Struct):
+    event: _LooseEvent
+
+
+@dataclass(frozen=True, slots=True)
+class WsReply:
+    """The answer to one request; `fault` is set when it is an error."""
+
+    request_id: str
+    status: int
+    result: msgspec.Raw
+    fault: Fault | None
+    error_data: Any
+    rate_limits: list[RateLimitRow]
+
+
+@dataclass(frozen=True, slots=True)
+class UnknownEvent:
+    """An event of a kind that this build does not know."""
+
+    name: str
+
+
+WsMessage = WsReply | UserEvent | UnknownEvent
+
+_FRAME = msgspec.json.Decoder(_Frame)
+_LOOSE = msgspec.json.Decoder(_LooseFrame)
+_ORDER = msgspec.json.Decoder(OrderRow)
+_NO_RESULT = msgspec.Raw(b"")
+
+
+def decode_frame(payload: bytes | memoryview) -> WsMessage:
+    """Read one frame of the WebSocket API.
+
+    Raises:
+        Undecodable: when it is neither a reply nor an event, or a known event is malformed.
+    """
+    try:
+        frame = _FRAME.decode(payload)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        return _loose(payload, error)
+    if frame.event is not None:
+        return frame.event
+    if frame.status == 0:
+        raise Undecodable("WebSocket API frame without status and without event")
+    fault = None
+    error_data = None
+    if frame.status != 200 or frame.error is not None:
+        body = frame.error or ErrorBody(code=0, msg="no error body")
+        error_data = body.data
+        fault = classify(frame.status, body.code, body.msg, retry_at_ms=_retry_at_ms(error_data))
+    return WsReply(
+        request_id="" if frame.id is None else str(frame.id),
+        status=frame.status,
+        result=frame.result,
+        fault=fault,
+        error_data=error_data,
+        rate_limits=frame.rate_limits,
+    )
+
+
+def order_result(reply: WsReply) -> OrderRow:
+    """The order row of a reply to place or cancel."""
+    return decode_as(_ORDER, reply.result, "order reply")
+
+
+def _loose(payload: bytes | memoryview, error: Exception) -> UnknownEvent:
+    try:
+        name = _LOOSE.decode(payload).event.e
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        name = ""
+    if not name or name in KNOWN_EVENTS:
+        raise Undecodable(f"WebSocket API frame: {error}") from error
+    return UnknownEvent(name)
+
+
+def _retry_at_ms(data: Any) -> int:
+    """`retryAfter` of a WebSocket API refusal: an absolute epoch in ms (§6)."""
+    if isinstance(data, dict):
+        value = data.get("retryAfter")
+        if isinstance(value, int) and not isinstance(value, bool) and 0 < value < 2**53:
+            return value
+    return 0

@@ -1,0 +1,73 @@
+"""Which of our orders a venue order id means, and how symbols are named.
+
+Rules of this file:
+1. Orders are keyed by (symbol, venue order id): client ids change under a cancel or an amend.
+2. The first id an order was seen with is its own, until the venue shows it as NEW again (after a
+   testnet wipe venue ids restart).
+"""
+
+from collections.abc import Iterable
+
+from daemon.errors import Undecodable
+from daemon.model.ids import ClientOrderId, InstrumentId, instrument_id
+
+_REMEMBERED_MAX = 200_000
+
+
+class OwnIds:
+    """Bounded map (symbol, venue order id) -> the order's own client id; oldest forgotten."""
+
+    __slots__ = ("_ids", "_limit")
+
+    def __init__(self, limit: int = _REMEMBERED_MAX) -> None:
+        self._ids: dict[tuple[str, int], ClientOrderId] = {}
+        self._limit = limit
+
+    def __len__(self) -> int:
+        return len(self._ids)
+
+    def get(self, symbol: str, order_id: int) -> ClientOrderId | None:
+        """The own id of this venue order, if it was ever seen."""
+        return self._ids.get((symbol, order_id))
+
+    def learn(self, symbol: str, order_id: int, client_order_id: str) -> ClientOrderId:
+        """Set the own id of this venue order, and hand it back."""
+        own = ClientOrderId(client_order_id)
+        if len(self._ids) >= self._limit and (symbol, order_id) not in self._ids:
+            del self._ids[next(iter(self._ids))]
+        self._ids[symbol, order_id] = own
+        return own
+
+    def resolve(self, symbol: str, order_id: int, shown: str) -> ClientOrderId:
+        """The own id of a row that shows the id `shown`: the remembered one wins."""
+        known = self._ids.get((symbol, order_id))
+        return self.learn(symbol, order_id, shown) if known is None else known
+
+
+class SymbolNames:
+    """Symbol <-> instrument id of one environment."""
+
+    __slots__ = ("_known", "environment")
+
+    def __init__(self, environment: str, symbols: Iterable[str]) -> None:
+        self.environment = environment
+        self._known = {symbol: instrument_id(symbol, environment) for symbol in symbols}
+
+    @property
+    def symbols(self) -> tuple[str, ...]:
+        """Our symbols."""
+        return tuple(self._known)
+
+    def instrument(self, symbol: str) -> InstrumentId:
+        """The instrument id of a symbol, ours or not.
+
+        Raises:
+            Undecodable: for text that cannot be a symbol.
+        """
+        known = self._known.get(symbol)
+        if known is not None:
+            return known
+        try:
+            return instrument_id(symbol, self.environment)
+        except ValueError as error:
+            raise Undecodable(f"not a symbol: {symbol[:40]!r}") from error

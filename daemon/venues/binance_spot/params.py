@@ -1,0 +1,161 @@
+"""Orders -> the venue's parameters, the same for both roads. Amounts are plain decimal text.
+
+Rule of this file: an order that lacks what its type requires (venues/binance-spot.md §5) raises
+`Unencodable` before any byte leaves; nothing is defaulted silently.
+"""
+
+from decimal import Decimal
+
+from daemon.errors import Unencodable
+from daemon.model.amounts import plain
+from daemon.model.enums import OrderType
+from daemon.model.ids import (
+    CLIENT_ORDER_ID_MAX_LENGTH,
+    ClientOrderId,
+    InstrumentId,
+    VenueOrderId,
+    symbol_of,
+)
+from daemon.model.orders import CancelOrder, NewOrder, ReplaceOrder
+
+Value = str | int | bool
+Fields = dict[str, Value]
+"""Parameter name -> value, without apiKey, timestamp, recvWindow and signature."""
+
+_PRICED = frozenset(
+    {
+        OrderType.LIMIT,
+        OrderType.LIMIT_MAKER,
+        OrderType.STOP_LOSS_LIMIT,
+        OrderType.TAKE_PROFIT_LIMIT,
+    }
+)
+_TIMED = _PRICED - {OrderType.LIMIT_MAKER}
+_STOPPED = frozenset(
+    {
+        OrderType.STOP_LOSS,
+        OrderType.STOP_LOSS_LIMIT,
+        OrderType.TAKE_PROFIT,
+        OrderType.TAKE_PROFIT_LIMIT,
+    }
+)
+_ID_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_")
+_CANCEL_SUFFIX = "-c"
+
+
+def place_fields(order: NewOrder) -> Fields:
+    """Parameters of `POST /order` and `order.place`, in alphabetical order.
+
+    Raises:
+        Unencodable: when the order lacks, or has too much of, what its type takes.
+    """
+    kind = order.order_type
+    fields: Fields = {
+        "newClientOrderId": checked_id(order.client_order_id),
+        "newOrderRespType": "FULL",
+    }
+    if kind in _PRICED:
+        fields["price"] = _positive(order, "price", order.price)
+    elif order.price is not None:
+        raise _wrong(order, "takes no price")
+    fields["quantity"] = _positive(order, "quantity", order.qty)
+    fields["side"] = order.side.value
+    if kind in _STOPPED:
+        fields["stopPrice"] = _positive(order, "stop price", order.stop_price)
+    elif order.stop_price is not None:
+        raise _wrong(order, "takes no stop price")
+    fields["symbol"] = symbol_of(order.instrument_id)
+    if kind in _TIMED:
+        if order.time_in_force is None:
+            raise _wrong(order, "needs a time in force")
+        fields["timeInForce"] = order.time_in_force.value
+    fields["type"] = kind.value
+    return fields
+
+
+def cancel_fields(cancel: CancelOrder) -> Fields:
+    """Parameters of `DELETE /order` and `order.cancel`.
+
+    By the venue's order id where known (fastest, never ambiguous), else by our own id. The cancel
+    gets an id that is derived from the order's own, so that a row renamed by it is recognised.
+    """
+    fields = order_key(cancel.instrument_id, cancel.client_order_id, cancel.venue_order_id)
+    derived = cancel_id(cancel.client_order_id)
+    if derived is not None:
+        fields["newClientOrderId"] = derived
+    return fields
+
+
+def cancel_id(client_order_id: ClientOrderId) -> str | None:
+    """The id a cancel of this order carries, or None where it would be too long."""
+    derived = f"{client_order_id}{_CANCEL_SUFFIX}"
+    return derived if len(derived) <= CLIENT_ORDER_ID_MAX_LENGTH else None
+
+
+def order_key(
+    instrument_id: InstrumentId,
+    client_order_id: ClientOrderId,
+    venue_order_id: VenueOrderId | None,
+) -> Fields:
+    """How a request names one existing order."""
+    if venue_order_id is not None and venue_order_id.isdigit():
+        return {"symbol": symbol_of(instrument_id), "orderId": int(venue_order_id)}
+    return {
+        "symbol": symbol_of(instrument_id),
+        "origClientOrderId": checked_id(client_order_id),
+    }
+
+
+def replace_fields(replace: ReplaceOrder) -> Fields:
+    """Parameters of `cancelReplace`: place only if the cancel succeeded (STOP_ON_FAILURE)."""
+    fields = place_fields(replace.order)
+    fields["cancelReplaceMode"] = "STOP_ON_FAILURE"
+    if replace.target_venue_order_id is not None and replace.target_venue_order_id.isdigit():
+        fields["cancelOrderId"] = int(replace.target_venue_order_id)
+    else:
+        fields["cancelOrigClientOrderId"] = checked_id(replace.target)
+    derived = cancel_id(replace.target)
+    if derived is not None:
+        fields["cancelNewClientOrderId"] = derived
+    return fields
+
+
+def amend_fields(
+    instrument_id: InstrumentId,
+    client_order_id: ClientOrderId,
+    venue_order_id: VenueOrderId | None,
+    new_qty: Decimal,
+) -> Fields:
+    """Parameters of amend-keep-priority: reduce only.
+
+    The order keeps its client id; the venue would give it a random one (binance-spot.md §5).
+    """
+    if new_qty <= 0:
+        raise Unencodable(f"order {client_order_id}: an amend needs a quantity above zero")
+    fields = order_key(instrument_id, client_order_id, venue_order_id)
+    fields["newClientOrderId"] = checked_id(client_order_id)
+    fields["newQty"] = plain(new_qty)
+    return fields
+
+
+def checked_id(client_order_id: str) -> str:
+    """A client order id within the venue's pattern.
+
+    Raises:
+        Unencodable: when it is empty, too long, or has a character the venue refuses.
+    """
+    if not 0 < len(client_order_id) <= CLIENT_ORDER_ID_MAX_LENGTH or not _ID_CHARACTERS.issuperset(
+        client_order_id
+    ):
+        raise Unencodable(f"client order id {client_order_id!r} is not in the venue's pattern")
+    return client_order_id
+
+
+def _positive(order: NewOrder, name: str, value: Decimal | None) -> str:
+    if value is None or not value.is_finite() or value <= 0:
+        raise _wrong(order, f"needs a {name} above zero, got {value}")
+    return plain(value)
+
+
+def _wrong(order: NewOrder, what: str) -> Unencodable:
+    return Unencodable(f"order {order.client_order_id}: {order.order_type} {what}")

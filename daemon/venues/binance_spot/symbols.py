@@ -1,0 +1,169 @@
+"""`exchangeInfo` -> instruments and rate limits (venues/binance-spot.md §4, §6)."""
+
+from collections.abc import Iterable, Mapping
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+
+from daemon.errors import Undecodable
+from daemon.model.amounts import ZERO
+from daemon.model.enums import OrderType, SymbolStatus
+from daemon.model.instrument import Instrument
+from daemon.venues.binance_spot.amount_text import amount
+from daemon.venues.binance_spot.own_ids import SymbolNames
+from daemon.venues.binance_spot.rows import decode_as
+
+
+class SymbolRow(msgspec.Struct, rename="camel"):
+    """One symbol; filters stay plain because their kinds grow without notice."""
+
+    symbol: str
+    status: str
+    base_asset: str
+    quote_asset: str
+    order_types: list[str]
+    filters: list[dict[str, Any]]
+    base_asset_precision: int = 8
+    quote_asset_precision: int = 8
+
+
+class RateLimitRow(msgspec.Struct, rename="camel"):
+    """One limit; `count` is set in replies, absent in exchangeInfo."""
+
+    rate_limit_type: str
+    interval: str
+    interval_num: int
+    limit: int
+    count: int | None = None
+
+
+class ExchangeRow(msgspec.Struct, rename="camel"):
+    """`exchangeInfo` as far as we read it."""
+
+    symbols: list[SymbolRow]
+    rate_limits: list[RateLimitRow] = []
+    server_time: int = 0
+
+
+_DECODER = msgspec.json.Decoder(ExchangeRow)
+_STATUSES = {status.value: status for status in SymbolStatus}
+_ORDER_TYPES = {kind.value: kind for kind in OrderType}
+_INT_MAX = 2**62
+
+
+def decode_exchange(
+    body: bytes, names: SymbolNames
+) -> tuple[tuple[Instrument, ...], tuple[RateLimitRow, ...]]:
+    """Our instruments, in the order of our symbols, and the venue's limits.
+
+    Raises:
+        Undecodable: when the body is not exchangeInfo, or one of our symbols is missing.
+    """
+    row = decode_as(_DECODER, body, "exchangeInfo")
+    found = {symbol.symbol: symbol for symbol in row.symbols}
+    missing = [symbol for symbol in names.symbols if symbol not in found]
+    if missing:
+        raise Undecodable(f"the venue lists no {', '.join(missing)}; check `symbols` in the config")
+    instruments = tuple(instrument_of(found[symbol], names) for symbol in names.symbols)
+    return instruments, tuple(row.rate_limits)
+
+
+def instrument_of(row: SymbolRow, names: SymbolNames) -> Instrument:
+    """One instrument. A status that we do not know is read as BREAK: nothing may be placed."""
+    values: dict[str, Any] = {}
+    for entry in row.filters:
+        values.update(_filter_values(entry))
+    return Instrument(
+        instrument_id=names.instrument(row.symbol),
+        symbol=row.symbol,
+        base=row.base_asset,
+        quote=row.quote_asset,
+        status=_STATUSES.get(row.status, SymbolStatus.BREAK),
+        order_types=frozenset(
+            _ORDER_TYPES[kind] for kind in row.order_types if kind in _ORDER_TYPES
+        ),
+        base_precision=row.base_asset_precision,
+        quote_precision=row.quote_asset_precision,
+        **values,
+    )
+
+
+_AMOUNTS: Mapping[str, tuple[tuple[str, str], ...]] = {
+    "PRICE_FILTER": (
+        ("minPrice", "price_min"),
+        ("maxPrice", "price_max"),
+        ("tickSize", "tick"),
+    ),
+    "LOT_SIZE": (("minQty", "qty_min"), ("maxQty", "qty_max"), ("stepSize", "lot")),
+    "MARKET_LOT_SIZE": (
+        ("minQty", "market_qty_min"),
+        ("maxQty", "market_qty_max"),
+        ("stepSize", "market_lot"),
+    ),
+    "MIN_NOTIONAL": (("minNotional", "notional_min"),),
+    "NOTIONAL": (("minNotional", "notional_min"), ("maxNotional", "notional_max")),
+    "PERCENT_PRICE": (
+        ("multiplierUp", "bid_multiplier_up"),
+        ("multiplierDown", "bid_multiplier_down"),
+        ("multiplierUp", "ask_multiplier_up"),
+        ("multiplierDown", "ask_multiplier_down"),
+    ),
+    "PERCENT_PRICE_BY_SIDE": (
+        ("bidMultiplierUp", "bid_multiplier_up"),
+        ("bidMultiplierDown", "bid_multiplier_down"),
+        ("askMultiplierUp", "ask_multiplier_up"),
+        ("askMultiplierDown", "ask_multiplier_down"),
+    ),
+    "MAX_POSITION": (("maxPosition", "position_max"),),
+}
+_COUNTS: Mapping[str, tuple[tuple[str, str], ...]] = {
+    "MAX_NUM_ORDERS": (("maxNumOrders", "orders_open_max"), ("limit", "orders_open_max")),
+    "MAX_NUM_ALGO_ORDERS": (
+        ("maxNumAlgoOrders", "algo_orders_open_max"),
+        ("limit", "algo_orders_open_max"),
+    ),
+}
+_FLAGS: Mapping[str, tuple[tuple[str, str], ...]] = {
+    "MIN_NOTIONAL": (("applyToMarket", "notional_min_applies_to_market"),),
+    "NOTIONAL": (
+        ("applyMinToMarket", "notional_min_applies_to_market"),
+        ("applyMaxToMarket", "notional_max_applies_to_market"),
+    ),
+}
+
+
+def _filter_values(entry: Mapping[str, Any]) -> dict[str, Any]:
+    kind = entry.get("filterType")
+    if not isinstance(kind, str):
+        raise Undecodable("exchangeInfo: a filter without a type")
+    made: dict[str, Any] = {}
+    for key, name in _AMOUNTS.get(kind, ()):
+        made[name] = _amount(kind, key, entry.get(key))
+    for key, name in _COUNTS.get(kind, ()):
+        if key in entry:
+            made[name] = _count(kind, key, entry[key])
+    for key, name in _FLAGS.get(kind, ()):
+        flag = entry.get(key)
+        if isinstance(flag, bool):
+            made[name] = flag
+    return made
+
+
+def _amount(kind: str, key: str, value: object) -> Decimal:
+    if value is None:
+        return ZERO
+    if not isinstance(value, str):
+        raise Undecodable(f"exchangeInfo: {kind}.{key} is not decimal text")
+    return amount(value)
+
+
+def _count(kind: str, key: str, value: object) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < _INT_MAX:
+        raise Undecodable(f"exchangeInfo: {kind}.{key} is not a count")
+    return value
+
+
+def symbols_param(symbols: Iterable[str]) -> str:
+    """The `symbols` parameter: a JSON array, to be percent-encoded like any value."""
+    return "[" + ",".join(f'"{symbol}"' for symbol in symbols) + "]"

@@ -1,0 +1,213 @@
+"""User data events -> model values (venues/binance-spot.md §11).
+
+Rules of this file:
+1. On CANCELED and REPLACED, `c` is the request's id and `C` the order's own; elsewhere `C` is "".
+2. An event that this build does not know is named and passed over; one that it knows and cannot
+   read raises `Undecodable`, because the books can no longer be trusted to the stream.
+"""
+
+import msgspec
+
+from daemon.model.amounts import NS_PER_MS, ZERO
+from daemon.model.enums import ExecType, LiquidityFlag, ReportSource, VenueOrderStatus
+from daemon.model.ids import VenueOrderId
+from daemon.model.position import Balance
+from daemon.model.reports import ExecutionReport, Fill
+from daemon.venues.binance_spot.amount_text import amount, amount_or_zero
+from daemon.venues.binance_spot.own_ids import OwnIds, SymbolNames
+from daemon.venues.binance_spot.rows import STATUSES, exec_id, side_of
+
+_EXEC_TYPES = {
+    "NEW": ExecType.NEW,
+    "TRADE": ExecType.TRADE,
+    "CANCELED": ExecType.CANCELED,
+    "REPLACED": ExecType.REPLACED,
+    "EXPIRED": ExecType.EXPIRED,
+    "REJECTED": ExecType.REJECTED,
+    "TRADE_PREVENTION": ExecType.TRADE_PREVENTION,
+}
+
+
+class OrderEvent(
+    msgspec.Struct,
+    tag_field="e",
+    tag="executionReport",
+    rename={
+        "symbol": "s",
+        "shown_id": "c",
+        "side": "S",
+        "qty": "q",
+        "price": "p",
+        "original_id": "C",
+        "exec_type": "x",
+        "status": "X",
+        "reject_reason": "r",
+        "order_id": "i",
+        "last_qty": "l",
+        "cum_qty": "z",
+        "last_price": "L",
+        "fee": "n",
+        "fee_asset": "N",
+        "time_ms": "T",
+        "trade_id": "t",
+        "is_maker": "m",
+        "cum_quote": "Z",
+        "expiry_reason": "eR",
+    },
+):
+    """`executionReport`: the letters that the books need."""
+
+    symbol: str
+    shown_id: str
+    side: str
+    qty: str
+    price: str
+    exec_type: str
+    status: str
+    order_id: int
+    last_qty: str
+    cum_qty: str
+    last_price: str
+    time_ms: int
+    original_id: str = ""
+    reject_reason: str = "NONE"
+    fee: str | None = None
+    fee_asset: str | None = None
+    trade_id: int = -1
+    is_maker: bool = False
+    cum_quote: str = ""
+    expiry_reason: str = ""
+
+
+class AssetRow(msgspec.Struct, rename={"asset": "a", "free": "f", "locked": "l"}):
+    """One asset of an account position event."""
+
+    asset: str
+    free: str
+    locked: str
+
+
+class AccountEvent(
+    msgspec.Struct,
+    tag_field="e",
+    tag="outboundAccountPosition",
+    rename={"time_ms": "E", "updated_ms": "u", "rows": "B"},
+):
+    """Absolute balances of the assets that may have changed."""
+
+    time_ms: int
+    rows: list[AssetRow]
+    updated_ms: int = 0
+
+
+class DeltaEvent(
+    msgspec.Struct,
+    tag_field="e",
+    tag="balanceUpdate",
+    rename={"time_ms": "E", "asset": "a", "delta": "d"},
+):
+    """A deposit, withdrawal or transfer: not ours to make, so a mismatch to be explained."""
+
+    time_ms: int
+    asset: str
+    delta: str
+
+
+class LockEvent(msgspec.Struct, tag_field="e", tag="externalLockUpdate"):
+    """An external lock changed."""
+
+
+class ListEvent(msgspec.Struct, tag_field="e", tag="listStatus"):
+    """An order list changed: not placed by us."""
+
+
+class TerminatedEvent(msgspec.Struct, tag_field="e", tag="eventStreamTerminated"):
+    """The subscription ended: subscribe again."""
+
+
+class ShutdownEvent(msgspec.Struct, tag_field="e", tag="serverShutdown"):
+    """This server goes away soon: reconnect with overlap at once."""
+
+
+UserEvent = (
+    OrderEvent | AccountEvent | DeltaEvent | LockEvent | ListEvent | TerminatedEvent | ShutdownEvent
+)
+KNOWN_EVENTS = frozenset(
+    {
+        "executionReport",
+        "outboundAccountPosition",
+        "balanceUpdate",
+        "externalLockUpdate",
+        "listStatus",
+        "eventStreamTerminated",
+        "serverShutdown",
+    }
+)
+
+
+def report_of(
+    event: OrderEvent, names: SymbolNames, ids: OwnIds, ts_recv_ns: int
+) -> ExecutionReport:
+    """The report of an executionReport event, with its fill when it is a trade.
+
+    Raises:
+        Undecodable: for amounts, sides or symbols that are none.
+    """
+    symbol, order_id = event.symbol, event.order_id
+    kind = _EXEC_TYPES.get(event.exec_type, ExecType.STATUS)
+    if event.original_id and event.exec_type != "NEW":
+        own = ids.learn(symbol, order_id, event.original_id)
+    elif kind is ExecType.NEW:
+        own = ids.learn(symbol, order_id, event.shown_id)
+    else:
+        own = ids.resolve(symbol, order_id, event.shown_id)
+    instrument = names.instrument(symbol)
+    side = side_of(event.side)
+    venue_order_id = VenueOrderId(str(order_id))
+    ts_venue_ns = event.time_ms * NS_PER_MS
+    fills: tuple[Fill, ...] = ()
+    if kind is ExecType.TRADE:
+        fills = (
+            Fill(
+                exec_id=exec_id(symbol, event.trade_id, order_id),
+                client_order_id=own,
+                venue_order_id=venue_order_id,
+                instrument_id=instrument,
+                side=side,
+                qty=amount(event.last_qty),
+                price=amount(event.last_price),
+                fee=amount(event.fee) if event.fee else ZERO,
+                fee_asset=event.fee_asset or "",
+                liquidity=LiquidityFlag.MAKER if event.is_maker else LiquidityFlag.TAKER,
+                ts_venue_ns=ts_venue_ns,
+                ts_recv_ns=ts_recv_ns,
+            ),
+        )
+    reason = event.expiry_reason
+    if not reason and event.reject_reason != "NONE":
+        reason = event.reject_reason
+    return ExecutionReport(
+        client_order_id=own,
+        venue_order_id=venue_order_id,
+        instrument_id=instrument,
+        exec_type=kind,
+        venue_status=STATUSES.get(event.status, VenueOrderStatus.UNRECOGNISED),
+        side=side,
+        qty=amount(event.qty),
+        price=amount(event.price),
+        cum_qty=amount(event.cum_qty),
+        cum_quote=amount_or_zero(event.cum_quote),
+        fills=fills,
+        source=ReportSource.STREAM,
+        reason=reason,
+        ts_venue_ns=ts_venue_ns,
+        ts_recv_ns=ts_recv_ns,
+    )
+
+
+def balances_in(event: AccountEvent) -> tuple[Balance, ...]:
+    """Absolute balances of the assets named."""
+    return tuple(
+        Balance(asset=row.asset, free=amount(row.free), locked=amount(row.locked))
+        for row in event.rows
+    )
