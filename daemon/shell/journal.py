@@ -13,7 +13,7 @@ import contextlib
 import fcntl
 import hashlib
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -95,6 +95,8 @@ class Journal:
         self._dirty = False
         self._closed = False
         self._wake = asyncio.Event()
+        self.on_line: Callable[[bytes], None] = _nobody
+        """Sees every line as it is appended (event subscribers). Must not block."""
 
     @property
     def path(self) -> Path:
@@ -135,6 +137,7 @@ class Journal:
         encoded = orjson.dumps(line)[:-1] + b',"prev":"' + self.head.encode() + b'"}'
         self.head = hashlib.sha256(encoded).hexdigest()
         self._pending.append(encoded + b"\n")
+        self.on_line(encoded)
         return self.seq
 
     def flush(self) -> None:
@@ -247,6 +250,10 @@ class Journal:
             self._second = second
             self._second_text = utc_text(second * 1_000_000_000)[:19]
         return f"{self._second_text}.{rest // 1000:06d}Z"
+
+
+def _nobody(line: bytes) -> None:
+    """The default subscriber."""
 
 
 def _lock(directory: Path) -> int:

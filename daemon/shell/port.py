@@ -11,12 +11,13 @@ from collections import OrderedDict
 from collections.abc import Mapping
 from typing import Any, Protocol
 
+from control.events import EventHub
 from daemon.model.effects import Reply
 from daemon.model.halt import HaltFlag
 from daemon.model.inputs import Actor, Command, Input, KillLatched
 from daemon.model.records import EventType
 from daemon.shell.clock import Clock
-from daemon.shell.emergency import EmergencyStop, KillReport
+from daemon.shell.emergency import EmergencyStop
 from daemon.shell.latch import LatchStore
 
 KILL_DEADLINE_S = 30.0
@@ -54,7 +55,7 @@ class ControlPort:
         self._lock = threading.Lock()
         self._waiting: OrderedDict[str, concurrent.futures.Future[Reply]] = OrderedDict()
         self._status: Mapping[str, Any] = {}
-        self._kill_running: asyncio.Task[KillReport] | None = None
+        self._events = EventHub()
 
     def publish(self, status: Mapping[str, Any]) -> None:
         """Called on the main loop: replace the snapshot that `status` answers."""
@@ -100,6 +101,10 @@ class ControlPort:
             },
         )
 
+    def events(self) -> EventHub:
+        """Where the journal publishes its lines."""
+        return self._events
+
     async def warm(self) -> None:
         """Open the emergency session ahead of need."""
         await self._emergency.warm()
@@ -108,8 +113,7 @@ class ControlPort:
         """Close the gate, latch, cancel everything of ours, poll the venue until it has none.
 
         Returns:
-            gate_ms, latch_ms, empty_ms (milliseconds since the command was taken), canceled,
-            remaining, rounds, verified and errors.
+            See `control.port.DaemonPort.kill`.
         """
         start = self._clock.monotonic_ns()
         self._halt.close(f"kill by {actor.name or actor.uid}: {reason}")
@@ -117,35 +121,42 @@ class ControlPort:
         ts_ns = self._clock.now_ns()
         self._pump.offer_threadsafe(KillLatched(actor, reason, ts_ns))
         self._note("gate_closed", actor, reason, {"gate_ms": gate_ms})
-        report, latch_ms = await asyncio.gather(
+        report, latched_ms = await asyncio.gather(
             self._emergency.cancel_and_verify(deadline_s=KILL_DEADLINE_S),
             asyncio.to_thread(self._latch_now, actor, reason, ts_ns, start),
         )
-        result = {
+        verified = report.verified_empty_ns is not None
+        empty_ms = self._since_ms(start)
+        cancel_ms = None
+        if report.last_cancel_ns is not None:
+            cancel_ms = (report.last_cancel_ns - report.started_ns) / 1e6
+        result: dict[str, Any] = {
+            "verified": verified,
+            "open_orders": report.remaining,
             "gate_ms": gate_ms,
-            "latch_ms": latch_ms,
-            "empty_ms": self._since_ms(start),
+            "latched_ms": latched_ms,
+            "cancel_ms": cancel_ms,
+            "empty_ms": empty_ms if verified else None,
             "canceled": report.canceled,
-            "remaining": report.remaining,
             "rounds": report.rounds,
-            "verified": report.verified_empty_ns is not None,
-            "errors": list(report.errors),
+            "msg": "; ".join(report.errors),
         }
-        step = "verified_empty" if result["verified"] else "not_verified"
-        self._note(step, actor, reason, result)
+        self._note("verified_empty" if verified else "not_verified", actor, reason, result)
         return result
 
-    def _latch_now(self, actor: Actor, reason: str, ts_ns: int, start: int) -> str:
+    def _latch_now(self, actor: Actor, reason: str, ts_ns: int, start: int) -> float:
         self._latch.latch(by_uid=actor.uid, by_name=actor.name, reason=reason, ts_ns=ts_ns)
-        latch_ms = self._since_ms(start)
-        self._note("latched", actor, reason, {"latch_ms": latch_ms})
-        return latch_ms
+        latched_ms = self._since_ms(start)
+        self._note("latched", actor, reason, {"latched_ms": latched_ms})
+        return latched_ms
 
     def _note(self, step: str, actor: Actor, reason: str, extra: Mapping[str, Any]) -> None:
+        # Durations as text: no float stands in a record.
+        exact = {k: f"{v:.3f}" if isinstance(v, float) else v for k, v in extra.items()}
         self._pump.note_threadsafe(
             EventType.KILL,
-            {"step": step, "by": actor.name, "uid": actor.uid, "reason": reason, **extra},
+            {"step": step, "by": actor.name, "uid": actor.uid, "reason": reason, **exact},
         )
 
-    def _since_ms(self, start_ns: int) -> str:
-        return f"{(self._clock.monotonic_ns() - start_ns) / 1e6:.3f}"
+    def _since_ms(self, start_ns: int) -> float:
+        return (self._clock.monotonic_ns() - start_ns) / 1e6

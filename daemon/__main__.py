@@ -1,0 +1,65 @@
+"""`seatriald --config FILE`: run the daemon in the foreground.
+
+Exit codes: 0 ended in order; 2 the configuration, credentials or state directory cannot be used
+(nothing was started); 70 a broken invariant (the next boot recovers).
+"""
+
+import logging
+import sys
+from pathlib import Path
+
+import click
+import uvloop
+
+from daemon.app import Daemon
+from daemon.ownership import check_import_ownership
+from daemon.settings import SettingsError, load_config
+from daemon.version import commit, seatrial_version
+
+EXIT_UNUSABLE = 2
+
+
+@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+@click.option(
+    "--config",
+    "config_path",
+    required=True,
+    type=click.Path(path_type=Path),
+    help="TOML configuration (make one with `seatrial init`).",
+)
+@click.option("--check", is_flag=True, help="Check the configuration, print the result, exit.")
+@click.version_option(f"{seatrial_version()} ({commit()[:12]})", prog_name="seatriald")
+def main(config_path: Path, *, check: bool) -> None:
+    """Trade on a testnet behind hard risk caps. Boots HALTED; start with `seatrial start`."""
+    logging.basicConfig(
+        level=logging.INFO, stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s"
+    )
+    problems = check_import_ownership()
+    if problems:
+        _refuse("\n".join(problems))
+    try:
+        config = load_config(config_path)
+    except SettingsError as error:
+        _refuse("\n".join(f"{config_path}: {line}" for line in error.violations))
+    if check:
+        click.echo(f"{config_path}: ok (config {config.config_hash[:12]})")
+        return
+    try:
+        daemon = Daemon(config)
+    except (OSError, ValueError) as error:
+        _refuse(str(error))
+    try:
+        code = uvloop.run(daemon.run())
+    except (OSError, ValueError) as error:
+        _refuse(str(error))
+    sys.exit(code)
+
+
+def _refuse(message: str) -> None:
+    for line in message.splitlines():
+        click.echo(f"seatriald: {line}", err=True)
+    sys.exit(EXIT_UNUSABLE)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,408 @@
+"""Composition root: settings to objects to one TaskGroup to an exit code.
+
+Boot is recovery, always in this order: take the state directory, count the boot, read the journal,
+rebuild the engine, continue the journal, look at the kill latch, then connect. The daemon boots
+HALTED; only an operator's `start` opens the gate.
+"""
+
+import asyncio
+import gc
+import hashlib
+import logging
+import random
+import signal
+from collections.abc import Mapping
+from typing import Any
+
+from control.config import ControlConfig
+from control.server import ControlThread
+from daemon.core.engine import Engine, EngineConfig, StrategySpec
+from daemon.model.amounts import NS_PER_MS
+from daemon.model.effects import ExitDaemon, Reply
+from daemon.model.enums import Mode
+from daemon.model.halt import HaltFlag
+from daemon.model.ids import ClientOrderIdFactory, StrategyId
+from daemon.model.inputs import Actor, Command, KillLatched
+from daemon.model.records import EventType
+from daemon.settings import Config
+from daemon.shell.clock import SystemClock
+from daemon.shell.credentials import load_credentials
+from daemon.shell.emergency import EmergencyStop
+from daemon.shell.journal import Journal
+from daemon.shell.latch import LatchStore
+from daemon.shell.loop import Pump
+from daemon.shell.metrics import Metrics, MetricsServer
+from daemon.shell.port import ControlPort
+from daemon.shell.replay import Recovered, recover
+from daemon.shell.sdnotify import Notifier
+from daemon.shell.state_dir import next_run
+from daemon.shell.strategy_loader import strategy_factory
+from daemon.shell.tasks import spawn
+from daemon.shell.venue_link import Credentials, LinkConfig, VenueEndpoints, VenueLink
+from daemon.venues.hosts import endpoints_of
+from daemon.version import commit, packages, python_version, seatrial_version
+from riskcaps.interceptor import Interceptor
+
+log = logging.getLogger("seatriald")
+
+PUBLISH_PERIOD_S = 0.2
+HEALTHY_LAG_NS_MAX = 2_000_000_000
+EMERGENCY_DEADLINE_S = 5.0
+EXIT_OK = 0
+EXIT_CRASH = 70
+SYSTEM = Actor(uid=0, pid=0, role="operator", name="system")
+
+
+class Daemon:
+    """One boot of the daemon. `await Daemon(config).run()` returns the exit code."""
+
+    def __init__(self, config: Config) -> None:
+        """Build everything that can fail before the venue is touched.
+
+        Raises:
+            OSError, ValueError: with a one-line message; nothing was left half done.
+        """
+        self._config = config
+        settings = config.settings
+        self._credentials = load_credentials(settings.credentials.file)
+        self._factories = {
+            name: strategy_factory(name, strategy) for name, strategy in settings.strategies.items()
+        }
+        self._endpoints = VenueEndpoints(
+            environment=settings.venue.environment,
+            **endpoints_of(
+                settings.venue.environment,
+                rest=settings.venue.rest,
+                ws_api=settings.venue.ws_api,
+                streams=settings.venue.streams,
+            ),
+        )
+        self._mode = Mode.SIM if settings.venue.environment == "sim" else Mode.TESTNET
+        self._instance, self._run_number, self._run = next_run(settings.state_dir)
+        self._boot_monotonic = SystemClock().monotonic_ns()
+        recovered = recover(settings.state_dir / "journal")
+        self._clock = SystemClock(floor_ns=recovered.ts_ns)
+        self._halt = HaltFlag()
+        self._latch = LatchStore(settings.state_dir)
+        self._journal = Journal(
+            settings.state_dir / "journal",
+            run_id=self._run,
+            mode=self._mode.value,
+            exchange=settings.venue.environment,
+            seq=recovered.seq,
+            head=recovered.head,
+            segment_bytes_max=settings.journal.segment_bytes_max,
+        )
+        self._engine = self._build_engine(recovered)
+        self._write_boot_lines(recovered)
+        self._exit: asyncio.Future[ExitDaemon] | None = None
+        self._fatal: BaseException | None = None
+        self._last_tick_ns = self._clock.monotonic_ns()
+        self._lag_ns = 0
+        self._signalled = False
+
+    async def run(self) -> int:
+        """Connect and serve until told to exit. Returns the exit code."""
+        loop = asyncio.get_running_loop()
+        self._exit = loop.create_future()
+        settings = self._config.settings
+        metrics = Metrics(lambda: port.status(), self._build_labels())
+        pump = Pump(
+            engine=self._engine,
+            journal=self._journal,
+            clock=self._clock,
+            halt=self._halt,
+            on_reply=lambda reply: self._on_reply(port, reply),
+            on_exit=self._on_exit,
+            on_fatal=self._on_fatal,
+            sinks=(metrics,),
+        )
+        link = self._build_link(pump)
+        pump.attach(link)
+        port = self._build_port(pump)
+        self._journal.on_line = port.events().publish
+        control = ControlThread(port, self._control_config())
+        control.start()
+        server = None
+        if settings.metrics.enabled:
+            server = MetricsServer(
+                metrics, settings.metrics.host, settings.metrics.port, healthy=self._is_healthy
+            )
+            server.start()
+        notifier = Notifier()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._on_signal, pump, number)
+        if settings.gc_freeze:
+            gc.collect()
+            gc.freeze()  # start-up objects live for ever: full collections need not walk them
+        latched = self._latch.read()
+        if latched is not None:
+            actor = Actor(uid=latched.by_uid, pid=0, role="operator", name=latched.by_name)
+            self._halt.close(f"latched: {latched.reason}")
+            pump.offer(KillLatched(actor, latched.reason, latched.ts_ns))
+        exit_code = EXIT_CRASH
+        try:
+            exit_code = await self._serve(link, pump, port, notifier)
+        finally:
+            notifier.stopping()
+            await asyncio.to_thread(control.stop)
+            if server is not None:
+                await asyncio.to_thread(server.stop)
+            pump.note(EventType.RUN_STOP, {"reason": self._reason(), "exit_code": exit_code})
+            pump.stop()
+            self._journal.close()
+        return exit_code
+
+    async def _serve(
+        self, link: VenueLink, pump: Pump, port: ControlPort, notifier: Notifier
+    ) -> int:
+        exit_future = self._exit
+        if exit_future is None:
+            raise RuntimeError("run() was not entered")
+        try:
+            async with asyncio.TaskGroup() as group:
+                children = [
+                    spawn(group, link.run(), name="venue"),
+                    spawn(group, self._journal.run(), name="journal"),
+                    spawn(group, self._publish(link, pump, port, notifier), name="publish"),
+                ]
+                done = await exit_future
+                for child in children:
+                    child.cancel()
+        except BaseExceptionGroup as group_error:
+            self._fatal = self._fatal or group_error.exceptions[0]
+            log.exception("a task died; the process stops and the next boot recovers")
+        if self._fatal is None:
+            return done.exit_code
+        await self._abandon_ship()
+        return EXIT_CRASH
+
+    async def _abandon_ship(self) -> None:
+        """A broken invariant: shut the gate and cancel at the venue before dying."""
+        self._halt.close("crash")
+        stop = self._build_emergency()
+        try:
+            report = await stop.cancel_and_verify(deadline_s=EMERGENCY_DEADLINE_S)
+            log.error("crash: cancelled %s, remaining %s", report.canceled, report.remaining)
+        finally:
+            await stop.close()
+
+    async def _publish(
+        self, link: VenueLink, pump: Pump, port: ControlPort, notifier: Notifier
+    ) -> None:
+        """Measure the loop's lag, publish the status, pat systemd's watchdog while healthy."""
+        announced = False
+        while True:
+            before = self._clock.monotonic_ns()
+            status = self._status(link, pump)
+            port.publish(status)
+            if not announced and status.get("gate_state") == "READY":
+                announced = True
+                notifier.ready("READY, HALTED: waiting for an operator's start")
+            if self._is_healthy() and not self._journal.fault:
+                notifier.watchdog()
+            await asyncio.sleep(PUBLISH_PERIOD_S)
+            self._last_tick_ns = self._clock.monotonic_ns()
+            self._lag_ns = max(0, self._last_tick_ns - before - int(PUBLISH_PERIOD_S * 1e9))
+
+    def _status(self, link: VenueLink, pump: Pump) -> dict[str, Any]:
+        now_ns = self._clock.now_ns()
+        facts = link.facts()
+        return {
+            **self._engine.status(now_ns),
+            "run_id": self._run,
+            "instance": self._instance,
+            "version": seatrial_version(),
+            "environment": self._config.settings.venue.environment,
+            "mode": self._mode.value,
+            "ts_ns": now_ns,
+            "uptime_s": round((self._clock.monotonic_ns() - self._boot_monotonic) / 1e9, 3),
+            "venue": facts,
+            "clock_offset_s": facts.get("clock_offset_ns", 0) / 1e9,
+            "journal_path": str(self._journal.path),
+            "journal_seq": self._journal.seq,
+            "journal_pending_lines": self._journal.pending_lines,
+            "journal_undurable_lines": self._journal.seq - self._journal.durable_seq,
+            "journal_fault": self._journal.fault,
+            "queue_age_s": pump.queue_age_ns / 1e9,
+            "loop_lag_s": self._lag_ns / 1e9,
+            "turns": pump.turns,
+            "conflated": pump.conflated,
+            "dead_mans_switch": "none at this venue; the local watchdog is the only net",
+        }
+
+    def _build_engine(self, recovered: Recovered) -> Engine:
+        settings = self._config.settings
+        interceptor = Interceptor(
+            capset=self._config.capset, ids=ClientOrderIdFactory(self._run), halt=self._halt
+        )
+        session = settings.session
+        engine = Engine(
+            config=EngineConfig(
+                environment=settings.venue.environment,
+                mode=self._mode,
+                instance=self._instance,
+                run=self._run,
+                symbols=settings.venue.symbols,
+                strategies=tuple(
+                    StrategySpec(
+                        strategy_id=StrategyId(name),
+                        symbols=strategy.symbols,
+                        factory=self._factories[name],
+                    )
+                    for name, strategy in settings.strategies.items()
+                ),
+                account=account_fingerprint(self._credentials),
+                session_binding=self._binding(),
+                heartbeat_period_ns=session.heartbeat_period_ms * NS_PER_MS,
+                unknown_settle_ns=session.unknown_settle_ms * NS_PER_MS,
+                unknown_incident_ns=session.unknown_incident_ms * NS_PER_MS,
+                stale_feed_ns=session.stale_feed_ms * NS_PER_MS,
+                audit_period_ns=session.audit_period_ms * NS_PER_MS,
+                cancel_on_boot=session.cancel_on_boot,
+            ),
+            interceptor=interceptor,
+        )
+        if recovered.checkpoint is not None:
+            engine.restore(recovered.checkpoint)
+        for record in recovered.facts:
+            engine.apply_fact(record)
+        engine.finish_recovery(self._clock.now_ns())
+        return engine
+
+    def _write_boot_lines(self, recovered: Recovered) -> None:
+        now_ns = self._clock.now_ns()
+        elapsed_ms = (self._clock.monotonic_ns() - self._boot_monotonic) // NS_PER_MS
+        lines: list[tuple[EventType, Mapping[str, Any]]] = [
+            (
+                EventType.RUN_START,
+                {"instance": self._instance, "run_number": self._run_number, **self._binding()},
+            ),
+            (
+                EventType.RECOVERY,
+                {
+                    "records": len(recovered.facts),
+                    "from_seq": recovered.seq,
+                    "torn_bytes": recovered.torn_bytes,
+                    "torn_sha256": recovered.torn_sha256,
+                    "state_hash": self._engine.state_hash(),
+                    "duration_ms": elapsed_ms,
+                },
+            ),
+            (EventType.CHECKPOINT, {"state": self._engine.state()}),
+        ]
+        for event_type, fields in lines:
+            self._journal.append(event_type, fields, ts_ns=now_ns, session_id="")
+        self._journal.flush()
+
+    def _binding(self) -> dict[str, Any]:
+        return {
+            "version": seatrial_version(),
+            "commit": commit(),
+            "config_hash": self._config.config_hash,
+            "caps_hash": self._config.capset.hash,
+            "account": account_fingerprint(self._credentials),
+            "environment": self._config.settings.venue.environment,
+            "host": self._endpoints.rest,
+            "packages": packages(),
+            "python": python_version(),
+        }
+
+    def _build_labels(self) -> dict[str, str]:
+        return {
+            "version": seatrial_version(),
+            "commit": commit(),
+            "python": python_version(),
+            "environment": self._config.settings.venue.environment,
+        }
+
+    def _build_link(self, pump: Pump) -> VenueLink:
+        venue = self._config.settings.venue
+        return VenueLink(
+            endpoints=self._endpoints,
+            credentials=self._credentials,
+            config=LinkConfig(
+                symbols=venue.symbols,
+                recv_window_ms=venue.recv_window_ms,
+                reply_deadline_ms=venue.reply_deadline_ms,
+                stream_silence_max_ms=venue.stream_silence_max_ms,
+            ),
+            clock=self._clock,
+            halt=self._halt,
+            deliver=pump.offer,
+            rng=random.Random(self._run),  # noqa: S311 - jitter of back-off, not a secret
+        )
+
+    def _build_emergency(self) -> EmergencyStop:
+        return EmergencyStop(
+            endpoints=self._endpoints,
+            credentials=self._credentials,
+            symbols=self._config.settings.venue.symbols,
+            instance=self._instance,
+            clock=self._clock,
+        )
+
+    def _build_port(self, pump: Pump) -> ControlPort:
+        return ControlPort(
+            pump=pump,
+            halt=self._halt,
+            latch=self._latch,
+            emergency=self._build_emergency(),
+            clock=self._clock,
+        )
+
+    def _control_config(self) -> ControlConfig:
+        control = self._config.settings.control
+        return ControlConfig(
+            socket=self._config.settings.socket_path,
+            observers=control.observers,
+            stoppers=control.stoppers,
+            operators=control.operators,
+        )
+
+    def _on_reply(self, port: ControlPort, reply: Reply) -> None:
+        if reply.command_id.startswith("re-arm:") and not reply.error_code:
+            self._latch.clear()
+        port.on_reply(reply)
+
+    def _on_exit(self, effect: ExitDaemon) -> None:
+        if self._exit is not None and not self._exit.done():
+            self._exit.set_result(effect)
+
+    def _on_fatal(self, error: BaseException) -> None:
+        self._fatal = error
+        self._halt.close(f"crash: {error}")
+        log.critical("invariant or bug: %s", error, exc_info=error)
+        self._on_exit(ExitDaemon(EXIT_CRASH, f"{type(error).__name__}: {error}"))
+
+    def _on_signal(self, pump: Pump, number: signal.Signals) -> None:
+        """First: stop the session in order, then exit 0. Second: exit now, gate shut."""
+        if self._signalled:
+            self._halt.close("second signal")
+            self._on_exit(ExitDaemon(EXIT_OK, f"second {number.name}"))
+            return
+        self._signalled = True
+        pump.offer(
+            Command(
+                command_id=f"signal-{number.name}",
+                method="shutdown",
+                actor=SYSTEM,
+                reason=number.name,
+            )
+        )
+
+    def _is_healthy(self) -> bool:
+        return self._clock.monotonic_ns() - self._last_tick_ns < HEALTHY_LAG_NS_MAX
+
+    def _reason(self) -> str:
+        if self._fatal is not None:
+            return f"{type(self._fatal).__name__}: {self._fatal}"
+        if self._exit is not None and self._exit.done() and not self._exit.cancelled():
+            return self._exit.result().reason
+        return "cancelled"
+
+
+def account_fingerprint(credentials: Credentials) -> str:
+    """Which account, without the key: the first 16 hex digits of SHA-256 of the API key."""
+    return hashlib.sha256(credentials.api_key.encode()).hexdigest()[:16]
+

@@ -1,0 +1,83 @@
+"""The daemon's commands of the operator's tool: `sim`, `demo`. Mounted by `control.main`."""
+
+import json
+import sys
+import time
+from pathlib import Path
+
+import click
+
+from daemon.cli_sim import sim_command
+from daemon.demo.plan import DemoOptions
+from daemon.demo.processes import DemoError
+from daemon.demo.run import Demo, is_clean
+from daemon.demo.screen import Screen
+
+EXIT_FAILED = 1
+EXIT_NOT_CLEAN = 2
+
+
+@click.command("demo")
+@click.option("--seconds", default=60, show_default=True, type=click.IntRange(6, 86_400))
+@click.option("--seed", default=7, show_default=True, type=int)
+@click.option(
+    "--replay",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Recorded trades (time_ms,trade_id,taker_side,price,qty; csv or csv.gz) drive the venue.",
+)
+@click.option("--speed", default="1", show_default=True, help="Replay speed, as a factor.")
+@click.option("--dir", "directory", type=click.Path(path_type=Path), help="Where the run's files go.")
+@click.option("--crash", "crashes", default=0, type=click.IntRange(0, 50), help="kill -9 so often.")
+@click.option("--faults", default="none", show_default=True, help="Fault preset of the venue.")
+@click.option("--caps", default="demo", show_default=True, help="Caps preset.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object last, on standard output.")
+def demo_command(
+    *,
+    seconds: int,
+    seed: int,
+    replay: Path | None,
+    speed: str,
+    directory: Path | None,
+    crashes: int,
+    faults: str,
+    caps: str,
+    as_json: bool,
+) -> None:
+    """Run a whole session against a simulated venue and judge it by the venue's own ledger.
+
+    Exit codes: 0 nothing missing, no breach, nothing left open; 2 otherwise; 1 a step failed.
+    """
+    stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
+    options = DemoOptions(
+        seconds=seconds,
+        seed=seed,
+        replay=replay,
+        speed=speed,
+        directory=(directory or Path("demo-run") / stamp).resolve(),
+        crashes=crashes,
+        faults=faults,
+        caps=caps,
+        as_json=as_json,
+    )
+    try:
+        with Screen(as_json=as_json) as screen:
+            result = Demo(options, screen).run()
+    except (DemoError, OSError) as error:
+        click.echo(f"seatrial demo: {error}", err=True)
+        click.echo(f"seatrial demo: its files are in {options.directory}", err=True)
+        sys.exit(EXIT_FAILED)
+    if as_json:
+        click.echo(json.dumps(result))
+    else:
+        _tell(result)
+    sys.exit(0 if is_clean(result) else EXIT_NOT_CLEAN)
+
+
+def _tell(result: dict[str, object]) -> None:
+    click.echo(f"\nverdict: {result['verdict']}")
+    for key, value in result.items():
+        if key != "verdict":
+            click.echo(f"  {key:<30} {value}")
+
+
+COMMANDS: tuple[click.Command, ...] = (sim_command, demo_command)

@@ -1,0 +1,1 @@
+"""`seatrial demo`: a whole session between real processes, from market data to verdict."""

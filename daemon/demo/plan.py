@@ -1,0 +1,130 @@
+"""What a demo runs: options, symbols, sizes, and the configuration it writes for the daemon."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+SYMBOLS = ("BTCUSDT", "ETHUSDT", "BNBUSDT")
+REPLAY_CONVERSION = "ETHUSDT"
+"""Prices the quote asset of the recorded XRPETH trades in the numeraire."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DemoOptions:
+    """What the command line asked for."""
+
+    seconds: int = 60
+    seed: int = 7
+    replay: Path | None = None
+    speed: str = "1"
+    directory: Path
+    crashes: int = 0
+    faults: str = "none"
+    caps: str = "demo"
+    as_json: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sizing:
+    """How large one symbol is traded and capped: base quantity per quote, and its caps in base."""
+
+    qty: str
+    order_max: str
+    position_max: str
+    notional_max: str
+    exposure_max: str
+    """Notional and exposure in the symbol's quote asset."""
+
+
+SIZES: Mapping[str, Sizing] = {
+    "BTCUSDT": Sizing(
+        qty="0.002",
+        order_max="0.02",
+        position_max="0.05",
+        notional_max="1500",
+        exposure_max="4000",
+    ),
+    "ETHUSDT": Sizing(
+        qty="0.04", order_max="0.4", position_max="1", notional_max="1500", exposure_max="4000"
+    ),
+    "BNBUSDT": Sizing(
+        qty="0.2", order_max="2", position_max="5", notional_max="1500", exposure_max="4000"
+    ),
+    "XRPETH": Sizing(
+        qty="60", order_max="600", position_max="3000", notional_max="1", exposure_max="5"
+    ),
+}
+
+
+def symbols_of(options: DemoOptions) -> tuple[str, ...]:
+    """The symbols of this demo: the recorded one first when trades are replayed."""
+    if options.replay is None:
+        return SYMBOLS
+    recorded = options.replay.name.partition("-")[0].upper()
+    return (recorded, REPLAY_CONVERSION, "BTCUSDT")
+
+
+def sim_arguments(options: DemoOptions, ledger: Path) -> list[str]:
+    """Command line of the simulated venue."""
+    arguments = [
+        "--port",
+        "0",
+        "--seed",
+        str(options.seed),
+        "--symbols",
+        ",".join(symbols_of(options)),
+        "--ledger",
+        str(ledger),
+    ]
+    if options.replay is not None:
+        arguments += ["--replay", str(options.replay), "--speed", options.speed]
+    if options.faults != "none":
+        arguments += ["--faults", options.faults, "--fault-seed", str(options.seed)]
+    return arguments
+
+
+def strategies_of(options: DemoOptions) -> dict[str, Any]:
+    """A two-sided quoter and a heartbeat on each symbol."""
+    tables: dict[str, Any] = {}
+    for symbol in symbols_of(options):
+        size = SIZES.get(symbol, SIZES["XRPETH"])
+        tables[f"quoter-{symbol.lower()}"] = {
+            "class": "quoter",
+            "symbols": [symbol],
+            "params": {"qty": size.qty},
+        }
+    first = symbols_of(options)[0]
+    tables["heartbeat"] = {
+        "class": "heartbeat",
+        "symbols": [first],
+        "params": {"qty": SIZES.get(first, SIZES["XRPETH"]).qty},
+    }
+    return tables
+
+
+def toml_text(table: Mapping[str, Any], prefix: str = "") -> str:
+    """Write a mapping as TOML: text, integers, booleans, lists of text, tables."""
+    plain = {k: v for k, v in table.items() if not isinstance(v, Mapping)}
+    lines = [f"{_key(key)} = {_value(value)}" for key, value in plain.items()]
+    out = "\n".join(lines) + ("\n" if lines else "")
+    for key, value in table.items():
+        if isinstance(value, Mapping):
+            name = f"{prefix}{_key(key)}"
+            out += f"\n[{name}]\n{toml_text(value, name + '.')}"
+    return out
+
+
+def _key(key: str) -> str:
+    return key if key.replace("_", "").replace("-", "").isalnum() else f'"{key}"'
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int):
+        return str(value)
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(_value(item) for item in value) + "]"
+    text = str(value).replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{text}"'

@@ -1,0 +1,122 @@
+"""The demo's processes: the simulated venue and the daemon, started and stopped in order."""
+
+import json
+import os
+import queue
+import signal
+import subprocess
+import sys
+import threading
+import urllib.request
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Self
+
+START_DEADLINE_S = 30.0
+STOP_DEADLINE_S = 20.0
+
+
+class DemoError(RuntimeError):
+    """A step of the demo failed; the message says which and where its log is."""
+
+
+class Process:
+    """A child whose stderr goes to a log file; it dies with us at the latest."""
+
+    def __init__(self, name: str, arguments: Sequence[str], log: Path) -> None:
+        """Start it."""
+        self.name = name
+        self.log = log
+        with log.open("ab") as out:
+            self._child = subprocess.Popen(  # noqa: S603 - our own interpreter and modules
+                [sys.executable, "-m", *arguments],
+                stdout=subprocess.PIPE,
+                stderr=out,
+                stdin=subprocess.DEVNULL,
+                env=os.environ | {"PYTHONUNBUFFERED": "1"},
+            )
+        self._lines: queue.Queue[str | None] = queue.Queue(maxsize=1_000)
+        self._reader = threading.Thread(target=self._read, name=f"{name}-stdout", daemon=True)
+        self._reader.start()
+
+    @property
+    def pid(self) -> int:
+        """The child's process id."""
+        return self._child.pid
+
+    @property
+    def is_running(self) -> bool:
+        """Whether it is still there."""
+        return self._child.poll() is None
+
+    def read_json_line(self) -> dict[str, Any]:
+        """The first line of its standard output, as JSON.
+
+        Raises:
+            DemoError: it ended, said nothing in time, or said something else.
+        """
+        try:
+            line = self._lines.get(timeout=START_DEADLINE_S)
+        except queue.Empty:
+            raise DemoError(f"{self.name} said nothing in {START_DEADLINE_S:.0f} s") from None
+        if line is None:
+            raise DemoError(f"{self.name} ended at once: {self.last_words()}")
+        try:
+            made = json.loads(line)
+        except json.JSONDecodeError:
+            raise DemoError(f"{self.name} said {line!r} instead of its ready line") from None
+        if not isinstance(made, dict):
+            raise DemoError(f"{self.name} said {line!r} instead of its ready line")
+        return made
+
+    def kill_hard(self) -> None:
+        """SIGKILL, and wait for the body."""
+        self._child.kill()
+        self._child.wait(timeout=STOP_DEADLINE_S)
+
+    def stop(self) -> int:
+        """SIGTERM, wait, SIGKILL when it does not listen. Returns the exit code."""
+        if self.is_running:
+            self._child.send_signal(signal.SIGTERM)
+        return self.wait()
+
+    def wait(self) -> int:
+        """Wait for the end. Returns the exit code."""
+        try:
+            return self._child.wait(timeout=STOP_DEADLINE_S)
+        except subprocess.TimeoutExpired:
+            self.kill_hard()
+            return -signal.SIGKILL
+
+    def last_words(self) -> str:
+        """The last line of its log."""
+        lines = self.log.read_text(errors="replace").strip().splitlines()
+        return lines[-1] if lines else f"nothing in {self.log}"
+
+    def __enter__(self) -> Self:
+        """Nothing to do: it runs since construction."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Never leave a child behind."""
+        if self.is_running:
+            self.stop()
+
+    def _read(self) -> None:
+        stdout = self._child.stdout
+        if stdout is None:
+            return
+        for raw in stdout:
+            if self._lines.full():
+                continue
+            self._lines.put(raw.decode(errors="replace").rstrip("\n"))
+        self._lines.put(None)
+
+
+def fetch_ledger(admin: str) -> dict[str, Any]:
+    """The venue's own books, as it tells them now."""
+    if not admin.startswith("http://127.0.0.1:"):
+        raise DemoError(f"the demo's venue is on loopback, not at {admin}")
+    with urllib.request.urlopen(f"{admin}/ledger", timeout=30) as answer:  # noqa: S310 - see above
+        made: dict[str, Any] = json.loads(answer.read())
+    return made

@@ -1,0 +1,239 @@
+"""The demo itself: start, trade, crash if asked, kill, stop, reduce, compare, verdict."""
+
+import json
+import random
+import subprocess
+import sys
+import time
+import tomllib
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from control.client import Client, ClientError
+from daemon.demo.plan import DemoOptions, sim_arguments, strategies_of, symbols_of, toml_text
+from daemon.demo.processes import DemoError, Process, fetch_ledger
+from daemon.demo.screen import Screen
+
+READY_DEADLINE_S = 30.0
+POLL_S = 0.2
+KILL_RESERVE_S = 4
+EVIDENCE_DEADLINE_S = 120
+CAPS_DIRECTORY = Path(__file__).resolve().parent / "caps"
+
+
+class Demo:
+    """One run in `options.directory`. `run()` returns the result object of the README."""
+
+    def __init__(self, options: DemoOptions, screen: Screen) -> None:
+        """Prepare the directory; nothing is started yet."""
+        self._options = options
+        self._screen = screen
+        self._dir = options.directory
+        self._rng = random.Random(options.seed)  # noqa: S311 - instants of crashes, seeded
+        self._config = self._dir / "seatrial.toml"
+        self._socket = self._dir / "state" / "control.sock"
+        self._ledger = self._dir / "ledger.json"
+        self._restarts = 0
+        self._daemon: Process | None = None
+
+    def run(self) -> dict[str, Any]:
+        """Run the whole demo.
+
+        Raises:
+            DemoError: a step failed; the message says which.
+        """
+        self._dir.mkdir(parents=True, exist_ok=True)
+        if (self._dir / "state").exists():
+            raise DemoError(f"{self._dir} holds an earlier demo; name another with --dir")
+        sim = ["daemon.cli_sim", *sim_arguments(self._options, self._ledger)]
+        with Process("simulated venue", sim, self._dir / "sim.log") as venue:
+            ready = venue.read_json_line()
+            self._screen.say(f"simulated venue up at {ready['rest']} (pid {ready['pid']})")
+            self._write_config(ready)
+            with self._running_daemon():
+                session_id = self._start_session()
+                self._trade()
+                kill, at_kill = self._kill_drill(str(ready["admin"]))
+                self._stop_daemon()
+            self._check_exit("simulated venue", venue.stop())
+        self._screen.say("processes stopped; reducing the journal")
+        return self._result(session_id, kill, at_kill)
+
+    def _write_config(self, ready: Mapping[str, Any]) -> None:
+        keys = self._dir / "credentials.toml"
+        keys.touch(mode=0o600)
+        keys.write_text(
+            toml_text({"api_key": ready["api_key"], "api_secret": ready["api_secret"]})
+        )
+        self._config.write_text(
+            "# Written by `seatrial demo`. Every key is explained in the README.\n"
+            + toml_text(
+                {
+                    "state_dir": str(self._dir / "state"),
+                    "venue": {
+                        "environment": "sim",
+                        "symbols": list(symbols_of(self._options)),
+                        "rest": ready["rest"],
+                        "ws_api": ready["ws_api"],
+                        "streams": ready["streams"],
+                    },
+                    "credentials": {"file": str(keys)},
+                    "control": {"socket": str(self._socket)},
+                    "metrics": {"port": 0},
+                    "session": {"unknown_settle_ms": 4_000, "unknown_incident_ms": 15_000},
+                    "strategies": strategies_of(self._options),
+                    "caps": self._caps(),
+                }
+            )
+        )
+
+    def _caps(self) -> Mapping[str, Any]:
+        path = CAPS_DIRECTORY / f"{self._options.caps}.toml"
+        if not path.exists():
+            known = ", ".join(sorted(p.stem for p in CAPS_DIRECTORY.glob("*.toml")))
+            raise DemoError(f"no caps preset {self._options.caps!r}; there are: {known}")
+        caps: dict[str, Any] = tomllib.loads(path.read_text())["caps"]
+        wanted = symbols_of(self._options)
+        caps["symbols"] = {s: v for s, v in caps["symbols"].items() if s in wanted}
+        return caps
+
+    @contextmanager
+    def _running_daemon(self) -> Iterator[None]:
+        self._start_daemon()
+        try:
+            yield
+        finally:
+            if self._daemon is not None and self._daemon.is_running:
+                self._daemon.stop()
+
+    def _start_daemon(self) -> None:
+        self._daemon = Process(
+            "seatriald", ["daemon", "--config", str(self._config)], self._dir / "seatriald.log"
+        )
+        deadline = time.monotonic() + READY_DEADLINE_S
+        while time.monotonic() < deadline:
+            if not self._daemon.is_running:
+                raise DemoError(f"seatriald ended at once: {self._daemon.last_words()}")
+            status = self._status()
+            if status.get("gate_state") == "READY":
+                self._screen.say(f"seatriald READY and {status.get('trading_state')}")
+                return
+            time.sleep(POLL_S)
+        raise DemoError(f"seatriald not READY in {READY_DEADLINE_S:.0f} s; see seatriald.log")
+
+    def _status(self) -> dict[str, Any]:
+        try:
+            return dict(self._call("status"))
+        except ClientError:
+            return {}
+
+    def _call(self, method: str, **params: Any) -> Mapping[str, Any]:
+        with Client(self._socket) as client:
+            answer: Mapping[str, Any] = client.call(method, params)
+        return answer
+
+    def _start_session(self) -> str:
+        answer = self._call("start", reason="demo")
+        session_id = str(answer["session_id"])
+        self._screen.say(f"session {session_id} started")
+        return session_id
+
+    def _trade(self) -> None:
+        """Watch until it is time for the drill; kill -9 and restart at seeded instants."""
+        total = max(2.0, self._options.seconds - KILL_RESERVE_S)
+        begin = time.monotonic()
+        end = begin + total
+        span = total / (self._options.crashes + 1)
+        crashes = [
+            begin + span * (n + self._rng.uniform(0.5, 0.95)) for n in range(self._options.crashes)
+        ]
+        while (now := time.monotonic()) < end:
+            if crashes and now >= crashes[0]:
+                crashes.pop(0)
+                self._crash()
+            if self._daemon is not None and not self._daemon.is_running:
+                raise DemoError(f"seatriald ended by itself: {self._daemon.last_words()}")
+            self._screen.show(self._status(), seconds_left=end - time.monotonic())
+            time.sleep(POLL_S)
+
+    def _crash(self) -> None:
+        if self._daemon is None:
+            return
+        self._screen.say(f"kill -9 {self._daemon.pid}")
+        self._daemon.kill_hard()
+        self._restarts += 1
+        self._start_daemon()
+        self._start_session()
+
+    def _kill_drill(self, admin: str) -> tuple[Mapping[str, Any], int]:
+        open_before = int(self._status().get("open_orders_count", 0))
+        kill = self._call("kill", reason="demo kill drill")
+        left = [o for o in fetch_ledger(admin)["open_orders"] if o.get("ours", True)]
+        self._screen.say(
+            f"kill with {open_before} orders open: gate closed in {kill['gate_ms']:.3f} ms, "
+            f"venue verified empty in {kill.get('empty_ms') or float('nan'):.1f} ms, "
+            f"{len(left)} open at the venue"
+        )
+        return kill, len(left)
+
+    def _stop_daemon(self) -> None:
+        if self._daemon is None:
+            return
+        self._call("shutdown", reason="demo over")
+        self._check_exit("seatriald", self._daemon.wait())
+
+    def _check_exit(self, name: str, code: int) -> None:
+        if code != 0:
+            raise DemoError(f"{name} ended with exit code {code}; see {self._dir}")
+
+    def _result(self, session_id: str, kill: Mapping[str, Any], open_left: int) -> dict[str, Any]:
+        """Compare the journal with the venue's ledger, by the accountant in its own process."""
+        journal = self._dir / "state" / "journal"
+        out = self._dir / "evidence"
+        arguments = ["report", str(journal), "--ledger", str(self._ledger), "--out-dir", str(out)]
+        done = subprocess.run(  # noqa: S603 - our own interpreter and module
+            [sys.executable, "-m", "evidence.cli", *arguments, "--json"],
+            capture_output=True,
+            check=False,
+            timeout=EVIDENCE_DEADLINE_S,
+        )
+        if done.returncode not in (0, 2):
+            raise DemoError(f"evidence: {done.stderr.decode(errors='replace').strip()}")
+        report = json.loads(done.stdout)
+        compared = report["ledger"]
+        parts = sorted(journal.glob("journal-*.jsonl"))
+        result = {
+            "session_id": session_id,
+            "journal": str(parts[0] if len(parts) == 1 else journal),
+            "ledger": str(self._ledger),
+            "evidence_json": str(out / "evidence_report.json"),
+            "evidence_md": str(out / "evidence_report.md"),
+            "orders_submitted": compared["orders_submitted"],
+            "fills": compared["fills"],
+            "denied": compared["denied"],
+            "orders_missing_from_journal": compared["orders_missing_from_journal"],
+            "fills_missing_from_journal": compared["fills_missing_from_journal"],
+            "cap_breaches_at_venue": compared["cap_breaches_at_venue"],
+            "open_orders_after_kill": open_left,
+            "kill_gate_ms": kill["gate_ms"],
+            "kill_empty_ms": kill.get("empty_ms"),
+            "verdict": report["verdict"],
+        }
+        if self._options.crashes:
+            result["restarts"] = self._restarts
+            result["recovered_fills"] = compared["recovered_fills"]
+        return result
+
+
+def is_clean(result: Mapping[str, Any]) -> bool:
+    """Whether the demo may exit 0: nothing missing, no breach, nothing left open."""
+    return (
+        result["orders_missing_from_journal"] == 0
+        and result["fills_missing_from_journal"] == 0
+        and result["cap_breaches_at_venue"] == 0
+        and result["open_orders_after_kill"] == 0
+        and result["kill_empty_ms"] is not None
+        and result["verdict"] == "OK"
+    )

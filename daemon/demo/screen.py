@@ -1,0 +1,127 @@
+"""What the demo shows: a live, compact table on a terminal, plain lines elsewhere."""
+
+import time
+from collections import deque
+from collections.abc import Mapping
+from typing import Any
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+
+LINES_KEPT = 6
+PLAIN_PERIOD_S = 5.0
+BAR_WIDTH = 18
+
+
+class Screen:
+    """Says steps and shows status. With `as_json` everything goes to stderr but the result."""
+
+    def __init__(self, *, as_json: bool) -> None:
+        """Live only when the output is a terminal."""
+        self._console = Console(stderr=as_json)
+        self._lines: deque[str] = deque(maxlen=LINES_KEPT)
+        self._live: Live | None = None
+        self._next_plain = 0.0
+
+    def __enter__(self) -> "Screen":
+        """Start the live view on a terminal."""
+        if self._console.is_terminal:
+            self._live = Live(console=self._console, refresh_per_second=5, transient=False)
+            self._live.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Leave the last frame standing."""
+        if self._live is not None:
+            self._live.stop()
+            self._live = None
+
+    def say(self, line: str) -> None:
+        """One step of the story."""
+        self._lines.append(line)
+        if self._live is None:
+            self._console.print(line, highlight=False, soft_wrap=True)
+
+    def show(self, status: Mapping[str, Any], *, seconds_left: float) -> None:
+        """The daemon's status, now."""
+        if self._live is not None:
+            self._live.update(self._frame(status, seconds_left))
+            return
+        now = time.monotonic()
+        if now >= self._next_plain:
+            self._next_plain = now + PLAIN_PERIOD_S
+            self._console.print(plain_line(status, seconds_left), highlight=False, soft_wrap=True)
+
+    def _frame(self, status: Mapping[str, Any], seconds_left: float) -> Group:
+        return Group(
+            Panel(headline(status, seconds_left), title="seatrial demo", border_style="cyan"),
+            caps_table(status),
+            Panel(Text("\n".join(self._lines)), title="events", border_style="dim"),
+        )
+
+
+def plain_line(status: Mapping[str, Any], seconds_left: float) -> str:
+    """One line for a log."""
+    if not status:
+        return f"daemon not answering, {seconds_left:.0f} s left"
+    denied = sum((status.get("denied") or {}).values())
+    return (
+        f"{status.get('gate_state')} {status.get('trading_state')} "
+        f"orders {status.get('orders_approved', 0)} open {status.get('open_orders_count', 0)} "
+        f"fills {status.get('fills', 0)} denied {denied} "
+        f"unknown {status.get('unknown_orders_count', 0)} journal {status.get('journal_seq')} "
+        f"{seconds_left:.0f} s left"
+    )
+
+
+def headline(status: Mapping[str, Any], seconds_left: float) -> Text:
+    """State, counts, time left."""
+    if not status:
+        return Text(f"daemon not answering   {seconds_left:.0f} s left", style="yellow")
+    trading = str(status.get("trading_state"))
+    text = Text()
+    text.append(f"{status.get('gate_state')} ", style="bold")
+    text.append(trading, style="bold green" if trading == "ACTIVE" else "bold yellow")
+    denied = sum((status.get("denied") or {}).values())
+    text.append(
+        f"   orders {status.get('orders_approved', 0)}   open {status.get('open_orders_count', 0)}"
+        f"   fills {status.get('fills', 0)}   denied {denied}   {seconds_left:.0f} s left"
+    )
+    for symbol, row in (status.get("positions") or {}).items():
+        quantity = row["qty"] if isinstance(row, Mapping) else row
+        text.append(f"\n{symbol:<10} position {quantity}")
+    return text
+
+
+def caps_table(status: Mapping[str, Any]) -> Table:
+    """The most used caps first, as bars."""
+    table = Table(box=None, pad_edge=False)
+    for name in ("cap", "symbol", "used", "limit", ""):
+        table.add_column(name, justify="right" if name in {"used", "limit"} else "left")
+    rows = sorted(status.get("caps") or (), key=_share, reverse=True)
+    for row in rows[:9]:
+        share = min(1.0, _share(row))
+        filled = round(share * BAR_WIDTH)
+        style = "green" if share < 0.7 else "yellow" if share < 1 else "red"
+        bar = Text("█" * filled + "░" * (BAR_WIDTH - filled) + f" {share:4.0%}", style=style)
+        table.add_row(
+            str(row["cap"]),
+            str(row.get("symbol") or ""),
+            _short(row["used"]),
+            _short(row["limit"]),
+            bar,
+        )
+    return table
+
+
+def _share(row: Mapping[str, Any]) -> float:
+    limit = float(row["limit"])
+    return float(row["used"]) / limit if limit else 0.0
+
+
+def _short(text: Any) -> str:
+    return f"{float(text):.6g}"
+

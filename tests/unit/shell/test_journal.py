@@ -1,0 +1,208 @@
+"""The journal: chain, order, faults, rotation, recovery. The kernel's own files are the judge."""
+
+import errno
+import hashlib
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from daemon.model.records import GENESIS, EventType
+from daemon.shell.journal import Journal, JournalError, segments
+from daemon.shell.replay import recover
+
+TS = 1_700_000_000_123_456_789
+
+
+def make(directory: Path, **options: object) -> Journal:
+    return Journal(directory, run_id="abc123-1", mode="sim", exchange="sim", **options)  # type: ignore[arg-type]
+
+
+def write(journal: Journal, count: int, kind: EventType = EventType.HEARTBEAT) -> None:
+    for n in range(count):
+        journal.append(kind, {"n": n}, ts_ns=TS + n, session_id="s")
+
+
+def lines(directory: Path) -> list[bytes]:
+    return b"".join(path.read_bytes() for path in segments(directory)).splitlines()
+
+
+def assert_chain(found: list[bytes]) -> None:
+    previous = GENESIS
+    for number, line in enumerate(found, start=1):
+        record = json.loads(line)
+        assert record["seq"] == number
+        assert record["prev"] == previous
+        assert list(record)[-1] == "prev"
+        previous = hashlib.sha256(line).hexdigest()
+
+
+def test_lines_are_chained_and_stamped(tmp_path: Path) -> None:
+    journal = make(tmp_path)
+    write(journal, 3)
+    journal.close()
+    found = lines(tmp_path)
+    assert_chain(found)
+    first = json.loads(found[0])
+    assert first["ts"] == "2023-11-14T22:13:20.123456Z"
+    assert (first["level"], first["is_error"], first["is_anomaly"]) == ("info", False, False)
+
+
+def test_nothing_reaches_the_file_before_flush_and_all_of_it_after(tmp_path: Path) -> None:
+    journal = make(tmp_path)
+    write(journal, 2)
+    assert journal.path.stat().st_size == 0
+    journal.flush()
+    assert len(lines(tmp_path)) == 2
+    journal.close()
+
+
+def test_a_second_process_is_refused(tmp_path: Path) -> None:
+    journal = make(tmp_path)
+    with pytest.raises(JournalError, match="another seatriald is running"):
+        make(tmp_path)
+    journal.close()
+    make(tmp_path).close()
+
+
+def test_a_full_disk_keeps_every_line_and_leaves_whole_lines_in_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    journal = make(tmp_path)
+    write(journal, 2)
+    journal.flush()
+    real = os.write
+
+    calls = 0
+
+    def full(fd: int, data: bytes) -> int:
+        nonlocal calls
+        calls += 1
+        if calls == 1:
+            return real(fd, data[: len(data) // 2])
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "write", full)
+    write(journal, 3)
+    with pytest.raises(JournalError, match="No space left"):
+        journal.flush()
+    assert journal.fault
+    assert journal.pending_lines == 3
+    assert_chain(lines(tmp_path))
+    assert len(lines(tmp_path)) == 2
+    monkeypatch.setattr(os, "write", real)
+    journal.flush()
+    assert not journal.fault
+    journal.close()
+    assert_chain(lines(tmp_path))
+    assert len(lines(tmp_path)) == 5
+
+
+def test_segments_rotate_with_an_anchor_and_one_chain(tmp_path: Path) -> None:
+    journal = make(tmp_path, segment_bytes_max=2_000)
+    for _ in range(12):
+        write(journal, 1)
+        journal.flush()
+    journal.close()
+    assert len(segments(tmp_path)) > 1
+    assert_chain(lines(tmp_path))
+    anchors = [json.loads(a) for a in (tmp_path / "anchors.jsonl").read_text().splitlines()]
+    assert len(anchors) == len(segments(tmp_path)) - 1
+    for anchor, path in zip(anchors, segments(tmp_path), strict=False):
+        last = path.read_bytes().splitlines()[-1]
+        assert anchor["head"] == hashlib.sha256(last).hexdigest()
+        assert anchor["seq"] == json.loads(last)["seq"]
+
+
+async def test_sync_makes_flushed_lines_durable(tmp_path: Path) -> None:
+    journal = make(tmp_path)
+    write(journal, 4)
+    journal.flush()
+    write(journal, 1)
+    await journal.sync()
+    assert journal.durable_seq == 4
+    journal.close()
+
+
+async def test_a_failed_fdatasync_is_an_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    journal = make(tmp_path)
+    write(journal, 1)
+    journal.flush()
+
+    def broken(fd: int) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(os, "fdatasync", broken)
+    with pytest.raises(JournalError, match="Input/output error"):
+        await journal.sync()
+    assert journal.durable_seq == 0
+    monkeypatch.undo()
+    journal.close()
+
+
+def test_recovery_cuts_the_torn_tail_and_continues_the_chain(tmp_path: Path) -> None:
+    journal = make(tmp_path)
+    write(journal, 3)
+    journal.close()
+    torn = b'{"seq":4,"ts":"2023'
+    with segments(tmp_path)[-1].open("ab") as out:
+        out.write(torn)
+    found = recover(tmp_path)
+    assert (found.seq, found.torn_bytes) == (3, len(torn))
+    assert found.torn_sha256 == hashlib.sha256(torn).hexdigest()
+    again = make(tmp_path, seq=found.seq, head=found.head)
+    write(again, 2)
+    again.close()
+    assert_chain(lines(tmp_path))
+    assert len(lines(tmp_path)) == 5
+
+
+def test_recovery_starts_at_the_last_checkpoint_and_skips_inputs(tmp_path: Path) -> None:
+    journal = make(tmp_path, segment_bytes_max=2_000)
+    write(journal, 5)
+    journal.append(EventType.CHECKPOINT, {"state": {"at": 1}}, ts_ns=TS, session_id="")
+    write(journal, 2)
+    journal.flush()
+    journal.append(EventType.CHECKPOINT, {"state": {"at": 2}}, ts_ns=TS, session_id="")
+    journal.append(EventType.INPUT, {"input": {"type": "X"}}, ts_ns=TS, session_id="")
+    write(journal, 3)
+    journal.close()
+    found = recover(tmp_path)
+    assert found.checkpoint == {"at": 2}
+    assert [f["event_type"] for f in found.facts] == ["heartbeat"] * 3
+    assert found.seq == 13
+
+
+def test_recovery_reaches_back_over_segments(tmp_path: Path) -> None:
+    journal = make(tmp_path, segment_bytes_max=1_000)
+    journal.append(EventType.CHECKPOINT, {"state": {"at": 1}}, ts_ns=TS, session_id="")
+    for _ in range(9):
+        write(journal, 1)
+        journal.flush()
+    journal.close()
+    assert len(segments(tmp_path)) >= 3
+    found = recover(tmp_path)
+    assert found.checkpoint == {"at": 1}
+    assert len(found.facts) == 9
+
+
+def test_a_damaged_line_is_refused_with_its_place(tmp_path: Path) -> None:
+    journal = make(tmp_path)
+    write(journal, 3)
+    journal.close()
+    path = segments(tmp_path)[-1]
+    body = path.read_bytes().splitlines()
+    body[1] = b"garbage"
+    path.write_bytes(b"\n".join(body) + b"\n")
+    with pytest.raises(JournalError, match=r"journal-000001.jsonl: line 2 .* damaged"):
+        recover(tmp_path)
+
+
+def test_an_unwritable_directory_is_a_clear_error(tmp_path: Path) -> None:
+    blocker = tmp_path / "file"
+    blocker.write_text("")
+    with pytest.raises(JournalError, match="Not a directory"):
+        make(blocker / "journal")

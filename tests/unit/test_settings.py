@@ -1,0 +1,110 @@
+"""Configuration: every violation at once, each with its key and a mend; nothing unknown passes."""
+
+import copy
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from daemon.settings import SettingsError, config_from_mapping, load_config
+
+CAPS = Path("daemon/demo/caps/demo.toml")
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def good() -> dict[str, Any]:
+    return {
+        "state_dir": "/var/lib/seatrial/x",
+        "venue": {
+            "environment": "sim",
+            "symbols": ["BTCUSDT", "ETHUSDT"],
+            "rest": "http://127.0.0.1:1",
+            "ws_api": "ws://127.0.0.1:1/ws-api/v3",
+            "streams": "ws://127.0.0.1:1",
+        },
+        "strategies": {"q": {"class": "quoter", "symbols": ["BTCUSDT"], "params": {}}},
+        "caps": tomllib.loads((ROOT / CAPS).read_text())["caps"],
+    }
+
+
+def problems(data: dict[str, Any]) -> list[str]:
+    with pytest.raises(SettingsError) as caught:
+        config_from_mapping(data)
+    return caught.value.violations
+
+
+def test_a_good_configuration_is_taken_and_hashed() -> None:
+    first, second = config_from_mapping(good()), config_from_mapping(good())
+    assert first.config_hash == second.config_hash
+    changed = good()
+    changed["venue"]["recv_window_ms"] = 2_000
+    assert config_from_mapping(changed).config_hash != first.config_hash
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "expected"),
+    [
+        (("venue", "enviroment"), "sim", "venue.enviroment: unknown key; did you mean environment?"),
+        (("venue", "environment"), "binance", "venue.environment"),
+        (("venue", "symbols"), [], "venue.symbols"),
+        (("venue", "symbols"), ["btcusdt"], "write it like BTCUSDT"),
+        (("venue", "symbols"), ["BTCUSDT", "BTCUSDT"], "name each once"),
+        (("venue", "recv_window_ms"), "3000", "venue.recv_window_ms"),
+        (("venue", "recv_window_ms"), True, "venue.recv_window_ms"),
+        (("metrics",), {"port": 99_999}, "metrics.port"),
+        (("strategies", "q", "symbols"), ["DOGEUSDT"], "DOGEUSDT not in venue.symbols"),
+        (("strategies", "q", "clas"), "x", "strategies.q.clas: unknown key"),
+        (("journal",), {"segment_bytes_max": 1}, "journal.segment_bytes_max"),
+        (("caps",), "none", "caps: must be a table"),
+        (("caps", "orders_per_hour_maximum"), 1, "caps.orders_per_hour_maximum"),
+        (("caps", "orders_per_hour_max"), 1.5, "caps.orders_per_hour_max"),
+    ],
+)
+def test_each_violation_names_its_key(path: tuple[str, ...], value: Any, expected: str) -> None:
+    data = good()
+    place: Any = data
+    for part in path[:-1]:
+        place = place[part]
+    place[path[-1]] = value
+    assert any(expected in line for line in problems(data)), problems(data)
+
+
+def test_all_violations_are_reported_at_once() -> None:
+    data = good()
+    data["venue"]["recv_window_ms"] = 0
+    data["metrics"] = {"port": -1}
+    data["caps"]["nonsense"] = 1
+    del data["state_dir"]
+    found = problems(data)
+    for key in ("venue.recv_window_ms", "metrics.port", "caps.nonsense", "state_dir: missing"):
+        assert any(line.startswith(key) for line in found), found
+
+
+def test_no_caps_is_a_violation_not_a_licence() -> None:
+    data = good()
+    del data["caps"]
+    assert any("without caps every order is denied" in line for line in problems(data))
+
+
+def test_real_venues_take_no_urls_and_sim_needs_them() -> None:
+    data = copy.deepcopy(good())
+    data["venue"]["environment"] = "binance-spot-testnet"
+    assert any("built-in hosts" in line for line in problems(data))
+    data = good()
+    del data["venue"]["rest"]
+    assert any("seatrial sim" in line for line in problems(data))
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [(None, "no such file"), (b"a = [", "is not TOML"), (b"\xff\xfe", "cannot be read")],
+)
+def test_a_file_that_cannot_be_used_is_named(
+    tmp_path: Path, content: bytes | None, expected: str
+) -> None:
+    path = tmp_path / "c.toml"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(SettingsError, match=expected):
+        load_config(path)
