@@ -8,6 +8,7 @@ quietest round.
 import json
 import os
 import platform
+import statistics
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -51,7 +52,7 @@ def at_least(value: float, limit: float) -> bool:
 
 def median(values: Iterable[float]) -> float:
     """The middle value."""
-    return quantile(sorted(values), 0.5)
+    return statistics.median(values)
 
 
 def quantile(ordered: Sequence[float], share: float) -> float:

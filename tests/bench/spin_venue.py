@@ -43,6 +43,7 @@ class Connection:
         self.times = times
         self.buffer = b""
         self.is_websocket = False
+        self.is_over = False
 
     def feed(self, data: bytes, now_ns: int) -> None:
         """Take bytes that arrived at `now_ns`; answer every whole message in them."""
@@ -97,6 +98,7 @@ class Connection:
             opcode, payload = frame
             if opcode == 8:
                 out.append(b"\x88\x00")
+                self.is_over = True
             elif opcode == 9:
                 out.append(server_frame(payload, opcode=10))
             elif opcode in (1, 2):
@@ -208,7 +210,8 @@ def serve(listener: socket.socket) -> None:
                 now_ns = time.perf_counter_ns()
                 if data:
                     connection.feed(data, now_ns)
-                    continue
+                    if not connection.is_over:
+                        continue
             except BlockingIOError:
                 continue
             except OSError:
