@@ -7,6 +7,7 @@ Rules of this file:
 """
 
 import json
+import math
 import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -30,8 +31,18 @@ def write_atomically(path: Path, text: str) -> None:
 
 
 def to_json(value: object) -> str:
-    """The house form of JSON; a float that JSON cannot say is refused."""
-    return json.dumps(value, ensure_ascii=False, indent=2, allow_nan=False) + "\n"
+    """The house form of JSON. A float that JSON cannot say (a foreign NaN, echoed) becomes null."""
+    return json.dumps(_sayable(value), ensure_ascii=False, indent=2, allow_nan=False) + "\n"
+
+
+def _sayable(value: object) -> object:
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if isinstance(value, Mapping):
+        return {key: _sayable(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_sayable(item) for item in value]
+    return value
 
 
 def write_artifact(
