@@ -1,1 +1,1 @@
-"""The control plane: how an operator sees, stops and starts the daemon."""
+"""Control plane: the socket through which people stop, start and ask, and their tool."""

@@ -1,0 +1,273 @@
+"""The commands that do something: start, stop, kill and their kin."""
+
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from control.errors import ControlError
+from control.render import kill_line
+from control.terminal import (
+    EXIT_REFUSED,
+    EXIT_TIMEOUT,
+    EXIT_UNREACHABLE,
+    Failure,
+    ask,
+    confirm,
+    print_json,
+    reason_or_ask,
+    who,
+    wiring,
+)
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Answer with one JSON object.")
+reason_option = click.option("--reason", default="", help="Why; goes into the record.")
+yes_option = click.option("--yes", is_flag=True, help="Do not ask back (for scripts).")
+symbol_option = click.option("--symbol", help="Only this symbol, for example BTCUSDT.")
+
+
+def timeout_option(default_s: float) -> Callable[[F], F]:
+    """How long to wait for the answer; the deed goes on regardless."""
+    return click.option(
+        "--timeout",
+        "timeout_s",
+        type=click.FloatRange(min=0.1, max=3600),
+        default=default_s,
+        show_default=True,
+        help="Seconds to wait for the answer.",
+    )
+
+
+def _done(result: Mapping[str, Any], text: str, *, as_json: bool) -> None:
+    if as_json:
+        print_json(result)
+        return
+    note = result.get("message") or result.get("msg")
+    click.echo(f"{text}: {note}" if note else text)
+
+
+@click.command()
+@reason_option
+@yes_option
+@click.option("--token", "wants_token", is_flag=True, help="Type a confirm token (live hosts).")
+@timeout_option(32.0)
+@json_option
+@click.pass_context
+def start(
+    ctx: click.Context,
+    *,
+    reason: str,
+    yes: bool,
+    wants_token: bool,
+    timeout_s: float,
+    as_json: bool,
+) -> None:
+    """Start a session: strategies may send orders, within the caps."""
+    reason = reason if yes else reason_or_ask(reason, "start", required=False)
+    confirm("Start a session? Strategies will send orders within the caps.", yes=yes)
+    token: str | None = None
+    if wants_token:
+        token = click.prompt("Confirm token", hide_input=True)
+    result = ask(
+        ctx, "start", as_json=as_json, reason=reason, confirm_token=token, timeout_s=timeout_s
+    )
+    session = result.get("session_id", "")
+    _done(result, f"session {session} started" if session else "started", as_json=as_json)
+
+
+@click.command()
+@reason_option
+@timeout_option(62.0)
+@json_option
+@click.pass_context
+def stop(ctx: click.Context, *, reason: str, timeout_s: float, as_json: bool) -> None:
+    """End the session in order: no new orders, cancel, reconcile. The daemon goes on."""
+    result = ask(ctx, "stop", as_json=as_json, reason=reason, timeout_s=timeout_s)
+    _done(result, "session stopped", as_json=as_json)
+
+
+@click.command()
+@reason_option
+@click.option("--direct", is_flag=True, help="Without the daemon: cancel at the venue from here.")
+@click.option(
+    "--or-direct", is_flag=True, help="Ask the daemon; if it does not answer, do it from here."
+)
+@click.option(
+    "--config",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="The daemon's config, for --direct.",
+)
+@timeout_option(62.0)
+@json_option
+@click.pass_context
+def kill(
+    ctx: click.Context,
+    *,
+    reason: str,
+    direct: bool,
+    or_direct: bool,
+    config: Path | None,
+    timeout_s: float,
+    as_json: bool,
+) -> None:
+    """Stop now and stay stopped: latch, cancel everything of ours, verify at the venue.
+
+    Only `seatrial re-arm --reason …` opens the latch again. With --direct it works while the
+    daemon hangs, is stopped, or is dead.
+    """
+    if direct:
+        result = _direct(ctx, config, reason, as_json=as_json)
+    else:
+        try:
+            result = ask(ctx, "kill", as_json=as_json, reason=reason, timeout_s=timeout_s)
+        except Failure as failure:
+            if failure.exit_code not in {EXIT_UNREACHABLE, EXIT_TIMEOUT, EXIT_REFUSED}:
+                raise
+            if not or_direct:
+                raise Failure(
+                    f"{failure.message}. To stop at the venue without the daemon, run now: "
+                    f"seatrial kill --direct --config FILE",
+                    failure.exit_code,
+                    as_json=as_json,
+                ) from failure
+            click.echo(f"seatrial: {failure.message}; going to the venue directly", err=True)
+            result = _direct(ctx, config, reason, as_json=as_json)
+    if as_json:
+        print_json(result)
+    else:
+        click.echo(kill_line(result))
+    if not result.get("verified", False):
+        raise Failure(
+            f"latched, but NOT verified empty: {result.get('msg') or 'the venue did not confirm'}. "
+            f"Run again, or: seatrial kill --direct --config FILE; then look at the venue itself",
+            EXIT_REFUSED,
+        )
+
+
+def _direct(
+    ctx: click.Context, config: Path | None, reason: str, *, as_json: bool
+) -> Mapping[str, Any]:
+    act = wiring(ctx).direct_kill
+    if act is None:
+        raise Failure("this installation has no direct stop path", EXIT_REFUSED, as_json=as_json)
+    try:
+        return act(config=config, by=who(), uid=os.getuid(), reason=reason or "no reason given")
+    except ControlError as error:
+        raise Failure(str(error), EXIT_REFUSED, as_json=as_json) from error
+
+
+@click.command("cancel-all")
+@symbol_option
+@reason_option
+@timeout_option(12.0)
+@json_option
+@click.pass_context
+def cancel_all(
+    ctx: click.Context,
+    *,
+    symbol: str | None,
+    reason: str,
+    timeout_s: float,
+    as_json: bool,
+) -> None:
+    """Cancel our open orders. Nothing is latched; strategies may place new ones."""
+    result = ask(
+        ctx, "cancel-all", as_json=as_json, symbol=symbol, reason=reason, timeout_s=timeout_s
+    )
+    _done(result, f"cancel-all sent for {symbol or 'every symbol'}", as_json=as_json)
+
+
+@click.command()
+@reason_option
+@timeout_option(62.0)
+@json_option
+@click.pass_context
+def shutdown(ctx: click.Context, *, reason: str, timeout_s: float, as_json: bool) -> None:
+    """End the daemon in order: stop the session, cancel, flush, exit 0."""
+    result = ask(ctx, "shutdown", as_json=as_json, reason=reason, timeout_s=timeout_s)
+    _done(result, "the daemon is shutting down", as_json=as_json)
+
+
+@click.command("re-arm")
+@reason_option
+@yes_option
+@timeout_option(32.0)
+@json_option
+@click.pass_context
+def re_arm(
+    ctx: click.Context,
+    *,
+    reason: str,
+    yes: bool,
+    timeout_s: float,
+    as_json: bool,
+) -> None:
+    """Open the kill latch. Needs a clean reconciliation and no unresolved incident."""
+    reason = reason_or_ask(reason, "re-arm", required=True)
+    confirm("Open the kill latch? A session can be started after that.", yes=yes)
+    result = ask(ctx, "re-arm", as_json=as_json, reason=reason, timeout_s=timeout_s)
+    _done(result, "re-armed; start a session with `seatrial start`", as_json=as_json)
+
+
+@click.command()
+@reason_option
+@timeout_option(62.0)
+@json_option
+@click.pass_context
+def reconcile(ctx: click.Context, *, reason: str, timeout_s: float, as_json: bool) -> None:
+    """Compare our books with the venue's now."""
+    result = ask(ctx, "reconcile", as_json=as_json, reason=reason, timeout_s=timeout_s)
+    clean = result.get("clean")
+    text = "reconciliation asked for" if clean is None else "clean" if clean else "NOT clean"
+    _done(result, text, as_json=as_json)
+
+
+@click.command()
+@symbol_option
+@reason_option
+@yes_option
+@timeout_option(62.0)
+@json_option
+@click.pass_context
+def flatten(
+    ctx: click.Context,
+    *,
+    symbol: str | None,
+    reason: str,
+    yes: bool,
+    timeout_s: float,
+    as_json: bool,
+) -> None:
+    """Close positions with orders through the caps, reduce-only. The config must allow it."""
+    reason = reason_or_ask(reason, "flatten", required=True)
+    confirm(f"Send orders that close {symbol or 'every position'}?", yes=yes)
+    result = ask(ctx, "flatten", as_json=as_json, symbol=symbol, reason=reason, timeout_s=timeout_s)
+    _done(result, "flattening", as_json=as_json)
+
+
+@click.command()
+@click.argument("seq", type=click.IntRange(min=0))
+@click.option("--why", required=True, help="The explanation; part of the evidence.")
+@json_option
+@click.pass_context
+def explain(ctx: click.Context, *, seq: int, why: str, as_json: bool) -> None:
+    """Attach a why to one error or anomaly, named by its journal SEQ."""
+    result = ask(ctx, "explain", as_json=as_json, seq=seq, why=why)
+    _done(result, f"explained line {seq}", as_json=as_json)
+
+
+ACTING: tuple[click.Command, ...] = (
+    start,
+    stop,
+    kill,
+    cancel_all,
+    shutdown,
+    re_arm,
+    reconcile,
+    flatten,
+    explain,
+)

@@ -1,0 +1,184 @@
+"""The blocking client of the control socket: for the tool, for scripts, for the demo.
+
+with ControlClient(path) as client:
+    client.call("kill", reason="spread is insane")
+"""
+
+import itertools
+import os
+import socket
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import orjson
+
+from control.errors import (
+    BadReplyError,
+    CallTimeoutError,
+    DaemonUnreachableError,
+    RpcError,
+)
+from control.methods import METHODS
+from control.protocol import encode_request
+
+_REPLY_BYTES_MAX = 64 * 1024 * 1024
+_READ_BYTES = 256 * 1024
+_GRACE_S = 2.0
+"""Over the server's own deadline, so that its typed answer wins the race."""
+
+
+class ControlClient:
+    """One connection; calls go one after another. Not for several threads.
+
+    Raises (from every call):
+        DaemonUnreachableError: nobody listens, or the connection broke.
+        CallTimeoutError: no answer in time; what became of a command is then unknown.
+        RpcError: the daemon's typed refusal.
+        BadReplyError: what answered is not of our protocol.
+    """
+
+    def __init__(self, path: Path | str, connect_timeout_s: float = 5.0) -> None:
+        self.path = Path(path)
+        self._ids = itertools.count(1)
+        self._buffer = bytearray()
+        self._sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
+        self._sock.settimeout(connect_timeout_s)
+        try:
+            self._sock.connect(os.fspath(self.path))
+        except OSError as error:
+            self._sock.close()
+            raise DaemonUnreachableError(_why_unreachable(self.path, error)) from error
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        _kind: type[BaseException] | None,
+        _error: BaseException | None,
+        _trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Leave. Commands in flight go on at the daemon."""
+        self._sock.close()
+
+    def call(self, method: str, timeout_s: float | None = None, **params: Any) -> dict[str, Any]:
+        """Ask one thing and wait for its answer.
+
+        `timeout_s` defaults to the method's own deadline and a little; params that are None are
+        left out.
+        """
+        spec = METHODS.get(method)
+        if timeout_s is None:
+            timeout_s = (spec.deadline_s if spec is not None else 10.0) + _GRACE_S
+        request_id = next(self._ids)
+        given = {key: value for key, value in params.items() if value is not None}
+        deadline_s = time.monotonic() + timeout_s
+        self._send(encode_request(request_id, method, given), deadline_s, method)
+        while True:
+            message = self._message(deadline_s, method)
+            if "method" in message:
+                continue  # an event of a subscription on this connection
+            if message.get("id") not in {request_id, None}:
+                continue  # an answer to a call that timed out before
+            return _result_of(message)
+
+    def follow(self, types: list[str] | None = None, tail: int = 20) -> Iterator[dict[str, Any]]:
+        """Yield journal lines as they come; `{"dropped": n}` stands for lines that were lost."""
+        self.call("events", types=types or [], tail=tail, follow=True)
+        while True:
+            message = self._message(None, "events")
+            if message.get("method") == "event":
+                yield message["params"]
+            elif message.get("method") == "dropped":
+                yield {"dropped": message["params"]["count"]}
+            elif "error" in message:
+                _result_of(message)
+
+    def _send(self, data: bytes, deadline_s: float, method: str) -> None:
+        self._sock.settimeout(max(0.001, deadline_s - time.monotonic()))
+        try:
+            self._sock.sendall(data)
+        except TimeoutError as error:
+            raise CallTimeoutError(f"the daemon on {self.path} does not read: {method}") from error
+        except (BrokenPipeError, ConnectionResetError):
+            pass  # it has closed: what it had to say is still to be read
+        except OSError as error:
+            raise DaemonUnreachableError(_why_unreachable(self.path, error)) from error
+
+    def _message(self, deadline_s: float | None, method: str) -> dict[str, Any]:
+        line = self._line(deadline_s, method)
+        try:
+            message = orjson.loads(line)
+        except orjson.JSONDecodeError as error:
+            raise BadReplyError(f"what answers on {self.path} is no seatrial daemon") from error
+        if not isinstance(message, dict) or message.get("jsonrpc") != "2.0":
+            raise BadReplyError(f"what answers on {self.path} is no seatrial daemon")
+        return message
+
+    def _line(self, deadline_s: float | None, method: str) -> bytes:
+        scanned = 0
+        while (end := self._buffer.find(b"\n", scanned)) < 0:
+            scanned = len(self._buffer)
+            if scanned > _REPLY_BYTES_MAX:
+                raise BadReplyError(f"an endless line from {self.path}")
+            left_s = None if deadline_s is None else deadline_s - time.monotonic()
+            if left_s is not None and left_s <= 0:
+                raise CallTimeoutError(_no_answer(self.path, method))
+            self._sock.settimeout(left_s)
+            try:
+                data = self._sock.recv(_READ_BYTES)
+            except TimeoutError as error:
+                raise CallTimeoutError(_no_answer(self.path, method)) from error
+            except OSError as error:
+                raise DaemonUnreachableError(_why_unreachable(self.path, error)) from error
+            if not data:
+                raise DaemonUnreachableError(
+                    f"the daemon on {self.path} closed the connection before it answered {method}; "
+                    f"what became of it is unknown"
+                )
+            self._buffer += data
+        line = bytes(self._buffer[:end])
+        del self._buffer[: end + 1]
+        return line
+
+
+def call(path: Path | str, method: str, **params: Any) -> dict[str, Any]:
+    """One call on a connection of its own."""
+    with ControlClient(path) as client:
+        return client.call(method, **params)
+
+
+def _result_of(message: Mapping[str, Any]) -> dict[str, Any]:
+    error = message.get("error")
+    if isinstance(error, Mapping):
+        raise RpcError(
+            int(error.get("code", 0)), str(error.get("message", "")), error.get("data") or {}
+        )
+    result = message.get("result")
+    if not isinstance(result, dict):
+        raise BadReplyError("an answer without a result")
+    return result
+
+
+def _no_answer(path: Path, method: str) -> str:
+    return f"no answer to {method} from the daemon on {path} in time; its outcome is unknown"
+
+
+def _why_unreachable(path: Path, error: OSError) -> str:
+    if isinstance(error, FileNotFoundError):
+        why = "there is no socket"
+    elif isinstance(error, ConnectionRefusedError):
+        why = "nobody listens on it (the daemon has died)"
+    elif isinstance(error, PermissionError):
+        why = "permission denied (are you in the socket's group?)"
+    elif isinstance(error, TimeoutError):
+        why = "it does not take connections (the daemon is stopped or overrun)"
+    else:
+        why = error.strerror or str(error)
+    return f"{path}: {why}"

@@ -1,0 +1,69 @@
+"""Journal lines on their way to watchers: bounded, never waited for, safe from any thread.
+
+Rules of this file:
+1. `publish` costs the journal an append and, at most once a batch, one wake-up of the control loop.
+2. A slow watcher loses lines and is told how many; nobody else notices.
+"""
+
+from collections import deque
+from collections.abc import Callable
+from threading import Lock
+
+RING_LINES = 1_000
+QUEUE_LINES_MAX = 4_096
+
+
+class EventHub:
+    """Holds the last lines, and hands new ones to the control loop's sink.
+
+    One hub a daemon. `publish` may be called from any thread, before, during and after serving.
+    """
+
+    def __init__(self, ring_lines: int = RING_LINES) -> None:
+        self._ring: deque[bytes] = deque(maxlen=ring_lines)
+        self._queue: deque[bytes] = deque()
+        self._dropped = 0
+        self._wake: Callable[[], None] | None = None
+        self._lock = Lock()
+
+    def publish(self, line: bytes) -> None:
+        """Take one journal line (with or without its newline)."""
+        if line.endswith(b"\n"):
+            line = line[:-1]
+        self._ring.append(line)
+        if self._wake is None:
+            return
+        with self._lock:
+            if len(self._queue) >= QUEUE_LINES_MAX:
+                self._dropped += 1
+                return
+            self._queue.append(line)
+            first = len(self._queue) == 1
+            wake = self._wake
+        if first and wake is not None:
+            wake()
+
+    def recent(self, count: int) -> list[bytes]:
+        """The last lines, oldest first."""
+        lines = self._ring.copy()
+        return list(lines)[-count:] if count else []
+
+    def attach(self, wake: Callable[[], None]) -> None:
+        """Start queueing; `wake` is called from the publishing thread when the queue was empty."""
+        with self._lock:
+            self._wake = wake
+
+    def detach(self) -> None:
+        """Stop queueing and forget what is queued."""
+        with self._lock:
+            self._wake = None
+            self._queue.clear()
+            self._dropped = 0
+
+    def drain(self) -> tuple[list[bytes], int]:
+        """What was published since the last call, and how many lines did not fit."""
+        with self._lock:
+            lines, dropped = list(self._queue), self._dropped
+            self._queue.clear()
+            self._dropped = 0
+        return lines, dropped

@@ -1,0 +1,370 @@
+"""From a line to its answer: role, params, idempotency, deadlines, and the record of it all.
+
+Rules of this file:
+1. Who asks was settled by the kernel before the first byte was read.
+2. A deed outlives the wait for it: a client that leaves or a deadline that passes cancels nothing.
+3. Every command and every refusal is recorded; a flood of refusals is counted, not written out.
+"""
+
+import asyncio
+import secrets
+from collections import OrderedDict
+from collections.abc import Callable, Coroutine, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from control.errors import ErrorCode
+from control.identity import Role
+from control.methods import METHODS, CommandParams, EventsParams, MethodSpec, schema, validated
+from control.port import DaemonPort
+from control.protocol import (
+    PROTOCOL_VERSION,
+    Fault,
+    Request,
+    encode_encoded_result,
+    encode_fault,
+    encode_result,
+    parse_request,
+)
+from control.snapshot import find_incident, select_incidents
+from daemon.model.effects import Reply
+from daemon.model.inputs import Actor, Command
+
+REMEMBERED_COMMANDS_MAX = 1_024
+REFUSALS_BURST = 20
+REFUSALS_PER_S = 1.0
+REFUSAL_SOURCES_MAX = 1_024
+
+Spawn = Callable[[Coroutine[Any, Any, None], str], object]
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """The connected peer as the record shows it, and its role; None for a stranger."""
+
+    actor: Actor
+    role: Role | None
+
+
+@dataclass(frozen=True, slots=True)
+class Subscription:
+    """The caller wants journal lines on its connection."""
+
+    request_id: str | int
+    params: EventsParams
+
+
+Answer = bytes | Coroutine[Any, Any, bytes] | Subscription
+
+
+@dataclass(slots=True)
+class _Deed:
+    """One command under its id: what it was, and its outcome when there is one."""
+
+    method: str
+    fingerprint: bytes
+    outcome: "asyncio.Future[Mapping[str, Any] | Fault]"
+
+
+class Desk:
+    """Answers the lines of all connections. Lives on the control loop."""
+
+    def __init__(self, port: DaemonPort, spawn: Spawn, now_s: Callable[[], float]) -> None:
+        self._port = port
+        self._spawn = spawn
+        self._now_s = now_s
+        self._deeds: OrderedDict[tuple[int, str], _Deed] = OrderedDict()
+        self._refusals = RefusalBudget()
+        self._kill: asyncio.Future[Mapping[str, Any] | Fault] | None = None
+        self._last_kill: Mapping[str, Any] | None = None
+        self._status_key: tuple[Any, ...] = ()
+        self._status_json = b""
+
+    @property
+    def kill_in_progress(self) -> bool:
+        """Whether a kill has begun and has not answered yet."""
+        return self._kill is not None and not self._kill.done()
+
+    def answer(self, line: bytes, caller: Caller, *, busy: bool = False) -> Answer:
+        """Answer one line: at once (bytes), later (a coroutine to run), or with a subscription.
+
+        `busy`: the connection has as many commands in flight as it may; only a kill still passes.
+
+        Raises:
+            Fault: the line is refused, and that is recorded.
+        """
+        request: Request | None = None
+        try:
+            request = parse_request(line)
+            spec = self._admitted(request, caller)
+            params = validated(spec, request.params, request.request_id)
+            if isinstance(params, EventsParams):
+                return Subscription(request.request_id, params)
+            if not isinstance(params, CommandParams):
+                return self._query(request, spec, params)
+            if busy and (spec.kind != "kill" or self.kill_in_progress):
+                raise Fault(
+                    ErrorCode.BUSY,
+                    "too many commands in flight on this connection: wait for an answer",
+                    request_id=request.request_id,
+                )
+            return self._command(request, spec, params, caller)
+        except Fault as fault:
+            self.refused(fault, caller, request.method if request is not None else "")
+            raise
+
+    def refused(self, fault: Fault, caller: Caller, method: str = "", command_id: str = "") -> None:
+        """Record a refusal, within the budget of its source."""
+        suppressed = self._refusals.spend(caller.actor.uid, self._now_s())
+        if suppressed is None:
+            return
+        more = f" (and {suppressed} refusals before it, not recorded)" if suppressed else ""
+        self._port.record_command(
+            command_id=command_id,
+            method=method[:64],
+            actor=caller.actor,
+            reason="",
+            outcome="refused",
+            msg=f"{fault.code.title}: {fault.message}{more}",
+        )
+
+    # ------------------------------------------------------------------ admission
+
+    def _admitted(self, request: Request, caller: Caller) -> MethodSpec:
+        if caller.role is None:
+            raise Fault(
+                ErrorCode.FORBIDDEN,
+                f"uid {caller.actor.uid} has no role here: see [control.roles]",
+                request_id=request.request_id,
+            )
+        spec = METHODS.get(request.method)
+        if spec is None:
+            raise Fault(
+                ErrorCode.METHOD_NOT_FOUND,
+                f"there is no method {request.method[:64]!r}; `seatrial rpc schema` lists them",
+                request_id=request.request_id,
+            )
+        if not caller.role.covers(spec.needs):
+            raise Fault(
+                ErrorCode.FORBIDDEN,
+                f"{spec.name} needs the role {spec.needs}; {caller.actor.name} is {caller.role}",
+                request_id=request.request_id,
+                data={"role": caller.role.value, "needs": spec.needs.value},
+            )
+        return spec
+
+    # ------------------------------------------------------------------ queries
+
+    def _query(self, request: Request, spec: MethodSpec, params: Any) -> bytes:
+        if spec.name == "status":
+            return encode_encoded_result(request.request_id, self._status())
+        if spec.name == "schema":
+            return encode_result(request.request_id, schema())
+        if spec.name == "ping":
+            return encode_result(request.request_id, {"version": PROTOCOL_VERSION})
+        snapshot = self._port.status()
+        result: Any
+        if spec.name == "incidents":
+            result = {"incidents": select_incidents(snapshot, unresolved=params.unresolved)}
+        elif spec.name == "incident":
+            result = find_incident(snapshot, params.incident_id)
+            if result is None:
+                raise Fault(
+                    ErrorCode.REFUSED,
+                    f"there is no incident {params.incident_id!r}; `seatrial incident list`",
+                    request_id=request.request_id,
+                    data={"code": "NO_SUCH_INCIDENT"},
+                )
+        else:
+            key = {"orders": "open_orders"}.get(spec.name, spec.name)
+            result = {spec.name: snapshot.get(key, [])}
+        return encode_result(request.request_id, result)
+
+    def _status(self) -> bytes:
+        """The snapshot with the control plane's own part, encoded once for each publication."""
+        snapshot = self._port.status()
+        control = {
+            "protocol_version": PROTOCOL_VERSION,
+            "kill_in_progress": self.kill_in_progress,
+            "last_kill": self._last_kill,
+        }
+        key = (snapshot, self.kill_in_progress, self._last_kill)
+        if len(self._status_key) != len(key) or any(
+            new is not old for new, old in zip(key, self._status_key, strict=True)
+        ):
+            self._status_json = orjson.dumps(
+                {**snapshot, "control": control}, default=str, option=orjson.OPT_NON_STR_KEYS
+            )
+            self._status_key = key
+        return self._status_json
+
+    # ------------------------------------------------------------------ commands
+
+    def _command(
+        self, request: Request, spec: MethodSpec, params: CommandParams, caller: Caller
+    ) -> Coroutine[Any, Any, bytes]:
+        plain = params.model_dump(mode="json", exclude={"command_id", "reason"})
+        command_id = params.command_id or f"c-{secrets.token_hex(8)}"
+        fingerprint = orjson.dumps([plain, params.reason], option=orjson.OPT_SORT_KEYS)
+        key = (caller.actor.uid, command_id)
+        deed = self._deeds.get(key)
+        if deed is None:
+            command = Command(
+                command_id=command_id,
+                method=spec.name,
+                actor=caller.actor,
+                params=plain,
+                reason=params.reason,
+            )
+            outcome = self._begin(spec, command)
+            deed = _Deed(spec.name, fingerprint, outcome)
+            self._remember(key, deed)
+        elif (deed.method, deed.fingerprint) != (spec.name, fingerprint):
+            raise Fault(
+                ErrorCode.COMMAND_ID_REUSED,
+                f"command id {command_id!r} was used for another command ({deed.method})",
+                request_id=request.request_id,
+            )
+        return self._await_outcome(request.request_id, spec, command_id, deed)
+
+    def _begin(
+        self, spec: MethodSpec, command: Command
+    ) -> "asyncio.Future[Mapping[str, Any] | Fault]":
+        if spec.kind == "kill":
+            return self._begin_kill(command)
+        self._record(command, "accepted", "")
+        outcome: asyncio.Future[Mapping[str, Any] | Fault]
+        outcome = asyncio.get_running_loop().create_future()
+        try:
+            replied = asyncio.wrap_future(self._port.command(command))
+        except Exception as error:  # noqa: BLE001 - the port is foreign here; the client gets an answer
+            self._settle(outcome, command, _internal(f"the daemon did not take it: {error}"))
+            return outcome
+        replied.add_done_callback(lambda done: self._replied(outcome, command, done))
+        return outcome
+
+    def _replied(
+        self,
+        outcome: "asyncio.Future[Mapping[str, Any] | Fault]",
+        command: Command,
+        done: "asyncio.Future[Reply]",
+    ) -> None:
+        if done.cancelled():
+            fault = Fault(ErrorCode.SHUTTING_DOWN, "the daemon ended before it answered")
+            self._settle(outcome, command, fault)
+        elif (error := done.exception()) is not None:
+            self._settle(outcome, command, _internal(f"the daemon failed: {error}"))
+        elif (reply := done.result()).error_code:
+            refusal = Fault(
+                ErrorCode.REFUSED,
+                reply.error_message or reply.error_code,
+                data={**reply.result, "code": reply.error_code},
+            )
+            self._settle(outcome, command, refusal)
+        else:
+            self._settle(outcome, command, reply.result)
+
+    def _settle(
+        self,
+        outcome: "asyncio.Future[Mapping[str, Any] | Fault]",
+        command: Command,
+        result: Mapping[str, Any] | Fault,
+    ) -> None:
+        if outcome.done():  # the loop is closing and cancelled it
+            return
+        outcome.set_result(result)
+        if isinstance(result, Fault):
+            code = result.data.get("code", result.code.title)
+            self._record(command, "refused", f"{code}: {result.message}")
+
+    def _begin_kill(self, command: Command) -> "asyncio.Future[Mapping[str, Any] | Fault]":
+        if self._kill is not None and not self._kill.done():
+            self._record(command, "accepted", "joined the kill in progress")
+            return self._kill
+        self._kill = asyncio.get_running_loop().create_future()
+        self._spawn(self._run_kill(self._kill, command), "kill")
+        # Runs after the kill's first step, which closes the gate: the record may never delay it.
+        asyncio.get_running_loop().call_soon(self._record, command, "accepted", "")
+        return self._kill
+
+    async def _run_kill(
+        self, outcome: "asyncio.Future[Mapping[str, Any] | Fault]", command: Command
+    ) -> None:
+        try:
+            result = await self._port.kill(command.actor, command.reason or "no reason given")
+        except Exception as error:  # noqa: BLE001 - a kill that fails must say so, and leave the desk alive
+            fault = _internal(
+                f"the kill did not finish: {type(error).__name__}: {error}. "
+                "Run now: seatrial kill --direct"
+            )
+            self._last_kill = {"verified": False, "msg": fault.message}
+            self._settle(outcome, command, fault)
+            return
+        self._last_kill = dict(result)
+        self._settle(outcome, command, result)
+
+    async def _await_outcome(
+        self, request_id: str | int, spec: MethodSpec, command_id: str, deed: _Deed
+    ) -> bytes:
+        done, _ = await asyncio.wait({deed.outcome}, timeout=spec.deadline_s)
+        if not done:
+            return encode_fault(
+                Fault(
+                    ErrorCode.TIMEOUT,
+                    f"no answer to {spec.name} within {spec.deadline_s:g} s; it may still be "
+                    f"carried out: ask `seatrial status`",
+                    request_id=request_id,
+                    data={"command_id": command_id},
+                )
+            )
+        result = deed.outcome.result()
+        if isinstance(result, Fault):
+            return encode_fault(
+                Fault(
+                    result.code,
+                    result.message,
+                    request_id=request_id,
+                    data={**result.data, "command_id": command_id},
+                )
+            )
+        return encode_result(request_id, {**result, "command_id": command_id})
+
+    def _remember(self, key: tuple[int, str], deed: _Deed) -> None:
+        self._deeds[key] = deed
+        while len(self._deeds) > REMEMBERED_COMMANDS_MAX:
+            self._deeds.popitem(last=False)
+
+    def _record(self, command: Command, outcome: Any, msg: str) -> None:
+        self._port.record_command(
+            command_id=command.command_id,
+            method=command.method,
+            actor=command.actor,
+            reason=command.reason,
+            outcome=outcome,
+            msg=msg,
+        )
+
+
+class RefusalBudget:
+    """Bounds what refusals may write into the journal: a burst a source, then one a second."""
+
+    def __init__(self) -> None:
+        self._sources: OrderedDict[int, tuple[float, float, int]] = OrderedDict()
+
+    def spend(self, source: int, now_s: float) -> int | None:
+        """How many were suppressed before this one, or None when this one is suppressed too."""
+        tokens, last_s, suppressed = self._sources.pop(source, (float(REFUSALS_BURST), now_s, 0))
+        tokens = min(float(REFUSALS_BURST), tokens + (now_s - last_s) * REFUSALS_PER_S)
+        written = tokens >= 1.0
+        self._sources[source] = (
+            (tokens - 1.0, now_s, 0) if written else (tokens, now_s, suppressed + 1)
+        )
+        while len(self._sources) > REFUSAL_SOURCES_MAX:
+            self._sources.popitem(last=False)
+        return suppressed if written else None
+
+
+def _internal(message: str) -> Fault:
+    return Fault(ErrorCode.INTERNAL_ERROR, message)

@@ -1,0 +1,305 @@
+"""The method table: what can be asked, by whom, with what. The published schema is made of it.
+
+Rules of this file:
+1. A method that is not in `METHODS` does not exist.
+2. Text that people send is printable and bounded: it ends up in a journal and on a terminal.
+3. Stopping needs less than starting; looking needs least.
+"""
+
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+
+from control.errors import ErrorCode
+from control.identity import Role
+from control.protocol import LINE_BYTES_MAX, PROTOCOL_VERSION, Fault
+
+REASON_CHARS_MAX = 500
+
+
+def _printable(text: str) -> str:
+    if not text.isprintable():
+        raise ValueError("only printable characters, on one line")
+    return text
+
+
+Text = Annotated[str, Field(max_length=REASON_CHARS_MAX), AfterValidator(_printable)]
+"""One line of a person's text."""
+LongText = Annotated[str, Field(min_length=1, max_length=4_000)]
+"""An incident note's text; may have lines."""
+CommandId = Annotated[str, Field(pattern=r"^[A-Za-z0-9._:-]{1,64}$")]
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9._@:-]{1,64}$")]
+
+
+class Params(BaseModel):
+    """Base of all params: strict types, no unknown keys."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class CommandParams(Params):
+    """What every command takes. The same `command_id` again gives the first answer again."""
+
+    command_id: CommandId | None = None
+    reason: Text = ""
+
+
+class StartParams(CommandParams):
+    """`confirm_token` is needed on a live host only; it is never journalled, only its digest."""
+
+    confirm_token: Annotated[str, Field(max_length=128)] = ""
+
+
+class SymbolParams(CommandParams):
+    """`symbol` absent means every symbol."""
+
+    symbol: Name | None = None
+
+
+class DrillParams(CommandParams):
+    """`drill` absent means all of them."""
+
+    drill: Name | None = None
+
+
+class TightenParams(CommandParams):
+    """New values by cap name; amounts as decimal text. A looser value is refused."""
+
+    changes: Annotated[dict[Name, Any], Field(min_length=1, max_length=200)]
+
+
+class IncidentNoteParams(CommandParams):
+    """A line added to an incident."""
+
+    incident_id: Name
+    text: LongText
+
+
+class IncidentResolveParams(CommandParams):
+    """What closes an incident: all three are asked for."""
+
+    incident_id: Name
+    root_cause: LongText
+    remediation: LongText
+    follow_up: LongText
+
+
+class ExplainParams(CommandParams):
+    """Why a single error or anomaly, named by its journal `seq`, is no fault."""
+
+    seq: Annotated[int, Field(ge=0)]
+    why: LongText
+
+
+class NoParams(Params):
+    """A question without arguments."""
+
+
+class IncidentParams(Params):
+    """One incident."""
+
+    incident_id: Name
+
+
+class IncidentsParams(Params):
+    """`unresolved` leaves the resolved ones out."""
+
+    unresolved: bool = False
+
+
+class EventsParams(Params):
+    """The last `tail` journal lines, then, with `follow`, new ones as they come."""
+
+    types: Annotated[list[Name], Field(max_length=64)] = []
+    tail: Annotated[int, Field(ge=0, le=1_000)] = 20
+    follow: bool = False
+
+
+Kind = Literal["query", "command", "kill", "events"]
+
+
+@dataclass(frozen=True, slots=True)
+class MethodSpec:
+    """One row of the table. `deadline_s` bounds the wait for the answer, not the deed."""
+
+    name: str
+    needs: Role
+    kind: Kind
+    params: type[Params]
+    summary: str
+    reason_required: bool = False
+    deadline_s: float = 10.0
+
+
+def _query(name: str, params: type[Params], summary: str) -> MethodSpec:
+    return MethodSpec(name, Role.OBSERVER, "query", params, summary)
+
+
+_ROWS = (
+    _query("status", NoParams, "the last published snapshot"),
+    _query("orders", NoParams, "open orders, from the snapshot"),
+    _query("positions", NoParams, "positions, from the snapshot"),
+    _query("caps", NoParams, "every cap with its use, from the snapshot"),
+    _query("incidents", IncidentsParams, "incidents, newest last"),
+    _query("incident", IncidentParams, "one incident"),
+    _query("schema", NoParams, "this table as JSON Schema"),
+    _query("ping", NoParams, "the protocol version and who you are"),
+    MethodSpec(
+        "events",
+        Role.OBSERVER,
+        "events",
+        EventsParams,
+        "journal lines: the last ones, then new ones",
+    ),
+    MethodSpec(
+        "kill",
+        Role.STOPPER,
+        "kill",
+        CommandParams,
+        "latch, close the gate, cancel everything of ours, verify that the venue has none",
+        deadline_s=60.0,
+    ),
+    MethodSpec(
+        "cancel-all",
+        Role.STOPPER,
+        "command",
+        SymbolParams,
+        "cancel our open orders; nothing is latched",
+    ),
+    MethodSpec(
+        "stop",
+        Role.STOPPER,
+        "command",
+        CommandParams,
+        "end the session in order: no new orders, cancel, reconcile",
+        deadline_s=60.0,
+    ),
+    MethodSpec(
+        "start",
+        Role.OPERATOR,
+        "command",
+        StartParams,
+        "start a session",
+        deadline_s=30.0,
+    ),
+    MethodSpec(
+        "re-arm",
+        Role.OPERATOR,
+        "command",
+        CommandParams,
+        "open the kill latch; needs a clean reconciliation and no unresolved incident",
+        reason_required=True,
+        deadline_s=30.0,
+    ),
+    MethodSpec(
+        "reconcile",
+        Role.OPERATOR,
+        "command",
+        CommandParams,
+        "compare our books with the venue's now",
+        deadline_s=60.0,
+    ),
+    MethodSpec(
+        "flatten",
+        Role.OPERATOR,
+        "command",
+        SymbolParams,
+        "close positions through the caps, reduce-only; only where the config allows it",
+        reason_required=True,
+        deadline_s=60.0,
+    ),
+    MethodSpec(
+        "drill",
+        Role.OPERATOR,
+        "command",
+        DrillParams,
+        "run drills; no order leaves",
+        deadline_s=120.0,
+    ),
+    MethodSpec(
+        "caps-tighten",
+        Role.OPERATOR,
+        "command",
+        TightenParams,
+        "lower caps at run time; loosening needs a new config and a restart",
+        reason_required=True,
+    ),
+    MethodSpec(
+        "incident-note", Role.OPERATOR, "command", IncidentNoteParams, "add a line to an incident"
+    ),
+    MethodSpec(
+        "incident-resolve",
+        Role.OPERATOR,
+        "command",
+        IncidentResolveParams,
+        "close an incident; unresolved ones block the next start",
+    ),
+    MethodSpec(
+        "explain", Role.OPERATOR, "command", ExplainParams, "attach a why to one journal line"
+    ),
+    MethodSpec(
+        "shutdown",
+        Role.OPERATOR,
+        "command",
+        CommandParams,
+        "end the daemon in order: stop, cancel, flush, exit 0",
+        deadline_s=60.0,
+    ),
+)
+
+METHODS: dict[str, MethodSpec] = {row.name: row for row in _ROWS}
+
+
+def validated(spec: MethodSpec, params: Any, request_id: str | int) -> Params:
+    """Check a request's params against the method's model.
+
+    Raises:
+        Fault: INVALID_PARAMS naming every violation; REASON_REQUIRED.
+    """
+    try:
+        made = spec.params.model_validate(params)
+    except ValidationError as error:
+        problems = [
+            f"{'.'.join(str(part) for part in item['loc']) or 'params'}: {item['msg']}"
+            for item in error.errors(include_url=False, include_input=False)
+        ]
+        raise Fault(
+            ErrorCode.INVALID_PARAMS,
+            f"{spec.name}: " + "; ".join(problems[:8])[:600],
+            request_id=request_id,
+            data={"problems": [problem[:200] for problem in problems[:20]]},
+        ) from None
+    if spec.reason_required and not getattr(made, "reason", "").strip():
+        raise Fault(
+            ErrorCode.REASON_REQUIRED,
+            f"{spec.name} needs a reason (params.reason): it goes into the record",
+            request_id=request_id,
+        )
+    return made
+
+
+def schema() -> dict[str, Any]:
+    """The published description of the protocol: `seatrial rpc schema`."""
+    return {
+        "protocol": "JSON-RPC 2.0, one line a message, over a Unix socket",
+        "version": PROTOCOL_VERSION,
+        "line_bytes_max": LINE_BYTES_MAX,
+        "roles": [role.value for role in sorted(Role, key=lambda role: role.rank)],
+        "methods": {
+            spec.name: {
+                "summary": spec.summary,
+                "needs": spec.needs.value,
+                "kind": spec.kind,
+                "reason_required": spec.reason_required,
+                "deadline_s": spec.deadline_s,
+                "params": spec.params.model_json_schema(),
+            }
+            for spec in METHODS.values()
+        },
+        "errors": {code.title: int(code) for code in ErrorCode},
+        "notifications": {
+            "event": "params: one journal line",
+            "dropped": "params: {count}: events this subscriber was too slow for",
+        },
+    }

@@ -1,0 +1,49 @@
+"""What the daemon offers the control plane. The daemon implements it; control knows nothing more.
+
+All of it is called from the control thread and none of it may block: a main loop that hangs must
+not hang the stop.
+"""
+
+from collections.abc import Mapping
+from concurrent.futures import Future
+from typing import Any, Literal, Protocol
+
+from control.events import EventHub
+from daemon.model.effects import Reply
+from daemon.model.inputs import Actor, Command
+
+Outcome = Literal["accepted", "refused"]
+
+
+class DaemonPort(Protocol):
+    """The daemon, seen from the control thread."""
+
+    def status(self) -> Mapping[str, Any]:
+        """The last published snapshot: plain JSON, replaced whole, never changed in place."""
+
+    def command(self, command: Command) -> Future[Reply]:
+        """Put a command into the pump's queue. The future is resolved from any thread."""
+
+    async def kill(self, actor: Actor, reason: str) -> Mapping[str, Any]:
+        """Stop now, on the control thread's own loop, whatever the main loop does.
+
+        Close the halt flag first, before any await; then latch, cancel and verify. Answer with
+        `verified` (the venue was asked and has no open order of ours), `open_orders` (its last
+        count, or None), `gate_ms`, `latched_ms`, `cancel_ms` (last cancel at the venue),
+        `empty_ms` (None when not verified), `canceled`, and `msg` when something went wrong.
+        """
+
+    def events(self) -> EventHub:
+        """Where the journal publishes its lines."""
+
+    def record_command(
+        self,
+        *,
+        command_id: str,
+        method: str,
+        actor: Actor,
+        reason: str,
+        outcome: Outcome,
+        msg: str,
+    ) -> None:
+        """Journal that a command was admitted or refused, and why. Never blocks, never raises."""

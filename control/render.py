@@ -1,0 +1,338 @@
+"""The status snapshot as one screen of 80 columns: what matters first, what is missing left out.
+
+Rules of this file:
+1. Text from elsewhere (reasons, messages) is escaped: it cannot move the cursor or add markup.
+2. Colour only repeats what the words say.
+"""
+
+from collections.abc import Iterable, Mapping
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+from rich.console import Console, Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from control.snapshot import open_incidents, rows, table
+
+ROWS_MAX = 10
+BAR_WIDTH = 16
+_EVENT_PLAIN = ("client_order_id", "symbol", "side", "qty", "price")
+_EVENT_NAMED = (
+    "old", "new", "deny_reason", "why", "trigger", "step", "method", "outcome", "link", "clean",
+)  # fmt: skip
+_STATE_STYLES = {
+    "ACTIVE": "bold green",
+    "REDUCING": "bold yellow",
+    "HALTED": "bold red",
+    "READY": "green",
+    "DOWN": "red",
+    "STALE": "red",
+}
+
+
+def clean(value: Any) -> str:
+    """Text of a value without control characters."""
+    text = "" if value is None else str(value)
+    return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text)
+
+
+def print_status(console: Console, snapshot: Mapping[str, Any]) -> None:
+    """Print the one screen."""
+    console.print(status_screen(snapshot))
+
+
+def status_screen(snapshot: Mapping[str, Any]) -> Group:
+    """The one screen."""
+    parts: list[RenderableType] = [headline(snapshot)]
+    parts += alarm_lines(snapshot)
+    parts += [line for line in (activity_line(snapshot), health_line(snapshot)) if line]
+    for made in (
+        caps_table(snapshot),
+        positions_table(snapshot),
+        orders_table(snapshot, ROWS_MAX),
+    ):
+        if made is not None:
+            parts += [Text(""), made]
+    return Group(*parts)
+
+
+def headline(snapshot: Mapping[str, Any]) -> Text:
+    """State, gate, where, session, uptime."""
+    state = clean(snapshot.get("trading_state", "?"))
+    gate = clean(snapshot.get("gate_state", ""))
+    line = Text()
+    line.append(f" {state} ", style=f"{_STATE_STYLES.get(state, 'bold')} reverse")
+    if gate:
+        line.append("  gate ")
+        line.append(gate, style=_STATE_STYLES.get(gate, "yellow"))
+    for label, key in (("", "environment"), ("mode ", "mode"), ("session ", "session_id")):
+        if snapshot.get(key):
+            line.append(f"  {label}{clean(snapshot[key])}")
+    if (uptime := _number(snapshot.get("uptime_s"))) is not None:
+        line.append(f"  up {duration(uptime)}", style="dim")
+    return line
+
+
+def alarm_lines(snapshot: Mapping[str, Any]) -> list[Text]:
+    """What an operator must not miss: the latch, open incidents, journal faults."""
+    lines: list[Text] = []
+    latch = snapshot.get("latch")
+    if snapshot.get("latched") or (isinstance(latch, Mapping) and latch):
+        details = latch if isinstance(latch, Mapping) else {}
+        who = clean(details.get("by_name", details.get("by", "")))
+        why = clean(details.get("reason", snapshot.get("halt_reason", "")))
+        text = "KILL LATCHED"
+        text += f" by {who}" if who else ""
+        text += f": {why}" if why else ""
+        lines.append(Text(f"{text}  (seatrial re-arm --reason … opens it)", style="bold red"))
+    for incident in open_incidents(snapshot)[:5]:
+        name = clean(incident.get("incident_id", incident.get("id", "?")))
+        what = clean(incident.get("msg", incident.get("trigger", "")))
+        lines.append(Text(f"INCIDENT {name}: {what}", style="bold red"))
+    journal = table(snapshot, "journal")
+    if journal.get("errors"):
+        lines.append(Text(f"JOURNAL FAULT: {clean(journal['errors'])}", style="bold red"))
+    return lines
+
+
+def activity_line(snapshot: Mapping[str, Any]) -> Text | None:
+    """Orders, fills, denials, equity."""
+    parts = []
+    orders = snapshot.get("orders")
+    if isinstance(orders, Mapping):
+        counts = [f"{clean(name)} {clean(count)}" for name, count in orders.items() if count]
+        parts.append("orders " + (", ".join(counts) or "none"))
+    if "fills" in snapshot and not isinstance(snapshot["fills"], Mapping | list):
+        parts.append(f"fills {clean(snapshot['fills'])}")
+    denied = snapshot.get("denied")
+    if isinstance(denied, Mapping) and denied:
+        reasons = ", ".join(f"{clean(name)} {clean(count)}" for name, count in denied.items())
+        parts.append(f"denied {reasons}")
+    equity = table(snapshot, "equity")
+    if equity:
+        unit = clean(equity.get("numeraire", ""))
+        parts += [
+            f"{key} {amount(equity[key])} {unit}".rstrip()
+            for key in ("equity", "drawdown")
+            if equity.get(key) is not None
+        ]
+    return Text(" · ".join(parts)) if parts else None
+
+
+def health_line(snapshot: Mapping[str, Any]) -> Text | None:
+    """Links, lags, journal."""
+    line = Text(style="dim")
+    parts: list[tuple[str, str]] = []
+    for name, state in table(snapshot, "links").items():
+        up = state.get("up") if isinstance(state, Mapping) else state
+        is_up = up is True or str(up).lower() in {"up", "ready", "connected"}
+        parts.append((f"{clean(name)} {'up' if is_up else 'DOWN'}", "" if is_up else "bold red"))
+    for label, key in (("queue", "queue_age_ms"), ("loop lag", "loop_lag_ms")):
+        if (value := _number(snapshot.get(key))) is not None:
+            parts.append((f"{label} {value:.1f} ms", "" if value < 100 else "bold red"))
+    journal = table(snapshot, "journal")
+    if journal:
+        text = "journal"
+        text += f" #{clean(journal['seq'])}" if "seq" in journal else ""
+        for key in ("lag", "lag_ms"):
+            text += f" {key.replace('_', ' ')} {clean(journal[key])}" if journal.get(key) else ""
+        parts.append((text, ""))
+    if not parts:
+        return None
+    for index, (text, style) in enumerate(parts):
+        line.append(" · " if index else "")
+        line.append(text, style=style)
+    return line
+
+
+def caps_table(snapshot: Mapping[str, Any]) -> Table | None:
+    """Each cap with its use as a bar."""
+    found = rows(snapshot, "caps")
+    if not found:
+        return None
+    made = _table(("cap", "left"), ("symbol", "left"), ("used", "right"), ("limit", "right"))
+    made.add_column("use", no_wrap=True)
+    for row in found:
+        share = share_of(row)
+        made.add_row(
+            clean(row.get("cap", row.get("name", "?"))),
+            clean(row.get("symbol", "") or ""),
+            amount(row.get("used")),
+            f"{amount(row.get('limit'))} {clean(row.get('unit', ''))}".rstrip(),
+            bar(share),
+        )
+    return made
+
+
+def positions_table(snapshot: Mapping[str, Any]) -> Table | None:
+    """Each position."""
+    value = snapshot.get("positions")
+    found: list[tuple[str, Mapping[str, Any]]] = []
+    if isinstance(value, Mapping):
+        for name, item in value.items():
+            found.append((str(name), item if isinstance(item, Mapping) else {"qty": item}))
+    else:
+        found = [(str(row.get("symbol", "?")), row) for row in rows(snapshot, "positions")]
+    if not found:
+        return None
+    made = _table(("position", "left"), ("qty", "right"), ("average", "right"), ("pnl", "right"))
+    for name, row in found:
+        made.add_row(
+            clean(name),
+            amount(row.get("qty")),
+            amount(row.get("avg_px")),
+            amount(row.get("realised_pnl")),
+        )
+    return made
+
+
+def orders_table(snapshot: Mapping[str, Any], limit: int) -> Table | None:
+    """Open orders, oldest first, at most `limit`."""
+    found = rows(snapshot, "open_orders")
+    if not found:
+        return None
+    made = _table(
+        ("open order", "left"),
+        ("symbol", "left"),
+        ("side", "left"),
+        ("qty", "right"),
+        ("price", "right"),
+        ("status", "left"),
+    )
+    for row in found[:limit]:
+        made.add_row(
+            clean(row.get("client_order_id", "?")),
+            clean(row.get("symbol", row.get("instrument_id", ""))),
+            clean(row.get("side", "")),
+            amount(row.get("qty")),
+            amount(row.get("price")),
+            clean(row.get("status", "")),
+        )
+    if len(found) > limit:
+        made.add_row(f"… {len(found) - limit} more: seatrial orders")
+    return made
+
+
+def incidents_table(found: Iterable[Mapping[str, Any]]) -> Table:
+    """Incidents, one a line."""
+    made = _table(("incident", "left"), ("state", "left"), ("trigger", "left"), ("what", "left"))
+    for row in found:
+        made.add_row(
+            clean(row.get("incident_id", row.get("id", "?"))),
+            "resolved" if row.get("resolved") else "OPEN",
+            clean(row.get("trigger", "")),
+            clean(row.get("msg", "")),
+        )
+    return made
+
+
+def event_line(event: Mapping[str, Any]) -> Text:
+    """One journal line for people: time, type, what it is about."""
+    if "dropped" in event and "event_type" not in event:
+        return Text(f"… {clean(event['dropped'])} events were lost here: too slow", style="yellow")
+    kind = clean(event.get("event_type", "?"))
+    style = "red" if event.get("is_error") else "yellow" if event.get("is_anomaly") else ""
+    line = Text()
+    line.append(f"{clean(event.get('seq', '')):>7} ", style="dim")
+    line.append(f"{clean(event.get('ts', ''))[11:23]} ", style="dim")
+    line.append(f"{kind:<16} ", style=style or "cyan")
+    shown = [clean(event[key]) for key in _EVENT_PLAIN if _is_said(event.get(key))]
+    shown += [f"{key}={clean(event[key])}" for key in _EVENT_NAMED if _is_said(event.get(key))]
+    shown += [clean(event[key]) for key in ("reason", "msg") if _is_said(event.get(key))]
+    line.append(" ".join(shown), style=style)
+    return line
+
+
+def kill_line(result: Mapping[str, Any]) -> str:
+    """What a kill did, step by step, with its times."""
+    steps = (
+        ("gate closed", "gate_ms"),
+        ("latched", "latched_ms"),
+        ("last cancel", "cancel_ms"),
+        ("venue verified empty", "empty_ms"),
+    )
+    parts = [
+        f"{label} {value:.1f} ms"
+        for label, key in steps
+        if (value := _number(result.get(key))) is not None
+    ]
+    if result.get("canceled") is not None:
+        parts.append(f"{clean(result['canceled'])} canceled")
+    if result.get("open_orders") is not None:
+        parts.append(f"{clean(result['open_orders'])} open orders at the venue")
+    return " · ".join(["KILLED" if result.get("verified") else "KILL NOT VERIFIED", *parts])
+
+
+# ---------------------------------------------------------------------- small pieces
+
+
+def share_of(cap: Mapping[str, Any]) -> Decimal | None:
+    """Used part of a cap, 1 is full; None when it cannot be told. A zero limit is full."""
+    try:
+        used, limit = abs(Decimal(str(cap.get("used")))), Decimal(str(cap.get("limit")))
+    except InvalidOperation:
+        return None
+    if not used.is_finite() or not limit.is_finite():
+        return None
+    return used / limit if limit > 0 else Decimal(1)
+
+
+def bar(share: Decimal | None, width: int = BAR_WIDTH) -> Text:
+    """A share as a bar and per cent; red above 90, yellow above 70 (the pre-alert bands)."""
+    if share is None:
+        return Text("")
+    filled = min(width, int(share * width + Decimal("0.5")))
+    style = "red" if share >= Decimal("0.9") else "yellow" if share >= Decimal("0.7") else "green"
+    made = Text("█" * filled, style=style)
+    made.append("░" * (width - filled), style="dim")
+    made.append(f" {share * 100:3.0f}%", style=style)
+    return made
+
+
+def amount(value: Any) -> str:
+    """An amount for people: as the record has it, thousands grouped, no trailing zeros."""
+    if value is None or value == "":
+        return ""
+    try:
+        number = Decimal(str(value))
+    except InvalidOperation:
+        return clean(value)
+    if not number.is_finite():
+        return clean(value)
+    text = f"{number:,f}"
+    if "." in text:
+        text = text.rstrip("0").rstrip(".")
+    return text
+
+
+def duration(seconds: float) -> str:
+    """`59s`, `12m`, `3h04m`, `5d02h`."""
+    whole = int(seconds)
+    if whole < 60:
+        return f"{whole}s"
+    if whole < 3_600:
+        return f"{whole // 60}m{whole % 60:02d}s"
+    if whole < 86_400:
+        return f"{whole // 3_600}h{whole % 3_600 // 60:02d}m"
+    return f"{whole // 86_400}d{whole % 86_400 // 3_600:02d}h"
+
+
+def _is_said(value: Any) -> bool:
+    return value is not None and value != ""
+
+
+def _number(value: Any) -> float | None:
+    if isinstance(value, bool) or not isinstance(value, int | float | str | Decimal):
+        return None
+    try:
+        return float(value)
+    except ValueError:
+        return None
+
+
+def _table(*columns: tuple[str, str]) -> Table:
+    made = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
+    for name, justify in columns:
+        made.add_column(name, justify="right" if justify == "right" else "left", overflow="fold")
+    return made

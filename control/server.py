@@ -1,0 +1,320 @@
+"""The control socket's server, and the thread that it lives in.
+
+Rules of this file:
+1. It runs on a loop of its own (plain asyncio): a main loop that hangs does not hang the stop.
+2. Clients are bounded. At the bound, whoever holds most connections loses its idlest one, and the
+   newcomer's first line is read at once: a storm of connections cannot keep a kill out.
+3. Nothing that a client does ends the server; only `request_stop` does.
+"""
+
+import asyncio
+import contextlib
+import errno
+import threading
+from collections import Counter
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from typing import Any
+
+import orjson
+
+from control.connection import Connection
+from control.endpoint import Endpoint
+from control.errors import ControlError, ErrorCode
+from control.handlers import Caller, Desk, Subscription
+from control.identity import ControlConfig, RoleTable, peer_of
+from control.port import DaemonPort
+from control.protocol import Fault, encode_event, encode_fault, encode_result
+from daemon.model.inputs import Actor
+
+_ACCEPTS_A_TURN = 16
+_ACCEPT_PAUSE_S = 0.05
+_LAST_WORDS_S = 0.5
+_STRANGER = "stranger"
+
+__all__ = ["ControlServer", "ControlThread", "DaemonPort"]
+
+Background = Callable[[], Awaitable[None]]
+
+
+class ControlServer:
+    """Serves one socket for one daemon."""
+
+    def __init__(self, config: ControlConfig, port: DaemonPort) -> None:
+        self.config = config
+        self._port = port
+        self._roles = RoleTable(config.roles)
+        self._clients: set[Connection] = set()
+        self._subscribers: dict[Connection, Callable[[bytes], bool]] = {}
+        self._stop = asyncio.Event()
+        self._drained = asyncio.Event()
+        self._answers: set[asyncio.Task[None]] = set()
+
+    def request_stop(self) -> None:
+        """End `serve` in order. On the server's loop only."""
+        self._stop.set()
+
+    async def serve(
+        self,
+        ready: Callable[[], None] | None = None,
+        background: Sequence[Background] = (),
+    ) -> None:
+        """Serve until `request_stop`.
+
+        `ready` is called once clients can connect; `background` coroutines (the warm REST session
+        of the kill, say) run beside, and one that fails does not take the socket with it.
+
+        Raises:
+            SocketUnusableError, ControlConfigError: before `ready`.
+        """
+        self._loop = asyncio.get_running_loop()
+        endpoint = Endpoint.open(self.config.socket_path, self.config.socket_group)
+        hub = self._port.events()
+        try:
+            async with asyncio.TaskGroup() as group:
+                self._group = group
+                self._desk = Desk(self._port, self._spawn, self._loop.time)
+                self._endpoint = endpoint
+                self._loop.add_reader(endpoint.sock, self._accept)
+                hub.attach(self._wake_for_events)
+                helpers = [
+                    group.create_task(_survived(one), name=f"control-background-{number}")
+                    for number, one in enumerate(background)
+                ]
+                if ready is not None:
+                    ready()
+                await self._stop.wait()
+                hub.detach()
+                self._loop.remove_reader(endpoint.sock)
+                await self._finish()
+                for helper in helpers:
+                    helper.cancel()
+        finally:
+            hub.detach()
+            endpoint.close()
+
+    async def _finish(self) -> None:
+        """Let deeds in flight answer for a while, then close every connection."""
+        if self._answers:
+            await asyncio.wait(self._answers, timeout=self.config.stop_grace_s)
+        for task in self._answers:
+            task.cancel()
+        for connection in list(self._clients):
+            connection.finish()
+        if self._clients:
+            self._drained.clear()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._drained.wait(), _LAST_WORDS_S)
+        for connection in list(self._clients):
+            connection.close()
+
+    def _spawn(self, coroutine: Coroutine[Any, Any, None], name: str) -> None:
+        task = self._group.create_task(coroutine, name=name)
+        self._answers.add(task)
+        task.add_done_callback(self._answers.discard)
+
+    # ------------------------------------------------------------------ connections
+
+    def _accept(self) -> None:
+        for _ in range(_ACCEPTS_A_TURN):
+            try:
+                sock, _address = self._endpoint.sock.accept()
+            except (BlockingIOError, InterruptedError, ConnectionAbortedError):
+                return
+            except OSError as error:
+                if error.errno in {errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS}:
+                    # Out of descriptors: give one back and look again soon, do not spin.
+                    self._evict()
+                    self._loop.remove_reader(self._endpoint.sock)
+                    self._loop.call_later(_ACCEPT_PAUSE_S, self._accept_again)
+                return
+            sock.setblocking(False)
+            try:
+                peer = peer_of(sock)
+            except OSError:
+                sock.close()
+                continue
+            role = self._roles.role_of(peer)
+            actor = Actor(
+                uid=peer.uid,
+                pid=peer.pid,
+                role=role.value if role is not None else _STRANGER,
+                name=self._roles.name_of(peer),
+            )
+            self._admit(Connection(self, sock, Caller(actor, role), self._loop))
+
+    def _accept_again(self) -> None:
+        if not self._stop.is_set():
+            self._loop.add_reader(self._endpoint.sock, self._accept)
+
+    def _admit(self, connection: Connection) -> None:
+        self._clients.add(connection)
+        if connection.caller.role is None:
+            connection.refuse(
+                Fault(
+                    ErrorCode.FORBIDDEN,
+                    f"uid {connection.caller.actor.uid} has no role here: "
+                    f"see [control.roles] in the daemon's config",
+                )
+            )
+            return
+        connection.open()
+        if len(self._clients) > self.config.clients_max:
+            self._evict()
+
+    def _evict(self) -> None:
+        """Close the idlest connection of the uid that holds most; spare commands in flight."""
+        if not self._clients:
+            return
+        held = Counter(connection.caller.actor.uid for connection in self._clients)
+        connection = min(
+            self._clients,
+            key=lambda one: (one.in_flight > 0, -held[one.caller.actor.uid], one.active_s),
+        )
+        connection.refuse(
+            Fault(
+                ErrorCode.TOO_MANY_CLIENTS,
+                f"more than {self.config.clients_max} clients: the idlest connection is closed",
+            )
+        )
+        connection.close()
+
+    # ------------------------------------------------------------------ what connections ask for
+
+    def line(self, connection: Connection, line: bytes) -> None:
+        """A connection has read a whole line."""
+        busy = connection.in_flight >= self.config.requests_in_flight_max
+        try:
+            answer = self._desk.answer(line, connection.caller, busy=busy)
+        except Fault as fault:
+            connection.fail(fault)
+            return
+        except Exception as error:  # noqa: BLE001 - a bug in one answer must not end the stop path
+            connection.fail(Fault(ErrorCode.INTERNAL_ERROR, f"{type(error).__name__}: {error}"))
+            return
+        if isinstance(answer, bytes):
+            connection.send(answer)
+        elif isinstance(answer, Subscription):
+            self._subscribe(connection, answer)
+        else:
+            connection.in_flight += 1
+            self._spawn(self._answer_later(connection, answer), "control-answer")
+
+    async def _answer_later(
+        self, connection: Connection, answer: Coroutine[Any, Any, bytes]
+    ) -> None:
+        try:
+            line = await answer
+        except Exception as error:  # noqa: BLE001 - a bug in one answer must not end the stop path
+            line = encode_fault(Fault(ErrorCode.INTERNAL_ERROR, f"{type(error).__name__}: {error}"))
+        connection.answered(line)
+
+    def refused(self, connection: Connection, fault: Fault) -> None:
+        """Record what a connection was refused below the level of requests."""
+        self._desk.refused(fault, connection.caller)
+
+    def gone(self, connection: Connection) -> None:
+        """A connection is closed."""
+        self._clients.discard(connection)
+        if not self._clients:
+            self._drained.set()
+        self._subscribers.pop(connection, None)
+
+    # ------------------------------------------------------------------ events
+
+    def _subscribe(self, connection: Connection, asked: Subscription) -> None:
+        passes = _type_filter(asked.params.types)
+        recent = [line for line in self._port.events().recent(1_000) if passes(line)]
+        recent = recent[-asked.params.tail :] if asked.params.tail else []
+        if not asked.params.follow:
+            events = [orjson.Fragment(line) for line in recent]
+            connection.send(encode_result(asked.request_id, {"events": events}))
+            return
+        connection.send(encode_result(asked.request_id, {"following": True}))
+        for line in recent:
+            connection.send(encode_event(line))
+        if not connection.closed:
+            connection.subscription = asked
+            self._subscribers[connection] = passes
+
+    def _wake_for_events(self) -> None:
+        """From the journal's thread: have the loop hand out what was published."""
+        with contextlib.suppress(RuntimeError):  # the loop has just closed: nobody is listening
+            self._loop.call_soon_threadsafe(self._hand_out_events)
+
+    def _hand_out_events(self) -> None:
+        lines, dropped = self._port.events().drain()
+        for connection, passes in list(self._subscribers.items()):
+            connection.offer_events(lines, dropped, passes)
+
+
+def _type_filter(types: Sequence[str]) -> Callable[[bytes], bool]:
+    """Whether a journal line is of one of the types; by its text, as lines come by the thousand."""
+    if not types:
+        return lambda _line: True
+    needles = tuple(f'"event_type":"{name}"'.encode() for name in types)
+    return lambda line: any(needle in line[:1_024] for needle in needles)
+
+
+async def _survived(one: Background) -> None:
+    with contextlib.suppress(Exception):
+        await one()
+
+
+class ControlThread:
+    """The control server in a thread and loop of its own.
+
+    `start` returns when clients can connect, and raises what prevented it; `stop` ends in order.
+    """
+
+    def __init__(
+        self, config: ControlConfig, port: DaemonPort, background: Sequence[Background] = ()
+    ) -> None:
+        self._config = config
+        self._port = port
+        self._background = background
+        self._thread = threading.Thread(target=self._run, name="seatrial-control", daemon=True)
+        self._ready = threading.Event()
+        self._error: BaseException | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._server: ControlServer | None = None
+
+    @property
+    def alive(self) -> bool:
+        """Whether the control plane still serves; the watchdog asks."""
+        return self._thread.is_alive()
+
+    def start(self, timeout_s: float = 10.0) -> None:
+        """Serve from now on.
+
+        Raises:
+            SocketUnusableError, ControlConfigError: what prevents it, with the mend.
+            ControlError: the thread did not come up in time.
+        """
+        self._thread.start()
+        if not self._ready.wait(timeout_s):
+            raise ControlError(f"the control thread did not come up within {timeout_s:g} s")
+        if self._error is not None:
+            self._thread.join(timeout_s)
+            raise self._error
+
+    def stop(self, timeout_s: float = 15.0) -> bool:
+        """End serving; answers in flight get a grace. False when the thread did not end in time."""
+        if self._loop is not None and self._server is not None:
+            with contextlib.suppress(RuntimeError):  # it has ended already
+                self._loop.call_soon_threadsafe(self._server.request_stop)
+        if self._thread.ident is not None:
+            self._thread.join(timeout_s)
+        return not self._thread.is_alive()
+
+    def _run(self) -> None:
+        try:
+            asyncio.run(self._main())
+        except BaseException as error:  # noqa: BLE001 - carried over to the caller of start()
+            self._error = error
+        finally:
+            self._ready.set()
+
+    async def _main(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._server = ControlServer(self._config, self._port)
+        await self._server.serve(self._ready.set, self._background)

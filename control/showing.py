@@ -1,0 +1,234 @@
+"""The commands that look: status, orders, positions, caps, incidents, tail, rpc."""
+
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import click
+from rich.text import Text
+
+from control.acting import json_option, reason_option
+from control.client import ControlClient
+from control.errors import ControlError
+from control.methods import METHODS, schema
+from control.render import (
+    caps_table,
+    clean,
+    event_line,
+    incidents_table,
+    orders_table,
+    positions_table,
+    print_status,
+)
+from control.terminal import (
+    EXIT_USAGE,
+    Failure,
+    ask,
+    console,
+    failure_of,
+    print_json,
+    reason_or_ask,
+    wiring,
+)
+
+_ALL = 1_000_000
+
+
+@click.command()
+@json_option
+@click.pass_context
+def status(ctx: click.Context, *, as_json: bool) -> None:
+    """State, latch, incidents, orders, caps: one screen, what matters first."""
+    snapshot = ask(ctx, "status", as_json=as_json)
+    if as_json:
+        print_json(snapshot)
+    else:
+        print_status(console(), snapshot)
+
+
+def _table_command(
+    name: str, make: Callable[[dict[str, Any]], Any], nothing: str, summary: str
+) -> click.Command:
+    """A command that shows one part of the snapshot."""
+
+    @click.command(name, help=summary)
+    @json_option
+    @click.pass_context
+    def show(ctx: click.Context, *, as_json: bool) -> None:
+        result = ask(ctx, name, as_json=as_json)
+        if as_json:
+            print_json(result)
+            return
+        made = make(result)
+        console().print(made if made is not None else Text(nothing))
+
+    return show
+
+
+orders = _table_command(
+    "orders",
+    lambda result: orders_table({"open_orders": result.get("orders")}, _ALL),
+    "no open orders",
+    "Every open order.",
+)
+positions = _table_command("positions", positions_table, "no positions", "Every position.")
+caps = _table_command("caps", caps_table, "no caps are set: every order is denied", "Every cap.")
+
+
+@click.group()
+def incident() -> None:
+    """Incidents: list, show, note, resolve. Unresolved ones block the next start."""
+
+
+@incident.command("list")
+@click.option("--unresolved", is_flag=True, help="Leave the resolved ones out.")
+@json_option
+@click.pass_context
+def incident_list(ctx: click.Context, *, unresolved: bool, as_json: bool) -> None:
+    """Incidents, one a line."""
+    result = ask(ctx, "incidents", as_json=as_json, unresolved=unresolved)
+    if as_json:
+        print_json(result)
+        return
+    found = result.get("incidents", [])
+    console().print(incidents_table(found) if found else Text("no incidents"))
+
+
+@incident.command("show")
+@click.argument("incident_id")
+@json_option
+@click.pass_context
+def incident_show(ctx: click.Context, *, incident_id: str, as_json: bool) -> None:
+    """Everything that is known of one incident."""
+    result = ask(ctx, "incident", as_json=as_json, incident_id=incident_id)
+    if as_json:
+        print_json(result)
+        return
+    for key, value in result.items():
+        click.echo(f"{clean(key)}: {clean(value)}")
+
+
+@incident.command("note")
+@click.argument("incident_id")
+@click.argument("text")
+@json_option
+@click.pass_context
+def incident_note(ctx: click.Context, *, incident_id: str, text: str, as_json: bool) -> None:
+    """Add a line to an incident."""
+    result = ask(ctx, "incident-note", as_json=as_json, incident_id=incident_id, text=text)
+    if as_json:
+        print_json(result)
+    else:
+        click.echo(f"noted on {incident_id}")
+
+
+@incident.command("resolve")
+@click.argument("incident_id")
+@click.option("--root-cause", required=True, prompt=True, help="What caused it.")
+@click.option("--remediation", required=True, prompt=True, help="What was done about it.")
+@click.option("--follow-up", required=True, prompt=True, help="What will be done; 'none' is fine.")
+@reason_option
+@json_option
+@click.pass_context
+def incident_resolve(
+    ctx: click.Context,
+    *,
+    incident_id: str,
+    root_cause: str,
+    remediation: str,
+    follow_up: str,
+    reason: str,
+    as_json: bool,
+) -> None:
+    """Close an incident."""
+    result = ask(
+        ctx,
+        "incident-resolve",
+        as_json=as_json,
+        incident_id=incident_id,
+        root_cause=root_cause,
+        remediation=remediation,
+        follow_up=follow_up,
+        reason=reason,
+    )
+    if as_json:
+        print_json(result)
+    else:
+        click.echo(f"{incident_id} resolved")
+
+
+@click.command()
+@click.option("--type", "types", multiple=True, help="Only this event type; may be repeated.")
+@click.option("-n", "--lines", type=click.IntRange(0, 1_000), default=20, show_default=True)
+@click.option("--no-follow", is_flag=True, help="Print the last lines and end.")
+@click.option("--json", "as_json", is_flag=True, help="Journal lines as they are.")
+@click.pass_context
+def tail(
+    ctx: click.Context, *, types: tuple[str, ...], lines: int, no_follow: bool, as_json: bool
+) -> None:
+    """Follow the journal as it is written."""
+    screen = console()
+
+    def show(event: dict[str, Any]) -> None:
+        if as_json:
+            print_json(event)
+        else:
+            screen.print(event_line(event), soft_wrap=True)
+
+    if no_follow:
+        found = ask(ctx, "events", as_json=as_json, types=list(types), tail=lines)
+        for event in found.get("events", []):
+            show(event)
+        return
+    socket = wiring(ctx).socket_path
+    try:
+        with ControlClient(socket) as client:
+            for event in client.follow(list(types), lines):
+                show(event)
+    except KeyboardInterrupt:
+        sys.exit(0)
+    except ControlError as error:
+        raise failure_of(error, socket, as_json=as_json) from error
+
+
+@click.group()
+def rpc() -> None:
+    """The control protocol itself."""
+
+
+@rpc.command("schema")
+def rpc_schema() -> None:
+    """The protocol as JSON: methods, roles, params, errors. Needs no daemon."""
+    print_json(schema())
+
+
+@rpc.command("roles")
+@click.option("--json", "as_json", is_flag=True, help="Answer with one JSON object.")
+def rpc_roles(as_json: bool) -> None:
+    """Which method needs which role."""
+    if as_json:
+        print_json({spec.name: spec.needs.value for spec in METHODS.values()})
+        return
+    for spec in METHODS.values():
+        click.echo(f"{spec.name:<17} {spec.needs:<9} {spec.summary}")
+
+
+@rpc.command("call")
+@click.argument("method")
+@click.argument("params", nargs=-1)
+@reason_option
+@click.pass_context
+def rpc_call(ctx: click.Context, *, method: str, params: tuple[str, ...], reason: str) -> None:
+    """Call METHOD with key=value PARAMS, print the result as JSON."""
+    given: dict[str, Any] = {}
+    for item in params:
+        key, equals, value = item.partition("=")
+        if not equals:
+            raise Failure(f"params are key=value, got {item!r}", EXIT_USAGE)
+        given[key] = value
+    if reason or (method in METHODS and METHODS[method].reason_required):
+        given["reason"] = reason_or_ask(reason, method, required=True)
+    print_json(ask(ctx, method, as_json=True, **given))
+
+
+SHOWING: tuple[click.Command, ...] = (status, orders, positions, caps, incident, tail, rpc)

@@ -1,0 +1,42 @@
+"""Reading the daemon's status snapshot: the one place that knows its shape, and forgives it.
+
+A snapshot may come from another version of the daemon: what is missing is skipped, never an error.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+
+def rows(snapshot: Mapping[str, Any], key: str) -> list[Mapping[str, Any]]:
+    """A list of objects under `key`; a mapping of objects becomes its values."""
+    value = snapshot.get(key)
+    if isinstance(value, Mapping):
+        value = list(value.values())
+    if not isinstance(value, Sequence) or isinstance(value, str | bytes):
+        return []
+    return [row for row in value if isinstance(row, Mapping)]
+
+
+def table(snapshot: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+    """An object under `key`, or an empty one."""
+    value = snapshot.get(key)
+    return value if isinstance(value, Mapping) else {}
+
+
+def select_incidents(snapshot: Mapping[str, Any], *, unresolved: bool) -> list[Mapping[str, Any]]:
+    """The incidents of the snapshot, oldest first."""
+    found = rows(snapshot, "incidents")
+    return [row for row in found if not (unresolved and row.get("resolved"))]
+
+
+def find_incident(snapshot: Mapping[str, Any], incident_id: str) -> Mapping[str, Any] | None:
+    """One incident by its id."""
+    for row in rows(snapshot, "incidents"):
+        if row.get("incident_id", row.get("id")) == incident_id:
+            return row
+    return None
+
+
+def open_incidents(snapshot: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """The incidents that block the next start."""
+    return select_incidents(snapshot, unresolved=True)
