@@ -1,12 +1,59 @@
-"""The entry point `seatrial`: a composition root, and nothing but the mounting of commands."""
+"""The entry point `seatrial`: a composition root, and nothing but the mounting of commands.
+
+Commands of other packages are imported when they are called: `seatrial kill` at 3 a.m. does not
+wait for the imports of the demo.
+"""
+
+import importlib
+from typing import Any
+
+import click
 
 from control.cli import control_group
 from control.terminal import Wiring
 
-# The other packages' groups are mounted here, with control_group.add_command, one line each.
+MOUNTED = {
+    "demo": "daemon.cli:demo_command",
+    "doctor": "daemon.cli:doctor_command",
+    "sim": "daemon.cli_sim:sim_command",
+    "evidence": "evidence.cli:evidence_group",
+    "gate": "evidence.gates.cli:gate_group",
+}
+
+
+class Tool(click.Group):
+    """Control's own commands, and the mounted ones on demand."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """All names, sorted."""
+        return sorted({*super().list_commands(ctx), *MOUNTED})
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import a mounted command when it is asked for."""
+        place = MOUNTED.get(cmd_name)
+        if place is None:
+            return super().get_command(ctx, cmd_name)
+        module, _, name = place.partition(":")
+        command: click.Command = getattr(importlib.import_module(module), name)
+        return command
+
+
+def _direct_kill(**asked: Any) -> Any:
+    return importlib.import_module("daemon.direct_kill").direct_kill(**asked)
 
 
 def main() -> None:
     """Run the tool; exit codes are documented in control/terminal.py."""
-    # The direct stop path is handed in here: Wiring(direct_kill=...).
-    control_group(obj=Wiring(), prog_name="seatrial")
+    tool = Tool(
+        name="seatrial",
+        commands=control_group.commands,
+        params=control_group.params,
+        callback=control_group.callback,
+        help=control_group.help,
+        context_settings=control_group.context_settings,
+    )
+    tool(obj=Wiring(direct_kill=_direct_kill), prog_name="seatrial")
+
+
+if __name__ == "__main__":
+    main()

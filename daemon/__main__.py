@@ -11,6 +11,7 @@ from pathlib import Path
 import click
 import uvloop
 
+from control.errors import ControlError
 from daemon.app import Daemon
 from daemon.ownership import check_import_ownership
 from daemon.settings import SettingsError, load_config
@@ -46,11 +47,11 @@ def main(config_path: Path, *, check: bool) -> None:
         return
     try:
         daemon = Daemon(config)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, ControlError) as error:
         _refuse(str(error))
     try:
         code = uvloop.run(daemon.run())
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, ControlError) as error:
         _refuse(str(error))
     sys.exit(code)
 

@@ -14,7 +14,10 @@ import signal
 from collections.abc import Mapping
 from typing import Any
 
-from control.config import ControlConfig
+from riskcaps.interceptor import Interceptor
+
+from control.errors import ControlError
+from control.identity import ControlConfig, Members, Role
 from control.server import ControlThread
 from daemon.core.engine import Engine, EngineConfig, StrategySpec
 from daemon.model.amounts import NS_PER_MS
@@ -28,6 +31,7 @@ from daemon.settings import Config
 from daemon.shell.clock import SystemClock
 from daemon.shell.credentials import load_credentials
 from daemon.shell.emergency import EmergencyStop
+from daemon.shell.endpoints import endpoints_of
 from daemon.shell.journal import Journal
 from daemon.shell.latch import LatchStore
 from daemon.shell.loop import Pump
@@ -38,10 +42,8 @@ from daemon.shell.sdnotify import Notifier
 from daemon.shell.state_dir import next_run
 from daemon.shell.strategy_loader import strategy_factory
 from daemon.shell.tasks import spawn
-from daemon.shell.venue_link import Credentials, LinkConfig, VenueEndpoints, VenueLink
-from daemon.venues.hosts import endpoints_of
+from daemon.shell.venue_link import Credentials, LinkConfig, VenueLink
 from daemon.version import commit, packages, python_version, seatrial_version
-from riskcaps.interceptor import Interceptor
 
 log = logging.getLogger("seatriald")
 
@@ -68,15 +70,7 @@ class Daemon:
         self._factories = {
             name: strategy_factory(name, strategy) for name, strategy in settings.strategies.items()
         }
-        self._endpoints = VenueEndpoints(
-            environment=settings.venue.environment,
-            **endpoints_of(
-                settings.venue.environment,
-                rest=settings.venue.rest,
-                ws_api=settings.venue.ws_api,
-                streams=settings.venue.streams,
-            ),
-        )
+        self._endpoints = endpoints_of(settings.venue)
         self._mode = Mode.SIM if settings.venue.environment == "sim" else Mode.TESTNET
         self._instance, self._run_number, self._run = next_run(settings.state_dir)
         self._boot_monotonic = SystemClock().monotonic_ns()
@@ -100,49 +94,46 @@ class Daemon:
         self._last_tick_ns = self._clock.monotonic_ns()
         self._lag_ns = 0
         self._signalled = False
+        self._published: dict[str, Any] = {}
+        self._port: ControlPort | None = None
 
     async def run(self) -> int:
         """Connect and serve until told to exit. Returns the exit code."""
         loop = asyncio.get_running_loop()
         self._exit = loop.create_future()
         settings = self._config.settings
-        metrics = Metrics(lambda: port.status(), self._build_labels())
+        metrics = Metrics(lambda: self._published, self._build_labels())
         pump = Pump(
             engine=self._engine,
             journal=self._journal,
             clock=self._clock,
             halt=self._halt,
-            on_reply=lambda reply: self._on_reply(port, reply),
+            on_reply=self._on_reply,
             on_exit=self._on_exit,
             on_fatal=self._on_fatal,
-            sinks=(metrics,),
+            sinks=(metrics, _LatchClearer(self._latch)),
         )
         link = self._build_link(pump)
         pump.attach(link)
-        port = self._build_port(pump)
+        port = self._port = self._build_port(pump)
         self._journal.on_line = port.events().publish
-        control = ControlThread(port, self._control_config())
-        control.start()
-        server = None
-        if settings.metrics.enabled:
-            server = MetricsServer(
-                metrics, settings.metrics.host, settings.metrics.port, healthy=self._is_healthy
-            )
-            server.start()
+        control = ControlThread(self._control_config(), port, background=(port.warm,))
+        server: MetricsServer | None = None
         notifier = Notifier()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._on_signal, pump, number)
-        if settings.gc_freeze:
-            gc.collect()
-            gc.freeze()  # start-up objects live for ever: full collections need not walk them
-        latched = self._latch.read()
-        if latched is not None:
-            actor = Actor(uid=latched.by_uid, pid=0, role="operator", name=latched.by_name)
-            self._halt.close(f"latched: {latched.reason}")
-            pump.offer(KillLatched(actor, latched.reason, latched.ts_ns))
         exit_code = EXIT_CRASH
         try:
+            await asyncio.to_thread(control.start)
+            server = self._start_metrics(metrics)
+            if settings.gc_freeze:
+                gc.collect()
+                gc.freeze()  # start-up objects live for ever: full collections skip them
+            self._follow_latch(pump)
             exit_code = await self._serve(link, pump, port, notifier)
+        except (OSError, ValueError, ControlError) as error:
+            self._fatal = error
+            raise
         finally:
             notifier.stopping()
             await asyncio.to_thread(control.stop)
@@ -152,6 +143,29 @@ class Daemon:
             pump.stop()
             self._journal.close()
         return exit_code
+
+    def _start_metrics(self, metrics: Metrics) -> MetricsServer | None:
+        wanted = self._config.settings.metrics
+        if not wanted.enabled:
+            return None
+        try:
+            server = MetricsServer(metrics, wanted.host, wanted.port, healthy=self._is_healthy)
+        except OSError as error:
+            raise OSError(
+                f"metrics: {wanted.host}:{wanted.port}: {error.strerror}; "
+                "set metrics.port to a free one, or metrics.enabled = false"
+            ) from error
+        server.start()
+        return server
+
+    def _follow_latch(self, pump: Pump) -> None:
+        """A kill latch from before this boot holds: no restart undoes it."""
+        latched = self._latch.read()
+        if latched is None:
+            return
+        actor = Actor(uid=latched.by_uid, pid=0, role="operator", name=latched.by_name)
+        self._halt.close(f"latched: {latched.reason}")
+        pump.offer(KillLatched(actor, latched.reason, latched.ts_ns))
 
     async def _serve(
         self, link: VenueLink, pump: Pump, port: ControlPort, notifier: Notifier
@@ -195,7 +209,10 @@ class Daemon:
         while True:
             before = self._clock.monotonic_ns()
             status = self._status(link, pump)
+            self._published = status
             port.publish(status)
+            if not status.get("latched"):
+                self._follow_latch(pump)  # a second process may have latched (kill --direct)
             if not announced and status.get("gate_state") == "READY":
                 announced = True
                 notifier.ready("READY, HALTED: waiting for an operator's start")
@@ -259,6 +276,7 @@ class Daemon:
                 unknown_incident_ns=session.unknown_incident_ms * NS_PER_MS,
                 stale_feed_ns=session.stale_feed_ms * NS_PER_MS,
                 audit_period_ns=session.audit_period_ms * NS_PER_MS,
+                stop_deadline_ns=session.stop_deadline_ms * NS_PER_MS,
                 cancel_on_boot=session.cancel_on_boot,
             ),
             interceptor=interceptor,
@@ -353,17 +371,19 @@ class Daemon:
 
     def _control_config(self) -> ControlConfig:
         control = self._config.settings.control
+        named = {
+            Role.OBSERVER: control.observers,
+            Role.STOPPER: control.stoppers,
+            Role.OPERATOR: control.operators,
+        }
         return ControlConfig(
-            socket=self._config.settings.socket_path,
-            observers=control.observers,
-            stoppers=control.stoppers,
-            operators=control.operators,
+            socket_path=self._config.settings.socket_path,
+            roles={role: _members(who) for role, who in named.items() if who},
         )
 
-    def _on_reply(self, port: ControlPort, reply: Reply) -> None:
-        if reply.command_id.startswith("re-arm:") and not reply.error_code:
-            self._latch.clear()
-        port.on_reply(reply)
+    def _on_reply(self, reply: Reply) -> None:
+        if self._port is not None:
+            self._port.on_reply(reply)
 
     def _on_exit(self, effect: ExitDaemon) -> None:
         if self._exit is not None and not self._exit.done():
@@ -402,7 +422,28 @@ class Daemon:
         return "cancelled"
 
 
+class _LatchClearer:
+    """Removes the latch file when, and only when, the engine has re-armed."""
+
+    def __init__(self, latch: LatchStore) -> None:
+        self._latch = latch
+
+    def on_record(self, event_type: EventType, fields: Mapping[str, Any], ts_ns: int) -> None:
+        """One line was appended to the journal."""
+        del fields, ts_ns
+        if event_type is EventType.RE_ARM:
+            self._latch.clear()
+
+
+def _members(who: tuple[str | int, ...]) -> Members:
+    names = [one for one in who if isinstance(one, str)]
+    return Members(
+        uids=tuple(one for one in who if isinstance(one, int)),
+        users=tuple(one for one in names if not one.startswith("@")),
+        groups=tuple(one[1:] for one in names if one.startswith("@")),
+    )
+
+
 def account_fingerprint(credentials: Credentials) -> str:
     """Which account, without the key: the first 16 hex digits of SHA-256 of the API key."""
     return hashlib.sha256(credentials.api_key.encode()).hexdigest()[:16]
-

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from control.errors import ControlError
 from daemon.cli_sim import sim_command
 from daemon.demo.plan import DemoOptions
 from daemon.demo.processes import DemoError
@@ -26,7 +27,9 @@ EXIT_NOT_CLEAN = 2
     help="Recorded trades (time_ms,trade_id,taker_side,price,qty; csv or csv.gz) drive the venue.",
 )
 @click.option("--speed", default="1", show_default=True, help="Replay speed, as a factor.")
-@click.option("--dir", "directory", type=click.Path(path_type=Path), help="Where the run's files go.")
+@click.option(
+    "--dir", "directory", type=click.Path(path_type=Path), help="Where the run's files go."
+)
 @click.option("--crash", "crashes", default=0, type=click.IntRange(0, 50), help="kill -9 so often.")
 @click.option("--faults", default="none", show_default=True, help="Fault preset of the venue.")
 @click.option("--caps", default="demo", show_default=True, help="Caps preset.")
@@ -62,7 +65,7 @@ def demo_command(
     try:
         with Screen(as_json=as_json) as screen:
             result = Demo(options, screen).run()
-    except (DemoError, OSError) as error:
+    except (DemoError, ControlError, OSError) as error:
         click.echo(f"seatrial demo: {error}", err=True)
         click.echo(f"seatrial demo: its files are in {options.directory}", err=True)
         sys.exit(EXIT_FAILED)

@@ -83,7 +83,7 @@ class CredentialSettings(_Frozen):
 
 
 class StrategySettings(_Frozen):
-    """`[strategies.NAME]`: a built-in name or `package.module:Class`, its symbols and parameters."""
+    """`[strategies.NAME]`: a built-in name or `package.module:Class`, its symbols, parameters."""
 
     class_path: Annotated[str, Field(alias="class")]
     symbols: Annotated[tuple[str, ...], Field(strict=False, min_length=1)]
@@ -109,7 +109,11 @@ class JournalSettings(_Frozen):
 
 
 class ControlSettings(_Frozen):
-    """`[control]`: the Unix socket and who may do what (names or numeric ids)."""
+    """`[control]`: the Unix socket and who may do what.
+
+    Each list holds user names, numeric uids, and `@group`. All empty: the service's own user, root
+    and the group `seatrial` are operators.
+    """
 
     socket: Annotated[Path | None, Field(strict=False)] = None
     """Unset: `control.sock` in the state directory."""

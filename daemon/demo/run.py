@@ -11,7 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from control.client import Client, ClientError
+from control.client import call
+from control.errors import ControlError
 from daemon.demo.plan import DemoOptions, sim_arguments, strategies_of, symbols_of, toml_text
 from daemon.demo.processes import DemoError, Process, fetch_ledger
 from daemon.demo.screen import Screen
@@ -64,9 +65,7 @@ class Demo:
     def _write_config(self, ready: Mapping[str, Any]) -> None:
         keys = self._dir / "credentials.toml"
         keys.touch(mode=0o600)
-        keys.write_text(
-            toml_text({"api_key": ready["api_key"], "api_secret": ready["api_secret"]})
-        )
+        keys.write_text(toml_text({"api_key": ready["api_key"], "api_secret": ready["api_secret"]}))
         self._config.write_text(
             "# Written by `seatrial demo`. Every key is explained in the README.\n"
             + toml_text(
@@ -126,13 +125,11 @@ class Demo:
     def _status(self) -> dict[str, Any]:
         try:
             return dict(self._call("status"))
-        except ClientError:
+        except ControlError:
             return {}
 
     def _call(self, method: str, **params: Any) -> Mapping[str, Any]:
-        with Client(self._socket) as client:
-            answer: Mapping[str, Any] = client.call(method, params)
-        return answer
+        return call(self._socket, method, **params)
 
     def _start_session(self) -> str:
         answer = self._call("start", reason="demo")

@@ -3,7 +3,7 @@
 import time
 from collections import deque
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Self
 
 from rich.console import Console, Group
 from rich.live import Live
@@ -26,7 +26,7 @@ class Screen:
         self._live: Live | None = None
         self._next_plain = 0.0
 
-    def __enter__(self) -> "Screen":
+    def __enter__(self) -> Self:
         """Start the live view on a terminal."""
         if self._console.is_terminal:
             self._live = Live(console=self._console, refresh_per_second=5, transient=False)
@@ -124,4 +124,3 @@ def _share(row: Mapping[str, Any]) -> float:
 
 def _short(text: Any) -> str:
     return f"{float(text):.6g}"
-

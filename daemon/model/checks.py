@@ -1,11 +1,11 @@
 """Asserts that never switch off (plain `assert` dies under `python -O`)."""
 
 
-class InvariantViolation(AssertionError):
+class InvariantViolation(AssertionError):  # noqa: N818 - the house calls it a violation
     """A promise of the house is broken: all bets are off, the process must stop (crash-only)."""
 
 
-def invariant(condition: bool, why: str) -> None:  # noqa: FBT001 - reads as a sentence at the call
+def invariant(condition: bool, why: str) -> None:
     """Stop the world when `condition` is false.
 
     Raises:

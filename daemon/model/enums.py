@@ -55,7 +55,7 @@ class OrderStatus(StrEnum):
 
     @property
     def is_terminal(self) -> bool:
-        """Whether no further report is expected. Late fills still happen: see the lifecycle table."""
+        """Whether no further report is expected (late fills still happen: core/lifecycle.py)."""
         return self in TERMINAL_STATUSES
 
 

@@ -39,7 +39,7 @@ class CancelIntent:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReplaceIntent:
-    """A wish to cancel one order and place another in its stead (two caps checks: worst of both)."""
+    """A wish to cancel one order and place another in its stead (caps see the worst of both)."""
 
     strategy_id: StrategyId
     client_order_id: ClientOrderId

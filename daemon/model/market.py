@@ -1,4 +1,4 @@
-"""Market events. Both clocks are kept: `ts_venue_ns` (0 where the venue gives none) and `ts_recv_ns`."""
+"""Market events, with both clocks: `ts_venue_ns` (0: the venue gives none) and `ts_recv_ns`."""
 
 from dataclasses import dataclass
 from decimal import Decimal

@@ -17,8 +17,10 @@ class Balance:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Position:
-    """Net traded quantity of one instrument since the books' epoch (start of the state directory,
-    or the last testnet wipe): Σ signed fills less fees taken in base. Positive is long.
+    """Net traded quantity of one instrument since the books' epoch; positive is long.
+
+    The epoch is the start of the state directory, or the last testnet wipe; the quantity is the sum
+    of signed fills less fees taken in base.
 
     On a spot venue this is what *we* bought or sold, not the account's balance: a testnet account
     comes pre-funded, and the caps bound what the stack does.

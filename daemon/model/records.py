@@ -123,7 +123,7 @@ class EventType(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Severity:
-    """How a line counts: `level` and the two flags of the envelope (artifacts.md classification)."""
+    """How a line counts: `level` and the envelope's two flags (artifacts.md, classification)."""
 
     level: str
     is_error: bool

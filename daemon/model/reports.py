@@ -17,7 +17,7 @@ from daemon.model.position import Balance
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fill:
-    """The trade part of a report. `qty` in base, `price` in quote per base, `fee` in `fee_asset`."""
+    """The trade part of a report. `qty` in base, `price` in quote per base, `fee` as named."""
 
     exec_id: ExecId
     client_order_id: ClientOrderId

@@ -36,7 +36,7 @@ def load_credentials(file: Path | None, environ: Mapping[str, str] = os.environ)
         return _build(found, f"systemd credentials in {base}")
     if file is None:
         raise CredentialsError(
-            "no key: set [credentials] file = \"…\" (mode 0600), or LoadCredential=api_key and "
+            'no key: set [credentials] file = "…" (mode 0600), or LoadCredential=api_key and '
             "api_secret in the unit"
         )
     return _build(_read_file(file), str(file))
@@ -52,7 +52,7 @@ def _read_file(file: Path) -> dict[str, str]:
         raise CredentialsError(f"{file}: {error.strerror}; check credentials.file") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError):
         # The parser's message could quote the line, and the line may be the secret.
-        raise CredentialsError(f"{file}: is not TOML; write api_key = \"…\"") from None
+        raise CredentialsError(f'{file}: is not TOML; write api_key = "…"') from None
     unknown = [key for key in data if key not in _NAMES]
     if unknown:
         raise CredentialsError(f"{file}: unknown key {unknown[0]}; known: {', '.join(_NAMES)}")
@@ -71,7 +71,9 @@ def _build(found: Mapping[str, str], where: str) -> Credentials:
     try:
         key = load_pem_private_key(found["ed25519_private_key"].encode(), password=None)
     except (ValueError, TypeError, UnsupportedAlgorithm):
-        raise CredentialsError(f"{where}: ed25519_private_key is not an unencrypted PEM key") from None
+        raise CredentialsError(
+            f"{where}: ed25519_private_key is not an unencrypted PEM key"
+        ) from None
     if not isinstance(key, Ed25519PrivateKey):
         raise CredentialsError(f"{where}: RSA and others are not taken; make an Ed25519 key")
     return Credentials(api_key=found["api_key"], secret=key, kind="ed25519")

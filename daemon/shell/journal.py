@@ -170,7 +170,7 @@ class Journal:
         self._wake.set()
 
     async def run(self) -> None:
-        """Make flushed lines durable, for ever; retry pending ones. Raises on a failed fdatasync."""
+        """Make flushed lines durable, for ever; retry pending ones; raise when fdatasync fails."""
         while True:
             if self._pending:
                 await asyncio.sleep(RETRY_PERIOD_S)

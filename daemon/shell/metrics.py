@@ -189,9 +189,7 @@ class MetricsServer:
         self._thread.join(timeout=REQUEST_TIMEOUT_S)
 
 
-def _answer(
-    path: str, metrics: Metrics, healthy: Callable[[], bool]
-) -> tuple[int, str, bytes]:
+def _answer(path: str, metrics: Metrics, healthy: Callable[[], bool]) -> tuple[int, str, bytes]:
     plain = "text/plain; charset=utf-8"
     if path == "/metrics":
         return 200, CONTENT_TYPE_LATEST, generate_latest(metrics.registry)

@@ -64,7 +64,8 @@ def read_identity(state_dir: Path) -> tuple[str, int] | None:
         return None
     except (OSError, KeyError, TypeError, ValueError) as error:
         raise StateDirError(
-            f"{path}: unreadable ({error}); restore it from a backup, or start a new state directory"
+            f"{path}: unreadable ({error}); restore it from a backup, "
+            "or start a new state directory"
         ) from error
 
 

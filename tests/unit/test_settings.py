@@ -45,7 +45,11 @@ def test_a_good_configuration_is_taken_and_hashed() -> None:
 @pytest.mark.parametrize(
     ("path", "value", "expected"),
     [
-        (("venue", "enviroment"), "sim", "venue.enviroment: unknown key; did you mean environment?"),
+        (
+            ("venue", "enviroment"),
+            "sim",
+            "venue.enviroment: unknown key; did you mean environment?",
+        ),
         (("venue", "environment"), "binance", "venue.environment"),
         (("venue", "symbols"), [], "venue.symbols"),
         (("venue", "symbols"), ["btcusdt"], "write it like BTCUSDT"),

@@ -1,0 +1,31 @@
+"""From the configuration's environment name to the venue's URLs.
+
+Real venues' URLs are built in; only `sim` takes them from the configuration (loopback, checked by
+`daemon.venues.hosts` at construction and again at every connection).
+"""
+
+from daemon.settings import VenueSettings
+from daemon.shell.venue_link import VenueEndpoints
+
+BINANCE_SPOT_TESTNET = {
+    "rest": "https://testnet.binance.vision",
+    "ws_api": "wss://ws-api.testnet.binance.vision/ws-api/v3",
+    "streams": "wss://stream.testnet.binance.vision",
+}
+
+
+def endpoints_of(venue: VenueSettings) -> VenueEndpoints:
+    """The URLs of a venue.
+
+    Raises:
+        HostRefused: a URL is not on the environment's list.
+    """
+    if venue.environment == "sim":
+        given = {
+            "rest": venue.rest or "",
+            "ws_api": venue.ws_api or "",
+            "streams": venue.streams or "",
+        }
+    else:
+        given = BINANCE_SPOT_TESTNET
+    return VenueEndpoints(environment=venue.environment, **given)

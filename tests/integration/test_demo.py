@@ -1,0 +1,100 @@
+"""`seatrial demo`, run as a newcomer runs it. The judge is the venue's ledger, read here anew."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+TRADES = ROOT.parent / "shared" / "data" / "trades" / "XRPETH-2019-10.csv.gz"
+
+
+def demo(directory: Path, *arguments: str, timeout_s: int = 110) -> tuple[int, dict[str, Any]]:
+    done = subprocess.run(
+        [sys.executable, "-m", "control.main", "demo", "--json", "--dir", directory, *arguments],
+        cwd=ROOT,
+        capture_output=True,
+        check=False,
+        timeout=timeout_s,
+    )
+    assert done.stdout.strip(), done.stderr.decode()
+    result: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return done.returncode, result
+
+
+def journal_lines(result: dict[str, Any]) -> list[dict[str, Any]]:
+    path = Path(result["journal"])
+    files = [path] if path.is_file() else sorted(path.glob("journal-*.jsonl"))
+    return [json.loads(line) for file in files for line in file.read_text().splitlines()]
+
+
+def assert_one_to_one(result: dict[str, Any]) -> None:
+    """Compare the journal with the venue's ledger without any of the product's own code."""
+    lines = journal_lines(result)
+    ledger = json.loads(Path(result["ledger"]).read_text())
+    assert [line["seq"] for line in lines] == list(range(1, len(lines) + 1))
+    approved = {e["client_order_id"] for e in lines if e["event_type"] == "order_approved"}
+    at_venue = {order["client_order_id"] for order in ledger["orders"]}
+    assert at_venue <= approved
+    journalled = [
+        (e["exec_id"], e["qty"].rstrip("0").rstrip(".")) for e in lines if e["event_type"] == "fill"
+    ]
+    venue_fills = {
+        f"{f['symbol']}:{f['trade_id']}:{f['order_id']}": f["qty"].rstrip("0").rstrip(".")
+        for f in ledger["fills"]
+    }
+    assert len(journalled) == len(set(journalled)), "a fill stands twice in the journal"
+    assert dict(journalled) == venue_fills
+    assert not [
+        order for order in ledger["orders"] if order["status"] in ("NEW", "PARTIALLY_FILLED")
+    ]
+
+
+def assert_clean(code: int, result: dict[str, Any]) -> None:
+    assert code == 0, result
+    for key in (
+        "orders_missing_from_journal",
+        "fills_missing_from_journal",
+        "cap_breaches_at_venue",
+        "open_orders_after_kill",
+    ):
+        assert result[key] == 0, result
+    assert result["verdict"] == "OK", result
+    assert Path(result["evidence_json"]).is_file()
+    assert Path(result["evidence_md"]).is_file()
+
+
+@pytest.mark.slow
+def test_a_whole_session_is_one_to_one_with_the_venue(tmp_path: Path) -> None:
+    code, result = demo(tmp_path / "demo", "--seconds", "16")
+    assert_clean(code, result)
+    assert_one_to_one(result)
+    assert result["orders_submitted"] >= 50
+    assert result["fills"] >= 5
+    assert result["kill_empty_ms"] > 0
+
+
+@pytest.mark.slow
+def test_recorded_trades_drive_a_session(tmp_path: Path) -> None:
+    if not TRADES.exists():
+        pytest.fail(f"the recorded trades are missing: {TRADES}")
+    code, result = demo(
+        tmp_path / "demo", "--seconds", "16", "--replay", str(TRADES), "--speed", "500"
+    )
+    assert_clean(code, result)
+    assert_one_to_one(result)
+    assert result["orders_submitted"] >= 20
+
+
+@pytest.mark.slow
+def test_kill_dash_nine_loses_nothing(tmp_path: Path) -> None:
+    code, result = demo(tmp_path / "demo", "--seconds", "22", "--crash", "2")
+    assert_clean(code, result)
+    assert_one_to_one(result)
+    assert result["restarts"] == 2
+    assert "recovered_fills" in result
+    starts = [e for e in journal_lines(result) if e["event_type"] == "run_start"]
+    assert len(starts) == 3

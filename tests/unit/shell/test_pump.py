@@ -1,0 +1,199 @@
+"""The pump: order of a turn, conflation, faults of the journal. A recording engine is the judge."""
+
+import asyncio
+import errno
+import json
+import os
+from collections.abc import Callable
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from daemon.model.effects import (
+    ArmTimer,
+    CloseHalt,
+    Effect,
+    ExitDaemon,
+    Record,
+    Reply,
+    SendOrder,
+    VenueEffect,
+)
+from daemon.model.enums import Link, OrderType, Side, TimeInForce
+from daemon.model.halt import HaltFlag
+from daemon.model.ids import ClientOrderId, InstrumentId, StrategyId
+from daemon.model.inputs import JournalFault, LinkUp, MarketData, NotSent, TimerFired, Turn
+from daemon.model.market import TopOfBook
+from daemon.model.orders import NewOrder
+from daemon.model.records import EventType
+from daemon.shell.clock import SystemClock
+from daemon.shell.journal import Journal, segments
+from daemon.shell.loop import Pump
+
+BTC = InstrumentId("BTCUSDT@sim")
+ETH = InstrumentId("ETHUSDT@sim")
+
+
+def order() -> NewOrder:
+    return NewOrder(
+        client_order_id=ClientOrderId("stabc123-1-1"),
+        strategy_id=StrategyId("s"),
+        instrument_id=BTC,
+        side=Side.BUY,
+        order_type=OrderType.LIMIT,
+        qty=Decimal(1),
+        price=Decimal(2),
+        time_in_force=TimeInForce.GTC,
+        stop_price=None,
+        reduce_only=False,
+        ts_ns=1,
+    )
+
+
+def market(instrument: InstrumentId, update_id: int) -> MarketData:
+    one = Decimal(1)
+    return MarketData(TopOfBook(instrument, one, one, Decimal(2), one, update_id, 0, 0))
+
+
+class Engine:
+    """Answers each input as the test says, and remembers the turns."""
+
+    session_id = ""
+
+    def __init__(self, answer: Callable[[Turn], tuple[Effect, ...]]) -> None:
+        self.answer = answer
+        self.turns: list[Turn] = []
+
+    def step(self, turn: Turn) -> tuple[Effect, ...]:
+        self.turns.append(turn)
+        return self.answer(turn)
+
+
+class Venue:
+    """Notes what the journal held at the moment an effect was performed."""
+
+    def __init__(self, journal: Journal) -> None:
+        self.journal = journal
+        self.performed: list[tuple[VenueEffect, list[str]]] = []
+
+    def perform(self, effect: VenueEffect) -> None:
+        self.performed.append((effect, event_types(self.journal)))
+
+
+def event_types(journal: Journal) -> list[str]:
+    body = b"".join(p.read_bytes() for p in segments(journal.path.parent))
+    return [json.loads(line)["event_type"] for line in body.splitlines()]
+
+
+class Rig:
+    def __init__(self, path: Path, answer: Callable[[Turn], tuple[Effect, ...]]) -> None:
+        self.journal = Journal(path, run_id="r", mode="sim", exchange="sim")
+        self.engine = Engine(answer)
+        self.halt = HaltFlag()
+        self.replies: list[Reply] = []
+        self.exits: list[ExitDaemon] = []
+        self.fatal: list[BaseException] = []
+        self.pump = Pump(
+            engine=self.engine,  # type: ignore[arg-type]
+            journal=self.journal,
+            clock=SystemClock(),
+            halt=self.halt,
+            on_reply=self.replies.append,
+            on_exit=self.exits.append,
+            on_fatal=self.fatal.append,
+        )
+        self.venue = Venue(self.journal)
+        self.pump.attach(self.venue)
+
+    async def settle(self, condition: Callable[[], Any]) -> None:
+        async with asyncio.timeout(5):
+            while not condition():  # noqa: ASYNC110 - the condition is the loop's own progress
+                await asyncio.sleep(0)
+
+
+APPROVED = Record(EventType.ORDER_APPROVED, {"client_order_id": "stabc123-1-1"})
+
+
+async def test_the_approved_line_is_in_the_file_before_the_bytes_may_leave(tmp_path: Path) -> None:
+    rig = Rig(tmp_path, lambda _: (SendOrder(order()), APPROVED))
+    rig.pump.offer(LinkUp(Link.REST))
+    await rig.settle(lambda: rig.venue.performed)
+    effect, written = rig.venue.performed[0]
+    assert isinstance(effect, SendOrder)
+    assert written == ["input", "order_approved"]
+
+
+async def test_market_data_keeps_the_latest_and_reports_are_all_kept(tmp_path: Path) -> None:
+    rig = Rig(tmp_path, lambda _: ())
+    for update in range(5):
+        rig.pump.offer(market(BTC, update))
+        rig.pump.offer(market(ETH, update))
+        rig.pump.offer(TimerFired(f"t{update}"))
+    await rig.settle(lambda: len(rig.engine.turns) >= 7)
+    inputs = [turn.input for turn in rig.engine.turns]
+    assert [i.timer_id for i in inputs if isinstance(i, TimerFired)] == [f"t{n}" for n in range(5)]
+    tops = [i.top for i in inputs if isinstance(i, MarketData)]
+    assert [(t.instrument_id, t.update_id) for t in tops] == [(BTC, 4), (ETH, 4)]
+    assert rig.pump.conflated == 8
+
+
+async def test_a_full_disk_sends_nothing_and_halts_and_loses_no_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rig = Rig(
+        tmp_path,
+        lambda turn: (APPROVED, SendOrder(order())) if isinstance(turn.input, LinkUp) else (),
+    )
+
+    def full(fd: int, data: bytes) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "write", full)
+    rig.pump.offer(LinkUp(Link.REST))
+    await rig.settle(lambda: len(rig.engine.turns) >= 3)
+    monkeypatch.undo()
+    told = [turn.input for turn in rig.engine.turns[1:]]
+    assert [type(i) for i in told] == [JournalFault, NotSent]
+    assert rig.venue.performed == []
+    rig.journal.flush()
+    assert event_types(rig.journal) == ["input", "order_approved", "input", "input"]
+
+
+async def test_timers_come_back_as_inputs_and_arming_again_replaces(tmp_path: Path) -> None:
+    clock = SystemClock()
+
+    def answer(turn: Turn) -> tuple[Effect, ...]:
+        if isinstance(turn.input, LinkUp):
+            late = clock.now_ns() + 3_600_000_000_000
+            return (ArmTimer("a", late), ArmTimer("a", clock.now_ns()), ArmTimer("b", late))
+        return ()
+
+    rig = Rig(tmp_path, answer)
+    rig.pump.offer(LinkUp(Link.REST))
+    await rig.settle(lambda: len(rig.engine.turns) >= 2)
+    assert rig.engine.turns[1].input == TimerFired("a")
+    rig.pump.stop()
+
+
+async def test_a_bug_in_the_engine_ends_the_process_and_nothing_else_runs(tmp_path: Path) -> None:
+    def broken(turn: Turn) -> tuple[Effect, ...]:
+        raise KeyError("bug")
+
+    rig = Rig(tmp_path, broken)
+    rig.pump.offer(LinkUp(Link.REST))
+    rig.pump.offer(LinkUp(Link.MARKET))
+    await rig.settle(lambda: rig.fatal)
+    assert isinstance(rig.fatal[0], KeyError)
+    assert len(rig.engine.turns) == 1
+
+
+async def test_replies_halts_and_exit_reach_their_ends(tmp_path: Path) -> None:
+    effects = (Reply(command_id="c"), CloseHalt("storm"), ExitDaemon(0, "done"))
+    rig = Rig(tmp_path, lambda _: effects)
+    rig.pump.offer_threadsafe(LinkUp(Link.REST))
+    await rig.settle(lambda: rig.exits)
+    assert (rig.replies, rig.exits) == ([effects[0]], [effects[2]])
+    assert rig.halt.closed
+    assert rig.halt.reason == "storm"
