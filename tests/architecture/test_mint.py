@@ -19,6 +19,10 @@ ORDERS = {"NewOrder", "CancelOrder", "ReplaceOrder"}
 CALL_TEXT = re.compile(r"\bNewOrder\(")
 LOOKING_IS_FREE = {"isinstance", "issubclass", "cast", "typing.cast", "get_args"}
 SENDERS = re.compile(r"^(submit|perform|place|replace|send)(_order|_new|_place|_replace|_cancel)?$")
+ENCODED = {"WsRequest", "HttpRequest"}
+"""What a codec made: whether it may hold a placement is asked where it is made."""
+REDUCING_ONLY = {"amend"}
+"""`order.amend.keepPriority` can only make an order smaller; the venue refuses anything else."""
 MAY_LEAVE = {
     "NewOrder", "CancelOrder", "ReplaceOrder",
     "SendOrder", "SendCancel", "SendReplace", "SendCancelAll",
@@ -78,13 +82,52 @@ def open_senders(name: str, module: ast.Module) -> list[str]:
         arguments = [arg for arg in (*node.args.posonlyargs, *node.args.args) if arg.arg != "self"]
         annotation = arguments[0].annotation if arguments else None
         words = set(re.findall(r"\w+", ast.unparse(annotation))) if annotation else set()
-        if words and words <= MAY_LEAVE:
+        if words and (words <= MAY_LEAVE or words <= ENCODED):
             continue
         problems.append(
             f"{name}:{node.lineno}: {node.name} takes {words or 'anything'}; "
             f"what sends takes approved orders or their effects only"
         )
     return problems
+
+
+def free_placements(name: str, module: ast.Module) -> list[str]:
+    """Places that mark bytes as a placement without being given an approved order."""
+    problems = []
+    for function in ast.walk(module):
+        if not isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef):
+            continue
+        marks = [
+            keyword.value.lineno
+            for node in ast.walk(function)
+            if isinstance(node, ast.Call)
+            for keyword in node.keywords
+            if keyword.arg == "purpose" and ast.unparse(keyword.value).endswith("Purpose.PLACE")
+        ]
+        taken = {ast.unparse(a.annotation) for a in function.args.args if a.annotation}
+        if (
+            marks
+            and not taken & {"NewOrder", "ReplaceOrder"}
+            and function.name not in REDUCING_ONLY
+        ):
+            problems.append(
+                f"{name}:{marks[0]}: {function.name} makes a placement out of {sorted(taken)}; "
+                f"only an approved order may become one"
+            )
+    return problems
+
+
+def test_only_approved_orders_become_placements() -> None:
+    encoders = [name for name in product_modules() if "Purpose.PLACE" in text_of(name)]
+    assert encoders, "no codec makes placements: has Purpose.PLACE another name now?"
+    problems = [problem for name in encoders for problem in free_placements(name, parsed(name))]
+    assert not problems, listing(problems)
+
+
+def test_a_free_placement_is_found() -> None:
+    free = "def place(self, fields: Fields):\n    return f(fields, purpose=Purpose.PLACE)"
+    assert free_placements("codec.py", ast.parse(free))
+    assert not free_placements("codec.py", ast.parse(free.replace("fields: Fields", "o: NewOrder")))
 
 
 def test_the_text_stands_in_one_place() -> None:

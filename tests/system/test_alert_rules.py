@@ -1,0 +1,141 @@
+"""Alert rules, judged by Prometheus' own tools, and by what the daemon really exports."""
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+from prometheus_client import generate_latest
+
+from daemon.model.records import EventType
+from daemon.shell.metrics import Metrics
+
+ROOT = Path(__file__).resolve().parents[2]
+RULES = ROOT / "deploy" / "prometheus"
+ALERTMANAGER = ROOT / "deploy" / "alertmanager" / "alertmanager.yml"
+ALERTS = re.findall(r"- alert: (\w+)", (RULES / "alerts.yml").read_text())
+RECORDED = re.findall(r"- record: (\S+)", (RULES / "recording.yml").read_text())
+BUILT_IN = {"up"}
+
+needs_promtool = pytest.mark.skipif(
+    shutil.which("promtool") is None, reason="promtool is not installed (Debian: prometheus)"
+)
+needs_amtool = pytest.mark.skipif(
+    shutil.which("amtool") is None,
+    reason="amtool is not installed (Debian: prometheus-alertmanager)",
+)
+
+
+def run(*command: str, cwd: Path = RULES) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=60, check=False)
+
+
+def exported() -> set[str]:
+    """Every series name that the daemon's registry renders when its status is complete."""
+    status: dict[str, Any] = {
+        "gate_state": "READY",
+        "trading_state": "ACTIVE",
+        "latched": False,
+        "open_orders_count": 1,
+        "unknown_orders_count": 0,
+        "incidents_unresolved": 0,
+        "uptime_s": 1.0,
+        "reconcile_age_s": 1.0,
+        "queue_age_s": 0.0,
+        "loop_lag_s": 0.0,
+        "journal_pending_lines": 0,
+        "journal_undurable_lines": 0,
+        "journal_seq": 5,
+        "clock_offset_s": 0.0,
+        "links": {"rest": "up"},
+        "caps": [{"cap": "max_position", "symbol": "BTCUSDT", "used": "1", "limit": "2"}],
+        "positions": {"BTCUSDT": {"qty": "1"}},
+        "market_age_s": {"BTCUSDT": 0.1},
+    }
+    metrics = Metrics(lambda: status, {"version": "0"})
+    metrics.on_record(EventType.ORDER_DENIED, {"deny_reason": "HALTED"}, 0)
+    metrics.on_record(EventType.ORDER_REJECT, {"code": -1}, 0)
+    text = generate_latest(metrics.registry).decode()
+    return set(re.findall(r"^(seatrial_\w+?)(?:\{| )", text, flags=re.MULTILINE))
+
+
+def expressions() -> str:
+    texts = [(RULES / name).read_text() for name in ("alerts.yml", "recording.yml")]
+    return "\n".join(re.findall(r"expr: (.+)", "\n".join(texts)))
+
+
+def test_every_metric_in_a_rule_is_one_that_the_daemon_exports() -> None:
+    asked = set(re.findall(r"\bseatrial_\w+", expressions()))
+    unknown = asked - exported()
+    assert not unknown, f"rules ask for what nobody exports: {sorted(unknown)}"
+    recorded = set(re.findall(r"\bseatrial:\w+:\w+", expressions()))
+    assert recorded <= set(RECORDED)
+
+
+def test_every_event_type_in_a_rule_exists() -> None:
+    asked = set(re.findall(r'event_type="(\w+)"', expressions()))
+    assert asked
+    assert asked <= {kind.value for kind in EventType}
+
+
+@pytest.mark.parametrize("alert", ALERTS)
+def test_each_alert_says_how_bad_what_and_what_to_do(alert: str) -> None:
+    text = (RULES / "alerts.yml").read_text()
+    block = text.partition(f"- alert: {alert}\n")[2].partition("- alert:")[0]
+    assert re.search(r"severity: (page|warn|info)\b", block)
+    for field in ("summary", "description"):
+        assert re.search(rf'{field}: "[^"]{{20,}}"', block), f"{alert} lacks a {field}"
+    assert f"name: {alert}\n" in (RULES / "alerts_test.yml").read_text(), f"{alert} has no case"
+
+
+def test_a_page_waits_no_longer_than_five_seconds_unless_time_is_the_trigger() -> None:
+    text = (RULES / "alerts.yml").read_text()
+    pages = re.findall(r"- alert: (\w+)\n.*\n\s+for: (\d+)s\n\s+labels: \{severity: page\}", text)
+    slow = {name: int(wait) for name, wait in pages if int(wait) > 3}
+    assert slow == {"SeatrialUnknownOrders": 60}
+
+
+@needs_promtool
+def test_promtool_finds_every_rule() -> None:
+    alerts = run("promtool", "check", "rules", "alerts.yml")
+    assert alerts.returncode == 0, alerts.stdout + alerts.stderr
+    assert f"{len(ALERTS)} rules found" in alerts.stdout + alerts.stderr
+    recording = run("promtool", "check", "rules", "recording.yml")
+    assert f"{len(RECORDED)} rules found" in recording.stdout + recording.stderr
+    config = run("promtool", "check", "config", "prometheus.yml")
+    assert config.returncode == 0, config.stdout + config.stderr
+
+
+@needs_promtool
+def test_every_alert_fires_in_time_and_none_in_a_quiet_session() -> None:
+    done = run("promtool", "test", "rules", "alerts_test.yml")
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@needs_promtool
+def test_alerts_that_never_fire_would_be_caught(tmp_path: Path) -> None:
+    for name in ("recording.yml", "alerts_test.yml"):
+        shutil.copy(RULES / name, tmp_path / name)
+    text = (RULES / "alerts.yml").read_text()
+    (tmp_path / "alerts.yml").write_text(re.sub(r"(\s+expr: ).+", r"\1vector(0) > 1", text))
+    done = run("promtool", "test", "rules", "alerts_test.yml", cwd=tmp_path)
+    assert done.returncode != 0
+    said = done.stdout + done.stderr
+    missed = [alert for alert in ALERTS if f'alertname=\\"{alert}\\"' not in said]
+    assert not [alert for alert in missed if f'alertname="{alert}"' not in said]
+
+
+@needs_amtool
+@pytest.mark.parametrize(
+    ("severity", "receiver"), [("page", "pager"), ("warn", "desk"), ("info", "screen")]
+)
+def test_each_severity_goes_to_its_receiver(severity: str, receiver: str) -> None:
+    check = run("amtool", "check-config", str(ALERTMANAGER))
+    assert check.returncode == 0, check.stdout + check.stderr
+    done = run(
+        "amtool", "config", "routes", "test", f"--config.file={ALERTMANAGER}",
+        f"severity={severity}", "alertname=SeatrialX", f"--verify.receivers={receiver}",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
