@@ -1,0 +1,113 @@
+"""`seatrial evidence …`: report, verify, recheck.
+
+Exit codes: 0 the verdict is OK; 2 it is NO_GO or INSUFFICIENT, or decisions disagree; 1 an input
+that cannot be read, or wrong usage, told in one line.
+"""
+
+import functools
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+import orjson
+
+from evidence.report import Report, build_report, write_report
+from evidence.sources import SourceError
+from evidence.verdict import OK
+
+EXIT_OK, EXIT_UNREADABLE, EXIT_NOT_OK = 0, 1, 2
+PATH = click.Path(path_type=Path)
+INPUTS = click.argument("inputs", nargs=-1, required=True, type=PATH)
+AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+LEDGER = click.option("--ledger", type=PATH, help="The venue's own books (JSON).")
+ANCHORS = click.option("--anchors", type=PATH, help="Heads kept outside the writer's reach.")
+
+
+def one_line_errors(command: Callable[..., int]) -> Callable[..., None]:
+    """Turn what a command cannot read into one line on stderr and exit code 1."""
+
+    @functools.wraps(command)
+    def wrapped(*args: Any, **kwargs: Any) -> None:
+        try:
+            code = command(*args, **kwargs)
+        except (SourceError, OSError) as error:
+            click.echo(f"seatrial evidence: {error}", err=True)
+            code = EXIT_UNREADABLE
+        sys.exit(code)
+
+    return wrapped
+
+
+@click.group("evidence")
+def evidence_group() -> None:
+    """The independent accountant: reports, checks and packs of journals."""
+
+
+@evidence_group.command("report")
+@INPUTS
+@LEDGER
+@ANCHORS
+@click.option("--out-dir", type=PATH, default=Path("reports/status"), show_default=True)
+@AS_JSON
+@one_line_errors
+def report_command(
+    inputs: tuple[Path, ...],
+    ledger: Path | None,
+    anchors: Path | None,
+    out_dir: Path,
+    as_json: bool,  # noqa: FBT001 - click passes options by name
+) -> int:
+    """Re-derive everything from INPUTS and write the report as JSON and Markdown."""
+    report = build_report(inputs, ledger=ledger, anchors=anchors)
+    paths = write_report(report, out_dir)
+    if as_json:
+        click.echo(orjson.dumps(report.to_json()))
+    else:
+        _tell(report)
+        for path in paths:
+            click.echo(f"  {path}")
+    return _exit_code(report)
+
+
+@evidence_group.command("verify")
+@INPUTS
+@LEDGER
+@ANCHORS
+@AS_JSON
+@one_line_errors
+def verify_command(
+    inputs: tuple[Path, ...],
+    ledger: Path | None,
+    anchors: Path | None,
+    as_json: bool,  # noqa: FBT001 - click passes options by name
+) -> int:
+    """Judge INPUTS (intact, complete, corroborated) and write nothing."""
+    report = build_report(inputs, ledger=ledger, anchors=anchors)
+    if as_json:
+        verdicts = {j.account.name: j.verdicts.plain() for j in report.journals}
+        plain = {"verdict": report.verdict, "reasons": report.reasons, "journals": verdicts}
+        click.echo(orjson.dumps(plain))
+    else:
+        _tell(report)
+    return _exit_code(report)
+
+
+def _exit_code(report: Report) -> int:
+    return EXIT_OK if report.verdict == OK else EXIT_NOT_OK
+
+
+def _tell(report: Report) -> None:
+    """The verdict and every reason, for a terminal."""
+    click.echo(f"verdict: {report.verdict}")
+    for journal in report.journals:
+        words = "  ".join(f"{one.name} {one.value}" for one in journal.verdicts.all)
+        click.echo(f"  {journal.account.name}: {words}")
+        for finding in journal.verdicts.all:
+            for remark in finding.remarks:
+                click.echo(f"    {finding.name}: {remark}")
+    for reason in report.reasons:
+        click.echo(f"  - {reason}")
+    if report.modes and not report.counts_as_testnet_evidence:
+        click.echo(f"  mode {', '.join(report.modes)}: not testnet evidence")

@@ -1,0 +1,62 @@
+"""Percentiles in bounded memory: logarithmic buckets under one percent, exact ends, mergeable."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+_SUB_BITS = 7
+"""128 buckets for each power of two: a bucket is at most 0.8 % wide."""
+
+
+@dataclass(slots=True)
+class Histogram:
+    """Non-negative integers (nanoseconds, counts). Percentiles name a bucket's upper edge."""
+
+    buckets: dict[int, int] = field(default_factory=dict)
+    count: int = 0
+    low: int = 0
+    high: int = 0
+
+    def add(self, value: int) -> None:
+        """Count one value; below zero counts as zero."""
+        value = max(value, 0)
+        self.low = value if self.count == 0 else min(self.low, value)
+        self.high = max(self.high, value)
+        self.count += 1
+        shift = max(value.bit_length() - _SUB_BITS - 1, 0)
+        key = (value >> shift) + (shift << (_SUB_BITS + 1))
+        self.buckets[key] = self.buckets.get(key, 0) + 1
+
+    def merge(self, other: "Histogram") -> None:
+        """Add another histogram's values."""
+        if other.count == 0:
+            return
+        self.low = other.low if self.count == 0 else min(self.low, other.low)
+        self.high = max(self.high, other.high)
+        self.count += other.count
+        for key, count in other.buckets.items():
+            self.buckets[key] = self.buckets.get(key, 0) + count
+
+    def percentile(self, per_mille: int) -> int:
+        """The value that `per_mille`/1000 of all values do not exceed (within one bucket)."""
+        if self.count == 0:
+            return 0
+        wanted = -(-self.count * per_mille // 1000)
+        seen = 0
+        for key in sorted(self.buckets):
+            seen += self.buckets[key]
+            if seen >= wanted:
+                shift = key >> (_SUB_BITS + 1)
+                base = key & ((1 << (_SUB_BITS + 1)) - 1)
+                return max(min(((base + 1) << shift) - 1, self.high), self.low)
+        return self.high
+
+    def plain(self) -> dict[str, Any]:
+        """Count, ends and percentiles."""
+        return {
+            "count": self.count,
+            "min": self.low,
+            "p50": self.percentile(500),
+            "p90": self.percentile(900),
+            "p99": self.percentile(990),
+            "max": self.high,
+        }

@@ -1,0 +1,247 @@
+"""Incidents, storms, commands, kills and drills: what went wrong, what was done, what was tried."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from evidence.folds import Handler
+from evidence.integrity import Faults
+from evidence.schema import (
+    CapAlert,
+    CapsChanged,
+    Command,
+    Disconnected,
+    Drill,
+    ExchangeError,
+    Explanation,
+    IncidentOpened,
+    IncidentResolved,
+    JournalFault,
+    Kill,
+    OrderReject,
+    RateLimit,
+    ReArm,
+    Reconciled,
+    Reconnect,
+    Record,
+    StrategyError,
+    Timeout,
+)
+
+KEPT = 500
+"""So many commands, kills and alerts are shown; the counts go on."""
+
+
+@dataclass(slots=True)
+class Incident:
+    """One stop trigger."""
+
+    incident_id: str
+    trigger: str
+    msg: str
+    symbol: str
+    opened_seq: int
+    opened_ns: int
+    session_id: str
+    resolved_by: str = ""
+    has_note: bool = False
+
+    def plain(self) -> dict[str, Any]:
+        """The incident as a report shows it."""
+        return {
+            "incident_id": self.incident_id,
+            "trigger": self.trigger,
+            "msg": self.msg,
+            "symbol": self.symbol,
+            "opened_seq": self.opened_seq,
+            "opened_ns": self.opened_ns,
+            "session_id": self.session_id,
+            "resolved_by": self.resolved_by,
+            "has_note": self.has_note,
+        }
+
+
+class IncidentsFold:
+    """Everything that an operator would be asked about."""
+
+    name = "incidents"
+
+    def __init__(self) -> None:
+        self.incidents: dict[str, Incident] = {}
+        self.problems = Faults()
+        self.errors: dict[int, str] = {}
+        self.anomalies: dict[int, str] = {}
+        self.error_count = 0
+        self.anomaly_count = 0
+        self.explained: dict[int, str] = {}
+        self.commands: list[dict[str, Any]] = []
+        self.refused = 0
+        self.kills: list[dict[str, Any]] = []
+        self.drills: list[dict[str, Any]] = []
+        self.counts: dict[str, int] = {}
+        self.outage_ms = 0
+        self.differences: list[dict[str, Any]] = []
+        self.alerts: list[dict[str, Any]] = []
+        self.events: list[tuple[int, str]] = []
+        """(time, kind) of rejects, reconnects and their like, for a timeline."""
+
+    def handlers(self) -> Mapping[type[Record], Handler]:
+        """Everything that is not the ordinary way of an order."""
+        bad: dict[type[Record], Handler] = {
+            OrderReject: self._anomaly, Timeout: self._anomaly, Disconnected: self._anomaly,
+            StrategyError: self._error, ExchangeError: self._error, JournalFault: self._error,
+        }  # fmt: skip
+        return {
+            **bad,
+            RateLimit: self._anomaly,
+            Reconnect: self._reconnect,
+            IncidentOpened: self._opened,
+            IncidentResolved: self._resolved,
+            Explanation: self._explanation,
+            Command: self._command,
+            Kill: self._kill,
+            ReArm: self._re_arm,
+            Drill: self._drill,
+            Reconciled: self._reconciled,
+            CapAlert: self._alert,
+            CapsChanged: self._caps_changed,
+        }
+
+    def _count(self, what: str, ts_ns: int) -> None:
+        self.counts[what] = self.counts.get(what, 0) + 1
+        if len(self.events) < KEPT * 4:
+            self.events.append((ts_ns, what))
+
+    def _anomaly(self, record: Any) -> None:
+        kind = record.__struct_config__.tag
+        self._count(kind, record.ts_ns)
+        self.anomaly_count += 1
+        if len(self.anomalies) < KEPT * 4:
+            self.anomalies[record.seq] = kind
+
+    def _error(self, record: Any) -> None:
+        kind = record.__struct_config__.tag
+        self._count(kind, record.ts_ns)
+        self.error_count += 1
+        if len(self.errors) < KEPT * 4:
+            self.errors[record.seq] = f"{kind}: {record.msg}"
+
+    def _reconnect(self, record: Reconnect) -> None:
+        self._anomaly(record)
+        try:
+            self.outage_ms += int(record.outage_ms)
+        except ValueError:
+            self.problems.note("bad_amount", f"seq {record.seq}", f"{record.outage_ms!r}")
+
+    def _opened(self, record: IncidentOpened) -> None:
+        self._count("incident_opened", record.ts_ns)
+        self.error_count += 1
+        self.errors[record.seq] = f"incident {record.incident_id}: {record.trigger}"
+        self.incidents[record.incident_id] = Incident(
+            record.incident_id, record.trigger, record.msg, record.symbol or "", record.seq,
+            record.ts_ns, record.session_id,
+        )  # fmt: skip
+
+    def _resolved(self, record: IncidentResolved) -> None:
+        incident = self.incidents.get(record.incident_id)
+        if incident is None:
+            what = f"incident {record.incident_id} is resolved, but was never opened"
+            self.problems.note("resolved_without_open", f"seq {record.seq}", what)
+            return
+        incident.resolved_by = record.by or "?"
+        incident.has_note = bool(record.root_cause and record.remediation)
+        self.explained[incident.opened_seq] = record.root_cause
+
+    def _explanation(self, record: Explanation) -> None:
+        self.explained[record.about_seq] = record.why
+
+    def _command(self, record: Command) -> None:
+        self.counts["commands"] = self.counts.get("commands", 0) + 1
+        self.refused += record.outcome == "refused"
+        if len(self.commands) < KEPT:
+            self.commands.append({
+                "seq": record.seq, "ts_ns": record.ts_ns, "method": record.method,
+                "uid": record.uid, "role": record.role, "reason": record.reason,
+                "outcome": record.outcome,
+            })  # fmt: skip
+
+    def _kill(self, record: Kill) -> None:
+        self._count(f"kill_{record.step}", record.ts_ns)
+        if len(self.kills) < KEPT:
+            self.kills.append({
+                "seq": record.seq, "ts_ns": record.ts_ns, "step": record.step, "by": record.by,
+                "reason": record.reason, "gate_ms": record.gate_ms, "empty_ms": record.empty_ms,
+            })  # fmt: skip
+
+    def _re_arm(self, record: ReArm) -> None:
+        self._count("re_arm", record.ts_ns)
+
+    def _drill(self, record: Drill) -> None:
+        self._count("drill", record.ts_ns)
+        self.drills.append({
+            "seq": record.seq, "ts_ns": record.ts_ns, "drill": record.drill,
+            "passed": record.passed, "duration_ms": record.duration_ms,
+            "session_id": record.session_id,
+        })  # fmt: skip
+
+    def _reconciled(self, record: Reconciled) -> None:
+        self.counts["reconciled"] = self.counts.get("reconciled", 0) + 1
+        if record.clean and not record.differences:
+            return
+        self._count("reconcile_difference", record.ts_ns)
+        for difference in record.differences:
+            if len(self.differences) < KEPT:
+                self.differences.append({"seq": record.seq, **difference})
+
+    def _alert(self, record: CapAlert) -> None:
+        self._count("cap_alert", record.ts_ns)
+        if len(self.alerts) < KEPT:
+            self.alerts.append({
+                "ts_ns": record.ts_ns, "cap": record.cap, "symbol": record.symbol or "",
+                "band": str(record.band), "used": str(record.used), "limit": str(record.limit),
+                "rising": record.rising,
+            })  # fmt: skip
+
+    def _caps_changed(self, record: CapsChanged) -> None:
+        self._count("caps_changed", record.ts_ns)
+
+    @property
+    def unresolved(self) -> list[Incident]:
+        """Incidents that no human has resolved."""
+        return [incident for incident in self.incidents.values() if not incident.resolved_by]
+
+    @property
+    def unexplained_errors(self) -> list[str]:
+        """Errors without an explanation or a resolution that names a cause."""
+        return [f"seq {seq}: {what}" for seq, what in self.errors.items() if not self._why(seq)]
+
+    def _why(self, seq: int) -> str:
+        return self.explained.get(seq, "").strip()
+
+    @property
+    def kills_unverified(self) -> int:
+        """Kills that never reached `verified_empty`."""
+        latched = self.counts.get("kill_latched", 0)
+        return max(latched - self.counts.get("kill_verified_empty", 0), 0)
+
+    def result(self) -> dict[str, Any]:
+        """Incidents, counts and lists."""
+        explained = [seq for seq in (*self.errors, *self.anomalies) if self._why(seq)]
+        return {
+            "incidents": [incident.plain() for incident in self.incidents.values()],
+            "unresolved": [incident.incident_id for incident in self.unresolved],
+            "error_count": self.error_count,
+            "anomaly_count": self.anomaly_count,
+            "explained": len(explained),
+            "unexplained_errors": self.unexplained_errors[:KEPT],
+            "counts": dict(sorted(self.counts.items())),
+            "outage_ms": self.outage_ms,
+            "reconcile_differences": self.differences,
+            "commands": self.commands,
+            "commands_refused": self.refused,
+            "kills": self.kills,
+            "kills_unverified": self.kills_unverified,
+            "drills": self.drills,
+            "cap_alerts": self.alerts,
+            "problems": self.problems.plain(),
+        }

@@ -1,0 +1,153 @@
+"""Sequence and hash chain of one journal, and every fault that a reader meets.
+
+Rules of this file:
+1. A fault is counted, located (`file:line`) and reported; it never ends the reading.
+2. Everything here is a value that merges associatively: reading a journal in parts and merging the
+   parts in order gives what reading it in one go gives.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+EXAMPLES_MAX = 8
+"""Located examples kept of each kind of fault; the count is always exact."""
+
+INTACT_FAULTS = frozenset(
+    {"chain_break", "malformed", "torn_tail", "unreadable", "too_long", "duplicate", "out_of_order"}
+)
+"""Faults which say that bytes are not as they were written."""
+COMPLETE_FAULTS = frozenset({"gap", "unknown_type", "foreign_line", "headless", "clock_backwards"})
+"""Faults which say that something is absent or does not belong."""
+
+
+@dataclass(slots=True)
+class Faults:
+    """Counts of faults by kind with the first places of each."""
+
+    counts: dict[str, int] = field(default_factory=dict)
+    examples: dict[str, list[str]] = field(default_factory=dict)
+
+    def note(self, kind: str, place: str, what: str, count: int = 1) -> None:
+        """Count one fault of `kind` at `place` (`file:line`)."""
+        self.counts[kind] = self.counts.get(kind, 0) + count
+        seen = self.examples.setdefault(kind, [])
+        if len(seen) < EXAMPLES_MAX:
+            seen.append(f"{place}: {what}")
+
+    def merge(self, other: "Faults") -> None:
+        """Take in the faults that were met after these."""
+        for kind, count in other.counts.items():
+            self.counts[kind] = self.counts.get(kind, 0) + count
+            seen = self.examples.setdefault(kind, [])
+            seen.extend(other.examples.get(kind, ())[: EXAMPLES_MAX - len(seen)])
+
+    def of(self, kinds: Iterable[str]) -> dict[str, int]:
+        """The counts of some kinds, zeros left out."""
+        return {kind: self.counts[kind] for kind in sorted(kinds) if self.counts.get(kind)}
+
+    def first(self, kind: str) -> str:
+        """Where the first fault of a kind is, or nothing."""
+        return next(iter(self.examples.get(kind, ())), "")
+
+    def plain(self) -> dict[str, Any]:
+        """Counts and examples, sorted by kind."""
+        return {
+            kind: {"count": self.counts[kind], "examples": list(self.examples[kind])}
+            for kind in sorted(self.counts)
+        }
+
+
+@dataclass(slots=True)
+class Chain:
+    """What is known of a contiguous run of lines: its ends, its length, its faults.
+
+    An undecodable line takes one sequence number and one link: its bytes are hashed like any
+    other's, so one bad line is one fault and not three.
+    """
+
+    lines: int = 0
+    bytes: int = 0
+    bad_before_first: int = 0
+    first_seq: int = -1
+    first_prev: str = ""
+    first_place: str = ""
+    last_seq: int = -1
+    last_hash: str = ""
+    first_ns: int = 0
+    last_ns: int = 0
+    faults: Faults = field(default_factory=Faults)
+
+    def begin(self, seq: int, prev: str, ts_ns: int, place: str) -> None:
+        """Take the first decodable line; what lies before it may be known after a merge only."""
+        self.first_seq, self.first_prev, self.first_place = seq, prev, place
+        self.first_ns = self.last_ns = ts_ns
+        self.last_seq = seq
+        if self.bad_before_first:
+            self._check_hash(prev, seq, place)
+
+    def link(self, seq: int, prev: str, ts_ns: int, place: str) -> None:
+        """Check the joint of the line before and this one (the reader inlines the good case)."""
+        self._check_order(seq, ts_ns, place)
+        self._check_hash(prev, seq, place)
+
+    def bad(self, kind: str, place: str, what: str, digest: str) -> None:
+        """Count a line that is no record; the next line must carry its hash all the same."""
+        self.faults.note(kind, place, what)
+        if self.lines:
+            self.last_seq += 1
+        else:
+            self.bad_before_first += 1
+        self.last_hash = digest
+
+    def merge(self, other: "Chain") -> None:
+        """Take in the lines that follow these; the joint is checked like any other."""
+        if other.lines:
+            if other.bad_before_first == 0 and self.last_hash:
+                self._check_hash(other.first_prev, other.first_seq, other.first_place)
+            if self.lines:
+                self.last_seq += other.bad_before_first
+                self._check_order(other.first_seq, other.first_ns, other.first_place)
+            else:
+                self.bad_before_first += other.bad_before_first
+                self.first_seq, self.first_prev = other.first_seq, other.first_prev
+                self.first_place, self.first_ns = other.first_place, other.first_ns
+            self.last_seq, self.last_ns = other.last_seq, other.last_ns
+        elif self.lines:
+            self.last_seq += other.bad_before_first
+        else:
+            self.bad_before_first += other.bad_before_first
+        self.last_hash = other.last_hash or self.last_hash
+        self.faults.merge(other.faults)
+        self.lines += other.lines
+        self.bytes += other.bytes
+
+    def _check_order(self, seq: int, ts_ns: int, place: str) -> None:
+        note, step = self.faults.note, seq - self.last_seq
+        if step == 0:
+            note("duplicate", place, f"seq {seq} stands twice")
+        elif step < 0:
+            note("out_of_order", place, f"seq {seq} after {self.last_seq}")
+        elif step > 1:
+            what = f"seq {self.last_seq} is followed by {seq}: {step - 1} lines are missing"
+            note("gap", place, what, step - 1)
+        if ts_ns < self.last_ns:
+            note("clock_backwards", place, f"seq {seq} is {self.last_ns - ts_ns} ns too early")
+
+    def _check_hash(self, prev: str, seq: int, place: str) -> None:
+        if prev != self.last_hash:
+            what = f"seq {seq} does not carry the hash of the line before it"
+            self.faults.note("chain_break", place, what)
+
+    def plain(self) -> Mapping[str, Any]:
+        """The figures of a report."""
+        return {
+            "lines": self.lines,
+            "bytes": self.bytes,
+            "first_seq": self.first_seq,
+            "last_seq": self.last_seq,
+            "head": self.last_hash,
+            "first_ts_ns": self.first_ns,
+            "last_ts_ns": self.last_ns,
+            "faults": self.faults.plain(),
+        }

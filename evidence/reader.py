@@ -1,0 +1,157 @@
+"""Journal bytes in, typed records out: one pass, bounded memory, every bad line located.
+
+Rules of this file:
+1. The happy path is one typed decode, two comparisons and one hash a line; everything else is
+   off the path.
+2. A line that is no record of ours is never dropped in silence: it is `malformed`, `torn_tail`,
+   `unknown_type` or `foreign_line`, with its file and line.
+"""
+
+import hashlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Union
+
+import msgspec
+
+from daemon.model.records import GENESIS
+from evidence.integrity import Chain
+from evidence.schema import RECORD_CLASSES, Record
+from evidence.sources import (
+    UNREADABLE,
+    LineTooLongError,
+    Stream,
+    chunks_of,
+    is_segment,
+    line_batches,
+)
+
+DECODE = msgspec.json.Decoder(Union[RECORD_CLASSES]).decode  # noqa: UP007 - a tuple made at run time
+PEEK_LINES = 5
+
+
+class Unchained(msgspec.Struct):
+    """The least that places a line in the chain; for types that this build does not know."""
+
+    seq: int
+    prev: str
+    ts_ns: int
+    event_type: str
+
+
+_UNCHAINED = msgspec.json.Decoder(Unchained).decode
+
+
+def is_journal(stream: Stream) -> bool:
+    """Whether a stream is a seatrial journal: by its name, else by one of its first lines."""
+    first = stream.files[0]
+    if is_segment(first):
+        return True
+    try:
+        head = next(chunks_of(first), b"")
+    except UNREADABLE:
+        return False
+    for line in head.split(b"\n")[:PEEK_LINES]:
+        try:
+            _UNCHAINED(line)
+        except (msgspec.DecodeError, UnicodeError):
+            continue
+        return True
+    return False
+
+
+class JournalReader:
+    """Reads the segments of one journal, or some of them, into records.
+
+    `chain` holds what was found wrong; it is complete when `records()` is exhausted.
+    """
+
+    def __init__(self, files: list[Path]) -> None:
+        """Read segments of one journal, oldest first."""
+        self._files = files
+        self.chain = Chain()
+
+    def records(self) -> Iterator[Record]:
+        """Every typed record, in the order of the files; faults go to `chain`."""
+        for path in self._files:
+            try:
+                yield from self._file(path.name, chunks_of(path))
+            except LineTooLongError as error:
+                self.chain.faults.note("too_long", path.name, str(error))
+            except UNREADABLE as error:
+                self.chain.faults.note("unreadable", path.name, f"{type(error).__name__}: {error}")
+
+    def _file(self, name: str, chunks: Iterator[bytes]) -> Iterator[Record]:
+        chain, decode, sha256 = self.chain, DECODE, hashlib.sha256
+        number = 0
+        for lines, is_torn in line_batches(chunks):
+            for raw in lines:
+                number += 1
+                chain.bytes += len(raw) + 1
+                if is_torn:
+                    self._torn(name, number, raw)
+                    return
+                try:
+                    record = decode(raw)
+                except (msgspec.DecodeError, UnicodeError) as error:
+                    self._undecodable(name, number, raw, error)
+                    continue
+                seq = record.seq
+                if chain.lines:
+                    good = (
+                        seq == chain.last_seq + 1
+                        and record.prev == chain.last_hash
+                        and record.ts_ns >= chain.last_ns
+                    )
+                    if not good:
+                        chain.link(seq, record.prev, record.ts_ns, f"{name}:{number}")
+                    chain.last_seq = seq
+                    chain.last_ns = record.ts_ns
+                else:
+                    chain.begin(seq, record.prev, record.ts_ns, f"{name}:{number}")
+                chain.lines += 1
+                chain.last_hash = sha256(raw).hexdigest()
+                yield record
+
+    def _torn(self, name: str, number: int, raw: bytes) -> None:
+        what = f"the last line has no newline ({len(raw)} bytes)"
+        self.chain.faults.note("torn_tail", f"{name}:{number}", what)
+
+    def _undecodable(self, name: str, number: int, raw: bytes, error: Exception) -> None:
+        """Find out what the line is, count it, and keep the chain going over its bytes."""
+        chain, place = self.chain, f"{name}:{number}"
+        digest = hashlib.sha256(raw).hexdigest()
+        try:
+            known = _UNCHAINED(raw)
+        except (msgspec.DecodeError, UnicodeError):
+            known = None
+        if known is not None and "event_type" in str(error):
+            self._unknown_type(known, place)
+            chain.last_hash = digest
+            return
+        kind, what = ("malformed", str(error)) if raw.strip() else ("malformed", "a blank line")
+        if known is None and _is_object(raw):
+            kind, what = "foreign_line", "a line without seq and prev in a chained journal"
+        chain.bad(kind, place, what, digest)
+
+    def _unknown_type(self, known: Unchained, place: str) -> None:
+        chain = self.chain
+        chain.faults.note("unknown_type", place, f"event_type {known.event_type!r}")
+        if chain.lines:
+            chain.link(known.seq, known.prev, known.ts_ns, place)
+            chain.last_seq, chain.last_ns = known.seq, known.ts_ns
+        else:
+            chain.begin(known.seq, known.prev, known.ts_ns, place)
+        chain.lines += 1
+
+
+def _is_object(raw: bytes) -> bool:
+    try:
+        return isinstance(msgspec.json.decode(raw), dict)
+    except (msgspec.DecodeError, UnicodeError):
+        return False
+
+
+def is_headless(chain: Chain) -> bool:
+    """Whether the journal's own first line is absent: it starts in the middle."""
+    return chain.lines == 0 or chain.first_prev != GENESIS or chain.bad_before_first > 0

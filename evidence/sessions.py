@@ -1,0 +1,334 @@
+"""Sessions and runs: what they were bound to, how they ended, and whether they were awake.
+
+Rules of this file:
+1. A session is what stands between its start and its stop; a start without a stop is a crash when
+   a later run follows in the same chain, and a cut record when nothing follows.
+2. Silence is not success: heartbeats seen are held against heartbeats due, both ways (too many are
+   padding).
+3. Two sessions that are the same to the nanosecond, or order for order, are one session and a copy.
+"""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from evidence.amounts import NS_PER_MS
+from evidence.folds import Handler
+from evidence.integrity import Faults
+from evidence.schema import (
+    Drill,
+    Fill,
+    Heartbeat,
+    IncidentOpened,
+    OrderApproved,
+    OrderDenied,
+    Record,
+    Recovery,
+    RunStart,
+    RunStop,
+    SessionStart,
+    SessionStop,
+    TradingStateChange,
+)
+
+PERIODS_SILENT_MAX = 5
+"""A silence longer than so many heartbeat periods is a hole in the record."""
+CLONE_LINES_MIN = 10
+"""Fewer lines can be alike by chance."""
+
+
+@dataclass(slots=True)
+class Session:
+    """One session, re-counted."""
+
+    session_id: str
+    run_id: str
+    mode: str
+    exchange: str
+    started_ns: int
+    started_seq: int
+    binding: dict[str, str]
+    caps: dict[str, Any]
+    by: str = ""
+    stopped_ns: int = 0
+    last_ns: int = 0
+    end: str = ""
+    stop_reason: str = ""
+    orders: int = 0
+    fills: int = 0
+    denied: int = 0
+    lines: int = 0
+    heartbeats: int = 0
+    period_ns: int = 0
+    silence_max_ns: int = 0
+    incidents: int = 0
+    modes: set[str] = field(default_factory=set)
+    timing: Any = field(default_factory=hashlib.sha256)
+    shape: Any = field(default_factory=hashlib.sha256)
+    shaped: int = 0
+
+    @property
+    def duration_ns(self) -> int:
+        """From the start line to the stop line, or to the last line that it left."""
+        return (self.stopped_ns or self.last_ns) - self.started_ns
+
+    @property
+    def heartbeats_due(self) -> int:
+        """How many heartbeats its duration asks for."""
+        return self.duration_ns // self.period_ns if self.period_ns else 0
+
+    def plain(self) -> dict[str, Any]:
+        """The session as a report shows it."""
+        return {
+            "session_id": self.session_id,
+            "run_id": self.run_id,
+            "mode": self.mode,
+            "exchange": self.exchange,
+            "by": self.by,
+            "started_ns": self.started_ns,
+            "duration_ms": self.duration_ns // NS_PER_MS,
+            "end": self.end or "open",
+            "stop_reason": self.stop_reason,
+            "orders": self.orders,
+            "fills": self.fills,
+            "denied": self.denied,
+            "incidents": self.incidents,
+            "heartbeats": self.heartbeats,
+            "heartbeats_due": self.heartbeats_due,
+            "silence_max_ms": self.silence_max_ns // NS_PER_MS,
+            "binding": dict(sorted(self.binding.items())),
+            "fingerprint": self.timing.hexdigest(),
+        }
+
+
+@dataclass(slots=True)
+class Run:
+    """One boot of the daemon."""
+
+    run_id: str
+    run_number: int
+    instance: str
+    environment: str
+    mode: str
+    started_ns: int
+    stopped: bool = False
+    exit_code: int | None = None
+    recovered: bool = False
+
+
+class SessionsFold:
+    """Runs, sessions, coverage, clones."""
+
+    name = "sessions"
+
+    def __init__(self) -> None:
+        self.runs: list[Run] = []
+        self.sessions: list[Session] = []
+        self.current: Session | None = None
+        self.problems = Faults()
+        self.remarks = Faults()
+        self.states: list[tuple[int, str, str]] = []
+        self._beat_ns = 0
+        self._beat_run = ""
+
+    def handlers(self) -> Mapping[type[Record], Handler]:
+        """Starts, stops, heartbeats and what a session counts."""
+        return {
+            RunStart: self._run_start,
+            RunStop: self._run_stop,
+            Recovery: self._recovery,
+            SessionStart: self._session_start,
+            SessionStop: self._session_stop,
+            Heartbeat: self._heartbeat,
+            OrderApproved: self._approved,
+            OrderDenied: self._denied,
+            Fill: self._fill,
+            IncidentOpened: self._incident,
+            TradingStateChange: self._trading_state,
+            Drill: self._touch,
+        }
+
+    # ------------------------------------------------------------------ runs
+    def _run_start(self, record: RunStart) -> None:
+        if self.runs and not self.runs[-1].stopped:
+            what = f"run {self.runs[-1].run_id} ended without its stop line (crash or kill)"
+            self.remarks.note("crash", f"seq {record.seq}", what)
+        if self.current is not None:
+            self._close(self.current, "crashed")
+        numbers = [run.run_number for run in self.runs if run.instance == record.instance]
+        if numbers and record.run_number != numbers[-1] + 1:
+            what = f"run {record.run_number} of {record.instance} follows run {numbers[-1]}"
+            self.problems.note("run_gap", f"seq {record.seq}", what)
+        if self.runs and record.instance != self.runs[-1].instance:
+            what = f"instance {record.instance} in the journal of {self.runs[-1].instance}"
+            self.problems.note("other_instance", f"seq {record.seq}", what)
+        self.runs.append(
+            Run(record.run_id, record.run_number, record.instance, record.environment,
+                record.mode, record.ts_ns)
+        )  # fmt: skip
+
+    def _run_stop(self, record: RunStop) -> None:
+        if self.runs:
+            self.runs[-1].stopped = True
+            self.runs[-1].exit_code = record.exit_code
+
+    def _recovery(self, record: Recovery) -> None:
+        if self.runs:
+            self.runs[-1].recovered = True
+        if record.torn_bytes:
+            what = f"recovery cut {record.torn_bytes} torn bytes"
+            self.remarks.note("torn_recovered", f"seq {record.seq}", what)
+
+    # ------------------------------------------------------------------ sessions
+    def _session_start(self, record: SessionStart) -> None:
+        if self.current is not None:
+            self._close(self.current, "restarted")
+        binding = {
+            name: str(getattr(record, name))
+            for name in ("version", "commit", "config_hash", "caps_hash", "account", "environment")
+        }
+        if any(one.session_id == record.session_id for one in self.sessions):
+            what = f"session {record.session_id} starts a second time"
+            self.problems.note("session_twice", f"seq {record.seq}", what)
+        self.current = Session(
+            session_id=record.session_id, run_id=record.run_id, mode=record.mode,
+            exchange=record.exchange, started_ns=record.ts_ns, started_seq=record.seq,
+            binding=binding, caps=record.caps, by=record.by, last_ns=record.ts_ns,
+        )  # fmt: skip
+        self.sessions.append(self.current)
+        self._touch(record)
+
+    def _session_stop(self, record: SessionStop) -> None:
+        session = self.current
+        if session is None or record.session_id not in ("", session.session_id):
+            what = f"stop of session {record.session_id}, which was not on"
+            self.problems.note("stop_without_start", f"seq {record.seq}", what)
+            return
+        self._touch(record)
+        self._silence(session, record.ts_ns)
+        session.stop_reason = record.reason
+        session.stopped_ns = record.ts_ns
+        for what, mine, theirs in (
+            ("orders", session.orders, record.orders),
+            ("fills", session.fills, record.fills),
+            ("denied", session.denied, record.denied),
+        ):
+            if theirs is not None and theirs != mine:
+                text = f"{session.session_id}: its stop line counts {theirs} {what}, I count {mine}"
+                self.problems.note("count_differs", f"seq {record.seq}", text)
+        self._close(session, "stopped")
+
+    def _close(self, session: Session, end: str) -> None:
+        session.end = end
+        self.current = None
+        self._beat_ns = 0
+        place, due = f"seq {session.started_seq}", session.heartbeats_due
+        if due and session.heartbeats < due * 9 // 10 - 1:
+            what = f"{session.session_id}: {session.heartbeats} heartbeats of {due} due"
+            self.problems.note("coverage", place, what)
+        if session.period_ns and session.heartbeats > due + due // 5 + 2:
+            what = f"{session.session_id}: {session.heartbeats} heartbeats where {due} fit in"
+            self.problems.note("padding", place, what)
+
+    def _heartbeat(self, record: Heartbeat) -> None:
+        session = self.current
+        if session is None:
+            return
+        self._touch(record)
+        try:
+            session.period_ns = int(record.period_ms) * NS_PER_MS
+        except ValueError:
+            self.problems.note("bad_amount", f"seq {record.seq}", f"period {record.period_ms!r}")
+        session.heartbeats += 1
+        self._silence(session, record.ts_ns)
+        self._beat_ns = record.ts_ns
+
+    def _silence(self, session: Session, ts_ns: int) -> None:
+        silence = ts_ns - (self._beat_ns or session.started_ns)
+        session.silence_max_ns = max(session.silence_max_ns, silence)
+        if session.period_ns and silence > session.period_ns * PERIODS_SILENT_MAX:
+            what = f"{session.session_id}: no heartbeat for {silence // NS_PER_MS} ms"
+            self.problems.note("silence", f"ts {ts_ns}", what)
+
+    # ------------------------------------------------------------------ contents
+    def _touch(self, record: Record) -> None:
+        session = self.current
+        if session is None:
+            return
+        session.lines += 1
+        session.last_ns = record.ts_ns
+        session.modes.add(record.mode)
+        text = f"{type(record).__name__},{record.ts_ns - session.started_ns};"
+        session.timing.update(text.encode())
+
+    def _approved(self, record: OrderApproved) -> None:
+        self._touch(record)
+        self._shape(f"o,{record.symbol},{record.side},{record.qty},{record.price};")
+        if self.current is not None:
+            self.current.orders += 1
+
+    def _denied(self, record: OrderDenied) -> None:
+        self._touch(record)
+        if self.current is not None:
+            self.current.denied += 1
+
+    def _fill(self, record: Fill) -> None:
+        self._touch(record)
+        self._shape(f"f,{record.symbol},{record.side},{record.qty},{record.price};")
+        if self.current is not None and (record.session_id or not record.recovered):
+            self.current.fills += 1
+
+    def _shape(self, text: str) -> None:
+        if self.current is not None:
+            self.current.shape.update(text.encode())
+            self.current.shaped += 1
+
+    def _incident(self, record: IncidentOpened) -> None:
+        self._touch(record)
+        if self.current is not None:
+            self.current.incidents += 1
+
+    def _trading_state(self, record: TradingStateChange) -> None:
+        self._touch(record)
+        if len(self.states) < 10_000:
+            self.states.append((record.ts_ns, record.new, record.why))
+
+    # ------------------------------------------------------------------ the end
+    def clones(self) -> list[tuple[str, str, str]]:
+        """Pairs of sessions that are one and the same: (first, copy, how it shows)."""
+        found = []
+        by_timing: dict[str, str] = {}
+        by_shape: dict[str, str] = {}
+        for one in self.sessions:
+            timing, shape = one.timing.hexdigest(), one.shape.hexdigest()
+            if one.lines >= CLONE_LINES_MIN and timing in by_timing:
+                found.append((by_timing[timing], one.session_id, "equal to the nanosecond"))
+            elif one.shaped >= CLONE_LINES_MIN and shape in by_shape:
+                found.append((by_shape[shape], one.session_id, "equal order for order"))
+            by_timing.setdefault(timing, one.session_id)
+            by_shape.setdefault(shape, one.session_id)
+        return found
+
+    def open_ends(self) -> list[str]:
+        """What the end of the record leaves open: a run without stop, a session without stop."""
+        reasons = []
+        if self.current is not None:
+            reasons.append(f"session {self.current.session_id} has no stop line: cut or running")
+        if self.runs and not self.runs[-1].stopped:
+            reasons.append(f"run {self.runs[-1].run_id} has no stop line: cut or running")
+        return reasons
+
+    def result(self) -> dict[str, Any]:
+        """Runs, sessions, problems."""
+        return {
+            "runs": len(self.runs),
+            "crashes": self.remarks.counts.get("crash", 0),
+            "instances": sorted({run.instance for run in self.runs}),
+            "environments": sorted({run.environment for run in self.runs if run.environment}),
+            "sessions": [session.plain() for session in self.sessions],
+            "clones": [list(pair) for pair in self.clones()],
+            "open_ends": self.open_ends(),
+            "problems": self.problems.plain(),
+            "remarks": self.remarks.plain(),
+        }

@@ -1,0 +1,155 @@
+"""Where a journal's bytes come from: files, directories, segments; plain, gzip or zstandard.
+
+Memory is bounded by the chunk and the longest allowed line, never by the file. (Events of foreign
+stacks, in arrays and tables, have their own reader: `evidence.event_input`.)
+"""
+
+import gzip
+import re
+import zlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO
+
+import zstandard
+
+CHUNK_BYTES = 1 << 18
+LINE_BYTES_MAX = 16 << 20
+"""A longer line is a fault of its own; it is skipped without being held."""
+ANCHORS_FILE = "anchors.jsonl"
+SUFFIXES = (".jsonl", ".ndjson", ".json", ".csv")
+PACKINGS = ("", ".gz", ".zst")
+
+_SEGMENT = re.compile(r"^journal-(\d+)\.jsonl(\.gz|\.zst)?$")
+
+
+class SourceError(OSError):
+    """An input that cannot be opened at all."""
+
+
+@dataclass(slots=True)
+class Stream:
+    """Files that follow each other: the segments of one journal, or one file of events."""
+
+    name: str
+    files: list[Path]
+    anchors: list[Path] = field(default_factory=list)
+    directory: Path | None = None
+
+
+def streams_of(inputs: Sequence[Path]) -> list[Stream]:
+    """Arrange inputs into streams: a journal directory is one; so are its segments named singly.
+
+    Raises:
+        SourceError: an input that does not exist, or a directory with nothing to read.
+    """
+    streams: list[Stream] = []
+    for path in inputs:
+        if path.is_dir():
+            streams.append(_directory_stream(path))
+        elif not path.exists():
+            raise SourceError(f"{path}: no such file; name a journal directory or an events file")
+        elif _joins(streams, path):
+            streams[-1].files.append(path)
+        else:
+            anchors = [path.parent / ANCHORS_FILE] if _SEGMENT.match(path.name) else []
+            found = [anchor for anchor in anchors if anchor.exists()]
+            streams.append(Stream(path.name, [path], found))
+    return streams
+
+
+def _joins(streams: list[Stream], path: Path) -> bool:
+    """Whether a file continues the stream before it: the next segment of the same directory."""
+    if not streams or streams[-1].directory is not None:
+        return False
+    before = streams[-1].files[-1]
+    return bool(
+        before.parent == path.parent and _SEGMENT.match(before.name) and _SEGMENT.match(path.name)
+    )
+
+
+def _directory_stream(path: Path) -> Stream:
+    names = [p for p in path.iterdir() if p.is_file()]
+    segments = [(int(found[1]), p) for p in names if (found := _SEGMENT.match(p.name))]
+    anchors = [p for p in names if p.name == ANCHORS_FILE]
+    if segments:
+        files = [p for _, p in sorted(segments)]
+    else:
+        files = sorted(p for p in names if _is_events_file(p) and p.name != ANCHORS_FILE)
+    if not files and (path / "journal").is_dir():
+        return _directory_stream(path / "journal")
+    if not files:
+        raise SourceError(f"{path}: holds no journal-NNNNNN.jsonl and no events file")
+    return Stream(path.name, files, anchors, path)
+
+
+def _is_events_file(path: Path) -> bool:
+    return any(path.name.endswith(s + packing) for s in SUFFIXES for packing in PACKINGS)
+
+
+def is_segment(path: Path) -> bool:
+    """Whether a file is named like a segment of a seatrial journal."""
+    return _SEGMENT.match(path.name) is not None
+
+
+def chunks_of(path: Path) -> Iterator[bytes]:
+    """The unpacked bytes of a file, piece by piece.
+
+    Raises:
+        SourceError: it cannot be opened.
+        UNREADABLE: it is damaged, cut, or the disk fails; raised after the last good piece.
+    """
+    try:
+        raw = path.open("rb", buffering=0)
+    except OSError as error:
+        raise SourceError(f"{path}: {error.strerror}") from error
+    with raw:
+        if path.name.endswith(".zst"):
+            yield from _unpacked_zstandard(raw)
+            return
+        opened = gzip.GzipFile(fileobj=raw) if path.name.endswith(".gz") else raw
+        while chunk := opened.read(CHUNK_BYTES):
+            yield chunk
+
+
+def _unpacked_zstandard(raw: IO[bytes]) -> Iterator[bytes]:
+    """Frames one after the other; a cut frame raises (the library's own reader just ends)."""
+    frame, is_inside = zstandard.ZstdDecompressor().decompressobj(), False
+    while chunk := raw.read(CHUNK_BYTES >> 2):
+        while chunk:
+            is_inside = True
+            yield frame.decompress(chunk)
+            chunk = frame.unused_data if frame.eof else b""
+            if frame.eof:
+                frame, is_inside = zstandard.ZstdDecompressor().decompressobj(), False
+    if is_inside:
+        raise EOFError("the file ends inside a zstandard frame")
+
+
+def line_batches(chunks: Iterator[bytes]) -> Iterator[tuple[list[bytes], bool]]:
+    """Lines without their newlines, in batches; the flag marks the one that has no newline.
+
+    Raises:
+        UNREADABLE: what the chunks raise, after the whole lines before it; LineTooLongError.
+    """
+    carry = b""
+    for chunk in chunks:
+        lines = chunk.split(b"\n")
+        if carry:
+            lines[0] = carry + lines[0]
+        carry = lines.pop()
+        if lines:
+            yield lines, False
+        if len(carry) > LINE_BYTES_MAX:
+            raise LineTooLongError(f"a line of more than {LINE_BYTES_MAX} bytes")
+    if carry:
+        yield [carry], True
+
+
+class LineTooLongError(ValueError):
+    """A line beyond `LINE_BYTES_MAX`: the rest of the file is not read."""
+
+
+UNREADABLE = (OSError, EOFError, zlib.error, zstandard.ZstdError, LineTooLongError)
+"""What a damaged or failing file raises while it is read."""

@@ -1,0 +1,201 @@
+"""Three verdicts, each with its reasons, and the one that follows from them.
+
+Rules of this file:
+1. *intact*: the bytes are as they were written. *complete*: nothing is absent and every order is
+   accounted for. *corroborated*: the venue's own books say the same, and no cap was broken there.
+2. FAIL of any is NO_GO. UNKNOWN of any is INSUFFICIENT. Only three times OK is OK.
+3. A record may be honest and still tell of errors: those are reasons for the promotion decision,
+   and are listed here as remarks.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from evidence.caps import CapsFold
+from evidence.crosscheck import LedgerComparison
+from evidence.folds import Account
+from evidence.incidents import IncidentsFold
+from evidence.integrity import COMPLETE_FAULTS, INTACT_FAULTS, Faults
+from evidence.orders import OrdersFold
+from evidence.positions import PositionsFold
+from evidence.reader import is_headless
+from evidence.sessions import SessionsFold
+
+OK, FAIL, UNKNOWN = "OK", "FAIL", "UNKNOWN"
+NO_GO, INSUFFICIENT = "NO_GO", "INSUFFICIENT"
+
+
+@dataclass(slots=True)
+class Finding:
+    """One verdict: OK, FAIL or UNKNOWN, and why."""
+
+    name: str
+    failed: list[str] = field(default_factory=list)
+    unknown: list[str] = field(default_factory=list)
+    remarks: list[str] = field(default_factory=list)
+
+    @property
+    def value(self) -> str:
+        """FAIL outranks UNKNOWN outranks OK."""
+        return FAIL if self.failed else UNKNOWN if self.unknown else OK
+
+    def plain(self) -> dict[str, Any]:
+        """Verdict and reasons."""
+        return {
+            "verdict": self.value,
+            "reasons": [*self.failed, *self.unknown],
+            "remarks": list(self.remarks),
+        }
+
+
+@dataclass(slots=True)
+class Verdicts:
+    """The three, and the one."""
+
+    intact: Finding
+    complete: Finding
+    corroborated: Finding
+
+    @property
+    def overall(self) -> str:
+        """OK, NO_GO or INSUFFICIENT."""
+        values = [finding.value for finding in self.all]
+        return NO_GO if FAIL in values else INSUFFICIENT if UNKNOWN in values else OK
+
+    @property
+    def all(self) -> tuple[Finding, Finding, Finding]:
+        """In the order of a report."""
+        return (self.intact, self.complete, self.corroborated)
+
+    @property
+    def reasons(self) -> list[str]:
+        """Every reason that stands against OK, with the verdict that it belongs to."""
+        return [
+            f"{finding.name}: {reason}"
+            for finding in self.all
+            for reason in (*finding.failed, *finding.unknown)
+        ]
+
+    def plain(self) -> dict[str, Any]:
+        """All of it."""
+        return {finding.name: finding.plain() for finding in self.all}
+
+
+def judge(
+    account: Account,
+    *,
+    anchors: Sequence[Mapping[str, Any]],
+    anchor_faults: Faults,
+    comparison: LedgerComparison | None,
+) -> Verdicts:
+    """Judge one settled account.
+
+    Args:
+        account: a journal, read to its end.
+        anchors: heads that were written where the journal's writer cannot reach.
+        anchor_faults: what checking those anchors against the lines has found.
+        comparison: the venue's side; None when its books were not given.
+    """
+    return Verdicts(
+        _intact(account, anchors, anchor_faults), _complete(account), _corroborated(comparison)
+    )
+
+
+def _told(faults: Faults, kinds: Mapping[str, int]) -> list[str]:
+    return [f"{count} x {kind}, first at {faults.first(kind)}" for kind, count in kinds.items()]
+
+
+def _intact(
+    account: Account, anchors: Sequence[Mapping[str, Any]], anchor_faults: Faults
+) -> Finding:
+    found = Finding("intact")
+    chain = account.chain
+    if chain.lines == 0:
+        found.failed.append("no line of it can be read")
+    found.failed += _told(chain.faults, chain.faults.of(INTACT_FAULTS))
+    found.failed += _told(anchor_faults, anchor_faults.of(anchor_faults.counts))
+    covered = max((int(anchor.get("seq") or 0) for anchor in anchors), default=0)
+    if not anchors:
+        found.remarks.append(
+            "not anchored: the chain proves order, not that it was never rewritten"
+        )
+    elif covered < chain.last_seq:
+        found.remarks.append(f"anchored up to seq {covered} of {chain.last_seq}")
+    return found
+
+
+def _complete(account: Account) -> Finding:
+    found = Finding("complete")
+    chain, folds = account.chain, account.folds
+    if is_headless(chain):
+        found.failed.append(
+            f"its beginning is absent: the first line read is seq {chain.first_seq}"
+        )
+    found.failed += _told(chain.faults, chain.faults.of(COMPLETE_FAULTS))
+    orders, sessions = folds["orders"], folds["sessions"]
+    positions, caps, incidents = folds["positions"], folds["caps"], folds["incidents"]
+    if isinstance(orders, OrdersFold):
+        audit = orders.audit()
+        found.failed += _told(audit, audit.of(audit.counts))
+        found.remarks += _told(orders.remarks, orders.remarks.of(orders.remarks.counts))
+    if isinstance(sessions, SessionsFold):
+        _sessions(found, sessions)
+    if isinstance(positions, PositionsFold):
+        found.failed += _told(positions.problems, positions.problems.of(positions.problems.counts))
+    if isinstance(caps, CapsFold):
+        found.failed += _told(caps.breaches, caps.breaches.of(caps.breaches.counts))
+        found.failed += _told(caps.problems, caps.problems.of(caps.problems.counts))
+    if isinstance(incidents, IncidentsFold):
+        _incidents(found, incidents)
+    return found
+
+
+def _sessions(found: Finding, sessions: SessionsFold) -> None:
+    found.failed += _told(sessions.problems, sessions.problems.of(sessions.problems.counts))
+    found.failed += sessions.open_ends()
+    for first, copy, how in sessions.clones():
+        found.failed.append(f"session {copy} is a copy of {first}: {how}")
+    if not sessions.sessions:
+        found.unknown.append("no session in it: nothing was tried")
+    found.failed += mode_contradictions(sessions)
+    found.remarks += _told(sessions.remarks, sessions.remarks.of(sessions.remarks.counts))
+
+
+def mode_contradictions(sessions: SessionsFold) -> list[str]:
+    """Sessions whose mode does not go with their venue: a simulated one that was renamed."""
+    reasons = []
+    for session in sessions.sessions:
+        modes = session.modes | {session.mode}
+        name, venues = session.session_id, {session.exchange, session.binding["environment"]}
+        if len(modes) > 1:
+            reasons.append(f"session {name} has lines of several modes: {', '.join(sorted(modes))}")
+        is_simulated = any(venue == "sim" or venue.startswith("sim-") for venue in venues)
+        if is_simulated and session.mode != "sim":
+            reasons.append(f"session {name} says mode {session.mode}, its venue is the simulator")
+        if "" in venues or len(venues) > 1:
+            reasons.append(f"session {name} names its venue differently: {sorted(venues)}")
+    return reasons
+
+
+def _incidents(found: Finding, incidents: IncidentsFold) -> None:
+    found.failed += _told(incidents.problems, incidents.problems.of(incidents.problems.counts))
+    if incidents.kills_unverified:
+        what = f"{incidents.kills_unverified} kill(s) never reached 'verified empty'"
+        found.failed.append(what)
+    for incident in incidents.unresolved:
+        found.remarks.append(f"incident {incident.incident_id} ({incident.trigger}) is unresolved")
+    if incidents.error_count:
+        found.remarks.append(f"{incidents.error_count} errors, {incidents.anomaly_count} anomalies")
+
+
+def _corroborated(comparison: LedgerComparison | None) -> Finding:
+    found = Finding("corroborated")
+    if comparison is None:
+        found.unknown.append("the venue's books were not given: nothing confirms the journal")
+        return found
+    for name, offenders in comparison.offences().items():
+        words = name.replace("_", " ")
+        found.failed.append(f"{offenders.count} x {words}, first: {offenders.listed[0]}")
+    found.remarks += comparison.remarks
+    return found

@@ -1,0 +1,387 @@
+"""Synthetic journals and the venue's matching books, made by the schema's text alone.
+
+Nothing of the daemon is used, so the accountant's tests stand on `daemon/model/records.py` only.
+Lines are kept as mappings, so that a test can play the clever operator: edit, then `encode` again
+with fresh sequence numbers and a fresh, consistent chain.
+"""
+
+import copy
+import hashlib
+import json
+import random
+from collections.abc import Iterable
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from daemon.model.records import GENESIS, EventType, severity_of
+
+START_NS = 1_790_000_000_000_000_000
+MS = 1_000_000
+ASSETS = {"BTCUSDT": ("BTC", "USDT"), "ETHUSDT": ("ETH", "USDT")}
+CAPS: dict[str, Any] = {
+    "numeraire": "USDT",
+    "conversions": {},
+    "exposure_gross_numeraire_max": "4000",
+    "exposure_net_numeraire_max": "4000",
+    "orders_open_max": 20,
+    "orders_per_hour_max": 2000,
+    "orders_per_day_max": 10000,
+    "drawdown_numeraire_max": "500",
+    "symbols": {
+        symbol: {
+            "order_qty_base_max": "0.1",
+            "order_notional_quote_max": "1000",
+            "position_long_base_max": "1",
+            "position_short_base_max": "1",
+            "exposure_quote_max": "3000",
+            "orders_open_max": 10,
+            "collar_bps_max": 100,
+        }
+        for symbol in ASSETS
+    },
+}
+PRICES = {"BTCUSDT": Decimal("3000.00"), "ETHUSDT": Decimal("200.00")}
+
+
+def encode(records: Iterable[dict[str, Any]]) -> list[bytes]:
+    """Number and chain the records anew; each line without its newline."""
+    lines, head = [], GENESIS
+    for seq, record in enumerate(records, 1):
+        body = {k: v for k, v in record.items() if k not in {"seq", "prev"}}
+        line = json.dumps({"seq": seq, **body, "prev": head}, separators=(",", ":")).encode()
+        head = hashlib.sha256(line).hexdigest()
+        lines.append(line)
+    return lines
+
+
+def write_journal(directory: Path, lines: list[bytes], *, segment_lines: int = 0) -> Path:
+    """Write lines as segments of a journal directory."""
+    directory.mkdir(parents=True, exist_ok=True)
+    size = segment_lines or max(len(lines), 1)
+    for number, start in enumerate(range(0, max(len(lines), 1), size), 1):
+        part = lines[start : start + size]
+        (directory / f"journal-{number:06d}.jsonl").write_bytes(b"".join(x + b"\n" for x in part))
+    return directory
+
+
+def plain(value: Decimal) -> str:
+    text = format(value, "f")
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+class JournalMaker:
+    """A small daemon and a small venue that never disagree; `records` and `ledger` grow together."""
+
+    def __init__(
+        self, seed: int = 7, *, mode: str = "sim", exchange: str = "sim", instance: str = "abc123"
+    ) -> None:
+        self.rng = random.Random(seed)
+        self.mode, self.exchange, self.instance = mode, exchange, instance
+        self.now_ns = START_NS
+        self.records: list[dict[str, Any]] = []
+        self.run_number = 0
+        self.session_number = 0
+        self.session_id = ""
+        self.orders = 0
+        self.counts = {"orders": 0, "fills": 0, "denied": 0}
+        self.positions = dict.fromkeys(ASSETS, Decimal(0))
+        self.next_order_id = 100
+        self.next_trade_id = 1000
+        start = {"BTC": "10", "ETH": "100", "USDT": "100000"}
+        self.ledger: dict[str, Any] = {
+            "orders": [], "fills": [], "cancels": [], "rejects": [], "events": [],
+            "open_orders": [], "requests": {}, "faults": [],
+            "initial_balances": {a: {"free": v, "locked": "0"} for a, v in start.items()},
+        }  # fmt: skip
+        self.balances = {asset: Decimal(v) for asset, v in start.items()}
+        self.next_beat_ns = 0
+        self.open: dict[str, dict[str, Any]] = {}
+
+    # ------------------------------------------------------------------ lines
+    def write(self, event_type: EventType, **fields: Any) -> dict[str, Any]:
+        severity = severity_of(event_type)
+        record = {
+            "ts": "2026-09-21T14:13:20.000000Z", "ts_ns": self.now_ns, "schema": 1,
+            "run_id": f"{self.instance}-{self.run_number}", "session_id": self.session_id,
+            "mode": self.mode, "exchange": self.exchange, "event_type": event_type.value,
+            "level": severity.level, "is_error": severity.is_error,
+            "is_anomaly": severity.is_anomaly, **fields,
+        }  # fmt: skip
+        self.records.append(record)
+        return record
+
+    def wait(self, ms: int = 1, jitter_ns: int = 900_000) -> None:
+        """Let time pass; heartbeats come when they are due."""
+        self.now_ns += ms * MS + self.rng.randrange(jitter_ns)
+        while self.session_id and self.next_beat_ns <= self.now_ns:
+            now, self.now_ns = self.now_ns, self.next_beat_ns
+            self.write(
+                EventType.HEARTBEAT, trading_state="ACTIVE", gate_state="READY",
+                open_orders=len(self.open), unknown_orders=0, queue_age_ms=0, period_ms=1000,
+            )  # fmt: skip
+            self.now_ns = now
+            self.next_beat_ns += 1000 * MS
+
+    # ------------------------------------------------------------------ runs and sessions
+    def run_start(self) -> None:
+        self.run_number += 1
+        self.orders = 0
+        self.write(
+            EventType.RUN_START, instance=self.instance, run_number=self.run_number,
+            version="0.1.0", commit="c0ffee", config_hash="11", caps_hash="22", account="acc",
+            environment=self.exchange, packages={}, python="3.11",
+        )  # fmt: skip
+        self.write(
+            EventType.INSTRUMENTS,
+            instruments=[{"symbol": s, "base": b, "quote": q} for s, (b, q) in ASSETS.items()],
+        )
+
+    def run_stop(self) -> None:
+        self.wait()
+        self.write(EventType.RUN_STOP, reason="operator", exit_code=0)
+
+    def session_start(self, caps: dict[str, Any] | None = None) -> None:
+        self.wait()
+        self.session_number += 1
+        self.session_id = f"{self.instance}-s{self.session_number}"
+        self.counts = {"orders": 0, "fills": 0, "denied": 0}
+        self.next_beat_ns = self.now_ns + 1000 * MS
+        self.write(
+            EventType.SESSION_START, version="0.1.0", commit="c0ffee", config_hash="11",
+            caps_hash="22", account="acc", environment=self.exchange, host="127.0.0.1",
+            packages={}, strategies=["quoter"], caps=caps or CAPS, by="tester", reason="test",
+        )  # fmt: skip
+        self.write(
+            EventType.TRADING_STATE, old="HALTED", new="ACTIVE", why="start", by="tester",
+            latched=False,
+        )  # fmt: skip
+
+    def session_stop(self) -> None:
+        self.wait()
+        for cid in list(self.open):
+            self.cancel(cid)
+        self.write(
+            EventType.TRADING_STATE, old="ACTIVE", new="HALTED", why="stop", by="tester",
+            latched=False,
+        )  # fmt: skip
+        self.write(EventType.SESSION_STOP, reason="done", by="tester", duration_ms=0, **self.counts)
+        self.session_id = ""
+
+    # ------------------------------------------------------------------ orders
+    def approve(self, symbol: str, side: str, qty: str, price: str) -> str:
+        self.wait()
+        self.orders += 1
+        self.counts["orders"] += 1
+        digits = "0123456789abcdefghijklmnopqrstuvwxyz"
+        number, text = self.orders, ""
+        while number:
+            number, digit = divmod(number, 36)
+            text = digits[digit] + text
+        cid = f"st{self.instance}-{self.run_number}-{text}"
+        self.write(
+            EventType.ORDER_APPROVED, client_order_id=cid, symbol=symbol,
+            instrument_id=f"{symbol}@{self.exchange}", strategy_id="quoter", side=side,
+            order_type="LIMIT", qty=qty, price=price, time_in_force="GTC", stop_price=None,
+            reduce_only=False, reason="", decision={"reference_price": plain(PRICES[symbol])},
+        )  # fmt: skip
+        self.open[cid] = {
+            "symbol": symbol, "side": side, "qty": Decimal(qty), "price": Decimal(price),
+            "cum": Decimal(0), "state": "SUBMITTED", "order_id": "",
+        }  # fmt: skip
+        return cid
+
+    def state(self, cid: str, new: str, why: str = "ack") -> None:
+        order = self.open[cid]
+        self.write(
+            EventType.ORDER_STATE, client_order_id=cid, symbol=order["symbol"],
+            instrument_id=f"{order['symbol']}@{self.exchange}", order_id=order["order_id"],
+            old=order["state"], new=new, why=why, cum_qty=plain(order["cum"]),
+            venue_cum_qty=plain(order["cum"]), source="stream",
+        )  # fmt: skip
+        order["state"] = new
+        if new in {"FILLED", "CANCELED", "EXPIRED", "REJECTED"}:
+            del self.open[cid]
+
+    def venue_accepts(self, cid: str) -> None:
+        order = self.open[cid]
+        self.next_order_id += 1
+        order["order_id"] = str(self.next_order_id)
+        row = {
+            "symbol": order["symbol"], "order_id": self.next_order_id, "client_order_id": cid,
+            "side": order["side"], "type": "LIMIT", "time_in_force": "GTC",
+            "price": plain(order["price"]), "qty": plain(order["qty"]), "executed_qty": "0",
+            "cum_quote": "0", "status": "NEW", "ts_ns": self.now_ns, "updated_ns": self.now_ns,
+        }  # fmt: skip
+        self.ledger["orders"].append(row)
+        order["row"] = row
+        self._event("accepted", cid, order["qty"], order["price"])
+
+    def _event(self, kind: str, cid: str, qty: Decimal, price: Decimal) -> None:
+        order = self.open[cid]
+        self.ledger["events"].append({
+            "ts_ns": self.now_ns, "kind": kind, "symbol": order["symbol"], "side": order["side"],
+            "order_id": order["order_id"], "client_order_id": cid, "qty": plain(qty),
+            "price": plain(price), "leaves": plain(order["qty"] - order["cum"]),
+        })  # fmt: skip
+
+    def accept(self, cid: str) -> None:
+        self.venue_accepts(cid)
+        self.wait()
+        self.state(cid, "ACCEPTED")
+
+    def fill(self, cid: str, qty: str | None = None, *, is_journalled: bool = True) -> None:
+        self.wait(5)
+        order = self.open[cid]
+        amount = Decimal(qty) if qty else order["qty"] - order["cum"]
+        order["cum"] += amount
+        partial = order["cum"] < order["qty"]
+        self.next_trade_id += 1
+        base, quote = ASSETS[order["symbol"]]
+        is_buy = order["side"] == "BUY"
+        fee = amount * Decimal("0.001") if is_buy else amount * order["price"] * Decimal("0.001")
+        fee_asset = base if is_buy else quote
+        sign = 1 if is_buy else -1
+        self.balances[base] += sign * amount
+        self.balances[quote] -= sign * amount * order["price"]
+        self.balances[fee_asset] -= fee
+        self.positions[order["symbol"]] += sign * amount - (fee if is_buy else 0)
+        order["row"]["executed_qty"] = plain(order["cum"])
+        order["row"]["status"] = "PARTIALLY_FILLED" if partial else "FILLED"
+        self.ledger["fills"].append({
+            "symbol": order["symbol"], "trade_id": self.next_trade_id,
+            "order_id": int(order["order_id"]), "client_order_id": cid, "side": order["side"],
+            "price": plain(order["price"]), "qty": plain(amount), "fee": plain(fee),
+            "fee_asset": fee_asset, "maker": True, "ts_ns": self.now_ns,
+        })  # fmt: skip
+        self._event("fill", cid, amount, order["price"])
+        if not is_journalled:
+            return
+        self.counts["fills"] += 1
+        self.write(
+            EventType.FILL,
+            exec_id=f"{order['symbol']}:{self.next_trade_id}:{order['order_id']}",
+            client_order_id=cid, order_id=order["order_id"], symbol=order["symbol"],
+            instrument_id=f"{order['symbol']}@{self.exchange}", side=order["side"],
+            qty=plain(amount), price=plain(order["price"]), fee=plain(fee), fee_asset=fee_asset,
+            liquidity="MAKER", partial=partial, recovered=False, late=False,
+            ts_venue_ns=self.now_ns, ts_recv_ns=self.now_ns,
+            position_qty=plain(self.positions[order["symbol"]]),
+        )  # fmt: skip
+        self.state(cid, "PARTIALLY_FILLED" if partial else "FILLED", "fill")
+
+    def cancel(self, cid: str) -> None:
+        self.wait()
+        order = self.open[cid]
+        self.write(
+            EventType.CANCEL_REQUESTED, client_order_id=cid, symbol=order["symbol"],
+            instrument_id=f"{order['symbol']}@{self.exchange}", order_id=order["order_id"],
+            why="test",
+        )  # fmt: skip
+        order["state"] = "PENDING_CANCEL"
+        self.wait()
+        order["row"]["status"] = "CANCELED"
+        self._event("canceled", cid, Decimal(0), Decimal(0))
+        self.state(cid, "CANCELED", "cancel")
+
+    def reject(self, cid: str, code: int = -2010) -> None:
+        order = self.open[cid]
+        self.wait()
+        msg = "Account has insufficient balance for requested action."
+        self.ledger["rejects"].append({
+            "code": code, "msg": msg, "client_order_id": cid, "symbol": order["symbol"],
+            "ts_ns": self.now_ns,
+        })  # fmt: skip
+        self.write(
+            EventType.ORDER_REJECT, client_order_id=cid, symbol=order["symbol"],
+            instrument_id=f"{order['symbol']}@{self.exchange}", code=code, msg=msg,
+        )  # fmt: skip
+        self.state(cid, "REJECTED", "reject")
+
+    def deny(self, reason: str = "order_qty") -> None:
+        self.wait()
+        self.counts["denied"] += 1
+        self.write(
+            EventType.ORDER_DENIED, symbol="BTCUSDT", instrument_id=f"BTCUSDT@{self.exchange}",
+            strategy_id="quoter", side="BUY", order_type="LIMIT", qty="9", price="3000",
+            time_in_force="GTC", deny_reason=reason, deny_context={}, decision={},
+        )  # fmt: skip
+
+    def market_data(self, count: int = 3) -> None:
+        for _ in range(count):
+            self.wait(0, 200_000)
+            top = {"instrument_id": f"BTCUSDT@{self.exchange}", "bid_px": "2999", "ask_px": "3001"}
+            self.write(EventType.INPUT, input={"type": "MarketData", "top": top})
+
+    # ------------------------------------------------------------------ stories
+    def trade(self, orders: int = 20) -> None:
+        """A mixed story within a session: accepted, filled, cut in parts, canceled, refused."""
+        for _ in range(orders):
+            symbol = self.rng.choice(list(ASSETS))
+            side = self.rng.choice(["BUY", "SELL"])
+            price = PRICES[symbol] + self.rng.randrange(-5, 5)
+            cid = self.approve(symbol, side, self.rng.choice(["0.01", "0.02", "0.05"]), str(price))
+            kind = self.rng.randrange(6)
+            if kind == 0:
+                self.reject(cid)
+                continue
+            self.accept(cid)
+            self.market_data(2)
+            if kind in {1, 2}:
+                self.fill(cid)
+            elif kind == 3:
+                self.fill(cid, "0.005")
+                self.cancel(cid)
+            elif kind == 4:
+                self.cancel(cid)
+            if len(self.open) > 4:
+                self.cancel(next(iter(self.open)))
+            if self.rng.randrange(5) == 0:
+                self.deny()
+            self.wait(self.rng.randrange(300))
+
+    def session(self, orders: int = 20) -> None:
+        """One whole session with its kill drill."""
+        self.session_start()
+        self.trade(orders)
+        for step in ("latched", "gate_closed", "verified_empty"):
+            if step == "verified_empty":
+                for cid in list(self.open):
+                    self.cancel(cid)
+            self.write(
+                EventType.KILL, step=step, by="tester", uid=0, reason="drill", gate_ms=1,
+                empty_ms=9,
+            )  # fmt: skip
+        self.write(EventType.DRILL, drill="kill", passed=True, detail={}, duration_ms=9)
+        self.session_stop()
+
+    def books(self) -> dict[str, Any]:
+        """The venue's ledger as it stands now."""
+        books = copy.deepcopy(self.ledger)
+        books["balances"] = {a: {"free": plain(v), "locked": "0"} for a, v in self.balances.items()}
+        books["open_orders"] = [
+            {"client_order_id": cid, "symbol": o["symbol"]}
+            for cid, o in self.open.items()
+            if o["order_id"]
+        ]
+        return books
+
+    def lines(self) -> list[bytes]:
+        return encode(self.records)
+
+    def save(self, directory: Path, *, segment_lines: int = 0) -> tuple[Path, Path]:
+        """Write the journal and the ledger; returns both paths."""
+        journal = write_journal(directory / "journal", self.lines(), segment_lines=segment_lines)
+        ledger = directory / "ledger.json"
+        ledger.write_text(json.dumps(self.books()))
+        return journal, ledger
+
+
+def whole_story(seed: int = 7, sessions: int = 1, orders: int = 20, **kwargs: Any) -> JournalMaker:
+    """A clean journal: one run with sessions, closed in order."""
+    maker = JournalMaker(seed, **kwargs)
+    maker.run_start()
+    for _ in range(sessions):
+        maker.session(orders)
+    maker.run_stop()
+    return maker
