@@ -1,0 +1,209 @@
+"""RTS 6 Art 16: an alert reaches a human within five seconds of its event.
+
+A real Prometheus and a real Alertmanager, with our rules and our routing, watch the daemon's own
+metrics endpoint; a webhook plays the human. A quiet stretch before the event must stay silent.
+"""
+
+import json
+import shutil
+import socket
+import subprocess
+import threading
+import urllib.parse
+import urllib.request
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from time import monotonic, sleep
+from typing import Any
+
+import pytest
+
+from daemon.model.records import EventType
+from daemon.shell.metrics import Metrics, MetricsServer
+
+ROOT = Path(__file__).resolve().parents[2]
+DEPLOY = ROOT / "deploy"
+QUIET_S = 8.0
+ALERT_S_MAX = 5.0
+START_DEADLINE_S = 30.0
+
+pytestmark = [
+    pytest.mark.system,
+    pytest.mark.slow,
+    pytest.mark.skipif(
+        shutil.which("prometheus") is None or shutil.which("prometheus-alertmanager") is None,
+        reason="prometheus and prometheus-alertmanager are not installed",
+    ),
+]
+
+
+class Human:
+    """A webhook that remembers when each alert arrived."""
+
+    def __init__(self) -> None:
+        self.arrived: dict[str, float] = {}
+        self.changed = threading.Condition()
+        human = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                human.take(json.loads(body))
+                self.send_response(200)
+                self.end_headers()
+
+            def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - inherited name
+                """Say nothing."""
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.port = self.server.server_address[1]
+
+    def take(self, message: dict[str, Any]) -> None:
+        with self.changed:
+            for alert in message["alerts"]:
+                if alert["status"] == "firing":
+                    self.arrived.setdefault(alert["labels"]["alertname"], monotonic())
+            self.changed.notify_all()
+
+    def hears(self, names: set[str], *, deadline_s: float) -> bool:
+        """Wait until all of `names` arrived."""
+        with self.changed:
+            return self.changed.wait_for(lambda: names <= set(self.arrived), timeout=deadline_s)
+
+
+class Daemon:
+    """The daemon's own metrics, with a status that the test sets."""
+
+    def __init__(self) -> None:
+        self.born = monotonic()
+        self.status: dict[str, Any] = {
+            "gate_state": "READY",
+            "trading_state": "ACTIVE",
+            "latched": False,
+            "unknown_orders_count": 0,
+            "incidents_unresolved": 0,
+            "reconcile_age_s": 5.0,
+            "queue_age_s": 0.0,
+            "loop_lag_s": 0.001,
+            "journal_pending_lines": 0,
+            "journal_undurable_lines": 3,
+            "clock_offset_s": 0.004,
+            "links": {"rest": "up", "market": "up", "order": "up"},
+            "caps": [{"cap": "max_position", "symbol": "BTCUSDT", "used": "1", "limit": "2"}],
+            "market_age_s": {"BTCUSDT": 0.2},
+        }
+        self.metrics = Metrics(self.read, {"version": "test"})
+        self.server = MetricsServer(self.metrics, "127.0.0.1", 0, healthy=lambda: True)
+
+    def read(self) -> dict[str, Any]:
+        return {**self.status, "uptime_s": monotonic() - self.born}
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def until_ready(url: str) -> None:
+    deadline = monotonic() + START_DEADLINE_S
+    while True:
+        try:
+            with urllib.request.urlopen(url, timeout=1) as answer:
+                if answer.status == 200:
+                    return
+        except OSError:
+            if monotonic() > deadline:
+                raise
+        sleep(0.1)
+
+
+@contextmanager
+def process(command: list[str], log: Path) -> Iterator[None]:
+    with log.open("wb") as out, subprocess.Popen(command, stdout=out, stderr=out) as running:
+        try:
+            yield
+        finally:
+            running.terminate()
+            running.wait(timeout=20)
+
+
+@contextmanager
+def monitoring(directory: Path, daemon: Daemon, human: Human) -> Iterator[str]:
+    """Prometheus and Alertmanager with our files, on free ports. Yields Prometheus' base URL."""
+    alert_port, port = free_port(), free_port()
+    for name in ("recording.yml", "alerts.yml"):
+        shutil.copy(DEPLOY / "prometheus" / name, directory / name)
+    config = (DEPLOY / "prometheus" / "prometheus.yml").read_text()
+    config = config.replace("127.0.0.1:9093", f"127.0.0.1:{alert_port}")
+    config = config.replace("127.0.0.1:9464", f"127.0.0.1:{daemon.server.port}")
+    (directory / "prometheus.yml").write_text(config)
+    routing = (DEPLOY / "alertmanager" / "alertmanager.yml").read_text()
+    routing = routing.replace("127.0.0.1:9095", f"127.0.0.1:{human.port}")
+    (directory / "alertmanager.yml").write_text(routing)
+    with ExitStack() as stack:
+        stack.enter_context(
+            process(
+                [
+                    "prometheus-alertmanager",
+                    f"--config.file={directory}/alertmanager.yml",
+                    f"--storage.path={directory}/alerts",
+                    f"--web.listen-address=127.0.0.1:{alert_port}",
+                    "--cluster.listen-address=",
+                ],
+                directory / "alertmanager.log",
+            )
+        )
+        stack.enter_context(
+            process(
+                [
+                    "prometheus",
+                    f"--config.file={directory}/prometheus.yml",
+                    f"--storage.tsdb.path={directory}/series",
+                    f"--web.listen-address=127.0.0.1:{port}",
+                ],
+                directory / "prometheus.log",
+            )
+        )
+        until_ready(f"http://127.0.0.1:{alert_port}/-/ready")
+        until_ready(f"http://127.0.0.1:{port}/-/ready")
+        yield f"http://127.0.0.1:{port}"
+
+
+def scraped(base: str) -> float:
+    """How many seconds of good scrapes Prometheus holds of the daemon."""
+    query = urllib.parse.quote('count_over_time((up{job="seatrial"} == 1)[1m:1s])')
+    with urllib.request.urlopen(f"{base}/api/v1/query?query={query}", timeout=5) as answer:
+        result = json.load(answer)["data"]["result"]
+    return float(result[0]["value"][1]) if result else 0.0
+
+
+def test_an_event_reaches_a_human_in_five_seconds_and_a_quiet_session_reaches_nobody(
+    tmp_path: Path,
+) -> None:
+    human, daemon = Human(), Daemon()
+    threading.Thread(target=human.server.serve_forever, daemon=True).start()
+    daemon.server.start()
+    try:
+        with monitoring(tmp_path, daemon, human) as base:
+            deadline = monotonic() + START_DEADLINE_S + QUIET_S
+            while scraped(base) < QUIET_S:
+                assert monotonic() < deadline, (tmp_path / "prometheus.log").read_text()
+                sleep(0.2)
+            assert human.arrived == {}, "false alerts in a quiet session"
+            event = monotonic()
+            for _ in range(8):
+                daemon.metrics.on_record(EventType.ORDER_REJECT, {"code": -1013}, 0)
+            daemon.status.update(incidents_unresolved=1, trading_state="HALTED")
+            wanted = {"SeatrialIncident", "SeatrialRejectStorm"}
+            assert human.hears(wanted, deadline_s=3 * ALERT_S_MAX), human.arrived
+            took = {name: round(human.arrived[name] - event, 2) for name in sorted(wanted)}
+            print(f"seconds from event to webhook: {took}")
+            assert max(took.values()) <= ALERT_S_MAX, took
+            assert set(human.arrived) == wanted, "nothing else may fire"
+    finally:
+        daemon.server.stop()
+        human.server.shutdown()
+        human.server.server_close()
