@@ -24,7 +24,7 @@ from daemon.model.amounts import NS_PER_MS
 from daemon.model.effects import ExitDaemon, Reply
 from daemon.model.enums import Mode
 from daemon.model.halt import HaltFlag
-from daemon.model.ids import ClientOrderIdFactory, StrategyId
+from daemon.model.ids import ClientOrderIdFactory, RunId, StrategyId
 from daemon.model.inputs import Actor, Command, KillLatched
 from daemon.model.records import EventType
 from daemon.settings import Config
@@ -67,11 +67,10 @@ class Daemon:
         self._config = config
         settings = config.settings
         self._credentials = load_credentials(settings.credentials.file)
-        self._factories = {
-            name: strategy_factory(name, strategy) for name, strategy in settings.strategies.items()
-        }
         self._endpoints = endpoints_of(settings.venue)
         self._mode = Mode.SIM if settings.venue.environment == "sim" else Mode.TESTNET
+        for name, strategy in settings.strategies.items():
+            strategy_factory(name, strategy)  # refused before a boot is counted
         self._instance, self._run_number, self._run = next_run(settings.state_dir)
         self._boot_monotonic = SystemClock().monotonic_ns()
         recovered = recover(settings.state_dir / "journal")
@@ -249,37 +248,12 @@ class Daemon:
         }
 
     def _build_engine(self, recovered: Recovered) -> Engine:
-        settings = self._config.settings
-        interceptor = Interceptor(
-            capset=self._config.capset, ids=ClientOrderIdFactory(self._run), halt=self._halt
-        )
-        session = settings.session
-        engine = Engine(
-            config=EngineConfig(
-                environment=settings.venue.environment,
-                mode=self._mode,
-                instance=self._instance,
-                run=self._run,
-                symbols=settings.venue.symbols,
-                strategies=tuple(
-                    StrategySpec(
-                        strategy_id=StrategyId(name),
-                        symbols=strategy.symbols,
-                        factory=self._factories[name],
-                    )
-                    for name, strategy in settings.strategies.items()
-                ),
-                account=account_fingerprint(self._credentials),
-                session_binding=self._binding(),
-                heartbeat_period_ns=session.heartbeat_period_ms * NS_PER_MS,
-                unknown_settle_ns=session.unknown_settle_ms * NS_PER_MS,
-                unknown_incident_ns=session.unknown_incident_ms * NS_PER_MS,
-                stale_feed_ns=session.stale_feed_ms * NS_PER_MS,
-                audit_period_ns=session.audit_period_ms * NS_PER_MS,
-                stop_deadline_ns=session.stop_deadline_ms * NS_PER_MS,
-                cancel_on_boot=session.cancel_on_boot,
-            ),
-            interceptor=interceptor,
+        engine = build_engine(
+            self._config,
+            instance=self._instance,
+            run=self._run,
+            binding=self._binding(),
+            halt=self._halt,
         )
         if recovered.checkpoint is not None:
             engine.restore(recovered.checkpoint)
@@ -420,6 +394,45 @@ class Daemon:
         if self._exit is not None and self._exit.done() and not self._exit.cancelled():
             return self._exit.result().reason
         return "cancelled"
+
+
+def build_engine(
+    config: Config, *, instance: str, run: RunId, binding: Mapping[str, Any], halt: HaltFlag
+) -> Engine:
+    """The engine of one boot, before recovery; the replay test builds the same.
+
+    Raises:
+        StrategyConfigError: a strategy of the configuration cannot be built.
+    """
+    settings, session = config.settings, config.settings.session
+    environment = settings.venue.environment
+    return Engine(
+        config=EngineConfig(
+            environment=environment,
+            mode=Mode.SIM if environment == "sim" else Mode.TESTNET,
+            instance=instance,
+            run=run,
+            symbols=settings.venue.symbols,
+            strategies=tuple(
+                StrategySpec(
+                    strategy_id=StrategyId(name),
+                    symbols=strategy.symbols,
+                    factory=strategy_factory(name, strategy),
+                )
+                for name, strategy in settings.strategies.items()
+            ),
+            account=str(binding["account"]),
+            session_binding=binding,
+            heartbeat_period_ns=session.heartbeat_period_ms * NS_PER_MS,
+            unknown_settle_ns=session.unknown_settle_ms * NS_PER_MS,
+            unknown_incident_ns=session.unknown_incident_ms * NS_PER_MS,
+            stale_feed_ns=session.stale_feed_ms * NS_PER_MS,
+            audit_period_ns=session.audit_period_ms * NS_PER_MS,
+            stop_deadline_ns=session.stop_deadline_ms * NS_PER_MS,
+            cancel_on_boot=session.cancel_on_boot,
+        ),
+        interceptor=Interceptor(capset=config.capset, ids=ClientOrderIdFactory(run), halt=halt),
+    )
 
 
 class _LatchClearer:

@@ -165,7 +165,7 @@ class Demo:
         self._start_session()
 
     def _kill_drill(self, admin: str) -> tuple[Mapping[str, Any], int]:
-        open_before = int(self._status().get("open_orders_count", 0))
+        open_before = len(self._status().get("open_orders", ()))
         kill = self._call("kill", reason="demo kill drill")
         left = [o for o in fetch_ledger(admin)["open_orders"] if o.get("ours", True)]
         self._screen.say(

@@ -70,9 +70,10 @@ def plain_line(status: Mapping[str, Any], seconds_left: float) -> str:
     denied = sum((status.get("denied") or {}).values())
     return (
         f"{status.get('gate_state')} {status.get('trading_state')} "
-        f"orders {status.get('orders_approved', 0)} open {status.get('open_orders_count', 0)} "
-        f"fills {status.get('fills', 0)} denied {denied} "
-        f"unknown {status.get('unknown_orders_count', 0)} journal {status.get('journal_seq')} "
+        f"orders {status.get('session_orders', 0)} open {len(status.get('open_orders', ()))} "
+        f"fills {status.get('session_fills', 0)} denied {denied} "
+        f"unknown {(status.get('orders') or {}).get('UNKNOWN', 0)} "
+        f"incidents {status.get('incidents_open', 0)} journal {status.get('journal_seq')} "
         f"{seconds_left:.0f} s left"
     )
 
@@ -87,12 +88,12 @@ def headline(status: Mapping[str, Any], seconds_left: float) -> Text:
     text.append(trading, style="bold green" if trading == "ACTIVE" else "bold yellow")
     denied = sum((status.get("denied") or {}).values())
     text.append(
-        f"   orders {status.get('orders_approved', 0)}   open {status.get('open_orders_count', 0)}"
-        f"   fills {status.get('fills', 0)}   denied {denied}   {seconds_left:.0f} s left"
+        f"   orders {status.get('session_orders', 0)}   open {len(status.get('open_orders', ()))}"
+        f"   fills {status.get('session_fills', 0)}   denied {denied}"
+        f"   incidents {status.get('incidents_open', 0)}   {seconds_left:.0f} s left"
     )
     for symbol, row in (status.get("positions") or {}).items():
-        quantity = row["qty"] if isinstance(row, Mapping) else row
-        text.append(f"\n{symbol:<10} position {quantity}")
+        text.append(f"\n{symbol:<10} position {row['qty']:>14}   realised {row['realised_pnl']}")
     return text
 
 

@@ -39,6 +39,10 @@ INPUTS_PER_DRAIN_MAX = 128
 """After so many turns the loop gets a chance to move bytes."""
 
 
+CHECKPOINT_LINES = 200_000
+"""So many lines at most does a recovery fold (writing a checkpoint stalls the loop briefly)."""
+
+
 class VenuePort(Protocol):
     """What the pump asks of a venue link."""
 
@@ -84,6 +88,7 @@ class Pump:
         self._loop = asyncio.get_running_loop()
         self._scheduled = False
         self._stopped = False
+        self._checkpoint_seq = journal.seq
         self.turns = 0
         self.conflated = 0
         self.queue_age_ns = 0
@@ -147,6 +152,10 @@ class Pump:
                 else:
                     break
                 self._turn(queued_ns, item)
+            if self._journal.seq - self._checkpoint_seq >= CHECKPOINT_LINES:
+                self._checkpoint_seq = self._journal.seq
+                state = {"state": self._engine.state()}
+                self._append(EventType.CHECKPOINT, state, self._engine.session_id)
             self._flush_or_fault()
         except Exception as error:  # noqa: BLE001 - crash-only: whatever it is, the process ends
             self.stop()
@@ -215,10 +224,15 @@ class Pump:
         elif isinstance(effect, Record):
             pass
         elif not written and isinstance(effect, SendOrder | SendReplace):
+            placed = isinstance(effect, SendOrder)
             order = effect.order if isinstance(effect, SendOrder) else effect.replace.order
-            kind = "place" if isinstance(effect, SendOrder) else "replace"
             self.offer(
-                NotSent(order.client_order_id, order.instrument_id, kind, "journal not written")
+                NotSent(
+                    order.client_order_id,
+                    order.instrument_id,
+                    "place" if placed else "replace",
+                    "journal not written",
+                )
             )
         else:
             venue = self._venue

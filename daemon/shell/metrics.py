@@ -81,30 +81,59 @@ class Metrics:
             "seatrial_trading_state", "Trading state.", TRADING_STATES, status, "trading_state"
         )
         yield _gauge("seatrial_latched", "1 while the kill latch holds.", status.get("latched"))
-        for name, key, text in _PLAIN:
-            if status.get(key) is not None:
-                yield _gauge(name, text, status[key])
+        for name, text, read in _PLAIN:
+            value = _read(read, status)
+            if value is not None:
+                yield _gauge(name, text, value)
         yield from _caps(status)
         yield from _by_symbol(status)
         links = GaugeMetricFamily("seatrial_link_up", "1 while a link is up.", labels=["link"])
         for link, up in (status.get("links") or {}).items():
-            links.add_metric([link], 1.0 if up in (True, "up") else 0.0)
+            links.add_metric([link], 1.0 if up else 0.0)
         yield links
 
 
-_PLAIN = (
-    ("seatrial_open_orders", "open_orders_count", "Open orders of ours."),
-    ("seatrial_unknown_orders", "unknown_orders_count", "Orders whose outcome is unknown."),
-    ("seatrial_incidents_unresolved", "incidents_unresolved", "Unresolved incidents."),
-    ("seatrial_uptime_seconds", "uptime_s", "Seconds since boot."),
-    ("seatrial_last_reconcile_age_seconds", "reconcile_age_s", "Age of the last reconciliation."),
-    ("seatrial_queue_age_seconds", "queue_age_s", "Age of the last input when it was taken."),
-    ("seatrial_loop_lag_seconds", "loop_lag_s", "Lag of the main loop."),
-    ("seatrial_journal_pending_lines", "journal_pending_lines", "Lines not yet with the kernel."),
-    ("seatrial_journal_undurable_lines", "journal_undurable_lines", "Lines not yet on disk."),
-    ("seatrial_journal_seq", "journal_seq", "Last journal sequence number."),
-    ("seatrial_clock_offset_seconds", "clock_offset_s", "Venue clock minus ours."),
+_PLAIN: tuple[tuple[str, str, Callable[[Status], Any]], ...] = (
+    ("seatrial_open_orders", "Open orders of ours.", lambda s: len(s["open_orders"])),
+    (
+        "seatrial_unknown_orders",
+        "Orders whose outcome is unknown.",
+        lambda s: s["orders"].get("UNKNOWN", 0),
+    ),
+    ("seatrial_incidents_unresolved", "Unresolved incidents.", lambda s: s["incidents_open"]),
+    ("seatrial_uptime_seconds", "Seconds since boot.", lambda s: s["uptime_s"]),
+    (
+        "seatrial_last_reconcile_age_seconds",
+        "Age of the last clean reconciliation.",
+        lambda s: _seconds(s["reconcile"]["clean_age_ms"]),
+    ),
+    ("seatrial_queue_age_seconds", "Wait of the last input.", lambda s: s["queue_age_s"]),
+    ("seatrial_loop_lag_seconds", "Lag of the main loop.", lambda s: s["loop_lag_s"]),
+    (
+        "seatrial_journal_pending_lines",
+        "Lines not yet with the kernel.",
+        lambda s: s["journal_pending_lines"],
+    ),
+    (
+        "seatrial_journal_undurable_lines",
+        "Lines not yet on disk.",
+        lambda s: s["journal_undurable_lines"],
+    ),
+    ("seatrial_journal_seq", "Last journal sequence number.", lambda s: s["journal_seq"]),
+    ("seatrial_clock_offset_seconds", "Venue clock minus ours.", lambda s: s["clock_offset_s"]),
+    ("seatrial_drawdown", "Fall from the peak, numeraire.", lambda s: s["equity"]["drawdown"]),
 )
+
+
+def _seconds(milliseconds: int | None) -> float | None:
+    return None if milliseconds is None else milliseconds / 1000
+
+
+def _read(read: Callable[[Status], Any], status: Status) -> Any:
+    try:
+        return read(status)
+    except KeyError:
+        return None  # before the first status is published
 
 
 def _gauge(name: str, text: str, value: Any) -> GaugeMetricFamily:
@@ -134,13 +163,14 @@ def _caps(status: Status) -> Iterator[Metric]:
 def _by_symbol(status: Status) -> Iterator[Metric]:
     position = GaugeMetricFamily("seatrial_position", "Net position in base.", labels=["symbol"])
     for symbol, row in (status.get("positions") or {}).items():
-        position.add_metric([symbol], float(row["qty"] if isinstance(row, Mapping) else row))
+        position.add_metric([symbol], float(row["qty"]))
     yield position
     age = GaugeMetricFamily(
         "seatrial_market_data_age_seconds", "Age of the last top of book.", labels=["symbol"]
     )
-    for symbol, age_s in (status.get("market_age_s") or {}).items():
-        age.add_metric([symbol], float(age_s))
+    for symbol, row in (status.get("market") or {}).items():
+        if row["age_ms"] is not None:
+            age.add_metric([symbol], row["age_ms"] / 1000)
     yield age
 
 

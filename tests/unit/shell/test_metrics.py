@@ -15,7 +15,9 @@ STATUS: dict[str, Any] = {
     "gate_state": "READY",
     "trading_state": "HALTED",
     "latched": True,
-    "unknown_orders_count": 2,
+    "orders": {"UNKNOWN": 2, "ACCEPTED": 1},
+    "open_orders": [{}, {}, {}],
+    "market": {"BTCUSDT": {"age_ms": 1500}, "ETHUSDT": {"age_ms": None}},
     "caps": [{"cap": "position_long_base_max", "symbol": "BTCUSDT", "used": "0.5", "limit": "2"}],
     "positions": {"BTCUSDT": {"qty": "-0.25"}},
     "links": {"rest": True, "market": False},
@@ -54,6 +56,8 @@ def test_gauges_follow_the_published_status(served: tuple[Metrics, str, dict[str
     found = samples(get(f"{url}/metrics")[1])
     assert found["seatrial_latched", ()] == 1
     assert found["seatrial_unknown_orders", ()] == 2
+    assert found["seatrial_open_orders", ()] == 3
+    assert found["seatrial_market_data_age_seconds", (("symbol", "BTCUSDT"),)] == 1.5
     assert found["seatrial_position", (("symbol", "BTCUSDT"),)] == -0.25
     assert found["seatrial_gate_state", (("state", "READY"),)] == 1
     assert found["seatrial_gate_state", (("state", "DOWN"),)] == 0

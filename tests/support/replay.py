@@ -1,0 +1,76 @@
+"""Re-steps a recorded journal with a fresh engine and compares every effect that left a line."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from daemon.app import build_engine
+from daemon.model.effects import Record
+from daemon.model.halt import HaltFlag
+from daemon.model.ids import RunId
+from daemon.model.inputs import Input, Turn
+from daemon.model.plain import from_tagged
+from daemon.settings import load_config
+from daemon.shell.journal import segments
+
+SHELL_LINES = {"command", "kill", "run_start", "run_stop", "recovery", "checkpoint", "drill"}
+"""Written by the shell beside the engine: facts, but no effects of a step."""
+ENVELOPE = {
+    "seq", "ts", "ts_ns", "schema", "run_id", "session_id", "mode", "exchange", "event_type",
+    "level", "is_error", "is_anomaly", "prev",
+}  # fmt: skip
+
+
+def lines_of(directory: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for p in segments(directory) for line in p.read_bytes().splitlines()]
+
+
+def replay_last_run(config_path: Path, directory: Path) -> tuple[int, str]:
+    """Re-step the last run of a journal.
+
+    Returns (effects compared, state hash at the end); an assertion names the first difference.
+    """
+    lines = lines_of(directory)
+    start = max(n for n, line in enumerate(lines) if line["event_type"] == "run_start")
+    run = lines[start:]
+    checkpoint = next(line for line in run if line["event_type"] == "checkpoint")
+    binding = {k: v for k, v in run[0].items() if k not in ENVELOPE}
+    engine = build_engine(
+        load_config(config_path),
+        instance=binding.pop("instance"),
+        run=RunId(run[0]["run_id"]),
+        binding={k: v for k, v in binding.items() if k != "run_number"},
+        halt=HaltFlag(),
+    )
+    engine.restore(checkpoint["state"])
+    engine.finish_recovery(checkpoint["ts_ns"])
+    compared = 0
+    expected: list[Mapping[str, Any]] = []
+    for number, line in enumerate(run):
+        if line["event_type"] != "input":
+            continue
+        told = from_tagged(Input, line["input"])
+        effects = engine.step(Turn(line["seq"], line["ts_ns"], told))
+        records = [e for e in effects if isinstance(e, Record)]
+        expected = _facts_after(run, number)
+        assert len(records) == len(expected), (line["seq"], records, expected)
+        for made, found in zip(records, expected, strict=True):
+            assert made.event_type.value == found["event_type"], line["seq"]
+            fields = {k: v for k, v in orjson.loads(orjson.dumps(made.fields)).items()}
+            written = {k: v for k, v in found.items() if k not in ENVELOPE or k in fields}
+            assert fields == written, line["seq"]
+            compared += 1
+    return compared, engine.state_hash()
+
+
+def _facts_after(run: list[dict[str, Any]], number: int) -> list[dict[str, Any]]:
+    facts = []
+    for line in run[number + 1 :]:
+        if line["event_type"] == "input":
+            break
+        if line["event_type"] not in SHELL_LINES:
+            facts.append(line)
+    return facts
