@@ -7,6 +7,7 @@ with ControlClient(path) as client:
 import itertools
 import os
 import socket
+import struct
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -45,7 +46,12 @@ class ControlClient:
         self._ids = itertools.count(1)
         self._buffer = bytearray()
         self._sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
-        self._sock.settimeout(connect_timeout_s)
+        # A blocking connect with the kernel's own deadline: a socket with Python's timeout would be
+        # refused at once (EAGAIN) when a storm has filled the backlog, instead of waiting its turn.
+        seconds, rest = divmod(connect_timeout_s, 1)
+        self._sock.setsockopt(
+            socket.SOL_SOCKET, socket.SO_SNDTIMEO, struct.pack("ll", int(seconds), int(rest * 1e6))
+        )
         try:
             self._sock.connect(os.fspath(self.path))
         except OSError as error:
@@ -177,7 +183,7 @@ def _why_unreachable(path: Path, error: OSError) -> str:
         why = "nobody listens on it (the daemon has died)"
     elif isinstance(error, PermissionError):
         why = "permission denied (are you in the socket's group?)"
-    elif isinstance(error, TimeoutError):
+    elif isinstance(error, TimeoutError | BlockingIOError):
         why = "it does not take connections (the daemon is stopped or overrun)"
     else:
         why = error.strerror or str(error)

@@ -29,8 +29,8 @@ class Host(Protocol):
 
     config: ControlConfig
 
-    def line(self, connection: "Connection", line: bytes) -> None:
-        """A whole line has come."""
+    def line(self, connection: "Connection", line: bytes) -> float:
+        """A whole line has come; returns for how many seconds the next one has to wait."""
 
     def refused(self, connection: "Connection", fault: Fault) -> None:
         """The connection was refused something below the level of requests."""
@@ -40,14 +40,13 @@ class Host(Protocol):
 
 
 class Connection:
-    """A connected client. `active_s` is the loop time of its last whole line."""
+    """A connected client."""
 
     def __init__(
         self, host: Host, sock: socket.socket, caller: Caller, loop: asyncio.AbstractEventLoop
     ) -> None:
         self.caller = caller
         self.in_flight = 0
-        self.active_s = loop.time()
         self.subscription: Subscription | None = None
         self.closed = False
         self._host = host
@@ -94,10 +93,12 @@ class Connection:
             self.refuse(fault)
             return
         if line is not None:
-            self.active_s = self._loop.time()
             self._pause_reading()
-            self._host.line(self, line)
-            self._loop.call_soon(self._work)
+            delay_s = self._host.line(self, line)
+            if delay_s:
+                self._loop.call_later(delay_s, self._work)
+            else:
+                self._loop.call_soon(self._work)
             return
         if self._ended:
             self._pause_reading()

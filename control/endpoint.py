@@ -13,8 +13,8 @@ from control.errors import ControlConfigError, SocketInUseError, SocketUnusableE
 PATH_BYTES_MAX = 107
 """sun_path of Linux, less its final NUL."""
 SOCKET_MODE = 0o660
-BACKLOG = 1_024
-"""Room for a storm of connections; the kernel lowers it to net.core.somaxconn."""
+BACKLOG = 128
+"""A newcomer waits for everybody before it: short, so that a kill waits little in a storm."""
 
 
 class Endpoint:

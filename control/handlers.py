@@ -15,6 +15,7 @@ from typing import Any
 
 import orjson
 
+from control.crowd import Budget
 from control.errors import ErrorCode
 from control.identity import Role
 from control.methods import METHODS, CommandParams, EventsParams, MethodSpec, schema, validated
@@ -35,7 +36,6 @@ from daemon.model.inputs import Actor, Command
 REMEMBERED_COMMANDS_MAX = 1_024
 REFUSALS_BURST = 20
 REFUSALS_PER_S = 1.0
-REFUSAL_SOURCES_MAX = 1_024
 
 Spawn = Callable[[Coroutine[Any, Any, None], str], object]
 
@@ -76,7 +76,7 @@ class Desk:
         self._spawn = spawn
         self._now_s = now_s
         self._deeds: OrderedDict[tuple[int, str], _Deed] = OrderedDict()
-        self._refusals = RefusalBudget()
+        self._refusals = Budget(REFUSALS_BURST, REFUSALS_PER_S)
         self._kill: asyncio.Future[Mapping[str, Any] | Fault] | None = None
         self._last_kill: Mapping[str, Any] | None = None
         self._status_key: tuple[Any, ...] = ()
@@ -117,9 +117,9 @@ class Desk:
 
     def refused(self, fault: Fault, caller: Caller, method: str = "", command_id: str = "") -> None:
         """Record a refusal, within the budget of its source."""
-        suppressed = self._refusals.spend(caller.actor.uid, self._now_s())
-        if suppressed is None:
+        if not self._refusals.spend(caller.actor.uid, self._now_s()):
             return
+        suppressed = self._refusals.take_missed(caller.actor.uid)
         more = f" (and {suppressed} refusals before it, not recorded)" if suppressed else ""
         self._port.record_command(
             command_id=command_id,
@@ -345,25 +345,6 @@ class Desk:
             outcome=outcome,
             msg=msg,
         )
-
-
-class RefusalBudget:
-    """Bounds what refusals may write into the journal: a burst a source, then one a second."""
-
-    def __init__(self) -> None:
-        self._sources: OrderedDict[int, tuple[float, float, int]] = OrderedDict()
-
-    def spend(self, source: int, now_s: float) -> int | None:
-        """How many were suppressed before this one, or None when this one is suppressed too."""
-        tokens, last_s, suppressed = self._sources.pop(source, (float(REFUSALS_BURST), now_s, 0))
-        tokens = min(float(REFUSALS_BURST), tokens + (now_s - last_s) * REFUSALS_PER_S)
-        written = tokens >= 1.0
-        self._sources[source] = (
-            (tokens - 1.0, now_s, 0) if written else (tokens, now_s, suppressed + 1)
-        )
-        while len(self._sources) > REFUSAL_SOURCES_MAX:
-            self._sources.popitem(last=False)
-        return suppressed if written else None
 
 
 def _internal(message: str) -> Fault:

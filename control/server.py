@@ -10,14 +10,15 @@ Rules of this file:
 import asyncio
 import contextlib
 import errno
+import socket
 import threading
-from collections import Counter
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Any
 
 import orjson
 
 from control.connection import Connection
+from control.crowd import Budget, Crowd
 from control.endpoint import Endpoint
 from control.errors import ControlError, ErrorCode
 from control.handlers import Caller, Desk, Subscription
@@ -26,7 +27,16 @@ from control.port import DaemonPort
 from control.protocol import Fault, encode_event, encode_fault, encode_result
 from daemon.model.inputs import Actor
 
-_ACCEPTS_A_TURN = 16
+_ACCEPTS_A_TURN = 64
+_NEWCOMERS_BURST = 64
+_NEWCOMERS_PER_S = 50.0
+"""Connections a user: above it, a newcomer that does not come to stop is turned away unread."""
+_LINES_BURST = 200
+_LINES_PER_S = 500.0
+_PACED_DELAY_S = 0.1
+"""Lines a user: above it, each connection of that user waits this long between two lines."""
+_STOPPING_WORD = b'"kill"'
+_PEEK_BYTES = 4_096
 _ACCEPT_PAUSE_S = 0.05
 _LAST_WORDS_S = 0.5
 _STRANGER = "stranger"
@@ -43,7 +53,9 @@ class ControlServer:
         self.config = config
         self._port = port
         self._roles = RoleTable(config.roles)
-        self._clients: set[Connection] = set()
+        self._clients: Crowd[Connection] = Crowd()
+        self._newcomers = Budget(_NEWCOMERS_BURST, _NEWCOMERS_PER_S)
+        self._pace = Budget(_LINES_BURST, _LINES_PER_S)
         self._subscribers: dict[Connection, Callable[[bytes], bool]] = {}
         self._stop = asyncio.Event()
         self._drained = asyncio.Event()
@@ -98,13 +110,13 @@ class ControlServer:
             await asyncio.wait(self._answers, timeout=self.config.stop_grace_s)
         for task in self._answers:
             task.cancel()
-        for connection in list(self._clients):
+        for connection in self._clients.all():
             connection.finish()
         if self._clients:
             self._drained.clear()
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._drained.wait(), _LAST_WORDS_S)
-        for connection in list(self._clients):
+        for connection in self._clients.all():
             connection.close()
 
     def _spawn(self, coroutine: Coroutine[Any, Any, None], name: str) -> None:
@@ -129,31 +141,34 @@ class ControlServer:
                 return
             sock.setblocking(False)
             try:
-                peer = peer_of(sock)
-            except OSError:
+                self._meet(sock)
+            except OSError:  # gone already
                 sock.close()
-                continue
-            role = self._roles.role_of(peer)
-            actor = Actor(
-                uid=peer.uid,
-                pid=peer.pid,
-                role=role.value if role is not None else _STRANGER,
-                name=self._roles.name_of(peer),
-            )
-            self._admit(Connection(self, sock, Caller(actor, role), self._loop))
 
     def _accept_again(self) -> None:
         if not self._stop.is_set():
             self._loop.add_reader(self._endpoint.sock, self._accept)
 
-    def _admit(self, connection: Connection) -> None:
-        self._clients.add(connection)
-        if connection.caller.role is None:
+    def _meet(self, sock: socket.socket) -> None:
+        """Ask the kernel who came; seat them, or turn them away."""
+        peer = peer_of(sock)
+        if not self._newcomers.spend(peer.uid, self._loop.time()) and _comes_in_vain(sock):
+            sock.close()
+            return
+        role = self._roles.role_of(peer)
+        actor = Actor(
+            uid=peer.uid,
+            pid=peer.pid,
+            role=role.value if role is not None else _STRANGER,
+            name=self._roles.name_of(peer),
+        )
+        connection = Connection(self, sock, Caller(actor, role), self._loop)
+        self._clients.add(connection, peer.uid)
+        if role is None:
             connection.refuse(
                 Fault(
                     ErrorCode.FORBIDDEN,
-                    f"uid {connection.caller.actor.uid} has no role here: "
-                    f"see [control.roles] in the daemon's config",
+                    f"uid {peer.uid} has no role here: see [control.roles] in the daemon's config",
                 )
             )
             return
@@ -162,14 +177,9 @@ class ControlServer:
             self._evict()
 
     def _evict(self) -> None:
-        """Close the idlest connection of the uid that holds most; spare commands in flight."""
-        if not self._clients:
+        connection = self._clients.idlest()
+        if connection is None:
             return
-        held = Counter(connection.caller.actor.uid for connection in self._clients)
-        connection = min(
-            self._clients,
-            key=lambda one: (one.in_flight > 0, -held[one.caller.actor.uid], one.active_s),
-        )
         connection.refuse(
             Fault(
                 ErrorCode.TOO_MANY_CLIENTS,
@@ -180,8 +190,14 @@ class ControlServer:
 
     # ------------------------------------------------------------------ what connections ask for
 
-    def line(self, connection: Connection, line: bytes) -> None:
-        """A connection has read a whole line."""
+    def line(self, connection: Connection, line: bytes) -> float:
+        """A connection has read a whole line; returns how long its next one has to wait."""
+        self._clients.active(connection)
+        self._answer(connection, line)
+        in_pace = self._pace.spend(connection.caller.actor.uid, self._loop.time())
+        return 0.0 if in_pace else _PACED_DELAY_S
+
+    def _answer(self, connection: Connection, line: bytes) -> None:
         busy = connection.in_flight >= self.config.requests_in_flight_max
         try:
             answer = self._desk.answer(line, connection.caller, busy=busy)
@@ -214,7 +230,7 @@ class ControlServer:
 
     def gone(self, connection: Connection) -> None:
         """A connection is closed."""
-        self._clients.discard(connection)
+        self._clients.remove(connection)
         if not self._clients:
             self._drained.set()
         self._subscribers.pop(connection, None)
@@ -253,6 +269,24 @@ def _type_filter(types: Sequence[str]) -> Callable[[bytes], bool]:
         return lambda _line: True
     needles = tuple(f'"event_type":"{name}"'.encode() for name in types)
     return lambda line: any(needle in line[:1_024] for needle in needles)
+
+
+_TURNED_AWAY = encode_fault(
+    Fault(ErrorCode.TOO_MANY_CLIENTS, "too many connections from this user: come back in a second")
+)
+
+
+def _comes_in_vain(sock: socket.socket) -> bool:
+    """Turn away whoever has said something already that is no stop; the silent may be about to."""
+    try:
+        said = sock.recv(_PEEK_BYTES, socket.MSG_PEEK)
+    except BlockingIOError:
+        return False
+    if _STOPPING_WORD in said:
+        return False
+    with contextlib.suppress(OSError):
+        sock.send(_TURNED_AWAY)
+    return True
 
 
 async def _survived(one: Background) -> None:

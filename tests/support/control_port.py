@@ -3,7 +3,7 @@
 import asyncio
 import threading
 from collections.abc import Callable, Mapping
-from concurrent.futures import Future
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 from control.events import EventHub
@@ -62,6 +62,7 @@ class FakePort:
         }
         self.kill_gate: asyncio.Event | None = None
         self.threads: set[str] = set()
+        self._pump = ThreadPoolExecutor(1, "fake-pump")
 
     def status(self) -> Mapping[str, Any]:
         return self.snapshot
@@ -73,8 +74,7 @@ class FakePort:
         if reply is None:
             self.open.append((command, future))
         else:
-            # The pump's thread answers, as in the daemon.
-            threading.Thread(target=future.set_result, args=(reply,)).start()
+            self._pump.submit(future.set_result, reply)  # from another thread, as in the daemon
         return future
 
     async def kill(self, actor: Actor, reason: str) -> Mapping[str, Any]:
