@@ -11,6 +11,7 @@ import gzip
 import hashlib
 import io
 import json
+import re
 import sys
 import zlib
 from collections.abc import Iterator
@@ -28,6 +29,10 @@ FORMATS = ("auto", "json", "jsonl", "csv")
 LINE_BYTES_MAX = 16 * 1024 * 1024
 LOCATED_MAX = 50
 """So many malformed places are told by file and line; the others are counted."""
+
+SEGMENT_NAME = re.compile(r"^journal-\d+\.jsonl(\.gz|\.zst)?$")
+"""A segment of a seatrial journal; what lies beside the segments (anchors) is not an event."""
+JOURNAL_FOLDER = "journal"
 
 Event = dict[str, object]
 
@@ -85,9 +90,15 @@ def read_events(path: Path, input_format: str, intake: Intake) -> Iterator[Event
 
 
 def _sources(path: Path, input_format: str) -> list[Path]:
+    """One file; or a journal's segments in order; or the events files of any other directory."""
     if not path.is_dir():
         return [path]
     ending = "jsonl" if input_format == "auto" else input_format
+    segments = [entry for entry in path.iterdir() if SEGMENT_NAME.match(entry.name)]
+    if segments and ending == "jsonl":
+        return sorted(segments, key=lambda entry: int(entry.name.split("-")[1].split(".")[0]))
+    if not segments and (path / JOURNAL_FOLDER).is_dir():
+        return _sources(path / JOURNAL_FOLDER, input_format)
     return sorted(
         entry
         for entry in path.iterdir()

@@ -197,6 +197,21 @@ def test_a_journal_directory_is_read_segment_by_segment(tmp_path):
     ]
 
 
+def test_beside_the_segments_of_a_journal_nothing_is_an_event(tmp_path):
+    journal = tmp_path / "state/journal"
+    journal.mkdir(parents=True)
+    (journal / "journal-000010.jsonl").write_bytes(as_jsonl(EVENTS[2:]))
+    (journal / "journal-000009.jsonl.gz").write_bytes(gzip.compress(as_jsonl(EVENTS[:2])))
+    (journal / "anchors.jsonl").write_bytes(b'{"segment":"journal-000009.jsonl","level":"error"}\n')
+    for path in (journal, journal.parent):
+        value = build_evidence(path, "auto", NOW)
+        assert counts(value) == EXPECTED
+        assert [file["name"] for file in value["seatrial"]["inputs"]] == [
+            "journal-000009.jsonl.gz",
+            "journal-000010.jsonl",
+        ]
+
+
 @pytest.mark.parametrize(
     ("modes", "environment", "counts_as_testnet"),
     [
