@@ -1,0 +1,77 @@
+"""Pre-alert bands: 70, 85 and 100 % of a cap, told before anything is denied.
+
+Rules of this file:
+1. A band is told once on the way up and once on the way down; it falls only 5 points below its
+   step (hysteresis), so a use that trembles at a step does not flood anybody.
+2. `up` is the next step that matters. A rule that sees a use at or above `up` asks for a sweep;
+   below it, nothing can have changed upward.
+"""
+
+from dataclasses import dataclass
+from decimal import Decimal
+
+BANDS_PERCENT = (70, 85, 100)
+HYSTERESIS_PERCENT = 5
+
+
+@dataclass(frozen=True, slots=True)
+class CapNotice:
+    """Something about a cap that an operator must hear of.
+
+    `kind`: "alert" (a band was passed) or "breach" (a declared action is due). `band` in percent
+    (0 for a breach without a band); `action`: none, deny, reduce_only, halt, halt_and_flatten.
+    """
+
+    kind: str
+    cap: str
+    symbol: str
+    band: int
+    rising: bool
+    used: str
+    limit: str
+    action: str
+    text: str
+
+
+class Watch:
+    """The bands of one cap."""
+
+    __slots__ = ("band", "cap", "limit", "symbol", "up")
+
+    def __init__(self, cap: str, symbol: str, limit: Decimal | int) -> None:
+        self.cap = cap
+        self.symbol = symbol
+        self.limit = limit
+        self.band = 0
+        self.up = self._step(0)
+
+    def _step(self, band: int) -> Decimal | int:
+        """The next step above `band`."""
+        for percent in BANDS_PERCENT:
+            if percent > band:
+                if isinstance(self.limit, int):
+                    return -(-self.limit * percent // 100)
+                return self.limit * percent / 100
+        return self.limit
+
+    def move(self, used: Decimal | int) -> bool | None:
+        """Follow the use. True: a band rose; False: a band fell; None: nothing to tell."""
+        scaled = used * 100
+        reached = 0
+        for percent in BANDS_PERCENT:
+            if self.limit > 0 and scaled >= self.limit * percent:
+                reached = percent
+        if reached > self.band:
+            self.band = reached
+            self.up = self._step(reached)
+            return True
+        if reached < self.band and scaled < self.limit * (self.band - HYSTERESIS_PERCENT):
+            self.band = reached
+            self.up = self._step(reached)
+            return False
+        return None
+
+    def resume(self, band: int) -> None:
+        """Take a band back after a restart, so that it is not told twice."""
+        self.band = band
+        self.up = self._step(band)

@@ -1,0 +1,129 @@
+"""Behaviour: what no single order shows. Executions without a human, streaks, duplicates.
+
+Rules of this file:
+1. A throttle that has tripped stays tripped until a named human re-enables (RTS 6 15(3)).
+2. A losing order is counted once, when it ends: its reducing fills together, fees in quote
+   included. Partial fills of one order are not a streak.
+3. Duplicates are remembered for the window only; the memory is bounded by the order rate.
+"""
+
+from collections import deque
+from collections.abc import Iterable, Mapping
+from decimal import Decimal
+from typing import Any
+
+from daemon.model.amounts import NS_PER_MS, decimal_of
+from riskcaps.bands import CapNotice
+from riskcaps.capset import CapSet
+
+DuplicateKey = tuple[str, bool, Decimal | None, Decimal]
+"""Instrument, is buy, price (None for a market order), quantity."""
+
+
+class Behaviour:
+    """Counters and latches of the behaviour rules."""
+
+    def __init__(self) -> None:
+        self.executions_since_human = 0
+        self.reject_streak = 0
+        self.loss_streak = 0
+        self.executions_max = self.reject_streak_max = self.loss_streak_max = 0
+        self.duplicate_window_ns = 0
+        self._actions = {"venue_reject_streak_max": "halt", "loss_streak_max": "halt"}
+        self._last_seen: dict[DuplicateKey, int] = {}
+        self._seen: deque[tuple[int, DuplicateKey]] = deque()
+
+    def set_caps(self, caps: CapSet) -> None:
+        """Limits of this run."""
+        self.executions_max = caps.executions_without_human_max
+        self.reject_streak_max = caps.venue_reject_streak_max
+        self.loss_streak_max = caps.loss_streak_max
+        self.duplicate_window_ns = caps.duplicate_window_ms * NS_PER_MS
+        self._actions = {
+            "venue_reject_streak_max": caps.venue_reject_streak_action,
+            "loss_streak_max": caps.loss_streak_action,
+        }
+
+    def executed(self) -> None:
+        """One execution that no human made."""
+        self.executions_since_human += 1
+
+    def accepted(self) -> None:
+        """The venue took an order: a streak of rejects ends, unless it has already tripped."""
+        if self.reject_streak < self.reject_streak_max:
+            self.reject_streak = 0
+
+    def rejected(self) -> tuple[CapNotice, ...]:
+        """The venue refused a placement."""
+        self.reject_streak += 1
+        return self._tripped("venue_reject_streak_max", self.reject_streak, self.reject_streak_max)
+
+    def order_ended(self, realised: Decimal) -> tuple[CapNotice, ...]:
+        """A reducing order is over; `realised` is its profit in quote."""
+        if realised >= 0:
+            if self.loss_streak < self.loss_streak_max:
+                self.loss_streak = 0
+            return ()
+        self.loss_streak += 1
+        return self._tripped("loss_streak_max", self.loss_streak, self.loss_streak_max)
+
+    def _tripped(self, cap: str, used: int, limit: int) -> tuple[CapNotice, ...]:
+        if limit <= 0 or used != limit:
+            return ()
+        action = self._actions[cap]
+        text = f"{cap}: {used} in a row; {action}, until a human re-enables"
+        return (CapNotice("breach", cap, "", 100, True, str(used), str(limit), action, text),)
+
+    def re_enable(self) -> None:
+        """A named human has looked."""
+        self.executions_since_human = self.reject_streak = self.loss_streak = 0
+
+    def remember(self, key: DuplicateKey, now_ns: int) -> None:
+        """An order with this key was approved."""
+        self._forget(now_ns)
+        self._last_seen[key] = now_ns
+        self._seen.append((now_ns, key))
+
+    def last_seen_ns(self, key: DuplicateKey, now_ns: int) -> int:
+        """When such an order was approved within the window; -1 when it was not."""
+        seen_ns = self._last_seen.get(key, -1)
+        return seen_ns if seen_ns >= 0 and now_ns - seen_ns <= self.duplicate_window_ns else -1
+
+    def _forget(self, now_ns: int) -> None:
+        oldest = now_ns - self.duplicate_window_ns
+        seen = self._seen
+        while seen and seen[0][0] < oldest:
+            stamp, key = seen.popleft()
+            if self._last_seen.get(key) == stamp:
+                del self._last_seen[key]
+
+    def state(self, now_ns: int) -> dict[str, Any]:
+        """Everything durable, as plain JSON."""
+        self._forget(now_ns)
+        return {
+            "executions_since_human": self.executions_since_human,
+            "reject_streak": self.reject_streak,
+            "loss_streak": self.loss_streak,
+            "duplicates": [
+                [stamp, key[0], key[1], None if key[2] is None else str(key[2]), str(key[3])]
+                for stamp, key in self._seen
+            ],
+        }
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Take a `state()` back."""
+        self.executions_since_human = state["executions_since_human"]
+        self.reject_streak = state["reject_streak"]
+        self.loss_streak = state["loss_streak"]
+        self._last_seen.clear()
+        self._seen.clear()
+        rows: Iterable[list[Any]] = state["duplicates"]
+        for stamp, instrument, is_buy, price, qty in rows:
+            key = (
+                instrument,
+                is_buy,
+                None if price is None else decimal_of(price),
+                decimal_of(qty),
+            )
+            self._last_seen[key] = stamp
+            self._seen.append((stamp, key))

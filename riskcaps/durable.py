@@ -1,0 +1,165 @@
+"""What outlives the process: a plain state, and the same state folded from journal lines.
+
+Rules of this file:
+1. Holds, positions, windows, streaks, peaks, latches and bands are durable. Prices, balances,
+   filters, health and trading state are not: they are told again, and until then all is denied.
+2. `restore(state())` makes a twin: same state, same answers to the same questions.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from daemon.model.amounts import decimal_of
+from daemon.model.enums import Side
+from daemon.model.ids import CLIENT_ORDER_ID_PREFIX, ClientOrderId, ExecId, InstrumentId
+from riskcaps.exposure import IN_FLIGHT, STOP_TYPES, Hold, SymbolBook
+from riskcaps.keeper import Keeper
+
+STATE_VERSION = 1
+_STOPS = frozenset(str(kind) for kind in STOP_TYPES)
+
+
+def state_of(keeper: Keeper) -> dict[str, Any]:
+    """Everything durable, as plain JSON."""
+    now_ns = keeper.now_ns
+    return {
+        "version": STATE_VERSION,
+        "now_ns": now_ns,
+        "ids": [keeper.ids.run, keeper.ids.counter],
+        "books": {str(b.instrument_id): _book_state(b, now_ns) for b in _sorted(keeper)},
+        "holds": {str(h.client_order_id): _hold_state(h) for h in keeper.holds.values()},
+        "turnover": {
+            asset: account.traded.state(now_ns)
+            for asset, account in sorted(keeper.accounts.items())
+            if account.traded.total(now_ns)
+        },
+        "fees_owed": {asset: str(fee) for asset, fee in sorted(keeper.fees_owed.items())},
+        "orders": keeper.orders.state(now_ns),
+        "messages": keeper.messages.state(now_ns),
+        "cancels": keeper.cancels.state(now_ns),
+        "executions": keeper.executions.state(now_ns),
+        "behaviour": keeper.behaviour.state(now_ns),
+        "equity": keeper.ledger.state(),
+        "exec_ids": list(keeper.exec_ids),
+        "bands": {key: w.band for key, w in keeper.watch.items() if w.band},
+    }
+
+
+def _sorted(keeper: Keeper) -> list[SymbolBook]:
+    return [keeper.books[key] for key in sorted(keeper.books)]
+
+
+def _book_state(book: SymbolBook, now_ns: int) -> dict[str, Any]:
+    return {
+        "base": book.base,
+        "quote": book.quote,
+        "position": str(book.position),
+        "cost": str(book.cost),
+        "realised": str(book.realised),
+        "fees_quote": str(book.fees_quote),
+        "blocked": book.blocked,
+        "minute": book.minute.state(now_ns),
+        "traded": book.traded.state(now_ns),
+        "bands": {key: w.band for key, w in book.watch.items() if w.band},
+    }
+
+
+def _hold_state(hold: Hold) -> dict[str, Any]:
+    return {
+        "instrument_id": str(hold.book.instrument_id),
+        "is_buy": hold.is_buy,
+        "is_stop": hold.is_stop,
+        "leaves": str(hold.leaves),
+        "px": str(hold.px),
+        "phase": hold.phase,
+        "reserved": hold.reserved,
+        "realised": str(hold.realised),
+        "reduced": hold.reduced,
+    }
+
+
+def restore(keeper: Keeper, state: Mapping[str, Any]) -> None:
+    """Take a state back into a gate that has seen nothing yet."""
+    if state.get("version") != STATE_VERSION:
+        raise ValueError(f"caps state version {state.get('version')!r}, expected {STATE_VERSION}")
+    keeper.now_ns = state["now_ns"]
+    run, counter = state["ids"]
+    if run == keeper.ids.run:
+        keeper.ids.counter = max(keeper.ids.counter, counter)
+    for name, fields in state["books"].items():
+        _restore_book(keeper.book(InstrumentId(name)), fields)
+    keeper.rebuild_rates()
+    for asset, pairs in state["turnover"].items():
+        keeper.account(asset).traded.restore(pairs)
+    keeper.fees_owed = {a: decimal_of(fee) for a, fee in state["fees_owed"].items()}
+    keeper.orders.restore(state["orders"])
+    keeper.messages.restore(state["messages"])
+    keeper.cancels.restore(state["cancels"])
+    keeper.executions.restore(state["executions"])
+    keeper.behaviour.restore(state["behaviour"])
+    keeper.ledger.restore(state["equity"])
+    keeper.exec_ids = {ExecId(exec_id): None for exec_id in state["exec_ids"]}
+    for key, band in state["bands"].items():
+        if key in keeper.watch:
+            keeper.watch[key].resume(band)
+    for name, fields in state["holds"].items():
+        _restore_hold(keeper, ClientOrderId(name), fields)
+    keeper.remark_all(keeper.now_ns)
+
+
+def _restore_book(book: SymbolBook, fields: Mapping[str, Any]) -> None:
+    book.base, book.quote = fields["base"], fields["quote"]
+    book.position = decimal_of(fields["position"])
+    book.cost = decimal_of(fields["cost"])
+    book.realised = decimal_of(fields["realised"])
+    book.fees_quote = decimal_of(fields["fees_quote"])
+    book.blocked = fields["blocked"]
+    book.minute.restore(fields["minute"])
+    book.traded.restore(fields["traded"])
+    for key, band in fields["bands"].items():
+        if key in book.watch:
+            book.watch[key].resume(band)
+
+
+def _restore_hold(
+    keeper: Keeper, client_order_id: ClientOrderId, fields: Mapping[str, Any]
+) -> None:
+    keeper.take_hold(
+        client_order_id,
+        keeper.book(InstrumentId(fields["instrument_id"])),
+        is_buy=fields["is_buy"],
+        is_stop=fields["is_stop"],
+        qty=decimal_of(fields["leaves"]),
+        px=decimal_of(fields["px"]),
+        phase=fields["phase"],
+        reserved=fields["reserved"],
+    )
+    hold = keeper.holds[client_order_id]
+    hold.realised = decimal_of(fields["realised"])
+    hold.reduced = fields["reduced"]
+
+
+def restore_approved(keeper: Keeper, fields: Mapping[str, Any], ts_ns: int) -> None:
+    """Fold an ORDER_APPROVED line; a second time it changes nothing while the order is open."""
+    client_order_id = ClientOrderId(fields["client_order_id"])
+    run, _, counter = client_order_id.rpartition("-")
+    if run == f"{CLIENT_ORDER_ID_PREFIX}{keeper.ids.run}":
+        keeper.ids.counter = max(keeper.ids.counter, int(counter, 36))
+    if client_order_id in keeper.holds:
+        return
+    now_ns = keeper.advance(ts_ns)
+    book = keeper.book(InstrumentId(fields["instrument_id"]))
+    is_buy = fields["side"] == Side.BUY
+    qty = decimal_of(fields["qty"])
+    price = None if fields["price"] is None else decimal_of(fields["price"])
+    keeper.take_hold(
+        client_order_id,
+        book,
+        is_buy=is_buy,
+        is_stop=fields["order_type"] in _STOPS,
+        qty=qty,
+        px=decimal_of(fields["decision"]["px"]),
+        phase=IN_FLIGHT,
+    )
+    keeper.count_attempt(book, (book.instrument_id, is_buy, price, qty), now_ns)
+    keeper.sweep_due = True

@@ -1,0 +1,320 @@
+"""Worst-case exposure of one instrument: position, and everything open on each side.
+
+Rules of this file:
+1. Position is the net traded quantity since the books' epoch (daemon/model/position.py).
+2. A hold is taken before the bytes leave; a fill turns hold into position; only the venue's word
+   (or proof) releases the rest. In flight, working and unknown orders weigh the same.
+3. The sides stand apart: buys never net against sells. The worst side is what counts.
+4. Sums run; nothing here loops over open orders. Open prices are kept sorted (log n).
+5. A fee taken in base shrinks the position as the venue does. It is known only with the fill, so a
+   sell whose fee is taken in base ends that fee lower than its hold said.
+"""
+
+from bisect import bisect_left, insort
+from decimal import Decimal
+
+from daemon.model.amounts import ZERO
+from daemon.model.enums import OrderType, Side
+from daemon.model.ids import ClientOrderId, InstrumentId, symbol_of
+from daemon.model.instrument import Instrument
+from daemon.model.market import TopOfBook
+from daemon.model.plain import to_plain
+from daemon.model.reports import Fill
+from riskcaps.bands import Watch
+from riskcaps.cap_values import window_minutes
+from riskcaps.capset import SymbolCaps
+from riskcaps.rates import DAY_NS, MINUTE_NS, RollingCounts, RollingSum
+
+STOP_TYPES = frozenset(
+    {
+        OrderType.STOP_LOSS,
+        OrderType.STOP_LOSS_LIMIT,
+        OrderType.TAKE_PROFIT,
+        OrderType.TAKE_PROFIT_LIMIT,
+    }
+)
+MARKET_TYPES = frozenset({OrderType.MARKET, OrderType.STOP_LOSS, OrderType.TAKE_PROFIT})
+"""Types whose fills have no limit price: valued at the touch plus the slippage cap."""
+
+_COST_STEP = Decimal("1E-18")
+"""Where a share of the cost is cut; what is cut stays in the rest, so the sum is exact."""
+
+IN_FLIGHT = "in_flight"
+WORKING = "working"
+UNKNOWN = "unknown"
+
+
+WATCHED = (
+    "position_long_base_max",
+    "position_short_base_max",
+    "exposure_quote_max",
+    "orders_open_max",
+    "orders_per_minute_max",
+    "traded_qty_per_day_base_max",
+)
+"""Caps of a symbol that fill up, so that their bands are told."""
+
+
+class Account:
+    """One asset: what the venue said is free, and what we hold of it beyond that."""
+
+    __slots__ = (
+        "asset", "free", "inflight", "known", "locked", "open_notional", "traded", "unsettled",
+    )  # fmt: skip
+
+    def __init__(self, asset: str) -> None:
+        self.asset = asset
+        self.known = False
+        self.free = ZERO
+        self.locked = ZERO
+        self.inflight = ZERO
+        """Holds of orders that the venue has not acknowledged (its `free` cannot know them)."""
+        self.unsettled = ZERO
+        """Holds acknowledged or filled since its last word on this asset."""
+        self.open_notional = ZERO
+        """For a quote asset: open quantity times price, over all its symbols."""
+        self.traded = RollingSum(DAY_NS)
+        """For a quote asset: value traded in it, over all its symbols."""
+
+
+class Hold:
+    """What one of our orders may still do."""
+
+    __slots__ = (
+        "account", "book", "client_order_id", "is_buy", "is_stop", "leaves", "phase", "px", "quote",
+        "realised", "reduced", "reserved", "unit",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        client_order_id: ClientOrderId,
+        book: "SymbolBook",
+        *,
+        is_buy: bool,
+        is_stop: bool,
+        leaves: Decimal,
+        px: Decimal,
+        quote: Account,
+        account: Account,
+        phase: str,
+        reserved: bool,
+    ) -> None:
+        self.client_order_id = client_order_id
+        self.book = book
+        self.is_buy = is_buy
+        self.is_stop = is_stop
+        self.leaves = leaves
+        self.px = px
+        self.quote = quote
+        self.account = account
+        """What it spends: the quote account for a buy, the base account for a sell."""
+        self.unit = px if is_buy else Decimal(1)
+        """What one base of it takes from the account: quote for a buy, base for a sell."""
+        self.phase = phase
+        self.reserved = reserved
+        """Whether it counts in the account's `inflight`."""
+        self.realised = ZERO
+        self.reduced = False
+
+
+class SymbolBook:
+    """All that the gate knows of one instrument."""
+
+    __slots__ = (
+        "base",
+        "blocked",
+        "buy_pxs",
+        "buys_open",
+        "caps",
+        "caps_plain",
+        "cost",
+        "fees_quote",
+        "filters",
+        "instrument",
+        "instrument_id",
+        "last",
+        "last_ns",
+        "mark",
+        "mark_ns",
+        "minute",
+        "open_count",
+        "position",
+        "qty_step",
+        "quote",
+        "realised",
+        "sell_pxs",
+        "sells_open",
+        "stops_open",
+        "symbol",
+        "tick",
+        "top",
+        "top_ns",
+        "traded",
+        "unknown_count",
+        "unset",
+        "version",
+        "watch",
+        "windows",
+        "worth",
+    )  # fmt: skip
+
+    def __init__(self, instrument_id: InstrumentId) -> None:
+        self.instrument_id = instrument_id
+        self.symbol = symbol_of(instrument_id)
+        self.base = ""
+        self.quote = ""
+        self.instrument: Instrument | None = None
+        self.filters: dict[str, object] | None = None
+        self.qty_step = ZERO
+        self.tick = ZERO
+        self.set_caps(None)
+        self.top: TopOfBook | None = None
+        self.top_ns = 0
+        self.last = self.mark = ZERO
+        self.last_ns = self.mark_ns = 0
+        self.blocked = ""
+        self.minute = RollingCounts(MINUTE_NS)
+        self.traded = RollingSum(DAY_NS)
+        self.version = 0
+        """Rises with every change that moves the value of the symbol."""
+        self.position = self.cost = self.realised = self.fees_quote = ZERO
+        self.worth: Decimal | None = ZERO
+        """Its part of the equity in the numeraire; None while it cannot be valued."""
+        self.clear_holds()
+
+    def clear_holds(self) -> None:
+        """Forget every open order (restore, testnet wipe)."""
+        self.buys_open = self.sells_open = ZERO
+        self.buy_pxs: list[Decimal] = []
+        self.sell_pxs: list[Decimal] = []
+        self.open_count = self.stops_open = self.unknown_count = 0
+        self.version += 1
+
+    def clear_position(self) -> None:
+        """Back to the epoch: nothing was ever traded."""
+        self.position = self.cost = self.realised = self.fees_quote = ZERO
+        self.version += 1
+
+    def set_caps(self, caps: SymbolCaps | None) -> None:
+        """Caps of this run; None denies."""
+        self.caps = caps
+        self.caps_plain = caps.to_plain() if caps else None
+        self.unset = caps.unset() if caps else ()
+        self.windows = window_minutes(caps.trading_windows_utc) if caps else ()
+        self.watch = (
+            {key: Watch(key, self.symbol, getattr(caps, key)) for key in WATCHED} if caps else {}
+        )
+
+    def set_instrument(self, instrument: Instrument) -> None:
+        """The venue's filters."""
+        self.instrument = instrument
+        self.base = instrument.base
+        self.quote = instrument.quote
+        self.filters = to_plain(instrument)
+        self.qty_step = instrument.lot or Decimal(1).scaleb(-instrument.base_precision)
+        self.tick = instrument.tick or Decimal(1).scaleb(-instrument.quote_precision)
+        self.version += 1
+
+    @property
+    def is_active(self) -> bool:
+        """Whether it weighs in the portfolio: a position or an open order."""
+        return bool(self.position) or self.open_count > 0
+
+    @property
+    def was_traded(self) -> bool:
+        """Whether it has a part in the equity."""
+        return bool(self.cost or self.realised or self.fees_quote or self.position)
+
+    def long_worst(self) -> Decimal:
+        """Position when every open buy fills and no sell does (may be negative)."""
+        return self.position + self.buys_open
+
+    def short_worst(self) -> Decimal:
+        """Short position when every open sell fills and no buy does (may be negative)."""
+        return self.sells_open - self.position
+
+    def px_max(self) -> Decimal:
+        """The highest price of our open orders, 0 without any."""
+        buy = self.buy_pxs[-1] if self.buy_pxs else ZERO
+        sell = self.sell_pxs[-1] if self.sell_pxs else ZERO
+        return max(sell, buy)
+
+    def add_hold(self, hold: Hold) -> None:
+        """Weigh one more open order."""
+        if hold.is_buy:
+            self.buys_open += hold.leaves
+            insort(self.buy_pxs, hold.px)
+        else:
+            self.sells_open += hold.leaves
+            insort(self.sell_pxs, hold.px)
+        hold.quote.open_notional += hold.leaves * hold.px
+        if hold.reserved:
+            hold.account.inflight += hold.leaves * hold.unit
+        self.open_count += 1
+        self.stops_open += hold.is_stop
+        self.unknown_count += hold.phase == UNKNOWN
+        self.version += 1
+
+    def acknowledge(self, hold: Hold) -> None:
+        """The venue has it: what it takes is the venue's to lock from now on."""
+        if hold.phase == UNKNOWN:
+            self.unknown_count -= 1
+        hold.phase = WORKING
+        if hold.reserved:
+            hold.reserved = False
+            amount = hold.leaves * hold.unit
+            hold.account.inflight -= amount
+            hold.account.unsettled += amount
+
+    def shrink_hold(self, hold: Hold, qty: Decimal, *, settled: bool) -> None:
+        """Take `qty` (at most its leaves) out of a hold; `settled`: the venue spent it."""
+        if hold.is_buy:
+            self.buys_open -= qty
+        else:
+            self.sells_open -= qty
+        hold.leaves -= qty
+        hold.quote.open_notional -= qty * hold.px
+        if hold.reserved:
+            amount = qty * hold.unit
+            hold.account.inflight -= amount
+            if settled:
+                hold.account.unsettled += amount
+        self.version += 1
+
+    def drop_hold(self, hold: Hold) -> None:
+        """Forget an order whose leaves are gone or released."""
+        prices = self.buy_pxs if hold.is_buy else self.sell_pxs
+        del prices[bisect_left(prices, hold.px)]
+        self.open_count -= 1
+        self.stops_open -= hold.is_stop
+        self.unknown_count -= hold.phase == UNKNOWN
+        self.version += 1
+
+    def book_fill(self, fill: Fill) -> tuple[Decimal, bool]:
+        """Move the position by a fill. Returns the profit it realised and whether it reduced.
+
+        Average-cost accounting; `cost` is what the present position cost, so cash, cost and
+        realised always sum to what was really paid, to the last digit.
+        """
+        qty = fill.qty if fill.side is Side.BUY else -fill.qty
+        if fill.fee_asset and fill.fee_asset == self.base:
+            qty -= fill.fee
+            self.fees_quote += fill.fee * fill.price
+        elif fill.fee_asset == self.quote:
+            self.fees_quote += fill.fee
+        gained = ZERO
+        before = self.position
+        reduced = before != 0 and (before > 0) != (fill.side is Side.BUY)
+        if reduced and qty:
+            closed = -qty if abs(qty) <= abs(before) else before
+            part = self.cost
+            if closed != before:
+                part = (self.cost * closed / before).quantize(_COST_STEP)
+            gained = closed * fill.price - part
+            self.cost += qty * fill.price + gained
+        else:
+            self.cost += qty * fill.price
+        self.position = before + qty
+        self.realised += gained
+        self.version += 1
+        return gained, reduced

@@ -1,0 +1,331 @@
+"""The gate's memory: books, holds, windows and latches, and what they are worth.
+
+Rules of this file:
+1. Time is engine time and never runs backward here, whatever the caller says.
+2. Until it is told otherwise the gate believes the worst: halted, no journal, no clock, no prices.
+3. Notices are kept until somebody takes them: every fact hands them out.
+"""
+
+from decimal import Decimal
+
+from daemon.model.amounts import NS_PER_MS, ZERO, plain
+from daemon.model.enums import Side, TradingState
+from daemon.model.halt import HaltFlag
+from daemon.model.ids import ClientOrderId, ClientOrderIdFactory, ExecId, InstrumentId
+from daemon.model.position import Position
+from riskcaps.bands import CapNotice, Watch
+from riskcaps.behaviour import Behaviour, DuplicateKey
+from riskcaps.capset import CapSet
+from riskcaps.drawdown import EquityLedger, EquityView
+from riskcaps.exposure import WORKING, Account, Hold, SymbolBook
+from riskcaps.rates import DAY_NS, HOUR_NS, MINUTE_NS, SECOND_NS, RollingCounts
+from riskcaps.usage import CapUsage, portfolio_limits, usage_of
+from riskcaps.valuation import Rates
+
+SWEEP_NS = 250 * NS_PER_MS
+Notices = tuple[CapNotice, ...]
+
+
+class Keeper:
+    """State and its valuation. `RiskLedger` adds the facts, `Interceptor` the decisions."""
+
+    def __init__(
+        self,
+        *,
+        capset: CapSet,
+        ids: ClientOrderIdFactory,
+        halt: HaltFlag,
+        caps_hash: str = "",
+    ) -> None:
+        self.halt = halt
+        self.ids = ids
+        self.now_ns = 0
+        self.trading_state = TradingState.HALTED
+        self.journal_ok = False
+        self.clock_ns = -1
+        """Engine time of the last clock sample; -1: never."""
+        self.clock_offset_ns = self.clock_rtt_ns = 0
+        self.budget: dict[str, tuple[int, int]] = {}
+        self.budget_ns = 0
+        self.books: dict[InstrumentId, SymbolBook] = {}
+        self.accounts: dict[str, Account] = {}
+        self.holds: dict[ClientOrderId, Hold] = {}
+        self.fees_owed: dict[str, Decimal] = {}
+        """Fees paid in an asset that is neither base nor quote of their instrument."""
+        self.orders = RollingCounts(SECOND_NS, MINUTE_NS, HOUR_NS, DAY_NS)
+        self.messages = RollingCounts(SECOND_NS, MINUTE_NS)
+        self.cancels = RollingCounts(SECOND_NS)
+        self.executions = RollingCounts(DAY_NS)
+        self.behaviour = Behaviour()
+        self.rates = Rates()
+        self.ledger = EquityLedger()
+        self.exec_ids: dict[ExecId, None] = {}
+        self.sweep_due = False
+        self._swept_ns = 0
+        self._leg_ids: frozenset[InstrumentId] = frozenset()
+        self._notices: list[CapNotice] = []
+        self.set_capset(capset, caps_hash=caps_hash)
+
+    # ------------------------------------------------------------------ caps
+    def set_capset(self, capset: CapSet, *, caps_hash: str = "") -> None:
+        """Use these caps from now on (at start, or what `CapSet.tighten` returned)."""
+        self.capset = capset
+        self.caps_hash = caps_hash or capset.hash
+        self.caps_unset = capset.unset()
+        self.caps_plain = {k: v for k, v in capset.to_plain().items() if k != "symbols"}
+        self.watch = {key: Watch(key, "", limit) for key, limit in portfolio_limits(capset).items()}
+        self.ledger.set_caps(capset)
+        self.behaviour.set_caps(capset)
+        for book in self.books.values():
+            book.set_caps(capset.for_instrument(book.instrument_id))
+        self.rebuild_rates()
+
+    def rebuild_rates(self) -> None:
+        """Resolve the declared paths again: instruments or caps have changed."""
+        caps = self.capset
+        self.rates.rebuild(caps.numeraire, caps.conversions, self.books.values())
+        self._leg_ids = frozenset(
+            book.instrument_id for asset in caps.conversions for book in self.rates.books_of(asset)
+        )
+
+    # ------------------------------------------------------------------ reading
+    def positions(self) -> dict[InstrumentId, Position]:
+        """Net traded quantity and profit of every instrument that was traded."""
+        return {
+            book.instrument_id: Position(
+                instrument_id=book.instrument_id,
+                qty=book.position,
+                avg_px=book.cost / book.position if book.position else ZERO,
+                realised_pnl=book.realised - book.fees_quote,
+                fees_quote=book.fees_quote,
+            )
+            for book in self.books.values()
+            if book.was_traded
+        }
+
+    def usage(self, now_ns: int) -> tuple[CapUsage, ...]:
+        """Each cap that fills up, with what is used of it now."""
+        return usage_of(self, self.advance(now_ns))
+
+    def open_worst_case(self, instrument_id: InstrumentId) -> tuple[Decimal, Decimal]:
+        """`(long, short)`: the position if every open buy fills, and if every open sell does."""
+        book = self.book(instrument_id)
+        return book.long_worst(), book.short_worst()
+
+    def equity(self, now_ns: int) -> EquityView:
+        """Equity in the numeraire as last marked, with its parts where they can be valued."""
+        self.advance(now_ns)
+        return self._equity_view()
+
+    def take_equity_record(self) -> EquityView | None:
+        """What an EQUITY record must carry now (peak or baseline moved), or None."""
+        if not self.ledger.due:
+            return None
+        view = self._equity_view()
+        self.ledger.due = False
+        self.ledger.rebased = ""
+        return view
+
+    def take_notices(self) -> Notices:
+        """Notices not yet handed out (facts hand them out themselves)."""
+        if not self._notices:
+            return ()
+        out = tuple(self._notices)
+        self._notices.clear()
+        return out
+
+    # ------------------------------------------------------------------ keeping
+    def advance(self, now_ns: int) -> int:
+        """The engine's time, which never runs backward here."""
+        self.now_ns = max(self.now_ns, now_ns)
+        return self.now_ns
+
+    def book(self, instrument_id: InstrumentId) -> SymbolBook:
+        """The book of an instrument, made when first heard of (no caps: denied)."""
+        book = self.books.get(instrument_id)
+        if book is None:
+            book = SymbolBook(instrument_id)
+            book.set_caps(self.capset.for_instrument(instrument_id))
+            self._guess_assets(book)
+            self.books[instrument_id] = book
+            self.rebuild_rates()
+        return book
+
+    def _guess_assets(self, book: SymbolBook) -> None:
+        """Recovery meets fills before the venue has told its symbols: read them off the name."""
+        for asset in (self.capset.numeraire, *self.capset.conversions):
+            if asset and book.symbol.endswith(asset) and book.symbol != asset:
+                book.base, book.quote = book.symbol.removesuffix(asset), asset
+                return
+
+    def account(self, asset: str) -> Account:
+        """The account of an asset, unknown until the venue speaks."""
+        account = self.accounts.get(asset)
+        if account is None:
+            account = self.accounts[asset] = Account(asset)
+        return account
+
+    def take_hold(
+        self,
+        client_order_id: ClientOrderId,
+        book: SymbolBook,
+        *,
+        is_buy: bool,
+        is_stop: bool,
+        qty: Decimal,
+        px: Decimal,
+        phase: str,
+        reserved: bool | None = None,
+    ) -> None:
+        """Hold an order against every cap; `reserved`: its cost is not in the venue's free yet."""
+        quote = self.account(book.quote)
+        hold = Hold(
+            client_order_id,
+            book,
+            is_buy=is_buy,
+            is_stop=is_stop,
+            leaves=qty,
+            px=px,
+            quote=quote,
+            account=quote if is_buy else self.account(book.base),
+            phase=phase,
+            reserved=phase != WORKING if reserved is None else reserved,
+        )
+        self.holds[client_order_id] = hold
+        book.add_hold(hold)
+
+    def count_attempt(self, book: SymbolBook, key: DuplicateKey, now_ns: int) -> None:
+        """Count an approved order in every window; whatever becomes of it, it stays counted."""
+        self.orders.add(now_ns)
+        self.messages.add(now_ns)
+        book.minute.add(now_ns)
+        self.behaviour.remember(key, now_ns)
+
+    def _finish(self, hold: Hold) -> None:
+        del self.holds[hold.client_order_id]
+        hold.book.drop_hold(hold)
+        if hold.reduced:
+            self._notices += self.behaviour.order_ended(hold.realised)
+
+    def _note_breach(self, book: SymbolBook, side: Side) -> None:
+        """A fill that went beyond the position cap: a late fill, or a lie of the venue."""
+        caps = book.caps
+        key = "position_long_base_max" if side is Side.BUY else "position_short_base_max"
+        limit: Decimal = getattr(caps, key) if caps else ZERO
+        used = abs(book.position)
+        if used > limit:
+            text = f"{book.symbol}: position {plain(book.position)} is beyond {key} {plain(limit)}"
+            self._notices.append(
+                CapNotice(
+                    "breach", key, book.symbol, 100, True, plain(used), plain(limit), "halt", text
+                )
+            )
+
+    # ------------------------------------------------------------------ valuing
+    def remark_all(self, now_ns: int) -> None:
+        """Value every traded symbol anew."""
+        for book in self.books.values():
+            if book.was_traded:
+                self._value(book)
+        self._mark_equity(now_ns)
+
+    def _remark(self, book: SymbolBook, now_ns: int) -> None:
+        self._value(book)
+        self._mark_equity(now_ns)
+
+    def _value(self, book: SymbolBook) -> None:
+        top = book.top
+        position = book.position
+        total = book.realised - book.fees_quote - book.cost
+        if position:
+            if top is None:
+                book.worth = None
+                return
+            if top.is_crossed and book.worth is not None:
+                return
+            total += position * (top.bid_px if position > 0 else top.ask_px)
+        rate = self.rates.rate(book.quote)
+        book.worth = None if rate is None else total * (rate[0] if total > 0 else rate[1])
+
+    def _mark_equity(self, now_ns: int) -> None:
+        for rule in self.ledger.mark(self._sum_equity(), now_ns):
+            used, limit = plain(rule.used), plain(rule.limit)
+            cap = f"{rule.cap}_numeraire_max"
+            text = f"{cap}: {used} of {limit} {self.capset.numeraire} lost; {rule.action}"
+            self._notices.append(
+                CapNotice("breach", cap, "", 100, True, used, limit, rule.action, text)
+            )
+
+    def _sum_equity(self) -> Decimal | None:
+        total = ZERO
+        for book in self.books.values():
+            if book.was_traded:
+                if book.worth is None:
+                    return None
+                total += book.worth
+        owed = self._owed()
+        return None if owed is None else total - owed
+
+    def _owed(self) -> Decimal | None:
+        total = ZERO
+        for asset, amount in self.fees_owed.items():
+            rate = self.rates.rate(asset)
+            if rate is None:
+                return None
+            total += amount * rate[1]
+        return total
+
+    def _equity_view(self) -> EquityView:
+        realised: Decimal | None = ZERO
+        fees = self._owed()
+        for book in self.books.values():
+            rate = self.rates.rate(book.quote) if book.was_traded else None
+            if not book.was_traded:
+                continue
+            if rate is None or realised is None or fees is None:
+                realised = fees = None
+                break
+            realised += book.realised * (rate[0] if book.realised > 0 else rate[1])
+            fees += book.fees_quote * rate[1]
+        held = self.ledger
+        known = held.equity is not None and realised is not None and fees is not None
+        unrealised = held.equity - realised + fees if known else None  # type: ignore[operator]
+        drawdown = None
+        if held.equity is not None and held.peak is not None:
+            drawdown = max(held.peak - held.equity, ZERO)
+        return EquityView(
+            numeraire=self.capset.numeraire,
+            equity=held.equity,
+            peak=held.peak,
+            drawdown=drawdown,
+            realised=realised,
+            unrealised=unrealised,
+            fees=fees,
+            day=held.day,
+            day_open=held.day_open,
+            session_open=held.session_open,
+            rebased=held.rebased,
+        )
+
+    # ------------------------------------------------------------------ telling
+    def _settle(self, now_ns: int) -> Notices:
+        if self.sweep_due or now_ns - self._swept_ns >= SWEEP_NS:
+            self._sweep(now_ns)
+        return self.take_notices() if self._notices else ()
+
+    def _sweep(self, now_ns: int) -> None:
+        """Compare every cap's use with its bands."""
+        self.sweep_due = False
+        self._swept_ns = now_ns
+        for use in usage_of(self, now_ns):
+            watch = use.watch
+            rising = watch.move(use.used)
+            if rising is None:
+                continue
+            used, limit = plain(Decimal(use.used)), plain(Decimal(use.limit))
+            word = "reached" if rising else "fell back below"
+            band = watch.band
+            text = f"{use.cap} {use.symbol}".strip() + f": {word} {band} % ({used} of {limit})"
+            self._notices.append(
+                CapNotice("alert", use.cap, use.symbol, band, rising, used, limit, "none", text)
+            )

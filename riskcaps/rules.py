@@ -1,0 +1,338 @@
+"""The rules of a placement, in their order. Each names the verdict when it is the first to fail.
+
+Rules of this file:
+1. A rule reads the keeper and the case; it changes neither, but for `case.qty` (a cut reduce) and
+   the prices that later rules share.
+2. A missing input is a denial, never a pass.
+3. Only what raises a risk is measured against its cap: an order that cannot raise the worst case
+   of a side is not denied for that side (or nothing could ever be reduced).
+"""
+
+from collections.abc import Callable
+from decimal import Decimal
+
+from daemon.model.amounts import NS_PER_MS, NS_PER_S, ZERO, floor_to
+from daemon.model.enums import OrderType, Side, SymbolStatus, TradingState
+from daemon.model.instrument import Instrument
+from daemon.model.intents import ENGINE, OPERATOR, PlaceIntent
+from daemon.model.market import TopOfBook
+from riskcaps.bands import Watch
+from riskcaps.cap_values import MINUTES_PER_WEEK
+from riskcaps.capset import SymbolCaps
+from riskcaps.denials import DenyReason
+from riskcaps.exposure import MARKET_TYPES, STOP_TYPES, SymbolBook
+from riskcaps.keeper import Keeper
+
+MINUTE_NS = 60 * NS_PER_S
+EPOCH_MINUTE_OF_WEEK = 3 * 1440
+"""1970-01-01 was a Thursday; minutes of the week are counted from Monday."""
+BPS = 10_000
+BUDGET_SAMPLE_AGE_NS = 60 * NS_PER_S
+AMOUNT_DIGITS_MAX = 24
+"""Amounts beyond 1e24 or finer than 1e-24 are no orders; sums of what is left stay exact."""
+TIMED_TYPES = frozenset({OrderType.LIMIT, OrderType.STOP_LOSS_LIMIT, OrderType.TAKE_PROFIT_LIMIT})
+"""Types that carry a time in force."""
+HUMAN_ROADS = frozenset({OPERATOR, ENGINE})
+
+
+class Case:
+    """One wish on its way through the rules, and what they have worked out so far."""
+
+    __slots__ = (
+        "book", "caps", "context", "instrument", "intent", "is_buy", "is_market", "now_ns", "px",
+        "qty", "reducing", "ref_px", "top", "value_px", "worth",
+    )  # fmt: skip
+
+    # Filled by the rules in their order; a later rule only reads what an earlier one has set.
+    book: SymbolBook
+    caps: SymbolCaps
+    instrument: Instrument
+    top: TopOfBook
+
+    def __init__(self, intent: PlaceIntent, now_ns: int) -> None:
+        self.intent = intent
+        self.now_ns = now_ns
+        self.qty = intent.qty
+        self.is_buy = intent.side is Side.BUY
+        self.is_market = intent.order_type in MARKET_TYPES
+        self.px: Decimal | None = None
+        """Limit price, or the worst price of an order that has none."""
+        self.value_px: Decimal | None = None
+        self.ref_px: Decimal | None = None
+        self.reducing = False
+        """Whether it strictly shrinks the position in the worst case."""
+        self.context: dict[str, str] = {}
+
+    def deny(self, reason: DenyReason, **context: object) -> DenyReason:
+        """Keep what the operator needs to see, and name the verdict."""
+        self.context = {key: str(value) for key, value in context.items()}
+        return reason
+
+    def over(self, reason: DenyReason, watch: Watch, used: object) -> DenyReason:
+        """A cap would be passed."""
+        return self.deny(reason, cap=watch.cap, used=used, limit=watch.limit)
+
+
+Rule = Callable[[Keeper, Case], DenyReason | None]
+
+
+def check_gate(keeper: Keeper, case: Case) -> DenyReason | None:
+    """Rules 1-5: halt flag, trading state, journal, clock, caps of the portfolio."""
+    if keeper.halt.closed:
+        return case.deny(DenyReason.HALT_FLAG_CLOSED, why=keeper.halt.reason)
+    if keeper.trading_state is TradingState.HALTED:
+        return case.deny(DenyReason.TRADING_HALTED)
+    if not keeper.journal_ok:
+        return case.deny(DenyReason.JOURNAL_UNHEALTHY)
+    caps = keeper.capset
+    if keeper.clock_ns < 0:
+        return case.deny(DenyReason.CLOCK_UNKNOWN)
+    age_ns = case.now_ns - keeper.clock_ns
+    if age_ns > caps.clock_age_ms_max * NS_PER_MS:
+        return case.deny(DenyReason.CLOCK_STALE, age_ns=age_ns, limit_ms=caps.clock_age_ms_max)
+    drift_ns = abs(keeper.clock_offset_ns) * 2 + keeper.clock_rtt_ns
+    if drift_ns > caps.clock_offset_ms_max * NS_PER_MS * 2:
+        return case.deny(
+            DenyReason.CLOCK_DRIFT,
+            offset_ns=keeper.clock_offset_ns,
+            rtt_ns=keeper.clock_rtt_ns,
+            limit_ms=caps.clock_offset_ms_max,
+        )
+    return None
+
+
+def check_symbol(keeper: Keeper, case: Case) -> DenyReason | None:
+    """Rules 6-12: known, allowed, complete, trading, not blocked; latches of behaviour."""
+    book = keeper.books.get(case.intent.instrument_id)
+    if book is None or book.caps is None:
+        return case.deny(DenyReason.SYMBOL_NOT_ALLOWED, symbol=case.intent.instrument_id)
+    case.book = book
+    case.caps = book.caps
+    if keeper.caps_unset or book.unset:
+        return case.deny(DenyReason.CAP_NOT_SET, caps=", ".join(keeper.caps_unset + book.unset))
+    if book.instrument is None:
+        return case.deny(DenyReason.INSTRUMENT_UNKNOWN)
+    case.instrument = book.instrument
+    if book.instrument.status is not SymbolStatus.TRADING:
+        return case.deny(DenyReason.SYMBOL_NOT_TRADING, status=book.instrument.status)
+    if book.blocked:
+        return case.deny(DenyReason.SYMBOL_BLOCKED, why=book.blocked)
+    if book.unknown_count:
+        return case.deny(DenyReason.UNKNOWN_ORDER_OPEN, count=book.unknown_count)
+    return None
+
+
+def check_shape(_: Keeper, case: Case) -> DenyReason | None:
+    """Rules 16-20: amounts that are amounts; side, type, time in force, trading window."""
+    intent = case.intent
+    if not _is_amount(intent.qty):
+        return case.deny(DenyReason.MALFORMED_ORDER, field="qty", value=intent.qty)
+    if intent.order_type in {OrderType.MARKET, OrderType.STOP_LOSS, OrderType.TAKE_PROFIT}:
+        if intent.price is not None:
+            return case.deny(DenyReason.MALFORMED_ORDER, field="price", value=intent.price)
+    elif not _is_amount(intent.price):
+        return case.deny(DenyReason.MALFORMED_ORDER, field="price", value=intent.price)
+    if intent.order_type in STOP_TYPES:
+        if not _is_amount(intent.stop_price):
+            return case.deny(
+                DenyReason.MALFORMED_ORDER, field="stop_price", value=intent.stop_price
+            )
+    elif intent.stop_price is not None:
+        return case.deny(DenyReason.MALFORMED_ORDER, field="stop_price", value=intent.stop_price)
+    caps = case.caps
+    if intent.side not in caps.sides:
+        return case.deny(DenyReason.SIDE_NOT_ALLOWED, side=intent.side)
+    kind = intent.order_type
+    if kind not in caps.order_types or kind not in case.instrument.order_types:
+        return case.deny(DenyReason.ORDER_TYPE_NOT_ALLOWED, order_type=kind)
+    if kind in TIMED_TYPES and intent.time_in_force not in caps.times_in_force:
+        return case.deny(DenyReason.TIME_IN_FORCE_NOT_ALLOWED, time_in_force=intent.time_in_force)
+    minute = (case.now_ns // MINUTE_NS + EPOCH_MINUTE_OF_WEEK) % MINUTES_PER_WEEK
+    for start, end in case.book.windows:
+        if start <= minute < end:
+            return None
+    return case.deny(DenyReason.OUTSIDE_TRADING_WINDOW, minute_of_week=minute)
+
+
+def check_market(_: Keeper, case: Case) -> DenyReason | None:
+    """Rules 21-24: a fresh, uncrossed book; prices of the order; the collar's reference."""
+    book = case.book
+    top = book.top
+    if top is None or top.bid_px <= 0:
+        return case.deny(DenyReason.NO_MARKET_DATA)
+    case.top = top
+    age_limit_ns = case.caps.market_data_age_ms_max * NS_PER_MS
+    if case.now_ns - book.top_ns > age_limit_ns:
+        return case.deny(DenyReason.STALE_MARKET_DATA, age_ns=case.now_ns - book.top_ns)
+    if top.bid_px >= top.ask_px:
+        return case.deny(DenyReason.CROSSED_BOOK, bid=top.bid_px, ask=top.ask_px)
+    intent = case.intent
+    if case.is_market:
+        slip = case.caps.market_slippage_bps
+        far = top.ask_px if case.is_buy else top.bid_px
+        stop = intent.stop_price
+        if stop is not None:
+            far = max(stop, far) if case.is_buy else min(stop, far)
+        case.px = far * (BPS + slip if case.is_buy else BPS - slip) / BPS
+    else:
+        case.px = intent.price
+    reference = case.caps.collar_reference
+    if reference == "mid":
+        case.ref_px = (top.bid_px + top.ask_px) / 2
+        return None
+    px, at_ns = (book.last, book.last_ns) if reference == "last" else (book.mark, book.mark_ns)
+    if px <= 0 or case.now_ns - at_ns > age_limit_ns:
+        return case.deny(DenyReason.NO_REFERENCE_PRICE, reference=reference)
+    case.ref_px = px
+    return None
+
+
+def check_reducing(keeper: Keeper, case: Case) -> DenyReason | None:
+    """Rule 25: in REDUCING, and for reduce-only wishes, only a strict shrink in the worst case."""
+    room = _reducible(case)
+    case.reducing = 0 < case.qty <= room
+    must = case.intent.reduce_only or keeper.trading_state is TradingState.REDUCING
+    if not must or case.reducing:
+        return None
+    if room > 0 and keeper.capset.reduce_oversized == "cut":
+        cut = floor_to(room, case.book.qty_step)
+        if cut > 0:
+            case.qty = cut
+            case.reducing = True
+            return None
+    return case.deny(
+        DenyReason.NOT_REDUCING, position=case.book.position, reducible=max(room, ZERO)
+    )
+
+
+def check_behaviour(keeper: Keeper, case: Case) -> DenyReason | None:
+    """Rules 13-15: throttles that only a named human opens. People may still reduce."""
+    b = keeper.behaviour
+    if (
+        b.executions_since_human < b.executions_max
+        and b.reject_streak < b.reject_streak_max
+        and b.loss_streak < b.loss_streak_max
+    ):
+        return None
+    if case.reducing and case.intent.strategy_id in HUMAN_ROADS:
+        return None
+    for reason, used, limit in (
+        (DenyReason.EXECUTIONS_NEED_HUMAN, b.executions_since_human, b.executions_max),
+        (DenyReason.VENUE_REJECT_STREAK, b.reject_streak, b.reject_streak_max),
+        (DenyReason.LOSS_STREAK, b.loss_streak, b.loss_streak_max),
+    ):
+        if used >= limit:
+            return case.deny(reason, used=used, limit=limit)
+    return None
+
+
+def check_balance(keeper: Keeper, case: Case) -> DenyReason | None:
+    """Rules 46-47: what it spends is known to be free, after holds and the floor."""
+    book = case.book
+    asset = book.quote if case.is_buy else book.base
+    account = keeper.accounts.get(asset)
+    if account is None or not account.known or case.px is None:
+        return case.deny(DenyReason.BALANCE_UNKNOWN, asset=asset)
+    need = case.qty * case.px if case.is_buy else case.qty
+    floor = keeper.capset.balance_free_min.get(asset, ZERO)
+    if need + floor + account.inflight + account.unsettled > account.free:
+        free = account.free - account.inflight - account.unsettled
+        return case.deny(
+            DenyReason.BALANCE_INSUFFICIENT, asset=asset, need=need, free=free, floor=floor
+        )
+    return None
+
+
+def check_rates(keeper: Keeper, case: Case) -> DenyReason | None:
+    """Rules 48-55: attempts, messages less the cancels' reserve, the venue's own budget."""
+    watch = keeper.watch
+    now_ns = case.now_ns
+    for count, (key, reason) in zip(keeper.orders.counts(now_ns), _ORDER_WINDOWS, strict=True):
+        w = watch[key]
+        if count + 1 >= w.up:
+            if count + 1 > w.limit:
+                return case.over(reason, w, count)
+            keeper.sweep_due = True
+    w = case.book.watch["orders_per_minute_max"]
+    count = case.book.minute.count(now_ns)
+    if count + 1 >= w.up:
+        if count + 1 > w.limit:
+            return case.over(DenyReason.ORDERS_PER_MINUTE_SYMBOL, w, count)
+        keeper.sweep_due = True
+    for count, (key, reason) in zip(keeper.messages.counts(now_ns), _MESSAGE_WINDOWS, strict=True):
+        w = watch[key]
+        if count + 1 >= w.up:
+            if count + 1 > w.limit:
+                return case.over(reason, w, count)
+            keeper.sweep_due = True
+    if keeper.budget and now_ns - keeper.budget_ns <= BUDGET_SAMPLE_AGE_NS:
+        share = keeper.capset.venue_budget_percent_max
+        for name, (used, limit) in keeper.budget.items():
+            if (used + 1) * 100 > limit * share:
+                return case.deny(DenyReason.VENUE_BUDGET, window=name, used=used, limit=limit)
+    return None
+
+
+def check_loss(keeper: Keeper, case: Case) -> DenyReason | None:
+    """Rules 59-62: equity is known, and no loss cap is reached. Reducing passes, but for `deny`."""
+    ledger = keeper.ledger
+    if ledger.equity is None:
+        if case.reducing:
+            return None
+        return case.deny(DenyReason.EQUITY_UNKNOWN)
+    for rule, reason in zip(ledger.rules.values(), _LOSS_REASONS, strict=True):
+        if rule.latched or rule.used >= rule.limit:
+            if case.reducing and rule.action != "deny":
+                continue
+            return case.deny(
+                reason, used=rule.used, limit=rule.limit, latched=rule.latched, action=rule.action
+            )
+    return None
+
+
+def check_repeat(keeper: Keeper, case: Case) -> DenyReason | None:
+    """Rules 63-64: not the same again, and not against ourselves."""
+    intent = case.intent
+    key = (intent.instrument_id, case.is_buy, intent.price, case.qty)
+    seen_ns = keeper.behaviour.last_seen_ns(key, case.now_ns)
+    if seen_ns >= 0:
+        return case.deny(DenyReason.DUPLICATE_ORDER, age_ns=case.now_ns - seen_ns)
+    book = case.book
+    others = book.sell_pxs if case.is_buy else book.buy_pxs
+    if others and case.px is not None:
+        best = others[0] if case.is_buy else others[-1]
+        crosses = case.px >= best if case.is_buy else case.px <= best
+        if crosses or case.is_market:
+            return case.deny(DenyReason.SELF_TRADE, own_px=best)
+    return None
+
+
+_ORDER_WINDOWS = (
+    ("orders_per_second_max", DenyReason.ORDERS_PER_SECOND),
+    ("orders_per_minute_max", DenyReason.ORDERS_PER_MINUTE),
+    ("orders_per_hour_max", DenyReason.ORDERS_PER_HOUR),
+    ("orders_per_day_max", DenyReason.ORDERS_PER_DAY),
+)
+_MESSAGE_WINDOWS = (
+    ("messages_per_second_max", DenyReason.MESSAGES_PER_SECOND),
+    ("messages_per_minute_max", DenyReason.MESSAGES_PER_MINUTE),
+)
+_LOSS_REASONS = (DenyReason.LOSS_SESSION, DenyReason.LOSS_DAY, DenyReason.DRAWDOWN)
+
+
+def _is_amount(value: object) -> bool:
+    """A finite positive Decimal of sane size (a strategy's float or NaN must not come in)."""
+    return (
+        type(value) is Decimal
+        and value.is_finite()
+        and value > 0
+        and -AMOUNT_DIGITS_MAX < value.adjusted() < AMOUNT_DIGITS_MAX
+    )
+
+
+def _reducible(case: Case) -> Decimal:
+    """How much this side may still take off the position without ever passing zero."""
+    book = case.book
+    if case.is_buy:
+        return -book.position - book.buys_open
+    return book.position - book.sells_open

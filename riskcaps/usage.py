@@ -1,0 +1,158 @@
+"""How full each cap is: for `explain`, for metrics, and for the pre-alert bands.
+
+Rules of this file:
+1. It only reads. Numbers are worst case, the same that the rules compare.
+2. Caps of a single order (quantity, notional, collar) do not fill up and are not here.
+"""
+
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+from daemon.model.amounts import ZERO
+from riskcaps.bands import Watch
+from riskcaps.caps import PORTFOLIO_CAPS, SYMBOL_CAPS
+from riskcaps.capset import CapSet
+from riskcaps.exposure import SymbolBook
+from riskcaps.valuation import Worth, worst_value
+
+if TYPE_CHECKING:
+    from riskcaps.keeper import Keeper
+
+
+@dataclass(frozen=True, slots=True)
+class CapUsage:
+    """One cap, what is used of it, and the clauses that it meets."""
+
+    cap: str
+    symbol: str
+    used: Decimal | int
+    limit: Decimal | int
+    unit: str
+    clause: str
+    watch: Watch
+
+
+def portfolio_limits(caps: CapSet) -> dict[str, Decimal | int]:
+    """The portfolio caps that fill up. Message limits are what new orders may use."""
+    limits: dict[str, Decimal | int] = {
+        key: getattr(caps, key)
+        for key in (
+            "exposure_gross_numeraire_max",
+            "exposure_net_numeraire_max",
+            "orders_open_max",
+            "orders_per_second_max",
+            "orders_per_minute_max",
+            "orders_per_hour_max",
+            "orders_per_day_max",
+            "cancels_per_second_max",
+            "traded_notional_per_day_numeraire_max",
+            "loss_session_numeraire_max",
+            "loss_day_numeraire_max",
+            "drawdown_numeraire_max",
+            "loss_streak_max",
+            "executions_without_human_max",
+            "venue_reject_streak_max",
+        )
+    }
+    for window in ("second", "minute"):
+        key = f"messages_per_{window}_max"
+        reserve = getattr(caps, f"messages_per_{window}_cancel_reserve")
+        limits[key] = max(getattr(caps, key) - reserve, 0)
+    return limits
+
+
+def portfolio_worth(keeper: "Keeper") -> Worth | None:
+    """Worst-case gross and net values now; None while something cannot be valued."""
+    gross = net_long = net_short = ZERO
+    for book in keeper.books.values():
+        if not book.is_active:
+            continue
+        worth = book_worth(keeper, book)
+        if worth is None:
+            return None
+        gross += worth.gross
+        net_long += worth.net_long
+        net_short += worth.net_short
+    return Worth(gross, net_long, net_short)
+
+
+def book_worth(keeper: "Keeper", book: SymbolBook) -> Worth | None:
+    """Worst-case value of one symbol as it stands."""
+    rate = keeper.rates.rate(book.quote)
+    top = book.top
+    if rate is None or top is None:
+        return None
+    px = max(book.px_max(), top.ask_px)
+    return worst_value(book.long_worst(), book.short_worst(), px, top.bid_px, rate)
+
+
+def traded_notional(keeper: "Keeper", now_ns: int) -> Decimal | None:
+    """Traded in 24 hours plus open, in the numeraire; None while a rate is missing."""
+    total = ZERO
+    for account in keeper.accounts.values():
+        amount = account.traded.total(now_ns) + account.open_notional
+        if amount:
+            rate = keeper.rates.rate(account.asset)
+            if rate is None:
+                return None
+            total += amount * rate[1]
+    return total
+
+
+def usage_of(keeper: "Keeper", now_ns: int) -> tuple[CapUsage, ...]:
+    """Each cap that fills up; those that cannot be valued now are left out."""
+    seconds, minutes, hours, days = keeper.orders.counts(now_ns)
+    messages = keeper.messages.counts(now_ns)
+    behaviour = keeper.behaviour
+    worth = portfolio_worth(keeper)
+    used: dict[str, Decimal | int | None] = {
+        "exposure_gross_numeraire_max": worth.gross if worth else None,
+        "exposure_net_numeraire_max": max(worth.net_long, worth.net_short, ZERO) if worth else None,
+        "orders_open_max": len(keeper.holds),
+        "orders_per_second_max": seconds,
+        "orders_per_minute_max": minutes,
+        "orders_per_hour_max": hours,
+        "orders_per_day_max": days,
+        "cancels_per_second_max": keeper.cancels.count(now_ns),
+        "messages_per_second_max": messages[0],
+        "messages_per_minute_max": messages[1],
+        "traded_notional_per_day_numeraire_max": traded_notional(keeper, now_ns),
+        "loss_streak_max": behaviour.loss_streak,
+        "executions_without_human_max": behaviour.executions_since_human,
+        "venue_reject_streak_max": behaviour.reject_streak,
+    }
+    if keeper.ledger.equity is not None:
+        for cap, rule in keeper.ledger.rules.items():
+            used[f"{cap}_numeraire_max"] = max(rule.used, ZERO)
+    out = []
+    for key, watch in keeper.watch.items():
+        value = used.get(key)
+        if value is not None:
+            spec = PORTFOLIO_CAPS[key]
+            out.append(CapUsage(key, "", value, watch.limit, spec.unit, spec.clauses, watch))
+    for book in keeper.books.values():
+        if book.caps is not None:
+            out += _symbol_usage(book, now_ns)
+    return tuple(out)
+
+
+def _symbol_usage(book: SymbolBook, now_ns: int) -> list[CapUsage]:
+    open_qty = book.buys_open + book.sells_open
+    used: dict[str, Decimal | int] = {
+        "position_long_base_max": max(book.long_worst(), ZERO),
+        "position_short_base_max": max(book.short_worst(), ZERO),
+        "orders_open_max": book.open_count,
+        "orders_per_minute_max": book.minute.count(now_ns),
+        "traded_qty_per_day_base_max": book.traded.total(now_ns) + open_qty,
+    }
+    if book.top is not None:
+        worst = max(book.long_worst(), book.short_worst(), ZERO)
+        used["exposure_quote_max"] = worst * max(book.px_max(), book.top.ask_px)
+    return [
+        CapUsage(
+            key, book.symbol, value, book.watch[key].limit,
+            SYMBOL_CAPS[key].unit, SYMBOL_CAPS[key].clauses, book.watch[key],
+        )
+        for key, value in used.items()
+    ]  # fmt: skip
