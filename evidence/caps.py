@@ -25,7 +25,7 @@ from evidence.exposure import (
     unvalued,
     value_uses,
 )
-from evidence.folds import Handler
+from evidence.folds import Handler, Recent
 from evidence.histogram import Histogram
 from evidence.integrity import Faults
 from evidence.orders import ABSENT_OUTCOMES, TERMINAL, reference_price_of
@@ -99,7 +99,7 @@ class CapsFold:
         self.problems = Faults()
         self.checks = 0
         self.tables = 0
-        self.seen: set[str] = set()
+        self.seen = Recent()
         self.points: list[tuple[int, int]] = []
         """(time, percent of the fullest exposure cap) for a drawing, thinned as it grows."""
         self._stride = 1
@@ -118,9 +118,10 @@ class CapsFold:
         }
 
     def _session_start(self, record: SessionStart) -> None:
-        self.caps = CapTable(record.caps)
+        caps = record.caps if isinstance(record.caps, Mapping) else {}
+        self.caps = CapTable(caps)
         self.tables += 1
-        if not record.caps:
+        if not caps:
             what = f"session {record.session_id} starts without its caps: nothing can be proven"
             self.problems.note("caps_absent", f"seq {record.seq}", what)
 
@@ -211,9 +212,8 @@ class CapsFold:
             self.book.end(record.client_order_id)
 
     def _fill(self, record: Fill) -> None:
-        if record.exec_id in self.seen:
+        if not self.seen.is_new(record.exec_id):
             return
-        self.seen.add(record.exec_id)
         try:
             qty, price = amount(record.qty), amount(record.price)
             fee = amount_or_zero(record.fee)

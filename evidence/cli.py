@@ -57,7 +57,7 @@ def report_command(
     ledger: Path | None,
     anchors: Path | None,
     out_dir: Path,
-    as_json: bool,  # noqa: FBT001 - click passes options by name
+    as_json: bool,
 ) -> int:
     """Re-derive everything from INPUTS and write the report as JSON and Markdown."""
     report = build_report(inputs, ledger=ledger, anchors=anchors)
@@ -81,7 +81,7 @@ def verify_command(
     inputs: tuple[Path, ...],
     ledger: Path | None,
     anchors: Path | None,
-    as_json: bool,  # noqa: FBT001 - click passes options by name
+    as_json: bool,
 ) -> int:
     """Judge INPUTS (intact, complete, corroborated) and write nothing."""
     report = build_report(inputs, ledger=ledger, anchors=anchors)

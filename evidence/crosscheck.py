@@ -241,7 +241,7 @@ def _match_rejects(
         refused = f"{cid} code {row.get('code')}: {row.get('msg')}"
         if trail is None:
             seen.rejects_missing_from_journal.add(f"{refused} (never approved)")
-        elif not trail.reject_code and trail.outcome not in ABSENT_OUTCOMES:
+        elif trail.reject_code in {"", "report"} and trail.outcome not in ABSENT_OUTCOMES:
             seen.rejects_missing_from_journal.add(f"{refused} ({trail.state} in the journal)")
 
 

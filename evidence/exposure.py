@@ -135,7 +135,9 @@ class CapTable:
         self.plain = dict(plain)
         self.numeraire = str(plain.get("numeraire") or "")
         symbols = plain.get("symbols")
-        self.symbols: dict[str, Mapping[str, Any]] = dict(symbols) if symbols else {}
+        self.symbols: dict[str, Mapping[str, Any]] = (
+            dict(symbols) if isinstance(symbols, Mapping) else {}
+        )
         self._known: dict[tuple[str, str], Decimal] = {}
 
     def portfolio(self, key: str) -> Decimal:

@@ -20,6 +20,27 @@ UNORDERED = frozenset({Input, Clock})
 """Types that no ordered fold asks for; a part in the middle does not keep them."""
 
 
+class Recent:
+    """Ids seen lately, so that an echo moves money once; bounded, oldest forgotten first."""
+
+    def __init__(self, kept_max: int = 20_000) -> None:
+        self._ids: dict[str, None] = {}
+        self._kept_max = kept_max
+
+    def is_new(self, one: str) -> bool:
+        """Whether `one` was not seen lately; it is from now on."""
+        if one in self._ids:
+            return False
+        self._ids[one] = None
+        if len(self._ids) > self._kept_max:
+            del self._ids[next(iter(self._ids))]
+        return True
+
+    def clear(self) -> None:
+        """Forget all."""
+        self._ids.clear()
+
+
 class Fold(Protocol):
     """One question to the journal."""
 

@@ -77,6 +77,8 @@ class IncidentsFold:
         self.commands: list[dict[str, Any]] = []
         self.refused = 0
         self.kills: list[dict[str, Any]] = []
+        self.kills_unverified = 0
+        """Kills that no `verified_empty` has followed."""
         self.drills: list[dict[str, Any]] = []
         self.counts: dict[str, int] = {}
         self.outage_ms = 0
@@ -167,6 +169,10 @@ class IncidentsFold:
 
     def _kill(self, record: Kill) -> None:
         self._count(f"kill_{record.step}", record.ts_ns)
+        if record.step == "latched":
+            self.kills_unverified += 1
+        elif record.step == "verified_empty":
+            self.kills_unverified = 0
         if len(self.kills) < KEPT:
             self.kills.append({
                 "seq": record.seq, "ts_ns": record.ts_ns, "step": record.step, "by": record.by,
@@ -217,12 +223,6 @@ class IncidentsFold:
 
     def _why(self, seq: int) -> str:
         return self.explained.get(seq, "").strip()
-
-    @property
-    def kills_unverified(self) -> int:
-        """Kills that never reached `verified_empty`."""
-        latched = self.counts.get("kill_latched", 0)
-        return max(latched - self.counts.get("kill_verified_empty", 0), 0)
 
     def result(self) -> dict[str, Any]:
         """Incidents, counts and lists."""

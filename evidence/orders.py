@@ -33,7 +33,6 @@ from evidence.schema import (
 
 TERMINAL = frozenset({"FILLED", "CANCELED", "EXPIRED", "REJECTED"})
 ABSENT_OUTCOMES = frozenset({"absent", "not_sent"})
-AT_VENUE = frozenset({"ACCEPTED", "PARTIALLY_FILLED", "FILLED", "CANCELED", "EXPIRED"})
 _SAME_STATE = {"APPROVED": "SUBMITTED"}
 """An approved order is sent in the turn of its approval; both words stand for that moment."""
 FINISHED_KEPT = 20_000
@@ -69,7 +68,6 @@ class Trail:
     cancel_requested: bool = False
     outcome: str = ""
     reject_code: str = ""
-    reached_venue: bool = False
 
     @property
     def is_ended(self) -> bool:
@@ -198,8 +196,8 @@ class OrdersFold:
             what = f"{trail.client_order_id}: {trail.state} to {record.new}"
             self.remarks.note("reopened", f"seq {record.seq}", what)
             self._reopen(trail)
-        if record.why in ABSENT_OUTCOMES:
-            trail.outcome = record.why
+        if record.new == "REJECTED" and record.source:
+            trail.reject_code = trail.reject_code or "report"
         trail.state = record.new
         trail.order_id = str(record.order_id or trail.order_id)
         self._claimed(trail, record)
@@ -208,8 +206,7 @@ class OrdersFold:
             self.latency["sent"].add(record.ts_ns - trail.approved_ns)
         elif record.new == "UNKNOWN":
             trail.was_unknown = True
-        elif record.new in AT_VENUE and trail.outcome not in ABSENT_OUTCOMES:
-            trail.reached_venue = True
+        elif trail.order_id and record.new != "REJECTED":
             self._acked(trail, record.ts_ns)
         if trail.is_ended:
             self._end(trail, record.ts_ns)
@@ -267,7 +264,6 @@ class OrdersFold:
         trail.exec_ids.add(record.exec_id)
         trail.cum_qty += row.qty
         trail.order_id = trail.order_id or row.order_id
-        trail.reached_venue = True
         if trail.cum_qty > trail.qty:
             what = f"{trail.client_order_id}: {text_of(trail.cum_qty)} of {text_of(trail.qty)}"
             self._problem("overfilled", record, what)
@@ -323,7 +319,7 @@ class OrdersFold:
         elif trail.venue_qty > trail.cum_qty:
             what = f"{cid}: the venue claims {text_of(trail.venue_qty)}, fills sum to {booked}"
             self.problems.note("fills_absent", place, what)
-        if trail.state == "FILLED" and trail.cum_qty < trail.qty:
+        elif trail.state == "FILLED" and trail.cum_qty < trail.qty:
             what = f"{cid}: FILLED, but fills sum to {booked} of {text_of(trail.qty)}"
             self.problems.note("fills_absent", place, what)
         if (

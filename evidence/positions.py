@@ -13,7 +13,7 @@ from decimal import Decimal
 from typing import Any
 
 from evidence.amounts import ZERO, AmountError, amount, amount_or_zero, text_of
-from evidence.folds import Handler
+from evidence.folds import Handler, Recent
 from evidence.integrity import Faults
 from evidence.schema import Equity, Fill, Instruments, Reconciled, Record
 
@@ -100,7 +100,7 @@ class PositionsFold:
         self.assets: dict[str, tuple[str, str]] = {}
         self.curves: dict[str, Curve] = {}
         self.problems = Faults()
-        self.seen: set[str] = set()
+        self.seen = Recent()
         self.daemon_equity: dict[str, Any] = {}
         self.daemon_drawdown_max = ZERO
         self.points: list[tuple[int, str, Decimal]] = []
@@ -130,9 +130,8 @@ class PositionsFold:
         return held
 
     def _fill(self, record: Fill) -> None:
-        if record.exec_id in self.seen:
+        if not self.seen.is_new(record.exec_id):
             return  # counted as a problem by the orders fold; money moves once
-        self.seen.add(record.exec_id)
         held = self.holding(record.symbol)
         try:
             qty, price = amount(record.qty), amount(record.price)

@@ -94,7 +94,7 @@ class SessionStart(Record, tag_field=TAG, tag=EventType.SESSION_START.value):
     host: str = ""
     packages: dict[str, str] = {}
     strategies: Any = None
-    caps: dict[str, Any] = {}
+    caps: Any = None
     by: str = ""
     reason: str = ""
 
@@ -107,7 +107,7 @@ class SessionStop(Record, tag_field=TAG, tag=EventType.SESSION_STOP.value, gc=Fa
     duration_ms: int | str = 0
     orders: int | None = None
     fills: int | None = None
-    denied: int | None = None
+    denied: int | dict[str, int] | None = None
 
 
 class Heartbeat(Record, tag_field=TAG, tag=EventType.HEARTBEAT.value, gc=False):

@@ -49,7 +49,6 @@ class Session:
     started_ns: int
     started_seq: int
     binding: dict[str, str]
-    caps: dict[str, Any]
     by: str = ""
     stopped_ns: int = 0
     last_ns: int = 0
@@ -154,8 +153,10 @@ class SessionsFold:
         if self.runs and not self.runs[-1].stopped:
             what = f"run {self.runs[-1].run_id} ended without its stop line (crash or kill)"
             self.remarks.note("crash", f"seq {record.seq}", what)
-        if self.current is not None:
-            self._close(self.current, "crashed")
+        if self.current is not None and not self.current.stopped_ns:
+            # Its stop line may still come: recovery writes it for the session that it found on.
+            self.current.stopped_ns = self.current.last_ns
+            self.current.end = "crashed"
         numbers = [run.run_number for run in self.runs if run.instance == record.instance]
         if numbers and record.run_number != numbers[-1] + 1:
             what = f"run {record.run_number} of {record.instance} follows run {numbers[-1]}"
@@ -183,7 +184,7 @@ class SessionsFold:
     # ------------------------------------------------------------------ sessions
     def _session_start(self, record: SessionStart) -> None:
         if self.current is not None:
-            self._close(self.current, "restarted")
+            self._close(self.current, self.current.end or "restarted")
         binding = {
             name: str(getattr(record, name))
             for name in ("version", "commit", "config_hash", "caps_hash", "account", "environment")
@@ -194,7 +195,7 @@ class SessionsFold:
         self.current = Session(
             session_id=record.session_id, run_id=record.run_id, mode=record.mode,
             exchange=record.exchange, started_ns=record.ts_ns, started_seq=record.seq,
-            binding=binding, caps=record.caps, by=record.by, last_ns=record.ts_ns,
+            binding=binding, by=record.by, last_ns=record.ts_ns,
         )  # fmt: skip
         self.sessions.append(self.current)
         self._touch(record)
@@ -206,18 +207,24 @@ class SessionsFold:
             self.problems.note("stop_without_start", f"seq {record.seq}", what)
             return
         self._touch(record)
-        self._silence(session, record.ts_ns)
         session.stop_reason = record.reason
-        session.stopped_ns = record.ts_ns
+        if session.end != "crashed":
+            self._silence(session, record.ts_ns)
+            session.stopped_ns = record.ts_ns
+        denied = record.denied
         for what, mine, theirs in (
             ("orders", session.orders, record.orders),
             ("fills", session.fills, record.fills),
-            ("denied", session.denied, record.denied),
+            (
+                "denied",
+                session.denied,
+                sum(denied.values()) if isinstance(denied, dict) else denied,
+            ),
         ):
             if theirs is not None and theirs != mine:
                 text = f"{session.session_id}: its stop line counts {theirs} {what}, I count {mine}"
                 self.problems.note("count_differs", f"seq {record.seq}", text)
-        self._close(session, "stopped")
+        self._close(session, session.end or "stopped")
 
     def _close(self, session: Session, end: str) -> None:
         session.end = end
@@ -233,7 +240,7 @@ class SessionsFold:
 
     def _heartbeat(self, record: Heartbeat) -> None:
         session = self.current
-        if session is None:
+        if session is None or session.end == "crashed":
             return
         self._touch(record)
         try:
@@ -276,7 +283,7 @@ class SessionsFold:
     def _fill(self, record: Fill) -> None:
         self._touch(record)
         self._shape(f"f,{record.symbol},{record.side},{record.qty},{record.price};")
-        if self.current is not None and (record.session_id or not record.recovered):
+        if self.current is not None:
             self.current.fills += 1
 
     def _shape(self, text: str) -> None:
@@ -313,7 +320,7 @@ class SessionsFold:
     def open_ends(self) -> list[str]:
         """What the end of the record leaves open: a run without stop, a session without stop."""
         reasons = []
-        if self.current is not None:
+        if self.current is not None and self.current.end != "crashed":
             reasons.append(f"session {self.current.session_id} has no stop line: cut or running")
         if self.runs and not self.runs[-1].stopped:
             reasons.append(f"run {self.runs[-1].run_id} has no stop line: cut or running")

@@ -98,7 +98,9 @@ def judge(
         comparison: the venue's side; None when its books were not given.
     """
     return Verdicts(
-        _intact(account, anchors, anchor_faults), _complete(account), _corroborated(comparison)
+        _intact(account, anchors, anchor_faults),
+        _complete(account),
+        _corroborated(account, comparison),
     )
 
 
@@ -189,11 +191,14 @@ def _incidents(found: Finding, incidents: IncidentsFold) -> None:
         found.remarks.append(f"{incidents.error_count} errors, {incidents.anomaly_count} anomalies")
 
 
-def _corroborated(comparison: LedgerComparison | None) -> Finding:
+def _corroborated(account: Account, comparison: LedgerComparison | None) -> Finding:
     found = Finding("corroborated")
     if comparison is None:
         found.unknown.append("the venue's books were not given: nothing confirms the journal")
         return found
+    modes = sorted(account.tally.by_mode.keys() - {"sim"})
+    if comparison.is_simulated and modes:
+        found.failed.append(f"the books are a simulator's, the journal says {', '.join(modes)}")
     for name, offenders in comparison.offences().items():
         words = name.replace("_", " ")
         found.failed.append(f"{offenders.count} x {words}, first: {offenders.listed[0]}")

@@ -71,7 +71,7 @@ def plain(value: Decimal) -> str:
 
 
 class JournalMaker:
-    """A small daemon and a small venue that never disagree; `records` and `ledger` grow together."""
+    """A small daemon and a small venue that agree: `records` and `ledger` grow together."""
 
     def __init__(
         self, seed: int = 7, *, mode: str = "sim", exchange: str = "sim", instance: str = "abc123"
@@ -197,7 +197,7 @@ class JournalMaker:
             EventType.ORDER_STATE, client_order_id=cid, symbol=order["symbol"],
             instrument_id=f"{order['symbol']}@{self.exchange}", order_id=order["order_id"],
             old=order["state"], new=new, why=why, cum_qty=plain(order["cum"]),
-            venue_cum_qty=plain(order["cum"]), source="stream",
+            venue_cum_qty=plain(order["cum"]), source="" if why == "reject" else "stream",
         )  # fmt: skip
         order["state"] = new
         if new in {"FILLED", "CANCELED", "EXPIRED", "REJECTED"}:
