@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from tests.bench.clients import CcxtClient, OrderClient, RawClient
+from tests.bench.our_path import SeatrialClient
 from tests.bench.report import Row, at_least, at_most, median, quantile
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -84,8 +85,8 @@ def measure(port: int, makers: list[Callable[[], OrderClient]], *, quick: bool) 
         for make in makers:
             client = make()
             runner = stack.enter_context(asyncio.Runner(loop_factory=client.loop_factory))
-            runner.run(client.open(port))
             stack.callback(lambda c=client, r=runner: r.run(c.close()))
+            runner.run(client.open(port))
             runner.run(client.fire(WARM_UP // share))
             running.append((client, runner))
         gc.collect()
@@ -108,7 +109,7 @@ def rows(*, quick: bool) -> list[Row]:
 
 def makers() -> list[Callable[[], OrderClient]]:
     """Every client that takes part."""
-    return [RawClient, CcxtClient]
+    return [RawClient, SeatrialClient, CcxtClient]
 
 
 def rows_of(samples: Samples) -> list[Row]:

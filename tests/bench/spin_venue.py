@@ -32,6 +32,58 @@ FIELD = {
     for name in (b"symbol", b"side", b"type", b"price", b"quantity", b"timeInForce")
 }
 SPINS_BETWEEN_ACCEPTS = 256
+SPINS_BETWEEN_ROUNDS = 32
+"""The last active connection is looked at in every spin, the others once in so many."""
+LIMITS = [
+    {"rateLimitType": kind, "interval": interval, "intervalNum": number, "limit": 1_000_000_000}
+    for kind, interval, number in (
+        ("REQUEST_WEIGHT", "MINUTE", 1),
+        ("ORDERS", "SECOND", 10),
+        ("ORDERS", "DAY", 1),
+        ("RAW_REQUESTS", "MINUTE", 5),
+    )
+]
+EXCHANGE_INFO = {
+    "timezone": "UTC",
+    "rateLimits": LIMITS,
+    "exchangeFilters": [],
+    "symbols": [
+        {
+            "symbol": "BTCUSDT",
+            "status": "TRADING",
+            "baseAsset": "BTC",
+            "baseAssetPrecision": 8,
+            "quoteAsset": "USDT",
+            "quotePrecision": 8,
+            "quoteAssetPrecision": 8,
+            "orderTypes": ["LIMIT", "LIMIT_MAKER", "MARKET"],
+            "isSpotTradingAllowed": True,
+            "filters": [
+                {
+                    "filterType": "PRICE_FILTER",
+                    "minPrice": "0.01",
+                    "maxPrice": "1000000.00",
+                    "tickSize": "0.01",
+                },
+                {
+                    "filterType": "LOT_SIZE",
+                    "minQty": "0.00001",
+                    "maxQty": "9000.00",
+                    "stepSize": "0.00001",
+                },
+                {
+                    "filterType": "NOTIONAL",
+                    "minNotional": "5.00",
+                    "applyMinToMarket": True,
+                    "maxNotional": "9000000.00",
+                    "applyMaxToMarket": False,
+                    "avgPriceMins": 5,
+                },
+                {"filterType": "MAX_NUM_ORDERS", "maxNumOrders": 200},
+            ],
+        }
+    ],
+}
 RECV_BYTES = 1 << 18
 
 
@@ -82,6 +134,10 @@ class Connection:
         if request.startswith(b"GET /times"):
             body = json.dumps(self.times).encode()
             self.times.clear()
+        elif request.startswith(b"GET /api/v3/time"):
+            body = b'{"serverTime":%d}' % (CLOCK.now_ns() // 1_000_000)
+        elif request.startswith(b"GET /api/v3/exchangeInfo"):
+            body = json.dumps(EXCHANGE_INFO).encode()
         else:
             found = REST_ID.search(request)
             if found:
@@ -204,13 +260,17 @@ def serve(listener: socket.socket) -> None:
             except BlockingIOError:
                 if os.getppid() != parent:
                     return
-        for connection in tuple(connections):
+        looked_at = connections if spins % SPINS_BETWEEN_ROUNDS == 0 else connections[:1]
+        for connection in tuple(looked_at):
             try:
                 data = connection.sock.recv(RECV_BYTES)
                 now_ns = time.perf_counter_ns()
                 if data:
                     connection.feed(data, now_ns)
                     if not connection.is_over:
+                        if connection is not connections[0]:
+                            connections.remove(connection)
+                            connections.insert(0, connection)
                         continue
             except BlockingIOError:
                 continue
