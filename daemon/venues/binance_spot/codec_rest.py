@@ -14,6 +14,7 @@ from daemon.errors import Undecodable
 from daemon.model.ids import ClientOrderId, InstrumentId, VenueOrderId
 from daemon.model.orders import CancelOrder, NewOrder, ReplaceOrder
 from daemon.venues.binance_spot import costs
+from daemon.venues.binance_spot.amount_text import amount
 from daemon.venues.binance_spot.faults import Fault, classify
 from daemon.venues.binance_spot.params import (
     Fields,
@@ -286,7 +287,7 @@ def decode_time_ms(body: bytes) -> int:
     return decode_as(_TIME, body, "time").server_time
 
 
-def decode_order(body: bytes) -> OrderRow:
+def decode_order(body: bytes | msgspec.Raw) -> OrderRow:
     """One order row."""
     return decode_as(_ORDER, body, "order")
 
@@ -326,3 +327,17 @@ def retry_after_s(value: str | None) -> int | None:
     if value is None or not value.isascii() or not value.isdigit() or len(value) > 9:
         return None
     return min(int(value), _RETRY_AFTER_S_MAX)
+
+
+def executed(row: OrderRow) -> bool:
+    """Whether any of the order was traded.
+
+    Raises:
+        Undecodable: when its executed quantity is no amount.
+    """
+    return amount(row.executed_qty) > 0
+
+
+def venue_id(order_id: int) -> VenueOrderId:
+    """A venue order id as the model names it."""
+    return VenueOrderId(str(order_id))

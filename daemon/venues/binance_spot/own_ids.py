@@ -10,6 +10,7 @@ from collections.abc import Iterable
 
 from daemon.errors import Undecodable
 from daemon.model.ids import ClientOrderId, InstrumentId, instrument_id
+from daemon.venues.binance_spot.params import own_id_of
 
 _REMEMBERED_MAX = 200_000
 
@@ -41,7 +42,9 @@ class OwnIds:
     def resolve(self, symbol: str, order_id: int, shown: str) -> ClientOrderId:
         """The own id of a row that shows the id `shown`: the remembered one wins."""
         known = self._ids.get((symbol, order_id))
-        return self.learn(symbol, order_id, shown) if known is None else known
+        if known is not None:
+            return known
+        return self.learn(symbol, order_id, own_id_of(shown))
 
 
 class SymbolNames:

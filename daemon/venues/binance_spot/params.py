@@ -11,6 +11,7 @@ from daemon.model.amounts import plain
 from daemon.model.enums import OrderType
 from daemon.model.ids import (
     CLIENT_ORDER_ID_MAX_LENGTH,
+    CLIENT_ORDER_ID_PREFIX,
     ClientOrderId,
     InstrumentId,
     VenueOrderId,
@@ -90,6 +91,13 @@ def cancel_id(client_order_id: ClientOrderId) -> str | None:
     """The id a cancel of this order carries, or None where it would be too long."""
     derived = f"{client_order_id}{_CANCEL_SUFFIX}"
     return derived if len(derived) <= CLIENT_ORDER_ID_MAX_LENGTH else None
+
+
+def own_id_of(shown: str) -> str:
+    """The order's own id behind the id that a row shows (a cancel of ours may have renamed it)."""
+    if shown.startswith(CLIENT_ORDER_ID_PREFIX):
+        return shown.removesuffix(_CANCEL_SUFFIX)
+    return shown
 
 
 def order_key(

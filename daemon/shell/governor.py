@@ -1,0 +1,276 @@
+"""One governor for everything the venue counts, over REST and WebSocket alike (§6).
+
+Rules of this file:
+1. The venue's own numbers (headers, `rateLimits`) are the truth; ours fill the time between them.
+2. Windows are fixed and aligned to the venue's clock; all times here are engine time plus offset.
+3. PLACE and DATA stop early; what is left belongs to SESSION, QUERY and, last of all, CANCEL.
+4. During a pause nothing is sent at all; a pause for the order count stops placements only.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from daemon.venues.binance_spot.symbols import RateLimitRow
+from daemon.venues.requests import Purpose
+
+_NS_PER_MS = 1_000_000
+_NS_PER_S = 1_000_000_000
+_INTERVALS_NS = {
+    "SECOND": _NS_PER_S,
+    "MINUTE": 60 * _NS_PER_S,
+    "HOUR": 3_600 * _NS_PER_S,
+    "DAY": 86_400 * _NS_PER_S,
+}
+_KINDS = ("REQUEST_WEIGHT", "RAW_REQUESTS", "ORDERS", "CONNECTIONS")
+# Of the limit, what each purpose may use up (rule 3).
+_SHARE_PERMILLE = {
+    Purpose.PLACE: 800,
+    Purpose.DATA: 800,
+    Purpose.SESSION: 900,
+    Purpose.QUERY: 950,
+    Purpose.CANCEL: 1000,
+}
+_NEW_WINDOW_GRACE_NS = 500 * _NS_PER_MS
+_DEFAULT_PAUSE_NS = {
+    "weight": 60 * _NS_PER_S,
+    "ban": 120 * _NS_PER_S,
+    "connections": 60 * _NS_PER_S,
+    "waf": 60 * _NS_PER_S,
+}
+_DOCUMENTED = (
+    RateLimitRow("REQUEST_WEIGHT", "MINUTE", 1, 6_000),
+    RateLimitRow("RAW_REQUESTS", "MINUTE", 5, 61_000),
+    RateLimitRow("ORDERS", "SECOND", 10, 50),
+    RateLimitRow("ORDERS", "DAY", 1, 160_000),
+    RateLimitRow("CONNECTIONS", "MINUTE", 5, 300),
+)
+"""Until exchangeInfo says better: the lowest numbers that the venue's pages name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why a request may not leave now, and when to ask again (engine time)."""
+
+    reason: str
+    until_ns: int
+
+
+class _Window:
+    """One limit: fixed windows of `length_ns`, counted from the epoch of the venue's clock."""
+
+    __slots__ = ("in_flight", "index", "kind", "length_ns", "limit", "name", "used")
+
+    def __init__(self, row: RateLimitRow) -> None:
+        self.kind = row.rate_limit_type
+        self.length_ns = _INTERVALS_NS[row.interval] * row.interval_num
+        self.name = window_name(row)
+        self.limit = row.limit
+        self.used = 0
+        self.in_flight = 0
+        self.index = -1
+
+    def roll(self, now_ns: int) -> None:
+        index = now_ns // self.length_ns
+        if index != self.index:
+            self.index = index
+            self.used = self.in_flight
+
+    def end_ns(self) -> int:
+        return (self.index + 1) * self.length_ns
+
+    def observe(self, count: int, now_ns: int) -> None:
+        self.roll(now_ns)
+        told = count + self.in_flight
+        if told > self.used and now_ns - self.index * self.length_ns < _NEW_WINDOW_GRACE_NS:
+            return  # the answer was counted in the window before
+        self.used = told
+
+
+def window_name(row: RateLimitRow) -> str:
+    """The name of a limit: `REQUEST_WEIGHT_1M`, `ORDERS_10S`."""
+    return f"{row.rate_limit_type}_{row.interval_num}{row.interval[:1]}"
+
+
+class Governor:
+    """Admits or refuses each request before it leaves. Not thread-safe: one loop owns it."""
+
+    def __init__(self) -> None:
+        self.offset_ns = 0
+        """Venue clock minus engine time; set by the time sync."""
+        self.pauses = 0
+        self.refusals = 0
+        self._windows: list[_Window] = [_Window(row) for row in _DOCUMENTED]
+        self._paused_until_ns = 0
+        self._pause_reason = ""
+        self._orders_paused_until_ns = 0
+
+    def configure(self, rows: Iterable[RateLimitRow]) -> None:
+        """Take the limits of exchangeInfo; counts of limits that stay are kept."""
+        known = {window.name: window for window in self._windows}
+        for row in rows:
+            if row.rate_limit_type not in _KINDS or row.interval not in _INTERVALS_NS:
+                continue
+            if row.interval_num <= 0 or row.limit < 0:
+                continue
+            window = known.get(window_name(row))
+            if window is None:
+                window = _Window(row)
+                known[window.name] = window
+            window.limit = row.limit
+        told = {row.rate_limit_type for row in rows}
+        names = {window_name(row) for row in rows}
+        self._windows = [
+            window for window in known.values() if window.kind not in told or window.name in names
+        ]
+
+    def admit(
+        self, purpose: Purpose, *, weight: int, now_ns: int, orders: int = 0
+    ) -> Refusal | None:
+        """None: send it now (and it is counted). Else why not, and until when."""
+        if now_ns < self._paused_until_ns:
+            self.refusals += 1
+            return Refusal(self._pause_reason, self._paused_until_ns)
+        if orders and now_ns < self._orders_paused_until_ns:
+            self.refusals += 1
+            return Refusal("order count: paused by the venue", self._orders_paused_until_ns)
+        share = _SHARE_PERMILLE[purpose]
+        venue_ns = now_ns + self.offset_ns
+        for window in self._windows:
+            cost = self._cost(window, weight, orders)
+            if not cost:
+                continue
+            window.roll(venue_ns)
+            if (window.used + cost) * 1000 > window.limit * share:
+                self.refusals += 1
+                until_ns = window.end_ns() - self.offset_ns
+                return Refusal(
+                    f"{window.name}: {window.used} of {window.limit} used, {purpose} must wait",
+                    until_ns,
+                )
+        for window in self._windows:
+            cost = self._cost(window, weight, orders)
+            window.used += cost
+            if window.kind != "CONNECTIONS":
+                window.in_flight += cost
+        return None
+
+    def admit_connection(self, *, weight: int, now_ns: int) -> Refusal | None:
+        """Like `admit`, for a new WebSocket: 300 in 5 minutes, and `weight` for the WS API."""
+        venue_ns = now_ns + self.offset_ns
+        for window in self._windows:
+            if window.kind == "CONNECTIONS":
+                window.roll(venue_ns)
+                if window.used >= window.limit:
+                    return Refusal(f"{window.name}: all used", window.end_ns() - self.offset_ns)
+                window.used += 1
+        refusal = self.admit(Purpose.SESSION, weight=weight, now_ns=now_ns)
+        if refusal is None:
+            self.settle(weight=weight)
+        return refusal
+
+    def settle(self, *, weight: int, orders: int = 0, free: bool = False) -> None:
+        """A request is over (answered or lost). `free`: it succeeded and cost no weight (§6)."""
+        for window in self._windows:
+            if window.kind == "CONNECTIONS":
+                continue
+            cost = self._cost(window, weight, orders)
+            window.in_flight = max(0, window.in_flight - cost)
+            if free and window.kind == "REQUEST_WEIGHT":
+                window.used = max(window.in_flight, window.used - cost)
+
+    def observe_headers(self, headers: Mapping[str, str], now_ns: int) -> None:
+        """Take `X-MBX-USED-WEIGHT-…` and `X-MBX-ORDER-COUNT-…` of an answer."""
+        for window in self._windows:
+            text = headers.get(_header_of(window))
+            if text is not None and text.isascii() and text.isdigit() and len(text) < 12:
+                window.observe(int(text), now_ns + self.offset_ns)
+
+    def observe_counts(self, rows: Iterable[RateLimitRow], now_ns: int) -> None:
+        """Take the `rateLimits` of a WebSocket API answer."""
+        for row in rows:
+            if row.count is None:
+                continue
+            for window in self._windows:
+                if window.kind == row.rate_limit_type and window.name == window_name(row):
+                    window.limit = row.limit
+                    window.observe(row.count, now_ns + self.offset_ns)
+
+    def pause(self, scope: str, until_ns: int | None, now_ns: int) -> int:
+        """The venue refused for rate; returns until when (engine time) nothing is sent.
+
+        `scope`: ban, weight, connections, waf (all stop everything) or orders (placements only).
+        Without a time from the venue, the longest that its pages name for such a first refusal.
+        """
+        self.pauses += 1
+        if scope == "orders":
+            if until_ns is None:
+                until_ns = self._orders_end_ns(now_ns)
+            self._orders_paused_until_ns = max(self._orders_paused_until_ns, until_ns)
+            return self._orders_paused_until_ns
+        if until_ns is None:
+            until_ns = now_ns + _DEFAULT_PAUSE_NS.get(scope, 60 * _NS_PER_S)
+        if until_ns > self._paused_until_ns:
+            self._paused_until_ns = until_ns
+            self._pause_reason = f"paused by the venue ({scope})"
+        return self._paused_until_ns
+
+    def paused_until_ns(self, now_ns: int) -> int:
+        """End of the pause in force, 0 when there is none."""
+        return self._paused_until_ns if now_ns < self._paused_until_ns else 0
+
+    def used(self, now_ns: int) -> dict[str, int]:
+        """What is used, by window name."""
+        for window in self._windows:
+            window.roll(now_ns + self.offset_ns)
+        return {window.name: window.used for window in self._windows}
+
+    def limits(self) -> dict[str, int]:
+        """The limits, by window name."""
+        return {window.name: window.limit for window in self._windows}
+
+    def _orders_end_ns(self, now_ns: int) -> int:
+        venue_ns = now_ns + self.offset_ns
+        ends = []
+        for window in self._windows:
+            if window.kind == "ORDERS":
+                window.roll(venue_ns)
+                ends.append(window.end_ns() - self.offset_ns)
+        return min(ends, default=now_ns + 10 * _NS_PER_S)
+
+    @staticmethod
+    def _cost(window: _Window, weight: int, orders: int) -> int:
+        if window.kind == "REQUEST_WEIGHT":
+            return weight
+        if window.kind == "RAW_REQUESTS":
+            return 1
+        if window.kind == "ORDERS":
+            return orders
+        return 0
+
+
+def _header_of(window: _Window) -> str:
+    suffix = window.name.rpartition("_")[2]
+    if window.kind == "REQUEST_WEIGHT":
+        return f"X-MBX-USED-WEIGHT-{suffix}"
+    if window.kind == "ORDERS":
+        return f"X-MBX-ORDER-COUNT-{suffix}"
+    return ""
+
+
+class MessageBudget:
+    """At most `limit` messages to one stream connection in any second (pings and pongs count)."""
+
+    __slots__ = ("_limit", "_sent_ns")
+
+    def __init__(self, limit: int = 5) -> None:
+        self._limit = limit
+        self._sent_ns: list[int] = []
+
+    def wait_ns(self, now_ns: int) -> int:
+        """Count one message to be sent; how long to wait before it leaves."""
+        self._sent_ns = [at for at in self._sent_ns if at > now_ns - _NS_PER_S]
+        at = now_ns
+        if len(self._sent_ns) >= self._limit:
+            at = max(now_ns, self._sent_ns[-self._limit] + _NS_PER_S)
+        self._sent_ns.append(at)
+        return at - now_ns

@@ -1,0 +1,310 @@
+"""Order entry: requests to the order connection, their answers, and REST as the second road.
+
+Rules of this file:
+1. Nothing is ever sent twice. A request whose bytes may have left and whose answer is not trusted
+   is `OutcomeUnknown`; only a proof that no byte left is `NotSent`.
+2. A lost connection reports every request on it `OutcomeUnknown` before `LinkDown(ORDER)`.
+3. An answer that comes after its deadline is still the venue's word, and is delivered.
+4. Cancels have a second road (REST) when the order connection is down. Placements have none: the
+   user data that tells of their fills is on the lost connection: to place would be to trade blind.
+"""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from daemon.errors import (
+    AnswerLost,
+    BudgetEmpty,
+    KeyRefused,
+    LocalRecoverableError,
+    SeatrialError,
+    VenueRefusal,
+)
+from daemon.model.enums import Link
+from daemon.model.halt import HaltFlag
+from daemon.model.inputs import BalancesChanged, Input, RateLimited, VenueReport
+from daemon.shell.backoff import Backoff
+from daemon.shell.clock import Clock
+from daemon.shell.governor import Governor
+from daemon.shell.link_config import LinkConfig, VenueEndpoints
+from daemon.shell.link_keeper import LinkKeeper
+from daemon.shell.order_session import OrderSession
+from daemon.shell.rest_session import RestSession
+from daemon.shell.time_sync import TimeSync
+from daemon.shell.venue_replies import Answer, Asked, inputs_of, not_sent, unknown
+from daemon.venues.binance_spot import codec_rest, costs
+from daemon.venues.binance_spot.codec_ws import UnknownEvent, WsEncoder, WsMessage, WsReply
+from daemon.venues.binance_spot.faults import Fault, Outcome, limit_scope
+from daemon.venues.binance_spot.rows import RowReader
+from daemon.venues.binance_spot.user_data import (
+    AccountEvent,
+    OrderEvent,
+    ShutdownEvent,
+    TerminatedEvent,
+    balances_in,
+    report_of,
+)
+from daemon.venues.hosts import Road
+from daemon.venues.requests import HttpRequest, Purpose, WsRequest
+
+_LATE_MAX = 10_000
+_SWEEP_S = 0.05
+_UNKNOWN_EVENTS_MAX = 100
+_NS_PER_MS = 1_000_000
+
+EncodeWs = Callable[[WsEncoder, str, int], WsRequest]
+EncodeRest = Callable[[], HttpRequest]
+
+
+@dataclass(slots=True)
+class _InFlight:
+    """A request on the order connection without its answer."""
+
+    asked: Asked
+    session: OrderSession
+    deadline_ns: int
+    weight: int
+    orders: int
+
+
+class OrderRoad:
+    """Owns the order connection and everything that is under way on it."""
+
+    def __init__(
+        self,
+        *,
+        endpoints: VenueEndpoints,
+        make_encoder: Callable[[], WsEncoder],
+        config: LinkConfig,
+        clock: Clock,
+        halt: HaltFlag,
+        governor: Governor,
+        rest: RestSession,
+        sync: TimeSync,
+        rows: RowReader,
+        deliver: Callable[[Input], None],
+        on_fault: Callable[[Fault], None],
+        backoff: Backoff,
+    ) -> None:
+        self._endpoints = endpoints
+        self._make_encoder = make_encoder
+        self._config = config
+        self._clock = clock
+        self._halt = halt
+        self._governor = governor
+        self._rest = rest
+        self._sync = sync
+        self._rows = rows
+        self._deliver = deliver
+        self._on_fault = on_fault
+        self._next_request = 0
+        self._in_flight: dict[str, _InFlight] = {}
+        self._late: dict[str, Asked] = {}
+        self.unknown_events: dict[str, int] = {}
+        self.keeper: LinkKeeper[OrderSession] = LinkKeeper(
+            link=Link.ORDER,
+            open_session=self._open,
+            clock=clock,
+            config=config,
+            deliver=deliver,
+            backoff=backoff,
+        )
+
+    @property
+    def in_flight(self) -> int:
+        """Requests on the order connection without an answer."""
+        return len(self._in_flight)
+
+    # ---------------------------------------------------------------- sending
+    def write(self, asked: Asked, encode: EncodeWs, *, weight: int, orders: int = 0) -> None:
+        """Write one request now: halt flag, budget, bytes. A refusal proves that no byte left."""
+        session = self.keeper.current
+        if session is None:
+            self._tell(not_sent(asked, "the order connection is down"))
+            return
+        placing = asked.kind in {"place", "replace"}
+        if placing and self._halt.closed:
+            self._tell(not_sent(asked, f"the halt flag is closed: {self._halt.reason}"))
+            return
+        now_ns = self._clock.now_ns()
+        purpose = Purpose.PLACE if placing else Purpose.CANCEL
+        refusal = self._governor.admit(purpose, weight=weight, orders=orders, now_ns=now_ns)
+        if refusal is not None:
+            self._tell(not_sent(asked, refusal.reason))
+            return
+        self._next_request += 1
+        request_id = str(self._next_request)
+        try:
+            session.send(encode(session.encoder, request_id, self._sync.venue_ms()))
+        except LocalRecoverableError as error:
+            self._governor.settle(weight=weight, orders=orders, free=True)
+            self._tell(not_sent(asked, str(error)))
+            return
+        deadline_ns = now_ns + self._config.reply_deadline_ms * _NS_PER_MS
+        self._in_flight[request_id] = _InFlight(asked, session, deadline_ns, weight, orders)
+
+    async def by_rest(self, asked: Asked, encode: EncodeRest) -> None:
+        """Send one request by REST and deliver what its answer proves."""
+        deadline_s = self._config.reply_deadline_ms / 1000
+        try:
+            reply = await self._rest.call(encode(), deadline_s=deadline_s)
+        except AnswerLost as error:
+            self._tell(unknown(asked, str(error)))
+            return
+        except SeatrialError as error:
+            self._tell(not_sent(asked, str(error)))
+            return
+        fault = None
+        data = None
+        if reply.status != 200:
+            fault = codec_rest.decode_error(reply.status, reply.body)
+            if fault.code != 0:
+                data = codec_rest.error_data(reply.body)
+            self._on_fault(fault)
+        answer = Answer(
+            result=reply.body, fault=fault, error_data=data, ts_recv_ns=reply.ts_recv_ns
+        )
+        self._tell(inputs_of(asked, answer, self._rows))
+
+    async def sweep(self) -> None:
+        """Turn requests past their deadline into `OutcomeUnknown`, until cancelled."""
+        while True:
+            await asyncio.sleep(_SWEEP_S)
+            self._expire(self._clock.now_ns())
+
+    def _expire(self, now_ns: int) -> None:
+        while self._in_flight:
+            # All deadlines are equally long, so the first sent is the first due.
+            request_id, flight = next(iter(self._in_flight.items()))
+            if flight.deadline_ns > now_ns:
+                return
+            del self._in_flight[request_id]
+            self._governor.settle(weight=flight.weight, orders=flight.orders)
+            self._late[request_id] = flight.asked
+            if len(self._late) > _LATE_MAX:
+                del self._late[next(iter(self._late))]
+            reason = f"no answer within {self._config.reply_deadline_ms} ms"
+            self._tell(unknown(flight.asked, reason))
+
+    # ---------------------------------------------------------------- the connection
+    async def _open(self) -> OrderSession:
+        now_ns = self._clock.now_ns()
+        refusal = self._governor.admit_connection(weight=costs.CONNECT, now_ns=now_ns)
+        if refusal is not None:
+            raise BudgetEmpty(refusal.reason, refusal.until_ns)
+        session = OrderSession(
+            environment=self._endpoints.environment,
+            endpoint=self._endpoints.endpoint(Road.WS_API),
+            encoder=self._make_encoder(),
+            clock=self._clock,
+            halt=self._halt,
+            on_message=self._on_message,
+            on_lost=self._on_lost,
+        )
+        await session.open(
+            connect_deadline_s=self._config.connect_deadline_ms / 1000,
+            ping_idle_s=self._config.ping_idle_ms / 1000,
+            ping_reply_s=self._config.ping_reply_ms / 1000,
+        )
+        try:
+            if session.encoder.can_log_on:
+                await self._ask(session, "logon", session.encoder.log_on)
+                session.encoder.logged_on = True
+            await self._ask(session, "subscribe", session.encoder.subscribe)
+        except BaseException as error:
+            session.close(f"{type(error).__name__}: {error}")
+            raise
+        return session
+
+    async def _ask(
+        self, session: OrderSession, name: str, encode: Callable[[str, int], WsRequest]
+    ) -> None:
+        self._next_request += 1
+        request = encode(f"{name}-{self._next_request}", self._sync.venue_ms())
+        now_ns = self._clock.now_ns()
+        refusal = self._governor.admit(Purpose.SESSION, weight=request.weight, now_ns=now_ns)
+        if refusal is not None:
+            raise BudgetEmpty(refusal.reason, refusal.until_ns)
+        deadline_s = self._config.connect_deadline_ms / 1000
+        try:
+            reply = await session.ask(request, deadline_s=deadline_s)
+        finally:
+            self._governor.settle(weight=request.weight)
+        self._observe(reply, self._clock.now_ns())
+        fault = reply.fault
+        if fault is None:
+            return
+        self._on_fault(fault)
+        if fault.outcome is Outcome.KEY:
+            raise KeyRefused(fault.status, fault.code, fault.message)
+        raise VenueRefusal(fault.status, fault.code, f"{name}: {fault.message}")
+
+    def _on_message(self, session: OrderSession, message: WsMessage, now_ns: int) -> None:
+        match message:
+            case WsReply():
+                self._on_reply(message, now_ns)
+            case OrderEvent():
+                report = report_of(message, self._rows.names, self._rows.ids, now_ns)
+                self._deliver(VenueReport(report))
+            case AccountEvent():
+                stamp_ns = (message.updated_ms or message.time_ms) * _NS_PER_MS
+                self._deliver(BalancesChanged(balances_in(message), stamp_ns))
+            case TerminatedEvent():
+                session.close("the venue ended the user data stream")
+            case ShutdownEvent():
+                session.renew()
+            case UnknownEvent():
+                self._count_unknown(message.name)
+            case _:
+                self._count_unknown(type(message).__name__)
+
+    def _on_reply(self, reply: WsReply, now_ns: int) -> None:
+        self._observe(reply, now_ns)
+        if reply.fault is not None:
+            self._on_fault(reply.fault)
+        flight = self._in_flight.pop(reply.request_id, None)
+        if flight is not None:
+            asked = flight.asked
+            self._governor.settle(
+                weight=flight.weight, orders=flight.orders, free=reply.fault is None
+            )
+        else:
+            late = self._late.pop(reply.request_id, None)
+            if late is None:
+                return
+            asked = late
+        answer = Answer(
+            result=reply.result,
+            fault=reply.fault,
+            error_data=reply.error_data,
+            ts_recv_ns=now_ns,
+        )
+        self._tell(inputs_of(asked, answer, self._rows))
+
+    def _observe(self, reply: WsReply, now_ns: int) -> None:
+        if reply.rate_limits:
+            self._governor.observe_counts(reply.rate_limits, now_ns)
+        fault = reply.fault
+        if fault is None or fault.outcome is not Outcome.LIMITED:
+            return
+        scope = limit_scope(fault.status, fault.code)
+        until_ns = self._sync.engine_ns(fault.retry_at_ms) if fault.retry_at_ms else None
+        until_ns = self._governor.pause(scope, until_ns, now_ns)
+        self._deliver(RateLimited(fault.status, fault.code, scope, until_ns, fault.text))
+
+    def _on_lost(self, session: OrderSession, reason: str) -> None:
+        lost = [i for i, flight in self._in_flight.items() if flight.session is session]
+        for request_id in lost:
+            flight = self._in_flight.pop(request_id)
+            self._governor.settle(weight=flight.weight, orders=flight.orders)
+            self._tell(unknown(flight.asked, f"order connection lost: {reason}"))
+        self.keeper.on_lost(session, reason)
+
+    def _count_unknown(self, name: str) -> None:
+        if len(self.unknown_events) < _UNKNOWN_EVENTS_MAX or name in self.unknown_events:
+            self.unknown_events[name] = self.unknown_events.get(name, 0) + 1
+
+    def _tell(self, inputs: list[Input]) -> None:
+        for item in inputs:
+            self._deliver(item)

@@ -1,0 +1,183 @@
+"""The REST link's life: clock, symbols, limits; up while they can be read, down when they cannot.
+
+Rules of this file:
+1. `ready` is set after the first clock sample and exchangeInfo: nothing signed leaves before.
+2. A failure is confirmed `FAILURES_MAX` times before the link counts as down (no false stops).
+3. A governor's pause is no failure: nothing was sent.
+"""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+from daemon.errors import BudgetEmpty, SeatrialError, VenueRefusal
+from daemon.model.enums import Link
+from daemon.model.inputs import (
+    BudgetSampled,
+    ClockSampled,
+    Input,
+    InstrumentsLoaded,
+    LinkDown,
+    LinkUp,
+)
+from daemon.model.instrument import Instrument
+from daemon.shell.backoff import Backoff
+from daemon.shell.clock import Clock
+from daemon.shell.governor import Governor
+from daemon.shell.link_config import LinkConfig
+from daemon.shell.rest_session import RestSession
+from daemon.shell.time_sync import TimeSync
+from daemon.venues.binance_spot.codec_rest import RestEncoder, decode_error
+from daemon.venues.binance_spot.own_ids import SymbolNames
+from daemon.venues.binance_spot.symbols import decode_exchange
+
+FAILURES_MAX = 3
+_ROUNDS_FIRST = 5
+_ROUNDS_LATER = 3
+_TICK_S = 0.5
+_RESYNC_GAP_NS = 1_000_000_000
+_NS_PER_MS = 1_000_000
+_NS_PER_S = 1_000_000_000
+
+
+class RestLife:
+    """Runs as one task; `sync_now` and `reload_now` ask for a round ahead of its time."""
+
+    def __init__(
+        self,
+        *,
+        rest: RestSession,
+        encoder: RestEncoder,
+        sync: TimeSync,
+        governor: Governor,
+        names: SymbolNames,
+        clock: Clock,
+        config: LinkConfig,
+        deliver: Callable[[Input], None],
+        backoff: Backoff,
+    ) -> None:
+        self.ready = asyncio.Event()
+        self.sync_now = asyncio.Event()
+        self.reload_now = asyncio.Event()
+        self.up = False
+        self.reconnects = 0
+        self.last_error = ""
+        self._rest = rest
+        self._encoder = encoder
+        self._sync = sync
+        self._governor = governor
+        self._names = names
+        self._clock = clock
+        self._config = config
+        self._deliver = deliver
+        self._backoff = backoff
+        self._instruments: tuple[Instrument, ...] = ()
+        self._told_down = False
+        self._ever_up = False
+        self._synced_ns = 0
+        self._loaded_ns = 0
+        self._sampled_ns = 0
+
+    async def run(self) -> None:
+        """Keep the link until cancelled."""
+        while True:
+            try:
+                await self._measure(_ROUNDS_FIRST)
+                await self._load()
+            except SeatrialError as error:
+                self._note_down(str(error))
+                await self._pause(error)
+                continue
+            self._backoff.reset()
+            self._note_up()
+            await self._stay_up()
+
+    def facts(self, now_ns: int) -> dict[str, Any]:
+        """What status and metrics show."""
+        seen = self._rest.last_reply_ns
+        return {
+            "up": self.up,
+            "reconnects": self.reconnects,
+            "requests": self._rest.requests,
+            "last_error": self.last_error,
+            "last_frame_age_ms": (now_ns - seen) // _NS_PER_MS if seen else None,
+        }
+
+    async def _stay_up(self) -> None:
+        failures = 0
+        while failures < FAILURES_MAX:
+            await self._tick()
+            try:
+                await self._due_rounds()
+                failures = 0
+            except BudgetEmpty as error:
+                await self._pause(error)
+            except SeatrialError as error:
+                failures += 1
+                self.last_error = str(error)
+                await self._pause(error)
+        self._note_down(self.last_error)
+
+    async def _tick(self) -> None:
+        try:
+            async with asyncio.timeout(_TICK_S):
+                await self.sync_now.wait()
+        except TimeoutError:
+            pass
+
+    async def _due_rounds(self) -> None:
+        now_ns = self._clock.now_ns()
+        since_sync_ns = now_ns - self._synced_ns
+        asked = self.sync_now.is_set() and since_sync_ns >= _RESYNC_GAP_NS
+        if asked or since_sync_ns >= self._config.time_sync_period_ms * _NS_PER_MS:
+            await self._measure(_ROUNDS_LATER)
+        elif self.sync_now.is_set():
+            await asyncio.sleep(_TICK_S)  # measured less than a second ago
+        due = now_ns - self._loaded_ns >= self._config.exchange_info_period_ms * _NS_PER_MS
+        if due or self.reload_now.is_set():
+            await self._load()
+        if now_ns - self._sampled_ns >= self._config.budget_period_ms * _NS_PER_MS:
+            self._sampled_ns = now_ns
+            self._deliver(BudgetSampled(self._governor.used(now_ns), self._governor.limits()))
+
+    async def _measure(self, rounds: int) -> None:
+        sample = await self._sync.measure(rounds)
+        self.sync_now.clear()
+        self._synced_ns = self._clock.now_ns()
+        self._governor.offset_ns = sample.offset_ns
+        self._deliver(ClockSampled(sample.offset_ns, sample.round_trip_ns))
+
+    async def _load(self) -> None:
+        reply = await self._rest.call(self._encoder.exchange_info(self._names.symbols))
+        if reply.status != 200:
+            fault = decode_error(reply.status, reply.body)
+            raise VenueRefusal(fault.status, fault.code, f"exchangeInfo: {fault.message}")
+        instruments, limits = decode_exchange(reply.body, self._names)
+        self.reload_now.clear()
+        self._loaded_ns = self._clock.now_ns()
+        self._governor.configure(limits)
+        if instruments != self._instruments:
+            self._instruments = instruments
+            self._deliver(InstrumentsLoaded(instruments))
+
+    def _note_up(self) -> None:
+        if self._ever_up:
+            self.reconnects += 1
+        self._ever_up = True
+        self.up = True
+        self._told_down = False
+        self.ready.set()
+        self._deliver(LinkUp(Link.REST))
+
+    def _note_down(self, reason: str) -> None:
+        self.up = False
+        self.last_error = reason
+        if not self._told_down:
+            self._told_down = True
+            self._deliver(LinkDown(Link.REST, reason))
+
+    async def _pause(self, error: SeatrialError) -> None:
+        wait_s = self._backoff.next_s()
+        if isinstance(error, BudgetEmpty):
+            wait_s += max(0.0, (error.until_ns - self._clock.now_ns()) / _NS_PER_S)
+        await asyncio.sleep(wait_s)

@@ -1,0 +1,342 @@
+"""The link to one venue: three connections kept alive, effects performed, inputs delivered.
+
+Rules of this file:
+1. `perform` never blocks: it writes to the order socket in the caller's turn, or spawns a question.
+2. Questions are bounded in number and in time; one that cannot be asked is answered at once.
+3. What can be proven of a request, and its second road, is decided in `order_road.py`.
+"""
+
+import asyncio
+import random
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from daemon.errors import BudgetEmpty
+from daemon.model.effects import (
+    QueryOrder,
+    SendCancel,
+    SendCancelAll,
+    SendOrder,
+    SendReplace,
+    TakeSnapshot,
+    VenueEffect,
+)
+from daemon.model.enums import Link
+from daemon.model.halt import HaltFlag
+from daemon.model.ids import symbol_of
+from daemon.model.inputs import (
+    Input,
+    MarketData,
+    PublicTrade,
+    QueryFailed,
+    SnapshotFailed,
+)
+from daemon.model.market import TopOfBook, TradeTick
+from daemon.shell.backoff import Backoff
+from daemon.shell.clock import Clock
+from daemon.shell.governor import Governor
+from daemon.shell.link_config import Credentials, LinkConfig, VenueEndpoints, make_signer
+from daemon.shell.link_keeper import LinkKeeper
+from daemon.shell.order_road import EncodeRest, EncodeWs, OrderRoad
+from daemon.shell.rest_life import RestLife
+from daemon.shell.rest_session import RestSession
+from daemon.shell.stream_session import StreamSession
+from daemon.shell.time_sync import TimeSync
+from daemon.shell.venue_questions import Questions
+from daemon.shell.venue_replies import NO_ORDER, Asked, not_sent
+from daemon.venues.binance_spot import costs
+from daemon.venues.binance_spot.codec_rest import RestEncoder
+from daemon.venues.binance_spot.codec_stream import MarketEvent, StreamReader, stream_names
+from daemon.venues.binance_spot.codec_ws import WsEncoder
+from daemon.venues.binance_spot.faults import Fault, Outcome
+from daemon.venues.binance_spot.own_ids import OwnIds, SymbolNames
+from daemon.venues.binance_spot.rows import RowReader
+from daemon.venues.hosts import Road
+
+__all__ = ["Credentials", "LinkConfig", "VenueEndpoints", "VenueLink"]
+
+_NOT_ASKED = "the link is not running, or too many questions wait"
+_FILTER_REFUSAL = -1013
+
+
+class VenueLink:
+    """See `ARCHITECTURE.md`, the seams. One loop owns it."""
+
+    def __init__(
+        self,
+        *,
+        endpoints: VenueEndpoints,
+        credentials: Credentials,
+        config: LinkConfig,
+        clock: Clock,
+        halt: HaltFlag,
+        deliver: Callable[[Input], None],
+        rng: random.Random,
+    ) -> None:
+        """Wire the link; nothing is connected before `run`.
+
+        Raises:
+            HostRefused, CredentialsRefused: an address or a key that cannot be used.
+        """
+        signer = make_signer(credentials)
+        key = credentials.api_key
+        window_ms = config.recv_window_ms
+        names = SymbolNames(endpoints.environment, config.symbols)
+        self._endpoints = endpoints
+        self._config = config
+        self._clock = clock
+        self._deliver = deliver
+        self._rows = RowReader(names, OwnIds())
+        self._stream_reader = StreamReader(names)
+        self._governor = Governor()
+        self._encoder = RestEncoder(api_key=key, signer=signer, recv_window_ms=window_ms)
+        self._rest = RestSession(
+            environment=endpoints.environment,
+            endpoint=endpoints.endpoint(Road.REST),
+            clock=clock,
+            governor=self._governor,
+            halt=halt,
+            on_limited=deliver,
+            deadline_s=config.query_deadline_ms / 1000,
+            connect_deadline_s=config.connect_deadline_ms / 1000,
+        )
+        self._sync = TimeSync(clock, lambda: self._rest.call(self._encoder.server_time()))
+        self._questions = Questions(
+            call=self._rest.call,
+            encoder=self._encoder,
+            reader=self._rows,
+            sync=self._sync,
+            clock=clock,
+            config=config,
+            on_fault=self._note_fault,
+        )
+        self._rest_life = RestLife(
+            rest=self._rest,
+            encoder=self._encoder,
+            sync=self._sync,
+            governor=self._governor,
+            names=names,
+            clock=clock,
+            config=config,
+            deliver=deliver,
+            backoff=self._backoff(rng),
+        )
+        self._orders = OrderRoad(
+            endpoints=endpoints,
+            make_encoder=lambda: WsEncoder(api_key=key, signer=signer, recv_window_ms=window_ms),
+            config=config,
+            clock=clock,
+            halt=halt,
+            governor=self._governor,
+            rest=self._rest,
+            sync=self._sync,
+            rows=self._rows,
+            deliver=deliver,
+            on_fault=self._note_fault,
+            backoff=self._backoff(rng),
+        )
+        self._market: LinkKeeper[StreamSession] = LinkKeeper(
+            link=Link.MARKET,
+            open_session=self._open_market,
+            clock=clock,
+            config=config,
+            deliver=deliver,
+            backoff=self._backoff(rng),
+        )
+        self._group: asyncio.TaskGroup | None = None
+        self._questions_waiting = 0
+
+    async def run(self) -> None:
+        """Keep the venue connected until cancelled; every task is a child of this call."""
+        await self._rest.open()
+        try:
+            async with asyncio.TaskGroup() as group:
+                self._group = group
+                group.create_task(self._rest_life.run(), name="venue-rest")
+                group.create_task(self._orders.sweep(), name="venue-deadlines")
+                group.create_task(self._sockets(group), name="venue-sockets")
+        finally:
+            self._group = None
+            self._orders.keeper.close("stopped")
+            self._market.close("stopped")
+            await self._rest.close()
+
+    async def _sockets(self, group: asyncio.TaskGroup) -> None:
+        # A signed request before the first clock sample would only be refused.
+        await self._rest_life.ready.wait()
+        group.create_task(self._orders.keeper.run(group), name="venue-order")
+        group.create_task(self._market.run(group), name="venue-market")
+
+    def perform(self, effect: VenueEffect) -> None:
+        """Perform one effect now; answers come as inputs."""
+        match effect:
+            case SendOrder():
+                self._send_order(effect)
+            case SendCancel():
+                self._send_cancel(effect)
+            case SendReplace():
+                self._send_replace(effect)
+            case SendCancelAll():
+                self._send_cancel_all(effect)
+            case QueryOrder():
+                if not self._spawn(self._answer(self._questions.query(effect)), "query"):
+                    self._deliver(
+                        QueryFailed(effect.client_order_id, effect.instrument_id, _NOT_ASKED)
+                    )
+            case TakeSnapshot():
+                if not self._spawn(self._answer(self._questions.snapshot(effect)), "snapshot"):
+                    self._deliver(SnapshotFailed(f"{effect.reason}: {_NOT_ASKED}"))
+
+    def facts(self) -> dict[str, Any]:
+        """What status and metrics show of this link."""
+        now_ns = self._clock.now_ns()
+        sample = self._sync.sample
+        return {
+            "offset_ns": self._sync.offset_ns,
+            "round_trip_ns": None if sample is None else sample.round_trip_ns,
+            "used": self._governor.used(now_ns),
+            "limits": self._governor.limits(),
+            "paused_until_ns": self._governor.paused_until_ns(now_ns),
+            "links": {
+                Link.REST.value: self._rest_life.facts(now_ns),
+                Link.ORDER.value: self._orders.keeper.facts(now_ns),
+                Link.MARKET.value: self._market.facts(now_ns),
+            },
+            "in_flight": self._orders.in_flight,
+            "questions_waiting": self._questions_waiting,
+            "unknown_events": dict(self._orders.unknown_events),
+            "ids_known": len(self._rows.ids),
+        }
+
+    # ---------------------------------------------------------------- effects
+    def _send_order(self, effect: SendOrder) -> None:
+        order = effect.order
+        asked = Asked(
+            kind="place",
+            client_order_id=order.client_order_id,
+            instrument_id=order.instrument_id,
+        )
+        self._send(
+            asked,
+            lambda encoder, request_id, at_ms: encoder.place(order, request_id, at_ms),
+            lambda: self._encoder.place(order, self._sync.venue_ms()),
+            weight=costs.ORDER_PLACE,
+            orders=1,
+        )
+
+    def _send_cancel(self, effect: SendCancel) -> None:
+        cancel = effect.cancel
+        asked = Asked(
+            kind="cancel",
+            client_order_id=cancel.client_order_id,
+            instrument_id=cancel.instrument_id,
+        )
+        self._send(
+            asked,
+            lambda encoder, request_id, at_ms: encoder.cancel(cancel, request_id, at_ms),
+            lambda: self._encoder.cancel(cancel, self._sync.venue_ms()),
+            weight=costs.ORDER_CANCEL,
+        )
+
+    def _send_replace(self, effect: SendReplace) -> None:
+        replace = effect.replace
+        asked = Asked(
+            kind="replace",
+            client_order_id=replace.target,
+            instrument_id=replace.order.instrument_id,
+            new_client_order_id=replace.order.client_order_id,
+        )
+        self._send(
+            asked,
+            lambda encoder, request_id, at_ms: encoder.replace(replace, request_id, at_ms),
+            lambda: self._encoder.replace(replace, self._sync.venue_ms()),
+            weight=costs.CANCEL_REPLACE,
+            orders=1,
+        )
+
+    def _send_cancel_all(self, effect: SendCancelAll) -> None:
+        instrument = effect.instrument_id
+        asked = Asked(kind="cancel_all", client_order_id=NO_ORDER, instrument_id=instrument)
+        self._send(
+            asked,
+            lambda encoder, request_id, at_ms: encoder.cancel_all(instrument, request_id, at_ms),
+            lambda: self._encoder.cancel_all(symbol_of(instrument), self._sync.venue_ms()),
+            weight=costs.CANCEL_ALL,
+        )
+
+    def _send(
+        self,
+        asked: Asked,
+        encode_ws: EncodeWs,
+        encode_rest: EncodeRest,
+        *,
+        weight: int,
+        orders: int = 0,
+    ) -> None:
+        cancelling = asked.kind in {"cancel", "cancel_all"}
+        by_rest = self._config.order_road == "rest" or (
+            cancelling and self._orders.keeper.current is None
+        )
+        if not by_rest:
+            self._orders.write(asked, encode_ws, weight=weight, orders=orders)
+        elif not self._spawn(self._orders.by_rest(asked, encode_rest), asked.kind):
+            for item in not_sent(asked, _NOT_ASKED):
+                self._deliver(item)
+
+    def _spawn(self, work: Coroutine[Any, Any, None], name: str) -> bool:
+        group = self._group
+        if group is None or self._questions_waiting >= self._config.questions_max:
+            work.close()
+            return False
+        self._questions_waiting += 1
+        task = group.create_task(work, name=f"venue-{name}")
+        task.add_done_callback(self._question_done)
+        return True
+
+    def _question_done(self, _task: asyncio.Task[None]) -> None:
+        self._questions_waiting -= 1
+
+    async def _answer(self, question: Coroutine[Any, Any, Input]) -> None:
+        self._deliver(await question)
+
+    # ---------------------------------------------------------------- market data
+    async def _open_market(self) -> StreamSession:
+        refusal = self._governor.admit_connection(weight=0, now_ns=self._clock.now_ns())
+        if refusal is not None:
+            raise BudgetEmpty(refusal.reason, refusal.until_ns)
+        kinds = ("bookTicker", "trade") if self._config.with_trades else ("bookTicker",)
+        session = StreamSession(
+            environment=self._endpoints.environment,
+            endpoint=self._endpoints.endpoint(Road.STREAMS),
+            names=stream_names(self._config.symbols, kinds),
+            reader=self._stream_reader,
+            clock=self._clock,
+            on_event=self._on_market_event,
+            silence_max_s=self._config.stream_silence_max_ms / 1000,
+        )
+        await session.open(
+            connect_deadline_s=self._config.connect_deadline_ms / 1000,
+            ping_idle_s=self._config.ping_idle_ms / 1000,
+            ping_reply_s=self._config.ping_reply_ms / 1000,
+        )
+        return session
+
+    def _on_market_event(self, event: MarketEvent) -> None:
+        if isinstance(event, TopOfBook):
+            self._deliver(MarketData(event))
+        elif isinstance(event, TradeTick):
+            self._deliver(PublicTrade(event))
+
+    # ---------------------------------------------------------------- shared
+    def _note_fault(self, fault: Fault) -> None:
+        if fault.outcome is Outcome.CLOCK:
+            self._rest_life.sync_now.set()
+        elif fault.code == _FILTER_REFUSAL:
+            self._rest_life.reload_now.set()
+
+    def _backoff(self, rng: random.Random) -> Backoff:
+        return Backoff(
+            min_s=self._config.backoff_min_ms / 1000,
+            max_s=self._config.backoff_max_ms / 1000,
+            rng=rng,
+        )
