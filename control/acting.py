@@ -158,6 +158,13 @@ def _direct(
         return act(config=config, by=who(), uid=os.getuid(), reason=reason or "no reason given")
     except ControlError as error:
         raise Failure(str(error), EXIT_REFUSED, as_json=as_json) from error
+    except Exception as error:  # at 3 a.m. a line with the next step, no traceback
+        raise Failure(
+            f"the direct stop failed: {type(error).__name__}: {error}. Cancel at the venue's own "
+            f"site now, then look at the state directory",
+            EXIT_REFUSED,
+            as_json=as_json,
+        ) from error
 
 
 @click.command("cancel-all")
@@ -226,6 +233,19 @@ def reconcile(ctx: click.Context, *, reason: str, timeout_s: float, as_json: boo
     _done(result, text, as_json=as_json)
 
 
+@click.command("re-enable")
+@reason_option
+@yes_option
+@json_option
+@click.pass_context
+def re_enable(ctx: click.Context, *, reason: str, yes: bool, as_json: bool) -> None:
+    """Let strategies send again after a cap has disabled them."""
+    reason = reason_or_ask(reason, "re-enable", required=True)
+    confirm("Let strategies send orders again?", yes=yes)
+    result = ask(ctx, "re-enable", as_json=as_json, reason=reason)
+    _done(result, "re-enabled", as_json=as_json)
+
+
 @click.command()
 @symbol_option
 @reason_option
@@ -268,6 +288,7 @@ ACTING: tuple[click.Command, ...] = (
     shutdown,
     re_arm,
     reconcile,
+    re_enable,
     flatten,
     explain,
 )

@@ -19,7 +19,8 @@ from control.errors import ControlConfigError
 _UCRED = struct.Struct("iII")
 _SO_PEERGROUPS = 59
 """Linux 4.13; Python 3.11 has no name for it."""
-_GROUPS_MAX = 65_536
+_PEERGROUPS_BYTES = 1_024
+"""The most that Python's getsockopt takes: 256 groups."""
 SERVICE_GROUP = "seatrial"
 
 
@@ -101,13 +102,11 @@ def peer_of(sock: socket.socket) -> Peer:
         sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _UCRED.size)
     )
     try:
-        raw = sock.getsockopt(socket.SOL_SOCKET, _SO_PEERGROUPS, 4 * 1024)
+        raw = sock.getsockopt(socket.SOL_SOCKET, _SO_PEERGROUPS, _PEERGROUPS_BYTES)
     except OSError:
-        # ERANGE (more than 1024 groups) asks for more room; ENOPROTOOPT is a kernel before 4.13.
-        try:
-            raw = sock.getsockopt(socket.SOL_SOCKET, _SO_PEERGROUPS, 4 * _GROUPS_MAX)
-        except OSError:
-            raw = b""
+        # A kernel before 4.13, or somebody with more than 256 groups: roles by uid and primary
+        # group only. Less is granted then, never more.
+        raw = b""
     groups = frozenset(struct.unpack(f"{len(raw) // 4}I", raw))
     return Peer(pid=pid, uid=uid, gid=gid, groups=groups | {gid})
 

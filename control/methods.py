@@ -201,6 +201,14 @@ _ROWS = (
         deadline_s=60.0,
     ),
     MethodSpec(
+        "re-enable",
+        Role.OPERATOR,
+        "command",
+        CommandParams,
+        "let strategies send again after a cap has disabled them",
+        reason_required=True,
+    ),
+    MethodSpec(
         "flatten",
         Role.OPERATOR,
         "command",

@@ -13,7 +13,7 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from control.snapshot import open_incidents, rows, table
+from control.snapshot import is_resolved, open_incidents, rows, table
 
 ROWS_MAX = 10
 BAR_WIDTH = 16
@@ -69,8 +69,8 @@ def headline(snapshot: Mapping[str, Any]) -> Text:
     for label, key in (("", "environment"), ("mode ", "mode"), ("session ", "session_id")):
         if snapshot.get(key):
             line.append(f"  {label}{clean(snapshot[key])}")
-    if (uptime := _number(snapshot.get("uptime_s"))) is not None:
-        line.append(f"  up {duration(uptime)}", style="dim")
+    if (uptime_s := _uptime_s(snapshot)) is not None:
+        line.append(f"  up {duration(uptime_s)}", style="dim")
     return line
 
 
@@ -81,7 +81,7 @@ def alarm_lines(snapshot: Mapping[str, Any]) -> list[Text]:
     if snapshot.get("latched") or (isinstance(latch, Mapping) and latch):
         details = latch if isinstance(latch, Mapping) else {}
         who = clean(details.get("by_name", details.get("by", "")))
-        why = clean(details.get("reason", snapshot.get("halt_reason", "")))
+        why = clean(details.get("reason", snapshot.get("latch_reason", "")))
         text = "KILL LATCHED"
         text += f" by {who}" if who else ""
         text += f": {why}" if why else ""
@@ -90,9 +90,10 @@ def alarm_lines(snapshot: Mapping[str, Any]) -> list[Text]:
         name = clean(incident.get("incident_id", incident.get("id", "?")))
         what = clean(incident.get("msg", incident.get("trigger", "")))
         lines.append(Text(f"INCIDENT {name}: {what}", style="bold red"))
-    journal = table(snapshot, "journal")
-    if journal.get("errors"):
-        lines.append(Text(f"JOURNAL FAULT: {clean(journal['errors'])}", style="bold red"))
+    errors = table(snapshot, "journal").get("errors")
+    if errors or snapshot.get("journal_ok") is False:
+        text = "JOURNAL FAULT: no order leaves until it can be written again"
+        lines.append(Text(f"{text} ({clean(errors)})" if errors else text, style="bold red"))
     return lines
 
 
@@ -103,8 +104,9 @@ def activity_line(snapshot: Mapping[str, Any]) -> Text | None:
     if isinstance(orders, Mapping):
         counts = [f"{clean(name)} {clean(count)}" for name, count in orders.items() if count]
         parts.append("orders " + (", ".join(counts) or "none"))
-    if "fills" in snapshot and not isinstance(snapshot["fills"], Mapping | list):
-        parts.append(f"fills {clean(snapshot['fills'])}")
+    for label, key in (("sent this session", "session_orders"), ("fills", "session_fills")):
+        if _number(snapshot.get(key)) is not None:
+            parts.append(f"{label} {clean(snapshot[key])}")
     denied = snapshot.get("denied")
     if isinstance(denied, Mapping) and denied:
         reasons = ", ".join(f"{clean(name)} {clean(count)}" for name, count in denied.items())
@@ -131,6 +133,11 @@ def health_line(snapshot: Mapping[str, Any]) -> Text | None:
     for label, key in (("queue", "queue_age_ms"), ("loop lag", "loop_lag_ms")):
         if (value := _number(snapshot.get(key))) is not None:
             parts.append((f"{label} {value:.1f} ms", "" if value < 100 else "bold red"))
+    if (age_ms := _number(table(snapshot, "reconcile").get("clean_age_ms"))) is not None:
+        parts.append((f"reconciled {duration(age_ms / 1_000)} ago", ""))
+    ages_ms = [_number(top.get("age_ms")) for top in rows(snapshot, "market")]
+    if known := [age_ms for age_ms in ages_ms if age_ms is not None]:
+        parts.append((f"oldest data {duration(max(known) / 1_000)}", ""))
     journal = table(snapshot, "journal")
     if journal:
         text = "journal"
@@ -155,7 +162,8 @@ def caps_table(snapshot: Mapping[str, Any]) -> Table | None:
     made.add_column("use", no_wrap=True)
     for row in found:
         share = share_of(row)
-        made.add_row(
+        _add_row(
+            made,
             clean(row.get("cap", row.get("name", "?"))),
             clean(row.get("symbol", "") or ""),
             amount(row.get("used")),
@@ -178,7 +186,8 @@ def positions_table(snapshot: Mapping[str, Any]) -> Table | None:
         return None
     made = _table(("position", "left"), ("qty", "right"), ("average", "right"), ("pnl", "right"))
     for name, row in found:
-        made.add_row(
+        _add_row(
+            made,
             clean(name),
             amount(row.get("qty")),
             amount(row.get("avg_px")),
@@ -201,7 +210,8 @@ def orders_table(snapshot: Mapping[str, Any], limit: int) -> Table | None:
         ("status", "left"),
     )
     for row in found[:limit]:
-        made.add_row(
+        _add_row(
+            made,
             clean(row.get("client_order_id", "?")),
             clean(row.get("symbol", row.get("instrument_id", ""))),
             clean(row.get("side", "")),
@@ -210,7 +220,7 @@ def orders_table(snapshot: Mapping[str, Any], limit: int) -> Table | None:
             clean(row.get("status", "")),
         )
     if len(found) > limit:
-        made.add_row(f"… {len(found) - limit} more: seatrial orders")
+        _add_row(made, f"… {len(found) - limit} more: seatrial orders")
     return made
 
 
@@ -218,9 +228,10 @@ def incidents_table(found: Iterable[Mapping[str, Any]]) -> Table:
     """Incidents, one a line."""
     made = _table(("incident", "left"), ("state", "left"), ("trigger", "left"), ("what", "left"))
     for row in found:
-        made.add_row(
+        _add_row(
+            made,
             clean(row.get("incident_id", row.get("id", "?"))),
-            "resolved" if row.get("resolved") else "OPEN",
+            "resolved" if is_resolved(row) else "OPEN",
             clean(row.get("trigger", "")),
             clean(row.get("msg", "")),
         )
@@ -322,6 +333,12 @@ def _is_said(value: Any) -> bool:
     return value is not None and value != ""
 
 
+def _uptime_s(snapshot: Mapping[str, Any]) -> float | None:
+    if (uptime_ms := _number(snapshot.get("uptime_ms"))) is not None:
+        return uptime_ms / 1_000
+    return _number(snapshot.get("uptime_s"))
+
+
 def _number(value: Any) -> float | None:
     if isinstance(value, bool) or not isinstance(value, int | float | str | Decimal):
         return None
@@ -329,6 +346,11 @@ def _number(value: Any) -> float | None:
         return float(value)
     except ValueError:
         return None
+
+
+def _add_row(made: Table, *cells: str | Text) -> None:
+    """A row of plain texts: a str would be read as markup."""
+    made.add_row(*(Text(cell) if isinstance(cell, str) else cell for cell in cells))
 
 
 def _table(*columns: tuple[str, str]) -> Table:

@@ -26,7 +26,12 @@ def table(snapshot: Mapping[str, Any], key: str) -> Mapping[str, Any]:
 def select_incidents(snapshot: Mapping[str, Any], *, unresolved: bool) -> list[Mapping[str, Any]]:
     """The incidents of the snapshot, oldest first."""
     found = rows(snapshot, "incidents")
-    return [row for row in found if not (unresolved and row.get("resolved"))]
+    return [row for row in found if not (unresolved and is_resolved(row))]
+
+
+def is_resolved(incident: Mapping[str, Any]) -> bool:
+    """Whether somebody has closed an incident."""
+    return bool(incident.get("resolved") or incident.get("resolved_by"))
 
 
 def find_incident(snapshot: Mapping[str, Any], incident_id: str) -> Mapping[str, Any] | None:
