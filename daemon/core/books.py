@@ -1,0 +1,166 @@
+"""The books: our orders and fills, bounded in memory.
+
+Rules of this file:
+1. It only keeps and finds; it decides nothing. Positions and holds are the interceptor's.
+2. A fill is booked once: by ExecId, whatever road it comes by.
+3. Finished orders are kept up to a bound, then forgotten; their ids stay known for a while longer,
+   so that an echo of the past is not taken for a stranger.
+"""
+
+from collections.abc import Iterator, Mapping
+from decimal import Decimal
+from typing import Any
+
+from daemon.model.amounts import ZERO, plain
+from daemon.model.ids import ClientOrderId, ExecId, InstrumentId, StrategyId
+from daemon.model.orders import Order
+from daemon.model.plain import from_plain, to_plain
+from daemon.model.reports import Fill
+
+EXEC_IDS_PER_INSTRUMENT_MAX = 5_000
+FORGOTTEN_MAX = 5_000
+
+
+def trade_id_of(exec_id: ExecId) -> int:
+    """The venue's trade id in an ExecId (`symbol:trade_id:venue_order_id`); -1 without one."""
+    parts = exec_id.split(":")
+    return int(parts[1]) if len(parts) == 3 and parts[1].isdigit() else -1
+
+
+def order_fields(order: Order) -> dict[str, Any]:
+    """The plain form of an order; amounts in one spelling, however the venue wrote them."""
+    fields: dict[str, Any] = to_plain(order)
+    for name in _ORDER_AMOUNTS:
+        value = getattr(order, name)
+        fields[name] = None if value is None else plain(value)
+    return fields
+
+
+_ORDER_AMOUNTS = ("qty", "price", "stop_price", "cum_qty", "cum_quote", "venue_cum_qty")
+
+
+class Books:
+    """Orders by client id, open orders by strategy, ExecIds seen, last trade id per instrument."""
+
+    def __init__(self, retained: int) -> None:
+        """Keep at most `retained` finished orders."""
+        self._retained = retained
+        self.orders: dict[ClientOrderId, Order] = {}
+        self.open: dict[ClientOrderId, Order] = {}
+        """Orders that may still change: not terminal, or terminal with fills owed."""
+        self._by_strategy: dict[StrategyId, dict[ClientOrderId, Order]] = {}
+        self._finished: dict[ClientOrderId, None] = {}
+        self._forgotten: dict[ClientOrderId, None] = {}
+        self._exec_ids: dict[InstrumentId, dict[ExecId, None]] = {}
+        self.last_trade: dict[InstrumentId, int] = {}
+        self.flows: dict[str, Decimal] = {}
+        """Net change of each asset by our fills and fees since the books' epoch."""
+
+    # ------------------------------------------------------------------ finding
+    def open_of(self, strategy_id: StrategyId) -> Mapping[ClientOrderId, Order]:
+        """Non-terminal orders of one strategy, oldest first."""
+        return self._by_strategy.get(strategy_id, {})
+
+    def working(self) -> Iterator[Order]:
+        """Orders that may stand at the venue, UNKNOWN ones included, oldest first."""
+        return (order for order in self.open.values() if not order.status.is_terminal)
+
+    def is_forgotten(self, client_order_id: ClientOrderId) -> bool:
+        """Whether this was an order of ours, finished and gone from memory."""
+        return client_order_id in self._forgotten
+
+    def has_fill(self, fill: Fill) -> bool:
+        """Whether this fill is booked already."""
+        seen = self._exec_ids.get(fill.instrument_id)
+        if seen is not None and fill.exec_id in seen:
+            return True
+        order = self.orders.get(fill.client_order_id)
+        return order is not None and fill.exec_id in order.exec_ids
+
+    # ------------------------------------------------------------------ keeping
+    def add(self, order: Order) -> None:
+        """Take a new order into the books."""
+        self.orders[order.client_order_id] = order
+        self._forgotten.pop(order.client_order_id, None)
+        self.index(order)
+
+    def index(self, order: Order) -> None:
+        """Put an order where its status belongs; call after every change of one."""
+        cid = order.client_order_id
+        mine = self._by_strategy.setdefault(order.strategy_id, {})
+        if order.status.is_terminal:
+            mine.pop(cid, None)
+            if order.venue_cum_qty > order.cum_qty:
+                self.open[cid] = order
+            else:
+                self.open.pop(cid, None)
+                self._finish(cid)
+        else:
+            self._finished.pop(cid, None)
+            mine[cid] = order
+            self.open[cid] = order
+
+    def book(self, fill: Fill, order: Order) -> None:
+        """Book one new fill on its order. The caller has asked `has_fill`."""
+        order.exec_ids.add(fill.exec_id)
+        order.cum_qty += fill.qty
+        order.cum_quote += fill.qty * fill.price
+        order.venue_cum_qty = max(order.venue_cum_qty, order.cum_qty)
+        seen = self._exec_ids.setdefault(fill.instrument_id, {})
+        seen[fill.exec_id] = None
+        if len(seen) > EXEC_IDS_PER_INSTRUMENT_MAX:
+            del seen[next(iter(seen))]
+        trade_id = trade_id_of(fill.exec_id)
+        if trade_id > self.last_trade.get(fill.instrument_id, -1):
+            self.last_trade[fill.instrument_id] = trade_id
+        self.index(order)
+
+    def flow(self, asset: str, change: Decimal) -> None:
+        """Add to an asset's net flow."""
+        self.flows[asset] = self.flows.get(asset, ZERO) + change
+
+    def new_epoch(self) -> None:
+        """The venue began anew (testnet wipe): trade ids and flows start over."""
+        self._exec_ids.clear()
+        self.last_trade.clear()
+        self.flows.clear()
+
+    def _finish(self, cid: ClientOrderId) -> None:
+        self._finished[cid] = None
+        while len(self._finished) > self._retained:
+            oldest = next(iter(self._finished))
+            del self._finished[oldest]
+            del self.orders[oldest]
+            self._forgotten[oldest] = None
+            if len(self._forgotten) > FORGOTTEN_MAX:
+                del self._forgotten[next(iter(self._forgotten))]
+
+    # ------------------------------------------------------------------ durable form
+    def state(self) -> dict[str, Any]:
+        """Plain JSON values; `restore` is its inverse."""
+        return {
+            "orders": [order_fields(order) for order in self.orders.values()],
+            "finished": list(self._finished),
+            "forgotten": list(self._forgotten),
+            "exec_ids": {iid: list(seen) for iid, seen in self._exec_ids.items()},
+            "last_trade": dict(self.last_trade),
+            "flows": {asset: plain(change) for asset, change in sorted(self.flows.items())},
+        }
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Become the books that `state` describes."""
+        self.__init__(self._retained)  # type: ignore[misc]  # begin empty, whatever was here
+        for data in state["orders"]:
+            order = from_plain(Order, data)
+            self.orders[order.client_order_id] = order
+        self._finished = dict.fromkeys(state["finished"])
+        self._forgotten = dict.fromkeys(state["forgotten"])
+        self._exec_ids = {iid: dict.fromkeys(seen) for iid, seen in state["exec_ids"].items()}
+        self.last_trade = dict(state["last_trade"])
+        self.flows = {asset: Decimal(change) for asset, change in state["flows"].items()}
+        for order in self.orders.values():
+            if not order.status.is_terminal or order.venue_cum_qty > order.cum_qty:
+                self.open[order.client_order_id] = order
+            if not order.status.is_terminal:
+                mine = self._by_strategy.setdefault(order.strategy_id, {})
+                mine[order.client_order_id] = order

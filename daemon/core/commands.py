@@ -1,0 +1,148 @@
+"""Operator's commands, one function each; every refusal has a code and a sentence.
+
+`status` is answered by the shell from `Engine.status`; `kill` latches in the control thread first,
+and is told here too so that it is never lost.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from typing import Any
+
+from daemon.core.books import order_fields
+from daemon.core.cancels import Cancels
+from daemon.core.conductor import Conductor
+from daemon.core.desk import Desk
+from daemon.core.errors import CommandError, ErrorCode
+from daemon.core.rounds import Rounds
+from daemon.model.amounts import plain
+from daemon.model.effects import Reply
+from daemon.model.ids import symbol_of
+from daemon.model.inputs import Command, KillLatched
+
+Answer = Mapping[str, Any] | None
+"""None: the reply comes later (a stop answers when the venue is empty)."""
+
+
+class Commands:
+    """Dispatches commands to the parts of the engine."""
+
+    def __init__(self, desk: Desk, conductor: Conductor, cancels: Cancels, rounds: Rounds) -> None:
+        """Share the desk."""
+        self._desk = desk
+        self._conductor = conductor
+        self._cancels = cancels
+        self._rounds = rounds
+        self._methods: dict[str, Callable[[Command], Answer]] = {
+            "start": self._start,
+            "stop": self._stop,
+            "shutdown": self._shutdown,
+            "kill": self._kill,
+            "cancel-all": self._cancel_all,
+            "re-arm": self._re_arm,
+            "reconcile": self._reconcile,
+            "orders": self._orders,
+            "positions": self._positions,
+            "incidents": self._incidents,
+            "incident-list": self._incidents,
+            "incident-resolve": self._resolve,
+            "re-enable": self._re_enable,
+        }
+
+    def on_command(self, command: Command) -> None:
+        """Obey or refuse; a `Reply` follows, now or when the work is done."""
+        method = self._methods.get(command.method)
+        effects = self._desk.effects
+        try:
+            if method is None:
+                raise CommandError(ErrorCode.UNKNOWN_METHOD, f"no such command: {command.method!r}")
+            answer = method(command)
+        except CommandError as error:
+            effects.append(
+                Reply(
+                    command_id=command.command_id,
+                    error_code=error.code.value,
+                    error_message=error.message,
+                )
+            )
+            return
+        if answer is not None:
+            effects.append(Reply(command_id=command.command_id, result=answer))
+
+    # ------------------------------------------------------------------ sessions
+    def _start(self, command: Command) -> Answer:
+        session_id = self._conductor.start(_by(command), command.reason)
+        return {"session_id": session_id}
+
+    def _stop(self, command: Command) -> Answer:
+        if not self._desk.ledger.session.session_id:
+            raise CommandError(ErrorCode.NO_SESSION, "no session is on")
+        self._conductor.end("stop", command.reason, _by(command), command_id=command.command_id)
+        return None
+
+    def _shutdown(self, command: Command) -> Answer:
+        self._conductor.end("shutdown", command.reason, _by(command), exit_after=True)
+        return {"ending": True}
+
+    def _kill(self, command: Command) -> Answer:
+        latched = KillLatched(command.actor, command.reason or "kill", self._desk.now_ns)
+        self._conductor.on_kill(latched)
+        return {"latched": True}
+
+    def _cancel_all(self, command: Command) -> Answer:
+        symbol = str(command.params.get("symbol") or "")
+        if symbol and symbol not in self._desk.config.symbols:
+            raise CommandError(
+                ErrorCode.BAD_PARAMS,
+                f"{symbol!r} is not one of ours: {', '.join(self._desk.config.symbols)}",
+            )
+        count = self._cancels.want_all(f"cancel-all by {_by(command)}", symbol)
+        return {"orders": count}
+
+    def _re_arm(self, command: Command) -> Answer:
+        self._conductor.re_arm(_by(command), command.actor.uid, command.reason)
+        return {"latched": False}
+
+    def _re_enable(self, command: Command) -> Answer:
+        desk = self._desk
+        desk.ledger.heard(desk.interceptor.re_enable(_by(command), desk.now_ns))
+        return {"re_enabled": True}
+
+    # ------------------------------------------------------------------ looking
+    def _reconcile(self, _: Command) -> Answer:
+        self._rounds.want("operator")
+        return {"wanted": True}
+
+    def _orders(self, command: Command) -> Answer:
+        books = self._desk.books
+        chosen = books.orders if command.params.get("all") else books.open
+        return {"orders": [order_fields(order) for order in chosen.values()]}
+
+    def _positions(self, _: Command) -> Answer:
+        positions = self._desk.interceptor.positions()
+        return {
+            "positions": [
+                {
+                    "instrument_id": iid,
+                    "symbol": symbol_of(iid),
+                    "qty": plain(one.qty),
+                    "avg_px": plain(one.avg_px),
+                    "realised_pnl": plain(one.realised_pnl),
+                    "fees_quote": plain(one.fees_quote),
+                }
+                for iid, one in sorted(positions.items())
+            ]
+        }
+
+    def _incidents(self, _: Command) -> Answer:
+        return {"incidents": [asdict(one) for one in self._desk.ledger.incidents.values()]}
+
+    def _resolve(self, command: Command) -> Answer:
+        notes = {key: str(value) for key, value in command.params.items()}
+        incident_id = notes.pop("incident_id", "")
+        notes.setdefault("root_cause", command.reason)
+        self._conductor.resolve(incident_id, _by(command), notes)
+        return {"incident_id": incident_id, "resolved": True}
+
+
+def _by(command: Command) -> str:
+    return command.actor.name or f"uid {command.actor.uid}"

@@ -1,0 +1,331 @@
+"""The conductor: how a session begins, and the several ways in which it ends.
+
+Rules of this file:
+1. One road to the end for all: halt, cancel everything of ours, see the books empty, ask the venue,
+   write `session_stop`. Operator's stop, kill, incident, strategy error and shutdown differ in name
+   and in what may follow.
+2. An incident halts whether or not a session is on, and blocks the next start until it is resolved.
+3. HALTED is left only by a start; a latch only by a re-arm, with a reason.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from daemon.core.cancels import Cancels
+from daemon.core.desk import Desk
+from daemon.core.errors import CommandError, ErrorCode
+from daemon.core.incidents import MISMATCHES, Incidents
+from daemon.core.ledger import Incident
+from daemon.core.rounds import Rounds
+from daemon.core.runner import Runner
+from daemon.model.effects import CloseHalt, ExitDaemon, OpenHalt, Reply
+from daemon.model.enums import GateState, TradingState
+from daemon.model.ids import SessionId, instrument_id
+from daemon.model.inputs import KillLatched
+from daemon.model.records import EventType
+
+_NS_PER_MS = 1_000_000
+
+
+@dataclass(slots=True, kw_only=True)
+class Ending:
+    """A session (or the daemon) on its way to rest."""
+
+    kind: str
+    reason: str
+    by: str
+    began_ns: int
+    deadline_ns: int
+    command_ids: list[str] = field(default_factory=list)
+    exit_after: bool = False
+    verifying: bool = False
+    verified: bool = False
+
+
+class Conductor:
+    """Trading state, sessions, kills and incidents."""
+
+    def __init__(
+        self,
+        desk: Desk,
+        cancels: Cancels,
+        rounds: Rounds,
+        runner: Runner,
+        incidents: Incidents,
+    ) -> None:
+        """Share the desk; boot state is HALTED."""
+        self._desk = desk
+        self._cancels = cancels
+        self._rounds = rounds
+        self._incidents = incidents
+        self._runner = runner
+        self.ending: Ending | None = None
+        self.journal_ok = True
+        self._sessions = 0
+        self._last_gate = GateState.DOWN
+        self._swept = False
+
+    @property
+    def active(self) -> bool:
+        """Whether a session is on and not ending."""
+        return bool(self._desk.ledger.session.session_id) and self.ending is None
+
+    # ------------------------------------------------------------------ begin
+    def start(self, by: str, reason: str) -> SessionId:
+        """Begin a session.
+
+        Raises:
+            CommandError: something forbids it; the sentence says what to do.
+        """
+        desk = self._desk
+        self._refuse_start()
+        self._sessions += 1
+        session_id = SessionId(f"{desk.config.run}-s{self._sessions}")
+        desk.ledger.start_session(session_id, desk.now_ns)
+        desk.record(
+            EventType.SESSION_START,
+            {
+                "session_id": session_id,
+                "account": desk.config.account,
+                "environment": desk.config.environment,
+                "strategies": [spec.strategy_id for spec in desk.config.strategies],
+                "caps": desk.interceptor.capset.to_plain(),
+                "by": by,
+                "reason": reason,
+                **desk.config.session_binding,
+            },
+        )
+        desk.effects.append(OpenHalt(f"session {session_id}"))
+        self._incidents.reduce_only = ""
+        desk.set_trading(TradingState.ACTIVE, reason or "start", by)
+        self._runner.start()
+        return session_id
+
+    def _refuse_start(self) -> None:
+        desk = self._desk
+        ledger = desk.ledger
+        if self.ending is not None:
+            raise CommandError(
+                ErrorCode.STOPPING, "a stop is under way; wait for it, then start again"
+            )
+        if ledger.session.session_id:
+            raise CommandError(
+                ErrorCode.ALREADY_ACTIVE,
+                f"session {ledger.session.session_id} is on; stop it first",
+            )
+        if ledger.latched:
+            raise CommandError(
+                ErrorCode.LATCHED, f"killed: {ledger.latch_reason}; re-arm first, with a reason"
+            )
+        if not self.journal_ok:
+            raise CommandError(
+                ErrorCode.JOURNAL_FAULT, "the journal cannot be written; free the disk and restart"
+            )
+        open_ones = ledger.unresolved
+        if open_ones:
+            first = open_ones[0]
+            raise CommandError(
+                ErrorCode.INCIDENT_OPEN,
+                f"{len(open_ones)} incident(s) unresolved, first {first.incident_id} "
+                f"({first.trigger}); resolve it with `incident resolve`",
+            )
+        if desk.gate.state is not GateState.READY:
+            raise CommandError(
+                ErrorCode.NOT_READY,
+                f"the gate is {desk.gate.state}, not READY; see `status` for the link that is down",
+            )
+
+    # ------------------------------------------------------------------ end
+    def end(
+        self, kind: str, reason: str, by: str, *, command_id: str = "", exit_after: bool = False
+    ) -> None:
+        """Halt, cancel everything of ours, and rest when the venue is empty of it."""
+        desk = self._desk
+        if self.ending is None:
+            self.ending = Ending(
+                kind=kind,
+                reason=reason,
+                by=by,
+                began_ns=desk.now_ns,
+                deadline_ns=desk.now_ns + desk.config.stop_deadline_ns,
+            )
+        elif kind == "kill":
+            self.ending.kind, self.ending.reason, self.ending.by = kind, reason, by
+        self.ending.exit_after = self.ending.exit_after or exit_after
+        if command_id:
+            self.ending.command_ids.append(command_id)
+        desk.set_trading(TradingState.HALTED, f"{kind}: {reason}" if reason else kind, by)
+        self._runner.stop()
+        self._cancels.want_all(kind)
+
+    def progress(self) -> None:
+        """See how far the ending is; called at the end of every turn."""
+        ending, desk = self.ending, self._desk
+        if ending is None:
+            return
+        left = any(True for _ in desk.books.working())
+        if desk.now_ns >= ending.deadline_ns:
+            self._finish(ending)
+        elif left:
+            ending.verifying = False
+        elif not ending.verifying:
+            ending.verifying = True
+            self._rounds.want(ending.kind)
+        elif ending.verified:
+            self._finish(ending)
+
+    def on_reconciled(self) -> None:
+        """A snapshot was digested: an ending that waits for it may be over."""
+        ending = self.ending
+        if ending is not None and ending.verifying:
+            ending.verified = not any(True for _ in self._desk.books.working())
+        if self._desk.gate.state is GateState.READY and not self._swept:
+            self._swept = True
+            if self._desk.config.cancel_on_boot:
+                self._cancels.want_all("left from an earlier run")
+
+    def _finish(self, ending: Ending) -> None:
+        desk = self._desk
+        self.ending = None
+        now = desk.now_ns
+        session = desk.ledger.session
+        left = [order.client_order_id for order in desk.books.working()]
+        session_id = session.session_id
+        if session_id:
+            self.session_stop(ending.kind, ending.reason, ending.by)
+        result = {
+            "session_id": session_id,
+            "kind": ending.kind,
+            "verified_empty": ending.verified,
+            "orders_left": left,
+            "duration_ms": (now - ending.began_ns) // _NS_PER_MS,
+        }
+        for command_id in ending.command_ids:
+            if left and not ending.exit_after:
+                code, text = ErrorCode.NOT_EMPTY.value, f"{len(left)} order(s) may still be open"
+                desk.effects.append(
+                    Reply(command_id=command_id, result=result, error_code=code, error_message=text)
+                )
+            else:
+                desk.effects.append(Reply(command_id=command_id, result=result))
+        if ending.exit_after:
+            desk.effects.append(ExitDaemon(1 if left else 0, ending.reason or ending.kind))
+
+    def session_stop(self, kind: str, reason: str, by: str) -> None:
+        """Write the end of the session that is on."""
+        desk = self._desk
+        session = desk.ledger.session
+        fields = {
+            "session_id": session.session_id,
+            "reason": f"{kind}: {reason}" if reason else kind,
+            "by": by,
+            "duration_ms": (desk.now_ns - session.started_ns) // _NS_PER_MS,
+            "orders": session.orders,
+            "fills": session.fills,
+            "denied": dict(sorted(session.denied.items())),
+        }
+        desk.ledger.stop_session()
+        desk.record(EventType.SESSION_STOP, fields)
+
+    # ------------------------------------------------------------------ kill, re-arm
+    def on_kill(self, kill: KillLatched) -> None:
+        """A stop path has latched: follow it, whatever we were doing."""
+        by = kill.actor.name or f"uid {kill.actor.uid}"
+        self._desk.latch(f"kill: {kill.reason}", by)
+        self._desk.effects.append(CloseHalt(f"kill: {kill.reason}"))
+        self.end("kill", kill.reason, by)
+
+    def re_arm(self, by: str, uid: int, reason: str) -> None:
+        """Open the latch.
+
+        Raises:
+            CommandError: nothing is latched, no reason is given, or the books are not clean.
+        """
+        desk = self._desk
+        if not desk.ledger.latched:
+            raise CommandError(ErrorCode.NOT_LATCHED, "nothing is latched; `start` when READY")
+        if not reason:
+            raise CommandError(ErrorCode.BAD_PARAMS, "re-arm needs a reason: --reason 'why'")
+        if self.ending is not None:
+            raise CommandError(ErrorCode.STOPPING, "the kill is still under way; wait for it")
+        if desk.ledger.unresolved:
+            first = desk.ledger.unresolved[0].incident_id
+            raise CommandError(ErrorCode.INCIDENT_OPEN, f"resolve incident {first} first")
+        if desk.gate.state is not GateState.READY:
+            raise CommandError(ErrorCode.NOT_READY, f"the gate is {desk.gate.state}, not READY")
+        desk.ledger.re_arm()
+        desk.record(EventType.RE_ARM, {"by": by, "uid": uid, "reason": reason})
+        desk.effects.append(OpenHalt(f"re-arm: {reason}"))
+        # HALTED stays: the flag is opened for the latch's sake; only a start admits orders again.
+
+    # ------------------------------------------------------------------ end of a turn
+    def settle_turn(self) -> None:
+        """Notices, failed strategies, incidents asked for, the gate's effect, a stop's progress."""
+        desk = self._desk
+        self._incidents.take_notices()
+        if self._runner.failed:
+            failed, self._runner.failed = self._runner.failed, []
+            desk.trouble("strategy_error", "; ".join(failed))
+        for incident in self._incidents.open_asked():
+            self._stop_for(incident)
+        self._follow_gate()
+        self.progress()
+
+    def _stop_for(self, incident: Incident) -> None:
+        desk = self._desk
+        desk.effects.append(CloseHalt(f"incident {incident.incident_id}: {incident.trigger}"))
+        if desk.ledger.session.session_id or self.ending is not None:
+            self.end("incident", f"{incident.incident_id} {incident.trigger}", "engine")
+        else:
+            desk.set_trading(TradingState.HALTED, incident.trigger)
+            self._cancels.want_all("incident")
+        self._rounds.want("incident")
+
+    def resolve(self, incident_id: str, by: str, notes: Mapping[str, str]) -> None:
+        """A human has explained an incident.
+
+        Raises:
+            CommandError: no such open incident, or the root cause is missing.
+        """
+        incident = self._incidents.resolve(incident_id, by, notes)
+        if incident.trigger in MISMATCHES:
+            self._rounds.rebase()
+
+    def _follow_gate(self) -> None:
+        desk = self._desk
+        state = desk.gate.state
+        if state is not self._last_gate:
+            desk.record(
+                EventType.GATE_STATE,
+                {"old": self._last_gate.value, "new": state.value, "why": self._gate_why()},
+            )
+            self._last_gate = state
+            self.block_symbols()
+        if not self.active or desk.trading_state is TradingState.HALTED:
+            return
+        if state is not GateState.READY:
+            desk.set_trading(TradingState.REDUCING, f"the gate is {state}")
+        elif self._incidents.reduce_only:
+            desk.set_trading(TradingState.REDUCING, self._incidents.reduce_only)
+        else:
+            desk.set_trading(TradingState.ACTIVE, "the gate is READY again")
+
+    def block_symbols(self) -> None:
+        """Only READY may trade: every symbol is blocked in the interceptor otherwise."""
+        desk = self._desk
+        state = desk.gate.state
+        for symbol in desk.config.symbols:
+            iid = instrument_id(symbol, desk.config.environment)
+            if state is GateState.READY:
+                desk.ledger.heard(desk.interceptor.unblock_symbol(iid))
+            else:
+                desk.ledger.heard(desk.interceptor.block_symbol(iid, f"the gate is {state}"))
+
+    def _gate_why(self) -> str:
+        gate = self._desk.gate
+        down = [link.value for link, up in gate.up.items() if not up]
+        if down:
+            return f"down: {', '.join(down)}"
+        if not gate.instruments_loaded:
+            return "instruments not loaded"
+        return self._rounds.last_reason if gate.reconciled else "comparing books"

@@ -1,0 +1,85 @@
+"""What the engine is told once, at birth: frozen values, units in the names."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from daemon.model.amounts import NS_PER_MS, NS_PER_S
+from daemon.model.enums import Mode
+from daemon.model.ids import InstrumentId, RunId, StrategyId
+from daemon.model.instrument import Instrument
+from daemon.model.strategy import Strategy
+
+StrategyFactory = Callable[[StrategyId, Mapping[InstrumentId, Instrument]], Strategy]
+
+
+@dataclass(frozen=True, kw_only=True)
+class StrategySpec:
+    """One strategy of the config: its name, its symbols, and how to build it at session start."""
+
+    strategy_id: StrategyId
+    symbols: tuple[str, ...]
+    factory: StrategyFactory
+
+
+@dataclass(frozen=True, kw_only=True)
+class Storm:
+    """A storm is `count` events inside `window_ns`; fewer are weather."""
+
+    count: int
+    window_ns: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class EngineConfig:
+    """Everything the engine may depend on besides its inputs. All times in nanoseconds."""
+
+    environment: str
+    """Venue environment name, the second half of every instrument id."""
+    mode: Mode
+    instance: str
+    run: RunId
+    symbols: tuple[str, ...]
+    strategies: tuple[StrategySpec, ...] = ()
+    account: str = ""
+    """Fingerprint of the account, never its key."""
+    session_binding: Mapping[str, Any] = field(default_factory=dict)
+    """Copied into `session_start`: version, commit, config_hash, caps_hash, host, packages."""
+
+    housekeeping_period_ns: int = 200 * NS_PER_MS
+    heartbeat_period_ns: int = 5 * NS_PER_S
+    audit_period_ns: int = 60 * NS_PER_S
+    """A full reconciliation round this often while READY; 0 switches it off."""
+
+    unknown_settle_ns: int = 20 * NS_PER_S
+    """The venue cannot execute a request that is older: only then is "not found" a proof."""
+    unknown_incident_ns: int = 60 * NS_PER_S
+    ack_deadline_ns: int = 10 * NS_PER_S
+    """An order without any answer for so long is UNKNOWN, whatever the link thinks."""
+    cancel_deadline_ns: int = 3 * NS_PER_S
+    """A cancel without effect for so long is followed by a query, and by another cancel."""
+    cancel_attempts_max: int = 12
+    """Beyond it the order is an incident; attempts go on at the slowest pace."""
+    query_base_ns: int = 500 * NS_PER_MS
+    query_cap_ns: int = 8 * NS_PER_S
+    owed_fill_grace_ns: int = 500 * NS_PER_MS
+    """How long a fill may lag behind the report that announced it."""
+    snapshot_deadline_ns: int = 30 * NS_PER_S
+    confirm_ns: int = 1 * NS_PER_S
+    """A difference must stand in two snapshots at least so far apart."""
+    stop_deadline_ns: int = 30 * NS_PER_S
+
+    stale_feed_ns: int = 10 * NS_PER_S
+    stale_feed_confirm_ns: int = 3 * NS_PER_S
+    clock_skew_max_ns: int = 1 * NS_PER_S
+    rate_limit_storm: Storm = Storm(count=5, window_ns=60 * NS_PER_S)
+    reject_storm: Storm = Storm(count=15, window_ns=60 * NS_PER_S)
+    reconnect_storm: Storm = Storm(count=6, window_ns=300 * NS_PER_S)
+    loop_lag_storm: Storm = Storm(count=3, window_ns=60 * NS_PER_S)
+    clock_skew_storm: Storm = Storm(count=3, window_ns=300 * NS_PER_S)
+
+    cancel_on_boot: bool = True
+    orders_retained: int = 2000
+    """Finished orders kept in memory."""
+    wishes_per_call_max: int = 50
+    """A strategy that wishes for more in one call is broken and is stopped."""

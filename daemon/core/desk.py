@@ -1,0 +1,320 @@
+"""The desk: what the parts of the engine share in one turn, and how a fact is written.
+
+Rules of this file:
+1. `effects` is the turn's answer, in order; `record` appends the journal line of a change that the
+   ledger has just made (change first, then its line, then what it sends).
+2. Each method is one fact: it changes the ledger through the ledger's own function and records it.
+"""
+
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any, Literal
+
+from daemon.core.chase import Chase
+from daemon.core.config import EngineConfig
+from daemon.core.gate import Gate
+from daemon.core.ledger import Incident, Ledger
+from daemon.core.lifecycle import ImpossibleTransition, Trigger, advance
+from daemon.model.amounts import ZERO, plain
+from daemon.model.effects import CloseHalt, Effect, QueryOrder, Record
+from daemon.model.enums import OrderStatus, TradingState
+from daemon.model.ids import InstrumentId, VenueOrderId, symbol_of
+from daemon.model.intents import PlaceIntent
+from daemon.model.orders import NewOrder, Order
+from daemon.model.plain import to_plain
+from daemon.model.records import EventType
+from daemon.model.reports import ExecutionReport, Fill
+from riskcaps.interceptor import Interceptor
+
+Outcome = Literal["adopted", "absent", "not_sent"]
+
+
+def amount(value: Decimal | None) -> str | None:
+    """Decimal text for a record, or null."""
+    return None if value is None else plain(value)
+
+
+class Desk:
+    """Shared by the parts of the engine; one per engine."""
+
+    def __init__(self, config: EngineConfig, interceptor: Interceptor) -> None:
+        """Begin with empty books, HALTED, gate DOWN."""
+        self.config = config
+        self.interceptor = interceptor
+        self.ledger = Ledger(interceptor, orders_retained=config.orders_retained)
+        self.books = self.ledger.books
+        self.gate = Gate()
+        self.chase = Chase(config)
+        self.trading_state = TradingState.HALTED
+        self.now_ns = 0
+        self.effects: list[Effect] = []
+        self.troubles: list[tuple[str, str, str, dict[str, Any]]] = []
+        """Incidents wished for in this turn: trigger, sentence, symbol, context."""
+
+    # ------------------------------------------------------------------ writing
+    def record(self, event_type: EventType, fields: Mapping[str, Any]) -> None:
+        """Append one journal line to the turn."""
+        self.effects.append(Record(event_type, fields))
+
+    def trouble(
+        self, trigger: str, msg: str, symbol: str = "", context: dict[str, Any] | None = None
+    ) -> None:
+        """Ask for an incident; the engine opens it at the end of the turn."""
+        self.troubles.append((trigger, msg, symbol, context or {}))
+
+    def incident(self, incident: Incident) -> None:
+        """Open an incident in the ledger."""
+        self.ledger.open_incident(incident)
+        self.record(
+            EventType.INCIDENT_OPENED,
+            {
+                "incident_id": incident.incident_id,
+                "trigger": incident.trigger,
+                "msg": incident.msg,
+                "symbol": incident.symbol,
+                "context": incident.context,
+            },
+        )
+
+    # ------------------------------------------------------------------ orders
+    def approve(self, order: NewOrder, reason: str, decision: Mapping[str, Any]) -> Order:
+        """Take an approved order into the books and write its line; the caller sends it."""
+        made = order_of(order)
+        made.status = advance(
+            made.status, Trigger.SENT, acknowledged=False, partly_filled=False
+        ).new
+        self.ledger.approve(made)
+        self.record(
+            EventType.ORDER_APPROVED,
+            {
+                "client_order_id": order.client_order_id,
+                "symbol": symbol_of(order.instrument_id),
+                "instrument_id": order.instrument_id,
+                "strategy_id": order.strategy_id,
+                "side": order.side.value,
+                "order_type": order.order_type.value,
+                "qty": amount(order.qty),
+                "price": amount(order.price),
+                "time_in_force": order.time_in_force.value if order.time_in_force else None,
+                "stop_price": amount(order.stop_price),
+                "reduce_only": order.reduce_only,
+                "reason": reason,
+                "decision": decision,
+            },
+        )
+        return made
+
+    def deny(
+        self,
+        intent: PlaceIntent,
+        reason: str,
+        context: Mapping[str, Any],
+        decision: Mapping[str, Any],
+    ) -> None:
+        """Write down a wish that the interceptor refused."""
+        self.ledger.deny(reason)
+        self.record(
+            EventType.ORDER_DENIED,
+            {
+                "symbol": symbol_of(intent.instrument_id),
+                "instrument_id": intent.instrument_id,
+                "strategy_id": intent.strategy_id,
+                "side": intent.side.value,
+                "order_type": intent.order_type.value,
+                "qty": amount(intent.qty),
+                "price": amount(intent.price),
+                "time_in_force": intent.time_in_force.value if intent.time_in_force else None,
+                "deny_reason": reason,
+                "deny_context": to_plain(context),
+                "decision": decision,
+            },
+        )
+
+    def move(
+        self,
+        order: Order,
+        trigger: Trigger,
+        why: str,
+        *,
+        venue_order_id: VenueOrderId | None = None,
+        venue_cum_qty: Decimal = ZERO,
+        source: str = "",
+    ) -> None:
+        """Fire one row of the lifecycle table; nothing is written when nothing changes.
+
+        Raises:
+            ImpossibleTransition: the row is not listed; the order is as it was.
+        """
+        old = order.status
+        row = advance(
+            old,
+            trigger,
+            acknowledged=order.venue_order_id is not None,
+            partly_filled=order.cum_qty > 0,
+        )
+        seen = venue_order_id or order.venue_order_id
+        claimed = max(order.venue_cum_qty, venue_cum_qty)
+        if (row.new, seen, claimed) == (old, order.venue_order_id, order.venue_cum_qty):
+            return
+        self.ledger.move(order, row.new, self.now_ns, venue_order_id=seen, venue_cum_qty=claimed)
+        self.record(
+            EventType.ORDER_STATE,
+            {
+                **self._names(order),
+                "order_id": seen,
+                "old": old.value,
+                "new": row.new.value,
+                "why": why,
+                "cum_qty": plain(order.cum_qty),
+                "venue_cum_qty": plain(claimed),
+                "source": source,
+            },
+        )
+        if row.alarm:
+            self.trouble(
+                "lifecycle",
+                f"order {order.client_order_id} was {old}: {row.note}",
+                symbol_of(order.instrument_id),
+                {"client_order_id": order.client_order_id, "old": old.value, "new": row.new.value},
+            )
+
+    def fire(
+        self, order: Order, trigger: Trigger, why: str, report: ExecutionReport | None = None
+    ) -> bool:
+        """Move an order by the table; an impossible move becomes an incident. True when listed."""
+        try:
+            if report is None:
+                self.move(order, trigger, why)
+            else:
+                self.move(
+                    order,
+                    trigger,
+                    why,
+                    venue_order_id=report.venue_order_id,
+                    venue_cum_qty=report.cum_qty,
+                    source=report.source.value,
+                )
+        except ImpossibleTransition as error:
+            self.trouble(
+                "lifecycle",
+                f"order {order.client_order_id}: {error} ({why})",
+                symbol_of(order.instrument_id),
+                {"client_order_id": order.client_order_id, "status": order.status.value},
+            )
+            self.chase.ask(order.client_order_id, "impossible report", self.now_ns)
+            return False
+        return True
+
+    def query(self, order: Order) -> None:
+        """Ask the venue what became of an order."""
+        self.effects.append(
+            QueryOrder(order.client_order_id, order.instrument_id, order.venue_order_id)
+        )
+
+    def book(self, fill: Fill, order: Order) -> None:
+        """Book one new fill and write its line."""
+        late = order.status.is_terminal and order.status is not OrderStatus.FILLED
+        self.ledger.book_fill(fill, order, self.now_ns)
+        position = self.interceptor.positions().get(fill.instrument_id)
+        self.record(
+            EventType.FILL,
+            {
+                "exec_id": fill.exec_id,
+                **self._names(order),
+                "order_id": fill.venue_order_id,
+                "side": fill.side.value,
+                "qty": plain(fill.qty),
+                "price": plain(fill.price),
+                "fee": plain(fill.fee),
+                "fee_asset": fill.fee_asset,
+                "liquidity": fill.liquidity.value,
+                "partial": order.cum_qty < order.qty,
+                "recovered": fill.recovered,
+                "late": late,
+                "ts_venue_ns": fill.ts_venue_ns,
+                "ts_recv_ns": fill.ts_recv_ns,
+                "position_qty": plain(position.qty) if position is not None else "0",
+            },
+        )
+
+    def resolved(self, order: Order, outcome: Outcome, proof: str) -> None:
+        """Write how a doubt about an order ended; for `adopted` the order comes with it."""
+        fields: dict[str, Any] = {**self._names(order), "outcome": outcome, "proof": proof}
+        if outcome == "adopted":
+            self.ledger.adopt(order, self.now_ns)
+            fields["order"] = to_plain(order)
+        self.record(EventType.ORDER_RESOLVED, fields)
+
+    def cancel_requested(self, order: Order, why: str) -> None:
+        """Write that a cancel leaves in this turn."""
+        row = advance(
+            order.status,
+            Trigger.CANCEL_SENT,
+            acknowledged=order.venue_order_id is not None,
+            partly_filled=order.cum_qty > 0,
+        )
+        self.ledger.request_cancel(order, row.new, self.now_ns)
+        fields = {**self._names(order), "order_id": order.venue_order_id, "why": why}
+        self.record(EventType.CANCEL_REQUESTED, fields)
+
+    # ------------------------------------------------------------------ trading state
+    def set_trading(self, new: TradingState, why: str, by: str = "engine") -> None:
+        """Change what the gate admits, in the interceptor too."""
+        old = self.trading_state
+        if new is old:
+            return
+        self.trading_state = new
+        self.ledger.heard(self.interceptor.set_trading_state(new))
+        if new is TradingState.HALTED:
+            self.effects.append(CloseHalt(why))
+        self.trading_line(old, new, why, by)
+
+    def latch(self, why: str, by: str) -> None:
+        """Latch HALTED: no start before a re-arm."""
+        self.ledger.latch(why)
+        if self.trading_state is TradingState.HALTED:
+            self.trading_line(self.trading_state, self.trading_state, why, by)
+        else:
+            self.set_trading(TradingState.HALTED, why, by)
+
+    def trading_line(self, old: TradingState, new: TradingState, why: str, by: str) -> None:
+        """Write the line of a trading state."""
+        self.record(
+            EventType.TRADING_STATE,
+            {
+                "old": old.value,
+                "new": new.value,
+                "why": why,
+                "by": by,
+                "latched": self.ledger.latched,
+            },
+        )
+
+    def may_trade(self, instrument_id: InstrumentId) -> bool:
+        """Whether this instrument is one of ours and loaded."""
+        return instrument_id in self.ledger.instruments
+
+    def _names(self, order: Order) -> dict[str, Any]:
+        return {
+            "client_order_id": order.client_order_id,
+            "symbol": symbol_of(order.instrument_id),
+            "instrument_id": order.instrument_id,
+        }
+
+
+def order_of(order: NewOrder) -> Order:
+    """Our view of an order at the moment of its approval."""
+    return Order(
+        client_order_id=order.client_order_id,
+        strategy_id=order.strategy_id,
+        instrument_id=order.instrument_id,
+        side=order.side,
+        order_type=order.order_type,
+        qty=order.qty,
+        price=order.price,
+        time_in_force=order.time_in_force,
+        stop_price=order.stop_price,
+        status=OrderStatus.APPROVED,
+        ts_approved_ns=order.ts_ns,
+        ts_updated_ns=order.ts_ns,
+    )

@@ -1,0 +1,383 @@
+"""The engine: one pure step from an input to effects.
+
+Rules of this file:
+1. `step` is a function of the engine's state and its turn: no clock, no I/O, no randomness.
+   Stepping the same turns from the same state gives the same effects and `state_hash`.
+2. It dispatches; the parts decide: `execution` (orders), `rounds` (reconciliation), `conductor`
+   (sessions, incidents), `runner` (strategies), `tripwires`, `commands`.
+3. A turn ends in `conductor.settle_turn`: incidents asked for during it are opened there, once.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from daemon.core import fold
+from daemon.core.cancels import Cancels
+from daemon.core.canonical import hash_of
+from daemon.core.commands import Commands
+from daemon.core.conductor import Conductor
+from daemon.core.config import EngineConfig, Storm, StrategySpec
+from daemon.core.desk import Desk
+from daemon.core.execution import Execution, told
+from daemon.core.incidents import Incidents
+from daemon.core.market import Market
+from daemon.core.rounds import Rounds
+from daemon.core.runner import TIMER_PREFIX, Runner
+from daemon.core.status import status as status_of
+from daemon.core.tripwires import Tripwires
+from daemon.core.view import View
+from daemon.model.effects import ArmTimer, Effect
+from daemon.model.enums import GateState, Link, OrderStatus, TradingState, VenueOrderStatus
+from daemon.model.ids import SessionId
+from daemon.model.inputs import (
+    BalancesChanged,
+    BudgetSampled,
+    ClockSampled,
+    Command,
+    InstrumentsLoaded,
+    JournalFault,
+    KillLatched,
+    LinkDown,
+    LinkUp,
+    LoopLagged,
+    MarketData,
+    NotSent,
+    OrderAbsent,
+    OutcomeUnknown,
+    PublicTrade,
+    QueryFailed,
+    RateLimited,
+    SnapshotFailed,
+    SnapshotTaken,
+    TimerFired,
+    Turn,
+    VenueCancelReject,
+    VenueReject,
+    VenueReport,
+)
+from daemon.model.orders import Order
+from daemon.model.plain import to_plain
+from daemon.model.records import EventType
+from riskcaps.interceptor import Interceptor
+
+__all__ = ["Engine", "EngineConfig", "Storm", "StrategySpec", "View"]
+
+HOUSEKEEPING = "housekeeping"
+_NS_PER_MS = 1_000_000
+
+
+class Engine:
+    """Steps inputs into effects. Build, fold the journal, `finish_recovery`, then step."""
+
+    def __init__(self, *, config: EngineConfig, interceptor: Interceptor) -> None:
+        """Begin HALTED, with the gate DOWN and empty books."""
+        self._config = config
+        self._desk = Desk(config, interceptor)
+        self._market = Market()
+        cancels = Cancels(self._desk)
+        self._execution = Execution(self._desk, cancels)
+        self._rounds = Rounds(self._desk, self._execution)
+        self._runner = Runner(self._desk, self._market, cancels)
+        self._conductor = Conductor(
+            self._desk, cancels, self._rounds, self._runner, Incidents(self._desk)
+        )
+        self._wires = Tripwires(self._desk, self._market)
+        self._commands = Commands(self._desk, self._conductor, cancels, self._rounds)
+        self._armed = False
+        self._booted_ns = 0
+        self._heartbeat_ns = 0
+        self._queue_age_ms = 0
+        self._handlers: dict[type, Callable[[Any], None]] = {
+            MarketData: self._on_market,
+            PublicTrade: self._on_trade,
+            VenueReport: self._on_report,
+            VenueReject: self._on_reject,
+            VenueCancelReject: self._on_cancel_reject,
+            OutcomeUnknown: self._on_outcome_unknown,
+            NotSent: self._on_not_sent,
+            OrderAbsent: self._on_absent,
+            QueryFailed: lambda _: None,
+            BalancesChanged: self._on_balances,
+            SnapshotTaken: self._on_snapshot,
+            SnapshotFailed: lambda failed: self._rounds.on_failed(failed.reason),
+            TimerFired: self._on_timer,
+            Command: self._commands.on_command,
+            KillLatched: self._conductor.on_kill,
+            LinkUp: self._on_link_up,
+            LinkDown: self._on_link_down,
+            InstrumentsLoaded: self._on_instruments,
+            RateLimited: self._on_rate_limited,
+            BudgetSampled: self._on_budget,
+            ClockSampled: self._on_clock,
+            JournalFault: self._on_journal_fault,
+            LoopLagged: self._on_loop_lagged,
+        }
+
+    # ------------------------------------------------------------------ the step
+    def step(self, turn: Turn) -> tuple[Effect, ...]:
+        """Take one turn.
+
+        Raises:
+            InvariantViolation: a promise of the house is broken; the process must stop.
+        """
+        desk = self._desk
+        desk.now_ns = turn.ts_ns
+        desk.effects = []
+        if not self._armed:
+            self._begin()
+        kind = type(turn.input)
+        self._handlers[kind](turn.input)
+        if kind is not MarketData or desk.effects or desk.ledger.notices or desk.troubles:
+            self._conductor.settle_turn()
+        equity = desk.interceptor.take_equity_record()
+        if equity is not None:
+            desk.record(EventType.EQUITY, equity.to_plain())
+        effects, desk.effects = tuple(desk.effects), []
+        return effects
+
+    def _begin(self) -> None:
+        """First turn of a run: close what a crash left open, and start the clockwork."""
+        self._armed = True
+        desk = self._desk
+        self._booted_ns = self._heartbeat_ns = desk.now_ns
+        desk.effects.append(
+            ArmTimer(HOUSEKEEPING, desk.now_ns + self._config.housekeeping_period_ns)
+        )
+        self._conductor.block_symbols()
+        if desk.ledger.session.session_id:
+            self._conductor.session_stop("crash", "the daemon ended inside the session", "engine")
+        for order in list(desk.books.working()):
+            if order.status in (OrderStatus.APPROVED, OrderStatus.SUBMITTED):
+                self._execution.doubt(order, "restart: whether its bytes left is not known")
+
+    # ------------------------------------------------------------------ market
+    def _on_market(self, item: MarketData) -> None:
+        now = self._desk.now_ns
+        self._market.on_top(item.top, now)
+        self._desk.ledger.heard(self._desk.interceptor.on_top(item.top, now))
+        if self._conductor.active:
+            self._runner.on_market(item.top)
+
+    def _on_trade(self, item: PublicTrade) -> None:
+        now = self._desk.now_ns
+        self._market.on_trade(item.trade, now)
+        self._desk.ledger.heard(self._desk.interceptor.on_trade(item.trade, now))
+        if self._conductor.active:
+            self._runner.on_trade(item.trade)
+
+    # ------------------------------------------------------------------ orders
+    def _on_report(self, item: VenueReport) -> None:
+        order = self._execution.on_report(item.report)
+        if order is None:
+            if self._execution.foreign:
+                self._execution.foreign.clear()
+                self._rounds.want("foreign order")
+        elif self._conductor.active:
+            self._runner.on_report(order, item.report)
+
+    def _on_reject(self, item: VenueReject) -> None:
+        order = self._execution.on_reject(item.reject)
+        reason = f"{item.reject.code} {item.reject.reason}"
+        self._wires.hit(self._wires.reject, "reject_storm", f"venue rejects, last: {reason}")
+        self._tell(order, VenueOrderStatus.REJECTED, reason)
+
+    def _on_cancel_reject(self, item: VenueCancelReject) -> None:
+        self._execution.on_cancel_reject(item.reject)
+
+    def _on_outcome_unknown(self, item: OutcomeUnknown) -> None:
+        self._execution.on_outcome_unknown(item)
+        if item.request == "cancel_all":
+            self._rounds.want("cancel_all unanswered")
+        self._execution.ask_due()
+
+    def _on_not_sent(self, item: NotSent) -> None:
+        order = self._execution.on_not_sent(item)
+        self._tell(order, VenueOrderStatus.CANCELED, f"not sent: {item.reason}")
+
+    def _on_absent(self, item: OrderAbsent) -> None:
+        order = self._execution.on_absent(item.absent)
+        self._tell(order, VenueOrderStatus.REJECTED, "proven absent")
+
+    def _tell(self, order: Order | None, status: VenueOrderStatus, why: str) -> None:
+        if order is not None and order.status.is_terminal and self._conductor.active:
+            self._runner.on_report(order, told(order, status, why, self._desk.now_ns))
+
+    # ------------------------------------------------------------------ links and snapshots
+    def _on_link_up(self, item: LinkUp) -> None:
+        desk, link = self._desk, item.link
+        gate = desk.gate
+        if gate.ever_up[link]:
+            outage_ms = (desk.now_ns - gate.down_since_ns[link]) // _NS_PER_MS
+            desk.record(EventType.RECONNECT, {"link": link.value, "outage_ms": outage_ms})
+            self._wires.hit(
+                self._wires.reconnect, "reconnect_storm", f"link {link} again and again"
+            )
+        else:
+            desk.record(EventType.CONNECTED, {"link": link.value})
+        gate.link_up(link)
+        self._compare_when_up()
+
+    def _on_link_down(self, item: LinkDown) -> None:
+        desk = self._desk
+        desk.record(EventType.DISCONNECTED, {"link": item.link.value, "msg": item.reason})
+        desk.gate.link_down(item.link, desk.now_ns)
+        if item.link is not Link.MARKET:
+            self._rounds.abandon()
+
+    def _on_instruments(self, item: InstrumentsLoaded) -> None:
+        desk = self._desk
+        desk.gate.instruments_loaded = True
+        loaded = desk.ledger.instruments
+        if any(loaded.get(one.instrument_id) != one for one in item.instruments):
+            desk.ledger.load_instruments(item.instruments)
+            plain = [to_plain(one) for one in item.instruments]
+            desk.record(EventType.INSTRUMENTS, {"instruments": plain})
+        self._compare_when_up()
+
+    def _compare_when_up(self) -> None:
+        gate = self._desk.gate
+        if gate.all_up and not gate.reconciled:
+            self._rounds.want("reconnect" if self._rounds.rounds else "boot")
+
+    def _on_snapshot(self, item: SnapshotTaken) -> None:
+        self._rounds.on_taken(item.snapshot)
+        self._conductor.on_reconciled()
+
+    def _on_balances(self, item: BalancesChanged) -> None:
+        desk = self._desk
+        desk.ledger.heard(desk.interceptor.on_balances(item.balances, desk.now_ns))
+
+    # ------------------------------------------------------------------ health
+    def _on_rate_limited(self, item: RateLimited) -> None:
+        self._desk.record(
+            EventType.RATE_LIMIT,
+            {
+                "status": item.status,
+                "code": item.code,
+                "scope": item.scope,
+                "until_ns": item.until_ns,
+                "msg": item.reason,
+            },
+        )
+        self._wires.hit(self._wires.rate_limit, "rate_limit_storm", f"rate limits, {item.reason}")
+
+    def _on_budget(self, item: BudgetSampled) -> None:
+        desk = self._desk
+        desk.ledger.heard(desk.interceptor.on_venue_budget(item.used, item.limits, desk.now_ns))
+
+    def _on_clock(self, item: ClockSampled) -> None:
+        desk = self._desk
+        heard = desk.interceptor.on_clock(item.offset_ns, item.round_trip_ns, desk.now_ns)
+        desk.ledger.heard(heard)
+        desk.record(
+            EventType.CLOCK,
+            {"offset_ns": item.offset_ns, "round_trip_ns": item.round_trip_ns},
+        )
+        self._wires.on_clock(item.offset_ns)
+
+    def _on_journal_fault(self, item: JournalFault) -> None:
+        self._conductor.journal_ok = False
+        self._desk.ledger.heard(self._desk.interceptor.on_journal_health(ok=False))
+        self._desk.record(EventType.JOURNAL_FAULT, {"msg": item.reason})
+        self._desk.trouble("journal_fault", item.reason)
+
+    def _on_loop_lagged(self, item: LoopLagged) -> None:
+        self._queue_age_ms = item.queue_age_ns // _NS_PER_MS
+        lag_ms = item.lag_ns // _NS_PER_MS
+        self._wires.hit(
+            self._wires.loop_lag,
+            "loop_lag",
+            f"main loop {lag_ms} ms late, queue {self._queue_age_ms} ms old",
+        )
+
+    # ------------------------------------------------------------------ time
+    def _on_timer(self, item: TimerFired) -> None:
+        if item.timer_id == HOUSEKEEPING:
+            self._housekeep()
+        elif item.timer_id.startswith(TIMER_PREFIX) and self._conductor.active:
+            self._runner.on_timer(item.timer_id)
+
+    def _housekeep(self) -> None:
+        desk = self._desk
+        self._execution.tick()
+        self._rounds.tick()
+        self._wires.tick()
+        if desk.now_ns - self._heartbeat_ns >= self._config.heartbeat_period_ns:
+            self._heartbeat_ns = desk.now_ns
+            self._beat()
+        desk.effects.append(
+            ArmTimer(HOUSEKEEPING, desk.now_ns + self._config.housekeeping_period_ns)
+        )
+
+    def _beat(self) -> None:
+        desk = self._desk
+        working = list(desk.books.working())
+        desk.record(
+            EventType.HEARTBEAT,
+            {
+                "trading_state": desk.trading_state.value,
+                "gate_state": desk.gate.state.value,
+                "open_orders": len(working),
+                "unknown_orders": sum(o.status is OrderStatus.UNKNOWN for o in working),
+                "queue_age_ms": self._queue_age_ms,
+                "period_ms": self._config.heartbeat_period_ns // _NS_PER_MS,
+            },
+        )
+        self._queue_age_ms = 0
+
+    # ------------------------------------------------------------------ recovery and looking
+    def apply_fact(self, record: Mapping[str, Any]) -> None:
+        """Fold one journal fact line (envelope and fields) into the durable state.
+
+        Raises:
+            FoldError: the line is needed and cannot be read.
+        """
+        fold.apply_fact(self._desk.ledger, record)
+
+    def finish_recovery(self, now_ns: int) -> None:
+        """All facts are folded: HALTED, gate DOWN; the first turn closes what a crash left open."""
+        self._desk.now_ns = now_ns
+        self._desk.trading_state = TradingState.HALTED
+        self._desk.interceptor.set_trading_state(TradingState.HALTED)
+        self._desk.interceptor.usage(now_ns)
+        self._desk.interceptor.take_equity_record()
+        self._desk.ledger.notices.clear()
+
+    def state(self) -> dict[str, Any]:
+        """Durable state as plain JSON values; `restore` is its inverse."""
+        return self._desk.ledger.state()
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Become what `state` describes."""
+        self._desk.ledger.restore(state)
+
+    def state_hash(self) -> str:
+        """SHA-256 over the canonical durable state, the interceptor's included."""
+        return hash_of(self.state())
+
+    def status(self, now_ns: int) -> dict[str, Any]:
+        """Plain JSON for the operator; read-only."""
+        return status_of(
+            self._desk,
+            self._market,
+            self._rounds,
+            self._conductor,
+            self._wires,
+            now_ns=now_ns,
+            booted_ns=self._booted_ns,
+        )
+
+    @property
+    def session_id(self) -> SessionId:
+        """The session that is on, or empty."""
+        return self._desk.ledger.session.session_id
+
+    @property
+    def gate_state(self) -> GateState:
+        """How much we know of the venue."""
+        return self._desk.gate.state
+
+    @property
+    def trading_state(self) -> TradingState:
+        """What the gate admits."""
+        return self._desk.trading_state

@@ -1,0 +1,346 @@
+"""Execution: what the venue says, or does not say, about our orders.
+
+Rules of this file:
+1. Fills first, by ExecId; then the status, by the lifecycle table.
+2. The venue's cumulative quantity ahead of our fills means that fills are owed: they are fetched.
+3. A timeout, a refused cancel, an unknown status: query. Nothing is concluded from silence.
+"""
+
+from dataclasses import replace
+
+from daemon.core.cancels import Cancels
+from daemon.core.chase import Ask
+from daemon.core.desk import Desk
+from daemon.core.lifecycle import TRIGGER_OF_VENUE_STATUS, Trigger
+from daemon.model.amounts import plain
+from daemon.model.enums import (
+    ExecType,
+    OrderStatus,
+    OrderType,
+    ReportSource,
+    TimeInForce,
+    VenueOrderStatus,
+)
+from daemon.model.ids import ClientOrderId, is_ours, symbol_of
+from daemon.model.inputs import NotSent, OutcomeUnknown
+from daemon.model.intents import ENGINE
+from daemon.model.orders import Order
+from daemon.model.records import EventType
+from daemon.model.reports import CancelReject, ExecutionReport, NotFound, Reject
+
+DUPLICATE_ORDER = "Duplicate order sent"
+_ANSWERS = (ReportSource.QUERY, ReportSource.RECOVERED)
+
+
+class Execution:
+    """The order path after the wire: reports, refusals, silence, cancels."""
+
+    def __init__(self, desk: Desk, cancels: Cancels) -> None:
+        """Share the desk."""
+        self._desk = desk
+        self._cancels = cancels
+        self.foreign: dict[ClientOrderId, None] = {}
+        """Orders of others seen on the stream since the last snapshot."""
+
+    # ------------------------------------------------------------------ reports
+    def on_report(self, report: ExecutionReport) -> Order | None:
+        """Take one report; the order it is about, or None when it is not ours."""
+        order = self._desk.books.orders.get(report.client_order_id)
+        if order is None:
+            order = self.stranger(report)
+        if order is not None:
+            self.absorb(order, report)
+        return order
+
+    def absorb(self, order: Order, report: ExecutionReport) -> None:
+        """Book what is new in a report, then move the order."""
+        desk = self._desk
+        for fill in report.fills:
+            if not desk.books.has_fill(fill):
+                desk.book(fill, order)
+        trigger = TRIGGER_OF_VENUE_STATUS.get(report.venue_status)
+        if trigger is None:
+            self._unrecognised(order, report)
+        else:
+            desk.fire(order, trigger, report.reason or report.exec_type.value, report)
+        self.check_quantities(order)
+        self._after_answer(order, report.source)
+
+    def check_quantities(self, order: Order) -> None:
+        """Whole means FILLED; more than the whole is an alarm; less than claimed is fetched."""
+        desk = self._desk
+        if order.cum_qty >= order.qty and order.status is not OrderStatus.FILLED:
+            desk.fire(order, Trigger.FILL, "booked fills add up to the whole")
+        elif order.cum_qty > 0 and order.status in _BEFORE_FILLS:
+            desk.fire(order, Trigger.PARTIAL, "fill before the acknowledgement")
+        if order.cum_qty > order.qty:
+            desk.trouble(
+                "overfill",
+                f"order {order.client_order_id} is filled beyond its quantity: "
+                f"{plain(order.cum_qty)} of {plain(order.qty)}",
+                symbol_of(order.instrument_id),
+                {"client_order_id": order.client_order_id},
+            )
+        if order.venue_cum_qty > order.cum_qty:
+            grace = desk.config.owed_fill_grace_ns
+            desk.chase.ask(order.client_order_id, "fills owed", desk.now_ns, delay_ns=grace)
+        elif order.status.is_terminal:
+            desk.chase.forget(order.client_order_id)
+
+    def stranger(self, report: ExecutionReport) -> Order | None:
+        """A report for an order that the books do not have: an echo, ours, or somebody else's."""
+        desk = self._desk
+        cid = report.client_order_id
+        if not is_ours(cid, desk.config.instance):
+            self.foreign[cid] = None
+            return None
+        news = [fill for fill in report.fills if not desk.books.has_fill(fill)]
+        if desk.books.is_forgotten(cid) and not news:
+            return None
+        order = adopted_from(report, desk.now_ns)
+        desk.resolved(order, "adopted", f"{report.source.value} report {report.venue_status.value}")
+        desk.trouble(
+            "unknown_own_order",
+            f"the venue reports our order {cid}, which the books do not have: adopted",
+            symbol_of(report.instrument_id),
+            {"client_order_id": cid, "venue_status": report.venue_status.value},
+        )
+        return order
+
+    def _unrecognised(self, order: Order, report: ExecutionReport) -> None:
+        desk = self._desk
+        desk.chase.ask(
+            order.client_order_id,
+            "unrecognised status",
+            desk.now_ns,
+            delay_ns=desk.config.query_base_ns,
+        )
+        ask = desk.chase.asks[order.client_order_id]
+        if not ask.alarmed:
+            ask.alarmed = True
+            desk.record(
+                EventType.EXCHANGE_ERROR,
+                {
+                    "code": 0,
+                    "msg": f"order {order.client_order_id}: a status we do not know; querying",
+                    "context": report.reason,
+                },
+            )
+
+    def _after_answer(self, order: Order, source: ReportSource) -> None:
+        """A query was answered: drop the question if it is settled; send a wanted cancel again."""
+        if source not in _ANSWERS:
+            return
+        owed = order.venue_cum_qty > order.cum_qty
+        if order.status is not OrderStatus.UNKNOWN and not owed:
+            self._desk.chase.asks.pop(order.client_order_id, None)
+        self._cancels.answered(order)
+
+    # ------------------------------------------------------------------ refusals and silence
+    def on_reject(self, reject: Reject) -> Order | None:
+        """The venue's definite no to a placement."""
+        desk = self._desk
+        order = desk.books.orders.get(reject.client_order_id)
+        if order is None:
+            return None
+        if DUPLICATE_ORDER in reject.reason:
+            desk.record(
+                EventType.EXCHANGE_ERROR,
+                {"code": reject.code, "msg": reject.reason, "context": order.client_order_id},
+            )
+            self.doubt(order, "the venue has an order with this id already")
+        else:
+            desk.ledger.reject(order.client_order_id, desk.now_ns)
+            desk.record(EventType.ORDER_REJECT, _refusal(order, reject))
+            desk.fire(order, Trigger.REJECT, f"{reject.code} {reject.reason}")
+            self.check_quantities(order)
+        return order
+
+    def on_cancel_reject(self, reject: CancelReject) -> Order | None:
+        """A cancel did nothing; why, only a query tells."""
+        desk = self._desk
+        order = desk.books.orders.get(reject.client_order_id)
+        if order is None:
+            return None
+        desk.record(EventType.CANCEL_REJECT, _refusal(order, reject))
+        self._cancels.in_doubt(order, Trigger.CANCEL_REFUSED, f"{reject.code} {reject.reason}")
+        return order
+
+    def on_outcome_unknown(self, unknown: OutcomeUnknown) -> Order | None:
+        """A request left and was not answered."""
+        desk = self._desk
+        order = desk.books.orders.get(unknown.client_order_id)
+        desk.record(
+            EventType.TIMEOUT,
+            {
+                "client_order_id": unknown.client_order_id,
+                "symbol": symbol_of(unknown.instrument_id),
+                "instrument_id": unknown.instrument_id,
+                "request": unknown.request,
+                "msg": unknown.reason,
+            },
+        )
+        if order is None:
+            return None
+        if unknown.request in ("place", "replace"):
+            self.doubt(order, unknown.reason)
+        else:
+            self._cancels.in_doubt(order, None, unknown.reason)
+        return order
+
+    def doubt(self, order: Order, why: str) -> None:
+        """Silence about a placement: UNKNOWN, unless the venue has shown the order already."""
+        desk = self._desk
+        desk.fire(order, Trigger.SILENCE, why)
+        if order.status is OrderStatus.UNKNOWN:
+            desk.chase.ask(order.client_order_id, "outcome unknown", desk.now_ns)
+
+    def on_not_sent(self, not_sent: NotSent) -> Order | None:
+        """Proof that bytes never left."""
+        desk = self._desk
+        order = desk.books.orders.get(not_sent.client_order_id)
+        if order is None:
+            return None
+        if not_sent.request in ("place", "replace"):
+            if desk.fire(order, Trigger.NOT_SENT, not_sent.reason):
+                desk.resolved(order, "not_sent", not_sent.reason)
+                self.check_quantities(order)
+        else:
+            self._cancels.not_sent(order, not_sent.reason)
+        return order
+
+    def on_absent(self, absent: NotFound, *, asked_ns: int | None = None) -> Order | None:
+        """The venue knows no such order: a proof only when asked after the settling time."""
+        desk = self._desk
+        order = desk.books.orders.get(absent.client_order_id)
+        if order is None or order.status.is_terminal:
+            return order
+        ask = desk.chase.asks.get(order.client_order_id)
+        if asked_ns is None:
+            asked_ns = ask.asked_ns if ask is not None else 0
+        config = desk.config
+        if order.venue_order_id is not None:
+            self._vanished(order, asked_ns)
+        elif asked_ns - order.ts_approved_ns >= config.unknown_settle_ns:
+            age_ms = (asked_ns - order.ts_approved_ns) // 1_000_000
+            proof = f"not found when asked {age_ms} ms after sending"
+            if desk.fire(order, Trigger.ABSENT, proof):
+                desk.resolved(order, "absent", proof)
+                desk.chase.forget(order.client_order_id)
+        else:
+            self.doubt(order, "not found, but too early to be a proof")
+            desk.chase.ask(order.client_order_id, "absent?", desk.now_ns)
+            ask = desk.chase.asks[order.client_order_id]
+            settled = order.ts_approved_ns + config.unknown_settle_ns
+            ask.due_ns = max(ask.due_ns, min(settled, desk.now_ns + config.query_cap_ns))
+        return order
+
+    def _vanished(self, order: Order, asked_ns: int) -> None:
+        desk = self._desk
+        desk.chase.ask(
+            order.client_order_id, "vanished", desk.now_ns, delay_ns=desk.config.query_base_ns
+        )
+        if asked_ns - order.ts_updated_ns >= desk.config.unknown_settle_ns:
+            desk.trouble(
+                "position_mismatch",
+                f"order {order.client_order_id} was open at the venue, and now it knows none",
+                symbol_of(order.instrument_id),
+                {"client_order_id": order.client_order_id, "kind": "vanished"},
+            )
+
+    # ------------------------------------------------------------------ time
+    def tick(self) -> None:
+        """Everything that is due: missing acknowledgements, queries, cancels."""
+        desk, now = self._desk, self._desk.now_ns
+        for order in desk.books.open.values():
+            silent = now - order.ts_approved_ns >= desk.config.ack_deadline_ns
+            if order.status is OrderStatus.SUBMITTED and silent:
+                self.doubt(order, "no answer within the deadline")
+        self.ask_due()
+        self._cancels.tick()
+
+    def ask_due(self) -> None:
+        """Send the queries whose time has come."""
+        desk, now = self._desk, self._desk.now_ns
+        if not desk.gate.can_ask:
+            return
+        for cid, ask in desk.chase.asks_due(now):
+            order = desk.books.orders.get(cid)
+            if order is None:
+                desk.chase.forget(cid)
+                continue
+            desk.chase.asked(ask, now)
+            desk.query(order)
+            self._alarm_when_old(order, ask)
+
+    def _alarm_when_old(self, order: Order, ask: Ask) -> None:
+        desk = self._desk
+        if desk.now_ns - ask.since_ns < desk.config.unknown_incident_ns or ask.alarmed:
+            return
+        ask.alarmed = True
+        desk.trouble(
+            "unknown_order",
+            f"order {order.client_order_id} ({order.status}, {ask.why}) is unsettled after "
+            f"{(desk.now_ns - ask.since_ns) // 1_000_000_000} s",
+            symbol_of(order.instrument_id),
+            {"client_order_id": order.client_order_id, "attempts": ask.attempts},
+        )
+
+
+_BEFORE_FILLS = (OrderStatus.SUBMITTED, OrderStatus.ACCEPTED)
+
+
+def _refusal(order: Order, reject: Reject | CancelReject) -> dict[str, object]:
+    return {
+        "client_order_id": order.client_order_id,
+        "symbol": symbol_of(order.instrument_id),
+        "instrument_id": order.instrument_id,
+        "code": reject.code,
+        "msg": reject.reason,
+    }
+
+
+def adopted_from(report: ExecutionReport, now_ns: int) -> Order:
+    """An order of ours as the venue describes it; its fills come by the report or by a query."""
+    market = report.price == 0
+    return Order(
+        client_order_id=report.client_order_id,
+        strategy_id=ENGINE,
+        instrument_id=report.instrument_id,
+        side=report.side,
+        order_type=OrderType.MARKET if market else OrderType.LIMIT,
+        qty=report.qty,
+        price=None if market else report.price,
+        time_in_force=None if market else TimeInForce.GTC,
+        stop_price=None,
+        status=OrderStatus.UNKNOWN,
+        ts_approved_ns=now_ns,
+        ts_updated_ns=now_ns,
+        venue_order_id=report.venue_order_id,
+    )
+
+
+def told(order: Order, status: VenueOrderStatus, why: str, now_ns: int) -> ExecutionReport:
+    """A report for the strategy where the venue sent none: refused, absent, never sent."""
+    kind = ExecType.REJECTED if status is VenueOrderStatus.REJECTED else ExecType.STATUS
+    return ExecutionReport(
+        client_order_id=order.client_order_id,
+        venue_order_id=order.venue_order_id,
+        instrument_id=order.instrument_id,
+        exec_type=kind,
+        venue_status=status,
+        side=order.side,
+        qty=order.qty,
+        price=order.price or order.qty * 0,
+        cum_qty=order.cum_qty,
+        source=ReportSource.REPLY,
+        reason=why,
+        ts_venue_ns=0,
+        ts_recv_ns=now_ns,
+    )
+
+
+def as_recovered(report: ExecutionReport) -> ExecutionReport:
+    """The same report, its fills marked as learnt from the venue's history."""
+    fills = tuple(replace(fill, recovered=True) for fill in report.fills)
+    return replace(report, fills=fills, source=ReportSource.RECOVERED)

@@ -1,0 +1,214 @@
+"""Recovery: one journal fact folded into the ledger.
+
+Rules of this file:
+1. A fact calls the same ledger function that the live turn called, with the values of its line.
+2. A line that this build does not need for its state is skipped; a line that it needs and cannot
+   read stops recovery with a sentence (no guess ever enters the books).
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from daemon.core.ledger import Incident, Ledger
+from daemon.core.lifecycle import Trigger, advance
+from daemon.model.amounts import AmountError, decimal_of
+from daemon.model.enums import LiquidityFlag, OrderStatus, OrderType, Side, TimeInForce
+from daemon.model.ids import SessionId
+from daemon.model.instrument import Instrument
+from daemon.model.orders import Order
+from daemon.model.plain import from_plain
+from daemon.model.position import Balance
+from daemon.model.records import EventType
+from daemon.model.reports import Fill
+
+Fields = Mapping[str, Any]
+
+
+class FoldError(ValueError):
+    """A journal line that recovery needs and cannot read."""
+
+
+def apply_fact(ledger: Ledger, record: Fields) -> None:
+    """Fold one line (envelope and fields).
+
+    Raises:
+        FoldError: naming the line and what is wrong with it.
+    """
+    fold = _FOLDS.get(record["event_type"])
+    if fold is None:
+        return
+    try:
+        fold(ledger, record, record["ts_ns"])
+    except (KeyError, ValueError, TypeError, AmountError) as error:
+        raise FoldError(
+            f"journal line seq {record.get('seq')} ({record['event_type']}) cannot be folded: "
+            f"{type(error).__name__} {error}; the journal is damaged or from another build"
+        ) from error
+
+
+def _order(ledger: Ledger, record: Fields) -> Order:
+    order = ledger.books.orders.get(record["client_order_id"])
+    if order is None:
+        raise FoldError(f"no such order: {record['client_order_id']}")
+    return order
+
+
+def _instruments(ledger: Ledger, record: Fields, _: int) -> None:
+    ledger.load_instruments([from_plain(Instrument, one) for one in record["instruments"]])
+
+
+def _approved(ledger: Ledger, record: Fields, now_ns: int) -> None:
+    order = Order(
+        client_order_id=record["client_order_id"],
+        strategy_id=record["strategy_id"],
+        instrument_id=record["instrument_id"],
+        side=Side(record["side"]),
+        order_type=OrderType(record["order_type"]),
+        qty=decimal_of(record["qty"]),
+        price=None if record["price"] is None else decimal_of(record["price"]),
+        time_in_force=TimeInForce(record["time_in_force"]) if record["time_in_force"] else None,
+        stop_price=None if record["stop_price"] is None else decimal_of(record["stop_price"]),
+        status=OrderStatus.APPROVED,
+        ts_approved_ns=now_ns,
+        ts_updated_ns=now_ns,
+    )
+    order.status = advance(order.status, Trigger.SENT, acknowledged=False, partly_filled=False).new
+    ledger.interceptor.restore_approved(record, now_ns)
+    ledger.approve(order)
+
+
+def _denied(ledger: Ledger, record: Fields, _: int) -> None:
+    ledger.deny(record["deny_reason"])
+
+
+def _state(ledger: Ledger, record: Fields, now_ns: int) -> None:
+    ledger.move(
+        _order(ledger, record),
+        OrderStatus(record["new"]),
+        now_ns,
+        venue_order_id=record["order_id"],
+        venue_cum_qty=decimal_of(record["venue_cum_qty"]),
+    )
+
+
+def _fill(ledger: Ledger, record: Fields, now_ns: int) -> None:
+    fill = Fill(
+        exec_id=record["exec_id"],
+        client_order_id=record["client_order_id"],
+        venue_order_id=record["order_id"],
+        instrument_id=record["instrument_id"],
+        side=Side(record["side"]),
+        qty=decimal_of(record["qty"]),
+        price=decimal_of(record["price"]),
+        fee=decimal_of(record["fee"]),
+        fee_asset=record["fee_asset"],
+        liquidity=LiquidityFlag(record["liquidity"]),
+        ts_venue_ns=record["ts_venue_ns"],
+        ts_recv_ns=record["ts_recv_ns"],
+        recovered=record["recovered"],
+    )
+    ledger.book_fill(fill, _order(ledger, record), now_ns)
+
+
+def _reject(ledger: Ledger, record: Fields, now_ns: int) -> None:
+    ledger.reject(record["client_order_id"], now_ns)
+
+
+def _resolved(ledger: Ledger, record: Fields, now_ns: int) -> None:
+    if record["outcome"] == "adopted":
+        ledger.adopt(from_plain(Order, record["order"]), now_ns)
+
+
+def _cancel_requested(ledger: Ledger, record: Fields, now_ns: int) -> None:
+    order = _order(ledger, record)
+    row = advance(
+        order.status,
+        Trigger.CANCEL_SENT,
+        acknowledged=order.venue_order_id is not None,
+        partly_filled=order.cum_qty > 0,
+    )
+    ledger.heard(ledger.interceptor.on_cancel_sent(now_ns))
+    ledger.request_cancel(order, row.new, now_ns)
+
+
+def _session_start(ledger: Ledger, record: Fields, now_ns: int) -> None:
+    ledger.start_session(SessionId(record["session_id"]), now_ns)
+
+
+def _session_stop(ledger: Ledger, _: Fields, __: int) -> None:
+    ledger.stop_session()
+
+
+def _trading_state(ledger: Ledger, record: Fields, _: int) -> None:
+    if record["latched"]:
+        ledger.latch(record["why"])
+
+
+def _kill(ledger: Ledger, record: Fields, _: int) -> None:
+    if record["step"] == "latched":
+        ledger.latch(f"kill: {record['reason']}")
+
+
+def _re_arm(ledger: Ledger, _: Fields, __: int) -> None:
+    ledger.re_arm()
+
+
+def _incident(ledger: Ledger, record: Fields, now_ns: int) -> None:
+    ledger.open_incident(
+        Incident(
+            incident_id=record["incident_id"],
+            trigger=record["trigger"],
+            msg=record["msg"],
+            symbol=record["symbol"],
+            opened_ns=now_ns,
+            context=dict(record["context"]),
+        )
+    )
+
+
+def _incident_resolved(ledger: Ledger, record: Fields, _: int) -> None:
+    ledger.resolve_incident(record["incident_id"], record["by"])
+
+
+def _reconciled(ledger: Ledger, record: Fields, now_ns: int) -> None:
+    balances = [
+        Balance(asset, decimal_of(free), decimal_of(locked))
+        for asset, (free, locked) in record["balances"].items()
+    ]
+    ledger.reconciled(balances, now_ns, rebase=record["basis_set"])
+
+
+def _equity(ledger: Ledger, record: Fields, _: int) -> None:
+    ledger.interceptor.apply_equity(record)
+
+
+def _cap_alert(ledger: Ledger, record: Fields, _: int) -> None:
+    if record.get("kind") == "breach":
+        ledger.interceptor.apply_breach(record["cap"])
+
+
+def _checkpoint(ledger: Ledger, record: Fields, _: int) -> None:
+    ledger.restore(record["state"])
+
+
+_FOLDS: dict[str, Callable[[Ledger, Fields, int], None]] = {
+    EventType.INSTRUMENTS: _instruments,
+    EventType.ORDER_APPROVED: _approved,
+    EventType.ORDER_DENIED: _denied,
+    EventType.ORDER_STATE: _state,
+    EventType.FILL: _fill,
+    EventType.ORDER_REJECT: _reject,
+    EventType.ORDER_RESOLVED: _resolved,
+    EventType.CANCEL_REQUESTED: _cancel_requested,
+    EventType.SESSION_START: _session_start,
+    EventType.SESSION_STOP: _session_stop,
+    EventType.TRADING_STATE: _trading_state,
+    EventType.KILL: _kill,
+    EventType.RE_ARM: _re_arm,
+    EventType.INCIDENT_OPENED: _incident,
+    EventType.INCIDENT_RESOLVED: _incident_resolved,
+    EventType.RECONCILED: _reconciled,
+    EventType.EQUITY: _equity,
+    EventType.CAP_ALERT: _cap_alert,
+    EventType.CHECKPOINT: _checkpoint,
+}

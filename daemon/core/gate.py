@@ -1,0 +1,68 @@
+"""The gate: how much we know of the venue. Only READY may trade.
+
+Rules of this file:
+1. DOWN: nothing is up. CONNECTING: some links are. RECONCILING: all links and the instruments are
+   there, the books are being compared. READY: compared and clean. STALE: we knew, and lost a link.
+2. The loss of the order or REST link makes the comparison worthless: the road back to READY leads
+   through RECONCILING (venues/binance-spot.md §13: there is no replay, only gap-fill).
+"""
+
+from daemon.model.enums import GateState, Link
+
+
+class Gate:
+    """Links, instruments and reconciliation, as one state."""
+
+    def __init__(self) -> None:
+        """Nothing is known."""
+        self.up: dict[Link, bool] = dict.fromkeys(Link, False)
+        self.ever_up: dict[Link, bool] = dict.fromkeys(Link, False)
+        self.down_since_ns: dict[Link, int] = dict.fromkeys(Link, 0)
+        self.instruments_loaded = False
+        self.reconciled = False
+        self._was_ready = False
+
+    @property
+    def all_up(self) -> bool:
+        """Whether everything that a reconciliation needs is there."""
+        return self.instruments_loaded and all(self.up.values())
+
+    @property
+    def can_ask(self) -> bool:
+        """Whether a query has a road to the venue."""
+        return self.up[Link.REST] or self.up[Link.ORDER]
+
+    @property
+    def can_send(self) -> bool:
+        """Whether an order or a cancel has a road to the venue."""
+        return self.up[Link.ORDER]
+
+    @property
+    def state(self) -> GateState:
+        """The one word for all of it."""
+        if self.all_up:
+            if not self.reconciled:
+                return GateState.RECONCILING
+            return GateState.READY
+        if self._was_ready:
+            return GateState.STALE
+        return GateState.CONNECTING if any(self.up.values()) else GateState.DOWN
+
+    def link_up(self, link: Link) -> None:
+        """A link is established."""
+        self.up[link] = True
+        self.ever_up[link] = True
+
+    def link_down(self, link: Link, now_ns: int) -> None:
+        """A link is lost, and with it what we knew."""
+        if self.up[link]:
+            self.down_since_ns[link] = now_ns
+        self.up[link] = False
+        if link is not Link.MARKET:
+            self.reconciled = False
+
+    def set_reconciled(self) -> None:
+        """The books were compared with the venue's, and every difference is accounted for."""
+        self.reconciled = True
+        if self.all_up:
+            self._was_ready = True

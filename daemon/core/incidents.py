@@ -1,0 +1,94 @@
+"""Incidents: what stops us, written once, and who may say that it is over.
+
+Rules of this file:
+1. Whatever in a turn asks for an incident is collected and opened at the end of the turn; a trigger
+   that is open already for the same symbol is not opened twice.
+2. An unresolved incident blocks the next start. Resolving needs a human and a root cause.
+3. The interceptor's notices end here: alerts are written, breaches with an action become incidents.
+"""
+
+from collections.abc import Mapping
+
+from daemon.core.desk import Desk
+from daemon.core.errors import CommandError, ErrorCode
+from daemon.core.ledger import Incident
+from daemon.model.plain import to_plain
+from daemon.model.records import EventType
+
+MISMATCHES = ("position_mismatch", "testnet_wipe", "foreign_order")
+"""Triggers whose resolution takes the venue's balances over as the new basis."""
+_ALERT_FIELDS = ("kind", "cap", "symbol", "band", "used", "limit", "rising", "action")
+
+
+class Incidents:
+    """Opens and resolves; what follows from one is the conductor's."""
+
+    def __init__(self, desk: Desk) -> None:
+        """Share the desk."""
+        self._desk = desk
+        self._count = 0
+        self.reduce_only = ""
+        """Why only reducing orders may pass for the rest of the session; else empty."""
+
+    def take_notices(self) -> None:
+        """Write what the interceptor had to say, and ask for what follows from it."""
+        desk = self._desk
+        notices, desk.ledger.notices = desk.ledger.notices, []
+        for notice in notices:
+            plain = to_plain(notice)
+            desk.record(
+                EventType.CAP_ALERT,
+                {**{key: plain[key] for key in _ALERT_FIELDS}, "msg": notice.text},
+            )
+            if notice.action in ("halt", "halt_and_flatten"):
+                trigger = "drawdown" if "drawdown" in notice.cap else "cap_breach"
+                desk.trouble(trigger, notice.text, notice.symbol, plain)
+            elif notice.action == "reduce_only":
+                self.reduce_only = notice.text
+
+    def open_asked(self) -> list[Incident]:
+        """Open what the turn asked for; those that are new."""
+        desk = self._desk
+        asked, desk.troubles = desk.troubles, []
+        opened = []
+        for trigger, msg, symbol, context in asked:
+            known = desk.ledger.unresolved
+            if any((one.trigger, one.symbol) == (trigger, symbol) for one in known):
+                continue
+            self._count += 1
+            incident = Incident(
+                incident_id=f"{desk.config.run}-i{self._count}",
+                trigger=trigger,
+                msg=msg,
+                symbol=symbol,
+                opened_ns=desk.now_ns,
+                context=dict(context),
+            )
+            desk.incident(incident)
+            opened.append(incident)
+        return opened
+
+    def resolve(self, incident_id: str, by: str, notes: Mapping[str, str]) -> Incident:
+        """A human has explained an incident.
+
+        Raises:
+            CommandError: no such open incident, or the root cause is missing.
+        """
+        desk = self._desk
+        incident = desk.ledger.incidents.get(incident_id)
+        if incident is None or incident.resolved_by:
+            raise CommandError(ErrorCode.NOT_FOUND, f"no open incident {incident_id!r}")
+        if not notes.get("root_cause"):
+            raise CommandError(ErrorCode.BAD_PARAMS, "resolving needs a root_cause")
+        desk.ledger.resolve_incident(incident_id, by)
+        desk.record(
+            EventType.INCIDENT_RESOLVED,
+            {
+                "incident_id": incident_id,
+                "by": by,
+                "root_cause": notes.get("root_cause", ""),
+                "remediation": notes.get("remediation", ""),
+                "follow_up": notes.get("follow_up", ""),
+            },
+        )
+        return incident

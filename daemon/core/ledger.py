@@ -1,0 +1,240 @@
+"""Durable state, and the only functions that change it.
+
+Rules of this file:
+1. Live turns (`desk.py`) and recovery (`fold.py`) call the same functions with the same values, in
+   the same order: so a recovered engine equals its uninterrupted twin.
+2. Every function here stands for one journal record. Nothing durable changes without one.
+3. Nothing here decides, sends or knows the clock; times are arguments.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any
+
+from daemon.core.books import Books
+from daemon.model.amounts import plain
+from daemon.model.enums import OrderStatus, Side
+from daemon.model.ids import ClientOrderId, InstrumentId, SessionId, VenueOrderId
+from daemon.model.instrument import Instrument
+from daemon.model.orders import Order
+from daemon.model.plain import from_plain, to_plain
+from daemon.model.position import Balance
+from daemon.model.reports import Fill
+from riskcaps.bands import CapNotice
+from riskcaps.interceptor import Interceptor
+
+INCIDENTS_KEPT = 50
+NO_SESSION = SessionId("")
+
+
+@dataclass(slots=True, kw_only=True)
+class Session:
+    """One session as the journal tells it; `session_id` is empty when none is on."""
+
+    session_id: SessionId = NO_SESSION
+    started_ns: int = 0
+    orders: int = 0
+    fills: int = 0
+    denied: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass(slots=True, kw_only=True)
+class Incident:
+    """A latched fact: what stopped us, and whether a human has explained it."""
+
+    incident_id: str
+    trigger: str
+    msg: str
+    symbol: str
+    opened_ns: int
+    context: dict[str, Any] = field(default_factory=dict)
+    resolved_by: str = ""
+
+
+class Ledger:
+    """Books, session, incidents, latch, balance basis, and the interceptor's own durable state."""
+
+    def __init__(self, interceptor: Interceptor, *, orders_retained: int) -> None:
+        """Begin empty."""
+        self.interceptor = interceptor
+        self.books = Books(orders_retained)
+        self.instruments: dict[InstrumentId, Instrument] = {}
+        self.session = Session()
+        self.incidents: dict[str, Incident] = {}
+        self.latched = False
+        self.latch_reason = ""
+        self.basis: dict[str, Decimal] = {}
+        """Asset totals at the venue less our flows, from the first clean snapshot of the epoch."""
+        self.notices: list[CapNotice] = []
+        """What the interceptor had to say; the engine takes them at the end of the turn."""
+
+    def heard(self, notices: Iterable[CapNotice]) -> None:
+        """Keep the interceptor's notices; none may be dropped."""
+        if notices:
+            self.notices.extend(notices)
+
+    # ------------------------------------------------------------------ instruments
+    def load_instruments(self, instruments: Sequence[Instrument]) -> None:
+        """INSTRUMENTS: symbols and filters as the venue says now."""
+        for instrument in instruments:
+            self.instruments[instrument.instrument_id] = instrument
+        self.heard(self.interceptor.on_instruments(tuple(instruments)))
+
+    # ------------------------------------------------------------------ orders
+    def approve(self, order: Order) -> None:
+        """ORDER_APPROVED: the interceptor holds it already; the bytes leave in this turn."""
+        self.books.add(order)
+        self.session.orders += 1
+
+    def deny(self, reason: str) -> None:
+        """ORDER_DENIED."""
+        self.session.denied[reason] = self.session.denied.get(reason, 0) + 1
+
+    def adopt(self, order: Order, now_ns: int) -> None:
+        """ORDER_RESOLVED adopted: an order of ours that the books did not have."""
+        self.books.add(order)
+        self.heard(self.interceptor.adopt(order, now_ns))
+
+    def move(
+        self,
+        order: Order,
+        new: OrderStatus,
+        now_ns: int,
+        *,
+        venue_order_id: VenueOrderId | None,
+        venue_cum_qty: Decimal,
+    ) -> None:
+        """ORDER_STATE: one row of the lifecycle table fired."""
+        old, cid, gate = order.status, order.client_order_id, self.interceptor
+        shown = order.venue_order_id is None and venue_order_id is not None
+        order.status = new
+        order.ts_updated_ns = now_ns
+        order.venue_order_id = venue_order_id
+        order.venue_cum_qty = max(order.venue_cum_qty, venue_cum_qty)
+        self.books.index(order)
+        if old.is_terminal and not new.is_terminal:
+            self.heard(gate.adopt(order, now_ns))
+        if new is OrderStatus.UNKNOWN:
+            if old is not new:
+                self.heard(gate.on_unknown(cid, now_ns))
+        elif new is not OrderStatus.REJECTED and (shown or old is OrderStatus.UNKNOWN):
+            self.heard(gate.on_known(cid, now_ns))
+        if new.is_terminal and not old.is_terminal:
+            self._release(order, now_ns)
+
+    def book_fill(self, fill: Fill, order: Order, now_ns: int) -> None:
+        """FILL: one new trade on one of our orders."""
+        owed = order.venue_cum_qty > order.cum_qty
+        self.heard(self.interceptor.on_fill(fill, now_ns))
+        self.books.book(fill, order)
+        order.ts_updated_ns = now_ns
+        self.session.fills += 1
+        self._flow(fill)
+        if order.status.is_terminal and owed:
+            self._release(order, now_ns)
+
+    def reject(self, client_order_id: ClientOrderId, now_ns: int) -> None:
+        """ORDER_REJECT: the venue's definite no, for the streak of refusals."""
+        self.heard(self.interceptor.on_venue_reject(client_order_id, now_ns))
+
+    def request_cancel(self, order: Order, new: OrderStatus, now_ns: int) -> None:
+        """CANCEL_REQUESTED; `review_cancel` counted it (recovery: `on_cancel_sent`)."""
+        order.status = new
+        order.ts_updated_ns = now_ns
+        self.books.index(order)
+
+    # ------------------------------------------------------------------ sessions, latch, incidents
+    def start_session(self, session_id: SessionId, now_ns: int) -> None:
+        """SESSION_START."""
+        self.session = Session(session_id=session_id, started_ns=now_ns)
+        self.heard(self.interceptor.start_session(now_ns))
+
+    def stop_session(self) -> None:
+        """SESSION_STOP; the tallies stay readable until the next start."""
+        self.session.session_id = NO_SESSION
+
+    def latch(self, reason: str) -> None:
+        """TRADING_STATE with `latched`, or KILL: no start before a re-arm."""
+        if not self.latched:
+            self.latch_reason = reason
+        self.latched = True
+
+    def re_arm(self) -> None:
+        """RE_ARM."""
+        self.latched = False
+        self.latch_reason = ""
+
+    def open_incident(self, incident: Incident) -> None:
+        """INCIDENT_OPENED."""
+        self.incidents[incident.incident_id] = incident
+        if len(self.incidents) > INCIDENTS_KEPT:
+            for key, old in list(self.incidents.items()):
+                if old.resolved_by:
+                    del self.incidents[key]
+                    break
+
+    def resolve_incident(self, incident_id: str, by: str) -> None:
+        """INCIDENT_RESOLVED."""
+        if incident_id in self.incidents:
+            self.incidents[incident_id].resolved_by = by
+
+    @property
+    def unresolved(self) -> list[Incident]:
+        """Incidents that block the next start, oldest first."""
+        return [incident for incident in self.incidents.values() if not incident.resolved_by]
+
+    # ------------------------------------------------------------------ balances
+    def reconciled(self, balances: Sequence[Balance], now_ns: int, *, rebase: bool) -> None:
+        """RECONCILED: the balances of now; with `rebase` they become the basis of comparison."""
+        self.heard(self.interceptor.on_balances(tuple(balances), now_ns))
+        for balance in balances:
+            if rebase or balance.asset not in self.basis:
+                flow = self.books.flows.get(balance.asset, Decimal(0))
+                self.basis[balance.asset] = balance.free + balance.locked - flow
+
+    def _flow(self, fill: Fill) -> None:
+        instrument = self.instruments.get(fill.instrument_id)
+        if instrument is not None:
+            sign = 1 if fill.side is Side.BUY else -1
+            self.books.flow(instrument.base, sign * fill.qty)
+            self.books.flow(instrument.quote, -sign * fill.qty * fill.price)
+        if fill.fee:
+            self.books.flow(fill.fee_asset, -fill.fee)
+
+    def _release(self, order: Order, now_ns: int) -> None:
+        """Finished: the hold shrinks to what the venue says it traded and we have not booked."""
+        missing = order.venue_cum_qty - order.cum_qty
+        if missing > 0:
+            self.heard(self.interceptor.on_leaves(order.client_order_id, missing))
+        else:
+            self.heard(self.interceptor.on_terminal(order.client_order_id, now_ns))
+
+    # ------------------------------------------------------------------ durable form
+    def state(self) -> dict[str, Any]:
+        """Plain JSON values; `restore` is its inverse."""
+        return {
+            "books": self.books.state(),
+            "instruments": [to_plain(self.instruments[key]) for key in sorted(self.instruments)],
+            "session": to_plain(self.session),
+            "incidents": [to_plain(incident) for incident in self.incidents.values()],
+            "latched": self.latched,
+            "latch_reason": self.latch_reason,
+            "basis": {asset: plain(total) for asset, total in sorted(self.basis.items())},
+            "interceptor": self.interceptor.state(),
+        }
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Become the ledger that `state` describes."""
+        self.books.restore(state["books"])
+        instruments = [from_plain(Instrument, data) for data in state["instruments"]]
+        self.instruments = {one.instrument_id: one for one in instruments}
+        self.session = from_plain(Session, state["session"])
+        incidents = [from_plain(Incident, data) for data in state["incidents"]]
+        self.incidents = {one.incident_id: one for one in incidents}
+        self.latched = state["latched"]
+        self.latch_reason = state["latch_reason"]
+        self.basis = {asset: Decimal(total) for asset, total in state["basis"].items()}
+        if instruments:
+            self.heard(self.interceptor.on_instruments(tuple(instruments)))
+        self.interceptor.restore(state["interceptor"])

@@ -1,0 +1,256 @@
+"""The life of an order, as a table.
+
+Rules of this file:
+1. `TABLE[status, trigger]` is the whole truth. A pair that is not listed is impossible: `advance`
+   raises `ImpossibleTransition`, the engine books what is certain and opens an incident.
+2. A trigger is what the venue (or its silence, or we) did to one order; money is not decided here.
+   Fills are booked by their ExecId before the trigger of their report is looked up.
+3. Reports come late, twice and out of order. A report that says less than we know is stale and
+   leaves the status as it is; such rows are listed, with the reason.
+4. Silence proves nothing: only a definite answer leads out of UNKNOWN (promise P4).
+5. `alarm` rows are legal and bad: they are followed, and open an incident.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from daemon.model.enums import OrderStatus, VenueOrderStatus
+
+APPROVED = OrderStatus.APPROVED
+SUBMITTED = OrderStatus.SUBMITTED
+ACCEPTED = OrderStatus.ACCEPTED
+PARTIALLY_FILLED = OrderStatus.PARTIALLY_FILLED
+FILLED = OrderStatus.FILLED
+PENDING_CANCEL = OrderStatus.PENDING_CANCEL
+PENDING_REPLACE = OrderStatus.PENDING_REPLACE
+CANCELED = OrderStatus.CANCELED
+EXPIRED = OrderStatus.EXPIRED
+REJECTED = OrderStatus.REJECTED
+UNKNOWN = OrderStatus.UNKNOWN
+
+
+class Trigger(StrEnum):
+    """What can happen to an order."""
+
+    SENT = "sent"
+    """Its bytes are handed to the session in this turn."""
+    NOT_SENT = "not_sent"
+    """Proof that its bytes never left."""
+    SILENCE = "silence"
+    """No trustworthy answer: deadline, lost socket, 5xx, restart."""
+    ACK = "ack"
+    """The venue says NEW."""
+    PARTIAL = "partial"
+    """The venue says PARTIALLY_FILLED, or a fill was booked that leaves a rest."""
+    FILL = "fill"
+    """The venue says FILLED, or the booked fills add up to the whole."""
+    CANCEL = "cancel"
+    """The venue says CANCELED."""
+    EXPIRE = "expire"
+    """The venue says EXPIRED (IOC rest, empty book, self-trade prevention)."""
+    REJECT = "reject"
+    """The venue's definite no."""
+    ABSENT = "absent"
+    """Proof of absence: asked after the settling time, and the venue knows no such order."""
+    CANCEL_SENT = "cancel_sent"
+    CANCEL_REFUSED = "cancel_refused"
+    """The cancel did nothing, or never left. No proof of the order's state: it is queried."""
+    REPLACE_SENT = "replace_sent"
+    REPLACE_REFUSED = "replace_refused"
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """Where a trigger leads. `note` says why an odd row is right; `alarm` opens an incident."""
+
+    new: OrderStatus
+    note: str = ""
+    alarm: bool = False
+
+
+class ImpossibleTransition(Exception):  # noqa: N818 - names the fact, and is always handled
+    """A (status, trigger) that the table does not list."""
+
+    def __init__(self, status: OrderStatus, trigger: Trigger) -> None:
+        """Name the pair."""
+        super().__init__(f"an order that is {status} cannot take {trigger}")
+        self.status = status
+        self.trigger = trigger
+
+
+TRIGGER_OF_VENUE_STATUS: dict[VenueOrderStatus, Trigger] = {
+    VenueOrderStatus.NEW: Trigger.ACK,
+    VenueOrderStatus.PARTIALLY_FILLED: Trigger.PARTIAL,
+    VenueOrderStatus.FILLED: Trigger.FILL,
+    VenueOrderStatus.CANCELED: Trigger.CANCEL,
+    VenueOrderStatus.EXPIRED: Trigger.EXPIRE,
+    VenueOrderStatus.REJECTED: Trigger.REJECT,
+}
+"""UNRECOGNISED has no trigger on purpose: it moves nothing, and is queried."""
+
+_T = Trigger
+_LATE = "late fill: traded before the venue took the cancel; quantity is booked, status stays"
+_STALE = "stale: we know more than this report"
+_AGAIN = "said twice"
+_HOLDS = "the cancel or replace is still on its way; the order stays pending"
+
+TABLE: dict[tuple[OrderStatus, Trigger], Row] = {
+    (APPROVED, _T.SENT): Row(SUBMITTED, "in the turn of approval; its line is order_approved"),
+    (APPROVED, _T.NOT_SENT): Row(CANCELED, "never left: canceled by us, not rejected by the venue"),
+    (APPROVED, _T.SILENCE): Row(UNKNOWN, "a crash between the line and the bytes"),
+    # ---------------------------------------------------------------- sent, no answer yet
+    (SUBMITTED, _T.ACK): Row(ACCEPTED),
+    (SUBMITTED, _T.PARTIAL): Row(PARTIALLY_FILLED, "fill before the acknowledgement"),
+    (SUBMITTED, _T.FILL): Row(FILLED, "fill before the acknowledgement"),
+    (SUBMITTED, _T.CANCEL): Row(CANCELED, "the acknowledgement was lost or overtaken"),
+    (SUBMITTED, _T.EXPIRE): Row(EXPIRED),
+    (SUBMITTED, _T.REJECT): Row(REJECTED),
+    (SUBMITTED, _T.SILENCE): Row(UNKNOWN, "a timeout is not an answer"),
+    (SUBMITTED, _T.NOT_SENT): Row(CANCELED, "never left: canceled by us, not rejected"),
+    (SUBMITTED, _T.ABSENT): Row(REJECTED, "asked after the settling time: proof of absence"),
+    (SUBMITTED, _T.CANCEL_SENT): Row(PENDING_CANCEL, "the cancel may overtake the answer"),
+    (SUBMITTED, _T.CANCEL_REFUSED): Row(SUBMITTED, "the cancel overtook the placement"),
+    (SUBMITTED, _T.REPLACE_REFUSED): Row(SUBMITTED, "the replace overtook the placement"),
+    (SUBMITTED, _T.REPLACE_SENT): Row(PENDING_REPLACE),
+    # ---------------------------------------------------------------- live at the venue
+    (ACCEPTED, _T.ACK): Row(ACCEPTED, _AGAIN),
+    (ACCEPTED, _T.PARTIAL): Row(PARTIALLY_FILLED),
+    (ACCEPTED, _T.FILL): Row(FILLED),
+    (ACCEPTED, _T.CANCEL): Row(CANCELED),
+    (ACCEPTED, _T.EXPIRE): Row(EXPIRED),
+    (ACCEPTED, _T.SILENCE): Row(ACCEPTED, "the stream has answered already; a lost reply is moot"),
+    (ACCEPTED, _T.CANCEL_SENT): Row(PENDING_CANCEL),
+    (ACCEPTED, _T.CANCEL_REFUSED): Row(ACCEPTED, "query it"),
+    (ACCEPTED, _T.REPLACE_SENT): Row(PENDING_REPLACE),
+    (ACCEPTED, _T.REPLACE_REFUSED): Row(ACCEPTED, "query it"),
+    (PARTIALLY_FILLED, _T.ACK): Row(PARTIALLY_FILLED, _STALE),
+    (PARTIALLY_FILLED, _T.PARTIAL): Row(PARTIALLY_FILLED),
+    (PARTIALLY_FILLED, _T.FILL): Row(FILLED),
+    (PARTIALLY_FILLED, _T.CANCEL): Row(CANCELED),
+    (PARTIALLY_FILLED, _T.EXPIRE): Row(EXPIRED),
+    (PARTIALLY_FILLED, _T.SILENCE): Row(PARTIALLY_FILLED, "the stream has answered already"),
+    (PARTIALLY_FILLED, _T.CANCEL_SENT): Row(PENDING_CANCEL),
+    (PARTIALLY_FILLED, _T.CANCEL_REFUSED): Row(PARTIALLY_FILLED, "query it"),
+    (PARTIALLY_FILLED, _T.REPLACE_SENT): Row(PENDING_REPLACE),
+    (PARTIALLY_FILLED, _T.REPLACE_REFUSED): Row(PARTIALLY_FILLED, "query it"),
+    # ---------------------------------------------------------------- a cancel is on its way
+    (PENDING_CANCEL, _T.ACK): Row(PENDING_CANCEL, _HOLDS),
+    (PENDING_CANCEL, _T.PARTIAL): Row(PENDING_CANCEL, _HOLDS),
+    (PENDING_CANCEL, _T.FILL): Row(FILLED, "the fill won; the cancel will be refused"),
+    (PENDING_CANCEL, _T.CANCEL): Row(CANCELED),
+    (PENDING_CANCEL, _T.EXPIRE): Row(EXPIRED),
+    (PENDING_CANCEL, _T.REJECT): Row(REJECTED, "canceled before the placement's no arrived"),
+    (PENDING_CANCEL, _T.SILENCE): Row(UNKNOWN, "the placement itself went unanswered"),
+    (PENDING_CANCEL, _T.NOT_SENT): Row(CANCELED, "the placement never left"),
+    (PENDING_CANCEL, _T.ABSENT): Row(REJECTED, "the placement never arrived, proven"),
+    (PENDING_CANCEL, _T.CANCEL_SENT): Row(PENDING_CANCEL, "asked again after a query"),
+    (PENDING_CANCEL, _T.CANCEL_REFUSED): Row(ACCEPTED, "query it: filled, gone, or still there"),
+    (PENDING_CANCEL, _T.REPLACE_REFUSED): Row(PENDING_CANCEL, "the cancel is still on its way"),
+    (PENDING_REPLACE, _T.ACK): Row(PENDING_REPLACE, _HOLDS),
+    (PENDING_REPLACE, _T.PARTIAL): Row(PENDING_REPLACE, _HOLDS),
+    (PENDING_REPLACE, _T.FILL): Row(FILLED, "the fill won; the replace will be refused"),
+    (PENDING_REPLACE, _T.CANCEL): Row(CANCELED, "replaced: the venue cancels the old order"),
+    (PENDING_REPLACE, _T.EXPIRE): Row(EXPIRED),
+    (PENDING_REPLACE, _T.REJECT): Row(REJECTED),
+    (PENDING_REPLACE, _T.SILENCE): Row(UNKNOWN, "the placement itself went unanswered"),
+    (PENDING_REPLACE, _T.NOT_SENT): Row(CANCELED, "the placement never left"),
+    (PENDING_REPLACE, _T.ABSENT): Row(REJECTED, "the placement never arrived, proven"),
+    (PENDING_REPLACE, _T.CANCEL_SENT): Row(PENDING_CANCEL, "a stop does not wait for a replace"),
+    (PENDING_REPLACE, _T.CANCEL_REFUSED): Row(ACCEPTED, "query it"),
+    (PENDING_REPLACE, _T.REPLACE_REFUSED): Row(ACCEPTED, "query it"),
+    # ---------------------------------------------------------------- neither yes nor no
+    (UNKNOWN, _T.ACK): Row(ACCEPTED, "found"),
+    (UNKNOWN, _T.PARTIAL): Row(PARTIALLY_FILLED, "found"),
+    (UNKNOWN, _T.FILL): Row(FILLED, "found"),
+    (UNKNOWN, _T.CANCEL): Row(CANCELED, "found"),
+    (UNKNOWN, _T.EXPIRE): Row(EXPIRED, "found"),
+    (UNKNOWN, _T.REJECT): Row(REJECTED, "the definite no arrived after the deadline"),
+    (UNKNOWN, _T.SILENCE): Row(UNKNOWN, "still no answer"),
+    (UNKNOWN, _T.NOT_SENT): Row(CANCELED, "proof arrived that it never left"),
+    (UNKNOWN, _T.ABSENT): Row(REJECTED, "only on proof of absence"),
+    (UNKNOWN, _T.CANCEL_SENT): Row(UNKNOWN, "a cancel may be tried; it settles nothing by itself"),
+    (UNKNOWN, _T.CANCEL_REFUSED): Row(UNKNOWN, "-2011 is no proof of anything"),
+    (UNKNOWN, _T.REPLACE_REFUSED): Row(UNKNOWN, "no proof of anything"),
+    # ---------------------------------------------------------------- finished; the venue may lag
+    (FILLED, _T.ACK): Row(FILLED, _STALE),
+    (FILLED, _T.PARTIAL): Row(FILLED, _STALE),
+    (FILLED, _T.FILL): Row(FILLED, _AGAIN),
+    (FILLED, _T.CANCEL): Row(FILLED, "overtaken: all of it is traded, nothing was left to cancel"),
+    (FILLED, _T.SILENCE): Row(FILLED, "the stream has answered already"),
+    (FILLED, _T.CANCEL_REFUSED): Row(FILLED, "cancel refused because already filled"),
+    (FILLED, _T.REPLACE_REFUSED): Row(FILLED, "replace refused because already filled"),
+    (CANCELED, _T.ACK): Row(CANCELED, _STALE),
+    (CANCELED, _T.PARTIAL): Row(CANCELED, _LATE),
+    (CANCELED, _T.FILL): Row(FILLED, "late fills add up to the whole: nothing was canceled"),
+    (CANCELED, _T.CANCEL): Row(CANCELED, _AGAIN),
+    (CANCELED, _T.SILENCE): Row(CANCELED, "the stream has answered already"),
+    (CANCELED, _T.CANCEL_REFUSED): Row(CANCELED, "canceled twice, refused once"),
+    (CANCELED, _T.REPLACE_REFUSED): Row(CANCELED, "gone before the replace came"),
+    (EXPIRED, _T.ACK): Row(EXPIRED, _STALE),
+    (EXPIRED, _T.PARTIAL): Row(EXPIRED, _LATE),
+    (EXPIRED, _T.FILL): Row(FILLED, "late fills add up to the whole: nothing expired"),
+    (EXPIRED, _T.EXPIRE): Row(EXPIRED, _AGAIN),
+    (EXPIRED, _T.SILENCE): Row(EXPIRED, "the stream has answered already"),
+    (EXPIRED, _T.CANCEL_REFUSED): Row(EXPIRED, "expired before the cancel came"),
+    (EXPIRED, _T.REPLACE_REFUSED): Row(EXPIRED, "expired before the replace came"),
+    (REJECTED, _T.REJECT): Row(REJECTED, _AGAIN),
+    (REJECTED, _T.ABSENT): Row(REJECTED, _AGAIN),
+    (REJECTED, _T.SILENCE): Row(REJECTED, "the definite no stands"),
+    (REJECTED, _T.CANCEL_REFUSED): Row(REJECTED, "nothing was there to cancel"),
+    (REJECTED, _T.REPLACE_REFUSED): Row(REJECTED, "nothing was there to replace"),
+    (REJECTED, _T.ACK): Row(ACCEPTED, "it lives after a no or a proof of absence", alarm=True),
+    (REJECTED, _T.PARTIAL): Row(PARTIALLY_FILLED, "it trades after a no", alarm=True),
+    (REJECTED, _T.FILL): Row(FILLED, "it traded after a no", alarm=True),
+    (REJECTED, _T.CANCEL): Row(CANCELED, "it existed after a no", alarm=True),
+    (REJECTED, _T.EXPIRE): Row(EXPIRED, "it existed after a no", alarm=True),
+}
+
+
+_REFUSALS = (Trigger.CANCEL_REFUSED, Trigger.REPLACE_REFUSED)
+
+
+def advance(
+    status: OrderStatus, trigger: Trigger, *, acknowledged: bool, partly_filled: bool
+) -> Row:
+    """Look one step up.
+
+    `acknowledged`: the venue has shown that it knows the order. `partly_filled`: something of it is
+    booked already. They tell apart what one pending status stands for: a refused cancel leads back
+    to where the order was, and silence says nothing new of an order that the venue has shown.
+
+    Raises:
+        ImpossibleTransition: the pair is not listed.
+    """
+    row = TABLE.get((status, trigger))
+    if row is None:
+        raise ImpossibleTransition(status, trigger)
+    if acknowledged and trigger is Trigger.SILENCE and status is not UNKNOWN:
+        return Row(status, "the stream has answered already")
+    if row.new is not ACCEPTED:
+        return row
+    if partly_filled:
+        return Row(PARTIALLY_FILLED, row.note, row.alarm)
+    if not acknowledged and trigger in _REFUSALS:
+        return Row(SUBMITTED, "refused before the placement was answered", row.alarm)
+    return row
+
+
+def as_markdown() -> str:
+    """The table for the docs: one line a row, in table order."""
+    lines = ["| status | trigger | becomes | note |", "|---|---|---|---|"]
+    for (status, trigger), row in TABLE.items():
+        note = f"**incident** {row.note}" if row.alarm else row.note
+        lines.append(f"| {status} | {trigger} | {row.new} | {note} |")
+    return "\n".join(lines) + "\n"
+
+
+def as_mermaid() -> str:
+    """The moves that change a status, as a state diagram."""
+    lines = ["stateDiagram-v2", f"    [*] --> {APPROVED}"]
+    moves: dict[tuple[OrderStatus, OrderStatus], list[str]] = {}
+    for (status, trigger), row in TABLE.items():
+        if row.new is not status:
+            moves.setdefault((status, row.new), []).append(trigger.value)
+    lines += [f"    {old} --> {new}: {', '.join(why)}" for (old, new), why in moves.items()]
+    lines += [f"    {status} --> [*]" for status in (FILLED, CANCELED, EXPIRED, REJECTED)]
+    return "\n".join(lines) + "\n"

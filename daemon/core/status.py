@@ -1,0 +1,105 @@
+"""Status as plain JSON: what an operator looks at first, from the desk's own state."""
+
+from collections import Counter
+from decimal import Decimal
+from typing import Any
+
+from daemon.core.books import order_fields
+from daemon.core.conductor import Conductor
+from daemon.core.desk import Desk
+from daemon.core.market import Market
+from daemon.core.rounds import Rounds
+from daemon.core.tripwires import Tripwires
+from daemon.model.amounts import plain
+from daemon.model.ids import symbol_of
+from daemon.model.plain import to_plain
+
+OPEN_ORDERS_SHOWN = 200
+INCIDENTS_SHOWN = 10
+_NS_PER_MS = 1_000_000
+
+
+def caps_used(desk: Desk, now_ns: int) -> list[dict[str, str]]:
+    """Every cap that fills up, with what is used of it now."""
+    return [
+        {
+            "cap": use.cap,
+            "symbol": use.symbol,
+            "used": plain(Decimal(use.used)),
+            "limit": plain(Decimal(use.limit)),
+            "unit": use.unit,
+        }
+        for use in desk.interceptor.usage(now_ns)
+    ]
+
+
+def _age_ms(now_ns: int, then_ns: int) -> int | None:
+    return (now_ns - then_ns) // _NS_PER_MS if then_ns else None
+
+
+def status(
+    desk: Desk,
+    market: Market,
+    rounds: Rounds,
+    conductor: Conductor,
+    wires: Tripwires,
+    *,
+    now_ns: int,
+    booted_ns: int,
+) -> dict[str, Any]:
+    """Everything of `seatrial status`, money as text, times in milliseconds."""
+    ledger, gate, books = desk.ledger, desk.gate, desk.books
+    session = ledger.session
+    ending = conductor.ending
+    counts = Counter(order.status.value for order in books.orders.values())
+    return {
+        "environment": desk.config.environment,
+        "mode": desk.config.mode.value,
+        "run_id": desk.config.run,
+        "session_id": session.session_id,
+        "session_age_ms": _age_ms(now_ns, session.started_ns) if session.session_id else None,
+        "uptime_ms": (now_ns - booted_ns) // _NS_PER_MS if booted_ns else 0,
+        "trading_state": desk.trading_state.value,
+        "gate_state": gate.state.value,
+        "latched": ledger.latched,
+        "latch_reason": ledger.latch_reason,
+        "ending": "" if ending is None else ending.kind,
+        "journal_ok": conductor.journal_ok,
+        "links": {link.value: up for link, up in gate.up.items()},
+        "orders": dict(sorted(counts.items())),
+        "open_orders": [order_fields(order) for order in list(books.working())[:OPEN_ORDERS_SHOWN]],
+        "session_orders": session.orders,
+        "session_fills": session.fills,
+        "denied": dict(sorted(session.denied.items())),
+        "positions": {
+            symbol_of(iid): {
+                "qty": plain(one.qty),
+                "avg_px": plain(one.avg_px),
+                "realised_pnl": plain(one.realised_pnl),
+            }
+            for iid, one in sorted(desk.interceptor.positions().items())
+        },
+        "caps": caps_used(desk, now_ns),
+        "equity": desk.interceptor.equity(now_ns).to_plain(),
+        "incidents": [to_plain(one) for one in list(ledger.incidents.values())[-INCIDENTS_SHOWN:]],
+        "incidents_open": len(ledger.unresolved),
+        "reconcile": {
+            "rounds": rounds.rounds,
+            "last_reason": rounds.last_reason,
+            "last_age_ms": _age_ms(now_ns, rounds.last_round_ns),
+            "clean_age_ms": _age_ms(now_ns, rounds.last_clean_ns),
+        },
+        "market": {
+            symbol_of(iid): {
+                "age_ms": _age_ms(now_ns, market.seen_ns[iid]),
+                "bid": plain(top.bid_px),
+                "ask": plain(top.ask_px),
+            }
+            for iid, top in sorted(market.tops.items())
+        },
+        "storms": {
+            "rate_limit": wires.rate_limit.recent(now_ns),
+            "reject": wires.reject.recent(now_ns),
+            "reconnect": wires.reconnect.recent(now_ns),
+        },
+    }

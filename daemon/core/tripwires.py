@@ -1,0 +1,98 @@
+"""Tripwires: when weather becomes a storm.
+
+Rules of this file:
+1. Each wire has a confirmation rule (promise P11): so many events in a window, or a state that has
+   stood so long. One event is never a storm.
+2. A wire says that it tripped, once; whether that opens an incident is the conductor's business.
+"""
+
+from collections import deque
+from dataclasses import dataclass
+
+from daemon.core.config import EngineConfig, Storm
+from daemon.core.desk import Desk
+from daemon.core.market import Market
+from daemon.model.ids import InstrumentId, symbol_of
+
+
+class StormWire:
+    """Counts events in a rolling window; trips when they are a storm, then starts over."""
+
+    def __init__(self, storm: Storm) -> None:
+        """No events yet."""
+        self._storm = storm
+        self._times: deque[int] = deque(maxlen=storm.count)
+
+    def hit(self, now_ns: int) -> bool:
+        """One more event; True when the window holds a storm."""
+        self._times.append(now_ns)
+        full = len(self._times) == self._storm.count
+        if full and now_ns - self._times[0] <= self._storm.window_ns:
+            self._times.clear()
+            return True
+        return False
+
+    def recent(self, now_ns: int) -> int:
+        """Events in the window now."""
+        return sum(1 for at in self._times if now_ns - at <= self._storm.window_ns)
+
+
+@dataclass(slots=True)
+class _Standing:
+    """A bad state and since when it stands."""
+
+    since_ns: int
+    told: bool = False
+
+
+class Tripwires:
+    """All the wires that count or wait; immediate triggers need none."""
+
+    def __init__(self, desk: Desk, market: Market) -> None:
+        """Nothing has happened yet."""
+        config: EngineConfig = desk.config
+        self._desk = desk
+        self._market = market
+        self.rate_limit = StormWire(config.rate_limit_storm)
+        self.reject = StormWire(config.reject_storm)
+        self.reconnect = StormWire(config.reconnect_storm)
+        self.loop_lag = StormWire(config.loop_lag_storm)
+        self.clock_skew = StormWire(config.clock_skew_storm)
+        self._stale: dict[InstrumentId, _Standing] = {}
+
+    def hit(self, wire: StormWire, trigger: str, msg: str) -> None:
+        """Count one event on a wire; a storm asks for an incident."""
+        if wire.hit(self._desk.now_ns):
+            self._desk.trouble(trigger, msg)
+
+    def on_clock(self, offset_ns: int) -> None:
+        """A clock sample: beyond the bound again and again is skew."""
+        bound = self._desk.config.clock_skew_max_ns
+        if abs(offset_ns) > bound:
+            ms = offset_ns // 1_000_000
+            self.hit(
+                self.clock_skew,
+                "clock_skew",
+                f"our clock is {ms} ms from the venue's, bound {bound // 1_000_000} ms",
+            )
+
+    def tick(self) -> None:
+        """A feed that is silent while we have orders on its instrument."""
+        desk, now = self._desk, self._desk.now_ns
+        exposed = {order.instrument_id: None for order in desk.books.working()}
+        for iid in list(self._stale):
+            if iid not in exposed:
+                del self._stale[iid]
+        for iid in exposed:
+            age = self._market.age_ns(iid, now)
+            if age is None or age < desk.config.stale_feed_ns:
+                self._stale.pop(iid, None)
+                continue
+            standing = self._stale.setdefault(iid, _Standing(now))
+            if now - standing.since_ns >= desk.config.stale_feed_confirm_ns and not standing.told:
+                standing.told = True
+                desk.trouble(
+                    "stale_feed",
+                    f"no market data for {age // 1_000_000} ms with orders open",
+                    symbol_of(iid),
+                )
