@@ -21,7 +21,7 @@ from tests.bench.report import Row, show, write_json
 ROWS = {
     "a": "tests.bench.order_path",
     "c": "tests.bench.journal_rate",
-    "cap": "tests.bench.cap_decision",
+    "cap": "tests.bench.cap_rows",
     "d": "tests.bench.evidence_rate",
 }
 """Row -> the module whose `rows(quick=…)` measures it."""

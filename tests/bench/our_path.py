@@ -20,6 +20,7 @@ from daemon.model.enums import Link, OrderType, Side, TimeInForce, TradingState
 from daemon.model.halt import HaltFlag
 from daemon.model.ids import ClientOrderIdFactory, InstrumentId, RunId, StrategyId
 from daemon.model.inputs import (
+    BudgetSampled,
     ClockSampled,
     Input,
     InstrumentsLoaded,
@@ -182,15 +183,16 @@ class SeatrialClient:
         elif isinstance(item, LinkUp):
             self._up.add(item.link)
             self._changed.set()
+        elif isinstance(item, BudgetSampled):
+            gate.on_venue_budget(item.used, item.limits, now_ns)
         elif self._reply is not None and not self._reply.done():
             self._reply.set_exception(RuntimeError(f"instead of a report: {item!r}"))
 
     async def fire(self, count: int) -> list[tuple[str, int]]:
         """Send `count` orders, one after another."""
         loop = asyncio.get_running_loop()
-        prices = [
-            Decimal(25_000 - number % 400) for number in range(self._made, self._made + count)
-        ]
+        numbers = range(self._made, self._made + count)
+        prices = [Decimal(2_500_000 - number % 40_000).scaleb(-2) for number in numbers]
         self._made += count
         qty = Decimal("0.001")
         began = []
