@@ -183,7 +183,17 @@ def test_the_schema_needs_no_daemon(tmp_path: Path) -> None:
             {"incident_id": "i-2", "text": "looking"},
         ),
         (
-            "incident resolve i-2 --root-cause a --remediation b --follow-up c".split(),
+            [
+                "incident",
+                "resolve",
+                "i-2",
+                "--root-cause",
+                "a",
+                "--remediation",
+                "b",
+                "--follow-up",
+                "c",
+            ],
             "incident-resolve",
             {"incident_id": "i-2", "root_cause": "a", "remediation": "b", "follow_up": "c"},
         ),
