@@ -18,7 +18,7 @@ from daemon.venues.sim.matching import Matcher
 from daemon.venues.sim.orders import Origin, RandomSource, SimOrder, Status
 from daemon.venues.sim.units import E8
 
-EVENTS_PER_ADVANCE_MAX = 1_000
+EVENTS_PER_ADVANCE_MAX = 200
 _LADDER_ORDERS = 30
 """Orders a side at the start."""
 _ORDERS_MIN = 60

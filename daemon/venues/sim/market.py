@@ -41,6 +41,11 @@ class Market:
         self._execution_id += 1
         return self._execution_id
 
+    @property
+    def execution_id(self) -> int:
+        """The latest execution id."""
+        return self._execution_id
+
     def next_prevented_id(self) -> int:
         """Per symbol, rising."""
         self._prevented_id += 1

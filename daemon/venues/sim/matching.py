@@ -27,6 +27,7 @@ from daemon.venues.sim.orders import (
     VenueError,
     VenueEvent,
 )
+from daemon.venues.sim.pricing import given_asset
 from daemon.venues.sim.units import quote_of
 
 
@@ -318,38 +319,6 @@ class Matcher:
             account.unlock(order, given_asset(market, order.side), order.locked)
         account.close_order(order)
         self.report(market, order, ExecType.TRADE_PREVENTION, now_ns, prevented=match)
-
-
-def given_asset(market: Market, side: Side) -> str:
-    """What an order of this side pays with."""
-    return market.spec.quote if side is Side.BUY else market.spec.base
-
-
-def market_cost(market: Market, side: Side, qty: int) -> int:
-    """What a MARKET order of `qty` would pay (BUY) or take in (SELL) against the present book."""
-    cost, need = 0, qty
-    for level in market.book.side(side.opposite).from_best():
-        for maker in level.orders.values():
-            take = min(need, maker.leaves)
-            cost += quote_of(level.price, take)
-            need -= take
-            if need == 0:
-                return cost
-    return cost
-
-
-def qty_for_quote(market: Market, side: Side, quote: int) -> int:
-    """The largest whole number of steps that `quote` buys (or raises) from the present book."""
-    total, left, step = 0, quote, market.spec.step
-    for level in market.book.side(side.opposite).from_best():
-        for maker in level.orders.values():
-            affordable = left * 100_000_000 // level.price
-            take = min(affordable - affordable % step, maker.leaves)
-            total += take
-            left -= quote_of(level.price, take)
-            if take < maker.leaves:
-                return total
-    return total
 
 
 def _crosses(order: SimOrder, price: int) -> bool:

@@ -22,9 +22,8 @@ from daemon.venues.sim.accounts import Account
 from daemon.venues.sim.filters import check_filters
 from daemon.venues.sim.flow import Desk, Flow, RecordedFlow, RecordedTrade, SyntheticFlow
 from daemon.venues.sim.market import Market, fires
-from daemon.venues.sim.matching import Matcher, given_asset, market_cost, qty_for_quote
+from daemon.venues.sim.matching import Matcher
 from daemon.venues.sim.orders import (
-    MARKET_TYPES,
     TRIGGER_TYPES,
     PlaceOutcome,
     PlaceRequest,
@@ -36,6 +35,7 @@ from daemon.venues.sim.orders import (
     VenueError,
     VenueEvent,
 )
+from daemon.venues.sim.pricing import given_asset, lock_needed, qty_for_quote
 from daemon.venues.sim.symbols import SymbolSpec
 from daemon.venues.sim.units import quote_of
 
@@ -158,6 +158,14 @@ class SimVenue:
             VenueError: as `place`.
         """
         self._prepare(self.accounts[account], request, now_ns)
+
+    def check_filters(self, account: str, request: PlaceRequest, now_ns: int) -> None:
+        """The filters alone (cancel-replace evaluates them before its cancel).
+
+        Raises:
+            VenueError: -1121, -1013.
+        """
+        check_filters(self.market(request.symbol), self.accounts[account], request, now_ns)
 
     def cancel(
         self,
@@ -349,7 +357,7 @@ class SimVenue:
         )
         if order.type in TRIGGER_TYPES and fires(order, market.tape.last_price):
             raise VenueError(-2010, "Order would trigger immediately.")
-        lock = _lock_needed(market, order)
+        lock = lock_needed(market, order)
         if owner.wallet(given_asset(market, order.side)).free < lock:
             raise VenueError(-2010, "Account has insufficient balance for requested action.")
         return market, order, lock
@@ -381,13 +389,3 @@ def unknown_order() -> VenueError:
 
 def _ids_of(order: SimOrder) -> tuple[str, ...]:
     return (order.client_order_id, *order.amend_ids)
-
-
-def _lock_needed(market: Market, order: SimOrder) -> int:
-    if order.side is Side.SELL:
-        return order.qty
-    if order.type is OrderType.MARKET:
-        return market_cost(market, order.side, order.qty)
-    if order.type in MARKET_TYPES:
-        return quote_of(order.stop_price, order.qty)
-    return quote_of(order.price, order.qty)

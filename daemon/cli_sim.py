@@ -1,0 +1,152 @@
+"""`seatrial sim`: the simulated venue as a process of its own."""
+
+import asyncio
+import json
+import os
+import signal
+import sys
+import tempfile
+from pathlib import Path
+
+import click
+import orjson
+import uvloop
+
+from daemon.shell.clock import SystemClock
+from daemon.shell.sim_host.host import SimHost
+from daemon.shell.sim_host.options import Built, OptionError, SimOptions, balances_of, build
+from daemon.venues.sim.fault_presets import menu
+from daemon.venues.sim.limits import LimitConfig
+from daemon.venues.sim.symbols import DEFAULT_SYMBOLS
+
+EXIT_BAD_OPTION = 2
+
+
+@click.command("sim")
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option("--port", default=0, show_default=True, type=click.IntRange(0, 65_535))
+@click.option("--seed", default=1, show_default=True, type=int, help="Same seed, same market.")
+@click.option("--symbols", default=",".join(DEFAULT_SYMBOLS), show_default=True)
+@click.option("--ledger", type=click.Path(path_type=Path), help="Write the ledger here on exit.")
+@click.option(
+    "--replay",
+    type=click.Path(path_type=Path),
+    help="Recorded trades: time_ms,trade_id,taker_side,price,qty; csv or csv.gz.",
+)
+@click.option("--replay-symbol", default="", help="Default: the file's name up to its first '-'.")
+@click.option("--speed", default=1.0, show_default=True, help="Pace of the replay.")
+@click.option("--ed25519-public-key", type=click.Path(path_type=Path), help="PEM: a second key.")
+@click.option("--faults", default="none", show_default=True, help="A preset, or `list`.")
+@click.option("--fault-seed", type=int, help="Default: --seed.")
+@click.option("--flow-rate", default=30.0, show_default=True, help="Background events/s/symbol.")
+@click.option("--balances", default="", help="ASSET=AMOUNT,… instead of the default grants.")
+@click.option("--maker-ppm", default=1000, show_default=True, type=click.IntRange(0, 100_000))
+@click.option("--taker-ppm", default=1000, show_default=True, type=click.IntRange(0, 100_000))
+@click.option("--weight-per-minute", default=6_000, show_default=True, type=click.IntRange(1))
+@click.option("--orders-per-10s", default=100, show_default=True, type=click.IntRange(1))
+@click.option("--orders-per-day", default=200_000, show_default=True, type=click.IntRange(1))
+@click.option("--ping-every", "ping_every_s", default=20.0, show_default=True, help="Seconds.")
+@click.option(
+    "--connection-life", "connection_life_s", default=86_400.0, show_default=True, help="Seconds."
+)
+def sim_command(
+    *,
+    symbols: str,
+    ledger: Path | None,
+    faults: str,
+    flow_rate: float,
+    speed: float,
+    balances: str,
+    weight_per_minute: int,
+    orders_per_10s: int,
+    orders_per_day: int,
+    **rest: object,
+) -> None:
+    """Run a simulated exchange on loopback, in Binance Spot's wire protocol.
+
+    Prints one JSON line when ready. SIGTERM or Ctrl-C writes the ledger and exits with 0; an option
+    that cannot be used is one line on standard error and exit code 2.
+    """
+    if faults == "list":
+        click.echo(menu())
+        return
+    try:
+        options = SimOptions(
+            symbols=tuple(name.strip().upper() for name in symbols.split(",") if name.strip()),
+            ledger=ledger,
+            faults=faults,
+            flow_rate_per_s=flow_rate,
+            speed=speed,
+            balances=balances_of(balances),
+            limits=LimitConfig(
+                weight_per_minute=weight_per_minute,
+                orders_per_10s=orders_per_10s,
+                orders_per_day=orders_per_day,
+            ),
+            **rest,  # type: ignore[arg-type] # click checks them
+        )
+        if ledger is not None:
+            _check_writable(ledger)
+        clock = SystemClock()
+        built = build(options, clock.now_ns())
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(_serve(options, built, clock))
+    except (OptionError, OSError) as error:
+        click.echo(f"seatrial sim: {error}", err=True)
+        sys.exit(EXIT_BAD_OPTION)
+
+
+async def _serve(options: SimOptions, built: Built, clock: SystemClock) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    host = SimHost(options, built, clock)
+    try:
+        port = await host.start()
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise OptionError(
+            f"cannot listen on {options.host}:{options.port}: {reason}; choose another --port"
+        ) from error
+    place = f"{options.host}:{port}"
+    ready = {
+        "rest": f"http://{place}",
+        "ws_api": f"ws://{place}/ws-api/v3",
+        "streams": f"ws://{place}",
+        "admin": f"http://{place}/sim",
+        "api_key": built.api_key,
+        "api_secret": built.api_secret,
+        "pid": os.getpid(),
+        "seed": options.seed,
+    }
+    if built.ed25519_api_key:
+        ready["ed25519_api_key"] = built.ed25519_api_key
+    click.echo(json.dumps(ready))
+    sys.stdout.flush()
+    await host.run(stop)
+    if options.ledger is not None:
+        now_ns = clock.now_ns()
+        _write(options.ledger, host.exchange.ledger.export(host.exchange.venue, now_ns))
+
+
+def _check_writable(path: Path) -> None:
+    """Find out now, not after a day's run, that the ledger cannot be written."""
+    try:
+        if path.is_dir():
+            raise IsADirectoryError(f"{path} is a directory")
+        with tempfile.TemporaryFile(dir=path.parent):
+            pass
+    except OSError as error:
+        raise OptionError(f"--ledger {path}: cannot be written: {error}") from error
+
+
+def _write(path: Path, ledger: dict[str, object]) -> None:
+    """Whole or not at all: a reader never meets half a ledger."""
+    unfinished = path.with_name(path.name + ".tmp")
+    unfinished.write_bytes(orjson.dumps(ledger))
+    unfinished.replace(path)
+
+
+if __name__ == "__main__":
+    sim_command()

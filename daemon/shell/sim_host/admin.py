@@ -1,0 +1,127 @@
+"""`/sim`: the venue's own operator. Ledger, faults, and everything a test needs to provoke."""
+
+from typing import TYPE_CHECKING
+
+import orjson
+from aiohttp import web
+
+from daemon.shell.clock import Clock
+from daemon.venues.sim.fault_presets import PRESETS
+from daemon.venues.sim.faults import (
+    EXPLANATIONS,
+    FaultKind,
+    FaultRule,
+    FaultScriptError,
+    rules_of,
+)
+from daemon.venues.sim.orders import BalanceUpdate, VenueError
+from daemon.venues.sim.units import UnitError, e8_of
+
+if TYPE_CHECKING:
+    from daemon.shell.sim_host.host import SimHost
+
+_SHORTCUTS = {
+    "foreign-order": FaultKind.FOREIGN_ORDER,
+    "wipe": FaultKind.WIPE,
+    "halt": FaultKind.HALT_SYMBOL,
+    "cancel-only": FaultKind.CANCEL_ONLY,
+    "filter": FaultKind.FILTER_CHANGE,
+    "disconnect": FaultKind.ABRUPT_CLOSE,
+    "mute": FaultKind.MUTE,
+    "half-open": FaultKind.HALF_OPEN,
+    "shutdown-notice": FaultKind.SERVER_SHUTDOWN,
+    "clock": FaultKind.CLOCK_STEP,
+}
+_HELP = {
+    "GET /sim/ledger": "everything that reached the venue (?since_ns=, ?account=)",
+    "GET /sim/faults": "presets, kinds, counts",
+    "POST /sim/faults": 'a list of rules, {"rules": [...]} or {"preset": NAME}',
+    "POST /sim/strike": '{"kind": KIND, …params}: one timed fault, now',
+    "POST /sim/deposit": '{"asset": A, "amount": "1.5"}',
+    "POST /sim/NAME": "short for strike: " + ", ".join(_SHORTCUTS),
+}
+
+
+class Admin:
+    """Answers /sim calls."""
+
+    def __init__(self, host: "SimHost", clock: Clock) -> None:
+        self._host = host
+        self._clock = clock
+
+    async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        """One call; mistakes answer 400 with one line."""
+        name = request.path.removeprefix("/sim").strip("/")
+        try:
+            if request.method == "GET":
+                return self._get(name, request)
+            text = await request.read()
+            body = orjson.loads(text) if text else {}
+            return _json(self._post(name, body))
+        except (VenueError, FaultScriptError, UnitError, ValueError, KeyError) as error:
+            return _json({"error": str(error)}, status=400)
+
+    def _get(self, name: str, request: web.BaseRequest) -> web.Response:
+        now_ns = self._clock.now_ns()
+        if name == "ledger":
+            since_ns = int(request.query.get("since_ns", "0"))
+            account = request.query.get("account", "")
+            exchange = self._host.exchange
+            return _json(
+                exchange.ledger.export(exchange.venue, now_ns, account=account, since_ns=since_ns)
+            )
+        if name == "faults":
+            return _json(
+                {
+                    "presets": {key: text for key, (text, _) in PRESETS.items()},
+                    "kinds": EXPLANATIONS,
+                    "counts": self._host.exchange.ledger.faults,
+                }
+            )
+        if name == "":
+            return _json(_HELP)
+        return _json({"error": f"no such call: GET /sim/{name}"}, status=404)
+
+    def _post(self, name: str, body: object) -> object:
+        now_ns = self._clock.now_ns()
+        if name == "faults":
+            rules = self._rules(body)
+            self._host.exchange.faults.load(rules, now_ns)
+            return {"loaded": len(rules)}
+        if not isinstance(body, dict):
+            raise ValueError("the body must be a JSON object")
+        if name == "deposit":
+            return self._deposit(body, now_ns)
+        params = {str(key): value for key, value in body.items()}
+        kind = _SHORTCUTS.get(name)
+        if name == "strike":
+            kind = FaultKind(str(params.pop("kind", "")))
+        if kind is None:
+            raise ValueError(f"no such call: POST /sim/{name}; known: {', '.join(_HELP)}")
+        rule = FaultRule(kind=kind, params=params)
+        if self._host.conductor.strike(rule, now_ns):
+            self._host.act(rule, now_ns)
+        self._host.publish(now_ns)
+        return {"done": kind}
+
+    def _rules(self, body: object) -> list[FaultRule]:
+        if isinstance(body, dict) and "preset" in body:
+            preset = PRESETS.get(str(body["preset"]))
+            if preset is None:
+                raise ValueError(f"preset {body['preset']!r} is none of {', '.join(PRESETS)}")
+            return list(preset[1])
+        return rules_of(body.get("rules") if isinstance(body, dict) else body)
+
+    def _deposit(self, body: dict[str, object], now_ns: int) -> object:
+        venue = self._host.exchange.venue
+        name = str(body.get("account") or next(iter(venue.accounts)))
+        asset, delta = str(body["asset"]), e8_of(str(body["amount"]))
+        venue.accounts[name].wallet(asset).free += delta
+        event = BalanceUpdate(account=name, asset=asset, delta=delta, ts_ns=now_ns)
+        self._host.exchange.user_outbox.append(event)
+        self._host.publish(now_ns)
+        return {"done": "deposit"}
+
+
+def _json(value: object, status: int = 200) -> web.Response:
+    return web.Response(status=status, body=orjson.dumps(value), content_type="application/json")

@@ -1,0 +1,321 @@
+"""The venue's server: one port for REST, market streams, WebSocket API and the admin calls.
+
+Rules of this file:
+1. It moves bytes and time; every decision about orders, answers and events is in
+   `daemon.venues.sim`, which is pure.
+2. One loop, no threads: a request runs to its end before anything else does, as in one matching
+   engine; background flow gets a bounded slice every tick.
+"""
+
+import asyncio
+from urllib.parse import parse_qs
+
+from aiohttp import WSMsgType, web
+
+from daemon.shell.clock import Clock
+from daemon.shell.sim_host.admin import Admin
+from daemon.shell.sim_host.connection import Connection
+from daemon.shell.sim_host.options import Built, SimOptions, seeded
+from daemon.shell.tasks import spawn
+from daemon.venues.sim.dialect import rest, ws_api
+from daemon.venues.sim.dialect.streams import Frames, StreamHub, StreamSession
+from daemon.venues.sim.fault_actions import FaultConductor
+from daemon.venues.sim.faults import FaultKind, FaultRule
+from daemon.venues.sim.post import UserPost
+
+TICK_S = 0.005
+_S_NS = 1_000_000_000
+_FRAME_MAX = 64 * 1024
+
+
+class SimHost:
+    """Sockets around one exchange."""
+
+    def __init__(self, options: SimOptions, built: Built, clock: Clock) -> None:
+        self._options = options
+        self._clock = clock
+        self.exchange = built.exchange
+        self.hub = StreamHub(built.exchange.venue)
+        self._post = UserPost(built.exchange)
+        self._order_rng = seeded(options.seed, "answer order")
+        self.conductor = FaultConductor(built.exchange, seeded(options.seed, "faults"))
+        self._users: dict[ws_api.ApiSession, Connection] = {}
+        self._markets: dict[StreamSession, Connection] = {}
+        self._outages: dict[FaultKind, int] = {}
+        self._admin = Admin(self, clock)
+        self._group: asyncio.TaskGroup | None = None
+        self._runner: web.ServerRunner | None = None
+
+    async def start(self) -> int:
+        """Bind and listen; the port.
+
+        Raises:
+            OSError: the address cannot be bound.
+        """
+        self._runner = web.ServerRunner(web.Server(self._handle), handle_signals=False)
+        await self._runner.setup()
+        site = web.TCPSite(self._runner, self._options.host, self._options.port)
+        await site.start()
+        return int(self._runner.addresses[0][1])
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Serve until `stop` is set."""
+        async with asyncio.TaskGroup() as group:
+            self._group = group
+            pump = spawn(group, self._pump(), name="sim pump")
+            care = spawn(group, self._care(), name="sim housekeeping")
+            await stop.wait()
+            pump.cancel()
+            care.cancel()
+            for connection in self.connections("all"):
+                connection.abort()
+        if self._runner is not None:
+            await self._runner.cleanup()
+
+    def connections(self, target: str) -> list[Connection]:
+        """Open sockets of `user`, `market` or `all`."""
+        found: list[Connection] = []
+        if target in {"user", "all"}:
+            found += self._users.values()
+        if target in {"market", "all"}:
+            found += self._markets.values()
+        return found
+
+    def act(self, rule: FaultRule, now_ns: int) -> None:
+        """Carry out a socket fault."""
+        until_ns = now_ns + int(rule.number("seconds", 5.0) * _S_NS)
+        targets = self.connections(rule.text("target", "all"))
+        match rule.kind:
+            case FaultKind.MUTE:
+                for connection in targets:
+                    connection.muted_until_ns = until_ns
+            case FaultKind.HALF_OPEN:
+                for connection in targets:
+                    connection.dead_until_ns = until_ns
+            case FaultKind.ABRUPT_CLOSE | FaultKind.BAN_418:
+                for connection in targets:
+                    connection.abort()
+            case FaultKind.SERVER_SHUTDOWN:
+                self._announce_shutdown(rule.text("target", "all"), rule.number("ms", 1000.0))
+            case FaultKind.STREAM_OUTAGE | FaultKind.WS_API_OUTAGE | FaultKind.REST_OUTAGE:
+                self._outages[rule.kind] = until_ns
+                kinds = {FaultKind.STREAM_OUTAGE: "market", FaultKind.WS_API_OUTAGE: "user"}
+                for connection in self.connections(kinds.get(rule.kind, "none")):
+                    connection.abort()
+            case FaultKind.DEPTH_GAP:
+                self.hub.skip_next_depth()
+            case _:
+                pass
+
+    def publish(self, now_ns: int) -> None:
+        """Send what has happened to whom it concerns."""
+        exchange = self.exchange
+        for event in self._post.take(now_ns):
+            body = b""
+            for session, connection in self._users.items():
+                for number in ws_api.subscribers(session, event):
+                    body = body or ws_api.event_body(event)
+                    connection.send_event(ws_api.envelope(number, body), now_ns)
+        if exchange.market_outbox:
+            events, exchange.market_outbox = exchange.market_outbox, []
+            self._send_frames(self.hub.on_events(events), now_ns)
+
+    # ------------------------------------------------------------------ time
+
+    async def _pump(self) -> None:
+        while True:
+            now_ns = self._clock.now_ns()
+            self.exchange.advance(now_ns)
+            for rule in self.conductor.step(now_ns):
+                self.act(rule, now_ns)
+            self.publish(now_ns)
+            self._send_frames(self.hub.on_tick(now_ns), now_ns)
+            await asyncio.sleep(TICK_S)
+
+    async def _care(self) -> None:
+        """Pings, missing pongs, and the life span of connections."""
+        options = self._options
+        step_s = min(1.0, options.ping_every_s / 4)
+        while True:
+            await asyncio.sleep(step_s)
+            now_ns = self._clock.now_ns()
+            for connection in self.connections("all"):
+                if now_ns - connection.opened_ns > options.connection_life_s * _S_NS:
+                    connection.close_after_outbox()
+                elif now_ns - connection.ponged_ns > options.pong_within_s * _S_NS:
+                    connection.abort()
+                elif now_ns - connection.pinged_ns > options.ping_every_s * _S_NS:
+                    await connection.ping(now_ns)
+
+    def _announce_shutdown(self, target: str, delay_ms: float) -> None:
+        now_ns = self._clock.now_ns()
+        if target in {"user", "all"}:
+            for connection in self._users.values():
+                connection.send_event(ws_api.shutdown_frame(now_ns), now_ns)
+        if target in {"market", "all"}:
+            for session, connection in self._markets.items():
+                connection.send_event(self.hub.shutdown_frame(session, now_ns), now_ns)
+        leaving = self.connections(target)
+
+        def close_all() -> None:
+            for connection in leaving:
+                connection.close_after_outbox()
+
+        asyncio.get_running_loop().call_later(delay_ms / 1000, close_all)
+
+    def _send_frames(self, frames: Frames, now_ns: int) -> None:
+        for session, frame in frames:
+            connection = self._markets.get(session)
+            if connection is not None:
+                connection.send_event(frame, now_ns)
+
+    def _is_out(self, kind: FaultKind, now_ns: int) -> bool:
+        return now_ns < self._outages.get(kind, 0)
+
+    # ------------------------------------------------------------------ roads
+
+    async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        path = request.path
+        if path == "/ws-api/v3":
+            return await self._serve_api(request)
+        if path in {"/stream", "/ws"} or path.startswith("/ws/"):
+            return await self._serve_streams(request)
+        if path == "/sim" or path.startswith("/sim/"):
+            return await self._admin.handle(request)
+        return await self._serve_rest(request)
+
+    async def _serve_rest(self, request: web.BaseRequest) -> web.StreamResponse:
+        try:
+            body = await request.read()
+        except web.HTTPRequestEntityTooLarge:
+            return web.Response(status=413, text="request body too large")
+        raw_path, _, query = request.raw_path.partition("?")
+        now_ns = self._clock.now_ns()
+        if self._is_out(FaultKind.REST_OUTAGE, now_ns):
+            return web.Response(status=503, text="Service Unavailable")
+        answer = rest.handle(
+            self.exchange,
+            rest.RestRequest(
+                method=request.method,
+                path=raw_path,
+                query=query.encode("utf-8", "surrogateescape"),
+                body=body,
+                api_key=request.headers.get("X-MBX-APIKEY", ""),
+            ),
+            now_ns,
+        )
+        self.publish(now_ns)
+        if answer.abort:
+            if request.transport is not None:
+                request.transport.abort()
+            return web.Response(status=503)
+        if answer.delay_ms:
+            await asyncio.sleep(answer.delay_ms / 1000)
+        headers = answer.headers | {"Content-Type": answer.content_type}
+        return web.Response(status=answer.status, body=answer.body, headers=headers)
+
+    async def _serve_api(self, request: web.BaseRequest) -> web.StreamResponse:
+        now_ns = self._clock.now_ns()
+        if self._is_out(FaultKind.WS_API_OUTAGE, now_ns) or self._is_banned(now_ns):
+            return web.Response(status=503, text="Service Unavailable")
+        socket = _new_socket()
+        if not socket.can_prepare(request).ok:
+            return web.Response(status=400, text="this is a WebSocket endpoint")
+        await socket.prepare(request)
+        self.exchange.limiter.charge(2, now_ns)
+        connection = Connection("user", socket, request, now_ns)
+        show_limits = parse_qs(request.query_string).get("returnRateLimits") != ["false"]
+        session = ws_api.ApiSession(connected_ns=now_ns, show_limits=show_limits)
+        self._users[session] = connection
+        async with asyncio.TaskGroup() as group:
+            writer = spawn(group, connection.write_forever(), name="sim api writer")
+            try:
+                async for message in socket:
+                    arrived_ns = self._clock.now_ns()
+                    if arrived_ns < connection.dead_until_ns:
+                        continue
+                    if message.type in {WSMsgType.TEXT, WSMsgType.BINARY}:
+                        data = message.data
+                        frame = data.encode() if isinstance(data, str) else data
+                        self._on_api_frame(session, connection, frame, arrived_ns)
+                    else:
+                        await _on_control(connection, message.type, message.data, arrived_ns)
+            finally:
+                self._users.pop(session, None)
+                writer.cancel()
+        return socket
+
+    def _on_api_frame(
+        self, session: ws_api.ApiSession, connection: Connection, frame: bytes, now_ns: int
+    ) -> None:
+        reply = ws_api.handle(self.exchange, session, frame, now_ns)
+        # The venue promises no order between an answer and the events of the same order.
+        if self._order_rng.random() < 0.5:
+            self.publish(now_ns)
+        if reply.frame is not None and not reply.delay_ms:
+            connection.send(reply.frame, now_ns)
+        elif reply.frame is not None:
+            loop = asyncio.get_running_loop()
+            loop.call_later(reply.delay_ms / 1000, connection.send, reply.frame, now_ns)
+        for extra in reply.extra:
+            connection.send(extra, now_ns)
+        self.publish(now_ns)
+        if reply.status == 418:
+            self.act(FaultRule(kind=FaultKind.BAN_418), now_ns)
+
+    async def _serve_streams(self, request: web.BaseRequest) -> web.StreamResponse:
+        now_ns = self._clock.now_ns()
+        if self._is_out(FaultKind.STREAM_OUTAGE, now_ns) or self._is_banned(now_ns):
+            return web.Response(status=503, text="Service Unavailable")
+        socket = _new_socket()
+        if not socket.can_prepare(request).ok:
+            return web.Response(status=400, text="this is a WebSocket endpoint")
+        await socket.prepare(request)
+        connection = Connection("market", socket, request, now_ns)
+        combined = request.path == "/stream"
+        session = StreamSession(combined=combined)
+        if combined:
+            names = "/".join(parse_qs(request.query_string).get("streams", [])).split("/")
+        else:
+            names = request.path.removeprefix("/ws").strip("/").split("/")
+        self.hub.open(session, names)
+        self._markets[session] = connection
+        async with asyncio.TaskGroup() as group:
+            writer = spawn(group, connection.write_forever(), name="sim stream writer")
+            try:
+                async for message in socket:
+                    arrived_ns = self._clock.now_ns()
+                    if arrived_ns < connection.dead_until_ns:
+                        continue
+                    most = self._options.stream_messages_per_s_max
+                    if connection.is_too_chatty(arrived_ns, most):
+                        connection.close_after_outbox()
+                        continue
+                    if message.type in {WSMsgType.TEXT, WSMsgType.BINARY}:
+                        data = message.data
+                        frame = data.encode() if isinstance(data, str) else data
+                        connection.send(self.hub.control(session, frame), arrived_ns)
+                    else:
+                        await _on_control(connection, message.type, message.data, arrived_ns)
+            finally:
+                self.hub.close(session)
+                self._markets.pop(session, None)
+                writer.cancel()
+        return socket
+
+    def _is_banned(self, now_ns: int) -> bool:
+        return now_ns < self.exchange.limiter.banned_until_ns
+
+
+def _new_socket() -> web.WebSocketResponse:
+    # Pings and pongs are ours: a half-open socket must not answer them.
+    return web.WebSocketResponse(
+        autoping=False, compress=False, max_msg_size=_FRAME_MAX, timeout=1.0
+    )
+
+
+async def _on_control(connection: Connection, kind: WSMsgType, payload: bytes, now_ns: int) -> None:
+    if kind is WSMsgType.PING:
+        await connection.pong(payload, now_ns)
+    elif kind is WSMsgType.PONG:
+        connection.ponged_ns = now_ns

@@ -1,0 +1,198 @@
+"""What `seatrial sim` can be told, and how an exchange is built from it."""
+
+import csv
+import gzip
+import hashlib
+import random
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from daemon.venues.sim.exchange import Exchange
+from daemon.venues.sim.fault_presets import PRESETS
+from daemon.venues.sim.faults import FaultPlan
+from daemon.venues.sim.flow import RecordedTrade
+from daemon.venues.sim.keys import ApiKey, KeyFileError, ed25519_key
+from daemon.venues.sim.limits import LimitConfig, Limiter
+from daemon.venues.sim.orders import RandomSource
+from daemon.venues.sim.recording import RecordingError, parse_recording
+from daemon.venues.sim.symbols import DEFAULT_SYMBOLS, SYMBOLS, UnknownSymbolError, spec_of
+from daemon.venues.sim.units import E8, UnitError, e8_of
+from daemon.venues.sim.venue import SimVenue
+
+ACCOUNT = "main"
+_GRANT_QUOTE = 200_000
+"""What the own account gets of every asset, in the venue's idea of USDT."""
+
+
+class OptionError(ValueError):
+    """An option that cannot be used; the text names it and the mend."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SimOptions:
+    """One run of the simulated venue."""
+
+    host: str = "127.0.0.1"
+    port: int = 0
+    seed: int = 1
+    symbols: tuple[str, ...] = DEFAULT_SYMBOLS
+    ledger: Path | None = None
+    replay: Path | None = None
+    replay_symbol: str = ""
+    speed: float = 1.0
+    ed25519_public_key: Path | None = None
+    faults: str = "none"
+    fault_seed: int | None = None
+    flow_rate_per_s: float = 30.0
+    balances: dict[str, int] = field(default_factory=dict)
+    """Units of 1e-8; empty: the default grants."""
+    maker_ppm: int = 1000
+    taker_ppm: int = 1000
+    limits: LimitConfig = field(default_factory=LimitConfig)
+    ping_every_s: float = 20.0
+    pong_within_s: float = 60.0
+    connection_life_s: float = 86_400.0
+    stream_messages_per_s_max: int = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Built:
+    """An exchange with its keys."""
+
+    exchange: Exchange
+    api_key: str
+    api_secret: str
+    ed25519_api_key: str
+
+
+def seeded(seed: int, name: str) -> RandomSource:
+    """One named stream of randomness; the same name and seed always give the same one."""
+    return random.Random(f"{seed}/{name}")  # noqa: S311 - a market, not a secret
+
+
+def build(options: SimOptions, now_ns: int) -> Built:
+    """The exchange that the options describe.
+
+    Raises:
+        OptionError: for an option that cannot be used.
+    """
+    symbols, recordings = _markets(options)
+    fault_seed = options.seed if options.fault_seed is None else options.fault_seed
+    faults = FaultPlan(lambda name: seeded(fault_seed, name))
+    preset = PRESETS.get(options.faults)
+    if preset is None:
+        raise OptionError(f"--faults {options.faults!r}: known presets are {', '.join(PRESETS)}")
+    faults.load(preset[1], now_ns)
+    venue = SimVenue(
+        [spec_of(symbol) for symbol in symbols],
+        rng_of=lambda name: seeded(options.seed, name),
+        now_ns=now_ns,
+        flow_rate_per_s=options.flow_rate_per_s,
+        recordings=recordings,
+    )
+    account = venue.add_account(ACCOUNT, options.balances or default_grants(symbols))
+    account.maker_ppm, account.taker_ppm = options.maker_ppm, options.taker_ppm
+    exchange = Exchange(venue, Limiter(options.limits), faults)
+    api_key, api_secret = _token(options.seed, "key"), _token(options.seed, "secret")
+    exchange.keys[api_key] = ApiKey(api_key=api_key, account=ACCOUNT, secret=api_secret)
+    ed25519_api_key = ""
+    if options.ed25519_public_key is not None:
+        ed25519_api_key = _token(options.seed, "ed25519")
+        exchange.keys[ed25519_api_key] = _public_key(options.ed25519_public_key, ed25519_api_key)
+    return Built(exchange, api_key, api_secret, ed25519_api_key)
+
+
+def default_grants(symbols: Sequence[str]) -> dict[str, int]:
+    """Enough of every asset of the symbols to trade for days."""
+    in_usdt = {"USDT": E8, "BTC": 60_000 * E8, "ETH": 3_000 * E8}
+    for spec in SYMBOLS.values():
+        if spec.quote == "USDT":
+            in_usdt.setdefault(spec.base, spec.start_price)
+    grants: dict[str, int] = {}
+    for symbol in symbols:
+        spec = SYMBOLS[symbol]
+        for asset in (spec.base, spec.quote):
+            grants[asset] = _GRANT_QUOTE * E8 * E8 // in_usdt[asset]
+    return grants
+
+
+def balances_of(text: str) -> dict[str, int]:
+    """`USDT=1000,BTC=0.5` as units of 1e-8.
+
+    Raises:
+        OptionError: naming the pair that is wrong.
+    """
+    balances: dict[str, int] = {}
+    for pair in filter(None, text.split(",")):
+        asset, _, amount = pair.partition("=")
+        try:
+            balances[asset.strip().upper()] = e8_of(amount.strip())
+        except UnitError as error:
+            raise OptionError(f"--balances {pair!r}: {error}; write ASSET=AMOUNT") from error
+    return balances
+
+
+def _markets(
+    options: SimOptions,
+) -> tuple[list[str], dict[str, tuple[Sequence[RecordedTrade], float]]]:
+    symbols = list(options.symbols)
+    recordings: dict[str, tuple[Sequence[RecordedTrade], float]] = {}
+    try:
+        if options.replay is not None:
+            replayed = options.replay_symbol or options.replay.name.partition("-")[0].upper()
+            spec = spec_of(replayed)
+            if options.speed <= 0:
+                raise OptionError(f"--speed {options.speed}: must be above zero")
+            trades = read_recording(options.replay, spec.symbol)
+            recordings[replayed] = (trades, options.speed)
+            conversion = f"{spec.quote}USDT"
+            for extra in (replayed, conversion):
+                if extra not in symbols and extra in SYMBOLS:
+                    symbols.append(extra)
+        for symbol in symbols:
+            spec_of(symbol)
+    except UnknownSymbolError as error:
+        raise OptionError(str(error)) from error
+    return symbols, recordings
+
+
+def read_recording(path: Path, symbol: str) -> list[RecordedTrade]:
+    """Trades of a csv or csv.gz file.
+
+    Raises:
+        OptionError: the file cannot be read, or a row is wrong (file and line are named).
+    """
+    try:
+        with _rows_of(path) as rows:
+            return parse_recording(rows, name=str(path), spec=spec_of(symbol))
+    except (OSError, EOFError, UnicodeDecodeError, csv.Error) as error:
+        raise OptionError(f"--replay {path}: {error}") from error
+    except RecordingError as error:
+        raise OptionError(f"--replay {error}") from error
+
+
+@contextmanager
+def _rows_of(path: Path) -> Iterator[Iterator[list[str]]]:
+    """The csv rows of a plain or gzipped file."""
+    if path.suffix == ".gz":
+        with gzip.open(path, "rt", encoding="utf-8", newline="") as packed:
+            yield csv.reader(packed)
+    else:
+        with path.open(encoding="utf-8", newline="") as text:
+            yield csv.reader(text)
+
+
+def _public_key(path: Path, api_key: str) -> ApiKey:
+    try:
+        return ed25519_key(path.read_bytes(), api_key=api_key, account=ACCOUNT)
+    except OSError as error:
+        raise OptionError(f"--ed25519-public-key {path}: {error.strerror}") from error
+    except KeyFileError as error:
+        raise OptionError(f"--ed25519-public-key {path}: {error}") from error
+
+
+def _token(seed: int, name: str) -> str:
+    """64 letters; a throw-away key of a simulated venue may follow from its seed."""
+    return hashlib.sha256(f"seatrial sim {seed} {name}".encode()).hexdigest()

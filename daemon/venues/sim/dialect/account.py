@@ -1,0 +1,106 @@
+"""Account endpoints: balances, open and past orders, trades, commission, order counts."""
+
+from daemon.venues.sim.dialect.calls import Call
+from daemon.venues.sim.dialect.rows import (
+    Row,
+    account_row,
+    commission_row,
+    order_row,
+    trade_row,
+)
+from daemon.venues.sim.orders import TradeFill, VenueError
+from daemon.venues.sim.units import ms_of, text_of
+
+_DAY_MS = 86_400_000
+
+
+def account(call: Call) -> Row:
+    """GET /account, account.status."""
+    owner = call.exchange.venue.accounts[call.account]
+    return account_row(owner, omit_zero=call.params.flag("omitZeroBalances"))
+
+
+def commission(call: Call) -> Row:
+    """GET /account/commission, account.commission."""
+    symbol = call.params.symbol()
+    call.exchange.venue.market(symbol)
+    return commission_row(call.exchange.venue.accounts[call.account], symbol)
+
+
+def open_orders(call: Call) -> list[Row]:
+    """GET /openOrders, openOrders.status."""
+    symbol = call.params.symbol() if call.params.text("symbol") else None
+    if symbol is not None:
+        call.exchange.venue.market(symbol)
+    return [order_row(o) for o in call.exchange.venue.open_orders(call.account, symbol)]
+
+
+def all_orders(call: Call) -> list[Row]:
+    """GET /allOrders, allOrders."""
+    params = call.params
+    symbol = params.symbol()
+    call.exchange.venue.market(symbol)
+    limit = params.limit(500, 1000)
+    orders = list(call.exchange.venue.accounts[call.account].orders.get(symbol, {}).values())
+    from_id, start, end = (params.integer(n) for n in ("orderId", "startTime", "endTime"))
+    _check_span(start, end)
+    if from_id is not None:
+        rows = [order for order in orders if order.order_id >= from_id][:limit]
+    else:
+        rows = [o for o in orders if _within(ms_of(o.ts_ns), start, end)]
+        rows = rows[:limit] if start is not None else rows[-limit:]
+    return [order_row(order) for order in rows]
+
+
+def my_trades(call: Call) -> list[Row]:
+    """GET /myTrades, myTrades: symbol alone, + orderId, + fromId, or + times."""
+    params = call.params
+    symbol = params.symbol()
+    call.exchange.venue.market(symbol)
+    limit = params.limit(500, 1000)
+    from_id, order_id, start, end = (
+        params.integer(name) for name in ("fromId", "orderId", "startTime", "endTime")
+    )
+    timed = start is not None or end is not None
+    if timed and (from_id is not None or order_id is not None):
+        raise VenueError(-1128, "Combination of optional parameters invalid.")
+    _check_span(start, end)
+    rows: list[TradeFill] = call.exchange.venue.my_trades(
+        call.account, symbol, from_id=from_id or 0, order_id=order_id
+    )
+    if timed:
+        rows = [row for row in rows if _within(ms_of(row.ts_ns), start, end)]
+    oldest_first = from_id is not None or start is not None
+    return [trade_row(row) for row in (rows[:limit] if oldest_first else rows[-limit:])]
+
+
+def order_counts(call: Call) -> list[Row]:
+    """GET /rateLimit/order, account.rateLimits.orders."""
+    return call.exchange.limiter.order_rows(call.now_ns, call.account)
+
+
+def my_filters(call: Call) -> Row:
+    """GET /myFilters, myFilters."""
+    symbol = call.params.symbol()
+    call.exchange.venue.market(symbol)
+    return {
+        "exchangeFilters": [],
+        "symbolFilters": [],
+        "assetFilters": [
+            {"filterType": "MAX_ASSET", "asset": "JPY", "limit": text_of(100_000_000_000_000)}
+        ],
+    }
+
+
+def nothing(_call: Call) -> list[Row]:
+    """Lists that are always empty here: order lists, allocations."""
+    return []
+
+
+def _within(ms: int, start: int | None, end: int | None) -> bool:
+    return (start is None or ms >= start) and (end is None or ms <= end)
+
+
+def _check_span(start: int | None, end: int | None) -> None:
+    if start is not None and end is not None and end - start > _DAY_MS:
+        raise VenueError(-1127, "More than 24 hours between startTime and endTime.")

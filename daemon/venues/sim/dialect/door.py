@@ -1,0 +1,76 @@
+"""Who is asking, and is the request fresh: keys, signatures, time windows (binance-spot.md §3)."""
+
+from daemon.venues.sim.dialect.params import Params, mandatory
+from daemon.venues.sim.exchange import Exchange
+from daemon.venues.sim.keys import ApiKey
+from daemon.venues.sim.orders import VenueError
+
+RECV_WINDOW_MAX_MS = 60_000
+_EARLIEST_MS = 1_483_228_800_000
+"""2017-01-01: older timestamps are refused outright."""
+_AHEAD_MAX_NS = 1_000_000_000
+
+
+def key_of(exchange: Exchange, api_key: str) -> ApiKey:
+    """The registered key.
+
+    Raises:
+        VenueError: -2014 for none at all, -2015 for an unknown one (status 401).
+    """
+    if not api_key:
+        raise VenueError(-2014, "API-key format invalid.", 401)
+    key = exchange.keys.get(api_key)
+    if key is None:
+        raise VenueError(-2015, "Invalid API-key, IP, or permissions for action.", 401)
+    return key
+
+
+def check_time(exchange: Exchange, params: Params, now_ns: int) -> None:
+    """Whether the timestamp is inside its window, by the venue's clock.
+
+    Raises:
+        VenueError: -1102 missing, -1131 window too wide, -1021 outside.
+    """
+    timestamp_ns = _timestamp_ns(params.required("timestamp"))
+    window_ns = _window_ns(params.text("recvWindow", "5000"))
+    clock_ns = exchange.clock_ns(now_ns)
+    if timestamp_ns >= clock_ns + _AHEAD_MAX_NS:
+        raise VenueError(-1021, "Timestamp for this request was 1000ms ahead of the server's time.")
+    if clock_ns - timestamp_ns > window_ns:
+        raise VenueError(-1021, "Timestamp for this request is outside of the recvWindow.")
+
+
+def check_signature(key: ApiKey, payload: bytes, signature: str) -> None:
+    """Whether the key signed exactly these bytes.
+
+    Raises:
+        VenueError: -1102 missing, -1022 wrong.
+    """
+    if not signature:
+        raise mandatory("signature")
+    if not key.accepts(payload, signature):
+        raise VenueError(-1022, "Signature for this request is not valid.")
+
+
+def _timestamp_ns(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) <= 19):
+        raise VenueError(
+            -1100,
+            "Illegal characters found in parameter 'timestamp'; legal range is '^[0-9]{1,20}$'.",
+        )
+    value = int(text)
+    # Milliseconds have 13 digits in our age, microseconds 16: both are documented.
+    in_ns = value * 1_000 if value >= 10**15 else value * 1_000_000
+    if in_ns < _EARLIEST_MS * 1_000_000:
+        raise VenueError(-1021, "Timestamp for this request is outside of the recvWindow.")
+    return in_ns
+
+
+def _window_ns(text: str) -> int:
+    whole, _, fraction = text.partition(".")
+    if not (whole + fraction).isdigit() or len(fraction) > 3 or len(whole) > 6:
+        raise mandatory("recvWindow")
+    window_us = int(whole) * 1_000 + int((fraction or "0").ljust(3, "0"))
+    if window_us > RECV_WINDOW_MAX_MS * 1_000:
+        raise VenueError(-1131, "recvWindow must be less than 60000")
+    return window_us * 1_000

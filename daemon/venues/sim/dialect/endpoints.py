@@ -1,0 +1,213 @@
+"""Every endpoint once, under its WebSocket API name, and the REST routes that lead to it."""
+
+from daemon.venues.sim.dialect import account, market_data, trading
+from daemon.venues.sim.dialect.calls import Endpoint, Purpose
+from daemon.venues.sim.dialect.params import Params
+
+
+def _depth_weight(params: Params) -> int:
+    limit = params.integer("limit") or 100
+    return next((w for most, w in ((100, 5), (500, 25), (1000, 50)) if limit <= most), 250)
+
+
+def _my_trades_weight(params: Params) -> int:
+    return 5 if params.text("orderId") else 20
+
+
+def _open_orders_weight(params: Params) -> int:
+    return 6 if params.text("symbol") else 80
+
+
+def _book_weight(params: Params) -> int:
+    return 2 if params.text("symbol") else 4
+
+
+def _day_weight(params: Params) -> int:
+    return 2 if params.text("symbol") else 80
+
+
+def _test_weight(params: Params) -> int:
+    return 20 if params.flag("computeCommissionRates") else 1
+
+
+_ALL = (
+    Endpoint(name="ping", handler=market_data.ping),
+    Endpoint(name="time", handler=market_data.time),
+    Endpoint(name="exchangeInfo", handler=market_data.exchange_info, weight=20),
+    Endpoint(name="depth", handler=market_data.depth, weight=_depth_weight),
+    Endpoint(name="trades.recent", handler=market_data.trades, weight=25),
+    Endpoint(name="trades.historical", handler=market_data.trades, weight=25),
+    Endpoint(name="trades.aggregate", handler=market_data.agg_trades, weight=4),
+    Endpoint(name="klines", handler=market_data.klines, weight=2),
+    Endpoint(name="uiKlines", handler=market_data.klines, weight=2),
+    Endpoint(name="avgPrice", handler=market_data.average_price, weight=2),
+    Endpoint(name="ticker.price", handler=market_data.ticker_price, weight=_book_weight),
+    Endpoint(name="ticker.book", handler=market_data.ticker_book, weight=_book_weight),
+    Endpoint(name="ticker.24hr", handler=market_data.ticker_day, weight=_day_weight),
+    Endpoint(
+        name="order.place",
+        handler=trading.place,
+        signed=True,
+        purpose=Purpose.PLACE,
+        counts_orders=True,
+    ),
+    Endpoint(
+        name="order.test",
+        handler=trading.test_place,
+        signed=True,
+        weight=_test_weight,
+        purpose=Purpose.QUERY,
+    ),
+    Endpoint(
+        name="order.status",
+        handler=trading.query,
+        signed=True,
+        weight=4,
+        purpose=Purpose.QUERY,
+    ),
+    Endpoint(name="order.cancel", handler=trading.cancel, signed=True, purpose=Purpose.CANCEL),
+    Endpoint(
+        name="order.cancelReplace",
+        handler=trading.cancel_replace,
+        signed=True,
+        purpose=Purpose.PLACE,
+        counts_orders=True,
+    ),
+    Endpoint(
+        name="order.amend.keepPriority",
+        handler=trading.amend,
+        signed=True,
+        weight=4,
+        purpose=Purpose.PLACE,
+        counts_orders=True,
+    ),
+    Endpoint(
+        name="order.amendments",
+        handler=account.nothing,
+        signed=True,
+        weight=4,
+        purpose=Purpose.QUERY,
+    ),
+    Endpoint(
+        name="openOrders.status",
+        handler=account.open_orders,
+        signed=True,
+        weight=_open_orders_weight,
+        purpose=Purpose.QUERY,
+    ),
+    Endpoint(
+        name="openOrders.cancelAll",
+        handler=trading.cancel_open,
+        signed=True,
+        purpose=Purpose.CANCEL,
+    ),
+    Endpoint(
+        name="allOrders",
+        handler=account.all_orders,
+        signed=True,
+        weight=20,
+        purpose=Purpose.QUERY,
+    ),
+    Endpoint(
+        name="openOrderLists.status",
+        handler=account.nothing,
+        signed=True,
+        weight=6,
+        purpose=Purpose.QUERY,
+    ),
+    Endpoint(
+        name="allOrderLists",
+        handler=account.nothing,
+        signed=True,
+        weight=20,
+        purpose=Purpose.QUERY,
+    ),
+    Endpoint(
+        name="myTrades",
+        handler=account.my_trades,
+        signed=True,
+        weight=_my_trades_weight,
+        purpose=Purpose.QUERY,
+    ),
+    Endpoint(
+        name="myPreventedMatches",
+        handler=account.nothing,
+        signed=True,
+        weight=20,
+        purpose=Purpose.QUERY,
+    ),
+    Endpoint(
+        name="myAllocations",
+        handler=account.nothing,
+        signed=True,
+        weight=20,
+        purpose=Purpose.QUERY,
+    ),
+    Endpoint(
+        name="account.status",
+        handler=account.account,
+        signed=True,
+        weight=20,
+        purpose=Purpose.QUERY,
+    ),
+    Endpoint(
+        name="account.commission",
+        handler=account.commission,
+        signed=True,
+        weight=20,
+        purpose=Purpose.QUERY,
+    ),
+    Endpoint(
+        name="account.rateLimits.orders",
+        handler=account.order_counts,
+        signed=True,
+        weight=40,
+        purpose=Purpose.QUERY,
+    ),
+    Endpoint(
+        name="myFilters",
+        handler=account.my_filters,
+        signed=True,
+        weight=40,
+        purpose=Purpose.QUERY,
+    ),
+)
+ENDPOINTS: dict[str, Endpoint] = {endpoint.name: endpoint for endpoint in _ALL}
+
+_ROUTES = {
+    ("GET", "ping"): "ping",
+    ("GET", "time"): "time",
+    ("GET", "exchangeInfo"): "exchangeInfo",
+    ("GET", "depth"): "depth",
+    ("GET", "trades"): "trades.recent",
+    ("GET", "historicalTrades"): "trades.historical",
+    ("GET", "aggTrades"): "trades.aggregate",
+    ("GET", "klines"): "klines",
+    ("GET", "uiKlines"): "uiKlines",
+    ("GET", "avgPrice"): "avgPrice",
+    ("GET", "ticker/price"): "ticker.price",
+    ("GET", "ticker/bookTicker"): "ticker.book",
+    ("GET", "ticker/24hr"): "ticker.24hr",
+    ("POST", "order"): "order.place",
+    ("GET", "order"): "order.status",
+    ("DELETE", "order"): "order.cancel",
+    ("POST", "order/test"): "order.test",
+    ("POST", "order/cancelReplace"): "order.cancelReplace",
+    ("PUT", "order/amend/keepPriority"): "order.amend.keepPriority",
+    ("GET", "order/amendments"): "order.amendments",
+    ("GET", "openOrders"): "openOrders.status",
+    ("DELETE", "openOrders"): "openOrders.cancelAll",
+    ("GET", "allOrders"): "allOrders",
+    ("GET", "openOrderList"): "openOrderLists.status",
+    ("GET", "allOrderList"): "allOrderLists",
+    ("GET", "myTrades"): "myTrades",
+    ("GET", "myPreventedMatches"): "myPreventedMatches",
+    ("GET", "myAllocations"): "myAllocations",
+    ("GET", "account"): "account.status",
+    ("GET", "account/commission"): "account.commission",
+    ("GET", "rateLimit/order"): "account.rateLimits.orders",
+    ("GET", "myFilters"): "myFilters",
+}
+ROUTES: dict[tuple[str, str], Endpoint] = {
+    (method, f"/api/v3/{path}"): ENDPOINTS[name] for (method, path), name in _ROUTES.items()
+}

@@ -1,0 +1,120 @@
+"""exchangeInfo: what the venue lists, its filters and limits, in the modern names."""
+
+from collections.abc import Sequence
+
+from daemon.venues.sim.dialect.rows import Row
+from daemon.venues.sim.limits import LimitRule
+from daemon.venues.sim.market import Market
+from daemon.venues.sim.symbols import SymbolSpec
+from daemon.venues.sim.units import ms_of, text_of
+
+STP_MODES = ["NONE", "EXPIRE_TAKER", "EXPIRE_MAKER", "EXPIRE_BOTH", "DECREMENT"]
+ORDER_TYPES = [
+    "LIMIT",
+    "LIMIT_MAKER",
+    "MARKET",
+    "STOP_LOSS",
+    "STOP_LOSS_LIMIT",
+    "TAKE_PROFIT",
+    "TAKE_PROFIT_LIMIT",
+]
+
+
+def exchange_info(markets: Sequence[Market], rules: Sequence[LimitRule], now_ns: int) -> Row:
+    """The whole answer for the given markets."""
+    return {
+        "timezone": "UTC",
+        "serverTime": ms_of(now_ns),
+        "rateLimits": [rule.row() for rule in rules],
+        "exchangeFilters": [],
+        "symbols": [symbol_row(market) for market in markets],
+    }
+
+
+def symbol_row(market: Market) -> Row:
+    """One symbol with all its flags and filters."""
+    spec = market.spec
+    return {
+        "symbol": spec.symbol,
+        "status": market.status,
+        "baseAsset": spec.base,
+        "baseAssetPrecision": 8,
+        "quoteAsset": spec.quote,
+        "quotePrecision": 8,
+        "quoteAssetPrecision": 8,
+        "baseCommissionPrecision": 8,
+        "quoteCommissionPrecision": 8,
+        "orderTypes": ORDER_TYPES,
+        "icebergAllowed": True,
+        "ocoAllowed": False,
+        "otoAllowed": False,
+        "opoAllowed": False,
+        "quoteOrderQtyMarketAllowed": True,
+        "allowTrailingStop": False,
+        "cancelReplaceAllowed": True,
+        "amendAllowed": True,
+        "pegInstructionsAllowed": False,
+        "isSpotTradingAllowed": True,
+        "isMarginTradingAllowed": False,
+        "filters": filter_rows(spec),
+        "permissions": [],
+        "permissionSets": [["SPOT"]],
+        "defaultSelfTradePreventionMode": "EXPIRE_MAKER",
+        "allowedSelfTradePreventionModes": STP_MODES,
+    }
+
+
+def filter_rows(spec: SymbolSpec) -> list[Row]:
+    """The symbol's filters."""
+    up, down = _multiplier(spec.percent_up), _multiplier(spec.percent_down)
+    rows: list[Row] = [
+        {
+            "filterType": "PRICE_FILTER",
+            "minPrice": text_of(spec.tick),
+            "maxPrice": text_of(spec.max_price),
+            "tickSize": text_of(spec.tick),
+        },
+        {
+            "filterType": "LOT_SIZE",
+            "minQty": text_of(spec.min_qty),
+            "maxQty": text_of(spec.max_qty),
+            "stepSize": text_of(spec.step),
+        },
+        {"filterType": "ICEBERG_PARTS", "limit": spec.iceberg_parts},
+        {
+            "filterType": "MARKET_LOT_SIZE",
+            "minQty": text_of(0),
+            "maxQty": text_of(spec.max_market_qty),
+            "stepSize": text_of(0),
+        },
+        {
+            "filterType": "PERCENT_PRICE_BY_SIDE",
+            "bidMultiplierUp": up,
+            "bidMultiplierDown": down,
+            "askMultiplierUp": up,
+            "askMultiplierDown": down,
+            "avgPriceMins": spec.avg_price_mins,
+        },
+        {
+            "filterType": "NOTIONAL",
+            "minNotional": text_of(spec.min_notional),
+            "applyMinToMarket": True,
+            "maxNotional": text_of(spec.max_notional),
+            "applyMaxToMarket": False,
+            "avgPriceMins": spec.avg_price_mins,
+        },
+        {"filterType": "MAX_NUM_ORDERS", "maxNumOrders": spec.max_num_orders},
+        {"filterType": "MAX_NUM_ALGO_ORDERS", "maxNumAlgoOrders": spec.max_num_algo_orders},
+        {
+            "filterType": "MAX_NUM_ICEBERG_ORDERS",
+            "maxNumIcebergOrders": spec.max_num_iceberg_orders,
+        },
+        {"filterType": "MAX_NUM_ORDER_AMENDS", "maxNumOrderAmends": 10},
+    ]
+    if spec.max_position:
+        rows.append({"filterType": "MAX_POSITION", "maxPosition": text_of(spec.max_position)})
+    return rows
+
+
+def _multiplier(value: int) -> str:
+    return text_of(value).rstrip("0").rstrip(".")

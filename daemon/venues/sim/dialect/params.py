@@ -1,0 +1,195 @@
+"""Parameters of one request, from query, body or WebSocket JSON, as text; getters that refuse.
+
+Rules of this file:
+1. REST and WebSocket API share the getters: both arrive as name -> text (binance-spot.md §2, §3).
+2. Every refusal carries the documented code and wording, because clients match the wording.
+"""
+
+import re
+from enum import StrEnum
+from typing import TypeVar
+from urllib.parse import unquote_plus
+
+import msgspec
+
+from daemon.venues.sim.orders import VenueError
+from daemon.venues.sim.units import UnitError, e8_of
+
+CLIENT_ID_RANGE = "^[a-zA-Z0-9-_]{1,36}$"
+SYMBOL_RANGE = "^[A-Z0-9-_.]{1,20}$"
+SYMBOLS_RANGE = '^\\["[A-Z0-9-_.]{1,20}"(,"[A-Z0-9-_.]{1,20}"){0,}\\]$'
+AMOUNT_RANGE = "^([0-9]{1,20})(\\.[0-9]{1,20})?$"
+INTEGER_RANGE = "^[0-9]{1,20}$"
+_CLIENT_ID = re.compile(r"[a-zA-Z0-9_-]{1,36}")
+_SYMBOL = re.compile(r"[A-Z0-9_.-]{1,20}")
+Choice = TypeVar("Choice", bound=StrEnum)
+
+
+class Params:
+    """Name -> text of one request."""
+
+    __slots__ = ("values",)
+
+    def __init__(self, values: dict[str, str]) -> None:
+        self.values = values
+
+    def text(self, name: str, default: str = "") -> str:
+        """The text, or `default` when it was not sent or is empty."""
+        return self.values.get(name) or default
+
+    def required(self, name: str) -> str:
+        """The text.
+
+        Raises:
+            VenueError: -1102 when it was not sent or is empty.
+        """
+        value = self.values.get(name)
+        if not value:
+            raise mandatory(name)
+        return value
+
+    def amount(self, name: str, *, required: bool = False) -> int:
+        """Units of 1e-8; 0 when it was not sent.
+
+        Raises:
+            VenueError: -1102 missing, -1100 not a plain decimal, -1111 more than 8 decimals.
+        """
+        value = self.required(name) if required else self.values.get(name)
+        if not value:
+            return 0
+        try:
+            return e8_of(value)
+        except UnitError as error:
+            if error.too_precise:
+                raise VenueError(-1111, f"Parameter '{name}' has too much precision.") from None
+            raise illegal(name, AMOUNT_RANGE) from None
+
+    def integer(self, name: str) -> int | None:
+        """A whole number, or None when it was not sent.
+
+        Raises:
+            VenueError: -1100 for anything else.
+        """
+        value = self.values.get(name)
+        if not value:
+            return None
+        if not (value.isascii() and value.isdigit() and len(value) <= 20):
+            raise illegal(name, INTEGER_RANGE)
+        return int(value)
+
+    def limit(self, default: int, maximum: int) -> int:
+        """The `limit` of a list, cut to `maximum`.
+
+        Raises:
+            VenueError: -1130 for zero, -1100 for no number.
+        """
+        value = self.integer("limit")
+        if value is None:
+            return default
+        if value == 0:
+            raise VenueError(-1130, "Data sent for parameter 'limit' is not valid.")
+        return min(value, maximum)
+
+    def choice(self, name: str, kind: type[Choice], error: VenueError) -> Choice:
+        """A value of a closed list.
+
+        Raises:
+            VenueError: -1102 missing, else `error`.
+        """
+        try:
+            return kind(self.required(name))
+        except ValueError:
+            raise error from None
+
+    def symbol(self) -> str:
+        """The `symbol`, in the legal alphabet (that it exists is the venue's check)."""
+        value = self.required("symbol")
+        if not _SYMBOL.fullmatch(value):
+            raise illegal("symbol", SYMBOL_RANGE)
+        return value
+
+    def symbols(self) -> list[str] | None:
+        """`symbols` (a JSON array) or `symbol`, or None when neither was sent.
+
+        Raises:
+            VenueError: -1128 for both, -1100 for no JSON array of names.
+        """
+        many, one = self.values.get("symbols"), self.values.get("symbol")
+        if many and one:
+            raise VenueError(-1128, "Combination of optional parameters invalid.")
+        if one:
+            return [self.symbol()]
+        if not many:
+            return None
+        try:
+            names = msgspec.json.decode(many, type=list[str])
+        except msgspec.MsgspecError:
+            raise illegal(
+                "symbols", '^\\["[A-Z0-9-_.]{1,20}"(,"[A-Z0-9-_.]{1,20}"){0,}\\]$'
+            ) from None
+        return names
+
+    def client_id(self, name: str) -> str:
+        """A client order id, empty when it was not sent.
+
+        Raises:
+            VenueError: -1100 outside the legal alphabet and length.
+        """
+        value = self.values.get(name) or ""
+        if value and not _CLIENT_ID.fullmatch(value):
+            raise illegal(name, CLIENT_ID_RANGE)
+        return value
+
+    def order_key(
+        self, id_name: str = "orderId", text_name: str = "origClientOrderId"
+    ) -> tuple[int | None, str]:
+        """(order id, client id); at least one is given.
+
+        Raises:
+            VenueError: -1102 when both are missing.
+        """
+        order_id, text = self.integer(id_name), self.text(text_name)
+        if order_id is None and not text:
+            raise VenueError(
+                -1102,
+                f"Param '{text_name}' or '{id_name}' must be sent, but both were empty/null!",
+            )
+        return order_id, text
+
+    def flag(self, name: str, *, default: bool = False) -> bool:
+        """A boolean: `true` or `false` in any case."""
+        value = self.values.get(name)
+        return default if not value else value.lower() == "true"
+
+
+def mandatory(name: str) -> VenueError:
+    """-1102 in the documented wording."""
+    return VenueError(
+        -1102, f"Mandatory parameter '{name}' was not sent, was empty/null, or malformed."
+    )
+
+
+def illegal(name: str, legal_range: str) -> VenueError:
+    """-1100 in the documented wording."""
+    return VenueError(
+        -1100,
+        f"Illegal characters found in parameter '{name}'; legal range is '{legal_range}'.",
+    )
+
+
+def from_form(*texts: bytes) -> dict[str, str]:
+    """Query then body, decoded; a name in both keeps the query's value (the first text wins)."""
+    values: dict[str, str] = {}
+    for text in texts:
+        for pair in text.decode("utf-8", "replace").split("&") if text else ():
+            name, _, value = pair.partition("=")
+            values.setdefault(unquote_plus(name), unquote_plus(value))
+    return values
+
+
+def signed_text(*texts: bytes) -> bytes:
+    """Raw query and raw body without their `signature` pair, joined without a separator."""
+    return b"".join(
+        b"&".join(pair for pair in text.split(b"&") if not pair.startswith(b"signature="))
+        for text in texts
+    )

@@ -1,0 +1,117 @@
+"""The REST road: one request of raw bytes in, one response of bytes out."""
+
+from dataclasses import dataclass, field
+
+import orjson
+
+from daemon.venues.sim.dialect.calls import Endpoint
+from daemon.venues.sim.dialect.door import check_signature, check_time, key_of
+from daemon.venues.sim.dialect.endpoints import ROUTES
+from daemon.venues.sim.dialect.params import Params, from_form, signed_text
+from daemon.venues.sim.dialect.roads import Answer, refused, run
+from daemon.venues.sim.exchange import Exchange
+from daemon.venues.sim.keys import raw_signature
+from daemon.venues.sim.orders import VenueError
+
+_JSON = "application/json;charset=UTF-8"
+_GONE_PATHS = frozenset(
+    {"/api/v3/userDataStream", "/api/v1/userDataStream", "/sapi/v1/userDataStream"}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class RestRequest:
+    """A request as received: `query` and `body` are the raw bytes that were signed."""
+
+    method: str
+    path: str
+    query: bytes = b""
+    body: bytes = b""
+    api_key: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RestResponse:
+    """What goes back; `abort` cuts the connection instead."""
+
+    status: int
+    body: bytes
+    content_type: str = _JSON
+    headers: dict[str, str] = field(default_factory=dict)
+    delay_ms: int = 0
+    abort: bool = False
+
+
+def handle(exchange: Exchange, request: RestRequest, now_ns: int) -> RestResponse:
+    """Answer one request."""
+    exchange.ledger.requests[f"REST {request.method} {request.path}"] += 1
+    response = _handle(exchange, request, now_ns)
+    exchange.ledger.statuses["REST aborted" if response.abort else f"REST {response.status}"] += 1
+    return response
+
+
+def _handle(exchange: Exchange, request: RestRequest, now_ns: int) -> RestResponse:
+    if request.path in _GONE_PATHS:
+        return _html(410, "410 Gone")
+    try:
+        exchange.limiter.admit(now_ns)
+    except VenueError as error:
+        return _error(exchange, error, now_ns)
+    endpoint = ROUTES.get((request.method, request.path))
+    if endpoint is None:
+        return _error(exchange, VenueError(-1020, "This operation is not supported.", 404), now_ns)
+    params = Params(from_form(request.query, request.body))
+    try:
+        account = _admit(exchange, endpoint, request, params, now_ns)
+    except VenueError as error:
+        answer = refused(exchange, endpoint, params, error, now_ns=now_ns)
+    else:
+        answer = run(exchange, endpoint, params, account, now_ns, is_rest=True)
+    return _respond(exchange, endpoint, answer, now_ns)
+
+
+def _admit(
+    exchange: Exchange, endpoint: Endpoint, request: RestRequest, params: Params, now_ns: int
+) -> str:
+    if not endpoint.signed:
+        return ""
+    key = key_of(exchange, request.api_key)
+    check_time(exchange, params, now_ns)
+    payload = signed_text(request.query, request.body)
+    check_signature(key, payload, raw_signature(request.query, request.body))
+    return key.account
+
+
+def _respond(exchange: Exchange, endpoint: Endpoint, answer: Answer, now_ns: int) -> RestResponse:
+    if answer.silent:
+        return RestResponse(0, b"", abort=True)
+    if answer.is_html:
+        return _html(403, "403 Forbidden")
+    counted = answer.account if endpoint.counts_orders else ""
+    if answer.error is not None:
+        return _error(exchange, answer.error, now_ns, counted, answer.delay_ms)
+    headers = exchange.limiter.headers(now_ns, counted)
+    body = orjson.dumps(answer.result)
+    return RestResponse(200, body, headers=headers, delay_ms=answer.delay_ms)
+
+
+def _error(
+    exchange: Exchange, error: VenueError, now_ns: int, account: str = "", delay_ms: int = 0
+) -> RestResponse:
+    headers = exchange.limiter.headers(now_ns, account)
+    row: dict[str, object] = {"code": error.code, "msg": error.msg}
+    retry_after_ms = (error.data or {}).get("retryAfter")
+    if isinstance(retry_after_ms, int):
+        left_ms = retry_after_ms - now_ns // 1_000_000
+        headers["retry-after"] = str(max(1, -(-left_ms // 1000)))
+    elif error.data is not None:
+        row["data"] = error.data
+    return RestResponse(error.status, orjson.dumps(row), headers=headers, delay_ms=delay_ms)
+
+
+def _html(status: int, title: str) -> RestResponse:
+    page = (
+        f"<html>\r\n<head><title>{title}</title></head>\r\n<body>\r\n"
+        f"<center><h1>{title}</h1></center>\r\n<hr><center>nginx</center>\r\n</body>\r\n</html>\r\n"
+    )
+    return RestResponse(status, page.encode(), "text/html")

@@ -1,0 +1,125 @@
+"""What REST and the WebSocket API share: admission, faults, execution, weight, books.
+
+Rules of this file:
+1. `run` never raises: every refusal is an `Answer`, and every refusal of an order is in the ledger.
+2. A fault "before" leaves the venue untouched; a fault "after" hides what was really done.
+"""
+
+from dataclasses import dataclass
+
+from daemon.venues.sim.dialect.calls import Call, Endpoint, Purpose
+from daemon.venues.sim.dialect.params import Params
+from daemon.venues.sim.exchange import Exchange
+from daemon.venues.sim.faults import FaultKind, RequestVerdict
+from daemon.venues.sim.orders import VenueError
+
+_BEFORE = frozenset(
+    {
+        FaultKind.DROP_REQUEST,
+        FaultKind.ERROR_5XX_BEFORE,
+        FaultKind.UNKNOWN_1007_BEFORE,
+        FaultKind.OVERLOAD_1008,
+        FaultKind.WAF_403,
+    }
+)
+_SILENT = frozenset({FaultKind.DROP_REQUEST, FaultKind.DROP_ANSWER})
+_BUS_LOST = VenueError(
+    -1006,
+    "An unexpected response was received from the message bus. Execution status unknown.",
+    503,
+)
+_TIMED_OUT = VenueError(
+    -1007,
+    "Timeout waiting for response from backend server. "
+    "Send status unknown; execution status unknown.",
+    504,
+)
+_OVERLOADED = VenueError(
+    -1008,
+    "Server is currently overloaded with other requests. Please try again in a few minutes.",
+    503,
+)
+_FAULT_ERRORS = {
+    FaultKind.ERROR_5XX_BEFORE: _BUS_LOST,
+    FaultKind.ERROR_5XX_AFTER: _BUS_LOST,
+    FaultKind.UNKNOWN_1007_BEFORE: _TIMED_OUT,
+    FaultKind.UNKNOWN_1007_AFTER: _TIMED_OUT,
+    FaultKind.OVERLOAD_1008: _OVERLOADED,
+}
+_ORDER_PURPOSES = frozenset({Purpose.PLACE, Purpose.CANCEL})
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The end of a request: a result or an error, and how a fault disturbs its way back."""
+
+    result: object = None
+    error: VenueError | None = None
+    delay_ms: int = 0
+    silent: bool = False
+    """The client gets nothing."""
+    is_html: bool = False
+    """The firewall's page instead of JSON (REST only)."""
+    account: str = ""
+
+
+def run(
+    exchange: Exchange,
+    endpoint: Endpoint,
+    params: Params,
+    account: str,
+    now_ns: int,
+    *,
+    is_rest: bool,
+) -> Answer:
+    """Execute an admitted and authenticated request, with faults."""
+    verdict = exchange.faults.on_request(endpoint.purpose, now_ns, is_rest=is_rest)
+    if verdict.kind is not None:
+        detail = params.text("newClientOrderId") or params.text("origClientOrderId")
+        exchange.ledger.on_fault(verdict.kind, now_ns, f"{endpoint.name} {detail}".strip())
+        if verdict.kind in _BEFORE:
+            return _disturbed(Answer(account=account), verdict)
+    try:
+        result = endpoint.handler(Call(exchange, params, account, now_ns))
+    except VenueError as error:
+        answer = refused(exchange, endpoint, params, error, now_ns=now_ns, account=account)
+    else:
+        free_of_charge = endpoint.purpose in _ORDER_PURPOSES
+        exchange.limiter.charge(0 if free_of_charge else endpoint.weight_of(params), now_ns)
+        answer = Answer(result=result, account=account)
+    exchange.collect()
+    return answer if verdict.kind is None else _disturbed(answer, verdict)
+
+
+def refused(
+    exchange: Exchange,
+    endpoint: Endpoint,
+    params: Params,
+    error: VenueError,
+    *,
+    now_ns: int,
+    account: str = "",
+) -> Answer:
+    """Book and answer a refusal."""
+    exchange.limiter.charge(1, now_ns)
+    if endpoint.purpose in _ORDER_PURPOSES:
+        exchange.ledger.on_reject(
+            endpoint=endpoint.name,
+            code=error.code,
+            msg=error.msg,
+            values=params.values,
+            ts_ns=now_ns,
+        )
+    return Answer(error=error, account=account)
+
+
+def _disturbed(answer: Answer, verdict: RequestVerdict) -> Answer:
+    kind = verdict.kind
+    if kind in _SILENT:
+        return Answer(silent=True, account=answer.account)
+    if kind is FaultKind.WAF_403:
+        return Answer(is_html=True, account=answer.account)
+    error = _FAULT_ERRORS.get(kind) if kind is not None else None
+    if error is not None:
+        return Answer(error=error, account=answer.account)
+    return Answer(answer.result, answer.error, verdict.delay_ms, account=answer.account)

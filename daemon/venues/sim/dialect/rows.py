@@ -1,0 +1,246 @@
+"""Orders, trades, accounts as the venue's JSON values."""
+
+from collections.abc import Sequence
+from typing import TypeAlias
+
+from daemon.venues.sim.accounts import Account
+from daemon.venues.sim.orders import PlaceOutcome, Prevented, SimOrder, TradeFill
+from daemon.venues.sim.units import ms_of, text_of
+
+Row: TypeAlias = dict[str, object]
+_ZERO = "0.00000000"
+
+
+def order_row(order: SimOrder) -> Row:
+    """GET /order and its kin."""
+    row: Row = {
+        "symbol": order.symbol,
+        "orderId": order.order_id,
+        "orderListId": -1,
+        "clientOrderId": order.shown_client_order_id,
+        "price": text_of(order.price),
+        "origQty": text_of(order.qty),
+        "executedQty": text_of(order.executed),
+        "origQuoteOrderQty": text_of(order.quote_order_qty),
+        "cummulativeQuoteQty": text_of(order.cum_quote),
+        "status": order.status,
+        "timeInForce": order.time_in_force,
+        "type": order.type,
+        "side": order.side,
+        "stopPrice": text_of(order.stop_price),
+        "icebergQty": text_of(order.iceberg_qty),
+        "time": ms_of(order.ts_ns),
+        "updateTime": ms_of(order.updated_ns),
+        "isWorking": not order.waiting,
+        "workingTime": _working_ms(order),
+        "selfTradePreventionMode": order.stp_mode,
+    }
+    _add_conditional(row, order)
+    return row
+
+
+def placed_row(outcome: PlaceOutcome, response_type: str, now_ns: int) -> Row:
+    """The answer to a placement: ACK, RESULT or FULL."""
+    order = outcome.order
+    row: Row = {
+        "symbol": order.symbol,
+        "orderId": order.order_id,
+        "orderListId": -1,
+        "clientOrderId": order.client_order_id,
+        "transactTime": ms_of(now_ns),
+    }
+    if response_type == "ACK":
+        return row
+    row |= {
+        "price": text_of(order.price),
+        "origQty": text_of(order.qty),
+        "executedQty": text_of(order.executed),
+        "origQuoteOrderQty": text_of(order.quote_order_qty),
+        "cummulativeQuoteQty": text_of(order.cum_quote),
+        "status": order.status,
+        "timeInForce": order.time_in_force,
+        "type": order.type,
+        "side": order.side,
+        "workingTime": _working_ms(order),
+        "selfTradePreventionMode": order.stp_mode,
+    }
+    if response_type == "FULL":
+        row["fills"] = [
+            {
+                "price": text_of(fill.price),
+                "qty": text_of(fill.qty),
+                "commission": text_of(fill.fee),
+                "commissionAsset": fill.fee_asset,
+                "tradeId": fill.trade_id,
+            }
+            for fill in outcome.fills
+        ]
+        if outcome.prevented:
+            row["preventedMatches"] = [prevented_row(match, order) for match in outcome.prevented]
+    if order.stop_price:
+        row["stopPrice"] = text_of(order.stop_price)
+    if order.iceberg_qty:
+        row["icebergQty"] = text_of(order.iceberg_qty)
+    _add_conditional(row, order)
+    return row
+
+
+def canceled_row(order: SimOrder) -> Row:
+    """The answer to a cancel: `clientOrderId` is the cancel's id."""
+    row: Row = {
+        "symbol": order.symbol,
+        "origClientOrderId": order.amend_ids[-1] if order.amend_ids else order.client_order_id,
+        "orderId": order.order_id,
+        "orderListId": -1,
+        "clientOrderId": order.shown_client_order_id,
+        "transactTime": ms_of(order.updated_ns),
+        "price": text_of(order.price),
+        "origQty": text_of(order.qty),
+        "executedQty": text_of(order.executed),
+        "origQuoteOrderQty": text_of(order.quote_order_qty),
+        "cummulativeQuoteQty": text_of(order.cum_quote),
+        "status": order.status,
+        "timeInForce": order.time_in_force,
+        "type": order.type,
+        "side": order.side,
+        "selfTradePreventionMode": order.stp_mode,
+    }
+    if order.stop_price:
+        row["stopPrice"] = text_of(order.stop_price)
+    if order.iceberg_qty:
+        row["icebergQty"] = text_of(order.iceberg_qty)
+    _add_conditional(row, order)
+    return row
+
+
+def amended_row(order: SimOrder, execution_id: int) -> Row:
+    """The answer to an amend."""
+    return {
+        "transactTime": ms_of(order.updated_ns),
+        "executionId": execution_id,
+        "amendedOrder": {
+            "symbol": order.symbol,
+            "orderId": order.order_id,
+            "orderListId": -1,
+            "origClientOrderId": (
+                order.amend_ids[-2] if len(order.amend_ids) > 1 else order.client_order_id
+            ),
+            "clientOrderId": order.shown_client_order_id,
+            "price": text_of(order.price),
+            "qty": text_of(order.qty),
+            "executedQty": text_of(order.executed),
+            "preventedQty": text_of(order.prevented),
+            "quoteOrderQty": text_of(order.quote_order_qty),
+            "cumulativeQuoteQty": text_of(order.cum_quote),
+            "status": order.status,
+            "timeInForce": order.time_in_force,
+            "type": order.type,
+            "side": order.side,
+            "workingTime": _working_ms(order),
+            "selfTradePreventionMode": order.stp_mode,
+        },
+    }
+
+
+def trade_row(fill: TradeFill) -> Row:
+    """GET /myTrades."""
+    return {
+        "symbol": fill.symbol,
+        "id": fill.trade_id,
+        "orderId": fill.order_id,
+        "orderListId": -1,
+        "price": text_of(fill.price),
+        "qty": text_of(fill.qty),
+        "quoteQty": text_of(fill.quote_qty),
+        "commission": text_of(fill.fee),
+        "commissionAsset": fill.fee_asset,
+        "time": ms_of(fill.ts_ns),
+        "isBuyer": fill.side == "BUY",
+        "isMaker": fill.maker,
+        "isBestMatch": True,
+    }
+
+
+def prevented_row(match: Prevented, taker: SimOrder) -> Row:
+    """One entry of `preventedMatches`."""
+    return {
+        "preventedMatchId": match.id,
+        "makerOrderId": match.maker_order_id,
+        "price": text_of(match.price),
+        "takerPreventedQuantity": text_of(taker.prevented),
+        "makerPreventedQuantity": text_of(match.qty),
+    }
+
+
+def account_row(account: Account, *, omit_zero: bool) -> Row:
+    """GET /account."""
+    return {
+        "makerCommission": account.maker_ppm // 100,
+        "takerCommission": account.taker_ppm // 100,
+        "buyerCommission": 0,
+        "sellerCommission": 0,
+        "commissionRates": {
+            "maker": rate_text(account.maker_ppm),
+            "taker": rate_text(account.taker_ppm),
+            "buyer": _ZERO,
+            "seller": _ZERO,
+        },
+        "canTrade": account.can_trade,
+        "canWithdraw": True,
+        "canDeposit": True,
+        "brokered": False,
+        "requireSelfTradePrevention": False,
+        "preventSor": False,
+        "updateTime": ms_of(account.updated_ns),
+        "accountType": "SPOT",
+        "balances": [
+            {"asset": asset, "free": text_of(wallet.free), "locked": text_of(wallet.locked)}
+            for asset, wallet in account.wallets.items()
+            if not omit_zero or wallet.free or wallet.locked
+        ],
+        "permissions": ["SPOT"],
+        "uid": account.uid,
+    }
+
+
+def commission_row(account: Account, symbol: str) -> Row:
+    """GET /account/commission."""
+    nothing = {"maker": _ZERO, "taker": _ZERO, "buyer": _ZERO, "seller": _ZERO}
+    return {
+        "symbol": symbol,
+        "standardCommission": nothing
+        | {"maker": rate_text(account.maker_ppm), "taker": rate_text(account.taker_ppm)},
+        "specialCommission": nothing,
+        "taxCommission": nothing,
+        "discount": {
+            "enabledForAccount": False,
+            "enabledForSymbol": False,
+            "discountAsset": "BNB",
+            "discount": "0.75000000",
+        },
+    }
+
+
+def rate_text(parts_per_million: int) -> str:
+    """A commission rate: 1000 -> `0.00100000`."""
+    return text_of(parts_per_million * 100)
+
+
+def levels(rows: Sequence[tuple[int, int]]) -> list[list[str]]:
+    """Book rows as [price, quantity] texts."""
+    return [[text_of(price), text_of(qty)] for price, qty in rows]
+
+
+def _working_ms(order: SimOrder) -> int:
+    return ms_of(order.working_ns) if order.working_ns else -1
+
+
+def _add_conditional(row: Row, order: SimOrder) -> None:
+    if order.strategy_id is not None:
+        row["strategyId"] = order.strategy_id
+    if order.strategy_type is not None:
+        row["strategyType"] = order.strategy_type
+    if order.prevented:
+        row["preventedQuantity"] = text_of(order.prevented)
+    if order.expiry_reason:
+        row["expiryReason"] = order.expiry_reason

@@ -1,0 +1,89 @@
+"""The exchange as a house: venue, keys, limits and ledger together, and one outbox of events.
+
+Every road (REST, WebSocket API, admin) works on this object; nothing else holds venue state.
+"""
+
+from dataclasses import dataclass, field
+
+from daemon.venues.sim.faults import FaultPlan
+from daemon.venues.sim.keys import ApiKey
+from daemon.venues.sim.ledger import Ledger
+from daemon.venues.sim.limits import Limiter
+from daemon.venues.sim.orders import (
+    AccountPosition,
+    BalanceUpdate,
+    ExecReport,
+    MarketEvent,
+    TradeFill,
+    UserEvent,
+)
+from daemon.venues.sim.venue import SimVenue
+
+
+@dataclass(slots=True)
+class Exchange:
+    """What the roads share."""
+
+    venue: SimVenue
+    limiter: Limiter
+    faults: FaultPlan
+    ledger: Ledger = field(default_factory=Ledger)
+    keys: dict[str, ApiKey] = field(default_factory=dict)
+    clock_step_ns: int = 0
+    """A fault: the venue's clock, as clients see it, is off by so much."""
+    user_outbox: list[UserEvent] = field(default_factory=list)
+    market_outbox: list[MarketEvent] = field(default_factory=list)
+
+    def clock_ns(self, now_ns: int) -> int:
+        """The time that clients are told and judged by."""
+        return now_ns + self.clock_step_ns
+
+    def collect(self) -> None:
+        """Move what happened from the venue into the ledger, the order counts and the outboxes."""
+        for event in self.venue.drain_events():
+            if isinstance(event, ExecReport):
+                self.ledger.on_user_event(event)
+                if event.trade_id >= 0:
+                    self._on_trade(event)
+                self.user_outbox.append(event)
+            elif isinstance(event, AccountPosition | BalanceUpdate):
+                self.user_outbox.append(event)
+            else:
+                self.market_outbox.append(event)
+
+    def advance(self, now_ns: int) -> None:
+        """Background flow up to now."""
+        self.venue.advance(now_ns)
+        self.collect()
+
+    def wipe(self, now_ns: int) -> None:
+        """A testnet wipe."""
+        self.venue.wipe(now_ns)
+        self.ledger.wipes.append(now_ns)
+        self.collect()
+
+    def _on_trade(self, event: ExecReport) -> None:
+        order = event.order
+        self.ledger.on_fill(_fill_of(event))
+        if event.executed == event.last_qty:
+            self.limiter.first_fill(order.account, maker=event.maker, now_ns=event.ts_ns)
+
+
+def _fill_of(event: ExecReport) -> TradeFill:
+    order = event.order
+    return TradeFill(
+        symbol=order.symbol,
+        trade_id=event.trade_id,
+        order_id=order.order_id,
+        client_order_id=order.client_order_id,
+        account=event.account,
+        side=order.side,
+        price=event.last_price,
+        qty=event.last_qty,
+        fee=event.fee,
+        fee_asset=event.fee_asset,
+        maker=event.maker,
+        ts_ns=event.ts_ns,
+        origin=order.origin,
+        epoch=order.epoch,
+    )

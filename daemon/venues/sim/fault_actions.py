@@ -1,0 +1,151 @@
+"""Carries out timed faults: what concerns the exchange here, what concerns sockets in the host."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from daemon.model.enums import OrderType, Side, SymbolStatus
+from daemon.venues.sim.exchange import Exchange
+from daemon.venues.sim.faults import FaultKind, FaultRule
+from daemon.venues.sim.orders import Origin, PlaceRequest, RandomSource
+from daemon.venues.sim.units import E8, e8_of
+
+SOCKET_KINDS = frozenset(
+    {
+        FaultKind.MUTE,
+        FaultKind.HALF_OPEN,
+        FaultKind.ABRUPT_CLOSE,
+        FaultKind.SERVER_SHUTDOWN,
+        FaultKind.STREAM_OUTAGE,
+        FaultKind.WS_API_OUTAGE,
+        FaultKind.REST_OUTAGE,
+        FaultKind.DEPTH_GAP,
+        FaultKind.BAN_418,
+    }
+)
+"""The host must act on these (a ban is also booked here)."""
+_S_NS = 1_000_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class _Undo:
+    due_ns: int
+    run: Callable[[], None]
+
+
+class FaultConductor:
+    """Strikes due faults and undoes the ones that last."""
+
+    def __init__(self, exchange: Exchange, rng: RandomSource) -> None:
+        self._exchange = exchange
+        self._rng = rng
+        self._undo: list[_Undo] = []
+
+    def step(self, now_ns: int) -> list[FaultRule]:
+        """Strike what is due; the socket faults are returned for the host."""
+        for undo in [undo for undo in self._undo if undo.due_ns <= now_ns]:
+            undo.run()
+            self._undo.remove(undo)
+        struck = self._exchange.faults.due(now_ns)
+        return [rule for rule in struck if self.strike(rule, now_ns)]
+
+    def strike(self, rule: FaultRule, now_ns: int) -> bool:
+        """Do one fault now; True when the host has to act on sockets.
+
+        Raises:
+            VenueError: for a symbol or order that the venue refuses.
+            ValueError: for parameters that make no sense.
+        """
+        exchange = self._exchange
+        until_ns = now_ns + int(rule.number("seconds", 5.0) * _S_NS)
+        match rule.kind:
+            case FaultKind.LIMIT_429:
+                exchange.limiter.limit_until(until_ns)
+            case FaultKind.BAN_418:
+                exchange.limiter.ban(max(1, int(rule.number("seconds", 120.0))), now_ns)
+            case FaultKind.CLOCK_STEP:
+                exchange.clock_step_ns = int(rule.number("step_ms", 7_000.0)) * 1_000_000
+                self._later(until_ns, self._reset_clock)
+            case FaultKind.HALT_SYMBOL | FaultKind.CANCEL_ONLY:
+                halted = rule.kind is FaultKind.HALT_SYMBOL
+                status = SymbolStatus.HALT if halted else SymbolStatus.CANCEL_ONLY
+                symbol = self._symbol(rule)
+                exchange.venue.set_status(symbol, status)
+                self._later(until_ns, self._reopen(symbol))
+            case FaultKind.FILTER_CHANGE:
+                self._change_filter(rule, until_ns)
+            case FaultKind.WIPE:
+                exchange.wipe(now_ns)
+            case FaultKind.FOREIGN_ORDER:
+                self._place_foreign(rule, now_ns)
+            case _:
+                pass
+        exchange.ledger.on_fault(rule.kind, now_ns, rule.text("symbol", rule.text("target", "")))
+        return rule.kind in SOCKET_KINDS
+
+    def _later(self, due_ns: int, run: Callable[[], None]) -> None:
+        self._undo.append(_Undo(due_ns, run))
+
+    def _reset_clock(self) -> None:
+        self._exchange.clock_step_ns = 0
+
+    def _reopen(self, symbol: str) -> Callable[[], None]:
+        def reopen() -> None:
+            self._exchange.venue.set_status(symbol, SymbolStatus.TRADING)
+
+        return reopen
+
+    def _symbol(self, rule: FaultRule) -> str:
+        """The rule's symbol; else one with open client orders; else any."""
+        named = rule.text("symbol", "")
+        if named:
+            return named
+        venue = self._exchange.venue
+        names = sorted({o.symbol for a in venue.accounts for o in venue.open_orders(a)})
+        names = names or list(venue.markets)
+        return names[self._rng.randrange(0, len(names))]
+
+    def _change_filter(self, rule: FaultRule, until_ns: int) -> None:
+        market = self._exchange.venue.market(self._symbol(rule))
+        before = market.spec
+        changes = {
+            name: e8_of(str(rule.params[name]))
+            for name in ("tick", "step", "min_qty", "max_qty", "min_notional", "max_position")
+            if name in rule.params
+        }
+        if not changes:
+            changes = {"min_notional": int(before.min_notional * rule.number("factor", 4.0))}
+        market.change_spec(**changes)
+
+        def restore() -> None:
+            market.spec = replace(market.spec, **{name: getattr(before, name) for name in changes})
+
+        self._later(until_ns, restore)
+
+    def _place_foreign(self, rule: FaultRule, now_ns: int) -> None:
+        exchange = self._exchange
+        account = rule.text("account", next(iter(exchange.venue.accounts)))
+        symbol = self._symbol(rule)
+        market = exchange.venue.market(symbol)
+        spec = market.spec
+        side = Side(rule.text("side", Side.BUY))
+        best = market.best_price(side) or market.tape.last_price
+        # Ten spreads behind the best price by default, so that it rests and is seen.
+        away = spec.spread_ticks * spec.tick * 10
+        price = e8_of(rule.text("price", "")) if "price" in rule.params else 0
+        price = price or max(spec.tick, best - away if side is Side.BUY else best + away)
+        qty = e8_of(rule.text("qty", "")) if "qty" in rule.params else 0
+        if not qty:
+            qty = spec.min_notional * 2 * E8 // price
+            qty = qty - qty % spec.step + spec.step
+        kind = OrderType(rule.text("type", OrderType.LIMIT))
+        request = PlaceRequest(
+            symbol=symbol,
+            side=side,
+            type=kind,
+            qty=qty,
+            price=0 if kind is OrderType.MARKET else price,
+            client_order_id=rule.text("client_order_id", ""),
+            origin=Origin.FOREIGN,
+        )
+        exchange.venue.place(account, request, now_ns)
+        exchange.collect()

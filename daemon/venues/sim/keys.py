@@ -1,0 +1,66 @@
+"""API keys of the venue and the check of their signatures, always on the bytes as received."""
+
+import hashlib
+import hmac
+from base64 import b64decode
+from binascii import Error as Base64Error
+from dataclasses import dataclass
+from urllib.parse import unquote
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from cryptography.hazmat.primitives.serialization import load_pem_public_key
+
+
+class KeyFileError(ValueError):
+    """A file that holds no Ed25519 public key."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApiKey:
+    """One key; exactly one of `secret` (HMAC-SHA256) and `public_key` (Ed25519) is set."""
+
+    api_key: str
+    account: str
+    secret: str = ""
+    public_key: Ed25519PublicKey | None = None
+
+    @property
+    def is_ed25519(self) -> bool:
+        """Only these may log a session on."""
+        return self.public_key is not None
+
+    def accepts(self, payload: bytes, signature: str) -> bool:
+        """Whether `signature` (hex or base64) signs exactly `payload`."""
+        if self.public_key is None:
+            digest = hmac.new(self.secret.encode(), payload, hashlib.sha256).hexdigest()
+            return hmac.compare_digest(digest.encode(), signature.lower().encode())
+        try:
+            self.public_key.verify(b64decode(signature, validate=True), payload)
+        except (InvalidSignature, Base64Error, ValueError):
+            return False
+        return True
+
+
+def ed25519_key(pem: bytes, *, api_key: str, account: str) -> ApiKey:
+    """A key from a PEM public key.
+
+    Raises:
+        KeyFileError: when the text is no Ed25519 public key.
+    """
+    try:
+        public_key = load_pem_public_key(pem)
+    except ValueError as error:
+        raise KeyFileError("not a PEM public key") from error
+    if not isinstance(public_key, Ed25519PublicKey):
+        raise KeyFileError("a PEM public key, but not an Ed25519 one")
+    return ApiKey(api_key=api_key, account=account, public_key=public_key)
+
+
+def raw_signature(*texts: bytes) -> str:
+    """The `signature` of a REST request: query first, then body, percent-decoded."""
+    for text in texts:
+        for pair in text.split(b"&"):
+            if pair.startswith(b"signature="):
+                return unquote(pair[10:].decode("ascii", "replace"))
+    return ""

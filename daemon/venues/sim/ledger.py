@@ -1,0 +1,245 @@
+"""The venue's own books of everything that reached it: the outside judge of a session.
+
+Rules of this file:
+1. It is written from the venue's events and answers only, never from anything a client claims.
+2. Orders and fills are listed per account order; the background flow appears as counts.
+3. `events` is the order of things: enough to recompute exposure at the venue over time.
+"""
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+from daemon.model.enums import ExecType, Side
+from daemon.venues.sim.orders import (
+    ExecReport,
+    Origin,
+    SimOrder,
+    Status,
+    TradeFill,
+    UserEvent,
+)
+from daemon.venues.sim.units import text_of
+from daemon.venues.sim.venue import SimVenue
+
+FAULTS_KEPT = 100_000
+Row = dict[str, object]
+_KINDS = {
+    ExecType.CANCELED: "canceled",
+    ExecType.EXPIRED: "expired",
+    ExecType.REPLACED: "amended",
+    ExecType.TRADE: "fill",
+}
+
+
+@dataclass(slots=True)
+class Ledger:
+    """Facts in the order they happened."""
+
+    orders: list[SimOrder] = field(default_factory=list)
+    fills: list[Row] = field(default_factory=list)
+    cancels: list[Row] = field(default_factory=list)
+    rejects: list[Row] = field(default_factory=list)
+    events: list[Row] = field(default_factory=list)
+    requests: Counter[str] = field(default_factory=Counter)
+    statuses: Counter[str] = field(default_factory=Counter)
+    faults: Counter[str] = field(default_factory=Counter)
+    fault_log: list[Row] = field(default_factory=list)
+    wipes: list[int] = field(default_factory=list)
+    _seen: set[int] = field(default_factory=set)
+
+    def on_user_event(self, event: UserEvent) -> None:
+        """Book one executionReport; other user events change no order."""
+        if not isinstance(event, ExecReport):
+            return
+        order = event.order
+        kind = _KINDS.get(event.exec_type, "")
+        if event.exec_type is ExecType.NEW:
+            kind = "triggered" if id(order) in self._seen else "accepted"
+            if kind == "accepted":
+                self._seen.add(id(order))
+                self.orders.append(order)
+        elif event.exec_type is ExecType.TRADE_PREVENTION:
+            kind = "expired" if event.status is Status.EXPIRED_IN_MATCH else "prevented"
+        if kind == "canceled":
+            self.cancels.append(
+                {
+                    "symbol": order.symbol,
+                    "order_id": order.order_id,
+                    "client_order_id": order.client_order_id,
+                    "cancel_id": event.client_order_id,
+                    "executed_qty": text_of(event.executed),
+                    "ts_ns": event.ts_ns,
+                }
+            )
+        self.events.append(_event_row(kind, event))
+
+    def on_fill(self, fill: TradeFill) -> None:
+        """Book one account's side of a trade."""
+        self.fills.append(
+            {
+                "symbol": fill.symbol,
+                "trade_id": fill.trade_id,
+                "order_id": fill.order_id,
+                "client_order_id": fill.client_order_id,
+                "account": fill.account,
+                "side": fill.side,
+                "price": text_of(fill.price),
+                "qty": text_of(fill.qty),
+                "fee": text_of(fill.fee),
+                "fee_asset": fill.fee_asset,
+                "maker": fill.maker,
+                "ours": fill.origin is Origin.API,
+                "epoch": fill.epoch,
+                "ts_ns": fill.ts_ns,
+            }
+        )
+
+    def on_reject(
+        self, *, endpoint: str, code: int, msg: str, values: dict[str, str], ts_ns: int
+    ) -> None:
+        """Book a refused order request, with what was asked."""
+        client_id = values.get("newClientOrderId") or values.get("origClientOrderId") or ""
+        self.rejects.append(
+            {
+                "endpoint": endpoint,
+                "code": code,
+                "msg": msg,
+                "client_order_id": client_id,
+                "symbol": values.get("symbol", ""),
+                "side": values.get("side", ""),
+                "qty": values.get("quantity", ""),
+                "price": values.get("price", ""),
+                "ts_ns": ts_ns,
+            }
+        )
+
+    def on_fault(self, kind: str, ts_ns: int, detail: str = "") -> None:
+        """Count an injected fault."""
+        self.faults[kind] += 1
+        if len(self.fault_log) < FAULTS_KEPT:
+            self.fault_log.append({"kind": kind, "ts_ns": ts_ns, "detail": detail})
+
+    def export(self, venue: SimVenue, now_ns: int, *, account: str = "", since_ns: int = 0) -> Row:
+        """The whole ledger as JSON values; `since_ns` leaves older rows out."""
+        orders = [
+            order
+            for order in self.orders
+            if order.updated_ns >= since_ns and account in {"", order.account}
+        ]
+        return {
+            "ts_ns": now_ns,
+            "epoch": venue.epoch,
+            "orders": [_order_row(order) for order in orders],
+            "open_orders": [_order_row(order) for order in self._open(venue, account)],
+            "fills": _since(self.fills, since_ns, account),
+            "cancels": _since(self.cancels, since_ns),
+            "rejects": _since(self.rejects, since_ns),
+            "events": _since(self.events, since_ns, account),
+            "balances": _balances(venue, account),
+            "initial_balances": {
+                asset: text_of(free)
+                for owner in venue.accounts.values()
+                if account in {"", owner.name}
+                for asset, free in owner.grants.items()
+            },
+            "requests": dict(self.requests),
+            "statuses": dict(self.statuses),
+            "faults": dict(self.faults),
+            "fault_log": self.fault_log,
+            "wipes": self.wipes,
+            "background": venue.background,
+            "prices": {symbol: _prices(venue, symbol) for symbol in venue.markets},
+        }
+
+    def _open(self, venue: SimVenue, account: str) -> list[SimOrder]:
+        return [
+            order
+            for owner in venue.accounts.values()
+            if account in {"", owner.name}
+            for order in owner.open_orders.values()
+        ]
+
+
+def _event_row(kind: str, event: ExecReport) -> Row:
+    order = event.order
+    leaves = order.leaves if order.is_open else 0
+    row: Row = {
+        "ts_ns": event.ts_ns,
+        "kind": kind,
+        "account": event.account,
+        "symbol": order.symbol,
+        "side": order.side,
+        "order_id": order.order_id,
+        "client_order_id": order.client_order_id,
+        "type": order.type,
+        "price": text_of(order.price or order.stop_price),
+        "qty": text_of(event.qty),
+        "leaves": text_of(leaves),
+        "ours": order.origin is Origin.API,
+        "epoch": order.epoch,
+    }
+    if event.trade_id >= 0:
+        row |= {
+            "trade_id": event.trade_id,
+            "last_qty": text_of(event.last_qty),
+            "last_price": text_of(event.last_price),
+        }
+    return row
+
+
+def _order_row(order: SimOrder) -> Row:
+    return {
+        "symbol": order.symbol,
+        "order_id": order.order_id,
+        "client_order_id": order.client_order_id,
+        "shown_client_order_id": order.shown_client_order_id,
+        "account": order.account,
+        "side": order.side,
+        "type": order.type,
+        "time_in_force": order.time_in_force,
+        "price": text_of(order.price),
+        "stop_price": text_of(order.stop_price),
+        "qty": text_of(order.qty),
+        "executed_qty": text_of(order.executed),
+        "prevented_qty": text_of(order.prevented),
+        "cum_quote": text_of(order.cum_quote),
+        "status": order.status,
+        "expiry_reason": order.expiry_reason,
+        "ours": order.origin is Origin.API,
+        "epoch": order.epoch,
+        "ts_ns": order.ts_ns,
+        "updated_ns": order.updated_ns,
+    }
+
+
+def _since(rows: list[Row], since_ns: int, account: str = "") -> list[Row]:
+    if not since_ns and not account:
+        return rows
+    return [
+        row
+        for row in rows
+        if int(str(row["ts_ns"])) >= since_ns and account in {"", row.get("account")}
+    ]
+
+
+def _balances(venue: SimVenue, account: str) -> Row:
+    """One account's balances; with several accounts, the sums."""
+    free: Counter[str] = Counter()
+    locked: Counter[str] = Counter()
+    for owner in venue.accounts.values():
+        if account in {"", owner.name}:
+            for asset, wallet in owner.wallets.items():
+                free[asset] += wallet.free
+                locked[asset] += wallet.locked
+    return {
+        asset: {"free": text_of(free[asset]), "locked": text_of(locked[asset])} for asset in free
+    }
+
+
+def _prices(venue: SimVenue, symbol: str) -> Row:
+    market = venue.markets[symbol]
+    return {
+        "bid": text_of(market.best_price(Side.BUY)),
+        "ask": text_of(market.best_price(Side.SELL)),
+        "last": text_of(market.tape.last_price),
+    }

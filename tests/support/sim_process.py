@@ -1,0 +1,118 @@
+"""The simulated venue as a real process, for tests that want real sockets.
+
+    with SimProcess(seed=7, faults="latency") as sim:
+        sim.rest, sim.ws_api, sim.streams, sim.admin, sim.api_key, sim.api_secret
+        sim.ledger()                      # GET /sim/ledger
+        sim.admin_post("halt", symbol="BTCUSDT", seconds=2)
+
+Options are those of `seatrial sim`, with underscores; True makes a bare flag.
+"""
+
+import json
+import select
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from pathlib import Path
+from typing import Any, Self
+
+ROOT = Path(__file__).resolve().parents[2]
+_READY_S = 20.0
+_STOP_S = 10.0
+
+
+class SimProcess:
+    """Starts `seatrial sim`, waits for its ready line, stops it."""
+
+    def __init__(self, **options: object) -> None:
+        self._arguments: list[str] = []
+        for name, value in options.items():
+            flag = "--" + name.replace("_", "-")
+            self._arguments += [flag] if value is True else [flag, str(value)]
+        self._process: subprocess.Popen[str] | None = None
+        self.ready: dict[str, Any] = {}
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(self, *_error: object) -> None:
+        self.stop()
+
+    def start(self) -> Self:
+        """Start it and read the ready line; raises RuntimeError with its stderr when it fails."""
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "daemon.cli_sim", *self._arguments],
+            cwd=ROOT,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        stdout = self._process.stdout
+        assert stdout is not None
+        readable, _, _ = select.select([stdout], [], [], _READY_S)
+        line = stdout.readline() if readable else ""
+        if not line:
+            self._process.kill()
+            _, errors = self._process.communicate()
+            raise RuntimeError(f"the simulated venue did not start: {errors.strip()}")
+        self.ready = json.loads(line)
+        return self
+
+    def stop(self) -> int:
+        """SIGTERM, wait; the exit code."""
+        process = self._process
+        if process is None:
+            return 0
+        self._process = None
+        process.terminate()
+        try:
+            process.communicate(timeout=_STOP_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.communicate()
+        return process.returncode
+
+    @property
+    def rest(self) -> str:
+        return str(self.ready["rest"])
+
+    @property
+    def ws_api(self) -> str:
+        return str(self.ready["ws_api"])
+
+    @property
+    def streams(self) -> str:
+        return str(self.ready["streams"])
+
+    @property
+    def admin(self) -> str:
+        return str(self.ready["admin"])
+
+    @property
+    def api_key(self) -> str:
+        return str(self.ready["api_key"])
+
+    @property
+    def api_secret(self) -> str:
+        return str(self.ready["api_secret"])
+
+    def ledger(self) -> dict[str, Any]:
+        """What reached the venue."""
+        return self._call(f"{self.admin}/ledger", None)
+
+    def admin_post(self, name: str, **params: object) -> dict[str, Any]:
+        """One admin call."""
+        return self._call(f"{self.admin}/{name}", params)
+
+    def load_faults(self, rules: list[dict[str, object]]) -> dict[str, Any]:
+        """Replace the fault script."""
+        return self._call(f"{self.admin}/faults", rules)
+
+    @staticmethod
+    def _call(url: str, body: object | None) -> dict[str, Any]:
+        data = None if body is None else json.dumps(body).encode()
+        request = urllib.request.Request(url, data=data)
+        with urllib.request.urlopen(request, timeout=10) as answer:
+            result: dict[str, Any] = json.load(answer)
+        return result
