@@ -1,6 +1,7 @@
 """Files, classes, functions and lines stay small enough to hold in one head (hard stops)."""
 
 import ast
+import re
 
 from tests.architecture.tree import (
     ROOT,
@@ -18,6 +19,8 @@ TEST_FILE_LINES_MAX = 800
 FUNCTION_LINES_MAX = 70
 CLASS_LINES_MAX = 350
 LINE_COLUMNS_MAX = 100
+PRAGMA = re.compile(r"\s+# (noqa|type: ignore|fmt: )\b.*$")
+"""A pragma and its reason stand beyond the line, as for the linter."""
 
 
 def file_limit(name: str) -> int:
@@ -39,7 +42,7 @@ def size_problems(name: str, text: str) -> list[str]:
     problems += [
         f"{name}:{number}: {len(line)} columns, stop {LINE_COLUMNS_MAX}"
         for number, line in enumerate(lines, start=1)
-        if len(line) > LINE_COLUMNS_MAX
+        if len(PRAGMA.sub("", line)) > LINE_COLUMNS_MAX
     ]
     return problems
 
@@ -91,6 +94,7 @@ def test_each_hard_stop_stops() -> None:
     assert size_problems("daemon/shell/loop.py", "x = 1\n" * 501)
     assert size_problems("tests/unit/test_x.py", "x = 1\n" * 801)
     assert size_problems("control/cli.py", "#" * 101)
+    assert not size_problems("control/cli.py", "x" * 99 + "  # noqa: S101 - a reason")
     body = "    x = 1\n" * 70
     assert block_problems("a.py", ast.parse(f"def long():\n{body}"))
     assert not block_problems("a.py", ast.parse(f"def long():\n{body[:-10]}"))

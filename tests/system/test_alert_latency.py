@@ -22,6 +22,7 @@ import pytest
 
 from daemon.model.records import EventType
 from daemon.shell.metrics import Metrics, MetricsServer
+from tests.support.published_status import published_status
 
 ROOT = Path(__file__).resolve().parents[2]
 DEPLOY = ROOT / "deploy"
@@ -78,22 +79,7 @@ class Daemon:
 
     def __init__(self) -> None:
         self.born = monotonic()
-        self.status: dict[str, Any] = {
-            "gate_state": "READY",
-            "trading_state": "ACTIVE",
-            "latched": False,
-            "unknown_orders_count": 0,
-            "incidents_unresolved": 0,
-            "reconcile_age_s": 5.0,
-            "queue_age_s": 0.0,
-            "loop_lag_s": 0.001,
-            "journal_pending_lines": 0,
-            "journal_undurable_lines": 3,
-            "clock_offset_s": 0.004,
-            "links": {"rest": "up", "market": "up", "order": "up"},
-            "caps": [{"cap": "max_position", "symbol": "BTCUSDT", "used": "1", "limit": "2"}],
-            "market_age_s": {"BTCUSDT": 0.2},
-        }
+        self.status = published_status()
         self.metrics = Metrics(self.read, {"version": "test"})
         self.server = MetricsServer(self.metrics, "127.0.0.1", 0, healthy=lambda: True)
 
@@ -196,7 +182,7 @@ def test_an_event_reaches_a_human_in_five_seconds_and_a_quiet_session_reaches_no
             event = monotonic()
             for _ in range(8):
                 daemon.metrics.on_record(EventType.ORDER_REJECT, {"code": -1013}, 0)
-            daemon.status.update(incidents_unresolved=1, trading_state="HALTED")
+            daemon.status.update(incidents_open=1, trading_state="HALTED")
             wanted = {"SeatrialIncident", "SeatrialRejectStorm"}
             assert human.hears(wanted, deadline_s=3 * ALERT_S_MAX), human.arrived
             took = {name: round(human.arrived[name] - event, 2) for name in sorted(wanted)}

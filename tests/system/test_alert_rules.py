@@ -4,13 +4,13 @@ import re
 import shutil
 import subprocess
 from pathlib import Path
-from typing import Any
 
 import pytest
 from prometheus_client import generate_latest
 
 from daemon.model.records import EventType
 from daemon.shell.metrics import Metrics
+from tests.support.published_status import published_status
 
 ROOT = Path(__file__).resolve().parents[2]
 RULES = ROOT / "deploy" / "prometheus"
@@ -34,27 +34,7 @@ def run(*command: str, cwd: Path = RULES) -> subprocess.CompletedProcess[str]:
 
 def exported() -> set[str]:
     """Every series name that the daemon's registry renders when its status is complete."""
-    status: dict[str, Any] = {
-        "gate_state": "READY",
-        "trading_state": "ACTIVE",
-        "latched": False,
-        "open_orders_count": 1,
-        "unknown_orders_count": 0,
-        "incidents_unresolved": 0,
-        "uptime_s": 1.0,
-        "reconcile_age_s": 1.0,
-        "queue_age_s": 0.0,
-        "loop_lag_s": 0.0,
-        "journal_pending_lines": 0,
-        "journal_undurable_lines": 0,
-        "journal_seq": 5,
-        "clock_offset_s": 0.0,
-        "links": {"rest": "up"},
-        "caps": [{"cap": "max_position", "symbol": "BTCUSDT", "used": "1", "limit": "2"}],
-        "positions": {"BTCUSDT": {"qty": "1"}},
-        "market_age_s": {"BTCUSDT": 0.1},
-    }
-    metrics = Metrics(lambda: status, {"version": "0"})
+    metrics = Metrics(published_status, {"version": "0"})
     metrics.on_record(EventType.ORDER_DENIED, {"deny_reason": "HALTED"}, 0)
     metrics.on_record(EventType.ORDER_REJECT, {"code": -1}, 0)
     text = generate_latest(metrics.registry).decode()
