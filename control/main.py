@@ -14,7 +14,6 @@ from control.terminal import Wiring
 
 MOUNTED = {
     "demo": "daemon.cli:demo_command",
-    "doctor": "daemon.cli:doctor_command",
     "sim": "daemon.cli_sim:sim_command",
     "evidence": "evidence.cli:evidence_group",
     "gate": "evidence.gates.cli:gate_group",

@@ -7,6 +7,7 @@ Exit codes: 0 ended in order; 2 the configuration, credentials or state director
 import logging
 import sys
 from pathlib import Path
+from typing import NoReturn
 
 import click
 import uvloop
@@ -35,6 +36,7 @@ def main(config_path: Path, *, check: bool) -> None:
     logging.basicConfig(
         level=logging.INFO, stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s"
     )
+    logging.getLogger("picows").setLevel(logging.WARNING)
     problems = check_import_ownership()
     if problems:
         _refuse("\n".join(problems))
@@ -56,7 +58,7 @@ def main(config_path: Path, *, check: bool) -> None:
     sys.exit(code)
 
 
-def _refuse(message: str) -> None:
+def _refuse(message: str) -> NoReturn:
     for line in message.splitlines():
         click.echo(f"seatriald: {line}", err=True)
     sys.exit(EXIT_UNUSABLE)

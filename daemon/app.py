@@ -179,14 +179,14 @@ class Daemon:
                     spawn(group, self._journal.run(), name="journal"),
                     spawn(group, self._publish(link, pump, port, notifier), name="publish"),
                 ]
-                done = await exit_future
+                await exit_future
                 for child in children:
                     child.cancel()
         except BaseExceptionGroup as group_error:
             self._fatal = self._fatal or group_error.exceptions[0]
             log.exception("a task died; the process stops and the next boot recovers")
         if self._fatal is None:
-            return done.exit_code
+            return exit_future.result().exit_code
         await self._abandon_ship()
         return EXIT_CRASH
 

@@ -52,7 +52,7 @@ def from_plain(cls: type[T], data: Mapping[str, Any]) -> T:
         ValueError: naming the class and the field that does not fit.
     """
     made: dict[str, Any] = {}
-    for name, convert in _converters(cls).items():
+    for name, convert in _converters(cast("Any", cls)).items():
         if name in data:
             try:
                 made[name] = convert(data[name])
@@ -73,12 +73,12 @@ def from_tagged(union: Any, data: Mapping[str, Any]) -> Any:
 
 
 @cache
-def _names(cls: type) -> tuple[str, ...]:
+def _names(cls: Any) -> tuple[str, ...]:
     return tuple(f.name for f in fields(cls))
 
 
 @cache
-def _converters(cls: type) -> dict[str, Callable[[Any], Any]]:
+def _converters(cls: Any) -> dict[str, Callable[[Any], Any]]:
     hints = typing.get_type_hints(cls)
     return {f.name: _converter(hints[f.name]) for f in fields(cast("Any", cls))}
 
