@@ -104,7 +104,7 @@ def dec(text: str) -> Decimal:
 
 
 def caps(symbols: Iterable[str] = ("BTCUSDT", "ETHUSDT"), **changes: Any) -> CapSet:
-    """Roomy caps; `changes` go to the portfolio, or to every symbol when they are a symbol's cap."""
+    """Roomy caps; `changes` go to the portfolio, or to every symbol when it is a symbol's cap."""
     portfolio = {**CAPS, **{k: v for k, v in changes.items() if k not in SYMBOL_CAPS}}
     per_symbol = {**SYMBOL_CAPS, **{k: v for k, v in changes.items() if k in SYMBOL_CAPS}}
     if "orders_open_max" in changes:
