@@ -60,6 +60,7 @@ class Ledger:
         self.interceptor = interceptor
         self.books = Books(orders_retained)
         self.instruments: dict[InstrumentId, Instrument] = {}
+        self.instruments_version = 0
         self.session = Session()
         self.incidents: dict[str, Incident] = {}
         self.latched = False
@@ -77,6 +78,7 @@ class Ledger:
     # ------------------------------------------------------------------ instruments
     def load_instruments(self, instruments: Sequence[Instrument]) -> None:
         """INSTRUMENTS: symbols and filters as the venue says now."""
+        self.instruments_version += 1
         for instrument in instruments:
             self.instruments[instrument.instrument_id] = instrument
         self.heard(self.interceptor.on_instruments(tuple(instruments)))

@@ -16,7 +16,7 @@ from daemon.model.orders import Order
 class View:
     """Implements `daemon.model.strategy.StrategyView` for one strategy."""
 
-    __slots__ = ("_desk", "_instruments", "_market", "strategy_id")
+    __slots__ = ("_desk", "_instruments", "_market", "_version", "strategy_id")
 
     def __init__(
         self,
@@ -30,6 +30,7 @@ class View:
         self._market = market
         self.strategy_id = strategy_id
         self._instruments = instruments
+        self._version = desk.ledger.instruments_version
 
     @property
     def now_ns(self) -> int:
@@ -44,8 +45,12 @@ class View:
     @property
     def instruments(self) -> Mapping[InstrumentId, Instrument]:
         """The strategy's own instruments, with the filters of now."""
-        loaded = self._desk.ledger.instruments
-        return {iid: loaded.get(iid, old) for iid, old in self._instruments.items()}
+        ledger = self._desk.ledger
+        if self._version != ledger.instruments_version:
+            loaded = ledger.instruments
+            self._instruments = {iid: loaded.get(iid, o) for iid, o in self._instruments.items()}
+            self._version = ledger.instruments_version
+        return self._instruments
 
     def top(self, instrument: InstrumentId) -> TopOfBook | None:
         """Latest top of book, or None before the first."""

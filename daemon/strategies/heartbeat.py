@@ -97,7 +97,7 @@ class Heartbeat(Silent):
         offset = bps_of(top.mid, self._away_bps)
         wanted = top.bid_px - offset if side is Side.BUY else top.ask_px + offset
         price = passive_price(instrument, side, wanted)
-        return self._wish(instrument, side, OrderType.LIMIT, price, TimeInForce.GTC, "heartbeat")
+        return self._wish(instrument, side, price, TimeInForce.GTC, "heartbeat")
 
     def _take(self, view: StrategyView, instrument: Instrument) -> PlaceIntent | None:
         top = view.top(instrument.instrument_id)
@@ -111,25 +111,25 @@ class Heartbeat(Silent):
         slip = bps_of(touch, self._slip_bps)
         price = taking_price(instrument, side, touch + slip if side is Side.BUY else touch - slip)
         if self._takes % 2 == 0 and OrderType.MARKET in instrument.order_types:
-            return self._wish(instrument, side, OrderType.MARKET, price, None, "take")
-        return self._wish(instrument, side, OrderType.LIMIT, price, TimeInForce.IOC, "take")
+            return self._wish(instrument, side, price, None, "take")
+        return self._wish(instrument, side, price, TimeInForce.IOC, "take")
 
     def _wish(
         self,
         instrument: Instrument,
         side: Side,
-        order_type: OrderType,
         price: Decimal,
         time_in_force: TimeInForce | None,
         reason: str,
     ) -> PlaceIntent:
+        market = time_in_force is None
         return PlaceIntent(
             strategy_id=self.strategy_id,
             instrument_id=instrument.instrument_id,
             side=side,
-            order_type=order_type,
+            order_type=OrderType.MARKET if market else OrderType.LIMIT,
             qty=order_qty(instrument, self._qty, price),
-            price=None if order_type is OrderType.MARKET else price,
+            price=None if market else price,
             time_in_force=time_in_force,
             reason=reason,
         )

@@ -1,4 +1,4 @@
-"""A strategy that answers nothing: what the others build on, so that each shows only what it does."""
+"""A strategy that answers nothing: the others build on it, and show only what they do."""
 
 from collections.abc import Iterable, Mapping
 
