@@ -21,7 +21,7 @@ from riskcaps.interceptor import Approved, Interceptor
 
 CAPS_FILE = Path(__file__).parents[2] / "deploy" / "caps" / "testnet-strict.toml"
 START_NS = 1_700_000_000_000_000_000
-STEP_NS = 70_000_000
+STEP_NS = 100_000_000
 ROUND = 200
 ROUNDS = 60
 TARGET_US = 10.0
