@@ -20,6 +20,7 @@ from daemon.model.effects import (
     CloseHalt,
     Effect,
     OpenHalt,
+    QueryOrder,
     Record,
     Reply,
     SendCancel,
@@ -47,6 +48,16 @@ from daemon.model.strategy import StrategyView
 from riskcaps.capset import CapSet
 from tests.support.builders import BTC, ETH, T0, command, config, engine, instrument, snapshot, top
 
+__all__ = [
+    "Puppet",
+    "QueryOrder",
+    "Stage",
+    "TakeSnapshot",
+    "cancels",
+    "only",
+    "replies",
+    "snapshots",
+]
 E = TypeVar("E")
 
 
@@ -170,11 +181,16 @@ class Stage:
     # ------------------------------------------------------------------ scenes
     def ready(self, **balances: str) -> "Stage":
         """All links up, instruments loaded, one clean snapshot: READY."""
+        self.ready_links()
+        self.tell(SnapshotTaken(snapshot(balances=balances or None)))
+        self.quote()
+        return self
+
+    def ready_links(self) -> "Stage":
+        """Everything up; the boot snapshot is asked for and not answered yet."""
         self.tell(ClockSampled(0, 1 * NS_PER_MS))
         self.tell(InstrumentsLoaded((instrument("BTCUSDT"), instrument("ETHUSDT"))))
         self.tell(LinkUp(Link.REST), LinkUp(Link.MARKET), LinkUp(Link.ORDER))
-        self.tell(SnapshotTaken(snapshot(balances=balances or None)))
-        self.quote()
         return self
 
     def start(self) -> "Stage":
