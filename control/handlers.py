@@ -15,10 +15,19 @@ from typing import Any
 
 import orjson
 
+from control.confirmations import Confirmations
 from control.crowd import Budget
 from control.errors import ErrorCode
 from control.identity import Role
-from control.methods import METHODS, CommandParams, EventsParams, MethodSpec, schema, validated
+from control.methods import (
+    METHODS,
+    CommandParams,
+    EventsParams,
+    MethodSpec,
+    StartParams,
+    schema,
+    validated,
+)
 from control.port import DaemonPort
 from control.protocol import (
     PROTOCOL_VERSION,
@@ -76,6 +85,7 @@ class Desk:
         self._spawn = spawn
         self._now_s = now_s
         self._deeds: OrderedDict[tuple[int, str], _Deed] = OrderedDict()
+        self._confirmations = Confirmations(now_s)
         self._refusals = Budget(REFUSALS_BURST, REFUSALS_PER_S)
         self._kill: asyncio.Future[Mapping[str, Any] | Fault] | None = None
         self._last_kill: Mapping[str, Any] | None = None
@@ -110,8 +120,12 @@ class Desk:
                     "too many commands in flight on this connection: wait for an answer",
                     request_id=request.request_id,
                 )
+            if spec.kind == "token":
+                return self._issue_token(request, params, caller)
             return self._command(request, spec, params, caller)
         except Fault as fault:
+            if request is not None and fault.request_id is None:
+                fault.request_id = request.request_id
             self.refused(fault, caller, request.method if request is not None else "")
             raise
 
@@ -200,17 +214,32 @@ class Desk:
             self._status_key = key
         return self._status_json
 
+    def _issue_token(self, request: Request, params: CommandParams, caller: Caller) -> bytes:
+        result, msg = self._confirmations.issue(self._port.status())
+        self._port.record_command(
+            command_id=params.command_id or f"c-{secrets.token_hex(8)}",
+            method=request.method,
+            actor=caller.actor,
+            reason=params.reason,
+            outcome="accepted",
+            msg=msg,
+        )
+        return encode_result(request.request_id, result)
+
     # ------------------------------------------------------------------ commands
 
     def _command(
         self, request: Request, spec: MethodSpec, params: CommandParams, caller: Caller
     ) -> Coroutine[Any, Any, bytes]:
-        plain = params.model_dump(mode="json", exclude={"command_id", "reason"})
+        plain = params.model_dump(mode="json", exclude={"command_id", "reason", "confirm_token"})
         command_id = params.command_id or f"c-{secrets.token_hex(8)}"
         fingerprint = orjson.dumps([plain, params.reason], option=orjson.OPT_SORT_KEYS)
         key = (caller.actor.uid, command_id)
         deed = self._deeds.get(key)
         if deed is None:
+            if isinstance(params, StartParams):
+                digest = self._confirmations.redeem(params.confirm_token, self._port.status())
+                plain |= {"confirm_digest": digest} if digest else {}
             command = Command(
                 command_id=command_id,
                 method=spec.name,

@@ -116,7 +116,7 @@ class EventsParams(Params):
     follow: bool = False
 
 
-Kind = Literal["query", "command", "kill", "events"]
+Kind = Literal["query", "command", "kill", "token", "events"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,6 +174,13 @@ _ROWS = (
         CommandParams,
         "end the session in order: no new orders, cancel, reconcile",
         deadline_s=60.0,
+    ),
+    MethodSpec(
+        "confirm-token",
+        Role.OPERATOR,
+        "token",
+        CommandParams,
+        "issue a single-use token for the next start on a live host; not needed elsewhere",
     ),
     MethodSpec(
         "start",

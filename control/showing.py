@@ -10,6 +10,7 @@ from rich.text import Text
 from control.acting import json_option, reason_option
 from control.client import ControlClient
 from control.errors import ControlError
+from control.gating_drills import run_gating_drills
 from control.methods import METHODS, schema
 from control.render import (
     caps_table,
@@ -21,6 +22,7 @@ from control.render import (
     print_status,
 )
 from control.terminal import (
+    EXIT_REFUSED,
     EXIT_USAGE,
     Failure,
     ask,
@@ -231,4 +233,51 @@ def rpc_call(ctx: click.Context, *, method: str, params: tuple[str, ...], reason
     print_json(ask(ctx, method, as_json=True, **given))
 
 
-SHOWING: tuple[click.Command, ...] = (status, orders, positions, caps, incident, tail, rpc)
+@click.group()
+def gating() -> None:
+    """The keys of a live host: drills, confirm tokens."""
+
+
+@gating.command("drill")
+@click.option("--json", "as_json", is_flag=True, help="Answer with one JSON object.")
+def gating_drill(*, as_json: bool) -> None:
+    """Run drills A to G of the gating machine. Needs no daemon; no order exists to leave."""
+    drills = run_gating_drills()
+    passed = all(drill.passed for drill in drills)
+    if as_json:
+        print_json({"passed": passed, "drills": [drill.to_plain() for drill in drills]})
+    else:
+        for drill in drills:
+            click.echo(
+                f"{drill.drill}  {'pass' if drill.passed else 'FAIL'}  {drill.what:<58}"
+                f"  {', '.join(drill.refusals) or drill.note}"
+            )
+    if not passed:
+        raise Failure("a gating drill failed: do not arm this installation", EXIT_REFUSED)
+
+
+@gating.command("token")
+@reason_option
+@json_option
+@click.pass_context
+def gating_token(ctx: click.Context, *, reason: str, as_json: bool) -> None:
+    """Ask for a confirm token: single use, for the next start with this config and caps."""
+    result = ask(ctx, "confirm-token", as_json=as_json, reason=reason)
+    if as_json:
+        print_json(result)
+    elif result.get("needed"):
+        click.echo(f"{result['token']}  (single use, within {result['expires_s']} s)")
+    else:
+        click.echo(result.get("note", "not needed"))
+
+
+SHOWING: tuple[click.Command, ...] = (
+    status,
+    orders,
+    positions,
+    caps,
+    incident,
+    tail,
+    gating,
+    rpc,
+)

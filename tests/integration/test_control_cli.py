@@ -167,7 +167,7 @@ def test_the_schema_needs_no_daemon(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("command", "method", "params"),
     [
-        (["start", "--yes"], "start", {"confirm_token": ""}),
+        (["start", "--yes"], "start", {}),
         (["stop", "--reason", "lunch"], "stop", {}),
         (["cancel-all"], "cancel-all", {"symbol": None}),
         (["cancel-all", "--symbol", "ETHUSDT"], "cancel-all", {"symbol": "ETHUSDT"}),

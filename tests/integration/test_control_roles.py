@@ -60,6 +60,7 @@ EXPECTED: dict[str, Role] = {
     "incident-note": Role.OPERATOR,
     "incident-resolve": Role.OPERATOR,
     "explain": Role.OPERATOR,
+    "confirm-token": Role.OPERATOR,
     "shutdown": Role.OPERATOR,
 }
 PARAMS: dict[str, dict[str, Any]] = {

@@ -14,6 +14,7 @@ SNAPSHOT: Mapping[str, Any] = {
     "trading_state": "ACTIVE",
     "gate_state": "READY",
     "environment": "sim",
+    "mode": "sim",
     "session_id": "s-1",
     "uptime_s": 3723,
     "open_orders": [
