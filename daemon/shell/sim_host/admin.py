@@ -74,7 +74,7 @@ class Admin:
             return _json(
                 {
                     "presets": {key: text for key, (text, _) in PRESETS.items()},
-                    "kinds": EXPLANATIONS,
+                    "kinds": {str(kind): text for kind, text in EXPLANATIONS.items()},
                     "counts": self._host.exchange.ledger.faults,
                 }
             )

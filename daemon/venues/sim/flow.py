@@ -16,7 +16,8 @@ from daemon.model.enums import OrderType, Side, SymbolStatus, TimeInForce
 from daemon.venues.sim.market import Market
 from daemon.venues.sim.matching import Matcher
 from daemon.venues.sim.orders import Origin, RandomSource, SimOrder, Status
-from daemon.venues.sim.units import E8
+from daemon.venues.sim.tape import MINUTE_NS, Candle
+from daemon.venues.sim.units import E8, quote_of
 
 EVENTS_PER_ADVANCE_MAX = 200
 _LADDER_ORDERS = 30
@@ -27,6 +28,7 @@ _LEVELS_MIN = 12
 _TAKE_SHARE = 0.2
 _ADD_SHARE = 0.5
 _NS = 1_000_000_000
+_PAST_MINUTES = 600
 
 
 class Flow(Protocol):
@@ -213,6 +215,41 @@ class SyntheticFlow:
         spread = self._desk.market.spec.spread_ticks
         price = self._price(side.opposite, spread * 12.0)
         self._desk.limit(side, price, self._qty(price), now_ns, TimeInForce.IOC)
+
+
+def invent_past(market: Market, rng: RandomSource, now_ns: int) -> list[Candle]:
+    """Minutes before the start, walking to the start price: charts and averages are not empty."""
+    spec = market.spec
+    ticks = spec.start_price / spec.tick
+    sway = spec.spread_ticks * 1.5
+    open_ns = now_ns - now_ns % MINUTE_NS
+    bars: list[Candle] = []
+    for back in range(1, _PAST_MINUTES + 1):
+        before = max(spec.spread_ticks * 20.0, ticks + rng.gauss(0.0, sway))
+        close, opened = round(ticks) * spec.tick, round(before) * spec.tick
+        wick = int(rng.expovariate(2.0 / sway)) * spec.tick
+        high, low = max(close, opened) + wick, max(spec.tick, min(close, opened) - wick)
+        count = rng.randrange(20, 400)
+        volume = spec.typical_notional * count // 4 * E8 // close
+        volume -= volume % spec.step
+        taken = volume // 2 - volume // 2 % spec.step
+        bars.append(
+            Candle(
+                open_ns - back * MINUTE_NS,
+                opened,
+                high,
+                low,
+                close,
+                volume=volume,
+                quote=quote_of(close, volume),
+                trades=count,
+                taker_base=taken,
+                taker_quote=quote_of(close, taken),
+            )
+        )
+        ticks = before
+    bars.reverse()
+    return bars
 
 
 @dataclass(frozen=True, slots=True)

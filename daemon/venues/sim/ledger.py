@@ -115,9 +115,10 @@ class Ledger:
 
     def on_fault(self, kind: str, ts_ns: int, detail: str = "") -> None:
         """Count an injected fault."""
-        self.faults[kind] += 1
+        name = str(kind)  # a plain str: JSON object keys may not be enum members
+        self.faults[name] += 1
         if len(self.fault_log) < FAULTS_KEPT:
-            self.fault_log.append({"kind": kind, "ts_ns": ts_ns, "detail": detail})
+            self.fault_log.append({"kind": name, "ts_ns": ts_ns, "detail": detail})
 
     def export(self, venue: SimVenue, now_ns: int, *, account: str = "", since_ns: int = 0) -> Row:
         """The whole ledger as JSON values; `since_ns` leaves older rows out."""

@@ -20,7 +20,14 @@ from dataclasses import replace
 from daemon.model.enums import ExecType, OrderType, Side, SymbolStatus
 from daemon.venues.sim.accounts import Account
 from daemon.venues.sim.filters import check_filters
-from daemon.venues.sim.flow import Desk, Flow, RecordedFlow, RecordedTrade, SyntheticFlow
+from daemon.venues.sim.flow import (
+    Desk,
+    Flow,
+    RecordedFlow,
+    RecordedTrade,
+    SyntheticFlow,
+    invent_past,
+)
 from daemon.venues.sim.market import Market, fires
 from daemon.venues.sim.matching import Matcher
 from daemon.venues.sim.orders import (
@@ -78,6 +85,7 @@ class SimVenue:
                 flow = SyntheticFlow(desk, rate_per_s=flow_rate_per_s)
             self.flows[spec.symbol] = flow
             if flow_rate_per_s > 0:
+                market.tape.seed(invent_past(market, rng_of(f"{spec.symbol}/past"), now_ns))
                 flow.open(now_ns)
 
     # ------------------------------------------------------------------ accounts, time, events
