@@ -372,15 +372,11 @@ class OrdersFold:
 
 
 def reference_price_of(decision: Mapping[str, Any]) -> Decimal:
-    """The market price of a decision's inputs, or zero."""
-    for key in ("reference_price", "reference_px", "mid", "mark"):
-        try:
-            value = amount(decision.get(key))
-        except AmountError:
-            continue
-        if value > 0:
-            return value
-    return ZERO
+    """The middle of the book that a decision states, or zero."""
+    try:
+        return (amount(decision.get("bid")) + amount(decision.get("ask"))) / 2
+    except AmountError:
+        return ZERO
 
 
 def _follows(old: str, trail: Trail) -> bool:

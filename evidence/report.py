@@ -23,6 +23,7 @@ from evidence.integrity import Faults
 from evidence.orders import OrdersFold
 from evidence.positions import PositionsFold
 from evidence.reader import JournalReader, is_journal
+from evidence.recheck import DecisionsFold
 from evidence.report_text import markdown_of
 from evidence.sessions import SessionsFold
 from evidence.sources import SourceError, Stream, streams_of
@@ -155,6 +156,7 @@ def standard_folds(*, keep_all: bool) -> list[Fold]:
         CapsFold(),
         SessionsFold(),
         IncidentsFold(),
+        DecisionsFold(),
     ]
 
 

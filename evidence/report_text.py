@@ -60,6 +60,7 @@ def _journal(journal: Mapping[str, Any]) -> list[str]:
     lines += table(("reject code", "count"), orders["rejects_by_code"].items())
     lines += table(("unknown order became", "count"), orders["unknown_ends"].items())
     lines += _latencies(orders["latency_ns"])
+    lines += _decisions(journal["decisions"])
     lines += _positions(journal["positions"])
     lines += _caps(journal["caps"])
     lines += _sessions(journal["sessions"])
@@ -78,6 +79,15 @@ def _latencies(latencies: Mapping[str, Mapping[str, int]]) -> list[str]:
             for name, one in latencies.items()
             if one["count"]
         ],
+    )
+
+
+def _decisions(decisions: Mapping[str, Any]) -> list[str]:
+    agreed, checked = decisions["agreed"], decisions["checked"]
+    lines = ["### Decisions", "", f"{agreed} of {checked} decisions agree when decided again.", ""]
+    faults = decisions["disagreements"].items()
+    return lines + table(
+        ("disagreement", "count", "first"), [(k, f["count"], f["examples"][0]) for k, f in faults]
     )
 
 

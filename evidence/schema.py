@@ -266,6 +266,7 @@ class OrderResolved(OrderWords, tag_field=TAG, tag=EventType.ORDER_RESOLVED.valu
 
     outcome: str = ""
     proof: Any = None
+    order: dict[str, Any] | None = None
 
 
 class RateLimit(Record, tag_field=TAG, tag=EventType.RATE_LIMIT.value):

@@ -20,6 +20,7 @@ from evidence.integrity import COMPLETE_FAULTS, INTACT_FAULTS, Faults
 from evidence.orders import OrdersFold
 from evidence.positions import PositionsFold
 from evidence.reader import is_headless
+from evidence.recheck import DecisionsFold
 from evidence.sessions import SessionsFold
 
 OK, FAIL, UNKNOWN = "OK", "FAIL", "UNKNOWN"
@@ -137,6 +138,11 @@ def _complete(account: Account) -> Finding:
     found.failed += _told(chain.faults, chain.faults.of(COMPLETE_FAULTS))
     orders, sessions = folds["orders"], folds["sessions"]
     positions, caps, incidents = folds["positions"], folds["caps"], folds["incidents"]
+    decisions = folds["decisions"]
+    if isinstance(decisions, DecisionsFold):
+        wrong = decisions.disagreements
+        told = _told(wrong, wrong.of(wrong.counts))
+        found.failed += [f"decisions do not hold: {one}" for one in told]
     if isinstance(orders, OrdersFold):
         audit = orders.audit()
         found.failed += _told(audit, audit.of(audit.counts))

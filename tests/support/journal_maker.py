@@ -25,9 +25,31 @@ CAPS: dict[str, Any] = {
     "exposure_gross_numeraire_max": "4000",
     "exposure_net_numeraire_max": "4000",
     "orders_open_max": 20,
+    "balance_free_min": {},
+    "orders_per_second_max": 1000,
+    "orders_per_minute_max": 2000,
     "orders_per_hour_max": 2000,
     "orders_per_day_max": 10000,
+    "cancels_per_second_max": 1000,
+    "messages_per_second_max": 1000,
+    "messages_per_second_cancel_reserve": 100,
+    "messages_per_minute_max": 10000,
+    "messages_per_minute_cancel_reserve": 100,
+    "venue_budget_percent_max": 80,
+    "order_to_trade_ratio_max": "1000",
+    "order_to_trade_grace_orders": 1000,
+    "traded_notional_per_day_numeraire_max": "1000000",
+    "loss_session_numeraire_max": "500",
+    "loss_day_numeraire_max": "500",
     "drawdown_numeraire_max": "500",
+    "loss_streak_max": 1000,
+    "executions_without_human_max": 10000,
+    "venue_reject_streak_max": 1000,
+    "duplicate_window_ms": 1,
+    "clock_offset_ms_max": 500,
+    "clock_age_ms_max": 60000,
+    "valuation_age_ms_max": 60000,
+    "reduce_oversized": "deny",
     "symbols": {
         symbol: {
             "order_qty_base_max": "0.1",
@@ -36,11 +58,25 @@ CAPS: dict[str, Any] = {
             "position_short_base_max": "1",
             "exposure_quote_max": "3000",
             "orders_open_max": 10,
+            "orders_per_minute_max": 1000,
+            "traded_qty_per_day_base_max": "1000",
             "collar_bps_max": 100,
+            "collar_reference": "mid",
+            "market_slippage_bps": 50,
+            "market_data_age_ms_max": 5000,
+            "sides": ["BUY", "SELL"],
+            "order_types": ["LIMIT", "MARKET"],
+            "times_in_force": ["GTC"],
+            "trading_windows_utc": ["00:00-24:00"],
         }
         for symbol in ASSETS
     },
 }
+FILTERS: dict[str, Any] = {
+    "status": "TRADING", "order_types": ["LIMIT", "MARKET"], "base_precision": 8,
+    "quote_precision": 8, "tick": "0.01", "lot": "0.0001",
+}  # fmt: skip
+MINUTE_NS = 60_000 * MS
 PRICES = {"BTCUSDT": Decimal("3000.00"), "ETHUSDT": Decimal("200.00")}
 
 
@@ -97,6 +133,9 @@ class JournalMaker:
         self.balances = {asset: Decimal(v) for asset, v in start.items()}
         self.next_beat_ns = 0
         self.open: dict[str, dict[str, Any]] = {}
+        self.caps: dict[str, Any] = CAPS
+        self.approved: list[tuple[int, str]] = []
+        self.traded: list[tuple[int, str, Decimal]] = []
 
     # ------------------------------------------------------------------ lines
     def write(self, event_type: EventType, **fields: Any) -> dict[str, Any]:
@@ -147,10 +186,11 @@ class JournalMaker:
         self.session_id = f"{self.instance}-s{self.session_number}"
         self.counts = {"orders": 0, "fills": 0, "denied": 0}
         self.next_beat_ns = self.now_ns + 1000 * MS
+        self.caps = caps or CAPS
         self.write(
             EventType.SESSION_START, version="0.1.0", commit="c0ffee", config_hash="11",
             caps_hash="22", account="acc", environment=self.exchange, host="127.0.0.1",
-            packages={}, strategies=["quoter"], caps=caps or CAPS, by="tester", reason="test",
+            packages={}, strategies=["quoter"], caps=self.caps, by="tester", reason="test",
         )  # fmt: skip
         self.write(
             EventType.TRADING_STATE, old="HALTED", new="ACTIVE", why="start", by="tester",
@@ -169,6 +209,58 @@ class JournalMaker:
         self.session_id = ""
 
     # ------------------------------------------------------------------ orders
+    def decision(
+        self, verdict: str, symbol: str, side: str, qty: str, price: str
+    ) -> dict[str, Any]:
+        """Every input of a decision, as the gate would write it (riskcaps/decision.py)."""
+        now, instrument = self.now_ns, f"{symbol}@{self.exchange}"
+        held = {s: [o for o in self.open.values() if o["symbol"] == s] for s in ASSETS}
+        mid = PRICES[symbol]
+        stamps = [stamp for stamp, _ in self.approved]
+        attempts = [sum(t >= now - w * 1000 * MS for t in stamps) for w in (1, 60, 3600, 86400)]
+        buys = [o["price"] for o in held[symbol] if o["side"] == "BUY"]
+        sells = [o["price"] for o in held[symbol] if o["side"] == "SELL"]
+
+        def leaves(of: str, way: str) -> str:
+            return plain(
+                sum((o["qty"] - o["cum"] for o in held[of] if o["side"] == way), Decimal(0))
+            )
+
+        others = {
+            f"{s}@{self.exchange}": [
+                plain(self.positions[s]), leaves(s, "BUY"), leaves(s, "SELL"),
+                plain(max((o["price"] for o in held[s]), default=Decimal(0))),
+                plain(PRICES[s] - Decimal("0.5")), plain(PRICES[s] + Decimal("0.5")), now,
+                "1", "1", 0,
+            ]
+            for s in ASSETS
+            if s != symbol and (self.positions[s] or held[s])
+        }  # fmt: skip
+        return {
+            "verdict": verdict, "strategy_id": "quoter", "instrument_id": instrument, "side": side,
+            "order_type": "LIMIT", "time_in_force": "GTC", "reduce_only": False, "qty": qty,
+            "qty_approved": qty, "price": price, "stop_price": None, "px": price, "now_ns": now,
+            "caps_hash": "22", "caps": self.caps["symbols"][symbol],
+            "portfolio_caps": {k: v for k, v in self.caps.items() if k != "symbols"},
+            "halted": False, "halt_reason": "", "trading_state": "ACTIVE", "journal_ok": True,
+            "clock": [0, 1000, now], "blocked": "", "unknown_orders": 0, "filters": FILTERS,
+            "streaks": [0, 0, 0], "bid": plain(mid - Decimal("0.5")),
+            "ask": plain(mid + Decimal("0.5")), "top_ns": now, "reference_px": None,
+            "reference_ns": None, "position": plain(self.positions[symbol]),
+            "buys_open": leaves(symbol, "BUY"), "sells_open": leaves(symbol, "SELL"),
+            "own_px": [
+                plain(max(buys)) if buys else None, plain(min(sells)) if sells else None,
+                plain(max(buys + sells)) if buys or sells else None,
+            ],
+            "orders_open": [len(held[symbol]), 0, len(self.open)], "rate": ["1", "1", 0],
+            "others": others, "balance": ["USDT", "90000", "0", "0"], "base_total": None,
+            "attempts": attempts, "messages": attempts[:2],
+            "symbol_minute": sum(t >= now - MINUTE_NS and s == symbol for t, s in self.approved),
+            "executions": len(self.traded), "budget": {}, "turnover": {},
+            "traded_qty": plain(sum((q for _, s, q in self.traded if s == symbol), Decimal(0))),
+            "equity": "0", "losses": [["0", "500", "halt", False]] * 3, "duplicate_ns": -1,
+        }  # fmt: skip
+
     def approve(self, symbol: str, side: str, qty: str, price: str) -> str:
         self.wait()
         self.orders += 1
@@ -183,8 +275,10 @@ class JournalMaker:
             EventType.ORDER_APPROVED, client_order_id=cid, symbol=symbol,
             instrument_id=f"{symbol}@{self.exchange}", strategy_id="quoter", side=side,
             order_type="LIMIT", qty=qty, price=price, time_in_force="GTC", stop_price=None,
-            reduce_only=False, reason="", decision={"reference_price": plain(PRICES[symbol])},
+            reduce_only=False, reason="",
+            decision=self.decision("approved", symbol, side, qty, price),
         )  # fmt: skip
+        self.approved.append((self.now_ns, symbol))
         self.open[cid] = {
             "symbol": symbol, "side": side, "qty": Decimal(qty), "price": Decimal(price),
             "cum": Decimal(0), "state": "SUBMITTED", "order_id": "",
@@ -258,6 +352,7 @@ class JournalMaker:
         if not is_journalled:
             return
         self.counts["fills"] += 1
+        self.traded.append((self.now_ns, order["symbol"], amount))
         self.write(
             EventType.FILL,
             exec_id=f"{order['symbol']}:{self.next_trade_id}:{order['order_id']}",
@@ -304,7 +399,8 @@ class JournalMaker:
         self.write(
             EventType.ORDER_DENIED, symbol="BTCUSDT", instrument_id=f"BTCUSDT@{self.exchange}",
             strategy_id="quoter", side="BUY", order_type="LIMIT", qty="9", price="3000",
-            time_in_force="GTC", deny_reason=reason, deny_context={}, decision={},
+            time_in_force="GTC", deny_reason=reason, deny_context={},
+            decision=self.decision(reason, "BTCUSDT", "BUY", "9", "3000"),
         )  # fmt: skip
 
     def market_data(self, count: int = 3) -> None:
@@ -319,7 +415,8 @@ class JournalMaker:
         for _ in range(orders):
             symbol = self.rng.choice(list(ASSETS))
             side = self.rng.choice(["BUY", "SELL"])
-            price = PRICES[symbol] + self.rng.randrange(-5, 5)
+            away = Decimal(self.rng.randrange(100, 180)) / 100
+            price = PRICES[symbol] + (away if side == "SELL" else -away)
             cid = self.approve(symbol, side, self.rng.choice(["0.01", "0.02", "0.05"]), str(price))
             kind = self.rng.randrange(6)
             if kind == 0:
