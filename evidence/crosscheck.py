@@ -347,6 +347,9 @@ class VenueReplay:
                 *quantity_uses(book, self.caps, symbol),
             ]
         if kind == "fill":
+            # An event shows its order's quantity and price; the trade's own stand beside them.
+            qty = amount_or_zero(row.get("last_qty", row.get("qty")))
+            price = amount_or_zero(row.get("last_price", row.get("price")))
             book.fill(cid, symbol, is_buy=is_buy, qty=qty, price=price)
             self._take_base_fee(cid, symbol)
             order = book.working.get(cid)

@@ -6,6 +6,9 @@ from pathlib import Path
 from typing import Any
 
 SYMBOLS = ("BTCUSDT", "ETHUSDT", "BNBUSDT")
+QUOTING = {"half_spread_bps": 1, "requote_bps": 1, "order_age_ms": 1_500, "pause_ms": 100}
+BEATING = {"period_ms": 700, "take_every": 3}
+"""Livelier than the strategies' defaults: a demo is short."""
 REPLAY_CONVERSION = "ETHUSDT"
 """Prices the quote asset of the recorded XRPETH trades in the numeraire."""
 
@@ -92,13 +95,13 @@ def strategies_of(options: DemoOptions) -> dict[str, Any]:
         tables[f"quoter-{symbol.lower()}"] = {
             "class": "quoter",
             "symbols": [symbol],
-            "params": {"qty": size.qty},
+            "params": {"qty": size.qty, **QUOTING},
         }
     first = symbols_of(options)[0]
     tables["heartbeat"] = {
         "class": "heartbeat",
         "symbols": [first],
-        "params": {"qty": SIZES.get(first, SIZES["XRPETH"]).qty},
+        "params": {"qty": SIZES.get(first, SIZES["XRPETH"]).qty, **BEATING},
     }
     return tables
 

@@ -16,6 +16,7 @@ from control.errors import ControlError
 from daemon.demo.plan import DemoOptions, sim_arguments, strategies_of, symbols_of, toml_text
 from daemon.demo.processes import DemoError, Process, fetch_ledger
 from daemon.demo.screen import Screen
+from daemon.shell.clock import SystemClock
 
 READY_DEADLINE_S = 30.0
 POLL_S = 0.2
@@ -37,6 +38,7 @@ class Demo:
         self._socket = self._dir / "state" / "control.sock"
         self._ledger = self._dir / "ledger.json"
         self._restarts = 0
+        self._clock = SystemClock()
         self._daemon: Process | None = None
 
     def run(self) -> dict[str, Any]:
@@ -111,8 +113,8 @@ class Demo:
         self._daemon = Process(
             "seatriald", ["daemon", "--config", str(self._config)], self._dir / "seatriald.log"
         )
-        deadline = time.monotonic() + READY_DEADLINE_S
-        while time.monotonic() < deadline:
+        deadline = self._now_s() + READY_DEADLINE_S
+        while self._now_s() < deadline:
             if not self._daemon.is_running:
                 raise DemoError(f"seatriald ended at once: {self._daemon.last_words()}")
             status = self._status()
@@ -121,6 +123,9 @@ class Demo:
                 return
             time.sleep(POLL_S)
         raise DemoError(f"seatriald not READY in {READY_DEADLINE_S:.0f} s; see seatriald.log")
+
+    def _now_s(self) -> float:
+        return self._clock.monotonic_ns() / 1e9
 
     def _status(self) -> dict[str, Any]:
         try:
@@ -140,19 +145,19 @@ class Demo:
     def _trade(self) -> None:
         """Watch until it is time for the drill; kill -9 and restart at seeded instants."""
         total = max(2.0, self._options.seconds - KILL_RESERVE_S)
-        begin = time.monotonic()
+        begin = self._now_s()
         end = begin + total
         span = total / (self._options.crashes + 1)
         crashes = [
             begin + span * (n + self._rng.uniform(0.5, 0.95)) for n in range(self._options.crashes)
         ]
-        while (now := time.monotonic()) < end:
+        while (now := self._now_s()) < end:
             if crashes and now >= crashes[0]:
                 crashes.pop(0)
                 self._crash()
             if self._daemon is not None and not self._daemon.is_running:
                 raise DemoError(f"seatriald ended by itself: {self._daemon.last_words()}")
-            self._screen.show(self._status(), seconds_left=end - time.monotonic())
+            self._screen.show(self._status(), seconds_left=end - self._now_s())
             time.sleep(POLL_S)
 
     def _crash(self) -> None:
@@ -191,7 +196,7 @@ class Demo:
         out = self._dir / "evidence"
         arguments = ["report", str(journal), "--ledger", str(self._ledger), "--out-dir", str(out)]
         done = subprocess.run(  # noqa: S603 - our own interpreter and module
-            [sys.executable, "-m", "evidence.cli", *arguments, "--json"],
+            [sys.executable, "-m", "control.main", "evidence", *arguments, "--json"],
             capture_output=True,
             check=False,
             timeout=EVIDENCE_DEADLINE_S,
@@ -199,7 +204,11 @@ class Demo:
         if done.returncode not in (0, 2):
             raise DemoError(f"evidence: {done.stderr.decode(errors='replace').strip()}")
         report = json.loads(done.stdout)
-        compared = report["ledger"]
+        account = report["journals"][0]
+        compared = {
+            key: value["count"] if isinstance(value, Mapping) else value
+            for key, value in account["ledger"].items()
+        }
         parts = sorted(journal.glob("journal-*.jsonl"))
         result = {
             "session_id": session_id,
@@ -220,7 +229,7 @@ class Demo:
         }
         if self._options.crashes:
             result["restarts"] = self._restarts
-            result["recovered_fills"] = compared["recovered_fills"]
+            result["recovered_fills"] = account["orders"]["recovered_fills"]
         return result
 
 

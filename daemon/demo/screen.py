@@ -1,6 +1,5 @@
 """What the demo shows: a live, compact table on a terminal, plain lines elsewhere."""
 
-import time
 from collections import deque
 from collections.abc import Mapping
 from typing import Any, Self
@@ -11,8 +10,10 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
+from daemon.shell.clock import SystemClock
+
 LINES_KEPT = 6
-PLAIN_PERIOD_S = 5.0
+PLAIN_PERIOD_NS = 5_000_000_000
 BAR_WIDTH = 18
 
 
@@ -24,7 +25,8 @@ class Screen:
         self._console = Console(stderr=as_json)
         self._lines: deque[str] = deque(maxlen=LINES_KEPT)
         self._live: Live | None = None
-        self._next_plain = 0.0
+        self._next_plain_ns = 0
+        self._clock = SystemClock()
 
     def __enter__(self) -> Self:
         """Start the live view on a terminal."""
@@ -50,9 +52,9 @@ class Screen:
         if self._live is not None:
             self._live.update(self._frame(status, seconds_left))
             return
-        now = time.monotonic()
-        if now >= self._next_plain:
-            self._next_plain = now + PLAIN_PERIOD_S
+        now_ns = self._clock.monotonic_ns()
+        if now_ns >= self._next_plain_ns:
+            self._next_plain_ns = now_ns + PLAIN_PERIOD_NS
             self._console.print(plain_line(status, seconds_left), highlight=False, soft_wrap=True)
 
     def _frame(self, status: Mapping[str, Any], seconds_left: float) -> Group:
