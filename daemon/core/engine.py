@@ -139,6 +139,7 @@ class Engine:
         """First turn of a run: close what a crash left open, and start the clockwork."""
         self._armed = True
         desk = self._desk
+        desk.ledger.heard(desk.interceptor.on_journal_health(ok=True))  # it took the boot's lines
         self._booted_ns = self._heartbeat_ns = desk.now_ns
         desk.effects.append(
             ArmTimer(HOUSEKEEPING, desk.now_ns + self._config.housekeeping_period_ns)
