@@ -44,6 +44,15 @@ class Behaviour:
             "loss_streak_max": caps.loss_streak_action,
         }
 
+    @property
+    def tripped(self) -> bool:
+        """Whether a throttle waits for a human."""
+        return (
+            self.executions_since_human >= self.executions_max
+            or self.reject_streak >= self.reject_streak_max
+            or self.loss_streak >= self.loss_streak_max
+        )
+
     def executed(self) -> None:
         """One execution that no human made."""
         self.executions_since_human += 1

@@ -13,13 +13,17 @@ nanoseconds, and `null` says "not known". Everything is as it stood BEFORE the o
 == What was known
     now_ns         engine time of the decision
     caps_hash      hash of the whole set of caps; `caps`: the symbol's, `portfolio_caps`: others
-    halted, halt_reason, trading_state, journal_ok
-    clock          [offset_ns, round_trip_ns, sampled_at_ns]; sampled_at -1: never
+    halted         whether the halt flag was closed, halt_reason why
+    standing       {trading_state, journal_ok,
+                   clock: [offset_ns, round_trip_ns, sampled_at_ns], sampled_at -1: never,
+                   streaks: [executions since a human, venue rejects, losing orders in a row],
+                   budget: {window: [used, limit]} of the venue, sampled at budget_ns,
+                   equity: in the numeraire, null when it cannot be valued,
+                   losses: [[used, limit, action, latched] for session, day, drawdown]}
     blocked        why the engine blocked the symbol ("" when not); unknown_orders: their count
     filters        the venue's filters of the instrument (daemon/model/instrument.py), null if none
-    streaks        [executions since a human, venue rejects in a row, losing orders in a row]
-    bid, ask, top_ns            top of book and when it was received
-    reference_px, reference_ns  last trade or mark, when the collar refers to it (else null: mid)
+    market         {bid, ask, top_ns: when it was received, reference_px, reference_ns: last trade
+                   or mark when the collar refers to it, else null: mid}
     position       net traded quantity; buys_open / sells_open: open + in flight + unknown, base
     own_px         [highest open buy, lowest open sell, highest open price of either]; null if none
     orders_open    [symbol, stop orders of symbol, total]
@@ -32,11 +36,10 @@ nanoseconds, and `null` says "not known". Everything is as it stood BEFORE the o
     attempts       orders in [second, minute, hour, day]; messages in [second, minute]
     symbol_minute  orders on the symbol in the minute
     executions     executions in the day
-    budget         {window: [used, limit]} of the venue, {} when not sampled within 60 s
     turnover       {quote asset: [traded in 24 h, open notional, rate high]}
     traded_qty     base quantity of the symbol traded in 24 h
-    losses         [[used, limit, action, latched] for session, day, drawdown]; equity null: unknown
-    duplicate_ns   when the same order was last approved within the window, -1 if not
+    duplicate_ns   when the same order was last approved within the window, -1: not, or denied
+                   by an earlier rule
 == The rules, in order; the first that fails is the verdict
     (px, ref, value_px, long, short as defined below; `caps` names as in the config; ms as ns)
  1  halted -> halt_flag_closed                       2  trading_state HALTED -> trading_halted
@@ -47,8 +50,8 @@ nanoseconds, and `null` says "not known". Everything is as it stood BEFORE the o
  9  filters null -> instrument_unknown
 10  filters.status != TRADING -> symbol_not_trading
 11  blocked -> symbol_blocked                       12  unknown_orders > 0 -> unknown_order_open
-13  qty, price, stop_price: finite, positive, within 1e-24..1e24, present exactly where the type has
-    them -> malformed_order
+13  qty, price, stop_price: finite, positive, present exactly where the type has them, and with
+    digits that 64-digit arithmetic takes -> malformed_order
 14  side not in sides -> side_not_allowed
 15  order_type not in order_types, or not in filters.order_types -> order_type_not_allowed
 16  LIMIT, STOP_LOSS_LIMIT, TAKE_PROFIT_LIMIT: time_in_force not in times_in_force -> same name
@@ -85,6 +88,7 @@ nanoseconds, and `null` says "not known". Everything is as it stood BEFORE the o
 36  side*value_px > exposure_quote_max, side > 0 -> exposure_symbol
 37  orders_open[0] + 1 > orders_open_max of the symbol -> orders_open_symbol
 38  orders_open[2] + 1 > orders_open_max of the portfolio -> orders_open_total
+    Rules 39-41 are for orders that are not reducing.
 39  rate null -> rate_missing; its oldest_ns (if not 0) < now - valuation_age_ms_max
     -> valuation_stale
     worst(l, s, hi, bid) = max(l, s, 0)*hi*rate_high. Others: rate null -> rate_missing; no top,
@@ -93,7 +97,7 @@ nanoseconds, and `null` says "not known". Everything is as it stood BEFORE the o
 40  gross = sum of worst over others and this symbol with the order in it; where the order raises
     max(long, short, 0): gross > exposure_gross_numeraire_max -> exposure_gross
 41  net = sum over symbols of s*(hi*rate_high if s > 0 else bid*rate_low), s = long for a buy,
-    short for a sell; not reducing, net > 0, net > exposure_net_numeraire_max -> exposure_net
+    short for a sell; net > 0 and net > exposure_net_numeraire_max -> exposure_net
 42  balance free null -> balance_unknown
 43  need = qty*px (buy) or qty (sell); need + balance_free_min[asset] + in flight + unsettled > free
     -> balance_insufficient
@@ -101,7 +105,8 @@ nanoseconds, and `null` says "not known". Everything is as it stood BEFORE the o
 45  symbol_minute + 1 > orders_per_minute_max of the symbol -> orders_per_minute_symbol
 46  messages + 1 > messages_per_second_max less its cancel reserve (not below 0), minute alike
     -> messages_per_...
-47  (used + 1)*100 > limit*venue_budget_percent_max for a window of budget -> venue_budget
+47  (used + 1)*100 > limit*venue_budget_percent_max for a window of budget, when
+    now - budget_ns <= 60 s -> venue_budget
 48  attempts of the day + 1 = n > order_to_trade_grace_orders and n > order_to_trade_ratio_max *
     max(executions, 1) -> order_to_trade_ratio
 49  sum over turnover of (traded + open)*rate_high, plus qty*max(px, ask)*rate[1]
@@ -121,16 +126,19 @@ from typing import Any
 
 from riskcaps.exposure import SymbolBook
 from riskcaps.keeper import Keeper
-from riskcaps.rules import BUDGET_SAMPLE_AGE_NS, Case
+from riskcaps.rules import Case
+from riskcaps.standing import Standing
 
 
-def decision_of(keeper: Keeper, case: Case, verdict: str) -> dict[str, Any]:
-    """Write down every input of a decision; to be called before the order is held."""
+def decision_of(keeper: Keeper, case: Case, standing: Standing, verdict: str) -> dict[str, Any]:
+    """Write down every input of a decision; to be called before the order is held.
+
+    Parts that many decisions share (caps, filters, market, standing) are made once and never
+    changed afterwards.
+    """
     intent = case.intent
     now_ns = case.now_ns
-    behaviour = keeper.behaviour
-    ledger = keeper.ledger
-    sampled = keeper.budget and now_ns - keeper.budget_ns <= BUDGET_SAMPLE_AGE_NS
+    price, stop, px = intent.price, intent.stop_price, case.px
     out: dict[str, Any] = {
         "verdict": verdict,
         "strategy_id": intent.strategy_id,
@@ -141,93 +149,72 @@ def decision_of(keeper: Keeper, case: Case, verdict: str) -> dict[str, Any]:
         "reduce_only": intent.reduce_only,
         "qty": str(intent.qty),
         "qty_approved": str(case.qty),
-        "price": _text(intent.price),
-        "stop_price": _text(intent.stop_price),
-        "px": _text(case.px),
+        "price": None if price is None else str(price),
+        "stop_price": None if stop is None else str(stop),
+        "px": None if px is None else str(px),
         "now_ns": now_ns,
         "caps_hash": keeper.caps_hash,
         "portfolio_caps": keeper.caps_plain,
         "halted": keeper.halt.closed,
         "halt_reason": keeper.halt.reason,
-        "trading_state": keeper.trading_state,
-        "journal_ok": keeper.journal_ok,
-        "clock": [keeper.clock_offset_ns, keeper.clock_rtt_ns, keeper.clock_ns],
-        "streaks": [
-            behaviour.executions_since_human,
-            behaviour.reject_streak,
-            behaviour.loss_streak,
-        ],
+        "standing": standing.plain,
         "attempts": keeper.orders.counts(now_ns),
         "messages": keeper.messages.counts(now_ns),
         "executions": keeper.executions.count(now_ns),
-        "budget": {k: list(v) for k, v in keeper.budget.items()} if sampled else {},
-        "equity": _text(ledger.equity),
-        "losses": [
-            [str(rule.used), str(rule.limit), rule.action, rule.latched]
-            for rule in ledger.rules.values()
-        ],
         "turnover": _turnover(keeper, now_ns),
     }
     book = keeper.books.get(intent.instrument_id)
     if book is None:
         out["caps"] = out["filters"] = None
-        return out
-    _add_book(out, keeper, case, book)
+    else:
+        out.update(_book_inputs(keeper, case, book))
     return out
 
 
-def _add_book(out: dict[str, Any], keeper: Keeper, case: Case, book: SymbolBook) -> None:
-    top = book.top
+def _book_inputs(keeper: Keeper, case: Case, book: SymbolBook) -> dict[str, Any]:
     now_ns = case.now_ns
-    intent = case.intent
     buys, sells = book.buy_pxs, book.sell_pxs
     asset = book.quote if case.is_buy else book.base
     account = keeper.accounts.get(asset)
-    known = account is not None and account.known
-    out["caps"] = book.caps_plain
-    out["filters"] = book.filters
-    out["blocked"] = book.blocked
-    out["unknown_orders"] = book.unknown_count
-    out["bid"] = str(top.bid_px) if top else None
-    out["ask"] = str(top.ask_px) if top else None
-    out["top_ns"] = book.top_ns
-    reference = book.caps.collar_reference if book.caps else "mid"
-    if reference == "mid":
-        out["reference_px"] = out["reference_ns"] = None
-    else:
-        is_last = reference == "last"
-        out["reference_px"] = str(book.last if is_last else book.mark)
-        out["reference_ns"] = book.last_ns if is_last else book.mark_ns
-    out["position"] = str(book.position)
-    out["buys_open"] = str(book.buys_open)
-    out["sells_open"] = str(book.sells_open)
-    out["own_px"] = [
-        str(buys[-1]) if buys else None,
-        str(sells[0]) if sells else None,
-        str(book.px_max()) if buys or sells else None,
-    ]
-    out["orders_open"] = [book.open_count, book.stops_open, len(keeper.holds)]
     rate = keeper.rates.rate(book.quote)
-    out["rate"] = [str(rate[0]), str(rate[1]), rate[2]] if rate else None
-    out["others"] = {
-        other.instrument_id: _other(keeper, other)
-        for other in keeper.books.values()
-        if other is not book and other.is_active
-    }
-    out["balance"] = [
-        asset,
-        str(account.free) if account is not None and known else None,
-        str(account.inflight) if account is not None else "0",
-        str(account.unsettled) if account is not None else "0",
-    ]
-    out["base_total"] = None
+    others = {}
+    for other in keeper.books.values():
+        if other is not book and (other.open_count or other.position):
+            others[other.instrument_id] = _other(keeper, other)
+    base_total = None
     if book.instrument is not None and book.instrument.position_max:
         base = keeper.accounts.get(book.base)
-        out["base_total"] = str(base.free + base.locked) if base and base.known else None
-    out["symbol_minute"] = book.minute.count(now_ns)
-    out["traded_qty"] = str(book.traded.total(now_ns))
-    key = (intent.instrument_id, case.is_buy, intent.price, case.qty)
-    out["duplicate_ns"] = keeper.behaviour.last_seen_ns(key, now_ns)
+        base_total = str(base.free + base.locked) if base and base.known else None
+    return {
+        "caps": book.caps_plain,
+        "filters": book.filters,
+        "market": book.market_plain(),
+        "blocked": book.blocked,
+        "unknown_orders": book.unknown_count,
+        "position": str(book.position),
+        "buys_open": str(book.buys_open),
+        "sells_open": str(book.sells_open),
+        "own_px": [
+            str(buys[-1]) if buys else None,
+            str(sells[0]) if sells else None,
+            str(book.px_max()) if buys or sells else None,
+        ],
+        "orders_open": [book.open_count, book.stops_open, len(keeper.holds)],
+        "rate": None if rate is None else [str(rate[0]), str(rate[1]), rate[2]],
+        "others": others,
+        "balance": [asset, None, "0", "0"]
+        if account is None
+        else [
+            asset,
+            str(account.free) if account.known else None,
+            str(account.inflight),
+            str(account.unsettled),
+        ],
+        "base_total": base_total,
+        "symbol_minute": book.minute.count(now_ns),
+        "traded_qty": str(book.traded.total(now_ns)),
+        "duplicate_ns": case.seen_ns,
+    }
 
 
 def _other(keeper: Keeper, book: SymbolBook) -> list[Any]:
@@ -249,15 +236,12 @@ def _other(keeper: Keeper, book: SymbolBook) -> list[Any]:
 
 def _turnover(keeper: Keeper, now_ns: int) -> dict[str, list[Any]]:
     out: dict[str, list[Any]] = {}
-    for asset, account in keeper.accounts.items():
+    for asset, account in keeper.quotes.items():
         traded = account.traded.total(now_ns)
         if traded or account.open_notional:
             rate = keeper.rates.rate(asset)
-            out[asset] = [
-                str(traded),
-                str(account.open_notional),
-                str(rate[1]) if rate else None,
-            ]
+            high = None if rate is None else _text(rate[1])
+            out[asset] = [str(traded), str(account.open_notional), high]
     return out
 
 

@@ -105,6 +105,7 @@ def restore(keeper: Keeper, state: Mapping[str, Any]) -> None:
     for name, fields in state["holds"].items():
         _restore_hold(keeper, ClientOrderId(name), fields)
     keeper.remark_all(keeper.now_ns)
+    keeper.standing = None
 
 
 def _restore_book(book: SymbolBook, fields: Mapping[str, Any]) -> None:

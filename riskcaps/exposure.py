@@ -22,18 +22,18 @@ from daemon.model.plain import to_plain
 from daemon.model.reports import Fill
 from riskcaps.bands import Watch
 from riskcaps.cap_values import window_minutes
+from riskcaps.caps import UNLIMITED
 from riskcaps.capset import SymbolCaps
 from riskcaps.rates import DAY_NS, MINUTE_NS, RollingCounts, RollingSum
 
-STOP_TYPES = frozenset(
-    {
-        OrderType.STOP_LOSS,
-        OrderType.STOP_LOSS_LIMIT,
-        OrderType.TAKE_PROFIT,
-        OrderType.TAKE_PROFIT_LIMIT,
-    }
+# Tuples: `in` compares identities, while a set would call Enum.__hash__, which is Python code.
+STOP_TYPES = (
+    OrderType.STOP_LOSS,
+    OrderType.STOP_LOSS_LIMIT,
+    OrderType.TAKE_PROFIT,
+    OrderType.TAKE_PROFIT_LIMIT,
 )
-MARKET_TYPES = frozenset({OrderType.MARKET, OrderType.STOP_LOSS, OrderType.TAKE_PROFIT})
+MARKET_TYPES = (OrderType.MARKET, OrderType.STOP_LOSS, OrderType.TAKE_PROFIT)
 """Types whose fills have no limit price: valued at the touch plus the slippage cap."""
 
 _COST_STEP = Decimal("1E-18")
@@ -130,15 +130,22 @@ class SymbolBook:
         "cost",
         "fees_quote",
         "filters",
+        "has_multipliers",
         "instrument",
         "instrument_id",
         "last",
         "last_ns",
         "mark",
         "mark_ns",
+        "market",
         "minute",
         "open_count",
+        "order_types",
         "position",
+        "price_high",
+        "price_low",
+        "qty_high",
+        "qty_low",
         "qty_step",
         "quote",
         "realised",
@@ -156,18 +163,21 @@ class SymbolBook:
         "watch",
         "windows",
         "worth",
-    )  # fmt: skip
+    )
 
     def __init__(self, instrument_id: InstrumentId) -> None:
         self.instrument_id = instrument_id
         self.symbol = symbol_of(instrument_id)
-        self.base = ""
-        self.quote = ""
+        self.base = self.quote = ""
         self.instrument: Instrument | None = None
         self.filters: dict[str, object] | None = None
-        self.qty_step = ZERO
-        self.tick = ZERO
-        self.set_caps(None)
+        self.qty_step = self.tick = ZERO
+        self.price_low = self.price_high = self.qty_low = self.qty_high = ZERO
+        self.has_multipliers = False
+        self.order_types: tuple[OrderType, ...] = ()
+        """Types that both the caps and the venue take."""
+        self.market: dict[str, object] | None = None
+        """What a decision says of the market; made once for each top of book."""
         self.top: TopOfBook | None = None
         self.top_ns = 0
         self.last = self.mark = ZERO
@@ -180,6 +190,7 @@ class SymbolBook:
         self.position = self.cost = self.realised = self.fees_quote = ZERO
         self.worth: Decimal | None = ZERO
         """Its part of the equity in the numeraire; None while it cannot be valued."""
+        self.set_caps(None)
         self.clear_holds()
 
     def clear_holds(self) -> None:
@@ -200,6 +211,8 @@ class SymbolBook:
         self.caps = caps
         self.caps_plain = caps.to_plain() if caps else None
         self.unset = caps.unset() if caps else ()
+        self.market = None
+        self._allow_types()
         self.windows = window_minutes(caps.trading_windows_utc) if caps else ()
         self.watch = (
             {key: Watch(key, self.symbol, getattr(caps, key)) for key in WATCHED} if caps else {}
@@ -213,7 +226,44 @@ class SymbolBook:
         self.filters = to_plain(instrument)
         self.qty_step = instrument.lot or Decimal(1).scaleb(-instrument.base_precision)
         self.tick = instrument.tick or Decimal(1).scaleb(-instrument.quote_precision)
+        self.price_low = instrument.price_min
+        self.price_high = instrument.price_max or UNLIMITED
+        self.qty_low = instrument.qty_min
+        self.qty_high = instrument.qty_max or UNLIMITED
+        self.has_multipliers = bool(
+            instrument.bid_multiplier_up
+            or instrument.bid_multiplier_down
+            or instrument.ask_multiplier_up
+            or instrument.ask_multiplier_down
+        )
+        self._allow_types()
         self.version += 1
+
+    def _allow_types(self) -> None:
+        if self.caps is None or self.instrument is None:
+            self.order_types = ()
+            return
+        both = self.caps.order_types
+        self.order_types = tuple(
+            kind for kind in OrderType if kind in both and kind in self.instrument.order_types
+        )
+
+    def market_plain(self) -> dict[str, object]:
+        """The market as a decision records it (shared by all decisions on this top)."""
+        if self.market is None:
+            top = self.top
+            reference = self.caps.collar_reference if self.caps else "mid"
+            px, at_ns = (self.last, self.last_ns)
+            if reference == "mark":
+                px, at_ns = (self.mark, self.mark_ns)
+            self.market = {
+                "bid": str(top.bid_px) if top else None,
+                "ask": str(top.ask_px) if top else None,
+                "top_ns": self.top_ns,
+                "reference_px": None if reference == "mid" else str(px),
+                "reference_ns": None if reference == "mid" else at_ns,
+            }
+        return self.market
 
     @property
     def is_active(self) -> bool:

@@ -48,6 +48,7 @@ from riskcaps.rules import (
     check_shape,
     check_symbol,
 )
+from riskcaps.standing import standing_of
 
 __all__ = [
     "Approved",
@@ -77,6 +78,11 @@ RULES: tuple[Rule, ...] = (
     check_loss,
     check_repeat,
 )
+"""All rules, in the order of riskcaps/decision.py."""
+RULES_WHEN_CLEAR: tuple[Rule, ...] = tuple(
+    rule for rule in RULES if rule not in {check_gate, check_behaviour, check_loss}
+)
+"""The rules that look at the order: what `Standing.clear` has already passed is left out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,11 +123,17 @@ class Interceptor(RiskLedger):
 
     def review(self, intent: PlaceIntent, now_ns: int) -> Approved | Denied:
         """Decide on a placement. Approved: minted and held. Take `take_notices()` after it."""
-        case = Case(intent, self.advance(now_ns))
-        reason = self._first_failing(case)
+        now_ns = self.advance(now_ns)
+        case = Case(intent, now_ns)
+        standing = self.standing
+        if standing is None:
+            standing = self.standing = standing_of(self)
+        clear = standing.clear and now_ns <= standing.clock_until_ns and not self.halt.closed
+        reason = self._first_failing(case, RULES_WHEN_CLEAR if clear else RULES)
         if reason is not None:
-            return Denied(intent, reason, case.context, decision_of(self, case, reason.value))
-        decision = decision_of(self, case, "approved")
+            decision = decision_of(self, case, standing, str(reason))
+            return Denied(intent, reason, case.context, decision)
+        decision = decision_of(self, case, standing, "approved")
         return Approved(self._mint(case), decision)
 
     def review_cancel(
@@ -199,11 +211,14 @@ class Interceptor(RiskLedger):
             rule.latched = True
 
     # ------------------------------------------------------------------ inside
-    def _first_failing(self, case: Case) -> DenyReason | None:
-        for rule in RULES:
-            reason = rule(self, case)
-            if reason is not None:
-                return reason
+    def _first_failing(self, case: Case, rules: tuple[Rule, ...]) -> DenyReason | None:
+        try:
+            for rule in rules:
+                reason = rule(self, case)
+                if reason is not None:
+                    return reason
+        except ArithmeticError as error:  # digits beyond the 64 that arithmetic here is exact in
+            return case.deny(DenyReason.MALFORMED_ORDER, problem=type(error).__name__)
         return None
 
     def _mint(self, case: Case) -> NewOrder:
@@ -233,8 +248,7 @@ class Interceptor(RiskLedger):
             px=case.px,  # type: ignore[arg-type] # check_market has set it
             phase=IN_FLIGHT,
         )
-        key = (intent.instrument_id, case.is_buy, intent.price, case.qty)
-        self.count_attempt(case.book, key, now_ns)
+        self.count_attempt(case.book, case.key, now_ns)  # type: ignore[arg-type] # as px
         if self.sweep_due:
             self._sweep(now_ns)
         return order

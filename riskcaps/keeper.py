@@ -19,10 +19,12 @@ from riskcaps.capset import CapSet
 from riskcaps.drawdown import EquityLedger, EquityView
 from riskcaps.exposure import WORKING, Account, Hold, SymbolBook
 from riskcaps.rates import DAY_NS, HOUR_NS, MINUTE_NS, SECOND_NS, RollingCounts
+from riskcaps.standing import Standing
 from riskcaps.usage import CapUsage, portfolio_limits, usage_of
 from riskcaps.valuation import Rates
 
-SWEEP_NS = 250 * NS_PER_MS
+SWEEP_NS = 1000 * NS_PER_MS
+"""Uses that only fall, or move with the market, are compared this often; rules compare at once."""
 Notices = tuple[CapNotice, ...]
 
 
@@ -49,6 +51,8 @@ class Keeper:
         self.budget_ns = 0
         self.books: dict[InstrumentId, SymbolBook] = {}
         self.accounts: dict[str, Account] = {}
+        self.quotes: dict[str, Account] = {}
+        """The accounts that are some instrument's quote: where turnover is counted."""
         self.holds: dict[ClientOrderId, Hold] = {}
         self.fees_owed: dict[str, Decimal] = {}
         """Fees paid in an asset that is neither base nor quote of their instrument."""
@@ -61,6 +65,8 @@ class Keeper:
         self.ledger = EquityLedger()
         self.exec_ids: dict[ExecId, None] = {}
         self.sweep_due = False
+        self.standing: Standing | None = None
+        """What stands between orders (health, streaks, losses); None: has changed, look again."""
         self._swept_ns = 0
         self._leg_ids: frozenset[InstrumentId] = frozenset()
         self._notices: list[CapNotice] = []
@@ -70,6 +76,7 @@ class Keeper:
     def set_capset(self, capset: CapSet, *, caps_hash: str = "") -> None:
         """Use these caps from now on (at start, or what `CapSet.tighten` returned)."""
         self.capset = capset
+        self.standing = None
         self.caps_hash = caps_hash or capset.hash
         self.caps_unset = capset.unset()
         self.caps_plain = {k: v for k, v in capset.to_plain().items() if k != "symbols"}
@@ -82,6 +89,7 @@ class Keeper:
 
     def rebuild_rates(self) -> None:
         """Resolve the declared paths again: instruments or caps have changed."""
+        self.quotes = {b.quote: self.account(b.quote) for b in self.books.values() if b.quote}
         caps = self.capset
         self.rates.rebuild(caps.numeraire, caps.conversions, self.books.values())
         self._leg_ids = frozenset(
@@ -205,6 +213,7 @@ class Keeper:
         del self.holds[hold.client_order_id]
         hold.book.drop_hold(hold)
         if hold.reduced:
+            self.standing = None
             self._notices += self.behaviour.order_ended(hold.realised)
 
     def _note_breach(self, book: SymbolBook, side: Side) -> None:
@@ -248,6 +257,7 @@ class Keeper:
         book.worth = None if rate is None else total * (rate[0] if total > 0 else rate[1])
 
     def _mark_equity(self, now_ns: int) -> None:
+        self.standing = None
         for rule in self.ledger.mark(self._sum_equity(), now_ns):
             used, limit = plain(rule.used), plain(rule.limit)
             cap = f"{rule.cap}_numeraire_max"

@@ -43,6 +43,7 @@ class RiskLedger(Keeper):
         received_ns = top.ts_recv_ns
         book.top_ns = received_ns if 0 < received_ns < now_ns else now_ns
         book.version += 1
+        book.market = None
         if top.instrument_id in self._leg_ids:
             self.remark_all(now_ns)
         elif book.was_traded:
@@ -54,6 +55,7 @@ class RiskLedger(Keeper):
         book = self.book(trade.instrument_id)
         book.last = trade.price
         book.last_ns = self.advance(now_ns)
+        book.market = None
         return self.take_notices()
 
     def on_mark(self, instrument_id: InstrumentId, price: Decimal, now_ns: int) -> Notices:
@@ -61,6 +63,7 @@ class RiskLedger(Keeper):
         book = self.book(instrument_id)
         book.mark = price
         book.mark_ns = self.advance(now_ns)
+        book.market = None
         return self.take_notices()
 
     def on_balances(self, balances: Iterable[Balance], now_ns: int) -> Notices:
@@ -79,11 +82,13 @@ class RiskLedger(Keeper):
         self.clock_ns = self.advance(now_ns)
         self.clock_offset_ns = offset_ns
         self.clock_rtt_ns = rtt_ns
+        self.standing = None
         return self.take_notices()
 
     def on_journal_health(self, ok: bool) -> Notices:
         """Whether the journal can be written. Unhealthy until said otherwise."""
         self.journal_ok = ok
+        self.standing = None
         return self.take_notices()
 
     def on_venue_budget(
@@ -92,6 +97,7 @@ class RiskLedger(Keeper):
         """What the venue says is used of its own limits, by window name."""
         self.budget_ns = self.advance(now_ns)
         self.budget = {name: (used.get(name, 0), limit) for name, limit in limits.items()}
+        self.standing = None
         return self.take_notices()
 
     # ------------------------------------------------------------------ our orders
@@ -111,6 +117,7 @@ class RiskLedger(Keeper):
         self.account(book.quote).traded.add(now_ns, fill.qty * fill.price)
         self.executions.add(now_ns)
         self.behaviour.executed()
+        self.standing = None
         hold = self.holds.get(fill.client_order_id)
         if hold is not None:
             book.shrink_hold(hold, min(hold.leaves, fill.qty), settled=True)
@@ -140,7 +147,9 @@ class RiskLedger(Keeper):
         hold = self.holds.get(client_order_id)
         if hold is not None and hold.phase != WORKING:
             hold.book.acknowledge(hold)
-            self.behaviour.accepted()
+            if self.behaviour.reject_streak:
+                self.behaviour.accepted()
+                self.standing = None
         return self._settle(now_ns)
 
     def on_unknown(self, client_order_id: ClientOrderId, now_ns: int) -> Notices:
@@ -163,9 +172,8 @@ class RiskLedger(Keeper):
 
     def on_venue_reject(self, client_order_id: ClientOrderId, now_ns: int) -> Notices:
         """The venue's definite no to a placement: release, and count the streak."""
-        notices = self.behaviour.rejected()
-        if notices:
-            self._notices += notices
+        self._notices += self.behaviour.rejected()
+        self.standing = None
         return self.on_terminal(client_order_id, now_ns)
 
     def on_cancel_sent(self, now_ns: int) -> Notices:
@@ -204,6 +212,7 @@ class RiskLedger(Keeper):
     def set_trading_state(self, state: TradingState) -> Notices:
         """What the gate admits. Boot state is HALTED."""
         self.trading_state = state
+        self.standing = None
         return self.take_notices()
 
     def block_symbol(self, instrument_id: InstrumentId, why: str) -> Notices:
@@ -220,12 +229,14 @@ class RiskLedger(Keeper):
         """A human has started a session: its loss counts from the equity of now."""
         now_ns = self.advance(now_ns)
         self.ledger.start_session()
+        self.standing = None
         return self._settle(now_ns)
 
     def rebase_equity(self, reason: str, now_ns: int) -> Notices:
         """Losses count from here (operator, testnet wipe); journal `take_equity_record()`."""
         now_ns = self.advance(now_ns)
         self.ledger.rebase(reason)
+        self.standing = None
         return self._settle(now_ns)
 
     def re_enable(self, by: str, now_ns: int) -> Notices:
@@ -235,6 +246,7 @@ class RiskLedger(Keeper):
         now_ns = self.advance(now_ns)
         self.behaviour.re_enable()
         self.ledger.re_enable()
+        self.standing = None
         self.sweep_due = True
         return self._settle(now_ns)
 
@@ -251,4 +263,5 @@ class RiskLedger(Keeper):
             book.clear_position()
         self.remark_all(now_ns)
         self.ledger.rebase(reason)
+        self.standing = None
         return self._settle(now_ns)

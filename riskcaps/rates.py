@@ -24,20 +24,25 @@ _PRUNE_AT = 4096
 class RollingCounts:
     """How many events lie in each of several windows; one stamp an event for all of them."""
 
-    __slots__ = ("_heads", "_stamps", "windows_ns")
+    __slots__ = ("_answer", "_asked_ns", "_heads", "_stamps", "windows_ns")
 
     def __init__(self, *windows_ns: int) -> None:
         self.windows_ns = windows_ns
         """Shortest first."""
         self._stamps: list[int] = []
         self._heads = [0] * len(windows_ns)
+        self._asked_ns = -1
+        self._answer: list[int] = []
 
     def add(self, now_ns: int) -> None:
         """Count one event."""
         self._stamps.append(now_ns)
+        self._asked_ns = -1
 
     def counts(self, now_ns: int) -> list[int]:
-        """Events in each window, as of now."""
+        """Events in each window, as of now (one decision asks several times: it is kept)."""
+        if now_ns == self._asked_ns:
+            return self._answer
         stamps = self._stamps
         size = len(stamps)
         heads = self._heads
@@ -51,6 +56,8 @@ class RollingCounts:
             out.append(size - head)
         if heads[-1] > _PRUNE_AT:
             self._prune()
+        self._asked_ns = now_ns
+        self._answer = out
         return out
 
     def count(self, now_ns: int) -> int:
@@ -72,6 +79,7 @@ class RollingCounts:
         """Take a `state()` back."""
         self._stamps = []
         self._heads = [0] * len(self.windows_ns)
+        self._asked_ns = -1
         stamp = 0
         for delta in deltas:
             stamp += delta

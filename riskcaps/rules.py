@@ -17,31 +17,46 @@ from daemon.model.instrument import Instrument
 from daemon.model.intents import ENGINE, OPERATOR, PlaceIntent
 from daemon.model.market import TopOfBook
 from riskcaps.bands import Watch
+from riskcaps.behaviour import DuplicateKey
 from riskcaps.cap_values import MINUTES_PER_WEEK
 from riskcaps.capset import SymbolCaps
 from riskcaps.denials import DenyReason
 from riskcaps.exposure import MARKET_TYPES, STOP_TYPES, SymbolBook
 from riskcaps.keeper import Keeper
+from riskcaps.standing import drifts
 
 MINUTE_NS = 60 * NS_PER_S
 EPOCH_MINUTE_OF_WEEK = 3 * 1440
 """1970-01-01 was a Thursday; minutes of the week are counted from Monday."""
 BPS = 10_000
 BUDGET_SAMPLE_AGE_NS = 60 * NS_PER_S
-AMOUNT_DIGITS_MAX = 24
-"""Amounts beyond 1e24 or finer than 1e-24 are no orders; sums of what is left stay exact."""
 TIMED_TYPES = frozenset({OrderType.LIMIT, OrderType.STOP_LOSS_LIMIT, OrderType.TAKE_PROFIT_LIMIT})
 """Types that carry a time in force."""
-HUMAN_ROADS = frozenset({OPERATOR, ENGINE})
+HUMAN_ROADS = (OPERATOR, ENGINE)
 
 
 class Case:
     """One wish on its way through the rules, and what they have worked out so far."""
 
     __slots__ = (
-        "book", "caps", "context", "instrument", "intent", "is_buy", "is_market", "now_ns", "px",
-        "qty", "reducing", "ref_px", "top", "value_px", "worth",
-    )  # fmt: skip
+        "book",
+        "caps",
+        "context",
+        "instrument",
+        "intent",
+        "is_buy",
+        "is_market",
+        "key",
+        "now_ns",
+        "order_px",
+        "px",
+        "qty",
+        "reducing",
+        "ref_px",
+        "seen_ns",
+        "top",
+        "value_px",
+    )
 
     # Filled by the rules in their order; a later rule only reads what an earlier one has set.
     book: SymbolBook
@@ -59,9 +74,12 @@ class Case:
         """Limit price, or the worst price of an order that has none."""
         self.value_px: Decimal | None = None
         self.ref_px: Decimal | None = None
+        self.order_px = ZERO
         self.reducing = False
         """Whether it strictly shrinks the position in the worst case."""
         self.context: dict[str, str] = {}
+        self.key: DuplicateKey | None = None
+        self.seen_ns = -1
 
     def deny(self, reason: DenyReason, **context: object) -> DenyReason:
         """Keep what the operator needs to see, and name the verdict."""
@@ -77,7 +95,7 @@ Rule = Callable[[Keeper, Case], DenyReason | None]
 
 
 def check_gate(keeper: Keeper, case: Case) -> DenyReason | None:
-    """Rules 1-5: halt flag, trading state, journal, clock, caps of the portfolio."""
+    """Rules 1-6: halt flag, trading state, journal, clock, caps of the portfolio."""
     if keeper.halt.closed:
         return case.deny(DenyReason.HALT_FLAG_CLOSED, why=keeper.halt.reason)
     if keeper.trading_state is TradingState.HALTED:
@@ -90,8 +108,7 @@ def check_gate(keeper: Keeper, case: Case) -> DenyReason | None:
     age_ns = case.now_ns - keeper.clock_ns
     if age_ns > caps.clock_age_ms_max * NS_PER_MS:
         return case.deny(DenyReason.CLOCK_STALE, age_ns=age_ns, limit_ms=caps.clock_age_ms_max)
-    drift_ns = abs(keeper.clock_offset_ns) * 2 + keeper.clock_rtt_ns
-    if drift_ns > caps.clock_offset_ms_max * NS_PER_MS * 2:
+    if drifts(keeper):
         return case.deny(
             DenyReason.CLOCK_DRIFT,
             offset_ns=keeper.clock_offset_ns,
@@ -102,7 +119,7 @@ def check_gate(keeper: Keeper, case: Case) -> DenyReason | None:
 
 
 def check_symbol(keeper: Keeper, case: Case) -> DenyReason | None:
-    """Rules 6-12: known, allowed, complete, trading, not blocked; latches of behaviour."""
+    """Rules 7-12: known, allowed, complete, trading, not blocked."""
     book = keeper.books.get(case.intent.instrument_id)
     if book is None or book.caps is None:
         return case.deny(DenyReason.SYMBOL_NOT_ALLOWED, symbol=case.intent.instrument_id)
@@ -123,27 +140,27 @@ def check_symbol(keeper: Keeper, case: Case) -> DenyReason | None:
 
 
 def check_shape(_: Keeper, case: Case) -> DenyReason | None:
-    """Rules 16-20: amounts that are amounts; side, type, time in force, trading window."""
+    """Rules 13-17: amounts that are amounts; side, type, time in force, trading window."""
     intent = case.intent
-    if not _is_amount(intent.qty):
-        return case.deny(DenyReason.MALFORMED_ORDER, field="qty", value=intent.qty)
-    if intent.order_type in {OrderType.MARKET, OrderType.STOP_LOSS, OrderType.TAKE_PROFIT}:
-        if intent.price is not None:
-            return case.deny(DenyReason.MALFORMED_ORDER, field="price", value=intent.price)
-    elif not _is_amount(intent.price):
-        return case.deny(DenyReason.MALFORMED_ORDER, field="price", value=intent.price)
-    if intent.order_type in STOP_TYPES:
-        if not _is_amount(intent.stop_price):
-            return case.deny(
-                DenyReason.MALFORMED_ORDER, field="stop_price", value=intent.stop_price
-            )
-    elif intent.stop_price is not None:
-        return case.deny(DenyReason.MALFORMED_ORDER, field="stop_price", value=intent.stop_price)
+    qty, price, stop = intent.qty, intent.price, intent.stop_price
+    # A strategy's float, NaN or infinity must not come in: the type is asked for, not duck-typed.
+    if type(qty) is not Decimal or not qty.is_finite() or qty <= 0:
+        return case.deny(DenyReason.MALFORMED_ORDER, field="qty", value=qty)
+    kind = intent.order_type
+    if case.is_market:
+        if price is not None:
+            return case.deny(DenyReason.MALFORMED_ORDER, field="price", value=price)
+    elif type(price) is not Decimal or not price.is_finite() or price <= 0:
+        return case.deny(DenyReason.MALFORMED_ORDER, field="price", value=price)
+    if kind in STOP_TYPES:
+        if type(stop) is not Decimal or not stop.is_finite() or stop <= 0:
+            return case.deny(DenyReason.MALFORMED_ORDER, field="stop_price", value=stop)
+    elif stop is not None:
+        return case.deny(DenyReason.MALFORMED_ORDER, field="stop_price", value=stop)
     caps = case.caps
     if intent.side not in caps.sides:
         return case.deny(DenyReason.SIDE_NOT_ALLOWED, side=intent.side)
-    kind = intent.order_type
-    if kind not in caps.order_types or kind not in case.instrument.order_types:
+    if kind not in case.book.order_types:
         return case.deny(DenyReason.ORDER_TYPE_NOT_ALLOWED, order_type=kind)
     if kind in TIMED_TYPES and intent.time_in_force not in caps.times_in_force:
         return case.deny(DenyReason.TIME_IN_FORCE_NOT_ALLOWED, time_in_force=intent.time_in_force)
@@ -155,7 +172,7 @@ def check_shape(_: Keeper, case: Case) -> DenyReason | None:
 
 
 def check_market(_: Keeper, case: Case) -> DenyReason | None:
-    """Rules 21-24: a fresh, uncrossed book; prices of the order; the collar's reference."""
+    """Rules 18-21: a fresh, uncrossed book; prices of the order; the collar's reference."""
     book = case.book
     top = book.top
     if top is None or top.bid_px <= 0:
@@ -188,7 +205,7 @@ def check_market(_: Keeper, case: Case) -> DenyReason | None:
 
 
 def check_reducing(keeper: Keeper, case: Case) -> DenyReason | None:
-    """Rule 25: in REDUCING, and for reduce-only wishes, only a strict shrink in the worst case."""
+    """Rule 22: in REDUCING, and for reduce-only wishes, only a strict shrink in the worst case."""
     room = _reducible(case)
     case.reducing = 0 < case.qty <= room
     must = case.intent.reduce_only or keeper.trading_state is TradingState.REDUCING
@@ -206,13 +223,9 @@ def check_reducing(keeper: Keeper, case: Case) -> DenyReason | None:
 
 
 def check_behaviour(keeper: Keeper, case: Case) -> DenyReason | None:
-    """Rules 13-15: throttles that only a named human opens. People may still reduce."""
+    """Rule 23: throttles that only a named human opens. People may still reduce."""
     b = keeper.behaviour
-    if (
-        b.executions_since_human < b.executions_max
-        and b.reject_streak < b.reject_streak_max
-        and b.loss_streak < b.loss_streak_max
-    ):
+    if not b.tripped:
         return None
     if case.reducing and case.intent.strategy_id in HUMAN_ROADS:
         return None
@@ -227,7 +240,7 @@ def check_behaviour(keeper: Keeper, case: Case) -> DenyReason | None:
 
 
 def check_balance(keeper: Keeper, case: Case) -> DenyReason | None:
-    """Rules 46-47: what it spends is known to be free, after holds and the floor."""
+    """Rules 42-43: what it spends is known to be free, after holds and the floor."""
     book = case.book
     asset = book.quote if case.is_buy else book.base
     account = keeper.accounts.get(asset)
@@ -244,11 +257,16 @@ def check_balance(keeper: Keeper, case: Case) -> DenyReason | None:
 
 
 def check_rates(keeper: Keeper, case: Case) -> DenyReason | None:
-    """Rules 48-55: attempts, messages less the cancels' reserve, the venue's own budget."""
+    """Rules 44-47: attempts, messages less the cancels' reserve, the venue's own budget."""
     watch = keeper.watch
     now_ns = case.now_ns
-    for count, (key, reason) in zip(keeper.orders.counts(now_ns), _ORDER_WINDOWS, strict=True):
-        w = watch[key]
+    second, minute, hour, day = keeper.orders.counts(now_ns)
+    for count, w, reason in (
+        (second, watch["orders_per_second_max"], DenyReason.ORDERS_PER_SECOND),
+        (minute, watch["orders_per_minute_max"], DenyReason.ORDERS_PER_MINUTE),
+        (hour, watch["orders_per_hour_max"], DenyReason.ORDERS_PER_HOUR),
+        (day, watch["orders_per_day_max"], DenyReason.ORDERS_PER_DAY),
+    ):
         if count + 1 >= w.up:
             if count + 1 > w.limit:
                 return case.over(reason, w, count)
@@ -259,8 +277,11 @@ def check_rates(keeper: Keeper, case: Case) -> DenyReason | None:
         if count + 1 > w.limit:
             return case.over(DenyReason.ORDERS_PER_MINUTE_SYMBOL, w, count)
         keeper.sweep_due = True
-    for count, (key, reason) in zip(keeper.messages.counts(now_ns), _MESSAGE_WINDOWS, strict=True):
-        w = watch[key]
+    second, minute = keeper.messages.counts(now_ns)
+    for count, w, reason in (
+        (second, watch["messages_per_second_max"], DenyReason.MESSAGES_PER_SECOND),
+        (minute, watch["messages_per_minute_max"], DenyReason.MESSAGES_PER_MINUTE),
+    ):
         if count + 1 >= w.up:
             if count + 1 > w.limit:
                 return case.over(reason, w, count)
@@ -274,7 +295,7 @@ def check_rates(keeper: Keeper, case: Case) -> DenyReason | None:
 
 
 def check_loss(keeper: Keeper, case: Case) -> DenyReason | None:
-    """Rules 59-62: equity is known, and no loss cap is reached. Reducing passes, but for `deny`."""
+    """Rules 51-52: equity is known, and no loss cap is reached. Reducing passes, but for `deny`."""
     ledger = keeper.ledger
     if ledger.equity is None:
         if case.reducing:
@@ -291,10 +312,10 @@ def check_loss(keeper: Keeper, case: Case) -> DenyReason | None:
 
 
 def check_repeat(keeper: Keeper, case: Case) -> DenyReason | None:
-    """Rules 63-64: not the same again, and not against ourselves."""
+    """Rules 53-54: not the same again, and not against ourselves."""
     intent = case.intent
-    key = (intent.instrument_id, case.is_buy, intent.price, case.qty)
-    seen_ns = keeper.behaviour.last_seen_ns(key, case.now_ns)
+    case.key = key = (intent.instrument_id, case.is_buy, intent.price, case.qty)
+    seen_ns = case.seen_ns = keeper.behaviour.last_seen_ns(key, case.now_ns)
     if seen_ns >= 0:
         return case.deny(DenyReason.DUPLICATE_ORDER, age_ns=case.now_ns - seen_ns)
     book = case.book
@@ -307,27 +328,7 @@ def check_repeat(keeper: Keeper, case: Case) -> DenyReason | None:
     return None
 
 
-_ORDER_WINDOWS = (
-    ("orders_per_second_max", DenyReason.ORDERS_PER_SECOND),
-    ("orders_per_minute_max", DenyReason.ORDERS_PER_MINUTE),
-    ("orders_per_hour_max", DenyReason.ORDERS_PER_HOUR),
-    ("orders_per_day_max", DenyReason.ORDERS_PER_DAY),
-)
-_MESSAGE_WINDOWS = (
-    ("messages_per_second_max", DenyReason.MESSAGES_PER_SECOND),
-    ("messages_per_minute_max", DenyReason.MESSAGES_PER_MINUTE),
-)
 _LOSS_REASONS = (DenyReason.LOSS_SESSION, DenyReason.LOSS_DAY, DenyReason.DRAWDOWN)
-
-
-def _is_amount(value: object) -> bool:
-    """A finite positive Decimal of sane size (a strategy's float or NaN must not come in)."""
-    return (
-        type(value) is Decimal
-        and value.is_finite()
-        and value > 0
-        and -AMOUNT_DIGITS_MAX < value.adjusted() < AMOUNT_DIGITS_MAX
-    )
 
 
 def _reducible(case: Case) -> Decimal:

@@ -71,10 +71,10 @@ def portfolio_worth(keeper: "Keeper") -> Worth | None:
         worth = book_worth(keeper, book)
         if worth is None:
             return None
-        gross += worth.gross
-        net_long += worth.net_long
-        net_short += worth.net_short
-    return Worth(gross, net_long, net_short)
+        gross += worth[0]
+        net_long += worth[1]
+        net_short += worth[2]
+    return gross, net_long, net_short
 
 
 def book_worth(keeper: "Keeper", book: SymbolBook) -> Worth | None:
@@ -90,7 +90,7 @@ def book_worth(keeper: "Keeper", book: SymbolBook) -> Worth | None:
 def traded_notional(keeper: "Keeper", now_ns: int) -> Decimal | None:
     """Traded in 24 hours plus open, in the numeraire; None while a rate is missing."""
     total = ZERO
-    for account in keeper.accounts.values():
+    for account in keeper.quotes.values():
         amount = account.traded.total(now_ns) + account.open_notional
         if amount:
             rate = keeper.rates.rate(account.asset)
@@ -107,8 +107,8 @@ def usage_of(keeper: "Keeper", now_ns: int) -> tuple[CapUsage, ...]:
     behaviour = keeper.behaviour
     worth = portfolio_worth(keeper)
     used: dict[str, Decimal | int | None] = {
-        "exposure_gross_numeraire_max": worth.gross if worth else None,
-        "exposure_net_numeraire_max": max(worth.net_long, worth.net_short, ZERO) if worth else None,
+        "exposure_gross_numeraire_max": worth[0] if worth else None,
+        "exposure_net_numeraire_max": max(worth[1], worth[2], ZERO) if worth else None,
         "orders_open_max": len(keeper.holds),
         "orders_per_second_max": seconds,
         "orders_per_minute_max": minutes,

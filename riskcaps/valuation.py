@@ -61,7 +61,7 @@ class Rates:
     def rate(self, asset: str) -> tuple[Decimal, Decimal, int] | None:
         """`(low, high, oldest leg's time)`; the time is 0 for the numeraire itself."""
         if asset == self.numeraire and asset:
-            return _PAR
+            return PAR
         legs = self._paths.get(asset)
         if not legs:
             return None
@@ -86,7 +86,7 @@ class Rates:
         return tuple(leg.book for leg in self.legs(asset) or ())
 
 
-_PAR = (ONE, ONE, 0)
+PAR = (ONE, ONE, 0)
 
 
 def _resolve(
@@ -108,13 +108,8 @@ def _resolve(
     return tuple(legs) if asset == numeraire else None
 
 
-@dataclass(frozen=True, slots=True)
-class Worth:
-    """Worst-case values of one symbol in the numeraire."""
-
-    gross: Decimal
-    net_long: Decimal
-    net_short: Decimal
+Worth = tuple[Decimal, Decimal, Decimal]
+"""Worst-case values of one symbol in the numeraire: gross, net long, net short."""
 
 
 def worst_value(
@@ -125,12 +120,17 @@ def worst_value(
     rate: tuple[Decimal, Decimal, int],
 ) -> Worth:
     """Value both sides: what adds risk at the high price and rate, what takes it off at the low."""
-    low, high, _ = rate
-    value_high = px * high
-    value_low = bid * low
-    worst = max(long_worst, short_worst, ZERO)
-    return Worth(
-        worst * value_high,
-        long_worst * (value_high if long_worst > 0 else value_low),
-        short_worst * (value_high if short_worst > 0 else value_low),
-    )
+    if rate is PAR:
+        value_high, value_low = px, bid
+    else:
+        value_high, value_low = px * rate[1], bid * rate[0]
+    if long_worst > 0:
+        net_long = long_worst * value_high
+        gross = net_long
+    else:
+        net_long = long_worst * value_low
+        gross = ZERO
+    if short_worst > 0:
+        net_short = short_worst * value_high
+        return max(gross, net_short), net_long, net_short
+    return gross, net_long, short_worst * value_low
