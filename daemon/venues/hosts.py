@@ -190,29 +190,3 @@ def _check_remote(environment: str, road: Road, endpoint: Endpoint) -> None:
         raise HostRefused(
             f"{endpoint.url!r}: path {endpoint.path!r} is refused; give the base address"
         )
-
-
-_BUILT_IN = {
-    BINANCE_SPOT_TESTNET: {
-        "rest": "https://testnet.binance.vision",
-        "ws_api": "wss://ws-api.testnet.binance.vision",
-        "streams": "wss://stream.testnet.binance.vision",
-    },
-}
-
-
-def endpoints_of(
-    environment: str, *, rest: str | None, ws_api: str | None, streams: str | None
-) -> dict[str, str]:
-    """Base addresses by road: those given, else the built-in ones of the environment.
-
-    Raises:
-        HostRefused: when one is neither given nor built in. (What is given is checked at connect.)
-    """
-    built_in = _BUILT_IN.get(environment, {})
-    found = {"rest": rest, "ws_api": ws_api, "streams": streams}
-    made = {road: url or built_in.get(road, "") for road, url in found.items()}
-    missing = [road for road, url in made.items() if not url]
-    if missing:
-        raise HostRefused(f"environment {environment!r} needs an address for {', '.join(missing)}")
-    return made

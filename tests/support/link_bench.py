@@ -1,0 +1,135 @@
+"""A venue link under test: collects what it delivers, waits for it with a deadline."""
+
+import asyncio
+import contextlib
+import random
+from collections.abc import AsyncIterator, Callable
+from decimal import Decimal
+from typing import Any, TypeVar
+
+from daemon.model.enums import Link, OrderType, Side, TimeInForce
+from daemon.model.halt import HaltFlag
+from daemon.model.ids import ClientOrderId, StrategyId, instrument_id
+from daemon.model.inputs import Input, LinkUp
+from daemon.model.orders import CancelOrder, NewOrder, ReplaceOrder
+from daemon.shell.clock import SystemClock
+from daemon.shell.venue_link import Credentials, LinkConfig, VenueEndpoints, VenueLink
+from tests.support.scripted_venue import KEY, SECRET
+
+T = TypeVar("T")
+BTC = instrument_id("BTCUSDT", "sim")
+FAST: dict[str, Any] = {
+    "reply_deadline_ms": 400,
+    "query_deadline_ms": 1_000,
+    "snapshot_deadline_ms": 2_000,
+    "connect_deadline_ms": 1_000,
+    "backoff_min_ms": 5,
+    "backoff_max_ms": 50,
+    "overlap_ms": 50,
+}
+
+
+class Bench:
+    """One link, and the list of its inputs."""
+
+    def __init__(self, base: str, *, credentials: Credentials | None = None, **config: Any) -> None:
+        self.clock = SystemClock()
+        self.halt = HaltFlag()
+        self.inputs: list[Input] = []
+        self._arrived = asyncio.Event()
+        self.endpoints = endpoints_at(base)
+        self.link = VenueLink(
+            endpoints=self.endpoints,
+            credentials=credentials or Credentials(api_key=KEY, secret=SECRET, kind="hmac"),
+            config=LinkConfig(**{"symbols": ("BTCUSDT",), **FAST, **config}),
+            clock=self.clock,
+            halt=self.halt,
+            deliver=self._deliver,
+            rng=random.Random(7),
+        )
+
+    def _deliver(self, item: Input) -> None:
+        self.inputs.append(item)
+        self._arrived.set()
+
+    def got(self, kind: type[T]) -> list[T]:
+        """Inputs of one kind so far."""
+        return [item for item in self.inputs if isinstance(item, kind)]
+
+    async def until(self, ready: Callable[[], bool], *, within_s: float = 5.0) -> None:
+        """Wait until a condition on the inputs holds."""
+        try:
+            async with asyncio.timeout(within_s):
+                while not ready():
+                    self._arrived.clear()
+                    if ready():
+                        return
+                    await self._arrived.wait()
+        except TimeoutError:
+            raise AssertionError(f"not within {within_s} s; inputs: {self.inputs[-12:]}") from None
+
+    async def first(self, kind: type[T], *, within_s: float = 5.0) -> T:
+        """The first input of one kind."""
+        await self.until(lambda: bool(self.got(kind)), within_s=within_s)
+        return self.got(kind)[0]
+
+    async def up(self, *, within_s: float = 5.0) -> None:
+        """Wait for all three links."""
+        await self.until(
+            lambda: {item.link for item in self.got(LinkUp)} == set(Link), within_s=within_s
+        )
+
+
+def endpoints_at(base: str) -> VenueEndpoints:
+    """All three roads at one loopback address."""
+    return VenueEndpoints(
+        environment="sim", rest=f"http://{base}", ws_api=f"ws://{base}", streams=f"ws://{base}"
+    )
+
+
+@contextlib.asynccontextmanager
+async def running(bench: Bench) -> AsyncIterator[Bench]:
+    """Run the link for the length of the block."""
+    async with asyncio.TaskGroup() as group:
+        task = group.create_task(bench.link.run(), name="link-under-test")
+        try:
+            yield bench
+        finally:
+            task.cancel()
+
+
+def order(client_id: str = "stabc123-1-1", **changes: Any) -> NewOrder:
+    """A small limit order."""
+    values: dict[str, Any] = {
+        "client_order_id": ClientOrderId(client_id),
+        "strategy_id": StrategyId("s"),
+        "instrument_id": BTC,
+        "side": Side.BUY,
+        "order_type": OrderType.LIMIT,
+        "qty": Decimal("0.001"),
+        "price": Decimal("50000.10"),
+        "time_in_force": TimeInForce.GTC,
+        "stop_price": None,
+        "reduce_only": False,
+        "ts_ns": 1,
+    }
+    return NewOrder(**{**values, **changes})
+
+
+def cancel(client_id: str = "stabc123-1-1", **changes: Any) -> CancelOrder:
+    """A cancel of it."""
+    values: dict[str, Any] = {
+        "client_order_id": ClientOrderId(client_id),
+        "instrument_id": BTC,
+        "venue_order_id": None,
+        "reason": "test",
+        "ts_ns": 1,
+    }
+    return CancelOrder(**{**values, **changes})
+
+
+def replacement(target: str = "stabc123-1-1", new: str = "stabc123-1-2") -> ReplaceOrder:
+    """A cancel-replace of it."""
+    return ReplaceOrder(
+        target=ClientOrderId(target), target_venue_order_id=None, order=order(new), ts_ns=1
+    )

@@ -1,0 +1,187 @@
+"""Garbage in: a typed error or a value comes out, never another exception, never a hang."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from daemon.errors import SeatrialError
+from daemon.venues.binance_spot import codec_rest, replace_reply
+from daemon.venues.binance_spot.amount_text import amount
+from daemon.venues.binance_spot.codec_stream import StreamReader
+from daemon.venues.binance_spot.codec_ws import WsReply, decode_frame, order_result
+from daemon.venues.binance_spot.depth import DepthBook, decode_snapshot
+from daemon.venues.binance_spot.faults import classify
+from daemon.venues.binance_spot.own_ids import OwnIds, SymbolNames
+from daemon.venues.binance_spot.rows import RowReader, balances_of
+from daemon.venues.binance_spot.symbols import decode_exchange
+from daemon.venues.binance_spot.user_data import (
+    AccountEvent,
+    OrderEvent,
+    balances_in,
+    report_of,
+)
+from tests.support.spot_payloads import BASE, PLACED, TRADE
+
+NAMES = SymbolNames("sim", ["BTCUSDT"])
+READER = RowReader(NAMES, OwnIds())
+STREAM = StreamReader(NAMES)
+
+LETTERS = list("eEscSofqpPFgCxXrilzLnNTtvIwmMOZYQWVuUaAbBd")
+FIELDS = [
+    "symbol", "orderId", "clientOrderId", "origClientOrderId", "price", "origQty", "executedQty",
+    "cummulativeQuoteQty", "status", "side", "time", "updateTime", "transactTime", "fills", "id",
+    "qty", "commission", "commissionAsset", "isBuyer", "isMaker", "balances", "asset", "free",
+    "locked", "code", "msg", "data", "symbols", "filters", "filterType", "rateLimits", "bids",
+    "asks", "lastUpdateId", "serverTime", "cancelResult", "newOrderResult", "cancelResponse",
+    "newOrderResponse", "orderTypes", "baseAsset", "quoteAsset", "minQty", "maxQty", "stepSize",
+]  # fmt: skip
+WORDS = [
+    "executionReport", "outboundAccountPosition", "trade", "depthUpdate", "TRADE", "NEW", "BUY",
+    "SELL", "FILLED", "BTCUSDT", "A@B", "", "NaN", "Infinity", "-1", "1e999999999", "0", "0.1",
+    "1.00000000", "9" * 60, "SUCCESS", "FAILURE", "LOT_SIZE", "NOTIONAL", "TRADING", "LIMIT",
+]  # fmt: skip
+
+scalars = (
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False)
+    | st.sampled_from(WORDS)
+    | st.text(max_size=12)
+)
+values = st.recursive(
+    scalars,
+    lambda inner: (
+        st.lists(inner, max_size=4)
+        | st.dictionaries(st.sampled_from(FIELDS + LETTERS), inner, max_size=12)
+    ),
+    max_leaves=24,
+)
+
+
+def mutated(base: dict[str, Any]) -> st.SearchStrategy[dict[str, Any]]:
+    """A document that is right but for a few fields."""
+    changes = st.dictionaries(st.sampled_from(sorted(base)), values, min_size=1, max_size=3)
+    return changes.map(lambda changed: {**base, **changed})
+
+
+EVENTS = [{**BASE, **TRADE}, {"e": "outboundAccountPosition", "E": 1, "u": 1, "B": []}]
+MARKET = [
+    {"u": 1, "s": "BTCUSDT", "b": "1", "B": "1", "a": "2", "A": "1"},
+    {"e": "trade", "E": 1, "s": "BTCUSDT", "t": 1, "p": "1", "q": "1", "T": 1, "m": True},
+    {"e": "depthUpdate", "E": 1, "s": "BTCUSDT", "U": 1, "u": 2, "b": [["1", "2"]], "a": []},
+]
+ROWS = [
+    PLACED,
+    {
+        "symbol": "BTCUSDT", "id": 1, "orderId": 1, "price": "1", "qty": "1", "commission": "0",
+        "time": 1, "isBuyer": True, "isMaker": True, "commissionAsset": "BTC",
+    },
+    {"asset": "BTC", "free": "1", "locked": "0"},
+    {"symbols": [], "rateLimits": [], "serverTime": 1, "bids": [], "asks": [], "lastUpdateId": 1},
+]  # fmt: skip
+event_like = st.sampled_from(EVENTS).flatmap(mutated)
+market_like = st.sampled_from(MARKET).flatmap(mutated)
+row_like = st.sampled_from(ROWS).flatmap(mutated)
+
+
+def typed(work: Callable[[], Any]) -> None:
+    """Only a value or an error of our own tree may come out."""
+    try:
+        work()
+    except SeatrialError as error:
+        told = str(error)
+    else:
+        return
+    assert 0 < len(told) < 20_000
+
+
+def read_user_frame(payload: bytes) -> None:
+    message = decode_frame(payload)
+    if isinstance(message, OrderEvent):
+        report = report_of(message, NAMES, READER.ids, 1)
+        assert report.qty >= 0
+        assert report.qty.is_finite()
+    elif isinstance(message, AccountEvent):
+        balances_in(message)
+    elif isinstance(message, WsReply) and message.fault is None:
+        READER.placed(order_result(message), 1)
+
+
+def read_rest_body(body: bytes) -> None:
+    decoders: list[Callable[[], Any]] = [
+        lambda: codec_rest.decode_time_ms(body),
+        lambda: READER.placed(codec_rest.decode_order(body), 1),
+        lambda: [READER.queried(row, 1) for row in codec_rest.decode_orders(body)],
+        lambda: [READER.canceled(row, 1) for row in codec_rest.decode_canceled(body)],
+        lambda: [
+            READER.trade(row, READER.ids.learn("X", 1, "c"), 1)
+            for row in codec_rest.decode_trades(body)
+        ],
+        lambda: balances_of(codec_rest.decode_account(body).balances),
+        lambda: decode_exchange(body, NAMES),
+        lambda: DepthBook().on_snapshot(decode_snapshot(body)),
+        lambda: replace_reply.decode_success(body),
+        lambda: codec_rest.decode_error(400, body),
+        lambda: codec_rest.error_data(body),
+    ]
+    for decode in decoders:
+        typed(decode)
+
+
+@settings(max_examples=150, deadline=1000)
+@given(st.binary(max_size=200))
+def test_bytes(payload: bytes) -> None:
+    typed(lambda: read_user_frame(payload))
+    typed(lambda: STREAM.read(payload, 1))
+    read_rest_body(payload)
+
+
+@settings(max_examples=200, deadline=1000)
+@given(values)
+def test_any_json(value: Any) -> None:
+    payload = json.dumps(value).encode()
+    typed(lambda: read_user_frame(payload))
+    typed(lambda: STREAM.read(payload, 1))
+    read_rest_body(payload)
+
+
+@settings(max_examples=200, deadline=1000)
+@given(event_like)
+def test_events_with_wrong_letters(event: dict[str, Any]) -> None:
+    typed(lambda: read_user_frame(json.dumps({"subscriptionId": 0, "event": event}).encode()))
+
+
+@settings(max_examples=200, deadline=1000)
+@given(market_like)
+def test_market_frames_with_wrong_letters(data: dict[str, Any]) -> None:
+    typed(lambda: STREAM.read(json.dumps({"stream": "x", "data": data}).encode(), 1))
+
+
+@settings(max_examples=150, deadline=1000)
+@given(row_like)
+def test_rows_with_wrong_fields(row: dict[str, Any]) -> None:
+    read_rest_body(json.dumps(row).encode())
+    read_rest_body(json.dumps([row]).encode())
+    frame = {"id": 1, "status": 200, "result": row}
+    typed(lambda: read_user_frame(json.dumps(frame).encode()))
+
+
+@settings(max_examples=100, deadline=1000)
+@given(data=values, status=st.integers(0, 999), code=st.integers(-3000, 10))
+def test_cancel_replace_failures(data: Any, status: int, code: int) -> None:
+    replace_reply.decode_failure(classify(status, code, "x"), data)
+
+
+@given(st.text(max_size=80))
+def test_amount_text(text: str) -> None:
+    try:
+        value = amount(text)
+    except SeatrialError:
+        return
+    assert value.is_finite()
+    assert value >= 0
+    assert len(format(value, "f")) <= 60

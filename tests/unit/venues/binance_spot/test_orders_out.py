@@ -1,0 +1,186 @@
+"""Orders to parameters, on both roads: every order type, and what is refused before any byte."""
+
+import hashlib
+import hmac
+from decimal import Decimal
+from typing import Any
+from urllib.parse import parse_qsl
+
+import orjson
+import pytest
+
+from daemon.errors import Unencodable
+from daemon.model.enums import OrderType, TimeInForce
+from daemon.model.ids import ClientOrderId, VenueOrderId, instrument_id
+from daemon.venues.binance_spot.codec_rest import RestEncoder
+from daemon.venues.binance_spot.codec_ws import WsEncoder
+from daemon.venues.binance_spot.params import amend_fields, cancel_id, own_id_of, place_fields
+from daemon.venues.binance_spot.signing import HmacSigner, ws_signing_text
+from daemon.venues.contract import BINANCE_SPOT
+from daemon.venues.requests import Purpose
+from tests.support.link_bench import BTC, cancel, order, replacement
+
+SECRET = b"s3cr3t"
+REST = RestEncoder(api_key="KEY", signer=HmacSigner(SECRET), recv_window_ms=3000)
+AT_MS = 1_700_000_000_123
+
+SHAPES: dict[OrderType, tuple[dict[str, Any], dict[str, str]]] = {
+    OrderType.LIMIT: (
+        {},
+        {"price": "50000.1", "timeInForce": "GTC", "quantity": "0.001"},
+    ),
+    OrderType.LIMIT_MAKER: ({"time_in_force": None}, {"price": "50000.1", "quantity": "0.001"}),
+    OrderType.MARKET: ({"price": None}, {"quantity": "0.001"}),
+    OrderType.STOP_LOSS: (
+        {"price": None, "stop_price": Decimal(49000)},
+        {"quantity": "0.001", "stopPrice": "49000"},
+    ),
+    OrderType.STOP_LOSS_LIMIT: (
+        {"stop_price": Decimal("49000.50"), "time_in_force": TimeInForce.IOC},
+        {"quantity": "0.001", "stopPrice": "49000.5", "price": "50000.1", "timeInForce": "IOC"},
+    ),
+    OrderType.TAKE_PROFIT: (
+        {"price": None, "stop_price": Decimal(51000)},
+        {"quantity": "0.001", "stopPrice": "51000"},
+    ),
+    OrderType.TAKE_PROFIT_LIMIT: (
+        {"stop_price": Decimal(51000), "time_in_force": TimeInForce.FOK},
+        {"quantity": "0.001", "stopPrice": "51000", "price": "50000.1", "timeInForce": "FOK"},
+    ),
+}
+
+
+def test_every_type_that_the_venue_takes_is_encoded() -> None:
+    assert set(SHAPES) == BINANCE_SPOT.order_types == set(OrderType)
+
+
+@pytest.mark.parametrize("kind", list(OrderType))
+def test_rest_placement(kind: OrderType) -> None:
+    changes, expected = SHAPES[kind]
+    request = REST.place(order(order_type=kind, **changes), AT_MS)
+    assert (request.method, request.body, request.purpose) == ("POST", b"", Purpose.PLACE)
+    assert (request.weight, request.orders) == (1, 1)
+    path, _, query = request.target.partition("?")
+    assert path == "/api/v3/order"
+    signed, _, signature = query.partition("&signature=")
+    assert signature == hmac.new(SECRET, signed.encode(), hashlib.sha256).hexdigest()
+    assert dict(parse_qsl(signed)) == {
+        "symbol": "BTCUSDT",
+        "side": "BUY",
+        "type": kind.value,
+        "newClientOrderId": "stabc123-1-1",
+        "newOrderRespType": "FULL",
+        "recvWindow": "3000",
+        "timestamp": str(AT_MS),
+        **expected,
+    }
+    assert dict(request.headers) == {"X-MBX-APIKEY": "KEY"}
+
+
+@pytest.mark.parametrize("kind", list(OrderType))
+def test_both_roads_say_the_same(kind: OrderType) -> None:
+    changes, _ = SHAPES[kind]
+    made = order(order_type=kind, **changes)
+    socket = WsEncoder(api_key="KEY", signer=HmacSigner(SECRET), recv_window_ms=3000)
+    call = orjson.loads(socket.place(made, "7", AT_MS).payload)
+    assert (call["id"], call["method"]) == ("7", "order.place")
+    params = call["params"]
+    signature = params.pop("signature")
+    text = ws_signing_text(params)
+    assert signature == hmac.new(SECRET, text, hashlib.sha256).hexdigest()
+    assert params.pop("apiKey") == "KEY"
+    by_rest = dict(parse_qsl(REST.place(made, AT_MS).target.partition("?")[2]))
+    by_rest.pop("signature")
+    assert {name: str(value) for name, value in params.items()} == by_rest
+
+
+def test_after_logon_key_and_signature_are_left_out_but_not_the_time() -> None:
+    socket = WsEncoder(api_key="KEY", signer=HmacSigner(SECRET), recv_window_ms=3000)
+    socket.logged_on = True
+    params = orjson.loads(socket.place(order(), "1", AT_MS).payload)["params"]
+    assert "apiKey" not in params
+    assert "signature" not in params
+    assert params["timestamp"] == AT_MS
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"price": None},
+        {"price": Decimal(0)},
+        {"price": Decimal(-1)},
+        {"price": Decimal("NaN")},
+        {"qty": Decimal(0)},
+        {"qty": Decimal("Infinity")},
+        {"time_in_force": None},
+        {"stop_price": Decimal(1)},
+        {"order_type": OrderType.MARKET},
+        {"order_type": OrderType.STOP_LOSS, "price": None},
+        {"order_type": OrderType.STOP_LOSS_LIMIT},
+        {"client_order_id": ClientOrderId("")},
+        {"client_order_id": ClientOrderId("a" * 37)},
+        {"client_order_id": ClientOrderId("a b")},
+        {"client_order_id": ClientOrderId("ä")},
+    ],
+)
+def test_what_the_type_does_not_take_never_leaves(changes: dict[str, Any]) -> None:
+    with pytest.raises(Unencodable):
+        place_fields(order(**changes))
+
+
+def test_amounts_are_plain_text() -> None:
+    fields = place_fields(order(qty=Decimal("1E-8"), price=Decimal("5E+4")))
+    assert (fields["quantity"], fields["price"]) == ("0.00000001", "50000")
+
+
+def test_a_cancel_goes_by_the_venues_id_where_known() -> None:
+    by_own = dict(parse_qsl(REST.cancel(cancel(), AT_MS).target.partition("?")[2]))
+    assert by_own["origClientOrderId"] == "stabc123-1-1"
+    assert "orderId" not in by_own
+    request = REST.cancel(cancel(venue_order_id=VenueOrderId("42")), AT_MS)
+    by_venue = dict(parse_qsl(request.target.partition("?")[2]))
+    assert by_venue["orderId"] == "42"
+    assert "origClientOrderId" not in by_venue
+    assert by_venue["newClientOrderId"] == "stabc123-1-1-c"
+    assert (request.method, request.purpose, request.orders) == ("DELETE", Purpose.CANCEL, 0)
+
+
+def test_a_renamed_order_is_recognised_as_its_own() -> None:
+    own = ClientOrderId("stabc123-1-1")
+    shown = cancel_id(own)
+    assert shown is not None
+    assert own_id_of(shown) == own
+    assert own_id_of("foreign-c") == "foreign-c"
+    assert cancel_id(ClientOrderId("s" * 36)) is None
+
+
+def test_replace_names_both_orders() -> None:
+    request = REST.replace(replacement(), AT_MS)
+    query = dict(parse_qsl(request.target.partition("?")[2]))
+    assert query["cancelOrigClientOrderId"] == "stabc123-1-1"
+    assert query["newClientOrderId"] == "stabc123-1-2"
+    assert query["cancelReplaceMode"] == "STOP_ON_FAILURE"
+    assert request.purpose is Purpose.PLACE
+
+
+def test_amend_keeps_the_clients_id() -> None:
+    fields = amend_fields(BTC, ClientOrderId("stabc123-1-1"), VenueOrderId("9"), Decimal("0.5"))
+    assert fields == {
+        "symbol": "BTCUSDT",
+        "orderId": 9,
+        "newClientOrderId": "stabc123-1-1",
+        "newQty": "0.5",
+    }
+    assert REST.amend(fields, AT_MS).method == "PUT"
+    with pytest.raises(Unencodable):
+        amend_fields(BTC, ClientOrderId("a"), None, Decimal(0))
+
+
+def test_exchange_info_of_symbols_is_one_encoded_array() -> None:
+    target = REST.exchange_info(("BTCUSDT", "ETHUSDT")).target
+    assert target == "/api/v3/exchangeInfo?symbols=%5B%22BTCUSDT%22%2C%22ETHUSDT%22%5D"
+
+
+def test_instruments_name_symbol_and_venue() -> None:
+    made = order(instrument_id=instrument_id("ETHUSDT", "binance-spot-testnet"))
+    assert place_fields(made)["symbol"] == "ETHUSDT"
