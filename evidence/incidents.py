@@ -171,7 +171,7 @@ class IncidentsFold:
         self._count(f"kill_{record.step}", record.ts_ns)
         if record.step == "latched":
             self.kills_unverified += 1
-        elif record.step == "verified_empty":
+        elif record.step == "verified_empty" and record.verified is not False:
             self.kills_unverified = 0
         if len(self.kills) < KEPT:
             self.kills.append({

@@ -18,6 +18,7 @@ from evidence.amounts import ZERO, AmountError, amount, amount_or_zero, text_of
 from evidence.folds import Handler
 from evidence.histogram import Histogram
 from evidence.integrity import Faults
+from evidence.redecide import flat
 from evidence.schema import (
     CancelReject,
     CancelRequested,
@@ -373,8 +374,9 @@ class OrdersFold:
 
 def reference_price_of(decision: Mapping[str, Any]) -> Decimal:
     """The middle of the book that a decision states, or zero."""
+    market = flat(decision)
     try:
-        return (amount(decision.get("bid")) + amount(decision.get("ask"))) / 2
+        return (amount(market.get("bid")) + amount(market.get("ask"))) / 2
     except AmountError:
         return ZERO
 

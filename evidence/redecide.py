@@ -7,6 +7,7 @@ Rules of this file:
 3. Comparisons multiply instead of dividing, so they are exact.
 """
 
+import decimal
 import re
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
@@ -16,6 +17,10 @@ from evidence.amounts import NS_PER_MS, NS_PER_S, ZERO, AmountError, amount
 
 APPROVED = "approved"
 BPS = 10_000
+BUDGET_AGE_NS = 60 * NS_PER_S
+"""An older sample of the venue's own budget says nothing any more."""
+SHARED_PARTS = ("standing", "market")
+"""Tables of a decision that many decisions share."""
 MINUTES_PER_DAY = 1440
 DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 UNPRICED = frozenset({"MARKET", "STOP_LOSS", "TAKE_PROFIT"})
@@ -44,7 +49,7 @@ class Redecision:
     """One decision's inputs, and the rules over them."""
 
     def __init__(self, inputs: Mapping[str, Any]) -> None:
-        self.inputs = inputs
+        self.inputs = flat(inputs)
         self.now_ns = self._int("now_ns")
         self.is_buy = self._get("side") == "BUY"
         self.kind = str(self._get("order_type"))
@@ -101,6 +106,12 @@ class Redecision:
         Raises:
             UndecidableError: an input is absent.
         """
+        try:
+            return self._first_reason()
+        except decimal.DecimalException:
+            return "malformed_order"  # amounts that no exact arithmetic takes (rule 13)
+
+    def _first_reason(self) -> str:
         for rule in (
             self._gate, self._symbol, self._shape, self._market, self._reducing, self._streaks,
             self._price_filters, self._size_filters, self._account_filters, self._order_caps,
@@ -334,6 +345,8 @@ class Redecision:
 
     def _portfolio(self) -> str:
         """Rules 39-41."""
+        if self.reducing:
+            return ""
         rate = self._get("rate")
         if rate is None:
             return "rate_missing"
@@ -362,7 +375,7 @@ class Redecision:
         if worst > before and gross > self.portfolio_cap("exposure_gross_numeraire_max"):
             return "exposure_gross"
         is_over = net > 0 and net > self.portfolio_cap("exposure_net_numeraire_max")
-        return "exposure_net" if is_over and not self.reducing else ""
+        return "exposure_net" if is_over else ""
 
     def _balance(self) -> str:
         """Rules 42-43."""
@@ -388,6 +401,8 @@ class Redecision:
             limit -= self.portfolio_cap(f"messages_per_{window}_cancel_reserve")
             if count + 1 > max(limit, ZERO):
                 return f"messages_per_{window}"
+        if self.now_ns - int(self.inputs.get("budget_ns", self.now_ns)) > BUDGET_AGE_NS:
+            return ""
         share = self.portfolio_cap("venue_budget_percent_max")
         for used, limit in self._table("budget").values():
             if (used + 1) * 100 > limit * share:
@@ -441,6 +456,15 @@ class Redecision:
 
 
 # ---------------------------------------------------------------------- small readers
+def flat(inputs: Mapping[str, Any]) -> dict[str, Any]:
+    """A decision's inputs with its shared parts beside its own keys."""
+    out = dict(inputs)
+    for part in SHARED_PARTS:
+        if isinstance(out.get(part), Mapping):
+            out.update(out[part])
+    return out
+
+
 def _number(value: object, name: str) -> Decimal:
     try:
         return amount(value)
@@ -466,12 +490,11 @@ def _is_zero(text: str) -> bool:
 
 
 def _is_sane(value: object) -> bool:
-    """A finite positive amount between 1e-24 and 1e24."""
+    """A finite positive amount."""
     try:
-        number = amount(value)
+        return amount(value) > 0
     except AmountError:
         return False
-    return number > 0 and -24 < number.adjusted() < 24
 
 
 def in_windows(now_ns: int, windows: Sequence[str]) -> bool:

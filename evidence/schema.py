@@ -381,6 +381,7 @@ class Kill(Record, tag_field=TAG, tag=EventType.KILL.value, gc=False):
     reason: str | None = ""
     gate_ms: int | str | None = None
     empty_ms: int | str | None = None
+    verified: bool | None = None
 
 
 class ReArm(Record, tag_field=TAG, tag=EventType.RE_ARM.value, gc=False):
