@@ -1,0 +1,1 @@
+"""The promotion decision: from testnet to live pilot, over sessions re-derived from journals."""

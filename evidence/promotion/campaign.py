@@ -1,0 +1,165 @@
+"""The campaign as the decision sees it: sessions with what happened in each.
+
+Rules of this file:
+1. Everything is taken from a report that was re-derived from journals in this process; a report
+   file is a claim and is not read.
+2. An error or anomaly belongs to the session that was on, or that was on last: what happens after
+   a session's stop line does not vanish between sessions.
+3. What cannot be attributed is kept as `beyond`: it counts against the whole journal.
+"""
+
+from bisect import bisect_right
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from evidence.caps import CapsFold
+from evidence.incidents import IncidentsFold
+from evidence.report import JournalReport, Report
+from evidence.sessions import Session, SessionsFold
+
+MINUTE_MS = 60_000
+
+
+@dataclass(frozen=True, slots=True)
+class Happening:
+    """One error or anomaly."""
+
+    seq: int
+    kind: str
+    why: str
+    """Its explanation; empty when nobody has explained it."""
+
+
+@dataclass(slots=True)
+class CampaignSession:
+    """One session and what happened in it."""
+
+    session_id: str
+    journal: str
+    mode: str
+    started_ns: int
+    duration_ms: int
+    orders: int
+    fills: int
+    end: str
+    binding: dict[str, str]
+    fingerprint: str
+    errors: list[Happening] = field(default_factory=list)
+    anomalies: list[Happening] = field(default_factory=list)
+
+    @property
+    def minutes(self) -> int:
+        """Whole minutes."""
+        return self.duration_ms // MINUTE_MS
+
+
+@dataclass(frozen=True, slots=True)
+class DrillRun:
+    """One drill as it is journalled."""
+
+    name: str
+    ts_ns: int
+    passed: bool
+
+
+@dataclass(slots=True)
+class CampaignJournal:
+    """One journal, judged, with its sessions."""
+
+    name: str
+    verdict: str
+    reasons: list[str]
+    modes: list[str]
+    sessions: list[CampaignSession]
+    unresolved: list[str] = field(default_factory=list)
+    drills: list[DrillRun] = field(default_factory=list)
+    cap_percent_max: dict[str, int] = field(default_factory=dict)
+    outside: list[Happening] = field(default_factory=list)
+    """Errors before the first session."""
+    beyond: int = 0
+    """Errors and anomalies that the accountant counted but no longer keeps one by one."""
+    has_simulator_books: bool = False
+
+
+def campaign_of(report: Report, name: str) -> list[CampaignJournal]:
+    """Every journal of a report, with its sessions and what happened in each.
+
+    Args:
+        report: made by `build_report` in this process.
+        name: how the decision calls this place; several journals of it are numbered.
+    """
+    return [
+        _journal(one, f"{name}#{number}" if number > 1 else name)
+        for number, one in enumerate(report.journals, start=1)
+    ]
+
+
+def _journal(one: JournalReport, name: str) -> CampaignJournal:
+    folds = one.account.folds
+    sessions, incidents, caps = folds["sessions"], folds["incidents"], folds["caps"]
+    if not (
+        isinstance(sessions, SessionsFold)
+        and isinstance(incidents, IncidentsFold)
+        and isinstance(caps, CapsFold)
+    ):
+        raise TypeError("the report was not made with the standard folds")
+    journal = CampaignJournal(
+        name=name,
+        verdict=one.verdicts.overall,
+        reasons=one.verdicts.reasons,
+        modes=sorted(one.account.tally.by_mode),
+        sessions=[_session(name, session) for session in sessions.sessions],
+        unresolved=[f"{i.incident_id} ({i.trigger})" for i in incidents.unresolved],
+        drills=[
+            DrillRun(str(run["drill"]), int(run["ts_ns"]), run["passed"] is True)
+            for run in incidents.drills
+        ],
+        has_simulator_books=one.comparison is not None and one.comparison.is_simulated,
+    )
+    for (cap, _symbol), use in caps.use.items():
+        known = journal.cap_percent_max.get(cap, 0)
+        journal.cap_percent_max[cap] = max(known, use.percent_max)
+    starts = [session.started_seq for session in sessions.sessions]
+    errors = _happenings(incidents.errors, incidents.explained)
+    anomalies = _happenings(incidents.anomalies, incidents.explained)
+    _attribute(journal, starts, errors, anomalies)
+    counted = one.account.tally.errors + one.account.tally.anomalies
+    both = len(errors) + len(anomalies)
+    journal.beyond = max(0, counted - both)
+    return journal
+
+
+def _session(journal: str, session: Session) -> CampaignSession:
+    plain = session.plain()
+    return CampaignSession(
+        session_id=session.session_id,
+        journal=journal,
+        mode=session.mode,
+        started_ns=session.started_ns,
+        duration_ms=int(plain["duration_ms"]),
+        orders=session.orders,
+        fills=session.fills,
+        end=str(plain["end"]),
+        binding=dict(session.binding),
+        fingerprint=str(plain["fingerprint"]),
+    )
+
+
+def _happenings(kept: dict[int, str], explained: dict[int, str]) -> list[Happening]:
+    return [Happening(seq, kind, explained.get(seq, "").strip()) for seq, kind in kept.items()]
+
+
+def _attribute(
+    journal: CampaignJournal,
+    starts: Sequence[int],
+    errors: Sequence[Happening],
+    anomalies: Sequence[Happening],
+) -> None:
+    for error in errors:
+        index = bisect_right(starts, error.seq) - 1
+        place = journal.sessions[index].errors if index >= 0 else journal.outside
+        place.append(error)
+    for anomaly in anomalies:
+        index = bisect_right(starts, anomaly.seq) - 1
+        if index >= 0:
+            journal.sessions[index].anomalies.append(anomaly)

@@ -1,0 +1,74 @@
+"""What a campaign must show before promotion: a frozen value, with strict defaults.
+
+A TOML file may loosen or tighten it under `[promotion]`; unknown keys are refused, and the policy's
+hash is bound into every decision, so that a loosened policy shows.
+"""
+
+import hashlib
+import tomllib
+from pathlib import Path
+
+import msgspec
+
+
+class PolicyError(Exception):
+    """A policy file that cannot be used; the text names the file and the fault."""
+
+
+def _drills() -> list[str]:
+    return ["kill", "cap-rejection", "disconnect", "rate-limit", "reconcile"]
+
+
+def _regions() -> dict[str, int]:
+    return {"exposure_gross_numeraire_max": 50, "order_notional_quote_max": 50}
+
+
+class Policy(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The agreed terms. Ages in hours, durations in minutes, shares in percent."""
+
+    sessions_min: int = 5
+    """Qualifying sessions in a row, all bound to the same code, config, caps and account."""
+    session_minutes_min: int = 60
+    session_orders_min: int = 20
+    session_fills_min: int = 5
+    campaign_orders_min: int = 300
+    campaign_minutes_min: int = 1440
+    crashes_max: int = 0
+    cap_regions_percent_min: dict[str, int] = msgspec.field(default_factory=_regions)
+    """Cap name -> the use that it must have reached: a control that was never near is not shown."""
+    drills_required: list[str] = msgspec.field(default_factory=_drills)
+    drill_age_hours_max: int = 168
+    anomalies_per_session_max: dict[str, int] = msgspec.field(default_factory=dict)
+    """Kind -> unexplained ones tolerated in one session; a kind that is not named has 0."""
+    gate_age_hours_max: int = 36
+    record_valid_hours: int = 72
+
+    def digest(self) -> str:
+        """SHA-256 (hex) of the policy's canonical form."""
+        return hashlib.sha256(msgspec.json.encode(self, order="deterministic")).hexdigest()
+
+
+def load_policy(path: Path | None) -> Policy:
+    """Read a policy; the strict defaults where no file is given.
+
+    Raises:
+        PolicyError: missing, not TOML, an unknown key, a value of the wrong kind or below zero.
+    """
+    if path is None:
+        return Policy()
+    try:
+        tables = tomllib.loads(path.read_text(encoding="utf-8"))
+        policy = msgspec.convert(tables.get("promotion", {}), Policy)
+    except OSError as error:
+        raise PolicyError(f"{path}: {error.strerror}") from error
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError, msgspec.ValidationError) as error:
+        raise PolicyError(f"{path}: {error}; see the keys of [promotion] in the manual") from error
+    if unknown := set(tables) - {"promotion"}:
+        raise PolicyError(f"{path}: unknown table {sorted(unknown)}; only [promotion] is read")
+    for name, value in msgspec.to_builtins(policy).items():
+        numbers = value.values() if isinstance(value, dict) else [value]
+        if any(isinstance(number, int) and number < 0 for number in numbers):
+            raise PolicyError(f"{path}: {name} is below zero")
+    if policy.sessions_min < 1:
+        raise PolicyError(f"{path}: sessions_min must be at least 1")
+    return policy

@@ -1,0 +1,135 @@
+"""Promotion end to end: journals and books on disk, gates on disk, one command."""
+
+import json
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from evidence.promotion.cli import promote_command
+from evidence.promotion.record import check_record
+from evidence.signing import load_public_key, make_key_pair
+from tests.support.journal_maker import START_NS, JournalMaker, whole_story
+
+NOW = datetime.fromtimestamp(START_NS / 10**9, UTC).replace(microsecond=0) + timedelta(hours=1)
+STAMP = NOW.isoformat()
+POLICY = """
+[promotion]
+sessions_min = 3
+session_minutes_min = 0
+session_orders_min = 5
+session_fills_min = 1
+campaign_orders_min = 15
+campaign_minutes_min = 0
+drills_required = ["kill"]
+cap_regions_percent_min = { order_notional_quote_max = 5 }
+anomalies_per_session_max = { order_reject = 20 }
+"""
+GATES = {
+    "stability_gate": {"overall_ok": True},
+    "live_readiness_scorecard": {"decision": "GO"},
+    "shadow_testnet_scorecard": {"decision": "READY_FOR_TESTNET"},
+    "live_dryrun_checklist": {"ok": True},
+    "live_pilot_scorecard": {"decision": "READY_FOR_LIVE_PILOT"},
+}
+
+
+@pytest.fixture
+def promote(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "policy.toml").write_text(POLICY)
+    status = tmp_path / "status"
+    status.mkdir()
+    for stem, value in GATES.items():
+        (status / f"{stem}.json").write_text(json.dumps({**value, "generated_at": STAMP}))
+    make_key_pair(tmp_path / "key.pem")
+
+    def run(*arguments: str):
+        options = ("--policy", "policy.toml", "--status-dir", "status", "--out-dir", "out")
+        done = CliRunner().invoke(
+            promote_command, [*arguments, *options, "--key", "key.pem", "--now", STAMP]
+        )
+        path = tmp_path / "out/promotion_decision.json"
+        return done, json.loads(path.read_text()) if path.exists() else None
+
+    return run
+
+
+def save(maker: JournalMaker, folder: str) -> str:
+    """Write journal and books; a testnet's books have none of the simulator's keys."""
+    Path(folder).mkdir()
+    books = maker.books()
+    if maker.mode == "testnet":
+        books = {key: books[key] for key in books.keys() - {"requests", "faults"}}
+    maker.save(Path(folder))
+    (Path(folder) / "ledger.json").write_text(json.dumps(books))
+    return folder
+
+
+def story_of_a_testnet(seed: int, **kwargs) -> JournalMaker:
+    return whole_story(
+        seed, mode="testnet", exchange="binance-spot-testnet", instance=f"box{seed}", **kwargs
+    )
+
+
+def test_three_good_testnet_sessions_are_promoted_and_signed(promote, tmp_path):
+    folders = [save(story_of_a_testnet(seed, orders=30), f"s{seed}") for seed in (11, 12, 13)]
+    done, value = promote(*folders)
+    assert (done.exit_code, value["decision"]) == (0, "READY_FOR_LIVE_PILOT"), done.output
+    assert [one["qualifies"] for one in value["sessions"]] == [True] * 3
+    raw = (tmp_path / "out/promotion_record.dsse.json").read_bytes()
+    key = load_public_key(tmp_path / "key.pem.pub")
+    assert check_record(raw, key, NOW, value["binding"])["sessions"] == [
+        one["session_id"] for one in value["sessions"]
+    ]
+
+
+def test_simulated_sessions_are_insufficient_and_a_rehearsal_is_labelled(promote, tmp_path):
+    folders = [
+        save(whole_story(seed, orders=30, instance=f"sim{seed}"), f"s{seed}") for seed in (1, 2, 3)
+    ]
+    done, value = promote(*folders)
+    assert (done.exit_code, value["decision"]) == (2, "INSUFFICIENT")
+    assert {one["code"] for one in value["reasons"]} >= {"NOT_TESTNET", "NO_TESTNET_SESSION"}
+    rehearsed, value = promote(*folders, "--rehearsal")
+    assert (rehearsed.exit_code, value["decision"]) == (2, "REHEARSAL_READY_FOR_LIVE_PILOT")
+    assert all(line.lstrip().startswith("REHEARSAL") for line in rehearsed.output.splitlines())
+    assert not (tmp_path / "out/promotion_record.dsse.json").exists()
+
+
+def test_a_removed_reject_is_no_go(promote):
+    story = story_of_a_testnet(11, orders=30)
+    reject = next(r for r in story.records if r["event_type"] == "order_reject")
+    cid = reject["client_order_id"]
+    story.records = [
+        record
+        for record in story.records
+        if not (record["event_type"] == "order_reject" and record["client_order_id"] == cid)
+    ]
+    done, value = promote(save(story, "s11"))
+    assert (done.exit_code, value["decision"]) == (2, "NO_GO")
+
+
+def test_a_missing_ledger_is_insufficient(promote):
+    folder = save(story_of_a_testnet(11, orders=30), "s11")
+    (Path(folder) / "ledger.json").unlink()
+    _, value = promote(folder)
+    assert value["decision"] == "INSUFFICIENT"
+    assert "JOURNAL_UNPROVEN" in {one["code"] for one in value["reasons"]}
+
+
+def test_an_older_record_is_set_aside_when_the_decision_turns(promote, tmp_path):
+    folders = [save(story_of_a_testnet(seed, orders=30), f"s{seed}") for seed in (11, 12, 13)]
+    promote(*folders)
+    (tmp_path / "status/stability_gate.json").write_text(json.dumps({"overall_ok": False}))
+    done, value = promote(*folders)
+    assert (done.exit_code, value["decision"]) == (2, "NO_GO")
+    assert not (tmp_path / "out/promotion_record.dsse.json").exists()
+
+
+def test_a_directory_without_journal_is_one_line(promote, tmp_path):
+    (tmp_path / "empty").mkdir()
+    done, value = promote("empty")
+    assert (done.exit_code, value) == (1, None)
+    assert done.output.count("\n") == 1
