@@ -35,7 +35,6 @@ def state_of(keeper: Keeper) -> dict[str, Any]:
         },
         "fees_owed": {asset: str(fee) for asset, fee in sorted(keeper.fees_owed.items())},
         "orders": keeper.orders.state(now_ns),
-        "messages": keeper.messages.state(now_ns),
         "cancels": keeper.cancels.state(now_ns),
         "executions": keeper.executions.state(now_ns),
         "behaviour": keeper.behaviour.state(now_ns),
@@ -93,7 +92,6 @@ def restore(keeper: Keeper, state: Mapping[str, Any]) -> None:
         keeper.account(asset).traded.restore(pairs)
     keeper.fees_owed = {a: decimal_of(fee) for a, fee in state["fees_owed"].items()}
     keeper.orders.restore(state["orders"])
-    keeper.messages.restore(state["messages"])
     keeper.cancels.restore(state["cancels"])
     keeper.executions.restore(state["executions"])
     keeper.behaviour.restore(state["behaviour"])

@@ -146,7 +146,6 @@ class Interceptor(RiskLedger):
             used = self.cancels.count(now_ns)
             return Denied(intent, reason, {"cancels": str(used)}, {"verdict": reason.value})
         self.cancels.add(now_ns)
-        self.messages.add(now_ns)
         return CancelApproved(
             CancelOrder(
                 client_order_id=order.client_order_id,
@@ -263,7 +262,7 @@ class Interceptor(RiskLedger):
         caps = self.capset
         if self.cancels.count(now_ns) + 1 > caps.cancels_per_second_max:
             return DenyReason.CANCELS_PER_SECOND
-        second, minute = self.messages.counts(now_ns)
+        second, minute = self.messages(now_ns)
         if second + 1 > caps.messages_per_second_max:
             return DenyReason.MESSAGES_PER_SECOND
         if minute + 1 > caps.messages_per_minute_max:

@@ -57,8 +57,7 @@ class Keeper:
         self.fees_owed: dict[str, Decimal] = {}
         """Fees paid in an asset that is neither base nor quote of their instrument."""
         self.orders = RollingCounts(SECOND_NS, MINUTE_NS, HOUR_NS, DAY_NS)
-        self.messages = RollingCounts(SECOND_NS, MINUTE_NS)
-        self.cancels = RollingCounts(SECOND_NS)
+        self.cancels = RollingCounts(SECOND_NS, MINUTE_NS)
         self.executions = RollingCounts(DAY_NS)
         self.behaviour = Behaviour()
         self.rates = Rates()
@@ -202,10 +201,15 @@ class Keeper:
         self.holds[client_order_id] = hold
         book.add_hold(hold)
 
+    def messages(self, now_ns: int) -> tuple[int, int]:
+        """Orders and cancels together in the last second and minute."""
+        orders = self.orders.counts(now_ns)
+        cancels = self.cancels.counts(now_ns)
+        return orders[0] + cancels[0], orders[1] + cancels[1]
+
     def count_attempt(self, book: SymbolBook, key: DuplicateKey, now_ns: int) -> None:
         """Count an approved order in every window; whatever becomes of it, it stays counted."""
         self.orders.add(now_ns)
-        self.messages.add(now_ns)
         book.minute.add(now_ns)
         self.behaviour.remember(key, now_ns)
 

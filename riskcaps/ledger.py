@@ -180,7 +180,6 @@ class RiskLedger(Keeper):
         """A cancel that left without `review_cancel` (kill, cancel-all): it counts all the same."""
         now_ns = self.advance(now_ns)
         self.cancels.add(now_ns)
-        self.messages.add(now_ns)
         return self.take_notices()
 
     def adopt(self, order: Order, now_ns: int) -> Notices:

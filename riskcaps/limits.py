@@ -231,7 +231,7 @@ def check_turnover(keeper: Keeper, case: Case) -> DenyReason | None:
     caps = keeper.capset
     orders = keeper.orders.counts(now_ns)[-1] + 1
     if orders > caps.order_to_trade_grace_orders:
-        executions = keeper.executions.count(now_ns)
+        executions = keeper.executions.counts(now_ns)[0]
         if orders > caps.order_to_trade_ratio_max * max(executions, 1):
             return case.deny(
                 DenyReason.ORDER_TO_TRADE_RATIO,

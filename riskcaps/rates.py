@@ -4,9 +4,10 @@ Rules of this file:
 1. An event leaves a window only when more than the whole window has passed: one exactly as old as
    the window still counts (against us).
 2. Time is the caller's and never runs backward: the gate clamps it before it comes here.
-3. The cost of a question is amortised constant: every stamp is passed once by each window.
+3. A question costs log(events of the longest window); the memory is bounded by the caps.
 """
 
+from bisect import bisect_left
 from collections import deque
 from collections.abc import Iterable, Sequence
 from decimal import Decimal
@@ -18,19 +19,18 @@ SECOND_NS = NS_PER_S
 MINUTE_NS = 60 * NS_PER_S
 HOUR_NS = 3600 * NS_PER_S
 DAY_NS = 86_400 * NS_PER_S
-_PRUNE_AT = 4096
+_PRUNE_EVERY = 1024
 
 
 class RollingCounts:
     """How many events lie in each of several windows; one stamp an event for all of them."""
 
-    __slots__ = ("_answer", "_asked_ns", "_heads", "_stamps", "windows_ns")
+    __slots__ = ("_answer", "_asked_ns", "_longest_ns", "_stamps", "windows_ns")
 
     def __init__(self, *windows_ns: int) -> None:
         self.windows_ns = windows_ns
-        """Shortest first."""
+        self._longest_ns = max(windows_ns)
         self._stamps: list[int] = []
-        self._heads = [0] * len(windows_ns)
         self._asked_ns = -1
         self._answer: list[int] = []
 
@@ -38,6 +38,8 @@ class RollingCounts:
         """Count one event."""
         self._stamps.append(now_ns)
         self._asked_ns = -1
+        if len(self._stamps) % _PRUNE_EVERY == 0:
+            del self._stamps[: bisect_left(self._stamps, now_ns - self._longest_ns)]
 
     def counts(self, now_ns: int) -> list[int]:
         """Events in each window, as of now (one decision asks several times: it is kept)."""
@@ -45,40 +47,25 @@ class RollingCounts:
             return self._answer
         stamps = self._stamps
         size = len(stamps)
-        heads = self._heads
-        out = []
-        for i, window_ns in enumerate(self.windows_ns):
-            head = heads[i]
-            oldest = now_ns - window_ns
-            while head < size and stamps[head] < oldest:
-                head += 1
-            heads[i] = head
-            out.append(size - head)
-        if heads[-1] > _PRUNE_AT:
-            self._prune()
         self._asked_ns = now_ns
-        self._answer = out
-        return out
+        if not size:
+            self._answer = [0] * len(self.windows_ns)
+        else:
+            self._answer = [size - bisect_left(stamps, now_ns - ns) for ns in self.windows_ns]
+        return self._answer
 
     def count(self, now_ns: int) -> int:
-        """Events in the first (shortest) window."""
+        """Events in the first window."""
         return self.counts(now_ns)[0]
-
-    def _prune(self) -> None:
-        gone = self._heads[-1]
-        del self._stamps[:gone]
-        self._heads = [head - gone for head in self._heads]
 
     def state(self, now_ns: int) -> list[int]:
         """The first stamp in the longest window, then the distances between the following."""
-        self.counts(now_ns)
-        kept = self._stamps[self._heads[-1] :]
+        kept = self._stamps[bisect_left(self._stamps, now_ns - self._longest_ns) :]
         return [stamp - before for stamp, before in zip(kept, [0, *kept], strict=False)]
 
     def restore(self, deltas: Iterable[int]) -> None:
         """Take a `state()` back."""
         self._stamps = []
-        self._heads = [0] * len(self.windows_ns)
         self._asked_ns = -1
         stamp = 0
         for delta in deltas:

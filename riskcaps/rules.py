@@ -261,31 +261,33 @@ def check_rates(keeper: Keeper, case: Case) -> DenyReason | None:
     watch = keeper.watch
     now_ns = case.now_ns
     second, minute, hour, day = keeper.orders.counts(now_ns)
-    for count, w, reason in (
-        (second, watch["orders_per_second_max"], DenyReason.ORDERS_PER_SECOND),
-        (minute, watch["orders_per_minute_max"], DenyReason.ORDERS_PER_MINUTE),
-        (hour, watch["orders_per_hour_max"], DenyReason.ORDERS_PER_HOUR),
-        (day, watch["orders_per_day_max"], DenyReason.ORDERS_PER_DAY),
+    cancels = keeper.cancels.counts(now_ns)
+    symbol_minute = case.book.minute.counts(now_ns)[0]
+    if (
+        second + 1 >= watch["orders_per_second_max"].up
+        or minute + 1 >= watch["orders_per_minute_max"].up
+        or hour + 1 >= watch["orders_per_hour_max"].up
+        or day + 1 >= watch["orders_per_day_max"].up
+        or symbol_minute + 1 >= case.book.watch["orders_per_minute_max"].up
+        or second + cancels[0] + 1 >= watch["messages_per_second_max"].up
+        or minute + cancels[1] + 1 >= watch["messages_per_minute_max"].up
     ):
-        if count + 1 >= w.up:
-            if count + 1 > w.limit:
-                return case.over(reason, w, count)
-            keeper.sweep_due = True
-    w = case.book.watch["orders_per_minute_max"]
-    count = case.book.minute.count(now_ns)
-    if count + 1 >= w.up:
-        if count + 1 > w.limit:
-            return case.over(DenyReason.ORDERS_PER_MINUTE_SYMBOL, w, count)
         keeper.sweep_due = True
-    second, minute = keeper.messages.counts(now_ns)
-    for count, w, reason in (
-        (second, watch["messages_per_second_max"], DenyReason.MESSAGES_PER_SECOND),
-        (minute, watch["messages_per_minute_max"], DenyReason.MESSAGES_PER_MINUTE),
-    ):
-        if count + 1 >= w.up:
+        for count, w, reason in (
+            (second, watch["orders_per_second_max"], DenyReason.ORDERS_PER_SECOND),
+            (minute, watch["orders_per_minute_max"], DenyReason.ORDERS_PER_MINUTE),
+            (hour, watch["orders_per_hour_max"], DenyReason.ORDERS_PER_HOUR),
+            (day, watch["orders_per_day_max"], DenyReason.ORDERS_PER_DAY),
+            (
+                symbol_minute,
+                case.book.watch["orders_per_minute_max"],
+                DenyReason.ORDERS_PER_MINUTE_SYMBOL,
+            ),
+            (second + cancels[0], watch["messages_per_second_max"], DenyReason.MESSAGES_PER_SECOND),
+            (minute + cancels[1], watch["messages_per_minute_max"], DenyReason.MESSAGES_PER_MINUTE),
+        ):
             if count + 1 > w.limit:
                 return case.over(reason, w, count)
-            keeper.sweep_due = True
     if keeper.budget and now_ns - keeper.budget_ns <= BUDGET_SAMPLE_AGE_NS:
         share = keeper.capset.venue_budget_percent_max
         for name, (used, limit) in keeper.budget.items():

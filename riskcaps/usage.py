@@ -103,7 +103,7 @@ def traded_notional(keeper: "Keeper", now_ns: int) -> Decimal | None:
 def usage_of(keeper: "Keeper", now_ns: int) -> tuple[CapUsage, ...]:
     """Each cap that fills up; those that cannot be valued now are left out."""
     seconds, minutes, hours, days = keeper.orders.counts(now_ns)
-    messages = keeper.messages.counts(now_ns)
+    messages = keeper.messages(now_ns)
     behaviour = keeper.behaviour
     worth = portfolio_worth(keeper)
     used: dict[str, Decimal | int | None] = {
