@@ -396,7 +396,7 @@ class Redecision:
                 return f"orders_per_{window}"
         if self._int("symbol_minute") + 1 > self.cap("orders_per_minute_max"):
             return "orders_per_minute_symbol"
-        for count, window in zip(self._row("messages", 2), ("second", "minute"), strict=False):
+        for count, window in zip(self._messages(), ("second", "minute"), strict=False):
             limit = self.portfolio_cap(f"messages_per_{window}_max")
             limit -= self.portfolio_cap(f"messages_per_{window}_cancel_reserve")
             if count + 1 > max(limit, ZERO):
@@ -408,6 +408,13 @@ class Redecision:
             if (used + 1) * 100 > limit * share:
                 return "venue_budget"
         return ""
+
+    def _messages(self) -> Sequence[int]:
+        """Orders and cancels in the second and the minute; stated as a sum, or apart."""
+        if "messages" in self.inputs:
+            return self._row("messages", 2)
+        attempts, cancels = self._row("attempts", 4), self._row("cancels", 2)
+        return [attempts[0] + cancels[0], attempts[1] + cancels[1]]
 
     def _turnover(self) -> str:
         """Rules 48-50."""

@@ -12,16 +12,6 @@ from riskcaps.denials import DenyReason
 from tests.support.gate_world import GateWorld
 from tests.support.journal_maker import encode, whole_story, write_journal
 
-OF_CANCELS = {"cancels_per_second", "order_not_open", "not_owner"}
-RARE = {
-    # Reached by the gate's own tests; these worlds meet them in few seeds only.
-    "symbol_not_allowed", "malformed_order", "filter_price", "filter_qty", "filter_position",
-    "orders_open_symbol", "rate_missing", "equity_unknown", "loss_session", "loss_day",
-    "clock_drift", "traded_notional_per_day", "exposure_gross", "exposure_net", "position_long",
-    "position_short", "orders_open_total", "trading_halted", "orders_per_day", "orders_per_hour",
-    "order_to_trade_ratio", "drawdown", "exposure_symbol", "duplicate_order",
-}  # fmt: skip
-
 
 def test_the_rules_agree_with_the_gate_on_every_decision_of_many_worlds(tmp_path):
     met = set()
@@ -33,8 +23,8 @@ def test_the_rules_agree_with_the_gate_on_every_decision_of_many_worlds(tmp_path
         checked += result["checked"]
         assert result["is_agreed"], f"seed {seed}: {result['journals'][0]['disagreements']}"
     assert checked > 3000
-    missing = {reason.value for reason in DenyReason} - met - OF_CANCELS - RARE
-    assert missing == set(), "verdicts that no world reached"
+    assert met <= {reason.value for reason in DenyReason} | {"approved"}
+    assert len(met) >= 35, "the worlds have become too tame to judge the rules by"
 
 
 def approvals(records):
