@@ -1,0 +1,185 @@
+"""The governor against the venue's rules of counting (venues/binance-spot.md §6)."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from daemon.shell.governor import Governor, MessageBudget
+from daemon.venues.binance_spot.symbols import RateLimitRow
+from daemon.venues.requests import Purpose
+
+S = 1_000_000_000
+T0 = 1_700_000_040 * S  # a whole minute
+
+
+def small(*, weight: int = 100, orders: int = 10) -> Governor:
+    governor = Governor()
+    governor.configure(
+        [
+            RateLimitRow("REQUEST_WEIGHT", "MINUTE", 1, weight),
+            RateLimitRow("ORDERS", "SECOND", 10, orders),
+            RateLimitRow("RAW_REQUESTS", "MINUTE", 5, 1000),
+        ]
+    )
+    return governor
+
+
+def test_the_reserve_belongs_to_queries_and_cancels() -> None:
+    governor = small()
+    for _ in range(8):
+        assert governor.admit(Purpose.DATA, weight=10, now_ns=T0) is None
+    refusal = governor.admit(Purpose.PLACE, weight=1, orders=1, now_ns=T0)
+    assert refusal is not None
+    assert "REQUEST_WEIGHT_1M" in refusal.reason
+    assert refusal.until_ns == T0 + 60 * S
+    assert governor.admit(Purpose.QUERY, weight=15, now_ns=T0) is None
+    assert governor.admit(Purpose.QUERY, weight=1, now_ns=T0) is not None
+    assert governor.admit(Purpose.CANCEL, weight=5, now_ns=T0) is None
+    assert governor.admit(Purpose.CANCEL, weight=1, now_ns=T0) is not None
+
+
+def test_windows_are_fixed_and_aligned_to_the_venues_clock() -> None:
+    governor = small(orders=10)
+    governor.offset_ns = 4 * S  # the venue is ahead: its windows end earlier for us
+    for _ in range(8):
+        assert governor.admit(Purpose.PLACE, weight=0, orders=1, now_ns=T0) is None
+    refusal = governor.admit(Purpose.PLACE, weight=0, orders=1, now_ns=T0)
+    assert refusal is not None
+    assert refusal.until_ns == T0 + 6 * S
+    governor.settle(weight=0, orders=8)
+    assert governor.admit(Purpose.PLACE, weight=0, orders=1, now_ns=T0 + 6 * S) is None
+
+
+def test_what_is_in_flight_counts_into_the_next_window() -> None:
+    governor = small(orders=10)
+    for _ in range(8):
+        governor.admit(Purpose.PLACE, weight=0, orders=1, now_ns=T0)
+    assert governor.admit(Purpose.PLACE, weight=0, orders=1, now_ns=T0 + 10 * S) is not None
+    governor.settle(weight=0, orders=8)
+    assert governor.admit(Purpose.PLACE, weight=0, orders=1, now_ns=T0 + 20 * S) is None
+
+
+def test_the_venues_own_count_wins() -> None:
+    governor = small()
+    now = T0 + 5 * S
+    governor.observe_headers({"X-MBX-USED-WEIGHT-1M": "79", "X-MBX-ORDER-COUNT-10S": "3"}, now)
+    assert governor.used(now)["REQUEST_WEIGHT_1M"] == 79
+    assert governor.used(now)["ORDERS_10S"] == 3
+    assert governor.admit(Purpose.DATA, weight=2, now_ns=now) is not None
+    governor.observe_headers({"X-MBX-USED-WEIGHT-1M": "10"}, now)
+    assert governor.admit(Purpose.DATA, weight=2, now_ns=now) is None
+
+
+def test_a_count_of_the_last_window_does_not_fill_the_new_one() -> None:
+    governor = small()
+    now = T0 + 60 * S + 1_000_000
+    governor.observe_headers({"X-MBX-USED-WEIGHT-1M": "99"}, now)
+    assert governor.used(now)["REQUEST_WEIGHT_1M"] == 0
+
+
+def test_socket_answers_feed_it_too() -> None:
+    governor = small()
+    rows = [RateLimitRow("REQUEST_WEIGHT", "MINUTE", 1, 50, 42)]
+    governor.observe_counts(rows, T0 + 5 * S)
+    assert governor.used(T0 + 5 * S)["REQUEST_WEIGHT_1M"] == 42
+    assert governor.limits()["REQUEST_WEIGHT_1M"] == 50
+
+
+def test_broken_headers_change_nothing() -> None:
+    governor = small()
+    for text in ("", "many", "-5", "1e9", "9" * 50):
+        governor.observe_headers({"X-MBX-USED-WEIGHT-1M": text}, T0 + S)
+    assert governor.used(T0 + S)["REQUEST_WEIGHT_1M"] == 0
+
+
+def test_during_a_ban_nothing_is_sent_at_all() -> None:
+    governor = small()
+    until = governor.pause("ban", T0 + 300 * S, T0)
+    for purpose in Purpose:
+        refusal = governor.admit(purpose, weight=0, now_ns=T0 + 299 * S)
+        assert refusal is not None
+        assert refusal.until_ns == until
+    assert governor.admit_connection(weight=2, now_ns=T0 + 299 * S) is not None
+    assert governor.admit(Purpose.DATA, weight=1, now_ns=until) is None
+
+
+def test_a_pause_never_gets_shorter() -> None:
+    governor = small()
+    governor.pause("ban", T0 + 300 * S, T0)
+    assert governor.pause("weight", T0 + 10 * S, T0) == T0 + 300 * S
+    assert governor.paused_until_ns(T0) == T0 + 300 * S
+    assert governor.paused_until_ns(T0 + 301 * S) == 0
+
+
+def test_a_pause_without_a_time_lasts_as_documented() -> None:
+    assert small().pause("ban", None, T0) == T0 + 120 * S
+    assert small().pause("weight", None, T0) == T0 + 60 * S
+    assert small().pause("orders", None, T0 + S) == T0 + 10 * S
+
+
+def test_the_order_count_stops_placements_only() -> None:
+    governor = small()
+    governor.pause("orders", T0 + 10 * S, T0)
+    assert governor.admit(Purpose.PLACE, weight=1, orders=1, now_ns=T0) is not None
+    assert governor.admit(Purpose.CANCEL, weight=1, now_ns=T0) is None
+    assert governor.admit(Purpose.QUERY, weight=4, now_ns=T0) is None
+
+
+def test_a_success_costs_no_weight() -> None:
+    governor = small()
+    governor.admit(Purpose.PLACE, weight=1, orders=1, now_ns=T0)
+    governor.settle(weight=1, orders=1, free=True)
+    assert governor.used(T0)["REQUEST_WEIGHT_1M"] == 0
+    assert governor.used(T0)["ORDERS_10S"] == 1
+
+
+def test_connections_are_bounded() -> None:
+    governor = small()
+    taken = 0
+    while governor.admit_connection(weight=0, now_ns=T0) is None:
+        taken += 1
+        assert taken <= 300
+    assert taken == 300
+
+
+def test_limits_that_vanish_are_forgotten_and_odd_ones_passed_over() -> None:
+    governor = small()
+    governor.configure(
+        [
+            RateLimitRow("REQUEST_WEIGHT", "MINUTE", 1, 7),
+            RateLimitRow("REQUEST_WEIGHT", "FORTNIGHT", 1, 7),
+            RateLimitRow("NEW_KIND", "MINUTE", 1, 7),
+            RateLimitRow("ORDERS", "SECOND", 0, 7),
+        ]
+    )
+    assert governor.limits()["REQUEST_WEIGHT_1M"] == 7
+    assert "NEW_KIND_1M" not in governor.limits()
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(list(Purpose)), st.integers(0, 30), st.integers(0, 1), st.integers(0, 9)
+        ),
+        max_size=60,
+    )
+)
+def test_the_limit_is_never_passed_whatever_the_mix(
+    calls: list[tuple[Purpose, int, int, int]],
+) -> None:
+    governor = small(weight=100, orders=5)
+    now = T0
+    spent: dict[int, int] = {}
+    for purpose, weight, orders, wait_s in calls:
+        now += wait_s * S
+        if governor.admit(purpose, weight=weight, orders=orders, now_ns=now) is None:
+            spent[now // (60 * S)] = spent.get(now // (60 * S), 0) + weight
+            governor.settle(weight=weight, orders=orders)
+    assert all(total <= 100 for total in spent.values())
+
+
+def test_five_messages_a_second_to_a_stream() -> None:
+    budget = MessageBudget(5)
+    waits = [budget.wait_ns(T0) for _ in range(6)]
+    assert waits[:5] == [0] * 5
+    assert waits[5] == S
+    assert budget.wait_ns(T0 + 3 * S) == 0
