@@ -14,8 +14,6 @@ import signal
 from collections.abc import Mapping
 from typing import Any
 
-from riskcaps.interceptor import Interceptor
-
 from control.errors import ControlError
 from control.identity import ControlConfig, Members, Role
 from control.server import ControlThread
@@ -44,6 +42,7 @@ from daemon.shell.strategy_loader import strategy_factory
 from daemon.shell.tasks import spawn
 from daemon.shell.venue_link import Credentials, LinkConfig, VenueLink
 from daemon.version import commit, packages, python_version, seatrial_version
+from riskcaps.interceptor import Interceptor
 
 log = logging.getLogger("seatriald")
 
@@ -75,6 +74,7 @@ class Daemon:
         self._boot_monotonic = SystemClock().monotonic_ns()
         recovered = recover(settings.state_dir / "journal")
         self._clock = SystemClock(floor_ns=recovered.ts_ns)
+        self._boot_ns = self._clock.now_ns()
         self._halt = HaltFlag()
         self._latch = LatchStore(settings.state_dir)
         self._journal = Journal(
@@ -204,7 +204,7 @@ class Daemon:
         self, link: VenueLink, pump: Pump, port: ControlPort, notifier: Notifier
     ) -> None:
         """Measure the loop's lag, publish the status, pat systemd's watchdog while healthy."""
-        announced = False
+        announced = ""
         while True:
             before = self._clock.monotonic_ns()
             status = self._status(link, pump)
@@ -212,9 +212,7 @@ class Daemon:
             port.publish(status)
             if not status.get("latched"):
                 self._follow_latch(pump)  # a second process may have latched (kill --direct)
-            if not announced and status.get("gate_state") == "READY":
-                announced = True
-                notifier.ready("READY, HALTED: waiting for an operator's start")
+            announced = _announce(notifier, status, announced)
             if self._is_healthy() and not self._journal.fault:
                 notifier.watchdog()
             await asyncio.sleep(PUBLISH_PERIOD_S)
@@ -234,7 +232,7 @@ class Daemon:
             "ts_ns": now_ns,
             "uptime_s": round((self._clock.monotonic_ns() - self._boot_monotonic) / 1e9, 3),
             "venue": facts,
-            "clock_offset_s": facts.get("clock_offset_ns", 0) / 1e9,
+            "clock_offset_s": facts.get("offset_ns", 0) / 1e9,
             "journal_path": str(self._journal.path),
             "journal_seq": self._journal.seq,
             "journal_pending_lines": self._journal.pending_lines,
@@ -259,11 +257,10 @@ class Daemon:
             engine.restore(recovered.checkpoint)
         for record in recovered.facts:
             engine.apply_fact(record)
-        engine.finish_recovery(self._clock.now_ns())
+        engine.finish_recovery(self._boot_ns)
         return engine
 
     def _write_boot_lines(self, recovered: Recovered) -> None:
-        now_ns = self._clock.now_ns()
         elapsed_ms = (self._clock.monotonic_ns() - self._boot_monotonic) // NS_PER_MS
         lines: list[tuple[EventType, Mapping[str, Any]]] = [
             (
@@ -284,7 +281,7 @@ class Daemon:
             (EventType.CHECKPOINT, {"state": self._engine.state()}),
         ]
         for event_type, fields in lines:
-            self._journal.append(event_type, fields, ts_ns=now_ns, session_id="")
+            self._journal.append(event_type, fields, ts_ns=self._boot_ns, session_id="")
         self._journal.flush()
 
     def _binding(self) -> dict[str, Any]:
@@ -394,6 +391,21 @@ class Daemon:
         if self._exit is not None and self._exit.done() and not self._exit.cancelled():
             return self._exit.result().reason
         return "cancelled"
+
+
+def _announce(notifier: Notifier, status: Mapping[str, Any], before: str) -> str:
+    """Tell systemd that we serve, then each change of what an operator would ask first.
+
+    Started means that the control socket answers: a venue that is down at boot is no failed start,
+    and must not end in the start limit. Returns what was said.
+    """
+    latched = ", kill latch holds" if status.get("latched") else ""
+    text = f"gate {status.get('gate_state')}, trading {status.get('trading_state')}{latched}"
+    if not before:
+        notifier.ready(text)
+    elif text != before:
+        notifier.status(text)
+    return text
 
 
 def build_engine(

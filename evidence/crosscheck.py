@@ -235,7 +235,7 @@ def _match_rejects(
     for row in rows:
         seen.rejects += 1
         cid = str(row.get("client_order_id") or "")
-        if not cid or cid in at_venue or row.get("request") in {"cancel", "query"}:
+        if not cid or cid in at_venue or not _is_placement(row):
             continue
         trail = trails.get(cid)
         refused = f"{cid} code {row.get('code')}: {row.get('msg')}"
@@ -243,6 +243,14 @@ def _match_rejects(
             seen.rejects_missing_from_journal.add(f"{refused} (never approved)")
         elif trail.reject_code in {"", "report"} and trail.outcome not in ABSENT_OUTCOMES:
             seen.rejects_missing_from_journal.add(f"{refused} ({trail.state} in the journal)")
+
+
+def _is_placement(row: Mapping[str, Any]) -> bool:
+    """Whether a refused request was to place; a refused cancel or query left nothing behind."""
+    asked = str(row.get("endpoint") or row.get("request") or "place").lower()
+    if "replace" in asked:
+        return True
+    return not (asked.startswith(("delete", "get")) or "cancel" in asked or "status" in asked)
 
 
 # ---------------------------------------------------------------------- balances

@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from tests.support.replay import replay_last_run
+
 ROOT = Path(__file__).resolve().parents[2]
 TRADES = ROOT.parent / "shared" / "data" / "trades" / "XRPETH-2019-10.csv.gz"
 
@@ -53,6 +55,14 @@ def assert_one_to_one(result: dict[str, Any]) -> None:
     ]
 
 
+def assert_replays(result: dict[str, Any]) -> None:
+    """Re-stepping the recorded inputs gives every journalled effect again."""
+    directory = Path(result["journal"])
+    directory = directory.parent if directory.is_file() else directory
+    compared, _ = replay_last_run(directory.parents[1] / "seatrial.toml", directory)
+    assert compared > 50
+
+
 def assert_clean(code: int, result: dict[str, Any]) -> None:
     assert code == 0, result
     for key in (
@@ -69,12 +79,13 @@ def assert_clean(code: int, result: dict[str, Any]) -> None:
 
 @pytest.mark.slow
 def test_a_whole_session_is_one_to_one_with_the_venue(tmp_path: Path) -> None:
-    code, result = demo(tmp_path / "demo", "--seconds", "16")
+    code, result = demo(tmp_path / "demo", "--seconds", "20")
     assert_clean(code, result)
     assert_one_to_one(result)
     assert result["orders_submitted"] >= 50
     assert result["fills"] >= 5
     assert result["kill_empty_ms"] > 0
+    assert_replays(result)
 
 
 @pytest.mark.slow
@@ -82,7 +93,7 @@ def test_recorded_trades_drive_a_session(tmp_path: Path) -> None:
     if not TRADES.exists():
         pytest.fail(f"the recorded trades are missing: {TRADES}")
     code, result = demo(
-        tmp_path / "demo", "--seconds", "16", "--replay", str(TRADES), "--speed", "500"
+        tmp_path / "demo", "--seconds", "20", "--replay", str(TRADES), "--speed", "500"
     )
     assert_clean(code, result)
     assert_one_to_one(result)
@@ -98,3 +109,4 @@ def test_kill_dash_nine_loses_nothing(tmp_path: Path) -> None:
     assert "recovered_fills" in result
     starts = [e for e in journal_lines(result) if e["event_type"] == "run_start"]
     assert len(starts) == 3
+    assert_replays(result)

@@ -8,6 +8,7 @@ from typing import Any
 import orjson
 
 from daemon.app import build_engine
+from daemon.core.engine import Engine
 from daemon.model.effects import Record
 from daemon.model.halt import HaltFlag
 from daemon.model.ids import RunId
@@ -45,8 +46,10 @@ def replay_last_run(config_path: Path, directory: Path) -> tuple[int, str]:
         binding={k: v for k, v in binding.items() if k != "run_number"},
         halt=HaltFlag(),
     )
-    engine.restore(checkpoint["state"])
+    _recover(engine, lines[:start])
     engine.finish_recovery(checkpoint["ts_ns"])
+    mine = json.loads(json.dumps(engine.state()))
+    assert mine == checkpoint["state"], _first_difference(mine, checkpoint["state"])
     compared = 0
     expected: list[Mapping[str, Any]] = []
     for number, line in enumerate(run):
@@ -66,6 +69,16 @@ def replay_last_run(config_path: Path, directory: Path) -> tuple[int, str]:
     return compared, engine.state_hash()
 
 
+def _recover(engine: Engine, past: list[dict[str, Any]]) -> None:
+    """Fold what went before, as the boot did: the last checkpoint, then the facts after it."""
+    marks = [n for n, line in enumerate(past) if line["event_type"] == "checkpoint"]
+    if marks:
+        engine.restore(past[marks[-1]]["state"])
+    for line in past[marks[-1] + 1 if marks else 0 :]:
+        if line["event_type"] != "input":
+            engine.apply_fact(line)
+
+
 def _facts_after(run: list[dict[str, Any]], number: int) -> list[dict[str, Any]]:
     facts = []
     for line in run[number + 1 :]:
@@ -74,3 +87,12 @@ def _facts_after(run: list[dict[str, Any]], number: int) -> list[dict[str, Any]]
         if line["event_type"] not in SHELL_LINES:
             facts.append(line)
     return facts
+
+
+def _first_difference(mine: Any, theirs: Any, at: str = "state") -> str:
+    """Where two plain values part, for the message of an assertion."""
+    if isinstance(mine, dict) and isinstance(theirs, dict):
+        for key in sorted({*mine, *theirs}):
+            if mine.get(key) != theirs.get(key):
+                return _first_difference(mine.get(key), theirs.get(key), f"{at}.{key}")
+    return f"{at}: {str(mine)[:300]} here, {str(theirs)[:300]} in the journal"
