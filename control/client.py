@@ -94,11 +94,21 @@ class ControlClient:
                 continue  # an answer to a call that timed out before
             return _result_of(message)
 
-    def follow(self, types: list[str] | None = None, tail: int = 20) -> Iterator[dict[str, Any]]:
-        """Yield journal lines as they come; `{"dropped": n}` stands for lines that were lost."""
+    def follow(
+        self, types: list[str] | None = None, tail: int = 20, wait_s: float | None = None
+    ) -> Iterator[dict[str, Any]]:
+        """Yield journal lines as they come; `{"dropped": n}` stands for lines that were lost.
+
+        With `wait_s`, an empty object is yielded whenever nothing came for that long.
+        """
         self.call("events", types=types or [], tail=tail, follow=True)
         while True:
-            message = self._message(None, "events")
+            try:
+                deadline_s = None if wait_s is None else time.monotonic() + wait_s
+                message = self._message(deadline_s, "events")
+            except CallTimeoutError:
+                yield {}
+                continue
             if message.get("method") == "event":
                 yield message["params"]
             elif message.get("method") == "dropped":

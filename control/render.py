@@ -17,6 +17,7 @@ from control.snapshot import is_resolved, open_incidents, rows, table
 
 ROWS_MAX = 10
 BAR_WIDTH = 16
+LAG_WARNING_MS = 100.0
 _EVENT_PLAIN = ("client_order_id", "symbol", "side", "qty", "price")
 _EVENT_NAMED = (
     "old", "new", "deny_reason", "why", "trigger", "step", "method", "outcome", "link", "clean",
@@ -69,8 +70,8 @@ def headline(snapshot: Mapping[str, Any]) -> Text:
     for label, key in (("", "environment"), ("mode ", "mode"), ("session ", "session_id")):
         if snapshot.get(key):
             line.append(f"  {label}{clean(snapshot[key])}")
-    if (uptime_s := _uptime_s(snapshot)) is not None:
-        line.append(f"  up {duration(uptime_s)}", style="dim")
+    if (uptime_ms := milliseconds(snapshot, "uptime")) is not None:
+        line.append(f"  up {duration(uptime_ms / 1_000)}", style="dim")
     return line
 
 
@@ -90,10 +91,10 @@ def alarm_lines(snapshot: Mapping[str, Any]) -> list[Text]:
         name = clean(incident.get("incident_id", incident.get("id", "?")))
         what = clean(incident.get("msg", incident.get("trigger", "")))
         lines.append(Text(f"INCIDENT {name}: {what}", style="bold red"))
-    errors = table(snapshot, "journal").get("errors")
-    if errors or snapshot.get("journal_ok") is False:
+    fault = clean(snapshot.get("journal_fault") or "")
+    if fault or snapshot.get("journal_ok") is False:
         text = "JOURNAL FAULT: no order leaves until it can be written again"
-        lines.append(Text(f"{text} ({clean(errors)})" if errors else text, style="bold red"))
+        lines.append(Text(f"{text} ({fault})" if fault else text, style="bold red"))
     return lines
 
 
@@ -130,21 +131,17 @@ def health_line(snapshot: Mapping[str, Any]) -> Text | None:
         up = state.get("up") if isinstance(state, Mapping) else state
         is_up = up is True or str(up).lower() in {"up", "ready", "connected"}
         parts.append((f"{clean(name)} {'up' if is_up else 'DOWN'}", "" if is_up else "bold red"))
-    for label, key in (("queue", "queue_age_ms"), ("loop lag", "loop_lag_ms")):
-        if (value := _number(snapshot.get(key))) is not None:
-            parts.append((f"{label} {value:.1f} ms", "" if value < 100 else "bold red"))
+    for label, key in (("queue", "queue_age"), ("loop lag", "loop_lag")):
+        if (lag_ms := milliseconds(snapshot, key)) is not None:
+            style = "" if lag_ms < LAG_WARNING_MS else "bold red"
+            parts.append((f"{label} {lag_ms:.1f} ms", style))
     if (age_ms := _number(table(snapshot, "reconcile").get("clean_age_ms"))) is not None:
         parts.append((f"reconciled {duration(age_ms / 1_000)} ago", ""))
     ages_ms = [_number(top.get("age_ms")) for top in rows(snapshot, "market")]
     if known := [age_ms for age_ms in ages_ms if age_ms is not None]:
         parts.append((f"oldest data {duration(max(known) / 1_000)}", ""))
-    journal = table(snapshot, "journal")
-    if journal:
-        text = "journal"
-        text += f" #{clean(journal['seq'])}" if "seq" in journal else ""
-        for key in ("lag", "lag_ms"):
-            text += f" {key.replace('_', ' ')} {clean(journal[key])}" if journal.get(key) else ""
-        parts.append((text, ""))
+    if (seq := snapshot.get("journal_seq")) is not None:
+        parts.append((f"journal #{clean(seq)}", ""))
     if not parts:
         return None
     for index, (text, style) in enumerate(parts):
@@ -333,10 +330,12 @@ def _is_said(value: Any) -> bool:
     return value is not None and value != ""
 
 
-def _uptime_s(snapshot: Mapping[str, Any]) -> float | None:
-    if (uptime_ms := _number(snapshot.get("uptime_ms"))) is not None:
-        return uptime_ms / 1_000
-    return _number(snapshot.get("uptime_s"))
+def milliseconds(snapshot: Mapping[str, Any], key: str) -> float | None:
+    """A duration that is published as `<key>_ms` or `<key>_s`."""
+    if (value_ms := _number(snapshot.get(f"{key}_ms"))) is not None:
+        return value_ms
+    value_s = _number(snapshot.get(f"{key}_s"))
+    return None if value_s is None else value_s * 1_000
 
 
 def _number(value: Any) -> float | None:

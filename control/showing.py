@@ -233,6 +233,16 @@ def rpc_call(ctx: click.Context, *, method: str, params: tuple[str, ...], reason
     print_json(ask(ctx, method, as_json=True, **given))
 
 
+@click.command()
+@click.pass_context
+def watch(ctx: click.Context) -> None:
+    """The daemon on one screen: state, caps, orders, events; k kills, c cancels all."""
+    # Imported here: nobody who types `seatrial kill` waits for a screen library.
+    from control.watch import Watch  # noqa: PLC0415 - see above
+
+    Watch(wiring(ctx).socket_path).run()
+
+
 @click.group()
 def gating() -> None:
     """The keys of a live host: drills, confirm tokens."""
@@ -278,6 +288,7 @@ SHOWING: tuple[click.Command, ...] = (
     caps,
     incident,
     tail,
+    watch,
     gating,
     rpc,
 )

@@ -1,0 +1,275 @@
+"""`seatrial watch`: the daemon on one screen of 80 by 24, with the two keys that stop.
+
+Rules of this file:
+1. It reads through the control socket only, and works while the daemon hangs: its own thread asks.
+2. `k` and `c` use a connection of their own, and ask back first.
+3. What it cannot know it says: a snapshot that gets old is marked, a daemon that is gone too.
+"""
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, ClassVar
+
+from rich.console import Group, RenderableType
+from rich.text import Text
+from textual import work
+from textual.app import App, ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, Vertical
+from textual.message import Message
+from textual.screen import ModalScreen
+from textual.widgets import Footer, Input, Label, Sparkline, Static
+
+from control.client import ControlClient
+from control.errors import ControlError, RpcError
+from control.render import (
+    activity_line,
+    alarm_lines,
+    caps_table,
+    clean,
+    event_line,
+    headline,
+    health_line,
+    kill_line,
+    milliseconds,
+    orders_table,
+    positions_table,
+    share_of,
+)
+from control.snapshot import rows
+
+POLL_S = 0.5
+RETRY_S = 1.0
+EVENTS_KEPT = 200
+LAGS_KEPT = 120
+CAPS_SHOWN = 6
+ORDERS_SHOWN = 5
+QUIET_TYPES = frozenset({"input", "heartbeat", "checkpoint"})
+"""Lines that would push everything else out of a small screen."""
+
+
+class Confirm(ModalScreen[str | None]):
+    """Asks back, with room for a reason. Enter does it, Escape does not."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "dismiss(None)", "Back")]
+
+    def __init__(self, question: str) -> None:
+        super().__init__()
+        self._question = question
+
+    def compose(self) -> ComposeResult:
+        """One question, one line to write on."""
+        with Vertical(id="confirm"):
+            yield Label(self._question, markup=False)
+            yield Input(placeholder="reason (goes into the record)", max_length=500)
+            yield Label("Enter: do it    Escape: back", markup=False)
+
+    def on_input_submitted(self, event: Input.Submitted) -> None:
+        """Enter."""
+        self.dismiss(clean(event.value.strip()))
+
+
+class Watch(App[None]):
+    """The dashboard."""
+
+    TITLE = "seatrial"
+    ENABLE_COMMAND_PALETTE = False
+    CSS = """
+    Screen { layout: vertical; }
+    #head { height: auto; max-height: 5; }
+    #banner { height: auto; max-height: 2; }
+    #middle { height: auto; max-height: 10; }
+    #caps { width: 1fr; height: auto; }
+    #lag { width: 16; height: 3; }
+    #lags { width: 18; height: auto; padding: 0 0 0 2; }
+    #orders { height: auto; max-height: 7; }
+    #events { height: 1fr; min-height: 3; border-top: solid $primary; }
+    #confirm { width: 64; height: auto; padding: 1 2; border: thick $error; background: $surface; }
+    Confirm { align: center middle; }
+    """
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("k", "kill", "KILL", priority=False),
+        Binding("c", "cancel_all", "Cancel all"),
+        Binding("q", "quit", "Quit"),
+    ]
+
+    class Told(Message):
+        """Carries a thread's finding over to the screen's own thread."""
+
+        def __init__(self, show: Callable[[], None]) -> None:
+            super().__init__()
+            self.show = show
+
+    def __init__(self, socket: Path, *, poll_s: float = POLL_S) -> None:
+        super().__init__()
+        self._socket = socket
+        self._poll_s = poll_s
+        self._over = threading.Event()
+        self._snapshot: Mapping[str, Any] = {}
+        self._lost = "connecting…"
+        self._note = ""
+        self._events: deque[Mapping[str, Any]] = deque(maxlen=EVENTS_KEPT)
+        self._lags: deque[float] = deque([0.0] * 2, maxlen=LAGS_KEPT)
+
+    def compose(self) -> ComposeResult:
+        """Top to bottom in the order of what matters."""
+        yield Static(id="head")
+        yield Static(id="banner")
+        with Horizontal(id="middle"):
+            yield Static(id="caps")
+            with Vertical(id="lags"):
+                yield Label("answers, ms", id="lag-title")
+                yield Sparkline(list(self._lags), id="lag", summary_function=max)
+        yield Static(id="orders")
+        yield Static(id="events")
+        yield Footer(show_command_palette=False)
+
+    def on_mount(self) -> None:
+        """Begin to ask."""
+        self._show()
+        self._poll()
+        self._follow()
+
+    def on_unmount(self) -> None:
+        """Let the asking threads end."""
+        self._over.set()
+
+    # ------------------------------------------------------------------ threads that ask
+
+    @work(thread=True, exit_on_error=False)
+    def _poll(self) -> None:
+        """Ask for the status, for ever; a daemon that is gone may come back."""
+        while not self._over.is_set():
+            try:
+                with ControlClient(self._socket) as client:
+                    while not self._over.is_set():
+                        began = time.perf_counter()
+                        snapshot = client.call("status", timeout_s=5.0)
+                        took_ms = (time.perf_counter() - began) * 1_000
+                        self._tell(self._on_snapshot, snapshot, took_ms)
+                        self._over.wait(self._poll_s)
+            except ControlError as error:
+                self._tell(self._on_lost, str(error))
+                self._over.wait(RETRY_S)
+
+    @work(thread=True, exit_on_error=False)
+    def _follow(self) -> None:
+        """Follow the journal, for ever."""
+        while not self._over.is_set():
+            try:
+                with ControlClient(self._socket) as client:
+                    for event in client.follow(tail=50, wait_s=1.0):
+                        if self._over.is_set():
+                            return
+                        if event and event.get("event_type") not in QUIET_TYPES:
+                            self._tell(self._on_event, event)
+            except ControlError:
+                self._over.wait(RETRY_S)  # the status thread says what is wrong
+
+    def _tell(self, what: Callable[..., None], *args: Any) -> None:
+        """Run something on the screen's own thread, unless the screen is closing."""
+        if not self._over.is_set():
+            self.post_message(self.Told(lambda: what(*args)))
+
+    def on_watch_told(self, message: Told) -> None:
+        """An asking thread has found something."""
+        message.show()
+
+    # ------------------------------------------------------------------ what they found
+
+    def _on_snapshot(self, snapshot: Mapping[str, Any], took_ms: float) -> None:
+        self._snapshot = snapshot
+        self._lost = ""
+        self._lags.append(took_ms)
+        self._show()
+
+    def _on_lost(self, why: str) -> None:
+        self._lost = why
+        self._show()
+
+    def _on_event(self, event: Mapping[str, Any]) -> None:
+        self._events.append(event)
+        self._show_events()
+
+    def _show(self) -> None:
+        snapshot = self._snapshot
+        head: list[RenderableType] = [headline(snapshot)] if snapshot else []
+        head += alarm_lines(snapshot)[:2]
+        head += [line for line in (activity_line(snapshot), health_line(snapshot)) if line]
+        self.query_one("#head", Static).update(Group(*head))
+        banner = Text()
+        if self._lost:
+            age = ", what is shown is old" if snapshot else ""
+            banner.append(f"NO ANSWER{age}: {clean(self._lost)}", style="bold white on red")
+        elif self._note:
+            banner.append(clean(self._note), style="bold yellow")
+        self.query_one("#banner", Static).update(banner)
+        caps = caps_table({"caps": _fullest(snapshot)})
+        self.query_one("#caps", Static).update(caps or Text("no caps are published", "dim"))
+        latest = self._lags[-1]
+        title = f"answers {latest:.1f} ms"
+        lag_ms = milliseconds(snapshot, "loop_lag")
+        if lag_ms is not None:
+            title += f"\nloop lag {lag_ms:.1f}"
+        self.query_one("#lag-title", Label).update(title)
+        self.query_one("#lag", Sparkline).data = list(self._lags)
+        tables = [
+            made
+            for made in (positions_table(snapshot), orders_table(snapshot, ORDERS_SHOWN))
+            if made is not None
+        ]
+        self.query_one("#orders", Static).update(Group(*tables))
+        self._show_events()
+
+    def _show_events(self) -> None:
+        panel = self.query_one("#events", Static)
+        room = max(panel.content_size.height, 3)
+        lines = [event_line(event) for event in list(self._events)[-room:]]
+        for line in lines:
+            line.truncate(max(panel.content_size.width, 20), overflow="ellipsis")
+        panel.update(Group(*lines))
+
+    # ------------------------------------------------------------------ keys
+
+    def action_kill(self) -> None:
+        """Ask back, then kill."""
+        question = "KILL: latch, cancel everything of ours, verify at the venue?"
+        self.push_screen(Confirm(question), lambda reason: self._confirmed("kill", reason))
+
+    def action_cancel_all(self) -> None:
+        """Ask back, then cancel all."""
+        question = "Cancel all our open orders? Nothing is latched."
+        self.push_screen(Confirm(question), lambda reason: self._confirmed("cancel-all", reason))
+
+    def _confirmed(self, method: str, reason: str | None) -> None:
+        if reason is None:
+            return
+        self._note = f"{method} sent…"
+        self._show()
+        self._act(method, reason or "from watch")
+
+    @work(thread=True, exit_on_error=False)
+    def _act(self, method: str, reason: str) -> None:
+        try:
+            with ControlClient(self._socket) as client:
+                result = client.call(method, reason=reason)
+            note = kill_line(result) if method == "kill" else f"{method} done"
+        except RpcError as error:
+            note = f"{method} REFUSED: {error}"
+        except ControlError as error:
+            note = f"{method} FAILED: {error}. Now run: seatrial kill --direct --config FILE"
+        self._tell(self._on_note, note)
+
+    def _on_note(self, note: str) -> None:
+        self._note = note
+        self._show()
+
+
+def _fullest(snapshot: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """The caps that are nearest to full; the screen is small."""
+    found = rows(snapshot, "caps")
+    found.sort(key=lambda row: -(share_of(row) or 0))
+    return found[:CAPS_SHOWN]

@@ -1,0 +1,190 @@
+"""`seatrial watch` on an 80 by 24 screen, against a served fake daemon; once in a real terminal."""
+
+import contextlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from control.watch import Watch
+from daemon.model.effects import Reply
+from tests.support.control_port import SNAPSHOT, FakePort
+from tests.support.control_server import DEADLINE_S, serving
+
+SIZE = (80, 24)
+ROOT = Path(__file__).parents[2]
+
+
+def screen_of(app: Watch) -> str:
+    """What a person sees, as text."""
+    lines = app.screen._compositor.render_strips()
+    return "\n".join("".join(segment.text for segment in strip) for strip in lines)
+
+
+async def until(pause: Callable[..., Awaitable[None]], condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + DEADLINE_S
+    while not condition():
+        assert time.monotonic() < deadline, "it did not show in time"
+        await pause(0.02)
+
+
+def event(seq: int, kind: str, **fields: Any) -> bytes:
+    line = {"seq": seq, "ts": "2026-01-02T03:04:05.678901Z", "event_type": kind, **fields}
+    return json.dumps(line, separators=(",", ":")).encode()
+
+
+async def test_one_screen_shows_state_caps_orders_and_events(tmp_path: Path) -> None:
+    port = FakePort()
+    port.hub.publish(event(1, "fill", symbol="BTCUSDT", side="BUY", qty="0.5", price="61000"))
+    with serving(tmp_path, port) as path:
+        app = Watch(path, poll_s=0.2)
+        async with app.run_test(size=SIZE) as pilot:
+            await until(
+                pilot.pause,
+                lambda: all(word in screen_of(app) for word in ("ACTIVE", "fill", "KILL")),
+            )
+            shown = screen_of(app)
+            assert max(len(line) for line in shown.splitlines()) <= 80
+            for wanted in ("ACTIVE", "READY", "gross_exposure", "95%", "stabcdef-1-1", "KILL"):
+                assert wanted in shown, f"{wanted} is not on the screen:\n{shown}"
+            assert "INCIDENT i-2" in shown
+            port.snapshot = {**SNAPSHOT, "trading_state": "HALTED", "latched": True}
+            port.hub.publish(event(2, "kill", step="latched", by="ada"))
+            await until(pilot.pause, lambda: "KILL LATCHED" in screen_of(app))
+            await until(pilot.pause, lambda: "step=latched" in screen_of(app))
+
+
+async def test_k_asks_back_and_kills_with_a_reason(tmp_path: Path) -> None:
+    port = FakePort()
+    with serving(tmp_path, port) as path:
+        app = Watch(path, poll_s=0.2)
+        async with app.run_test(size=SIZE) as pilot:
+            await until(pilot.pause, lambda: "ACTIVE" in screen_of(app))
+            await pilot.press("k")
+            await until(pilot.pause, lambda: "latch, cancel everything" in screen_of(app))
+            assert port.kills == []
+            await pilot.press(*"too wide", "enter")
+            await until(pilot.pause, lambda: "verified empty 12.0 ms" in screen_of(app))
+    ((actor, reason),) = port.kills
+    assert reason == "too wide"
+    assert actor.uid == os.getuid()
+
+
+async def test_escape_kills_nothing(tmp_path: Path) -> None:
+    port = FakePort()
+    with serving(tmp_path, port) as path:
+        app = Watch(path, poll_s=0.2)
+        async with app.run_test(size=SIZE) as pilot:
+            await until(pilot.pause, lambda: "ACTIVE" in screen_of(app))
+            for key in ("k", "c"):
+                await pilot.press(key)
+                await until(pilot.pause, lambda: "Escape: back" in screen_of(app))
+                await pilot.press("x", "escape")
+                await until(pilot.pause, lambda: "Escape: back" not in screen_of(app))
+    assert port.kills == []
+    assert port.commands == []
+
+
+async def test_c_asks_back_and_cancels_all(tmp_path: Path) -> None:
+    port = FakePort()
+    with serving(tmp_path, port) as path:
+        app = Watch(path, poll_s=0.2)
+        async with app.run_test(size=SIZE) as pilot:
+            await until(pilot.pause, lambda: "ACTIVE" in screen_of(app))
+            await pilot.press("c")
+            await until(pilot.pause, lambda: "Nothing is latched" in screen_of(app))
+            await pilot.press("enter")
+            await until(pilot.pause, lambda: "cancel-all done" in screen_of(app))
+    (command,) = port.commands
+    assert (command.method, command.reason) == ("cancel-all", "from watch")
+
+
+async def test_a_refusal_is_shown(tmp_path: Path) -> None:
+    port = FakePort()
+    port.reply = lambda command: Reply(
+        command_id=command.command_id, error_code="no", error_message="not today"
+    )
+    with serving(tmp_path, port) as path:
+        app = Watch(path, poll_s=0.2)
+        async with app.run_test(size=SIZE) as pilot:
+            await until(pilot.pause, lambda: "ACTIVE" in screen_of(app))
+            await pilot.press("c")
+            await until(pilot.pause, lambda: "Nothing is latched" in screen_of(app))
+            await pilot.press("enter")
+            await until(pilot.pause, lambda: "REFUSED: not today" in screen_of(app))
+
+
+async def test_a_daemon_that_goes_is_said_and_what_is_shown_is_old(tmp_path: Path) -> None:
+    with contextlib.ExitStack() as daemon:
+        app = Watch(daemon.enter_context(serving(tmp_path)), poll_s=0.2)
+        async with app.run_test(size=SIZE) as pilot:
+            await until(pilot.pause, lambda: "ACTIVE" in screen_of(app))
+            daemon.close()
+            await until(pilot.pause, lambda: "NO ANSWER" in screen_of(app))
+            assert "what is shown is old" in screen_of(app)
+            assert "ACTIVE" in screen_of(app)
+
+
+async def test_without_a_daemon_it_says_so_and_finds_it_when_it_comes(tmp_path: Path) -> None:
+    path = tmp_path / "control.sock"
+    app = Watch(path, poll_s=0.2)
+    async with app.run_test(size=SIZE) as pilot:
+        await until(pilot.pause, lambda: "NO ANSWER" in screen_of(app))
+        with serving(tmp_path):
+            await until(pilot.pause, lambda: "ACTIVE" in screen_of(app))
+            assert "NO ANSWER" not in screen_of(app)
+
+
+@pytest.mark.skipif(shutil.which("tmux") is None, reason="tmux is not installed")
+def test_in_a_real_terminal(tmp_path: Path) -> None:
+    """tmux is the terminal: keys go in, the screen comes out, as over ssh."""
+    port = FakePort()
+    tmux = ["tmux", "-L", f"seatrial-{os.getpid()}", "-f", "/dev/null"]
+
+    def pane() -> str:
+        out = subprocess.run(
+            [*tmux, "capture-pane", "-p", "-t", "watch"],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        return out.stdout
+
+    def see(text: str) -> None:
+        deadline = time.monotonic() + 20
+        while text not in pane():
+            assert time.monotonic() < deadline, f"{text!r} did not appear in:\n{pane()}"
+            time.sleep(0.05)
+
+    with serving(tmp_path, port) as path:
+        subprocess.run(
+            [*tmux, "new-session", "-d", "-s", "watch", "-x", "80", "-y", "24",
+             sys.executable, "-m", "control.main", "--socket", str(path), "watch"],
+            check=True, cwd=ROOT, env={**os.environ, "TERM": "xterm-256color", "LC_ALL": "C.UTF-8"},
+        )  # fmt: skip
+        try:
+            see("ACTIVE")
+            see("gross_exposure")
+            assert len(pane().splitlines()) <= 24
+            subprocess.run([*tmux, "send-keys", "-t", "watch", "k"], check=True)
+            see("Escape: back")
+            subprocess.run([*tmux, "send-keys", "-t", "watch", "storm", "Enter"], check=True)
+            see("verified empty 12.0 ms")
+            assert port.kills[0][1] == "storm"
+            subprocess.run([*tmux, "send-keys", "-t", "watch", "q"], check=True)
+            deadline = time.monotonic() + 10
+            while (
+                subprocess.run([*tmux, "has-session"], capture_output=True, check=False).returncode
+                == 0
+            ):
+                assert time.monotonic() < deadline, "q did not end it"
+                time.sleep(0.05)
+        finally:
+            subprocess.run([*tmux, "kill-server"], capture_output=True, check=False)
