@@ -1,10 +1,16 @@
 """Prometheus view of records and of the engine's published status.
 
-Counters follow records as they are journalled; gauges are read from the last published status at
-scrape time. The endpoint is served from a thread of its own: a scrape never runs on the main loop.
+Counters and histograms follow records as they are journalled; gauges are read from the last
+published status at scrape time. The endpoint is served from a thread of its own, which lets go of
+the interpreter after each family: a scrape never runs on the main loop, and never holds it up.
+
+Rules of this file:
+1. Labels are bounded: closed lists, symbols of the configuration, codes of the venue up to a bound.
+2. A counter that may be asked for by `increase()` exists with 0 from the start.
 """
 
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -13,12 +19,17 @@ from prometheus_client import CollectorRegistry, Counter, generate_latest
 from prometheus_client.core import GaugeMetricFamily, InfoMetricFamily, Metric
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
+from daemon.model.enums import Link, OrderStatus
 from daemon.model.records import EventType
+from daemon.shell.gauges import Status, gauges, process_metrics
+from daemon.shell.latencies import Latencies
+from riskcaps.denials import DenyReason
 
-Status = Mapping[str, Any]
-GATE_STATES = ("DOWN", "CONNECTING", "RECONCILING", "READY", "STALE")
-TRADING_STATES = ("ACTIVE", "REDUCING", "HALTED")
 REQUEST_TIMEOUT_S = 5
+CODES_MAX = 64
+"""So many reject codes of the venue get a label of their own; further ones are `other`."""
+BREATH_S = 0.000_2
+"""A scrape sleeps so long after each family, so that the main loop is never kept waiting."""
 
 
 class Metrics:
@@ -34,18 +45,34 @@ class Metrics:
         self.registry = CollectorRegistry()
         self._status = status
         self._build = dict(build)
+        self._latencies = Latencies()
+        self._drills: dict[str, float] = {}
         self._events = self._counter("events", "Journal lines by event type.", ["event_type"])
         self._denied = self._counter("orders_denied", "Wishes denied by reason.", ["reason"])
         self._approved = self._counter("orders_approved", "Orders approved.", ["symbol"])
+        self._orders = self._counter("order_states", "Orders that came to a state.", ["status"])
         self._fills = self._counter("fills", "Fills booked.", ["symbol", "liquidity"])
         self._rejects = self._counter("order_rejects", "Venue rejects by code.", ["code"])
+        self._cancels = self._counter("cancel_requests", "Cancels asked for.", ["symbol"])
         self._incidents = self._counter("incidents", "Incidents opened.", ["trigger"])
         self._alerts = self._counter("cap_alerts", "Pre-alert bands crossed.", ["cap", "band"])
         self._reconnects = self._counter("reconnects", "Reconnects by link.", ["link"])
         self._limits = self._counter("rate_limits", "Venue rate limits hit.", ["scope"])
+        self._faults = Counter(
+            "seatrial_journal_write_errors",
+            "Times that the journal began to refuse lines.",
+            registry=self.registry,
+        )
+        self._codes: set[str] = set()
         self._by_type: dict[EventType, Any] = {
             kind: self._events.labels(kind.value) for kind in EventType
         }
+        for reason in DenyReason:
+            self._denied.labels(reason.value)
+        for status_name in OrderStatus:
+            self._orders.labels(status_name.value)
+        for link in Link:
+            self._reconnects.labels(link.value)
         self.registry.register(self)
 
     def _counter(self, name: str, text: str, labels: list[str]) -> Counter:
@@ -53,17 +80,27 @@ class Metrics:
 
     def on_record(self, event_type: EventType, fields: Mapping[str, Any], ts_ns: int) -> None:
         """Count one journal line."""
-        del ts_ns
         self._by_type[event_type].inc()
-        if event_type is EventType.ORDER_DENIED:
+        if event_type is EventType.INPUT:
+            return  # by far the most lines
+        self._latencies.on_record(event_type, fields, ts_ns)
+        if event_type is EventType.ORDER_STATE:
+            self._orders.labels(fields["new"]).inc()
+        elif event_type is EventType.ORDER_DENIED:
             self._denied.labels(fields["deny_reason"]).inc()
         elif event_type is EventType.ORDER_APPROVED:
             self._approved.labels(fields["symbol"]).inc()
+        elif event_type is EventType.CANCEL_REQUESTED:
+            self._cancels.labels(fields["symbol"]).inc()
         elif event_type is EventType.FILL:
             self._fills.labels(fields["symbol"], fields["liquidity"]).inc()
         elif event_type is EventType.ORDER_REJECT:
-            self._rejects.labels(str(fields["code"])).inc()
-        elif event_type is EventType.INCIDENT_OPENED:
+            self._rejects.labels(self._code(str(fields["code"]))).inc()
+        else:
+            self._on_rare_record(event_type, fields, ts_ns)
+
+    def _on_rare_record(self, event_type: EventType, fields: Mapping[str, Any], ts_ns: int) -> None:
+        if event_type is EventType.INCIDENT_OPENED:
             self._incidents.labels(fields["trigger"]).inc()
         elif event_type is EventType.CAP_ALERT:
             self._alerts.labels(fields["cap"], str(fields["band"])).inc()
@@ -71,107 +108,55 @@ class Metrics:
             self._reconnects.labels(fields["link"]).inc()
         elif event_type is EventType.RATE_LIMIT:
             self._limits.labels(fields["scope"]).inc()
+        elif event_type is EventType.JOURNAL_FAULT:
+            self._faults.inc()
+        elif event_type is EventType.DRILL:
+            self._drills[str(fields["drill"])] = ts_ns / 1e9
+
+    def _code(self, code: str) -> str:
+        if code in self._codes or len(self._codes) < CODES_MAX:
+            self._codes.add(code)
+            return code
+        return "other"
 
     def collect(self) -> Iterator[Metric]:
-        """Render the gauges from the last published status (prometheus-client's protocol)."""
-        status = self._status()
+        """Render what is not a counter (prometheus-client's protocol)."""
         yield InfoMetricFamily("seatrial_build", "What runs.", value=self._build)
-        yield from _state("seatrial_gate_state", "Gate state.", GATE_STATES, status, "gate_state")
-        yield from _state(
-            "seatrial_trading_state", "Trading state.", TRADING_STATES, status, "trading_state"
+        yield from gauges(self._status())
+        yield from self._latencies.collect()
+        drills = GaugeMetricFamily(
+            "seatrial_last_drill_timestamp_seconds",
+            "When a drill was last run, Unix time.",
+            labels=["drill"],
         )
-        yield _gauge("seatrial_latched", "1 while the kill latch holds.", status.get("latched"))
-        for name, text, read in _PLAIN:
-            value = _read(read, status)
-            if value is not None:
-                yield _gauge(name, text, value)
-        yield from _caps(status)
-        yield from _by_symbol(status)
-        links = GaugeMetricFamily("seatrial_link_up", "1 while a link is up.", labels=["link"])
-        for link, up in (status.get("links") or {}).items():
-            links.add_metric([link], 1.0 if up else 0.0)
-        yield links
+        for drill, at_s in list(self._drills.items()):
+            drills.add_metric([drill], at_s)
+        yield drills
+        yield from process_metrics()
+
+    def gate_state(self) -> str:
+        """The gate's state as last published."""
+        return str(self._status().get("gate_state", "DOWN"))
+
+    def render(self) -> bytes:
+        """The text of a scrape, made family by family with a breath between them."""
+        parts = []
+        for family in self.registry.collect():
+            parts.append(generate_latest(_Single(family)))
+            time.sleep(BREATH_S)
+        return b"".join(parts)
 
 
-_PLAIN: tuple[tuple[str, str, Callable[[Status], Any]], ...] = (
-    ("seatrial_open_orders", "Open orders of ours.", lambda s: len(s["open_orders"])),
-    (
-        "seatrial_unknown_orders",
-        "Orders whose outcome is unknown.",
-        lambda s: s["orders"].get("UNKNOWN", 0),
-    ),
-    ("seatrial_incidents_unresolved", "Unresolved incidents.", lambda s: s["incidents_open"]),
-    ("seatrial_uptime_seconds", "Seconds since boot.", lambda s: s["uptime_s"]),
-    (
-        "seatrial_last_reconcile_age_seconds",
-        "Age of the last clean reconciliation.",
-        lambda s: _seconds(s["reconcile"]["clean_age_ms"]),
-    ),
-    ("seatrial_queue_age_seconds", "Wait of the last input.", lambda s: s["queue_age_s"]),
-    ("seatrial_loop_lag_seconds", "Lag of the main loop.", lambda s: s["loop_lag_s"]),
-    (
-        "seatrial_journal_pending_lines",
-        "Lines not yet with the kernel.",
-        lambda s: s["journal_pending_lines"],
-    ),
-    (
-        "seatrial_journal_undurable_lines",
-        "Lines not yet on disk.",
-        lambda s: s["journal_undurable_lines"],
-    ),
-    ("seatrial_journal_seq", "Last journal sequence number.", lambda s: s["journal_seq"]),
-    ("seatrial_clock_offset_seconds", "Venue clock minus ours.", lambda s: s["clock_offset_s"]),
-    ("seatrial_drawdown", "Fall from the peak, numeraire.", lambda s: s["equity"]["drawdown"]),
-)
+class _Single(CollectorRegistry):
+    """One family, as a registry of its own."""
 
+    def __init__(self, family: Metric) -> None:
+        super().__init__()
+        self._family = family
 
-def _seconds(milliseconds: int | None) -> float | None:
-    return None if milliseconds is None else milliseconds / 1000
-
-
-def _read(read: Callable[[Status], Any], status: Status) -> Any:
-    try:
-        return read(status)
-    except KeyError:
-        return None  # before the first status is published
-
-
-def _gauge(name: str, text: str, value: Any) -> GaugeMetricFamily:
-    return GaugeMetricFamily(name, text, value=float(value or 0))
-
-
-def _state(
-    name: str, text: str, states: tuple[str, ...], status: Status, key: str
-) -> Iterator[Metric]:
-    family = GaugeMetricFamily(name, text, labels=["state"])
-    for state in states:
-        family.add_metric([state], 1.0 if status.get(key) == state else 0.0)
-    yield family
-
-
-def _caps(status: Status) -> Iterator[Metric]:
-    used = GaugeMetricFamily("seatrial_cap_used", "Use of a cap.", labels=["cap", "symbol"])
-    limit = GaugeMetricFamily("seatrial_cap_limit", "Limit of a cap.", labels=["cap", "symbol"])
-    for row in status.get("caps") or ():
-        labels = [row["cap"], row.get("symbol") or ""]
-        used.add_metric(labels, float(row["used"]))
-        limit.add_metric(labels, float(row["limit"]))
-    yield used
-    yield limit
-
-
-def _by_symbol(status: Status) -> Iterator[Metric]:
-    position = GaugeMetricFamily("seatrial_position", "Net position in base.", labels=["symbol"])
-    for symbol, row in (status.get("positions") or {}).items():
-        position.add_metric([symbol], float(row["qty"]))
-    yield position
-    age = GaugeMetricFamily(
-        "seatrial_market_data_age_seconds", "Age of the last top of book.", labels=["symbol"]
-    )
-    for symbol, row in (status.get("market") or {}).items():
-        if row["age_ms"] is not None:
-            age.add_metric([symbol], row["age_ms"] / 1000)
-    yield age
+    def collect(self) -> Iterator[Metric]:
+        """The family."""
+        yield self._family
 
 
 class MetricsServer:
@@ -222,10 +207,10 @@ class MetricsServer:
 def _answer(path: str, metrics: Metrics, healthy: Callable[[], bool]) -> tuple[int, str, bytes]:
     plain = "text/plain; charset=utf-8"
     if path == "/metrics":
-        return 200, CONTENT_TYPE_LATEST, generate_latest(metrics.registry)
+        return 200, CONTENT_TYPE_LATEST, metrics.render()
     if path == "/healthz":
         return (200, plain, b"ok\n") if healthy() else (503, plain, b"main loop does not turn\n")
     if path == "/readyz":
-        state = str(metrics._status().get("gate_state", "DOWN"))  # noqa: SLF001 - same module
+        state = metrics.gate_state()
         return (200 if state == "READY" else 503), plain, f"{state}\n".encode()
     return 404, plain, b"try /metrics, /healthz or /readyz\n"

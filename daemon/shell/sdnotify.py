@@ -43,7 +43,7 @@ class Notifier:
         return self.watchdog_usec / 3_000_000
 
     def ready(self, status: str = "") -> bool:
-        """Start-up is over: the gate is READY for the first time. Call once."""
+        """Start-up is over: the control socket answers. Call once."""
         return self._send("READY=1", status)
 
     def reloading(self, monotonic_usec: int) -> bool:

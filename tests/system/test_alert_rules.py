@@ -6,11 +6,9 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from prometheus_client import generate_latest
 
 from daemon.model.records import EventType
-from daemon.shell.metrics import Metrics
-from tests.support.published_status import published_status
+from tests.support.metrics_table import TABLE, filled_metrics, table_text
 
 ROOT = Path(__file__).resolve().parents[2]
 RULES = ROOT / "deploy" / "prometheus"
@@ -34,10 +32,7 @@ def run(*command: str, cwd: Path = RULES) -> subprocess.CompletedProcess[str]:
 
 def exported() -> set[str]:
     """Every series name that the daemon's registry renders when its status is complete."""
-    metrics = Metrics(published_status, {"version": "0"})
-    metrics.on_record(EventType.ORDER_DENIED, {"deny_reason": "HALTED"}, 0)
-    metrics.on_record(EventType.ORDER_REJECT, {"code": -1}, 0)
-    text = generate_latest(metrics.registry).decode()
+    text = filled_metrics().render().decode()
     return set(re.findall(r"^(seatrial_\w+?)(?:\{| )", text, flags=re.MULTILINE))
 
 
@@ -75,6 +70,24 @@ def test_a_page_waits_no_longer_than_five_seconds_unless_time_is_the_trigger() -
     pages = re.findall(r"- alert: (\w+)\n.*\n\s+for: (\d+)s\n\s+labels: \{severity: page\}", text)
     slow = {name: int(wait) for name, wait in pages if int(wait) > 3}
     assert slow == {"SeatrialUnknownOrders": 60}
+
+
+def test_the_table_of_metrics_is_fresh() -> None:
+    stale = "deploy/METRICS.md is stale: python -m tests.support.metrics_table"
+    assert TABLE.read_text() == table_text(), stale
+
+
+@needs_promtool
+def test_promtool_has_nothing_to_say_about_our_metrics() -> None:
+    done = subprocess.run(
+        ["promtool", "check", "metrics"],
+        input=filled_metrics().render(),
+        capture_output=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr.decode()
+    assert not done.stdout + done.stderr
 
 
 @needs_promtool

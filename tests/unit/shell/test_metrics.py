@@ -9,7 +9,8 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from daemon.model.records import EventType
-from daemon.shell.metrics import Metrics, MetricsServer
+from daemon.shell.latencies import BEGUN_MAX
+from daemon.shell.metrics import CODES_MAX, Metrics, MetricsServer
 
 STATUS: dict[str, Any] = {
     "gate_state": "READY",
@@ -70,7 +71,8 @@ def test_counters_follow_records(served: tuple[Metrics, str, dict[str, Any]]) ->
     metrics, url, _ = served
     for _ in range(3):
         metrics.on_record(EventType.ORDER_DENIED, {"deny_reason": "halted"}, 0)
-    metrics.on_record(EventType.FILL, {"symbol": "BTCUSDT", "liquidity": "MAKER"}, 0)
+    fill = {"symbol": "BTCUSDT", "liquidity": "MAKER", "recovered": True}
+    metrics.on_record(EventType.FILL, fill, 0)
     metrics.on_record(EventType.ORDER_REJECT, {"code": -2010}, 0)
     found = samples(get(f"{url}/metrics")[1])
     assert found["seatrial_orders_denied_total", (("reason", "halted"),)] == 3
@@ -96,3 +98,84 @@ def test_a_taken_port_is_an_error_at_once(served: tuple[Metrics, str, dict[str, 
     metrics, url, _ = served
     with pytest.raises(OSError, match="in use"):
         MetricsServer(metrics, "127.0.0.1", int(url.rpartition(":")[2]), healthy=lambda: True)
+
+
+def test_what_is_not_known_is_absent_and_what_may_be_asked_for_begins_at_zero(
+    served: tuple[Metrics, str, dict[str, Any]],
+) -> None:
+    _, url, status = served
+    found = samples(get(f"{url}/metrics")[1])
+    names = {name for name, _ in found}
+    assert "seatrial_last_reconcile_age_seconds" not in names
+    assert found["seatrial_orders_denied_total", (("reason", "order_qty"),)] == 0
+    assert found["seatrial_reconnects_total", (("link", "market"),)] == 0
+    assert found["seatrial_kill_empty_seconds_count", ()] == 0
+    status["reconcile"] = {"clean_age_ms": None}
+    status["equity"] = {"equity": None, "drawdown": "3.5"}
+    found = samples(get(f"{url}/metrics")[1])
+    assert ("seatrial_equity", ()) not in found
+    assert found["seatrial_drawdown", ()] == 3.5
+
+
+def test_headroom_is_a_share_and_an_unset_cap_has_none(
+    served: tuple[Metrics, str, dict[str, Any]],
+) -> None:
+    _, url, status = served
+    status["caps"] = [
+        {"cap": "a_max", "symbol": "", "used": "0.5", "limit": "2"},
+        {"cap": "b_max", "symbol": "", "used": "0", "limit": "0"},
+    ]
+    found = samples(get(f"{url}/metrics")[1])
+    assert found["seatrial_cap_headroom_ratio", (("cap", "a_max"), ("symbol", ""))] == 0.75
+    assert ("seatrial_cap_headroom_ratio", (("cap", "b_max"), ("symbol", ""))) not in found
+
+
+def test_an_order_is_timed_from_disk_to_answer_and_a_cancel_to_its_end(
+    served: tuple[Metrics, str, dict[str, Any]],
+) -> None:
+    metrics, url, _ = served
+    named = {"client_order_id": "st1", "symbol": "BTCUSDT"}
+    ms = 1_000_000
+    metrics.on_record(EventType.ORDER_APPROVED, named, 0)
+    metrics.on_record(EventType.ORDER_STATE, {**named, "new": "SUBMITTED"}, 0)
+    metrics.on_record(EventType.ORDER_STATE, {**named, "new": "ACCEPTED"}, 3 * ms)
+    metrics.on_record(EventType.ORDER_STATE, {**named, "new": "PARTIALLY_FILLED"}, 900 * ms)
+    metrics.on_record(EventType.CANCEL_REQUESTED, named, 1_000 * ms)
+    metrics.on_record(EventType.ORDER_STATE, {**named, "new": "CANCELED"}, 1_040 * ms)
+    metrics.on_record(EventType.KILL, {"step": "gate_closed", "gate_ms": "0.1"}, 0)
+    kill = {"step": "verified_empty", "gate_ms": "0.004", "empty_ms": "80.5"}
+    metrics.on_record(EventType.KILL, kill, 0)
+    found = samples(get(f"{url}/metrics")[1])
+    assert found["seatrial_order_answer_seconds_count", ()] == 1
+    assert found["seatrial_order_answer_seconds_sum", ()] == pytest.approx(0.003)
+    assert found["seatrial_order_answer_seconds_bucket", (("le", "0.0025"),)] == 0
+    assert found["seatrial_order_answer_seconds_bucket", (("le", "0.005"),)] == 1
+    assert found["seatrial_cancel_answer_seconds_sum", ()] == pytest.approx(0.04)
+    assert found["seatrial_kill_gate_seconds_sum", ()] == pytest.approx(4e-6)
+    assert found["seatrial_kill_empty_seconds_bucket", (("le", "0.1"),)] == 1
+    assert found["seatrial_order_states_total", (("status", "ACCEPTED"),)] == 1
+
+
+def test_orders_that_never_end_and_codes_without_end_stay_bounded() -> None:
+    metrics = Metrics(dict, {})
+    for number in range(BEGUN_MAX + 50):
+        named = {"client_order_id": f"st{number}", "symbol": "BTCUSDT"}
+        metrics.on_record(EventType.ORDER_APPROVED, named, 0)
+        metrics.on_record(EventType.CANCEL_REQUESTED, named, 0)
+    assert len(metrics._latencies._placed_ns) == BEGUN_MAX
+    assert len(metrics._latencies._canceled_ns) == BEGUN_MAX
+    for number in range(CODES_MAX + 6):
+        metrics.on_record(EventType.ORDER_REJECT, {"code": number}, 0)
+    found = samples(metrics.render().decode())
+    codes = [labels for name, labels in found if name == "seatrial_order_rejects_total"]
+    assert len(codes) == CODES_MAX + 1
+    assert found["seatrial_order_rejects_total", (("code", "other"),)] == 6
+
+
+def test_a_drill_is_dated_and_the_process_shows_its_size() -> None:
+    metrics = Metrics(dict, {})
+    metrics.on_record(EventType.DRILL, {"drill": "kill"}, 1_700_000_000_000_000_000)
+    found = samples(metrics.render().decode())
+    assert found["seatrial_last_drill_timestamp_seconds", (("drill", "kill"),)] == 1.7e9
+    assert found["process_resident_memory_bytes", ()] > 1_000_000
+    assert found["process_cpu_seconds_total", ()] > 0

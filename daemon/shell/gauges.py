@@ -1,0 +1,219 @@
+"""Gauges read from the last published status, at scrape time and on the scrape's own thread.
+
+What the status does not hold yet is left out, never shown as zero: a missing series is a question,
+a zero is an answer.
+"""
+
+import os
+import resource
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    InfoMetricFamily,
+    Metric,
+)
+
+from daemon.model.enums import GateState, TradingState
+
+Status = Mapping[str, Any]
+Read = Callable[[Status], Any]
+NS_PER_S = 1e9
+
+
+def gauges(status: Status) -> Iterator[Metric]:
+    """Every gauge that this status has a value for."""
+    yield from _state("seatrial_gate_state", "Gate state.", GateState, status, "gate_state")
+    yield from _state(
+        "seatrial_trading_state", "Trading state.", TradingState, status, "trading_state"
+    )
+    for name, text, read in _PLAIN:
+        value = _read(read, status)
+        if value is not None:
+            yield GaugeMetricFamily(name, text, value=float(value))
+    yield _session(status)
+    yield from _caps(status)
+    yield from _by_symbol(status)
+    yield from _links(status)
+    yield from _budget(status)
+
+
+def process_metrics() -> Iterator[Metric]:
+    """The standard `process_…` series, from what a hardened unit still lets us read."""
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    yield CounterMetricFamily(
+        "process_cpu_seconds",
+        "User and system CPU time of the process.",
+        value=used.ru_utime + used.ru_stime,
+    )
+    try:
+        resident = int(Path("/proc/self/statm").read_text().split()[1])
+        descriptors = len(os.listdir("/proc/self/fd"))  # noqa: PTH208 - a count; no Path needed
+    except (OSError, IndexError, ValueError):
+        return
+    yield GaugeMetricFamily(
+        "process_resident_memory_bytes",
+        "Resident memory of the process.",
+        value=float(resident * resource.getpagesize()),
+    )
+    yield GaugeMetricFamily(
+        "process_open_fds", "Open file descriptors of the process.", value=float(descriptors)
+    )
+
+
+_PLAIN: tuple[tuple[str, str, Read], ...] = (
+    ("seatrial_latched", "1 while the kill latch holds.", lambda s: s["latched"]),
+    ("seatrial_open_orders", "Open orders of ours.", lambda s: len(s["open_orders"])),
+    (
+        "seatrial_unknown_orders",
+        "Orders whose outcome is unknown.",
+        lambda s: s["orders"].get("UNKNOWN", 0),
+    ),
+    ("seatrial_incidents_unresolved", "Unresolved incidents.", lambda s: s["incidents_open"]),
+    ("seatrial_uptime_seconds", "Seconds since boot.", lambda s: s["uptime_s"]),
+    (
+        "seatrial_session_age_seconds",
+        "Age of the session that is on.",
+        lambda s: _seconds(s["session_age_ms"]),
+    ),
+    ("seatrial_session_orders", "Orders of this session.", lambda s: s["session_orders"]),
+    ("seatrial_session_fills", "Fills of this session.", lambda s: s["session_fills"]),
+    (
+        "seatrial_last_reconcile_age_seconds",
+        "Age of the last clean reconciliation.",
+        lambda s: _seconds(s["reconcile"]["clean_age_ms"]),
+    ),
+    ("seatrial_queue_age_seconds", "Wait of the last input.", lambda s: s["queue_age_s"]),
+    ("seatrial_loop_lag_seconds", "Lag of the main loop.", lambda s: s["loop_lag_s"]),
+    (
+        "seatrial_journal_pending_lines",
+        "Lines not yet with the kernel.",
+        lambda s: s["journal_pending_lines"],
+    ),
+    (
+        "seatrial_journal_undurable_lines",
+        "Lines not yet on disk.",
+        lambda s: s["journal_undurable_lines"],
+    ),
+    (
+        "seatrial_journal_faulty",
+        "1 while the journal cannot be written.",
+        lambda s: bool(s["journal_fault"]),
+    ),
+    ("seatrial_journal_seq", "Last journal sequence number.", lambda s: s["journal_seq"]),
+    ("seatrial_clock_offset_seconds", "Venue clock minus ours.", lambda s: s["clock_offset_s"]),
+    (
+        "seatrial_equity",
+        "Equity since the books' epoch, numeraire.",
+        lambda s: s["equity"]["equity"],
+    ),
+    ("seatrial_drawdown", "Fall from the peak, numeraire.", lambda s: s["equity"]["drawdown"]),
+    ("seatrial_realised_pnl", "Realised result, numeraire.", lambda s: s["equity"]["realised"]),
+    (
+        "seatrial_unrealised_pnl",
+        "Unrealised result, numeraire.",
+        lambda s: s["equity"]["unrealised"],
+    ),
+    ("seatrial_fees", "Fees paid, numeraire.", lambda s: s["equity"]["fees"]),
+    (
+        "seatrial_venue_pause_seconds",
+        "How long nothing is sent because of a rate limit.",
+        lambda s: max(0.0, (s["venue"]["paused_until_ns"] - s["ts_ns"]) / NS_PER_S),
+    ),
+    (
+        "seatrial_requests_in_flight",
+        "Requests without an answer yet.",
+        lambda s: s["venue"]["in_flight"],
+    ),
+)
+
+
+def _seconds(milliseconds: int | None) -> float | None:
+    return None if milliseconds is None else milliseconds / 1000
+
+
+def _read(read: Read, status: Status) -> Any:
+    try:
+        return read(status)
+    except (KeyError, TypeError):
+        return None  # before the first status is published, or not known now
+
+
+def _state(
+    name: str, text: str, states: type[GateState] | type[TradingState], status: Status, key: str
+) -> Iterator[Metric]:
+    family = GaugeMetricFamily(name, text, labels=["state"])
+    for state in states:
+        family.add_metric([state.value], 1.0 if status.get(key) == state.value else 0.0)
+    yield family
+
+
+def _session(status: Status) -> Metric:
+    family = InfoMetricFamily("seatrial_session", "The session that is on; empty: none.")
+    names = ("session_id", "run_id", "instance", "mode", "environment")
+    family.add_metric([], {name: str(status.get(name, "")) for name in names})
+    return family
+
+
+def _caps(status: Status) -> Iterator[Metric]:
+    labels = ["cap", "symbol"]
+    used = GaugeMetricFamily("seatrial_cap_used", "Use of a cap, in its unit.", labels=labels)
+    limit = GaugeMetricFamily("seatrial_cap_limit", "Limit of a cap, in its unit.", labels=labels)
+    left = GaugeMetricFamily(
+        "seatrial_cap_headroom_ratio", "What is left of a cap, as a share of it.", labels=labels
+    )
+    for row in status.get("caps") or ():
+        values = [row["cap"], row.get("symbol") or ""]
+        amount, bound = float(row["used"]), float(row["limit"])
+        used.add_metric(values, amount)
+        limit.add_metric(values, bound)
+        if bound > 0:
+            left.add_metric(values, (bound - amount) / bound)
+    yield from (used, limit, left)
+
+
+def _by_symbol(status: Status) -> Iterator[Metric]:
+    position = GaugeMetricFamily("seatrial_position", "Net position in base.", labels=["symbol"])
+    for symbol, row in (status.get("positions") or {}).items():
+        position.add_metric([symbol], float(row["qty"]))
+    yield position
+    age = GaugeMetricFamily(
+        "seatrial_market_data_age_seconds", "Age of the last top of book.", labels=["symbol"]
+    )
+    for symbol, row in (status.get("market") or {}).items():
+        if row["age_ms"] is not None:
+            age.add_metric([symbol], row["age_ms"] / 1000)
+    yield age
+
+
+def _links(status: Status) -> Iterator[Metric]:
+    up = GaugeMetricFamily("seatrial_link_up", "1 while a link is up.", labels=["link"])
+    for link, is_up in (status.get("links") or {}).items():
+        up.add_metric([link], 1.0 if is_up else 0.0)
+    yield up
+    silence = GaugeMetricFamily(
+        "seatrial_link_silence_seconds", "Age of the last frame of a link.", labels=["link"]
+    )
+    for link, row in ((status.get("venue") or {}).get("links") or {}).items():
+        if row.get("last_frame_age_ms") is not None:
+            silence.add_metric([link], row["last_frame_age_ms"] / 1000)
+    yield silence
+
+
+def _budget(status: Status) -> Iterator[Metric]:
+    """What the venue still lets us ask in each of its windows (weights, orders)."""
+    venue = status.get("venue") or {}
+    limit = GaugeMetricFamily(
+        "seatrial_venue_budget_limit", "The venue's limit in a window.", labels=["window"]
+    )
+    left = GaugeMetricFamily(
+        "seatrial_venue_budget_left", "What is left of the venue's limit.", labels=["window"]
+    )
+    used = venue.get("used") or {}
+    for window, bound in (venue.get("limits") or {}).items():
+        limit.add_metric([window], float(bound))
+        left.add_metric([window], float(bound - used.get(window, 0)))
+    yield from (limit, left)
