@@ -70,8 +70,3 @@ class Watch:
             self.up = self._step(reached)
             return False
         return None
-
-    def resume(self, band: int) -> None:
-        """Take a band back after a restart, so that it is not told twice."""
-        self.band = band
-        self.up = self._step(band)

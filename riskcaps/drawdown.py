@@ -175,7 +175,6 @@ class EquityLedger:
             "day_open": _text(self.day_open),
             "session_open": _text(self.session_open),
             "latched": [cap for cap, rule in self.rules.items() if rule.latched],
-            "reached_since_ns": {c: r.first_ns for c, r in self.rules.items() if r.first_ns >= 0},
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
@@ -183,7 +182,6 @@ class EquityLedger:
         self.apply(state)
         for cap, rule in self.rules.items():
             rule.latched = cap in state["latched"]
-            rule.first_ns = state["reached_since_ns"].get(cap, -1)
 
 
 def _optional(text: Any) -> Decimal | None:

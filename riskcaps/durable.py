@@ -1,9 +1,12 @@
 """What outlives the process: a plain state, and the same state folded from journal lines.
 
 Rules of this file:
-1. Holds, positions, windows, streaks, peaks, latches and bands are durable. Prices, balances,
-   filters, health and trading state are not: they are told again, and until then all is denied.
+1. Holds, positions, windows, streaks, peaks and latches are durable. Prices, balances, filters,
+   health and trading state are not: they are told again, and until then all is denied. Alert
+   bands are not either: after a restart an alert that still holds is told once more.
 2. `restore(state())` makes a twin: same state, same answers to the same questions.
+3. The state is a fold of journalled facts only: a tick or a denied wish leaves it as it was, and
+   windows are cut at the time of the last fact, so that a recovered gate equals its twin.
 """
 
 from collections.abc import Mapping
@@ -21,10 +24,10 @@ _STOPS = frozenset(str(kind) for kind in STOP_TYPES)
 
 def state_of(keeper: Keeper) -> dict[str, Any]:
     """Everything durable, as plain JSON."""
-    now_ns = keeper.now_ns
+    now_ns = keeper.fact_ns
     return {
         "version": STATE_VERSION,
-        "now_ns": now_ns,
+        "fact_ns": now_ns,
         "ids": [keeper.ids.run, keeper.ids.counter],
         "books": {str(b.instrument_id): _book_state(b, now_ns) for b in _sorted(keeper)},
         "holds": {str(h.client_order_id): _hold_state(h) for h in keeper.holds.values()},
@@ -40,7 +43,6 @@ def state_of(keeper: Keeper) -> dict[str, Any]:
         "behaviour": keeper.behaviour.state(now_ns),
         "equity": keeper.ledger.state(),
         "exec_ids": list(keeper.exec_ids),
-        "bands": {key: w.band for key, w in keeper.watch.items() if w.band},
     }
 
 
@@ -59,7 +61,6 @@ def _book_state(book: SymbolBook, now_ns: int) -> dict[str, Any]:
         "blocked": book.blocked,
         "minute": book.minute.state(now_ns),
         "traded": book.traded.state(now_ns),
-        "bands": {key: w.band for key, w in book.watch.items() if w.band},
     }
 
 
@@ -81,7 +82,7 @@ def restore(keeper: Keeper, state: Mapping[str, Any]) -> None:
     """Take a state back into a gate that has seen nothing yet."""
     if state.get("version") != STATE_VERSION:
         raise ValueError(f"caps state version {state.get('version')!r}, expected {STATE_VERSION}")
-    keeper.now_ns = state["now_ns"]
+    keeper.fact(state["fact_ns"])
     run, counter = state["ids"]
     if run == keeper.ids.run:
         keeper.ids.counter = max(keeper.ids.counter, counter)
@@ -97,9 +98,6 @@ def restore(keeper: Keeper, state: Mapping[str, Any]) -> None:
     keeper.behaviour.restore(state["behaviour"])
     keeper.ledger.restore(state["equity"])
     keeper.exec_ids = {ExecId(exec_id): None for exec_id in state["exec_ids"]}
-    for key, band in state["bands"].items():
-        if key in keeper.watch:
-            keeper.watch[key].resume(band)
     for name, fields in state["holds"].items():
         _restore_hold(keeper, ClientOrderId(name), fields)
     keeper.remark_all(keeper.now_ns)
@@ -115,9 +113,6 @@ def _restore_book(book: SymbolBook, fields: Mapping[str, Any]) -> None:
     book.blocked = fields["blocked"]
     book.minute.restore(fields["minute"])
     book.traded.restore(fields["traded"])
-    for key, band in fields["bands"].items():
-        if key in book.watch:
-            book.watch[key].resume(band)
 
 
 def _restore_hold(
@@ -146,7 +141,7 @@ def restore_approved(keeper: Keeper, fields: Mapping[str, Any], ts_ns: int) -> N
         keeper.ids.counter = max(keeper.ids.counter, int(counter, 36))
     if client_order_id in keeper.holds:
         return
-    now_ns = keeper.advance(ts_ns)
+    now_ns = keeper.fact(ts_ns)
     book = keeper.book(InstrumentId(fields["instrument_id"]))
     is_buy = fields["side"] == Side.BUY
     qty = decimal_of(fields["qty"])

@@ -145,7 +145,7 @@ class Interceptor(RiskLedger):
         if reason is not None:
             used = self.cancels.count(now_ns)
             return Denied(intent, reason, {"cancels": str(used)}, {"verdict": reason.value})
-        self.cancels.add(now_ns)
+        self.cancels.add(self.fact(now_ns))
         return CancelApproved(
             CancelOrder(
                 client_order_id=order.client_order_id,
@@ -222,7 +222,7 @@ class Interceptor(RiskLedger):
 
     def _mint(self, case: Case) -> NewOrder:
         intent = case.intent
-        now_ns = case.now_ns
+        now_ns = self.fact_ns = case.now_ns
         client_order_id: ClientOrderId = self.ids.mint()
         timed = intent.order_type in TIMED_TYPES
         order = NewOrder(

@@ -41,7 +41,7 @@ class Keeper:
     ) -> None:
         self.halt = halt
         self.ids = ids
-        self.now_ns = 0
+        self.now_ns = self.fact_ns = 0
         self.trading_state = TradingState.HALTED
         self.journal_ok = False
         self.clock_ns = -1
@@ -110,6 +110,11 @@ class Keeper:
             if book.was_traded
         }
 
+    def position(self, instrument_id: InstrumentId) -> Decimal:
+        """Net traded quantity of one instrument: `positions()` for the hot path."""
+        book = self.books.get(instrument_id)
+        return book.position if book is not None else ZERO
+
     def usage(self, now_ns: int) -> tuple[CapUsage, ...]:
         """Each cap that fills up, with what is used of it now."""
         return usage_of(self, self.advance(now_ns))
@@ -146,6 +151,11 @@ class Keeper:
         """The engine's time, which never runs backward here."""
         self.now_ns = max(self.now_ns, now_ns)
         return self.now_ns
+
+    def fact(self, now_ns: int) -> int:
+        """The time of a fact that the journal holds; durable windows are cut there."""
+        self.fact_ns = now_ns = self.advance(now_ns)
+        return now_ns
 
     def book(self, instrument_id: InstrumentId) -> SymbolBook:
         """The book of an instrument, made when first heard of (no caps: denied)."""

@@ -103,9 +103,9 @@ class RiskLedger(Keeper):
     # ------------------------------------------------------------------ our orders
     def on_fill(self, fill: Fill, now_ns: int) -> Notices:
         """A booked fill: hold becomes position. Late ones (no hold) still move the position."""
-        now_ns = self.advance(now_ns)
         if fill.exec_id in self.exec_ids:
             return self.take_notices()
+        now_ns = self.fact(now_ns)
         self.exec_ids[fill.exec_id] = None
         if len(self.exec_ids) > EXEC_IDS_KEPT:
             del self.exec_ids[next(iter(self.exec_ids))]
@@ -137,6 +137,7 @@ class RiskLedger(Keeper):
         now_ns = self.advance(now_ns)
         hold = self.holds.get(client_order_id)
         if hold is not None:
+            self.fact(now_ns)
             hold.book.shrink_hold(hold, hold.leaves, settled=False)
             self._finish(hold)
         return self._settle(now_ns)
@@ -146,6 +147,7 @@ class RiskLedger(Keeper):
         now_ns = self.advance(now_ns)
         hold = self.holds.get(client_order_id)
         if hold is not None and hold.phase != WORKING:
+            self.fact(now_ns)
             hold.book.acknowledge(hold)
             if self.behaviour.reject_streak:
                 self.behaviour.accepted()
@@ -157,6 +159,7 @@ class RiskLedger(Keeper):
         now_ns = self.advance(now_ns)
         hold = self.holds.get(client_order_id)
         if hold is not None and hold.phase != UNKNOWN:
+            self.fact(now_ns)
             hold.phase = UNKNOWN
             hold.book.unknown_count += 1
         return self._settle(now_ns)
@@ -178,7 +181,7 @@ class RiskLedger(Keeper):
 
     def on_cancel_sent(self, now_ns: int) -> Notices:
         """A cancel that left without `review_cancel` (kill, cancel-all): it counts all the same."""
-        now_ns = self.advance(now_ns)
+        now_ns = self.fact(now_ns)
         self.cancels.add(now_ns)
         return self.take_notices()
 
@@ -187,6 +190,7 @@ class RiskLedger(Keeper):
         now_ns = self.advance(now_ns)
         if order.client_order_id in self.holds or order.status.is_terminal or not order.leaves_qty:
             return self.take_notices()
+        self.fact(now_ns)
         book = self.book(order.instrument_id)
         px = order.price if order.order_type not in MARKET_TYPES else None
         if px is None:
@@ -226,14 +230,14 @@ class RiskLedger(Keeper):
 
     def start_session(self, now_ns: int) -> Notices:
         """A human has started a session: its loss counts from the equity of now."""
-        now_ns = self.advance(now_ns)
+        now_ns = self.fact(now_ns)
         self.ledger.start_session()
         self.standing = None
         return self._settle(now_ns)
 
     def rebase_equity(self, reason: str, now_ns: int) -> Notices:
         """Losses count from here (operator, testnet wipe); journal `take_equity_record()`."""
-        now_ns = self.advance(now_ns)
+        now_ns = self.fact(now_ns)
         self.ledger.rebase(reason)
         self.standing = None
         return self._settle(now_ns)
@@ -242,7 +246,7 @@ class RiskLedger(Keeper):
         """A named human has looked at executions, streaks and loss latches (RTS 6 15(3))."""
         if not by:
             raise ValueError("re_enable needs the name of a human: RTS 6 15(3)")
-        now_ns = self.advance(now_ns)
+        now_ns = self.fact(now_ns)
         self.behaviour.re_enable()
         self.ledger.re_enable()
         self.standing = None
@@ -251,7 +255,7 @@ class RiskLedger(Keeper):
 
     def wipe(self, reason: str, now_ns: int) -> Notices:
         """The venue forgot everything (testnet wipe): a new epoch. Windows and latches stay."""
-        now_ns = self.advance(now_ns)
+        now_ns = self.fact(now_ns)
         self.holds.clear()
         self.fees_owed.clear()
         for account in self.accounts.values():
