@@ -179,12 +179,14 @@ class VenueLink:
             case SendCancelAll():
                 self._send_cancel_all(effect)
             case QueryOrder():
-                if not self._spawn(self._answer(self._questions.query(effect)), "query"):
+                if not self._spawn(lambda: self._answer(self._questions.query(effect)), "query"):
                     self._deliver(
                         QueryFailed(effect.client_order_id, effect.instrument_id, _NOT_ASKED)
                     )
             case TakeSnapshot():
-                if not self._spawn(self._answer(self._questions.snapshot(effect)), "snapshot"):
+                if not self._spawn(
+                    lambda: self._answer(self._questions.snapshot(effect)), "snapshot"
+                ):
                     self._deliver(SnapshotFailed(f"{effect.reason}: {_NOT_ASKED}"))
 
     def facts(self) -> dict[str, Any]:
@@ -279,17 +281,16 @@ class VenueLink:
         )
         if not by_rest:
             self._orders.write(asked, encode_ws, weight=weight, orders=orders)
-        elif not self._spawn(self._orders.by_rest(asked, encode_rest), asked.kind):
+        elif not self._spawn(lambda: self._orders.by_rest(asked, encode_rest), asked.kind):
             for item in not_sent(asked, _NOT_ASKED):
                 self._deliver(item)
 
-    def _spawn(self, work: Coroutine[Any, Any, None], name: str) -> bool:
+    def _spawn(self, work: Callable[[], Coroutine[Any, Any, None]], name: str) -> bool:
         group = self._group
         if group is None or self._questions_waiting >= self._config.questions_max:
-            work.close()
             return False
         self._questions_waiting += 1
-        task = group.create_task(work, name=f"venue-{name}")
+        task = group.create_task(work(), name=f"venue-{name}")
         task.add_done_callback(self._question_done)
         return True
 
