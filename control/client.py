@@ -9,7 +9,7 @@ import os
 import socket
 import struct
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -95,13 +95,18 @@ class ControlClient:
             return _result_of(message)
 
     def follow(
-        self, types: list[str] | None = None, tail: int = 20, wait_s: float | None = None
+        self,
+        types: Sequence[str] = (),
+        tail: int = 20,
+        *,
+        without: Sequence[str] = (),
+        wait_s: float | None = None,
     ) -> Iterator[dict[str, Any]]:
         """Yield journal lines as they come; `{"dropped": n}` stands for lines that were lost.
 
         With `wait_s`, an empty object is yielded whenever nothing came for that long.
         """
-        self.call("events", types=types or [], tail=tail, follow=True)
+        self.call("events", types=list(types), without=list(without), tail=tail, follow=True)
         while True:
             try:
                 deadline_s = None if wait_s is None else time.monotonic() + wait_s

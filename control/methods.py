@@ -112,6 +112,9 @@ class EventsParams(Params):
     """The last `tail` journal lines, then, with `follow`, new ones as they come."""
 
     types: Annotated[list[Name], Field(max_length=64)] = []
+    """Only these event types; empty: all."""
+    without: Annotated[list[Name], Field(max_length=64)] = []
+    """But not these."""
     tail: Annotated[int, Field(ge=0, le=1_000)] = 20
     follow: bool = False
 

@@ -16,7 +16,9 @@ from rich.text import Text
 from control.snapshot import is_resolved, open_incidents, rows, table
 
 ROWS_MAX = 10
-BAR_WIDTH = 16
+CAPS_MAX = 8
+BAR_WIDTH = 14
+DECIMALS_SHOWN = 8
 LAG_WARNING_MS = 100.0
 _EVENT_PLAIN = ("client_order_id", "symbol", "side", "qty", "price")
 _EVENT_NAMED = (
@@ -49,7 +51,7 @@ def status_screen(snapshot: Mapping[str, Any]) -> Group:
     parts += alarm_lines(snapshot)
     parts += [line for line in (activity_line(snapshot), health_line(snapshot)) if line]
     for made in (
-        caps_table(snapshot),
+        caps_table({"caps": fullest_caps(snapshot, CAPS_MAX)}),
         positions_table(snapshot),
         orders_table(snapshot, ROWS_MAX),
     ):
@@ -67,9 +69,10 @@ def headline(snapshot: Mapping[str, Any]) -> Text:
     if gate:
         line.append("  gate ")
         line.append(gate, style=_STATE_STYLES.get(gate, "yellow"))
-    for label, key in (("", "environment"), ("mode ", "mode"), ("session ", "session_id")):
-        if snapshot.get(key):
-            line.append(f"  {label}{clean(snapshot[key])}")
+    where, mode = clean(snapshot.get("environment", "")), clean(snapshot.get("mode", ""))
+    line.append(f"  {where}" if where == mode else f"  {where} ({mode})" if mode else f"  {where}")
+    session = clean(snapshot.get("session_id") or "")
+    line.append(f"  session {session}" if session else "  no session")
     if (uptime_ms := milliseconds(snapshot, "uptime")) is not None:
         line.append(f"  up {duration(uptime_ms / 1_000)}", style="dim")
     return line
@@ -136,10 +139,10 @@ def health_line(snapshot: Mapping[str, Any]) -> Text | None:
             style = "" if lag_ms < LAG_WARNING_MS else "bold red"
             parts.append((f"{label} {lag_ms:.1f} ms", style))
     if (age_ms := _number(table(snapshot, "reconcile").get("clean_age_ms"))) is not None:
-        parts.append((f"reconciled {duration(age_ms / 1_000)} ago", ""))
+        parts.append((f"reconciled {duration(age_ms / 1_000)}", ""))
     ages_ms = [_number(top.get("age_ms")) for top in rows(snapshot, "market")]
     if known := [age_ms for age_ms in ages_ms if age_ms is not None]:
-        parts.append((f"oldest data {duration(max(known) / 1_000)}", ""))
+        parts.append((f"data {duration(max(known) / 1_000)}", ""))
     if (seq := snapshot.get("journal_seq")) is not None:
         parts.append((f"journal #{clean(seq)}", ""))
     if not parts:
@@ -161,7 +164,7 @@ def caps_table(snapshot: Mapping[str, Any]) -> Table | None:
         share = share_of(row)
         _add_row(
             made,
-            clean(row.get("cap", row.get("name", "?"))),
+            _cap_name(clean(row.get("cap", "?"))),
             clean(row.get("symbol", "") or ""),
             amount(row.get("used")),
             f"{amount(row.get('limit'))} {clean(row.get('unit', ''))}".rstrip(),
@@ -210,7 +213,7 @@ def orders_table(snapshot: Mapping[str, Any], limit: int) -> Table | None:
         _add_row(
             made,
             clean(row.get("client_order_id", "?")),
-            clean(row.get("symbol", row.get("instrument_id", ""))),
+            clean(row.get("symbol", row.get("instrument_id", ""))).partition("@")[0],
             clean(row.get("side", "")),
             amount(row.get("qty")),
             amount(row.get("price")),
@@ -275,6 +278,20 @@ def kill_line(result: Mapping[str, Any]) -> str:
 # ---------------------------------------------------------------------- small pieces
 
 
+def fullest_caps(snapshot: Mapping[str, Any], count: int) -> list[Mapping[str, Any]]:
+    """The caps that are nearest to full, fullest first."""
+    found = rows(snapshot, "caps")
+    found.sort(key=lambda row: -(share_of(row) or 0))
+    return found[:count]
+
+
+def _cap_name(name: str) -> str:
+    """A cap's name for a narrow column: its unit stands beside the limit already."""
+    for word in ("_max", "_numeraire", "_quote", "_base"):
+        name = name.removesuffix(word)
+    return name
+
+
 def share_of(cap: Mapping[str, Any]) -> Decimal | None:
     """Used part of a cap, 1 is full; None when it cannot be told. A zero limit is full."""
     try:
@@ -299,7 +316,7 @@ def bar(share: Decimal | None, width: int = BAR_WIDTH) -> Text:
 
 
 def amount(value: Any) -> str:
-    """An amount for people: as the record has it, thousands grouped, no trailing zeros."""
+    """An amount for people: thousands grouped, at most 8 decimals, no trailing zeros."""
     if value is None or value == "":
         return ""
     try:
@@ -308,6 +325,8 @@ def amount(value: Any) -> str:
         return clean(value)
     if not number.is_finite():
         return clean(value)
+    if number.as_tuple().exponent < -DECIMALS_SHOWN:  # type: ignore[operator]  # it is finite
+        number = number.quantize(Decimal(1).scaleb(-DECIMALS_SHOWN))
     text = f"{number:,f}"
     if "." in text:
         text = text.rstrip("0").rstrip(".")
@@ -355,5 +374,10 @@ def _add_row(made: Table, *cells: str | Text) -> None:
 def _table(*columns: tuple[str, str]) -> Table:
     made = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
     for name, justify in columns:
-        made.add_column(name, justify="right" if justify == "right" else "left", overflow="fold")
+        made.add_column(
+            name,
+            justify="right" if justify == "right" else "left",
+            overflow="ellipsis",
+            no_wrap=True,
+        )
     return made

@@ -37,6 +37,8 @@ _PACED_DELAY_S = 0.1
 """Lines a user: above it, each connection of that user waits this long between two lines."""
 _STOPPING_WORD = b'"kill"'
 _PEEK_BYTES = 4_096
+_TYPE_WITHIN_BYTES = 512
+"""The envelope of a journal line stands first."""
 _ACCEPT_PAUSE_S = 0.05
 _LAST_WORDS_S = 0.5
 _STRANGER = "stranger"
@@ -238,7 +240,7 @@ class ControlServer:
     # ------------------------------------------------------------------ events
 
     def _subscribe(self, connection: Connection, asked: Subscription) -> None:
-        passes = _type_filter(asked.params.types)
+        passes = _type_filter(asked.params.types, asked.params.without)
         recent = [line for line in self._port.events().recent(1_000) if passes(line)]
         recent = recent[-asked.params.tail :] if asked.params.tail else []
         if not asked.params.follow:
@@ -263,12 +265,19 @@ class ControlServer:
             connection.offer_events(lines, dropped, passes)
 
 
-def _type_filter(types: Sequence[str]) -> Callable[[bytes], bool]:
-    """Whether a journal line is of one of the types; by its text, as lines come by the thousand."""
-    if not types:
-        return lambda _line: True
-    needles = tuple(f'"event_type":"{name}"'.encode() for name in types)
-    return lambda line: any(needle in line[:1_024] for needle in needles)
+def _type_filter(types: Sequence[str], without: Sequence[str]) -> Callable[[bytes], bool]:
+    """Whether a journal line is wanted; by its text, as lines come by the thousand."""
+    wanted, unwanted = (
+        tuple(f'"event_type":"{name}"'.encode() for name in names) for names in (types, without)
+    )
+
+    def passes(line: bytes) -> bool:
+        head = line[:_TYPE_WITHIN_BYTES]
+        return (not wanted or any(needle in head for needle in wanted)) and not any(
+            needle in head for needle in unwanted
+        )
+
+    return passes
 
 
 _TURNED_AWAY = encode_fault(

@@ -162,14 +162,22 @@ def incident_resolve(
 @click.command()
 @click.option("--type", "types", multiple=True, help="Only this event type; may be repeated.")
 @click.option("-n", "--lines", type=click.IntRange(0, 1_000), default=20, show_default=True)
+@click.option("--inputs", is_flag=True, help="Also what the engine was told (every tick).")
 @click.option("--no-follow", is_flag=True, help="Print the last lines and end.")
 @click.option("--json", "as_json", is_flag=True, help="Journal lines as they are.")
 @click.pass_context
 def tail(
-    ctx: click.Context, *, types: tuple[str, ...], lines: int, no_follow: bool, as_json: bool
+    ctx: click.Context,
+    *,
+    types: tuple[str, ...],
+    lines: int,
+    inputs: bool,
+    no_follow: bool,
+    as_json: bool,
 ) -> None:
     """Follow the journal as it is written."""
     screen = console()
+    without = [] if inputs or types else ["input"]
 
     def show(event: dict[str, Any]) -> None:
         if as_json:
@@ -178,14 +186,14 @@ def tail(
             screen.print(event_line(event), soft_wrap=True)
 
     if no_follow:
-        found = ask(ctx, "events", as_json=as_json, types=list(types), tail=lines)
+        found = ask(ctx, "events", as_json=as_json, types=list(types), without=without, tail=lines)
         for event in found.get("events", []):
             show(event)
         return
     socket = wiring(ctx).socket_path
     try:
         with ControlClient(socket) as client:
-            for event in client.follow(list(types), lines):
+            for event in client.follow(types, lines, without=without):
                 show(event)
     except KeyboardInterrupt:
         sys.exit(0)

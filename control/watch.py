@@ -31,15 +31,14 @@ from control.render import (
     caps_table,
     clean,
     event_line,
+    fullest_caps,
     headline,
     health_line,
     kill_line,
     milliseconds,
     orders_table,
     positions_table,
-    share_of,
 )
-from control.snapshot import rows
 
 POLL_S = 0.5
 RETRY_S = 1.0
@@ -47,7 +46,7 @@ EVENTS_KEPT = 200
 LAGS_KEPT = 120
 CAPS_SHOWN = 6
 ORDERS_SHOWN = 5
-QUIET_TYPES = frozenset({"input", "heartbeat", "checkpoint"})
+QUIET_TYPES = ("input", "heartbeat", "checkpoint", "clock")
 """Lines that would push everything else out of a small screen."""
 
 
@@ -161,10 +160,10 @@ class Watch(App[None]):
         while not self._over.is_set():
             try:
                 with ControlClient(self._socket) as client:
-                    for event in client.follow(tail=50, wait_s=1.0):
+                    for event in client.follow(tail=50, without=QUIET_TYPES, wait_s=1.0):
                         if self._over.is_set():
                             return
-                        if event and event.get("event_type") not in QUIET_TYPES:
+                        if event:
                             self._tell(self._on_event, event)
             except ControlError:
                 self._over.wait(RETRY_S)  # the status thread says what is wrong
@@ -207,7 +206,7 @@ class Watch(App[None]):
         elif self._note:
             banner.append(clean(self._note), style="bold yellow")
         self.query_one("#banner", Static).update(banner)
-        caps = caps_table({"caps": _fullest(snapshot)})
+        caps = caps_table({"caps": fullest_caps(snapshot, CAPS_SHOWN)})
         self.query_one("#caps", Static).update(caps or Text("no caps are published", "dim"))
         latest = self._lags[-1]
         title = f"answers {latest:.1f} ms"
@@ -266,10 +265,3 @@ class Watch(App[None]):
     def _on_note(self, note: str) -> None:
         self._note = note
         self._show()
-
-
-def _fullest(snapshot: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    """The caps that are nearest to full; the screen is small."""
-    found = rows(snapshot, "caps")
-    found.sort(key=lambda row: -(share_of(row) or 0))
-    return found[:CAPS_SHOWN]
