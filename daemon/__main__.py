@@ -14,6 +14,7 @@ import uvloop
 
 from control.errors import ControlError
 from daemon.app import Daemon
+from daemon.errors import SeatrialError
 from daemon.ownership import check_import_ownership
 from daemon.settings import SettingsError, load_config
 from daemon.version import commit, seatrial_version
@@ -49,11 +50,11 @@ def main(config_path: Path, *, check: bool) -> None:
         return
     try:
         daemon = Daemon(config)
-    except (OSError, ValueError, ControlError) as error:
+    except (OSError, ValueError, ControlError, SeatrialError) as error:
         _refuse(str(error))
     try:
         code = uvloop.run(daemon.run())
-    except (OSError, ValueError, ControlError) as error:
+    except (OSError, ValueError, ControlError, SeatrialError) as error:
         _refuse(str(error))
     sys.exit(code)
 

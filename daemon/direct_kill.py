@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from control.errors import ControlError
+from daemon.errors import SeatrialError
 from daemon.settings import Config, SettingsError, load_config
 from daemon.shell.clock import SystemClock
-from daemon.shell.credentials import CredentialsError, load_credentials
+from daemon.shell.credentials import load_credentials
 from daemon.shell.emergency import EmergencyStop, KillReport
 from daemon.shell.endpoints import endpoints_of
 from daemon.shell.latch import LatchStore
@@ -34,7 +35,7 @@ def direct_kill(*, config: Path | None, by: str, uid: int, reason: str) -> Mappi
         loaded = load_config(config)
         identity = read_identity(loaded.settings.state_dir)
         credentials = load_credentials(loaded.settings.credentials.file)
-    except (SettingsError, StateDirError, CredentialsError) as error:
+    except (SettingsError, StateDirError, SeatrialError) as error:
         raise ControlError(f"kill --direct: {error}") from error
     if identity is None:
         raise ControlError(

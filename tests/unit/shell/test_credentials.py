@@ -10,7 +10,8 @@ from cryptography.hazmat.primitives.serialization import (
     PrivateFormat,
 )
 
-from daemon.shell.credentials import CredentialsError, load_credentials
+from daemon.errors import CredentialsRefused
+from daemon.shell.credentials import load_credentials
 
 CANARY = "canary-secret-5f0c"
 
@@ -62,13 +63,13 @@ def test_an_ed25519_key_is_taken(tmp_path: Path) -> None:
 def test_what_cannot_be_used_is_named_without_the_secret(
     tmp_path: Path, text: str, mode: int, expected: str
 ) -> None:
-    with pytest.raises(CredentialsError, match=expected) as caught:
+    with pytest.raises(CredentialsRefused, match=expected) as caught:
         load_credentials(key_file(tmp_path, text, mode), {})
     assert CANARY not in str(caught.value)
 
 
 def test_no_key_at_all_says_where_to_put_one(tmp_path: Path) -> None:
-    with pytest.raises(CredentialsError, match="LoadCredential"):
+    with pytest.raises(CredentialsRefused, match="LoadCredential"):
         load_credentials(None, {})
-    with pytest.raises(CredentialsError, match="No such file"):
+    with pytest.raises(CredentialsRefused, match="No such file"):
         load_credentials(tmp_path / "absent.toml", {})
