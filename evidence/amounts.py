@@ -6,6 +6,7 @@ machine proves nothing (promise P10).
 
 import decimal
 from decimal import Decimal
+from functools import lru_cache
 
 ZERO = Decimal(0)
 NS_PER_S = 1_000_000_000
@@ -26,8 +27,19 @@ def amount(text: object) -> Decimal:
     Raises:
         AmountError: for floats, NaN, infinities, booleans and text that is no number.
     """
-    if not isinstance(text, str | int | Decimal) or isinstance(text, bool):
+    if type(text) is str:
+        return _parsed(text)
+    if not isinstance(text, int | Decimal) or isinstance(text, bool):
         raise AmountError(f"not decimal text: {text!r}")
+    value = Decimal(text)
+    if not value.is_finite():
+        raise AmountError(f"not a finite amount: {text!r}")
+    return value
+
+
+@lru_cache(maxsize=4096)
+def _parsed(text: str) -> Decimal:
+    """Read decimal text; caps and filters come again with every decision, so they are kept."""
     try:
         value = Decimal(text)
     except decimal.InvalidOperation as error:

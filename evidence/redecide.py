@@ -84,7 +84,7 @@ class Redecision:
 
     def _table(self, key: str) -> Mapping[str, Any]:
         value = self._get(key)
-        if not isinstance(value, Mapping):
+        if not isinstance(value, dict):
             raise UndecidableError(f"{key} is no table: {value!r}")
         return value
 
@@ -467,7 +467,7 @@ def flat(inputs: Mapping[str, Any]) -> dict[str, Any]:
     """A decision's inputs with its shared parts beside its own keys."""
     out = dict(inputs)
     for part in SHARED_PARTS:
-        if isinstance(out.get(part), Mapping):
+        if isinstance(out.get(part), dict):
             out.update(out[part])
     return out
 
