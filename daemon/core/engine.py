@@ -340,6 +340,7 @@ class Engine:
         self._desk.now_ns = now_ns
         self._desk.trading_state = TradingState.HALTED
         self._desk.interceptor.set_trading_state(TradingState.HALTED)
+        self._conductor.block_symbols()
         self._desk.interceptor.usage(now_ns)
         self._desk.interceptor.take_equity_record()
         self._desk.ledger.notices.clear()

@@ -1,0 +1,846 @@
+"""The real engine and interceptor against the simulated venue's core, under virtual time.
+
+One `SimRun(seed)` is a whole little world: an event heap, a lossy network, a crowd that trades
+against us, a chaotic strategy, and faults of every kind. Nothing here reads a clock; the same seed
+gives the same run. `run()` raises `AssertionError` with the seed when an invariant breaks.
+"""
+
+import heapq
+import json
+import random
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any
+
+from daemon.core.config import StrategySpec
+from daemon.core.engine import Engine
+from daemon.model.amounts import NS_PER_MS, NS_PER_S, floor_to
+from daemon.model.effects import (
+    ArmTimer,
+    CloseHalt,
+    Effect,
+    OpenHalt,
+    QueryOrder,
+    Record,
+    SendCancel,
+    SendOrder,
+    SendReplace,
+    TakeSnapshot,
+)
+from daemon.model.enums import (
+    ExecType,
+    Link,
+    LiquidityFlag,
+    OrderType,
+    ReportSource,
+    Side,
+    TimeInForce,
+    VenueOrderStatus,
+)
+from daemon.model.ids import (
+    ClientOrderId,
+    ExecId,
+    InstrumentId,
+    StrategyId,
+    VenueOrderId,
+    instrument_id,
+    run_id,
+    symbol_of,
+)
+from daemon.model.inputs import (
+    BalancesChanged,
+    ClockSampled,
+    Input,
+    InstrumentsLoaded,
+    LinkDown,
+    LinkUp,
+    MarketData,
+    NotSent,
+    OrderAbsent,
+    OutcomeUnknown,
+    QueryFailed,
+    SnapshotFailed,
+    SnapshotTaken,
+    TimerFired,
+    Turn,
+    VenueCancelReject,
+    VenueReject,
+    VenueReport,
+)
+from daemon.model.instrument import Instrument
+from daemon.model.intents import CancelIntent, PlaceIntent, ReplaceIntent, TimerIntent, Wish
+from daemon.model.market import TopOfBook
+from daemon.model.position import Balance
+from daemon.model.reports import (
+    CancelReject,
+    ExecutionReport,
+    Fill,
+    NotFound,
+    Reject,
+    VenueSnapshot,
+)
+from daemon.model.strategy import StrategyView
+from daemon.strategies.silent import Silent
+from daemon.venues.sim.orders import (
+    AccountPosition,
+    BookTop,
+    ExecReport,
+    PlaceRequest,
+    SimOrder,
+    Status,
+    TradeFill,
+    VenueError,
+)
+from daemon.venues.sim.symbols import spec_of
+from daemon.venues.sim.units import decimal_of_e8, e8_of
+from daemon.venues.sim.venue import SimVenue
+from riskcaps.capset import CapSet
+from tests.support.builders import ENVIRONMENT, INSTANCE, T0, caps, command, config, engine
+from tests.support.checkers import Checker
+
+MS = NS_PER_MS
+SYMBOL = "BTCUSDT"
+BTC = instrument_id(SYMBOL, ENVIRONMENT)
+DEADLINE_NS = 400 * MS
+SETTLE_NS = 1 * NS_PER_S
+POSITION_CAP = Decimal("0.05")
+MID = 60_000
+STATUS = {
+    Status.NEW: VenueOrderStatus.NEW,
+    Status.PARTIALLY_FILLED: VenueOrderStatus.PARTIALLY_FILLED,
+    Status.FILLED: VenueOrderStatus.FILLED,
+    Status.CANCELED: VenueOrderStatus.CANCELED,
+    Status.REJECTED: VenueOrderStatus.REJECTED,
+    Status.EXPIRED: VenueOrderStatus.EXPIRED,
+    Status.EXPIRED_IN_MATCH: VenueOrderStatus.EXPIRED,
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class FaultMenu:
+    """How often each fault happens: per request, per event, per 100 ms."""
+
+    drop_request: float = 0.0
+    drop_answer: float = 0.0
+    late_request: float = 0.0
+    """Arrives after the deadline, and is executed all the same."""
+    drop_event: float = 0.0
+    duplicate_event: float = 0.0
+    reorder_event: float = 0.0
+    drop_query: float = 0.0
+    fail_snapshot: float = 0.0
+    disconnect: float = 0.0
+    crash: float = 0.0
+
+    @staticmethod
+    def of(rng: random.Random) -> "FaultMenu":
+        """A random menu: some seeds calm, some stormy, each with its own mixture."""
+        heat = rng.choice((0.0, 0.05, 0.15, 0.35))
+        return FaultMenu(
+            drop_request=heat * rng.random(),
+            drop_answer=heat * rng.random(),
+            late_request=heat * rng.random(),
+            drop_event=heat * rng.random(),
+            duplicate_event=heat * rng.random(),
+            reorder_event=heat * rng.random(),
+            drop_query=heat * rng.random(),
+            fail_snapshot=heat * rng.random(),
+            disconnect=heat * rng.random() * 0.2,
+            crash=heat * rng.random() * 0.1,
+        )
+
+
+class Chaos(Silent):
+    """Wishes at random: quotes, takes, cancels, replaces, timers; stubborn at the caps."""
+
+    def __init__(
+        self,
+        strategy_id: StrategyId,
+        instruments: dict[InstrumentId, Instrument],
+        *,
+        rng: random.Random,
+    ) -> None:
+        super().__init__(strategy_id, instruments)
+        self._rng = rng
+
+    def on_start(self, view: StrategyView) -> Iterable[Wish]:
+        return (TimerIntent(strategy_id=self.strategy_id, name="go", at_ns=view.now_ns),)
+
+    def on_timer(self, view: StrategyView, name: str) -> Iterable[Wish]:
+        rng = self._rng
+        yield TimerIntent(
+            strategy_id=self.strategy_id,
+            name="go",
+            at_ns=view.now_ns + rng.randrange(40, 220) * MS,
+        )
+        top = view.top(BTC)
+        if top is None:
+            return
+        for order in view.open_orders():
+            roll = rng.random()
+            if roll < 0.25:
+                yield CancelIntent(
+                    strategy_id=self.strategy_id, client_order_id=order.client_order_id
+                )
+            elif roll < 0.3 and order.price is not None:
+                yield ReplaceIntent(
+                    strategy_id=self.strategy_id,
+                    client_order_id=order.client_order_id,
+                    qty=order.qty,
+                    price=order.price + rng.randrange(-3, 4),
+                )
+        if rng.random() < 0.7:
+            yield self._place(top)
+
+    def _place(self, top: TopOfBook) -> PlaceIntent:
+        rng = self._rng
+        side = rng.choice((Side.BUY, Side.SELL))
+        kind = rng.random()
+        away = rng.randrange(-2, 6) * (1 if side is Side.BUY else -1)
+        touch = top.bid_px if side is Side.BUY else top.ask_px
+        market = kind < 0.1
+        tif = TimeInForce.IOC if kind < 0.3 else TimeInForce.GTC
+        return PlaceIntent(
+            strategy_id=self.strategy_id,
+            instrument_id=BTC,
+            side=side,
+            order_type=OrderType.MARKET if market else OrderType.LIMIT,
+            qty=Decimal(rng.randrange(1, 25)) / 1000,
+            price=None if market else floor_to(touch - away, Decimal("0.01")),
+            time_in_force=None if market else tif,
+        )
+
+
+@dataclass(slots=True)
+class Pending:
+    """A request on the wire that waits for its answer."""
+
+    kind: str
+    cid: ClientOrderId
+    iid: InstrumentId
+
+
+@dataclass(slots=True)
+class Wire:
+    """What the test knows of requests: those that will still arrive count against the caps."""
+
+    coming: dict[ClientOrderId, tuple[Side, Decimal]] = field(default_factory=dict)
+    pending: dict[int, Pending] = field(default_factory=dict)
+
+
+class SimRun:
+    """One seed, from boot to quiescence."""
+
+    def __init__(
+        self, seed: int, *, menu: FaultMenu | None = None, capset: CapSet | None = None
+    ) -> None:
+        self.seed = seed
+        self.rng = random.Random(seed)
+        self.menu = FaultMenu.of(self.rng) if menu is None else menu
+        self.calm = FaultMenu()
+        self.capset = capset or caps(
+            (SYMBOL,),
+            position_long_base_max=str(POSITION_CAP),
+            position_short_base_max=str(POSITION_CAP),
+            duplicate_window_ms=1,
+            conversions={"BTC": [SYMBOL]},
+        )
+        self.now_ns = T0
+        self._heap: list[tuple[int, int, Callable[[], None]]] = []
+        self._count = 0
+        self._timers: dict[str, tuple[int, int]] = {}
+        self.run_number = 0
+        self.facts: list[dict[str, Any]] = []
+        self.turns: list[tuple[Turn, tuple[Effect, ...]]] = []
+        self.venue = SimVenue(
+            (spec_of(SYMBOL),),
+            rng_of=lambda name: random.Random(f"{seed}/{name}"),
+            now_ns=T0,
+            flow_rate_per_s=0.0,
+        )
+        self.venue.add_account("main", {"USDT": e8_of("1000000"), "BTC": e8_of("100")})
+        self.venue.add_account("crowd", {"USDT": e8_of("900000000"), "BTC": e8_of("9000")})
+        self.up = dict.fromkeys(Link, False)
+        self.wire = Wire()
+        self._event_ns = 0
+        self._update = 0
+        self._request = 0
+        self.session_wanted = True
+        self.crashes = 0
+        self.checker = Checker(self)
+        self._boot()
+
+    # ------------------------------------------------------------------ time
+    def later(self, delay_ns: int, what: Callable[[], None]) -> None:
+        self._count += 1
+        heapq.heappush(self._heap, (self.now_ns + delay_ns, self._count, what))
+
+    def run_until(self, end_ns: int) -> None:
+        while self._heap and self._heap[0][0] <= end_ns:
+            at_ns, _, what = heapq.heappop(self._heap)
+            self.now_ns = max(self.now_ns, at_ns)
+            what()
+        self.now_ns = end_ns
+
+    def run(self, seconds: float = 3.0) -> "SimRun":
+        """Chaos for a while, then calm, stop, and the books compared."""
+        try:
+            self.run_until(T0 + int(seconds * NS_PER_S))
+            self.quiesce()
+        except AssertionError as error:
+            error.args = (f"seed {self.seed}: {error}",)
+            raise
+        return self
+
+    def quiesce(self) -> None:
+        """No more faults; stop the session; everything must come to rest and agree."""
+        self.menu = self.calm
+        self.session_wanted = False
+        self.run_until(self.now_ns + 2 * NS_PER_S)
+        for _ in range(6):
+            if self.engine.session_id:
+                self.tell(command("stop", "end"))
+            elif not any(True for _ in self.engine._desk.books.working()):
+                break
+            else:
+                self.tell(command("cancel-all"))
+            self.run_until(self.now_ns + 4 * NS_PER_S)
+        self.tell(command("reconcile"))
+        self.run_until(self.now_ns + 4 * NS_PER_S)
+        self.checker.at_rest()
+
+    # ------------------------------------------------------------------ the daemon
+    def new_engine(self, run_number: int) -> tuple[Engine, Any, Any]:
+        rng = random.Random(f"{self.seed}/strategy/{run_number}")
+        spec = StrategySpec(
+            strategy_id=StrategyId("chaos"),
+            symbols=(SYMBOL,),
+            factory=lambda sid, instruments: Chaos(sid, dict(instruments), rng=rng),
+        )
+        made = config(
+            (spec,),
+            symbols=(SYMBOL,),
+            run=run_id(INSTANCE, run_number),
+            unknown_settle_ns=SETTLE_NS,
+            unknown_incident_ns=20 * NS_PER_S,
+            ack_deadline_ns=1 * NS_PER_S,
+            audit_period_ns=700 * MS,
+            snapshot_deadline_ns=2 * NS_PER_S,
+            cancel_attempts_max=60,
+        )
+        return engine(made, self.capset)
+
+    def _boot(self) -> None:
+        self.run_number += 1
+        self.engine, self.gate, self.halt = self.new_engine(self.run_number)
+        self.facts_at_boot, self.booted_ns = len(self.facts), self.now_ns
+        if self.facts:
+            for fact in json.loads(json.dumps(self.facts)):
+                self.engine.apply_fact(fact)
+            self.engine.finish_recovery(self.now_ns)
+        self.turns.clear()
+        self._timers.clear()
+        self.tell(ClockSampled(0, MS))
+        self._connect()
+        if self.run_number == 1:
+            self._crowd()
+            self._weather()
+
+    def crash(self) -> None:
+        """SIGKILL: memory, sockets and answers are gone; the journal and the venue remain."""
+        self.checker.recovery()
+        self.crashes += 1
+        for link in Link:
+            self.up[link] = False
+        self.wire.pending.clear()
+        self._boot()
+
+    def tell(self, item: Input) -> None:
+        """One turn of the pump."""
+        turn = Turn(len(self.turns) + 1, self.now_ns, item)
+        self.checker.before()
+        session_before = self.engine.session_id
+        effects = self.engine.step(turn)
+        self.turns.append((turn, effects))
+        session = self.engine.session_id or session_before
+        for effect in effects:
+            if type(effect) is Record:
+                self.facts.append(
+                    {
+                        "seq": len(self.facts) + 1,
+                        "ts_ns": self.now_ns,
+                        "session_id": session,
+                        "event_type": effect.event_type.value,
+                        **effect.fields,
+                    }
+                )
+        for effect in effects:
+            self._perform(effect)
+        self.checker.after(turn, effects)
+
+    def _perform(self, effect: Effect) -> None:
+        if isinstance(effect, ArmTimer):
+            self._arm(effect)
+        elif isinstance(effect, SendOrder):
+            self._send_place(effect.order, "place")
+        elif isinstance(effect, SendCancel):
+            self._send_cancel(effect.cancel.client_order_id, effect.cancel.instrument_id)
+        elif isinstance(effect, SendReplace):
+            self._send_replace(effect)
+        elif isinstance(effect, QueryOrder):
+            self._send_query(effect)
+        elif isinstance(effect, TakeSnapshot):
+            self._send_snapshot(effect)
+        elif isinstance(effect, CloseHalt):
+            self.halt.close(effect.reason)
+        elif isinstance(effect, OpenHalt):
+            self.halt.open()
+
+    def _arm(self, effect: ArmTimer) -> None:
+        self._count += 1
+        mark = (effect.at_ns, self._count)
+        self._timers[effect.timer_id] = mark
+
+        def fire() -> None:
+            if self._timers.get(effect.timer_id) == mark:
+                del self._timers[effect.timer_id]
+                self.tell(TimerFired(effect.timer_id))
+
+        self.later(max(0, effect.at_ns - self.now_ns), fire)
+
+    # ------------------------------------------------------------------ the network
+    def chance(self, rate: float) -> bool:
+        return rate > 0 and self.rng.random() < rate
+
+    def latency(self) -> int:
+        return self.rng.randrange(1, 30) * MS
+
+    def _connect(self) -> None:
+        def up() -> None:
+            self.tell(InstrumentsLoaded((loaded_instrument(),)))
+            for link in (Link.REST, Link.MARKET, Link.ORDER):
+                if not self.up[link]:
+                    self.up[link] = True
+                    self.tell(LinkUp(link))
+
+        self.later(self.latency(), up)
+
+    def disconnect(self) -> None:
+        """The order socket breaks: requests on the wire may or may not have arrived."""
+        if not self.up[Link.ORDER]:
+            return
+        self.up[Link.ORDER] = False
+        pending, self.wire.pending = self.wire.pending, {}
+        for one in pending.values():
+            self.tell(OutcomeUnknown(one.cid, one.iid, one.kind, "socket lost"))  # type: ignore[arg-type]
+        self.tell(LinkDown(Link.ORDER, "reset by peer"))
+        generation = self.run_number
+
+        def up() -> None:
+            if generation == self.run_number and not self.up[Link.ORDER]:
+                self.up[Link.ORDER] = True
+                self.tell(LinkUp(Link.ORDER))
+
+        self.later(self.rng.randrange(50, 600) * MS, up)
+
+    def _request_of(self, kind: str, cid: ClientOrderId, iid: InstrumentId) -> int:
+        self._request += 1
+        number = self._request
+        self.wire.pending[number] = Pending(kind, cid, iid)
+
+        def deadline() -> None:
+            if self.wire.pending.pop(number, None) is not None:
+                self.tell(OutcomeUnknown(cid, iid, kind, "deadline"))  # type: ignore[arg-type]
+
+        self.later(DEADLINE_NS, deadline)
+        return number
+
+    def _answer(self, number: int, *items: Input) -> None:
+        """Answer a request, unless its answer is lost or its socket is gone."""
+        if self.chance(self.menu.drop_answer):
+            return
+
+        def arrive() -> None:
+            if self.wire.pending.pop(number, None) is not None:
+                for item in items:
+                    self.tell(item)
+
+        self.later(self.latency(), arrive)
+
+    def _travel(self) -> int | None:
+        """How long a request is on the road; None when it is lost."""
+        if self.chance(self.menu.drop_request):
+            return None
+        if self.chance(self.menu.late_request):
+            return DEADLINE_NS + self.rng.randrange(10, 400) * MS
+        return self.latency()
+
+    def _send_place(self, order: Any, kind: str, then: Callable[[], None] | None = None) -> None:
+        cid, iid = order.client_order_id, order.instrument_id
+        if not self.up[Link.ORDER]:
+            self.later(0, lambda: self.tell(NotSent(cid, iid, kind, "no link")))  # type: ignore[arg-type]
+            return
+        number = self._request_of(kind, cid, iid)
+        travel = self._travel()
+        if travel is None:
+            return
+        self.wire.coming[cid] = (order.side, order.qty)
+        self.checker.sent(cid)
+
+        def arrive() -> None:
+            self.wire.coming.pop(cid, None)
+            if then is not None:
+                then()
+            try:
+                outcome = self.venue.place("main", place_request(order), self.now_ns)
+            except VenueError as error:
+                no = Reject(
+                    client_order_id=cid,
+                    instrument_id=iid,
+                    code=error.code,
+                    reason=error.msg,
+                    ts_recv_ns=self.now_ns,
+                )
+                self._answer(number, VenueReject(no))
+            else:
+                said = self.report_of(outcome.order, ReportSource.REPLY, outcome.fills)
+                self._answer(number, VenueReport(said))
+            self._pump_events()
+
+        self.later(travel, arrive)
+
+    def _send_replace(self, effect: SendReplace) -> None:
+        replaced = effect.replace
+
+        def cancel_target() -> None:
+            try:
+                self.venue.cancel(
+                    "main", SYMBOL, now_ns=self.now_ns, client_order_id=replaced.target
+                )
+            except VenueError as error:
+                no = CancelReject(
+                    client_order_id=replaced.target,
+                    instrument_id=replaced.order.instrument_id,
+                    code=error.code,
+                    reason=error.msg,
+                    ts_recv_ns=self.now_ns,
+                )
+                self.later(self.latency(), lambda: self.tell(VenueCancelReject(no)))
+
+        self._send_place(replaced.order, "replace", cancel_target)
+
+    def _send_cancel(self, cid: ClientOrderId, iid: InstrumentId) -> None:
+        self.checker.canceled(cid)
+        if not self.up[Link.ORDER]:
+            self.later(0, lambda: self.tell(NotSent(cid, iid, "cancel", "no link")))
+            return
+        number = self._request_of("cancel", cid, iid)
+        travel = self._travel()
+        if travel is None:
+            return
+
+        def arrive() -> None:
+            try:
+                order = self.venue.cancel("main", SYMBOL, now_ns=self.now_ns, client_order_id=cid)
+            except VenueError as error:
+                no = CancelReject(
+                    client_order_id=cid,
+                    instrument_id=iid,
+                    code=error.code,
+                    reason=error.msg,
+                    ts_recv_ns=self.now_ns,
+                )
+                self._answer(number, VenueCancelReject(no))
+            else:
+                self._answer(number, VenueReport(self.report_of(order, ReportSource.REPLY)))
+            self._pump_events()
+
+        self.later(travel, arrive)
+
+    def _send_query(self, query: QueryOrder) -> None:
+        cid, iid = query.client_order_id, query.instrument_id
+        generation = self.run_number
+        if self.chance(self.menu.drop_query):
+            self.later(DEADLINE_NS, lambda: self.tell(QueryFailed(cid, iid, "deadline")))
+            return
+
+        def arrive() -> None:
+            item: Input
+            try:
+                order = self.venue.query("main", SYMBOL, client_order_id=cid)
+            except VenueError:
+                item = OrderAbsent(
+                    NotFound(client_order_id=cid, instrument_id=iid, ts_recv_ns=self.now_ns)
+                )
+            else:
+                fills = self.venue.my_trades("main", SYMBOL, order_id=order.order_id)
+                item = VenueReport(self.report_of(order, ReportSource.QUERY, fills))
+            if generation == self.run_number:
+                self.later(
+                    self.latency(),
+                    lambda: self.tell(item) if generation == self.run_number else None,
+                )
+
+        self.later(self.latency(), arrive)
+
+    # ------------------------------------------------------------------ snapshots
+    def _send_snapshot(self, asked: TakeSnapshot) -> None:
+        generation = self.run_number
+        got: dict[str, Any] = {}
+
+        def trades() -> None:
+            after = asked.trades_after.get(BTC, -1)
+            got["fills"] = [
+                fill_of(row, recovered=True)
+                for row in self.venue.my_trades("main", SYMBOL, from_id=max(0, after - 3))
+            ]
+            self.later(self.latency(), orders)
+
+        def orders() -> None:
+            got["open"] = [
+                self.report_of(order, ReportSource.QUERY)
+                for order in self.venue.open_orders("main", SYMBOL)
+            ]
+            listed = {one.client_order_id for one in got["open"]}
+            got["statuses"], got["absent"] = [], []
+            for ref in asked.believed_open:
+                if ref.client_order_id in listed:
+                    continue
+                try:
+                    order = self.venue.query("main", SYMBOL, client_order_id=ref.client_order_id)
+                except VenueError:
+                    got["absent"].append(
+                        NotFound(
+                            client_order_id=ref.client_order_id,
+                            instrument_id=ref.instrument_id,
+                            ts_recv_ns=self.now_ns,
+                        )
+                    )
+                else:
+                    rows = self.venue.my_trades("main", SYMBOL, order_id=order.order_id)
+                    got["statuses"].append(self.report_of(order, ReportSource.QUERY, rows))
+            self.later(self.latency(), account)
+
+        def account() -> None:
+            if self.chance(self.menu.fail_snapshot):
+                self._tell_if(generation, SnapshotFailed("deadline"))
+                return
+            taken = VenueSnapshot(
+                ts_ns=self.now_ns,
+                balances=self.balances(),
+                open_orders=tuple(got["open"]),
+                statuses=tuple(got["statuses"]),
+                absent=tuple(got["absent"]),
+                fills=tuple(got["fills"]),
+                reason=asked.reason,
+            )
+            self._tell_if(generation, SnapshotTaken(taken))
+
+        self.later(self.latency(), trades)
+
+    def _tell_if(self, generation: int, item: Input) -> None:
+        if generation == self.run_number:
+            self.tell(item)
+
+    def balances(self) -> tuple[Balance, ...]:
+        wallets = self.venue.accounts["main"].wallets
+        return tuple(
+            Balance(asset, decimal_of_e8(w.free), decimal_of_e8(w.locked))
+            for asset, w in sorted(wallets.items())
+        )
+
+    # ------------------------------------------------------------------ the venue's stream
+    def _pump_events(self) -> None:
+        self.venue._matcher.flush_positions(self.now_ns)
+        for event in self.venue.drain_events():
+            if isinstance(event, ExecReport) and event.account == "main":
+                self._stream(VenueReport(self._stream_report(event)))
+            elif isinstance(event, AccountPosition) and event.account == "main":
+                held = tuple(
+                    Balance(asset, decimal_of_e8(free), decimal_of_e8(locked))
+                    for asset, free, locked in event.balances
+                )
+                self._stream(BalancesChanged(held, event.ts_ns))
+            elif isinstance(event, BookTop) and self.up[Link.MARKET]:
+                self._market(event)
+
+    def _stream(self, item: Input) -> None:
+        if not self.up[Link.ORDER] or self.chance(self.menu.drop_event):
+            return
+        generation = self.run_number
+
+        def arrive() -> None:
+            if generation == self.run_number and self.up[Link.ORDER]:
+                self.tell(item)
+
+        at_ns = max(self._event_ns, self.now_ns + self.latency())
+        if self.chance(self.menu.reorder_event):
+            self.later(at_ns - self.now_ns + self.rng.randrange(20, 300) * MS, arrive)
+        else:
+            self._event_ns = at_ns
+            self.later(at_ns - self.now_ns, arrive)
+        if self.chance(self.menu.duplicate_event):
+            self.later(at_ns - self.now_ns + self.rng.randrange(0, 200) * MS, arrive)
+
+    def _market(self, event: BookTop) -> None:
+        if not event.bid_price or not event.ask_price:
+            return
+        self._update += 1
+        top = TopOfBook(
+            BTC,
+            decimal_of_e8(event.bid_price),
+            decimal_of_e8(event.bid_qty),
+            decimal_of_e8(event.ask_price),
+            decimal_of_e8(event.ask_qty),
+            self._update,
+            event.ts_ns,
+            self.now_ns,
+        )
+        self.tell(MarketData(top))
+
+    def _stream_report(self, event: ExecReport) -> ExecutionReport:
+        fills: tuple[Fill, ...] = ()
+        if event.exec_type is ExecType.TRADE:
+            fills = (
+                Fill(
+                    exec_id=ExecId(f"{SYMBOL}:{event.trade_id}:{event.order.order_id}"),
+                    client_order_id=ClientOrderId(event.order.client_order_id),
+                    venue_order_id=VenueOrderId(str(event.order.order_id)),
+                    instrument_id=BTC,
+                    side=event.order.side,
+                    qty=decimal_of_e8(event.last_qty),
+                    price=decimal_of_e8(event.last_price),
+                    fee=decimal_of_e8(event.fee),
+                    fee_asset=event.fee_asset,
+                    liquidity=LiquidityFlag.MAKER if event.maker else LiquidityFlag.TAKER,
+                    ts_venue_ns=event.ts_ns,
+                    ts_recv_ns=self.now_ns,
+                ),
+            )
+        return ExecutionReport(
+            client_order_id=ClientOrderId(event.order.client_order_id),
+            venue_order_id=VenueOrderId(str(event.order.order_id)),
+            instrument_id=BTC,
+            exec_type=event.exec_type,
+            venue_status=STATUS[event.status],
+            side=event.order.side,
+            qty=decimal_of_e8(event.qty),
+            price=decimal_of_e8(event.order.price),
+            cum_qty=decimal_of_e8(event.executed),
+            fills=fills,
+            source=ReportSource.STREAM,
+            ts_venue_ns=event.ts_ns,
+            ts_recv_ns=self.now_ns,
+        )
+
+    def report_of(
+        self, order: SimOrder, source: ReportSource, rows: Iterable[TradeFill] = ()
+    ) -> ExecutionReport:
+        return ExecutionReport(
+            client_order_id=ClientOrderId(order.client_order_id),
+            venue_order_id=VenueOrderId(str(order.order_id)),
+            instrument_id=BTC,
+            exec_type=ExecType.STATUS,
+            venue_status=STATUS[order.status],
+            side=order.side,
+            qty=decimal_of_e8(order.qty),
+            price=decimal_of_e8(order.price),
+            cum_qty=decimal_of_e8(order.executed),
+            fills=tuple(fill_of(row, recovered=source is ReportSource.QUERY) for row in rows),
+            source=source,
+            ts_venue_ns=order.updated_ns,
+            ts_recv_ns=self.now_ns,
+        )
+
+    # ------------------------------------------------------------------ the world around
+    def _crowd(self) -> None:
+        """Other people: two quotes around a wandering middle, and sometimes somebody takes."""
+        crowd, rng, now = "crowd", self.rng, self.now_ns
+        for order in self.venue.open_orders(crowd, SYMBOL):
+            if rng.random() < 0.5:
+                self.venue.cancel(crowd, SYMBOL, now_ns=now, order_id=order.order_id)
+        mid = MID + rng.randrange(-20, 21)
+        for side, price in ((Side.BUY, mid - 5), (Side.SELL, mid + 5)):
+            self._crowd_order(side, price, rng.randrange(5, 40))
+        if rng.random() < 0.6:
+            side = rng.choice((Side.BUY, Side.SELL))
+            away = 15 if side is Side.BUY else -15
+            self._crowd_order(side, mid + away, rng.randrange(1, 30), TimeInForce.IOC)
+        self._pump_events()
+        self.later(rng.randrange(60, 160) * MS * (1 if self.session_wanted else 8), self._crowd)
+
+    def _crowd_order(
+        self, side: Side, price: int, milli: int, tif: TimeInForce = TimeInForce.GTC
+    ) -> None:
+        request = PlaceRequest(
+            symbol=SYMBOL,
+            side=side,
+            type=OrderType.LIMIT,
+            time_in_force=tif,
+            qty=e8_of(Decimal(milli) / 1000),
+            price=e8_of(price),
+            client_order_id=f"crowd-{self._count}-{price}",
+        )
+        self.venue.place("crowd", request, self.now_ns)
+
+    def _weather(self) -> None:
+        """Every 100 ms: start what is wanted; sometimes a socket breaks, sometimes we die."""
+        if self.session_wanted and not self.engine.session_id:
+            self.tell(command("start", "sim"))
+        if self.chance(self.menu.disconnect):
+            self.disconnect()
+        if self.chance(self.menu.crash):
+            self.crash()
+        self.later(100 * MS, self._weather)
+
+
+def place_request(order: Any) -> PlaceRequest:
+    return PlaceRequest(
+        symbol=symbol_of(order.instrument_id),
+        side=order.side,
+        type=order.order_type,
+        time_in_force=order.time_in_force or TimeInForce.GTC,
+        qty=e8_of(order.qty),
+        price=e8_of(order.price or 0),
+        client_order_id=order.client_order_id,
+    )
+
+
+def fill_of(row: TradeFill, *, recovered: bool) -> Fill:
+    return Fill(
+        exec_id=ExecId(f"{row.symbol}:{row.trade_id}:{row.order_id}"),
+        client_order_id=ClientOrderId(row.client_order_id),
+        venue_order_id=VenueOrderId(str(row.order_id)),
+        instrument_id=BTC,
+        side=row.side,
+        qty=decimal_of_e8(row.qty),
+        price=decimal_of_e8(row.price),
+        fee=decimal_of_e8(row.fee),
+        fee_asset=row.fee_asset,
+        liquidity=LiquidityFlag.MAKER if row.maker else LiquidityFlag.TAKER,
+        ts_venue_ns=row.ts_ns,
+        ts_recv_ns=row.ts_ns,
+        recovered=recovered,
+    )
+
+
+_LOADED: list[Instrument] = []
+
+
+def loaded_instrument() -> Instrument:
+    """The venue's own filters for the symbol."""
+    if not _LOADED:
+        spec = spec_of(SYMBOL)
+        from tests.support.builders import instrument  # noqa: PLC0415 - built once
+
+        _LOADED.append(
+            instrument(
+                SYMBOL,
+                tick=decimal_of_e8(spec.tick),
+                lot=decimal_of_e8(spec.step),
+                qty_min=decimal_of_e8(spec.min_qty),
+                notional_min=decimal_of_e8(spec.min_notional),
+            )
+        )
+    return _LOADED[0]
