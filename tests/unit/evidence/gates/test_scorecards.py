@@ -203,8 +203,8 @@ PILOT_BLOCKS = {
 
 
 @pytest.mark.parametrize("failed", [
-    set(names) for size in range(4) for names in itertools.combinations(PILOT_BLOCKS, size)
-], ids=str)  # fmt: skip
+    names for size in range(4) for names in itertools.combinations(PILOT_BLOCKS, size)
+], ids="+".join)  # fmt: skip
 @pytest.mark.parametrize("status", ["OK", "MISSING_INPUT"])
 @pytest.mark.parametrize("errors", [0, 2])
 def test_live_pilot_lists_every_block_that_applies_in_order(bench, failed, status, errors):
