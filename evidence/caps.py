@@ -242,6 +242,7 @@ class CapsFold:
                 f"{cap} {symbol}".strip(): used.plain()
                 for (cap, symbol), used in sorted(self.use.items())
             },
+            "curve": [list(point) for point in self.points],
             "unvalued_symbols": left_out,
             "problems": self.problems.plain(),
         }

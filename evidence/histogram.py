@@ -3,8 +3,34 @@
 from dataclasses import dataclass, field
 from typing import Any
 
+SLOTS_MAX = 240
 _SUB_BITS = 7
 """128 buckets for each power of two: a bucket is at most 0.8 % wide."""
+CURVE_PER_MILLE = (1, 50, 100, 200, 300, 400, 500, 600, 700, 800, 900, 950, 990, 999, 1000)
+
+
+@dataclass(slots=True)
+class Series:
+    """Counts over time in at most `SLOTS_MAX` slots; the slots widen as the record grows longer."""
+
+    width_ns: int = 1_000_000_000
+    slots: dict[int, int] = field(default_factory=dict)
+
+    def add(self, ts_ns: int) -> None:
+        """Count one event."""
+        slot = ts_ns // self.width_ns
+        self.slots[slot] = self.slots.get(slot, 0) + 1
+        while len(self.slots) > SLOTS_MAX:
+            self.width_ns *= 2
+            wider: dict[int, int] = {}
+            for key, count in self.slots.items():
+                wider[key // 2] = wider.get(key // 2, 0) + count
+            self.slots = wider
+
+    def plain(self) -> dict[str, Any]:
+        """Slot width and (start of slot, count) pairs."""
+        points = [[slot * self.width_ns, count] for slot, count in sorted(self.slots.items())]
+        return {"width_ns": self.width_ns, "points": points}
 
 
 @dataclass(slots=True)
@@ -49,6 +75,10 @@ class Histogram:
                 base = key & ((1 << (_SUB_BITS + 1)) - 1)
                 return max(min(((base + 1) << shift) - 1, self.high), self.low)
         return self.high
+
+    def curve(self) -> list[list[int]]:
+        """(per mille of all values, value) pairs for a drawing of the distribution."""
+        return [[p, self.percentile(p)] for p in CURVE_PER_MILLE] if self.count else []
 
     def plain(self) -> dict[str, Any]:
         """Count, ends and percentiles."""

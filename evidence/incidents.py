@@ -243,5 +243,6 @@ class IncidentsFold:
             "kills_unverified": self.kills_unverified,
             "drills": self.drills,
             "cap_alerts": self.alerts,
+            "timeline": [list(event) for event in self.events[:KEPT]],
             "problems": self.problems.plain(),
         }

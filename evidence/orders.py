@@ -15,10 +15,10 @@ from decimal import Decimal
 from typing import Any
 
 from evidence.amounts import ZERO, AmountError, amount, amount_or_zero, text_of
+from evidence.decision_inputs import flat
 from evidence.folds import Handler
-from evidence.histogram import Histogram
+from evidence.histogram import Histogram, Series
 from evidence.integrity import Faults
-from evidence.redecide import flat
 from evidence.schema import (
     CancelReject,
     CancelRequested,
@@ -112,6 +112,7 @@ class OrdersFold:
         self.unknown_ends: dict[str, int] = {}
         self.recovered_fills = 0
         self.latency = {name: Histogram() for name in ("sent", "acked", "filled", "unknown")}
+        self.rate = Series()
         self._minted: dict[str, int] = {}
 
     def handlers(self) -> Mapping[type[Record], Handler]:
@@ -144,6 +145,7 @@ class OrdersFold:
 
     def _approved(self, record: OrderApproved) -> None:
         self._count("approved")
+        self.rate.add(record.ts_ns)
         cid = record.client_order_id
         if self.trail(cid) is not None:
             self._problem("approved_twice", record, f"client order id {cid} is used again")
@@ -369,6 +371,12 @@ class OrdersFold:
                 "intent_to_first_fill": self.latency["filled"].plain(),
                 "sent_to_resolution": self.latency["unknown"].plain(),
             },
+            "latency_curves_ns": {
+                "intent to acknowledgement": self.latency["acked"].curve(),
+                "intent to first fill": self.latency["filled"].curve(),
+                "intent to resolution": self.latency["unknown"].curve(),
+            },
+            "rate": self.rate.plain(),
         }
 
 

@@ -157,7 +157,7 @@ class PositionsFold:
         if self._skipped >= self._stride:
             self._skipped = 0
             self.points.append((ts_ns, quote, total))
-            if len(self.points) > 2000:
+            if len(self.points) > 600:
                 self.points = self.points[::2]
                 self._stride *= 2
 
@@ -209,6 +209,7 @@ class PositionsFold:
                 "last_equity": dict(self.daemon_equity),
                 "drawdown_max": text_of(self.daemon_drawdown_max),
             },
+            "curve": [[ts_ns, quote, _short(profit)] for ts_ns, quote, profit in self.points],
             "problems": self.problems.plain(),
             "marked_at": "own last fill price",
         }

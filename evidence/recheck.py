@@ -19,11 +19,12 @@ from typing import Any
 import orjson
 
 from evidence.amounts import NS_PER_S, ZERO, AmountError, amount, amount_or_zero, text_of
+from evidence.decision_inputs import UndecidableError
 from evidence.folds import Account, Handler, Recent
 from evidence.integrity import Faults
 from evidence.orders import ABSENT_OUTCOMES, TERMINAL
 from evidence.reader import JournalReader, is_journal
-from evidence.redecide import APPROVED, Redecision, UndecidableError
+from evidence.redecide import APPROVED, Redecision
 from evidence.schema import (
     Fill,
     Instruments,

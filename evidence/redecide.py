@@ -8,21 +8,17 @@ Rules of this file:
 """
 
 import decimal
-import re
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
-from evidence.amounts import NS_PER_MS, NS_PER_S, ZERO, AmountError, amount
+from evidence.amounts import NS_PER_MS, NS_PER_S, ZERO
+from evidence.decision_inputs import DecisionInputs, in_windows, is_positive, is_unset, number_of
 
 APPROVED = "approved"
 BPS = 10_000
 BUDGET_AGE_NS = 60 * NS_PER_S
 """An older sample of the venue's own budget says nothing any more."""
-SHARED_PARTS = ("standing", "market")
-"""Tables of a decision that many decisions share."""
-MINUTES_PER_DAY = 1440
-DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 UNPRICED = frozenset({"MARKET", "STOP_LOSS", "TAKE_PROFIT"})
 STOPS = frozenset({"STOP_LOSS", "STOP_LOSS_LIMIT", "TAKE_PROFIT", "TAKE_PROFIT_LIMIT"})
 TIMED = frozenset({"LIMIT", "STOP_LOSS_LIMIT", "TAKE_PROFIT_LIMIT"})
@@ -36,68 +32,22 @@ REQUIRED_OF_PORTFOLIO = (
 )  # fmt: skip
 REQUIRED_OF_SYMBOL = ("collar_bps_max", "market_slippage_bps", "market_data_age_ms_max")
 """Caps whose zero does not deny by arithmetic: unset is told as such."""
-UNLIMITED = Decimal(10) ** 28
-
-_WINDOW = re.compile(r"^(?:(\w{3})(?:-(\w{3}))? )?(\d\d):(\d\d)-(\d\d):(\d\d)$")
 
 
-class UndecidableError(ValueError):
-    """An input that the rules ask for is not in the record."""
-
-
-class Redecision:
+class Redecision(DecisionInputs):
     """One decision's inputs, and the rules over them."""
 
     def __init__(self, inputs: Mapping[str, Any]) -> None:
-        self.inputs = flat(inputs)
-        self.now_ns = self._int("now_ns")
-        self.is_buy = self._get("side") == "BUY"
-        self.kind = str(self._get("order_type"))
+        super().__init__(inputs)
+        self.now_ns = self.whole("now_ns")
+        self.is_buy = self.get("side") == "BUY"
+        self.kind = str(self.get("order_type"))
         self.is_unpriced = self.kind in UNPRICED
         self.qty = ZERO
         self.px = ZERO
         self.ref = ZERO
         self.value_px = ZERO
         self.reducing = False
-
-    # ------------------------------------------------------------------ reading
-    def _get(self, key: str) -> Any:
-        try:
-            return self.inputs[key]
-        except KeyError as error:
-            raise UndecidableError(f"the decision does not state {key}") from error
-
-    def _int(self, key: str) -> int:
-        value = self._get(key)
-        if not isinstance(value, int) or isinstance(value, bool):
-            raise UndecidableError(f"{key} is no integer: {value!r}")
-        return value
-
-    def _amount(self, key: str) -> Decimal:
-        return _number(self._get(key), key)
-
-    def _row(self, key: str, length: int) -> Sequence[Any]:
-        value = self._get(key)
-        if not isinstance(value, list) or len(value) < length:
-            raise UndecidableError(f"{key} is no list of {length}: {value!r}")
-        return value
-
-    def _table(self, key: str) -> Mapping[str, Any]:
-        value = self._get(key)
-        if not isinstance(value, dict):
-            raise UndecidableError(f"{key} is no table: {value!r}")
-        return value
-
-    def cap(self, key: str) -> Decimal:
-        """A cap of the symbol; unset is zero."""
-        return _limit(self._table("caps").get(key))
-
-    def portfolio_cap(self, key: str) -> Decimal:
-        """A cap of the portfolio; unset is zero."""
-        return _limit(self._table("portfolio_caps").get(key))
-
-    def _filter(self, key: str) -> Decimal:
-        return _number(self._table("filters").get(key, 0) or 0, f"filters.{key}")
 
     # ------------------------------------------------------------------ the rules
     def verdict(self) -> str:
@@ -125,13 +75,13 @@ class Redecision:
 
     def _gate(self) -> str:
         """Rules 1-6."""
-        if self._get("halted"):
+        if self.get("halted"):
             return "halt_flag_closed"
-        if self._get("trading_state") == "HALTED":
+        if self.get("trading_state") == "HALTED":
             return "trading_halted"
-        if not self._get("journal_ok"):
+        if not self.get("journal_ok"):
             return "journal_unhealthy"
-        offset_ns, round_trip_ns, sampled_ns = self._row("clock", 3)
+        offset_ns, round_trip_ns, sampled_ns = self.row("clock", 3)
         if sampled_ns < 0:
             return "clock_unknown"
         if self.now_ns - sampled_ns > self.portfolio_cap("clock_age_ms_max") * NS_PER_MS:
@@ -143,89 +93,89 @@ class Redecision:
 
     def _symbol(self) -> str:
         """Rules 7-12."""
-        caps = self._get("caps")
+        caps = self.get("caps")
         if caps is None:
             return "symbol_not_allowed"
-        portfolio = self._table("portfolio_caps")
-        if any(_is_unset(portfolio.get(key)) for key in REQUIRED_OF_PORTFOLIO):
+        portfolio = self.table("portfolio_caps")
+        if any(is_unset(portfolio.get(key)) for key in REQUIRED_OF_PORTFOLIO):
             return "cap_not_set"
-        if any(_is_unset(self._table("caps").get(key)) for key in REQUIRED_OF_SYMBOL):
+        if any(is_unset(self.table("caps").get(key)) for key in REQUIRED_OF_SYMBOL):
             return "cap_not_set"
-        if self._get("filters") is None:
+        if self.get("filters") is None:
             return "instrument_unknown"
-        if self._table("filters").get("status") != "TRADING":
+        if self.table("filters").get("status") != "TRADING":
             return "symbol_not_trading"
-        if self._get("blocked"):
+        if self.get("blocked"):
             return "symbol_blocked"
-        return "unknown_order_open" if self._int("unknown_orders") > 0 else ""
+        return "unknown_order_open" if self.whole("unknown_orders") > 0 else ""
 
     def _shape(self) -> str:
         """Rules 13-17."""
-        caps, filters = self._table("caps"), self._table("filters")
-        price, stop = self._get("price"), self._get("stop_price")
+        caps, filters = self.table("caps"), self.table("filters")
+        price, stop = self.get("price"), self.get("stop_price")
         well_formed = (
-            _is_sane(self._get("qty"))
-            and (price is None if self.is_unpriced else _is_sane(price))
-            and (_is_sane(stop) if self.kind in STOPS else stop is None)
+            is_positive(self.get("qty"))
+            and (price is None if self.is_unpriced else is_positive(price))
+            and (is_positive(stop) if self.kind in STOPS else stop is None)
         )
         if not well_formed:
             return "malformed_order"
-        if self._get("side") not in caps.get("sides", ()):
+        if self.get("side") not in caps.get("sides", ()):
             return "side_not_allowed"
         if self.kind not in caps.get("order_types", ()):
             return "order_type_not_allowed"
         if self.kind not in filters.get("order_types", ()):
             return "order_type_not_allowed"
         allowed = caps.get("times_in_force", ())
-        if self.kind in TIMED and self._get("time_in_force") not in allowed:
+        if self.kind in TIMED and self.get("time_in_force") not in allowed:
             return "time_in_force_not_allowed"
         if not in_windows(self.now_ns, caps.get("trading_windows_utc", ())):
             return "outside_trading_window"
-        self.qty = self._amount("qty")
+        self.qty = self.amount_at("qty")
         return ""
 
     def _market(self) -> str:
         """Rules 18-21, and the order's price."""
-        bid_text = self._get("bid")
-        if bid_text is None or self._amount("bid") <= 0:
+        bid_text = self.get("bid")
+        if bid_text is None or self.amount_at("bid") <= 0:
             return "no_market_data"
         oldest_ns = self.now_ns - self.cap("market_data_age_ms_max") * NS_PER_MS
-        if self._int("top_ns") < oldest_ns:
+        if self.whole("top_ns") < oldest_ns:
             return "stale_market_data"
-        bid, ask = self._amount("bid"), self._amount("ask")
+        bid, ask = self.amount_at("bid"), self.amount_at("ask")
         if bid >= ask:
             return "crossed_book"
-        self.px = self._far_price(bid, ask) if self.is_unpriced else self._amount("price")
-        if self._get("reference_px") is None:
+        self.px = self._far_price(bid, ask) if self.is_unpriced else self.amount_at("price")
+        if self.get("reference_px") is None:
             self.ref = (bid + ask) / 2
             return ""
-        self.ref = self._amount("reference_px")
-        is_old = self._int("reference_ns") < oldest_ns
+        self.ref = self.amount_at("reference_px")
+        is_old = self.whole("reference_ns") < oldest_ns
         return "no_reference_price" if self.ref <= 0 or is_old else ""
 
     def _far_price(self, bid: Decimal, ask: Decimal) -> Decimal:
         slippage = self.cap("market_slippage_bps")
-        stop = self._get("stop_price")
+        stop = self.get("stop_price")
         far = ask if self.is_buy else bid
         if stop is not None:
-            far = (max if self.is_buy else min)(self._amount("stop_price"), far)
+            far = (max if self.is_buy else min)(self.amount_at("stop_price"), far)
         return far * (BPS + (slippage if self.is_buy else -slippage)) / BPS
 
     def _room(self) -> Decimal:
         """How much this side may still take off the position without passing zero."""
-        position = self._amount("position")
+        position = self.amount_at("position")
         if self.is_buy:
-            return -position - self._amount("buys_open")
-        return position - self._amount("sells_open")
+            return -position - self.amount_at("buys_open")
+        return position - self.amount_at("sells_open")
 
     def _reducing(self) -> str:
         """Rule 22."""
         room = self._room()
         self.reducing = 0 < self.qty <= room
-        must = bool(self._get("reduce_only")) or self._get("trading_state") == "REDUCING"
+        must = bool(self.get("reduce_only")) or self.get("trading_state") == "REDUCING"
         if not must or self.reducing:
             return ""
-        if self._table("portfolio_caps").get("reduce_oversized") == "cut":
+        if self.table("portfolio_caps").get("reduce_oversized") == "cut":
             lot = self._lot()
             cut = room // lot * lot if room > 0 else ZERO
             if cut > 0:
@@ -234,12 +184,14 @@ class Redecision:
         return "not_reducing"
 
     def _lot(self) -> Decimal:
-        return self._filter("lot") or Decimal(1).scaleb(-int(self._filter("base_precision")))
+        return self.venue_filter("lot") or Decimal(1).scaleb(
+            -int(self.venue_filter("base_precision"))
+        )
 
     def _streaks(self) -> str:
         """Rule 23."""
-        executions, rejects, losses = self._row("streaks", 3)
-        if self._get("strategy_id") in PEOPLE and self.reducing:
+        executions, rejects, losses = self.row("streaks", 3)
+        if self.get("strategy_id") in PEOPLE and self.reducing:
             return ""
         if executions >= self.portfolio_cap("executions_without_human_max"):
             return "executions_need_human"
@@ -249,13 +201,13 @@ class Redecision:
 
     def _price_filters(self) -> str:
         """Rules 24-26."""
-        low, high = self._filter("price_min"), self._filter("price_max")
-        tick = self._filter("tick")
-        tick = tick or Decimal(1).scaleb(-int(self._filter("quote_precision")))
+        low, high = self.venue_filter("price_min"), self.venue_filter("price_max")
+        tick = self.venue_filter("tick")
+        tick = tick or Decimal(1).scaleb(-int(self.venue_filter("quote_precision")))
         for key in ("price", "stop_price"):
-            if self._get(key) is None:
+            if self.get(key) is None:
                 continue
-            px = self._amount(key)
+            px = self.amount_at(key)
             if (low and px < low) or (high and px > high):
                 return "filter_price"
             if px % tick:
@@ -263,8 +215,11 @@ class Redecision:
         if self.is_unpriced:
             return ""
         side = "bid" if self.is_buy else "ask"
-        up, down = self._filter(f"{side}_multiplier_up"), self._filter(f"{side}_multiplier_down")
-        px = self._amount("price")
+        up, down = (
+            self.venue_filter(f"{side}_multiplier_up"),
+            self.venue_filter(f"{side}_multiplier_down"),
+        )
+        px = self.amount_at("price")
         is_far = (up and px > self.ref * up) or (down and px < self.ref * down)
         return "filter_percent_price" if is_far else ""
 
@@ -278,43 +233,46 @@ class Redecision:
         if self.is_unpriced:
             if self._outside("market_qty_min", "market_qty_max"):
                 return "filter_qty"
-            lot = self._filter("market_lot")
+            lot = self.venue_filter("market_lot")
             if lot and self.qty % lot:
                 return "filter_lot"
-            filters = self._table("filters")
+            filters = self.table("filters")
             checks_min = bool(filters.get("notional_min_applies_to_market", True))
             checks_max = bool(filters.get("notional_max_applies_to_market", False))
-        low, high = self._filter("notional_min"), self._filter("notional_max")
-        px = self._amount("bid") if self.is_unpriced else self._amount("price")
+        low, high = self.venue_filter("notional_min"), self.venue_filter("notional_max")
+        px = self.amount_at("bid") if self.is_unpriced else self.amount_at("price")
         if checks_min and low and self.qty * px < low:
             return "filter_notional"
         return "filter_notional" if checks_max and high and self.qty * self.px > high else ""
 
     def _outside(self, low_key: str, high_key: str) -> bool:
-        low, high = self._filter(low_key), self._filter(high_key)
+        low, high = self.venue_filter(low_key), self.venue_filter(high_key)
         return bool((low and self.qty < low) or (high and self.qty > high))
 
     def _account_filters(self) -> str:
         """Rules 30-31."""
-        of_symbol, stops, _ = self._row("orders_open", 3)
-        open_max, stops_max = self._filter("orders_open_max"), self._filter("algo_orders_open_max")
+        of_symbol, stops, _ = self.row("orders_open", 3)
+        open_max, stops_max = (
+            self.venue_filter("orders_open_max"),
+            self.venue_filter("algo_orders_open_max"),
+        )
         if open_max and of_symbol + 1 > open_max:
             return "filter_orders_open"
         if self.kind in STOPS and stops_max and stops + 1 > stops_max:
             return "filter_orders_open"
-        position_max = self._filter("position_max")
+        position_max = self.venue_filter("position_max")
         if not position_max or not self.is_buy:
             return ""
-        if self._get("base_total") is None:
+        if self.get("base_total") is None:
             return "balance_unknown"
-        worst = self._amount("base_total") + self._amount("buys_open") + self.qty
+        worst = self.amount_at("base_total") + self.amount_at("buys_open") + self.qty
         return "filter_position" if worst > position_max else ""
 
     def _order_caps(self) -> str:
         """Rules 32-34."""
-        ask = self._amount("ask")
-        own_max = self._row("own_px", 3)[2]
-        self.value_px = max(self.px, ask, _number(own_max or 0, "own_px"))
+        ask = self.amount_at("ask")
+        own_max = self.row("own_px", 3)[2]
+        self.value_px = max(self.px, ask, number_of(own_max or 0, "own_px"))
         if self.qty > self.cap("order_qty_base_max"):
             return "order_qty"
         if self.qty * max(self.px, ask) > self.cap("order_notional_quote_max"):
@@ -324,8 +282,8 @@ class Redecision:
         return ""
 
     def _worst(self) -> tuple[Decimal, Decimal]:
-        position = self._amount("position")
-        return position + self._amount("buys_open"), self._amount("sells_open") - position
+        position = self.amount_at("position")
+        return position + self.amount_at("buys_open"), self.amount_at("sells_open") - position
 
     def _position_caps(self) -> str:
         """Rules 35-38."""
@@ -336,7 +294,7 @@ class Redecision:
             return f"position_{name}"
         if side > 0 and side * self.value_px > self.cap("exposure_quote_max"):
             return "exposure_symbol"
-        of_symbol, _, total = self._row("orders_open", 3)
+        of_symbol, _, total = self.row("orders_open", 3)
         if of_symbol + 1 > self.cap("orders_open_max"):
             return "orders_open_symbol"
         if total + 1 > self.portfolio_cap("orders_open_max"):
@@ -347,10 +305,10 @@ class Redecision:
         """Rules 39-41."""
         if self.reducing:
             return ""
-        rate = self._get("rate")
+        rate = self.get("rate")
         if rate is None:
             return "rate_missing"
-        rate_low, rate_high = _number(rate[0], "rate"), _number(rate[1], "rate")
+        rate_low, rate_high = number_of(rate[0], "rate"), number_of(rate[1], "rate")
         oldest_ns = self.now_ns - self.portfolio_cap("valuation_age_ms_max") * NS_PER_MS
         if rate[2] and rate[2] < oldest_ns:
             return "valuation_stale"
@@ -363,9 +321,9 @@ class Redecision:
         worst = max(long_worst, short_worst, ZERO)
         gross = worst * self.value_px * rate_high
         side = long_worst if self.is_buy else short_worst
-        bid = self._amount("bid")
+        bid = self.amount_at("bid")
         net = side * (self.value_px * rate_high if side > 0 else bid * rate_low)
-        for row in self._table("others").values():
+        for row in self.table("others").values():
             reason = _unvalued(row, oldest_ns)
             if reason:
                 return reason
@@ -379,22 +337,22 @@ class Redecision:
 
     def _balance(self) -> str:
         """Rules 42-43."""
-        asset, free, inflight, unsettled = self._row("balance", 4)[:4]
+        asset, free, inflight, unsettled = self.row("balance", 4)[:4]
         if free is None:
             return "balance_unknown"
-        floors = self._table("portfolio_caps").get("balance_free_min") or {}
+        floors = self.table("portfolio_caps").get("balance_free_min") or {}
         need = self.qty * self.px if self.is_buy else self.qty
-        need += _number(floors.get(asset, 0), "balance_free_min")
-        need += _number(inflight, "balance") + _number(unsettled, "balance")
-        return "balance_insufficient" if need > _number(free, "balance") else ""
+        need += number_of(floors.get(asset, 0), "balance_free_min")
+        need += number_of(inflight, "balance") + number_of(unsettled, "balance")
+        return "balance_insufficient" if need > number_of(free, "balance") else ""
 
     def _rates(self) -> str:
         """Rules 44-47."""
-        attempts = self._row("attempts", 4)
+        attempts = self.row("attempts", 4)
         for count, window in zip(attempts, ("second", "minute", "hour", "day"), strict=False):
             if count + 1 > self.portfolio_cap(f"orders_per_{window}_max"):
                 return f"orders_per_{window}"
-        if self._int("symbol_minute") + 1 > self.cap("orders_per_minute_max"):
+        if self.whole("symbol_minute") + 1 > self.cap("orders_per_minute_max"):
             return "orders_per_minute_symbol"
         for count, window in zip(self._messages(), ("second", "minute"), strict=False):
             limit = self.portfolio_cap(f"messages_per_{window}_max")
@@ -404,7 +362,7 @@ class Redecision:
         if self.now_ns - int(self.inputs.get("budget_ns", self.now_ns)) > BUDGET_AGE_NS:
             return ""
         share = self.portfolio_cap("venue_budget_percent_max")
-        for used, limit in self._table("budget").values():
+        for used, limit in self.table("budget").values():
             if (used + 1) * 100 > limit * share:
                 return "venue_budget"
         return ""
@@ -412,114 +370,60 @@ class Redecision:
     def _messages(self) -> Sequence[int]:
         """Orders and cancels in the second and the minute; stated as a sum, or apart."""
         if "messages" in self.inputs:
-            return self._row("messages", 2)
-        attempts, cancels = self._row("attempts", 4), self._row("cancels", 2)
+            return self.row("messages", 2)
+        attempts, cancels = self.row("attempts", 4), self.row("cancels", 2)
         return [attempts[0] + cancels[0], attempts[1] + cancels[1]]
 
     def _turnover(self) -> str:
         """Rules 48-50."""
-        orders = self._row("attempts", 4)[3] + 1
-        executions = max(self._int("executions"), 1)
+        orders = self.row("attempts", 4)[3] + 1
+        executions = max(self.whole("executions"), 1)
         if (
             orders > self.portfolio_cap("order_to_trade_grace_orders")
             and orders > self.portfolio_cap("order_to_trade_ratio_max") * executions
         ):
             return "order_to_trade_ratio"
-        total = self.qty * max(self.px, self._amount("ask")) * _number(self._get("rate")[1], "rate")
-        for traded, is_open, rate_high in self._table("turnover").values():
-            value = _number(traded, "turnover") + _number(is_open, "turnover")
+        total = (
+            self.qty * max(self.px, self.amount_at("ask")) * number_of(self.get("rate")[1], "rate")
+        )
+        for traded, is_open, rate_high in self.table("turnover").values():
+            value = number_of(traded, "turnover") + number_of(is_open, "turnover")
             if value and rate_high is None:
                 return "rate_missing"
-            total += value * _number(rate_high or 0, "turnover")
+            total += value * number_of(rate_high or 0, "turnover")
         if total > self.portfolio_cap("traded_notional_per_day_numeraire_max"):
             return "traded_notional_per_day"
-        qty = self._amount("traded_qty") + self._amount("buys_open") + self._amount("sells_open")
+        qty = (
+            self.amount_at("traded_qty")
+            + self.amount_at("buys_open")
+            + self.amount_at("sells_open")
+        )
         is_over = qty + self.qty > self.cap("traded_qty_per_day_base_max")
         return "traded_qty_per_day" if is_over else ""
 
     def _losses(self) -> str:
         """Rules 51-52."""
-        if self._get("equity") is None:
+        if self.get("equity") is None:
             return "" if self.reducing else "equity_unknown"
         names = ("loss_session", "loss_day", "drawdown")
-        for row, name in zip(self._row("losses", 3), names, strict=False):
+        for row, name in zip(self.row("losses", 3), names, strict=False):
             used, limit, action, latched = row
-            is_reached = latched or _number(used, "losses") >= _number(limit, "losses")
+            is_reached = latched or number_of(used, "losses") >= number_of(limit, "losses")
             if is_reached and not (self.reducing and action != "deny"):
                 return name
         return ""
 
     def _repeats(self) -> str:
         """Rules 53-54."""
-        if self._int("duplicate_ns") >= 0:
+        if self.whole("duplicate_ns") >= 0:
             return "duplicate_order"
-        buy_max, sell_min, _ = self._row("own_px", 3)
+        buy_max, sell_min, _ = self.row("own_px", 3)
         other = sell_min if self.is_buy else buy_max
         if other is None:
             return ""
-        best = _number(other, "own_px")
+        best = number_of(other, "own_px")
         crosses = self.px >= best if self.is_buy else self.px <= best
         return "self_trade" if crosses or self.is_unpriced else ""
-
-
-# ---------------------------------------------------------------------- small readers
-def flat(inputs: Mapping[str, Any]) -> dict[str, Any]:
-    """A decision's inputs with its shared parts beside its own keys."""
-    out = dict(inputs)
-    for part in SHARED_PARTS:
-        if isinstance(out.get(part), dict):
-            out.update(out[part])
-    return out
-
-
-def _number(value: object, name: str) -> Decimal:
-    try:
-        return amount(value)
-    except AmountError as error:
-        raise UndecidableError(f"{name}: {error}") from error
-
-
-def _limit(value: object) -> Decimal:
-    if value == "unlimited":
-        return UNLIMITED
-    return _number(value, "cap") if value is not None else ZERO
-
-
-def _is_unset(value: object) -> bool:
-    return not value or (value != "unlimited" and isinstance(value, str) and _is_zero(value))
-
-
-def _is_zero(text: str) -> bool:
-    try:
-        return amount(text) == 0
-    except AmountError:
-        return False
-
-
-def _is_sane(value: object) -> bool:
-    """A finite positive amount."""
-    try:
-        return amount(value) > 0
-    except AmountError:
-        return False
-
-
-def in_windows(now_ns: int, windows: Sequence[str]) -> bool:
-    """Whether a moment lies in one of the weekly windows, for example `Mon-Fri 07:00-21:30`."""
-    minutes = now_ns // (60 * NS_PER_S)
-    weekday = (minutes // MINUTES_PER_DAY + 3) % 7  # 1970-01-01 was a Thursday
-    minute = minutes % MINUTES_PER_DAY
-    for text in windows:
-        found = _WINDOW.match(text)
-        if found is None:
-            continue
-        first, last, from_h, from_m, to_h, to_m = found.groups()
-        start, end = int(from_h) * 60 + int(from_m), int(to_h) * 60 + int(to_m)
-        low = DAYS.index(first) if first else 0
-        high = DAYS.index(last or first) if first else 6
-        if low <= weekday <= high and start <= minute < end:
-            return True
-    return False
 
 
 def _unvalued(row: Sequence[Any], oldest_ns: Decimal) -> str:
@@ -533,8 +437,8 @@ def _unvalued(row: Sequence[Any], oldest_ns: Decimal) -> str:
 
 def _other_worth(row: Sequence[Any], *, is_buy: bool) -> tuple[Decimal, Decimal]:
     """Gross and net worst-case value of another instrument in the numeraire."""
-    position, buys, sells, open_px, bid, ask = (_number(cell or 0, "others") for cell in row[:6])
-    rate_low, rate_high = _number(row[7], "others"), _number(row[8], "others")
+    position, buys, sells, open_px, bid, ask = (number_of(cell or 0, "others") for cell in row[:6])
+    rate_low, rate_high = number_of(row[7], "others"), number_of(row[8], "others")
     long_worst, short_worst = position + buys, sells - position
     high = max(open_px, ask)
     side = long_worst if is_buy else short_worst

@@ -34,6 +34,7 @@ from evidence.schema import (
 
 PERIODS_SILENT_MAX = 5
 """A silence longer than so many heartbeat periods is a hole in the record."""
+STATES_SHOWN = 400
 CLONE_LINES_MIN = 10
 """Fewer lines can be alike by chance."""
 
@@ -334,6 +335,7 @@ class SessionsFold:
             "instances": sorted({run.instance for run in self.runs}),
             "environments": sorted({run.environment for run in self.runs if run.environment}),
             "sessions": [session.plain() for session in self.sessions],
+            "states": [list(state) for state in self.states[:STATES_SHOWN]],
             "clones": [list(pair) for pair in self.clones()],
             "open_ends": self.open_ends(),
             "problems": self.problems.plain(),

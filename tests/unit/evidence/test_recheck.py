@@ -6,8 +6,8 @@ import json
 import pytest
 
 from daemon.model.records import EventType
+from evidence.decision_inputs import in_windows
 from evidence.recheck import main, recheck
-from evidence.redecide import in_windows
 from riskcaps.denials import DenyReason
 from tests.support.gate_world import GateWorld
 from tests.support.journal_maker import encode, whole_story, write_journal
