@@ -22,7 +22,13 @@ from evidence.gates.times import utc_now
 @click.command("record-run")
 @click.option("--history", "history_path", required=True, type=click.Path(path_type=Path))
 @click.option("--workflow", required=True, help="Which scheduled job this was.")
-@click.option("--conclusion", required=True, type=click.Choice(history.CONCLUSIONS))
+@click.option("--conclusion", default=None, type=click.Choice(history.CONCLUSIONS))
+@click.option(
+    "--service-result",
+    envvar="SERVICE_RESULT",
+    default=None,
+    help="In place of --conclusion: what systemd tells ExecStopPost in $SERVICE_RESULT.",
+)
 @click.option("--event", type=click.Choice(history.EVENTS), default="schedule", show_default=True)
 @click.option("--started", type=MomentType(), default=None, help="ISO-8601; default: now.")
 @click.option(
@@ -33,7 +39,8 @@ def record_run_command(
     *,
     history_path: Path,
     workflow: str,
-    conclusion: str,
+    conclusion: str | None,
+    service_result: str | None,
     event: str,
     started: datetime | None,
     keep: int,
@@ -41,17 +48,20 @@ def record_run_command(
 ) -> None:
     """Record one finished local run, in the form that the gates read (boxes without GitHub)."""
     moment = now or utc_now()
+    ended_as = conclusion or (history.conclusion_of(service_result) if service_result else None)
+    if ended_as is None:
+        raise click.UsageError("say how it ended: --conclusion, or $SERVICE_RESULT from systemd")
     with one_line_errors():
         record = history.append_run(
             history_path,
             workflow=workflow,
-            conclusion=conclusion,
+            conclusion=ended_as,
             event=event,
             started=started or moment,
             ended=moment,
             runs_max=keep,
         )
-    click.echo(f"run {record['databaseId']}: {conclusion} -> {history_path}")
+    click.echo(f"run {record['databaseId']}: {ended_as} -> {history_path}")
 
 
 @click.command("bundle")

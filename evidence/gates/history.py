@@ -60,6 +60,13 @@ def append_run(
     return record
 
 
+def conclusion_of(service_result: str) -> str:
+    """Systemd's $SERVICE_RESULT in the words of a CI run; whatever is not success is a failure."""
+    if service_result == "success":
+        return "success"
+    return "timed_out" if service_result in {"timeout", "watchdog"} else "failure"
+
+
 def _number_of(run: JsonObject) -> int:
     number = run.get("databaseId")
     return number if isinstance(number, int) else 0

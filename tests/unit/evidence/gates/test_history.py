@@ -5,7 +5,9 @@ import threading
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from click.testing import CliRunner
 
+from evidence.gates.cli import gate_group
 from evidence.gates.history import append_run
 from evidence.gates.inputs import MalformedInputError
 
@@ -73,3 +75,34 @@ def test_both_gates_read_it(bench, tmp_path):
     assert gate.value["overall_ok"] is True
     assert status.value["policy"]["action"] == ""
     assert status.value["last_successful_schedule_age_hours"] == 1.0
+
+
+@pytest.mark.parametrize(
+    ("result", "conclusion"),
+    [
+        ("success", "success"),
+        ("timeout", "timed_out"),
+        ("watchdog", "timed_out"),
+        ("exit-code", "failure"),
+        ("oom-kill", "failure"),
+        ("anything-new", "failure"),
+    ],
+)
+def test_a_systemd_unit_records_how_it_ended(tmp_path, monkeypatch, result, conclusion):
+    path = tmp_path / "prj.json"
+    monkeypatch.setenv("SERVICE_RESULT", result)
+    done = CliRunner().invoke(
+        gate_group, ["record-run", "--history", str(path), "--workflow", "smoke"]
+    )
+    assert done.exit_code == 0
+    assert json.loads(path.read_text())[0]["conclusion"] == conclusion
+
+
+def test_a_run_that_does_not_say_how_it_ended_is_not_recorded(tmp_path, monkeypatch):
+    monkeypatch.delenv("SERVICE_RESULT", raising=False)
+    path = tmp_path / "prj.json"
+    done = CliRunner().invoke(
+        gate_group, ["record-run", "--history", str(path), "--workflow", "smoke"]
+    )
+    assert done.exit_code == 2
+    assert not path.exists()
