@@ -8,6 +8,7 @@ Rules of this file:
 """
 
 import asyncio
+from functools import partial
 from urllib.parse import parse_qs
 
 from aiohttp import WSMsgType, web
@@ -193,18 +194,21 @@ class SimHost:
         now_ns = self._clock.now_ns()
         if self._is_out(FaultKind.REST_OUTAGE, now_ns):
             return web.Response(status=503, text="Service Unavailable")
-        answer = rest.handle(
-            self.exchange,
-            rest.RestRequest(
-                method=request.method,
-                path=raw_path,
-                query=query.encode("utf-8", "surrogateescape"),
-                body=body,
-                api_key=request.headers.get("X-MBX-APIKEY", ""),
-            ),
-            now_ns,
+        asked = rest.RestRequest(
+            method=request.method,
+            path=raw_path,
+            query=query.encode("utf-8", "surrogateescape"),
+            body=body,
+            api_key=request.headers.get("X-MBX-APIKEY", ""),
         )
+        answer = rest.handle(self.exchange, asked, now_ns)
+        if answer.hold_ms:
+            await asyncio.sleep(answer.hold_ms / 1000)
+            now_ns = self._clock.now_ns()
+            answer = rest.handle(self.exchange, asked, now_ns, was_held=True)
         self.publish(now_ns)
+        if answer.status == 418:
+            self.act(FaultRule(kind=FaultKind.BAN_418), now_ns)
         if answer.abort:
             if request.transport is not None:
                 request.transport.abort()
@@ -237,7 +241,7 @@ class SimHost:
                     if message.type in {WSMsgType.TEXT, WSMsgType.BINARY}:
                         data = message.data
                         frame = data.encode() if isinstance(data, str) else data
-                        self._on_api_frame(session, connection, frame, arrived_ns)
+                        self._on_api_frame(session, connection, frame)
                     else:
                         await _on_control(connection, message.type, message.data, arrived_ns)
             finally:
@@ -246,9 +250,20 @@ class SimHost:
         return socket
 
     def _on_api_frame(
-        self, session: ws_api.ApiSession, connection: Connection, frame: bytes, now_ns: int
+        self,
+        session: ws_api.ApiSession,
+        connection: Connection,
+        frame: bytes,
+        *,
+        was_held: bool = False,
     ) -> None:
-        reply = ws_api.handle(self.exchange, session, frame, now_ns)
+        now_ns = self._clock.now_ns()
+        reply = ws_api.handle(self.exchange, session, frame, now_ns, was_held=was_held)
+        if reply.hold_ms:
+            # Held inside the venue: it is executed later even if the client has gone by then.
+            again = partial(self._on_api_frame, session, connection, frame, was_held=True)
+            asyncio.get_running_loop().call_later(reply.hold_ms / 1000, again)
+            return
         # The venue promises no order between an answer and the events of the same order.
         if self._order_rng.random() < 0.5:
             self.publish(now_ns)
@@ -256,7 +271,8 @@ class SimHost:
             connection.send(reply.frame, now_ns)
         elif reply.frame is not None:
             loop = asyncio.get_running_loop()
-            loop.call_later(reply.delay_ms / 1000, connection.send, reply.frame, now_ns)
+            due_ns = now_ns + reply.delay_ms * 1_000_000
+            loop.call_later(reply.delay_ms / 1000, connection.send, reply.frame, due_ns)
         for extra in reply.extra:
             connection.send(extra, now_ns)
         self.publish(now_ns)

@@ -17,6 +17,7 @@ PRESETS: dict[str, tuple[str, tuple[FaultRule, ...]]] = {
         "slow answers and slow user events",
         (
             _each(FaultKind.DELAY_ANSWER, 0.5, ms_min=50, ms_max=800),
+            _each(FaultKind.DELAY_REQUEST, 0.1, ms_min=50, ms_max=1_500),
             _each(FaultKind.DELAY_EVENT, 0.3, ms_min=50, ms_max=600),
         ),
     ),
@@ -45,6 +46,7 @@ PRESETS: dict[str, tuple[str, tuple[FaultRule, ...]]] = {
             _each(FaultKind.UNKNOWN_1007_BEFORE, 0.03),
             _each(FaultKind.ERROR_5XX_AFTER, 0.03),
             _each(FaultKind.ERROR_5XX_BEFORE, 0.03),
+            _each(FaultKind.DELAY_REQUEST, 0.03, ms_min=1_000, ms_max=4_500),
         ),
     ),
     "ratelimit": (

@@ -26,6 +26,7 @@ class FaultKind(StrEnum):
     """Every fault that the venue can inject."""
 
     DELAY_ANSWER = "delay_answer"
+    DELAY_REQUEST = "delay_request"
     DROP_ANSWER = "drop_answer"
     DROP_REQUEST = "drop_request"
     ERROR_5XX_AFTER = "error_5xx_after"
@@ -58,6 +59,7 @@ class FaultKind(StrEnum):
 
 EXPLANATIONS: dict[FaultKind, str] = {
     FaultKind.DELAY_ANSWER: "the answer comes ms_min..ms_max late; the request is done at once",
+    FaultKind.DELAY_REQUEST: "the request is held ms_min..ms_max before it is judged and executed",
     FaultKind.DROP_ANSWER: "the request is executed, its answer never comes",
     FaultKind.DROP_REQUEST: "the request is lost before execution, no answer comes",
     FaultKind.ERROR_5XX_AFTER: "HTTP 503 / -1006 although the request was executed",
@@ -98,6 +100,7 @@ _EVENT_KINDS = frozenset(
 _REQUEST_KINDS = frozenset(
     {
         FaultKind.DELAY_ANSWER,
+        FaultKind.DELAY_REQUEST,
         FaultKind.DROP_ANSWER,
         FaultKind.DROP_REQUEST,
         FaultKind.ERROR_5XX_AFTER,
@@ -108,6 +111,7 @@ _REQUEST_KINDS = frozenset(
         FaultKind.WAF_403,
     }
 )
+_DELAYS = frozenset({FaultKind.DELAY_ANSWER, FaultKind.DELAY_REQUEST})
 Param = str | int | float
 
 
@@ -207,7 +211,7 @@ class FaultPlan:
             if rule.kind is FaultKind.WAF_403 and not is_rest:
                 continue
             if armed.rng.random() < rule.rate:
-                delay = _between(armed) if rule.kind is FaultKind.DELAY_ANSWER else 0
+                delay = _between(armed) if rule.kind in _DELAYS else 0
                 return RequestVerdict(rule.kind, delay)
         return NO_REQUEST_FAULT
 

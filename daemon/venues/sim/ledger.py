@@ -163,7 +163,6 @@ class Ledger:
 
 def _event_row(kind: str, event: ExecReport) -> Row:
     order = event.order
-    leaves = order.leaves if order.is_open else 0
     row: Row = {
         "ts_ns": event.ts_ns,
         "kind": kind,
@@ -175,7 +174,7 @@ def _event_row(kind: str, event: ExecReport) -> Row:
         "type": order.type,
         "price": text_of(order.price or order.stop_price),
         "qty": text_of(event.qty),
-        "leaves": text_of(leaves),
+        "leaves": text_of(event.leaves),
         "ours": order.origin is Origin.API,
         "epoch": order.epoch,
     }

@@ -119,6 +119,7 @@ class Matcher:
                 orig_client_order_id=_replaced_id(order) if renamed else "",
                 qty=order.qty,
                 executed=order.executed,
+                leaves=order.leaves if order.is_open else 0,
                 cum_quote=order.cum_quote,
                 last_qty=fill.qty if fill else 0,
                 last_price=fill.price if fill else 0,

@@ -218,6 +218,8 @@ class ExecReport:
     """`C` on the wire: on CANCELED and REPLACED the order's own id, else empty."""
     qty: int
     executed: int
+    leaves: int
+    """What could still trade at that moment; 0 once the order has ended."""
     cum_quote: int
     last_qty: int
     last_price: int

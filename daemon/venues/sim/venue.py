@@ -11,7 +11,7 @@ How to drive it (virtual or wall time alike; every amount an int in units of 1e-
 
 Definite refusals raise `VenueError(code, msg, status)` with the documented code and wording;
 whatever returns has happened. The wire dialect (JSON in and out) stands above this in `dialect/`; a
-test that wants bytes drives `gateway.Gateway` instead, which is pure as well.
+test that wants bytes drives `dialect.rest.handle` and `dialect.ws_api.handle`, pure as well.
 """
 
 from collections.abc import Callable, Iterable, Sequence

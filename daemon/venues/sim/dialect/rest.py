@@ -39,18 +39,27 @@ class RestResponse:
     content_type: str = _JSON
     headers: dict[str, str] = field(default_factory=dict)
     delay_ms: int = 0
+    hold_ms: int = 0
+    """A fault holds the request: handle it again after so long, with `was_held`."""
     abort: bool = False
 
 
-def handle(exchange: Exchange, request: RestRequest, now_ns: int) -> RestResponse:
+def handle(
+    exchange: Exchange, request: RestRequest, now_ns: int, *, was_held: bool = False
+) -> RestResponse:
     """Answer one request."""
-    exchange.ledger.requests[f"REST {request.method} {request.path}"] += 1
-    response = _handle(exchange, request, now_ns)
+    if not was_held:
+        exchange.ledger.requests[f"REST {request.method} {request.path}"] += 1
+    response = _handle(exchange, request, now_ns, was_held=was_held)
+    if response.hold_ms:
+        return response
     exchange.ledger.statuses["REST aborted" if response.abort else f"REST {response.status}"] += 1
     return response
 
 
-def _handle(exchange: Exchange, request: RestRequest, now_ns: int) -> RestResponse:
+def _handle(
+    exchange: Exchange, request: RestRequest, now_ns: int, *, was_held: bool
+) -> RestResponse:
     if request.path in _GONE_PATHS:
         return _html(410, "410 Gone")
     try:
@@ -66,7 +75,7 @@ def _handle(exchange: Exchange, request: RestRequest, now_ns: int) -> RestRespon
     except VenueError as error:
         answer = refused(exchange, endpoint, params, error, now_ns=now_ns)
     else:
-        answer = run(exchange, endpoint, params, account, now_ns, is_rest=True)
+        answer = run(exchange, endpoint, params, account, now_ns, is_rest=True, was_held=was_held)
     return _respond(exchange, endpoint, answer, now_ns)
 
 
@@ -83,6 +92,8 @@ def _admit(
 
 
 def _respond(exchange: Exchange, endpoint: Endpoint, answer: Answer, now_ns: int) -> RestResponse:
+    if answer.hold_ms:
+        return RestResponse(0, b"", hold_ms=answer.hold_ms)
     if answer.silent:
         return RestResponse(0, b"", abort=True)
     if answer.is_html:

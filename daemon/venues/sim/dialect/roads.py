@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from daemon.venues.sim.dialect.calls import Call, Endpoint, Purpose
 from daemon.venues.sim.dialect.params import Params
 from daemon.venues.sim.exchange import Exchange
-from daemon.venues.sim.faults import FaultKind, RequestVerdict
+from daemon.venues.sim.faults import NO_REQUEST_FAULT, FaultKind, RequestVerdict
 from daemon.venues.sim.orders import VenueError
 
 _BEFORE = frozenset(
@@ -56,6 +56,8 @@ class Answer:
     result: object = None
     error: VenueError | None = None
     delay_ms: int = 0
+    hold_ms: int = 0
+    """Not handled yet: the request is to be handled again after so long, with `was_held`."""
     silent: bool = False
     """The client gets nothing."""
     is_html: bool = False
@@ -71,12 +73,17 @@ def run(
     now_ns: int,
     *,
     is_rest: bool,
+    was_held: bool = False,
 ) -> Answer:
     """Execute an admitted and authenticated request, with faults."""
-    verdict = exchange.faults.on_request(endpoint.purpose, now_ns, is_rest=is_rest)
+    verdict = NO_REQUEST_FAULT
+    if not was_held:
+        verdict = exchange.faults.on_request(endpoint.purpose, now_ns, is_rest=is_rest)
     if verdict.kind is not None:
         detail = params.text("newClientOrderId") or params.text("origClientOrderId")
         exchange.ledger.on_fault(verdict.kind, now_ns, f"{endpoint.name} {detail}".strip())
+        if verdict.kind is FaultKind.DELAY_REQUEST:
+            return Answer(hold_ms=verdict.delay_ms, account=account)
         if verdict.kind in _BEFORE:
             return _disturbed(Answer(account=account), verdict)
     try:

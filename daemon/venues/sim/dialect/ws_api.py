@@ -48,6 +48,8 @@ class ApiReply:
 
     frame: bytes | None
     delay_ms: int = 0
+    hold_ms: int = 0
+    """A fault holds the request: handle it again after so long, with `was_held`."""
     extra: tuple[bytes, ...] = ()
     """Events that follow at once (eventStreamTerminated)."""
     status: int = 200
@@ -61,7 +63,9 @@ class _Asked:
     now_ns: int
 
 
-def handle(exchange: Exchange, session: ApiSession, frame: bytes, now_ns: int) -> ApiReply:
+def handle(
+    exchange: Exchange, session: ApiSession, frame: bytes, now_ns: int, *, was_held: bool = False
+) -> ApiReply:
     """Answer one request frame; garbage gets an error answer, never an exception."""
     try:
         request = _DECODER.decode(frame)
@@ -71,9 +75,12 @@ def handle(exchange: Exchange, session: ApiSession, frame: bytes, now_ns: int) -
         error = VenueError(-1135, "Invalid JSON Request")
         return _reply(exchange, _Asked(session, None, Params({}), now_ns), Answer(error=error))
     method = request.method.removeprefix("v3/")
-    exchange.ledger.requests[f"WS {method or 'malformed'}"] += 1
+    if not was_held:
+        exchange.ledger.requests[f"WS {method or 'malformed'}"] += 1
     asked = _Asked(session, request.id, Params(values), now_ns)
-    reply = _route(exchange, asked, method)
+    reply = _route(exchange, asked, method, was_held=was_held)
+    if reply.hold_ms:
+        return reply
     exchange.ledger.statuses["WS silent" if reply.frame is None else f"WS {reply.status}"] += 1
     return reply
 
@@ -98,7 +105,7 @@ def shutdown_frame(now_ns: int) -> bytes:
     return orjson.dumps({"event": {"e": "serverShutdown", "E": ms_of(now_ns)}})
 
 
-def _route(exchange: Exchange, asked: _Asked, method: str) -> ApiReply:
+def _route(exchange: Exchange, asked: _Asked, method: str, *, was_held: bool) -> ApiReply:
     now_ns = asked.now_ns
     try:
         exchange.limiter.admit(now_ns)
@@ -112,7 +119,15 @@ def _route(exchange: Exchange, asked: _Asked, method: str) -> ApiReply:
     except VenueError as error:
         answer = refused(exchange, endpoint, asked.params, error, now_ns=now_ns)
     else:
-        answer = run(exchange, endpoint, asked.params, account, now_ns, is_rest=False)
+        answer = run(
+            exchange,
+            endpoint,
+            asked.params,
+            account,
+            now_ns,
+            is_rest=False,
+            was_held=was_held,
+        )
     counted = answer.account if endpoint.counts_orders else ""
     return _reply(exchange, asked, answer, counted)
 
@@ -165,7 +180,7 @@ def _control(exchange: Exchange, asked: _Asked, method: str) -> ApiReply:
     terminated = orjson.dumps({"e": "eventStreamTerminated", "E": ms_of(now_ns)})
     extra = tuple(envelope(number, terminated) for number in ended)
     reply = _reply(exchange, asked, answer)
-    return ApiReply(reply.frame, reply.delay_ms, extra, reply.status)
+    return ApiReply(reply.frame, extra=extra, status=reply.status)
 
 
 def _logon(exchange: Exchange, asked: _Asked, _ended: list[int]) -> object:
@@ -252,8 +267,8 @@ def _session_row(exchange: Exchange, asked: _Asked) -> dict[str, object]:
 
 
 def _reply(exchange: Exchange, asked: _Asked, answer: Answer, counted: str = "") -> ApiReply:
-    if answer.silent:
-        return ApiReply(None)
+    if answer.silent or answer.hold_ms:
+        return ApiReply(None, hold_ms=answer.hold_ms)
     row: dict[str, object] = {"id": asked.request_id}
     status = 200
     if answer.error is None:
@@ -270,7 +285,7 @@ def _reply(exchange: Exchange, asked: _Asked, answer: Answer, counted: str = "")
         row["error"] = body
     if asked.params.flag("returnRateLimits", default=asked.session.show_limits):
         row["rateLimits"] = exchange.limiter.rows(asked.now_ns, counted)
-    return ApiReply(orjson.dumps(row), answer.delay_ms, status=status)
+    return ApiReply(orjson.dumps(row), delay_ms=answer.delay_ms, status=status)
 
 
 def _text_of(raw: msgspec.Raw) -> str:
