@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -42,14 +43,21 @@ def assert_one_to_one(result: dict[str, Any]) -> None:
     at_venue = {order["client_order_id"] for order in ledger["orders"]}
     assert at_venue <= approved
     journalled = [
-        (e["exec_id"], e["qty"].rstrip("0").rstrip(".")) for e in lines if e["event_type"] == "fill"
+        (e["exec_id"], Decimal(e["qty"]), Decimal(e["price"]), Decimal(e["fee"]))
+        for e in lines
+        if e["event_type"] == "fill"
     ]
     venue_fills = {
-        f"{f['symbol']}:{f['trade_id']}:{f['order_id']}": f["qty"].rstrip("0").rstrip(".")
+        (
+            f"{f['symbol']}:{f['trade_id']}:{f['order_id']}",
+            Decimal(f["qty"]),
+            Decimal(f["price"]),
+            Decimal(f["fee"]),
+        )
         for f in ledger["fills"]
     }
     assert len(journalled) == len(set(journalled)), "a fill stands twice in the journal"
-    assert dict(journalled) == venue_fills
+    assert set(journalled) == venue_fills
     assert not [
         order for order in ledger["orders"] if order["status"] in ("NEW", "PARTIALLY_FILLED")
     ]
