@@ -7,7 +7,7 @@ Rules of this file:
 
 from collections.abc import Iterable, Mapping
 from decimal import Decimal, InvalidOperation
-from typing import Any
+from typing import Any, Literal
 
 from rich.console import Console, Group, RenderableType
 from rich.table import Table
@@ -22,7 +22,7 @@ DECIMALS_SHOWN = 8
 LAG_WARNING_MS = 100.0
 _EVENT_PLAIN = ("client_order_id", "symbol", "side", "qty", "price")
 _EVENT_NAMED = (
-    "old", "new", "deny_reason", "why", "trigger", "step", "method", "outcome", "link", "clean",
+    "deny_reason", "why", "trigger", "step", "method", "outcome", "link", "clean",
 )  # fmt: skip
 _STATE_STYLES = {
     "ACTIVE": "bold green",
@@ -51,7 +51,7 @@ def status_screen(snapshot: Mapping[str, Any]) -> Group:
     parts += alarm_lines(snapshot)
     parts += [line for line in (activity_line(snapshot), health_line(snapshot)) if line]
     for made in (
-        caps_table({"caps": fullest_caps(snapshot, CAPS_MAX)}),
+        caps_table({**snapshot, "caps": fullest_caps(snapshot, CAPS_MAX)}),
         positions_table(snapshot),
         orders_table(snapshot, ROWS_MAX),
     ):
@@ -160,15 +160,33 @@ def caps_table(snapshot: Mapping[str, Any]) -> Table | None:
         return None
     made = _table(("cap", "left"), ("symbol", "left"), ("used", "right"), ("limit", "right"))
     made.add_column("use", no_wrap=True)
+    units = {"numeraire": clean(table(snapshot, "equity").get("numeraire", "numeraire"))}
     for row in found:
-        share = share_of(row)
+        share, unit = share_of(row), clean(row.get("unit", ""))
         _add_row(
             made,
             _cap_name(clean(row.get("cap", "?"))),
             clean(row.get("symbol", "") or ""),
             amount(row.get("used")),
-            f"{amount(row.get('limit'))} {clean(row.get('unit', ''))}".rstrip(),
+            f"{amount(row.get('limit'))} {units.get(unit, unit)}".rstrip(),
             bar(share),
+        )
+    return made
+
+
+def small_caps_table(snapshot: Mapping[str, Any], count: int) -> Table | None:
+    """The fullest caps in 62 columns, for a screen that is shared."""
+    found = fullest_caps(snapshot, count)
+    if not found:
+        return None
+    made = _table(("cap", "left"), ("", "left"), ("used / limit", "right"), ("", "left"))
+    for row in found:
+        _add_row(
+            made,
+            _cap_name(clean(row.get("cap", "?"))),
+            clean(row.get("symbol", "") or ""),
+            f"{amount(row.get('used'), digits=5)} / {amount(row.get('limit'), digits=5)}",
+            bar(share_of(row), width=8),
         )
     return made
 
@@ -249,6 +267,8 @@ def event_line(event: Mapping[str, Any]) -> Text:
     line.append(f"{clean(event.get('ts', ''))[11:23]} ", style="dim")
     line.append(f"{kind:<16} ", style=style or "cyan")
     shown = [clean(event[key]) for key in _EVENT_PLAIN if _is_said(event.get(key))]
+    if _is_said(event.get("old")) and _is_said(event.get("new")):
+        shown.append(f"{clean(event['old'])}→{clean(event['new'])}")
     shown += [f"{key}={clean(event[key])}" for key in _EVENT_NAMED if _is_said(event.get(key))]
     shown += [clean(event[key]) for key in ("reason", "msg") if _is_said(event.get(key))]
     line.append(" ".join(shown), style=style)
@@ -315,8 +335,11 @@ def bar(share: Decimal | None, width: int = BAR_WIDTH) -> Text:
     return made
 
 
-def amount(value: Any) -> str:
-    """An amount for people: thousands grouped, at most 8 decimals, no trailing zeros."""
+def amount(value: Any, digits: int = 0) -> str:
+    """An amount for people: thousands grouped, at most 8 decimals, no trailing zeros.
+
+    `digits` leaves that many significant ones, where there is little room.
+    """
     if value is None or value == "":
         return ""
     try:
@@ -327,6 +350,8 @@ def amount(value: Any) -> str:
         return clean(value)
     if number.as_tuple().exponent < -DECIMALS_SHOWN:  # type: ignore[operator]  # it is finite
         number = number.quantize(Decimal(1).scaleb(-DECIMALS_SHOWN))
+    if digits and number.adjusted() < digits:
+        number = number.quantize(Decimal(1).scaleb(max(number.adjusted(), 0) - digits + 1))
     text = f"{number:,f}"
     if "." in text:
         text = text.rstrip("0").rstrip(".")
@@ -374,10 +399,6 @@ def _add_row(made: Table, *cells: str | Text) -> None:
 def _table(*columns: tuple[str, str]) -> Table:
     made = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
     for name, justify in columns:
-        made.add_column(
-            name,
-            justify="right" if justify == "right" else "left",
-            overflow="ellipsis",
-            no_wrap=True,
-        )
+        side: Literal["left", "right"] = "right" if justify == "right" else "left"
+        made.add_column(name, justify=side, overflow="ellipsis", no_wrap=True)
     return made

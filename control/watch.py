@@ -28,16 +28,15 @@ from control.errors import ControlError, RpcError
 from control.render import (
     activity_line,
     alarm_lines,
-    caps_table,
     clean,
     event_line,
-    fullest_caps,
     headline,
     health_line,
     kill_line,
     milliseconds,
     orders_table,
     positions_table,
+    small_caps_table,
 )
 
 POLL_S = 0.5
@@ -79,11 +78,11 @@ class Watch(App[None]):
     CSS = """
     Screen { layout: vertical; }
     #head { height: auto; max-height: 5; }
-    #banner { height: auto; max-height: 2; }
+    #banner { height: auto; max-height: 6; }
     #middle { height: auto; max-height: 10; }
     #caps { width: 1fr; height: auto; }
-    #lag { width: 16; height: 3; }
-    #lags { width: 18; height: auto; padding: 0 0 0 2; }
+    #lag { width: 15; height: 3; }
+    #lags { width: 16; height: auto; padding: 0 0 0 1; }
     #orders { height: auto; max-height: 7; }
     #events { height: 1fr; min-height: 3; border-top: solid $primary; }
     #confirm { width: 64; height: auto; padding: 1 2; border: thick $error; background: $surface; }
@@ -200,13 +199,13 @@ class Watch(App[None]):
         head += [line for line in (activity_line(snapshot), health_line(snapshot)) if line]
         self.query_one("#head", Static).update(Group(*head))
         banner = Text()
+        if self._note:
+            banner.append(clean(self._note) + ("\n" if self._lost else ""), style="bold yellow")
         if self._lost:
             age = ", what is shown is old" if snapshot else ""
             banner.append(f"NO ANSWER{age}: {clean(self._lost)}", style="bold white on red")
-        elif self._note:
-            banner.append(clean(self._note), style="bold yellow")
         self.query_one("#banner", Static).update(banner)
-        caps = caps_table({"caps": fullest_caps(snapshot, CAPS_SHOWN)})
+        caps = small_caps_table(snapshot, CAPS_SHOWN)
         self.query_one("#caps", Static).update(caps or Text("no caps are published", "dim"))
         latest = self._lags[-1]
         title = f"answers {latest:.1f} ms"
