@@ -88,7 +88,7 @@ def header(name: str, size_bytes: int) -> bytes:
     try:
         return info.tobuf(format=tarfile.USTAR_FORMAT)
     except ValueError as error:
-        raise ArchiveError(f"{name}: larger than a pack can hold (8 GiB); pack fewer segments") from error
+        raise ArchiveError(f"{name}: larger than a pack can hold (8 GiB)") from error
 
 
 def read_archive(source: BinaryIO) -> Iterator[Member]:

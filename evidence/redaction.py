@@ -10,7 +10,7 @@ from pathlib import Path
 
 REDACTED = "REDACTED"
 _SECRET_NAME = re.compile(
-    r"secret|password|passphrase|passwd|token|credential|private|api_?key|apikey|signature", re.I
+    r"secret|password|passphrase|passwd|token|credential|private|api_?key|apikey|signature", re.IGNORECASE
 )
 _URL_CREDENTIALS = re.compile(r"(?<=://)[^/@\s]+@")
 
