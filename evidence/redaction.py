@@ -10,7 +10,7 @@ from pathlib import Path
 
 REDACTED = "REDACTED"
 _SECRET_NAME = re.compile(
-    r"secret|password|passphrase|passwd|token|credential|private|api_?key|apikey|signature", re.IGNORECASE
+    r"secret|password|passphrase|passwd|token|credential|private|api_?key|signature", re.IGNORECASE
 )
 _URL_CREDENTIALS = re.compile(r"(?<=://)[^/@\s]+@")
 
