@@ -37,7 +37,11 @@ from evidence.gates.times import utc_now
 
 @click.group("gate")
 def gate_group() -> None:
-    """The launch gates: each reads artifacts, decides, writes one artifact, and exits 0 or 2."""
+    """The launch gates: each reads artifacts, decides, writes one artifact, and exits 0 or 2.
+
+    A missing input is decided by the gate's own rule. A malformed one is no verdict: one line on
+    stderr, exit code 1, and an older artifact of that name is renamed to `.stale`.
+    """
 
 
 @gate_group.command("stability")
