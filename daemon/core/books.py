@@ -12,6 +12,7 @@ from decimal import Decimal
 from typing import Any
 
 from daemon.model.amounts import ZERO, plain
+from daemon.model.enums import OrderStatus
 from daemon.model.ids import ClientOrderId, ExecId, InstrumentId, StrategyId
 from daemon.model.orders import Order
 from daemon.model.plain import from_plain, to_plain
@@ -53,6 +54,8 @@ class Books:
         self._forgotten: dict[ClientOrderId, None] = {}
         self._exec_ids: dict[InstrumentId, dict[ExecId, None]] = {}
         self.last_trade: dict[InstrumentId, int] = {}
+        self.counts: dict[OrderStatus, int] = {}
+        """Orders by status, of all that this process has seen."""
         self.flows: dict[str, Decimal] = {}
         """Net change of each asset by our fills and fees since the books' epoch."""
 
@@ -64,6 +67,11 @@ class Books:
     def working(self) -> Iterator[Order]:
         """Orders that may stand at the venue, UNKNOWN ones included, oldest first."""
         return (order for order in self.open.values() if not order.status.is_terminal)
+
+    @property
+    def has_working(self) -> bool:
+        """Whether any order of ours may stand at the venue."""
+        return any(not order.status.is_terminal for order in self.open.values())
 
     def is_forgotten(self, client_order_id: ClientOrderId) -> bool:
         """Whether this was an order of ours, finished and gone from memory."""
@@ -81,6 +89,7 @@ class Books:
     def add(self, order: Order) -> None:
         """Take a new order into the books."""
         self.orders[order.client_order_id] = order
+        self.count(None, order.status)
         self._forgotten.pop(order.client_order_id, None)
         self.index(order)
 
@@ -115,12 +124,22 @@ class Books:
             self.last_trade[fill.instrument_id] = trade_id
         self.index(order)
 
+    def count(self, old: OrderStatus | None, new: OrderStatus) -> None:
+        """An order came (`old` None) or changed its status."""
+        if old is not None:
+            self.counts[old] = self.counts.get(old, 0) - 1
+        self.counts[new] = self.counts.get(new, 0) + 1
+
     def flow(self, asset: str, change: Decimal) -> None:
         """Add to an asset's net flow."""
         self.flows[asset] = self.flows.get(asset, ZERO) + change
 
     def new_epoch(self) -> None:
-        """The venue began anew (testnet wipe): trade ids and flows start over."""
+        """The venue began anew (testnet wipe): trade ids and flows start over, no fill is owed."""
+        for order in list(self.open.values()):
+            if order.status.is_terminal:
+                order.venue_cum_qty = order.cum_qty
+                self.index(order)
         self._exec_ids.clear()
         self.last_trade.clear()
         self.flows.clear()
@@ -159,6 +178,7 @@ class Books:
         self.last_trade = dict(state["last_trade"])
         self.flows = {asset: Decimal(change) for asset, change in state["flows"].items()}
         for order in self.orders.values():
+            self.count(None, order.status)
             if not order.status.is_terminal or order.venue_cum_qty > order.cum_qty:
                 self.open[order.client_order_id] = order
             if not order.status.is_terminal:

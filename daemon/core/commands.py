@@ -18,6 +18,8 @@ from daemon.model.amounts import plain
 from daemon.model.effects import Reply
 from daemon.model.ids import symbol_of
 from daemon.model.inputs import Command, KillLatched
+from daemon.model.records import EventType
+from riskcaps.capset import CapConfigError
 
 Answer = Mapping[str, Any] | None
 """None: the reply comes later (a stop answers when the venue is empty)."""
@@ -28,6 +30,7 @@ class Commands:
 
     def __init__(self, desk: Desk, conductor: Conductor, cancels: Cancels, rounds: Rounds) -> None:
         """Share the desk."""
+        self._incidents_of = conductor.incidents
         self._desk = desk
         self._conductor = conductor
         self._cancels = cancels
@@ -45,7 +48,11 @@ class Commands:
             "incidents": self._incidents,
             "incident-list": self._incidents,
             "incident-resolve": self._resolve,
+            "incident-note": self._note,
+            "explain": self._explain,
             "re-enable": self._re_enable,
+            "caps-tighten": self._tighten,
+            "flatten": self._flatten,
         }
 
     def on_command(self, command: Command) -> None:
@@ -108,9 +115,13 @@ class Commands:
         return {"re_enabled": True}
 
     # ------------------------------------------------------------------ looking
-    def _reconcile(self, _: Command) -> Answer:
-        self._rounds.want("operator")
-        return {"wanted": True}
+    def _reconcile(self, command: Command) -> Answer:
+        if not self._desk.gate.all_up:
+            raise CommandError(
+                ErrorCode.NOT_READY, f"the gate is {self._desk.gate.state}: a link is down"
+            )
+        self._rounds.reply_when_done(command.command_id)
+        return None
 
     def _orders(self, command: Command) -> Answer:
         books = self._desk.books
@@ -135,6 +146,47 @@ class Commands:
 
     def _incidents(self, _: Command) -> Answer:
         return {"incidents": [asdict(one) for one in self._desk.ledger.incidents.values()]}
+
+    def _note(self, command: Command) -> Answer:
+        incident_id = str(command.params.get("incident_id", ""))
+        text = str(command.params.get("text", "")) or command.reason
+        self._incidents_of.note(incident_id, text, _by(command))
+        return {"incident_id": incident_id}
+
+    def _explain(self, command: Command) -> Answer:
+        seq, why = command.params.get("seq"), str(command.params.get("why", ""))
+        if not isinstance(seq, int) or not why:
+            raise CommandError(ErrorCode.BAD_PARAMS, "explain needs the event's seq and a why")
+        fields = {"about_seq": seq, "why": why, "by": _by(command)}
+        self._desk.record(EventType.EXPLANATION, fields)
+        return {"about_seq": seq}
+
+    # ------------------------------------------------------------------ caps and positions
+    def _tighten(self, command: Command) -> Answer:
+        desk = self._desk
+        changes = command.params.get("changes")
+        if not isinstance(changes, Mapping) or not changes:
+            raise CommandError(ErrorCode.BAD_PARAMS, "name the caps and their new values")
+        gate = desk.interceptor
+        old_hash = gate.capset.hash
+        try:
+            capset = gate.capset.tighten(changes)
+        except CapConfigError as error:
+            raise CommandError(ErrorCode.LOOSENING_REFUSED, str(error)) from error
+        gate.set_capset(capset)
+        fields = {
+            "old_hash": old_hash,
+            "new_hash": capset.hash,
+            "changes": dict(changes),
+            "by": _by(command),
+            "reason": command.reason,
+        }
+        desk.record(EventType.CAPS_CHANGED, fields)
+        return {"caps_hash": capset.hash}
+
+    def _flatten(self, command: Command) -> Answer:
+        self._conductor.flatten(command.reason, _by(command), command.command_id)
+        return None
 
     def _resolve(self, command: Command) -> Answer:
         notes = {key: str(value) for key, value in command.params.items()}

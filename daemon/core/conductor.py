@@ -14,16 +14,19 @@ from dataclasses import dataclass, field
 from daemon.core.cancels import Cancels
 from daemon.core.desk import Desk
 from daemon.core.errors import CommandError, ErrorCode
+from daemon.core.flatten import Flatten
 from daemon.core.incidents import MISMATCHES, Incidents
-from daemon.core.ledger import Incident
+from daemon.core.ledger import WIPE, Incident
+from daemon.core.lifecycle import Trigger
 from daemon.core.rounds import Rounds
 from daemon.core.runner import Runner
-from daemon.model.effects import CloseHalt, ExitDaemon, OpenHalt, Reply
+from daemon.model.effects import ArmTimer, CloseHalt, ExitDaemon, OpenHalt, Reply
 from daemon.model.enums import GateState, TradingState
 from daemon.model.ids import SessionId, instrument_id
 from daemon.model.inputs import KillLatched
 from daemon.model.records import EventType
 
+BEGIN = "begin"
 _NS_PER_MS = 1_000_000
 
 
@@ -38,7 +41,9 @@ class Ending:
     deadline_ns: int
     command_ids: list[str] = field(default_factory=list)
     exit_after: bool = False
-    verifying: bool = False
+    flatten: Flatten | None = None
+    verify_ns: int = 0
+    """Since when nothing of ours is left in the books; 0: something is."""
     verified: bool = False
 
 
@@ -57,13 +62,18 @@ class Conductor:
         self._desk = desk
         self._cancels = cancels
         self._rounds = rounds
-        self._incidents = incidents
+        self.incidents = incidents
         self._runner = runner
         self.ending: Ending | None = None
         self.journal_ok = True
         self._sessions = 0
         self._last_gate = GateState.DOWN
         self._swept = False
+
+    @property
+    def active_state(self) -> bool:
+        """Whether orders could pass at all: REDUCING never follows from HALTED."""
+        return self._desk.trading_state is not TradingState.HALTED
 
     @property
     def active(self) -> bool:
@@ -96,10 +106,16 @@ class Conductor:
             },
         )
         desk.effects.append(OpenHalt(f"session {session_id}"))
-        self._incidents.reduce_only = ""
+        self.incidents.reduce_only = ""
         desk.set_trading(TradingState.ACTIVE, reason or "start", by)
-        self._runner.start()
+        # Strategies begin in the next turn: only then has the pump opened the halt flag.
+        desk.effects.append(ArmTimer(BEGIN, desk.now_ns))
         return session_id
+
+    def begin(self) -> None:
+        """The halt flag is open: let the strategies of a new session begin."""
+        if self.active and not self._runner.started:
+            self._runner.start()
 
     def _refuse_start(self) -> None:
         desk = self._desk
@@ -137,9 +153,20 @@ class Conductor:
 
     # ------------------------------------------------------------------ end
     def end(
-        self, kind: str, reason: str, by: str, *, command_id: str = "", exit_after: bool = False
+        self,
+        kind: str,
+        reason: str,
+        by: str,
+        *,
+        command_id: str = "",
+        exit_after: bool = False,
+        flatten: Flatten | None = None,
     ) -> None:
-        """Halt, cancel everything of ours, and rest when the venue is empty of it."""
+        """Halt, cancel everything of ours, and rest when the venue is empty of it.
+
+        With `flatten` the positions are reduced first, through the caps; any later call without it
+        (a kill, another incident) halts at once.
+        """
         desk = self._desk
         if self.ending is None:
             self.ending = Ending(
@@ -154,7 +181,13 @@ class Conductor:
         self.ending.exit_after = self.ending.exit_after or exit_after
         if command_id:
             self.ending.command_ids.append(command_id)
-        desk.set_trading(TradingState.HALTED, f"{kind}: {reason}" if reason else kind, by)
+        why = f"{kind}: {reason}" if reason else kind
+        if flatten is not None and self.active_state:
+            self.ending.flatten = flatten
+            desk.set_trading(TradingState.REDUCING, why, by)
+        else:
+            self.ending.flatten = None
+            desk.set_trading(TradingState.HALTED, why, by)
         self._runner.stop()
         self._cancels.want_all(kind)
 
@@ -163,13 +196,15 @@ class Conductor:
         ending, desk = self.ending, self._desk
         if ending is None:
             return
-        left = any(True for _ in desk.books.working())
         if desk.now_ns >= ending.deadline_ns:
             self._finish(ending)
-        elif left:
-            ending.verifying = False
-        elif not ending.verifying:
-            ending.verifying = True
+        elif desk.books.has_working:
+            ending.verify_ns = 0
+        elif ending.flatten is not None and ending.flatten.step():
+            return
+        elif not ending.verify_ns:
+            desk.set_trading(TradingState.HALTED, "flat" if ending.flatten else ending.kind)
+            ending.verify_ns = desk.now_ns
             self._rounds.want(ending.kind)
         elif ending.verified:
             self._finish(ending)
@@ -177,8 +212,9 @@ class Conductor:
     def on_reconciled(self) -> None:
         """A snapshot was digested: an ending that waits for it may be over."""
         ending = self.ending
-        if ending is not None and ending.verifying:
-            ending.verified = not any(True for _ in self._desk.books.working())
+        if ending is not None and ending.verify_ns:
+            seen = self._rounds
+            ending.verified = seen.last_asked_ns >= ending.verify_ns and not seen.last_open_ours
         if self._desk.gate.state is GateState.READY and not self._swept:
             self._swept = True
             if self._desk.config.cancel_on_boot:
@@ -187,6 +223,7 @@ class Conductor:
     def _finish(self, ending: Ending) -> None:
         desk = self._desk
         self.ending = None
+        desk.set_trading(TradingState.HALTED, ending.kind)
         now = desk.now_ns
         session = desk.ledger.session
         left = [order.client_order_id for order in desk.books.working()]
@@ -227,6 +264,19 @@ class Conductor:
         desk.ledger.stop_session()
         desk.record(EventType.SESSION_STOP, fields)
 
+    def flatten(self, reason: str, by: str, command_id: str) -> None:
+        """End the session with its positions closed, through the caps.
+
+        Raises:
+            CommandError: the config does not allow it, or no session is on.
+        """
+        if not self._desk.config.flatten_allowed:
+            raise CommandError(ErrorCode.NOT_ALLOWED, "flatten is off: set session.flatten_allowed")
+        if not self.active:
+            raise CommandError(ErrorCode.NO_SESSION, "flatten needs a session that is on")
+        flatten = Flatten(self._desk, self._runner)
+        self.end("flatten", reason, by, command_id=command_id, flatten=flatten)
+
     # ------------------------------------------------------------------ kill, re-arm
     def on_kill(self, kill: KillLatched) -> None:
         """A stop path has latched: follow it, whatever we were doing."""
@@ -262,20 +312,26 @@ class Conductor:
     def settle_turn(self) -> None:
         """Notices, failed strategies, incidents asked for, the gate's effect, a stop's progress."""
         desk = self._desk
-        self._incidents.take_notices()
+        self.incidents.take_notices()
         if self._runner.failed:
             failed, self._runner.failed = self._runner.failed, []
             desk.trouble("strategy_error", "; ".join(failed))
-        for incident in self._incidents.open_asked():
+        for incident in self.incidents.open_asked():
             self._stop_for(incident)
         self._follow_gate()
         self.progress()
 
     def _stop_for(self, incident: Incident) -> None:
         desk = self._desk
-        desk.effects.append(CloseHalt(f"incident {incident.incident_id}: {incident.trigger}"))
+        flatten = None
+        if self.active and incident.context.get("action") == "halt_and_flatten":
+            flatten = Flatten(desk, self._runner)
+        else:
+            why = f"incident {incident.incident_id}: {incident.trigger}"
+            desk.effects.append(CloseHalt(why))
         if desk.ledger.session.session_id or self.ending is not None:
-            self.end("incident", f"{incident.incident_id} {incident.trigger}", "engine")
+            why = f"{incident.incident_id} {incident.trigger}"
+            self.end("incident", why, "engine", flatten=flatten)
         else:
             desk.set_trading(TradingState.HALTED, incident.trigger)
             self._cancels.want_all("incident")
@@ -287,7 +343,12 @@ class Conductor:
         Raises:
             CommandError: no such open incident, or the root cause is missing.
         """
-        incident = self._incidents.resolve(incident_id, by, notes)
+        incident = self.incidents.resolve(incident_id, by, notes)
+        if incident.trigger == WIPE:
+            desk = self._desk
+            for order in list(desk.books.working()):
+                desk.fire(order, Trigger.WIPE, f"incident {incident_id}")
+                desk.chase.forget(order.client_order_id)
         if incident.trigger in MISMATCHES:
             self._rounds.rebase()
 
@@ -305,8 +366,8 @@ class Conductor:
             return
         if state is not GateState.READY:
             desk.set_trading(TradingState.REDUCING, f"the gate is {state}")
-        elif self._incidents.reduce_only:
-            desk.set_trading(TradingState.REDUCING, self._incidents.reduce_only)
+        elif self.incidents.reduce_only:
+            desk.set_trading(TradingState.REDUCING, self.incidents.reduce_only)
         else:
             desk.set_trading(TradingState.ACTIVE, "the gate is READY again")
 

@@ -79,6 +79,8 @@ class EngineConfig:
     clock_skew_storm: Storm = Storm(count=3, window_ns=300 * NS_PER_S)
 
     cancel_on_boot: bool = True
+    flatten_allowed: bool = False
+    """Whether an operator may have positions closed (through the caps, reduce-only)."""
     orders_retained: int = 2000
     """Finished orders kept in memory."""
     wishes_per_call_max: int = 50

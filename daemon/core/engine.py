@@ -15,7 +15,7 @@ from daemon.core import fold
 from daemon.core.cancels import Cancels
 from daemon.core.canonical import hash_of
 from daemon.core.commands import Commands
-from daemon.core.conductor import Conductor
+from daemon.core.conductor import BEGIN, Conductor
 from daemon.core.config import EngineConfig, Storm, StrategySpec
 from daemon.core.desk import Desk
 from daemon.core.execution import Execution, told
@@ -197,6 +197,9 @@ class Engine:
 
     def _on_absent(self, item: OrderAbsent) -> None:
         order = self._execution.on_absent(item.absent)
+        if self._execution.vanished:
+            self._execution.vanished.clear()
+            self._rounds.want("order vanished")
         self._tell(order, VenueOrderStatus.REJECTED, "proven absent")
 
     def _tell(self, order: Order | None, status: VenueOrderStatus, why: str) -> None:
@@ -295,6 +298,8 @@ class Engine:
     def _on_timer(self, item: TimerFired) -> None:
         if item.timer_id == HOUSEKEEPING:
             self._housekeep()
+        elif item.timer_id == BEGIN:
+            self._conductor.begin()
         elif item.timer_id.startswith(TIMER_PREFIX) and self._conductor.active:
             self._runner.on_timer(item.timer_id)
 

@@ -16,6 +16,7 @@ class ErrorCode(StrEnum):
     STOPPING = "stopping"
     NOT_EMPTY = "not_empty"
     NOT_FOUND = "not_found"
+    NOT_ALLOWED = "not_allowed"
     BAD_PARAMS = "bad_params"
     LOOSENING_REFUSED = "loosening_refused"
     UNKNOWN_METHOD = "unknown_method"

@@ -41,6 +41,8 @@ class Execution:
         self._cancels = cancels
         self.foreign: dict[ClientOrderId, None] = {}
         """Orders of others seen on the stream since the last snapshot."""
+        self.vanished: dict[ClientOrderId, None] = {}
+        """Orders that the venue had shown and now knows nothing of: a snapshot must tell."""
 
     # ------------------------------------------------------------------ reports
     def on_report(self, report: ExecutionReport) -> Order | None:
@@ -241,12 +243,7 @@ class Execution:
             order.client_order_id, "vanished", desk.now_ns, delay_ns=desk.config.query_base_ns
         )
         if asked_ns - order.ts_updated_ns >= desk.config.unknown_settle_ns:
-            desk.trouble(
-                "position_mismatch",
-                f"order {order.client_order_id} was open at the venue, and now it knows none",
-                symbol_of(order.instrument_id),
-                {"client_order_id": order.client_order_id, "kind": "vanished"},
-            )
+            self.vanished[order.client_order_id] = None
 
     # ------------------------------------------------------------------ time
     def tick(self) -> None:

@@ -166,11 +166,18 @@ def _incident(ledger: Ledger, record: Fields, now_ns: int) -> None:
     )
 
 
-def _incident_resolved(ledger: Ledger, record: Fields, _: int) -> None:
-    ledger.resolve_incident(record["incident_id"], record["by"])
+def _incident_resolved(ledger: Ledger, record: Fields, now_ns: int) -> None:
+    ledger.resolve_incident(record["incident_id"], record["by"], now_ns)
+
+
+def _explanation(ledger: Ledger, record: Fields, _: int) -> None:
+    if record.get("incident_id"):
+        ledger.explain(record["incident_id"], record["why"])
 
 
 def _reconciled(ledger: Ledger, record: Fields, now_ns: int) -> None:
+    if record.get("failed"):
+        return
     balances = [
         Balance(asset, decimal_of(free), decimal_of(locked))
         for asset, (free, locked) in record["balances"].items()
@@ -207,6 +214,7 @@ _FOLDS: dict[str, Callable[[Ledger, Fields, int], None]] = {
     EventType.RE_ARM: _re_arm,
     EventType.INCIDENT_OPENED: _incident,
     EventType.INCIDENT_RESOLVED: _incident_resolved,
+    EventType.EXPLANATION: _explanation,
     EventType.RECONCILED: _reconciled,
     EventType.EQUITY: _equity,
     EventType.CAP_ALERT: _cap_alert,

@@ -11,11 +11,11 @@ from collections.abc import Mapping
 
 from daemon.core.desk import Desk
 from daemon.core.errors import CommandError, ErrorCode
-from daemon.core.ledger import Incident
+from daemon.core.ledger import WIPE, Incident
 from daemon.model.plain import to_plain
 from daemon.model.records import EventType
 
-MISMATCHES = ("position_mismatch", "testnet_wipe", "foreign_order")
+MISMATCHES = ("position_mismatch", WIPE, "foreign_order")
 """Triggers whose resolution takes the venue's balances over as the new basis."""
 _ALERT_FIELDS = ("kind", "cap", "symbol", "band", "used", "limit", "rising", "action")
 
@@ -68,6 +68,21 @@ class Incidents:
             opened.append(incident)
         return opened
 
+    def note(self, incident_id: str, text: str, by: str) -> None:
+        """Add a line to an incident.
+
+        Raises:
+            CommandError: no such incident.
+        """
+        desk = self._desk
+        if incident_id not in desk.ledger.incidents:
+            raise CommandError(ErrorCode.NOT_FOUND, f"no incident {incident_id!r}")
+        desk.ledger.explain(incident_id, text)
+        desk.record(
+            EventType.EXPLANATION,
+            {"about_seq": 0, "why": text, "by": by, "incident_id": incident_id},
+        )
+
     def resolve(self, incident_id: str, by: str, notes: Mapping[str, str]) -> Incident:
         """A human has explained an incident.
 
@@ -80,7 +95,7 @@ class Incidents:
             raise CommandError(ErrorCode.NOT_FOUND, f"no open incident {incident_id!r}")
         if not notes.get("root_cause"):
             raise CommandError(ErrorCode.BAD_PARAMS, "resolving needs a root_cause")
-        desk.ledger.resolve_incident(incident_id, by)
+        desk.ledger.resolve_incident(incident_id, by, desk.now_ns)
         desk.record(
             EventType.INCIDENT_RESOLVED,
             {

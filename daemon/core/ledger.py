@@ -25,6 +25,8 @@ from riskcaps.bands import CapNotice
 from riskcaps.interceptor import Interceptor
 
 INCIDENTS_KEPT = 50
+NOTES_KEPT = 20
+WIPE = "testnet_wipe"
 NO_SESSION = SessionId("")
 
 
@@ -50,6 +52,7 @@ class Incident:
     opened_ns: int
     context: dict[str, Any] = field(default_factory=dict)
     resolved_by: str = ""
+    notes: list[str] = field(default_factory=list)
 
 
 class Ledger:
@@ -110,6 +113,7 @@ class Ledger:
         """ORDER_STATE: one row of the lifecycle table fired."""
         old, cid, gate = order.status, order.client_order_id, self.interceptor
         shown = order.venue_order_id is None and venue_order_id is not None
+        self.books.count(old, new)
         order.status = new
         order.ts_updated_ns = now_ns
         order.venue_order_id = venue_order_id
@@ -142,6 +146,7 @@ class Ledger:
 
     def request_cancel(self, order: Order, new: OrderStatus, now_ns: int) -> None:
         """CANCEL_REQUESTED; `review_cancel` counted it (recovery: `on_cancel_sent`)."""
+        self.books.count(order.status, new)
         order.status = new
         order.ts_updated_ns = now_ns
         self.books.index(order)
@@ -176,10 +181,21 @@ class Ledger:
                     del self.incidents[key]
                     break
 
-    def resolve_incident(self, incident_id: str, by: str) -> None:
-        """INCIDENT_RESOLVED."""
-        if incident_id in self.incidents:
-            self.incidents[incident_id].resolved_by = by
+    def resolve_incident(self, incident_id: str, by: str, now_ns: int) -> None:
+        """INCIDENT_RESOLVED. A resolved wipe begins a new epoch: positions and trade ids anew."""
+        incident = self.incidents.get(incident_id)
+        if incident is None:
+            return
+        incident.resolved_by = by
+        if incident.trigger == WIPE:
+            self.books.new_epoch()
+            self.heard(self.interceptor.wipe(f"incident {incident_id}", now_ns))
+
+    def explain(self, incident_id: str, note: str) -> None:
+        """EXPLANATION of an incident: one more line of its note."""
+        incident = self.incidents.get(incident_id)
+        if incident is not None:
+            incident.notes = [*incident.notes, note][-NOTES_KEPT:]
 
     @property
     def unresolved(self) -> list[Incident]:

@@ -52,6 +52,8 @@ class Trigger(StrEnum):
     """The venue's definite no."""
     ABSENT = "absent"
     """Proof of absence: asked after the settling time, and the venue knows no such order."""
+    WIPE = "wipe"
+    """The testnet began anew, and an operator has confirmed it: the order is gone with the rest."""
     CANCEL_SENT = "cancel_sent"
     CANCEL_REFUSED = "cancel_refused"
     """The cancel did nothing, or never left. No proof of the order's state: it is queried."""
@@ -92,6 +94,7 @@ _T = Trigger
 _LATE = "late fill: traded before the venue took the cancel; quantity is booked, status stays"
 _STALE = "stale: we know more than this report"
 _AGAIN = "said twice"
+_GONE = "gone with everything else"
 _HOLDS = "the cancel or replace is still on its way; the order stays pending"
 
 TABLE: dict[tuple[OrderStatus, Trigger], Row] = {
@@ -171,6 +174,13 @@ TABLE: dict[tuple[OrderStatus, Trigger], Row] = {
     (UNKNOWN, _T.CANCEL_SENT): Row(UNKNOWN, "a cancel may be tried; it settles nothing by itself"),
     (UNKNOWN, _T.CANCEL_REFUSED): Row(UNKNOWN, "-2011 is no proof of anything"),
     (UNKNOWN, _T.REPLACE_REFUSED): Row(UNKNOWN, "no proof of anything"),
+    # ---------------------------------------------------------------- a testnet wipe, confirmed
+    (SUBMITTED, _T.WIPE): Row(CANCELED, _GONE),
+    (ACCEPTED, _T.WIPE): Row(CANCELED, _GONE),
+    (PARTIALLY_FILLED, _T.WIPE): Row(CANCELED, _GONE),
+    (PENDING_CANCEL, _T.WIPE): Row(CANCELED, _GONE),
+    (PENDING_REPLACE, _T.WIPE): Row(CANCELED, _GONE),
+    (UNKNOWN, _T.WIPE): Row(CANCELED, _GONE),
     # ---------------------------------------------------------------- finished; the venue may lag
     (FILLED, _T.ACK): Row(FILLED, _STALE),
     (FILLED, _T.PARTIAL): Row(FILLED, _STALE),

@@ -64,12 +64,14 @@ def compare(
     basis: Mapping[str, Decimal],
     asked_ns: int,
     instance: str,
+    settle_ns: int = 0,
 ) -> tuple[Difference, ...]:
     """Every difference that stands after the snapshot's own facts were booked.
 
     `asked_ns`: when the snapshot was asked for; whatever moved since is in flight, no difference.
+    `settle_ns`: a query may miss an order that was shown so recently (the venue's store lags).
     """
-    differences = [*_foreign(snapshot, instance), *_vanished(books, snapshot, asked_ns)]
+    differences = [*_foreign(snapshot, instance), *_vanished(books, snapshot, asked_ns, settle_ns)]
     balances = list(_balances(books, snapshot, basis, asked_ns))
     if balances and _is_wipe(books, snapshot, differences):
         differences = [_as_wipe(one) for one in [*differences, *balances]]
@@ -91,14 +93,16 @@ def _foreign(snapshot: VenueSnapshot, instance: str) -> Iterable[Difference]:
             )
 
 
-def _vanished(books: Books, snapshot: VenueSnapshot, asked_ns: int) -> Iterable[Difference]:
+def _vanished(
+    books: Books, snapshot: VenueSnapshot, asked_ns: int, settle_ns: int
+) -> Iterable[Difference]:
     for absent in snapshot.absent:
         order = books.orders.get(absent.client_order_id)
         if order is None or order.status.is_terminal or order.venue_order_id is None:
             continue
         yield Difference(
             kind="vanished",
-            cls="in_flight" if order.ts_updated_ns >= asked_ns else "real",
+            cls="in_flight" if asked_ns - order.ts_updated_ns < settle_ns else "real",
             symbol=symbol_of(order.instrument_id),
             client_order_id=order.client_order_id,
             ours=order.status.value,

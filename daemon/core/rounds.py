@@ -14,9 +14,9 @@ from daemon.core.execution import Execution, as_recovered
 from daemon.core.reconcile import Difference, Suspects, compare
 from daemon.core.retry import backoff_ns
 from daemon.model.amounts import plain
-from daemon.model.effects import OrderRef, TakeSnapshot
+from daemon.model.effects import OrderRef, Reply, TakeSnapshot
 from daemon.model.enums import GateState
-from daemon.model.ids import InstrumentId, VenueOrderId, instrument_id
+from daemon.model.ids import InstrumentId, VenueOrderId, instrument_id, is_ours
 from daemon.model.orders import Order
 from daemon.model.records import EventType
 from daemon.model.reports import Fill, VenueSnapshot
@@ -47,6 +47,9 @@ class Rounds:
         self.last_round_ns = 0
         self.last_reason = ""
         self.rounds = 0
+        self.last_asked_ns = 0
+        self.last_open_ours = 0
+        self._commands: list[str] = []
 
     # ------------------------------------------------------------------ asking
     def want(self, reason: str, *, delay_ns: int = 0) -> None:
@@ -103,16 +106,29 @@ class Rounds:
         config = desk.config
         wait = backoff_ns(self._failures, config.query_base_ns, config.query_cap_ns)
         desk.record(
-            EventType.EXCHANGE_ERROR,
-            {"code": 0, "msg": f"snapshot ({reason}) failed: {why}", "context": "reconcile"},
+            EventType.RECONCILED,
+            {
+                "reason": reason,
+                "clean": False,
+                "failed": why,
+                "differences": [],
+                "recovered_fills": 0,
+                "adopted": 0,
+                "canceled": 0,
+                "balances": {},
+                "basis_set": False,
+            },
         )
         self.want(self._wanted or reason, delay_ns=wait)
 
     def on_taken(self, snapshot: VenueSnapshot) -> bool:
         """Digest a snapshot; True when the gate became (or stayed) reconciled by it."""
         desk = self._desk
-        running = self._under_way or Round(reason=snapshot.reason, asked_ns=desk.now_ns)
+        running = self._under_way
+        if running is None or snapshot.reason != running.reason:
+            return False  # asked before a link was lost: a picture of another time
         self._under_way = None
+        self.last_asked_ns = running.asked_ns
         self._failures = 0
         self.rounds += 1
         self.last_round_ns = desk.now_ns
@@ -126,6 +142,7 @@ class Rounds:
             basis={} if rebase else ledger.basis,
             asked_ns=running.asked_ns,
             instance=desk.config.instance,
+            settle_ns=desk.config.unknown_settle_ns,
         )
         standing, waiting = self._suspects.weigh(differences, desk.now_ns)
         clean = not [one for one in differences if one.cls != "in_flight"]
@@ -144,8 +161,11 @@ class Rounds:
                 "basis_set": set_basis,
             },
         )
+        ours = [o for o in snapshot.open_orders if is_ours(o.client_order_id, desk.config.instance)]
+        self.last_open_ours = len(ours)
         for one in standing:
             self._stop_for(one)
+        self._answer(clean=clean, differences=differences)
         if clean:
             self.last_clean_ns = desk.now_ns
         if waiting:
@@ -154,6 +174,17 @@ class Rounds:
             desk.gate.set_reconciled()
             return True
         return False
+
+    def reply_when_done(self, command_id: str) -> None:
+        """An operator asked for a round and waits for what it finds."""
+        self._commands.append(command_id)
+        self.want("operator")
+
+    def _answer(self, *, clean: bool, differences: tuple[Difference, ...]) -> None:
+        found = {"clean": clean, "differences": [one.fields() for one in differences]}
+        for command_id in self._commands:
+            self._desk.effects.append(Reply(command_id=command_id, result=found))
+        self._commands.clear()
 
     def _digest(self, snapshot: VenueSnapshot, asked_ns: int) -> tuple[int, int]:
         """Book the venue's facts: fills, statuses, open orders, proofs of absence."""

@@ -53,12 +53,14 @@ class Runner:
         self._cancels = cancels
         self.hosts: dict[StrategyId, Host] = {}
         self._by_instrument: dict[InstrumentId, tuple[Host, ...]] = {}
+        self.started = False
         self.failed: list[str] = []
         """Strategies that were dropped in this turn; the session ends for it."""
 
     # ------------------------------------------------------------------ life
     def start(self) -> None:
         """Build every strategy of the config and call `on_start`."""
+        self.started = True
         for spec in self._desk.config.strategies:
             self._build(spec)
         for host in list(self.hosts.values()):
@@ -66,6 +68,7 @@ class Runner:
 
     def stop(self) -> None:
         """Tell every strategy that the session ends, and let it go."""
+        self.started = False
         for host in list(self.hosts.values()):
             self._guard(host, "on_stop", partial(_last_call, host))
         self.hosts.clear()

@@ -1,6 +1,5 @@
 """Status as plain JSON: what an operator looks at first, from the desk's own state."""
 
-from collections import Counter
 from decimal import Decimal
 from typing import Any
 
@@ -51,7 +50,6 @@ def status(
     ledger, gate, books = desk.ledger, desk.gate, desk.books
     session = ledger.session
     ending = conductor.ending
-    counts = Counter(order.status.value for order in books.orders.values())
     return {
         "environment": desk.config.environment,
         "mode": desk.config.mode.value,
@@ -66,7 +64,7 @@ def status(
         "ending": "" if ending is None else ending.kind,
         "journal_ok": conductor.journal_ok,
         "links": {link.value: up for link, up in gate.up.items()},
-        "orders": dict(sorted(counts.items())),
+        "orders": {kind.value: n for kind, n in sorted(books.counts.items()) if n},
         "open_orders": [order_fields(order) for order in list(books.working())[:OPEN_ORDERS_SHOWN]],
         "session_orders": session.orders,
         "session_fills": session.fills,

@@ -196,6 +196,7 @@ class Stage:
     def start(self) -> "Stage":
         """Start a session by command."""
         self.tell(command("start", "test"))
+        self.after(0)
         return self
 
     def quote(self, bid: str = "100.00", ask: str = "100.10") -> None:
