@@ -58,30 +58,41 @@ class Refusal:
 class _Window:
     """One limit: fixed windows of `length_ns`, counted from the epoch of the venue's clock."""
 
-    __slots__ = ("in_flight", "index", "kind", "length_ns", "limit", "name", "used")
+    __slots__ = (
+        "end_ns",
+        "in_flight",
+        "kind",
+        "length_ns",
+        "limit",
+        "name",
+        "per_call",
+        "per_order",
+        "per_weight",
+        "used",
+    )
 
     def __init__(self, row: RateLimitRow) -> None:
         self.kind = row.rate_limit_type
+        # What one request adds: weight * per_weight + per_call + orders * per_order.
+        self.per_weight = int(self.kind == "REQUEST_WEIGHT")
+        self.per_call = int(self.kind == "RAW_REQUESTS")
+        self.per_order = int(self.kind == "ORDERS")
         self.length_ns = _INTERVALS_NS[row.interval] * row.interval_num
         self.name = window_name(row)
         self.limit = row.limit
         self.used = 0
         self.in_flight = 0
-        self.index = -1
+        self.end_ns = 0
 
     def roll(self, now_ns: int) -> None:
-        index = now_ns // self.length_ns
-        if index != self.index:
-            self.index = index
+        if not self.end_ns - self.length_ns <= now_ns < self.end_ns:
+            self.end_ns = (now_ns // self.length_ns + 1) * self.length_ns
             self.used = self.in_flight
-
-    def end_ns(self) -> int:
-        return (self.index + 1) * self.length_ns
 
     def observe(self, count: int, now_ns: int) -> None:
         self.roll(now_ns)
         told = count + self.in_flight
-        if told > self.used and now_ns - self.index * self.length_ns < _NEW_WINDOW_GRACE_NS:
+        if told > self.used and now_ns - self.end_ns + self.length_ns < _NEW_WINDOW_GRACE_NS:
             return  # the answer was counted in the window before
         self.used = told
 
@@ -100,6 +111,7 @@ class Governor:
         self.pauses = 0
         self.refusals = 0
         self._windows: list[_Window] = [_Window(row) for row in _DOCUMENTED]
+        self._counted = _counted(self._windows)
         self._paused_until_ns = 0
         self._pause_reason = ""
         self._orders_paused_until_ns = 0
@@ -122,6 +134,7 @@ class Governor:
         self._windows = [
             window for window in known.values() if window.kind not in told or window.name in names
         ]
+        self._counted = _counted(self._windows)
 
     def admit(
         self, purpose: Purpose, *, weight: int, now_ns: int, orders: int = 0
@@ -135,23 +148,22 @@ class Governor:
             return Refusal("order count: paused by the venue", self._orders_paused_until_ns)
         share = _SHARE_PERMILLE[purpose]
         venue_ns = now_ns + self.offset_ns
-        for window in self._windows:
-            cost = self._cost(window, weight, orders)
+        for window in self._counted:
+            cost = weight * window.per_weight + window.per_call + orders * window.per_order
             if not cost:
                 continue
             window.roll(venue_ns)
             if (window.used + cost) * 1000 > window.limit * share:
                 self.refusals += 1
-                until_ns = window.end_ns() - self.offset_ns
+                until_ns = window.end_ns - self.offset_ns
                 return Refusal(
                     f"{window.name}: {window.used} of {window.limit} used, {purpose} must wait",
                     until_ns,
                 )
-        for window in self._windows:
-            cost = self._cost(window, weight, orders)
+        for window in self._counted:
+            cost = weight * window.per_weight + window.per_call + orders * window.per_order
             window.used += cost
-            if window.kind != "CONNECTIONS":
-                window.in_flight += cost
+            window.in_flight += cost
         return None
 
     def admit_connection(self, *, weight: int, now_ns: int) -> Refusal | None:
@@ -161,7 +173,7 @@ class Governor:
             if window.kind == "CONNECTIONS":
                 window.roll(venue_ns)
                 if window.used >= window.limit:
-                    return Refusal(f"{window.name}: all used", window.end_ns() - self.offset_ns)
+                    return Refusal(f"{window.name}: all used", window.end_ns - self.offset_ns)
                 window.used += 1
         refusal = self.admit(Purpose.SESSION, weight=weight, now_ns=now_ns)
         if refusal is None:
@@ -170,12 +182,13 @@ class Governor:
 
     def settle(self, *, weight: int, orders: int = 0, free: bool = False) -> None:
         """A request is over (answered or lost). `free`: it succeeded and cost no weight (§6)."""
-        for window in self._windows:
-            if window.kind == "CONNECTIONS":
+        for window in self._counted:
+            cost = weight * window.per_weight + window.per_call + orders * window.per_order
+            if not cost:
                 continue
-            cost = self._cost(window, weight, orders)
-            window.in_flight = max(0, window.in_flight - cost)
-            if free and window.kind == "REQUEST_WEIGHT":
+            left = window.in_flight - cost
+            window.in_flight = max(0, left)
+            if free and window.per_weight:
                 window.used = max(window.in_flight, window.used - cost)
 
     def observe_headers(self, headers: Mapping[str, str], now_ns: int) -> None:
@@ -234,18 +247,13 @@ class Governor:
         for window in self._windows:
             if window.kind == "ORDERS":
                 window.roll(venue_ns)
-                ends.append(window.end_ns() - self.offset_ns)
+                ends.append(window.end_ns - self.offset_ns)
         return min(ends, default=now_ns + 10 * _NS_PER_S)
 
-    @staticmethod
-    def _cost(window: _Window, weight: int, orders: int) -> int:
-        if window.kind == "REQUEST_WEIGHT":
-            return weight
-        if window.kind == "RAW_REQUESTS":
-            return 1
-        if window.kind == "ORDERS":
-            return orders
-        return 0
+
+def _counted(windows: Iterable[_Window]) -> list[_Window]:
+    """The windows that requests count into (connections are counted apart)."""
+    return [window for window in windows if window.kind != "CONNECTIONS"]
 
 
 def _header_of(window: _Window) -> str:

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
+import msgspec
+
 
 class Purpose(StrEnum):
     """What a request is for: the governor keeps a reserve that only CANCEL and QUERY may use."""
@@ -34,8 +36,7 @@ class HttpRequest:
     orders: int = 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WsRequest:
+class WsRequest(msgspec.Struct, frozen=True, kw_only=True):
     """One WebSocket API call; `request_id` is echoed by the venue."""
 
     request_id: str

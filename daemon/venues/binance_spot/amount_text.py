@@ -4,15 +4,18 @@
 """
 
 from decimal import Decimal
+from functools import lru_cache
 
 from daemon.errors import Undecodable
 from daemon.model.amounts import ZERO
 
 _LENGTH_MAX = 48
+_REMEMBERED = 8_192
 
 
+@lru_cache(maxsize=_REMEMBERED)
 def amount(text: str) -> Decimal:
-    """An unsigned amount.
+    """An unsigned amount. Prices and quantities repeat, so the last few thousand are remembered.
 
     Raises:
         Undecodable: for anything but digits with at most one point.

@@ -40,7 +40,6 @@ _STOPPED = frozenset(
         OrderType.TAKE_PROFIT_LIMIT,
     }
 )
-_ID_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_")
 _CANCEL_SUFFIX = "-c"
 
 
@@ -152,8 +151,11 @@ def checked_id(client_order_id: str) -> str:
     Raises:
         Unencodable: when it is empty, too long, or has a character the venue refuses.
     """
-    if not 0 < len(client_order_id) <= CLIENT_ORDER_ID_MAX_LENGTH or not _ID_CHARACTERS.issuperset(
-        client_order_id
+    letters = client_order_id.replace("-", "").replace("_", "") or "0"
+    if (
+        not 0 < len(client_order_id) <= CLIENT_ORDER_ID_MAX_LENGTH
+        or not letters.isascii()
+        or not letters.isalnum()
     ):
         raise Unencodable(f"client order id {client_order_id!r} is not in the venue's pattern")
     return client_order_id

@@ -67,6 +67,8 @@ class Ed25519Signer:
         return base64.b64encode(self._key.sign(payload)).decode("ascii")
 
 
+_JSON_WORDS = {True: "true", False: "false"}
+
 Params = Sequence[tuple[str, str]]
 """Names and values in the order they are sent; values are already text."""
 
@@ -84,12 +86,10 @@ def signed_query(params: Params, signer: Signer) -> str:
 
 def ws_signing_text(params: Mapping[str, str | int | bool]) -> bytes:
     """What a WebSocket API request signs: all its params but `signature`, sorted, raw UTF-8."""
-    parts = [f"{name}={_json_text(params[name])}" for name in sorted(params) if name != "signature"]
+    # Booleans as they stand in JSON: True would sign as "True" and be refused with -1022.
+    parts = [
+        f"{name}={_JSON_WORDS[v] if (v := params[name]) is True or v is False else v}"
+        for name in sorted(params)
+        if name != "signature"
+    ]
     return "&".join(parts).encode("utf-8")
-
-
-def _json_text(value: str | int | bool) -> str:
-    # Booleans as they stand in JSON; True would sign as "True" and be refused with -1022.
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return str(value)

@@ -10,12 +10,12 @@ import msgspec
 
 from daemon.model.amounts import NS_PER_MS, ZERO
 from daemon.model.enums import ExecType, LiquidityFlag, ReportSource, VenueOrderStatus
-from daemon.model.ids import VenueOrderId
+from daemon.model.ids import ExecId, VenueOrderId
 from daemon.model.position import Balance
 from daemon.model.reports import ExecutionReport, Fill
 from daemon.venues.binance_spot.amount_text import amount, amount_or_zero
 from daemon.venues.binance_spot.own_ids import OwnIds, SymbolNames
-from daemon.venues.binance_spot.rows import STATUSES, exec_id, side_of
+from daemon.venues.binance_spot.rows import SIDES, STATUSES, side_of
 
 _EXEC_TYPES = {
     "NEW": ExecType.NEW,
@@ -162,14 +162,14 @@ def report_of(
     else:
         own = ids.resolve(symbol, order_id, event.shown_id)
     instrument = names.instrument(symbol)
-    side = side_of(event.side)
+    side = SIDES.get(event.side) or side_of(event.side)
     venue_order_id = VenueOrderId(str(order_id))
     ts_venue_ns = event.time_ms * NS_PER_MS
     fills: tuple[Fill, ...] = ()
     if kind is ExecType.TRADE:
         fills = (
             Fill(
-                exec_id=exec_id(symbol, event.trade_id, order_id),
+                exec_id=ExecId(f"{symbol}:{event.trade_id}:{order_id}"),
                 client_order_id=own,
                 venue_order_id=venue_order_id,
                 instrument_id=instrument,
