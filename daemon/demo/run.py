@@ -21,6 +21,10 @@ from daemon.shell.clock import SystemClock
 READY_DEADLINE_S = 30.0
 POLL_S = 0.2
 KILL_RESERVE_S = 4
+SHOWN_EVENTS = [
+    "fill", "order_approved", "order_denied", "order_reject", "cancel_requested", "reconnect",
+    "incident_opened", "timeout", "rate_limit",
+]  # fmt: skip
 EVIDENCE_DEADLINE_S = 120
 CAPS_DIRECTORY = Path(__file__).resolve().parent / "caps"
 
@@ -133,6 +137,12 @@ class Demo:
         except ControlError:
             return {}
 
+    def _events(self) -> list[Mapping[str, Any]]:
+        try:
+            return list(self._call("events", types=SHOWN_EVENTS, tail=6)["events"])
+        except ControlError:
+            return []
+
     def _call(self, method: str, **params: Any) -> Mapping[str, Any]:
         return call(self._socket, method, **params)
 
@@ -157,7 +167,7 @@ class Demo:
                 self._crash()
             if self._daemon is not None and not self._daemon.is_running:
                 raise DemoError(f"seatriald ended by itself: {self._daemon.last_words()}")
-            self._screen.show(self._status(), seconds_left=end - self._now_s())
+            self._screen.show(self._status(), self._events(), seconds_left=end - self._now_s())
             time.sleep(POLL_S)
 
     def _crash(self) -> None:

@@ -1,7 +1,7 @@
 """What the demo shows: a live, compact table on a terminal, plain lines elsewhere."""
 
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Self
 
 from rich.console import Console, Group
@@ -25,6 +25,9 @@ class Screen:
         self._console = Console(stderr=as_json)
         self._lines: deque[str] = deque(maxlen=LINES_KEPT)
         self._live: Live | None = None
+        self._status: Mapping[str, Any] = {}
+        self._events: Sequence[Mapping[str, Any]] = ()
+        self._seconds_left = 0.0
         self._next_plain_ns = 0
         self._clock = SystemClock()
 
@@ -46,22 +49,35 @@ class Screen:
         self._lines.append(line)
         if self._live is None:
             self._console.print(line, highlight=False, soft_wrap=True)
+        else:
+            self._live.update(self._frame())
 
-    def show(self, status: Mapping[str, Any], *, seconds_left: float) -> None:
-        """The daemon's status, now."""
+    def show(
+        self, status: Mapping[str, Any], events: Sequence[Mapping[str, Any]], *, seconds_left: float
+    ) -> None:
+        """The daemon's status and its last journal lines, now."""
+        if status:
+            self._status, self._events = status, events
+        self._seconds_left = seconds_left
         if self._live is not None:
-            self._live.update(self._frame(status, seconds_left))
+            self._live.update(self._frame())
             return
         now_ns = self._clock.monotonic_ns()
         if now_ns >= self._next_plain_ns:
             self._next_plain_ns = now_ns + PLAIN_PERIOD_NS
             self._console.print(plain_line(status, seconds_left), highlight=False, soft_wrap=True)
 
-    def _frame(self, status: Mapping[str, Any], seconds_left: float) -> Group:
+    def _frame(self) -> Group:
+        events = "\n".join(event_line(event) for event in self._events)
         return Group(
-            Panel(headline(status, seconds_left), title="seatrial demo", border_style="cyan"),
-            caps_table(status),
-            Panel(Text("\n".join(self._lines)), title="events", border_style="dim"),
+            Panel(
+                headline(self._status, self._seconds_left),
+                title="seatrial demo",
+                border_style="cyan",
+            ),
+            caps_table(self._status),
+            Panel(Text(events), title="journal", border_style="dim"),
+            Panel(Text("\n".join(self._lines)), title="steps", border_style="dim"),
         )
 
 
@@ -97,6 +113,14 @@ def headline(status: Mapping[str, Any], seconds_left: float) -> Text:
     for symbol, row in (status.get("positions") or {}).items():
         text.append(f"\n{symbol:<10} position {row['qty']:>14}   realised {row['realised_pnl']}")
     return text
+
+
+def event_line(event: Mapping[str, Any]) -> str:
+    """One journal line, for people: when, what, which order."""
+    parts = [str(event.get("ts", ""))[11:23], f"{event.get('event_type', ''):<16}"]
+    keys = ("symbol", "side", "qty", "price", "deny_reason", "trigger", "msg", "client_order_id")
+    parts += [str(event[key]) for key in keys if event.get(key)]
+    return "  ".join(parts)
 
 
 def caps_table(status: Mapping[str, Any]) -> Table:
