@@ -83,7 +83,8 @@ def test_recorded_trades_are_played_at_their_prices_and_turn_round_without_a_jum
         printed += [e.price for e in venue.drain_events() if isinstance(e, TradePrint)]
     recorded = [trade.price for trade in trades]
     there_and_back = [p for p, _ in itertools.groupby(recorded + recorded[-2::-1])]
-    assert [p for p, _ in itertools.groupby(printed)] == there_and_back
+    played = [p for p, _ in itertools.groupby(printed)]
+    assert played[: len(there_and_back)] == there_and_back
 
 
 @pytest.mark.parametrize(
