@@ -8,10 +8,11 @@ from pathlib import Path
 import click
 
 from control.acting import ACTING
+from control.setting_up import SETTING_UP
 from control.showing import SHOWING
 from control.terminal import Wiring
 
-COMMANDS: tuple[click.Command, ...] = (*SHOWING, *ACTING)
+COMMANDS: tuple[click.Command, ...] = (*SHOWING, *ACTING, *SETTING_UP)
 """To be mounted flat under the root."""
 
 

@@ -5,6 +5,7 @@ wait for the imports of the demo.
 """
 
 import importlib
+from pathlib import Path
 from typing import Any
 
 import click
@@ -14,6 +15,8 @@ from control.terminal import Wiring
 
 MOUNTED = {
     "demo": "daemon.cli:demo_command",
+    "doctor": "daemon.cli_doctor:doctor_command",
+    "promote": "evidence.promotion.cli:promote_command",
     "sim": "daemon.cli_sim:sim_command",
     "evidence": "evidence.cli:evidence_group",
     "gate": "evidence.gates.cli:gate_group",
@@ -41,6 +44,15 @@ def _direct_kill(**asked: Any) -> Any:
     return importlib.import_module("daemon.direct_kill").direct_kill(**asked)
 
 
+def _check_config(path: Path) -> list[str]:
+    settings = importlib.import_module("daemon.settings")
+    try:
+        settings.load_config(path)
+    except settings.SettingsError as error:
+        return list(error.violations)
+    return []
+
+
 def main() -> None:
     """Run the tool; exit codes are documented in control/terminal.py."""
     tool = Tool(
@@ -51,7 +63,8 @@ def main() -> None:
         help=control_group.help,
         context_settings=control_group.context_settings,
     )
-    tool(obj=Wiring(direct_kill=_direct_kill), prog_name="seatrial")
+    wiring = Wiring(direct_kill=_direct_kill, check_config=_check_config)
+    tool(obj=wiring, prog_name="seatrial")
 
 
 if __name__ == "__main__":

@@ -74,7 +74,55 @@ orders = _table_command(
     "Every open order.",
 )
 positions = _table_command("positions", positions_table, "no positions", "Every position.")
-caps = _table_command("caps", caps_table, "no caps are set: every order is denied", "Every cap.")
+_NO_CAPS = "no caps are set: every order is denied"
+
+
+@click.group(invoke_without_command=True)
+@json_option
+@click.pass_context
+def caps(ctx: click.Context, *, as_json: bool) -> None:
+    """Every cap with its use; `caps set` makes one stricter."""
+    if ctx.invoked_subcommand is not None:
+        return
+    result = ask(ctx, "caps", as_json=as_json)
+    if as_json:
+        print_json(result)
+        return
+    made = caps_table(result)
+    console().print(made if made is not None else Text(_NO_CAPS))
+
+
+@caps.command("set")
+@click.argument("changes", nargs=-1, required=True, metavar="NAME=VALUE…")
+@reason_option
+@json_option
+@click.pass_context
+def caps_set(ctx: click.Context, *, changes: tuple[str, ...], reason: str, as_json: bool) -> None:
+    """Make caps stricter now; looser ones need a new config and a restart.
+
+    NAME is a cap of the portfolio (orders_per_hour_max) or of a symbol
+    (BTCUSDT.order_qty_base_max); VALUE a number, or words with commas between.
+    """
+    given: dict[str, Any] = {}
+    for change in changes:
+        name, equals, value = change.partition("=")
+        if not equals or not name or not value:
+            raise click.UsageError(f"write it as NAME=VALUE, got {change!r}")
+        scoped = "." in name and not name.startswith("symbols.")
+        given[f"symbols.{name}" if scoped else name] = _cap_value(value)
+    reason = reason_or_ask(reason, "caps set", required=True)
+    result = ask(ctx, "caps-tighten", as_json=as_json, changes=given, reason=reason)
+    if as_json:
+        print_json(result)
+    else:
+        click.echo(f"stricter now: {', '.join(changes)}")
+
+
+def _cap_value(text: str) -> int | str | list[str]:
+    """Counts as integers, several words as a list, amounts and single words as they are."""
+    if text.isdecimal():
+        return int(text)
+    return [word.strip() for word in text.split(",")] if "," in text else text
 
 
 @click.group()

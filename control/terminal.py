@@ -12,7 +12,7 @@ Exit codes of `seatrial`:
 import os
 import pwd
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Protocol
@@ -57,6 +57,8 @@ class Wiring:
 
     socket: Path | None = None
     direct_kill: DirectKill | None = None
+    check_config: Callable[[Path], list[str]] | None = None
+    """Every problem of a configuration file, one line each; empty when it can be used."""
 
     @property
     def socket_path(self) -> Path:

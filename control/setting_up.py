@@ -1,0 +1,113 @@
+"""The commands of the first day: init, completion."""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+from click.shell_completion import get_completion_class
+
+from control import wizard
+from control.errors import ControlError
+from control.terminal import EXIT_REFUSED, Failure, is_interactive, print_json, wiring
+
+
+def _choose(given: str | None, question: str, options: Sequence[str], default: str) -> str:
+    """What was given, what a person answers, or the default."""
+    if given is not None:
+        return given
+    if not is_interactive():
+        return default
+    answer: str = click.prompt(question, type=click.Choice(list(options)), default=default)
+    return answer
+
+
+def _symbols(given: tuple[str, ...], known: tuple[str, ...]) -> tuple[str, ...]:
+    if given or not is_interactive():
+        return given or known
+    answer: str = click.prompt("Symbols, separated by spaces", default=" ".join(known))
+    return tuple(answer.upper().replace(",", " ").split())
+
+
+def _sim_line(source: Any) -> dict[str, Any] | None:
+    return None if source is None else wizard.read_sim(source.read())
+
+
+@click.command()
+@click.option(
+    "--dir",
+    "directory",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=Path("seatrial-box"),
+    show_default=True,
+    help="Where the configuration and the state go.",
+)
+@click.option("--venue", type=click.Choice(wizard.ENVIRONMENTS), help="Which venue.")
+@click.option("--caps", help="A caps preset by name, or a file with a [caps] table.")
+@click.option("--symbol", "symbols", multiple=True, help="Trade this symbol; may be repeated.")
+@click.option("--strategy", type=click.Choice(wizard.STRATEGIES), help="A built-in strategy.")
+@click.option("--keys", type=click.Choice(wizard.KEY_SOURCES), help="Where the keys will be.")
+@click.option("--sim", "sim", type=click.File(), help="The line `seatrial sim` printed (or -).")
+@click.option("--json", "as_json", is_flag=True, help="Answer with one JSON object.")
+@click.pass_context
+def init(
+    ctx: click.Context,
+    *,
+    directory: Path,
+    venue: str | None,
+    caps: str | None,
+    symbols: tuple[str, ...],
+    strategy: str | None,
+    keys: str | None,
+    sim: Any,
+    as_json: bool,
+) -> None:
+    """Write a configuration, step by step or from options, and check it."""
+    try:
+        told = _sim_line(sim)
+        environment = _choose(
+            venue, "Venue", wizard.ENVIRONMENTS, "sim" if told else "binance-spot-testnet"
+        )
+        preset = _choose(caps, "Caps preset", list(wizard.presets()), "testnet-strict")
+        caps_text = wizard.read_preset(preset)
+        choices = wizard.Choices(
+            directory=directory.absolute(),
+            environment=environment,
+            symbols=_symbols(symbols, wizard.symbols_of(caps_text)),
+            caps_text=caps_text,
+            strategy=_choose(strategy, "Strategy", wizard.STRATEGIES, "quiet"),
+            key_source=_choose(keys, "Keys in", wizard.KEY_SOURCES, "file"),
+            sim=told,
+        )
+        written = wizard.write(choices)
+    except ControlError as error:
+        raise Failure(str(error), EXIT_REFUSED, as_json=as_json) from error
+    config = written[0]
+    check = wiring(ctx).check_config
+    problems = check(config) if check is not None else []
+    if as_json:
+        print_json({"written": [str(path) for path in written], "problems": problems})
+    else:
+        for path in written:
+            click.echo(f"wrote {path}")
+        if len(written) > 1 and told is None:
+            click.echo(f"next: put your testnet keys into {written[1]} (mode 0600)")
+        click.echo(f"then: seatriald --config {config}")
+    if problems:
+        raise Failure(f"{config} needs mending: {'; '.join(problems)}", EXIT_REFUSED)
+
+
+@click.command()
+@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+@click.pass_context
+def completion(ctx: click.Context, *, shell: str) -> None:
+    """Print the completion script of a SHELL, for example: eval "$(seatrial completion bash)"."""
+    made = get_completion_class(shell)
+    if made is None:
+        raise Failure(f"no completion for {shell}", EXIT_REFUSED)
+    root = ctx.find_root().command
+    sys.stdout.write(made(root, {}, "seatrial", "_SEATRIAL_COMPLETE").source() + "\n")
+
+
+SETTING_UP: tuple[click.Command, ...] = (init, completion)

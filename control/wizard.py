@@ -1,0 +1,194 @@
+"""What `seatrial init` writes: a configuration and, for keys in a file, a credentials file.
+
+Rules of this file:
+1. Pure but for `write`: choices in, texts out.
+2. Nothing that exists is overwritten, and no secret ever enters the configuration.
+3. Caps come from a preset as it stands, comments included: people read them there.
+"""
+
+import json
+import os
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from control.errors import ControlError
+
+CONFIG_NAME = "seatrial.toml"
+CREDENTIALS_NAME = "credentials.toml"
+ENVIRONMENTS = ("sim", "binance-spot-testnet")
+STRATEGIES = ("quiet", "heartbeat", "quoter")
+KEY_SOURCES = ("file", "systemd")
+_PRESET_PLACES = (
+    Path(__file__).parent.parent / "deploy" / "caps",
+    Path("/usr/share/seatrial/caps"),
+    Path("/opt/seatrial/share/caps"),
+)
+_SIM_URLS = ("rest", "ws_api", "streams")
+
+
+class WizardError(ControlError):
+    """A choice that cannot be, or a file that is there already; the message says what to do."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Choices:
+    """Everything the wizard asks."""
+
+    directory: Path
+    environment: str
+    symbols: tuple[str, ...]
+    caps_text: str
+    strategy: str
+    key_source: str
+    sim: Mapping[str, Any] | None = None
+    """The line that `seatrial sim` printed; None elsewhere."""
+
+
+def presets() -> dict[str, Path]:
+    """The caps presets that this installation has, by name."""
+    found: dict[str, Path] = {}
+    for place in reversed(_PRESET_PLACES):
+        if place.is_dir():
+            found |= {path.stem: path for path in sorted(place.glob("*.toml"))}
+    return dict(sorted(found.items()))
+
+
+def read_preset(name: str) -> str:
+    """The text of a preset by name, or of a caps file by path.
+
+    Raises:
+        WizardError: there is no such preset or file, or it is no TOML with a [caps] table.
+    """
+    known = presets()
+    path = known.get(name, Path(name))
+    try:
+        text = path.read_text(encoding="utf-8")
+        symbols_of(text)
+    except (OSError, UnicodeDecodeError):
+        raise WizardError(
+            f"there is no caps preset {name!r}; take one of {', '.join(known)}, or a file"
+        ) from None
+    return text
+
+
+def symbols_of(caps_text: str) -> tuple[str, ...]:
+    """The symbols that a caps text has limits for: no other can be traded.
+
+    Raises:
+        WizardError: it is no TOML with a [caps] table.
+    """
+    try:
+        caps = tomllib.loads(caps_text)["caps"]
+        return tuple(caps.get("symbols", {}))
+    except (tomllib.TOMLDecodeError, KeyError, TypeError, AttributeError) as error:
+        raise WizardError(f"the caps file is no TOML with a [caps] table: {error}") from None
+
+
+def read_sim(text: str) -> dict[str, Any]:
+    """The JSON line of `seatrial sim`.
+
+    Raises:
+        WizardError: it is not such a line.
+    """
+    try:
+        told = json.loads(text.strip().splitlines()[0])
+        needed = {key: str(told[key]) for key in (*_SIM_URLS, "api_key", "api_secret")}
+    except (ValueError, LookupError, TypeError):
+        raise WizardError(
+            "the sim's line has rest, ws_api, streams, api_key and api_secret: copy the one line "
+            "that `seatrial sim` prints when it is ready"
+        ) from None
+    return needed
+
+
+def check(choices: Choices) -> None:
+    """See that the choices fit together.
+
+    Raises:
+        WizardError: the first that does not.
+    """
+    if choices.environment not in ENVIRONMENTS:
+        raise WizardError(f"a venue is one of {', '.join(ENVIRONMENTS)}")
+    if choices.strategy not in STRATEGIES:
+        raise WizardError(f"a built-in strategy is one of {', '.join(STRATEGIES)}")
+    if choices.key_source not in KEY_SOURCES:
+        raise WizardError(f"keys come from one of {', '.join(KEY_SOURCES)}")
+    capped = symbols_of(choices.caps_text)
+    missing = [symbol for symbol in choices.symbols if symbol not in capped]
+    if not choices.symbols or missing:
+        raise WizardError(
+            f"these caps know {', '.join(capped) or 'no symbol'}: every order on "
+            f"{', '.join(missing) or 'nothing'} would be denied; choose among them, or add caps"
+        )
+    if (choices.environment == "sim") != (choices.sim is not None):
+        raise WizardError("venue sim, and only sim, needs the line that `seatrial sim` prints")
+
+
+def config_text(choices: Choices) -> str:
+    """The configuration as TOML."""
+    directory = choices.directory
+    lines = [
+        "# Written by `seatrial init`; `seatrial doctor --config FILE` explains and checks it.",
+        f"state_dir = {_quoted(directory / 'state')}",
+        "",
+        "[venue]",
+        f"environment = {_quoted(choices.environment)}",
+        f"symbols = {json.dumps(list(choices.symbols))}",
+    ]
+    if choices.sim is not None:
+        lines += [f"{key} = {_quoted(choices.sim[key])}" for key in _SIM_URLS]
+    lines += ["", "[credentials]"]
+    if choices.key_source == "file":
+        lines.append(f"file = {_quoted(directory / CREDENTIALS_NAME)}")
+    else:
+        lines.append("# systemd: LoadCredential=api_key:… and api_secret:… in the unit")
+    lines += [
+        "",
+        f"[strategies.{choices.strategy}]",
+        f"class = {_quoted(choices.strategy)}",
+        f"symbols = {json.dumps(list(choices.symbols))}",
+        "",
+    ]
+    return "\n".join(lines) + "\n" + choices.caps_text
+
+
+def credentials_text(sim: Mapping[str, Any] | None) -> str:
+    """The credentials file: the sim's throw-away key, or room for yours."""
+    key, secret = (sim["api_key"], sim["api_secret"]) if sim is not None else ("", "")
+    return (
+        "# Keys of a TESTNET account, made for this box alone, without the right to withdraw.\n"
+        "# Never a live key; never the same key as anywhere else. Mode 0600.\n"
+        f"api_key = {_quoted(key)}\n"
+        f"api_secret = {_quoted(secret)}\n"
+    )
+
+
+def write(choices: Choices) -> list[Path]:
+    """Write the files; returns them, the configuration first.
+
+    Raises:
+        WizardError: one is there already, or cannot be written.
+    """
+    check(choices)
+    wanted = {choices.directory / CONFIG_NAME: (config_text(choices), 0o640)}
+    if choices.key_source == "file":
+        wanted[choices.directory / CREDENTIALS_NAME] = (credentials_text(choices.sim), 0o600)
+    for path in wanted:
+        if path.exists():
+            raise WizardError(f"{path} is there already: move it away, or take another --dir")
+    try:
+        choices.directory.mkdir(parents=True, exist_ok=True)
+        for path, (text, mode) in wanted.items():
+            file_fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+            with os.fdopen(file_fd, "w", encoding="utf-8") as out:
+                out.write(text)
+    except OSError as error:
+        raise WizardError(f"{error.filename}: {error.strerror}; check --dir") from error
+    return list(wanted)
+
+
+def _quoted(value: object) -> str:
+    return json.dumps(str(value), ensure_ascii=False)

@@ -1,0 +1,194 @@
+"""The first day: `seatrial init` writes what the daemon takes, `completion` what shells take."""
+
+import json
+import stat
+import subprocess
+import sys
+import tomllib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from control import wizard
+from control.cli import control_group
+from control.terminal import Wiring
+from daemon.settings import load_config
+from daemon.shell.credentials import load_credentials
+from tests.support.control_port import FakePort
+from tests.support.control_server import serving
+
+SIM_LINE = json.dumps(
+    {
+        "rest": "http://127.0.0.1:1",
+        "ws_api": "ws://127.0.0.1:1/ws-api/v3",
+        "streams": "ws://127.0.0.1:1",
+        "admin": "http://127.0.0.1:1",
+        "api_key": "k" * 64,
+        "api_secret": "s" * 64,
+        "pid": 1,
+    }
+)
+
+
+def init(
+    directory: Path, *args: str, check: Callable[[Path], list[str]] | None = None, **extra: Any
+) -> Result:
+    return CliRunner().invoke(
+        control_group,
+        ["init", "--dir", str(directory), *args],
+        obj=Wiring(check_config=check),
+        **extra,
+    )
+
+
+@pytest.mark.parametrize("strategy", wizard.STRATEGIES)
+@pytest.mark.parametrize("preset", sorted(wizard.presets()))
+def test_the_daemon_accepts_what_init_writes(tmp_path: Path, preset: str, strategy: str) -> None:
+    result = init(tmp_path / "box", "--caps", preset, "--strategy", strategy)
+    assert result.exit_code == 0, result.output
+    loaded = load_config(tmp_path / "box" / "seatrial.toml")
+    assert loaded.settings.venue.environment == "binance-spot-testnet"
+    assert list(loaded.settings.strategies) == [strategy]
+    assert set(loaded.settings.venue.symbols) == set(wizard.symbols_of(wizard.read_preset(preset)))
+
+
+def test_presets_are_there() -> None:
+    assert {"testnet-strict", "tiny", "live-pilot"} <= set(wizard.presets())
+
+
+def test_with_the_sims_line_it_is_ready_to_run(tmp_path: Path) -> None:
+    result = init(tmp_path, "--sim", "-", "--symbol", "BTCUSDT", "--json", input=SIM_LINE + "\n")
+    assert result.exit_code == 0, result.output
+    written = json.loads(result.stdout)["written"]
+    assert written == [str(tmp_path / "seatrial.toml"), str(tmp_path / "credentials.toml")]
+    loaded = load_config(tmp_path / "seatrial.toml")
+    assert loaded.settings.venue.rest == "http://127.0.0.1:1"
+    assert loaded.settings.venue.symbols == ("BTCUSDT",)
+    credentials = load_credentials(loaded.settings.credentials.file, environ={})
+    assert credentials.api_key == "k" * 64
+
+
+def test_no_secret_enters_the_config_and_the_key_file_is_private(tmp_path: Path) -> None:
+    init(tmp_path, "--sim", "-", input=SIM_LINE)
+    config = (tmp_path / "seatrial.toml").read_text()
+    assert "k" * 64 not in config
+    assert "s" * 64 not in config
+    assert stat.S_IMODE((tmp_path / "credentials.toml").stat().st_mode) == 0o600
+
+
+def test_keys_from_systemd_need_no_file(tmp_path: Path) -> None:
+    assert init(tmp_path, "--keys", "systemd").exit_code == 0
+    assert [path.name for path in tmp_path.iterdir()] == ["seatrial.toml"]
+    assert load_config(tmp_path / "seatrial.toml").settings.credentials.file is None
+
+
+def test_nothing_that_exists_is_overwritten(tmp_path: Path) -> None:
+    (tmp_path / "credentials.toml").write_text("mine")
+    result = init(tmp_path)
+    assert result.exit_code == 1
+    assert "is there already" in result.stderr
+    assert (tmp_path / "credentials.toml").read_text() == "mine"
+    assert not (tmp_path / "seatrial.toml").exists()
+
+
+@pytest.mark.parametrize(
+    ("args", "says"),
+    [
+        (["--caps", "none-such"], "take one of live-pilot, testnet-strict, tiny"),
+        (["--symbol", "DOGEUSDT"], "every order on DOGEUSDT would be denied"),
+        (["--venue", "sim"], "needs the line that `seatrial sim` prints"),
+        (["--sim", "-"], "copy the one line"),
+    ],
+)
+def test_choices_that_do_not_fit_are_said(tmp_path: Path, args: list[str], says: str) -> None:
+    result = init(tmp_path / "box", *args, input="{}\n")
+    assert result.exit_code == 1
+    assert says in result.stderr
+    assert not (tmp_path / "box").exists()
+
+
+@pytest.mark.parametrize("text", ["", "not = [toml", "[other]\n", "caps = 7\n"])
+def test_a_caps_file_that_is_none_is_said(tmp_path: Path, text: str) -> None:
+    (tmp_path / "caps.toml").write_text(text)
+    result = init(tmp_path / "box", "--caps", str(tmp_path / "caps.toml"))
+    assert result.exit_code == 1
+    assert "[caps]" in result.stderr
+
+
+def test_problems_that_the_daemon_would_find_are_shown(tmp_path: Path) -> None:
+    result = init(tmp_path, check=lambda _path: ["venue.symbols: too many"])
+    assert result.exit_code == 1
+    assert "venue.symbols: too many" in result.stderr
+
+
+def test_a_path_with_quotes_and_blanks_survives_the_toml(tmp_path: Path) -> None:
+    odd = tmp_path / 'a "box" \\ with é'
+    assert init(odd).exit_code == 0
+    written = tomllib.loads((odd / "seatrial.toml").read_text(encoding="utf-8"))
+    assert written["state_dir"] == str(odd / "state")
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion_scripts(shell: str) -> None:
+    result = CliRunner().invoke(control_group, ["completion", shell], obj=Wiring())
+    assert result.exit_code == 0, result.output
+    assert "_SEATRIAL_COMPLETE" in result.stdout
+    if shell == "bash":
+        checked = subprocess.run(
+            ["bash", "-n"], input=result.stdout, text=True, check=False, capture_output=True
+        )
+        assert checked.returncode == 0, checked.stderr
+
+
+def test_completion_completes() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", "from control.main import main; main()"],
+        env={
+            "_SEATRIAL_COMPLETE": "bash_complete",
+            "COMP_WORDS": "seatrial re-",
+            "COMP_CWORD": "1",
+        },
+        cwd=Path(__file__).parents[2],
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    assert {line.split(",")[1] for line in done.stdout.split()} == {"re-arm", "re-enable"}
+
+
+def test_caps_set_sends_what_the_caps_module_reads(tmp_path: Path) -> None:
+    port = FakePort()
+    with serving(tmp_path, port) as path:
+        result = CliRunner().invoke(
+            control_group,
+            [
+                *("--socket", str(path), "caps", "set", "orders_per_hour_max=100"),
+                *("BTCUSDT.order_qty_base_max=0.001", "symbols.BTCUSDT.sides=BUY,SELL"),
+                *("--reason", "calm down"),
+            ],
+            obj=Wiring(),
+        )
+        wrong = CliRunner().invoke(
+            control_group,
+            ["--socket", str(path), "caps", "set", "x", "--reason", "r"],
+            obj=Wiring(),
+        )
+    assert result.exit_code == 0, result.output
+    (command,) = port.commands
+    assert command.params["changes"] == {
+        "orders_per_hour_max": 100,
+        "symbols.BTCUSDT.order_qty_base_max": "0.001",
+        "symbols.BTCUSDT.sides": ["BUY", "SELL"],
+    }
+    capset = load_config(_config(tmp_path / "box")).capset
+    assert capset.tighten(command.params["changes"]).hash != capset.hash
+    assert wrong.exit_code == 2
+
+
+def _config(directory: Path) -> Path:
+    assert init(directory).exit_code == 0
+    return directory / "seatrial.toml"
