@@ -28,9 +28,12 @@ def seatrial_version() -> str:
 
 
 def commit() -> str:
-    """The git commit of a checkout, or `unknown` (an installed wheel has no repository)."""
+    """The git commit: of the checkout, or as the package was made from it; else `unknown`."""
     root = Path(__file__).resolve().parent.parent
+    stamp = root / "daemon" / "COMMIT"
     try:
+        if stamp.exists():  # written by deploy/build-dist.sh
+            return stamp.read_text().strip()
         head = (root / ".git" / "HEAD").read_text().strip()
         if not head.startswith("ref: "):
             return head
