@@ -226,6 +226,10 @@ class CapsFold:
         if self.caps is not None:
             self._judge(self._exposure(symbol), record, strict=False)
 
+    def _rate_limits(self) -> dict[str, str]:
+        keys = [f"orders_per_{window}_max" for window in ("second", "minute", "hour", "day")]
+        return {key: text_of(self.caps.portfolio(key)) for key in keys} if self.caps else {}
+
     @property
     def breach_count(self) -> int:
         """Moments at which more was held than a cap allows."""
@@ -244,5 +248,6 @@ class CapsFold:
             },
             "curve": [list(point) for point in self.points],
             "unvalued_symbols": left_out,
+            "rate_limits": self._rate_limits(),
             "problems": self.problems.plain(),
         }

@@ -18,6 +18,7 @@ from evidence.classify import classify
 from evidence.crosscheck import LedgerComparison, compare_with_ledger
 from evidence.event_input import Intake, read_events
 from evidence.folds import Account, Fold
+from evidence.html import HTML_NAME, html_of
 from evidence.incidents import IncidentsFold
 from evidence.integrity import Faults
 from evidence.orders import OrdersFold
@@ -286,7 +287,7 @@ def _check_inner(stream: Stream, wanted: dict[int, str], faults: Faults) -> None
 
 
 def write_report(report: Report, out_dir: Path) -> tuple[Path, Path]:
-    """Write `evidence_report.json` and its Markdown twin; returns both paths.
+    """Write `evidence_report.json` and its Markdown twin (returned), and the HTML page beside.
 
     Raises:
         OSError: the directory cannot be made or written.
@@ -296,4 +297,5 @@ def write_report(report: Report, out_dir: Path) -> tuple[Path, Path]:
     json_path, markdown_path = out_dir / JSON_NAME, out_dir / MARKDOWN_NAME
     json_path.write_bytes(orjson.dumps(plain, option=orjson.OPT_INDENT_2) + b"\n")
     markdown_path.write_text(markdown_of(plain), encoding="utf-8")
+    (out_dir / HTML_NAME).write_text(html_of(plain), encoding="utf-8")
     return json_path, markdown_path
