@@ -8,7 +8,6 @@ from pathlib import Path
 import click
 
 from control.errors import ControlError
-from daemon.cli_sim import sim_command
 from daemon.demo.plan import DemoOptions
 from daemon.demo.processes import DemoError
 from daemon.demo.run import Demo, is_clean
@@ -81,6 +80,3 @@ def _tell(result: dict[str, object]) -> None:
     for key, value in result.items():
         if key != "verdict":
             click.echo(f"  {key:<30} {value}")
-
-
-COMMANDS: tuple[click.Command, ...] = (sim_command, demo_command)

@@ -15,17 +15,20 @@ BINANCE_SPOT_TESTNET = {
 
 
 def endpoints_of(venue: VenueSettings) -> VenueEndpoints:
-    """The URLs of a venue.
+    """The URLs of a venue, checked.
 
     Raises:
         HostRefused: a URL is not on the environment's list.
     """
-    if venue.environment == "sim":
-        given = {
-            "rest": venue.rest or "",
-            "ws_api": venue.ws_api or "",
-            "streams": venue.streams or "",
-        }
-    else:
-        given = BINANCE_SPOT_TESTNET
-    return VenueEndpoints(environment=venue.environment, **given)
+    return VenueEndpoints(environment=venue.environment, **urls_of(venue))
+
+
+def urls_of(venue: VenueSettings) -> dict[str, str]:
+    """The URLs of a venue by road: rest, ws_api, streams; not checked yet."""
+    if venue.environment != "sim":
+        return BINANCE_SPOT_TESTNET
+    return {
+        "rest": venue.rest or "",
+        "ws_api": venue.ws_api or "",
+        "streams": venue.streams or "",
+    }
