@@ -7,7 +7,8 @@ A failing seed is printed in the assertion. To look at it:
 
 import pytest
 
-from tests.support.sim_runner import FaultMenu, SimRun
+from tests.support.sim_chaos import FaultMenu
+from tests.support.sim_runner import SimRun
 
 SEEDS_PER_CHUNK = 250
 REPLAY_EVERY = 8

@@ -15,7 +15,7 @@ from typing import Any
 
 from daemon.core.config import StrategySpec
 from daemon.core.engine import Engine
-from daemon.model.amounts import NS_PER_MS, NS_PER_S, floor_to
+from daemon.model.amounts import NS_PER_MS, NS_PER_S
 from daemon.model.effects import (
     ArmTimer,
     CloseHalt,
@@ -44,7 +44,6 @@ from daemon.model.ids import (
     InstrumentId,
     StrategyId,
     VenueOrderId,
-    instrument_id,
     run_id,
     symbol_of,
 )
@@ -69,7 +68,6 @@ from daemon.model.inputs import (
     VenueReport,
 )
 from daemon.model.instrument import Instrument
-from daemon.model.intents import CancelIntent, PlaceIntent, ReplaceIntent, TimerIntent, Wish
 from daemon.model.market import TopOfBook
 from daemon.model.position import Balance
 from daemon.model.reports import (
@@ -80,8 +78,6 @@ from daemon.model.reports import (
     Reject,
     VenueSnapshot,
 )
-from daemon.model.strategy import StrategyView
-from daemon.strategies.silent import Silent
 from daemon.venues.sim.orders import (
     AccountPosition,
     BookTop,
@@ -96,12 +92,12 @@ from daemon.venues.sim.symbols import spec_of
 from daemon.venues.sim.units import decimal_of_e8, e8_of
 from daemon.venues.sim.venue import SimVenue
 from riskcaps.capset import CapSet
-from tests.support.builders import ENVIRONMENT, INSTANCE, T0, caps, command, config, engine
+from tests.support.builders import BTC, INSTANCE, T0, caps, command, config, engine, instrument
 from tests.support.checkers import Checker
+from tests.support.sim_chaos import Chaos, FaultMenu
 
 MS = NS_PER_MS
 SYMBOL = "BTCUSDT"
-BTC = instrument_id(SYMBOL, ENVIRONMENT)
 DEADLINE_NS = 400 * MS
 SETTLE_NS = 1 * NS_PER_S
 POSITION_CAP = Decimal("0.05")
@@ -115,101 +111,6 @@ STATUS = {
     Status.EXPIRED: VenueOrderStatus.EXPIRED,
     Status.EXPIRED_IN_MATCH: VenueOrderStatus.EXPIRED,
 }
-
-
-@dataclass(frozen=True, kw_only=True)
-class FaultMenu:
-    """How often each fault happens: per request, per event, per 100 ms."""
-
-    drop_request: float = 0.0
-    drop_answer: float = 0.0
-    late_request: float = 0.0
-    """Arrives after the deadline, and is executed all the same."""
-    drop_event: float = 0.0
-    duplicate_event: float = 0.0
-    reorder_event: float = 0.0
-    drop_query: float = 0.0
-    fail_snapshot: float = 0.0
-    disconnect: float = 0.0
-    crash: float = 0.0
-
-    @staticmethod
-    def of(rng: random.Random) -> "FaultMenu":
-        """A random menu: some seeds calm, some stormy, each with its own mixture."""
-        heat = rng.choice((0.0, 0.05, 0.15, 0.35))
-        return FaultMenu(
-            drop_request=heat * rng.random(),
-            drop_answer=heat * rng.random(),
-            late_request=heat * rng.random(),
-            drop_event=heat * rng.random(),
-            duplicate_event=heat * rng.random(),
-            reorder_event=heat * rng.random(),
-            drop_query=heat * rng.random(),
-            fail_snapshot=heat * rng.random(),
-            disconnect=heat * rng.random() * 0.2,
-            crash=heat * rng.random() * 0.1,
-        )
-
-
-class Chaos(Silent):
-    """Wishes at random: quotes, takes, cancels, replaces, timers; stubborn at the caps."""
-
-    def __init__(
-        self,
-        strategy_id: StrategyId,
-        instruments: dict[InstrumentId, Instrument],
-        *,
-        rng: random.Random,
-    ) -> None:
-        super().__init__(strategy_id, instruments)
-        self._rng = rng
-
-    def on_start(self, view: StrategyView) -> Iterable[Wish]:
-        return (TimerIntent(strategy_id=self.strategy_id, name="go", at_ns=view.now_ns),)
-
-    def on_timer(self, view: StrategyView, name: str) -> Iterable[Wish]:
-        rng = self._rng
-        yield TimerIntent(
-            strategy_id=self.strategy_id,
-            name="go",
-            at_ns=view.now_ns + rng.randrange(40, 220) * MS,
-        )
-        top = view.top(BTC)
-        if top is None:
-            return
-        for order in view.open_orders():
-            roll = rng.random()
-            if roll < 0.25:
-                yield CancelIntent(
-                    strategy_id=self.strategy_id, client_order_id=order.client_order_id
-                )
-            elif roll < 0.3 and order.price is not None:
-                yield ReplaceIntent(
-                    strategy_id=self.strategy_id,
-                    client_order_id=order.client_order_id,
-                    qty=order.qty,
-                    price=order.price + rng.randrange(-3, 4),
-                )
-        if rng.random() < 0.7:
-            yield self._place(top)
-
-    def _place(self, top: TopOfBook) -> PlaceIntent:
-        rng = self._rng
-        side = rng.choice((Side.BUY, Side.SELL))
-        kind = rng.random()
-        away = rng.randrange(-2, 6) * (1 if side is Side.BUY else -1)
-        touch = top.bid_px if side is Side.BUY else top.ask_px
-        market = kind < 0.1
-        tif = TimeInForce.IOC if kind < 0.3 else TimeInForce.GTC
-        return PlaceIntent(
-            strategy_id=self.strategy_id,
-            instrument_id=BTC,
-            side=side,
-            order_type=OrderType.MARKET if market else OrderType.LIMIT,
-            qty=Decimal(rng.randrange(1, 25)) / 1000,
-            price=None if market else floor_to(touch - away, Decimal("0.01")),
-            time_in_force=None if market else tif,
-        )
 
 
 @dataclass(slots=True)
@@ -832,8 +733,6 @@ def loaded_instrument() -> Instrument:
     """The venue's own filters for the symbol."""
     if not _LOADED:
         spec = spec_of(SYMBOL)
-        from tests.support.builders import instrument  # noqa: PLC0415 - built once
-
         _LOADED.append(
             instrument(
                 SYMBOL,
