@@ -112,7 +112,7 @@ class EquityLedger:
             return ()
         day = now_ns // DAY_NS
         if day != self.day or self.day_open is None:
-            self.day_open = equity if before is None or self.day == 0 else before
+            self.day_open = equity if before is None else before
             self.day = day
             self.due = True
         if self.session_open is None:

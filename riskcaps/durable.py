@@ -100,8 +100,7 @@ def restore(keeper: Keeper, state: Mapping[str, Any]) -> None:
     keeper.exec_ids = {ExecId(exec_id): None for exec_id in state["exec_ids"]}
     for name, fields in state["holds"].items():
         _restore_hold(keeper, ClientOrderId(name), fields)
-    keeper.remark_all(keeper.now_ns)
-    keeper.standing = None
+    keeper.resume_equity()
 
 
 def _restore_book(book: SymbolBook, fields: Mapping[str, Any]) -> None:

@@ -246,11 +246,20 @@ class Keeper:
 
     # ------------------------------------------------------------------ valuing
     def remark_all(self, now_ns: int) -> None:
-        """Value every traded symbol anew."""
+        """Value every traded symbol anew, and follow peaks and losses."""
+        self._value_all()
+        self._mark_equity(now_ns)
+
+    def resume_equity(self) -> None:
+        """Value what a restored state holds; peaks and baselines are the state's own."""
+        self._value_all()
+        self.ledger.equity = self._sum_equity()
+        self.standing = None
+
+    def _value_all(self) -> None:
         for book in self.books.values():
             if book.was_traded:
                 self._value(book)
-        self._mark_equity(now_ns)
 
     def _remark(self, book: SymbolBook, now_ns: int) -> None:
         self._value(book)
