@@ -32,12 +32,19 @@ FAST: dict[str, Any] = {
 class Bench:
     """One link, and the list of its inputs."""
 
-    def __init__(self, base: str, *, credentials: Credentials | None = None, **config: Any) -> None:
+    def __init__(
+        self,
+        base: str = "",
+        *,
+        endpoints: VenueEndpoints | None = None,
+        credentials: Credentials | None = None,
+        **config: Any,
+    ) -> None:
         self.clock = SystemClock()
         self.halt = HaltFlag()
         self.inputs: list[Input] = []
         self._arrived = asyncio.Event()
-        self.endpoints = endpoints_at(base)
+        self.endpoints = endpoints or endpoints_at(base)
         self.link = VenueLink(
             endpoints=self.endpoints,
             credentials=credentials or Credentials(api_key=KEY, secret=SECRET, kind="hmac"),

@@ -1,0 +1,386 @@
+"""One suite for every venue adapter: what the link tells equals what the venue's own ledger says.
+
+An adapter is a road and a key kind; the venue is the simulated one, a process of its own. The next
+venue adds a row to ADAPTERS and must pass the same cases.
+"""
+
+import asyncio
+import itertools
+from collections.abc import AsyncIterator, Iterator
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from daemon.model.effects import (
+    OrderRef,
+    QueryOrder,
+    SendCancel,
+    SendCancelAll,
+    SendOrder,
+    SendReplace,
+    TakeSnapshot,
+)
+from daemon.model.enums import ExecType, OrderType, Side, TimeInForce, VenueOrderStatus
+from daemon.model.ids import ClientOrderId, VenueOrderId
+from daemon.model.inputs import (
+    BalancesChanged,
+    MarketData,
+    OrderAbsent,
+    SnapshotTaken,
+    VenueCancelReject,
+    VenueReject,
+    VenueReport,
+)
+from daemon.model.market import TopOfBook
+from daemon.model.orders import NewOrder
+from daemon.model.reports import ExecutionReport, Fill
+from daemon.shell.clock import SystemClock
+from daemon.shell.emergency import EmergencyStop
+from daemon.shell.preflight import run_preflight
+from daemon.shell.venue_link import Credentials, VenueEndpoints
+from daemon.venues.contract import BINANCE_SPOT
+from tests.support.link_bench import BTC, Bench, cancel, order, replacement, running
+from tests.support.sim_process import SimProcess
+
+ADAPTERS = ["ws-hmac", "ws-ed25519", "rest-hmac"]
+QTY = Decimal("0.01")
+RUNS = itertools.count(1)
+
+
+@pytest.fixture(scope="module")
+def key() -> Ed25519PrivateKey:
+    return Ed25519PrivateKey.generate()
+
+
+@pytest.fixture(scope="module")
+def sim(key: Ed25519PrivateKey, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SimProcess]:
+    public: Path = tmp_path_factory.mktemp("keys") / "public.pem"
+    public.write_bytes(
+        key.public_key().public_bytes(
+            serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
+        )
+    )
+    with SimProcess(seed=11, flow_rate=20, symbols="BTCUSDT", ed25519_public_key=public) as venue:
+        yield venue
+
+
+class Stage:
+    """A link that is up, ids that nobody else has used, and the venue's own ledger."""
+
+    def __init__(self, bench: Bench, sim: SimProcess, top: TopOfBook) -> None:
+        self.bench = bench
+        self.sim = sim
+        self.top = top
+        self._run = next(RUNS)
+        self._number = 0
+
+    def id(self) -> ClientOrderId:
+        self._number += 1
+        return ClientOrderId(f"stcontra-{self._run}-{self._number}")
+
+    def resting(self, **changes: Any) -> NewOrder:
+        """A bid far below the market."""
+        price = (self.top.bid_px * Decimal("0.9")).quantize(Decimal("0.01"))
+        return order(self.id(), **{"qty": QTY, "price": price, **changes})
+
+    def send(self, made: NewOrder) -> ClientOrderId:
+        self.bench.link.perform(SendOrder(made))
+        return made.client_order_id
+
+    def reports(self, client_id: ClientOrderId) -> list[ExecutionReport]:
+        return [
+            item.report
+            for item in self.bench.got(VenueReport)
+            if item.report.client_order_id == client_id
+        ]
+
+    async def until_status(
+        self, client_id: ClientOrderId, status: VenueOrderStatus
+    ) -> ExecutionReport:
+        await self.bench.until(
+            lambda: any(r.venue_status is status for r in self.reports(client_id))
+        )
+        return next(r for r in self.reports(client_id) if r.venue_status is status)
+
+    async def until_roads_agree(self, client_id: ClientOrderId, kind: ExecType) -> None:
+        """Reply and stream have both told of it."""
+        await self.bench.until(
+            lambda: (
+                {r.source for r in self.reports(client_id) if r.exec_type is kind}
+                >= {"stream", "reply"}
+            )
+        )
+
+    def fills(self, client_id: ClientOrderId) -> dict[str, Fill]:
+        """Deduped by exec id, as the books do."""
+        return {f.exec_id: f for r in self.reports(client_id) for f in r.fills}
+
+    async def ledger(self) -> dict[str, Any]:
+        return await asyncio.to_thread(self.sim.ledger)
+
+    async def ledger_fills(self, client_id: ClientOrderId) -> list[dict[str, Any]]:
+        ledger = await self.ledger()
+        return [row for row in ledger["fills"] if row["client_order_id"] == client_id]
+
+
+@pytest.fixture(params=ADAPTERS)
+async def stage(
+    request: pytest.FixtureRequest, sim: SimProcess, key: Ed25519PrivateKey
+) -> AsyncIterator[Stage]:
+    road, kind = request.param.split("-")
+    credentials = (
+        Credentials(api_key=sim.api_key, secret=sim.api_secret.encode(), kind="hmac")
+        if kind == "hmac"
+        else Credentials(api_key=sim.ready["ed25519_api_key"], secret=key, kind="ed25519")
+    )
+    endpoints = VenueEndpoints(
+        environment="sim", rest=sim.rest, ws_api=sim.ws_api, streams=sim.streams
+    )
+    bench = Bench(
+        endpoints=endpoints, credentials=credentials, order_road=road, reply_deadline_ms=5_000
+    )
+    async with running(bench):
+        await bench.up()
+        top = (await bench.first(MarketData)).top
+        made = Stage(bench, sim, top)
+        yield made
+        bench.link.perform(SendCancelAll(BTC, "tidy up"))
+
+
+# -------------------------------------------------------------------- placements
+async def test_a_resting_order_is_accepted(stage: Stage) -> None:
+    made = stage.resting()
+    client_id = stage.send(made)
+    report = await stage.until_status(client_id, VenueOrderStatus.NEW)
+    await stage.until_roads_agree(client_id, ExecType.NEW)
+    for report in stage.reports(client_id):
+        assert (report.qty, report.price, report.cum_qty) == (made.qty, made.price, 0)
+        assert (report.side, report.fills) == (Side.BUY, ())
+        assert report.venue_order_id is not None
+        assert report.ts_venue_ns > 1_600_000_000_000_000_000
+    (row,) = [r for r in (await stage.ledger())["orders"] if r["client_order_id"] == client_id]
+    assert str(row["order_id"]) == report.venue_order_id
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        OrderType.STOP_LOSS,
+        OrderType.STOP_LOSS_LIMIT,
+        OrderType.TAKE_PROFIT,
+        OrderType.TAKE_PROFIT_LIMIT,
+    ],
+)
+async def test_conditional_orders_rest_until_canceled(stage: Stage, kind: OrderType) -> None:
+    # A sell: stop-loss triggers below the market, take-profit above it.
+    factor = Decimal("0.9") if kind.value.startswith("STOP") else Decimal("1.1")
+    trigger = (stage.top.bid_px * factor).quantize(Decimal("0.01"))
+    price = trigger if kind.value.endswith("LIMIT") else None
+    tif = TimeInForce.GTC if price else None
+    made = stage.resting(
+        order_type=kind, side=Side.SELL, stop_price=trigger, price=price, time_in_force=tif
+    )
+    client_id = stage.send(made)
+    await stage.until_status(client_id, VenueOrderStatus.NEW)
+    stage.bench.link.perform(SendCancel(cancel(client_id)))
+    await stage.until_status(client_id, VenueOrderStatus.CANCELED)
+
+
+async def test_a_market_order_fills_and_both_roads_name_its_fills_alike(stage: Stage) -> None:
+    made = stage.resting(order_type=OrderType.MARKET, price=None, time_in_force=None)
+    client_id = stage.send(made)
+    await stage.until_status(client_id, VenueOrderStatus.FILLED)
+    await stage.until_roads_agree(client_id, ExecType.TRADE)
+    by_source = {
+        source: {f.exec_id: (f.qty, f.price, f.fee, f.fee_asset)
+                 for r in stage.reports(client_id) if r.source == source for f in r.fills}
+        for source in ("stream", "reply")
+    }  # fmt: skip
+    await stage.bench.until(lambda: sum(f.qty for f in stage.fills(client_id).values()) == made.qty)
+    assert by_source["reply"]
+    assert set(by_source["stream"].items()) <= set(by_source["reply"].items())
+    ledger = await stage.ledger_fills(client_id)
+    assert sum(Decimal(row["qty"]) for row in ledger) == made.qty
+    assert len(ledger) == len(stage.fills(client_id))
+    assert stage.bench.got(BalancesChanged), "a fill changes balances"
+
+
+async def test_immediate_or_cancel_expires_what_it_cannot_take(stage: Stage) -> None:
+    client_id = stage.send(stage.resting(time_in_force=TimeInForce.IOC))
+    report = await stage.until_status(client_id, VenueOrderStatus.EXPIRED)
+    assert report.cum_qty == 0
+    client_id = stage.send(stage.resting(time_in_force=TimeInForce.FOK))
+    await stage.until_status(client_id, VenueOrderStatus.EXPIRED)
+    assert stage.fills(client_id) == {}
+
+
+REFUSALS: list[tuple[str, dict[str, Any], int]] = [
+    (
+        "would take",
+        {"order_type": OrderType.LIMIT_MAKER, "time_in_force": None, "side": Side.SELL},
+        -2010,
+    ),
+    ("off tick", {"price": Decimal("100.123")}, -1013),
+    ("too small", {"qty": Decimal("0.00001")}, -1013),
+    ("too precise", {"qty": Decimal("0.000000001")}, -1111),
+    ("too dear", {"qty": Decimal(150)}, -2010),
+]
+
+
+@pytest.mark.parametrize(("_name", "changes", "code"), REFUSALS, ids=[r[0] for r in REFUSALS])
+async def test_a_definite_no_is_a_reject(
+    stage: Stage, _name: str, changes: dict[str, Any], code: int
+) -> None:
+    client_id = stage.send(stage.resting(**changes))
+    reject = (await stage.bench.first(VenueReject)).reject
+    assert (reject.client_order_id, reject.code) == (client_id, code)
+    assert stage.reports(client_id) == []
+    stage.bench.link.perform(QueryOrder(client_id, BTC, None))
+    assert (await stage.bench.first(OrderAbsent)).absent.client_order_id == client_id
+
+
+# -------------------------------------------------------------------- cancels
+@pytest.mark.parametrize("by_venue_id", [False, True])
+async def test_a_cancel_names_the_orders_own_id(stage: Stage, by_venue_id: bool) -> None:
+    client_id = stage.send(stage.resting())
+    report = await stage.until_status(client_id, VenueOrderStatus.NEW)
+    venue_id = report.venue_order_id if by_venue_id else None
+    stage.bench.link.perform(SendCancel(cancel(client_id, venue_order_id=venue_id)))
+    await stage.until_roads_agree(client_id, ExecType.CANCELED)
+    seen = {i.report.client_order_id for i in stage.bench.got(VenueReport)}
+    assert not any(shown.endswith("-c") for shown in seen), "the cancel's id never shows"
+    stage.bench.link.perform(SendCancel(cancel(client_id, venue_order_id=venue_id)))
+    reject = (await stage.bench.first(VenueCancelReject)).reject
+    assert (reject.client_order_id, reject.code) == (client_id, -2011)
+    stage.bench.link.perform(QueryOrder(client_id, BTC, report.venue_order_id))
+    await stage.bench.until(lambda: any(r.source == "query" for r in stage.reports(client_id)))
+    found = next(r for r in stage.reports(client_id) if r.source == "query")
+    assert found.venue_status is VenueOrderStatus.CANCELED
+
+
+async def test_cancel_all_tells_of_each(stage: Stage) -> None:
+    ids = [stage.send(stage.resting()) for _ in range(3)]
+    for client_id in ids:
+        await stage.until_status(client_id, VenueOrderStatus.NEW)
+    stage.bench.link.perform(SendCancelAll(BTC, "test"))
+    for client_id in ids:
+        await stage.until_status(client_id, VenueOrderStatus.CANCELED)
+
+
+async def test_replace_cancels_one_and_places_the_other(stage: Stage) -> None:
+    assert BINANCE_SPOT.cancel_replace
+    target = stage.send(stage.resting())
+    await stage.until_status(target, VenueOrderStatus.NEW)
+    new = stage.resting(qty=QTY * 2)
+    replace = replacement(target, new.client_order_id)
+    replace = type(replace)(target=target, target_venue_order_id=None, order=new, ts_ns=1)
+    stage.bench.link.perform(SendReplace(replace))
+    await stage.until_status(target, VenueOrderStatus.CANCELED)
+    report = await stage.until_status(new.client_order_id, VenueOrderStatus.NEW)
+    assert report.qty == QTY * 2
+
+
+async def test_replace_of_nothing_places_nothing(stage: Stage) -> None:
+    new = stage.resting()
+    replace = replacement("stcontra-0-0", new.client_order_id)
+    replace = type(replace)(target=replace.target, target_venue_order_id=None, order=new, ts_ns=1)
+    stage.bench.link.perform(SendReplace(replace))
+    assert (await stage.bench.first(VenueCancelReject)).reject.client_order_id == "stcontra-0-0"
+    assert (await stage.bench.first(VenueReject)).reject.client_order_id == new.client_order_id
+
+
+# -------------------------------------------------------------------- questions
+async def test_history_gives_the_fills_that_the_stream_gave(stage: Stage) -> None:
+    client_id = stage.send(
+        stage.resting(order_type=OrderType.MARKET, price=None, time_in_force=None)
+    )
+    await stage.until_status(client_id, VenueOrderStatus.FILLED)
+    await stage.bench.until(lambda: sum(f.qty for f in stage.fills(client_id).values()) == QTY)
+    live = stage.fills(client_id)
+    first = min(int(exec_id.split(":")[1]) for exec_id in live)
+    stage.bench.link.perform(TakeSnapshot("test", (), {BTC: first}))
+    snapshot = (await stage.bench.first(SnapshotTaken)).snapshot
+    recovered = {f.exec_id: f for f in snapshot.fills if f.client_order_id == client_id}
+    assert set(recovered) == set(live)
+    for exec_id, fill in recovered.items():
+        told = live[exec_id]
+        assert (fill.qty, fill.price, fill.fee, fill.fee_asset, fill.side, fill.liquidity) == (
+            told.qty, told.price, told.fee, told.fee_asset, told.side, told.liquidity
+        )  # fmt: skip
+        assert fill.recovered
+
+
+async def test_a_snapshot_tells_open_done_and_absent_apart(stage: Stage) -> None:
+    resting = stage.send(stage.resting())
+    done = stage.send(stage.resting(time_in_force=TimeInForce.IOC))
+    never = stage.id()
+    await stage.until_status(resting, VenueOrderStatus.NEW)
+    await stage.until_status(done, VenueOrderStatus.EXPIRED)
+    refs = tuple(OrderRef(i, BTC, None) for i in (resting, done, never))
+    stage.bench.link.perform(TakeSnapshot("test", refs, {BTC: -1}))
+    snapshot = (await stage.bench.first(SnapshotTaken)).snapshot
+    assert resting in {r.client_order_id for r in snapshot.open_orders}
+    assert [(r.client_order_id, r.venue_status) for r in snapshot.statuses] == [
+        (done, VenueOrderStatus.EXPIRED)
+    ]
+    assert [a.client_order_id for a in snapshot.absent] == [never]
+    assert {b.asset for b in snapshot.balances} >= {"BTC", "USDT"}
+    locked = {b.asset: b.locked for b in snapshot.balances}
+    assert locked["USDT"] > 0
+
+
+async def test_an_order_of_nobody_is_absent(stage: Stage) -> None:
+    stage.bench.link.perform(QueryOrder(stage.id(), BTC, VenueOrderId("987654321")))
+    assert await stage.bench.first(OrderAbsent)
+
+
+# -------------------------------------------------------------------- stopping and checking
+async def test_the_emergency_stop_proves_emptiness(stage: Stage, sim: SimProcess) -> None:
+    ids = [stage.send(stage.resting()) for _ in range(5)]
+    for client_id in ids:
+        await stage.until_status(client_id, VenueOrderStatus.NEW)
+    stop = EmergencyStop(
+        endpoints=stage.bench.endpoints,
+        credentials=Credentials(api_key=sim.api_key, secret=sim.api_secret.encode(), kind="hmac"),
+        symbols=("BTCUSDT",),
+        instance="contra",
+        clock=SystemClock(),
+    )
+    await stop.warm()
+    report = await stop.cancel_and_verify(deadline_s=5)
+    await stop.close()
+    assert report.verified_empty_ns is not None
+    assert (report.remaining, report.errors) == (0, ())
+    assert report.canceled >= 5
+    for client_id in ids:
+        await stage.until_status(client_id, VenueOrderStatus.CANCELED)
+
+
+async def test_preflight_is_content(sim: SimProcess) -> None:
+    credentials = Credentials(api_key=sim.api_key, secret=sim.api_secret.encode(), kind="hmac")
+    steps = await run_preflight(
+        environment="sim",
+        rest=sim.rest,
+        ws_api=sim.ws_api,
+        streams=sim.streams,
+        credentials=credentials,
+        symbols=("BTCUSDT",),
+        clock=SystemClock(),
+    )
+    assert [(step.name, step.sentence) for step in steps if not step.ok] == []
+    wrong = Credentials(api_key=sim.api_key, secret=b"another secret", kind="hmac")
+    steps = await run_preflight(
+        environment="sim",
+        rest=sim.rest,
+        ws_api=sim.ws_api,
+        streams=sim.streams,
+        credentials=wrong,
+        symbols=("BTCUSDT",),
+        clock=SystemClock(),
+    )
+    assert [step.name for step in steps if not step.ok] == ["key"]
+    assert "signature" in next(step for step in steps if not step.ok).sentence
