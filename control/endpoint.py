@@ -43,7 +43,8 @@ class Endpoint:
         if len(os.fsencode(temporary)) > PATH_BYTES_MAX:
             raise SocketUnusableError(
                 f"the control socket's path is too long ({len(os.fsencode(temporary))} bytes with "
-                f"its temporary name, at most {PATH_BYTES_MAX}): {path}"
+                f"its temporary name, at most {PATH_BYTES_MAX}): {path}; set control.socket to a "
+                f"shorter one"
             )
         sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
         try:
@@ -61,7 +62,7 @@ class Endpoint:
                 temporary.unlink(missing_ok=True)
             raise SocketUnusableError(
                 f"cannot make the control socket {path}: {error.strerror or error}; "
-                f"check the rights on {path.parent}, or set control.socket_path"
+                f"check the rights on {path.parent}, or set control.socket"
             ) from error
         except ControlConfigError:
             sock.close()
@@ -92,7 +93,7 @@ def _check_parent(path: Path) -> None:
     except OSError as error:
         raise SocketUnusableError(
             f"the control socket's directory {parent} cannot be used: {error.strerror}; "
-            f"create it, or set control.socket_path"
+            f"create it, or set control.socket"
         ) from error
     if not stat.S_ISDIR(found.st_mode):
         raise SocketUnusableError(f"the control socket's parent {parent} is not a directory")
@@ -133,7 +134,7 @@ def _check_free(path: Path) -> None:
                 ) from error
     raise SocketInUseError(
         f"a daemon is running on {path}; stop it (seatrial --socket {path} shutdown) "
-        f"or set another control.socket_path"
+        f"or set another control.socket"
     )
 
 

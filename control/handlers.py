@@ -33,7 +33,6 @@ from control.protocol import (
     PROTOCOL_VERSION,
     Fault,
     Request,
-    encode_encoded_result,
     encode_fault,
     encode_result,
     parse_request,
@@ -89,8 +88,6 @@ class Desk:
         self._refusals = Budget(REFUSALS_BURST, REFUSALS_PER_S)
         self._kill: asyncio.Future[Mapping[str, Any] | Fault] | None = None
         self._last_kill: Mapping[str, Any] | None = None
-        self._status_key: tuple[Any, ...] = ()
-        self._status_json = b""
 
     @property
     def kill_in_progress(self) -> bool:
@@ -150,7 +147,7 @@ class Desk:
         if caller.role is None:
             raise Fault(
                 ErrorCode.FORBIDDEN,
-                f"uid {caller.actor.uid} has no role here: see [control.roles]",
+                f"uid {caller.actor.uid} has no role here: see [control] in the daemon's config",
                 request_id=request.request_id,
             )
         spec = METHODS.get(request.method)
@@ -173,7 +170,7 @@ class Desk:
 
     def _query(self, request: Request, spec: MethodSpec, params: Any) -> bytes:
         if spec.name == "status":
-            return encode_encoded_result(request.request_id, self._status())
+            return encode_result(request.request_id, self._status())
         if spec.name == "schema":
             return encode_result(request.request_id, schema())
         if spec.name == "ping":
@@ -196,23 +193,19 @@ class Desk:
             result = {spec.name: snapshot.get(key, [])}
         return encode_result(request.request_id, result)
 
-    def _status(self) -> bytes:
-        """The snapshot with the control plane's own part, encoded once for each publication."""
+    def _status(self) -> dict[str, Any]:
+        """The snapshot with the control plane's own part."""
         snapshot = self._port.status()
-        control = {
+        control: dict[str, Any] = {
             "protocol_version": PROTOCOL_VERSION,
             "kill_in_progress": self.kill_in_progress,
             "last_kill": self._last_kill,
         }
-        key = (snapshot, self.kill_in_progress, self._last_kill)
-        if len(self._status_key) != len(key) or any(
-            new is not old for new, old in zip(key, self._status_key, strict=True)
-        ):
-            self._status_json = orjson.dumps(
-                {**snapshot, "control": control}, default=str, option=orjson.OPT_NON_STR_KEYS
-            )
-            self._status_key = key
-        return self._status_json
+        published_ns = snapshot.get("published_monotonic_ns")
+        if isinstance(published_ns, int):
+            # How long the main loop has said nothing: it may hang, and this thread still answers.
+            control["snapshot_age_ms"] = round(self._now_s() * 1e3 - published_ns / 1e6, 1)
+        return {**snapshot, "control": control}
 
     def _issue_token(self, request: Request, params: CommandParams, caller: Caller) -> bytes:
         result, msg = self._confirmations.issue(self._port.status())

@@ -80,6 +80,7 @@ class ControlConfig:
     write_deadline_s: float = 5.0
     output_bytes_max: int = 4 * 1024 * 1024
     stop_grace_s: float = 5.0
+    kill_grace_s: float = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +143,7 @@ def _uid_of(name: str, role: Role) -> int:
         return pwd.getpwnam(name).pw_uid
     except KeyError:
         raise ControlConfigError(
-            f"control.roles.{role}: there is no user {name!r} on this machine"
+            f"control.{role}s: there is no user {name!r} on this machine"
         ) from None
 
 
@@ -151,7 +152,7 @@ def _gid_of(name: str, role: Role) -> int:
         return grp.getgrnam(name).gr_gid
     except KeyError:
         raise ControlConfigError(
-            f"control.roles.{role}: there is no group {name!r} on this machine"
+            f"control.{role}s: there is no group {name!r} on this machine"
         ) from None
 
 

@@ -157,11 +157,6 @@ def encode_result(request_id: RequestId, result: Any) -> bytes:
     return _line({"jsonrpc": "2.0", "id": request_id, "result": result})
 
 
-def encode_encoded_result(request_id: RequestId, result: bytes) -> bytes:
-    """One success line around a result that is JSON already (a cached snapshot, a journal line)."""
-    return b'{"jsonrpc":"2.0","id":%b,"result":%b}\n' % (orjson.dumps(request_id), result)
-
-
 def encode_fault(fault: Fault) -> bytes:
     """One error line, with its end. `data.name` is the code in words."""
     return _line(

@@ -20,6 +20,7 @@ CAPS_MAX = 8
 BAR_WIDTH = 14
 DECIMALS_SHOWN = 8
 LAG_WARNING_MS = 100.0
+SILENCE_WARNING_MS = 3_000.0
 _EVENT_PLAIN = ("client_order_id", "symbol", "side", "qty", "price")
 _EVENT_NAMED = (
     "deny_reason", "why", "trigger", "step", "method", "outcome", "link", "clean",
@@ -81,6 +82,10 @@ def headline(snapshot: Mapping[str, Any]) -> Text:
 def alarm_lines(snapshot: Mapping[str, Any]) -> list[Text]:
     """What an operator must not miss: the latch, open incidents, journal faults."""
     lines: list[Text] = []
+    silent_ms = milliseconds(table(snapshot, "control"), "snapshot_age")
+    if silent_ms is not None and silent_ms > SILENCE_WARNING_MS:
+        text = f"MAIN LOOP SILENT for {duration(silent_ms / 1_000)}: what follows is old"
+        lines.append(Text(f"{text}; seatrial kill works", style="bold white on red"))
     latch = snapshot.get("latch")
     if snapshot.get("latched") or (isinstance(latch, Mapping) and latch):
         details = latch if isinstance(latch, Mapping) else {}

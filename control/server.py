@@ -109,7 +109,10 @@ class ControlServer:
     async def _finish(self) -> None:
         """Let deeds in flight answer for a while, then close every connection."""
         if self._answers:
-            await asyncio.wait(self._answers, timeout=self.config.stop_grace_s)
+            # A kill that has begun is given the time to verify: nobody else would finish it.
+            killing = self._desk.kill_in_progress
+            grace_s = self.config.kill_grace_s if killing else self.config.stop_grace_s
+            await asyncio.wait(self._answers, timeout=grace_s)
         for task in self._answers:
             task.cancel()
         for connection in self._clients.all():
@@ -170,7 +173,7 @@ class ControlServer:
             connection.refuse(
                 Fault(
                     ErrorCode.FORBIDDEN,
-                    f"uid {peer.uid} has no role here: see [control.roles] in the daemon's config",
+                    f"uid {peer.uid} has no role here: see [control] in the daemon's config",
                 )
             )
             return
@@ -340,7 +343,7 @@ class ControlThread:
             self._thread.join(timeout_s)
             raise self._error
 
-    def stop(self, timeout_s: float = 15.0) -> bool:
+    def stop(self, timeout_s: float = 40.0) -> bool:
         """End serving; answers in flight get a grace. False when the thread did not end in time."""
         if self._loop is not None and self._server is not None:
             with contextlib.suppress(RuntimeError):  # it has ended already

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -66,6 +67,18 @@ def test_status_says_what_matters_first_in_80_columns_without_colours(tmp_path: 
     assert "\x1b" not in result.stdout
     assert max(len(line) for line in lines) <= 80
     assert "95%" in result.stdout
+
+
+def test_status_says_when_the_main_loop_is_silent(tmp_path: Path) -> None:
+    port = FakePort()
+    port.snapshot = {**port.snapshot, "published_monotonic_ns": time.monotonic_ns() - 12 * 10**9}
+    with serving(tmp_path, port) as path:
+        shown = run(path, "status")
+        told = json.loads(run(path, "status", "--json").stdout)
+        assert "MAIN LOOP SILENT for 12s" in shown.stdout.splitlines()[1]
+        assert 12_000 <= told["control"]["snapshot_age_ms"] < 60_000
+        port.snapshot = {**port.snapshot, "published_monotonic_ns": time.monotonic_ns()}
+        assert "SILENT" not in run(path, "status").stdout
 
 
 @pytest.mark.parametrize(

@@ -136,6 +136,37 @@ def test_a_newcomers_kill_is_read_even_when_every_place_is_taken_by_commands(
             client.sock.close()
 
 
+def test_a_main_thread_that_spins_does_not_keep_a_kill_out(tmp_path: Path) -> None:
+    """`while True: pass` where the main loop would be; the control thread still gets its turns."""
+    code = """
+import pathlib, sys
+sys.path.insert(0, sys.argv[2])
+from tests.support.control_port import FakePort
+from control.server import ControlThread
+from control.identity import ControlConfig
+thread = ControlThread(ControlConfig(pathlib.Path(sys.argv[1])), FakePort())
+thread.start()
+print("spinning", flush=True)
+while True:
+    pass
+"""
+    path = tmp_path / "control.sock"
+    stuck = subprocess.Popen(
+        [sys.executable, "-c", code, str(path), str(Path(__file__).parents[2])],
+        stdout=subprocess.PIPE,
+    )
+    assert stuck.stdout is not None
+    try:
+        assert stuck.stdout.readline() == b"spinning\n"
+        times = kill_times_ms(path, 40)
+    finally:
+        stuck.kill()
+        stuck.stdout.close()
+        stuck.wait()
+    print(f"kill with a spinning main thread, p50/p99 ms: {times[20]:.1f}/{times[-1]:.1f}")
+    assert times[-1] < KILL_P99_MS_MAX
+
+
 def test_running_out_of_descriptors_is_survived(tmp_path: Path) -> None:
     """In a child: the limit is the process's own."""
     code = """

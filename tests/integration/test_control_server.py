@@ -508,6 +508,37 @@ def test_a_background_task_that_fails_leaves_the_socket_alone(tmp_path: Path) ->
         assert thread.stop()
 
 
+def test_stopping_waits_for_a_kill_that_has_begun(tmp_path: Path) -> None:
+    port = FakePort()
+    port.kill_gate = asyncio.Event()
+    path = tmp_path / "control.sock"
+    thread = ControlThread(ControlConfig(path, stop_grace_s=0.01), port)
+    thread.start()
+    with RawClient(path) as client:
+        client.send(b'{"jsonrpc":"2.0","id":1,"method":"kill","params":{}}\n')
+        eventually(lambda: len(port.kills) == 1)
+        stopping = threading.Thread(target=thread.stop)
+        stopping.start()
+        eventually(lambda: not _is_listening(path))
+        port.kill_gate._loop.call_soon_threadsafe(port.kill_gate.set)  # type: ignore[attr-defined]
+        answer = client.line()
+        assert answer is not None
+        assert answer["result"]["verified"] is True
+        stopping.join(10)
+    assert not thread.alive
+
+
+def _is_listening(path: Path) -> bool:
+    """The backlog still takes connections; whether the server does shows in an answer."""
+    with RawClient(path) as probe:
+        probe.sock.settimeout(0.05)
+        probe.send(b'{"jsonrpc":"2.0","id":1,"method":"ping"}\n')
+        try:
+            return bool(probe.sock.recv(1))
+        except TimeoutError:
+            return False
+
+
 def test_stopping_lets_an_answer_in_flight_out(tmp_path: Path) -> None:
     port = FakePort()
     port.reply = lambda _command: None
