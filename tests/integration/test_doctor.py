@@ -1,4 +1,4 @@
-"""`seatrial doctor` against the simulated venue: the right sentence for each thing that is wrong."""
+"""`seatrial doctor` against the simulated venue: the right sentence for each thing wrong."""
 
 import json
 import subprocess
