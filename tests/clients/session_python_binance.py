@@ -151,7 +151,6 @@ async def main() -> None:
             async with asyncio.TaskGroup() as group:
                 group.create_task(client.close_connection())
                 # Its reader looks up only when a message comes (or after ten seconds): send one.
-                await asyncio.sleep(0.1)
                 sim.admin_post("shutdown-notice", ms=50)
         sync = sync_class(sim.api_key, sim.api_secret, testnet=True)
         sync_facts = {"account": sync.get_account()["accountType"], "time": sync.get_server_time()}

@@ -98,7 +98,7 @@ class Account:
     def close_order(self, order: SimOrder) -> None:
         """An order has ended: it no longer counts as open and frees its client id."""
         self.open_orders.pop((order.symbol, order.order_id), None)
-        for name in (order.client_order_id, *order.amend_ids):
+        for name in order.client_order_ids:
             if self.open_by_client_id.get((order.symbol, name)) is order:
                 del self.open_by_client_id[(order.symbol, name)]
 

@@ -1,12 +1,15 @@
 """One symbol, live: its spec and status, book, tape, waiting triggers and id counters."""
 
+from collections import deque
 from dataclasses import replace
 
 from daemon.model.enums import OrderType, Side, SymbolStatus
 from daemon.venues.sim.book import DepthFeed, OrderBook
-from daemon.venues.sim.orders import STOP_TYPES, SimOrder
+from daemon.venues.sim.orders import STOP_TYPES, Prevented, SimOrder
 from daemon.venues.sim.symbols import SymbolSpec
 from daemon.venues.sim.tape import Tape
+
+_PREVENTED_KEPT = 10_000
 
 
 class Market:
@@ -21,6 +24,7 @@ class Market:
         self.tape = Tape(spec.start_price, now_ns)
         self.waiting: dict[int, SimOrder] = {}
         """Stops and take-profits that have not triggered, oldest first."""
+        self.prevented: deque[Prevented] = deque(maxlen=_PREVENTED_KEPT)
         self._order_id = 0
         self._trade_id = 0
         self._execution_id = 0

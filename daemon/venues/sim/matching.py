@@ -115,7 +115,9 @@ class Matcher:
                 order=order,
                 exec_type=exec_type,
                 status=order.status,
-                client_order_id=order.shown_client_order_id if renamed else _own_id(order),
+                client_order_id=(
+                    order.shown_client_order_id if renamed else order.own_client_order_id
+                ),
                 orig_client_order_id=_replaced_id(order) if renamed else "",
                 qty=order.qty,
                 executed=order.executed,
@@ -274,12 +276,15 @@ class Matcher:
         match = Prevented(
             id=market.next_prevented_id(),
             symbol=market.spec.symbol,
+            account=taker.account,
+            mode=taker.stp_mode,
             maker_order_id=maker.order_id,
             taker_order_id=taker.order_id,
             qty=qty,
             price=maker.price,
             ts_ns=now_ns,
         )
+        market.prevented.append(match)
         mode = taker.stp_mode
         if mode is StpMode.DECREMENT:
             for order in (maker, taker):
@@ -340,12 +345,8 @@ def _first(level: Level) -> SimOrder:
     return next(iter(level.orders.values()))
 
 
-def _own_id(order: SimOrder) -> str:
-    return order.amend_ids[-1] if order.amend_ids else order.client_order_id
-
-
 def _replaced_id(order: SimOrder) -> str:
     """`C`: the id that the cancel or amend replaced."""
     if order.cancel_id:
-        return _own_id(order)
-    return order.amend_ids[-2] if len(order.amend_ids) > 1 else order.client_order_id
+        return order.own_client_order_id
+    return order.amends[-1].old_client_order_id if order.amends else order.client_order_id

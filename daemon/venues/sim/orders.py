@@ -99,6 +99,18 @@ class PlaceRequest:
     origin: Origin = Origin.API
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AmendRow:
+    """One amend in an order's history."""
+
+    execution_id: int
+    old_client_order_id: str
+    new_client_order_id: str
+    old_qty: int
+    new_qty: int
+    ts_ns: int
+
+
 @dataclass(slots=True, kw_only=True, eq=False)
 class SimOrder:
     """One order, live: the book, the accounts and the ledger share the object."""
@@ -134,8 +146,7 @@ class SimOrder:
     locked: int = 0
     """What this order still locks, in the asset it gives."""
     cancel_id: str = ""
-    amends: int = 0
-    amend_ids: list[str] = field(default_factory=list)
+    amends: list[AmendRow] = field(default_factory=list)
     expiry_reason: str = ""
     visible: int = 0
     """Displayed part while it rests."""
@@ -154,7 +165,21 @@ class SimOrder:
     @property
     def shown_client_order_id(self) -> str:
         """What order rows print: after a cancel or amend the venue shows the newer id."""
-        return self.cancel_id or (self.amend_ids[-1] if self.amend_ids else self.client_order_id)
+        return self.cancel_id or self.own_client_order_id
+
+    @property
+    def own_client_order_id(self) -> str:
+        """The id given at placement or by the latest amend."""
+        return self.amends[-1].new_client_order_id if self.amends else self.client_order_id
+
+    @property
+    def client_order_ids(self) -> tuple[str, ...]:
+        """Every id it has had, cancels apart."""
+        return (self.client_order_id, *(amend.new_client_order_id for amend in self.amends))
+
+    def goes_by(self, name: str) -> bool:
+        """Whether `name` is one of its ids, or empty (nothing was claimed)."""
+        return not name or name in self.client_order_ids
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -188,6 +213,8 @@ class Prevented:
 
     id: int
     symbol: str
+    account: str
+    mode: StpMode
     maker_order_id: int
     taker_order_id: int
     qty: int

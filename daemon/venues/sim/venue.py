@@ -17,8 +17,9 @@ test that wants bytes drives `dialect.rest.handle` and `dialect.ws_api.handle`, 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
-from daemon.model.enums import ExecType, OrderType, Side, SymbolStatus
+from daemon.model.enums import ExecType, OrderType, SymbolStatus
 from daemon.venues.sim.accounts import Account
+from daemon.venues.sim.amending import Amendment, apply_amend, check_amend
 from daemon.venues.sim.filters import check_filters
 from daemon.venues.sim.flow import (
     Desk,
@@ -44,9 +45,7 @@ from daemon.venues.sim.orders import (
 )
 from daemon.venues.sim.pricing import given_asset, lock_needed, qty_for_quote
 from daemon.venues.sim.symbols import SymbolSpec
-from daemon.venues.sim.units import quote_of
 
-AMENDS_MAX = 10
 _ID_LETTERS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 
 
@@ -237,31 +236,9 @@ class SimVenue:
         order = owner.find(symbol, order_id, client_order_id)
         if order is None or not order.is_open:
             raise VenueError(-2013, "Order does not exist.")
-        if not order.executed + order.prevented < new_qty < order.qty:
-            raise VenueError(-2038, "The requested action would change no state; rejecting.")
-        if order.amends >= AMENDS_MAX:
-            raise VenueError(-2038, "The order has been amended too many times.")
-        if new_qty % market.spec.step or new_qty < market.spec.min_qty:
-            raise VenueError(-1013, "Filter failure: LOT_SIZE")
-        cut = order.qty - new_qty
-        order.qty = new_qty
-        order.amends += 1
-        order.updated_ns = now_ns
-        current = order.amend_ids[-1] if order.amend_ids else order.client_order_id
+        check_amend(market, order, new_qty)
         name = new_client_order_id or self.random_id()
-        if name != current:
-            if (symbol, name) in owner.open_by_client_id:
-                order.qty += cut
-                order.amends -= 1
-                raise VenueError(-2010, "Duplicate order sent.")
-            order.amend_ids.append(name)
-            owner.open_by_client_id[(symbol, name)] = order
-            owner.by_client_id[(symbol, name)] = order
-        price = order.price or order.stop_price
-        back = quote_of(price, cut) if order.side is Side.BUY else cut
-        owner.unlock(order, given_asset(market, order.side), min(back, order.locked))
-        if order.visible:
-            market.book.reduce(order)
+        apply_amend(market, owner, order, Amendment(new_qty, name, now_ns))
         self._matcher.report(market, order, ExecType.REPLACED, now_ns)
         self._finish(market, now_ns)
         return order
@@ -280,7 +257,11 @@ class SimVenue:
         order = self.accounts[account].find(symbol, order_id, client_order_id)
         if order is None:
             raise VenueError(-2013, "Order does not exist.")
-        if order_id is not None and client_order_id and client_order_id not in _ids_of(order):
+        if (
+            order_id is not None
+            and client_order_id
+            and client_order_id not in order.client_order_ids
+        ):
             raise VenueError(-2039, "Client order ID does not match the order ID.")
         return order
 
@@ -315,6 +296,7 @@ class SimVenue:
             fresh.updated_ns = now_ns
             self.accounts[name] = fresh
         for market in self.markets.values():
+            market.prevented.clear()
             self._matcher.publish_top(market, now_ns)
 
     def random_id(self) -> str:
@@ -376,7 +358,11 @@ class SimVenue:
         order = owner.find(symbol, order_id, client_order_id)
         if order is None or not order.is_open:
             raise unknown_order()
-        if order_id is not None and client_order_id and client_order_id not in _ids_of(order):
+        if (
+            order_id is not None
+            and client_order_id
+            and client_order_id not in order.client_order_ids
+        ):
             raise unknown_order()
         return order
 
@@ -393,7 +379,3 @@ class SimVenue:
 def unknown_order() -> VenueError:
     """-2011 in the documented wording; it proves nothing about the order."""
     return VenueError(-2011, "Unknown order sent.")
-
-
-def _ids_of(order: SimOrder) -> tuple[str, ...]:
-    return (order.client_order_id, *order.amend_ids)

@@ -1,11 +1,14 @@
 """Account endpoints: balances, open and past orders, trades, commission, order counts."""
 
 from daemon.venues.sim.dialect.calls import Call
+from daemon.venues.sim.dialect.params import mandatory
 from daemon.venues.sim.dialect.rows import (
     Row,
     account_row,
+    amendment_row,
     commission_row,
     order_row,
+    prevented_match_row,
     trade_row,
 )
 from daemon.venues.sim.orders import TradeFill, VenueError
@@ -72,6 +75,40 @@ def my_trades(call: Call) -> list[Row]:
         rows = [row for row in rows if _within(ms_of(row.ts_ns), start, end)]
     oldest_first = from_id is not None or start is not None
     return [trade_row(row) for row in (rows[:limit] if oldest_first else rows[-limit:])]
+
+
+def prevented_matches(call: Call) -> list[Row]:
+    """GET /myPreventedMatches: by match id, or by order id and on from a match id."""
+    params = call.params
+    market = call.exchange.venue.market(params.symbol())
+    match_id, order_id = params.integer("preventedMatchId"), params.integer("orderId")
+    if match_id is None and order_id is None:
+        raise VenueError(
+            -1102,
+            "Param 'preventedMatchId' or 'orderId' must be sent, but both were empty/null!",
+        )
+    from_id = params.integer("fromPreventedMatchId") or 0
+    rows = [
+        match
+        for match in market.prevented
+        if match.account == call.account
+        and match.id >= from_id
+        and match_id in {None, match.id}
+        and order_id in {None, match.maker_order_id, match.taker_order_id}
+    ]
+    return [prevented_match_row(match) for match in rows[: params.limit(500, 1000)]]
+
+
+def amendments(call: Call) -> list[Row]:
+    """GET /order/amendments, order.amendments."""
+    params = call.params
+    order_id = params.integer("orderId")
+    if order_id is None:
+        raise mandatory("orderId")
+    order = call.exchange.venue.query(call.account, params.symbol(), order_id=order_id)
+    from_id = params.integer("fromExecutionId") or 0
+    rows = [amend for amend in order.amends if amend.execution_id >= from_id]
+    return [amendment_row(order, amend) for amend in rows[: params.limit(500, 1000)]]
 
 
 def order_counts(call: Call) -> list[Row]:

@@ -83,7 +83,7 @@ _ALL = (
     ),
     Endpoint(
         name="order.amendments",
-        handler=account.nothing,
+        handler=account.amendments,
         signed=True,
         weight=4,
         purpose=Purpose.QUERY,
@@ -131,7 +131,7 @@ _ALL = (
     ),
     Endpoint(
         name="myPreventedMatches",
-        handler=account.nothing,
+        handler=account.prevented_matches,
         signed=True,
         weight=20,
         purpose=Purpose.QUERY,

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import TypeAlias
 
 from daemon.venues.sim.accounts import Account
-from daemon.venues.sim.orders import PlaceOutcome, Prevented, SimOrder, TradeFill
+from daemon.venues.sim.orders import AmendRow, PlaceOutcome, Prevented, SimOrder, TradeFill
 from daemon.venues.sim.units import ms_of, text_of
 
 Row: TypeAlias = dict[str, object]
@@ -89,7 +89,7 @@ def canceled_row(order: SimOrder) -> Row:
     """The answer to a cancel: `clientOrderId` is the cancel's id."""
     row: Row = {
         "symbol": order.symbol,
-        "origClientOrderId": order.amend_ids[-1] if order.amend_ids else order.client_order_id,
+        "origClientOrderId": order.own_client_order_id,
         "orderId": order.order_id,
         "orderListId": -1,
         "clientOrderId": order.shown_client_order_id,
@@ -122,9 +122,7 @@ def amended_row(order: SimOrder, execution_id: int) -> Row:
             "symbol": order.symbol,
             "orderId": order.order_id,
             "orderListId": -1,
-            "origClientOrderId": (
-                order.amend_ids[-2] if len(order.amend_ids) > 1 else order.client_order_id
-            ),
+            "origClientOrderId": order.amends[-1].old_client_order_id,
             "clientOrderId": order.shown_client_order_id,
             "price": text_of(order.price),
             "qty": text_of(order.qty),
@@ -169,6 +167,36 @@ def prevented_row(match: Prevented, taker: SimOrder) -> Row:
         "price": text_of(match.price),
         "takerPreventedQuantity": text_of(taker.prevented),
         "makerPreventedQuantity": text_of(match.qty),
+    }
+
+
+def prevented_match_row(match: Prevented) -> Row:
+    """GET /myPreventedMatches."""
+    return {
+        "symbol": match.symbol,
+        "preventedMatchId": match.id,
+        "takerOrderId": match.taker_order_id,
+        "makerSymbol": match.symbol,
+        "makerOrderId": match.maker_order_id,
+        "tradeGroupId": -1,
+        "selfTradePreventionMode": match.mode,
+        "price": text_of(match.price),
+        "makerPreventedQuantity": text_of(match.qty),
+        "transactTime": ms_of(match.ts_ns),
+    }
+
+
+def amendment_row(order: SimOrder, amend: AmendRow) -> Row:
+    """GET /order/amendments."""
+    return {
+        "symbol": order.symbol,
+        "orderId": order.order_id,
+        "executionId": amend.execution_id,
+        "origClientOrderId": amend.old_client_order_id,
+        "newClientOrderId": amend.new_client_order_id,
+        "origQty": text_of(amend.old_qty),
+        "newQty": text_of(amend.new_qty),
+        "time": ms_of(amend.ts_ns),
     }
 
 

@@ -226,8 +226,26 @@ def test_amend_answers_with_the_amended_order() -> None:
     )
     amended = row["amendedOrder"]
     assert (amended["origClientOrderId"], amended["qty"]) == ("a", "0.05000000")
+    history = stage.rest("GET", "order/amendments", symbol=SYMBOL, orderId=amended["orderId"])[1]
+    assert [(h["origQty"], h["newQty"]) for h in history] == [("0.10000000", "0.05000000")]
+    assert history[0]["executionId"] == row["executionId"]
     _, orders, _ = stage.rest("GET", "openOrders")
     assert orders[0]["clientOrderId"] == amended["clientOrderId"] != "a"
+
+
+def test_prevented_matches_are_told_in_the_answer_and_on_request() -> None:
+    stage = Stage()
+    maker = stage.rest("POST", "order", **{**ORDER, "side": "SELL", "price": "60000"})[1]
+    _, taker, _ = stage.rest(
+        "POST", "order", **{**ORDER, "price": "60000"}, selfTradePreventionMode="EXPIRE_TAKER"
+    )
+    assert taker["status"] == "EXPIRED_IN_MATCH"
+    assert taker["preventedMatches"][0]["makerOrderId"] == maker["orderId"]
+    rows = stage.rest("GET", "myPreventedMatches", symbol=SYMBOL, orderId=maker["orderId"])[1]
+    assert [(r["takerOrderId"], r["selfTradePreventionMode"]) for r in rows] == [
+        (taker["orderId"], "EXPIRE_TAKER")
+    ]
+    assert stage.rest("GET", "myPreventedMatches", symbol=SYMBOL)[1]["code"] == -1102
 
 
 def test_trades_page_by_inclusive_id_and_refuse_odd_combinations() -> None:

@@ -1,0 +1,67 @@
+"""Amend keep priority: an open order may only shrink; it keeps its id and its queue position."""
+
+from dataclasses import dataclass
+
+from daemon.model.enums import Side
+from daemon.venues.sim.accounts import Account
+from daemon.venues.sim.market import Market
+from daemon.venues.sim.orders import AmendRow, SimOrder, VenueError
+from daemon.venues.sim.pricing import given_asset
+from daemon.venues.sim.units import quote_of
+
+AMENDS_MAX = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Amendment:
+    """What an amend asks: the new quantity, and the client id that the order shows from then on."""
+
+    qty: int
+    client_order_id: str
+    now_ns: int
+
+
+def check_amend(market: Market, order: SimOrder, new_qty: int) -> None:
+    """Whether the order may shrink to `new_qty`.
+
+    Raises:
+        VenueError: -2038 for anything but a reduction or for too many amends, -1013 for lots.
+    """
+    if not order.executed + order.prevented < new_qty < order.qty:
+        raise VenueError(-2038, "The requested action would change no state; rejecting.")
+    if len(order.amends) >= AMENDS_MAX:
+        raise VenueError(-2038, "The order has been amended too many times.")
+    if new_qty % market.spec.step or new_qty < market.spec.min_qty:
+        raise VenueError(-1013, "Filter failure: LOT_SIZE")
+
+
+def apply_amend(market: Market, owner: Account, order: SimOrder, amendment: Amendment) -> None:
+    """Shrink the order, give back what it no longer locks, note it in the order's history.
+
+    Raises:
+        VenueError: -2010 when the new client id is another open order's; nothing has changed.
+    """
+    old_id, new_id = order.own_client_order_id, amendment.client_order_id
+    key = (order.symbol, new_id)
+    if new_id != old_id:
+        if key in owner.open_by_client_id:
+            raise VenueError(-2010, "Duplicate order sent.")
+        owner.open_by_client_id[key] = owner.by_client_id[key] = order
+    cut = order.qty - amendment.qty
+    order.amends.append(
+        AmendRow(
+            execution_id=market.execution_id + 1,
+            old_client_order_id=old_id,
+            new_client_order_id=new_id,
+            old_qty=order.qty,
+            new_qty=amendment.qty,
+            ts_ns=amendment.now_ns,
+        )
+    )
+    order.qty = amendment.qty
+    order.updated_ns = amendment.now_ns
+    price = order.price or order.stop_price
+    back = quote_of(price, cut) if order.side is Side.BUY else cut
+    owner.unlock(order, given_asset(market, order.side), min(back, order.locked))
+    if order.visible:
+        market.book.reduce(order)
