@@ -1,7 +1,7 @@
-"""`seatrial evidence …`: report, verify, recheck.
+"""`seatrial evidence …`: report, verify, recheck, compare, pack, keygen.
 
-Exit codes: 0 the verdict is OK; 2 it is NO_GO or INSUFFICIENT, or decisions disagree; 1 an input
-that cannot be read, or wrong usage, told in one line.
+Exit codes: 0 the verdict is OK; 2 it is NO_GO or INSUFFICIENT, decisions disagree, sessions are not
+bound alike, or a pack was changed; 1 an input cannot be read, or wrong usage, told in one line.
 """
 
 import functools
@@ -13,6 +13,10 @@ from typing import Any
 import click
 import orjson
 
+from evidence.compare import compare, comparison_text
+from evidence.html import HTML_NAME
+from evidence.pack_cli import check_pack, keygen_command, pack_command
+from evidence.recheck import EXIT_AGREED, EXIT_DISAGREED, recheck, tell
 from evidence.report import Report, build_report, write_report
 from evidence.sources import SourceError
 from evidence.verdict import OK
@@ -23,6 +27,10 @@ INPUTS = click.argument("inputs", nargs=-1, required=True, type=PATH)
 AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 LEDGER = click.option("--ledger", type=PATH, help="The venue's own books (JSON).")
 ANCHORS = click.option("--anchors", type=PATH, help="Heads kept outside the writer's reach.")
+JOBS = click.option(
+    "--jobs", type=click.IntRange(1, 64), default=1, show_default=True,
+    help="Processes that read the segments of a journal side by side.",
+)  # fmt: skip
 
 
 def one_line_errors(command: Callable[..., int]) -> Callable[..., None]:
@@ -45,23 +53,30 @@ def evidence_group() -> None:
     """The independent accountant: reports, checks and packs of journals."""
 
 
+evidence_group.add_command(pack_command)
+evidence_group.add_command(keygen_command)
+
+
 @evidence_group.command("report")
 @INPUTS
 @LEDGER
 @ANCHORS
+@JOBS
 @click.option("--out-dir", type=PATH, default=Path("reports/status"), show_default=True)
 @AS_JSON
 @one_line_errors
 def report_command(
+    *,
     inputs: tuple[Path, ...],
     ledger: Path | None,
     anchors: Path | None,
+    jobs: int,
     out_dir: Path,
     as_json: bool,
 ) -> int:
-    """Re-derive everything from INPUTS and write the report as JSON and Markdown."""
-    report = build_report(inputs, ledger=ledger, anchors=anchors)
-    paths = write_report(report, out_dir)
+    """Re-derive everything from INPUTS and write the report: JSON, Markdown and HTML."""
+    report = build_report(inputs, ledger=ledger, anchors=anchors, jobs=jobs)
+    paths = (*write_report(report, out_dir), out_dir / HTML_NAME)
     if as_json:
         click.echo(orjson.dumps(report.to_json()))
     else:
@@ -75,16 +90,23 @@ def report_command(
 @INPUTS
 @LEDGER
 @ANCHORS
+@JOBS
+@click.option("--public-key", type=PATH, help="Check INPUTS as a signed pack, with this key.")
 @AS_JSON
 @one_line_errors
 def verify_command(
+    *,
     inputs: tuple[Path, ...],
     ledger: Path | None,
     anchors: Path | None,
+    jobs: int,
+    public_key: Path | None,
     as_json: bool,
 ) -> int:
-    """Judge INPUTS (intact, complete, corroborated) and write nothing."""
-    report = build_report(inputs, ledger=ledger, anchors=anchors)
+    """Judge INPUTS (intact, complete, corroborated) and write nothing; or check a signed pack."""
+    if public_key is not None:
+        return max(check_pack(pack, public_key, as_json=as_json) for pack in inputs)
+    report = build_report(inputs, ledger=ledger, anchors=anchors, jobs=jobs)
     if as_json:
         verdicts = {j.account.name: j.verdicts.plain() for j in report.journals}
         plain = {"verdict": report.verdict, "reasons": report.reasons, "journals": verdicts}
@@ -92,6 +114,28 @@ def verify_command(
     else:
         _tell(report)
     return _exit_code(report)
+
+
+@evidence_group.command("recheck")
+@INPUTS
+@AS_JSON
+@one_line_errors
+def recheck_command(*, inputs: tuple[Path, ...], as_json: bool) -> int:
+    """Decide every cap decision of the journals again, from its written inputs."""
+    result = recheck(inputs)
+    click.echo(orjson.dumps(result) if as_json else tell(result))
+    return EXIT_AGREED if result["is_agreed"] else EXIT_DISAGREED
+
+
+@evidence_group.command("compare")
+@INPUTS
+@AS_JSON
+@one_line_errors
+def compare_command(*, inputs: tuple[Path, ...], as_json: bool) -> int:
+    """Put the sessions of INPUTS side by side: bindings, figures, copies."""
+    found = compare(inputs)
+    click.echo(orjson.dumps(found) if as_json else comparison_text(found))
+    return EXIT_OK if found["is_bound_alike"] and not found["copies"] else EXIT_NOT_OK
 
 
 def _exit_code(report: Report) -> int:

@@ -4,8 +4,8 @@ STYLE = """
 :root{--ink:#17222d;--quiet:#52606d;--paper:#fbfaf7;--panel:#fff;--line:#dcdfe3;--good:#116b45;
 --bad:#b3261e;--open:#8a5a00;--s1:#1663a8;--s2:#b3541e;--s3:#5b3f9e;--halt:#9aa5b1;--wash:#eef1f4}
 @media (prefers-color-scheme:dark){:root{--ink:#e7ecf1;--quiet:#a5b1bd;--paper:#10161c;
---panel:#182028;--line:#2e3a46;--good:#5fd3a0;--bad:#ff8f85;--open:#f0bf5a;--s1:#6db6f5;--s2:#f2a06b;
---s3:#b9a2f2;--halt:#5a6773;--wash:#1f2933}}
+--panel:#182028;--line:#2e3a46;--good:#5fd3a0;--bad:#ff8f85;--open:#f0bf5a;--s1:#6db6f5;
+--s2:#f2a06b;--s3:#b9a2f2;--halt:#5a6773;--wash:#1f2933}}
 *{box-sizing:border-box}
 body{margin:0;background:var(--paper);color:var(--ink);font:16px/1.5 system-ui,sans-serif;
 overflow-wrap:anywhere}
@@ -46,7 +46,8 @@ svg .band-name{fill:var(--ink)}
 margin-right:.4rem}.key-2{border-color:var(--s2);border-top-style:dashed}
 .key-3{border-color:var(--s3);border-top-style:dotted}
 .scroll{overflow-x:auto;margin:1.2rem 0}
-table{border-collapse:collapse;width:100%;font-size:.92rem;font-variant-numeric:tabular-nums}
+table{overflow-wrap:normal;border-collapse:collapse;width:100%;font-size:.92rem;
+font-variant-numeric:tabular-nums}
 caption{text-align:left;font-weight:600;padding:.2rem 0 .4rem}
 th,td{text-align:left;padding:.3rem .7rem .3rem 0;border-bottom:1px solid var(--line);
 vertical-align:top}

@@ -5,6 +5,7 @@ Rules of this file:
 2. Verdict first, then why, then the figures.
 """
 
+import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,6 +23,7 @@ from evidence.html import HTML_NAME, html_of
 from evidence.incidents import IncidentsFold
 from evidence.integrity import Faults
 from evidence.orders import OrdersFold
+from evidence.parts import read_whole
 from evidence.positions import PositionsFold
 from evidence.reader import JournalReader, is_journal
 from evidence.recheck import DecisionsFold
@@ -161,13 +163,10 @@ def standard_folds(*, keep_all: bool) -> list[Fold]:
     ]
 
 
-def read_journal(stream: Stream, *, keep_all: bool) -> Account:
-    """Read one journal to its end."""
-    account = Account(stream.name, standard_folds(keep_all=keep_all))
-    reader = JournalReader(stream.files)
-    account.chain = reader.chain
-    account.read(reader.records())
-    return account
+def read_journal(stream: Stream, *, keep_all: bool, jobs: int = 1) -> Account:
+    """Read one journal to its end, with at most `jobs` processes."""
+    make_folds = functools.partial(standard_folds, keep_all=keep_all)
+    return read_whole(stream.name, stream.files, make_folds, jobs=jobs)
 
 
 def build_report(
@@ -175,6 +174,7 @@ def build_report(
     *,
     ledger: Path | None = None,
     anchors: Path | None = None,
+    jobs: int = 1,
 ) -> Report:
     """Read journals and events, judge them, and compare with the venue's ledger where given.
 
@@ -182,6 +182,7 @@ def build_report(
         inputs: journal directories, segments, events files; packed with gzip or zstandard or not.
         ledger: the venue's own books (JSON), for the first journal.
         anchors: heads of segments kept out of the writer's reach; default: beside the journal.
+        jobs: processes that read the segments of one journal side by side.
 
     Raises:
         SourceError: an input does not exist or cannot be opened, or the ledger is no JSON object.
@@ -193,7 +194,7 @@ def build_report(
             report.foreign.extend(read_foreign(path) for path in stream.files)
             continue
         keep_all = books is not None and not report.journals
-        account = read_journal(stream, keep_all=keep_all)
+        account = read_journal(stream, keep_all=keep_all, jobs=jobs)
         comparison = compare_with_ledger(account, books) if books and keep_all else None
         heads = read_anchors([anchors] if anchors else stream.anchors)
         faults = check_anchors(stream, heads, account) if heads else Faults()
