@@ -1,0 +1,147 @@
+"""One WebSocket connection: what order entry and market streams have in common. It moves bytes.
+
+Rules of this file:
+1. A loss is told once, by `on_gone`, in the turn in which it is seen; `run` returns after it.
+2. Half-open connections are found by pings when idle.
+3. No redirects, no proxies, no compression; the host table is asked at every connect.
+"""
+
+import asyncio
+
+import picows
+
+from daemon.errors import NotConnected, Undecodable
+from daemon.shell.clock import Clock
+from daemon.venues.hosts import Endpoint, check_peer
+
+FRAME_MAX_BYTES = 16 * 1024 * 1024
+_TEXT = picows.WSMsgType.TEXT
+_CONTINUATION = picows.WSMsgType.CONTINUATION
+_CLOSE = picows.WSMsgType.CLOSE
+
+
+class SocketSession(picows.WSListener):
+    """A connection that a subclass gives a meaning: `on_payload` and `on_gone`."""
+
+    def __init__(self, *, environment: str, endpoint: Endpoint, path: str, clock: Clock) -> None:
+        """Wire it; nothing is connected before `open`. `path` holds the query, too."""
+        self.lost = False
+        self.due = False
+        """True when it should be replaced by a new connection (the venue said so)."""
+        self.wake = asyncio.Event()
+        """Set when `lost` or `due` becomes true."""
+        self.reason = ""
+        self.last_frame_ns = clock.now_ns()
+        self.opened_ns = self.last_frame_ns
+        self._gone = asyncio.Event()
+        self._environment = environment
+        self._endpoint = endpoint
+        self._path = path
+        self._clock = clock
+        self._transport: picows.WSTransport | None = None
+        self._writable = True
+        self._parts: list[bytes] = []
+
+    def on_payload(self, payload: bytes, now_ns: int) -> None:
+        """One whole text message. May raise `Undecodable`: that ends the connection."""
+        raise NotImplementedError
+
+    def on_gone(self, reason: str) -> None:
+        """The connection is lost; called once."""
+        raise NotImplementedError
+
+    async def open(
+        self, *, connect_deadline_s: float, ping_idle_s: float, ping_reply_s: float
+    ) -> None:
+        """Connect; returns when frames may be sent.
+
+        Raises:
+            NotConnected: with what the network or the venue answered.
+            HostRefused: the address is not in the table.
+        """
+        endpoint = self._endpoint
+        check_peer(self._environment, endpoint.host, endpoint.port)
+        host = f"[{endpoint.host}]" if ":" in endpoint.host else endpoint.host
+        url = f"{endpoint.scheme}://{host}:{endpoint.port}{self._path}"
+        try:
+            async with asyncio.timeout(connect_deadline_s):
+                await picows.ws_connect(
+                    lambda: self,
+                    url,
+                    websocket_handshake_timeout=connect_deadline_s,
+                    enable_auto_ping=True,
+                    auto_ping_idle_timeout=ping_idle_s,
+                    auto_ping_reply_timeout=ping_reply_s,
+                    max_frame_size=FRAME_MAX_BYTES,
+                    max_redirects=0,
+                    disconnect_on_exception=True,
+                )
+        except (picows.WSError, OSError, TimeoutError, ValueError, EOFError) as error:
+            self.close("never opened")
+            raise NotConnected(
+                f"{endpoint.host}:{endpoint.port}: {type(error).__name__} {error}".strip()
+            ) from error
+        self.opened_ns = self.last_frame_ns = self._clock.now_ns()
+
+    async def run(self) -> str:
+        """Wait until the connection is lost; returns why."""
+        await self._gone.wait()
+        return self.reason
+
+    def renew(self) -> None:
+        """The venue says that this connection goes away: a new one is wanted, with overlap."""
+        self.due = True
+        self.wake.set()
+
+    def close(self, reason: str) -> None:
+        """End the connection; `on_gone` follows."""
+        self.reason = self.reason or reason
+        transport = self._transport
+        if transport is not None and not transport.is_disconnected:
+            # Not the closing handshake: a half-open peer would never answer it.
+            transport.disconnect(graceful=False)
+
+    # ---------------------------------------------------------------- picows' callbacks
+    def on_ws_connected(self, transport: picows.WSTransport) -> None:
+        """The handshake is complete."""
+        self._transport = transport
+
+    def on_ws_frame(self, transport: picows.WSTransport, frame: picows.WSFrame) -> None:
+        """One frame arrived; picows answers pings by itself."""
+        kind = frame.msg_type
+        self.last_frame_ns = now_ns = self._clock.now_ns()
+        if kind is _TEXT or kind is _CONTINUATION:
+            payload = frame.get_payload_as_bytes()
+            if not frame.fin or self._parts:
+                self._parts.append(payload)
+                if not frame.fin:
+                    return
+                payload = b"".join(self._parts)
+                self._parts.clear()
+            try:
+                self.on_payload(payload, now_ns)
+            except Undecodable as error:
+                self.close(str(error)[:200])
+        elif kind is _CLOSE:
+            self.reason = self.reason or f"closed by the venue: {frame.get_close_code()}"
+            transport.send_close(frame.get_close_code(), b"")
+            transport.disconnect()
+
+    def on_ws_disconnected(self, transport: picows.WSTransport) -> None:  # noqa: ARG002 - picows' signature
+        """The connection is gone, for whatever reason."""
+        if self.lost:
+            return
+        self.lost = True
+        self.reason = self.reason or "connection lost"
+        self._transport = None
+        self.wake.set()
+        self._gone.set()
+        self.on_gone(self.reason)
+
+    def pause_writing(self) -> None:
+        """The kernel takes no more bytes."""
+        self._writable = False
+
+    def resume_writing(self) -> None:
+        """The kernel takes bytes again."""
+        self._writable = True
