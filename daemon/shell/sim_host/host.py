@@ -277,7 +277,11 @@ class SimHost:
             connection.send(extra, now_ns)
         self.publish(now_ns)
         if reply.status == 418:
-            self.act(FaultRule(kind=FaultKind.BAN_418), now_ns)
+            # This one hears why before it closes; the others are just cut.
+            connection.close_after_outbox()
+            for other in self.connections("all"):
+                if other is not connection:
+                    other.abort()
 
     async def _serve_streams(self, request: web.BaseRequest) -> web.StreamResponse:
         now_ns = self._clock.now_ns()

@@ -28,7 +28,7 @@ _LEVELS_MIN = 12
 _TAKE_SHARE = 0.2
 _ADD_SHARE = 0.5
 _NS = 1_000_000_000
-_PAST_MINUTES = 600
+_PAST_MINUTES = 1_500
 
 
 class Flow(Protocol):
@@ -43,6 +43,9 @@ class Flow(Protocol):
 
     def advance(self, now_ns: int) -> None:
         """Play everything that is due."""
+
+    def clear(self, now_ns: int) -> None:
+        """Take every background order off the book."""
 
 
 class Desk:
@@ -97,6 +100,13 @@ class Desk:
             else:
                 kept.append(order)
         self.live = kept
+
+    def clear(self, now_ns: int) -> None:
+        """Cancel everything."""
+        for order in self.live:
+            if order.is_open:
+                self._matcher.end(self.market, order, Status.CANCELED, now_ns)
+        self.live = []
 
     def sweep(self) -> None:
         """Forget orders that have traded away."""
@@ -153,6 +163,10 @@ class SyntheticFlow:
                 self._event(due_ns)
             self._plan(due_ns)
         self._plan(now_ns)
+
+    def clear(self, now_ns: int) -> None:
+        """Take every background order off the book."""
+        self._desk.clear(now_ns)
 
     def move_to(self, price: int) -> None:
         """Pin the middle, and what it is drawn back to."""
@@ -289,9 +303,9 @@ class RecordedFlow:
         return self.played + self._makers.events
 
     def open(self, now_ns: int) -> None:
-        """Build the first book around the first price."""
+        """Build the first book around the first price (after a wipe: go on where it was)."""
         self._makers.open(now_ns)
-        self._next_ns = now_ns
+        self._next_ns = max(self._next_ns, now_ns)
 
     def advance(self, now_ns: int) -> None:
         """Play due trades and the makers between them."""
@@ -304,6 +318,10 @@ class RecordedFlow:
                 self._play(self._trades[self._index], due_ns)
             self._turn()
         self._makers.advance(now_ns)
+
+    def clear(self, now_ns: int) -> None:
+        """Take every background order off the book."""
+        self._desk.clear(now_ns)
 
     def _play(self, trade: RecordedTrade, now_ns: int) -> None:
         desk = self._desk

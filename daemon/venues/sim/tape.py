@@ -14,7 +14,7 @@ from daemon.venues.sim.units import E8, quote_of
 
 TRADES_KEPT = 2_000
 SECONDS_KEPT = 900
-MINUTES_KEPT = 1_600
+MINUTES_KEPT = 3_000
 MINUTE_NS = 60_000_000_000
 SECOND_NS = 1_000_000_000
 INTERVAL_NS: dict[str, int] = {
@@ -168,6 +168,11 @@ class Tape:
     def seed(self, bars: list[Candle]) -> None:
         """Give the symbol a past, so that charts and averages are not empty at the start."""
         self.minutes.extend(bars)
+
+    def forget_trades(self) -> None:
+        """After a wipe trade ids begin again; candles stay."""
+        self.trades.clear()
+        self.aggregates.clear()
 
     def _aggregate(self, trade: TradePrint) -> AggTrade:
         last = self.aggregates[-1] if self.aggregates else None

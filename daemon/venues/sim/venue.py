@@ -64,6 +64,7 @@ class SimVenue:
         """Open the markets; `recordings` maps a symbol to (trades, speed)."""
         self.accounts: dict[str, Account] = {}
         self.epoch = 0
+        self._flow_rate_per_s = flow_rate_per_s
         self._events: list[VenueEvent] = []
         self._matcher = Matcher(self.accounts, self._events.append)
         self._id_rng = rng_of("ids")
@@ -284,7 +285,10 @@ class SimVenue:
         self.market(symbol).status = status
 
     def wipe(self, now_ns: int) -> None:
-        """A testnet wipe: orders and trades vanish without events, balances are granted anew."""
+        """A testnet wipe: orders and trades vanish without events, balances are granted anew.
+
+        Order, trade and execution ids begin again at 1, as after a real reset (inferred).
+        """
         self.epoch += 1
         for name, old in list(self.accounts.items()):
             for order in list(old.open_orders.values()):
@@ -295,8 +299,13 @@ class SimVenue:
             fresh.maker_ppm, fresh.taker_ppm = old.maker_ppm, old.taker_ppm
             fresh.updated_ns = now_ns
             self.accounts[name] = fresh
-        for market in self.markets.values():
+        for symbol, market in self.markets.items():
+            self.flows[symbol].clear(now_ns)
             market.prevented.clear()
+            market.tape.forget_trades()
+            market.restart_ids()
+            if self._flow_rate_per_s > 0:
+                self.flows[symbol].open(now_ns)
             self._matcher.publish_top(market, now_ns)
 
     def random_id(self) -> str:

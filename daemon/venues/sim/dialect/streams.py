@@ -164,9 +164,9 @@ class StreamHub:
     def _send_aggregates(self, frames: Frames, event: TradePrint) -> None:
         """Once per aggregate that this trade has closed or opened, at its final size."""
         name = f"{event.symbol.lower()}@aggTrade"
-        if name not in self._listeners:
-            return
         aggregates = self._venue.markets[event.symbol].tape.aggregates
+        if name not in self._listeners or not aggregates:
+            return
         last = aggregates[-1]
         # Trades of one batch are already folded: an aggregate is sent with its first trade.
         if self._agg_sent.get(event.symbol, 0) >= last.agg_id and event.trade_id > last.first_id:

@@ -52,6 +52,22 @@ def test_a_backlog_is_bounded() -> None:
     assert 0 < stage.venue.background["events"] - before <= 2 * 200
 
 
+def test_after_a_wipe_the_crowd_is_back_with_new_ids_and_a_sound_book() -> None:
+    stage = Stage(flow_rate_per_s=200)
+    stage.venue.advance(stage.tick(5_000))
+    stage.venue.wipe(stage.tick())
+    stage.venue.drain_events()
+    for _ in range(100):
+        stage.venue.advance(stage.tick(50))
+    trades = [e for e in stage.venue.drain_events() if isinstance(e, TradePrint)]
+    ids = [trade.trade_id for trade in trades if trade.symbol == SYMBOL]
+    assert ids == list(range(1, len(ids) + 1))
+    book = stage.venue.market(SYMBOL).book
+    for side in (book.bids, book.asks):
+        for level in side.levels.values():
+            assert level.qty == sum(order.visible for order in level.orders.values())
+
+
 def test_the_crowd_fills_a_client_at_the_touch() -> None:
     stage = Stage(flow_rate_per_s=50)
     market = stage.venue.market(SYMBOL)

@@ -239,3 +239,4 @@ def test_a_wipe_takes_orders_and_trades_without_a_word_and_grants_anew() -> None
         stage.venue.query("main", SYMBOL, order_id=order.order_id)
     assert caught.value.code == -2013
     assert stage.venue.market(SYMBOL).book.snapshot(5) == ([], [])
+    assert stage.buy("0.1", "50000").order.order_id == 1
