@@ -1,4 +1,4 @@
-"""`seatrial evidence …`: report, verify, recheck, compare, pack, keygen.
+"""`seatrial evidence …`: report, verify, recheck, compare, fleet, pack, keygen.
 
 Exit codes: 0 the verdict is OK; 2 it is NO_GO or INSUFFICIENT, decisions disagree, sessions are not
 bound alike, or a pack was changed; 1 an input cannot be read, or wrong usage, told in one line.
@@ -14,6 +14,7 @@ import click
 import orjson
 
 from evidence.compare import compare, comparison_text
+from evidence.fleet import LOCAL, dask_engine, fleet_report
 from evidence.html import HTML_NAME
 from evidence.pack_cli import check_pack, keygen_command, pack_command
 from evidence.recheck import EXIT_AGREED, EXIT_DISAGREED, recheck, tell
@@ -136,6 +137,32 @@ def compare_command(*, inputs: tuple[Path, ...], as_json: bool) -> int:
     found = compare(inputs)
     click.echo(orjson.dumps(found) if as_json else comparison_text(found))
     return EXIT_OK if found["is_bound_alike"] and not found["copies"] else EXIT_NOT_OK
+
+
+@evidence_group.command("fleet")
+@click.argument("urls", nargs=-1, required=True)
+@click.option(
+    "--scheduler",
+    default=LOCAL,
+    show_default=True,
+    help="tcp://host:port of a Dask scheduler, or `local` for a cluster of processes here.",
+)
+@click.option("--workers", type=click.IntRange(1, 64), default=2, show_default=True)
+@click.option("--out-dir", type=PATH, default=Path("reports/status"), show_default=True)
+@AS_JSON
+@one_line_errors
+def fleet_command(
+    *, urls: tuple[str, ...], scheduler: str, workers: int, out_dir: Path, as_json: bool
+) -> int:
+    """Reduce many boxes' journals (fsspec addresses) on Dask workers into one report."""
+    with dask_engine(scheduler, workers) as engine:
+        report = fleet_report(urls, engine)
+    write_report(report, out_dir)
+    if as_json:
+        click.echo(orjson.dumps(report.to_json()))
+    else:
+        _tell(report)
+    return _exit_code(report)
 
 
 def _exit_code(report: Report) -> int:

@@ -13,11 +13,12 @@ from pathlib import Path
 
 from evidence.folds import Account, Fold
 from evidence.reader import JournalReader
+from evidence.sources import SourceFile
 
 FoldMaker = Callable[[], list[Fold]]
 
 
-def read_part(name: str, files: Sequence[Path]) -> Account:
+def read_part(name: str, files: Sequence[SourceFile]) -> Account:
     """Read segments that do not begin their journal; the facts wait for what is before them."""
     account = Account(name, [], is_first_part=False)
     _fill(account, files)
@@ -39,21 +40,25 @@ def read_whole(name: str, files: Sequence[Path], make_folds: FoldMaker, *, jobs:
     return account
 
 
-def _fill(account: Account, files: Sequence[Path]) -> None:
-    reader = JournalReader(list(files))
+def _fill(account: Account, files: Sequence[SourceFile]) -> None:
+    reader = JournalReader(files)
     account.chain = reader.chain
     account.read(reader.records())
 
 
 def split_evenly(files: Sequence[Path], jobs: int) -> list[list[Path]]:
     """Contiguous groups of files of about the same size, at most `jobs` of them, none empty."""
-    jobs = max(1, min(jobs, len(files)))
     sizes = [path.stat().st_size if path.exists() else 0 for path in files]
+    return [list(files[a:b]) for a, b in even_ranges(sizes, jobs)]
+
+
+def even_ranges(sizes: Sequence[int], jobs: int) -> list[tuple[int, int]]:
+    """Contiguous index ranges of about the same total size, at most `jobs` of them, none empty."""
+    jobs = max(1, min(jobs, len(sizes)))
     total, edges, running = sum(sizes), [0], 0
     for number, size in enumerate(sizes):
         running += size
         wanted = total * len(edges) / jobs
-        if len(edges) < jobs and number + 1 < len(files) and running >= wanted:
+        if len(edges) < jobs and number + 1 < len(sizes) and running >= wanted:
             edges.append(number + 1)
-    edges.append(len(files))
-    return [list(files[a:b]) for a, b in pairwise(edges) if b > a]
+    return [(a, b) for a, b in pairwise([*edges, len(sizes)]) if b > a]

@@ -8,8 +8,7 @@ Rules of this file:
 """
 
 import hashlib
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Iterator, Sequence
 from typing import Union
 
 import msgspec
@@ -20,6 +19,7 @@ from evidence.schema import RECORD_CLASSES, Record
 from evidence.sources import (
     UNREADABLE,
     LineTooLongError,
+    SourceFile,
     Stream,
     chunks_of,
     is_segment,
@@ -66,7 +66,7 @@ class JournalReader:
     `chain` holds what was found wrong; it is complete when `records()` is exhausted.
     """
 
-    def __init__(self, files: list[Path]) -> None:
+    def __init__(self, files: Sequence[SourceFile]) -> None:
         """Read segments of one journal, oldest first."""
         self._files = files
         self.chain = Chain()

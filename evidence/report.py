@@ -29,7 +29,7 @@ from evidence.reader import JournalReader, is_journal
 from evidence.recheck import DecisionsFold
 from evidence.report_text import markdown_of
 from evidence.sessions import SessionsFold
-from evidence.sources import SourceError, Stream, streams_of
+from evidence.sources import SourceError, SourceFile, Stream, chunks_of, streams_of
 from evidence.verdict import INSUFFICIENT, NO_GO, OK, Verdicts, judge
 
 SCHEMA = "seatrial.evidence.report/1"
@@ -197,7 +197,7 @@ def build_report(
         account = read_journal(stream, keep_all=keep_all, jobs=jobs)
         comparison = compare_with_ledger(account, books) if books and keep_all else None
         heads = read_anchors([anchors] if anchors else stream.anchors)
-        faults = check_anchors(stream, heads, account) if heads else Faults()
+        faults = check_anchors(stream.files, heads, account) if heads else Faults()
         verdicts = judge(account, anchors=heads, anchor_faults=faults, comparison=comparison)
         report.journals.append(JournalReport(account, verdicts, comparison))
     return report
@@ -237,14 +237,18 @@ def read_ledger(path: Path) -> Mapping[str, Any]:
     return books
 
 
-def read_anchors(paths: Sequence[Path]) -> list[dict[str, Any]]:
-    """Anchored heads: lines of `segment, seq, head`. A line that is none is kept as it is found."""
+def read_anchors(paths: Sequence[SourceFile]) -> list[dict[str, Any]]:
+    """Anchored heads: lines of `segment, seq, head`. A line that is none is kept as it is found.
+
+    Raises:
+        SourceError: a file cannot be read.
+    """
     heads: list[dict[str, Any]] = []
     for path in paths:
         try:
-            lines = path.read_bytes().splitlines()
+            lines = b"".join(chunks_of(path)).splitlines()
         except OSError as error:
-            raise SourceError(f"{path}: {error.strerror}") from error
+            raise SourceError(f"{path}: {error.strerror or error}") from error
         for line in lines:
             try:
                 head = msgspec.json.decode(line, type=dict[str, Any])
@@ -254,7 +258,9 @@ def read_anchors(paths: Sequence[Path]) -> list[dict[str, Any]]:
     return heads
 
 
-def check_anchors(stream: Stream, heads: Sequence[Mapping[str, Any]], account: Account) -> Faults:
+def check_anchors(
+    files: Sequence[SourceFile], heads: Sequence[Mapping[str, Any]], account: Account
+) -> Faults:
     """Hold each anchored head against the line that it names."""
     faults = Faults()
     wanted = {}
@@ -272,13 +278,13 @@ def check_anchors(stream: Stream, heads: Sequence[Mapping[str, Any]], account: A
         what = f"anchored, but the journal ends at seq {last}"
         faults.note("anchored_line_absent", f"seq {seq}", what)
     if wanted:
-        _check_inner(stream, wanted, faults)
+        _check_inner(files, wanted, faults)
     return faults
 
 
-def _check_inner(stream: Stream, wanted: dict[int, str], faults: Faults) -> None:
+def _check_inner(files: Sequence[SourceFile], wanted: dict[int, str], faults: Faults) -> None:
     """A line's hash stands in the line after it: one more pass, only where anchors are."""
-    for record in JournalReader(stream.files).records():
+    for record in JournalReader(files).records():
         digest = wanted.pop(record.seq - 1, None)
         if digest is not None and digest != record.prev:
             what = "this line is not the one that was anchored"

@@ -10,7 +10,7 @@ import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO
+from typing import IO, Literal, Protocol
 
 import zstandard
 
@@ -26,6 +26,17 @@ _SEGMENT = re.compile(r"^journal-(\d+)\.jsonl(\.gz|\.zst)?$")
 
 class SourceError(OSError):
     """An input that cannot be opened at all."""
+
+
+class SourceFile(Protocol):
+    """What a reader needs of a file: a path has it, and so has a file in a remote store."""
+
+    @property
+    def name(self) -> str:
+        """The last part of its path."""
+
+    def open(self, mode: Literal["rb"], buffering: Literal[0]) -> IO[bytes]:
+        """Open it for reading bytes."""
 
 
 @dataclass(slots=True)
@@ -93,7 +104,13 @@ def is_segment(path: Path) -> bool:
     return _SEGMENT.match(path.name) is not None
 
 
-def chunks_of(path: Path) -> Iterator[bytes]:
+def segment_number(name: str) -> int:
+    """The number of a journal segment, 0 for any other file name."""
+    found = _SEGMENT.match(name)
+    return int(found[1]) if found else 0
+
+
+def chunks_of(path: SourceFile) -> Iterator[bytes]:
     """The unpacked bytes of a file, piece by piece.
 
     Raises:
@@ -101,9 +118,9 @@ def chunks_of(path: Path) -> Iterator[bytes]:
         UNREADABLE: it is damaged, cut, or the disk fails; raised after the last good piece.
     """
     try:
-        raw = path.open("rb", buffering=0)
+        raw = path.open("rb", 0)
     except OSError as error:
-        raise SourceError(f"{path}: {error.strerror}") from error
+        raise SourceError(f"{path}: {error.strerror or error}") from error
     with raw:
         if path.name.endswith(".zst"):
             yield from _unpacked_zstandard(raw)
