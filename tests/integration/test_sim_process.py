@@ -350,3 +350,32 @@ async def test_a_ban_drops_sockets_and_refuses_everything(sim: SimProcess) -> No
     assert status == 418
     assert 25 <= int(retry_after) <= 30
     assert sim.ledger()["faults"] == {"ban_418": 1}
+
+
+async def test_asking_on_while_limited_is_answered_with_a_ban_and_a_close(sim: SimProcess) -> None:
+    async with api_of(sim) as api:
+        await asyncio.to_thread(sim.admin_post, "strike", kind="limit_429", seconds=30)
+        answers = [await api.call("order.place", **ORDER) for _ in range(21)]
+        closed = await until_closed(api.connection)
+    statuses = [answer["status"] for answer in answers]
+    assert set(statuses[:20]) == {429}
+    assert statuses[-1] == 418
+    assert answers[-1]["error"]["data"]["retryAfter"] > CLOCK.now_ns() // 1_000_000
+    assert closed.rcvd is not None
+
+
+async def test_a_dense_crowd_does_not_starve_a_client() -> None:
+    with SimProcess(seed=5, flow_rate=1000, orders_per_10s=100_000) as sim:
+        async with api_of(sim) as api, connect(f"{sim.streams}/ws/btcusdt@bookTicker"):
+            started_ns = CLOCK.monotonic_ns()
+            before = (await asyncio.to_thread(sim.ledger))["background"]["events"]
+            waits_ms: list[float] = []
+            for _ in range(100):
+                asked_ns = CLOCK.monotonic_ns()
+                answer = await api.call("order.place", **{**ORDER, "timeInForce": "IOC"})
+                assert answer["status"] == 200
+                waits_ms.append((CLOCK.monotonic_ns() - asked_ns) / 1e6)
+            after = (await asyncio.to_thread(sim.ledger))["background"]["events"]
+            seconds = (CLOCK.monotonic_ns() - started_ns) / 1e9
+    assert (after - before) / seconds > 1_000
+    assert sorted(waits_ms)[50] < 50

@@ -7,6 +7,7 @@ from aiohttp import WSMsgType, web
 
 OUTBOX_MAX = 20_000
 """Frames; a client that lets so many pile up is cut off, as the real venue does."""
+_PING_S = 0.2
 
 
 class Connection:
@@ -85,8 +86,10 @@ class Connection:
         if now_ns < self.dead_until_ns or self._socket.closed:
             return
         try:
-            await self._socket.ping(str(now_ns // 1_000_000).encode())
-        except (ConnectionError, RuntimeError):
+            # A client that does not read must not hold up the pings of the others.
+            async with asyncio.timeout(_PING_S):
+                await self._socket.ping(str(now_ns // 1_000_000).encode())
+        except (ConnectionError, RuntimeError, TimeoutError):
             return
 
     async def pong(self, payload: bytes, now_ns: int) -> None:

@@ -32,6 +32,8 @@ PRESETS: dict[str, tuple[str, tuple[FaultRule, ...]]] = {
     "disconnects": (
         "sockets cut a few times a minute, and announced shutdowns",
         (
+            _once(FaultKind.ABRUPT_CLOSE, 7_000, target="user"),
+            _once(FaultKind.SERVER_SHUTDOWN, 12_000, ms=1500),
             _each(FaultKind.ABRUPT_CLOSE, 3.0, target="user"),
             _each(FaultKind.ABRUPT_CLOSE, 2.0, target="market"),
             _each(FaultKind.SERVER_SHUTDOWN, 1.0, ms=1500),
@@ -52,6 +54,7 @@ PRESETS: dict[str, tuple[str, tuple[FaultRule, ...]]] = {
     "ratelimit": (
         "429 now and then, a short 418 ban, overload",
         (
+            _once(FaultKind.LIMIT_429, 9_000, seconds=3),
             _each(FaultKind.LIMIT_429, 2.0, seconds=3),
             _once(FaultKind.BAN_418, 20_000, seconds=5),
             _each(FaultKind.OVERLOAD_1008, 0.03),
@@ -109,9 +112,10 @@ PRESETS: dict[str, tuple[str, tuple[FaultRule, ...]]] = {
             _each(FaultKind.DUPLICATE_EVENT, 0.1),
             _each(FaultKind.REORDER_EVENT, 0.1, ms=200),
             _each(FaultKind.LATE_FILL, 0.1, ms=500),
+            _once(FaultKind.ABRUPT_CLOSE, 12_000, target="user"),
             _each(FaultKind.ABRUPT_CLOSE, 2.0, target="user"),
             _each(FaultKind.ABRUPT_CLOSE, 2.0, target="market"),
-            _each(FaultKind.LIMIT_429, 1.0, seconds=2),
+            _once(FaultKind.LIMIT_429, 18_000, seconds=2),
         ),
     ),
 }
