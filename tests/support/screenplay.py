@@ -126,6 +126,8 @@ class Stage:
         self.facts: list[dict[str, Any]] = []
         """Every record as a journal line (as far as recovery reads it)."""
         self.timers: dict[str, int] = {}
+        self.asked: deque[str] = deque()
+        """Reasons of snapshots asked for and not answered by `answer_all`."""
 
     def _build(self, strategy_id: StrategyId, _: dict[InstrumentId, Instrument]) -> Puppet:
         self.puppet = Puppet(strategy_id)
@@ -159,6 +161,8 @@ class Stage:
             )
         elif isinstance(effect, ArmTimer):
             self.timers[effect.timer_id] = effect.at_ns
+        elif isinstance(effect, TakeSnapshot):
+            self.asked.append(effect.reason)
         elif isinstance(effect, CloseHalt):
             self.halt.close(effect.reason)
         elif isinstance(effect, OpenHalt):
@@ -183,6 +187,7 @@ class Stage:
         """All links up, instruments loaded, one clean snapshot: READY."""
         self.ready_links()
         self.tell(SnapshotTaken(snapshot(balances=balances or None)))
+        self.asked.clear()
         self.quote()
         return self
 
@@ -219,6 +224,13 @@ class Stage:
     def snapshot(self, **what: Any) -> tuple[Effect, ...]:
         """Answer the snapshot that was asked for."""
         return self.tell(SnapshotTaken(snapshot(**what)))
+
+    def answer_all(self, **what: Any) -> None:
+        """Answer every snapshot that is or will soon be asked for, alike."""
+        for _ in range(5):
+            while self.asked:
+                self.tell(SnapshotTaken(snapshot(reason=self.asked.popleft(), **what)))
+            self.after(400)
 
     # ------------------------------------------------------------------ looking
     def order(self, cid: str) -> Order:

@@ -1,0 +1,334 @@
+"""How sessions end, what stops them, and who may begin again."""
+
+from decimal import Decimal
+
+import pytest
+
+from daemon.core.config import Storm
+from daemon.model.amounts import NS_PER_S
+from daemon.model.effects import ArmTimer, CloseHalt, ExitDaemon, OpenHalt, SendOrder
+from daemon.model.enums import Link, TradingState, VenueOrderStatus
+from daemon.model.inputs import (
+    ClockSampled,
+    JournalFault,
+    KillLatched,
+    LinkDown,
+    LinkUp,
+    LoopLagged,
+    RateLimited,
+    VenueReject,
+    VenueReport,
+)
+from daemon.model.intents import TimerIntent
+from daemon.model.reports import Reject
+from tests.support.builders import BTC, OPERATOR_ACTOR, caps, command, fill, report, wish
+from tests.support.screenplay import Stage, cancels, only, replies
+
+V = VenueOrderStatus
+
+
+@pytest.fixture
+def stage() -> Stage:
+    return Stage().ready().start()
+
+
+def resting(stage: Stage) -> str:
+    cid = stage.place(wish()).client_order_id
+    stage.tell(VenueReport(report(cid)))
+    return cid
+
+
+def settle(stage: Stage, cid: str) -> None:
+    stage.tell(VenueReport(report(cid, V.CANCELED)))
+    stage.answer_all()
+
+
+# ---------------------------------------------------------------- kill and re-arm
+def test_a_kill_latches_halts_and_cancels_at_once(stage: Stage) -> None:
+    cid = resting(stage)
+    effects = stage.tell(KillLatched(OPERATOR_ACTOR, "smoke", stage.now_ns))
+    assert cancels(effects) == [cid]
+    assert only(CloseHalt, effects)
+    assert stage.engine.trading_state is TradingState.HALTED
+    assert stage.engine.status(stage.now_ns)["latched"] is True
+    settle(stage, cid)
+    assert stage.engine.session_id == ""
+    assert stage.facts_of("session_stop")[0]["reason"] == "kill: smoke"
+
+
+def test_nothing_leaves_after_a_kill_and_no_start_before_the_re_arm(stage: Stage) -> None:
+    cid = resting(stage)
+    stage.tell(KillLatched(OPERATOR_ACTOR, "smoke", stage.now_ns))
+    settle(stage, cid)
+    refused = replies(stage.tell(command("start")))[0]
+    assert (refused.error_code, "re-arm" in refused.error_message) == ("latched", True)
+    assert replies(stage.tell(command("re-arm")))[0].error_code == "bad_params"
+    effects = stage.tell(command("re-arm", "looked at it"))
+    assert replies(effects)[0].error_code == ""
+    assert only(OpenHalt, effects)
+    assert stage.engine.trading_state is TradingState.HALTED
+    assert replies(stage.tell(command("start")))[0].error_code == ""
+
+
+def test_a_kill_without_a_session_latches_too() -> None:
+    stage = Stage().ready()
+    stage.tell(KillLatched(OPERATOR_ACTOR, "smoke", stage.now_ns))
+    assert [f["latched"] for f in stage.facts_of("trading_state")] == [True]
+    stage.snapshot(reason="kill")
+    assert replies(stage.tell(command("start")))[0].error_code == "latched"
+
+
+def test_the_latch_is_a_fact_that_recovery_reads(stage: Stage) -> None:
+    stage.tell(KillLatched(OPERATOR_ACTOR, "smoke", stage.now_ns))
+    twin = Stage()
+    for fact in stage.facts:
+        twin.engine.apply_fact(fact)
+    assert twin.engine.status(0)["latched"] is True
+    assert twin.engine.status(0)["latch_reason"] == "kill: smoke"
+
+
+# ---------------------------------------------------------------- stop, shutdown
+def test_a_stop_waits_for_the_venue_and_says_so_when_it_cannot(stage: Stage) -> None:
+    resting(stage)
+    stage.tell(command("stop", command_id="c7"))
+    late = replies(stage.after(9000))[0]
+    assert (late.command_id, late.error_code) == ("c7", "not_empty")
+    assert len(late.result["orders_left"]) == 1
+
+
+def test_no_start_while_a_stop_is_under_way_and_no_second_session(stage: Stage) -> None:
+    resting(stage)
+    assert replies(stage.tell(command("start")))[0].error_code == "already_active"
+    stage.tell(command("stop"))
+    assert replies(stage.tell(command("start")))[0].error_code == "stopping"
+
+
+def test_shutdown_cancels_and_then_ends_the_daemon(stage: Stage) -> None:
+    cid = resting(stage)
+    assert cancels(stage.tell(command("shutdown"))) == [cid]
+    stage.tell(VenueReport(report(cid, V.CANCELED)))
+    effects = stage.snapshot(reason="shutdown")
+    assert [(e.exit_code, e.reason) for e in only(ExitDaemon, effects)] == [(0, "shutdown")]
+
+
+def test_an_unknown_command_is_refused_by_name(stage: Stage) -> None:
+    reply = replies(stage.tell(command("launch")))[0]
+    assert (reply.error_code, "launch" in reply.error_message) == ("unknown_method", True)
+
+
+# ---------------------------------------------------------------- strategies
+def test_a_strategy_that_raises_is_dropped_and_halts_the_session(stage: Stage) -> None:
+    cid = resting(stage)
+    assert stage.puppet is not None
+    stage.puppet.raises = ZeroDivisionError("oops")
+    effects = stage.wishes()
+    assert stage.facts_of("strategy_error")[0]["msg"] == "ZeroDivisionError: oops"
+    assert stage.facts_of("strategy_error")[0]["where"] == "on_market"
+    assert stage.incidents() == ["strategy_error"]
+    assert cancels(effects) == [cid]
+    assert stage.engine.trading_state is TradingState.HALTED
+
+
+def test_a_wish_in_anothers_name_is_an_error_of_the_strategy(stage: Stage) -> None:
+    stage.wishes(wish(strategy="operator"))
+    assert "in the name of" in stage.facts_of("strategy_error")[0]["msg"]
+
+
+def test_a_wish_on_a_foreign_instrument_is_an_error_of_the_strategy(stage: Stage) -> None:
+    stage.wishes(wish(iid="DOGEUSDT@sim"))
+    assert stage.incidents() == ["strategy_error"]
+
+
+def test_a_flood_of_wishes_is_an_error_of_the_strategy(stage: Stage) -> None:
+    stage.wishes(*[wish(price=f"{90 + n / 100:.2f}") for n in range(60)])
+    assert "60 wishes in one call" in stage.facts_of("strategy_error")[0]["msg"]
+    assert stage.facts_of("order_approved") == []
+
+
+def test_a_denial_is_recorded_with_its_reason_and_told(stage: Stage) -> None:
+    stage.wishes(wish(qty="50"))
+    denied = stage.facts_of("order_denied")[0]
+    assert denied["deny_reason"] == "order_qty"
+    assert stage.puppet is not None
+    assert stage.puppet.denials == ["order_qty"]
+
+
+def test_a_strategys_timer_comes_back_by_its_name(stage: Stage) -> None:
+    wished = TimerIntent(strategy_id=wish().strategy_id, name="x", at_ns=stage.now_ns + NS_PER_S)
+    assert only(ArmTimer, stage.wishes(wished))
+    stage.after(900)
+    assert stage.puppet is not None
+    assert stage.puppet.timers == []
+    stage.after(200)
+    assert stage.puppet.timers == ["x"]
+
+
+def test_wishes_pass_once_the_pump_has_opened_the_flag() -> None:
+    stage = Stage().ready()
+    assert stage.puppet is None
+    stage.tell(command("start"))
+    assert stage.puppet is None, "the flag opens after the turn; strategies begin in the next"
+    stage.after(0)
+    assert stage.puppet is not None
+    assert stage.puppet.calls == ["on_start"]
+
+
+# ---------------------------------------------------------------- tripwires
+def no(stage: Stage) -> None:
+    cid = stage.place(wish(price=f"{98 + stage.seq / 100:.2f}")).client_order_id
+    stage.tell(
+        VenueReject(
+            Reject(client_order_id=cid, instrument_id=BTC, code=-2010, reason="no", ts_recv_ns=0)
+        )
+    )
+
+
+def test_rejects_are_weather_and_then_a_storm() -> None:
+    stage = Stage(reject_storm=Storm(count=4, window_ns=10 * NS_PER_S)).ready().start()
+    for _ in range(3):
+        no(stage)
+    stage.after(11_000)
+    stage.quote()
+    for _ in range(3):
+        no(stage)
+    assert stage.incidents() == []
+    no(stage)
+    assert stage.incidents() == ["reject_storm"]
+
+
+def test_rate_limits_storm() -> None:
+    stage = Stage(rate_limit_storm=Storm(count=2, window_ns=NS_PER_S)).ready().start()
+    limit = RateLimited(429, -1003, "weight", stage.now_ns, "Too many requests")
+    stage.tell(limit)
+    assert stage.incidents() == []
+    stage.tell(limit)
+    assert stage.incidents() == ["rate_limit_storm"]
+    assert len(stage.facts_of("rate_limit")) == 2
+
+
+def test_reconnects_storm() -> None:
+    stage = Stage(reconnect_storm=Storm(count=3, window_ns=60 * NS_PER_S)).ready()
+    for _ in range(3):
+        stage.tell(LinkDown(Link.MARKET, "reset"), LinkUp(Link.MARKET))
+    assert stage.incidents() == ["reconnect_storm"]
+
+
+def test_one_skewed_clock_sample_is_weather_three_are_not() -> None:
+    stage = Stage(clock_skew_storm=Storm(count=3, window_ns=60 * NS_PER_S)).ready()
+    stage.tell(*[ClockSampled(5 * NS_PER_S, 1)] * 2)
+    assert stage.incidents() == []
+    stage.tell(ClockSampled(5 * NS_PER_S, 1))
+    assert stage.incidents() == ["clock_skew"]
+
+
+def test_loop_lag_again_and_again_halts() -> None:
+    stage = Stage(loop_lag_storm=Storm(count=2, window_ns=60 * NS_PER_S)).ready().start()
+    stage.tell(LoopLagged(NS_PER_S, NS_PER_S), LoopLagged(NS_PER_S, NS_PER_S))
+    assert stage.incidents() == ["loop_lag"]
+    assert stage.engine.trading_state is TradingState.HALTED
+
+
+def test_a_silent_feed_with_orders_open_halts_after_its_confirmation() -> None:
+    stage = Stage(stale_feed_ns=2 * NS_PER_S, stale_feed_confirm_ns=NS_PER_S).ready().start()
+    stage.after(8000)
+    assert stage.incidents() == [], "without orders silence is harmless"
+    stage.quote()
+    resting(stage)
+    stage.after(2500)
+    assert stage.incidents() == []
+    stage.after(1000)
+    assert stage.incidents() == ["stale_feed"]
+
+
+def test_no_journal_no_orders_and_no_start(stage: Stage) -> None:
+    cid = resting(stage)
+    effects = stage.tell(JournalFault("disk full"))
+    assert cancels(effects) == [cid]
+    assert stage.incidents() == ["journal_fault"]
+    settle(stage, cid)
+    assert replies(stage.tell(command("start")))[0].error_code == "journal_fault"
+
+
+def test_an_incident_is_opened_once_until_it_is_resolved(stage: Stage) -> None:
+    stage.tell(JournalFault("disk full"), JournalFault("disk full"))
+    assert stage.incidents() == ["journal_fault"]
+
+
+def test_resolving_needs_a_cause_and_an_open_incident(stage: Stage) -> None:
+    stage.tell(JournalFault("disk full"))
+    name = stage.facts_of("incident_opened")[0]["incident_id"]
+    assert replies(stage.tell(command("incident-resolve", incident_id=name)))[0].error_code == (
+        "bad_params"
+    )
+    assert replies(stage.tell(command("incident-resolve", "why", incident_id="i0")))[
+        0
+    ].error_code == ("not_found")
+    stage.tell(command("incident-note", incident_id=name, text="paged at 03:10"))
+    done = replies(stage.tell(command("incident-resolve", "disk was full", incident_id=name)))
+    assert done[0].error_code == ""
+    shown = replies(stage.tell(command("incidents")))[0].result["incidents"][0]
+    assert (shown["resolved_by"], shown["notes"]) == ("op", ["paged at 03:10"])
+
+
+# ---------------------------------------------------------------- caps and flattening
+def test_caps_tighten_and_never_loosen(stage: Stage) -> None:
+    key = "symbols.BTCUSDT.order_qty_base_max"
+    done = replies(stage.tell(command("caps-tighten", "calm", changes={key: "0.05"})))[0]
+    assert done.error_code == ""
+    stage.wishes(wish(qty="0.1"))
+    assert stage.facts_of("order_denied")[0]["deny_reason"] == "order_qty"
+    assert stage.facts_of("caps_changed")[0]["new_hash"] == done.result["caps_hash"]
+    refused = replies(stage.tell(command("caps-tighten", "more", changes={key: "2"})))[0]
+    assert refused.error_code == "loosening_refused"
+
+
+def test_flatten_is_off_unless_the_config_allows_it(stage: Stage) -> None:
+    assert replies(stage.tell(command("flatten", "out")))[0].error_code == "not_allowed"
+
+
+def test_flatten_cancels_first_then_reduces_through_the_caps_then_stops() -> None:
+    stage = Stage(flatten_allowed=True).ready().start()
+    bought = stage.place(wish(price="100.10")).client_order_id
+    stage.tell(
+        VenueReport(
+            report(bought, V.FILLED, cum="0.1", price="100.10", fills=(fill(bought, 1, "0.1"),))
+        )
+    )
+    cid = resting(stage)
+    effects = stage.tell(command("flatten", "out", command_id="c5"))
+    assert cancels(effects) == [cid]
+    assert only(SendOrder, effects) == []
+    effects = stage.tell(VenueReport(report(cid, V.CANCELED)))
+    sent = only(SendOrder, effects)[0].order
+    assert (sent.side.value, sent.qty, sent.reduce_only) == ("SELL", Decimal("0.1"), True)
+    sold = sent.client_order_id
+    one = fill(sold, 2, "0.1", side=sent.side, venue_id="9")
+    stage.tell(
+        VenueReport(report(sold, V.FILLED, cum="0.1", fills=(one,), side=sent.side, venue_id="9"))
+    )
+    assert stage.position() == "0"
+    assert stage.engine.trading_state is TradingState.HALTED
+    done = replies(stage.snapshot(reason="flatten"))[0]
+    assert (done.command_id, done.error_code) == ("c5", "")
+
+
+def test_a_kill_during_a_flatten_halts_at_once() -> None:
+    stage = Stage(flatten_allowed=True).ready().start()
+    resting(stage)
+    stage.tell(command("flatten", "out"))
+    assert stage.engine.trading_state is TradingState.REDUCING
+    stage.tell(KillLatched(OPERATOR_ACTOR, "now", stage.now_ns))
+    assert stage.engine.trading_state is TradingState.HALTED
+
+
+def test_a_loss_beyond_its_cap_is_an_incident() -> None:
+    capset = caps(drawdown_numeraire_max="1", loss_confirm_ms=100)
+    stage = Stage(capset=capset).ready().start()
+    cid = stage.place(wish(qty="1", price="100.10")).client_order_id
+    one = fill(cid, 1, "1", price="100.10")
+    stage.tell(VenueReport(report(cid, V.FILLED, cum="1", qty="1", fills=(one,))))
+    for _ in range(4):
+        stage.after(200)
+        stage.quote("96.00", "96.10")
+    assert "drawdown" in stage.incidents()
+    assert stage.engine.trading_state is TradingState.HALTED

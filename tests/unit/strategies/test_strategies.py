@@ -1,0 +1,252 @@
+"""The strategies that ship: they respect filters, and a denial does not make them spam."""
+
+from collections.abc import Iterable
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from daemon.core.config import StrategySpec
+from daemon.model.effects import SendCancel, SendOrder
+from daemon.model.enums import OrderType, Side, SymbolStatus, TimeInForce, VenueOrderStatus
+from daemon.model.ids import StrategyId
+from daemon.model.inputs import InstrumentsLoaded, MarketData, VenueReject, VenueReport
+from daemon.model.orders import NewOrder
+from daemon.model.reports import Reject
+from daemon.strategies.heartbeat import Heartbeat
+from daemon.strategies.ma_crossover import Average, MovingAverageCrossover
+from daemon.strategies.quiet import Quiet
+from daemon.strategies.quoter import Quoter
+from daemon.strategies.sizing import order_qty, passive_price, taking_price
+from tests.support.builders import BTC, caps, command, config, dec, fill, instrument, report, top
+from tests.support.screenplay import Stage, only
+
+V = VenueOrderStatus
+
+
+def staged(cls: Any, capset: Any = None, **params: Any) -> Stage:
+    spec = StrategySpec(
+        strategy_id=StrategyId("s"),
+        symbols=("BTCUSDT",),
+        factory=lambda sid, instruments: cls(sid, instruments, **params),
+    )
+    return Stage(made=config((spec,)), capset=capset).ready().start()
+
+
+def tick(stage: Stage, bid: str = "100.00", ask: str = "100.10") -> list[NewOrder]:
+    return sent(stage.tell(MarketData(top(bid, ask, ts_ns=stage.now_ns))))
+
+
+def sent(effects: Iterable[Any]) -> list[NewOrder]:
+    return [effect.order for effect in only(SendOrder, effects)]
+
+
+def ack(stage: Stage, order: NewOrder, status: V = V.NEW, cum: str = "0", trade: int = 0) -> None:
+    fills = ()
+    if trade:
+        one = fill(order.client_order_id, trade, cum, side=order.side,
+                   price=str(order.price or "100"), venue_id=str(trade))  # fmt: skip
+        fills = (one,)
+    said = report(
+        order.client_order_id,
+        status,
+        cum=cum,
+        qty=str(order.qty),
+        side=order.side,
+        fills=fills,
+        venue_id=str(trade or 1),
+    )
+    stage.tell(VenueReport(said))
+
+
+# ---------------------------------------------------------------- sizing
+def test_prices_round_away_from_the_market_or_towards_it_by_name() -> None:
+    made = instrument(tick=dec("0.05"))
+    assert passive_price(made, Side.BUY, dec("100.07")) == dec("100.05")
+    assert passive_price(made, Side.SELL, dec("100.07")) == dec("100.10")
+    assert taking_price(made, Side.BUY, dec("100.07")) == dec("100.10")
+    assert taking_price(made, Side.SELL, dec("100.07")) == dec("100.05")
+
+
+@pytest.mark.parametrize(
+    ("wanted", "price", "qty"),
+    [
+        ("0.1234", "100", "0.123"),
+        ("0", "100", "0.053"),
+        ("0.001", "100", "0.053"),
+        ("0", "100000", "0.001"),
+    ],
+)
+def test_quantities_pass_lot_minimum_and_notional(wanted: str, price: str, qty: str) -> None:
+    made = order_qty(instrument(), dec(wanted), dec(price))
+    assert made == dec(qty)
+    assert made % dec("0.001") == 0
+    assert made * dec(price) >= 5
+
+
+# ---------------------------------------------------------------- quiet
+def test_quiet_never_wishes() -> None:
+    stage = staged(Quiet)
+    for _ in range(20):
+        assert tick(stage) == []
+        assert sent(stage.after(500)) == []
+
+
+# ---------------------------------------------------------------- quoter
+def test_the_quoter_quotes_both_sides_around_the_middle_on_the_tick() -> None:
+    stage = staged(Quoter, qty=dec("0.1"), half_spread_bps=10)
+    buy, sell = tick(stage)
+    assert (buy.side, sell.side) == (Side.BUY, Side.SELL)
+    assert (buy.price, sell.price) == (dec("99.94"), dec("100.16"))
+    assert buy.qty == sell.qty == dec("0.1")
+    assert tick(stage) == [], "both sides work already"
+
+
+def test_the_quoter_renews_what_is_off_its_place_and_only_that() -> None:
+    stage = staged(Quoter, qty=dec("0.1"), half_spread_bps=10, requote_bps=20)
+    for order in tick(stage):
+        ack(stage, order)
+    stage.after(500)
+    assert only(SendCancel, stage.tell(MarketData(top("100.01", "100.11")))) == []
+    effects = stage.tell(MarketData(top("101.00", "101.10")))
+    assert len(only(SendCancel, effects)) == 2
+    assert only(SendCancel, stage.tell(MarketData(top("101.00", "101.10")))) == []
+
+
+def test_the_quoter_renews_what_is_old() -> None:
+    stage = staged(Quoter, qty=dec("0.1"), order_age_ms=2000)
+    for order in tick(stage):
+        ack(stage, order)
+    stage.after(1900)
+    assert only(SendCancel, stage.tell(MarketData(top()))) == []
+    stage.after(200)
+    assert len(only(SendCancel, stage.tell(MarketData(top())))) == 2
+
+
+def test_the_quoter_keeps_trying_at_its_pace_when_denied() -> None:
+    stage = staged(Quoter, capset=caps(order_qty_base_max="0.01"), qty=dec("0.1"))
+    for _ in range(100):
+        tick(stage)
+        stage.after(50)
+    denials = stage.facts_of("order_denied")
+    assert 8 <= len(denials) <= 12, "5 s, two sides, one try a second each"
+
+
+def test_the_quoter_rests_after_the_venues_no() -> None:
+    stage = staged(Quoter, qty=dec("0.1"))
+    buy, sell = tick(stage)
+    ack(stage, sell)
+    no = Reject(
+        client_order_id=buy.client_order_id,
+        instrument_id=BTC,
+        code=-2010,
+        reason="no",
+        ts_recv_ns=0,
+    )
+    stage.tell(VenueReject(no))
+    stage.after(500)
+    assert tick(stage) == []
+    stage.after(600)
+    assert [order.side for order in tick(stage)] == [Side.BUY]
+
+
+def test_the_quoter_stops_growing_a_position() -> None:
+    stage = staged(Quoter, qty=dec("0.1"), position_qtys_max=1)
+    buy, _ = tick(stage)
+    ack(stage, buy, V.FILLED, "0.1", trade=5)
+    stage.after(2000)
+    assert [order.side for order in tick(stage)] == []
+
+
+# ---------------------------------------------------------------- heartbeat
+def test_the_heartbeat_places_off_the_market_and_cancels_at_the_next_beat() -> None:
+    stage = staged(Heartbeat, qty=dec("0.1"), period_ms=1000, away_bps=50, take_every=0)
+    order = sent(stage.after(1100))[0]
+    assert order.order_type is OrderType.LIMIT
+    assert abs(order.price - dec("100.05")) > dec("0.4")  # type: ignore[operator]
+    ack(stage, order)
+    stage.quote()
+    effects = stage.after(1000)
+    assert [c.cancel.client_order_id for c in only(SendCancel, effects)] == [order.client_order_id]
+
+
+def test_the_heartbeat_takes_now_and_then_on_alternate_sides_and_roads() -> None:
+    stage = staged(Heartbeat, qty=dec("0.1"), period_ms=500, take_every=1)
+    taken: list[NewOrder] = []
+    for number in range(1, 5):
+        stage.quote()
+        order = sent(stage.after(500))[0]
+        taken.append(order)
+        ack(stage, order, V.FILLED, "0.1", trade=number)
+    assert [o.side for o in taken] == [Side.BUY, Side.SELL, Side.BUY, Side.SELL]
+    assert [o.order_type for o in taken] == [OrderType.LIMIT, OrderType.MARKET] * 2
+    assert taken[0].time_in_force is TimeInForce.IOC
+    assert stage.position() == "0"
+
+
+# ---------------------------------------------------------------- moving averages
+def test_an_average_of_a_moving_window() -> None:
+    average = Average(3)
+    for sample in (1, 2):
+        average.add(Decimal(sample))
+    assert average.value is None
+    average.add(Decimal(3))
+    average.add(Decimal(7))
+    assert average.value == 4
+
+
+def test_the_crossover_goes_long_above_and_flat_below() -> None:
+    stage = staged(
+        MovingAverageCrossover, qty=dec("0.1"), fast=2, slow=4, sample_ms=100, pause_ms=0
+    )
+    bought: list[NewOrder] = []
+    for step in range(8):
+        stage.after(100)
+        bought += tick(stage, f"{100 + step / 10:.2f}", f"{100.1 + step / 10:.2f}")
+        if bought:
+            break
+    assert [o.side for o in bought] == [Side.BUY]
+    assert bought[0].time_in_force is TimeInForce.IOC
+    ack(stage, bought[0], V.FILLED, "0.1", trade=1)
+    sold: list[NewOrder] = []
+    for step in range(30):
+        stage.after(100)
+        sold += tick(stage, f"{100 - step / 5:.2f}", f"{100.1 - step / 5:.2f}")
+        if sold:
+            break
+    assert [(o.side, o.qty) for o in sold] == [(Side.SELL, dec("0.1"))]
+
+
+def test_the_crossover_refuses_windows_that_cannot_cross() -> None:
+    with pytest.raises(ValueError, match="fast must be positive and below slow"):
+        MovingAverageCrossover(StrategyId("s"), {}, fast=5, slow=5)
+
+
+# ---------------------------------------------------------------- all of them
+@pytest.mark.parametrize("cls", [Quoter, Heartbeat, MovingAverageCrossover])
+def test_filters_that_change_under_way_are_respected(cls: Any) -> None:
+    stage = staged(cls)
+    coarse = instrument(tick=dec("0.5"), lot=dec("0.01"), qty_min=dec("0.01"))
+    stage.tell(InstrumentsLoaded((coarse,)))
+    orders: list[NewOrder] = []
+    for step in range(60):
+        drift = step * dec("0.3")
+        orders += tick(stage, str(dec("100") + drift), str(dec("100.5") + drift))
+        orders += sent(stage.after(250))
+    assert orders
+    assert all(o.qty % dec("0.01") == 0 for o in orders)
+    assert all(o.price is None or o.price % dec("0.5") == 0 for o in orders)
+    kinds = {fact["deny_reason"] for fact in stage.facts_of("order_denied")}
+    assert not {kind for kind in kinds if kind.startswith("filter_")}
+
+
+@pytest.mark.parametrize("cls", [Quoter, Heartbeat, MovingAverageCrossover])
+def test_a_halted_symbol_is_not_spammed(cls: Any) -> None:
+    stage = staged(cls)
+    stage.tell(InstrumentsLoaded((instrument(status=SymbolStatus.HALT),)))
+    for step in range(100):
+        tick(stage, f"{100 + step / 10:.2f}", f"{100.1 + step / 10:.2f}")
+        stage.after(100)
+    assert stage.facts_of("order_approved") == []
+    assert len(stage.facts_of("order_denied")) <= 22, "10 s, two sides, at most one try a second"
+    assert stage.tell(command("stop"))
