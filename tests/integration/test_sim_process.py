@@ -265,6 +265,16 @@ def test_an_oversized_body_and_a_plain_get_on_a_socket_path(shared: SimProcess) 
             assert answer.code == status
 
 
+async def test_a_second_account_with_a_key_that_may_only_read(sim: SimProcess) -> None:
+    sim.admin_post("key", api_key="r", api_secret="t", account="second", can_trade=False)
+    sim.ready |= {"api_key": "r", "api_secret": "t"}
+    async with api_of(sim) as api:
+        assert (await api.call("account.status"))["result"]["canTrade"] is True
+        for method in ("order.place", "order.test"):
+            refused = await api.call(method, **ORDER)
+            assert (refused["status"], refused["error"]["code"]) == (401, -2015)
+
+
 # ---------------------------------------------------------------- faults on sockets
 
 

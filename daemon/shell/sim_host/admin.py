@@ -14,6 +14,7 @@ from daemon.venues.sim.faults import (
     FaultScriptError,
     rules_of,
 )
+from daemon.venues.sim.keys import ApiKey
 from daemon.venues.sim.orders import BalanceUpdate, VenueError
 from daemon.venues.sim.units import UnitError, e8_of
 
@@ -38,6 +39,7 @@ _HELP = {
     "POST /sim/faults": 'a list of rules, {"rules": [...]} or {"preset": NAME}',
     "POST /sim/strike": '{"kind": KIND, …params}: one timed fault, now',
     "POST /sim/deposit": '{"asset": A, "amount": "1.5"}',
+    "POST /sim/key": '{"api_key": K, "api_secret": S, "account": NAME, "can_trade": true}',
     "POST /sim/NAME": "short for strike: " + ", ".join(_SHORTCUTS),
 }
 
@@ -92,6 +94,8 @@ class Admin:
             raise ValueError("the body must be a JSON object")
         if name == "deposit":
             return self._deposit(body, now_ns)
+        if name == "key":
+            return self._add_key(body)
         params = {str(key): value for key, value in body.items()}
         kind = _SHORTCUTS.get(name)
         if name == "strike":
@@ -111,6 +115,21 @@ class Admin:
                 raise ValueError(f"preset {body['preset']!r} is none of {', '.join(PRESETS)}")
             return list(preset[1])
         return rules_of(body.get("rules") if isinstance(body, dict) else body)
+
+    def _add_key(self, body: dict[str, object]) -> object:
+        """Register an HMAC key; an account that is new gets the first one's grants."""
+        exchange = self._host.exchange
+        first = next(iter(exchange.venue.accounts.values()))
+        account, api_key = str(body.get("account") or first.name), str(body["api_key"])
+        if account not in exchange.venue.accounts:
+            exchange.venue.add_account(account, first.grants)
+        exchange.keys[api_key] = ApiKey(
+            api_key=api_key,
+            account=account,
+            secret=str(body["api_secret"]),
+            can_trade=bool(body.get("can_trade", True)),
+        )
+        return {"done": "key"}
 
     def _deposit(self, body: dict[str, object], now_ns: int) -> object:
         venue = self._host.exchange.venue

@@ -53,7 +53,9 @@ class SimHost:
         Raises:
             OSError: the address cannot be bound.
         """
-        self._runner = web.ServerRunner(web.Server(self._handle), handle_signals=False)
+        self._runner = web.ServerRunner(
+            web.Server(self._handle), handle_signals=False, shutdown_timeout=1.0
+        )
         await self._runner.setup()
         site = web.TCPSite(self._runner, self._options.host, self._options.port)
         await site.start()

@@ -24,6 +24,8 @@ class ApiKey:
     account: str
     secret: str = ""
     public_key: Ed25519PublicKey | None = None
+    can_trade: bool = True
+    """False: the key may read, but every order call is refused."""
 
     @property
     def is_ed25519(self) -> bool:

@@ -41,6 +41,11 @@ class Endpoint:
     counts_orders: bool = False
     """Its answer shows the order counts."""
 
+    @property
+    def needs_trading(self) -> bool:
+        """Whether a key without the right to trade is refused."""
+        return self.purpose in {Purpose.PLACE, Purpose.CANCEL} or self.name == "order.test"
+
     def weight_of(self, params: Params) -> int:
         """The documented weight of this call."""
         return self.weight if isinstance(self.weight, int) else self.weight(params)

@@ -1,5 +1,6 @@
 """Who is asking, and is the request fresh: keys, signatures, time windows (binance-spot.md §3)."""
 
+from daemon.venues.sim.dialect.calls import Endpoint
 from daemon.venues.sim.dialect.params import Params, mandatory
 from daemon.venues.sim.exchange import Exchange
 from daemon.venues.sim.keys import ApiKey
@@ -21,8 +22,23 @@ def key_of(exchange: Exchange, api_key: str) -> ApiKey:
         raise VenueError(-2014, "API-key format invalid.", 401)
     key = exchange.keys.get(api_key)
     if key is None:
-        raise VenueError(-2015, "Invalid API-key, IP, or permissions for action.", 401)
+        raise not_permitted()
     return key
+
+
+def check_right(key: ApiKey, endpoint: Endpoint) -> None:
+    """Whether the key may use the endpoint.
+
+    Raises:
+        VenueError: -2015 for an order call with a key that may only read.
+    """
+    if endpoint.needs_trading and not key.can_trade:
+        raise not_permitted()
+
+
+def not_permitted() -> VenueError:
+    """-2015 in the documented wording; it does not say which of the three it is."""
+    return VenueError(-2015, "Invalid API-key, IP, or permissions for action.", 401)
 
 
 def check_time(exchange: Exchange, params: Params, now_ns: int) -> None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 import orjson
 
 from daemon.venues.sim.dialect.calls import Endpoint
-from daemon.venues.sim.dialect.door import check_signature, check_time, key_of
+from daemon.venues.sim.dialect.door import check_right, check_signature, check_time, key_of
 from daemon.venues.sim.dialect.endpoints import ROUTES
 from daemon.venues.sim.dialect.params import Params, from_form, signed_text
 from daemon.venues.sim.dialect.roads import Answer, refused, run
@@ -88,6 +88,7 @@ def _admit(
     check_time(exchange, params, now_ns)
     payload = signed_text(request.query, request.body)
     check_signature(key, payload, raw_signature(request.query, request.body))
+    check_right(key, endpoint)
     return key.account
 
 

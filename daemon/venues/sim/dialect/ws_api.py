@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 import msgspec
 import orjson
 
-from daemon.venues.sim.dialect.door import check_signature, check_time, key_of
+from daemon.venues.sim.dialect.calls import Endpoint
+from daemon.venues.sim.dialect.door import check_right, check_signature, check_time, key_of
 from daemon.venues.sim.dialect.endpoints import ENDPOINTS
 from daemon.venues.sim.dialect.events import user_event
 from daemon.venues.sim.dialect.params import Params, mandatory
@@ -115,7 +116,7 @@ def _route(exchange: Exchange, asked: _Asked, method: str, *, was_held: bool) ->
     if endpoint is None:
         return _control(exchange, asked, method)
     try:
-        account = _caller(exchange, asked).account if endpoint.signed else ""
+        account = _admit(exchange, asked, endpoint) if endpoint.signed else ""
     except VenueError as error:
         answer = refused(exchange, endpoint, asked.params, error, now_ns=now_ns)
     else:
@@ -130,6 +131,12 @@ def _route(exchange: Exchange, asked: _Asked, method: str, *, was_held: bool) ->
         )
     counted = answer.account if endpoint.counts_orders else ""
     return _reply(exchange, asked, answer, counted)
+
+
+def _admit(exchange: Exchange, asked: _Asked, endpoint: Endpoint) -> str:
+    key = _caller(exchange, asked)
+    check_right(key, endpoint)
+    return key.account
 
 
 def _caller(exchange: Exchange, asked: _Asked) -> ApiKey:
