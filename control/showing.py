@@ -11,6 +11,7 @@ from control.acting import json_option, reason_option
 from control.client import ControlClient
 from control.errors import ControlError
 from control.gating_drills import run_gating_drills
+from control.incident_note import markdown_note
 from control.methods import METHODS, schema
 from control.render import (
     caps_table,
@@ -146,11 +147,17 @@ def incident_list(ctx: click.Context, *, unresolved: bool, as_json: bool) -> Non
 
 @incident.command("show")
 @click.argument("incident_id")
+@click.option("--markdown", is_flag=True, help="As a note to file: timeline, answers to fill in.")
 @json_option
 @click.pass_context
-def incident_show(ctx: click.Context, *, incident_id: str, as_json: bool) -> None:
+def incident_show(ctx: click.Context, *, incident_id: str, markdown: bool, as_json: bool) -> None:
     """Everything that is known of one incident."""
     result = ask(ctx, "incident", as_json=as_json, incident_id=incident_id)
+    if markdown:
+        held = ask(ctx, "events", tail=1_000, without=["input", "heartbeat"])
+        note = markdown_note(result, held.get("events", []), ask(ctx, "status"))
+        click.echo(note, nl=False)
+        return
     if as_json:
         print_json(result)
         return

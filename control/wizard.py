@@ -151,8 +151,24 @@ def config_text(choices: Choices) -> str:
         f"class = {_quoted(choices.strategy)}",
         f"symbols = {json.dumps(list(choices.symbols))}",
         "",
+        *_params(choices),
     ]
     return "\n".join(lines) + "\n" + choices.caps_text
+
+
+def _params(choices: Choices) -> list[str]:
+    """Distances inside the narrowest price collar: a strategy's own defaults may lie beyond."""
+    caps = tomllib.loads(choices.caps_text)["caps"]["symbols"]
+    collars = [caps[symbol].get("collar_bps_max", 0) for symbol in choices.symbols]
+    inside_bps = max(1, min([int(collar) for collar in collars]) // 2)
+    params = {
+        "heartbeat": {"away_bps": min(50, inside_bps), "slip_bps": min(20, inside_bps)},
+        "quoter": {"half_spread_bps": min(8, inside_bps), "requote_bps": min(4, inside_bps)},
+    }.get(choices.strategy)
+    if params is None:
+        return []
+    made = [f"{name} = {value}" for name, value in params.items()]
+    return [f"[strategies.{choices.strategy}.params]", *made, ""]
 
 
 def credentials_text(sim: Mapping[str, Any] | None) -> str:
