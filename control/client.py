@@ -45,6 +45,8 @@ class ControlClient:
         self.path = Path(path)
         self._ids = itertools.count(1)
         self._buffer = bytearray()
+        self.took_s = 0.0
+        """How long the last answered call took, seconds."""
         self._sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
         # A blocking connect with the kernel's own deadline: a socket with Python's timeout would be
         # refused at once (EAGAIN) when a storm has filled the backlog, instead of waiting its turn.
@@ -84,7 +86,8 @@ class ControlClient:
             timeout_s = (spec.deadline_s if spec is not None else 10.0) + _GRACE_S
         request_id = next(self._ids)
         given = {key: value for key, value in params.items() if value is not None}
-        deadline_s = time.monotonic() + timeout_s
+        began_s = time.monotonic()
+        deadline_s = began_s + timeout_s
         self._send(encode_request(request_id, method, given), deadline_s, method)
         while True:
             message = self._message(deadline_s, method)
@@ -92,6 +95,7 @@ class ControlClient:
                 continue  # an event of a subscription on this connection
             if message.get("id") not in {request_id, None}:
                 continue  # an answer to a call that timed out before
+            self.took_s = time.monotonic() - began_s
             return _result_of(message)
 
     def follow(

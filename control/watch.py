@@ -7,7 +7,6 @@ Rules of this file:
 """
 
 import threading
-import time
 from collections import deque
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -144,10 +143,8 @@ class Watch(App[None]):
             try:
                 with ControlClient(self._socket) as client:
                     while not self._over.is_set():
-                        began = time.monotonic()
                         snapshot = client.call("status", timeout_s=5.0)
-                        took_ms = (time.monotonic() - began) * 1_000
-                        self._tell(self._on_snapshot, snapshot, took_ms)
+                        self._tell(self._on_snapshot, snapshot, client.took_s * 1_000)
                         self._over.wait(self._poll_s)
             except ControlError as error:
                 self._tell(self._on_lost, str(error))
