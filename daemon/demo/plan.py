@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from daemon.model.amounts import decimal_of, plain
+
 SYMBOLS = ("BTCUSDT", "ETHUSDT", "BNBUSDT")
 QUOTING = {"half_spread_bps": 1, "requote_bps": 1, "order_age_ms": 1_500, "pause_ms": 100}
 BEATING = {"period_ms": 700, "take_every": 3}
@@ -88,7 +90,7 @@ def sim_arguments(options: DemoOptions, ledger: Path) -> list[str]:
 
 
 def strategies_of(options: DemoOptions) -> dict[str, Any]:
-    """A two-sided quoter and a heartbeat on each symbol."""
+    """A two-sided quoter on each symbol and a heartbeat; probers where the caps are tiny."""
     tables: dict[str, Any] = {}
     for symbol in symbols_of(options):
         size = SIZES.get(symbol, SIZES["XRPETH"])
@@ -96,6 +98,15 @@ def strategies_of(options: DemoOptions) -> dict[str, Any]:
             "class": "quoter",
             "symbols": [symbol],
             "params": {"qty": size.qty, **QUOTING},
+        }
+    if options.caps == "tiny":
+        return {
+            f"prober-{symbol.lower()}": {
+                "class": "prober",
+                "symbols": [symbol],
+                "params": {"qty": plain(decimal_of(SIZES.get(symbol, SIZES["XRPETH"]).qty) / 2)},
+            }
+            for symbol in symbols_of(options)
         }
     first = symbols_of(options)[0]
     tables["heartbeat"] = {

@@ -26,7 +26,12 @@ SHOWN_EVENTS = [
     "incident_opened", "timeout", "rate_limit",
 ]  # fmt: skip
 EVIDENCE_DEADLINE_S = 120
-CAPS_DIRECTORY = Path(__file__).resolve().parent / "caps"
+HERE = Path(__file__).resolve().parent
+CAPS_DIRECTORIES = (
+    HERE / "caps",
+    HERE.parents[1] / "deploy" / "caps",  # a checkout
+    Path("/usr/share/seatrial/caps"),  # the Debian package
+)
 
 
 class Demo:
@@ -95,10 +100,7 @@ class Demo:
         )
 
     def _caps(self) -> Mapping[str, Any]:
-        path = CAPS_DIRECTORY / f"{self._options.caps}.toml"
-        if not path.exists():
-            known = ", ".join(sorted(p.stem for p in CAPS_DIRECTORY.glob("*.toml")))
-            raise DemoError(f"no caps preset {self._options.caps!r}; there are: {known}")
+        path = caps_file(self._options.caps)
         caps: dict[str, Any] = tomllib.loads(path.read_text())["caps"]
         wanted = symbols_of(self._options)
         caps["symbols"] = {s: v for s, v in caps["symbols"].items() if s in wanted}
@@ -249,6 +251,22 @@ class Demo:
             result["restarts"] = self._restarts
             result["recovered_fills"] = account["orders"]["recovered_fills"]
         return result
+
+
+def caps_file(name: str) -> Path:
+    """A preset by name, or a file by path.
+
+    Raises:
+        DemoError: naming the presets that exist.
+    """
+    if name.endswith(".toml"):
+        return Path(name)
+    for directory in CAPS_DIRECTORIES:
+        path = directory / f"{name}.toml"
+        if path.is_file():
+            return path
+    known = sorted({p.stem for d in CAPS_DIRECTORIES for p in d.glob("*.toml")})
+    raise DemoError(f"no caps preset {name!r}; there are: {', '.join(known)} (or a file.toml)")
 
 
 def is_clean(result: Mapping[str, Any]) -> bool:
