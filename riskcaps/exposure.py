@@ -136,6 +136,8 @@ class SymbolBook:
         "last",
         "last_ns",
         "mark",
+        "mark_ask",
+        "mark_bid",
         "mark_ns",
         "market",
         "minute",
@@ -180,6 +182,8 @@ class SymbolBook:
         """What a decision says of the market; made once for each top of book."""
         self.top: TopOfBook | None = None
         self.top_ns = 0
+        self.mark_bid = self.mark_ask = ZERO
+        """The last touch that was not crossed: what a position is marked at. 0: none yet."""
         self.last = self.mark = ZERO
         self.last_ns = self.mark_ns = 0
         self.blocked = ""

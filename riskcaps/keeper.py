@@ -266,16 +266,14 @@ class Keeper:
         self._mark_equity(now_ns)
 
     def _value(self, book: SymbolBook) -> None:
-        top = book.top
         position = book.position
         total = book.realised - book.fees_quote - book.cost
         if position:
-            if top is None:
+            mark = book.mark_bid if position > 0 else book.mark_ask
+            if not mark:
                 book.worth = None
                 return
-            if top.is_crossed and book.worth is not None:
-                return
-            total += position * (top.bid_px if position > 0 else top.ask_px)
+            total += position * mark
         rate = self.rates.rate(book.quote)
         book.worth = None if rate is None else total * (rate[0] if total > 0 else rate[1])
 

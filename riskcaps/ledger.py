@@ -44,6 +44,8 @@ class RiskLedger(Keeper):
         book.top_ns = received_ns if 0 < received_ns < now_ns else now_ns
         book.version += 1
         book.market = None
+        if 0 < top.bid_px < top.ask_px:
+            book.mark_bid, book.mark_ask = top.bid_px, top.ask_px
         if top.instrument_id in self._leg_ids:
             self.remark_all(now_ns)
         elif book.was_traded:
