@@ -16,6 +16,7 @@ TRADES_KEPT = 2_000
 SECONDS_KEPT = 900
 MINUTES_KEPT = 3_000
 MINUTE_NS = 60_000_000_000
+DAY_NS = 1_440 * MINUTE_NS
 SECOND_NS = 1_000_000_000
 INTERVAL_NS: dict[str, int] = {
     "1s": SECOND_NS,
@@ -154,16 +155,15 @@ class Tape:
                 bar.add(part)
         return bar or Candle(open_ns, last, last, last, last)
 
-    def day(self, now_ns: int) -> Candle:
-        """The last 24 hours as one bar."""
-        since = now_ns - 1440 * MINUTE_NS
+    def since(self, since_ns: int) -> Candle:
+        """Everything from `since_ns` on as one bar; flat at the last price without trades."""
         total: Candle | None = None
         for bar in self.minutes:
-            if bar.open_ns >= since:
-                total = total or Candle(since, bar.open, bar.open, bar.open, bar.open)
+            if bar.open_ns >= since_ns:
+                total = total or Candle(since_ns, bar.open, bar.open, bar.open, bar.open)
                 total.add(bar)
         last = self.last_price
-        return total or Candle(since, last, last, last, last)
+        return total or Candle(since_ns, last, last, last, last)
 
     def seed(self, bars: list[Candle]) -> None:
         """Give the symbol a past, so that charts and averages are not empty at the start."""

@@ -43,6 +43,8 @@ _ALL = (
     Endpoint(name="avgPrice", handler=market_data.average_price, weight=2),
     Endpoint(name="ticker.price", handler=market_data.ticker_price, weight=_book_weight),
     Endpoint(name="ticker.book", handler=market_data.ticker_book, weight=_book_weight),
+    Endpoint(name="ticker", handler=market_data.ticker_window, weight=4),
+    Endpoint(name="ticker.tradingDay", handler=market_data.ticker_trading_day, weight=4),
     Endpoint(name="ticker.24hr", handler=market_data.ticker_day, weight=_day_weight),
     Endpoint(
         name="order.place",
@@ -187,6 +189,8 @@ _ROUTES = {
     ("GET", "avgPrice"): "avgPrice",
     ("GET", "ticker/price"): "ticker.price",
     ("GET", "ticker/bookTicker"): "ticker.book",
+    ("GET", "ticker"): "ticker",
+    ("GET", "ticker/tradingDay"): "ticker.tradingDay",
     ("GET", "ticker/24hr"): "ticker.24hr",
     ("POST", "order"): "order.place",
     ("GET", "order"): "order.status",

@@ -8,7 +8,7 @@ from daemon.venues.sim.dialect.exchange_info import exchange_info as info_row
 from daemon.venues.sim.dialect.rows import Row, levels
 from daemon.venues.sim.market import Market
 from daemon.venues.sim.orders import TradePrint, VenueError
-from daemon.venues.sim.tape import INTERVAL_NS, AggTrade, Candle
+from daemon.venues.sim.tape import DAY_NS, INTERVAL_NS, MINUTE_NS, AggTrade, Candle
 from daemon.venues.sim.units import E8, ms_of, quote_of, text_of
 
 
@@ -122,9 +122,45 @@ def ticker_day(call: Call) -> Row | list[Row]:
     return _per_symbol(call, lambda market: day_row(market, call.now_ns, mini=mini))
 
 
+def ticker_window(call: Call) -> Row | list[Row]:
+    """GET /ticker: a rolling window of minutes, hours or days (`windowSize`, default 1d)."""
+    since_ns = call.now_ns - _window_ns(call.params.text("windowSize", "1d"))
+    return _since(call, since_ns - since_ns % MINUTE_NS)
+
+
+def ticker_trading_day(call: Call) -> Row | list[Row]:
+    """GET /ticker/tradingDay: since midnight UTC."""
+    return _since(call, call.now_ns - call.now_ns % DAY_NS)
+
+
 def day_row(market: Market, now_ns: int, *, mini: bool) -> Row:
     """The rolling 24 hours of one symbol."""
-    bar, book = market.tape.day(now_ns), _book_row(market)
+    row = _window_row(market, now_ns - DAY_NS, now_ns, mini=mini)
+    if mini:
+        return row
+    book = _book_row(market)
+    last_qty = market.tape.trades[-1].qty if market.tape.trades else 0
+    return row | {
+        "prevClosePrice": row["openPrice"],
+        "lastQty": text_of(last_qty),
+        "bidPrice": book["bidPrice"],
+        "bidQty": book["bidQty"],
+        "askPrice": book["askPrice"],
+        "askQty": book["askQty"],
+    }
+
+
+def _since(call: Call, since_ns: int) -> Row | list[Row]:
+    mini = call.params.text("type") == "MINI"
+    if not call.params.text("symbol") and not call.params.text("symbols"):
+        raise VenueError(
+            -1102, "Param 'symbol' or 'symbols' must be sent, but both were empty/null!"
+        )
+    return _per_symbol(call, lambda market: _window_row(market, since_ns, call.now_ns, mini=mini))
+
+
+def _window_row(market: Market, since_ns: int, now_ns: int, *, mini: bool) -> Row:
+    bar = market.tape.since(since_ns)
     row: Row = {
         "symbol": market.spec.symbol,
         "openPrice": text_of(bar.open),
@@ -142,18 +178,20 @@ def day_row(market: Market, now_ns: int, *, mini: bool) -> Row:
     if mini:
         return row
     change = bar.close - bar.open
-    last_qty = market.tape.trades[-1].qty if market.tape.trades else 0
     return row | {
         "priceChange": text_of(change),
         "priceChangePercent": percent_text(change, bar.open),
         "weightedAvgPrice": text_of(bar.quote * E8 // bar.volume if bar.volume else 0),
-        "prevClosePrice": text_of(bar.open),
-        "lastQty": text_of(last_qty),
-        "bidPrice": book["bidPrice"],
-        "bidQty": book["bidQty"],
-        "askPrice": book["askPrice"],
-        "askQty": book["askQty"],
     }
+
+
+def _window_ns(text: str) -> int:
+    number, unit = text[:-1], text[-1:]
+    units = {"m": (59, MINUTE_NS), "h": (23, 60 * MINUTE_NS), "d": (7, DAY_NS)}
+    most, unit_ns = units.get(unit, (0, 0))
+    if not (number.isascii() and number.isdigit() and 1 <= int(number) <= most):
+        raise VenueError(-1120, "Invalid window size.")
+    return int(number) * unit_ns
 
 
 def percent_text(part: int, whole: int) -> str:

@@ -315,3 +315,16 @@ def test_public_market_data() -> None:
     aggregates = stage.raw_rest("GET", "aggTrades", query=b"symbol=BTCUSDT&limit=20")[1]
     spans = [(row["f"], row["l"]) for row in aggregates]
     assert all(later[0] == earlier[1] + 1 for earlier, later in pairwise(spans))
+
+
+def test_rolling_windows_and_the_trading_day() -> None:
+    stage = Stage(flow_rate_per_s=30)
+    stage.venue.advance(stage.tick(20_000))
+    hour = stage.raw_rest("GET", "ticker", query=b"symbol=BTCUSDT&windowSize=1h")[1]
+    day = stage.raw_rest("GET", "ticker/24hr", query=b"symbol=BTCUSDT")[1]
+    assert 0 < float(hour["volume"]) < float(day["volume"])
+    assert hour["lastPrice"] == day["lastPrice"]
+    today = stage.raw_rest("GET", "ticker/tradingDay", query=b"symbol=BTCUSDT&type=MINI")[1]
+    assert today["openTime"] % 86_400_000 == 0
+    assert stage.raw_rest("GET", "ticker", query=b"symbol=BTCUSDT&windowSize=90m")[1]["code"]
+    assert stage.raw_rest("GET", "ticker")[1]["code"] == -1102
