@@ -1,39 +1,41 @@
 """The emergency stop: cancels everything of ours and proves it, alone (promise P7).
 
-It shares nothing with the main loop: its own REST connections, its own idea of the venue's clock,
-its own budget. It works from another thread's loop and from another process.
+It shares nothing with the main loop: its own connections, its own idea of the venue's clock, its
+own budget. It works from another thread's loop and from another process.
 
 Rules of this file:
-1. It cancels only orders that carry our prefix; `DELETE openOrders` only where all are ours.
+1. It cancels only orders that carry our prefix; a whole symbol at once only where all are ours.
 2. "Empty" means that two listings in a row showed no order of ours; nothing less is reported.
-3. Until the deadline it never gives up: 5xx, timeouts, clock refusals are tried again at once or
-   after a short wait, 429 and 418 when the venue allows.
+3. It has two roads, the WebSocket API and REST; what fails on one is tried on the other at once.
+4. Until the deadline it never gives up: 5xx, timeouts, lost sockets and clock refusals are tried
+   again, 429 and 418 when the venue allows.
 """
 
 import asyncio
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from daemon.errors import BudgetEmpty, SeatrialError
-from daemon.model.halt import HaltFlag
 from daemon.model.ids import is_ours
 from daemon.model.inputs import RateLimited
 from daemon.shell.clock import Clock
-from daemon.shell.governor import Governor
+from daemon.shell.emergency_roads import (
+    EmergencyRoad,
+    RestRoad,
+    SocketRoad,
+    VenueClock,
+    is_clock_refusal,
+)
 from daemon.shell.link_config import Credentials, VenueEndpoints, make_signer
-from daemon.shell.rest_session import HttpReply, RestSession
-from daemon.shell.time_sync import TimeSync
 from daemon.venues.binance_spot import codec_rest
-from daemon.venues.binance_spot.faults import Fault, Outcome
+from daemon.venues.binance_spot.codec_ws import WsEncoder
 from daemon.venues.binance_spot.rows import OrderRow
-from daemon.venues.hosts import Road
-from daemon.venues.requests import HttpRequest, Purpose
 
-_CONNECTIONS = 8
-_REQUEST_DEADLINE_S = 2.0
 _GAP_MIN_S = 0.002
 _GAP_MAX_S = 0.25
+_REQUEST_DEADLINE_MIN_S = 1.0
+_REQUEST_DEADLINE_MAX_S = 5.0
 _ERRORS_MAX = 20
 _ONE_BY_ONE_AT_ONCE = 32
 _NS_PER_S = 1_000_000_000
@@ -61,11 +63,13 @@ class _Progress:
     """One run of the stop."""
 
     started_ns: int
+    deadline_ns: int
     first_cancel_ns: int | None = None
     last_cancel_ns: int | None = None
     canceled: int = 0
     remaining: int = -1
     rounds: int = 0
+    failures: int = 0
     errors: list[str] = field(default_factory=list)
 
     def note_error(self, text: str) -> None:
@@ -73,6 +77,8 @@ class _Progress:
             self.errors.append(text[:300])
 
     def note_cancel(self, now_ns: int, count: int) -> None:
+        if count == 0:
+            return
         self.canceled += count
         self.last_cancel_ns = now_ns
         if self.first_cancel_ns is None:
@@ -94,63 +100,65 @@ class EmergencyStop:
     ) -> None:
         """Wire it; nothing is connected before `warm` or `cancel_and_verify`.
 
-        `symbols` are asked one by one where the listing of all symbols fails.
+        `symbols` are asked one by one where the listing of the whole account fails.
 
         Raises:
             HostRefused, CredentialsRefused: an address or a key that cannot be used.
         """
+        signer = make_signer(credentials)
+        key = credentials.api_key
         self._symbols = tuple(symbols)
         self._instance = instance
         self._clock = clock
-        self._governor = Governor()
-        self._encoder = codec_rest.RestEncoder(
-            api_key=credentials.api_key,
-            signer=make_signer(credentials),
-            recv_window_ms=recv_window_ms,
-        )
-        self._rest = RestSession(
-            environment=endpoints.environment,
-            endpoint=endpoints.endpoint(Road.REST),
+        self._venue_clock = VenueClock(clock)
+        self._rest = RestRoad(
+            endpoints=endpoints,
+            encoder=codec_rest.RestEncoder(
+                api_key=key, signer=signer, recv_window_ms=recv_window_ms
+            ),
             clock=clock,
-            governor=self._governor,
-            halt=HaltFlag(),  # read for placements only, and none is ever made here
+            venue_clock=self._venue_clock,
             on_limited=self._limited,
-            deadline_s=_REQUEST_DEADLINE_S,
-            connect_deadline_s=_REQUEST_DEADLINE_S,
-            connections_max=_CONNECTIONS,
         )
-        self._sync = TimeSync(clock, lambda: self._call(self._encoder.server_time()))
+        self._socket = SocketRoad(
+            endpoints=endpoints,
+            encoder=WsEncoder(api_key=key, signer=signer, recv_window_ms=recv_window_ms),
+            clock=clock,
+            venue_clock=self._venue_clock,
+            on_limited=self._limited,
+        )
         self._limits_told: list[str] = []
 
     async def warm(self) -> None:
-        """Open the connections and measure the clock ahead of need; failing is no error here."""
-        await self._rest.open()
-        await self._measure(3)
-        asked = (self._call(self._encoder.server_time()) for _ in range(_CONNECTIONS // 2))
-        await asyncio.gather(*asked, return_exceptions=True)
+        """Open both roads and measure the clock ahead of need; failing is no error here."""
+        for road in (self._rest, self._socket):
+            try:
+                await road.open()
+                await road.measure()
+            except SeatrialError:
+                continue
 
     async def keep_warm(self, period_s: float = 20.0) -> None:
-        """Warm again and again, until cancelled: idle connections are closed by the venue."""
+        """Warm again and again, until cancelled: the venue closes what is idle or old."""
         while True:
             await self.warm()
             await asyncio.sleep(period_s)
 
     async def close(self) -> None:
         """Close the connections."""
+        await self._socket.close()
         await self._rest.close()
 
     async def cancel_and_verify(self, *, deadline_s: float) -> KillReport:
         """Cancel everything of ours at the venue and poll until it shows none, twice in a row."""
-        await self._rest.open()
-        run = _Progress(self._clock.monotonic_ns())
+        started_ns = self._clock.monotonic_ns()
+        run = _Progress(started_ns, started_ns + int(deadline_s * _NS_PER_S))
         self._limits_told.clear()
-        deadline_ns = run.started_ns + int(deadline_s * _NS_PER_S)
+        self._set_deadlines(_REQUEST_DEADLINE_MIN_S)
         verified_ns: int | None = None
         try:
             async with asyncio.timeout(deadline_s):
-                if self._sync.sample is None:
-                    await self._measure(1)
-                verified_ns = await self._until_empty(run, deadline_ns)
+                verified_ns = await self._until_empty(run)
         except TimeoutError:
             run.note_error(f"not verified empty within {deadline_s:g} s")
         for text in self._limits_told:
@@ -166,124 +174,126 @@ class EmergencyStop:
             errors=tuple(run.errors),
         )
 
-    async def _until_empty(self, run: _Progress, deadline_ns: int) -> int:
+    async def _until_empty(self, run: _Progress) -> int:
+        roads: list[EmergencyRoad] = [self._rest, self._socket]
+        if self._socket.is_warm:
+            roads.reverse()
         empty_in_a_row = 0
         gap_s = _GAP_MIN_S
         while True:
             run.rounds += 1
+            before = run.canceled
             try:
-                rows = await self._open_orders(run)
-                ours = [row for row in rows if is_ours(row.client_order_id, self._instance)]
-                run.remaining = len(ours)
-                if not ours:
-                    empty_in_a_row += 1
-                    if empty_in_a_row == 2:
-                        return self._clock.monotonic_ns()
-                    continue
-                empty_in_a_row = 0
-                before = run.canceled
-                await self._cancel(rows, ours, run)
-                if run.canceled > before:
-                    gap_s = _GAP_MIN_S
-                else:
-                    await asyncio.sleep(gap_s)
-                    gap_s = min(_GAP_MAX_S, gap_s * 2)
-            except BudgetEmpty as error:
-                empty_in_a_row = 0
-                run.note_error(str(error))
-                await self._wait_until(error.until_ns, deadline_ns)
+                empty = await self._round(roads[0], run)
             except SeatrialError as error:
                 empty_in_a_row = 0
-                run.note_error(str(error))
+                run.note_error(f"{roads[0].name}: {error}")
+                roads.reverse()
+                await self._after_failure(error, roads[0], run)
+                continue
+            empty_in_a_row = empty_in_a_row + 1 if empty else 0
+            if empty_in_a_row == 2:
+                return self._clock.monotonic_ns()
+            if empty or run.canceled > before:
+                gap_s = _GAP_MIN_S
+            else:
                 await asyncio.sleep(gap_s)
                 gap_s = min(_GAP_MAX_S, gap_s * 2)
 
-    async def _open_orders(self, run: _Progress) -> list[OrderRow]:
-        """All open orders of the account; where that fails, those of our symbols."""
+    async def _round(self, road: EmergencyRoad, run: _Progress) -> bool:
+        """List, cancel what is ours; whether nothing of ours was there."""
+        await road.open()
+        if not self._venue_clock.measured:
+            await road.measure()
+        rows = await self._open_orders(road, run)
+        ours = [row for row in rows if is_ours(row.client_order_id, self._instance)]
+        run.remaining = len(ours)
+        if ours:
+            await self._cancel(road, rows, ours, run)
+        return not ours
+
+    async def _open_orders(self, road: EmergencyRoad, run: _Progress) -> list[OrderRow]:
+        """All open orders of the account; where just that fails, those of our symbols."""
         try:
-            return await self._listing(None)
+            return await road.listing(None)
         except BudgetEmpty:
             raise
         except SeatrialError as error:
-            run.note_error(str(error))
-        answers = await asyncio.gather(*(self._listing(symbol) for symbol in self._symbols))
+            if run.failures % 4 != 1:  # mostly the other road is the better second try
+                raise
+            run.note_error(f"{road.name}: {error}")
+        answers = await asyncio.gather(*(road.listing(symbol) for symbol in self._symbols))
         return [row for rows in answers for row in rows]
 
-    async def _listing(self, symbol: str | None) -> list[OrderRow]:
-        reply = await self._call(self._encoder.open_orders(symbol, self._sync.venue_ms()))
-        if reply.status != 200:
-            raise await self._refused(codec_rest.decode_error(reply.status, reply.body))
-        return codec_rest.decode_orders(reply.body)
-
     async def _cancel(
-        self, rows: Sequence[OrderRow], ours: Sequence[OrderRow], run: _Progress
+        self,
+        road: EmergencyRoad,
+        rows: Sequence[OrderRow],
+        ours: Sequence[OrderRow],
+        run: _Progress,
     ) -> None:
         """Ask for every cancel at once; what failed shows in the next listing."""
-        by_symbol: dict[str, list[OrderRow]] = defaultdict(list)
+        mine: dict[str, list[OrderRow]] = defaultdict(list)
+        everybodys: dict[str, int] = defaultdict(int)
         for row in ours:
-            by_symbol[row.symbol].append(row)
-        counts: dict[str, int] = defaultdict(int)
+            mine[row.symbol].append(row)
         for row in rows:
-            counts[row.symbol] += 1
+            everybodys[row.symbol] += 1
         at_once = asyncio.Semaphore(_ONE_BY_ONE_AT_ONCE)
+
+        async def one(row: OrderRow) -> None:
+            async with at_once:
+                count = await road.cancel_one(row)
+            run.note_cancel(self._clock.monotonic_ns(), count)
+
+        async def symbol_at_once(symbol: str) -> None:
+            count = await road.cancel_symbol(symbol)
+            run.note_cancel(self._clock.monotonic_ns(), count)
+
         wanted = []
-        for symbol, orders in by_symbol.items():
-            if counts[symbol] == len(orders):
-                wanted.append(self._cancel_symbol(symbol, run))
+        for symbol, orders in mine.items():
+            if everybodys[symbol] == len(orders):
+                wanted.append(symbol_at_once(symbol))
             else:
-                wanted.extend(self._cancel_one(row, at_once, run) for row in orders)
-        results = await asyncio.gather(*wanted, return_exceptions=True)
-        for result in results:
-            if isinstance(result, BudgetEmpty):
-                raise result
-            if isinstance(result, SeatrialError):
-                run.note_error(str(result))
-            elif isinstance(result, BaseException):
-                raise result
+                wanted.extend(one(row) for row in orders)
+        failures = [
+            result
+            for result in await asyncio.gather(*wanted, return_exceptions=True)
+            if isinstance(result, BaseException)
+        ]
+        for failure in failures:
+            if not isinstance(failure, SeatrialError):
+                raise failure
+        if failures:
+            raise failures[0]
 
-    async def _cancel_symbol(self, symbol: str, run: _Progress) -> None:
-        reply = await self._call(self._encoder.cancel_all(symbol, self._sync.venue_ms()))
-        if reply.status == 200:
-            run.note_cancel(self._clock.monotonic_ns(), len(codec_rest.decode_canceled(reply.body)))
+    async def _after_failure(
+        self, error: SeatrialError, next_road: EmergencyRoad, run: _Progress
+    ) -> None:
+        """Slow down a little more with every failure in a row of this run."""
+        run.failures += 1
+        deadline_s = _REQUEST_DEADLINE_MIN_S * (1 + run.failures // 4)
+        self._set_deadlines(min(_REQUEST_DEADLINE_MAX_S, deadline_s))
+        if is_clock_refusal(error):
+            self._venue_clock.measured = False
             return
-        await self._note_refusal(reply)
+        wait_s = min(_GAP_MAX_S, _GAP_MIN_S * 2 ** min(run.failures, 10))
+        if isinstance(error, BudgetEmpty) and run.failures % 2 == 0:
+            # Both roads had their turn: until the first of them may be used again.
+            left_s = (run.deadline_ns - self._clock.monotonic_ns()) / _NS_PER_S
+            until_s = (error.until_ns - self._clock.now_ns()) / _NS_PER_S
+            wait_s = max(_GAP_MIN_S, min(until_s, left_s, 1.0))
+        if run.failures > 1 or not next_road.is_warm:
+            await asyncio.sleep(wait_s)
 
-    async def _cancel_one(self, row: OrderRow, at_once: asyncio.Semaphore, run: _Progress) -> None:
-        async with at_once:
-            request = self._encoder.cancel_by_id(row.symbol, row.order_id, self._sync.venue_ms())
-            reply = await self._call(request)
-        if reply.status == 200:
-            run.note_cancel(self._clock.monotonic_ns(), 1)
-            return
-        await self._note_refusal(reply)
-
-    async def _note_refusal(self, reply: HttpReply) -> None:
-        fault = codec_rest.decode_error(reply.status, reply.body)
-        if fault.outcome is not Outcome.NOT_CANCELABLE:  # gone already: the listing decides
-            raise await self._refused(fault)
-
-    async def _refused(self, fault: Fault) -> SeatrialError:
-        if fault.outcome is Outcome.CLOCK:
-            await self._measure(1)
-        return SeatrialError(f"the venue answered: {fault.text}")
-
-    async def _measure(self, rounds: int) -> None:
-        """Best effort: without a sample our own clock is used, and -1021 brings us back here."""
-        try:
-            sample = await self._sync.measure(rounds)
-        except SeatrialError:
-            return
-        self._governor.offset_ns = sample.offset_ns
-
-    async def _call(self, request: HttpRequest) -> HttpReply:
-        # Everything here counts as a cancel: it may use the whole budget, reserve included.
-        return await self._rest.call(replace(request, purpose=Purpose.CANCEL))
-
-    async def _wait_until(self, until_ns: int, deadline_ns: int) -> None:
-        wait_ns = until_ns - self._clock.now_ns()
-        left_ns = deadline_ns - self._clock.monotonic_ns()
-        await asyncio.sleep(max(_GAP_MIN_S, min(wait_ns, left_ns) / _NS_PER_S))
+    def _set_deadlines(self, deadline_s: float) -> None:
+        self._rest.deadline_s = deadline_s
+        self._socket.deadline_s = deadline_s
 
     def _limited(self, limited: RateLimited) -> None:
         if len(self._limits_told) < _ERRORS_MAX:
             self._limits_told.append(f"rate limit ({limited.scope}): {limited.reason}")
+        if limited.scope in {"ban", "weight"}:
+            now_ns = self._clock.now_ns()
+            self._rest.governor.pause(limited.scope, limited.until_ns, now_ns)
+            self._socket.governor.pause(limited.scope, limited.until_ns, now_ns)

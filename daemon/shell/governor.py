@@ -35,7 +35,6 @@ _DEFAULT_PAUSE_NS = {
     "weight": 60 * _NS_PER_S,
     "ban": 120 * _NS_PER_S,
     "connections": 60 * _NS_PER_S,
-    "waf": 60 * _NS_PER_S,
 }
 _DOCUMENTED = (
     RateLimitRow("REQUEST_WEIGHT", "MINUTE", 1, 6_000),
@@ -105,13 +104,14 @@ def window_name(row: RateLimitRow) -> str:
 class Governor:
     """Admits or refuses each request before it leaves. Not thread-safe: one loop owns it."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, waf_pause_s: float = 60.0) -> None:
         self.offset_ns = 0
         """Venue clock minus engine time; set by the time sync."""
         self.pauses = 0
         self.refusals = 0
         self._windows: list[_Window] = [_Window(row) for row in _DOCUMENTED]
         self._counted = _counted(self._windows)
+        self._waf_pause_ns = int(waf_pause_s * _NS_PER_S)
         self._paused_until_ns = 0
         self._pause_reason = ""
         self._orders_paused_until_ns = 0
@@ -221,7 +221,7 @@ class Governor:
             self._orders_paused_until_ns = max(self._orders_paused_until_ns, until_ns)
             return self._orders_paused_until_ns
         if until_ns is None:
-            until_ns = now_ns + _DEFAULT_PAUSE_NS.get(scope, 60 * _NS_PER_S)
+            until_ns = now_ns + _DEFAULT_PAUSE_NS.get(scope, self._waf_pause_ns)
         if until_ns > self._paused_until_ns:
             self._paused_until_ns = until_ns
             self._pause_reason = f"paused by the venue ({scope})"

@@ -5,6 +5,7 @@ import contextlib
 import threading
 import time
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 from aiohttp import web
@@ -13,7 +14,7 @@ from daemon.shell.clock import SystemClock
 from daemon.shell.emergency import EmergencyStop, KillReport
 from daemon.shell.link_config import Credentials
 from tests.support.link_bench import endpoints_at
-from tests.support.scripted_venue import KEY, SECRET, ScriptedVenue, json_response, served
+from tests.support.scripted_venue import KEY, SECRET, ScriptedVenue, json_response, reply, served
 
 INSTANCE = "abc123"
 
@@ -49,11 +50,17 @@ def fill_with(venue: ScriptedVenue, count: int) -> None:
         venue.add_order(ours(number), symbol=symbol)
 
 
-async def test_it_cancels_by_symbol_and_verifies_twice() -> None:
+REST_NAMES = {"list": "GET openOrders", "cancel": "DELETE openOrders"}
+SOCKET_NAMES = {"list": "openOrders.status", "cancel": "openOrders.cancelAll"}
+
+
+@pytest.mark.parametrize("warm", [True, False], ids=["warm socket", "cold rest"])
+async def test_it_cancels_by_symbol_and_verifies_twice(warm: bool) -> None:
     venue = ScriptedVenue(("BTCUSDT", "ETHUSDT"))
     fill_with(venue, 200)
     async with ready(venue) as stop:
-        await stop.warm()
+        if warm:
+            await stop.warm()
         report = await stop.cancel_and_verify(deadline_s=5)
     assert report.verified_empty_ns is not None
     assert (report.canceled, report.remaining, report.errors) == (200, 0, ())
@@ -61,8 +68,9 @@ async def test_it_cancels_by_symbol_and_verifies_twice() -> None:
     assert report.last_cancel_ns is not None
     assert report.started_ns < report.first_cancel_ns <= report.last_cancel_ns
     assert report.last_cancel_ns < report.verified_empty_ns
-    assert len(venue.asked("DELETE openOrders")) == 2, "one call a symbol, not one an order"
-    assert len(venue.asked("GET openOrders")) == 3, "once with orders, twice empty"
+    names = SOCKET_NAMES if warm else REST_NAMES
+    assert len(venue.asked(names["cancel"])) == 2, "one call a symbol, not one an order"
+    assert len(venue.asked(names["list"])) == 3, "once with orders, twice empty"
 
 
 async def test_foreign_orders_are_left_alone() -> None:
@@ -105,7 +113,7 @@ async def test_an_order_that_lands_late_is_caught_by_the_second_look() -> None:
 
 
 @pytest.mark.parametrize("name", ["GET openOrders", "DELETE openOrders", "GET time"])
-async def test_it_survives_5xx_html_and_cut_connections(name: str) -> None:
+async def test_rest_alone_survives_5xx_html_and_cut_connections(name: str) -> None:
     venue = ScriptedVenue()
     fill_with(venue, 4)
 
@@ -120,17 +128,54 @@ async def test_it_survives_5xx_html_and_cut_connections(name: str) -> None:
         request.transport.abort()
         return web.Response()
 
+    async def no_socket(_request: web.Request) -> web.Response:
+        return web.Response(status=503)
+
+    venue.script("connect", no_socket, times=1_000)
     for action in (page, unknown, cut, page):
         venue.script(name, action)
     async with ready(venue) as stop:
         report = await stop.cancel_and_verify(deadline_s=8)
     assert report.verified_empty_ns is not None
     assert venue.open_orders() == []
-    assert report.errors or name == "GET time"
+    assert report.errors
+
+
+async def test_the_socket_alone_is_enough_when_a_firewall_stands_before_rest() -> None:
+    venue = ScriptedVenue()
+    fill_with(venue, 4)
+
+    async def wall(_request: web.Request) -> web.Response:
+        return web.Response(status=403, text="<html>forbidden</html>")
+
+    for name in ("GET time", "GET openOrders", "DELETE openOrders"):
+        venue.script(name, wall, times=1_000)
+    async with ready(venue) as stop:
+        report = await stop.cancel_and_verify(deadline_s=5)
+    assert report.verified_empty_ns is not None
+    assert report.canceled == 4
+    assert any("REST" in text for text in report.errors)
+
+
+async def test_a_socket_that_was_cut_is_replaced_by_rest_at_once() -> None:
+    venue = ScriptedVenue()
+    fill_with(venue, 4)
+
+    async def cut(socket: web.WebSocketResponse, _call: dict[str, Any]) -> None:
+        await venue.drop_sockets()
+
+    venue.script("openOrders.cancelAll", cut)
+    async with ready(venue) as stop:
+        await stop.warm()
+        report = await stop.cancel_and_verify(deadline_s=5)
+    assert report.verified_empty_ns is not None
+    assert venue.open_orders() == []
+    assert any("WebSocket API" in text for text in report.errors)
+    assert len(venue.asked("GET openOrders")) >= 2, "verified on the other road"
 
 
 async def test_it_survives_silence(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("daemon.shell.emergency._REQUEST_DEADLINE_S", 0.1)
+    monkeypatch.setattr("daemon.shell.emergency._REQUEST_DEADLINE_MIN_S", 0.1)
     venue = ScriptedVenue()
     fill_with(venue, 2)
     release = asyncio.Event()
@@ -139,9 +184,15 @@ async def test_it_survives_silence(monkeypatch: pytest.MonkeyPatch) -> None:
         await release.wait()
         return json_response([])
 
-    venue.script("DELETE openOrders", never)
-    venue.script("GET openOrders", never)
+    async def swallow(_socket: web.WebSocketResponse, _call: dict[str, Any]) -> None:
+        pass
+
+    for name in REST_NAMES.values():
+        venue.script(name, never)
+    for name in SOCKET_NAMES.values():
+        venue.script(name, swallow)
     async with ready(venue) as stop:
+        await stop.warm()
         report = await stop.cancel_and_verify(deadline_s=8)
         release.set()
     assert report.verified_empty_ns is not None
@@ -172,12 +223,16 @@ async def test_a_wrong_clock_is_measured_again() -> None:
         body = {"code": -1021, "msg": "Timestamp for this request is outside of the recvWindow."}
         return json_response(body, status=400)
 
+    async def late_socket(socket: web.WebSocketResponse, call: dict[str, Any]) -> None:
+        await reply(socket, call, {"code": -1021, "msg": "Timestamp"}, status=400)
+
     venue.script("GET openOrders", late)
+    venue.script("openOrders.status", late_socket)
     async with ready(venue) as stop:
         await stop.warm()
-        before = len(venue.asked("GET time"))
+        before = len(venue.asked("GET time")) + len(venue.asked("time"))
         report = await stop.cancel_and_verify(deadline_s=5)
-        assert len(venue.asked("GET time")) > before
+        assert len(venue.asked("GET time")) + len(venue.asked("time")) > before
     assert report.verified_empty_ns is not None
 
 
@@ -188,7 +243,11 @@ async def test_it_never_claims_what_it_did_not_see() -> None:
     async def refuse(_request: web.Request) -> web.Response:
         return json_response({"code": -1000, "msg": "no"}, status=500)
 
+    async def refuse_socket(socket: web.WebSocketResponse, call: dict[str, Any]) -> None:
+        await reply(socket, call, {"code": -1000, "msg": "no"}, status=500)
+
     venue.script("DELETE openOrders", refuse, times=10_000)
+    venue.script("openOrders.cancelAll", refuse_socket, times=10_000)
     async with ready(venue) as stop:
         report = await stop.cancel_and_verify(deadline_s=0.4)
     assert report.verified_empty_ns is None

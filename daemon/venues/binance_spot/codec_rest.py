@@ -282,7 +282,7 @@ def error_data(body: bytes) -> Any:
     return decode_as(_ERROR, body, "error body").data
 
 
-def decode_time_ms(body: bytes) -> int:
+def decode_time_ms(body: bytes | msgspec.Raw) -> int:
     """Venue time in ms."""
     return decode_as(_TIME, body, "time").server_time
 
@@ -292,7 +292,7 @@ def decode_order(body: bytes | msgspec.Raw) -> OrderRow:
     return decode_as(_ORDER, body, "order")
 
 
-def decode_orders(body: bytes) -> list[OrderRow]:
+def decode_orders(body: bytes | msgspec.Raw) -> list[OrderRow]:
     """Several order rows."""
     return decode_as(_ORDERS, body, "orders")
 

@@ -99,13 +99,50 @@ class WsEncoder:
         self, instrument_id: InstrumentId, request_id: str, timestamp_ms: int
     ) -> WsRequest:
         """`openOrders.cancelAll` of one symbol."""
+        return self.cancel_symbol(symbol_of(instrument_id), request_id, timestamp_ms)
+
+    def cancel_symbol(self, symbol: str, request_id: str, timestamp_ms: int) -> WsRequest:
+        """`openOrders.cancelAll` by the venue's symbol (emergency stop)."""
         return self._request(
             "openOrders.cancelAll",
-            {"symbol": symbol_of(instrument_id)},
+            {"symbol": symbol},
             request_id,
             timestamp_ms,
             weight=costs.CANCEL_ALL,
             purpose=Purpose.CANCEL,
+        )
+
+    def cancel_by_id(
+        self, symbol: str, order_id: int, request_id: str, timestamp_ms: int
+    ) -> WsRequest:
+        """`order.cancel` by the venue's id alone (emergency stop)."""
+        return self._request(
+            "order.cancel",
+            {"symbol": symbol, "orderId": order_id},
+            request_id,
+            timestamp_ms,
+            weight=costs.ORDER_CANCEL,
+            purpose=Purpose.CANCEL,
+        )
+
+    def open_orders(self, symbol: str | None, request_id: str, timestamp_ms: int) -> WsRequest:
+        """`openOrders.status` of one symbol, or of all (dear: 80)."""
+        return self._request(
+            "openOrders.status",
+            {} if symbol is None else {"symbol": symbol},
+            request_id,
+            timestamp_ms,
+            weight=costs.OPEN_ORDERS_ALL if symbol is None else costs.OPEN_ORDERS_SYMBOL,
+            purpose=Purpose.QUERY,
+        )
+
+    def server_time(self, request_id: str) -> WsRequest:
+        """`time`."""
+        return WsRequest(
+            request_id=request_id,
+            payload=orjson.dumps({"id": request_id, "method": "time"}),
+            weight=costs.TIME,
+            purpose=Purpose.DATA,
         )
 
     def log_on(self, request_id: str, timestamp_ms: int) -> WsRequest:
