@@ -32,6 +32,7 @@ from daemon.shell.emergency import EmergencyStop
 from daemon.shell.endpoints import endpoints_of
 from daemon.shell.journal import Journal
 from daemon.shell.latch import LatchStore
+from daemon.shell.late_orders import LateOrders
 from daemon.shell.loop import Pump
 from daemon.shell.metrics import Metrics, MetricsServer
 from daemon.shell.port import ControlPort
@@ -94,6 +95,7 @@ class Daemon:
         self._lag_ns = 0
         self._signalled = False
         self._published: dict[str, Any] = {}
+        self._late = LateOrders(settings.venue.recv_window_ms)
         self._port: ControlPort | None = None
 
     async def run(self) -> int:
@@ -110,7 +112,7 @@ class Daemon:
             on_reply=self._on_reply,
             on_exit=self._on_exit,
             on_fatal=self._on_fatal,
-            sinks=(metrics, _LatchClearer(self._latch)),
+            sinks=(metrics, self._late, _LatchClearer(self._latch)),
         )
         link = self._build_link(pump)
         pump.attach(link)
@@ -337,6 +339,7 @@ class Daemon:
             halt=self._halt,
             latch=self._latch,
             emergency=self._build_emergency(),
+            late=self._late,
             clock=self._clock,
         )
 

@@ -1,26 +1,73 @@
 """Road 3 of the kill switch: a second process, when the daemon is stopped, dead or unreachable.
 
-It latches through the state directory first (so that a daemon that comes back finds the latch),
-then cancels at the venue with the same credentials over its own session, and polls until the venue
-has no open order of ours.
+Rules of this file:
+1. It latches through the state directory before anything else (a daemon that comes back finds the
+   latch), then cancels at the venue with the same credentials over its own session, and polls until
+   the venue has no open order of ours, and none can arrive late any more.
+2. It reads of the configuration only what a stop needs: a mistake elsewhere in the file must not
+   keep us from stopping.
+3. What is slow to import is imported after the latch is on the disk.
 """
 
 import asyncio
+import tomllib
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from control.errors import ControlError
 from daemon.errors import SeatrialError
-from daemon.settings import Config, SettingsError, load_config
 from daemon.shell.clock import SystemClock
-from daemon.shell.credentials import load_credentials
-from daemon.shell.emergency import EmergencyStop, KillReport
-from daemon.shell.endpoints import endpoints_of
 from daemon.shell.latch import LatchStore
 from daemon.shell.state_dir import StateDirError, read_identity
 
+if TYPE_CHECKING:
+    from daemon.shell.emergency import KillReport
+
 DEADLINE_S = 30.0
+RECV_WINDOW_MS = 3_000
+"""The configuration's default for `venue.recv_window_ms`."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class StopPlan:
+    """What a stop needs to know: where we latch, whom we ask, with which key."""
+
+    state_dir: Path
+    environment: str
+    symbols: tuple[str, ...]
+    urls: Mapping[str, str]
+    """By road; empty where the environment's hosts are built in."""
+    key_file: Path | None
+    recv_window_ms: int
+
+    @classmethod
+    def read(cls, path: Path) -> "StopPlan":
+        """Read it from the daemon's configuration.
+
+        Raises:
+            ControlError: the file cannot be read, or lacks what a stop needs.
+        """
+        try:
+            data = tomllib.loads(path.read_text(encoding="utf-8"))
+            venue = data["venue"]
+            key_file = data.get("credentials", {}).get("file")
+            roads = ("rest", "ws_api", "streams")
+            return cls(
+                state_dir=Path(data["state_dir"]),
+                environment=str(venue["environment"]),
+                symbols=tuple(str(symbol) for symbol in venue["symbols"]),
+                urls={road: str(venue[road]) for road in roads if road in venue},
+                key_file=None if key_file is None else Path(key_file),
+                recv_window_ms=int(venue.get("recv_window_ms", RECV_WINDOW_MS)),
+            )
+        except OSError as error:
+            raise ControlError(f"kill --direct: {path}: {error.strerror}") from error
+        except KeyError as error:
+            raise ControlError(f"kill --direct: {path}: {error.args[0]} is missing") from error
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError, AttributeError, TypeError) as error:
+            raise ControlError(f"kill --direct: {path}: cannot be used: {error}") from error
 
 
 def direct_kill(*, config: Path | None, by: str, uid: int, reason: str) -> Mapping[str, Any]:
@@ -31,50 +78,73 @@ def direct_kill(*, config: Path | None, by: str, uid: int, reason: str) -> Mappi
     """
     if config is None:
         raise ControlError("kill --direct needs the daemon's configuration: add --config FILE")
+    plan = StopPlan.read(config)
+    clock = SystemClock()
+    start = clock.monotonic_ns()
     try:
-        loaded = load_config(config)
-        identity = read_identity(loaded.settings.state_dir)
-        credentials = load_credentials(loaded.settings.credentials.file)
-    except (SettingsError, StateDirError, SeatrialError) as error:
+        identity = read_identity(plan.state_dir)
+    except StateDirError as error:
         raise ControlError(f"kill --direct: {error}") from error
     if identity is None:
         raise ControlError(
-            f"kill --direct: {loaded.settings.state_dir} was never used: no order of ours exists"
+            f"kill --direct: {plan.state_dir} was never used: no order of ours exists"
         )
-    clock = SystemClock()
-    start = clock.monotonic_ns()
-    LatchStore(loaded.settings.state_dir).latch(
-        by_uid=uid, by_name=by, reason=reason, ts_ns=clock.now_ns()
-    )
+    latch_fault = ""
+    try:
+        latch = LatchStore(plan.state_dir)
+        latch.latch(by_uid=uid, by_name=by, reason=reason, ts_ns=clock.now_ns())
+    except SeatrialError as error:
+        latch_fault = str(error)  # the orders are cancelled all the same
     latched_ms = (clock.monotonic_ns() - start) / 1e6
-    report = asyncio.run(_cancel(loaded, identity[0], credentials, clock))
-    empty_ms = (clock.monotonic_ns() - start) / 1e6
+    try:
+        report, empty_ns = asyncio.run(_stop(plan, identity[0], clock))
+    except SeatrialError as error:
+        done = "NOT latched" if latch_fault else "latched, but nothing is cancelled"
+        raise ControlError(f"kill --direct: {done}: {error}") from error
+    verified = report.verified_empty_ns is not None
     return {
-        "verified": report.verified_empty_ns is not None,
+        "verified": verified and not latch_fault,
         "open_orders": report.remaining,
         "gate_ms": latched_ms,
-        "latched_ms": latched_ms,
-        "cancel_ms": None
-        if report.last_cancel_ns is None
-        else (report.last_cancel_ns - report.started_ns) / 1e6,
-        "empty_ms": empty_ms if report.verified_empty_ns is not None else None,
+        "latched_ms": None if latch_fault else latched_ms,
+        "cancel_ms": _ms(report.last_cancel_ns, start),
+        "empty_ms": _ms(empty_ns, start),
+        "settled_ms": _ms(report.verified_empty_ns, start),
         "canceled": report.canceled,
-        "msg": "; ".join(report.errors),
+        "msg": "; ".join(text for text in (latch_fault, *report.errors) if text),
     }
 
 
-async def _cancel(
-    config: Config, instance: str, credentials: Any, clock: SystemClock
-) -> KillReport:
-    venue = config.settings.venue
+def _ms(at_ns: int | None, start_ns: int) -> float | None:
+    return None if at_ns is None else (at_ns - start_ns) / 1e6
+
+
+async def _stop(
+    plan: StopPlan, instance: str, clock: SystemClock
+) -> tuple["KillReport", int | None]:
+    """Cancel and verify; the last report, and when the venue was first seen empty."""
+    from daemon.shell.credentials import load_credentials  # noqa: PLC0415 - rule 3
+    from daemon.shell.emergency import EmergencyStop  # noqa: PLC0415 - rule 3
+    from daemon.shell.endpoints import BINANCE_SPOT_TESTNET  # noqa: PLC0415 - rule 3
+    from daemon.shell.late_orders import late_orders_of_journal, until_settled  # noqa: PLC0415 - rule 3
+    from daemon.shell.link_config import VenueEndpoints  # noqa: PLC0415 - rule 3
+
+    urls = plan.urls if plan.environment == "sim" else BINANCE_SPOT_TESTNET
+    try:
+        endpoints = VenueEndpoints(environment=plan.environment, **urls)
+    except TypeError as error:
+        raise ControlError("kill --direct: sim needs rest, ws_api and streams") from error
     stop = EmergencyStop(
-        endpoints=endpoints_of(venue),
-        credentials=credentials,
-        symbols=venue.symbols,
+        endpoints=endpoints,
+        credentials=load_credentials(plan.key_file),
+        symbols=plan.symbols,
         instance=instance,
         clock=clock,
     )
     try:
-        return await stop.cancel_and_verify(deadline_s=DEADLINE_S)
+        report = await stop.cancel_and_verify(deadline_s=DEADLINE_S)
+        empty_ns = report.verified_empty_ns
+        late = late_orders_of_journal(plan.state_dir / "journal", plan.recv_window_ms)
+        return await until_settled(stop, report, late, clock, deadline_s=DEADLINE_S), empty_ns
     finally:
         await stop.close()

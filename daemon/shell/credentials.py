@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from daemon.errors import CredentialsRefused
-from daemon.shell.venue_link import Credentials
+from daemon.shell.link_config import Credentials
 
 _NAMES = ("api_key", "api_secret", "ed25519_private_key")
 

@@ -4,8 +4,12 @@ Real venues' URLs are built in; only `sim` takes them from the configuration (lo
 `daemon.venues.hosts` at construction and again at every connection).
 """
 
-from daemon.settings import VenueSettings
-from daemon.shell.venue_link import VenueEndpoints
+from typing import TYPE_CHECKING
+
+from daemon.shell.link_config import VenueEndpoints
+
+if TYPE_CHECKING:  # the stop of a second process has no time for the whole of the settings
+    from daemon.settings import VenueSettings
 
 BINANCE_SPOT_TESTNET = {
     "rest": "https://testnet.binance.vision",
@@ -14,7 +18,7 @@ BINANCE_SPOT_TESTNET = {
 }
 
 
-def endpoints_of(venue: VenueSettings) -> VenueEndpoints:
+def endpoints_of(venue: "VenueSettings") -> VenueEndpoints:
     """The URLs of a venue, checked.
 
     Raises:
@@ -23,7 +27,7 @@ def endpoints_of(venue: VenueSettings) -> VenueEndpoints:
     return VenueEndpoints(environment=venue.environment, **urls_of(venue))
 
 
-def urls_of(venue: VenueSettings) -> dict[str, str]:
+def urls_of(venue: "VenueSettings") -> dict[str, str]:
     """The URLs of a venue by road: rest, ws_api, streams; not checked yet."""
     if venue.environment != "sim":
         return BINANCE_SPOT_TESTNET

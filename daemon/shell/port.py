@@ -6,9 +6,12 @@ future of a command, which the caller awaits with a deadline: a stuck main loop 
 
 import asyncio
 import concurrent.futures
+import contextlib
+import gc
+import sys
 import threading
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Protocol
 
 from control.events import EventHub
@@ -19,9 +22,15 @@ from daemon.model.records import EventType
 from daemon.shell.clock import Clock
 from daemon.shell.emergency import EmergencyStop
 from daemon.shell.latch import LatchStore
+from daemon.shell.late_orders import LateOrders, until_settled
 
 KILL_DEADLINE_S = 30.0
 REPLIES_WAITING_MAX = 1_000
+ENGINE_TOLD_AFTER_S = 0.025
+"""The engine hears of a kill so much later: its own cancels of the same orders would take the
+interpreter from the thread that is stopping. The flag is closed before either."""
+SWITCH_INTERVAL_S = 0.000_1
+"""How long a busy main loop may keep the interpreter from a thread that stops us."""
 
 
 class PumpPort(Protocol):
@@ -44,6 +53,7 @@ class ControlPort:
         halt: HaltFlag,
         latch: LatchStore,
         emergency: EmergencyStop,
+        late: LateOrders,
         clock: Clock,
     ) -> None:
         """Wire the port; the emergency session opens on first use, on the control loop."""
@@ -51,6 +61,7 @@ class ControlPort:
         self._halt = halt
         self._latch = latch
         self._emergency = emergency
+        self._late = late
         self._clock = clock
         self._lock = threading.Lock()
         self._waiting: OrderedDict[str, concurrent.futures.Future[Reply]] = OrderedDict()
@@ -106,30 +117,47 @@ class ControlPort:
         return self._events
 
     async def warm(self) -> None:
-        """Open the emergency session ahead of need."""
-        await self._emergency.warm()
+        """Keep the emergency session's connections open, for ever."""
+        await self._emergency.keep_warm()
 
     async def kill(self, actor: Actor, reason: str) -> Mapping[str, Any]:
         """Close the gate, latch, cancel everything of ours, poll the venue until it has none.
 
         Returns:
-            See `control.port.DaemonPort.kill`.
+            See `control.port.DaemonPort.kill`; beside it `settled_ms` (no order that was under way
+            can be accepted any more) and `late_orders` (how many were under way).
         """
         start = self._clock.monotonic_ns()
         self._halt.close(f"kill by {actor.name or actor.uid}: {reason}")
         gate_ms = self._since_ms(start)
+        with _interpreter_for_us():
+            return await self._stop(actor, reason, start, gate_ms)
+
+    async def _stop(
+        self, actor: Actor, reason: str, start: int, gate_ms: float
+    ) -> Mapping[str, Any]:
         ts_ns = self._clock.now_ns()
-        self._pump.offer_threadsafe(KillLatched(actor, reason, ts_ns))
-        self._note("gate_closed", actor, reason, {"gate_ms": gate_ms})
-        report, latched_ms = await asyncio.gather(
-            self._emergency.cancel_and_verify(deadline_s=KILL_DEADLINE_S),
-            asyncio.to_thread(self._latch_now, actor, reason, ts_ns, start),
+        late_orders = self._late.count(ts_ns)
+        told = asyncio.get_running_loop().call_later(
+            ENGINE_TOLD_AFTER_S, self._tell_engine, actor, reason, ts_ns, gate_ms
+        )
+        try:
+            report, latched_ms = await asyncio.gather(
+                self._emergency.cancel_and_verify(deadline_s=KILL_DEADLINE_S),
+                asyncio.to_thread(self._latch_now, actor, reason, ts_ns, start),
+            )
+        finally:
+            if not told.cancelled() and told.when() > asyncio.get_running_loop().time():
+                told.cancel()
+                self._tell_engine(actor, reason, ts_ns, gate_ms)
+        empty_ms = self._since_ms(start)
+        report = await until_settled(
+            self._emergency, report, self._late, self._clock, deadline_s=KILL_DEADLINE_S
         )
         verified = report.verified_empty_ns is not None
-        empty_ms = self._since_ms(start)
         cancel_ms = None
         if report.last_cancel_ns is not None:
-            cancel_ms = (report.last_cancel_ns - report.started_ns) / 1e6
+            cancel_ms = (report.last_cancel_ns - start) / 1e6
         result: dict[str, Any] = {
             "verified": verified,
             "open_orders": report.remaining,
@@ -137,18 +165,23 @@ class ControlPort:
             "latched_ms": latched_ms,
             "cancel_ms": cancel_ms,
             "empty_ms": empty_ms if verified else None,
+            "settled_ms": self._since_ms(start) if verified else None,
             "canceled": report.canceled,
+            "late_orders": late_orders,
             "rounds": report.rounds,
             "msg": "; ".join(report.errors),
         }
+        self._note("latched", actor, reason, {"latched_ms": latched_ms})
         self._note("verified_empty" if verified else "not_verified", actor, reason, result)
         return result
 
+    def _tell_engine(self, actor: Actor, reason: str, ts_ns: int, gate_ms: float) -> None:
+        self._note("gate_closed", actor, reason, {"gate_ms": gate_ms})
+        self._pump.offer_threadsafe(KillLatched(actor, reason, ts_ns))
+
     def _latch_now(self, actor: Actor, reason: str, ts_ns: int, start: int) -> float:
         self._latch.latch(by_uid=actor.uid, by_name=actor.name, reason=reason, ts_ns=ts_ns)
-        latched_ms = self._since_ms(start)
-        self._note("latched", actor, reason, {"latched_ms": latched_ms})
-        return latched_ms
+        return self._since_ms(start)
 
     def _note(self, step: str, actor: Actor, reason: str, extra: Mapping[str, Any]) -> None:
         # Durations as text: no float stands in a record.
@@ -160,3 +193,21 @@ class ControlPort:
 
     def _since_ms(self, start_ns: int) -> float:
         return (self._clock.monotonic_ns() - start_ns) / 1e6
+
+
+@contextlib.contextmanager
+def _interpreter_for_us() -> Iterator[None]:
+    """While we stop, neither a busy main loop nor the garbage collector keeps us waiting.
+
+    Freezing leaves collections nothing to walk, even those that a strategy asks for.
+    """
+    interval_s, collecting = sys.getswitchinterval(), gc.isenabled()
+    sys.setswitchinterval(min(interval_s, SWITCH_INTERVAL_S))
+    gc.disable()
+    gc.freeze()
+    try:
+        yield
+    finally:
+        sys.setswitchinterval(interval_s)
+        if collecting:
+            gc.enable()

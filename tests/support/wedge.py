@@ -1,0 +1,103 @@
+"""Strategies that fill the venue with resting orders, and then hang the loop that called them.
+
+`Wedge` places `orders` limit orders on each of its symbols, far from the market. At every tick it
+looks into the directory `signals`, where a test leaves a file for what is to happen next:
+
+    spin     `while True: pass`
+    block    a call that blocks and lets other threads run
+    storm    full collections of a large heap, one after the other
+    hold     a call into C that never lets another thread run
+    place    one more order (for late acknowledgements), then the file is removed
+"""
+
+import gc
+import re
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from decimal import Decimal
+from pathlib import Path
+
+from daemon.model.enums import OrderType, Side
+from daemon.model.ids import InstrumentId, StrategyId
+from daemon.model.instrument import Instrument
+from daemon.model.intents import PlaceIntent, Wish
+from daemon.model.market import TopOfBook
+from daemon.model.strategy import StrategyView
+from daemon.strategies.silent import Silent
+from daemon.strategies.sizing import bps_of, order_qty, passive_price
+
+HEAP_OBJECTS = 300_000
+
+
+class Wedge(Silent):
+    """Rests orders on every symbol; hangs as it is told."""
+
+    def __init__(
+        self,
+        strategy_id: StrategyId,
+        instruments: Mapping[InstrumentId, Instrument],
+        *,
+        signals: str,
+        orders: int = 20,
+        away_bps: int = 150,
+    ) -> None:
+        super().__init__(strategy_id, instruments)
+        self._signals = Path(signals)
+        self._orders = orders
+        self._away_bps = away_bps
+        self._full: set[InstrumentId] = set()
+
+    def on_market(self, view: StrategyView, top: TopOfBook) -> Iterable[Wish]:
+        instrument = view.instruments.get(top.instrument_id)
+        if instrument is None or top.is_crossed:
+            return ()
+        if top.instrument_id not in self._full:
+            mine = [o for o in view.open_orders() if o.instrument_id == top.instrument_id]
+            if len(mine) < self._orders:
+                return tuple(self._ladder(instrument, top, self._orders - len(mine)))
+            self._full.add(top.instrument_id)
+        for name, hang in HANGS.items():
+            if (self._signals / name).exists():
+                hang()
+        place = self._signals / "place"
+        if place.exists():
+            place.unlink()
+            return tuple(self._ladder(instrument, top, 1))
+        return ()
+
+    def _ladder(self, instrument: Instrument, top: TopOfBook, orders: int) -> Iterator[Wish]:
+        tick = instrument.tick or Decimal("1E-8")
+        start = top.bid_px - bps_of(top.bid_px, self._away_bps)
+        for step in range(orders):
+            price = passive_price(instrument, Side.BUY, start - step * tick)
+            yield PlaceIntent(
+                strategy_id=self.strategy_id,
+                instrument_id=instrument.instrument_id,
+                side=Side.BUY,
+                order_type=OrderType.LIMIT,
+                qty=order_qty(instrument, Decimal(0), price),
+                price=price,
+                reason="rest",
+            )
+
+
+def spin() -> None:
+    while True:
+        pass
+
+
+def block() -> None:
+    time.sleep(3_600)
+
+
+def storm() -> None:
+    heap: list[list[object]] = [[number] for number in range(HEAP_OBJECTS)]
+    while heap:
+        gc.collect()
+
+
+def hold() -> None:
+    re.match(r"(a+)+$", "a" * 64 + "b")
+
+
+HANGS = {"spin": spin, "block": block, "storm": storm, "hold": hold}
