@@ -59,6 +59,7 @@ class Connection:
         self._closing = False  # close as soon as the output has left
         self._reading = False
         self._read_timer: asyncio.TimerHandle | None = None
+        self._read_timer_is_idle = True
         self._write_timer: asyncio.TimerHandle | None = None
 
     def open(self) -> None:
@@ -126,8 +127,6 @@ class Connection:
                 self._arm_read_timer(self._host.config.line_deadline_s, idle=False)
         elif self._read_timer is None or not self._read_timer_is_idle:
             self._arm_read_timer(self._host.config.idle_deadline_s, idle=True)
-
-    _read_timer_is_idle = True
 
     def _arm_read_timer(self, delay_s: float, *, idle: bool) -> None:
         if self._read_timer is not None:

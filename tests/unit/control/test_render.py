@@ -1,0 +1,142 @@
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from control.render import amount, bar, clean, duration, event_line, kill_line, share_of
+from control.snapshot import find_incident, rows, select_incidents
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        ("0.0100", "0.01"),
+        ("60000.10", "60,000.1"),
+        ("1E+3", "1,000"),
+        ("-0.00000001", "-0.00000001"),
+        ("600.1166666666666666666666", "600.11666667"),
+        ("0", "0"),
+        (7, "7"),
+        (None, ""),
+        ("", ""),
+        ("n/a", "n/a"),
+        ("NaN", "NaN"),
+        ("Infinity", "Infinity"),
+    ],
+)
+def test_amounts_for_people(value: Any, shown: str) -> None:
+    assert amount(value) == shown
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [("840.0708404", "840.07"), ("0.0799612345", "0.08"), ("5000000", "5,000,000"), ("12", "12")],
+)
+def test_amounts_where_there_is_little_room(value: str, shown: str) -> None:
+    assert amount(value, digits=5) == shown
+
+
+@pytest.mark.parametrize(
+    ("seconds", "shown"),
+    [(0.4, "0s"), (59.9, "59s"), (61, "1m01s"), (3_723, "1h02m"), (183_600, "2d03h")],
+)
+def test_durations(seconds: float, shown: str) -> None:
+    assert duration(seconds) == shown
+
+
+@pytest.mark.parametrize(
+    ("cap", "share"),
+    [
+        ({"used": "1", "limit": "4"}, Decimal("0.25")),
+        ({"used": "-3", "limit": "4"}, Decimal("0.75")),
+        ({"used": "0", "limit": "0"}, Decimal(1)),
+        ({"used": "x", "limit": "4"}, None),
+        ({"used": "1", "limit": "Infinity"}, None),
+        ({}, None),
+    ],
+)
+def test_a_zero_limit_is_full_and_what_is_no_number_has_no_share(
+    cap: dict[str, str], share: Decimal | None
+) -> None:
+    assert share_of(cap) == share
+
+
+@pytest.mark.parametrize(
+    ("share", "filled", "text"), [("0", 0, "0%"), ("0.5", 5, "50%"), ("1", 10, "100%")]
+)
+def test_bars(share: str, filled: int, text: str) -> None:
+    made = bar(Decimal(share), width=10)
+    assert made.plain.count("█") == filled
+    assert made.plain.endswith(text)
+
+
+def test_a_bar_beyond_its_cap_stays_in_its_place() -> None:
+    assert bar(Decimal(3), width=10).plain.startswith("█" * 10 + " 300%")
+
+
+def test_control_characters_are_replaced() -> None:
+    assert "\x1b" not in clean("a\x1b[2Jb\nc")
+    assert clean(None) == ""
+    assert clean("Straße €") == "Straße €"
+
+
+def test_an_order_event_reads_as_a_sentence() -> None:
+    line = event_line(
+        {
+            "seq": 12,
+            "ts": "2026-01-02T03:04:05.678901Z",
+            "event_type": "order_state",
+            "client_order_id": "st1",
+            "symbol": "BTCUSDT",
+            "old": "ACCEPTED",
+            "new": "FILLED",
+            "why": "TRADE",
+        }
+    ).plain
+    assert line.split() == [
+        *("12", "03:04:05.678", "order_state", "st1", "BTCUSDT"),
+        *("ACCEPTED→FILLED", "why=TRADE"),
+    ]
+
+
+@pytest.mark.parametrize(
+    "event", [{}, {"seq": None, "msg": {"a": 1}}, {"event_type": 7, "reason": [1]}, {"dropped": 3}]
+)
+def test_odd_events_are_lines_too(event: dict[str, Any]) -> None:
+    assert event_line(event).plain
+
+
+def test_a_kill_that_is_not_verified_never_reads_as_killed() -> None:
+    assert kill_line({}).startswith("KILL NOT VERIFIED")
+    assert kill_line({"verified": False, "empty_ms": 3}).startswith("KILL NOT VERIFIED")
+    assert kill_line({"verified": True}).startswith("KILLED")
+
+
+@pytest.mark.parametrize(
+    ("value", "count"),
+    [
+        ([{"a": 1}, 7, {"b": 2}], 2),
+        ({"x": {"a": 1}}, 1),
+        ("text", 0),
+        (None, 0),
+        (7, 0),
+    ],
+)
+def test_rows_of_whatever_a_snapshot_holds(value: Any, count: int) -> None:
+    assert len(rows({"key": value}, "key")) == count
+
+
+def test_incidents_of_either_shape() -> None:
+    snapshot = {
+        "incidents": [
+            {"incident_id": "a", "resolved_by": ""},
+            {"incident_id": "b", "resolved_by": "ada"},
+            {"id": "c", "resolved": True},
+        ]
+    }
+    unresolved = select_incidents(snapshot, unresolved=True)
+    assert [row["incident_id"] for row in unresolved] == ["a"]
+    found = find_incident(snapshot, "c")
+    assert found is not None
+    assert found["resolved"] is True
+    assert find_incident(snapshot, "d") is None
