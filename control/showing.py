@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import click
@@ -297,13 +298,22 @@ def rpc_call(ctx: click.Context, *, method: str, params: tuple[str, ...], reason
 
 
 @click.command()
+@click.option(
+    "--picture",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Save what it shows after a few seconds as SVG, and end.",
+)
 @click.pass_context
-def watch(ctx: click.Context) -> None:
+def watch(ctx: click.Context, *, picture: Path | None) -> None:
     """The daemon on one screen: state, caps, orders, events; k kills, c cancels all."""
     # Imported here: nobody who types `seatrial kill` waits for a screen library.
     from control.watch import Watch  # noqa: PLC0415 - see above
 
-    Watch(wiring(ctx).socket_path).run()
+    screen = Watch(wiring(ctx).socket_path)
+    if picture is not None:
+        screen.picture(picture)
+    else:
+        screen.run()
 
 
 @click.group()

@@ -19,6 +19,7 @@ from textual.app import App, ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 from textual.message import Message
+from textual.pilot import Pilot
 from textual.screen import ModalScreen
 from textual.widgets import Footer, Input, Label, Sparkline, Static
 
@@ -129,6 +130,19 @@ class Watch(App[None]):
         self._show()
         self._poll()
         self._follow()
+
+    def picture(self, file: Path, after_s: float = 4.0) -> None:
+        """Run without a terminal for a while, and save what an 80 by 24 screen shows as SVG."""
+        drawn = ""
+
+        async def wait_and_draw(pilot: Pilot[object]) -> None:
+            nonlocal drawn
+            await pilot.pause(after_s)
+            drawn = self.export_screenshot(title="seatrial watch")
+            self.exit()
+
+        self.run(headless=True, size=(80, 24), auto_pilot=wait_and_draw)
+        file.write_text(drawn, encoding="utf-8")
 
     def on_unmount(self) -> None:
         """Let the asking threads end."""

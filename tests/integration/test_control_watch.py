@@ -142,6 +142,15 @@ async def test_without_a_daemon_it_says_so_and_finds_it_when_it_comes(tmp_path: 
             assert "NO ANSWER" not in screen_of(app)
 
 
+def test_a_picture_of_it(tmp_path: Path) -> None:
+    with serving(tmp_path) as path:
+        Watch(path, poll_s=0.2).picture(tmp_path / "watch.svg", after_s=0.6)
+    drawn = (tmp_path / "watch.svg").read_text(encoding="utf-8")
+    assert drawn.startswith("<svg")
+    assert "ACTIVE" in drawn
+    assert "gross_exposure" in drawn
+
+
 @pytest.mark.skipif(shutil.which("tmux") is None, reason="tmux is not installed")
 def test_in_a_real_terminal(tmp_path: Path) -> None:
     """tmux is the terminal: keys go in, the screen comes out, as over ssh."""
