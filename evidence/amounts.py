@@ -11,6 +11,7 @@ from functools import lru_cache
 ZERO = Decimal(0)
 NS_PER_S = 1_000_000_000
 NS_PER_MS = 1_000_000
+MAGNITUDE_MAX, EXPONENT_MIN = 29, -40
 
 # 64 digits hold every sum and product of venue amounts exactly. Set at import: threads copy it.
 decimal.DefaultContext.prec = 64
@@ -25,16 +26,14 @@ def amount(text: object) -> Decimal:
     """Read an amount from decimal text or an integer.
 
     Raises:
-        AmountError: for floats, NaN, infinities, booleans and text that is no number.
+        AmountError: for floats, NaN, infinities, booleans, text that is no number, and numbers
+            beyond 30 digits before or 40 after the point.
     """
     if type(text) is str:
         return _parsed(text)
     if not isinstance(text, int | Decimal) or isinstance(text, bool):
         raise AmountError(f"not decimal text: {text!r}")
-    value = Decimal(text)
-    if not value.is_finite():
-        raise AmountError(f"not a finite amount: {text!r}")
-    return value
+    return _bounded(Decimal(text))
 
 
 @lru_cache(maxsize=4096)
@@ -43,9 +42,17 @@ def _parsed(text: str) -> Decimal:
     try:
         value = Decimal(text)
     except decimal.InvalidOperation as error:
-        raise AmountError(f"not a decimal amount: {text!r}") from error
-    if not value.is_finite():
-        raise AmountError(f"not a finite amount: {text!r}")
+        raise AmountError(f"not a decimal amount: {text[:40]!r}") from error
+    return _bounded(value)
+
+
+def _bounded(value: Decimal) -> Decimal:
+    """Refuse what no venue has and what sums and products of 64 digits could not hold."""
+    exponent = value.as_tuple().exponent
+    if not isinstance(exponent, int):
+        raise AmountError(f"not a finite amount: {value}")
+    if exponent < EXPONENT_MIN or (value and value.adjusted() > MAGNITUDE_MAX):
+        raise AmountError("an amount of more than 30 digits before or 40 after the point")
     return value
 
 

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import click
-import orjson
 
 from evidence.compare import compare, comparison_text
 from evidence.fleet import LOCAL, dask_engine, fleet_report
@@ -19,6 +18,7 @@ from evidence.html import HTML_NAME
 from evidence.pack_cli import check_pack, keygen_command, pack_command
 from evidence.recheck import EXIT_AGREED, EXIT_DISAGREED, recheck, tell
 from evidence.report import Report, build_report, write_report
+from evidence.report_text import json_of
 from evidence.sources import SourceError
 from evidence.verdict import OK
 
@@ -79,7 +79,7 @@ def report_command(
     report = build_report(inputs, ledger=ledger, anchors=anchors, jobs=jobs)
     paths = (*write_report(report, out_dir), out_dir / HTML_NAME)
     if as_json:
-        click.echo(orjson.dumps(report.to_json()))
+        click.echo(json_of(report.to_json()), nl=False)
     else:
         _tell(report)
         for path in paths:
@@ -111,7 +111,7 @@ def verify_command(
     if as_json:
         verdicts = {j.account.name: j.verdicts.plain() for j in report.journals}
         plain = {"verdict": report.verdict, "reasons": report.reasons, "journals": verdicts}
-        click.echo(orjson.dumps(plain))
+        click.echo(json_of(plain), nl=False)
     else:
         _tell(report)
     return _exit_code(report)
@@ -124,7 +124,7 @@ def verify_command(
 def recheck_command(*, inputs: tuple[Path, ...], as_json: bool) -> int:
     """Decide every cap decision of the journals again, from its written inputs."""
     result = recheck(inputs)
-    click.echo(orjson.dumps(result) if as_json else tell(result))
+    click.echo(json_of(result).rstrip() if as_json else tell(result))
     return EXIT_AGREED if result["is_agreed"] else EXIT_DISAGREED
 
 
@@ -135,7 +135,7 @@ def recheck_command(*, inputs: tuple[Path, ...], as_json: bool) -> int:
 def compare_command(*, inputs: tuple[Path, ...], as_json: bool) -> int:
     """Put the sessions of INPUTS side by side: bindings, figures, copies."""
     found = compare(inputs)
-    click.echo(orjson.dumps(found) if as_json else comparison_text(found))
+    click.echo(json_of(found).rstrip() if as_json else comparison_text(found))
     return EXIT_OK if found["is_bound_alike"] and not found["copies"] else EXIT_NOT_OK
 
 
@@ -159,7 +159,7 @@ def fleet_command(
         report = fleet_report(urls, engine)
     write_report(report, out_dir)
     if as_json:
-        click.echo(orjson.dumps(report.to_json()))
+        click.echo(json_of(report.to_json()), nl=False)
     else:
         _tell(report)
     return _exit_code(report)

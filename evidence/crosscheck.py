@@ -389,4 +389,10 @@ def _events(ledger: Mapping[str, Any]) -> Rows:
         for row in _rows(ledger, "orders")
         if row.get("status") in ended
     ]
-    return sorted(made, key=lambda row: int(row.get("ts_ns") or 0))
+    return sorted(made, key=_moment)
+
+
+def _moment(row: Mapping[str, Any]) -> int:
+    """When a row happened; nonsense comes first, and is counted where the row is used."""
+    ts_ns = row.get("ts_ns")
+    return ts_ns if isinstance(ts_ns, int) else 0

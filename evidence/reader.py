@@ -15,7 +15,7 @@ import msgspec
 
 from daemon.model.records import GENESIS
 from evidence.integrity import Chain
-from evidence.schema import RECORD_CLASSES, Record
+from evidence.schema import RECORD_CLASSES, Nanoseconds, Record, Seq
 from evidence.sources import (
     UNREADABLE,
     LineTooLongError,
@@ -33,9 +33,9 @@ PEEK_LINES = 5
 class Unchained(msgspec.Struct):
     """The least that places a line in the chain; for types that this build does not know."""
 
-    seq: int
+    seq: Seq
     prev: str
-    ts_ns: int
+    ts_ns: Nanoseconds
     event_type: str
 
 

@@ -8,6 +8,7 @@ Rules of this file:
 """
 
 import argparse
+import json
 import sys
 from collections import deque
 from collections.abc import Mapping, Sequence
@@ -15,8 +16,6 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
-
-import orjson
 
 from evidence.amounts import NS_PER_S, ZERO, AmountError, amount, amount_or_zero, text_of
 from evidence.decision_inputs import UndecidableError
@@ -41,6 +40,10 @@ from evidence.sources import SourceError, streams_of
 
 EXIT_AGREED, EXIT_UNREADABLE, EXIT_DISAGREED = 0, 1, 2
 WINDOWS_NS = (NS_PER_S, 60 * NS_PER_S, 3600 * NS_PER_S, 86_400 * NS_PER_S)
+UNDECIDABLE = (
+    ArithmeticError, AttributeError, IndexError, KeyError, TypeError, UndecidableError, ValueError,
+)  # fmt: skip
+"""A hostile decision may hold anything anywhere; whatever it breaks, it is not decidable."""
 OF_CANCELS = frozenset({"order_not_open", "not_owner", "cancels_per_second"})
 """Verdicts on cancels and replaces: there is no placement to decide again."""
 
@@ -150,7 +153,7 @@ class DecisionsFold:
             again = Redecision(inputs)
             mine = again.verdict()
             wrong = [*self._line_differences(record, again, said), *self._inputs(record)]
-        except (UndecidableError, AmountError, TypeError, ValueError, IndexError) as error:
+        except UNDECIDABLE as error:
             self._disagree("undecidable", record, f"{name}: {error}")
             return
         if mine != said:
@@ -420,7 +423,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (SourceError, OSError) as error:
         sys.stderr.write(f"evidence.recheck: {error}\n")
         return EXIT_UNREADABLE
-    text = orjson.dumps(result).decode() if args.json else tell(result)
+    text = json.dumps(result) if args.json else tell(result)
     sys.stdout.write(text + "\n")
     return EXIT_AGREED if result["is_agreed"] else EXIT_DISAGREED
 

@@ -27,7 +27,7 @@ from evidence.parts import read_whole
 from evidence.positions import PositionsFold
 from evidence.reader import JournalReader, is_journal
 from evidence.recheck import DecisionsFold
-from evidence.report_text import markdown_of
+from evidence.report_text import json_of, markdown_of
 from evidence.sessions import SessionsFold
 from evidence.sources import SourceError, SourceFile, Stream, chunks_of, streams_of
 from evidence.verdict import INSUFFICIENT, NO_GO, OK, Verdicts, judge
@@ -302,7 +302,7 @@ def write_report(report: Report, out_dir: Path) -> tuple[Path, Path]:
     out_dir.mkdir(parents=True, exist_ok=True)
     plain = report.to_json()
     json_path, markdown_path = out_dir / JSON_NAME, out_dir / MARKDOWN_NAME
-    json_path.write_bytes(orjson.dumps(plain, option=orjson.OPT_INDENT_2) + b"\n")
-    markdown_path.write_text(markdown_of(plain), encoding="utf-8")
-    (out_dir / HTML_NAME).write_text(html_of(plain), encoding="utf-8")
+    json_path.write_text(json_of(plain, indent=2), encoding="utf-8")
+    for path, text in ((markdown_path, markdown_of(plain)), (out_dir / HTML_NAME, html_of(plain))):
+        path.write_text(text, encoding="utf-8", errors="backslashreplace")
     return json_path, markdown_path

@@ -1,9 +1,15 @@
 """The report in Markdown: made from the JSON's plain values, so that the figures are the same."""
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 NS_PER_US = 1000
+
+
+def json_of(plain: Mapping[str, Any], *, indent: int | None = None) -> str:
+    """A report as JSON text, pure ASCII: whatever a journal holds can be written and read back."""
+    return json.dumps(plain, indent=indent) + "\n"
 
 
 def markdown_of(plain: Mapping[str, Any]) -> str:

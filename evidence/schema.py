@@ -8,20 +8,22 @@ Rules of this file:
 3. Keys that are not named here are skipped by the decoder, never an error.
 """
 
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 
 from daemon.model.records import EventType
 
 TAG = "event_type"
+Seq = Annotated[int, msgspec.Meta(ge=0, le=2**62)]
+Nanoseconds = Annotated[int, msgspec.Meta(ge=0, le=2**62)]
 
 
 class Record(msgspec.Struct, tag_field=TAG, gc=False):
     """The envelope of every line (records.py)."""
 
-    seq: int
-    ts_ns: int
+    seq: Seq
+    ts_ns: Nanoseconds
     prev: str
     mode: str
     run_id: str = ""

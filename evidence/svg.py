@@ -20,7 +20,10 @@ Point = tuple[float, float]
 
 def clock(ts_ns: float) -> str:
     """A moment as hours, minutes and seconds UTC."""
-    return datetime.fromtimestamp(ts_ns / NS_PER_S, UTC).strftime("%H:%M:%S")
+    try:
+        return datetime.fromtimestamp(ts_ns / NS_PER_S, UTC).strftime("%H:%M:%S")
+    except (OverflowError, ValueError, OSError):
+        return f"{ts_ns:.0f}"
 
 
 def span_text(duration_ns: float) -> str:
