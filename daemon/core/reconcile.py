@@ -9,13 +9,13 @@ Rules of this file:
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any, Literal
 
-from daemon.core.books import Books
+from daemon.core.books import Books, trade_id_of
 from daemon.model.amounts import ZERO, plain
-from daemon.model.ids import ClientOrderId, is_ours, symbol_of
+from daemon.model.ids import InstrumentId, is_ours, symbol_of
 from daemon.model.reports import VenueSnapshot
 
 Kind = Literal["balance", "vanished", "foreign_order", "foreign_fill"]
@@ -65,6 +65,7 @@ def compare(
     asked_ns: int,
     instance: str,
     settle_ns: int = 0,
+    trades_after: Mapping[InstrumentId, int] | None = None,
 ) -> tuple[Difference, ...]:
     """Every difference that stands after the snapshot's own facts were booked.
 
@@ -73,7 +74,7 @@ def compare(
     """
     differences = [*_foreign(snapshot, instance), *_vanished(books, snapshot, asked_ns, settle_ns)]
     balances = list(_balances(books, snapshot, basis, asked_ns))
-    if balances and _is_wipe(books, snapshot, differences):
+    if balances and _is_wipe(books, snapshot, differences, trades_after or {}):
         differences = [_as_wipe(one) for one in [*differences, *balances]]
     else:
         differences += balances
@@ -133,30 +134,28 @@ def _balances(
             )
 
 
-def _is_wipe(books: Books, snapshot: VenueSnapshot, differences: Iterable[Difference]) -> bool:
-    """Everything of ours is gone, money moved without trades, history begins below our last id.
+def _is_wipe(
+    books: Books,
+    snapshot: VenueSnapshot,
+    differences: Iterable[Difference],
+    trades_after: Mapping[InstrumentId, int],
+) -> bool:
+    """Money has moved without trades, and the venue no longer knows our last trades or orders.
 
-    venues/binance-spot.md §13, reset detector. Silence of the history alone proves nothing.
+    venues/binance-spot.md §13, reset detector. History is always fetched from a few ids before our
+    last booked trade, so that trade missing from it means that the history itself is another.
     """
+    last = {(iid, trade_id) for iid, trade_id in trades_after.items() if trade_id >= 0}
+    if last:
+        shown = {(fill.instrument_id, trade_id_of(fill.exec_id)) for fill in snapshot.fills}
+        return not last & shown
     gone = {one.client_order_id for one in differences if one.kind == "vanished"}
     known = [order for order in books.working() if order.venue_order_id is not None]
-    if any(order.client_order_id not in gone for order in known):
-        return False
-    traded = {iid for iid, last in books.last_trade.items() if last >= 0}
-    return bool(traded or gone) and not any(fill.instrument_id in traded for fill in snapshot.fills)
+    return bool(gone) and all(order.client_order_id in gone for order in known)
 
 
 def _as_wipe(one: Difference) -> Difference:
-    if one.kind == "foreign_order":
-        return one
-    return Difference(
-        kind=one.kind,
-        cls="wipe",
-        symbol=one.symbol,
-        client_order_id=one.client_order_id,
-        ours=one.ours,
-        venue=one.venue,
-    )
+    return one if one.kind == "foreign_order" else replace(one, cls="wipe")
 
 
 class Suspects:
@@ -165,7 +164,7 @@ class Suspects:
     def __init__(self, confirm_ns: int) -> None:
         """Nobody is suspected."""
         self._confirm_ns = confirm_ns
-        self._since: dict[tuple[str, ...], int] = {}
+        self._since: dict[tuple[str, ...], tuple[int, Class]] = {}
         self._known: dict[tuple[str, ...], None] = {}
 
     def weigh(
@@ -173,17 +172,19 @@ class Suspects:
     ) -> tuple[tuple[Difference, ...], bool]:
         """The differences that newly stand, and whether any still awaits confirmation."""
         standing: list[Difference] = []
-        since: dict[tuple[str, ...], int] = {}
+        since: dict[tuple[str, ...], tuple[int, Class]] = {}
         waiting = False
         for one in differences:
             if one.key in self._known:
                 continue
-            first = self._since.get(one.key, now_ns)
-            if now_ns - first >= self._confirm_ns and one.cls != "in_flight":
-                standing.append(one)
+            first, seen_as = self._since.get(one.key, (now_ns, one.cls))
+            # New trades after a wipe hide its first sign: once seen, it stays one.
+            seen = replace(one, cls="wipe") if seen_as == "wipe" else one
+            if now_ns - first >= self._confirm_ns and seen.cls != "in_flight":
+                standing.append(seen)
                 self._known[one.key] = None
             else:
-                since[one.key] = first
+                since[one.key] = (first, seen.cls)
                 waiting = True
         self._since = since
         return tuple(standing), waiting
@@ -192,11 +193,3 @@ class Suspects:
         """An operator resolved the incident: what stood is accepted; new ones count again."""
         self._known.clear()
         self._since.clear()
-
-
-def trade_cursor(books: Books, instruments: Iterable[Any]) -> dict[Any, int]:
-    """Where to fetch each instrument's history from: its last booked trade id, -1 when none."""
-    return {instrument: books.last_trade.get(instrument, -1) for instrument in instruments}
-
-
-ForeignIds = Mapping[ClientOrderId, None]

@@ -28,6 +28,7 @@ class Round:
 
     reason: str
     asked_ns: int
+    trades_after: dict[InstrumentId, int]
 
 
 class Rounds:
@@ -92,7 +93,7 @@ class Rounds:
             for one in desk.books.open.values()
         ]
         cursor = {iid: desk.books.last_trade.get(iid, -1) for iid in ours}
-        self._under_way = Round(reason=self._wanted, asked_ns=desk.now_ns)
+        self._under_way = Round(reason=self._wanted, asked_ns=desk.now_ns, trades_after=cursor)
         desk.effects.append(TakeSnapshot(self._wanted, tuple(refs), cursor))
         self._wanted = ""
 
@@ -143,6 +144,7 @@ class Rounds:
             asked_ns=running.asked_ns,
             instance=desk.config.instance,
             settle_ns=desk.config.unknown_settle_ns,
+            trades_after=running.trades_after,
         )
         standing, waiting = self._suspects.weigh(differences, desk.now_ns)
         clean = not [one for one in differences if one.cls != "in_flight"]

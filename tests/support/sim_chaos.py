@@ -33,6 +33,8 @@ class FaultMenu:
     fail_snapshot: float = 0.0
     disconnect: float = 0.0
     crash: float = 0.0
+    operator: float = 0.0
+    """An operator does something: stop, cancel-all, reconcile, kill, re-arm."""
 
     @staticmethod
     def of(rng: random.Random) -> "FaultMenu":
@@ -49,6 +51,7 @@ class FaultMenu:
             fail_snapshot=heat * rng.random(),
             disconnect=heat * rng.random() * 0.2,
             crash=heat * rng.random() * 0.1,
+            operator=rng.choice((0.0, 0.0, 0.03)),
         )
 
 

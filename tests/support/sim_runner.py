@@ -52,6 +52,7 @@ from daemon.model.inputs import (
     ClockSampled,
     Input,
     InstrumentsLoaded,
+    KillLatched,
     LinkDown,
     LinkUp,
     MarketData,
@@ -92,7 +93,17 @@ from daemon.venues.sim.symbols import spec_of
 from daemon.venues.sim.units import decimal_of_e8, e8_of
 from daemon.venues.sim.venue import SimVenue
 from riskcaps.capset import CapSet
-from tests.support.builders import BTC, INSTANCE, T0, caps, command, config, engine, instrument
+from tests.support.builders import (
+    BTC,
+    INSTANCE,
+    OPERATOR_ACTOR,
+    T0,
+    caps,
+    command,
+    config,
+    engine,
+    instrument,
+)
 from tests.support.checkers import Checker
 from tests.support.sim_chaos import Chaos, FaultMenu
 
@@ -691,9 +702,21 @@ class SimRun:
             self.tell(command("start", "sim"))
         if self.chance(self.menu.disconnect):
             self.disconnect()
+        if self.chance(self.menu.operator):
+            self._operator()
         if self.chance(self.menu.crash):
             self.crash()
         self.later(100 * MS, self._weather)
+
+    def _operator(self) -> None:
+        method = self.rng.choice(("stop", "cancel-all", "reconcile", "kill", "kill"))
+        if method == "kill":
+            self.tell(KillLatched(OPERATOR_ACTOR, "sim", self.now_ns))
+            self.later(
+                self.rng.randrange(300, 1500) * MS, lambda: self.tell(command("re-arm", "sim"))
+            )
+        else:
+            self.tell(command(method, "sim"))
 
 
 def place_request(order: Any) -> PlaceRequest:

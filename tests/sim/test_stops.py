@@ -1,0 +1,94 @@
+"""What must stop us does, in a live world; what must not be touched is not."""
+
+import pytest
+
+from daemon.model.amounts import NS_PER_S
+from daemon.model.effects import SendOrder
+from daemon.model.enums import OrderType, Side, TradingState
+from daemon.model.inputs import JournalFault, KillLatched
+from daemon.venues.sim.orders import PlaceRequest
+from daemon.venues.sim.units import e8_of
+from tests.support.builders import OPERATOR_ACTOR, T0, command
+from tests.support.sim_chaos import FaultMenu
+from tests.support.sim_runner import SYMBOL, SimRun
+
+SEEDS = range(300, 306)
+CALM = FaultMenu()
+
+
+def trading(seed: int, *expected: str, menu: FaultMenu = CALM) -> SimRun:
+    """A world that has traded for two seconds."""
+    run = SimRun(seed, menu=menu)
+    run.checker.expected |= set(expected)
+    run.run_until(T0 + 2 * NS_PER_S)
+    assert run.checker.orders > 0
+    return run
+
+
+def first_stop(run: SimRun, seconds: int) -> str:
+    """The first incident that opens within so long."""
+    before = len(run.checker.incidents)
+    end_ns = run.now_ns + seconds * NS_PER_S
+    while run.now_ns < end_ns and len(run.checker.incidents) == before:
+        run.run_until(run.now_ns + NS_PER_S // 10)
+    assert len(run.checker.incidents) > before, f"seed {run.seed}: nothing stopped us"
+    assert run.engine.trading_state is TradingState.HALTED
+    return run.checker.incidents[before]
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_a_testnet_wipe_is_recognised(seed: int) -> None:
+    run = trading(seed, "testnet_wipe")
+    run.venue.wipe(run.now_ns)
+    run.checker.position_is_reset()
+    assert first_stop(run, 10) == "testnet_wipe"
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_an_order_that_is_not_ours_stops_us_and_stays(seed: int) -> None:
+    run = trading(seed, "foreign_order")
+    theirs = PlaceRequest(
+        symbol=SYMBOL,
+        side=Side.BUY,
+        type=OrderType.LIMIT,
+        qty=e8_of("0.001"),
+        price=e8_of("50000"),
+        client_order_id="web_1",
+    )
+    placed = run.venue.place("main", theirs, run.now_ns).order
+    run.checker.foreign.add(placed.order_id)
+    assert first_stop(run, 10) == "foreign_order"
+    run.run_until(run.now_ns + 5 * NS_PER_S)
+    assert placed.is_open, "it is not ours to touch"
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_money_that_moves_by_itself_stops_us(seed: int) -> None:
+    run = trading(seed, "position_mismatch")
+    run.venue.accounts["main"].receive("USDT", e8_of("5"))
+    assert first_stop(run, 10) == "position_mismatch"
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_a_journal_that_cannot_be_written_stops_us_at_once(seed: int) -> None:
+    run = trading(seed)
+    run.tell(JournalFault("disk full"))
+    assert run.checker.incidents == ["journal_fault"]
+    run.run_until(run.now_ns + 3 * NS_PER_S)
+    assert not run.venue.accounts["main"].open_orders
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_after_a_kill_nothing_leaves_and_the_venue_is_soon_empty_whatever_is_lost(
+    seed: int,
+) -> None:
+    run = trading(seed, menu=FaultMenu(drop_answer=0.3, late_request=0.3, drop_event=0.2))
+    run.session_wanted = False
+    run.tell(KillLatched(OPERATOR_ACTOR, "drill", run.now_ns))
+    turns = len(run.turns)
+    run.run_until(run.now_ns + 10 * NS_PER_S)
+    after = [effect for _, effects in run.turns[turns:] for effect in effects]
+    assert not [effect for effect in after if isinstance(effect, SendOrder)]
+    assert not run.venue.accounts["main"].open_orders
+    run.tell(command("start", "too soon"))
+    assert run.engine.session_id == ""
