@@ -376,7 +376,8 @@ async def test_asking_on_while_limited_is_answered_with_a_ban_and_a_close(sim: S
 
 async def test_a_dense_crowd_does_not_starve_a_client() -> None:
     with SimProcess(seed=5, flow_rate=1000, orders_per_10s=100_000) as sim:
-        async with api_of(sim) as api, connect(f"{sim.streams}/ws/btcusdt@bookTicker"):
+        url = f"{sim.streams}/ws/btcusdt@bookTicker"
+        async with api_of(sim) as api, connect(url, close_timeout=0.2):
             started_ns = CLOCK.monotonic_ns()
             before = (await asyncio.to_thread(sim.ledger))["background"]["events"]
             waits_ms: list[float] = []

@@ -12,10 +12,11 @@ import json
 import select
 import subprocess
 import sys
+import tempfile
 import urllib.error
 import urllib.request
 from pathlib import Path
-from typing import Any, Self
+from typing import IO, Any, Self
 
 ROOT = Path(__file__).resolve().parents[2]
 _READY_S = 20.0
@@ -31,6 +32,7 @@ class SimProcess:
             flag = "--" + name.replace("_", "-")
             self._arguments += [flag] if value is True else [flag, str(value)]
         self._process: subprocess.Popen[str] | None = None
+        self._errors: IO[str] | None = None
         self.ready: dict[str, Any] = {}
 
     def __enter__(self) -> Self:
@@ -41,11 +43,13 @@ class SimProcess:
 
     def start(self) -> Self:
         """Start it and read the ready line; raises RuntimeError with its stderr when it fails."""
+        # A file, not a pipe: nobody reads it while the venue runs, and a full pipe would stop it.
+        self._errors = tempfile.TemporaryFile("w+")  # noqa: SIM115 - closed in stop()
         self._process = subprocess.Popen(
             [sys.executable, "-m", "daemon.cli_sim", *self._arguments],
             cwd=ROOT,
             stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
+            stderr=self._errors,
             text=True,
         )
         stdout = self._process.stdout
@@ -54,7 +58,10 @@ class SimProcess:
         line = stdout.readline() if readable else ""
         if not line:
             self._process.kill()
-            _, errors = self._process.communicate()
+            self._process.communicate()
+            self._process = None
+            errors = self.errors()
+            self._errors.close()
             raise RuntimeError(f"the simulated venue did not start: {errors.strip()}")
         self.ready = json.loads(line)
         return self
@@ -71,7 +78,16 @@ class SimProcess:
         except subprocess.TimeoutExpired:
             process.kill()
             process.communicate()
+        if self._errors is not None:
+            self._errors.close()
         return process.returncode
+
+    def errors(self) -> str:
+        """What it has written to standard error so far."""
+        if self._errors is None or self._errors.closed:
+            return ""
+        self._errors.seek(0)
+        return self._errors.read()
 
     @property
     def rest(self) -> str:
