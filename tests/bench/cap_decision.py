@@ -1,4 +1,4 @@
-"""The cap decision with every cap on, hold and release, against a bare 12-check decision on ints."""
+"""The cap decision with every cap on, hold and release, beside a bare 12-check one on ints."""
 
 import gc
 import statistics
@@ -39,13 +39,13 @@ def _instrument(name: InstrumentId, base: str, tick: str, lot: str) -> Instrumen
         base_precision=8,
         quote_precision=8,
         price_min=Decimal(tick),
-        price_max=Decimal("1000000"),
+        price_max=Decimal(1000000),
         tick=Decimal(tick),
         qty_min=Decimal(lot),
-        qty_max=Decimal("9000"),
+        qty_max=Decimal(9000),
         lot=Decimal(lot),
         notional_min=Decimal(5),
-        notional_max=Decimal("9000000"),
+        notional_max=Decimal(9000000),
         bid_multiplier_up=Decimal(5),
         bid_multiplier_down=Decimal("0.2"),
         ask_multiplier_up=Decimal(5),
