@@ -6,6 +6,7 @@ Rules of this file:
 3. What it cannot know it says: a snapshot that gets old is marked, a daemon that is gone too.
 """
 
+import re
 import threading
 from collections import deque
 from collections.abc import Callable, Mapping
@@ -43,8 +44,10 @@ POLL_S = 0.5
 RETRY_S = 1.0
 EVENTS_KEPT = 200
 LAGS_KEPT = 120
-CAPS_SHOWN = 6
-ORDERS_SHOWN = 5
+CAPS_SHOWN = 5
+POSITIONS_SHOWN = 3
+ORDERS_SHOWN = 3
+_FONT_FACES = re.compile(r"@font-face\s*\{[^}]*\}")
 QUIET_TYPES = ("input", "heartbeat", "checkpoint", "clock")
 """Lines that would push everything else out of a small screen."""
 
@@ -83,7 +86,7 @@ class Watch(App[None]):
     #caps { width: 1fr; height: auto; }
     #lag { width: 15; height: 3; }
     #lags { width: 16; height: auto; padding: 0 0 0 1; }
-    #orders { height: auto; max-height: 7; }
+    #orders { height: auto; max-height: 9; }
     #events { height: 1fr; min-height: 3; border-top: solid $primary; }
     #confirm { width: 64; height: auto; padding: 1 2; border: thick $error; background: $surface; }
     Confirm { align: center middle; }
@@ -142,7 +145,8 @@ class Watch(App[None]):
             self.exit()
 
         self.run(headless=True, size=(80, 24), auto_pilot=wait_and_draw)
-        file.write_text(drawn, encoding="utf-8")
+        # The fonts that it names would be fetched from elsewhere; any monospaced one will do.
+        file.write_text(_FONT_FACES.sub("", drawn), encoding="utf-8")
 
     def on_unmount(self) -> None:
         """Let the asking threads end."""
@@ -215,7 +219,9 @@ class Watch(App[None]):
         if self._lost:
             age = ", what is shown is old" if snapshot else ""
             banner.append(f"NO ANSWER{age}: {clean(self._lost)}", style="bold white on red")
-        self.query_one("#banner", Static).update(banner)
+        panel = self.query_one("#banner", Static)
+        panel.update(banner)
+        panel.display = bool(banner.plain)
         caps = small_caps_table(snapshot, CAPS_SHOWN)
         self.query_one("#caps", Static).update(caps or Text("no caps are published", "dim"))
         latest = self._lags[-1]
@@ -227,7 +233,10 @@ class Watch(App[None]):
         self.query_one("#lag", Sparkline).data = list(self._lags)
         tables = [
             made
-            for made in (positions_table(snapshot), orders_table(snapshot, ORDERS_SHOWN))
+            for made in (
+                positions_table({"positions": _first(snapshot.get("positions"), POSITIONS_SHOWN)}),
+                orders_table(snapshot, ORDERS_SHOWN),
+            )
             if made is not None
         ]
         self.query_one("#orders", Static).update(Group(*tables))
@@ -275,3 +284,10 @@ class Watch(App[None]):
     def _on_note(self, note: str) -> None:
         self._note = note
         self._show()
+
+
+def _first(value: Any, count: int) -> Any:
+    """The first entries of a mapping or a list; the screen is small."""
+    if isinstance(value, Mapping):
+        return dict(list(value.items())[:count])
+    return value[:count] if isinstance(value, list) else value

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -149,6 +150,8 @@ def test_a_picture_of_it(tmp_path: Path) -> None:
     assert drawn.startswith("<svg")
     assert "ACTIVE" in drawn
     assert "gross_exposure" in drawn
+    assert set(re.findall(r"url\(|@import|href=\"http", drawn)) <= {"url("}
+    assert not re.search(r"url\([\"']?http", drawn), "it fetches nothing from elsewhere"
 
 
 @pytest.mark.skipif(shutil.which("tmux") is None, reason="tmux is not installed")
