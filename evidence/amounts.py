@@ -11,7 +11,9 @@ from functools import lru_cache
 ZERO = Decimal(0)
 NS_PER_S = 1_000_000_000
 NS_PER_MS = 1_000_000
-MAGNITUDE_MAX, EXPONENT_MIN = 29, -40
+LARGEST_DIGIT, SMALLEST_DIGIT = 29, -40
+INTEGER_MAX = 10**30
+TEXT_LENGTH_MAX = 80
 
 # 64 digits hold every sum and product of venue amounts exactly. Set at import: threads copy it.
 decimal.DefaultContext.prec = 64
@@ -31,27 +33,30 @@ def amount(text: object) -> Decimal:
     """
     if type(text) is str:
         return _parsed(text)
-    if not isinstance(text, int | Decimal) or isinstance(text, bool):
-        raise AmountError(f"not decimal text: {text!r}")
-    return _bounded(Decimal(text))
+    if type(text) is int and -INTEGER_MAX < text < INTEGER_MAX:
+        return Decimal(text)
+    if not isinstance(text, Decimal):
+        raise AmountError(f"not decimal text: {str(text)[:40]!r}")
+    return _bounded(text)
 
 
 @lru_cache(maxsize=4096)
 def _parsed(text: str) -> Decimal:
     """Read decimal text; caps and filters come again with every decision, so they are kept."""
+    if len(text) > TEXT_LENGTH_MAX:
+        raise AmountError(f"not an amount of any venue: {text[:40]!r}…")
     try:
         value = Decimal(text)
     except decimal.InvalidOperation as error:
-        raise AmountError(f"not a decimal amount: {text[:40]!r}") from error
+        raise AmountError(f"not a decimal amount: {text!r}") from error
     return _bounded(value)
 
 
 def _bounded(value: Decimal) -> Decimal:
     """Refuse what no venue has and what sums and products of 64 digits could not hold."""
-    exponent = value.as_tuple().exponent
-    if not isinstance(exponent, int):
+    if not value.is_finite():
         raise AmountError(f"not a finite amount: {value}")
-    if exponent < EXPONENT_MIN or (value and value.adjusted() > MAGNITUDE_MAX):
+    if not SMALLEST_DIGIT <= value.adjusted() <= LARGEST_DIGIT:
         raise AmountError("an amount of more than 30 digits before or 40 after the point")
     return value
 

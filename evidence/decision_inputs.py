@@ -31,6 +31,13 @@ class DecisionInputs:
 
     def __init__(self, inputs: Mapping[str, Any]) -> None:
         self.inputs = flat(inputs)
+        self._caps = self._table_or_none("caps")
+        self._filters = self._table_or_none("filters")
+        self._portfolio_caps = self.table("portfolio_caps")
+
+    def _table_or_none(self, key: str) -> Mapping[str, Any]:
+        """A table that may be null; then the rules end before it is read."""
+        return {} if self.inputs.get(key) is None else self.table(key)
 
     def get(self, key: str) -> Any:
         """An input as it stands."""
@@ -66,15 +73,16 @@ class DecisionInputs:
 
     def cap(self, key: str) -> Decimal:
         """A cap of the symbol; unset is zero."""
-        return limit_of(self.table("caps").get(key))
+        return limit_of(self._caps.get(key))
 
     def portfolio_cap(self, key: str) -> Decimal:
         """A cap of the portfolio; unset is zero."""
-        return limit_of(self.table("portfolio_caps").get(key))
+        return limit_of(self._portfolio_caps.get(key))
 
     def venue_filter(self, key: str) -> Decimal:
         """A filter of the venue; absent is zero, and zero is off."""
-        return number_of(self.table("filters").get(key, 0) or 0, f"filters.{key}")
+        value = self._filters.get(key)
+        return number_of(value, key) if value else ZERO
 
 
 def flat(inputs: Mapping[str, Any]) -> dict[str, Any]:
@@ -96,9 +104,9 @@ def number_of(value: object, name: str) -> Decimal:
 
 def limit_of(value: object) -> Decimal:
     """A cap's value; unset is zero."""
-    if value == "unlimited":
-        return UNLIMITED
-    return number_of(value, "cap") if value is not None else ZERO
+    if value is None:
+        return ZERO
+    return UNLIMITED if value == "unlimited" else number_of(value, "cap")
 
 
 def is_unset(value: object) -> bool:
