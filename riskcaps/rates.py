@@ -25,14 +25,24 @@ _PRUNE_EVERY = 1024
 class RollingCounts:
     """How many events lie in each of several windows; one stamp an event for all of them."""
 
-    __slots__ = ("_answer", "_asked_ns", "_longest_ns", "_stamps", "windows_ns")
+    __slots__ = (
+        "_answer",
+        "_asked_ns",
+        "_longest_ns",
+        "_none",
+        "_single_ns",
+        "_stamps",
+        "windows_ns",
+    )
 
     def __init__(self, *windows_ns: int) -> None:
         self.windows_ns = windows_ns
         self._longest_ns = max(windows_ns)
         self._stamps: list[int] = []
+        self._single_ns = windows_ns[0] if len(windows_ns) == 1 else 0
         self._asked_ns = -1
-        self._answer: list[int] = []
+        self._none = [0] * len(windows_ns)
+        self._answer = self._none
 
     def add(self, now_ns: int) -> None:
         """Count one event."""
@@ -45,11 +55,13 @@ class RollingCounts:
         """Events in each window, as of now (one decision asks several times: it is kept)."""
         if now_ns == self._asked_ns:
             return self._answer
+        self._asked_ns = now_ns
         stamps = self._stamps
         size = len(stamps)
-        self._asked_ns = now_ns
         if not size:
-            self._answer = [0] * len(self.windows_ns)
+            self._answer = self._none
+        elif self._single_ns:
+            self._answer = [size - bisect_left(stamps, now_ns - self._single_ns)]
         else:
             self._answer = [size - bisect_left(stamps, now_ns - ns) for ns in self.windows_ns]
         return self._answer
