@@ -97,10 +97,14 @@ class VenueRefusal(VenueRecoverableError):
     Attributes:
         status: the HTTP (or WebSocket API) status.
         code: the venue's stable error code, 0 when it gave none.
+        retry_after_s: how long it wants to be left alone, when it said so.
     """
 
-    def __init__(self, status: int, code: int, message: str) -> None:
+    def __init__(
+        self, status: int, code: int, message: str, *, retry_after_s: int | None = None
+    ) -> None:
         super().__init__(f"venue refused: {message} (code {code}, status {status})")
+        self.retry_after_s = retry_after_s
         self.status = status
         self.code = code
         self.message = message

@@ -61,6 +61,8 @@ class LinkConfig:
     """No frame for so long: the market connection is taken for half-open and made anew."""
     ping_idle_ms: int = 10_000
     ping_reply_ms: int = 5_000
+    ping_doubt_ms: int = 1_000
+    """A request unanswered for so long, and not a word since: ask whether the connection lives."""
     backoff_min_ms: int = 100
     backoff_max_ms: int = 30_000
     backoff_reset_ms: int = 10_000

@@ -23,10 +23,11 @@ from daemon.errors import (
 )
 from daemon.model.enums import Link
 from daemon.model.halt import HaltFlag
-from daemon.model.inputs import BalancesChanged, Input, RateLimited, VenueReport
+from daemon.model.inputs import BalancesChanged, Input, VenueReport
 from daemon.shell.backoff import Backoff
 from daemon.shell.clock import Clock
 from daemon.shell.governor import Governor
+from daemon.shell.limits import Limits
 from daemon.shell.link_config import LinkConfig, VenueEndpoints
 from daemon.shell.link_keeper import LinkKeeper
 from daemon.shell.order_session import OrderSession
@@ -35,7 +36,7 @@ from daemon.shell.time_sync import TimeSync
 from daemon.shell.venue_replies import Answer, Asked, inputs_of, not_sent, unknown
 from daemon.venues.binance_spot import codec_rest, costs
 from daemon.venues.binance_spot.codec_ws import UnknownEvent, WsEncoder, WsMessage, WsReply
-from daemon.venues.binance_spot.faults import Fault, Outcome, limit_scope
+from daemon.venues.binance_spot.faults import Fault, Outcome
 from daemon.venues.binance_spot.rows import RowReader
 from daemon.venues.binance_spot.user_data import (
     AccountEvent,
@@ -63,9 +64,19 @@ class _InFlight:
 
     asked: Asked
     session: OrderSession
+    sent_ns: int
     deadline_ns: int
     weight: int
     orders: int
+
+
+@dataclass(slots=True)
+class _Ping:
+    """A ping on its way."""
+
+    session: OrderSession
+    sent_ns: int
+    deadline_ns: int
 
 
 class OrderRoad:
@@ -80,6 +91,7 @@ class OrderRoad:
         clock: Clock,
         halt: HaltFlag,
         governor: Governor,
+        limits: Limits,
         rest: RestSession,
         sync: TimeSync,
         rows: RowReader,
@@ -93,6 +105,7 @@ class OrderRoad:
         self._clock = clock
         self._halt = halt
         self._governor = governor
+        self._limits = limits
         self._rest = rest
         self._sync = sync
         self._rows = rows
@@ -101,6 +114,7 @@ class OrderRoad:
         self._next_request = 0
         self._in_flight: dict[str, _InFlight] = {}
         self._late: dict[str, Asked] = {}
+        self._pinged: _Ping | None = None
         self.unknown_events: dict[str, int] = {}
         self.keeper: LinkKeeper[OrderSession] = LinkKeeper(
             link=Link.ORDER,
@@ -142,7 +156,8 @@ class OrderRoad:
             self._tell(not_sent(asked, str(error)))
             return
         deadline_ns = now_ns + self._config.reply_deadline_ms * _NS_PER_MS
-        self._in_flight[request_id] = _InFlight(asked, session, deadline_ns, weight, orders)
+        flight = _InFlight(asked, session, now_ns, deadline_ns, weight, orders)
+        self._in_flight[request_id] = flight
 
     async def by_rest(self, asked: Asked, encode: EncodeRest) -> None:
         """Send one request by REST and deliver what its answer proves."""
@@ -171,7 +186,9 @@ class OrderRoad:
         """Turn requests past their deadline into `OutcomeUnknown`, until cancelled."""
         while True:
             await asyncio.sleep(_SWEEP_S)
-            self._expire(self._clock.now_ns())
+            now_ns = self._clock.now_ns()
+            self._expire(now_ns)
+            self._ping(now_ns)
 
     def _expire(self, now_ns: int) -> None:
         while self._in_flight:
@@ -187,12 +204,45 @@ class OrderRoad:
             reason = f"no answer within {self._config.reply_deadline_ms} ms"
             self._tell(unknown(flight.asked, reason))
 
+    def _ping(self, now_ns: int) -> None:
+        """Ask a quiet connection for a sign of life: pongs come from sockets, not from venues."""
+        session = self.keeper.current
+        pinged = self._pinged
+        if pinged is not None:
+            if pinged.session is session and now_ns < pinged.deadline_ns:
+                return
+            self._pinged = None
+            if not pinged.session.lost and pinged.session.last_text_ns < pinged.sent_ns:
+                waited_ms = self._config.ping_reply_ms
+                pinged.session.close(f"half-open: asked {waited_ms} ms ago, and not a word since")
+            return
+        if session is None or not self._is_doubtful(session, now_ns):
+            return
+        if self._governor.admit(Purpose.SESSION, weight=costs.PING, now_ns=now_ns) is not None:
+            return
+        self._governor.settle(weight=costs.PING)
+        self._next_request += 1
+        try:
+            session.send(session.encoder.ping(f"ping-{self._next_request}"))
+        except LocalRecoverableError:
+            return
+        deadline_ns = now_ns + self._config.ping_reply_ms * _NS_PER_MS
+        self._pinged = _Ping(session, now_ns, deadline_ns)
+
+    def _is_doubtful(self, session: OrderSession, now_ns: int) -> bool:
+        """Quiet for long, or a request is unanswered for a while and nothing came since."""
+        quiet_ms = (now_ns - session.last_text_ns) // _NS_PER_MS
+        if quiet_ms >= self._config.ping_idle_ms:
+            return True
+        oldest = next(iter(self._in_flight.values()), None)
+        if oldest is None or oldest.session is not session:
+            return False
+        waits_ms = (now_ns - max(oldest.sent_ns, session.last_text_ns)) // _NS_PER_MS
+        return waits_ms >= self._config.ping_doubt_ms
+
     # ---------------------------------------------------------------- the connection
     async def _open(self) -> OrderSession:
-        now_ns = self._clock.now_ns()
-        refusal = self._governor.admit_connection(weight=costs.CONNECT, now_ns=now_ns)
-        if refusal is not None:
-            raise BudgetEmpty(refusal.reason, refusal.until_ns)
+        self._limits.connect(weight=costs.CONNECT)
         session = OrderSession(
             environment=self._endpoints.environment,
             endpoint=self._endpoints.endpoint(Road.WS_API),
@@ -202,11 +252,14 @@ class OrderRoad:
             on_message=self._on_message,
             on_lost=self._on_lost,
         )
-        await session.open(
-            connect_deadline_s=self._config.connect_deadline_ms / 1000,
-            ping_idle_s=self._config.ping_idle_ms / 1000,
-            ping_reply_s=self._config.ping_reply_ms / 1000,
-        )
+        try:
+            await session.open(
+                connect_deadline_s=self._config.connect_deadline_ms / 1000,
+                ping_idle_s=self._config.ping_idle_ms / 1000,
+                ping_reply_s=self._config.ping_reply_ms / 1000,
+            )
+        except SeatrialError as error:
+            raise self._limits.of_handshake(error) from error
         try:
             if session.encoder.can_log_on:
                 await self._ask(session, "logon", session.encoder.log_on)
@@ -288,10 +341,10 @@ class OrderRoad:
         fault = reply.fault
         if fault is None or fault.outcome is not Outcome.LIMITED:
             return
-        scope = limit_scope(fault.status, fault.code)
         until_ns = self._sync.engine_ns(fault.retry_at_ms) if fault.retry_at_ms else None
-        until_ns = self._governor.pause(scope, until_ns, now_ns)
-        self._deliver(RateLimited(fault.status, fault.code, scope, until_ns, fault.text))
+        self._limits.refused(
+            status=fault.status, code=fault.code, until_ns=until_ns, reason=fault.text
+        )
 
     def _on_lost(self, session: OrderSession, reason: str) -> None:
         lost = [i for i, flight in self._in_flight.items() if flight.session is session]

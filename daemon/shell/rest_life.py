@@ -36,6 +36,11 @@ _ROUNDS_FIRST = 5
 _ROUNDS_LATER = 3
 _TICK_S = 0.5
 _RESYNC_GAP_NS = 1_000_000_000
+_STEP_NS = 200_000_000
+"""A jump between two samples that no drift explains."""
+_FAR_NS = 500_000_000
+_STEADY_ROUNDS = 5
+_HURRIED_PERIOD_MS = 3_000
 _NS_PER_MS = 1_000_000
 _NS_PER_S = 1_000_000_000
 
@@ -75,6 +80,7 @@ class RestLife:
         self._told_down = False
         self._ever_up = False
         self._synced_ns = 0
+        self._steady_rounds = _STEADY_ROUNDS
         self._loaded_ns = 0
         self._sampled_ns = 0
 
@@ -129,7 +135,7 @@ class RestLife:
         now_ns = self._clock.now_ns()
         since_sync_ns = now_ns - self._synced_ns
         asked = self.sync_now.is_set() and since_sync_ns >= _RESYNC_GAP_NS
-        if asked or since_sync_ns >= self._config.time_sync_period_ms * _NS_PER_MS:
+        if asked or since_sync_ns >= self._sync_period_ms() * _NS_PER_MS:
             await self._measure(_ROUNDS_LATER)
         elif self.sync_now.is_set():
             await asyncio.sleep(_TICK_S)  # measured less than a second ago
@@ -145,7 +151,19 @@ class RestLife:
         self.sync_now.clear()
         self._synced_ns = self._clock.now_ns()
         self._governor.offset_ns = sample.offset_ns
+        before = self._sync.previous
+        if before is not None and abs(sample.offset_ns - before.offset_ns) > _STEP_NS:
+            self._steady_rounds = 0
+        else:
+            self._steady_rounds += 1
         self._deliver(ClockSampled(sample.offset_ns, sample.round_trip_ns))
+
+    def _sync_period_ms(self) -> int:
+        """Often while the clock steps or is far off: it may come back any moment."""
+        far = abs(self._sync.offset_ns) > _FAR_NS
+        if far or (self._steady_rounds < _STEADY_ROUNDS and self._sync.previous is not None):
+            return min(_HURRIED_PERIOD_MS, self._config.time_sync_period_ms)
+        return self._config.time_sync_period_ms
 
     async def _load(self) -> None:
         reply = await self._rest.call(self._encoder.exchange_info(self._names.symbols))

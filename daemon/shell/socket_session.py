@@ -10,8 +10,9 @@ import asyncio
 
 import picows
 
-from daemon.errors import NotConnected, Undecodable
+from daemon.errors import NotConnected, Undecodable, VenueRefusal
 from daemon.shell.clock import Clock
+from daemon.venues.binance_spot.codec_rest import retry_after_s
 from daemon.venues.hosts import Endpoint, check_peer
 
 FRAME_MAX_BYTES = 16 * 1024 * 1024
@@ -32,6 +33,8 @@ class SocketSession(picows.WSListener):
         """Set when `lost` or `due` becomes true."""
         self.reason = ""
         self.last_frame_ns = clock.now_ns()
+        self.last_text_ns = self.last_frame_ns
+        """Like `last_frame_ns`, without pings and pongs: proof that the venue's software lives."""
         self.opened_ns = self.last_frame_ns
         self._gone = asyncio.Event()
         self._environment = environment
@@ -57,7 +60,8 @@ class SocketSession(picows.WSListener):
         """Connect; returns when frames may be sent.
 
         Raises:
-            NotConnected: with what the network or the venue answered.
+            VenueRefusal: the venue answered the handshake with another status than 101.
+            NotConnected: the network, TLS or the handshake failed.
             HostRefused: the address is not in the table.
         """
         endpoint = self._endpoint
@@ -77,12 +81,15 @@ class SocketSession(picows.WSListener):
                     max_redirects=0,
                     disconnect_on_exception=True,
                 )
+        except picows.WSInvalidStatusError as error:
+            self.close("never opened")
+            raise _refused(endpoint.host, error) from error
         except (picows.WSError, OSError, TimeoutError, ValueError, EOFError) as error:
             self.close("never opened")
             raise NotConnected(
                 f"{endpoint.host}:{endpoint.port}: {type(error).__name__} {error}".strip()
             ) from error
-        self.opened_ns = self.last_frame_ns = self._clock.now_ns()
+        self.opened_ns = self.last_frame_ns = self.last_text_ns = self._clock.now_ns()
 
     async def run(self) -> str:
         """Wait until the connection is lost; returns why."""
@@ -115,6 +122,7 @@ class SocketSession(picows.WSListener):
         self._read_ns = 0 if frame.last_in_buffer else now_ns
         self.last_frame_ns = now_ns
         if kind is _TEXT or kind is _CONTINUATION:
+            self.last_text_ns = now_ns
             payload = frame.get_payload_as_bytes()
             if not frame.fin or self._parts:
                 self._parts.append(payload)
@@ -149,3 +157,12 @@ class SocketSession(picows.WSListener):
     def resume_writing(self) -> None:
         """The kernel takes bytes again."""
         self._writable = True
+
+
+def _refused(host: str, error: picows.WSInvalidStatusError) -> VenueRefusal:
+    response = error.response
+    status = int(response.status) if response is not None else 0
+    wait_s = retry_after_s(response.headers.get("Retry-After")) if response is not None else None
+    return VenueRefusal(
+        status, 0, f"{host} answered the handshake with {status}", retry_after_s=wait_s
+    )

@@ -11,7 +11,7 @@ import random
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-from daemon.errors import BudgetEmpty
+from daemon.errors import SeatrialError
 from daemon.model.effects import (
     QueryOrder,
     SendCancel,
@@ -35,6 +35,7 @@ from daemon.model.market import TopOfBook, TradeTick
 from daemon.shell.backoff import Backoff
 from daemon.shell.clock import Clock
 from daemon.shell.governor import Governor
+from daemon.shell.limits import Limits
 from daemon.shell.link_config import Credentials, LinkConfig, VenueEndpoints, make_signer
 from daemon.shell.link_keeper import LinkKeeper
 from daemon.shell.order_road import EncodeRest, EncodeWs, OrderRoad
@@ -89,6 +90,7 @@ class VenueLink:
         self._rows = RowReader(names, OwnIds())
         self._stream_reader = StreamReader(names)
         self._governor = Governor()
+        self._limits = Limits(governor=self._governor, clock=clock, deliver=deliver)
         self._encoder = RestEncoder(api_key=key, signer=signer, recv_window_ms=window_ms)
         self._rest = RestSession(
             environment=endpoints.environment,
@@ -128,6 +130,7 @@ class VenueLink:
             clock=clock,
             halt=halt,
             governor=self._governor,
+            limits=self._limits,
             rest=self._rest,
             sync=self._sync,
             rows=self._rows,
@@ -302,9 +305,7 @@ class VenueLink:
 
     # ---------------------------------------------------------------- market data
     async def _open_market(self) -> StreamSession:
-        refusal = self._governor.admit_connection(weight=0, now_ns=self._clock.now_ns())
-        if refusal is not None:
-            raise BudgetEmpty(refusal.reason, refusal.until_ns)
+        self._limits.connect(weight=0)
         kinds = ("bookTicker", "trade") if self._config.with_trades else ("bookTicker",)
         session = StreamSession(
             environment=self._endpoints.environment,
@@ -315,11 +316,14 @@ class VenueLink:
             on_event=self._on_market_event,
             silence_max_s=self._config.stream_silence_max_ms / 1000,
         )
-        await session.open(
-            connect_deadline_s=self._config.connect_deadline_ms / 1000,
-            ping_idle_s=self._config.ping_idle_ms / 1000,
-            ping_reply_s=self._config.ping_reply_ms / 1000,
-        )
+        try:
+            await session.open(
+                connect_deadline_s=self._config.connect_deadline_ms / 1000,
+                ping_idle_s=self._config.ping_idle_ms / 1000,
+                ping_reply_s=self._config.ping_reply_ms / 1000,
+            )
+        except SeatrialError as error:
+            raise self._limits.of_handshake(error) from error
         return session
 
     def _on_market_event(self, event: MarketEvent) -> None:

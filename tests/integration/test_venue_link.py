@@ -215,6 +215,40 @@ async def test_a_lost_socket_makes_everything_on_it_unknown_before_the_link_is_d
         assert len(venue.asked("order.place")) == 1, "never resent after a reconnect"
 
 
+async def test_a_half_open_connection_is_found_by_a_request_without_answer(
+    venue: ScriptedVenue,
+) -> None:
+    venue.script("order.place", swallow)
+    venue.script("ping", swallow)
+    async with running(
+        Bench(venue.base, ping_doubt_ms=50, ping_reply_ms=100, reply_deadline_ms=5_000)
+    ) as bench:
+        await bench.up()
+        bench.link.perform(SendOrder(order()))
+        assert "half-open" in (await bench.first(LinkDown)).reason
+        assert (await bench.first(OutcomeUnknown)).client_order_id == OWN
+        await bench.until(lambda: len(bench.got(LinkUp)) == 4)
+
+
+async def test_a_quiet_connection_is_asked_whether_it_lives(venue: ScriptedVenue) -> None:
+    async with running(Bench(venue.base, ping_idle_ms=60, ping_reply_ms=60)) as bench:
+        await bench.up()
+        await bench.until(lambda: len(venue.asked("ping")) >= 3)
+        assert bench.got(LinkDown) == []
+        venue.script("ping", swallow)
+        assert "half-open" in (await bench.first(LinkDown)).reason
+
+
+async def test_one_slow_answer_is_no_half_open_connection(venue: ScriptedVenue) -> None:
+    venue.script("order.place", swallow)
+    async with running(Bench(venue.base, ping_doubt_ms=30, reply_deadline_ms=200)) as bench:
+        await bench.up()
+        bench.link.perform(SendOrder(order()))
+        await bench.first(OutcomeUnknown)
+        assert venue.asked("ping"), "it was asked, and it lives"
+        assert bench.got(LinkDown) == []
+
+
 async def test_an_unreadable_answer_is_unknown(venue: ScriptedVenue) -> None:
     async def nonsense(socket: web.WebSocketResponse, call: dict[str, Any]) -> None:
         await reply(socket, call, {"symbol": "BTCUSDT"})
@@ -631,6 +665,36 @@ async def test_a_ban_silences_everything(venue: ScriptedVenue) -> None:
         await bench.until(lambda: bench.link.facts()["links"]["order"]["failed"] >= 1)
         assert len(venue.requests) == asked, "neither time sync nor reconnect may be sent"
         assert bench.link.facts()["paused_until_ns"] == limited.until_ns
+
+
+@pytest.mark.parametrize(("status", "scope"), [(418, "ban"), (429, "weight"), (403, "waf")])
+async def test_a_handshake_refused_for_rate_is_waited_out(
+    venue: ScriptedVenue, status: int, scope: str
+) -> None:
+    async def refuse(_request: web.Request) -> web.Response:
+        return web.Response(status=status, headers={"Retry-After": "30"})
+
+    venue.script("connect", refuse, times=100)
+    async with running(Bench(venue.base)) as bench:
+        limited = await bench.first(RateLimited)
+        assert (limited.status, limited.scope) == (status, scope)
+        assert abs(limited.until_ns - bench.clock.now_ns() - 30_000_000_000) < 2_000_000_000
+        down = await bench.first(LinkDown)
+        assert str(status) in down.reason
+        assert len(bench.got(RateLimited)) == 1
+
+
+async def test_a_clock_step_is_followed_closely(venue: ScriptedVenue) -> None:
+    right = venue.clock_ms
+    async with running(Bench(venue.base, time_sync_period_ms=60)) as bench:
+        await bench.up()
+        venue.clock_ms = lambda: right() + 3_000
+        await bench.until(lambda: len(bench.got(ClockSampled)) >= 2)
+        venue.clock_ms = right
+        await bench.until(lambda: len(bench.got(ClockSampled)) >= 3)
+        first, second, third = bench.got(ClockSampled)[:3]
+        assert abs(second.offset_ns - first.offset_ns - 3_000_000_000) < 100_000_000
+        assert abs(third.offset_ns - first.offset_ns) < 100_000_000
 
 
 async def test_a_clock_refusal_is_a_definite_no_and_brings_a_new_sample(

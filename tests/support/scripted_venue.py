@@ -252,6 +252,9 @@ class ScriptedVenue:
     def _test(self, _params: dict[str, Any]) -> tuple[int, Any]:
         return 200, {}
 
+    def _pong(self, _params: dict[str, Any]) -> tuple[int, Any]:
+        return 200, {}
+
     def _subscribe(self, _params: dict[str, Any]) -> tuple[int, Any]:
         return 200, {"subscriptionId": 0}
 
@@ -277,6 +280,7 @@ _ANSWERS: dict[str, Callable[[ScriptedVenue, dict[str, Any]], tuple[int, Any]]] 
     "userDataStream.subscribe.signature": ScriptedVenue._subscribe,
     "userDataStream.subscribe": ScriptedVenue._subscribe,
     "session.logon": ScriptedVenue._subscribe,
+    "ping": ScriptedVenue._pong,
 }
 
 
