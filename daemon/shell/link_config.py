@@ -82,6 +82,8 @@ class LinkConfig:
     budget_period_ms: int = 10_000
     order_road: Literal["ws", "rest"] = "ws"
     """`rest`: placements and cancels go by REST, the WebSocket API still carries user data."""
+    depth_symbols: tuple[str, ...] = ()
+    """Symbols whose top of book comes from a synced depth book; the others take bookTicker."""
     with_trades: bool = True
     """Subscribe the public trades beside the top of book."""
 

@@ -34,6 +34,7 @@ from daemon.model.inputs import (
 from daemon.model.market import TopOfBook, TradeTick
 from daemon.shell.backoff import Backoff
 from daemon.shell.clock import Clock
+from daemon.shell.depth_feed import STREAM_KIND, DepthFeeds
 from daemon.shell.governor import Governor
 from daemon.shell.limits import Limits
 from daemon.shell.link_config import Credentials, LinkConfig, VenueEndpoints, make_signer
@@ -47,7 +48,12 @@ from daemon.shell.venue_questions import Questions
 from daemon.shell.venue_replies import NO_ORDER, Asked, not_sent
 from daemon.venues.binance_spot import costs
 from daemon.venues.binance_spot.codec_rest import RestEncoder
-from daemon.venues.binance_spot.codec_stream import MarketEvent, StreamReader, stream_names
+from daemon.venues.binance_spot.codec_stream import (
+    DepthDiff,
+    MarketEvent,
+    StreamReader,
+    stream_names,
+)
 from daemon.venues.binance_spot.codec_ws import WsEncoder
 from daemon.venues.binance_spot.faults import Fault, Outcome
 from daemon.venues.binance_spot.own_ids import OwnIds, SymbolNames
@@ -146,6 +152,16 @@ class VenueLink:
             deliver=deliver,
             backoff=self._backoff(rng),
         )
+        self._depth = DepthFeeds(
+            config.depth_symbols,
+            names=names,
+            encoder=self._encoder,
+            call=self._rest.call,
+            clock=clock,
+            deliver=deliver,
+            spawn=self._spawn,
+            make_backoff=lambda: self._backoff(rng),
+        )
         self._group: asyncio.TaskGroup | None = None
         self._questions_waiting = 0
 
@@ -211,6 +227,7 @@ class VenueLink:
             "questions_waiting": self._questions_waiting,
             "unknown_events": dict(self._orders.unknown_events),
             "ids_known": len(self._rows.ids),
+            "depth": self._depth.facts(),
         }
 
     # ---------------------------------------------------------------- effects
@@ -306,11 +323,10 @@ class VenueLink:
     # ---------------------------------------------------------------- market data
     async def _open_market(self) -> StreamSession:
         self._limits.connect(weight=0)
-        kinds = ("bookTicker", "trade") if self._config.with_trades else ("bookTicker",)
         session = StreamSession(
             environment=self._endpoints.environment,
             endpoint=self._endpoints.endpoint(Road.STREAMS),
-            names=stream_names(self._config.symbols, kinds),
+            names=self._stream_names(),
             reader=self._stream_reader,
             clock=self._clock,
             on_event=self._on_market_event,
@@ -331,6 +347,16 @@ class VenueLink:
             self._deliver(MarketData(event))
         elif isinstance(event, TradeTick):
             self._deliver(PublicTrade(event))
+        elif isinstance(event, DepthDiff):
+            self._depth.on_diff(event)
+
+    def _stream_names(self) -> list[str]:
+        names = []
+        for symbol in self._config.symbols:
+            book = STREAM_KIND if symbol in self._config.depth_symbols else "bookTicker"
+            kinds = (book, "trade") if self._config.with_trades else (book,)
+            names += stream_names([symbol], kinds)
+        return names
 
     # ---------------------------------------------------------------- shared
     def _note_fault(self, fault: Fault) -> None:

@@ -483,7 +483,15 @@ async def test_market_frames_become_inputs(venue: ScriptedVenue) -> None:
         assert venue.asked("stream") == [{"streams": "btcusdt@bookTicker/btcusdt@trade"}]
 
 
+async def test_a_quiet_market_is_no_dead_connection(venue: ScriptedVenue) -> None:
+    async with running(Bench(venue.base, stream_silence_max_ms=80)) as bench:
+        await bench.up()
+        await bench.until(lambda: len(venue.asked("LIST_SUBSCRIPTIONS")) >= 5)
+        assert bench.got(LinkDown) == []
+
+
 async def test_a_silent_market_stream_is_made_anew(venue: ScriptedVenue) -> None:
+    venue.answers_stream_commands = False
     async with running(Bench(venue.base, stream_silence_max_ms=80)) as bench:
         await bench.up()
         down = await bench.first(LinkDown)

@@ -48,6 +48,7 @@ class ScriptedVenue:
         self.connected = asyncio.Event()
         self.stream_connected = asyncio.Event()
         self.status = "TRADING"
+        self.answers_stream_commands = True
         self._scripts: dict[str, deque[Action]] = defaultdict(deque)
         self._next_id = 1
 
@@ -98,7 +99,8 @@ class ScriptedVenue:
         """Push one combined market frame."""
         frame = orjson.dumps({"stream": stream, "data": data}).decode()
         for socket in list(self.streams):
-            await socket.send_str(frame)
+            with contextlib.suppress(ConnectionError):  # lost meanwhile
+                await socket.send_str(frame)
 
     async def drop_sockets(self) -> None:
         """Cut every order connection without a closing handshake."""
@@ -158,8 +160,11 @@ class ScriptedVenue:
         await socket.prepare(request)
         self.streams.append(socket)
         self.stream_connected.set()
-        async for _ in socket:
-            pass
+        async for message in socket:
+            if message.type is WSMsgType.TEXT and self.answers_stream_commands:
+                call = orjson.loads(message.data)
+                self.requests.append((call["method"], {}))
+                await socket.send_str(orjson.dumps({"result": [], "id": call["id"]}).decode())
         return socket
 
     def _answer(self, name: str, params: dict[str, Any]) -> tuple[int, Any]:

@@ -104,6 +104,11 @@ def subscribe_frame(names: Iterable[str], request_id: int) -> bytes:
     return orjson.dumps({"method": "SUBSCRIBE", "params": list(names), "id": request_id})
 
 
+def list_frame(request_id: int) -> bytes:
+    """A LIST_SUBSCRIPTIONS command: a harmless question that a living connection answers."""
+    return orjson.dumps({"method": "LIST_SUBSCRIPTIONS", "id": request_id})
+
+
 class StreamReader:
     """Turns combined frames into market events of one environment."""
 
