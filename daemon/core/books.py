@@ -7,6 +7,7 @@ Rules of this file:
    so that an echo of the past is not taken for a stranger.
 """
 
+from collections import deque
 from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from typing import Any
@@ -20,6 +21,7 @@ from daemon.model.reports import Fill
 
 EXEC_IDS_PER_INSTRUMENT_MAX = 5_000
 FORGOTTEN_MAX = 5_000
+FLOW_POINTS_MAX = 2_000
 
 
 def trade_id_of(exec_id: ExecId) -> int:
@@ -58,6 +60,9 @@ class Books:
         """Orders by status, of all that this process has seen."""
         self.flows: dict[str, Decimal] = {}
         """Net change of each asset by our fills and fees since the books' epoch."""
+        self.flow_mark = 0
+        """Counts fills; a moment in the history of flows."""
+        self._flow_points: dict[str, deque[tuple[int, Decimal]]] = {}
 
     # ------------------------------------------------------------------ finding
     def open_of(self, strategy_id: StrategyId) -> Mapping[ClientOrderId, Order]:
@@ -130,9 +135,36 @@ class Books:
             self.counts[old] = self.counts.get(old, 0) - 1
         self.counts[new] = self.counts.get(new, 0) + 1
 
-    def flow(self, asset: str, change: Decimal) -> None:
-        """Add to an asset's net flow."""
-        self.flows[asset] = self.flows.get(asset, ZERO) + change
+    def flow(self, changes: Mapping[str, Decimal]) -> None:
+        """Add one fill's changes to the net flows."""
+        self.flow_mark += 1
+        for asset, change in changes.items():
+            before = self.flows.get(asset, ZERO)
+            self.flows[asset] = before + change
+            points = self._flow_points.get(asset)
+            if points is None:
+                points = self._flow_points[asset] = deque(maxlen=FLOW_POINTS_MAX)
+                points.append((self.flow_mark - 1, before))
+            points.append((self.flow_mark, before + change))
+
+    def has_passed(self, asset: str, flow: Decimal, since_mark: int) -> bool:
+        """Whether the asset's net flow stood at `flow` at any moment since `since_mark`.
+
+        A venue's balance that equals one of our moments is only older or newer than our books.
+        When the history does not reach back so far, nothing can be excluded: True.
+        """
+        points = self._flow_points.get(asset)
+        if points is None:
+            return flow == self.flows.get(asset, ZERO)
+        if len(points) == FLOW_POINTS_MAX and points[0][0] > since_mark:
+            return True
+        at_mark = None
+        for mark, value in points:
+            if mark <= since_mark:
+                at_mark = value
+            elif value == flow:
+                return True
+        return at_mark == flow
 
     def new_epoch(self) -> None:
         """The venue began anew (testnet wipe): trade ids and flows start over, no fill is owed."""
@@ -140,6 +172,7 @@ class Books:
             if order.status.is_terminal:
                 order.venue_cum_qty = order.cum_qty
                 self.index(order)
+        self._flow_points.clear()
         self._exec_ids.clear()
         self.last_trade.clear()
         self.flows.clear()

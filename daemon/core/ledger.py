@@ -13,7 +13,7 @@ from decimal import Decimal
 from typing import Any
 
 from daemon.core.books import Books
-from daemon.model.amounts import plain
+from daemon.model.amounts import ZERO, plain
 from daemon.model.enums import OrderStatus, Side
 from daemon.model.ids import ClientOrderId, InstrumentId, SessionId, VenueOrderId
 from daemon.model.instrument import Instrument
@@ -208,17 +208,19 @@ class Ledger:
         self.heard(self.interceptor.on_balances(tuple(balances), now_ns))
         for balance in balances:
             if rebase or balance.asset not in self.basis:
-                flow = self.books.flows.get(balance.asset, Decimal(0))
+                flow = self.books.flows.get(balance.asset, ZERO)
                 self.basis[balance.asset] = balance.free + balance.locked - flow
 
     def _flow(self, fill: Fill) -> None:
+        changes: dict[str, Decimal] = {}
         instrument = self.instruments.get(fill.instrument_id)
         if instrument is not None:
             sign = 1 if fill.side is Side.BUY else -1
-            self.books.flow(instrument.base, sign * fill.qty)
-            self.books.flow(instrument.quote, -sign * fill.qty * fill.price)
+            changes[instrument.base] = sign * fill.qty
+            changes[instrument.quote] = -sign * fill.qty * fill.price
         if fill.fee:
-            self.books.flow(fill.fee_asset, -fill.fee)
+            changes[fill.fee_asset] = changes.get(fill.fee_asset, ZERO) - fill.fee
+        self.books.flow(changes)
 
     def _release(self, order: Order, now_ns: int) -> None:
         """Finished: the hold shrinks to what the venue says it traded and we have not booked."""

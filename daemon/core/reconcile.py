@@ -32,6 +32,10 @@ class Difference:
     client_order_id: str
     ours: str
     venue: str
+    flow: Decimal = ZERO
+    """For a balance: the net flow that the venue's total stands for."""
+    mark: int = 0
+    """For a balance: the moment in our flows when the snapshot was asked for."""
 
     @property
     def key(self) -> tuple[str, ...]:
@@ -63,17 +67,19 @@ def compare(
     *,
     basis: Mapping[str, Decimal],
     asked_ns: int,
+    asked_mark: int,
     instance: str,
     settle_ns: int = 0,
     trades_after: Mapping[InstrumentId, int] | None = None,
 ) -> tuple[Difference, ...]:
     """Every difference that stands after the snapshot's own facts were booked.
 
-    `asked_ns`: when the snapshot was asked for; whatever moved since is in flight, no difference.
+    `asked_ns`, `asked_mark`: the moment (in time, in our flows) when the snapshot was asked for;
+    what the books passed through since then is in flight, no difference.
     `settle_ns`: a query may miss an order that was shown so recently (the venue's store lags).
     """
     differences = [*_foreign(snapshot, instance), *_vanished(books, snapshot, asked_ns, settle_ns)]
-    balances = list(_balances(books, snapshot, basis, asked_ns))
+    balances = list(_balances(books, snapshot, basis, asked_mark))
     if balances and _is_wipe(books, snapshot, differences, trades_after or {}):
         differences = [_as_wipe(one) for one in [*differences, *balances]]
     else:
@@ -112,25 +118,26 @@ def _vanished(
 
 
 def _balances(
-    books: Books, snapshot: VenueSnapshot, basis: Mapping[str, Decimal], asked_ns: int
+    books: Books, snapshot: VenueSnapshot, basis: Mapping[str, Decimal], asked_mark: int
 ) -> Iterable[Difference]:
     if not basis:
         return
-    moved = any(
-        order.ts_updated_ns >= asked_ns and order.cum_qty > 0 for order in books.orders.values()
-    )
     totals = {balance.asset: balance.free + balance.locked for balance in snapshot.balances}
     for asset in sorted({*totals, *basis}):
         ours = basis.get(asset, ZERO) + books.flows.get(asset, ZERO)
         venue = totals.get(asset, ZERO)
         if ours != venue:
+            flow = venue - basis.get(asset, ZERO)
+            passed = books.has_passed(asset, flow, asked_mark)
             yield Difference(
                 kind="balance",
-                cls="in_flight" if moved else "real",
+                cls="in_flight" if passed else "real",
                 symbol=asset,
                 client_order_id="",
                 ours=plain(ours),
                 venue=plain(venue),
+                flow=flow,
+                mark=asked_mark,
             )
 
 
@@ -158,36 +165,73 @@ def _as_wipe(one: Difference) -> Difference:
     return one if one.kind == "foreign_order" else replace(one, cls="wipe")
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Weighed:
+    """A snapshot's differences after weighing."""
+
+    newly: tuple[Difference, ...]
+    """Those that stand since this snapshot."""
+    reported: tuple[Difference, ...]
+    """All of them, those that do not stand (yet) as `in_flight`."""
+    waiting: bool
+    """Whether another snapshot must tell."""
+
+    @property
+    def clean(self) -> bool:
+        """Whether nothing stands against us."""
+        return all(one.cls == "in_flight" for one in self.reported)
+
+
 class Suspects:
-    """Differences seen once; the second time at least `confirm_ns` later they stand."""
+    """Differences seen once; the second time at least `confirm_ns` later they stand.
+
+    A balance seen once may have been ahead of us: when our books pass through it before the second
+    time, it was. Orders of one size make gaps of one size, so the same gap twice is not enough.
+    """
 
     def __init__(self, confirm_ns: int) -> None:
         """Nobody is suspected."""
         self._confirm_ns = confirm_ns
-        self._since: dict[tuple[str, ...], tuple[int, Class]] = {}
-        self._known: dict[tuple[str, ...], None] = {}
+        self._since: dict[tuple[str, ...], tuple[int, Difference]] = {}
+        self._known: dict[tuple[str, ...], Class] = {}
 
-    def weigh(
-        self, differences: Iterable[Difference], now_ns: int
-    ) -> tuple[tuple[Difference, ...], bool]:
-        """The differences that newly stand, and whether any still awaits confirmation."""
-        standing: list[Difference] = []
-        since: dict[tuple[str, ...], tuple[int, Class]] = {}
+    def weigh(self, differences: Iterable[Difference], books: Books, now_ns: int) -> "Weighed":
+        """Which of these differences stand, newly or still; all others are in flight so far."""
+        newly: list[Difference] = []
+        reported: list[Difference] = []
+        since: dict[tuple[str, ...], tuple[int, Difference]] = {}
         waiting = False
         for one in differences:
-            if one.key in self._known:
+            known = self._known.get(one.key)
+            if known is not None:
+                reported.append(replace(one, cls=known))
                 continue
-            first, seen_as = self._since.get(one.key, (now_ns, one.cls))
-            # New trades after a wipe hide its first sign: once seen, it stays one.
-            seen = replace(one, cls="wipe") if seen_as == "wipe" else one
-            if now_ns - first >= self._confirm_ns and seen.cls != "in_flight":
-                standing.append(seen)
-                self._known[one.key] = None
+            stands = None if one.cls == "in_flight" else self._stands(one, books, now_ns, since)
+            if stands is not None:
+                self._known[one.key] = stands.cls
+                newly.append(stands)
+                reported.append(stands)
             else:
-                since[one.key] = (first, seen.cls)
                 waiting = True
+                reported.append(one if one.cls == "foreign" else replace(one, cls="in_flight"))
         self._since = since
-        return tuple(standing), waiting
+        return Weighed(newly=tuple(newly), reported=tuple(reported), waiting=waiting)
+
+    def _stands(
+        self,
+        one: Difference,
+        books: Books,
+        now_ns: int,
+        since: dict[tuple[str, ...], tuple[int, Difference]],
+    ) -> Difference | None:
+        first_ns, first = self._since.get(one.key, (now_ns, one))
+        if first.kind == "balance" and books.has_passed(first.symbol, first.flow, first.mark):
+            first_ns, first = now_ns, one
+        if now_ns - first_ns >= self._confirm_ns:
+            # New trades after a wipe hide its first sign: once seen as one, it stays one.
+            return replace(one, cls="wipe") if first.cls == "wipe" else one
+        since[one.key] = (first_ns, first)
+        return None
 
     def forgive(self) -> None:
         """An operator resolved the incident: what stood is accepted; new ones count again."""

@@ -11,7 +11,8 @@ from dataclasses import dataclass, replace
 
 from daemon.core.desk import Desk
 from daemon.core.execution import Execution, as_recovered
-from daemon.core.reconcile import Difference, Suspects, compare
+from daemon.core.ledger import WIPE
+from daemon.core.reconcile import Difference, Suspects, Weighed, compare
 from daemon.core.retry import backoff_ns
 from daemon.model.amounts import plain
 from daemon.model.effects import OrderRef, Reply, TakeSnapshot
@@ -28,6 +29,7 @@ class Round:
 
     reason: str
     asked_ns: int
+    asked_mark: int
     trades_after: dict[InstrumentId, int]
 
 
@@ -93,7 +95,12 @@ class Rounds:
             for one in desk.books.open.values()
         ]
         cursor = {iid: desk.books.last_trade.get(iid, -1) for iid in ours}
-        self._under_way = Round(reason=self._wanted, asked_ns=desk.now_ns, trades_after=cursor)
+        self._under_way = Round(
+            reason=self._wanted,
+            asked_ns=desk.now_ns,
+            asked_mark=desk.books.flow_mark,
+            trades_after=cursor,
+        )
         desk.effects.append(TakeSnapshot(self._wanted, tuple(refs), cursor))
         self._wanted = ""
 
@@ -142,20 +149,20 @@ class Rounds:
             snapshot,
             basis={} if rebase else ledger.basis,
             asked_ns=running.asked_ns,
+            asked_mark=running.asked_mark,
             instance=desk.config.instance,
             settle_ns=desk.config.unknown_settle_ns,
             trades_after=running.trades_after,
         )
-        standing, waiting = self._suspects.weigh(differences, desk.now_ns)
-        clean = not [one for one in differences if one.cls != "in_flight"]
+        weighed = self._suspects.weigh(differences, desk.books, desk.now_ns)
         set_basis = rebase or not ledger.basis
         ledger.reconciled(snapshot.balances, desk.now_ns, rebase=set_basis)
         desk.record(
             EventType.RECONCILED,
             {
                 "reason": running.reason,
-                "clean": clean,
-                "differences": [one.fields() for one in differences],
+                "clean": weighed.clean,
+                "differences": [one.fields() for one in weighed.reported],
                 "recovered_fills": recovered,
                 "adopted": adopted,
                 "canceled": 0,
@@ -165,14 +172,13 @@ class Rounds:
         )
         ours = [o for o in snapshot.open_orders if is_ours(o.client_order_id, desk.config.instance)]
         self.last_open_ours = len(ours)
-        for one in standing:
-            self._stop_for(one)
-        self._answer(clean=clean, differences=differences)
-        if clean:
+        self._stop_for(weighed.newly)
+        self._answer(weighed)
+        if weighed.clean and not weighed.waiting:
             self.last_clean_ns = desk.now_ns
-        if waiting:
+        if weighed.waiting:
             self.want("confirm", delay_ns=desk.config.confirm_ns)
-        if not waiting or desk.gate.state is GateState.READY:
+        if not weighed.waiting or desk.gate.state is GateState.READY:
             desk.gate.set_reconciled()
             return True
         return False
@@ -182,8 +188,12 @@ class Rounds:
         self._commands.append(command_id)
         self.want("operator")
 
-    def _answer(self, *, clean: bool, differences: tuple[Difference, ...]) -> None:
-        found = {"clean": clean, "differences": [one.fields() for one in differences]}
+    def _answer(self, weighed: Weighed) -> None:
+        found = {
+            "clean": weighed.clean and not weighed.waiting,
+            "waiting": weighed.waiting,
+            "differences": [one.fields() for one in weighed.reported],
+        }
         for command_id in self._commands:
             self._desk.effects.append(Reply(command_id=command_id, result=found))
         self._commands.clear()
@@ -223,17 +233,34 @@ class Rounds:
         order = self._desk.books.orders.get(fill.client_order_id)
         return order or by_venue_id.get((fill.instrument_id, fill.venue_order_id))
 
-    def _stop_for(self, one: Difference) -> None:
-        if one.kind == "foreign_order":
-            trigger, what = "foreign_order", "an open order that is not ours"
-        elif one.cls == "wipe":
-            trigger, what = "testnet_wipe", "the venue has begun anew"
-        else:
-            trigger, what = "position_mismatch", "our books and the venue's differ"
-        self._desk.trouble(
-            trigger,
-            f"{what}: {one.kind} {one.symbol} {one.client_order_id} "
-            f"ours {one.ours or '-'}, venue {one.venue}",
-            one.symbol,
-            one.fields(),
-        )
+    def _stop_for(self, newly: tuple[Difference, ...]) -> None:
+        """One incident a trigger, however many differences it is made of."""
+        groups: dict[str, list[Difference]] = {}
+        for one in newly:
+            groups.setdefault(_trigger_of(one), []).append(one)
+        for trigger, ones in groups.items():
+            shown = "; ".join(
+                f"{one.kind} {one.symbol} {one.client_order_id}".strip()
+                + f": ours {one.ours or 'none'}, venue {one.venue}"
+                for one in ones[:SHOWN_MAX]
+            )
+            self._desk.trouble(
+                trigger,
+                f"{_WHAT[trigger]}: {shown}",
+                ones[0].symbol if len(ones) == 1 else "",
+                {"differences": [one.fields() for one in ones]},
+            )
+
+
+def _trigger_of(one: Difference) -> str:
+    if one.kind == "foreign_order":
+        return "foreign_order"
+    return WIPE if one.cls == "wipe" else "position_mismatch"
+
+
+SHOWN_MAX = 4
+_WHAT = {
+    "foreign_order": "an open order on our account that is not ours",
+    WIPE: "the venue has begun anew",
+    "position_mismatch": "our books and the venue's differ",
+}
