@@ -88,8 +88,9 @@ def _directory_stream(path: Path) -> Stream:
         files = [p for _, p in sorted(segments)]
     else:
         files = sorted(p for p in names if _is_events_file(p) and p.name != ANCHORS_FILE)
-    if not files and (path / "journal").is_dir():
-        return _directory_stream(path / "journal")
+    for inner in (path / "journal", path / "state" / "journal"):
+        if not segments and inner.is_dir():
+            return _directory_stream(inner)  # a state directory, or a demo's directory
     if not files:
         raise SourceError(f"{path}: holds no journal-NNNNNN.jsonl and no events file")
     return Stream(path.name, files, anchors, path)
