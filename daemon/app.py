@@ -341,6 +341,7 @@ class Daemon:
             emergency=self._build_emergency(),
             late=self._late,
             clock=self._clock,
+            main_loop=asyncio.get_running_loop(),
         )
 
     def _control_config(self) -> ControlConfig:

@@ -7,9 +7,17 @@ Rules of this file:
 2. It reads of the configuration only what a stop needs: a mistake elsewhere in the file must not
    keep us from stopping.
 3. What is slow to import is imported after the latch is on the disk.
+
+    python -m daemon.direct_kill --config FILE --reason WHY
+
+is the same as `seatrial kill --direct`, and there a little sooner. Exit code 0: verified empty.
 """
 
+import argparse
 import asyncio
+import json
+import os
+import sys
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -148,3 +156,23 @@ async def _stop(
         return await until_settled(stop, report, late, clock, deadline_s=DEADLINE_S), empty_ns
     finally:
         await stop.close()
+
+
+def main() -> None:
+    """Stop from a process of its own; prints one JSON object."""
+    parser = argparse.ArgumentParser(prog="daemon.direct_kill", description=direct_kill.__doc__)
+    parser.add_argument("--config", type=Path, required=True, help="the daemon's configuration")
+    parser.add_argument("--reason", default="no reason given", help="goes into the record")
+    asked = parser.parse_args()
+    uid = os.getuid()
+    try:
+        result = direct_kill(config=asked.config, by=f"uid {uid}", uid=uid, reason=asked.reason)
+    except ControlError as error:
+        sys.stderr.write(f"{error}\n")
+        sys.exit(1)
+    sys.stdout.write(json.dumps(result) + "\n")
+    sys.exit(0 if result["verified"] else 1)
+
+
+if __name__ == "__main__":
+    main()

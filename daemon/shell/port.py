@@ -26,9 +26,10 @@ from daemon.shell.late_orders import LateOrders, until_settled
 
 KILL_DEADLINE_S = 30.0
 REPLIES_WAITING_MAX = 1_000
-ENGINE_TOLD_AFTER_S = 0.025
-"""The engine hears of a kill so much later: its own cancels of the same orders would take the
-interpreter from the thread that is stopping. The flag is closed before either."""
+STAND_ASIDE_S = 0.05
+"""So long, at most, a main loop that turns stands aside for a stop, before the engine hears of it
+and cancels too: both at once would only take the interpreter from each other. The flag is closed
+before either, so that nothing is lost by waiting."""
 SWITCH_INTERVAL_S = 0.000_1
 """How long a busy main loop may keep the interpreter from a thread that stops us."""
 
@@ -55,8 +56,10 @@ class ControlPort:
         emergency: EmergencyStop,
         late: LateOrders,
         clock: Clock,
+        main_loop: asyncio.AbstractEventLoop,
     ) -> None:
         """Wire the port; the emergency session opens on first use, on the control loop."""
+        self._main_loop = main_loop
         self._pump = pump
         self._halt = halt
         self._latch = latch
@@ -138,18 +141,16 @@ class ControlPort:
     ) -> Mapping[str, Any]:
         ts_ns = self._clock.now_ns()
         late_orders = self._late.count(ts_ns)
-        told = asyncio.get_running_loop().call_later(
-            ENGINE_TOLD_AFTER_S, self._tell_engine, actor, reason, ts_ns, gate_ms
-        )
+        stopped = threading.Event()
+        self._main_loop.call_soon_threadsafe(stopped.wait, STAND_ASIDE_S)
+        self._tell_engine(actor, reason, ts_ns, gate_ms)
         try:
             report, latched_ms = await asyncio.gather(
                 self._emergency.cancel_and_verify(deadline_s=KILL_DEADLINE_S),
                 asyncio.to_thread(self._latch_now, actor, reason, ts_ns, start),
             )
         finally:
-            if not told.cancelled() and told.when() > asyncio.get_running_loop().time():
-                told.cancel()
-                self._tell_engine(actor, reason, ts_ns, gate_ms)
+            stopped.set()
         empty_ms = self._since_ms(start)
         report = await until_settled(
             self._emergency, report, self._late, self._clock, deadline_s=KILL_DEADLINE_S

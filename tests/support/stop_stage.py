@@ -40,6 +40,8 @@ ROUND_TRIP = [
 ]
 """Every answer of the venue comes one millisecond late."""
 CAPS_EXAMPLE = ROOT / "daemon" / "demo" / "caps" / "demo.toml"
+TELLING = ("gate_state", "venue", "trading_state", "latched", "ending", "links", "orders", "reconcile")
+"""What of a status tells why the stage waits in vain."""
 
 
 class StageError(AssertionError):
@@ -226,8 +228,10 @@ class StopStage:
             if found:
                 return found
             time.sleep(LOOK_S)
+        status = self.status()
+        seen = {key: status.get(key) for key in TELLING}
         tail = self.log.read_text()[-1500:] if self.log.exists() else ""
-        raise StageError(f"not within {within_s:g} s: {what}\n{tail}")
+        raise StageError(f"not within {within_s:g} s: {what}\n{seen}\n{tail}")
 
     def venue_open(self) -> list[dict[str, Any]]:
         """Orders open in the venue's own books."""
