@@ -15,6 +15,8 @@ if [ -z "$builder" ]; then
   echo "build-image: no podman, buildah or docker here; install one (Debian: buildah)" >&2
   exit 3
 fi
+COMMIT=$(git rev-parse "${COMMIT:-HEAD}^{commit}")
+export COMMIT
 deploy/fetch-wheels.sh "$wheels" > /dev/null
 context=$(mktemp -d)
 trap 'rm -rf "$context"' EXIT
@@ -23,7 +25,7 @@ cp "$wheels"/*.whl "$context/wheels/"
 cp requirements.lock "$context/"
 cp deploy/Containerfile "$context/"
 arguments=(--tag "$tag" --file "$context/Containerfile"
-  --build-arg "COMMIT=$(git rev-parse HEAD)"
+  --build-arg "COMMIT=$COMMIT"
   --build-arg "VERSION=$(sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)")
 [ -z "${BASE:-}" ] || arguments+=(--build-arg "BASE=$BASE")
 [ -z "${RUNTIME:-}" ] || arguments+=(--build-arg "RUNTIME=$RUNTIME")
