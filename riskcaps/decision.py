@@ -149,7 +149,7 @@ def decision_of(keeper: Keeper, case: Case, standing: Standing, verdict: str) ->
     buys, sells = book.buy_pxs, book.sell_pxs
     asset = book.quote if case.is_buy else book.base
     account = keeper.accounts.get(asset)
-    rate = keeper.rates.rate(book.quote)
+    rate = PAR if book.at_par else keeper.rates.rate(book.quote)
     cancels = keeper.cancels.counts(now_ns)
     qty = str(intent.qty)
     return {

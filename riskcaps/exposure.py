@@ -39,6 +39,7 @@ MARKET_TYPES = (OrderType.MARKET, OrderType.STOP_LOSS, OrderType.TAKE_PROFIT)
 _COST_STEP = Decimal("1E-18")
 """Where a share of the cost is cut; what is cut stays in the rest, so the sum is exact."""
 
+ONE = Decimal(1)
 IN_FLIGHT = "in_flight"
 WORKING = "working"
 UNKNOWN = "unknown"
@@ -108,7 +109,7 @@ class Hold:
         self.quote = quote
         self.account = account
         """What it spends: the quote account for a buy, the base account for a sell."""
-        self.unit = px if is_buy else Decimal(1)
+        self.unit = px if is_buy else ONE
         """What one base of it takes from the account: quote for a buy, base for a sell."""
         self.phase = phase
         self.reserved = reserved
@@ -121,6 +122,7 @@ class SymbolBook:
     """All that the gate knows of one instrument."""
 
     __slots__ = (
+        "at_par",
         "base",
         "blocked",
         "buy_pxs",
@@ -161,7 +163,6 @@ class SymbolBook:
         "traded",
         "unknown_count",
         "unset",
-        "version",
         "watch",
         "windows",
         "worth",
@@ -171,6 +172,8 @@ class SymbolBook:
         self.instrument_id = instrument_id
         self.symbol = symbol_of(instrument_id)
         self.base = self.quote = ""
+        self.at_par = False
+        """Whether its quote is the numeraire itself, which needs no rate."""
         self.instrument: Instrument | None = None
         self.filters: dict[str, object] | None = None
         self.qty_step = self.tick = ZERO
@@ -189,8 +192,6 @@ class SymbolBook:
         self.blocked = ""
         self.minute = RollingCounts(MINUTE_NS)
         self.traded = RollingSum(DAY_NS)
-        self.version = 0
-        """Rises with every change that moves the value of the symbol."""
         self.position = self.cost = self.realised = self.fees_quote = ZERO
         self.worth: Decimal | None = ZERO
         """Its part of the equity in the numeraire; None while it cannot be valued."""
@@ -203,12 +204,10 @@ class SymbolBook:
         self.buy_pxs: list[Decimal] = []
         self.sell_pxs: list[Decimal] = []
         self.open_count = self.stops_open = self.unknown_count = 0
-        self.version += 1
 
     def clear_position(self) -> None:
         """Back to the epoch: nothing was ever traded."""
         self.position = self.cost = self.realised = self.fees_quote = ZERO
-        self.version += 1
 
     def set_caps(self, caps: SymbolCaps | None) -> None:
         """Caps of this run; None denies."""
@@ -241,7 +240,6 @@ class SymbolBook:
             or instrument.ask_multiplier_down
         )
         self._allow_types()
-        self.version += 1
 
     def _allow_types(self) -> None:
         if self.caps is None or self.instrument is None:
@@ -307,7 +305,6 @@ class SymbolBook:
         self.open_count += 1
         self.stops_open += hold.is_stop
         self.unknown_count += hold.phase == UNKNOWN
-        self.version += 1
 
     def acknowledge(self, hold: Hold) -> None:
         """The venue has it: what it takes is the venue's to lock from now on."""
@@ -333,7 +330,6 @@ class SymbolBook:
             hold.account.inflight -= amount
             if settled:
                 hold.account.unsettled += amount
-        self.version += 1
 
     def drop_hold(self, hold: Hold) -> None:
         """Forget an order whose leaves are gone or released."""
@@ -342,7 +338,6 @@ class SymbolBook:
         self.open_count -= 1
         self.stops_open -= hold.is_stop
         self.unknown_count -= hold.phase == UNKNOWN
-        self.version += 1
 
     def book_fill(self, fill: Fill) -> tuple[Decimal, bool]:
         """Move the position by a fill. Returns the profit it realised and whether it reduced.
@@ -370,5 +365,4 @@ class SymbolBook:
             self.cost += qty * fill.price
         self.position = before + qty
         self.realised += gained
-        self.version += 1
         return gained, reduced

@@ -88,6 +88,8 @@ class Keeper:
 
     def rebuild_rates(self) -> None:
         """Resolve the declared paths again: instruments or caps have changed."""
+        for book in self.books.values():
+            book.at_par = bool(book.quote) and book.quote == self.capset.numeraire
         self.quotes = {b.quote: self.account(b.quote) for b in self.books.values() if b.quote}
         caps = self.capset
         self.rates.rebuild(caps.numeraire, caps.conversions, self.books.values())

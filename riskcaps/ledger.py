@@ -42,7 +42,6 @@ class RiskLedger(Keeper):
         book.top = top
         received_ns = top.ts_recv_ns
         book.top_ns = received_ns if 0 < received_ns < now_ns else now_ns
-        book.version += 1
         book.market = None
         if 0 < top.bid_px < top.ask_px:
             book.mark_bid, book.mark_ask = top.bid_px, top.ask_px

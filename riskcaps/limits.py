@@ -12,7 +12,7 @@ from riskcaps.exposure import STOP_TYPES, SymbolBook
 from riskcaps.keeper import Keeper
 from riskcaps.rules import BPS, Case
 from riskcaps.usage import book_worth
-from riskcaps.valuation import PAR, Worth, worst_value
+from riskcaps.valuation import PAR, Rate, Worth, worst_value
 
 
 def check_price_filters(_: Keeper, case: Case) -> DenyReason | None:
@@ -172,11 +172,12 @@ def check_portfolio(keeper: Keeper, case: Case) -> DenyReason | None:
     if case.reducing:
         return None
     book = case.book
-    rate = keeper.rates.rate(book.quote)
-    if rate is None:
-        return case.deny(DenyReason.RATE_MISSING, asset=book.quote)
     oldest_ns = case.now_ns - keeper.capset.valuation_age_ms_max * NS_PER_MS
-    if rate[2] and rate[2] < oldest_ns:
+    found = PAR if book.at_par else keeper.rates.rate(book.quote)
+    if found is None:
+        return case.deny(DenyReason.RATE_MISSING, asset=book.quote)
+    rate: Rate = found
+    if rate[2] < oldest_ns and rate is not PAR:
         return case.deny(DenyReason.VALUATION_STALE, asset=book.quote)
     long_worst = book.position + book.buys_open
     short_worst = book.sells_open - book.position

@@ -8,8 +8,9 @@ Rules of this file:
    of a side is not denied for that side (or nothing could ever be reduced).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from decimal import Decimal
+from types import MappingProxyType
 
 from daemon.model.amounts import NS_PER_MS, NS_PER_S, ZERO, floor_to
 from daemon.model.enums import OrderType, Side, SymbolStatus, TradingState
@@ -33,6 +34,9 @@ BUDGET_SAMPLE_AGE_NS = 60 * NS_PER_S
 TIMED_TYPES = frozenset({OrderType.LIMIT, OrderType.STOP_LOSS_LIMIT, OrderType.TAKE_PROFIT_LIMIT})
 """Types that carry a time in force."""
 HUMAN_ROADS = (OPERATOR, ENGINE)
+
+
+_NO_CONTEXT: Mapping[str, str] = MappingProxyType({})
 
 
 class Case:
@@ -77,7 +81,7 @@ class Case:
         self.order_px = ZERO
         self.reducing = False
         """Whether it strictly shrinks the position in the worst case."""
-        self.context: dict[str, str] = {}
+        self.context: Mapping[str, str] = _NO_CONTEXT
         self.key: DuplicateKey | None = None
         self.seen_ns = -1
 

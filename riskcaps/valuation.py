@@ -14,6 +14,8 @@ from decimal import ROUND_CEILING, ROUND_FLOOR, Context, Decimal
 from daemon.model.amounts import ZERO
 from riskcaps.exposure import SymbolBook
 
+Rate = tuple[Decimal, Decimal, int]
+"""`(low, high, oldest leg's time)`; the time is 0 for the numeraire itself."""
 ONE = Decimal(1)
 _DOWN = Context(prec=36, rounding=ROUND_FLOOR)
 _UP = Context(prec=36, rounding=ROUND_CEILING)
@@ -58,7 +60,7 @@ class Rates:
             return ()
         return self._paths.get(asset)
 
-    def rate(self, asset: str) -> tuple[Decimal, Decimal, int] | None:
+    def rate(self, asset: str) -> Rate | None:
         """`(low, high, oldest leg's time)`; the time is 0 for the numeraire itself."""
         if asset == self.numeraire and asset:
             return PAR
@@ -117,7 +119,7 @@ def worst_value(
     short_worst: Decimal,
     px: Decimal,
     bid: Decimal,
-    rate: tuple[Decimal, Decimal, int],
+    rate: Rate,
 ) -> Worth:
     """Value both sides: what adds risk at the high price and rate, what takes it off at the low."""
     if rate is PAR:
