@@ -11,8 +11,8 @@ from tests.support.sim_chaos import FaultMenu
 from tests.support.sim_runner import SimRun
 
 SEEDS_PER_CHUNK = 250
-REPLAY_EVERY = 8
-"""Re-stepping and recovery double a seed's time; every eighth seed has both."""
+REPLAY_EVERY = 10
+"""Re-stepping and recovery double a seed's time; every tenth seed has both."""
 
 
 @pytest.mark.slow

@@ -209,17 +209,17 @@ class SimRun:
         """No more faults; stop the session; everything must come to rest and agree."""
         self.menu = self.calm
         self.session_wanted = False
-        self.run_until(self.now_ns + 2 * NS_PER_S)
-        for _ in range(6):
+        self.run_until(self.now_ns + 1500 * MS)
+        for _ in range(10):
             if self.engine.session_id:
                 self.tell(command("stop", "end"))
             elif not any(True for _ in self.engine._desk.books.working()):
                 break
             else:
                 self.tell(command("cancel-all"))
-            self.run_until(self.now_ns + 4 * NS_PER_S)
+            self.run_until(self.now_ns + 1500 * MS)
         self.tell(command("reconcile"))
-        self.run_until(self.now_ns + 4 * NS_PER_S)
+        self.run_until(self.now_ns + 1500 * MS)
         self.checker.at_rest()
 
     # ------------------------------------------------------------------ the daemon
