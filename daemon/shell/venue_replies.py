@@ -42,8 +42,7 @@ _DEFINITE = frozenset(
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
+class Asked(msgspec.Struct, frozen=True, kw_only=True):
     """A request on its way. `client_order_id` is the target's for cancel and replace."""
 
     kind: RequestKind

@@ -24,6 +24,7 @@ from daemon.venues.binance_spot.params import (
     place_fields,
     replace_fields,
 )
+from daemon.venues.binance_spot.placement_shape import PlacementShape
 from daemon.venues.binance_spot.rows import OrderRow, decode_as
 from daemon.venues.binance_spot.signing import Signer, ws_signing_text
 from daemon.venues.binance_spot.symbols import RateLimitRow
@@ -31,17 +32,19 @@ from daemon.venues.binance_spot.user_data import KNOWN_EVENTS, UserEvent
 from daemon.venues.requests import Purpose, WsRequest
 
 PATH = "/ws-api/v3"
+_SHAPES_MAX = 4_096
 
 
 class WsEncoder:
     """Makes WebSocket API requests for one connection; `logged_on` is that connection's state."""
 
-    __slots__ = ("_api_key", "_recv_window_ms", "_signer", "logged_on")
+    __slots__ = ("_api_key", "_recv_window_ms", "_shapes", "_signer", "logged_on")
 
     def __init__(self, *, api_key: str, signer: Signer, recv_window_ms: int) -> None:
         self._api_key = api_key
         self._signer = signer
         self._recv_window_ms = recv_window_ms
+        self._shapes: dict[tuple[str, str, str, str | None, bool], PlacementShape] = {}
         self.logged_on = False
 
     @property
@@ -50,12 +53,21 @@ class WsEncoder:
         return self._signer.session_logon
 
     def place(self, order: NewOrder, request_id: str, timestamp_ms: int) -> WsRequest:
-        """`order.place`."""
-        return self._request(
-            "order.place",
-            place_fields(order),
-            request_id,
-            timestamp_ms,
+        """`order.place`, from the shape of its kind: only id, amounts and time are new."""
+        kind = (
+            order.instrument_id,
+            order.side,
+            order.order_type,
+            order.time_in_force,
+            self.logged_on,
+        )
+        shape = self._shapes.get(kind)
+        if shape is None:
+            shape = self._learn(kind, order)
+        payload = shape.payload(order, request_id, timestamp_ms, self._signer)
+        return WsRequest(
+            request_id=request_id,
+            payload=payload,
             weight=costs.ORDER_PLACE,
             purpose=Purpose.PLACE,
             orders=1,
@@ -185,6 +197,18 @@ class WsEncoder:
             weight=costs.PING,
             purpose=Purpose.SESSION,
         )
+
+    def _learn(
+        self, kind: tuple[str, str, str, str | None, bool], order: NewOrder
+    ) -> PlacementShape:
+        fixed: Fields = {"recvWindow": self._recv_window_ms}
+        if not self.logged_on:
+            fixed["apiKey"] = self._api_key
+        shape = PlacementShape(place_fields(order), fixed, signed=not self.logged_on)
+        if len(self._shapes) >= _SHAPES_MAX:
+            self._shapes.clear()
+        self._shapes[kind] = shape
+        return shape
 
     def _request(
         self,

@@ -44,33 +44,46 @@ _CANCEL_SUFFIX = "-c"
 
 
 def place_fields(order: NewOrder) -> Fields:
-    """Parameters of `POST /order` and `order.place`, in alphabetical order.
+    """Parameters of `POST /order` and `order.place`.
 
     Raises:
         Unencodable: when the order lacks, or has too much of, what its type takes.
     """
     kind = order.order_type
     fields: Fields = {
-        "newClientOrderId": checked_id(order.client_order_id),
+        **place_amounts(order),
         "newOrderRespType": "FULL",
+        "side": order.side.value,
+        "symbol": symbol_of(order.instrument_id),
+        "type": kind.value,
     }
-    if kind in _PRICED:
-        fields["price"] = _positive(order, "price", order.price)
-    elif order.price is not None:
-        raise _wrong(order, "takes no price")
-    fields["quantity"] = _positive(order, "quantity", order.qty)
-    fields["side"] = order.side.value
-    if kind in _STOPPED:
-        fields["stopPrice"] = _positive(order, "stop price", order.stop_price)
-    elif order.stop_price is not None:
-        raise _wrong(order, "takes no stop price")
-    fields["symbol"] = symbol_of(order.instrument_id)
     if kind in _TIMED:
         if order.time_in_force is None:
             raise _wrong(order, "needs a time in force")
         fields["timeInForce"] = order.time_in_force.value
-    fields["type"] = kind.value
     return fields
+
+
+def place_amounts(order: NewOrder) -> dict[str, str]:
+    """The part of a placement that differs from order to order: its id and its amounts.
+
+    Raises:
+        Unencodable: when the order lacks, or has too much of, what its type takes.
+    """
+    kind = order.order_type
+    amounts = {
+        "newClientOrderId": checked_id(order.client_order_id),
+        "quantity": _positive(order, "quantity", order.qty),
+    }
+    if kind in _PRICED:
+        amounts["price"] = _positive(order, "price", order.price)
+    elif order.price is not None:
+        raise _wrong(order, "takes no price")
+    if kind in _STOPPED:
+        amounts["stopPrice"] = _positive(order, "stop price", order.stop_price)
+    elif order.stop_price is not None:
+        raise _wrong(order, "takes no stop price")
+    return amounts
 
 
 def cancel_fields(cancel: CancelOrder) -> Fields:

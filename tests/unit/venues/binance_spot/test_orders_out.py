@@ -94,6 +94,49 @@ def test_both_roads_say_the_same(kind: OrderType) -> None:
     assert {name: str(value) for name, value in params.items()} == by_rest
 
 
+@pytest.mark.parametrize("logged_on", [False, True])
+@pytest.mark.parametrize("symbol", ["BTCUSDT", "这是测试币456", "100%S\\"])
+@pytest.mark.parametrize("kind", list(OrderType))
+def test_the_learnt_shape_says_what_the_general_path_says(
+    kind: OrderType, symbol: str, logged_on: bool
+) -> None:
+    changes, _ = SHAPES[kind]
+    socket = WsEncoder(api_key="KEY", signer=HmacSigner(SECRET), recv_window_ms=3000)
+    socket.logged_on = logged_on
+    instrument = instrument_id(symbol, "sim")
+    first = order("stabc123-1-1", order_type=kind, instrument_id=instrument, **changes)
+    socket.place(first, "1", AT_MS)
+    second = order(
+        "stabc123-1-2",
+        order_type=kind,
+        instrument_id=instrument,
+        **{**changes, "qty": Decimal("7.25")},
+    )
+    learnt = orjson.loads(socket.place(second, "2", AT_MS + 1).payload)
+    general = orjson.loads(
+        socket._request(
+            "order.place",
+            place_fields(second),
+            "2",
+            AT_MS + 1,
+            weight=1,
+            purpose=Purpose.PLACE,
+        ).payload
+    )
+    assert learnt == general
+    assert learnt["params"]["quantity"] == "7.25"
+
+
+def test_a_learnt_shape_checks_each_order() -> None:
+    socket = WsEncoder(api_key="KEY", signer=HmacSigner(SECRET), recv_window_ms=3000)
+    socket.place(order(), "1", AT_MS)
+    for changes in ({"price": None}, {"qty": Decimal(0)}, {"stop_price": Decimal(1)}):
+        with pytest.raises(Unencodable):
+            socket.place(order(**changes), "2", AT_MS)
+    with pytest.raises(Unencodable):
+        socket.place(order('a"b'), "2", AT_MS)
+
+
 def test_after_logon_key_and_signature_are_left_out_but_not_the_time() -> None:
     socket = WsEncoder(api_key="KEY", signer=HmacSigner(SECRET), recv_window_ms=3000)
     socket.logged_on = True
