@@ -1,4 +1,4 @@
-"""`seatrial evidence …`: report, verify, recheck, compare, fleet, pack, keygen.
+"""`seatrial evidence …`: the accountant's commands.
 
 Exit codes: 0 the verdict is OK; 2 it is NO_GO or INSUFFICIENT, decisions disagree, sessions are not
 bound alike, or a pack was changed; 1 an input cannot be read, or wrong usage, told in one line.
@@ -20,6 +20,7 @@ from evidence.recheck import EXIT_AGREED, EXIT_DISAGREED, recheck, tell
 from evidence.report import Report, build_report, write_report
 from evidence.report_text import json_of
 from evidence.sources import SourceError
+from evidence.venue_history import default_rest_url, download, read_key, scope_of
 from evidence.verdict import OK
 
 EXIT_OK, EXIT_UNREADABLE, EXIT_NOT_OK = 0, 1, 2
@@ -137,6 +138,25 @@ def compare_command(*, inputs: tuple[Path, ...], as_json: bool) -> int:
     found = compare(inputs)
     click.echo(json_of(found).rstrip() if as_json else comparison_text(found))
     return EXIT_OK if found["is_bound_alike"] and not found["copies"] else EXIT_NOT_OK
+
+
+@evidence_group.command("download")
+@click.argument("journal", type=PATH)
+@click.option("--credentials", type=PATH, required=True, help="TOML with a key that may read.")
+@click.option("--rest", default="", help="Base address; default: by the journal's environment.")
+@click.option("--out", type=PATH, default=Path("venue_history.json"), show_default=True)
+@one_line_errors
+def download_command(*, journal: Path, credentials: Path, rest: str, out: Path) -> int:
+    """Ask the venue itself for the orders, trades and balances of JOURNAL's time.
+
+    The file is what `report --ledger` compares the journal with.
+    """
+    key = read_key(credentials)
+    rest_url = rest or default_rest_url(scope_of(journal).environment)
+    found = download(journal, rest_url, key)
+    out.write_text(json_of(found, indent=1), encoding="utf-8")
+    click.echo(f"{len(found['orders'])} orders, {len(found['fills'])} fills -> {out}")
+    return EXIT_OK
 
 
 @evidence_group.command("fleet")

@@ -111,7 +111,8 @@ def compare_with_ledger(account: Account, ledger: Mapping[str, Any]) -> LedgerCo
     caps_fold = account.folds["caps"]
     if not isinstance(orders_fold, OrdersFold) or not isinstance(caps_fold, CapsFold):
         raise TypeError("the account has no orders and caps folds")
-    seen = LedgerComparison(is_simulated=bool(SIMULATOR_KEYS & set(ledger)))
+    is_simulated = bool(SIMULATOR_KEYS & set(ledger) or ledger.get("is_simulated"))
+    seen = LedgerComparison(is_simulated=is_simulated)
     seen.denied = orders_fold.counts.get("denied", 0)
     trails = orders_fold.trails()
     at_venue = _match_orders(seen, trails, _rows(ledger, "orders"))
@@ -381,18 +382,25 @@ def _events(ledger: Mapping[str, Any]) -> Rows:
     events = _rows(ledger, "events")
     if events:
         return events
-    made: Rows = [{**row, "kind": "accepted"} for row in _rows(ledger, "orders")]
-    made += [{**row, "kind": "fill"} for row in _rows(ledger, "fills")]
-    ended = {"CANCELED": "canceled", "EXPIRED": "expired", "FILLED": "done"}
-    made += [
-        {**row, "kind": ended[str(row.get("status"))], "ts_ns": row.get("updated_ns", 0)}
-        for row in _rows(ledger, "orders")
-        if row.get("status") in ended
-    ]
-    return sorted(made, key=_moment)
+    orders = _rows(ledger, "orders")
+    made: list[tuple[int, int, Mapping[str, Any]]] = []
+    for row in orders:
+        began_ns, ended_ns = _moment(row.get("ts_ns")), _moment(row.get("updated_ns"))
+        made.append((began_ns, 1, {**row, "kind": "accepted"}))
+        if _has_ended(row):
+            # A venue's clock may count milliseconds: within one, what was there before ends first.
+            rank = 3 if ended_ns <= began_ns else 0
+            made.append((max(ended_ns, began_ns), rank, {**row, "kind": "done"}))
+    fills = _rows(ledger, "fills")
+    made += [(_moment(row.get("ts_ns")), 2, {**row, "kind": "fill"}) for row in fills]
+    return [row for _, _, row in sorted(made, key=lambda one: one[:2])]
 
 
-def _moment(row: Mapping[str, Any]) -> int:
+def _has_ended(row: Mapping[str, Any]) -> bool:
+    status = str(row.get("status") or "").removesuffix("_IN_MATCH")
+    return status in {"CANCELED", "EXPIRED", "FILLED", "REJECTED"}
+
+
+def _moment(ts_ns: object) -> int:
     """When a row happened; nonsense comes first, and is counted where the row is used."""
-    ts_ns = row.get("ts_ns")
     return ts_ns if isinstance(ts_ns, int) else 0
