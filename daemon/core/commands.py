@@ -111,7 +111,12 @@ class Commands:
 
     def _re_enable(self, command: Command) -> Answer:
         desk = self._desk
-        desk.ledger.heard(desk.interceptor.re_enable(_by(command), desk.now_ns))
+        by = _by(command)
+        desk.ledger.re_enable(by, desk.now_ns)
+        why = command.reason or "re-enabled"
+        desk.record(
+            EventType.EXPLANATION, {"about_seq": 0, "why": why, "by": by, "re_enabled": True}
+        )
         return {"re_enabled": True}
 
     # ------------------------------------------------------------------ looking
@@ -170,19 +175,18 @@ class Commands:
         gate = desk.interceptor
         old_hash = gate.capset.hash
         try:
-            capset = gate.capset.tighten(changes)
+            desk.ledger.tighten(changes)
         except CapConfigError as error:
             raise CommandError(ErrorCode.LOOSENING_REFUSED, str(error)) from error
-        gate.set_capset(capset)
         fields = {
             "old_hash": old_hash,
-            "new_hash": capset.hash,
+            "new_hash": gate.capset.hash,
             "changes": dict(changes),
             "by": _by(command),
             "reason": command.reason,
         }
         desk.record(EventType.CAPS_CHANGED, fields)
-        return {"caps_hash": capset.hash}
+        return {"caps_hash": gate.capset.hash}
 
     def _flatten(self, command: Command) -> Answer:
         self._conductor.flatten(command.reason, _by(command), command.command_id)

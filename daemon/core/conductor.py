@@ -103,6 +103,7 @@ class Conductor:
                 "by": by,
                 "reason": reason,
                 **desk.config.session_binding,
+                "caps_hash": desk.interceptor.caps_hash,
             },
         )
         desk.effects.append(OpenHalt(f"session {session_id}"))

@@ -170,9 +170,16 @@ def _incident_resolved(ledger: Ledger, record: Fields, now_ns: int) -> None:
     ledger.resolve_incident(record["incident_id"], record["by"], now_ns)
 
 
-def _explanation(ledger: Ledger, record: Fields, _: int) -> None:
+def _explanation(ledger: Ledger, record: Fields, now_ns: int) -> None:
     if record.get("incident_id"):
         ledger.explain(record["incident_id"], record["why"])
+    if record.get("re_enabled"):
+        ledger.re_enable(record["by"], now_ns)
+
+
+def _caps_changed(ledger: Ledger, record: Fields, _: int) -> None:
+    if record["old_hash"] == ledger.interceptor.capset.hash:
+        ledger.tighten(record["changes"])
 
 
 def _reconciled(ledger: Ledger, record: Fields, now_ns: int) -> None:
@@ -218,5 +225,6 @@ _FOLDS: dict[str, Callable[[Ledger, Fields, int], None]] = {
     EventType.RECONCILED: _reconciled,
     EventType.EQUITY: _equity,
     EventType.CAP_ALERT: _cap_alert,
+    EventType.CAPS_CHANGED: _caps_changed,
     EventType.CHECKPOINT: _checkpoint,
 }

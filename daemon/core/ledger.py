@@ -68,6 +68,9 @@ class Ledger:
         self.incidents: dict[str, Incident] = {}
         self.latched = False
         self.latch_reason = ""
+        self.config_caps_hash = interceptor.capset.hash
+        self.tightened: list[dict[str, Any]] = []
+        """What operators have tightened since; another config begins anew."""
         self.basis: dict[str, Decimal] = {}
         """Asset totals at the venue less our flows, from the first clean snapshot of the epoch."""
         self.notices: list[CapNotice] = []
@@ -202,6 +205,20 @@ class Ledger:
         """Incidents that block the next start, oldest first."""
         return [incident for incident in self.incidents.values() if not incident.resolved_by]
 
+    # ------------------------------------------------------------------ people and caps
+    def tighten(self, changes: Mapping[str, Any]) -> None:
+        """CAPS_CHANGED: stricter values, until another config is loaded.
+
+        Raises:
+            CapConfigError: a value is not stricter, or no cap has that name.
+        """
+        self.interceptor.set_capset(self.interceptor.capset.tighten(changes))
+        self.tightened.append(dict(changes))
+
+    def re_enable(self, by: str, now_ns: int) -> None:
+        """EXPLANATION with `re_enabled`: a named human has looked."""
+        self.heard(self.interceptor.re_enable(by, now_ns))
+
     # ------------------------------------------------------------------ balances
     def reconciled(self, balances: Sequence[Balance], now_ns: int, *, rebase: bool) -> None:
         """RECONCILED: the balances of now; with `rebase` they become the basis of comparison."""
@@ -238,6 +255,7 @@ class Ledger:
             "instruments": [to_plain(self.instruments[key]) for key in sorted(self.instruments)],
             "session": to_plain(self.session),
             "incidents": [to_plain(incident) for incident in self.incidents.values()],
+            "caps": {"config": self.config_caps_hash, "tightened": list(self.tightened)},
             "latched": self.latched,
             "latch_reason": self.latch_reason,
             "basis": {asset: plain(total) for asset, total in sorted(self.basis.items())},
@@ -252,6 +270,10 @@ class Ledger:
         self.session = from_plain(Session, state["session"])
         incidents = [from_plain(Incident, data) for data in state["incidents"]]
         self.incidents = {one.incident_id: one for one in incidents}
+        caps = state.get("caps", {})
+        if caps.get("config") == self.config_caps_hash:
+            for changes in caps["tightened"]:
+                self.tighten(changes)
         self.latched = state["latched"]
         self.latch_reason = state["latch_reason"]
         self.basis = {asset: Decimal(total) for asset, total in state["basis"].items()}

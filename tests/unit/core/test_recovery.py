@@ -11,7 +11,17 @@ from daemon.model.amounts import NS_PER_MS, NS_PER_S
 from daemon.model.enums import ReportSource, VenueOrderStatus
 from daemon.model.inputs import OutcomeUnknown, SnapshotTaken, VenueReject, VenueReport
 from daemon.model.reports import NotFound, Reject
-from tests.support.builders import BTC, command, config, engine, fill, report, snapshot, wish
+from tests.support.builders import (
+    BTC,
+    caps,
+    command,
+    config,
+    engine,
+    fill,
+    report,
+    snapshot,
+    wish,
+)
 from tests.support.screenplay import Stage, cancels
 
 V = VenueOrderStatus
@@ -41,6 +51,8 @@ def eventful() -> Stage:
     stage.tell(OutcomeUnknown(third, BTC, "place", "deadline"))
     stage.wishes(wish(price="98.30"))
     stage.after(700)
+    stage.tell(command("caps-tighten", "calm", changes={"orders_open_max": 20}))
+    stage.tell(command("re-enable", "looked"))
     stage.tell(command("cancel-all"))
     stage.tell(VenueReport(report(third, V.CANCELED, cum="0.01", venue_id="3")))
     return stage
@@ -60,6 +72,19 @@ def test_a_checkpoint_carries_everything() -> None:
     twin.restore(stage.engine.state())
     twin.finish_recovery(stage.now_ns)
     assert twin.state_hash() == stage.engine.state_hash()
+
+
+def test_what_an_operator_tightened_survives_a_crash_but_not_another_config() -> None:
+    stage = eventful()
+    stage.tell(command("caps-tighten", "calmer", changes={"orders_open_max": 7}))
+    for make in (lambda e: [e.apply_fact(f) for f in stage.facts],
+                 lambda e: e.restore(stage.engine.state())):  # fmt: skip
+        twin, gate, _ = engine(config(run=config().run))
+        make(twin)
+        assert gate.capset.orders_open_max == 7
+        other, gate, _ = engine(config(run=config().run), caps(order_qty_base_max="0.9"))
+        make(other)
+        assert gate.capset.orders_open_max == 50
 
 
 def test_cut_at_every_record_boundary_the_books_are_what_they_were(
