@@ -352,7 +352,7 @@ class Keeper:
         self._swept_ns = now_ns
         for use in usage_of(self, now_ns):
             watch = use.watch
-            rising = watch.move(use.used)
+            rising = watch.move(use.used, now_ns)
             if rising is None:
                 continue
             used, limit = plain(Decimal(use.used)), plain(Decimal(use.limit))

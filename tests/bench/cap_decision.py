@@ -202,7 +202,7 @@ def _measure(rounds: int) -> list[tuple[float, float]]:
 
 
 def rows(rounds: int = ROUNDS) -> list[dict[str, Any]]:
-    """The bench's rows: the baseline, and the gate (`review_us`: without acknowledge and release)."""
+    """The bench's rows: the baseline, and the gate (`review_us`: up to the held order)."""
     gc.collect()
     gc.disable()
     try:

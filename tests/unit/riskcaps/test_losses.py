@@ -7,7 +7,7 @@ import pytest
 
 from daemon.model.amounts import NS_PER_MS, NS_PER_S
 from daemon.model.intents import OPERATOR
-from riskcaps.bands import CapNotice, Watch
+from riskcaps.bands import FALL_AFTER_NS, CapNotice, Watch
 from riskcaps.interceptor import Interceptor
 from tests.unit.riskcaps.kit import (
     BTC,
@@ -272,24 +272,38 @@ def test_bands_rise_before_anything_is_denied_and_fall_with_hysteresis() -> None
     assert look() == []
 
 
-def test_a_watch_tells_each_step_once_and_falls_five_points_below() -> None:
+def test_a_watch_tells_each_step_once_and_falls_five_points_below_after_five_seconds() -> None:
     watch = Watch("cap", "", Decimal(200))
     seen = []
+    now_ns = 0
     for used in (139, 140, 150, 169, 170, 161, 160, 159, 140, 131, 130, 129, 200, 201, 191, 189, 0):
-        moved = watch.move(Decimal(used))
-        if moved is not None:
-            seen.append((used, watch.band, moved))
+        for _ in range(2):
+            moved = watch.move(Decimal(used), now_ns)
+            if moved is not None:
+                seen.append((used, watch.band, moved))
+            now_ns += FALL_AFTER_NS
     assert seen == [
         (140, 70, True), (170, 85, True), (159, 70, False), (129, 0, False),
         (200, 100, True), (189, 85, False), (0, 0, False),
     ]  # fmt: skip
 
 
+def test_a_use_that_comes_back_within_five_seconds_is_not_told_again() -> None:
+    watch = Watch("orders_per_second_max", "", 10)
+    told = []
+    for tenth in range(100):  # ten seconds of a window that fills and empties
+        moved = watch.move(8 if tenth % 10 < 5 else 0, tenth * NS_PER_S // 10)
+        told += [] if moved is None else [moved]
+    assert told == [True]
+    assert watch.move(0, 14_400_000_000) is None
+    assert watch.move(0, 14_500_000_000) is False
+
+
 @pytest.mark.parametrize("limit", [0, 1, 2, 3, 7, 10, 100])
 def test_the_next_step_of_a_count_is_never_above_its_limit(limit: int) -> None:
     watch = Watch("cap", "", limit)
     for used in range(limit + 1):
-        watch.move(used)
+        watch.move(used, 0)
         assert watch.up <= limit
     assert watch.band == (100 if limit else 0)
 
