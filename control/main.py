@@ -20,6 +20,7 @@ MOUNTED = {
     "sim": "daemon.cli_sim:sim_command",
     "evidence": "evidence.cli:evidence_group",
     "gate": "evidence.gates.cli:gate_group",
+    "preflight": "daemon.cli_preflight:preflight_command",
 }
 
 
