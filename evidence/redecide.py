@@ -8,19 +8,18 @@ Rules of this file:
 """
 
 import decimal
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
 
 from evidence.amounts import NS_PER_MS, NS_PER_S, ZERO
-from evidence.decision_inputs import DecisionInputs, in_windows, is_positive, is_unset, number_of
+from evidence.decision_inputs import in_windows, is_positive, is_unset, number_of
+from evidence.redecide_filters import STOPS, FilterRules
 
 APPROVED = "approved"
 BPS = 10_000
 BUDGET_AGE_NS = 60 * NS_PER_S
 """An older sample of the venue's own budget says nothing any more."""
-UNPRICED = frozenset({"MARKET", "STOP_LOSS", "TAKE_PROFIT"})
-STOPS = frozenset({"STOP_LOSS", "STOP_LOSS_LIMIT", "TAKE_PROFIT", "TAKE_PROFIT_LIMIT"})
 TIMED = frozenset({"LIMIT", "STOP_LOSS_LIMIT", "TAKE_PROFIT_LIMIT"})
 PEOPLE = frozenset({"operator", "engine"})
 REQUIRED_OF_PORTFOLIO = (
@@ -34,20 +33,8 @@ REQUIRED_OF_SYMBOL = ("collar_bps_max", "market_slippage_bps", "market_data_age_
 """Caps whose zero does not deny by arithmetic: unset is told as such."""
 
 
-class Redecision(DecisionInputs):
+class Redecision(FilterRules):
     """One decision's inputs, and the rules over them."""
-
-    def __init__(self, inputs: Mapping[str, Any]) -> None:
-        super().__init__(inputs)
-        self.now_ns = self.whole("now_ns")
-        self.is_buy = self.get("side") == "BUY"
-        self.kind = str(self.get("order_type"))
-        self.is_unpriced = self.kind in UNPRICED
-        self.qty = ZERO
-        self.px = ZERO
-        self.ref = ZERO
-        self.value_px = ZERO
-        self.reducing = False
 
     # ------------------------------------------------------------------ the rules
     def verdict(self) -> str:
@@ -64,7 +51,7 @@ class Redecision(DecisionInputs):
     def _first_reason(self) -> str:
         for rule in (
             self._gate, self._symbol, self._shape, self._market, self._reducing, self._streaks,
-            self._price_filters, self._size_filters, self._account_filters, self._order_caps,
+            self.price_filters, self.size_filters, self.account_filters, self._order_caps,
             self._position_caps, self._portfolio, self._balance, self._rates, self._turnover,
             self._losses, self._repeats,
         ):  # fmt: skip
@@ -176,17 +163,12 @@ class Redecision(DecisionInputs):
         if not must or self.reducing:
             return ""
         if self.table("portfolio_caps").get("reduce_oversized") == "cut":
-            lot = self._lot()
+            lot = self.lot()
             cut = room // lot * lot if room > 0 else ZERO
             if cut > 0:
                 self.qty, self.reducing = cut, True
                 return ""
         return "not_reducing"
-
-    def _lot(self) -> Decimal:
-        return self.venue_filter("lot") or Decimal(1).scaleb(
-            -int(self.venue_filter("base_precision"))
-        )
 
     def _streaks(self) -> str:
         """Rule 23."""
@@ -198,75 +180,6 @@ class Redecision(DecisionInputs):
         if rejects >= self.portfolio_cap("venue_reject_streak_max"):
             return "venue_reject_streak"
         return "loss_streak" if losses >= self.portfolio_cap("loss_streak_max") else ""
-
-    def _price_filters(self) -> str:
-        """Rules 24-26."""
-        low, high = self.venue_filter("price_min"), self.venue_filter("price_max")
-        tick = self.venue_filter("tick")
-        tick = tick or Decimal(1).scaleb(-int(self.venue_filter("quote_precision")))
-        for key in ("price", "stop_price"):
-            if self.get(key) is None:
-                continue
-            px = self.amount_at(key)
-            if (low and px < low) or (high and px > high):
-                return "filter_price"
-            if px % tick:
-                return "filter_tick"
-        if self.is_unpriced:
-            return ""
-        side = "bid" if self.is_buy else "ask"
-        up, down = (
-            self.venue_filter(f"{side}_multiplier_up"),
-            self.venue_filter(f"{side}_multiplier_down"),
-        )
-        px = self.amount_at("price")
-        is_far = (up and px > self.ref * up) or (down and px < self.ref * down)
-        return "filter_percent_price" if is_far else ""
-
-    def _size_filters(self) -> str:
-        """Rules 27-29."""
-        if self._outside("qty_min", "qty_max"):
-            return "filter_qty"
-        if self.qty % self._lot():
-            return "filter_lot"
-        checks_min = checks_max = True
-        if self.is_unpriced:
-            if self._outside("market_qty_min", "market_qty_max"):
-                return "filter_qty"
-            lot = self.venue_filter("market_lot")
-            if lot and self.qty % lot:
-                return "filter_lot"
-            filters = self.table("filters")
-            checks_min = bool(filters.get("notional_min_applies_to_market", True))
-            checks_max = bool(filters.get("notional_max_applies_to_market", False))
-        low, high = self.venue_filter("notional_min"), self.venue_filter("notional_max")
-        px = self.amount_at("bid") if self.is_unpriced else self.amount_at("price")
-        if checks_min and low and self.qty * px < low:
-            return "filter_notional"
-        return "filter_notional" if checks_max and high and self.qty * self.px > high else ""
-
-    def _outside(self, low_key: str, high_key: str) -> bool:
-        low, high = self.venue_filter(low_key), self.venue_filter(high_key)
-        return bool((low and self.qty < low) or (high and self.qty > high))
-
-    def _account_filters(self) -> str:
-        """Rules 30-31."""
-        of_symbol, stops, _ = self.row("orders_open", 3)
-        open_max, stops_max = (
-            self.venue_filter("orders_open_max"),
-            self.venue_filter("algo_orders_open_max"),
-        )
-        if open_max and of_symbol + 1 > open_max:
-            return "filter_orders_open"
-        if self.kind in STOPS and stops_max and stops + 1 > stops_max:
-            return "filter_orders_open"
-        position_max = self.venue_filter("position_max")
-        if not position_max or not self.is_buy:
-            return ""
-        if self.get("base_total") is None:
-            return "balance_unknown"
-        worst = self.amount_at("base_total") + self.amount_at("buys_open") + self.qty
-        return "filter_position" if worst > position_max else ""
 
     def _order_caps(self) -> str:
         """Rules 32-34."""

@@ -1,0 +1,106 @@
+"""The rules of a decision that belong to the venue: its price, size and account filters (24-31).
+
+They work on what the rules before them have settled: the quantity, the order's price, the
+reference price.
+"""
+
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any
+
+from evidence.amounts import ZERO
+from evidence.decision_inputs import DecisionInputs
+
+UNPRICED = frozenset({"MARKET", "STOP_LOSS", "TAKE_PROFIT"})
+STOPS = frozenset({"STOP_LOSS", "STOP_LOSS_LIMIT", "TAKE_PROFIT", "TAKE_PROFIT_LIMIT"})
+
+
+class FilterRules(DecisionInputs):
+    """A decision's inputs, what was settled of them, and the venue's filters over both."""
+
+    def __init__(self, inputs: Mapping[str, Any]) -> None:
+        super().__init__(inputs)
+        self.now_ns = self.whole("now_ns")
+        self.is_buy = self.get("side") == "BUY"
+        self.kind = str(self.get("order_type"))
+        self.is_unpriced = self.kind in UNPRICED
+        self.qty = ZERO
+        self.px = ZERO
+        self.ref = ZERO
+        self.value_px = ZERO
+        self.reducing = False
+
+    def lot(self) -> Decimal:
+        """The step of quantities."""
+        return self.venue_filter("lot") or Decimal(1).scaleb(
+            -int(self.venue_filter("base_precision"))
+        )
+
+    def price_filters(self) -> str:
+        """Rules 24-26."""
+        low, high = self.venue_filter("price_min"), self.venue_filter("price_max")
+        tick = self.venue_filter("tick")
+        tick = tick or Decimal(1).scaleb(-int(self.venue_filter("quote_precision")))
+        for key in ("price", "stop_price"):
+            if self.get(key) is None:
+                continue
+            px = self.amount_at(key)
+            if (low and px < low) or (high and px > high):
+                return "filter_price"
+            if px % tick:
+                return "filter_tick"
+        if self.is_unpriced:
+            return ""
+        side = "bid" if self.is_buy else "ask"
+        up, down = (
+            self.venue_filter(f"{side}_multiplier_up"),
+            self.venue_filter(f"{side}_multiplier_down"),
+        )
+        px = self.amount_at("price")
+        is_far = (up and px > self.ref * up) or (down and px < self.ref * down)
+        return "filter_percent_price" if is_far else ""
+
+    def size_filters(self) -> str:
+        """Rules 27-29."""
+        if self._outside("qty_min", "qty_max"):
+            return "filter_qty"
+        if self.qty % self.lot():
+            return "filter_lot"
+        checks_min = checks_max = True
+        if self.is_unpriced:
+            if self._outside("market_qty_min", "market_qty_max"):
+                return "filter_qty"
+            lot = self.venue_filter("market_lot")
+            if lot and self.qty % lot:
+                return "filter_lot"
+            filters = self.table("filters")
+            checks_min = bool(filters.get("notional_min_applies_to_market", True))
+            checks_max = bool(filters.get("notional_max_applies_to_market", False))
+        low, high = self.venue_filter("notional_min"), self.venue_filter("notional_max")
+        px = self.amount_at("bid") if self.is_unpriced else self.amount_at("price")
+        if checks_min and low and self.qty * px < low:
+            return "filter_notional"
+        return "filter_notional" if checks_max and high and self.qty * self.px > high else ""
+
+    def _outside(self, low_key: str, high_key: str) -> bool:
+        low, high = self.venue_filter(low_key), self.venue_filter(high_key)
+        return bool((low and self.qty < low) or (high and self.qty > high))
+
+    def account_filters(self) -> str:
+        """Rules 30-31."""
+        of_symbol, stops, _ = self.row("orders_open", 3)
+        open_max, stops_max = (
+            self.venue_filter("orders_open_max"),
+            self.venue_filter("algo_orders_open_max"),
+        )
+        if open_max and of_symbol + 1 > open_max:
+            return "filter_orders_open"
+        if self.kind in STOPS and stops_max and stops + 1 > stops_max:
+            return "filter_orders_open"
+        position_max = self.venue_filter("position_max")
+        if not position_max or not self.is_buy:
+            return ""
+        if self.get("base_total") is None:
+            return "balance_unknown"
+        worst = self.amount_at("base_total") + self.amount_at("buys_open") + self.qty
+        return "filter_position" if worst > position_max else ""
