@@ -11,7 +11,7 @@ import gc
 import sys
 import threading
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Protocol
 
 from control.events import EventHub
@@ -23,9 +23,11 @@ from daemon.shell.clock import Clock
 from daemon.shell.emergency import EmergencyStop
 from daemon.shell.latch import LatchStore
 from daemon.shell.late_orders import LateOrders, until_settled
+from daemon.shell.preflight_pass import StartPermit
 
 KILL_DEADLINE_S = 30.0
 REPLIES_WAITING_MAX = 1_000
+NO_PREFLIGHT = "no_preflight"
 STAND_ASIDE_S = 0.05
 """So long, at most, a main loop that turns stands aside for a stop, before the engine hears of it
 and cancels too: both at once would only take the interpreter from each other. The flag is closed
@@ -57,8 +59,12 @@ class ControlPort:
         late: LateOrders,
         clock: Clock,
         main_loop: asyncio.AbstractEventLoop,
+        may_start: Callable[[int], StartPermit] | None = None,
     ) -> None:
-        """Wire the port; the emergency session opens on first use, on the control loop."""
+        """Wire the port; the emergency session opens on first use, on the control loop.
+
+        `may_start` is asked, with the time, before a `start` goes to the engine.
+        """
         self._main_loop = main_loop
         self._pump = pump
         self._halt = halt
@@ -66,6 +72,7 @@ class ControlPort:
         self._emergency = emergency
         self._late = late
         self._clock = clock
+        self._may_start = may_start
         self._lock = threading.Lock()
         self._waiting: OrderedDict[str, concurrent.futures.Future[Reply]] = OrderedDict()
         self._status: Mapping[str, Any] = {}
@@ -82,12 +89,34 @@ class ControlPort:
     def command(self, command: Command) -> concurrent.futures.Future[Reply]:
         """Queue a command for the engine; the future answers when the engine does."""
         future: concurrent.futures.Future[Reply] = concurrent.futures.Future()
+        if command.method == "start" and (refused := self._preflight_refusal(command)):
+            future.set_result(refused)
+            return future
         with self._lock:
             self._waiting[command.command_id] = future
             while len(self._waiting) > REPLIES_WAITING_MAX:
                 self._waiting.popitem(last=False)[1].cancel()
         self._pump.offer_threadsafe(command)
         return future
+
+    def _preflight_refusal(self, command: Command) -> Reply | None:
+        """Whether a pass allows a session now; that it does, or that none is needed, is noted."""
+        if self._may_start is None:
+            return None
+        permit = self._may_start(self._clock.now_ns())
+        if not permit.allowed:
+            return Reply(
+                command_id=command.command_id, error_code=NO_PREFLIGHT, error_message=permit.msg
+            )
+        self.record_command(
+            command_id=f"{command.command_id}-preflight",
+            method="preflight",
+            actor=command.actor,
+            reason=command.reason,
+            outcome="accepted",
+            msg=permit.msg,
+        )
+        return None
 
     def on_reply(self, reply: Reply) -> None:
         """Called on the main loop: the engine answered."""
