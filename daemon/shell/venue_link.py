@@ -11,7 +11,6 @@ import random
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-from daemon.errors import SeatrialError
 from daemon.model.effects import (
     QueryOrder,
     SendCancel,
@@ -26,34 +25,24 @@ from daemon.model.halt import HaltFlag
 from daemon.model.ids import symbol_of
 from daemon.model.inputs import (
     Input,
-    MarketData,
-    PublicTrade,
     QueryFailed,
     SnapshotFailed,
 )
-from daemon.model.market import TopOfBook, TradeTick
 from daemon.shell.backoff import Backoff
 from daemon.shell.clock import Clock
-from daemon.shell.depth_feed import STREAM_KIND, DepthFeeds
+from daemon.shell.depth_feed import DepthFeeds
 from daemon.shell.governor import Governor
 from daemon.shell.limits import Limits
 from daemon.shell.link_config import Credentials, LinkConfig, VenueEndpoints, make_signer
-from daemon.shell.link_keeper import LinkKeeper
+from daemon.shell.market_road import MarketRoad
 from daemon.shell.order_road import EncodeRest, EncodeWs, OrderRoad
 from daemon.shell.rest_life import RestLife
 from daemon.shell.rest_session import RestSession
-from daemon.shell.stream_session import StreamSession
 from daemon.shell.time_sync import TimeSync
 from daemon.shell.venue_questions import Questions
 from daemon.shell.venue_replies import NO_ORDER, Asked, not_sent
 from daemon.venues.binance_spot import costs
 from daemon.venues.binance_spot.codec_rest import RestEncoder
-from daemon.venues.binance_spot.codec_stream import (
-    DepthDiff,
-    MarketEvent,
-    StreamReader,
-    stream_names,
-)
 from daemon.venues.binance_spot.codec_ws import WsEncoder
 from daemon.venues.binance_spot.faults import Fault, Outcome
 from daemon.venues.binance_spot.own_ids import OwnIds, SymbolNames
@@ -86,18 +75,18 @@ class VenueLink:
             HostRefused, CredentialsRefused: an address or a key that cannot be used.
         """
         signer = make_signer(credentials)
-        key = credentials.api_key
-        window_ms = config.recv_window_ms
-        names = SymbolNames(endpoints.environment, config.symbols)
         self._endpoints = endpoints
         self._config = config
         self._clock = clock
         self._deliver = deliver
-        self._rows = RowReader(names, OwnIds())
-        self._stream_reader = StreamReader(names)
+        self._rng = rng
+        self._names = SymbolNames(endpoints.environment, config.symbols)
+        self._rows = RowReader(self._names, OwnIds())
         self._governor = Governor()
         self._limits = Limits(governor=self._governor, clock=clock, deliver=deliver)
-        self._encoder = RestEncoder(api_key=key, signer=signer, recv_window_ms=window_ms)
+        self._encoder = RestEncoder(
+            api_key=credentials.api_key, signer=signer, recv_window_ms=config.recv_window_ms
+        )
         self._rest = RestSession(
             environment=endpoints.environment,
             endpoint=endpoints.endpoint(Road.REST),
@@ -109,29 +98,13 @@ class VenueLink:
             connect_deadline_s=config.connect_deadline_ms / 1000,
         )
         self._sync = TimeSync(clock, lambda: self._rest.call(self._encoder.server_time()))
-        self._questions = Questions(
-            call=self._rest.call,
-            encoder=self._encoder,
-            reader=self._rows,
-            sync=self._sync,
-            clock=clock,
-            config=config,
-            on_fault=self._note_fault,
-        )
-        self._rest_life = RestLife(
-            rest=self._rest,
-            encoder=self._encoder,
-            sync=self._sync,
-            governor=self._governor,
-            names=names,
-            clock=clock,
-            config=config,
-            deliver=deliver,
-            backoff=self._backoff(rng),
-        )
+        self._questions = self._make_questions()
+        self._rest_life = self._make_rest_life()
         self._orders = OrderRoad(
             endpoints=endpoints,
-            make_encoder=lambda: WsEncoder(api_key=key, signer=signer, recv_window_ms=window_ms),
+            make_encoder=lambda: WsEncoder(
+                api_key=credentials.api_key, signer=signer, recv_window_ms=config.recv_window_ms
+            ),
             config=config,
             clock=clock,
             halt=halt,
@@ -142,28 +115,57 @@ class VenueLink:
             rows=self._rows,
             deliver=deliver,
             on_fault=self._note_fault,
-            backoff=self._backoff(rng),
+            backoff=self._backoff(),
         )
-        self._market: LinkKeeper[StreamSession] = LinkKeeper(
-            link=Link.MARKET,
-            open_session=self._open_market,
-            clock=clock,
-            config=config,
-            deliver=deliver,
-            backoff=self._backoff(rng),
-        )
-        self._depth = DepthFeeds(
-            config.depth_symbols,
-            names=names,
-            encoder=self._encoder,
-            call=self._rest.call,
-            clock=clock,
-            deliver=deliver,
-            spawn=self._spawn,
-            make_backoff=lambda: self._backoff(rng),
-        )
+        self._market = self._make_market()
         self._group: asyncio.TaskGroup | None = None
         self._questions_waiting = 0
+
+    def _make_questions(self) -> Questions:
+        return Questions(
+            call=self._rest.call,
+            encoder=self._encoder,
+            reader=self._rows,
+            sync=self._sync,
+            clock=self._clock,
+            config=self._config,
+            on_fault=self._note_fault,
+        )
+
+    def _make_rest_life(self) -> RestLife:
+        return RestLife(
+            rest=self._rest,
+            encoder=self._encoder,
+            sync=self._sync,
+            governor=self._governor,
+            names=self._names,
+            clock=self._clock,
+            config=self._config,
+            deliver=self._deliver,
+            backoff=self._backoff(),
+        )
+
+    def _make_market(self) -> MarketRoad:
+        depth = DepthFeeds(
+            self._config.depth_symbols,
+            names=self._names,
+            encoder=self._encoder,
+            call=self._rest.call,
+            clock=self._clock,
+            deliver=self._deliver,
+            spawn=self._spawn,
+            make_backoff=self._backoff,
+        )
+        return MarketRoad(
+            endpoints=self._endpoints,
+            names=self._names,
+            config=self._config,
+            clock=self._clock,
+            limits=self._limits,
+            depth=depth,
+            deliver=self._deliver,
+            backoff=self._backoff(),
+        )
 
     async def run(self) -> None:
         """Keep the venue connected until cancelled; every task is a child of this call."""
@@ -177,14 +179,14 @@ class VenueLink:
         finally:
             self._group = None
             self._orders.keeper.close("stopped")
-            self._market.close("stopped")
+            self._market.keeper.close("stopped")
             await self._rest.close()
 
     async def _sockets(self, group: asyncio.TaskGroup) -> None:
         # A signed request before the first clock sample would only be refused.
         await self._rest_life.ready.wait()
         group.create_task(self._orders.keeper.run(group), name="venue-order")
-        group.create_task(self._market.run(group), name="venue-market")
+        group.create_task(self._market.keeper.run(group), name="venue-market")
 
     def perform(self, effect: VenueEffect) -> None:
         """Perform one effect now; answers come as inputs."""
@@ -227,7 +229,6 @@ class VenueLink:
             "questions_waiting": self._questions_waiting,
             "unknown_events": dict(self._orders.unknown_events),
             "ids_known": len(self._rows.ids),
-            "depth": self._depth.facts(),
         }
 
     # ---------------------------------------------------------------- effects
@@ -320,44 +321,6 @@ class VenueLink:
     async def _answer(self, question: Coroutine[Any, Any, Input]) -> None:
         self._deliver(await question)
 
-    # ---------------------------------------------------------------- market data
-    async def _open_market(self) -> StreamSession:
-        self._limits.connect(weight=0)
-        session = StreamSession(
-            environment=self._endpoints.environment,
-            endpoint=self._endpoints.endpoint(Road.STREAMS),
-            names=self._stream_names(),
-            reader=self._stream_reader,
-            clock=self._clock,
-            on_event=self._on_market_event,
-            silence_max_s=self._config.stream_silence_max_ms / 1000,
-        )
-        try:
-            await session.open(
-                connect_deadline_s=self._config.connect_deadline_ms / 1000,
-                ping_idle_s=self._config.ping_idle_ms / 1000,
-                ping_reply_s=self._config.ping_reply_ms / 1000,
-            )
-        except SeatrialError as error:
-            raise self._limits.of_handshake(error) from error
-        return session
-
-    def _on_market_event(self, event: MarketEvent) -> None:
-        if isinstance(event, TopOfBook):
-            self._deliver(MarketData(event))
-        elif isinstance(event, TradeTick):
-            self._deliver(PublicTrade(event))
-        elif isinstance(event, DepthDiff):
-            self._depth.on_diff(event)
-
-    def _stream_names(self) -> list[str]:
-        names = []
-        for symbol in self._config.symbols:
-            book = STREAM_KIND if symbol in self._config.depth_symbols else "bookTicker"
-            kinds = (book, "trade") if self._config.with_trades else (book,)
-            names += stream_names([symbol], kinds)
-        return names
-
     # ---------------------------------------------------------------- shared
     def _note_fault(self, fault: Fault) -> None:
         if fault.outcome is Outcome.CLOCK:
@@ -365,9 +328,9 @@ class VenueLink:
         elif fault.code == _FILTER_REFUSAL:
             self._rest_life.reload_now.set()
 
-    def _backoff(self, rng: random.Random) -> Backoff:
+    def _backoff(self) -> Backoff:
         return Backoff(
             min_s=self._config.backoff_min_ms / 1000,
             max_s=self._config.backoff_max_ms / 1000,
-            rng=rng,
+            rng=self._rng,
         )

@@ -187,7 +187,8 @@ async def test_conditional_orders_rest_until_canceled(stage: Stage, kind: OrderT
     client_id = stage.send(made)
     await stage.until_status(client_id, VenueOrderStatus.NEW)
     stage.bench.link.perform(SendCancel(cancel(client_id)))
-    await stage.until_status(client_id, VenueOrderStatus.CANCELED)
+    report = await stage.until_status(client_id, VenueOrderStatus.CANCELED)
+    assert (report.qty, report.cum_qty, report.side) == (made.qty, 0, Side.SELL)
 
 
 async def test_a_market_order_fills_and_both_roads_name_its_fills_alike(stage: Stage) -> None:
@@ -268,7 +269,8 @@ async def test_cancel_all_tells_of_each(stage: Stage) -> None:
         await stage.until_status(client_id, VenueOrderStatus.NEW)
     stage.bench.link.perform(SendCancelAll(BTC, "test"))
     for client_id in ids:
-        await stage.until_status(client_id, VenueOrderStatus.CANCELED)
+        report = await stage.until_status(client_id, VenueOrderStatus.CANCELED)
+        assert report.client_order_id == client_id
 
 
 async def test_replace_cancels_one_and_places_the_other(stage: Stage) -> None:

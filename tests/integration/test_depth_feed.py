@@ -50,7 +50,7 @@ async def test_it_syncs_tells_changes_and_syncs_again_after_a_gap(venue: Scripte
         snapshot_at(venue, 30, bid="150")
         await diff(venue, 20, 21, b=[["105", "1"]])  # 15..19 never came
         await bench.until(lambda: bids(bench)[-1] == Decimal(150))
-        facts = bench.link.facts()["depth"]["BTCUSDT"]
+        facts = bench.link.facts()["links"]["market"]["depth"]["BTCUSDT"]
         assert (facts["synced"], facts["gaps"]) == (True, 1)
         assert Decimal(105) not in bids(bench), "nothing is told of a book with a gap"
 

@@ -739,6 +739,7 @@ async def test_a_filter_refusal_reloads_the_symbols(venue: ScriptedVenue) -> Non
         bench.link.perform(SendOrder(order()))
         await bench.first(VenueReject)
         await bench.until(lambda: len(venue.asked("GET exchangeInfo")) == 2)
+        assert len(bench.got(InstrumentsLoaded)) == 1, "told only when they changed"
 
 
 async def test_rest_down_is_confirmed_and_told_once(venue: ScriptedVenue) -> None:

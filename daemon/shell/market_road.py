@@ -1,0 +1,97 @@
+"""Market data: one connection for all symbols, tops of book and trades to the engine."""
+
+from collections.abc import Callable
+from typing import Any
+
+from daemon.errors import SeatrialError
+from daemon.model.enums import Link
+from daemon.model.inputs import Input, MarketData, PublicTrade
+from daemon.model.market import TopOfBook, TradeTick
+from daemon.shell.backoff import Backoff
+from daemon.shell.clock import Clock
+from daemon.shell.depth_feed import STREAM_KIND, DepthFeeds
+from daemon.shell.limits import Limits
+from daemon.shell.link_config import LinkConfig, VenueEndpoints
+from daemon.shell.link_keeper import LinkKeeper
+from daemon.shell.stream_session import StreamSession
+from daemon.venues.binance_spot.codec_stream import (
+    DepthDiff,
+    MarketEvent,
+    StreamReader,
+    stream_names,
+)
+from daemon.venues.binance_spot.own_ids import SymbolNames
+from daemon.venues.hosts import Road
+
+
+class MarketRoad:
+    """Owns the market connection; symbols with a depth book take their top from it."""
+
+    def __init__(
+        self,
+        *,
+        endpoints: VenueEndpoints,
+        names: SymbolNames,
+        config: LinkConfig,
+        clock: Clock,
+        limits: Limits,
+        depth: DepthFeeds,
+        deliver: Callable[[Input], None],
+        backoff: Backoff,
+    ) -> None:
+        self._endpoints = endpoints
+        self._config = config
+        self._clock = clock
+        self._limits = limits
+        self._depth = depth
+        self._deliver = deliver
+        self._reader = StreamReader(names)
+        self.keeper: LinkKeeper[StreamSession] = LinkKeeper(
+            link=Link.MARKET,
+            open_session=self._open,
+            clock=clock,
+            config=config,
+            deliver=deliver,
+            backoff=backoff,
+        )
+
+    def facts(self, now_ns: int) -> dict[str, Any]:
+        """What status and metrics show."""
+        return {**self.keeper.facts(now_ns), "depth": self._depth.facts()}
+
+    async def _open(self) -> StreamSession:
+        self._limits.connect(weight=0)
+        session = StreamSession(
+            environment=self._endpoints.environment,
+            endpoint=self._endpoints.endpoint(Road.STREAMS),
+            names=self._stream_names(),
+            reader=self._reader,
+            clock=self._clock,
+            on_event=self._on_event,
+            silence_max_s=self._config.stream_silence_max_ms / 1000,
+        )
+        try:
+            await session.open(
+                connect_deadline_s=self._config.connect_deadline_ms / 1000,
+                ping_idle_s=self._config.ping_idle_ms / 1000,
+                ping_reply_s=self._config.ping_reply_ms / 1000,
+            )
+        except SeatrialError as error:
+            raise self._limits.of_handshake(error) from error
+        return session
+
+    def _on_event(self, event: MarketEvent) -> None:
+        if isinstance(event, TopOfBook):
+            self._deliver(MarketData(event))
+        elif isinstance(event, TradeTick):
+            self._deliver(PublicTrade(event))
+        elif isinstance(event, DepthDiff):
+            self._depth.on_diff(event)
+
+    def _stream_names(self) -> list[str]:
+        names = []
+        for symbol in self._config.symbols:
+            book = STREAM_KIND if symbol in self._config.depth_symbols else "bookTicker"
+            kinds = (book, "trade") if self._config.with_trades else (book,)
+            names += stream_names([symbol], kinds)
+        return names
