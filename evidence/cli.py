@@ -42,6 +42,8 @@ def one_line_errors(command: Callable[..., int]) -> Callable[..., None]:
     def wrapped(*args: Any, **kwargs: Any) -> None:
         try:
             code = command(*args, **kwargs)
+        except BrokenPipeError:
+            raise  # whoever reads us has seen enough; click ends quietly
         except (SourceError, OSError) as error:
             click.echo(f"seatrial evidence: {error}", err=True)
             code = EXIT_UNREADABLE
