@@ -8,7 +8,7 @@ Rules of this file:
 """
 
 import ipaddress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from urllib.parse import urlsplit
 
@@ -121,7 +121,8 @@ def check_endpoint(environment: str, road: Road, url: str) -> Endpoint:
                 f"{url!r}: environment 'sim' is loopback only, {endpoint.host!r} is not; "
                 "use 127.0.0.1, [::1] or localhost"
             )
-        return endpoint
+        # A name is what a resolver makes of it; the simulated venue gets the address itself.
+        return replace(endpoint, host="127.0.0.1") if endpoint.host == "localhost" else endpoint
     _check_remote(environment, road, endpoint)
     return endpoint
 
