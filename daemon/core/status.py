@@ -6,6 +6,7 @@ from typing import Any
 from daemon.core.books import order_fields
 from daemon.core.conductor import Conductor
 from daemon.core.desk import Desk
+from daemon.core.ledger import Ledger
 from daemon.core.market import Market
 from daemon.core.rounds import Rounds
 from daemon.core.tripwires import Tripwires
@@ -34,6 +35,14 @@ def caps_used(desk: Desk, now_ns: int) -> list[dict[str, str]]:
 
 def _age_ms(now_ns: int, then_ns: int) -> int | None:
     return (now_ns - then_ns) // _NS_PER_MS if then_ns else None
+
+
+def _incidents(ledger: Ledger) -> list[Any]:
+    """Every unresolved one, then the latest resolved ones while there is room."""
+    resolved = [one for one in ledger.incidents.values() if one not in ledger.unresolved]
+    room = max(0, INCIDENTS_SHOWN - len(ledger.unresolved))
+    shown = [*ledger.unresolved, *(resolved[-room:] if room else [])]
+    return [to_plain(one) for one in shown]
 
 
 def status(
@@ -79,7 +88,7 @@ def status(
         },
         "caps": caps_used(desk, now_ns),
         "equity": desk.interceptor.equity(now_ns).to_plain(),
-        "incidents": [to_plain(one) for one in list(ledger.incidents.values())[-INCIDENTS_SHOWN:]],
+        "incidents": _incidents(ledger),
         "incidents_open": len(ledger.unresolved),
         "reconcile": {
             "rounds": rounds.rounds,
