@@ -23,7 +23,7 @@ from daemon.model.effects import ExitDaemon, Reply
 from daemon.model.enums import Mode
 from daemon.model.halt import HaltFlag
 from daemon.model.ids import ClientOrderIdFactory, RunId, StrategyId
-from daemon.model.inputs import Actor, Command, KillLatched
+from daemon.model.inputs import Actor, Command
 from daemon.model.records import EventType
 from daemon.settings import Config
 from daemon.shell.clock import SystemClock
@@ -36,19 +36,19 @@ from daemon.shell.late_orders import LateOrders
 from daemon.shell.loop import Pump
 from daemon.shell.metrics import Metrics, MetricsServer
 from daemon.shell.port import ControlPort
+from daemon.shell.publisher import Publisher
 from daemon.shell.replay import Recovered, recover
 from daemon.shell.sdnotify import Notifier
 from daemon.shell.state_dir import next_run
 from daemon.shell.strategy_loader import strategy_factory
 from daemon.shell.tasks import spawn
 from daemon.shell.venue_link import Credentials, LinkConfig, VenueLink
+from daemon.shell.watchdog import LatchClearer, Watchdog, kill_of
 from daemon.version import commit, packages, python_version, seatrial_version
 from riskcaps.interceptor import Interceptor
 
 log = logging.getLogger("seatriald")
 
-PUBLISH_PERIOD_S = 0.2
-HEALTHY_LAG_NS_MAX = 2_000_000_000
 EMERGENCY_DEADLINE_S = 5.0
 EXIT_OK = 0
 EXIT_CRASH = 70
@@ -91,10 +91,8 @@ class Daemon:
         self._write_boot_lines(recovered)
         self._exit: asyncio.Future[ExitDaemon] | None = None
         self._fatal: BaseException | None = None
-        self._last_tick_ns = self._clock.monotonic_ns()
-        self._lag_ns = 0
         self._signalled = False
-        self._published: dict[str, Any] = {}
+        self._published: Mapping[str, Any] = {}
         self._late = LateOrders(settings.venue.recv_window_ms)
         self._port: ControlPort | None = None
 
@@ -104,6 +102,7 @@ class Daemon:
         self._exit = loop.create_future()
         settings = self._config.settings
         metrics = Metrics(lambda: self._published, self._build_labels())
+        clearer = LatchClearer(self._latch)
         pump = Pump(
             engine=self._engine,
             journal=self._journal,
@@ -112,31 +111,36 @@ class Daemon:
             on_reply=self._on_reply,
             on_exit=self._on_exit,
             on_fatal=self._on_fatal,
-            sinks=(metrics, self._late, _LatchClearer(self._latch)),
+            sinks=(metrics, self._late, clearer),
         )
         link = self._build_link(pump)
         pump.attach(link)
+        watchdog = self._build_watchdog(pump)
+        clearer.watch(watchdog)
         port = self._port = self._build_port(pump)
         self._journal.on_line = port.events().publish
         control = ControlThread(self._control_config(), port, background=(port.warm,))
         server: MetricsServer | None = None
         notifier = Notifier()
+        publisher = self._build_publisher(pump, link, watchdog, notifier)
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._on_signal, pump, number)
         exit_code = EXIT_CRASH
         try:
             await asyncio.to_thread(control.start)
-            server = self._start_metrics(metrics)
+            server = self._start_metrics(metrics, watchdog)
             if settings.gc_freeze:
                 gc.collect()
                 gc.freeze()  # start-up objects live for ever: full collections skip them
             self._follow_latch(pump)
-            exit_code = await self._serve(link, pump, port, notifier)
+            watchdog.start()
+            exit_code = await self._serve(link, publisher)
         except (OSError, ValueError, ControlError) as error:
             self._fatal = error
             raise
         finally:
             notifier.stopping()
+            await asyncio.to_thread(watchdog.stop)
             await asyncio.to_thread(control.stop)
             if server is not None:
                 await asyncio.to_thread(server.stop)
@@ -145,12 +149,14 @@ class Daemon:
             self._journal.close()
         return exit_code
 
-    def _start_metrics(self, metrics: Metrics) -> MetricsServer | None:
+    def _start_metrics(self, metrics: Metrics, watchdog: Watchdog) -> MetricsServer | None:
         wanted = self._config.settings.metrics
         if not wanted.enabled:
             return None
         try:
-            server = MetricsServer(metrics, wanted.host, wanted.port, healthy=self._is_healthy)
+            server = MetricsServer(
+                metrics, wanted.host, wanted.port, healthy=lambda: watchdog.healthy
+            )
         except OSError as error:
             raise OSError(
                 f"metrics: {wanted.host}:{wanted.port}: {error.strerror}; "
@@ -164,13 +170,10 @@ class Daemon:
         latched = self._latch.read()
         if latched is None:
             return
-        actor = Actor(uid=latched.by_uid, pid=0, role="operator", name=latched.by_name)
         self._halt.close(f"latched: {latched.reason}")
-        pump.offer(KillLatched(actor, latched.reason, latched.ts_ns))
+        pump.offer(kill_of(latched))
 
-    async def _serve(
-        self, link: VenueLink, pump: Pump, port: ControlPort, notifier: Notifier
-    ) -> int:
+    async def _serve(self, link: VenueLink, publisher: Publisher) -> int:
         exit_future = self._exit
         if exit_future is None:
             raise RuntimeError("run() was not entered")
@@ -179,7 +182,7 @@ class Daemon:
                 children = [
                     spawn(group, link.run(), name="venue"),
                     spawn(group, self._journal.run(), name="journal"),
-                    spawn(group, self._publish(link, pump, port, notifier), name="publish"),
+                    spawn(group, publisher.run(), name="publish"),
                 ]
                 await exit_future
                 for child in children:
@@ -202,50 +205,10 @@ class Daemon:
         finally:
             await stop.close()
 
-    async def _publish(
-        self, link: VenueLink, pump: Pump, port: ControlPort, notifier: Notifier
-    ) -> None:
-        """Measure the loop's lag, publish the status, pat systemd's watchdog while healthy."""
-        announced = ""
-        while True:
-            before = self._clock.monotonic_ns()
-            status = self._status(link, pump)
-            self._published = status
-            port.publish(status)
-            if not status.get("latched"):
-                self._follow_latch(pump)  # a second process may have latched (kill --direct)
-            announced = _announce(notifier, status, announced)
-            if self._is_healthy() and not self._journal.fault:
-                notifier.watchdog()
-            await asyncio.sleep(PUBLISH_PERIOD_S)
-            self._last_tick_ns = self._clock.monotonic_ns()
-            self._lag_ns = max(0, self._last_tick_ns - before - int(PUBLISH_PERIOD_S * 1e9))
-
-    def _status(self, link: VenueLink, pump: Pump) -> dict[str, Any]:
-        now_ns = self._clock.now_ns()
-        facts = link.facts()
-        return {
-            **self._engine.status(now_ns),
-            "run_id": self._run,
-            "instance": self._instance,
-            "version": seatrial_version(),
-            "environment": self._config.settings.venue.environment,
-            "mode": self._mode.value,
-            "ts_ns": now_ns,
-            "uptime_s": round((self._clock.monotonic_ns() - self._boot_monotonic) / 1e9, 3),
-            "venue": facts,
-            "clock_offset_s": facts.get("offset_ns", 0) / 1e9,
-            "journal_path": str(self._journal.path),
-            "journal_seq": self._journal.seq,
-            "journal_pending_lines": self._journal.pending_lines,
-            "journal_undurable_lines": self._journal.seq - self._journal.durable_seq,
-            "journal_fault": self._journal.fault,
-            "queue_age_s": pump.queue_age_ns / 1e9,
-            "loop_lag_s": self._lag_ns / 1e9,
-            "turns": pump.turns,
-            "conflated": pump.conflated,
-            "dead_mans_switch": "none at this venue; the local watchdog is the only net",
-        }
+    def _publish(self, status: Mapping[str, Any]) -> None:
+        self._published = status
+        if self._port is not None:
+            self._port.publish(status)
 
     def _build_engine(self, recovered: Recovered) -> Engine:
         engine = build_engine(
@@ -333,6 +296,38 @@ class Daemon:
             clock=self._clock,
         )
 
+    def _build_watchdog(self, pump: Pump) -> Watchdog:
+        return Watchdog(
+            pump=pump,
+            halt=self._halt,
+            latch=self._latch,
+            clock=self._clock,
+            audit_period_s=self._config.settings.session.audit_period_ms / 1_000,
+        )
+
+    def _build_publisher(
+        self, pump: Pump, link: VenueLink, watchdog: Watchdog, notifier: Notifier
+    ) -> Publisher:
+        return Publisher(
+            engine=self._engine,
+            journal=self._journal,
+            clock=self._clock,
+            pump=pump,
+            link=link,
+            watchdog=watchdog,
+            notifier=notifier,
+            identity={
+                "run_id": self._run,
+                "instance": self._instance,
+                "version": seatrial_version(),
+                "environment": self._config.settings.venue.environment,
+                "mode": self._mode.value,
+            },
+            parts=(),
+            publish=self._publish,
+            boot_monotonic_ns=self._boot_monotonic,
+        )
+
     def _build_port(self, pump: Pump) -> ControlPort:
         return ControlPort(
             pump=pump,
@@ -386,30 +381,12 @@ class Daemon:
             )
         )
 
-    def _is_healthy(self) -> bool:
-        return self._clock.monotonic_ns() - self._last_tick_ns < HEALTHY_LAG_NS_MAX
-
     def _reason(self) -> str:
         if self._fatal is not None:
             return f"{type(self._fatal).__name__}: {self._fatal}"
         if self._exit is not None and self._exit.done() and not self._exit.cancelled():
             return self._exit.result().reason
         return "cancelled"
-
-
-def _announce(notifier: Notifier, status: Mapping[str, Any], before: str) -> str:
-    """Tell systemd that we serve, then each change of what an operator would ask first.
-
-    Started means that the control socket answers: a venue that is down at boot is no failed start,
-    and must not end in the start limit. Returns what was said.
-    """
-    latched = ", kill latch holds" if status.get("latched") else ""
-    text = f"gate {status.get('gate_state')}, trading {status.get('trading_state')}{latched}"
-    if not before:
-        notifier.ready(text)
-    elif text != before:
-        notifier.status(text)
-    return text
 
 
 def build_engine(
@@ -449,19 +426,6 @@ def build_engine(
         ),
         interceptor=Interceptor(capset=config.capset, ids=ClientOrderIdFactory(run), halt=halt),
     )
-
-
-class _LatchClearer:
-    """Removes the latch file when, and only when, the engine has re-armed."""
-
-    def __init__(self, latch: LatchStore) -> None:
-        self._latch = latch
-
-    def on_record(self, event_type: EventType, fields: Mapping[str, Any], ts_ns: int) -> None:
-        """One line was appended to the journal."""
-        del fields, ts_ns
-        if event_type is EventType.RE_ARM:
-            self._latch.clear()
 
 
 def _members(who: tuple[str | int, ...]) -> Members:

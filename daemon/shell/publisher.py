@@ -1,0 +1,121 @@
+"""The publisher: once in a while the main loop says what it knows, and that it still turns.
+
+Everything that looks from another thread (control, metrics, watchdog) reads the last snapshot; it
+is replaced whole, never changed in place.
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
+
+from daemon.core.engine import Engine
+from daemon.shell.clock import Clock
+from daemon.shell.journal import Journal
+from daemon.shell.loop import Pump
+from daemon.shell.sdnotify import Notifier
+from daemon.shell.venue_link import VenueLink
+from daemon.shell.watchdog import BEAT_PERIOD_NS, Watchdog
+
+_NS_PER_S = 1_000_000_000
+
+
+class StatusPart(Protocol):
+    """Something that has a part in the status."""
+
+    def status(self) -> Mapping[str, Any]:
+        """Plain values, by their names in the status."""
+
+
+class Publisher:
+    """Owned by the main loop. `run` publishes for ever."""
+
+    def __init__(
+        self,
+        *,
+        engine: Engine,
+        journal: Journal,
+        clock: Clock,
+        pump: Pump,
+        link: VenueLink,
+        watchdog: Watchdog,
+        notifier: Notifier,
+        identity: Mapping[str, Any],
+        parts: tuple[StatusPart, ...],
+        publish: Callable[[Mapping[str, Any]], None],
+        boot_monotonic_ns: int,
+    ) -> None:
+        """Wire it; nothing is published before `run`.
+
+        `identity` is what never changes in a run: run id, instance, version, environment, mode.
+        """
+        self._engine = engine
+        self._journal = journal
+        self._clock = clock
+        self._pump = pump
+        self._link = link
+        self._watchdog = watchdog
+        self._notifier = notifier
+        self._identity = dict(identity)
+        self._parts = parts
+        self._publish = publish
+        self._boot_monotonic_ns = boot_monotonic_ns
+        self._lag_ns = 0
+        self._announced = ""
+
+    async def run(self) -> None:
+        """Publish, stamp the watchdog, pat systemd's while healthy; again and again."""
+        while True:
+            before = self._clock.monotonic_ns()
+            status = self.snapshot()
+            self._publish(status)
+            self._watchdog.beat(status)
+            self._announce(status)
+            if self._watchdog.healthy:
+                self._notifier.watchdog()
+            await asyncio.sleep(BEAT_PERIOD_NS / _NS_PER_S)
+            self._lag_ns = max(0, self._clock.monotonic_ns() - before - BEAT_PERIOD_NS)
+
+    def snapshot(self) -> dict[str, Any]:
+        """Everything of `seatrial status`, as it is now."""
+        now_ns = self._clock.now_ns()
+        facts = self._link.facts()
+        status = {
+            **self._engine.status(now_ns),
+            **self._identity,
+            "ts_ns": now_ns,
+            "uptime_s": round((self._clock.monotonic_ns() - self._boot_monotonic_ns) / 1e9, 3),
+            "venue": facts,
+            "clock_offset_s": facts.get("offset_ns", 0) / 1e9,
+            "journal_path": str(self._journal.path),
+            "journal_seq": self._journal.seq,
+            "journal_pending_lines": self._journal.pending_lines,
+            "journal_undurable_lines": self._journal.seq - self._journal.durable_seq,
+            "journal_fault": self._journal.fault,
+            "queue_age_s": self._pump.queue_age_ns / 1e9,
+            "loop_lag_s": self._lag_ns / 1e9,
+            "loop_lag_max_s": self._watchdog.lag_max_ns / 1e9,
+            "turns": self._pump.turns,
+            "conflated": self._pump.conflated,
+            "health": {
+                "healthy": self._watchdog.healthy,
+                "problems": list(self._watchdog.problems),
+            },
+            "dead_mans_switch": self._watchdog.switch.describe(),
+        }
+        for part in self._parts:
+            status |= part.status()
+        return status
+
+    def _announce(self, status: Mapping[str, Any]) -> None:
+        """Tell systemd that we serve, then each change of what an operator would ask first.
+
+        Started means that the control socket answers: a venue that is down at boot is no failed
+        start, and must not end in the start limit.
+        """
+        latched = ", kill latch holds" if status.get("latched") else ""
+        text = f"gate {status.get('gate_state')}, trading {status.get('trading_state')}{latched}"
+        if not self._announced:
+            self._notifier.ready(text)
+        elif text != self._announced:
+            self._notifier.status(text)
+        self._announced = text
