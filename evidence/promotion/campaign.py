@@ -18,6 +18,8 @@ from evidence.report import JournalReport, Report
 from evidence.sessions import Session, SessionsFold
 
 MINUTE_MS = 60_000
+KILL_SWITCH = "kill-switch"
+"""The drill's name, as `seatrial drill` records it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,10 +112,7 @@ def _journal(one: JournalReport, name: str) -> CampaignJournal:
         modes=sorted(one.account.tally.by_mode),
         sessions=[_session(name, session) for session in sessions.sessions],
         unresolved=[f"{i.incident_id} ({i.trigger})" for i in incidents.unresolved],
-        drills=[
-            DrillRun(str(run["drill"]), int(run["ts_ns"]), run["passed"] is True)
-            for run in incidents.drills
-        ],
+        drills=_drills(incidents),
         has_simulator_books=one.comparison is not None and one.comparison.is_simulated,
     )
     for (cap, _symbol), use in caps.use.items():
@@ -127,6 +126,20 @@ def _journal(one: JournalReport, name: str) -> CampaignJournal:
     both = len(errors) + len(anomalies)
     journal.beyond = max(0, counted - both)
     return journal
+
+
+def _drills(incidents: IncidentsFold) -> list[DrillRun]:
+    """Every drill; and every kill, which tries the kill switch whatever it was meant for."""
+    tried = [
+        DrillRun(str(run["drill"]), int(run["ts_ns"]), run["passed"] is True)
+        for run in incidents.drills
+    ]
+    ends = {"verified_empty": True, "not_verified": False}
+    return tried + [
+        DrillRun(KILL_SWITCH, int(kill["ts_ns"]), ends[kill["step"]])
+        for kill in incidents.kills
+        if kill["step"] in ends
+    ]
 
 
 def _session(journal: str, session: Session) -> CampaignSession:
