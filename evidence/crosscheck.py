@@ -29,8 +29,11 @@ from evidence.exposure import (
 )
 from evidence.folds import Account
 from evidence.orders import ABSENT_OUTCOMES, OrdersFold, Trail
+from evidence.sessions import SessionsFold
 
 LISTED_MAX = 100
+OUR_PREFIX = "st"
+"""Client order ids of a state directory begin `st<instance>-` (run_start names the instance)."""
 SIMULATOR_KEYS = frozenset({"faults", "requests", "seed", "scenario"})
 """Only a simulated venue's ledger has these."""
 
@@ -75,6 +78,8 @@ class LedgerComparison:
     duplicate_fills: Offenders = field(default_factory=Offenders)
     cap_breaches_at_venue: Offenders = field(default_factory=Offenders)
     open_orders_at_end: Offenders = field(default_factory=Offenders)
+    foreign_orders: Offenders = field(default_factory=Offenders)
+    """On our account, but no id of this state directory's: somebody else trades there."""
     balance_differences: Offenders = field(default_factory=Offenders)
     unreadable_rows: Offenders = field(default_factory=Offenders)
     cap_checks: int = 0
@@ -115,14 +120,32 @@ def compare_with_ledger(account: Account, ledger: Mapping[str, Any]) -> LedgerCo
     seen = LedgerComparison(is_simulated=is_simulated)
     seen.denied = orders_fold.counts.get("denied", 0)
     trails = orders_fold.trails()
-    at_venue = _match_orders(seen, trails, _rows(ledger, "orders"))
-    _match_fills(seen, orders_fold, _rows(ledger, "fills"))
+    orders, foreign = _parted(account, trails, _rows(ledger, "orders"))
+    for row in foreign:
+        what = f"{row.get('client_order_id')} {row.get('symbol')} {row.get('side')}"
+        seen.foreign_orders.add(f"{what} order {row.get('order_id')}")
+    at_venue = _match_orders(seen, trails, orders)
+    _match_fills(seen, orders_fold, _parted(account, trails, _rows(ledger, "fills"))[0])
     _match_rejects(seen, trails, at_venue, _rows(ledger, "rejects"))
-    for row in _rows(ledger, "open_orders"):
+    for row in _parted(account, trails, _rows(ledger, "open_orders"))[0]:
         seen.open_orders_at_end.add(f"{row.get('client_order_id')} {row.get('symbol')}")
     _match_balances(seen, orders_fold, caps_fold, ledger)
     _replay_caps(seen, caps_fold, trails, ledger)
     return seen
+
+
+def _parted(account: Account, trails: Mapping[str, Trail], rows: Rows) -> tuple[Rows, Rows]:
+    """Rows of ours and of others, by client order id: ours are `st<instance>-…` (or journalled)."""
+    sessions = account.folds["sessions"]
+    runs = sessions.runs if isinstance(sessions, SessionsFold) else []
+    instances = sorted({run.instance for run in runs if run.instance})
+    prefixes = tuple(f"{OUR_PREFIX}{instance}-" for instance in instances)
+    ours, others = [], []
+    for row in rows:
+        cid = str(row.get("client_order_id") or "")
+        is_ours = not prefixes or cid in trails or cid.startswith(prefixes)
+        (ours if is_ours else others).append(row)
+    return ours, others
 
 
 def _rows(ledger: Mapping[str, Any], key: str) -> Rows:

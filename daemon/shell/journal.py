@@ -12,6 +12,7 @@ import asyncio
 import contextlib
 import fcntl
 import hashlib
+import logging
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -28,6 +29,10 @@ from daemon.model.records import (
 )
 from daemon.shell.clock import utc_text
 
+log = logging.getLogger("seatriald.anchor")
+
+ANCHORED = frozenset({EventType.SESSION_STOP, EventType.RUN_STOP, EventType.KILL})
+"""After these the head is anchored at once; else when a segment is full."""
 SEGMENT_BYTES_MAX = 128 * 1024 * 1024
 PENDING_LINES_MAX = 100_000
 RETRY_PERIOD_S = 0.5
@@ -93,6 +98,7 @@ class Journal:
         self._fd = self._open()
         self._size = os.fstat(self._fd).st_size
         self._dirty = False
+        self._anchor_due = False
         self._closed = False
         self._wake = asyncio.Event()
         self.on_line: Callable[[bytes], None] = _nobody
@@ -137,6 +143,7 @@ class Journal:
         encoded = orjson.dumps(line)[:-1] + b',"prev":"' + self.head.encode() + b'"}'
         self.head = hashlib.sha256(encoded).hexdigest()
         self._pending.append(encoded + b"\n")
+        self._anchor_due = self._anchor_due or event_type in ANCHORED
         self.on_line(encoded)
         return self.seq
 
@@ -164,7 +171,10 @@ class Journal:
                 f"{len(self._pending)} lines are waiting"
             ) from error
         self._size += len(data)
+        anchor_due, self._anchor_due = self._anchor_due, False
         self._pending.clear()
+        if anchor_due:
+            self._anchor(self.seq, self.head)
         self._dirty = True
         self.fault = ""
         self._wake.set()
@@ -221,15 +231,24 @@ class Journal:
         """Close the full segment, anchor its head, open the next. The chain runs on."""
         next_number = self._number + 1
         os.fdatasync(self._fd)
-        anchor = {"segment": segment_name(self._number), "seq": self._flushed_seq()}
-        with (self._directory / "anchors.jsonl").open("ab") as anchors:
-            anchors.write(orjson.dumps({**anchor, "head": self._flushed_head()}) + b"\n")
-            anchors.flush()
-            os.fsync(anchors.fileno())
+        self._anchor(self._flushed_seq(), self._flushed_head())
         os.close(self._fd)
         self._number = next_number
         self._fd = self._open()
         self._size = 0
+
+    def _anchor(self, seq: int, head: str) -> None:
+        """Write the chain's head where a rewritten journal would have to be rewritten too.
+
+        `anchors.jsonl` may be a link to a file that the service user can only append to; the log
+        line goes to the system's own journal, which it cannot touch at all.
+        """
+        anchor = {"segment": segment_name(self._number), "seq": seq, "head": head}
+        log.info("anchor %s seq=%d head=%s", anchor["segment"], seq, head)
+        with (self._directory / "anchors.jsonl").open("ab") as anchors:
+            anchors.write(orjson.dumps(anchor) + b"\n")
+            anchors.flush()
+            os.fsync(anchors.fileno())
 
     def _flushed_seq(self) -> int:
         return self.seq - len(self._pending)

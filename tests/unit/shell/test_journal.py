@@ -115,6 +115,19 @@ def test_segments_rotate_with_an_anchor_and_one_chain(tmp_path: Path) -> None:
         assert anchor["seq"] == json.loads(last)["seq"]
 
 
+def test_the_head_is_anchored_when_a_session_ends(tmp_path: Path) -> None:
+    journal = make(tmp_path)
+    write(journal, 2)
+    write(journal, 1, EventType.SESSION_STOP)
+    journal.flush()
+    write(journal, 1)
+    journal.close()
+    anchors = [json.loads(a) for a in (tmp_path / "anchors.jsonl").read_text().splitlines()]
+    third = lines(tmp_path)[2]
+    head = hashlib.sha256(third).hexdigest()
+    assert anchors == [{"segment": "journal-000001.jsonl", "seq": 3, "head": head}]
+
+
 async def test_sync_makes_flushed_lines_durable(tmp_path: Path) -> None:
     journal = make(tmp_path)
     write(journal, 4)
