@@ -23,6 +23,7 @@ from daemon.venues.binance_spot.user_data import (
     balances_in,
     report_of,
 )
+from tests.support.decoder_fuzzer import fuzz
 from tests.support.spot_payloads import BASE, PLACED, TRADE
 
 NAMES = SymbolNames("sim", ["BTCUSDT"])
@@ -187,3 +188,10 @@ def test_amount_text(text: str) -> None:
     assert value.is_finite()
     assert value >= 0
     assert len(format(value, "f")) <= 60
+
+
+def test_mutated_payloads() -> None:
+    outcome = fuzz(seconds=10, seed=20261122, executions_max=60_000)
+    assert outcome.executions >= 10_000
+    assert outcome.refused > 0, "the mutations do hurt"
+    assert outcome.findings == []
