@@ -1,0 +1,338 @@
+"""What happens on the box, told as facts: `python scenarios.py RESULTS [NAME…]`, inside the boot.
+
+Each scenario returns plain facts; tests outside judge them. One that raises leaves its error and
+the unit's last words instead.
+"""
+
+import json
+import os
+import shutil
+import signal
+import sys
+import time
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from box import Box, as_user, run, until
+
+Facts = dict[str, Any]
+SCENARIOS: dict[str, Callable[[], Facts]] = {}
+OPEN: list[Box] = []
+
+
+def scenario(function: Callable[[], Facts]) -> Callable[[], Facts]:
+    """Register one."""
+    SCENARIOS[function.__name__] = function
+    return function
+
+
+def box(name: str, **options: Any) -> Box:
+    """An instance that is put away at the end of the scenario."""
+    made = Box(name, **options)
+    OPEN.append(made)
+    return made
+
+
+@scenario
+def starts_and_stops() -> Facts:
+    """READY by notify; a stop cancels, and is clean."""
+    one = box("plain")
+    started_s = one.start()
+    one.until_gate_ready()
+    time.sleep(0.5)  # sleep: the status text follows the gate by one publication
+    text = one.show("StatusText")["StatusText"]
+    opened = one.trade()
+    begin = time.monotonic()
+    run("systemctl", "stop", one.unit)
+    return {
+        "started_s": started_s,
+        "status_text": text,
+        "open_before": len(opened),
+        "stop_s": time.monotonic() - begin,
+        "open_after": len(one.open_orders()),
+        "latched": one.latched(),
+        "sessions_ended": len(one.journal("session_stop")),
+        **one.show("Result", "ExecMainStatus", "NRestarts"),
+    }
+
+
+def after_restart(one: Box, restarts: int) -> Facts:
+    """What is true once systemd has started it again."""
+    until("a restart", lambda: int(one.show("NRestarts")["NRestarts"]) >= restarts and one.pid)
+    status = one.until_gate_ready()
+    refused = one.call("start", "--yes", "--reason", "must be refused", fine=False)
+    return {
+        "trading_state": status["trading_state"],
+        "latched": status["latched"],
+        "latch_reason": status["latch_reason"],
+        "refused": "error" in refused,
+        "open_after": len(one.open_orders()),
+        "latch_file": one.latched(),
+    }
+
+
+@scenario
+def killed() -> Facts:
+    """kill -9: ExecStopPost empties the venue; the restart is HALTED and latched."""
+    one = box("killed")
+    one.start()
+    opened = one.trade()
+    begin = time.monotonic()
+    os.kill(one.pid, signal.SIGKILL)
+    until("venue empty", lambda: not one.open_orders())
+    empty_s = time.monotonic() - begin
+    return {"open_before": len(opened), "empty_s": empty_s, **after_restart(one, 1)}
+
+
+@scenario
+def stuck() -> Facts:
+    """A main loop that never turns again: the watchdog ends it, and the same follows."""
+    wedge = {"wedge": {"class": "wedge:Wedge", "symbols": ["BTCUSDT"]}}
+    one = box("stuck", strategies=wedge)
+    one.drop_in("path", "[Service]\nEnvironment=PYTHONPATH=/opt/wedge\nWatchdogSec=4\n")
+    one.start()
+    opened = one.trade()
+    begin = time.monotonic()
+    until("a restart", lambda: int(one.show("NRestarts")["NRestarts"]) >= 1)
+    log = one.log()
+    return {
+        "open_before": len(opened),
+        "restarted_s": time.monotonic() - begin,
+        "said_watchdog": "watchdog" in log.lower(),
+        **after_restart(one, 1),
+    }
+
+
+@scenario
+def gives_up() -> Facts:
+    """Killed again and again: the start limit, then the failure unit with its pack."""
+    one = box("limit")
+    one.drop_in(
+        "limit",
+        "[Unit]\nStartLimitBurst=2\nStartLimitIntervalSec=600\n[Service]\nRestartSec=0.1\n",
+    )
+    one.start()
+    one.trade()
+    for _ in range(2):
+        pid = until("a process", lambda: one.pid)
+        os.kill(pid, signal.SIGKILL)
+        until("its end", lambda gone=pid: one.pid != gone)
+    until("failed", lambda: one.show("ActiveState")["ActiveState"] == "failed")
+    failure = f"seatrial-failure@{one.name}.service"
+    until(
+        "the failure unit",
+        lambda: (
+            one.show("ExecMainExitTimestampMonotonic", unit=failure).get(
+                "ExecMainExitTimestampMonotonic", "0"
+            )
+            not in ("", "0")
+            and one.show("ActiveState", unit=failure)["ActiveState"] in ("inactive", "failed")
+        ),
+    )
+    pack = one.state / "incidents" / "failure"
+    return {
+        "open_after": len(one.open_orders()),
+        "latched": one.latched(),
+        "result": one.show("Result")["Result"],
+        "failure": one.show("Result", "ExecMainStatus", unit=failure),
+        "pack": sorted(path.name for path in pack.iterdir()) if pack.is_dir() else [],
+        "failure_log": run("journalctl", "--no-pager", "-n", "20", "-u", failure, fine=False),
+    }
+
+
+@scenario
+def venue_down_at_boot() -> Facts:
+    """A venue that is down is no failed start; a bad configuration is, once."""
+    one = box("waiting", venue=False)
+    started_s = one.start()
+    status = until("an answer", lambda: (s := one.status()).get("gate_state") and s)
+    facts = {"started_s": started_s, "gate": status["gate_state"], **one.show("ActiveState")}
+    run("systemctl", "stop", one.unit)
+    path = Path("/etc/seatrial/waiting.toml")
+    path.write_text("nonsense = 1\n" + path.read_text())
+    run("systemctl", "start", one.unit, fine=False)
+    time.sleep(1)  # sleep: a restart that must not come would come within RestartSec
+    return {**facts, "bad": one.show("Result", "NRestarts", "ActiveState"), "log": one.log()}
+
+
+@scenario
+def keys() -> Facts:
+    """Encrypted at rest, readable by the daemon alone, absent from environment and command line."""
+    one = box("keys")
+    one.start()
+    one.until_gate_ready()
+    secret = str(one.ready["api_secret"]).encode()
+    place = Path(f"/run/credentials/{one.unit}/api_secret")
+    stored = Path(f"/etc/credstore.encrypted/seatrial.{one.name}.api_secret").read_bytes()
+    proc = Path("/proc") / str(one.pid)
+    own = as_user("seatrial", "cat", str(place))
+    return {
+        "encrypted": secret not in stored,
+        "nobody": as_user("nobody", "cat", str(place))[0],
+        "same_user_other_unit": own[0],
+        "in_environment": secret in (proc / "environ").read_bytes(),
+        "in_command_line": secret in (proc / "cmdline").read_bytes(),
+        "in_log": secret.decode() in one.log(),
+        "in_state": run("grep", "-rlF", secret.decode(), str(one.state), fine=False).strip(),
+        "config_by_nobody": as_user("nobody", "cat", f"/etc/seatrial/{one.name}.toml")[0],
+        "socket_by_nobody": as_user(
+            "nobody", "/opt/seatrial/bin/seatrial", "--socket", str(one.socket), "status"
+        )[0],
+    }
+
+
+@scenario
+def sandbox() -> Facts:
+    """A hijacked daemon: the same unit, running probe.py in place of the daemon."""
+    one = box("probe", venue=False)
+    other = Path("/var/lib/seatrial/other")
+    other.mkdir(mode=0o750, exist_ok=True)
+    shutil.chown(other, "seatrial", "seatrial")
+    one.drop_in(
+        "probe",
+        "[Service]\nType=oneshot\nWatchdogSec=0\nRestart=no\nExecStartPre=\nExecStart=\nExecStopPost=\n"
+        f"ExecStart=/opt/seatrial/bin/python3 /opt/probe/probe.py {one.state}\n",
+    )
+    run("systemctl", "start", one.unit)
+    said = run("journalctl", "--no-pager", "-o", "cat", "-u", one.unit)
+    line = next(line for line in said.splitlines() if line.startswith("{"))
+    facts: Facts = json.loads(line)
+    return facts
+
+
+@scenario
+def side_by_side() -> Facts:
+    """Two instances: stopping one leaves the other trading."""
+    one, two = box("left"), box("right")
+    one.start()
+    two.start()
+    one.trade()
+    two.trade()
+    run("systemctl", "stop", one.unit)
+    left = len(one.open_orders())
+    status = two.status()
+    return {
+        "left_open": left,
+        "right_open": len(two.open_orders()),
+        "right": status["trading_state"],
+        "right_latched": status["latched"],
+        "run_ids_differ": status["run_id"].split("-")[0] != one.journal("run_start")[0]["instance"],
+    }
+
+
+@scenario
+def upgrade() -> Facts:
+    """New files and a restart: latch and counters are as before."""
+    one = box("upgrade")
+    one.start()
+    one.trade()
+    one.call("kill", "--reason", "before the upgrade")
+    before = until("latched", lambda: (s := one.status()).get("latched") and s)
+    shutil.copytree("/opt/seatrial", "/opt/seatrial.next", symlinks=True)
+    run("systemctl", "stop", one.unit)
+    Path("/opt/seatrial").rename("/opt/seatrial.old")
+    Path("/opt/seatrial.next").rename("/opt/seatrial")
+    run("systemctl", "daemon-reload")
+    one.start()
+    after = one.until_gate_ready()
+    return {
+        "before": used(before),
+        "after": used(after),
+        "latched": after["latched"],
+        "latch_reason": after["latch_reason"],
+        "trading_state": after["trading_state"],
+        "instance_same": before["instance"] == after["instance"],
+    }
+
+
+def used(status: Facts) -> dict[str, str]:
+    """Day counters that must survive."""
+    names = ("orders_per_day_max", "traded_notional_per_day_numeraire_max")
+    return {row["cap"]: row["used"] for row in status["caps"] if row["cap"] in names}
+
+
+@scenario
+def disk_full() -> Facts:
+    """No journal, no orders: the venue is emptied, and with space again the daemon comes back."""
+    one = box("full")
+    one.state.mkdir(exist_ok=True)
+    run("mount", "-t", "tmpfs", "-o", "size=12m", "tmpfs", str(one.state))
+    shutil.chown(one.state, "seatrial", "seatrial")
+    one.state.chmod(0o750)
+    one.start()
+    opened = one.trade()
+    ballast = one.state / "ballast"
+    run("dd", "if=/dev/zero", f"of={ballast}", "bs=64k", fine=False)
+    begin = time.monotonic()
+    until("venue empty", lambda: not one.open_orders())
+    empty_s = time.monotonic() - begin
+    sent = len(one.ledger()["orders"])
+    time.sleep(2)  # sleep: orders that must not come would come now
+    more = len(one.ledger()["orders"]) - sent
+    said = one.status()
+    ballast.unlink()
+    run("systemctl", "reset-failed", one.unit, fine=False)
+    run("systemctl", "restart", one.unit)
+    status = one.until_gate_ready()
+    run("systemctl", "stop", one.unit)
+    verdict = run(
+        "/opt/seatrial/bin/seatrial", "evidence", "verify", str(one.state / "journal"), fine=False
+    )
+    return {
+        "open_before": len(opened),
+        "empty_s": empty_s,
+        "orders_after": more,
+        "while_full": {k: said.get(k) for k in ("trading_state", "journal_fault", "said")},
+        "trading_state": status["trading_state"],
+        "open_after": len(one.open_orders()),
+        "verify": verdict[-600:],
+    }
+
+
+@scenario
+def evidence_and_smoke() -> Facts:
+    """The scheduled units do their work in their own sandboxes."""
+    one = box("audit")
+    one.start()
+    one.trade()
+    run("systemctl", "stop", one.unit)
+    run("systemctl", "start", f"seatrial-evidence@{one.name}.service")
+    directory = Path("/etc/systemd/system/seatrial-smoke@quick.service.d")
+    directory.mkdir(parents=True)
+    (directory / "short.conf").write_text(
+        "[Service]\nExecStart=\nExecStart=/opt/seatrial/bin/seatrial demo --seconds 8 "
+        "--dir /var/lib/seatrial-smoke/%i/run --json\n"
+    )
+    run("systemctl", "daemon-reload")
+    run("systemctl", "start", "seatrial-smoke@quick.service", fine=False)
+    smoke = "seatrial-smoke@quick.service"
+    return {
+        "evidence": sorted(p.name for p in (one.state / "evidence").iterdir()),
+        "smoke": one.show("Result", "ExecMainStatus", unit=smoke),
+        "smoke_log": run("journalctl", "--no-pager", "-n", "15", "-o", "cat", "-u", smoke),
+    }
+
+
+def main(results: Path, wanted: list[str]) -> None:
+    """Run each; write what is known after each."""
+    run("systemd-sysusers", "seatrial.conf")
+    run("systemd-tmpfiles", "--create", "seatrial.conf")
+    run("systemd-creds", "setup", fine=False)
+    facts: dict[str, Facts] = {}
+    for name in wanted or list(SCENARIOS):
+        begin = time.monotonic()
+        try:
+            facts[name] = SCENARIOS[name]()
+        except Exception:  # noqa: BLE001 - the other scenarios are still worth having
+            logs = "\n".join(one.log() for one in OPEN)
+            facts[name] = {"error": traceback.format_exc(), "logs": logs}
+        while OPEN:
+            OPEN.pop().close()
+        facts[name]["seconds"] = time.monotonic() - begin
+        results.write_text(json.dumps(facts))
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), sys.argv[2:])

@@ -1,0 +1,214 @@
+"""The units under a really running systemd, with the real daemon and a simulated venue.
+
+One boot runs every scenario (tests/system/boot/scenarios.py) and brings facts back; the tests here
+judge them. The venue's own ledger says what was open.
+"""
+
+import json
+import os
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.machines import needs
+
+ROOT = Path(__file__).resolve().parents[2]
+BOOT = Path(__file__).resolve().parent / "boot"
+CGROUPS = ("memory", "pids", "systemd", "unified")
+INSIDE = """[Unit]
+Description=what is tried on the box
+DefaultDependencies=no
+After=systemd-journald.socket systemd-tmpfiles-setup.service dbus.socket
+Wants=systemd-journald.socket systemd-tmpfiles-setup.service dbus.socket
+SuccessAction=exit
+FailureAction=exit
+
+[Service]
+Type=oneshot
+TimeoutStartSec=900
+WorkingDirectory=/opt/probe
+Environment=PYTHONPATH=/opt/probe PYTHONDONTWRITEBYTECODE=1 COLUMNS=200
+ExecStart=/opt/seatrial/bin/python3 /opt/probe/scenarios.py /out/facts.json {names}
+StandardOutput=append:/out/log
+StandardError=append:/out/log
+"""
+
+Facts = dict[str, Any]
+
+pytestmark = [
+    pytest.mark.system,
+    pytest.mark.system_long,
+    pytest.mark.timeout(1200),
+    pytest.mark.xdist_group("boot"),
+    needs("systemd-analyze", "unshare", "setpriv", "strip", root=True),
+    pytest.mark.skipif(
+        not all(Path("/sys/fs/cgroup", one).is_dir() for one in CGROUPS),
+        reason=f"needs cgroup hierarchies {', '.join(CGROUPS)}",
+    ),
+]
+
+
+@pytest.fixture(scope="module")
+def box(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Facts]:
+    """Boot the box, run every scenario (or those in SEATRIAL_SCENARIOS), return the facts."""
+    payload, results = tmp_path_factory.mktemp("payload"), tmp_path_factory.mktemp("results")
+    staged = subprocess.run(
+        [str(ROOT / "deploy" / "stage-tree.sh"), str(payload)],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+    )
+    assert staged.returncode == 0, staged.stdout + staged.stderr
+    system = payload / "etc" / "systemd" / "system"
+    system.mkdir(parents=True)
+    names = os.environ.get("SEATRIAL_SCENARIOS", "")
+    (system / "inside.service").write_text(INSIDE.format(names=names))
+    probe, wedge = payload / "opt" / "probe", payload / "opt" / "wedge"
+    probe.mkdir()
+    wedge.mkdir()
+    for name in ("box.py", "probe.py", "scenarios.py"):
+        shutil.copy(BOOT / name, probe / name)
+    shutil.copy(BOOT / "wedge.py", wedge / "wedge.py")
+    shutil.copy(ROOT / "daemon/demo/caps/demo.toml", payload / "opt/seatrial/caps.toml")
+    shutil.rmtree(payload / "lib")  # /lib is a link on the machine that is overlaid
+    units = payload / "usr" / "lib" / "systemd" / "system"
+    units.mkdir(parents=True)
+    for path in (ROOT / "systemd").glob("seatrial*@.*"):
+        shutil.copy(path, units / path.name)
+    done = subprocess.run(
+        [str(BOOT / "boot-machine.sh"), str(payload), str(results)],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=1100,
+    )
+    log = (results / "log").read_text() if (results / "log").exists() else ""
+    facts = results / "facts.json"
+    assert facts.exists(), f"boot ended with {done.returncode}: {log}{done.stdout}{done.stderr}"
+    made: dict[str, Facts] = json.loads(facts.read_text())
+    print(json.dumps({name: round(one["seconds"], 1) for name, one in made.items()}))
+    return made
+
+
+def told(box: dict[str, Facts], name: str) -> Facts:
+    """The facts of one scenario; a scenario that broke fails its test with what it left."""
+    if name not in box:
+        pytest.skip("not among SEATRIAL_SCENARIOS")
+    facts = box[name]
+    assert "error" not in facts, f"{facts['error']}\n{facts['logs']}"
+    return facts
+
+
+def test_it_is_ready_by_notify_and_a_stop_cancels(box: dict[str, Facts]) -> None:
+    facts = told(box, "starts_and_stops")
+    assert facts["started_s"] < 30
+    assert facts["status_text"] == "gate READY, trading HALTED"
+    assert facts["open_before"] >= 3
+    assert facts["open_after"] == 0
+    assert facts["sessions_ended"] == 1
+    assert (facts["Result"], facts["ExecMainStatus"], facts["NRestarts"]) == ("success", "0", "0")
+    assert not facts["latched"], "a clean stop latches nothing"
+
+
+@pytest.mark.parametrize("name", ["killed", "stuck"])
+def test_an_unclean_end_empties_the_venue_and_comes_back_halted_and_latched(
+    box: dict[str, Facts], name: str
+) -> None:
+    facts = told(box, name)
+    assert facts["open_before"] >= 3
+    assert facts["open_after"] == 0
+    assert facts["trading_state"] == "HALTED"
+    assert facts["latched"] is True
+    assert facts["latch_file"] is True
+    assert facts["refused"] is True, "a start under the latch must be refused"
+    assert "daemon ended" in facts["latch_reason"]
+
+
+def test_kill_9_leaves_the_venue_empty_in_seconds(box: dict[str, Facts]) -> None:
+    facts = told(box, "killed")
+    print(f"kill -9 to venue empty: {facts['empty_s']:.2f} s")
+    assert facts["empty_s"] < 10
+
+
+def test_a_stuck_loop_is_ended_by_the_watchdog(box: dict[str, Facts]) -> None:
+    facts = told(box, "stuck")
+    assert facts["said_watchdog"]
+
+
+def test_after_the_start_limit_the_failure_unit_cancels_and_packs(box: dict[str, Facts]) -> None:
+    facts = told(box, "gives_up")
+    assert facts["open_after"] == 0
+    assert facts["latched"]
+    assert facts["failure"] == {"Result": "success", "ExecMainStatus": "0"}, facts["failure_log"]
+    assert "incident_note.md" in facts["pack"]
+    assert "evidence_report.json" in facts["pack"], facts["failure_log"]
+
+
+def test_a_venue_that_is_down_is_no_failed_start_and_a_bad_config_is_tried_once(
+    box: dict[str, Facts],
+) -> None:
+    facts = told(box, "venue_down_at_boot")
+    assert facts["ActiveState"] == "active"
+    assert facts["gate"] in ("DOWN", "CONNECTING")
+    assert facts["started_s"] < 30
+    assert facts["bad"]["ActiveState"] == "failed"
+    assert facts["bad"]["NRestarts"] == "0", facts["log"]
+
+
+def test_keys_are_for_the_daemon_alone(box: dict[str, Facts]) -> None:
+    facts = told(box, "keys")
+    assert facts["encrypted"]
+    assert facts["nobody"] != 0
+    assert not facts["in_environment"]
+    assert not facts["in_command_line"]
+    assert not facts["in_log"]
+    assert facts["in_state"] == ""
+    assert facts["config_by_nobody"] != 0
+    assert facts["socket_by_nobody"] != 0
+
+
+def test_a_hijacked_daemon_can_do_next_to_nothing(box: dict[str, Facts]) -> None:
+    facts = dict(told(box, "sandbox"))
+    facts.pop("seconds")
+    allowed = {name for name, outcome in facts.items() if outcome == "done"}
+    assert allowed == {"write own state", "write another instance"} & allowed, facts
+    assert "write own state" in allowed
+    assert len(facts) >= 18
+
+
+def test_two_instances_do_not_meet(box: dict[str, Facts]) -> None:
+    facts = told(box, "side_by_side")
+    assert facts["left_open"] == 0
+    assert facts["right_open"] >= 1
+    assert facts["right"] == "ACTIVE"
+    assert facts["right_latched"] is False
+    assert facts["run_ids_differ"]
+
+
+def test_an_upgrade_keeps_latch_and_counters(box: dict[str, Facts]) -> None:
+    facts = told(box, "upgrade")
+    assert facts["latched"] is True
+    assert facts["latch_reason"] == "before the upgrade"
+    assert facts["trading_state"] == "HALTED"
+    assert facts["instance_same"]
+    assert facts["after"] == facts["before"]
+    assert int(facts["before"]["orders_per_day_max"]) >= 3
+
+
+def test_a_full_disk_stops_trading_and_space_brings_it_back(box: dict[str, Facts]) -> None:
+    facts = told(box, "disk_full")
+    print(f"disk full to venue empty: {facts['empty_s']:.2f} s")
+    assert facts["open_before"] >= 3
+    assert facts["orders_after"] == 0, "no journal, no orders"
+    assert facts["open_after"] == 0
+    assert facts["trading_state"] == "HALTED"
+
+
+def test_the_scheduled_units_do_their_work(box: dict[str, Facts]) -> None:
+    facts = told(box, "evidence_and_smoke")
+    assert any(name.endswith(".json") for name in facts["evidence"]), facts["evidence"]
+    assert facts["smoke"] == {"Result": "success", "ExecMainStatus": "0"}, facts["smoke_log"]
