@@ -1,6 +1,7 @@
 """A pack on another machine: a new virtual environment with only what the README says.
 
-The locked packages and the built wheel, nothing of this checkout; then the pack, then a changed one.
+The locked packages and the built wheel, nothing of this checkout; first the pack as it was signed,
+then with one byte changed.
 """
 
 import os
