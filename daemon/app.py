@@ -36,6 +36,7 @@ from daemon.shell.late_orders import LateOrders
 from daemon.shell.loop import Pump
 from daemon.shell.metrics import Metrics, MetricsServer
 from daemon.shell.port import ControlPort
+from daemon.shell.preflight_pass import StartPermit, start_permit
 from daemon.shell.publisher import Publisher
 from daemon.shell.replay import Recovered, recover
 from daemon.shell.sdnotify import Notifier
@@ -337,6 +338,16 @@ class Daemon:
             late=self._late,
             clock=self._clock,
             main_loop=asyncio.get_running_loop(),
+            may_start=self._start_permit,
+        )
+
+    def _start_permit(self, now_ns: int) -> StartPermit:
+        settings = self._config.settings
+        return start_permit(
+            settings.state_dir,
+            environment=settings.venue.environment,
+            config_hash=self._config.config_hash,
+            now_ns=now_ns,
         )
 
     def _control_config(self) -> ControlConfig:
