@@ -15,12 +15,14 @@ from tests.unit.riskcaps.kit import (
     T0,
     D,
     approve,
+    bare_gate,
     caps_of,
     deny,
     fill,
     instrument,
     ready,
     symbol_caps,
+    tell,
     top,
     trade,
     wish,
@@ -336,3 +338,70 @@ def test_tightened_caps_bind_at_once() -> None:
     answer = gate.review(wish("BUY", "1", "99.00"), T0)
     assert answer.decision["caps_hash"] == gate.capset.hash
     assert answer.decision["caps"]["position_long_base_max"] == "3"
+
+
+def test_of_several_reached_losses_the_one_that_denies_all_denies_reducing_too() -> None:
+    changes = {**WIDE, "loss_session_numeraire_max": "5", "loss_day_numeraire_max": "6",
+               "loss_day_action": "deny"}  # fmt: skip
+    gate = ready(caps_of(**changes))
+    trade(gate, "BUY", "1", "100")
+    losing(gate, "94.50")
+    approve(gate, wish("SELL", "0.1", "95.00"))
+    losing(gate, "93.50")
+    assert deny(gate, wish("SELL", "0.1", "96.00")) == "loss_day"
+
+
+def test_an_even_order_is_no_loss() -> None:
+    gate = ready(caps_of(loss_streak_max=1))
+    trade(gate, "BUY", "1", "100")
+    name = approve(gate, wish("SELL", "0.5", "101.00"))
+    gate.on_fill(fill(name, "SELL", "0.5", "100"), T0)
+    assert gate.behaviour.loss_streak == 0
+    fee_elsewhere = approve(gate, wish("SELL", "0.5", "102.00"))
+    gate.on_fill(fill(fee_elsewhere, "SELL", "0.5", "100", fee="1", fee_asset="BNB"), T0)
+    assert gate.behaviour.loss_streak == 0
+
+
+def test_a_session_starts_from_the_equity_of_now_and_says_so() -> None:
+    gate = ready(caps_of(**WIDE))
+    trade(gate, "BUY", "1", "90")
+    gate.take_equity_record()
+    gate.start_session(T0)
+    record = gate.take_equity_record()
+    assert record is not None
+    assert record.to_plain()["session_open"] == "9.99"
+    assert record.to_plain()["rebased"] == ""
+    assert gate.take_equity_record() is None
+    gate.rebase_equity("deposit", T0)
+    gate.take_equity_record()
+    gate.start_session(T0)
+    assert gate.take_equity_record().rebased == ""
+
+
+def test_a_rebase_that_was_folded_opens_the_latches() -> None:
+    gate = ready(caps_of(**WIDE))
+    gate.apply_breach("drawdown_numeraire_max")
+    fields = {"peak": "5", "day": 3, "day_open": "1", "session_open": None, "rebased": ""}
+    gate.apply_equity(fields)
+    assert gate.ledger.state() == {
+        "peak": "5", "day": 3, "day_open": "1", "session_open": None, "latched": ["drawdown"],
+    }  # fmt: skip
+    gate.apply_equity({**fields, "rebased": "deposit"})
+    assert gate.ledger.state()["latched"] == []
+
+
+def test_equity_after_a_restart_waits_for_prices() -> None:
+    gate = ready(caps_of(**WIDE))
+    trade(gate, "BUY", "1", "90")
+    twin = bare_gate(caps_of(**WIDE))
+    twin.restore(gate.state())
+    assert twin.equity(T0).equity is None
+    assert twin.equity(T0).drawdown is None
+    tell(twin)
+    assert twin.equity(T0) == gate.equity(T0)
+    flat = ready(caps_of(**WIDE))
+    trade(flat, "BUY", "1", "90")
+    trade(flat, "SELL", "1", "95")
+    again = bare_gate(caps_of(**WIDE))
+    again.restore(flat.state())
+    assert again.equity(T0).equity == 5
