@@ -59,7 +59,9 @@ class _Window:
 
     __slots__ = (
         "end_ns",
+        "header",
         "in_flight",
+        "key",
         "kind",
         "length_ns",
         "limit",
@@ -78,6 +80,8 @@ class _Window:
         self.per_order = int(self.kind == "ORDERS")
         self.length_ns = _INTERVALS_NS[row.interval] * row.interval_num
         self.name = window_name(row)
+        self.key = (row.rate_limit_type, row.interval, row.interval_num)
+        self.header = _header_of(row)
         self.limit = row.limit
         self.used = 0
         self.in_flight = 0
@@ -110,7 +114,7 @@ class Governor:
         self.pauses = 0
         self.refusals = 0
         self._windows: list[_Window] = [_Window(row) for row in _DOCUMENTED]
-        self._counted = _counted(self._windows)
+        self._index()
         self._waf_pause_ns = int(waf_pause_s * _NS_PER_S)
         self._paused_until_ns = 0
         self._pause_reason = ""
@@ -134,7 +138,7 @@ class Governor:
         self._windows = [
             window for window in known.values() if window.kind not in told or window.name in names
         ]
-        self._counted = _counted(self._windows)
+        self._index()
 
     def admit(
         self, purpose: Purpose, *, weight: int, now_ns: int, orders: int = 0
@@ -194,7 +198,7 @@ class Governor:
     def observe_headers(self, headers: Mapping[str, str], now_ns: int) -> None:
         """Take `X-MBX-USED-WEIGHT-…` and `X-MBX-ORDER-COUNT-…` of an answer."""
         for window in self._windows:
-            text = headers.get(_header_of(window))
+            text = headers.get(window.header) if window.header else None
             if text is not None and text.isascii() and text.isdigit() and len(text) < 12:
                 window.observe(int(text), now_ns + self.offset_ns)
 
@@ -203,10 +207,10 @@ class Governor:
         for row in rows:
             if row.count is None:
                 continue
-            for window in self._windows:
-                if window.kind == row.rate_limit_type and window.name == window_name(row):
-                    window.limit = row.limit
-                    window.observe(row.count, now_ns + self.offset_ns)
+            window = self._by_key.get((row.rate_limit_type, row.interval, row.interval_num))
+            if window is not None:
+                window.limit = row.limit
+                window.observe(row.count, now_ns + self.offset_ns)
 
     def pause(self, scope: str, until_ns: int | None, now_ns: int) -> int:
         """The venue refused for rate; returns until when (engine time) nothing is sent.
@@ -241,6 +245,10 @@ class Governor:
         """The limits, by window name."""
         return {window.name: window.limit for window in self._windows}
 
+    def _index(self) -> None:
+        self._counted = [window for window in self._windows if window.kind != "CONNECTIONS"]
+        self._by_key = {window.key: window for window in self._windows}
+
     def _orders_end_ns(self, now_ns: int) -> int:
         venue_ns = now_ns + self.offset_ns
         ends = []
@@ -251,16 +259,12 @@ class Governor:
         return min(ends, default=now_ns + 10 * _NS_PER_S)
 
 
-def _counted(windows: Iterable[_Window]) -> list[_Window]:
-    """The windows that requests count into (connections are counted apart)."""
-    return [window for window in windows if window.kind != "CONNECTIONS"]
-
-
-def _header_of(window: _Window) -> str:
-    suffix = window.name.rpartition("_")[2]
-    if window.kind == "REQUEST_WEIGHT":
+def _header_of(row: RateLimitRow) -> str:
+    """The answer header that carries the count of a limit; empty where none does."""
+    suffix = f"{row.interval_num}{row.interval[:1]}"
+    if row.rate_limit_type == "REQUEST_WEIGHT":
         return f"X-MBX-USED-WEIGHT-{suffix}"
-    if window.kind == "ORDERS":
+    if row.rate_limit_type == "ORDERS":
         return f"X-MBX-ORDER-COUNT-{suffix}"
     return ""
 

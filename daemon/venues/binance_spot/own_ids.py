@@ -12,7 +12,8 @@ from daemon.errors import Undecodable
 from daemon.model.ids import ClientOrderId, InstrumentId, instrument_id
 from daemon.venues.binance_spot.params import own_id_of
 
-_REMEMBERED_MAX = 200_000
+_REMEMBERED_MAX = 20_000
+"""About 5 MB. Orders that are older are looked up at the venue where a snapshot needs them."""
 
 
 class OwnIds:
