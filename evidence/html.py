@@ -103,7 +103,7 @@ def _journal(journal: Mapping[str, Any]) -> str:
     head = f'<code class="hash">{escape(chain["head"])}</code>'
     cards = "".join(_card(name, finding) for name, finding in journal["verdicts"].items())
     sections = [
-        f"<h2>Journal {escape(journal['name'])}</h2>",
+        f"<h2>{_title(str(journal['name']))}</h2>",
         f'<p class="quiet">{size}, head {head}</p>',
         f'<div class="cards">{cards}</div>',
         f'<dl class="tiles">{cells}</dl>',
@@ -111,6 +111,11 @@ def _journal(journal: Mapping[str, Any]) -> str:
         *_tables(journal),
     ]
     return f"<section>{''.join(sections)}</section>"
+
+
+def _title(name: str) -> str:
+    """A journal is called by its directory, which is mostly called `journal` itself."""
+    return "The journal" if name == "journal" else f"Journal {escape(name)}"
 
 
 def _card(name: str, finding: Mapping[str, Any]) -> str:

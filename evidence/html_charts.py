@@ -56,13 +56,14 @@ def _timeline(journal: Mapping[str, Any], span: tuple[int, int]) -> str:
     plot = Plot("States and incidents", words, x=span, y=(0, 1), height=height)
     plot.row_name(12 + _ROW / 2, "session")
     for one in sessions["sessions"]:
-        until = one["started_ns"] + one["duration_ms"] * 1_000_000
-        stretch = (one["started_ns"], until)
+        stretch = (one["started_ns"], _end_ns(one))
         plot.band(stretch, 14, height=_ROW - 6, kind="session", label=one["session_id"])
     plot.row_name(12 + _ROW * 1.5, "state")
     states: Sequence[Sequence[Any]] = sessions["states"]
+    crashes = [_end_ns(one) for one in sessions["sessions"] if one["end"] == "crashed"]
     for (start, state, _), after in zip(states, [*states[1:], None], strict=True):
         until = after[0] if after else span[1]
+        until = min([until, *(end for end in crashes if start < end)])
         kind = f"state-{_css(state)}"
         plot.band((start, until), 14 + _ROW, height=_ROW - 6, kind=kind, label=state)
     for row, kind in enumerate(kinds):
@@ -73,6 +74,10 @@ def _timeline(journal: Mapping[str, Any], span: tuple[int, int]) -> str:
                 plot.mark(ts_ns, y, "mark", _BAD_EVENTS[kind])
     plot.time_axis()
     return plot.drawn()
+
+
+def _end_ns(session: Mapping[str, Any]) -> int:
+    return int(session["started_ns"]) + int(session["duration_ms"]) * 1_000_000
 
 
 def _css(word: str) -> str:

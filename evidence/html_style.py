@@ -51,7 +51,8 @@ font-variant-numeric:tabular-nums}
 caption{text-align:left;font-weight:600;padding:.2rem 0 .4rem}
 th,td{text-align:left;padding:.3rem .7rem .3rem 0;border-bottom:1px solid var(--line);
 vertical-align:top}
-thead th{color:var(--quiet);font-weight:500}tbody th{font-weight:500}
+thead th{color:var(--quiet);font-weight:500}tbody th{font-weight:500;min-width:8rem}
+td{min-width:3.5rem}
 :focus-visible{outline:3px solid var(--s1);outline-offset:2px}
 .skip{position:absolute;left:-999px}.skip:focus{left:1rem;top:1rem;background:var(--panel);
 padding:.4rem .8rem}
