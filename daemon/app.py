@@ -7,7 +7,6 @@ HALTED; only an operator's `start` opens the gate.
 
 import asyncio
 import gc
-import hashlib
 import logging
 import random
 import signal
@@ -15,19 +14,20 @@ from collections.abc import Mapping
 from typing import Any
 
 from control.errors import ControlError
-from control.identity import ControlConfig, Members, Role
 from control.server import ControlThread
-from daemon.core.engine import Engine, EngineConfig, StrategySpec
+from daemon.assembly import account_fingerprint, build_engine, control_config, engine_config
+from daemon.core.engine import Engine
 from daemon.model.amounts import NS_PER_MS
 from daemon.model.effects import ExitDaemon, Reply
 from daemon.model.enums import Mode
 from daemon.model.halt import HaltFlag
-from daemon.model.ids import ClientOrderIdFactory, RunId, StrategyId
 from daemon.model.inputs import Actor, Command
 from daemon.model.records import EventType
 from daemon.settings import Config
 from daemon.shell.clock import SystemClock
 from daemon.shell.credentials import load_credentials
+from daemon.shell.drills import Drills, DrillTools
+from daemon.shell.drills_rehearsal import Rehearsal
 from daemon.shell.emergency import EmergencyStop
 from daemon.shell.endpoints import endpoints_of
 from daemon.shell.journal import Journal
@@ -37,16 +37,15 @@ from daemon.shell.loop import Pump
 from daemon.shell.metrics import Metrics, MetricsServer
 from daemon.shell.port import ControlPort
 from daemon.shell.preflight_pass import StartPermit, start_permit
-from daemon.shell.publisher import Publisher
+from daemon.shell.publisher import Publisher, StatusPart
 from daemon.shell.replay import Recovered, recover
 from daemon.shell.sdnotify import Notifier
 from daemon.shell.state_dir import next_run
 from daemon.shell.strategy_loader import strategy_factory
 from daemon.shell.tasks import spawn
-from daemon.shell.venue_link import Credentials, LinkConfig, VenueLink
+from daemon.shell.venue_link import LinkConfig, VenueLink
 from daemon.shell.watchdog import LatchClearer, Watchdog, kill_of
 from daemon.version import commit, packages, python_version, seatrial_version
-from riskcaps.interceptor import Interceptor
 
 log = logging.getLogger("seatriald")
 
@@ -119,11 +118,13 @@ class Daemon:
         watchdog = self._build_watchdog(pump)
         clearer.watch(watchdog)
         port = self._port = self._build_port(pump)
+        drills = self._build_drills(pump, link, port)
+        port.drills = drills.begin
         self._journal.on_line = port.events().publish
-        control = ControlThread(self._control_config(), port, background=(port.warm,))
+        control = ControlThread(control_config(settings), port, background=(port.warm,))
         server: MetricsServer | None = None
         notifier = Notifier()
-        publisher = self._build_publisher(pump, link, watchdog, notifier)
+        publisher = self._build_publisher(pump, link, watchdog, notifier, parts=(drills,))
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._on_signal, pump, number)
         exit_code = EXIT_CRASH
@@ -306,8 +307,32 @@ class Daemon:
             audit_period_s=self._config.settings.session.audit_period_ms / 1_000,
         )
 
+    def _build_drills(self, pump: Pump, link: VenueLink, port: ControlPort) -> Drills:
+        main_loop = asyncio.get_running_loop()
+        config = engine_config(
+            self._config, instance=self._instance, run=self._run, binding=self._binding()
+        )
+        return Drills(
+            tools=DrillTools(
+                status=port.status,
+                command=port.command,
+                cancel_and_verify=port.cancel_and_verify,
+                lose_orders=lambda why: main_loop.call_soon_threadsafe(link.lose_orders, why),
+                orders_approved=lambda: self._late.approved,
+                rehearsal=lambda: Rehearsal(config, self._config.capset, self._clock.now_ns()),
+            ),
+            pump=pump,
+            clock=self._clock,
+            state_dir=self._config.settings.state_dir,
+        )
+
     def _build_publisher(
-        self, pump: Pump, link: VenueLink, watchdog: Watchdog, notifier: Notifier
+        self,
+        pump: Pump,
+        link: VenueLink,
+        watchdog: Watchdog,
+        notifier: Notifier,
+        parts: tuple[StatusPart, ...],
     ) -> Publisher:
         return Publisher(
             engine=self._engine,
@@ -324,7 +349,7 @@ class Daemon:
                 "environment": self._config.settings.venue.environment,
                 "mode": self._mode.value,
             },
-            parts=(),
+            parts=parts,
             publish=self._publish,
             boot_monotonic_ns=self._boot_monotonic,
         )
@@ -348,18 +373,6 @@ class Daemon:
             environment=settings.venue.environment,
             config_hash=self._config.config_hash,
             now_ns=now_ns,
-        )
-
-    def _control_config(self) -> ControlConfig:
-        control = self._config.settings.control
-        named = {
-            Role.OBSERVER: control.observers,
-            Role.STOPPER: control.stoppers,
-            Role.OPERATOR: control.operators,
-        }
-        return ControlConfig(
-            socket_path=self._config.settings.socket_path,
-            roles={role: _members(who) for role, who in named.items() if who},
         )
 
     def _on_reply(self, reply: Reply) -> None:
@@ -398,56 +411,3 @@ class Daemon:
         if self._exit is not None and self._exit.done() and not self._exit.cancelled():
             return self._exit.result().reason
         return "cancelled"
-
-
-def build_engine(
-    config: Config, *, instance: str, run: RunId, binding: Mapping[str, Any], halt: HaltFlag
-) -> Engine:
-    """The engine of one boot, before recovery; the replay test builds the same.
-
-    Raises:
-        StrategyConfigError: a strategy of the configuration cannot be built.
-    """
-    settings, session = config.settings, config.settings.session
-    environment = settings.venue.environment
-    return Engine(
-        config=EngineConfig(
-            environment=environment,
-            mode=Mode.SIM if environment == "sim" else Mode.TESTNET,
-            instance=instance,
-            run=run,
-            symbols=settings.venue.symbols,
-            strategies=tuple(
-                StrategySpec(
-                    strategy_id=StrategyId(name),
-                    symbols=strategy.symbols,
-                    factory=strategy_factory(name, strategy),
-                )
-                for name, strategy in settings.strategies.items()
-            ),
-            account=str(binding["account"]),
-            session_binding=binding,
-            heartbeat_period_ns=session.heartbeat_period_ms * NS_PER_MS,
-            unknown_settle_ns=session.unknown_settle_ms * NS_PER_MS,
-            unknown_incident_ns=session.unknown_incident_ms * NS_PER_MS,
-            stale_feed_ns=session.stale_feed_ms * NS_PER_MS,
-            audit_period_ns=session.audit_period_ms * NS_PER_MS,
-            stop_deadline_ns=session.stop_deadline_ms * NS_PER_MS,
-            cancel_on_boot=session.cancel_on_boot,
-        ),
-        interceptor=Interceptor(capset=config.capset, ids=ClientOrderIdFactory(run), halt=halt),
-    )
-
-
-def _members(who: tuple[str | int, ...]) -> Members:
-    names = [one for one in who if isinstance(one, str)]
-    return Members(
-        uids=tuple(one for one in who if isinstance(one, int)),
-        users=tuple(one for one in names if not one.startswith("@")),
-        groups=tuple(one[1:] for one in names if one.startswith("@")),
-    )
-
-
-def account_fingerprint(credentials: Credentials) -> str:
-    """Which account, without the key: the first 16 hex digits of SHA-256 of the API key."""
-    return hashlib.sha256(credentials.api_key.encode()).hexdigest()[:16]

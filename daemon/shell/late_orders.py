@@ -49,6 +49,8 @@ class LateOrders:
         """Nothing is under way."""
         self._window_ns = recv_window_ms * 1_000_000 + MARGIN_NS
         self._sent_ns: dict[str, int] = {}
+        self.approved = 0
+        """Orders approved in this run."""
 
     def on_record(self, event_type: EventType, fields: Mapping[str, Any], ts_ns: int) -> None:
         """One line was appended to the journal."""
@@ -56,6 +58,7 @@ class LateOrders:
             return
         order_id = fields.get("client_order_id", "")
         if event_type is EventType.ORDER_APPROVED:
+            self.approved += 1
             self._sent_ns[order_id] = ts_ns
             if len(self._sent_ns) > _KEPT_MAX:
                 self._forget(ts_ns)

@@ -20,7 +20,7 @@ from daemon.model.halt import HaltFlag
 from daemon.model.inputs import Actor, Command, Input, KillLatched
 from daemon.model.records import EventType
 from daemon.shell.clock import Clock
-from daemon.shell.emergency import EmergencyStop
+from daemon.shell.emergency import EmergencyStop, KillReport
 from daemon.shell.latch import LatchStore
 from daemon.shell.late_orders import LateOrders, until_settled
 from daemon.shell.preflight_pass import StartPermit
@@ -77,6 +77,9 @@ class ControlPort:
         self._waiting: OrderedDict[str, concurrent.futures.Future[Reply]] = OrderedDict()
         self._status: Mapping[str, Any] = {}
         self._events = EventHub()
+        self._control_loop: asyncio.AbstractEventLoop | None = None
+        self.drills: Callable[[Command], concurrent.futures.Future[Reply]] | None = None
+        """Who runs drills; they are no business of the engine's."""
 
     def publish(self, status: Mapping[str, Any]) -> None:
         """Called on the main loop: replace the snapshot that `status` answers."""
@@ -88,6 +91,8 @@ class ControlPort:
 
     def command(self, command: Command) -> concurrent.futures.Future[Reply]:
         """Queue a command for the engine; the future answers when the engine does."""
+        if command.method == "drill" and self.drills is not None:
+            return self.drills(command)
         future: concurrent.futures.Future[Reply] = concurrent.futures.Future()
         if command.method == "start" and (refused := self._preflight_refusal(command)):
             future.set_result(refused)
@@ -150,7 +155,19 @@ class ControlPort:
 
     async def warm(self) -> None:
         """Keep the emergency session's connections open, for ever."""
+        self._control_loop = asyncio.get_running_loop()
         await self._emergency.keep_warm()
+
+    def cancel_and_verify(self, deadline_s: float) -> KillReport:
+        """The emergency session alone, for a drill: called from a thread that may wait.
+
+        Raises:
+            RuntimeError: the control loop does not run yet.
+        """
+        if self._control_loop is None:
+            raise RuntimeError("the control loop does not run yet")
+        stopping = self._emergency.cancel_and_verify(deadline_s=deadline_s)
+        return asyncio.run_coroutine_threadsafe(stopping, self._control_loop).result()
 
     async def kill(self, actor: Actor, reason: str) -> Mapping[str, Any]:
         """Close the gate, latch, cancel everything of ours, poll the venue until it has none.

@@ -231,6 +231,13 @@ class VenueLink:
             "ids_known": len(self._rows.ids),
         }
 
+    def lose_orders(self, reason: str) -> bool:
+        """Cut the order connection, as a drill does; False when it is down already."""
+        session = self._orders.keeper.current
+        if session is not None:
+            session.close(reason)
+        return session is not None
+
     # ---------------------------------------------------------------- effects
     def _send_order(self, effect: SendOrder) -> None:
         order = effect.order

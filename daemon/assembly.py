@@ -1,0 +1,94 @@
+"""Parts that the composition root puts together, each from the configuration alone."""
+
+import hashlib
+from collections.abc import Mapping
+from typing import Any
+
+from control.identity import ControlConfig, Members, Role
+from daemon.core.engine import Engine, EngineConfig, StrategySpec
+from daemon.model.amounts import NS_PER_MS
+from daemon.model.enums import Mode
+from daemon.model.halt import HaltFlag
+from daemon.model.ids import ClientOrderIdFactory, RunId, StrategyId
+from daemon.settings import Config, Settings
+from daemon.shell.link_config import Credentials
+from daemon.shell.strategy_loader import strategy_factory
+from riskcaps.interceptor import Interceptor
+
+
+def build_engine(
+    config: Config, *, instance: str, run: RunId, binding: Mapping[str, Any], halt: HaltFlag
+) -> Engine:
+    """The engine of one boot, before recovery; the replay test builds the same.
+
+    Raises:
+        StrategyConfigError: a strategy of the configuration cannot be built.
+    """
+    return Engine(
+        config=engine_config(config, instance=instance, run=run, binding=binding),
+        interceptor=Interceptor(capset=config.capset, ids=ClientOrderIdFactory(run), halt=halt),
+    )
+
+
+def engine_config(
+    config: Config, *, instance: str, run: RunId, binding: Mapping[str, Any]
+) -> EngineConfig:
+    """What the engine is told at birth; a drill's rehearsal is told the same.
+
+    Raises:
+        StrategyConfigError: a strategy of the configuration cannot be built.
+    """
+    settings, session = config.settings, config.settings.session
+    environment = settings.venue.environment
+    return EngineConfig(
+        environment=environment,
+        mode=Mode.SIM if environment == "sim" else Mode.TESTNET,
+        instance=instance,
+        run=run,
+        symbols=settings.venue.symbols,
+        strategies=tuple(
+            StrategySpec(
+                strategy_id=StrategyId(name),
+                symbols=strategy.symbols,
+                factory=strategy_factory(name, strategy),
+            )
+            for name, strategy in settings.strategies.items()
+        ),
+        account=str(binding["account"]),
+        session_binding=binding,
+        heartbeat_period_ns=session.heartbeat_period_ms * NS_PER_MS,
+        unknown_settle_ns=session.unknown_settle_ms * NS_PER_MS,
+        unknown_incident_ns=session.unknown_incident_ms * NS_PER_MS,
+        stale_feed_ns=session.stale_feed_ms * NS_PER_MS,
+        audit_period_ns=session.audit_period_ms * NS_PER_MS,
+        stop_deadline_ns=session.stop_deadline_ms * NS_PER_MS,
+        cancel_on_boot=session.cancel_on_boot,
+    )
+
+
+def control_config(settings: Settings) -> ControlConfig:
+    """Where the control socket is, and who may do what over it."""
+    control = settings.control
+    named = {
+        Role.OBSERVER: control.observers,
+        Role.STOPPER: control.stoppers,
+        Role.OPERATOR: control.operators,
+    }
+    return ControlConfig(
+        socket_path=settings.socket_path,
+        roles={role: _members(who) for role, who in named.items() if who},
+    )
+
+
+def _members(who: tuple[str | int, ...]) -> Members:
+    names = [one for one in who if isinstance(one, str)]
+    return Members(
+        uids=tuple(one for one in who if isinstance(one, int)),
+        users=tuple(one for one in names if not one.startswith("@")),
+        groups=tuple(one[1:] for one in names if one.startswith("@")),
+    )
+
+
+def account_fingerprint(credentials: Credentials) -> str:
+    """Which account, without the key: the first 16 hex digits of SHA-256 of the API key."""
+    return hashlib.sha256(credentials.api_key.encode()).hexdigest()[:16]
