@@ -140,7 +140,8 @@ def _parted(account: Account, trails: Mapping[str, Trail], rows: Rows) -> tuple[
     runs = sessions.runs if isinstance(sessions, SessionsFold) else []
     instances = sorted({run.instance for run in runs if run.instance})
     prefixes = tuple(f"{OUR_PREFIX}{instance}-" for instance in instances)
-    ours, others = [], []
+    ours: Rows = []
+    others: Rows = []
     for row in rows:
         cid = str(row.get("client_order_id") or "")
         is_ours = not prefixes or cid in trails or cid.startswith(prefixes)
