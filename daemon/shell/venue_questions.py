@@ -7,8 +7,9 @@ Rules of this file:
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from daemon.errors import (
     BudgetEmpty,
@@ -38,8 +39,12 @@ from daemon.venues.binance_spot.params import cancel_id
 from daemon.venues.binance_spot.rows import OrderRow, RowReader, TradeRow, balances_of
 from daemon.venues.requests import HttpRequest
 
+T = TypeVar("T")
+R = TypeVar("R")
+
 _PAGE = 1000
 _PAGES_MAX = 50
+_AT_ONCE = 10
 _SYMBOLS_ONE_BY_ONE_MAX = 13
 """Up to here `openOrders` per symbol (6 each) is cheaper than all at once (80)."""
 
@@ -54,7 +59,6 @@ class _Round:
     statuses: list[ExecutionReport] = field(default_factory=list)
     absent: list[NotFound] = field(default_factory=list)
     fills: dict[str, Fill] = field(default_factory=dict)
-    lookups: int = 0
 
 
 class Questions:
@@ -119,28 +123,22 @@ class Questions:
         gathered = _Round()
         rows = await self._open_orders()
         now_ns = self._clock.now_ns()
-        refs = {(symbol_of(r.instrument_id), r.client_order_id): r for r in effect.believed_open}
-        by_venue_id = {
-            (symbol_of(r.instrument_id), r.venue_order_id): r
-            for r in effect.believed_open
-            if r.venue_order_id is not None
-        }
-        listed: set[tuple[str, ClientOrderId]] = set()
+        listed: set[tuple[str, str]] = set()
         executed: list[OrderRow] = []
         for row in rows:
-            known = refs.get((row.symbol, ClientOrderId(row.client_order_id))) or by_venue_id.get(
-                (row.symbol, codec_rest.venue_id(row.order_id))
-            )
-            own = None if known is None else known.client_order_id
-            report = self._reader.queried(row, now_ns, own=own)
-            listed.add((row.symbol, report.client_order_id))
-            gathered.open_orders.append(report)
+            # An open order shows its own id (only a cancel renames), so it is believed before what
+            # we remember of its venue id: after a wipe the venue gives old ids to new orders.
+            own = self._reader.ids.learn(row.symbol, row.order_id, row.client_order_id)
+            listed.add((row.symbol, own))
+            gathered.open_orders.append(self._reader.queried(row, now_ns, own=own))
             if codec_rest.executed(row):
                 executed.append(row)
-        for key, ref in refs.items():
-            if key in listed:
-                continue
-            found = await self._find(ref)
+        missing = [
+            ref
+            for ref in effect.believed_open
+            if (symbol_of(ref.instrument_id), ref.client_order_id) not in listed
+        ]
+        for ref, found in zip(missing, await self._all(self._find, missing), strict=True):
             if found is None:
                 gathered.absent.append(self._not_found(ref))
                 continue
@@ -168,11 +166,9 @@ class Questions:
         if len(symbols) > _SYMBOLS_ONE_BY_ONE_MAX:
             body = await self._body(self._encoder.open_orders(None, self._sync.venue_ms()))
             return [row for row in codec_rest.decode_orders(body) if row.symbol in symbols]
-        answers = await asyncio.gather(
-            *(
-                self._body(self._encoder.open_orders(symbol, self._sync.venue_ms()))
-                for symbol in symbols
-            )
+        answers = await self._all(
+            lambda symbol: self._body(self._encoder.open_orders(symbol, self._sync.venue_ms())),
+            symbols,
         )
         return [row for body in answers for row in codec_rest.decode_orders(body)]
 
@@ -186,11 +182,14 @@ class Questions:
         if row is not None or ref.venue_order_id is None:
             return row
         row = await self._row(ref, by_venue_id=True)
-        if row is None:
-            return None
         own = ref.client_order_id
-        renamed = row.status == "CANCELED" and not self._is_other_order(row, own)
-        return row if row.client_order_id == own or renamed else None
+        if row is not None and (
+            row.client_order_id == own
+            or (row.status == "CANCELED" and not self._is_other_order(row, own))
+        ):
+            return row
+        self._reader.ids.forget(symbol_of(ref.instrument_id), ref.venue_order_id)
+        return None
 
     def _is_other_order(self, row: OrderRow, own: ClientOrderId) -> bool:
         """After a wipe venue ids restart: a row with another of our own ids is another order."""
@@ -216,49 +215,61 @@ class Questions:
     async def _gather_trades(
         self, effect: TakeSnapshot, executed: list[OrderRow], gathered: _Round
     ) -> None:
-        owners: dict[tuple[str, int], ClientOrderId | None] = {}
-        for instrument_id, last_id in effect.trades_after.items():
-            if last_id < 0:
-                continue  # nothing booked yet: only the orders' own trades are ours to know
+        followed = {i: last_id for i, last_id in effect.trades_after.items() if last_id >= 0}
+        trades: list[TradeRow] = []
+        for instrument_id, last_id in followed.items():
             from_id = max(0, last_id - self._config.snapshot_overlap)
-            for trade in await self._history(instrument_id, from_id):
-                await self._take_trade(trade, owners, gathered)
-        followed = {symbol_of(i) for i, last_id in effect.trades_after.items() if last_id >= 0}
-        for row in executed:
-            if row.symbol not in followed:
-                for trade in await self._trades_of(row.symbol, row.order_id):
-                    await self._take_trade(trade, owners, gathered)
+            trades += await self._history(instrument_id, from_id)
+        # Where nothing is booked yet, only the orders' own trades are ours to know.
+        symbols = {symbol_of(instrument_id) for instrument_id in followed}
+        alone = [row for row in executed if row.symbol not in symbols]
+        for rows in await self._all(lambda row: self._trades_of(row.symbol, row.order_id), alone):
+            trades += rows
+        await self._learn_owners(trades)
+        now_ns = self._clock.now_ns()
+        for trade in trades:
+            owner = self._reader.ids.get(trade.symbol, trade.order_id)
+            if owner is not None:
+                fill = self._reader.trade(trade, owner, now_ns)
+                gathered.fills[fill.exec_id] = fill
 
-    async def _take_trade(
-        self,
-        trade: TradeRow,
-        owners: dict[tuple[str, int], ClientOrderId | None],
-        gathered: _Round,
-    ) -> None:
-        key = (trade.symbol, trade.order_id)
-        if key not in owners:
-            owner = self._reader.ids.get(*key)
-            if owner is None:
-                owner = await self._owner_of(trade, gathered)
-            owners[key] = owner
-        owner = owners[key]
-        if owner is not None:
-            fill = self._reader.trade(trade, owner, self._clock.now_ns())
-            gathered.fills[fill.exec_id] = fill
-
-    async def _owner_of(self, trade: TradeRow, gathered: _Round) -> ClientOrderId | None:
-        gathered.lookups += 1
-        if gathered.lookups > self._config.snapshot_lookups_max:
+    async def _learn_owners(self, trades: list[TradeRow]) -> None:
+        """Look up the orders of trades that nobody here knows: trades name no client id."""
+        unknown = {
+            (trade.symbol, trade.order_id)
+            for trade in trades
+            if self._reader.ids.get(trade.symbol, trade.order_id) is None
+        }
+        if len(unknown) > self._config.snapshot_lookups_max:
             raise Undecodable(
-                f"{trade.symbol}: trades of more than {self._config.snapshot_lookups_max} orders "
-                "that nobody here knows"
+                f"{len(unknown)} orders with trades that nobody here knows, more than "
+                f"{self._config.snapshot_lookups_max}"
             )
-        instrument = self._reader.names.instrument(trade.symbol)
-        fields = OrderRef(ClientOrderId("-"), instrument, codec_rest.venue_id(trade.order_id))
-        row = await self._row(fields, by_venue_id=True)
-        if row is None:
-            return None
-        return self._reader.ids.resolve(row.symbol, row.order_id, row.client_order_id)
+        await self._all(self._learn_owner, sorted(unknown))
+
+    async def _learn_owner(self, key: tuple[str, int]) -> None:
+        symbol, order_id = key
+        instrument = self._reader.names.instrument(symbol)
+        ref = OrderRef(ClientOrderId("-"), instrument, codec_rest.venue_id(order_id))
+        row = await self._row(ref, by_venue_id=True)
+        if row is not None:
+            self._reader.ids.resolve(row.symbol, row.order_id, row.client_order_id)
+
+    async def _all(self, ask: Callable[[T], Awaitable[R]], about: Sequence[T]) -> list[R]:
+        """Ask about each, a few at once: a wipe makes hundreds of orders vanish in one round."""
+        at_once = asyncio.Semaphore(_AT_ONCE)
+
+        async def one(item: T) -> R:
+            async with at_once:
+                return await ask(item)
+
+        try:
+            async with asyncio.TaskGroup() as group:
+                tasks = [group.create_task(one(item), name="venue-question") for item in about]
+        except BaseExceptionGroup as failures:
+            # The others were cancelled with the first: half an answer is none.
+            raise failures.exceptions[0] from failures
+        return [task.result() for task in tasks]
 
     async def _history(self, instrument_id: InstrumentId, from_id: int) -> list[TradeRow]:
         rows: list[TradeRow] = []

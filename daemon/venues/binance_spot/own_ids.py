@@ -40,6 +40,11 @@ class OwnIds:
         self._ids[symbol, order_id] = own
         return own
 
+    def forget(self, symbol: str, venue_order_id: str) -> None:
+        """The venue knows no such order (any more): a wipe may give its id to another."""
+        if venue_order_id.isascii() and venue_order_id.isdigit():
+            self._ids.pop((symbol, int(venue_order_id)), None)
+
     def resolve(self, symbol: str, order_id: int, shown: str) -> ClientOrderId:
         """The own id of a row that shows the id `shown`: the remembered one wins."""
         known = self._ids.get((symbol, order_id))

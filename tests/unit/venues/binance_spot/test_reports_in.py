@@ -327,6 +327,15 @@ def test_a_revoked_session_has_no_id() -> None:
     assert reply.fault.outcome is Outcome.KEY
 
 
+def test_an_id_that_the_venue_forgot_is_forgotten() -> None:
+    ids = OwnIds()
+    ids.learn("BTCUSDT", 7, "c7")
+    ids.forget("BTCUSDT", "x")
+    assert ids.get("BTCUSDT", 7) == "c7"
+    ids.forget("BTCUSDT", "7")
+    assert ids.get("BTCUSDT", 7) is None
+
+
 def test_ids_are_forgotten_oldest_first() -> None:
     ids = OwnIds(limit=2)
     for number in range(3):
