@@ -62,7 +62,7 @@ def replay_last_run(config_path: Path, directory: Path) -> tuple[int, str]:
         assert len(records) == len(expected), (line["seq"], records, expected)
         for made, found in zip(records, expected, strict=True):
             assert made.event_type.value == found["event_type"], line["seq"]
-            fields = {k: v for k, v in orjson.loads(orjson.dumps(made.fields)).items()}
+            fields = dict(orjson.loads(orjson.dumps(made.fields)))
             written = {k: v for k, v in found.items() if k not in ENVELOPE or k in fields}
             assert fields == written, line["seq"]
             compared += 1
