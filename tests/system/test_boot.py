@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.machines import needs
+from tests.support.machines import CACHE, needs
 
 ROOT = Path(__file__).resolve().parents[2]
 BOOT = Path(__file__).resolve().parent / "boot"
@@ -55,6 +55,7 @@ pytestmark = [
 def box(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Facts]:
     """Boot the box, run every scenario (or those in SEATRIAL_SCENARIOS), return the facts."""
     payload, results = tmp_path_factory.mktemp("payload"), tmp_path_factory.mktemp("results")
+    payload.chmod(0o755)  # it becomes the root directory
     staged = subprocess.run(
         [str(ROOT / "deploy" / "stage-tree.sh"), str(payload)],
         capture_output=True,
@@ -89,6 +90,8 @@ def box(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Facts]:
     log = (results / "log").read_text() if (results / "log").exists() else ""
     facts = results / "facts.json"
     assert facts.exists(), f"boot ended with {done.returncode}: {log}{done.stdout}{done.stderr}"
+    CACHE.mkdir(parents=True, exist_ok=True)
+    shutil.copy(facts, CACHE / "facts.json")  # to look at by hand
     made: dict[str, Facts] = json.loads(facts.read_text())
     print(json.dumps({name: round(one["seconds"], 1) for name, one in made.items()}))
     return made
@@ -157,6 +160,7 @@ def test_a_venue_that_is_down_is_no_failed_start_and_a_bad_config_is_tried_once(
     assert facts["started_s"] < 30
     assert facts["bad"]["ActiveState"] == "failed"
     assert facts["bad"]["NRestarts"] == "0", facts["log"]
+    assert facts["bad_latched"] is False, "a typing error must not latch"
 
 
 def test_keys_are_for_the_daemon_alone(box: dict[str, Facts]) -> None:
@@ -175,8 +179,8 @@ def test_a_hijacked_daemon_can_do_next_to_nothing(box: dict[str, Facts]) -> None
     facts = dict(told(box, "sandbox"))
     facts.pop("seconds")
     allowed = {name for name, outcome in facts.items() if outcome == "done"}
-    assert allowed == {"write own state", "write another instance"} & allowed, facts
-    assert "write own state" in allowed
+    assert allowed == {"write own state"}, facts
+    assert facts["udp to a private network"] == "PermissionError 1", "the address filter itself"
     assert len(facts) >= 18
 
 
@@ -192,7 +196,7 @@ def test_two_instances_do_not_meet(box: dict[str, Facts]) -> None:
 def test_an_upgrade_keeps_latch_and_counters(box: dict[str, Facts]) -> None:
     facts = told(box, "upgrade")
     assert facts["latched"] is True
-    assert facts["latch_reason"] == "before the upgrade"
+    assert "before the upgrade" in facts["latch_reason"]
     assert facts["trading_state"] == "HALTED"
     assert facts["instance_same"]
     assert facts["after"] == facts["before"]

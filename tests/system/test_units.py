@@ -115,6 +115,7 @@ def test_no_restart_can_resume_trading() -> None:
 def test_an_unclean_end_is_cancelled_at_the_venue() -> None:
     daemon = settings("seatriald@.service")
     assert "SERVICE_RESULT" in daemon["ExecStopPost"]
+    assert "exited:2" in daemon["ExecStopPost"], "a config that cannot be used must not latch"
     assert "kill --direct" in daemon["ExecStopPost"]
     assert daemon["OnFailure"] == "seatrial-failure@%i.service"
     assert "kill --direct" in (UNITS / "seatrial-failure@.service").read_text()

@@ -146,15 +146,23 @@ def gives_up() -> Facts:
 def venue_down_at_boot() -> Facts:
     """A venue that is down is no failed start; a bad configuration is, once."""
     one = box("waiting", venue=False)
+    one.drop_in("soon", "[Service]\nRestartSec=0.1\n")
     started_s = one.start()
     status = until("an answer", lambda: (s := one.status()).get("gate_state") and s)
     facts = {"started_s": started_s, "gate": status["gate_state"], **one.show("ActiveState")}
     run("systemctl", "stop", one.unit)
+    facts["stop_latched"] = one.latched()
     path = Path("/etc/seatrial/waiting.toml")
     path.write_text("nonsense = 1\n" + path.read_text())
     run("systemctl", "start", one.unit, fine=False)
     time.sleep(1)  # sleep: a restart that must not come would come within RestartSec
-    return {**facts, "bad": one.show("Result", "NRestarts", "ActiveState"), "log": one.log()}
+    return {
+        **facts,
+        "bad": one.show("Result", "NRestarts", "ActiveState"),
+        "bad_latched": one.latched(),
+        "latch": run("sh", "-c", f"cat {one.state}/kill-latch/*", fine=False),
+        "log": one.log(),
+    }
 
 
 @scenario
@@ -190,6 +198,7 @@ def sandbox() -> Facts:
     other = Path("/var/lib/seatrial/other")
     other.mkdir(mode=0o750, exist_ok=True)
     shutil.chown(other, "seatrial", "seatrial")
+    run("ip", "address", "add", "10.1.2.3/32", "dev", "lo")
     one.drop_in(
         "probe",
         "[Service]\nType=oneshot\nWatchdogSec=0\nRestart=no\nExecStartPre=\nExecStart=\nExecStopPost=\n"
