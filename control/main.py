@@ -24,6 +24,10 @@ MOUNTED = {
 }
 
 
+MOUNTED_BELOW = {"caps": {"explain": "daemon.cli_caps:explain_command"}}
+"""Commands of other packages inside a group of control's."""
+
+
 class Tool(click.Group):
     """Control's own commands, and the mounted ones on demand."""
 
@@ -34,11 +38,17 @@ class Tool(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Import a mounted command when it is asked for."""
         place = MOUNTED.get(cmd_name)
-        if place is None:
-            return super().get_command(ctx, cmd_name)
-        module, _, name = place.partition(":")
-        command: click.Command = getattr(importlib.import_module(module), name)
-        return command
+        found = super().get_command(ctx, cmd_name) if place is None else _imported(place)
+        if isinstance(found, click.Group):
+            for name in MOUNTED_BELOW.get(cmd_name, {}):
+                found.add_command(_imported(MOUNTED_BELOW[cmd_name][name]), name)
+        return found
+
+
+def _imported(place: str) -> click.Command:
+    module, _, name = place.partition(":")
+    command: click.Command = getattr(importlib.import_module(module), name)
+    return command
 
 
 def _direct_kill(**asked: Any) -> Any:

@@ -1,0 +1,55 @@
+"""`seatrial caps explain`: every cap of the configuration, with its meaning and its clause."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+from riskcaps.caps import PORTFOLIO_CAPS, SYMBOL_CAPS
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def explain(path: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "control.main", "caps", "explain", "--config", path, *arguments],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+
+
+def config(directory: Path) -> Path:
+    caps = (ROOT / "deploy/caps/testnet-strict.toml").read_text()
+    path = directory / "seatrial.toml"
+    path.write_text(
+        f'state_dir = "{directory}/state"\n'
+        '[venue]\nenvironment = "binance-spot-testnet"\nsymbols = ["BTCUSDT"]\n' + caps
+    )
+    return path
+
+
+def test_every_cap_is_shown_with_value_and_clause(tmp_path: Path) -> None:
+    done = explain(config(tmp_path), "--json")
+    assert done.returncode == 0, done.stderr
+    rows = json.loads(done.stdout)["caps"]
+    assert {row["cap"] for row in rows if not row["symbol"]} == set(PORTFOLIO_CAPS)
+    assert {row["cap"] for row in rows if row["symbol"]} == set(SYMBOL_CAPS)
+    assert all(row["clauses"] and row["text"] for row in rows)
+
+
+def test_the_table_is_for_people(tmp_path: Path) -> None:
+    done = explain(config(tmp_path))
+    assert done.returncode == 0, done.stderr
+    assert "drawdown_numeraire_max" in done.stdout
+    assert "fall from the peak" in done.stdout
+
+
+def test_a_broken_configuration_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "bad.toml"
+    path.write_text("[caps]\nnonsense = 1\n")
+    done = explain(path)
+    assert done.returncode == 2
+    assert "caps.nonsense" in done.stderr
