@@ -1,6 +1,10 @@
-"""Market data: one connection for all symbols, tops of book and trades to the engine."""
+"""Market data: one connection for all symbols, tops of book and trades to the engine.
 
-from collections.abc import Callable
+bookTicker speaks only when the top changes, so after every connect the tops are asked for once by
+REST; what the stream has told meanwhile is newer and wins by its update id.
+"""
+
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from daemon.errors import SeatrialError
@@ -9,19 +13,26 @@ from daemon.model.inputs import Input, MarketData, PublicTrade
 from daemon.model.market import TopOfBook, TradeTick
 from daemon.shell.backoff import Backoff
 from daemon.shell.clock import Clock
-from daemon.shell.depth_feed import STREAM_KIND, DepthFeeds
+from daemon.shell.depth_feed import STREAM_KIND, DepthFeeds, Spawn
 from daemon.shell.limits import Limits
 from daemon.shell.link_config import LinkConfig, VenueEndpoints
 from daemon.shell.link_keeper import LinkKeeper
+from daemon.shell.rest_session import HttpReply
 from daemon.shell.stream_session import StreamSession
+from daemon.venues.binance_spot.amount_text import amount
+from daemon.venues.binance_spot.codec_rest import RestEncoder
 from daemon.venues.binance_spot.codec_stream import (
     DepthDiff,
     MarketEvent,
     StreamReader,
     stream_names,
 )
+from daemon.venues.binance_spot.depth import SnapshotRow, decode_snapshot
 from daemon.venues.binance_spot.own_ids import SymbolNames
 from daemon.venues.hosts import Road
+from daemon.venues.requests import HttpRequest
+
+_PRIME_LEVELS = 5
 
 
 class MarketRoad:
@@ -36,6 +47,9 @@ class MarketRoad:
         clock: Clock,
         limits: Limits,
         depth: DepthFeeds,
+        encoder: RestEncoder,
+        call: Callable[[HttpRequest], Awaitable[HttpReply]],
+        spawn: Spawn,
         deliver: Callable[[Input], None],
         backoff: Backoff,
     ) -> None:
@@ -44,6 +58,12 @@ class MarketRoad:
         self._clock = clock
         self._limits = limits
         self._depth = depth
+        self._names = names
+        self._encoder = encoder
+        self._call = call
+        self._spawn = spawn
+        self._told: dict[str, int] = {}
+        """Newest update id per instrument that was told since the connection was opened."""
         self._deliver = deliver
         self._reader = StreamReader(names)
         self.keeper: LinkKeeper[StreamSession] = LinkKeeper(
@@ -78,10 +98,44 @@ class MarketRoad:
             )
         except SeatrialError as error:
             raise self._limits.of_handshake(error) from error
+        self._told.clear()
+        self._spawn(self._prime, "tops")
         return session
+
+    async def _prime(self) -> None:
+        """Ask for each top once; a symbol that fails waits for its stream."""
+        for symbol in self._config.symbols:
+            if symbol in self._config.depth_symbols:
+                continue
+            try:
+                reply = await self._call(self._encoder.depth(symbol, _PRIME_LEVELS))
+                if reply.status == 200:
+                    self._tell_top(symbol, decode_snapshot(reply.body), reply.ts_recv_ns)
+            except SeatrialError:
+                continue
+
+    def _tell_top(self, symbol: str, snapshot: SnapshotRow, ts_recv_ns: int) -> None:
+        instrument = self._names.instrument(symbol)
+        if not snapshot.bids or not snapshot.asks:
+            return
+        if snapshot.last_update_id <= self._told.get(instrument, -1):
+            return
+        (bid, bid_qty), (ask, ask_qty) = snapshot.bids[0], snapshot.asks[0]
+        top = TopOfBook(
+            instrument,
+            amount(bid),
+            amount(bid_qty),
+            amount(ask),
+            amount(ask_qty),
+            snapshot.last_update_id,
+            0,
+            ts_recv_ns,
+        )
+        self._deliver(MarketData(top))
 
     def _on_event(self, event: MarketEvent) -> None:
         if isinstance(event, TopOfBook):
+            self._told[event.instrument_id] = event.update_id
             self._deliver(MarketData(event))
         elif isinstance(event, TradeTick):
             self._deliver(PublicTrade(event))

@@ -163,6 +163,9 @@ class VenueLink:
             clock=self._clock,
             limits=self._limits,
             depth=depth,
+            encoder=self._encoder,
+            call=self._rest.call,
+            spawn=self._spawn,
             deliver=self._deliver,
             backoff=self._backoff(),
         )

@@ -65,7 +65,7 @@ async def test_a_refused_snapshot_is_asked_again(venue: ScriptedVenue) -> None:
         snapshot_at(venue, 10)
         await diff(venue, 9, 11)
         await bench.until(lambda: bids(bench) == [Decimal(100)])
-        assert len(venue.asked("GET depth")) == 4
+        assert len(venue.asked("GET depth")) == 4, "three refused, one that fits"
 
 
 async def test_garbage_amounts_drop_the_book_not_the_daemon(venue: ScriptedVenue) -> None:
@@ -80,3 +80,28 @@ async def test_garbage_amounts_drop_the_book_not_the_daemon(venue: ScriptedVenue
         snapshot_at(venue, 20, bid="120")
         await diff(venue, 19, 21)
         await bench.until(lambda: bids(bench)[-1] == Decimal(120))
+
+
+async def test_a_quiet_symbol_has_a_top_from_the_first_second(venue: ScriptedVenue) -> None:
+    snapshot_at(venue, 77)
+    async with running(Bench(venue.base)) as bench:
+        await bench.up()
+        top = (await bench.first(MarketData)).top
+        assert (top.bid_px, top.ask_px, top.update_id) == (Decimal(100), Decimal(200), 77)
+        assert venue.asked("GET depth") == [{"symbol": "BTCUSDT", "limit": "5"}]
+
+
+async def test_what_the_stream_told_meanwhile_is_newer(venue: ScriptedVenue) -> None:
+    async def slow(_request: web.Request) -> web.Response:
+        ticker = {"u": 90, "s": "BTCUSDT", "b": "150", "B": "1", "a": "160", "A": "1"}
+        await venue.stream_connected.wait()
+        await venue.market("btcusdt@bookTicker", ticker)
+        await bench.until(lambda: bids(bench) == [Decimal(150)])
+        return json_response({"lastUpdateId": 77, "bids": [["1", "1"]], "asks": [["2", "1"]]})
+
+    venue.script("GET depth", slow)
+    bench = Bench(venue.base)
+    async with running(bench):
+        await bench.up()
+        await bench.until(lambda: bench.link.facts()["questions_waiting"] == 0)
+        assert bids(bench) == [Decimal(150)]

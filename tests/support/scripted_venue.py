@@ -257,6 +257,9 @@ class ScriptedVenue:
     def _test(self, _params: dict[str, Any]) -> tuple[int, Any]:
         return 200, {}
 
+    def _depth(self, _params: dict[str, Any]) -> tuple[int, Any]:
+        return 200, {"lastUpdateId": 1, "bids": [], "asks": []}
+
     def _pong(self, _params: dict[str, Any]) -> tuple[int, Any]:
         return 200, {}
 
@@ -286,6 +289,7 @@ _ANSWERS: dict[str, Callable[[ScriptedVenue, dict[str, Any]], tuple[int, Any]]] 
     "userDataStream.subscribe": ScriptedVenue._subscribe,
     "session.logon": ScriptedVenue._subscribe,
     "ping": ScriptedVenue._pong,
+    "GET depth": ScriptedVenue._depth,
 }
 
 
