@@ -1,0 +1,142 @@
+"""deploy/LIARS.md, played anew from the liar suites: `python -m tests.support.liars_table`.
+
+Each row is a trick that was really played, the verdict that came, and the reason that was given.
+"""
+
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from evidence.promotion.decision import Judgement
+from tests.support.liars import TRICKS, played
+from tests.support.promotion_liars import AROUND, EDITS, edited
+
+ROOT = Path(__file__).resolve().parents[2]
+TABLE = ROOT / "deploy" / "LIARS.md"
+
+GAMED: tuple[tuple[str, str, tuple[str, ...]], ...] = (
+    ("Mock passes as real",
+     "No mock profiles; every line says mode and venue; a simulator's books confirm no testnet",
+     ("thoroughly_renamed_sim_session", "rename_the_simulator",
+      "tests/unit/evidence/test_producer.py")),
+    ("The sample is a line count",
+     "Sessions, orders and fills count; padding is a fault of the record",
+     ("mock_padding_heartbeats", "foreign_padding", "idle_for_ten_thousand_lines")),
+    ("Silence is success",
+     "Heartbeats are due, sequence numbers have no gap, a session has a stop line",
+     ("silenced_minutes", "dropped_tail", "silence_the_middle")),
+    ("Self-reported truth",
+     "The venue's own history is rebuilt and compared; types count whatever the flags say",
+     ("withhold_the_books", "mock_padding_orders", "unflag_an_error")),
+    ("Survivorship",
+     "Failed runs are listed in the bundle; crashed sessions are faults; a missing run or id shows",
+     ("removed_incident_session", "remove_the_first_session",
+      "tests/integration/test_promotion_liars.py::test_a_crashed_session_does_not_leave_the_sample")),
+    ("The set of anomalies is the wrong one",
+     "Incidents, unknown orders, breaches and differences decide; tolerances are stated by kind",
+     ("tests/unit/evidence/test_promotion.py::test_each_way_not_to_be_ready",)),
+    ("No drill is asked for",
+     "Every drill must have passed lately; a failed one is NO_GO",
+     ("remove_the_drill", "fail_the_last_drill")),
+    ("Nothing is bound",
+     "A change of code, configuration, caps or account begins the count anew",
+     ("change_the_caps_between_sessions",
+      "tests/integration/test_promotion_liars.py::test_sessions_of_two_bindings_do_not_add_up")),
+    ("The pipeline tolerates a red verdict",
+     "Exit codes carry the verdict; no step of a workflow swallows one",
+     ("leave_a_red_gate", "let_a_gate_grow_old", "tests/unit/evidence/test_workflows.py")),
+)  # fmt: skip
+"""How gates are gamed, what stands against it here, and the tricks and tests that try it."""
+
+
+def title(trick: object) -> str:
+    """The first line of a trick's docstring."""
+    text = (trick.__doc__ or "").strip().splitlines()
+    return text[0].rstrip(".") if text else str(getattr(trick, "__name__", trick))
+
+
+def row(*cells: str) -> str:
+    """A row of the table; nothing in a cell can end it."""
+    return "| " + " | ".join(" ".join(cell.replace("|", "/").split()) for cell in cells) + " |"
+
+
+def short(reason: str) -> str:
+    """The reason without its first example."""
+    return reason.partition(", first")[0]
+
+
+def rows_of_the_accountant() -> Iterator[str]:
+    """Every edit of a journal, judged by the accountant."""
+    seen = set()
+    for trick, expected in TRICKS:
+        if trick in seen:
+            continue
+        seen.add(trick)
+        with tempfile.TemporaryDirectory() as directory:
+            _, after = played(trick, Path(directory))
+        reason = next((one for one in after.reasons if expected in one), "NOT CAUGHT")
+        yield row(title(trick), f"`{trick.__name__}`", after.verdict, short(reason))
+
+
+def rows_of_the_promotion() -> Iterator[str]:
+    """Every trick for a promotion, judged by the decision."""
+    for edit, _decision, code in EDITS:
+        with tempfile.TemporaryDirectory() as directory:
+            judgement = edited(edit, Path(directory))
+        yield _promotion_row(edit, judgement, code)
+    for trick, _decision, code in AROUND:
+        with tempfile.TemporaryDirectory() as directory:
+            judgement = trick(Path(directory))
+        yield _promotion_row(trick, judgement, code)
+
+
+def _promotion_row(trick: object, judgement: Judgement, code: str) -> str:
+    reason = next((one for one in judgement.reasons if one.code == code), None)
+    told = f"{reason.code}: {reason.text}" if reason else "NOT CAUGHT"
+    name = getattr(trick, "__name__", "")
+    return row(title(trick), f"`{name}`", judgement.decision, short(told))
+
+
+def text() -> str:
+    """The whole document."""
+    lines = [
+        "# Liars",
+        "",
+        "What a clever operator may try, and what comes of it. Every row was played: an honest",
+        "record was edited, numbered and chained anew so that no hash gives the edit away, and",
+        "judged. Made by `python -m tests.support.liars_table`; a test plays it again and compares.",
+        "",
+        "## A record is edited: the accountant's verdict",
+        "",
+        "| trick | in the suite | verdict | reason |",
+        "|---|---|---|---|",
+        *rows_of_the_accountant(),
+        "",
+        "## A promotion is wanted: the decision",
+        "",
+        "The honest campaign is READY_FOR_LIVE_PILOT.",
+        "",
+        "| trick | in the suite | decision | reason |",
+        "|---|---|---|---|",
+        *rows_of_the_promotion(),
+        "",
+        "## How gates get gamed",
+        "",
+        "| weakness | what stands against it | tried by |",
+        "|---|---|---|",
+        *(
+            row(how, against, ", ".join(f"`{one}`" for one in tried))
+            for how, against, tried in GAMED
+        ),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def main() -> None:
+    """Write the document."""
+    TABLE.write_text(text(), encoding="utf-8")
+    print(TABLE)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,34 @@
+"""deploy/LIARS.md is what the liar suites give today, and it leaves no weakness untried."""
+
+import re
+
+import pytest
+
+from tests.support.liars import TRICKS
+from tests.support.liars_table import GAMED, ROOT, TABLE, text
+from tests.support.promotion_liars import AROUND, EDITS
+
+PLAYED = {trick.__name__ for trick, *_ in (*TRICKS, *EDITS, *AROUND)}
+
+
+def test_the_document_is_what_the_suites_give():
+    fresh = text()
+    assert TABLE.read_text(encoding="utf-8") == fresh, "stale: python -m tests.support.liars_table"
+    assert "NOT CAUGHT" not in fresh
+    verdicts = set(re.findall(r"\| (NO_GO|INSUFFICIENT|CONTINUE_TESTNET|OK|READY\w*) \|", fresh))
+    assert verdicts == {"NO_GO", "INSUFFICIENT"}
+    rows = [line for line in fresh.splitlines() if line.startswith("| ") and "| `" in line]
+    assert len(rows) == len(PLAYED) + len(GAMED)
+
+
+@pytest.mark.parametrize(("weakness", "tried"), [(how, tried) for how, _, tried in GAMED])
+def test_every_weakness_names_tricks_and_tests_that_exist(weakness, tried):
+    assert tried, weakness
+    for one in tried:
+        path, _, name = one.partition("::")
+        if "/" not in path:
+            assert one in PLAYED
+            continue
+        source = (ROOT / path).read_text(encoding="utf-8")
+        assert "def test_" in source
+        assert f"def {name}(" in source if name else True
