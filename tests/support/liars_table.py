@@ -104,7 +104,7 @@ def text() -> str:
         "",
         "What a clever operator may try, and what comes of it. Every row was played: an honest",
         "record was edited, numbered and chained anew so that no hash gives the edit away, and",
-        "judged. Made by `python -m tests.support.liars_table`; a test plays it again and compares.",
+        "judged. By `python -m tests.support.liars_table`; a test plays it again, and compares.",
         "",
         "## A record is edited: the accountant's verdict",
         "",
