@@ -9,6 +9,13 @@ from riskcaps.control_map import CLAUSES, control_map_table
 from riskcaps.denials import REASON_TEXT
 from riskcaps.explain import caps_table, explain_rows
 from tests.unit.riskcaps.kit import T0, approve, caps_of, ready, wish
+from tests.unit.riskcaps.write_tables import (
+    CAPS_FILE,
+    CONTROLS_FILE,
+    caps_document,
+    controls_document,
+    named_tests,
+)
 
 ROOT = Path(__file__).parents[3]
 
@@ -69,3 +76,12 @@ def test_the_table_of_caps_names_every_key() -> None:
     table = caps_table()
     for key in (*PORTFOLIO_CAPS, *SYMBOL_CAPS):
         assert f"{key}`" in table
+
+
+def test_the_generated_documents_are_not_stale() -> None:
+    assert CAPS_FILE.read_text() == caps_document(), "write_tables caps"
+    written = CONTROLS_FILE.read_text()
+    outcomes = dict(re.findall(r"`(tests/[^`]+)`: (\w+)", written))
+    assert written == controls_document(outcomes), "write_tables controls"
+    assert set(outcomes) == set(named_tests())
+    assert set(outcomes.values()) <= {"passed", "skipped"}
