@@ -202,12 +202,14 @@ class Interceptor(RiskLedger):
     def apply_equity(self, fields: Mapping[str, Any]) -> None:
         """Fold an EQUITY line (recovery): peak and baselines."""
         self.ledger.apply(fields)
+        self.standing = None
 
     def apply_breach(self, cap: str) -> None:
         """Fold a CAP_ALERT line of a loss cap whose action fell due (recovery): latch it."""
         rule = self.ledger.rules.get(cap.removesuffix("_numeraire_max"))
         if rule is not None:
             rule.latched = True
+            self.standing = None
 
     # ------------------------------------------------------------------ inside
     def _first_failing(self, case: Case, rules: tuple[Rule, ...]) -> DenyReason | None:

@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 
 from daemon.model.amounts import NS_PER_S
-from daemon.model.enums import TradingState
 from daemon.model.ids import ClientOrderId
 from daemon.model.plain import to_plain
 from riskcaps.interceptor import Approved, Interceptor
@@ -184,8 +183,10 @@ def test_latches_survive_a_restart() -> None:
     twin.re_enable("ada", T0)
     approve(twin, wish(price="99.00"))
     twin.apply_breach("drawdown_numeraire_max")
-    twin.set_trading_state(TradingState.ACTIVE)
     assert deny(twin, wish(price="98.00")) == "drawdown"
+    fields = {"peak": "0", "day": 1, "day_open": "0", "session_open": "0", "rebased": "deposit"}
+    twin.apply_equity(fields)
+    approve(twin, wish(price="98.00"))
 
 
 def test_equity_lines_are_folded_to_the_same_peak_and_baselines() -> None:
