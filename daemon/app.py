@@ -30,6 +30,7 @@ from daemon.shell.drills import Drills, DrillTools
 from daemon.shell.drills_rehearsal import Rehearsal
 from daemon.shell.emergency import EmergencyStop
 from daemon.shell.endpoints import endpoints_of
+from daemon.shell.incident_pack import IncidentPacks
 from daemon.shell.journal import Journal
 from daemon.shell.latch import LatchStore
 from daemon.shell.late_orders import LateOrders
@@ -103,6 +104,9 @@ class Daemon:
         settings = self._config.settings
         metrics = Metrics(lambda: self._published, self._build_labels())
         clearer = LatchClearer(self._latch)
+        packs = IncidentPacks(
+            settings.state_dir, status=lambda: self._published, run_id=str(self._run)
+        )
         pump = Pump(
             engine=self._engine,
             journal=self._journal,
@@ -111,7 +115,7 @@ class Daemon:
             on_reply=self._on_reply,
             on_exit=self._on_exit,
             on_fatal=self._on_fatal,
-            sinks=(metrics, self._late, clearer),
+            sinks=(metrics, self._late, clearer, packs),
         )
         link = self._build_link(pump)
         pump.attach(link)
@@ -136,6 +140,7 @@ class Daemon:
                 gc.freeze()  # start-up objects live for ever: full collections skip them
             self._follow_latch(pump)
             watchdog.start()
+            packs.start(self._unresolved_incidents())
             exit_code = await self._serve(link, publisher)
         except (OSError, ValueError, ControlError) as error:
             self._fatal = error
@@ -149,6 +154,7 @@ class Daemon:
             pump.note(EventType.RUN_STOP, {"reason": self._reason(), "exit_code": exit_code})
             pump.stop()
             self._journal.close()
+            await asyncio.to_thread(packs.stop)
         return exit_code
 
     def _start_metrics(self, metrics: Metrics, watchdog: Watchdog) -> MetricsServer | None:
@@ -166,6 +172,10 @@ class Daemon:
             ) from error
         server.start()
         return server
+
+    def _unresolved_incidents(self) -> list[str]:
+        incidents = self._engine.status(self._clock.now_ns())["incidents"]
+        return [str(one["incident_id"]) for one in incidents if not one["resolved_by"]]
 
     def _follow_latch(self, pump: Pump) -> None:
         """A kill latch from before this boot holds: no restart undoes it."""

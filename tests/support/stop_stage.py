@@ -80,6 +80,7 @@ def wide_caps(symbols: tuple[str, ...]) -> dict[str, Any]:
         "order_to_trade_ratio_max": "1000000000",
         "order_to_trade_grace_orders": 1_000_000,
         "executions_without_human_max": 1_000_000,
+        "venue_reject_streak_max": 1_000_000,
         "conversions": {base: [f"{base}USDT"] for base in bases if f"{base}USDT" in symbols},
         "symbols": {symbol: dict(row) for symbol in symbols},
     }
