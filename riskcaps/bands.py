@@ -61,6 +61,8 @@ class Watch:
 
     def move(self, used: Decimal | int, now_ns: int) -> bool | None:
         """Follow the use. True: a band rose; False: a band fell; None: nothing to tell."""
+        if not self.band and used < self.up:
+            return None
         scaled = used * 100
         reached = 0
         for percent in BANDS_PERCENT:

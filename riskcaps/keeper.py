@@ -20,7 +20,7 @@ from riskcaps.drawdown import EquityLedger, EquityView
 from riskcaps.exposure import WORKING, Account, Hold, SymbolBook
 from riskcaps.rates import DAY_NS, HOUR_NS, MINUTE_NS, SECOND_NS, RollingCounts
 from riskcaps.standing import Standing
-from riskcaps.usage import CapUsage, portfolio_limits, usage_of
+from riskcaps.usage import CapUsage, levels_of, portfolio_limits, usage_of
 from riskcaps.valuation import Rates
 
 SWEEP_NS = 1000 * NS_PER_MS
@@ -350,15 +350,14 @@ class Keeper:
         """Compare every cap's use with its bands."""
         self.sweep_due = False
         self._swept_ns = now_ns
-        for use in usage_of(self, now_ns):
-            watch = use.watch
-            rising = watch.move(use.used, now_ns)
+        for watch, level in levels_of(self, now_ns):
+            rising = watch.move(level, now_ns)
             if rising is None:
                 continue
-            used, limit = plain(Decimal(use.used)), plain(Decimal(use.limit))
+            used, limit = plain(Decimal(level)), plain(Decimal(watch.limit))
+            cap, symbol, band = watch.cap, watch.symbol, watch.band
             word = "reached" if rising else "fell back below"
-            band = watch.band
-            text = f"{use.cap} {use.symbol}".strip() + f": {word} {band} % ({used} of {limit})"
+            text = f"{cap} {symbol}".strip() + f": {word} {band} % ({used} of {limit})"
             self._notices.append(
-                CapNotice("alert", use.cap, use.symbol, band, rising, used, limit, "none", text)
+                CapNotice("alert", cap, symbol, band, rising, used, limit, "none", text)
             )

@@ -30,7 +30,10 @@ class CapUsage:
     limit: Decimal | int
     unit: str
     clause: str
-    watch: Watch
+
+
+Level = tuple[Watch, Decimal | int]
+"""A cap's bands and what is used of it now."""
 
 
 def portfolio_limits(caps: CapSet) -> dict[str, Decimal | int]:
@@ -101,6 +104,15 @@ def traded_notional(keeper: "Keeper", now_ns: int) -> Decimal | None:
 
 
 def usage_of(keeper: "Keeper", now_ns: int) -> tuple[CapUsage, ...]:
+    """Each cap that fills up, for people and metrics."""
+    out = []
+    for watch, used in levels_of(keeper, now_ns):
+        spec = (SYMBOL_CAPS if watch.symbol else PORTFOLIO_CAPS)[watch.cap]
+        out.append(CapUsage(watch.cap, watch.symbol, used, watch.limit, spec.unit, spec.clauses))
+    return tuple(out)
+
+
+def levels_of(keeper: "Keeper", now_ns: int) -> list[Level]:
     """Each cap that fills up; those that cannot be valued now are left out."""
     seconds, minutes, hours, days = keeper.orders.counts(now_ns)
     messages = keeper.messages(now_ns)
@@ -125,34 +137,29 @@ def usage_of(keeper: "Keeper", now_ns: int) -> tuple[CapUsage, ...]:
     if keeper.ledger.equity is not None:
         for cap, rule in keeper.ledger.rules.items():
             used[f"{cap}_numeraire_max"] = max(rule.used, ZERO)
-    out = []
+    levels: list[Level] = []
     for key, watch in keeper.watch.items():
         value = used.get(key)
         if value is not None:
-            spec = PORTFOLIO_CAPS[key]
-            out.append(CapUsage(key, "", value, watch.limit, spec.unit, spec.clauses, watch))
+            levels.append((watch, value))
     for book in keeper.books.values():
         if book.caps is not None:
-            out += _symbol_usage(book, now_ns)
-    return tuple(out)
+            levels += _symbol_levels(book, now_ns)
+    return levels
 
 
-def _symbol_usage(book: SymbolBook, now_ns: int) -> list[CapUsage]:
-    open_qty = book.buys_open + book.sells_open
-    used: dict[str, Decimal | int] = {
-        "position_long_base_max": max(book.long_worst(), ZERO),
-        "position_short_base_max": max(book.short_worst(), ZERO),
-        "orders_open_max": book.open_count,
-        "orders_per_minute_max": book.minute.count(now_ns),
-        "traded_qty_per_day_base_max": book.traded.total(now_ns) + open_qty,
-    }
+def _symbol_levels(book: SymbolBook, now_ns: int) -> list[Level]:
+    long_worst, short_worst = max(book.long_worst(), ZERO), max(book.short_worst(), ZERO)
+    watch = book.watch
+    traded = book.traded.total(now_ns) + book.buys_open + book.sells_open
+    levels: list[Level] = [
+        (watch["position_long_base_max"], long_worst),
+        (watch["position_short_base_max"], short_worst),
+        (watch["orders_open_max"], book.open_count),
+        (watch["orders_per_minute_max"], book.minute.count(now_ns)),
+        (watch["traded_qty_per_day_base_max"], traded),
+    ]
     if book.top is not None:
-        worst = max(book.long_worst(), book.short_worst(), ZERO)
-        used["exposure_quote_max"] = worst * max(book.px_max(), book.top.ask_px)
-    return [
-        CapUsage(
-            key, book.symbol, value, book.watch[key].limit,
-            SYMBOL_CAPS[key].unit, SYMBOL_CAPS[key].clauses, book.watch[key],
-        )
-        for key, value in used.items()
-    ]  # fmt: skip
+        value = max(long_worst, short_worst) * max(book.px_max(), book.top.ask_px)
+        levels.append((watch["exposure_quote_max"], value))
+    return levels
