@@ -134,7 +134,7 @@ def test_an_unclean_end_empties_the_venue_and_comes_back_halted_and_latched(
 def test_kill_9_leaves_the_venue_empty_in_seconds(box: dict[str, Facts]) -> None:
     facts = told(box, "killed")
     print(f"kill -9 to venue empty: {facts['empty_s']:.2f} s")
-    assert facts["empty_s"] < 10
+    assert facts["empty_s"] < 5, "the cancel does it, not the restart (RestartSec=5)"
 
 
 def test_a_stuck_loop_is_ended_by_the_watchdog(box: dict[str, Facts]) -> None:

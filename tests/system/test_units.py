@@ -116,7 +116,8 @@ def test_an_unclean_end_is_cancelled_at_the_venue() -> None:
     daemon = settings("seatriald@.service")
     assert "SERVICE_RESULT" in daemon["ExecStopPost"]
     assert "exited:2" in daemon["ExecStopPost"], "a config that cannot be used must not latch"
-    assert "kill --direct" in daemon["ExecStopPost"]
+    assert "systemctl start seatrial-cancel@%i.service" in daemon["ExecStopPost"]
+    assert "kill --direct" in settings("seatrial-cancel@.service")["ExecStart"]
     assert daemon["OnFailure"] == "seatrial-failure@%i.service"
     assert "kill --direct" in (UNITS / "seatrial-failure@.service").read_text()
 

@@ -37,6 +37,7 @@ def main(state: Path) -> None:
         "read shadow": lambda: Path("/etc/shadow").read_text(),
         "list home": lambda: list(Path("/root").iterdir()),
         "see other processes": lambda: list(Path("/proc/1").iterdir()),
+        "run a shell": lambda: subprocess.run(["/bin/sh", "-c", "true"], check=True),
         "run a program": lambda: subprocess.run(["/usr/bin/id"], check=True, capture_output=True),
         "make a program in the state": lambda: make_and_run(state),
         "make a program in /tmp": lambda: make_and_run(Path("/tmp")),

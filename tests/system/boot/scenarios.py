@@ -83,7 +83,9 @@ def killed() -> Facts:
     os.kill(one.pid, signal.SIGKILL)
     until("venue empty", lambda: not one.open_orders())
     empty_s = time.monotonic() - begin
-    return {"open_before": len(opened), "empty_s": empty_s, **after_restart(one, 1)}
+    rest = after_restart(one, 1)
+    log = run("journalctl", "--no-pager", "-o", "short-precise", "-n", "60", "-u", one.unit)
+    return {"open_before": len(opened), "empty_s": empty_s, "log": log, **rest}
 
 
 @scenario
