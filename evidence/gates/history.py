@@ -54,7 +54,7 @@ def append_run(
             "created_at": format_time(started),
             "updatedAt": format_time(ended),
             "updated_at": format_time(ended),
-            "html_url": None,
+            "html_url": "",
         }
         write_atomically(history, to_json([record, *runs][:runs_max]))
     return record
