@@ -17,6 +17,7 @@ from daemon.app import Daemon
 from daemon.errors import SeatrialError
 from daemon.ownership import check_import_ownership
 from daemon.settings import SettingsError, load_config
+from daemon.shell.secrecy import forbid_core_dumps
 from daemon.version import commit, seatrial_version
 
 EXIT_UNUSABLE = 2
@@ -34,6 +35,7 @@ EXIT_UNUSABLE = 2
 @click.version_option(f"{seatrial_version()} ({commit()[:12]})", prog_name="seatriald")
 def main(config_path: Path, *, check: bool) -> None:
     """Trade on a testnet behind hard risk caps. Boots HALTED; start with `seatrial start`."""
+    forbid_core_dumps()
     logging.basicConfig(
         level=logging.INFO, stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s"
     )

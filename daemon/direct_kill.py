@@ -136,7 +136,9 @@ async def _stop(
     from daemon.shell.endpoints import BINANCE_SPOT_TESTNET  # noqa: PLC0415 - rule 3
     from daemon.shell.late_orders import late_orders_of_journal, until_settled  # noqa: PLC0415 - rule 3
     from daemon.shell.link_config import VenueEndpoints  # noqa: PLC0415 - rule 3
+    from daemon.shell.secrecy import forbid_core_dumps  # noqa: PLC0415 - rule 3
 
+    forbid_core_dumps()
     urls = plan.urls if plan.environment == "sim" else BINANCE_SPOT_TESTNET
     try:
         endpoints = VenueEndpoints(environment=plan.environment, **urls)

@@ -157,7 +157,7 @@ class Pump:
                 state = {"state": self._engine.state()}
                 self._append(EventType.CHECKPOINT, state, self._engine.session_id)
             self._flush_or_fault()
-        except Exception as error:  # noqa: BLE001 - crash-only: whatever it is, the process ends
+        except BaseException as error:  # noqa: BLE001 - crash-only: whatever it is, the process ends
             self.stop()
             self._on_fatal(error)
             return

@@ -7,6 +7,8 @@ looks into the directory `signals`, where a test leaves a file for what is to ha
     block    a call that blocks and lets other threads run
     storm    full collections of a large heap, one after the other
     hold     a call into C that never lets another thread run
+    raise    an exception, with the text of the file
+    crash    an exception that nothing in the product catches, with the text of the file
     place    one more order (for late acknowledgements), then the file is removed
 """
 
@@ -59,6 +61,10 @@ class Wedge(Silent):
         for name, hang in HANGS.items():
             if (self._signals / name).exists():
                 hang()
+        for name, kind in RAISES.items():
+            told = self._signals / name
+            if told.exists():
+                raise kind(told.read_text())
         place = self._signals / "place"
         if place.exists():
             place.unlink()
@@ -100,4 +106,9 @@ def hold() -> None:
     re.match(r"(a+)+$", "a" * 64 + "b")
 
 
+class Crash(BaseException):
+    """Passes every `except Exception`."""
+
+
+RAISES: dict[str, type[BaseException]] = {"raise": RuntimeError, "crash": Crash}
 HANGS = {"spin": spin, "block": block, "storm": storm, "hold": hold}
