@@ -17,9 +17,10 @@ import argparse
 import asyncio
 import json
 import os
+import pwd
 import sys
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -107,7 +108,7 @@ def direct_kill(*, config: Path | None, by: str, uid: int, reason: str) -> Mappi
     try:
         report, empty_ns = asyncio.run(_stop(plan, identity[0], clock))
     except SeatrialError as error:
-        done = "NOT latched" if latch_fault else "latched, but nothing is cancelled"
+        done = "NOT latched" if latch_fault else "latched, but nothing is canceled"
         raise ControlError(f"kill --direct: {done}: {error}") from error
     verified = report.verified_empty_ns is not None
     return {
@@ -160,20 +161,44 @@ async def _stop(
         await stop.close()
 
 
-def main() -> None:
-    """Stop from a process of its own; prints one JSON object."""
-    parser = argparse.ArgumentParser(prog="daemon.direct_kill", description=direct_kill.__doc__)
+def main(argv: Sequence[str] | None = None) -> None:
+    """Stop from a process of its own, without the rest of the operator's tool.
+
+    Takes the options of `seatrial kill --direct`; ends the process with the same exit codes.
+    """
+    parser = argparse.ArgumentParser(prog="seatrial kill --direct")
     parser.add_argument("--config", type=Path, required=True, help="the daemon's configuration")
-    parser.add_argument("--reason", default="no reason given", help="goes into the record")
-    asked = parser.parse_args()
+    parser.add_argument("--reason", default="", help="goes into the record")
+    parser.add_argument("--json", action="store_true", help="answer with one JSON object")
+    parser.add_argument("--direct", action="store_true", help="understood; there is no other way")
+    asked = parser.parse_args(argv)
     uid = os.getuid()
+    reason = asked.reason or "no reason given"
     try:
-        result = direct_kill(config=asked.config, by=f"uid {uid}", uid=uid, reason=asked.reason)
+        result = direct_kill(config=asked.config, by=_name_of(uid), uid=uid, reason=reason)
     except ControlError as error:
-        sys.stderr.write(f"{error}\n")
+        sys.stderr.write(f"seatrial: {error}\n")
         sys.exit(1)
-    sys.stdout.write(json.dumps(result) + "\n")
-    sys.exit(0 if result["verified"] else 1)
+    if asked.json:
+        sys.stdout.write(json.dumps(result) + "\n")
+    elif result["verified"]:
+        sys.stdout.write(
+            f"latched in {result['latched_ms']:.0f} ms; {result['canceled']} order(s) canceled; "
+            f"the venue has none of ours ({result['settled_ms']:.0f} ms)\n"
+        )
+    if not result["verified"]:
+        sys.stderr.write(
+            f"seatrial: NOT verified empty: {result['msg'] or 'the venue did not confirm'}. "
+            "Run again, then look at the venue itself\n"
+        )
+        sys.exit(1)
+
+
+def _name_of(uid: int) -> str:
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return f"uid {uid}"
 
 
 if __name__ == "__main__":

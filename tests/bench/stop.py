@@ -30,6 +30,8 @@ from tests.support.stop_stage import ROOT, StopStage
 
 NS_PER_MS = 1_000_000
 STEPS = ("gate closed", "last cancel at venue", "verified empty")
+TOOL = ("control.main", "kill", "--direct")
+SHORT = ("daemon.direct_kill",)
 STUCK_MS = ((100, 500), (20, 300))
 """Gate and venue empty: targets, then moonshots."""
 NORMAL_MS = ((1, 50), (0.2, 10))
@@ -75,8 +77,9 @@ ROADS = {
     "spin": "the same, a strategy in `while True: pass`",
     "block": "the same, a strategy in a blocking call",
     "storm": "the same, a strategy collecting garbage without end",
-    "sigstop": "kill --direct from a second process, daemon SIGSTOPped",
-    "sigkill": "kill --direct from a second process, daemon killed -9",
+    "sigstop": "seatrial kill --direct, daemon SIGSTOPped",
+    "sigkill": "seatrial kill --direct, daemon killed -9",
+    "short": "python -m daemon.direct_kill, daemon SIGSTOPped",
 }
 
 
@@ -94,12 +97,12 @@ class Bench:
         stage.fill()
         if road == "normal":
             return self._by_socket()
-        if road == "sigstop":
+        if road in {"sigstop", "short"}:
             stage.send_signal(signal.SIGSTOP)
-            return self._by_process()
+            return self._by_process(SHORT if road == "short" else TOOL)
         if road == "sigkill":
             stage.kill_hard()
-            return self._by_process()
+            return self._by_process(TOOL)
         stage.signal(road)
         stage.until_stuck()
         return self._by_socket()
@@ -109,12 +112,11 @@ class Bench:
         result = self._stage.kill()
         return self._judged(asked_ns, self._clock.now_ns(), result)
 
-    def _by_process(self) -> Run:
-        config = str(self._stage.config)
-        command = [sys.executable, "-m", "control.main", "kill", "--direct", "--config", config]
+    def _by_process(self, command: tuple[str, ...]) -> Run:
+        asked = ["--config", str(self._stage.config), "--reason", "bench", "--json"]
         asked_ns = self._clock.now_ns()
         with subprocess.Popen(
-            [*command, "--reason", "bench", "--json"], cwd=ROOT, stdout=subprocess.PIPE
+            [sys.executable, "-m", *command, *asked], cwd=ROOT, stdout=subprocess.PIPE
         ) as process:
             assert process.stdout is not None
             line = process.stdout.readline()
