@@ -17,7 +17,6 @@ from rich.table import Table
 from control.client import call
 from control.errors import ControlError
 from daemon.settings import SettingsError, load_config
-from riskcaps.bands import Watch
 from riskcaps.explain import ExplainRow, explain_rows
 from riskcaps.usage import CapUsage
 
@@ -61,7 +60,6 @@ def _usage(socket: Path) -> list[CapUsage]:
             limit=Decimal(row["limit"]),
             unit=row["unit"],
             clause=row["clause"],
-            watch=Watch(row["cap"], row["symbol"], Decimal(row["limit"])),
         )
         for row in found
     ]
