@@ -16,6 +16,7 @@ from control.terminal import Wiring
 MOUNTED = {
     "demo": "daemon.cli:demo_command",
     "doctor": "daemon.cli_doctor:doctor_command",
+    "drill": "daemon.cli_drill:drill_command",
     "promote": "evidence.promotion.cli:promote_command",
     "sim": "daemon.cli_sim:sim_command",
     "evidence": "evidence.cli:evidence_group",

@@ -203,6 +203,14 @@ def test_a_kill_that_was_verified_empty_is_a_proof_too(box):
     assert code == 0
 
 
+def test_a_drill_of_this_very_second_is_not_of_the_future(box):
+    """The clock of the command is cut to seconds, the journal's is not."""
+    box.journal({**KILL, "step": "verified_empty", "ts": "2026-01-31T12:00:00.900000Z"})
+    _code, value = box.preflight()
+    (row,) = [one for one in value["checks"] if one["check"] == "kill_switch_drill"]
+    assert (row["ok"], row["age_hours"]) == (True, 0.0)
+
+
 def test_no_journal_no_proof(box):
     (box.state / "journal/journal-000001.jsonl").unlink()
     assert {"kill_switch_drill", "daemon_config"} <= set(box.refused_for())

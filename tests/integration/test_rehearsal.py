@@ -14,7 +14,11 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
+from control.cli import control_group
 from control.main import Tool
+from control.terminal import Wiring
+from evidence.promotion.policy import Policy
+from tests.support.box import Box
 
 pytestmark = pytest.mark.xdist_group("rehearsal")  # the three demos are run once
 ROOT = Path(__file__).resolve().parents[2]
@@ -34,7 +38,13 @@ cap_regions_percent_min = { order_notional_quote_max = 1 }
 
 
 def seatrial(*arguments: object) -> Result:
-    return CliRunner().invoke(Tool(name="seatrial"), [str(one) for one in arguments])
+    tool = Tool(
+        name="seatrial",
+        commands=control_group.commands,
+        params=control_group.params,
+        callback=control_group.callback,
+    )
+    return CliRunner().invoke(tool, [str(one) for one in arguments], obj=Wiring())
 
 
 def value_of(path: Path) -> dict[str, Any]:
@@ -188,3 +198,31 @@ def test_a_session_packs_verifies_and_a_changed_byte_is_named(
     changed = seatrial(*check)
     assert changed.exit_code == 2
     assert "journal/journal-000001.jsonl: changed" in changed.output
+
+
+def test_a_box_that_has_drilled_passes_its_preflight_and_may_start(
+    status: Path, tmp_path: Path
+) -> None:
+    """Drills on a running daemon, checklist from its journal, preflight, session: in this order."""
+    with Box(tmp_path, caps="testnet-strict") as box:
+        drilled = seatrial("--socket", box.socket, "drill", "--all", "--json")
+        assert drilled.exit_code == 0, drilled.output
+        assert {one["drill"] for one in json.loads(drilled.stdout)} == set(Policy().drills_required)
+        journal = tmp_path / "state/journal"
+        checklist = seatrial(
+            "gate", "dry-run", "--stability", status / "stability_gate.json", "--readiness",
+            status / "live_readiness_scorecard.json", "--drills", journal, "--out-dir", status,
+        )  # fmt: skip
+        assert checklist.exit_code == 0, checklist.output
+        asked = ("preflight", "--config", box.config, "--status-dir", status)
+        done = seatrial(*asked)
+        assert done.exit_code == 0, done.output
+        assert done.stdout.splitlines()[-1].startswith("REHEARSAL_MAY_START, until ")
+        box.must("start", "--reason", "after the preflight")
+        box.must("kill", "--reason", "enough")
+        box.until(lambda told: told["latched"] is True)
+        latched = json.loads(seatrial(*asked, "--json").stdout)
+        assert [one["check"] for one in latched["checks"] if not one["ok"]] == ["daemon_ready"]
+    lines = map(json.loads, (journal / "journal-000001.jsonl").read_bytes().splitlines())
+    noted = [one["msg"] for one in lines if one.get("method") == "preflight"]
+    assert noted == ["exempt: a simulated venue needs no preflight"]
