@@ -11,6 +11,7 @@ from pathlib import Path
 import click
 import pytest
 
+from daemon.cli_preflight import preflight_command
 from daemon.settings import load_config
 from evidence.gates import bundle, dashboard, stability
 from evidence.gates.cli import gate_group
@@ -177,6 +178,25 @@ def test_the_bounded_session_has_a_configuration_that_loads(tmp_path):
     assert config.settings.venue.environment == "binance-spot-testnet"
     symbols = set(config.settings.venue.symbols)
     assert symbols <= set(tomllib.loads(caps)["caps"]["symbols"])
+
+
+def test_the_bounded_session_starts_only_after_gates_drills_and_preflight():
+    text = text_of(ROOT / ".github/workflows/prbj-testnet-exec-events.yml")
+    gates = [words[1] if words[0] == "evidence.gates" else words[0] for words in tool_calls(text)]
+    assert gates == [
+        *("stability", "prj-status", "prk-health", "live-readiness", "evidence.producer"),
+        *("shadow-testnet", "dry-run", "evidence.producer"),
+    ]
+    lines = [line for command in commands_of(text) for line in command.splitlines()]
+    called = [
+        words[1:] for line in lines if (words := shlex.split(line))[:1] == [".venv/bin/seatrial"]
+    ]
+    names = [words[0] for words in called]
+    assert names == ["demo", "drill", "preflight", "start", "stop", "shutdown", "kill"]
+    preflight_command.make_context("workflow", called[2][1:])
+    assert lines.index(next(line for line in lines if "dry-run" in line)) < next(
+        number for number, line in enumerate(lines) if "seatrial preflight" in line
+    )
 
 
 def test_the_bounded_session_uploads_under_the_name_that_the_bundler_wants():
