@@ -15,7 +15,15 @@ from typing import Any
 
 from control.errors import ControlError
 from control.server import ControlThread
-from daemon.assembly import account_fingerprint, build_engine, control_config, engine_config
+from daemon.assembly import (
+    account_fingerprint,
+    binding_of,
+    build_engine,
+    build_labels,
+    control_config,
+    engine_config,
+    start_metrics,
+)
 from daemon.core.engine import Engine
 from daemon.model.amounts import NS_PER_MS
 from daemon.model.effects import ExitDaemon, Reply
@@ -24,6 +32,7 @@ from daemon.model.halt import HaltFlag
 from daemon.model.inputs import Actor, Command
 from daemon.model.records import EventType
 from daemon.settings import Config
+from daemon.shell.account_lock import AccountLock
 from daemon.shell.clock import SystemClock
 from daemon.shell.credentials import load_credentials
 from daemon.shell.drills import Drills, DrillTools
@@ -31,7 +40,7 @@ from daemon.shell.drills_rehearsal import Rehearsal
 from daemon.shell.emergency import EmergencyStop
 from daemon.shell.endpoints import endpoints_of
 from daemon.shell.incident_pack import IncidentPacks
-from daemon.shell.journal import Journal
+from daemon.shell.journal import Journal, lock_journal
 from daemon.shell.latch import LatchStore
 from daemon.shell.late_orders import LateOrders
 from daemon.shell.loop import Pump
@@ -46,7 +55,7 @@ from daemon.shell.strategy_loader import strategy_factory
 from daemon.shell.tasks import spawn
 from daemon.shell.venue_link import LinkConfig, VenueLink
 from daemon.shell.watchdog import LatchClearer, Watchdog, kill_of
-from daemon.version import commit, packages, python_version, seatrial_version
+from daemon.version import seatrial_version
 
 log = logging.getLogger("seatriald")
 
@@ -69,9 +78,20 @@ class Daemon:
         settings = config.settings
         self._credentials = load_credentials(settings.credentials.file)
         self._endpoints = endpoints_of(settings.venue)
+        self._binding = binding_of(
+            config, host=self._endpoints.rest, api_key=self._credentials.api_key
+        )
         self._mode = Mode.SIM if settings.venue.environment == "sim" else Mode.TESTNET
         for name, strategy in settings.strategies.items():
             strategy_factory(name, strategy)  # refused before a boot is counted
+        # Before anything reads or mends the state: a second daemon must not touch a live journal.
+        journal_lock = lock_journal(settings.state_dir / "journal")
+        self._account = AccountLock(
+            account_fingerprint(self._credentials.api_key),
+            settings.venue.environment,
+            self._endpoints.rest,
+        )
+        self._account.take()
         self._instance, self._run_number, self._run = next_run(settings.state_dir)
         self._boot_monotonic = SystemClock().monotonic_ns()
         recovered = recover(settings.state_dir / "journal")
@@ -87,6 +107,7 @@ class Daemon:
             seq=recovered.seq,
             head=recovered.head,
             segment_bytes_max=settings.journal.segment_bytes_max,
+            lock_fd=journal_lock,
         )
         self._engine = self._build_engine(recovered)
         self._write_boot_lines(recovered)
@@ -102,7 +123,7 @@ class Daemon:
         loop = asyncio.get_running_loop()
         self._exit = loop.create_future()
         settings = self._config.settings
-        metrics = Metrics(lambda: self._published, self._build_labels())
+        metrics = Metrics(lambda: self._published, build_labels(self._config))
         clearer = LatchClearer(self._latch)
         packs = IncidentPacks(
             settings.state_dir, status=lambda: self._published, run_id=str(self._run)
@@ -134,7 +155,7 @@ class Daemon:
         exit_code = EXIT_CRASH
         try:
             await asyncio.to_thread(control.start)
-            server = self._start_metrics(metrics, watchdog)
+            server = start_metrics(settings.metrics, metrics, healthy=lambda: watchdog.healthy)
             if settings.gc_freeze:
                 gc.collect()
                 gc.freeze()  # start-up objects live for ever: full collections skip them
@@ -154,24 +175,9 @@ class Daemon:
             pump.note(EventType.RUN_STOP, {"reason": self._reason(), "exit_code": exit_code})
             pump.stop()
             self._journal.close()
+            self._account.release()
             await asyncio.to_thread(packs.stop)
         return exit_code
-
-    def _start_metrics(self, metrics: Metrics, watchdog: Watchdog) -> MetricsServer | None:
-        wanted = self._config.settings.metrics
-        if not wanted.enabled:
-            return None
-        try:
-            server = MetricsServer(
-                metrics, wanted.host, wanted.port, healthy=lambda: watchdog.healthy
-            )
-        except OSError as error:
-            raise OSError(
-                f"metrics: {wanted.host}:{wanted.port}: {error.strerror}; "
-                "set metrics.port to a free one, or metrics.enabled = false"
-            ) from error
-        server.start()
-        return server
 
     def _unresolved_incidents(self) -> list[str]:
         incidents = self._engine.status(self._clock.now_ns())["incidents"]
@@ -227,7 +233,7 @@ class Daemon:
             self._config,
             instance=self._instance,
             run=self._run,
-            binding=self._binding(),
+            binding=self._binding,
             halt=self._halt,
         )
         if recovered.checkpoint is not None:
@@ -242,7 +248,7 @@ class Daemon:
         lines: list[tuple[EventType, Mapping[str, Any]]] = [
             (
                 EventType.RUN_START,
-                {"instance": self._instance, "run_number": self._run_number, **self._binding()},
+                {"instance": self._instance, "run_number": self._run_number, **self._binding},
             ),
             (
                 EventType.RECOVERY,
@@ -260,27 +266,6 @@ class Daemon:
         for event_type, fields in lines:
             self._journal.append(event_type, fields, ts_ns=self._boot_ns, session_id="")
         self._journal.flush()
-
-    def _binding(self) -> dict[str, Any]:
-        return {
-            "version": seatrial_version(),
-            "commit": commit(),
-            "config_hash": self._config.config_hash,
-            "caps_hash": self._config.capset.hash,
-            "account": account_fingerprint(self._credentials),
-            "environment": self._config.settings.venue.environment,
-            "host": self._endpoints.rest,
-            "packages": packages(),
-            "python": python_version(),
-        }
-
-    def _build_labels(self) -> dict[str, str]:
-        return {
-            "version": seatrial_version(),
-            "commit": commit(),
-            "python": python_version(),
-            "environment": self._config.settings.venue.environment,
-        }
 
     def _build_link(self, pump: Pump) -> VenueLink:
         venue = self._config.settings.venue
@@ -320,7 +305,7 @@ class Daemon:
     def _build_drills(self, pump: Pump, link: VenueLink, port: ControlPort) -> Drills:
         main_loop = asyncio.get_running_loop()
         config = engine_config(
-            self._config, instance=self._instance, run=self._run, binding=self._binding()
+            self._config, instance=self._instance, run=self._run, binding=self._binding
         )
         return Drills(
             tools=DrillTools(

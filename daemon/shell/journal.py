@@ -65,6 +65,7 @@ class Journal:
         seq: int = 0,
         head: str = GENESIS,
         segment_bytes_max: int = SEGMENT_BYTES_MAX,
+        lock_fd: int | None = None,
     ) -> None:
         """Open the last segment for appending.
 
@@ -76,6 +77,7 @@ class Journal:
             seq: the last sequence number in the directory (0: none).
             head: the hash of the last line in the directory.
             segment_bytes_max: a segment that reaches this size is closed and anchored.
+            lock_fd: what `lock_journal` gave, when it was taken before recovery; else taken here.
 
         Raises:
             JournalError: another process holds the journal, or the directory cannot be written.
@@ -92,7 +94,7 @@ class Journal:
         self._pending: list[bytes] = []
         self._second = -1
         self._second_text = ""
-        self._lock_fd = _lock(directory)
+        self._lock_fd = lock_journal(directory) if lock_fd is None else lock_fd
         found = segments(directory)
         self._number = int(found[-1].stem[-6:]) if found else 1
         self._fd = self._open()
@@ -275,12 +277,19 @@ def _nobody(line: bytes) -> None:
     """The default subscriber."""
 
 
-def _lock(directory: Path) -> int:
+def lock_journal(directory: Path) -> int:
+    """Become the one writer of a journal; held until the descriptor is closed.
+
+    Raises:
+        JournalError: somebody else is, or the directory cannot be made.
+    """
     try:
         directory.mkdir(parents=True, exist_ok=True, mode=0o750)
         lock_fd = os.open(directory / ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
     except OSError as error:
-        raise JournalError(f"journal {directory}: {error.strerror}") from error
+        raise JournalError(
+            f"journal {directory}: {error.strerror}; check state_dir and its owner"
+        ) from error
     try:
         fcntl.flock(lock_fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
