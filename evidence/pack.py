@@ -224,8 +224,9 @@ def _reports(inputs: PackInputs) -> tuple[Report, dict[str, bytes]]:
         anchors=inputs.anchors[0] if inputs.anchors else None,
     )
     with tempfile.TemporaryDirectory(prefix="seatrial-pack-") as folder:
-        paths = write_report(report, Path(folder))
-        files = {f"reports/{path.name}": path.read_bytes() for path in paths}
+        write_report(report, Path(folder))
+        made = sorted(Path(folder).iterdir())
+        files = {f"reports/{path.name}": path.read_bytes() for path in made}
     verdicts = {one.account.name: one.verdicts.plain() for one in report.journals}
     plain = {"verdict": report.verdict, "reasons": report.reasons, "journals": verdicts}
     return report, {**files, "reports/verification.json": _json(plain)}

@@ -82,6 +82,7 @@ def test_a_pack_holds_everything_and_verifies(pack):
         "reports",
     }
     assert [name for name in names if name.startswith("reports/")] == [
+        "reports/evidence_report.html",
         "reports/evidence_report.json",
         "reports/evidence_report.md",
         "reports/verification.json",
