@@ -1,7 +1,7 @@
 """Parts that the composition root puts together, each from the configuration alone."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from control.identity import ControlConfig, Members, Role
@@ -10,9 +10,10 @@ from daemon.model.amounts import NS_PER_MS
 from daemon.model.enums import Mode
 from daemon.model.halt import HaltFlag
 from daemon.model.ids import ClientOrderIdFactory, RunId, StrategyId
-from daemon.settings import Config, Settings
-from daemon.shell.link_config import Credentials
+from daemon.settings import Config, MetricsSettings, Settings
+from daemon.shell.metrics import Metrics, MetricsServer
 from daemon.shell.strategy_loader import strategy_factory
+from daemon.version import commit, packages, python_version, seatrial_version
 from riskcaps.interceptor import Interceptor
 
 
@@ -63,6 +64,7 @@ def engine_config(
         audit_period_ns=session.audit_period_ms * NS_PER_MS,
         stop_deadline_ns=session.stop_deadline_ms * NS_PER_MS,
         cancel_on_boot=session.cancel_on_boot,
+        flatten_allowed=session.flatten_allowed,
     )
 
 
@@ -89,6 +91,52 @@ def _members(who: tuple[str | int, ...]) -> Members:
     )
 
 
-def account_fingerprint(credentials: Credentials) -> str:
+def binding_of(config: Config, *, host: str, api_key: str) -> dict[str, Any]:
+    """What a session of this run is bound to: code, configuration, caps, account, venue."""
+    return {
+        "version": seatrial_version(),
+        "commit": commit(),
+        "config_hash": config.config_hash,
+        "caps_hash": config.capset.hash,
+        "account": account_fingerprint(api_key),
+        "environment": config.settings.venue.environment,
+        "host": host,
+        "packages": packages(),
+        "python": python_version(),
+    }
+
+
+def build_labels(config: Config) -> dict[str, str]:
+    """Labels of the build metric."""
+    return {
+        "version": seatrial_version(),
+        "commit": commit(),
+        "python": python_version(),
+        "environment": config.settings.venue.environment,
+    }
+
+
+def account_fingerprint(api_key: str) -> str:
     """Which account, without the key: the first 16 hex digits of SHA-256 of the API key."""
-    return hashlib.sha256(credentials.api_key.encode()).hexdigest()[:16]
+    return hashlib.sha256(api_key.encode()).hexdigest()[:16]
+
+
+def start_metrics(
+    wanted: MetricsSettings, metrics: Metrics, *, healthy: Callable[[], bool]
+) -> MetricsServer | None:
+    """Serve metrics and health, when the configuration wants it.
+
+    Raises:
+        OSError: the address cannot be used; the message names it and the mend.
+    """
+    if not wanted.enabled:
+        return None
+    try:
+        server = MetricsServer(metrics, wanted.host, wanted.port, healthy=healthy)
+    except OSError as error:
+        raise OSError(
+            f"metrics: {wanted.host}:{wanted.port}: {error.strerror}; "
+            "set metrics.port to a free one, or metrics.enabled = false"
+        ) from error
+    server.start()
+    return server

@@ -100,6 +100,8 @@ class SessionSettings(_Frozen):
     audit_period_ms: Milliseconds = 30_000
     stop_deadline_ms: Milliseconds = 10_000
     cancel_on_boot: bool = True
+    flatten_allowed: bool = False
+    """Whether an operator may have positions closed (through the caps, reduce-only)."""
 
 
 class JournalSettings(_Frozen):

@@ -30,6 +30,8 @@ SYMBOLS = (
 ORDERS_PER_SYMBOL = 20
 DEADLINE_S = 30.0
 LOOK_S = 0.01
+STUCK_S = 0.45
+"""Twice the period in which a main loop that turns publishes, and a little."""
 ROUND_TRIP = [
     {
         "kind": "delay_answer",
@@ -40,7 +42,7 @@ ROUND_TRIP = [
 ]
 """Every answer of the venue comes one millisecond late."""
 CAPS_EXAMPLE = ROOT / "daemon" / "demo" / "caps" / "demo.toml"
-TELLING = ("gate_state", "venue", "trading_state", "latched", "ending", "links", "orders", "reconcile")
+TELLING = ("gate_state", "trading_state", "latched", "ending", "venue", "orders", "reconcile")
 """What of a status tells why the stage waits in vain."""
 
 
@@ -275,10 +277,13 @@ class StopStage:
     def until_stuck(self) -> None:
         """The main loop does not turn: its published clock stands still."""
 
+        seen: list[tuple[object, float]] = [(None, 0.0)]
+
         def stands_still() -> bool:
-            first = self.status().get("ts_ns")
-            time.sleep(0.45)
-            return first is not None and self.status().get("ts_ns") == first
+            stamp = self.status().get("ts_ns")
+            if stamp != seen[-1][0]:
+                seen.append((stamp, time.monotonic()))
+            return stamp is not None and time.monotonic() - seen[-1][1] > STUCK_S
 
         self.until(stands_still, "the main loop stands still")
 
