@@ -14,6 +14,7 @@ from tests.support.promotion_liars import AROUND, EDITS, edited
 ROOT = Path(__file__).resolve().parents[2]
 TABLE = ROOT / "deploy" / "LIARS.md"
 
+PROMOTION_LIARS = "tests/integration/test_promotion_liars.py"
 GAMED: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     ("Mock passes as real",
      "No mock profiles; every line says mode and venue; a simulator's books confirm no testnet",
@@ -31,7 +32,7 @@ GAMED: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     ("Survivorship",
      "Failed runs are listed in the bundle; crashed sessions are faults; a missing run or id shows",
      ("removed_incident_session", "remove_the_first_session",
-      "tests/integration/test_promotion_liars.py::test_a_crashed_session_does_not_leave_the_sample")),
+      f"{PROMOTION_LIARS}::test_a_crashed_session_does_not_leave_the_sample")),
     ("The set of anomalies is the wrong one",
      "Incidents, unknown orders, breaches and differences decide; tolerances are stated by kind",
      ("tests/unit/evidence/test_promotion.py::test_each_way_not_to_be_ready",)),
@@ -41,7 +42,7 @@ GAMED: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     ("Nothing is bound",
      "A change of code, configuration, caps or account begins the count anew",
      ("change_the_caps_between_sessions",
-      "tests/integration/test_promotion_liars.py::test_sessions_of_two_bindings_do_not_add_up")),
+      f"{PROMOTION_LIARS}::test_sessions_of_two_bindings_do_not_add_up")),
     ("The pipeline tolerates a red verdict",
      "Exit codes carry the verdict; no step of a workflow swallows one",
      ("leave_a_red_gate", "let_a_gate_grow_old", "tests/unit/evidence/test_workflows.py")),
