@@ -195,10 +195,15 @@ def credentials_check(config: Config, facts: JournalFacts, live_files: tuple[Pat
     for path in live_files:
         try:
             with path.open("rb") as file:
-                raw = file.read(LIVE_FILE_BYTES_MAX)
+                raw = file.read(LIVE_FILE_BYTES_MAX + 1)
         except OSError as error:
             reason = f"{path}: {error.strerror}: it cannot be shown that the keys differ"
             return Check(name=name, ok=False, reason=reason, mend="run it as a user who may read")
+        if len(raw) > LIVE_FILE_BYTES_MAX:
+            reason = (
+                f"{path} is too large to be a key file: it cannot be shown that the keys differ"
+            )
+            return Check(name=name, ok=False, reason=reason, mend="name the key file itself")
         if shared := _shared_with(raw, account, mine):
             return Check(name=name, ok=False, reason=f"{path} holds the same {shared}", mend=mend)
     compared = f"in none of {len(live_files)} live key files"

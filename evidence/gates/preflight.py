@@ -33,6 +33,8 @@ CLOCK_SLACK_HOURS = 1 / 60
 """The daemon's clock does not step with the wall's: so far may a drill seem to be of the future."""
 KILL_DRILLS = frozenset({"kill-switch", "kill"})
 
+KILL_ENDS = frozenset({"verified_empty", "not_verified"})
+
 GATE_MENDS = {
     stability.STEM: "let the scheduled smoke runs pass, then `seatrial gate stability`",
     live_readiness.STEM: "mend what it names, then `seatrial gate live-readiness`",
@@ -124,12 +126,10 @@ def _records(path: Path) -> Iterator[dict[str, object]]:
 
 
 def _keep(record: dict[str, object], facts: JournalFacts) -> None:
-    kind = record.get("event_type")
+    kind, drill, step = (str(record.get(name)) for name in ("event_type", "drill", "step"))
     if kind == "run_start":
         facts.run_start = record
-    elif (kind == "drill" and record.get("drill") in KILL_DRILLS) or (
-        kind == "kill" and record.get("step") in {"verified_empty", "not_verified"}
-    ):
+    elif (kind == "drill" and drill in KILL_DRILLS) or (kind == "kill" and step in KILL_ENDS):
         facts.kill = record
 
 

@@ -282,6 +282,40 @@ def test_other_live_keys_are_no_fault_and_a_missing_file_is(box):
     assert "cannot be shown" in refused["credentials_separate"]
 
 
+def test_a_file_that_is_too_large_to_look_through_shows_nothing(box):
+    path = box.folder / "live.dump"
+    path.write_bytes(b" " * ((1 << 20) + 1) + KEY.encode())
+    refused = box.refused_for("--live-keys", str(path))
+    assert "cannot be shown" in refused["credentials_separate"]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b'{"event_type":"kill","step":["verified_empty"],"ts":[1],"mode":{}}',
+        b'{"event_type":"drill","drill":{"a":1},"passed":true}',
+        b'{"event_type":"kill"',
+        b'["x","event_type":"kill"]',
+        b'\xff\xfe"event_type":"kill"',
+        b'{"note":{"event_type":"kill","step":"verified_empty"}}',
+    ],
+)
+def test_odd_lines_of_a_journal_prove_nothing_and_break_nothing(box, line):
+    path = box.state / "journal/journal-000001.jsonl"
+    path.write_bytes(path.read_bytes() + line + b"\n")
+    assert box.preflight()[0] == 0, "the drill before it still counts"
+    path.write_bytes(line + b"\n")
+    assert "kill_switch_drill" in box.refused_for()
+
+
+def test_the_newest_segment_is_believed_first(box):
+    folder = box.state / "journal"
+    failed = {**KILL, "step": "not_verified"}
+    text = json.dumps(failed, separators=(",", ":")) + "\n"
+    (folder / "journal-000002.jsonl").write_text(text)
+    assert list(box.refused_for()) == ["kill_switch_drill"]
+
+
 def test_keys_that_only_the_unit_sees_are_compared_by_the_account(box):
     """With systemd credentials the operator reads no key; the journal names the account."""
     del box.table["credentials"]
