@@ -42,7 +42,7 @@ log = logging.getLogger("seatriald.drills")
 
 DRILLS = ("kill-switch", "cap-rejection", "disconnect", "rate-limit", "reconcile")
 FILE_NAME = "drills.json"
-STOP_DEADLINE_S = 10.0
+STOP_DEADLINE_S = 5.0
 READY_DEADLINE_S = 60.0
 ANSWER_DEADLINE_S = 60.0
 _LOOK_S = 0.05

@@ -21,7 +21,7 @@ from daemon.model.inputs import Actor, Command, Input, KillLatched
 from daemon.model.records import EventType
 from daemon.shell.clock import Clock
 from daemon.shell.emergency import EmergencyStop, KillReport
-from daemon.shell.latch import LatchStore
+from daemon.shell.latch import LatchError, LatchStore
 from daemon.shell.late_orders import LateOrders, until_settled
 from daemon.shell.preflight_pass import StartPermit
 
@@ -188,10 +188,13 @@ class ControlPort:
         ts_ns = self._clock.now_ns()
         late_orders = self._late.count(ts_ns)
         stopped = threading.Event()
-        self._main_loop.call_soon_threadsafe(stopped.wait, STAND_ASIDE_S)
-        self._tell_engine(actor, reason, ts_ns, gate_ms)
+        with contextlib.suppress(RuntimeError):  # the main loop has ended: nothing stands aside
+            self._main_loop.call_soon_threadsafe(stopped.wait, STAND_ASIDE_S)
+        self._note("gate_closed", actor, reason, {"gate_ms": gate_ms})
+        with contextlib.suppress(RuntimeError):
+            self._pump.offer_threadsafe(KillLatched(actor, reason, ts_ns))
         try:
-            report, latched_ms = await asyncio.gather(
+            report, (latched_ms, latch_fault) = await asyncio.gather(
                 self._emergency.cancel_and_verify(deadline_s=KILL_DEADLINE_S),
                 asyncio.to_thread(self._latch_now, actor, reason, ts_ns, start),
             )
@@ -201,42 +204,44 @@ class ControlPort:
         report = await until_settled(
             self._emergency, report, self._late, self._clock, deadline_s=KILL_DEADLINE_S
         )
-        verified = report.verified_empty_ns is not None
+        empty = report.verified_empty_ns is not None
         cancel_ms = None
         if report.last_cancel_ns is not None:
             cancel_ms = (report.last_cancel_ns - start) / 1e6
         result: dict[str, Any] = {
-            "verified": verified,
+            "verified": empty and not latch_fault,
             "open_orders": report.remaining,
             "gate_ms": gate_ms,
             "latched_ms": latched_ms,
             "cancel_ms": cancel_ms,
-            "empty_ms": empty_ms if verified else None,
-            "settled_ms": self._since_ms(start) if verified else None,
+            "empty_ms": empty_ms if empty else None,
+            "settled_ms": self._since_ms(start) if empty else None,
             "canceled": report.canceled,
             "late_orders": late_orders,
             "rounds": report.rounds,
-            "msg": "; ".join(report.errors),
+            "msg": "; ".join(text for text in (latch_fault, *report.errors) if text),
         }
-        self._note("latched", actor, reason, {"latched_ms": latched_ms})
-        self._note("verified_empty" if verified else "not_verified", actor, reason, result)
+        if not latch_fault:
+            self._note("latched", actor, reason, {"latched_ms": latched_ms})
+        self._note("verified_empty" if empty else "not_verified", actor, reason, result)
         return result
 
-    def _tell_engine(self, actor: Actor, reason: str, ts_ns: int, gate_ms: float) -> None:
-        self._note("gate_closed", actor, reason, {"gate_ms": gate_ms})
-        self._pump.offer_threadsafe(KillLatched(actor, reason, ts_ns))
-
-    def _latch_now(self, actor: Actor, reason: str, ts_ns: int, start: int) -> float:
-        self._latch.latch(by_uid=actor.uid, by_name=actor.name, reason=reason, ts_ns=ts_ns)
-        return self._since_ms(start)
+    def _latch_now(
+        self, actor: Actor, reason: str, ts_ns: int, start: int
+    ) -> tuple[float | None, str]:
+        """When it was on the disk, or why it is not: the orders are canceled all the same."""
+        try:
+            self._latch.latch(by_uid=actor.uid, by_name=actor.name, reason=reason, ts_ns=ts_ns)
+        except LatchError as error:
+            return None, str(error)
+        return self._since_ms(start), ""
 
     def _note(self, step: str, actor: Actor, reason: str, extra: Mapping[str, Any]) -> None:
         # Durations as text: no float stands in a record.
         exact = {k: f"{v:.3f}" if isinstance(v, float) else v for k, v in extra.items()}
-        self._pump.note_threadsafe(
-            EventType.KILL,
-            {"step": step, "by": actor.name, "uid": actor.uid, "reason": reason, **exact},
-        )
+        fields = {"step": step, "by": actor.name, "uid": actor.uid, "reason": reason, **exact}
+        with contextlib.suppress(RuntimeError):  # the main loop has ended, and its journal
+            self._pump.note_threadsafe(EventType.KILL, fields)
 
     def _since_ms(self, start_ns: int) -> float:
         return (self._clock.monotonic_ns() - start_ns) / 1e6

@@ -1,0 +1,202 @@
+"""The daemon as the control thread sees it: what a kill does in which order, whatever fails."""
+
+import asyncio
+import concurrent.futures
+import gc
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from daemon.model.effects import Reply
+from daemon.model.halt import HaltFlag
+from daemon.model.inputs import Actor, Command, Input, KillLatched
+from daemon.model.records import EventType
+from daemon.shell.clock import SystemClock
+from daemon.shell.emergency import KillReport
+from daemon.shell.latch import LatchStore
+from daemon.shell.late_orders import LateOrders
+from daemon.shell.port import REPLIES_WAITING_MAX, ControlPort
+from daemon.shell.preflight_pass import StartPermit
+
+WHO = Actor(uid=7, pid=1, role="stopper", name="op")
+
+
+class Pump:
+    """Remembers; with `ended`, refuses as a closed loop does."""
+
+    def __init__(self) -> None:
+        self.offered: list[Input] = []
+        self.notes: list[dict[str, Any]] = []
+        self.ended = False
+
+    def offer_threadsafe(self, item: Input) -> None:
+        if self.ended:
+            raise RuntimeError("Event loop is closed")
+        self.offered.append(item)
+
+    def note_threadsafe(self, event_type: EventType, fields: Any) -> None:
+        if self.ended:
+            raise RuntimeError("Event loop is closed")
+        self.notes.append({"type": event_type, **fields})
+
+    def steps(self) -> list[str]:
+        return [note["step"] for note in self.notes if note["type"] is EventType.KILL]
+
+
+class Emergency:
+    """Answers each call with the next report, and notes how things stood then."""
+
+    def __init__(self, halt: HaltFlag) -> None:
+        self.halt = halt
+        self.canceled = [3]
+        self.verified = True
+        self.stood: list[tuple[bool, bool, float]] = []
+        self.asked = threading.Event()
+
+    async def keep_warm(self) -> None:
+        await asyncio.sleep(3600)
+
+    async def cancel_and_verify(self, *, deadline_s: float) -> KillReport:
+        self.stood.append((self.halt.closed, gc.isenabled(), sys.getswitchinterval()))
+        self.asked.set()
+        count = self.canceled.pop(0) if self.canceled else 0
+        return KillReport(
+            started_ns=1,
+            first_cancel_ns=2,
+            last_cancel_ns=SystemClock().monotonic_ns() if count else None,
+            verified_empty_ns=4 if self.verified else None,
+            canceled=count,
+            remaining=0 if self.verified else 2,
+            rounds=2,
+        )
+
+
+class World:
+    def __init__(self, directory: Path) -> None:
+        self.pump, self.halt, self.clock = Pump(), HaltFlag(), SystemClock()
+        self.latch = LatchStore(directory)
+        self.emergency = Emergency(self.halt)
+        self.late = LateOrders(200)
+        self.main_loop = asyncio.new_event_loop()
+        self.port = ControlPort(
+            pump=self.pump,
+            halt=self.halt,
+            latch=self.latch,
+            emergency=self.emergency,  # type: ignore[arg-type]  # a fake of it
+            late=self.late,
+            clock=self.clock,
+            main_loop=self.main_loop,
+            may_start=lambda _: StartPermit(allowed=True, msg=""),
+        )
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[World]:
+    made = World(tmp_path)
+    yield made
+    made.main_loop.close()
+
+
+async def test_the_gate_is_closed_before_anything_else_and_the_latch_is_on_the_disk(
+    world: World,
+) -> None:
+    usual = sys.getswitchinterval()
+    result = await world.port.kill(WHO, "enough")
+    assert [stood[:2] for stood in world.emergency.stood] == [(True, False)]
+    assert world.emergency.stood[0][2] < usual, "the interpreter is handed out more often"
+    assert (sys.getswitchinterval(), gc.isenabled()) == (pytest.approx(usual), True)
+    assert (result["verified"], result["canceled"], result["msg"]) == (True, 3, "")
+    assert result["gate_ms"] <= result["latched_ms"]
+    latch = world.latch.read()
+    assert latch is not None
+    assert (latch.reason, latch.by_name) == ("enough", "op")
+    assert [type(item) for item in world.pump.offered] == [KillLatched]
+    assert world.pump.steps() == ["gate_closed", "latched", "verified_empty"]
+    floats = [v for note in world.pump.notes for v in note.values() if isinstance(v, float)]
+    assert floats == []
+
+
+async def test_a_disk_that_refuses_the_latch_does_not_keep_orders_open(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("daemon.shell.latch.os.open", full)
+    result = await world.port.kill(WHO, "enough")
+    assert result["canceled"] == 3
+    assert result["verified"] is False, "a restart would not know of it"
+    assert "No space left" in result["msg"]
+    assert result["latched_ms"] is None
+    assert world.pump.steps() == ["gate_closed", "verified_empty"]
+
+
+async def test_a_main_loop_that_has_ended_does_not_keep_orders_open(world: World) -> None:
+    world.pump.ended = True
+    world.main_loop.close()
+    result = await world.port.kill(WHO, "during shutdown")
+    assert (result["verified"], result["canceled"]) == (True, 3)
+    assert world.latch.read() is not None
+
+
+async def test_what_was_under_way_is_waited_for(world: World) -> None:
+    world.late.on_record(
+        EventType.ORDER_APPROVED, {"client_order_id": "late"}, world.clock.now_ns()
+    )
+    world.emergency.canceled = [3, 0, 1]
+    result = await world.port.kill(WHO, "enough")
+    assert result["late_orders"] == 1
+    assert len(world.emergency.stood) > 2, "it looked again"
+    assert result["canceled"] == 4
+    assert result["settled_ms"] - result["empty_ms"] > 400, "until the window was over"
+
+
+async def test_a_venue_that_is_not_empty_is_not_called_empty(world: World) -> None:
+    world.emergency.verified = False
+    result = await world.port.kill(WHO, "enough")
+    assert (result["verified"], result["open_orders"]) == (False, 2)
+    assert (result["empty_ms"], result["settled_ms"]) == (None, None)
+    assert world.pump.steps()[-1] == "not_verified"
+
+
+async def test_a_main_loop_that_turns_stands_aside_while_we_cancel(world: World) -> None:
+    turned = threading.Event()
+    turning = threading.Thread(target=world.main_loop.run_forever)
+    turning.start()
+    try:
+        result = await world.port.kill(WHO, "enough")
+        world.main_loop.call_soon_threadsafe(turned.set)
+        assert await asyncio.to_thread(turned.wait, 10), "it turns again"
+    finally:
+        world.main_loop.call_soon_threadsafe(world.main_loop.stop)
+        await asyncio.to_thread(turning.join)
+    assert result["verified"]
+
+
+def test_drills_go_to_those_who_run_them(world: World) -> None:
+    asked: list[str] = []
+
+    def drills(command: Command) -> "concurrent.futures.Future[Reply]":
+        asked.append(command.method)
+        return concurrent.futures.Future()
+
+    world.port.drills = drills
+    world.port.command(Command(command_id="a", method="drill", actor=WHO))
+    world.port.command(Command(command_id="b", method="stop", actor=WHO))
+    assert asked == ["drill"]
+    assert [item.method for item in world.pump.offered if isinstance(item, Command)] == ["stop"]
+
+
+def test_replies_find_their_command_and_forgotten_ones_are_let_go(world: World) -> None:
+    first = world.port.command(Command(command_id="0", method="stop", actor=WHO))
+    second = world.port.command(Command(command_id="1", method="stop", actor=WHO))
+    world.port.on_reply(Reply(command_id="1", result={"done": True}))
+    assert second.result(timeout=1).result == {"done": True}
+    world.port.on_reply(Reply(command_id="nobody asked"))
+    for number in range(REPLIES_WAITING_MAX):
+        world.port.command(Command(command_id=f"x{number}", method="stop", actor=WHO))
+    assert first.cancelled()
