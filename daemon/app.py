@@ -42,7 +42,7 @@ from daemon.shell.endpoints import endpoints_of
 from daemon.shell.incident_pack import IncidentPacks
 from daemon.shell.journal import Journal, lock_journal
 from daemon.shell.latch import LatchStore
-from daemon.shell.late_orders import LateOrders
+from daemon.shell.late_orders import LateOrders, until_settled
 from daemon.shell.loop import Pump
 from daemon.shell.metrics import Metrics, MetricsServer
 from daemon.shell.port import ControlPort
@@ -219,7 +219,10 @@ class Daemon:
         stop = self._build_emergency()
         try:
             report = await stop.cancel_and_verify(deadline_s=EMERGENCY_DEADLINE_S)
-            log.error("crash: cancelled %s, remaining %s", report.canceled, report.remaining)
+            report = await until_settled(
+                stop, report, self._late, self._clock, deadline_s=EMERGENCY_DEADLINE_S
+            )
+            log.error("crash: canceled %s, remaining %s", report.canceled, report.remaining)
         finally:
             await stop.close()
 
