@@ -17,7 +17,7 @@ from riskcaps.bands import CapNotice
 from riskcaps.capset import CapSet
 
 DuplicateKey = tuple[str, bool, Decimal | None, Decimal]
-"""Instrument, is buy, price (None for a market order), quantity."""
+"""Instrument, is buy, limit price (or trigger; None for a market order), quantity."""
 
 
 class Behaviour:

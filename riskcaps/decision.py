@@ -39,8 +39,8 @@ nanoseconds, and `null` says "not known". Everything is as it stood BEFORE the o
     executions     executions in the day
     turnover       {quote asset: [traded in 24 h, open notional, rate high]}
     traded_qty     base quantity of the symbol traded in 24 h
-    duplicate_ns   when the same order was last approved within the window, -1: not, or denied
-                   by an earlier rule
+    duplicate_ns   when the same order (instrument, side, price or else stop_price, approved qty)
+                   was last approved within the window, -1: not, or denied by an earlier rule
 == The rules, in order; the first that fails is the verdict
     (px, ref, value_px, long, short as defined below; `caps` names as in the config; ms as ns)
  1  halted -> halt_flag_closed                       2  trading_state HALTED -> trading_halted

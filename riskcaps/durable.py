@@ -144,7 +144,8 @@ def restore_approved(keeper: Keeper, fields: Mapping[str, Any], ts_ns: int) -> N
     book = keeper.book(InstrumentId(fields["instrument_id"]))
     is_buy = fields["side"] == Side.BUY
     qty = decimal_of(fields["qty"])
-    price = None if fields["price"] is None else decimal_of(fields["price"])
+    told = fields["price"] or fields.get("stop_price")
+    price = None if told is None else decimal_of(told)
     keeper.take_hold(
         client_order_id,
         book,

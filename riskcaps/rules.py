@@ -320,7 +320,8 @@ def check_loss(keeper: Keeper, case: Case) -> DenyReason | None:
 def check_repeat(keeper: Keeper, case: Case) -> DenyReason | None:
     """Rules 53-54: not the same again, and not against ourselves."""
     intent = case.intent
-    case.key = key = (intent.instrument_id, case.is_buy, intent.price, case.qty)
+    px = intent.stop_price if intent.price is None else intent.price
+    case.key = key = (intent.instrument_id, case.is_buy, px, case.qty)
     seen_ns = case.seen_ns = keeper.behaviour.last_seen_ns(key, case.now_ns)
     if seen_ns >= 0:
         return case.deny(DenyReason.DUPLICATE_ORDER, age_ns=case.now_ns - seen_ns)
