@@ -115,7 +115,7 @@ def crash(stage: StopStage) -> None:
     (stage.signals / "crash").write_text("nothing catches this")
     stage.call("start", reason="to crash")
     assert stage.daemon is not None
-    assert stage.daemon.wait(timeout=30) != 0
+    assert stage.daemon.wait(timeout=60) != 0
     assert b"Traceback" in stage.log.read_bytes()
 
 

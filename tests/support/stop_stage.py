@@ -28,7 +28,7 @@ SYMBOLS = (
     "LTCUSDT", "ADAUSDT", "DOGEUSDT", "ETHBTC", "XRPETH",
 )  # fmt: skip
 ORDERS_PER_SYMBOL = 20
-DEADLINE_S = 30.0
+DEADLINE_S = 60.0
 LOOK_S = 0.01
 STUCK_S = 0.45
 """Twice the period in which a main loop that turns publishes, and a little."""
