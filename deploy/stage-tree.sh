@@ -64,6 +64,7 @@ install -D -m 0644 -t "$root/usr/lib/sysusers.d" systemd/sysusers.d/seatrial.con
 install -D -m 0644 -t "$root/usr/lib/tmpfiles.d" systemd/tmpfiles.d/seatrial.conf
 install -D -m 0644 -t "$root/usr/share/seatrial" systemd/seatriald-sim.conf
 install -D -m 0644 -t "$root/etc/seatrial/caps" deploy/caps/*.toml
+install -D -m 0644 -t "$root/usr/share/seatrial/caps" deploy/caps/*.toml # where `seatrial init` looks
 
 # monitoring
 for part in prometheus alertmanager grafana; do

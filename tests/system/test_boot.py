@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from tests.support.code_blocks import script_of, shell_blocks
 from tests.support.machines import CACHE, needs
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -73,6 +74,8 @@ def box(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Facts]:
     wedge.mkdir()
     for name in ("box.py", "probe.py", "scenarios.py"):
         shutil.copy(BOOT / name, probe / name)
+    blocks = shell_blocks((ROOT / "deploy" / "RUNBOOK.md").read_text())
+    (probe / "runbook.sh").write_text(script_of(blocks))
     shutil.copy(BOOT / "wedge.py", wedge / "wedge.py")
     shutil.copy(ROOT / "daemon/demo/caps/demo.toml", payload / "opt/seatrial/caps.toml")
     shutil.rmtree(payload / "lib")  # /lib is a link on the machine that is overlaid
@@ -216,3 +219,12 @@ def test_the_scheduled_units_do_their_work(box: dict[str, Facts]) -> None:
     facts = told(box, "evidence_and_smoke")
     assert any(name.endswith(".json") for name in facts["evidence"]), facts["evidence"]
     assert facts["smoke"] == {"Result": "success", "ExecMainStatus": "0"}, facts["smoke_log"]
+    for name in ("prj-runs.json", "prk-runs.json", "stability_gate.json"):
+        assert name in facts["smoke_left"], "the stability gate has nothing to read"
+
+
+def test_every_command_of_the_runbook_runs_top_to_bottom(box: dict[str, Facts]) -> None:
+    facts = told(box, "runbook")
+    words = facts["output"][-6_000:] + facts["journal"]
+    assert facts["code"] == 0, words
+    assert "=== all blocks ran" in facts["output"], words

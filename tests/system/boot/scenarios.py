@@ -8,6 +8,7 @@ import json
 import os
 import shutil
 import signal
+import subprocess
 import sys
 import time
 import traceback
@@ -312,18 +313,39 @@ def evidence_and_smoke() -> Facts:
     run("systemctl", "start", f"seatrial-evidence@{one.name}.service")
     directory = Path("/etc/systemd/system/seatrial-smoke@quick.service.d")
     directory.mkdir(parents=True)
-    (directory / "short.conf").write_text(
-        "[Service]\nExecStart=\nExecStart=/opt/seatrial/bin/seatrial demo --seconds 8 "
-        "--dir /var/lib/seatrial-smoke/%i/run --json\n"
-    )
+    (directory / "quick.conf").write_text("[Service]\nEnvironment=SMOKE_SECONDS=8\n")
     run("systemctl", "daemon-reload")
     run("systemctl", "start", "seatrial-smoke@quick.service", fine=False)
+    run("systemctl", "start", "seatrial-gates@quick.service", fine=False)
     smoke = "seatrial-smoke@quick.service"
     return {
         "evidence": sorted(p.name for p in (one.state / "evidence").iterdir()),
         "smoke": one.show("Result", "ExecMainStatus", unit=smoke),
+        "smoke_left": sorted(p.name for p in Path("/var/lib/seatrial-smoke/quick").glob("*/*.json"))
+        + sorted(p.name for p in Path("/var/lib/seatrial-smoke/quick").glob("*.json")),
         "smoke_log": run("journalctl", "--no-pager", "-n", "15", "-o", "cat", "-u", smoke),
     }
+
+
+@scenario
+def runbook() -> Facts:
+    """Every command of the runbook, top to bottom, in one shell."""
+    quick = Path("/etc/systemd/system/seatrial-smoke@daily.service.d")
+    quick.mkdir(parents=True, exist_ok=True)
+    (quick / "quick.conf").write_text("[Service]\nEnvironment=SMOKE_SECONDS=8\n")
+    run("systemctl", "daemon-reload")
+    done = subprocess.run(
+        ["bash", "/opt/probe/runbook.sh"],
+        env={"HOME": "/root", "PATH": os.environ["PATH"], "NAME": "rehearsal", "VENUE": "sim"},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+        timeout=400,
+    )
+    logs = run("journalctl", "--no-pager", "-n", "80", "-o", "cat", fine=False)
+    return {"code": done.returncode, "output": done.stdout, "journal": logs}
 
 
 def main(results: Path, wanted: list[str]) -> None:
