@@ -20,6 +20,9 @@ from tests.bench.report import Row, show, write_json
 
 ROWS = {
     "a": "tests.bench.order_path",
+    "cpu": "tests.bench.in_flight",
+    "b1": "tests.bench.market_rate",
+    "b2": "tests.bench.report_rate",
     "c": "tests.bench.journal_rate",
     "cap": "tests.bench.cap_rows",
     "d": "tests.bench.evidence_rate",

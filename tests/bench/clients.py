@@ -8,7 +8,7 @@ import asyncio
 import base64
 import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from time import perf_counter_ns
 from typing import Any, Protocol, cast
 
@@ -99,11 +99,13 @@ class CcxtClient:
     name = "ccxt async"
     loop_factory = staticmethod(asyncio.new_event_loop)
 
-    def __init__(self) -> None:
+    def __init__(self, symbols: Sequence[str] = ("BTCUSDT",)) -> None:
         self._exchange: Any = None
         self._made = 0
+        self._symbols = symbols
 
-    async def open(self, port: int) -> None:
+    async def connect(self, port: int) -> None:
+        """Set up the exchange object with our markets."""
         logging.getLogger("ccxt").setLevel(logging.WARNING)
         self._exchange = ccxt.binance(
             {"apiKey": "k" * 64, "secret": "s" * 64, "enableRateLimit": False}
@@ -111,7 +113,10 @@ class CcxtClient:
         api = f"http://127.0.0.1:{port}/api/v3"
         urls = self._exchange.urls["api"]
         urls.update({name: api for name in urls if isinstance(urls[name], str)})
-        self._exchange.set_markets([ccxt_market()])
+        self._exchange.set_markets([ccxt_market(symbol) for symbol in self._symbols])
+
+    async def open(self, port: int) -> None:
+        await self.connect(port)
         await self.fire(1)
 
     async def fire(self, count: int) -> list[tuple[str, int]]:
@@ -149,17 +154,19 @@ def client_frame(payload: bytes) -> bytes:
     return head + key + mask(payload, key)
 
 
-def ccxt_market() -> dict[str, Any]:
+def ccxt_market(symbol: str = "BTCUSDT") -> dict[str, Any]:
     """One spot market in ccxt's own words, so that it asks the venue for nothing else."""
+    quote = next(one for one in ("USDT", "BTC", "ETH") if symbol.endswith(one))
+    base = symbol.removesuffix(quote)
     bounds: dict[str, Any] = {"min": None, "max": None}
     return {
-        "id": "BTCUSDT",
-        "lowercaseId": "btcusdt",
-        "symbol": "BTC/USDT",
-        "base": "BTC",
-        "quote": "USDT",
-        "baseId": "BTC",
-        "quoteId": "USDT",
+        "id": symbol,
+        "lowercaseId": symbol.lower(),
+        "symbol": f"{base}/{quote}",
+        "base": base,
+        "quote": quote,
+        "baseId": base,
+        "quoteId": quote,
         "settle": None,
         "type": "spot",
         "spot": True,

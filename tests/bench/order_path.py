@@ -8,18 +8,14 @@ import asyncio
 import contextlib
 import gc
 import json
-import os
-import subprocess
-import sys
 import urllib.request
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 
 from tests.bench.clients import CcxtClient, OrderClient, RawClient
 from tests.bench.our_path import SeatrialClient
 from tests.bench.report import Row, at_least, at_most, median, quantile
+from tests.bench.world import beside
 
-ROOT = Path(__file__).resolve().parents[2]
 WARM_UP = 200
 ORDERS_A_ROUND = {"prebuilt bytes": 1_500, "seatrial": 1_500, "ccxt async": 200}
 ROUNDS = 7
@@ -27,23 +23,9 @@ QUICK_ROUNDS = 2
 QUICK_SHARE = 4
 
 
-@contextlib.contextmanager
-def spinning_venue() -> Iterator[int]:
-    """Start the venue on the last core, this process on the others; yields its port."""
-    cores = sorted(os.sched_getaffinity(0))
-    command = [sys.executable, "-m", "tests.bench.spin_venue"]
-    if len(cores) > 1:
-        command += ["--core", str(cores[-1])]
-    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
-        try:
-            assert process.stdout is not None
-            port = json.loads(process.stdout.readline())["port"]
-            if len(cores) > 1:
-                os.sched_setaffinity(0, set(cores[:-1]))
-            yield port
-        finally:
-            process.kill()
-            os.sched_setaffinity(0, set(cores))
+def spinning_venue(*arguments: str) -> contextlib.AbstractContextManager[int]:
+    """The venue on the last core, this process on the others; gives its port."""
+    return beside("tests.bench.spin_venue", *arguments)
 
 
 def arrivals(port: int) -> dict[str, int]:

@@ -1,0 +1,167 @@
+"""Row b, order reports: executionReport bytes to applied state, against a bare json parse.
+
+Each order lives its whole life in a real engine with a session on: approved, then NEW, a partial
+fill and the last fill arrive as frames of the WebSocket API. Timed are the product's decoder, its
+report, and `engine.step` with all that it decides and records; in the same turn of the bench, the
+same bytes through `json.loads` alone, which knows nothing and applies nothing.
+"""
+
+import gc
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from time import perf_counter_ns
+from typing import Any
+
+import orjson
+
+from daemon.model.amounts import NS_PER_MS
+from daemon.model.enums import Side
+from daemon.model.inputs import Turn, VenueReport
+from daemon.model.orders import NewOrder
+from daemon.venues.binance_spot.codec_ws import decode_frame
+from daemon.venues.binance_spot.own_ids import OwnIds, SymbolNames
+from daemon.venues.binance_spot.user_data import OrderEvent, report_of
+from tests.bench.report import Row, at_most, median, quantile
+from tests.support.builders import wish
+from tests.support.screenplay import Stage
+from tests.support.spot_payloads import BASE, TRADE
+
+ORDERS = 1_500
+QUICK_ORDERS = 150
+WARM_UP = 100
+ORDER_SPACING_MS = 10
+TARGET_US, MOONSHOT_US = 6.0, 5.0
+KINDS = ("new", "partial fill", "last fill")
+
+
+@dataclass(slots=True)
+class Took:
+    """Microseconds per report of one kind."""
+
+    parsed: list[float] = field(default_factory=list)
+    applied: list[float] = field(default_factory=list)
+    peer: list[float] = field(default_factory=list)
+
+    def both(self) -> list[float]:
+        """Parse and apply of each report, ordered."""
+        return sorted(a + b for a, b in zip(self.parsed, self.applied, strict=True))
+
+
+def payloads(order: NewOrder, number: int) -> tuple[bytes, ...]:
+    """The three events of an order's life."""
+    common: dict[str, Any] = {
+        "c": order.client_order_id,
+        "S": order.side.value,
+        "q": "0.10000000",
+        "p": f"{order.price}",
+        "i": number,
+    }
+    half = {"l": "0.05000000", "L": f"{order.price}", "n": "0.00000000", "N": "USDT"}
+    first = {**half, "z": "0.05000000", "Z": "4.95000000", "t": 2 * number}
+    last = {**half, "z": "0.10000000", "Z": "9.90000000", "t": 2 * number + 1, "X": "FILLED"}
+    rows = (BASE | common, BASE | TRADE | common | first, BASE | TRADE | common | last)
+    return tuple(orjson.dumps({"subscriptionId": 0, "event": row}) for row in rows)
+
+
+class Bench:
+    """A stage with a session, and the product's decoder before it."""
+
+    def __init__(self) -> None:
+        self.stage = Stage().ready().start()
+        self.took = {kind: Took() for kind in KINDS}
+        self._names = SymbolNames("sim", ("BTCUSDT", "ETHUSDT"))
+        self._ids = OwnIds()
+        self._number = 0
+
+    def life(self) -> None:
+        """One order, from approval to its last fill."""
+        stage = self.stage
+        self._number += 1
+        side, price = (Side.BUY, "99.00") if self._number % 2 else (Side.SELL, "101.00")
+        order = stage.place(wish(side=side, qty="0.1", price=price))
+        for kind, payload in zip(KINDS, payloads(order, self._number), strict=True):
+            stage.now_ns += ORDER_SPACING_MS * NS_PER_MS // len(KINDS)
+            self._report(self.took[kind], payload)
+        if stage.status_of(order.client_order_id) != "FILLED":
+            raise RuntimeError(f"not filled: {stage.status_of(order.client_order_id)}")
+        stage.facts.clear()
+        stage.turns.clear()
+
+    def _report(self, took: Took, payload: bytes) -> None:
+        stage = self.stage
+        began = perf_counter_ns()
+        event = decode_frame(payload)
+        assert isinstance(event, OrderEvent)
+        report = report_of(event, self._names, self._ids, stage.now_ns)
+        parsed = perf_counter_ns()
+        stage.seq += 1
+        stage.engine.step(Turn(stage.seq, stage.now_ns, VenueReport(report)))
+        applied = perf_counter_ns()
+        took.parsed.append((parsed - began) / 1_000)
+        took.applied.append((applied - parsed) / 1_000)
+        took.peer.append(timed(json.loads, payload))
+
+    def forget(self) -> None:
+        """The warm-up is over."""
+        self.took = {kind: Took() for kind in KINDS}
+
+
+def timed(call: Callable[[bytes], Any], payload: bytes) -> float:
+    """Microseconds of one call."""
+    began = perf_counter_ns()
+    call(payload)
+    return (perf_counter_ns() - began) / 1_000
+
+
+def rows(*, quick: bool) -> list[Row]:
+    """The row of order reports."""
+    bench = Bench()
+    for _ in range(WARM_UP):
+        bench.life()
+    bench.forget()
+    gc.collect()
+    gc.freeze()
+    try:
+        for _ in range(QUICK_ORDERS if quick else ORDERS):
+            bench.life()
+    finally:
+        gc.unfreeze()
+    return rows_of(bench.took)
+
+
+def rows_of(took: dict[str, Took]) -> list[Row]:
+    """The mean over kinds of each kind's median."""
+
+    def mean(figures: Callable[[Took], list[float]]) -> float:
+        return sum(median(figures(one)) for one in took.values()) / len(took)
+
+    ours, peer = mean(Took.both), mean(lambda one: one.peer)
+    parsed = mean(lambda one: one.parsed)
+    return [
+        Row(
+            row="b2",
+            name=f"executionReport, {what}",
+            value=value,
+            unit="µs",
+            baseline_name="json.loads alone",
+            baseline=peer,
+            ratio=value / peer,
+            target=f"≤ {TARGET_US:g} µs" if judged else "",
+            met=at_most(value, TARGET_US) if judged else None,
+            moonshot=f"≤ {MOONSHOT_US:g} µs" if judged else "",
+            moonshot_met=at_most(value, MOONSHOT_US) if judged else None,
+            details={
+                kind: {
+                    "parse_us": round(median(one.parsed), 2),
+                    "apply_us": round(median(one.applied), 2),
+                    "p99_us": round(quantile(one.both(), 0.99), 2),
+                }
+                for kind, one in took.items()
+            },
+        )
+        for what, value, judged in (
+            ("parse and apply (the whole engine turn)", ours, True),
+            ("parse alone", parsed, False),
+        )
+    ]

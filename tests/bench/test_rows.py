@@ -1,0 +1,46 @@
+"""Every row runs, small, and says something valid; how fast, only a quiet machine says."""
+
+import math
+from collections.abc import Sequence
+
+import pytest
+
+from tests.bench import in_flight, market_rate, report_rate
+from tests.bench.report import Row
+
+
+def check(rows: Sequence[Row], names: Sequence[str]) -> None:
+    assert [row.row for row in rows] == list(names)
+    for row in rows:
+        assert math.isfinite(row.value)
+        assert row.value > 0
+        assert (row.met is None) == (not row.target)
+        if row.baseline is not None:
+            assert row.baseline > 0
+            assert row.baseline_name
+
+
+def test_market_data_from_the_socket_into_state(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(market_rate, "QUICK_FRAMES", 400)
+    monkeypatch.setattr(market_rate, "QUICK_ROUNDS", 1)
+    stepped, pumped = market_rate.rows(quick=True)
+    check([stepped, pumped], ["b1", "b1"])
+    assert stepped.details["turns_per_message"] == 1
+    assert 0 < pumped.details["turns_per_message"] <= 1
+
+
+def test_reports_from_bytes_to_state(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(report_rate, "QUICK_ORDERS", 10)
+    monkeypatch.setattr(report_rate, "WARM_UP", 2)
+    rows = report_rate.rows(quick=True)
+    check(rows, ["b2", "b2"])
+    assert rows[1].value < rows[0].value, "to parse is a part of to parse and apply"
+    assert set(rows[0].details) == set(report_rate.KINDS)
+
+
+def test_processor_time_of_orders_in_flight(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(in_flight, "QUICK_ROUNDS", 1)
+    monkeypatch.setattr(in_flight, "QUICK_SHARE", 20)
+    rows = in_flight.rows(quick=True)
+    check(rows, ["cpu"])
+    assert set(rows[0].details) == {"prebuilt bytes", "seatrial", "ccxt async"}
