@@ -126,7 +126,10 @@ class Daemon:
         metrics = Metrics(lambda: self._published, build_labels(self._config))
         clearer = LatchClearer(self._latch)
         packs = IncidentPacks(
-            settings.state_dir, status=lambda: self._published, run_id=str(self._run)
+            settings.state_dir,
+            status=lambda: self._published,
+            run_id=str(self._run),
+            binding=self._binding,
         )
         pump = Pump(
             engine=self._engine,

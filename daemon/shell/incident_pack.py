@@ -56,16 +56,21 @@ class IncidentPacks:
     """A `RecordSink` on the main loop, and the thread that writes."""
 
     def __init__(
-        self, state_dir: Path, *, status: Callable[[], Mapping[str, Any]], run_id: str
+        self,
+        state_dir: Path,
+        *,
+        status: Callable[[], Mapping[str, Any]],
+        run_id: str,
+        binding: Mapping[str, Any],
     ) -> None:
-        """Nothing is read or written before `start`."""
+        """Nothing is read or written before `start`; `binding` is what this run is bound to."""
         self._directory = state_dir / DIRECTORY_NAME
         self._journal = state_dir / "journal"
         self._status = status
-        self._run_id = run_id
         self._queue: queue.Queue[str | None] = queue.Queue(maxsize=_QUEUE_MAX)
         self._open: set[str] = set()
-        self._binding: dict[str, Any] = {}
+        self._bindings: dict[str, Mapping[str, Any]] = {run_id: binding}
+        """By run id: an incident of an earlier run has that run's."""
         self._thread = threading.Thread(target=self._run, name="incident-packs", daemon=True)
 
     # ------------------------------------------------------------------ the main loop's side
@@ -131,10 +136,11 @@ class IncidentPacks:
         directory = self._directory / incident_id
         directory.mkdir(parents=True, exist_ok=True, mode=0o750)
         note_path = directory / "note.md"
+        binding = self._bindings.get(str(opened.get("run_id")), {})
         status = orjson.dumps(dict(self._status()), default=str, option=orjson.OPT_INDENT_2)
         files = {
             "journal.jsonl": b"".join(data + b"\n" for _, data in raw),
-            "note.md": (note(opened, lines, self._binding) + _handwritten(note_path)).encode(),
+            "note.md": (note(opened, lines, binding) + _handwritten(note_path)).encode(),
         }
         if not (directory / "status.json").exists():
             files["status.json"] = status
@@ -153,8 +159,8 @@ class IncidentPacks:
                 ts_ns, kind = int(line["ts_ns"]), str(line["event_type"])
             except (KeyError, TypeError, ValueError):
                 continue
-            if kind == EventType.RUN_START and line.get("run_id") == self._run_id:
-                self._binding = line
+            if kind == EventType.RUN_START:
+                self._bindings.setdefault(str(line.get("run_id")), line)
             if _opens(line, incident_id):
                 opened_ns = ts_ns
                 found = [one for one in found if int(one[0]["ts_ns"]) >= ts_ns - BEFORE_NS]

@@ -24,7 +24,9 @@ class World:
         self.seq = 0
         (directory / "journal").mkdir()
         self.journal = directory / "journal" / "journal-000001.jsonl"
-        self.packs = IncidentPacks(directory, status=lambda: {"gate_state": "READY"}, run_id="r")
+        self.packs = IncidentPacks(
+            directory, status=lambda: {"gate_state": "READY"}, run_id="later", binding={}
+        )
 
     def line(self, kind: str, at_s: float, **fields: Any) -> dict[str, Any]:
         self.seq += 1

@@ -1,0 +1,79 @@
+"""What systemd and a prober see of a daemon whose main loop hangs: no more pats, and 503."""
+
+import socket
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.stop_stage import StopStage
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return int(server.getsockname()[1])
+
+
+@pytest.fixture
+def systemd(tmp_path: Path) -> Iterator[socket.socket]:
+    """The service manager's end of sd_notify."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as made:
+        made.bind(str(tmp_path / "notify"))
+        made.setblocking(False)
+        yield made
+
+
+def heard(systemd: socket.socket) -> list[str]:
+    """Every message since the last look."""
+    messages = []
+    while True:
+        try:
+            messages.append(systemd.recv(4_096).decode())
+        except BlockingIOError:
+            return messages
+
+
+def health(port: int) -> int:
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/healthz", timeout=5) as answer:
+            return int(answer.status)
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code
+
+
+@pytest.mark.slow
+def test_a_hanging_main_loop_is_neither_patted_nor_healthy(
+    tmp_path: Path, systemd: socket.socket
+) -> None:
+    port = free_port()
+    with StopStage(
+        tmp_path,
+        symbols=("BTCUSDT",),
+        orders_per_symbol=1,
+        settings={"metrics": {"enabled": True, "port": port}},
+        env={"NOTIFY_SOCKET": str(tmp_path / "notify"), "WATCHDOG_USEC": "10000000"},
+    ) as stage:
+        stage.start_daemon()
+        stage.fill()
+        said: list[str] = []
+
+        def patted() -> bool:
+            said.extend(heard(systemd))
+            return any("WATCHDOG=1" in message for message in said)
+
+        stage.until(patted, "a healthy daemon pats the watchdog")
+        assert "READY=1" in said[0]
+        assert health(port) == 200
+        assert stage.status()["health"] == {"healthy": True, "problems": []}
+        assert "none at this venue" in stage.status()["dead_mans_switch"]
+
+        stage.signal("spin")
+        stage.until_stuck()
+        heard(systemd)
+        stage.until(lambda: health(port) == 503, "the prober sees it from another thread")
+        assert not [message for message in heard(systemd) if "WATCHDOG" in message]
+        stage.kill()
+        assert stage.venue_open() == []
