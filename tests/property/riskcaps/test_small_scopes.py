@@ -64,7 +64,7 @@ class Scope:
                 loss_session_numeraire_max="10000000000", balance_free_min={},
             )
         )  # fmt: skip
-        self.trades = 0
+        self.trades = self.worlds = 0
         self.now = T0
 
     def play(self, sides: tuple[str, ...], story: tuple[tuple[int, str], ...]) -> None:
@@ -108,6 +108,7 @@ class Scope:
             gate.on_terminal(name, self.now)
         self.compare(sides, left, [True] * len(sides), unknown, position)
         self.nothing_is_left()
+        self.worlds += 1
 
     def tell_fill(self, name: ClientOrderId, side: str, qty: int, exec_id: str) -> None:
         told = fill(name, side, str(Decimal(qty) / 10), "100", exec_id=f"{side}:{exec_id}")
@@ -147,6 +148,7 @@ def test_one_order_every_sequence_of_four_reports() -> None:
     scope = Scope()
     for story in product(REPORTS, repeat=4):
         scope.play(("BUY",), tuple((0, report) for report in story))
+    assert scope.worlds == len(REPORTS) ** 4
 
 
 SCRIPTS = (
@@ -165,6 +167,7 @@ def test_two_orders_every_interleaving(sides: tuple[str, ...]) -> None:
     for scripts in product(SCRIPTS, repeat=2):
         for story in interleavings(scripts):
             scope.play(sides, story)
+    assert scope.worlds == 1266, "every world was lived through to its end"
 
 
 def test_three_orders_every_interleaving() -> None:
@@ -173,3 +176,4 @@ def test_three_orders_every_interleaving() -> None:
     for scripts in combinations_with_replacement(short, 3):
         for story in interleavings(scripts):
             scope.play(("BUY", "SELL", "BUY"), story)
+    assert scope.worlds == 10 * 90, "every world was lived through to its end"

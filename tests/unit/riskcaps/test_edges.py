@@ -74,7 +74,7 @@ def test_stops_that_end_free_their_place() -> None:
 def test_the_least_quantity_passes() -> None:
     gate = ready()
     gate.on_instruments([instrument(qty_min=D("0.5"))])
-    approve(gate, wish(qty="0.5"))
+    assert approve(gate, wish(qty="0.5")) in gate.holds
 
 
 def test_max_position_counts_locked_and_open_buys() -> None:
@@ -220,7 +220,7 @@ def test_cancels_of_the_last_minute_are_not_of_the_last_second() -> None:
     gate = ready(caps_of(**changes))
     for _ in range(3):
         gate.on_cancel_sent(T0)
-    approve(gate, wish(), T0 + 2 * NS_PER_S)
+    assert approve(gate, wish(), T0 + 2 * NS_PER_S) in gate.holds
 
 
 def test_a_budget_sample_counts_to_the_end_of_its_minute() -> None:
