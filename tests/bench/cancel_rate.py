@@ -19,7 +19,6 @@ ROUNDS = 7
 QUICK_ROUNDS = 2
 ORDERS = ORDERS_PER_SYMBOL * len(SYMBOLS)
 TARGET_MS, MOONSHOT_MS, TARGET_RATIO = 3.0, 1.0, 20.0
-SETTLED_DEADLINE_S = 20
 DEADLINE_S = 30
 
 
@@ -97,16 +96,12 @@ async def peers(venue: SpinVenue) -> tuple[float, float]:
 def rows(*, quick: bool) -> list[Row]:
     """The rows of cancel-all."""
     took: dict[str, list[float]] = {"seatrial": [], "each": [], "bulk": []}
-    venue = SpinVenue("--ticks", "200")
-    venue.start()
-    try:
+    with SpinVenue("--ticks", "200") as venue:
         for _ in range(QUICK_ROUNDS if quick else ROUNDS):
             took["seatrial"].append(ours(venue))
             each, bulk = asyncio.run(peers(venue))
             took["each"].append(each)
             took["bulk"].append(bulk)
-    finally:
-        venue.stop()
     return rows_of(took)
 
 

@@ -8,7 +8,7 @@ import urllib.request
 from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from tests.bench.order_path import spinning_venue
 from tests.support.stop_stage import SYMBOLS, StopStage
@@ -27,13 +27,19 @@ class SpinVenue:
         self._stack = ExitStack()
         self.port = 0
 
-    def start(self) -> None:
+    def __enter__(self) -> Self:
         """Start it; this process and its children leave it a core."""
         self.port = self._stack.enter_context(spinning_venue(*self._arguments))
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+    def start(self) -> None:
+        """A stage asks for it: the venue outlives stages, and has started."""
 
     def stop(self) -> None:
-        """End it."""
-        self._stack.close()
+        """A stage asks for it: the venue outlives stages."""
 
     @property
     def rest(self) -> str:

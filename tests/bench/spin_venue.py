@@ -223,6 +223,8 @@ def server_frame(payload: bytes, opcode: int = 1) -> bytes:
     """An unmasked, final frame."""
     if len(payload) < 126:
         return bytes((0x80 | opcode, len(payload))) + payload
+    if len(payload) >= 1 << 16:
+        return bytes((0x80 | opcode, 127)) + len(payload).to_bytes(8, "big") + payload
     return bytes((0x80 | opcode, 126)) + len(payload).to_bytes(2, "big") + payload
 
 
