@@ -1,0 +1,169 @@
+"""Row f: from exec to READY, with 1500 symbols at the venue and a journal of 100 000 lines.
+
+The journal is written by the product's own Journal from the turns of a real engine: ticks, orders,
+reports and fills, one unbroken session that ended in a crash. No checkpoint stands in it, so boot
+folds every fact. READY is the gate's own line in the journal, on the daemon's clock, which is the
+clock that took the instant before exec. The baseline is an interpreter that imports the same
+modules and ends.
+"""
+
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from time import perf_counter
+
+from daemon.model.amounts import NS_PER_MS
+from daemon.model.effects import Record
+from daemon.model.enums import Side, VenueOrderStatus
+from daemon.model.inputs import VenueReport
+from daemon.model.plain import to_tagged
+from daemon.model.records import EventType
+from daemon.shell.clock import SystemClock
+from daemon.shell.journal import Journal
+from tests.bench.report import Row, at_most, median
+from tests.bench.spin_stage import SpinStage, SpinVenue
+from tests.bench.world import ROOT
+from tests.support.builders import fill, report, wish
+from tests.support.screenplay import Stage
+
+SYMBOLS_LISTED = 1_500
+LINES = 100_000
+QUICK_LINES = 10_000
+TICKS_AN_ORDER = 4
+ORDER_SPACING_MS = 10
+ROUNDS = 5
+QUICK_ROUNDS = 2
+IMPORTS = "import daemon.__main__, daemon.app"
+BALANCES = '{{"USDT": "{usdt}", "BTC": "100", "ETH": "100"}}'
+TARGET_MS, MOONSHOT_MS = 600.0, 350.0
+
+
+class Past:
+    """A journal of `lines` lines, and what the venue's account holds after them."""
+
+    def __init__(self, directory: Path, lines: int) -> None:
+        self.directory = directory
+        self._clock = SystemClock()
+        self._journal = Journal(directory, run_id="abc123-1", mode="sim", exchange="sim")
+        self._stage = Stage()
+        self._stage.now_ns = self._clock.now_ns() - 3_600_000 * NS_PER_MS
+        self._stage.ready().start()
+        self._orders = 0
+        self._save()
+        while self._journal.seq < lines:
+            self._order(Side.BUY, "99.00")
+            self._order(Side.SELL, "101.00")
+        self._journal.close()
+        self.lines = self._journal.seq
+        self.facts = self.lines - self._inputs
+        # Every pair sells a tenth two dollars dearer than it bought it.
+        self.balances = BALANCES.format(usdt=100_000 + self._orders / 2 * 0.2)
+
+    _inputs = 0
+
+    def _order(self, side: Side, price: str) -> None:
+        stage = self._stage
+        self._orders += 1
+        stage.now_ns += ORDER_SPACING_MS * NS_PER_MS
+        for _ in range(TICKS_AN_ORDER // 2):
+            stage.quote()
+        order = stage.place(wish(side=side, qty="0.1", price=price))
+        cid, venue_id = order.client_order_id, str(self._orders)
+        trade = fill(cid, self._orders, "0.1", price, side=side, venue_id=venue_id)
+        common = {"side": side, "qty": "0.1", "price": price, "venue_id": venue_id}
+        stage.tell(VenueReport(report(cid, **common)))
+        done = report(cid, VenueOrderStatus.FILLED, cum="0.1", fills=(trade,), **common)
+        stage.tell(VenueReport(done))
+        self._save()
+
+    def _save(self) -> None:
+        """Write the turns as the pump writes them."""
+        stage = self._stage
+        session = stage.engine.session_id
+        for item, effects in stage.turns:
+            fields = {"input": to_tagged(item)}
+            self._journal.append(EventType.INPUT, fields, ts_ns=stage.now_ns, session_id=session)
+            self._inputs += 1
+            for effect in effects:
+                if isinstance(effect, Record):
+                    self._journal.append(
+                        effect.event_type, effect.fields, ts_ns=stage.now_ns, session_id=session
+                    )
+        self._journal.flush()
+        stage.turns.clear()
+        stage.facts.clear()
+
+
+def imported_ms() -> float:
+    """An interpreter that imports what the daemon imports, and ends."""
+    began = perf_counter()
+    subprocess.run([sys.executable, "-c", IMPORTS], cwd=ROOT, check=True)
+    return (perf_counter() - began) * 1e3
+
+
+def booted_ms(venue: SpinVenue, past: Path | None) -> float:
+    """A daemon with that past, from exec to READY."""
+    with staged(venue, past) as stage:
+        began_ns = SystemClock().now_ns()
+        stage.start_daemon()
+        return (stage.ready_ns() - began_ns) / NS_PER_MS
+
+
+@contextmanager
+def staged(venue: SpinVenue, past: Path | None) -> Iterator[SpinStage]:
+    """A state directory of its own, with a copy of the past."""
+    with (
+        tempfile.TemporaryDirectory(prefix="bench-boot-") as name,
+        SpinStage(Path(name), venue) as stage,
+    ):
+        if past is not None:
+            stage.state_dir.mkdir(mode=0o750)
+            shutil.copytree(past, stage.state_dir / "journal")
+            identity = stage.state_dir / "identity.json"
+            identity.write_text('{"instance":"abc123","run_number":1}\n')
+        yield stage
+
+
+def rows(*, quick: bool) -> list[Row]:
+    """The row of starting."""
+    took: dict[str, list[float]] = {"imports": [], "empty": [], "recovery": []}
+    home = ROOT / "build"
+    home.mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="bench-past-", dir=home) as name:
+        past = Past(Path(name) / "journal", QUICK_LINES if quick else LINES)
+        options = ("--others", str(SYMBOLS_LISTED), "--balances", past.balances, "--ticks", "200")
+        with SpinVenue(*options) as venue:
+            for _ in range(QUICK_ROUNDS if quick else ROUNDS):
+                took["imports"].append(imported_ms())
+                took["empty"].append(booted_ms(venue, None))
+                took["recovery"].append(booted_ms(venue, past.directory))
+    return rows_of(took, past)
+
+
+def rows_of(took: dict[str, list[float]], past: Past) -> list[Row]:
+    """Ratios from the figures of one run."""
+    bare = median(took["imports"])
+    return [
+        Row(
+            row="f",
+            name=f"exec to READY, {SYMBOLS_LISTED} symbols listed, {what}",
+            value=median(took[name]),
+            unit="ms",
+            baseline_name="interpreter, same imports",
+            baseline=bare,
+            ratio=median(took[name]) / bare,
+            target=f"≤ {TARGET_MS:g} ms",
+            met=at_most(median(took[name]), TARGET_MS),
+            moonshot=f"≤ {MOONSHOT_MS:g} ms",
+            moonshot_met=at_most(median(took[name]), MOONSHOT_MS),
+            details={"rounds": [round(one) for one in took[name]], "facts": facts},
+        )
+        for name, what, facts in (
+            ("recovery", f"{past.lines:,} lines to recover", past.facts),
+            ("empty", "an empty journal", 0),
+        )
+    ]
