@@ -8,6 +8,7 @@ Rules of this file:
 """
 
 import contextlib
+import gc
 import logging
 import sys
 import threading
@@ -158,6 +159,7 @@ class Watchdog:
         self._since_ns: dict[str, int] = {}
         self._durable = (0, self._beat_ns)
         self._told_lag_ns = 0
+        self._is_stuck = False
         self.lag_max_ns = 0
         """The longest that the main loop has been late in this run."""
         self.latch_seen: Latch | None = None
@@ -249,8 +251,11 @@ class Watchdog:
         """Tell the engine, once and at each doubling; hand out the interpreter more often."""
         if lag_ns >= STUCK_NS:
             sys.setswitchinterval(SWITCH_INTERVAL_STUCK_S)
+            if not self._is_stuck:
+                gc.freeze()  # a storm of collections has less to walk, and lets threads in
         elif sys.getswitchinterval() < self._interval_s and not self._halt.closed:
             sys.setswitchinterval(self._interval_s)
+        self._is_stuck = lag_ns >= STUCK_NS
         if lag_ns < LAG_TOLD_NS:
             self._told_lag_ns = 0
         elif lag_ns >= 2 * self._told_lag_ns:

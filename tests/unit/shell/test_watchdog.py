@@ -1,5 +1,6 @@
 """The watchdog against a clock that we turn by hand: what it measures, tells, and forgives."""
 
+import gc
 import sys
 from collections.abc import Iterator
 from itertools import pairwise
@@ -106,6 +107,7 @@ def world(tmp_path: Path) -> Iterator[World]:
     usual = sys.getswitchinterval()
     yield World(tmp_path)
     sys.setswitchinterval(usual)
+    gc.unfreeze()
 
 
 def test_a_quiet_daemon_is_healthy_and_renews_the_switch(world: World) -> None:
@@ -179,6 +181,7 @@ def test_a_hanging_loop_gives_up_the_interpreter_sooner(world: World) -> None:
     world.live(1)
     world.hang(0.6)
     assert sys.getswitchinterval() < usual / 10
+    assert gc.get_freeze_count() > 0, "collections have nothing to walk"
     world.live(1)
     assert sys.getswitchinterval() == pytest.approx(usual)
 
