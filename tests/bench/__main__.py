@@ -20,12 +20,16 @@ from tests.bench.report import Row, show, write_json
 
 ROWS = {
     "a": "tests.bench.order_path",
+    "a2": "tests.bench.whole_path",
     "cpu": "tests.bench.in_flight",
     "b1": "tests.bench.market_rate",
     "b2": "tests.bench.report_rate",
     "c": "tests.bench.journal_rate",
     "cap": "tests.bench.cap_rows",
     "d": "tests.bench.evidence_rate",
+    "e1": "tests.bench.cancel_rate",
+    "f": "tests.bench.boot_rate",
+    "mem": "tests.bench.memory",
 }
 """Row -> the module whose `rows(quick=…)` measures it."""
 
@@ -35,7 +39,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
     parser.add_argument("--rows", default="", help=f"comma-separated: {','.join(ROWS)} (all)")
     parser.add_argument("--json", type=Path, default=Path("bench.json"), metavar="FILE")
-    parser.add_argument("--quick", action="store_true", help="fewer rounds: under 30 seconds")
+    parser.add_argument("--quick", action="store_true", help="fewer rounds: under 40 seconds")
     args = parser.parse_args(argv)
     chosen = [name.strip() for name in args.rows.split(",") if name.strip()] or list(present())
     unknown = [name for name in chosen if name not in ROWS]

@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from time import perf_counter
+from typing import Any
 
 from daemon.model.amounts import NS_PER_MS
 from daemon.model.effects import Record
@@ -52,7 +53,7 @@ class Past:
         self._stage = Stage()
         self._stage.now_ns = self._clock.now_ns() - 3_600_000 * NS_PER_MS
         self._stage.ready().start()
-        self._orders = 0
+        self._orders = self._inputs = 0
         self._save()
         while self._journal.seq < lines:
             self._order(Side.BUY, "99.00")
@@ -63,8 +64,6 @@ class Past:
         # Every pair sells a tenth two dollars dearer than it bought it.
         self.balances = BALANCES.format(usdt=100_000 + self._orders / 2 * 0.2)
 
-    _inputs = 0
-
     def _order(self, side: Side, price: str) -> None:
         stage = self._stage
         self._orders += 1
@@ -74,7 +73,7 @@ class Past:
         order = stage.place(wish(side=side, qty="0.1", price=price))
         cid, venue_id = order.client_order_id, str(self._orders)
         trade = fill(cid, self._orders, "0.1", price, side=side, venue_id=venue_id)
-        common = {"side": side, "qty": "0.1", "price": price, "venue_id": venue_id}
+        common: dict[str, Any] = {"side": side, "qty": "0.1", "price": price, "venue_id": venue_id}
         stage.tell(VenueReport(report(cid, **common)))
         done = report(cid, VenueOrderStatus.FILLED, cum="0.1", fills=(trade,), **common)
         stage.tell(VenueReport(done))

@@ -8,7 +8,7 @@ import asyncio
 import base64
 import logging
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from time import perf_counter_ns
 from typing import Any, Protocol, cast
 
@@ -98,6 +98,7 @@ class CcxtClient:
 
     name = "ccxt async"
     loop_factory = staticmethod(asyncio.new_event_loop)
+    params: Mapping[str, str] = {}
 
     def __init__(self, symbols: Sequence[str] = ("BTCUSDT",)) -> None:
         self._exchange: Any = None
@@ -126,7 +127,12 @@ class CcxtClient:
             self._made += 1
             start = perf_counter_ns()
             await self._exchange.create_order(
-                "BTC/USDT", "limit", "buy", 0.001, 25_000.0, {"newClientOrderId": made}
+                "BTC/USDT",
+                "limit",
+                "buy",
+                0.001,
+                25_000.0,
+                {**self.params, "newClientOrderId": made},
             )
             began.append((made, start))
         return began

@@ -18,6 +18,7 @@ import re
 import socket
 import sys
 import time
+from typing import Any
 
 from daemon.shell.clock import SystemClock
 from tests.bench.spin_book import (
@@ -248,16 +249,20 @@ class Venue:
         """The bench asks for facts, or for triggers: `triggers/200`."""
         if asked.startswith("triggers/"):
             self._triggers_left, self._triggered_ns = int(asked.partition("/")[2]), []
-        facts = self.book.facts() if asked == "facts" else {}
-        facts["triggers_left"] = self._triggers_left
-        facts["triggered_ns"] = self._triggered_ns
+        facts: dict[str, Any] = {
+            "triggers_left": self._triggers_left,
+            "answered": len(self.book.placed_ns),
+        }
+        if asked == "facts":
+            facts |= {**self.book.facts(), "triggered_ns": self._triggered_ns}
+            self._triggered_ns = []
         return json.dumps(facts).encode()
 
     def tick(self, now_ns: int) -> None:
         """Send the next tick if it is due: one in `TRIGGER_EVERY` is a trigger while any is left.
 
-        A trigger is the first symbol's: while triggers are under way it has no other ticks, so that
-        none can be merged with a newer one.
+        A trigger is the first symbol's, and waits until the one before it is answered; meanwhile
+        the symbol has no other ticks, so that no trigger can be merged with a newer one.
         """
         if not self._tick_ns or now_ns < self._next_tick_ns:
             return
@@ -267,10 +272,11 @@ class Venue:
             return
         self._ticks += 1
         number, symbol = self._ticks, self._symbols[self._ticks % len(self._symbols)]
-        is_trigger = bool(self._triggers_left) and self._ticks % TRIGGER_EVERY == 0
+        due = bool(self._triggers_left) and self._ticks % TRIGGER_EVERY == 0
+        is_trigger = due and len(self.book.placed_ns) >= len(self._triggered_ns)
         if is_trigger:
             number, symbol = TRIGGER_UPDATE_ID + self._ticks, self._symbols[0]
-        elif self._triggers_left and symbol == self._symbols[0] and len(self._symbols) > 1:
+        elif symbol == self._symbols[0] and self._is_busy() and len(self._symbols) > 1:
             symbol = self._symbols[1]
         frame = server_frame(ticker(symbol, number))
         if is_trigger:
@@ -278,6 +284,10 @@ class Venue:
             self._triggered_ns.append(time.perf_counter_ns())
         for stream in self.streams:
             stream.push(frame)
+
+    def _is_busy(self) -> bool:
+        """Whether triggers are to come, or the last one is unanswered."""
+        return bool(self._triggers_left) or len(self.book.placed_ns) < len(self._triggered_ns)
 
 
 def ticker(symbol: str, update_id: int) -> bytes:

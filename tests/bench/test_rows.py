@@ -5,7 +5,15 @@ from collections.abc import Sequence
 
 import pytest
 
-from tests.bench import in_flight, market_rate, report_rate
+from tests.bench import (
+    boot_rate,
+    cancel_rate,
+    in_flight,
+    market_rate,
+    memory,
+    report_rate,
+    whole_path,
+)
 from tests.bench.report import Row
 
 
@@ -44,3 +52,33 @@ def test_processor_time_of_orders_in_flight(monkeypatch: pytest.MonkeyPatch) -> 
     rows = in_flight.rows(quick=True)
     check(rows, ["cpu"])
     assert set(rows[0].details) == {"prebuilt bytes", "seatrial", "ccxt async"}
+
+
+@pytest.mark.slow
+def test_the_whole_daemon_answers_every_trigger(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(whole_path, "QUICK_TRIGGERS", 10)
+    monkeypatch.setattr(whole_path, "WARM_UP", 3)
+    check(whole_path.rows(quick=True), ["a2", "a2"])
+
+
+@pytest.mark.slow
+def test_the_venue_is_empty_after_cancel_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cancel_rate, "QUICK_ROUNDS", 1)
+    check(cancel_rate.rows(quick=True), ["e1", "e1"])
+
+
+@pytest.mark.slow
+def test_a_daemon_with_a_past_becomes_ready(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(boot_rate, "QUICK_ROUNDS", 1)
+    monkeypatch.setattr(boot_rate, "QUICK_LINES", 1_000)
+    rows = boot_rate.rows(quick=True)
+    check(rows, ["f", "f"])
+    assert rows[0].details["facts"] > 300
+
+
+def test_memory_is_read_at_a_quarter_and_at_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(memory, "QUICK_EVENTS", 2_000)
+    steady, grown = memory.rows(quick=True)
+    check([steady], ["mem"])
+    assert math.isfinite(grown.value)
+    assert list(steady.details["rss_mb"]) == ["0", "500", "1000", "2000"]
