@@ -2,7 +2,7 @@
 # The Debian package of the committed tree, into DIST (default dist/). Reproducible: the same commit on
 # the same Debian gives the same bytes.
 #   usage: deploy/build-deb.sh [DIST]
-#   environment: COMMIT (default HEAD), DEB_VERSION (default: the project's version), WHEELS, TARGET_PYTHON, PYTHON
+#   environment: DEB_COMPRESSION (default xz), COMMIT (default HEAD), DEB_VERSION (default: the project's version), WHEELS, TARGET_PYTHON, PYTHON
 set -euo pipefail
 cd "$(dirname "$0")/.."
 for tool in dpkg-deb gzip; do
@@ -52,5 +52,5 @@ for script in postinst prerm postrm; do
 done
 find "$root" -exec touch --no-dereference --date="@$SOURCE_DATE_EPOCH" {} +
 made=$dist/seatrial_${version}_${architecture}.deb
-dpkg-deb --root-owner-group -Zxz --uniform-compression --build "$root" "$made" > /dev/null
+dpkg-deb --root-owner-group "-Z${DEB_COMPRESSION:-xz}" --uniform-compression --build "$root" "$made" > /dev/null
 echo "$made $(stat --format=%s "$made") bytes"

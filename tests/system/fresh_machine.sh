@@ -36,11 +36,11 @@ inside() { chroot "$root" env -i "${environment[@]}" bash -euc "$1"; }
 
 started=$(date +%s.%N)
 stamp() { awk -v a="$started" -v b="$(date +%s.%N)" 'BEGIN { printf "%.1f", b - a }'; }
-inside 'git config --global safe.directory "*"; git clone -q /source /root/seatrial'
+inside 'git config --global safe.directory "*"; git clone -q /source ~/seatrial'
 cloned=$(stamp)
-inside "cd /root/seatrial && make demo ARGS='--seconds $seconds'" >&2
+inside "cd ~/seatrial && make demo ARGS='--seconds $seconds'" >&2
 demo=$(stamp)
-inside 'cd /root/seatrial && test -n "$(find demo-run -name evidence_report.md)"'
-collected=$(inside 'cd /root/seatrial && .venv/bin/python -m pytest --collect-only -q 2> /dev/null | tail -n 1')
+inside 'cd ~/seatrial && test -n "$(find demo-run -name evidence_report.md)"'
+collected=$(inside 'cd ~/seatrial && .venv/bin/python -m pytest --collect-only -q 2> /dev/null | tail -n 1')
 printf '{"cloned_s": %s, "verdict_s": %s, "demo_seconds": %s, "commands": 3, "collected": "%s"}\n' \
   "$cloned" "$demo" "$seconds" "$collected"

@@ -69,6 +69,17 @@ def box(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Facts]:
     system.mkdir(parents=True)
     names = os.environ.get("SEATRIAL_SCENARIOS", "")
     (system / "inside.service").write_text(INSIDE.format(names=names))
+    package = subprocess.run(
+        [str(ROOT / "deploy" / "build-deb.sh"), str(payload / "opt" / "packages")],
+        env=os.environ | {"DEB_COMPRESSION": "none", "DEB_VERSION": "9.9.9"},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+    )
+    assert package.returncode == 0, package.stdout + package.stderr
+    made = next((payload / "opt" / "packages").iterdir())
+    made.rename(made.with_name("seatrial.deb"))
     probe, wedge = payload / "opt" / "probe", payload / "opt" / "wedge"
     probe.mkdir()
     wedge.mkdir()
@@ -95,9 +106,9 @@ def box(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Facts]:
     assert facts.exists(), f"boot ended with {done.returncode}: {log}{done.stdout}{done.stderr}"
     CACHE.mkdir(parents=True, exist_ok=True)
     shutil.copy(facts, CACHE / "facts.json")  # to look at by hand
-    made: dict[str, Facts] = json.loads(facts.read_text())
-    print(json.dumps({name: round(one["seconds"], 1) for name, one in made.items()}))
-    return made
+    told_facts: dict[str, Facts] = json.loads(facts.read_text())
+    print(json.dumps({name: round(one["seconds"], 1) for name, one in told_facts.items()}))
+    return told_facts
 
 
 def told(box: dict[str, Facts], name: str) -> Facts:
@@ -204,6 +215,15 @@ def test_an_upgrade_keeps_latch_and_counters(box: dict[str, Facts]) -> None:
     assert facts["instance_same"]
     assert facts["after"] == facts["before"]
     assert int(facts["before"]["orders_per_day_max"]) >= 3
+
+
+def test_a_package_upgrade_stops_in_order_and_starts_only_what_ran(box: dict[str, Facts]) -> None:
+    facts = told(box, "upgrade")
+    assert facts["was_trading"] == {"trading_state": "HALTED", "latched": False, "session_id": ""}
+    assert facts["was_trading_open"] == 0
+    assert facts["sessions_ended"] == 1, "the session was ended in order, not cut"
+    assert facts["idle"] == "inactive", "what did not run must not be started"
+    assert "seatrial" not in facts["enabled"].replace("0 unit files", ""), facts["enabled"]
 
 
 def test_a_full_disk_stops_trading_and_space_brings_it_back(box: dict[str, Facts]) -> None:

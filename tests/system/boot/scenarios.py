@@ -204,7 +204,7 @@ def sandbox() -> Facts:
     run("ip", "address", "add", "10.1.2.3/32", "dev", "lo")
     one.drop_in(
         "probe",
-        "[Service]\nType=oneshot\nWatchdogSec=0\nRestart=no\nExecStartPre=\nExecStart=\nExecStopPost=\n"
+        "[Service]\nType=oneshot\nWatchdogSec=0\nRestart=no\nExecStart=\nExecStopPost=\n"
         f"ExecStart=/opt/seatrial/bin/python3 /opt/probe/probe.py {one.state}\n",
     )
     run("systemctl", "start", one.unit)
@@ -236,26 +236,36 @@ def side_by_side() -> Facts:
 
 @scenario
 def upgrade() -> Facts:
-    """New files and a restart: latch and counters are as before."""
-    one = box("upgrade")
+    """The package over a trading and over a latched instance: stopped in order, back HALTED."""
+    package = ("dpkg", "--install", "--force-confold", "/opt/packages/seatrial.deb")
+    run(*package)
+    one, idle = box("upgrade"), box("idle")
     one.start()
     one.trade()
     one.call("kill", "--reason", "before the upgrade")
     before = until("latched", lambda: (s := one.status()).get("latched") and s)
-    shutil.copytree("/opt/seatrial", "/opt/seatrial.next", symlinks=True)
-    run("systemctl", "stop", one.unit)
-    Path("/opt/seatrial").rename("/opt/seatrial.old")
-    Path("/opt/seatrial.next").rename("/opt/seatrial")
-    run("systemctl", "daemon-reload")
-    one.start()
-    after = one.until_gate_ready()
+    two = box("trading")
+    two.start()
+    two.trade()
+    said = run(*package)
+    restarted = until(
+        "a new boot", lambda: (s := one.status()).get("run_id") != before["run_id"] and s
+    )
+    after = one.until_gate_ready() if restarted else {}
+    trading = two.until_gate_ready()
     return {
+        "said": said,
         "before": used(before),
         "after": used(after),
         "latched": after["latched"],
         "latch_reason": after["latch_reason"],
         "trading_state": after["trading_state"],
         "instance_same": before["instance"] == after["instance"],
+        "was_trading": {k: trading[k] for k in ("trading_state", "latched", "session_id")},
+        "was_trading_open": len(two.open_orders()),
+        "sessions_ended": len(two.journal("session_stop")),
+        "idle": idle.show("ActiveState")["ActiveState"],
+        "enabled": run("systemctl", "list-unit-files", "--state=enabled", "seatrial*", fine=False),
     }
 
 
