@@ -221,6 +221,7 @@ def test_cancels_of_the_last_minute_are_not_of_the_last_second() -> None:
     for _ in range(3):
         gate.on_cancel_sent(T0)
     assert approve(gate, wish(), T0 + 2 * NS_PER_S) in gate.holds
+    assert approve(gate, wish(price="99.00"), T0 + 2 * NS_PER_S) in gate.holds
 
 
 def test_a_budget_sample_counts_to_the_end_of_its_minute() -> None:
