@@ -153,8 +153,10 @@ def _state(
 
 def _session(status: Status) -> Metric:
     family = InfoMetricFamily("seatrial_session", "The session that is on; empty: none.")
-    names = ("session_id", "run_id", "instance", "mode", "environment")
-    family.add_metric([], {name: str(status.get(name, "")) for name in names})
+    names = ("session_id", "run_id", "mode", "environment")
+    labels = {name: str(status.get(name, "")) for name in names}
+    labels["instance_id"] = str(status.get("instance", ""))  # `instance` is Prometheus' own label
+    family.add_metric([], labels)
     return family
 
 
