@@ -65,7 +65,8 @@ class RawStream(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         request = (
             f"GET {STREAM_PATH} HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\n"
-            "Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: MDEyMzQ1Njc4OWFiY2RlZg==\r\n\r\n"
+            "Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+            "Sec-WebSocket-Key: MDEyMzQ1Njc4OWFiY2RlZg==\r\n\r\n"
         )
         cast("asyncio.Transport", transport).write(request.encode())
 
