@@ -18,7 +18,7 @@ pytestmark = pytest.mark.slow
 def journal_types(box: Box) -> list[str]:
     return [
         json.loads(line)["event_type"]
-        for segment in sorted((box.directory / "state" / "journal").glob("*.jsonl"))
+        for segment in sorted((box.directory / "state" / "journal").glob("journal-*.jsonl"))
         for line in segment.read_text().splitlines()
     ]
 

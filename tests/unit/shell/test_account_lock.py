@@ -41,7 +41,10 @@ def test_other_accounts_and_environments_do_not_meet() -> None:
     ]
     for lock in locks:
         lock.take()
+    again = AccountLock("a", "sim", "here")
+    with pytest.raises(AccountBusy):
+        again.take()
     for lock in locks:
         lock.release()
-    locks[0].take()
-    locks[0].release()
+    again.take()
+    again.release()
