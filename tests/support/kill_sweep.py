@@ -210,11 +210,11 @@ def judge(world: KillWorld, real: Path, live_states: dict[int, str]) -> bool:
     recovered = recover(real / "journal")
     engine, gate, _ = world.recovered_engine(recovered, recovered.ts_ns)
     records = [json.loads(line) for line in lines_of(real / "journal")]
-    again, _ = folded(world, records, recovered.ts_ns)
-    assert_equal(again, engine)
     wanted = live_states.get(recovered.seq)
     if wanted is not None:
         assert engine.state_hash() == wanted, f"not the live state after line {recovered.seq}"
+    again, _ = folded(world, records, recovered.ts_ns)
+    assert_equal(again, engine)
     approved = [one["client_order_id"] for one in records if one["event_type"] == "order_approved"]
     left = (real / "sent").read_text().split() if (real / "sent").exists() else []
     unwritten = set(left) - set(approved)

@@ -27,6 +27,8 @@ from daemon.model.ids import ClientOrderId, InstrumentId, run_id
 from daemon.model.inputs import (
     ClockSampled,
     Input,
+    InstrumentsLoaded,
+    LinkUp,
     MarketData,
     NotSent,
     RequestKind,
@@ -41,7 +43,7 @@ from daemon.shell.replay import Recovered, recover
 from riskcaps.interceptor import Interceptor
 from tests.support.builders import INSTANCE, T0, caps, command
 from tests.support.sim_chaos import FaultMenu
-from tests.support.sim_runner import MS, SYMBOL, SimRun
+from tests.support.sim_runner import MS, SYMBOL, SimRun, loaded_instrument
 
 SEGMENT_BYTES = 48 * 1024
 CHECKPOINT_LINES = 120
@@ -183,6 +185,7 @@ class KillWorld(SimRun):
         self.run_number += 1
         self._trap, self._is_mortal = trap, mortal
         self.steps = []
+        self.up = dict.fromkeys(Link, False)
         directory.mkdir(parents=True, exist_ok=True)
         self._sent_fd = os.open(
             directory.parent / "sent", os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o640
@@ -255,8 +258,7 @@ class KillWorld(SimRun):
             self._loop.is_dead = True
         self.pump, self._trap = None, None
         self.wire.pending.clear()
-        for link in Link:
-            self.up[link] = False
+        self.up = dict.fromkeys(Link, False)
         for descriptor in (self.journal._fd, self.journal._lock_fd, self._sent_fd):
             os.close(descriptor)
 
@@ -288,14 +290,14 @@ class KillWorld(SimRun):
             os.kill(os.getpid(), signal.SIGKILL)
         raise Killed
 
-    def wrote(self) -> None:
+    def flushing(self) -> None:
         """A flush begins: the engine's state belongs to the last line of it."""
         if self.is_recording and self.journal.seq not in self.live_states:
             self.live_states[self.journal.seq] = self.engine.state_hash()
 
     def turn_ended(self) -> None:
         """Held to the caps by the venue's own books, in this life as in those before."""
-        self.wrote()
+        self.flushing()
         self.checker._exposure()
 
     # ------------------------------------------------------------------ the pump's venue
@@ -318,6 +320,20 @@ class KillWorld(SimRun):
         if isinstance(item, MarketData):
             item = MarketData(replace(item.top, ts_recv_ns=self.clock.now_ns()))
         self.pump.offer(item)
+
+    def _connect(self) -> None:
+        """Links come up for the life that asked, and for no other."""
+        life = self.run_number
+
+        def up() -> None:
+            if life != self.run_number or self.pump is None:
+                return
+            self.tell(InstrumentsLoaded((loaded_instrument(),)))
+            for link in (Link.REST, Link.MARKET, Link.ORDER):
+                self.up[link] = True
+                self.tell(LinkUp(link))
+
+        self.later(self.latency(), up)
 
     def _boot(self) -> None:
         """`SimRun` boots when it is made; here `begin` does."""
@@ -342,24 +358,22 @@ class KillWorld(SimRun):
 def virtual(world: KillWorld) -> Iterator[None]:
     """The world's time, small journals, and every step of the journal seen by the world."""
 
-    def traced(kind: str, real: Callable[..., Any]) -> Callable[..., Any]:
-        def call(descriptor: int, *data: bytes) -> Any:
-            if kind == "fsync":  # only the anchor of a segment is fsynced
-                return world.step(kind, lambda: real(descriptor))
-            if descriptor != world.journal._fd:
-                return real(descriptor, *data)
-            if kind == "write":
-                world.wrote()
-            return world.step(kind, lambda: real(descriptor, *data), *data)
+    def wrote(descriptor: int, data: bytes) -> int:
+        if descriptor != world.journal._fd:
+            return _WRITE(descriptor, data)
+        world.flushing()
+        return world.step("write", lambda: _WRITE(descriptor, data), data)
 
-        return call
+    def synced(kind: str) -> Callable[[int], int]:
+        # SIGKILL takes nothing from the kernel's cache, so a real sync would only cost time here.
+        return lambda _: world.step(kind, lambda: 0)
 
     with (
         mock.patch.object(clock_module, "time", VirtualTime(world)),
         mock.patch.object(loop_module, "CHECKPOINT_LINES", CHECKPOINT_LINES),
-        mock.patch.object(os, "write", traced("write", os.write)),
-        mock.patch.object(os, "fdatasync", traced("fdatasync", os.fdatasync)),
-        mock.patch.object(os, "fsync", traced("fsync", os.fsync)),
+        mock.patch.object(os, "write", wrote),
+        mock.patch.object(os, "fdatasync", synced("fdatasync")),
+        mock.patch.object(os, "fsync", synced("fsync")),
     ):
         yield
 
