@@ -6,7 +6,7 @@ ARGS ?=
 LOCK := requirements-dev.lock
 STAMP := $(VENV)/.locked
 
-.PHONY: demo test check fmt bench bench-stop clean
+.PHONY: demo test test-system check fmt bench bench-stop controls kill-sweep dist deb image clean
 
 $(STAMP): $(LOCK) pyproject.toml
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -40,6 +40,25 @@ bench: $(VENV)/.bench
 
 bench-stop: $(STAMP)
 	$(BIN)/python -m tests.bench.stop $(ARGS)
+
+test-system: $(STAMP)
+	SEATRIAL_SYSTEM=1 $(BIN)/python -m pytest tests/system -v $(ARGS)
+
+controls: $(STAMP)
+	$(BIN)/python -m tests.unit.riskcaps.write_tables caps
+	$(BIN)/python -m tests.unit.riskcaps.write_tables controls
+
+kill-sweep: $(STAMP)
+	$(BIN)/python -m tests.support.kill_sweep --points all $(ARGS)
+
+dist: $(STAMP)
+	deploy/build-dist.sh dist
+
+deb: $(STAMP)
+	deploy/build-deb.sh dist
+
+image: $(STAMP)
+	deploy/build-image.sh
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .import_linter_cache .hypothesis bench.json demo-run

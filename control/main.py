@@ -5,13 +5,11 @@ wait for the imports of the demo.
 """
 
 import importlib
+import sys
 from pathlib import Path
 from typing import Any
 
 import click
-
-from control.cli import control_group
-from control.terminal import Wiring
 
 MOUNTED = {
     "demo": "daemon.cli:demo_command",
@@ -23,7 +21,6 @@ MOUNTED = {
     "gate": "evidence.gates.cli:gate_group",
     "preflight": "daemon.cli_preflight:preflight_command",
 }
-
 
 MOUNTED_BELOW = {"caps": {"explain": "daemon.cli_caps:explain_command"}}
 """Commands of other packages inside a group of control's."""
@@ -65,17 +62,30 @@ def _check_config(path: Path) -> list[str]:
     return []
 
 
+def _is_plain(arguments: list[str]) -> bool:
+    """Whether the short road knows every option; `--help` and others take the long one."""
+    options = {a.partition("=")[0] for a in arguments if a.startswith("-")}
+    return options <= {"--direct", "--config", "--reason", "--json"}
+
+
 def main() -> None:
     """Run the tool; exit codes are documented in control/terminal.py."""
+    if sys.argv[1:2] == ["kill"] and "--direct" in sys.argv and _is_plain(sys.argv[2:]):
+        # The second process' road imports only what a stop needs.
+        importlib.import_module("daemon.direct_kill").main(sys.argv[2:])
+        return
+    group = importlib.import_module("control.cli").control_group
     tool = Tool(
         name="seatrial",
-        commands=control_group.commands,
-        params=control_group.params,
-        callback=control_group.callback,
-        help=control_group.help,
-        context_settings=control_group.context_settings,
+        commands=group.commands,
+        params=group.params,
+        callback=group.callback,
+        help=group.help,
+        context_settings=group.context_settings,
     )
-    wiring = Wiring(direct_kill=_direct_kill, check_config=_check_config)
+    wiring = importlib.import_module("control.terminal").Wiring(
+        direct_kill=_direct_kill, check_config=_check_config
+    )
     tool(obj=wiring, prog_name="seatrial")
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from control.client import call
-from control.errors import ControlError
+from control.errors import ControlError, RpcError
 from daemon.demo.plan import DemoOptions, sim_arguments, strategies_of, symbols_of, toml_text
 from daemon.demo.processes import DemoError, Process, fetch_ledger
 from daemon.demo.screen import Screen
@@ -149,10 +149,29 @@ class Demo:
         return call(self._socket, method, **params)
 
     def _start_session(self) -> str:
-        answer = self._call("start", reason="demo")
+        try:
+            answer = self._call("start", reason="demo")
+        except RpcError:
+            if self._options.faults == "none":
+                raise
+            self._resolve_incidents()  # a fault may strike before the session
+            answer = self._call("start", reason="demo")
         session_id = str(answer["session_id"])
         self._screen.say(f"session {session_id} started")
         return session_id
+
+    def _resolve_incidents(self) -> None:
+        for incident in self._status().get("incidents", ()):
+            if not incident["resolved_by"]:
+                self._screen.say(f"incident {incident['trigger']} resolved: injected")
+                self._call(
+                    "incident-resolve",
+                    incident_id=incident["incident_id"],
+                    root_cause="injected by the demo",
+                    remediation="none needed",
+                    follow_up="none",
+                    reason="demo",
+                )
 
     def _trade(self) -> None:
         """Watch until it is time for the drill; kill -9 and restart at seeded instants."""
