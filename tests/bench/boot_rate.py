@@ -7,21 +7,24 @@ clock that took the instant before exec. The baseline is an interpreter that imp
 modules and ends.
 """
 
+import json
 import shutil
 import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from decimal import Decimal
 from pathlib import Path
 from time import perf_counter
 from typing import Any
 
-from daemon.model.amounts import NS_PER_MS
+from daemon.model.amounts import NS_PER_MS, ZERO
 from daemon.model.effects import Record
 from daemon.model.enums import Side, VenueOrderStatus
-from daemon.model.inputs import VenueReport
+from daemon.model.inputs import BalancesChanged, VenueReport
 from daemon.model.plain import to_tagged
+from daemon.model.position import Balance
 from daemon.model.records import EventType
 from daemon.shell.clock import SystemClock
 from daemon.shell.journal import Journal
@@ -36,10 +39,9 @@ LINES = 100_000
 QUICK_LINES = 10_000
 TICKS_AN_ORDER = 4
 ORDER_SPACING_MS = 10
-ROUNDS = 5
-QUICK_ROUNDS = 2
+ROUNDS = 3
+QUICK_ROUNDS = 1
 IMPORTS = "import daemon.__main__, daemon.app"
-BALANCES = '{{"USDT": "{usdt}", "BTC": "100", "ETH": "100"}}'
 TARGET_MS, MOONSHOT_MS = 600.0, 350.0
 
 
@@ -54,6 +56,7 @@ class Past:
         self._stage.now_ns = self._clock.now_ns() - 3_600_000 * NS_PER_MS
         self._stage.ready().start()
         self._orders = self._inputs = 0
+        self._usdt, self._btc = Decimal(100_000), Decimal(100)
         self._save()
         while self._journal.seq < lines:
             self._order(Side.BUY, "99.00")
@@ -61,8 +64,7 @@ class Past:
         self._journal.close()
         self.lines = self._journal.seq
         self.facts = self.lines - self._inputs
-        # Every pair sells a tenth two dollars dearer than it bought it.
-        self.balances = BALANCES.format(usdt=100_000 + self._orders / 2 * 0.2)
+        self.balances = json.dumps({"USDT": str(self._usdt), "BTC": str(self._btc), "ETH": "100"})
 
     def _order(self, side: Side, price: str) -> None:
         stage = self._stage
@@ -77,6 +79,11 @@ class Past:
         stage.tell(VenueReport(report(cid, **common)))
         done = report(cid, VenueOrderStatus.FILLED, cum="0.1", fills=(trade,), **common)
         stage.tell(VenueReport(done))
+        sign = 1 if side is Side.BUY else -1
+        self._usdt -= sign * Decimal(price) / 10
+        self._btc += sign * Decimal("0.1")
+        held = (Balance("USDT", self._usdt, ZERO), Balance("BTC", self._btc, ZERO))
+        stage.tell(BalancesChanged(held, stage.now_ns))
         self._save()
 
     def _save(self) -> None:

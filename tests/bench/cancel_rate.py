@@ -15,8 +15,8 @@ from tests.bench.report import Row, at_least, at_most, median
 from tests.bench.spin_stage import SpinStage, SpinVenue
 from tests.support.stop_stage import ORDERS_PER_SYMBOL, SYMBOLS
 
-ROUNDS = 7
-QUICK_ROUNDS = 2
+ROUNDS = 5
+QUICK_ROUNDS = 1
 ORDERS = ORDERS_PER_SYMBOL * len(SYMBOLS)
 TARGET_MS, MOONSHOT_MS, TARGET_RATIO = 3.0, 1.0, 20.0
 DEADLINE_S = 30

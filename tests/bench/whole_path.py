@@ -25,7 +25,7 @@ from tests.bench.spin_venue import TRIGGER_UPDATE_ID
 from tests.support.stop_stage import SYMBOLS
 
 TRIGGERS = 300
-ROUNDS = 4
+ROUNDS = 3
 QUICK_TRIGGERS = 60
 QUICK_ROUNDS = 1
 WARM_UP = 20
