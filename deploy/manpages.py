@@ -11,7 +11,8 @@ from pathlib import Path
 
 import click
 
-from control.main import Tool, control_group
+from control.cli import control_group
+from control.main import Tool
 from daemon.__main__ import main as daemon_command
 from daemon.version import seatrial_version
 

@@ -39,6 +39,7 @@ def gauges(status: Status) -> Iterator[Metric]:
     yield from _by_symbol(status)
     yield from _links(status)
     yield from _budget(status)
+    yield from _drills(status)
 
 
 def process_metrics() -> Iterator[Metric]:
@@ -88,6 +89,16 @@ _PLAIN: tuple[tuple[str, str, Read], ...] = (
     ),
     ("seatrial_queue_age_seconds", "Wait of the last input.", lambda s: s["queue_age_s"]),
     ("seatrial_loop_lag_seconds", "Lag of the main loop.", lambda s: s["loop_lag_s"]),
+    (
+        "seatrial_loop_lag_max_seconds",
+        "Longest lag of the main loop since boot.",
+        lambda s: s["loop_lag_max_s"],
+    ),
+    (
+        "seatrial_healthy",
+        "1 while the watchdog finds nothing wrong; 0: a restart is near.",
+        lambda s: s["health"]["healthy"],
+    ),
     (
         "seatrial_journal_pending_lines",
         "Lines not yet with the kernel.",
@@ -219,3 +230,20 @@ def _budget(status: Status) -> Iterator[Metric]:
         limit.add_metric([window], float(bound))
         left.add_metric([window], float(bound - used.get(window, 0)))
     yield from (limit, left)
+
+
+def _drills(status: Status) -> Iterator[Metric]:
+    """When the controls were last tried, as the state directory remembers it."""
+    at = GaugeMetricFamily(
+        "seatrial_last_drill_timestamp_seconds",
+        "When a drill was last run, Unix time.",
+        labels=["drill"],
+    )
+    passed = GaugeMetricFamily(
+        "seatrial_last_drill_passed", "1 when the last run of a drill passed.", labels=["drill"]
+    )
+    for name, row in (status.get("drills") or {}).items():
+        if row:
+            at.add_metric([name], row["ts_ns"] / NS_PER_S)
+            passed.add_metric([name], 1.0 if row.get("passed") else 0.0)
+    yield from (at, passed)

@@ -16,7 +16,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, generate_latest
-from prometheus_client.core import GaugeMetricFamily, InfoMetricFamily, Metric
+from prometheus_client.core import InfoMetricFamily, Metric
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
 from daemon.model.enums import Link, OrderStatus
@@ -46,7 +46,6 @@ class Metrics:
         self._status = status
         self._build = dict(build)
         self._latencies = Latencies()
-        self._drills: dict[str, float] = {}
         self._events = self._counter("events", "Journal lines by event type.", ["event_type"])
         self._denied = self._counter("orders_denied", "Wishes denied by reason.", ["reason"])
         self._approved = self._counter("orders_approved", "Orders approved.", ["symbol"])
@@ -97,9 +96,9 @@ class Metrics:
         elif event_type is EventType.ORDER_REJECT:
             self._rejects.labels(self._code(str(fields["code"]))).inc()
         else:
-            self._on_rare_record(event_type, fields, ts_ns)
+            self._on_rare_record(event_type, fields)
 
-    def _on_rare_record(self, event_type: EventType, fields: Mapping[str, Any], ts_ns: int) -> None:
+    def _on_rare_record(self, event_type: EventType, fields: Mapping[str, Any]) -> None:
         if event_type is EventType.INCIDENT_OPENED:
             self._incidents.labels(fields["trigger"]).inc()
         elif event_type is EventType.CAP_ALERT:
@@ -110,8 +109,6 @@ class Metrics:
             self._limits.labels(fields["scope"]).inc()
         elif event_type is EventType.JOURNAL_FAULT:
             self._faults.inc()
-        elif event_type is EventType.DRILL:
-            self._drills[str(fields["drill"])] = ts_ns / 1e9
 
     def _code(self, code: str) -> str:
         if code in self._codes or len(self._codes) < CODES_MAX:
@@ -124,14 +121,6 @@ class Metrics:
         yield InfoMetricFamily("seatrial_build", "What runs.", value=self._build)
         yield from gauges(self._status())
         yield from self._latencies.collect()
-        drills = GaugeMetricFamily(
-            "seatrial_last_drill_timestamp_seconds",
-            "When a drill was last run, Unix time.",
-            labels=["drill"],
-        )
-        for drill, at_s in list(self._drills.items()):
-            drills.add_metric([drill], at_s)
-        yield drills
         yield from process_metrics()
 
     def gate_state(self) -> str:

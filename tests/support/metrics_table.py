@@ -50,7 +50,6 @@ def filled_metrics() -> Metrics:
         (EventType.RECONNECT, {"link": "market", "outage_ms": 1500}),
         (EventType.RATE_LIMIT, {"scope": "ip"}),
         (EventType.JOURNAL_FAULT, {"msg": "full"}),
-        (EventType.DRILL, {"drill": "kill", "passed": True, "detail": {}, "duration_ms": 9}),
         (EventType.KILL, {"step": "verified_empty", "gate_ms": "0.004", "empty_ms": "7.1"}),
     ):
         metrics.on_record(event_type, fields, 1_000)

@@ -25,6 +25,7 @@ LOOKED_UP_BY_HAND = {
     "seatrial_fees",
     "seatrial_incidents",
     "seatrial_journal_seq",
+    "seatrial_loop_lag_max_seconds",
     "seatrial_rate_limits",
     "seatrial_session",
     "seatrial_session_fills",

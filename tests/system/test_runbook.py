@@ -7,7 +7,8 @@ from pathlib import Path
 import click
 import pytest
 
-from control.main import Tool, control_group
+from control.cli import control_group
+from control.main import Tool
 from tests.support.code_blocks import ShellBlock, shell_blocks
 
 ROOT = Path(__file__).resolve().parents[2]

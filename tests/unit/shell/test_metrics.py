@@ -173,9 +173,14 @@ def test_orders_that_never_end_and_codes_without_end_stay_bounded() -> None:
 
 
 def test_a_drill_is_dated_and_the_process_shows_its_size() -> None:
-    metrics = Metrics(dict, {})
-    metrics.on_record(EventType.DRILL, {"drill": "kill"}, 1_700_000_000_000_000_000)
+    drills = {
+        "kill-switch": {"ts_ns": 1_700_000_000_000_000_000, "passed": False},
+        "reconcile": None,
+    }
+    metrics = Metrics(lambda: {"drills": drills}, {})
     found = samples(metrics.render().decode())
-    assert found["seatrial_last_drill_timestamp_seconds", (("drill", "kill"),)] == 1.7e9
+    assert found["seatrial_last_drill_timestamp_seconds", (("drill", "kill-switch"),)] == 1.7e9
+    assert found["seatrial_last_drill_passed", (("drill", "kill-switch"),)] == 0
+    assert ("seatrial_last_drill_passed", (("drill", "reconcile"),)) not in found
     assert found["process_resident_memory_bytes", ()] > 1_000_000
     assert found["process_cpu_seconds_total", ()] > 0
