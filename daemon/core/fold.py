@@ -35,6 +35,8 @@ def apply_fact(ledger: Ledger, record: Fields) -> None:
         FoldError: naming the line and what is wrong with it.
     """
     fold = _FOLDS.get(record["event_type"])
+    # Every fact moves the gate's time: a mark of an old time would open yesterday's day again.
+    ledger.interceptor.advance(record["ts_ns"])
     if fold is None:
         return
     try:

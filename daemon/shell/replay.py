@@ -17,6 +17,7 @@ from daemon.model.records import GENESIS, SCHEMA_VERSION
 from daemon.shell.journal import JournalError, segments
 
 _CHECKPOINT = b'"event_type":"checkpoint"'
+_EVENT_TYPE = b'"event_type":'
 _INPUT = b'"event_type":"input"'
 _ENVELOPE_BYTES_MAX = 400
 
@@ -50,13 +51,23 @@ def recover(directory: Path) -> Recovered:
     bodies: list[tuple[Path, bytes]] = []
     for path in reversed(found):
         body = path.read_bytes()
-        at = body.rfind(_CHECKPOINT)
-        bodies.insert(0, (path, body if at < 0 else body[body.rfind(b"\n", 0, at) + 1 :]))
-        if at >= 0:
+        start = _last_checkpoint(body)
+        bodies.insert(0, (path, body[max(start, 0) :]))
+        if start >= 0:
             break
     for path, body in bodies:
         _read(path, body, out)
     return out
+
+
+def _last_checkpoint(body: bytes) -> int:
+    """Where the last checkpoint line begins; -1: none. The same words inside data do not count."""
+    at = len(body)
+    while (at := body.rfind(_CHECKPOINT, 0, at)) >= 0:
+        start = body.rfind(b"\n", 0, at) + 1
+        if body.find(_EVENT_TYPE, start) == at:
+            return start
+    return -1
 
 
 def _cut_torn_tail(path: Path, out: Recovered) -> None:

@@ -195,9 +195,6 @@ def test_caught_a_recovery_that_skips_a_kind_of_line(twin: Twin) -> None:
 
 
 # ---------------------------------------------------------------------- what the sweep has found
-@pytest.mark.xfail(
-    strict=False, reason="fold.apply_fact must advance the interceptor's time to the line's first"
-)
 def test_new_filters_in_the_journal_leave_the_days_baseline_as_it_was() -> None:
     """INSTRUMENTS after EQUITY with no fact between: the fold marks at a time long gone."""
     recovering, gate, _ = engine()

@@ -189,6 +189,19 @@ def test_recovery_starts_at_the_last_checkpoint_and_skips_inputs(tmp_path: Path)
     assert found.seq == 13
 
 
+def test_the_words_of_a_checkpoint_in_a_lines_data_are_no_checkpoint(tmp_path: Path) -> None:
+    journal = make(tmp_path)
+    journal.append(EventType.CHECKPOINT, {"state": {"at": 1}}, ts_ns=TS, session_id="")
+    write(journal, 1)
+    told = {"input": {"type": "Command", "params": {"event_type": "checkpoint"}}}
+    journal.append(EventType.INPUT, told, ts_ns=TS, session_id="")
+    write(journal, 1)
+    journal.close()
+    found = recover(tmp_path)
+    assert found.checkpoint == {"at": 1}
+    assert len(found.facts) == 2
+
+
 def test_recovery_reaches_back_over_segments(tmp_path: Path) -> None:
     journal = make(tmp_path, segment_bytes_max=1_000)
     journal.append(EventType.CHECKPOINT, {"state": {"at": 1}}, ts_ns=TS, session_id="")
