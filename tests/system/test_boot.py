@@ -87,6 +87,9 @@ def box(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Facts]:
         shutil.copy(BOOT / name, probe / name)
     blocks = shell_blocks((ROOT / "deploy" / "RUNBOOK.md").read_text())
     (probe / "runbook.sh").write_text(script_of(blocks))
+    guide = shell_blocks((ROOT / "deploy" / "TESTNET.md").read_text())
+    text = "".join(block.text for block in guide)
+    (probe / "testnet.sh").write_text(text.replace("seatrial.NAME.", "seatrial.edkeys."))
     shutil.copy(BOOT / "wedge.py", wedge / "wedge.py")
     shutil.copy(ROOT / "daemon/demo/caps/demo.toml", payload / "opt/seatrial/caps.toml")
     shutil.rmtree(payload / "lib")  # /lib is a link on the machine that is overlaid
@@ -187,6 +190,14 @@ def test_keys_are_for_the_daemon_alone(box: dict[str, Facts]) -> None:
     assert facts["in_state"] == ""
     assert facts["config_by_nobody"] != 0
     assert facts["socket_by_nobody"] != 0
+
+
+def test_the_field_guides_ed25519_key_trades_and_cancels(box: dict[str, Facts]) -> None:
+    facts = told(box, "ed25519_keys")
+    assert facts["open_before"] >= 1
+    assert facts["open_after"] == 0
+    assert facts["left_on_the_desk"] == ["pub.pem"], "the plain keys are shredded"
+    assert facts["trading_state"] == "HALTED"
 
 
 def test_a_hijacked_daemon_can_do_next_to_nothing(box: dict[str, Facts]) -> None:

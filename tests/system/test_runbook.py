@@ -13,7 +13,8 @@ from tests.support.code_blocks import ShellBlock, shell_blocks
 
 ROOT = Path(__file__).resolve().parents[2]
 RUNBOOK = (ROOT / "deploy" / "RUNBOOK.md").read_text()
-BLOCKS = shell_blocks(RUNBOOK)
+GUIDE = (ROOT / "deploy" / "TESTNET.md").read_text()
+BLOCKS = [*shell_blocks(RUNBOOK), *shell_blocks(GUIDE)]
 COMMAND = re.compile(
     r"(?:^|[|;&]\s*|do |then |asks |\$\()(seatrial [^|;&\n)>]*)", flags=re.MULTILINE
 )
@@ -98,3 +99,13 @@ def test_every_unit_that_it_names_is_there() -> None:
     named = set(re.findall(r"\b(seatriald?(?:-[a-z]+)?)@", RUNBOOK))
     there = {path.name.partition("@")[0] for path in (ROOT / "systemd").glob("*@.*")}
     assert named <= there
+
+
+@pytest.mark.parametrize("name", ["RUNBOOK.md", "TESTNET.md", "METRICS.md"])
+def test_every_link_and_every_metric_in_it_leads_somewhere(name: str) -> None:
+    text = (ROOT / "deploy" / name).read_text()
+    for link in re.findall(r"\]\((?!https?:)([^)#\s]+)", text):
+        assert (ROOT / "deploy" / link).exists(), link
+    table = (ROOT / "deploy" / "METRICS.md").read_text()
+    for metric in re.findall(r"`(seatrial_\w+)`", text):
+        assert f"`{metric}`" in table, metric

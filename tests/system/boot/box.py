@@ -49,8 +49,14 @@ class Box:
     """An instance NAME with a simulated venue of its own."""
 
     def __init__(
-        self, name: str, *, venue: bool = True, strategies: Mapping[str, Any] = {}
+        self,
+        name: str,
+        *,
+        venue: bool = True,
+        strategies: Mapping[str, Any] = {},
+        sim_options: tuple[str, ...] = (),
     ) -> None:
+        self._sim_options = sim_options
         self.name = name
         self.unit = f"seatriald@{name}.service"
         self.state = Path("/var/lib/seatrial") / name
@@ -73,7 +79,7 @@ class Box:
         """A simulated venue on loopback."""
         self._sim = subprocess.Popen(
             [PYTHON, "-m", "daemon.cli_sim", "--port", "0", "--seed", "7", "--symbols",
-             ",".join(symbols_of(self._options()))],
+             ",".join(symbols_of(self._options())), *self._sim_options],
             stdout=subprocess.PIPE,
             text=True,
             cwd="/",

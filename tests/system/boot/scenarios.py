@@ -195,6 +195,29 @@ def keys() -> Facts:
 
 
 @scenario
+def ed25519_keys() -> Facts:
+    """The field guide's way to make and store an Ed25519 key, then a daemon that signs with it."""
+    desk = Path("/run/desk")
+    desk.mkdir(mode=0o700)
+    run("openssl", "genpkey", "-algorithm", "ed25519", "-out", str(desk / "key.pem"))
+    run("openssl", "pkey", "-in", str(desk / "key.pem"), "-pubout", "-out", str(desk / "pub.pem"))
+    one = box("edkeys", sim_options=("--ed25519-public-key", str(desk / "pub.pem")))
+    (desk / "api_key.txt").write_text(one.ready["ed25519_api_key"])
+    for stored in Path("/etc/credstore.encrypted").glob("seatrial.edkeys.*"):
+        stored.unlink()
+    run("sh", "-euc", f"cd {desk}; " + Path("/opt/probe/testnet.sh").read_text())
+    one.start()
+    opened = one.trade(orders=1)
+    os.kill(one.pid, signal.SIGKILL)
+    until("venue empty", lambda: not one.open_orders())
+    return {
+        "open_before": len(opened),
+        "left_on_the_desk": sorted(path.name for path in desk.iterdir()),
+        **after_restart(one, 1),
+    }
+
+
+@scenario
 def sandbox() -> Facts:
     """A hijacked daemon: the same unit, running probe.py in place of the daemon."""
     one = box("probe", venue=False)
