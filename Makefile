@@ -6,7 +6,7 @@ ARGS ?=
 LOCK := requirements-dev.lock
 STAMP := $(VENV)/.locked
 
-.PHONY: demo test test-system check fmt bench bench-stop controls kill-sweep dist deb image clean
+.PHONY: demo test campaign test-system check fmt bench bench-stop controls kill-sweep dist deb image clean
 
 $(STAMP): $(LOCK) pyproject.toml
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -40,6 +40,9 @@ bench: $(VENV)/.bench
 
 bench-stop: $(STAMP)
 	$(BIN)/python -m tests.bench.stop $(ARGS)
+
+campaign: $(STAMP)
+	$(BIN)/python -m pytest -n 2 --dist loadgroup -m campaign $(ARGS)
 
 test-system: $(STAMP)
 	SEATRIAL_SYSTEM=1 $(BIN)/python -m pytest tests/system -v $(ARGS)

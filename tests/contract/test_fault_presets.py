@@ -40,7 +40,7 @@ COMMON = {
 }
 
 pytestmark = [
-    pytest.mark.slow,
+    pytest.mark.campaign,
     pytest.mark.timeout(400),
     pytest.mark.xdist_group("fault presets"),  # one worker: the runs are shared
 ]
