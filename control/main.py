@@ -62,6 +62,23 @@ def _check_config(path: Path) -> list[str]:
     return []
 
 
+def _version_option() -> click.Option:
+    def show(ctx: click.Context, _param: click.Parameter, asked: bool) -> None:
+        if asked:
+            version = importlib.import_module("daemon.version")
+            click.echo(f"seatrial {version.seatrial_version()} ({version.commit()[:12]})")
+            ctx.exit()
+
+    return click.Option(
+        ["--version"],
+        is_flag=True,
+        expose_value=False,
+        is_eager=True,
+        callback=show,
+        help="Show the version and commit, and exit.",
+    )
+
+
 def _is_plain(arguments: list[str]) -> bool:
     """Whether the short road knows every option; `--help` and others take the long one."""
     options = {a.partition("=")[0] for a in arguments if a.startswith("-")}
@@ -83,6 +100,7 @@ def main() -> None:
         help=group.help,
         context_settings=group.context_settings,
     )
+    tool.params.append(_version_option())
     wiring = importlib.import_module("control.terminal").Wiring(
         direct_kill=_direct_kill, check_config=_check_config
     )

@@ -44,6 +44,10 @@ BANDS_PERCENT = (50, 70, 80, 90, 100)
 POINTS_KEPT = 600
 
 
+STRICTER_WHEN_HIGHER = frozenset({"duplicate_window_ms", "market_slippage_bps"})
+"""Numbers whose safe direction the ending of their name does not tell."""
+
+
 @dataclass(slots=True)
 class Utilisation:
     """How one cap was used over time."""
@@ -133,6 +137,7 @@ class CapsFold:
         plain = {**self.caps.plain, "symbols": {k: dict(v) for k, v in self.caps.symbols.items()}}
         for key, value in record.changes.items():
             new = value[-1] if isinstance(value, list) else value
+            self._tightened(record, str(key), new)
             head, _, rest = str(key).partition(".")
             symbol, _, cap = rest.rpartition(".")
             if head != "symbols":
@@ -140,6 +145,24 @@ class CapsFold:
             elif symbol in plain["symbols"]:
                 plain["symbols"][symbol][cap] = new
         self.caps = CapTable(plain)
+
+    def _tightened(self, record: CapsChanged, key: str, new: Any) -> None:
+        """A running daemon takes stricter values only; a looser one in the record is a fault."""
+        head, _, rest = key.partition(".")
+        symbol, _, cap = rest.rpartition(".")
+        table = self.caps
+        if table is None:
+            return
+        old = table.symbols.get(symbol, {}).get(cap) if head == "symbols" else table.plain.get(key)
+        try:
+            before, after = amount(old), amount(new)
+        except AmountError:
+            return  # names and windows: the gate's own hash binds them
+        name = cap or key
+        higher_is_stricter = name.endswith(("_min", "_reserve")) or name in STRICTER_WHEN_HIGHER
+        if after < before if higher_is_stricter else after > before:
+            what = f"{key} was loosened from {before} to {after} while running"
+            self.problems.note("caps_loosened", f"seq {record.seq}", what)
 
     def _instruments(self, record: Instruments) -> None:
         for one in record.instruments:

@@ -25,6 +25,7 @@ from evidence.orders import ABSENT_OUTCOMES, TERMINAL
 from evidence.reader import JournalReader, is_journal
 from evidence.redecide import APPROVED, Redecision
 from evidence.schema import (
+    CapsChanged,
     Fill,
     Instruments,
     OrderApproved,
@@ -102,6 +103,7 @@ class DecisionsFold:
         return {
             Instruments: self._instruments,
             SessionStart: self._session_start,
+            CapsChanged: self._caps_changed,
             OrderApproved: self._approved,
             OrderDenied: self._denied,
             OrderState: self._state,
@@ -271,6 +273,12 @@ class DecisionsFold:
 
     def _session_start(self, record: SessionStart) -> None:
         self.caps_hash = record.caps_hash
+
+    def _caps_changed(self, record: CapsChanged) -> None:
+        """Tightened in a session: the new set is in force, and it must follow from the old one."""
+        if self.caps_hash and record.old_hash != self.caps_hash:
+            self._disagree("input", record, "caps were changed from a set that was not in force")
+        self.caps_hash = record.new_hash
 
     def _drop(self, cid: str) -> None:
         hold = self.holds.pop(cid, None)

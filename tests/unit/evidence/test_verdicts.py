@@ -224,3 +224,40 @@ def test_an_anchor_catches_a_rewritten_journal(tmp_path):
     report = build_report([journal], ledger=ledger, anchors=anchors)
     assert report.verdict == "NO_GO"
     assert any("not the one that was anchored" in reason for reason in report.reasons)
+
+
+def caps_changed_after_trading(tmp_path, changes):
+    maker = JournalMaker(seed=7)
+    maker.run_start()
+    maker.session_start()
+    maker.trade(4)
+    maker.write(
+        EventType.CAPS_CHANGED,
+        old_hash=maker.records[0]["caps_hash"],
+        new_hash="f" * 64,
+        changes=changes,
+        by="root",
+        reason="test",
+    )
+    maker.session_stop()
+    maker.run_stop()
+    return judged(maker, tmp_path)
+
+
+def test_caps_tightened_in_a_session_are_in_order(tmp_path):
+    report = caps_changed_after_trading(tmp_path, {"orders_open_max": 10, "balance_free_min": {}})
+    assert report.verdict == "OK", report.reasons
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"orders_open_max": 99},
+        {"symbols.BTCUSDT.order_qty_base_max": "0.2"},
+        {"messages_per_second_cancel_reserve": 10},
+    ],
+)
+def test_caps_loosened_in_a_session_are_no_go(tmp_path, changes):
+    report = caps_changed_after_trading(tmp_path, changes)
+    assert report.verdict == "NO_GO"
+    assert any("caps_loosened" in reason for reason in report.reasons), report.reasons
