@@ -10,12 +10,7 @@ from typing import Any
 
 from evidence.report import build_report
 from evidence.report_text import table
-
-BINDING = ("commit", "version", "config_hash", "caps_hash", "account", "environment")
-FIGURES = (
-    "mode", "end", "duration_ms", "orders", "fills", "denied", "incidents", "heartbeats",
-    "heartbeats_due", "silence_max_ms",
-)  # fmt: skip
+from evidence.side_by_side import BINDING, FIGURES, sessions_compared
 
 
 def compare(inputs: Sequence[Path]) -> dict[str, Any]:
@@ -24,25 +19,7 @@ def compare(inputs: Sequence[Path]) -> dict[str, Any]:
     Raises:
         SourceError: an input cannot be opened.
     """
-    report = build_report(inputs).to_json()
-    sessions = [
-        {"journal": journal["name"], **_row(session)}
-        for journal in report["journals"]
-        for session in journal["sessions"]["sessions"]
-    ]
-    values = {name: sorted({str(one["binding"].get(name)) for one in sessions}) for name in BINDING}
-    fingerprints = [one["fingerprint"] for one in sessions]
-    return {
-        "sessions": sessions,
-        "is_bound_alike": bool(sessions) and all(len(found) == 1 for found in values.values()),
-        "differing_bindings": {name: found for name, found in values.items() if len(found) > 1},
-        "copies": sorted({one for one in fingerprints if fingerprints.count(one) > 1}),
-    }
-
-
-def _row(session: Mapping[str, Any]) -> dict[str, Any]:
-    names = ("session_id", "run_id", *FIGURES, "binding", "fingerprint")
-    return {name: session[name] for name in names}
+    return sessions_compared(build_report(inputs).to_json())
 
 
 def comparison_text(found: Mapping[str, Any]) -> str:

@@ -12,6 +12,7 @@ from typing import Any
 
 from evidence.html_charts import charts_of
 from evidence.html_style import STYLE
+from evidence.side_by_side import BINDING, FIGURES, sessions_compared
 
 HTML_NAME = "evidence_report.html"
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'"
@@ -36,6 +37,7 @@ def html_of(plain: Mapping[str, Any]) -> str:
         '<main id="main">',
         _reasons(plain["reasons"]),
         *(_journal(journal) for journal in plain["journals"]),
+        _comparison(plain),
         *(_foreign(foreign) for foreign in plain["foreign"]),
         "</main>",
         _footer(plain["limits"]),
@@ -227,6 +229,30 @@ def table(caption: str, header: Sequence[str], rows: Iterable[Sequence[object]])
 def _cell(value: object, *, is_first: bool) -> str:
     text = escape("" if value is None else str(value))
     return f'<th scope="row">{text}</th>' if is_first else f"<td>{text}</td>"
+
+
+def _comparison(plain: Mapping[str, Any]) -> str:
+    """Sessions side by side, as a promotion looks at them; nothing for a single one."""
+    found = sessions_compared(plain)
+    sessions = found["sessions"]
+    if len(sessions) < 2:
+        return ""
+    alike = "the same" if found["is_bound_alike"] else "not the same"
+    words = f"<p>Code, config, caps and account are <strong>{alike}</strong> in all.</p>"
+    notes = [
+        f"{name} differs: {', '.join(value[:16] for value in values)}"
+        for name, values in found["differing_bindings"].items()
+    ]
+    notes += [f"copies of one session: {mark[:16]}" for mark in found["copies"]]
+    items = "".join(f"<li>{escape(note)}</li>" for note in notes)
+    rows = [[name, *(one[name] for one in sessions)] for name in FIGURES]
+    rows += [[name, *(str(one["binding"].get(name))[:16] for one in sessions)] for name in BINDING]
+    header = ("", *(str(one["session_id"]) for one in sessions))
+    return (
+        f"<section><h2>Sessions side by side</h2>{words}{f'<ul>{items}</ul>' if items else ''}"
+        + table(f"{len(sessions)} sessions", header, rows)
+        + "</section>"
+    )
 
 
 def _foreign(foreign: Mapping[str, Any]) -> str:

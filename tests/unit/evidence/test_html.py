@@ -158,3 +158,12 @@ def test_a_real_browser_shows_it_without_a_complaint_or_a_request(made, tmp_path
     asked = re.findall(r'"url":"(https?://[^"]+)"', log.read_text())
     own = re.compile(r"https?://[a-z0-9.]*(google|googleapis|gvt1)\.com/")
     assert [url for url in asked if not own.match(url)] == [], "beyond the browser's own wishes"
+
+
+def test_sessions_stand_side_by_side_and_differences_are_said(tmp_path):
+    journal, ledger = whole_story(sessions=2).save(tmp_path)
+    page = html_of(build_report([journal], ledger=ledger).to_json())
+    assert "Sessions side by side" in page
+    assert "<strong>the same</strong> in all" in page
+    single, books = whole_story().save(tmp_path / "single")
+    assert "Sessions side by side" not in html_of(build_report([single], ledger=books).to_json())
