@@ -107,10 +107,14 @@ def bad_day(stage: StopStage, port: int) -> dict[str, bytes]:
     return told
 
 
+WAF_PAUSE_AND_MORE_S = 120.0
+"""A firewall's page among the day's faults makes the daemon wait a minute before it asks again."""
+
+
 def crash(stage: StopStage) -> None:
     """The daemon comes back, is let go again, and dies with a traceback."""
     stage.sim.load_faults([])
-    stage.until(lambda: _resolve(stage), "every incident is resolved")
+    stage.until(lambda: _resolve(stage), "every incident is resolved", WAF_PAUSE_AND_MORE_S)
     stage.re_arm()
     (stage.signals / "crash").write_text("nothing catches this")
     stage.call("start", reason="to crash")
@@ -130,7 +134,8 @@ def _resolve(stage: StopStage) -> bool:
     return bool(status["gate_state"] == "READY" and not status["incidents_open"])
 
 
-@pytest.mark.slow
+@pytest.mark.campaign
+@pytest.mark.timeout(300)
 def test_no_output_of_a_bad_day_holds_a_secret(tmp_path: Path) -> None:
     port = free_port()
     settings = {"metrics": {"enabled": True, "port": port}}
