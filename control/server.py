@@ -17,6 +17,7 @@ from typing import Any
 
 import orjson
 
+from control.activation import passed_endpoint
 from control.connection import Connection
 from control.crowd import Budget, Crowd
 from control.endpoint import Endpoint
@@ -81,7 +82,9 @@ class ControlServer:
             SocketUnusableError, ControlConfigError: before `ready`.
         """
         self._loop = asyncio.get_running_loop()
-        endpoint = Endpoint.open(self.config.socket_path, self.config.socket_group)
+        endpoint = passed_endpoint(self.config.socket_path) or Endpoint.open(
+            self.config.socket_path, self.config.socket_group
+        )
         hub = self._port.events()
         try:
             async with asyncio.TaskGroup() as group:

@@ -79,6 +79,7 @@ def control_config(settings: Settings) -> ControlConfig:
     return ControlConfig(
         socket_path=settings.socket_path,
         roles={role: _members(who) for role, who in named.items() if who},
+        socket_group=control.socket_group,
     )
 
 

@@ -118,7 +118,11 @@ class ControlSettings(_Frozen):
     """
 
     socket: Annotated[Path | None, Field(strict=False)] = None
-    """Unset: `control.sock` in the state directory."""
+    """Unset: `control.sock` in the state directory. Where systemd passes the socket: the same path
+    as its ListenStream=."""
+    socket_group: str = ""
+    """The group that may connect (mode 0660); empty: the daemon's own. Who may do what is said
+    below, and asked of the kernel."""
     observers: Annotated[tuple[str | int, ...], Field(strict=False)] = ()
     stoppers: Annotated[tuple[str | int, ...], Field(strict=False)] = ()
     operators: Annotated[tuple[str | int, ...], Field(strict=False)] = ()

@@ -83,6 +83,7 @@ class Publisher:
             **self._engine.status(now_ns),
             **self._identity,
             "ts_ns": now_ns,
+            "published_monotonic_ns": self._clock.monotonic_ns(),
             "uptime_s": round((self._clock.monotonic_ns() - self._boot_monotonic_ns) / 1e9, 3),
             "venue": facts,
             "clock_offset_s": facts.get("offset_ns", 0) / 1e9,
