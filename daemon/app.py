@@ -139,7 +139,8 @@ class Daemon:
             on_reply=self._on_reply,
             on_exit=self._on_exit,
             on_fatal=self._on_fatal,
-            sinks=(metrics, self._late, clearer, packs),
+            sinks=(self._late, clearer, packs),
+            counters=(metrics,),
         )
         link = self._build_link(pump)
         pump.attach(link)

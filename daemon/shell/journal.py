@@ -23,7 +23,6 @@ import orjson
 from daemon.model.records import (
     GENESIS,
     SCHEMA_VERSION,
-    SEVERITY,
     EventType,
     severity_of,
 )
@@ -36,6 +35,13 @@ ANCHORED = frozenset({EventType.SESSION_STOP, EventType.RUN_STOP, EventType.KILL
 SEGMENT_BYTES_MAX = 128 * 1024 * 1024
 PENDING_LINES_MAX = 100_000
 RETRY_PERIOD_S = 0.5
+_NS_PER_S = 1_000_000_000
+_ENVELOPE = frozenset(
+    {
+        "seq", "ts", "ts_ns", "schema", "run_id", "session_id", "mode", "exchange", "event_type",
+        "level", "is_error", "is_anomaly", "prev",
+    }
+)  # fmt: skip
 
 
 class JournalError(OSError):
@@ -84,16 +90,23 @@ class Journal:
         """
         self._directory = directory
         self._segment_bytes_max = segment_bytes_max
-        self._fixed = {"schema": SCHEMA_VERSION, "run_id": run_id}
-        self._mode = mode
-        self._exchange = exchange
+        self._fixed = {
+            "schema": SCHEMA_VERSION,
+            "run_id": run_id,
+            "session_id": "",
+            "mode": mode,
+            "exchange": exchange,
+        }
+        self._middles: dict[EventType, bytes] = {}
+        """What lines of one type and session share, from `schema` on; made when first needed."""
+        self._middles_session = ""
         self.seq = seq
         self.head = head
         self.durable_seq = seq
         self.fault = ""
         self._pending: list[bytes] = []
         self._second = -1
-        self._second_text = ""
+        self._second_bytes = b""
         self._lock_fd = lock_journal(directory) if lock_fd is None else lock_fd
         found = segments(directory)
         self._number = int(found[-1].stem[-6:]) if found else 1
@@ -121,33 +134,74 @@ class Journal:
     ) -> int:
         """Encode one line into the buffer and chain it. Returns its sequence number.
 
+        A field that has the name of an envelope's key takes its place.
+
         Raises:
             JournalError: the pending buffer is full (the disk has been refusing for long).
         """
-        if len(self._pending) >= PENDING_LINES_MAX:
-            raise JournalError(f"journal: {PENDING_LINES_MAX} lines pending and the disk refuses")
-        severity = severity_of(event_type) if event_type in SEVERITY else None
-        self.seq += 1
+        if fields and _ENVELOPE.isdisjoint(fields):
+            return self.append_text(
+                event_type, orjson.dumps(fields), ts_ns=ts_ns, session_id=session_id
+            )
+        second, rest = divmod(ts_ns, _NS_PER_S)
         line: dict[str, Any] = {
-            "seq": self.seq,
-            "ts": self._stamp(ts_ns),
+            "seq": self.seq + 1,
+            "ts": f"{self._second_text(second).decode()}.{rest // 1000:06d}Z",
             "ts_ns": ts_ns,
             **self._fixed,
             "session_id": session_id,
-            "mode": self._mode,
-            "exchange": self._exchange,
-            "event_type": event_type.value,
-            "level": severity.level if severity else "info",
-            "is_error": severity.is_error if severity else False,
-            "is_anomaly": severity.is_anomaly if severity else False,
+            **_kind_of(event_type),
             **fields,
         }
-        encoded = orjson.dumps(line)[:-1] + b',"prev":"' + self.head.encode() + b'"}'
-        self.head = hashlib.sha256(encoded).hexdigest()
-        self._pending.append(encoded + b"\n")
-        self._anchor_due = self._anchor_due or event_type in ANCHORED
-        self.on_line(encoded)
+        return self._chain(event_type, orjson.dumps(line)[:-1])
+
+    def append_text(
+        self, event_type: EventType, fields: bytes, *, ts_ns: int, session_id: str
+    ) -> int:
+        """`append` for fields that are text already: a JSON object with a key, none an envelope's.
+
+        Raises:
+            JournalError: as `append`.
+        """
+        if session_id != self._middles_session:
+            self._middles.clear()
+            self._middles_session = session_id
+        middle = self._middles.get(event_type)
+        if middle is None:
+            shared = {**self._fixed, "session_id": session_id, **_kind_of(event_type)}
+            middle = self._middles[event_type] = orjson.dumps(shared)[1:-1]
+        second, rest = divmod(ts_ns, _NS_PER_S)
+        return self._chain(
+            event_type,
+            b'{"seq":%d,"ts":"%b.%06dZ","ts_ns":%d,%b,%b'
+            % (
+                self.seq + 1,
+                self._second_text(second),
+                rest // 1000,
+                ts_ns,
+                middle,
+                fields[1:-1],
+            ),
+        )
+
+    def _chain(self, event_type: EventType, opened: bytes) -> int:
+        """Close a line with the hash of the one before, and keep it for the next flush."""
+        if len(self._pending) >= PENDING_LINES_MAX:
+            raise JournalError(f"journal: {PENDING_LINES_MAX} lines pending and the disk refuses")
+        self.seq += 1
+        line = b'%b,"prev":"%b"}' % (opened, self.head.encode())
+        self.head = hashlib.sha256(line).hexdigest()
+        self._pending.append(line)
+        if event_type in ANCHORED:
+            self._anchor_due = True
+        self.on_line(line)
         return self.seq
+
+    def _second_text(self, second: int) -> bytes:
+        if second != self._second:
+            self._second = second
+            self._second_bytes = utc_text(second * _NS_PER_S)[:19].encode()
+        return self._second_bytes
 
     def flush(self) -> None:
         """Hand every pending line to the kernel, in order.
@@ -160,7 +214,7 @@ class Journal:
             return
         if self._size >= self._segment_bytes_max:
             self._rotate()
-        data = b"".join(self._pending)
+        data = b"\n".join(self._pending) + b"\n"
         try:
             written = os.write(self._fd, data)
             while written < len(data):
@@ -265,12 +319,15 @@ class Journal:
         except OSError as error:
             raise JournalError(f"journal {self.path}: {error.strerror}") from error
 
-    def _stamp(self, ts_ns: int) -> str:
-        second, rest = divmod(ts_ns, 1_000_000_000)
-        if second != self._second:
-            self._second = second
-            self._second_text = utc_text(second * 1_000_000_000)[:19]
-        return f"{self._second_text}.{rest // 1000:06d}Z"
+
+def _kind_of(event_type: EventType) -> dict[str, Any]:
+    severity = severity_of(event_type)
+    return {
+        "event_type": event_type.value,
+        "level": severity.level,
+        "is_error": severity.is_error,
+        "is_anomaly": severity.is_anomaly,
+    }
 
 
 def _nobody(line: bytes) -> None:

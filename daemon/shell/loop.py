@@ -10,6 +10,7 @@ than `INPUTS_MAX` wait, the process stops (crash-only) rather than lose a report
 import asyncio
 from collections import OrderedDict, deque
 from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any, Protocol
 
 from daemon.core.engine import Engine
@@ -29,9 +30,9 @@ from daemon.model.effects import (
 from daemon.model.halt import HaltFlag
 from daemon.model.ids import InstrumentId
 from daemon.model.inputs import Input, JournalFault, MarketData, NotSent, TimerFired, Turn
-from daemon.model.plain import to_tagged
 from daemon.model.records import EventType
 from daemon.shell.clock import Clock
+from daemon.shell.input_text import input_text
 from daemon.shell.journal import Journal, JournalError
 
 INPUTS_MAX = 100_000
@@ -51,10 +52,15 @@ class VenuePort(Protocol):
 
 
 class RecordSink(Protocol):
-    """A read-only end that sees every record: metrics, event subscribers."""
+    """A read-only end that sees every fact; of an INPUT line it sees no fields, if at all."""
 
     def on_record(self, event_type: EventType, fields: Mapping[str, Any], ts_ns: int) -> None:
         """One line was appended to the journal."""
+
+
+_NO_FIELDS: Mapping[str, Any] = MappingProxyType({})
+_PLACING = frozenset({SendOrder, SendReplace})
+"""Effects that leave only when the turn's lines are with the kernel (promise P5)."""
 
 
 class Pump:
@@ -71,20 +77,31 @@ class Pump:
         on_exit: Callable[[ExitDaemon], None],
         on_fatal: Callable[[BaseException], None],
         sinks: tuple[RecordSink, ...] = (),
+        counters: tuple[RecordSink, ...] = (),
     ) -> None:
-        """Wire the pump; `attach` gives it the venue before the first turn."""
+        """Wire the pump; `attach` gives it the venue before the first turn.
+
+        `sinks` hear of a turn's records before its effects leave, `counters` after, and of its
+        input too.
+        """
         self._engine = engine
         self._journal = journal
         self._clock = clock
-        self._halt = halt
-        self._on_reply = on_reply
-        self._on_exit = on_exit
         self._on_fatal = on_fatal
         self._sinks = sinks
+        self._counters = counters
         self._venue: VenuePort | None = None
         self._inputs: deque[tuple[int, Input]] = deque()
         self._market: OrderedDict[InstrumentId, tuple[int, MarketData]] = OrderedDict()
         self._timers: dict[str, asyncio.TimerHandle] = {}
+        self._inner: dict[type, Callable[[Any], None]] = {
+            ArmTimer: self._arm,
+            Reply: on_reply,
+            CloseHalt: lambda effect: halt.close(effect.reason),
+            OpenHalt: lambda _: halt.open(),
+            ExitDaemon: on_exit,
+        }
+        """Effects that are performed here; the others are the venue's."""
         self._loop = asyncio.get_running_loop()
         self._scheduled = False
         self._stopped = False
@@ -166,37 +183,49 @@ class Pump:
             self._loop.call_soon(self._drain)
 
     def _turn(self, queued_ns: int, item: Input) -> None:
+        engine, journal = self._engine, self._journal
         started = self._clock.monotonic_ns()
         self.queue_age_ns = started - queued_ns
         ts_ns = self._clock.now_ns()
-        session_before = self._engine.session_id
-        turn = Turn(self._journal.seq + 1, ts_ns, item)
-        effects = self._engine.step(turn)
-        session = self._engine.session_id or session_before
-        self._append(EventType.INPUT, {"input": to_tagged(item)}, session_before, ts_ns)
-        sends = False
-        for effect in effects:
-            if type(effect) is Record:
-                self._append(effect.event_type, effect.fields, session, ts_ns)
-            elif isinstance(effect, SendOrder | SendReplace):
-                sends = True
-        written = not sends or self._flush_or_fault()
-        for effect in effects:
-            if type(effect) is not Record:
-                self._perform(effect, written=written)
+        session_before = engine.session_id
+        effects = engine.step(Turn(journal.seq + 1, ts_ns, item))
+        journal.append_text(
+            EventType.INPUT, input_text(item), ts_ns=ts_ns, session_id=session_before
+        )
+        if effects:
+            self._take(effects, engine.session_id or session_before, ts_ns)
+        for counter in self._counters:
+            counter.on_record(EventType.INPUT, _NO_FIELDS, ts_ns)
         self.turns += 1
         self.last_turn_ns = started
 
-    def _append(
-        self,
-        event_type: EventType,
-        fields: Mapping[str, Any],
-        session: str,
-        ts_ns: int | None = None,
-    ) -> None:
-        stamp = self._clock.now_ns() if ts_ns is None else ts_ns
+    def _take(self, effects: tuple[Effect, ...], session: str, ts_ns: int) -> None:
+        """Write every record, then perform the rest, then count."""
+        others: list[Effect] = []
+        records: list[Record] = []
+        placing = False
+        for effect in effects:
+            kind = type(effect)
+            if kind is Record:
+                records.append(effect)  # type: ignore[arg-type] # its type was just looked at
+            else:
+                others.append(effect)
+                placing = placing or kind in _PLACING
+        for one in records:
+            self._journal.append(one.event_type, one.fields, ts_ns=ts_ns, session_id=session)
+            for sink in self._sinks:
+                sink.on_record(one.event_type, one.fields, ts_ns)
+        written = not placing or self._flush_or_fault()
+        for effect in others:
+            self._perform(effect, written=written)
+        for one in records:
+            for counter in self._counters:
+                counter.on_record(one.event_type, one.fields, ts_ns)
+
+    def _append(self, event_type: EventType, fields: Mapping[str, Any], session: str) -> None:
+        stamp = self._clock.now_ns()
         self._journal.append(event_type, fields, ts_ns=stamp, session_id=session)
-        for sink in self._sinks:
+        for sink in (*self._sinks, *self._counters):
             sink.on_record(event_type, fields, stamp)
 
     def _flush_or_fault(self) -> bool:
@@ -211,34 +240,31 @@ class Pump:
         return True
 
     def _perform(self, effect: Effect, *, written: bool) -> None:
-        if isinstance(effect, ArmTimer):
-            self._arm(effect)
-        elif isinstance(effect, Reply):
-            self._on_reply(effect)
-        elif isinstance(effect, CloseHalt):
-            self._halt.close(effect.reason)
-        elif isinstance(effect, OpenHalt):
-            self._halt.open()
-        elif isinstance(effect, ExitDaemon):
-            self._on_exit(effect)
-        elif isinstance(effect, Record):
-            pass
-        elif not written and isinstance(effect, SendOrder | SendReplace):
-            placed = isinstance(effect, SendOrder)
-            order = effect.order if isinstance(effect, SendOrder) else effect.replace.order
-            self.offer(
-                NotSent(
-                    order.client_order_id,
-                    order.instrument_id,
-                    "place" if placed else "replace",
-                    "journal not written",
-                )
-            )
+        kind = type(effect)
+        inner = self._inner.get(kind)
+        if inner is not None:
+            inner(effect)
+        elif not written and kind in _PLACING:
+            self._refuse(effect)
+        elif self._venue is None:
+            raise InvariantViolation("the pump has no venue")
         else:
-            venue = self._venue
-            if venue is None:
-                raise InvariantViolation("the pump has no venue")
-            venue.perform(effect)
+            self._venue.perform(effect)  # type: ignore[arg-type] # what is not inner is the venue's
+
+    def _refuse(self, effect: Effect) -> None:
+        """The line of an order could not be written: the order does not leave."""
+        if not isinstance(effect, SendOrder | SendReplace):
+            raise InvariantViolation(f"{type(effect).__name__} places no order")
+        placed = isinstance(effect, SendOrder)
+        order = effect.order if isinstance(effect, SendOrder) else effect.replace.order
+        self.offer(
+            NotSent(
+                order.client_order_id,
+                order.instrument_id,
+                "place" if placed else "replace",
+                "journal not written",
+            )
+        )
 
     def _arm(self, effect: ArmTimer) -> None:
         old = self._timers.pop(effect.timer_id, None)

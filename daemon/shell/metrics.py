@@ -15,8 +15,8 @@ from collections.abc import Callable, Iterator, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-from prometheus_client import CollectorRegistry, Counter, generate_latest
-from prometheus_client.core import InfoMetricFamily, Metric
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import CounterMetricFamily, InfoMetricFamily, Metric
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
 from daemon.model.enums import Link, OrderStatus
@@ -30,6 +30,34 @@ CODES_MAX = 64
 """So many reject codes of the venue get a label of their own; further ones are `other`."""
 BREATH_S = 0.000_2
 """A scrape sleeps so long after each family, so that the main loop is never kept waiting."""
+
+
+class Tally:
+    """A counter that costs the main loop one addition. One thread counts; a scrape copies."""
+
+    __slots__ = ("_counts", "_labels", "_name", "_text")
+
+    def __init__(self, name: str, text: str, labels: tuple[str, ...] = ()) -> None:
+        """Begin without a series, or with one of 0 where there are no labels."""
+        self._name = f"seatrial_{name}"
+        self._text = text
+        self._labels = labels
+        self._counts: dict[tuple[str, ...], int] = {} if labels else {(): 0}
+
+    def begin(self, *labels: str) -> None:
+        """Show a series with 0 from the start."""
+        self._counts.setdefault(labels, 0)
+
+    def count(self, *labels: str) -> None:
+        """One more."""
+        self._counts[labels] = self._counts.get(labels, 0) + 1
+
+    def family(self) -> Metric:
+        """What a scrape shows."""
+        family = CounterMetricFamily(self._name, self._text, labels=self._labels)
+        for labels, number in self._counts.copy().items():
+            family.add_metric(labels, number)
+        return family
 
 
 class Metrics:
@@ -46,69 +74,63 @@ class Metrics:
         self._status = status
         self._build = dict(build)
         self._latencies = Latencies()
-        self._events = self._counter("events", "Journal lines by event type.", ["event_type"])
-        self._denied = self._counter("orders_denied", "Wishes denied by reason.", ["reason"])
-        self._approved = self._counter("orders_approved", "Orders approved.", ["symbol"])
-        self._orders = self._counter("order_states", "Orders that came to a state.", ["status"])
-        self._fills = self._counter("fills", "Fills booked.", ["symbol", "liquidity"])
-        self._rejects = self._counter("order_rejects", "Venue rejects by code.", ["code"])
-        self._cancels = self._counter("cancel_requests", "Cancels asked for.", ["symbol"])
-        self._incidents = self._counter("incidents", "Incidents opened.", ["trigger"])
-        self._alerts = self._counter("cap_alerts", "Pre-alert bands crossed.", ["cap", "band"])
-        self._reconnects = self._counter("reconnects", "Reconnects by link.", ["link"])
-        self._limits = self._counter("rate_limits", "Venue rate limits hit.", ["scope"])
-        self._faults = Counter(
-            "seatrial_journal_write_errors",
-            "Times that the journal began to refuse lines.",
-            registry=self.registry,
+        self._events = Tally("events", "Journal lines by event type.", ("event_type",))
+        self._denied = Tally("orders_denied", "Wishes denied by reason.", ("reason",))
+        self._approved = Tally("orders_approved", "Orders approved.", ("symbol",))
+        self._orders = Tally("order_states", "Orders that came to a state.", ("status",))
+        self._fills = Tally("fills", "Fills booked.", ("symbol", "liquidity"))
+        self._rejects = Tally("order_rejects", "Venue rejects by code.", ("code",))
+        self._cancels = Tally("cancel_requests", "Cancels asked for.", ("symbol",))
+        self._incidents = Tally("incidents", "Incidents opened.", ("trigger",))
+        self._alerts = Tally("cap_alerts", "Pre-alert bands crossed.", ("cap", "band"))
+        self._reconnects = Tally("reconnects", "Reconnects by link.", ("link",))
+        self._limits = Tally("rate_limits", "Venue rate limits hit.", ("scope",))
+        self._faults = Tally(
+            "journal_write_errors", "Times that the journal began to refuse lines."
         )
         self._codes: set[str] = set()
-        self._by_type: dict[EventType, Any] = {
-            kind: self._events.labels(kind.value) for kind in EventType
-        }
+        for kind in EventType:
+            self._events.begin(kind.value)
         for reason in DenyReason:
-            self._denied.labels(reason.value)
+            self._denied.begin(reason.value)
         for status_name in OrderStatus:
-            self._orders.labels(status_name.value)
+            self._orders.begin(status_name.value)
         for link in Link:
-            self._reconnects.labels(link.value)
+            self._reconnects.begin(link.value)
         self.registry.register(self)
-
-    def _counter(self, name: str, text: str, labels: list[str]) -> Counter:
-        return Counter(f"seatrial_{name}", text, labels, registry=self.registry)
 
     def on_record(self, event_type: EventType, fields: Mapping[str, Any], ts_ns: int) -> None:
         """Count one journal line."""
-        self._by_type[event_type].inc()
+        self._events.count(event_type)
         if event_type is EventType.INPUT:
             return  # by far the most lines
         self._latencies.on_record(event_type, fields, ts_ns)
         if event_type is EventType.ORDER_STATE:
-            self._orders.labels(fields["new"]).inc()
+            self._orders.count(fields["new"])
         elif event_type is EventType.ORDER_DENIED:
-            self._denied.labels(fields["deny_reason"]).inc()
+            self._denied.count(fields["deny_reason"])
         elif event_type is EventType.ORDER_APPROVED:
-            self._approved.labels(fields["symbol"]).inc()
+            self._approved.count(fields["symbol"])
         elif event_type is EventType.CANCEL_REQUESTED:
-            self._cancels.labels(fields["symbol"]).inc()
+            self._cancels.count(fields["symbol"])
         elif event_type is EventType.FILL:
-            self._fills.labels(fields["symbol"], fields["liquidity"]).inc()
+            self._fills.count(fields["symbol"], fields["liquidity"])
         elif event_type is EventType.ORDER_REJECT:
-            self._rejects.labels(self._code(str(fields["code"]))).inc()
+            self._rejects.count(self._code(str(fields["code"])))
         else:
             self._on_rare_record(event_type, fields)
 
     def _on_rare_record(self, event_type: EventType, fields: Mapping[str, Any]) -> None:
         if event_type is EventType.INCIDENT_OPENED:
-            self._incidents.labels(fields["trigger"]).inc()
+            self._incidents.count(fields["trigger"])
         elif event_type is EventType.CAP_ALERT:
-            self._alerts.labels(fields["cap"], str(fields["band"])).inc()
+            self._alerts.count(fields["cap"], str(fields["band"]))
         elif event_type is EventType.RECONNECT:
-            self._reconnects.labels(fields["link"]).inc()
+            self._reconnects.count(fields["link"])
         elif event_type is EventType.RATE_LIMIT:
-            self._limits.labels(fields["scope"]).inc()
+            self._limits.count(fields["scope"])
         elif event_type is EventType.JOURNAL_FAULT:
-            self._faults.inc()
+            self._faults.count()
 
     def _code(self, code: str) -> str:
         if code in self._codes or len(self._codes) < CODES_MAX:
@@ -117,8 +139,23 @@ class Metrics:
         return "other"
 
     def collect(self) -> Iterator[Metric]:
-        """Render what is not a counter (prometheus-client's protocol)."""
+        """Every family (prometheus-client's protocol)."""
         yield InfoMetricFamily("seatrial_build", "What runs.", value=self._build)
+        for tally in (
+            self._events,
+            self._denied,
+            self._approved,
+            self._orders,
+            self._fills,
+            self._rejects,
+            self._cancels,
+            self._incidents,
+            self._alerts,
+            self._reconnects,
+            self._limits,
+            self._faults,
+        ):
+            yield tally.family()
         yield from gauges(self._status())
         yield from self._latencies.collect()
         yield from process_metrics()

@@ -25,6 +25,8 @@ from daemon.model.inputs import (
     Input,
     InstrumentsLoaded,
     LinkUp,
+    MarketData,
+    PublicTrade,
     VenueReport,
 )
 from daemon.model.intents import PlaceIntent
@@ -185,6 +187,8 @@ class SeatrialClient:
             self._changed.set()
         elif isinstance(item, BudgetSampled):
             gate.on_venue_budget(item.used, item.limits, now_ns)
+        elif isinstance(item, MarketData | PublicTrade):
+            return  # the gate keeps the book it was given
         elif self._reply is not None and not self._reply.done():
             self._reply.set_exception(RuntimeError(f"instead of a report: {item!r}"))
 

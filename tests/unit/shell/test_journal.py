@@ -232,3 +232,25 @@ def test_an_unwritable_directory_is_a_clear_error(tmp_path: Path) -> None:
     blocker.write_text("")
     with pytest.raises(JournalError, match="Not a directory"):
         make(blocker / "journal")
+
+
+def test_a_line_reads_alike_whichever_way_it_was_encoded(tmp_path: Path) -> None:
+    """Fields that repeat an envelope key take the slow way; both ways give the same envelope."""
+    journal = make(tmp_path)
+    kind = EventType.ORDER_REJECT
+    journal.append(kind, {"code": 1}, ts_ns=TS, session_id="s-1")
+    journal.append(kind, {"code": 1, "mode": "sim"}, ts_ns=TS, session_id="s-1")
+    journal.append(kind, {}, ts_ns=TS, session_id="s-1")
+    journal.append(kind, {"code": 1}, ts_ns=TS + 1_000_000_000, session_id="s-2")
+    journal.close()
+    found = lines(tmp_path)
+    assert_chain(found)
+    quick, slow, bare, other = (json.loads(line) for line in found)
+    assert {**quick, "seq": 0, "prev": ""} == {**slow, "seq": 0, "prev": ""}
+    assert list(quick)[:12] == list(slow)[:12] == list(bare)[:12]
+    assert quick["is_anomaly"] is True
+    assert other["session_id"] == "s-2"
+    assert (quick["ts"], other["ts"]) == (
+        "2023-11-14T22:13:20.123456Z",
+        "2023-11-14T22:13:21.123456Z",
+    )
