@@ -27,6 +27,16 @@ _PRESET_PLACES = (
     Path("/opt/seatrial/share/caps"),
 )
 _SIM_URLS = ("rest", "ws_api", "streams")
+_VENUE_CHOICES = (
+    "# What most boxes leave as it is (every key: deploy/CONFIG.md):",
+    '# order_road = "ws"           # or "rest": placements and cancels by REST',
+    "# depth_symbols = []          # symbols whose best prices come from a synced depth book",
+    "# with_trades = true          # public trades, for strategies and collars that use them",
+    "# recv_window_ms = 3000       # how long a stuck request may still be executed",
+    "# reply_deadline_ms = 5000    # without an answer by then an order is UNKNOWN",
+    "# ping_doubt_ms = 1000        # unanswered for so long: ask whether the connection lives",
+    "# snapshot_lookups_max = 100  # look-ups of unknown orders that one reconciliation may make",
+)
 
 
 class WizardError(ControlError):
@@ -140,6 +150,7 @@ def config_text(choices: Choices) -> str:
     ]
     if choices.sim is not None:
         lines += [f"{key} = {_quoted(choices.sim[key])}" for key in _SIM_URLS]
+    lines += _VENUE_CHOICES
     lines += ["", "[credentials]"]
     if choices.key_source == "file":
         lines.append(f"file = {_quoted(directory / CREDENTIALS_NAME)}")

@@ -22,6 +22,7 @@ from daemon.assembly import (
     build_labels,
     control_config,
     engine_config,
+    link_config,
     start_metrics,
 )
 from daemon.core.engine import Engine
@@ -53,7 +54,7 @@ from daemon.shell.sdnotify import Notifier
 from daemon.shell.state_dir import next_run
 from daemon.shell.strategy_loader import strategy_factory
 from daemon.shell.tasks import spawn
-from daemon.shell.venue_link import LinkConfig, VenueLink
+from daemon.shell.venue_link import VenueLink
 from daemon.shell.watchdog import LatchClearer, Watchdog, kill_of
 from daemon.version import seatrial_version
 
@@ -275,16 +276,10 @@ class Daemon:
         self._journal.flush()
 
     def _build_link(self, pump: Pump) -> VenueLink:
-        venue = self._config.settings.venue
         return VenueLink(
             endpoints=self._endpoints,
             credentials=self._credentials,
-            config=LinkConfig(
-                symbols=venue.symbols,
-                recv_window_ms=venue.recv_window_ms,
-                reply_deadline_ms=venue.reply_deadline_ms,
-                stream_silence_max_ms=venue.stream_silence_max_ms,
-            ),
+            config=link_config(self._config.settings),
             clock=self._clock,
             halt=self._halt,
             deliver=pump.offer,

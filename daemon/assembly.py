@@ -11,6 +11,7 @@ from daemon.model.enums import Mode
 from daemon.model.halt import HaltFlag
 from daemon.model.ids import ClientOrderIdFactory, RunId, StrategyId
 from daemon.settings import Config, MetricsSettings, Settings
+from daemon.shell.link_config import LinkConfig
 from daemon.shell.metrics import Metrics, MetricsServer
 from daemon.shell.strategy_loader import strategy_factory
 from daemon.version import commit, packages, python_version, seatrial_version
@@ -28,6 +29,22 @@ def build_engine(
     return Engine(
         config=engine_config(config, instance=instance, run=run, binding=binding),
         interceptor=Interceptor(capset=config.capset, ids=ClientOrderIdFactory(run), halt=halt),
+    )
+
+
+def link_config(settings: Settings) -> LinkConfig:
+    """Bounds and choices of the venue link."""
+    venue = settings.venue
+    return LinkConfig(
+        symbols=venue.symbols,
+        recv_window_ms=venue.recv_window_ms,
+        reply_deadline_ms=venue.reply_deadline_ms,
+        stream_silence_max_ms=venue.stream_silence_max_ms,
+        order_road=venue.order_road,
+        depth_symbols=venue.depth_symbols,
+        with_trades=venue.with_trades,
+        ping_doubt_ms=venue.ping_doubt_ms,
+        snapshot_lookups_max=venue.snapshot_lookups_max,
     )
 
 

@@ -1,6 +1,7 @@
 """The daemon's commands of the operator's tool: `sim`, `demo`. Mounted by `control.main`."""
 
 import json
+import signal
 import sys
 import time
 from pathlib import Path
@@ -12,6 +13,7 @@ from daemon.demo.plan import DemoOptions
 from daemon.demo.processes import DemoError
 from daemon.demo.run import Demo, is_clean
 from daemon.demo.screen import Screen
+from daemon.venues.sim.fault_presets import PRESETS, menu
 
 EXIT_FAILED = 1
 EXIT_NOT_CLEAN = 2
@@ -30,7 +32,7 @@ EXIT_NOT_CLEAN = 2
     "--dir", "directory", type=click.Path(path_type=Path), help="Where the run's files go."
 )
 @click.option("--crash", "crashes", default=0, type=click.IntRange(0, 50), help="kill -9 so often.")
-@click.option("--faults", default="none", show_default=True, help="Fault preset of the venue.")
+@click.option("--faults", default="none", show_default=True, help="A preset, or `list`.")
 @click.option("--caps", default="demo", show_default=True, help="Caps preset.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object last, on standard output.")
 def demo_command(
@@ -49,6 +51,14 @@ def demo_command(
 
     Exit codes: 0 nothing missing, no breach, nothing left open; 2 otherwise; 1 a step failed.
     """
+    if faults == "list":
+        click.echo(menu())
+        return
+    if faults not in PRESETS:
+        raise click.BadParameter(
+            f"{faults!r} is none of {', '.join(PRESETS)}; `--faults list` explains them",
+            param_hint="--faults",
+        )
     stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
     options = DemoOptions(
         seconds=seconds,
@@ -61,6 +71,8 @@ def demo_command(
         caps=caps,
         as_json=as_json,
     )
+    # `kill` and systemd say SIGTERM: the venue and the daemon must not outlive the demo.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(EXIT_FAILED))
     try:
         with Screen(as_json=as_json) as screen:
             result = Demo(options, screen).run()

@@ -61,6 +61,11 @@ def doctor_command(config_path: Path, *, as_json: bool) -> None:
             click.echo(f"{'ok  ' if step.ok else 'FAIL'}  {step.name:<12} {step.sentence}")
             if step.mend:
                 click.echo(f"                    -> {step.mend}")
+        bad = [step.name for step in steps if not step.ok]
+        if bad:
+            click.echo(f"\nnot ready: mend {bad[0]!r} first, then run this again")
+        else:
+            click.echo(f"\nready: all {len(steps)} steps passed, and nothing was placed")
     sys.exit(0 if all(step.ok for step in steps) else EXIT_STEP_FAILED)
 
 

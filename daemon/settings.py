@@ -19,6 +19,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from riskcaps.capset import CapConfigError, CapSet, capset_from_mapping
 
 ENVIRONMENTS = ("sim", "binance-spot-testnet")
+VENUE_TIMEOUT_MS = 10_000
+"""The venue's own bound on one request (binance-spot.md §2)."""
+SETTLE_MARGIN_MS = 2_000
 
 
 class SettingsError(ValueError):
@@ -31,10 +34,15 @@ class SettingsError(ValueError):
 
 
 class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, populate_by_name=True)
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        strict=True,
+        populate_by_name=True,
+        use_attribute_docstrings=True,
+    )
 
 
-Seconds = Annotated[int, Field(ge=1, le=86_400)]
 Milliseconds = Annotated[int, Field(ge=1, le=600_000)]
 
 
@@ -42,13 +50,34 @@ class VenueSettings(_Frozen):
     """`[venue]`: which venue, which symbols. URLs are for `sim` only; real hosts are built in."""
 
     environment: Literal["sim", "binance-spot-testnet"]
+    """`sim` or `binance-spot-testnet`."""
     symbols: Annotated[tuple[str, ...], Field(strict=False, min_length=1, max_length=200)]
+    """What is loaded, watched and reconciled; what may be traded stands in the caps."""
     rest: str | None = None
+    """`sim` only: the address that `seatrial sim` prints."""
     ws_api: str | None = None
+    """`sim` only, as `rest`."""
     streams: str | None = None
-    recv_window_ms: Milliseconds = 3_000
+    """`sim` only, as `rest`."""
+    recv_window_ms: Annotated[int, Field(ge=1, le=60_000)] = 3_000
+    """How long after its timestamp the venue may still accept a request. Small on purpose."""
     reply_deadline_ms: Milliseconds = 5_000
+    """A placement, cancel or amend without a trusted answer by then is UNKNOWN."""
     stream_silence_max_ms: Milliseconds = 30_000
+    """Market data silent for so long: the connection is taken for dead and made anew."""
+    order_road: Literal["ws", "rest"] = "ws"
+    """Placements and cancels over the WebSocket API (`ws`) or over REST. User data always comes
+    over the WebSocket API; cancels take REST by themselves when that connection is down."""
+    depth_symbols: Annotated[tuple[str, ...], Field(strict=False)] = ()
+    """Symbols whose top of book comes from a synced depth book (a snapshot of weight 50 each, and
+    again after every gap); the others take bookTicker."""
+    with_trades: bool = True
+    """Subscribe public trades: strategies' `on_trade`, and collars with reference `last`."""
+    ping_doubt_ms: Milliseconds = 1_000
+    """A request unanswered for so long, and not a word since: ask whether the connection lives."""
+    snapshot_lookups_max: Annotated[int, Field(ge=1, le=1_000)] = 100
+    """Orders that one reconciliation may look up for trades whose order it does not know (weight 4
+    each); more than that fails the round instead of using up the venue's budget."""
 
     @field_validator("symbols")
     @classmethod
@@ -59,6 +88,21 @@ class VenueSettings(_Frozen):
         if len(set(value)) != len(value):
             raise ValueError("a symbol stands twice; name each once")
         return value
+
+    @model_validator(mode="after")
+    def _bounds_fit(self) -> "VenueSettings":
+        unknown = [s for s in self.depth_symbols if s not in self.symbols]
+        if unknown:
+            raise ValueError(
+                f"depth_symbols: {', '.join(unknown)} not in symbols; "
+                "add them there or remove them here"
+            )
+        if self.ping_doubt_ms >= self.reply_deadline_ms:
+            raise ValueError(
+                f"ping_doubt_ms ({self.ping_doubt_ms}) must be below reply_deadline_ms "
+                f"({self.reply_deadline_ms}), or a dead connection is never doubted in time"
+            )
+        return self
 
     @model_validator(mode="after")
     def _urls(self) -> "VenueSettings":
@@ -86,20 +130,31 @@ class StrategySettings(_Frozen):
     """`[strategies.NAME]`: a built-in name or `package.module:Class`, its symbols, parameters."""
 
     class_path: Annotated[str, Field(alias="class")]
+    """`quiet`, `heartbeat`, `quoter`, `ma_crossover`, `prober`, or `package.module:Class`."""
     symbols: Annotated[tuple[str, ...], Field(strict=False, min_length=1)]
+    """The symbols it sees and may wish orders on."""
     params: dict[str, Any] = {}
+    """Its constructor's arguments; amounts as text."""
 
 
 class SessionSettings(_Frozen):
     """`[session]`: time bounds of the engine."""
 
     heartbeat_period_ms: Milliseconds = 1_000
+    """How often a heartbeat line is journalled: uptime is counted by them."""
     unknown_settle_ms: Milliseconds = 20_000
+    """How long after an unanswered order "does not exist" proves that it never arrived. On a real
+    venue at least 10 s (its own timeout) + recv_window_ms + 2 s."""
     unknown_incident_ms: Milliseconds = 60_000
+    """An order that is UNKNOWN for longer opens an incident."""
     stale_feed_ms: Milliseconds = 10_000
+    """Market data older than this, with orders open, opens an incident."""
     audit_period_ms: Milliseconds = 30_000
+    """How often open orders, balances and trades are compared with the venue."""
     stop_deadline_ms: Milliseconds = 10_000
+    """How long an orderly stop may take before it opens an incident."""
     cancel_on_boot: bool = True
+    """Cancel what an earlier run left open before anything else."""
     flatten_allowed: bool = False
     """Whether an operator may have positions closed (through the caps, reduce-only)."""
 
@@ -108,6 +163,7 @@ class JournalSettings(_Frozen):
     """`[journal]`."""
 
     segment_bytes_max: Annotated[int, Field(ge=65_536, le=2**32)] = 128 * 1024 * 1024
+    """A segment of the journal is closed and the next begun at this size."""
 
 
 class ControlSettings(_Frozen):
@@ -124,22 +180,29 @@ class ControlSettings(_Frozen):
     """The group that may connect (mode 0660); empty: the daemon's own. Who may do what is said
     below, and asked of the kernel."""
     observers: Annotated[tuple[str | int, ...], Field(strict=False)] = ()
+    """Who may look."""
     stoppers: Annotated[tuple[str | int, ...], Field(strict=False)] = ()
+    """Who may also stop, kill and cancel."""
     operators: Annotated[tuple[str | int, ...], Field(strict=False)] = ()
+    """Who may also start and re-arm."""
 
 
 class MetricsSettings(_Frozen):
     """`[metrics]`: the Prometheus endpoint; `enabled = false` for none."""
 
     enabled: bool = True
+    """Whether there is one at all."""
     host: str = "127.0.0.1"
+    """Address to listen on; it has no password, so keep it on loopback."""
     port: Annotated[int, Field(ge=0, le=65_535)] = 9464
+    """0: any free port."""
 
 
 class Settings(_Frozen):
     """The whole configuration but the caps, which `riskcaps.capset` reads."""
 
     state_dir: Annotated[Path, Field(strict=False)]
+    """Journal, latch and control socket; one daemon each."""
     venue: VenueSettings
     credentials: CredentialSettings = CredentialSettings()
     strategies: dict[str, StrategySettings] = {}
@@ -148,6 +211,7 @@ class Settings(_Frozen):
     control: ControlSettings = ControlSettings()
     metrics: MetricsSettings = MetricsSettings()
     gc_freeze: bool = True
+    """Take what boot has made out of the garbage collector's sight: shorter pauses."""
 
     @property
     def socket_path(self) -> Path:
@@ -163,6 +227,16 @@ class Settings(_Frozen):
                     f"strategies.{name}.symbols: {', '.join(unknown)} not in venue.symbols; "
                     "add them there or remove them here"
                 )
+        return self
+
+    @model_validator(mode="after")
+    def _absence_is_provable(self) -> "Settings":
+        least_ms = VENUE_TIMEOUT_MS + self.venue.recv_window_ms + SETTLE_MARGIN_MS
+        if self.venue.environment != "sim" and self.session.unknown_settle_ms < least_ms:
+            raise ValueError(
+                f"session.unknown_settle_ms: {self.session.unknown_settle_ms} is too short to "
+                f"prove that an order never arrived; with this recv_window_ms at least {least_ms}"
+            )
         return self
 
 
@@ -216,6 +290,13 @@ def config_from_mapping(data: Mapping[str, Any], path: Path | str = "config") ->
             capset = capset_from_mapping(caps)
         except CapConfigError as error:
             violations += [f"caps.{v.key}: {v.problem}; {v.mend}" for v in error.violations]
+    if settings is not None and capset is not None and not settings.venue.with_trades:
+        violations += [
+            f'venue.with_trades: false, but caps.symbols.{symbol}.collar_reference = "last" needs '
+            'public trades; set it true, or the reference to "mid"'
+            for symbol, symbol_caps in capset.symbols.items()
+            if symbol_caps.collar_reference == "last"
+        ]
     if violations or settings is None or capset is None:
         raise SettingsError(path, violations)
     canonical = json.dumps(data, sort_keys=True, default=str, separators=(",", ":"))

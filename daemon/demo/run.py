@@ -78,7 +78,7 @@ class Demo:
         keys.touch(mode=0o600)
         keys.write_text(toml_text({"api_key": ready["api_key"], "api_secret": ready["api_secret"]}))
         self._config.write_text(
-            "# Written by `seatrial demo`. Every key is explained in the README.\n"
+            "# Written by `seatrial demo`. Every key is explained in deploy/CONFIG.md.\n"
             + toml_text(
                 {
                     "state_dir": str(self._dir / "state"),
@@ -92,7 +92,11 @@ class Demo:
                     "credentials": {"file": str(keys)},
                     "control": {"socket": str(self._socket)},
                     "metrics": {"port": 0},
-                    "session": {"unknown_settle_ms": 4_000, "unknown_incident_ms": 15_000},
+                    "session": {
+                        "audit_period_ms": 8_000,
+                        "unknown_settle_ms": 4_000,
+                        "unknown_incident_ms": 15_000,
+                    },
                     "strategies": strategies_of(self._options),
                     "caps": self._caps(),
                 }

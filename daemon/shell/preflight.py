@@ -7,9 +7,12 @@ Rules of this file:
 """
 
 import asyncio
+import errno
 from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+
+import aiohttp
 
 from daemon.errors import HostRefused, NotConnected, SeatrialError
 from daemon.model.amounts import ceil_to, floor_to, plain
@@ -40,10 +43,19 @@ CLOCK_OFFSET_MAX_MS = 1_000
 ROUND_TRIP_MAX_MS = 1_000
 _DEADLINE_S = 5.0
 _NS_PER_MS = 1_000_000
+_SYMBOLS_ASKED_MAX = 20
+_UNKNOWN_SYMBOL = -1121
 _MEND_NETWORK = "check network, DNS, firewall, and that the venue is not in maintenance"
+_MEND_SIM = (
+    "is `seatrial sim` running? Each start takes a new port: copy rest, ws_api and streams from "
+    "the line that it prints"
+)
 _MEND_KEY = (
     "make a key on this environment's own page and put it into the credentials file; "
     "a live key or another environment's key never works here"
+)
+_MEND_SIM_KEY = (
+    "copy api_key and api_secret from the line that `seatrial sim` prints into the credentials file"
 )
 
 
@@ -112,13 +124,15 @@ class Preflight:
             await self._rest.close()
 
     async def _reachable(self) -> StepResult:
-        host = self._endpoints.endpoint(Road.REST).host
+        endpoint = self._endpoints.endpoint(Road.REST)
+        host = endpoint.host
         try:
             sample = await self._sync.measure(3)
         except NotConnected as error:
-            return StepResult(
-                "reachable", ok=False, sentence=f"cannot reach {host}: {error}", mend=_MEND_NETWORK
-            )
+            sentence = f"cannot reach {host}, port {endpoint.port}: {why_unreachable(error)}"
+            is_sim = self._endpoints.environment == "sim"
+            mend = _MEND_SIM if is_sim else _MEND_NETWORK
+            return StepResult("reachable", ok=False, sentence=sentence, mend=mend)
         except SeatrialError as error:
             return StepResult(
                 "reachable",
@@ -159,12 +173,8 @@ class Preflight:
         try:
             reply = await self._rest.call(self._encoder.exchange_info(self._names.symbols))
             if reply.status != 200:
-                fault = codec_rest.decode_error(reply.status, reply.body)
-                return StepResult(
-                    "symbols",
-                    ok=False,
-                    sentence=f"the venue refused the symbols: {fault.text}",
-                    mend="correct `symbols` in the config",
+                return await self._symbols_refused(
+                    codec_rest.decode_error(reply.status, reply.body)
                 )
             self._instruments, _ = decode_exchange(reply.body, self._names)
         except SeatrialError as error:
@@ -179,15 +189,29 @@ class Preflight:
                 sentence=f"not trading now: {', '.join(closed)}",
                 mend="wait until they trade, or take them out of `symbols`",
             )
-        return StepResult(
-            "symbols", ok=True, sentence=f"{len(self._instruments)} symbols are trading"
-        )
+        named = ", ".join(instrument.symbol for instrument in self._instruments)
+        return StepResult("symbols", ok=True, sentence=f"trading: {named}")
+
+    async def _symbols_refused(self, fault: Fault) -> StepResult:
+        """One wrong name spoils the whole question: ask one by one which it is."""
+        mend = "correct `symbols` in the config"
+        said = f"the venue refused the symbols: {fault.text}"
+        if fault.code == _UNKNOWN_SYMBOL:
+            unknown = []
+            for symbol in self._names.symbols[:_SYMBOLS_ASKED_MAX]:
+                reply = await self._rest.call(self._encoder.exchange_info((symbol,)))
+                if reply.status != 200:
+                    unknown.append(symbol)
+            if unknown:
+                said = f"the venue does not list {', '.join(unknown)}"
+        return StepResult("symbols", ok=False, sentence=said, mend=mend)
 
     async def _account(self) -> list[StepResult]:
         try:
             reply = await self._signed(self._encoder.account(self._sync.venue_ms()))
             if reply.status != 200:
-                return [_key_refused(codec_rest.decode_error(reply.status, reply.body))]
+                fault = codec_rest.decode_error(reply.status, reply.body)
+                return [_key_refused(fault, self._mend_key())]
             account = codec_rest.decode_account(reply.body)
         except SeatrialError as error:
             return [
@@ -300,7 +324,7 @@ class Preflight:
                     "user data",
                     ok=False,
                     sentence=f"the venue refused: {reply.fault.text}",
-                    mend=_MEND_KEY,
+                    mend=self._mend_key(),
                 )
         return StepResult(
             "user data", ok=True, sentence="order entry connects and user data can be subscribed"
@@ -324,11 +348,35 @@ class Preflight:
         await session.run()
         return StepResult("market data", ok=True, sentence="market streams connect")
 
+    def _mend_key(self) -> str:
+        return _MEND_SIM_KEY if self._endpoints.environment == "sim" else _MEND_KEY
+
     async def _signed(self, request: HttpRequest) -> HttpReply:
         return await self._rest.call(request)
 
 
-def _key_refused(fault: Fault) -> StepResult:
+def why_unreachable(error: BaseException) -> str:
+    """What a person needs to know of a connection that could not be made."""
+    cause = error.__cause__
+    match cause:
+        case aiohttp.ClientConnectorDNSError():
+            return "its name cannot be resolved"
+        case aiohttp.ClientConnectorCertificateError() | aiohttp.ClientConnectorSSLError():
+            return "its certificate is not good: the clock is far off, or a proxy is in between"
+        case aiohttp.ClientConnectorError():
+            code = cause.os_error.errno
+            if code == errno.ECONNREFUSED:
+                return "nothing listens there"
+            if code in {errno.ENETUNREACH, errno.EHOSTUNREACH}:
+                return "there is no route to it: no network"
+            return cause.os_error.strerror or str(error)
+        case TimeoutError():
+            return f"no connection within {_DEADLINE_S:g} s"
+        case _:
+            return str(error)
+
+
+def _key_refused(fault: Fault, mend: str) -> StepResult:
     if fault.code == -1022:
         return StepResult(
             "key",
@@ -342,14 +390,15 @@ def _key_refused(fault: Fault) -> StepResult:
             ok=False,
             sentence=f"the venue does not know this key here: {fault.text}; it is mistyped, or it "
             "belongs to another environment or to live",
-            mend=_MEND_KEY,
+            mend=mend,
         )
     if fault.outcome is Outcome.CLOCK:
         return StepResult(
             "key",
             ok=False,
             sentence=f"the venue refused our timestamp: {fault.text}",
-            mend="set the clock: systemctl enable --now systemd-timesyncd",
+            mend="run this again: a clock was stepped meanwhile. If `clock` is ok and this fails "
+            "again, the venue's own servers disagree about the time: wait, start nothing",
         )
     return StepResult(
         "key", ok=False, sentence=f"the account could not be read: {fault.text}", mend=_MEND_NETWORK

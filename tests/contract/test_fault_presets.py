@@ -94,6 +94,7 @@ def test_books_and_ledger_agree_whatever_was_injected(
     ):
         assert run[count] == 0, (count, run["log"])
     assert run["orders_submitted"] > 5, "trading went on"
+    assert sum(run["faults_injected"].values()) > 0, "the preset does nothing"
     incidents = set(run["incidents"])
     assert incidents <= INCIDENTS.get(preset, set()) | COMMON, run["reasons"]
     if preset in {"wipe", "foreign"}:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from daemon.demo.plan import toml_text
+from tests.support import loopback_only
 from tests.support.sim_process import SimProcess
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -76,7 +77,8 @@ def test_a_good_configuration_passes_every_step(tmp_path: Path, sim: SimProcess)
     [
         ({"api_secret": "wrong"}, "key", "signature"),
         ({"api_key": "wrong"}, "key", "key"),
-        ({"rest": "http://127.0.0.1:9"}, "reachable", "cannot reach"),
+        ({"rest": "http://127.0.0.1:9"}, "reachable", "port 9: nothing listens there"),
+        ({"symbol": "DOGEUSDT"}, "symbols", "does not list dogeusdt"),
         ({"rest": "https://testnet.binance.vision.evil.example"}, "hosts", "loopback"),
     ],
 )
@@ -89,3 +91,53 @@ def test_what_is_wrong_is_said_in_words(
     assert failing in failed, steps
     assert words in failed[failing]["sentence"].lower(), failed
     assert failed[failing]["mend"]
+
+
+@pytest.mark.parametrize(
+    ("strike", "said"),
+    [
+        ({"step_ms": 7_000}, ("clock", "ms behind the venue's", "timesyncd")),
+        ({"step_ms": -3_000}, ("clock", "ms ahead of the venue's", "timesyncd")),
+        # The time that is told is right, the one that timestamps are judged by is not: -1021.
+        ({"step_ms": 7_000, "hidden": 1}, ("key", "-1021", "run this again")),
+        ({"step_ms": -3_000, "hidden": 1}, ("key", "-1021", "run this again")),
+    ],
+)
+def test_a_wrong_clock(
+    tmp_path: Path, sim: SimProcess, strike: dict[str, int], said: tuple[str, str, str]
+) -> None:
+    failing, words, mend = said
+    path = config(tmp_path, sim.ready)
+    sim.admin_post("clock", seconds=600, **strike)
+    try:
+        code, steps = doctor(path)
+    finally:
+        sim.admin_post("clock", step_ms=0)
+        sim.admin_post("clock", step_ms=0, hidden=1)
+    assert code == 1
+    failed = {name: step for name, step in steps.items() if not step["ok"]}
+    assert set(failed) == {failing}, "one thing is wrong, and one thing is said"
+    assert words in failed[failing]["sentence"], failed
+    assert mend in failed[failing]["mend"]
+
+
+def test_no_network_at_all(tmp_path: Path, sim: SimProcess) -> None:
+    path = config(tmp_path, sim.ready)
+    text = path.read_text().replace('environment = "sim"', 'environment = "binance-spot-testnet"')
+    urls = ("rest = ", "ws_api = ", "streams = ")
+    path.write_text("\n".join(row for row in text.splitlines() if not row.startswith(urls)))
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.support.loopback_only", "doctor", "--config", path],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    if done.returncode == loopback_only.EXIT_REFUSED:
+        pytest.skip("the kernel lets this user make no network namespace")
+    assert done.returncode == 1, done.stderr
+    assert "cannot reach testnet.binance.vision, port 443" in done.stdout
+    assert "its name cannot be resolved" in done.stdout
+    assert "check network, DNS, firewall" in done.stdout
+    assert "not ready: mend 'reachable' first" in done.stdout

@@ -1,11 +1,17 @@
-"""A network namespace with nothing but loopback: no client can reach a live host from it."""
+"""A network namespace with nothing but loopback: no client can reach a live host from it.
+
+`python -m tests.support.loopback_only doctor …` runs one `seatrial` command inside.
+"""
 
 import ctypes
 import fcntl
 import os
 import socket
 import struct
+import sys
 
+EXIT_REFUSED = 77
+"""The kernel lets us make no namespace."""
 _CLONE_NEWUSER = 0x10000000
 _CLONE_NEWNET = 0x40000000
 _SIOCGIFFLAGS = 0x8913
@@ -38,3 +44,16 @@ def reaches_outside() -> bool:
         except OSError:
             return False
     return True
+
+
+def main() -> None:
+    """Run a `seatrial` command in such a namespace."""
+    if not enter() or reaches_outside():
+        sys.exit(EXIT_REFUSED)
+    from control.main import main as seatrial  # noqa: PLC0415 - first the namespace, then all else
+
+    seatrial()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,12 +1,14 @@
 """Configuration: every violation at once, each with its key and a mend; nothing unknown passes."""
 
 import copy
+import dataclasses
 import tomllib
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from daemon.assembly import link_config
 from daemon.settings import SettingsError, config_from_mapping, load_config
 
 CAPS = Path("daemon/demo/caps/demo.toml")
@@ -56,6 +58,12 @@ def test_a_good_configuration_is_taken_and_hashed() -> None:
         (("venue", "symbols"), ["BTCUSDT", "BTCUSDT"], "name each once"),
         (("venue", "recv_window_ms"), "3000", "venue.recv_window_ms"),
         (("venue", "recv_window_ms"), True, "venue.recv_window_ms"),
+        (("venue", "recv_window_ms"), 60_001, "venue.recv_window_ms"),
+        (("venue", "order_road"), "fix", "venue.order_road"),
+        (("venue", "depth_symbols"), ["DOGEUSDT"], "depth_symbols: DOGEUSDT not in symbols"),
+        (("venue", "with_trades"), "yes", "venue.with_trades"),
+        (("venue", "ping_doubt_ms"), 5_000, "must be below reply_deadline_ms (5000)"),
+        (("venue", "snapshot_lookups_max"), 0, "venue.snapshot_lookups_max"),
         (("metrics",), {"port": 99_999}, "metrics.port"),
         (("strategies", "q", "symbols"), ["DOGEUSDT"], "DOGEUSDT not in venue.symbols"),
         (("strategies", "q", "clas"), "x", "strategies.q.clas: unknown key"),
@@ -72,6 +80,54 @@ def test_each_violation_names_its_key(path: tuple[str, ...], value: Any, expecte
         place = place[part]
     place[path[-1]] = value
     assert any(expected in line for line in problems(data)), problems(data)
+
+
+def test_a_collar_on_the_last_trade_needs_public_trades() -> None:
+    data = good()
+    data["venue"]["with_trades"] = False
+    assert config_from_mapping(data).settings.venue.with_trades is False
+    data["caps"]["symbols"]["ETHUSDT"]["collar_reference"] = "last"
+    (only,) = problems(data)
+    assert only.startswith("venue.with_trades: false, but caps.symbols.ETHUSDT.collar_reference")
+
+
+def test_a_real_venue_gets_time_to_prove_an_absence() -> None:
+    data = good()
+    data["venue"] = {"environment": "binance-spot-testnet", "symbols": ["BTCUSDT", "ETHUSDT"]}
+    data["session"] = {"unknown_settle_ms": 14_999}
+    assert any("at least 15000" in line for line in problems(data))
+    data["session"]["unknown_settle_ms"] = 15_000
+    assert config_from_mapping(data).settings.session.unknown_settle_ms == 15_000
+
+
+FIXED = {
+    "query_deadline_ms", "snapshot_deadline_ms", "connect_deadline_ms", "ping_idle_ms",
+    "ping_reply_ms", "backoff_min_ms", "backoff_max_ms", "backoff_reset_ms",
+    "connection_age_max_ms", "overlap_ms", "snapshot_overlap", "questions_max",
+    "time_sync_period_ms", "exchange_info_period_ms", "budget_period_ms",
+}  # fmt: skip
+"""Bounds of the link that follow from the venue's rules or our own safety, not from a box."""
+
+
+def test_every_choice_of_the_link_is_reached_by_its_key() -> None:
+    data = good()
+    chosen: dict[str, Any] = {
+        "symbols": ["BTCUSDT", "ETHUSDT"],
+        "recv_window_ms": 2_001,
+        "reply_deadline_ms": 4_001,
+        "stream_silence_max_ms": 20_001,
+        "order_road": "rest",
+        "depth_symbols": ["ETHUSDT"],
+        "with_trades": False,
+        "ping_doubt_ms": 501,
+        "snapshot_lookups_max": 7,
+    }
+    data["venue"] |= chosen
+    made = link_config(config_from_mapping(data).settings)
+    told = {f.name: getattr(made, f.name) for f in dataclasses.fields(made)}
+    for key, value in chosen.items():
+        assert told.pop(key) == (tuple(value) if isinstance(value, list) else value), key
+    assert set(told) == FIXED
 
 
 def test_all_violations_are_reported_at_once() -> None:

@@ -30,13 +30,19 @@ class Exchange:
     ledger: Ledger = field(default_factory=Ledger)
     keys: dict[str, ApiKey] = field(default_factory=dict)
     clock_step_ns: int = 0
-    """A fault: the venue's clock, as clients see it, is off by so much."""
+    """A fault: the venue's clock, as clients are told and judged by, is off by so much."""
+    judge_step_ns: int = 0
+    """A fault: what judges timestamps is off by so much from the time that clients are told."""
     user_outbox: list[UserEvent] = field(default_factory=list)
     market_outbox: list[MarketEvent] = field(default_factory=list)
 
     def clock_ns(self, now_ns: int) -> int:
-        """The time that clients are told and judged by."""
+        """The time that clients are told."""
         return now_ns + self.clock_step_ns
+
+    def judge_ns(self, now_ns: int) -> int:
+        """The time that clients' timestamps are judged by."""
+        return now_ns + self.clock_step_ns + self.judge_step_ns
 
     def collect(self) -> None:
         """Move what happened from the venue into the ledger, the order counts and the outboxes."""

@@ -30,6 +30,8 @@ _S_NS = 1_000_000_000
 class _Undo:
     due_ns: int
     run: Callable[[], None]
+    name: str
+    """A later fault of the same name takes the place of this one's end."""
 
 
 class FaultConductor:
@@ -63,14 +65,18 @@ class FaultConductor:
             case FaultKind.BAN_418:
                 exchange.limiter.ban(max(1, int(rule.number("seconds", 120.0))), now_ns)
             case FaultKind.CLOCK_STEP:
-                exchange.clock_step_ns = int(rule.number("step_ms", 7_000.0)) * 1_000_000
-                self._later(until_ns, self._reset_clock)
+                step_ns = int(rule.number("step_ms", 7_000.0)) * 1_000_000
+                if rule.number("hidden", 0.0):
+                    exchange.judge_step_ns = step_ns
+                else:
+                    exchange.clock_step_ns = step_ns
+                self._later(until_ns, self._reset_clock, "clock")
             case FaultKind.HALT_SYMBOL | FaultKind.CANCEL_ONLY:
                 halted = rule.kind is FaultKind.HALT_SYMBOL
                 status = SymbolStatus.HALT if halted else SymbolStatus.CANCEL_ONLY
                 symbol = self._symbol(rule)
                 exchange.venue.set_status(symbol, status)
-                self._later(until_ns, self._reopen(symbol))
+                self._later(until_ns, self._reopen(symbol), f"status of {symbol}")
             case FaultKind.FILTER_CHANGE:
                 self._change_filter(rule, until_ns)
             case FaultKind.WIPE:
@@ -82,11 +88,13 @@ class FaultConductor:
         exchange.ledger.on_fault(rule.kind, now_ns, rule.text("symbol", rule.text("target", "")))
         return rule.kind in SOCKET_KINDS
 
-    def _later(self, due_ns: int, run: Callable[[], None]) -> None:
-        self._undo.append(_Undo(due_ns, run))
+    def _later(self, due_ns: int, run: Callable[[], None], name: str = "") -> None:
+        if name:
+            self._undo = [undo for undo in self._undo if undo.name != name]
+        self._undo.append(_Undo(due_ns, run, name))
 
     def _reset_clock(self) -> None:
-        self._exchange.clock_step_ns = 0
+        self._exchange.clock_step_ns = self._exchange.judge_step_ns = 0
 
     def _reopen(self, symbol: str) -> Callable[[], None]:
         def reopen() -> None:

@@ -99,7 +99,14 @@ PRESETS: dict[str, tuple[str, tuple[FaultRule, ...]]] = {
     ),
     "waf": (
         "HTTP 403 pages from the firewall in front of REST",
-        (_each(FaultKind.WAF_403, 0.2),),
+        (
+            FaultRule(
+                kind=FaultKind.WAF_403,
+                rate=0.5,
+                from_ms=6_000,
+                purposes=("place", "cancel", "query"),
+            ),
+        ),
     ),
     "storm": (
         "a bit of everything that a bad day brings, but no wipe and no foreign order",

@@ -82,7 +82,8 @@ EXPLANATIONS: dict[FaultKind, str] = {
     FaultKind.WS_API_OUTAGE: "the WebSocket API is cut and refused for `seconds`; REST stays up",
     FaultKind.REST_OUTAGE: "REST answers 503 to everything for `seconds`, not executed",
     FaultKind.DEPTH_GAP: "one diff-depth event of every symbol is swallowed",
-    FaultKind.CLOCK_STEP: "the venue's clock is `step_ms` off for `seconds`, so that -1021 comes",
+    FaultKind.CLOCK_STEP: "the venue's clock is `step_ms` off for `seconds`, so that -1021 comes; "
+    "`hidden` 1: /time still tells the right one",
     FaultKind.HALT_SYMBOL: "a symbol is HALTed for `seconds`",
     FaultKind.CANCEL_ONLY: "a symbol is CANCEL_ONLY for `seconds`",
     FaultKind.FILTER_CHANGE: "a symbol's minNotional is multiplied by `factor` for `seconds`",

@@ -49,7 +49,7 @@ def check_time(exchange: Exchange, params: Params, now_ns: int) -> None:
     """
     timestamp_ns = _timestamp_ns(params.required("timestamp"))
     window_ns = _window_ns(params.text("recvWindow", "5000"))
-    clock_ns = exchange.clock_ns(now_ns)
+    clock_ns = exchange.judge_ns(now_ns)
     if timestamp_ns >= clock_ns + _AHEAD_MAX_NS:
         raise VenueError(-1021, "Timestamp for this request was 1000ms ahead of the server's time.")
     if clock_ns - timestamp_ns > window_ns:

@@ -1,0 +1,83 @@
+"""The configuration's keys as a table for people: generated, so that it cannot lie.
+
+`python -m tests.architecture.test_readme_tables` writes it into `deploy/CONFIG.md`.
+"""
+
+from pathlib import Path
+from typing import Any, get_args
+
+from annotated_types import Ge, Le, MaxLen, MinLen
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+from pydantic_core import PydanticUndefined
+
+from daemon.settings import Settings, StrategySettings
+
+_OPEN = "strategies.NAME"
+"""Where the one table with names of the user's own stands."""
+
+
+def settings_table() -> str:
+    """Every key: default, bounds, what it does. One Markdown table a section."""
+    sections: list[tuple[str, str, list[str]]] = []
+    _collect(Settings, "", sections)
+    lines: list[str] = []
+    for name, text, rows in sections:
+        lines += [f"## {name}", text, "", "| key | default | bounds | what it does |"]
+        lines += ["|---|---|---|---|", *rows, ""]
+    return "\n".join(lines)
+
+
+def _collect(
+    model: type[BaseModel], prefix: str, sections: list[tuple[str, str, list[str]]]
+) -> None:
+    rows: list[str] = []
+    title = f"`[{prefix}]`" if prefix else "Top level"
+    text = "" if not prefix else _one_line(model.__doc__ or "").partition(": ")[2] or ""
+    sections.append((title, text[:1].upper() + text[1:], rows))
+    for name, info in model.model_fields.items():
+        key = info.alias or name
+        inner = _model_of(info)
+        if inner is not None:
+            path = _OPEN if inner is StrategySettings else f"{prefix}.{key}".strip(".")
+            _collect(inner, path, sections)
+            continue
+        what = _one_line(info.description or "")
+        rows.append(f"| `{key}` | {_default(info)} | {_bounds(info)} | {what} |")
+
+
+def _model_of(info: FieldInfo) -> type[BaseModel] | None:
+    for kind in (info.annotation, *get_args(info.annotation)):
+        if isinstance(kind, type) and issubclass(kind, BaseModel):
+            return kind
+    return None
+
+
+def _default(info: FieldInfo) -> str:
+    value: Any = info.default
+    if value is PydanticUndefined:
+        return "required"
+    if value is None or value in ((), {}):
+        return "none"
+    if isinstance(value, bool):
+        return f"`{str(value).lower()}`"
+    return f"`{value}`" if not isinstance(value, str | Path) else f'`"{value}"`'
+
+
+def _bounds(info: FieldInfo) -> str:
+    said: list[str] = []
+    for rule in info.metadata:
+        if isinstance(rule, Ge):
+            said.append(f">= {rule.ge}")
+        elif isinstance(rule, Le):
+            said.append(f"<= {rule.le}")
+        elif isinstance(rule, MinLen):
+            said.append(f"at least {rule.min_length}")
+        elif isinstance(rule, MaxLen):
+            said.append(f"at most {rule.max_length}")
+    choices = [value for value in get_args(info.annotation) if isinstance(value, str)]
+    return ", ".join(said) or " or ".join(f'`"{value}"`' for value in choices)
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split()).replace("|", "\\|")
