@@ -33,6 +33,7 @@ from daemon.venues.hosts import Road
 from daemon.venues.requests import HttpRequest
 
 _PRIME_LEVELS = 5
+_TOP_KIND = "bookTicker"
 
 
 class MarketRoad:
@@ -85,6 +86,7 @@ class MarketRoad:
             environment=self._endpoints.environment,
             endpoint=self._endpoints.endpoint(Road.STREAMS),
             names=self._stream_names(),
+            newest_of=stream_names(self._top_symbols(), [_TOP_KIND]),
             reader=self._reader,
             clock=self._clock,
             on_event=self._on_event,
@@ -104,9 +106,7 @@ class MarketRoad:
 
     async def _prime(self) -> None:
         """Ask for each top once; a symbol that fails waits for its stream."""
-        for symbol in self._config.symbols:
-            if symbol in self._config.depth_symbols:
-                continue
+        for symbol in self._top_symbols():
             try:
                 reply = await self._call(self._encoder.depth(symbol, _PRIME_LEVELS))
                 if reply.status == 200:
@@ -142,10 +142,15 @@ class MarketRoad:
         elif isinstance(event, DepthDiff):
             self._depth.on_diff(event)
 
+    def _top_symbols(self) -> list[str]:
+        """Symbols without a depth book: their stream tells the whole top with every frame."""
+        depth = self._config.depth_symbols
+        return [symbol for symbol in self._config.symbols if symbol not in depth]
+
     def _stream_names(self) -> list[str]:
         names = []
         for symbol in self._config.symbols:
-            book = STREAM_KIND if symbol in self._config.depth_symbols else "bookTicker"
+            book = STREAM_KIND if symbol in self._config.depth_symbols else _TOP_KIND
             kinds = (book, "trade") if self._config.with_trades else (book,)
             names += stream_names([symbol], kinds)
         return names

@@ -2,20 +2,20 @@
 
 Rules of this file:
 1. Names stand in the URL, so hardly a command is sent: five messages a second are far away.
-2. A quiet market is no dead connection: after half of `silence_max_s` without a frame the venue is
-   asked for its subscriptions; only a connection that answers nothing is given up.
+2. A quiet market is no dead connection: after half of `silence_max_s` without a message the venue
+   is asked for its subscriptions; only a connection that answers nothing is given up.
 3. A frame that cannot be read is counted and passed over; `GARBAGE_MAX` of them end the connection.
+4. Of a stream in `newest_of` the newest readable frame of a read is told, the older are counted.
 """
 
 import asyncio
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Collection, Iterator
 
-import websockets
-from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import InvalidStatus, WebSocketException
 
 from daemon.errors import NotConnected, Undecodable, VenueRefusal
 from daemon.shell.clock import Clock
+from daemon.shell.stream_wire import StreamWire
 from daemon.venues.binance_spot.codec_rest import retry_after_s
 from daemon.venues.binance_spot.codec_stream import (
     SHUTDOWN,
@@ -28,18 +28,7 @@ from daemon.venues.binance_spot.codec_stream import (
 from daemon.venues.hosts import Endpoint, check_peer
 
 GARBAGE_MAX = 10
-_FRAME_MAX_BYTES = 16 * 1024 * 1024
-_QUEUE_FRAMES_MAX = 1_024
-_CLOSE_DEADLINE_S = 1.0
 _LOOKS_PER_BOUND = 6
-
-
-class _Direct(connect):
-    """`connect` that follows no redirect: where it would lead is not in the table of hosts."""
-
-    def process_redirect(self, exc: Exception) -> Exception | str:
-        """Refuse."""
-        return exc
 
 
 class StreamSession:
@@ -55,8 +44,9 @@ class StreamSession:
         clock: Clock,
         on_event: Callable[[MarketEvent], None],
         silence_max_s: float,
+        newest_of: Collection[str] = (),
     ) -> None:
-        """Wire it; nothing is connected before `open`."""
+        """Wire it; of the names in `newest_of` a newer frame makes an older one worthless."""
         self.lost = False
         self.due = False
         """True when it should be replaced by a new connection (the venue said so)."""
@@ -65,15 +55,20 @@ class StreamSession:
         self.reason = ""
         self.last_frame_ns = self.opened_ns = clock.now_ns()
         self.frames = 0
+        """Messages that were looked at."""
+        self.superseded = 0
+        """Messages that a newer one of the same read made worthless, and nobody looked at."""
         self.garbage = 0
         self._environment = environment
         self._endpoint = endpoint
         self._path = combined_path(names)
+        self._newest_of = [name.encode() for name in newest_of]
         self._reader = reader
         self._clock = clock
         self._on_event = on_event
         self._silence_max_s = silence_max_s
-        self._connection: ClientConnection | None = None
+        self._ping_idle_s = self._ping_reply_s = silence_max_s
+        self._wire: StreamWire | None = None
 
     async def open(
         self, *, connect_deadline_s: float, ping_idle_s: float, ping_reply_s: float
@@ -87,45 +82,36 @@ class StreamSession:
         """
         endpoint = self._endpoint
         check_peer(self._environment, endpoint.host, endpoint.port)
-        host = f"[{endpoint.host}]" if ":" in endpoint.host else endpoint.host
-        options: dict[str, Any] = {
-            "open_timeout": connect_deadline_s,
-            "ping_interval": ping_idle_s,
-            "ping_timeout": ping_reply_s,
-            "close_timeout": _CLOSE_DEADLINE_S,
-            "max_size": _FRAME_MAX_BYTES,
-            "max_queue": _QUEUE_FRAMES_MAX,
-            "compression": None,
-            "proxy": None,
-            "user_agent_header": None,
-        }
+        self._ping_idle_s, self._ping_reply_s = ping_idle_s, ping_reply_s
         try:
             async with asyncio.timeout(connect_deadline_s):
-                url = f"{endpoint.scheme}://{host}:{endpoint.port}{self._path}"
-                self._connection = await _Direct(url, **options)
-        except websockets.InvalidStatus as error:
+                self._wire = wire = await self._connect()
+                await wire.opened
+        except InvalidStatus as error:
+            self.close("never opened")
             raise _refused(endpoint.host, error) from error
-        except (websockets.WebSocketException, OSError, TimeoutError, ValueError) as error:
+        except (WebSocketException, OSError, TimeoutError, ValueError) as error:
+            self.close("never opened")
             raise NotConnected(
                 f"{endpoint.host}:{endpoint.port}: {type(error).__name__} {error}".strip()
             ) from error
         self.opened_ns = self.last_frame_ns = self._clock.now_ns()
 
     async def run(self) -> str:
-        """Read until the connection is lost; returns why."""
-        connection = self._connection
-        if connection is None:
+        """Wait until the connection is lost; returns why."""
+        wire = self._wire
+        if wire is None:
             return "never opened"
         try:
             async with asyncio.TaskGroup() as group:
-                watcher = group.create_task(self._watch_silence(connection), name="market-silence")
-                await self._read(connection)
+                watcher = group.create_task(self._watch(wire), name="market-silence")
+                reason = await wire.gone
                 watcher.cancel()
         finally:
             self.lost = True
             self.wake.set()
-            # Not the closing handshake: a half-open peer would never answer it.
-            connection.transport.abort()
+            wire.abort("no longer read")
+        self.reason = self.reason or reason
         return self.reason
 
     def renew(self) -> None:
@@ -136,52 +122,80 @@ class StreamSession:
     def close(self, reason: str) -> None:
         """End the connection; `run` returns."""
         self.reason = self.reason or reason
-        if self._connection is not None:
-            self._connection.transport.abort()
+        if self._wire is not None:
+            self._wire.abort(reason)
 
-    async def _read(self, connection: ClientConnection) -> None:
+    async def _connect(self) -> StreamWire:
+        endpoint = self._endpoint
+        host = f"[{endpoint.host}]" if ":" in endpoint.host else endpoint.host
+        url = f"{endpoint.scheme}://{host}:{endpoint.port}{self._path}"
+        _, wire = await asyncio.get_running_loop().create_connection(
+            lambda: StreamWire(url, newest_of=self._newest_of, on_batch=self._take),
+            endpoint.host,
+            endpoint.port,
+            ssl=True if endpoint.scheme == "wss" else None,
+        )
+        return wire
+
+    def _take(self, batch: list[bytes], newest: list[Iterator[bytes]]) -> None:
+        """The messages of one read; they share its time."""
+        self.last_frame_ns = now_ns = self._clock.now_ns()
         try:
-            while True:
-                self._take(await connection.recv(decode=False))
-        except (websockets.WebSocketException, OSError, Undecodable) as error:
-            self.reason = self.reason or f"{type(error).__name__}: {error}"[:200]
+            for payload in batch:
+                self._tell(payload, now_ns)
+            for payloads in newest:
+                for payload in payloads:
+                    if self._tell(payload, now_ns):
+                        break
+                self.superseded += sum(1 for _ in payloads)
+        except Undecodable as error:
+            self.close(f"{type(error).__name__}: {error}"[:200])
 
-    def _take(self, frame: bytes | str) -> None:
-        now_ns = self._clock.now_ns()
-        self.last_frame_ns = now_ns
+    def _tell(self, payload: bytes, now_ns: int) -> bool:
+        """Read one message and tell it; false when it was no market data.
+
+        Raises:
+            Undecodable: it was one unreadable frame too many, or its listener cannot use it.
+        """
         self.frames += 1
-        payload = frame if isinstance(frame, bytes) else frame.encode()
         try:
             event = self._reader.read(payload, now_ns)
         except Undecodable:
             self.garbage += 1
             if self.garbage >= GARBAGE_MAX:
                 raise
-            return
-        if type(event) is not StreamNotice:
-            self._on_event(event)
-        elif event.name == SHUTDOWN:
-            self.renew()
+            return False
+        if type(event) is StreamNotice:
+            if event.name == SHUTDOWN:
+                self.renew()
+            return False
+        self._on_event(event)
+        return True
 
-    async def _watch_silence(self, connection: ClientConnection) -> None:
+    async def _watch(self, wire: StreamWire) -> None:
         """Look a few times per bound; a timer per frame would cost more than the frame."""
-        asked = 0
-        while not self.lost:
-            await asyncio.sleep(self._silence_max_s / _LOOKS_PER_BOUND)
-            silent_s = (self._clock.now_ns() - self.last_frame_ns) / 1e9
+        bound_s = min(self._silence_max_s, 3 * self._ping_idle_s, 3 * self._ping_reply_s)
+        clock = self._clock
+        asked, reads, pinged_ns, heard_ns = 0, wire.reads, 0, clock.now_ns()
+        while not wire.gone.done():
+            await asyncio.sleep(bound_s / _LOOKS_PER_BOUND)
+            now_ns = clock.now_ns()
+            if wire.reads != reads:
+                reads, pinged_ns, heard_ns = wire.reads, 0, now_ns
+            if pinged_ns and now_ns - pinged_ns > self._ping_reply_s * 1e9:
+                self.close(f"half-open: no answer to a ping for {self._ping_reply_s:g} s")
+            elif not pinged_ns and now_ns - heard_ns > self._ping_idle_s * 1e9:
+                pinged_ns = now_ns
+                wire.ping()
+            silent_s = (now_ns - self.last_frame_ns) / 1e9
             if silent_s > self._silence_max_s:
                 self.close(f"no frame for {self._silence_max_s:g} s, and no answer to a question")
-                return
-            if silent_s > self._silence_max_s / 2:
+            elif silent_s > self._silence_max_s / 2:
                 asked += 1
-                try:
-                    async with asyncio.timeout(self._silence_max_s / 2):
-                        await connection.send(list_frame(asked), text=True)
-                except (websockets.WebSocketException, OSError, TimeoutError):
-                    return  # the reader sees the same loss and says why
+                wire.send_text(list_frame(asked))
 
 
-def _refused(host: str, error: websockets.InvalidStatus) -> VenueRefusal:
+def _refused(host: str, error: InvalidStatus) -> VenueRefusal:
     status = error.response.status_code
     wait_s = retry_after_s(error.response.headers.get("Retry-After"))
     return VenueRefusal(

@@ -3,10 +3,12 @@
 A process on the other core blasts prebuilt frames. Ours takes them in two ways, both
 through the product's own stream session and codec:
 
-- stepped: every frame is one turn of the engine (no journal, nothing is conflated);
-- pumped: the daemon's pump as it ships: newest top per symbol, journal chained and written.
+- stepped: every frame is decoded and is one turn of the engine (no journal, nothing is conflated);
+- pumped: the daemon as it ships: of one read only the newest top of a symbol is decoded and told,
+  the pump keeps the newest again, the journal is chained and written. It is over when the last
+  frame's top is in the engine's state.
 
-The baseline reads with `websockets`, parses with json and keeps floats per symbol.
+The baseline reads with `websockets`, parses every frame with json and keeps floats per symbol.
 """
 
 import asyncio
@@ -44,19 +46,19 @@ TARGET, MOONSHOT = 1.2, 3.0
 class Reader:
     """The product's stream session, timing from the first frame to the last."""
 
-    def __init__(self, port: int, count: int, on_top: Callable[[TopOfBook], None]) -> None:
+    def __init__(self, port: int, on_top: Callable[[TopOfBook], None], *, newest: bool) -> None:
+        names = stream_names(SYMBOLS, ["bookTicker"])
         self.session = StreamSession(
             environment="sim",
             endpoint=check_endpoint("sim", Road.STREAMS, f"ws://127.0.0.1:{port}"),
-            names=stream_names(SYMBOLS, ["bookTicker"]),
+            names=names,
+            newest_of=names if newest else (),
             reader=StreamReader(SymbolNames("sim", SYMBOLS)),
             clock=SystemClock(),
             on_event=self._on_event,
             silence_max_s=DEADLINE_S,
         )
-        self.done = asyncio.Event()
         self.began_ns = 0
-        self._count = count
         self._on_top = on_top
 
     def _on_event(self, event: MarketEvent) -> None:
@@ -64,16 +66,20 @@ class Reader:
             self.began_ns = perf_counter_ns()
         assert isinstance(event, TopOfBook)
         self._on_top(event)
-        if self.session.frames == self._count:
-            self.done.set()
 
-    async def run(self) -> None:
-        """Connect and read until the last frame."""
+    @property
+    def came(self) -> int:
+        """Messages so far."""
+        return self.session.frames + self.session.superseded
+
+    async def run(self, over: Callable[[], bool]) -> None:
+        """Connect and read until it is over."""
         await self.session.open(connect_deadline_s=10, ping_idle_s=60, ping_reply_s=60)
         async with asyncio.TaskGroup() as group:
             group.create_task(self.session.run(), name="session")
             async with asyncio.timeout(DEADLINE_S):
-                await self.done.wait()
+                while not over():  # noqa: ASYNC110 - the last frame is no event
+                    await asyncio.sleep(0)
             self.session.close("done")
 
 
@@ -88,8 +94,8 @@ async def stepped(port: int, count: int) -> dict[str, float]:
         seq += 1
         engine.step(Turn(seq, clock.now_ns(), MarketData(top)))
 
-    reader = Reader(port, count, on_top)
-    await reader.run()
+    reader = Reader(port, on_top, newest=False)
+    await reader.run(lambda: reader.came == count)
     return {"rate": rate(count, reader.began_ns), "turns": count}
 
 
@@ -113,13 +119,15 @@ async def pumped(port: int, count: int) -> dict[str, float]:
         )
         pump.attach(NoVenue())
         offer: Callable[[Input], None] = pump.offer
-        reader = Reader(port, count, lambda top: offer(MarketData(top)))
+        reader = Reader(port, lambda top: offer(MarketData(top)), newest=True)
+
+        def over() -> bool:
+            taken = pump.turns + pump.conflated + reader.session.superseded
+            return taken == count or bool(fatal)
+
         async with asyncio.TaskGroup() as group:
             writer = group.create_task(journal.run(), name="journal")
-            await reader.run()
-            async with asyncio.timeout(DEADLINE_S):
-                while pump.turns + pump.conflated < count and not fatal:  # noqa: ASYNC110 - no event
-                    await asyncio.sleep(0)
+            await reader.run(over)
             figure = {"rate": rate(count, reader.began_ns), "turns": pump.turns}
             pump.stop()
             writer.cancel()
