@@ -19,6 +19,7 @@ ROWS_MAX = 10
 CAPS_MAX = 8
 BAR_WIDTH = 14
 DECIMALS_SHOWN = 8
+DISK_WARNING_BYTES = 1e9
 LAG_WARNING_MS = 100.0
 SILENCE_WARNING_MS = 3_000.0
 _EVENT_PLAIN = ("client_order_id", "symbol", "side", "qty", "price")
@@ -150,6 +151,11 @@ def health_line(snapshot: Mapping[str, Any]) -> Text | None:
         parts.append((f"data {duration(max(known) / 1_000)}", ""))
     if (seq := snapshot.get("journal_seq")) is not None:
         parts.append((f"journal #{clean(seq)}", ""))
+    if (free := _number(snapshot.get("disk_free_bytes"))) is not None:
+        style = "" if free >= DISK_WARNING_BYTES else "bold red"
+        parts.append((f"disk {free / 1e9:.1f} GB left", style))
+    if port := snapshot.get("metrics_port"):
+        parts.append((f"metrics :{clean(port)}", ""))
     if not parts:
         return None
     for index, (text, style) in enumerate(parts):

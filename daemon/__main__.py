@@ -17,6 +17,8 @@ from daemon.app import Daemon
 from daemon.errors import SeatrialError
 from daemon.ownership import check_import_ownership
 from daemon.settings import SettingsError, load_config
+from daemon.shell.disk import await_room
+from daemon.shell.sdnotify import Notifier
 from daemon.shell.secrecy import forbid_core_dumps
 from daemon.version import commit, seatrial_version
 
@@ -50,6 +52,9 @@ def main(config_path: Path, *, check: bool) -> None:
     if check:
         click.echo(f"{config_path}: ok (config {config.config_hash[:12]})")
         return
+    manager = Notifier()
+    await_room(config.settings.state_dir, manager)
+    manager.close()
     try:
         daemon = Daemon(config)
     except (OSError, ValueError, ControlError, SeatrialError) as error:

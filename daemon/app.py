@@ -36,6 +36,7 @@ from daemon.settings import Config
 from daemon.shell.account_lock import AccountLock
 from daemon.shell.clock import SystemClock
 from daemon.shell.credentials import load_credentials
+from daemon.shell.disk import Disk
 from daemon.shell.drills import Drills, DrillTools
 from daemon.shell.drills_rehearsal import Rehearsal
 from daemon.shell.emergency import EmergencyStop
@@ -154,13 +155,15 @@ class Daemon:
         control = ControlThread(control_config(settings), port, background=(port.warm,))
         server: MetricsServer | None = None
         notifier = Notifier()
-        publisher = self._build_publisher(pump, link, watchdog, notifier, parts=(drills,))
+        parts = (drills, Disk(settings.state_dir))
+        publisher = self._build_publisher(pump, link, watchdog, notifier, parts=parts)
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._on_signal, pump, number)
         exit_code = EXIT_CRASH
         try:
             await asyncio.to_thread(control.start)
             server = start_metrics(settings.metrics, metrics, healthy=lambda: watchdog.healthy)
+            publisher.learn(metrics_port=server.port if server is not None else None)
             if settings.gc_freeze:
                 gc.collect()
                 gc.freeze()  # start-up objects live for ever: full collections skip them

@@ -136,7 +136,8 @@ class Conductor:
             )
         if not self.journal_ok:
             raise CommandError(
-                ErrorCode.JOURNAL_FAULT, "the journal cannot be written; free the disk and restart"
+                ErrorCode.JOURNAL_FAULT,
+                "the journal cannot be written; free space on its disk, then try again",
             )
         open_ones = ledger.unresolved
         if open_ones:

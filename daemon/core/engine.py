@@ -36,6 +36,7 @@ from daemon.model.inputs import (
     Command,
     InstrumentsLoaded,
     JournalFault,
+    JournalMended,
     KillLatched,
     LinkDown,
     LinkUp,
@@ -110,6 +111,7 @@ class Engine:
             BudgetSampled: self._on_budget,
             ClockSampled: self._on_clock,
             JournalFault: self._on_journal_fault,
+            JournalMended: self._on_journal_mended,
             LoopLagged: self._on_loop_lagged,
         }
 
@@ -284,6 +286,12 @@ class Engine:
         self._desk.ledger.heard(self._desk.interceptor.on_journal_health(ok=False))
         self._desk.record(EventType.JOURNAL_FAULT, {"msg": item.reason})
         self._desk.trouble("journal_fault", item.reason)
+
+    def _on_journal_mended(self, item: JournalMended) -> None:
+        """The incident stays open: only a human's word lets a session start again."""
+        del item
+        self._conductor.journal_ok = True
+        self._desk.ledger.heard(self._desk.interceptor.on_journal_health(ok=True))
 
     def _on_loop_lagged(self, item: LoopLagged) -> None:
         self._queue_age_ms = item.queue_age_ns // _NS_PER_MS

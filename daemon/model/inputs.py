@@ -213,6 +213,11 @@ class JournalFault:
 
 
 @dataclass(frozen=True, slots=True)
+class JournalMended:
+    """Every line that had been refused is written. It ends the fault; no session is resumed."""
+
+
+@dataclass(frozen=True, slots=True)
 class LoopLagged:
     """The watchdog measured a main-loop lag or a queue age beyond its bound."""
 
@@ -243,6 +248,7 @@ Input = (
     | BudgetSampled
     | ClockSampled
     | JournalFault
+    | JournalMended
     | LoopLagged
 )
 

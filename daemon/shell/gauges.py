@@ -114,6 +114,16 @@ _PLAIN: tuple[tuple[str, str, Read], ...] = (
         "1 while the journal cannot be written.",
         lambda s: bool(s["journal_fault"]),
     ),
+    (
+        "seatrial_disk_free_bytes",
+        "What may still be written under the state directory.",
+        lambda s: s["disk_free_bytes"],
+    ),
+    (
+        "seatrial_disk_size_bytes",
+        "Size of the disk that the state directory is on.",
+        lambda s: s["disk_size_bytes"],
+    ),
     ("seatrial_journal_seq", "Last journal sequence number.", lambda s: s["journal_seq"]),
     ("seatrial_clock_offset_seconds", "Venue clock minus ours.", lambda s: s["clock_offset_s"]),
     (

@@ -10,6 +10,7 @@ Rules of this file:
 
 import asyncio
 import contextlib
+import errno
 import fcntl
 import hashlib
 import logging
@@ -34,6 +35,8 @@ ANCHORED = frozenset({EventType.SESSION_STOP, EventType.RUN_STOP, EventType.KILL
 """After these the head is anchored at once; else when a segment is full."""
 SEGMENT_BYTES_MAX = 128 * 1024 * 1024
 PENDING_LINES_MAX = 100_000
+LINES_A_WRITE = 1_000
+"""A backlog goes out in pieces: what fits on a disk with little room is kept."""
 RETRY_PERIOD_S = 0.5
 _NS_PER_S = 1_000_000_000
 _ENVELOPE = frozenset(
@@ -110,7 +113,10 @@ class Journal:
         self._lock_fd = lock_journal(directory) if lock_fd is None else lock_fd
         found = segments(directory)
         self._number = int(found[-1].stem[-6:]) if found else 1
-        self._fd = self._open()
+        try:
+            self._fd = self._open(self._number)
+        except OSError as error:
+            raise JournalError(f"journal {self.path}: {error.strerror}") from error
         self._size = os.fstat(self._fd).st_size
         self._dirty = False
         self._anchor_due = False
@@ -118,6 +124,8 @@ class Journal:
         self._wake = asyncio.Event()
         self.on_line: Callable[[bytes], None] = _nobody
         """Sees every line as it is appended (event subscribers). Must not block."""
+        self.on_mended: Callable[[], None] = _nothing
+        """Called when everything that had been refused is written. Must not block."""
 
     @property
     def path(self) -> Path:
@@ -210,35 +218,31 @@ class Journal:
             JournalError: the kernel took less than all; the file ends at a whole line, the rest
                 stays pending and a later flush tries again.
         """
-        if not self._pending:
+        if not self._pending and not self._anchor_due:
             return
-        if self._size >= self._segment_bytes_max:
-            self._rotate()
-        data = b"\n".join(self._pending) + b"\n"
         try:
-            written = os.write(self._fd, data)
-            while written < len(data):
-                written += os.write(self._fd, data[written:])
+            if self._size >= self._segment_bytes_max and self._pending:
+                self._rotate()
+            while self._pending:
+                self._write_some()
+            if self._anchor_due:
+                self._anchor(self.seq, self.head)
+                self._anchor_due = False
         except OSError as error:
-            self._undo_torn_write()
             self.fault = f"{self.path.name}: {error.strerror}"
             raise JournalError(
                 f"journal {self.path}: {error.strerror}; free space or mend the disk, "
                 f"{len(self._pending)} lines are waiting"
             ) from error
-        self._size += len(data)
-        anchor_due, self._anchor_due = self._anchor_due, False
-        self._pending.clear()
-        if anchor_due:
-            self._anchor(self.seq, self.head)
-        self._dirty = True
-        self.fault = ""
         self._wake.set()
+        if self.fault:
+            self.fault = ""
+            self.on_mended()
 
     async def run(self) -> None:
         """Make flushed lines durable, for ever; retry pending ones; raise when fdatasync fails."""
         while True:
-            if self._pending:
+            if self._pending or self._anchor_due:
                 await asyncio.sleep(RETRY_PERIOD_S)
                 with contextlib.suppress(JournalError):
                     self.flush()
@@ -277,20 +281,44 @@ class Journal:
             os.close(self._fd)
             os.close(self._lock_fd)
 
-    def _open(self) -> int:
+    def _open(self, number: int) -> int:
+        path = self._directory / segment_name(number)
+        return os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o640)
+
+    def _write_some(self) -> None:
+        """Write the oldest pending lines; keep those of them that went in whole.
+
+        Raises:
+            OSError: not all did. The file ends at a whole line all the same.
+        """
+        some = self._pending[:LINES_A_WRITE]
+        data = b"\n".join(some) + b"\n"
+        written = 0
         try:
-            return os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o640)
-        except OSError as error:
-            raise JournalError(f"journal {self.path}: {error.strerror}") from error
+            while written < len(data):
+                written += os.write(self._fd, data[written:] if written else data)
+        except OSError:
+            whole = data.rfind(b"\n", 0, written) + 1
+            os.ftruncate(self._fd, self._size + whole)
+            self._keep(data.count(b"\n", 0, whole), whole)
+            raise
+        self._keep(len(some), written)
+
+    def _keep(self, lines: int, size: int) -> None:
+        """So many pending lines are with the kernel."""
+        if lines:
+            del self._pending[:lines]
+            self._size += size
+            self._dirty = True
 
     def _rotate(self) -> None:
-        """Close the full segment, anchor its head, open the next. The chain runs on."""
-        next_number = self._number + 1
+        """Anchor the head of the full segment, open the next, close it. The chain runs on."""
         os.fdatasync(self._fd)
         self._anchor(self._flushed_seq(), self._flushed_head())
+        next_fd = self._open(self._number + 1)
         os.close(self._fd)
-        self._number = next_number
-        self._fd = self._open()
+        self._number += 1
+        self._fd = next_fd
         self._size = 0
 
     def _anchor(self, seq: int, head: str) -> None:
@@ -298,13 +326,24 @@ class Journal:
 
         `anchors.jsonl` may be a link to a file that the service user can only append to; the log
         line goes to the system's own journal, which it cannot touch at all.
+
+        Raises:
+            OSError: the file did not take it; it ends as it did before.
         """
         anchor = {"segment": segment_name(self._number), "seq": seq, "head": head}
+        line = orjson.dumps(anchor) + b"\n"
+        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
+        anchors_fd = os.open(self._directory / "anchors.jsonl", flags, 0o640)
+        try:
+            size = os.fstat(anchors_fd).st_size
+            if os.write(anchors_fd, line) < len(line):
+                with contextlib.suppress(OSError):  # a file that may only grow stays torn
+                    os.ftruncate(anchors_fd, size)
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            os.fsync(anchors_fd)
+        finally:
+            os.close(anchors_fd)
         log.info("anchor %s seq=%d head=%s", anchor["segment"], seq, head)
-        with (self._directory / "anchors.jsonl").open("ab") as anchors:
-            anchors.write(orjson.dumps(anchor) + b"\n")
-            anchors.flush()
-            os.fsync(anchors.fileno())
 
     def _flushed_seq(self) -> int:
         return self.seq - len(self._pending)
@@ -312,12 +351,6 @@ class Journal:
     def _flushed_head(self) -> str:
         first = orjson.loads(self._pending[0])
         return str(first["prev"])
-
-    def _undo_torn_write(self) -> None:
-        try:
-            os.ftruncate(self._fd, self._size)
-        except OSError as error:
-            raise JournalError(f"journal {self.path}: {error.strerror}") from error
 
 
 def _kind_of(event_type: EventType) -> dict[str, Any]:
@@ -332,6 +365,10 @@ def _kind_of(event_type: EventType) -> dict[str, Any]:
 
 def _nobody(line: bytes) -> None:
     """The default subscriber."""
+
+
+def _nothing() -> None:
+    """Nobody waits for the disk."""
 
 
 def lock_journal(directory: Path) -> int:

@@ -3,7 +3,8 @@
 One turn, always in this order: take one input, stamp it; `engine.step`; append the input's line and
 every `Record`; flush to the kernel when anything is sent; perform the effects, awaiting none.
 
-Queue policy: market data keeps the latest per instrument; every other input is kept. When more
+Queue policy: market data keeps the latest per instrument, and is not taken at all while the journal
+refuses (what nobody may trade on need not fill the memory); every other input is kept. When more
 than `INPUTS_MAX` wait, the process stops (crash-only) rather than lose a report.
 """
 
@@ -29,7 +30,15 @@ from daemon.model.effects import (
 )
 from daemon.model.halt import HaltFlag
 from daemon.model.ids import InstrumentId
-from daemon.model.inputs import Input, JournalFault, MarketData, NotSent, TimerFired, Turn
+from daemon.model.inputs import (
+    Input,
+    JournalFault,
+    JournalMended,
+    MarketData,
+    NotSent,
+    TimerFired,
+    Turn,
+)
 from daemon.model.records import EventType
 from daemon.shell.clock import Clock
 from daemon.shell.input_text import input_text
@@ -111,6 +120,7 @@ class Pump:
         self.queue_age_ns = 0
         """How long the input of the last turn had waited."""
         self.last_turn_ns = clock.monotonic_ns()
+        journal.on_mended = self._on_mended
 
     def attach(self, venue: VenuePort) -> None:
         """Give the pump its venue."""
@@ -122,6 +132,9 @@ class Pump:
             return
         now = self._clock.monotonic_ns()
         if type(item) is MarketData:
+            if self._journal.fault:
+                self.conflated += 1
+                return
             key = item.top.instrument_id
             if key in self._market:
                 self.conflated += 1
@@ -238,6 +251,10 @@ class Pump:
                 self.offer(JournalFault(str(error)))
             return False
         return True
+
+    def _on_mended(self) -> None:
+        """What had been refused is written: the engine may be started again, by a human."""
+        self.offer(JournalMended())
 
     def _perform(self, effect: Effect, *, written: bool) -> None:
         kind = type(effect)

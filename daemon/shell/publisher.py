@@ -62,15 +62,19 @@ class Publisher:
         self._lag_ns = 0
         self._announced = ""
 
+    def learn(self, **facts: Any) -> None:
+        """What is known of this run only after its start; it stands in every status from now on."""
+        self._identity |= facts
+
     async def run(self) -> None:
-        """Publish, stamp the watchdog, pat systemd's while healthy; again and again."""
+        """Publish, stamp the watchdog, pat systemd's unless a restart would help; for ever."""
         while True:
             before = self._clock.monotonic_ns()
             status = self.snapshot()
             self._publish(status)
             self._watchdog.beat(status)
             self._announce(status)
-            if self._watchdog.healthy:
+            if self._watchdog.may_go_on:
                 self._notifier.watchdog()
             await asyncio.sleep(BEAT_PERIOD_NS / _NS_PER_S)
             self._lag_ns = max(0, self._clock.monotonic_ns() - before - BEAT_PERIOD_NS)
@@ -113,8 +117,10 @@ class Publisher:
         Started means that the control socket answers: a venue that is down at boot is no failed
         start, and must not end in the start limit.
         """
-        latched = ", kill latch holds" if status.get("latched") else ""
-        text = f"gate {status.get('gate_state')}, trading {status.get('trading_state')}{latched}"
+        text = f"gate {status.get('gate_state')}, trading {status.get('trading_state')}"
+        text += ", kill latch holds" if status.get("latched") else ""
+        fault = status.get("journal_fault")
+        text += f", no order leaves: the journal cannot be written ({fault})" if fault else ""
         if not self._announced:
             self._notifier.ready(text)
         elif text != self._announced:

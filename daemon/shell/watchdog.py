@@ -75,6 +75,8 @@ class Verdict:
 
     at_ns: int
     problems: tuple[str, ...] = ()
+    restart_mends: bool = False
+    """Whether one of them may be gone after a restart."""
 
     @property
     def healthy(self) -> bool:
@@ -90,6 +92,8 @@ class Check:
     patience_s: float
     problem: Callable[[Mapping[str, Any]], str]
     """The sentence, or empty when all is well."""
+    restart_mends: bool = True
+    """A full disk is as full after a restart: a halted daemon that says so is worth more."""
 
 
 def _queue(status: Mapping[str, Any]) -> str:
@@ -127,7 +131,7 @@ def checks(audit_period_s: float) -> tuple[Check, ...]:
 
     return (
         Check("queue", 2, _queue),
-        Check("journal", 5, _journal),
+        Check("journal", 5, _journal, restart_mends=False),
         Check("gate", 120, _gate),
         Check("reconciliation", 30, reconciliation),
         Check("clock", 120, _clock),
@@ -179,10 +183,17 @@ class Watchdog:
 
     @property
     def healthy(self) -> bool:
-        """Whether systemd may be patted: the last look is fresh and found nothing."""
-        verdict = self._verdict
-        fresh = self._clock.monotonic_ns() - verdict.at_ns < STALE_VERDICT_NS
-        return fresh and verdict.healthy
+        """Whether the last look is fresh and found nothing."""
+        return self._fresh and self._verdict.healthy
+
+    @property
+    def may_go_on(self) -> bool:
+        """Whether systemd may be patted: nothing is wrong that a restart could mend."""
+        return self._fresh and not self._verdict.restart_mends
+
+    @property
+    def _fresh(self) -> bool:
+        return self._clock.monotonic_ns() - self._verdict.at_ns < STALE_VERDICT_NS
 
     @property
     def problems(self) -> tuple[str, ...]:
@@ -216,18 +227,21 @@ class Watchdog:
         self._follow_lag(lag_ns)
         self._follow_latch(now_ns)
         before = self._verdict.problems
-        verdict = self._verdict = Verdict(now_ns, tuple(self._problems(now_ns, lag_ns)))
+        found = self._problems(now_ns, lag_ns)
+        mends = any(one_mends for _, one_mends in found)
+        verdict = self._verdict = Verdict(now_ns, tuple(words for words, _ in found), mends)
         if verdict.healthy:
             self.switch.beat()
         if verdict.problems != before and bool(before) != bool(verdict.problems):
             log.warning("unhealthy: %s", "; ".join(verdict.problems) or "no longer")
         return verdict
 
-    def _problems(self, now_ns: int, lag_ns: int) -> list[str]:
+    def _problems(self, now_ns: int, lag_ns: int) -> list[tuple[str, bool]]:
+        """Each with whether a restart may mend it."""
         status = self._status
         found = []
         if lag_ns > LAG_UNHEALTHY_NS:
-            found.append(f"main loop has not turned for {lag_ns / _NS_PER_S:.1f} s")
+            found.append((f"main loop has not turned for {lag_ns / _NS_PER_S:.1f} s", True))
         for check in self._checks:
             sentence = check.problem(status)
             if not sentence:
@@ -235,15 +249,16 @@ class Watchdog:
                 continue
             since_ns = self._since_ns.setdefault(check.name, now_ns)
             if now_ns - since_ns >= check.patience_s * _NS_PER_S:
-                found.append(f"{check.name} {sentence}")
+                found.append((f"{check.name} {sentence}", check.restart_mends))
         if self._is_writer_stuck(status, now_ns):
-            found.append("journal is not becoming durable")
+            found.append(("journal is not becoming durable", True))
         return found
 
     def _is_writer_stuck(self, status: Mapping[str, Any], now_ns: int) -> bool:
         undurable = int(status.get("journal_undurable_lines", 0))
         durable_seq = int(status.get("journal_seq", 0)) - undurable
-        if durable_seq != self._durable[0] or not undurable:
+        refused = bool(status.get("journal_fault"))  # a problem of its own
+        if durable_seq != self._durable[0] or not undurable or refused:
             self._durable = (durable_seq, now_ns)
         return now_ns - self._durable[1] > 5 * _NS_PER_S
 

@@ -348,10 +348,12 @@ def evidence() -> list[Panel]:
             size=(6, 8),
         ),
         graph(
-            "Process",
+            "Process and disk",
             (f"process_resident_memory_bytes{{{PICK}}}", "resident memory"),
+            (f"seatrial_disk_free_bytes{{{PICK}}}", "disk left"),
             unit="bytes",
             size=(6, 8),
+            steps=[(None, "transparent"), (128_000_000, RED)],
         ),
     ]
 

@@ -31,6 +31,8 @@ def published_status() -> dict[str, Any]:
         "journal_undurable_lines": 3,
         "journal_seq": 100,
         "journal_fault": "",
+        "disk_free_bytes": 40_000_000_000,
+        "disk_size_bytes": 64_000_000_000,
         "ts_ns": 1_000_000_000_000,
         "clock_offset_s": 0.004,
         "equity": {

@@ -237,12 +237,31 @@ def test_a_package_upgrade_stops_in_order_and_starts_only_what_ran(box: dict[str
     assert "seatrial" not in facts["enabled"].replace("0 unit files", ""), facts["enabled"]
 
 
-def test_a_full_disk_stops_trading_and_space_brings_it_back(box: dict[str, Facts]) -> None:
+def test_a_full_disk_stops_trading_and_room_brings_it_back_halted(box: dict[str, Facts]) -> None:
     facts = told(box, "disk_full")
     print(f"disk full to venue empty: {facts['empty_s']:.2f} s")
     assert facts["open_before"] >= 3
     assert facts["orders_after"] == 0, "no journal, no orders"
+    assert facts["while_full"]["trading_state"] == "HALTED"
+    assert "No space left on device" in facts["while_full"]["journal_fault"]
+    assert facts["while_full"]["disk_free_bytes"] < 64_000
+    assert "no order leaves: the journal cannot be written" in facts["status_text"]
+    assert facts["refused"]["error"]["code"] == "journal_fault", facts["refused"]
+    assert facts["same_process"], "a restart does not empty a disk"
+    assert facts["after"] == "HALTED", "it goes on by itself, but not into trading"
+    assert "journal_fault" in facts["incidents"]
+    assert facts["before_resolving"]["error"]["code"] == "incident_open"
+    assert facts["open_again"] >= 1
     assert facts["open_after"] == 0
+    assert "intact" in facts["verify"], facts["verify"]
+
+
+def test_a_boot_on_a_full_disk_waits_for_room(box: dict[str, Facts]) -> None:
+    facts = told(box, "disk_full_at_boot")
+    assert facts["open_before"] >= 3
+    assert facts["open_after"] == 0
+    assert "No space left on device" in facts["waiting"]["StatusText"]
+    assert facts["still"] == {"ActiveState": "activating", "NRestarts": "1"}, facts["log"]
     assert facts["trading_state"] == "HALTED"
 
 

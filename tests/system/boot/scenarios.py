@@ -298,29 +298,38 @@ def used(status: Facts) -> dict[str, str]:
     return {row["cap"]: row["used"] for row in status["caps"] if row["cap"] in names}
 
 
+FULL_S = 14
+"""Longer than WatchdogSec: a full disk must not become a restart."""
+
+
 @scenario
 def disk_full() -> Facts:
-    """No journal, no orders: the venue is emptied, and with space again the daemon comes back."""
+    """No journal, no orders: the venue is emptied; with room again it goes on by itself, HALTED."""
     one = box("full")
-    one.state.mkdir(exist_ok=True)
-    run("mount", "-t", "tmpfs", "-o", "size=12m", "tmpfs", str(one.state))
-    shutil.chown(one.state, "seatrial", "seatrial")
-    one.state.chmod(0o750)
+    small_disk(one)
     one.start()
     opened = one.trade()
-    ballast = one.state / "ballast"
-    run("dd", "if=/dev/zero", f"of={ballast}", "bs=64k", fine=False)
+    pid = one.pid
     begin = time.monotonic()
+    fill(one)
     until("venue empty", lambda: not one.open_orders())
     empty_s = time.monotonic() - begin
     sent = len(one.ledger()["orders"])
-    time.sleep(2)  # sleep: orders that must not come would come now
-    more = len(one.ledger()["orders"]) - sent
+    time.sleep(FULL_S)  # sleep: orders, or a restart, that must not come would come now
     said = one.status()
-    ballast.unlink()
-    run("systemctl", "reset-failed", one.unit, fine=False)
-    run("systemctl", "restart", one.unit)
-    status = one.until_gate_ready()
+    text = one.show("StatusText")["StatusText"]
+    more = len(one.ledger()["orders"]) - sent
+    refused = one.call("start", "--yes", "--reason", "too early", fine=False)
+    (one.state / "ballast").unlink()
+    status = until("mended", lambda: (s := one.status()).get("journal_ok") and s)
+    ready = one.until_gate_ready()
+    same = one.pid == pid and one.show("NRestarts")["NRestarts"] == "0"
+    incidents = [row["incident_id"] for row in ready["incidents"] if not row["resolved_by"]]
+    before = one.call("start", "--yes", "--reason", "not explained yet", fine=False)
+    for name in incidents:
+        one.call("incident", "resolve", name, "--root-cause", "ballast", "--remediation", "removed",
+                 "--follow-up", "none")  # fmt: skip
+    again = one.trade(orders=1)
     run("systemctl", "stop", one.unit)
     verdict = run(
         "/opt/seatrial/bin/seatrial", "evidence", "verify", str(one.state / "journal"), fine=False
@@ -329,11 +338,60 @@ def disk_full() -> Facts:
         "open_before": len(opened),
         "empty_s": empty_s,
         "orders_after": more,
-        "while_full": {k: said.get(k) for k in ("trading_state", "journal_fault", "said")},
-        "trading_state": status["trading_state"],
+        "while_full": {
+            k: said.get(k) for k in ("trading_state", "journal_fault", "disk_free_bytes")
+        },
+        "status_text": text,
+        "refused": refused,
+        "after": status["trading_state"],
+        "same_process": same,
+        "incidents": [row["trigger"] for row in ready["incidents"]],
+        "before_resolving": before,
+        "open_again": len(again),
         "open_after": len(one.open_orders()),
         "verify": verdict[-600:],
     }
+
+
+@scenario
+def disk_full_at_boot() -> Facts:
+    """Killed on a full disk: cancelled all the same; the next boot waits for room, then is HALTED."""
+    one = box("fullboot")
+    small_disk(one)
+    one.start()
+    opened = one.trade()
+    fill(one)
+    os.kill(one.pid, signal.SIGKILL)
+    until("venue empty", lambda: not one.open_orders())
+    until("waiting", lambda: one.show("StatusText")["StatusText"].startswith("waiting"))
+    waiting = one.show("StatusText", "ActiveState")
+    time.sleep(FULL_S)  # sleep: a start limit that must not be met would be met now
+    still = one.show("ActiveState", "NRestarts")
+    (one.state / "ballast").unlink()
+    ready = one.until_gate_ready()
+    return {
+        "open_before": len(opened),
+        "waiting": waiting,
+        "still": still,
+        "trading_state": ready["trading_state"],
+        "open_after": len(one.open_orders()),
+        "log": one.log(),
+    }
+
+
+def small_disk(one: Box) -> None:
+    """Twelve megabytes for the state of an instance."""
+    one.state.mkdir(exist_ok=True)
+    run("mount", "-t", "tmpfs", "-o", "size=12m", "tmpfs", str(one.state))
+    shutil.chown(one.state, "seatrial", "seatrial")
+    one.state.chmod(0o750)
+
+
+def fill(one: Box) -> None:
+    """Nothing is left on it."""
+    run("dd", "if=/dev/zero", f"of={one.state / 'ballast'}", "bs=64k", fine=False)
+    run("dd", "if=/dev/zero", f"of={one.state / 'ballast'}", "bs=4k", "oflag=append",
+        "conv=notrunc", fine=False)  # fmt: skip
 
 
 @scenario

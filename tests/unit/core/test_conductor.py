@@ -11,6 +11,7 @@ from daemon.model.enums import Link, TradingState, VenueOrderStatus
 from daemon.model.inputs import (
     ClockSampled,
     JournalFault,
+    JournalMended,
     KillLatched,
     LinkDown,
     LinkUp,
@@ -247,6 +248,10 @@ def test_no_journal_no_orders_and_no_start(stage: Stage) -> None:
     assert stage.incidents() == ["journal_fault"]
     settle(stage, cid)
     assert replies(stage.tell(command("start")))[0].error_code == "journal_fault"
+    stage.tell(JournalMended())
+    assert stage.engine.status(stage.now_ns)["trading_state"] == "HALTED"
+    refused = replies(stage.tell(command("start")))[0].error_code
+    assert refused == "incident_open", "space alone resumes nothing: a human explains first"
 
 
 def test_an_incident_is_opened_once_until_it_is_resolved(stage: Stage) -> None:

@@ -4,6 +4,8 @@ import errno
 import hashlib
 import json
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -66,7 +68,7 @@ def test_a_second_process_is_refused(tmp_path: Path) -> None:
     make(tmp_path).close()
 
 
-def test_a_full_disk_keeps_every_line_and_leaves_whole_lines_in_the_file(
+def test_a_full_disk_keeps_what_fits_in_whole_lines_and_every_other_in_memory(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     journal = make(tmp_path)
@@ -88,15 +90,78 @@ def test_a_full_disk_keeps_every_line_and_leaves_whole_lines_in_the_file(
     with pytest.raises(JournalError, match="No space left"):
         journal.flush()
     assert journal.fault
-    assert journal.pending_lines == 3
     assert_chain(lines(tmp_path))
-    assert len(lines(tmp_path)) == 2
+    assert len(lines(tmp_path)) == 3, "half of three lines is one whole line"
+    assert journal.pending_lines == 2
+    mended: list[bool] = []
+    journal.on_mended = lambda: mended.append(journal.pending_lines == 0)
+    monkeypatch.setattr(os, "write", real)
+    journal.flush()
+    assert not journal.fault
+    assert mended == [True]
+    journal.close()
+    assert_chain(lines(tmp_path))
+    assert len(lines(tmp_path)) == 5
+
+
+def test_a_real_full_disk_takes_what_fits_of_a_backlog_and_the_rest_when_there_is_room(
+    tmp_path: Path,
+) -> None:
+    """RLIMIT_FSIZE in a child stands for the disk: the kernel itself refuses, line by line."""
+    code = """
+import resource, signal, sys
+from pathlib import Path
+from daemon.model.records import EventType
+from daemon.shell.journal import Journal, JournalError
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+journal = Journal(Path(sys.argv[1]), run_id="r", mode="sim", exchange="sim")
+for number in range(5_000):
+    journal.append(EventType.INPUT, {"input": number}, ts_ns=number + 1, session_id="")
+resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, resource.RLIM_INFINITY))
+try:
+    journal.flush()
+    sys.exit(9)
+except JournalError as error:
+    assert "5000 lines" not in str(error), error
+print(journal.pending_lines, flush=True)
+body = journal.path.read_bytes()
+assert body.endswith(b"}\\n") and body.count(b"\\n") == 5_000 - journal.pending_lines
+resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+journal.flush()
+journal.close()
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert 4_000 < int(done.stdout) < 5_000
+    found = lines(tmp_path)
+    assert len(found) == 5_000
+    assert_chain(found)
+
+
+def test_an_anchor_that_does_not_fit_is_a_fault_and_is_written_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    journal = make(tmp_path)
+    real = os.write
+
+    def no_anchors(fd: int, data: bytes) -> int:
+        if b'"segment"' in data[:20]:
+            return real(fd, data[:7])
+        return real(fd, data)
+
+    monkeypatch.setattr(os, "write", no_anchors)
+    journal.append(EventType.SESSION_STOP, {}, ts_ns=1, session_id="s")
+    with pytest.raises(JournalError, match="No space left"):
+        journal.flush()
+    assert (journal.pending_lines, bool(journal.fault)) == (0, True)
     monkeypatch.setattr(os, "write", real)
     journal.flush()
     assert not journal.fault
     journal.close()
-    assert_chain(lines(tmp_path))
-    assert len(lines(tmp_path)) == 5
+    anchor = json.loads((tmp_path / "anchors.jsonl").read_text())
+    assert (anchor["seq"], anchor["head"]) == (journal.seq, journal.head)
 
 
 def test_segments_rotate_with_an_anchor_and_one_chain(tmp_path: Path) -> None:

@@ -24,7 +24,15 @@ from daemon.model.effects import (
 from daemon.model.enums import Link, OrderType, Side, TimeInForce
 from daemon.model.halt import HaltFlag
 from daemon.model.ids import ClientOrderId, InstrumentId, StrategyId
-from daemon.model.inputs import JournalFault, LinkUp, MarketData, NotSent, TimerFired, Turn
+from daemon.model.inputs import (
+    JournalFault,
+    JournalMended,
+    LinkUp,
+    MarketData,
+    NotSent,
+    TimerFired,
+    Turn,
+)
 from daemon.model.market import TopOfBook
 from daemon.model.orders import NewOrder
 from daemon.model.records import EventType
@@ -159,6 +167,34 @@ async def test_a_full_disk_sends_nothing_and_halts_and_loses_no_line(
     assert rig.venue.performed == []
     rig.journal.flush()
     assert event_types(rig.journal) == ["input", "order_approved", "input", "input"]
+    await rig.settle(lambda: len(rig.engine.turns) >= 4)
+    assert rig.engine.turns[3].input == JournalMended(), "with room again the engine is told"
+
+
+async def test_while_the_disk_is_full_market_data_is_left_alone_and_reports_are_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Hours of a full disk must not become hours of ticks in memory."""
+    rig = Rig(tmp_path, lambda _: ())
+
+    def full(fd: int, data: bytes) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "write", full)
+    rig.pump.offer(LinkUp(Link.REST))
+    await rig.settle(lambda: rig.journal.fault)
+    for update in range(50):
+        rig.pump.offer(market(BTC, update))
+    rig.pump.offer(TimerFired("t"))
+    await rig.settle(lambda: len(rig.engine.turns) >= 3)
+    monkeypatch.undo()
+    told = [type(turn.input) for turn in rig.engine.turns]
+    assert told == [LinkUp, JournalFault, TimerFired]
+    assert rig.journal.pending_lines == 3
+    rig.journal.flush()
+    rig.pump.offer(market(BTC, 51))
+    await rig.settle(lambda: len(rig.engine.turns) >= 5)
+    assert [type(turn.input) for turn in rig.engine.turns[3:]] == [JournalMended, MarketData]
 
 
 async def test_timers_come_back_as_inputs_and_arming_again_replaces(tmp_path: Path) -> None:

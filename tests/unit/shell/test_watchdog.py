@@ -172,6 +172,18 @@ def test_each_reason_must_stand_for_its_time(
     assert world.live(seconds - 1, **changes) == (), "it counts anew"
 
 
+def test_a_full_disk_is_told_but_no_reason_to_be_restarted(world: World) -> None:
+    """As full after the restart: then nobody would be there to say so, or to take it back."""
+    full = {"journal_fault": "journal-000001.jsonl: No space left on device"}
+    world.live(1)
+    found = world.live(3_600, journal_seq=9, journal_undurable_lines=5, **full)
+    assert found == ("journal cannot be written: journal-000001.jsonl: No space left on device",)
+    assert not world.watchdog.healthy
+    assert world.watchdog.may_go_on
+    world.live(10, queue_age_s=3.0, **full)
+    assert not world.watchdog.may_go_on, "another problem beside it is mended by a restart"
+
+
 def test_a_halted_daemon_may_wait_for_its_venue(world: World) -> None:
     assert world.live(600, gate_state="DOWN", session_id="") == ()
 

@@ -1,0 +1,79 @@
+"""The disk under the state directory: what is left of it, and waiting for some at boot.
+
+A full disk is mended by a person who is not there yet. Until then the daemon stays where it can be
+asked: one that runs halts and waits (`journal.py`), one that boots waits here, having sent nothing.
+"""
+
+import contextlib
+import errno
+import logging
+import os
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from daemon.shell.sdnotify import Notifier
+
+log = logging.getLogger("seatriald.disk")
+
+BOOT_BYTES = 1024 * 1024
+"""What a boot writes at most before it connects: identity, recovery, a checkpoint."""
+WAIT_PERIOD_S = 2.0
+WAIT_EXTENDS_US = 30_000_000
+TOLD_EVERY = 30
+"""One line in the log for so many looks: a minute."""
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+
+
+class Disk:
+    """What is left under a directory, as a part of the status."""
+
+    def __init__(self, directory: Path) -> None:
+        """`directory` must be there when `status` is first asked."""
+        self._directory = directory
+
+    def status(self) -> Mapping[str, Any]:
+        """Bytes that we may still write, and all there are; empty when the kernel will not say."""
+        try:
+            found = os.statvfs(self._directory)
+        except OSError:
+            return {}
+        return {
+            "disk_free_bytes": found.f_bavail * found.f_frsize,
+            "disk_size_bytes": found.f_blocks * found.f_frsize,
+        }
+
+
+def await_room(state_dir: Path, notifier: Notifier) -> None:
+    """Return when a boot's own lines fit under `state_dir`; tell whoever started us meanwhile.
+
+    Without a service manager it returns at once: a person at a terminal wants the refusal.
+    """
+    looks = 0
+    while notifier.enabled and (full := _fault(state_dir)):
+        if looks % TOLD_EVERY == 0:
+            log.error("%s: %s; waiting until there is room, nothing is connected", state_dir, full)
+        looks += 1
+        notifier.extend_timeout(WAIT_EXTENDS_US)
+        notifier.status(f"waiting: {full} under {state_dir}; nothing is connected")
+        time.sleep(WAIT_PERIOD_S)
+
+
+def _fault(state_dir: Path) -> str:
+    """Why a boot's lines do not fit; empty when they do, or for whatever a boot says better."""
+    probe = state_dir / f".room-{os.getpid()}"
+    try:
+        with contextlib.suppress(FileExistsError):
+            state_dir.mkdir(parents=True, mode=0o750)
+        probe_fd = os.open(probe, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        return os.strerror(error.errno) if error.errno in _FULL else ""
+    try:
+        os.posix_fallocate(probe_fd, 0, BOOT_BYTES)
+    except OSError as error:
+        return os.strerror(error.errno) if error.errno in _FULL else ""
+    finally:
+        os.close(probe_fd)
+        probe.unlink(missing_ok=True)
+    return ""

@@ -1,0 +1,79 @@
+"""The disk: a boot that waits for room and says so. A small tmpfs and a notify socket judge."""
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from daemon.shell.disk import Disk, await_room
+from daemon.shell.sdnotify import Notifier
+
+WAITS = """
+import sys
+from pathlib import Path
+from daemon.shell.disk import await_room
+from daemon.shell.sdnotify import Notifier
+await_room(Path(sys.argv[1]), Notifier())
+print("room", flush=True)
+"""
+
+
+def test_what_is_left_is_what_the_kernel_says(tmp_path: Path) -> None:
+    told = Disk(tmp_path).status()
+    usage = shutil.disk_usage(tmp_path)
+    assert told["disk_size_bytes"] == usage.total
+    assert abs(told["disk_free_bytes"] - usage.free) < 1 << 30
+    assert Disk(tmp_path / "gone").status() == {}
+
+
+def test_a_terminal_gets_its_answer_at_once(tmp_path: Path) -> None:
+    await_room(tmp_path / "new" / "state", Notifier({}))
+    assert not (tmp_path / "new").exists(), "it only looks for a service manager"
+
+
+def test_with_room_nothing_is_left_behind(tmp_path: Path) -> None:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(str(tmp_path / "notify"))
+        manager.setblocking(False)
+        notifier = Notifier({"NOTIFY_SOCKET": str(tmp_path / "notify")})
+        await_room(tmp_path / "state", notifier)
+        notifier.close()
+        with pytest.raises(BlockingIOError):
+            manager.recv(100)
+    assert list((tmp_path / "state").iterdir()) == []
+
+
+@pytest.mark.system
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to mount a tmpfs of its own")
+def test_a_full_disk_is_waited_for_and_told(tmp_path: Path) -> None:
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(disk)]
+    mounted = subprocess.run(mount, capture_output=True, text=True, check=False)
+    if mounted.returncode != 0:
+        pytest.skip(f"no tmpfs may be mounted here: {mounted.stderr}")
+    try:
+        (disk / "ballast").write_bytes(bytes(1_500_000))
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+            manager.bind(str(tmp_path / "notify"))
+            manager.settimeout(20)
+            with subprocess.Popen(
+                [sys.executable, "-c", WAITS, str(disk / "state")],
+                env=os.environ | {"NOTIFY_SOCKET": str(tmp_path / "notify")},
+                stdout=subprocess.PIPE,
+                text=True,
+            ) as waiting:
+                said = [manager.recv(1_000).decode() for _ in range(2)]
+                assert said[0].startswith("EXTEND_TIMEOUT_USEC=")
+                assert said[1].startswith("STATUS=waiting: No space left on device under")
+                assert waiting.poll() is None
+                (disk / "ballast").unlink()
+                assert waiting.communicate(timeout=20)[0] == "room\n"
+                assert waiting.returncode == 0
+        assert list((disk / "state").iterdir()) == []
+    finally:
+        subprocess.run(["umount", "--lazy", str(disk)], check=True)
