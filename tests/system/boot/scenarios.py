@@ -355,7 +355,7 @@ def disk_full() -> Facts:
 
 @scenario
 def disk_full_at_boot() -> Facts:
-    """Killed on a full disk: cancelled all the same; the next boot waits for room, then is HALTED."""
+    """Killed on a full disk: cancelled all the same; the next boot waits for room, HALTED."""
     one = box("fullboot")
     small_disk(one)
     one.start()
