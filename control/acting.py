@@ -1,25 +1,16 @@
 """The commands that do something: start, stop, kill and their kin."""
 
-import os
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
-from control.errors import ControlError
-from control.render import kill_line
+from control.killing import kill
 from control.terminal import (
-    EXIT_REFUSED,
-    EXIT_TIMEOUT,
-    EXIT_UNREACHABLE,
-    Failure,
     ask,
     confirm,
     print_json,
     reason_or_ask,
-    who,
-    wiring,
 )
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -88,83 +79,6 @@ def stop(ctx: click.Context, *, reason: str, timeout_s: float, as_json: bool) ->
     """End the session in order: no new orders, cancel, reconcile. The daemon goes on."""
     result = ask(ctx, "stop", as_json=as_json, reason=reason, timeout_s=timeout_s)
     _done(result, "session stopped", as_json=as_json)
-
-
-@click.command()
-@reason_option
-@click.option("--direct", is_flag=True, help="Without the daemon: cancel at the venue from here.")
-@click.option(
-    "--or-direct", is_flag=True, help="Ask the daemon; if it does not answer, do it from here."
-)
-@click.option(
-    "--config",
-    type=click.Path(dir_okay=False, path_type=Path),
-    help="The daemon's config, for --direct.",
-)
-@timeout_option(62.0)
-@json_option
-@click.pass_context
-def kill(
-    ctx: click.Context,
-    *,
-    reason: str,
-    direct: bool,
-    or_direct: bool,
-    config: Path | None,
-    timeout_s: float,
-    as_json: bool,
-) -> None:
-    """Stop now and stay stopped: latch, cancel everything of ours, verify at the venue.
-
-    Only `seatrial re-arm --reason …` opens the latch again. With --direct it works while the
-    daemon hangs, is stopped, or is dead.
-    """
-    if direct:
-        result = _direct(ctx, config, reason, as_json=as_json)
-    else:
-        try:
-            result = ask(ctx, "kill", as_json=as_json, reason=reason, timeout_s=timeout_s)
-        except Failure as failure:
-            if failure.exit_code not in {EXIT_UNREACHABLE, EXIT_TIMEOUT, EXIT_REFUSED}:
-                raise
-            if not or_direct:
-                raise Failure(
-                    f"{failure.message}. To stop at the venue without the daemon, run now: "
-                    f"seatrial kill --direct --config FILE",
-                    failure.exit_code,
-                    as_json=as_json,
-                ) from failure
-            click.echo(f"seatrial: {failure.message}; going to the venue directly", err=True)
-            result = _direct(ctx, config, reason, as_json=as_json)
-    if as_json:
-        print_json(result)
-    else:
-        click.echo(kill_line(result))
-    if not result.get("verified", False):
-        raise Failure(
-            f"latched, but NOT verified empty: {result.get('msg') or 'the venue did not confirm'}. "
-            f"Run again, or: seatrial kill --direct --config FILE; then look at the venue itself",
-            EXIT_REFUSED,
-        )
-
-
-def _direct(
-    ctx: click.Context, config: Path | None, reason: str, *, as_json: bool
-) -> Mapping[str, Any]:
-    act = wiring(ctx).direct_kill
-    if act is None:
-        raise Failure("this installation has no direct stop path", EXIT_REFUSED, as_json=as_json)
-    try:
-        return act(config=config, by=who(), uid=os.getuid(), reason=reason or "no reason given")
-    except ControlError as error:
-        raise Failure(str(error), EXIT_REFUSED, as_json=as_json) from error
-    except Exception as error:  # at 3 a.m. a line with the next step, no traceback
-        raise Failure(
-            f"the direct stop failed: {type(error).__name__}: {error}. Cancel at the venue's own "
-            f"site now, then look at the state directory",
-            EXIT_REFUSED,
-            as_json=as_json,
-        ) from error
 
 
 @click.command("cancel-all")

@@ -9,7 +9,7 @@ import os
 import socket
 import struct
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -81,6 +81,22 @@ class ControlClient:
         `timeout_s` defaults to the method's own deadline and a little; params that are None are
         left out.
         """
+        return self.call_telling(method, None, lambda: None, timeout_s=timeout_s, **params)
+
+    def call_telling(
+        self,
+        method: str,
+        on_step: Callable[[Mapping[str, Any]], None] | None,
+        wait_s: Callable[[], float | None],
+        *,
+        timeout_s: float | None = None,
+        **params: Any,
+    ) -> dict[str, Any]:
+        """As `call`; `on_step` hears of every step that the daemon tells of meanwhile.
+
+        `on_step` gets an empty mapping whenever nothing came for `wait_s()` seconds; what it
+        raises ends the call, not the deed.
+        """
         spec = METHODS.get(method)
         if timeout_s is None:
             timeout_s = (spec.deadline_s if spec is not None else 10.0) + _GRACE_S
@@ -90,13 +106,34 @@ class ControlClient:
         deadline_s = began_s + timeout_s
         self._send(encode_request(request_id, method, given), deadline_s, method)
         while True:
-            message = self._message(deadline_s, method)
+            message = self._next(deadline_s, method, on_step, wait_s)
             if "method" in message:
-                continue  # an event of a subscription on this connection
+                told = message.get("params")
+                if on_step is not None and message["method"] == "step" and isinstance(told, dict):
+                    on_step(told)
+                continue  # or an event of a subscription on this connection
             if message.get("id") not in {request_id, None}:
                 continue  # an answer to a call that timed out before
             self.took_s = time.monotonic() - began_s
             return _result_of(message)
+
+    def _next(
+        self,
+        deadline_s: float,
+        method: str,
+        on_step: Callable[[Mapping[str, Any]], None] | None,
+        wait_s: Callable[[], float | None],
+    ) -> dict[str, Any]:
+        """The next message; while it does not come, `on_step` is told so."""
+        while True:
+            wait = wait_s()
+            until_s = deadline_s if wait is None else min(deadline_s, time.monotonic() + wait)
+            try:
+                return self._message(until_s, method)
+            except CallTimeoutError:
+                if on_step is None or time.monotonic() >= deadline_s:
+                    raise
+                on_step({})
 
     def follow(
         self,

@@ -23,6 +23,7 @@ from control.methods import (
     METHODS,
     CommandParams,
     EventsParams,
+    KillParams,
     MethodSpec,
     StartParams,
     schema,
@@ -35,9 +36,11 @@ from control.protocol import (
     Request,
     encode_fault,
     encode_result,
+    encode_step,
     parse_request,
 )
 from control.snapshot import find_incident, select_incidents
+from daemon.model.amounts import NS_PER_S
 from daemon.model.effects import Reply
 from daemon.model.inputs import Actor, Command
 
@@ -45,7 +48,12 @@ REMEMBERED_COMMANDS_MAX = 1_024
 REFUSALS_BURST = 20
 REFUSALS_PER_S = 1.0
 
+_NOT_OF_THE_DEED = {"command_id", "reason", "confirm_token", "progress"}
+"""Params that say how to ask, not what to do."""
+
 Spawn = Callable[[Coroutine[Any, Any, None], str], object]
+Listener = tuple[str | int, Callable[[bytes], None]]
+"""A request that wants to hear of a kill's steps: its id, and where lines go to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,21 +96,32 @@ class Desk:
         self._refusals = Budget(REFUSALS_BURST, REFUSALS_PER_S)
         self._kill: asyncio.Future[Mapping[str, Any] | Fault] | None = None
         self._last_kill: Mapping[str, Any] | None = None
+        self._listeners: list[Listener] = []
+        self._received_ns = 0
 
     @property
     def kill_in_progress(self) -> bool:
         """Whether a kill has begun and has not answered yet."""
         return self._kill is not None and not self._kill.done()
 
-    def answer(self, line: bytes, caller: Caller, *, busy: bool = False) -> Answer:
+    def answer(
+        self,
+        line: bytes,
+        caller: Caller,
+        *,
+        busy: bool = False,
+        send: Callable[[bytes], None] | None = None,
+    ) -> Answer:
         """Answer one line: at once (bytes), later (a coroutine to run), or with a subscription.
 
         `busy`: the connection has as many commands in flight as it may; only a kill still passes.
+        `send` takes lines that come before the answer: the steps of a kill.
 
         Raises:
             Fault: the line is refused, and that is recorded.
         """
         request: Request | None = None
+        self._received_ns = int(self._now_s() * NS_PER_S)
         try:
             request = parse_request(line)
             spec = self._admitted(request, caller)
@@ -119,7 +138,10 @@ class Desk:
                 )
             if spec.kind == "token":
                 return self._issue_token(request, params, caller)
-            return self._command(request, spec, params, caller)
+            listener = None
+            if isinstance(params, KillParams) and params.progress and send is not None:
+                listener = (request.request_id, send)
+            return self._command(request, spec, params, caller, listener)
         except Fault as fault:
             if request is not None and fault.request_id is None:
                 fault.request_id = request.request_id
@@ -222,9 +244,14 @@ class Desk:
     # ------------------------------------------------------------------ commands
 
     def _command(
-        self, request: Request, spec: MethodSpec, params: CommandParams, caller: Caller
+        self,
+        request: Request,
+        spec: MethodSpec,
+        params: CommandParams,
+        caller: Caller,
+        listener: Listener | None,
     ) -> Coroutine[Any, Any, bytes]:
-        plain = params.model_dump(mode="json", exclude={"command_id", "reason", "confirm_token"})
+        plain = params.model_dump(mode="json", exclude=_NOT_OF_THE_DEED)
         command_id = params.command_id or f"c-{secrets.token_hex(8)}"
         fingerprint = orjson.dumps([plain, params.reason], option=orjson.OPT_SORT_KEYS)
         key = (caller.actor.uid, command_id)
@@ -240,7 +267,7 @@ class Desk:
                 params=plain,
                 reason=params.reason,
             )
-            outcome = self._begin(spec, command)
+            outcome = self._begin(spec, command, listener)
             deed = _Deed(spec.name, fingerprint, outcome)
             self._remember(key, deed)
         elif (deed.method, deed.fingerprint) != (spec.name, fingerprint):
@@ -252,10 +279,10 @@ class Desk:
         return self._await_outcome(request.request_id, spec, command_id, deed)
 
     def _begin(
-        self, spec: MethodSpec, command: Command
+        self, spec: MethodSpec, command: Command, listener: Listener | None
     ) -> "asyncio.Future[Mapping[str, Any] | Fault]":
         if spec.kind == "kill":
-            return self._begin_kill(command)
+            return self._begin_kill(command, listener)
         self._record(command, "accepted", "")
         outcome: asyncio.Future[Mapping[str, Any] | Fault]
         outcome = asyncio.get_running_loop().create_future()
@@ -301,21 +328,36 @@ class Desk:
             code = result.data.get("code", result.code.title)
             self._record(command, "refused", f"{code}: {result.message}")
 
-    def _begin_kill(self, command: Command) -> "asyncio.Future[Mapping[str, Any] | Fault]":
+    def _begin_kill(
+        self, command: Command, listener: Listener | None
+    ) -> "asyncio.Future[Mapping[str, Any] | Fault]":
+        if listener is not None:
+            self._listeners.append(listener)
         if self._kill is not None and not self._kill.done():
             self._record(command, "accepted", "joined the kill in progress")
             return self._kill
+        # The gate first, in the very call that read the line: no turn of the loop, no record, no
+        # task stands before it.
+        stopping = self._port.kill(
+            command.actor, command.reason or "no reason given", self._received_ns, self._tell_step
+        )
         self._kill = asyncio.get_running_loop().create_future()
-        self._spawn(self._run_kill(self._kill, command), "kill")
-        # Runs after the kill's first step, which closes the gate: the record may never delay it.
-        asyncio.get_running_loop().call_soon(self._record, command, "accepted", "")
+        self._spawn(self._run_kill(self._kill, command, stopping), "kill")
+        self._record(command, "accepted", "")
         return self._kill
 
+    def _tell_step(self, step: Mapping[str, Any]) -> None:
+        for request_id, send in self._listeners:
+            send(encode_step(request_id, step))
+
     async def _run_kill(
-        self, outcome: "asyncio.Future[Mapping[str, Any] | Fault]", command: Command
+        self,
+        outcome: "asyncio.Future[Mapping[str, Any] | Fault]",
+        command: Command,
+        stopping: Coroutine[Any, Any, Mapping[str, Any]],
     ) -> None:
         try:
-            result = await self._port.kill(command.actor, command.reason or "no reason given")
+            result = await stopping
         except Exception as error:  # noqa: BLE001 - a kill that fails must say so, and leave the desk alive
             fault = _internal(
                 f"the kill did not finish: {type(error).__name__}: {error}. "
@@ -324,6 +366,8 @@ class Desk:
             self._last_kill = {"verified": False, "msg": fault.message}
             self._settle(outcome, command, fault)
             return
+        finally:
+            self._listeners.clear()
         self._last_kill = dict(result)
         self._settle(outcome, command, result)
 

@@ -45,6 +45,12 @@ class CommandParams(Params):
     reason: Text = ""
 
 
+class KillParams(CommandParams):
+    """`progress`: `step` notifications come on this connection before the answer."""
+
+    progress: bool = False
+
+
 class StartParams(CommandParams):
     """`confirm_token` is needed on a live host only; it is never journalled, only its digest."""
 
@@ -159,7 +165,7 @@ _ROWS = (
         "kill",
         Role.STOPPER,
         "kill",
-        CommandParams,
+        KillParams,
         "latch, close the gate, cancel everything of ours, verify that the venue has none",
         deadline_s=60.0,
     ),
@@ -319,5 +325,6 @@ def schema() -> dict[str, Any]:
         "notifications": {
             "event": "params: one journal line",
             "dropped": "params: {count}: events this subscriber was too slow for",
+            "step": "params: {id, step, …}: how far a kill has come (asked for with progress)",
         },
     }

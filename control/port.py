@@ -4,7 +4,7 @@ All of it is called from the control thread and none of it may block: a main loo
 not hang the stop.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from concurrent.futures import Future
 from typing import Any, Literal, Protocol
 
@@ -13,6 +13,8 @@ from daemon.model.effects import Reply
 from daemon.model.inputs import Actor, Command
 
 Outcome = Literal["accepted", "refused"]
+Step = Callable[[Mapping[str, Any]], None]
+"""Told of every step of a deed that takes its time: `{"step": …}` and what belongs to it."""
 
 
 class DaemonPort(Protocol):
@@ -24,13 +26,17 @@ class DaemonPort(Protocol):
     def command(self, command: Command) -> Future[Reply]:
         """Put a command into the pump's queue. The future is resolved from any thread."""
 
-    async def kill(self, actor: Actor, reason: str) -> Mapping[str, Any]:
+    def kill(
+        self, actor: Actor, reason: str, received_ns: int, tell: Step
+    ) -> Coroutine[Any, Any, Mapping[str, Any]]:
         """Stop now, on the control thread's own loop, whatever the main loop does.
 
-        Close the halt flag first, before any await; then latch, cancel and verify. Answer with
-        `verified` (the venue was asked and has no open order of ours), `open_orders` (its last
-        count, or None), `gate_ms`, `latched_ms`, `cancel_ms` (last cancel at the venue),
-        `empty_ms` (None when not verified), `canceled`, and `msg` when something went wrong.
+        The halt flag is closed when this returns; the coroutine latches, cancels and verifies, and
+        tells of each step. `received_ns` (monotonic) is when the request was read: times count
+        from there. It answers with `verified` (the venue was asked and has no open order of ours),
+        `open_orders` (its last count, or None), `gate_ms`, `latched_ms`, `cancel_ms` (last cancel
+        at the venue), `empty_ms` (None when not verified), `canceled`, and `msg` when something
+        went wrong.
         """
 
     def events(self) -> EventHub:

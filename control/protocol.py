@@ -182,6 +182,11 @@ def encode_dropped(count: int) -> bytes:
     return _line({"jsonrpc": "2.0", "method": "dropped", "params": {"count": count}})
 
 
+def encode_step(request_id: RequestId, step: Mapping[str, Any]) -> bytes:
+    """Tells who asked for progress how far a deed has come."""
+    return _line({"jsonrpc": "2.0", "method": "step", "params": {"id": request_id, **step}})
+
+
 def _line(message: Mapping[str, Any]) -> bytes:
     # default=str: a snapshot that carries a Decimal or a Path must not fail an operator's question.
     return orjson.dumps(message, default=str, option=orjson.OPT_NON_STR_KEYS) + b"\n"

@@ -208,7 +208,7 @@ class ControlServer:
     def _answer(self, connection: Connection, line: bytes) -> None:
         busy = connection.in_flight >= self.config.requests_in_flight_max
         try:
-            answer = self._desk.answer(line, connection.caller, busy=busy)
+            answer = self._desk.answer(line, connection.caller, busy=busy, send=connection.send)
         except Fault as fault:
             connection.fail(fault)
             return

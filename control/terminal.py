@@ -29,6 +29,7 @@ from control.errors import (
     ErrorCode,
     RpcError,
 )
+from control.places import default_socket
 
 EXIT_OK = 0
 EXIT_REFUSED = 1
@@ -36,9 +37,6 @@ EXIT_USAGE = 2
 EXIT_UNREACHABLE = 3
 EXIT_FORBIDDEN = 4
 EXIT_TIMEOUT = 5
-
-SOCKET_NAME = "control.sock"
-SOCKET_DEFAULT = Path("/run/seatrial") / SOCKET_NAME
 
 
 class DirectKill(Protocol):
@@ -64,15 +62,6 @@ class Wiring:
     def socket_path(self) -> Path:
         """The daemon's socket: as told, or where a service or a script would have put it."""
         return self.socket or default_socket()
-
-
-def default_socket() -> Path:
-    """$SEATRIAL_SOCKET, then $RUNTIME_DIRECTORY/control.sock, then the service's place."""
-    if told := os.environ.get("SEATRIAL_SOCKET"):
-        return Path(told)
-    if directory := os.environ.get("RUNTIME_DIRECTORY"):
-        return Path(directory.split(":")[0]) / SOCKET_NAME
-    return SOCKET_DEFAULT
 
 
 class Failure(click.ClickException):

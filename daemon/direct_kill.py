@@ -11,6 +11,7 @@ Rules of this file:
     python -m daemon.direct_kill --config FILE --reason WHY
 
 is the same as `seatrial kill --direct`, and there a little sooner. Exit code 0: verified empty.
+What is under way is told on stderr, once a second; stdout has the result alone.
 """
 
 import argparse
@@ -20,12 +21,13 @@ import os
 import pwd
 import sys
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from control.errors import ControlError
+from control.places import default_config, default_socket, direct_command
 from daemon.errors import SeatrialError
 from daemon.shell.clock import SystemClock
 from daemon.shell.latch import LatchStore
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
     from daemon.shell.emergency import KillReport
 
 DEADLINE_S = 30.0
+TELL_PERIOD_NS = 1_000_000_000
 RECV_WINDOW_MS = 3_000
 """The configuration's default for `venue.recv_window_ms`."""
 
@@ -85,8 +88,11 @@ def direct_kill(*, config: Path | None, by: str, uid: int, reason: str) -> Mappi
     Raises:
         ControlError: with what, why, and what to do now.
     """
-    if config is None:
-        raise ControlError("kill --direct needs the daemon's configuration: add --config FILE")
+    if config is None and (config := default_config(default_socket())) is None:
+        raise ControlError(
+            "kill --direct needs the daemon's configuration: add --config FILE, or set "
+            "$SEATRIAL_CONFIG"
+        )
     plan = StopPlan.read(config)
     clock = SystemClock()
     start = clock.monotonic_ns()
@@ -105,11 +111,15 @@ def direct_kill(*, config: Path | None, by: str, uid: int, reason: str) -> Mappi
     except SeatrialError as error:
         latch_fault = str(error)  # the orders are cancelled all the same
     latched_ms = (clock.monotonic_ns() - start) / 1e6
+    done = f"NOT latched ({latch_fault})" if latch_fault else f"latched in {latched_ms:.0f} ms"
+    _say(f"{done}; asking the venue ({plan.environment}) to cancel everything of {identity[0]}")
     try:
         report, empty_ns = asyncio.run(_stop(plan, identity[0], clock))
     except SeatrialError as error:
         done = "NOT latched" if latch_fault else "latched, but nothing is canceled"
-        raise ControlError(f"kill --direct: {done}: {error}") from error
+        by_unit = direct_command(default_socket(), config)
+        hint = "" if "--direct" in by_unit else f"; the unit has its own keys: {by_unit}"
+        raise ControlError(f"kill --direct: {done}: {error}{hint}") from error
     verified = report.verified_empty_ns is not None
     return {
         "verified": verified and not latch_fault,
@@ -152,13 +162,37 @@ async def _stop(
         instance=instance,
         clock=clock,
     )
+    tell = _round_teller(clock)
     try:
-        report = await stop.cancel_and_verify(deadline_s=DEADLINE_S)
+        report = await stop.cancel_and_verify(deadline_s=DEADLINE_S, on_round=tell)
         empty_ns = report.verified_empty_ns
         late = late_orders_of_journal(plan.state_dir / "journal", plan.recv_window_ms)
-        return await until_settled(stop, report, late, clock, deadline_s=DEADLINE_S), empty_ns
+        settled = await until_settled(
+            stop, report, late, clock, deadline_s=DEADLINE_S, on_round=tell
+        )
+        return settled, empty_ns
     finally:
         await stop.close()
+
+
+def _round_teller(clock: SystemClock) -> Callable[[int, int], None]:
+    """A line for every second that the stop takes."""
+    began_ns = told_ns = clock.monotonic_ns()
+
+    def tell(canceled: int, remaining: int) -> None:
+        nonlocal told_ns
+        now_ns = clock.monotonic_ns()
+        if now_ns - told_ns >= TELL_PERIOD_NS:
+            told_ns = now_ns
+            seconds = (now_ns - began_ns) // 1_000_000_000
+            _say(f"{seconds:3} s: {canceled} canceled, {remaining} of ours left at the venue")
+
+    return tell
+
+
+def _say(text: str) -> None:
+    sys.stderr.write(f"seatrial: {text}\n")
+    sys.stderr.flush()
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -167,7 +201,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     Takes the options of `seatrial kill --direct`; ends the process with the same exit codes.
     """
     parser = argparse.ArgumentParser(prog="seatrial kill --direct")
-    parser.add_argument("--config", type=Path, required=True, help="the daemon's configuration")
+    parser.add_argument("--config", type=Path, help="the daemon's configuration")
     parser.add_argument("--reason", default="", help="goes into the record")
     parser.add_argument("--json", action="store_true", help="answer with one JSON object")
     parser.add_argument("--direct", action="store_true", help="understood; there is no other way")
@@ -177,7 +211,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     try:
         result = direct_kill(config=asked.config, by=_name_of(uid), uid=uid, reason=reason)
     except ControlError as error:
-        sys.stderr.write(f"seatrial: {error}\n")
+        _say(str(error))
         sys.exit(1)
     if asked.json:
         sys.stdout.write(json.dumps(result) + "\n")
@@ -187,9 +221,9 @@ def main(argv: Sequence[str] | None = None) -> None:
             f"the venue has none of ours ({result['settled_ms']:.0f} ms)\n"
         )
     if not result["verified"]:
-        sys.stderr.write(
-            f"seatrial: NOT verified empty: {result['msg'] or 'the venue did not confirm'}. "
-            "Run again, then look at the venue itself\n"
+        _say(
+            f"NOT verified empty: {result['msg'] or 'the venue did not confirm'}. "
+            "Run again, then look at the venue itself"
         )
         sys.exit(1)
 

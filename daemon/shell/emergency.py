@@ -13,7 +13,7 @@ Rules of this file:
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from daemon.errors import BudgetEmpty, SeatrialError
@@ -40,6 +40,9 @@ _ERRORS_MAX = 20
 _ONE_BY_ONE_AT_ONCE = 32
 _NS_PER_S = 1_000_000_000
 
+OnRound = Callable[[int, int], None]
+"""(orders canceled so far, orders of ours in the latest listing)"""
+
 
 @dataclass(frozen=True, kw_only=True)
 class KillReport:
@@ -64,6 +67,7 @@ class _Progress:
 
     started_ns: int
     deadline_ns: int
+    on_round: OnRound | None = None
     first_cancel_ns: int | None = None
     last_cancel_ns: int | None = None
     canceled: int = 0
@@ -149,10 +153,15 @@ class EmergencyStop:
         await self._socket.close()
         await self._rest.close()
 
-    async def cancel_and_verify(self, *, deadline_s: float) -> KillReport:
-        """Cancel everything of ours at the venue and poll until it shows none, twice in a row."""
+    async def cancel_and_verify(
+        self, *, deadline_s: float, on_round: OnRound | None = None
+    ) -> KillReport:
+        """Cancel everything of ours at the venue and poll until it shows none, twice in a row.
+
+        `on_round` hears after every listing how many were canceled by then and how many are left.
+        """
         started_ns = self._clock.monotonic_ns()
-        run = _Progress(started_ns, started_ns + int(deadline_s * _NS_PER_S))
+        run = _Progress(started_ns, started_ns + int(deadline_s * _NS_PER_S), on_round)
         self._limits_told.clear()
         self._set_deadlines(_REQUEST_DEADLINE_MIN_S)
         verified_ns: int | None = None
@@ -208,6 +217,8 @@ class EmergencyStop:
         rows = await self._open_orders(road, run)
         ours = [row for row in rows if is_ours(row.client_order_id, self._instance)]
         run.remaining = len(ours)
+        if run.on_round is not None:
+            run.on_round(run.canceled, run.remaining)
         if ours:
             await self._cancel(road, rows, ours, run)
         return not ours

@@ -19,7 +19,7 @@ import orjson
 
 from daemon.model.records import EventType
 from daemon.shell.clock import Clock
-from daemon.shell.emergency import EmergencyStop, KillReport
+from daemon.shell.emergency import EmergencyStop, KillReport, OnRound
 from daemon.shell.journal import segments
 
 MARGIN_NS = 500_000_000
@@ -117,11 +117,18 @@ def _tail_lines(directory: Path) -> Iterable[bytes]:
 
 
 async def until_settled(
-    stop: EmergencyStop, report: KillReport, late: LateOrders, clock: Clock, *, deadline_s: float
+    stop: EmergencyStop,
+    report: KillReport,
+    late: LateOrders,
+    clock: Clock,
+    *,
+    deadline_s: float,
+    on_round: OnRound | None = None,
 ) -> KillReport:
     """Look again until no order that was under way can be accepted any more.
 
-    Returns the report of all looks together; `verified_empty_ns` is that of the last.
+    `on_round` hears of every look. Returns the report of all looks together; `verified_empty_ns`
+    is that of the last.
     """
     gap_s = LOOK_GAP_MIN_S
     while report.verified_empty_ns is not None:
@@ -131,6 +138,8 @@ async def until_settled(
             return report
         await asyncio.sleep(min(gap_s, (until_ns - now_ns) / 1e9))
         gap_s = min(LOOK_GAP_MAX_S, gap_s * 2)
+        if on_round is not None:
+            on_round(report.canceled, report.remaining)
         again = await stop.cancel_and_verify(deadline_s=deadline_s)
         report = replace(
             again,

@@ -11,16 +11,17 @@ import gc
 import sys
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Coroutine, Iterator, Mapping
 from typing import Any, Protocol
 
 from control.events import EventHub
+from control.port import Step
 from daemon.model.effects import Reply
 from daemon.model.halt import HaltFlag
 from daemon.model.inputs import Actor, Command, Input, KillLatched
 from daemon.model.records import EventType
 from daemon.shell.clock import Clock
-from daemon.shell.emergency import EmergencyStop, KillReport
+from daemon.shell.emergency import EmergencyStop, KillReport, OnRound
 from daemon.shell.latch import LatchError, LatchStore
 from daemon.shell.late_orders import LateOrders, until_settled
 from daemon.shell.preflight_pass import StartPermit
@@ -169,22 +170,32 @@ class ControlPort:
         stopping = self._emergency.cancel_and_verify(deadline_s=deadline_s)
         return asyncio.run_coroutine_threadsafe(stopping, self._control_loop).result()
 
-    async def kill(self, actor: Actor, reason: str) -> Mapping[str, Any]:
-        """Close the gate, latch, cancel everything of ours, poll the venue until it has none.
+    def kill(
+        self, actor: Actor, reason: str, received_ns: int, tell: Step
+    ) -> Coroutine[Any, Any, Mapping[str, Any]]:
+        """Close the gate now; then latch, cancel everything of ours, poll until the venue has none.
 
         Returns:
-            See `control.port.DaemonPort.kill`; beside it `settled_ms` (no order that was under way
-            can be accepted any more) and `late_orders` (how many were under way).
+            See `control.port.DaemonPort.kill`; its answer also has `settled_ms` (no order that was
+            under way can be accepted any more), `late_orders` (how many were under way) and
+            `gate_closed_monotonic_ns`, for a stopwatch on the asking side.
         """
-        start = self._clock.monotonic_ns()
         self._halt.close(f"kill by {actor.name or actor.uid}: {reason}")
-        gate_ms = self._since_ms(start)
-        with _interpreter_for_us():
-            return await self._stop(actor, reason, start, gate_ms)
+        closed_ns = self._clock.monotonic_ns()
+        start = min(received_ns, closed_ns)
+        tell({"step": "gate_closed", "gate_ms": (closed_ns - start) / 1e6})
+        return self._stop(actor, reason, start, closed_ns, tell)
 
     async def _stop(
-        self, actor: Actor, reason: str, start: int, gate_ms: float
+        self, actor: Actor, reason: str, start: int, closed_ns: int, tell: Step
     ) -> Mapping[str, Any]:
+        with _interpreter_for_us():
+            return await self._stop_and_verify(actor, reason, start, closed_ns, tell)
+
+    async def _stop_and_verify(
+        self, actor: Actor, reason: str, start: int, closed_ns: int, tell: Step
+    ) -> Mapping[str, Any]:
+        gate_ms = (closed_ns - start) / 1e6
         ts_ns = self._clock.now_ns()
         late_orders = self._late.count(ts_ns)
         stopped = threading.Event()
@@ -193,16 +204,22 @@ class ControlPort:
         self._note("gate_closed", actor, reason, {"gate_ms": gate_ms})
         with contextlib.suppress(RuntimeError):
             self._pump.offer_threadsafe(KillLatched(actor, reason, ts_ns))
+        on_round = _round_teller(tell)
         try:
             report, (latched_ms, latch_fault) = await asyncio.gather(
-                self._emergency.cancel_and_verify(deadline_s=KILL_DEADLINE_S),
+                self._emergency.cancel_and_verify(deadline_s=KILL_DEADLINE_S, on_round=on_round),
                 asyncio.to_thread(self._latch_now, actor, reason, ts_ns, start),
             )
         finally:
             stopped.set()
         empty_ms = self._since_ms(start)
         report = await until_settled(
-            self._emergency, report, self._late, self._clock, deadline_s=KILL_DEADLINE_S
+            self._emergency,
+            report,
+            self._late,
+            self._clock,
+            deadline_s=KILL_DEADLINE_S,
+            on_round=on_round,
         )
         empty = report.verified_empty_ns is not None
         cancel_ms = None
@@ -212,6 +229,7 @@ class ControlPort:
             "verified": empty and not latch_fault,
             "open_orders": report.remaining,
             "gate_ms": gate_ms,
+            "gate_closed_monotonic_ns": closed_ns,
             "latched_ms": latched_ms,
             "cancel_ms": cancel_ms,
             "empty_ms": empty_ms if empty else None,
@@ -245,6 +263,13 @@ class ControlPort:
 
     def _since_ms(self, start_ns: int) -> float:
         return (self._clock.monotonic_ns() - start_ns) / 1e6
+
+
+def _round_teller(tell: Step) -> OnRound:
+    def on_round(canceled: int, remaining: int) -> None:
+        tell({"step": "canceling", "canceled": canceled, "open_orders": remaining})
+
+    return on_round
 
 
 @contextlib.contextmanager

@@ -2,11 +2,13 @@
 
 import asyncio
 import threading
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Callable, Coroutine, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 from control.events import EventHub
+from control.port import Step
 from daemon.model.effects import Reply
 from daemon.model.inputs import Actor, Command
 
@@ -63,6 +65,7 @@ class FakePort:
         }
         self.kill_gate: asyncio.Event | None = None
         self.threads: set[str] = set()
+        self.gate_closed_ns = 0
         self._pump = ThreadPoolExecutor(1, "fake-pump")
 
     def status(self) -> Mapping[str, Any]:
@@ -78,7 +81,15 @@ class FakePort:
             self._pump.submit(future.set_result, reply)  # from another thread, as in the daemon
         return future
 
-    async def kill(self, actor: Actor, reason: str) -> Mapping[str, Any]:
+    def kill(
+        self, actor: Actor, reason: str, received_ns: int, tell: Step
+    ) -> Coroutine[Any, Any, Mapping[str, Any]]:
+        self.gate_closed_ns = time.monotonic_ns()
+        assert 0 <= self.gate_closed_ns - received_ns < 60_000_000_000
+        tell({"step": "gate_closed", "gate_ms": 0.1})
+        return self._kill(actor, reason)
+
+    async def _kill(self, actor: Actor, reason: str) -> Mapping[str, Any]:
         self.threads.add(threading.current_thread().name)
         self.kills.append((actor, reason))
         if self.kill_gate is not None:

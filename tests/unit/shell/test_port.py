@@ -5,7 +5,7 @@ import concurrent.futures
 import gc
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from daemon.model.halt import HaltFlag
 from daemon.model.inputs import Actor, Command, Input, KillLatched
 from daemon.model.records import EventType
 from daemon.shell.clock import SystemClock
-from daemon.shell.emergency import KillReport
+from daemon.shell.emergency import KillReport, OnRound
 from daemon.shell.latch import LatchStore
 from daemon.shell.late_orders import LateOrders
 from daemon.shell.port import REPLIES_WAITING_MAX, ControlPort
@@ -60,7 +60,11 @@ class Emergency:
     async def keep_warm(self) -> None:
         await asyncio.sleep(3600)
 
-    async def cancel_and_verify(self, *, deadline_s: float) -> KillReport:
+    async def cancel_and_verify(
+        self, *, deadline_s: float, on_round: OnRound | None = None
+    ) -> KillReport:
+        if on_round is not None:
+            on_round(0, 3)
         self.stood.append((self.halt.closed, gc.isenabled(), sys.getswitchinterval()))
         self.asked.set()
         count = self.canceled.pop(0) if self.canceled else 0
@@ -92,6 +96,13 @@ class World:
             main_loop=self.main_loop,
             may_start=lambda _: StartPermit(allowed=True, msg=""),
         )
+        self.steps: list[Mapping[str, Any]] = []
+
+    async def kill(self, reason: str) -> Mapping[str, Any]:
+        received_ns = self.clock.monotonic_ns()
+        stopping = self.port.kill(WHO, reason, received_ns, self.steps.append)
+        assert self.halt.closed, "the gate is closed before anything is awaited"
+        return await stopping
 
 
 @pytest.fixture
@@ -105,12 +116,14 @@ async def test_the_gate_is_closed_before_anything_else_and_the_latch_is_on_the_d
     world: World,
 ) -> None:
     usual = sys.getswitchinterval()
-    result = await world.port.kill(WHO, "enough")
+    result = await world.kill("enough")
     assert [stood[:2] for stood in world.emergency.stood] == [(True, False)]
     assert world.emergency.stood[0][2] < usual, "the interpreter is handed out more often"
     assert (sys.getswitchinterval(), gc.isenabled()) == (pytest.approx(usual), True)
     assert (result["verified"], result["canceled"], result["msg"]) == (True, 3, "")
     assert result["gate_ms"] <= result["latched_ms"]
+    assert [step["step"] for step in world.steps] == ["gate_closed", "canceling"]
+    assert world.steps[1] == {"step": "canceling", "canceled": 0, "open_orders": 3}
     latch = world.latch.read()
     assert latch is not None
     assert (latch.reason, latch.by_name) == ("enough", "op")
@@ -127,7 +140,7 @@ async def test_a_disk_that_refuses_the_latch_does_not_keep_orders_open(
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("daemon.shell.latch.os.open", full)
-    result = await world.port.kill(WHO, "enough")
+    result = await world.kill("enough")
     assert result["canceled"] == 3
     assert result["verified"] is False, "a restart would not know of it"
     assert "No space left" in result["msg"]
@@ -138,7 +151,7 @@ async def test_a_disk_that_refuses_the_latch_does_not_keep_orders_open(
 async def test_a_main_loop_that_has_ended_does_not_keep_orders_open(world: World) -> None:
     world.pump.ended = True
     world.main_loop.close()
-    result = await world.port.kill(WHO, "during shutdown")
+    result = await world.kill("during shutdown")
     assert (result["verified"], result["canceled"]) == (True, 3)
     assert world.latch.read() is not None
 
@@ -148,7 +161,7 @@ async def test_what_was_under_way_is_waited_for(world: World) -> None:
         EventType.ORDER_APPROVED, {"client_order_id": "late"}, world.clock.now_ns()
     )
     world.emergency.canceled = [3, 0, 1]
-    result = await world.port.kill(WHO, "enough")
+    result = await world.kill("enough")
     assert result["late_orders"] == 1
     assert len(world.emergency.stood) > 2, "it looked again"
     assert result["canceled"] == 4
@@ -157,7 +170,7 @@ async def test_what_was_under_way_is_waited_for(world: World) -> None:
 
 async def test_a_venue_that_is_not_empty_is_not_called_empty(world: World) -> None:
     world.emergency.verified = False
-    result = await world.port.kill(WHO, "enough")
+    result = await world.kill("enough")
     assert (result["verified"], result["open_orders"]) == (False, 2)
     assert (result["empty_ms"], result["settled_ms"]) == (None, None)
     assert world.pump.steps()[-1] == "not_verified"
@@ -168,7 +181,7 @@ async def test_a_main_loop_that_turns_stands_aside_while_we_cancel(world: World)
     turning = threading.Thread(target=world.main_loop.run_forever)
     turning.start()
     try:
-        result = await world.port.kill(WHO, "enough")
+        result = await world.kill("enough")
         world.main_loop.call_soon_threadsafe(turned.set)
         assert await asyncio.to_thread(turned.wait, 10), "it turns again"
     finally:

@@ -1,0 +1,49 @@
+"""Where the tool looks for a daemon: its socket, and the configuration behind it.
+
+The standard library only: the stop of a second process reads this first.
+"""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+SOCKET_NAME = "control.sock"
+RUN_DIRECTORY = Path("/run/seatrial")
+CONFIG_DIRECTORY = Path("/etc/seatrial")
+SOCKET_DEFAULT = RUN_DIRECTORY / SOCKET_NAME
+
+
+def default_socket(environ: Mapping[str, str] = os.environ) -> Path:
+    """$SEATRIAL_SOCKET, then $RUNTIME_DIRECTORY/control.sock, then the service's place."""
+    if told := environ.get("SEATRIAL_SOCKET"):
+        return Path(told)
+    if directory := environ.get("RUNTIME_DIRECTORY"):
+        return Path(directory.split(":")[0]) / SOCKET_NAME
+    return SOCKET_DEFAULT
+
+
+def instance_of(socket: Path) -> str:
+    """The unit instance whose socket this is (`seatriald@NAME`), or an empty text."""
+    return socket.parent.name if socket.parent.parent == RUN_DIRECTORY else ""
+
+
+def default_config(socket: Path, environ: Mapping[str, str] = os.environ) -> Path | None:
+    """$SEATRIAL_CONFIG, then the configuration of the instance whose socket this is."""
+    if told := environ.get("SEATRIAL_CONFIG"):
+        return Path(told)
+    instance = instance_of(socket)
+    path = CONFIG_DIRECTORY / f"{instance}.toml"
+    return path if instance and path.is_file() else None
+
+
+def direct_command(socket: Path, config: Path | None) -> str:
+    """What to type to stop without the daemon.
+
+    Where there is a unit, its own way: only it is handed the unit's keys.
+    """
+    if config is None:
+        config = default_config(socket)
+    instance = instance_of(socket)
+    if instance and config == CONFIG_DIRECTORY / f"{instance}.toml":
+        return f"systemctl start seatrial-cancel@{instance}"
+    return f"seatrial kill --direct --config {config or 'FILE'}"

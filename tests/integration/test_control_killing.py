@@ -1,0 +1,163 @@
+"""What a person at `seatrial kill` sees, and when: progress, silence, the other road."""
+
+import contextlib
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from control import places
+from control.client import ControlClient
+from control.places import default_config, default_socket, direct_command
+from tests.support.control_port import FakePort
+from tests.support.control_server import RawClient, serving
+from tests.support.stop_stage import ROOT, StopStage
+
+
+@contextlib.contextmanager
+def silent(directory: Path) -> Iterator[Path]:
+    """A daemon that takes connections (the kernel does) and never says a word."""
+    path = directory / "control.sock"
+    with socket.socket(socket.AF_UNIX) as sock:
+        sock.bind(str(path))
+        sock.listen(8)
+        yield path
+
+
+def tool(path: Path, *args: str, **env: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "control.main", "--socket", str(path), *args],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+        cwd=ROOT,
+        env={**os.environ, **env},
+    )
+
+
+def test_the_gate_is_closed_in_the_call_that_read_the_line(tmp_path: Path) -> None:
+    """Another line of the same burst finds it closed: nothing of the loop stands between."""
+    port = FakePort()
+    with serving(tmp_path, port) as path, ControlClient(path) as client:
+        steps: list[str] = []
+        asked_ns = time.monotonic_ns()
+        client.call_telling("kill", lambda s: steps.append(s["step"]), lambda: None, progress=True)
+        assert asked_ns < port.gate_closed_ns < time.monotonic_ns()
+    assert steps == ["gate_closed"]
+
+
+def test_steps_come_only_to_who_asked_for_them(tmp_path: Path) -> None:
+    with serving(tmp_path) as path, RawClient(path) as client:
+        assert "result" in client.ask("kill"), "the first line is the answer"
+
+
+def test_a_daemon_that_answers_is_told_of_line_by_line(tmp_path: Path) -> None:
+    with serving(tmp_path) as path:
+        done = tool(path, "kill", "--reason", "enough")
+    assert done.returncode == 0
+    first, second = done.stderr.splitlines()
+    assert first == f"seatrial: kill sent to {path}"
+    assert second == "seatrial: gate closed in 0.1 ms: no order leaves any more"
+    assert done.stdout.startswith("KILLED")
+
+
+def test_a_silent_daemon_is_called_silent_in_plain_words_with_the_command(tmp_path: Path) -> None:
+    with silent(tmp_path) as path:
+        done = tool(path, "kill", "--timeout", "3.5", SEATRIAL_CONFIG="box.toml")
+    lines = done.stderr.splitlines()
+    assert lines[0] == f"seatrial: kill sent to {path}"
+    assert lines[1] == "seatrial:   1 s: no answer yet"
+    assert lines[2].startswith("seatrial: THE DAEMON DOES NOT ANSWER (2.0 s)")
+    assert lines[3].endswith("in another terminal: seatrial kill --direct --config box.toml")
+    assert any("3 s: still no answer" in line for line in lines)
+    assert done.returncode == 5
+    assert "run now: seatrial kill --direct --config box.toml" in lines[-1]
+
+
+def test_or_direct_takes_the_other_road_after_the_seconds_it_was_given(tmp_path: Path) -> None:
+    with silent(tmp_path) as path:
+        began_s = time.monotonic()
+        done = tool(path, "kill", "--or-direct=0.3", "--config", str(tmp_path / "none.toml"))
+        took_s = time.monotonic() - began_s
+    assert "DOES NOT ANSWER (0.3 s)" in done.stderr
+    assert "going to the venue directly" in done.stderr
+    assert "none.toml: No such file" in done.stderr
+    assert done.returncode == 1
+    assert took_s < 20, "not the whole timeout"
+
+
+@pytest.mark.slow
+def test_or_direct_stops_a_stopped_daemon_and_the_venue_is_empty(tmp_path: Path) -> None:
+    with StopStage(tmp_path, symbols=("BTCUSDT", "ETHUSDT"), orders_per_symbol=5) as stage:
+        stage.start_daemon()
+        stage.fill()
+        stage.send_signal(signal.SIGSTOP)
+        done = tool(
+            stage.socket, "kill", "--or-direct", "--config", str(stage.config), "--reason", "hung"
+        )
+        assert done.returncode == 0, done.stderr
+        assert stage.venue_open() == []
+        lines = [line.removeprefix("seatrial: ") for line in done.stderr.splitlines()]
+        assert lines[2].startswith("THE DAEMON DOES NOT ANSWER (2.0 s)")
+        assert re.match(r"latched in \d+ ms; asking the venue \(sim\) to cancel", lines[3])
+        # It comes back, finds the latch and the kill that still waits in its socket: HALTED.
+        stage.send_signal(signal.SIGCONT)
+        status = stage.until(lambda: _halted(stage), "halted by the latch")
+        assert "hung" in status["latch_reason"]
+
+
+def _halted(stage: StopStage) -> dict[str, object]:
+    status = stage.status()
+    return status if status.get("latched") and status["trading_state"] == "HALTED" else {}
+
+
+def test_kill_json_has_the_result_alone_on_stdout(tmp_path: Path) -> None:
+    with serving(tmp_path) as path:
+        done = tool(path, "kill", "--json")
+    assert json.loads(done.stdout)["verified"] is True
+
+
+# ---------------------------------------------------------------------- where things are
+
+
+def test_a_units_kill_is_the_units(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(places, "CONFIG_DIRECTORY", tmp_path)
+    unit = Path("/run/seatrial/box/control.sock")
+    assert default_config(unit, {}) is None
+    (tmp_path / "box.toml").touch()
+    assert default_config(unit, {}) == tmp_path / "box.toml"
+    assert direct_command(unit, None) == "systemctl start seatrial-cancel@box"
+    other = direct_command(unit, tmp_path / "other.toml")
+    assert other == f"seatrial kill --direct --config {tmp_path / 'other.toml'}"
+
+
+def test_elsewhere_it_is_the_configurations(tmp_path: Path) -> None:
+    path = tmp_path / "control.sock"
+    assert default_config(path, {}) is None
+    assert default_config(path, {"SEATRIAL_CONFIG": "x.toml"}) == Path("x.toml")
+    assert direct_command(path, None) == "seatrial kill --direct --config FILE"
+    assert default_socket({}) == Path("/run/seatrial/control.sock")
+
+
+def test_direct_finds_the_configuration_by_itself_or_says_what_is_missing(tmp_path: Path) -> None:
+    environ = {k: v for k, v in os.environ.items() if not k.startswith("SEATRIAL")}
+    asked = [sys.executable, "-m", "control.main", "kill", "--direct"]
+    told = subprocess.run(
+        asked, cwd=ROOT, env=environ, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert told.returncode == 1
+    assert "add --config FILE, or set $SEATRIAL_CONFIG" in told.stderr
+    environ["SEATRIAL_CONFIG"] = str(tmp_path / "missing.toml")
+    told = subprocess.run(
+        asked, cwd=ROOT, env=environ, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert "missing.toml: No such file" in told.stderr
