@@ -1,6 +1,6 @@
 """`seatrial`, the operator's tool: the root command group with control's own commands.
 
-`control/main.py` mounts the other packages' groups beside them.
+`control/tool.py` mounts the other packages' groups beside them.
 """
 
 from pathlib import Path

@@ -9,10 +9,10 @@ import os
 import socket
 import struct
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Protocol, Self
 
 import orjson
 
@@ -29,6 +29,16 @@ _REPLY_BYTES_MAX = 64 * 1024 * 1024
 _READ_BYTES = 256 * 1024
 _GRACE_S = 2.0
 """Over the server's own deadline, so that its typed answer wins the race."""
+
+
+class StepListener(Protocol):
+    """Hears how far a deed has come. Seconds count from when it was asked for."""
+
+    def step(self, step: Mapping[str, Any], elapsed_s: float) -> None:
+        """A step; an empty one: nothing came for `wait_s`."""
+
+    def wait_s(self, elapsed_s: float) -> float:
+        """How long to wait for the next step."""
 
 
 class ControlClient:
@@ -81,21 +91,19 @@ class ControlClient:
         `timeout_s` defaults to the method's own deadline and a little; params that are None are
         left out.
         """
-        return self.call_telling(method, None, lambda: None, timeout_s=timeout_s, **params)
+        return self.call_telling(method, None, timeout_s=timeout_s, **params)
 
     def call_telling(
         self,
         method: str,
-        on_step: Callable[[Mapping[str, Any]], None] | None,
-        wait_s: Callable[[], float | None],
+        listener: "StepListener | None",
         *,
         timeout_s: float | None = None,
         **params: Any,
     ) -> dict[str, Any]:
-        """As `call`; `on_step` hears of every step that the daemon tells of meanwhile.
+        """As `call`; the listener hears of every step that the daemon tells of meanwhile.
 
-        `on_step` gets an empty mapping whenever nothing came for `wait_s()` seconds; what it
-        raises ends the call, not the deed.
+        What the listener raises ends the call, not the deed.
         """
         spec = METHODS.get(method)
         if timeout_s is None:
@@ -106,11 +114,11 @@ class ControlClient:
         deadline_s = began_s + timeout_s
         self._send(encode_request(request_id, method, given), deadline_s, method)
         while True:
-            message = self._next(deadline_s, method, on_step, wait_s)
+            message = self._next(began_s, deadline_s, method, listener)
             if "method" in message:
                 told = message.get("params")
-                if on_step is not None and message["method"] == "step" and isinstance(told, dict):
-                    on_step(told)
+                if listener is not None and message["method"] == "step" and isinstance(told, dict):
+                    listener.step(told, time.monotonic() - began_s)
                 continue  # or an event of a subscription on this connection
             if message.get("id") not in {request_id, None}:
                 continue  # an answer to a call that timed out before
@@ -118,22 +126,19 @@ class ControlClient:
             return _result_of(message)
 
     def _next(
-        self,
-        deadline_s: float,
-        method: str,
-        on_step: Callable[[Mapping[str, Any]], None] | None,
-        wait_s: Callable[[], float | None],
+        self, began_s: float, deadline_s: float, method: str, listener: "StepListener | None"
     ) -> dict[str, Any]:
-        """The next message; while it does not come, `on_step` is told so."""
-        while True:
-            wait = wait_s()
-            until_s = deadline_s if wait is None else min(deadline_s, time.monotonic() + wait)
+        """The next message; while it does not come, the listener is told so."""
+        while listener is not None:
+            now_s = time.monotonic()
             try:
+                until_s = min(deadline_s, now_s + listener.wait_s(now_s - began_s))
                 return self._message(until_s, method)
             except CallTimeoutError:
-                if on_step is None or time.monotonic() >= deadline_s:
+                if time.monotonic() >= deadline_s:
                     raise
-                on_step({})
+                listener.step({}, time.monotonic() - began_s)
+        return self._message(deadline_s, method)
 
     def follow(
         self,

@@ -8,7 +8,6 @@ Rules of this file:
 """
 
 import os
-import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -125,25 +124,22 @@ class Teller:
     def __init__(self, by_hand: str, or_direct_s: float | None) -> None:
         self._by_hand = by_hand
         self._or_direct_s = or_direct_s
-        self._began_s = time.monotonic()
-        self._told_s = self._began_s
+        self._told_s = 0.0
         self._heard = False
         self._complained = False
         self._last = "gate closed"
 
-    @property
-    def wait_s(self) -> float:
-        """How long to wait for the next step before calling `step` with nothing."""
-        left_s = (self._or_direct_s or SILENT_S) - (time.monotonic() - self._began_s)
+    def wait_s(self, elapsed_s: float) -> float:
+        """Until the next line is due."""
+        left_s = (self._or_direct_s or SILENT_S) - elapsed_s
         return TICK_S if self._heard or left_s <= 0 else min(TICK_S, left_s)
 
-    def step(self, step: Mapping[str, Any]) -> None:
+    def step(self, step: Mapping[str, Any], elapsed_s: float) -> None:
         """A step has come, or (an empty one) time has passed without any.
 
         Raises:
             _Silent: the daemon says nothing, and the other road was asked for.
         """
-        now_s = time.monotonic()
         name = step.get("step")
         if name == "gate_closed":
             self._heard = True
@@ -152,13 +148,12 @@ class Teller:
             left = step.get("open_orders")
             self._last = f"{step.get('canceled')} canceled, {left} of ours left at the venue"
         elif not self._heard:
-            self._silence(now_s)
-        if self._heard and now_s - self._told_s >= TICK_S:
-            self._told_s = now_s
-            _say(f"{now_s - self._began_s:3.0f} s: {self._last}")
+            self._silence(elapsed_s)
+        if self._heard and elapsed_s - self._told_s >= TICK_S:
+            self._told_s = elapsed_s
+            _say(f"{elapsed_s:3.0f} s: {self._last}")
 
-    def _silence(self, now_s: float) -> None:
-        silent_s = now_s - self._began_s
+    def _silence(self, silent_s: float) -> None:
         if silent_s + 0.001 < (self._or_direct_s or SILENT_S):
             _say(f"{silent_s:3.0f} s: no answer yet")
             return
@@ -182,8 +177,7 @@ def _ask(
             _say(f"kill sent to {socket}")
             return client.call_telling(
                 "kill",
-                teller.step,
-                lambda: teller.wait_s,
+                teller,
                 timeout_s=timeout_s,
                 reason=reason,
                 progress=True,

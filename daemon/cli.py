@@ -1,4 +1,4 @@
-"""The daemon's commands of the operator's tool: `sim`, `demo`. Mounted by `control.main`."""
+"""The daemon's commands of the operator's tool: `sim`, `demo`. Mounted by `control.tool`."""
 
 import json
 import signal

@@ -161,6 +161,7 @@ async def _stop(
         symbols=plan.symbols,
         instance=instance,
         clock=clock,
+        cold=True,
     )
     tell = _round_teller(clock)
     try:

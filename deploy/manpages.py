@@ -12,7 +12,7 @@ from pathlib import Path
 import click
 
 from control.cli import control_group
-from control.main import Tool
+from control.tool import Tool
 from daemon.__main__ import main as daemon_command
 from daemon.version import seatrial_version
 

@@ -101,10 +101,13 @@ class EmergencyStop:
         instance: str,
         clock: Clock,
         recv_window_ms: int = 5_000,
+        cold: bool = False,
     ) -> None:
         """Wire it; nothing is connected before `warm` or `cancel_and_verify`.
 
-        `symbols` are asked one by one where the listing of the whole account fails.
+        `symbols` are asked one by one where the listing of the whole account fails. `cold` says
+        that nothing was warmed and no client imported: the lighter road, the WebSocket API, goes
+        first then.
 
         Raises:
             HostRefused, CredentialsRefused: an address or a key that cannot be used.
@@ -112,6 +115,7 @@ class EmergencyStop:
         signer = make_signer(credentials)
         key = credentials.api_key
         self._symbols = tuple(symbols)
+        self._cold = cold
         self._instance = instance
         self._clock = clock
         self._venue_clock = VenueClock(clock)
@@ -185,7 +189,7 @@ class EmergencyStop:
 
     async def _until_empty(self, run: _Progress) -> int:
         roads: list[EmergencyRoad] = [self._rest, self._socket]
-        if self._socket.is_warm:
+        if self._cold or self._socket.is_warm:
             roads.reverse()
         empty_in_a_row = 0
         gap_s = _GAP_MIN_S

@@ -5,11 +5,13 @@ Rules of this file:
 2. Each road has its own budget; only a ban or a weight refusal, which the venue counts per
    address, silences both.
 3. Nothing here can place: the halt flag is not even asked.
+4. A road imports its client when it is first opened: a second process that stops us waits for
+   the imports of the road that it takes, not for both.
 """
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from daemon.errors import (
     BudgetEmpty,
@@ -24,14 +26,16 @@ from daemon.model.inputs import RateLimited
 from daemon.shell.clock import Clock
 from daemon.shell.governor import Governor
 from daemon.shell.link_config import VenueEndpoints
-from daemon.shell.order_session import OrderSession
-from daemon.shell.rest_session import RestSession
 from daemon.venues.binance_spot import codec_rest
 from daemon.venues.binance_spot.codec_ws import WsEncoder, WsReply
 from daemon.venues.binance_spot.faults import Fault, Outcome, limit_scope
 from daemon.venues.binance_spot.rows import OrderRow
 from daemon.venues.hosts import Road as HostRoad
 from daemon.venues.requests import HttpRequest, Purpose, WsRequest
+
+if TYPE_CHECKING:  # rule 4
+    from daemon.shell.order_session import OrderSession
+    from daemon.shell.rest_session import RestSession
 
 _CONNECTIONS = 8
 _PING_IDLE_S = 10.0
@@ -105,21 +109,15 @@ class RestRoad:
         self.governor = Governor(waf_pause_s=_WAF_PAUSE_S)
         self._encoder = encoder
         self._venue_clock = venue_clock
-        self._session = RestSession(
-            environment=endpoints.environment,
-            endpoint=endpoints.endpoint(HostRoad.REST),
-            clock=clock,
-            governor=self.governor,
-            halt=HaltFlag(),  # asked for placements only, and none is ever made here
-            on_limited=on_limited,
-            deadline_s=5.0,
-            connections_max=_CONNECTIONS,
-        )
+        self._endpoints = endpoints
+        self._clock = clock
+        self._on_limited = on_limited
+        self._made: RestSession | None = None
 
     @property
     def is_warm(self) -> bool:
         """Whether it has ever been answered."""
-        return self._session.last_reply_ns > 0
+        return self._made is not None and self._made.last_reply_ns > 0
 
     async def open(self) -> None:
         """Make the pool."""
@@ -127,7 +125,8 @@ class RestRoad:
 
     async def close(self) -> None:
         """Close the pool."""
-        await self._session.close()
+        if self._made is not None:
+            await self._made.close()
 
     async def measure(self) -> None:
         """`GET /time`."""
@@ -153,6 +152,23 @@ class RestRoad:
         at_ms = self._venue_clock.venue_ms()
         request = self._encoder.cancel_by_id(row.symbol, row.order_id, at_ms)
         return 1 if await self._body(request, gone=b"") else 0
+
+    @property
+    def _session(self) -> "RestSession":
+        if self._made is None:
+            from daemon.shell.rest_session import RestSession  # noqa: PLC0415 - rule 4
+
+            self._made = RestSession(
+                environment=self._endpoints.environment,
+                endpoint=self._endpoints.endpoint(HostRoad.REST),
+                clock=self._clock,
+                governor=self.governor,
+                halt=HaltFlag(),  # asked for placements only, and none is ever made here
+                on_limited=self._on_limited,
+                deadline_s=5.0,
+                connections_max=_CONNECTIONS,
+            )
+        return self._made
 
     async def _body(self, request: HttpRequest, *, gone: bytes | None = None) -> bytes:
         reply = await self._session.call(_urgent(request), deadline_s=self.deadline_s)
@@ -197,6 +213,8 @@ class SocketRoad:
         """Connect, unless connected."""
         if self.is_warm:
             return
+        from daemon.shell.order_session import OrderSession  # noqa: PLC0415 - rule 4
+
         session = OrderSession(
             environment=self._endpoints.environment,
             endpoint=self._endpoints.endpoint(HostRoad.WS_API),

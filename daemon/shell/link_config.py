@@ -1,13 +1,14 @@
 """What a venue link is built from: addresses, keys, bounds. Values only."""
 
 from dataclasses import dataclass
-from typing import Literal
-
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from typing import TYPE_CHECKING, Literal
 
 from daemon.errors import CredentialsRefused
 from daemon.venues.binance_spot.signing import Ed25519Signer, HmacSigner, Signer
 from daemon.venues.hosts import Endpoint, Road, check_endpoint
+
+if TYPE_CHECKING:  # an HMAC key needs none of it, and a stop waits for every import
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,7 +39,7 @@ class Credentials:
     """One key. Its repr never shows the key or the secret."""
 
     api_key: str
-    secret: bytes | Ed25519PrivateKey
+    secret: "bytes | Ed25519PrivateKey"
     kind: Literal["hmac", "ed25519"]
 
     def __repr__(self) -> str:
@@ -97,7 +98,7 @@ def make_signer(credentials: Credentials) -> Signer:
     secret = credentials.secret
     if credentials.kind == "hmac" and isinstance(secret, bytes) and secret:
         return HmacSigner(secret)
-    if credentials.kind == "ed25519" and isinstance(secret, Ed25519PrivateKey):
+    if credentials.kind == "ed25519" and not isinstance(secret, bytes):
         return Ed25519Signer(secret)
     raise CredentialsRefused(
         f"a {credentials.kind!r} key with such a secret is not taken; use HMAC or Ed25519 (not RSA)"

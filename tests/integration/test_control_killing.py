@@ -9,8 +9,9 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -44,15 +45,27 @@ def tool(path: Path, *args: str, **env: str) -> subprocess.CompletedProcess[str]
     )
 
 
+class Steps:
+    def __init__(self) -> None:
+        self.names: list[str] = []
+
+    def step(self, step: Mapping[str, Any], elapsed_s: float) -> None:
+        assert 0 <= elapsed_s < 60
+        self.names.append(step["step"])
+
+    def wait_s(self, elapsed_s: float) -> float:
+        return 60 - elapsed_s
+
+
 def test_the_gate_is_closed_in_the_call_that_read_the_line(tmp_path: Path) -> None:
     """Another line of the same burst finds it closed: nothing of the loop stands between."""
     port = FakePort()
     with serving(tmp_path, port) as path, ControlClient(path) as client:
-        steps: list[str] = []
+        steps = Steps()
         asked_ns = time.monotonic_ns()
-        client.call_telling("kill", lambda s: steps.append(s["step"]), lambda: None, progress=True)
+        client.call_telling("kill", steps, progress=True)
         assert asked_ns < port.gate_closed_ns < time.monotonic_ns()
-    assert steps == ["gate_closed"]
+    assert steps.names == ["gate_closed"]
 
 
 def test_steps_come_only_to_who_asked_for_them(tmp_path: Path) -> None:

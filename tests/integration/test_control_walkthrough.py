@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from control.main import _direct_kill
 from control.terminal import Wiring
+from control.tool import _direct_kill
 from tests.support.box import DEADLINE_S, Box
 
 pytestmark = pytest.mark.slow

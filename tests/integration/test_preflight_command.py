@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.serialization import (
     PrivateFormat,
 )
 
-from control.main import Tool
+from control.tool import Tool
 from daemon.demo.plan import toml_text
 from daemon.settings import load_config
 from daemon.shell.clock import SystemClock

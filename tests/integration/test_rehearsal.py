@@ -15,8 +15,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from control.cli import control_group
-from control.main import Tool
 from control.terminal import Wiring
+from control.tool import Tool
 from evidence.promotion.policy import Policy
 from tests.support.box import Box
 

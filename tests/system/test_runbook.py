@@ -8,7 +8,7 @@ import click
 import pytest
 
 from control.cli import control_group
-from control.main import Tool
+from control.tool import Tool
 from tests.support.code_blocks import ShellBlock, shell_blocks
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -9,10 +9,11 @@ Rules of this file:
 import base64
 import hashlib
 from collections.abc import Mapping, Sequence
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 from urllib.parse import quote
 
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+if TYPE_CHECKING:  # an HMAC key needs none of it, and a stop waits for every import
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 _BLOCK_BYTES = 64
 _INNER_PAD = bytes(0x36 ^ n for n in range(256))
@@ -59,7 +60,7 @@ class Ed25519Signer:
 
     session_logon = True
 
-    def __init__(self, key: Ed25519PrivateKey) -> None:
+    def __init__(self, key: "Ed25519PrivateKey") -> None:
         self._key = key
 
     def sign(self, payload: bytes) -> str:
