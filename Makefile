@@ -6,7 +6,7 @@ ARGS ?=
 LOCK := requirements-dev.lock
 STAMP := $(VENV)/.locked
 
-.PHONY: demo test campaign test-system check fmt bench bench-stop controls kill-sweep dist deb image clean
+.PHONY: demo test fuzz campaign test-system check fmt bench bench-stop controls kill-sweep dist deb image clean
 
 $(STAMP): $(LOCK) pyproject.toml
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -34,6 +34,13 @@ fmt: $(STAMP)
 $(VENV)/.bench: requirements-bench.lock $(STAMP)
 	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-bench.lock
 	@touch $@
+
+$(VENV)/.fuzz: requirements-fuzz.lock $(STAMP)
+	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-fuzz.lock
+	@touch $@
+
+fuzz: $(VENV)/.fuzz
+	$(BIN)/python -m tests.fuzz $(ARGS)
 
 bench: $(VENV)/.bench
 	$(BIN)/python -m tests.bench $(ARGS)

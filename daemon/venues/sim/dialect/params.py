@@ -7,7 +7,7 @@ Rules of this file:
 
 import re
 from enum import StrEnum
-from typing import TypeVar
+from typing import Annotated, TypeAlias, TypeVar
 from urllib.parse import unquote_plus
 
 import msgspec
@@ -23,6 +23,8 @@ INTEGER_RANGE = "^[0-9]{1,20}$"
 _CLIENT_ID = re.compile(r"[a-zA-Z0-9_-]{1,36}")
 _SYMBOL = re.compile(r"[A-Z0-9_.-]{1,20}")
 Choice = TypeVar("Choice", bound=StrEnum)
+RequestId: TypeAlias = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)] | str
+"""What a WebSocket request may call itself: a 64-bit number or a text (binance-spot.md §9)."""
 
 
 class Params:

@@ -13,6 +13,7 @@ import msgspec
 import orjson
 
 from daemon.venues.sim.dialect.market_data import agg_row, day_row
+from daemon.venues.sim.dialect.params import RequestId
 from daemon.venues.sim.dialect.rows import Row, levels
 from daemon.venues.sim.market import Market
 from daemon.venues.sim.orders import BookTop, MarketEvent, TradePrint
@@ -27,7 +28,7 @@ _TICK_1S_NS = 1_000_000_000
 
 
 class _Control(msgspec.Struct):
-    id: int | str | None = None
+    id: RequestId | None = None
     method: str = ""
     params: list[str | bool] = msgspec.field(default_factory=list)
 
@@ -356,5 +357,5 @@ def _kline(market: Market, interval: str, now_ns: int) -> Row:
     }
 
 
-def _control_error(code: int, msg: str, request_id: int | str | None) -> bytes:
+def _control_error(code: int, msg: str, request_id: RequestId | None) -> bytes:
     return orjson.dumps({"error": {"code": code, "msg": msg}, "id": request_id})

@@ -9,7 +9,7 @@ from daemon.venues.sim.dialect.calls import Endpoint
 from daemon.venues.sim.dialect.door import check_right, check_signature, check_time, key_of
 from daemon.venues.sim.dialect.endpoints import ENDPOINTS
 from daemon.venues.sim.dialect.events import user_event
-from daemon.venues.sim.dialect.params import Params, mandatory
+from daemon.venues.sim.dialect.params import Params, RequestId, mandatory
 from daemon.venues.sim.dialect.roads import Answer, refused, run
 from daemon.venues.sim.exchange import Exchange
 from daemon.venues.sim.keys import ApiKey
@@ -21,7 +21,7 @@ SUBSCRIPTION_ID_LAST = 65_535
 
 
 class _Frame(msgspec.Struct):
-    id: int | str | None = None
+    id: RequestId | None = None
     method: str = ""
     params: dict[str, msgspec.Raw] = msgspec.field(default_factory=dict)
 
@@ -59,7 +59,7 @@ class ApiReply:
 @dataclass(frozen=True, slots=True)
 class _Asked:
     session: ApiSession
-    request_id: int | str | None
+    request_id: RequestId | None
     params: Params
     now_ns: int
 
