@@ -5,6 +5,8 @@ Rules of this file:
    those inputs follow from the lines before it? The second catches an altered input.
 2. The running books here are folded from facts (approvals, fills, states), never from checkpoints.
 3. One disagreement is one too many: exit code 2, and the line is named.
+4. So is one line whose bytes are not as they were written, or that is absent: what an altered line
+   says about its decision may agree with the rules, and still nobody decided it.
 """
 
 import argparse
@@ -20,7 +22,7 @@ from typing import Any
 from evidence.amounts import NS_PER_S, ZERO, AmountError, amount, amount_or_zero, text_of
 from evidence.decision_inputs import UndecidableError
 from evidence.folds import Account, Handler, Recent
-from evidence.integrity import Faults
+from evidence.integrity import INTACT_FAULTS, Faults
 from evidence.orders import ABSENT_OUTCOMES, TERMINAL
 from evidence.reader import JournalReader, is_journal
 from evidence.redecide import APPROVED, Redecision
@@ -45,6 +47,9 @@ UNDECIDABLE = (
     ArithmeticError, AttributeError, IndexError, KeyError, TypeError, UndecidableError, ValueError,
 )  # fmt: skip
 """A hostile decision may hold anything anywhere; whatever it breaks, it is not decidable."""
+BROKEN = (INTACT_FAULTS - {"torn_tail"}) | {"gap", "foreign_line"}
+"""Reader's faults that forbid to agree. A torn tail does not: a decision is written before its
+order leaves, so the line that a kill cut short sent nothing."""
 OF_CANCELS = frozenset({"order_not_open", "not_owner", "cancels_per_second"})
 """Verdicts on cancels and replaces: there is no placement to decide again."""
 
@@ -389,11 +394,13 @@ def recheck(inputs: Sequence[Path]) -> dict[str, Any]:
         reader = JournalReader(stream.files)
         account.chain = reader.chain
         account.read(reader.records())
-        faults = {kind: count for kind, count in reader.chain.faults.counts.items() if count}
+        faults = reader.chain.faults.plain()
         journals.append({"name": stream.name, "reader_faults": faults, **fold.result()})
     checked = sum(int(journal["checked"]) for journal in journals)
     agreed = sum(int(journal["agreed"]) for journal in journals)
-    faulty = any(journal["disagreements"] for journal in journals)
+    faulty = any(
+        journal["disagreements"] or BROKEN & journal["reader_faults"].keys() for journal in journals
+    )
     return {
         "checked": checked,
         "agreed": agreed,
@@ -412,7 +419,9 @@ def tell(result: Mapping[str, Any]) -> str:
             lines += [
                 f"  DISAGREES ({kind}, {fault['count']} in all) {x}" for x in fault["examples"]
             ]
-        lines += [f"  reader: {count} x {kind}" for kind, count in journal["reader_faults"].items()]
+        for kind, fault in journal["reader_faults"].items():
+            word = "BROKEN" if kind in BROKEN else "reader"
+            lines += [f"  {word} ({kind}, {fault['count']} in all) {x}" for x in fault["examples"]]
     return "\n".join(lines)
 
 
@@ -421,7 +430,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m evidence.recheck",
         description="Decide every cap decision of a journal again, from its written inputs.",
-        epilog="Exit codes: 0 all agree, 2 a disagreement, 1 an input that cannot be read.",
+        epilog="Exit codes: 0 all agree; 2 a disagreement, or a line altered or absent; "
+        "1 an input that cannot be read.",
     )
     parser.add_argument("inputs", nargs="+", type=Path, metavar="JOURNAL")
     parser.add_argument("--json", action="store_true", help="print one JSON object")

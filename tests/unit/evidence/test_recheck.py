@@ -110,6 +110,28 @@ def test_the_command_tells_by_exit_code_and_in_words(tmp_path, capsys, edit, cod
     assert json.loads(capsys.readouterr().out)["is_agreed"] is (code == 0)
 
 
+def test_a_line_altered_after_it_was_written_is_named_even_where_its_decision_still_agrees(
+    tmp_path, capsys
+):
+    """Whose wish it was decides nothing; the hash of the bytes tells."""
+    lines = whole_story(orders=30).lines()
+    place = next(n for n, line in enumerate(lines) if b'"order_approved"' in line)
+    lines[place] = lines[place].replace(b'"strategy_id":"', b'"strategy_id":"x', 1)
+    directory = write_journal(tmp_path, lines)
+    assert main([str(directory)]) == 2
+    text = capsys.readouterr().out
+    assert "BROKEN (chain_break, 1 in all)" in text
+    assert f"seq {place + 2} does not carry the hash of the line before it" in text
+
+
+def test_a_tail_that_a_kill_cut_short_is_told_and_is_no_disagreement(tmp_path, capsys):
+    directory = write_journal(tmp_path, whole_story().lines())
+    with max(directory.glob("journal*")).open("ab") as file:
+        file.write(b'{"seq":99999,"ts":')
+    assert main([str(directory)]) == 0
+    assert "reader (torn_tail, 1 in all)" in capsys.readouterr().out
+
+
 def test_an_unreadable_input_is_one_line_and_exit_code_1(tmp_path, capsys):
     assert main([str(tmp_path / "nowhere")]) == 1
     error = capsys.readouterr().err
