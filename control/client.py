@@ -20,8 +20,10 @@ from control.errors import (
     BadReplyError,
     CallTimeoutError,
     DaemonUnreachableError,
+    ErrorCode,
     RpcError,
 )
+from control.identity import Role
 from control.methods import METHODS
 from control.protocol import encode_request
 
@@ -29,6 +31,8 @@ _REPLY_BYTES_MAX = 64 * 1024 * 1024
 _READ_BYTES = 256 * 1024
 _GRACE_S = 2.0
 """Over the server's own deadline, so that its typed answer wins the race."""
+_AGAIN_S, _AGAIN_S_MAX = 0.01, 0.25
+"""Wait before a stop that lost its place to a crowd asks again; doubled each time."""
 
 
 class StepListener(Protocol):
@@ -57,6 +61,10 @@ class ControlClient:
         self._buffer = bytearray()
         self.took_s = 0.0
         """How long the last answered call took, seconds."""
+        self._connect(connect_timeout_s)
+
+    def _connect(self, connect_timeout_s: float) -> None:
+        self._buffer.clear()
         self._sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
         # A blocking connect with the kernel's own deadline: a socket with Python's timeout would be
         # refused at once (EAGAIN) when a storm has filled the backlog, instead of waiting its turn.
@@ -103,15 +111,37 @@ class ControlClient:
     ) -> dict[str, Any]:
         """As `call`; the listener hears of every step that the daemon tells of meanwhile.
 
-        What the listener raises ends the call, not the deed.
+        What the listener raises ends the call, not the deed. A stop that loses its place to a crowd
+        asks again, on a new connection, as long as there is time: to stop twice is to stop.
         """
         spec = METHODS.get(method)
         if timeout_s is None:
             timeout_s = (spec.deadline_s if spec is not None else 10.0) + _GRACE_S
-        request_id = next(self._ids)
         given = {key: value for key, value in params.items() if value is not None}
+        deadline_s = time.monotonic() + timeout_s
+        again_s = _AGAIN_S
+        while True:
+            try:
+                return self._ask(method, given, deadline_s, listener)
+            except RpcError as error:
+                is_stop = spec is not None and spec.needs is Role.STOPPER
+                in_time = time.monotonic() + again_s < deadline_s
+                if error.code != ErrorCode.TOO_MANY_CLIENTS or not is_stop or not in_time:
+                    raise
+            time.sleep(again_s)
+            again_s = min(2 * again_s, _AGAIN_S_MAX)
+            self.close()
+            self._connect(max(0.001, deadline_s - time.monotonic()))
+
+    def _ask(
+        self,
+        method: str,
+        given: Mapping[str, Any],
+        deadline_s: float,
+        listener: "StepListener | None",
+    ) -> dict[str, Any]:
+        request_id = next(self._ids)
         began_s = time.monotonic()
-        deadline_s = began_s + timeout_s
         self._send(encode_request(request_id, method, given), deadline_s, method)
         while True:
             message = self._next(began_s, deadline_s, method, listener)

@@ -2,6 +2,7 @@
 
 Rules of this file:
 1. At the bound, the user with most connections loses its idlest one: a storm pays for itself.
+   Whoever has just come is spared: a kill's line may follow its connection a moment later.
 2. A user above its pace is served slower, never refused a stop.
 3. No I/O and no clock of its own: times are arguments, seconds of the loop.
 """
@@ -57,15 +58,17 @@ class Crowd(Generic[P]):
         if not places:
             del self._by_uid[uid]
 
-    def idlest(self) -> P | None:
-        """Who has to go next; a connection that waits for an answer is spared where possible."""
+    def idlest(self, newcomer: P | None = None) -> P | None:
+        """Who has to go next.
+
+        Spared where possible: the newcomer first of all, then who waits for an answer (its deed
+        goes on without it).
+        """
         if not self._by_uid:
             return None
         places = max(self._by_uid.values(), key=len)
-        for place in places:
-            if not place.in_flight:
-                return place
-        return next(iter(places))
+        others = [place for place in places if place is not newcomer] or list(places)
+        return next((place for place in others if not place.in_flight), others[0])
 
 
 @dataclass(slots=True)

@@ -182,10 +182,10 @@ class ControlServer:
             return
         connection.open()
         if len(self._clients) > self.config.clients_max:
-            self._evict()
+            self._evict(connection)
 
-    def _evict(self) -> None:
-        connection = self._clients.idlest()
+    def _evict(self, newcomer: Connection | None = None) -> None:
+        connection = self._clients.idlest(newcomer)
         if connection is None:
             return
         connection.refuse(

@@ -68,7 +68,7 @@ def _foreign_distributions(installed: Iterable[importlib.metadata.Distribution])
     """Other installed distributions that say they provide one of our names."""
     problems: dict[str, None] = {}
     for distribution in installed:
-        owner = distribution.name or "a distribution without a name"
+        owner = _name_of(distribution)
         if owner.lower() == DISTRIBUTION:
             continue
         for name in sorted(_provided(distribution) & set(IMPORT_NAMES)):
@@ -77,6 +77,14 @@ def _foreign_distributions(installed: Iterable[importlib.metadata.Distribution])
                 f"needs an environment of its own; run `pip uninstall {owner}`"
             ] = None
     return list(problems)
+
+
+def _name_of(distribution: importlib.metadata.Distribution) -> str:
+    """Its name; a broken one has none, and to ask it for `.name` is deprecated since 3.12."""
+    metadata = distribution.metadata
+    if "Name" in metadata:
+        return metadata["Name"]
+    return "a distribution without a name"
 
 
 def _provided(distribution: importlib.metadata.Distribution) -> set[str]:

@@ -5,6 +5,7 @@ import sys
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = (
     "aiohttp",
     "click",
@@ -27,26 +28,31 @@ def seatrial_version() -> str:
         return "0+uninstalled"
 
 
-def commit() -> str:
+def commit(root: Path = ROOT) -> str:
     """The git commit: of the checkout, or as the package was made from it; else `unknown`."""
-    root = Path(__file__).resolve().parent.parent
     stamp = root / "daemon" / "COMMIT"
     try:
         if stamp.exists():  # written by deploy/build-dist.sh
             return stamp.read_text().strip()
-        head = (root / ".git" / "HEAD").read_text().strip()
-        if not head.startswith("ref: "):
-            return head
-        ref = head.removeprefix("ref: ")
-        loose = root / ".git" / ref
-        if loose.exists():
-            return loose.read_text().strip()
-        for line in (root / ".git" / "packed-refs").read_text().splitlines():
-            if line.endswith(" " + ref):
-                return line.split()[0]
-    except OSError:
-        pass
-    return "unknown"
+        return _checked_out(root / ".git") or "unknown"
+    except (OSError, UnicodeError):
+        return "unknown"
+
+
+def _checked_out(git: Path) -> str:
+    """The commit that HEAD names, read from git's own files: no git is needed on a box."""
+    refs = git
+    if git.is_file():  # a linked worktree: HEAD is its own, the branches are the repository's
+        git = git.parent / git.read_text().strip().removeprefix("gitdir: ")
+        refs = git / (git / "commondir").read_text().strip()
+    head = (git / "HEAD").read_text().strip()
+    if not head.startswith("ref: "):
+        return head
+    ref = head.removeprefix("ref: ")
+    if (refs / ref).exists():
+        return (refs / ref).read_text().strip()
+    packed = (refs / "packed-refs").read_text().splitlines()
+    return next((line.split()[0] for line in packed if line.endswith(" " + ref)), "")
 
 
 def packages() -> dict[str, str]:

@@ -136,6 +136,40 @@ def test_a_newcomers_kill_is_read_even_when_every_place_is_taken_by_commands(
             client.sock.close()
 
 
+def test_a_newcomer_may_speak_a_moment_later_than_it_came(tmp_path: Path) -> None:
+    """The line of a kill follows its connection; on a busy machine, not at once."""
+    port = FakePort()
+    port.reply = lambda _command: None
+    with serving(tmp_path, port, clients_max=3, stop_grace_s=0.1) as path:
+        hung = [RawClient(path) for _ in range(3)]
+        for client in hung:
+            client.send(b'{"jsonrpc":"2.0","id":1,"method":"stop"}\n')
+        eventually(lambda: len(port.commands) == 3)
+        with RawClient(path) as newcomer:
+            told = hung[0].line()  # the place is made, and the newcomer has said nothing yet
+            assert told is not None
+            assert told["error"]["code"] == ErrorCode.TOO_MANY_CLIENTS
+            assert newcomer.ask("kill")["result"]["verified"] is True
+        for client in hung:
+            client.sock.close()
+
+
+def test_a_stop_that_lost_its_place_asks_again_and_anything_else_is_told(tmp_path: Path) -> None:
+    """Two places, both taken again each time: the client's first connection is the idlest."""
+    port = FakePort()
+    with serving(tmp_path, port, clients_max=2) as path:
+        for method in ("kill", "ping"):
+            with ControlClient(path) as client, RawClient(path) as one, RawClient(path) as two:
+                assert one.ask("ping")
+                assert two.ask("ping")
+                if method == "kill":
+                    assert client.call("kill", reason="lost its place")["verified"] is True
+                    continue
+                with pytest.raises(RpcError, match="the idlest connection is closed"):
+                    client.call("ping")
+    assert len(port.kills) == 1
+
+
 def test_a_main_thread_that_spins_does_not_keep_a_kill_out(tmp_path: Path) -> None:
     """`while True: pass` where the main loop would be; the control thread still gets its turns."""
     code = """

@@ -54,6 +54,11 @@ def test_the_one_to_go_is_the_idlest_of_the_user_with_most(
         kin = [seat for seat in order if seat.uid == goes.uid]
         free = [seat for seat in kin if not seat.in_flight]
         assert goes is (free or kin)[0]
+        newcomer = order[-1]
+        goes = crowd.idlest(newcomer)
+        others = [seat for seat in kin if seat is not newcomer]
+        free = [seat for seat in others if not seat.in_flight]
+        assert goes is (free or others or [newcomer])[0]
 
 
 def test_removing_twice_is_nothing() -> None:
