@@ -59,7 +59,7 @@ done
 PYTHONHASHSEED=0 "$target" -m compileall -q --invalidation-mode unchecked-hash -s "$root" -p / "$site"
 
 # units, users, places
-install -D -m 0644 -t "$root/lib/systemd/system" systemd/*.service systemd/*.timer
+install -D -m 0644 -t "$root/lib/systemd/system" systemd/*.service systemd/*.timer systemd/*.socket
 install -D -m 0644 -t "$root/usr/lib/sysusers.d" systemd/sysusers.d/seatrial.conf
 install -D -m 0644 -t "$root/usr/lib/tmpfiles.d" systemd/tmpfiles.d/seatrial.conf
 install -D -m 0644 -t "$root/usr/share/seatrial" systemd/seatriald-sim.conf

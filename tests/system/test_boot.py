@@ -90,7 +90,8 @@ def box(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Facts]:
     guide = shell_blocks((ROOT / "deploy" / "TESTNET.md").read_text())
     text = "".join(block.text for block in guide)
     (probe / "testnet.sh").write_text(text.replace("seatrial.NAME.", "seatrial.edkeys."))
-    shutil.copy(BOOT / "wedge.py", wedge / "wedge.py")
+    for name in ("wedge.py", "hog.py"):
+        shutil.copy(BOOT / name, wedge / name)
     shutil.copy(ROOT / "daemon/demo/caps/demo.toml", payload / "opt/seatrial/caps.toml")
     shutil.rmtree(payload / "lib")  # /lib is a link on the machine that is overlaid
     units = payload / "usr" / "lib" / "systemd" / "system"
@@ -134,7 +135,7 @@ def test_it_is_ready_by_notify_and_a_stop_cancels(box: dict[str, Facts]) -> None
     assert not facts["latched"], "a clean stop latches nothing"
 
 
-@pytest.mark.parametrize("name", ["killed", "stuck"])
+@pytest.mark.parametrize("name", ["killed", "stuck", "out_of_memory"])
 def test_an_unclean_end_empties_the_venue_and_comes_back_halted_and_latched(
     box: dict[str, Facts], name: str
 ) -> None:
@@ -157,6 +158,43 @@ def test_kill_9_leaves_the_venue_empty_in_seconds(box: dict[str, Facts]) -> None
 def test_a_stuck_loop_is_ended_by_the_watchdog(box: dict[str, Facts]) -> None:
     facts = told(box, "stuck")
     assert facts["said_watchdog"]
+
+
+def test_a_daemon_beyond_its_memory_is_ended_by_the_kernel_and_cancelled(
+    box: dict[str, Facts],
+) -> None:
+    facts = told(box, "out_of_memory")
+    print(f"out of memory to venue empty: {facts['empty_s']:.2f} s; {facts['memory']}")
+    assert facts["policy"] == {"OOMPolicy": "stop", "MemoryMax": str(512 * 1024 * 1024)}
+    assert facts["memory"]["limit_in_bytes"] == 512 * 1024 * 1024
+    assert facts["memory"]["failcnt"] > 0, "the limit was met"
+    assert facts["memory"]["max_usage_in_bytes"] <= 512 * 1024 * 1024
+    assert any("oom" in line or "Killed process" in line for line in facts["kernel"])
+    assert "status=9/KILL" in facts["log"]
+    assert facts["empty_s"] < 5, "the cancel does it, not the restart (RestartSec=5)"
+
+
+def test_systemds_socket_outlives_the_daemon_and_roles_stay_right(box: dict[str, Facts]) -> None:
+    facts = told(box, "socket_activation")
+    assert facts["before"] == "inactive"
+    assert facts["first"] == "HALTED", "the connection that started it was served"
+    assert facts["socket"] == "seatrial:seatrial-stop 660"
+    assert facts["nobody"] == 3
+    assert facts["stopper_starts"] == 4
+    assert facts["operator_starts"][0] == 0, facts["operator_starts"]
+    assert facts["open_before"] >= 1
+    assert facts["kill"][0] == 0, facts["kill"]
+    assert '"verified":true' in facts["kill"][1].replace(" ", "")
+    assert facts["another_process"]
+    assert facts["trading_state"] == "HALTED"
+    assert facts["latched"] is True
+    assert facts["killed_by"] == ["stina stopper"]
+    assert facts["open_after"] == 0
+    assert facts["held_while_stopped"]
+    assert facts["gone_with_its_unit"]
+    assert facts["own_socket"] == "seatrial:seatrial-stop 660", "without the unit it is the same"
+    assert facts["stopper_asks"] == 0
+    assert facts["stopper_re_arms"] == 4
 
 
 def test_after_the_start_limit_the_failure_unit_cancels_and_packs(box: dict[str, Facts]) -> None:

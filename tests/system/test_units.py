@@ -12,6 +12,7 @@ ROOT = Path(__file__).resolve().parents[2]
 UNITS = ROOT / "systemd"
 SERVICES = sorted(path.name for path in UNITS.glob("*.service"))
 TIMERS = sorted(path.name for path in UNITS.glob("*.timer"))
+SOCKETS = sorted(path.name for path in UNITS.glob("*.socket"))
 EXPOSURE_MAX = 1.5
 PREFIX = "/opt/seatrial/bin"
 
@@ -28,7 +29,7 @@ def instantiate(target: Path) -> list[str]:
         (commands / name).write_text("#!/bin/sh\n")
         (commands / name).chmod(0o755)
     made = []
-    for unit in (*SERVICES, *TIMERS):
+    for unit in (*SERVICES, *TIMERS, *SOCKETS):
         name = unit.replace("@.", "@demo.")
         text = (UNITS / unit).read_text().replace(PREFIX, str(commands))
         (target / name).write_text(text)
@@ -126,6 +127,16 @@ def test_the_control_socket_can_tell_who_asks() -> None:
     """In a user namespace of its own every other user would be `nobody` (SO_PEERCRED)."""
     assert "PrivateUsers" not in settings("seatriald@.service")
     assert "DynamicUser" not in settings("seatriald@.service")
+
+
+def test_systemds_socket_stands_where_the_daemons_own_would() -> None:
+    held = settings("seatriald@.socket")
+    assert held["ListenStream"] == "/run/seatrial/%i/control.sock"
+    assert held["FileDescriptorName"] == "control"
+    assert (held["SocketMode"], held["SocketGroup"]) == ("0660", "seatrial-stop")
+    daemon = settings("seatriald@.service")
+    assert daemon["SupplementaryGroups"] == held["SocketGroup"], "it may give its own away as well"
+    assert daemon["RuntimeDirectoryPreserve"] == "yes", "the path must outlive the daemon"
 
 
 @pytest.mark.parametrize("service", SERVICES)

@@ -215,7 +215,8 @@ def as_user(user: str, *command: str) -> tuple[int, str]:
     """Run as somebody else; exit code and output."""
     who = pwd.getpwnam(user)
     done = subprocess.run(
-        command, user=who.pw_uid, group=who.pw_gid, extra_groups=[], capture_output=True,
-        text=True, check=False, timeout=60, env={"PATH": os.environ["PATH"]},
+        command, user=who.pw_uid, group=who.pw_gid, capture_output=True, text=True, check=False,
+        extra_groups=os.getgrouplist(user, who.pw_gid), timeout=90,
+        env={"PATH": os.environ["PATH"]},
     )  # fmt: skip
     return done.returncode, done.stdout + done.stderr

@@ -1,26 +1,43 @@
 """What happens on the box, told as facts: `python scenarios.py RESULTS [NAME…]`, inside the boot.
 
 Each scenario returns plain facts; tests outside judge them. One that raises leaves its error and
-the unit's last words instead.
+the unit's last words instead. Scenarios have instances and venues of their own, so some run side by
+side (most of their time is waiting); those that touch every instance run alone, at the end.
 """
 
+import contextlib
 import json
 import os
+import pwd
 import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 import traceback
+from collections import defaultdict
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from box import Box, as_user, run, until
+from box import TOOL, Box, as_user, run, until
 
 Facts = dict[str, Any]
 SCENARIOS: dict[str, Callable[[], Facts]] = {}
-OPEN: list[Box] = []
+OPEN: defaultdict[int, list[Box]] = defaultdict(list)
+"""Instances of the scenario that runs in a thread."""
+AT_ONCE = 3
+ALONE = ("upgrade",)
+LONGEST = (
+    "runbook",
+    "disk_full_at_boot",
+    "disk_full",
+    "socket_activation",
+    "stuck",
+    "out_of_memory",
+)
 
 
 def scenario(function: Callable[[], Facts]) -> Callable[[], Facts]:
@@ -32,7 +49,7 @@ def scenario(function: Callable[[], Facts]) -> Callable[[], Facts]:
 def box(name: str, **options: Any) -> Box:
     """An instance that is put away at the end of the scenario."""
     made = Box(name, **options)
-    OPEN.append(made)
+    OPEN[threading.get_ident()].append(made)
     return made
 
 
@@ -106,6 +123,96 @@ def stuck() -> Facts:
         "said_watchdog": "watchdog" in log.lower(),
         **after_restart(one, 1),
     }
+
+
+@scenario
+def out_of_memory() -> Facts:
+    """A daemon that takes more than MemoryMax: the kernel ends it, and the same follows."""
+    hog = {"hog": {"class": "hog:Hog", "symbols": ["BTCUSDT"]}}
+    one = box("hungry", strategies=hog)
+    one.drop_in("path", "[Service]\nEnvironment=PYTHONPATH=/opt/wedge\n")
+    one.start()
+    opened = one.trade()
+    pid = one.pid
+    group = next(Path("/sys/fs/cgroup/memory").rglob(one.unit))
+    seen: dict[str, int] = {}
+    while one.pid == pid:
+        for name in ("limit_in_bytes", "max_usage_in_bytes", "failcnt"):
+            with contextlib.suppress(OSError):
+                seen[name] = int((group / f"memory.{name}").read_text())
+        time.sleep(0.01)  # sleep: between two looks
+    begin = time.monotonic()
+    until("venue empty", lambda: not one.open_orders())
+    empty_s = time.monotonic() - begin
+    rest = after_restart(one, 1)
+    kernel = [line for line in run("dmesg", fine=False).splitlines() if one.unit in line]
+    return {
+        "open_before": len(opened),
+        "memory": seen,
+        "empty_s": empty_s,
+        "policy": one.show("OOMPolicy", "MemoryMax"),
+        "kernel": kernel[-3:],
+        "log": one.log(),
+        **rest,
+    }
+
+
+@scenario
+def socket_activation() -> Facts:
+    """systemd holds the socket: who asks starts the daemon; a kill waits for the next one."""
+    for name, groups in (("stina", "seatrial-stop"), ("olga", "seatrial-stop,seatrial-operate")):
+        run("useradd", "--no-create-home", "--groups", groups, name)
+    one = box("knock")
+    control = {"socket": str(one.socket), "socket_group": "seatrial-stop",
+               "operators": ["root", "@seatrial-operate"],
+               "stoppers": ["@seatrial-stop"]}  # fmt: skip
+    one.write_config(control=control)
+    unit = f"seatriald@{one.name}.socket"
+
+    def asks(who: str, *words: str) -> tuple[int, str]:
+        return as_user(who, TOOL, "--socket", str(one.socket), *words, "--json")
+
+    run("systemctl", "start", unit)
+    before = one.show("ActiveState")["ActiveState"]
+    first = one.status()
+    one.until_gate_ready()
+    inode = one.socket.stat().st_ino
+    facts: Facts = {
+        "before": before,
+        "first": first.get("trading_state"),
+        "socket": run("stat", "--format=%U:%G %a", str(one.socket)).strip(),
+        "nobody": asks("nobody", "status")[0],
+        "stopper_starts": asks("stina", "start", "--yes", "--reason", "not hers")[0],
+        "operator_starts": asks("olga", "start", "--yes", "--reason", "hers"),
+    }
+    facts["open_before"] = len(until("orders", one.open_orders))
+    pid = one.pid
+    os.kill(pid, signal.SIGKILL)
+    until("its end", lambda: one.pid != pid)
+    facts["kill"] = asks("stina", "kill", "--reason", "sent while nobody was there")
+    status = one.until_gate_ready()
+    facts |= {
+        "another_process": one.pid not in (0, pid),
+        "trading_state": status["trading_state"],
+        "latched": status["latched"],
+        "killed_by": sorted(
+            {
+                pwd.getpwuid(line["uid"]).pw_name + " " + line["role"]
+                for line in one.journal("command")
+                if line["reason"] == "sent while nobody was there"
+            }
+        ),
+        "open_after": len(one.open_orders()),
+    }  # fmt: skip
+    run("systemctl", "stop", one.unit)
+    facts["held_while_stopped"] = one.socket.exists() and one.socket.stat().st_ino == inode
+    run("systemctl", "stop", unit)
+    facts["gone_with_its_unit"] = not one.socket.exists()
+    run("systemctl", "start", one.unit)
+    facts["own_socket"] = run("stat", "--format=%U:%G %a", str(one.socket)).strip()
+    facts["stopper_asks"] = asks("stina", "status")[0]
+    facts["stopper_re_arms"] = asks("stina", "re-arm", "--yes", "--reason", "not hers")[0]
+    return facts
 
 
 @scenario
@@ -439,23 +546,42 @@ def runbook() -> Facts:
     return {"code": done.returncode, "output": done.stdout, "journal": logs}
 
 
+def tell(name: str) -> Facts:
+    """Run one; its facts, or its error with the last words of its instances."""
+    begin = time.monotonic()
+    mine = OPEN[threading.get_ident()]
+    try:
+        facts = SCENARIOS[name]()
+    except Exception:  # noqa: BLE001 - the other scenarios are still worth having
+        logs = "\n".join(one.log() for one in mine)
+        facts = {"error": traceback.format_exc(), "logs": logs}
+    while mine:
+        mine.pop().close()
+    facts["seconds"] = time.monotonic() - begin
+    return facts
+
+
 def main(results: Path, wanted: list[str]) -> None:
     """Run each; write what is known after each."""
     run("systemd-sysusers", "seatrial.conf")
     run("systemd-tmpfiles", "--create", "seatrial.conf")
     run("systemd-creds", "setup", fine=False)
-    facts: dict[str, Facts] = {}
-    for name in wanted or list(SCENARIOS):
-        begin = time.monotonic()
-        try:
-            facts[name] = SCENARIOS[name]()
-        except Exception:  # noqa: BLE001 - the other scenarios are still worth having
-            logs = "\n".join(one.log() for one in OPEN)
-            facts[name] = {"error": traceback.format_exc(), "logs": logs}
-        while OPEN:
-            OPEN.pop().close()
-        facts[name]["seconds"] = time.monotonic() - begin
-        results.write_text(json.dumps(facts))
+    names = wanted or list(SCENARIOS)
+    names.sort(key=lambda name: LONGEST.index(name) if name in LONGEST else len(LONGEST))
+    told: dict[str, Facts] = {}
+    lock = threading.Lock()
+
+    def note(name: str) -> None:
+        facts = tell(name)
+        with lock:
+            told[name] = facts
+            results.write_text(json.dumps(told))
+
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        list(pool.map(note, [name for name in names if name not in ALONE]))
+    for name in names:
+        if name in ALONE:
+            note(name)
 
 
 if __name__ == "__main__":
