@@ -161,6 +161,9 @@ class Daemon:
             loop.add_signal_handler(number, self._on_signal, pump, number)
         exit_code = EXIT_CRASH
         try:
+            self._publish(
+                publisher.snapshot()
+            )  # who waited for us in the socket's queue asks at once
             await asyncio.to_thread(control.start)
             server = start_metrics(settings.metrics, metrics, healthy=lambda: watchdog.healthy)
             publisher.learn(metrics_port=server.port if server is not None else None)

@@ -177,9 +177,10 @@ def test_a_daemon_beyond_its_memory_is_ended_by_the_kernel_and_cancelled(
 def test_systemds_socket_outlives_the_daemon_and_roles_stay_right(box: dict[str, Facts]) -> None:
     facts = told(box, "socket_activation")
     assert facts["before"] == "inactive"
-    assert facts["first"] == "HALTED", "the connection that started it was served"
+    assert facts["first"]["trading_state"] == "HALTED", facts["first"]
     assert facts["socket"] == "seatrial:seatrial-stop 660"
-    assert facts["nobody"] == 3
+    assert facts["nobody"][0] != 0
+    assert "permission" in facts["nobody"][1].lower(), facts["nobody"]
     assert facts["stopper_starts"] == 4
     assert facts["operator_starts"][0] == 0, facts["operator_starts"]
     assert facts["open_before"] >= 1

@@ -179,9 +179,9 @@ def socket_activation() -> Facts:
     inode = one.socket.stat().st_ino
     facts: Facts = {
         "before": before,
-        "first": first.get("trading_state"),
+        "first": {key: first.get(key) for key in ("trading_state", "error", "said")},
         "socket": run("stat", "--format=%U:%G %a", str(one.socket)).strip(),
-        "nobody": asks("nobody", "status")[0],
+        "nobody": asks("nobody", "status"),
         "stopper_starts": asks("stina", "start", "--yes", "--reason", "not hers")[0],
         "operator_starts": asks("olga", "start", "--yes", "--reason", "hers"),
     }
