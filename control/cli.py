@@ -26,7 +26,7 @@ COMMANDS: tuple[click.Command, ...] = (*SHOWING, *ACTING, *SETTING_UP)
 )
 @click.option(
     "--socket",
-    type=click.Path(path_type=Path),
+    type=click.Path(readable=False, path_type=Path),
     help="The daemon's control socket [$SEATRIAL_SOCKET, $RUNTIME_DIRECTORY/control.sock, "
     "/run/seatrial/control.sock].",
 )
