@@ -152,11 +152,10 @@ class Governor:
             return Refusal("order count: paused by the venue", self._orders_paused_until_ns)
         share = _SHARE_PERMILLE[purpose]
         venue_ns = now_ns + self.offset_ns
-        for window in self._counted:
-            cost = weight * window.per_weight + window.per_call + orders * window.per_order
-            if not cost:
-                continue
-            window.roll(venue_ns)
+        charged = self._charged(weight, orders)
+        for window, cost in charged:
+            if not window.end_ns - window.length_ns <= venue_ns < window.end_ns:
+                window.roll(venue_ns)
             if (window.used + cost) * 1000 > window.limit * share:
                 self.refusals += 1
                 until_ns = window.end_ns - self.offset_ns
@@ -164,8 +163,7 @@ class Governor:
                     f"{window.name}: {window.used} of {window.limit} used, {purpose} must wait",
                     until_ns,
                 )
-        for window in self._counted:
-            cost = weight * window.per_weight + window.per_call + orders * window.per_order
+        for window, cost in charged:
             window.used += cost
             window.in_flight += cost
         return None
@@ -186,12 +184,8 @@ class Governor:
 
     def settle(self, *, weight: int, orders: int = 0, free: bool = False) -> None:
         """A request is over (answered or lost). `free`: it succeeded and cost no weight (§6)."""
-        for window in self._counted:
-            cost = weight * window.per_weight + window.per_call + orders * window.per_order
-            if not cost:
-                continue
-            left = window.in_flight - cost
-            window.in_flight = max(0, left)
+        for window, cost in self._charged(weight, orders):
+            window.in_flight = max(0, window.in_flight - cost)
             if free and window.per_weight:
                 window.used = max(window.in_flight, window.used - cost)
 
@@ -246,8 +240,20 @@ class Governor:
         return {window.name: window.limit for window in self._windows}
 
     def _index(self) -> None:
-        self._counted = [window for window in self._windows if window.kind != "CONNECTIONS"]
         self._by_key = {window.key: window for window in self._windows}
+        self._charges: dict[tuple[int, int], tuple[tuple[_Window, int], ...]] = {}
+
+    def _charged(self, weight: int, orders: int) -> tuple[tuple[_Window, int], ...]:
+        """The windows that a request counts in, with what it adds to each. Requests are few."""
+        found = self._charges.get((weight, orders))
+        if found is None:
+            costs = [
+                (one, weight * one.per_weight + one.per_call + orders * one.per_order)
+                for one in self._windows
+                if one.kind != "CONNECTIONS"
+            ]
+            found = self._charges[weight, orders] = tuple(pair for pair in costs if pair[1])
+        return found
 
     def _orders_end_ns(self, now_ns: int) -> int:
         venue_ns = now_ns + self.offset_ns

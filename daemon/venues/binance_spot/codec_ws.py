@@ -65,6 +65,16 @@ class WsEncoder:
         if shape is None:
             shape = self._learn(kind, order)
         payload = shape.payload(order, request_id, timestamp_ms, self._signer)
+        if payload is None:
+            return self._request(
+                "order.place",
+                place_fields(order),
+                request_id,
+                timestamp_ms,
+                weight=costs.ORDER_PLACE,
+                purpose=Purpose.PLACE,
+                orders=1,
+            )
         return WsRequest(
             request_id=request_id,
             payload=payload,
@@ -204,7 +214,7 @@ class WsEncoder:
         fixed: Fields = {"recvWindow": self._recv_window_ms}
         if not self.logged_on:
             fixed["apiKey"] = self._api_key
-        shape = PlacementShape(place_fields(order), fixed, signed=not self.logged_on)
+        shape = PlacementShape(order, place_fields(order), fixed, signed=not self.logged_on)
         if len(self._shapes) >= _SHAPES_MAX:
             self._shapes.clear()
         self._shapes[kind] = shape

@@ -7,7 +7,7 @@ Rule of this file: an order that lacks what its type requires (venues/binance-sp
 from decimal import Decimal
 
 from daemon.errors import Unencodable
-from daemon.model.amounts import plain
+from daemon.model.amounts import ZERO, plain
 from daemon.model.enums import OrderType
 from daemon.model.ids import (
     CLIENT_ORDER_ID_MAX_LENGTH,
@@ -65,20 +65,18 @@ def place_fields(order: NewOrder) -> Fields:
 
 
 def place_amounts(order: NewOrder) -> dict[str, str]:
-    """The part of a placement that differs from order to order: its id and its amounts.
+    """The part of a placement that differs from order to order: its id and its amounts, sorted.
 
     Raises:
         Unencodable: when the order lacks, or has too much of, what its type takes.
     """
     kind = order.order_type
-    amounts = {
-        "newClientOrderId": checked_id(order.client_order_id),
-        "quantity": _positive(order, "quantity", order.qty),
-    }
+    amounts = {"newClientOrderId": checked_id(order.client_order_id)}
     if kind in _PRICED:
         amounts["price"] = _positive(order, "price", order.price)
     elif order.price is not None:
         raise _wrong(order, "takes no price")
+    amounts["quantity"] = _positive(order, "quantity", order.qty)
     if kind in _STOPPED:
         amounts["stopPrice"] = _positive(order, "stop price", order.stop_price)
     elif order.stop_price is not None:
@@ -175,7 +173,7 @@ def checked_id(client_order_id: str) -> str:
 
 
 def _positive(order: NewOrder, name: str, value: Decimal | None) -> str:
-    if value is None or not value.is_finite() or value <= 0:
+    if value is None or not value.is_finite() or value <= ZERO:
         raise _wrong(order, f"needs a {name} above zero, got {value}")
     return plain(value)
 

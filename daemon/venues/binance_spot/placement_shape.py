@@ -5,6 +5,7 @@ Rules of this file:
    differ; a test holds them to the same bytes.
 2. What is filled in is checked as the general path checks it: ids by pattern, amounts as plain
    decimal text. Neither can hold a quote, a percent sign or a backslash.
+3. An order that has other parts than the one it was learnt from does not fit: `payload` says so.
 """
 
 from collections.abc import Mapping
@@ -15,53 +16,70 @@ from daemon.model.orders import NewOrder
 from daemon.venues.binance_spot.params import Value, place_amounts
 from daemon.venues.binance_spot.signing import Signer, ws_signing_text
 
-_FILLED = ("newClientOrderId", "price", "quantity", "stopPrice", "timestamp")
-"""Parameters that differ from order to order, in the order in which they are filled in."""
-_MARKS = {name: f"\x00{name}\x00" for name in (*_FILLED, "signature", "id")}
+_STAMP, _SIGNATURE, _ID = "timestamp", "signature", "id"
 
 
 class PlacementShape:
-    """Two templates: the text to sign and the frame to send."""
+    """Two templates: the text to sign and the frame to send. Both are filled in sorted order."""
 
     __slots__ = ("_frame", "_names", "_signed", "_text")
 
     def __init__(
-        self, fields: Mapping[str, Value], fixed: Mapping[str, Value], *, signed: bool
+        self,
+        order: NewOrder,
+        fields: Mapping[str, Value],
+        fixed: Mapping[str, Value],
+        *,
+        signed: bool,
     ) -> None:
-        """Learn from one order's parameters; `fixed` are those of the connection."""
-        params: dict[str, Value] = {**fields, **fixed, "timestamp": ""}
-        self._names = tuple(name for name in _FILLED if name in params)
+        """Learn from one order and its parameters; `fixed` are those of the connection."""
+        self._names = tuple(place_amounts(order))
         self._signed = signed
-        for name in self._names:
-            params[name] = _MARKS[name]
-        self._text = _template(ws_signing_text(params).decode("utf-8"), self._names)
+        filled = (*self._names, _STAMP)
+        values: dict[str, Value] = {**fields, **fixed, _STAMP: ""}
+        params = {name: _mark(name) if name in filled else values[name] for name in sorted(values)}
+        self._text = _template(ws_signing_text(params).decode("utf-8"), filled)
         if signed:
-            params["signature"] = _MARKS["signature"]
-        call = {"id": _MARKS["id"], "method": "order.place", "params": params}
+            params[_SIGNATURE] = _mark(_SIGNATURE)
+        call = {_ID: _mark(_ID), "method": "order.place", "params": params}
         frame = orjson.dumps(call).decode("utf-8")
-        for mark in _MARKS.values():  # as JSON writes the mark
-            frame = frame.replace(orjson.dumps(mark).decode()[1:-1], mark)
+        for name in (*filled, _SIGNATURE, _ID):  # as JSON writes the mark
+            frame = frame.replace(orjson.dumps(_mark(name)).decode()[1:-1], _mark(name))
         # The timestamp is a number: its quotes go with the mark.
-        stamp = _MARKS["timestamp"]
-        frame = frame.replace(f'"{stamp}"', stamp)
-        self._frame = _template(frame, (*self._names, "signature", "id"))
+        frame = frame.replace(f'"{_mark(_STAMP)}"', _mark(_STAMP))
+        self._frame = _template(frame, (_ID, *filled, _SIGNATURE) if signed else (_ID, *filled))
 
-    def payload(self, order: NewOrder, request_id: str, timestamp_ms: int, signer: Signer) -> bytes:
-        """The frame of one order.
+    def payload(
+        self, order: NewOrder, request_id: str, timestamp_ms: int, signer: Signer
+    ) -> bytes | None:
+        """The frame of one order; None: it has other parts, take the general path.
 
         Raises:
             Unencodable: as the general path does.
         """
-        values = place_amounts(order)
-        values["timestamp"] = str(timestamp_ms)
-        if self._signed:
-            values["signature"] = signer.sign((self._text % values).encode("utf-8"))
-        values["id"] = request_id
-        return (self._frame % values).encode("utf-8")
+        amounts = place_amounts(order)
+        if tuple(amounts) != self._names:
+            return None
+        filled = (*amounts.values(), timestamp_ms)
+        if not self._signed:
+            return (self._frame % (request_id, *filled)).encode("utf-8")
+        signature = signer.sign((self._text % filled).encode("utf-8"))
+        return (self._frame % (request_id, *filled, signature)).encode("utf-8")
+
+
+def _mark(name: str) -> str:
+    return f"\x00{name}\x00"
 
 
 def _template(text: str, names: tuple[str, ...]) -> str:
+    """Marks become places, which are filled by position.
+
+    Raises:
+        ValueError: the marks do not stand once each, in this order.
+    """
+    if tuple(text.split("\x00")[1::2]) != names:
+        raise ValueError(f"a template is filled in the order {names}")
     text = text.replace("%", "%%")
     for name in names:
-        text = text.replace(_MARKS[name], f"%({name})s")
+        text = text.replace(_mark(name), "%s")
     return text
