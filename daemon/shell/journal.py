@@ -1,8 +1,8 @@
 """The journal: one writer, JSON lines, hash chain, write(2) before sending, group-committed.
 
 Rules of this file:
-1. `append` only encodes and chains; `flush` hands the bytes to the kernel; the background task
-   makes them durable (fdatasync in a thread, one call for all lines since the last: group commit).
+1. `append` only encodes and chains; `flush` hands the bytes to the kernel; while `run` runs, a
+   thread makes them durable (journal_sync.py: one fdatasync for all lines since the last).
 2. A line that was flushed is never changed. A line that could not be flushed stays pending, and
    while anything is pending the journal is faulted: the pump sends no order (promise P5).
 3. Nothing else in the daemon writes into the journal directory.
@@ -28,6 +28,7 @@ from daemon.model.records import (
     severity_of,
 )
 from daemon.shell.clock import utc_text
+from daemon.shell.journal_sync import DiskSync
 
 log = logging.getLogger("seatriald.anchor")
 
@@ -118,14 +119,18 @@ class Journal:
         except OSError as error:
             raise JournalError(f"journal {self.path}: {error.strerror}") from error
         self._size = os.fstat(self._fd).st_size
-        self._dirty = False
         self._anchor_due = False
         self._closed = False
-        self._wake = asyncio.Event()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        """Set while `run` runs."""
+        self._sync: DiskSync | None = None
+        self._is_sync_due = False
         self.on_line: Callable[[bytes], None] = _nobody
         """Sees every line as it is appended (event subscribers). Must not block."""
         self.on_mended: Callable[[], None] = _nothing
         """Called when everything that had been refused is written. Must not block."""
+        self.on_durable: Callable[[int], None] = _never_mind
+        """Hears the sequence number that is on the disk; called on the thread that syncs."""
 
     @property
     def path(self) -> Path:
@@ -234,46 +239,60 @@ class Journal:
                 f"journal {self.path}: {error.strerror}; free space or mend the disk, "
                 f"{len(self._pending)} lines are waiting"
             ) from error
-        self._wake.set()
         if self.fault:
             self.fault = ""
             self.on_mended()
 
     async def run(self) -> None:
         """Make flushed lines durable, for ever; retry pending ones; raise when fdatasync fails."""
-        while True:
-            if self._pending or self._anchor_due:
-                await asyncio.sleep(RETRY_PERIOD_S)
+        loop = self._loop = asyncio.get_running_loop()
+        failed: asyncio.Future[None] = loop.create_future()
+
+        def fail(error: OSError) -> None:
+            if not failed.done():
+                self.fault = f"{self.path.name}: fdatasync: {error.strerror}"
+                failed.set_exception(
+                    JournalError(f"journal {self.path}: fdatasync: {error.strerror}")
+                )
+
+        def failed_on_thread(error: OSError) -> None:
+            with contextlib.suppress(RuntimeError):  # the loop has ended, and so does the process
+                loop.call_soon_threadsafe(fail, error)
+
+        self._sync = DiskSync(on_durable=self._on_durable, on_failure=failed_on_thread)
+        self._sync.start()
+        self._want_sync()
+        try:
+            while True:
+                await asyncio.wait([failed], timeout=RETRY_PERIOD_S)
+                if failed.done():
+                    return failed.result()
                 with contextlib.suppress(JournalError):
                     self.flush()
-                continue
-            self._wake.clear()
-            if not self._dirty:
-                await self._wake.wait()
-            await self.sync()
-
-    async def sync(self) -> None:
-        """Wait until all that was flushed is on the disk."""
-        if not self._dirty:
-            return
-        self._dirty = False
-        seq = self._flushed_seq()
-        own_fd = os.dup(self._fd)  # a rotation may close the original meanwhile
-        try:
-            await asyncio.to_thread(os.fdatasync, own_fd)
-        except OSError as error:
-            # After a failed fsync the kernel may have dropped the pages: nothing can be promised.
-            self.fault = f"{self.path.name}: fdatasync: {error.strerror}"
-            raise JournalError(f"journal {self.path}: fdatasync: {error.strerror}") from error
         finally:
-            os.close(own_fd)
+            self._stop_sync()
+
+    def _want_sync(self) -> None:
+        self._is_sync_due = False
+        if self._sync is not None:
+            self._sync.want(self._fd, self._flushed_seq())
+
+    def _on_durable(self, seq: int) -> None:
         self.durable_seq = seq
+        self.on_durable(seq)
+
+    def _stop_sync(self) -> None:
+        self._loop = None
+        if self._sync is not None:
+            self._sync.stop()
+            self._sync = None
 
     def close(self) -> None:
         """Flush, sync and release the journal."""
         if self._closed:
             return
         self._closed = True
+        self._stop_sync()
         try:
             self.flush()
             os.fdatasync(self._fd)
@@ -309,14 +328,19 @@ class Journal:
         if lines:
             del self._pending[:lines]
             self._size += size
-            self._dirty = True
+            if self._loop is not None and not self._is_sync_due:
+                self._is_sync_due = True
+                self._loop.call_soon(self._want_sync)  # first whatever the lines are about
 
     def _rotate(self) -> None:
         """Anchor the head of the full segment, open the next, close it. The chain runs on."""
-        os.fdatasync(self._fd)
-        self._anchor(self._flushed_seq(), self._flushed_head())
+        old_fd, seq = self._fd, self._flushed_seq()
+        os.fdatasync(old_fd)
+        self._anchor(seq, self._flushed_head())
         next_fd = self._open(self._number + 1)
-        os.close(self._fd)
+        if self._sync is not None:
+            self._sync.let_go(next_fd, seq)
+        os.close(old_fd)
         self._number += 1
         self._fd = next_fd
         self._size = 0
@@ -365,6 +389,10 @@ def _kind_of(event_type: EventType) -> dict[str, Any]:
 
 def _nobody(line: bytes) -> None:
     """The default subscriber."""
+
+
+def _never_mind(seq: int) -> None:
+    """The default listener."""
 
 
 def _nothing() -> None:

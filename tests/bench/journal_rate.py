@@ -94,17 +94,16 @@ class WatchedJournal(Journal):
 
     def __init__(self, directory: Path) -> None:
         super().__init__(directory, run_id="bench1-1", mode="sim", exchange="sim")
-        self.durable = asyncio.Condition()
-
-    async def sync(self) -> None:
-        await super().sync()
-        async with self.durable:
-            self.durable.notify_all()
+        loop = asyncio.get_running_loop()
+        self._news = asyncio.Event()
+        self.on_durable = lambda _: loop.call_soon_threadsafe(self._news.set)
 
     async def wait_durable(self, seq: int) -> None:
         """Return when line `seq` is on the disk."""
-        async with asyncio.timeout(DURABLE_DEADLINE_S), self.durable:
-            await self.durable.wait_for(lambda: self.durable_seq >= seq)
+        async with asyncio.timeout(DURABLE_DEADLINE_S):
+            while self.durable_seq < seq:
+                self._news.clear()
+                await self._news.wait()
 
 
 class Figures:

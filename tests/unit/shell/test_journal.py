@@ -1,5 +1,6 @@
 """The journal: chain, order, faults, rotation, recovery. The kernel's own files are the judge."""
 
+import asyncio
 import errno
 import hashlib
 import json
@@ -11,10 +12,12 @@ from pathlib import Path
 import pytest
 
 from daemon.model.records import GENESIS, EventType
+from daemon.shell import journal as journal_module
 from daemon.shell.journal import Journal, JournalError, segments
 from daemon.shell.replay import recover
 
 TS = 1_700_000_000_123_456_789
+DEADLINE_S = 20
 
 
 def make(directory: Path, **options: object) -> Journal:
@@ -193,19 +196,54 @@ def test_the_head_is_anchored_when_a_session_ends(tmp_path: Path) -> None:
     assert anchors == [{"segment": "journal-000001.jsonl", "seq": 3, "head": head}]
 
 
-async def test_sync_makes_flushed_lines_durable(tmp_path: Path) -> None:
+async def test_flushed_lines_become_durable_while_it_runs(tmp_path: Path) -> None:
     journal = make(tmp_path)
+    durable: asyncio.Queue[int] = asyncio.Queue()
+    loop = asyncio.get_running_loop()
+    journal.on_durable = lambda seq: loop.call_soon_threadsafe(durable.put_nowait, seq)
     write(journal, 4)
     journal.flush()
-    write(journal, 1)
-    await journal.sync()
-    assert journal.durable_seq == 4
+    async with asyncio.timeout(DEADLINE_S), asyncio.TaskGroup() as group:
+        running = group.create_task(journal.run(), name="journal")
+        assert await durable.get() == 4  # flushed before it ran
+        write(journal, 2)
+        journal.flush()
+        write(journal, 1)  # not flushed: not durable
+        assert await durable.get() == 6
+        running.cancel()
+    assert journal.durable_seq == 6
     journal.close()
+    assert len(lines(tmp_path)) == 7
 
 
-async def test_a_failed_fdatasync_is_an_error(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_many_writes_share_a_sync_and_all_become_durable(tmp_path: Path) -> None:
+    journal = make(tmp_path, segment_bytes_max=10_000)
+    rounds: list[int] = []
+    done = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def on_durable(seq: int) -> None:
+        rounds.append(seq)
+        if seq == 300:
+            loop.call_soon_threadsafe(done.set)
+
+    journal.on_durable = on_durable
+    async with asyncio.timeout(DEADLINE_S), asyncio.TaskGroup() as group:
+        running = group.create_task(journal.run(), name="journal")
+        for _ in range(300):
+            write(journal, 1)
+            journal.flush()
+            await asyncio.sleep(0)
+        await done.wait()
+        running.cancel()
+    journal.close()
+    assert rounds == sorted(rounds)
+    assert len(rounds) < 300  # gathered
+    assert len(segments(tmp_path)) > 2  # and segments were closed meanwhile
+    assert_chain(lines(tmp_path))
+
+
+async def test_a_failed_fdatasync_ends_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     journal = make(tmp_path)
     write(journal, 1)
     journal.flush()
@@ -215,9 +253,36 @@ async def test_a_failed_fdatasync_is_an_error(
 
     monkeypatch.setattr(os, "fdatasync", broken)
     with pytest.raises(JournalError, match="Input/output error"):
-        await journal.sync()
+        async with asyncio.timeout(DEADLINE_S):
+            await journal.run()
     assert journal.durable_seq == 0
+    assert "Input/output error" in journal.fault
     monkeypatch.undo()
+    journal.close()
+
+
+async def test_pending_lines_are_tried_again_while_it_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    journal = make(tmp_path)
+    monkeypatch.setattr(journal_module, "RETRY_PERIOD_S", 0.01)
+    durable = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    journal.on_durable = lambda seq: loop.call_soon_threadsafe(durable.set) if seq == 2 else None
+    write(journal, 2)
+
+    def full(fd: int, data: bytes) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "write", full)
+        with pytest.raises(JournalError):
+            journal.flush()
+    async with asyncio.timeout(DEADLINE_S), asyncio.TaskGroup() as group:
+        running = group.create_task(journal.run(), name="journal")
+        await durable.wait()
+        running.cancel()
+    assert not journal.fault
     journal.close()
 
 
