@@ -104,7 +104,9 @@ def alarm_lines(snapshot: Mapping[str, Any]) -> list[Text]:
     if fault or snapshot.get("journal_ok") is False:
         text = "JOURNAL FAULT: no order leaves until it can be written again"
         lines.append(Text(f"{text} ({fault})" if fault else text, style="bold red"))
-    return lines
+    warnings = snapshot.get("warnings")
+    told = warnings if isinstance(warnings, list) else []
+    return lines + [Text(f"WARNING: {clean(warning)}", style="yellow") for warning in told]
 
 
 def activity_line(snapshot: Mapping[str, Any]) -> Text | None:

@@ -92,7 +92,13 @@ def init(
         for path in written:
             click.echo(f"wrote {path}")
         if len(written) > 1 and told is None:
-            click.echo(f"next: put your testnet keys into {written[1]} (mode 0600)")
+            click.echo(
+                f"next: put your testnet keys into {written[1]} (mode 0600); "
+                f"`seatrial keys new` makes an Ed25519 key"
+            )
+        elif choices.key_source == "keyring":
+            service = wizard.keyring_service(choices)
+            click.echo(f"next: keyring set {service} api_key, and the same for api_secret")
         click.echo(f"then: seatriald --config {config}")
     if problems:
         raise Failure(f"{config} needs mending: {'; '.join(problems)}", EXIT_REFUSED)

@@ -17,6 +17,7 @@ MOUNTED = {
     "demo": "daemon.cli:demo_command",
     "doctor": "daemon.cli_doctor:doctor_command",
     "drill": "daemon.cli_drill:drill_command",
+    "keys": "daemon.cli_keys:keys_group",
     "promote": "evidence.promotion.cli:promote_command",
     "sim": "daemon.cli_sim:sim_command",
     "evidence": "evidence.cli:evidence_group",

@@ -20,7 +20,7 @@ CONFIG_NAME = "seatrial.toml"
 CREDENTIALS_NAME = "credentials.toml"
 ENVIRONMENTS = ("sim", "binance-spot-testnet")
 STRATEGIES = ("quiet", "heartbeat", "quoter")
-KEY_SOURCES = ("file", "systemd")
+KEY_SOURCES = ("file", "systemd", "keyring")
 _PRESET_PLACES = (
     Path(__file__).parent.parent / "deploy" / "caps",
     Path("/usr/share/seatrial/caps"),
@@ -154,6 +154,8 @@ def config_text(choices: Choices) -> str:
     lines += ["", "[credentials]"]
     if choices.key_source == "file":
         lines.append(f"file = {_quoted(directory / CREDENTIALS_NAME)}")
+    elif choices.key_source == "keyring":
+        lines.append(f"keyring_service = {_quoted(keyring_service(choices))}")
     else:
         lines.append("# systemd: LoadCredential=api_key:… and api_secret:… in the unit")
     lines += [
@@ -165,6 +167,11 @@ def config_text(choices: Choices) -> str:
         *_params(choices),
     ]
     return "\n".join(lines) + "\n" + choices.caps_text
+
+
+def keyring_service(choices: Choices) -> str:
+    """The keyring's service name of a box: one a directory, so that two boxes do not share."""
+    return f"seatrial-{choices.directory.name}"
 
 
 def _params(choices: Choices) -> list[str]:

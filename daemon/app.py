@@ -23,6 +23,7 @@ from daemon.assembly import (
     control_config,
     engine_config,
     link_config,
+    own_credentials,
     start_metrics,
 )
 from daemon.core.engine import Engine
@@ -35,7 +36,6 @@ from daemon.model.records import EventType
 from daemon.settings import Config
 from daemon.shell.account_lock import AccountLock
 from daemon.shell.clock import SystemClock
-from daemon.shell.credentials import load_credentials
 from daemon.shell.disk import Disk
 from daemon.shell.drills import Drills, DrillTools
 from daemon.shell.drills_rehearsal import Rehearsal
@@ -43,6 +43,7 @@ from daemon.shell.emergency import EmergencyStop
 from daemon.shell.endpoints import endpoints_of
 from daemon.shell.incident_pack import IncidentPacks
 from daemon.shell.journal import Journal, lock_journal
+from daemon.shell.key_environments import remember
 from daemon.shell.latch import LatchStore
 from daemon.shell.late_orders import LateOrders, until_settled
 from daemon.shell.loop import Pump
@@ -78,7 +79,7 @@ class Daemon:
         """
         self._config = config
         settings = config.settings
-        self._credentials = load_credentials(settings.credentials.file)
+        self._credentials = own_credentials(settings)
         self._endpoints = endpoints_of(settings.venue)
         self._binding = binding_of(
             config, host=self._endpoints.rest, api_key=self._credentials.api_key
@@ -95,6 +96,7 @@ class Daemon:
         )
         self._account.take()
         self._instance, self._run_number, self._run = next_run(settings.state_dir)
+        remember(self._credentials, settings.venue.environment, settings.state_dir)
         self._boot_monotonic = SystemClock().monotonic_ns()
         recovered = recover(settings.state_dir / "journal")
         self._clock = SystemClock(floor_ns=recovered.ts_ns)
@@ -262,7 +264,13 @@ class Daemon:
         lines: list[tuple[EventType, Mapping[str, Any]]] = [
             (
                 EventType.RUN_START,
-                {"instance": self._instance, "run_number": self._run_number, **self._binding},
+                {
+                    "instance": self._instance,
+                    "run_number": self._run_number,
+                    "key_source": self._credentials.source,
+                    "warnings": list(self._credentials.warnings),
+                    **self._binding,
+                },
             ),
             (
                 EventType.RECOVERY,
@@ -351,6 +359,7 @@ class Daemon:
                 "version": seatrial_version(),
                 "environment": self._config.settings.venue.environment,
                 "mode": self._mode.value,
+                "warnings": list(self._credentials.warnings),
             },
             parts=parts,
             publish=self._publish,

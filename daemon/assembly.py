@@ -1,6 +1,7 @@
 """Parts that the composition root puts together, each from the configuration alone."""
 
 import hashlib
+import logging
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -11,11 +12,15 @@ from daemon.model.enums import Mode
 from daemon.model.halt import HaltFlag
 from daemon.model.ids import ClientOrderIdFactory, RunId, StrategyId
 from daemon.settings import Config, MetricsSettings, Settings
-from daemon.shell.link_config import LinkConfig
+from daemon.shell.credentials import load_credentials
+from daemon.shell.key_environments import check_distinct
+from daemon.shell.link_config import Credentials, LinkConfig
 from daemon.shell.metrics import Metrics, MetricsServer
 from daemon.shell.strategy_loader import strategy_factory
 from daemon.version import commit, packages, python_version, seatrial_version
 from riskcaps.interceptor import Interceptor
+
+log = logging.getLogger("seatriald")
 
 
 def build_engine(
@@ -132,6 +137,26 @@ def build_labels(config: Config) -> dict[str, str]:
         "python": python_version(),
         "environment": config.settings.venue.environment,
     }
+
+
+def own_credentials(settings: Settings) -> Credentials:
+    """The key of this daemon: found, and seen to belong to its environment alone.
+
+    Raises:
+        CredentialsRefused: there is none that can be used.
+    """
+    wanted = settings.credentials
+    found = load_credentials(wanted.file, keyring_service=wanted.keyring_service)
+    for warning in found.warnings:
+        log.warning("%s", warning)
+    check_distinct(
+        found,
+        settings.venue.environment,
+        settings.state_dir,
+        live_files=wanted.live_files,
+        keyring_service=wanted.keyring_service,
+    )
+    return found
 
 
 def account_fingerprint(api_key: str) -> str:

@@ -13,10 +13,10 @@ from typing import NoReturn
 
 import click
 
+from daemon.assembly import own_credentials
 from daemon.errors import SeatrialError
 from daemon.settings import SettingsError, load_config
 from daemon.shell.clock import SystemClock
-from daemon.shell.credentials import load_credentials
 from daemon.shell.endpoints import urls_of
 from daemon.shell.preflight import StepResult, run_preflight
 
@@ -33,7 +33,7 @@ def doctor_command(config_path: Path, *, as_json: bool) -> None:
     """Check a configuration against its venue, step by step; nothing is placed."""
     try:
         config = load_config(config_path)
-        credentials = load_credentials(config.settings.credentials.file)
+        credentials = own_credentials(config.settings)
     except SettingsError as error:
         _refuse("\n".join(f"{config_path}: {line}" for line in error.violations))
     except SeatrialError as error:

@@ -12,9 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import click
-from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from control.client import call
 from control.errors import ControlError
@@ -24,6 +21,7 @@ from daemon.model.enums import Mode
 from daemon.settings import Config, SettingsError, load_config
 from daemon.shell.credentials import load_credentials
 from daemon.shell.endpoints import endpoints_of
+from daemon.shell.key_environments import read_live_file, shared_with
 from daemon.shell.link_config import Credentials
 from evidence.gates.artifact import DEFAULT_OUT_DIR, set_aside, to_json, write_artifact
 from evidence.gates.cli_frame import MomentType
@@ -45,7 +43,6 @@ from evidence.gates.times import utc_now
 
 EXIT_MAY_START, EXIT_UNUSABLE, EXIT_NO_TRADE = 0, 1, 2
 STATUS_DEADLINE_S = 5.0
-LIVE_FILE_BYTES_MAX = 1 << 20
 PORTFOLIO_ASKED = (
     "orders_per_hour_max",
     "orders_per_day_max",
@@ -56,9 +53,6 @@ PORTFOLIO_ASKED = (
 SYMBOL_ASKED = ("order_qty_base_max", "order_notional_quote_max", "exposure_quote_max")
 """What the launch procedure names: sizing, orders an hour and day, exposure, drawdown."""
 FILE = click.Path(path_type=Path)
-_PEM = re.compile(
-    rb"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?-----END [A-Z ]*PRIVATE KEY-----", re.DOTALL
-)
 _BETWEEN_TOKENS = re.compile(rb"[\s\"'=,;:{}\[\]]+")
 
 
@@ -182,7 +176,8 @@ def credentials_check(config: Config, facts: JournalFacts, live_files: tuple[Pat
     """The testnet key stands in no live key file that was named."""
     name, mend = "credentials_separate", "make a key of its own on the testnet's own page"
     try:
-        mine: Credentials | None = load_credentials(config.settings.credentials.file)
+        keys = config.settings.credentials
+        mine: Credentials | None = load_credentials(keys.file, keyring_service=keys.keyring_service)
         unread = ""
     except SeatrialError as error:
         mine, unread = None, str(error)
@@ -192,18 +187,12 @@ def credentials_check(config: Config, facts: JournalFacts, live_files: tuple[Pat
         account = _account(facts)  # systemd credentials: only the unit sees the key itself
     else:
         return Check(name=name, ok=False, reason=unread, mend="mend the credentials file")
+    live_files = (*live_files, *config.settings.credentials.live_files)
     for path in live_files:
         try:
-            with path.open("rb") as file:
-                raw = file.read(LIVE_FILE_BYTES_MAX + 1)
-        except OSError as error:
-            reason = f"{path}: {error.strerror}: it cannot be shown that the keys differ"
-            return Check(name=name, ok=False, reason=reason, mend="run it as a user who may read")
-        if len(raw) > LIVE_FILE_BYTES_MAX:
-            reason = (
-                f"{path} is too large to be a key file: it cannot be shown that the keys differ"
-            )
-            return Check(name=name, ok=False, reason=reason, mend="name the key file itself")
+            raw = read_live_file(path)
+        except SeatrialError as error:
+            return Check(name=name, ok=False, reason=str(error), mend="see the reason")
         if shared := _shared_with(raw, account, mine):
             return Check(name=name, ok=False, reason=f"{path} holds the same {shared}", mend=mend)
     compared = f"in none of {len(live_files)} live key files"
@@ -217,22 +206,7 @@ def _shared_with(raw: bytes, account: str, mine: Credentials | None) -> str:
     tokens = {token for token in _BETWEEN_TOKENS.split(raw) if token}
     if account in {_fingerprint(token) for token in tokens}:
         return "api_key"
-    if mine is None:
-        return ""
-    if isinstance(mine.secret, bytes):
-        return "api_secret" if mine.secret and mine.secret in raw else ""
-    ours = mine.secret.private_bytes_raw()
-    return "private key" if ours in set(_private_keys(raw)) else ""
-
-
-def _private_keys(raw: bytes) -> Iterator[bytes]:
-    for block in _PEM.findall(raw.replace(b"\\n", b"\n")):
-        try:
-            key = load_pem_private_key(block, password=None)
-        except (ValueError, TypeError, UnsupportedAlgorithm):
-            continue  # encrypted, or of another kind: not our key in this form
-        if isinstance(key, Ed25519PrivateKey):
-            yield key.private_bytes_raw()
+    return shared_with(raw, mine) if mine is not None else ""
 
 
 def _fingerprint(api_key: bytes) -> str:

@@ -52,6 +52,7 @@ class StopPlan:
     urls: Mapping[str, str]
     """By road; empty where the environment's hosts are built in."""
     key_file: Path | None
+    keyring_service: str
     recv_window_ms: int
 
     @classmethod
@@ -64,7 +65,8 @@ class StopPlan:
         try:
             data = tomllib.loads(path.read_text(encoding="utf-8"))
             venue = data["venue"]
-            key_file = data.get("credentials", {}).get("file")
+            keys = data.get("credentials", {})
+            key_file = keys.get("file")
             roads = ("rest", "ws_api", "streams")
             return cls(
                 state_dir=Path(data["state_dir"]),
@@ -72,6 +74,7 @@ class StopPlan:
                 symbols=tuple(str(symbol) for symbol in venue["symbols"]),
                 urls={road: str(venue[road]) for road in roads if road in venue},
                 key_file=None if key_file is None else Path(key_file),
+                keyring_service=str(keys.get("keyring_service", "")),
                 recv_window_ms=int(venue.get("recv_window_ms", RECV_WINDOW_MS)),
             )
         except OSError as error:
@@ -157,7 +160,7 @@ async def _stop(
         raise ControlError("kill --direct: sim needs rest, ws_api and streams") from error
     stop = EmergencyStop(
         endpoints=endpoints,
-        credentials=load_credentials(plan.key_file),
+        credentials=load_credentials(plan.key_file, keyring_service=plan.keyring_service),
         symbols=plan.symbols,
         instance=instance,
         clock=clock,

@@ -121,9 +121,19 @@ class VenueSettings(_Frozen):
 class CredentialSettings(_Frozen):
     """`[credentials]`: where the key is found, never the key itself."""
 
+    keyring_service: str = ""
+    """Look in the keyring under this service for `api_key` and `api_secret` (or
+    `ed25519_private_key`); needs `seatrial[keyring]`. Asked after systemd credentials, before the
+    file."""
     file: Annotated[Path | None, Field(strict=False)] = None
-    """A TOML file, mode 0600, with `api_key` and `api_secret` (or `ed25519_private_key_file`).
-    Unset: systemd credentials ($CREDENTIALS_DIRECTORY)."""
+    """A TOML file, mode 0600, with `api_key` and `api_secret` (or `ed25519_private_key`, the PEM
+    text). systemd credentials ($CREDENTIALS_DIRECTORY) and the keyring go first; without any of
+    them the environment is looked at, with a warning."""
+    live_files: Annotated[
+        tuple[Annotated[Path, Field(strict=False)], ...], Field(strict=False, max_length=16)
+    ] = ()
+    """Files that hold live keys: the daemon does not start with a key that stands in one of
+    them."""
 
 
 class StrategySettings(_Frozen):

@@ -33,7 +33,8 @@ class EventType(StrEnum):
     """fields: input {type, …}. Market data, reports, timers, commands: see model/inputs.py."""
     RUN_START = "run_start"
     """fields: run_id, instance, run_number, version, commit, config_hash, caps_hash, account,
-    environment, packages{name: version}, python."""
+    environment, packages{name: version}, python, key_source (where the key was found), warnings
+    (what an operator should hear about that place)."""
     RUN_STOP = "run_stop"
     """fields: reason, exit_code."""
     RECOVERY = "recovery"

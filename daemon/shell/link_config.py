@@ -41,6 +41,10 @@ class Credentials:
     api_key: str
     secret: "bytes | Ed25519PrivateKey"
     kind: Literal["hmac", "ed25519"]
+    source: str = ""
+    """Where it was found: for the record, never the key."""
+    warnings: tuple[str, ...] = ()
+    """What an operator should hear about that place."""
 
     def __repr__(self) -> str:
         return f"Credentials(kind={self.kind!r}, api_key='***', secret='***')"

@@ -170,6 +170,76 @@ def test_no_output_of_a_bad_day_holds_a_secret(tmp_path: Path) -> None:
     assert sightings(outputs, canaries) == []
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("source", ["systemd credentials", "keyring", "environment"])
+def test_no_output_holds_a_secret_of_another_source(tmp_path: Path, source: str) -> None:
+    """A session, a kill and a kill from a second process, with the key from elsewhere."""
+    if source == "keyring":
+        pytest.importorskip("keyring", reason="the locked dev packages have it: `make test`")
+    stage = StopStage(tmp_path, symbols=("BTCUSDT",), orders_per_symbol=2)
+    with stage:
+        held = {"api_key": stage.sim.api_key, "api_secret": stage.sim.api_secret}
+        env, planted = plant(tmp_path, source, held)
+        stage._env = env
+        config = stage.config.read_text().replace(f'file = "{stage.keys}"', WANTED[source])
+        stage.config.write_text(config)
+        stage.keys.unlink()
+        stage.start_daemon()
+        stage.fill()
+        assert stage.daemon is not None
+        proc = Path(f"/proc/{stage.daemon.pid}")
+        told = {"cmdline": (proc / "cmdline").read_bytes()}
+        if source == "environment":
+            # What a process was started with stays there for root; for root alone, though.
+            assert (proc / "environ").stat().st_uid == 0
+        else:
+            told["environ"] = (proc / "environ").read_bytes()
+        told["status"] = json.dumps(stage.call("status")).encode()
+        told["events"] = json.dumps(stage.call("events", tail=1_000)).encode()
+        told["seatrial status"] = tool("--socket", stage.socket, "status")
+        told["keys check"] = tool("keys", "check", "--config", stage.config, env=env)
+        told["kill"] = json.dumps(stage.kill()).encode()
+        told["kill --direct"] = tool("kill", "--direct", "--config", stage.config, env=env)
+        stage.kill_hard()
+    outputs = told | dict(files_below(tmp_path, without=planted))
+    assert (
+        sightings(outputs, {"the API key": held["api_key"], "the secret": held["api_secret"]}) == []
+    )
+    (start,) = [json.loads(line) for line in _journal(stage) if '"run_start"' in line]
+    assert start["key_source"] == source
+    warned = source == "environment"
+    assert bool(start["warnings"]) is warned, "journalled"
+    assert (b"comes from the environment" in outputs["seatriald.log"]) is warned, "printed"
+    assert (b"WARNING: the key comes" in told["seatrial status"]) is warned, "shown"
+    assert f"from {source}".encode() in told["keys check"]
+    assert b"order(s) canceled" in told["kill --direct"], told["kill --direct"].decode()
+
+
+WANTED = {
+    "systemd credentials": "",
+    "environment": "",
+    "keyring": 'keyring_service = "seatrial-canary"',
+}
+
+
+def plant(directory: Path, source: str, held: dict[str, str]) -> tuple[dict[str, str], set[Path]]:
+    """Put the key where the source has it: the environment that finds it, and the files of it."""
+    if source == "environment":
+        return {f"SEATRIAL_{name.upper()}": value for name, value in held.items()}, set()
+    if source == "keyring":
+        keyring = directory / "keyring.json"
+        keyring.touch(mode=0o600)
+        keyring.write_text(json.dumps({"seatrial-canary": held}))
+        backend = "tests.support.box_keyring.BoxKeyring"
+        return {"PYTHON_KEYRING_BACKEND": backend, "BOX_KEYRING": str(keyring)}, {keyring}
+    place = directory / "credentials"
+    place.mkdir()
+    for name, value in held.items():
+        (place / name).write_text(value)
+        (place / name).chmod(0o400)
+    return {"CREDENTIALS_DIRECTORY": str(place)}, set(place.iterdir())
+
+
 def _journal(stage: StopStage) -> list[str]:
     return [
         line
