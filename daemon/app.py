@@ -16,6 +16,7 @@ from typing import Any
 from control.errors import ControlError
 from control.server import ControlThread
 from daemon.assembly import (
+    about_keys,
     account_fingerprint,
     binding_of,
     build_engine,
@@ -25,6 +26,7 @@ from daemon.assembly import (
     link_config,
     own_credentials,
     start_metrics,
+    unresolved_incidents,
 )
 from daemon.core.engine import Engine
 from daemon.model.amounts import NS_PER_MS
@@ -174,7 +176,7 @@ class Daemon:
                 gc.freeze()  # start-up objects live for ever: full collections skip them
             self._follow_latch(pump)
             watchdog.start()
-            packs.start(self._unresolved_incidents())
+            packs.start(unresolved_incidents(self._engine, self._clock.now_ns()))
             exit_code = await self._serve(link, publisher)
         except (OSError, ValueError, ControlError) as error:
             self._fatal = error
@@ -191,10 +193,6 @@ class Daemon:
             self._account.release()
             await asyncio.to_thread(packs.stop)
         return exit_code
-
-    def _unresolved_incidents(self) -> list[str]:
-        incidents = self._engine.status(self._clock.now_ns())["incidents"]
-        return [str(one["incident_id"]) for one in incidents if not one["resolved_by"]]
 
     def _follow_latch(self, pump: Pump) -> None:
         """A kill latch from before this boot holds: no restart undoes it."""
@@ -267,8 +265,7 @@ class Daemon:
                 {
                     "instance": self._instance,
                     "run_number": self._run_number,
-                    "key_source": self._credentials.source,
-                    "warnings": list(self._credentials.warnings),
+                    **about_keys(self._credentials),
                     **self._binding,
                 },
             ),
@@ -359,7 +356,7 @@ class Daemon:
                 "version": seatrial_version(),
                 "environment": self._config.settings.venue.environment,
                 "mode": self._mode.value,
-                "warnings": list(self._credentials.warnings),
+                **about_keys(self._credentials),
             },
             parts=parts,
             publish=self._publish,

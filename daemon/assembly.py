@@ -159,6 +159,17 @@ def own_credentials(settings: Settings) -> Credentials:
     return found
 
 
+def about_keys(found: Credentials) -> dict[str, Any]:
+    """What the record and the status say of the key: where it came from, and what to mend."""
+    return {"key_source": found.source, "warnings": list(found.warnings)}
+
+
+def unresolved_incidents(engine: Engine, now_ns: int) -> list[str]:
+    """Ids of the incidents that nobody has resolved yet."""
+    incidents = engine.status(now_ns)["incidents"]
+    return [str(one["incident_id"]) for one in incidents if not one["resolved_by"]]
+
+
 def account_fingerprint(api_key: str) -> str:
     """Which account, without the key: the first 16 hex digits of SHA-256 of the API key."""
     return hashlib.sha256(api_key.encode()).hexdigest()[:16]
