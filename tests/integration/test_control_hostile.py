@@ -142,9 +142,9 @@ def test_a_newcomer_may_speak_a_moment_later_than_it_came(tmp_path: Path) -> Non
     port.reply = lambda _command: None
     with serving(tmp_path, port, clients_max=3, stop_grace_s=0.1) as path:
         hung = [RawClient(path) for _ in range(3)]
-        for client in hung:
+        for number, client in enumerate(hung, 1):
             client.send(b'{"jsonrpc":"2.0","id":1,"method":"stop"}\n')
-        eventually(lambda: len(port.commands) == 3)
+            eventually(lambda number=number: len(port.commands) == number)
         with RawClient(path) as newcomer:
             told = hung[0].line()  # the place is made, and the newcomer has said nothing yet
             assert told is not None
