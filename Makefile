@@ -1,12 +1,13 @@
 # Two commands matter: `make demo` and `make test`. Each creates what it needs; the second time is quick.
 PYTHON ?= python3
 VENV := .venv
+PYTHONS ?= python3.11 python3.12 python3.13
 BIN := $(VENV)/bin
 ARGS ?=
 LOCK := requirements-dev.lock
 STAMP := $(VENV)/.locked
 
-.PHONY: demo test fuzz campaign test-system check fmt bench bench-stop controls kill-sweep dist deb image clean
+.PHONY: demo test test-pythons fuzz campaign test-system check fmt bench bench-stop controls kill-sweep dist deb image clean
 
 $(STAMP): $(LOCK) pyproject.toml
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -20,6 +21,17 @@ demo: $(STAMP)
 
 test: check
 	$(BIN)/python -m pytest -n 2 --dist loadgroup $(ARGS)
+
+# On every interpreter of PYTHONS that is here, in an environment of its own (.venv-3.12 and so on).
+# The workflow's matrix does the same with one interpreter a job; `.ci/run` tests python3 alone.
+test-pythons:
+	@ran=; for python in $(PYTHONS); do \
+	  version=$$("$$python" -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null) || \
+	    { echo "$$python is not here: not tested"; continue; }; \
+	  echo "Python $$version"; \
+	  $(MAKE) --no-print-directory test VENV=.venv-$$version PYTHON="$$python" || exit 1; \
+	  ran="$$ran $$version"; \
+	done; test -n "$$ran" && echo "passed on$$ran"
 
 check: $(STAMP)
 	$(BIN)/ruff format --check .
@@ -71,5 +83,5 @@ image: $(STAMP)
 	deploy/build-image.sh
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .import_linter_cache .hypothesis bench.json demo-run
+	rm -rf $(VENV) .venv-* build dist *.egg-info .mypy_cache .ruff_cache .import_linter_cache .hypothesis bench.json demo-run
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
