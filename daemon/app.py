@@ -294,6 +294,7 @@ class Daemon:
             clock=self._clock,
             halt=self._halt,
             deliver=pump.offer,
+            settle=pump.take,
             rng=random.Random(self._run),  # noqa: S311 - jitter of back-off, not a secret
         )
 

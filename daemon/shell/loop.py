@@ -113,6 +113,7 @@ class Pump:
         """Effects that are performed here; the others are the venue's."""
         self._loop = asyncio.get_running_loop()
         self._scheduled = False
+        self._draining = False
         self._stopped = False
         self._checkpoint_seq = journal.seq
         self.turns = 0
@@ -145,7 +146,12 @@ class Pump:
             self._inputs.append((now, item))
         if not self._scheduled:
             self._scheduled = True
-            self._loop.call_soon(self._drain)
+            self._loop.call_soon(self._drain_later)
+
+    def take(self) -> None:
+        """Take what waits now, not in the next loop iteration: for who has offered all it has."""
+        if not self._draining and (self._inputs or self._market):
+            self._drain()
 
     def offer_threadsafe(self, item: Input) -> None:
         """Queue one input from another thread (control, watchdog)."""
@@ -169,8 +175,13 @@ class Pump:
             handle.cancel()
         self._timers.clear()
 
-    def _drain(self) -> None:
+    def _drain_later(self) -> None:
         self._scheduled = False
+        if not self._draining:
+            self._drain()
+
+    def _drain(self) -> None:
+        self._draining = True
         try:
             for _ in range(INPUTS_PER_DRAIN_MAX):
                 if self._stopped:
@@ -191,9 +202,11 @@ class Pump:
             self.stop()
             self._on_fatal(error)
             return
+        finally:
+            self._draining = False
         if (self._inputs or self._market) and not self._scheduled:
             self._scheduled = True
-            self._loop.call_soon(self._drain)
+            self._loop.call_soon(self._drain_later)
 
     def _turn(self, queued_ns: int, item: Input) -> None:
         engine, journal = self._engine, self._journal

@@ -52,6 +52,7 @@ class MarketRoad:
         call: Callable[[HttpRequest], Awaitable[HttpReply]],
         spawn: Spawn,
         deliver: Callable[[Input], None],
+        settle: Callable[[], None],
         backoff: Backoff,
     ) -> None:
         self._endpoints = endpoints
@@ -66,6 +67,7 @@ class MarketRoad:
         self._told: dict[str, int] = {}
         """Newest update id per instrument that was told since the connection was opened."""
         self._deliver = deliver
+        self._settle = settle
         self._reader = StreamReader(names)
         self.keeper: LinkKeeper[StreamSession] = LinkKeeper(
             link=Link.MARKET,
@@ -90,6 +92,7 @@ class MarketRoad:
             reader=self._reader,
             clock=self._clock,
             on_event=self._on_event,
+            on_read_over=self._settle,
             silence_max_s=self._config.stream_silence_max_ms / 1000,
         )
         try:

@@ -96,6 +96,7 @@ class OrderRoad:
         sync: TimeSync,
         rows: RowReader,
         deliver: Callable[[Input], None],
+        settle: Callable[[], None],
         on_fault: Callable[[Fault], None],
         backoff: Backoff,
     ) -> None:
@@ -110,6 +111,7 @@ class OrderRoad:
         self._sync = sync
         self._rows = rows
         self._deliver = deliver
+        self._settle = settle
         self._on_fault = on_fault
         self._next_request = 0
         self._in_flight: dict[str, _InFlight] = {}
@@ -251,6 +253,7 @@ class OrderRoad:
             halt=self._halt,
             on_message=self._on_message,
             on_lost=self._on_lost,
+            on_read_over=self._settle,
         )
         try:
             await session.open(

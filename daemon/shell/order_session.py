@@ -27,6 +27,10 @@ from daemon.venues.hosts import Endpoint
 from daemon.venues.requests import Purpose, WsRequest
 
 
+def _nothing() -> None:
+    """Nobody minds where a read ends."""
+
+
 class OrderSession(SocketSession):
     """A connection for orders; `on_message` gets everything that `ask` did not ask for."""
 
@@ -40,6 +44,7 @@ class OrderSession(SocketSession):
         halt: HaltFlag,
         on_message: Callable[["OrderSession", WsMessage, int], None],
         on_lost: Callable[["OrderSession", str], None],
+        on_read_over: Callable[[], None] = _nothing,
     ) -> None:
         path = PATH if endpoint.path in {"", "/"} else endpoint.path
         super().__init__(environment=environment, endpoint=endpoint, path=path, clock=clock)
@@ -47,6 +52,7 @@ class OrderSession(SocketSession):
         self._halt = halt
         self._on_message = on_message
         self._on_lost = on_lost
+        self._on_read_over = on_read_over
         self._asked: dict[str, asyncio.Future[WsReply]] = {}
 
     def send(self, request: WsRequest) -> None:
@@ -91,6 +97,10 @@ class OrderSession(SocketSession):
                     future.set_result(message)
                 return
         self._on_message(self, message, now_ns)
+
+    def on_read_over(self) -> None:
+        """Whoever was told of messages may now see to them."""
+        self._on_read_over()
 
     def on_gone(self, reason: str) -> None:
         """Who waits for an answer learns that none will come."""

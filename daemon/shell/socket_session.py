@@ -50,6 +50,9 @@ class SocketSession(picows.WSListener):
         """One whole text message. May raise `Undecodable`: that ends the connection."""
         raise NotImplementedError
 
+    def on_read_over(self) -> None:
+        """All whole messages of one read were told."""
+
     def on_gone(self, reason: str) -> None:
         """The connection is lost; called once."""
         raise NotImplementedError
@@ -116,11 +119,16 @@ class SocketSession(picows.WSListener):
 
     def on_ws_frame(self, transport: picows.WSTransport, frame: picows.WSFrame) -> None:
         """One frame arrived; picows answers pings by itself."""
-        kind = frame.msg_type
         # Frames that came in one read share its time: the clock costs as much as a small frame.
         now_ns = self._read_ns or self._clock.now_ns()
         self._read_ns = 0 if frame.last_in_buffer else now_ns
         self.last_frame_ns = now_ns
+        self._on_frame(transport, frame, now_ns)
+        if frame.last_in_buffer:
+            self.on_read_over()
+
+    def _on_frame(self, transport: picows.WSTransport, frame: picows.WSFrame, now_ns: int) -> None:
+        kind = frame.msg_type
         if kind is _TEXT or kind is _CONTINUATION:
             self.last_text_ns = now_ns
             payload = frame.get_payload_as_bytes()

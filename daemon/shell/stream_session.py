@@ -31,6 +31,10 @@ GARBAGE_MAX = 10
 _LOOKS_PER_BOUND = 6
 
 
+def _nothing() -> None:
+    """Nobody minds where a read ends."""
+
+
 class StreamSession:
     """A connection for market data. `open` it, then `run` reads it until it is lost."""
 
@@ -45,8 +49,12 @@ class StreamSession:
         on_event: Callable[[MarketEvent], None],
         silence_max_s: float,
         newest_of: Collection[str] = (),
+        on_read_over: Callable[[], None] = _nothing,
     ) -> None:
-        """Wire it; of the names in `newest_of` a newer frame makes an older one worthless."""
+        """Wire it; of the names in `newest_of` a newer frame makes an older one worthless.
+
+        `on_read_over` follows the events of one read.
+        """
         self.lost = False
         self.due = False
         """True when it should be replaced by a new connection (the venue said so)."""
@@ -66,6 +74,7 @@ class StreamSession:
         self._reader = reader
         self._clock = clock
         self._on_event = on_event
+        self._on_read_over = on_read_over
         self._silence_max_s = silence_max_s
         self._ping_idle_s = self._ping_reply_s = silence_max_s
         self._wire: StreamWire | None = None
@@ -150,6 +159,7 @@ class StreamSession:
                 self.superseded += sum(1 for _ in payloads)
         except Undecodable as error:
             self.close(f"{type(error).__name__}: {error}"[:200])
+        self._on_read_over()
 
     def _tell(self, payload: bytes, now_ns: int) -> bool:
         """Read one message and tell it; false when it was no market data.

@@ -55,6 +55,10 @@ _NOT_ASKED = "the link is not running, or too many questions wait"
 _FILTER_REFUSAL = -1013
 
 
+def _nothing() -> None:
+    """Nobody minds where a read ends."""
+
+
 class VenueLink:
     """See `ARCHITECTURE.md`, the seams. One loop owns it."""
 
@@ -68,8 +72,11 @@ class VenueLink:
         halt: HaltFlag,
         deliver: Callable[[Input], None],
         rng: random.Random,
+        settle: Callable[[], None] = _nothing,
     ) -> None:
         """Wire the link; nothing is connected before `run`.
+
+        `settle` is called when all that one read from a socket had to tell was delivered.
 
         Raises:
             HostRefused, CredentialsRefused: an address or a key that cannot be used.
@@ -79,6 +86,7 @@ class VenueLink:
         self._config = config
         self._clock = clock
         self._deliver = deliver
+        self._settle = settle
         self._rng = rng
         self._names = SymbolNames(endpoints.environment, config.symbols)
         self._rows = RowReader(self._names, OwnIds())
@@ -114,6 +122,7 @@ class VenueLink:
             sync=self._sync,
             rows=self._rows,
             deliver=deliver,
+            settle=settle,
             on_fault=self._note_fault,
             backoff=self._backoff(),
         )
@@ -167,6 +176,7 @@ class VenueLink:
             call=self._rest.call,
             spawn=self._spawn,
             deliver=self._deliver,
+            settle=self._settle,
             backoff=self._backoff(),
         )
 

@@ -147,6 +147,49 @@ async def test_market_data_keeps_the_latest_and_reports_are_all_kept(tmp_path: P
     assert rig.pump.conflated == 8
 
 
+async def test_who_has_offered_all_it_has_need_not_wait_for_the_next_iteration(
+    tmp_path: Path,
+) -> None:
+    rig = Rig(tmp_path, lambda _: ())
+    rig.pump.offer(market(BTC, 1))
+    rig.pump.offer(market(BTC, 2))
+    rig.pump.offer(TimerFired("t"))
+    assert not rig.engine.turns
+    rig.pump.take()
+    told = [turn.input for turn in rig.engine.turns]
+    assert [type(one) for one in told] == [TimerFired, MarketData]
+    assert told[1] == market(BTC, 2)
+    assert event_types(rig.journal) == ["input", "input"]
+    await asyncio.sleep(0)
+    assert len(rig.engine.turns) == 2
+
+
+async def test_taking_inside_a_turn_waits_until_the_turn_is_over(tmp_path: Path) -> None:
+    """An effect whose venue answers at once must not begin a turn in the midst of one."""
+    depths: list[int] = []
+    depth = 0
+
+    def answer(turn: Turn) -> tuple[Effect, ...]:
+        depths.append(depth)
+        return (SendOrder(order()),) if isinstance(turn.input, LinkUp) else ()
+
+    rig = Rig(tmp_path, answer)
+
+    class Hasty:
+        def perform(self, effect: VenueEffect) -> None:
+            nonlocal depth
+            depth += 1
+            rig.pump.offer(TimerFired("answered"))
+            rig.pump.take()
+            depth -= 1
+
+    rig.pump.attach(Hasty())
+    rig.pump.offer(LinkUp(Link.REST))
+    rig.pump.take()
+    assert [type(turn.input) for turn in rig.engine.turns] == [LinkUp, TimerFired]
+    assert depths == [0, 0]
+
+
 async def test_a_full_disk_sends_nothing_and_halts_and_loses_no_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
