@@ -258,7 +258,6 @@ class Daemon:
         return engine
 
     def _write_boot_lines(self, recovered: Recovered) -> None:
-        elapsed_ms = (self._clock.monotonic_ns() - self._boot_monotonic) // NS_PER_MS
         lines: list[tuple[EventType, Mapping[str, Any]]] = [
             (
                 EventType.RUN_START,
@@ -277,7 +276,7 @@ class Daemon:
                     "torn_bytes": recovered.torn_bytes,
                     "torn_sha256": recovered.torn_sha256,
                     "state_hash": self._engine.state_hash(),
-                    "duration_ms": elapsed_ms,
+                    "duration_ms": (self._clock.monotonic_ns() - self._boot_monotonic) // NS_PER_MS,
                 },
             ),
             (EventType.CHECKPOINT, {"state": self._engine.state()}),
