@@ -113,7 +113,8 @@ def direct_kill(*, config: Path | None, by: str, uid: int, reason: str) -> Mappi
         latch.latch(by_uid=uid, by_name=by, reason=reason, ts_ns=clock.now_ns())
     except SeatrialError as error:
         latch_fault = str(error)  # the orders are cancelled all the same
-    latched_ms = (clock.monotonic_ns() - start) / 1e6
+    closed_ns = clock.monotonic_ns()
+    latched_ms = (closed_ns - start) / 1e6
     done = f"NOT latched ({latch_fault})" if latch_fault else f"latched in {latched_ms:.0f} ms"
     _say(f"{done}; asking the venue ({plan.environment}) to cancel everything of {identity[0]}")
     try:
@@ -128,6 +129,7 @@ def direct_kill(*, config: Path | None, by: str, uid: int, reason: str) -> Mappi
         "verified": verified and not latch_fault,
         "open_orders": report.remaining,
         "gate_ms": latched_ms,
+        "gate_closed_monotonic_ns": closed_ns,
         "latched_ms": None if latch_fault else latched_ms,
         "cancel_ms": _ms(report.last_cancel_ns, start),
         "empty_ms": _ms(empty_ns, start),

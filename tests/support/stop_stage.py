@@ -22,6 +22,7 @@ from control.client import ControlClient
 from control.errors import CallTimeoutError, DaemonUnreachableError
 from daemon.demo.plan import toml_text
 from tests.support.sim_process import ROOT, SimProcess
+from tests.support.wedge import HUNG
 
 SYMBOLS = (
     "BTCUSDT", "ETHUSDT", "BNBUSDT", "XRPUSDT", "SOLUSDT",
@@ -113,6 +114,7 @@ class StopStage:
         self.keys = directory / "keys.toml"
         self.daemon: subprocess.Popen[bytes] | None = None
         self._client: ControlClient | None = None
+        self._generation = 0
         self._orders_per_symbol = orders_per_symbol
         self._round_trip = round_trip
         self._settings = dict(settings or {})
@@ -273,6 +275,19 @@ class StopStage:
     def clear_signals(self) -> None:
         for path in self.signals.iterdir():
             path.unlink()
+
+    def until_hung(self) -> None:
+        """The strategy has said that it hangs now."""
+        self.until((self.signals / HUNG).exists, "the strategy hangs")
+
+    def renew(self) -> None:
+        """Before a new daemon: a state directory of its own, on the same venue."""
+        self.kill_hard()
+        self._generation += 1
+        self.state_dir = self.directory / f"state-{self._generation}"
+        self.socket = self.state_dir / "control.sock"
+        self.clear_signals()
+        self.write_config()
 
     def until_stuck(self) -> None:
         """The main loop does not turn: its published clock stands still."""

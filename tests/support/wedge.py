@@ -10,6 +10,8 @@ looks into the directory `signals`, where a test leaves a file for what is to ha
     raise    an exception, with the text of the file
     crash    an exception that nothing in the product catches, with the text of the file
     place    one more order (for late acknowledgements), then the file is removed
+
+The file `hung` appears when it is about to hang.
 """
 
 import gc
@@ -29,6 +31,7 @@ from daemon.strategies.silent import Silent
 from daemon.strategies.sizing import bps_of, order_qty, passive_price
 
 HEAP_OBJECTS = 300_000
+HUNG = "hung"
 
 
 class Wedge(Silent):
@@ -60,7 +63,7 @@ class Wedge(Silent):
             self._full.add(top.instrument_id)
         for name, hang in HANGS.items():
             if (self._signals / name).exists():
-                hang()
+                hang(self._signals / HUNG)
         for name, kind in RAISES.items():
             told = self._signals / name
             if told.exists():
@@ -87,22 +90,26 @@ class Wedge(Silent):
             )
 
 
-def spin() -> None:
+def spin(hung: Path) -> None:
+    hung.touch()
     while True:
         pass
 
 
-def block() -> None:
+def block(hung: Path) -> None:
+    hung.touch()
     time.sleep(3_600)
 
 
-def storm() -> None:
+def storm(hung: Path) -> None:
     heap: list[list[object]] = [[number] for number in range(HEAP_OBJECTS)]
+    hung.touch()
     while heap:
         gc.collect()
 
 
-def hold() -> None:
+def hold(hung: Path) -> None:
+    hung.touch()
     re.match(r"(a+)+$", "a" * 64 + "b")
 
 
