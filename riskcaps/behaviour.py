@@ -7,7 +7,6 @@ Rules of this file:
 3. Duplicates are remembered for the window only; the memory is bounded by the order rate.
 """
 
-from collections import deque
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from typing import Any
@@ -16,6 +15,7 @@ from daemon.model.amounts import NS_PER_MS, decimal_of
 from riskcaps.bands import CapNotice
 from riskcaps.capset import CapSet
 
+SEEN_SLACK = 64
 DuplicateKey = tuple[str, bool, Decimal | None, Decimal]
 """Instrument, is buy, limit price (or trigger; None for a market order), quantity."""
 
@@ -30,8 +30,9 @@ class Behaviour:
         self.executions_max = self.reject_streak_max = self.loss_streak_max = 0
         self.duplicate_window_ns = 0
         self._actions = {"venue_reject_streak_max": "halt", "loss_streak_max": "halt"}
-        self._last_seen: dict[DuplicateKey, int] = {}
-        self._seen: deque[tuple[int, DuplicateKey]] = deque()
+        self.seen: dict[DuplicateKey, int] = {}
+        """When each order was last approved: the window's, and at most as many older ones."""
+        self._full = SEEN_SLACK
 
     def set_caps(self, caps: CapSet) -> None:
         """Limits of this run."""
@@ -89,22 +90,19 @@ class Behaviour:
 
     def remember(self, key: DuplicateKey, now_ns: int) -> None:
         """An order with this key was approved."""
-        self._forget(now_ns)
-        self._last_seen[key] = now_ns
-        self._seen.append((now_ns, key))
+        self.seen[key] = now_ns
+        if len(self.seen) >= self._full:
+            self._forget(now_ns)
+            self._full = 2 * len(self.seen) + SEEN_SLACK
 
     def last_seen_ns(self, key: DuplicateKey, now_ns: int) -> int:
         """When such an order was approved within the window; -1 when it was not."""
-        seen_ns = self._last_seen.get(key, -1)
+        seen_ns = self.seen.get(key, -1)
         return seen_ns if seen_ns >= 0 and now_ns - seen_ns <= self.duplicate_window_ns else -1
 
     def _forget(self, now_ns: int) -> None:
-        oldest = now_ns - self.duplicate_window_ns
-        seen = self._seen
-        while seen and seen[0][0] < oldest:
-            stamp, key = seen.popleft()
-            if self._last_seen.get(key) == stamp:
-                del self._last_seen[key]
+        oldest_ns = now_ns - self.duplicate_window_ns
+        self.seen = {key: at for key, at in self.seen.items() if at >= oldest_ns}
 
     def state(self, now_ns: int) -> dict[str, Any]:
         """Everything durable, as plain JSON."""
@@ -115,7 +113,7 @@ class Behaviour:
             "loss_streak": self.loss_streak,
             "duplicates": [
                 [stamp, key[0], key[1], None if key[2] is None else str(key[2]), str(key[3])]
-                for stamp, key in self._seen
+                for key, stamp in sorted(self.seen.items(), key=_when)
             ],
         }
 
@@ -124,8 +122,7 @@ class Behaviour:
         self.executions_since_human = state["executions_since_human"]
         self.reject_streak = state["reject_streak"]
         self.loss_streak = state["loss_streak"]
-        self._last_seen.clear()
-        self._seen.clear()
+        self.seen.clear()
         rows: Iterable[list[Any]] = state["duplicates"]
         for stamp, instrument, is_buy, price, qty in rows:
             key = (
@@ -134,5 +131,9 @@ class Behaviour:
                 None if price is None else decimal_of(price),
                 decimal_of(qty),
             )
-            self._last_seen[key] = stamp
-            self._seen.append((stamp, key))
+            self.seen[key] = stamp
+
+
+def _when(item: tuple[DuplicateKey, int]) -> tuple[int, str]:
+    """A total order: a twin that was restored keeps its keys in another one."""
+    return item[1], str(item[0])

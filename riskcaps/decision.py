@@ -125,96 +125,114 @@ nanoseconds, and `null` says "not known". Everything is as it stood BEFORE the o
 from decimal import Decimal
 from typing import Any
 
-from daemon.model.amounts import ZERO
-from riskcaps.exposure import Account, SymbolBook
+from daemon.model.enums import Side
+from daemon.model.intents import PlaceIntent
+from riskcaps.exposure import SymbolBook
 from riskcaps.keeper import Keeper
 from riskcaps.rules import Case
 from riskcaps.standing import Standing
-from riskcaps.valuation import PAR
+from riskcaps.usage import Turnover, turnover_of
+from riskcaps.valuation import PAR, Rate
 
-
-def decision_of(keeper: Keeper, case: Case, standing: Standing, verdict: str) -> dict[str, Any]:
-    """Write down every input of a decision; to be called before the order is held.
-
-    Parts that many decisions share (caps, filters, market, standing) are made once and never
-    changed afterwards. One literal, no helper calls where a value is at hand: this is half of the
-    cost of a decision.
-    """
-    book = keeper.books.get(case.intent.instrument_id)
-    if book is None:
-        return _without_book(keeper, case, standing, verdict)
-    intent = case.intent
-    now_ns = case.now_ns
-    price, stop, px = intent.price, intent.stop_price, case.px
-    buys, sells = book.buy_pxs, book.sell_pxs
-    asset = book.quote if case.is_buy else book.base
-    account = keeper.accounts.get(asset)
-    rate = PAR if book.at_par else keeper.rates.rate(book.quote)
-    cancels = keeper.cancels.counts(now_ns)
-    qty = str(intent.qty)
-    return {
-        "verdict": verdict,
-        "strategy_id": intent.strategy_id,
-        "instrument_id": intent.instrument_id,
-        "side": intent.side,
-        "order_type": intent.order_type,
-        "time_in_force": intent.time_in_force,
-        "reduce_only": intent.reduce_only,
-        "qty": qty,
-        "qty_approved": qty if case.qty is intent.qty else str(case.qty),
-        "price": None if price is None else str(price),
-        "stop_price": None if stop is None else str(stop),
-        "px": None if px is None else str(px),
-        "now_ns": now_ns,
-        "caps_hash": keeper.caps_hash,
-        "portfolio_caps": keeper.caps_plain,
-        "caps": book.caps_plain,
-        "filters": book.filters,
-        "halted": keeper.halt.closed,
-        "halt_reason": keeper.halt.reason,
-        "standing": standing.plain,
-        "market": book.market or book.market_plain(),
-        "blocked": book.blocked,
-        "unknown_orders": book.unknown_count,
-        "position": str(book.position),
-        "buys_open": str(book.buys_open),
-        "sells_open": str(book.sells_open),
-        "own_px": _own_px(buys, sells),
-        "orders_open": [book.open_count, book.stops_open, len(keeper.holds)],
-        "rate": _PAR_TEXT if rate is PAR else _rate_text(rate),
-        "others": _others(keeper, book),
-        "balance": _balance(asset, account),
-        "base_total": _base_total(keeper, book),
-        "attempts": keeper.orders.counts(now_ns),
-        "cancels": cancels,
-        "symbol_minute": book.minute.counts(now_ns)[0],
-        "executions": keeper.executions.counts(now_ns)[0],
-        "turnover": _turnover(keeper, now_ns),
-        "traded_qty": str(book.traded.total(now_ns)),
-        "duplicate_ns": case.seen_ns,
-    }
-
-
+APPROVED = "approved"
+NOTHING: dict[str, Any] = {}
 _PAR_TEXT = ["1", "1", 0]
+_NO_OWN_PX = [None, None, None]
+
+Plain = dict[str, Any]
+Inputs = tuple[
+    PlaceIntent, str, Decimal, Decimal | None, int, int, str, Plain, Plain | None, Plain | None,
+    bool, str, Plain, Plain | None, str, int,
+    Decimal, Decimal, Decimal, Decimal | None, Decimal | None, Decimal | None,
+    int, int, int, Rate | None, Plain, str, Decimal | None, Decimal, Decimal, str | None,
+    list[int], list[int], int, int, list[Turnover], Decimal,
+]  # fmt: skip
+"""Every input of one decision, as it stood; `plain_of` names them. Taken before the order is held.
+
+Nothing in it changes afterwards: what many decisions share (caps, filters, market, standing) is
+made anew when it changes. A bare tuple, because one is taken for every order.
+"""
 
 
-def _without_book(keeper: Keeper, case: Case, standing: Standing, verdict: str) -> dict[str, Any]:
+def inputs_of(
+    keeper: Keeper, book: SymbolBook, case: Case, standing: Standing, verdict: str
+) -> Inputs:
+    """Take the inputs of what went through the table."""
+    intent, now_ns = case.intent, case.now_ns
+    buys, sells = book.buy_pxs, book.sell_pxs
+    asset = book.quote if intent.side is Side.BUY else book.base
+    account = keeper.account(asset)
+    return (
+        intent, verdict, case.qty, case.px, now_ns, case.seen_ns, keeper.caps_hash,
+        keeper.caps_plain, book.caps_plain, book.filters, keeper.halt.closed,
+        keeper.halt.reason, standing.plain,
+        book.market or book.market_plain(), book.blocked, book.unknown_count,
+        book.position, book.buys_open, book.sells_open,
+        buys[-1] if buys else None, sells[0] if sells else None,
+        book.px_max() if buys or sells else None,
+        book.open_count, book.stops_open, len(keeper.holds), keeper.rates.rate(book.quote),
+        others_of(keeper, book), asset, account.free if account.known else None,
+        account.inflight, account.unsettled, _base_total(keeper, book),
+        keeper.orders.counts(now_ns), keeper.cancels.counts(now_ns),
+        book.minute.count(now_ns), keeper.executions.count(now_ns),
+        turnover_of(keeper, now_ns), book.traded.total(now_ns),
+    )  # fmt: skip
+
+
+def plain_of(inputs: Inputs) -> dict[str, Any]:
+    """The inputs as a record carries them."""
+    (
+        intent, verdict, qty, px, now_ns, seen_ns, caps_hash, portfolio_caps, caps, filters,
+        halted, halt_reason, standing, market, blocked, unknown_count,
+        position, buys_open, sells_open, buy_px, sell_px, own_px,
+        open_count, stops_open, open_total, rate, others, asset, free, inflight, unsettled,
+        base_total, orders, cancels, symbol_minute, executions, turnover, traded_qty,
+    ) = inputs  # fmt: skip
+    asked = _asked(intent, verdict, now_ns)
+    asked["qty_approved"] = str(qty)
+    asked["px"] = _text(px)
+    asked |= {
+        "caps_hash": caps_hash,
+        "portfolio_caps": portfolio_caps,
+        "caps": caps,
+        "filters": filters,
+        "halted": halted,
+        "halt_reason": halt_reason,
+        "standing": standing,
+        "market": market,
+        "blocked": blocked,
+        "unknown_orders": unknown_count,
+        "position": str(position),
+        "buys_open": str(buys_open),
+        "sells_open": str(sells_open),
+        "own_px": _NO_OWN_PX if own_px is None else [_text(buy_px), _text(sell_px), str(own_px)],
+        "orders_open": [open_count, stops_open, open_total],
+        "rate": _PAR_TEXT if rate is PAR else _rate_text(rate),
+        "others": others,
+        "balance": [asset, _text(free), str(inflight), str(unsettled)],
+        "base_total": base_total,
+        "attempts": orders,
+        "cancels": cancels,
+        "symbol_minute": symbol_minute,
+        "executions": executions,
+        "turnover": {
+            name: [str(traded), str(is_open), None if of is None else str(of[1])]
+            for name, traded, is_open, of in turnover
+        },
+        "traded_qty": str(traded_qty),
+        "duplicate_ns": seen_ns,
+    }
+    return asked
+
+
+def plain_of_stranger(
+    keeper: Keeper, intent: PlaceIntent, standing: Standing, verdict: str, now_ns: int
+) -> dict[str, Any]:
     """A wish for an instrument that nobody has heard of: no rule beyond the seventh is reached."""
-    intent = case.intent
     return {
-        "verdict": verdict,
-        "strategy_id": intent.strategy_id,
-        "instrument_id": intent.instrument_id,
-        "side": intent.side,
-        "order_type": intent.order_type,
-        "time_in_force": intent.time_in_force,
-        "reduce_only": intent.reduce_only,
-        "qty": str(intent.qty),
+        **_asked(intent, verdict, now_ns),
         "qty_approved": str(intent.qty),
-        "price": None if intent.price is None else str(intent.price),
-        "stop_price": None if intent.stop_price is None else str(intent.stop_price),
         "px": None,
-        "now_ns": case.now_ns,
         "caps_hash": keeper.caps_hash,
         "portfolio_caps": keeper.caps_plain,
         "caps": None,
@@ -225,22 +243,24 @@ def _without_book(keeper: Keeper, case: Case, standing: Standing, verdict: str) 
     }
 
 
-def _own_px(buys: list[Decimal], sells: list[Decimal]) -> list[str | None]:
-    buy_high = buys[-1] if buys else None
-    sell_high = sells[-1] if sells else None
-    highest = max(buy_high or ZERO, sell_high or ZERO)
-    return [
-        None if buy_high is None else str(buy_high),
-        str(sells[0]) if sells else None,
-        str(highest) if buys or sells else None,
-    ]
+def _asked(intent: PlaceIntent, verdict: str, now_ns: int) -> dict[str, Any]:
+    return {
+        "verdict": verdict,
+        "strategy_id": intent.strategy_id,
+        "instrument_id": intent.instrument_id,
+        "side": intent.side,
+        "order_type": intent.order_type,
+        "time_in_force": intent.time_in_force,
+        "reduce_only": intent.reduce_only,
+        "qty": str(intent.qty),
+        "price": _text(intent.price),
+        "stop_price": _text(intent.stop_price),
+        "now_ns": now_ns,
+    }
 
 
-def _balance(asset: str, account: Account | None) -> list[Any]:
-    if account is None:
-        return [asset, None, "0", "0"]
-    free = str(account.free) if account.known else None
-    return [asset, free, str(account.inflight), str(account.unsettled)]
+def _text(value: Decimal | None) -> str | None:
+    return None if value is None else str(value)
 
 
 def _base_total(keeper: Keeper, book: SymbolBook) -> str | None:
@@ -250,7 +270,8 @@ def _base_total(keeper: Keeper, book: SymbolBook) -> str | None:
     return str(base.free + base.locked) if base and base.known else None
 
 
-def _others(keeper: Keeper, book: SymbolBook) -> dict[str, list[Any]]:
+def others_of(keeper: Keeper, book: SymbolBook) -> dict[str, Any]:
+    """Every other instrument with a position or an open order."""
     return {
         other.instrument_id: _other(keeper, other)
         for other in keeper.books.values()
@@ -258,13 +279,12 @@ def _others(keeper: Keeper, book: SymbolBook) -> dict[str, list[Any]]:
     }
 
 
-def _rate_text(rate: tuple[Decimal, Decimal, int] | None) -> list[Any] | None:
+def _rate_text(rate: Rate | None) -> list[Any] | None:
     return None if rate is None else [str(rate[0]), str(rate[1]), rate[2]]
 
 
 def _other(keeper: Keeper, book: SymbolBook) -> list[Any]:
     top = book.top
-    rate = keeper.rates.rate(book.quote)
     return [
         str(book.position),
         str(book.buys_open),
@@ -273,18 +293,5 @@ def _other(keeper: Keeper, book: SymbolBook) -> list[Any]:
         str(top.bid_px) if top else None,
         str(top.ask_px) if top else None,
         book.top_ns,
-        str(rate[0]) if rate else None,
-        str(rate[1]) if rate else None,
-        rate[2] if rate else None,
+        *(_rate_text(keeper.rates.rate(book.quote)) or (None, None, None)),
     ]
-
-
-def _turnover(keeper: Keeper, now_ns: int) -> dict[str, list[Any]]:
-    out: dict[str, list[Any]] = {}
-    for asset, account in keeper.quotes.items():
-        traded = account.traded.total(now_ns)
-        if traded or account.open_notional:
-            rate = keeper.rates.rate(asset)
-            high = None if rate is None else str(rate[1])
-            out[asset] = [str(traded), str(account.open_notional), high]
-    return out

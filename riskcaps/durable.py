@@ -15,7 +15,8 @@ from typing import Any
 from daemon.model.amounts import decimal_of
 from daemon.model.enums import Side
 from daemon.model.ids import CLIENT_ORDER_ID_PREFIX, ClientOrderId, ExecId, InstrumentId
-from riskcaps.exposure import IN_FLIGHT, STOP_TYPES, Hold, SymbolBook
+from riskcaps.exposure import STOP_TYPES, SymbolBook
+from riskcaps.holds import IN_FLIGHT, Hold
 from riskcaps.keeper import Keeper
 
 STATE_VERSION = 1
@@ -87,7 +88,9 @@ def restore(keeper: Keeper, state: Mapping[str, Any]) -> None:
     if run == keeper.ids.run:
         keeper.ids.counter = max(keeper.ids.counter, counter)
     for name, fields in state["books"].items():
-        _restore_book(keeper.book(InstrumentId(name)), fields)
+        book = keeper.book(InstrumentId(name))
+        _restore_book(book, fields)
+        keeper.follow_position(book)
     keeper.rebuild_rates()
     for asset, pairs in state["turnover"].items():
         keeper.account(asset).traded.restore(pairs)
@@ -110,6 +113,8 @@ def _restore_book(book: SymbolBook, fields: Mapping[str, Any]) -> None:
     book.realised = decimal_of(fields["realised"])
     book.fees_quote = decimal_of(fields["fees_quote"])
     book.blocked = fields["blocked"]
+    book.worst = None
+    book.forget_lanes()
     book.minute.restore(fields["minute"])
     book.traded.restore(fields["traded"])
 
@@ -117,7 +122,7 @@ def _restore_book(book: SymbolBook, fields: Mapping[str, Any]) -> None:
 def _restore_hold(
     keeper: Keeper, client_order_id: ClientOrderId, fields: Mapping[str, Any]
 ) -> None:
-    keeper.take_hold(
+    hold = keeper.take_hold(
         client_order_id,
         keeper.book(InstrumentId(fields["instrument_id"])),
         is_buy=fields["is_buy"],
@@ -127,7 +132,6 @@ def _restore_hold(
         phase=fields["phase"],
         reserved=fields["reserved"],
     )
-    hold = keeper.holds[client_order_id]
     hold.realised = decimal_of(fields["realised"])
     hold.reduced = fields["reduced"]
 
@@ -146,14 +150,10 @@ def restore_approved(keeper: Keeper, fields: Mapping[str, Any], ts_ns: int) -> N
     qty = decimal_of(fields["qty"])
     told = fields["price"] or fields.get("stop_price")
     price = None if told is None else decimal_of(told)
+    px = decimal_of(fields["decision"]["px"])
+    is_stop = fields["order_type"] in _STOPS
     keeper.take_hold(
-        client_order_id,
-        book,
-        is_buy=is_buy,
-        is_stop=fields["order_type"] in _STOPS,
-        qty=qty,
-        px=decimal_of(fields["decision"]["px"]),
-        phase=IN_FLIGHT,
+        client_order_id, book, is_buy=is_buy, is_stop=is_stop, qty=qty, px=px, phase=IN_FLIGHT
     )
     keeper.count_attempt(book, (book.instrument_id, is_buy, price, qty), now_ns)
     keeper.sweep_due = True

@@ -12,10 +12,11 @@ Rules of this file:
 
 from bisect import bisect_left, insort
 from decimal import Decimal
+from typing import TYPE_CHECKING
 
 from daemon.model.amounts import ZERO
 from daemon.model.enums import OrderType, Side
-from daemon.model.ids import ClientOrderId, InstrumentId, symbol_of
+from daemon.model.ids import InstrumentId, symbol_of
 from daemon.model.instrument import Instrument
 from daemon.model.market import TopOfBook
 from daemon.model.plain import to_plain
@@ -24,7 +25,14 @@ from riskcaps.bands import Watch
 from riskcaps.cap_values import window_minutes
 from riskcaps.caps import UNLIMITED
 from riskcaps.capset import SymbolCaps
-from riskcaps.rates import DAY_NS, MINUTE_NS, RollingCounts, RollingSum
+from riskcaps.holds import UNKNOWN, WORKING, Hold
+from riskcaps.rates import DAY_NS, MINUTE_NS, RollingCount, RollingSum
+
+if TYPE_CHECKING:
+    from riskcaps.screen import Lane
+
+Worth = tuple[Decimal, Decimal, Decimal]
+"""Worst-case values of one symbol in the numeraire: gross, net long, net short."""
 
 # Tuples: `in` compares identities, while a set would call Enum.__hash__, which is Python code.
 STOP_TYPES = (
@@ -39,11 +47,6 @@ MARKET_TYPES = (OrderType.MARKET, OrderType.STOP_LOSS, OrderType.TAKE_PROFIT)
 _COST_STEP = Decimal("1E-18")
 """Where a share of the cost is cut; what is cut stays in the rest, so the sum is exact."""
 
-ONE = Decimal(1)
-IN_FLIGHT = "in_flight"
-WORKING = "working"
-UNKNOWN = "unknown"
-
 
 WATCHED = (
     "position_long_base_max",
@@ -56,68 +59,6 @@ WATCHED = (
 """Caps of a symbol that fill up, so that their bands are told."""
 
 
-class Account:
-    """One asset: what the venue said is free, and what we hold of it beyond that."""
-
-    __slots__ = (
-        "asset", "free", "inflight", "known", "locked", "open_notional", "traded", "unsettled",
-    )  # fmt: skip
-
-    def __init__(self, asset: str) -> None:
-        self.asset = asset
-        self.known = False
-        self.free = ZERO
-        self.locked = ZERO
-        self.inflight = ZERO
-        """Holds of orders that the venue has not acknowledged (its `free` cannot know them)."""
-        self.unsettled = ZERO
-        """Holds acknowledged or filled since its last word on this asset."""
-        self.open_notional = ZERO
-        """For a quote asset: open quantity times price, over all its symbols."""
-        self.traded = RollingSum(DAY_NS)
-        """For a quote asset: value traded in it, over all its symbols."""
-
-
-class Hold:
-    """What one of our orders may still do."""
-
-    __slots__ = (
-        "account", "book", "client_order_id", "is_buy", "is_stop", "leaves", "phase", "px", "quote",
-        "realised", "reduced", "reserved", "unit",
-    )  # fmt: skip
-
-    def __init__(
-        self,
-        client_order_id: ClientOrderId,
-        book: "SymbolBook",
-        *,
-        is_buy: bool,
-        is_stop: bool,
-        leaves: Decimal,
-        px: Decimal,
-        quote: Account,
-        account: Account,
-        phase: str,
-        reserved: bool,
-    ) -> None:
-        self.client_order_id = client_order_id
-        self.book = book
-        self.is_buy = is_buy
-        self.is_stop = is_stop
-        self.leaves = leaves
-        self.px = px
-        self.quote = quote
-        self.account = account
-        """What it spends: the quote account for a buy, the base account for a sell."""
-        self.unit = px if is_buy else ONE
-        """What one base of it takes from the account: quote for a buy, base for a sell."""
-        self.phase = phase
-        self.reserved = reserved
-        """Whether it counts in the account's `inflight`."""
-        self.realised = ZERO
-        self.reduced = False
-
-
 class SymbolBook:
     """All that the gate knows of one instrument."""
 
@@ -125,6 +66,7 @@ class SymbolBook:
         "at_par",
         "base",
         "blocked",
+        "buy_lane",
         "buy_pxs",
         "buys_open",
         "caps",
@@ -153,6 +95,7 @@ class SymbolBook:
         "qty_step",
         "quote",
         "realised",
+        "sell_lane",
         "sell_pxs",
         "sells_open",
         "stops_open",
@@ -165,6 +108,7 @@ class SymbolBook:
         "unset",
         "watch",
         "windows",
+        "worst",
         "worth",
     )
 
@@ -190,11 +134,13 @@ class SymbolBook:
         self.last = self.mark = ZERO
         self.last_ns = self.mark_ns = 0
         self.blocked = ""
-        self.minute = RollingCounts(MINUTE_NS)
+        self.minute = RollingCount(MINUTE_NS)
         self.traded = RollingSum(DAY_NS)
         self.position = self.cost = self.realised = self.fees_quote = ZERO
         self.worth: Decimal | None = ZERO
         """Its part of the equity in the numeraire; None while it cannot be valued."""
+        self.worst: Worth | None = None
+        """Its worst-case values where its quote is the numeraire; None: look again (usage.py)."""
         self.set_caps(None)
         self.clear_holds()
 
@@ -204,10 +150,17 @@ class SymbolBook:
         self.buy_pxs: list[Decimal] = []
         self.sell_pxs: list[Decimal] = []
         self.open_count = self.stops_open = self.unknown_count = 0
+        self.worst = None
 
     def clear_position(self) -> None:
         """Back to the epoch: nothing was ever traded."""
         self.position = self.cost = self.realised = self.fees_quote = ZERO
+        self.worst = None
+
+    def forget_lanes(self) -> None:
+        """Caps, filters, bands or a block have changed: what was drawn from them is void."""
+        self.buy_lane: Lane | None = None
+        self.sell_lane: Lane | None = None
 
     def set_caps(self, caps: SymbolCaps | None) -> None:
         """Caps of this run; None denies."""
@@ -215,6 +168,7 @@ class SymbolBook:
         self.caps_plain = caps.to_plain() if caps else None
         self.unset = caps.unset() if caps else ()
         self.market = None
+        self.forget_lanes()
         self._allow_types()
         self.windows = window_minutes(caps.trading_windows_utc) if caps else ()
         self.watch = (
@@ -223,6 +177,7 @@ class SymbolBook:
 
     def set_instrument(self, instrument: Instrument) -> None:
         """The venue's filters."""
+        self.forget_lanes()
         self.instrument = instrument
         self.base = instrument.base
         self.quote = instrument.quote
@@ -293,18 +248,25 @@ class SymbolBook:
 
     def add_hold(self, hold: Hold) -> None:
         """Weigh one more open order."""
+        leaves, px = hold.leaves, hold.px
+        value = leaves * px
+        hold.quote.open_notional += value
         if hold.is_buy:
-            self.buys_open += hold.leaves
-            insort(self.buy_pxs, hold.px)
+            self.buys_open += leaves
+            insort(self.buy_pxs, px)
+            if hold.reserved:
+                hold.account.inflight += value
         else:
-            self.sells_open += hold.leaves
-            insort(self.sell_pxs, hold.px)
-        hold.quote.open_notional += hold.leaves * hold.px
-        if hold.reserved:
-            hold.account.inflight += hold.leaves * hold.unit
+            self.sells_open += leaves
+            insort(self.sell_pxs, px)
+            if hold.reserved:
+                hold.account.inflight += leaves
+        self.worst = None
         self.open_count += 1
-        self.stops_open += hold.is_stop
-        self.unknown_count += hold.phase == UNKNOWN
+        if hold.is_stop:
+            self.stops_open += 1
+        if hold.phase == UNKNOWN:
+            self.unknown_count += 1
 
     def acknowledge(self, hold: Hold) -> None:
         """The venue has it: what it takes is the venue's to lock from now on."""
@@ -313,31 +275,39 @@ class SymbolBook:
         hold.phase = WORKING
         if hold.reserved:
             hold.reserved = False
-            amount = hold.leaves * hold.unit
-            hold.account.inflight -= amount
-            hold.account.unsettled += amount
+            account = hold.account
+            amount = hold.leaves * hold.px if hold.is_buy else hold.leaves
+            account.inflight -= amount
+            account.unsettled += amount
 
     def shrink_hold(self, hold: Hold, qty: Decimal, *, settled: bool) -> None:
         """Take `qty` (at most its leaves) out of a hold; `settled`: the venue spent it."""
+        value = qty * hold.px
         if hold.is_buy:
             self.buys_open -= qty
         else:
             self.sells_open -= qty
+        self.worst = None
         hold.leaves -= qty
-        hold.quote.open_notional -= qty * hold.px
+        hold.quote.open_notional -= value
         if hold.reserved:
-            amount = qty * hold.unit
+            amount = value if hold.is_buy else qty
             hold.account.inflight -= amount
             if settled:
                 hold.account.unsettled += amount
 
     def drop_hold(self, hold: Hold) -> None:
-        """Forget an order whose leaves are gone or released."""
+        """Forget an order, and release what it may still do."""
+        if hold.leaves:
+            self.shrink_hold(hold, hold.leaves, settled=False)
         prices = self.buy_pxs if hold.is_buy else self.sell_pxs
         del prices[bisect_left(prices, hold.px)]
+        self.worst = None
         self.open_count -= 1
-        self.stops_open -= hold.is_stop
-        self.unknown_count -= hold.phase == UNKNOWN
+        if hold.is_stop:
+            self.stops_open -= 1
+        if hold.phase == UNKNOWN:
+            self.unknown_count -= 1
 
     def book_fill(self, fill: Fill) -> tuple[Decimal, bool]:
         """Move the position by a fill. Returns the profit it realised and whether it reduced.
@@ -365,4 +335,5 @@ class SymbolBook:
             self.cost += qty * fill.price
         self.position = before + qty
         self.realised += gained
+        self.worst = None
         return gained, reduced

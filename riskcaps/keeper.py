@@ -17,14 +17,17 @@ from riskcaps.bands import CapNotice, Watch
 from riskcaps.behaviour import Behaviour, DuplicateKey
 from riskcaps.capset import CapSet
 from riskcaps.drawdown import EquityLedger, EquityView
-from riskcaps.exposure import WORKING, Account, Hold, SymbolBook
-from riskcaps.rates import DAY_NS, HOUR_NS, MINUTE_NS, SECOND_NS, RollingCounts
+from riskcaps.equity import equity_of, equity_view
+from riskcaps.exposure import SymbolBook
+from riskcaps.holds import WORKING, Account, Hold
+from riskcaps.rates import DAY_NS, CancelCounts, OrderCounts, RollingCount
 from riskcaps.standing import Standing
 from riskcaps.usage import CapUsage, levels_of, portfolio_limits, usage_of
 from riskcaps.valuation import Rates
 
 SWEEP_NS = 1000 * NS_PER_MS
 """Uses that only fall, or move with the market, are compared this often; rules compare at once."""
+_ORDER_WINDOWS = ("second", "minute", "hour", "day")
 Notices = tuple[CapNotice, ...]
 
 
@@ -54,11 +57,13 @@ class Keeper:
         self.quotes: dict[str, Account] = {}
         """The accounts that are some instrument's quote: where turnover is counted."""
         self.holds: dict[ClientOrderId, Hold] = {}
+        self.held: dict[InstrumentId, SymbolBook] = {}
+        """The books that have a position."""
         self.fees_owed: dict[str, Decimal] = {}
         """Fees paid in an asset that is neither base nor quote of their instrument."""
-        self.orders = RollingCounts(SECOND_NS, MINUTE_NS, HOUR_NS, DAY_NS)
-        self.cancels = RollingCounts(SECOND_NS, MINUTE_NS)
-        self.executions = RollingCounts(DAY_NS)
+        self.orders = OrderCounts()
+        self.cancels = CancelCounts()
+        self.executions = RollingCount(DAY_NS)
         self.behaviour = Behaviour()
         self.rates = Rates()
         self.ledger = EquityLedger()
@@ -80,16 +85,44 @@ class Keeper:
         self.caps_unset = capset.unset()
         self.caps_plain = {k: v for k, v in capset.to_plain().items() if k != "symbols"}
         self.watch = {key: Watch(key, "", limit) for key, limit in portfolio_limits(capset).items()}
+        self._follow_bands()
         self.ledger.set_caps(capset)
         self.behaviour.set_caps(capset)
         for book in self.books.values():
             book.set_caps(capset.for_instrument(book.instrument_id))
         self.rebuild_rates()
 
+    def _follow_bands(self) -> None:
+        """Next bands, as the screen compares with them: set by caps and by `Watch.move`."""
+        watch = self.watch
+        self.gross, self.net = (
+            watch["exposure_gross_numeraire_max"],
+            watch["exposure_net_numeraire_max"],
+        )
+        self.turnover = watch["traded_notional_per_day_numeraire_max"]
+        self.open_room = watch["orders_open_max"].up - 1
+        self.rate_ups = (
+            *(watch[f"orders_per_{window}_max"].up for window in _ORDER_WINDOWS),
+            *(watch[f"messages_per_{window}_max"].up for window in _ORDER_WINDOWS[:2]),
+            self.capset.order_to_trade_grace_orders,
+        )
+        self.trade_ratio = self.capset.order_to_trade_ratio_max
+        for book in self.books.values():
+            book.forget_lanes()
+
+    def follow_position(self, book: SymbolBook) -> None:
+        """A position was opened, closed or moved."""
+        if book.position:
+            self.held[book.instrument_id] = book
+        else:
+            self.held.pop(book.instrument_id, None)
+
     def rebuild_rates(self) -> None:
         """Resolve the declared paths again: instruments or caps have changed."""
         for book in self.books.values():
             book.at_par = bool(book.quote) and book.quote == self.capset.numeraire
+            book.worst = None
+            book.forget_lanes()
         self.quotes = {b.quote: self.account(b.quote) for b in self.books.values() if b.quote}
         caps = self.capset
         self.rates.rebuild(caps.numeraire, caps.conversions, self.books.values())
@@ -129,13 +162,13 @@ class Keeper:
     def equity(self, now_ns: int) -> EquityView:
         """Equity in the numeraire as last marked, with its parts where they can be valued."""
         self.advance(now_ns)
-        return self._equity_view()
+        return equity_view(self)
 
     def take_equity_record(self) -> EquityView | None:
         """What an EQUITY record must carry now (peak or baseline moved), or None."""
         if not self.ledger.due:
             return None
-        view = self._equity_view()
+        view = equity_view(self)
         self.ledger.due = False
         self.ledger.rebased = ""
         return view
@@ -195,9 +228,11 @@ class Keeper:
         px: Decimal,
         phase: str,
         reserved: bool | None = None,
-    ) -> None:
+    ) -> Hold:
         """Hold an order against every cap; `reserved`: its cost is not in the venue's free yet."""
-        quote = self.account(book.quote)
+        accounts = self.accounts
+        quote = accounts.get(book.quote) or self.account(book.quote)
+        account = quote if is_buy else accounts.get(book.base) or self.account(book.base)
         hold = Hold(
             client_order_id,
             book,
@@ -206,12 +241,13 @@ class Keeper:
             leaves=qty,
             px=px,
             quote=quote,
-            account=quote if is_buy else self.account(book.base),
+            account=account,
             phase=phase,
             reserved=phase != WORKING if reserved is None else reserved,
         )
         self.holds[client_order_id] = hold
         book.add_hold(hold)
+        return hold
 
     def messages(self, now_ns: int) -> tuple[int, int]:
         """Orders and cancels together in the last second and minute."""
@@ -255,7 +291,7 @@ class Keeper:
     def resume_equity(self) -> None:
         """Value what a restored state holds; peaks and baselines are the state's own."""
         self._value_all()
-        self.ledger.equity = self._sum_equity()
+        self.ledger.equity = equity_of(self)
         self.standing = None
 
     def _value_all(self) -> None:
@@ -281,64 +317,13 @@ class Keeper:
 
     def _mark_equity(self, now_ns: int) -> None:
         self.standing = None
-        for rule in self.ledger.mark(self._sum_equity(), now_ns):
+        for rule in self.ledger.mark(equity_of(self), now_ns):
             used, limit = plain(rule.used), plain(rule.limit)
             cap = f"{rule.cap}_numeraire_max"
             text = f"{cap}: {used} of {limit} {self.capset.numeraire} lost; {rule.action}"
             self._notices.append(
                 CapNotice("breach", cap, "", 100, True, used, limit, rule.action, text)
             )
-
-    def _sum_equity(self) -> Decimal | None:
-        total = ZERO
-        for book in self.books.values():
-            if book.was_traded:
-                if book.worth is None:
-                    return None
-                total += book.worth
-        owed = self._owed()
-        return None if owed is None else total - owed
-
-    def _owed(self) -> Decimal | None:
-        total = ZERO
-        for asset, amount in self.fees_owed.items():
-            rate = self.rates.rate(asset)
-            if rate is None:
-                return None
-            total += amount * rate[1]
-        return total
-
-    def _equity_view(self) -> EquityView:
-        realised: Decimal | None = ZERO
-        fees = self._owed()
-        for book in self.books.values():
-            rate = self.rates.rate(book.quote) if book.was_traded else None
-            if not book.was_traded:
-                continue
-            if rate is None or realised is None or fees is None:
-                realised = fees = None
-                break
-            realised += book.realised * (rate[0] if book.realised > 0 else rate[1])
-            fees += book.fees_quote * rate[1]
-        held = self.ledger
-        known = held.equity is not None and realised is not None and fees is not None
-        unrealised = held.equity - realised + fees if known else None  # type: ignore[operator]
-        drawdown = None
-        if held.equity is not None and held.peak is not None:
-            drawdown = max(held.peak - held.equity, ZERO)
-        return EquityView(
-            numeraire=self.capset.numeraire,
-            equity=held.equity,
-            peak=held.peak,
-            drawdown=drawdown,
-            realised=realised,
-            unrealised=unrealised,
-            fees=fees,
-            day=held.day,
-            day_open=held.day_open,
-            session_open=held.session_open,
-            rebased=held.rebased,
-        )
 
     # ------------------------------------------------------------------ telling
     def _settle(self, now_ns: int) -> Notices:
@@ -350,6 +335,7 @@ class Keeper:
         """Compare every cap's use with its bands."""
         self.sweep_due = False
         self._swept_ns = now_ns
+        told = len(self._notices)
         for watch, level in levels_of(self, now_ns):
             rising = watch.move(level, now_ns)
             if rising is None:
@@ -361,3 +347,5 @@ class Keeper:
             self._notices.append(
                 CapNotice("alert", cap, symbol, band, rising, used, limit, "none", text)
             )
+        if len(self._notices) > told:
+            self._follow_bands()

@@ -8,11 +8,11 @@ from decimal import Decimal
 
 from daemon.model.amounts import NS_PER_MS, ZERO
 from riskcaps.denials import DenyReason
-from riskcaps.exposure import STOP_TYPES, SymbolBook
+from riskcaps.exposure import STOP_TYPES, SymbolBook, Worth
 from riskcaps.keeper import Keeper
 from riskcaps.rules import BPS, Case
 from riskcaps.usage import book_worth
-from riskcaps.valuation import PAR, Rate, Worth, worst_value
+from riskcaps.valuation import PAR, Rate, worst_value
 
 
 def check_price_filters(_: Keeper, case: Case) -> DenyReason | None:
@@ -232,7 +232,7 @@ def check_turnover(keeper: Keeper, case: Case) -> DenyReason | None:
     caps = keeper.capset
     orders = keeper.orders.counts(now_ns)[-1] + 1
     if orders > caps.order_to_trade_grace_orders:
-        executions = keeper.executions.counts(now_ns)[0]
+        executions = keeper.executions.count(now_ns)
         if orders > caps.order_to_trade_ratio_max * max(executions, 1):
             return case.deny(
                 DenyReason.ORDER_TO_TRADE_RATIO,

@@ -7,10 +7,12 @@ Rules of this file:
 3. A question costs log(events of the longest window); the memory is bounded by the caps.
 """
 
+from array import array
 from bisect import bisect_left
 from collections import deque
 from collections.abc import Iterable, Sequence
 from decimal import Decimal
+from itertools import accumulate
 from typing import Any
 
 from daemon.model.amounts import NS_PER_S, ZERO, decimal_of
@@ -20,69 +22,129 @@ MINUTE_NS = 60 * NS_PER_S
 HOUR_NS = 3600 * NS_PER_S
 DAY_NS = 86_400 * NS_PER_S
 _PRUNE_EVERY = 1024
+_NEVER_NS = 1 << 62
 
 
-class RollingCounts:
-    """How many events lie in each of several windows; one stamp an event for all of them."""
+class _Stamps:
+    """When each event was, and where each window begins.
 
-    __slots__ = (
-        "_answer",
-        "_asked_ns",
-        "_longest_ns",
-        "_none",
-        "_single_ns",
-        "_stamps",
-        "windows_ns",
-    )
+    `_heads` are places in the stamps; they only move forward. The last stamp is a sentinel that
+    never leaves, so that a head needs no look at the end of the list.
+    """
+
+    __slots__ = ("_heads", "_stamps", "windows_ns")
 
     def __init__(self, *windows_ns: int) -> None:
         self.windows_ns = windows_ns
-        self._longest_ns = max(windows_ns)
-        self._stamps: list[int] = []
-        self._single_ns = windows_ns[0] if len(windows_ns) == 1 else 0
-        self._asked_ns = -1
-        self._none = [0] * len(windows_ns)
-        self._answer = self._none
+        self._stamps: array[int]
+        self._heads: list[int]
+        self.restore(())
 
     def add(self, now_ns: int) -> None:
         """Count one event."""
-        self._stamps.append(now_ns)
-        self._asked_ns = -1
-        if len(self._stamps) % _PRUNE_EVERY == 0:
-            del self._stamps[: bisect_left(self._stamps, now_ns - self._longest_ns)]
-
-    def counts(self, now_ns: int) -> list[int]:
-        """Events in each window, as of now (one decision asks several times: it is kept)."""
-        if now_ns == self._asked_ns:
-            return self._answer
-        self._asked_ns = now_ns
         stamps = self._stamps
-        size = len(stamps)
-        if not size:
-            self._answer = self._none
-        elif self._single_ns:
-            self._answer = [size - bisect_left(stamps, now_ns - self._single_ns)]
-        else:
-            self._answer = [size - bisect_left(stamps, now_ns - ns) for ns in self.windows_ns]
-        return self._answer
+        stamps[-1] = now_ns
+        stamps.append(_NEVER_NS)
+        if not len(stamps) % _PRUNE_EVERY:
+            self._prune(now_ns)
 
-    def count(self, now_ns: int) -> int:
-        """Events in the first window."""
-        return self.counts(now_ns)[0]
+    def _prune(self, now_ns: int) -> None:
+        gone = bisect_left(self._stamps, now_ns - max(self.windows_ns))
+        del self._stamps[:gone]
+        self._heads = [max(head - gone, 0) for head in self._heads]
 
     def state(self, now_ns: int) -> list[int]:
         """The first stamp in the longest window, then the distances between the following."""
-        kept = self._stamps[bisect_left(self._stamps, now_ns - self._longest_ns) :]
+        kept = self._stamps[bisect_left(self._stamps, now_ns - max(self.windows_ns)) : -1]
         return [stamp - before for stamp, before in zip(kept, [0, *kept], strict=False)]
 
     def restore(self, deltas: Iterable[int]) -> None:
         """Take a `state()` back."""
-        self._stamps = []
-        self._asked_ns = -1
-        stamp = 0
-        for delta in deltas:
-            stamp += delta
-            self._stamps.append(stamp)
+        self._stamps = array("q", [*accumulate(deltas), _NEVER_NS])
+        self._heads = [0] * len(self.windows_ns)
+
+
+class RollingCount(_Stamps):
+    """How many events lie in one window."""
+
+    __slots__ = ()
+
+    def count(self, now_ns: int) -> int:
+        """Events in the window as of now."""
+        stamps, heads = self._stamps, self._heads
+        head = heads[0]
+        oldest_ns = now_ns - self.windows_ns[0]
+        if stamps[head] < oldest_ns:
+            head += 1  # mostly one has left, and a search would touch stamps far apart
+            if stamps[head] < oldest_ns:
+                head = bisect_left(stamps, oldest_ns, head)
+            heads[0] = head
+        return len(stamps) - 1 - head
+
+
+class CancelCounts(_Stamps):
+    """How many events lie in the last second and minute."""
+
+    __slots__ = ()
+
+    def __init__(self) -> None:
+        super().__init__(SECOND_NS, MINUTE_NS)
+
+    def counts(self, now_ns: int) -> list[int]:
+        """Events in [second, minute] as of now."""
+        stamps, heads = self._stamps, self._heads
+        second, minute = heads
+        if stamps[second] < now_ns - SECOND_NS:
+            second += 1
+            if stamps[second] < now_ns - SECOND_NS:
+                second = bisect_left(stamps, now_ns - SECOND_NS, second)
+            heads[0] = second
+        if stamps[minute] < now_ns - MINUTE_NS:
+            minute += 1
+            if stamps[minute] < now_ns - MINUTE_NS:
+                minute = bisect_left(stamps, now_ns - MINUTE_NS, minute)
+            heads[1] = minute
+        size = len(stamps) - 1
+        return [size - second, size - minute]
+
+
+class OrderCounts(_Stamps):
+    """How many events lie in the last second, minute, hour and day.
+
+    Written out, as its sisters are: every decision asks, and a loop costs as much as the work.
+    """
+
+    __slots__ = ()
+
+    def __init__(self) -> None:
+        super().__init__(SECOND_NS, MINUTE_NS, HOUR_NS, DAY_NS)
+
+    def counts(self, now_ns: int) -> list[int]:
+        """Events in [second, minute, hour, day] as of now."""
+        stamps, heads = self._stamps, self._heads
+        second, minute, hour, day = heads
+        if stamps[second] < now_ns - SECOND_NS:
+            second += 1
+            if stamps[second] < now_ns - SECOND_NS:
+                second = bisect_left(stamps, now_ns - SECOND_NS, second)
+            heads[0] = second
+        if stamps[minute] < now_ns - MINUTE_NS:
+            minute += 1
+            if stamps[minute] < now_ns - MINUTE_NS:
+                minute = bisect_left(stamps, now_ns - MINUTE_NS, minute)
+            heads[1] = minute
+        if stamps[hour] < now_ns - HOUR_NS:
+            hour += 1
+            if stamps[hour] < now_ns - HOUR_NS:
+                hour = bisect_left(stamps, now_ns - HOUR_NS, hour)
+            heads[2] = hour
+        if stamps[day] < now_ns - DAY_NS:
+            day += 1
+            if stamps[day] < now_ns - DAY_NS:
+                day = bisect_left(stamps, now_ns - DAY_NS, day)
+            heads[3] = day
+        size = len(stamps) - 1
+        return [size - second, size - minute, size - hour, size - day]
 
 
 class RollingSum:
@@ -103,6 +165,8 @@ class RollingSum:
     def total(self, now_ns: int) -> Decimal:
         """The sum as of now."""
         events = self._events
+        if not events:
+            return self._total
         oldest = now_ns - self._window_ns
         while events and events[0][0] < oldest:
             self._total -= events.popleft()[1]

@@ -31,7 +31,7 @@ EPOCH_MINUTE_OF_WEEK = 3 * 1440
 """1970-01-01 was a Thursday; minutes of the week are counted from Monday."""
 BPS = 10_000
 BUDGET_SAMPLE_AGE_NS = 60 * NS_PER_S
-TIMED_TYPES = frozenset({OrderType.LIMIT, OrderType.STOP_LOSS_LIMIT, OrderType.TAKE_PROFIT_LIMIT})
+TIMED_TYPES = (OrderType.LIMIT, OrderType.STOP_LOSS_LIMIT, OrderType.TAKE_PROFIT_LIMIT)
 """Types that carry a time in force."""
 HUMAN_ROADS = (OPERATOR, ENGINE)
 
@@ -266,7 +266,7 @@ def check_rates(keeper: Keeper, case: Case) -> DenyReason | None:
     now_ns = case.now_ns
     second, minute, hour, day = keeper.orders.counts(now_ns)
     cancels = keeper.cancels.counts(now_ns)
-    symbol_minute = case.book.minute.counts(now_ns)[0]
+    symbol_minute = case.book.minute.count(now_ns)
     if (
         second + 1 >= watch["orders_per_second_max"].up
         or minute + 1 >= watch["orders_per_minute_max"].up

@@ -3,8 +3,8 @@
 Rules of this file:
 1. Whoever changes an input of `standing_of` sets `keeper.standing = None`; it is made again by the
    next decision. (The property tests compare every decision with an oracle that keeps nothing.)
-2. `clear` says that every rule over these inputs passes whatever the order: then those rules are
-   skipped. When it is false they run one by one and name the verdict.
+2. `clear` says that every rule over these inputs passes whatever the order: the screen starts
+   from it. When it is false the table goes through them and names the verdict.
 3. What can change without a fact (the halt flag, the age of the clock) is not in here.
 """
 
@@ -45,6 +45,10 @@ def standing_of(keeper: "Keeper") -> Standing:
         and not behaviour.tripped
         and ledger.equity is not None
         and not any(rule.latched or rule.used >= rule.limit for rule in rules)
+        and not any(
+            (used + 1) * 100 > limit * caps.venue_budget_percent_max
+            for used, limit in keeper.budget.values()
+        )
     )
     plain = {
         "trading_state": keeper.trading_state,

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from daemon.model.amounts import ZERO
+from daemon.model.amounts import NS_PER_MS, ZERO
 from riskcaps.bands import Watch
 from riskcaps.caps import PORTFOLIO_CAPS, SYMBOL_CAPS
 from riskcaps.capset import CapSet
-from riskcaps.exposure import SymbolBook
-from riskcaps.valuation import Worth, worst_value
+from riskcaps.exposure import SymbolBook, Worth
+from riskcaps.valuation import PAR, Rate, worst_value
 
 if TYPE_CHECKING:
     from riskcaps.keeper import Keeper
@@ -81,25 +81,62 @@ def portfolio_worth(keeper: "Keeper") -> Worth | None:
 
 
 def book_worth(keeper: "Keeper", book: SymbolBook) -> Worth | None:
-    """Worst-case value of one symbol as it stands."""
+    """Worst-case value of one symbol as it stands; kept while its own book does not change."""
+    if book.worst is not None:
+        return book.worst
     rate = keeper.rates.rate(book.quote)
     top = book.top
     if rate is None or top is None:
         return None
     px = max(book.px_max(), top.ask_px)
-    return worst_value(book.long_worst(), book.short_worst(), px, top.bid_px, rate)
+    worth = worst_value(book.long_worst(), book.short_worst(), px, top.bid_px, rate)
+    if book.at_par:  # else it moves with the tops of other books too
+        book.worst = worth
+    return worth
 
 
-def traded_notional(keeper: "Keeper", now_ns: int) -> Decimal | None:
-    """Traded in 24 hours plus open, in the numeraire; None while a rate is missing."""
-    total = ZERO
-    for account in keeper.quotes.values():
-        amount = account.traded.total(now_ns) + account.open_notional
-        if amount:
-            rate = keeper.rates.rate(account.asset)
-            if rate is None:
+def others_worst(keeper: "Keeper", book: SymbolBook, now_ns: int) -> Worth | None:
+    """Worst-case values of all symbols but one; None while one has no fresh price."""
+    gross = net_long = net_short = ZERO
+    oldest_ns = now_ns - keeper.capset.valuation_age_ms_max * NS_PER_MS
+    for other in keeper.books.values():
+        if other is book or not (other.open_count or other.position):
+            continue
+        worth = book_worth(keeper, other)
+        if worth is None or other.top_ns < oldest_ns:
+            return None
+        if not other.at_par:
+            rate = keeper.rates.rate(other.quote)
+            if rate is None or rate[2] < oldest_ns:
                 return None
-            total += amount * rate[1]
+        gross += worth[0]
+        net_long += worth[1]
+        net_short += worth[2]
+    return gross, net_long, net_short
+
+
+Turnover = tuple[str, Decimal, Decimal, Rate | None]
+"""Of one quote asset: its name, traded in 24 hours, open, its rate to the numeraire."""
+
+
+def turnover_of(keeper: "Keeper", now_ns: int) -> list[Turnover]:
+    """Each quote asset that was traded in or is open."""
+    rows: list[Turnover] = []
+    for asset, account in keeper.quotes.items():
+        traded = account.traded.total(now_ns)
+        if traded or account.open_notional:
+            rows.append((asset, traded, account.open_notional, keeper.rates.rate(asset)))
+    return rows
+
+
+def total_of(turnover: list[Turnover]) -> Decimal | None:
+    """Traded plus open, in the numeraire; None while a rate is missing."""
+    total = ZERO
+    for _, traded, is_open, rate in turnover:
+        if rate is None:
+            return None
+        amount = traded + is_open
+        total += amount if rate is PAR else amount * rate[1]
     return total
 
 
@@ -126,10 +163,10 @@ def levels_of(keeper: "Keeper", now_ns: int) -> list[Level]:
         "orders_per_minute_max": minutes,
         "orders_per_hour_max": hours,
         "orders_per_day_max": days,
-        "cancels_per_second_max": keeper.cancels.count(now_ns),
+        "cancels_per_second_max": messages[0] - seconds,
         "messages_per_second_max": messages[0],
         "messages_per_minute_max": messages[1],
-        "traded_notional_per_day_numeraire_max": traded_notional(keeper, now_ns),
+        "traded_notional_per_day_numeraire_max": total_of(turnover_of(keeper, now_ns)),
         "loss_streak_max": behaviour.loss_streak,
         "executions_without_human_max": behaviour.executions_since_human,
         "venue_reject_streak_max": behaviour.reject_streak,

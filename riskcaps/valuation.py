@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from decimal import ROUND_CEILING, ROUND_FLOOR, Context, Decimal
 
 from daemon.model.amounts import ZERO
-from riskcaps.exposure import SymbolBook
+from riskcaps.exposure import SymbolBook, Worth
 
 Rate = tuple[Decimal, Decimal, int]
 """`(low, high, oldest leg's time)`; the time is 0 for the numeraire itself."""
@@ -108,10 +108,6 @@ def _resolve(
         else:
             return None
     return tuple(legs) if asset == numeraire else None
-
-
-Worth = tuple[Decimal, Decimal, Decimal]
-"""Worst-case values of one symbol in the numeraire: gross, net long, net short."""
 
 
 def worst_value(

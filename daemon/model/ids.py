@@ -75,11 +75,16 @@ class ClientOrderIdFactory:
 
     run: RunId
     counter: int = 0
+    _stem: str = ""
+    _stem_of: int = -1
 
     def mint(self) -> ClientOrderId:
         """The next id. Deterministic: replaying a run mints the same ids in the same order."""
         self.counter += 1
-        made = f"{CLIENT_ORDER_ID_PREFIX}{self.run}-{base36(self.counter)}"
-        if len(made) > CLIENT_ORDER_ID_MAX_LENGTH:
-            raise ValueError(f"client order id {made!r} is longer than the venue takes (36)")
-        return ClientOrderId(made)
+        high, low = divmod(self.counter, 36)
+        if high != self._stem_of:  # all but the last digit stays for 36 orders
+            self._stem = f"{CLIENT_ORDER_ID_PREFIX}{self.run}-{base36(high) if high else ''}"
+            self._stem_of = high
+            if len(self._stem) >= CLIENT_ORDER_ID_MAX_LENGTH:
+                raise ValueError(f"client order id {self._stem!r}… is longer than the venue takes")
+        return ClientOrderId(self._stem + _DIGITS[low])

@@ -228,7 +228,7 @@ def test_losing_orders_in_a_row_are_counted_once_each_however_they_fill() -> Non
 
     def sell(prices: list[str], *, fee: str = "0") -> list[tuple[str, str]]:
         seen: list[tuple[str, str]] = []
-        price = f"{90 + len(gate.orders.counts(gate.now_ns)) + gate.orders.count(gate.now_ns)}.00"
+        price = f"{94 + gate.orders.counts(gate.now_ns)[0]}.00"
         name = approve(gate, wish("SELL", "1", price))
         for px in prices:
             qty = str(D(1) / len(prices))
