@@ -99,7 +99,7 @@ def windows(gate: Interceptor, now_ns: int) -> dict[str, Any]:
     seconds, minutes, hours, days = gate.orders.counts(now_ns)
     return {
         "orders_second": seconds, "orders_minute": minutes, "orders_hour": hours,
-        "orders_day": days, "cancels_second": gate.cancels.count(now_ns),
+        "orders_day": days, "cancels_second": gate.cancels.counts(now_ns)[0],
         "messages": gate.messages(now_ns), "symbol_minute": gate.book(BTC).minute.count(now_ns),
         "traded_day": gate.book(BTC).traded.total(now_ns),
     }  # fmt: skip
