@@ -12,11 +12,17 @@ from control.terminal import (
     print_json,
     reason_or_ask,
 )
+from daemon.model.text import one_line
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Answer with one JSON object.")
-reason_option = click.option("--reason", default="", help="Why; goes into the record.")
+reason_option = click.option(
+    "--reason",
+    default="",
+    callback=lambda _ctx, _option, text: one_line(text),
+    help="Why; goes into the record, on one line.",
+)
 yes_option = click.option("--yes", is_flag=True, help="Do not ask back (for scripts).")
 symbol_option = click.option("--symbol", help="Only this symbol, for example BTCUSDT.")
 

@@ -28,6 +28,7 @@ from control.terminal import (
     who,
     wiring,
 )
+from daemon.model.text import one_line
 
 SILENT_S = 2.0
 """A daemon that lives has closed its gate and said so long before."""
@@ -81,6 +82,7 @@ def kill(
     Only `seatrial re-arm --reason …` opens the latch again. With --direct it works while the
     daemon hangs, is stopped, or is dead.
     """
+    reason = one_line(reason)
     socket = wiring(ctx).socket_path
     config = config or default_config(socket)
     by_hand = direct_command(socket, config)

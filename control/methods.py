@@ -4,16 +4,28 @@ Rules of this file:
 1. A method that is not in `METHODS` does not exist.
 2. Text that people send is printable and bounded: it ends up in a journal and on a terminal.
 3. Stopping needs less than starting; looking needs least.
+4. Nothing about the wording of a stop keeps it from stopping: its reason is made to fit, and a kill
+   passes over whatever it does not know (a newer tool's, say).
 """
 
+import re
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    model_validator,
+)
 
 from control.errors import ErrorCode
 from control.identity import Role
 from control.protocol import LINE_BYTES_MAX, PROTOCOL_VERSION, Fault
+from daemon.model.text import one_line
 
 REASON_CHARS_MAX = 500
 
@@ -28,8 +40,13 @@ Text = Annotated[str, Field(max_length=REASON_CHARS_MAX), AfterValidator(_printa
 """One line of a person's text."""
 LongText = Annotated[str, Field(min_length=1, max_length=4_000)]
 """An incident note's text; may have lines."""
-CommandId = Annotated[str, Field(pattern=r"^[A-Za-z0-9._:-]{1,64}$")]
+COMMAND_ID = r"^[A-Za-z0-9._:-]{1,64}$"
+CommandId = Annotated[str, Field(pattern=COMMAND_ID)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9._@:-]{1,64}$")]
+
+
+def _command_id_or_none(given: object) -> str | None:
+    return given if isinstance(given, str) and re.fullmatch(COMMAND_ID, given) else None
 
 
 class Params(BaseModel):
@@ -45,10 +62,33 @@ class CommandParams(Params):
     reason: Text = ""
 
 
-class KillParams(CommandParams):
+def _made_to_fit(reason: object) -> str:
+    return one_line(reason, chars_max=REASON_CHARS_MAX) if isinstance(reason, str) else ""
+
+
+class StopParams(CommandParams):
+    """What every way to stop takes: any reason will do."""
+
+    reason: Annotated[Text, BeforeValidator(_made_to_fit)] = ""
+
+
+class KillParams(StopParams):
     """`progress`: `step` notifications come on this connection before the answer."""
 
+    model_config = ConfigDict(extra="ignore")
+
     progress: bool = False
+
+    @model_validator(mode="before")
+    @classmethod
+    def _understood(cls, given: object) -> object:
+        if not isinstance(given, dict):
+            return {}
+        return {
+            "reason": given.get("reason"),
+            "progress": given.get("progress") is True,
+            "command_id": _command_id_or_none(given.get("command_id")),
+        }
 
 
 class StartParams(CommandParams):
@@ -58,6 +98,12 @@ class StartParams(CommandParams):
 
 
 class SymbolParams(CommandParams):
+    """`symbol` absent means every symbol."""
+
+    symbol: Name | None = None
+
+
+class CancelParams(StopParams):
     """`symbol` absent means every symbol."""
 
     symbol: Name | None = None
@@ -173,14 +219,14 @@ _ROWS = (
         "cancel-all",
         Role.STOPPER,
         "command",
-        SymbolParams,
+        CancelParams,
         "cancel our open orders; nothing is latched",
     ),
     MethodSpec(
         "stop",
         Role.STOPPER,
         "command",
-        CommandParams,
+        StopParams,
         "end the session in order: no new orders, cancel, reconcile",
         deadline_s=60.0,
     ),
@@ -266,7 +312,7 @@ _ROWS = (
         "shutdown",
         Role.OPERATOR,
         "command",
-        CommandParams,
+        StopParams,
         "end the daemon in order: stop, cancel, flush, exit 0",
         deadline_s=60.0,
     ),

@@ -155,9 +155,11 @@ def is_interactive() -> bool:
 
 
 def confirm(question: str, *, yes: bool) -> None:
-    """Ask before a command that lets orders out; scripts say --yes, or have no terminal."""
-    if yes or not is_interactive():
+    """Ask before a command that lets orders out; a script, that cannot be asked, says --yes."""
+    if yes:
         return
+    if not is_interactive():
+        raise Failure(f"{question} There is no terminal to ask at: add --yes", EXIT_USAGE)
     if not click.confirm(question, default=False):
         raise Failure("not confirmed; nothing was done", EXIT_REFUSED)
 

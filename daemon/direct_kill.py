@@ -29,6 +29,7 @@ from typing import TYPE_CHECKING, Any
 from control.errors import ControlError
 from control.places import default_config, default_socket, direct_command
 from daemon.errors import SeatrialError
+from daemon.model.text import one_line
 from daemon.shell.clock import SystemClock
 from daemon.shell.latch import LatchStore
 from daemon.shell.state_dir import StateDirError, read_identity
@@ -110,7 +111,7 @@ def direct_kill(*, config: Path | None, by: str, uid: int, reason: str) -> Mappi
     latch_fault = ""
     try:
         latch = LatchStore(plan.state_dir)
-        latch.latch(by_uid=uid, by_name=by, reason=reason, ts_ns=clock.now_ns())
+        latch.latch(by_uid=uid, by_name=by, reason=one_line(reason), ts_ns=clock.now_ns())
     except SeatrialError as error:
         latch_fault = str(error)  # the orders are cancelled all the same
     closed_ns = clock.monotonic_ns()

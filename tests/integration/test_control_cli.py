@@ -185,10 +185,10 @@ def test_the_schema_needs_no_daemon(tmp_path: Path) -> None:
         (["cancel-all"], "cancel-all", {"symbol": None}),
         (["cancel-all", "--symbol", "ETHUSDT"], "cancel-all", {"symbol": "ETHUSDT"}),
         (["shutdown"], "shutdown", {}),
-        (["re-arm", "--reason", "found it"], "re-arm", {}),
-        (["re-enable", "--reason", "found it"], "re-enable", {}),
+        (["re-arm", "--yes", "--reason", "found it"], "re-arm", {}),
+        (["re-enable", "--yes", "--reason", "found it"], "re-enable", {}),
         (["reconcile"], "reconcile", {}),
-        (["flatten", "--reason", "end", "--symbol", "X"], "flatten", {"symbol": "X"}),
+        (["flatten", "--yes", "--reason", "end", "--symbol", "X"], "flatten", {"symbol": "X"}),
         (["explain", "12", "--why", "maintenance"], "explain", {"seq": 12, "why": "maintenance"}),
         (
             ["incident", "note", "i-2", "looking"],
@@ -232,6 +232,40 @@ def test_a_script_that_owes_a_reason_is_told(tmp_path: Path, command: list[str])
     assert result.exit_code == 2
     assert "needs --reason" in result.stderr
     assert port.commands == []
+
+
+@pytest.mark.parametrize("command", ["start", "re-arm", "re-enable", "flatten"])
+def test_what_lets_orders_out_is_confirmed_and_a_script_says_yes(
+    tmp_path: Path, command: str
+) -> None:
+    port = FakePort()
+    with serving(tmp_path, port) as path:
+        result = run(path, command, "--reason", "no one to ask")
+    assert result.exit_code == 2
+    assert "There is no terminal to ask at: add --yes" in result.stderr
+    assert port.commands == []
+
+
+@pytest.mark.parametrize("command", ["kill", "stop", "cancel-all"])
+@pytest.mark.parametrize(
+    ("reason", "recorded"),
+    [
+        ("pasted\nwith\tlines", "pasted with lines"),
+        ("x" * 5_000, "x" * 500),
+        ("bytes \udcff\udcfe", "bytes"),
+        ("\u202eturned \x1b[31mred", "turned  [31mred"),
+    ],
+    ids=["lines", "long", "bytes", "control"],
+)
+def test_no_wording_of_a_reason_keeps_a_stop_from_stopping(
+    tmp_path: Path, command: str, reason: str, recorded: str
+) -> None:
+    port = FakePort()
+    with serving(tmp_path, port) as path:
+        result = run(path, command, "--reason", reason)
+    assert result.exit_code == 0, result.output
+    stopped = [said for _actor, said in port.kills] + [one.reason for one in port.commands]
+    assert stopped == [recorded]
 
 
 def test_kill_prints_its_steps_with_their_times(tmp_path: Path) -> None:

@@ -261,11 +261,11 @@ def test_kill_is_answered_while_other_commands_hang(tmp_path: Path) -> None:
             ErrorCode.UNSUPPORTED_VERSION,
         ),
         (
-            b'{"jsonrpc":"2.0","id":1,"method":"kill","params":{"reason":7}}\n',
+            b'{"jsonrpc":"2.0","id":1,"method":"start","params":{"reason":7}}\n',
             ErrorCode.INVALID_PARAMS,
         ),
         (
-            b'{"jsonrpc":"2.0","id":1,"method":"kill","params":{"reason":"\\u001b[2J"}}\n',
+            b'{"jsonrpc":"2.0","id":1,"method":"start","params":{"reason":"\\u001b[2J"}}\n',
             ErrorCode.INVALID_PARAMS,
         ),
         (
@@ -292,6 +292,26 @@ def test_each_misunderstanding_has_its_code_and_is_recorded(
         assert record["msg"].startswith(code.title)
     assert port.commands == []
     assert port.kills == []
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        b'{"reason":7}',
+        b'{"reason":"\\u001b[2J"}',
+        b'{"reason":null,"progress":"yes","command_id":"not an id"}',
+        b'{"a_key_of_a_newer_tool":{"deep":[1]}}',
+    ],
+)
+def test_a_kill_that_is_worded_badly_is_a_kill(tmp_path: Path, params: bytes) -> None:
+    port = FakePort()
+    with serving(tmp_path, port) as path, RawClient(path) as client:
+        client.send(b'{"jsonrpc":"2.0","id":1,"method":"kill","params":' + params + b"}\n")
+        answer = client.line()
+        assert answer is not None
+        assert answer["result"]["verified"] is True
+    ((_actor, reason),) = port.kills
+    assert reason.isprintable()
 
 
 def test_an_oversized_line_is_answered_and_closed_and_disturbs_nobody(tmp_path: Path) -> None:

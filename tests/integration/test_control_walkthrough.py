@@ -52,7 +52,7 @@ def test_an_incident_from_storm_to_resolved_note_to_re_arm(tmp_path: Path) -> No
 
         assert json.loads(box.must("kill", "--json", "--reason", "to be sure"))["verified"] is True
         box.until(lambda status: status["latched"] and not status["ending"])
-        too_early = box.tool("re-arm", "--reason", "impatient")
+        too_early = box.tool("re-arm", "--yes", "--reason", "impatient")
         assert too_early.exit_code == 1
         assert "incident_open" in too_early.stderr
 

@@ -218,7 +218,7 @@ def test_a_box_that_has_drilled_passes_its_preflight_and_may_start(
         done = seatrial(*asked)
         assert done.exit_code == 0, done.output
         assert done.stdout.splitlines()[-1].startswith("REHEARSAL_MAY_START, until ")
-        box.must("start", "--reason", "after the preflight")
+        box.must("start", "--yes", "--reason", "after the preflight")
         box.must("kill", "--reason", "enough")
         box.until(lambda told: told["latched"] is True)
         latched = json.loads(seatrial(*asked, "--json").stdout)
