@@ -314,14 +314,17 @@ class Conductor:
     def settle_turn(self) -> None:
         """Notices, failed strategies, incidents asked for, the gate's effect, a stop's progress."""
         desk = self._desk
-        self.incidents.take_notices()
+        if desk.ledger.notices:
+            self.incidents.take_notices()
         if self._runner.failed:
             failed, self._runner.failed = self._runner.failed, []
             desk.trouble("strategy_error", "; ".join(failed))
-        for incident in self.incidents.open_asked():
-            self._stop_for(incident)
+        if desk.troubles:
+            for incident in self.incidents.open_asked():
+                self._stop_for(incident)
         self._follow_gate()
-        self.progress()
+        if self.ending is not None:
+            self.progress()
 
     def _stop_for(self, incident: Incident) -> None:
         desk = self._desk

@@ -160,7 +160,9 @@ class Desk:
         self.record(
             EventType.ORDER_STATE,
             {
-                **self._names(order),
+                "client_order_id": order.client_order_id,
+                "symbol": symbol_of(order.instrument_id),
+                "instrument_id": order.instrument_id,
                 "order_id": seen,
                 "old": old.value,
                 "new": row.new.value,
@@ -215,12 +217,13 @@ class Desk:
         """Book one new fill and write its line."""
         late = order.status.is_terminal and order.status is not OrderStatus.FILLED
         self.ledger.book_fill(fill, order, self.now_ns)
-        position = self.interceptor.positions().get(fill.instrument_id)
         self.record(
             EventType.FILL,
             {
                 "exec_id": fill.exec_id,
-                **self._names(order),
+                "client_order_id": order.client_order_id,
+                "symbol": symbol_of(order.instrument_id),
+                "instrument_id": order.instrument_id,
                 "order_id": fill.venue_order_id,
                 "side": fill.side.value,
                 "qty": plain(fill.qty),
@@ -233,7 +236,7 @@ class Desk:
                 "late": late,
                 "ts_venue_ns": fill.ts_venue_ns,
                 "ts_recv_ns": fill.ts_recv_ns,
-                "position_qty": plain(position.qty) if position is not None else "0",
+                "position_qty": plain(self.interceptor.position(fill.instrument_id)),
             },
         )
 

@@ -232,7 +232,7 @@ class Engine:
 
     def _on_instruments(self, item: InstrumentsLoaded) -> None:
         desk = self._desk
-        desk.gate.instruments_loaded = True
+        desk.gate.set_instruments_loaded()
         loaded = desk.ledger.instruments
         if any(loaded.get(one.instrument_id) != one for one in item.instruments):
             desk.ledger.load_instruments(item.instruments)

@@ -21,6 +21,8 @@ class Gate:
         self.instruments_loaded = False
         self.reconciled = False
         self._was_ready = False
+        self.state = GateState.DOWN
+        """The one word for all of it; looked up at every turn, so it is kept."""
 
     @property
     def all_up(self) -> bool:
@@ -37,21 +39,11 @@ class Gate:
         """Whether an order or a cancel has a road to the venue."""
         return self.up[Link.ORDER]
 
-    @property
-    def state(self) -> GateState:
-        """The one word for all of it."""
-        if self.all_up:
-            if not self.reconciled:
-                return GateState.RECONCILING
-            return GateState.READY
-        if self._was_ready:
-            return GateState.STALE
-        return GateState.CONNECTING if any(self.up.values()) else GateState.DOWN
-
     def link_up(self, link: Link) -> None:
         """A link is established."""
         self.up[link] = True
         self.ever_up[link] = True
+        self.state = self._state()
 
     def link_down(self, link: Link, now_ns: int) -> None:
         """A link is lost, and with it what we knew."""
@@ -60,9 +52,23 @@ class Gate:
         self.up[link] = False
         if link is not Link.MARKET:
             self.reconciled = False
+        self.state = self._state()
+
+    def set_instruments_loaded(self) -> None:
+        """The venue has told its symbols."""
+        self.instruments_loaded = True
+        self.state = self._state()
 
     def set_reconciled(self) -> None:
         """The books were compared with the venue's, and every difference is accounted for."""
         self.reconciled = True
         if self.all_up:
             self._was_ready = True
+        self.state = self._state()
+
+    def _state(self) -> GateState:
+        if self.all_up:
+            return GateState.READY if self.reconciled else GateState.RECONCILING
+        if self._was_ready:
+            return GateState.STALE
+        return GateState.CONNECTING if any(self.up.values()) else GateState.DOWN

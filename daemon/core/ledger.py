@@ -232,9 +232,9 @@ class Ledger:
         changes: dict[str, Decimal] = {}
         instrument = self.instruments.get(fill.instrument_id)
         if instrument is not None:
-            sign = 1 if fill.side is Side.BUY else -1
-            changes[instrument.base] = sign * fill.qty
-            changes[instrument.quote] = -sign * fill.qty * fill.price
+            qty = fill.qty if fill.side is Side.BUY else -fill.qty
+            changes[instrument.base] = qty
+            changes[instrument.quote] = -qty * fill.price
         if fill.fee:
             changes[fill.fee_asset] = changes.get(fill.fee_asset, ZERO) - fill.fee
         self.books.flow(changes)

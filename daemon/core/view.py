@@ -58,8 +58,7 @@ class View:
 
     def position(self, instrument: InstrumentId) -> Decimal:
         """Net traded quantity in base, of all strategies together."""
-        position = self._desk.interceptor.positions().get(instrument)
-        return ZERO if position is None else position.qty
+        return self._desk.interceptor.position(instrument)
 
     def open_orders(self) -> Sequence[Order]:
         """This strategy's own non-terminal orders, oldest first."""

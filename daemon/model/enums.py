@@ -53,15 +53,10 @@ class OrderStatus(StrEnum):
     REJECTED = "REJECTED"
     UNKNOWN = "UNKNOWN"
 
-    @property
-    def is_terminal(self) -> bool:
-        """Whether no further report is expected (late fills still happen: core/lifecycle.py)."""
-        return self in TERMINAL_STATUSES
-
-
-TERMINAL_STATUSES = frozenset(
-    {OrderStatus.FILLED, OrderStatus.CANCELED, OrderStatus.EXPIRED, OrderStatus.REJECTED}
-)
+    def __init__(self, text: str) -> None:
+        self.is_terminal = text in {"FILLED", "CANCELED", "EXPIRED", "REJECTED"}
+        """Whether no further report is expected (late fills still happen: core/lifecycle.py).
+        An attribute of each member: it is asked many times a turn."""
 
 
 class VenueOrderStatus(StrEnum):
