@@ -103,6 +103,7 @@ class OrderRoad:
         self._endpoints = endpoints
         self._make_encoder = make_encoder
         self._config = config
+        self._reply_deadline_ns = config.reply_deadline_ms * _NS_PER_MS
         self._clock = clock
         self._halt = halt
         self._governor = governor
@@ -152,14 +153,13 @@ class OrderRoad:
         self._next_request += 1
         request_id = str(self._next_request)
         try:
-            session.send(encode(session.encoder, request_id, self._sync.venue_ms()))
+            session.send(encode(session.encoder, request_id, self._sync.venue_ms_at(now_ns)))
         except LocalRecoverableError as error:
             self._governor.settle(weight=weight, orders=orders, free=True)
             self._tell(not_sent(asked, str(error)))
             return
-        deadline_ns = now_ns + self._config.reply_deadline_ms * _NS_PER_MS
-        flight = _InFlight(asked, session, now_ns, deadline_ns, weight, orders)
-        self._in_flight[request_id] = flight
+        deadline_ns = now_ns + self._reply_deadline_ns
+        self._in_flight[request_id] = _InFlight(asked, session, now_ns, deadline_ns, weight, orders)
 
     async def by_rest(self, asked: Asked, encode: EncodeRest) -> None:
         """Send one request by REST and deliver what its answer proves."""

@@ -26,6 +26,8 @@ from daemon.venues.binance_spot.codec_ws import (
 from daemon.venues.hosts import Endpoint
 from daemon.venues.requests import Purpose, WsRequest
 
+_TEXT = picows.WSMsgType.TEXT
+
 
 def _nothing() -> None:
     """Nobody minds where a read ends."""
@@ -68,7 +70,7 @@ class OrderSession(SocketSession):
             raise NotConnected("the order connection takes no more bytes (backpressure)")
         if request.purpose is Purpose.PLACE and self._halt.closed:
             raise HaltClosed(f"the halt flag is closed: {self._halt.reason}")
-        transport.send(picows.WSMsgType.TEXT, request.payload)
+        transport.send(_TEXT, request.payload)
 
     async def ask(self, request: WsRequest, *, deadline_s: float) -> WsReply:
         """Send a session request and wait for its answer.
