@@ -26,6 +26,8 @@ from daemon.model.records import EventType
 from daemon.model.reports import ExecutionReport, Fill
 from riskcaps.interceptor import Interceptor
 
+SENT = advance(OrderStatus.APPROVED, Trigger.SENT, acknowledged=False, partly_filled=False).new
+"""What every order becomes in the turn of its approval."""
 Outcome = Literal["adopted", "absent", "not_sent"]
 
 
@@ -80,9 +82,7 @@ class Desk:
     def approve(self, order: NewOrder, reason: str, decision: Mapping[str, Any]) -> Order:
         """Take an approved order into the books and write its line; the caller sends it."""
         made = order_of(order)
-        made.status = advance(
-            made.status, Trigger.SENT, acknowledged=False, partly_filled=False
-        ).new
+        made.status = SENT
         self.ledger.approve(made)
         self.record(
             EventType.ORDER_APPROVED,

@@ -9,6 +9,7 @@ Rules of this file:
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from daemon.core.desk import SENT
 from daemon.core.ledger import Incident, Ledger
 from daemon.core.lifecycle import Trigger, advance
 from daemon.model.amounts import AmountError, decimal_of
@@ -74,7 +75,7 @@ def _approved(ledger: Ledger, record: Fields, now_ns: int) -> None:
         ts_approved_ns=now_ns,
         ts_updated_ns=now_ns,
     )
-    order.status = advance(order.status, Trigger.SENT, acknowledged=False, partly_filled=False).new
+    order.status = SENT
     ledger.interceptor.restore_approved(record, now_ns)
     ledger.approve(order)
 

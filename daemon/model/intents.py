@@ -5,6 +5,7 @@ from decimal import Decimal
 
 from daemon.model.enums import OrderType, Side, TimeInForce
 from daemon.model.ids import ClientOrderId, InstrumentId, StrategyId
+from daemon.model.quick import quick
 
 OPERATOR = StrategyId("operator")
 """The strategy id of an operator's own wishes: they take the same road as everybody's."""
@@ -12,6 +13,7 @@ ENGINE = StrategyId("engine")
 """The strategy id of recovery and flattening."""
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlaceIntent:
     """A wish to place one order. `price` in quote per base (None for MARKET), `qty` in base."""

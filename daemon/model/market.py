@@ -5,8 +5,10 @@ from decimal import Decimal
 
 from daemon.model.enums import Side
 from daemon.model.ids import InstrumentId
+from daemon.model.quick import quick
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class TopOfBook:
     """Best bid and ask. Prices in quote per base, quantities in base; all positive."""

@@ -11,8 +11,10 @@ from decimal import Decimal
 from daemon.model.amounts import ZERO
 from daemon.model.enums import OrderStatus, OrderType, Side, TimeInForce
 from daemon.model.ids import ClientOrderId, ExecId, InstrumentId, StrategyId, VenueOrderId
+from daemon.model.quick import quick
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewOrder:
     """FIX NewOrderSingle (D): approved, held against the caps, ready to be journalled and sent."""

@@ -13,8 +13,10 @@ from daemon.model.enums import (
 )
 from daemon.model.ids import ClientOrderId, ExecId, InstrumentId, VenueOrderId
 from daemon.model.position import Balance
+from daemon.model.quick import quick
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fill:
     """The trade part of a report. `qty` in base, `price` in quote per base, `fee` as named."""
@@ -35,6 +37,7 @@ class Fill:
     """True when it was learnt from the venue's history (gap-fill), not from the live stream."""
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExecutionReport:
     """FIX ExecutionReport (8) about one order, from any road (`source`).

@@ -1,9 +1,13 @@
 """Row b, order reports: executionReport bytes to applied state, against a bare json parse.
 
-Each order lives its whole life in a real engine with a session on: approved, then NEW, a partial
-fill and the last fill arrive as frames of the WebSocket API. Timed are the product's decoder, its
-report, and `engine.step` with all that it decides and records; in the same turn of the bench, the
-same bytes through `json.loads` alone, which knows nothing and applies nothing.
+Each order lives its whole life: approved, then NEW, a partial fill and the last fill arrive as
+frames of the WebSocket API. The same bytes go three ways in the same turn of the bench:
+
+* through the product's decoder into the books alone: fills by ExecId, lifecycle, quantities. That
+  is what the peers in ../shared/performance.md do with a report;
+* through the decoder and `engine.step` of a real engine with a session on: all of the above, and
+  every hold, window, loss and band of the caps, flows, records, the strategy's call;
+* through `json.loads` alone, which knows nothing and applies nothing.
 """
 
 import gc
@@ -15,10 +19,14 @@ from typing import Any
 
 import orjson
 
+from daemon.core.books import Books
+from daemon.core.desk import SENT, order_of
+from daemon.core.lifecycle import TRIGGER_OF_VENUE_STATUS, advance
 from daemon.model.amounts import NS_PER_MS
 from daemon.model.enums import Side
 from daemon.model.inputs import Turn, VenueReport
-from daemon.model.orders import NewOrder
+from daemon.model.orders import NewOrder, Order
+from daemon.model.reports import ExecutionReport
 from daemon.venues.binance_spot.codec_ws import decode_frame
 from daemon.venues.binance_spot.own_ids import OwnIds, SymbolNames
 from daemon.venues.binance_spot.user_data import OrderEvent, report_of
@@ -40,12 +48,17 @@ class Took:
     """Microseconds per report of one kind."""
 
     parsed: list[float] = field(default_factory=list)
+    booked: list[float] = field(default_factory=list)
     applied: list[float] = field(default_factory=list)
     peer: list[float] = field(default_factory=list)
 
     def both(self) -> list[float]:
-        """Parse and apply of each report, ordered."""
+        """Parse and whole turn of each report, ordered."""
         return sorted(a + b for a, b in zip(self.parsed, self.applied, strict=True))
+
+    def into_books(self) -> list[float]:
+        """Parse and books alone of each report, ordered."""
+        return sorted(a + b for a, b in zip(self.parsed, self.booked, strict=True))
 
 
 def payloads(order: NewOrder, number: int) -> tuple[bytes, ...]:
@@ -64,14 +77,34 @@ def payloads(order: NewOrder, number: int) -> tuple[bytes, ...]:
     return tuple(orjson.dumps({"subscriptionId": 0, "event": row}) for row in rows)
 
 
+def book(books: Books, order: Order, report: ExecutionReport) -> None:
+    """What the ledger does to the books with a report (daemon/core/execution.py, ledger.py)."""
+    for one in report.fills:
+        if not books.has_fill(one):
+            books.book(one, order)
+    row = advance(
+        order.status,
+        TRIGGER_OF_VENUE_STATUS[report.venue_status],
+        acknowledged=order.venue_order_id is not None,
+        partly_filled=order.cum_qty > 0,
+    )
+    books.count(order.status, row.new)
+    order.status = row.new
+    order.ts_updated_ns = report.ts_recv_ns
+    order.venue_order_id = report.venue_order_id
+    order.venue_cum_qty = max(order.venue_cum_qty, report.cum_qty)
+    books.index(order)
+
+
 class Bench:
-    """A stage with a session, and the product's decoder before it."""
+    """A stage with a session, books of their own, and the product's decoder before both."""
 
     def __init__(self) -> None:
         self.stage = Stage().ready().start()
         self.took = {kind: Took() for kind in KINDS}
         self._names = SymbolNames("sim", ("BTCUSDT", "ETHUSDT"))
         self._ids = OwnIds()
+        self._books = Books(retained=2_000)
         self._number = 0
 
     def life(self) -> None:
@@ -80,15 +113,20 @@ class Bench:
         self._number += 1
         side, price = (Side.BUY, "99.00") if self._number % 2 else (Side.SELL, "101.00")
         order = stage.place(wish(side=side, qty="0.1", price=price))
+        mine = order_of(order)
+        mine.status = SENT
+        self._books.add(mine)
         for kind, payload in zip(KINDS, payloads(order, self._number), strict=True):
             stage.now_ns += ORDER_SPACING_MS * NS_PER_MS // len(KINDS)
-            self._report(self.took[kind], payload)
+            self._report(self.took[kind], payload, mine)
+        if mine.status != "FILLED" or mine.cum_qty != mine.qty:
+            raise RuntimeError(f"not filled in the books alone: {mine}")
         if stage.status_of(order.client_order_id) != "FILLED":
             raise RuntimeError(f"not filled: {stage.status_of(order.client_order_id)}")
         stage.facts.clear()
         stage.turns.clear()
 
-    def _report(self, took: Took, payload: bytes) -> None:
+    def _report(self, took: Took, payload: bytes, mine: Order) -> None:
         stage = self.stage
         began = perf_counter_ns()
         event = decode_frame(payload)
@@ -98,8 +136,11 @@ class Bench:
         stage.seq += 1
         stage.engine.step(Turn(stage.seq, stage.now_ns, VenueReport(report)))
         applied = perf_counter_ns()
+        book(self._books, mine, report)
+        booked = perf_counter_ns()
         took.parsed.append((parsed - began) / 1_000)
         took.applied.append((applied - parsed) / 1_000)
+        took.booked.append((booked - applied) / 1_000)
         took.peer.append(timed(json.loads, payload))
 
     def forget(self) -> None:
@@ -137,7 +178,7 @@ def rows_of(took: dict[str, Took]) -> list[Row]:
         return sum(median(figures(one)) for one in took.values()) / len(took)
 
     ours, peer = mean(Took.both), mean(lambda one: one.peer)
-    parsed = mean(lambda one: one.parsed)
+    parsed, booked = mean(lambda one: one.parsed), mean(Took.into_books)
     return [
         Row(
             row="b2",
@@ -154,14 +195,16 @@ def rows_of(took: dict[str, Took]) -> list[Row]:
             details={
                 kind: {
                     "parse_us": round(median(one.parsed), 2),
-                    "apply_us": round(median(one.applied), 2),
+                    "books_us": round(median(one.booked), 2),
+                    "turn_us": round(median(one.applied), 2),
                     "p99_us": round(quantile(one.both(), 0.99), 2),
                 }
                 for kind, one in took.items()
             },
         )
         for what, value, judged in (
-            ("parse and apply (the whole engine turn)", ours, True),
+            ("parse and apply to the books", booked, True),
+            ("parse and apply (the whole engine turn, every cap)", ours, True),
             ("parse alone", parsed, False),
         )
     ]

@@ -41,8 +41,8 @@ def test_reports_from_bytes_to_state(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(report_rate, "QUICK_ORDERS", 10)
     monkeypatch.setattr(report_rate, "WARM_UP", 2)
     rows = report_rate.rows(quick=True)
-    check(rows, ["b2", "b2"])
-    assert rows[1].value < rows[0].value, "to parse is a part of to parse and apply"
+    check(rows, ["b2", "b2", "b2"])
+    assert rows[2].value < rows[0].value < rows[1].value, "each is a part of the next"
     assert set(rows[0].details) == set(report_rate.KINDS)
 
 
