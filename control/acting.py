@@ -73,7 +73,10 @@ def start(
         ctx, "start", as_json=as_json, reason=reason, confirm_token=token, timeout_s=timeout_s
     )
     session = result.get("session_id", "")
-    _done(result, f"session {session} started" if session else "started", as_json=as_json)
+    text = f"session {session} started" if session else "started"
+    if note := result.get("gating"):
+        text += f" ({note})"
+    _done(result, text, as_json=as_json)
 
 
 @click.command()

@@ -51,7 +51,7 @@ class Confirmations:
         """
         mode = _mode_of(snapshot)
         if mode is not Mode.LIVE:
-            note = f"{mode}: no real money; a confirm token is irrelevant here"
+            note = _irrelevant(mode)
             return {"needed": False, "note": note}, note
         binding = _binding_of(snapshot)
         if binding is None:
@@ -61,24 +61,29 @@ class Confirmations:
         result = {"needed": True, "token": text, "expires_s": TOKEN_LIFE_NS // NS_PER_S}
         return result, f"token {digest[:16]} issued for binding {binding.digest[:16]}"
 
-    def redeem(self, text: str, snapshot: Mapping[str, Any]) -> str:
-        """Spend a token before a start; returns its digest, or nothing where none is needed.
+    def redeem(self, text: str, snapshot: Mapping[str, Any]) -> tuple[str, str]:
+        """Spend a token before a start: its digest, and what to say where none is needed.
 
         Raises:
             Fault: REFUSED with the gating's code.
         """
-        if _mode_of(snapshot) is not Mode.LIVE:
-            return ""
+        mode = _mode_of(snapshot)
+        if mode is not Mode.LIVE:
+            return "", _irrelevant(mode)
         binding = _binding_of(snapshot)
         if binding is None:
             raise _refused(GatingRefusal.TOKEN_MISMATCH)
         refusal = self._book.redeem(text, binding, self._now_ns())
         if refusal is not None:
             raise _refused(refusal)
-        return token_digest(text)
+        return token_digest(text), ""
 
     def _now_ns(self) -> int:
         return int(self._now_s() * NS_PER_S)
+
+
+def _irrelevant(mode: Mode) -> str:
+    return f"{mode}: no real money; a confirm token is irrelevant here"
 
 
 def _refused(refusal: GatingRefusal) -> Fault:

@@ -82,6 +82,8 @@ class _Deed:
     method: str
     fingerprint: bytes
     outcome: "asyncio.Future[Mapping[str, Any] | Fault]"
+    note: str = ""
+    """What the control plane adds to the answer."""
 
 
 class Desk:
@@ -257,8 +259,9 @@ class Desk:
         key = (caller.actor.uid, command_id)
         deed = self._deeds.get(key)
         if deed is None:
+            note = ""
             if isinstance(params, StartParams):
-                digest = self._confirmations.redeem(params.confirm_token, self._port.status())
+                digest, note = self._confirmations.redeem(params.confirm_token, self._port.status())
                 plain |= {"confirm_digest": digest} if digest else {}
             command = Command(
                 command_id=command_id,
@@ -268,7 +271,7 @@ class Desk:
                 reason=params.reason,
             )
             outcome = self._begin(spec, command, listener)
-            deed = _Deed(spec.name, fingerprint, outcome)
+            deed = _Deed(spec.name, fingerprint, outcome, note)
             self._remember(key, deed)
         elif (deed.method, deed.fingerprint) != (spec.name, fingerprint):
             raise Fault(
@@ -395,7 +398,8 @@ class Desk:
                     data={**result.data, "command_id": command_id},
                 )
             )
-        return encode_result(request_id, {**result, "command_id": command_id})
+        told = {"gating": deed.note} if deed.note else {}
+        return encode_result(request_id, {**result, **told, "command_id": command_id})
 
     def _remember(self, key: tuple[int, str], deed: _Deed) -> None:
         self._deeds[key] = deed

@@ -51,7 +51,8 @@ def status_screen(snapshot: Mapping[str, Any]) -> Group:
     """The one screen."""
     parts: list[RenderableType] = [headline(snapshot)]
     parts += alarm_lines(snapshot)
-    parts += [line for line in (activity_line(snapshot), health_line(snapshot)) if line]
+    lines = (activity_line(snapshot), health_line(snapshot), guard_line(snapshot))
+    parts += [line for line in lines if line]
     for made in (
         caps_table({**snapshot, "caps": fullest_caps(snapshot, CAPS_MAX)}),
         positions_table(snapshot),
@@ -132,6 +133,20 @@ def activity_line(snapshot: Mapping[str, Any]) -> Text | None:
             if equity.get(key) is not None
         ]
     return Text(" · ".join(parts)) if parts else None
+
+
+def guard_line(snapshot: Mapping[str, Any]) -> Text | None:
+    """The keys of a live host, and the venue's own net."""
+    parts: list[str] = []
+    gating = table(snapshot, "gating")
+    if gating:
+        turned = ", ".join(
+            f"{key}={str(gating.get(key) is True).lower()}" for key in ("enabled", "armed")
+        )
+        parts.append(f"gating {turned} ({clean(gating.get('note', ''))})")
+    if switch := clean(snapshot.get("dead_mans_switch") or ""):
+        parts.append(f"dead man's switch: {switch}")
+    return Text(" · ".join(parts), style="dim") if parts else None
 
 
 def health_line(snapshot: Mapping[str, Any]) -> Text | None:

@@ -29,9 +29,9 @@ from daemon.assembly import (
     unresolved_incidents,
 )
 from daemon.core.engine import Engine
+from daemon.live_gate import LiveGate, check_live, mode_of, start_rule
 from daemon.model.amounts import NS_PER_MS
 from daemon.model.effects import ExitDaemon, Reply
-from daemon.model.enums import Mode
 from daemon.model.halt import HaltFlag
 from daemon.model.inputs import Actor, Command
 from daemon.model.records import EventType
@@ -51,7 +51,6 @@ from daemon.shell.late_orders import LateOrders, until_settled
 from daemon.shell.loop import Pump
 from daemon.shell.metrics import Metrics, MetricsServer
 from daemon.shell.port import ControlPort
-from daemon.shell.preflight_pass import StartPermit, start_permit
 from daemon.shell.publisher import Publisher, StatusPart
 from daemon.shell.replay import Recovered, recover
 from daemon.shell.sdnotify import Notifier
@@ -82,11 +81,11 @@ class Daemon:
         self._config = config
         settings = config.settings
         self._credentials = own_credentials(settings)
+        self._mode = mode_of(settings.venue.environment)
+        self._binding = binding_of(config, api_key=self._credentials.api_key)
+        check_live(config, self._binding, SystemClock().now_ns())
         self._endpoints = endpoints_of(settings.venue)
-        self._binding = binding_of(
-            config, host=self._endpoints.rest, api_key=self._credentials.api_key
-        )
-        self._mode = Mode.SIM if settings.venue.environment == "sim" else Mode.TESTNET
+        self._gate = LiveGate(config, mode=self._mode, binding=self._binding)
         for name, strategy in settings.strategies.items():
             strategy_factory(name, strategy)  # refused before a boot is counted
         # Before anything reads or mends the state: a second daemon must not touch a live journal.
@@ -159,7 +158,7 @@ class Daemon:
         control = ControlThread(control_config(settings), port, background=(port.warm,))
         server: MetricsServer | None = None
         notifier = Notifier()
-        parts = (drills, Disk(settings.state_dir))
+        parts = (drills, Disk(settings.state_dir), self._gate)
         publisher = self._build_publisher(pump, link, watchdog, notifier, parts=parts)
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._on_signal, pump, number)
@@ -372,16 +371,7 @@ class Daemon:
             late=self._late,
             clock=self._clock,
             main_loop=asyncio.get_running_loop(),
-            may_start=self._start_permit,
-        )
-
-    def _start_permit(self, now_ns: int) -> StartPermit:
-        settings = self._config.settings
-        return start_permit(
-            settings.state_dir,
-            environment=settings.venue.environment,
-            config_hash=self._config.config_hash,
-            now_ns=now_ns,
+            may_start=start_rule(self._config, self._gate),
         )
 
     def _on_reply(self, reply: Reply) -> None:

@@ -7,12 +7,13 @@ from typing import Any
 
 from control.identity import ControlConfig, Members, Role
 from daemon.core.engine import Engine, EngineConfig, StrategySpec
+from daemon.live_gate import mode_of
 from daemon.model.amounts import NS_PER_MS
-from daemon.model.enums import Mode
 from daemon.model.halt import HaltFlag
 from daemon.model.ids import ClientOrderIdFactory, RunId, StrategyId
 from daemon.settings import Config, MetricsSettings, Settings
 from daemon.shell.credentials import load_credentials
+from daemon.shell.endpoints import urls_of
 from daemon.shell.key_environments import check_distinct
 from daemon.shell.link_config import Credentials, LinkConfig
 from daemon.shell.metrics import Metrics, MetricsServer
@@ -65,7 +66,7 @@ def engine_config(
     environment = settings.venue.environment
     return EngineConfig(
         environment=environment,
-        mode=Mode.SIM if environment == "sim" else Mode.TESTNET,
+        mode=mode_of(environment),
         instance=instance,
         run=run,
         symbols=settings.venue.symbols,
@@ -114,7 +115,7 @@ def _members(who: tuple[str | int, ...]) -> Members:
     )
 
 
-def binding_of(config: Config, *, host: str, api_key: str) -> dict[str, Any]:
+def binding_of(config: Config, *, api_key: str) -> dict[str, Any]:
     """What a session of this run is bound to: code, configuration, caps, account, venue."""
     return {
         "version": seatrial_version(),
@@ -123,7 +124,7 @@ def binding_of(config: Config, *, host: str, api_key: str) -> dict[str, Any]:
         "caps_hash": config.capset.hash,
         "account": account_fingerprint(api_key),
         "environment": config.settings.venue.environment,
-        "host": host,
+        "host": urls_of(config.settings.venue).get("rest", ""),
         "packages": packages(),
         "python": python_version(),
     }

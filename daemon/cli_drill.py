@@ -56,7 +56,7 @@ def drill_command(
     timeout_s: float,
     as_json: bool,
 ) -> None:
-    """Run drills: kill-switch, cap-rejection, disconnect, rate-limit, reconcile.
+    """Run drills: kill-switch, cap-rejection, disconnect, rate-limit, reconcile, gating.
 
     The daemon must have no session on. Results go into its journal; promotion asks for fresh ones.
     """

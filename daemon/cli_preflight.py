@@ -17,6 +17,7 @@ from control.client import call
 from control.errors import ControlError
 from control.gating_drills import run_gating_drills
 from daemon.errors import SeatrialError
+from daemon.live_gate import mode_of
 from daemon.model.enums import Mode
 from daemon.settings import Config, SettingsError, load_config
 from daemon.shell.credentials import load_credentials
@@ -92,7 +93,7 @@ def preflight_command(
         raise click.ClickException(lines) from error
     settings = config.settings
     facts = read_journal(journal or settings.state_dir / "journal")
-    mode = Mode.SIM if settings.venue.environment == "sim" else Mode.TESTNET
+    mode = mode_of(settings.venue.environment)
     status = _ask_status(settings.socket_path)
     checks = [
         *gate_checks(status_dir, moment, gate_age_hours),

@@ -71,6 +71,10 @@ class HostRefused(LocalFatalError):
     """An address that is not in the frozen table of the environment (promise P9)."""
 
 
+class LiveBlocked(LocalFatalError):
+    """A live environment without every key of the gating turned, or without a host in the table."""
+
+
 class CredentialsRefused(LocalFatalError):
     """A key that cannot be used: unreadable, of a refused kind, or malformed."""
 

@@ -49,8 +49,9 @@ Milliseconds = Annotated[int, Field(ge=1, le=600_000)]
 class VenueSettings(_Frozen):
     """`[venue]`: which venue, which symbols. URLs are for `sim` only; real hosts are built in."""
 
-    environment: Literal["sim", "binance-spot-testnet"]
-    """`sim` or `binance-spot-testnet`."""
+    environment: Literal["sim", "binance-spot-testnet", "binance-spot-live"]
+    """`sim` or `binance-spot-testnet`. A live environment is refused with every key of `[gating]`
+    that is missing, and then for want of a host: this build has none."""
     symbols: Annotated[tuple[str, ...], Field(strict=False, min_length=1, max_length=200)]
     """What is loaded, watched and reconciled; what may be traded stands in the caps."""
     rest: str | None = None
@@ -136,6 +137,20 @@ class CredentialSettings(_Frozen):
     them."""
 
 
+class GatingSettings(_Frozen):
+    """`[gating]`: the keys of a live host. Irrelevant on sim and testnet; live stays blocked."""
+
+    enabled: bool = False
+    """The first key."""
+    armed: bool = False
+    """The second key; only with the first."""
+    promotion_record: Annotated[Path | None, Field(strict=False)] = None
+    """The third: the signed record that `seatrial promote --key` wrote."""
+    promotion_key: Annotated[Path | None, Field(strict=False)] = None
+    """The public key that signed it. The fourth key is caps within the preset `live-pilot`, the
+    fifth a confirm token at each start."""
+
+
 class StrategySettings(_Frozen):
     """`[strategies.NAME]`: a built-in name or `package.module:Class`, its symbols, parameters."""
 
@@ -215,6 +230,7 @@ class Settings(_Frozen):
     """Journal, latch and control socket; one daemon each."""
     venue: VenueSettings
     credentials: CredentialSettings = CredentialSettings()
+    gating: GatingSettings = GatingSettings()
     strategies: dict[str, StrategySettings] = {}
     session: SessionSettings = SessionSettings()
     journal: JournalSettings = JournalSettings()

@@ -20,6 +20,8 @@ from typing import Any, Protocol
 
 import orjson
 
+from control.gating_drills import run_gating_drills
+from daemon.model.amounts import floor_to
 from daemon.model.effects import Reply
 from daemon.model.enums import (
     ExecType,
@@ -40,7 +42,7 @@ from daemon.shell.latch import LatchStore
 
 log = logging.getLogger("seatriald.drills")
 
-DRILLS = ("kill-switch", "cap-rejection", "disconnect", "rate-limit", "reconcile")
+DRILLS = ("kill-switch", "cap-rejection", "disconnect", "rate-limit", "reconcile", "gating")
 FILE_NAME = "drills.json"
 STOP_DEADLINE_S = 5.0
 READY_DEADLINE_S = 60.0
@@ -106,6 +108,7 @@ class Drills:
             "disconnect": self._disconnect,
             "rate-limit": self._rate_limit,
             "reconcile": self._reconcile,
+            "gating": self._gating,
         }
 
     # ------------------------------------------------------------------ asked for
@@ -228,12 +231,22 @@ class Drills:
         run.must("within_caps", stage.wish(qty=small), "")
         run.must("quantity", stage.wish(qty=2 * caps.order_qty_base_max), "order_qty")
         run.must("notional", stage.wish(qty=caps.order_qty_base_max), "order_notional")
-        far = stage.price + stage.price * 2 * caps.collar_bps_max / 10_000
-        run.must("price", stage.wish(qty=small / 8, price=far), "price_collar")
+        far = floor_to(
+            stage.price + stage.price * 2 * caps.collar_bps_max / 10_000, stage.instrument.tick
+        )
+        run.must("price", stage.wish(qty=stage.part_of_small(8), price=far), "price_collar")
         stage.halt.close("drill")
-        run.must("gate_closed", stage.wish(qty=small / 2), _CLOSED)
+        run.must("gate_closed", stage.wish(qty=stage.part_of_small(2)), _CLOSED)
         run.must("orders_let_through", len(stage.sent), 1)
         run.must("denials_journalled", len(stage.facts_of("order_denied")), 4)
+
+    def _gating(self, run: _Run) -> None:
+        """Drills A to G of the machine that guards a live host; and that this daemon is none."""
+        for drill in run_gating_drills():
+            run.detail[f"{drill.drill}_refused_for"] = list(drill.refusals)
+            run.must(f"{drill.drill}: {drill.what}", drill.passed, True)
+        turned = self._tools.status().get("gating", {})
+        run.must("confirm_token_needed_here", turned.get("needed"), False)
 
     def _disconnect(self, run: _Run) -> None:
         """An engine that loses its order connection; then this daemon's own, cut and mended."""

@@ -13,7 +13,7 @@ from decimal import Decimal
 from typing import Any
 
 from daemon.core.engine import Engine, EngineConfig, StrategySpec
-from daemon.model.amounts import NS_PER_MS
+from daemon.model.amounts import NS_PER_MS, floor_to
 from daemon.model.effects import (
     ArmTimer,
     CloseHalt,
@@ -240,14 +240,20 @@ class Rehearsal:
 
     @property
     def small_qty(self) -> Decimal:
-        """A quantity well inside the caps of one order."""
+        """A quantity well inside the caps of one order, on the lot."""
+        return self.part_of_small(1)
+
+    def part_of_small(self, count: int) -> Decimal:
+        """One of `count` parts of it, on the lot: a drill is about caps, not about filters."""
         limits = (
             self.caps.order_notional_quote_max,
             self.caps.exposure_quote_max,
             self.capset.exposure_gross_numeraire_max,
             self.capset.exposure_net_numeraire_max,
         )
-        return min(min(limits) / (4 * self.price), self.caps.order_qty_base_max / 4)
+        base = min(self.caps.order_qty_base_max, self.caps.position_long_base_max)
+        wanted = min(min(limits) / (4 * self.price), base / 4)
+        return max(floor_to(wanted / count, _SMALL), _SMALL)
 
     @property
     def sent(self) -> list[SendOrder]:

@@ -28,9 +28,12 @@ def endpoints_of(venue: "VenueSettings") -> VenueEndpoints:
 
 
 def urls_of(venue: "VenueSettings") -> dict[str, str]:
-    """The URLs of a venue by road: rest, ws_api, streams; not checked yet."""
+    """The URLs of a venue by road: rest, ws_api, streams; not checked yet.
+
+    Empty for an environment that has none in this build: every live one.
+    """
     if venue.environment != "sim":
-        return BINANCE_SPOT_TESTNET
+        return BINANCE_SPOT_TESTNET if venue.environment == "binance-spot-testnet" else {}
     return {
         "rest": venue.rest or "",
         "ws_api": venue.ws_api or "",

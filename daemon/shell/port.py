@@ -60,11 +60,11 @@ class ControlPort:
         late: LateOrders,
         clock: Clock,
         main_loop: asyncio.AbstractEventLoop,
-        may_start: Callable[[int], StartPermit] | None = None,
+        may_start: Callable[[Command, int], StartPermit] | None = None,
     ) -> None:
         """Wire the port; the emergency session opens on first use, on the control loop.
 
-        `may_start` is asked, with the time, before a `start` goes to the engine.
+        `may_start` is asked, with the command and the time, before a `start` goes to the engine.
         """
         self._main_loop = main_loop
         self._pump = pump
@@ -109,10 +109,10 @@ class ControlPort:
         """Whether a pass allows a session now; that it does, or that none is needed, is noted."""
         if self._may_start is None:
             return None
-        permit = self._may_start(self._clock.now_ns())
+        permit = self._may_start(command, self._clock.now_ns())
         if not permit.allowed:
             return Reply(
-                command_id=command.command_id, error_code=NO_PREFLIGHT, error_message=permit.msg
+                command_id=command.command_id, error_code=permit.code, error_message=permit.msg
             )
         self.record_command(
             command_id=f"{command.command_id}-preflight",

@@ -31,6 +31,8 @@ class StartPermit:
 
     allowed: bool
     msg: str
+    code: str = "no_preflight"
+    """The refusal's code, for scripts."""
 
 
 def start_permit(

@@ -94,7 +94,7 @@ class World:
             late=self.late,
             clock=self.clock,
             main_loop=self.main_loop,
-            may_start=lambda _: StartPermit(allowed=True, msg=""),
+            may_start=lambda _command, _now_ns: StartPermit(allowed=True, msg=""),
         )
         self.steps: list[Mapping[str, Any]] = []
 

@@ -39,7 +39,7 @@ def ask():
     def run(method: str, permit: StartPermit):
         port = ControlPort(
             pump=pump, halt=HaltFlag(), latch=None, emergency=None, late=None, clock=SystemClock(),
-            main_loop=loop, may_start=lambda _now_ns: permit,
+            main_loop=loop, may_start=lambda _command, _now_ns: permit,
         )  # fmt: skip
         return port.command(command(method)), port, pump
 
