@@ -23,7 +23,8 @@ from control.crowd import Budget, Crowd
 from control.endpoint import Endpoint
 from control.errors import ControlError, ErrorCode
 from control.handlers import Caller, Desk, Subscription
-from control.identity import ControlConfig, RoleTable, peer_of
+from control.identity import ControlConfig, Role, RoleTable, peer_of
+from control.methods import build_models
 from control.port import DaemonPort
 from control.protocol import Fault, encode_event, encode_fault, encode_result
 from daemon.model.inputs import Actor
@@ -42,6 +43,8 @@ _TYPE_WITHIN_BYTES = 512
 """The envelope of a journal line stands first."""
 _ACCEPT_PAUSE_S = 0.05
 _LAST_WORDS_S = 0.5
+_MODELS_AFTER_S = 1.0
+"""When the daemon has come up, what operators and observers send gets its validators."""
 _STRANGER = "stranger"
 
 __all__ = ["ControlServer", "ControlThread", "DaemonPort"]
@@ -86,6 +89,7 @@ class ControlServer:
             self.config.socket_path, self.config.socket_group
         )
         hub = self._port.events()
+        build_models(Role.STOPPER)
         try:
             async with asyncio.TaskGroup() as group:
                 self._group = group
@@ -97,6 +101,7 @@ class ControlServer:
                     group.create_task(_survived(one), name=f"control-background-{number}")
                     for number, one in enumerate(background)
                 ]
+                helpers.append(group.create_task(_build_models(), name="control-models"))
                 if ready is not None:
                     ready()
                 await self._stop.wait()
@@ -302,6 +307,12 @@ def _comes_in_vain(sock: socket.socket) -> bool:
     with contextlib.suppress(OSError):
         sock.send(_TURNED_AWAY)
     return True
+
+
+async def _build_models() -> None:
+    await asyncio.sleep(_MODELS_AFTER_S)
+    for needs in (Role.OPERATOR, Role.OBSERVER):
+        build_models(needs)
 
 
 async def _survived(one: Background) -> None:

@@ -114,6 +114,7 @@ class Daemon:
             segment_bytes_max=settings.journal.segment_bytes_max,
             lock_fd=journal_lock,
         )
+        self._since_checkpoint = (recovered.checkpoint_seq, len(recovered.facts))
         self._engine = self._build_engine(recovered)
         self._write_boot_lines(recovered)
         self._exit: asyncio.Future[ExitDaemon] | None = None
@@ -136,7 +137,10 @@ class Daemon:
             run_id=str(self._run),
             binding=self._binding,
         )
+        checkpoint_seq, facts_since = self._since_checkpoint
         pump = Pump(
+            checkpoint_seq=checkpoint_seq,
+            facts_since=facts_since,
             engine=self._engine,
             journal=self._journal,
             clock=self._clock,
@@ -171,8 +175,8 @@ class Daemon:
             server = start_metrics(settings.metrics, metrics, healthy=lambda: watchdog.healthy)
             publisher.learn(metrics_port=server.port if server is not None else None)
             if settings.gc_freeze:
-                gc.collect()
                 gc.freeze()  # start-up objects live for ever: full collections skip them
+            gc.enable()  # off since the entry point
             self._follow_latch(pump)
             watchdog.start()
             packs.start(unresolved_incidents(self._engine, self._clock.now_ns()))
@@ -186,6 +190,8 @@ class Daemon:
             await asyncio.to_thread(control.stop)
             if server is not None:
                 await asyncio.to_thread(server.stop)
+            if self._fatal is None:
+                pump.checkpoint()
             pump.note(EventType.RUN_STOP, {"reason": self._reason(), "exit_code": exit_code})
             pump.stop()
             self._journal.close()
@@ -274,11 +280,10 @@ class Daemon:
                     "from_seq": recovered.seq,
                     "torn_bytes": recovered.torn_bytes,
                     "torn_sha256": recovered.torn_sha256,
-                    "state_hash": self._engine.state_hash(),
+                    "checkpoint_seq": recovered.checkpoint_seq,
                     "duration_ms": (self._clock.monotonic_ns() - self._boot_monotonic) // NS_PER_MS,
                 },
             ),
-            (EventType.CHECKPOINT, {"state": self._engine.state()}),
         ]
         for event_type, fields in lines:
             self._journal.append(event_type, fields, ts_ns=self._boot_ns, session_id="")

@@ -13,7 +13,7 @@ import click
 
 from control.cli import control_group
 from control.tool import Tool
-from daemon.__main__ import main as daemon_command
+from daemon.command import main as daemon_command
 from daemon.version import seatrial_version
 
 SEATRIAL_EXITS = (

@@ -68,6 +68,8 @@ class Keeper:
         self.rates = Rates()
         self.ledger = EquityLedger()
         self.exec_ids: dict[ExecId, None] = {}
+        self.sweeps = True
+        """Alert bands follow the caps' use; not while the past is folded: nobody hears of it."""
         self.sweep_due = False
         self.standing: Standing | None = None
         """What stands between orders (health, streaks, losses); None: has changed, look again."""
@@ -327,7 +329,7 @@ class Keeper:
 
     # ------------------------------------------------------------------ telling
     def _settle(self, now_ns: int) -> Notices:
-        if self.sweep_due or now_ns - self._swept_ns >= SWEEP_NS:
+        if self.sweeps and (self.sweep_due or now_ns - self._swept_ns >= SWEEP_NS):
             self._sweep(now_ns)
         return self.take_notices() if self._notices else ()
 

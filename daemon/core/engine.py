@@ -346,10 +346,12 @@ class Engine:
         Raises:
             FoldError: the line is needed and cannot be read.
         """
+        self._desk.interceptor.sweeps = False
         fold.apply_fact(self._desk.ledger, record)
 
     def finish_recovery(self, now_ns: int) -> None:
         """All facts are folded: HALTED, gate DOWN; the first turn closes what a crash left open."""
+        self._desk.interceptor.sweeps = True
         self._desk.now_ns = now_ns
         self._desk.trading_state = TradingState.HALTED
         self._desk.interceptor.set_trading_state(TradingState.HALTED)

@@ -38,7 +38,8 @@ class EventType(StrEnum):
     RUN_STOP = "run_stop"
     """fields: reason, exit_code."""
     RECOVERY = "recovery"
-    """fields: records, from_seq, torn_bytes, torn_sha256, open_orders, state_hash, duration_ms."""
+    """fields: records, from_seq, checkpoint_seq (where the fold began; 0: at the first line),
+    torn_bytes, torn_sha256, duration_ms."""
     CHECKPOINT = "checkpoint"
     """fields: state {…}: everything that a recovery needs, so that older lines need not be read."""
     SESSION_START = "session_start"

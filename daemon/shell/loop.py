@@ -49,8 +49,10 @@ INPUTS_PER_DRAIN_MAX = 128
 """After so many turns the loop gets a chance to move bytes."""
 
 
-CHECKPOINT_LINES = 200_000
-"""So many lines at most does a recovery fold (writing a checkpoint stalls the loop briefly)."""
+CHECKPOINT_FACTS = 5_000
+CHECKPOINT_LINES = 50_000
+"""After so many facts, or lines of any kind, the next quiet moment writes a checkpoint; after twice
+as many any moment does. So much at most does a recovery fold and read, however long we have run."""
 
 
 class VenuePort(Protocol):
@@ -87,11 +89,14 @@ class Pump:
         on_fatal: Callable[[BaseException], None],
         sinks: tuple[RecordSink, ...] = (),
         counters: tuple[RecordSink, ...] = (),
+        checkpoint_seq: int | None = None,
+        facts_since: int = 0,
     ) -> None:
         """Wire the pump; `attach` gives it the venue before the first turn.
 
         `sinks` hear of a turn's records before its effects leave, `counters` after, and of its
-        input too.
+        input too. `checkpoint_seq` is the line of the last checkpoint, `facts_since` how many facts
+        recovery found after it (absent: the journal's end is as good as one).
         """
         self._engine = engine
         self._journal = journal
@@ -115,7 +120,9 @@ class Pump:
         self._scheduled = False
         self._draining = False
         self._stopped = False
-        self._checkpoint_seq = journal.seq
+        self._checkpoint_seq = journal.seq if checkpoint_seq is None else checkpoint_seq
+        self._facts = facts_since
+        """Facts since then that a turn made."""
         self.turns = 0
         self.conflated = 0
         self.queue_age_ns = 0
@@ -168,6 +175,12 @@ class Pump:
         """`note` from another thread."""
         self._loop.call_soon_threadsafe(self.note, event_type, fields)
 
+    def checkpoint(self) -> None:
+        """Write one now: the daemon ends in order, and the next start folds nothing."""
+        if not self._stopped:
+            self._write_checkpoint()
+            self._flush_or_fault()
+
     def stop(self) -> None:
         """Take no more inputs and forget the timers."""
         self._stopped = True
@@ -193,10 +206,8 @@ class Pump:
                 else:
                     break
                 self._turn(queued_ns, item)
-            if self._journal.seq - self._checkpoint_seq >= CHECKPOINT_LINES:
-                self._checkpoint_seq = self._journal.seq
-                state = {"state": self._engine.state()}
-                self._append(EventType.CHECKPOINT, state, self._engine.session_id)
+            if self._is_checkpoint_due():
+                self._write_checkpoint()
             self._flush_or_fault()
         except BaseException as error:  # noqa: BLE001 - crash-only: whatever it is, the process ends
             self.stop()
@@ -207,6 +218,18 @@ class Pump:
         if (self._inputs or self._market) and not self._scheduled:
             self._scheduled = True
             self._loop.call_soon(self._drain_later)
+
+    def _write_checkpoint(self) -> None:
+        state = {"state": self._engine.state()}
+        self._append(EventType.CHECKPOINT, state, self._engine.session_id)
+        self._checkpoint_seq, self._facts = self._journal.seq, 0
+
+    def _is_checkpoint_due(self) -> bool:
+        facts, lines = self._facts, self._journal.seq - self._checkpoint_seq
+        if facts < CHECKPOINT_FACTS and lines < CHECKPOINT_LINES:
+            return False
+        is_quiet = not self._inputs and not self._market
+        return is_quiet or facts >= 2 * CHECKPOINT_FACTS or lines >= 2 * CHECKPOINT_LINES
 
     def _turn(self, queued_ns: int, item: Input) -> None:
         engine, journal = self._engine, self._journal
@@ -237,6 +260,7 @@ class Pump:
             else:
                 others.append(effect)
                 placing = placing or kind in _PLACING
+        self._facts += len(records)
         for one in records:
             self._journal.append(one.event_type, one.fields, ts_ns=ts_ns, session_id=session)
             for sink in self._sinks:

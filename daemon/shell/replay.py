@@ -2,6 +2,11 @@
 
 Boot is recovery (promise P6): there is no other start path. What is read here is folded by
 `Engine.restore` and `Engine.apply_fact`; INPUT lines are skipped (state is a fold of the facts).
+
+Rules of this file:
+1. Nothing before the last checkpoint is read: how long a daemon has run does not delay its start.
+2. From the checkpoint on, every line must carry the hash of the line before it, inputs included.
+   What lies before the checkpoint is verified by the evidence, not at boot.
 """
 
 import hashlib
@@ -20,6 +25,9 @@ _CHECKPOINT = b'"event_type":"checkpoint"'
 _EVENT_TYPE = b'"event_type":'
 _INPUT = b'"event_type":"input"'
 _ENVELOPE_BYTES_MAX = 400
+_FIRST_READ_BYTES = 8 * 1024 * 1024
+_PREV = slice(-66, -2)
+"""Where a line carries the hash of the line before: its last field, 64 hex digits."""
 
 
 @dataclass(kw_only=True)
@@ -32,6 +40,8 @@ class Recovered:
     torn_bytes: int = 0
     torn_sha256: str = ""
     checkpoint: dict[str, Any] | None = None
+    checkpoint_seq: int = 0
+    """The line that holds it; 0: there is none, and the facts are all there ever were."""
     facts: list[dict[str, Any]] = field(default_factory=list)
     """Fact lines after the checkpoint, oldest first."""
 
@@ -40,8 +50,8 @@ def recover(directory: Path) -> Recovered:
     """Read the journal's tail from its last checkpoint on; cut a torn last line off.
 
     Raises:
-        JournalError: a line inside the journal is damaged, or a newer schema wrote it. The
-            journal is then not ours to continue: move it away and reconcile by hand.
+        JournalError: a line of it is damaged or does not continue the chain, or a newer schema
+            wrote it. The journal is then not ours to continue: move it away, reconcile by hand.
     """
     found = segments(directory)
     out = Recovered()
@@ -49,53 +59,96 @@ def recover(directory: Path) -> Recovered:
         return out
     _cut_torn_tail(found[-1], out)
     bodies: list[tuple[Path, bytes]] = []
+    is_whole = True
     for path in reversed(found):
-        body = path.read_bytes()
-        start = _last_checkpoint(body)
-        bodies.insert(0, (path, body[max(start, 0) :]))
-        if start >= 0:
+        body, has_checkpoint = _from_last_checkpoint(path)
+        bodies.insert(0, (path, body))
+        if has_checkpoint:
+            is_whole = False
             break
+    head = GENESIS.encode() if is_whole else b""
     for path, body in bodies:
-        _read(path, body, out)
+        head = _read(path, body, head, out)
     return out
 
 
-def _last_checkpoint(body: bytes) -> int:
+def _from_last_checkpoint(path: Path) -> tuple[bytes, bool]:
+    """The lines of a segment from its last checkpoint on, or all; read backwards from its end."""
+    with path.open("rb") as opened:
+        size = opened.seek(0, os.SEEK_END)
+        wanted = _FIRST_READ_BYTES
+        while True:
+            begin = max(0, size - wanted)
+            opened.seek(begin)
+            body = opened.read(size - begin)
+            start = _last_checkpoint(body, is_whole=not begin)
+            if start >= 0:
+                return body[start:], True
+            if not begin:
+                return body, False
+            wanted *= 2
+
+
+def _last_checkpoint(body: bytes, *, is_whole: bool) -> int:
     """Where the last checkpoint line begins; -1: none. The same words inside data do not count."""
     at = len(body)
     while (at := body.rfind(_CHECKPOINT, 0, at)) >= 0:
         start = body.rfind(b"\n", 0, at) + 1
+        if not start and not is_whole:
+            return -1  # its line begins before this read
         if body.find(_EVENT_TYPE, start) == at:
             return start
     return -1
 
 
 def _cut_torn_tail(path: Path, out: Recovered) -> None:
-    body = path.read_bytes()
-    torn = body[body.rfind(b"\n") + 1 :]
+    with path.open("rb") as opened:
+        size = opened.seek(0, os.SEEK_END)
+        wanted, torn = _FIRST_READ_BYTES, b""
+        while size:
+            begin = max(0, size - wanted)
+            opened.seek(begin)
+            body = opened.read(size - begin)
+            end = body.rfind(b"\n") + 1
+            torn = body[end:]
+            if end or not begin:
+                break
+            wanted *= 2
     if torn:
         out.torn_bytes = len(torn)
         out.torn_sha256 = hashlib.sha256(torn).hexdigest()
-        os.truncate(path, len(body) - len(torn))
+        os.truncate(path, size - len(torn))
 
 
-def _read(path: Path, body: bytes, out: Recovered) -> None:
-    last: bytes | None = None
-    for number, line in enumerate(body.splitlines(), start=1):
-        last = line
+def _read(path: Path, body: bytes, head: bytes, out: Recovered) -> bytes:
+    """Take a segment's lines; returns the last one's hash. `head` empty: the first is trusted."""
+    lines = body.split(b"\n")
+    lines.pop()  # what follows the last line's end: nothing
+    sha256 = hashlib.sha256
+    for number, line in enumerate(lines, start=1):
+        if line[_PREV] != head and head:
+            raise JournalError(
+                f"journal {path}: line {number} after the last checkpoint, or the one before it, "
+                "is damaged: it does not continue the chain (a line was changed, added or "
+                "removed); `seatrial evidence verify` says more; move the journal away, start "
+                "with a new state directory, and reconcile by hand"
+            )
+        head = sha256(line).hexdigest().encode()
         if line.find(_INPUT, 0, _ENVELOPE_BYTES_MAX) >= 0:
             continue
         record = _decode(path, number, line)
         if record["event_type"] == "checkpoint":
             out.checkpoint = record["state"]
+            out.checkpoint_seq = record["seq"]
             out.facts.clear()
         else:
             out.facts.append(record)
-    if last is not None:
-        record = _decode(path, -1, last)
+    if lines:
+        record = _decode(path, len(lines), lines[-1])
         out.seq = record["seq"]
         out.ts_ns = record["ts_ns"]
-        out.head = hashlib.sha256(last).hexdigest()
+        out.head = head.decode()
+    return head
 
 
 def _decode(path: Path, number: int, line: bytes) -> dict[str, Any]:

@@ -47,6 +47,7 @@ from tests.support.sim_runner import MS, SYMBOL, SimRun, loaded_instrument
 
 SEGMENT_BYTES = 48 * 1024
 CHECKPOINT_LINES = 120
+CHECKPOINT_FACTS = 40
 """Small, so that a short run has rotations and checkpoints among its write points."""
 MENU = FaultMenu(
     drop_request=0.02,
@@ -212,6 +213,8 @@ class KillWorld(SimRun):
                 journal=self.journal,
                 clock=self.clock,
                 halt=self.halt,
+                checkpoint_seq=recovered.checkpoint_seq,
+                facts_since=len(recovered.facts),
                 on_reply=lambda _: None,
                 on_exit=lambda _: None,
                 on_fatal=_raise,
@@ -263,15 +266,13 @@ class KillWorld(SimRun):
             os.close(descriptor)
 
     def _write_boot_lines(self, recovered: Recovered) -> None:
-        state_hash = self.engine.state_hash()
         lines: list[tuple[EventType, dict[str, Any]]] = [
             (EventType.RUN_START, {"instance": INSTANCE, "run_number": self.run_number}),
-            (EventType.RECOVERY, {"records": len(recovered.facts), "state_hash": state_hash}),
-            (EventType.CHECKPOINT, {"state": self.engine.state()}),
+            (EventType.RECOVERY, {"records": len(recovered.facts)}),
         ]
         for event_type, fields in lines:
             self.journal.append(event_type, fields, ts_ns=self.clock.now_ns(), session_id="")
-            self.live_states[self.journal.seq] = state_hash
+            self.live_states[self.journal.seq] = self.engine.state_hash()
         self.journal.flush()
 
     # ------------------------------------------------------------------ traps
@@ -371,6 +372,7 @@ def virtual(world: KillWorld) -> Iterator[None]:
     with (
         mock.patch.object(clock_module, "time", VirtualTime(world)),
         mock.patch.object(loop_module, "CHECKPOINT_LINES", CHECKPOINT_LINES),
+        mock.patch.object(loop_module, "CHECKPOINT_FACTS", CHECKPOINT_FACTS),
         mock.patch.object(os, "write", wrote),
         mock.patch.object(os, "fdatasync", synced("fdatasync")),
         mock.patch.object(os, "fsync", synced("fsync")),

@@ -36,6 +36,7 @@ from daemon.model.inputs import (
 from daemon.model.market import TopOfBook
 from daemon.model.orders import NewOrder
 from daemon.model.records import EventType
+from daemon.shell import loop as loop_module
 from daemon.shell.clock import SystemClock
 from daemon.shell.journal import Journal, segments
 from daemon.shell.loop import Pump
@@ -78,6 +79,9 @@ class Engine:
         self.turns.append(turn)
         return self.answer(turn)
 
+    def state(self) -> dict[str, int]:
+        return {"turns": len(self.turns)}
+
 
 class Venue:
     """Notes what the journal held at the moment an effect was performed."""
@@ -96,7 +100,9 @@ def event_types(journal: Journal) -> list[str]:
 
 
 class Rig:
-    def __init__(self, path: Path, answer: Callable[[Turn], tuple[Effect, ...]]) -> None:
+    def __init__(
+        self, path: Path, answer: Callable[[Turn], tuple[Effect, ...]], **more: int
+    ) -> None:
         self.journal = Journal(path, run_id="r", mode="sim", exchange="sim")
         self.engine = Engine(answer)
         self.halt = HaltFlag()
@@ -111,6 +117,7 @@ class Rig:
             on_reply=self.replies.append,
             on_exit=self.exits.append,
             on_fatal=self.fatal.append,
+            **more,
         )
         self.venue = Venue(self.journal)
         self.pump.attach(self.venue)
@@ -131,6 +138,45 @@ async def test_the_approved_line_is_in_the_file_before_the_bytes_may_leave(tmp_p
     effect, written = rig.venue.performed[0]
     assert isinstance(effect, SendOrder)
     assert written == ["input", "order_approved"]
+
+
+@pytest.mark.parametrize(("facts", "lines"), [(3, 1_000), (1_000, 6)])
+async def test_a_checkpoint_is_written_after_so_many_facts_or_lines(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, facts: int, lines: int
+) -> None:
+    monkeypatch.setattr(loop_module, "CHECKPOINT_FACTS", facts)
+    monkeypatch.setattr(loop_module, "CHECKPOINT_LINES", lines)
+    rig = Rig(tmp_path, lambda _: (APPROVED,))
+    for number in range(7):
+        rig.pump.offer(TimerFired(f"t{number}"))
+        await rig.settle(lambda wanted=number + 1: len(rig.engine.turns) == wanted)
+    found = event_types(rig.journal)
+    pairs = ["input", "order_approved"] * 3
+    assert found == [*pairs, "checkpoint", *pairs, "checkpoint", "input", "order_approved"]
+
+
+async def test_a_busy_pump_puts_its_checkpoint_off_but_not_for_ever(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loop_module, "CHECKPOINT_FACTS", 2)
+    monkeypatch.setattr(loop_module, "INPUTS_PER_DRAIN_MAX", 1)
+    rig = Rig(tmp_path, lambda _: (APPROVED,))
+    for number in range(9):
+        rig.pump.offer(TimerFired(f"t{number}"))
+    await rig.settle(lambda: len(rig.engine.turns) == 9)
+    found = [kind for kind in event_types(rig.journal) if kind != "input"]
+    one = "order_approved"
+    assert found == [one] * 4 + ["checkpoint"] + [one] * 4 + ["checkpoint", one]
+
+
+async def test_what_recovery_folded_counts_towards_the_next_checkpoint(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loop_module, "CHECKPOINT_FACTS", 10)
+    rig = Rig(tmp_path, lambda _: (APPROVED,), checkpoint_seq=0, facts_since=9)
+    rig.pump.offer(TimerFired("t"))
+    await rig.settle(lambda: rig.engine.turns)
+    assert event_types(rig.journal)[-1] == "checkpoint"
 
 
 async def test_market_data_keeps_the_latest_and_reports_are_all_kept(tmp_path: Path) -> None:

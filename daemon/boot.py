@@ -1,0 +1,49 @@
+"""One run of the daemon in the foreground: from a configuration's path to an exit code.
+
+Exit codes: 0 ended in order; 2 the configuration, credentials or state directory cannot be used
+(nothing was started); 70 a broken invariant (the next boot recovers).
+"""
+
+import logging
+import sys
+from pathlib import Path
+
+import uvloop
+
+from control.errors import ControlError
+from daemon.app import Daemon
+from daemon.errors import SeatrialError
+from daemon.ownership import check_import_ownership
+from daemon.settings import SettingsError, load_config
+from daemon.shell.secrecy import forbid_core_dumps
+
+EXIT_UNUSABLE = 2
+
+
+def boot(config_path: Path, *, check: bool = False) -> int:
+    """Run the daemon, or with `check` only look at its configuration; returns the exit code."""
+    forbid_core_dumps()
+    logging.basicConfig(
+        level=logging.INFO, stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s"
+    )
+    logging.getLogger("picows").setLevel(logging.WARNING)
+    problems = check_import_ownership()
+    if problems:
+        return _refused("\n".join(problems))
+    try:
+        config = load_config(config_path)
+    except SettingsError as error:
+        return _refused("\n".join(f"{config_path}: {line}" for line in error.violations))
+    if check:
+        sys.stdout.write(f"{config_path}: ok (config {config.config_hash[:12]})\n")
+        return 0
+    try:
+        return uvloop.run(Daemon(config).run())
+    except (OSError, ValueError, ControlError, SeatrialError) as error:
+        return _refused(str(error))
+
+
+def _refused(message: str) -> int:
+    for line in message.splitlines():
+        sys.stderr.write(f"seatriald: {line}\n")
+    return EXIT_UNUSABLE
