@@ -48,7 +48,7 @@ from daemon.shell.journal import Journal, lock_journal
 from daemon.shell.key_environments import remember
 from daemon.shell.latch import LatchStore
 from daemon.shell.late_orders import LateOrders, until_settled
-from daemon.shell.loop import Pump
+from daemon.shell.loop import Pump, RecordSink
 from daemon.shell.metrics import Metrics, MetricsServer
 from daemon.shell.port import ControlPort
 from daemon.shell.publisher import Publisher, StatusPart
@@ -137,20 +137,7 @@ class Daemon:
             run_id=str(self._run),
             binding=self._binding,
         )
-        checkpoint_seq, facts_since = self._since_checkpoint
-        pump = Pump(
-            checkpoint_seq=checkpoint_seq,
-            facts_since=facts_since,
-            engine=self._engine,
-            journal=self._journal,
-            clock=self._clock,
-            halt=self._halt,
-            on_reply=self._on_reply,
-            on_exit=self._on_exit,
-            on_fatal=self._on_fatal,
-            sinks=(self._late, clearer, packs),
-            counters=(metrics,),
-        )
+        pump = self._build_pump(sinks=(self._late, clearer, packs), counters=(metrics,))
         link = self._build_link(pump)
         pump.attach(link)
         watchdog = self._build_watchdog(pump)
@@ -168,9 +155,8 @@ class Daemon:
             loop.add_signal_handler(number, self._on_signal, pump, number)
         exit_code = EXIT_CRASH
         try:
-            self._publish(
-                publisher.snapshot()
-            )  # who waited for us in the socket's queue asks at once
+            # Who waited for us in the socket's queue asks at once.
+            self._publish(publisher.snapshot())
             await asyncio.to_thread(control.start)
             server = start_metrics(settings.metrics, metrics, healthy=lambda: watchdog.healthy)
             publisher.learn(metrics_port=server.port if server is not None else None)
@@ -263,31 +249,36 @@ class Daemon:
         return engine
 
     def _write_boot_lines(self, recovered: Recovered) -> None:
-        lines: list[tuple[EventType, Mapping[str, Any]]] = [
-            (
-                EventType.RUN_START,
-                {
-                    "instance": self._instance,
-                    "run_number": self._run_number,
-                    **about_keys(self._credentials),
-                    **self._binding,
-                },
-            ),
-            (
-                EventType.RECOVERY,
-                {
-                    "records": len(recovered.facts),
-                    "from_seq": recovered.seq,
-                    "torn_bytes": recovered.torn_bytes,
-                    "torn_sha256": recovered.torn_sha256,
-                    "checkpoint_seq": recovered.checkpoint_seq,
-                    "duration_ms": (self._clock.monotonic_ns() - self._boot_monotonic) // NS_PER_MS,
-                },
-            ),
-        ]
+        run_start = {
+            "instance": self._instance,
+            "run_number": self._run_number,
+            **about_keys(self._credentials),
+            **self._binding,
+        }
+        duration_ms = (self._clock.monotonic_ns() - self._boot_monotonic) // NS_PER_MS
+        recovery = {**recovered.facts_about(), "duration_ms": duration_ms}
+        lines = ((EventType.RUN_START, run_start), (EventType.RECOVERY, recovery))
         for event_type, fields in lines:
             self._journal.append(event_type, fields, ts_ns=self._boot_ns, session_id="")
         self._journal.flush()
+
+    def _build_pump(
+        self, *, sinks: tuple[RecordSink, ...], counters: tuple[RecordSink, ...]
+    ) -> Pump:
+        checkpoint_seq, facts_since = self._since_checkpoint
+        return Pump(
+            engine=self._engine,
+            journal=self._journal,
+            clock=self._clock,
+            halt=self._halt,
+            on_reply=self._on_reply,
+            on_exit=self._on_exit,
+            on_fatal=self._on_fatal,
+            sinks=sinks,
+            counters=counters,
+            checkpoint_seq=checkpoint_seq,
+            facts_since=facts_since,
+        )
 
     def _build_link(self, pump: Pump) -> VenueLink:
         return VenueLink(

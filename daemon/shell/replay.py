@@ -45,6 +45,16 @@ class Recovered:
     facts: list[dict[str, Any]] = field(default_factory=list)
     """Fact lines after the checkpoint, oldest first."""
 
+    def facts_about(self) -> dict[str, Any]:
+        """What the boot's RECOVERY line says of it."""
+        return {
+            "records": len(self.facts),
+            "from_seq": self.seq,
+            "checkpoint_seq": self.checkpoint_seq,
+            "torn_bytes": self.torn_bytes,
+            "torn_sha256": self.torn_sha256,
+        }
+
 
 def recover(directory: Path) -> Recovered:
     """Read the journal's tail from its last checkpoint on; cut a torn last line off.

@@ -19,6 +19,8 @@ from daemon.shell.journal import segments
 
 SHELL_LINES = {"command", "kill", "run_start", "run_stop", "recovery", "checkpoint", "drill"}
 """Written by the shell beside the engine: facts, but no effects of a step."""
+NOT_BOUND = {"run_number", "key_source", "warnings"}
+"""Said of a run beside what its sessions are bound to."""
 ENVELOPE = {
     "seq", "ts", "ts_ns", "schema", "run_id", "session_id", "mode", "exchange", "event_type",
     "level", "is_error", "is_anomaly", "prev",
@@ -43,7 +45,7 @@ def replay_last_run(config_path: Path, directory: Path) -> tuple[int, str]:
         load_config(config_path),
         instance=binding.pop("instance"),
         run=RunId(run[0]["run_id"]),
-        binding={k: v for k, v in binding.items() if k != "run_number"},
+        binding={k: v for k, v in binding.items() if k not in NOT_BOUND},
         halt=HaltFlag(),
     )
     _recover(engine, lines[:start])
