@@ -6,10 +6,12 @@ Rules of this file:
 """
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from typing import Any, Literal
 
-from rich.console import Console, Group, RenderableType
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
+from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
@@ -18,6 +20,7 @@ from control.snapshot import is_resolved, open_incidents, rows, table
 ROWS_MAX = 10
 CAPS_MAX = 8
 BAR_WIDTH = 14
+PERCENT_WIDTH = 5
 DECIMALS_SHOWN = 8
 DISK_WARNING_BYTES = 1e9
 LAG_WARNING_MS = 100.0
@@ -187,7 +190,7 @@ def caps_table(snapshot: Mapping[str, Any]) -> Table | None:
     if not found:
         return None
     made = _table(("cap", "left"), ("symbol", "left"), ("used", "right"), ("limit", "right"))
-    made.add_column("use", no_wrap=True)
+    made.add_column("use")  # the only one that gives way: 80 columns are enough
     units = {"numeraire": clean(table(snapshot, "equity").get("numeraire", "numeraire"))}
     for row in found:
         share, unit = share_of(row), clean(row.get("unit", ""))
@@ -197,7 +200,7 @@ def caps_table(snapshot: Mapping[str, Any]) -> Table | None:
             clean(row.get("symbol", "") or ""),
             amount(row.get("used")),
             f"{amount(row.get('limit'))} {units.get(unit, unit)}".rstrip(),
-            bar(share),
+            Gauge(share),
         )
     return made
 
@@ -363,6 +366,21 @@ def bar(share: Decimal | None, width: int = BAR_WIDTH) -> Text:
     return made
 
 
+@dataclass(frozen=True, slots=True)
+class Gauge:
+    """A bar that is as long as there is room; the per cent is always there."""
+
+    share: Decimal | None
+
+    def __rich_measure__(self, _console: Console, options: ConsoleOptions) -> Measurement:
+        """From the per cent alone to the whole bar."""
+        return Measurement(PERCENT_WIDTH, BAR_WIDTH + PERCENT_WIDTH).with_maximum(options.max_width)
+
+    def __rich_console__(self, _console: Console, options: ConsoleOptions) -> RenderResult:
+        """The bar in what is left beside the per cent."""
+        yield bar(self.share, width=max(0, min(BAR_WIDTH, options.max_width - PERCENT_WIDTH)))
+
+
 def amount(value: Any, digits: int = 0) -> str:
     """An amount for people: thousands grouped, at most 8 decimals, no trailing zeros.
 
@@ -419,7 +437,7 @@ def _number(value: Any) -> float | None:
         return None
 
 
-def _add_row(made: Table, *cells: str | Text) -> None:
+def _add_row(made: Table, *cells: str | Text | Gauge) -> None:
     """A row of plain texts: a str would be read as markup."""
     made.add_row(*(Text(cell) if isinstance(cell, str) else cell for cell in cells))
 

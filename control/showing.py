@@ -30,10 +30,12 @@ from control.terminal import (
     ask,
     console,
     failure_of,
+    is_interactive,
     print_json,
     reason_or_ask,
     wiring,
 )
+from daemon.model.records import EventType
 
 _ALL = 1_000_000
 
@@ -216,7 +218,14 @@ def incident_resolve(
 
 
 @click.command()
-@click.option("--type", "types", multiple=True, help="Only this event type; may be repeated.")
+@click.option(
+    "--type",
+    "types",
+    multiple=True,
+    type=click.Choice(sorted(one.value for one in EventType)),
+    metavar="TYPE",
+    help="Only this event type; may be repeated.",
+)
 @click.option("-n", "--lines", type=click.IntRange(0, 1_000), default=20, show_default=True)
 @click.option("--inputs", is_flag=True, help="Also what the engine was told (every tick).")
 @click.option("--no-follow", is_flag=True, help="Print the last lines and end.")
@@ -309,6 +318,12 @@ def watch(ctx: click.Context, *, picture: Path | None) -> None:
     # Imported here: nobody who types `seatrial kill` waits for a screen library.
     from control.watch import Watch  # noqa: PLC0415 - see above
 
+    if picture is None and not is_interactive():
+        raise Failure(
+            "watch needs a terminal; for scripts there are `seatrial status --json` and "
+            "`seatrial tail --json`",
+            EXIT_USAGE,
+        )
     screen = Watch(wiring(ctx).socket_path)
     if picture is not None:
         screen.picture(picture)

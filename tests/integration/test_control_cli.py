@@ -174,6 +174,21 @@ def test_the_schema_needs_no_daemon(tmp_path: Path) -> None:
     assert symbol["anyOf"][1] == {"type": "null"}
 
 
+def test_an_event_type_that_does_not_exist_is_not_waited_for(tmp_path: Path) -> None:
+    with serving(tmp_path) as path:
+        result = run(path, "tail", "--type", "filll")
+    assert result.exit_code == 2
+    assert "'filll' is not one of" in result.stderr
+
+
+def test_watch_without_a_terminal_says_what_there_is_instead(tmp_path: Path) -> None:
+    with serving(tmp_path) as path:
+        result = run(path, "watch")
+    assert result.exit_code == 2
+    assert "seatrial status --json" in result.stderr
+    assert result.stdout == ""
+
+
 # ---------------------------------------------------------------------- doing
 
 

@@ -1,9 +1,20 @@
+import io
 from decimal import Decimal
 from typing import Any
 
 import pytest
+from rich.console import Console
 
-from control.render import amount, bar, clean, duration, event_line, kill_line, share_of
+from control.render import (
+    amount,
+    bar,
+    caps_table,
+    clean,
+    duration,
+    event_line,
+    kill_line,
+    share_of,
+)
 from control.snapshot import find_incident, rows, select_incidents
 
 
@@ -140,3 +151,21 @@ def test_incidents_of_either_shape() -> None:
     assert found is not None
     assert found["resolved"] is True
     assert find_incident(snapshot, "d") is None
+
+
+@pytest.mark.parametrize("width", [80, 100, 160])
+def test_the_per_cent_of_every_cap_is_shown_however_narrow_the_terminal(width: int) -> None:
+    caps = [
+        {"cap": "traded_notional_per_day_numeraire_max", "symbol": "", "used": "1500000",
+         "limit": "2000000", "unit": "numeraire"},
+        {"cap": "executions_without_human_max", "symbol": "", "used": "200", "limit": "20000",
+         "unit": "executions"},
+        {"cap": "position_short_base_max", "symbol": "BTCUSDT", "used": "0.02", "limit": "0.02",
+         "unit": "base"},
+    ]  # fmt: skip
+    screen = Console(width=width, file=io.StringIO(), color_system=None)
+    screen.print(caps_table({"caps": caps}))
+    lines = screen.file.getvalue().splitlines()  # type: ignore[attr-defined]
+    assert [line.split()[-1] for line in lines[1:]] == ["75%", "1%", "100%"]
+    assert "2,000,000 numeraire" in lines[1]
+    assert max(map(len, lines)) <= width
