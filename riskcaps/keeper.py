@@ -16,7 +16,7 @@ from daemon.model.position import Position
 from riskcaps.bands import CapNotice, Watch
 from riskcaps.behaviour import Behaviour, DuplicateKey
 from riskcaps.capset import CapSet
-from riskcaps.drawdown import EquityLedger, EquityView
+from riskcaps.drawdown import LOSS_CAPS, EquityLedger, EquityView
 from riskcaps.equity import equity_of, equity_view
 from riskcaps.exposure import SymbolBook
 from riskcaps.holds import WORKING, Account, Hold
@@ -28,6 +28,7 @@ from riskcaps.valuation import Rates
 SWEEP_NS = 1000 * NS_PER_MS
 """Uses that only fall, or move with the market, are compared this often; rules compare at once."""
 _ORDER_WINDOWS = ("second", "minute", "hour", "day")
+_LOSS_WATCHES = tuple((cap, f"{cap}_numeraire_max") for cap in LOSS_CAPS)
 Notices = tuple[CapNotice, ...]
 
 
@@ -332,6 +333,21 @@ class Keeper:
         if self.sweeps and (self.sweep_due or now_ns - self._swept_ns >= SWEEP_NS):
             self._sweep(now_ns)
         return self.take_notices() if self._notices else ()
+
+    def _fill_reaches_band(self) -> bool:
+        """Whether the fill of a held order brought a use to its next band.
+
+        Executions, losses and their streak are what it raises; exposure and turnover were held in
+        full before it, and move with the market from now on.
+        """
+        watch, behaviour = self.watch, self.behaviour
+        if (
+            behaviour.executions_since_human >= watch["executions_without_human_max"].up
+            or behaviour.loss_streak >= watch["loss_streak_max"].up
+        ):
+            return True
+        rules = self.ledger.rules
+        return any(rules[cap].used >= watch[key].up for cap, key in _LOSS_WATCHES)
 
     def _sweep(self, now_ns: int) -> None:
         """Compare every cap's use with its bands."""

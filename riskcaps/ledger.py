@@ -132,7 +132,8 @@ class RiskLedger(Keeper):
         if not reduced:
             self._note_breach(book, fill.side)
         self.remark_all(now_ns)
-        self.sweep_due = True
+        if hold is None or self._fill_reaches_band():
+            self.sweep_due = True
         return self._settle(now_ns)
 
     def on_terminal(self, client_order_id: ClientOrderId, now_ns: int) -> Notices:

@@ -320,6 +320,25 @@ def test_a_market_move_raises_an_alert_within_a_second() -> None:
     assert all(n.text and n.used and n.limit for n in notices)
 
 
+def test_the_fill_of_a_held_order_tells_its_bands_at_once() -> None:
+    """Executions at 70 %, and a loss at 85 %, in the very turn of the fill that brought them."""
+    gate = ready(
+        caps_of(**{**WIDE, "executions_without_human_max": 3, "drawdown_numeraire_max": "10"})
+    )
+    assert gate.on_clock(0, 0, T0) == ()  # the periodic look is over for this second
+
+    def filled(price: str, px: str) -> set[tuple[str, int]]:
+        name = approve(gate, wish("BUY", "1", price))
+        return {(n.cap, n.band) for n in gate.on_fill(fill(name, "BUY", "1", px), T0)}
+
+    assert filled("100.00", "100") == set()
+    assert filled("99.00", "99") == set()  # two of three are 66 %
+    assert filled("108.00", "108.60") == {
+        ("executions_without_human_max", 100),
+        ("drawdown_numeraire_max", 85),
+    }
+
+
 def test_a_fill_beyond_the_position_cap_is_a_breach_that_halts() -> None:
     gate = ready()
     notices = gate.on_fill(fill("late", "BUY", "5.001"), T0)
