@@ -54,7 +54,7 @@ def is_journal(stream: Stream) -> bool:
     for line in head.split(b"\n")[:PEEK_LINES]:
         try:
             _UNCHAINED(line)
-        except (msgspec.DecodeError, UnicodeError):
+        except (msgspec.DecodeError, UnicodeError, RecursionError):
             continue
         return True
     return False
@@ -93,7 +93,7 @@ class JournalReader:
                     return
                 try:
                     record = decode(raw)
-                except (msgspec.DecodeError, UnicodeError) as error:
+                except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
                     self._undecodable(name, number, raw, error)
                     continue
                 seq = record.seq
@@ -123,7 +123,7 @@ class JournalReader:
         digest = hashlib.sha256(raw).hexdigest()
         try:
             known = _UNCHAINED(raw)
-        except (msgspec.DecodeError, UnicodeError):
+        except (msgspec.DecodeError, UnicodeError, RecursionError):
             known = None
         if known is not None and "event_type" in str(error):
             self._unknown_type(known, place)
@@ -148,7 +148,7 @@ class JournalReader:
 def _is_object(raw: bytes) -> bool:
     try:
         return isinstance(msgspec.json.decode(raw), dict)
-    except (msgspec.DecodeError, UnicodeError):
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
         return False
 
 

@@ -12,7 +12,7 @@ from tests.support import loopback_only
 from tests.support.sim_process import SimProcess
 
 SYMBOL = "BTCUSDT"
-DEADLINE_S = 20
+DEADLINE_S = 30
 
 
 def classes_for(sim: SimProcess) -> tuple[type, type, type]:
@@ -110,6 +110,78 @@ async def over_ws_api(client: Any, bid: float) -> dict[str, Any]:
     return facts
 
 
+def oco(bid: float, ask: float, name: str) -> dict[str, str]:
+    """A pair far from the market, so that it stays until it is canceled."""
+    return {
+        "symbol": SYMBOL,
+        "side": "SELL",
+        "quantity": "0.001",
+        "aboveType": "LIMIT_MAKER",
+        "abovePrice": f"{ask * 1.2:.2f}",
+        "belowType": "STOP_LOSS_LIMIT",
+        "belowStopPrice": f"{bid * 0.9:.2f}",
+        "belowPrice": f"{bid * 0.89:.2f}",
+        "belowTimeInForce": "GTC",
+        "listClientOrderId": name,
+    }
+
+
+def otoco(bid: float, ask: float) -> dict[str, str]:
+    """A first order far below the market with a pair behind it."""
+    return {
+        "symbol": SYMBOL,
+        "workingType": "LIMIT",
+        "workingSide": "BUY",
+        "workingPrice": f"{bid * 0.9:.2f}",
+        "workingQuantity": "0.001",
+        "workingTimeInForce": "GTC",
+        "pendingSide": "SELL",
+        "pendingQuantity": "0.001",
+        "pendingAboveType": "LIMIT_MAKER",
+        "pendingAbovePrice": f"{ask * 1.2:.2f}",
+        "pendingBelowType": "STOP_LOSS",
+        "pendingBelowStopPrice": f"{bid * 0.8:.2f}",
+    }
+
+
+async def order_lists(client: Any, bid: float, ask: float) -> dict[str, Any]:
+    facts: dict[str, Any] = {}
+    facts["oco"] = await client.create_oco_order(**oco(bid, ask, "pb-oco"))
+    facts["open"] = await client.get_open_oco_orders()
+    facts["status"] = await client.v3_get_order_list(orderListId=facts["oco"]["orderListId"])
+    facts["canceled"] = await client.v3_delete_order_list(symbol=SYMBOL, listClientOrderId="pb-oco")
+    facts["ws_oco"] = await client.ws_create_oco_order(**oco(bid, ask, "pb-ws-oco"))
+    facts["ws_open"] = await client.ws_get_oco_open_orders()
+    facts["leg_canceled"] = await client.cancel_order(
+        symbol=SYMBOL, orderId=facts["ws_oco"]["orders"][0]["orderId"]
+    )
+    facts["otoco"] = await client.ws_create_otoco_order(**otoco(bid, ask))
+    facts["ws_canceled"] = await client.ws_cancel_oco_order(
+        symbol=SYMBOL, orderListId=facts["otoco"]["orderListId"]
+    )
+    facts["all"] = await client.v3_get_all_order_list()
+    facts["wrong way round"] = await error_of(
+        client.create_oco_order(**{**oco(bid, ask, "pb-bad"), "abovePrice": f"{bid * 0.95:.2f}"})
+    )
+    return facts
+
+
+async def special_orders(client: Any, bid: float) -> dict[str, Any]:
+    shared = {"symbol": SYMBOL, "newOrderRespType": "RESULT"}
+    trailing = await client.create_order(
+        **shared, side="SELL", type="STOP_LOSS", quantity="0.001", trailingDelta=100
+    )
+    iceberg = await client.order_limit_buy(
+        **shared, quantity="0.01", icebergQty="0.001", price=f"{bid * 0.9:.2f}"
+    )
+    pegged = await client.create_order(
+        **shared, side="BUY", type="LIMIT_MAKER", quantity="0.001", pegPriceType="PRIMARY_PEG",
+        pegOffsetType="PRICE_LEVEL", pegOffsetValue=2,
+    )  # fmt: skip
+    await client.v3_delete_open_orders(symbol=SYMBOL)
+    return {"trailing": trailing, "iceberg": iceberg, "pegged": pegged}
+
+
 async def over_sockets(manager: Any, client: Any, bid: float) -> dict[str, Any]:
     facts: dict[str, Any] = {}
     async with manager.trade_socket(SYMBOL) as stream:
@@ -144,7 +216,9 @@ async def main() -> None:
         try:
             async with asyncio.timeout(DEADLINE_S):
                 rest_facts = await over_rest(client)
-                bid = rest_facts["book"][0]
+                bid, ask = rest_facts["book"]
+                list_facts = await order_lists(client, bid, ask)
+                special_facts = await special_orders(client, bid)
                 ws_facts = await over_ws_api(client, bid)
                 socket_facts = await over_sockets(socket_class(client), client, bid)
         finally:
@@ -161,6 +235,8 @@ async def main() -> None:
                     "isolated": isolated,
                     "reaches_outside": loopback_only.reaches_outside(),
                     "rest": rest_facts,
+                    "lists": list_facts,
+                    "special": special_facts,
                     "ws_api": ws_facts,
                     "sockets": socket_facts,
                     "sync": sync_facts,

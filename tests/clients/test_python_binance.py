@@ -95,6 +95,31 @@ def test_place_query_cancel_over_the_websocket_api(facts: Facts) -> None:
     assert status_in_ledger(facts, "pb-ws-1") == "CANCELED"
 
 
+def test_order_lists(facts: Facts) -> None:
+    lists = facts["lists"]
+    assert [r["status"] for r in lists["oco"]["orderReports"]] == ["NEW", "NEW"]
+    assert [row["listClientOrderId"] for row in lists["open"]] == ["pb-oco"]
+    assert lists["status"]["listOrderStatus"] == "EXECUTING"
+    assert [row["orderListId"] for row in lists["ws_open"]] == [lists["ws_oco"]["orderListId"]]
+    assert [r["status"] for r in lists["otoco"]["orderReports"]] == [
+        "NEW", "PENDING_NEW", "PENDING_NEW",
+    ]  # fmt: skip
+    for ended in ("canceled", "leg_canceled", "ws_canceled"):
+        assert {r["status"] for r in lists[ended]["orderReports"]} == {"CANCELED"}, ended
+    assert [row["listOrderStatus"] for row in lists["all"]] == ["ALL_DONE"] * 3
+    assert lists["wrong way round"] == [
+        400, -2010, "The relationship of the prices for the orders is not correct.",
+    ]  # fmt: skip
+
+
+def test_trailing_iceberg_and_pegged_orders(facts: Facts) -> None:
+    special = facts["special"]
+    assert special["trailing"]["trailingDelta"] == 100
+    assert special["iceberg"]["icebergQty"] == "0.00100000"
+    assert special["pegged"]["pegPriceType"] == "PRIMARY_PEG"
+    assert special["pegged"]["peggedPrice"] == special["pegged"]["price"]
+
+
 def test_streams_and_user_socket(facts: Facts) -> None:
     streams = facts["sockets"]
     assert streams["trade"]["e"] == "trade"

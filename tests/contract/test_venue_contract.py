@@ -28,6 +28,7 @@ from daemon.model.enums import ExecType, OrderType, Side, TimeInForce, VenueOrde
 from daemon.model.ids import ClientOrderId, VenueOrderId
 from daemon.model.inputs import (
     BalancesChanged,
+    LinkDown,
     MarketData,
     OrderAbsent,
     SnapshotTaken,
@@ -338,6 +339,48 @@ async def test_a_snapshot_tells_open_done_and_absent_apart(stage: Stage) -> None
 async def test_an_order_of_nobody_is_absent(stage: Stage) -> None:
     stage.bench.link.perform(QueryOrder(stage.id(), BTC, VenueOrderId("987654321")))
     assert await stage.bench.first(OrderAbsent)
+
+
+async def test_lists_of_a_foreign_hand_are_foreign_orders(stage: Stage, sim: SimProcess) -> None:
+    """The adapter places no lists; on its account they may be, and none of it may disturb it."""
+    mine = stage.send(stage.resting())
+    await stage.until_status(mine, VenueOrderStatus.NEW)
+    bid, ask = stage.top.bid_px, stage.top.ask_px
+    lists = await asyncio.to_thread(place_lists, sim, bid, ask)
+    assert [one["contingencyType"] for one in lists] == ["OCO", "OTO"]
+    stage.bench.link.perform(TakeSnapshot("audit", (), {BTC: -1}))
+    snapshot = (await stage.bench.first(SnapshotTaken)).snapshot
+    theirs = {row.client_order_id for row in snapshot.open_orders} - {mine}
+    assert theirs >= {"foreign-above", "foreign-below", "foreign-first", "foreign-second"}
+    pending = next(r for r in snapshot.open_orders if r.client_order_id == "foreign-second")
+    assert pending.venue_status in {VenueOrderStatus.NEW, VenueOrderStatus.UNRECOGNISED}
+    stage.bench.link.perform(SendCancelAll(BTC, "everything"))
+    await stage.until_status(mine, VenueOrderStatus.CANCELED)
+    open_now = (await stage.ledger())["open_orders"]
+    assert [row for row in open_now if row["client_order_id"].startswith("foreign")] == []
+    assert not stage.bench.got(LinkDown), "no event of a list ends the connection"
+
+
+def place_lists(sim: SimProcess, bid: Decimal, ask: Decimal) -> list[dict[str, Any]]:
+    """An OCO and an OTO, by another program with the same key."""
+    cent = Decimal("0.01")
+    below, above = (bid * Decimal("0.9")).quantize(cent), (ask * Decimal("1.1")).quantize(cent)
+    oco = {
+        "symbol": "BTCUSDT", "side": "SELL", "quantity": "0.001", "aboveType": "LIMIT_MAKER",
+        "abovePrice": above, "aboveClientOrderId": "foreign-above", "belowType": "STOP_LOSS_LIMIT",
+        "belowStopPrice": below, "belowPrice": below, "belowTimeInForce": "GTC",
+        "belowClientOrderId": "foreign-below",
+    }  # fmt: skip
+    oto = {
+        "symbol": "BTCUSDT", "workingType": "LIMIT", "workingSide": "BUY", "workingPrice": below,
+        "workingQuantity": "0.001", "workingTimeInForce": "GTC",
+        "workingClientOrderId": "foreign-first", "pendingType": "LIMIT", "pendingSide": "SELL",
+        "pendingPrice": above, "pendingQuantity": "0.001", "pendingTimeInForce": "GTC",
+        "pendingClientOrderId": "foreign-second",
+    }  # fmt: skip
+    return [sim.signed("POST", path, **values) for path, values in (
+        ("orderList/oco", oco), ("orderList/oto", oto),
+    )]  # fmt: skip
 
 
 # -------------------------------------------------------------------- stopping and checking

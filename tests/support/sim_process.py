@@ -8,15 +8,20 @@
 Options are those of `seatrial sim`, with underscores; True makes a bare flag.
 """
 
+import hashlib
+import hmac
 import json
 import select
 import subprocess
 import sys
 import tempfile
 import urllib.error
+import urllib.parse
 import urllib.request
 from pathlib import Path
 from typing import IO, Any, Self
+
+from daemon.shell.clock import SystemClock
 
 ROOT = Path(__file__).resolve().parents[2]
 _READY_S = 20.0
@@ -124,6 +129,29 @@ class SimProcess:
     def load_faults(self, rules: list[dict[str, object]]) -> dict[str, Any]:
         """Replace the fault script."""
         return self._call(f"{self.admin}/faults", rules)
+
+    def signed(self, method: str, path: str, **params: object) -> Any:
+        """One signed REST call, as another program with the same key would make it."""
+        stamped = {**params, "timestamp": SystemClock().now_ns() // 1_000_000}
+        query = urllib.parse.urlencode(stamped)
+        digest = hmac.new(self.api_secret.encode(), query.encode(), hashlib.sha256).hexdigest()
+        request = urllib.request.Request(
+            f"{self.rest}/api/v3/{path}?{query}&signature={digest}",
+            method=method,
+            headers={"X-MBX-APIKEY": self.api_key},
+        )
+        try:
+            with urllib.request.urlopen(request, timeout=10) as answer:
+                return json.load(answer)
+        except urllib.error.HTTPError as error:
+            raise RuntimeError(f"{method} {path}: {error.code} {error.read()!r}") from error
+
+    def ws_params(self, **params: object) -> dict[str, Any]:
+        """Signed parameters of one WebSocket API call: sorted, raw, the key among them."""
+        full = {**params, "apiKey": self.api_key, "timestamp": SystemClock().now_ns() // 1_000_000}
+        text = "&".join(f"{name}={full[name]}" for name in sorted(full))
+        digest = hmac.new(self.api_secret.encode(), text.encode(), hashlib.sha256).hexdigest()
+        return {**full, "signature": digest}
 
     @staticmethod
     def _call(url: str, body: object | None) -> dict[str, Any]:

@@ -9,7 +9,7 @@ Rules of this file:
 from bisect import bisect_left
 
 from daemon.model.enums import Side
-from daemon.venues.sim.orders import SimOrder, TradeFill, VenueError
+from daemon.venues.sim.orders import OrderList, SimOrder, TradeFill, VenueError
 
 
 class Wallet:
@@ -40,6 +40,8 @@ class Account:
         self.orders: dict[str, dict[int, SimOrder]] = {}
         self.by_client_id: dict[tuple[str, str], SimOrder] = {}
         self.trades: dict[str, list[TradeFill]] = {}
+        self.lists: dict[int, OrderList] = {}
+        self.open_lists: dict[int, OrderList] = {}
         self.touched: dict[str, None] = {}
         """Assets changed since the last AccountPosition event."""
 
@@ -112,6 +114,16 @@ class Account:
     def open_on(self, symbol: str) -> list[SimOrder]:
         """Open orders of one symbol, oldest first."""
         return [order for order in self.open_orders.values() if order.symbol == symbol]
+
+    def find_list(self, list_id: int | None, client_id: str) -> OrderList | None:
+        """A list by id, or by client id: an open one first, else the latest that had it."""
+        if list_id is not None:
+            return self.lists.get(list_id)
+        for group in (self.open_lists, self.lists):
+            for order_list in reversed(group.values()):
+                if order_list.client_id == client_id:
+                    return order_list
+        return None
 
     def add_trade(self, fill: TradeFill) -> None:
         """Book a fill into the history."""

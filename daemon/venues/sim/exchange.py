@@ -13,6 +13,7 @@ from daemon.venues.sim.orders import (
     AccountPosition,
     BalanceUpdate,
     ExecReport,
+    ListStatus,
     MarketEvent,
     TradeFill,
     UserEvent,
@@ -52,7 +53,7 @@ class Exchange:
                 if event.trade_id >= 0:
                     self._on_trade(event)
                 self.user_outbox.append(event)
-            elif isinstance(event, AccountPosition | BalanceUpdate):
+            elif isinstance(event, AccountPosition | BalanceUpdate | ListStatus):
                 self.user_outbox.append(event)
             else:
                 self.market_outbox.append(event)
@@ -92,4 +93,5 @@ def _fill_of(event: ExecReport) -> TradeFill:
         ts_ns=event.ts_ns,
         origin=order.origin,
         epoch=order.epoch,
+        list_id=order.list_id,
     )

@@ -5,11 +5,12 @@ from dataclasses import replace
 
 from daemon.model.enums import OrderType, Side, SymbolStatus
 from daemon.venues.sim.book import DepthFeed, OrderBook
-from daemon.venues.sim.orders import STOP_TYPES, Prevented, SimOrder
+from daemon.venues.sim.orders import STOP_TYPES, PegType, Prevented, SimOrder
 from daemon.venues.sim.symbols import SymbolSpec
 from daemon.venues.sim.tape import Tape
 
 _PREVENTED_KEPT = 10_000
+BPS = 10_000
 
 
 class Market:
@@ -72,6 +73,14 @@ class Market:
         level = self.book.side(side).best()
         return level.price if level else 0
 
+    def peg_price(self, side: Side, peg: PegType, levels: int) -> int:
+        """The price that a pegged order gets now; 0 when the book has no such level."""
+        source = side if peg is PegType.PRIMARY_PEG else side.opposite
+        for number, level in enumerate(self.book.side(source).from_best()):
+            if number == levels:
+                return level.price
+        return 0
+
     def would_take(self, side: Side, price: int) -> bool:
         """Whether an order at `price` would trade at once."""
         best = self.best_price(side.opposite)
@@ -79,19 +88,35 @@ class Market:
             return False
         return price >= best if side is Side.BUY else price <= best
 
-    def triggered(self) -> list[SimOrder]:
+    def triggered(self, now_ns: int) -> list[SimOrder]:
         """Waiting orders whose stop price the last trade has reached."""
         if not self.waiting:
             return []
         last = self.tape.last_price
-        return [order for order in self.waiting.values() if fires(order, last)]
+        return [order for order in self.waiting.values() if fires(order, last, now_ns)]
 
 
-def fires(order: SimOrder, last_price: int) -> bool:
-    """Whether the last price has reached an order's stop price."""
-    if waits_for_rise(order.type, order.side):
-        return last_price >= order.stop_price
-    return last_price <= order.stop_price
+def fires(order: SimOrder, last_price: int, now_ns: int) -> bool:
+    """Whether the last price has reached an order's trigger; a trailing one follows it first."""
+    rises = waits_for_rise(order.type, order.side)
+    if not order.trailing_bps:
+        return last_price >= order.stop_price if rises else last_price <= order.stop_price
+    if not order.trailing_since_ns:
+        reached = last_price >= order.stop_price if rises else last_price <= order.stop_price
+        if order.stop_price and not reached:
+            return False
+        order.trailing_since_ns, order.extreme = now_ns, last_price
+    order.extreme = (min if rises else max)(order.extreme, last_price)
+    trigger = trailing_trigger(order)
+    return last_price >= trigger if rises else last_price <= trigger
+
+
+def trailing_trigger(order: SimOrder) -> int:
+    """Where a trailing order that follows the price would fire now."""
+    rises = waits_for_rise(order.type, order.side)
+    bps = BPS + order.trailing_bps if rises else BPS - order.trailing_bps
+    # Rounded away from the price: a trail is never shorter than what was asked.
+    return -(-order.extreme * bps // BPS) if rises else order.extreme * bps // BPS
 
 
 def waits_for_rise(order_type: OrderType, side: Side) -> bool:

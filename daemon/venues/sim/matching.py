@@ -12,6 +12,7 @@ from collections.abc import Callable
 from daemon.model.enums import ExecType, Side, TimeInForce
 from daemon.venues.sim.accounts import Account
 from daemon.venues.sim.book import Level
+from daemon.venues.sim.contingencies import Contingencies
 from daemon.venues.sim.market import Market
 from daemon.venues.sim.orders import (
     MARKET_TYPES,
@@ -27,6 +28,7 @@ from daemon.venues.sim.orders import (
     VenueError,
     VenueEvent,
 )
+from daemon.venues.sim.placing import price_pegged
 from daemon.venues.sim.pricing import given_asset
 from daemon.venues.sim.units import quote_of
 
@@ -37,6 +39,7 @@ class Matcher:
     def __init__(self, accounts: dict[str, Account], emit: Callable[[VenueEvent], None]) -> None:
         self._accounts = accounts
         self._emit = emit
+        self.lists = Contingencies(self, accounts, emit)
         self._tops: dict[str, tuple[int, int, int, int]] = {}
         self.background_trades = 0
 
@@ -60,14 +63,20 @@ class Matcher:
 
     def run_triggers(self, market: Market, now_ns: int) -> None:
         """Fire waiting orders until the last price fires none (each may move the price)."""
-        while fired := market.triggered():
+        while (fired := market.triggered(now_ns)) or self.lists.is_due(market):
             for order in fired:
                 if market.waiting.pop(order.order_id, None) is None:
                     continue
                 order.waiting = False
                 order.updated_ns = order.working_ns = now_ns
                 self.report(market, order, ExecType.NEW, now_ns)
-                self.enter(market, order, now_ns)
+                if order.order_list is not None:
+                    self.lists.has_triggered(market, order, now_ns)
+                if price_pegged(market, self._accounts[order.account], order):
+                    self.enter(market, order, now_ns)
+                else:
+                    self.end(market, order, Status.EXPIRED, now_ns, "REJECTED")
+            self.lists.run_due(market, now_ns)
 
     def end(
         self,
@@ -94,6 +103,8 @@ class Matcher:
         account.close_order(order)
         kind = ExecType.CANCELED if status is Status.CANCELED else ExecType.EXPIRED
         self.report(market, order, kind, now_ns)
+        if order.order_list is not None:
+            self.lists.has_ended(market, order, now_ns)
 
     def report(
         self,
@@ -130,7 +141,7 @@ class Matcher:
                 trade_id=fill.trade_id if fill else -1,
                 execution_id=market.next_execution_id(),
                 maker=fill.maker if fill else False,
-                on_book=order.is_open and not order.waiting,
+                on_book=_is_working(order),
                 reject_reason="NONE",
                 expiry_reason=order.expiry_reason,
                 prevented=prevented,
@@ -204,6 +215,8 @@ class Matcher:
         )
         if not taker.account and not maker.account:
             self.background_trades += 1
+        if maker.order_list is not None:
+            self.lists.starts(market, maker)
         self._apply_fill(market, maker, trade, maker=True)
         self._apply_fill(market, taker, trade, maker=False)
         market.book.reduce(maker)
@@ -213,6 +226,9 @@ class Matcher:
             self._close_filled(taker)
         market.tape.add(trade)
         self._emit(trade)
+        for order in (maker, taker):
+            if order.order_list is not None:
+                self.lists.has_traded(market, order, now_ns)
         return True
 
     def _can_pay(self, market: Market, order: SimOrder, amount: int) -> bool:
@@ -262,6 +278,7 @@ class Matcher:
             ts_ns=trade.ts_ns,
             origin=order.origin,
             epoch=account.epoch,
+            list_id=order.list_id,
         )
         account.add_trade(fill)
         self.report(market, order, ExecType.TRADE, trade.ts_ns, fill=fill)
@@ -325,6 +342,12 @@ class Matcher:
             account.unlock(order, given_asset(market, order.side), order.locked)
         account.close_order(order)
         self.report(market, order, ExecType.TRADE_PREVENTION, now_ns, prevented=match)
+        if order.order_list is not None:
+            self.lists.has_ended(market, order, now_ns)
+
+
+def _is_working(order: SimOrder) -> bool:
+    return order.is_open and not order.waiting and order.status is not Status.PENDING_NEW
 
 
 def _crosses(order: SimOrder, price: int) -> bool:

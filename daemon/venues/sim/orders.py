@@ -31,6 +31,8 @@ class Status(StrEnum):
     """Order states on the wire."""
 
     NEW = "NEW"
+    PENDING_NEW = "PENDING_NEW"
+    """A list's order whose turn has not come (OTO)."""
     PARTIALLY_FILLED = "PARTIALLY_FILLED"
     FILLED = "FILLED"
     CANCELED = "CANCELED"
@@ -39,7 +41,7 @@ class Status(StrEnum):
     EXPIRED_IN_MATCH = "EXPIRED_IN_MATCH"
 
 
-OPEN_STATUSES = frozenset({Status.NEW, Status.PARTIALLY_FILLED})
+OPEN_STATUSES = frozenset({Status.NEW, Status.PENDING_NEW, Status.PARTIALLY_FILLED})
 
 
 class StpMode(StrEnum):
@@ -50,6 +52,20 @@ class StpMode(StrEnum):
     EXPIRE_MAKER = "EXPIRE_MAKER"
     EXPIRE_BOTH = "EXPIRE_BOTH"
     DECREMENT = "DECREMENT"
+
+
+class PegType(StrEnum):
+    """What a pegged order takes its price from: its own side's best, or the other side's."""
+
+    PRIMARY_PEG = "PRIMARY_PEG"
+    MARKET_PEG = "MARKET_PEG"
+
+
+class Contingency(StrEnum):
+    """How the orders of a list hang together."""
+
+    OCO = "OCO"
+    OTO = "OTO"
 
 
 class Origin(StrEnum):
@@ -92,11 +108,16 @@ class PlaceRequest:
     quote_order_qty: int = 0
     stop_price: int = 0
     iceberg_qty: int = 0
+    trailing_bps: int = 0
+    peg: PegType | None = None
+    peg_levels: int = 0
     client_order_id: str = ""
     stp_mode: StpMode = StpMode.EXPIRE_MAKER
     strategy_id: int | None = None
     strategy_type: int | None = None
     origin: Origin = Origin.API
+    is_open_sized: bool = False
+    """Its quantity is known only when its moment comes (OPO)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,6 +157,14 @@ class SimOrder:
     quote_order_qty: int = 0
     stop_price: int = 0
     iceberg_qty: int = 0
+    trailing_bps: int = 0
+    trailing_since_ns: int = 0
+    """When it began to follow the price; 0: not yet."""
+    extreme: int = 0
+    """The best price since then: the lowest for one that waits for a rise, else the highest."""
+    peg: PegType | None = None
+    peg_levels: int = 0
+    order_list: "OrderList | None" = None
     stp_mode: StpMode = StpMode.NONE
     strategy_id: int | None = None
     strategy_type: int | None = None
@@ -156,6 +185,11 @@ class SimOrder:
     def leaves(self) -> int:
         """What can still trade."""
         return self.qty - self.executed - self.prevented
+
+    @property
+    def list_id(self) -> int:
+        """`orderListId`: -1 for an order on its own."""
+        return self.order_list.list_id if self.order_list else -1
 
     @property
     def is_open(self) -> bool:
@@ -182,6 +216,25 @@ class SimOrder:
         return not name or name in self.client_order_ids
 
 
+@dataclass(slots=True, kw_only=True, eq=False)
+class OrderList:
+    """Orders that hang together. The rules are in contingencies.py."""
+
+    list_id: int
+    symbol: str
+    account: str
+    contingency: Contingency
+    client_id: str
+    ts_ns: int
+    orders: list[SimOrder] = field(default_factory=list)
+    pending: list[SimOrder] = field(default_factory=list)
+    """OTO: what is placed when the first order is filled; empty once that has happened."""
+    pays: bool = False
+    """OPO: the pending orders sell what the first one has bought, or spend what it has raised."""
+    is_done: bool = False
+    updated_ns: int = 0
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TradeFill:
     """One account's side of one trade."""
@@ -200,6 +253,7 @@ class TradeFill:
     ts_ns: int
     origin: Origin
     epoch: int
+    list_id: int = -1
 
     @property
     def quote_qty(self) -> int:
@@ -281,6 +335,18 @@ class BalanceUpdate:
     ts_ns: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListStatus:
+    """User event: a list has begun, moved on, or ended."""
+
+    account: str
+    order_list: OrderList
+    is_done: bool
+    orders: tuple[tuple[int, str], ...]
+    """(order id, client order id) of each."""
+    ts_ns: int
+
+
 @dataclass(frozen=True, slots=True)
 class TradePrint:
     """Market event: one public trade."""
@@ -307,6 +373,6 @@ class BookTop:
     ts_ns: int
 
 
-UserEvent: TypeAlias = ExecReport | AccountPosition | BalanceUpdate
+UserEvent: TypeAlias = ExecReport | AccountPosition | BalanceUpdate | ListStatus
 MarketEvent: TypeAlias = TradePrint | BookTop
 VenueEvent: TypeAlias = UserEvent | MarketEvent

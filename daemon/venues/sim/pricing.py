@@ -45,5 +45,5 @@ def lock_needed(market: Market, order: SimOrder) -> int:
     if order.type is OrderType.MARKET:
         return market_cost(market, order.side, order.qty)
     if order.type in MARKET_TYPES:
-        return quote_of(order.stop_price, order.qty)
-    return quote_of(order.price, order.qty)
+        return quote_of(order.stop_price or market.tape.last_price, order.qty)
+    return quote_of(order.price or order.stop_price or market.tape.last_price, order.qty)

@@ -41,7 +41,10 @@ class SymbolSpec:
     max_num_orders: int = 200
     max_num_algo_orders: int = 5
     max_num_iceberg_orders: int = 20
+    max_num_order_lists: int = 20
     iceberg_parts: int = 100
+    trailing_bps_min: int = 10
+    trailing_bps_max: int = 2000
     max_position: int = 0
     """Zero: the symbol has no MAX_POSITION filter."""
 

@@ -17,7 +17,7 @@ test that wants bytes drives `dialect.rest.handle` and `dialect.ws_api.handle`, 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
-from daemon.model.enums import ExecType, OrderType, SymbolStatus
+from daemon.model.enums import ExecType, SymbolStatus
 from daemon.venues.sim.accounts import Account
 from daemon.venues.sim.amending import Amendment, apply_amend, check_amend
 from daemon.venues.sim.filters import check_filters
@@ -29,10 +29,12 @@ from daemon.venues.sim.flow import (
     SyntheticFlow,
     invent_past,
 )
-from daemon.venues.sim.market import Market, fires
+from daemon.venues.sim.lists import ListDesk, ListOutcome, ListRequest
+from daemon.venues.sim.market import Market
 from daemon.venues.sim.matching import Matcher
 from daemon.venues.sim.orders import (
     TRIGGER_TYPES,
+    OrderList,
     PlaceOutcome,
     PlaceRequest,
     Prevented,
@@ -43,7 +45,8 @@ from daemon.venues.sim.orders import (
     VenueError,
     VenueEvent,
 )
-from daemon.venues.sim.pricing import given_asset, lock_needed, qty_for_quote
+from daemon.venues.sim.placing import check_balance, check_open, prepare, unknown_order
+from daemon.venues.sim.pricing import given_asset, lock_needed
 from daemon.venues.sim.symbols import SymbolSpec
 
 _ID_LETTERS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
@@ -68,6 +71,7 @@ class SimVenue:
         self._events: list[VenueEvent] = []
         self._matcher = Matcher(self.accounts, self._events.append)
         self._id_rng = rng_of("ids")
+        self._lists = ListDesk(self._matcher.lists, self.random_id)
         self.markets: dict[str, Market] = {}
         self.flows: dict[str, Flow] = {}
         for spec in specs:
@@ -201,7 +205,7 @@ class SimVenue:
         return order
 
     def cancel_open(self, account: str, symbol: str, now_ns: int) -> list[SimOrder]:
-        """Cancel every open order of a symbol.
+        """Cancel every open order of a symbol, those of lists too.
 
         Raises:
             VenueError: -2011 when none is open.
@@ -212,9 +216,45 @@ class SimVenue:
         if not orders:
             raise unknown_order()
         for order in orders:
-            self._cancel(market, order, "", now_ns)
+            if order.is_open:  # an earlier leg may have ended its whole list
+                self._cancel(market, order, "", now_ns)
         self._finish(market, now_ns)
         return orders
+
+    def place_list(self, account: str, request: ListRequest, now_ns: int) -> ListOutcome:
+        """Accept a whole list and match what works now.
+
+        Raises:
+            VenueError: it was refused and none of its orders exists.
+        """
+        market = self.market(request.symbol)
+        outcome = self._lists.place(market, self.accounts[account], request, now_ns)
+        self._finish(market, now_ns)
+        return outcome
+
+    def cancel_list(
+        self,
+        account: str,
+        symbol: str,
+        list_id: int | None,
+        client_id: str,
+        *,
+        now_ns: int,
+        cancel_id: str = "",
+    ) -> OrderList:
+        """Cancel every open order of a list.
+
+        Raises:
+            VenueError: -2011 when no such list is open.
+        """
+        market = self.market(symbol)
+        found = self.accounts[account].find_list(list_id, client_id)
+        if found is None or found.is_done or found.symbol != symbol:
+            raise unknown_order()
+        first = next(order for order in found.orders if order.is_open)
+        self._cancel(market, first, cancel_id, now_ns)
+        self._finish(market, now_ns)
+        return found
 
     def amend(
         self,
@@ -304,6 +344,8 @@ class SimVenue:
             market.prevented.clear()
             market.tape.forget_trades()
             market.restart_ids()
+        self._lists.restart_ids()
+        for symbol, market in self.markets.items():
             if self._flow_rate_per_s > 0:
                 self.flows[symbol].open(now_ns)
             self._matcher.publish_top(market, now_ns)
@@ -319,46 +361,10 @@ class SimVenue:
     ) -> tuple[Market, SimOrder, int]:
         """Check a request; the order it would become, and what it would lock."""
         market = self.market(request.symbol)
-        if market.status is not SymbolStatus.TRADING:
-            raise VenueError(-2010, "Market is closed.")
-        if not owner.can_trade:
-            raise VenueError(-2010, "This action is disabled on this account.")
-        check_filters(market, owner, request, now_ns)
-        name = request.client_order_id or self.random_id()
-        if (request.symbol, name) in owner.open_by_client_id:
-            raise VenueError(-2010, "Duplicate order sent.")
-        takes = market.would_take(request.side, request.price)
-        if request.type is OrderType.LIMIT_MAKER and takes:
-            raise VenueError(-2010, "Order would immediately match and take.")
-        qty = request.qty or qty_for_quote(market, request.side, request.quote_order_qty)
-        if qty == 0:
-            raise VenueError(-1013, "Filter failure: LOT_SIZE")
-        order = SimOrder(
-            order_id=0,
-            symbol=request.symbol,
-            account=owner.name,
-            origin=request.origin,
-            client_order_id=name,
-            side=request.side,
-            type=request.type,
-            time_in_force=request.time_in_force,
-            qty=qty,
-            price=request.price,
-            ts_ns=now_ns,
-            updated_ns=now_ns,
-            quote_order_qty=request.quote_order_qty,
-            stop_price=request.stop_price,
-            iceberg_qty=request.iceberg_qty,
-            stp_mode=request.stp_mode,
-            strategy_id=request.strategy_id,
-            strategy_type=request.strategy_type,
-            epoch=owner.epoch,
-        )
-        if order.type in TRIGGER_TYPES and fires(order, market.tape.last_price):
-            raise VenueError(-2010, "Order would trigger immediately.")
+        check_open(market, owner)
+        order = prepare(market, owner, request, now_ns, new_id=self.random_id)
         lock = lock_needed(market, order)
-        if owner.wallet(given_asset(market, order.side)).free < lock:
-            raise VenueError(-2010, "Account has insufficient balance for requested action.")
+        check_balance(market, owner, order, lock)
         return market, order, lock
 
     def _find_open(
@@ -383,8 +389,3 @@ class SimVenue:
         self._matcher.run_triggers(market, now_ns)
         self._matcher.publish_top(market, now_ns)
         self._matcher.flush_positions(now_ns)
-
-
-def unknown_order() -> VenueError:
-    """-2011 in the documented wording; it proves nothing about the order."""
-    return VenueError(-2011, "Unknown order sent.")

@@ -130,7 +130,7 @@ def my_filters(call: Call) -> Row:
 
 
 def nothing(_call: Call) -> list[Row]:
-    """Lists that are always empty here: order lists, allocations."""
+    """What is always empty here: allocations (of smart order routing)."""
     return []
 
 

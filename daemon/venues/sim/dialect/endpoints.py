@@ -1,6 +1,6 @@
 """Every endpoint once, under its WebSocket API name, and the REST routes that lead to it."""
 
-from daemon.venues.sim.dialect import account, market_data, trading
+from daemon.venues.sim.dialect import account, market_data, order_lists, trading
 from daemon.venues.sim.dialect.calls import Endpoint, Purpose
 from daemon.venues.sim.dialect.params import Params
 
@@ -110,16 +110,53 @@ _ALL = (
         weight=20,
         purpose=Purpose.QUERY,
     ),
+    *(
+        Endpoint(
+            name=name,
+            handler=handler,
+            signed=True,
+            purpose=Purpose.PLACE,
+            counts_orders=True,
+        )
+        for name, handler in (
+            ("orderList.place", order_lists.place_oco_legacy),
+            ("orderList.place.oco", order_lists.place_oco),
+            ("orderList.place.oto", order_lists.place_oto),
+            ("orderList.place.otoco", order_lists.place_otoco),
+            ("orderList.place.opo", order_lists.place_opo),
+            ("orderList.place.opoco", order_lists.place_opoco),
+            ("sor.order.place", order_lists.no_routing),
+        )
+    ),
+    Endpoint(
+        name="sor.order.test",
+        handler=order_lists.no_routing,
+        signed=True,
+        purpose=Purpose.QUERY,
+    ),
+    Endpoint(
+        name="orderList.cancel",
+        handler=order_lists.cancel,
+        signed=True,
+        purpose=Purpose.CANCEL,
+    ),
+    Endpoint(
+        name="orderList.status",
+        handler=order_lists.query,
+        signed=True,
+        weight=4,
+        purpose=Purpose.QUERY,
+    ),
     Endpoint(
         name="openOrderLists.status",
-        handler=account.nothing,
+        handler=order_lists.open_lists,
         signed=True,
         weight=6,
         purpose=Purpose.QUERY,
     ),
     Endpoint(
         name="allOrderLists",
-        handler=account.nothing,
+        handler=order_lists.all_lists,
         signed=True,
         weight=20,
         purpose=Purpose.QUERY,
@@ -202,6 +239,16 @@ _ROUTES = {
     ("GET", "openOrders"): "openOrders.status",
     ("DELETE", "openOrders"): "openOrders.cancelAll",
     ("GET", "allOrders"): "allOrders",
+    ("POST", "order/oco"): "orderList.place",
+    ("POST", "orderList/oco"): "orderList.place.oco",
+    ("POST", "orderList/oto"): "orderList.place.oto",
+    ("POST", "orderList/otoco"): "orderList.place.otoco",
+    ("POST", "orderList/opo"): "orderList.place.opo",
+    ("POST", "orderList/opoco"): "orderList.place.opoco",
+    ("POST", "sor/order"): "sor.order.place",
+    ("POST", "sor/order/test"): "sor.order.test",
+    ("DELETE", "orderList"): "orderList.cancel",
+    ("GET", "orderList"): "orderList.status",
     ("GET", "openOrderList"): "openOrderLists.status",
     ("GET", "allOrderList"): "allOrderLists",
     ("GET", "myTrades"): "myTrades",

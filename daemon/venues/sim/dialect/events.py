@@ -2,7 +2,13 @@
 
 from daemon.model.enums import ExecType
 from daemon.venues.sim.dialect.rows import Row
-from daemon.venues.sim.orders import AccountPosition, BalanceUpdate, ExecReport, UserEvent
+from daemon.venues.sim.orders import (
+    AccountPosition,
+    BalanceUpdate,
+    ExecReport,
+    ListStatus,
+    UserEvent,
+)
 from daemon.venues.sim.units import ms_of, quote_of, text_of
 
 
@@ -20,6 +26,8 @@ def user_event(event: UserEvent) -> Row:
                 for asset, free, locked in event.balances
             ],
         }
+    if isinstance(event, ListStatus):
+        return _list_status(event)
     return _balance_update(event)
 
 
@@ -38,7 +46,7 @@ def execution_report(report: ExecReport) -> Row:
         "p": text_of(order.price),
         "P": text_of(order.stop_price),
         "F": text_of(order.iceberg_qty),
-        "g": -1,
+        "g": order.list_id,
         "C": report.orig_client_order_id,
         "x": report.exec_type,
         "X": report.status,
@@ -61,6 +69,14 @@ def execution_report(report: ExecReport) -> Row:
         "Q": text_of(order.quote_order_qty),
         "V": order.stp_mode,
     }
+    if order.trailing_bps:
+        row["d"] = order.trailing_bps
+        row["D"] = ms_of(order.trailing_since_ns) if order.trailing_since_ns else -1
+    if order.peg is not None:
+        row["gP"] = order.peg
+        if order.peg_levels:
+            row |= {"gOT": "PRICE_LEVEL", "gOV": order.peg_levels}
+        row["gp"] = text_of(order.price)
     if order.working_ns:
         row["W"] = ms_of(order.working_ns)
     if order.strategy_id is not None:
@@ -93,4 +109,24 @@ def _balance_update(event: BalanceUpdate) -> Row:
         "a": event.asset,
         "d": text_of(event.delta),
         "T": ms_of(event.ts_ns),
+    }
+
+
+def _list_status(event: ListStatus) -> Row:
+    order_list = event.order_list
+    return {
+        "e": "listStatus",
+        "E": ms_of(event.ts_ns),
+        "s": order_list.symbol,
+        "g": order_list.list_id,
+        "c": order_list.contingency,
+        "l": "ALL_DONE" if event.is_done else "EXEC_STARTED",
+        "L": "ALL_DONE" if event.is_done else "EXECUTING",
+        "r": "NONE",
+        "C": order_list.client_id,
+        "T": ms_of(event.ts_ns),
+        "O": [
+            {"s": order_list.symbol, "i": order_id, "c": client_id}
+            for order_id, client_id in event.orders
+        ],
     }

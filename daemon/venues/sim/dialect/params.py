@@ -6,7 +6,9 @@ Rules of this file:
 """
 
 import re
+from collections.abc import Mapping
 from enum import StrEnum
+from types import MappingProxyType
 from typing import Annotated, TypeAlias, TypeVar
 from urllib.parse import unquote_plus
 
@@ -30,10 +32,23 @@ RequestId: TypeAlias = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)] |
 class Params:
     """Name -> text of one request."""
 
-    __slots__ = ("values",)
+    __slots__ = ("_labels", "values")
 
-    def __init__(self, values: dict[str, str]) -> None:
+    def __init__(
+        self, values: dict[str, str], labels: Mapping[str, str] = MappingProxyType({})
+    ) -> None:
+        """`labels` are the client's own names where they differ (a leg of a list)."""
         self.values = values
+        self._labels = labels
+
+    def label(self, name: str) -> str:
+        """What the client calls a parameter."""
+        return self._labels.get(name, name)
+
+    def part(self, names: Mapping[str, str]) -> "Params":
+        """The parameters of one leg: `names` maps the usual name to the client's own."""
+        taken = {name: self.values[own] for name, own in names.items() if own in self.values}
+        return Params(taken, names)
 
     def text(self, name: str, default: str = "") -> str:
         """The text, or `default` when it was not sent or is empty."""
@@ -47,7 +62,7 @@ class Params:
         """
         value = self.values.get(name)
         if not value:
-            raise mandatory(name)
+            raise mandatory(self.label(name))
         return value
 
     def amount(self, name: str, *, required: bool = False) -> int:
@@ -63,8 +78,10 @@ class Params:
             return e8_of(value)
         except UnitError as error:
             if error.too_precise:
-                raise VenueError(-1111, f"Parameter '{name}' has too much precision.") from None
-            raise illegal(name, AMOUNT_RANGE) from None
+                raise VenueError(
+                    -1111, f"Parameter '{self.label(name)}' has too much precision."
+                ) from None
+            raise illegal(self.label(name), AMOUNT_RANGE) from None
 
     def integer(self, name: str) -> int | None:
         """A whole number, or None when it was not sent.
@@ -76,7 +93,7 @@ class Params:
         if not value:
             return None
         if not (value.isascii() and value.isdigit() and len(value) <= 20):
-            raise illegal(name, INTEGER_RANGE)
+            raise illegal(self.label(name), INTEGER_RANGE)
         return int(value)
 
     def limit(self, default: int, maximum: int) -> int:
@@ -125,7 +142,7 @@ class Params:
             return None
         try:
             names = msgspec.json.decode(many, type=list[str])
-        except msgspec.MsgspecError:
+        except (msgspec.MsgspecError, RecursionError):
             raise illegal(
                 "symbols", '^\\["[A-Z0-9-_.]{1,20}"(,"[A-Z0-9-_.]{1,20}"){0,}\\]$'
             ) from None
@@ -139,7 +156,7 @@ class Params:
         """
         value = self.values.get(name) or ""
         if value and not _CLIENT_ID.fullmatch(value):
-            raise illegal(name, CLIENT_ID_RANGE)
+            raise illegal(self.label(name), CLIENT_ID_RANGE)
         return value
 
     def order_key(

@@ -4,7 +4,14 @@ from collections.abc import Sequence
 from typing import TypeAlias
 
 from daemon.venues.sim.accounts import Account
-from daemon.venues.sim.orders import AmendRow, PlaceOutcome, Prevented, SimOrder, TradeFill
+from daemon.venues.sim.orders import (
+    AmendRow,
+    OrderList,
+    PlaceOutcome,
+    Prevented,
+    SimOrder,
+    TradeFill,
+)
 from daemon.venues.sim.units import ms_of, text_of
 
 Row: TypeAlias = dict[str, object]
@@ -16,7 +23,7 @@ def order_row(order: SimOrder) -> Row:
     row: Row = {
         "symbol": order.symbol,
         "orderId": order.order_id,
-        "orderListId": -1,
+        "orderListId": order.list_id,
         "clientOrderId": order.shown_client_order_id,
         "price": text_of(order.price),
         "origQty": text_of(order.qty),
@@ -31,7 +38,7 @@ def order_row(order: SimOrder) -> Row:
         "icebergQty": text_of(order.iceberg_qty),
         "time": ms_of(order.ts_ns),
         "updateTime": ms_of(order.updated_ns),
-        "isWorking": not order.waiting,
+        "isWorking": bool(order.working_ns) and not order.waiting,
         "workingTime": _working_ms(order),
         "selfTradePreventionMode": order.stp_mode,
     }
@@ -45,7 +52,7 @@ def placed_row(outcome: PlaceOutcome, response_type: str, now_ns: int) -> Row:
     row: Row = {
         "symbol": order.symbol,
         "orderId": order.order_id,
-        "orderListId": -1,
+        "orderListId": order.list_id,
         "clientOrderId": order.client_order_id,
         "transactTime": ms_of(now_ns),
     }
@@ -91,7 +98,7 @@ def canceled_row(order: SimOrder) -> Row:
         "symbol": order.symbol,
         "origClientOrderId": order.own_client_order_id,
         "orderId": order.order_id,
-        "orderListId": -1,
+        "orderListId": order.list_id,
         "clientOrderId": order.shown_client_order_id,
         "transactTime": ms_of(order.updated_ns),
         "price": text_of(order.price),
@@ -115,13 +122,13 @@ def canceled_row(order: SimOrder) -> Row:
 
 def amended_row(order: SimOrder, execution_id: int) -> Row:
     """The answer to an amend."""
-    return {
+    row: Row = {
         "transactTime": ms_of(order.updated_ns),
         "executionId": execution_id,
         "amendedOrder": {
             "symbol": order.symbol,
             "orderId": order.order_id,
-            "orderListId": -1,
+            "orderListId": order.list_id,
             "origClientOrderId": order.amends[-1].old_client_order_id,
             "clientOrderId": order.shown_client_order_id,
             "price": text_of(order.price),
@@ -138,6 +145,9 @@ def amended_row(order: SimOrder, execution_id: int) -> Row:
             "selfTradePreventionMode": order.stp_mode,
         },
     }
+    if order.order_list is not None:
+        row["listStatus"] = list_row(order.order_list)
+    return row
 
 
 def trade_row(fill: TradeFill) -> Row:
@@ -146,7 +156,7 @@ def trade_row(fill: TradeFill) -> Row:
         "symbol": fill.symbol,
         "id": fill.trade_id,
         "orderId": fill.order_id,
-        "orderListId": -1,
+        "orderListId": fill.list_id,
         "price": text_of(fill.price),
         "qty": text_of(fill.qty),
         "quoteQty": text_of(fill.quote_qty),
@@ -263,7 +273,40 @@ def _working_ms(order: SimOrder) -> int:
     return ms_of(order.working_ns) if order.working_ns else -1
 
 
+def list_row(order_list: OrderList, reports: Sequence[Row] | None = None) -> Row:
+    """An order list; with the reports of its orders in the answers to placing and canceling."""
+    row: Row = {
+        "orderListId": order_list.list_id,
+        "contingencyType": order_list.contingency,
+        "listStatusType": "ALL_DONE" if order_list.is_done else "EXEC_STARTED",
+        "listOrderStatus": "ALL_DONE" if order_list.is_done else "EXECUTING",
+        "listClientOrderId": order_list.client_id,
+        "transactionTime": ms_of(order_list.updated_ns),
+        "symbol": order_list.symbol,
+        "orders": [
+            {
+                "symbol": order.symbol,
+                "orderId": order.order_id,
+                "clientOrderId": order.own_client_order_id,
+            }
+            for order in order_list.orders
+        ],
+    }
+    if reports is not None:
+        row["orderReports"] = list(reports)
+    return row
+
+
 def _add_conditional(row: Row, order: SimOrder) -> None:
+    if order.trailing_bps:
+        row["trailingDelta"] = order.trailing_bps
+        row["trailingTime"] = ms_of(order.trailing_since_ns) if order.trailing_since_ns else -1
+    if order.peg is not None:
+        row["pegPriceType"] = order.peg
+        if order.peg_levels:
+            row["pegOffsetType"] = "PRICE_LEVEL"
+            row["pegOffsetValue"] = order.peg_levels
+        row["peggedPrice"] = text_of(order.price)
     if order.strategy_id is not None:
         row["strategyId"] = order.strategy_id
     if order.strategy_type is not None:

@@ -74,7 +74,7 @@ class StreamHub:
         """Answer SUBSCRIBE, UNSUBSCRIBE, LIST_SUBSCRIPTIONS and the property calls."""
         try:
             request = _DECODER.decode(frame)
-        except (msgspec.MsgspecError, UnicodeDecodeError):
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
             return _control_error(3, "Invalid JSON: expected value at line 1 column 1", None)
         names = [name for name in request.params if isinstance(name, str)]
         result: object = None

@@ -9,6 +9,7 @@ from daemon.venues.sim.dialect.rows import (
     Row,
     amended_row,
     canceled_row,
+    list_row,
     order_row,
     placed_row,
     rate_text,
@@ -16,6 +17,7 @@ from daemon.venues.sim.dialect.rows import (
 from daemon.venues.sim.orders import (
     MARKET_TYPES,
     TRIGGER_TYPES,
+    PegType,
     PlaceRequest,
     SimOrder,
     Status,
@@ -23,6 +25,7 @@ from daemon.venues.sim.orders import (
     VenueError,
 )
 
+PEG_LEVELS_MAX = 100
 _LIMIT_WITH_TIF = frozenset(
     {OrderType.LIMIT, OrderType.STOP_LOSS_LIMIT, OrderType.TAKE_PROFIT_LIMIT}
 )
@@ -43,8 +46,8 @@ class ReplaceMode(StrEnum):
     ALLOW_FAILURE = "ALLOW_FAILURE"
 
 
-def parse_place(params: Params) -> PlaceRequest:
-    """The order that a client asks for.
+def parse_place(params: Params, *, is_open_sized: bool = False) -> PlaceRequest:
+    """The order that a client asks for; `is_open_sized`: its quantity is not sent (OPO).
 
     Raises:
         VenueError: for missing, superfluous or malformed parameters.
@@ -57,25 +60,25 @@ def parse_place(params: Params) -> PlaceRequest:
         error = VenueError(-1115, "Invalid timeInForce.")
         tif = params.choice("timeInForce", TimeInForce, error)
     elif params.text("timeInForce") and kind is not OrderType.LIMIT_MAKER:
-        raise _superfluous("timeInForce")
+        raise _superfluous(params.label("timeInForce"))
     quote_order_qty = params.amount("quoteOrderQty")
-    qty = params.amount("quantity", required=not (kind is OrderType.MARKET and quote_order_qty))
+    sized = is_open_sized or (kind is OrderType.MARKET and bool(quote_order_qty))
+    qty = params.amount("quantity", required=not sized)
     if qty and quote_order_qty:
         raise _superfluous("quoteOrderQty")
-    price = params.amount("price", required=kind not in MARKET_TYPES)
+    peg, peg_levels = _peg(params, kind, tif)
+    price = params.amount("price", required=kind not in MARKET_TYPES and peg is None)
     if price and kind in MARKET_TYPES:
-        raise _superfluous("price")
+        raise _superfluous(params.label("price"))
     stop_price = params.amount("stopPrice")
-    if kind in TRIGGER_TYPES and not stop_price:
-        raise mandatory("stopPrice")
+    trailing_bps = _trailing(params, kind)
+    if kind in TRIGGER_TYPES and not stop_price and not trailing_bps:
+        raise mandatory(params.label("stopPrice"))
     if stop_price and kind not in TRIGGER_TYPES:
-        raise _superfluous("stopPrice")
+        raise _superfluous(params.label("stopPrice"))
     iceberg_qty = params.amount("icebergQty")
     if iceberg_qty and (kind in MARKET_TYPES or tif is not TimeInForce.GTC):
-        raise _superfluous("icebergQty")
-    for unsupported in ("trailingDelta", "pegPriceType", "pegOffsetType", "pegOffsetValue"):
-        if params.text(unsupported):
-            raise VenueError(-1106, f"Parameter '{unsupported}' sent when not required.")
+        raise _superfluous(params.label("icebergQty"))
     return PlaceRequest(
         symbol=symbol,
         side=side,
@@ -86,28 +89,32 @@ def parse_place(params: Params) -> PlaceRequest:
         quote_order_qty=quote_order_qty,
         stop_price=stop_price,
         iceberg_qty=iceberg_qty,
+        trailing_bps=trailing_bps,
+        peg=peg,
+        peg_levels=peg_levels,
         client_order_id=params.client_id("newClientOrderId"),
         stp_mode=_stp_mode(params),
         strategy_id=params.integer("strategyId"),
         strategy_type=_strategy_type(params),
+        is_open_sized=is_open_sized,
     )
 
 
 def place(call: Call) -> Row:
     """POST /order, order.place."""
     request = parse_place(call.params)
-    response_type = _response_type(call.params, request.type)
+    shown = response_type(call.params, request.type)
     exchange = call.exchange
     exchange.limiter.check_orders(call.account, 1, call.now_ns)
     outcome = exchange.venue.place(call.account, request, call.now_ns)
     exchange.limiter.count_orders(call.account, 1, call.now_ns)
-    return placed_row(outcome, response_type, call.now_ns)
+    return placed_row(outcome, shown, call.now_ns)
 
 
 def test_place(call: Call) -> Row:
     """POST /order/test, order.test: every check, no order."""
     request = parse_place(call.params)
-    _response_type(call.params, request.type)
+    response_type(call.params, request.type)
     call.exchange.venue.check(call.account, request, call.now_ns)
     if not call.params.flag("computeCommissionRates"):
         return {}
@@ -140,16 +147,17 @@ def query(call: Call) -> Row:
 def cancel(call: Call) -> Row:
     """DELETE /order, order.cancel."""
     order_id, client_id = call.params.order_key()
-    return canceled_row(
-        _cancel(call, order_id, client_id, call.params.client_id("newClientOrderId"))
-    )
+    order = _cancel(call, order_id, client_id, call.params.client_id("newClientOrderId"))
+    return _canceled(order)
 
 
 def cancel_open(call: Call) -> list[Row]:
     """DELETE /openOrders, openOrders.cancelAll."""
     symbol = call.params.symbol()
     orders = call.exchange.venue.cancel_open(call.account, symbol, call.now_ns)
-    return [canceled_row(order) for order in orders]
+    lists = {order.list_id: order for order in orders if order.order_list is not None}
+    alone = [canceled_row(order) for order in orders if order.order_list is None]
+    return alone + [_canceled(order) for order in lists.values()]
 
 
 def amend(call: Call) -> Row:
@@ -181,7 +189,7 @@ def cancel_replace(call: Call) -> Row:
         "cancelReplaceMode", ReplaceMode, VenueError(-1100, "Invalid cancelReplaceMode.")
     )
     request = parse_place(params)
-    response_type = _response_type(params, request.type)
+    shown = response_type(params, request.type)
     order_id, client_id = params.order_key("cancelOrderId", "cancelOrigClientOrderId")
     exchange = call.exchange
     exchange.limiter.check_orders(call.account, 1, call.now_ns)
@@ -200,7 +208,7 @@ def cancel_replace(call: Call) -> Row:
     except VenueError as error:
         refusal: Row = {"code": error.code, "msg": error.msg}
         raise _replace_failed(cancel_result, "FAILURE", cancel_response, refusal) from None
-    placed = placed_row(outcome, response_type, call.now_ns)
+    placed = placed_row(outcome, shown, call.now_ns)
     if cancel_result == "FAILURE":
         raise _replace_failed(cancel_result, "SUCCESS", cancel_response, placed)
     return {
@@ -225,6 +233,13 @@ def _replace_failed(
     return VenueError(-2022, "Order cancel-replace failed.", 400, data)
 
 
+def _canceled(order: SimOrder) -> Row:
+    """An order's report; for one of a list, the list's: canceling one cancels all."""
+    if order.order_list is None:
+        return canceled_row(order)
+    return list_row(order.order_list, [canceled_row(one) for one in order.order_list.orders])
+
+
 def _cancel(call: Call, order_id: int | None, client_id: str, cancel_id: str) -> SimOrder:
     restriction = call.params.text("cancelRestrictions")
     only = {
@@ -245,7 +260,8 @@ def _cancel(call: Call, order_id: int | None, client_id: str, cancel_id: str) ->
     )
 
 
-def _response_type(params: Params, kind: OrderType) -> str:
+def response_type(params: Params, kind: OrderType) -> str:
+    """`newOrderRespType`, or the documented default of the order's type."""
     if not params.text("newOrderRespType"):
         return "FULL" if kind in {OrderType.MARKET, OrderType.LIMIT} else "ACK"
     return params.choice(
@@ -260,6 +276,38 @@ def _stp_mode(params: Params) -> StpMode:
         -1013, "This symbol does not allow the specified self-trade prevention mode."
     )
     return params.choice("selfTradePreventionMode", StpMode, error)
+
+
+def _trailing(params: Params, kind: OrderType) -> int:
+    bps = params.integer("trailingDelta") or 0
+    if bps and kind not in TRIGGER_TYPES:
+        raise _superfluous(params.label("trailingDelta"))
+    return bps
+
+
+def _peg(params: Params, kind: OrderType, tif: TimeInForce) -> tuple[PegType | None, int]:
+    """(peg, levels): what a pegged order may be, binance-spot.md §5."""
+    offset_type, levels = params.text("pegOffsetType"), params.integer("pegOffsetValue")
+    if bool(offset_type) != (levels is not None):
+        raise VenueError(
+            -1128, "Fields [pegOffsetType, pegOffsetValue] must be sent together or omitted."
+        )
+    if not params.text("pegPriceType"):
+        if offset_type:
+            raise mandatory(params.label("pegPriceType"))
+        return None, 0
+    error = VenueError(-1130, "Data sent for parameter 'pegPriceType' is not valid.")
+    peg = params.choice("pegPriceType", PegType, error)
+    if offset_type not in {"", "PRICE_LEVEL"} or (levels or 0) > PEG_LEVELS_MAX:
+        raise VenueError(-1130, "Data sent for parameter 'pegOffsetValue' is not valid.")
+    primary = peg is PegType.PRIMARY_PEG
+    if (
+        kind in MARKET_TYPES
+        or (kind is OrderType.LIMIT_MAKER and not primary)
+        or (kind is OrderType.LIMIT and primary and tif is not TimeInForce.GTC)
+    ):
+        raise _superfluous(params.label("pegPriceType"))
+    return peg, levels or 0
 
 
 def _strategy_type(params: Params) -> int | None:

@@ -71,7 +71,7 @@ def handle(
     try:
         request = _DECODER.decode(frame)
         values = {name: _text_of(raw) for name, raw in request.params.items()}
-    except (msgspec.MsgspecError, UnicodeDecodeError):
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         exchange.ledger.requests["WS malformed"] += 1
         error = VenueError(-1135, "Invalid JSON Request")
         return _reply(exchange, _Asked(session, None, Params({}), now_ns), Answer(error=error))
