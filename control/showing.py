@@ -12,7 +12,7 @@ from control.acting import json_option, reason_option
 from control.client import ControlClient
 from control.errors import ControlError
 from control.gating_drills import run_gating_drills
-from control.incident_note import markdown_note
+from control.incident_note import held_note
 from control.methods import METHODS, schema
 from control.render import (
     caps_table,
@@ -158,7 +158,7 @@ def incident_show(ctx: click.Context, *, incident_id: str, markdown: bool, as_js
     result = ask(ctx, "incident", as_json=as_json, incident_id=incident_id)
     if markdown:
         held = ask(ctx, "events", tail=1_000, without=["input", "heartbeat"])
-        note = markdown_note(result, held.get("events", []), ask(ctx, "status"))
+        note = held_note(result, held.get("events", []), ask(ctx, "status"))
         click.echo(note, nl=False)
         return
     if as_json:

@@ -22,8 +22,8 @@ from typing import Any
 
 import orjson
 
+from daemon.model.incident_note import MARKER, note
 from daemon.model.records import EventType
-from daemon.shell.incident_pack_note import MARKER, note
 from daemon.shell.journal import segments
 
 log = logging.getLogger("seatriald.incidents")

@@ -2,6 +2,7 @@
 of the operator's tool on the way, the venue's own books as the judge."""
 
 import json
+import re
 import signal
 import time
 from pathlib import Path
@@ -65,8 +66,9 @@ def test_an_incident_from_storm_to_resolved_note_to_re_arm(tmp_path: Path) -> No
         box.until(lambda status: status["gate_state"] == "READY" and not status["incidents_open"])
         box.must("re-arm", "--reason", "venue is back", "--yes")
         note = box.must("incident", "show", incident_id, "--markdown")
-        for answer in ("venue maintenance", "waited it out", "subscribe to notices", "resolved by"):
+        for answer in ("venue maintenance", "waited it out", "subscribe to notices"):
             assert answer in note
+        assert re.search(r"State:\*\* resolved \S+ by \w", note)
         box.must("start", "--yes", "--reason", "all clear")
         box.until(lambda status: len(status["open_orders"]) > 0)
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from control.errors import RpcError
-from daemon.shell.incident_pack_note import MARKER
+from daemon.model.incident_note import MARKER
 from tests.support.stop_stage import StopStage
 
 STORM_S = 4

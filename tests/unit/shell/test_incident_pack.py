@@ -7,9 +7,9 @@ from typing import Any
 import orjson
 import pytest
 
+from daemon.model.incident_note import MARKER, TIMELINE_MAX
 from daemon.model.records import EventType
 from daemon.shell.incident_pack import IncidentPacks
-from daemon.shell.incident_pack_note import MARKER, TIMELINE_MAX
 
 S = 1_000_000_000
 T0 = 1_700_000_000 * S
