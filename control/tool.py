@@ -18,6 +18,7 @@ MOUNTED = {
     "doctor": "daemon.cli_doctor:doctor_command",
     "drill": "daemon.cli_drill:drill_command",
     "keys": "daemon.cli_keys:keys_group",
+    "ops-status": "evidence.gates.cli_housekeeping:ops_status_command",
     "promote": "evidence.promotion.cli:promote_command",
     "sim": "daemon.cli_sim:sim_command",
     "evidence": "evidence.cli:evidence_group",

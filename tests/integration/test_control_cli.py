@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
 from click.testing import CliRunner, Result
 
@@ -17,6 +18,7 @@ from control.errors import ControlError
 from control.identity import Members, Role
 from control.methods import METHODS
 from control.terminal import Wiring, default_socket
+from control.tool import MOUNTED, Tool
 from daemon.model.effects import Reply
 from tests.support.control_port import FakePort
 from tests.support.control_server import serving
@@ -491,3 +493,19 @@ def test_where_the_socket_is_looked_for(monkeypatch: pytest.MonkeyPatch) -> None
     assert default_socket() == Path("/run/a/control.sock")
     monkeypatch.setenv("SEATRIAL_SOCKET", "/x/y.sock")
     assert default_socket() == Path("/x/y.sock")
+
+
+def test_step_0_of_the_launch_is_a_command_of_the_tool(tmp_path: Path) -> None:
+    told = tool("ops-status", "--status-dir", str(tmp_path))
+    assert "PR-BC stability gate" in told.stdout
+    assert "missing" in told.stdout
+    assert told.returncode in {0, 1, 2}
+    assert "Traceback" not in told.stderr
+
+
+def test_every_mounted_command_can_be_imported_and_helps() -> None:
+    group = Tool()
+    for name in MOUNTED:
+        command = group.get_command(click.Context(group), name)
+        assert command is not None
+        assert command.help, name
