@@ -63,8 +63,13 @@ bench-stop: $(STAMP)
 campaign: $(STAMP)
 	$(BIN)/python -m pytest -n 2 --dist loadgroup -m campaign $(ARGS)
 
-test-system: $(STAMP)
-	SEATRIAL_SYSTEM=1 $(BIN)/python -m pytest tests/system -v $(ARGS)
+$(VENV)/.judges: requirements-judges.lock $(STAMP)
+	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-judges.lock
+	@touch $@
+
+# What `make test` leaves out: a booted systemd, packages in clean machines, images, a new user's way.
+test-system: $(VENV)/.judges
+	SEATRIAL_SYSTEM=1 $(BIN)/python -m pytest tests/system -n 2 --dist loadgroup -v --durations 12 $(ARGS)
 
 controls: $(STAMP)
 	$(BIN)/python -m tests.unit.riskcaps.write_tables caps

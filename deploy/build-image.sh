@@ -24,6 +24,7 @@ mkdir "$context/wheels"
 cp "$wheels"/*.whl "$context/wheels/"
 cp requirements.lock "$context/"
 cp deploy/Containerfile "$context/"
+git archive --format=tar "$COMMIT" deploy/caps | tar -x -C "$context" --strip-components=1
 arguments=(--tag "$tag" --file "$context/Containerfile"
   --build-arg "COMMIT=$COMMIT"
   --build-arg "VERSION=$(sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)")

@@ -32,14 +32,25 @@ run() { # do it, or say it
 
 live() { [ -z "$root" ] && [ -d /run/systemd/system ]; }
 
-stop_instances() {
+active() {
+  systemctl list-units --plain --no-legend --state=active,activating,reloading "$@" | cut -d ' ' -f 1
+}
+
+stop_instances() { # first what could start something, then every instance in order
   running=
-  if live; then
-    running=$(systemctl list-units --plain --no-legend --state=active,activating,reloading \
-      'seatriald@*.service' | cut -d ' ' -f 1)
-  fi
+  live || return 0
+  local starters cancels
+  starters=$(active 'seatriald@*.socket' 'seatrial-*@*.timer')
+  running=$(active 'seatriald@*.service')
+  cancels=$(active 'seatrial-cancel@*.service' 'seatrial-failure@*.service')
   # shellcheck disable=SC2086 # one word a unit
+  [ -z "$starters" ] || run systemctl stop $starters
+  # shellcheck disable=SC2086
   [ -z "$running" ] || run systemctl stop $running
+  # shellcheck disable=SC2086 # a cancel at the venue that is under way is waited for
+  [ -z "$cancels" ] || run systemctl start $cancels || true
+  running="$starters $running"
+  [ "$running" != " " ] || running=
 }
 
 changed_by_you() { # PATH SUM: whether a configuration file is not the one that we installed

@@ -4,7 +4,8 @@
 # build-deb.sh and install.sh. Needs no network when the wheels are there (fetch-wheels.sh).
 #   usage: deploy/stage-tree.sh ROOT
 #   environment: COMMIT (default HEAD), WHEELS (default build/wheels), TARGET_PYTHON (default /usr/bin/python3): the
-#   interpreter that will run it; PYTHON (default .venv/bin/python) must be of the same version and have pip
+#   interpreter that will run it; PYTHON (default .venv/bin/python) must be of the same version and have pip;
+#   STAGED (default build/staged, empty: none): where the installed dependencies of a lock are kept for the next run
 set -euo pipefail
 cd "$(dirname "$0")/.."
 root=$(mkdir -p "$1" && cd "$1" && pwd)
@@ -23,6 +24,7 @@ if [ "$("$python" -c "$say_version")" != "$minor" ]; then
   exit 2
 fi
 deploy/fetch-wheels.sh "$wheels" > /dev/null
+staged=${STAGED-$PWD/build/staged}
 tree=$(mktemp -d)
 trap 'rm -rf "$tree"' EXIT
 git archive --format=tar "${COMMIT:-HEAD}" | tar -x -C "$tree"
@@ -35,15 +37,40 @@ site=$home/lib/python$minor/site-packages
 mkdir -p "$home/bin" "$site"
 install_args=(install --quiet --disable-pip-version-check --no-index --no-deps --no-compile
   --find-links "$wheels" --target "$site")
-PIP_ROOT_USER_ACTION=ignore "$python" -m pip "${install_args[@]}" --require-hashes -r requirements.lock
-PIP_ROOT_USER_ACTION=ignore "$python" -m pip "${install_args[@]}" --upgrade "$wheels"/seatrial-*.whl
-rm -rf "$site"/bin "$site"/{setuptools,wheel,pkg_resources,_distutils_hack,distutils-precedence.pth} \
-  "$site"/setuptools-*.dist-info "$site"/wheel-*.dist-info
-find "$site" \( -name direct_url.json -o -name REQUESTED -o -name '*.pyi' \) -delete
-find "$site" -type d -empty -delete
-if command -v strip > /dev/null; then
-  find "$site" -name '*.so*' -type f -exec strip --strip-unneeded --enable-deterministic-archives {} +
+tidy() { # what an installation leaves and nobody needs at run time
+  rm -rf "$site"/bin "$site"/{setuptools,wheel,pkg_resources,_distutils_hack,distutils-precedence.pth} \
+    "$site"/setuptools-*.dist-info "$site"/wheel-*.dist-info
+  find "$site" \( -name direct_url.json -o -name REQUESTED -o -name '*.pyi' \) -delete
+  find "$site" -type d -empty -delete
+}
+compile() { # PLACE…
+  PYTHONHASHSEED=0 "$target" -m compileall -q --invalidation-mode unchecked-hash -s "$root" -p / "$@"
+}
+strip_command=$(command -v strip || true)
+key=$({
+  cat requirements.lock "$0"
+  "$target" --version
+  "$python" -m pip --version | cut -d ' ' -f 1,2
+  if [ -n "$strip_command" ]; then strip --version | head -n 1; fi
+} | sha256sum | cut -c 1-16)
+if [ -n "$staged" ] && [ -f "$staged/$key.tar" ]; then
+  tar -C "$site" -xf "$staged/$key.tar"
+else
+  PIP_ROOT_USER_ACTION=ignore "$python" -m pip "${install_args[@]}" --require-hashes -r requirements.lock
+  tidy
+  if [ -n "$strip_command" ]; then
+    find "$site" -name '*.so*' -type f -exec strip --strip-unneeded --enable-deterministic-archives {} +
+  fi
+  compile "$site"
+  if [ -n "$staged" ]; then
+    mkdir -p "$staged"
+    tar -C "$site" -cf "$staged/.$key.$$" .
+    mv "$staged/.$key.$$" "$staged/$key.tar"
+  fi
 fi
+PIP_ROOT_USER_ACTION=ignore "$python" -m pip "${install_args[@]}" --upgrade "$wheels"/seatrial-*.whl
+tidy
+compile "$site"/{daemon,control,riskcaps,evidence}
 ln -s "$target" "$home/bin/python3"
 ln -s python3 "$home/bin/python"
 printf 'home = %s\ninclude-system-site-packages = false\nversion = %s\n' \
@@ -56,7 +83,6 @@ for command in seatrial:control.main seatriald:daemon.__main__; do
   mkdir -p "$root/usr/bin"
   ln -s "/opt/seatrial/bin/$name" "$root/usr/bin/$name"
 done
-PYTHONHASHSEED=0 "$target" -m compileall -q --invalidation-mode unchecked-hash -s "$root" -p / "$site"
 
 # units, users, places
 install -D -m 0644 -t "$root/lib/systemd/system" systemd/*.service systemd/*.timer systemd/*.socket
@@ -75,7 +101,7 @@ done
 # words
 doc=$root/usr/share/doc/seatrial
 install -D -m 0644 -t "$doc" README.md CHANGELOG.md SECURITY.md
-for text in RUNBOOK.md TESTNET.md METRICS.md; do
+for text in RUNBOOK.md TESTNET.md METRICS.md CONFIG.md CONTROLS.md; do
   [ ! -f "deploy/$text" ] || install -m 0644 -t "$doc" "deploy/$text"
 done
 export PYTHONDONTWRITEBYTECODE=1

@@ -33,6 +33,7 @@ START_DEADLINE_S = 30.0
 pytestmark = [
     pytest.mark.system,
     pytest.mark.slow,
+    pytest.mark.xdist_group("alerts"),
     pytest.mark.skipif(
         shutil.which("prometheus") is None or shutil.which("prometheus-alertmanager") is None,
         reason="prometheus and prometheus-alertmanager are not installed",

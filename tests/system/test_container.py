@@ -5,16 +5,34 @@ import os
 import re
 import shutil
 import subprocess
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.support.machines import debian_tar, needs
+from tests.support.machines import debian_tar, head, needs
 
 ROOT = Path(__file__).resolve().parents[2]
 DEPLOY = ROOT / "deploy"
 CONTAINERFILE = (DEPLOY / "Containerfile").read_text()
+
+
+def tool(name: str) -> str | None:
+    """A program of this environment, or of the machine."""
+    return shutil.which(name, path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
+
+
+def apply(marks: list[pytest.MarkDecorator]) -> Callable[..., Any]:
+    """Several marks at once."""
+
+    def mark(test: Any) -> Any:
+        for one in marks:
+            test = one(test)
+        return test
+
+    return mark
 
 
 def compose() -> dict[str, Any]:
@@ -33,10 +51,13 @@ def compose() -> dict[str, Any]:
     return made
 
 
-@pytest.mark.skipif(shutil.which("hadolint") is None, reason="hadolint is not installed")
+@pytest.mark.skipif(tool("hadolint") is None, reason="needs hadolint (make test-system brings it)")
 def test_hadolint_is_content() -> None:
     done = subprocess.run(
-        ["hadolint", str(DEPLOY / "Containerfile")], capture_output=True, text=True, check=False
+        [str(tool("hadolint")), str(DEPLOY / "Containerfile")],
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == 0, done.stdout
 
@@ -73,20 +94,16 @@ def test_what_compose_mounts_is_there() -> None:
                 assert (DEPLOY / source).exists(), source
 
 
-@pytest.mark.system
-@pytest.mark.system_long
-@pytest.mark.timeout(600)
-@needs("buildah", "mmdebstrap", root=True)
-def test_the_image_builds_offline_and_its_daemon_runs_as_nobody(tmp_path: Path) -> None:
-    storage = tmp_path / "storage.conf"
+@pytest.fixture(scope="module")
+def buildah(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., str]]:
+    """buildah with a storage of its own, without an engine, without a network."""
+    place = tmp_path_factory.mktemp("storage")
+    storage = place / "storage.conf"
     storage.write_text(
-        f'[storage]\ndriver = "vfs"\nrunroot = "{tmp_path}/run"\ngraphroot = "{tmp_path}/graph"\n'
+        f'[storage]\ndriver = "vfs"\nrunroot = "{place}/run"\ngraphroot = "{place}/graph"\n'
     )
-    head = subprocess.run(
-        ["git", "rev-parse", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=True
-    ).stdout.strip()
     env = os.environ | {
-        "COMMIT": head,
+        "COMMIT": head(),
         "CONTAINERS_STORAGE_CONF": str(storage),
         "BUILDAH_ISOLATION": "chroot",
         "BUILDER": "buildah",
@@ -94,32 +111,74 @@ def test_the_image_builds_offline_and_its_daemon_runs_as_nobody(tmp_path: Path) 
         "BASE": "localhost/base:test",
     }
 
-    def buildah(*arguments: str) -> str:
-        done = subprocess.run(
-            ["buildah", *arguments], env=env, capture_output=True, text=True, check=False
-        )
-        assert done.returncode == 0, done.stderr
+    def run(*command: str) -> str:
+        done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout.strip()
 
-    base = buildah("from", "scratch")
-    buildah("add", "--quiet", base, str(debian_tar("python")), "/")
-    buildah("commit", "--quiet", "--rm", base, "localhost/base:test")
-    done = subprocess.run(
-        [str(DEPLOY / "build-image.sh"), "localhost/seatrial:test"],
-        env=env,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    made = json.loads(buildah("inspect", "--type", "image", "localhost/seatrial:test"))
-    config = made["Docker"]["config"]
+    base = run("buildah", "from", "scratch")
+    run("buildah", "add", "--quiet", base, str(debian_tar("python")), "/")
+    run("buildah", "commit", "--quiet", "--rm", base, "localhost/base:test")
+    run(str(DEPLOY / "build-image.sh"), "localhost/seatrial:test")
+    yield run
+    run("buildah", "rm", "--all")
+    shutil.rmtree(place / "graph")  # half a gigabyte that nobody looks at again
+
+
+def image_config(buildah: Callable[..., str]) -> dict[str, Any]:
+    made = json.loads(buildah("buildah", "inspect", "--type", "image", "localhost/seatrial:test"))
+    config: dict[str, Any] = made["Docker"]["config"]
+    return config
+
+
+long = [
+    pytest.mark.system,
+    pytest.mark.system_long,
+    pytest.mark.timeout(600),
+    pytest.mark.xdist_group("image"),
+    needs("buildah", "mmdebstrap", root=True),
+]
+
+
+@apply(long)
+def test_the_image_builds_offline_and_says_what_is_in_it(buildah: Callable[..., str]) -> None:
+    config = image_config(buildah)
     assert config["User"] == "10001:10001"
     assert config["Healthcheck"]["Test"][0] == "CMD"
-    container = buildah("from", "localhost/seatrial:test")
-    said = buildah("run", "--user", "10001:10001", container, "--", "seatriald", "--version")
-    assert head[:12] in said
-    rows = json.loads(buildah("images", "--json"))
+    assert config["Labels"]["org.opencontainers.image.revision"] == head()
+    container = buildah("buildah", "from", "localhost/seatrial:test")
+    said = buildah(
+        "buildah", "run", "--user", "10001:10001", container, "--", "seatriald", "--version"
+    )
+    assert head()[:12] in said
+    rows = json.loads(buildah("buildah", "images", "--json"))
     sizes = {name: row["size"] for row in rows for name in row["names"] or ()}
     print(f"image sizes: {sizes}")
-    shutil.rmtree(tmp_path / "graph")  # half a gigabyte that nobody looks at again
+
+
+@apply(long)
+@needs("unshare", "setpriv", "ip")
+def test_the_images_own_command_trades_as_nobody_on_a_read_only_root(
+    buildah: Callable[..., str], tmp_path: Path
+) -> None:
+    config = image_config(buildah)
+    container = buildah("buildah", "from", "localhost/seatrial:test")
+    rootfs = buildah("buildah", "mount", container)
+    said = buildah(
+        str(ROOT / "tests/system/run_image.sh"), rootfs, str(tmp_path),
+        config["User"].partition(":")[0], json.dumps(config["Healthcheck"]["Test"]), "--",
+        *config["Entrypoint"], *config["Cmd"],
+    )  # fmt: skip
+    facts = dict(line.partition("=")[::2] for line in said.splitlines())
+    print(facts)
+    assert float(facts.pop("healthy_s")) < 30, "the start period of its health check"
+    assert int(facts.pop("open_before")) > 0
+    assert int(facts.pop("journal_lines")) > 20
+    assert facts == {
+        "state": "HALTED",
+        "uid": "10001",
+        "capabilities": "0000000000000000",
+        "no_new_privs": "1",
+        "exit": "0",
+        "open_after": "0",
+    }, "it boots halted, may write nowhere else, and ends in order"

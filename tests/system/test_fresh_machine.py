@@ -19,7 +19,7 @@ COMMANDS_MAX = 6
 @pytest.mark.timeout(900)
 @needs("mmdebstrap", "chroot", root=True)
 def test_from_a_bare_debian_to_a_verdict_in_five_minutes(tmp_path: Path) -> None:
-    machine = unpack("fresh", tmp_path / "machine")
+    machine = unpack("bare", tmp_path / "machine")
     done = subprocess.run(
         [str(ROOT / "tests/system/fresh_machine.sh"), str(machine), "20"],
         capture_output=True,
@@ -31,6 +31,6 @@ def test_from_a_bare_debian_to_a_verdict_in_five_minutes(tmp_path: Path) -> None
     told = json.loads(done.stdout.splitlines()[-1])
     print(told)
     assert told["verdict_s"] <= VERDICT_S_MAX
-    assert told["commands"] <= COMMANDS_MAX, "apt install, git clone, make demo"
+    assert told["commands"] <= COMMANDS_MAX, "apt update, apt install, git clone, cd, make demo"
     assert re.search(r"verdict: OK", done.stdout + done.stderr)
-    assert re.fullmatch(r"\d+ tests collected in .*", told["collected"]), told["collected"]
+    assert re.fullmatch(r"[\d/]+ tests collected .*", told["collected"]), told["collected"]

@@ -9,12 +9,11 @@ import subprocess
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import cache
 from pathlib import Path
 
 import pytest
 
-from tests.support.machines import needs, unpack
+from tests.support.machines import head, needs, newer, package, unpack
 
 ROOT = Path(__file__).resolve().parents[2]
 DEPLOY = ROOT / "deploy"
@@ -23,15 +22,6 @@ SHELL_SCRIPTS = sorted(DEPLOY.glob("*.sh"))
 needs_git = pytest.mark.skipif(not (ROOT / ".git").exists(), reason="not a git checkout")
 long = pytest.mark.system_long
 pytestmark = pytest.mark.system
-
-
-@cache
-def head() -> str:
-    """The commit that everything here is built from, whatever is committed meanwhile."""
-    done = subprocess.run(
-        ["git", "rev-parse", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=True
-    )
-    return done.stdout.strip()
 
 
 def build(script: str, target: Path, **environment: str) -> str:
@@ -80,14 +70,6 @@ def inside(machine: Path, *command: str, fine: bool = True) -> str:
     return done.stdout + done.stderr
 
 
-@pytest.fixture(scope="module")
-def deb(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The package of this commit."""
-    target = tmp_path_factory.mktemp("deb")
-    build("build-deb.sh", target)
-    return next(target.iterdir())
-
-
 @pytest.mark.parametrize("script", SHELL_SCRIPTS, ids=lambda path: path.name)
 def test_every_script_parses_stops_at_errors_and_is_executable(script: Path) -> None:
     done = subprocess.run(["bash", "-n", str(script)], capture_output=True, text=True, check=False)
@@ -122,13 +104,14 @@ def test_wheel_and_source_archive_are_the_same_bytes_each_time(tmp_path: Path) -
 @needs_git
 @needs("dpkg-deb", "mmdebstrap", "unshare", root=True)
 @pytest.mark.timeout(600)
-def test_the_life_of_a_deb(tmp_path: Path, deb: Path) -> None:
-    said = build("build-deb.sh", tmp_path / "again")
+def test_the_life_of_a_deb(tmp_path: Path) -> None:
+    deb = package()
+    said = build("build-deb.sh", tmp_path / "again", STAGED="")  # from nothing but the wheels
     print(f"deb: {said.strip()}")
     assert sums(deb.parent) == sums(tmp_path / "again"), "not reproducible"
     machine = unpack("systemd", tmp_path / "machine")
     shutil.copy(deb, machine / "old.deb")
-    make_newer(deb, tmp_path / "tree", machine / "new.deb")
+    newer(deb, tmp_path / "tree", machine / "new.deb", "0.9.9")
     with chroot(machine):
         check_install(machine, "/old.deb")
         preset = machine / "etc/seatrial/caps/tiny.toml"
@@ -140,15 +123,6 @@ def test_the_life_of_a_deb(tmp_path: Path, deb: Path) -> None:
         assert preset.read_text().endswith("# mine\n"), "a changed conffile must survive"
         assert (state / "entry.json").exists(), "the latch must survive an upgrade"
         check_remove_and_purge(machine, preset, state)
-
-
-def make_newer(deb: Path, tree: Path, newer: Path) -> None:
-    """The same package under a higher version."""
-    subprocess.run(["dpkg-deb", "--raw-extract", str(deb), str(tree)], check=True)
-    control = tree / "DEBIAN" / "control"
-    control.write_text(re.sub(r"(?m)^Version: .*", "Version: 0.9.9", control.read_text()))
-    command = ["dpkg-deb", "--root-owner-group", "-Znone", "--build", str(tree), str(newer)]
-    subprocess.run(command, check=True, capture_output=True)
 
 
 def check_install(machine: Path, deb: str) -> None:
@@ -212,7 +186,8 @@ def check_remove_and_purge(machine: Path, preset: Path, state: Path) -> None:
 @needs_git
 @needs("lintian", "dpkg-deb")
 @pytest.mark.timeout(300)
-def test_lintian_is_quiet(deb: Path) -> None:
+def test_lintian_is_quiet() -> None:
+    deb = package()
     done = subprocess.run(
         ["lintian", "--allow-root", "--fail-on=error,warning", str(deb)],
         capture_output=True,

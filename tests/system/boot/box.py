@@ -204,7 +204,7 @@ class Box:
 
     def close(self) -> None:
         """Stop unit and venue."""
-        run("systemctl", "stop", self.unit, fine=False)
+        run("systemctl", "stop", f"seatriald@{self.name}.socket", self.unit, fine=False)
         run("systemctl", "reset-failed", self.unit, fine=False)
         if self._sim is not None:
             self._sim.terminate()

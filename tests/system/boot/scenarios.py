@@ -29,7 +29,8 @@ SCENARIOS: dict[str, Callable[[], Facts]] = {}
 OPEN: defaultdict[int, list[Box]] = defaultdict(list)
 """Instances of the scenario that runs in a thread."""
 AT_ONCE = 3
-ALONE = ("upgrade",)
+ALONE = ("gives_up", "upgrade", "removal")
+"""A `daemon-reload` of another scenario would make systemd forget how often it has started one."""
 LONGEST = (
     "runbook",
     "disk_full_at_boot",
@@ -377,6 +378,8 @@ def upgrade() -> Facts:
     two = box("trading")
     two.start()
     two.trade()
+    run("systemctl", "enable", "--now", "seatrial-smoke@daily.timer")
+    run("systemctl", "start", "seatriald@idle.socket")
     said = run(*package)
     restarted = until(
         "a new boot", lambda: (s := one.status()).get("run_id") != before["run_id"] and s
@@ -395,7 +398,41 @@ def upgrade() -> Facts:
         "was_trading_open": len(two.open_orders()),
         "sessions_ended": len(two.journal("session_stop")),
         "idle": idle.show("ActiveState")["ActiveState"],
+        "started_again": [
+            idle.show("ActiveState", unit=name)["ActiveState"]
+            for name in ("seatrial-smoke@daily.timer", "seatriald@idle.socket")
+        ],
         "enabled": run("systemctl", "list-unit-files", "--state=enabled", "seatrial*", fine=False),
+    }
+
+
+@scenario
+def removal() -> Facts:
+    """Removing the package stops whatever of ours runs; purging leaves state and nothing else."""
+    run("dpkg", "--install", "--force-confold", "/opt/packages/seatrial.deb")
+    one, held = box("leaving"), box("held")
+    one.start()
+    opened = one.trade()
+    timers = [f"seatrial-{name}@daily.timer" for name in ("smoke", "gates", "evidence")]
+    run("systemctl", "enable", "--now", *timers)
+    run("systemctl", "start", f"seatriald@{held.name}.socket")
+    run("dpkg", "--remove", "seatrial")
+    facts = {
+        "open_before": len(opened),
+        "open_after": len(one.open_orders()),
+        "still_active": run(
+            "systemctl", "list-units", "--plain", "--no-legend", "--state=active,activating",
+            "seatrial*", fine=False,
+        ).split("\n"),
+        "config_kept": Path("/etc/seatrial/leaving.toml").exists(),
+    }  # fmt: skip
+    run("dpkg", "--purge", "seatrial")
+    links = list(Path("/etc/systemd/system").rglob("*.wants/seatrial*"))
+    return facts | {
+        "links_left": [str(path) for path in links],
+        "config_left": Path("/etc/seatrial").exists(),
+        "journal_kept": any((one.state / "journal").iterdir()),
+        "program_left": Path("/opt/seatrial/lib").exists(),
     }
 
 
@@ -579,8 +616,8 @@ def main(results: Path, wanted: list[str]) -> None:
 
     with ThreadPoolExecutor(AT_ONCE) as pool:
         list(pool.map(note, [name for name in names if name not in ALONE]))
-    for name in names:
-        if name in ALONE:
+    for name in ALONE:
+        if name in names:
             note(name)
 
 
