@@ -100,11 +100,13 @@ def direct_kill(*, config: Path | None, by: str, uid: int, reason: str) -> Mappi
     plan = StopPlan.read(config)
     clock = SystemClock()
     start = clock.monotonic_ns()
+    unknown: StateDirError | None = None
+    identity = None
     try:
         identity = read_identity(plan.state_dir)
     except StateDirError as error:
-        raise ControlError(f"kill --direct: {error}") from error
-    if identity is None:
+        unknown = error  # latched all the same
+    if identity is None and unknown is None:
         raise ControlError(
             f"kill --direct: {plan.state_dir} was never used: no order of ours exists"
         )
@@ -117,6 +119,10 @@ def direct_kill(*, config: Path | None, by: str, uid: int, reason: str) -> Mappi
     closed_ns = clock.monotonic_ns()
     latched_ms = (closed_ns - start) / 1e6
     done = f"NOT latched ({latch_fault})" if latch_fault else f"latched in {latched_ms:.0f} ms"
+    if identity is None:
+        raise ControlError(
+            f"kill --direct: {done}, but nothing is canceled: cancel at the venue by hand. {unknown}"
+        ) from unknown
     _say(f"{done}; asking the venue ({plan.environment}) to cancel everything of {identity[0]}")
     try:
         report, empty_ns = asyncio.run(_stop(plan, identity[0], clock))

@@ -54,14 +54,20 @@ def read_identity(state_dir: Path) -> tuple[str, int] | None:
     """(instance, run number) of a state directory, or None when it was never used.
 
     Raises:
-        StateDirError: the file is there and cannot be read.
+        StateDirError: the file is there and cannot be read, or it is gone and a journal is there:
+            under a new name, the open orders of the runs before would be somebody else's.
     """
     path = state_dir / "identity.json"
     try:
         data = orjson.loads(path.read_bytes())
         return str(data["instance"]), int(data["run_number"])
     except FileNotFoundError:
-        return None
+        if next((state_dir / "journal").glob("journal-*"), None) is None:
+            return None
+        raise StateDirError(
+            f"{path}: missing beside a journal, so nobody can tell which orders are ours; restore "
+            "it from a backup, or from `instance` and `run_number` of the journal's last run_start"
+        ) from None
     except (OSError, KeyError, TypeError, ValueError) as error:
         raise StateDirError(
             f"{path}: unreadable ({error}); restore it from a backup, "

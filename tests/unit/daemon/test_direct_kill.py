@@ -106,3 +106,18 @@ def test_a_venue_that_does_not_answer_is_not_called_empty(
     assert (result["verified"], result["empty_ms"], result["settled_ms"]) == (False, None, None)
     assert "NOT verified empty" in said.err
     assert latches(config) == ["nobody there"]
+
+
+@pytest.mark.parametrize("content", [None, "garbage", "[]"])
+def test_without_an_identity_it_latches_and_says_what_is_left_to_do(
+    config: Path, content: str | None
+) -> None:
+    identity = config.parent / "state" / "identity.json"
+    identity.unlink()
+    (config.parent / "state" / "journal").mkdir()
+    (config.parent / "state" / "journal" / "journal-000001.jsonl").write_bytes(b"{}\n")
+    if content is not None:
+        identity.write_text(content)
+    with pytest.raises(ControlError, match=r"latched in .* nothing is canceled.*by hand"):
+        kill(config)
+    assert latches(config) == ["test"]

@@ -36,3 +36,15 @@ def test_an_impossible_directory_is_a_clear_error(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(StateDirError, match="check state_dir"):
         next_run(tmp_path / "file" / "state")
+
+
+def test_an_identity_that_is_gone_beside_a_journal_is_not_made_anew(tmp_path: Path) -> None:
+    """Under a new name, open orders of the runs before would be somebody else's."""
+    next_run(tmp_path)
+    (tmp_path / "journal").mkdir()
+    assert next_run(tmp_path)[1] == 2
+    (tmp_path / "journal" / "journal-000001.jsonl").write_bytes(b"{}\n")
+    (tmp_path / "identity.json").unlink()
+    with pytest.raises(StateDirError, match="missing beside a journal"):
+        next_run(tmp_path)
+    assert not (tmp_path / "identity.json").exists()
