@@ -121,7 +121,7 @@ def direct_kill(*, config: Path | None, by: str, uid: int, reason: str) -> Mappi
     done = f"NOT latched ({latch_fault})" if latch_fault else f"latched in {latched_ms:.0f} ms"
     if identity is None:
         raise ControlError(
-            f"kill --direct: {done}, but nothing is canceled: cancel at the venue by hand. {unknown}"
+            f"kill --direct: {done}, but nothing is canceled: do it by hand at the venue. {unknown}"
         ) from unknown
     _say(f"{done}; asking the venue ({plan.environment}) to cancel everything of {identity[0]}")
     try:
