@@ -124,17 +124,32 @@ class Account:
         tally, dispatch, waiting = self.tally, self._dispatch, self._waiting
         by_type, by_mode, by_level = tally.by_type, tally.by_mode, tally.by_level
         nothing: tuple[Handler, ...] = ()
+        common: type[Record] = Record if Input in dispatch else Input
+        mode, run = "", 0  # nearly all lines are inputs of one mode: counted as a run
         for record in records:
             kind = type(record)
-            by_type[kind] = by_type.get(kind, 0) + 1
-            by_mode[record.mode] = by_mode.get(record.mode, 0) + 1
             if record.is_error or record.is_anomaly or record.level != "info":
                 self._count_severity(record, by_level)
-            if waiting is None:
+            if kind is common and record.mode == mode:
+                run += 1
+                continue
+            by_type[kind] = by_type.get(kind, 0) + 1
+            by_mode[record.mode] = by_mode.get(record.mode, 0) + 1
+            if kind is common:
+                self._count_run(mode, run)
+                mode, run = record.mode, 0
+            elif waiting is None:
                 for handler in dispatch.get(kind, nothing):
                     handler(record)
             elif kind not in UNORDERED:
                 waiting.append(record)
+        self._count_run(mode, run)
+
+    def _count_run(self, mode: str, count: int) -> None:
+        """So many more inputs of one mode."""
+        if count:
+            self.tally.by_type[Input] = self.tally.by_type.get(Input, 0) + count
+            self.tally.by_mode[mode] = self.tally.by_mode.get(mode, 0) + count
 
     def _count_severity(self, record: Record, by_level: dict[str, int]) -> None:
         by_level[record.level] = by_level.get(record.level, 0) + 1

@@ -91,6 +91,11 @@ class Chain:
         self._check_order(seq, ts_ns, place)
         self._check_hash(prev, seq, place)
 
+    def stand_at(self, lines: int, last_seq: int, last_ns: int, last_hash: str) -> None:
+        """So far the reader came by itself, all joints being good."""
+        self.lines, self.last_seq = lines, last_seq
+        self.last_ns, self.last_hash = last_ns, last_hash
+
     def bad(self, kind: str, place: str, what: str, digest: str) -> None:
         """Count a line that is no record; the next line must carry its hash all the same."""
         self.faults.note(kind, place, what)

@@ -8,6 +8,7 @@ Rules of this file:
 """
 
 import hashlib
+import itertools
 from collections.abc import Iterator, Sequence
 from typing import Union
 
@@ -73,6 +74,10 @@ class JournalReader:
 
     def records(self) -> Iterator[Record]:
         """Every typed record, in the order of the files; faults go to `chain`."""
+        return itertools.chain.from_iterable(self._batches())
+
+    def _batches(self) -> Iterator[list[Record]]:
+        """The records of one read after the other."""
         for path in self._files:
             try:
                 yield from self._file(path.name, chunks_of(path))
@@ -81,37 +86,53 @@ class JournalReader:
             except UNREADABLE as error:
                 self.chain.faults.note("unreadable", path.name, f"{type(error).__name__}: {error}")
 
-    def _file(self, name: str, chunks: Iterator[bytes]) -> Iterator[Record]:
-        chain, decode, sha256 = self.chain, DECODE, hashlib.sha256
+    def _file(self, name: str, chunks: Iterator[bytes]) -> Iterator[list[Record]]:
         number = 0
         for lines, is_torn in line_batches(chunks):
-            for raw in lines:
-                number += 1
-                chain.bytes += len(raw) + 1
-                if is_torn:
-                    self._torn(name, number, raw)
-                    return
-                try:
-                    record = decode(raw)
-                except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
-                    self._undecodable(name, number, raw, error)
-                    continue
-                seq = record.seq
-                if chain.lines:
-                    good = (
-                        seq == chain.last_seq + 1
-                        and record.prev == chain.last_hash
-                        and record.ts_ns >= chain.last_ns
-                    )
-                    if not good:
-                        chain.link(seq, record.prev, record.ts_ns, f"{name}:{number}")
-                    chain.last_seq = seq
-                    chain.last_ns = record.ts_ns
-                else:
-                    chain.begin(seq, record.prev, record.ts_ns, f"{name}:{number}")
-                chain.lines += 1
-                chain.last_hash = sha256(raw).hexdigest()
-                yield record
+            if is_torn:
+                (raw,) = lines
+                self.chain.bytes += len(raw) + 1
+                self._torn(name, number + 1, raw)
+                return
+            self.chain.bytes += sum(map(len, lines)) + len(lines)
+            yield self._batch(name, number, lines)
+            number += len(lines)
+
+    def _batch(self, name: str, number: int, lines: list[bytes]) -> list[Record]:
+        """Decode and chain a read's lines; `number` lines of the file stand before them.
+
+        The chain is kept in locals while all is well, and written back where anything is not.
+        """
+        chain, decode, sha256 = self.chain, DECODE, hashlib.sha256
+        count, last_seq = chain.lines, chain.last_seq
+        last_ns, last_hash = chain.last_ns, chain.last_hash
+        records: list[Record] = []
+        for raw in lines:
+            number += 1
+            try:
+                record = decode(raw)
+            except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
+                chain.stand_at(count, last_seq, last_ns, last_hash)
+                self._undecodable(name, number, raw, error)
+                count, last_seq = chain.lines, chain.last_seq
+                last_ns, last_hash = chain.last_ns, chain.last_hash
+                continue
+            seq, ts_ns = record.seq, record.ts_ns
+            if seq != last_seq + 1 or record.prev != last_hash or ts_ns < last_ns or not count:
+                chain.stand_at(count, last_seq, last_ns, last_hash)
+                self._joint(record, f"{name}:{number}")
+            count += 1
+            last_seq, last_ns, last_hash = seq, ts_ns, sha256(raw).hexdigest()
+            records.append(record)
+        chain.stand_at(count, last_seq, last_ns, last_hash)
+        return records
+
+    def _joint(self, record: Record, place: str) -> None:
+        """A line that does not simply follow the one before: the first, or a fault."""
+        if self.chain.lines:
+            self.chain.link(record.seq, record.prev, record.ts_ns, place)
+        else:
+            self.chain.begin(record.seq, record.prev, record.ts_ns, place)
 
     def _torn(self, name: str, number: int, raw: bytes) -> None:
         what = f"the last line has no newline ({len(raw)} bytes)"
