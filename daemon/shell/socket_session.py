@@ -119,33 +119,36 @@ class SocketSession(picows.WSListener):
 
     def on_ws_frame(self, transport: picows.WSTransport, frame: picows.WSFrame) -> None:
         """One frame arrived; picows answers pings by itself."""
+        kind, is_last = frame.msg_type, frame.last_in_buffer
         # Frames that came in one read share its time: the clock costs as much as a small frame.
         now_ns = self._read_ns or self._clock.now_ns()
-        self._read_ns = 0 if frame.last_in_buffer else now_ns
+        self._read_ns = 0 if is_last else now_ns
         self.last_frame_ns = now_ns
-        self._on_frame(transport, frame, now_ns)
-        if frame.last_in_buffer:
-            self.on_read_over()
-
-    def _on_frame(self, transport: picows.WSTransport, frame: picows.WSFrame, now_ns: int) -> None:
-        kind = frame.msg_type
         if kind is _TEXT or kind is _CONTINUATION:
             self.last_text_ns = now_ns
-            payload = frame.get_payload_as_bytes()
-            if not frame.fin or self._parts:
-                self._parts.append(payload)
-                if not frame.fin:
-                    return
-                payload = b"".join(self._parts)
-                self._parts.clear()
-            try:
-                self.on_payload(payload, now_ns)
-            except Undecodable as error:
-                self.close(str(error)[:200])
+            payload: bytes | None = frame.get_payload_as_bytes()
+            if self._parts or not frame.fin:
+                payload = self._whole(frame)
+            if payload is not None:
+                try:
+                    self.on_payload(payload, now_ns)
+                except Undecodable as error:
+                    self.close(str(error)[:200])
         elif kind is _CLOSE:
             self.reason = self.reason or f"closed by the venue: {frame.get_close_code()}"
             transport.send_close(frame.get_close_code(), b"")
             transport.disconnect()
+        if is_last:
+            self.on_read_over()
+
+    def _whole(self, frame: picows.WSFrame) -> bytes | None:
+        """The message that this frame ends; None when more of it follows."""
+        self._parts.append(frame.get_payload_as_bytes())
+        if not frame.fin:
+            return None
+        payload = b"".join(self._parts)
+        self._parts.clear()
+        return payload
 
     def on_ws_disconnected(self, transport: picows.WSTransport) -> None:  # noqa: ARG002 - picows' signature
         """The connection is gone, for whatever reason."""

@@ -6,7 +6,6 @@ Rules of this file:
 3. For a cancel-replace both orders are named: the target as `replace`, the new one as `place`.
 """
 
-from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -52,8 +51,7 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     """The order that a replace places."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
+class Answer(msgspec.Struct, frozen=True, kw_only=True):
     """One answer from either road: a result, or a fault with its data."""
 
     result: bytes | msgspec.Raw

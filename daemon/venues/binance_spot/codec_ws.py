@@ -275,8 +275,7 @@ class _LooseFrame(msgspec.Struct):
     event: _LooseEvent
 
 
-@dataclass(frozen=True, slots=True)
-class WsReply:
+class WsReply(msgspec.Struct, frozen=True):
     """The answer to one request; `fault` is set when it is an error."""
 
     request_id: str
