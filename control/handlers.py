@@ -39,7 +39,7 @@ from control.protocol import (
     encode_step,
     parse_request,
 )
-from control.snapshot import find_incident, select_incidents
+from control.snapshot import find_incident, select_incidents, table
 from daemon.model.amounts import NS_PER_S
 from daemon.model.effects import Reply
 from daemon.model.inputs import Actor, Command
@@ -215,6 +215,8 @@ class Desk:
         else:
             key = {"orders": "open_orders"}.get(spec.name, spec.name)
             result = {spec.name: snapshot.get(key, [])}
+            if spec.name == "caps":
+                result["numeraire"] = table(snapshot, "equity").get("numeraire", "")
         return encode_result(request.request_id, result)
 
     def _status(self) -> dict[str, Any]:

@@ -4,12 +4,14 @@ The standard library only: the stop of a second process reads this first.
 """
 
 import os
+import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 
 SOCKET_NAME = "control.sock"
 RUN_DIRECTORY = Path("/run/seatrial")
 CONFIG_DIRECTORY = Path("/etc/seatrial")
+CONFIG_NAME = "seatrial.toml"
 SOCKET_DEFAULT = RUN_DIRECTORY / SOCKET_NAME
 
 
@@ -28,12 +30,25 @@ def instance_of(socket: Path) -> str:
 
 
 def default_config(socket: Path, environ: Mapping[str, str] = os.environ) -> Path | None:
-    """$SEATRIAL_CONFIG, then the configuration of the instance whose socket this is."""
+    """$SEATRIAL_CONFIG, then that of the instance whose socket this is, then one beside the state.
+
+    The last is where `seatrial init` puts it; it counts only when it names this state directory.
+    """
     if told := environ.get("SEATRIAL_CONFIG"):
         return Path(told)
     instance = instance_of(socket)
     path = CONFIG_DIRECTORY / f"{instance}.toml"
-    return path if instance and path.is_file() else None
+    if instance and path.is_file():
+        return path
+    beside = socket.parent.parent / CONFIG_NAME
+    return beside if _state_dir_of(beside) == socket.parent.absolute() else None
+
+
+def _state_dir_of(config: Path) -> Path | None:
+    try:
+        return Path(tomllib.loads(config.read_text(encoding="utf-8"))["state_dir"]).absolute()
+    except (OSError, KeyError, TypeError, UnicodeDecodeError, tomllib.TOMLDecodeError):
+        return None
 
 
 def direct_command(socket: Path, config: Path | None) -> str:

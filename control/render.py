@@ -143,12 +143,13 @@ def guard_line(snapshot: Mapping[str, Any]) -> Text | None:
     parts: list[str] = []
     gating = table(snapshot, "gating")
     if gating:
-        turned = ", ".join(
+        turned = " ".join(
             f"{key}={str(gating.get(key) is True).lower()}" for key in ("enabled", "armed")
         )
-        parts.append(f"gating {turned} ({clean(gating.get('note', ''))})")
+        needed = "a start needs a confirm token" if gating.get("needed") else "irrelevant here"
+        parts.append(f"gating {turned} ({needed})")
     if switch := clean(snapshot.get("dead_mans_switch") or ""):
-        parts.append(f"dead man's switch: {switch}")
+        parts.append(f"dead man's switch: {switch.partition(';')[0]}")
     return Text(" · ".join(parts), style="dim") if parts else None
 
 
@@ -191,7 +192,8 @@ def caps_table(snapshot: Mapping[str, Any]) -> Table | None:
         return None
     made = _table(("cap", "left"), ("symbol", "left"), ("used", "right"), ("limit", "right"))
     made.add_column("use")  # the only one that gives way: 80 columns are enough
-    units = {"numeraire": clean(table(snapshot, "equity").get("numeraire", "numeraire"))}
+    numeraire = table(snapshot, "equity").get("numeraire") or snapshot.get("numeraire")
+    units = {"numeraire": clean(numeraire or "numeraire")}
     for row in found:
         share, unit = share_of(row), clean(row.get("unit", ""))
         _add_row(

@@ -99,7 +99,7 @@ def init(
         elif choices.key_source == "keyring":
             service = wizard.keyring_service(choices)
             click.echo(f"next: keyring set {service} api_key, and the same for api_secret")
-        click.echo(f"then: seatriald --config {config}")
+        click.echo(f"then: seatrial doctor --config {config}, and seatriald --config {config}")
     if problems:
         raise Failure(f"{config} needs mending: {'; '.join(problems)}", EXIT_REFUSED)
 

@@ -254,7 +254,7 @@ class Watch(App[None]):
 
     def action_kill(self) -> None:
         """Ask back, then kill."""
-        question = "KILL: latch, cancel everything of ours, verify at the venue?"
+        question = "KILL: latch, cancel all of ours, verify at the venue?"
         self.push_screen(Confirm(question), lambda reason: self._confirmed("kill", reason))
 
     def action_cancel_all(self) -> None:

@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from control.errors import ControlError
+from control.places import CONFIG_NAME
 
-CONFIG_NAME = "seatrial.toml"
 CREDENTIALS_NAME = "credentials.toml"
 ENVIRONMENTS = ("sim", "binance-spot-testnet")
 STRATEGIES = ("quiet", "heartbeat", "quoter")

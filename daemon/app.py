@@ -23,6 +23,7 @@ from daemon.assembly import (
     build_labels,
     control_config,
     engine_config,
+    greeting,
     link_config,
     own_credentials,
     start_metrics,
@@ -158,6 +159,7 @@ class Daemon:
             # Who waited for us in the socket's queue asks at once.
             self._publish(publisher.snapshot())
             await asyncio.to_thread(control.start)
+            log.info("%s", greeting(settings))
             server = start_metrics(settings.metrics, metrics, healthy=lambda: watchdog.healthy)
             publisher.learn(metrics_port=server.port if server is not None else None)
             if settings.gc_freeze:

@@ -171,6 +171,14 @@ def unresolved_incidents(engine: Engine, now_ns: int) -> list[str]:
     return [str(one["incident_id"]) for one in incidents if not one["resolved_by"]]
 
 
+def greeting(settings: Settings) -> str:
+    """What a person who has just started the daemon by hand wants to know."""
+    return (
+        f"serving {settings.venue.environment}, HALTED; next: "
+        f"seatrial --socket {settings.socket_path} status, then start"
+    )
+
+
 def account_fingerprint(api_key: str) -> str:
     """Which account, without the key: the first 16 hex digits of SHA-256 of the API key."""
     return hashlib.sha256(api_key.encode()).hexdigest()[:16]

@@ -11,12 +11,20 @@ from typing import Any, Protocol
 from daemon.core.engine import Engine
 from daemon.shell.clock import Clock
 from daemon.shell.journal import Journal
+from daemon.shell.latch import Latch
 from daemon.shell.loop import Pump
 from daemon.shell.sdnotify import Notifier
 from daemon.shell.venue_link import VenueLink
 from daemon.shell.watchdog import BEAT_PERIOD_NS, Watchdog
 
 _NS_PER_S = 1_000_000_000
+
+
+def _latch_text(latch: Latch | None) -> Mapping[str, Any] | None:
+    """Who latched, when and why: the engine keeps the why alone."""
+    if latch is None:
+        return None
+    return {"by_name": latch.by_name, "reason": latch.reason, "ts_ns": latch.ts_ns}
 
 
 class StatusPart(Protocol):
@@ -106,6 +114,7 @@ class Publisher:
                 "problems": list(self._watchdog.problems),
             },
             "dead_mans_switch": self._watchdog.switch.describe(),
+            "latch": _latch_text(self._watchdog.latch_seen),
         }
         for part in self._parts:
             status |= part.status()

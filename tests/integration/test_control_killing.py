@@ -161,6 +161,19 @@ def test_elsewhere_it_is_the_configurations(tmp_path: Path) -> None:
     assert default_socket({}) == Path("/run/seatrial/control.sock")
 
 
+def test_the_wizards_configuration_is_found_beside_the_state_that_it_names(tmp_path: Path) -> None:
+    socket_path = tmp_path / "box" / "state" / "control.sock"
+    config = tmp_path / "box" / "seatrial.toml"
+    config.parent.mkdir()
+    assert default_config(socket_path, {}) is None
+    for text in ("", "state_dir = 5", f'state_dir = "{tmp_path}/another"'):
+        config.write_text(text)
+        assert default_config(socket_path, {}) is None, "not this box's"
+    config.write_text(f'state_dir = "{socket_path.parent}"')
+    assert default_config(socket_path, {}) == config
+    assert direct_command(socket_path, None) == f"seatrial kill --direct --config {config}"
+
+
 def test_direct_finds_the_configuration_by_itself_or_says_what_is_missing(tmp_path: Path) -> None:
     environ = {k: v for k, v in os.environ.items() if not k.startswith("SEATRIAL")}
     asked = [sys.executable, "-m", "control.main", "kill", "--direct"]

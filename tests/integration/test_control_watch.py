@@ -69,7 +69,7 @@ async def test_k_asks_back_and_kills_with_a_reason(tmp_path: Path) -> None:
         async with app.run_test(size=SIZE) as pilot:
             await until(pilot.pause, lambda: "ACTIVE" in screen_of(app))
             await pilot.press("k")
-            await until(pilot.pause, lambda: "latch, cancel everything" in screen_of(app))
+            await until(pilot.pause, lambda: "verify at the venue?" in screen_of(app))
             assert port.kills == []
             await pilot.press(*"too wide", "enter")
             await until(pilot.pause, lambda: "verified empty 12.0 ms" in screen_of(app))
