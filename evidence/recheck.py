@@ -26,6 +26,7 @@ from evidence.integrity import INTACT_FAULTS, Faults
 from evidence.orders import ABSENT_OUTCOMES, TERMINAL
 from evidence.reader import JournalReader, is_journal
 from evidence.redecide import APPROVED, Redecision
+from evidence.risk_contexts import RiskContexts
 from evidence.schema import (
     CapsChanged,
     Fill,
@@ -37,6 +38,8 @@ from evidence.schema import (
     OrderState,
     Reconciled,
     Record,
+    RiskContext,
+    RunStart,
     SessionStart,
 )
 from evidence.sources import SourceError, streams_of
@@ -96,7 +99,7 @@ class DecisionsFold:
         self.holds: dict[str, Hold] = {}
         self.attempts_ns = tuple(deque[int]() for _ in WINDOWS_NS)
         self.executions_ns: deque[int] = deque()
-        self.caps_hash = ""
+        self.contexts = RiskContexts()
         self.agreed: dict[str, int] = {}
         self.disagreements = Faults()
         self.checked = 0
@@ -107,7 +110,9 @@ class DecisionsFold:
         """Decisions, and the facts that their inputs come from."""
         return {
             Instruments: self._instruments,
+            RunStart: self._run_start,
             SessionStart: self._session_start,
+            RiskContext: self._risk_context,
             CapsChanged: self._caps_changed,
             OrderApproved: self._approved,
             OrderDenied: self._denied,
@@ -151,15 +156,15 @@ class DecisionsFold:
 
     def _decide(self, record: OrderApproved | OrderDenied, said: str) -> None:
         self.checked += 1
-        inputs = record.decision
         name = record.client_order_id or f"{record.side} {record.symbol}"
-        if not inputs:
+        if not record.decision:
             self._disagree("absent", record, f"{name}: {said} without the inputs of its decision")
             return
         try:
+            inputs = self.contexts.resolved(record.decision)
             again = Redecision(inputs)
             mine = again.verdict()
-            wrong = [*self._line_differences(record, again, said), *self._inputs(record)]
+            wrong = [*self._line_differences(record, again, said), *self._inputs(record, inputs)]
         except UNDECIDABLE as error:
             self._disagree("undecidable", record, f"{name}: {error}")
             return
@@ -198,12 +203,10 @@ class DecisionsFold:
         return wrong
 
     # ------------------------------------------------------------------ inputs
-    def _inputs(self, record: OrderApproved | OrderDenied) -> list[str]:
+    def _inputs(self, record: OrderApproved | OrderDenied, inputs: Mapping[str, Any]) -> list[str]:
         """What the decision states of our own books, against the books of the lines before."""
-        inputs, wrong = record.decision, []
+        wrong = self.contexts.differences(inputs)
         now_ns = int(inputs["now_ns"])
-        if self.caps_hash and inputs.get("caps_hash") != self.caps_hash:
-            wrong.append("its caps are not the session's caps (caps_hash)")
         counts = self._attempts(now_ns)
         if list(inputs["attempts"]) != counts:
             wrong.append(f"attempts {inputs['attempts']} stated, {counts} in the lines before")
@@ -273,17 +276,26 @@ class DecisionsFold:
         return book
 
     def _instruments(self, record: Instruments) -> None:
+        self.contexts.instruments_told(record)
         for one in record.instruments:
             self.bases[str(one.get("symbol"))] = str(one.get("base"))
 
+    def _run_start(self, _: RunStart) -> None:
+        self.contexts.run_started()
+
     def _session_start(self, record: SessionStart) -> None:
-        self.caps_hash = record.caps_hash
+        self.contexts.session_started(record)
+
+    def _risk_context(self, record: RiskContext) -> None:
+        for what in self.contexts.learn(record):
+            self._disagree("context", record, f"{record.instrument_id}: {what}")
 
     def _caps_changed(self, record: CapsChanged) -> None:
         """Tightened in a session: the new set is in force, and it must follow from the old one."""
-        if self.caps_hash and record.old_hash != self.caps_hash:
+        in_force = self.contexts.caps_hash
+        if in_force and record.old_hash != in_force:
             self._disagree("input", record, "caps were changed from a set that was not in force")
-        self.caps_hash = record.new_hash
+        self.contexts.caps_changed(record)
 
     def _drop(self, cid: str) -> None:
         hold = self.holds.pop(cid, None)

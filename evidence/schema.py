@@ -167,6 +167,17 @@ class Instruments(Record, tag_field=TAG, tag=EventType.INSTRUMENTS.value):
     instruments: list[dict[str, Any]] = []
 
 
+class RiskContext(Record, tag_field=TAG, tag=EventType.RISK_CONTEXT.value, kw_only=True):
+    """Caps and filters that decisions name by `context`, the hash of the other fields."""
+
+    context: str
+    instrument_id: str
+    caps_hash: str
+    portfolio_caps: dict[str, Any]
+    caps: dict[str, Any] | None
+    filters: dict[str, Any] | None
+
+
 class OrderApproved(OrderWords, tag_field=TAG, tag=EventType.ORDER_APPROVED.value, kw_only=True):
     """An order that may leave, with the inputs of its decision."""
 
@@ -434,8 +445,9 @@ class SegmentClosed(Record, tag_field=TAG, tag=EventType.SEGMENT_CLOSED.value, g
 RECORD_CLASSES: tuple[type[Record], ...] = (
     Input, RunStart, RunStop, Recovery, Checkpoint, SessionStart, SessionStop, Heartbeat,
     TradingStateChange, GateStateChange, Connected, Disconnected, Reconnect, Instruments,
-    OrderApproved, OrderDenied, OrderState, CancelRequested, CancelAll, Fill, OrderReject,
-    CancelReject, Timeout, OrderResolved, RateLimit, Reconciled, Equity, CapAlert, CapsChanged,
+    RiskContext, OrderApproved, OrderDenied, OrderState, CancelRequested, CancelAll, Fill,
+    OrderReject, CancelReject, Timeout, OrderResolved, RateLimit, Reconciled, Equity, CapAlert,
+    CapsChanged,
     StrategyError, IncidentOpened, IncidentResolved, Explanation, Command, Kill, ReArm, Drill,
     Clock, ExchangeError, JournalFault, SegmentClosed,
 )  # fmt: skip

@@ -12,7 +12,10 @@ nanoseconds, and `null` says "not known". Everything is as it stood BEFORE the o
     px             the order's price as rule 20 derives it (null when denied before)
 == What was known
     now_ns         engine time of the decision
-    caps_hash      hash of the whole set of caps; `caps`: the symbol's, `portfolio_caps`: others
+    context        digest of the line `risk_context` before it (riskcaps/context.py), which holds
+                   caps_hash: hash of the whole set of caps; `caps`: the symbol's, null if none,
+                   `portfolio_caps`: the others; `filters`: the venue's of the instrument
+                   (daemon/model/instrument.py), null if none
     halted         whether the halt flag was closed, halt_reason why
     standing       {trading_state, journal_ok,
                    clock: [offset_ns, round_trip_ns, sampled_at_ns], sampled_at -1: never,
@@ -21,7 +24,6 @@ nanoseconds, and `null` says "not known". Everything is as it stood BEFORE the o
                    equity: in the numeraire, null when it cannot be valued,
                    losses: [[used, limit, action, latched] for session, day, drawdown]}
     blocked        why the engine blocked the symbol ("" when not); unknown_orders: their count
-    filters        the venue's filters of the instrument (daemon/model/instrument.py), null if none
     market         {bid, ask, top_ns: when it was received, reference_px, reference_ns: last trade
                    or mark when the collar refers to it, else null: mid}
     position       net traded quantity; buys_open / sells_open: open + in flight + unknown, base
@@ -127,6 +129,7 @@ from typing import Any
 
 from daemon.model.enums import Side
 from daemon.model.intents import PlaceIntent
+from riskcaps.context import RiskContext, context_of, context_of_stranger
 from riskcaps.exposure import SymbolBook
 from riskcaps.keeper import Keeper
 from riskcaps.rules import Case
@@ -141,7 +144,7 @@ _NO_OWN_PX = [None, None, None]
 
 Plain = dict[str, Any]
 Inputs = tuple[
-    PlaceIntent, str, Decimal, Decimal | None, int, int, str, Plain, Plain | None, Plain | None,
+    PlaceIntent, str, Decimal, Decimal | None, int, int, RiskContext,
     bool, str, Plain, Plain | None, str, int,
     Decimal, Decimal, Decimal, Decimal | None, Decimal | None, Decimal | None,
     int, int, int, Rate | None, Plain, str, Decimal | None, Decimal, Decimal, str | None,
@@ -163,9 +166,8 @@ def inputs_of(
     asset = book.quote if intent.side is Side.BUY else book.base
     account = keeper.account(asset)
     return (
-        intent, verdict, case.qty, case.px, now_ns, case.seen_ns, keeper.caps_hash,
-        keeper.caps_plain, book.caps_plain, book.filters, keeper.halt.closed,
-        keeper.halt.reason, standing.plain,
+        intent, verdict, case.qty, case.px, now_ns, case.seen_ns, context_of(keeper, book),
+        keeper.halt.closed, keeper.halt.reason, standing.plain,
         book.market or book.market_plain(), book.blocked, book.unknown_count,
         book.position, book.buys_open, book.sells_open,
         buys[-1] if buys else None, sells[0] if sells else None,
@@ -182,8 +184,8 @@ def inputs_of(
 def plain_of(inputs: Inputs) -> dict[str, Any]:
     """The inputs as a record carries them."""
     (
-        intent, verdict, qty, px, now_ns, seen_ns, caps_hash, portfolio_caps, caps, filters,
-        halted, halt_reason, standing, market, blocked, unknown_count,
+        intent, verdict, qty, px, now_ns, seen_ns, context, halted, halt_reason, standing,
+        market, blocked, unknown_count,
         position, buys_open, sells_open, buy_px, sell_px, own_px,
         open_count, stops_open, open_total, rate, others, asset, free, inflight, unsettled,
         base_total, orders, cancels, symbol_minute, executions, turnover, traded_qty,
@@ -192,10 +194,7 @@ def plain_of(inputs: Inputs) -> dict[str, Any]:
     asked["qty_approved"] = str(qty)
     asked["px"] = _text(px)
     asked |= {
-        "caps_hash": caps_hash,
-        "portfolio_caps": portfolio_caps,
-        "caps": caps,
-        "filters": filters,
+        "context": context.digest,
         "halted": halted,
         "halt_reason": halt_reason,
         "standing": standing,
@@ -233,10 +232,7 @@ def plain_of_stranger(
         **_asked(intent, verdict, now_ns),
         "qty_approved": str(intent.qty),
         "px": None,
-        "caps_hash": keeper.caps_hash,
-        "portfolio_caps": keeper.caps_plain,
-        "caps": None,
-        "filters": None,
+        "context": context_of_stranger(keeper, intent.instrument_id).digest,
         "halted": keeper.halt.closed,
         "halt_reason": keeper.halt.reason,
         "standing": standing.plain,

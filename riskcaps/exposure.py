@@ -25,6 +25,7 @@ from riskcaps.bands import Watch
 from riskcaps.cap_values import window_minutes
 from riskcaps.caps import UNLIMITED
 from riskcaps.capset import SymbolCaps
+from riskcaps.context import RiskContext
 from riskcaps.holds import UNKNOWN, WORKING, Hold
 from riskcaps.rates import DAY_NS, MINUTE_NS, RollingCount, RollingSum
 
@@ -71,6 +72,7 @@ class SymbolBook:
         "buys_open",
         "caps",
         "caps_plain",
+        "context",
         "cost",
         "fees_quote",
         "filters",
@@ -166,6 +168,7 @@ class SymbolBook:
         """Caps of this run; None denies."""
         self.caps = caps
         self.caps_plain = caps.to_plain() if caps else None
+        self.context: RiskContext | None = None
         self.unset = caps.unset() if caps else ()
         self.market = None
         self.forget_lanes()
@@ -182,6 +185,7 @@ class SymbolBook:
         self.base = instrument.base
         self.quote = instrument.quote
         self.filters = to_plain(instrument)
+        self.context = None
         self.qty_step = instrument.lot or Decimal(1).scaleb(-instrument.base_precision)
         self.tick = instrument.tick or Decimal(1).scaleb(-instrument.quote_precision)
         self.price_low = instrument.price_min

@@ -16,6 +16,7 @@ from daemon.model.position import Position
 from riskcaps.bands import CapNotice, Watch
 from riskcaps.behaviour import Behaviour, DuplicateKey
 from riskcaps.capset import CapSet
+from riskcaps.context import RiskContext, context_of, context_of_stranger
 from riskcaps.drawdown import LOSS_CAPS, EquityLedger, EquityView
 from riskcaps.equity import equity_of, equity_view
 from riskcaps.exposure import SymbolBook
@@ -152,6 +153,13 @@ class Keeper:
         """Net traded quantity of one instrument: `positions()` for the hot path."""
         book = self.books.get(instrument_id)
         return book.position if book is not None else ZERO
+
+    def context(self, instrument_id: InstrumentId) -> RiskContext:
+        """The caps and filters that a decision on an instrument stands on now."""
+        book = self.books.get(instrument_id)
+        if book is None:
+            return context_of_stranger(self, instrument_id)
+        return context_of(self, book)
 
     def usage(self, now_ns: int) -> tuple[CapUsage, ...]:
         """Each cap that fills up, with what is used of it now."""

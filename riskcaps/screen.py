@@ -20,6 +20,7 @@ from daemon.model.intents import PlaceIntent
 from riskcaps.behaviour import DuplicateKey
 from riskcaps.cap_values import MINUTES_PER_WEEK
 from riskcaps.capset import SymbolCaps
+from riskcaps.context import context_of
 from riskcaps.decision import APPROVED, NOTHING, Inputs, others_of
 from riskcaps.exposure import SymbolBook
 from riskcaps.holds import Account
@@ -240,8 +241,8 @@ def _room(
         return None
     account = lane.account
     return (
-        intent, APPROVED, qty, price, now_ns, -1, keeper.caps_hash, keeper.caps_plain,
-        book.caps_plain, book.filters, False, "", standing.plain, book.market, "", 0,
+        intent, APPROVED, qty, price, now_ns, -1, book.context or context_of(keeper, book),
+        False, "", standing.plain, book.market, "", 0,
         position, buys_open, sells_open, buy_px, sell_px, own_px,
         book.open_count, book.stops_open, len(keeper.holds), PAR, others,
         account.asset, account.free, account.inflight, account.unsettled, None,

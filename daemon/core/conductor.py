@@ -106,6 +106,7 @@ class Conductor:
                 "caps_hash": desk.interceptor.caps_hash,
             },
         )
+        desk.contexts.clear()  # a session's decisions can be decided again from its own lines
         desk.effects.append(OpenHalt(f"session {session_id}"))
         self.incidents.reduce_only = ""
         desk.set_trading(TradingState.ACTIVE, reason or "start", by)

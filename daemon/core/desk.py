@@ -16,6 +16,7 @@ from daemon.core.gate import Gate
 from daemon.core.ledger import Incident, Ledger
 from daemon.core.lifecycle import ImpossibleTransition, Trigger, advance
 from daemon.model.amounts import ZERO, plain
+from daemon.model.checks import invariant
 from daemon.model.effects import CloseHalt, Effect, QueryOrder, Record
 from daemon.model.enums import OrderStatus, TradingState
 from daemon.model.ids import InstrumentId, VenueOrderId, symbol_of
@@ -28,6 +29,9 @@ from riskcaps.interceptor import Interceptor
 
 SENT = advance(OrderStatus.APPROVED, Trigger.SENT, acknowledged=False, partly_filled=False).new
 """What every order becomes in the turn of its approval."""
+CONTEXT_DECISIONS = 10_000
+"""A context is written again after so many decisions: a reader of late segments finds it."""
+CONTEXTS_MAX = 1000
 Outcome = Literal["adopted", "absent", "not_sent"]
 
 
@@ -50,6 +54,8 @@ class Desk:
         self.trading_state = TradingState.HALTED
         self.now_ns = 0
         self.effects: list[Effect] = []
+        self.contexts: dict[str, int] = {}
+        """Risk contexts that stand in the journal, with the decisions until they are told again."""
         self.troubles: list[tuple[str, str, str, dict[str, Any]]] = []
         """Incidents wished for in this turn: trigger, sentence, symbol, context."""
 
@@ -83,6 +89,7 @@ class Desk:
         """Take an approved order into the books and write its line; the caller sends it."""
         made = order_of(order)
         made.status = SENT
+        self._tell_context(order.instrument_id, decision)
         self.ledger.approve(made)
         self.record(
             EventType.ORDER_APPROVED,
@@ -104,6 +111,21 @@ class Desk:
         )
         return made
 
+    def _tell_context(self, instrument_id: InstrumentId, decision: Mapping[str, Any]) -> None:
+        """Write the caps and filters that a decision names, before it, if they do not yet stand."""
+        digest = decision.get("context")
+        if digest is None:  # a cancel's denial stands on nothing
+            return
+        left = self.contexts.get(digest, 0)
+        if not left:
+            if len(self.contexts) >= CONTEXTS_MAX:  # wishes for symbols that nobody has heard of
+                self.contexts.clear()
+            context = self.interceptor.context(instrument_id)
+            invariant(context.digest == digest, "a decision names a context that is not its own")
+            self.record(EventType.RISK_CONTEXT, {"context": digest, **context.plain})
+            left = CONTEXT_DECISIONS
+        self.contexts[digest] = left - 1
+
     def deny(
         self,
         intent: PlaceIntent,
@@ -112,6 +134,7 @@ class Desk:
         decision: Mapping[str, Any],
     ) -> None:
         """Write down a wish that the interceptor refused."""
+        self._tell_context(intent.instrument_id, decision)
         self.ledger.deny(reason)
         self.record(
             EventType.ORDER_DENIED,

@@ -62,6 +62,10 @@ class EventType(StrEnum):
     """fields: link, outage_ms (up again after a loss)."""
     INSTRUMENTS = "instruments"
     """fields: instruments [{instrument_id, symbol, base, quote, status, …filters}]."""
+    RISK_CONTEXT = "risk_context"
+    """fields: context, instrument_id, caps_hash, portfolio_caps {…}, caps {…}, filters {…}.
+    What decisions after it stand on. They name it by `context`: the SHA-256 (hex) of the other
+    fields as JSON with sorted keys and no blanks. Written when a session first needs it."""
     ORDER_APPROVED = "order_approved"
     """fields: client_order_id, symbol, instrument_id, strategy_id, side, order_type, qty, price,
     time_in_force, stop_price, reduce_only, reason, decision {…}. On disk before the bytes leave."""

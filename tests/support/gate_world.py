@@ -78,6 +78,7 @@ class GateWorld:
             strategies=[], caps=self.capset.to_plain(), by="t", reason="t",
         )  # fmt: skip
         self.trade_id = 0
+        self.contexts: set[str] = set()
         self.orders: dict[str, dict[str, Any]] = {}
         self.verdicts: list[str] = []
         self._wake()
@@ -169,6 +170,7 @@ class GateWorld:
             reduce_only=rng.random() < 0.1,
         )  # fmt: skip
         answer = self.gate.review(intent, self.maker.now_ns)
+        self._tell_context(intent, answer.decision["context"])
         words = {
             "symbol": symbol_of(intent.instrument_id), "instrument_id": intent.instrument_id,
             "strategy_id": intent.strategy_id, "side": intent.side.value, "order_type": kind.value,
@@ -194,6 +196,14 @@ class GateWorld:
                 EventType.ORDER_DENIED, qty=plain(qty), deny_reason=answer.reason.value,
                 deny_context=dict(answer.context), **words,
             )  # fmt: skip
+
+    def _tell_context(self, intent: PlaceIntent, digest: str) -> None:
+        if digest not in self.contexts:
+            context = self.gate.context(intent.instrument_id)
+            assert context.digest == digest
+            self.contexts.add(digest)
+            plain_context = json.loads(json.dumps(dict(context.plain)))
+            self.maker.write(EventType.RISK_CONTEXT, context=digest, **plain_context)
 
     def _state(self, cid: str, new: str) -> None:
         order = self.orders[cid]

@@ -287,6 +287,40 @@ def test_caps_tighten_and_never_loosen(stage: Stage) -> None:
     assert refused.error_code == "loosening_refused"
 
 
+def test_what_decisions_stand_on_is_written_once_before_them_and_again_when_it_changes() -> None:
+    stage = Stage().ready().start()
+
+    def told() -> list[str]:
+        """Every decision that is preceded by the line of its context."""
+        stated: dict[str, str] = {}
+        for fact in stage.facts:
+            if fact["event_type"] == "risk_context":
+                stated[fact["context"]] = fact["caps_hash"]
+            elif fact["event_type"] in {"order_approved", "order_denied"}:
+                assert fact["decision"]["context"] in stated, "a decision names what nobody stated"
+        return list(stated.values())
+
+    stage.wishes(wish(qty="0.1"))
+    stage.wishes(wish(qty="0.11"), wish(qty="100"))
+    assert len(stage.facts_of("risk_context")) == len(told()) == 1
+    key = "symbols.BTCUSDT.order_qty_base_max"
+    stage.tell(command("caps-tighten", "calm", changes={key: "0.05"}))
+    stage.wishes(wish(qty="0.1"), wish(qty="0.04"))
+    assert len(stage.facts_of("risk_context")) == len(set(told())) == 2
+
+
+def test_a_sessions_decisions_can_be_decided_again_from_its_own_lines(stage: Stage) -> None:
+    stage.wishes(wish(qty="100"), wish(qty="101"))
+    stage.tell(command("stop", "enough"))
+    stage.answer_all()
+    stage.quote()
+    stage.start()
+    stage.wishes(wish(qty="100"))
+    first, second = stage.facts_of("risk_context")
+    assert first["context"] == second["context"]
+    assert first["session_id"] != second["session_id"]
+
+
 def test_flatten_is_off_unless_the_config_allows_it(stage: Stage) -> None:
     assert replies(stage.tell(command("flatten", "out")))[0].error_code == "not_allowed"
 

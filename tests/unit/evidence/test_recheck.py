@@ -1,6 +1,7 @@
 """Every decision is decided again, by other code, from the lines alone; nothing altered passes."""
 
 import copy
+import hashlib
 import json
 
 import pytest
@@ -8,8 +9,10 @@ import pytest
 from daemon.model.records import EventType
 from evidence.decision_inputs import in_windows
 from evidence.recheck import main, recheck
+from evidence.risk_contexts import RiskContexts
+from evidence.schema import CapsChanged, SessionStart
 from riskcaps.denials import DenyReason
-from tests.support.gate_world import GateWorld
+from tests.support.gate_world import BTC, ETH, GateWorld
 from tests.support.journal_maker import encode, whole_story, write_journal
 
 
@@ -27,6 +30,168 @@ def test_the_rules_agree_with_the_gate_on_every_decision_of_many_worlds(tmp_path
     assert len(met) >= 35, "the worlds have become too tame to judge the rules by"
 
 
+# ---------------------------------------------------------------------- contexts
+def world_with_contexts():
+    """A journal whose decisions name their caps and filters, filters told by the venue before."""
+    world = GateWorld(5).run(150)
+    maker = world.maker
+    told = [world.gate.context(iid).plain["filters"] for iid in (BTC, ETH)]
+    assert all(told)
+    start = next(n for n, r in enumerate(maker.records) if r["event_type"] == "session_start")
+    maker.write(EventType.INSTRUMENTS, instruments=told)
+    maker.records.insert(start, maker.records.pop())
+    return maker
+
+
+def contexts(records):
+    return [r for r in records if r["event_type"] == "risk_context"]
+
+
+def name_anew(records, context):
+    """Make the digest of an altered context good again, wherever it is named."""
+    before = context["context"]
+    parts = ("instrument_id", "caps_hash", "portfolio_caps", "caps", "filters")
+    text = json.dumps({p: context[p] for p in parts}, sort_keys=True, separators=(",", ":"))
+    context["context"] = hashlib.sha256(text.encode()).hexdigest()
+    for record in records:
+        if record.get("decision", {}).get("context") == before:
+            record["decision"] = {**record["decision"], "context": context["context"]}
+
+
+def found(tmp_path, records):
+    directory = write_journal(tmp_path, encode(records))
+    assert main([str(directory)]) == 2
+    return recheck([directory])["journals"][0]["disagreements"]
+
+
+def test_decisions_that_name_their_caps_and_filters_agree(tmp_path):
+    maker = world_with_contexts()
+    assert 1 <= len(contexts(maker.records)) <= 2
+    result = recheck([write_journal(tmp_path, encode(maker.records))])
+    assert result["is_agreed"], result["journals"][0]["disagreements"]
+    assert result["agreed"] > 50
+
+
+def loosen_caps(context):
+    context["caps"] = {**context["caps"], "order_qty_base_max": "9000"}
+
+
+def loosen_portfolio(context):
+    context["portfolio_caps"] = {**context["portfolio_caps"], "orders_per_day_max": 10**9}
+
+
+def loosen_filters(context):
+    context["filters"] = {**context["filters"], "notional_min": "0.01"}
+
+
+def other_hash(context):
+    context["caps_hash"] = "00"
+
+
+def no_caps(context):
+    context["caps"] = None
+
+
+ALTERED = [loosen_caps, loosen_portfolio, loosen_filters, other_hash, no_caps]
+
+
+@pytest.mark.parametrize("alter", ALTERED)
+def test_an_altered_context_is_named_and_no_decision_on_it_agrees(tmp_path, alter):
+    maker = world_with_contexts()
+    record = contexts(maker.records)[0]
+    alter(record)
+    wrong = found(tmp_path, maker.records)
+    seq = maker.records.index(record) + 1
+    (example,) = wrong["context"]["examples"]
+    assert example.startswith(f"seq {seq}:")
+    assert "not the hash of what the line says" in example
+    named = [r for r in maker.records if r.get("decision", {}).get("context") == record["context"]]
+    assert wrong["undecidable"]["count"] == len(named) > 10
+
+
+@pytest.mark.parametrize("alter", [loosen_caps, loosen_portfolio, loosen_filters, no_caps])
+def test_an_altered_context_with_every_digest_made_good_again_is_named_all_the_same(
+    tmp_path, alter
+):
+    maker = world_with_contexts()
+    record = contexts(maker.records)[0]
+    alter(record)
+    name_anew(maker.records, record)
+    wrong = found(tmp_path, maker.records)
+    assert wrong["context"]["count"] == 1
+    told = "that the venue told" if alter is loosen_filters else "session's start wrote down"
+    assert told in wrong["context"]["examples"][0]
+
+
+def test_a_context_of_other_caps_than_the_sessions_denies_agreement(tmp_path):
+    maker = world_with_contexts()
+    record = contexts(maker.records)[0]
+    other_hash(record)
+    name_anew(maker.records, record)
+    assert "not the session's caps" in found(tmp_path, maker.records)["input"]["examples"][0]
+
+
+def test_a_decision_before_its_context_or_without_it_cannot_be_decided(tmp_path):
+    maker = world_with_contexts()
+    record = contexts(maker.records)[0]
+    named = [r for r in maker.records if r.get("decision", {}).get("context") == record["context"]]
+    gone = [r for r in maker.records if r is not record]
+    late = list(gone)
+    late.insert(late.index(named[0]) + 1, record)
+    for place, (records, count) in enumerate(((gone, len(named)), (late, 1))):
+        wrong = found(tmp_path / str(place), records)
+        assert wrong["undecidable"]["count"] == count
+        first = wrong["undecidable"]["examples"][0]
+        assert first.startswith(f"seq {records.index(named[0]) + 1}:")
+        assert "no line before it states its context" in first
+
+
+def test_a_decision_on_the_context_of_another_instrument_cannot_be_decided(tmp_path):
+    maker = world_with_contexts()
+    ours, other = contexts(maker.records)[:2]
+    named = [r for r in maker.records if r.get("decision", {}).get("context") == ours["context"]]
+    last = named[-1]
+    last["decision"] = {**last["decision"], "context": other["context"]}
+    wrong = found(tmp_path, maker.records)
+    assert "its context is that of" in wrong["undecidable"]["examples"][0]
+
+
+def test_a_decision_that_carries_its_own_caps_is_held_against_the_sessions_too(tmp_path):
+    maker = whole_story()
+    record = approvals(maker.records)[2]
+    caps = {**record["decision"]["caps"], "order_qty_base_max": "9000"}
+    record["decision"] = {**record["decision"], "caps": caps}
+    wrong = found(tmp_path, maker.records)
+    assert "session's start wrote down" in wrong["input"]["examples"][0]
+
+
+@pytest.mark.parametrize("changed", ["9", 5, None])
+def test_tightened_caps_are_followed_where_their_hash_shows_them(tmp_path, changed):
+    """A changed value that does not give the stated hash is not followed, and not believed."""
+    maker = world_with_contexts()
+    start = next(r for r in maker.records if r["event_type"] == "session_start")
+    old = start["caps"]
+    new = json.loads(json.dumps(old))
+    new["orders_per_day_max"] = 5
+    text = json.dumps(new, sort_keys=True, separators=(",", ":"))
+    held = RiskContexts()
+    held.session_started(SessionStart(1, 1, "", "sim", caps_hash=start["caps_hash"], caps=old))
+    held.caps_changed(
+        CapsChanged(
+            1, 1, "", "sim",
+            old_hash=start["caps_hash"], new_hash=hashlib.sha256(text.encode()).hexdigest(),
+            changes={} if changed is None else {"orders_per_day_max": changed},
+        )
+    )  # fmt: skip
+    record = contexts(maker.records)[0]
+    stated = {**record, "caps_hash": held.caps_hash}
+    followed = "its caps are not those that the session's start wrote down"
+    assert (followed in held.differences(stated)) is (changed == 5)
+    stated["portfolio_caps"] = {k: v for k, v in new.items() if k != "symbols"}
+    assert held.differences(stated) == []
+
+
+# ---------------------------------------------------------------------- decisions
 def approvals(records):
     return [r for r in records if r["event_type"] == "order_approved"]
 

@@ -355,8 +355,10 @@ def test_tightened_caps_bind_at_once() -> None:
     gate.set_capset(gate.capset.tighten({"symbols.BTCUSDT.position_long_base_max": "3"}))
     assert deny(gate, wish("BUY", "1.001", "99.00")) == "position_long"
     answer = gate.review(wish("BUY", "1", "99.00"), T0)
-    assert answer.decision["caps_hash"] == gate.capset.hash
-    assert answer.decision["caps"]["position_long_base_max"] == "3"
+    context = gate.context(BTC)
+    assert answer.decision["context"] == context.digest
+    assert context.plain["caps_hash"] == gate.capset.hash
+    assert context.plain["caps"]["position_long_base_max"] == "3"
 
 
 def test_of_several_reached_losses_the_one_that_denies_all_denies_reducing_too() -> None:
