@@ -12,6 +12,7 @@ from tests.bench import (
     market_rate,
     memory,
     report_rate,
+    stages,
     whole_path,
 )
 from tests.bench.report import Row
@@ -82,3 +83,16 @@ def test_memory_is_read_at_a_quarter_and_at_the_end(monkeypatch: pytest.MonkeyPa
     check([steady], ["mem"])
     assert math.isfinite(grown.value)
     assert list(steady.details["rss_mb"]) == ["0", "500", "1000", "2000"]
+
+
+def test_the_stages_of_an_order_are_parts_of_the_whole(capsys: pytest.CaptureFixture[str]) -> None:
+    assert stages.main(orders=32) == 0
+    shown = capsys.readouterr().out
+    sections = {one.split("  ")[0]: one for one in shown.split("\n\n")}
+    assert {"order path (row a)", "a tick", "report: partial fill"} <= {
+        name.strip() for name in sections
+    }
+    rows = sections["a tick that is answered"].splitlines()[1:]
+    p50 = {row[:38].strip(): float(row[47:56]) for row in rows}
+    parts = ("cap decision", "strategy and its wishes", "engine step", stages.WHOLE)
+    assert sorted(parts, key=p50.__getitem__) == list(parts)
