@@ -9,9 +9,10 @@ from pathlib import Path
 import click
 
 from control.errors import ControlError
+from daemon.cli_sim import POSITIVE
 from daemon.demo.plan import DemoOptions
 from daemon.demo.processes import DemoError
-from daemon.demo.run import Demo, is_clean
+from daemon.demo.run import Demo, caps_file, is_clean
 from daemon.demo.screen import Screen
 from daemon.venues.sim.fault_presets import PRESETS, menu
 
@@ -27,7 +28,9 @@ EXIT_NOT_CLEAN = 2
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="Recorded trades (time_ms,trade_id,taker_side,price,qty; csv or csv.gz) drive the venue.",
 )
-@click.option("--speed", default="1", show_default=True, help="Replay speed, as a factor.")
+@click.option(
+    "--speed", default=1.0, show_default=True, type=POSITIVE, help="Replay speed, as a factor."
+)
 @click.option(
     "--dir", "directory", type=click.Path(path_type=Path), help="Where the run's files go."
 )
@@ -40,7 +43,7 @@ def demo_command(
     seconds: int,
     seed: int,
     replay: Path | None,
-    speed: str,
+    speed: float,
     directory: Path | None,
     crashes: int,
     faults: str,
@@ -59,12 +62,16 @@ def demo_command(
             f"{faults!r} is none of {', '.join(PRESETS)}; `--faults list` explains them",
             param_hint="--faults",
         )
+    try:
+        caps_file(caps)
+    except DemoError as error:
+        raise click.BadParameter(str(error), param_hint="--caps") from error
     stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
     options = DemoOptions(
         seconds=seconds,
         seed=seed,
         replay=replay,
-        speed=speed,
+        speed=f"{speed:g}",
         directory=(directory or Path("demo-run") / stamp).resolve(),
         crashes=crashes,
         faults=faults,

@@ -2,11 +2,13 @@
 
 import asyncio
 import json
+import math
 import os
 import signal
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import click
 import orjson
@@ -22,6 +24,24 @@ from daemon.venues.sim.symbols import DEFAULT_SYMBOLS
 EXIT_BAD_OPTION = 2
 
 
+class Pace(click.FloatRange):
+    """A number above zero (or from zero on) that is neither endless nor no number at all."""
+
+    name = "number"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        """As a float range; NaN is in every range, and infinity in some."""
+        number = float(super().convert(value, param, ctx))
+        if not math.isfinite(number):
+            self.fail(f"{value} is not a finite number.", param, ctx)
+        return number
+
+
+POSITIVE = Pace(min=0, min_open=True)
+
+
 @click.command("sim")
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option("--port", default=0, show_default=True, type=click.IntRange(0, 65_535))
@@ -34,20 +54,38 @@ EXIT_BAD_OPTION = 2
     help="Recorded trades: time_ms,trade_id,taker_side,price,qty; csv or csv.gz.",
 )
 @click.option("--replay-symbol", default="", help="Default: the file's name up to its first '-'.")
-@click.option("--speed", default=1.0, show_default=True, help="Pace of the replay.")
+@click.option("--speed", default=1.0, show_default=True, type=POSITIVE, help="Replay's pace.")
 @click.option("--ed25519-public-key", type=click.Path(path_type=Path), help="PEM: a second key.")
 @click.option("--faults", default="none", show_default=True, help="A preset, or `list`.")
 @click.option("--fault-seed", type=int, help="Default: --seed.")
-@click.option("--flow-rate", default=30.0, show_default=True, help="Background events/s/symbol.")
+@click.option(
+    "--flow-rate",
+    default=30.0,
+    show_default=True,
+    type=Pace(min=0),
+    help="Background events/s/symbol.",
+)
 @click.option("--balances", default="", help="ASSET=AMOUNT,… instead of the default grants.")
 @click.option("--maker-ppm", default=1000, show_default=True, type=click.IntRange(0, 100_000))
 @click.option("--taker-ppm", default=1000, show_default=True, type=click.IntRange(0, 100_000))
 @click.option("--weight-per-minute", default=6_000, show_default=True, type=click.IntRange(1))
 @click.option("--orders-per-10s", default=100, show_default=True, type=click.IntRange(1))
 @click.option("--orders-per-day", default=200_000, show_default=True, type=click.IntRange(1))
-@click.option("--ping-every", "ping_every_s", default=20.0, show_default=True, help="Seconds.")
 @click.option(
-    "--connection-life", "connection_life_s", default=86_400.0, show_default=True, help="Seconds."
+    "--ping-every",
+    "ping_every_s",
+    default=20.0,
+    show_default=True,
+    type=POSITIVE,
+    help="Seconds.",
+)
+@click.option(
+    "--connection-life",
+    "connection_life_s",
+    default=86_400.0,
+    show_default=True,
+    type=POSITIVE,
+    help="Seconds.",
 )
 def sim_command(
     *,

@@ -61,7 +61,7 @@ def _timeline(journal: Mapping[str, Any], span: tuple[int, int]) -> str:
     plot.row_name(12 + _ROW * 1.5, "state")
     states: Sequence[Sequence[Any]] = sessions["states"]
     crashes = [_end_ns(one) for one in sessions["sessions"] if one["end"] == "crashed"]
-    for (start, state, _), after in zip(states, [*states[1:], None], strict=True):
+    for (start, state, _), after in zip(states, [*states, None][1:], strict=True):
         until = after[0] if after else span[1]
         until = min([until, *(end for end in crashes if start < end)])
         kind = f"state-{_css(state)}"

@@ -22,6 +22,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
+from daemon.cli import demo_command
 from daemon.cli_sim import sim_command
 from daemon.shell.clock import SystemClock
 from tests.support.sim_process import SimProcess
@@ -186,6 +187,31 @@ def test_options_that_cannot_be_used_say_so(tmp_path: Path) -> None:
 )
 def test_more_of_them(arguments: list[str], complaint: str) -> None:
     assert complaint in run_and_fail(*arguments)
+
+
+@pytest.mark.parametrize("number", ["nan", "inf", "-1", "0"])
+@pytest.mark.parametrize("option", ["--speed", "--ping-every", "--connection-life"])
+def test_paces_are_finite_and_above_zero(option: str, number: str) -> None:
+    done = CliRunner().invoke(sim_command, [option, number])
+    assert done.exit_code == 2
+    assert f"Invalid value for '{option}'" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (["--caps", "nosuch"], "there are: demo, live-pilot, testnet-strict, tiny"),
+        (["--faults", "nosuch"], "`--faults list` explains them"),
+        (["--speed", "fast"], "'fast' is not a valid number"),
+    ],
+)
+def test_a_demo_that_cannot_be_makes_no_directory(
+    tmp_path: Path, arguments: list[str], complaint: str
+) -> None:
+    done = CliRunner().invoke(demo_command, ["--dir", str(tmp_path / "run"), *arguments])
+    assert done.exit_code == 2
+    assert complaint in " ".join(done.stderr.split())
+    assert not (tmp_path / "run").exists()
 
 
 def test_the_fault_menu_is_printed() -> None:

@@ -12,7 +12,7 @@ from daemon.model.records import EventType
 from evidence.html import HTML_NAME, html_of
 from evidence.report import build_report, write_report
 from evidence.svg import round_steps, span_text
-from tests.support.journal_maker import whole_story
+from tests.support.journal_maker import whole_story, write_journal
 
 VOID = {"meta", "link", "br", "line", "rect", "path", "img", "hr", "input"}
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
@@ -167,3 +167,11 @@ def test_sessions_stand_side_by_side_and_differences_are_said(tmp_path):
     assert "<strong>the same</strong> in all" in page
     single, books = whole_story().save(tmp_path / "single")
     assert "Sessions side by side" not in html_of(build_report([single], ledger=books).to_json())
+
+
+@pytest.mark.parametrize("lines", [1, 2, 3])
+def test_a_journal_of_a_daemon_that_ended_at_once_makes_a_page(tmp_path, lines):
+    """A port in use, say: a run's start, and no state was ever reached."""
+    write_journal(tmp_path / "journal", whole_story(sessions=0).lines()[:lines])
+    text = html_of(build_report([tmp_path / "journal"]).to_json())
+    assert Page(text).stack == []
