@@ -27,8 +27,10 @@ ROWS = {
     "c": "tests.bench.journal_rate",
     "cap": "tests.bench.cap_rows",
     "d": "tests.bench.evidence_rate",
+    "e": "tests.bench.stop",
     "e1": "tests.bench.cancel_rate",
     "f": "tests.bench.boot_rate",
+    "m": "tests.bench.scrape_rate",
     "mem": "tests.bench.memory",
 }
 """Row -> the module whose `rows(quick=…)` measures it."""

@@ -79,11 +79,13 @@ class SpinStage(StopStage):
         orders_per_symbol: int = 0,
         settings: Mapping[str, Any] | None = None,
     ) -> None:
+        self.metrics_port = free_port()
+        metrics = {"enabled": True, "port": self.metrics_port}
         super().__init__(
             directory,
             orders_per_symbol=orders_per_symbol,
             round_trip=False,
-            settings={"metrics": {"enabled": True, "port": free_port()}, **(settings or {})},
+            settings={"metrics": metrics, **(settings or {})},
         )
         self.venue = venue
         self.sim = venue  # type: ignore[assignment]  # the same few attributes are asked

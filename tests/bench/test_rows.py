@@ -12,7 +12,9 @@ from tests.bench import (
     market_rate,
     memory,
     report_rate,
+    scrape_rate,
     stages,
+    stop,
     whole_path,
 )
 from tests.bench.report import Row
@@ -96,3 +98,20 @@ def test_the_stages_of_an_order_are_parts_of_the_whole(capsys: pytest.CaptureFix
     p50 = {row[:38].strip(): float(row[47:56]) for row in rows}
     parts = ("cap decision", "strategy and its wishes", "engine step", stages.WHOLE)
     assert sorted(parts, key=p50.__getitem__) == list(parts)
+
+
+@pytest.mark.slow
+def test_orders_are_timed_while_the_metrics_are_scraped(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scrape_rate, "QUICK_TRIGGERS", 10)
+    monkeypatch.setattr(scrape_rate, "QUICK_ROUNDS", 1)
+    rows = scrape_rate.path_rows(scrape_rate.order_paths(quick=True))
+    check(rows, ["m"] * 4)
+    assert {row.details["orders"] for row in rows} == {10}
+
+
+@pytest.mark.slow
+def test_a_road_to_a_stop_has_two_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stop, "ROADS", {"normal": stop.ROADS["normal"]})
+    rows = stop.rows(quick=True)
+    check(rows, ["e", "e"])
+    assert [row.details["left_open"] for row in rows] == [0, 0]
