@@ -189,7 +189,9 @@ def flatten(
     reason = reason_or_ask(reason, "flatten", required=True)
     confirm(f"Send orders that close {symbol or 'every position'}?", yes=yes)
     result = ask(ctx, "flatten", as_json=as_json, symbol=symbol, reason=reason, timeout_s=timeout_s)
-    _done(result, "flattening", as_json=as_json)
+    what = symbol or "every position"
+    text = f"flattening {what}, reduce-only; the session ends when flat (seatrial positions)"
+    _done(result, text, as_json=as_json)
 
 
 @click.command()

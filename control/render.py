@@ -104,6 +104,10 @@ def alarm_lines(snapshot: Mapping[str, Any]) -> list[Text]:
         name = clean(incident.get("incident_id", incident.get("id", "?")))
         what = clean(incident.get("msg", incident.get("trigger", "")))
         lines.append(Text(f"INCIDENT {name}: {what}", style="bold red"))
+    for name, link in table(table(snapshot, "venue"), "links").items():
+        why = clean(link.get("last_error") or "") if isinstance(link, Mapping) else ""
+        if why and not link.get("up"):
+            lines.append(Text(f"LINK {clean(name)} DOWN: {why}", style="bold red"))
     fault = clean(snapshot.get("journal_fault") or "")
     if fault or snapshot.get("journal_ok") is False:
         text = "JOURNAL FAULT: no order leaves until it can be written again"

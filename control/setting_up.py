@@ -30,6 +30,13 @@ def _symbols(given: tuple[str, ...], known: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(answer.upper().replace(",", " ").split())
 
 
+def _offered(caps_text: str, sim: dict[str, Any] | None) -> tuple[str, ...]:
+    """The symbols that the caps know; of these, where a sim has told, the ones that it lists."""
+    known = wizard.symbols_of(caps_text)
+    listed = sim.get("symbols", ()) if sim is not None else ()
+    return tuple(symbol for symbol in known if symbol in listed) or known
+
+
 def _sim_line(source: Any) -> dict[str, Any] | None:
     return None if source is None else wizard.read_sim(source.read())
 
@@ -74,7 +81,7 @@ def init(
         choices = wizard.Choices(
             directory=directory.absolute(),
             environment=environment,
-            symbols=_symbols(symbols, wizard.symbols_of(caps_text)),
+            symbols=_symbols(symbols, _offered(caps_text, told)),
             caps_text=caps_text,
             strategy=_choose(strategy, "Strategy", wizard.STRATEGIES, "quiet"),
             key_source=_choose(keys, "Keys in", wizard.KEY_SOURCES, "file"),

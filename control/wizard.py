@@ -105,7 +105,11 @@ def read_sim(text: str) -> dict[str, Any]:
     """
     try:
         told = json.loads(text.strip().splitlines()[0])
-        needed = {key: str(told[key]) for key in (*_SIM_URLS, "api_key", "api_secret")}
+        needed: dict[str, Any] = {
+            key: str(told[key]) for key in (*_SIM_URLS, "api_key", "api_secret")
+        }
+        listed = told.get("symbols")
+        needed["symbols"] = tuple(map(str, listed)) if isinstance(listed, list) else ()
     except (ValueError, LookupError, TypeError):
         raise WizardError(
             "the sim's line has rest, ws_api, streams, api_key and api_secret: copy the one line "

@@ -157,6 +157,7 @@ async def _serve(options: SimOptions, built: Built, clock: SystemClock) -> None:
         "api_secret": built.api_secret,
         "pid": os.getpid(),
         "seed": options.seed,
+        "symbols": list(options.symbols),
     }
     if built.ed25519_api_key:
         ready["ed25519_api_key"] = built.ed25519_api_key

@@ -192,3 +192,11 @@ def test_caps_set_sends_what_the_caps_module_reads(tmp_path: Path) -> None:
 def _config(directory: Path) -> Path:
     assert init(directory).exit_code == 0
     return directory / "seatrial.toml"
+
+
+def test_of_the_caps_symbols_those_are_offered_that_the_sim_lists(tmp_path: Path) -> None:
+    line = json.loads(SIM_LINE) | {"symbols": ["ETHUSDT", "DOGEUSDT"]}
+    done = init(tmp_path / "box", "--sim", "-", "--caps", "testnet-strict", input=json.dumps(line))
+    assert done.exit_code == 0, done.output
+    loaded = load_config(tmp_path / "box" / "seatrial.toml")
+    assert loaded.settings.venue.symbols == ("ETHUSDT",)

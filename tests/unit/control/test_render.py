@@ -6,12 +6,14 @@ import pytest
 from rich.console import Console
 
 from control.render import (
+    alarm_lines,
     amount,
     bar,
     caps_table,
     clean,
     duration,
     event_line,
+    guard_line,
     kill_line,
     share_of,
 )
@@ -169,3 +171,31 @@ def test_the_per_cent_of_every_cap_is_shown_however_narrow_the_terminal(width: i
     assert [line.split()[-1] for line in lines[1:]] == ["75%", "1%", "100%"]
     assert "2,000,000 numeraire" in lines[1]
     assert max(map(len, lines)) <= width
+
+
+def test_a_link_that_is_down_says_why() -> None:
+    links = {
+        "rest": {"up": False, "last_error": "venue refused: Invalid symbol."},
+        "market": {"up": True, "last_error": "long ago"},
+        "order": {"up": False, "last_error": ""},
+    }
+    told = [line.plain for line in alarm_lines({"venue": {"links": links}})]
+    assert told == ["LINK rest DOWN: venue refused: Invalid symbol."]
+
+
+def test_the_latch_says_who() -> None:
+    snapshot = {"latched": True, "latch": {"by_name": "ada", "reason": "spread"}}
+    assert "KILL LATCHED by ada: spread" in alarm_lines(snapshot)[0].plain
+
+
+def test_warnings_and_guards_are_shown() -> None:
+    (warned,) = alarm_lines({"warnings": ["the key comes from the environment"]})
+    assert warned.plain == "WARNING: the key comes from the environment"
+    guards = guard_line(
+        {"gating": {"enabled": False, "armed": False, "needed": False},
+         "dead_mans_switch": "none at this venue; the local watchdog is the only net"}
+    )  # fmt: skip
+    assert guards is not None
+    assert guards.plain == (
+        "gating enabled=false armed=false (irrelevant here) · dead man's switch: none at this venue"
+    )
