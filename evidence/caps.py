@@ -33,6 +33,7 @@ from evidence.schema import (
     CapsChanged,
     Fill,
     Instruments,
+    OrderAmended,
     OrderApproved,
     OrderResolved,
     OrderState,
@@ -118,6 +119,7 @@ class CapsFold:
             OrderApproved: self._approved,
             OrderState: self._state,
             OrderResolved: self._resolved,
+            OrderAmended: self._amended,
             Fill: self._fill,
         }
 
@@ -233,6 +235,16 @@ class CapsFold:
     def _resolved(self, record: OrderResolved) -> None:
         if record.outcome in ABSENT_OUTCOMES:
             self.book.end(record.client_order_id)
+
+    def _amended(self, record: OrderAmended) -> None:
+        order = self.book.working.get(record.client_order_id)
+        if order is None:
+            return
+        try:
+            cut = amount(record.old_qty) - amount(record.qty)
+        except AmountError:
+            return  # counted by the orders fold
+        self.book.amend(record.client_order_id, max(order.leaves - cut, ZERO))
 
     def _fill(self, record: Fill) -> None:
         if not self.seen.is_new(record.exec_id):

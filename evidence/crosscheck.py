@@ -389,6 +389,9 @@ class VenueReplay:
             if order is not None and order.leaves == 0:
                 book.end(cid)
             return quantity_uses(book, self.caps, symbol)
+        if kind == "amended":
+            book.amend(cid, amount_or_zero(row.get("leaves")))
+            return []
         if kind in {"canceled", "expired", "done", "rejected"}:
             book.end(cid)
         return []

@@ -100,6 +100,13 @@ class ExposureBook:
             order.leaves -= taken
             self._shift(book, order, -taken)
 
+    def amend(self, key: str, leaves: Decimal) -> None:
+        """The venue made an order smaller: so much of it can still fill."""
+        order = self.working.get(key)
+        if order is not None and leaves < order.leaves:
+            self._shift(self.book(order.symbol), order, leaves - order.leaves)
+            order.leaves = leaves
+
     def fee_in_base(self, symbol: str, fee: Decimal) -> None:
         """A fee taken in base shrinks the position."""
         self.book(symbol).position -= fee

@@ -20,9 +20,12 @@ from evidence.folds import Handler
 from evidence.histogram import Histogram, Series
 from evidence.integrity import Faults
 from evidence.schema import (
+    AmendReject,
+    AmendRequested,
     CancelReject,
     CancelRequested,
     Fill,
+    OrderAmended,
     OrderApproved,
     OrderDenied,
     OrderReject,
@@ -125,6 +128,9 @@ class OrdersFold:
             OrderReject: self._reject,
             CancelRequested: self._cancel_requested,
             CancelReject: self._cancel_reject,
+            AmendRequested: self._amend_requested,
+            AmendReject: self._amend_reject,
+            OrderAmended: self._amended,
             Timeout: self._timeout,
             OrderResolved: self._resolved,
         }
@@ -294,6 +300,41 @@ class OrdersFold:
     def _cancel_reject(self, record: CancelReject) -> None:
         self._count("cancel_rejects")
         self._known(record, "cancel reject")
+
+    def _amend_requested(self, record: AmendRequested) -> None:
+        """An amend may only ask for less than the order has, and more than has traded."""
+        self._count("amends_requested")
+        trail = self._known(record, "amend")
+        if trail is None:
+            return
+        try:
+            qty, lot = amount(record.qty), amount_or_zero(record.lot)
+        except AmountError as error:
+            self._problem("bad_amount", record, f"{trail.client_order_id}: {error}")
+            return
+        if not trail.cum_qty < qty < trail.qty or (lot and qty % lot):
+            what = f"{trail.client_order_id}: {text_of(qty)} of {text_of(trail.qty)}, "
+            what += f"{text_of(trail.cum_qty)} of it traded"
+            self._problem("amend_not_smaller", record, what)
+
+    def _amend_reject(self, record: AmendReject) -> None:
+        self._count("amend_rejects")
+        self._known(record, "amend reject")
+
+    def _amended(self, record: OrderAmended) -> None:
+        self._count("amended")
+        trail = self._known(record, "amend")
+        if trail is None:
+            return
+        try:
+            qty = amount(record.qty)
+        except AmountError as error:
+            self._problem("bad_amount", record, f"{trail.client_order_id}: {error}")
+            return
+        if qty > trail.qty or qty < trail.cum_qty:
+            what = f"{trail.client_order_id}: from {text_of(trail.qty)} to {text_of(qty)}"
+            self._problem("amended_larger", record, what)
+        trail.qty = qty
 
     def _timeout(self, record: Timeout) -> None:
         self._count("timeouts")

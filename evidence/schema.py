@@ -267,6 +267,33 @@ class CancelReject(OrderWords, tag_field=TAG, tag=EventType.CANCEL_REJECT.value,
     msg: str = ""
 
 
+class AmendRequested(OrderWords, tag_field=TAG, tag=EventType.AMEND_REQUESTED.value, kw_only=True):
+    """An amend left: a smaller quantity was asked for."""
+
+    old_qty: str
+    qty: str
+    cum_qty: str | None = None
+    lot: str | None = None
+    why: str = ""
+
+
+class AmendReject(OrderWords, tag_field=TAG, tag=EventType.AMEND_REJECT.value, gc=False):
+    """An amend was refused, by the caps, the venue or the link."""
+
+    qty: str | None = None
+    by: str = ""
+    code: int | str | None = None
+    msg: str = ""
+
+
+class OrderAmended(OrderWords, tag_field=TAG, tag=EventType.ORDER_AMENDED.value, kw_only=True):
+    """The venue says that an order is smaller."""
+
+    old_qty: str
+    qty: str
+    source: str = ""
+
+
 class Timeout(OrderWords, tag_field=TAG, tag=EventType.TIMEOUT.value, gc=False):
     """A request without an answer: the outcome is unknown."""
 
@@ -446,8 +473,8 @@ RECORD_CLASSES: tuple[type[Record], ...] = (
     Input, RunStart, RunStop, Recovery, Checkpoint, SessionStart, SessionStop, Heartbeat,
     TradingStateChange, GateStateChange, Connected, Disconnected, Reconnect, Instruments,
     RiskContext, OrderApproved, OrderDenied, OrderState, CancelRequested, CancelAll, Fill,
-    OrderReject, CancelReject, Timeout, OrderResolved, RateLimit, Reconciled, Equity, CapAlert,
-    CapsChanged,
+    OrderReject, CancelReject, AmendRequested, AmendReject, OrderAmended, Timeout, OrderResolved,
+    RateLimit, Reconciled, Equity, CapAlert, CapsChanged,
     StrategyError, IncidentOpened, IncidentResolved, Explanation, Command, Kill, ReArm, Drill,
     Clock, ExchangeError, JournalFault, SegmentClosed,
 )  # fmt: skip

@@ -80,6 +80,7 @@ class DenyReason(StrEnum):
     SELF_TRADE = "self_trade"
     CANCELS_PER_SECOND = "cancels_per_second"
     ORDER_NOT_OPEN = "order_not_open"
+    AMEND_NOT_SMALLER = "amend_not_smaller"
     NOT_OWNER = "not_owner"
 
 
@@ -163,6 +164,9 @@ REASON_TEXT: dict[DenyReason, ReasonText] = {
     _R.SELF_TRADE: ReasonText("Would meet our own working order.", "27"),
     _R.CANCELS_PER_SECOND: ReasonText("Cancels in the last second.", "14, 37"),
     _R.ORDER_NOT_OPEN: ReasonText("The order is already terminal.", "31"),
+    _R.AMEND_NOT_SMALLER: ReasonText(
+        "An amend only makes an order smaller, and leaves more than has traded.", "27, 31"
+    ),
     _R.NOT_OWNER: ReasonText("The order belongs to another strategy.", "8"),
 }
 

@@ -17,9 +17,10 @@ from typing import Any
 from daemon.model.checks import InvariantViolation
 from daemon.model.enums import OrderType, TimeInForce
 from daemon.model.ids import ClientOrderId
-from daemon.model.intents import CancelIntent, PlaceIntent, ReplaceIntent
-from daemon.model.orders import CancelOrder, NewOrder, Order, ReplaceOrder
+from daemon.model.intents import AmendIntent, CancelIntent, PlaceIntent, ReplaceIntent
+from daemon.model.orders import AmendOrder, CancelOrder, NewOrder, Order, ReplaceOrder
 from riskcaps import durable
+from riskcaps.amends import amend_denial
 from riskcaps.bands import CapNotice
 from riskcaps.behaviour import DuplicateKey
 from riskcaps.decision import APPROVED, Inputs, inputs_of, plain_of, plain_of_stranger
@@ -56,6 +57,7 @@ from riskcaps.screen import AUDIT_EVERY, surely
 from riskcaps.standing import Standing, standing_of
 
 __all__ = [
+    "AmendApproved",
     "Approved",
     "CancelApproved",
     "CapNotice",
@@ -103,7 +105,7 @@ class Approved:
 class Denied:
     """May not leave. `context` is for people, `decision` for whoever decides again."""
 
-    intent: PlaceIntent | CancelIntent | ReplaceIntent
+    intent: PlaceIntent | CancelIntent | ReplaceIntent | AmendIntent
     reason: DenyReason
     context: Mapping[str, str]
     decision: Mapping[str, Any]
@@ -114,6 +116,13 @@ class CancelApproved:
     """The cancel may leave."""
 
     cancel: CancelOrder
+
+
+@dataclass(frozen=True, slots=True)
+class AmendApproved:
+    """The amend may leave. Journal it before its bytes go; the hold stays as it is."""
+
+    amend: AmendOrder
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,6 +175,25 @@ class Interceptor(RiskLedger):
                 instrument_id=order.instrument_id,
                 venue_order_id=order.venue_order_id,
                 reason=intent.reason,
+                ts_ns=now_ns,
+            )
+        )
+
+    def review_amend(
+        self, intent: AmendIntent, order: Order, now_ns: int
+    ) -> AmendApproved | Denied:
+        """Decide on an amend: smaller only, within the budget of messages (riskcaps/amends.py)."""
+        now_ns = self.advance(now_ns)
+        reason = amend_denial(self, intent, order, now_ns)
+        if reason is not None:
+            return Denied(intent, reason, {"qty": str(intent.qty)}, {"verdict": reason.value})
+        self.cancels.add(self.fact(now_ns))  # a message that places nothing, as a cancel is
+        return AmendApproved(
+            AmendOrder(
+                client_order_id=order.client_order_id,
+                instrument_id=order.instrument_id,
+                venue_order_id=order.venue_order_id,
+                qty=intent.qty,
                 ts_ns=now_ns,
             )
         )

@@ -283,6 +283,36 @@ class Desk:
         fields = {**self._names(order), "order_id": order.venue_order_id, "why": why}
         self.record(EventType.CANCEL_REQUESTED, fields)
 
+    def amend_requested(self, order: Order, qty: Decimal, why: str) -> None:
+        """Write that an amend leaves in this turn; the order is not smaller yet."""
+        instrument = self.ledger.instruments.get(order.instrument_id)
+        self.record(
+            EventType.AMEND_REQUESTED,
+            {
+                **self._names(order),
+                "order_id": order.venue_order_id,
+                "old_qty": plain(order.qty),
+                "qty": plain(qty),
+                "cum_qty": plain(order.cum_qty),
+                "lot": plain(instrument.lot) if instrument is not None else None,
+                "why": why,
+            },
+        )
+
+    def amended(self, order: Order, qty: Decimal, source: str) -> None:
+        """The venue says that an order is smaller: write it, and release what it gave up."""
+        self.record(
+            EventType.ORDER_AMENDED,
+            {
+                **self._names(order),
+                "order_id": order.venue_order_id,
+                "old_qty": plain(order.qty),
+                "qty": plain(qty),
+                "source": source,
+            },
+        )
+        self.ledger.amend(order, qty, self.now_ns)
+
     # ------------------------------------------------------------------ trading state
     def set_trading(self, new: TradingState, why: str, by: str = "engine") -> None:
         """Change what the gate admits, in the interceptor too."""

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from daemon.core import fold
+from daemon.core.amends import Amends
 from daemon.core.cancels import Cancels
 from daemon.core.canonical import hash_of
 from daemon.core.commands import Commands
@@ -52,6 +53,7 @@ from daemon.model.inputs import (
     SnapshotTaken,
     TimerFired,
     Turn,
+    VenueAmendReject,
     VenueCancelReject,
     VenueReject,
     VenueReport,
@@ -76,9 +78,9 @@ class Engine:
         self._desk = Desk(config, interceptor)
         self._market = Market()
         cancels = Cancels(self._desk)
-        self._execution = Execution(self._desk, cancels)
+        self._execution = Execution(self._desk, cancels, amends := Amends(self._desk))
         self._rounds = Rounds(self._desk, self._execution)
-        self._runner = Runner(self._desk, self._market, cancels)
+        self._runner = Runner(self._desk, self._market, cancels, amends)
         self._conductor = Conductor(
             self._desk, cancels, self._rounds, self._runner, Incidents(self._desk)
         )
@@ -88,12 +90,13 @@ class Engine:
         self._booted_ns = 0
         self._heartbeat_ns = 0
         self._queue_age_ms = 0
-        self._handlers: dict[type, Callable[[Any], None]] = {
+        self._handlers: dict[type, Callable[[Any], object]] = {
             MarketData: self._on_market,
             PublicTrade: self._on_trade,
             VenueReport: self._on_report,
             VenueReject: self._on_reject,
-            VenueCancelReject: self._on_cancel_reject,
+            VenueCancelReject: lambda item: self._execution.on_cancel_reject(item.reject),
+            VenueAmendReject: lambda item: self._execution.on_amend_reject(item.reject),
             OutcomeUnknown: self._on_outcome_unknown,
             NotSent: self._on_not_sent,
             OrderAbsent: self._on_absent,
@@ -183,9 +186,6 @@ class Engine:
         reason = f"{item.reject.code} {item.reject.reason}"
         self._wires.hit(self._wires.reject, "reject_storm", f"venue rejects, last: {reason}")
         self._tell(order, VenueOrderStatus.REJECTED, reason)
-
-    def _on_cancel_reject(self, item: VenueCancelReject) -> None:
-        self._execution.on_cancel_reject(item.reject)
 
     def _on_outcome_unknown(self, item: OutcomeUnknown) -> None:
         self._execution.on_outcome_unknown(item)

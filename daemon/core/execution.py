@@ -8,6 +8,7 @@ Rules of this file:
 
 from dataclasses import replace
 
+from daemon.core.amends import Amends
 from daemon.core.cancels import Cancels
 from daemon.core.chase import Ask
 from daemon.core.desk import Desk
@@ -35,10 +36,11 @@ _ANSWERS = (ReportSource.QUERY, ReportSource.RECOVERED)
 class Execution:
     """The order path after the wire: reports, refusals, silence, cancels."""
 
-    def __init__(self, desk: Desk, cancels: Cancels) -> None:
+    def __init__(self, desk: Desk, cancels: Cancels, amends: Amends) -> None:
         """Share the desk."""
         self._desk = desk
         self._cancels = cancels
+        self._amends = amends
         self.foreign: dict[ClientOrderId, None] = {}
         """Orders of others seen on the stream since the last snapshot."""
         self.vanished: dict[ClientOrderId, None] = {}
@@ -60,6 +62,7 @@ class Execution:
         for fill in report.fills:
             if not desk.books.has_fill(fill):
                 desk.book(fill, order)
+        self._amends.absorb(order, report)
         trigger = TRIGGER_OF_VENUE_STATUS.get(report.venue_status)
         if trigger is None:
             self._unrecognised(order, report)
@@ -168,6 +171,13 @@ class Execution:
         self._cancels.in_doubt(order, Trigger.CANCEL_REFUSED, f"{reject.code} {reject.reason}")
         return order
 
+    def on_amend_reject(self, reject: CancelReject) -> None:
+        """An amend did nothing."""
+        order = self._desk.books.orders.get(reject.client_order_id)
+        if order is not None:
+            self._amends.on_reject(order, reject)
+            self.ask_due()
+
     def on_outcome_unknown(self, unknown: OutcomeUnknown) -> Order | None:
         """A request left and was not answered."""
         desk = self._desk
@@ -186,6 +196,8 @@ class Execution:
             return None
         if unknown.request in ("place", "replace"):
             self.doubt(order, unknown.reason)
+        elif unknown.request == "amend":
+            self._amends.in_doubt(order, unknown.reason)
         else:
             self._cancels.in_doubt(order, None, unknown.reason)
         return order
@@ -207,6 +219,8 @@ class Execution:
             if desk.fire(order, Trigger.NOT_SENT, not_sent.reason):
                 desk.resolved(order, "not_sent", not_sent.reason)
                 self.check_quantities(order)
+        elif not_sent.request == "amend":
+            self._amends.not_sent(order, not_sent.reason)
         else:
             self._cancels.not_sent(order, not_sent.reason)
         return order

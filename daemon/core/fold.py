@@ -134,6 +134,14 @@ def _cancel_requested(ledger: Ledger, record: Fields, now_ns: int) -> None:
     ledger.request_cancel(order, row.new, now_ns)
 
 
+def _amend_requested(ledger: Ledger, _: Fields, now_ns: int) -> None:
+    ledger.heard(ledger.interceptor.on_cancel_sent(now_ns))  # the same budget of messages
+
+
+def _amended(ledger: Ledger, record: Fields, now_ns: int) -> None:
+    ledger.amend(_order(ledger, record), decimal_of(record["qty"]), now_ns)
+
+
 def _session_start(ledger: Ledger, record: Fields, now_ns: int) -> None:
     ledger.start_session(SessionId(record["session_id"]), now_ns)
 
@@ -217,6 +225,8 @@ _FOLDS: dict[str, Callable[[Ledger, Fields, int], None]] = {
     EventType.ORDER_REJECT: _reject,
     EventType.ORDER_RESOLVED: _resolved,
     EventType.CANCEL_REQUESTED: _cancel_requested,
+    EventType.AMEND_REQUESTED: _amend_requested,
+    EventType.ORDER_AMENDED: _amended,
     EventType.SESSION_START: _session_start,
     EventType.SESSION_STOP: _session_stop,
     EventType.TRADING_STATE: _trading_state,

@@ -154,6 +154,12 @@ class Ledger:
         order.ts_updated_ns = now_ns
         self.books.index(order)
 
+    def amend(self, order: Order, qty: Decimal, now_ns: int) -> None:
+        """ORDER_AMENDED: a smaller quantity, by the venue's word."""
+        order.qty = qty
+        order.ts_updated_ns = now_ns
+        self.heard(self.interceptor.on_leaves(order.client_order_id, order.leaves_qty))
+
     # ------------------------------------------------------------------ sessions, latch, incidents
     def start_session(self, session_id: SessionId, now_ns: int) -> None:
         """SESSION_START."""

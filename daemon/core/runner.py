@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 
+from daemon.core.amends import Amends
 from daemon.core.cancels import Cancels
 from daemon.core.config import StrategySpec
 from daemon.core.desk import Desk
@@ -22,7 +23,14 @@ from daemon.model.effects import ArmTimer, SendOrder, SendReplace
 from daemon.model.enums import OrderStatus
 from daemon.model.ids import InstrumentId, StrategyId, instrument_id
 from daemon.model.instrument import Instrument
-from daemon.model.intents import CancelIntent, PlaceIntent, ReplaceIntent, TimerIntent, Wish
+from daemon.model.intents import (
+    AmendIntent,
+    CancelIntent,
+    PlaceIntent,
+    ReplaceIntent,
+    TimerIntent,
+    Wish,
+)
 from daemon.model.market import TopOfBook, TradeTick
 from daemon.model.orders import Order
 from daemon.model.records import EventType
@@ -46,11 +54,12 @@ class Host:
 class Runner:
     """Builds strategies at session start, calls them, and performs their wishes."""
 
-    def __init__(self, desk: Desk, market: Market, cancels: Cancels) -> None:
+    def __init__(self, desk: Desk, market: Market, cancels: Cancels, amends: Amends) -> None:
         """Share the desk."""
         self._desk = desk
         self._market = market
         self._cancels = cancels
+        self._amends = amends
         self.hosts: dict[StrategyId, Host] = {}
         self._by_instrument: dict[InstrumentId, tuple[Host, ...]] = {}
         self.started = False
@@ -163,6 +172,8 @@ class Runner:
                 self._cancel(host, wish)
             elif isinstance(wish, ReplaceIntent):
                 self._replace(host, wish)
+            elif isinstance(wish, AmendIntent):
+                self._amend(host, wish)
             else:
                 self._arm(wish)
 
@@ -208,6 +219,11 @@ class Runner:
         else:
             wish = _as_place(intent, target)
             desk.deny(wish, str(verdict.reason.value), verdict.context, verdict.decision)
+
+    def _amend(self, host: Host, intent: AmendIntent) -> None:
+        order = host.view.order(intent.client_order_id)
+        if order is not None:
+            self._amends.want(order, intent)
 
     def _arm(self, wish: TimerIntent) -> None:
         timer_id = f"{TIMER_PREFIX}{wish.strategy_id}:{wish.name}"

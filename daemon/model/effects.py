@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from daemon.model.ids import ClientOrderId, InstrumentId, VenueOrderId
-from daemon.model.orders import CancelOrder, NewOrder, ReplaceOrder
+from daemon.model.orders import AmendOrder, CancelOrder, NewOrder, ReplaceOrder
 from daemon.model.records import EventType
 
 
@@ -42,6 +42,13 @@ class SendReplace:
     """Hand a cancel-replace to the venue session."""
 
     replace: ReplaceOrder
+
+
+@dataclass(frozen=True, slots=True)
+class SendAmend:
+    """Hand an amend (a smaller quantity, nothing else) to the venue session."""
+
+    amend: AmendOrder
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +136,7 @@ Effect = (
     | SendOrder
     | SendCancel
     | SendReplace
+    | SendAmend
     | SendCancelAll
     | QueryOrder
     | TakeSnapshot
@@ -139,5 +147,7 @@ Effect = (
     | ExitDaemon
 )
 
-VenueEffect = SendOrder | SendCancel | SendReplace | SendCancelAll | QueryOrder | TakeSnapshot
+VenueEffect = (
+    SendOrder | SendCancel | SendReplace | SendAmend | SendCancelAll | QueryOrder | TakeSnapshot
+)
 """The effects that a venue link performs."""

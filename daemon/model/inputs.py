@@ -23,7 +23,7 @@ from daemon.model.reports import (
     VenueSnapshot,
 )
 
-RequestKind = Literal["place", "cancel", "replace", "cancel_all"]
+RequestKind = Literal["place", "cancel", "replace", "amend", "cancel_all"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +79,13 @@ class VenueReject:
 @dataclass(frozen=True, slots=True)
 class VenueCancelReject:
     """The venue refused a cancel; the order must be queried."""
+
+    reject: CancelReject
+
+
+@dataclass(frozen=True, slots=True)
+class VenueAmendReject:
+    """The venue refused an amend: the order is as it was (`-2038`), or has ended: query it."""
 
     reject: CancelReject
 
@@ -234,6 +241,7 @@ Input = (
     | VenueReport
     | VenueReject
     | VenueCancelReject
+    | VenueAmendReject
     | OutcomeUnknown
     | NotSent
     | OrderAbsent

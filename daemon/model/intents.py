@@ -51,6 +51,19 @@ class ReplaceIntent:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AmendIntent:
+    """A wish to make one of our orders smaller; it keeps its id and its place in the queue.
+
+    `qty` is the new whole quantity in base: below the present one, above what has traded.
+    """
+
+    strategy_id: StrategyId
+    client_order_id: ClientOrderId
+    qty: Decimal
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TimerIntent:
     """A wish to be woken by `on_timer(name)` at or after `at_ns` (engine time)."""
 
@@ -59,4 +72,4 @@ class TimerIntent:
     at_ns: int
 
 
-Wish = PlaceIntent | CancelIntent | ReplaceIntent | TimerIntent
+Wish = PlaceIntent | CancelIntent | ReplaceIntent | AmendIntent | TimerIntent

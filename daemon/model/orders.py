@@ -1,6 +1,6 @@
 """What may leave the house, and our view of an order.
 
-Rule of this file: a `NewOrder`, `CancelOrder` or `ReplaceOrder` is made by
+Rule of this file: a `NewOrder`, `CancelOrder`, `ReplaceOrder` or `AmendOrder` is made by
 `riskcaps/interceptor.py` and nowhere else (promise P1; tests/architecture/test_mint.py). Sessions
 accept nothing else.
 """
@@ -53,12 +53,24 @@ class ReplaceOrder:
     ts_ns: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AmendOrder:
+    """Amend keep priority: `qty` is the new whole quantity, smaller than the order's own."""
+
+    client_order_id: ClientOrderId
+    instrument_id: InstrumentId
+    venue_order_id: VenueOrderId | None
+    qty: Decimal
+    ts_ns: int
+
+
 @dataclass(slots=True, kw_only=True)
 class Order:
     """Our view of one order: a fold of reports by the lifecycle table. Strategies only read it.
 
-    `cum_qty` is the sum of booked fills; `venue_cum_qty` is what the venue last claimed. When the
-    second is ahead of the first, fills are missing and are fetched (never invented).
+    `qty` follows the venue: an amend makes it smaller. `cum_qty` is the sum of booked fills;
+    `venue_cum_qty` is what the venue last claimed. When that is ahead of the sum, fills are missing
+    and are fetched (never invented).
     """
 
     client_order_id: ClientOrderId

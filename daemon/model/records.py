@@ -86,6 +86,15 @@ class EventType(StrEnum):
     """fields: client_order_id, symbol, instrument_id, code, msg. The venue's definite no."""
     CANCEL_REJECT = "cancel_reject"
     """fields: client_order_id, symbol, instrument_id, code, msg."""
+    AMEND_REQUESTED = "amend_requested"
+    """fields: client_order_id, symbol, instrument_id, order_id, old_qty, qty (the new whole one,
+    smaller), cum_qty, lot, why. On disk before the bytes leave; the hold stays at the old quantity
+    until the venue has taken it."""
+    AMEND_REJECT = "amend_reject"
+    """fields: client_order_id, symbol, instrument_id, qty, by (caps|venue|link), code, msg."""
+    ORDER_AMENDED = "order_amended"
+    """fields: client_order_id, symbol, instrument_id, order_id, old_qty, qty, source. The venue
+    says that the order is smaller now."""
     TIMEOUT = "timeout"
     """fields: client_order_id, symbol, instrument_id, request, msg. The outcome is unknown."""
     ORDER_RESOLVED = "order_resolved"

@@ -24,6 +24,7 @@ from daemon.model.effects import (
     OpenHalt,
     Record,
     Reply,
+    SendAmend,
     SendOrder,
     SendReplace,
     VenueEffect,
@@ -70,7 +71,7 @@ class RecordSink(Protocol):
 
 
 _NO_FIELDS: Mapping[str, Any] = MappingProxyType({})
-_PLACING = frozenset({SendOrder, SendReplace})
+_PLACING = frozenset({SendOrder, SendReplace, SendAmend})
 """Effects that leave only when the turn's lines are with the kernel (promise P5)."""
 
 
@@ -307,6 +308,12 @@ class Pump:
 
     def _refuse(self, effect: Effect) -> None:
         """The line of an order could not be written: the order does not leave."""
+        if isinstance(effect, SendAmend):
+            amend = effect.amend
+            self.offer(
+                NotSent(amend.client_order_id, amend.instrument_id, "amend", "journal not written")
+            )
+            return
         if not isinstance(effect, SendOrder | SendReplace):
             raise InvariantViolation(f"{type(effect).__name__} places no order")
         placed = isinstance(effect, SendOrder)

@@ -140,7 +140,7 @@ class OrderRoad:
         if session is None:
             self._tell(not_sent(asked, "the order connection is down"))
             return
-        placing = asked.kind in {"place", "replace"}
+        placing = asked.kind in {"place", "replace", "amend"}
         if placing and self._halt.closed:
             self._tell(not_sent(asked, f"the halt flag is closed: {self._halt.reason}"))
             return

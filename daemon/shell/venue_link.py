@@ -13,6 +13,7 @@ from typing import Any
 
 from daemon.model.effects import (
     QueryOrder,
+    SendAmend,
     SendCancel,
     SendCancelAll,
     SendOrder,
@@ -210,6 +211,8 @@ class VenueLink:
                 self._send_cancel(effect)
             case SendReplace():
                 self._send_replace(effect)
+            case SendAmend():
+                self._send_amend(effect)
             case SendCancelAll():
                 self._send_cancel_all(effect)
             case QueryOrder():
@@ -295,6 +298,20 @@ class VenueLink:
             lambda: self._encoder.replace(replace, self._sync.venue_ms()),
             weight=costs.CANCEL_REPLACE,
             orders=1,
+        )
+
+    def _send_amend(self, effect: SendAmend) -> None:
+        amend = effect.amend
+        asked = Asked(
+            kind="amend",
+            client_order_id=amend.client_order_id,
+            instrument_id=amend.instrument_id,
+        )
+        self._send(
+            asked,
+            lambda encoder, request_id, at_ms: encoder.amend(amend, request_id, at_ms),
+            lambda: self._encoder.amend(amend, self._sync.venue_ms()),
+            weight=costs.AMEND,
         )
 
     def _send_cancel_all(self, effect: SendCancelAll) -> None:

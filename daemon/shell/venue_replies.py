@@ -17,13 +17,14 @@ from daemon.model.inputs import (
     NotSent,
     OutcomeUnknown,
     RequestKind,
+    VenueAmendReject,
     VenueCancelReject,
     VenueReject,
     VenueReport,
 )
 from daemon.model.reports import CancelReject, Reject
 from daemon.venues.binance_spot import replace_reply
-from daemon.venues.binance_spot.codec_rest import decode_canceled, decode_order
+from daemon.venues.binance_spot.codec_rest import decode_amended, decode_canceled, decode_order
 from daemon.venues.binance_spot.faults import Fault, Outcome
 from daemon.venues.binance_spot.rows import RowReader
 
@@ -42,7 +43,7 @@ _DEFINITE = frozenset(
 
 
 class Asked(msgspec.Struct, frozen=True, kw_only=True):
-    """A request on its way. `client_order_id` is the target's for cancel and replace."""
+    """A request on its way. `client_order_id` is the target's for cancel, amend, replace."""
 
     kind: RequestKind
     client_order_id: ClientOrderId
@@ -93,6 +94,9 @@ def inputs_of(asked: Asked, answer: Answer, reader: RowReader) -> list[Input]:
         if asked.kind == "cancel":
             row = decode_order(answer.result)
             return [VenueReport(reader.canceled(row, answer.ts_recv_ns))]
+        if asked.kind == "amend":
+            report = reader.amended(decode_amended(answer.result), answer.ts_recv_ns)
+            return [VenueReport(report)]
         rows = decode_canceled(answer.result)
         return [VenueReport(reader.canceled(row, answer.ts_recv_ns)) for row in rows]
     except Undecodable as error:
@@ -108,6 +112,8 @@ def _fault(asked: Asked, fault: Fault, ts_recv_ns: int) -> list[Input]:
         if fault.outcome is Outcome.NOT_CANCELABLE:
             return []  # no open order on the symbol: what was wanted
         return unknown(asked, fault.text)
+    if asked.kind == "amend":
+        return [VenueAmendReject(_refusal(asked, fault, ts_recv_ns))]
     return [_cancel_reject(asked, fault, ts_recv_ns)]
 
 
@@ -160,12 +166,14 @@ def _reject(
 
 
 def _cancel_reject(asked: Asked, fault: Fault, ts_recv_ns: int) -> Input:
-    return VenueCancelReject(
-        CancelReject(
-            client_order_id=asked.client_order_id,
-            instrument_id=asked.instrument_id,
-            code=fault.code,
-            reason=fault.message,
-            ts_recv_ns=ts_recv_ns,
-        )
+    return VenueCancelReject(_refusal(asked, fault, ts_recv_ns))
+
+
+def _refusal(asked: Asked, fault: Fault, ts_recv_ns: int) -> CancelReject:
+    return CancelReject(
+        client_order_id=asked.client_order_id,
+        instrument_id=asked.instrument_id,
+        code=fault.code,
+        reason=fault.message,
+        ts_recv_ns=ts_recv_ns,
     )

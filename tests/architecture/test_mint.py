@@ -15,17 +15,17 @@ from tests.architecture.tree import (
 )
 
 MINT = "riskcaps/interceptor.py"
-ORDERS = {"NewOrder", "CancelOrder", "ReplaceOrder"}
+ORDERS = {"NewOrder", "CancelOrder", "ReplaceOrder", "AmendOrder"}
 CALL_TEXT = re.compile(r"\bNewOrder\(")
 LOOKING_IS_FREE = {"isinstance", "issubclass", "cast", "typing.cast", "get_args"}
-SENDERS = re.compile(r"^(submit|perform|place|replace|send)(_order|_new|_place|_replace|_cancel)?$")
+SENDERS = re.compile(
+    r"^(submit|perform|place|replace|amend|send)(_order|_new|_place|_replace|_amend|_cancel)?$"
+)
 ENCODED = {"WsRequest", "HttpRequest"}
 """What a codec made: whether it may hold a placement is asked where it is made."""
-REDUCING_ONLY = {"amend"}
-"""`order.amend.keepPriority` can only make an order smaller; the venue refuses anything else."""
 MAY_LEAVE = {
-    "NewOrder", "CancelOrder", "ReplaceOrder",
-    "SendOrder", "SendCancel", "SendReplace", "SendCancelAll",
+    "NewOrder", "CancelOrder", "ReplaceOrder", "AmendOrder",
+    "SendOrder", "SendCancel", "SendReplace", "SendAmend", "SendCancelAll",
     "VenueEffect", "Effect",
 }  # fmt: skip
 """Types that only exist where the interceptor said yes, or effects that wrap them."""
@@ -105,11 +105,7 @@ def free_placements(name: str, module: ast.Module) -> list[str]:
             if keyword.arg == "purpose" and ast.unparse(keyword.value).endswith("Purpose.PLACE")
         ]
         taken = {ast.unparse(a.annotation) for a in function.args.args if a.annotation}
-        if (
-            marks
-            and not taken & {"NewOrder", "ReplaceOrder"}
-            and function.name not in REDUCING_ONLY
-        ):
+        if marks and not taken & {"NewOrder", "ReplaceOrder", "AmendOrder"}:
             problems.append(
                 f"{name}:{marks[0]}: {function.name} makes a placement out of {sorted(taken)}; "
                 f"only an approved order may become one"

@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from daemon.model.effects import (
     OrderRef,
     QueryOrder,
+    SendAmend,
     SendCancel,
     SendCancelAll,
     SendOrder,
@@ -31,7 +32,9 @@ from daemon.model.inputs import (
     LinkDown,
     MarketData,
     OrderAbsent,
+    OutcomeUnknown,
     SnapshotTaken,
+    VenueAmendReject,
     VenueCancelReject,
     VenueReject,
     VenueReport,
@@ -44,7 +47,7 @@ from daemon.shell.emergency import EmergencyStop
 from daemon.shell.preflight import run_preflight
 from daemon.shell.venue_link import Credentials, VenueEndpoints
 from daemon.venues.contract import BINANCE_SPOT
-from tests.support.link_bench import BTC, Bench, cancel, order, replacement, running
+from tests.support.link_bench import BTC, Bench, cancel, order, replacement, running, smaller
 from tests.support.sim_process import SimProcess
 
 ADAPTERS = ["ws-hmac", "ws-ed25519", "rest-hmac"]
@@ -91,6 +94,11 @@ class Stage:
     def send(self, made: NewOrder) -> ClientOrderId:
         self.bench.link.perform(SendOrder(made))
         return made.client_order_id
+
+    def amend(
+        self, client_id: ClientOrderId, qty: Decimal, venue_id: VenueOrderId | None = None
+    ) -> None:
+        self.bench.link.perform(SendAmend(smaller(client_id, qty=qty, venue_order_id=venue_id)))
 
     def reports(self, client_id: ClientOrderId) -> list[ExecutionReport]:
         return [
@@ -341,6 +349,57 @@ async def test_an_order_of_nobody_is_absent(stage: Stage) -> None:
     assert await stage.bench.first(OrderAbsent)
 
 
+# -------------------------------------------------------------------- amends
+async def test_an_amend_keeps_the_order_and_its_id(stage: Stage) -> None:
+    client_id = stage.send(stage.resting())
+    placed = await stage.until_status(client_id, VenueOrderStatus.NEW)
+    stage.amend(client_id, QTY / 2, placed.venue_order_id)
+    await stage.until_roads_agree(client_id, ExecType.REPLACED)
+    for report in stage.reports(client_id):
+        if report.exec_type is ExecType.REPLACED:
+            assert (report.qty, report.venue_order_id) == (QTY / 2, placed.venue_order_id)
+            assert report.venue_status is VenueOrderStatus.NEW
+    (row,) = [r for r in (await stage.ledger())["orders"] if r["client_order_id"] == client_id]
+    assert (Decimal(row["qty"]), row["status"]) == (QTY / 2, "NEW")
+    assert row["shown_client_order_id"] == client_id, "no other id, and none that is random"
+    stage.bench.link.perform(SendCancel(cancel(client_id)))
+    await stage.until_status(client_id, VenueOrderStatus.CANCELED)
+
+
+@pytest.mark.parametrize("factor", [1, 2])
+async def test_an_amend_that_is_no_reduction_is_refused(stage: Stage, factor: int) -> None:
+    client_id = stage.send(stage.resting())
+    await stage.until_status(client_id, VenueOrderStatus.NEW)
+    stage.amend(client_id, QTY * factor)
+    reject = (await stage.bench.first(VenueAmendReject)).reject
+    assert (reject.client_order_id, reject.code) == (client_id, -2038)
+    (row,) = [r for r in (await stage.ledger())["orders"] if r["client_order_id"] == client_id]
+    assert Decimal(row["qty"]) == QTY
+
+
+async def test_an_amend_of_nothing_is_refused(stage: Stage) -> None:
+    stage.amend(stage.id(), QTY / 2)
+    assert (await stage.bench.first(VenueAmendReject)).reject.code == -2013
+
+
+async def test_an_unanswered_amend_is_unknown_and_a_query_tells(stage: Stage) -> None:
+    client_id = stage.send(stage.resting())
+    placed = await stage.until_status(client_id, VenueOrderStatus.NEW)
+    rule: dict[str, object] = {"kind": "unknown_1007_after", "rate": 1.0, "purposes": ["place"]}
+    await asyncio.to_thread(stage.sim.load_faults, [rule])
+    try:
+        stage.amend(client_id, QTY / 2, placed.venue_order_id)
+        unknown = await stage.bench.first(OutcomeUnknown)
+    finally:
+        await asyncio.to_thread(stage.sim.load_faults, [])
+    assert (unknown.client_order_id, unknown.request) == (client_id, "amend")
+    stage.bench.link.perform(QueryOrder(client_id, BTC, placed.venue_order_id))
+    await stage.bench.until(
+        lambda: any(r.source == "query" and r.qty == QTY / 2 for r in stage.reports(client_id))
+    )
+
+
+# -------------------------------------------------------------------- other hands
 async def test_lists_of_a_foreign_hand_are_foreign_orders(stage: Stage, sim: SimProcess) -> None:
     """The adapter places no lists; on its account they may be, and none of it may disturb it."""
     mine = stage.send(stage.resting())

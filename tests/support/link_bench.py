@@ -11,7 +11,7 @@ from daemon.model.enums import Link, OrderType, Side, TimeInForce
 from daemon.model.halt import HaltFlag
 from daemon.model.ids import ClientOrderId, StrategyId, instrument_id
 from daemon.model.inputs import Input, LinkUp
-from daemon.model.orders import CancelOrder, NewOrder, ReplaceOrder
+from daemon.model.orders import AmendOrder, CancelOrder, NewOrder, ReplaceOrder
 from daemon.shell.clock import SystemClock
 from daemon.shell.venue_link import Credentials, LinkConfig, VenueEndpoints, VenueLink
 from tests.support.scripted_venue import KEY, SECRET
@@ -86,6 +86,20 @@ class Bench:
         await self.until(
             lambda: {item.link for item in self.got(LinkUp)} == set(Link), within_s=within_s
         )
+
+
+def smaller(client_order_id: str = "stabc123-1-1", **changes: Any) -> AmendOrder:
+    """An approved amend."""
+    return AmendOrder(
+        **{
+            "client_order_id": ClientOrderId(client_order_id),
+            "instrument_id": BTC,
+            "venue_order_id": None,
+            "qty": Decimal("0.0005"),
+            "ts_ns": 0,
+            **changes,
+        }
+    )
 
 
 def endpoints_at(base: str) -> VenueEndpoints:

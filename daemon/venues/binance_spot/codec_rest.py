@@ -12,19 +12,26 @@ import msgspec
 
 from daemon.errors import Undecodable
 from daemon.model.ids import ClientOrderId, InstrumentId, VenueOrderId
-from daemon.model.orders import CancelOrder, NewOrder, ReplaceOrder
+from daemon.model.orders import AmendOrder, CancelOrder, NewOrder, ReplaceOrder
 from daemon.venues.binance_spot import costs
 from daemon.venues.binance_spot.amount_text import amount
 from daemon.venues.binance_spot.faults import Fault, classify
 from daemon.venues.binance_spot.params import (
     Fields,
     Value,
+    amend_fields,
     cancel_fields,
     order_key,
     place_fields,
     replace_fields,
 )
-from daemon.venues.binance_spot.rows import AccountRow, OrderRow, TradeRow, decode_as
+from daemon.venues.binance_spot.rows import (
+    AccountRow,
+    AmendedRow,
+    OrderRow,
+    TradeRow,
+    decode_as,
+)
 from daemon.venues.binance_spot.signing import Signer, encode_query, signed_query
 from daemon.venues.binance_spot.symbols import symbols_param
 from daemon.venues.requests import HttpRequest, Purpose
@@ -191,12 +198,12 @@ class RestEncoder:
             orders=1,
         )
 
-    def amend(self, fields: Fields, timestamp_ms: int) -> HttpRequest:
-        """`PUT /order/amend/keepPriority` (params.amend_fields): reduce only, no order count."""
+    def amend(self, amend: AmendOrder, timestamp_ms: int) -> HttpRequest:
+        """`PUT /order/amend/keepPriority`: reduce only, no order count."""
         return self._signed(
             "PUT",
             "order/amend/keepPriority",
-            fields,
+            amend_fields(amend),
             timestamp_ms,
             weight=costs.AMEND,
             purpose=Purpose.PLACE,
@@ -262,6 +269,7 @@ _ERROR = msgspec.json.Decoder(ErrorRow)
 _TIME = msgspec.json.Decoder(TimeRow)
 _ORDER = msgspec.json.Decoder(OrderRow)
 _ORDERS = msgspec.json.Decoder(list[OrderRow])
+_AMENDED = msgspec.json.Decoder(AmendedRow)
 _TRADES = msgspec.json.Decoder(list[TradeRow])
 _ACCOUNT = msgspec.json.Decoder(AccountRow)
 _REPORTS = msgspec.json.Decoder(list[msgspec.Raw])
@@ -295,6 +303,11 @@ def decode_order(body: bytes | msgspec.Raw) -> OrderRow:
 def decode_orders(body: bytes | msgspec.Raw) -> list[OrderRow]:
     """Several order rows."""
     return decode_as(_ORDERS, body, "orders")
+
+
+def decode_amended(body: bytes | msgspec.Raw) -> AmendedRow:
+    """The reply of amend keep priority."""
+    return decode_as(_AMENDED, body, "amended order")
 
 
 def decode_canceled(body: bytes | msgspec.Raw) -> list[OrderRow]:

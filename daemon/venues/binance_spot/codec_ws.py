@@ -15,11 +15,12 @@ import orjson
 
 from daemon.errors import Undecodable
 from daemon.model.ids import InstrumentId, symbol_of
-from daemon.model.orders import CancelOrder, NewOrder, ReplaceOrder
+from daemon.model.orders import AmendOrder, CancelOrder, NewOrder, ReplaceOrder
 from daemon.venues.binance_spot import costs
 from daemon.venues.binance_spot.faults import Fault, classify
 from daemon.venues.binance_spot.params import (
     Fields,
+    amend_fields,
     cancel_fields,
     place_fields,
     replace_fields,
@@ -106,11 +107,11 @@ class WsEncoder:
             orders=1,
         )
 
-    def amend(self, fields: Fields, request_id: str, timestamp_ms: int) -> WsRequest:
-        """`order.amend.keepPriority` (params.amend_fields)."""
+    def amend(self, amend: AmendOrder, request_id: str, timestamp_ms: int) -> WsRequest:
+        """`order.amend.keepPriority`: reduce only, no order count."""
         return self._request(
             "order.amend.keepPriority",
-            fields,
+            amend_fields(amend),
             request_id,
             timestamp_ms,
             weight=costs.AMEND,

@@ -17,7 +17,7 @@ from daemon.model.ids import (
     VenueOrderId,
     symbol_of,
 )
-from daemon.model.orders import CancelOrder, NewOrder, ReplaceOrder
+from daemon.model.orders import AmendOrder, CancelOrder, NewOrder, ReplaceOrder
 
 Value = str | int | bool
 Fields = dict[str, Value]
@@ -138,21 +138,17 @@ def replace_fields(replace: ReplaceOrder) -> Fields:
     return fields
 
 
-def amend_fields(
-    instrument_id: InstrumentId,
-    client_order_id: ClientOrderId,
-    venue_order_id: VenueOrderId | None,
-    new_qty: Decimal,
-) -> Fields:
+def amend_fields(amend: AmendOrder) -> Fields:
     """Parameters of amend-keep-priority: reduce only.
 
     The order keeps its client id; the venue would give it a random one (binance-spot.md §5).
     """
-    if new_qty <= 0:
-        raise Unencodable(f"order {client_order_id}: an amend needs a quantity above zero")
-    fields = order_key(instrument_id, client_order_id, venue_order_id)
-    fields["newClientOrderId"] = checked_id(client_order_id)
-    fields["newQty"] = plain(new_qty)
+    own = amend.client_order_id
+    if not amend.qty.is_finite() or amend.qty <= 0:
+        raise Unencodable(f"order {own}: an amend needs a quantity above zero")
+    fields = order_key(amend.instrument_id, own, amend.venue_order_id)
+    fields["newClientOrderId"] = checked_id(own)
+    fields["newQty"] = plain(amend.qty)
     return fields
 
 

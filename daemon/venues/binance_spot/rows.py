@@ -79,6 +79,28 @@ class OrderRow(msgspec.Struct, rename="camel"):
     fills: list[FillRow] = []
 
 
+class AmendedOrderRow(msgspec.Struct, rename="camel"):
+    """`amendedOrder`: other names than elsewhere for what is the same."""
+
+    symbol: str
+    order_id: int
+    client_order_id: str
+    qty: str
+    executed_qty: str
+    status: str
+    side: str
+    price: str = "0"
+    orig_client_order_id: str = ""
+    cumulative_quote_qty: str = ""
+
+
+class AmendedRow(msgspec.Struct, rename="camel"):
+    """The reply of amend keep priority (venues/binance-spot.md §5)."""
+
+    transact_time: int
+    amended_order: AmendedOrderRow
+
+
 class TradeRow(msgspec.Struct, rename="camel"):
     """One row of `myTrades`."""
 
@@ -172,6 +194,27 @@ class RowReader:
         else:
             own = self.ids.resolve(row.symbol, row.order_id, row.client_order_id)
         return self._report(row, own, ExecType.CANCELED, ReportSource.REPLY, ts_recv_ns)
+
+    def amended(self, row: AmendedRow, ts_recv_ns: int) -> ExecutionReport:
+        """The reply to an amend: the id that it had is its own."""
+        order = row.amended_order
+        known = order.orig_client_order_id or order.client_order_id
+        own = self.ids.resolve(order.symbol, order.order_id, known)
+        return ExecutionReport(
+            client_order_id=own,
+            venue_order_id=VenueOrderId(str(order.order_id)),
+            instrument_id=self.names.instrument(order.symbol),
+            exec_type=ExecType.REPLACED,
+            venue_status=status_of(order.status),
+            side=side_of(order.side),
+            qty=amount(order.qty),
+            price=amount(order.price),
+            cum_qty=amount(order.executed_qty),
+            cum_quote=amount_or_zero(order.cumulative_quote_qty),
+            source=ReportSource.REPLY,
+            ts_venue_ns=row.transact_time * NS_PER_MS,
+            ts_recv_ns=ts_recv_ns,
+        )
 
     def queried(
         self,

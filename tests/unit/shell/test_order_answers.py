@@ -12,6 +12,7 @@ from daemon.model.inputs import (
     NotSent,
     OutcomeUnknown,
     RequestKind,
+    VenueAmendReject,
     VenueCancelReject,
     VenueReject,
     VenueReport,
@@ -24,7 +25,7 @@ from tests.support.link_bench import BTC
 from tests.support.spot_payloads import OWN, PLACED
 
 NEW = ClientOrderId("stabc123-1-2")
-KINDS: list[RequestKind] = ["place", "cancel", "replace", "cancel_all"]
+KINDS: list[RequestKind] = ["place", "cancel", "replace", "amend", "cancel_all"]
 
 
 def reader() -> RowReader:
@@ -57,6 +58,8 @@ def test_a_definite_no(status: int, code: int) -> None:
     assert (placed.reject.client_order_id, placed.reject.code) == (OWN, code)
     (canceled,) = inputs_of(asked("cancel"), no, reader())
     assert isinstance(canceled, VenueCancelReject)
+    (amended,) = inputs_of(asked("amend"), no, reader())
+    assert isinstance(amended, VenueAmendReject)
     target, new = inputs_of(asked("replace"), no, reader())
     assert isinstance(target, VenueCancelReject)
     assert isinstance(new, VenueReject)
@@ -91,6 +94,12 @@ def test_success() -> None:
     (told,) = inputs_of(asked("cancel"), answer(row), reader())
     assert isinstance(told, VenueReport)
     assert told.report.client_order_id == OWN
+    amended = {"transactTime": 5, "executionId": 1, "amendedOrder": {
+        **PLACED, "qty": "0.2", "origClientOrderId": OWN, "status": "NEW", "executedQty": "0",
+    }}  # fmt: skip
+    (told,) = inputs_of(asked("amend"), answer(amended), reader())
+    assert isinstance(told, VenueReport)
+    assert (told.report.client_order_id, str(told.report.qty)) == (OWN, "0.2")
     assert [type(i) for i in inputs_of(asked("cancel_all"), answer([row, row]), reader())] == [
         VenueReport,
         VenueReport,

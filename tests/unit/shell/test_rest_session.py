@@ -19,7 +19,7 @@ from daemon.venues.binance_spot.codec_rest import RestEncoder
 from daemon.venues.binance_spot.signing import HmacSigner
 from daemon.venues.hosts import Endpoint, Road, check_endpoint
 from daemon.venues.requests import HttpRequest, Purpose
-from tests.support.link_bench import order
+from tests.support.link_bench import order, smaller
 from tests.support.scripted_venue import KEY, SECRET, ScriptedVenue, json_response, served
 
 ENCODER = RestEncoder(api_key=KEY, signer=HmacSigner(SECRET), recv_window_ms=3000)
@@ -104,7 +104,7 @@ async def test_the_closed_flag_stops_placements_and_nothing_else() -> None:
         with pytest.raises(HaltClosed, match="kill"):
             await desk.session.call(ENCODER.place(order(), 1))
         with pytest.raises(HaltClosed):
-            await desk.session.call(ENCODER.amend({"symbol": "A"}, 1))
+            await desk.session.call(ENCODER.amend(smaller(), 1))
         assert (await desk.session.call(ENCODER.cancel_all("BTCUSDT", 1))).status == 400
         assert (await desk.session.call(ENCODER.account(1))).status == 200
         assert venue.asked("POST order") == []

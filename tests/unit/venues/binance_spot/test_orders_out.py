@@ -18,7 +18,7 @@ from daemon.venues.binance_spot.params import amend_fields, cancel_id, own_id_of
 from daemon.venues.binance_spot.signing import HmacSigner, ws_signing_text
 from daemon.venues.contract import BINANCE_SPOT
 from daemon.venues.requests import Purpose
-from tests.support.link_bench import BTC, cancel, order, replacement
+from tests.support.link_bench import cancel, order, replacement, smaller
 
 SECRET = b"s3cr3t"
 REST = RestEncoder(api_key="KEY", signer=HmacSigner(SECRET), recv_window_ms=3000)
@@ -207,16 +207,17 @@ def test_replace_names_both_orders() -> None:
 
 
 def test_amend_keeps_the_clients_id() -> None:
-    fields = amend_fields(BTC, ClientOrderId("stabc123-1-1"), VenueOrderId("9"), Decimal("0.5"))
+    amend = smaller(qty=Decimal("0.5"), venue_order_id=VenueOrderId("9"))
+    fields = amend_fields(amend)
     assert fields == {
         "symbol": "BTCUSDT",
         "orderId": 9,
         "newClientOrderId": "stabc123-1-1",
         "newQty": "0.5",
     }
-    assert REST.amend(fields, AT_MS).method == "PUT"
+    assert REST.amend(amend, AT_MS).method == "PUT"
     with pytest.raises(Unencodable):
-        amend_fields(BTC, ClientOrderId("a"), None, Decimal(0))
+        amend_fields(smaller(qty=Decimal(0)))
 
 
 def test_exchange_info_of_symbols_is_one_encoded_array() -> None:
