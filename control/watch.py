@@ -26,6 +26,8 @@ from textual.widgets import Footer, Input, Label, Sparkline, Static
 
 from control.client import ControlClient
 from control.errors import ControlError, RpcError
+from control.killing import SILENT_S
+from control.places import direct_command
 from control.render import (
     activity_line,
     alarm_lines,
@@ -71,6 +73,32 @@ class Confirm(ModalScreen[str | None]):
     def on_input_submitted(self, event: Input.Submitted) -> None:
         """Enter."""
         self.dismiss(clean(event.value.strip()))
+
+
+class _KillSteps:
+    """What the screen says while a kill runs, or while nobody answers it."""
+
+    def __init__(self, app: "Watch", by_hand: str) -> None:
+        self._app = app
+        self._by_hand = by_hand
+        self._heard = False
+
+    def wait_s(self, elapsed_s: float) -> float:
+        """Until the next whole second."""
+        return 1.0 - elapsed_s % 1.0
+
+    def step(self, step: Mapping[str, Any], elapsed_s: float) -> None:
+        """A step, or a second without one."""
+        if step.get("step") == "gate_closed":
+            self._heard = True
+            self._app.tell_note("kill: gate closed; canceling…")
+        elif step.get("step") == "canceling":
+            left = f"{step.get('open_orders')} of ours left at the venue"
+            self._app.tell_note(f"kill: {step.get('canceled')} canceled, {left}")
+        elif not self._heard and elapsed_s >= SILENT_S:
+            self._app.tell_note(
+                f"NO ANSWER TO THE KILL for {elapsed_s:.0f} s. Elsewhere, now: {self._by_hand}"
+            )
 
 
 class Watch(App[None]):
@@ -273,12 +301,20 @@ class Watch(App[None]):
     def _act(self, method: str, reason: str) -> None:
         try:
             with ControlClient(self._socket) as client:
-                result = client.call(method, reason=reason)
+                if method == "kill":
+                    steps = _KillSteps(self, direct_command(self._socket, None))
+                    result = client.call_telling(method, steps, reason=reason, progress=True)
+                else:
+                    result = client.call(method, reason=reason)
             note = kill_line(result) if method == "kill" else f"{method} done"
         except RpcError as error:
             note = f"{method} REFUSED: {error}"
         except ControlError as error:
-            note = f"{method} FAILED: {error}. Now run: seatrial kill --direct --config FILE"
+            note = f"{method} FAILED: {error}. Now run: {direct_command(self._socket, None)}"
+        self.tell_note(note)
+
+    def tell_note(self, note: str) -> None:
+        """Show a line above everything else; from any thread."""
         self._tell(self._on_note, note)
 
     def _on_note(self, note: str) -> None:

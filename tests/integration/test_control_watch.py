@@ -5,6 +5,7 @@ import json
 import os
 import re
 import shutil
+import socket
 import subprocess
 import sys
 import time
@@ -76,6 +77,20 @@ async def test_k_asks_back_and_kills_with_a_reason(tmp_path: Path) -> None:
     ((actor, reason),) = port.kills
     assert reason == "too wide"
     assert actor.uid == os.getuid()
+
+
+async def test_a_kill_that_nobody_answers_shows_the_other_road(tmp_path: Path) -> None:
+    path = tmp_path / "control.sock"
+    with socket.socket(socket.AF_UNIX) as deaf:
+        deaf.bind(str(path))
+        deaf.listen(8)
+        app = Watch(path, poll_s=0.2)
+        async with app.run_test(size=SIZE) as pilot:
+            await pilot.press("k")
+            await until(pilot.pause, lambda: "verify at the venue?" in screen_of(app))
+            await pilot.press("enter")
+            await until(pilot.pause, lambda: "NO ANSWER TO THE KILL" in screen_of(app))
+            assert "seatrial kill --direct --config" in " ".join(screen_of(app).split())
 
 
 async def test_escape_kills_nothing(tmp_path: Path) -> None:
