@@ -95,6 +95,8 @@ class EquityLedger:
         self.rules = {cap: LossRule(cap) for cap in LOSS_CAPS}
         self._peak_step = ZERO
         self._confirm_ns = 0
+        self._is_settled = False
+        """The last mark found no limit reached, and nothing it compared with has moved since."""
 
     def set_caps(self, caps: CapSet) -> None:
         """Limits and actions of this run."""
@@ -103,6 +105,7 @@ class EquityLedger:
             rule.action = getattr(caps, f"{cap}_action")
         self._peak_step = caps.drawdown_numeraire_max / 1000
         self._confirm_ns = caps.loss_confirm_ms * NS_PER_MS
+        self._is_settled = False
 
     def mark(self, equity: Decimal | None, now_ns: int) -> tuple[LossRule, ...]:
         """Take the equity as marked now; returns the rules whose action falls due."""
@@ -111,6 +114,8 @@ class EquityLedger:
         if equity is None:
             return ()
         day = now_ns // DAY_NS
+        if self._is_settled and equity == before and day == self.day:
+            return ()  # it would compare the same numbers
         if day != self.day or self.day_open is None:
             self.day_open = equity if before is None else before
             self.day = day
@@ -130,6 +135,7 @@ class EquityLedger:
         ):
             if rule.follow(used, now_ns, self._confirm_ns):
                 fallen.append(rule)
+        self._is_settled = all(rule.first_ns < 0 for rule in rules.values())
         return tuple(fallen)
 
     def start_session(self) -> None:
@@ -154,12 +160,14 @@ class EquityLedger:
             self._release(cap)
 
     def _release(self, cap: str) -> None:
+        self._is_settled = False
         rule = self.rules[cap]
         rule.latched = False
         rule.first_ns = -1
 
     def apply(self, fields: Mapping[str, Any]) -> None:
         """Fold an EQUITY record (recovery)."""
+        self._is_settled = False
         self.peak = _optional(fields["peak"])
         self.day = int(fields["day"])
         self.day_open = _optional(fields["day_open"])

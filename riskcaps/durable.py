@@ -112,6 +112,7 @@ def _restore_book(book: SymbolBook, fields: Mapping[str, Any]) -> None:
     book.cost = decimal_of(fields["cost"])
     book.realised = decimal_of(fields["realised"])
     book.fees_quote = decimal_of(fields["fees_quote"])
+    book.note_traded()
     book.blocked = fields["blocked"]
     book.worst = None
     book.forget_lanes()

@@ -108,6 +108,7 @@ class SymbolBook:
         "traded",
         "unknown_count",
         "unset",
+        "was_traded",
         "watch",
         "windows",
         "worst",
@@ -139,6 +140,8 @@ class SymbolBook:
         self.minute = RollingCount(MINUTE_NS)
         self.traded = RollingSum(DAY_NS)
         self.position = self.cost = self.realised = self.fees_quote = ZERO
+        self.was_traded = False
+        """Whether it has a part in the equity; every tick of a conversion's leg asks."""
         self.worth: Decimal | None = ZERO
         """Its part of the equity in the numeraire; None while it cannot be valued."""
         self.worst: Worth | None = None
@@ -157,6 +160,7 @@ class SymbolBook:
     def clear_position(self) -> None:
         """Back to the epoch: nothing was ever traded."""
         self.position = self.cost = self.realised = self.fees_quote = ZERO
+        self.was_traded = False
         self.worst = None
 
     def forget_lanes(self) -> None:
@@ -231,10 +235,9 @@ class SymbolBook:
         """Whether it weighs in the portfolio: a position or an open order."""
         return bool(self.position) or self.open_count > 0
 
-    @property
-    def was_traded(self) -> bool:
-        """Whether it has a part in the equity."""
-        return bool(self.cost or self.realised or self.fees_quote or self.position)
+    def note_traded(self) -> None:
+        """Call after every change of the position or of its money."""
+        self.was_traded = bool(self.cost or self.realised or self.fees_quote or self.position)
 
     def long_worst(self) -> Decimal:
         """Position when every open buy fills and no sell does (may be negative)."""
@@ -339,5 +342,6 @@ class SymbolBook:
             self.cost += qty * fill.price
         self.position = before + qty
         self.realised += gained
+        self.note_traded()
         self.worst = None
         return gained, reduced
