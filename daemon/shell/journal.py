@@ -105,7 +105,8 @@ class Journal:
         """What lines of one type and session share, from `schema` on; made when first needed."""
         self._middles_session = ""
         self.seq = seq
-        self.head = head
+        self._head = head
+        self._unhashed: bytes | None = None
         self.durable_seq = seq
         self.fault = ""
         self._pending: list[bytes] = []
@@ -131,6 +132,15 @@ class Journal:
         """Called when everything that had been refused is written. Must not block."""
         self.on_durable: Callable[[int], None] = _never_mind
         """Hears the sequence number that is on the disk; called on the thread that syncs."""
+
+    @property
+    def head(self) -> str:
+        """The hash of the last line. It is taken when it is asked for: after an order has left."""
+        line = self._unhashed
+        if line is not None:
+            self._unhashed = None
+            self._head = hashlib.sha256(line).hexdigest()
+        return self._head
 
     @property
     def path(self) -> Path:
@@ -203,7 +213,7 @@ class Journal:
             raise JournalError(f"journal: {PENDING_LINES_MAX} lines pending and the disk refuses")
         self.seq += 1
         line = b'%b,"prev":"%b"}' % (opened, self.head.encode())
-        self.head = hashlib.sha256(line).hexdigest()
+        self._unhashed = line
         self._pending.append(line)
         if event_type in ANCHORED:
             self._anchor_due = True
@@ -274,6 +284,7 @@ class Journal:
 
     def _want_sync(self) -> None:
         self._is_sync_due = False
+        _ = self.head  # now, and not before the next order
         if self._sync is not None:
             self._sync.want(self._fd, self._flushed_seq())
 
