@@ -340,6 +340,8 @@ class Desk:
             self._listeners.append(listener)
         if self._kill is not None and not self._kill.done():
             self._record(command, "accepted", "joined the kill in progress")
+            if listener is not None:
+                listener[1](encode_step(listener[0], {"step": "joined"}))
             return self._kill
         # The gate first, in the very call that read the line: no turn of the loop, no record, no
         # task stands before it.

@@ -143,8 +143,10 @@ class Teller:
             _Silent: the daemon says nothing, and the other road was asked for.
         """
         name = step.get("step")
-        if name == "gate_closed":
-            self._heard = True
+        self._heard = self._heard or bool(step)
+        if name == "joined":
+            _say("a kill is running already, the gate is closed: waiting for its end")
+        elif name == "gate_closed":
             _say(f"gate closed in {float(step.get('gate_ms', 0)):.1f} ms: no order leaves any more")
         elif name == "canceling":
             left = step.get("open_orders")

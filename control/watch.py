@@ -89,8 +89,8 @@ class _KillSteps:
 
     def step(self, step: Mapping[str, Any], elapsed_s: float) -> None:
         """A step, or a second without one."""
-        if step.get("step") == "gate_closed":
-            self._heard = True
+        self._heard = self._heard or bool(step)
+        if step.get("step") in {"gate_closed", "joined"}:
             self._app.tell_note("kill: gate closed; canceling…")
         elif step.get("step") == "canceling":
             left = f"{step.get('open_orders')} of ours left at the venue"

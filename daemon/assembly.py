@@ -9,6 +9,7 @@ from control.identity import ControlConfig, Members, Role
 from daemon.core.engine import Engine, EngineConfig, StrategySpec
 from daemon.live_gate import mode_of
 from daemon.model.amounts import NS_PER_MS
+from daemon.model.enums import Mode
 from daemon.model.halt import HaltFlag
 from daemon.model.ids import ClientOrderIdFactory, RunId, StrategyId
 from daemon.settings import Config, MetricsSettings, Settings
@@ -116,7 +117,11 @@ def _members(who: tuple[str | int, ...]) -> Members:
 
 
 def binding_of(config: Config, *, api_key: str) -> dict[str, Any]:
-    """What a session of this run is bound to: code, configuration, caps, account, venue."""
+    """What a session of this run is bound to: code, configuration, caps, account, venue.
+
+    A live environment has no host: this build knows none.
+    """
+    venue = config.settings.venue
     return {
         "version": seatrial_version(),
         "commit": commit(),
@@ -124,7 +129,7 @@ def binding_of(config: Config, *, api_key: str) -> dict[str, Any]:
         "caps_hash": config.capset.hash,
         "account": account_fingerprint(api_key),
         "environment": config.settings.venue.environment,
-        "host": urls_of(config.settings.venue).get("rest", ""),
+        "host": "" if mode_of(venue.environment) is Mode.LIVE else urls_of(venue)["rest"],
         "packages": packages(),
         "python": python_version(),
     }

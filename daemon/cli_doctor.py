@@ -19,6 +19,7 @@ from daemon.settings import SettingsError, load_config
 from daemon.shell.clock import SystemClock
 from daemon.shell.endpoints import urls_of
 from daemon.shell.preflight import StepResult, run_preflight
+from daemon.shell.secrecy import forbid_core_dumps
 
 EXIT_STEP_FAILED = 1
 EXIT_UNUSABLE = 2
@@ -31,15 +32,16 @@ EXIT_UNUSABLE = 2
 @click.option("--json", "as_json", is_flag=True, help="Answer with one JSON object.")
 def doctor_command(config_path: Path, *, as_json: bool) -> None:
     """Check a configuration against its venue, step by step; nothing is placed."""
+    forbid_core_dumps()
     try:
         config = load_config(config_path)
+        venue = config.settings.venue
+        urls = urls_of(venue)
         credentials = own_credentials(config.settings)
     except SettingsError as error:
         _refuse("\n".join(f"{config_path}: {line}" for line in error.violations))
     except SeatrialError as error:
         _refuse(str(error))
-    venue = config.settings.venue
-    urls = urls_of(venue)
     steps = [StepResult("config", ok=True, sentence=f"{config_path} is in order")]
     steps += asyncio.run(
         run_preflight(

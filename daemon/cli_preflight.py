@@ -24,6 +24,7 @@ from daemon.shell.credentials import load_credentials
 from daemon.shell.endpoints import endpoints_of
 from daemon.shell.key_environments import read_live_file, shared_with
 from daemon.shell.link_config import Credentials
+from daemon.shell.secrecy import forbid_core_dumps
 from evidence.gates.artifact import DEFAULT_OUT_DIR, set_aside, to_json, write_artifact
 from evidence.gates.cli_frame import MomentType
 from evidence.gates.preflight import (
@@ -85,6 +86,7 @@ def preflight_command(
     now: datetime | None,
 ) -> None:
     """May a session start? Gates, kill drill, credentials, caps, live blocked, in one list."""
+    forbid_core_dumps()
     moment = now or utc_now()
     try:
         config = load_config(config_path)

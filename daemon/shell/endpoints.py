@@ -6,6 +6,7 @@ Real venues' URLs are built in; only `sim` takes them from the configuration (lo
 
 from typing import TYPE_CHECKING
 
+from daemon.errors import HostRefused
 from daemon.shell.link_config import VenueEndpoints
 
 if TYPE_CHECKING:  # the stop of a second process has no time for the whole of the settings
@@ -30,10 +31,16 @@ def endpoints_of(venue: "VenueSettings") -> VenueEndpoints:
 def urls_of(venue: "VenueSettings") -> dict[str, str]:
     """The URLs of a venue by road: rest, ws_api, streams; not checked yet.
 
-    Empty for an environment that has none in this build: every live one.
+    Raises:
+        HostRefused: the environment has no host in this build: every live one.
     """
+    if venue.environment == "binance-spot-testnet":
+        return BINANCE_SPOT_TESTNET
     if venue.environment != "sim":
-        return BINANCE_SPOT_TESTNET if venue.environment == "binance-spot-testnet" else {}
+        raise HostRefused(
+            f"live stays blocked: this build knows no host of {venue.environment!r}; "
+            'use environment = "binance-spot-testnet"'
+        )
     return {
         "rest": venue.rest or "",
         "ws_api": venue.ws_api or "",

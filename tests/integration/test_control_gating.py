@@ -135,6 +135,30 @@ def test_each_single_absence_refuses_the_boot_and_is_named(box: Box, absent: str
         assert not [code for code in others if code in told], told
 
 
+@pytest.mark.parametrize(
+    "command", [("doctor",), ("preflight",), ("keys", "check"), ("kill", "--direct")]
+)
+def test_no_command_of_the_tool_goes_to_a_live_host(box: Box, command: tuple[str, ...]) -> None:
+    box.config()
+    (box.directory / "state").mkdir()
+    (box.directory / "state" / "identity.json").write_text(
+        '{"instance": "abc123", "run_number": 1}'
+    )
+    done = subprocess.run(
+        [sys.executable, "-m", "control.main", *command, "--config", str(box.path)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    told = done.stdout + done.stderr
+    assert "Traceback" not in told
+    if command != ("keys", "check"):
+        assert done.returncode != 0
+        assert "binance-spot-live" in told or "live stays blocked" in told
+
+
 def test_with_every_key_turned_this_build_has_no_live_host(box: Box) -> None:
     told = box.boot()
     assert "every key is turned, but this build has no live host in its table" in told

@@ -1,5 +1,6 @@
 """What a person at `seatrial kill` sees, and when: progress, silence, the other road."""
 
+import asyncio
 import contextlib
 import json
 import os
@@ -17,6 +18,7 @@ import pytest
 
 from control import places
 from control.client import ControlClient
+from control.killing import Teller
 from control.places import default_config, default_socket, direct_command
 from tests.support.control_port import FakePort
 from tests.support.control_server import RawClient, serving
@@ -66,6 +68,34 @@ def test_the_gate_is_closed_in_the_call_that_read_the_line(tmp_path: Path) -> No
         client.call_telling("kill", steps, progress=True)
         assert asked_ns < port.gate_closed_ns < time.monotonic_ns()
     assert steps.names == ["gate_closed"]
+
+
+def test_who_joins_a_kill_hears_so_at_once(tmp_path: Path) -> None:
+    port = FakePort()
+    port.kill_gate = asyncio.Event()
+    with serving(tmp_path, port) as path, RawClient(path) as first, RawClient(path) as second:
+        line = {"jsonrpc": "2.0", "id": 1, "method": "kill", "params": {"progress": True}}
+        for client, step in ((first, "gate_closed"), (second, "joined")):
+            client.send(json.dumps(line).encode() + b"\n")
+            told = client.line()
+            assert told is not None
+            assert (told["method"], told["params"]["step"]) == ("step", step)
+        assert len(port.kills) == 1
+        port.loop.call_soon_threadsafe(port.kill_gate.set)
+        for client in (first, second):
+            answer = client.line()
+            assert answer is not None
+            assert answer["result"]["verified"] is True
+
+
+def test_a_joined_kill_is_not_called_silent(capsys: pytest.CaptureFixture[str]) -> None:
+    teller = Teller("by hand", None)
+    teller.step({"step": "joined"}, 0.001)
+    for second in range(1, 5):
+        teller.step({}, float(second))
+    told = capsys.readouterr().err
+    assert "a kill is running already" in told
+    assert "DOES NOT ANSWER" not in told
 
 
 def test_steps_come_only_to_who_asked_for_them(tmp_path: Path) -> None:

@@ -91,6 +91,7 @@ class FakePort:
 
     async def _kill(self, actor: Actor, reason: str) -> Mapping[str, Any]:
         self.threads.add(threading.current_thread().name)
+        self.loop = asyncio.get_running_loop()
         self.kills.append((actor, reason))
         if self.kill_gate is not None:
             await self.kill_gate.wait()
