@@ -15,7 +15,9 @@ from daemon.model.amounts import NS_PER_MS, decimal_of
 from riskcaps.bands import CapNotice
 from riskcaps.capset import CapSet
 
-SEEN_SLACK = 64
+NEVER_NS = -1 << 62
+"""Longer ago than any window."""
+LATE_MAX = 64
 DuplicateKey = tuple[str, bool, Decimal | None, Decimal]
 """Instrument, is buy, limit price (or trigger; None for a market order), quantity."""
 
@@ -30,9 +32,13 @@ class Behaviour:
         self.executions_max = self.reject_streak_max = self.loss_streak_max = 0
         self.duplicate_window_ns = 0
         self._actions = {"venue_reject_streak_max": "halt", "loss_streak_max": "halt"}
-        self.seen: dict[DuplicateKey, int] = {}
+        self.newest_ns = NEVER_NS
+        """When the last order was approved: longer ago than the window, nothing is a duplicate."""
+        self._seen: dict[DuplicateKey, int] = {}
         """When each order was last approved: the window's, and at most as many older ones."""
-        self._full = SEEN_SLACK
+        self._late: list[tuple[int, DuplicateKey]] = []
+        """The newest, not yet in the table: the hash of a price costs more than a whole rule."""
+        self._full = LATE_MAX
 
     def set_caps(self, caps: CapSet) -> None:
         """Limits of this run."""
@@ -90,30 +96,42 @@ class Behaviour:
 
     def remember(self, key: DuplicateKey, now_ns: int) -> None:
         """An order with this key was approved."""
-        self.seen[key] = now_ns
-        if len(self.seen) >= self._full:
-            self._forget(now_ns)
-            self._full = 2 * len(self.seen) + SEEN_SLACK
+        self.newest_ns = now_ns
+        self._late.append((now_ns, key))
+        if len(self._late) >= LATE_MAX:
+            self._sort_in()
 
     def last_seen_ns(self, key: DuplicateKey, now_ns: int) -> int:
         """When such an order was approved within the window; -1 when it was not."""
-        seen_ns = self.seen.get(key, -1)
+        if now_ns - self.newest_ns > self.duplicate_window_ns:
+            return -1
+        self._sort_in()
+        seen_ns = self._seen.get(key, -1)
         return seen_ns if seen_ns >= 0 and now_ns - seen_ns <= self.duplicate_window_ns else -1
 
-    def _forget(self, now_ns: int) -> None:
-        oldest_ns = now_ns - self.duplicate_window_ns
-        self.seen = {key: at for key, at in self.seen.items() if at >= oldest_ns}
+    def _sort_in(self) -> None:
+        """Bring the late keys into the table. The window ends at the newest order, a fact."""
+        oldest_ns = self.newest_ns - self.duplicate_window_ns
+        for at_ns, key in self._late:
+            if at_ns >= oldest_ns:
+                self._seen[key] = at_ns
+        self._late.clear()
+        if len(self._seen) >= self._full:
+            self._seen = {key: at_ns for key, at_ns in self._seen.items() if at_ns >= oldest_ns}
+            self._full = 2 * len(self._seen) + LATE_MAX
 
     def state(self, now_ns: int) -> dict[str, Any]:
         """Everything durable, as plain JSON."""
-        self._forget(now_ns)
+        self._sort_in()
+        oldest_ns = now_ns - self.duplicate_window_ns
         return {
             "executions_since_human": self.executions_since_human,
             "reject_streak": self.reject_streak,
             "loss_streak": self.loss_streak,
             "duplicates": [
                 [stamp, key[0], key[1], None if key[2] is None else str(key[2]), str(key[3])]
-                for key, stamp in sorted(self.seen.items(), key=_when)
+                for key, stamp in sorted(self._seen.items(), key=_when)
+                if stamp >= oldest_ns
             ],
         }
 
@@ -122,7 +140,8 @@ class Behaviour:
         self.executions_since_human = state["executions_since_human"]
         self.reject_streak = state["reject_streak"]
         self.loss_streak = state["loss_streak"]
-        self.seen.clear()
+        self._seen.clear()
+        self._late.clear()
         rows: Iterable[list[Any]] = state["duplicates"]
         for stamp, instrument, is_buy, price, qty in rows:
             key = (
@@ -131,7 +150,8 @@ class Behaviour:
                 None if price is None else decimal_of(price),
                 decimal_of(qty),
             )
-            self.seen[key] = stamp
+            self._seen[key] = stamp
+            self.newest_ns = max(self.newest_ns, stamp)
 
 
 def _when(item: tuple[DuplicateKey, int]) -> tuple[int, str]:

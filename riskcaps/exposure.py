@@ -26,7 +26,7 @@ from riskcaps.cap_values import window_minutes
 from riskcaps.caps import UNLIMITED
 from riskcaps.capset import SymbolCaps
 from riskcaps.context import RiskContext
-from riskcaps.holds import UNKNOWN, WORKING, Hold
+from riskcaps.holds import UNKNOWN, WORKING, Account, Hold
 from riskcaps.rates import DAY_NS, MINUTE_NS, RollingCount, RollingSum
 
 if TYPE_CHECKING:
@@ -66,6 +66,7 @@ class SymbolBook:
     __slots__ = (
         "at_par",
         "base",
+        "base_account",
         "blocked",
         "buy_lane",
         "buy_pxs",
@@ -96,6 +97,7 @@ class SymbolBook:
         "qty_low",
         "qty_step",
         "quote",
+        "quote_account",
         "realised",
         "sell_lane",
         "sell_pxs",
@@ -146,6 +148,7 @@ class SymbolBook:
         """Its part of the equity in the numeraire; None while it cannot be valued."""
         self.worst: Worth | None = None
         """Its worst-case values where its quote is the numeraire; None: look again (usage.py)."""
+        self.base_account = self.quote_account = Account("")
         self.set_caps(None)
         self.clear_holds()
 
@@ -305,10 +308,20 @@ class SymbolBook:
 
     def drop_hold(self, hold: Hold) -> None:
         """Forget an order, and release what it may still do."""
-        if hold.leaves:
-            self.shrink_hold(hold, hold.leaves, settled=False)
-        prices = self.buy_pxs if hold.is_buy else self.sell_pxs
-        del prices[bisect_left(prices, hold.px)]
+        leaves, px = hold.leaves, hold.px
+        if hold.is_buy:
+            prices = self.buy_pxs
+            self.buys_open -= leaves
+        else:
+            prices = self.sell_pxs
+            self.sells_open -= leaves
+        del prices[bisect_left(prices, px)]
+        if leaves:
+            value = leaves * px
+            hold.quote.open_notional -= value
+            if hold.reserved:
+                hold.account.inflight -= value if hold.is_buy else leaves
+            hold.leaves = ZERO
         self.worst = None
         self.open_count -= 1
         if hold.is_stop:

@@ -127,6 +127,10 @@ class Keeper:
             book.at_par = bool(book.quote) and book.quote == self.capset.numeraire
             book.worst = None
             book.forget_lanes()
+            book.base_account, book.quote_account = (
+                self.account(book.base),
+                self.account(book.quote),
+            )
         self.quotes = {b.quote: self.account(b.quote) for b in self.books.values() if b.quote}
         caps = self.capset
         self.rates.rebuild(caps.numeraire, caps.conversions, self.books.values())
@@ -241,9 +245,6 @@ class Keeper:
         reserved: bool | None = None,
     ) -> Hold:
         """Hold an order against every cap; `reserved`: its cost is not in the venue's free yet."""
-        accounts = self.accounts
-        quote = accounts.get(book.quote) or self.account(book.quote)
-        account = quote if is_buy else accounts.get(book.base) or self.account(book.base)
         hold = Hold(
             client_order_id,
             book,
@@ -251,8 +252,8 @@ class Keeper:
             is_stop=is_stop,
             leaves=qty,
             px=px,
-            quote=quote,
-            account=account,
+            quote=book.quote_account,
+            account=book.quote_account if is_buy else book.base_account,
             phase=phase,
             reserved=phase != WORKING if reserved is None else reserved,
         )

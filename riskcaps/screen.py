@@ -17,7 +17,7 @@ from daemon.model.amounts import NS_PER_MS, ZERO
 from daemon.model.enums import OrderType, Side, SymbolStatus
 from daemon.model.instrument import Instrument
 from daemon.model.intents import PlaceIntent
-from riskcaps.behaviour import DuplicateKey
+from riskcaps.behaviour import NEVER_NS, DuplicateKey
 from riskcaps.cap_values import MINUTES_PER_WEEK
 from riskcaps.capset import SymbolCaps
 from riskcaps.context import context_of
@@ -33,8 +33,6 @@ from riskcaps.valuation import PAR
 BUY, SELL = Side.BUY, Side.SELL
 PRICED_TYPES = (OrderType.LIMIT, OrderType.LIMIT_MAKER)
 AUDIT_EVERY = 256
-NEVER_NS = -1 << 62
-"""Longer ago than any window."""
 
 
 class Lane:
@@ -175,7 +173,10 @@ def surely(
         return None
     key = (intent.instrument_id, side is BUY, price, qty)
     behaviour = keeper.behaviour
-    if now_ns - behaviour.seen.get(key, NEVER_NS) <= behaviour.duplicate_window_ns:  # 53
+    if (
+        now_ns - behaviour.newest_ns <= behaviour.duplicate_window_ns
+        and behaviour.last_seen_ns(key, now_ns) >= 0  # 53
+    ):
         return None
     inputs = _room(keeper, lane, intent, standing, price, value=value, now_ns=now_ns)
     return None if inputs is None else (key, inputs)
