@@ -257,7 +257,7 @@ class CapsFold:
         cid, symbol = record.client_order_id, record.symbol
         self.book.fill(cid, symbol, is_buy=record.side == "BUY", qty=qty, price=price)
         if fee and record.fee_asset == self.assets.get(symbol, ("", ""))[0]:
-            self.book.fee_in_base(symbol, fee)
+            self.book.fee_in_base(symbol, fee, is_buy=record.side == "BUY")
         if self.caps is not None:
             self._judge(self._exposure(symbol), record, strict=False)
 

@@ -384,7 +384,7 @@ class VenueReplay:
             qty = amount_or_zero(row.get("last_qty", row.get("qty")))
             price = amount_or_zero(row.get("last_price", row.get("price")))
             book.fill(cid, symbol, is_buy=is_buy, qty=qty, price=price)
-            self._take_base_fee(cid, symbol)
+            self._take_base_fee(cid, symbol, is_buy=is_buy)
             order = book.working.get(cid)
             if order is not None and order.leaves == 0:
                 book.end(cid)
@@ -396,12 +396,12 @@ class VenueReplay:
             book.end(cid)
         return []
 
-    def _take_base_fee(self, cid: str, symbol: str) -> None:
+    def _take_base_fee(self, cid: str, symbol: str, *, is_buy: bool) -> None:
         """An order's fills stand in the ledger in the order of their events."""
         fills = self._fees.get(cid)
         fill = fills.popleft() if fills else {}
         if fill.get("fee_asset") and fill["fee_asset"] == self.assets.get(symbol, ("", ""))[0]:
-            self.book.fee_in_base(symbol, amount_or_zero(fill.get("fee")))
+            self.book.fee_in_base(symbol, amount_or_zero(fill.get("fee")), is_buy=is_buy)
 
 
 def _events(ledger: Mapping[str, Any]) -> Rows:

@@ -42,6 +42,8 @@ class SymbolBook:
     sell_qty: Decimal = ZERO
     sell_value: Decimal = ZERO
     open_orders: int = 0
+    fees_since_sell: Decimal = ZERO
+    """Fees that sells paid in base since the last sell was placed: known only with their fills."""
 
     @property
     def long_qty(self) -> Decimal:
@@ -85,6 +87,8 @@ class ExposureBook:
         if book.mark == 0:
             book.mark = order.price
         book.open_orders += 1
+        if not order.is_buy:
+            book.fees_since_sell = ZERO
         self._shift(book, order, order.leaves)
         self._count(self.placed_hour, ts_ns, HOUR_NS)
         self._count(self.placed_day, ts_ns, DAY_NS)
@@ -107,9 +111,12 @@ class ExposureBook:
             self._shift(self.book(order.symbol), order, leaves - order.leaves)
             order.leaves = leaves
 
-    def fee_in_base(self, symbol: str, fee: Decimal) -> None:
+    def fee_in_base(self, symbol: str, fee: Decimal, *, is_buy: bool) -> None:
         """A fee taken in base shrinks the position."""
-        self.book(symbol).position -= fee
+        book = self.book(symbol)
+        book.position -= fee
+        if not is_buy:
+            book.fees_since_sell += fee
 
     def end(self, key: str) -> None:
         """An order cannot fill any more."""
@@ -204,7 +211,7 @@ def quantity_uses(book: ExposureBook, caps: CapTable, symbol: str) -> list[Use]:
     return [
         Use("position_long_base_max", symbol, held.long_qty,
             caps.symbol(symbol, "position_long_base_max")),
-        Use("position_short_base_max", symbol, held.short_qty,
+        Use("position_short_base_max", symbol, held.short_qty - held.fees_since_sell,
             caps.symbol(symbol, "position_short_base_max")),
         Use("orders_open_max", symbol, Decimal(held.open_orders),
             caps.symbol(symbol, "orders_open_max")),

@@ -12,7 +12,7 @@ Rules of this file:
 from collections.abc import Mapping
 from typing import Any
 
-from daemon.model.amounts import decimal_of
+from daemon.model.amounts import ZERO, decimal_of
 from daemon.model.enums import Side
 from daemon.model.ids import CLIENT_ORDER_ID_PREFIX, ClientOrderId, ExecId, InstrumentId
 from riskcaps.exposure import STOP_TYPES, SymbolBook
@@ -33,9 +33,9 @@ def state_of(keeper: Keeper) -> dict[str, Any]:
         "books": {str(b.instrument_id): _book_state(b, now_ns) for b in _sorted(keeper)},
         "holds": {str(h.client_order_id): _hold_state(h) for h in keeper.holds.values()},
         "turnover": {
-            asset: account.traded.state(now_ns)
+            asset: pairs
             for asset, account in sorted(keeper.accounts.items())
-            if account.traded.total(now_ns)
+            if (pairs := account.traded.state(now_ns))
         },
         "fees_owed": {asset: str(fee) for asset, fee in sorted(keeper.fees_owed.items())},
         "orders": keeper.orders.state(now_ns),
@@ -59,6 +59,7 @@ def _book_state(book: SymbolBook, now_ns: int) -> dict[str, Any]:
         "cost": str(book.cost),
         "realised": str(book.realised),
         "fees_quote": str(book.fees_quote),
+        "fees_since_sell": str(book.fees_since_sell),
         "blocked": book.blocked,
         "minute": book.minute.state(now_ns),
         "traded": book.traded.state(now_ns),
@@ -113,6 +114,7 @@ def _restore_book(book: SymbolBook, fields: Mapping[str, Any]) -> None:
     book.realised = decimal_of(fields["realised"])
     book.fees_quote = decimal_of(fields["fees_quote"])
     book.note_traded()
+    book.fees_since_sell = decimal_of(fields.get("fees_since_sell", "0"))
     book.blocked = fields["blocked"]
     book.worst = None
     book.forget_lanes()
@@ -156,5 +158,7 @@ def restore_approved(keeper: Keeper, fields: Mapping[str, Any], ts_ns: int) -> N
     keeper.take_hold(
         client_order_id, book, is_buy=is_buy, is_stop=is_stop, qty=qty, px=px, phase=IN_FLIGHT
     )
+    if not is_buy:
+        book.fees_since_sell = ZERO
     keeper.count_attempt(book, (book.instrument_id, is_buy, price, qty), now_ns)
     keeper.sweep_due = True

@@ -7,7 +7,8 @@ Rules of this file:
 3. The sides stand apart: buys never net against sells. The worst side is what counts.
 4. Sums run; nothing here loops over open orders. Open prices are kept sorted (log n).
 5. A fee taken in base shrinks the position as the venue does. It is known only with the fill, so a
-   sell whose fee is taken in base ends that fee lower than its hold said.
+   sell whose fee is taken in base ends that fee lower than its hold said: no breach, but the next
+   sell is measured from there (`fees_since_sell`).
 """
 
 from bisect import bisect_left, insort
@@ -76,6 +77,7 @@ class SymbolBook:
         "context",
         "cost",
         "fees_quote",
+        "fees_since_sell",
         "filters",
         "has_multipliers",
         "instrument",
@@ -144,6 +146,8 @@ class SymbolBook:
         self.position = self.cost = self.realised = self.fees_quote = ZERO
         self.was_traded = False
         """Whether it has a part in the equity; every tick of a conversion's leg asks."""
+        self.fees_since_sell = ZERO
+        """Fees that sells paid in base since the last sell was approved."""
         self.worth: Decimal | None = ZERO
         """Its part of the equity in the numeraire; None while it cannot be valued."""
         self.worst: Worth | None = None
@@ -164,6 +168,7 @@ class SymbolBook:
         """Back to the epoch: nothing was ever traded."""
         self.position = self.cost = self.realised = self.fees_quote = ZERO
         self.was_traded = False
+        self.fees_since_sell = ZERO
         self.worst = None
 
     def forget_lanes(self) -> None:
@@ -338,6 +343,8 @@ class SymbolBook:
         qty = fill.qty if fill.side is Side.BUY else -fill.qty
         if fill.fee_asset and fill.fee_asset == self.base:
             qty -= fill.fee
+            if fill.side is Side.SELL:
+                self.fees_since_sell += fill.fee
             self.fees_quote += fill.fee * fill.price
         elif fill.fee_asset == self.quote:
             self.fees_quote += fill.fee

@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from daemon.model.amounts import ZERO
 from daemon.model.checks import InvariantViolation
 from daemon.model.enums import OrderType, TimeInForce
 from daemon.model.ids import ClientOrderId
@@ -302,7 +303,7 @@ class Interceptor(RiskLedger):
         self, book: SymbolBook, inputs: Inputs, key: DuplicateKey | None, now_ns: int
     ) -> NewOrder:
         """Make the order and hold it, with the quantity and at the price that were decided on."""
-        intent, _, qty, px = inputs[:4]
+        intent, qty, px = inputs[0], inputs[2], inputs[3]
         if px is None or key is None:
             raise InvariantViolation("an approved order has no price to be held at")
         self.fact_ns = now_ns
@@ -331,6 +332,8 @@ class Interceptor(RiskLedger):
             px=px,
             phase=IN_FLIGHT,
         )
+        if not key[1]:
+            book.fees_since_sell = ZERO
         self.orders.add(now_ns)
         book.minute.add(now_ns)
         self.behaviour.remember(key, now_ns)

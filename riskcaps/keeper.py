@@ -281,12 +281,16 @@ class Keeper:
             self._notices += self.behaviour.order_ended(hold.realised)
 
     def _note_breach(self, book: SymbolBook, side: Side) -> None:
-        """A fill that went beyond the position cap: a late fill, or a lie of the venue."""
+        """A fill that went beyond the position cap: a late fill, or a lie of the venue.
+
+        Fees that sells paid in base since the last sell was approved are nobody's lie: that order
+        had the room up to the cap, and its fee is known only with the fill.
+        """
         caps = book.caps
         key = "position_long_base_max" if side is Side.BUY else "position_short_base_max"
         limit: Decimal = getattr(caps, key) if caps else ZERO
         used = abs(book.position)
-        if used > limit:
+        if used > (limit if side is Side.BUY else limit + book.fees_since_sell):
             text = f"{book.symbol}: position {plain(book.position)} is beyond {key} {plain(limit)}"
             self._notices.append(
                 CapNotice(

@@ -19,7 +19,7 @@ from daemon.model.position import Balance
 from daemon.model.reports import Fill
 from riskcaps.exposure import MARKET_TYPES, STOP_TYPES
 from riskcaps.holds import IN_FLIGHT, UNKNOWN, WORKING
-from riskcaps.keeper import Keeper, Notices
+from riskcaps.keeper import SWEEP_NS, Keeper, Notices
 
 EXEC_IDS_KEPT = 1024
 
@@ -129,7 +129,7 @@ class RiskLedger(Keeper):
                 hold.realised += gained - (fill.fee if fill.fee_asset == book.quote else ZERO)
             if not hold.leaves:
                 self._finish(hold)
-        if not reduced:
+        if book.position and (book.position > 0) == (fill.side is Side.BUY):
             self._note_breach(book, fill.side)
         self.remark_all(now_ns)
         if hold is None or self._fill_reaches_band():
@@ -144,7 +144,9 @@ class RiskLedger(Keeper):
         if hold is not None:
             self.fact_ns = self.now_ns
             self._finish(hold)
-        return self._settle(self.now_ns)
+        if self.sweep_due or self.now_ns - self._swept_ns >= SWEEP_NS or self._notices:
+            return self._settle(self.now_ns)
+        return ()
 
     def on_known(self, client_order_id: ClientOrderId, now_ns: int) -> Notices:
         """The venue has the order (acknowledged, or an unknown one found)."""
@@ -157,7 +159,9 @@ class RiskLedger(Keeper):
             if self.behaviour.reject_streak:
                 self.behaviour.accepted()
                 self.standing = None
-        return self._settle(self.now_ns)
+        if self.sweep_due or self.now_ns - self._swept_ns >= SWEEP_NS or self._notices:
+            return self._settle(self.now_ns)
+        return ()
 
     def on_unknown(self, client_order_id: ClientOrderId, now_ns: int) -> Notices:
         """No answer can be trusted: the hold stays, and the symbol takes no new order."""

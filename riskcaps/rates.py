@@ -9,7 +9,6 @@ Rules of this file:
 
 from array import array
 from bisect import bisect_left
-from collections import deque
 from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from itertools import accumulate
@@ -150,34 +149,56 @@ class OrderCounts(_Stamps):
 class RollingSum:
     """The sum of the amounts of one window."""
 
-    __slots__ = ("_events", "_total", "_window_ns")
+    __slots__ = ("_events", "_head", "_window_ns", "kept", "leaves_ns")
 
     def __init__(self, window_ns: int) -> None:
         self._window_ns = window_ns
-        self._events: deque[tuple[int, Decimal]] = deque()
-        self._total = ZERO
+        self.restore(())
 
     def add(self, now_ns: int, amount: Decimal) -> None:
-        """Count an amount."""
-        self._events.append((now_ns, amount))
-        self._total += amount
+        """Count an amount; what left the window before this fact is forgotten for good."""
+        events = self._events
+        if self._head == len(events):
+            self.leaves_ns = now_ns + self._window_ns
+        events.append((now_ns, amount))
+        self.kept += amount
+        if self._head >= _PRUNE_EVERY:
+            gone = self._begin(now_ns)
+            del events[:gone]
+            self._head -= gone
 
     def total(self, now_ns: int) -> Decimal:
         """The sum as of now."""
-        events = self._events
-        if not events:
-            return self._total
-        oldest = now_ns - self._window_ns
-        while events and events[0][0] < oldest:
-            self._total -= events.popleft()[1]
-        return self._total
+        if now_ns > self.leaves_ns:
+            events = self._events
+            oldest_ns = now_ns - self._window_ns
+            while self._head < len(events) and events[self._head][0] < oldest_ns:
+                self.kept -= events[self._head][1]
+                self._head += 1
+            self._follow()
+        return self.kept
+
+    def _begin(self, now_ns: int) -> int:
+        """Where the window of a moment begins."""
+        return bisect_left(self._events, now_ns - self._window_ns, key=_stamp_of)
+
+    def _follow(self) -> None:
+        more = self._head < len(self._events)
+        self.leaves_ns = self._events[self._head][0] + self._window_ns if more else _NEVER_NS
 
     def state(self, now_ns: int) -> list[list[Any]]:
-        """Pairs of stamp and amount (text) that still count."""
-        self.total(now_ns)
-        return [[stamp, str(amount)] for stamp, amount in self._events]
+        """Pairs of stamp and amount (text) that count at that moment, asked since or not."""
+        kept = self._events[self._begin(now_ns) :]
+        return [[stamp, str(amount)] for stamp, amount in kept]
 
     def restore(self, pairs: Iterable[Sequence[Any]]) -> None:
         """Take a `state()` back."""
-        self._events = deque((stamp, decimal_of(amount)) for stamp, amount in pairs)
-        self._total = sum((amount for _, amount in self._events), ZERO)
+        self._events = [(int(stamp), decimal_of(amount)) for stamp, amount in pairs]
+        self._head = 0
+        self.kept = sum((amount for _, amount in self._events), ZERO)
+        """The sum, while it is not after `leaves_ns`, when the oldest amount leaves."""
+        self._follow()
+
+
+def _stamp_of(event: tuple[int, Decimal]) -> int:
+    return event[0]

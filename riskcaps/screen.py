@@ -195,9 +195,10 @@ def _room(
     """Rules 35, 36, 39-41, 44-46, 48-50, 54. A side that ends at or below zero raises nothing."""
     book = lane.book
     is_buy, qty = lane.is_buy, intent.qty
-    counts = _rates(keeper, lane, now_ns)
-    if counts is None:
+    counted = _rates(keeper, lane, now_ns)
+    if counted is None:
         return None
+    orders, cancels, symbol_minute, executions = counted
     position, buys_open, sells_open = book.position, book.buys_open, book.sells_open
     buys, sells = book.buy_pxs, book.sell_pxs
     buy_px, sell_px = buys[-1] if buys else None, sells[0] if sells else None
@@ -224,9 +225,11 @@ def _room(
         gross += worth[0]
         net += worth[1] if is_buy else worth[2]
         others = others_of(keeper, book)
-    traded_qty = book.traded.total(now_ns)
+    of_book, of_quote = book.traded, lane.quote.traded
+    traded_qty = of_book.kept if now_ns <= of_book.leaves_ns else of_book.total(now_ns)
     quote = lane.quote
-    traded, is_open = quote.traded.total(now_ns), quote.open_notional
+    traded = of_quote.kept if now_ns <= of_quote.leaves_ns else of_quote.total(now_ns)
+    is_open = quote.open_notional
     total: Decimal | None = traded + is_open
     turnover: list[Turnover] = [(quote.asset, traded, is_open, PAR)] if total else []
     if len(keeper.quotes) > 1:
@@ -247,7 +250,7 @@ def _room(
         position, buys_open, sells_open, buy_px, sell_px, own_px,
         book.open_count, book.stops_open, len(keeper.holds), PAR, others,
         account.asset, account.free, account.inflight, account.unsettled, None,
-        *counts, turnover, traded_qty,
+        orders, cancels, symbol_minute, executions, turnover, traded_qty,
     )  # fmt: skip
 
 

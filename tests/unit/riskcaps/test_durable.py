@@ -172,6 +172,25 @@ def test_windows_survive_and_a_restart_refills_none() -> None:
     approve(twin, wish(qty="0.1", price="97.00"), later_ns + 1)
 
 
+def test_a_question_asked_a_day_later_leaves_the_state_of_the_last_fact_as_it_was() -> None:
+    """What has left a window by now still stands in the state, which is cut at the last fact."""
+    gate = ready()
+    name = approve(gate, wish("BUY", "1"))
+    gate.on_fill(fill(name, "BUY", "1"), T0)
+    gate.on_cancel_sent(T0)
+    before = json.dumps(gate.state())
+    later_ns = T0 + 2 * 86_400 * NS_PER_S
+    tell(gate, later_ns)
+    deny(gate, wish("BUY", "0.0001"), later_ns)
+    assert gate.usage(later_ns)
+    after = json.loads(json.dumps(gate.state()))
+    del after["equity"]
+    told = json.loads(before)
+    del told["equity"]  # the day's opening moves with the market, and has its own record
+    assert after == told
+    assert told["turnover"]["USDT"]
+
+
 def test_latches_survive_a_restart() -> None:
     gate = ready(caps_of(venue_reject_streak_max=1))
     gate.on_venue_reject(approve(gate, wish()), T0)

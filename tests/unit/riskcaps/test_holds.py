@@ -1,22 +1,28 @@
 """The way of a hold: taken before the bytes leave, turned into position, released by the venue."""
 
+import json
+from typing import Any
+
 import pytest
 
 from daemon.model.amounts import NS_PER_S
 from daemon.model.enums import OrderStatus, OrderType
 from daemon.model.ids import ClientOrderId
+from riskcaps.interceptor import Interceptor
 from riskcaps.ledger import EXEC_IDS_KEPT
 from tests.unit.riskcaps.kit import (
     BTC,
     T0,
     D,
     approve,
+    bare_gate,
     caps_of,
     deny,
     fill,
     order,
     ready,
     symbol_caps,
+    tell,
     trade,
     wish,
 )  # fmt: skip
@@ -195,6 +201,68 @@ def test_a_fee_in_base_shrinks_the_position_and_one_elsewhere_does_not() -> None
     position = gate.positions()[BTC]
     assert position.fees_quote == D("0.2")
     assert gate.fees_owed == {"BNB": D("0.001")}
+
+
+def breaches(notices: Any) -> list[str]:
+    return [notice.cap for notice in notices if notice.kind == "breach"]
+
+
+def test_a_sells_fee_in_base_is_no_breach_exactly_at_the_cap_and_anything_more_is() -> None:
+    def short(*, restart: bool = False) -> tuple[Interceptor, str]:
+        gate = ready(caps_of(symbols={"BTCUSDT": symbol_caps(position_short_base_max="1")}))
+        first = approve(gate, wish("SELL", "0.4", "101.00"))
+        second = approve(gate, wish("SELL", "0.6", "102.00"))
+        told = gate.on_fill(fill(first, "SELL", "0.4", "101", fee="0.001", fee_asset="BTC"), T0)
+        told += gate.on_fill(fill(second, "SELL", "0.3", "102", fee="0.002", fee_asset="BTC"), T0)
+        assert breaches(told) == []
+        if not restart:
+            return gate, second
+        twin = bare_gate(caps_of(symbols={"BTCUSDT": symbol_caps(position_short_base_max="1")}))
+        twin.restore(json.loads(json.dumps(gate.state())))
+        return tell(twin), second
+
+    for restart in (False, True):
+        gate, second = short(restart=restart)
+        told = gate.on_fill(fill(second, "SELL", "0.3", "102", fee="0.002", fee_asset="BTC"), T0)
+        assert (gate.position(BTC), breaches(told)) == (D("-1.005"), [])
+        # The fees have taken their room: the next sell is measured with them.
+        assert deny(gate, wish("SELL", "0.06", "103.00")) == "position_short"
+        lie = gate.on_fill(fill(second, "SELL", "0.001", "102"), T0)
+        assert breaches(lie) == ["position_short_base_max"]
+    # A buy in between gives no room to a later lie: the next approved sell starts a new count.
+    gate, second = short()
+    approve(gate, wish("BUY", "0.5", "99.00"))
+    gate.on_fill(fill(second, "SELL", "0.3", "102"), T0)
+    gate.on_fill(fill("x", "BUY", "0.5", "99"), T0)
+    approve(gate, wish("SELL", "0.4", "103.00"))
+    told = gate.on_fill(fill("y", "SELL", "0.498", "103"), T0)
+    assert (gate.position(BTC), breaches(told)) == (D("-1.001"), ["position_short_base_max"])
+
+
+@pytest.mark.parametrize(("have", "against"), [("BUY", "SELL"), ("SELL", "BUY")])
+def test_a_fill_that_turns_the_position_over_and_past_the_cap_is_a_breach(
+    have: str, against: str
+) -> None:
+    gate = ready(
+        caps_of(
+            symbols={
+                "BTCUSDT": symbol_caps(position_short_base_max="1", position_long_base_max="1")
+            }
+        )
+    )
+    trade(gate, have, "1", "100")
+    assert breaches(gate.on_fill(fill("late", against, "0.9"), T0)) == []
+    assert breaches(gate.on_fill(fill("later", against, "1.1"), T0)) == []
+    assert len(breaches(gate.on_fill(fill("last", against, "0.1"), T0))) == 1
+    gate = ready(
+        caps_of(
+            symbols={
+                "BTCUSDT": symbol_caps(position_short_base_max="1", position_long_base_max="1")
+            }
+        )
+    )
+    trade(gate, have, "1", "100")
+    assert len(breaches(gate.on_fill(fill("at once", against, "2.001"), T0))) == 1
 
 
 def test_a_wipe_begins_a_new_epoch_but_forgives_no_attempt() -> None:
