@@ -17,10 +17,6 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-from cryptography.hazmat.primitives.serialization import load_pem_public_key
-
 from control.gating import Binding, Gating, GatingEvent, GatingRefusal, Promotion
 from control.wizard import presets
 from daemon.errors import LiveBlocked
@@ -191,7 +187,7 @@ def read_promotion(wanted: GatingSettings) -> Promotion | None:
         return None
     try:
         raw = _read(wanted.promotion_record)
-        key = load_pem_public_key(_read(wanted.promotion_key))
+        pem = _read(wanted.promotion_key)
         envelope = json.loads(raw)
         body = base64.b64decode(envelope["payload"], validate=True)
         signature = base64.b64decode(envelope["signatures"][0]["sig"], validate=True)
@@ -205,13 +201,34 @@ def read_promotion(wanted: GatingSettings) -> Promotion | None:
             caps_hash=str(bound["caps_hash"]),
             account=str(bound["account"]),
             expires_ns=int(expires.timestamp()) * _NS_PER_S,
-            signature_valid=ready and _is_signed(key, signature, body),
+            signature_valid=_is_signed(pem, signature, body) and ready,
         )
-    except (OSError, LookupError, TypeError, ValueError, UnsupportedAlgorithm):
+    except (OSError, LookupError, TypeError, ValueError):
         return None
 
 
-def _is_signed(key: Any, signature: bytes, body: bytes) -> bool:
+def _is_signed(pem: bytes, signature: bytes, body: bytes) -> bool:
+    """Whether the key has signed the body.
+
+    Raises:
+        ValueError: `pem` is no public key.
+    """
+    # Imported here: only a promotion record needs it, and every start waits for every import.
+    from cryptography.exceptions import (  # noqa: PLC0415 - see above
+        InvalidSignature,
+        UnsupportedAlgorithm,
+    )
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import (  # noqa: PLC0415 - see above
+        Ed25519PublicKey,
+    )
+    from cryptography.hazmat.primitives.serialization import (  # noqa: PLC0415 - see above
+        load_pem_public_key,
+    )
+
+    try:
+        key = load_pem_public_key(pem)
+    except UnsupportedAlgorithm as error:
+        raise ValueError(str(error)) from error
     if not isinstance(key, Ed25519PublicKey):
         return False
     kind = _PAYLOAD_TYPE.encode()
