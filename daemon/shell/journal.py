@@ -39,6 +39,9 @@ PENDING_LINES_MAX = 100_000
 LINES_A_WRITE = 1_000
 """A backlog goes out in pieces: what fits on a disk with little room is kept."""
 RETRY_PERIOD_S = 0.5
+INPUTS_WAIT_S = 0.02
+"""So long at most are inputs without a consequence not durable: 900 ticks a second need no more
+than 50 syncs. They are with the kernel at once, and durable with the next fact."""
 _NS_PER_S = 1_000_000_000
 _ENVELOPE = frozenset(
     {
@@ -126,6 +129,8 @@ class Journal:
         """Set while `run` runs."""
         self._sync: DiskSync | None = None
         self._is_sync_due = False
+        self._has_facts = False
+        self._lazy_sync: asyncio.TimerHandle | None = None
         self.on_line: Callable[[bytes], None] = _nobody
         """Sees every line as it is appended (event subscribers). Must not block."""
         self.on_mended: Callable[[], None] = _nothing
@@ -214,6 +219,8 @@ class Journal:
         self.seq += 1
         line = b'%b,"prev":"%b"}' % (opened, self.head.encode())
         self._unhashed = line
+        if event_type is not EventType.INPUT:
+            self._has_facts = True
         self._pending.append(line)
         if event_type in ANCHORED:
             self._anchor_due = True
@@ -284,6 +291,9 @@ class Journal:
 
     def _want_sync(self) -> None:
         self._is_sync_due = False
+        if self._lazy_sync is not None:
+            self._lazy_sync.cancel()
+            self._lazy_sync = None
         _ = self.head  # now, and not before the next order
         if self._sync is not None:
             self._sync.want(self._fd, self._flushed_seq())
@@ -294,6 +304,9 @@ class Journal:
 
     def _stop_sync(self) -> None:
         self._loop = None
+        if self._lazy_sync is not None:
+            self._lazy_sync.cancel()
+            self._lazy_sync = None
         if self._sync is not None:
             self._sync.stop()
             self._sync = None
@@ -339,9 +352,18 @@ class Journal:
         if lines:
             del self._pending[:lines]
             self._size += size
-            if self._loop is not None and not self._is_sync_due:
-                self._is_sync_due = True
-                self._loop.call_soon(self._want_sync)  # first whatever the lines are about
+            self._sync_soon()
+
+    def _sync_soon(self) -> None:
+        """Facts are made durable at once, after whatever they are about; inputs alone may wait."""
+        loop = self._loop
+        if loop is None or self._is_sync_due:
+            return
+        if self._has_facts:
+            self._has_facts, self._is_sync_due = False, True
+            loop.call_soon(self._want_sync)
+        elif self._lazy_sync is None:
+            self._lazy_sync = loop.call_later(INPUTS_WAIT_S, self._want_sync)
 
     def _rotate(self) -> None:
         """Anchor the head of the full segment, open the next, close it. The chain runs on."""

@@ -216,6 +216,33 @@ async def test_flushed_lines_become_durable_while_it_runs(tmp_path: Path) -> Non
     assert len(lines(tmp_path)) == 7
 
 
+async def test_inputs_alone_wait_a_little_and_a_fact_takes_them_along(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Hundreds of ticks a second are no reason to sync hundreds of times."""
+    journal = make(tmp_path)
+    durable: asyncio.Queue[int] = asyncio.Queue()
+    loop = asyncio.get_running_loop()
+    journal.on_durable = lambda seq: loop.call_soon_threadsafe(durable.put_nowait, seq)
+    monkeypatch.setattr(journal_module, "INPUTS_WAIT_S", 3_600)
+    async with asyncio.timeout(DEADLINE_S), asyncio.TaskGroup() as group:
+        running = group.create_task(journal.run(), name="journal")
+        assert await durable.get() == 0  # it begins with what was there
+        for _ in range(3):
+            write(journal, 1, EventType.INPUT)
+            journal.flush()
+        assert len(lines(tmp_path)) == 3  # with the kernel all the same
+        write(journal, 1)
+        journal.flush()
+        assert await durable.get() == 4
+        monkeypatch.setattr(journal_module, "INPUTS_WAIT_S", 0.01)
+        write(journal, 1, EventType.INPUT)
+        journal.flush()
+        assert await durable.get() == 5
+        running.cancel()
+    journal.close()
+
+
 async def test_many_writes_share_a_sync_and_all_become_durable(tmp_path: Path) -> None:
     journal = make(tmp_path, segment_bytes_max=10_000)
     rounds: list[int] = []
