@@ -7,6 +7,8 @@ import click
 
 from control.killing import kill
 from control.terminal import (
+    EXIT_REFUSED,
+    Failure,
     ask,
     confirm,
     print_json,
@@ -200,7 +202,14 @@ def flatten(
 @json_option
 @click.pass_context
 def explain(ctx: click.Context, *, seq: int, why: str, as_json: bool) -> None:
-    """Attach a why to one error or anomaly, named by its journal SEQ."""
+    """Attach a why to one error or anomaly, named by its journal SEQ (see `seatrial tail`)."""
+    written = ask(ctx, "status", as_json=as_json).get("journal_seq")
+    if isinstance(written, int) and seq > written:
+        raise Failure(
+            f"the journal has {written} lines, there is no line {seq}; `seatrial tail` shows them",
+            EXIT_REFUSED,
+            as_json=as_json,
+        )
     result = ask(ctx, "explain", as_json=as_json, seq=seq, why=why)
     _done(result, f"explained line {seq}", as_json=as_json)
 

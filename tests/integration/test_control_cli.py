@@ -509,3 +509,14 @@ def test_every_mounted_command_can_be_imported_and_helps() -> None:
         command = group.get_command(click.Context(group), name)
         assert command is not None
         assert command.help, name
+
+
+def test_a_line_that_is_not_written_yet_cannot_be_explained(tmp_path: Path) -> None:
+    port = FakePort()
+    port.snapshot = {**port.snapshot, "journal_seq": 41}
+    with serving(tmp_path, port) as path:
+        refused = run(path, "explain", "42", "--why", "because")
+        assert run(path, "explain", "41", "--why", "because").exit_code == 0
+    assert refused.exit_code == 1
+    assert "the journal has 41 lines, there is no line 42" in refused.stderr
+    assert [command.params["seq"] for command in port.commands] == [41]
