@@ -38,10 +38,18 @@ def default_config(socket: Path, environ: Mapping[str, str] = os.environ) -> Pat
         return Path(told)
     instance = instance_of(socket)
     path = CONFIG_DIRECTORY / f"{instance}.toml"
-    if instance and path.is_file():
+    if instance and _is_there(path):
         return path
     beside = socket.parent.parent / CONFIG_NAME
     return beside if _state_dir_of(beside) == socket.parent.absolute() else None
+
+
+def _is_there(config: Path) -> bool:
+    """Where a stopper may not look there may be one; a kill over the socket needs no file."""
+    try:
+        return config.is_file()
+    except PermissionError:
+        return True
 
 
 def _state_dir_of(config: Path) -> Path | None:

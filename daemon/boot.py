@@ -15,6 +15,8 @@ from daemon.app import Daemon
 from daemon.errors import SeatrialError
 from daemon.ownership import check_import_ownership
 from daemon.settings import SettingsError, load_config
+from daemon.shell.disk import await_room
+from daemon.shell.sdnotify import Notifier
 from daemon.shell.secrecy import forbid_core_dumps
 
 EXIT_UNUSABLE = 2
@@ -37,6 +39,9 @@ def boot(config_path: Path, *, check: bool = False) -> int:
     if check:
         sys.stdout.write(f"{config_path}: ok (config {config.config_hash[:12]})\n")
         return 0
+    manager = Notifier()
+    await_room(config.settings.state_dir, manager)
+    manager.close()
     try:
         return uvloop.run(Daemon(config).run())
     except (OSError, ValueError, ControlError, SeatrialError) as error:

@@ -39,13 +39,15 @@ doc=$root/usr/share/doc/seatrial
 } | gzip -9 --no-name > "$doc/changelog.gz"
 install -D -m 0644 deploy/debian/lintian-overrides "$root/usr/share/lintian/overrides/seatrial"
 
+# Of the files, as Debian's policy counts: a directory's own size depends on its history.
+size=$(find "$root" -printf '%y %s\n' | awk '{ k += $1 == "f" ? int(($2 + 1023) / 1024) : 1 } END { print k }')
 mkdir "$root/DEBIAN"
 (cd "$root" && find etc -type f | sort | sed 's,^,/,') > "$root/DEBIAN/conffiles"
 (cd "$root" && find . -path ./DEBIAN -prune -o -type f -printf '%P\0' | sort -z | xargs -0 md5sum) \
   > "$root/DEBIAN/md5sums"
 sed -e "s/@VERSION@/$version/; s/@ARCHITECTURE@/$architecture/; s/@PYTHON@/$minor/" \
   -e "s/@PYTHON_NEXT@/3.$((${minor#3.} + 1))/" \
-  -e "s/@SIZE@/$(du -sk --exclude=DEBIAN --apparent-size "$root" | cut -f 1)/" \
+  -e "s/@SIZE@/$size/" \
   deploy/debian/control.in > "$root/DEBIAN/control"
 for script in postinst prerm postrm; do
   install -m 0755 "deploy/debian/$script" "$root/DEBIAN/$script"

@@ -186,6 +186,7 @@ def test_a_units_kill_is_the_units(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 def test_elsewhere_it_is_the_configurations(tmp_path: Path) -> None:
     path = tmp_path / "control.sock"
     assert default_config(path, {}) is None
+
     assert default_config(path, {"SEATRIAL_CONFIG": "x.toml"}) == Path("x.toml")
     assert direct_command(path, None) == "seatrial kill --direct --config FILE"
     assert default_socket({}) == Path("/run/seatrial/control.sock")
@@ -217,3 +218,18 @@ def test_direct_finds_the_configuration_by_itself_or_says_what_is_missing(tmp_pa
         asked, cwd=ROOT, env=environ, capture_output=True, text=True, timeout=60, check=False
     )
     assert "missing.toml: No such file" in told.stderr
+
+
+def test_who_may_not_look_into_etc_can_still_kill(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A stopper is in the socket's group, and in no group that reads configurations."""
+
+    def forbidden(_: Path) -> bool:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "is_file", forbidden)
+    assert default_config(Path("/run/seatrial/box/control.sock"), {}) == Path(
+        "/etc/seatrial/box.toml"
+    )
+    assert direct_command(Path("/run/seatrial/box/control.sock"), None).endswith("cancel@box")

@@ -82,8 +82,12 @@ def test_the_package_enables_nothing_and_starts_only_what_ran() -> None:
     scripts = "".join((DEPLOY / "debian" / n).read_text() for n in ("postinst", "prerm", "postrm"))
     assert not re.search(r"systemctl (enable|preset|start --now)|deb-systemd", scripts)
     assert not re.search(r"seatrial (start|re-arm)\b", scripts)
-    assert scripts.count("systemctl start") == 1
-    assert "seatrial.upgrade" in scripts.partition("systemctl start")[0]
+    started = re.findall(r"systemctl start (.+)", scripts)
+    assert started == ['--no-block "$unit" || true', "$cancels || true"]
+    after = (DEPLOY / "debian" / "postinst").read_text().partition("systemctl start")[0]
+    assert "seatrial.upgrade" in after, "only what the upgrade stopped"
+    cancels = (DEPLOY / "debian" / "prerm").read_text().partition("systemctl start $cancels")[0]
+    assert "cancels=$(running 'seatrial-cancel@*.service' 'seatrial-failure@*.service')" in cancels
 
 
 @needs_git

@@ -6,9 +6,11 @@ import socket
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from daemon import boot
 from daemon.shell.disk import Disk, await_room
 from daemon.shell.sdnotify import Notifier
 
@@ -45,6 +47,23 @@ def test_with_room_nothing_is_left_behind(tmp_path: Path) -> None:
         with pytest.raises(BlockingIOError):
             manager.recv(100)
     assert list((tmp_path / "state").iterdir()) == []
+
+
+def test_a_boot_asks_for_room_before_it_touches_the_state(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[Path] = []
+    settings = SimpleNamespace(state_dir=tmp_path / "state")
+    monkeypatch.setattr(boot, "load_config", lambda _: SimpleNamespace(settings=settings))
+    monkeypatch.setattr(boot, "await_room", lambda path, _: asked.append(path))
+
+    def refuse(_: object) -> None:
+        assert asked == [tmp_path / "state"]
+        raise OSError("as far as this test goes")
+
+    monkeypatch.setattr(boot, "Daemon", refuse)
+    assert boot.boot(tmp_path / "seatrial.toml") == 2
+    assert asked
 
 
 @pytest.mark.system
