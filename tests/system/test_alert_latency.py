@@ -107,8 +107,9 @@ def limits(box: WatchedBox, human: Human) -> tuple[str, float]:
 def rejects(box: WatchedBox, human: Human) -> tuple[str, float]:
     """The symbol is halted: every order of five strategies comes back."""
     since = human.clock.now_ns()
-    box.sim.admin_post("strike", kind="halt_symbol", symbol="BTCUSDT", seconds=6)
+    box.sim.admin_post("strike", kind="halt_symbol", symbol="BTCUSDT", seconds=10)
     assert human.hears({"SeatrialRejectStorm"}, deadline_s=30), human.arrived
+    box.until(lambda s: s["trading_state"] == "HALTED")
     return "SeatrialRejectStorm", hears(
         human, "SeatrialRejectStorm", events(box, "order_reject", since_ns=since)[4]
     )
@@ -166,10 +167,8 @@ def test_each_storm_of_a_bad_day_reaches_a_human_in_five_seconds(tmp_path: Path)
             alert, seconds = storm(box, human)
             took[alert] = seconds
         lasted_s = (human.clock.now_ns() - began) / NS_PER_S
-        opened = (
-            human.arrived["SeatrialIncident"] - events(box, "incident_opened", since_ns=began)[0]
-        )
-        took["SeatrialIncident"] = round(opened / NS_PER_S, 2)
+        opened = events(box, "incident_opened", since_ns=began)[0]
+        took["SeatrialIncident"] = hears(human, "SeatrialIncident", opened)
     print(f"seconds from event to webhook: {took}; all storms: {lasted_s:.0f} s")
     assert max(took.values()) <= ALERT_S_MAX, took
     assert lasted_s <= STORMS_S_MAX, "the quiet session is as long as that"
