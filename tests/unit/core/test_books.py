@@ -1,0 +1,51 @@
+"""The durable form of an order: the general converter is the judge of the one written by hand."""
+
+import json
+from dataclasses import fields
+from decimal import Decimal
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from daemon.core.books import order_fields
+from daemon.model.amounts import decimal_of, plain
+from daemon.model.enums import OrderStatus, OrderType, Side, TimeInForce
+from daemon.model.ids import ClientOrderId, ExecId, InstrumentId, StrategyId, VenueOrderId
+from daemon.model.orders import Order
+from daemon.model.plain import from_plain, to_plain
+
+AMOUNTS = st.decimals(0, 10**9, places=8)
+IDS = st.text("abc-:0123456789", min_size=1, max_size=12)
+ORDERS = st.builds(
+    Order,
+    client_order_id=IDS.map(ClientOrderId),
+    strategy_id=IDS.map(StrategyId),
+    instrument_id=st.just(InstrumentId("BTCUSDT@sim")),
+    side=st.sampled_from(Side),
+    order_type=st.sampled_from(OrderType),
+    qty=AMOUNTS,
+    price=st.none() | AMOUNTS,
+    time_in_force=st.none() | st.sampled_from(TimeInForce),
+    stop_price=st.none() | AMOUNTS,
+    status=st.sampled_from(OrderStatus),
+    ts_approved_ns=st.integers(0, 2**62),
+    ts_updated_ns=st.integers(0, 2**62),
+    venue_order_id=st.none() | IDS.map(VenueOrderId),
+    cum_qty=AMOUNTS,
+    cum_quote=AMOUNTS,
+    venue_cum_qty=AMOUNTS,
+    exec_ids=st.sets(IDS.map(ExecId), max_size=4),
+)
+
+
+@given(ORDERS)
+def test_an_orders_fields_are_its_plain_form_with_amounts_in_one_spelling(order: Order) -> None:
+    made = order_fields(order)
+    assert list(made) == [one.name for one in fields(Order)]
+    judge = to_plain(order)
+    for name, value in made.items():
+        if isinstance(getattr(order, name), Decimal):
+            assert value == plain(decimal_of(judge[name]))
+        else:
+            assert value == judge[name]
+    assert from_plain(Order, json.loads(json.dumps(made))) == order
