@@ -7,7 +7,7 @@ ARGS ?=
 LOCK := requirements-dev.lock
 STAMP := $(VENV)/.locked
 
-.PHONY: demo test test-pythons fuzz campaign test-system check fmt bench bench-stop controls kill-sweep dist deb image clean
+.PHONY: demo test test-pythons fuzz campaign mutation test-system check fmt bench bench-stop controls kill-sweep dist deb image clean
 
 $(STAMP): $(LOCK) pyproject.toml
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -70,6 +70,9 @@ $(VENV)/.judges: requirements-judges.lock $(STAMP)
 # What `make test` leaves out: a booted systemd, packages in clean machines, images, a new user's way.
 test-system: $(VENV)/.judges
 	SEATRIAL_SYSTEM=1 $(BIN)/python -m pytest tests/system -n 2 --dist loadgroup -v --durations 12 $(ARGS)
+
+mutation: $(STAMP)
+	$(BIN)/python -m tests.mutation.run $(ARGS)
 
 controls: $(STAMP)
 	$(BIN)/python -m tests.unit.riskcaps.write_tables caps
