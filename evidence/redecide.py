@@ -102,8 +102,9 @@ class Redecision(FilterRules):
         price, stop = self.get("price"), self.get("stop_price")
         well_formed = (
             is_positive(self.get("qty"))
-            and (price is None if self.is_unpriced else is_positive(price))
-            and (is_positive(stop) if self.kind in STOPS else stop is None)
+            and (price is None if self.is_unpriced or self.is_pegged else is_positive(price))
+            and self._stop_is_well_formed(stop)
+            and self.extras_are_well_formed()
         )
         if not well_formed:
             return "malformed_order"
@@ -113,6 +114,8 @@ class Redecision(FilterRules):
             return "order_type_not_allowed"
         if self.kind not in filters.get("order_types", ()):
             return "order_type_not_allowed"
+        if self.has_denied_feature():
+            return "order_feature_not_allowed"
         allowed = caps.get("times_in_force", ())
         if self.kind in TIMED and self.get("time_in_force") not in allowed:
             return "time_in_force_not_allowed"
@@ -121,8 +124,20 @@ class Redecision(FilterRules):
         self.qty = self.amount_at("qty")
         return ""
 
+    def _stop_is_well_formed(self, stop: object) -> bool:
+        if self.kind not in STOPS:
+            return stop is None
+        return is_positive(stop) or (stop is None and self.trailing_bps > 0)
+
     def _market(self) -> str:
         """Rules 18-21, and the order's price."""
+        reason = self._book_and_reference()
+        if not reason and self.is_pegged:
+            edge = self.cap("collar_bps_max")
+            self.px = self.ref * (BPS + (edge if self.is_buy else -edge)) / BPS
+        return reason
+
+    def _book_and_reference(self) -> str:
         bid_text = self.get("bid")
         if bid_text is None or self.amount_at("bid") <= 0:
             return "no_market_data"
@@ -132,7 +147,10 @@ class Redecision(FilterRules):
         bid, ask = self.amount_at("bid"), self.amount_at("ask")
         if bid >= ask:
             return "crossed_book"
-        self.px = self._far_price(bid, ask) if self.is_unpriced else self.amount_at("price")
+        if self.is_unpriced:
+            self.px = self._far_price(bid, ask)
+        elif not self.is_pegged:
+            self.px = self.amount_at("price")
         if self.get("reference_px") is None:
             self.ref = (bid + ask) / 2
             return ""
@@ -146,6 +164,7 @@ class Redecision(FilterRules):
         far = ask if self.is_buy else bid
         if stop is not None:
             far = (max if self.is_buy else min)(self.amount_at("stop_price"), far)
+        far = far * (BPS + (self.trailing_bps if self.is_buy else -self.trailing_bps)) / BPS
         return far * (BPS + (slippage if self.is_buy else -slippage)) / BPS
 
     def _room(self) -> Decimal:

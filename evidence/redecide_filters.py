@@ -9,32 +9,22 @@ from decimal import Decimal
 from typing import Any
 
 from evidence.amounts import ZERO
-from evidence.decision_inputs import DecisionInputs
+from evidence.redecide_extras import ExtrasRules
 
 UNPRICED = frozenset({"MARKET", "STOP_LOSS", "TAKE_PROFIT"})
 STOPS = frozenset({"STOP_LOSS", "STOP_LOSS_LIMIT", "TAKE_PROFIT", "TAKE_PROFIT_LIMIT"})
 
 
-class FilterRules(DecisionInputs):
+class FilterRules(ExtrasRules):
     """A decision's inputs, what was settled of them, and the venue's filters over both."""
 
     def __init__(self, inputs: Mapping[str, Any]) -> None:
         super().__init__(inputs)
-        self.now_ns = self.whole("now_ns")
-        self.is_buy = self.get("side") == "BUY"
-        self.kind = str(self.get("order_type"))
         self.is_unpriced = self.kind in UNPRICED
-        self.qty = ZERO
         self.px = ZERO
         self.ref = ZERO
         self.value_px = ZERO
         self.reducing = False
-
-    def lot(self) -> Decimal:
-        """The step of quantities."""
-        return self.venue_filter("lot") or Decimal(1).scaleb(
-            -int(self.venue_filter("base_precision"))
-        )
 
     def price_filters(self) -> str:
         """Rules 24-26."""
@@ -49,7 +39,7 @@ class FilterRules(DecisionInputs):
                 return "filter_price"
             if px % tick:
                 return "filter_tick"
-        if self.is_unpriced:
+        if self.is_unpriced or self.is_pegged:
             return ""
         side = "bid" if self.is_buy else "ask"
         up, down = (
@@ -66,6 +56,9 @@ class FilterRules(DecisionInputs):
             return "filter_qty"
         if self.qty % self.lot():
             return "filter_lot"
+        reason = self.extras_filters()
+        if reason:
+            return reason
         checks_min = checks_max = True
         if self.is_unpriced:
             if self._outside("market_qty_min", "market_qty_max"):
@@ -77,7 +70,8 @@ class FilterRules(DecisionInputs):
             checks_min = bool(filters.get("notional_min_applies_to_market", True))
             checks_max = bool(filters.get("notional_max_applies_to_market", False))
         low, high = self.venue_filter("notional_min"), self.venue_filter("notional_max")
-        px = self.amount_at("bid") if self.is_unpriced else self.amount_at("price")
+        has_price = not self.is_unpriced and not self.is_pegged
+        px = self.amount_at("price") if has_price else self.amount_at("bid")
         if checks_min and low and self.qty * px < low:
             return "filter_notional"
         return "filter_notional" if checks_max and high and self.qty * self.px > high else ""

@@ -81,6 +81,11 @@ _SYMBOL_SPECS = (
         ),
     ),
     CapSpec(
+        "order_features", "names", "", "subset", "17, 38",
+        "orders beyond their type: a trailing stop, an iceberg, a pegged price",
+        choices=("TRAILING", "ICEBERG", "PEGGED"),
+    ),
+    CapSpec(
         "times_in_force", "names", "", "subset", "17", "allowed times in force",
         choices=("GTC", "IOC", "FOK"),
     ),

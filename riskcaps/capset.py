@@ -50,6 +50,7 @@ class SymbolCaps:
     market_data_age_ms_max: int = 0
     sides: tuple[str, ...] = ()
     order_types: tuple[str, ...] = ()
+    order_features: tuple[str, ...] = ()
     times_in_force: tuple[str, ...] = ()
     trading_windows_utc: tuple[str, ...] = ()
 

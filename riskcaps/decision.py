@@ -9,6 +9,7 @@ nanoseconds, and `null` says "not known". Everything is as it stood BEFORE the o
     qty            as wished; `qty_approved` is what may leave (smaller only when a reduce was cut)
     price          limit price, null for MARKET, STOP_LOSS, TAKE_PROFIT
     stop_price     trigger price or null
+    extras         {trailing_bps, iceberg_qty, peg, peg_levels}; not there for a plain order
     px             the order's price as rule 20 derives it (null when denied before)
 == What was known
     now_ns         engine time of the decision
@@ -54,15 +55,21 @@ nanoseconds, and `null` says "not known". Everything is as it stood BEFORE the o
 10  filters.status != TRADING -> symbol_not_trading
 11  blocked -> symbol_blocked                       12  unknown_orders > 0 -> unknown_order_open
 13  qty, price, stop_price: finite, positive, present exactly where the type has them, and with
-    digits that 64-digit arithmetic takes -> malformed_order
+    digits that 64-digit arithmetic takes -> malformed_order. Extras: a pegged order has no price; a
+    trailing one may have no stop_price, and is a stop type; iceberg_qty is above 0 and below qty,
+    of a type with a limit price, GTC where it has a time in force; a peg is of such a type, PRIMARY
+    for LIMIT_MAKER, GTC for PRIMARY LIMIT; 0..100 peg_levels, and none without a peg
 14  side not in sides -> side_not_allowed
 15  order_type not in order_types, or not in filters.order_types -> order_type_not_allowed
+    extras: TRAILING, ICEBERG or PEGGED not in order_features, or not in filters.features, or
+    trailing_bps of a TAKE_PROFIT (no bound) -> order_feature_not_allowed
 16  LIMIT, STOP_LOSS_LIMIT, TAKE_PROFIT_LIMIT: time_in_force not in times_in_force -> same name
 17  minute of the week of now (Monday 00:00 UTC = 0) in no window -> outside_trading_window
 18  no top -> no_market_data      19  now - top_ns > market_data_age_ms_max -> stale_market_data
 20  bid >= ask -> crossed_book
     px = price; without one: far*(10000 + or - slippage)/10000, buys +, sells -, where far is ask
-    (buy) or bid (sell), for a stop type max(stop, ask) or min(stop, bid)
+    (buy) or bid (sell), for a stop type max(stop, ask) or min(stop, bid), with trailing_bps that
+    *(10000 + or - trailing_bps)/10000; a pegged order: ref*(10000 + or - collar_bps_max)/10000
     ref = (bid+ask)/2, or reference_px
 21  reference missing, <= 0, or older than market_data_age_ms_max -> no_reference_price
 22  room = -position - buys_open (buy) or position - sells_open (sell); reducing = 0 < qty <= room.
@@ -76,6 +83,10 @@ nanoseconds, and `null` says "not known". Everything is as it stood BEFORE the o
     -> filter_percent_price
 27  qty out of qty_min..qty_max -> filter_qty      28  no multiple of lot (0: 10^-base_precision)
     -> filter_lot; without price also market_qty_min..max and market_lot, same names
+    iceberg_qty out of qty_min..qty_max or no multiple of lot: same names; qty > iceberg_qty *
+    iceberg_parts_max -> filter_iceberg; orders_open[0] + 1 > iceberg_orders_open_max ->
+    filter_orders_open; trailing_bps out of trailing_above_bps_min..max (STOP_LOSS buys, TAKE_PROFIT
+    sells, limit types alike) or trailing_below_…  (0: off) -> filter_trailing
 29  notional_min > qty*(price or bid), notional_max < qty*px; without price only where the filter
     applies to market -> filter_notional
 30  orders_open_max, for stop types algo_orders_open_max -> filter_orders_open
@@ -128,6 +139,7 @@ from decimal import Decimal
 from typing import Any
 
 from daemon.model.enums import Side
+from daemon.model.extras import OrderExtras
 from daemon.model.intents import PlaceIntent
 from riskcaps.context import RiskContext, context_of, context_of_stranger
 from riskcaps.exposure import SymbolBook
@@ -240,7 +252,7 @@ def plain_of_stranger(
 
 
 def _asked(intent: PlaceIntent, verdict: str, now_ns: int) -> dict[str, Any]:
-    return {
+    asked: dict[str, Any] = {
         "verdict": verdict,
         "strategy_id": intent.strategy_id,
         "instrument_id": intent.instrument_id,
@@ -252,6 +264,19 @@ def _asked(intent: PlaceIntent, verdict: str, now_ns: int) -> dict[str, Any]:
         "price": _text(intent.price),
         "stop_price": _text(intent.stop_price),
         "now_ns": now_ns,
+    }
+    if intent.extras is not None:
+        asked["extras"] = extras_plain(intent.extras)
+    return asked
+
+
+def extras_plain(extras: OrderExtras) -> dict[str, Any]:
+    """As a record carries them; a wish may hold anything, so nothing is assumed of it."""
+    return {
+        "trailing_bps": extras.trailing_bps,
+        "iceberg_qty": None if extras.iceberg_qty is None else str(extras.iceberg_qty),
+        "peg": None if extras.peg is None else str(extras.peg),
+        "peg_levels": extras.peg_levels,
     }
 
 

@@ -32,6 +32,7 @@ class DenyReason(StrEnum):
     MALFORMED_ORDER = "malformed_order"
     SIDE_NOT_ALLOWED = "side_not_allowed"
     ORDER_TYPE_NOT_ALLOWED = "order_type_not_allowed"
+    ORDER_FEATURE_NOT_ALLOWED = "order_feature_not_allowed"
     TIME_IN_FORCE_NOT_ALLOWED = "time_in_force_not_allowed"
     OUTSIDE_TRADING_WINDOW = "outside_trading_window"
     NO_MARKET_DATA = "no_market_data"
@@ -43,6 +44,8 @@ class DenyReason(StrEnum):
     FILTER_TICK = "filter_tick"
     FILTER_QTY = "filter_qty"
     FILTER_LOT = "filter_lot"
+    FILTER_ICEBERG = "filter_iceberg"
+    FILTER_TRAILING = "filter_trailing"
     FILTER_NOTIONAL = "filter_notional"
     FILTER_PERCENT_PRICE = "filter_percent_price"
     FILTER_ORDERS_OPEN = "filter_orders_open"
@@ -114,6 +117,10 @@ REASON_TEXT: dict[DenyReason, ReasonText] = {
     _R.MALFORMED_ORDER: ReasonText("A quantity or price is missing, not finite, or <= 0.", "27"),
     _R.SIDE_NOT_ALLOWED: ReasonText("The side is not in the symbol's `sides`.", "17, 38"),
     _R.ORDER_TYPE_NOT_ALLOWED: ReasonText("Order type not allowed by caps or venue.", "17, 38"),
+    _R.ORDER_FEATURE_NOT_ALLOWED: ReasonText(
+        "Trailing, iceberg or pegged: not in `order_features`, not at the venue, or boundless.",
+        "17, 38",
+    ),
     _R.TIME_IN_FORCE_NOT_ALLOWED: ReasonText("Not in the symbol's `times_in_force`.", "17"),
     _R.OUTSIDE_TRADING_WINDOW: ReasonText("Now is outside `trading_windows_utc`.", "4"),
     _R.NO_MARKET_DATA: ReasonText("No top of book was seen yet.", "33"),
@@ -127,6 +134,8 @@ REASON_TEXT: dict[DenyReason, ReasonText] = {
     _R.FILTER_TICK: ReasonText("Venue filter: price is not on the tick.", "27"),
     _R.FILTER_QTY: ReasonText("Venue filter: quantity out of its bounds.", "13, 27"),
     _R.FILTER_LOT: ReasonText("Venue filter: quantity is not on the lot.", "27"),
+    _R.FILTER_ICEBERG: ReasonText("Venue filter: an iceberg of too many parts.", "27"),
+    _R.FILTER_TRAILING: ReasonText("Venue filter: trailing distance out of its bounds.", "27"),
     _R.FILTER_NOTIONAL: ReasonText("Venue filter: notional out of its bounds.", "12, 27"),
     _R.FILTER_PERCENT_PRICE: ReasonText("Venue filter: price too far from market.", "11"),
     _R.FILTER_ORDERS_OPEN: ReasonText("Venue filter: too many open orders.", "14"),

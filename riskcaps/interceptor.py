@@ -26,7 +26,7 @@ from riskcaps.bands import CapNotice
 from riskcaps.behaviour import DuplicateKey
 from riskcaps.decision import APPROVED, Inputs, inputs_of, plain_of, plain_of_stranger
 from riskcaps.denials import DenyReason
-from riskcaps.exposure import SymbolBook
+from riskcaps.exposure import STOP_TYPES, SymbolBook
 from riskcaps.holds import IN_FLIGHT
 from riskcaps.ledger import RiskLedger
 from riskcaps.limits import (
@@ -322,12 +322,13 @@ class Interceptor(RiskLedger):
             stop_price=intent.stop_price,
             reduce_only=intent.reduce_only,
             ts_ns=now_ns,
+            extras=intent.extras,
         )
         self.take_hold(
             client_order_id,
             book,
             is_buy=key[1],
-            is_stop=intent.stop_price is not None,
+            is_stop=kind in STOP_TYPES,
             qty=qty,
             px=px,
             phase=IN_FLIGHT,

@@ -9,6 +9,7 @@ from decimal import Decimal
 from daemon.model.amounts import NS_PER_MS, ZERO
 from riskcaps.denials import DenyReason
 from riskcaps.exposure import STOP_TYPES, SymbolBook, Worth
+from riskcaps.extras import filter_denial
 from riskcaps.keeper import Keeper
 from riskcaps.rules import BPS, Case
 from riskcaps.usage import book_worth
@@ -50,10 +51,16 @@ def check_size_filters(_: Keeper, case: Case) -> DenyReason | None:
         return case.deny(DenyReason.FILTER_QTY, qty=qty, min=book.qty_low, max=book.qty_high)
     if qty % book.qty_step:
         return case.deny(DenyReason.FILTER_LOT, qty=qty, lot=book.qty_step)
+    extras = case.intent.extras
+    if extras is not None:
+        reason = filter_denial(case.intent, extras, book, qty)
+        if reason is not None:
+            return case.deny(reason, trailing_bps=extras.trailing_bps, shown=extras.iceberg_qty)
     px = case.intent.price
     low, high = f.notional_min, f.notional_max
     if px is None:
         px = case.top.bid_px
+    if case.is_market:
         if (f.market_qty_min and qty < f.market_qty_min) or (
             f.market_qty_max and qty > f.market_qty_max
         ):

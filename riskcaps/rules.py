@@ -23,6 +23,7 @@ from riskcaps.cap_values import MINUTES_PER_WEEK
 from riskcaps.capset import SymbolCaps
 from riskcaps.denials import DenyReason
 from riskcaps.exposure import MARKET_TYPES, STOP_TYPES, SymbolBook
+from riskcaps.extras import denied_feature, is_pegged, malformed_part
 from riskcaps.keeper import Keeper
 from riskcaps.standing import drifts
 
@@ -50,6 +51,7 @@ class Case:
         "intent",
         "is_buy",
         "is_market",
+        "is_pegged",
         "key",
         "now_ns",
         "order_px",
@@ -74,6 +76,7 @@ class Case:
         self.qty = intent.qty
         self.is_buy = intent.side is Side.BUY
         self.is_market = intent.order_type in MARKET_TYPES
+        self.is_pegged = is_pegged(intent)
         self.px: Decimal | None = None
         """Limit price, or the worst price of an order that has none."""
         self.value_px: Decimal | None = None
@@ -146,26 +149,16 @@ def check_symbol(keeper: Keeper, case: Case) -> DenyReason | None:
 def check_shape(_: Keeper, case: Case) -> DenyReason | None:
     """Rules 13-17: amounts that are amounts; side, type, time in force, trading window."""
     intent = case.intent
-    qty, price, stop = intent.qty, intent.price, intent.stop_price
-    # A strategy's float, NaN or infinity must not come in: the type is asked for, not duck-typed.
-    if type(qty) is not Decimal or not qty.is_finite() or qty <= 0:
-        return case.deny(DenyReason.MALFORMED_ORDER, field="qty", value=qty)
-    kind = intent.order_type
-    if case.is_market:
-        if price is not None:
-            return case.deny(DenyReason.MALFORMED_ORDER, field="price", value=price)
-    elif type(price) is not Decimal or not price.is_finite() or price <= 0:
-        return case.deny(DenyReason.MALFORMED_ORDER, field="price", value=price)
-    if kind in STOP_TYPES:
-        if type(stop) is not Decimal or not stop.is_finite() or stop <= 0:
-            return case.deny(DenyReason.MALFORMED_ORDER, field="stop_price", value=stop)
-    elif stop is not None:
-        return case.deny(DenyReason.MALFORMED_ORDER, field="stop_price", value=stop)
-    caps = case.caps
+    part = _malformed(case)
+    if part:
+        return case.deny(DenyReason.MALFORMED_ORDER, field=part, value=getattr(intent, part))
+    kind, extras, caps = intent.order_type, intent.extras, case.caps
     if intent.side not in caps.sides:
         return case.deny(DenyReason.SIDE_NOT_ALLOWED, side=intent.side)
     if kind not in case.book.order_types:
         return case.deny(DenyReason.ORDER_TYPE_NOT_ALLOWED, order_type=kind)
+    if extras is not None and (feature := denied_feature(intent, extras, case.book)):
+        return case.deny(DenyReason.ORDER_FEATURE_NOT_ALLOWED, feature=feature)
     if kind in TIMED_TYPES and intent.time_in_force not in caps.times_in_force:
         return case.deny(DenyReason.TIME_IN_FORCE_NOT_ALLOWED, time_in_force=intent.time_in_force)
     minute = (case.now_ns // MINUTE_NS + EPOCH_MINUTE_OF_WEEK) % MINUTES_PER_WEEK
@@ -175,8 +168,41 @@ def check_shape(_: Keeper, case: Case) -> DenyReason | None:
     return case.deny(DenyReason.OUTSIDE_TRADING_WINDOW, minute_of_week=minute)
 
 
+def _malformed(case: Case) -> str:
+    """The field that cannot be, or empty. A float, NaN or infinity must not come in."""
+    intent = case.intent
+    if not _is_amount(intent.qty):
+        return "qty"
+    if case.is_market or case.is_pegged:
+        if intent.price is not None:
+            return "price"
+    elif not _is_amount(intent.price):
+        return "price"
+    extras, stop = intent.extras, intent.stop_price
+    if extras is not None and malformed_part(intent, extras):
+        return "extras"
+    if intent.order_type not in STOP_TYPES:
+        return "" if stop is None else "stop_price"
+    # A trailing one without a stop price follows the market at once.
+    follows = stop is None and extras is not None and extras.trailing_bps > 0
+    return "" if follows or _is_amount(stop) else "stop_price"
+
+
+def _is_amount(value: object) -> bool:
+    # The type is asked for, not duck-typed.
+    return type(value) is Decimal and value.is_finite() and value > 0
+
+
 def check_market(_: Keeper, case: Case) -> DenyReason | None:
     """Rules 18-21: a fresh, uncrossed book; prices of the order; the collar's reference."""
+    reason = _prices(case)
+    if reason is None and case.is_pegged and case.ref_px is not None:
+        edge = case.caps.collar_bps_max
+        case.px = case.ref_px * (BPS + edge if case.is_buy else BPS - edge) / BPS
+    return reason
+
+
+def _prices(case: Case) -> DenyReason | None:
     book = case.book
     top = book.top
     if top is None or top.bid_px <= 0:
@@ -194,6 +220,9 @@ def check_market(_: Keeper, case: Case) -> DenyReason | None:
         stop = intent.stop_price
         if stop is not None:
             far = max(stop, far) if case.is_buy else min(stop, far)
+        if intent.extras is not None:
+            trail = intent.extras.trailing_bps
+            far = far * (BPS + trail if case.is_buy else BPS - trail) / BPS
         case.px = far * (BPS + slip if case.is_buy else BPS - slip) / BPS
     else:
         case.px = intent.price

@@ -153,6 +153,7 @@ def surely(
         or type(qty) is not Decimal  # 13
         or type(price) is not Decimal
         or intent.stop_price is not None
+        or intent.extras is not None
         or intent.reduce_only  # 22
         or not lane.price_low <= price <= lane.price_high
         or price % lane.tick  # 25

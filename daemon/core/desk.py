@@ -105,6 +105,7 @@ class Desk:
                 "time_in_force": order.time_in_force.value if order.time_in_force else None,
                 "stop_price": amount(order.stop_price),
                 "reduce_only": order.reduce_only,
+                **_extras(order),
                 "reason": reason,
                 "decision": decision,
             },
@@ -356,6 +357,10 @@ class Desk:
             "symbol": symbol_of(order.instrument_id),
             "instrument_id": order.instrument_id,
         }
+
+
+def _extras(order: NewOrder) -> dict[str, Any]:
+    return {} if order.extras is None else {"extras": to_plain(order.extras)}
 
 
 def order_of(order: NewOrder) -> Order:

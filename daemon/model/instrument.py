@@ -5,6 +5,7 @@ from decimal import Decimal
 
 from daemon.model.amounts import ZERO
 from daemon.model.enums import OrderType, SymbolStatus
+from daemon.model.extras import Feature
 from daemon.model.ids import InstrumentId
 
 
@@ -39,4 +40,12 @@ class Instrument:
     ask_multiplier_down: Decimal = ZERO
     orders_open_max: int = 0
     algo_orders_open_max: int = 0
+    features: frozenset[Feature] = frozenset()
+    """What the venue takes on it beyond order types."""
+    iceberg_parts_max: int = 0
+    iceberg_orders_open_max: int = 0
+    trailing_above_bps_min: int = 0
+    trailing_above_bps_max: int = 0
+    trailing_below_bps_min: int = 0
+    trailing_below_bps_max: int = 0
     position_max: Decimal = ZERO

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from daemon.model.enums import OrderType, Side, TimeInForce
+from daemon.model.extras import OrderExtras
 from daemon.model.ids import ClientOrderId, InstrumentId, StrategyId
 from daemon.model.quick import quick
 
@@ -27,6 +28,8 @@ class PlaceIntent:
     time_in_force: TimeInForce | None = TimeInForce.GTC
     stop_price: Decimal | None = None
     reduce_only: bool = False
+    extras: OrderExtras | None = None
+    """Trailing, iceberg, pegged; None for a plain order."""
     reason: str = ""
 
 

@@ -10,6 +10,7 @@ from decimal import Decimal
 
 from daemon.model.amounts import ZERO
 from daemon.model.enums import OrderStatus, OrderType, Side, TimeInForce
+from daemon.model.extras import OrderExtras
 from daemon.model.ids import ClientOrderId, ExecId, InstrumentId, StrategyId, VenueOrderId
 from daemon.model.quick import quick
 
@@ -30,6 +31,7 @@ class NewOrder:
     stop_price: Decimal | None
     reduce_only: bool
     ts_ns: int
+    extras: OrderExtras | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -68,7 +68,8 @@ class EventType(StrEnum):
     fields as JSON with sorted keys and no blanks. Written when a session first needs it."""
     ORDER_APPROVED = "order_approved"
     """fields: client_order_id, symbol, instrument_id, strategy_id, side, order_type, qty, price,
-    time_in_force, stop_price, reduce_only, reason, decision {…}. On disk before the bytes leave."""
+    time_in_force, stop_price, reduce_only, extras (only where it has some), reason, decision {…}.
+    On disk before the bytes leave."""
     ORDER_DENIED = "order_denied"
     """fields: symbol, instrument_id, strategy_id, side, order_type, qty, price, time_in_force,
     deny_reason, deny_context {…}, decision {…}."""

@@ -26,6 +26,7 @@ from daemon.model.effects import (
     TakeSnapshot,
 )
 from daemon.model.enums import ExecType, OrderType, Side, TimeInForce, VenueOrderStatus
+from daemon.model.extras import OrderExtras, PegPrice
 from daemon.model.ids import ClientOrderId, VenueOrderId
 from daemon.model.inputs import (
     BalancesChanged,
@@ -130,6 +131,10 @@ class Stage:
 
     async def ledger(self) -> dict[str, Any]:
         return await asyncio.to_thread(self.sim.ledger)
+
+    async def row(self, client_id: ClientOrderId) -> dict[str, Any]:
+        (row,) = [r for r in (await self.ledger())["orders"] if r["client_order_id"] == client_id]
+        return dict(row)
 
     async def ledger_fills(self, client_id: ClientOrderId) -> list[dict[str, Any]]:
         ledger = await self.ledger()
@@ -347,6 +352,41 @@ async def test_a_snapshot_tells_open_done_and_absent_apart(stage: Stage) -> None
 async def test_an_order_of_nobody_is_absent(stage: Stage) -> None:
     stage.bench.link.perform(QueryOrder(stage.id(), BTC, VenueOrderId("987654321")))
     assert await stage.bench.first(OrderAbsent)
+
+
+# -------------------------------------------------------------------- beyond the type
+async def test_an_iceberg_rests_whole(stage: Stage) -> None:
+    shown = QTY / 2
+    client_id = stage.send(stage.resting(extras=OrderExtras(iceberg_qty=shown)))
+    report = await stage.until_status(client_id, VenueOrderStatus.NEW)
+    assert report.qty == QTY, "the whole of it is open, whatever is shown"
+    row = await stage.row(client_id)
+    assert (Decimal(row["iceberg_qty"]), Decimal(row["qty"])) == (shown, QTY)
+
+
+@pytest.mark.parametrize("kind", [OrderType.STOP_LOSS, OrderType.STOP_LOSS_LIMIT])
+async def test_a_trailing_stop_waits(stage: Stage, kind: OrderType) -> None:
+    priced = kind is OrderType.STOP_LOSS_LIMIT
+    made = stage.resting(
+        side=Side.SELL, order_type=kind, extras=OrderExtras(trailing_bps=500),
+        price=stage.resting().price if priced else None,
+        time_in_force=TimeInForce.GTC if priced else None,
+    )  # fmt: skip
+    client_id = stage.send(made)
+    await stage.until_status(client_id, VenueOrderStatus.NEW)
+    row = await stage.row(client_id)
+    assert (row["trailing_bps"], row["status"], row["type"]) == (500, "NEW", kind.value)
+
+
+async def test_a_pegged_order_is_told_its_price(stage: Stage) -> None:
+    extras = OrderExtras(peg=PegPrice.PRIMARY_PEG, peg_levels=2)
+    client_id = stage.send(stage.resting(price=None, extras=extras))
+    await stage.until_status(client_id, VenueOrderStatus.NEW)
+    row = await stage.row(client_id)
+    assert row["peg"] == "PRIMARY_PEG"
+    assert Decimal(row["price"]) > 0
+    told = {report.price for report in stage.reports(client_id)}
+    assert told == {Decimal(row["price"])}
 
 
 # -------------------------------------------------------------------- amends

@@ -62,10 +62,12 @@ class WsEncoder:
             order.time_in_force,
             self.logged_on,
         )
-        shape = self._shapes.get(kind)
-        if shape is None:
-            shape = self._learn(kind, order)
-        payload = shape.payload(order, request_id, timestamp_ms, self._signer)
+        payload = None
+        if order.extras is None:
+            shape = self._shapes.get(kind)
+            if shape is None:
+                shape = self._learn(kind, order)
+            payload = shape.payload(order, request_id, timestamp_ms, self._signer)
         if payload is None:
             return self._request(
                 "order.place",

@@ -9,6 +9,7 @@ from decimal import Decimal
 from daemon.errors import Unencodable
 from daemon.model.amounts import ZERO, plain
 from daemon.model.enums import OrderType
+from daemon.model.extras import OrderExtras
 from daemon.model.ids import (
     CLIENT_ORDER_ID_MAX_LENGTH,
     CLIENT_ORDER_ID_PREFIX,
@@ -61,6 +62,34 @@ def place_fields(order: NewOrder) -> Fields:
         if order.time_in_force is None:
             raise _wrong(order, "needs a time in force")
         fields["timeInForce"] = order.time_in_force.value
+    if order.extras is not None:
+        fields |= extra_fields(order, order.extras)
+    return fields
+
+
+def extra_fields(order: NewOrder, extras: OrderExtras) -> Fields:
+    """Parameters of what an order is beyond its type.
+
+    Raises:
+        Unencodable: when its type cannot be that.
+    """
+    fields: Fields = {}
+    kind = order.order_type
+    if extras.trailing_bps:
+        if kind not in _STOPPED:
+            raise _wrong(order, "cannot trail")
+        fields["trailingDelta"] = extras.trailing_bps
+    if extras.iceberg_qty is not None:
+        if kind not in _PRICED:
+            raise _wrong(order, "cannot be an iceberg")
+        fields["icebergQty"] = _positive(order, "shown quantity", extras.iceberg_qty)
+    if extras.peg is not None:
+        if kind not in _PRICED:
+            raise _wrong(order, "cannot be pegged")
+        fields["pegPriceType"] = extras.peg.value
+        if extras.peg_levels:
+            fields["pegOffsetType"] = "PRICE_LEVEL"
+            fields["pegOffsetValue"] = extras.peg_levels
     return fields
 
 
@@ -72,12 +101,14 @@ def place_amounts(order: NewOrder) -> dict[str, str]:
     """
     kind = order.order_type
     amounts = {"newClientOrderId": checked_id(order.client_order_id)}
-    if kind in _PRICED:
+    extras = order.extras
+    if kind in _PRICED and (extras is None or extras.peg is None):
         amounts["price"] = _positive(order, "price", order.price)
     elif order.price is not None:
         raise _wrong(order, "takes no price")
     amounts["quantity"] = _positive(order, "quantity", order.qty)
-    if kind in _STOPPED:
+    is_trailing = extras is not None and extras.trailing_bps and order.stop_price is None
+    if kind in _STOPPED and not is_trailing:
         amounts["stopPrice"] = _positive(order, "stop price", order.stop_price)
     elif order.stop_price is not None:
         raise _wrong(order, "takes no stop price")

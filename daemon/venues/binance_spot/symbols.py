@@ -9,6 +9,7 @@ import msgspec
 from daemon.errors import Undecodable
 from daemon.model.amounts import ZERO
 from daemon.model.enums import OrderType, SymbolStatus
+from daemon.model.extras import Feature
 from daemon.model.instrument import Instrument
 from daemon.venues.binance_spot.amount_text import amount
 from daemon.venues.binance_spot.own_ids import SymbolNames
@@ -26,6 +27,9 @@ class SymbolRow(msgspec.Struct, rename="camel"):
     filters: list[dict[str, Any]]
     base_asset_precision: int = 8
     quote_asset_precision: int = 8
+    iceberg_allowed: bool = False
+    allow_trailing_stop: bool = False
+    peg_instructions_allowed: bool = False
 
 
 class RateLimitRow(msgspec.Struct, rename="camel"):
@@ -83,9 +87,18 @@ def instrument_of(row: SymbolRow, names: SymbolNames) -> Instrument:
         order_types=frozenset(
             _ORDER_TYPES[kind] for kind in row.order_types if kind in _ORDER_TYPES
         ),
+        features=frozenset(feature for feature, is_on in _features(row) if is_on),
         base_precision=row.base_asset_precision,
         quote_precision=row.quote_asset_precision,
         **values,
+    )
+
+
+def _features(row: SymbolRow) -> tuple[tuple[Feature, bool], ...]:
+    return (
+        (Feature.TRAILING, row.allow_trailing_stop),
+        (Feature.ICEBERG, row.iceberg_allowed),
+        (Feature.PEGGED, row.peg_instructions_allowed),
     )
 
 
@@ -122,6 +135,14 @@ _COUNTS: Mapping[str, tuple[tuple[str, str], ...]] = {
     "MAX_NUM_ALGO_ORDERS": (
         ("maxNumAlgoOrders", "algo_orders_open_max"),
         ("limit", "algo_orders_open_max"),
+    ),
+    "ICEBERG_PARTS": (("limit", "iceberg_parts_max"),),
+    "MAX_NUM_ICEBERG_ORDERS": (("maxNumIcebergOrders", "iceberg_orders_open_max"),),
+    "TRAILING_DELTA": (
+        ("minTrailingAboveDelta", "trailing_above_bps_min"),
+        ("maxTrailingAboveDelta", "trailing_above_bps_max"),
+        ("minTrailingBelowDelta", "trailing_below_bps_min"),
+        ("maxTrailingBelowDelta", "trailing_below_bps_max"),
     ),
 }
 _FLAGS: Mapping[str, tuple[tuple[str, str], ...]] = {

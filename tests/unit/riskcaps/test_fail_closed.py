@@ -1,12 +1,14 @@
 """Take one input away: the gate denies, with a type. Nothing missing is ever a pass."""
 
 from collections.abc import Callable
+from decimal import Decimal
 from typing import Any
 
 import pytest
 
 from daemon.model.amounts import NS_PER_MS, NS_PER_S
 from daemon.model.enums import SymbolStatus, TradingState
+from daemon.model.extras import OrderExtras
 from daemon.model.ids import instrument_id
 from daemon.model.position import Balance
 from riskcaps.caps import PORTFOLIO_CAPS, SYMBOL_CAPS
@@ -68,7 +70,8 @@ def test_without_a_cap_of_the_portfolio_every_order_is_denied(key: str) -> None:
 def test_a_cap_of_zero_denies_like_one_that_is_not_set(key: str) -> None:
     empty: Any = [] if SYMBOL_CAPS[key].kind in {"names", "windows"} else 0
     gate = ready(caps_of(symbols={"BTCUSDT": symbol_caps(**{key: empty})}))
-    assert deny(gate, wish("SELL" if "short" in key else "BUY"))
+    iceberg = OrderExtras(iceberg_qty=Decimal("0.1")) if key == "order_features" else None
+    assert deny(gate, wish("SELL" if "short" in key else "BUY", extras=iceberg))
 
 
 def test_an_empty_set_of_caps_denies_everything() -> None:

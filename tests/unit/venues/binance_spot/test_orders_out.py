@@ -11,6 +11,7 @@ import pytest
 
 from daemon.errors import Unencodable
 from daemon.model.enums import OrderType, TimeInForce
+from daemon.model.extras import OrderExtras, PegPrice
 from daemon.model.ids import ClientOrderId, VenueOrderId, instrument_id
 from daemon.venues.binance_spot.codec_rest import RestEncoder
 from daemon.venues.binance_spot.codec_ws import WsEncoder
@@ -195,6 +196,66 @@ def test_a_renamed_order_is_recognised_as_its_own() -> None:
     assert own_id_of(shown) == own
     assert own_id_of("foreign-c") == "foreign-c"
     assert cancel_id(ClientOrderId("s" * 36)) is None
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        (
+            {"order_type": OrderType.STOP_LOSS, "price": None, "time_in_force": None,
+             "extras": OrderExtras(trailing_bps=100)},
+            {"trailingDelta": 100},
+        ),
+        (
+            {"order_type": OrderType.STOP_LOSS_LIMIT, "stop_price": Decimal(49000),
+             "extras": OrderExtras(trailing_bps=100)},
+            {"trailingDelta": 100, "stopPrice": "49000"},
+        ),
+        ({"extras": OrderExtras(iceberg_qty=Decimal("0.0001"))}, {"icebergQty": "0.0001"}),
+        (
+            {"price": None, "extras": OrderExtras(peg=PegPrice.PRIMARY_PEG, peg_levels=2)},
+            {"pegPriceType": "PRIMARY_PEG", "pegOffsetType": "PRICE_LEVEL", "pegOffsetValue": 2},
+        ),
+        (
+            {"order_type": OrderType.LIMIT_MAKER, "price": None, "time_in_force": None,
+             "extras": OrderExtras(peg=PegPrice.PRIMARY_PEG)},
+            {"pegPriceType": "PRIMARY_PEG"},
+        ),
+    ],
+)  # fmt: skip
+def test_what_an_order_is_beyond_its_type(changes: Any, expected: dict[str, Any]) -> None:
+    made = order("stabc123-1-1", **changes)
+    plain_one = {"trailingDelta", "icebergQty", "pegPriceType", "pegOffsetType", "pegOffsetValue"}
+    fields = place_fields(made)
+    names = plain_one | {"stopPrice"}
+    assert {name: value for name, value in fields.items() if name in names} == expected
+    assert ("price" in fields) == (changes.get("price", 1) is not None)
+    frame = orjson.loads(
+        WsEncoder(api_key="k", signer=HmacSigner(b"s"), recv_window_ms=5)
+        .place(made, "1", AT_MS)
+        .payload
+    )
+    sent = {name: value for name, value in frame["params"].items() if name in names}
+    assert sent == expected
+    query = dict(parse_qsl(REST.place(made, AT_MS).target.partition("?")[2]))
+    assert {n: v for n, v in query.items() if n in names} == {
+        n: str(v) for n, v in expected.items()
+    }
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"extras": OrderExtras(trailing_bps=10)},
+        {"order_type": OrderType.MARKET, "price": None, "time_in_force": None,
+         "extras": OrderExtras(iceberg_qty=Decimal("0.1"))},
+        {"extras": OrderExtras(peg=PegPrice.PRIMARY_PEG)},
+        {"order_type": OrderType.STOP_LOSS, "price": None, "stop_price": None},
+    ],
+)  # fmt: skip
+def test_what_its_type_cannot_be_never_leaves(changes: Any) -> None:
+    with pytest.raises(Unencodable):
+        place_fields(order("stabc123-1-1", **changes))
 
 
 def test_replace_names_both_orders() -> None:
