@@ -10,7 +10,7 @@ Rules of this file:
 
     python -m daemon.direct_kill --config FILE --reason WHY
 
-is the same as `seatrial kill --direct`, and there a little sooner. Exit code 0: verified empty.
+is the same as `seatrial kill --direct`. Exit code 0: verified empty.
 What is under way is told on stderr, once a second; stdout has the result alone.
 """
 

@@ -35,7 +35,6 @@ NS_PER_MS = 1_000_000
 STEPS = ("gate closed", "last cancel at venue", "verified empty")
 STAGES = 2
 TOOL = ("control.main", "kill", "--direct")
-SHORT = ("daemon.direct_kill",)
 NORMAL_MS = ((1, 50), (0.2, 10))
 STUCK_MS = ((100, 100), (20, 20))
 DIRECT_MS = ((100, 500), (20, 300))
@@ -91,11 +90,10 @@ ROADS = {
     "storm": "the same, a strategy collecting garbage without end",
     "sigstop": "seatrial kill --direct, daemon SIGSTOPped",
     "sigkill": "seatrial kill --direct, daemon killed -9",
-    "short": "python -m daemon.direct_kill, daemon SIGSTOPped",
 }
 
 
-BY_PROCESS = {"sigstop", "sigkill", "short"}
+BY_PROCESS = {"sigstop", "sigkill"}
 
 
 class Bench:
@@ -119,7 +117,7 @@ class Bench:
                 return self._by_socket()
             if road in BY_PROCESS:
                 stage.send_signal(signal.SIGKILL if road == "sigkill" else signal.SIGSTOP)
-                return self._by_process(SHORT if road == "short" else TOOL)
+                return self._by_process()
             stage.signal(road)
             stage.until_hung()
             return self._by_socket()
@@ -130,11 +128,11 @@ class Bench:
         asked = self._clock.now_ns(), self._clock.monotonic_ns()
         return self._judged(*asked, self._stage.kill())
 
-    def _by_process(self, command: tuple[str, ...]) -> Run:
+    def _by_process(self) -> Run:
         options = ["--config", str(self._stage.config), "--reason", "bench", "--json"]
         asked = self._clock.now_ns(), self._clock.monotonic_ns()
         done = subprocess.run(
-            [sys.executable, "-m", *command, *options],
+            [sys.executable, "-m", *TOOL, *options],
             cwd=ROOT,
             capture_output=True,
             check=False,
