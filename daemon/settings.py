@@ -39,7 +39,6 @@ class _Frozen(BaseModel):
         extra="forbid",
         strict=True,
         populate_by_name=True,
-        use_attribute_docstrings=True,
     )
 
 

@@ -3,6 +3,10 @@
 `python -m tests.architecture.test_readme_tables` writes it into `deploy/CONFIG.md`.
 """
 
+import ast
+import inspect
+import textwrap
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, get_args
 
@@ -35,6 +39,7 @@ def _collect(
     title = f"`[{prefix}]`" if prefix else "Top level"
     text = "" if not prefix else _one_line(model.__doc__ or "").partition(": ")[2] or ""
     sections.append((title, text[:1].upper() + text[1:], rows))
+    said = _said_of(model)
     for name, info in model.model_fields.items():
         key = info.alias or name
         inner = _model_of(info)
@@ -42,8 +47,20 @@ def _collect(
             path = _OPEN if inner is StrategySettings else f"{prefix}.{key}".strip(".")
             _collect(inner, path, sections)
             continue
-        what = _one_line(info.description or "")
+        what = _one_line(said.get(name, ""))
         rows.append(f"| `{key}` | {_default(info)} | {_bounds(info)} | {what} |")
+
+
+def _said_of(model: type[BaseModel]) -> dict[str, str]:
+    """The text that stands under each field. Read from the source here, so that no start does."""
+    (cls,) = ast.parse(textwrap.dedent(inspect.getsource(model))).body
+    said: dict[str, str] = {}
+    for field, below in pairwise(cls.body if isinstance(cls, ast.ClassDef) else ()):
+        if not (isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name)):
+            continue
+        if isinstance(below, ast.Expr) and isinstance(below.value, ast.Constant):
+            said[field.target.id] = inspect.cleandoc(str(below.value.value))
+    return said
 
 
 def _model_of(info: FieldInfo) -> type[BaseModel] | None:
