@@ -27,7 +27,7 @@ from tests.support.alerting import (
 )
 
 QUIET_S = 8.0
-STORMS_S_MAX = 90.0
+STORMS_S_MAX = 75.0
 BOOT = Path(__file__).resolve().parent / "boot"
 NS_PER_S = 1e9
 MORE_BEATS = "".join(

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.machines import debian_tar, head, needs
+from tests.support.machines import CACHE, debian_tar, head, needs
 
 ROOT = Path(__file__).resolve().parents[2]
 DEPLOY = ROOT / "deploy"
@@ -92,6 +92,85 @@ def test_what_compose_mounts_is_there() -> None:
             source = volume.partition(":")[0]
             if source.startswith("./") and not source.startswith("./compose/"):
                 assert (DEPLOY / source).exists(), source
+
+
+def fetched_compose() -> Path:
+    """Docker Compose's own program; the test is skipped where it cannot be had."""
+    program = CACHE / "docker-compose"
+    if not program.exists():
+        CACHE.mkdir(parents=True, exist_ok=True)
+        done = subprocess.run(
+            [str(ROOT / "tests/system/fetch_compose.sh"), str(program)],
+            env=os.environ | {"PYTHON": sys.executable},
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=200,
+        )
+        if done.returncode != 0:
+            pytest.skip(f"docker-compose cannot be fetched: {done.stderr.strip()[-200:]}")
+    return program
+
+
+@pytest.mark.system
+@pytest.mark.system_long
+@needs("setpriv", "unshare", root=True)
+def test_docker_composes_own_loader_takes_the_file(tmp_path: Path) -> None:
+    """No engine runs here: this is what `docker compose config` says, and no more."""
+    program = shutil.copy(fetched_compose(), tmp_path / "docker-compose")
+    shutil.copy(DEPLOY / "compose.yaml", tmp_path)
+    for place in (tmp_path, *tmp_path.parents):
+        if str(place).startswith("/tmp/"):
+            place.chmod(place.stat().st_mode | 0o055)  # nobody reads it
+    done = subprocess.run(
+        ["unshare", "--net", "setpriv", "--reuid=65534", "--regid=65534", "--clear-groups",
+         "--no-new-privs", str(program), "-f", str(tmp_path / "compose.yaml"), "config",
+         "--format", "json"],
+        cwd=tmp_path, env={"HOME": "/nonexistent", "PATH": "/usr/bin:/bin"},
+        capture_output=True, text=True, check=False, timeout=60,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert not done.stderr.strip(), done.stderr
+    services = json.loads(done.stdout)["services"]
+    assert set(services) == set(compose()["services"])
+    for name, service in services.items():
+        if name == "network":
+            assert service["healthcheck"]["disable"] is True
+            continue
+        assert service["network_mode"] == "service:network"
+        assert service["depends_on"]["network"]["condition"] == "service_started"
+    assert services["seatriald"]["mem_limit"] == str(512 * 1024 * 1024)
+
+
+def test_what_compose_names_is_what_the_others_use() -> None:
+    """Places, ports and commands, against the files and programs that they are about."""
+    services = compose()["services"]
+    (config,) = re.findall(r'CMD \["--config", "(\S+)"\]', CONTAINERFILE)
+    assert f"./compose/seatrial.toml:{config}:ro" in services["seatriald"]["volumes"]
+    assert services["network"]["entrypoint"][0] == "sleep"
+    assert services["seatriald"]["environment"]["CREDENTIALS_DIRECTORY"] == "/run/secrets"
+    state = re.findall(r"^VOLUME \[\"(\S+)\"\]", CONTAINERFILE, flags=re.MULTILINE)
+    assert f"state:{state[0]}" in services["seatriald"]["volumes"]
+    inner = {port.rpartition(":")[2] for port in services["network"]["ports"]}
+    assert inner == {"3000", "9090"}, "Grafana's own port, and what Prometheus is told"
+    for name, place in (("prometheus", "prometheus"), ("alertmanager", "alertmanager")):
+        words = dict(word.partition("=")[::2] for word in services[name]["command"])
+        file = Path(words["--config.file"])
+        assert f"./{place}:{file.parent}:ro" in services[name]["volumes"]
+        assert (DEPLOY / place / file.name).is_file()
+        program = shutil.which("prometheus" if name == "prometheus" else "prometheus-alertmanager")
+        if program is not None:
+            told = subprocess.run([program, "--help"], capture_output=True, text=True, check=False)
+            for word in words:
+                assert f"{word}=" in told.stdout + told.stderr, f"{name} knows no {word}"
+    scraped = (DEPLOY / "prometheus" / "prometheus.yml").read_text()
+    assert '"127.0.0.1:9464"' in scraped
+    assert "127.0.0.1:9464/healthz" in CONTAINERFILE
+    assert "127.0.0.1:9093" in scraped
+    assert "--web.listen-address=127.0.0.1:9093" in services["alertmanager"]["command"]
+    assert "--web.listen-address=0.0.0.0:9090" in services["prometheus"]["command"]
+    source = (DEPLOY / "grafana/provisioning/datasources/prometheus.yaml").read_text()
+    assert "127.0.0.1:9090" in source
 
 
 @pytest.fixture(scope="module")

@@ -115,3 +115,27 @@ def test_data_source_and_board_are_provisioned_under_the_names_that_the_panels_u
     path = re.search(r"path: (\S+)", provider)
     assert path
     assert f":{path[1]}:ro" in (ROOT / "deploy" / "compose.yaml").read_text()
+
+
+def test_grafanas_own_model_takes_the_board() -> None:
+    """The classes that Grafana Labs generate from Grafana's schema, field by field."""
+    models = pytest.importorskip(
+        "grafana_foundation_sdk.models.dashboard", reason="needs `make test-system`'s judges"
+    )
+    board = models.Dashboard.from_json(BOARD)
+    assert board.title == "seatrial"
+    assert board.uid == "seatrial"
+    panels = [panel for panel in board.panels if not isinstance(panel, models.RowPanel)]
+    rows = [panel.title for panel in board.panels if isinstance(panel, models.RowPanel)]
+    assert rows == ROWS
+    assert len(panels) == len(PANELS)
+    for panel, written in zip(panels, PANELS, strict=True):
+        assert panel.title == written["title"]
+        assert panel.grid_pos.w == written["gridPos"]["w"]
+        assert len(panel.targets) == len(written["targets"])
+        thresholds = panel.field_config.defaults.thresholds
+        assert len(thresholds.steps) == len(
+            written["fieldConfig"]["defaults"]["thresholds"]["steps"]
+        )
+    assert board.templating.list_val[0].name == "instance"
+    assert [one.name for one in board.annotations.list_val] == ["Alerts"]
