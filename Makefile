@@ -67,9 +67,10 @@ $(VENV)/.judges: requirements-judges.lock $(STAMP)
 	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-judges.lock
 	@touch $@
 
-# What `make test` leaves out: a booted systemd, packages in clean machines, images, a new user's way.
+# What `make test` leaves out: a booted systemd, packages in clean machines, images, a new user's way. Three at a
+# time: half of it is waiting.
 test-system: $(VENV)/.judges
-	SEATRIAL_SYSTEM=1 $(BIN)/python -m pytest tests/system -n 2 --dist loadgroup -v --durations 12 $(ARGS)
+	SEATRIAL_SYSTEM=1 $(BIN)/python -m pytest tests/system -n 3 --dist loadgroup -v --durations 12 $(ARGS)
 
 mutation: $(STAMP)
 	$(BIN)/python -m tests.mutation.run $(ARGS)

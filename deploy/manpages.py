@@ -32,7 +32,8 @@ SEATRIALD_EXITS = (
 FILES = (
     ("/etc/seatrial/NAME.toml", "configuration of the instance seatriald@NAME.service"),
     ("/var/lib/seatrial/NAME", "its state: journal, kill latch, identity"),
-    ("/run/seatrial/NAME", "its run-time directory"),
+    ("/run/seatrial/NAME/control.sock", "its control socket, for members of seatrial-stop"),
+    ("seatriald@NAME.socket", "unit by which systemd holds that socket over restarts; optional"),
 )
 
 

@@ -1,5 +1,6 @@
 """Wheel, source archive, .deb, install.sh: the same bytes each time, a whole life in a chroot."""
 
+import gzip
 import hashlib
 import json
 import os
@@ -131,8 +132,9 @@ def test_the_life_of_a_deb(tmp_path: Path) -> None:
 
 def check_install(machine: Path, deb: str) -> None:
     inside(machine, "dpkg", "-i", deb)
-    assert head()[:12] in inside(machine, "seatriald", "--version")
-    assert "kill" in inside(machine, "seatrial", "--help")
+    for program in ("seatriald", "seatrial"):
+        assert head()[:12] in inside(machine, program, "--version")
+    check_man_pages(machine, inside(machine, "seatrial", "--help"))
     for group in ("seatrial", "seatrial-stop", "seatrial-operate"):
         inside(machine, "getent", "group", group)
     places = inside(machine, "stat", "-c", "%U:%G %a", "/etc/seatrial", "/var/lib/seatrial")
@@ -151,6 +153,17 @@ def check_install(machine: Path, deb: str) -> None:
         (machine / path.removeprefix("/")).unlink()
     assert not inside(machine, "dpkg", "--verify", "seatrial").strip()
     check_bill(machine / "usr/share/doc/seatrial/sbom.cdx.json")
+
+
+def check_man_pages(machine: Path, told: str) -> None:
+    """The page has every command that the tool's own help has."""
+    page = gzip.decompress((machine / "usr/share/man/man1/seatrial.1.gz").read_bytes()).decode()
+    plain = page.replace("\\-", "-")
+    commands = re.findall(r"^  ([a-z][a-z-]+) ", told.partition("Commands:")[2], flags=re.MULTILINE)
+    assert len(commands) > 20
+    missing = [command for command in commands if not re.search(rf"\b{command}\b", plain)]
+    assert not missing
+    assert (machine / "usr/share/man/man1/seatriald.1.gz").exists()
 
 
 def check_bill(path: Path) -> None:
