@@ -178,7 +178,7 @@ class Daemon:
             await asyncio.to_thread(control.stop)
             if server is not None:
                 await asyncio.to_thread(server.stop)
-            if self._fatal is None:
+            if self._fatal is None and not self._journal.fault:
                 pump.checkpoint()
             pump.note(EventType.RUN_STOP, {"reason": self._reason(), "exit_code": exit_code})
             pump.stop()
