@@ -3,11 +3,14 @@
 Rules of this file:
 1. `publish` costs the journal an append and, at most once a batch, one wake-up of the control loop.
 2. A slow watcher loses lines and is told how many; nobody else notices.
+3. A line that is longer than the protocol's own is a checkpoint: it stays in the journal.
 """
 
 from collections import deque
 from collections.abc import Callable
 from threading import Lock
+
+from control.protocol import LINE_BYTES_MAX
 
 RING_LINES = 1_000
 QUEUE_LINES_MAX = 4_096
@@ -28,6 +31,8 @@ class EventHub:
 
     def publish(self, line: bytes) -> None:
         """Take one journal line (with or without its newline)."""
+        if len(line) > LINE_BYTES_MAX:
+            return
         if line.endswith(b"\n"):
             line = line[:-1]
         self._ring.append(line)
