@@ -12,7 +12,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Protocol, Self
+from typing import TYPE_CHECKING, Any, Protocol, Self
 
 import orjson
 
@@ -24,8 +24,10 @@ from control.errors import (
     RpcError,
 )
 from control.identity import Role
-from control.methods import METHODS
 from control.protocol import encode_request
+
+if TYPE_CHECKING:
+    from control.methods import MethodSpec
 
 _REPLY_BYTES_MAX = 64 * 1024 * 1024
 _READ_BYTES = 256 * 1024
@@ -114,8 +116,8 @@ class ControlClient:
         What the listener raises ends the call, not the deed. A stop that loses its place to a crowd
         asks again, on a new connection, as long as there is time: to stop twice is to stop.
         """
-        spec = METHODS.get(method)
         if timeout_s is None:
+            spec = _spec_of(method)
             timeout_s = (spec.deadline_s if spec is not None else 10.0) + _GRACE_S
         given = {key: value for key, value in params.items() if value is not None}
         deadline_s = time.monotonic() + timeout_s
@@ -124,9 +126,11 @@ class ControlClient:
             try:
                 return self._ask(method, given, deadline_s, listener)
             except RpcError as error:
-                is_stop = spec is not None and spec.needs is Role.STOPPER
                 in_time = time.monotonic() + again_s < deadline_s
-                if error.code != ErrorCode.TOO_MANY_CLIENTS or not is_stop or not in_time:
+                if error.code != ErrorCode.TOO_MANY_CLIENTS or not in_time:
+                    raise
+                spec = _spec_of(method)
+                if spec is None or spec.needs is not Role.STOPPER:
                     raise
             time.sleep(again_s)
             again_s = min(2 * again_s, _AGAIN_S_MAX)
@@ -249,6 +253,14 @@ def call(path: Path | str, method: str, **params: Any) -> dict[str, Any]:
     """One call on a connection of its own."""
     with ControlClient(path) as client:
         return client.call(method, **params)
+
+
+def _spec_of(method: str) -> "MethodSpec | None":
+    """The row of the method table."""
+    # Imported here: its models take longer to build than a kill takes to be sent.
+    from control.methods import METHODS  # noqa: PLC0415 - see above
+
+    return METHODS.get(method)
 
 
 def _result_of(message: Mapping[str, Any]) -> dict[str, Any]:

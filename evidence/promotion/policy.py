@@ -16,7 +16,7 @@ class PolicyError(Exception):
 
 
 def _drills() -> list[str]:
-    return ["kill-switch", "cap-rejection", "disconnect", "rate-limit", "reconcile"]
+    return ["kill-switch", "cap-rejection", "disconnect", "rate-limit", "reconcile", "gating"]
 
 
 def _regions() -> dict[str, int]:
