@@ -3,6 +3,7 @@
 import pytest
 
 from daemon.model.amounts import NS_PER_MS, NS_PER_S
+from daemon.model.checks import InvariantViolation
 from daemon.model.enums import OrderType, Side, TradingState
 from daemon.model.ids import InstrumentId
 from daemon.model.market import TradeTick
@@ -264,3 +265,20 @@ def test_after_a_human_has_looked_a_loss_is_confirmed_anew() -> None:
     for later_ns, due in ((T0 + 2 * NS_PER_S, False), (T0 + 3 * NS_PER_S, True)):
         notices = gate.on_top(top("99", "100", later_ns), later_ns)
         assert any(n.kind == "breach" for n in notices) == due
+
+
+def test_a_screen_that_parted_from_the_table_stops_the_daemon_at_the_next_audit() -> None:
+    """Crash-only: of 256 orders that the screen passes, one is put to the table too."""
+    gate = ready()
+    approve(gate, wish("BUY", "0.1", "99.00"))
+    lane = gate.book(BTC).buy_lane
+    assert lane is not None
+    lane.qty_high = lane.order_value_max = lane.position_up = lane.value_up = D(10**9)
+    approve(gate, wish("BUY", "2.001", "99.00"))  # the bug
+    gate.ids.counter = 255
+    approve(gate, wish("BUY", "2.002", "99.00"))
+    assert gate.ids.counter == 256
+    held = list(gate.holds)
+    with pytest.raises(InvariantViolation, match="order_qty"):
+        gate.review(wish("BUY", "2.003", "99.00"), T0)
+    assert list(gate.holds) == held  # nothing was minted
