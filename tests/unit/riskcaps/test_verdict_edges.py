@@ -73,7 +73,7 @@ def test_a_reference_below_one_is_a_price_like_any_other(reference: str) -> None
     gate.on_trade(TradeTick(BTC, 1, Side.BUY, D("0.5"), D(1), 0, T0), T0)
     gate.on_mark(BTC, D("0.5"), T0)
     gate.on_instruments([instrument(notional_min=D(0))])
-    approve(gate, wish("BUY", "1", None))
+    assert approve(gate, wish("BUY", "1", None)) in gate.holds
 
 
 def test_reducing_needs_no_other_valuation_and_no_equity() -> None:
