@@ -163,6 +163,7 @@ class RollingSum:
         events.append((now_ns, amount))
         self.kept += amount
         if self._head >= _PRUNE_EVERY:
+            self.total(now_ns)  # what is dropped below must have left the sum
             gone = self._begin(now_ns)
             del events[:gone]
             self._head -= gone

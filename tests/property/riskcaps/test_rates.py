@@ -103,3 +103,26 @@ def test_a_sum_that_restarts_has_forgotten_what_no_longer_counts() -> None:
     traded.add(2, Decimal(7))
     assert traded.state(DAY_NS) == [[0, "5"], [2, "7"]]
     assert traded.state(DAY_NS + 1) == [[2, "7"]]
+
+
+@pytest.mark.parametrize("step_ns", [1, 30 * SECOND_NS, 100 * SECOND_NS])
+@pytest.mark.parametrize("asked_every", [1, 7, 5 * _PRUNE_EVERY])
+def test_amounts_that_are_dropped_are_those_that_no_sum_counts(
+    step_ns: int, asked_every: int
+) -> None:
+    traded = RollingSum(DAY_NS)
+    amounts: list[tuple[int, int]] = []
+    now_ns = 10 * DAY_NS
+    for number in range(5 * _PRUNE_EVERY):
+        now_ns += step_ns
+        traded.add(now_ns, Decimal(number % 13))
+        amounts.append((now_ns, number % 13))
+        if not number % asked_every and number % 5 == 0:
+            expected = sum(n for at_ns, n in amounts[-4_000:] if now_ns - at_ns <= DAY_NS)
+            if step_ns > 1:
+                assert traded.total(now_ns) == expected
+    kept = [pair for pair in amounts if now_ns - pair[0] <= DAY_NS]
+    assert traded.state(now_ns) == [[at_ns, str(n)] for at_ns, n in kept]
+    assert traded.total(now_ns) == sum(n for _, n in kept)
+    if asked_every == 1:
+        assert len(traded._events) <= len(kept) + 2 * _PRUNE_EVERY

@@ -9,21 +9,26 @@ from collections.abc import Callable
 import pytest
 
 from daemon.model.amounts import NS_PER_MS, NS_PER_S
-from daemon.model.enums import SymbolStatus, TradingState
-from daemon.model.intents import PlaceIntent
+from daemon.model.enums import OrderStatus, OrderType, SymbolStatus, TimeInForce, TradingState
+from daemon.model.intents import CancelIntent, PlaceIntent
 from daemon.model.market import TradeTick
 from daemon.model.position import Balance
-from riskcaps.interceptor import Interceptor
+from riskcaps.interceptor import CancelApproved, Interceptor
 from tests.unit.riskcaps.kit import (
     BTC,
+    ETH,
     T0,
     D,
     approve,
+    bare_gate,
     caps_of,
     deny,
+    fill,
     instrument,
+    order,
     ready,
     symbol_caps,
+    tell,
     top,
     trade,
     wish,
@@ -147,6 +152,7 @@ def test_a_reference_that_moves_or_ages_denies(side: str, reference: str) -> Non
     gate.on_top(top("99.99", "100.01", late), late)
     approve(gate, wish(side, "0.1", "100.00"), late)
     gate.on_top(top("99.99", "100.01", late + 1), late + 1)
+    refer(other, "100", late + 1)
     assert deny(gate, wish(side, "0.2", "100.00"), late + 1) == "no_reference_price"
     refer(reference, "120", late + 1)
     assert deny(gate, wish(side, "0.3", "100.00"), late + 1) == "price_collar"
@@ -233,3 +239,154 @@ def test_a_wipe_leaves_no_hold_no_position_and_no_debt() -> None:
     for number in range(1, 9):
         approve(gate, wish("BUY", f"0.{number}", "99.00"), T1 + number * NS_PER_MS * 2)
     assert len(gate.holds) == gate.book(BTC).open_count == 8
+
+
+@pytest.mark.parametrize("side", ["BUY", "SELL"])
+@pytest.mark.parametrize("collar_bps", [500, 3000, 10_000, 20_000])
+def test_the_collar_is_around_the_mid_and_not_a_step_wider(side: str, collar_bps: int) -> None:
+    """Both sides of it, with the bounds drawn by an order just inside."""
+    wide = {"order_notional_quote_max": "9000", "exposure_quote_max": "90000"}
+    symbols = {"BTCUSDT": symbol_caps(collar_bps_max=collar_bps, **wide)}
+    big = {"exposure_gross_numeraire_max": "90000", "exposure_net_numeraire_max": "90000"}
+    gate = ready(caps_of(symbols=symbols, **big))
+    gate.on_instruments([instrument(notional_min=D("0.001"))])
+    low, high = D(100) - D(collar_bps) / 100, D(100) + D(collar_bps) / 100
+    for step, edge in ((D("-0.01"), high), (D("0.01"), low)):
+        if edge <= 0:
+            continue
+        inside, outside = edge, edge - step
+        approve(gate, wish(side, "0.1", str(inside + step)), T0)
+        approve(gate, wish(side, "0.2", str(inside)), T0)
+        assert deny(gate, wish(side, "0.3", str(outside)), T0) == "price_collar"
+        for name in list(gate.holds):
+            gate.on_terminal(name, T0)
+    if collar_bps > 10_000:
+        gate.on_top(top("0", "100", T1), T1)
+        assert deny(gate, wish(side, "0.4", "60.00"), T1) == "no_market_data"
+
+
+@pytest.mark.parametrize("side", ["BUY", "SELL"])
+def test_bounds_of_one_type_and_time_in_force_are_not_anothers(side: str) -> None:
+    gate = drawn(order_types=["LIMIT"], times_in_force=["GTC"])
+    maker = wish(side, "0.3", "100.00", order_type=OrderType.LIMIT_MAKER)
+    assert deny(gate, maker, T1) == "order_type_not_allowed"
+    fleeting = wish(side, "0.3", "100.00", time_in_force=TimeInForce.IOC)
+    assert deny(gate, fleeting, T1) == "time_in_force_not_allowed"
+    approve(gate, wish(side, "0.3", "100.00"), T1)
+
+
+@pytest.mark.parametrize(
+    ("side", "usdt", "btc"), [("BUY", "10", "50000"), ("SELL", "50000", "0.5")]
+)
+@pytest.mark.parametrize("notional_min", ["0", "5"])
+def test_each_side_spends_its_own_asset(side: str, usdt: str, btc: str, notional_min: str) -> None:
+    gate = drawn()
+    gate.on_instruments([instrument(notional_min=D(notional_min))])
+    gate.on_balances([Balance("USDT", D(usdt), D(0)), Balance("BTC", D(btc), D(0))], T1)
+    assert deny(gate, plain(side), T1) == "balance_insufficient"
+
+
+def test_a_sell_spends_base_whatever_that_is_worth() -> None:
+    gate = ready(caps_of(symbols={"BTCUSDT": symbol_caps(order_qty_base_max="50")}))
+    gate.on_instruments([instrument(notional_min=D("0.1"))])
+    gate.on_top(top("0.49", "0.51"), T0)
+    gate.on_balances([Balance("BTC", D(6), D(0))], T0)
+    approve(gate, wish("SELL", "1", "0.50"))
+    assert deny(gate, wish("SELL", "5.001", "0.50")) in {"balance_insufficient", "position_short"}
+    gate.on_balances([Balance("BTC", D("4"), D(0))], T0)
+    assert deny(gate, wish("SELL", "3.5", "0.50")) == "balance_insufficient"
+
+
+@pytest.mark.parametrize("side", ["BUY", "SELL"])
+def test_an_order_below_the_ask_is_valued_at_the_ask(side: str) -> None:
+    gate = drawn()
+    gate.on_top(top("120.00", "140.00", T1), T1)
+    assert deny(gate, wish(side, "2", "120.00"), T1) == "order_notional"
+    approve(gate, wish(side, "1.7", "120.00"), T1)
+
+
+def test_exposure_counts_the_dearest_of_ask_price_and_own_orders() -> None:
+    """Above its last band a cap has no room between band and limit: the valuation decides."""
+    wide = {"position_long_base_max": "50", "position_short_base_max": "50"}
+    gate = ready(caps_of(symbols={"BTCUSDT": symbol_caps(**wide)}))
+    trade(gate, "BUY", "5.5", "100")
+    gate.on_balances([Balance("USDT", D(5000), D(0)), Balance("BTC", D(50), D(0))], T0)
+    late = T0 + 10 * NS_PER_S
+    gate.on_top(top("99.99", "100.01", late), late)
+    assert gate.book(BTC).watch["exposure_quote_max"].up == 600
+    assert deny(gate, wish("BUY", "0.6", "95.00"), late) == "exposure_symbol"
+    dear = approve(gate, wish("SELL", "0.1", "109.00"), late)
+    assert dear in gate.holds
+    assert deny(gate, wish("BUY", "0.1", "95.00"), late) == "exposure_symbol"
+
+
+@pytest.mark.parametrize("side", ["BUY", "SELL"])
+def test_turnover_counts_what_is_open_and_what_was_traded(side: str) -> None:
+    gate = ready(caps_of(traded_notional_per_day_numeraire_max="300"))
+    for number in range(2):
+        approve(gate, wish(side, "0.9", "100.00"), T0 + number * 2 * NS_PER_MS)
+    last = T0 + 4 * NS_PER_MS
+    assert deny(gate, wish(side, "1.2", "100.00"), last) == "traded_notional_per_day"
+    for name in list(gate.holds):
+        gate.on_fill(fill(name, side, "0.9", "100"), last)
+    assert deny(gate, wish(side, "1.2", "100.00"), last) == "traded_notional_per_day"
+    approve(gate, wish(side, "1.1", "100.00"), last)
+
+
+def test_an_order_found_before_the_symbols_are_known_weighs_on_its_asset() -> None:
+    gate = bare_gate()
+    gate.adopt(order("early", "BUY", "1", "100", OrderStatus.SUBMITTED), T0)
+    tell(gate)
+    gate.on_balances([Balance("USDT", D(205), D(0))], T0)
+    assert deny(gate, wish("BUY", "1", "99.00")) == "balance_insufficient"
+    gate.on_balances([Balance("USDT", D(210), D(0))], T0)
+    approve(gate, wish("BUY", "1", "99.00"))
+
+
+def test_messages_of_an_earlier_second_or_minute_do_not_hold_a_cancel_back() -> None:
+    gate = ready(caps_of(messages_per_second_max=6, messages_per_second_cancel_reserve=1,
+                         messages_per_minute_max=9, messages_per_minute_cancel_reserve=1,
+                         orders_per_second_max=5, orders_per_minute_max=8))  # fmt: skip
+    mine = order("o")
+    wanted = CancelIntent(strategy_id=mine.strategy_id, client_order_id=mine.client_order_id)
+    for number in range(5):
+        approve(gate, wish("BUY", "0.1", f"9{number}.00"))
+    assert isinstance(gate.review_cancel(wanted, mine, T0), CancelApproved)
+    answer = gate.review_cancel(wanted, mine, T0)
+    assert str(getattr(answer, "reason", "")) == "messages_per_second"
+    now_ns = T0 + NS_PER_S + 1
+    for _ in range(3):
+        assert isinstance(gate.review_cancel(wanted, mine, now_ns), CancelApproved)
+    answer = gate.review_cancel(wanted, mine, now_ns)
+    assert str(getattr(answer, "reason", "")) == "messages_per_minute"
+    later = now_ns + 60 * NS_PER_S + 1
+    for _ in range(5):
+        assert isinstance(gate.review_cancel(wanted, mine, later), CancelApproved)
+
+
+def test_opening_orders_between_losing_ones_do_not_end_the_streak() -> None:
+    gate = ready(caps_of(loss_streak_max=3, loss_session_numeraire_max="900",
+                         loss_day_numeraire_max="900", drawdown_numeraire_max="900"))  # fmt: skip
+    for number in range(3):
+        now_ns = T0 + number * NS_PER_S
+        opened = approve(gate, wish("BUY", "1", "100.00"), now_ns)
+        gate.on_fill(fill(opened, "BUY", "1", "100"), now_ns)
+        closed = approve(gate, wish("SELL", "1", "99.00"), now_ns)
+        gate.on_fill(fill(closed, "SELL", "1", "99"), now_ns)
+    assert deny(gate, wish("BUY", "1", "100.00"), T0 + 4 * NS_PER_S) == "loss_streak"
+
+
+def test_a_valuation_is_good_to_the_last_nanosecond_of_its_age() -> None:
+    data = caps_of(symbols={"BTCUSDT": symbol_caps(), "ETHUSDT": symbol_caps()})
+    gate = tell(bare_gate(data))
+    gate.on_instruments([instrument(), instrument(ETH)])
+    gate.on_top(top("9.99", "10.01", T0, ETH), T0)
+    gate.on_fill(fill("x", "BUY", "3", "10", name=ETH), T0)
+    for after_ns, passes in ((10 * NS_PER_S, True), (10 * NS_PER_S + 1, False)):
+        now_ns = T0 + after_ns
+        gate.on_top(top("99.99", "100.01", now_ns), now_ns)
+        for intent in (wish("BUY", "0.1", "99.00"), wish("BUY", "0.1", None)):
+            if passes:
+                approve(gate, intent, now_ns)
+            else:
+                assert deny(gate, intent, now_ns) == "valuation_stale"
