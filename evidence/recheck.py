@@ -31,6 +31,7 @@ from evidence.schema import (
     CapsChanged,
     Fill,
     Instruments,
+    OrderAmended,
     OrderApproved,
     OrderDenied,
     OrderReject,
@@ -117,6 +118,7 @@ class DecisionsFold:
             OrderApproved: self._approved,
             OrderDenied: self._denied,
             OrderState: self._state,
+            OrderAmended: self._amended,
             OrderReject: self._reject,
             OrderResolved: self._resolved,
             Fill: self._fill,
@@ -316,6 +318,18 @@ class DecisionsFold:
         if claimed > booked:
             hold.leaves = min(hold.leaves, claimed - booked)
         else:
+            self._drop(record.client_order_id)
+
+    def _amended(self, record: OrderAmended) -> None:
+        hold = self.holds.get(record.client_order_id)
+        if hold is None:
+            return
+        try:
+            cut = amount(record.old_qty) - amount(record.qty)
+        except AmountError:
+            return  # counted by the orders fold
+        hold.leaves -= min(max(cut, ZERO), hold.leaves)
+        if hold.leaves == 0:
             self._drop(record.client_order_id)
 
     def _reject(self, record: OrderReject) -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from daemon.core import fold, lifecycle
 from daemon.core.books import Books
+from daemon.core.desk import Desk
 from daemon.core.execution import Execution
 from daemon.core.ledger import Ledger
 from daemon.core.lifecycle import Row, Trigger
@@ -90,6 +91,24 @@ def recovery_forgets_cancels(patch: pytest.MonkeyPatch) -> None:
     patch.setitem(fold._FOLDS, "cancel_requested", lambda *_: None)
 
 
+def an_amend_on_its_way_is_believed(patch: pytest.MonkeyPatch) -> None:
+    kept = Desk.amend_requested
+
+    def hopeful(self: Desk, order: Any, qty: Any, why: str) -> None:
+        kept(self, order, qty, why)
+        self.amended(order, qty, "hope")
+
+    patch.setattr(Desk, "amend_requested", hopeful)
+
+
+def smaller_orders_go_unnoticed(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Desk, "amended", lambda *_: None)
+
+
+def recovery_forgets_amends(patch: pytest.MonkeyPatch) -> None:
+    patch.setitem(fold._FOLDS, "order_amended", lambda *_: None)
+
+
 @pytest.mark.parametrize(
     "bug",
     [
@@ -102,6 +121,9 @@ def recovery_forgets_cancels(patch: pytest.MonkeyPatch) -> None:
         a_late_fill_is_dropped,
         an_unknown_order_frees_the_caps,
         recovery_forgets_cancels,
+        an_amend_on_its_way_is_believed,
+        smaller_orders_go_unnoticed,
+        recovery_forgets_amends,
     ],
     ids=lambda bug: bug.__name__,
 )

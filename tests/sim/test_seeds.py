@@ -18,7 +18,7 @@ REPLAY_EVERY = 10
 @pytest.mark.slow
 @pytest.mark.parametrize("chunk", range(8))
 def test_no_seed_breaks_an_invariant(chunk: int) -> None:
-    orders = fills = denied = crashes = 0
+    orders = fills = denied = crashes = amended = 0
     for seed in range(chunk * SEEDS_PER_CHUNK, (chunk + 1) * SEEDS_PER_CHUNK):
         run = SimRun(seed).run()
         if seed % REPLAY_EVERY == 0:
@@ -26,11 +26,13 @@ def test_no_seed_breaks_an_invariant(chunk: int) -> None:
             run.checker.replay()
         orders += run.checker.orders
         fills += run.checker.fills
+        amended += run.checker.amended
         denied += run.checker.denied
         crashes += run.crashes
     # A world in which nothing happens proves nothing.
     assert orders > 10 * SEEDS_PER_CHUNK
     assert fills > 4 * SEEDS_PER_CHUNK
+    assert amended > SEEDS_PER_CHUNK
     assert denied > SEEDS_PER_CHUNK
     assert crashes > 10
 

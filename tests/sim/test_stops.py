@@ -39,6 +39,8 @@ def first_stop(run: SimRun, seconds: int) -> str:
 @pytest.mark.parametrize("seed", SEEDS)
 def test_a_testnet_wipe_is_recognised(seed: int) -> None:
     run = trading(seed, "testnet_wipe")
+    # Its trade ids begin anew: ours must be far from those the new venue reaches at once.
+    run.run_until(T0 + 8 * NS_PER_S)
     run.venue.wipe(run.now_ns)
     run.checker.position_is_reset()
     assert first_stop(run, 10) == "testnet_wipe"
@@ -47,6 +49,8 @@ def test_a_testnet_wipe_is_recognised(seed: int) -> None:
 @pytest.mark.parametrize("seed", SEEDS)
 def test_an_order_that_is_not_ours_stops_us_and_stays(seed: int) -> None:
     run = trading(seed, "foreign_order")
+    # A book that has filled up again: in an empty one our own takes sweep it away (STP) at once.
+    run.run_until(T0 + 4 * NS_PER_S)
     theirs = PlaceRequest(
         symbol=SYMBOL,
         side=Side.BUY,

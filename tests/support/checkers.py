@@ -50,6 +50,7 @@ class Checker:
         """Venue ids of orders on our account that others placed."""
         self.denied = 0
         self.fills = 0
+        self.amended = 0
         self.orders = 0
         self._was_halted = True
         self._booked = 0
@@ -81,6 +82,8 @@ class Checker:
             self.approved.add(fields["client_order_id"])
         elif kind is EventType.FILL:
             self.fills += 1
+        elif kind is EventType.ORDER_AMENDED:
+            self.amended += 1
         elif kind is EventType.ORDER_DENIED:
             self.denied += 1
         elif kind is EventType.INCIDENT_OPENED:
@@ -203,6 +206,7 @@ class Checker:
                 theirs = str(at_venue.status).replace("EXPIRED_IN_MATCH", "EXPIRED")
                 assert order.status == theirs, f"{order.client_order_id}: {order.status}, {theirs}"
                 assert order.cum_qty == decimal_of_e8(at_venue.executed)
+                assert order.qty == decimal_of_e8(at_venue.qty), f"{order.client_order_id}: amends"
 
     def cancels_sent(self, effects: tuple[Effect, ...]) -> int:
         return sum(isinstance(effect, SendCancel) for effect in effects)

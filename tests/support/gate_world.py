@@ -216,7 +216,9 @@ class GateWorld:
 
     def _venue(self, cid: str) -> None:
         order, gate, now = self.orders[cid], self.gate, self.maker.now_ns
-        what = self.rng.choice(["fill", "fill", "part", "cancel", "reject", "unknown", "ack"])
+        what = self.rng.choice(
+            ["fill", "fill", "part", "cancel", "reject", "unknown", "ack", "amend"]
+        )
         typed = ClientOrderId(cid)
         if what in {"fill", "part"}:
             self._fill(cid, order["leaves"] if what == "fill" else order["leaves"] / 2)
@@ -232,12 +234,28 @@ class GateWorld:
             )  # fmt: skip
             self._state(cid, "REJECTED")
             del self.orders[cid]
+        elif what == "amend":
+            self._amend(cid)
         elif what == "unknown":
             gate.on_unknown(typed, now)
             self._state(cid, "UNKNOWN")
         else:
             gate.on_known(typed, now)
             self._state(cid, "ACCEPTED")
+
+    def _amend(self, cid: str) -> None:
+        order = self.orders[cid]
+        old = order["leaves"] + order["cum"]
+        leaves = (order["leaves"] / 2).quantize(Decimal("0.00001"))
+        if not 0 < leaves < order["leaves"]:
+            return
+        self.gate.on_leaves(ClientOrderId(cid), leaves)
+        order["leaves"] = leaves
+        self.maker.write(
+            EventType.ORDER_AMENDED, client_order_id=cid, symbol=symbol_of(order["iid"]),
+            instrument_id=order["iid"], order_id="1", old_qty=plain(old),
+            qty=plain(leaves + order["cum"]), source="stream",
+        )  # fmt: skip
 
     def _fill(self, cid: str, qty: Decimal) -> None:
         order = self.orders[cid]

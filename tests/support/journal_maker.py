@@ -379,6 +379,24 @@ class JournalMaker:
         self._event("canceled", cid, Decimal(0), Decimal(0))
         self.state(cid, "CANCELED", "cancel")
 
+    def amend(self, cid: str, qty: str, *, is_journalled: bool = True) -> None:
+        """Make an order smaller, at the venue and (when it is honest) in the journal."""
+        self.wait()
+        order = self.open[cid]
+        old, order["qty"] = order["qty"], Decimal(qty)
+        names = {
+            "client_order_id": cid, "symbol": order["symbol"],
+            "instrument_id": f"{order['symbol']}@{self.exchange}", "order_id": order["order_id"],
+            "old_qty": plain(old), "qty": qty,
+        }  # fmt: skip
+        self.write(
+            EventType.AMEND_REQUESTED, **names, cum_qty=plain(order["cum"]), lot="0.00001", why="x"
+        )
+        order["row"]["qty"] = qty
+        self._event("amended", cid, order["qty"], order["price"])
+        if is_journalled:
+            self.write(EventType.ORDER_AMENDED, **names, source="reply")
+
     def reject(self, cid: str, code: int = -2010) -> None:
         order = self.open[cid]
         self.wait()

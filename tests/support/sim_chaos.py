@@ -9,13 +9,21 @@ from daemon.model.amounts import NS_PER_MS, floor_to
 from daemon.model.enums import OrderType, Side, TimeInForce
 from daemon.model.ids import InstrumentId, StrategyId
 from daemon.model.instrument import Instrument
-from daemon.model.intents import CancelIntent, PlaceIntent, ReplaceIntent, TimerIntent, Wish
+from daemon.model.intents import (
+    AmendIntent,
+    CancelIntent,
+    PlaceIntent,
+    ReplaceIntent,
+    TimerIntent,
+    Wish,
+)
 from daemon.model.market import TopOfBook
 from daemon.model.strategy import StrategyView
 from daemon.strategies.silent import Silent
 from tests.support.builders import BTC
 
 MS = NS_PER_MS
+LOT = Decimal("0.00001")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,7 +64,7 @@ class FaultMenu:
 
 
 class Chaos(Silent):
-    """Wishes at random: quotes, takes, cancels, replaces, timers; stubborn at the caps."""
+    """Wishes at random: quotes, takes, cancels, replaces, amends, timers; stubborn at the caps."""
 
     def __init__(
         self,
@@ -93,6 +101,12 @@ class Chaos(Silent):
                     client_order_id=order.client_order_id,
                     qty=order.qty,
                     price=order.price + rng.randrange(-3, 4),
+                )
+            elif roll < 0.45:
+                yield AmendIntent(
+                    strategy_id=self.strategy_id,
+                    client_order_id=order.client_order_id,
+                    qty=floor_to(order.qty * Decimal(rng.randrange(1, 11)) / 10, LOT),
                 )
         if rng.random() < 0.7:
             yield self._place(top)

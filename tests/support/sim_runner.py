@@ -23,6 +23,7 @@ from daemon.model.effects import (
     OpenHalt,
     QueryOrder,
     Record,
+    SendAmend,
     SendCancel,
     SendOrder,
     SendReplace,
@@ -64,12 +65,14 @@ from daemon.model.inputs import (
     SnapshotTaken,
     TimerFired,
     Turn,
+    VenueAmendReject,
     VenueCancelReject,
     VenueReject,
     VenueReport,
 )
 from daemon.model.instrument import Instrument
 from daemon.model.market import TopOfBook
+from daemon.model.orders import AmendOrder
 from daemon.model.position import Balance
 from daemon.model.reports import (
     CancelReject,
@@ -300,6 +303,8 @@ class SimRun:
             self._send_cancel(effect.cancel.client_order_id, effect.cancel.instrument_id)
         elif isinstance(effect, SendReplace):
             self._send_replace(effect)
+        elif isinstance(effect, SendAmend):
+            self._send_amend(effect.amend)
         elif isinstance(effect, QueryOrder):
             self._send_query(effect)
         elif isinstance(effect, TakeSnapshot):
@@ -464,6 +469,41 @@ class SimRun:
                     ts_recv_ns=self.now_ns,
                 )
                 self._answer(number, VenueCancelReject(no))
+            else:
+                self._answer(number, VenueReport(self.report_of(order, ReportSource.REPLY)))
+            self._pump_events()
+
+        self.later(travel, arrive)
+
+    def _send_amend(self, amend: AmendOrder) -> None:
+        cid, iid = amend.client_order_id, amend.instrument_id
+        if not self.up[Link.ORDER]:
+            self.later(0, lambda: self.tell(NotSent(cid, iid, "amend", "no link")))
+            return
+        number = self._request_of("amend", cid, iid)
+        travel = self._travel()
+        if travel is None:
+            return
+
+        def arrive() -> None:
+            try:
+                order = self.venue.amend(
+                    "main",
+                    SYMBOL,
+                    e8_of(amend.qty),
+                    now_ns=self.now_ns,
+                    client_order_id=cid,
+                    new_client_order_id=cid,
+                )
+            except VenueError as error:
+                no = CancelReject(
+                    client_order_id=cid,
+                    instrument_id=iid,
+                    code=error.code,
+                    reason=error.msg,
+                    ts_recv_ns=self.now_ns,
+                )
+                self._answer(number, VenueAmendReject(no))
             else:
                 self._answer(number, VenueReport(self.report_of(order, ReportSource.REPLY)))
             self._pump_events()
