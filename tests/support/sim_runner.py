@@ -436,16 +436,19 @@ class SimRun:
                     "main", SYMBOL, now_ns=self.now_ns, client_order_id=replaced.target
                 )
             except VenueError as error:
-                no = CancelReject(
-                    client_order_id=replaced.target,
-                    instrument_id=replaced.order.instrument_id,
-                    code=error.code,
-                    reason=error.msg,
-                    ts_recv_ns=self.now_ns,
-                )
+                no = self._refused(replaced.target, replaced.order.instrument_id, error)
                 self.later(self.latency(), lambda: self.tell(VenueCancelReject(no)))
 
         self._send_place(replaced.order, "replace", cancel_target)
+
+    def _refused(self, cid: ClientOrderId, iid: InstrumentId, error: VenueError) -> CancelReject:
+        return CancelReject(
+            client_order_id=cid,
+            instrument_id=iid,
+            code=error.code,
+            reason=error.msg,
+            ts_recv_ns=self.now_ns,
+        )
 
     def _send_cancel(self, cid: ClientOrderId, iid: InstrumentId) -> None:
         self.checker.canceled(cid)
@@ -461,13 +464,7 @@ class SimRun:
             try:
                 order = self.venue.cancel("main", SYMBOL, now_ns=self.now_ns, client_order_id=cid)
             except VenueError as error:
-                no = CancelReject(
-                    client_order_id=cid,
-                    instrument_id=iid,
-                    code=error.code,
-                    reason=error.msg,
-                    ts_recv_ns=self.now_ns,
-                )
+                no = self._refused(cid, iid, error)
                 self._answer(number, VenueCancelReject(no))
             else:
                 self._answer(number, VenueReport(self.report_of(order, ReportSource.REPLY)))
@@ -496,13 +493,7 @@ class SimRun:
                     new_client_order_id=cid,
                 )
             except VenueError as error:
-                no = CancelReject(
-                    client_order_id=cid,
-                    instrument_id=iid,
-                    code=error.code,
-                    reason=error.msg,
-                    ts_recv_ns=self.now_ns,
-                )
+                no = self._refused(cid, iid, error)
                 self._answer(number, VenueAmendReject(no))
             else:
                 self._answer(number, VenueReport(self.report_of(order, ReportSource.REPLY)))
