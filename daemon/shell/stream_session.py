@@ -185,11 +185,19 @@ class StreamSession:
     async def _watch(self, wire: StreamWire) -> None:
         """Look a few times per bound; a timer per frame would cost more than the frame."""
         bound_s = min(self._silence_max_s, 3 * self._ping_idle_s, 3 * self._ping_reply_s)
+        period_s = bound_s / _LOOKS_PER_BOUND
+        away_ns = (period_s + min(bound_s, self._ping_reply_s) / 2) * 1e9
         clock = self._clock
-        asked, reads, pinged_ns, heard_ns = 0, wire.reads, 0, clock.now_ns()
+        looked_ns = heard_ns = clock.now_ns()
+        asked, reads, pinged_ns, back_ns = 0, wire.reads, 0, 0
         while not wire.gone.done():
-            await asyncio.sleep(bound_s / _LOOKS_PER_BOUND)
+            await asyncio.sleep(period_s)
             now_ns = clock.now_ns()
+            was_away, looked_ns = now_ns - looked_ns > away_ns, now_ns
+            if was_away:
+                # We were stopped or starved: what came meanwhile is not read yet. Judge from here.
+                reads, pinged_ns, heard_ns, back_ns = wire.reads, 0, now_ns, now_ns
+                continue
             if wire.reads != reads:
                 reads, pinged_ns, heard_ns = wire.reads, 0, now_ns
             if pinged_ns and now_ns - pinged_ns > self._ping_reply_s * 1e9:
@@ -197,7 +205,7 @@ class StreamSession:
             elif not pinged_ns and now_ns - heard_ns > self._ping_idle_s * 1e9:
                 pinged_ns = now_ns
                 wire.ping()
-            silent_s = (now_ns - self.last_frame_ns) / 1e9
+            silent_s = (now_ns - max(self.last_frame_ns, back_ns)) / 1e9
             if silent_s > self._silence_max_s:
                 self.close(f"no frame for {self._silence_max_s:g} s, and no answer to a question")
             elif silent_s > self._silence_max_s / 2:

@@ -270,7 +270,7 @@ def session_to(port: int, on_event: Callable[[MarketEvent], None], **more: Any) 
         endpoint=check_endpoint("sim", Road.STREAMS, f"ws://127.0.0.1:{port}"),
         names=[name, "btcusdt@trade"],
         reader=StreamReader(SymbolNames("sim", ["BTCUSDT"])),
-        clock=SystemClock(),
+        clock=more.pop("clock", SystemClock()),
         on_event=on_event,
         silence_max_s=more.pop("silence_max_s", 60),
         newest_of=[name],
@@ -372,6 +372,39 @@ async def test_a_venue_that_answers_pings_is_kept() -> None:
         run = group.create_task(session.run())
         await pinged.wait()
         assert not run.done()
+        session.close("enough")
+
+
+class JumpingClock(SystemClock):
+    """A clock that can be put forward: what a process sees after it was stopped."""
+
+    ahead_ns = 0
+
+    def now_ns(self) -> int:
+        return super().now_ns() + self.ahead_ns
+
+
+async def test_a_process_that_was_stopped_does_not_blame_the_venue() -> None:
+    asked: list[str | bytes] = []
+    enough = asyncio.Event()
+
+    async def talk(connection: ServerConnection) -> None:
+        async for message in connection:
+            asked.append(message)
+            await connection.send('{"result":[],"id":1}')
+            if len(asked) >= 6:
+                enough.set()
+
+    clock = JumpingClock()
+    async with venue(talk) as port, asyncio.timeout(20), asyncio.TaskGroup() as group:
+        session = session_to(port, lambda _event: None, silence_max_s=0.6, clock=clock)
+        await session.open(**OPENING)
+        run = group.create_task(session.run())
+        while not asked:  # noqa: ASYNC110 - the first question is the venue's to hear
+            await asyncio.sleep(0.01)
+        clock.ahead_ns = 3_600 * 10**9
+        await enough.wait()
+        assert not run.done(), session.reason
         session.close("enough")
 
 
