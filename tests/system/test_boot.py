@@ -115,6 +115,7 @@ def test_it_is_ready_by_notify_and_a_stop_cancels(box: dict[str, Facts]) -> None
     assert facts["sessions_ended"] == 1
     assert (facts["Result"], facts["ExecMainStatus"], facts["NRestarts"]) == ("success", "0", "0")
     assert not facts["latched"], "a clean stop latches nothing"
+    assert "anchor" in facts["log_by_field"], "the log of one instance, by its own field"
 
 
 @pytest.mark.parametrize("name", ["killed", "stuck", "out_of_memory"])

@@ -73,6 +73,7 @@ def starts_and_stops() -> Facts:
         "open_after": len(one.open_orders()),
         "latched": one.latched(),
         "sessions_ended": len(one.journal("session_stop")),
+        "log_by_field": run("journalctl", "-o", "cat", f"SEATRIAL_INSTANCE={one.name}"),
         **one.show("Result", "ExecMainStatus", "NRestarts"),
     }
 
