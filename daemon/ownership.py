@@ -18,6 +18,7 @@ DISTRIBUTION = "seatrial"
 IMPORT_NAMES = ("daemon", "control", "riskcaps", "evidence")
 HOME = Path(__file__).resolve().parent.parent
 """Where this copy of the four packages lives."""
+NAMELESS = "a distribution without a name"
 
 
 def check_import_ownership(
@@ -81,10 +82,13 @@ def _foreign_distributions(installed: Iterable[importlib.metadata.Distribution])
 
 def _name_of(distribution: importlib.metadata.Distribution) -> str:
     """Its name; a broken one has none, and to ask it for `.name` is deprecated since 3.12."""
-    metadata = distribution.metadata
+    try:
+        metadata = distribution.metadata
+    except FileNotFoundError:  # what the backport says, once something has imported it
+        return NAMELESS
     if "Name" in metadata:
         return metadata["Name"]
-    return "a distribution without a name"
+    return NAMELESS
 
 
 def _provided(distribution: importlib.metadata.Distribution) -> set[str]:
