@@ -56,9 +56,9 @@ class Mutant:
     what: str
 
     @property
-    def name(self) -> str:
-        """As it stands in a report."""
-        return f"{self.module}:{self.line} #{self.number} {self.function}: {self.what}"
+    def change(self) -> str:
+        """What it changes where, whatever line that is on by now."""
+        return f"{self.function}: {self.what}"
 
 
 class Source:

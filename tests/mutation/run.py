@@ -41,7 +41,7 @@ class Mutation:
     """A pytest plugin whose run loop runs the tests once as they are, and once for each mutant."""
 
     def __init__(
-        self, modules: Sequence[str], out: Path, only: frozenset[tuple[str, int]] | None
+        self, modules: Sequence[str], out: Path, only: frozenset[tuple[str, str]] | None
     ) -> None:
         self._modules = modules
         self._out = out
@@ -66,12 +66,12 @@ class Mutation:
                 live = importlib.import_module(f"riskcaps.{module}")
                 found = counts.setdefault(module, {})
                 for mutant in source.mutants():
-                    if self._only is not None and (module, mutant.number) not in self._only:
+                    if self._only is not None and (module, mutant.change) not in self._only:
                         continue
                     verdict, by = self._judge(mutant, source, live, items)
                     found[verdict] = found.get(verdict, 0) + 1
                     row = {"module": module, "number": mutant.number, "line": mutant.line}
-                    row |= {"verdict": verdict, "name": mutant.name, "by": by}
+                    row |= {"verdict": verdict, "change": mutant.change, "by": by}
                     out.write(json.dumps(row) + "\n")
                     out.flush()
                 sys.stderr.write(f"{module}: {found}\n")
@@ -199,13 +199,13 @@ def _without_shrinking(item: pytest.Item) -> None:
         held._hypothesis_internal_use_settings = settings(old, phases=phases, database=None)
 
 
-def survivors(outs: Sequence[Path]) -> frozenset[tuple[str, int]]:
-    """Modules and numbers that no earlier run has killed."""
-    alive: dict[tuple[str, int], bool] = {}
+def survivors(outs: Sequence[Path]) -> frozenset[tuple[str, str]]:
+    """Modules and changes that no earlier run has killed; lines may have moved since."""
+    alive: dict[tuple[str, str], bool] = {}
     for out in outs:
         for line in out.read_text().splitlines():
             row = json.loads(line)
-            key = (row["module"], row["number"])
+            key = (row["module"], row["change"])
             alive[key] = alive.get(key, True) and row["verdict"] != KILLED
     return frozenset(key for key, is_alive in alive.items() if is_alive)
 
