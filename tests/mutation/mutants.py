@@ -72,13 +72,14 @@ class Source:
 
     def mutants(self) -> list[Mutant]:
         """All of them, in the order of the walk."""
-        return [
-            Mutant(
-                self.path.stem, number, function, node.lineno,
-                getattr(statement, "end_lineno", node.lineno), what,
-            )
-            for number, (function, statement, node, (_do, _undo, what)) in enumerate(self._walk())
-        ]  # fmt: skip
+        found = []
+        times: dict[tuple[str, str], int] = {}
+        for number, (function, statement, node, (_do, _undo, what)) in enumerate(self._walk()):
+            time = times[function, what] = times.get((function, what), 0) + 1
+            last = getattr(statement, "end_lineno", node.lineno)
+            once = what if time == 1 else f"{what} ({time})"
+            found.append(Mutant(self.path.stem, number, function, node.lineno, last, once))
+        return found
 
     def code(self, number: int) -> dict[str, CodeType]:
         """Compiled functions of the module with one mutant in it, by qualified name."""
