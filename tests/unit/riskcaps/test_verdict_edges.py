@@ -135,8 +135,8 @@ def test_what_was_held_before_a_restart_weighs_after_it() -> None:
     tell(gate)
     gate.on_instruments([instrument(), instrument(ETH)])
     gate.on_top(top("9.99", "10.01", T0, ETH), T0)
-    approve(gate, wish("BUY", "0.5", "100.00"), T0)
-    assert deny(gate, wish("BUY", "0.6", "100.00"), T0 + STEP_NS) == "exposure_gross"
+    assert deny(gate, wish("BUY", "1.02", "100.00"), T0) == "exposure_gross"  # 102 and 50
+    approve(gate, wish("BUY", "0.9", "100.00"), T0)
 
 
 def test_a_restart_of_another_run_does_not_take_its_counter() -> None:
@@ -273,3 +273,101 @@ def test_time_that_began_at_zero_is_a_time() -> None:
     tell(gate, 0)
     approve(gate, wish(instrument_id=epoch), 0)
     assert deny(gate, wish(instrument_id=epoch), 0) == "duplicate_order"
+
+
+@pytest.mark.parametrize("price", ["100.00", None], ids=["plain", "market"])
+def test_orders_per_execution_are_denied_beyond_grace_and_ratio_and_not_before(
+    price: str | None,
+) -> None:
+    gate = ready(caps_of(order_to_trade_grace_orders=3, order_to_trade_ratio_max="2.5"))
+    at_ns = iter(range(T0, T0 + 10 * NS_PER_S, STEP_NS))
+    for _ in range(3):
+        approve(gate, wish("BUY", "0.1", price), next(at_ns))
+    assert deny(gate, wish("BUY", "0.1", price), next(at_ns)) == "order_to_trade_ratio"
+    for _ in range(2):
+        trade(gate, "BUY", "0.1", "100", next(at_ns))
+    for _ in range(2):  # the fourth and the fifth: 2.5 for each of two executions
+        approve(gate, wish("BUY", "0.1", price), next(at_ns))
+    assert deny(gate, wish("BUY", "0.1", price), next(at_ns)) == "order_to_trade_ratio"
+
+
+def test_a_turnover_that_cannot_be_valued_denies_a_reducing_order_too() -> None:
+    gate = tell(bare_gate(caps_of(symbols={"BTCUSDT": symbol_caps(), "XRPETH": symbol_caps()})))
+    gate.on_instruments([instrument(), instrument(XRPETH)])
+    trade(gate, "BUY", "1", "100")
+    approve(gate, wish("SELL", "0.1", "100.00"))
+    gate.on_fill(fill("x", "BUY", "1", "2", name=XRPETH), T0)
+    assert deny(gate, wish("SELL", "0.2", "100.00"), T0 + STEP_NS) == "rate_missing"
+
+
+def test_assets_that_a_symbol_does_not_spell_are_learnt_from_the_venue() -> None:
+    gate = bare_gate(caps_of(conversions={"XBT": ["BTCUSDT"]}))
+    gate.on_instruments([instrument(BTC, base="XBT")])
+    gate.on_top(top("99", "101", T0), T0)
+    assert gate.rates.rate("XBT") == (D(99), D(101), T0)
+
+
+def test_cancels_of_an_earlier_second_are_no_messages_of_this_one() -> None:
+    gate = ready(caps_of(messages_per_second_max=6, messages_per_second_cancel_reserve=1))
+    for now_ns in (T0, T0 + NS_PER_S + 1):
+        for number in range(6):
+            answer = gate.review_cancel(cancel(number), order(f"o{number}"), now_ns)
+            assert isinstance(answer, CancelApproved)
+        answer = gate.review_cancel(cancel(7), order("o7"), now_ns)
+        assert str(getattr(answer, "reason", "")) == "messages_per_second"
+
+
+def test_types_that_are_taken_away_while_it_runs_are_denied() -> None:
+    gate = ready()
+    approve(gate, wish("BUY", "0.1", "99.00"))
+    gate.set_capset(gate.capset.tighten({"symbols.BTCUSDT.order_types": ["LIMIT_MAKER"]}))
+    assert deny(gate, wish("BUY", "0.2", "99.00")) == "order_type_not_allowed"
+    assert deny(gate, wish("BUY", "0.2", None)) == "order_type_not_allowed"
+
+
+@pytest.mark.parametrize(
+    ("side", "only", "inside", "outside"),
+    [
+        ("BUY", {"bid_multiplier_up": D("1.05")}, "105.00", "105.01"),
+        ("BUY", {"bid_multiplier_down": D("0.95")}, "95.00", "94.99"),
+        ("SELL", {"ask_multiplier_up": D("1.05")}, "105.00", "105.01"),
+        ("SELL", {"ask_multiplier_down": D("0.95")}, "95.00", "94.99"),
+    ],
+)
+def test_one_multiplier_alone_is_a_bound(
+    side: str, only: dict[str, object], inside: str, outside: str
+) -> None:
+    none = {f"{s}_multiplier_{d}": D(0) for s in ("bid", "ask") for d in ("up", "down")}
+    gate = ready()
+    gate.on_instruments([instrument(**{**none, **only})])
+    approve(gate, wish(side, "0.1", inside))
+    assert deny(gate, wish(side, "0.2", outside)) == "filter_percent_price"
+
+
+def test_a_venue_without_a_lot_takes_every_step_of_its_precision() -> None:
+    gate = ready()
+    gate.on_instruments([instrument(lot=D(0), base_precision=3, tick=D(0), quote_precision=2)])
+    approve(gate, wish("BUY", "0.101", "99.01"))
+    approve(gate, wish("BUY", "0.101", None))
+    assert deny(gate, wish("BUY", "0.1015", "99.01")) == "filter_lot"
+    assert deny(gate, wish("BUY", "0.102", "99.015")) == "filter_tick"
+
+
+@pytest.mark.parametrize(("side", "asset", "free"), [("SELL", "BTC", "1"), ("BUY", "USDT", "110")])
+def test_what_the_venue_has_locked_is_not_held_a_second_time(
+    side: str, asset: str, free: str
+) -> None:
+    gate = ready()
+    gate.adopt(order("found", side, "1", "100"), T0)
+    gate.on_balances([Balance(asset, D(free), D(0))], T0)
+    approve(gate, wish(side, "1", "100.00"))
+    assert deny(gate, wish(side, "0.1", "100.00"), T0 + STEP_NS) == "balance_insufficient"
+
+
+def test_a_loss_cap_below_one_latches_like_any_other() -> None:
+    gate = ready(caps_of(loss_session_numeraire_max="0.5", loss_session_action="halt"))
+    trade(gate, "BUY", "1", "100")
+    gate.on_top(top("99.00", "99.02"), T0)
+    assert deny(gate, wish("BUY", "0.1", "98.00")) == "loss_session"
+    gate.on_top(top("99.99", "100.01"), T0)
+    assert deny(gate, wish("BUY", "0.1", "98.00")) == "loss_session"
