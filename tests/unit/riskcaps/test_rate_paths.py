@@ -102,3 +102,12 @@ def test_worst_values(
     found = worst_value(D(long_worst), D(short_worst), D(11), D(10), rate)
     assert found == tuple(D(one) for one in worth)
     assert found[0] >= ZERO
+
+
+def test_a_symbol_that_does_not_hold_the_asset_is_no_step_of_its_path() -> None:
+    """Taken backward it would end at the numeraire, and value one asset at another's price."""
+    gate = gate_of({"ETH": ["BTCUSDT"], "USDT": ["BTCUSDT"]}, numeraire="BTC")
+    for name in NAMES:
+        tell(gate, name, "2", "3")
+    assert gate.rates.rate("USDT") is not None
+    assert gate.rates.rate("ETH") is None
