@@ -10,6 +10,7 @@ import pytest
 
 from daemon.model.amounts import NS_PER_MS, NS_PER_S
 from daemon.model.enums import OrderStatus, OrderType, SymbolStatus, TimeInForce, TradingState
+from daemon.model.ids import InstrumentId
 from daemon.model.intents import CancelIntent, PlaceIntent
 from daemon.model.market import TradeTick
 from daemon.model.position import Balance
@@ -390,3 +391,22 @@ def test_a_valuation_is_good_to_the_last_nanosecond_of_its_age() -> None:
                 approve(gate, intent, now_ns)
             else:
                 assert deny(gate, intent, now_ns) == "valuation_stale"
+
+
+@pytest.mark.parametrize(
+    ("spelling", "base", "quote"),
+    [
+        ("ETHBTC", "ETH", "BTC"),
+        ("BTCETH", "BTC", "ETH"),
+        ("ETHUSDT", "ETH", "USDT"),
+        ("ETH", "", ""),
+    ],
+)
+def test_assets_are_read_off_the_name_until_the_venue_has_told_them(
+    spelling: str, base: str, quote: str
+) -> None:
+    name = InstrumentId(f"{spelling}@sim")
+    gate = bare_gate(caps_of(conversions={"ETH": ["ETHUSDT"], "BTC": ["BTCUSDT"]}))
+    gate.adopt(order("early", "BUY", "2", "3", OrderStatus.SUBMITTED, instrument_id=name), T0)
+    assert (gate.book(name).base, gate.book(name).quote) == (base, quote)
+    assert gate.account(quote).inflight == 6
