@@ -61,15 +61,24 @@ def key() -> Ed25519PrivateKey:
     return Ed25519PrivateKey.generate()
 
 
+@pytest.fixture(scope="module", params=ADAPTERS)
+def adapter(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
 @pytest.fixture(scope="module")
-def sim(key: Ed25519PrivateKey, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SimProcess]:
+def sim(
+    adapter: str, key: Ed25519PrivateKey, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[SimProcess]:
+    """A venue for each adapter: together they would be past its orders in ten seconds."""
+    seed = 11 + ADAPTERS.index(adapter)
     public: Path = tmp_path_factory.mktemp("keys") / "public.pem"
     public.write_bytes(
         key.public_key().public_bytes(
             serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
         )
     )
-    with SimProcess(seed=11, flow_rate=20, symbols="BTCUSDT", ed25519_public_key=public) as venue:
+    with SimProcess(seed=seed, flow_rate=20, symbols="BTCUSDT", ed25519_public_key=public) as venue:
         yield venue
 
 
@@ -141,11 +150,9 @@ class Stage:
         return [row for row in ledger["fills"] if row["client_order_id"] == client_id]
 
 
-@pytest.fixture(params=ADAPTERS)
-async def stage(
-    request: pytest.FixtureRequest, sim: SimProcess, key: Ed25519PrivateKey
-) -> AsyncIterator[Stage]:
-    road, kind = request.param.split("-")
+@pytest.fixture
+async def stage(adapter: str, sim: SimProcess, key: Ed25519PrivateKey) -> AsyncIterator[Stage]:
+    road, kind = adapter.split("-")
     credentials = (
         Credentials(api_key=sim.api_key, secret=sim.api_secret.encode(), kind="hmac")
         if kind == "hmac"
