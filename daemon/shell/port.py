@@ -155,9 +155,12 @@ class ControlPort:
         return self._events
 
     async def warm(self) -> None:
-        """Keep the emergency session's connections open, for ever."""
+        """Keep the emergency session's connections open until cancelled; then close them."""
         self._control_loop = asyncio.get_running_loop()
-        await self._emergency.keep_warm()
+        try:
+            await self._emergency.keep_warm()
+        finally:
+            await self._emergency.close()
 
     def cancel_and_verify(self, deadline_s: float) -> KillReport:
         """The emergency session alone, for a drill: called from a thread that may wait.

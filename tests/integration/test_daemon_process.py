@@ -102,6 +102,7 @@ def test_a_taken_metrics_port_is_named_with_the_mend(tmp_path: Path) -> None:
     assert f"127.0.0.1:{port}" in done.stderr
     assert "metrics.port" in done.stderr
     assert "Traceback" not in done.stderr
+    assert "Unclosed" not in done.stderr
 
 
 def test_a_second_daemon_on_the_same_state_is_refused_and_the_first_ends_in_order(
