@@ -174,6 +174,7 @@ def test_what_cannot_be(intent: PlaceIntent) -> None:
         (wish(extras=OrderExtras(iceberg_qty=D("0.1"))), ""),
         (wish(order_type=OrderType.STOP_LOSS_LIMIT, extras=OrderExtras(trailing_bps=9)),
          "filter_trailing"),
+        (wish(order_type=OrderType.STOP_LOSS_LIMIT, extras=OrderExtras(trailing_bps=10)), ""),
         (wish(order_type=OrderType.STOP_LOSS_LIMIT, extras=OrderExtras(trailing_bps=400)), ""),
         (wish(order_type=OrderType.STOP_LOSS_LIMIT, extras=OrderExtras(trailing_bps=401)),
          "filter_trailing"),
@@ -190,6 +191,14 @@ def test_the_venues_filters(intent: PlaceIntent, code: str) -> None:
         assert deny(gate_with(), intent) == code
     else:
         assert approve(gate_with(), intent)
+
+
+def test_the_least_quantity_may_be_shown_and_the_last_level_pegged() -> None:
+    gate = gate_with()
+    gate.on_instruments([instrument(**{**VENUE, "qty_min": D("0.2")})])
+    assert approve(gate, wish(extras=ICE))
+    deep = OrderExtras(peg=PegPrice.MARKET_PEG, peg_levels=100)
+    assert approve(gate, wish(price=None, order_type=OrderType.LIMIT, extras=deep))
 
 
 def test_open_icebergs_are_counted_as_if_all_open_orders_were() -> None:

@@ -1,0 +1,114 @@
+"""The memory of duplicates at the edges of its window and its table, and streaks of one."""
+
+import json
+from typing import Any
+
+import pytest
+
+from riskcaps.behaviour import LATE_MAX, Behaviour, DuplicateKey
+from riskcaps.capset import capset_from_mapping
+from tests.unit.riskcaps.kit import BTC, T0, D, approve, caps_of, deny, ready, wish
+
+WINDOW_NS = 1_000_000
+"""The kit's `duplicate_window_ms` is 1."""
+
+
+def behaviour(**changes: Any) -> Behaviour:
+    made = Behaviour()
+    made.set_caps(capset_from_mapping(caps_of(**changes)))
+    return made
+
+
+def key(number: int) -> DuplicateKey:
+    return (BTC, True, D(number), D(1))
+
+
+# -------------------------------------------------------------------- duplicates
+def test_the_window_ends_after_its_last_nanosecond_whatever_else_was_approved() -> None:
+    for others in (0, 1, LATE_MAX - 2, LATE_MAX - 1, LATE_MAX, 5 * LATE_MAX):
+        memory = behaviour()
+        memory.remember(key(1), T0)
+        for number in range(others):
+            memory.remember(key(2 + number), T0 + WINDOW_NS)
+        assert memory.last_seen_ns(key(1), T0 + WINDOW_NS) == T0, others
+        for number in range(others):
+            at_ns = memory.last_seen_ns(key(2 + number), T0 + 2 * WINDOW_NS)
+            assert at_ns == T0 + WINDOW_NS, "asked later, what was approved later is still there"
+        assert memory.last_seen_ns(key(1), T0 + WINDOW_NS + 1) < 0, others
+
+
+def test_a_second_order_asks_at_the_edge_of_the_first_ones_window() -> None:
+    gate = ready()
+    approve(gate, wish("BUY", "0.1", "99.00"))
+    approve(gate, wish("BUY", "0.1", "98.00"), T0 + WINDOW_NS)
+    assert deny(gate, wish("BUY", "0.1", "99.00"), T0 + WINDOW_NS) == "duplicate_order"
+    approve(gate, wish("BUY", "0.1", "99.00"), T0 + WINDOW_NS + 1)
+
+
+def test_the_newest_of_two_counts() -> None:
+    memory = behaviour()
+    memory.remember(key(1), T0)
+    memory.remember(key(1), T0 + WINDOW_NS)
+    assert memory.last_seen_ns(key(1), T0 + 2 * WINDOW_NS) == T0 + WINDOW_NS
+
+
+def test_what_is_remembered_stays_bounded_through_a_day() -> None:
+    memory = behaviour()
+    now_ns = T0
+    for number in range(40 * LATE_MAX):
+        now_ns += WINDOW_NS // 10
+        memory.remember(key(number), now_ns)
+        kept = len(memory._seen) + len(memory._late)
+        assert kept <= 4 * LATE_MAX, "eleven lie in the window"
+        if number % 7 == 0:
+            assert memory.last_seen_ns(key(number), now_ns) == now_ns
+            assert len(memory._late) <= LATE_MAX
+
+
+def test_a_checkpoint_at_the_edge_keeps_what_is_still_a_duplicate() -> None:
+    memory = behaviour()
+    memory.remember(key(1), T0)
+    memory.remember(key(2), T0 + WINDOW_NS)
+    for later_ns, still in ((WINDOW_NS, T0), (WINDOW_NS + 1, -1)):
+        twin = behaviour()
+        twin.restore(json.loads(json.dumps(memory.state(T0 + later_ns))))
+        assert twin.last_seen_ns(key(1), T0 + WINDOW_NS) == still
+        assert twin.last_seen_ns(key(2), T0 + later_ns) == T0 + WINDOW_NS
+
+
+def test_a_checkpoint_replaces_what_was_remembered() -> None:
+    memory, empty = behaviour(), behaviour()
+    memory.remember(key(1), T0)
+    assert memory.last_seen_ns(key(1), T0) == T0
+    memory.remember(key(2), T0)
+    memory.restore(empty.state(T0))
+    memory.remember(key(3), T0)
+    assert [memory.last_seen_ns(key(n), T0) for n in (1, 2, 3)] == [-1, -1, T0]
+
+
+def test_the_order_of_a_checkpoint_is_not_that_of_the_table() -> None:
+    memory, twin = behaviour(), behaviour()
+    for number in (3, 1, 2):
+        memory.remember(key(number), T0)
+        twin.remember(key(4 - number), T0)
+    assert memory.state(T0) == twin.state(T0)
+
+
+# -------------------------------------------------------------------- streaks
+@pytest.mark.parametrize("limit", [1, 2])
+def test_a_streak_is_told_once_when_it_reaches_its_limit(limit: int) -> None:
+    """A limit of one is a limit: the first reject, the first loss is the whole streak."""
+    counted = behaviour(venue_reject_streak_max=limit, loss_streak_max=limit)
+    for step, cap in (
+        (counted.rejected, "venue_reject_streak_max"),
+        (lambda: counted.order_ended(D(-1)), "loss_streak_max"),
+    ):
+        told = [step() for _ in range(limit + 1)]
+        assert [len(notices) for notices in told] == [0] * (limit - 1) + [1, 0]
+        (notice,) = told[limit - 1]
+        assert (notice.kind, notice.cap, notice.action) == ("breach", cap, "halt")
+        assert notice.symbol == ""
+        assert (notice.used, notice.limit, notice.band) == (str(limit), str(limit), 100)
+        assert notice.rising
+        assert cap in notice.text
+        assert counted.tripped
