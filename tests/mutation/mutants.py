@@ -76,9 +76,11 @@ class Source:
         times: dict[tuple[str, str], int] = {}
         for number, (function, statement, node, (_do, _undo, what)) in enumerate(self._walk()):
             time = times[function, what] = times.get((function, what), 0) + 1
+            # A constant in a tuple is folded into it: the line that runs is its statement's.
+            first = getattr(statement, "lineno", node.lineno)
             last = getattr(statement, "end_lineno", node.lineno)
             once = what if time == 1 else f"{what} ({time})"
-            found.append(Mutant(self.path.stem, number, function, node.lineno, last, once))
+            found.append(Mutant(self.path.stem, number, function, first, last, once))
         return found
 
     def code(self, number: int) -> dict[str, CodeType]:
