@@ -105,6 +105,24 @@ def test_every_cap_of_a_small_world_by_hand() -> None:
     assert usage == wanted
 
 
+def test_the_long_side_when_it_is_the_worse_and_symbols_with_one_thing_only() -> None:
+    gate = world()
+
+    def exposure() -> tuple[object, object]:
+        used = {one.cap: one.used for one in gate.usage(T0) if not one.symbol}
+        return used["exposure_gross_numeraire_max"], used["exposure_net_numeraire_max"]
+
+    assert exposure() == (0, 0)
+    approve(gate, wish("BUY", "1", "99.00"))
+    assert exposure() == (D("100.01"), D("100.01")), "one open order and no position"
+    gate.on_fill(fill("elsewhere", "BUY", "2", "1", name=XRPETH), T0)
+    both = D("100.01") + 2 * D("1.01") * D("10.01")
+    assert exposure() == (both, both), "a position and no open order"
+    gate.on_fill(fill("elsewhere", "SELL", "3", "1", name=XRPETH), T0)
+    short = D("1.01") * D("10.01")
+    assert exposure() == (D("100.01") + short, D("100.01") - D("0.99") * D("9.99"))
+
+
 def test_the_limits_that_fill_up_are_those_of_the_caps_less_the_reserve() -> None:
     gate = busy()
     limits = {one.cap: one.limit for one in gate.usage(T0) if not one.symbol}
@@ -158,6 +176,7 @@ def test_a_symbol_in_another_quote_is_valued_anew_when_its_rate_moves() -> None:
         (D(100), [D(70), D(85), D(100), D(100)]),
         (D("0.5"), [D("0.35"), D("0.425"), D("0.5"), D("0.5")]),
         (12, [9, 11, 12, 12]),
+        (1000, [700, 850, 1000, 1000]),
         (1, [1, 1]),
     ],
 )
