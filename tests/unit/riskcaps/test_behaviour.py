@@ -66,6 +66,16 @@ def test_what_is_remembered_stays_bounded_through_a_day(asks_every: int) -> None
             assert len(memory._late) <= LATE_MAX
 
 
+def test_a_burst_in_one_window_is_forgotten_again() -> None:
+    memory = behaviour()
+    for number in range(3 * LATE_MAX):
+        memory.remember(key(number), T0)
+    assert memory.last_seen_ns(key(0), T0) == T0
+    for number in range(40 * LATE_MAX):
+        memory.remember(key(number), T0 + (number + 2) * WINDOW_NS)
+        assert len(memory._seen) + len(memory._late) <= 8 * LATE_MAX
+
+
 def test_a_checkpoint_at_the_edge_keeps_what_is_still_a_duplicate() -> None:
     memory = behaviour()
     memory.remember(key(1), T0)
@@ -96,6 +106,17 @@ def test_the_order_of_a_checkpoint_is_not_that_of_the_table() -> None:
 
 
 # -------------------------------------------------------------------- streaks
+def test_an_order_that_is_told_again_ends_no_streak() -> None:
+    gate = ready()
+    old = approve(gate, wish("BUY", "0.1", "99.00"))
+    gate.on_known(old, T0)
+    for number in range(3):
+        name = approve(gate, wish("BUY", "0.1", f"98.0{number}"))
+        gate.on_venue_reject(name, T0)
+        gate.on_known(old, T0)
+    assert deny(gate, wish("BUY", "0.1", "97.00")) == "venue_reject_streak"
+
+
 @pytest.mark.parametrize("limit", [1, 2])
 def test_a_streak_is_told_once_when_it_reaches_its_limit(limit: int) -> None:
     """A limit of one is a limit: the first reject, the first loss is the whole streak."""
