@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Self
 
 START_DEADLINE_S = 30.0
-STOP_DEADLINE_S = 20.0
+STOP_DEADLINE_S = 40.0
 
 
 class DemoError(RuntimeError):

@@ -96,6 +96,8 @@ class Demo:
                         "audit_period_ms": 8_000,
                         "unknown_settle_ms": 4_000,
                         "unknown_incident_ms": 15_000,
+                        # A ban of the venue at the end is waited out: what it filled is heard of.
+                        "stop_deadline_ms": 30_000,
                     },
                     "strategies": strategies_of(self._options),
                     "caps": self._caps(),
