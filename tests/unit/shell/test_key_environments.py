@@ -110,6 +110,8 @@ def test_what_a_stranger_put_there_is_not_believed(tmp_path: Path) -> None:
     if os.getuid() != 0:
         pytest.skip("needs root to give the file away")
     remember(MINE, LIVE, seen(tmp_path, "pilot"))
+    with pytest.raises(CredentialsRefused):
+        distinct(tmp_path)
     os.chown(tmp_path / "pilot" / FILE_NAME, 12345, -1)
     distinct(tmp_path)
 
