@@ -13,6 +13,7 @@ from control.errors import ControlConfigError, SocketInUseError, SocketUnusableE
 PATH_BYTES_MAX = 107
 """sun_path of Linux, less its final NUL."""
 SOCKET_MODE = 0o660
+_BIRTH_MODE = 0o600
 BACKLOG = 128
 """A newcomer waits for everybody before it: short, so that a kill waits little in a storm."""
 
@@ -29,8 +30,10 @@ class Endpoint:
     def open(cls, path: Path, group: str = "") -> "Endpoint":
         """Bind, set mode 0660 and the group, listen; replace the socket of a dead daemon.
 
-        The socket gets its rights under a temporary name, and its place by rename: it is never
-        visible with wider rights.
+        It is bound at its own place, not renamed to it: the kernel's list of sockets then names
+        the path, which is how systemd-tmpfiles tells a live socket from a leftover. It is born
+        with mode 0600 (on Linux the socket's own mode holds for the file that `bind` makes), so it
+        is never visible with wider rights than it ends up with.
 
         Raises:
             SocketInUseError: a live daemon answers on it.
@@ -38,37 +41,48 @@ class Endpoint:
             ControlConfigError: the group does not exist.
         """
         _check_parent(path)
-        _check_free(path)
-        temporary = path.with_name(f".{path.name}.{os.getpid()}")
-        if len(os.fsencode(temporary)) > PATH_BYTES_MAX:
+        if len(os.fsencode(path)) > PATH_BYTES_MAX:
             raise SocketUnusableError(
-                f"the control socket's path is too long ({len(os.fsencode(temporary))} bytes with "
-                f"its temporary name, at most {PATH_BYTES_MAX}): {path}; set control.socket to a "
-                f"shorter one"
+                f"the control socket's path is too long ({len(os.fsencode(path))} bytes, at most "
+                f"{PATH_BYTES_MAX}): {path}; set control.socket to a shorter one"
             )
+        gid = _gid(group) if group else -1
+        _check_free(path)
         sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
+        bound = False
         try:
-            temporary.unlink(missing_ok=True)
-            sock.bind(os.fspath(temporary))
-            temporary.chmod(SOCKET_MODE)
+            os.fchmod(sock.fileno(), _BIRTH_MODE)
+            path.unlink(missing_ok=True)
+            sock.bind(os.fspath(path))
+            bound = True
             if group:
-                os.chown(temporary, -1, _gid(group))
+                os.chown(path, -1, gid)
+            path.chmod(SOCKET_MODE)
             sock.listen(BACKLOG)
             sock.setblocking(False)
-            temporary.rename(path)
         except OSError as error:
             sock.close()
-            with contextlib.suppress(OSError):
-                temporary.unlink(missing_ok=True)
+            if bound:
+                with contextlib.suppress(OSError):
+                    path.unlink(missing_ok=True)
             raise SocketUnusableError(
                 f"cannot make the control socket {path}: {error.strerror or error}; "
                 f"check the rights on {path.parent}, or set control.socket"
             ) from error
-        except ControlConfigError:
-            sock.close()
-            temporary.unlink(missing_ok=True)
-            raise
         return cls(path, sock)
+
+    @property
+    def is_in_place(self) -> bool:
+        """Whether who connects to the path still comes to this socket."""
+        return self._identity is not None and _identity(self.path) == self._identity
+
+    def reopen(self, group: str = "") -> "Endpoint":
+        """Make a new socket at the path, where this one was removed; this one stays as it is.
+
+        Raises:
+            SocketInUseError, SocketUnusableError, ControlConfigError: as in `open`.
+        """
+        return Endpoint.open(self.path, group)
 
     def close(self) -> None:
         """Stop listening; remove the path unless another daemon has taken it since."""

@@ -10,6 +10,7 @@ Rules of this file:
 import asyncio
 import contextlib
 import errno
+import logging
 import socket
 import threading
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
@@ -29,6 +30,8 @@ from control.port import DaemonPort
 from control.protocol import Fault, encode_event, encode_fault, encode_result
 from daemon.model.inputs import Actor
 
+log = logging.getLogger("seatriald.control")
+
 _ACCEPTS_A_TURN = 64
 _NEWCOMERS_BURST = 64
 _NEWCOMERS_PER_S = 50.0
@@ -45,6 +48,8 @@ _ACCEPT_PAUSE_S = 0.05
 _LAST_WORDS_S = 0.5
 _MODELS_AFTER_S = 1.0
 """When the daemon has come up, what operators and observers send gets its validators."""
+_PLACE_LOOK_S = 0.5
+"""How often the server looks whether its socket still is where the tools look for it."""
 _STRANGER = "stranger"
 
 __all__ = ["ControlServer", "ControlThread", "DaemonPort"]
@@ -85,7 +90,7 @@ class ControlServer:
             SocketUnusableError, ControlConfigError: before `ready`.
         """
         self._loop = asyncio.get_running_loop()
-        endpoint = passed_endpoint(self.config.socket_path) or Endpoint.open(
+        self._endpoint = passed_endpoint(self.config.socket_path) or Endpoint.open(
             self.config.socket_path, self.config.socket_group
         )
         hub = self._port.events()
@@ -94,25 +99,50 @@ class ControlServer:
             async with asyncio.TaskGroup() as group:
                 self._group = group
                 self._desk = Desk(self._port, self._spawn, self._loop.time)
-                self._endpoint = endpoint
-                self._loop.add_reader(endpoint.sock, self._accept)
+                self._loop.add_reader(self._endpoint.sock, self._accept)
                 hub.attach(self._wake_for_events)
                 helpers = [
                     group.create_task(_survived(one), name=f"control-background-{number}")
                     for number, one in enumerate(background)
                 ]
                 helpers.append(group.create_task(_build_models(), name="control-models"))
+                helpers.append(group.create_task(self._keep_place(), name="control-place"))
                 if ready is not None:
                     ready()
                 await self._stop.wait()
                 hub.detach()
-                self._loop.remove_reader(endpoint.sock)
+                self._loop.remove_reader(self._endpoint.sock)
                 await self._finish()
                 for helper in helpers:
                     helper.cancel()
         finally:
             hub.detach()
-            endpoint.close()
+            self._endpoint.close()
+
+    async def _keep_place(self) -> None:
+        """Make the socket anew where somebody has removed it: a kill must find a door.
+
+        A path that another daemon's socket or a plain file has taken is left alone and told, once
+        for each reason.
+        """
+        told = ""
+        while True:
+            await asyncio.sleep(_PLACE_LOOK_S)
+            if self._endpoint.is_in_place or self._stop.is_set():
+                told = ""
+                continue
+            try:
+                made = self._endpoint.reopen(self.config.socket_group)
+            except ControlError as error:
+                if str(error) != told:
+                    told = str(error)
+                    log.error("the control socket is gone from its place: %s", told)
+                continue
+            self._loop.remove_reader(self._endpoint.sock)
+            self._endpoint.sock.close()
+            self._endpoint = made
+            self._loop.add_reader(made.sock, self._accept)
+            log.warning("the control socket %s was removed; it has been made anew", made.path)
 
     async def _finish(self) -> None:
         """Let deeds in flight answer for a while, then close every connection."""

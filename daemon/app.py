@@ -9,9 +9,8 @@ import asyncio
 import gc
 import logging
 import random
-import signal
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
 
 from control.errors import ControlError
 from control.server import ControlThread
@@ -34,7 +33,6 @@ from daemon.live_gate import LiveGate, check_live, mode_of, start_rule
 from daemon.model.amounts import NS_PER_MS
 from daemon.model.effects import ExitDaemon, Reply
 from daemon.model.halt import HaltFlag
-from daemon.model.inputs import Actor, Command
 from daemon.model.records import EventType
 from daemon.settings import Config
 from daemon.shell.account_lock import AccountLock
@@ -44,17 +42,20 @@ from daemon.shell.drills import Drills, DrillTools
 from daemon.shell.drills_rehearsal import Rehearsal
 from daemon.shell.emergency import EmergencyStop
 from daemon.shell.endpoints import endpoints_of
+from daemon.shell.ends import EXIT_CRASH, EXIT_LEFT, EXIT_OK, ProcessEnd
 from daemon.shell.incident_pack import IncidentPacks
 from daemon.shell.journal import Journal, lock_journal
 from daemon.shell.key_environments import remember
 from daemon.shell.latch import LatchStore
-from daemon.shell.late_orders import LateOrders, until_settled
+from daemon.shell.late_orders import LateOrders
+from daemon.shell.log_streams import LogPart
 from daemon.shell.loop import Pump, RecordSink
 from daemon.shell.metrics import Metrics, MetricsServer
 from daemon.shell.port import ControlPort
 from daemon.shell.publisher import Publisher, StatusPart
 from daemon.shell.replay import Recovered, recover
 from daemon.shell.sdnotify import Notifier
+from daemon.shell.signals import Ended
 from daemon.shell.state_dir import next_run
 from daemon.shell.strategy_loader import strategy_factory
 from daemon.shell.tasks import spawn
@@ -64,22 +65,36 @@ from daemon.version import seatrial_version
 
 log = logging.getLogger("seatriald")
 
-EMERGENCY_DEADLINE_S = 5.0
-EXIT_OK = 0
-EXIT_CRASH = 70
-SYSTEM = Actor(uid=0, pid=0, role="operator", name="system")
+CONTROL_STOP_S = 35.0
+"""A kill that is under way is let verify: a little longer than its own grace."""
+CLOSE_S = 50.0
+"""So long the parts may take to close once the exit code is decided; then the process just ends."""
+
+
+class EndWatch(Protocol):
+    """Who tells of signals, and ends the process when nobody else does (`SignalThread`)."""
+
+    def serve(self, daemon: Ended) -> None:
+        """From now on an end is the daemon's to make."""
+
+    def closing(self, seconds: float, exit_code: int) -> None:
+        """The exit code is decided; the process has to be gone in so many seconds."""
 
 
 class Daemon:
-    """One boot of the daemon. `await Daemon(config).run()` returns the exit code."""
+    """One boot of the daemon. `await Daemon(config, watch).run()` returns the exit code."""
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Config, watch: EndWatch, log_dropped: Callable[[], int]) -> None:
         """Build everything that can fail before the venue is touched.
+
+        `log_dropped` says how many log lines nobody could be given.
 
         Raises:
             OSError, ValueError: with a one-line message; nothing was left half done.
         """
         self._config = config
+        self._watch = watch
+        self._log_dropped = log_dropped
         settings = config.settings
         self._credentials = own_credentials(settings)
         self._mode = mode_of(settings.venue.environment)
@@ -120,7 +135,6 @@ class Daemon:
         self._write_boot_lines(recovered)
         self._exit: asyncio.Future[ExitDaemon] | None = None
         self._fatal: BaseException | None = None
-        self._signalled = False
         self._published: Mapping[str, Any] = {}
         self._late = LateOrders(settings.venue.recv_window_ms)
         self._port: ControlPort | None = None
@@ -150,16 +164,15 @@ class Daemon:
         control = ControlThread(control_config(settings), port, background=(port.warm,))
         server: MetricsServer | None = None
         notifier = Notifier()
-        parts = (drills, Disk(settings.state_dir), self._gate)
+        parts = (drills, Disk(settings.state_dir), self._gate, LogPart(self._log_dropped))
         publisher = self._build_publisher(pump, link, watchdog, notifier, parts=parts)
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self._on_signal, pump, number)
+        end = self._build_end(pump, notifier)
         exit_code = EXIT_CRASH
         try:
+            self._watch.serve(end)
             # Who waited for us in the socket's queue asks at once.
             self._publish(publisher.snapshot())
             await asyncio.to_thread(control.start)
-            log.info("%s", greeting(settings))
             server = start_metrics(settings.metrics, metrics, healthy=lambda: watchdog.healthy)
             publisher.learn(metrics_port=server.port if server is not None else None)
             if settings.gc_freeze:
@@ -168,14 +181,16 @@ class Daemon:
             self._follow_latch(pump)
             watchdog.start()
             packs.start(unresolved_incidents(self._engine, self._clock.now_ns()))
-            exit_code = await self._serve(link, publisher)
+            log.info("%s", greeting(settings))  # nothing is left that could prevent it
+            exit_code = await self._serve(link, publisher, end)
         except (OSError, ValueError, ControlError) as error:
             self._fatal = error
             raise
         finally:
+            self._watch.closing(CLOSE_S, exit_code)
             notifier.stopping()
             await asyncio.to_thread(watchdog.stop)
-            await asyncio.to_thread(control.stop)
+            await asyncio.to_thread(control.stop, CONTROL_STOP_S)
             if server is not None:
                 await asyncio.to_thread(server.stop)
             if self._fatal is None and not self._journal.fault:
@@ -195,7 +210,7 @@ class Daemon:
         self._halt.close(f"latched: {latched.reason}")
         pump.offer(kill_of(latched))
 
-    async def _serve(self, link: VenueLink, publisher: Publisher) -> int:
+    async def _serve(self, link: VenueLink, publisher: Publisher, end: ProcessEnd) -> int:
         exit_future = self._exit
         if exit_future is None:
             raise RuntimeError("run() was not entered")
@@ -212,23 +227,12 @@ class Daemon:
         except BaseExceptionGroup as group_error:
             self._fatal = self._fatal or group_error.exceptions[0]
             log.exception("a task died; the process stops and the next boot recovers")
-        if self._fatal is None:
-            return exit_future.result().exit_code
-        await self._abandon_ship()
-        return EXIT_CRASH
-
-    async def _abandon_ship(self) -> None:
-        """A broken invariant: shut the gate and cancel at the venue before dying."""
-        self._halt.close("crash")
-        stop = self._build_emergency()
-        try:
-            report = await stop.cancel_and_verify(deadline_s=EMERGENCY_DEADLINE_S)
-            report = await until_settled(
-                stop, report, self._late, self._clock, deadline_s=EMERGENCY_DEADLINE_S
-            )
-            log.error("crash: canceled %s, remaining %s", report.canceled, report.remaining)
-        finally:
-            await stop.close()
+        if self._fatal is not None:
+            await end.abandon_ship("crash")
+            return EXIT_CRASH
+        if end.hurried:
+            return EXIT_OK if await end.abandon_ship(end.hurried) else EXIT_LEFT
+        return exit_future.result().exit_code
 
     def _publish(self, status: Mapping[str, Any]) -> None:
         self._published = status
@@ -301,6 +305,18 @@ class Daemon:
             symbols=self._config.settings.venue.symbols,
             instance=self._instance,
             clock=self._clock,
+        )
+
+    def _build_end(self, pump: Pump, notifier: Notifier) -> ProcessEnd:
+        return ProcessEnd(
+            pump=pump,
+            halt=self._halt,
+            late=self._late,
+            clock=self._clock,
+            notifier=notifier,
+            emergency=self._build_emergency,
+            on_exit=self._on_exit,
+            stop_deadline_s=self._config.settings.session.stop_deadline_ms / 1_000,
         )
 
     def _build_watchdog(self, pump: Pump) -> Watchdog:
@@ -385,22 +401,6 @@ class Daemon:
         self._halt.close(f"crash: {error}")
         log.critical("invariant or bug: %s", error, exc_info=error)
         self._on_exit(ExitDaemon(EXIT_CRASH, f"{type(error).__name__}: {error}"))
-
-    def _on_signal(self, pump: Pump, number: signal.Signals) -> None:
-        """First: stop the session in order, then exit 0. Second: exit now, gate shut."""
-        if self._signalled:
-            self._halt.close("second signal")
-            self._on_exit(ExitDaemon(EXIT_OK, f"second {number.name}"))
-            return
-        self._signalled = True
-        pump.offer(
-            Command(
-                command_id=f"signal-{number.name}",
-                method="shutdown",
-                actor=SYSTEM,
-                reason=number.name,
-            )
-        )
 
     def _reason(self) -> str:
         if self._fatal is not None:

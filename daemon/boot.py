@@ -1,10 +1,12 @@
 """One run of the daemon in the foreground: from a configuration's path to an exit code.
 
-Exit codes: 0 ended in order; 2 the configuration, credentials or state directory cannot be used
-(nothing was started); 70 a broken invariant (the next boot recovers).
+Exit codes: 0 ended in order; 1 ended, but an order of ours may be open at the venue; 2 the
+configuration, credentials or state directory cannot be used (nothing was started); 70 a broken
+invariant, or an end that did not come in time (the next boot recovers).
 """
 
 import logging
+import os
 import sys
 from pathlib import Path
 
@@ -16,14 +18,33 @@ from daemon.errors import SeatrialError
 from daemon.ownership import check_import_ownership
 from daemon.settings import SettingsError, load_config
 from daemon.shell.disk import await_room
+from daemon.shell.log_streams import LogThread, finish_streams, take_over_streams
 from daemon.shell.sdnotify import Notifier
 from daemon.shell.secrecy import forbid_core_dumps
+from daemon.shell.signals import SignalThread
 
 EXIT_UNUSABLE = 2
 
 
 def boot(config_path: Path, *, check: bool = False) -> int:
     """Run the daemon, or with `check` only look at its configuration; returns the exit code."""
+    log_thread = LogThread()
+
+    def exit_now(code: int) -> None:
+        finish_streams(log_thread)
+        os._exit(code)
+
+    signals = SignalThread(exit_now=exit_now)
+    if not check:
+        signals.start()  # before every other thread
+    take_over_streams(log_thread)
+    try:
+        return _boot(config_path, check, signals, log_thread)
+    finally:
+        finish_streams(log_thread)
+
+
+def _boot(config_path: Path, check: bool, signals: SignalThread, log_thread: LogThread) -> int:
     forbid_core_dumps()
     logging.basicConfig(
         level=logging.INFO, stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s"
@@ -43,7 +64,7 @@ def boot(config_path: Path, *, check: bool = False) -> int:
     await_room(config.settings.state_dir, manager)
     manager.close()
     try:
-        return uvloop.run(Daemon(config).run())
+        return uvloop.run(Daemon(config, signals, lambda: log_thread.dropped).run())
     except (OSError, ValueError, ControlError, SeatrialError) as error:
         return _refused(str(error))
 

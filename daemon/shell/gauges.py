@@ -100,6 +100,11 @@ _PLAIN: tuple[tuple[str, str, Read], ...] = (
         lambda s: s["health"]["healthy"],
     ),
     (
+        "seatrial_log_lines_dropped",
+        "Log lines that nobody could be given since boot.",
+        lambda s: s["log_lines_dropped"],
+    ),
+    (
         "seatrial_journal_pending_lines",
         "Lines not yet with the kernel.",
         lambda s: s["journal_pending_lines"],

@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+from urllib.parse import urlsplit
 
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, InfoMetricFamily, Metric
@@ -26,6 +27,9 @@ from daemon.shell.latencies import Latencies
 from riskcaps.denials import DenyReason
 
 REQUEST_TIMEOUT_S = 5
+CONNECTIONS_MAX = 16
+"""So many requests are served at once; who comes above that is turned away unread. Every connection
+is a thread, and the process has a bound on those."""
 CODES_MAX = 64
 """So many reject codes of the venue get a label of their own; further ones are `other`."""
 BREATH_S = 0.000_2
@@ -185,6 +189,37 @@ class _Single(CollectorRegistry):
         yield self._family
 
 
+class _BoundedServer(ThreadingHTTPServer):
+    """At most `CONNECTIONS_MAX` threads; a connection that breaks is no news."""
+
+    daemon_threads = True
+
+    def __init__(self, address: tuple[str, int], handler: type[BaseHTTPRequestHandler]) -> None:
+        super().__init__(address, handler)
+        self._free = threading.BoundedSemaphore(CONNECTIONS_MAX)
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        """Serve it in a thread of its own, or close it."""
+        if not self._free.acquire(blocking=False):
+            self.shutdown_request(request)
+            return
+        try:
+            super().process_request(request, client_address)
+        except BaseException:
+            self._free.release()
+            raise
+
+    def process_request_thread(self, request: Any, client_address: Any) -> None:
+        """Serve it, then make room."""
+        try:
+            super().process_request_thread(request, client_address)
+        finally:
+            self._free.release()
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Say nothing: a scraper that hangs up is not a fault of ours."""
+
+
 class MetricsServer:
     """`/metrics`, `/healthz` (the process turns) and `/readyz` (the gate is READY), in a thread."""
 
@@ -202,18 +237,26 @@ class MetricsServer:
 
             def do_GET(self) -> None:
                 """Answer one request."""
-                status, kind, body = _answer(self.path, metrics, healthy)
+                self._send(with_body=True)
+
+            def do_HEAD(self) -> None:
+                """Answer with the headers that a GET would have."""
+                self._send(with_body=False)
+
+            def _send(self, *, with_body: bool) -> None:
+                path = urlsplit(self.path).path  # a query changes nothing
+                status, kind, body = _answer(path, metrics, healthy)
                 self.send_response(status)
                 self.send_header("Content-Type", kind)
                 self.send_header("Content-Length", str(len(body)))
                 self.end_headers()
-                self.wfile.write(body)
+                if with_body:
+                    self.wfile.write(body)
 
             def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - inherited name
                 """Say nothing: scrapes are not news."""
 
-        self._server = ThreadingHTTPServer((host, port), Handler)
-        self._server.daemon_threads = True
+        self._server = _BoundedServer((host, port), Handler)
         self.port = int(self._server.server_address[1])
         self._thread = threading.Thread(
             target=self._server.serve_forever, name="seatrial-metrics", daemon=True

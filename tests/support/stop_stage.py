@@ -178,14 +178,14 @@ class StopStage:
             table[name] = {**table.get(name, {}), **value}
         self.config.write_text(toml_text(table))
 
-    def start_daemon(self) -> None:
-        """Start one and wait until it is READY."""
+    def start_daemon(self, output: int | None = None) -> None:
+        """Start one and wait until it is READY; what it prints goes to `output`, or to the log."""
         with self.log.open("ab") as log:
             self.daemon = subprocess.Popen(
                 [sys.executable, "-m", "daemon", "--config", str(self.config)],
                 cwd=ROOT,
-                stdout=log,
-                stderr=log,
+                stdout=log if output is None else output,
+                stderr=log if output is None else output,
                 stdin=subprocess.DEVNULL,
                 env={**os.environ, "PYTHONPATH": str(ROOT), **self._env},
             )

@@ -9,13 +9,16 @@ looks into the directory `signals`, where a test leaves a file for what is to ha
     hold     a call into C that never lets another thread run
     raise    an exception, with the text of the file
     crash    an exception that nothing in the product catches, with the text of the file
+    chatter  a thousand lines at every tick, on standard output, standard error and the log
     place    one more order (for late acknowledgements), then the file is removed
 
 The file `hung` appears when it is about to hang.
 """
 
 import gc
+import logging
 import re
+import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from decimal import Decimal
@@ -113,9 +116,17 @@ def hold(hung: Path) -> None:
     re.match(r"(a+)+$", "a" * 64 + "b")
 
 
+def chatter(hung: Path) -> None:
+    hung.touch()
+    for number in range(1_000):
+        print(f"out {number} " + "x" * 100)
+        print(f"err {number} " + "x" * 100, file=sys.stderr)
+        logging.getLogger("wedge").warning("log %d %s", number, "x" * 100)
+
+
 class Crash(BaseException):
     """Passes every `except Exception`."""
 
 
 RAISES: dict[str, type[BaseException]] = {"raise": RuntimeError, "crash": Crash}
-HANGS = {"spin": spin, "block": block, "storm": storm, "hold": hold}
+HANGS = {"spin": spin, "block": block, "storm": storm, "hold": hold, "chatter": chatter}
