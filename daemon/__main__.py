@@ -15,9 +15,9 @@ def main() -> None:
     """Run the daemon; exit codes are documented in daemon/boot.py."""
     gc.disable()
     if len(sys.argv) == 3 and sys.argv[1] == "--config":
-        from daemon.boot import boot  # noqa: PLC0415 - rule 1
+        from daemon.boot import run  # noqa: PLC0415 - rule 1
 
-        sys.exit(boot(Path(sys.argv[2])))
+        sys.exit(run(Path(sys.argv[2])))
     from daemon.command import main as command  # noqa: PLC0415 - rule 1
 
     command()

@@ -8,12 +8,13 @@ invariant, or an end that did not come in time (the next boot recovers).
 import logging
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import uvloop
 
 from control.errors import ControlError
-from daemon.app import Daemon
+from daemon.app import Daemon, EndWatch
 from daemon.errors import SeatrialError
 from daemon.ownership import check_import_ownership
 from daemon.settings import SettingsError, load_config
@@ -26,8 +27,11 @@ from daemon.shell.signals import SignalThread
 EXIT_UNUSABLE = 2
 
 
-def boot(config_path: Path, *, check: bool = False) -> int:
-    """Run the daemon, or with `check` only look at its configuration; returns the exit code."""
+def run(config_path: Path, *, check: bool = False) -> int:
+    """Be the daemon's process: take signals and standard streams, `boot`, hand out what is left.
+
+    Returns the exit code.
+    """
     log_thread = LogThread()
 
     def exit_now(code: int) -> None:
@@ -39,12 +43,15 @@ def boot(config_path: Path, *, check: bool = False) -> int:
         signals.start()  # before every other thread
     take_over_streams(log_thread)
     try:
-        return _boot(config_path, check, signals, log_thread)
+        return boot(config_path, check=check, watch=signals, log_dropped=log_thread.how_many_lost)
     finally:
         finish_streams(log_thread)
 
 
-def _boot(config_path: Path, check: bool, signals: SignalThread, log_thread: LogThread) -> int:
+def boot(
+    config_path: Path, *, check: bool = False, watch: EndWatch, log_dropped: Callable[[], int]
+) -> int:
+    """Run the daemon, or with `check` only look at its configuration; returns the exit code."""
     forbid_core_dumps()
     logging.basicConfig(
         level=logging.INFO, stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s"
@@ -64,7 +71,7 @@ def _boot(config_path: Path, check: bool, signals: SignalThread, log_thread: Log
     await_room(config.settings.state_dir, manager)
     manager.close()
     try:
-        return uvloop.run(Daemon(config, signals, lambda: log_thread.dropped).run())
+        return uvloop.run(Daemon(config, watch, log_dropped).run())
     except (OSError, ValueError, ControlError, SeatrialError) as error:
         return _refused(str(error))
 

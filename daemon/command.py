@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from daemon.boot import boot
+from daemon.boot import run
 from daemon.version import commit, seatrial_version
 
 
@@ -21,4 +21,4 @@ from daemon.version import commit, seatrial_version
 @click.version_option(f"{seatrial_version()} ({commit()[:12]})", prog_name="seatriald")
 def main(config_path: Path, *, check: bool) -> None:
     """Trade on a testnet behind hard risk caps. Boots HALTED; start with `seatrial start`."""
-    sys.exit(boot(config_path, check=check))
+    sys.exit(run(config_path, check=check))

@@ -28,9 +28,6 @@ from daemon.model.records import EventType
 
 BEGIN = "begin"
 _NS_PER_MS = 1_000_000
-_NO_LINK_NS = 1_000_000_000
-"""So long an end with empty books waits for a link to verify over. It ends unverified then, and
-says so; with an order in the books it waits until its deadline."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -212,13 +209,8 @@ class Conductor:
             desk.set_trading(TradingState.HALTED, "flat" if ending.flatten else ending.kind)
             ending.verify_ns = desk.now_ns
             self._rounds.want(ending.kind)
-        elif ending.verified or self._cannot_ask(ending):
+        elif ending.verified:
             self._finish(ending)
-
-    def _cannot_ask(self, ending: Ending) -> bool:
-        """Nothing of ours is left in the books, and no link has come up to ask the venue over."""
-        desk = self._desk
-        return not desk.gate.all_up and desk.now_ns - ending.verify_ns >= _NO_LINK_NS
 
     def on_reconciled(self) -> None:
         """A snapshot was digested: an ending that waits for it may be over."""

@@ -40,6 +40,11 @@ class SystemClock:
         return time.time_ns() - self.now_ns()
 
 
+def monotonic_s() -> float:
+    """Seconds for deadlines of threads that have no clock of their own."""
+    return time.monotonic()
+
+
 def utc_text(ts_ns: int) -> str:
     """ISO-8601 UTC with microseconds and `Z`, from integer nanoseconds."""
     seconds, rest = divmod(ts_ns, 1_000_000_000)

@@ -18,6 +18,8 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
+from daemon.shell.clock import monotonic_s
+
 LINES_MAX: Final = 4_096
 """Lines that wait for a slow reader; further ones are dropped and counted."""
 LINE_BYTES_MAX: Final = 16_384
@@ -56,11 +58,15 @@ class LogThread:
             self._queued += 1
             self._queue.put((descriptor, line[:LINE_BYTES_MAX] + b"\n"))
 
+    def how_many_lost(self) -> int:
+        """What `dropped` is now."""
+        return self.dropped
+
     def drain(self, timeout_s: float = DRAIN_S) -> bool:
         """Wait until all is written, at most `timeout_s`; False when something is left."""
-        deadline = time.monotonic() + timeout_s
+        deadline = monotonic_s() + timeout_s
         while self._done < self._queued:
-            if time.monotonic() >= deadline or not self._thread.is_alive():
+            if monotonic_s() >= deadline or not self._thread.is_alive():
                 return False
             time.sleep(_LOOK_S)
         return True

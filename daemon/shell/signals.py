@@ -13,12 +13,13 @@ import os
 import signal
 import sys
 import threading
-import time
 import traceback
 from collections.abc import Callable, Mapping
 from enum import StrEnum
 from types import FrameType
 from typing import Final, Protocol
+
+from daemon.shell.clock import monotonic_s
 
 log = logging.getLogger("seatriald.signals")
 
@@ -148,14 +149,14 @@ class SignalThread:
     def overdue_in(self, seconds: float, why: str) -> None:
         """The process has to be gone in so many seconds, or this thread ends it."""
         with self._lock:
-            self._deadline, self._why = time.monotonic() + seconds, why
+            self._deadline, self._why = monotonic_s() + seconds, why
 
     def closing(self, seconds: float, exit_code: int) -> None:
         """The exit code is decided; the process has to be gone in so many seconds."""
         with self._lock:
             self._daemon, self._code, self._closing = None, exit_code, True
             self._ends = max(self._ends, 1)
-            self._deadline, self._why = time.monotonic() + seconds, "closing took too long"
+            self._deadline, self._why = monotonic_s() + seconds, "closing took too long"
 
     def _run(self) -> None:
         while True:
@@ -167,7 +168,7 @@ class SignalThread:
     def look(self) -> None:
         """End the process when its time is up."""
         with self._lock:
-            overdue = self._deadline is not None and time.monotonic() >= self._deadline
+            overdue = self._deadline is not None and monotonic_s() >= self._deadline
             why, daemon, code = self._why, self._daemon, self._code
         if not overdue:
             return

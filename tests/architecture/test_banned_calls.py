@@ -20,6 +20,11 @@ from tests.architecture.tree import (
 CLOCK = "daemon/shell/clock.py"
 TASKS = "daemon/shell/tasks.py"
 MONEY_FLOORS = ("riskcaps/", "daemon/model/", "daemon/core/")
+SIGNALS = "daemon/shell/signals.py"
+STREAMS = ("daemon/boot.py", "daemon/shell/log_streams.py")
+DAEMON_PROCESS = re.compile(r"(daemon|riskcaps)/|control/(server|connection|handlers|crowd|events)")
+TOOL_PROCESSES = re.compile(r"daemon/(cli\w*|direct_kill)\.py$|daemon/(demo|shell/sim_host)/")
+"""Modules under daemon/ that run in the operator's tool or the simulated venue, not the daemon."""
 COMMAND_LINES = re.compile(r"(^|/)(cli|main|__main__|producer|demo)\.py$|(^|/)cli/")
 
 CLOCK_CALLS = {
@@ -143,7 +148,36 @@ def counts_in_floats(name: str, module: ast.Module) -> list[tuple[int, str]]:
     return found
 
 
+def takes_signals(name: str, module: ast.Module) -> list[tuple[int, str]]:
+    """Law 2: one thread takes the signals of the daemon; the main loop may hang."""
+    if name == SIGNALS or not name.startswith("daemon/") or TOOL_PROCESSES.search(name):
+        return []
+    return [
+        (call.lineno, f"{_last(call)}: give the signal a row in daemon/shell/signals.py")
+        for call, called in calls(module)
+        if called == "signal.signal" or _last(call).endswith(".add_signal_handler")
+    ]
+
+
+def writes_streams(name: str, module: ast.Module) -> list[tuple[int, str]]:
+    """Law 2: what the daemon prints or logs goes through the queue that `boot` puts in place."""
+    if name in STREAMS or not DAEMON_PROCESS.match(name) or TOOL_PROCESSES.search(name):
+        return []
+    return [
+        (call.lineno, f"{called or _last(call)}: only daemon/boot.py says where the log goes")
+        for call, called in calls(module)
+        if called.startswith("logging.") and called.endswith(("Handler", "basicConfig"))
+    ] + [
+        (node.lineno, f"{ast.unparse(node)}: log it; the queue is behind sys.stderr")
+        for node in ast.walk(module)
+        if isinstance(node, ast.Attribute)
+        and ast.unparse(node) in {"sys.stdout", "sys.stderr", "sys.__stdout__", "sys.__stderr__"}
+    ]
+
+
 RULES = {
+    "signals": takes_signals,
+    "streams": writes_streams,
     "clock": reads_a_clock,
     "dice": rolls_dice,
     "tasks": starts_an_orphan_task,
@@ -195,6 +229,11 @@ def test_every_exception_is_still_needed() -> None:
         ("print", "print('x')"),
         ("float", "x = 0.1"),
         ("float", "x = float('1')"),
+        ("signals", "import signal\nsignal.signal(signal.SIGHUP, f)"),
+        ("signals", "loop.add_signal_handler(15, f)"),
+        ("streams", "import logging\nlogging.FileHandler('x')"),
+        ("streams", "import logging\nlogging.basicConfig()"),
+        ("streams", "import sys\nsys.stderr.write('x')"),
     ],
 )
 def test_each_rule_catches_what_it_is_for(rule: str, source: str) -> None:

@@ -13,6 +13,7 @@ import pytest
 from daemon import boot
 from daemon.shell.disk import Disk, await_room
 from daemon.shell.sdnotify import Notifier
+from daemon.shell.signals import SignalThread
 
 WAITS = """
 import sys
@@ -57,12 +58,13 @@ def test_a_boot_asks_for_room_before_it_touches_the_state(
     monkeypatch.setattr(boot, "load_config", lambda _: SimpleNamespace(settings=settings))
     monkeypatch.setattr(boot, "await_room", lambda path, _: asked.append(path))
 
-    def refuse(_: object) -> None:
+    def refuse(*_: object) -> None:
         assert asked == [tmp_path / "state"]
         raise OSError("as far as this test goes")
 
     monkeypatch.setattr(boot, "Daemon", refuse)
-    assert boot.boot(tmp_path / "seatrial.toml") == 2
+    watch = SignalThread()  # never started: this process keeps its signals
+    assert boot.boot(tmp_path / "seatrial.toml", watch=watch, log_dropped=lambda: 0) == 2
     assert asked
 
 

@@ -1,5 +1,8 @@
 """The metrics endpoint, asked over real HTTP; parsed by prometheus-client's own parser."""
 
+import contextlib
+import socket
+import threading
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -10,7 +13,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from daemon.model.records import EventType
 from daemon.shell.latencies import BEGUN_MAX
-from daemon.shell.metrics import CODES_MAX, Metrics, MetricsServer
+from daemon.shell.metrics import CODES_MAX, CONNECTIONS_MAX, Metrics, MetricsServer
 
 STATUS: dict[str, Any] = {
     "gate_state": "READY",
@@ -184,3 +187,41 @@ def test_a_drill_is_dated_and_the_process_shows_its_size() -> None:
     assert ("seatrial_last_drill_passed", (("drill", "reconcile"),)) not in found
     assert found["process_resident_memory_bytes", ()] > 1_000_000
     assert found["process_cpu_seconds_total", ()] > 0
+
+
+def test_a_head_and_a_query_are_answered_like_a_get(
+    served: tuple[Metrics, str, dict[str, Any]],
+) -> None:
+    _, url, _ = served
+    assert get(f"{url}/metrics?name[]=x")[0] == 200
+    assert get(f"{url}/healthz?probe=1") == (200, "ok\n")
+    for path in ("/metrics", "/healthz", "/readyz", "/nothing"):
+        asked = urllib.request.Request(f"{url}{path}", method="HEAD")
+        expected = get(f"{url}{path}")[0]
+        try:
+            with urllib.request.urlopen(asked, timeout=5) as answer:
+                code, length, body = answer.status, answer.headers["Content-Length"], answer.read()
+        except urllib.error.HTTPError as error:
+            with error:
+                code, length, body = error.code, error.headers["Content-Length"], error.read()
+        assert (code, body) == (expected, b"")
+        assert int(length) > 0
+
+
+def test_silent_connections_cost_a_bounded_number_of_threads(
+    served: tuple[Metrics, str, dict[str, Any]],
+) -> None:
+    _, url, _ = served
+    port = int(url.rpartition(":")[2])
+    before = threading.active_count()
+    with contextlib.ExitStack() as stack:
+        for _ in range(3 * CONNECTIONS_MAX):
+            stack.enter_context(socket.create_connection(("127.0.0.1", port), timeout=5))
+        late = stack.enter_context(socket.create_connection(("127.0.0.1", port), timeout=5))
+        assert late.recv(1) == b""  # turned away
+        assert threading.active_count() <= before + CONNECTIONS_MAX
+    for _ in range(500):  # the closed ones make room, one after the other
+        with contextlib.suppress(OSError):
+            if get(f"{url}/healthz")[0] == 200:
+                return
+    pytest.fail("nobody is served any more")
