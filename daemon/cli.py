@@ -4,7 +4,9 @@ import json
 import signal
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -94,8 +96,75 @@ def demo_command(
     sys.exit(0 if is_clean(result) else EXIT_NOT_CLEAN)
 
 
-def _tell(result: dict[str, object]) -> None:
-    click.echo(f"\nverdict: {result['verdict']}")
-    for key, value in result.items():
-        if key != "verdict":
-            click.echo(f"  {key:<30} {value}")
+def _tell(result: Mapping[str, Any], *, here: Path | None = None) -> None:
+    """The result for a person: what was compared, the stop, the files, what to do next."""
+    empty_ms = result["kill_empty_ms"]
+    proven = "NOT verified empty" if empty_ms is None else f"verified empty in {empty_ms:.1f} ms"
+    told = f"  {result['orders_submitted']} orders, {result['fills']} fills; "
+    told += f"wishes denied by caps: {result['denied']}"
+    compared = (
+        f"  against the venue's own books: "
+        f"{result['orders_missing_from_journal']} orders missing, "
+        f"{result['fills_missing_from_journal']} fills missing, "
+        f"{result['cap_breaches_at_venue']} caps breached"
+    )
+    stopped = (
+        f"  kill: gate closed in {result['kill_gate_ms']:.3f} ms, venue {proven}, "
+        f"{result['open_orders_after_kill']} orders left open"
+    )
+    lines = [
+        "",
+        f"verdict: {result['verdict']}",
+        told,
+        compared,
+        stopped,
+    ]
+    lines += [f"  {line}" for line in _faults(result)]
+    names = {
+        "report": "evidence_html",
+        "as text": "evidence_md",
+        "journal": "journal",
+        "venue": "ledger",
+    }
+    lines += ["", "files"]
+    lines += [f"  {name:<9} {_near(result[key], here)}" for name, key in names.items()]
+    journal = Path(result["journal"])
+    directory = journal if journal.suffix != ".jsonl" else journal.parent
+    lines += [
+        "",
+        "next",
+        "  open the report in a browser, then decide every cap decision again, independently:",
+        f"    {_program('python')} -m evidence.recheck {_near(directory, here)}",
+        '  and make a box of your own: README.md, "First run against a venue"',
+    ]
+    click.echo("\n".join(lines))
+
+
+def _faults(result: Mapping[str, Any]) -> list[str]:
+    """What was done to the session on purpose, and what it led to."""
+    told = []
+    if injected := result.get("faults_injected"):
+        told.append("injected: " + ", ".join(f"{name} {n}" for name, n in injected.items()))
+    if incidents := result.get("incidents"):
+        told.append(f"incidents: {', '.join(incidents)}")
+    if reasons := result.get("reasons"):
+        told.append(f"reasons: {'; '.join(map(str, reasons))}")
+    if "restarts" in result:
+        told.append(
+            f"kill -9 and restart: {result['restarts']} times, "
+            f"{result['recovered_fills']} fills recovered"
+        )
+    return told
+
+
+def _near(path: str | Path, here: Path | None) -> str:
+    """A path as short as it can be typed from here."""
+    try:
+        return str(Path(path).relative_to(here or Path.cwd()))
+    except ValueError:
+        return str(path)
+
+
+def _program(name: str) -> str:
+    """A program beside this interpreter, as short as it can be typed."""
+    return _near(Path(sys.executable).with_name(name), None)

@@ -209,11 +209,16 @@ class Demo:
     def _kill_drill(self, admin: str) -> tuple[Mapping[str, Any], int]:
         open_before = len(self._status().get("open_orders", ()))
         kill = self._call("kill", reason="demo kill drill")
+        self._screen.show(self._status(), self._events(), seconds_left=0)
         left = [o for o in fetch_ledger(admin)["open_orders"] if o.get("ours", True)]
         self._screen.say(
             f"kill with {open_before} orders open: gate closed in {kill['gate_ms']:.3f} ms, "
-            f"venue verified empty in {kill.get('empty_ms') or float('nan'):.1f} ms, "
-            f"{len(left)} open at the venue"
+            + (
+                f"venue verified empty in {kill['empty_ms']:.1f} ms"
+                if kill.get("empty_ms") is not None
+                else "venue NOT verified empty"
+            )
+            + f", {len(left)} open"
         )
         return kill, len(left)
 
@@ -255,6 +260,7 @@ class Demo:
             "ledger": str(self._ledger),
             "evidence_json": str(out / "evidence_report.json"),
             "evidence_md": str(out / "evidence_report.md"),
+            "evidence_html": str(out / "evidence_report.html"),
             "orders_submitted": compared["orders_submitted"],
             "fills": compared["fills"],
             "denied": compared["denied"],

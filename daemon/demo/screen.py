@@ -1,56 +1,70 @@
-"""What the demo shows: a live, compact table on a terminal, plain lines elsewhere."""
+"""What the demo shows: a live view that fits the terminal, plain lines elsewhere.
 
-from collections import deque
+Rules of this file:
+1. The live view has a budget of lines: state and steps first, then caps, then the journal. At 80x24
+   everything that matters is on the screen.
+2. The live view goes away at the end; every step stays, as plain lines, for the scroll-back.
+"""
+
 from collections.abc import Mapping, Sequence
 from typing import Any, Self
 
-from rich.console import Console, Group
+from rich.console import Console, Group, RenderableType
 from rich.live import Live
-from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
+from control.render import amount
 from daemon.shell.clock import SystemClock
 
-LINES_KEPT = 6
-PLAIN_PERIOD_NS = 5_000_000_000
-BAR_WIDTH = 18
+STEPS_SHOWN = 6
+CAPS_MIN, CAPS_MAX = 3, 9
+EVENTS_MAX = 8
+PLAIN_FIRST_NS = 1_000_000_000
+"""A session that has just been started has nothing to show."""
+PLAIN_PERIOD_NS = 3_000_000_000
+BAR_WIDTH = 14
+AMOUNT_DIGITS = 6
+"""Significant digits of an amount for people; the journal and `--json` have all of them."""
 
 
 class Screen:
     """Says steps and shows status. With `as_json` everything goes to stderr but the result."""
 
-    def __init__(self, *, as_json: bool) -> None:
+    def __init__(self, *, as_json: bool, console: Console | None = None) -> None:
         """Live only when the output is a terminal."""
-        self._console = Console(stderr=as_json)
-        self._lines: deque[str] = deque(maxlen=LINES_KEPT)
+        self._console = console or Console(stderr=as_json)
+        self._steps: list[str] = []
         self._live: Live | None = None
         self._status: Mapping[str, Any] = {}
         self._events: Sequence[Mapping[str, Any]] = ()
         self._seconds_left = 0.0
-        self._next_plain_ns = 0
         self._clock = SystemClock()
+        self._next_plain_ns = 0
 
     def __enter__(self) -> Self:
         """Start the live view on a terminal."""
         if self._console.is_terminal:
-            self._live = Live(console=self._console, refresh_per_second=5, transient=False)
+            self._live = Live(console=self._console, refresh_per_second=5, transient=True)
             self._live.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Leave the last frame standing."""
-        if self._live is not None:
-            self._live.stop()
-            self._live = None
+        """Take the live view away and leave the story."""
+        if self._live is None:
+            return
+        self._live.stop()
+        self._live = None
+        for line in self._steps:
+            self._console.print(line, highlight=False, soft_wrap=True, markup=False)
 
     def say(self, line: str) -> None:
         """One step of the story."""
-        self._lines.append(line)
+        self._steps.append(line)
         if self._live is None:
-            self._console.print(line, highlight=False, soft_wrap=True)
+            self._console.print(line, highlight=False, soft_wrap=True, markup=False)
         else:
-            self._live.update(self._frame())
+            self._live.update(self.frame())
 
     def show(
         self, status: Mapping[str, Any], events: Sequence[Mapping[str, Any]], *, seconds_left: float
@@ -58,96 +72,111 @@ class Screen:
         """The daemon's status and its last journal lines, now."""
         if status:
             self._status, self._events = status, events
-        self._seconds_left = seconds_left
+        self._seconds_left = max(0.0, seconds_left)
         if self._live is not None:
-            self._live.update(self._frame())
+            self._live.update(self.frame())
             return
         now_ns = self._clock.monotonic_ns()
+        self._next_plain_ns = self._next_plain_ns or now_ns + PLAIN_FIRST_NS
         if now_ns >= self._next_plain_ns:
             self._next_plain_ns = now_ns + PLAIN_PERIOD_NS
-            self._console.print(plain_line(status, seconds_left), highlight=False, soft_wrap=True)
+            line = plain_line(status, self._seconds_left)
+            self._console.print(line, highlight=False, soft_wrap=True, markup=False)
 
-    def _frame(self) -> Group:
-        events = "\n".join(event_line(event) for event in self._events)
-        return Group(
-            Panel(
-                headline(self._status, self._seconds_left),
-                title="seatrial demo",
-                border_style="cyan",
-            ),
-            caps_table(self._status),
-            Panel(Text(events), title="journal", border_style="dim"),
-            Panel(Text("\n".join(self._lines)), title="steps", border_style="dim"),
-        )
+    def frame(self) -> Group:
+        """The live view, within the terminal's height: never a line more."""
+        head = [headline(self._status, self._seconds_left), *positions(self._status)]
+        steps = [_row(Text(step)) for step in self._steps[-STEPS_SHOWN:]]
+        room = self._console.height - len(head) - len(steps) - 4  # titles, and the cursor's line
+        caps = min(CAPS_MAX, max(CAPS_MIN, (room - 1) // 2))
+        events = max(0, min(EVENTS_MAX, room - caps - 1))
+        parts: list[RenderableType] = [_row(line) for line in head]
+        parts += [_title("steps"), *steps]
+        if self._status.get("caps"):
+            parts += [_title("fullest caps"), caps_table(self._status, caps)]
+        if events and self._events:
+            parts.append(_title("journal"))
+            parts += [_row(Text(event_line(one))) for one in self._events[-events:]]
+        return Group(*parts)
+
+
+def _row(line: Text) -> Text:
+    """One line of the screen, cut at its edge."""
+    line.no_wrap, line.overflow = True, "ellipsis"
+    return line
+
+
+def _title(name: str) -> Text:
+    return Text(f"── {name} ", style="dim")
 
 
 def plain_line(status: Mapping[str, Any], seconds_left: float) -> str:
     """One line for a log."""
     if not status:
         return f"daemon not answering, {seconds_left:.0f} s left"
+    return (
+        f"{status.get('gate_state')} {status.get('trading_state')}: {counts(status)}, "
+        f"unknown {(status.get('orders') or {}).get('UNKNOWN', 0)}, "
+        f"journal {status.get('journal_seq')} lines, {seconds_left:.0f} s left"
+    )
+
+
+def counts(status: Mapping[str, Any]) -> str:
+    """What has happened so far, in one line."""
     denied = sum((status.get("denied") or {}).values())
     return (
-        f"{status.get('gate_state')} {status.get('trading_state')} "
-        f"orders {status.get('session_orders', 0)} open {len(status.get('open_orders', ()))} "
-        f"fills {status.get('session_fills', 0)} denied {denied} "
-        f"unknown {(status.get('orders') or {}).get('UNKNOWN', 0)} "
-        f"incidents {status.get('incidents_open', 0)} journal {status.get('journal_seq')} "
-        f"{seconds_left:.0f} s left"
+        f"orders {status.get('session_orders', 0)}, open {len(status.get('open_orders', ()))}, "
+        f"fills {status.get('session_fills', 0)}, denied {denied}, "
+        f"incidents {status.get('incidents_open', 0)}"
     )
 
 
 def headline(status: Mapping[str, Any], seconds_left: float) -> Text:
     """State, counts, time left."""
     if not status:
-        return Text(f"daemon not answering   {seconds_left:.0f} s left", style="yellow")
+        return Text(f"seatrial demo  daemon not answering  {seconds_left:.0f} s left", "yellow")
     trading = str(status.get("trading_state"))
-    text = Text()
+    text = Text("seatrial demo  ")
     text.append(f"{status.get('gate_state')} ", style="bold")
     text.append(trading, style="bold green" if trading == "ACTIVE" else "bold yellow")
-    denied = sum((status.get("denied") or {}).values())
-    text.append(
-        f"   orders {status.get('session_orders', 0)}   open {len(status.get('open_orders', ()))}"
-        f"   fills {status.get('session_fills', 0)}   denied {denied}"
-        f"   incidents {status.get('incidents_open', 0)}   {seconds_left:.0f} s left"
-    )
-    for symbol, row in (status.get("positions") or {}).items():
-        text.append(f"\n{symbol:<10} position {row['qty']:>14}   realised {row['realised_pnl']}")
+    text.append(f"  {seconds_left:.0f} s left\n{counts(status)}")
     return text
+
+
+def positions(status: Mapping[str, Any]) -> list[Text]:
+    """One line a symbol."""
+    return [
+        Text(
+            f"{symbol:<10} position {amount(row['qty']):>12}"
+            f"   realised {amount(row['realised_pnl'], AMOUNT_DIGITS)}"
+        )
+        for symbol, row in (status.get("positions") or {}).items()
+    ]
 
 
 def event_line(event: Mapping[str, Any]) -> str:
     """One journal line, for people: when, what, which order."""
-    parts = [str(event.get("ts", ""))[11:23], f"{event.get('event_type', ''):<16}"]
+    parts = [str(event.get("ts", ""))[11:19], f"{event.get('event_type', ''):<16}"]
     keys = ("symbol", "side", "qty", "price", "deny_reason", "trigger", "msg", "client_order_id")
     parts += [str(event[key]) for key in keys if event.get(key)]
     return "  ".join(parts)
 
 
-def caps_table(status: Mapping[str, Any]) -> Table:
+def caps_table(status: Mapping[str, Any], rows: int) -> Table:
     """The most used caps first, as bars."""
-    table = Table(box=None, pad_edge=False)
-    for name in ("cap", "symbol", "used", "limit", ""):
-        table.add_column(name, justify="right" if name in {"used", "limit"} else "left")
-    rows = sorted(status.get("caps") or (), key=_share, reverse=True)
-    for row in rows[:9]:
+    table = Table(box=None, pad_edge=False, show_header=False)
+    for justify in ("left", "left", "right", "left"):
+        table.add_column(justify=justify, no_wrap=True, overflow="ellipsis")  # type: ignore[arg-type] # literals
+    for row in sorted(status.get("caps") or (), key=_share, reverse=True)[:rows]:
         share = min(1.0, _share(row))
         filled = round(share * BAR_WIDTH)
         style = "green" if share < 0.7 else "yellow" if share < 1 else "red"
         bar = Text("█" * filled + "░" * (BAR_WIDTH - filled) + f" {share:4.0%}", style=style)
-        table.add_row(
-            str(row["cap"]),
-            str(row.get("symbol") or ""),
-            _short(row["used"]),
-            _short(row["limit"]),
-            bar,
-        )
+        used, limit = (amount(row[key], AMOUNT_DIGITS) for key in ("used", "limit"))
+        table.add_row(str(row["cap"]), str(row.get("symbol") or ""), f"{used} of {limit}", bar)
     return table
 
 
 def _share(row: Mapping[str, Any]) -> float:
     limit = float(row["limit"])
     return float(row["used"]) / limit if limit else 0.0
-
-
-def _short(text: Any) -> str:
-    return f"{float(text):.6g}"
