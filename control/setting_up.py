@@ -1,5 +1,6 @@
 """The commands of the first day: init, completion."""
 
+import socket
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,7 +11,7 @@ from click.shell_completion import get_completion_class
 
 from control import wizard
 from control.errors import ControlError
-from control.terminal import EXIT_REFUSED, Failure, is_interactive, print_json, wiring
+from control.terminal import EXIT_REFUSED, EXIT_USAGE, Failure, is_interactive, print_json, wiring
 
 
 def _choose(given: str | None, question: str, options: Sequence[str], default: str) -> str:
@@ -35,6 +36,42 @@ def _offered(caps_text: str, sim: dict[str, Any] | None) -> tuple[str, ...]:
     known = wizard.symbols_of(caps_text)
     listed = sim.get("symbols", ()) if sim is not None else ()
     return tuple(symbol for symbol in known if symbol in listed) or known
+
+
+def _fit(
+    ctx: click.Context,
+    caps_text: str,
+    symbols: tuple[str, ...],
+    environment: str,
+    told: dict[str, Any] | None,
+) -> tuple[str, list[str]]:
+    """The caps text with limits for every symbol, and which of them were fitted to the venue."""
+    lacking = wizard.lacking(caps_text, symbols)
+    ask = wiring(ctx).symbol_facts
+    if not lacking or ask is None:
+        return caps_text, []
+    urls = None if told is None else {name: str(told[name]) for name in wizard.SIM_URLS}
+    facts = ask(environment, urls, lacking)
+    for symbol in lacking:
+        if symbol not in facts:
+            raise wizard.WizardError(
+                f"the venue does not list {symbol}; see its name in the venue's exchangeInfo"
+            )
+        caps_text = wizard.fitted(caps_text, symbol, facts[symbol])
+    return caps_text, list(lacking)
+
+
+def _free_port(wanted: int) -> int:
+    """The wanted port of loopback when it is free, else one that is."""
+    for port in (wanted, 0):
+        with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return int(probe.getsockname()[1])
+    return wanted
 
 
 def _sim_line(source: Any) -> dict[str, Any] | None:
@@ -71,18 +108,28 @@ def init(
     as_json: bool,
 ) -> None:
     """Write a configuration, step by step or from options, and check it."""
+    if venue is None and sim is None and not is_interactive():
+        raise Failure(
+            "there is no terminal to ask at: say which venue, --sim FILE (the line of "
+            "`seatrial sim`) or --venue binance-spot-testnet; the rest has defaults",
+            EXIT_USAGE,
+            as_json=as_json,
+        )
     try:
         told = _sim_line(sim)
         environment = _choose(
             venue, "Venue", wizard.ENVIRONMENTS, "sim" if told else "binance-spot-testnet"
         )
         preset = _choose(caps, "Caps preset", list(wizard.presets()), "testnet-strict")
-        caps_text = wizard.read_preset(preset)
+        preset_text = wizard.read_preset(preset)
+        chosen = _symbols(symbols, _offered(preset_text, told))
+        caps_text, fitted = _fit(ctx, preset_text, chosen, environment, told)
         choices = wizard.Choices(
             directory=directory.absolute(),
             environment=environment,
-            symbols=_symbols(symbols, _offered(caps_text, told)),
+            symbols=chosen,
             caps_text=caps_text,
+            metrics_port=_free_port(wizard.METRICS_PORT),
             strategy=_choose(strategy, "Strategy", wizard.STRATEGIES, "quiet"),
             key_source=_choose(keys, "Keys in", wizard.KEY_SOURCES, "file"),
             sim=told,
@@ -98,6 +145,8 @@ def init(
     else:
         for path in written:
             click.echo(f"wrote {path}")
+        for symbol in fitted:
+            click.echo(f"caps of {symbol} were fitted to its price and filters: read them there")
         if len(written) > 1 and told is None:
             click.echo(
                 f"next: put your testnet keys into {written[1]} (mode 0600); "

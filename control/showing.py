@@ -13,10 +13,10 @@ from control.client import ControlClient
 from control.errors import ControlError
 from control.gating_drills import run_gating_drills
 from control.incident_note import held_note
+from control.incident_view import incident_lines
 from control.methods import METHODS, schema
 from control.render import (
     caps_table,
-    clean,
     event_line,
     incidents_table,
     orders_table,
@@ -164,8 +164,8 @@ def incident_show(ctx: click.Context, *, incident_id: str, markdown: bool, as_js
     if as_json:
         print_json(result)
         return
-    for key, value in result.items():
-        click.echo(f"{clean(key)}: {clean(value)}")
+    for line in incident_lines(result):
+        click.echo(line)
 
 
 @incident.command("note")

@@ -12,7 +12,7 @@ Exit codes of `seatrial`:
 import os
 import pwd
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Protocol
@@ -49,6 +49,18 @@ class DirectKill(Protocol):
         """
 
 
+class SymbolFacts(Protocol):
+    """Asks a venue for filters and price of symbols; needs no key."""
+
+    def __call__(
+        self, environment: str, urls: Mapping[str, str] | None, symbols: Sequence[str]
+    ) -> Mapping[str, Mapping[str, str]]:
+        """Facts by symbol; one that the venue does not list is left out.
+
+        Raises ControlError with what prevented it.
+        """
+
+
 @dataclass(slots=True)
 class Wiring:
     """What the entry point hands to the commands (click's `ctx.obj`)."""
@@ -57,6 +69,8 @@ class Wiring:
     direct_kill: DirectKill | None = None
     check_config: Callable[[Path], list[str]] | None = None
     """Every problem of a configuration file, one line each; empty when it can be used."""
+    symbol_facts: SymbolFacts | None = None
+    """What a venue tells of symbols before there is a key."""
 
     @property
     def socket_path(self) -> Path:

@@ -5,12 +5,14 @@ wait for the imports of the demo.
 """
 
 import importlib
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import click
 
 from control.cli import control_group
+from control.errors import ControlError
 from control.terminal import Wiring
 
 MOUNTED = {
@@ -66,11 +68,23 @@ def _check_config(path: Path) -> list[str]:
     return []
 
 
+def _symbol_facts(
+    environment: str, urls: Mapping[str, str] | None, symbols: Sequence[str]
+) -> Mapping[str, Mapping[str, str]]:
+    facts = importlib.import_module("daemon.shell.symbol_facts")
+    errors = importlib.import_module("daemon.errors")
+    try:
+        found: Mapping[str, Mapping[str, str]] = facts.symbol_facts(environment, urls, symbols)
+    except errors.SeatrialError as error:
+        raise ControlError(str(error)) from error
+    return found
+
+
 def _version_option() -> click.Option:
     def show(ctx: click.Context, _param: click.Parameter, asked: bool) -> None:
         if asked:
             version = importlib.import_module("daemon.version")
-            click.echo(f"seatrial {version.seatrial_version()} ({version.commit()[:12]})")
+            click.echo(f"seatrial {version.told()}")
             ctx.exit()
 
     return click.Option(
@@ -95,4 +109,7 @@ def run() -> None:
         context_settings=control_group.context_settings,
     )
     tool.params.append(_version_option())
-    tool(obj=Wiring(direct_kill=_direct_kill, check_config=_check_config), prog_name="seatrial")
+    wiring = Wiring(
+        direct_kill=_direct_kill, check_config=_check_config, symbol_facts=_symbol_facts
+    )
+    tool(obj=wiring, prog_name="seatrial")

@@ -9,14 +9,16 @@ Rules of this file:
 import json
 import os
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from decimal import ROUND_DOWN, Decimal
 from pathlib import Path
 from typing import Any
 
 from control.errors import ControlError
 from control.places import CONFIG_NAME
 
+METRICS_PORT = 9_464
 CREDENTIALS_NAME = "credentials.toml"
 ENVIRONMENTS = ("sim", "binance-spot-testnet")
 STRATEGIES = ("quiet", "heartbeat", "quoter")
@@ -26,7 +28,13 @@ _PRESET_PLACES = (
     Path("/usr/share/seatrial/caps"),
     Path("/opt/seatrial/share/caps"),
 )
-_SIM_URLS = ("rest", "ws_api", "streams")
+_IN_BASE = (
+    "order_qty_base_max",
+    "position_long_base_max",
+    "position_short_base_max",
+    "traded_qty_per_day_base_max",
+)
+SIM_URLS = ("rest", "ws_api", "streams")
 _VENUE_CHOICES = (
     "# What most boxes leave as it is (every key: deploy/CONFIG.md):",
     '# order_road = "ws"           # or "rest": placements and cancels by REST',
@@ -55,6 +63,8 @@ class Choices:
     key_source: str
     sim: Mapping[str, Any] | None = None
     """The line that `seatrial sim` printed; None elsewhere."""
+    metrics_port: int = METRICS_PORT
+    """One that was free when we looked."""
 
 
 def presets() -> dict[str, Path]:
@@ -106,7 +116,7 @@ def read_sim(text: str) -> dict[str, Any]:
     try:
         told = json.loads(text.strip().splitlines()[0])
         needed: dict[str, Any] = {
-            key: str(told[key]) for key in (*_SIM_URLS, "api_key", "api_secret")
+            key: str(told[key]) for key in (*SIM_URLS, "api_key", "api_secret")
         }
         listed = told.get("symbols")
         needed["symbols"] = tuple(map(str, listed)) if isinstance(listed, list) else ()
@@ -135,10 +145,90 @@ def check(choices: Choices) -> None:
     if not choices.symbols or missing:
         raise WizardError(
             f"these caps know {', '.join(capped) or 'no symbol'}: every order on "
-            f"{', '.join(missing) or 'nothing'} would be denied; choose among them, or add caps"
+            f"{', '.join(missing) or 'nothing'} would be denied. Run this where the venue can be "
+            "reached, so that caps are fitted to the symbol, or add [caps.symbols.…] to a file "
+            "of your own and give it with --caps"
         )
     if (choices.environment == "sim") != (choices.sim is not None):
         raise WizardError("venue sim, and only sim, needs the line that `seatrial sim` prints")
+
+
+def lacking(caps_text: str, symbols: Sequence[str]) -> tuple[str, ...]:
+    """The symbols that a caps text has no limits for, and what is needed to value them."""
+    return tuple(symbol for symbol in symbols if symbol not in symbols_of(caps_text))
+
+
+def fitted(caps_text: str, symbol: str, facts: Mapping[str, str]) -> str:
+    """A caps text with limits for one more symbol, worth as much as those of its first one.
+
+    The values in quote asset are taken over; those in base asset are what they buy at the price
+    told, cut to the symbol's lot. Everything else (collar, types, windows) is the first symbol's.
+
+    Args:
+        caps_text: a preset, with at least one symbol.
+        symbol: one that the text has no limits for.
+        facts: `base`, `quote`, `lot`, `notional_min`, `price`, as amounts in text.
+
+    Raises:
+        WizardError: the symbol is not quoted in the numeraire, or an order that these caps allow
+            would be below the venue's least.
+    """
+    caps = tomllib.loads(caps_text)["caps"]
+    numeraire, rows = str(caps.get("numeraire", "")), caps.get("symbols", {})
+    if not rows:
+        raise WizardError("the caps file has no symbol that could be the pattern of another")
+    if facts["quote"] != numeraire:
+        raise WizardError(
+            f"{symbol} is quoted in {facts['quote']}, these caps count in {numeraire}: choose a "
+            f"symbol quoted in {numeraire}, or write [caps.symbols.{symbol}] and its conversion"
+        )
+    pattern = next((name for name in rows if name.endswith(numeraire)), next(iter(rows)))
+    row = dict(rows[pattern])
+    price, lot = Decimal(facts["price"]), Decimal(facts["lot"])
+    notional, least = Decimal(row["order_notional_quote_max"]), Decimal(facts["notional_min"])
+    if notional < 2 * least:
+        raise WizardError(
+            f"these caps allow orders of {notional} {numeraire}, {symbol} takes none below "
+            f"{least}: take a preset with larger orders"
+        )
+    order_qty = _lots(notional / price, lot)
+    worth = Decimal(row["order_qty_base_max"])
+    for name in _IN_BASE:
+        if name in row:
+            row[name] = _plain(_lots(Decimal(row[name]) / worth * order_qty, lot))
+    conversion = f'{facts["base"]} = ["{symbol}"]\n'
+    known = facts["base"] in caps.get("conversions", {})
+    head, mark, tail = caps_text.partition("[caps.conversions]\n")
+    if not mark:
+        head, mark, tail = caps_text.rstrip("\n") + "\n\n", "[caps.conversions]\n", ""
+    lines = [
+        f"# Fitted by `seatrial init` from {pattern}: orders up to {notional} {numeraire} are",
+        (
+            f"# {_plain(order_qty)} {facts['base']} at a price of {facts['price']}, in lots of "
+            f"{facts['lot']}; the venue takes none below {least} {numeraire}."
+        ),
+        f"[caps.symbols.{_key(symbol)}]",
+        *(f"{name} = {json.dumps(value)}" for name, value in row.items()),
+    ]
+    text = head + mark + ("" if known else conversion) + tail
+    return text.rstrip("\n") + "\n\n" + "\n".join(lines) + "\n"
+
+
+def _lots(qty: Decimal, lot: Decimal) -> Decimal:
+    """Two significant digits of it, in whole lots, and one lot at least."""
+    rounded = qty.quantize(Decimal(1).scaleb(qty.adjusted() - 1), rounding=ROUND_DOWN)
+    step = lot or Decimal("0.00000001")
+    return max(rounded // step, Decimal(1)) * step
+
+
+def _plain(number: Decimal) -> str:
+    text = f"{number:f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def _key(symbol: str) -> str:
+    """A TOML key: quoted where it is not plain ASCII."""
+    return symbol if symbol.isascii() and symbol.isalnum() else _quoted(symbol)
 
 
 def config_text(choices: Choices) -> str:
@@ -153,7 +243,7 @@ def config_text(choices: Choices) -> str:
         f"symbols = {json.dumps(list(choices.symbols))}",
     ]
     if choices.sim is not None:
-        lines += [f"{key} = {_quoted(choices.sim[key])}" for key in _SIM_URLS]
+        lines += [f"{key} = {_quoted(choices.sim[key])}" for key in SIM_URLS]
     lines += _VENUE_CHOICES
     lines += ["", "[credentials]"]
     if choices.key_source == "file":
@@ -162,6 +252,13 @@ def config_text(choices: Choices) -> str:
         lines.append(f"keyring_service = {_quoted(keyring_service(choices))}")
     else:
         lines.append("# systemd: LoadCredential=api_key:… and api_secret:… in the unit")
+    if choices.metrics_port != METRICS_PORT:
+        lines += [
+            "",
+            "[metrics]",
+            f"# {METRICS_PORT}, the usual one, was taken when this file was written.",
+            f"port = {choices.metrics_port}",
+        ]
     lines += [
         "",
         f"[strategies.{choices.strategy}]",

@@ -15,11 +15,12 @@ import click
 
 from daemon.assembly import own_credentials
 from daemon.errors import SeatrialError
-from daemon.settings import SettingsError, load_config
+from daemon.settings import Settings, SettingsError, load_config
 from daemon.shell.clock import SystemClock
 from daemon.shell.endpoints import urls_of
 from daemon.shell.preflight import StepResult, run_preflight
 from daemon.shell.secrecy import forbid_core_dumps
+from daemon.shell.strategy_loader import StrategyConfigError, strategy_factory
 
 EXIT_STEP_FAILED = 1
 EXIT_UNUSABLE = 2
@@ -42,7 +43,10 @@ def doctor_command(config_path: Path, *, as_json: bool) -> None:
         _refuse("\n".join(f"{config_path}: {line}" for line in error.violations))
     except SeatrialError as error:
         _refuse(str(error))
-    steps = [StepResult("config", ok=True, sentence=f"{config_path} is in order")]
+    steps = [
+        StepResult("config", ok=True, sentence=f"{config_path} is in order"),
+        *strategy_steps(config.settings),
+    ]
     steps += asyncio.run(
         run_preflight(
             environment=venue.environment,
@@ -69,6 +73,22 @@ def doctor_command(config_path: Path, *, as_json: bool) -> None:
         else:
             click.echo(f"\nready: all {len(steps)} steps passed, and nothing was placed")
     sys.exit(0 if all(step.ok for step in steps) else EXIT_STEP_FAILED)
+
+
+def strategy_steps(settings: Settings) -> list[StepResult]:
+    """One step a strategy: whether its class can be imported and takes its parameters."""
+    steps = []
+    for name, strategy in settings.strategies.items():
+        try:
+            strategy_factory(name, strategy)
+        except StrategyConfigError as error:
+            sentence = "; ".join(str(error).splitlines())
+            mend = f"mend [strategies.{name}] in the configuration, or the file of its class"
+            steps.append(StepResult("strategy", ok=False, sentence=sentence, mend=mend))
+        else:
+            sentence = f"{name}: {strategy.class_path} takes its parameters"
+            steps.append(StepResult("strategy", ok=True, sentence=sentence))
+    return steps
 
 
 def _refuse(message: str) -> NoReturn:

@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 from daemon.boot import run
-from daemon.version import commit, seatrial_version
+from daemon.version import told
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
@@ -18,7 +18,7 @@ from daemon.version import commit, seatrial_version
     help="TOML configuration (make one with `seatrial init`).",
 )
 @click.option("--check", is_flag=True, help="Check the configuration, print the result, exit.")
-@click.version_option(f"{seatrial_version()} ({commit()[:12]})", prog_name="seatriald")
+@click.version_option(told(), prog_name="seatriald")
 def main(config_path: Path, *, check: bool) -> None:
     """Trade on a testnet behind hard risk caps. Boots HALTED; start with `seatrial start`."""
     sys.exit(run(config_path, check=check))

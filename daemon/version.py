@@ -39,6 +39,13 @@ def commit(root: Path = ROOT) -> str:
         return "unknown"
 
 
+def told() -> str:
+    """Version and commit for a person."""
+    known = commit()
+    where = "installed without its git commit" if known == "unknown" else known[:12]
+    return f"{seatrial_version()} ({where})"
+
+
 def _checked_out(git: Path) -> str:
     """The commit that HEAD names, read from git's own files: no git is needed on a box."""
     refs = git

@@ -11,6 +11,7 @@ Rules of this file:
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 from daemon.core.amends import Amends
 from daemon.core.cancels import Cancels
@@ -40,6 +41,7 @@ from riskcaps.interceptor import Approved, ReplaceApproved
 
 TIMER_PREFIX = "strategy:"
 DENIAL_DEPTH_MAX = 1
+TRACE_FRAMES_MAX = 20
 
 
 @dataclass(slots=True)
@@ -49,6 +51,22 @@ class Host:
     strategy: Strategy
     view: View
     instruments: Mapping[InstrumentId, Instrument]
+
+
+def _trace(error: Exception) -> list[str]:
+    """Where it came from, innermost last: file name, line and function.
+
+    No path and no source text: the line is the same wherever a recorded run is stepped again.
+    """
+    frames = []
+    step = error.__traceback__
+    while step is not None:
+        code = step.tb_frame.f_code
+        name = code.co_filename.rpartition("/")[2]
+        if step.tb_frame.f_globals.get("__name__") != __name__:
+            frames.append(f"{name}:{step.tb_lineno} in {code.co_name}")
+        step = step.tb_next
+    return frames[-TRACE_FRAMES_MAX:]
 
 
 class Runner:
@@ -154,9 +172,12 @@ class Runner:
 
     def _failed(self, strategy_id: StrategyId, where: str, error: Exception) -> None:
         msg = f"{type(error).__name__}: {error}"[:500]
-        self._desk.record(
-            EventType.STRATEGY_ERROR, {"strategy_id": strategy_id, "where": where, "msg": msg}
-        )
+        fields: dict[str, Any] = {"strategy_id": strategy_id, "where": where, "msg": msg}
+        trace = _trace(error)
+        if trace:
+            fields["trace"] = trace
+            msg = f"{msg} ({trace[-1]})"
+        self._desk.record(EventType.STRATEGY_ERROR, fields)
         self.failed.append(f"{strategy_id} in {where}: {msg}")
 
     # ------------------------------------------------------------------ wishes

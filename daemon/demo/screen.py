@@ -166,7 +166,7 @@ def caps_table(status: Mapping[str, Any], rows: int) -> Table:
     """The most used caps first, as bars."""
     table = Table(box=None, pad_edge=False, show_header=False)
     for justify in ("left", "left", "right", "left"):
-        table.add_column(justify=justify, no_wrap=True, overflow="ellipsis")  # type: ignore[arg-type] # literals
+        table.add_column(justify=justify, no_wrap=True, overflow="ellipsis")
     for row in sorted(status.get("caps") or (), key=_share, reverse=True)[:rows]:
         share = min(1.0, _share(row))
         filled = round(share * BAR_WIDTH)

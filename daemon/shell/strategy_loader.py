@@ -6,6 +6,7 @@ daemon connects anywhere; amounts are text or integers, never floats.
 
 import importlib
 import inspect
+import traceback
 import typing
 from collections.abc import Callable, Mapping
 from decimal import Decimal
@@ -61,6 +62,10 @@ def _load(key: str, class_path: str) -> Any:
         raise StrategyConfigError(
             f"{key}.class: cannot import {module_name}: {error}; is it on PYTHONPATH?"
         ) from error
+    except Exception as error:  # whatever a file of somebody else's does while it is imported
+        raise StrategyConfigError(
+            f"{key}.class: importing {module_name} fails: {where(error)}; mend that file"
+        ) from error
     cls = getattr(module, class_name, None)
     if not inspect.isclass(cls):
         raise StrategyConfigError(f"{key}.class: {module_name} has no class {class_name}")
@@ -68,6 +73,15 @@ def _load(key: str, class_path: str) -> Any:
     if missing:
         raise StrategyConfigError(f"{key}.class: {class_name} lacks {', '.join(missing)}")
     return cls
+
+
+def where(error: BaseException) -> str:
+    """An exception of a strategy's own code, with the file and line that it came from."""
+    text = f"{type(error).__name__}: {error}"
+    if isinstance(error, SyntaxError):
+        return text  # it names the file and the line itself
+    last = traceback.extract_tb(error.__traceback__)
+    return f"{text} ({last[-1].filename}:{last[-1].lineno})" if last else text
 
 
 def _checked(key: str, cls: Any, params: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,11 +1,14 @@
 """The first day: `seatrial init` writes what the daemon takes, `completion` what shells take."""
 
+import contextlib
 import json
+import socket
 import stat
 import subprocess
 import sys
 import tomllib
 from collections.abc import Callable
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +18,12 @@ from click.testing import CliRunner, Result
 from control import wizard
 from control.cli import control_group
 from control.terminal import Wiring
+from control.tool import _symbol_facts
 from daemon.settings import load_config
 from daemon.shell.credentials import load_credentials
 from tests.support.control_port import FakePort
 from tests.support.control_server import serving
+from tests.support.sim_process import SimProcess
 
 SIM_LINE = json.dumps(
     {
@@ -36,6 +41,8 @@ SIM_LINE = json.dumps(
 def init(
     directory: Path, *args: str, check: Callable[[Path], list[str]] | None = None, **extra: Any
 ) -> Result:
+    if not {"--sim", "--venue"} & set(args):
+        args = (*args, "--venue", "binance-spot-testnet")
     return CliRunner().invoke(
         control_group,
         ["init", "--dir", str(directory), *args],
@@ -200,3 +207,70 @@ def test_of_the_caps_symbols_those_are_offered_that_the_sim_lists(tmp_path: Path
     assert done.exit_code == 0, done.output
     loaded = load_config(tmp_path / "box" / "seatrial.toml")
     assert loaded.settings.venue.symbols == ("ETHUSDT",)
+
+
+def test_without_a_terminal_the_venue_has_to_be_said(tmp_path: Path) -> None:
+    args = ["init", "--dir", str(tmp_path / "box")]
+    result = CliRunner().invoke(control_group, args, obj=Wiring())
+    assert result.exit_code == 2
+    assert "--venue binance-spot-testnet" in result.stderr
+    assert not (tmp_path / "box").exists()
+
+
+def test_a_taken_metrics_port_is_not_written(tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        with contextlib.suppress(OSError):  # somebody else has it: as good for this test
+            taken.bind(("127.0.0.1", wizard.METRICS_PORT))
+            taken.listen()
+        result = init(tmp_path / "box")
+        assert result.exit_code == 0, result.output
+        port = load_config(tmp_path / "box" / "seatrial.toml").settings.metrics.port
+        assert port != wizard.METRICS_PORT
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", port))
+
+
+@pytest.mark.parametrize("preset", ["testnet-strict", "tiny"])
+def test_caps_are_fitted_to_any_symbol_that_the_venue_lists(tmp_path: Path, preset: str) -> None:
+    with SimProcess(seed=3, symbols="BTCUSDT,XRPUSDT,DOGEUSDT") as sim:
+        asked = ["--sim", "-", "--caps", preset, "--symbol", "XRPUSDT", "--symbol", "DOGEUSDT",
+                 "--strategy", "heartbeat"]  # fmt: skip
+        wiring = Wiring(symbol_facts=_symbol_facts)
+        made = CliRunner().invoke(
+            control_group,
+            ["init", "--dir", str(tmp_path / "box"), *asked],
+            obj=wiring,
+            input=json.dumps(sim.ready) + "\n",
+        )
+        assert made.exit_code == 0, made.output
+        assert "caps of XRPUSDT were fitted" in made.output
+        unlisted = CliRunner().invoke(
+            control_group,
+            ["init", "--dir", str(tmp_path / "no"), "--sim", "-", "--symbol", "NOSUCHUSDT"],
+            obj=wiring,
+            input=json.dumps(sim.ready) + "\n",
+        )
+        assert unlisted.exit_code == 1
+        assert "does not list NOSUCHUSDT" in unlisted.stderr
+    caps = tomllib.loads((tmp_path / "box" / "seatrial.toml").read_text())["caps"]
+    pattern, row = caps["symbols"]["BTCUSDT"], caps["symbols"]["XRPUSDT"]
+    assert load_config(tmp_path / "box" / "seatrial.toml").settings.venue.symbols == (
+        "XRPUSDT", "DOGEUSDT",
+    )  # fmt: skip
+    assert row["order_notional_quote_max"] == pattern["order_notional_quote_max"]
+    ratio = Decimal(pattern["position_long_base_max"]) / Decimal(pattern["order_qty_base_max"])
+    found = Decimal(row["position_long_base_max"]) / Decimal(row["order_qty_base_max"])
+    assert abs(found / ratio - 1) < Decimal("0.1")
+    assert caps["conversions"]["XRP"][0].startswith("XRP")
+
+
+def test_a_quote_that_the_caps_do_not_count_in_is_refused_with_the_mend() -> None:
+    facts = {"base": "XRP", "quote": "EUR", "lot": "1", "notional_min": "5", "price": "0.5"}
+    with pytest.raises(wizard.WizardError, match="quoted in EUR"):
+        wizard.fitted(wizard.read_preset("tiny"), "XRPEUR", facts)
+
+
+def test_orders_below_the_venues_least_are_refused() -> None:
+    facts = {"base": "X", "quote": "USDT", "lot": "1", "notional_min": "100000", "price": "0.5"}
+    with pytest.raises(wizard.WizardError, match="takes none below"):
+        wizard.fitted(wizard.read_preset("tiny"), "XUSDT", facts)

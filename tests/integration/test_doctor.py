@@ -94,6 +94,26 @@ def test_what_is_wrong_is_said_in_words(
 
 
 @pytest.mark.parametrize(
+    ("table", "words"),
+    [
+        ({"class": "no.such:Thing", "params": {}}, "cannot import no.such"),
+        ({"class": "quoter", "params": {"qty": "0.001", "spread": 3}}, "params.spread: unknown"),
+        ({"class": "quoter", "params": {"qty": "x"}}, "strategies.mine.params.qty"),
+    ],
+)
+def test_a_strategy_that_cannot_be_made_is_a_step_that_fails(
+    tmp_path: Path, sim: SimProcess, table: dict[str, Any], words: str
+) -> None:
+    path = config(tmp_path, sim.ready)
+    plan = {"strategies": {"mine": {**table, "symbols": ["BTCUSDT"]}}}
+    path.write_text(path.read_text() + "\n" + toml_text(plan))
+    code, steps = doctor(path)
+    assert code == 1
+    assert words in steps["strategy"]["sentence"]
+    assert steps["strategy"]["mend"]
+
+
+@pytest.mark.parametrize(
     ("strike", "said"),
     [
         ({"step_ms": 7_000}, ("clock", "ms behind the venue's", "timesyncd")),

@@ -125,6 +125,9 @@ def test_a_strategy_that_raises_is_dropped_and_halts_the_session(stage: Stage) -
     effects = stage.wishes()
     assert stage.facts_of("strategy_error")[0]["msg"] == "ZeroDivisionError: oops"
     assert stage.facts_of("strategy_error")[0]["where"] == "on_market"
+    trace = stage.facts_of("strategy_error")[0]["trace"]
+    assert trace[-1].startswith("screenplay.py:")
+    assert not any("/" in frame for frame in trace)
     assert stage.incidents() == ["strategy_error"]
     assert cancels(effects) == [cid]
     assert stage.engine.trading_state is TradingState.HALTED

@@ -73,3 +73,22 @@ def test_wrong_parameters_are_named(
 def test_a_class_that_is_not_there_is_named(user_module: str, path: str, expected: str) -> None:
     with pytest.raises(StrategyConfigError, match=expected):
         strategy_factory("mine", settings(path))
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("import nothing_like_it", "cannot import"),
+        ("x = 1 / 0", r"ZeroDivisionError: division by zero \(.*broken_one.py:1\)"),
+        ("def f(:", "SyntaxError"),
+        ("raise SystemError('odd')", "SystemError: odd"),
+    ],
+)
+def test_a_file_that_cannot_be_imported_is_named_with_its_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, expected: str
+) -> None:
+    (tmp_path / "broken_one.py").write_text(text + "\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.delitem(sys.modules, "broken_one", raising=False)
+    with pytest.raises(StrategyConfigError, match=expected):
+        strategy_factory("mine", settings("broken_one:X"))

@@ -1,0 +1,48 @@
+"""One incident, for a person: words and times, no nanoseconds and no braces."""
+
+import io
+from typing import Any
+
+from rich.console import Console
+
+from control.incident_view import incident_lines, when
+from control.render import incidents_table
+
+INCIDENT: dict[str, Any] = {
+    "incident_id": "38cd8k-12-i1234", "trigger": "position_mismatch", "symbol": "BTCUSDT",
+    "msg": "books 0.003, venue 0.002 \x1b[31m", "opened_ns": 1_764_493_200_123_000_000,
+    "context": {"differences": [{"symbol": "BTCUSDT", "books": "0.003", "venue": "0.002"}],
+                "seen_ns": 1_764_493_200_000_000_000, "empty": {}},
+    "resolved_by": "", "notes": [],
+}  # fmt: skip
+
+
+def test_it_says_what_when_and_the_next_command() -> None:
+    text = "\n".join(incident_lines(INCIDENT))
+    assert "38cd8k-12-i1234  OPEN  position_mismatch" in text
+    assert "opened    2025-11-30 09:00:00.123 UTC" in text
+    assert "symbol BTCUSDT, books 0.003, venue 0.002" in text
+    assert "seatrial incident resolve 38cd8k-12-i1234" in text
+    assert "176449" not in text
+    assert "{" not in text
+    assert "\x1b" not in text
+
+
+def test_a_resolved_one_says_by_whom_and_names_no_next_command() -> None:
+    done = INCIDENT | {"resolved_by": "eve", "resolved_ns": 1_764_493_260_123_000_000,
+                       "notes": ["root cause: x"]}  # fmt: skip
+    text = "\n".join(incident_lines(done))
+    assert "by eve, after 1m00s" in text
+    assert "notes     root cause: x" in text
+    assert "next" not in text
+
+
+def test_a_time_that_is_none_is_left_out() -> None:
+    assert [when(value) for value in (0, None, True, "x")] == ["", "", "", ""]
+
+
+def test_the_list_never_cuts_the_id_that_show_and_resolve_need() -> None:
+    long = INCIDENT | {"msg": "m" * 200, "trigger": "t" * 40}
+    out = io.StringIO()
+    Console(file=out, width=60).print(incidents_table([long, INCIDENT]))
+    assert out.getvalue().count("38cd8k-12-i1234") == 2
