@@ -1,11 +1,16 @@
 """ccxt and ccxt.pro, unpatched, complete their round at the simulated venue (judge: its ledger)."""
 
+import json
+import subprocess
+import sys
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.support.client_session import run_session
+from tests.support.sim_process import SimProcess
 
 Facts = dict[str, Any]
 
@@ -131,3 +136,21 @@ def test_the_user_stream_tells_orders_balances_and_trades(sockets: Facts, facts:
     }
     assert {t["id"] for t in seen["my_trades"]} <= booked
     assert seen["my_trades"]
+
+
+def test_the_documented_script_trades_on_the_simulated_venue(tmp_path: Path) -> None:
+    ready = tmp_path / "sim.json"
+    script = Path(__file__).resolve().parents[2] / "docs" / "examples" / "ccxt_sim.py"
+    with SimProcess(symbols="BTCUSDT") as sim:
+        ready.write_text(json.dumps(sim.ready) + "\n")
+        done = subprocess.run(
+            [sys.executable, "-W", "ignore", script, ready],
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=90,
+        )
+        assert done.returncode == 0, done.stderr
+        statuses = sorted(order["status"] for order in sim.ledger()["orders"])
+    assert statuses == ["CANCELED", "FILLED"]
+    assert "bought: 0.001" in done.stdout
