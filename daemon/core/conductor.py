@@ -16,7 +16,7 @@ from daemon.core.desk import Desk
 from daemon.core.errors import CommandError, ErrorCode
 from daemon.core.flatten import Flatten
 from daemon.core.incidents import MISMATCHES, Incidents
-from daemon.core.ledger import WIPE, Incident
+from daemon.core.ledger import Incident
 from daemon.core.lifecycle import Trigger
 from daemon.core.rounds import Rounds
 from daemon.core.runner import Runner
@@ -25,6 +25,7 @@ from daemon.model.enums import GateState, TradingState
 from daemon.model.ids import SessionId, instrument_id
 from daemon.model.inputs import KillLatched
 from daemon.model.records import EventType
+from daemon.model.stop_triggers import StopTrigger
 
 BEGIN = "begin"
 _NS_PER_MS = 1_000_000
@@ -319,7 +320,7 @@ class Conductor:
             self.incidents.take_notices()
         if self._runner.failed:
             failed, self._runner.failed = self._runner.failed, []
-            desk.trouble("strategy_error", "; ".join(failed))
+            desk.trouble(StopTrigger.STRATEGY_ERROR, "; ".join(failed))
         if desk.troubles:
             for incident in self.incidents.open_asked():
                 self._stop_for(incident)
@@ -350,7 +351,7 @@ class Conductor:
             CommandError: no such open incident, or the root cause is missing.
         """
         incident = self.incidents.resolve(incident_id, by, notes)
-        if incident.trigger == WIPE:
+        if incident.trigger == StopTrigger.TESTNET_WIPE:
             desk = self._desk
             for order in list(desk.books.working()):
                 desk.fire(order, Trigger.WIPE, f"incident {incident_id}")

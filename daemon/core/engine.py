@@ -61,6 +61,7 @@ from daemon.model.inputs import (
 from daemon.model.orders import Order
 from daemon.model.plain import to_plain
 from daemon.model.records import EventType
+from daemon.model.stop_triggers import StopTrigger
 from riskcaps.interceptor import Interceptor
 
 __all__ = ["Engine", "EngineConfig", "Storm", "StrategySpec", "View"]
@@ -184,7 +185,7 @@ class Engine:
     def _on_reject(self, item: VenueReject) -> None:
         order = self._execution.on_reject(item.reject)
         reason = f"{item.reject.code} {item.reject.reason}"
-        self._wires.hit(self._wires.reject, "reject_storm", f"venue rejects, last: {reason}")
+        self._wires.hit(self._wires.reject, f"venue rejects, last: {reason}")
         self._tell(order, VenueOrderStatus.REJECTED, reason)
 
     def _on_outcome_unknown(self, item: OutcomeUnknown) -> None:
@@ -215,9 +216,7 @@ class Engine:
         if gate.ever_up[link]:
             outage_ms = (desk.now_ns - gate.down_since_ns[link]) // _NS_PER_MS
             desk.record(EventType.RECONNECT, {"link": link.value, "outage_ms": outage_ms})
-            self._wires.hit(
-                self._wires.reconnect, "reconnect_storm", f"link {link} again and again"
-            )
+            self._wires.hit(self._wires.reconnect, f"link {link} again and again")
         else:
             desk.record(EventType.CONNECTED, {"link": link.value})
         gate.link_up(link)
@@ -265,7 +264,7 @@ class Engine:
                 "msg": item.reason,
             },
         )
-        self._wires.hit(self._wires.rate_limit, "rate_limit_storm", f"rate limits, {item.reason}")
+        self._wires.hit(self._wires.rate_limit, f"rate limits, {item.reason}")
 
     def _on_budget(self, item: BudgetSampled) -> None:
         desk = self._desk
@@ -285,7 +284,7 @@ class Engine:
         self._conductor.journal_ok = False
         self._desk.ledger.heard(self._desk.interceptor.on_journal_health(ok=False))
         self._desk.record(EventType.JOURNAL_FAULT, {"msg": item.reason})
-        self._desk.trouble("journal_fault", item.reason)
+        self._desk.trouble(StopTrigger.JOURNAL_FAULT, item.reason)
 
     def _on_journal_mended(self, item: JournalMended) -> None:
         """The incident stays open: only a human's word lets a session start again."""
@@ -298,7 +297,6 @@ class Engine:
         lag_ms = item.lag_ns // _NS_PER_MS
         self._wires.hit(
             self._wires.loop_lag,
-            "loop_lag",
             f"main loop {lag_ms} ms late, queue {self._queue_age_ms} ms old",
         )
 

@@ -28,6 +28,7 @@ from daemon.model.intents import ENGINE
 from daemon.model.orders import Order
 from daemon.model.records import EventType
 from daemon.model.reports import CancelReject, ExecutionReport, NotFound, Reject
+from daemon.model.stop_triggers import StopTrigger
 
 DUPLICATE_ORDER = "Duplicate order sent"
 _ANSWERS = (ReportSource.QUERY, ReportSource.RECOVERED)
@@ -80,7 +81,7 @@ class Execution:
             desk.fire(order, Trigger.PARTIAL, "fill before the acknowledgement")
         if order.cum_qty > order.qty:
             desk.trouble(
-                "overfill",
+                StopTrigger.OVERFILL,
                 f"order {order.client_order_id} is filled beyond its quantity: "
                 f"{plain(order.cum_qty)} of {plain(order.qty)}",
                 symbol_of(order.instrument_id),
@@ -105,7 +106,7 @@ class Execution:
         order = adopted_from(report, desk.now_ns)
         desk.resolved(order, "adopted", f"{report.source.value} report {report.venue_status.value}")
         desk.trouble(
-            "unknown_own_order",
+            StopTrigger.UNKNOWN_OWN_ORDER,
             f"the venue reports our order {cid}, which the books do not have: adopted",
             symbol_of(report.instrument_id),
             {"client_order_id": cid, "venue_status": report.venue_status.value},
@@ -290,7 +291,7 @@ class Execution:
             return
         ask.alarmed = True
         desk.trouble(
-            "unknown_order",
+            StopTrigger.UNKNOWN_ORDER,
             f"order {order.client_order_id} ({order.status}, {ask.why}) is unsettled after "
             f"{(desk.now_ns - ask.since_ns) // 1_000_000_000} s",
             symbol_of(order.instrument_id),

@@ -21,12 +21,12 @@ from daemon.model.orders import Order
 from daemon.model.plain import from_plain, to_plain
 from daemon.model.position import Balance
 from daemon.model.reports import Fill
+from daemon.model.stop_triggers import StopTrigger
 from riskcaps.bands import CapNotice
 from riskcaps.interceptor import Interceptor
 
 INCIDENTS_KEPT = 50
 NOTES_KEPT = 20
-WIPE = "testnet_wipe"
 NO_SESSION = SessionId("")
 
 
@@ -196,7 +196,7 @@ class Ledger:
         if incident is None:
             return
         incident.resolved_by = by
-        if incident.trigger == WIPE:
+        if incident.trigger == StopTrigger.TESTNET_WIPE:
             self.books.new_epoch()
             self.heard(self.interceptor.wipe(f"incident {incident_id}", now_ns))
 

@@ -11,7 +11,6 @@ from dataclasses import dataclass, replace
 
 from daemon.core.desk import Desk
 from daemon.core.execution import Execution, as_recovered
-from daemon.core.ledger import WIPE
 from daemon.core.reconcile import Difference, Suspects, Weighed, compare
 from daemon.core.retry import backoff_ns
 from daemon.model.amounts import plain
@@ -21,6 +20,7 @@ from daemon.model.ids import InstrumentId, VenueOrderId, instrument_id, is_ours
 from daemon.model.orders import Order
 from daemon.model.records import EventType
 from daemon.model.reports import Fill, VenueSnapshot
+from daemon.model.stop_triggers import StopTrigger
 
 
 @dataclass(slots=True, kw_only=True)
@@ -235,7 +235,7 @@ class Rounds:
 
     def _stop_for(self, newly: tuple[Difference, ...]) -> None:
         """One incident a trigger, however many differences it is made of."""
-        groups: dict[str, list[Difference]] = {}
+        groups: dict[StopTrigger, list[Difference]] = {}
         for one in newly:
             groups.setdefault(_trigger_of(one), []).append(one)
         for trigger, ones in groups.items():
@@ -252,15 +252,16 @@ class Rounds:
             )
 
 
-def _trigger_of(one: Difference) -> str:
+def _trigger_of(one: Difference) -> StopTrigger:
     if one.kind == "foreign_order":
-        return "foreign_order"
-    return WIPE if one.cls == "wipe" else "position_mismatch"
+        return StopTrigger.FOREIGN_ORDER
+    wiped = one.cls == "wipe"
+    return StopTrigger.TESTNET_WIPE if wiped else StopTrigger.POSITION_MISMATCH
 
 
 SHOWN_MAX = 4
 _WHAT = {
-    "foreign_order": "an open order on our account that is not ours",
-    WIPE: "the venue has begun anew",
-    "position_mismatch": "our books and the venue's differ",
+    StopTrigger.FOREIGN_ORDER: "an open order on our account that is not ours",
+    StopTrigger.TESTNET_WIPE: "the venue has begun anew",
+    StopTrigger.POSITION_MISMATCH: "our books and the venue's differ",
 }
