@@ -57,6 +57,8 @@ class Desk:
         self.effects: list[Effect] = []
         self.contexts: dict[str, int] = {}
         """Risk contexts that stand in the journal, with the decisions until they are told again."""
+        self.refusals: dict[InstrumentId, str] = {}
+        """The last refusal of the venue on each instrument."""
         self.troubles: list[tuple[StopTrigger, str, str, dict[str, Any]]] = []
         """Incidents wished for in this turn: trigger, sentence, symbol, context."""
 

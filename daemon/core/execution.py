@@ -158,6 +158,7 @@ class Execution:
         else:
             desk.ledger.reject(order.client_order_id, desk.now_ns)
             desk.record(EventType.ORDER_REJECT, _refusal(order, reject))
+            desk.refusals[order.instrument_id] = f"{reject.code} {reject.reason}"
             desk.fire(order, Trigger.REJECT, f"{reject.code} {reject.reason}")
             self.check_quantities(order)
         return order
