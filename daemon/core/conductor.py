@@ -20,9 +20,10 @@ from daemon.core.ledger import Incident
 from daemon.core.lifecycle import Trigger
 from daemon.core.rounds import Rounds
 from daemon.core.runner import Runner
+from daemon.core.symbols import Symbols
 from daemon.model.effects import ArmTimer, CloseHalt, OpenHalt
 from daemon.model.enums import GateState, TradingState
-from daemon.model.ids import SessionId, instrument_id
+from daemon.model.ids import SessionId
 from daemon.model.inputs import KillLatched
 from daemon.model.records import EventType
 from daemon.model.stop_triggers import StopTrigger
@@ -41,7 +42,9 @@ class Conductor:
         cancels: Cancels,
         rounds: Rounds,
         runner: Runner,
+        *,
         incidents: Incidents,
+        symbols: Symbols,
     ) -> None:
         """Share the desk; boot state is HALTED."""
         self._desk = desk
@@ -49,6 +52,7 @@ class Conductor:
         self._rounds = rounds
         self.incidents = incidents
         self._runner = runner
+        self.symbols = symbols
         self.ending: Ending | None = None
         self.journal_ok = True
         self._sessions = 0
@@ -175,7 +179,7 @@ class Conductor:
             self.ending.deadline_ns = desk.now_ns + desk.config.flatten_deadline_ns
             desk.set_trading(TradingState.REDUCING, why, by)
         else:
-            self._stop_reducing(self.ending, why)
+            self.ending.interrupt(why, desk)
             desk.set_trading(TradingState.HALTED, why, by)
         self._runner.stop()
         self._cancels.want_all(kind)
@@ -188,7 +192,7 @@ class Conductor:
         late = desk.now_ns >= ending.deadline_ns
         reducing = ending.flatten if ending.flattens and self.active_state else None
         if reducing is not None and late:
-            self._stop_reducing(ending, "its deadline")
+            ending.interrupt("its deadline", desk)
             desk.set_trading(TradingState.HALTED, f"{ending.kind}: not done within its deadline")
             self._cancels.want_all(ending.kind)
         elif reducing is not None and reducing.step():
@@ -206,13 +210,6 @@ class Conductor:
             ending.verify_anew()
         elif ending.verified:
             self._finish(ending)
-
-    def _stop_reducing(self, ending: Ending, why: str) -> None:
-        """Nothing is reduced any more; what is open is cancelled like at any stop."""
-        if ending.flattens:
-            ending.interrupt(why)
-            ending.verify_anew()
-            ending.deadline_ns = self._desk.now_ns + self._desk.config.stop_deadline_ns
 
     def on_reconciled(self) -> None:
         """A snapshot was digested: an ending that waits for it may be over."""
@@ -321,6 +318,9 @@ class Conductor:
         desk = self._desk
         flatten = None
         ending = self.ending
+        if self.symbols.confines(incident.trigger, incident.symbol):
+            self._cancels.want_all("incident", incident.symbol)
+            return
         if ending is not None and ending.flattens and incident.trigger in _LOSSES:
             return  # a flattening's own slippage must not leave half of the position
         if self.active and incident.context.get("action") == "halt_and_flatten":
@@ -360,7 +360,7 @@ class Conductor:
                 {"old": self._last_gate.value, "new": state.value, "why": self._gate_why()},
             )
             self._last_gate = state
-            self.block_symbols()
+            self.symbols.follow_gate()
         if not self.active or desk.trading_state is TradingState.HALTED:
             return
         if state is not GateState.READY:
@@ -369,17 +369,6 @@ class Conductor:
             desk.set_trading(TradingState.REDUCING, self.incidents.reduce_only)
         else:
             desk.set_trading(TradingState.ACTIVE, "the gate is READY again")
-
-    def block_symbols(self) -> None:
-        """Only READY may trade: every symbol is blocked in the interceptor otherwise."""
-        desk = self._desk
-        state = desk.gate.state
-        for symbol in desk.config.symbols:
-            iid = instrument_id(symbol, desk.config.environment)
-            if state is GateState.READY:
-                desk.ledger.heard(desk.interceptor.unblock_symbol(iid))
-            else:
-                desk.ledger.heard(desk.interceptor.block_symbol(iid, f"the gate is {state}"))
 
     def _gate_why(self) -> str:
         gate = self._desk.gate

@@ -354,10 +354,6 @@ class Desk:
             },
         )
 
-    def may_trade(self, instrument_id: InstrumentId) -> bool:
-        """Whether this instrument is one of ours and loaded."""
-        return instrument_id in self.ledger.instruments
-
     def _names(self, order: Order) -> dict[str, Any]:
         return {
             "client_order_id": order.client_order_id,

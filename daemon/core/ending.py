@@ -36,10 +36,12 @@ class Ending:
         """Whether positions are still being reduced."""
         return self.flatten is not None and self.flatten.is_on
 
-    def interrupt(self, why: str) -> None:
-        """Whatever is being reduced stays as it is."""
+    def interrupt(self, why: str, desk: Desk) -> None:
+        """Whatever is being reduced stays as it is; from here it is a stop like any other."""
         if self.flatten is not None and self.flatten.is_on:
             self.flatten.interrupted = f"interrupted by {why}"
+            self.deadline_ns = desk.now_ns + desk.config.stop_deadline_ns
+            self.verify_anew()
 
     def verify_anew(self) -> None:
         """Something is open again."""

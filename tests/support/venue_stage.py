@@ -1,4 +1,4 @@
-"""A stage whose venue is the simulated one's core: what the engine sends is matched and booked there.
+"""A stage whose venue is the simulated one's core: what the engine sends is matched there.
 
     stage = VenueStage(("BTCUSDT", "ETHUSDT"))
     stage.people("BTCUSDT", bid=("100.00", "5"), ask=("100.10", "5"))
@@ -84,7 +84,7 @@ class VenueStage(Stage):
         self.specs = {one.symbol: one for one in specs or map(spec_of, symbols)}
         self.venue = SimVenue(
             tuple(self.specs.values()),
-            rng_of=lambda name: random.Random(name),
+            rng_of=random.Random,
             now_ns=T0,
             flow_rate_per_s=0.0,
         )

@@ -1,4 +1,4 @@
-"""Flattening, judged by the simulated venue's own ledger: sliced, verified, and honest at its end."""
+"""Flattening, judged by the simulated venue's ledger: sliced, verified, honest at its end."""
 
 from decimal import Decimal
 from typing import Any
@@ -154,9 +154,9 @@ def test_dust_below_the_notional_is_named_too() -> None:
 
 
 def test_no_slice_leaves_a_rest_that_it_could_have_taken_along() -> None:
-    """0.02001 at 0.02 an order would leave 0.00001, below the notional: it goes 0.0199 and 0.00011."""
+    """0.02006 as 0.02 and 0.00006 would leave the latter below the notional."""
     stage = stage_of()
-    bought(stage, "BTCUSDT", "0.02", "0.0001")
+    bought(stage, "BTCUSDT", "0.00997", "0.01009")
     flatten(stage)
     assert end(stage).result["flat"] is True
     assert stage.held("BTC") == D("100")
