@@ -201,6 +201,12 @@ def _reconciled(ledger: Ledger, record: Fields, now_ns: int) -> None:
         for asset, (free, locked) in record["balances"].items()
     ]
     ledger.reconciled(balances, now_ns, rebase=record["basis_set"])
+    accepted = record.get("accepted")
+    if accepted is None:  # a journal from before changes had names: new assets were taken over
+        known = {b.asset: b.free + b.locked for b in balances if b.asset not in ledger.basis}
+        ledger.accept(known)
+    else:
+        ledger.accept({asset: decimal_of(total) for asset, total in accepted.items()})
 
 
 def _equity(ledger: Ledger, record: Fields, _: int) -> None:

@@ -227,12 +227,19 @@ class Ledger:
 
     # ------------------------------------------------------------------ balances
     def reconciled(self, balances: Sequence[Balance], now_ns: int, *, rebase: bool) -> None:
-        """RECONCILED: the balances of now; with `rebase` they become the basis of comparison."""
+        """RECONCILED: the balances of now; with `rebase` they become the basis of comparison.
+
+        The basis of an asset that was not named then is zero less its flows.
+        """
         self.heard(self.interceptor.on_balances(tuple(balances), now_ns))
-        for balance in balances:
-            if rebase or balance.asset not in self.basis:
-                flow = self.books.flows.get(balance.asset, ZERO)
-                self.basis[balance.asset] = balance.free + balance.locked - flow
+        if rebase:
+            self.basis = {asset: -flow for asset, flow in self.books.flows.items()}
+            self.accept({one.asset: one.free + one.locked for one in balances})
+
+    def accept(self, totals: Mapping[str, Decimal]) -> None:
+        """RECONCILED `accepted`: these totals are the basis from here on."""
+        for asset, total in totals.items():
+            self.basis[asset] = total - self.books.flows.get(asset, ZERO)
 
     def _flow(self, fill: Fill) -> None:
         changes: dict[str, Decimal] = {}

@@ -104,7 +104,9 @@ class EventType(StrEnum):
     """fields: status, code, scope, until_ns, msg."""
     RECONCILED = "reconciled"
     """fields: reason, clean, differences [{kind, class, symbol, client_order_id, ours, venue}],
-    recovered_fills, adopted, canceled, balances {asset: [free, locked]}."""
+    recovered_fills, adopted, canceled, balances {asset: [free, locked]}, accepted {asset: total}.
+    A balance's difference says what it looks like in `change` (model/balance_changes.py); totals in
+    `accepted` are of assets that we neither trade nor cap: the comparison goes on from there."""
     EQUITY = "equity"
     """fields: numeraire, equity, peak, drawdown, realised, unrealised, fees, rebased."""
     CAP_ALERT = "cap_alert"
