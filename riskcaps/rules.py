@@ -262,10 +262,11 @@ def check_behaviour(keeper: Keeper, case: Case) -> DenyReason | None:
         return None
     if case.reducing and case.intent.strategy_id in HUMAN_ROADS:
         return None
+    rejects, losses = b.streaks(case.intent.instrument_id)
     for reason, used, limit in (
         (DenyReason.EXECUTIONS_NEED_HUMAN, b.executions_since_human, b.executions_max),
-        (DenyReason.VENUE_REJECT_STREAK, b.reject_streak, b.reject_streak_max),
-        (DenyReason.LOSS_STREAK, b.loss_streak, b.loss_streak_max),
+        (DenyReason.VENUE_REJECT_STREAK, rejects, b.reject_streak_max),
+        (DenyReason.LOSS_STREAK, losses, b.loss_streak_max),
     ):
         if used >= limit:
             return case.deny(reason, used=used, limit=limit)

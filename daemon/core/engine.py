@@ -191,7 +191,8 @@ class Engine:
     def _on_reject(self, item: VenueReject) -> None:
         order = self._execution.on_reject(item.reject)
         reason = f"{item.reject.code} {item.reject.reason}"
-        self._wires.hit(self._wires.reject, f"venue rejects, last: {reason}")
+        if item.reject.is_fault:
+            self._wires.hit(self._wires.reject, f"venue rejects, last: {reason}")
         self._tell(order, VenueOrderStatus.REJECTED, reason)
 
     def _on_outcome_unknown(self, item: OutcomeUnknown) -> None:

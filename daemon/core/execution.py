@@ -156,8 +156,9 @@ class Execution:
             )
             self.doubt(order, "the venue has an order with this id already")
         else:
-            desk.ledger.reject(order.client_order_id, desk.now_ns)
-            desk.record(EventType.ORDER_REJECT, _refusal(order, reject))
+            desk.ledger.reject(order.client_order_id, desk.now_ns, is_fault=reject.is_fault)
+            refusal = {**_refusal(order, reject), "is_fault": reject.is_fault}
+            desk.record(EventType.ORDER_REJECT, refusal)
             desk.refusals[order.instrument_id] = f"{reject.code} {reject.reason}"
             desk.fire(order, Trigger.REJECT, f"{reject.code} {reject.reason}")
             self.check_quantities(order)

@@ -114,7 +114,7 @@ def _fill(ledger: Ledger, record: Fields, now_ns: int) -> None:
 
 
 def _reject(ledger: Ledger, record: Fields, now_ns: int) -> None:
-    ledger.reject(record["client_order_id"], now_ns)
+    ledger.reject(record["client_order_id"], now_ns, is_fault=record.get("is_fault", True))
 
 
 def _resolved(ledger: Ledger, record: Fields, now_ns: int) -> None:

@@ -143,9 +143,10 @@ class Ledger:
         if order.status.is_terminal and owed:
             self._release(order, now_ns)
 
-    def reject(self, client_order_id: ClientOrderId, now_ns: int) -> None:
-        """ORDER_REJECT: the venue's definite no, for the streak of refusals."""
-        self.heard(self.interceptor.on_venue_reject(client_order_id, now_ns))
+    def reject(self, client_order_id: ClientOrderId, now_ns: int, *, is_fault: bool) -> None:
+        """ORDER_REJECT: the venue's definite no; a faulty order lengthens the streak."""
+        gate = self.interceptor
+        self.heard(gate.on_venue_reject(client_order_id, now_ns, is_fault=is_fault))
 
     def request_cancel(self, order: Order, new: OrderStatus, now_ns: int) -> None:
         """CANCEL_REQUESTED; `review_cancel` counted it (recovery: `on_cancel_sent`)."""

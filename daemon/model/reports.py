@@ -74,6 +74,10 @@ class Reject:
     code: int
     reason: str
     ts_recv_ns: int
+    is_fault: bool = True
+    """Whether the order was faulty. False: an answer of the business, such as post-only would take,
+    the balance went elsewhere, the market closed, a filter moved; or a rate, which has its own
+    count."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -47,7 +47,22 @@ class Fault:
         """One line for a record or an operator."""
         return f"{self.message or 'no message'} (code {self.code}, status {self.status})"
 
+    @property
+    def is_business(self) -> bool:
+        """Whether an orderly client gets this answer, too: the market's doing, nobody's mistake."""
+        if self.outcome in {Outcome.LIMITED, Outcome.CLOCK} or self.code == -1013:
+            return True  # -1013 passed the filters that we know: they have moved
+        text = self.message.lower()
+        return self.code == -2010 and any(words in text for words in _BUSINESS_TEXTS)
 
+
+_BUSINESS_TEXTS = (
+    "would immediately match and take",
+    "would trigger immediately",
+    "insufficient balance",
+    "market is closed",
+    "order book liquidity is less than",
+)
 _UNKNOWN_CODES = frozenset({-1000, -1001, -1006, -1007, -1008})
 _LIMIT_CODES = frozenset({-1003, -1015, -1034})
 _KEY_CODES = frozenset({-1002, -1022, -2014, -2015})
