@@ -30,7 +30,14 @@ from daemon.core.symbols import Symbols
 from daemon.core.tripwires import Tripwires
 from daemon.core.view import View
 from daemon.model.effects import Effect
-from daemon.model.enums import GateState, Link, OrderStatus, TradingState, VenueOrderStatus
+from daemon.model.enums import (
+    GateState,
+    Link,
+    OrderStatus,
+    RejectKind,
+    TradingState,
+    VenueOrderStatus,
+)
 from daemon.model.ids import SessionId
 from daemon.model.inputs import (
     BalancesChanged,
@@ -190,7 +197,7 @@ class Engine:
     def _on_reject(self, item: VenueReject) -> None:
         order = self._execution.on_reject(item.reject)
         reason = f"{item.reject.code} {item.reject.reason}"
-        if item.reject.is_fault:
+        if item.reject.kind is not RejectKind.BUSINESS:
             self._wires.hit(self._wires.reject, f"venue rejects, last: {reason}")
         self._tell(order, VenueOrderStatus.REJECTED, reason)
 

@@ -18,6 +18,7 @@ from daemon.model.enums import (
     ExecType,
     OrderStatus,
     OrderType,
+    RejectKind,
     ReportSource,
     TimeInForce,
     VenueOrderStatus,
@@ -156,8 +157,10 @@ class Execution:
             )
             self.doubt(order, "the venue has an order with this id already")
         else:
-            desk.ledger.reject(order.client_order_id, desk.now_ns, is_fault=reject.is_fault)
-            refusal = {**_refusal(order, reject), "is_fault": reject.is_fault}
+            desk.ledger.reject(
+                order.client_order_id, desk.now_ns, is_fault=reject.kind is RejectKind.FAULT
+            )
+            refusal = {**_refusal(order, reject), "kind": reject.kind.value}
             desk.record(EventType.ORDER_REJECT, refusal)
             desk.refusals[order.instrument_id] = f"{reject.code} {reject.reason}"
             desk.fire(order, Trigger.REJECT, f"{reject.code} {reject.reason}")

@@ -114,7 +114,9 @@ def _fill(ledger: Ledger, record: Fields, now_ns: int) -> None:
 
 
 def _reject(ledger: Ledger, record: Fields, now_ns: int) -> None:
-    ledger.reject(record["client_order_id"], now_ns, is_fault=record.get("is_fault", True))
+    ledger.reject(
+        record["client_order_id"], now_ns, is_fault=record.get("kind", "fault") == "fault"
+    )
 
 
 def _resolved(ledger: Ledger, record: Fields, now_ns: int) -> None:

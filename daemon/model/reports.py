@@ -7,6 +7,7 @@ from daemon.model.amounts import ZERO
 from daemon.model.enums import (
     ExecType,
     LiquidityFlag,
+    RejectKind,
     ReportSource,
     Side,
     VenueOrderStatus,
@@ -74,10 +75,7 @@ class Reject:
     code: int
     reason: str
     ts_recv_ns: int
-    is_fault: bool = True
-    """Whether the order was faulty. False: an answer of the business, such as post-only would take,
-    the balance went elsewhere, the market closed, a filter moved; or a rate, which has its own
-    count."""
+    kind: RejectKind = RejectKind.FAULT
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -161,7 +161,7 @@ def _reject(
             code=fault.code,
             reason=fault.message,
             ts_recv_ns=ts_recv_ns,
-            is_fault=not fault.is_business,
+            kind=fault.reject_kind,
         )
     )
 

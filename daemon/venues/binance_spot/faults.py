@@ -9,6 +9,8 @@ Rules of this file:
 from dataclasses import dataclass
 from enum import StrEnum
 
+from daemon.model.enums import RejectKind
+
 
 class Outcome(StrEnum):
     """What an error answer proves."""
@@ -48,12 +50,14 @@ class Fault:
         return f"{self.message or 'no message'} (code {self.code}, status {self.status})"
 
     @property
-    def is_business(self) -> bool:
-        """Whether an orderly client gets this answer, too: the market's doing, nobody's mistake."""
-        if self.outcome in {Outcome.LIMITED, Outcome.CLOCK} or self.code == -1013:
-            return True  # -1013 passed the filters that we know: they have moved
+    def reject_kind(self) -> RejectKind:
+        """What it says of a placement that it refuses."""
         text = self.message.lower()
-        return self.code == -2010 and any(words in text for words in _BUSINESS_TEXTS)
+        if self.outcome in {Outcome.LIMITED, Outcome.CLOCK}:
+            return RejectKind.BUSINESS
+        if self.code in {-1013, -2010} and any(words in text for words in _BUSINESS_TEXTS):
+            return RejectKind.BUSINESS
+        return RejectKind.FILTER if self.code == -1013 else RejectKind.FAULT
 
 
 _BUSINESS_TEXTS = (

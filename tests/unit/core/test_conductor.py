@@ -7,7 +7,7 @@ import pytest
 from daemon.core.config import Storm
 from daemon.model.amounts import NS_PER_S
 from daemon.model.effects import ArmTimer, CloseHalt, ExitDaemon, OpenHalt, SendOrder
-from daemon.model.enums import Link, TradingState, VenueOrderStatus
+from daemon.model.enums import Link, RejectKind, TradingState, VenueOrderStatus
 from daemon.model.inputs import (
     ClockSampled,
     JournalFault,
@@ -391,7 +391,7 @@ def test_answers_of_the_business_are_no_storm_and_no_streak() -> None:
                     code=-2010,
                     reason=text,
                     ts_recv_ns=0,
-                    is_fault=False,
+                    kind=RejectKind.BUSINESS,
                 )
             )
         )

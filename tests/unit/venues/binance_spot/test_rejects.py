@@ -2,6 +2,7 @@
 
 import pytest
 
+from daemon.model.enums import RejectKind
 from daemon.venues.binance_spot.faults import classify
 
 MARKET = [
@@ -9,8 +10,6 @@ MARKET = [
     (400, -2010, "Account has insufficient balance for requested action."),
     (400, -2010, "Stop price would trigger immediately."),
     (400, -2010, "Market is closed."),
-    (400, -1013, "Filter failure: PERCENT_PRICE_BY_SIDE"),
-    (400, -1013, "Filter failure: LOT_SIZE"),
     (400, -1013, "Market is closed."),
     (429, -1015, "Too many new orders; current limit is 50 orders per 10 SECOND."),
     (400, -1021, "Timestamp for this request is outside of the recvWindow."),
@@ -26,9 +25,14 @@ MISTAKES = [
 
 @pytest.mark.parametrize("answer", MARKET, ids=lambda one: one[2][:30])
 def test_the_markets_doing_is_business(answer: tuple[int, int, str]) -> None:
-    assert classify(*answer).is_business
+    assert classify(*answer).reject_kind is RejectKind.BUSINESS
 
 
 @pytest.mark.parametrize("answer", MISTAKES, ids=lambda one: one[2][:30])
 def test_a_mistake_is_none(answer: tuple[int, int, str]) -> None:
-    assert not classify(*answer).is_business
+    assert classify(*answer).reject_kind is RejectKind.FAULT
+
+
+@pytest.mark.parametrize("name", ["LOT_SIZE", "PERCENT_PRICE_BY_SIDE", "NOTIONAL"])
+def test_a_filter_that_we_passed_has_moved(name: str) -> None:
+    assert classify(400, -1013, f"Filter failure: {name}").reject_kind is RejectKind.FILTER
