@@ -157,9 +157,8 @@ class Execution:
             )
             self.doubt(order, "the venue has an order with this id already")
         else:
-            desk.ledger.reject(
-                order.client_order_id, desk.now_ns, is_fault=reject.kind is RejectKind.FAULT
-            )
+            is_fault = reject.kind is RejectKind.FAULT
+            desk.ledger.reject(order.client_order_id, desk.now_ns, is_fault=is_fault)
             refusal = {**_refusal(order, reject), "kind": reject.kind.value}
             desk.record(EventType.ORDER_REJECT, refusal)
             desk.refusals[order.instrument_id] = f"{reject.code} {reject.reason}"

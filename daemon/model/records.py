@@ -84,8 +84,8 @@ class EventType(StrEnum):
     """fields: exec_id, client_order_id, order_id, symbol, instrument_id, side, qty, price, fee,
     fee_asset, liquidity, partial, recovered, late, ts_venue_ns, ts_recv_ns, position_qty."""
     ORDER_REJECT = "order_reject"
-    """fields: client_order_id, symbol, instrument_id, code, msg, kind (fault|filter|business). The venue's
-    definite no."""
+    """fields: client_order_id, symbol, instrument_id, code, msg, kind (fault|filter|business).
+    The venue's definite no."""
     CANCEL_REJECT = "cancel_reject"
     """fields: client_order_id, symbol, instrument_id, code, msg."""
     AMEND_REQUESTED = "amend_requested"

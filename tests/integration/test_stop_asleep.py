@@ -14,7 +14,7 @@ SYMBOLS = ("BTCUSDT", "ETHUSDT")
 
 def asleep(stage: StopStage, seconds: float) -> None:
     stage.send_signal(signal.SIGSTOP)
-    time.sleep(seconds)
+    time.sleep(seconds)  # sleep: how long nothing of the daemon runs is the fault itself
     stage.send_signal(signal.SIGCONT)
 
 
