@@ -88,6 +88,7 @@ def status(
             for iid, one in sorted(desk.interceptor.positions().items())
         },
         "caps": caps_used(desk, now_ns),
+        "prices_missing": desk.interceptor.unvalued(),
         "equity": desk.interceptor.equity(now_ns).to_plain(),
         "incidents": _incidents(ledger),
         "incidents_open": len(ledger.unresolved),
