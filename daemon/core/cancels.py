@@ -14,6 +14,7 @@ from daemon.model.effects import SendCancel
 from daemon.model.ids import StrategyId, symbol_of
 from daemon.model.intents import ENGINE, CancelIntent
 from daemon.model.orders import Order
+from daemon.model.stop_triggers import StopTrigger
 from riskcaps.interceptor import CancelApproved
 
 
@@ -62,7 +63,7 @@ class Cancels:
         if wanted.attempts > desk.config.cancel_attempts_max and not wanted.alarmed:
             wanted.alarmed = True
             desk.trouble(
-                "cancel_stuck",
+                StopTrigger.CANCEL_STUCK,
                 f"order {order.client_order_id} is not gone after {wanted.attempts} attempts",
                 symbol_of(order.instrument_id),
                 {"client_order_id": order.client_order_id},

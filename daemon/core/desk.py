@@ -25,6 +25,7 @@ from daemon.model.orders import NewOrder, Order
 from daemon.model.plain import to_plain
 from daemon.model.records import EventType
 from daemon.model.reports import ExecutionReport, Fill
+from daemon.model.stop_triggers import StopTrigger
 from riskcaps.interceptor import Interceptor
 
 SENT = advance(OrderStatus.APPROVED, Trigger.SENT, acknowledged=False, partly_filled=False).new
@@ -56,7 +57,9 @@ class Desk:
         self.effects: list[Effect] = []
         self.contexts: dict[str, int] = {}
         """Risk contexts that stand in the journal, with the decisions until they are told again."""
-        self.troubles: list[tuple[str, str, str, dict[str, Any]]] = []
+        self.refusals: dict[InstrumentId, str] = {}
+        """The last refusal of the venue on each instrument."""
+        self.troubles: list[tuple[StopTrigger, str, str, dict[str, Any]]] = []
         """Incidents wished for in this turn: trigger, sentence, symbol, context."""
 
     # ------------------------------------------------------------------ writing
@@ -65,7 +68,11 @@ class Desk:
         self.effects.append(Record(event_type, fields))
 
     def trouble(
-        self, trigger: str, msg: str, symbol: str = "", context: dict[str, Any] | None = None
+        self,
+        trigger: StopTrigger,
+        msg: str,
+        symbol: str = "",
+        context: dict[str, Any] | None = None,
     ) -> None:
         """Ask for an incident; the engine opens it at the end of the turn."""
         self.troubles.append((trigger, msg, symbol, context or {}))
@@ -198,7 +205,7 @@ class Desk:
         )
         if row.alarm:
             self.trouble(
-                "lifecycle",
+                StopTrigger.LIFECYCLE,
                 f"order {order.client_order_id} was {old}: {row.note}",
                 symbol_of(order.instrument_id),
                 {"client_order_id": order.client_order_id, "old": old.value, "new": row.new.value},
@@ -222,7 +229,7 @@ class Desk:
                 )
         except ImpossibleTransition as error:
             self.trouble(
-                "lifecycle",
+                StopTrigger.LIFECYCLE,
                 f"order {order.client_order_id}: {error} ({why})",
                 symbol_of(order.instrument_id),
                 {"client_order_id": order.client_order_id, "status": order.status.value},
@@ -346,10 +353,6 @@ class Desk:
                 "latched": self.ledger.latched,
             },
         )
-
-    def may_trade(self, instrument_id: InstrumentId) -> bool:
-        """Whether this instrument is one of ours and loaded."""
-        return instrument_id in self.ledger.instruments
 
     def _names(self, order: Order) -> dict[str, Any]:
         return {

@@ -15,6 +15,7 @@ from daemon.core import fold
 from daemon.core.amends import Amends
 from daemon.core.cancels import Cancels
 from daemon.core.canonical import hash_of
+from daemon.core.clockwork import HOUSEKEEPING, Clockwork
 from daemon.core.commands import Commands
 from daemon.core.conductor import BEGIN, Conductor
 from daemon.core.config import EngineConfig, Storm, StrategySpec
@@ -25,10 +26,18 @@ from daemon.core.market import Market
 from daemon.core.rounds import Rounds
 from daemon.core.runner import TIMER_PREFIX, Runner
 from daemon.core.status import status as status_of
+from daemon.core.symbols import Symbols
 from daemon.core.tripwires import Tripwires
 from daemon.core.view import View
-from daemon.model.effects import ArmTimer, Effect
-from daemon.model.enums import GateState, Link, OrderStatus, TradingState, VenueOrderStatus
+from daemon.model.effects import Effect
+from daemon.model.enums import (
+    GateState,
+    Link,
+    OrderStatus,
+    RejectKind,
+    TradingState,
+    VenueOrderStatus,
+)
 from daemon.model.ids import SessionId
 from daemon.model.inputs import (
     BalancesChanged,
@@ -59,13 +68,12 @@ from daemon.model.inputs import (
     VenueReport,
 )
 from daemon.model.orders import Order
-from daemon.model.plain import to_plain
 from daemon.model.records import EventType
+from daemon.model.stop_triggers import StopTrigger
 from riskcaps.interceptor import Interceptor
 
 __all__ = ["Engine", "EngineConfig", "Storm", "StrategySpec", "View"]
 
-HOUSEKEEPING = "housekeeping"
 _NS_PER_MS = 1_000_000
 
 
@@ -81,15 +89,20 @@ class Engine:
         self._execution = Execution(self._desk, cancels, amends := Amends(self._desk))
         self._rounds = Rounds(self._desk, self._execution)
         self._runner = Runner(self._desk, self._market, cancels, amends)
+        self._symbols = Symbols(self._desk)
         self._conductor = Conductor(
-            self._desk, cancels, self._rounds, self._runner, Incidents(self._desk)
+            self._desk,
+            cancels,
+            self._rounds,
+            self._runner,
+            incidents=Incidents(self._desk),
+            symbols=self._symbols,
         )
-        self._wires = Tripwires(self._desk, self._market)
+        self._wires = Tripwires(self._desk, self._market, self._symbols)
         self._commands = Commands(self._desk, self._conductor, cancels, self._rounds)
+        self._clockwork = Clockwork(self._desk, self._rounds)
         self._armed = False
         self._booted_ns = 0
-        self._heartbeat_ns = 0
-        self._queue_age_ms = 0
         self._handlers: dict[type, Callable[[Any], object]] = {
             MarketData: self._on_market,
             PublicTrade: self._on_trade,
@@ -130,6 +143,8 @@ class Engine:
         desk.effects = []
         if not self._armed:
             self._begin()
+        elif self._clockwork.overslept():
+            self._conductor.settle_turn()
         kind = type(turn.input)
         self._handlers[kind](turn.input)
         if kind is not MarketData or desk.effects or desk.ledger.notices or desk.troubles:
@@ -145,11 +160,9 @@ class Engine:
         self._armed = True
         desk = self._desk
         desk.ledger.heard(desk.interceptor.on_journal_health(ok=True))  # it took the boot's lines
-        self._booted_ns = self._heartbeat_ns = desk.now_ns
-        desk.effects.append(
-            ArmTimer(HOUSEKEEPING, desk.now_ns + self._config.housekeeping_period_ns)
-        )
-        self._conductor.block_symbols()
+        self._booted_ns = desk.now_ns
+        self._clockwork.begin()
+        self._symbols.follow_gate()
         if desk.ledger.session.session_id:
             self._conductor.session_stop("crash", "the daemon ended inside the session", "engine")
         for order in list(desk.books.working()):
@@ -184,7 +197,8 @@ class Engine:
     def _on_reject(self, item: VenueReject) -> None:
         order = self._execution.on_reject(item.reject)
         reason = f"{item.reject.code} {item.reject.reason}"
-        self._wires.hit(self._wires.reject, "reject_storm", f"venue rejects, last: {reason}")
+        if item.reject.kind is not RejectKind.BUSINESS:
+            self._wires.hit(self._wires.reject, f"venue rejects, last: {reason}")
         self._tell(order, VenueOrderStatus.REJECTED, reason)
 
     def _on_outcome_unknown(self, item: OutcomeUnknown) -> None:
@@ -215,9 +229,7 @@ class Engine:
         if gate.ever_up[link]:
             outage_ms = (desk.now_ns - gate.down_since_ns[link]) // _NS_PER_MS
             desk.record(EventType.RECONNECT, {"link": link.value, "outage_ms": outage_ms})
-            self._wires.hit(
-                self._wires.reconnect, "reconnect_storm", f"link {link} again and again"
-            )
+            self._wires.hit(self._wires.reconnect, f"link {link} again and again")
         else:
             desk.record(EventType.CONNECTED, {"link": link.value})
         gate.link_up(link)
@@ -231,13 +243,8 @@ class Engine:
             self._rounds.abandon()
 
     def _on_instruments(self, item: InstrumentsLoaded) -> None:
-        desk = self._desk
-        desk.gate.set_instruments_loaded()
-        loaded = desk.ledger.instruments
-        if any(loaded.get(one.instrument_id) != one for one in item.instruments):
-            desk.ledger.load_instruments(item.instruments)
-            plain = [to_plain(one) for one in item.instruments]
-            desk.record(EventType.INSTRUMENTS, {"instruments": plain})
+        self._desk.gate.set_instruments_loaded()
+        self._symbols.on_loaded(item)
         self._compare_when_up()
 
     def _compare_when_up(self) -> None:
@@ -265,7 +272,7 @@ class Engine:
                 "msg": item.reason,
             },
         )
-        self._wires.hit(self._wires.rate_limit, "rate_limit_storm", f"rate limits, {item.reason}")
+        self._wires.hit(self._wires.rate_limit, f"rate limits, {item.reason}")
 
     def _on_budget(self, item: BudgetSampled) -> None:
         desk = self._desk
@@ -285,7 +292,7 @@ class Engine:
         self._conductor.journal_ok = False
         self._desk.ledger.heard(self._desk.interceptor.on_journal_health(ok=False))
         self._desk.record(EventType.JOURNAL_FAULT, {"msg": item.reason})
-        self._desk.trouble("journal_fault", item.reason)
+        self._desk.trouble(StopTrigger.JOURNAL_FAULT, item.reason)
 
     def _on_journal_mended(self, item: JournalMended) -> None:
         """The incident stays open: only a human's word lets a session start again."""
@@ -294,12 +301,11 @@ class Engine:
         self._desk.ledger.heard(self._desk.interceptor.on_journal_health(ok=True))
 
     def _on_loop_lagged(self, item: LoopLagged) -> None:
-        self._queue_age_ms = item.queue_age_ns // _NS_PER_MS
+        age_ms = self._clockwork.queue_age_ms = item.queue_age_ns // _NS_PER_MS
         lag_ms = item.lag_ns // _NS_PER_MS
         self._wires.hit(
             self._wires.loop_lag,
-            "loop_lag",
-            f"main loop {lag_ms} ms late, queue {self._queue_age_ms} ms old",
+            f"main loop {lag_ms} ms late, queue {age_ms} ms old",
         )
 
     # ------------------------------------------------------------------ time
@@ -312,32 +318,11 @@ class Engine:
             self._runner.on_timer(item.timer_id)
 
     def _housekeep(self) -> None:
-        desk = self._desk
         self._execution.tick()
         self._rounds.tick()
         self._wires.tick()
-        if desk.now_ns - self._heartbeat_ns >= self._config.heartbeat_period_ns:
-            self._heartbeat_ns = desk.now_ns
-            self._beat()
-        desk.effects.append(
-            ArmTimer(HOUSEKEEPING, desk.now_ns + self._config.housekeeping_period_ns)
-        )
-
-    def _beat(self) -> None:
-        desk = self._desk
-        working = list(desk.books.working())
-        desk.record(
-            EventType.HEARTBEAT,
-            {
-                "trading_state": desk.trading_state.value,
-                "gate_state": desk.gate.state.value,
-                "open_orders": len(working),
-                "unknown_orders": sum(o.status is OrderStatus.UNKNOWN for o in working),
-                "queue_age_ms": self._queue_age_ms,
-                "period_ms": self._config.heartbeat_period_ns // _NS_PER_MS,
-            },
-        )
-        self._queue_age_ms = 0
+        self._clockwork.beat()
+        self._clockwork.wind_up()
 
     # ------------------------------------------------------------------ recovery and looking
     def apply_fact(self, record: Mapping[str, Any]) -> None:
@@ -355,7 +340,7 @@ class Engine:
         self._desk.now_ns = now_ns
         self._desk.trading_state = TradingState.HALTED
         self._desk.interceptor.set_trading_state(TradingState.HALTED)
-        self._conductor.block_symbols()
+        self._symbols.follow_gate()
         self._desk.interceptor.usage(now_ns)
         self._desk.interceptor.take_equity_record()
         self._desk.ledger.notices.clear()

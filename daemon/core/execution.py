@@ -18,6 +18,7 @@ from daemon.model.enums import (
     ExecType,
     OrderStatus,
     OrderType,
+    RejectKind,
     ReportSource,
     TimeInForce,
     VenueOrderStatus,
@@ -28,6 +29,7 @@ from daemon.model.intents import ENGINE
 from daemon.model.orders import Order
 from daemon.model.records import EventType
 from daemon.model.reports import CancelReject, ExecutionReport, NotFound, Reject
+from daemon.model.stop_triggers import StopTrigger
 
 DUPLICATE_ORDER = "Duplicate order sent"
 _ANSWERS = (ReportSource.QUERY, ReportSource.RECOVERED)
@@ -80,7 +82,7 @@ class Execution:
             desk.fire(order, Trigger.PARTIAL, "fill before the acknowledgement")
         if order.cum_qty > order.qty:
             desk.trouble(
-                "overfill",
+                StopTrigger.OVERFILL,
                 f"order {order.client_order_id} is filled beyond its quantity: "
                 f"{plain(order.cum_qty)} of {plain(order.qty)}",
                 symbol_of(order.instrument_id),
@@ -105,7 +107,7 @@ class Execution:
         order = adopted_from(report, desk.now_ns)
         desk.resolved(order, "adopted", f"{report.source.value} report {report.venue_status.value}")
         desk.trouble(
-            "unknown_own_order",
+            StopTrigger.UNKNOWN_OWN_ORDER,
             f"the venue reports our order {cid}, which the books do not have: adopted",
             symbol_of(report.instrument_id),
             {"client_order_id": cid, "venue_status": report.venue_status.value},
@@ -155,8 +157,11 @@ class Execution:
             )
             self.doubt(order, "the venue has an order with this id already")
         else:
-            desk.ledger.reject(order.client_order_id, desk.now_ns)
-            desk.record(EventType.ORDER_REJECT, _refusal(order, reject))
+            is_fault = reject.kind is RejectKind.FAULT
+            desk.ledger.reject(order.client_order_id, desk.now_ns, is_fault=is_fault)
+            refusal = {**_refusal(order, reject), "kind": reject.kind.value}
+            desk.record(EventType.ORDER_REJECT, refusal)
+            desk.refusals[order.instrument_id] = f"{reject.code} {reject.reason}"
             desk.fire(order, Trigger.REJECT, f"{reject.code} {reject.reason}")
             self.check_quantities(order)
         return order
@@ -290,7 +295,7 @@ class Execution:
             return
         ask.alarmed = True
         desk.trouble(
-            "unknown_order",
+            StopTrigger.UNKNOWN_ORDER,
             f"order {order.client_order_id} ({order.status}, {ask.why}) is unsettled after "
             f"{(desk.now_ns - ask.since_ns) // 1_000_000_000} s",
             symbol_of(order.instrument_id),

@@ -11,11 +11,16 @@ from collections.abc import Mapping
 
 from daemon.core.desk import Desk
 from daemon.core.errors import CommandError, ErrorCode
-from daemon.core.ledger import WIPE, Incident
+from daemon.core.ledger import Incident
 from daemon.model.plain import to_plain
 from daemon.model.records import EventType
+from daemon.model.stop_triggers import StopTrigger
 
-MISMATCHES = ("position_mismatch", WIPE, "foreign_order")
+MISMATCHES = (
+    StopTrigger.POSITION_MISMATCH,
+    StopTrigger.TESTNET_WIPE,
+    StopTrigger.FOREIGN_ORDER,
+)
 """Triggers whose resolution takes the venue's balances over as the new basis."""
 _ALERT_FIELDS = ("kind", "cap", "symbol", "band", "used", "limit", "rising", "action")
 
@@ -41,7 +46,8 @@ class Incidents:
                 {**{key: plain[key] for key in _ALERT_FIELDS}, "msg": notice.text},
             )
             if notice.action in ("halt", "halt_and_flatten"):
-                trigger = "drawdown" if "drawdown" in notice.cap else "cap_breach"
+                is_drawdown = "drawdown" in notice.cap
+                trigger = StopTrigger.DRAWDOWN if is_drawdown else StopTrigger.CAP_BREACH
                 desk.trouble(trigger, notice.text, notice.symbol, plain)
             elif notice.action == "reduce_only":
                 self.reduce_only = notice.text
@@ -58,7 +64,7 @@ class Incidents:
             self._count += 1
             incident = Incident(
                 incident_id=f"{desk.config.run}-i{self._count}",
-                trigger=trigger,
+                trigger=str(trigger),
                 msg=msg,
                 symbol=symbol,
                 opened_ns=desk.now_ns,

@@ -11,8 +11,7 @@ from dataclasses import dataclass, replace
 
 from daemon.core.desk import Desk
 from daemon.core.execution import Execution, as_recovered
-from daemon.core.ledger import WIPE
-from daemon.core.reconcile import Difference, Suspects, Weighed, compare
+from daemon.core.reconcile import Assets, Difference, Suspects, Weighed, compare
 from daemon.core.retry import backoff_ns
 from daemon.model.amounts import plain
 from daemon.model.effects import OrderRef, Reply, TakeSnapshot
@@ -21,6 +20,7 @@ from daemon.model.ids import InstrumentId, VenueOrderId, instrument_id, is_ours
 from daemon.model.orders import Order
 from daemon.model.records import EventType
 from daemon.model.reports import Fill, VenueSnapshot
+from daemon.model.stop_triggers import StopTrigger
 
 
 @dataclass(slots=True, kw_only=True)
@@ -52,6 +52,8 @@ class Rounds:
         self.rounds = 0
         self.last_asked_ns = 0
         self.last_open_ours = 0
+        self.last_waiting = False
+        """Whether the last snapshot left a difference that another one must tell."""
         self._commands: list[str] = []
 
     # ------------------------------------------------------------------ asking
@@ -151,12 +153,14 @@ class Rounds:
             asked_ns=running.asked_ns,
             asked_mark=running.asked_mark,
             instance=desk.config.instance,
+            assets=self._assets(),
             settle_ns=desk.config.unknown_settle_ns,
             trades_after=running.trades_after,
         )
         weighed = self._suspects.weigh(differences, desk.books, desk.now_ns)
         set_basis = rebase or not ledger.basis
         ledger.reconciled(snapshot.balances, desk.now_ns, rebase=set_basis)
+        ledger.accept(weighed.accepted)
         desk.record(
             EventType.RECONCILED,
             {
@@ -168,10 +172,12 @@ class Rounds:
                 "canceled": 0,
                 "balances": {b.asset: [plain(b.free), plain(b.locked)] for b in snapshot.balances},
                 "basis_set": set_basis,
+                "accepted": {asset: plain(total) for asset, total in weighed.accepted.items()},
             },
         )
         ours = [o for o in snapshot.open_orders if is_ours(o.client_order_id, desk.config.instance)]
         self.last_open_ours = len(ours)
+        self.last_waiting = weighed.waiting
         self._stop_for(weighed.newly)
         self._answer(weighed)
         if weighed.clean and not weighed.waiting:
@@ -227,6 +233,15 @@ class Rounds:
         adopted = max(0, len(desk.books.orders) - orders_before)
         return desk.ledger.session.fills - before, adopted
 
+    def _assets(self) -> Assets:
+        """What we trade and what caps speak of; the rest of the account is somebody else's."""
+        ledger, caps = self._desk.ledger, self._desk.interceptor.capset
+        return Assets(
+            pairs={iid: (one.base, one.quote) for iid, one in ledger.instruments.items()},
+            capped=frozenset({caps.numeraire, *caps.balance_free_min} - {""}),
+            fees=frozenset(self._desk.interceptor.fees_owed),
+        )
+
     def _owner(
         self, fill: Fill, by_venue_id: dict[tuple[InstrumentId, VenueOrderId | None], Order]
     ) -> Order | None:
@@ -235,13 +250,16 @@ class Rounds:
 
     def _stop_for(self, newly: tuple[Difference, ...]) -> None:
         """One incident a trigger, however many differences it is made of."""
-        groups: dict[str, list[Difference]] = {}
+        groups: dict[StopTrigger, list[Difference]] = {}
         for one in newly:
+            if one.cls == "external":
+                continue
             groups.setdefault(_trigger_of(one), []).append(one)
         for trigger, ones in groups.items():
             shown = "; ".join(
                 f"{one.kind} {one.symbol} {one.client_order_id}".strip()
                 + f": ours {one.ours or 'none'}, venue {one.venue}"
+                + (f" ({one.change})" if one.change else "")
                 for one in ones[:SHOWN_MAX]
             )
             self._desk.trouble(
@@ -252,15 +270,16 @@ class Rounds:
             )
 
 
-def _trigger_of(one: Difference) -> str:
+def _trigger_of(one: Difference) -> StopTrigger:
     if one.kind == "foreign_order":
-        return "foreign_order"
-    return WIPE if one.cls == "wipe" else "position_mismatch"
+        return StopTrigger.FOREIGN_ORDER
+    wiped = one.cls == "wipe"
+    return StopTrigger.TESTNET_WIPE if wiped else StopTrigger.POSITION_MISMATCH
 
 
 SHOWN_MAX = 4
 _WHAT = {
-    "foreign_order": "an open order on our account that is not ours",
-    WIPE: "the venue has begun anew",
-    "position_mismatch": "our books and the venue's differ",
+    StopTrigger.FOREIGN_ORDER: "an open order on our account that is not ours",
+    StopTrigger.TESTNET_WIPE: "the venue has begun anew",
+    StopTrigger.POSITION_MISMATCH: "our books and the venue's differ",
 }

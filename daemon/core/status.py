@@ -72,6 +72,7 @@ def status(
         "latch_reason": ledger.latch_reason,
         "ending": "" if ending is None else ending.kind,
         "journal_ok": conductor.journal_ok,
+        "symbols_blocked": conductor.symbols.blocked(),
         "links": {link.value: up for link, up in gate.up.items()},
         "orders": {kind.value: n for kind, n in sorted(books.counts.items()) if n},
         "open_orders": [order_fields(order) for order in list(books.working())[:OPEN_ORDERS_SHOWN]],
@@ -87,6 +88,7 @@ def status(
             for iid, one in sorted(desk.interceptor.positions().items())
         },
         "caps": caps_used(desk, now_ns),
+        "prices_missing": desk.interceptor.unvalued(),
         "equity": desk.interceptor.equity(now_ns).to_plain(),
         "incidents": _incidents(ledger),
         "incidents_open": len(ledger.unresolved),

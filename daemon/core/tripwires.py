@@ -12,14 +12,17 @@ from dataclasses import dataclass
 from daemon.core.config import EngineConfig, Storm
 from daemon.core.desk import Desk
 from daemon.core.market import Market
+from daemon.core.symbols import Symbols
 from daemon.model.ids import InstrumentId, symbol_of
+from daemon.model.stop_triggers import StopTrigger
 
 
 class StormWire:
     """Counts events in a rolling window; trips when they are a storm, then starts over."""
 
-    def __init__(self, storm: Storm) -> None:
+    def __init__(self, storm: Storm, trigger: StopTrigger) -> None:
         """No events yet."""
+        self.trigger = trigger
         self._storm = storm
         self._times: deque[int] = deque(maxlen=storm.count)
 
@@ -48,22 +51,23 @@ class _Standing:
 class Tripwires:
     """All the wires that count or wait; immediate triggers need none."""
 
-    def __init__(self, desk: Desk, market: Market) -> None:
+    def __init__(self, desk: Desk, market: Market, symbols: Symbols) -> None:
         """Nothing has happened yet."""
         config: EngineConfig = desk.config
         self._desk = desk
         self._market = market
-        self.rate_limit = StormWire(config.rate_limit_storm)
-        self.reject = StormWire(config.reject_storm)
-        self.reconnect = StormWire(config.reconnect_storm)
-        self.loop_lag = StormWire(config.loop_lag_storm)
-        self.clock_skew = StormWire(config.clock_skew_storm)
+        self._symbols = symbols
+        self.rate_limit = StormWire(config.rate_limit_storm, StopTrigger.RATE_LIMIT_STORM)
+        self.reject = StormWire(config.reject_storm, StopTrigger.REJECT_STORM)
+        self.reconnect = StormWire(config.reconnect_storm, StopTrigger.RECONNECT_STORM)
+        self.loop_lag = StormWire(config.loop_lag_storm, StopTrigger.LOOP_LAG)
+        self.clock_skew = StormWire(config.clock_skew_storm, StopTrigger.CLOCK_SKEW)
         self._stale: dict[InstrumentId, _Standing] = {}
 
-    def hit(self, wire: StormWire, trigger: str, msg: str) -> None:
+    def hit(self, wire: StormWire, msg: str) -> None:
         """Count one event on a wire; a storm asks for an incident."""
         if wire.hit(self._desk.now_ns):
-            self._desk.trouble(trigger, msg)
+            self._desk.trouble(wire.trigger, msg)
 
     def on_clock(self, offset_ns: int) -> None:
         """A clock sample: beyond the bound again and again is skew."""
@@ -72,14 +76,17 @@ class Tripwires:
             ms = offset_ns // 1_000_000
             self.hit(
                 self.clock_skew,
-                "clock_skew",
                 f"our clock is {ms} ms from the venue's, bound {bound // 1_000_000} ms",
             )
 
     def tick(self) -> None:
         """A feed that is silent while we have orders on its instrument."""
         desk, now = self._desk, self._desk.now_ns
-        exposed = {order.instrument_id: None for order in desk.books.working()}
+        exposed = {
+            order.instrument_id: None
+            for order in desk.books.working()
+            if not self._symbols.why(symbol_of(order.instrument_id))
+        }
         for iid in list(self._stale):
             if iid not in exposed:
                 del self._stale[iid]
@@ -92,7 +99,7 @@ class Tripwires:
             if now - standing.since_ns >= desk.config.stale_feed_confirm_ns and not standing.told:
                 standing.told = True
                 desk.trouble(
-                    "stale_feed",
+                    StopTrigger.STALE_FEED,
                     f"no market data for {age // 1_000_000} ms with orders open",
                     symbol_of(iid),
                 )
