@@ -37,6 +37,9 @@ class SymbolSpec:
     max_price: int
     percent_up: int = 5 * E8
     percent_down: int = E8 // 5
+    range_up: int = 2 * E8
+    range_down: int = E8 // 2
+    """The price range execution rule: how far from the reference price a taker may trade."""
     avg_price_mins: int = 5
     max_num_orders: int = 200
     max_num_algo_orders: int = 5

@@ -36,7 +36,7 @@ _ALL = (
     Endpoint(name="exchangeInfo", handler=market_data.exchange_info, weight=20),
     Endpoint(name="depth", handler=market_data.depth, weight=_depth_weight),
     Endpoint(name="trades.recent", handler=market_data.trades, weight=25),
-    Endpoint(name="trades.historical", handler=market_data.trades, weight=25),
+    Endpoint(name="trades.historical", handler=market_data.historical_trades, weight=25),
     Endpoint(name="trades.aggregate", handler=market_data.agg_trades, weight=4),
     Endpoint(name="klines", handler=market_data.klines, weight=2),
     Endpoint(name="uiKlines", handler=market_data.klines, weight=2),
