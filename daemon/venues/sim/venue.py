@@ -47,7 +47,7 @@ from daemon.venues.sim.orders import (
 from daemon.venues.sim.past import LISTED_NS, Past
 from daemon.venues.sim.placing import check_balance, check_open, prepare, unknown_order
 from daemon.venues.sim.pricing import given_asset, lock_needed
-from daemon.venues.sim.symbols import SymbolSpec
+from daemon.venues.sim.symbols import ExchangeFilters, SymbolSpec
 
 _ID_LETTERS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 
@@ -64,6 +64,7 @@ class SimVenue:
         flow_rate_per_s: float = 30.0,
         recordings: dict[str, tuple[Sequence[RecordedTrade], float]] | None = None,
         has_past: bool = False,
+        exchange_filters: ExchangeFilters | None = None,
     ) -> None:
         """Open the markets; `recordings` maps a symbol to (trades, speed).
 
@@ -71,6 +72,7 @@ class SimVenue:
         """
         self.accounts: dict[str, Account] = {}
         self.epoch = 0
+        self.exchange_filters = exchange_filters or ExchangeFilters()
         self._flow_rate_per_s = flow_rate_per_s
         self._events: list[VenueEvent] = []
         self._matcher = Matcher(self.accounts, self._events.append)
@@ -102,6 +104,7 @@ class SimVenue:
     def add_account(self, name: str, grants: dict[str, int]) -> Account:
         """Open an account with balances in units of 1e-8."""
         account = Account(name, uid=len(self.accounts) + 1, grants=grants, epoch=self.epoch)
+        account.exchange_filters = self.exchange_filters
         self.accounts[name] = account
         return account
 
@@ -344,6 +347,7 @@ class SimVenue:
                 market.book.remove(order)
             fresh = Account(name, old.uid, old.grants, epoch=self.epoch)
             fresh.maker_ppm, fresh.taker_ppm = old.maker_ppm, old.taker_ppm
+            fresh.exchange_filters = old.exchange_filters
             fresh.updated_ns = now_ns
             self.accounts[name] = fresh
         for symbol, market in self.markets.items():

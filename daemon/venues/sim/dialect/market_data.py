@@ -3,17 +3,22 @@
 from collections.abc import Callable
 from itertools import islice
 
+import msgspec
+
 from daemon.model.enums import Side
 from daemon.venues.sim.candles import (
     DAY_NS,
+    HOUR_NS,
     INTERVAL_NS,
     MINUTE_NS,
     Candle,
     next_open,
+    open_of,
     zone_offset_ns,
 )
 from daemon.venues.sim.dialect.calls import Call
 from daemon.venues.sim.dialect.exchange_info import exchange_info as info_row
+from daemon.venues.sim.dialect.params import Params
 from daemon.venues.sim.dialect.rows import Row, levels
 from daemon.venues.sim.market import Market
 from daemon.venues.sim.orders import TradePrint, VenueError
@@ -34,21 +39,61 @@ def time(call: Call) -> Row:
 
 def exchange_info(call: Call) -> Row:
     """GET /exchangeInfo."""
-    venue = call.exchange.venue
-    names = call.params.symbols()
+    params, venue = call.params, call.exchange.venue
+    is_named = params.has("symbol") or params.has("symbols")
+    if is_named and (params.has("symbolStatus") or params.has("permissions")):
+        raise VenueError(-1128, "Combination of optional parameters invalid.")
+    markets = chosen_markets(call)
+    if "SPOT" not in _permissions(params):
+        markets = []
+    clock_ns = call.exchange.clock_ns(call.now_ns)
+    return info_row(
+        markets,
+        call.exchange.limiter.rules,
+        venue.exchange_filters,
+        clock_ns,
+        with_permissions=params.flag("showPermissionSets", default=True),
+    )
+
+
+def _permissions(params: Params) -> list[str]:
+    """`permissions`: one word, or a JSON array of words."""
+    text = params.text("permissions", "SPOT")
+    if not text.startswith("["):
+        return [text]
+    try:
+        return msgspec.json.decode(text, type=list[str])
+    except (msgspec.MsgspecError, RecursionError):
+        raise VenueError(-1135, "JSON sent for parameter 'permissions' is not valid") from None
+
+
+def chosen_markets(call: Call) -> list[Market]:
+    """The markets that `symbol`, `symbols` and `symbolStatus` choose; without any, all."""
+    venue, names = call.exchange.venue, call.params.symbols()
+    if call.params.has("symbol"):
+        return [with_status(call, venue.market(call.params.symbol()))]
     markets = list(venue.markets.values())
     if names is not None:
         markets = [venue.market(name) for name in names]
     status = call.params.text("symbolStatus")
-    if status:
-        markets = [market for market in markets if market.status == status]
-    clock_ns = call.exchange.clock_ns(call.now_ns)
-    return info_row(markets, call.exchange.limiter.rules, clock_ns)
+    return [market for market in markets if not status or market.status == status]
+
+
+def with_status(call: Call, market: Market) -> Market:
+    """The market, when it has the status that the call asks for.
+
+    Raises:
+        VenueError: -1220 when it has another one.
+    """
+    status = call.params.text("symbolStatus")
+    if status and market.status != status:
+        raise VenueError(-1220, "The symbol's trading status does not match the one requested.")
+    return market
 
 
 def depth(call: Call) -> Row:
     """GET /depth."""
-    market = call.exchange.venue.market(call.params.symbol())
+    market = with_status(call, call.exchange.venue.market(call.params.symbol()))
     bids, asks = market.book.snapshot(call.params.limit(100, 5000))
     return {
         "lastUpdateId": market.book.update_id,
@@ -106,10 +151,7 @@ def klines(call: Call) -> list[list[object]]:
     if interval not in INTERVAL_NS:
         raise VenueError(-1120, "Invalid interval.")
     start, end = params.integer("startTime"), params.integer("endTime")
-    zone = params.text("timeZone", "0")
-    offset_ns = zone_offset_ns(zone)
-    if offset_ns is None:
-        raise VenueError(-1130, "Data sent for parameter 'timeZone' is not valid.")
+    offset_ns = _offset_ns(params)
     bars = tape.candles(
         interval,
         limit=params.limit(500, 1000),
@@ -119,6 +161,18 @@ def klines(call: Call) -> list[list[object]]:
         offset_ns=offset_ns,
     )
     return [_kline(bar, next_open(interval, bar.open_ns, offset_ns)) for bar in bars]
+
+
+def _offset_ns(params: Params) -> int:
+    """`timeZone`: UTC when it is not sent.
+
+    Raises:
+        VenueError: -1130 for no time zone of the venue.
+    """
+    offset_ns = zone_offset_ns(params.text("timeZone", "0"))
+    if offset_ns is None:
+        raise VenueError(-1130, "Data sent for parameter 'timeZone' is not valid.")
+    return offset_ns
 
 
 def average_price(call: Call) -> Row:
@@ -161,8 +215,8 @@ def ticker_window(call: Call) -> Row | list[Row]:
 
 
 def ticker_trading_day(call: Call) -> Row | list[Row]:
-    """GET /ticker/tradingDay: since midnight UTC."""
-    return _since(call, call.now_ns - call.now_ns % DAY_NS)
+    """GET /ticker/tradingDay: since midnight, in UTC or in `timeZone`."""
+    return _since(call, open_of("1d", call.now_ns, _offset_ns(call.params)))
 
 
 def day_row(market: Market, now_ns: int, *, mini: bool) -> Row:
@@ -220,7 +274,7 @@ def window_row(market: Market, since_ns: int, now_ns: int, *, mini: bool) -> Row
 
 def _window_ns(text: str) -> int:
     number, unit = text[:-1], text[-1:]
-    units = {"m": (59, MINUTE_NS), "h": (23, 60 * MINUTE_NS), "d": (7, DAY_NS)}
+    units = {"m": (59, MINUTE_NS), "h": (23, HOUR_NS), "d": (7, DAY_NS)}
     most, unit_ns = units.get(unit, (0, 0))
     if not (number.isascii() and number.isdigit() and 1 <= int(number) <= most):
         raise VenueError(-1120, "Invalid window size.")
@@ -249,13 +303,8 @@ def agg_row(row: AggTrade) -> Row:
 
 
 def _per_symbol(call: Call, make: Callable[[Market], Row]) -> Row | list[Row]:
-    venue = call.exchange.venue
-    if call.params.text("symbol"):
-        return make(venue.market(call.params.symbol()))
-    names = call.params.symbols()
-    if names is not None:
-        return [make(venue.market(name)) for name in names]
-    return [make(market) for market in venue.markets.values()]
+    rows = [make(market) for market in chosen_markets(call)]
+    return rows[0] if call.params.has("symbol") else rows
 
 
 def _book_row(market: Market) -> Row:
