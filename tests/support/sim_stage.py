@@ -44,6 +44,7 @@ class Stage:
             rng_of=lambda name: random.Random(f"{seed}/{name}"),
             now_ns=T0_NS,
             flow_rate_per_s=flow_rate_per_s,
+            has_past=flow_rate_per_s > 0,
         )
         for name in ("main", "other"):
             self.venue.add_account(

@@ -300,7 +300,8 @@ class SimHost:
             names = "/".join(parse_qs(request.query_string).get("streams", [])).split("/")
         else:
             names = request.path.removeprefix("/ws").strip("/").split("/")
-        self.hub.open(session, names)
+        for error in self.hub.open(session, names):
+            connection.send(error, now_ns)
         self._markets[session] = connection
         async with asyncio.TaskGroup() as group:
             writer = spawn(group, connection.write_forever(), name="sim stream writer")

@@ -91,6 +91,7 @@ def build(options: SimOptions, now_ns: int) -> Built:
         now_ns=now_ns,
         flow_rate_per_s=options.flow_rate_per_s,
         recordings=recordings,
+        has_past=True,
     )
     account = venue.add_account(ACCOUNT, options.balances or default_grants(symbols))
     account.maker_ppm, account.taker_ppm = options.maker_ppm, options.taker_ppm

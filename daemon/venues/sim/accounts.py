@@ -10,6 +10,7 @@ from bisect import bisect_left
 
 from daemon.model.enums import Side
 from daemon.venues.sim.orders import OrderList, SimOrder, TradeFill, VenueError
+from daemon.venues.sim.symbols import ExchangeFilters
 
 
 class Wallet:
@@ -33,6 +34,7 @@ class Account:
         self.maker_ppm = 1000
         self.taker_ppm = 1000
         self.can_trade = True
+        self.exchange_filters = ExchangeFilters()
         self.updated_ns = 0
         self.epoch = epoch
         self.open_orders: dict[tuple[str, int], SimOrder] = {}

@@ -58,7 +58,8 @@ def failure(name: str) -> VenueError:
 
 
 def _check_price(spec: SymbolSpec, price: int) -> None:
-    if price and (price % spec.tick or price < spec.tick or price > spec.max_price):
+    too_high = spec.max_price and price > spec.max_price
+    if price and (price % spec.tick or price < spec.least_price or too_high):
         raise failure("PRICE_FILTER")
 
 
@@ -67,7 +68,8 @@ def _check_percent_price(market: Market, price: int, now_ns: int) -> None:
         return
     spec = market.spec
     reference = market.tape.average_price(now_ns, spec.avg_price_mins)
-    if price * E8 > reference * spec.percent_up or price * E8 < reference * spec.percent_down:
+    too_high = spec.percent_up and price * E8 > reference * spec.percent_up
+    if too_high or price * E8 < reference * spec.percent_down:
         raise failure("PERCENT_PRICE_BY_SIDE")
 
 
@@ -79,15 +81,17 @@ def _check_trailing(spec: SymbolSpec, request: PlaceRequest) -> None:
 
 def _check_lots(spec: SymbolSpec, request: PlaceRequest) -> None:
     for qty in (request.qty, request.iceberg_qty):
-        if qty and (qty < spec.min_qty or qty > spec.max_qty or qty % spec.step):
+        too_much = spec.max_qty and qty > spec.max_qty
+        if qty and (qty < spec.min_qty or too_much or qty % spec.step):
             raise failure("LOT_SIZE")
     if request.qty == 0 and request.quote_order_qty == 0 and not request.is_open_sized:
         raise failure("LOT_SIZE")
-    if request.type is OrderType.MARKET and request.qty > spec.max_market_qty:
+    too_much = spec.max_market_qty and request.qty > spec.max_market_qty
+    if request.type is OrderType.MARKET and too_much:
         raise failure("MARKET_LOT_SIZE")
     if request.iceberg_qty:
         parts = -(-request.qty // request.iceberg_qty)
-        if parts > spec.iceberg_parts:
+        if spec.iceberg_parts and parts > spec.iceberg_parts:
             raise failure("ICEBERG_PARTS")
 
 
@@ -112,28 +116,39 @@ def _check_counts(
 ) -> None:
     if request.type is OrderType.MARKET:
         return
+    rules = account.exchange_filters
     others: list[SimOrder | PlaceRequest] = [*account.open_on(spec.symbol), *beside]
-    if len(others) + 1 > spec.max_num_orders:
-        raise failure("MAX_NUM_ORDERS")
+    _check_count("MAX_NUM_ORDERS", len(others), spec.max_num_orders)
+    everywhere: list[SimOrder | PlaceRequest] = [*account.open_orders.values(), *beside]
+    _check_count("EXCHANGE_MAX_NUM_ORDERS", len(everywhere), rules.orders)
     if request.type in TRIGGER_TYPES:
-        algo = sum(order.type in TRIGGER_TYPES for order in others)
-        if algo + 1 > spec.max_num_algo_orders:
-            raise failure("MAX_NUM_ALGO_ORDERS")
+        algo = [order.type in TRIGGER_TYPES for order in others]
+        _check_count("MAX_NUM_ALGO_ORDERS", sum(algo), spec.max_num_algo_orders)
+        algo = [order.type in TRIGGER_TYPES for order in everywhere]
+        _check_count("EXCHANGE_MAX_NUM_ALGO_ORDERS", sum(algo), rules.algo_orders)
     if request.iceberg_qty:
-        icebergs = sum(bool(order.iceberg_qty) for order in others)
-        if icebergs + 1 > spec.max_num_iceberg_orders:
-            raise failure("MAX_NUM_ICEBERG_ORDERS")
+        icebergs = [bool(order.iceberg_qty) for order in others]
+        _check_count("MAX_NUM_ICEBERG_ORDERS", sum(icebergs), spec.max_num_iceberg_orders)
+        icebergs = [bool(order.iceberg_qty) for order in everywhere]
+        _check_count("EXCHANGE_MAX_NUM_ICEBERG_ORDERS", sum(icebergs), rules.iceberg_orders)
+
+
+def _check_count(name: str, count: int, most: int) -> None:
+    """Whether one more may be open beside `count`; of the exchange, zero is no filter."""
+    if count + 1 > most and (most or not name.startswith("EXCHANGE_")):
+        raise failure(name)
 
 
 def check_list_count(spec: SymbolSpec, account: Account) -> None:
-    """Whether the account may have one more list on this symbol.
+    """Whether the account may have one more list, on this symbol and on all.
 
     Raises:
-        VenueError: -1013 MAX_NUM_ORDER_LISTS.
+        VenueError: -1013 MAX_NUM_ORDER_LISTS, EXCHANGE_MAX_NUM_ORDER_LISTS.
     """
     lists = sum(1 for one in account.open_lists.values() if one.symbol == spec.symbol)
-    if lists + 1 > spec.max_num_order_lists:
-        raise failure("MAX_NUM_ORDER_LISTS")
+    _check_count("MAX_NUM_ORDER_LISTS", lists, spec.max_num_order_lists)
+    most = account.exchange_filters.order_lists
+    _check_count("EXCHANGE_MAX_NUM_ORDER_LISTS", len(account.open_lists), most)
 
 
 def _check_position(spec: SymbolSpec, account: Account, request: PlaceRequest) -> None:

@@ -16,8 +16,7 @@ from daemon.model.enums import OrderType, Side, SymbolStatus, TimeInForce
 from daemon.venues.sim.market import Market
 from daemon.venues.sim.matching import Matcher
 from daemon.venues.sim.orders import Origin, RandomSource, SimOrder, Status
-from daemon.venues.sim.tape import MINUTE_NS, Candle
-from daemon.venues.sim.units import E8, quote_of
+from daemon.venues.sim.units import E8
 
 EVENTS_PER_ADVANCE_MAX = 200
 _LADDER_ORDERS = 30
@@ -28,7 +27,6 @@ _LEVELS_MIN = 12
 _TAKE_SHARE = 0.2
 _ADD_SHARE = 0.5
 _NS = 1_000_000_000
-_PAST_MINUTES = 1_500
 
 
 class Flow(Protocol):
@@ -160,7 +158,8 @@ class SyntheticFlow:
             if due_ns > now_ns:
                 return
             if self._desk.market.status is SymbolStatus.TRADING:
-                self._event(due_ns)
+                # A client's trade may have come between: time on the tape never runs backwards.
+                self._event(max(due_ns, self._desk.market.tape.last_ns))
             self._plan(due_ns)
         self._plan(now_ns)
 
@@ -231,41 +230,6 @@ class SyntheticFlow:
         self._desk.limit(side, price, self._qty(price), now_ns, TimeInForce.IOC)
 
 
-def invent_past(market: Market, rng: RandomSource, now_ns: int) -> list[Candle]:
-    """Minutes before the start, walking to the start price: charts and averages are not empty."""
-    spec = market.spec
-    ticks = spec.start_price / spec.tick
-    sway = spec.spread_ticks * 1.5
-    open_ns = now_ns - now_ns % MINUTE_NS
-    bars: list[Candle] = []
-    for back in range(1, _PAST_MINUTES + 1):
-        before = max(spec.spread_ticks * 20.0, ticks + rng.gauss(0.0, sway))
-        close, opened = round(ticks) * spec.tick, round(before) * spec.tick
-        wick = int(rng.expovariate(2.0 / sway)) * spec.tick
-        high, low = max(close, opened) + wick, max(spec.tick, min(close, opened) - wick)
-        count = rng.randrange(20, 400)
-        volume = spec.typical_notional * count // 4 * E8 // close
-        volume -= volume % spec.step
-        taken = volume // 2 - volume // 2 % spec.step
-        bars.append(
-            Candle(
-                open_ns - back * MINUTE_NS,
-                opened,
-                high,
-                low,
-                close,
-                volume=volume,
-                quote=quote_of(close, volume),
-                trades=count,
-                taker_base=taken,
-                taker_quote=quote_of(close, taken),
-            )
-        )
-        ticks = before
-    bars.reverse()
-    return bars
-
-
 @dataclass(frozen=True, slots=True)
 class RecordedTrade:
     """One row of a recording; amounts in units of 1e-8."""
@@ -315,7 +279,8 @@ class RecordedFlow:
             due_ns = self._next_ns
             self._makers.advance(due_ns)
             if self._desk.market.status is SymbolStatus.TRADING:
-                self._play(self._trades[self._index], due_ns)
+                moment_ns = max(due_ns, self._desk.market.tape.last_ns)
+                self._play(self._trades[self._index], moment_ns)
             self._turn()
         self._makers.advance(now_ns)
 

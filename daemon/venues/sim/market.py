@@ -6,8 +6,11 @@ from dataclasses import replace
 from daemon.model.enums import OrderType, Side, SymbolStatus
 from daemon.venues.sim.book import DepthFeed, OrderBook
 from daemon.venues.sim.orders import STOP_TYPES, PegType, Prevented, SimOrder
+from daemon.venues.sim.past import Past
+from daemon.venues.sim.reference import BlockTrades, ReferencePrice
 from daemon.venues.sim.symbols import SymbolSpec
 from daemon.venues.sim.tape import Tape
+from daemon.venues.sim.units import E8
 
 _PREVENTED_KEPT = 10_000
 BPS = 10_000
@@ -16,18 +19,20 @@ BPS = 10_000
 class Market:
     """Everything of one symbol that changes."""
 
-    def __init__(self, spec: SymbolSpec, now_ns: int) -> None:
+    def __init__(self, spec: SymbolSpec, now_ns: int, past: Past | None = None) -> None:
         self.spec = spec
         self.status = SymbolStatus.TRADING
         self.book = OrderBook(spec.symbol, first_update_id=1)
         self.feed_100ms = DepthFeed(self.book)
         self.feed_1000ms = DepthFeed(self.book)
-        self.tape = Tape(spec.start_price, now_ns)
+        self.tape = Tape(spec.start_price, now_ns, past)
+        self.reference = ReferencePrice()
+        self.blocks = BlockTrades(spec, now_ns)
         self.waiting: dict[int, SimOrder] = {}
         """Stops and take-profits that have not triggered, oldest first."""
         self.prevented: deque[Prevented] = deque(maxlen=_PREVENTED_KEPT)
         self._order_id = 0
-        self._trade_id = 0
+        self._trade_id = past.count if past else 0
         self._execution_id = 0
         self._prevented_id = 0
 
@@ -80,6 +85,13 @@ class Market:
             if number == levels:
                 return level.price
         return 0
+
+    def allowed_prices(self, now_ns: int) -> tuple[int, int] | None:
+        """Where a taker that comes now may trade; None: anywhere, there is no reference price."""
+        reference = self.reference.at(now_ns)
+        if reference is None or not self.spec.range_up:
+            return None
+        return reference * self.spec.range_down // E8, reference * self.spec.range_up // E8
 
     def would_take(self, side: Side, price: int) -> bool:
         """Whether an order at `price` would trade at once."""

@@ -32,6 +32,8 @@ from daemon.venues.sim.placing import price_pegged
 from daemon.venues.sim.pricing import given_asset
 from daemon.venues.sim.units import quote_of
 
+_RANGE_EXCEEDED = "EXECUTION_RULE_PRICE_RANGE_EXCEEDED"
+
 
 class Matcher:
     """Executes orders against books and settles what trades."""
@@ -192,9 +194,15 @@ class Matcher:
         self, market: Market, order: SimOrder, now_ns: int, prevented: list[Prevented]
     ) -> None:
         makers = market.book.side(order.side.opposite)
+        allowed: tuple[int, int] | None = None
         while order.is_open and order.leaves:
             level = makers.best()
             if level is None or not _crosses(order, level.price):
+                return
+            if order.account and allowed is None:
+                allowed = market.allowed_prices(now_ns)
+            if allowed is not None and not allowed[0] <= level.price <= allowed[1]:
+                self.end(market, order, Status.EXPIRED, now_ns, _RANGE_EXCEEDED)
                 return
             maker = _first(level)
             if _is_self_trade(order, maker):
@@ -225,6 +233,7 @@ class Matcher:
         if taker.leaves == 0:
             self._close_filled(taker)
         market.tape.add(trade)
+        market.reference.add(price, now_ns)
         self._emit(trade)
         for order in (maker, taker):
             if order.order_list is not None:

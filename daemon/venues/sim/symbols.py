@@ -15,6 +15,16 @@ class UnknownSymbolError(ValueError):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ExchangeFilters:
+    """How many open orders an account may have on all symbols together; zero: no limit."""
+
+    orders: int = 1_000
+    algo_orders: int = 200
+    iceberg_orders: int = 10_000
+    order_lists: int = 100
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SymbolSpec:
     """One instrument. Amounts in units of 1e-8; multipliers in units of 1e-8 too."""
 
@@ -35,8 +45,14 @@ class SymbolSpec:
     min_notional: int
     max_notional: int
     max_price: int
+    """Of these bounds and the factors below, zero means that there is no such bound."""
+    min_price: int = -1
+    """Below zero: the tick."""
     percent_up: int = 5 * E8
     percent_down: int = E8 // 5
+    range_up: int = 2 * E8
+    range_down: int = E8 // 2
+    """The price range execution rule: how far from the reference price a taker may trade."""
     avg_price_mins: int = 5
     max_num_orders: int = 200
     max_num_algo_orders: int = 5
@@ -47,6 +63,11 @@ class SymbolSpec:
     trailing_bps_max: int = 2000
     max_position: int = 0
     """Zero: the symbol has no MAX_POSITION filter."""
+
+    @property
+    def least_price(self) -> int:
+        """What `minPrice` says."""
+        return self.tick if self.min_price < 0 else self.min_price
 
     def __post_init__(self) -> None:
         if self.tick * self.step % E8:

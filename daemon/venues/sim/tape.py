@@ -1,74 +1,38 @@
-"""What one symbol has traded: recent trades, aggregate trades, candles, averages.
+"""What one symbol has traded: the past, live trades, aggregate trades, candles, averages.
 
 Rules of this file:
-1. Everything is bounded: a venue that runs for days keeps hours of candles and thousands of trades.
-2. Candles are kept per minute and per second; longer intervals are folded from minutes on request.
+1. Live rows are bounded: trades and seconds for about an hour, minutes for two weeks, hours for
+   years. The past (past.py) is made up on request and costs no room.
+2. Seconds, minutes and hours are kept; every other interval is folded from them on request. A
+   candle without a trade is flat at the price before it.
 """
 
-from collections import deque
+from bisect import bisect_left
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
+from operator import attrgetter
 
+from daemon.venues.sim.candles import (
+    HOUR_NS,
+    INTERVAL_NS,
+    MINUTE_NS,
+    SECOND_NS,
+    Candle,
+    flat,
+    next_open,
+    open_of,
+)
+from daemon.venues.sim.kept import Kept
 from daemon.venues.sim.orders import TradePrint
+from daemon.venues.sim.past import LISTED_NS, Past, PastTrade
 from daemon.venues.sim.units import E8, quote_of
 
-TRADES_KEPT = 2_000
-SECONDS_KEPT = 900
-MINUTES_KEPT = 3_000
-MINUTE_NS = 60_000_000_000
-DAY_NS = 1_440 * MINUTE_NS
-SECOND_NS = 1_000_000_000
-INTERVAL_NS: dict[str, int] = {
-    "1s": SECOND_NS,
-    "1m": MINUTE_NS,
-    "3m": 3 * MINUTE_NS,
-    "5m": 5 * MINUTE_NS,
-    "15m": 15 * MINUTE_NS,
-    "30m": 30 * MINUTE_NS,
-    "1h": 60 * MINUTE_NS,
-    "2h": 120 * MINUTE_NS,
-    "4h": 240 * MINUTE_NS,
-    "6h": 360 * MINUTE_NS,
-    "8h": 480 * MINUTE_NS,
-    "12h": 720 * MINUTE_NS,
-    "1d": 1440 * MINUTE_NS,
-    "3d": 3 * 1440 * MINUTE_NS,
-    "1w": 7 * 1440 * MINUTE_NS,
-    "1M": 30 * 1440 * MINUTE_NS,
-}
-
-
-@dataclass(slots=True, eq=False)
-class Candle:
-    """One bar; `open_ns` is its start. Amounts in units of 1e-8."""
-
-    open_ns: int
-    open: int
-    high: int
-    low: int
-    close: int
-    volume: int = 0
-    quote: int = 0
-    trades: int = 0
-    taker_base: int = 0
-    taker_quote: int = 0
-    first_id: int = -1
-    last_id: int = -1
-
-    def add(self, other: "Candle") -> None:
-        """Fold a later bar into this one."""
-        self.high = max(self.high, other.high)
-        self.low = min(self.low, other.low)
-        self.close = other.close
-        self.volume += other.volume
-        self.quote += other.quote
-        self.trades += other.trades
-        self.taker_base += other.taker_base
-        self.taker_quote += other.taker_quote
-        if self.first_id < 0:
-            self.first_id = other.first_id
-        if other.last_id >= 0:
-            self.last_id = other.last_id
+TRADES_KEPT = 10_000
+SECONDS_KEPT = 3_600
+MINUTES_KEPT = 20_000
+HOURS_KEPT = 26_000
+_OPEN_NS = attrgetter("open_ns")
 
 
 @dataclass(slots=True, eq=False)
@@ -88,24 +52,88 @@ class AggTrade:
 class Tape:
     """Trade history of one symbol."""
 
-    def __init__(self, start_price: int, now_ns: int) -> None:
+    def __init__(self, start_price: int, now_ns: int, past: Past | None = None) -> None:
         self.last_price = start_price
-        self.trades: deque[TradePrint] = deque(maxlen=TRADES_KEPT)
-        self.aggregates: deque[AggTrade] = deque(maxlen=TRADES_KEPT)
-        self.seconds: deque[Candle] = deque(maxlen=SECONDS_KEPT)
-        self.minutes: deque[Candle] = deque(maxlen=MINUTES_KEPT)
-        self._next_agg_id = 1
+        self.last_ns = now_ns
+        """When the latest trade was; the background flow never trades before it."""
+        self.past = past
+        self.trades: Kept[TradePrint] = Kept(TRADES_KEPT, attrgetter("trade_id"))
+        self.aggregates: Kept[AggTrade] = Kept(TRADES_KEPT, attrgetter("agg_id"))
+        self._seconds: Kept[Candle] = Kept(SECONDS_KEPT, _OPEN_NS)
+        self._minutes: Kept[Candle] = Kept(MINUTES_KEPT, _OPEN_NS)
+        self._hours: Kept[Candle] = Kept(HOURS_KEPT, _OPEN_NS)
+        self._next_agg_id = 1 + (past.aggregates if past else 0)
         self._average: tuple[int, int] = (-1, start_price)
         self._start_ns = now_ns
+        self._start_price = start_price
+        self._past_trades: Past | None = past
 
     def add(self, trade: TradePrint) -> AggTrade:
         """Book a trade; returns the aggregate it belongs to."""
         self.last_price = trade.price
+        self.last_ns = max(self.last_ns, trade.ts_ns)
         self.trades.append(trade)
         bar = _bar_of(trade)
-        _fold_into(self.seconds, bar, trade.ts_ns - trade.ts_ns % SECOND_NS)
-        _fold_into(self.minutes, bar, trade.ts_ns - trade.ts_ns % MINUTE_NS)
+        for bars, span_ns in (
+            (self._seconds, SECOND_NS),
+            (self._minutes, MINUTE_NS),
+            (self._hours, HOUR_NS),
+        ):
+            _fold_into(bars, bar, trade.ts_ns - trade.ts_ns % span_ns)
         return self._aggregate(trade)
+
+    # ------------------------------------------------------------------ candles
+
+    def candle(self, start_ns: int, end_ns: int) -> Candle:
+        """Everything from `start_ns` up to `end_ns` as one bar (whole seconds)."""
+        total = self.past.fold(start_ns, end_ns) if self.past else None
+        for bar in self._live(start_ns, end_ns):
+            if total is None:
+                total = flat(start_ns, bar.open)
+            total.add(bar)
+        return total or flat(start_ns, self.price_before(start_ns))
+
+    def candles(
+        self,
+        interval: str,
+        *,
+        limit: int,
+        start_ns: int | None,
+        end_ns: int | None,
+        now_ns: int,
+        offset_ns: int = 0,
+    ) -> list[Candle]:
+        """Bars of an interval, oldest first; the newest `limit`, or from `start_ns` on.
+
+        Every interval has its bar, traded in or not, from the listing to the running one; only
+        seconds and minutes older than what is kept are missing.
+        """
+        latest_ns = now_ns if end_ns is None else min(now_ns, end_ns)
+        first_ns = LISTED_NS if self.past else self._start_ns
+        first_ns = open_of(interval, first_ns, offset_ns)
+        if start_ns is None:
+            back = self._opens_back(interval, latest_ns, first_ns, offset_ns)
+            opens = list(islice(back, limit))[::-1]
+        else:
+            on = self._opens_on(interval, max(start_ns, first_ns), latest_ns, offset_ns)
+            opens = list(islice(on, limit))
+        return [self.candle(at, next_open(interval, at, offset_ns)) for at in opens]
+
+    def price_before(self, ts_ns: int) -> int:
+        """The price of the last trade before `ts_ns` (a whole second)."""
+        for bars in (self._seconds, self._minutes, self._hours):
+            number = bars.place_of(ts_ns)
+            if number:
+                return bars.rows[number - 1].close
+            if bars.dropped_below is None:
+                break  # a coarser bar that opened before could only have traded since
+        if self.past is None or ts_ns >= self.past.end_ns:
+            return self._start_price
+        return self.past.trade(max(0, self.past.index_at(ts_ns) - 1)).price
+
+    def since(self, since_ns: int, now_ns: int) -> Candle:
+        """Everything from the minute of `since_ns` on as one bar."""
+        return self.candle(since_ns - since_ns % MINUTE_NS, now_ns - now_ns % MINUTE_NS + MINUTE_NS)
 
     def average_price(self, now_ns: int, minutes: int) -> int:
         """Volume-weighted mean over `minutes`, or the last price without trades (or for 0)."""
@@ -113,69 +141,128 @@ class Tape:
             return self.last_price
         second = now_ns // SECOND_NS
         if self._average[0] != second:
-            since = now_ns - minutes * MINUTE_NS
-            quote = volume = 0
-            for bar in reversed(self.minutes):
-                if bar.open_ns < since:
-                    break
-                quote += bar.quote
-                volume += bar.volume
-            self._average = (second, quote * E8 // volume if volume else self.last_price)
+            bar = self.since(now_ns - (minutes - 1) * MINUTE_NS, now_ns)
+            self._average = (
+                second,
+                bar.quote * E8 // bar.volume if bar.volume else self.last_price,
+            )
         return self._average[1]
 
-    def candles(
-        self, interval: str, *, limit: int, start_ns: int | None, end_ns: int | None
-    ) -> list[Candle]:
-        """Bars of an interval, oldest first; the newest `limit`, or from `start_ns` on."""
-        span = INTERVAL_NS[interval]
-        source = self.seconds if span < MINUTE_NS else self.minutes
-        bars: list[Candle] = []
-        for bar in source:
-            open_ns = bar.open_ns - bar.open_ns % span
-            if (start_ns is not None and open_ns < start_ns) or (
-                end_ns is not None and open_ns > end_ns
-            ):
-                continue
-            if not bars or bars[-1].open_ns != open_ns:
-                bars.append(Candle(open_ns, bar.open, bar.open, bar.open, bar.open))
-            bars[-1].add(bar)
-        return bars[:limit] if start_ns is not None else bars[-limit:]
+    # ------------------------------------------------------------------ trades
 
-    def current(self, interval: str, now_ns: int) -> Candle:
-        """The running bar; flat at the last price when nothing has traded in it yet."""
-        span = INTERVAL_NS[interval]
-        open_ns = now_ns - now_ns % span
-        last = self.last_price
-        bar: Candle | None = None
-        source = self.seconds if span < MINUTE_NS else self.minutes
-        tail = list(islice(reversed(source), max(1, span // MINUTE_NS)))
-        for part in reversed(tail):
-            if part.open_ns >= open_ns:
-                bar = bar or Candle(open_ns, part.open, part.open, part.open, part.open)
-                bar.add(part)
-        return bar or Candle(open_ns, last, last, last, last)
+    @property
+    def last_trade_id(self) -> int:
+        """The newest trade's id; 0 when there is none."""
+        if self.trades:
+            return self.trades.rows[-1].trade_id
+        return self._past_trades.count if self._past_trades else 0
 
-    def since(self, since_ns: int) -> Candle:
-        """Everything from `since_ns` on as one bar; flat at the last price without trades."""
-        total: Candle | None = None
-        for bar in self.minutes:
-            if bar.open_ns >= since_ns:
-                total = total or Candle(since_ns, bar.open, bar.open, bar.open, bar.open)
-                total.add(bar)
-        last = self.last_price
-        return total or Candle(since_ns, last, last, last, last)
+    @property
+    def last_agg_id(self) -> int:
+        """The newest aggregate trade's id."""
+        return self._next_agg_id - 1
 
-    def seed(self, bars: list[Candle]) -> None:
-        """Give the symbol a past, so that charts and averages are not empty at the start."""
-        self.minutes.extend(bars)
+    def past_trades(self, first: int, end: int) -> list[PastTrade]:
+        """Trades of the past number `first` up to `end`; none after a wipe."""
+        return list(self._past_trades.trades(first, end)) if self._past_trades else []
+
+    def aggregate_at(self, ts_ns: int) -> int:
+        """Id of the first aggregate trade at or after `ts_ns`."""
+        past = self._past_trades
+        if past is not None and ts_ns < past.end_ns:
+            index = past.index_at(ts_ns)
+            return past.trade(index).agg_id if index < past.count else past.aggregates + 1
+        rows = self.aggregates.rows
+        number = bisect_left(rows, ts_ns, key=attrgetter("ts_ns"))
+        return rows[number].agg_id if number < len(rows) else self._next_agg_id
+
+    def aggregates_between(self, low: int, high: int) -> Iterator[AggTrade]:
+        """Aggregate trades with low <= id < high."""
+        past = self._past_trades
+        if past is not None and low <= past.aggregates:
+            last = min(high, past.aggregates + 1)
+            end = past.count if last > past.aggregates else past.index_of_aggregate(last)
+            found: AggTrade | None = None
+            for row in past.trades(past.index_of_aggregate(low), end):
+                if found is not None and found.agg_id == row.agg_id:
+                    found.qty += row.qty
+                    found.last_id = row.trade_id
+                    continue
+                if found is not None:
+                    yield found
+                found = AggTrade(
+                    row.agg_id,
+                    row.price,
+                    row.qty,
+                    row.trade_id,
+                    row.trade_id,
+                    row.ts_ns,
+                    row.buyer_is_maker,
+                    0,
+                )
+            if found is not None:
+                yield found
+        yield from self.aggregates.between(low, high)
 
     def forget_trades(self) -> None:
         """After a wipe trade ids begin again; candles stay."""
         self.trades.clear()
         self.aggregates.clear()
+        self._past_trades = None
+
+    # ------------------------------------------------------------------ inside
+
+    def _live(self, start_ns: int, end_ns: int) -> Iterator[Candle]:
+        """Live bars that make up a stretch of time: the coarsest that fit."""
+        if start_ns % MINUTE_NS or end_ns % MINUTE_NS:
+            yield from self._seconds.between(start_ns, end_ns)
+            return
+        first_hour_ns = -(-start_ns // HOUR_NS) * HOUR_NS
+        last_hour_ns = end_ns - end_ns % HOUR_NS
+        if first_hour_ns >= last_hour_ns:
+            yield from self._minutes.between(start_ns, end_ns)
+            return
+        yield from self._minutes.between(start_ns, first_hour_ns)
+        yield from self._hours.between(first_hour_ns, last_hour_ns)
+        yield from self._minutes.between(last_hour_ns, end_ns)
+
+    def _unknown_until(self, interval: str) -> int | None:
+        """From the venue's start up to here, bars as fine as this have been dropped."""
+        if interval == "1s":
+            return self._seconds.dropped_below
+        return self._minutes.dropped_below if interval.endswith("m") else None
+
+    def _is_known(self, interval: str, open_ns: int) -> bool:
+        until_ns = self._unknown_until(interval)
+        ends_in_past = open_ns + INTERVAL_NS[interval] <= self._start_ns
+        return until_ns is None or ends_in_past or open_ns >= until_ns
+
+    def _opens_back(
+        self, interval: str, at_ns: int, first_ns: int, offset_ns: int
+    ) -> Iterator[int]:
+        """Opens of known bars from the one that holds `at_ns` back to `first_ns`."""
+        open_ns = open_of(interval, at_ns, offset_ns)
+        while open_ns >= first_ns:
+            if self._is_known(interval, open_ns):
+                yield open_ns
+                open_ns = open_of(interval, open_ns - 1, offset_ns)
+            else:
+                open_ns = open_of(interval, open_of(interval, self._start_ns) - 1, offset_ns)
+
+    def _opens_on(self, interval: str, at_ns: int, last_ns: int, offset_ns: int) -> Iterator[int]:
+        """Opens of known bars from the first that opens at or after `at_ns` up to `last_ns`."""
+        open_ns = open_of(interval, at_ns, offset_ns)
+        if open_ns < at_ns:
+            open_ns = next_open(interval, open_ns, offset_ns)
+        while open_ns <= last_ns:
+            if self._is_known(interval, open_ns):
+                yield open_ns
+            else:
+                open_ns = open_of(interval, (self._unknown_until(interval) or open_ns) - 1)
+            open_ns = next_open(interval, open_ns, offset_ns)
 
     def _aggregate(self, trade: TradePrint) -> AggTrade:
-        last = self.aggregates[-1] if self.aggregates else None
+        last = self.aggregates.rows[-1] if self.aggregates else None
         if (
             last is not None
             and last.taker_order_id == trade.taker_order_id
@@ -218,7 +305,7 @@ def _bar_of(trade: TradePrint) -> Candle:
     )
 
 
-def _fold_into(bars: deque[Candle], bar: Candle, open_ns: int) -> None:
-    if not bars or bars[-1].open_ns < open_ns:
-        bars.append(Candle(open_ns, bar.open, bar.open, bar.open, bar.open))
-    bars[-1].add(bar)
+def _fold_into(bars: Kept[Candle], bar: Candle, open_ns: int) -> None:
+    if not bars or bars.rows[-1].open_ns < open_ns:
+        bars.append(flat(open_ns, bar.open))
+    bars.rows[-1].add(bar)

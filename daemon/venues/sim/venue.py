@@ -27,7 +27,6 @@ from daemon.venues.sim.flow import (
     RecordedFlow,
     RecordedTrade,
     SyntheticFlow,
-    invent_past,
 )
 from daemon.venues.sim.lists import ListDesk, ListOutcome, ListRequest
 from daemon.venues.sim.market import Market
@@ -45,9 +44,10 @@ from daemon.venues.sim.orders import (
     VenueError,
     VenueEvent,
 )
+from daemon.venues.sim.past import LISTED_NS, Past
 from daemon.venues.sim.placing import check_balance, check_open, prepare, unknown_order
 from daemon.venues.sim.pricing import given_asset, lock_needed
-from daemon.venues.sim.symbols import SymbolSpec
+from daemon.venues.sim.symbols import ExchangeFilters, SymbolSpec
 
 _ID_LETTERS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 
@@ -63,10 +63,16 @@ class SimVenue:
         now_ns: int,
         flow_rate_per_s: float = 30.0,
         recordings: dict[str, tuple[Sequence[RecordedTrade], float]] | None = None,
+        has_past: bool = False,
+        exchange_filters: ExchangeFilters | None = None,
     ) -> None:
-        """Open the markets; `recordings` maps a symbol to (trades, speed)."""
+        """Open the markets; `recordings` maps a symbol to (trades, speed).
+
+        With `has_past` every symbol has traded since LISTED_NS.
+        """
         self.accounts: dict[str, Account] = {}
         self.epoch = 0
+        self.exchange_filters = exchange_filters or ExchangeFilters()
         self._flow_rate_per_s = flow_rate_per_s
         self._events: list[VenueEvent] = []
         self._matcher = Matcher(self.accounts, self._events.append)
@@ -77,7 +83,9 @@ class SimVenue:
         for spec in specs:
             recording = (recordings or {}).get(spec.symbol)
             start = recording[0][0].price if recording else spec.start_price
-            market = Market(replace(spec, start_price=start), now_ns)
+            listed = replace(spec, start_price=start)
+            past = Past(listed, rng_of, now_ns) if has_past and now_ns > LISTED_NS else None
+            market = Market(listed, now_ns, past)
             self.markets[spec.symbol] = market
             desk = Desk(market, self._matcher, rng_of(spec.symbol))
             flow: Flow
@@ -89,7 +97,6 @@ class SimVenue:
                 flow = SyntheticFlow(desk, rate_per_s=flow_rate_per_s)
             self.flows[spec.symbol] = flow
             if flow_rate_per_s > 0:
-                market.tape.seed(invent_past(market, rng_of(f"{spec.symbol}/past"), now_ns))
                 flow.open(now_ns)
 
     # ------------------------------------------------------------------ accounts, time, events
@@ -97,6 +104,7 @@ class SimVenue:
     def add_account(self, name: str, grants: dict[str, int]) -> Account:
         """Open an account with balances in units of 1e-8."""
         account = Account(name, uid=len(self.accounts) + 1, grants=grants, epoch=self.epoch)
+        account.exchange_filters = self.exchange_filters
         self.accounts[name] = account
         return account
 
@@ -104,6 +112,8 @@ class SimVenue:
         """Play the background flow up to now; clients' resting orders may fill."""
         for flow in self.flows.values():
             flow.advance(now_ns)
+        for market in self.markets.values():
+            market.blocks.advance(now_ns, market.tape.last_price)
         self._matcher.flush_positions(now_ns)
 
     def drain_events(self) -> list[VenueEvent]:
@@ -337,6 +347,7 @@ class SimVenue:
                 market.book.remove(order)
             fresh = Account(name, old.uid, old.grants, epoch=self.epoch)
             fresh.maker_ppm, fresh.taker_ppm = old.maker_ppm, old.taker_ppm
+            fresh.exchange_filters = old.exchange_filters
             fresh.updated_ns = now_ns
             self.accounts[name] = fresh
         for symbol, market in self.markets.items():

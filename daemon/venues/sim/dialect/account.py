@@ -1,6 +1,7 @@
 """Account endpoints: balances, open and past orders, trades, commission, order counts."""
 
 from daemon.venues.sim.dialect.calls import Call
+from daemon.venues.sim.dialect.exchange_info import exchange_filter_rows, filter_rows
 from daemon.venues.sim.dialect.params import mandatory
 from daemon.venues.sim.dialect.rows import (
     Row,
@@ -119,18 +120,21 @@ def order_counts(call: Call) -> list[Row]:
 def my_filters(call: Call) -> Row:
     """GET /myFilters, myFilters."""
     symbol = call.params.symbol()
-    call.exchange.venue.market(symbol)
+    market = call.exchange.venue.market(symbol)
     return {
-        "exchangeFilters": [],
-        "symbolFilters": [],
+        "exchangeFilters": exchange_filter_rows(call.exchange.venue.exchange_filters),
+        "symbolFilters": filter_rows(market.spec),
         "assetFilters": [
             {"filterType": "MAX_ASSET", "asset": "JPY", "limit": text_of(100_000_000_000_000)}
         ],
     }
 
 
-def nothing(_call: Call) -> list[Row]:
-    """What is always empty here: allocations (of smart order routing)."""
+def allocations(call: Call) -> list[Row]:
+    """GET /myAllocations: always empty, no symbol here has smart order routing."""
+    call.exchange.venue.market(call.params.symbol())
+    call.params.limit(500, 1000)
+    _check_span(call.params.integer("startTime"), call.params.integer("endTime"))
     return []
 
 

@@ -38,6 +38,8 @@ class Endpoint:
     signed: bool = False
     weight: int | Callable[[Params], int] = 1
     purpose: Purpose = Purpose.DATA
+    always_weighs: bool = False
+    """An order call that costs its weight when it succeeds, and when it fails."""
     counts_orders: bool = False
     """Its answer shows the order counts."""
 

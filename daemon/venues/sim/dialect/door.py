@@ -1,5 +1,7 @@
 """Who is asking, and is the request fresh: keys, signatures, time windows (binance-spot.md §3)."""
 
+import re
+
 from daemon.venues.sim.dialect.calls import Endpoint
 from daemon.venues.sim.dialect.params import Params, mandatory
 from daemon.venues.sim.exchange import Exchange
@@ -10,17 +12,19 @@ RECV_WINDOW_MAX_MS = 60_000
 _EARLIEST_MS = 1_483_228_800_000
 """2017-01-01: older timestamps are refused outright."""
 _AHEAD_MAX_NS = 1_000_000_000
+_KEY_FORMAT = re.compile(r"[A-Za-z0-9]{64}")
 
 
 def key_of(exchange: Exchange, api_key: str) -> ApiKey:
     """The registered key.
 
     Raises:
-        VenueError: -2014 for none at all, -2015 for an unknown one (status 401).
+        VenueError: -2014 for none at all and for what no key looks like, -2015 for an unknown one
+            (status 401).
     """
-    if not api_key:
-        raise VenueError(-2014, "API-key format invalid.", 401)
     key = exchange.keys.get(api_key)
+    if key is None and not _KEY_FORMAT.fullmatch(api_key):
+        raise VenueError(-2014, "API-key format invalid.", 401)
     if key is None:
         raise not_permitted()
     return key

@@ -1,6 +1,6 @@
 """Every endpoint once, under its WebSocket API name, and the REST routes that lead to it."""
 
-from daemon.venues.sim.dialect import account, market_data, order_lists, trading
+from daemon.venues.sim.dialect import account, market_data, order_lists, reference_data, trading
 from daemon.venues.sim.dialect.calls import Endpoint, Purpose
 from daemon.venues.sim.dialect.params import Params
 
@@ -23,7 +23,16 @@ def _book_weight(params: Params) -> int:
 
 
 def _day_weight(params: Params) -> int:
-    return 2 if params.text("symbol") else 80
+    count = len(params.symbols() or ())
+    return 80 if not count else next((w for most, w in ((20, 2), (100, 40)) if count <= most), 80)
+
+
+def _window_weight(params: Params) -> int:
+    return min(200, 4 * len(params.symbols() or ()))
+
+
+def _rules_weight(params: Params) -> int:
+    return min(40, 2 * len(params.symbols() or ())) or 40
 
 
 def _test_weight(params: Params) -> int:
@@ -34,17 +43,25 @@ _ALL = (
     Endpoint(name="ping", handler=market_data.ping),
     Endpoint(name="time", handler=market_data.time),
     Endpoint(name="exchangeInfo", handler=market_data.exchange_info, weight=20),
+    Endpoint(name="executionRules", handler=reference_data.execution_rules, weight=_rules_weight),
+    Endpoint(name="referencePrice", handler=reference_data.reference_price, weight=2),
+    Endpoint(
+        name="referencePrice.calculation", handler=reference_data.reference_calculation, weight=2
+    ),
+    Endpoint(name="blockTrades.historical", handler=reference_data.block_trades, weight=25),
     Endpoint(name="depth", handler=market_data.depth, weight=_depth_weight),
     Endpoint(name="trades.recent", handler=market_data.trades, weight=25),
-    Endpoint(name="trades.historical", handler=market_data.trades, weight=25),
+    Endpoint(name="trades.historical", handler=market_data.historical_trades, weight=25),
     Endpoint(name="trades.aggregate", handler=market_data.agg_trades, weight=4),
     Endpoint(name="klines", handler=market_data.klines, weight=2),
     Endpoint(name="uiKlines", handler=market_data.klines, weight=2),
     Endpoint(name="avgPrice", handler=market_data.average_price, weight=2),
     Endpoint(name="ticker.price", handler=market_data.ticker_price, weight=_book_weight),
     Endpoint(name="ticker.book", handler=market_data.ticker_book, weight=_book_weight),
-    Endpoint(name="ticker", handler=market_data.ticker_window, weight=4),
-    Endpoint(name="ticker.tradingDay", handler=market_data.ticker_trading_day, weight=4),
+    Endpoint(name="ticker", handler=market_data.ticker_window, weight=_window_weight),
+    Endpoint(
+        name="ticker.tradingDay", handler=market_data.ticker_trading_day, weight=_window_weight
+    ),
     Endpoint(name="ticker.24hr", handler=market_data.ticker_day, weight=_day_weight),
     Endpoint(
         name="order.place",
@@ -80,6 +97,7 @@ _ALL = (
         handler=trading.amend,
         signed=True,
         weight=4,
+        always_weighs=True,
         purpose=Purpose.PLACE,
         counts_orders=True,
     ),
@@ -177,7 +195,7 @@ _ALL = (
     ),
     Endpoint(
         name="myAllocations",
-        handler=account.nothing,
+        handler=account.allocations,
         signed=True,
         weight=20,
         purpose=Purpose.QUERY,
@@ -217,6 +235,10 @@ _ROUTES = {
     ("GET", "ping"): "ping",
     ("GET", "time"): "time",
     ("GET", "exchangeInfo"): "exchangeInfo",
+    ("GET", "executionRules"): "executionRules",
+    ("GET", "referencePrice"): "referencePrice",
+    ("GET", "referencePrice/calculation"): "referencePrice.calculation",
+    ("GET", "historicalBlockTrades"): "blockTrades.historical",
     ("GET", "depth"): "depth",
     ("GET", "trades"): "trades.recent",
     ("GET", "historicalTrades"): "trades.historical",

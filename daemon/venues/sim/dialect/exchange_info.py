@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 
-from daemon.venues.sim.dialect.rows import Row
+from daemon.venues.sim.dialect.rows import Row, multiplier_text
 from daemon.venues.sim.limits import LimitRule
 from daemon.venues.sim.market import Market
-from daemon.venues.sim.symbols import SymbolSpec
+from daemon.venues.sim.symbols import ExchangeFilters, SymbolSpec
 from daemon.venues.sim.units import ms_of, text_of
 
 STP_MODES = ["NONE", "EXPIRE_TAKER", "EXPIRE_MAKER", "EXPIRE_BOTH", "DECREMENT"]
@@ -20,15 +20,37 @@ ORDER_TYPES = [
 ]
 
 
-def exchange_info(markets: Sequence[Market], rules: Sequence[LimitRule], now_ns: int) -> Row:
+def exchange_info(
+    markets: Sequence[Market],
+    rules: Sequence[LimitRule],
+    exchange_filters: ExchangeFilters,
+    now_ns: int,
+    *,
+    with_permissions: bool = True,
+) -> Row:
     """The whole answer for the given markets."""
+    symbols = [symbol_row(market) for market in markets]
+    if not with_permissions:
+        for row in symbols:
+            row["permissionSets"] = []
     return {
         "timezone": "UTC",
         "serverTime": ms_of(now_ns),
         "rateLimits": [rule.row() for rule in rules],
-        "exchangeFilters": [],
-        "symbols": [symbol_row(market) for market in markets],
+        "exchangeFilters": exchange_filter_rows(exchange_filters),
+        "symbols": symbols,
     }
+
+
+def exchange_filter_rows(filters: ExchangeFilters) -> list[Row]:
+    """The filters of an account's open orders on all symbols; zero switches one off."""
+    limits = (
+        ("EXCHANGE_MAX_NUM_ORDERS", "maxNumOrders", filters.orders),
+        ("EXCHANGE_MAX_NUM_ALGO_ORDERS", "maxNumAlgoOrders", filters.algo_orders),
+        ("EXCHANGE_MAX_NUM_ICEBERG_ORDERS", "maxNumIcebergOrders", filters.iceberg_orders),
+        ("EXCHANGE_MAX_NUM_ORDER_LISTS", "maxNumOrderLists", filters.order_lists),
+    )
+    return [{"filterType": name, field: limit} for name, field, limit in limits if limit]
 
 
 def symbol_row(market: Market) -> Row:
@@ -66,11 +88,11 @@ def symbol_row(market: Market) -> Row:
 
 def filter_rows(spec: SymbolSpec) -> list[Row]:
     """The symbol's filters."""
-    up, down = _multiplier(spec.percent_up), _multiplier(spec.percent_down)
+    up, down = multiplier_text(spec.percent_up), multiplier_text(spec.percent_down)
     rows: list[Row] = [
         {
             "filterType": "PRICE_FILTER",
-            "minPrice": text_of(spec.tick),
+            "minPrice": text_of(spec.least_price),
             "maxPrice": text_of(spec.max_price),
             "tickSize": text_of(spec.tick),
         },
@@ -122,7 +144,3 @@ def filter_rows(spec: SymbolSpec) -> list[Row]:
     if spec.max_position:
         rows.append({"filterType": "MAX_POSITION", "maxPosition": text_of(spec.max_position)})
     return rows
-
-
-def _multiplier(value: int) -> str:
-    return text_of(value).rstrip("0").rstrip(".")

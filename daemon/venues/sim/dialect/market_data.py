@@ -1,14 +1,29 @@
 """Public endpoints: time, exchangeInfo, depth, trades, candles, tickers."""
 
 from collections.abc import Callable
+from itertools import islice
+
+import msgspec
 
 from daemon.model.enums import Side
+from daemon.venues.sim.candles import (
+    DAY_NS,
+    HOUR_NS,
+    INTERVAL_NS,
+    MINUTE_NS,
+    Candle,
+    next_open,
+    open_of,
+    zone_offset_ns,
+)
 from daemon.venues.sim.dialect.calls import Call
 from daemon.venues.sim.dialect.exchange_info import exchange_info as info_row
+from daemon.venues.sim.dialect.params import Params
 from daemon.venues.sim.dialect.rows import Row, levels
 from daemon.venues.sim.market import Market
 from daemon.venues.sim.orders import TradePrint, VenueError
-from daemon.venues.sim.tape import DAY_NS, INTERVAL_NS, MINUTE_NS, AggTrade, Candle
+from daemon.venues.sim.past import PastTrade
+from daemon.venues.sim.tape import AggTrade, Tape
 from daemon.venues.sim.units import E8, ms_of, quote_of, text_of
 
 
@@ -24,21 +39,61 @@ def time(call: Call) -> Row:
 
 def exchange_info(call: Call) -> Row:
     """GET /exchangeInfo."""
-    venue = call.exchange.venue
-    names = call.params.symbols()
+    params, venue = call.params, call.exchange.venue
+    is_named = params.has("symbol") or params.has("symbols")
+    if is_named and (params.has("symbolStatus") or params.has("permissions")):
+        raise VenueError(-1128, "Combination of optional parameters invalid.")
+    markets = chosen_markets(call)
+    if "SPOT" not in _permissions(params):
+        markets = []
+    clock_ns = call.exchange.clock_ns(call.now_ns)
+    return info_row(
+        markets,
+        call.exchange.limiter.rules,
+        venue.exchange_filters,
+        clock_ns,
+        with_permissions=params.flag("showPermissionSets", default=True),
+    )
+
+
+def _permissions(params: Params) -> list[str]:
+    """`permissions`: one word, or a JSON array of words."""
+    text = params.text("permissions", "SPOT")
+    if not text.startswith("["):
+        return [text]
+    try:
+        return msgspec.json.decode(text, type=list[str])
+    except (msgspec.MsgspecError, RecursionError):
+        raise VenueError(-1135, "JSON sent for parameter 'permissions' is not valid") from None
+
+
+def chosen_markets(call: Call) -> list[Market]:
+    """The markets that `symbol`, `symbols` and `symbolStatus` choose; without any, all."""
+    venue, names = call.exchange.venue, call.params.symbols()
+    if call.params.has("symbol"):
+        return [with_status(call, venue.market(call.params.symbol()))]
     markets = list(venue.markets.values())
     if names is not None:
         markets = [venue.market(name) for name in names]
     status = call.params.text("symbolStatus")
-    if status:
-        markets = [market for market in markets if market.status == status]
-    clock_ns = call.exchange.clock_ns(call.now_ns)
-    return info_row(markets, call.exchange.limiter.rules, clock_ns)
+    return [market for market in markets if not status or market.status == status]
+
+
+def with_status(call: Call, market: Market) -> Market:
+    """The market, when it has the status that the call asks for.
+
+    Raises:
+        VenueError: -1220 when it has another one.
+    """
+    status = call.params.text("symbolStatus")
+    if status and market.status != status:
+        raise VenueError(-1220, "The symbol's trading status does not match the one requested.")
+    return market
 
 
 def depth(call: Call) -> Row:
     """GET /depth."""
-    market = call.exchange.venue.market(call.params.symbol())
+    market = with_status(call, call.exchange.venue.market(call.params.symbol()))
     bids, asks = market.book.snapshot(call.params.limit(100, 5000))
     return {
         "lastUpdateId": market.book.update_id,
@@ -48,45 +103,76 @@ def depth(call: Call) -> Row:
 
 
 def trades(call: Call) -> list[Row]:
-    """GET /trades, /historicalTrades."""
-    market = call.exchange.venue.market(call.params.symbol())
+    """GET /trades: the newest."""
+    tape = call.exchange.venue.market(call.params.symbol()).tape
+    limit = call.params.limit(500, 1000)
+    return _trades_before(tape, tape.last_trade_id + 1, limit)
+
+
+def historical_trades(call: Call) -> list[Row]:
+    """GET /historicalTrades: from an id on, or the newest."""
+    tape = call.exchange.venue.market(call.params.symbol()).tape
     limit, from_id = call.params.limit(500, 1000), call.params.integer("fromId")
-    rows = [t for t in market.tape.trades if from_id is None or t.trade_id >= from_id]
-    return [_public_trade(t) for t in (rows[-limit:] if from_id is None else rows[:limit])]
+    if from_id is None:
+        return _trades_before(tape, tape.last_trade_id + 1, limit)
+    return _trades_from(tape, from_id, limit)
 
 
 def agg_trades(call: Call) -> list[Row]:
-    """GET /aggTrades."""
+    """GET /aggTrades: from an id on, or within times (both ends included)."""
     params = call.params
-    market = call.exchange.venue.market(params.symbol())
+    tape = call.exchange.venue.market(params.symbol()).tape
     limit = params.limit(500, 1000)
     from_id, start, end = (params.integer(n) for n in ("fromId", "startTime", "endTime"))
-    rows = [
-        row
-        for row in market.tape.aggregates
-        if (from_id is None or row.agg_id >= from_id)
-        and (start is None or ms_of(row.ts_ns) >= start)
-        and (end is None or ms_of(row.ts_ns) <= end)
-    ]
-    oldest_first = from_id is not None or start is not None
-    return [agg_row(row) for row in (rows[:limit] if oldest_first else rows[-limit:])]
+    if from_id is not None and (start is not None or end is not None):
+        raise VenueError(-1128, "Combination of optional parameters invalid.")
+    low = from_id if start is None else tape.aggregate_at(start * 1_000_000)
+    high = tape.last_agg_id + 1 if end is None else tape.aggregate_at((end + 1) * 1_000_000)
+    if low is None:
+        low = max(1, high - limit)
+    return [agg_row(row) for row in tape.aggregates_between(low, min(high, low + limit))]
+
+
+def _trades_from(tape: Tape, from_id: int, limit: int) -> list[Row]:
+    past = tape.past_trades(max(1, from_id) - 1, max(1, from_id) - 1 + limit)
+    live = islice(tape.trades.between(from_id, tape.last_trade_id + 1), limit - len(past))
+    return [*map(_public_trade, past), *map(_public_trade, live)]
+
+
+def _trades_before(tape: Tape, id_end: int, limit: int) -> list[Row]:
+    return _trades_from(tape, max(1, id_end - limit), limit)
 
 
 def klines(call: Call) -> list[list[object]]:
-    """GET /klines, /uiKlines."""
+    """GET /klines, /uiKlines; times are UTC whatever the time zone of the candles."""
     params = call.params
-    market = call.exchange.venue.market(params.symbol())
+    tape = call.exchange.venue.market(params.symbol()).tape
     interval = params.required("interval")
     if interval not in INTERVAL_NS:
         raise VenueError(-1120, "Invalid interval.")
     start, end = params.integer("startTime"), params.integer("endTime")
-    bars = market.tape.candles(
+    offset_ns = _offset_ns(params)
+    bars = tape.candles(
         interval,
         limit=params.limit(500, 1000),
         start_ns=None if start is None else start * 1_000_000,
         end_ns=None if end is None else end * 1_000_000,
+        now_ns=call.now_ns,
+        offset_ns=offset_ns,
     )
-    return [_kline(bar, INTERVAL_NS[interval]) for bar in bars]
+    return [_kline(bar, next_open(interval, bar.open_ns, offset_ns)) for bar in bars]
+
+
+def _offset_ns(params: Params) -> int:
+    """`timeZone`: UTC when it is not sent.
+
+    Raises:
+        VenueError: -1130 for no time zone of the venue.
+    """
+    offset_ns = zone_offset_ns(params.text("timeZone", "0"))
+    if offset_ns is None:
+        raise VenueError(-1130, "Data sent for parameter 'timeZone' is not valid.")
+    return offset_ns
 
 
 def average_price(call: Call) -> Row:
@@ -129,19 +215,19 @@ def ticker_window(call: Call) -> Row | list[Row]:
 
 
 def ticker_trading_day(call: Call) -> Row | list[Row]:
-    """GET /ticker/tradingDay: since midnight UTC."""
-    return _since(call, call.now_ns - call.now_ns % DAY_NS)
+    """GET /ticker/tradingDay: since midnight, in UTC or in `timeZone`."""
+    return _since(call, open_of("1d", call.now_ns, _offset_ns(call.params)))
 
 
 def day_row(market: Market, now_ns: int, *, mini: bool) -> Row:
     """The rolling 24 hours of one symbol."""
-    row = _window_row(market, now_ns - DAY_NS, now_ns, mini=mini)
+    row = window_row(market, now_ns - DAY_NS, now_ns, mini=mini)
     if mini:
         return row
     book = _book_row(market)
-    last_qty = market.tape.trades[-1].qty if market.tape.trades else 0
+    last_qty = market.tape.trades.rows[-1].qty if market.tape.trades else 0
     return row | {
-        "prevClosePrice": row["openPrice"],
+        "prevClosePrice": text_of(market.tape.price_before(now_ns - DAY_NS)),
         "lastQty": text_of(last_qty),
         "bidPrice": book["bidPrice"],
         "bidQty": book["bidQty"],
@@ -156,11 +242,12 @@ def _since(call: Call, since_ns: int) -> Row | list[Row]:
         raise VenueError(
             -1102, "Param 'symbol' or 'symbols' must be sent, but both were empty/null!"
         )
-    return _per_symbol(call, lambda market: _window_row(market, since_ns, call.now_ns, mini=mini))
+    return _per_symbol(call, lambda market: window_row(market, since_ns, call.now_ns, mini=mini))
 
 
-def _window_row(market: Market, since_ns: int, now_ns: int, *, mini: bool) -> Row:
-    bar = market.tape.since(since_ns)
+def window_row(market: Market, since_ns: int, now_ns: int, *, mini: bool) -> Row:
+    """Statistics from the minute of `since_ns` on."""
+    bar = market.tape.since(since_ns, now_ns)
     row: Row = {
         "symbol": market.spec.symbol,
         "openPrice": text_of(bar.open),
@@ -169,7 +256,7 @@ def _window_row(market: Market, since_ns: int, now_ns: int, *, mini: bool) -> Ro
         "lastPrice": text_of(bar.close),
         "volume": text_of(bar.volume),
         "quoteVolume": text_of(bar.quote),
-        "openTime": ms_of(bar.open_ns),
+        "openTime": ms_of(since_ns),
         "closeTime": ms_of(now_ns),
         "firstId": bar.first_id,
         "lastId": bar.last_id,
@@ -187,7 +274,7 @@ def _window_row(market: Market, since_ns: int, now_ns: int, *, mini: bool) -> Ro
 
 def _window_ns(text: str) -> int:
     number, unit = text[:-1], text[-1:]
-    units = {"m": (59, MINUTE_NS), "h": (23, 60 * MINUTE_NS), "d": (7, DAY_NS)}
+    units = {"m": (59, MINUTE_NS), "h": (23, HOUR_NS), "d": (7, DAY_NS)}
     most, unit_ns = units.get(unit, (0, 0))
     if not (number.isascii() and number.isdigit() and 1 <= int(number) <= most):
         raise VenueError(-1120, "Invalid window size.")
@@ -216,13 +303,8 @@ def agg_row(row: AggTrade) -> Row:
 
 
 def _per_symbol(call: Call, make: Callable[[Market], Row]) -> Row | list[Row]:
-    venue = call.exchange.venue
-    if call.params.text("symbol"):
-        return make(venue.market(call.params.symbol()))
-    names = call.params.symbols()
-    if names is not None:
-        return [make(venue.market(name)) for name in names]
-    return [make(market) for market in venue.markets.values()]
+    rows = [make(market) for market in chosen_markets(call)]
+    return rows[0] if call.params.has("symbol") else rows
 
 
 def _book_row(market: Market) -> Row:
@@ -236,7 +318,7 @@ def _book_row(market: Market) -> Row:
     }
 
 
-def _public_trade(trade: TradePrint) -> Row:
+def _public_trade(trade: TradePrint | PastTrade) -> Row:
     return {
         "id": trade.trade_id,
         "price": text_of(trade.price),
@@ -248,7 +330,7 @@ def _public_trade(trade: TradePrint) -> Row:
     }
 
 
-def _kline(bar: Candle, span_ns: int) -> list[object]:
+def _kline(bar: Candle, end_ns: int) -> list[object]:
     return [
         ms_of(bar.open_ns),
         text_of(bar.open),
@@ -256,7 +338,7 @@ def _kline(bar: Candle, span_ns: int) -> list[object]:
         text_of(bar.low),
         text_of(bar.close),
         text_of(bar.volume),
-        ms_of(bar.open_ns + span_ns) - 1,
+        ms_of(end_ns) - 1,
         text_of(bar.quote),
         bar.trades,
         text_of(bar.taker_base),

@@ -23,6 +23,8 @@ _LEGACY_LIMIT = {
     "newClientOrderId": "limitClientOrderId",
     "price": "price",
     "icebergQty": "limitIcebergQty",
+    "strategyId": "limitStrategyId",
+    "strategyType": "limitStrategyType",
 }
 _LEGACY_STOP = {
     **_SHARED,
@@ -33,6 +35,8 @@ _LEGACY_STOP = {
     "trailingDelta": "trailingDelta",
     "icebergQty": "stopIcebergQty",
     "timeInForce": "stopLimitTimeInForce",
+    "strategyId": "stopStrategyId",
+    "strategyType": "stopStrategyType",
 }
 
 
@@ -124,7 +128,7 @@ def all_lists(call: Call) -> list[Row]:
 
 def no_routing(call: Call) -> Row:
     """POST /sor/order and its test: no symbol of this venue has smart order routing."""
-    call.exchange.venue.market(call.params.symbol())
+    call.exchange.venue.market(parse_place(call.params).symbol)
     raise VenueError(-1013, "This symbol does not support smart order routing.")
 
 

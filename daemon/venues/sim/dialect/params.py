@@ -22,7 +22,7 @@ SYMBOL_RANGE = "^[A-Z0-9-_.]{1,20}$"
 SYMBOLS_RANGE = '^\\["[A-Z0-9-_.]{1,20}"(,"[A-Z0-9-_.]{1,20}"){0,}\\]$'
 AMOUNT_RANGE = "^([0-9]{1,20})(\\.[0-9]{1,20})?$"
 INTEGER_RANGE = "^[0-9]{1,20}$"
-_CLIENT_ID = re.compile(r"[a-zA-Z0-9_-]{1,36}")
+CLIENT_ID = re.compile(r"[a-zA-Z0-9_-]{1,36}")
 _SYMBOL = re.compile(r"[A-Z0-9_.-]{1,20}")
 Choice = TypeVar("Choice", bound=StrEnum)
 RequestId: TypeAlias = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)] | str
@@ -32,14 +32,24 @@ RequestId: TypeAlias = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)] |
 class Params:
     """Name -> text of one request."""
 
-    __slots__ = ("_labels", "values")
+    __slots__ = ("_labels", "doubled", "values")
 
     def __init__(
-        self, values: dict[str, str], labels: Mapping[str, str] = MappingProxyType({})
+        self,
+        values: dict[str, str],
+        labels: Mapping[str, str] = MappingProxyType({}),
+        *,
+        doubled: tuple[str, ...] = (),
     ) -> None:
         """`labels` are the client's own names where they differ (a leg of a list)."""
         self.values = values
+        self.doubled = doubled
+        """Names that were sent twice in one place."""
         self._labels = labels
+
+    def has(self, name: str) -> bool:
+        """Whether it was sent."""
+        return name in self.values
 
     def label(self, name: str) -> str:
         """What the client calls a parameter."""
@@ -146,6 +156,8 @@ class Params:
             raise illegal(
                 "symbols", '^\\["[A-Z0-9-_.]{1,20}"(,"[A-Z0-9-_.]{1,20}"){0,}\\]$'
             ) from None
+        if len(set(names)) < len(names):
+            raise VenueError(-1151, "Symbol is present multiple times in the list.")
         return names
 
     def client_id(self, name: str) -> str:
@@ -155,7 +167,7 @@ class Params:
             VenueError: -1100 outside the legal alphabet and length.
         """
         value = self.values.get(name) or ""
-        if value and not _CLIENT_ID.fullmatch(value):
+        if value and not CLIENT_ID.fullmatch(value):
             raise illegal(self.label(name), CLIENT_ID_RANGE)
         return value
 
@@ -196,14 +208,20 @@ def illegal(name: str, legal_range: str) -> VenueError:
     )
 
 
-def from_form(*texts: bytes) -> dict[str, str]:
+def from_form(*texts: bytes) -> Params:
     """Query then body, decoded; a name in both keeps the query's value (the first text wins)."""
     values: dict[str, str] = {}
+    doubled: list[str] = []
     for text in texts:
-        for pair in text.decode("utf-8", "replace").split("&") if text else ():
+        here: dict[str, str] = {}
+        for pair in filter(None, text.decode("utf-8", "replace").split("&")):
             name, _, value = pair.partition("=")
-            values.setdefault(unquote_plus(name), unquote_plus(value))
-    return values
+            plain = unquote_plus(name)
+            if plain in here:
+                doubled.append(plain)
+            here[plain] = unquote_plus(value)
+        values = here | values
+    return Params(values, doubled=tuple(doubled))
 
 
 def signed_text(*texts: bytes) -> bytes:

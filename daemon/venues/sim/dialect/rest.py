@@ -7,6 +7,7 @@ import orjson
 from daemon.venues.sim.dialect.calls import Endpoint
 from daemon.venues.sim.dialect.door import check_right, check_signature, check_time, key_of
 from daemon.venues.sim.dialect.endpoints import ROUTES
+from daemon.venues.sim.dialect.parameters import check_parameters
 from daemon.venues.sim.dialect.params import Params, from_form, signed_text
 from daemon.venues.sim.dialect.roads import Answer, refused, run
 from daemon.venues.sim.exchange import Exchange
@@ -69,7 +70,7 @@ def _handle(
     endpoint = ROUTES.get((request.method, request.path))
     if endpoint is None:
         return _error(exchange, VenueError(-1020, "This operation is not supported.", 404), now_ns)
-    params = Params(from_form(request.query, request.body))
+    params = from_form(request.query, request.body)
     try:
         account = _admit(exchange, endpoint, request, params, now_ns)
     except VenueError as error:
@@ -83,8 +84,10 @@ def _admit(
     exchange: Exchange, endpoint: Endpoint, request: RestRequest, params: Params, now_ns: int
 ) -> str:
     if not endpoint.signed:
+        check_parameters(endpoint.name, params, signed=False, is_rest=True)
         return ""
     key = key_of(exchange, request.api_key)
+    check_parameters(endpoint.name, params, signed=True, is_rest=True)
     check_time(exchange, params, now_ns)
     payload = signed_text(request.query, request.body)
     check_signature(key, payload, raw_signature(request.query, request.body))

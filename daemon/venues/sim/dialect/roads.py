@@ -91,7 +91,7 @@ def run(
     except VenueError as error:
         answer = refused(exchange, endpoint, params, error, now_ns=now_ns, account=account)
     else:
-        free_of_charge = endpoint.purpose in _ORDER_PURPOSES
+        free_of_charge = endpoint.purpose in _ORDER_PURPOSES and not endpoint.always_weighs
         exchange.limiter.charge(0 if free_of_charge else endpoint.weight_of(params), now_ns)
         answer = Answer(result=result, account=account)
     exchange.collect()
@@ -108,7 +108,7 @@ def refused(
     account: str = "",
 ) -> Answer:
     """Book and answer a refusal."""
-    exchange.limiter.charge(1, now_ns)
+    exchange.limiter.charge(endpoint.weight_of(params) if endpoint.always_weighs else 1, now_ns)
     if endpoint.purpose in _ORDER_PURPOSES:
         exchange.ledger.on_reject(
             endpoint=endpoint.name,

@@ -259,6 +259,11 @@ def commission_row(account: Account, symbol: str) -> Row:
     }
 
 
+def multiplier_text(value: int) -> str:
+    """A factor: 5 -> `5`, 1.5 -> `1.5`."""
+    return text_of(value).rstrip("0").rstrip(".")
+
+
 def rate_text(parts_per_million: int) -> str:
     """A commission rate: 1000 -> `0.00100000`."""
     return text_of(parts_per_million * 100)

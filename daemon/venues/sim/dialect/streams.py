@@ -12,19 +12,26 @@ from typing import ParamSpec, TypeAlias
 import msgspec
 import orjson
 
-from daemon.venues.sim.dialect.market_data import agg_row, day_row
+from daemon.venues.sim.book import DepthFeed
+from daemon.venues.sim.candles import next_open, open_of
+from daemon.venues.sim.dialect import stream_rows as rows
 from daemon.venues.sim.dialect.params import RequestId
-from daemon.venues.sim.dialect.rows import Row, levels
+from daemon.venues.sim.dialect.rows import Row
+from daemon.venues.sim.dialect.stream_names import CandleName, candle_name, is_stream
 from daemon.venues.sim.market import Market
 from daemon.venues.sim.orders import BookTop, MarketEvent, TradePrint
-from daemon.venues.sim.tape import INTERVAL_NS, AggTrade
-from daemon.venues.sim.units import ms_of, text_of
+from daemon.venues.sim.units import ms_of
 from daemon.venues.sim.venue import SimVenue
 
 STREAMS_MAX = 1_024
 P = ParamSpec("P")
 _TICK_100MS_NS = 100_000_000
 _TICK_1S_NS = 1_000_000_000
+_CANDLE_EVERY_NS = 2_000_000_000
+"""How often a running candle is sent; one of a second comes every second."""
+_CLOSED_AT_ONCE_MAX = 120
+"""Candles that have closed during a stall and are still announced."""
+REQUEST_ID_LENGTH_MAX = 36
 
 
 class _Control(msgspec.Struct):
@@ -34,6 +41,25 @@ class _Control(msgspec.Struct):
 
 
 _DECODER = msgspec.json.Decoder(_Control)
+
+
+class _RefusedControlError(Exception):
+    """A control request that is answered with an error."""
+
+    def __init__(self, code: int, msg: str) -> None:
+        super().__init__(msg)
+        self.code = code
+        self.msg = msg
+
+
+@dataclass(slots=True, eq=False)
+class _Watch:
+    """A candle stream with listeners: when its running candle opened, when it is next sent."""
+
+    market: Market
+    kind: CandleName
+    open_ns: int = -1
+    next_ns: int = 0
 
 
 @dataclass(slots=True, eq=False)
@@ -57,12 +83,24 @@ class StreamHub:
         self._next_1s_ns = 0
         self._skip_depth: set[str] = set()
         self._agg_sent: dict[str, int] = {}
+        self._blocks_sent: dict[str, int] = {}
+        self._changed: set[str] = set()
+        """Symbols that have traded since the last news of all markets."""
+        self._watches: dict[str, _Watch] = {}
+        """The candle streams that somebody listens to."""
 
-    def open(self, session: StreamSession, names: Iterable[str]) -> None:
-        """Connect with the names of the URL; names that are no stream are ignored."""
+    def open(self, session: StreamSession, names: Iterable[str]) -> list[bytes]:
+        """Connect with the names of the URL; an error frame for each that looks like a stream.
+
+        Clients number their connections in the URL (`/ws/0`): such names ask for nothing.
+        """
+        errors: list[bytes] = []
         for name in names:
-            if self._is_stream(name):
+            if is_stream(name, self._venue.markets):
                 self._listen(session, name)
+            elif "@" in name or name.startswith("!"):
+                errors.append(_control_error(2, f"Invalid request: unknown stream {name}", None))
+        return errors
 
     def close(self, session: StreamSession) -> None:
         """Forget a connection."""
@@ -76,29 +114,54 @@ class StreamHub:
             request = _DECODER.decode(frame)
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
             return _control_error(3, "Invalid JSON: expected value at line 1 column 1", None)
-        names = [name for name in request.params if isinstance(name, str)]
-        result: object = None
+        if isinstance(request.id, str) and len(request.id) > REQUEST_ID_LENGTH_MAX:
+            words = "Invalid request: request ID must be an unsigned integer"
+            return _control_error(2, words, None)
+        try:
+            result = self._execute(session, request)
+        except _RefusedControlError as error:
+            return _control_error(error.code, error.msg, request.id)
+        return orjson.dumps({"result": result, "id": request.id})
+
+    def _execute(self, session: StreamSession, request: _Control) -> object:
         match request.method:
             case "SUBSCRIBE":
-                known = [name for name in names if self._is_stream(name)]
-                if len(session.names) + len(known) > STREAMS_MAX:
-                    return _control_error(2, "Too many streams", request.id)
-                for name in known:
-                    self._listen(session, name)
+                self._subscribe(session, _names_of(request))
             case "UNSUBSCRIBE":
-                for name in names:
+                for name in _names_of(request):
                     session.names.pop(name, None)
                     self._unlisten(session, name)
             case "LIST_SUBSCRIPTIONS":
-                result = list(session.names)
+                if request.params:
+                    raise _RefusedControlError(2, "Invalid request: too many parameters")
+                return list(session.names)
             case "SET_PROPERTY":
-                session.combined = request.params[-1:] == [True]
+                _check_property(request, 2)
+                if not isinstance(request.params[1], bool):
+                    raise _RefusedControlError(1, "Invalid value type: expected Boolean")
+                session.combined = request.params[1]
             case "GET_PROPERTY":
-                result = session.combined
+                _check_property(request, 1)
+                return session.combined
+            case "":
+                raise _RefusedControlError(2, "Invalid request: missing field `method`")
             case _:
-                words = f"Invalid request: unknown variant `{request.method}`"
-                return _control_error(2, words, request.id)
-        return orjson.dumps({"result": result, "id": request.id})
+                raise _RefusedControlError(
+                    2,
+                    f"Invalid request: unknown variant {request.method}, expected one of "
+                    "`SUBSCRIBE`, `UNSUBSCRIBE`, `LIST_SUBSCRIPTIONS`, `SET_PROPERTY`, "
+                    "`GET_PROPERTY`",
+                )
+        return None
+
+    def _subscribe(self, session: StreamSession, names: list[str]) -> None:
+        for name in names:
+            if not is_stream(name, self._venue.markets):
+                raise _RefusedControlError(2, f"Invalid request: unknown stream {name}")
+        if len(session.names.keys() | set(names)) > STREAMS_MAX:
+            raise _RefusedControlError(2, "Invalid request: too many parameters")
+        for name in names:
+            self._listen(session, name)
 
     def skip_next_depth(self) -> None:
         """A fault: swallow the next diff of every symbol, so that listeners see a gap."""
@@ -117,55 +180,130 @@ class StreamHub:
         for event in events:
             symbol = event.symbol.lower()
             if isinstance(event, BookTop):
-                self._send(frames, f"{symbol}@bookTicker", _book_top, event)
+                self._send(frames, f"{symbol}@bookTicker", rows.book_top, event)
             else:
-                self._send(frames, f"{symbol}@trade", _trade, event)
+                self._send(frames, f"{symbol}@trade", rows.trade, event)
                 self._send_aggregates(frames, event)
+                self._changed.add(event.symbol)
         return frames
 
     def on_tick(self, now_ns: int) -> Frames:
         """Frames of the cadences that are due."""
         frames: Frames = []
+        markets = self._venue.markets.values()
         if now_ns >= self._next_100ms_ns:
             self._next_100ms_ns = now_ns - now_ns % _TICK_100MS_NS + _TICK_100MS_NS
-            for market in self._venue.markets.values():
-                self._depth(frames, market, now_ns, "@100ms")
+            for market in markets:
+                self._depth(frames, market, now_ns, market.feed_100ms, ("@100ms",))
         if now_ns >= self._next_1s_ns:
             self._next_1s_ns = now_ns - now_ns % _TICK_1S_NS + _TICK_1S_NS
-            for market in self._venue.markets.values():
-                self._depth(frames, market, now_ns, "")
+            for market in markets:
+                self._depth(frames, market, now_ns, market.feed_1000ms, ("", "@1000ms"))
                 self._cadences(frames, market, now_ns)
+            self._candles(frames, now_ns)
             self._all_markets(frames, now_ns)
         return frames
 
-    def _depth(self, frames: Frames, market: Market, now_ns: int, suffix: str) -> None:
-        feed = market.feed_100ms if suffix else market.feed_1000ms
+    def _depth(
+        self,
+        frames: Frames,
+        market: Market,
+        now_ns: int,
+        feed: DepthFeed,
+        suffixes: tuple[str, ...],
+    ) -> None:
         diff = feed.take()
         symbol = market.spec.symbol
         name = symbol.lower()
-        if diff is not None:
-            if symbol in self._skip_depth:
-                self._skip_depth.discard(symbol)
-            else:
-                self._send(frames, f"{name}@depth{suffix}", _diff, symbol, diff, now_ns)
-        for size in (5, 10, 20):
-            self._send(frames, f"{name}@depth{size}{suffix}", _partial, market, size)
+        if diff is not None and symbol in self._skip_depth:
+            self._skip_depth.discard(symbol)
+            diff = None
+        for suffix in suffixes:
+            if diff is not None:
+                self._send(frames, f"{name}@depth{suffix}", rows.diff, symbol, diff, now_ns)
+            for size in (5, 10, 20):
+                self._send(frames, f"{name}@depth{size}{suffix}", rows.partial, market, size)
 
     def _cadences(self, frames: Frames, market: Market, now_ns: int) -> None:
         name = market.spec.symbol.lower()
-        self._send(frames, f"{name}@miniTicker", _mini_ticker, market, now_ns)
-        self._send(frames, f"{name}@ticker", _ticker, market, now_ns)
-        self._send(frames, f"{name}@avgPrice", _average, market, now_ns)
-        for interval in INTERVAL_NS:
-            self._send(frames, f"{name}@kline_{interval}", _kline, market, interval, now_ns)
+        self._send(frames, f"{name}@miniTicker", rows.mini_ticker, market, now_ns)
+        self._send(frames, f"{name}@ticker", rows.ticker, market, now_ns)
+        self._send(frames, f"{name}@avgPrice", rows.average, market, now_ns)
+        self._send(frames, f"{name}@referencePrice", rows.reference_price, market, now_ns)
+        for window in rows.WINDOW_NS:
+            self._send(
+                frames, f"{name}@ticker_{window}", rows.window_ticker, market, window, now_ns
+            )
+        block = market.blocks.rows.rows[-1] if market.blocks.rows else None
+        if block is not None and block.block_id > self._blocks_sent.get(name, 0):
+            self._blocks_sent[name] = block.block_id
+            self._send(frames, f"{name}@blockTrade", rows.block_trade, market, block, now_ns)
+
+    def _candles(self, frames: Frames, now_ns: int) -> None:
+        """Candles that have closed, each once and final, then the running ones."""
+        for name, watch in self._watches.items():
+            kind = watch.kind
+            if watch.open_ns < 0:
+                watch.open_ns = open_of(kind.interval, now_ns, kind.offset_ns)
+            for _ in range(_CLOSED_AT_ONCE_MAX):
+                end_ns = next_open(kind.interval, watch.open_ns, kind.offset_ns)
+                if end_ns > now_ns:
+                    break
+                self._send_candle(frames, name, watch, end_ns, now_ns, is_closed=True)
+                watch.open_ns, watch.next_ns = end_ns, 0
+            else:
+                watch.open_ns = open_of(kind.interval, now_ns, kind.offset_ns)
+            if now_ns >= watch.next_ns:
+                every_ns = _TICK_1S_NS if kind.interval == "1s" else _CANDLE_EVERY_NS
+                watch.next_ns = now_ns - now_ns % _TICK_1S_NS + every_ns
+                end_ns = next_open(kind.interval, watch.open_ns, kind.offset_ns)
+                self._send_candle(frames, name, watch, end_ns, now_ns, is_closed=False)
+
+    def _send_candle(
+        self,
+        frames: Frames,
+        name: str,
+        watch: "_Watch",
+        end_ns: int,
+        now_ns: int,
+        *,
+        is_closed: bool,
+    ) -> None:
+        bar = watch.market.tape.candle(watch.open_ns, end_ns)
+        interval = watch.kind.interval
+        self._send(
+            frames,
+            name,
+            rows.kline,
+            watch.market,
+            interval,
+            bar,
+            end_ns,
+            now_ns,
+            is_closed=is_closed,
+        )
 
     def _all_markets(self, frames: Frames, now_ns: int) -> None:
-        self._send(frames, "!miniTicker@arr", _mini_tickers, self._venue, now_ns)
+        """Only the symbols that have traded since the last time; nothing when none has."""
+        changed = [self._venue.markets[symbol] for symbol in sorted(self._changed)]
+        self._changed.clear()
+        if not changed:
+            return
+        self._send(
+            frames, "!miniTicker@arr", lambda: [rows.mini_ticker(m, now_ns) for m in changed]
+        )
+        for window in rows.WINDOW_NS:
+            self._send(
+                frames,
+                f"!ticker_{window}@arr",
+                lambda window: [rows.window_ticker(m, window, now_ns) for m in changed],
+                window,
+            )
 
     def _send_aggregates(self, frames: Frames, event: TradePrint) -> None:
         """Once per aggregate that this trade has closed or opened, at its final size."""
         name = f"{event.symbol.lower()}@aggTrade"
-        aggregates = self._venue.markets[event.symbol].tape.aggregates
+        aggregates = self._venue.markets[event.symbol].tape.aggregates.rows
         if name not in self._listeners or not aggregates:
             return
         last = aggregates[-1]
@@ -177,7 +315,7 @@ class StreamHub:
                 if row.agg_id <= self._agg_sent.get(event.symbol, 0):
                     return
                 self._agg_sent[event.symbol] = row.agg_id
-                self._send(frames, name, _agg_trade, event, row)
+                self._send(frames, name, rows.agg_trade, event, row)
                 return
             if row.last_id < event.trade_id:
                 return
@@ -197,20 +335,13 @@ class StreamHub:
         wrapped = b'{"stream":"%b","data":%b}' % (name.encode(), body)
         frames.extend((s, wrapped if s.combined else body) for s in listeners)
 
-    def _is_stream(self, name: str) -> bool:
-        if name == "!miniTicker@arr":
-            return True
-        symbol, _, kind = name.partition("@")
-        if symbol.upper() not in self._venue.markets or symbol != symbol.lower():
-            return False
-        kind = kind.removesuffix("@100ms")
-        plain = {"trade", "aggTrade", "bookTicker", "depth", "miniTicker", "ticker", "avgPrice"}
-        depths = {"depth5", "depth10", "depth20"}
-        return kind in plain or kind in depths or kind.removeprefix("kline_") in INTERVAL_NS
-
     def _listen(self, session: StreamSession, name: str) -> None:
         session.names[name] = None
         self._listeners.setdefault(name, {})[session] = None
+        kind = candle_name(name)
+        if kind is not None and name not in self._watches:
+            # The first tick finds out when the running candle opened.
+            self._watches[name] = _Watch(self._venue.markets[kind.symbol], kind)
 
     def _unlisten(self, session: StreamSession, name: str) -> None:
         listeners = self._listeners.get(name)
@@ -218,143 +349,26 @@ class StreamHub:
             listeners.pop(session, None)
             if not listeners:
                 del self._listeners[name]
+                self._watches.pop(name, None)
 
 
-def _book_top(event: BookTop) -> Row:
-    return {
-        "u": event.update_id,
-        "s": event.symbol,
-        "b": text_of(event.bid_price),
-        "B": text_of(event.bid_qty),
-        "a": text_of(event.ask_price),
-        "A": text_of(event.ask_qty),
-    }
+def _names_of(request: _Control) -> list[str]:
+    names = [name for name in request.params if isinstance(name, str)]
+    if not names or len(names) != len(request.params):
+        raise _RefusedControlError(2, "Invalid request: a list of stream names was expected")
+    return names
 
 
-def _trade(event: TradePrint) -> Row:
-    return {
-        "e": "trade",
-        "E": ms_of(event.ts_ns),
-        "s": event.symbol,
-        "t": event.trade_id,
-        "p": text_of(event.price),
-        "q": text_of(event.qty),
-        "T": ms_of(event.ts_ns),
-        "m": event.buyer_is_maker,
-        "M": True,
-    }
-
-
-def _agg_trade(event: TradePrint, row: AggTrade) -> Row:
-    return {"e": "aggTrade", "E": ms_of(event.ts_ns), "s": event.symbol} | agg_row(row)
-
-
-def _diff(
-    symbol: str, diff: tuple[int, int, list[tuple[int, int]], list[tuple[int, int]]], now_ns: int
-) -> Row:
-    first, last, bids, asks = diff
-    return {
-        "e": "depthUpdate",
-        "E": ms_of(now_ns),
-        "s": symbol,
-        "U": first,
-        "u": last,
-        "b": levels(bids),
-        "a": levels(asks),
-    }
-
-
-def _mini_tickers(venue: SimVenue, now_ns: int) -> list[Row]:
-    return [_mini_ticker(market, now_ns) for market in venue.markets.values()]
-
-
-def _partial(market: Market, size: int) -> Row:
-    bids, asks = market.book.snapshot(size)
-    return {"lastUpdateId": market.book.update_id, "bids": levels(bids), "asks": levels(asks)}
-
-
-def _mini_ticker(market: Market, now_ns: int) -> Row:
-    day = day_row(market, now_ns, mini=True)
-    return {
-        "e": "24hrMiniTicker",
-        "E": ms_of(now_ns),
-        "s": market.spec.symbol,
-        "c": day["lastPrice"],
-        "o": day["openPrice"],
-        "h": day["highPrice"],
-        "l": day["lowPrice"],
-        "v": day["volume"],
-        "q": day["quoteVolume"],
-    }
-
-
-def _ticker(market: Market, now_ns: int) -> Row:
-    day = day_row(market, now_ns, mini=False)
-    return {
-        "e": "24hrTicker",
-        "E": ms_of(now_ns),
-        "s": market.spec.symbol,
-        "p": day["priceChange"],
-        "P": day["priceChangePercent"],
-        "w": day["weightedAvgPrice"],
-        "x": day["prevClosePrice"],
-        "c": day["lastPrice"],
-        "Q": day["lastQty"],
-        "b": day["bidPrice"],
-        "B": day["bidQty"],
-        "a": day["askPrice"],
-        "A": day["askQty"],
-        "o": day["openPrice"],
-        "h": day["highPrice"],
-        "l": day["lowPrice"],
-        "v": day["volume"],
-        "q": day["quoteVolume"],
-        "O": day["openTime"],
-        "C": day["closeTime"],
-        "F": day["firstId"],
-        "L": day["lastId"],
-        "n": day["count"],
-    }
-
-
-def _average(market: Market, now_ns: int) -> Row:
-    minutes = market.spec.avg_price_mins
-    return {
-        "e": "avgPrice",
-        "E": ms_of(now_ns),
-        "s": market.spec.symbol,
-        "i": f"{minutes}m",
-        "w": text_of(market.tape.average_price(now_ns, minutes)),
-        "T": ms_of(now_ns),
-    }
-
-
-def _kline(market: Market, interval: str, now_ns: int) -> Row:
-    bar = market.tape.current(interval, now_ns)
-    return {
-        "e": "kline",
-        "E": ms_of(now_ns),
-        "s": market.spec.symbol,
-        "k": {
-            "t": ms_of(bar.open_ns),
-            "T": ms_of(bar.open_ns + INTERVAL_NS[interval]) - 1,
-            "s": market.spec.symbol,
-            "i": interval,
-            "f": bar.first_id,
-            "L": bar.last_id,
-            "o": text_of(bar.open),
-            "c": text_of(bar.close),
-            "h": text_of(bar.high),
-            "l": text_of(bar.low),
-            "v": text_of(bar.volume),
-            "n": bar.trades,
-            "x": False,
-            "q": text_of(bar.quote),
-            "V": text_of(bar.taker_base),
-            "Q": text_of(bar.taker_quote),
-            "B": "0",
-        },
-    }
+def _check_property(request: _Control, count: int) -> None:
+    """`params` is the property's name, and its value when it is set."""
+    if not request.params or not isinstance(request.params[0], str):
+        raise _RefusedControlError(2, "Invalid request: property name must be a string")
+    if len(request.params) > count:
+        raise _RefusedControlError(2, "Invalid request: too many parameters")
+    if request.params[0] != "combined":
+        raise _RefusedControlError(0, "Unknown property")
+    if len(request.params) < count:
+        raise _RefusedControlError(1, "Invalid value type: expected Boolean")
 
 
 def _control_error(code: int, msg: str, request_id: RequestId | None) -> bytes:

@@ -59,25 +59,26 @@ def parse_place(params: Params, *, is_open_sized: bool = False) -> PlaceRequest:
     if kind in _LIMIT_WITH_TIF:
         error = VenueError(-1115, "Invalid timeInForce.")
         tif = params.choice("timeInForce", TimeInForce, error)
-    elif params.text("timeInForce") and kind is not OrderType.LIMIT_MAKER:
+    elif params.has("timeInForce"):
         raise _superfluous(params.label("timeInForce"))
-    quote_order_qty = params.amount("quoteOrderQty")
-    sized = is_open_sized or (kind is OrderType.MARKET and bool(quote_order_qty))
-    qty = params.amount("quantity", required=not sized)
-    if qty and quote_order_qty:
+    by_quote = params.has("quoteOrderQty")
+    if by_quote and (kind is not OrderType.MARKET or params.has("quantity")):
         raise _superfluous("quoteOrderQty")
+    quote_order_qty = params.amount("quoteOrderQty")
+    qty = params.amount("quantity", required=not (is_open_sized or by_quote))
     peg, peg_levels = _peg(params, kind, tif)
     price = params.amount("price", required=kind not in MARKET_TYPES and peg is None)
-    if price and kind in MARKET_TYPES:
+    if kind in MARKET_TYPES and params.has("price"):
         raise _superfluous(params.label("price"))
     stop_price = params.amount("stopPrice")
     trailing_bps = _trailing(params, kind)
     if kind in TRIGGER_TYPES and not stop_price and not trailing_bps:
         raise mandatory(params.label("stopPrice"))
-    if stop_price and kind not in TRIGGER_TYPES:
+    if kind not in TRIGGER_TYPES and params.has("stopPrice"):
         raise _superfluous(params.label("stopPrice"))
     iceberg_qty = params.amount("icebergQty")
-    if iceberg_qty and (kind in MARKET_TYPES or tif is not TimeInForce.GTC):
+    cannot_hide = kind in MARKET_TYPES or tif is not TimeInForce.GTC
+    if cannot_hide and params.has("icebergQty"):
         raise _superfluous(params.label("icebergQty"))
     return PlaceRequest(
         symbol=symbol,
@@ -95,7 +96,7 @@ def parse_place(params: Params, *, is_open_sized: bool = False) -> PlaceRequest:
         client_order_id=params.client_id("newClientOrderId"),
         stp_mode=_stp_mode(params),
         strategy_id=params.integer("strategyId"),
-        strategy_type=_strategy_type(params),
+        strategy_type=params.integer("strategyType"),
         is_open_sized=is_open_sized,
     )
 
@@ -182,55 +183,56 @@ def cancel_replace(call: Call) -> Row:
 
     Raises:
         VenueError: -2021 (409) when one half failed, -2022 (400) when nothing was done; both
-            carry the halves' answers in `data`.
+            carry the halves' answers in `data`. 429 when the account has placed too many orders.
     """
-    params = call.params
-    mode = params.choice(
-        "cancelReplaceMode", ReplaceMode, VenueError(-1100, "Invalid cancelReplaceMode.")
-    )
+    params, exchange = call.params, call.exchange
+    mode = ReplaceMode(params.required("cancelReplaceMode"))
     request = parse_place(params)
     shown = response_type(params, request.type)
     order_id, client_id = params.order_key("cancelOrderId", "cancelOrigClientOrderId")
-    exchange = call.exchange
-    exchange.limiter.check_orders(call.account, 1, call.now_ns)
+    too_many: VenueError | None = None
+    try:
+        exchange.limiter.check_orders(call.account, 1, call.now_ns)
+    except VenueError as error:
+        if params.text("orderRateLimitExceededMode") != "CANCEL_ONLY":
+            raise
+        too_many = error
     exchange.venue.check_filters(call.account, request, call.now_ns)
-    exchange.limiter.count_orders(call.account, 1, call.now_ns)
-    cancel_result, cancel_response = "SUCCESS", {}
+    if too_many is None:
+        exchange.limiter.count_orders(call.account, 1, call.now_ns)
+    halves: Row = {"cancelResult": "SUCCESS", "newOrderResult": "SUCCESS"}
     try:
         order = _cancel(call, order_id, client_id, params.client_id("cancelNewClientOrderId"))
-        cancel_response = canceled_row(order)
+        halves["cancelResponse"] = canceled_row(order)
     except VenueError as error:
-        cancel_result, cancel_response = "FAILURE", {"code": error.code, "msg": error.msg}
-        if mode is ReplaceMode.STOP_ON_FAILURE:
-            raise _replace_failed(cancel_result, "NOT_ATTEMPTED", cancel_response, None) from None
-    try:
-        outcome = exchange.venue.place(call.account, request, call.now_ns)
-    except VenueError as error:
-        refusal: Row = {"code": error.code, "msg": error.msg}
-        raise _replace_failed(cancel_result, "FAILURE", cancel_response, refusal) from None
-    placed = placed_row(outcome, shown, call.now_ns)
-    if cancel_result == "FAILURE":
-        raise _replace_failed(cancel_result, "SUCCESS", cancel_response, placed)
-    return {
-        "cancelResult": "SUCCESS",
-        "newOrderResult": "SUCCESS",
-        "cancelResponse": cancel_response,
-        "newOrderResponse": placed,
-    }
+        halves |= {"cancelResult": "FAILURE", "cancelResponse": _refusal(error)}
+    if halves["cancelResult"] == "FAILURE" and mode is ReplaceMode.STOP_ON_FAILURE:
+        halves |= {"newOrderResult": "NOT_ATTEMPTED", "newOrderResponse": None}
+    else:
+        try:
+            if too_many is not None:
+                raise too_many
+            outcome = exchange.venue.place(call.account, request, call.now_ns)
+            halves["newOrderResponse"] = placed_row(outcome, shown, call.now_ns)
+        except VenueError as error:
+            halves |= {"newOrderResult": "FAILURE", "newOrderResponse": _refusal(error)}
+    if halves["cancelResult"] == halves["newOrderResult"] == "SUCCESS":
+        return halves
+    # The documented statuses: 429 says that the limit decided, which ALLOW_FAILURE leaves open.
+    limited = too_many is not None and mode is ReplaceMode.STOP_ON_FAILURE
+    raise _replace_failed(halves, is_limited=limited)
 
 
-def _replace_failed(
-    cancel_result: str, new_result: str, cancel_response: Row, new_response: Row | None
-) -> VenueError:
-    data: Row = {
-        "cancelResult": cancel_result,
-        "newOrderResult": new_result,
-        "cancelResponse": cancel_response,
-        "newOrderResponse": new_response,
-    }
-    if "SUCCESS" in {cancel_result, new_result}:
-        return VenueError(-2021, "Order cancel-replace partially failed.", 409, data)
-    return VenueError(-2022, "Order cancel-replace failed.", 400, data)
+def _refusal(error: VenueError) -> Row:
+    return {"code": error.code, "msg": error.msg}
+
+
+def _replace_failed(halves: Row, *, is_limited: bool) -> VenueError:
+    if "SUCCESS" in {halves["cancelResult"], halves["newOrderResult"]}:
+        status = 429 if is_limited else 409
+        return VenueError(-2021, "Order cancel-replace partially failed.", status, halves)
+    status = 429 if is_limited else 400
+    return VenueError(-2022, "Order cancel-replace failed.", status, halves)
 
 
 def _canceled(order: SimOrder) -> Row:
@@ -242,13 +244,7 @@ def _canceled(order: SimOrder) -> Row:
 
 def _cancel(call: Call, order_id: int | None, client_id: str, cancel_id: str) -> SimOrder:
     restriction = call.params.text("cancelRestrictions")
-    only = {
-        "": None,
-        "ONLY_NEW": Status.NEW,
-        "ONLY_PARTIALLY_FILLED": Status.PARTIALLY_FILLED,
-    }
-    if restriction not in only:
-        raise VenueError(-1145, "Invalid cancelRestrictions.")
+    only = {"ONLY_NEW": Status.NEW, "ONLY_PARTIALLY_FILLED": Status.PARTIALLY_FILLED}
     return call.exchange.venue.cancel(
         call.account,
         call.params.symbol(),
@@ -256,7 +252,7 @@ def _cancel(call: Call, order_id: int | None, client_id: str, cancel_id: str) ->
         order_id=order_id,
         client_order_id=client_id,
         cancel_id=cancel_id,
-        only_status=only[restriction],
+        only_status=only.get(restriction),
     )
 
 
@@ -264,9 +260,7 @@ def response_type(params: Params, kind: OrderType) -> str:
     """`newOrderRespType`, or the documented default of the order's type."""
     if not params.text("newOrderRespType"):
         return "FULL" if kind in {OrderType.MARKET, OrderType.LIMIT} else "ACK"
-    return params.choice(
-        "newOrderRespType", ResponseType, VenueError(-1100, "Invalid newOrderRespType.")
-    )
+    return ResponseType(params.required("newOrderRespType"))
 
 
 def _stp_mode(params: Params) -> StpMode:
@@ -280,7 +274,7 @@ def _stp_mode(params: Params) -> StpMode:
 
 def _trailing(params: Params, kind: OrderType) -> int:
     bps = params.integer("trailingDelta") or 0
-    if bps and kind not in TRIGGER_TYPES:
+    if kind not in TRIGGER_TYPES and params.has("trailingDelta"):
         raise _superfluous(params.label("trailingDelta"))
     return bps
 
@@ -308,13 +302,6 @@ def _peg(params: Params, kind: OrderType, tif: TimeInForce) -> tuple[PegType | N
     ):
         raise _superfluous(params.label("pegPriceType"))
     return peg, levels or 0
-
-
-def _strategy_type(params: Params) -> int | None:
-    value = params.integer("strategyType")
-    if value is not None and value < 1_000_000:
-        raise VenueError(-1100, "Parameter 'strategyType' cannot be less than 1000000.")
-    return value
 
 
 def _superfluous(name: str) -> VenueError:

@@ -1,5 +1,6 @@
 """The WebSocket API road: sessions, subscriptions, one request frame in, one answer frame out."""
 
+import json
 from dataclasses import dataclass, field
 
 import msgspec
@@ -9,6 +10,7 @@ from daemon.venues.sim.dialect.calls import Endpoint
 from daemon.venues.sim.dialect.door import check_right, check_signature, check_time, key_of
 from daemon.venues.sim.dialect.endpoints import ENDPOINTS
 from daemon.venues.sim.dialect.events import user_event
+from daemon.venues.sim.dialect.parameters import check_parameters
 from daemon.venues.sim.dialect.params import Params, RequestId, mandatory
 from daemon.venues.sim.dialect.roads import Answer, refused, run
 from daemon.venues.sim.exchange import Exchange
@@ -23,10 +25,13 @@ SUBSCRIPTION_ID_LAST = 65_535
 class _Frame(msgspec.Struct):
     id: RequestId | None = None
     method: str = ""
-    params: dict[str, msgspec.Raw] = msgspec.field(default_factory=dict)
+    params: msgspec.Raw = msgspec.Raw(b"{}")
 
 
 _DECODER = msgspec.json.Decoder(_Frame)
+_PARAMS = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_PAIRS = json.JSONDecoder(object_pairs_hook=list)
+"""Only for the names: a decoder of dicts keeps one of two values and does not say so."""
 _TEXT = msgspec.json.Decoder(str)
 
 
@@ -70,20 +75,27 @@ def handle(
     """Answer one request frame; garbage gets an error answer, never an exception."""
     try:
         request = _DECODER.decode(frame)
-        values = {name: _text_of(raw) for name, raw in request.params.items()}
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        params = _params_of(bytes(request.params))
+    except (msgspec.MsgspecError, ValueError, RecursionError):
         exchange.ledger.requests["WS malformed"] += 1
         error = VenueError(-1135, "Invalid JSON Request")
         return _reply(exchange, _Asked(session, None, Params({}), now_ns), Answer(error=error))
     method = request.method.removeprefix("v3/")
     if not was_held:
         exchange.ledger.requests[f"WS {method or 'malformed'}"] += 1
-    asked = _Asked(session, request.id, Params(values), now_ns)
+    asked = _Asked(session, request.id, params, now_ns)
     reply = _route(exchange, asked, method, was_held=was_held)
     if reply.hold_ms:
         return reply
     exchange.ledger.statuses["WS silent" if reply.frame is None else f"WS {reply.status}"] += 1
     return reply
+
+
+def _params_of(text: bytes) -> Params:
+    values = {name: _text_of(raw) for name, raw in _PARAMS.decode(text).items()}
+    names = [name for name, _ in _PAIRS.decode(text.decode())]
+    doubled = [name for number, name in enumerate(names) if name in names[:number]]
+    return Params(values, doubled=tuple(doubled))
 
 
 def subscribers(session: ApiSession, event: UserEvent) -> list[int]:
@@ -116,6 +128,7 @@ def _route(exchange: Exchange, asked: _Asked, method: str, *, was_held: bool) ->
     if endpoint is None:
         return _control(exchange, asked, method)
     try:
+        check_parameters(method, asked.params, signed=endpoint.signed, is_rest=False)
         account = _admit(exchange, asked, endpoint) if endpoint.signed else ""
     except VenueError as error:
         answer = refused(exchange, endpoint, asked.params, error, now_ns=now_ns)
@@ -180,6 +193,7 @@ def _control(exchange: Exchange, asked: _Asked, method: str) -> ApiReply:
         error = VenueError(-1020, "This operation is not supported.")
         return _reply(exchange, asked, Answer(error=error))
     try:
+        check_parameters(method, asked.params, signed=False, is_rest=False)
         answer = Answer(result=handler(exchange, asked, ended))
     except VenueError as error:
         answer = Answer(error=error)

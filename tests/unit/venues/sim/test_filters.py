@@ -6,6 +6,7 @@ import pytest
 
 from daemon.model.enums import OrderType
 from daemon.venues.sim.orders import VenueError
+from daemon.venues.sim.symbols import ExchangeFilters
 from daemon.venues.sim.units import e8_of
 from tests.support.sim_stage import Stage
 
@@ -74,3 +75,50 @@ def test_icebergs_and_position() -> None:
     stage = Stage(max_position=e8_of("101"))
     assert verdict(stage, "0.6", "59000") == ""
     assert verdict(stage, "0.6", "59000") == "MAX_POSITION"
+
+
+def test_open_orders_of_all_symbols_together_are_limited() -> None:
+    stage = Stage()
+    account = stage.venue.accounts["main"]
+    account.exchange_filters = ExchangeFilters(orders=3, algo_orders=1, iceberg_orders=1)
+    stage.buy("0.1", "59000")
+    stage.buy("1", "2000", symbol="ETHUSDT", iceberg_qty="0.5")
+    with pytest.raises(VenueError, match="EXCHANGE_MAX_NUM_ICEBERG_ORDERS"):
+        stage.buy("0.1", "58000", iceberg_qty="0.05")
+    stop = {"type": OrderType.STOP_LOSS_LIMIT, "stop_price": "50000"}
+    stage.sell("0.1", "49000", **stop)
+    with pytest.raises(VenueError, match="EXCHANGE_MAX_NUM_ORDERS"):
+        stage.buy("0.1", "58000")
+    account.exchange_filters = ExchangeFilters(orders=0, algo_orders=1)
+    with pytest.raises(VenueError, match="EXCHANGE_MAX_NUM_ALGO_ORDERS"):
+        stage.sell("0.1", "49000", **stop)
+    stage.buy("0.1", "58000")
+
+
+def test_exchange_info_lists_the_filters_of_the_exchange_that_are_on() -> None:
+    stage = Stage()
+    stage.venue.exchange_filters = ExchangeFilters(orders=7, algo_orders=0)
+    info = stage.raw_rest("GET", "exchangeInfo")[1]
+    assert info["exchangeFilters"][0] == {
+        "filterType": "EXCHANGE_MAX_NUM_ORDERS",
+        "maxNumOrders": 7,
+    }
+    names = [row["filterType"] for row in info["exchangeFilters"]]
+    assert "EXCHANGE_MAX_NUM_ALGO_ORDERS" not in names
+
+
+def test_a_bound_of_zero_is_no_bound_and_is_told_as_zero() -> None:
+    free = {"min_price": 0, "max_price": 0, "min_qty": 0, "max_qty": 0, "max_market_qty": 0,
+            "min_notional": 0, "max_notional": 0, "percent_up": 0, "percent_down": 0}  # fmt: skip
+    stage = Stage(**free)
+    stage.sell("2", "99999999")
+    stage.buy("0.00001", "0.01")
+    rows = stage.raw_rest("GET", "exchangeInfo", query=b"symbol=BTCUSDT")[1]["symbols"][0][
+        "filters"
+    ]
+    bounds = {row["filterType"]: row for row in rows}
+    assert bounds["PRICE_FILTER"]["minPrice"] == bounds["PRICE_FILTER"]["maxPrice"] == "0.00000000"
+    assert bounds["LOT_SIZE"]["maxQty"] == "0.00000000"
+    assert bounds["MARKET_LOT_SIZE"]["maxQty"] == "0.00000000"
+    with pytest.raises(VenueError, match="PRICE_FILTER"):
+        stage.sell("1", "99999999.001")

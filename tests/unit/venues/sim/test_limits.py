@@ -2,6 +2,7 @@ import pytest
 
 from daemon.venues.sim.limits import LimitConfig, Limiter
 from daemon.venues.sim.orders import VenueError
+from tests.support.sim_stage import SYMBOL, Stage
 
 S = 1_000_000_000
 T0 = 1_790_000_000 * S
@@ -60,3 +61,52 @@ def test_a_full_day_no_longer_raises_the_ten_second_count() -> None:
     limiter.count_orders("a", 1, T0)
     counts = [row["count"] for row in limiter.order_rows(T0, "a")]
     assert counts == [1, 2]
+
+
+def test_an_amend_weighs_four_whether_it_succeeds_or_fails() -> None:
+    stage = Stage()
+    stage.buy("1", "50000", id="mine")
+    limiter = stage.exchange.limiter
+
+    def weight() -> int:
+        return int(limiter.headers(stage.now_ns)["x-mbx-used-weight-1m"])
+
+    before = weight()
+    amend = {"symbol": SYMBOL, "origClientOrderId": "mine"}
+    assert stage.rest("PUT", "order/amend/keepPriority", **amend, newQty="0.5")[0] == 200
+    assert weight() == before + 4
+    assert stage.rest("PUT", "order/amend/keepPriority", **amend, newQty="0.5")[0] == 400
+    assert weight() == before + 8
+    assert stage.ws("order.amend.keepPriority", **amend, newQty="7")["status"] == 400
+    assert weight() == before + 12
+
+
+@pytest.mark.parametrize(
+    ("mode", "exceeded", "target", "status", "code"),
+    [
+        ("STOP_ON_FAILURE", "", "mine", 429, -1015),
+        ("STOP_ON_FAILURE", "DO_NOTHING", "mine", 429, -1015),
+        ("STOP_ON_FAILURE", "CANCEL_ONLY", "mine", 429, -2021),
+        ("STOP_ON_FAILURE", "CANCEL_ONLY", "nobodys", 429, -2022),
+        ("ALLOW_FAILURE", "CANCEL_ONLY", "mine", 409, -2021),
+        ("ALLOW_FAILURE", "CANCEL_ONLY", "nobodys", 400, -2022),
+    ],
+)
+def test_a_replace_over_the_order_limit_does_what_its_mode_says(
+    mode: str, exceeded: str, target: str, status: int, code: int
+) -> None:
+    stage = Stage(limits=LimitConfig(orders_per_10s=1))
+    order = {"symbol": SYMBOL, "side": "BUY", "type": "LIMIT", "timeInForce": "GTC",
+             "quantity": "1", "price": "50000"}  # fmt: skip
+    assert stage.rest("POST", "order", **order, newClientOrderId="mine")[0] == 200
+    asked = {**order, "cancelReplaceMode": mode, "cancelOrigClientOrderId": target}
+    if exceeded:
+        asked["orderRateLimitExceededMode"] = exceeded
+    got, body, _ = stage.rest("POST", "order/cancelReplace", **asked)
+    assert (got, body["code"]) == (status, code)
+    # Only a partial failure has canceled the order; in every case nothing new was placed.
+    assert [one.client_order_id for one in stage.venue.open_orders("main")] == (
+        [] if code == -2021 else ["mine"]
+    )
+    if code == -2021:
+        assert body["data"]["newOrderResponse"]["code"] == -1015

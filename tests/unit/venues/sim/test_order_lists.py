@@ -370,7 +370,8 @@ def test_a_wipe_takes_lists_too() -> None:
 def test_smart_order_routing_is_refused_in_words() -> None:
     stage = at_60000()
     for path in ("sor/order", "sor/order/test"):
-        status, body, _ = stage.rest("POST", path, symbol=SYMBOL, side="BUY", type="MARKET")
+        order = {"symbol": SYMBOL, "side": "BUY", "type": "MARKET", "quantity": "1"}
+        status, body, _ = stage.rest("POST", path, **order)
         assert (status, body["code"]) == (400, -1013)
         assert "smart order routing" in body["msg"]
 

@@ -91,12 +91,20 @@ def test_the_signature_is_judged_on_the_bytes_as_sent_wherever_it_stands() -> No
     ("change", "status", "code"),
     [
         (lambda text: (text, ""), 401, -2014),
-        (lambda text: (text, "nobody"), 401, -2015),
+        (lambda text: (text, "nobody"), 401, -2014),
+        (lambda text: (text, "A1" * 32), 401, -2015),
         (lambda text: (text.partition("&signature")[0], "k"), 400, -1102),
         (lambda text: (text[:-1] + ("0" if text[-1] != "0" else "1"), "k"), 400, -1022),
-        (lambda text: (text.upper().replace("SIGNATURE", "signature"), "k"), 400, -1102),
+        (lambda text: (text.upper().replace("SIGNATURE", "signature"), "k"), 400, -1104),
     ],
-    ids=["no key", "unknown key", "no signature", "wrong signature", "no timestamp"],
+    ids=[
+        "no key",
+        "malformed key",
+        "unknown key",
+        "no signature",
+        "wrong signature",
+        "other letters",
+    ],
 )
 def test_the_door_refuses(change: Callable[[str], tuple[str, str]], status: int, code: int) -> None:
     stage = Stage()
@@ -155,8 +163,9 @@ def test_microsecond_timestamps_are_understood_and_too_wide_windows_are_not() ->
         ({"newClientOrderId": "a" * 37}, -1100),
         ({"stopPrice": "1"}, -1106),
         ({"quoteOrderQty": "5"}, -1106),
-        ({"selfTradePreventionMode": "MAYBE"}, -1013),
-        ({"strategyType": "5"}, -1100),
+        ({"selfTradePreventionMode": "MAYBE"}, -1130),
+        ({"selfTradePreventionMode": "TRANSFER"}, -1013),
+        ({"strategyType": "5"}, -1134),
     ],
 )
 def test_malformed_orders_have_their_codes_and_leave_no_order(

@@ -87,7 +87,8 @@ def test_booleans_and_numbers_are_signed_as_they_stand_in_the_json() -> None:
     ("params", "status", "code"),
     [
         ({}, 400, -1102),
-        ({"apiKey": "nobody"}, 401, -2015),
+        ({"apiKey": "nobody"}, 401, -2014),
+        ({"apiKey": "A1" * 32}, 401, -2015),
         ({"apiKey": "k"}, 400, -1102),
         ({"apiKey": "k", "timestamp": 1_790_000_000_001, "signature": "00"}, 400, -1022),
         ({"apiKey": "k", "timestamp": 1_700_000_000_000, "signature": "00"}, 400, -1021),
