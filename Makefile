@@ -8,7 +8,7 @@ LOCK := requirements-dev.lock
 STAMP := $(VENV)/.locked
 RUNS := $(VENV)/.runs
 
-.PHONY: demo test test-pythons fuzz campaign mutation test-system check fmt bench bench-stop controls kill-sweep dist deb image clean
+.PHONY: demo test test-pythons fuzz campaign soak mutation test-system check fmt bench bench-stop controls kill-sweep dist deb image clean
 
 $(STAMP): $(LOCK) pyproject.toml
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -71,6 +71,10 @@ bench-stop: $(STAMP)
 
 campaign: $(STAMP)
 	$(BIN)/python -m pytest -n 2 --dist loadgroup -m campaign $(ARGS)
+
+# Half an hour of faults and hostile clients; memory, descriptors and threads have to stay flat.
+soak: $(STAMP)
+	$(BIN)/python -m tests.soak $(ARGS)
 
 $(VENV)/.judges: requirements-judges.lock $(STAMP)
 	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-judges.lock
