@@ -16,6 +16,7 @@ import logging
 import os
 import queue
 import threading
+from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -128,8 +129,7 @@ class IncidentPacks:
         Raises:
             OSError: the journal cannot be read or the pack not be written.
         """
-        raw = self._lines_of(incident_id)
-        lines = [line for line, _ in raw]
+        raw, lines = self._lines_of(incident_id)
         opened = next((line for line in lines if _opens(line, incident_id)), None)
         if opened is None:
             return False  # not flushed yet, or beyond what is read: the next event asks again
@@ -139,7 +139,7 @@ class IncidentPacks:
         binding = self._bindings.get(str(opened.get("run_id")), {})
         status = orjson.dumps(dict(self._status()), default=str, option=orjson.OPT_INDENT_2)
         files = {
-            "journal.jsonl": b"".join(data + b"\n" for _, data in raw),
+            "journal.jsonl": b"".join(data + b"\n" for data in raw),
             "note.md": (note(opened, lines, binding) + _handwritten(note_path)).encode(),
         }
         if not (directory / "status.json").exists():
@@ -149,9 +149,14 @@ class IncidentPacks:
         _write_whole(directory / "SHA256SUMS", _sums(directory))
         return any(_resolves(line, incident_id) for line in lines)
 
-    def _lines_of(self, incident_id: str) -> list[tuple[dict[str, Any], bytes]]:
-        """Lines around the incident, and later ones that concern it, in order."""
-        found: list[tuple[dict[str, Any], bytes]] = []
+    def _lines_of(self, incident_id: str) -> tuple[list[bytes], list[dict[str, Any]]]:
+        """Lines around the incident and later ones that concern it, in order.
+
+        Returned as they stand in the journal, and read, without the inputs: those are by far the
+        most, and nobody reads them here.
+        """
+        before: deque[tuple[int, bytes]] = deque(maxlen=LINES_MAX)
+        found: list[bytes] = []
         opened_ns: int | None = None
         for data in self._tail():
             try:
@@ -163,14 +168,17 @@ class IncidentPacks:
                 self._bindings.setdefault(str(line.get("run_id")), line)
             if _opens(line, incident_id):
                 opened_ns = ts_ns
-                found = [one for one in found if int(one[0]["ts_ns"]) >= ts_ns - BEFORE_NS]
-            if opened_ns is None or ts_ns <= opened_ns + AFTER_NS:
-                found.append((line, data))
-                if opened_ns is None and len(found) > 2 * LINES_MAX:
-                    del found[:LINES_MAX]
+                found = [one for at_ns, one in before if at_ns >= ts_ns - BEFORE_NS]
+            if opened_ns is None:
+                before.append((ts_ns, data))
+                while before[0][0] < ts_ns - BEFORE_NS:
+                    before.popleft()
             elif kind in _LATER and line.get("incident_id", incident_id) == incident_id:
-                found.append((line, data))
-        return found[: 2 * LINES_MAX]
+                found.append(data)
+            elif ts_ns <= opened_ns + AFTER_NS and len(found) < 2 * LINES_MAX:
+                found.append(data)
+        read = (orjson.loads(data) for data in found)
+        return found, [line for line in read if line["event_type"] != EventType.INPUT]
 
     def _tail(self) -> Iterable[bytes]:
         for path in segments(self._journal)[-2:]:
