@@ -173,9 +173,9 @@ class IncidentPacks:
                 before.append((ts_ns, data))
                 while before[0][0] < ts_ns - BEFORE_NS:
                     before.popleft()
-            elif kind in _LATER and line.get("incident_id", incident_id) == incident_id:
-                found.append(data)
-            elif ts_ns <= opened_ns + AFTER_NS and len(found) < 2 * LINES_MAX:
+            elif (kind in _LATER and line.get("incident_id", incident_id) == incident_id) or (
+                ts_ns <= opened_ns + AFTER_NS and len(found) < 2 * LINES_MAX
+            ):
                 found.append(data)
         read = (orjson.loads(data) for data in found)
         return found, [line for line in read if line["event_type"] != EventType.INPUT]
