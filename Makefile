@@ -8,7 +8,7 @@ LOCK := requirements-dev.lock
 STAMP := $(VENV)/.locked
 RUNS := $(VENV)/.runs
 
-.PHONY: demo test test-pythons fuzz campaign soak mutation test-system check fmt bench bench-stop controls kill-sweep dist deb image clean
+.PHONY: demo test test-pythons fuzz campaign soak mutation test-system check fmt bench bench-stop controls tripwires kill-sweep dist deb image clean
 
 $(STAMP): $(LOCK) pyproject.toml
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -91,6 +91,11 @@ mutation: $(STAMP)
 controls: $(STAMP)
 	$(BIN)/python -m tests.unit.riskcaps.write_tables caps
 	$(BIN)/python -m tests.unit.riskcaps.write_tables controls
+
+# Stops without a cause, measured in seeded worlds, and the page of triggers.
+tripwires: $(STAMP)
+	$(BIN)/python -m tests.sim.write_tripwires worlds
+	$(BIN)/python -m tests.sim.write_tripwires page
 
 kill-sweep: $(STAMP)
 	$(BIN)/python -m tests.support.kill_sweep --points all $(ARGS)

@@ -51,6 +51,8 @@ class Host:
     strategy: Strategy
     view: View
     instruments: Mapping[InstrumentId, Instrument]
+    own: frozenset[InstrumentId]
+    """What it may wish for: its symbols of the config, listed by the venue or not."""
 
 
 def _trace(error: Exception) -> list[str]:
@@ -111,7 +113,8 @@ class Runner:
         except Exception as error:  # noqa: BLE001 - a user's own code may raise anything
             self._failed(spec.strategy_id, "constructor", error)
             return
-        host = Host(strategy, View(desk, self._market, spec.strategy_id, instruments), instruments)
+        view = View(desk, self._market, spec.strategy_id, instruments)
+        host = Host(strategy, view, instruments, frozenset(names))
         self.hosts[spec.strategy_id] = host
         for name in instruments:
             self._by_instrument[name] = (*self._by_instrument.get(name, ()), host)
@@ -199,7 +202,7 @@ class Runner:
                 self._arm(wish)
 
     def _place(self, host: Host, intent: PlaceIntent, *, depth: int) -> None:
-        if intent.instrument_id not in host.instruments:
+        if intent.instrument_id not in host.own:
             self._drop(host, "wish", ValueError(f"not its instrument: {intent.instrument_id}"))
             return
         denied = self.place(intent)
