@@ -108,8 +108,9 @@ class Books:
     # ------------------------------------------------------------------ keeping
     def add(self, order: Order) -> None:
         """Take a new order into the books."""
+        known = self.orders.get(order.client_order_id)
         self.orders[order.client_order_id] = order
-        self.count(None, order.status)
+        self.count(None if known is None else known.status, order.status)
         self._forgotten.pop(order.client_order_id, None)
         self.index(order)
 

@@ -201,6 +201,9 @@ class Desk:
                 "source": source,
             },
         )
+        if old.is_terminal and not row.new.is_terminal:
+            # Its hold is taken again: whoever reads the journal needs all that it is held for.
+            self.resolved(order, "adopted", f"{trigger.value} after {old.value}: {why}")
         if row.alarm:
             self.trouble(
                 StopTrigger.LIFECYCLE,

@@ -22,6 +22,7 @@ from daemon.core.desk import Desk
 from daemon.core.execution import Execution, told
 from daemon.core.incidents import Incidents
 from daemon.core.market import Market
+from daemon.core.replaces import Replaces
 from daemon.core.rounds import Rounds
 from daemon.core.runner import TIMER_PREFIX, Runner
 from daemon.core.status import status as status_of
@@ -79,9 +80,11 @@ class Engine:
         self._desk = Desk(config, interceptor)
         self._market = Market()
         cancels = Cancels(self._desk)
-        self._execution = Execution(self._desk, cancels, amends := Amends(self._desk))
+        amends, replaces = Amends(self._desk), Replaces(self._desk)
+        self._replaces = replaces
+        self._execution = Execution(self._desk, cancels, amends, replaces)
         self._rounds = Rounds(self._desk, self._execution)
-        self._runner = Runner(self._desk, self._market, cancels, amends)
+        self._runner = Runner(self._desk, self._market, cancels, amends, replaces)
         self._conductor = Conductor(
             self._desk, cancels, self._rounds, self._runner, Incidents(self._desk)
         )
@@ -156,6 +159,10 @@ class Engine:
         for order in list(desk.books.working()):
             if order.status in (OrderStatus.APPROVED, OrderStatus.SUBMITTED):
                 self._execution.doubt(order, "restart: whether its bytes left is not known")
+            elif order.status is OrderStatus.PENDING_REPLACE:
+                self._replaces.in_doubt(order, "restart")
+            elif order.status is OrderStatus.PENDING_CANCEL:
+                desk.chase.want_cancel(order.client_order_id, "restart", desk.now_ns)
 
     # ------------------------------------------------------------------ market
     def _on_market(self, item: MarketData) -> None:

@@ -13,6 +13,7 @@ from daemon.core.cancels import Cancels
 from daemon.core.chase import Ask
 from daemon.core.desk import Desk
 from daemon.core.lifecycle import TRIGGER_OF_VENUE_STATUS, Trigger
+from daemon.core.replaces import Replaces
 from daemon.model.amounts import plain
 from daemon.model.enums import (
     ExecType,
@@ -37,8 +38,9 @@ _ANSWERS = (ReportSource.QUERY, ReportSource.RECOVERED)
 class Execution:
     """The order path after the wire: reports, refusals, silence, cancels."""
 
-    def __init__(self, desk: Desk, cancels: Cancels, amends: Amends) -> None:
+    def __init__(self, desk: Desk, cancels: Cancels, amends: Amends, replaces: Replaces) -> None:
         """Share the desk."""
+        self._replaces = replaces
         self._desk = desk
         self._cancels = cancels
         self._amends = amends
@@ -140,6 +142,7 @@ class Execution:
         owed = order.venue_cum_qty > order.cum_qty
         if order.status is not OrderStatus.UNKNOWN and not owed:
             self._desk.chase.asks.pop(order.client_order_id, None)
+        self._replaces.answered(order)
         self._cancels.answered(order)
 
     # ------------------------------------------------------------------ refusals and silence
@@ -169,7 +172,12 @@ class Execution:
         if order is None:
             return None
         desk.record(EventType.CANCEL_REJECT, _refusal(order, reject))
-        self._cancels.in_doubt(order, Trigger.CANCEL_REFUSED, f"{reject.code} {reject.reason}")
+        why = f"{reject.code} {reject.reason}"
+        if order.status is OrderStatus.PENDING_REPLACE:
+            self._replaces.refused(order, why)
+            self._cancels.in_doubt(order, None, why)
+        else:
+            self._cancels.in_doubt(order, Trigger.CANCEL_REFUSED, why)
         return order
 
     def on_amend_reject(self, reject: CancelReject) -> None:
@@ -195,8 +203,10 @@ class Execution:
         )
         if order is None:
             return None
-        if unknown.request in ("place", "replace"):
+        if unknown.request == "place":
             self.doubt(order, unknown.reason)
+        elif unknown.request == "replace":
+            self._replaces.in_doubt(order, unknown.reason)
         elif unknown.request == "amend":
             self._amends.in_doubt(order, unknown.reason)
         else:
@@ -211,32 +221,41 @@ class Execution:
             desk.chase.ask(order.client_order_id, "outcome unknown", desk.now_ns)
 
     def on_not_sent(self, not_sent: NotSent) -> Order | None:
-        """Proof that bytes never left."""
+        """Proof that bytes never left; the order whose placement it was, when that ends it.
+
+        A cancel, an amend or a replace that never left changes nothing of its target.
+        """
         desk = self._desk
         order = desk.books.orders.get(not_sent.client_order_id)
         if order is None:
             return None
-        if not_sent.request in ("place", "replace"):
+        if not_sent.request == "place":
             if desk.fire(order, Trigger.NOT_SENT, not_sent.reason):
                 desk.resolved(order, "not_sent", not_sent.reason)
                 self.check_quantities(order)
+                return order
+        elif not_sent.request == "replace":
+            self._replaces.not_sent(order, not_sent.reason)
         elif not_sent.request == "amend":
             self._amends.not_sent(order, not_sent.reason)
         else:
             self._cancels.not_sent(order, not_sent.reason)
-        return order
+        return None
 
     def on_absent(self, absent: NotFound, *, asked_ns: int | None = None) -> Order | None:
-        """The venue knows no such order: a proof only when asked after the settling time."""
+        """The venue knows no such order: a proof only when asked after the settling time.
+
+        The order when this ends it, else None.
+        """
         desk = self._desk
         order = desk.books.orders.get(absent.client_order_id)
         if order is None or order.status.is_terminal:
-            return order
+            return None
         ask = desk.chase.asks.get(order.client_order_id)
         if asked_ns is None:
             asked_ns = ask.asked_ns if ask is not None else 0
         config = desk.config
-        if order.venue_order_id is not None:
+        if order.venue_order_id is not None or order.cum_qty > 0:
             self._vanished(order, asked_ns)
         elif asked_ns - order.ts_approved_ns >= config.unknown_settle_ns:
             age_ms = (asked_ns - order.ts_approved_ns) // 1_000_000
@@ -244,13 +263,14 @@ class Execution:
             if desk.fire(order, Trigger.ABSENT, proof):
                 desk.resolved(order, "absent", proof)
                 desk.chase.forget(order.client_order_id)
+                return order
         else:
             self.doubt(order, "not found, but too early to be a proof")
             desk.chase.ask(order.client_order_id, "absent?", desk.now_ns)
             ask = desk.chase.asks[order.client_order_id]
             settled = order.ts_approved_ns + config.unknown_settle_ns
             ask.due_ns = max(ask.due_ns, min(settled, desk.now_ns + config.query_cap_ns))
-        return order
+        return None
 
     def _vanished(self, order: Order, asked_ns: int) -> None:
         desk = self._desk
