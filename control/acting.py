@@ -175,7 +175,7 @@ def re_enable(ctx: click.Context, *, reason: str, yes: bool, as_json: bool) -> N
 @symbol_option
 @reason_option
 @yes_option
-@timeout_option(62.0)
+@timeout_option(132.0)
 @json_option
 @click.pass_context
 def flatten(
@@ -187,12 +187,14 @@ def flatten(
     timeout_s: float,
     as_json: bool,
 ) -> None:
-    """Close positions with orders through the caps, reduce-only. The config must allow it."""
+    """Close positions, sliced within the caps, reduce-only; says what is left, if anything is.
+
+    The config must allow it. The session ends with it.
+    """
     reason = reason_or_ask(reason, "flatten", required=True)
     confirm(f"Send orders that close {symbol or 'every position'}?", yes=yes)
     result = ask(ctx, "flatten", as_json=as_json, symbol=symbol, reason=reason, timeout_s=timeout_s)
-    what = symbol or "every position"
-    text = f"flattening {what}, reduce-only; the session ends when flat (seatrial positions)"
+    text = f"{symbol or 'every position'}: {result.get('text', 'ended')}; the session has ended"
     _done(result, text, as_json=as_json)
 
 

@@ -277,7 +277,7 @@ _ROWS = (
         SymbolParams,
         "close positions through the caps, reduce-only; only where the config allows it",
         reason_required=True,
-        deadline_s=60.0,
+        deadline_s=130.0,
     ),
     MethodSpec(
         "drill",

@@ -96,14 +96,19 @@ class Commands:
         return {"latched": True}
 
     def _cancel_all(self, command: Command) -> Answer:
+        symbol = self._symbol_of(command)
+        count = self._cancels.want_all(f"cancel-all by {_by(command)}", symbol)
+        return {"orders": count}
+
+    def _symbol_of(self, command: Command) -> str:
+        """The symbol that a command is restricted to, or empty."""
         symbol = str(command.params.get("symbol") or "")
         if symbol and symbol not in self._desk.config.symbols:
             raise CommandError(
                 ErrorCode.BAD_PARAMS,
                 f"{symbol!r} is not one of ours: {', '.join(self._desk.config.symbols)}",
             )
-        count = self._cancels.want_all(f"cancel-all by {_by(command)}", symbol)
-        return {"orders": count}
+        return symbol
 
     def _re_arm(self, command: Command) -> Answer:
         self._conductor.re_arm(_by(command), command.actor.uid, command.reason)
@@ -189,7 +194,8 @@ class Commands:
         return {"caps_hash": gate.capset.hash}
 
     def _flatten(self, command: Command) -> Answer:
-        self._conductor.flatten(command.reason, _by(command), command.command_id)
+        symbol = self._symbol_of(command)
+        self._conductor.flatten(command.reason, _by(command), command.command_id, symbol)
         return None
 
     def _resolve(self, command: Command) -> Answer:

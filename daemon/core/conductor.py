@@ -9,43 +9,28 @@ Rules of this file:
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 
 from daemon.core.cancels import Cancels
 from daemon.core.desk import Desk
+from daemon.core.ending import Ending, tell_the_end, what_is_left
 from daemon.core.errors import CommandError, ErrorCode
-from daemon.core.flatten import Flatten
+from daemon.core.flatten import Flatten, told
 from daemon.core.incidents import MISMATCHES, Incidents
 from daemon.core.ledger import Incident
 from daemon.core.lifecycle import Trigger
 from daemon.core.rounds import Rounds
 from daemon.core.runner import Runner
-from daemon.model.effects import ArmTimer, CloseHalt, ExitDaemon, OpenHalt, Reply
+from daemon.core.symbols import Symbols
+from daemon.model.effects import ArmTimer, CloseHalt, OpenHalt
 from daemon.model.enums import GateState, TradingState
-from daemon.model.ids import SessionId, instrument_id
+from daemon.model.ids import SessionId
 from daemon.model.inputs import KillLatched
 from daemon.model.records import EventType
 from daemon.model.stop_triggers import StopTrigger
 
 BEGIN = "begin"
+_LOSSES = (StopTrigger.CAP_BREACH, StopTrigger.DRAWDOWN)
 _NS_PER_MS = 1_000_000
-
-
-@dataclass(slots=True, kw_only=True)
-class Ending:
-    """A session (or the daemon) on its way to rest."""
-
-    kind: str
-    reason: str
-    by: str
-    began_ns: int
-    deadline_ns: int
-    command_ids: list[str] = field(default_factory=list)
-    exit_after: bool = False
-    flatten: Flatten | None = None
-    verify_ns: int = 0
-    """Since when nothing of ours is left in the books; 0: something is."""
-    verified: bool = False
 
 
 class Conductor:
@@ -57,7 +42,9 @@ class Conductor:
         cancels: Cancels,
         rounds: Rounds,
         runner: Runner,
+        *,
         incidents: Incidents,
+        symbols: Symbols,
     ) -> None:
         """Share the desk; boot state is HALTED."""
         self._desk = desk
@@ -65,6 +52,7 @@ class Conductor:
         self._rounds = rounds
         self.incidents = incidents
         self._runner = runner
+        self.symbols = symbols
         self.ending: Ending | None = None
         self.journal_ok = True
         self._sessions = 0
@@ -188,9 +176,10 @@ class Conductor:
         why = f"{kind}: {reason}" if reason else kind
         if flatten is not None and self.active_state:
             self.ending.flatten = flatten
+            self.ending.deadline_ns = desk.now_ns + desk.config.flatten_deadline_ns
             desk.set_trading(TradingState.REDUCING, why, by)
         else:
-            self.ending.flatten = None
+            self.ending.interrupt(why, desk)
             desk.set_trading(TradingState.HALTED, why, by)
         self._runner.stop()
         self._cancels.want_all(kind)
@@ -200,16 +189,25 @@ class Conductor:
         ending, desk = self.ending, self._desk
         if ending is None:
             return
-        if desk.now_ns >= ending.deadline_ns:
+        late = desk.now_ns >= ending.deadline_ns
+        reducing = ending.flatten if ending.flattens and self.active_state else None
+        if reducing is not None and late:
+            ending.interrupt("its deadline", desk)
+            desk.set_trading(TradingState.HALTED, f"{ending.kind}: not done within its deadline")
+            self._cancels.want_all(ending.kind)
+        elif reducing is not None and reducing.step():
+            ending.verify_anew()
+        elif late:
             self._finish(ending)
         elif desk.books.has_working:
-            ending.verify_ns = 0
-        elif ending.flatten is not None and ending.flatten.step():
-            return
+            ending.verify_anew()
         elif not ending.verify_ns:
-            desk.set_trading(TradingState.HALTED, "flat" if ending.flatten else ending.kind)
+            if reducing is None or not reducing.left():
+                desk.set_trading(TradingState.HALTED, "flat" if reducing else ending.kind)
             ending.verify_ns = desk.now_ns
             self._rounds.want(ending.kind)
+        elif ending.verified and reducing is not None and reducing.reopen():
+            ending.verify_anew()
         elif ending.verified:
             self._finish(ending)
 
@@ -218,7 +216,11 @@ class Conductor:
         ending = self.ending
         if ending is not None and ending.verify_ns:
             seen = self._rounds
-            ending.verified = seen.last_asked_ns >= ending.verify_ns and not seen.last_open_ours
+            ending.verified = (
+                seen.last_asked_ns >= ending.verify_ns
+                and not seen.last_open_ours
+                and not (ending.flattens and seen.last_waiting)
+            )
         if self._desk.gate.state is GateState.READY and not self._swept:
             self._swept = True
             if self._desk.config.cancel_on_boot:
@@ -227,30 +229,14 @@ class Conductor:
     def _finish(self, ending: Ending) -> None:
         desk = self._desk
         self.ending = None
-        desk.set_trading(TradingState.HALTED, ending.kind)
-        now = desk.now_ns
-        session = desk.ledger.session
-        left = [order.client_order_id for order in desk.books.working()]
-        session_id = session.session_id
+        orders = [order.client_order_id for order in desk.books.working()]
+        left = what_is_left(desk, ending)
+        desk.set_trading(TradingState.HALTED, told(left) if ending.flatten else ending.kind)
+        self.incidents.open_asked()  # halted and cancelled already: it is only to be known
+        session_id = desk.ledger.session.session_id
         if session_id:
             self.session_stop(ending.kind, ending.reason, ending.by)
-        result = {
-            "session_id": session_id,
-            "kind": ending.kind,
-            "verified_empty": ending.verified,
-            "orders_left": left,
-            "duration_ms": (now - ending.began_ns) // _NS_PER_MS,
-        }
-        for command_id in ending.command_ids:
-            if left and not ending.exit_after:
-                code, text = ErrorCode.NOT_EMPTY.value, f"{len(left)} order(s) may still be open"
-                desk.effects.append(
-                    Reply(command_id=command_id, result=result, error_code=code, error_message=text)
-                )
-            else:
-                desk.effects.append(Reply(command_id=command_id, result=result))
-        if ending.exit_after:
-            desk.effects.append(ExitDaemon(1 if left else 0, ending.reason or ending.kind))
+        tell_the_end(desk, ending, session_id, orders, left)
 
     def session_stop(self, kind: str, reason: str, by: str) -> None:
         """Write the end of the session that is on."""
@@ -268,8 +254,8 @@ class Conductor:
         desk.ledger.stop_session()
         desk.record(EventType.SESSION_STOP, fields)
 
-    def flatten(self, reason: str, by: str, command_id: str) -> None:
-        """End the session with its positions closed, through the caps.
+    def flatten(self, reason: str, by: str, command_id: str, symbol: str = "") -> None:
+        """End the session with its positions (of one symbol, when given) closed, through the caps.
 
         Raises:
             CommandError: the config does not allow it, or no session is on.
@@ -278,7 +264,7 @@ class Conductor:
             raise CommandError(ErrorCode.NOT_ALLOWED, "flatten is off: set session.flatten_allowed")
         if not self.active:
             raise CommandError(ErrorCode.NO_SESSION, "flatten needs a session that is on")
-        flatten = Flatten(self._desk, self._runner)
+        flatten = Flatten(self._desk, self._runner, symbol)
         self.end("flatten", reason, by, command_id=command_id, flatten=flatten)
 
     # ------------------------------------------------------------------ kill, re-arm
@@ -331,6 +317,12 @@ class Conductor:
     def _stop_for(self, incident: Incident) -> None:
         desk = self._desk
         flatten = None
+        ending = self.ending
+        if self.symbols.confines(incident.trigger, incident.symbol):
+            self._cancels.want_all("incident", incident.symbol)
+            return
+        if ending is not None and ending.flattens and incident.trigger in _LOSSES:
+            return  # a flattening's own slippage must not leave half of the position
         if self.active and incident.context.get("action") == "halt_and_flatten":
             flatten = Flatten(desk, self._runner)
         else:
@@ -368,7 +360,7 @@ class Conductor:
                 {"old": self._last_gate.value, "new": state.value, "why": self._gate_why()},
             )
             self._last_gate = state
-            self.block_symbols()
+            self.symbols.follow_gate()
         if not self.active or desk.trading_state is TradingState.HALTED:
             return
         if state is not GateState.READY:
@@ -377,17 +369,6 @@ class Conductor:
             desk.set_trading(TradingState.REDUCING, self.incidents.reduce_only)
         else:
             desk.set_trading(TradingState.ACTIVE, "the gate is READY again")
-
-    def block_symbols(self) -> None:
-        """Only READY may trade: every symbol is blocked in the interceptor otherwise."""
-        desk = self._desk
-        state = desk.gate.state
-        for symbol in desk.config.symbols:
-            iid = instrument_id(symbol, desk.config.environment)
-            if state is GateState.READY:
-                desk.ledger.heard(desk.interceptor.unblock_symbol(iid))
-            else:
-                desk.ledger.heard(desk.interceptor.block_symbol(iid, f"the gate is {state}"))
 
     def _gate_why(self) -> str:
         gate = self._desk.gate

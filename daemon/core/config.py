@@ -68,6 +68,8 @@ class EngineConfig:
     confirm_ns: int = 1 * NS_PER_S
     """A difference must stand in two snapshots at least so far apart."""
     stop_deadline_ns: int = 30 * NS_PER_S
+    flatten_deadline_ns: int = 90 * NS_PER_S
+    """How long positions are being reduced before it ends as it stands, and says so."""
 
     stale_feed_ns: int = 10 * NS_PER_S
     stale_feed_confirm_ns: int = 3 * NS_PER_S

@@ -57,6 +57,8 @@ class Desk:
         self.effects: list[Effect] = []
         self.contexts: dict[str, int] = {}
         """Risk contexts that stand in the journal, with the decisions until they are told again."""
+        self.refusals: dict[InstrumentId, str] = {}
+        """The last refusal of the venue on each instrument."""
         self.troubles: list[tuple[StopTrigger, str, str, dict[str, Any]]] = []
         """Incidents wished for in this turn: trigger, sentence, symbol, context."""
 
@@ -354,10 +356,6 @@ class Desk:
                 "latched": self.ledger.latched,
             },
         )
-
-    def may_trade(self, instrument_id: InstrumentId) -> bool:
-        """Whether this instrument is one of ours and loaded."""
-        return instrument_id in self.ledger.instruments
 
     def _names(self, order: Order) -> dict[str, Any]:
         return {

@@ -26,6 +26,7 @@ from daemon.core.replaces import Replaces
 from daemon.core.rounds import Rounds
 from daemon.core.runner import TIMER_PREFIX, Runner
 from daemon.core.status import status as status_of
+from daemon.core.symbols import Symbols
 from daemon.core.tripwires import Tripwires
 from daemon.core.view import View
 from daemon.model.effects import ArmTimer, Effect
@@ -60,7 +61,6 @@ from daemon.model.inputs import (
     VenueReport,
 )
 from daemon.model.orders import Order
-from daemon.model.plain import to_plain
 from daemon.model.records import EventType
 from daemon.model.stop_triggers import StopTrigger
 from riskcaps.interceptor import Interceptor
@@ -81,14 +81,19 @@ class Engine:
         self._market = Market()
         cancels = Cancels(self._desk)
         amends, replaces = Amends(self._desk), Replaces(self._desk)
-        self._replaces = replaces
         self._execution = Execution(self._desk, cancels, amends, replaces)
         self._rounds = Rounds(self._desk, self._execution)
         self._runner = Runner(self._desk, self._market, cancels, amends, replaces)
+        self._symbols = Symbols(self._desk)
         self._conductor = Conductor(
-            self._desk, cancels, self._rounds, self._runner, Incidents(self._desk)
+            self._desk,
+            cancels,
+            self._rounds,
+            self._runner,
+            incidents=Incidents(self._desk),
+            symbols=self._symbols,
         )
-        self._wires = Tripwires(self._desk, self._market)
+        self._wires = Tripwires(self._desk, self._market, self._symbols)
         self._commands = Commands(self._desk, self._conductor, cancels, self._rounds)
         self._armed = False
         self._booted_ns = 0
@@ -153,16 +158,10 @@ class Engine:
         desk.effects.append(
             ArmTimer(HOUSEKEEPING, desk.now_ns + self._config.housekeeping_period_ns)
         )
-        self._conductor.block_symbols()
+        self._symbols.follow_gate()
         if desk.ledger.session.session_id:
             self._conductor.session_stop("crash", "the daemon ended inside the session", "engine")
-        for order in list(desk.books.working()):
-            if order.status in (OrderStatus.APPROVED, OrderStatus.SUBMITTED):
-                self._execution.doubt(order, "restart: whether its bytes left is not known")
-            elif order.status is OrderStatus.PENDING_REPLACE:
-                self._replaces.in_doubt(order, "restart")
-            elif order.status is OrderStatus.PENDING_CANCEL:
-                desk.chase.want_cancel(order.client_order_id, "restart", desk.now_ns)
+        self._execution.after_restart()
 
     # ------------------------------------------------------------------ market
     def _on_market(self, item: MarketData) -> None:
@@ -237,13 +236,8 @@ class Engine:
             self._rounds.abandon()
 
     def _on_instruments(self, item: InstrumentsLoaded) -> None:
-        desk = self._desk
-        desk.gate.set_instruments_loaded()
-        loaded = desk.ledger.instruments
-        if any(loaded.get(one.instrument_id) != one for one in item.instruments):
-            desk.ledger.load_instruments(item.instruments)
-            plain = [to_plain(one) for one in item.instruments]
-            desk.record(EventType.INSTRUMENTS, {"instruments": plain})
+        self._desk.gate.set_instruments_loaded()
+        self._symbols.on_loaded(item)
         self._compare_when_up()
 
     def _compare_when_up(self) -> None:
@@ -360,7 +354,7 @@ class Engine:
         self._desk.now_ns = now_ns
         self._desk.trading_state = TradingState.HALTED
         self._desk.interceptor.set_trading_state(TradingState.HALTED)
-        self._conductor.block_symbols()
+        self._symbols.follow_gate()
         self._desk.interceptor.usage(now_ns)
         self._desk.interceptor.take_equity_record()
         self._desk.ledger.notices.clear()

@@ -15,6 +15,7 @@ class ErrorCode(StrEnum):
     NO_SESSION = "no_session"
     STOPPING = "stopping"
     NOT_EMPTY = "not_empty"
+    NOT_FLAT = "not_flat"
     NOT_FOUND = "not_found"
     NOT_ALLOWED = "not_allowed"
     BAD_PARAMS = "bad_params"

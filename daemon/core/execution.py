@@ -161,6 +161,7 @@ class Execution:
         else:
             desk.ledger.reject(order.client_order_id, desk.now_ns)
             desk.record(EventType.ORDER_REJECT, _refusal(order, reject))
+            desk.refusals[order.instrument_id] = f"{reject.code} {reject.reason}"
             desk.fire(order, Trigger.REJECT, f"{reject.code} {reject.reason}")
             self.check_quantities(order)
         return order
@@ -279,6 +280,17 @@ class Execution:
         )
         if asked_ns - order.ts_updated_ns >= desk.config.unknown_settle_ns:
             self.vanished[order.client_order_id] = None
+
+    def after_restart(self) -> None:
+        """What was under way when the last run ended went unanswered."""
+        desk = self._desk
+        for order in list(desk.books.working()):
+            if order.status in (OrderStatus.APPROVED, OrderStatus.SUBMITTED):
+                self.doubt(order, "restart: whether its bytes left is not known")
+            elif order.status is OrderStatus.PENDING_REPLACE:
+                self._replaces.in_doubt(order, "restart")
+            elif order.status is OrderStatus.PENDING_CANCEL:
+                desk.chase.want_cancel(order.client_order_id, "restart", desk.now_ns)
 
     # ------------------------------------------------------------------ time
     def tick(self) -> None:

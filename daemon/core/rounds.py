@@ -52,6 +52,8 @@ class Rounds:
         self.rounds = 0
         self.last_asked_ns = 0
         self.last_open_ours = 0
+        self.last_waiting = False
+        """Whether the last snapshot left a difference that another one must tell."""
         self._commands: list[str] = []
 
     # ------------------------------------------------------------------ asking
@@ -172,6 +174,7 @@ class Rounds:
         )
         ours = [o for o in snapshot.open_orders if is_ours(o.client_order_id, desk.config.instance)]
         self.last_open_ours = len(ours)
+        self.last_waiting = weighed.waiting
         self._stop_for(weighed.newly)
         self._answer(weighed)
         if weighed.clean and not weighed.waiting:

@@ -72,6 +72,7 @@ def status(
         "latch_reason": ledger.latch_reason,
         "ending": "" if ending is None else ending.kind,
         "journal_ok": conductor.journal_ok,
+        "symbols_blocked": conductor.symbols.blocked(),
         "links": {link.value: up for link, up in gate.up.items()},
         "orders": {kind.value: n for kind, n in sorted(books.counts.items()) if n},
         "open_orders": [order_fields(order) for order in list(books.working())[:OPEN_ORDERS_SHOWN]],

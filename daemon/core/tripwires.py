@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from daemon.core.config import EngineConfig, Storm
 from daemon.core.desk import Desk
 from daemon.core.market import Market
+from daemon.core.symbols import Symbols
 from daemon.model.ids import InstrumentId, symbol_of
 from daemon.model.stop_triggers import StopTrigger
 
@@ -50,11 +51,12 @@ class _Standing:
 class Tripwires:
     """All the wires that count or wait; immediate triggers need none."""
 
-    def __init__(self, desk: Desk, market: Market) -> None:
+    def __init__(self, desk: Desk, market: Market, symbols: Symbols) -> None:
         """Nothing has happened yet."""
         config: EngineConfig = desk.config
         self._desk = desk
         self._market = market
+        self._symbols = symbols
         self.rate_limit = StormWire(config.rate_limit_storm, StopTrigger.RATE_LIMIT_STORM)
         self.reject = StormWire(config.reject_storm, StopTrigger.REJECT_STORM)
         self.reconnect = StormWire(config.reconnect_storm, StopTrigger.RECONNECT_STORM)
@@ -80,7 +82,11 @@ class Tripwires:
     def tick(self) -> None:
         """A feed that is silent while we have orders on its instrument."""
         desk, now = self._desk, self._desk.now_ns
-        exposed = {order.instrument_id: None for order in desk.books.working()}
+        exposed = {
+            order.instrument_id: None
+            for order in desk.books.working()
+            if not self._symbols.why(symbol_of(order.instrument_id))
+        }
         for iid in list(self._stale):
             if iid not in exposed:
                 del self._stale[iid]

@@ -146,3 +146,7 @@ class SymbolStatus(StrEnum):
     HALT = "HALT"
     BREAK = "BREAK"
     CANCEL_ONLY = "CANCEL_ONLY"
+    NOT_LISTED = "NOT_LISTED"
+    """Ours: exchangeInfo no longer has a row of it that can be read."""
+    NOT_ALLOWED = "NOT_ALLOWED"
+    """Ours: it is listed, and spot trading on it is not allowed to us."""

@@ -43,9 +43,13 @@ class LinkDown:
 
 @dataclass(frozen=True, slots=True)
 class InstrumentsLoaded:
-    """Symbols and filters from the venue, at connect and whenever they change."""
+    """Symbols and filters from the venue, at connect and whenever they change.
+
+    `absent`: our symbols that the venue does not list, or not so that it can be read, with why.
+    """
 
     instruments: tuple[Instrument, ...]
+    absent: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
-from daemon.errors import BudgetEmpty, SeatrialError, VenueRefusal
+from daemon.errors import BudgetEmpty, SeatrialError, Undecodable, VenueRefusal
 from daemon.model.enums import Link
 from daemon.model.inputs import (
     BudgetSampled,
@@ -29,9 +29,10 @@ from daemon.shell.rest_session import RestSession
 from daemon.shell.time_sync import TimeSync
 from daemon.venues.binance_spot.codec_rest import RestEncoder, decode_error
 from daemon.venues.binance_spot.own_ids import SymbolNames
-from daemon.venues.binance_spot.symbols import decode_exchange
+from daemon.venues.binance_spot.symbols import NOT_LISTED, RateLimitRow, decode_listed
 
 FAILURES_MAX = 3
+_BAD_SYMBOL = -1121
 _ROUNDS_FIRST = 5
 _ROUNDS_LATER = 3
 _TICK_S = 0.5
@@ -76,7 +77,7 @@ class RestLife:
         self._config = config
         self._deliver = deliver
         self._backoff = backoff
-        self._instruments: tuple[Instrument, ...] = ()
+        self._loaded: InstrumentsLoaded | None = None
         self._told_down = False
         self._ever_up = False
         self._synced_ns = 0
@@ -166,17 +167,59 @@ class RestLife:
         return self._config.time_sync_period_ms
 
     async def _load(self) -> None:
-        reply = await self._rest.call(self._encoder.exchange_info(self._names.symbols))
-        if reply.status != 200:
-            fault = decode_error(reply.status, reply.body)
-            raise VenueRefusal(fault.status, fault.code, f"exchangeInfo: {fault.message}")
-        instruments, limits = decode_exchange(reply.body, self._names)
+        loaded, limits = await self._listed()
         self.reload_now.clear()
         self._loaded_ns = self._clock.now_ns()
         self._governor.configure(limits)
-        if instruments != self._instruments:
-            self._instruments = instruments
-            self._deliver(InstrumentsLoaded(instruments))
+        if loaded != self._loaded:
+            self._loaded = loaded
+            self._deliver(loaded)
+
+    async def _listed(self) -> tuple[InstrumentsLoaded, tuple[RateLimitRow, ...]]:
+        """Our symbols as the venue lists them. One that it does not list spoils no other.
+
+        Raises:
+            VenueRefusal, Undecodable: nothing of ours is listed, or the venue does not answer.
+        """
+        try:
+            instruments, absent, limits = await self._ask(self._names)
+        except (VenueRefusal, Undecodable) as error:
+            # One unknown name (-1121), or one row of another shape, spoils the whole answer.
+            if len(self._names.symbols) == 1 or not _is_about_a_symbol(error):
+                raise
+            instruments, absent, limits = await self._ask_each()
+        if not instruments:
+            why = "; ".join(f"{symbol}: {text}" for symbol, text in absent.items())
+            raise Undecodable(f"no symbol can be traded; check `symbols` in the config: {why}")
+        return InstrumentsLoaded(instruments, absent), limits
+
+    async def _ask(
+        self, names: SymbolNames
+    ) -> tuple[tuple[Instrument, ...], dict[str, str], tuple[RateLimitRow, ...]]:
+        reply = await self._rest.call(self._encoder.exchange_info(names.symbols))
+        if reply.status != 200:
+            fault = decode_error(reply.status, reply.body)
+            raise VenueRefusal(fault.status, fault.code, f"exchangeInfo: {fault.message}")
+        return decode_listed(reply.body, names)
+
+    async def _ask_each(
+        self,
+    ) -> tuple[tuple[Instrument, ...], dict[str, str], tuple[RateLimitRow, ...]]:
+        instruments: list[Instrument] = []
+        absent: dict[str, str] = {}
+        limits: tuple[RateLimitRow, ...] = ()
+        for symbol in self._names.symbols:
+            try:
+                one = await self._ask(SymbolNames(self._names.environment, [symbol]))
+            except (VenueRefusal, Undecodable) as error:
+                if not _is_about_a_symbol(error):
+                    raise
+                absent[symbol] = NOT_LISTED if isinstance(error, VenueRefusal) else str(error)
+                continue
+            instruments += one[0]
+            absent |= one[1]
+            limits = one[2] or limits
+        return tuple(instruments), absent, limits
 
     def _note_up(self) -> None:
         if self._ever_up:
@@ -199,3 +242,8 @@ class RestLife:
         if isinstance(error, BudgetEmpty):
             wait_s += max(0.0, (error.until_ns - self._clock.now_ns()) / _NS_PER_S)
         await asyncio.sleep(wait_s)
+
+
+def _is_about_a_symbol(error: VenueRefusal | Undecodable) -> bool:
+    """Whether one name or one row may be what spoilt an answer about several."""
+    return isinstance(error, Undecodable) or error.code == _BAD_SYMBOL

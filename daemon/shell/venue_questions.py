@@ -44,6 +44,7 @@ R = TypeVar("R")
 
 _PAGE = 1000
 _PAGES_MAX = 50
+_BAD_SYMBOL = -1121
 _AT_ONCE = 10
 _SYMBOLS_ONE_BY_ONE_MAX = 13
 """Up to here `openOrders` per symbol (6 each) is cheaper than all at once (80)."""
@@ -166,11 +167,22 @@ class Questions:
         if len(symbols) > _SYMBOLS_ONE_BY_ONE_MAX:
             body = await self._body(self._encoder.open_orders(None, self._sync.venue_ms()))
             return [row for row in codec_rest.decode_orders(body) if row.symbol in symbols]
-        answers = await self._all(
-            lambda symbol: self._body(self._encoder.open_orders(symbol, self._sync.venue_ms())),
-            symbols,
-        )
-        return [row for body in answers for row in codec_rest.decode_orders(body)]
+        answers = await self._all(self._open_on, symbols)
+        return [row for rows in answers for row in rows]
+
+    async def _open_on(self, symbol: str) -> list[OrderRow]:
+        request = self._encoder.open_orders(symbol, self._sync.venue_ms())
+        body = await self._body_of_symbol(request)
+        return [] if body is None else codec_rest.decode_orders(body)
+
+    async def _body_of_symbol(self, request: HttpRequest) -> bytes | None:
+        """An answer about one symbol; None when the venue no longer lists it: nothing is there."""
+        try:
+            return await self._body(request)
+        except VenueRefusal as error:
+            if error.code != _BAD_SYMBOL:
+                raise
+            return None
 
     async def _find(self, ref: OrderRef) -> OrderRow | None:
         """The row of one of our orders, None when the venue says that it does not exist.
@@ -275,9 +287,11 @@ class Questions:
         rows: list[TradeRow] = []
         symbol = symbol_of(instrument_id)
         for _ in range(_PAGES_MAX):
-            body = await self._body(
+            body = await self._body_of_symbol(
                 self._encoder.trades_from(symbol, from_id, _PAGE, self._sync.venue_ms())
             )
+            if body is None:
+                return rows
             page = codec_rest.decode_trades(body)
             rows.extend(page)
             if len(page) < _PAGE:
@@ -286,8 +300,9 @@ class Questions:
         raise Undecodable(f"{symbol}: more than {_PAGES_MAX} pages of trades")
 
     async def _trades_of(self, symbol: str, order_id: int) -> list[TradeRow]:
-        body = await self._body(self._encoder.trades_of(symbol, order_id, self._sync.venue_ms()))
-        return codec_rest.decode_trades(body)
+        request = self._encoder.trades_of(symbol, order_id, self._sync.venue_ms())
+        body = await self._body_of_symbol(request)
+        return [] if body is None else codec_rest.decode_trades(body)
 
     async def _body(self, request: HttpRequest) -> bytes:
         reply = await self._call(request)

@@ -171,13 +171,16 @@ class ScriptedVenue:
         method = _ANSWERS.get(name)
         if method is None:
             return 404, {"code": -1, "msg": f"no such call {name}"}
+        named = {params.get("symbol"), *orjson.loads(params.get("symbols", "[]"))} - {None}
+        if not named <= set(self.symbols):
+            return 400, {"code": -1121, "msg": "Invalid symbol."}
         answered: tuple[int, Any] = method(self, params)
         return answered
 
     def _time(self, _params: dict[str, Any]) -> tuple[int, Any]:
         return 200, {"serverTime": self.clock_ms()}
 
-    def _info(self, _params: dict[str, Any]) -> tuple[int, Any]:
+    def _info(self, params: dict[str, Any]) -> tuple[int, Any]:
         rows = [
             {
                 "symbol": symbol,
@@ -188,6 +191,7 @@ class ScriptedVenue:
                 "filters": FILTERS,
             }
             for symbol in self.symbols
+            if "symbols" not in params or symbol in orjson.loads(params["symbols"])
         ]
         limits = [
             {

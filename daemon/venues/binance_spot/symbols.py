@@ -30,6 +30,8 @@ class SymbolRow(msgspec.Struct, rename="camel"):
     iceberg_allowed: bool = False
     allow_trailing_stop: bool = False
     peg_instructions_allowed: bool = False
+    is_spot_trading_allowed: bool = True
+    permission_sets: list[list[str]] = []
 
 
 class RateLimitRow(msgspec.Struct, rename="camel"):
@@ -50,6 +52,7 @@ class ExchangeRow(msgspec.Struct, rename="camel"):
     server_time: int = 0
 
 
+NOT_LISTED = "the venue does not list it"
 _DECODER = msgspec.json.Decoder(ExchangeRow)
 _STATUSES = {status.value: status for status in SymbolStatus}
 _ORDER_TYPES = {kind.value: kind for kind in OrderType}
@@ -73,6 +76,28 @@ def decode_exchange(
     return instruments, tuple(row.rate_limits)
 
 
+def decode_listed(
+    body: bytes, names: SymbolNames
+) -> tuple[tuple[Instrument, ...], dict[str, str], tuple[RateLimitRow, ...]]:
+    """Our instruments as far as they are listed and can be read, why others are not, and limits.
+
+    Raises:
+        Undecodable: when the body is not exchangeInfo.
+    """
+    row = decode_as(_DECODER, body, "exchangeInfo")
+    found = {symbol.symbol: symbol for symbol in row.symbols}
+    instruments, absent = [], {}
+    for symbol in names.symbols:
+        if symbol not in found:
+            absent[symbol] = NOT_LISTED
+            continue
+        try:
+            instruments.append(instrument_of(found[symbol], names))
+        except Undecodable as error:
+            absent[symbol] = f"the venue describes it in a way that cannot be read: {error}"
+    return tuple(instruments), absent, tuple(row.rate_limits)
+
+
 def instrument_of(row: SymbolRow, names: SymbolNames) -> Instrument:
     """One instrument. A status that we do not know is read as BREAK: nothing may be placed."""
     values: dict[str, Any] = {}
@@ -83,7 +108,7 @@ def instrument_of(row: SymbolRow, names: SymbolNames) -> Instrument:
         symbol=row.symbol,
         base=row.base_asset,
         quote=row.quote_asset,
-        status=_STATUSES.get(row.status, SymbolStatus.BREAK),
+        status=_status(row),
         order_types=frozenset(
             _ORDER_TYPES[kind] for kind in row.order_types if kind in _ORDER_TYPES
         ),
@@ -92,6 +117,13 @@ def instrument_of(row: SymbolRow, names: SymbolNames) -> Instrument:
         quote_precision=row.quote_asset_precision,
         **values,
     )
+
+
+def _status(row: SymbolRow) -> SymbolStatus:
+    status = _STATUSES.get(row.status, SymbolStatus.BREAK)
+    sets = [one for one in row.permission_sets if one]
+    is_spot = row.is_spot_trading_allowed and (not sets or any("SPOT" in one for one in sets))
+    return SymbolStatus.NOT_ALLOWED if status is SymbolStatus.TRADING and not is_spot else status
 
 
 def _features(row: SymbolRow) -> tuple[tuple[Feature, bool], ...]:

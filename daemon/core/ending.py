@@ -1,0 +1,95 @@
+"""A session (or the daemon) on its way to rest: what it waits for, and what is told of its end."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from daemon.core.desk import Desk
+from daemon.core.errors import ErrorCode
+from daemon.core.flatten import Flatten, Left, told
+from daemon.model.effects import ExitDaemon, Reply
+from daemon.model.ids import ClientOrderId
+from daemon.model.stop_triggers import StopTrigger
+
+_NS_PER_MS = 1_000_000
+
+
+@dataclass(slots=True, kw_only=True)
+class Ending:
+    """One way to the end, whoever asked for it."""
+
+    kind: str
+    reason: str
+    by: str
+    began_ns: int
+    deadline_ns: int
+    command_ids: list[str] = field(default_factory=list)
+    exit_after: bool = False
+    flatten: Flatten | None = None
+    """The flattening that belongs to it; it may have been interrupted."""
+    verify_ns: int = 0
+    """Since when nothing of ours is left in the books; 0: something is."""
+    verified: bool = False
+
+    @property
+    def flattens(self) -> bool:
+        """Whether positions are still being reduced."""
+        return self.flatten is not None and self.flatten.is_on
+
+    def interrupt(self, why: str, desk: Desk) -> None:
+        """Whatever is being reduced stays as it is; from here it is a stop like any other."""
+        if self.flatten is not None and self.flatten.is_on:
+            self.flatten.interrupted = f"interrupted by {why}"
+            self.deadline_ns = desk.now_ns + desk.config.stop_deadline_ns
+            self.verify_anew()
+
+    def verify_anew(self) -> None:
+        """Something is open again."""
+        self.verify_ns = 0
+        self.verified = False
+
+
+def what_is_left(desk: Desk, ending: Ending) -> list[Left]:
+    """What a flattening did not close; more than dust asks for an incident."""
+    if ending.flatten is None:
+        return []
+    left = ending.flatten.left()
+    if not all(one.is_dust for one in left):
+        symbols = {one.symbol for one in left}
+        desk.trouble(
+            StopTrigger.NOT_FLAT,
+            told(left),
+            symbols.pop() if len(symbols) == 1 else "",
+            {"left": [one.fields() for one in left]},
+        )
+    return left
+
+
+def tell_the_end(
+    desk: Desk,
+    ending: Ending,
+    session_id: str,
+    orders: Sequence[ClientOrderId],
+    left: Sequence[Left],
+) -> None:
+    """Answer whoever asked for it, and leave when that was asked for."""
+    result: dict[str, Any] = {
+        "session_id": session_id,
+        "kind": ending.kind,
+        "verified_empty": ending.verified,
+        "orders_left": list(orders),
+        "duration_ms": (desk.now_ns - ending.began_ns) // _NS_PER_MS,
+    }
+    code, text = "", ""
+    if ending.flatten is not None:
+        result |= {"flat": not left, "left": [one.fields() for one in left], "text": told(left)}
+        if not all(one.is_dust for one in left):
+            code, text = ErrorCode.NOT_FLAT.value, told(left)
+    if orders and not ending.exit_after:
+        code, text = ErrorCode.NOT_EMPTY.value, f"{len(orders)} order(s) may still be open"
+    for command_id in ending.command_ids:
+        desk.effects.append(
+            Reply(command_id=command_id, result=result, error_code=code, error_message=text)
+        )
+    if ending.exit_after:
+        desk.effects.append(ExitDaemon(1 if orders else 0, ending.reason or ending.kind))
