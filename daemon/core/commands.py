@@ -115,6 +115,7 @@ class Commands:
         return {"latched": False}
 
     def _re_enable(self, command: Command) -> Answer:
+        self._conductor.refuse_unready()
         desk = self._desk
         by = _by(command)
         desk.ledger.re_enable(by, desk.now_ns)
@@ -126,10 +127,10 @@ class Commands:
 
     # ------------------------------------------------------------------ looking
     def _reconcile(self, command: Command) -> Answer:
-        if not self._desk.gate.all_up:
-            raise CommandError(
-                ErrorCode.NOT_READY, f"the gate is {self._desk.gate.state}: a link is down"
-            )
+        gate = self._desk.gate
+        if not gate.all_up:
+            why = "; ".join(one.text for one in gate.obstacles())
+            raise CommandError(ErrorCode.NOT_READY, f"the gate is {gate.state}: {why}")
         self._rounds.reply_when_done(command.command_id)
         return None
 

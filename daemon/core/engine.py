@@ -23,7 +23,7 @@ from daemon.core.execution import Execution, told
 from daemon.core.incidents import Incidents
 from daemon.core.market import Market
 from daemon.core.replaces import Replaces
-from daemon.core.rounds import Rounds
+from daemon.core.rounds import UNANSWERED, VANISHED, Rounds
 from daemon.core.runner import TIMER_PREFIX, Runner
 from daemon.core.status import status as status_of
 from daemon.core.symbols import Symbols
@@ -109,7 +109,7 @@ class Engine:
             OutcomeUnknown: self._on_outcome_unknown,
             NotSent: self._on_not_sent,
             OrderAbsent: self._on_absent,
-            QueryFailed: lambda _: None,
+            QueryFailed: self._execution.on_query_failed,
             BalancesChanged: self._on_balances,
             SnapshotTaken: self._on_snapshot,
             SnapshotFailed: lambda failed: self._rounds.on_failed(failed.reason),
@@ -183,8 +183,7 @@ class Engine:
         order = self._execution.on_report(item.report)
         if order is None:
             if self._execution.foreign:
-                self._execution.foreign.clear()
-                self._rounds.want("foreign order")
+                self._rounds.heard_of_others()
         elif self._conductor.active:
             self._runner.on_report(order, item.report)
 
@@ -197,7 +196,7 @@ class Engine:
     def _on_outcome_unknown(self, item: OutcomeUnknown) -> None:
         self._execution.on_outcome_unknown(item)
         if item.request == "cancel_all":
-            self._rounds.want("cancel_all unanswered")
+            self._rounds.want(UNANSWERED)
         self._execution.ask_due()
 
     def _on_not_sent(self, item: NotSent) -> None:
@@ -208,7 +207,7 @@ class Engine:
         order = self._execution.on_absent(item.absent)
         if self._execution.vanished:
             self._execution.vanished.clear()
-            self._rounds.want("order vanished")
+            self._rounds.want(VANISHED)
         self._tell(order, VenueOrderStatus.REJECTED, "proven absent")
 
     def _tell(self, order: Order | None, status: VenueOrderStatus, why: str) -> None:
@@ -231,7 +230,7 @@ class Engine:
     def _on_link_down(self, item: LinkDown) -> None:
         desk = self._desk
         desk.record(EventType.DISCONNECTED, {"link": item.link.value, "msg": item.reason})
-        desk.gate.link_down(item.link, desk.now_ns)
+        desk.gate.link_down(item.link, desk.now_ns, item.reason)
         if item.link is not Link.MARKET:
             self._rounds.abandon()
 
@@ -247,6 +246,7 @@ class Engine:
 
     def _on_snapshot(self, item: SnapshotTaken) -> None:
         self._rounds.on_taken(item.snapshot)
+        self._symbols.follow_gate()
         self._conductor.on_reconciled()
 
     def _on_balances(self, item: BalancesChanged) -> None:

@@ -24,11 +24,11 @@ from daemon.model.enums import (
     VenueOrderStatus,
 )
 from daemon.model.ids import ClientOrderId, is_ours, symbol_of
-from daemon.model.inputs import NotSent, OutcomeUnknown
+from daemon.model.inputs import NotSent, OutcomeUnknown, QueryFailed
 from daemon.model.intents import ENGINE
 from daemon.model.orders import Order
 from daemon.model.records import EventType
-from daemon.model.reports import CancelReject, ExecutionReport, NotFound, Reject
+from daemon.model.reports import CancelReject, ExecutionReport, Mute, NotFound, Reject
 from daemon.model.stop_triggers import StopTrigger
 
 DUPLICATE_ORDER = "Duplicate order sent"
@@ -95,15 +95,18 @@ class Execution:
         elif order.status.is_terminal:
             desk.chase.forget(order.client_order_id)
 
-    def stranger(self, report: ExecutionReport) -> Order | None:
-        """A report for an order that the books do not have: an echo, ours, or somebody else's."""
+    def stranger(self, report: ExecutionReport, *, is_open: bool = False) -> Order | None:
+        """A report for an order that the books do not have: an echo, ours, or somebody else's.
+
+        `is_open`: the venue lists it as open for sure, so it is no echo.
+        """
         desk = self._desk
         cid = report.client_order_id
         if not is_ours(cid, desk.config.instance):
             self.foreign[cid] = None
             return None
         news = [fill for fill in report.fills if not desk.books.has_fill(fill)]
-        if desk.books.is_forgotten(cid) and not news:
+        if desk.books.is_forgotten(cid) and not news and not is_open:
             return None
         order = adopted_from(report, desk.now_ns)
         desk.resolved(order, "adopted", f"{report.source.value} report {report.venue_status.value}")
@@ -273,6 +276,46 @@ class Execution:
             ask.due_ns = max(ask.due_ns, min(settled, desk.now_ns + config.query_cap_ns))
         return None
 
+    def on_open_there(self, report: ExecutionReport) -> None:
+        """An order that the books hold ended, or have forgotten, is open at the venue for sure.
+
+        It is held again and counts against the caps; the incident cancels it. One whose fills add
+        up to the whole has nothing left to hold: that is only told.
+        """
+        desk = self._desk
+        order = desk.books.orders.get(report.client_order_id)
+        if order is None:
+            self.stranger(report, is_open=True)
+        elif order.cum_qty >= order.qty:
+            desk.trouble(
+                StopTrigger.LIFECYCLE,
+                f"order {order.client_order_id} is filled, and the venue lists it as open",
+                symbol_of(order.instrument_id),
+                {"client_order_id": order.client_order_id, "status": order.status.value},
+            )
+        else:
+            desk.fire(order, Trigger.OPEN_THERE, "open at the venue in two snapshots", report)
+
+    def on_mute(self, mute: Mute) -> None:
+        """Asked about an order, the venue gave no usable answer, though it answers otherwise."""
+        desk, config = self._desk, self._desk.config
+        order = desk.books.orders.get(mute.client_order_id)
+        if order is None:
+            return
+        desk.chase.ask(order.client_order_id, "no answer", desk.now_ns, delay_ns=config.query_base_ns)
+        ask = desk.chase.asks[order.client_order_id]
+        ask.mute = mute.reason
+        ask.mute_ns = ask.mute_ns or desk.now_ns
+        bound = config.confirm_ns if mute.refused else config.unknown_settle_ns
+        if desk.now_ns - ask.mute_ns >= bound:
+            desk.fire(order, Trigger.UNANSWERED, mute.reason)
+
+    def on_query_failed(self, failed: QueryFailed) -> None:
+        """No answer to a query: it is asked again; what came instead is kept for the incident."""
+        ask = self._desk.chase.asks.get(failed.client_order_id)
+        if ask is not None:
+            ask.mute = failed.reason
+
     def _vanished(self, order: Order, asked_ns: int) -> None:
         desk = self._desk
         desk.chase.ask(
@@ -325,7 +368,8 @@ class Execution:
         desk.trouble(
             StopTrigger.UNKNOWN_ORDER,
             f"order {order.client_order_id} ({order.status}, {ask.why}) is unsettled after "
-            f"{(desk.now_ns - ask.since_ns) // 1_000_000_000} s",
+            f"{(desk.now_ns - ask.since_ns) // 1_000_000_000} s"
+            + (f"; the venue says: {ask.mute}" if ask.mute else ""),
             symbol_of(order.instrument_id),
             {"client_order_id": order.client_order_id, "attempts": ask.attempts},
         )

@@ -191,6 +191,7 @@ TABLE: dict[tuple[OrderStatus, Trigger], Row] = {
     (FILLED, _T.UNANSWERED): Row(FILLED, "its end is known; fills are owed and asked for"),
     (CANCELED, _T.UNANSWERED): Row(CANCELED, "its end is known; fills are owed and asked for"),
     (EXPIRED, _T.UNANSWERED): Row(EXPIRED, "its end is known; fills are owed and asked for"),
+    (REJECTED, _T.UNANSWERED): Row(REJECTED, "its end is known; fills are owed and asked for"),
     # ---------------------------------------------------------------- ended here, open there
     (FILLED, _T.OPEN_THERE): Row(ACCEPTED, _ALIVE, alarm=True),
     (CANCELED, _T.OPEN_THERE): Row(ACCEPTED, _ALIVE, alarm=True),

@@ -18,7 +18,7 @@ from daemon.model.amounts import ZERO, plain
 from daemon.model.ids import InstrumentId, is_ours, symbol_of
 from daemon.model.reports import VenueSnapshot
 
-Kind = Literal["balance", "vanished", "foreign_order", "foreign_fill"]
+Kind = Literal["balance", "vanished", "ended_order", "foreign_order", "foreign_fill"]
 Class = Literal["in_flight", "foreign", "wipe", "real"]
 
 
@@ -70,16 +70,24 @@ def compare(
     asked_mark: int,
     instance: str,
     settle_ns: int = 0,
+    ended_settle_ns: int = 0,
     trades_after: Mapping[InstrumentId, int] | None = None,
 ) -> tuple[Difference, ...]:
     """Every difference that stands after the snapshot's own facts were booked.
 
     `asked_ns`, `asked_mark`: the moment (in time, in our flows) when the snapshot was asked for;
     what the books passed through since then is in flight, no difference.
-    `settle_ns`: a query may miss an order that was shown so recently (the venue's store lags).
+    `settle_ns`: a query may miss an order that was shown so recently (the venue's store lags), and
+    within `ended_settle_ns` may still list one that has ended.
     """
-    differences = [*_foreign(snapshot, instance), *_vanished(books, snapshot, asked_ns, settle_ns)]
+    differences = [
+        *_foreign(snapshot, instance),
+        *_vanished(books, snapshot, asked_ns, settle_ns),
+        *_ended(books, snapshot, asked_ns, ended_settle_ns, instance),
+    ]
     balances = list(_balances(books, snapshot, basis, asked_mark))
+    if snapshot.unread:  # fills of ours may be in what is left to read
+        balances = [replace(one, cls="in_flight") for one in balances]
     if balances and _is_wipe(books, snapshot, differences, trades_after or {}):
         differences = [_as_wipe(one) for one in [*differences, *balances]]
     else:
@@ -114,6 +122,28 @@ def _vanished(
             client_order_id=order.client_order_id,
             ours=order.status.value,
             venue="absent",
+        )
+
+
+def _ended(
+    books: Books, snapshot: VenueSnapshot, asked_ns: int, settle_ns: int, instance: str
+) -> Iterable[Difference]:
+    """The other direction: what is open there, and ended or forgotten here."""
+    for report in snapshot.open_orders:
+        cid = report.client_order_id
+        if not is_ours(cid, instance):
+            continue
+        order = books.orders.get(cid)
+        if order is not None and not order.status.is_terminal:
+            continue
+        ended_ns = 0 if order is None else order.ts_updated_ns
+        yield Difference(
+            kind="ended_order",
+            cls="in_flight" if asked_ns - ended_ns < settle_ns else "real",
+            symbol=symbol_of(report.instrument_id),
+            client_order_id=cid,
+            ours="forgotten" if order is None else order.status.value,
+            venue=f"open, {report.side} {plain(report.qty)}",
         )
 
 
@@ -232,6 +262,10 @@ class Suspects:
             return replace(one, cls="wipe") if first.cls == "wipe" else one
         since[one.key] = (first_ns, first)
         return None
+
+    def forget(self, one: Difference) -> None:
+        """It was dealt with: should it come again, it counts again."""
+        self._known.pop(one.key, None)
 
     def forgive(self) -> None:
         """An operator resolved the incident: what stood is accepted; new ones count again."""

@@ -68,6 +68,9 @@ def status(
         "uptime_ms": (now_ns - booted_ns) // _NS_PER_MS if booted_ns else 0,
         "trading_state": desk.trading_state.value,
         "gate_state": gate.state.value,
+        "not_ready": [
+            {"reason": one.reason.value, "text": one.text} for one in gate.obstacles()
+        ],
         "latched": ledger.latched,
         "latch_reason": ledger.latch_reason,
         "ending": "" if ending is None else ending.kind,
@@ -96,6 +99,12 @@ def status(
             "last_reason": rounds.last_reason,
             "last_age_ms": _age_ms(now_ns, rounds.last_round_ns),
             "clean_age_ms": _age_ms(now_ns, rounds.last_clean_ns),
+            "clean": gate.books is None,
+        },
+        "others": {
+            "order_events": rounds.foreign_events,
+            "orders_open": rounds.foreign_open,
+            "orders_traded": rounds.foreign_traded,
         },
         "market": {
             symbol_of(iid): {
