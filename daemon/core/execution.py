@@ -302,7 +302,9 @@ class Execution:
         order = desk.books.orders.get(mute.client_order_id)
         if order is None:
             return
-        desk.chase.ask(order.client_order_id, "no answer", desk.now_ns, delay_ns=config.query_base_ns)
+        desk.chase.ask(
+            order.client_order_id, "no answer", desk.now_ns, delay_ns=config.query_base_ns
+        )
         ask = desk.chase.asks[order.client_order_id]
         ask.mute = mute.reason
         ask.mute_ns = ask.mute_ns or desk.now_ns

@@ -77,7 +77,9 @@ class Gate:
 
     def obstacles(self) -> list[Obstacle]:
         """Everything that keeps READY, or a start, away now."""
-        found = [Obstacle(OF_LINK[link], self.down_why[link]) for link, up in self.up.items() if not up]
+        found = [
+            Obstacle(OF_LINK[link], self.down_why[link]) for link, up in self.up.items() if not up
+        ]
         if not self.instruments_loaded:
             found.append(Obstacle(NotReady.INSTRUMENTS))
         if self.books is not None:

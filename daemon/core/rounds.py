@@ -129,7 +129,9 @@ class Rounds:
         )
         self._began_ns = desk.now_ns
         routine = self._wanted in _ROUTINE and desk.gate.state is GateState.READY
-        desk.effects.append(TakeSnapshot(self._wanted, tuple(refs), cursor, routine=routine))
+        instance = desk.config.instance
+        made = TakeSnapshot(self._wanted, tuple(refs), cursor, routine=routine, instance=instance)
+        desk.effects.append(made)
         self._wanted = ""
 
     # ------------------------------------------------------------------ answers

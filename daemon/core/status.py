@@ -68,9 +68,7 @@ def status(
         "uptime_ms": (now_ns - booted_ns) // _NS_PER_MS if booted_ns else 0,
         "trading_state": desk.trading_state.value,
         "gate_state": gate.state.value,
-        "not_ready": [
-            {"reason": one.reason.value, "text": one.text} for one in gate.obstacles()
-        ],
+        "not_ready": [{"reason": one.reason.value, "text": one.text} for one in gate.obstacles()],
         "latched": ledger.latched,
         "latch_reason": ledger.latch_reason,
         "ending": "" if ending is None else ending.kind,

@@ -94,7 +94,7 @@ class Symbols:
         return bool(self.why(symbol) or self._silence(symbol))
 
     def _silence(self, symbol: str) -> str:
-        """What the venue says instead of answers about a symbol, or about an order of ours on it."""
+        """What the venue says instead of answers about a symbol, or an order of ours on it."""
         mute = self._desk.gate.mute.get(symbol)
         if mute is not None:
             return f"the venue answers no question about it: {mute}"

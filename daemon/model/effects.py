@@ -91,6 +91,8 @@ class TakeSnapshot:
     believed_open: tuple[OrderRef, ...]
     trades_after: Mapping[InstrumentId, int]
     routine: bool = False
+    instance: str = ""
+    """Whose orders are ours: trades of all others are counted, not told. Empty: all are told."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -235,6 +235,7 @@ class VenueLink:
             "round_trip_ns": None if sample is None else sample.round_trip_ns,
             "used": self._governor.used(now_ns),
             "limits": self._governor.limits(),
+            "used_by_rounds": self._governor.used_by_rounds(now_ns),
             "paused_until_ns": self._governor.paused_until_ns(now_ns),
             "links": {
                 Link.REST.value: self._rest_life.facts(now_ns),
