@@ -384,4 +384,6 @@ def order_of(order: NewOrder) -> Order:
         status=OrderStatus.APPROVED,
         ts_approved_ns=order.ts_ns,
         ts_updated_ns=order.ts_ns,
+        reduce_only=order.reduce_only,
+        extras=order.extras,
     )

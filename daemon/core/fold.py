@@ -14,6 +14,7 @@ from daemon.core.ledger import Incident, Ledger
 from daemon.core.lifecycle import Trigger, advance
 from daemon.model.amounts import AmountError, decimal_of
 from daemon.model.enums import LiquidityFlag, OrderStatus, OrderType, Side, TimeInForce
+from daemon.model.extras import OrderExtras
 from daemon.model.ids import SessionId
 from daemon.model.instrument import Instrument
 from daemon.model.orders import Order
@@ -74,6 +75,8 @@ def _approved(ledger: Ledger, record: Fields, now_ns: int) -> None:
         status=OrderStatus.APPROVED,
         ts_approved_ns=now_ns,
         ts_updated_ns=now_ns,
+        reduce_only=record.get("reduce_only", False),
+        extras=from_plain(OrderExtras, record["extras"]) if record.get("extras") else None,
     )
     order.status = SENT
     ledger.interceptor.restore_approved(record, now_ns)

@@ -250,5 +250,8 @@ def _as_place(intent: ReplaceIntent, target: Order) -> PlaceIntent:
         qty=intent.qty,
         price=intent.price,
         time_in_force=target.time_in_force,
+        stop_price=target.stop_price,
+        reduce_only=target.reduce_only,
+        extras=target.extras,
         reason=intent.reason,
     )
