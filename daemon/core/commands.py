@@ -10,7 +10,7 @@ from typing import Any
 
 from daemon.core.books import order_fields
 from daemon.core.cancels import Cancels
-from daemon.core.conductor import Conductor
+from daemon.core.conductor import Conductor, refuse_unready
 from daemon.core.desk import Desk
 from daemon.core.errors import CommandError, ErrorCode
 from daemon.core.rounds import Rounds
@@ -115,8 +115,8 @@ class Commands:
         return {"latched": False}
 
     def _re_enable(self, command: Command) -> Answer:
-        self._conductor.refuse_unready()
         desk = self._desk
+        refuse_unready(desk)
         by = _by(command)
         desk.ledger.re_enable(by, desk.now_ns)
         why = command.reason or "re-enabled"

@@ -143,22 +143,7 @@ class Conductor:
                 f"{len(open_ones)} incident(s) unresolved, first {first.incident_id} "
                 f"({first.trigger}); resolve it with `incident resolve`",
             )
-        self.refuse_unready()
-
-    def refuse_unready(self) -> None:
-        """Whatever lets orders pass again needs READY, and books that the venue's agree with.
-
-        Raises:
-            CommandError: quoting everything that stands in the way.
-        """
-        gate = self._desk.gate
-        in_the_way = "; ".join(one.text for one in gate.obstacles())
-        if gate.state is not GateState.READY:
-            raise CommandError(
-                ErrorCode.NOT_READY, f"the gate is {gate.state}, not READY: {in_the_way}"
-            )
-        if in_the_way:
-            raise CommandError(ErrorCode.NOT_READY, f"the books are not clean: {in_the_way}")
+        refuse_unready(desk)
 
     # ------------------------------------------------------------------ end
     def end(
@@ -309,7 +294,7 @@ class Conductor:
         if desk.ledger.unresolved:
             first = desk.ledger.unresolved[0].incident_id
             raise CommandError(ErrorCode.INCIDENT_OPEN, f"resolve incident {first} first")
-        self.refuse_unready()
+        refuse_unready(desk)
         desk.ledger.re_arm()
         desk.record(EventType.RE_ARM, {"by": by, "uid": uid, "reason": reason})
         desk.effects.append(OpenHalt(f"re-arm: {reason}"))
@@ -392,3 +377,19 @@ class Conductor:
         if gate.state is GateState.READY:
             return self._rounds.last_reason
         return "; ".join(one.text for one in gate.obstacles())
+
+
+def refuse_unready(desk: Desk) -> None:
+    """Whatever lets orders pass again needs READY, and books that the venue's agree with.
+
+    Raises:
+        CommandError: quoting everything that stands in the way.
+    """
+    gate = desk.gate
+    in_the_way = "; ".join(one.text for one in gate.obstacles())
+    if gate.state is not GateState.READY:
+        raise CommandError(
+            ErrorCode.NOT_READY, f"the gate is {gate.state}, not READY: {in_the_way}"
+        )
+    if in_the_way:
+        raise CommandError(ErrorCode.NOT_READY, f"the books are not clean: {in_the_way}")

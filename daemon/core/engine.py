@@ -19,18 +19,20 @@ from daemon.core.commands import Commands
 from daemon.core.conductor import BEGIN, Conductor
 from daemon.core.config import EngineConfig, Storm, StrategySpec
 from daemon.core.desk import Desk
-from daemon.core.execution import Execution, told
+from daemon.core.execution import Execution
 from daemon.core.incidents import Incidents
+from daemon.core.made_reports import told
 from daemon.core.market import Market
 from daemon.core.replaces import Replaces
 from daemon.core.rounds import UNANSWERED, VANISHED, Rounds
 from daemon.core.runner import TIMER_PREFIX, Runner
+from daemon.core.status import heartbeat
 from daemon.core.status import status as status_of
 from daemon.core.symbols import Symbols
 from daemon.core.tripwires import Tripwires
 from daemon.core.view import View
 from daemon.model.effects import ArmTimer, Effect
-from daemon.model.enums import GateState, Link, OrderStatus, TradingState, VenueOrderStatus
+from daemon.model.enums import GateState, Link, TradingState, VenueOrderStatus
 from daemon.model.ids import SessionId
 from daemon.model.inputs import (
     BalancesChanged,
@@ -323,19 +325,7 @@ class Engine:
         )
 
     def _beat(self) -> None:
-        desk = self._desk
-        working = list(desk.books.working())
-        desk.record(
-            EventType.HEARTBEAT,
-            {
-                "trading_state": desk.trading_state.value,
-                "gate_state": desk.gate.state.value,
-                "open_orders": len(working),
-                "unknown_orders": sum(o.status is OrderStatus.UNKNOWN for o in working),
-                "queue_age_ms": self._queue_age_ms,
-                "period_ms": self._config.heartbeat_period_ns // _NS_PER_MS,
-            },
-        )
+        self._desk.record(EventType.HEARTBEAT, heartbeat(self._desk, self._queue_age_ms))
         self._queue_age_ms = 0
 
     # ------------------------------------------------------------------ recovery and looking
@@ -382,6 +372,10 @@ class Engine:
             now_ns=now_ns,
             booted_ns=self._booted_ns,
         )
+
+    def orders_per_second_max(self) -> int:
+        """The cap in force; the venue link keeps it once more where the bytes leave."""
+        return self._desk.interceptor.capset.orders_per_second_max
 
     @property
     def session_id(self) -> SessionId:

@@ -15,7 +15,8 @@ from dataclasses import dataclass, replace
 
 from daemon.core.desk import Desk
 from daemon.core.errors import ErrorCode
-from daemon.core.execution import Execution, as_recovered
+from daemon.core.execution import Execution
+from daemon.core.made_reports import as_recovered
 from daemon.core.reconcile import Difference, Suspects, Weighed, compare
 from daemon.core.retry import backoff_ns
 from daemon.model.amounts import plain

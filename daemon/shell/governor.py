@@ -10,6 +10,7 @@ Rules of this file:
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from daemon.shell.order_rate import OrderRate
 from daemon.venues.binance_spot.symbols import RateLimitRow
 from daemon.venues.requests import Purpose
 
@@ -121,6 +122,8 @@ class Governor:
     def __init__(self, *, waf_pause_s: float = 60.0) -> None:
         self.offset_ns = 0
         """Venue clock minus engine time; set by the time sync."""
+        self.rate = OrderRate()
+        """The cap on orders in a rolling second, at the bytes; the link sets it."""
         self.pauses = 0
         self.refusals = 0
         self._windows: list[_Window] = [_Window(row) for row in _DOCUMENTED]

@@ -156,7 +156,7 @@ async def test_an_order_that_is_never_answered_about_fails_nothing_but_itself(
 ) -> None:
     async def never(request: web.Request) -> web.Response:
         if request.query.get("origClientOrderId") == "stabc123-1-3":
-            await asyncio.sleep(30)
+            await asyncio.sleep(30)  # sleep: an answer that never comes is what the fake does
         return json_response({"code": -2013, "msg": "Order does not exist."}, status=400)
 
     venue.script("GET order", never, times=30)

@@ -37,7 +37,6 @@ from daemon.model.enums import (
     ReportSource,
     Side,
     TimeInForce,
-    VenueOrderStatus,
 )
 from daemon.model.ids import (
     ClientOrderId,
@@ -46,7 +45,6 @@ from daemon.model.ids import (
     StrategyId,
     VenueOrderId,
     run_id,
-    symbol_of,
 )
 from daemon.model.inputs import (
     BalancesChanged,
@@ -68,7 +66,6 @@ from daemon.model.inputs import (
     VenueReject,
     VenueReport,
 )
-from daemon.model.instrument import Instrument
 from daemon.model.market import TopOfBook
 from daemon.model.orders import AmendOrder
 from daemon.model.position import Balance
@@ -87,7 +84,6 @@ from daemon.venues.sim.orders import (
     ExecReport,
     PlaceRequest,
     SimOrder,
-    Status,
     TradeFill,
     VenueError,
 )
@@ -104,26 +100,16 @@ from tests.support.builders import (
     command,
     config,
     engine,
-    instrument,
 )
 from tests.support.checkers import Checker
 from tests.support.sim_chaos import Chaos, FaultMenu
+from tests.support.sim_words import STATUS, SYMBOL, fill_of, loaded_instrument, place_request
 
 MS = NS_PER_MS
-SYMBOL = "BTCUSDT"
 DEADLINE_NS = 400 * MS
 SETTLE_NS = 1 * NS_PER_S
 POSITION_CAP = Decimal("0.05")
 MID = 60_000
-STATUS = {
-    Status.NEW: VenueOrderStatus.NEW,
-    Status.PARTIALLY_FILLED: VenueOrderStatus.PARTIALLY_FILLED,
-    Status.FILLED: VenueOrderStatus.FILLED,
-    Status.CANCELED: VenueOrderStatus.CANCELED,
-    Status.REJECTED: VenueOrderStatus.REJECTED,
-    Status.EXPIRED: VenueOrderStatus.EXPIRED,
-    Status.EXPIRED_IN_MATCH: VenueOrderStatus.EXPIRED,
-}
 
 
 @dataclass(slots=True)
@@ -778,52 +764,3 @@ class SimRun:
             )
         else:
             self.tell(command(method, "sim"))
-
-
-def place_request(order: Any) -> PlaceRequest:
-    return PlaceRequest(
-        symbol=symbol_of(order.instrument_id),
-        side=order.side,
-        type=order.order_type,
-        time_in_force=order.time_in_force or TimeInForce.GTC,
-        qty=e8_of(order.qty),
-        price=e8_of(order.price or 0),
-        client_order_id=order.client_order_id,
-    )
-
-
-def fill_of(row: TradeFill, *, recovered: bool) -> Fill:
-    return Fill(
-        exec_id=ExecId(f"{row.symbol}:{row.trade_id}:{row.order_id}"),
-        client_order_id=ClientOrderId(row.client_order_id),
-        venue_order_id=VenueOrderId(str(row.order_id)),
-        instrument_id=BTC,
-        side=row.side,
-        qty=decimal_of_e8(row.qty),
-        price=decimal_of_e8(row.price),
-        fee=decimal_of_e8(row.fee),
-        fee_asset=row.fee_asset,
-        liquidity=LiquidityFlag.MAKER if row.maker else LiquidityFlag.TAKER,
-        ts_venue_ns=row.ts_ns,
-        ts_recv_ns=row.ts_ns,
-        recovered=recovered,
-    )
-
-
-_LOADED: list[Instrument] = []
-
-
-def loaded_instrument() -> Instrument:
-    """The venue's own filters for the symbol."""
-    if not _LOADED:
-        spec = spec_of(SYMBOL)
-        _LOADED.append(
-            instrument(
-                SYMBOL,
-                tick=decimal_of_e8(spec.tick),
-                lot=decimal_of_e8(spec.step),
-                qty_min=decimal_of_e8(spec.min_qty),
-                notional_min=decimal_of_e8(spec.min_notional),
-            )
-        )
-    return _LOADED[0]
