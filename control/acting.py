@@ -153,10 +153,11 @@ def re_arm(
 def reconcile(ctx: click.Context, *, reason: str, timeout_s: float, as_json: bool) -> None:
     """Compare our books with the venue's now; exit code 1 when they differ."""
     result = ask(ctx, "reconcile", as_json=as_json, reason=reason, timeout_s=timeout_s)
-    if not result.get("clean"):
-        why = result.get("why") or "the daemon does not say why; see `seatrial status`"
+    clean = result.get("clean")
+    if clean is False:
+        why = result.get("why") or "see `seatrial status`"
         raise Failure(f"NOT clean: {why}", EXIT_REFUSED, as_json=as_json, data=result)
-    _done(result, "clean", as_json=as_json)
+    _done(result, "clean" if clean else "reconciliation asked for", as_json=as_json)
 
 
 @click.command("re-enable")
