@@ -151,11 +151,13 @@ def re_arm(
 @json_option
 @click.pass_context
 def reconcile(ctx: click.Context, *, reason: str, timeout_s: float, as_json: bool) -> None:
-    """Compare our books with the venue's now."""
+    """Compare our books with the venue's now; exit code 1 when they differ."""
     result = ask(ctx, "reconcile", as_json=as_json, reason=reason, timeout_s=timeout_s)
     clean = result.get("clean")
-    text = "reconciliation asked for" if clean is None else "clean" if clean else "NOT clean"
-    _done(result, text, as_json=as_json)
+    if clean is False:
+        why = result.get("why") or "see `seatrial status`"
+        raise Failure(f"NOT clean: {why}", EXIT_REFUSED, as_json=as_json, data=result)
+    _done(result, "clean" if clean else "reconciliation asked for", as_json=as_json)
 
 
 @click.command("re-enable")

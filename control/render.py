@@ -108,6 +108,10 @@ def alarm_lines(snapshot: Mapping[str, Any]) -> list[Text]:
         why = clean(link.get("last_error") or "") if isinstance(link, Mapping) else ""
         if why and not link.get("up"):
             lines.append(Text(f"LINK {clean(name)} DOWN: {why}", style="bold red"))
+    lines.extend(
+        Text(f"NOT READY {clean(row.get('text') or '')}", style="bold red")
+        for row in rows(snapshot, "not_ready")
+    )
     for symbol, why in table(snapshot, "symbols_blocked").items():
         lines.append(Text(f"{clean(symbol)} BLOCKED: {clean(why)}", style="bold red"))
     for asset, why in table(snapshot, "prices_missing").items():

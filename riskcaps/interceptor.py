@@ -217,6 +217,8 @@ class Interceptor(RiskLedger):
             price=intent.price,
             time_in_force=order.time_in_force,
             stop_price=order.stop_price,
+            reduce_only=order.reduce_only,
+            extras=order.extras,
             reason=intent.reason,
         )
         answer = self.review(wish, now_ns)

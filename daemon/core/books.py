@@ -16,7 +16,7 @@ from daemon.model.amounts import ZERO, plain
 from daemon.model.enums import OrderStatus
 from daemon.model.ids import ClientOrderId, ExecId, InstrumentId, StrategyId
 from daemon.model.orders import Order
-from daemon.model.plain import from_plain
+from daemon.model.plain import from_plain, to_plain
 from daemon.model.reports import Fill
 
 EXEC_IDS_PER_INSTRUMENT_MAX = 5_000
@@ -54,6 +54,8 @@ def order_fields(order: Order) -> dict[str, Any]:
         "cum_quote": plain(order.cum_quote),
         "venue_cum_qty": plain(order.venue_cum_qty),
         "exec_ids": sorted(order.exec_ids),
+        "reduce_only": order.reduce_only,
+        "extras": None if order.extras is None else to_plain(order.extras),
     }
 
 
@@ -108,8 +110,9 @@ class Books:
     # ------------------------------------------------------------------ keeping
     def add(self, order: Order) -> None:
         """Take a new order into the books."""
+        known = self.orders.get(order.client_order_id)
         self.orders[order.client_order_id] = order
-        self.count(None, order.status)
+        self.count(None if known is None else known.status, order.status)
         self._forgotten.pop(order.client_order_id, None)
         self.index(order)
 

@@ -97,6 +97,8 @@ class Cancels:
         if order.status.is_terminal:
             return
         desk.fire(order, Trigger.CANCEL_REFUSED, f"cancel not sent: {why}")
+        if order.client_order_id in desk.chase.replaces:
+            desk.fire(order, Trigger.REPLACE_SENT, "its replace is still on its way")
         wanted = desk.chase.cancels.get(order.client_order_id)
         if wanted is not None:
             desk.chase.cancel_later(wanted, desk.now_ns)

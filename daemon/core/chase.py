@@ -25,6 +25,10 @@ class Ask:
     asked_ns: int = 0
     attempts: int = 0
     alarmed: bool = False
+    mute: str = ""
+    """What the venue said instead of an answer, last."""
+    mute_ns: int = 0
+    """Since when it has given none; 0: it has not been found mute."""
 
 
 class Stage(StrEnum):
@@ -57,6 +61,8 @@ class Chase:
         self._config = config
         self.asks: dict[ClientOrderId, Ask] = {}
         self.cancels: dict[ClientOrderId, CancelTry] = {}
+        self.replaces: dict[ClientOrderId, bool] = {}
+        """Targets of replaces without an answer; True: in doubt, a query tells."""
 
     def ask(self, cid: ClientOrderId, why: str, now_ns: int, *, delay_ns: int = 0) -> None:
         """Have an order queried; an earlier wish keeps its place, and the nearer time wins."""
@@ -108,6 +114,7 @@ class Chase:
         """The order is settled."""
         self.asks.pop(cid, None)
         self.cancels.pop(cid, None)
+        self.replaces.pop(cid, None)
 
     def asks_due(self, now_ns: int) -> Iterator[tuple[ClientOrderId, Ask]]:
         """Queries whose time has come; safe to change the diary meanwhile."""

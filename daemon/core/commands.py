@@ -10,7 +10,7 @@ from typing import Any
 
 from daemon.core.books import order_fields
 from daemon.core.cancels import Cancels
-from daemon.core.conductor import Conductor
+from daemon.core.conductor import Conductor, refuse_unready
 from daemon.core.desk import Desk
 from daemon.core.errors import CommandError, ErrorCode
 from daemon.core.rounds import Rounds
@@ -116,6 +116,7 @@ class Commands:
 
     def _re_enable(self, command: Command) -> Answer:
         desk = self._desk
+        refuse_unready(desk)
         by = _by(command)
         desk.ledger.re_enable(by, desk.now_ns)
         why = command.reason or "re-enabled"
@@ -126,10 +127,10 @@ class Commands:
 
     # ------------------------------------------------------------------ looking
     def _reconcile(self, command: Command) -> Answer:
-        if not self._desk.gate.all_up:
-            raise CommandError(
-                ErrorCode.NOT_READY, f"the gate is {self._desk.gate.state}: a link is down"
-            )
+        gate = self._desk.gate
+        if not gate.all_up:
+            why = "; ".join(one.text for one in gate.obstacles())
+            raise CommandError(ErrorCode.NOT_READY, f"the gate is {gate.state}: {why}")
         self._rounds.reply_when_done(command.command_id)
         return None
 

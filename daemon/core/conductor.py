@@ -25,6 +25,7 @@ from daemon.model.effects import ArmTimer, CloseHalt, OpenHalt
 from daemon.model.enums import GateState, TradingState
 from daemon.model.ids import SessionId
 from daemon.model.inputs import KillLatched
+from daemon.model.readiness import NotReady
 from daemon.model.records import EventType
 from daemon.model.stop_triggers import StopTrigger
 
@@ -105,7 +106,12 @@ class Conductor:
 
     def begin(self) -> None:
         """The halt flag is open: let the strategies of a new session begin."""
-        if self.active and not self._runner.started:
+        if not self.active or self._runner.started:
+            return
+        stands = self._desk.gate.books
+        if stands is not None and stands.reason is NotReady.NOT_CLEAN:
+            self.end("stop", f"not begun, {stands.text}", "engine")
+        else:
             self._runner.start()
 
     def _refuse_start(self) -> None:
@@ -137,11 +143,7 @@ class Conductor:
                 f"{len(open_ones)} incident(s) unresolved, first {first.incident_id} "
                 f"({first.trigger}); resolve it with `incident resolve`",
             )
-        if desk.gate.state is not GateState.READY:
-            raise CommandError(
-                ErrorCode.NOT_READY,
-                f"the gate is {desk.gate.state}, not READY; see `status` for the link that is down",
-            )
+        refuse_unready(desk)
 
     # ------------------------------------------------------------------ end
     def end(
@@ -219,6 +221,7 @@ class Conductor:
             ending.verified = (
                 seen.last_asked_ns >= ending.verify_ns
                 and not seen.last_open_ours
+                and not self._desk.gate.mute
                 and not (ending.flattens and seen.last_waiting)
             )
         if self._desk.gate.state is GateState.READY and not self._swept:
@@ -291,8 +294,7 @@ class Conductor:
         if desk.ledger.unresolved:
             first = desk.ledger.unresolved[0].incident_id
             raise CommandError(ErrorCode.INCIDENT_OPEN, f"resolve incident {first} first")
-        if desk.gate.state is not GateState.READY:
-            raise CommandError(ErrorCode.NOT_READY, f"the gate is {desk.gate.state}, not READY")
+        refuse_unready(desk)
         desk.ledger.re_arm()
         desk.record(EventType.RE_ARM, {"by": by, "uid": uid, "reason": reason})
         desk.effects.append(OpenHalt(f"re-arm: {reason}"))
@@ -372,9 +374,22 @@ class Conductor:
 
     def _gate_why(self) -> str:
         gate = self._desk.gate
-        down = [link.value for link, up in gate.up.items() if not up]
-        if down:
-            return f"down: {', '.join(down)}"
-        if not gate.instruments_loaded:
-            return "instruments not loaded"
-        return self._rounds.last_reason if gate.reconciled else "comparing books"
+        if gate.state is GateState.READY:
+            return self._rounds.last_reason
+        return "; ".join(one.text for one in gate.obstacles())
+
+
+def refuse_unready(desk: Desk) -> None:
+    """Whatever lets orders pass again needs READY, and books that the venue's agree with.
+
+    Raises:
+        CommandError: quoting everything that stands in the way.
+    """
+    gate = desk.gate
+    in_the_way = "; ".join(one.text for one in gate.obstacles())
+    if gate.state is not GateState.READY:
+        raise CommandError(
+            ErrorCode.NOT_READY, f"the gate is {gate.state}, not READY: {in_the_way}"
+        )
+    if in_the_way:
+        raise CommandError(ErrorCode.NOT_READY, f"the books are not clean: {in_the_way}")

@@ -67,6 +67,10 @@ class EngineConfig:
     snapshot_deadline_ns: int = 30 * NS_PER_S
     confirm_ns: int = 1 * NS_PER_S
     """A difference must stand in two snapshots at least so far apart."""
+    ended_settle_ns: int = 3 * NS_PER_S
+    """A snapshot may still list an order that ended so shortly before it was asked for."""
+    round_spacing_ns: int = 10 * NS_PER_S
+    """Rounds that others' orders, or the passing of time, ask for are at least so far apart."""
     stop_deadline_ns: int = 30 * NS_PER_S
     flatten_deadline_ns: int = 90 * NS_PER_S
     """How long positions are being reduced before it ends as it stands, and says so."""

@@ -203,6 +203,9 @@ class Desk:
                 "source": source,
             },
         )
+        if old.is_terminal and not row.new.is_terminal:
+            # Its hold is taken again: whoever reads the journal needs all that it is held for.
+            self.resolved(order, "adopted", f"{trigger.value} after {old.value}: {why}")
         if row.alarm:
             self.trouble(
                 StopTrigger.LIFECYCLE,
@@ -381,4 +384,6 @@ def order_of(order: NewOrder) -> Order:
         status=OrderStatus.APPROVED,
         ts_approved_ns=order.ts_ns,
         ts_updated_ns=order.ts_ns,
+        reduce_only=order.reduce_only,
+        extras=order.extras,
     )

@@ -87,6 +87,11 @@ def tell_the_end(
             code, text = ErrorCode.NOT_FLAT.value, told(left)
     if orders and not ending.exit_after:
         code, text = ErrorCode.NOT_EMPTY.value, f"{len(orders)} order(s) may still be open"
+    elif not (ending.verified or ending.exit_after or code):
+        code = ErrorCode.NOT_EMPTY.value
+        text = "the venue was not seen empty of our orders in time: " + (
+            "; ".join(one.text for one in desk.gate.obstacles()) or "it lists some as open"
+        )
     for command_id in ending.command_ids:
         desk.effects.append(
             Reply(command_id=command_id, result=result, error_code=code, error_message=text)

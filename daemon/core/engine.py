@@ -20,10 +20,12 @@ from daemon.core.commands import Commands
 from daemon.core.conductor import BEGIN, Conductor
 from daemon.core.config import EngineConfig, Storm, StrategySpec
 from daemon.core.desk import Desk
-from daemon.core.execution import Execution, told
+from daemon.core.execution import Execution
 from daemon.core.incidents import Incidents
+from daemon.core.made_reports import told
 from daemon.core.market import Market
-from daemon.core.rounds import Rounds
+from daemon.core.replaces import Replaces
+from daemon.core.rounds import UNANSWERED, VANISHED, Rounds
 from daemon.core.runner import TIMER_PREFIX, Runner
 from daemon.core.status import status as status_of
 from daemon.core.symbols import Symbols
@@ -33,7 +35,6 @@ from daemon.model.effects import Effect
 from daemon.model.enums import (
     GateState,
     Link,
-    OrderStatus,
     RejectKind,
     TradingState,
     VenueOrderStatus,
@@ -86,9 +87,10 @@ class Engine:
         self._desk = Desk(config, interceptor)
         self._market = Market()
         cancels = Cancels(self._desk)
-        self._execution = Execution(self._desk, cancels, amends := Amends(self._desk))
+        amends, replaces = Amends(self._desk), Replaces(self._desk)
+        self._execution = Execution(self._desk, cancels, amends, replaces)
         self._rounds = Rounds(self._desk, self._execution)
-        self._runner = Runner(self._desk, self._market, cancels, amends)
+        self._runner = Runner(self._desk, self._market, cancels, amends, replaces)
         self._symbols = Symbols(self._desk)
         self._conductor = Conductor(
             self._desk,
@@ -113,7 +115,7 @@ class Engine:
             OutcomeUnknown: self._on_outcome_unknown,
             NotSent: self._on_not_sent,
             OrderAbsent: self._on_absent,
-            QueryFailed: lambda _: None,
+            QueryFailed: self._execution.on_query_failed,
             BalancesChanged: self._on_balances,
             SnapshotTaken: self._on_snapshot,
             SnapshotFailed: lambda failed: self._rounds.on_failed(failed.reason),
@@ -165,9 +167,7 @@ class Engine:
         self._symbols.follow_gate()
         if desk.ledger.session.session_id:
             self._conductor.session_stop("crash", "the daemon ended inside the session", "engine")
-        for order in list(desk.books.working()):
-            if order.status in (OrderStatus.APPROVED, OrderStatus.SUBMITTED):
-                self._execution.doubt(order, "restart: whether its bytes left is not known")
+        self._execution.after_restart()
 
     # ------------------------------------------------------------------ market
     def _on_market(self, item: MarketData) -> None:
@@ -189,8 +189,7 @@ class Engine:
         order = self._execution.on_report(item.report)
         if order is None:
             if self._execution.foreign:
-                self._execution.foreign.clear()
-                self._rounds.want("foreign order")
+                self._rounds.heard_of_others()
         elif self._conductor.active:
             self._runner.on_report(order, item.report)
 
@@ -204,7 +203,7 @@ class Engine:
     def _on_outcome_unknown(self, item: OutcomeUnknown) -> None:
         self._execution.on_outcome_unknown(item)
         if item.request == "cancel_all":
-            self._rounds.want("cancel_all unanswered")
+            self._rounds.want(UNANSWERED)
         self._execution.ask_due()
 
     def _on_not_sent(self, item: NotSent) -> None:
@@ -215,7 +214,7 @@ class Engine:
         order = self._execution.on_absent(item.absent)
         if self._execution.vanished:
             self._execution.vanished.clear()
-            self._rounds.want("order vanished")
+            self._rounds.want(VANISHED)
         self._tell(order, VenueOrderStatus.REJECTED, "proven absent")
 
     def _tell(self, order: Order | None, status: VenueOrderStatus, why: str) -> None:
@@ -238,7 +237,7 @@ class Engine:
     def _on_link_down(self, item: LinkDown) -> None:
         desk = self._desk
         desk.record(EventType.DISCONNECTED, {"link": item.link.value, "msg": item.reason})
-        desk.gate.link_down(item.link, desk.now_ns)
+        desk.gate.link_down(item.link, desk.now_ns, item.reason)
         if item.link is not Link.MARKET:
             self._rounds.abandon()
 
@@ -254,6 +253,7 @@ class Engine:
 
     def _on_snapshot(self, item: SnapshotTaken) -> None:
         self._rounds.on_taken(item.snapshot)
+        self._symbols.follow_gate()
         self._conductor.on_reconciled()
 
     def _on_balances(self, item: BalancesChanged) -> None:
@@ -368,6 +368,10 @@ class Engine:
             now_ns=now_ns,
             booted_ns=self._booted_ns,
         )
+
+    def orders_per_second_max(self) -> int:
+        """The cap in force; the venue link keeps it once more where the bytes leave."""
+        return self._desk.interceptor.capset.orders_per_second_max
 
     @property
     def session_id(self) -> SessionId:

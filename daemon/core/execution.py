@@ -6,29 +6,24 @@ Rules of this file:
 3. A timeout, a refused cancel, an unknown status: query. Nothing is concluded from silence.
 """
 
-from dataclasses import replace
-
 from daemon.core.amends import Amends
 from daemon.core.cancels import Cancels
 from daemon.core.chase import Ask
 from daemon.core.desk import Desk
 from daemon.core.lifecycle import TRIGGER_OF_VENUE_STATUS, Trigger
+from daemon.core.made_reports import adopted_from
+from daemon.core.replaces import Replaces
 from daemon.model.amounts import plain
 from daemon.model.enums import (
-    ExecType,
     OrderStatus,
-    OrderType,
     RejectKind,
     ReportSource,
-    TimeInForce,
-    VenueOrderStatus,
 )
 from daemon.model.ids import ClientOrderId, is_ours, symbol_of
-from daemon.model.inputs import NotSent, OutcomeUnknown
-from daemon.model.intents import ENGINE
+from daemon.model.inputs import NotSent, OutcomeUnknown, QueryFailed
 from daemon.model.orders import Order
 from daemon.model.records import EventType
-from daemon.model.reports import CancelReject, ExecutionReport, NotFound, Reject
+from daemon.model.reports import CancelReject, ExecutionReport, Mute, NotFound, Reject
 from daemon.model.stop_triggers import StopTrigger
 
 DUPLICATE_ORDER = "Duplicate order sent"
@@ -38,8 +33,9 @@ _ANSWERS = (ReportSource.QUERY, ReportSource.RECOVERED)
 class Execution:
     """The order path after the wire: reports, refusals, silence, cancels."""
 
-    def __init__(self, desk: Desk, cancels: Cancels, amends: Amends) -> None:
+    def __init__(self, desk: Desk, cancels: Cancels, amends: Amends, replaces: Replaces) -> None:
         """Share the desk."""
+        self._replaces = replaces
         self._desk = desk
         self._cancels = cancels
         self._amends = amends
@@ -94,15 +90,18 @@ class Execution:
         elif order.status.is_terminal:
             desk.chase.forget(order.client_order_id)
 
-    def stranger(self, report: ExecutionReport) -> Order | None:
-        """A report for an order that the books do not have: an echo, ours, or somebody else's."""
+    def stranger(self, report: ExecutionReport, *, is_open: bool = False) -> Order | None:
+        """A report for an order that the books do not have: an echo, ours, or somebody else's.
+
+        `is_open`: the venue lists it as open for sure, so it is no echo.
+        """
         desk = self._desk
         cid = report.client_order_id
         if not is_ours(cid, desk.config.instance):
             self.foreign[cid] = None
             return None
         news = [fill for fill in report.fills if not desk.books.has_fill(fill)]
-        if desk.books.is_forgotten(cid) and not news:
+        if desk.books.is_forgotten(cid) and not news and not is_open:
             return None
         order = adopted_from(report, desk.now_ns)
         desk.resolved(order, "adopted", f"{report.source.value} report {report.venue_status.value}")
@@ -141,6 +140,7 @@ class Execution:
         owed = order.venue_cum_qty > order.cum_qty
         if order.status is not OrderStatus.UNKNOWN and not owed:
             self._desk.chase.asks.pop(order.client_order_id, None)
+        self._replaces.answered(order)
         self._cancels.answered(order)
 
     # ------------------------------------------------------------------ refusals and silence
@@ -173,7 +173,12 @@ class Execution:
         if order is None:
             return None
         desk.record(EventType.CANCEL_REJECT, _refusal(order, reject))
-        self._cancels.in_doubt(order, Trigger.CANCEL_REFUSED, f"{reject.code} {reject.reason}")
+        why = f"{reject.code} {reject.reason}"
+        if order.status is OrderStatus.PENDING_REPLACE:
+            self._replaces.refused(order, why)
+            self._cancels.in_doubt(order, None, why)
+        else:
+            self._cancels.in_doubt(order, Trigger.CANCEL_REFUSED, why)
         return order
 
     def on_amend_reject(self, reject: CancelReject) -> None:
@@ -199,8 +204,10 @@ class Execution:
         )
         if order is None:
             return None
-        if unknown.request in ("place", "replace"):
+        if unknown.request == "place":
             self.doubt(order, unknown.reason)
+        elif unknown.request == "replace":
+            self._replaces.in_doubt(order, unknown.reason)
         elif unknown.request == "amend":
             self._amends.in_doubt(order, unknown.reason)
         else:
@@ -215,32 +222,41 @@ class Execution:
             desk.chase.ask(order.client_order_id, "outcome unknown", desk.now_ns)
 
     def on_not_sent(self, not_sent: NotSent) -> Order | None:
-        """Proof that bytes never left."""
+        """Proof that bytes never left; the order whose placement it was, when that ends it.
+
+        A cancel, an amend or a replace that never left changes nothing of its target.
+        """
         desk = self._desk
         order = desk.books.orders.get(not_sent.client_order_id)
         if order is None:
             return None
-        if not_sent.request in ("place", "replace"):
+        if not_sent.request == "place":
             if desk.fire(order, Trigger.NOT_SENT, not_sent.reason):
                 desk.resolved(order, "not_sent", not_sent.reason)
                 self.check_quantities(order)
+                return order
+        elif not_sent.request == "replace":
+            self._replaces.not_sent(order, not_sent.reason)
         elif not_sent.request == "amend":
             self._amends.not_sent(order, not_sent.reason)
         else:
             self._cancels.not_sent(order, not_sent.reason)
-        return order
+        return None
 
     def on_absent(self, absent: NotFound, *, asked_ns: int | None = None) -> Order | None:
-        """The venue knows no such order: a proof only when asked after the settling time."""
+        """The venue knows no such order: a proof only when asked after the settling time.
+
+        The order when this ends it, else None.
+        """
         desk = self._desk
         order = desk.books.orders.get(absent.client_order_id)
         if order is None or order.status.is_terminal:
-            return order
+            return None
         ask = desk.chase.asks.get(order.client_order_id)
         if asked_ns is None:
             asked_ns = ask.asked_ns if ask is not None else 0
         config = desk.config
-        if order.venue_order_id is not None:
+        if order.venue_order_id is not None or order.cum_qty > 0:
             self._vanished(order, asked_ns)
         elif asked_ns - order.ts_approved_ns >= config.unknown_settle_ns:
             age_ms = (asked_ns - order.ts_approved_ns) // 1_000_000
@@ -248,13 +264,56 @@ class Execution:
             if desk.fire(order, Trigger.ABSENT, proof):
                 desk.resolved(order, "absent", proof)
                 desk.chase.forget(order.client_order_id)
+                return order
         else:
             self.doubt(order, "not found, but too early to be a proof")
             desk.chase.ask(order.client_order_id, "absent?", desk.now_ns)
             ask = desk.chase.asks[order.client_order_id]
             settled = order.ts_approved_ns + config.unknown_settle_ns
             ask.due_ns = max(ask.due_ns, min(settled, desk.now_ns + config.query_cap_ns))
-        return order
+        return None
+
+    def on_open_there(self, report: ExecutionReport) -> None:
+        """An order that the books hold ended, or have forgotten, is open at the venue for sure.
+
+        It is held again and counts against the caps; the incident cancels it. One whose fills add
+        up to the whole has nothing left to hold: that is only told.
+        """
+        desk = self._desk
+        order = desk.books.orders.get(report.client_order_id)
+        if order is None:
+            self.stranger(report, is_open=True)
+        elif order.cum_qty >= order.qty:
+            desk.trouble(
+                StopTrigger.LIFECYCLE,
+                f"order {order.client_order_id} is filled, and the venue lists it as open",
+                symbol_of(order.instrument_id),
+                {"client_order_id": order.client_order_id, "status": order.status.value},
+            )
+        else:
+            desk.fire(order, Trigger.OPEN_THERE, "open at the venue in two snapshots", report)
+
+    def on_mute(self, mute: Mute) -> None:
+        """Asked about an order, the venue gave no usable answer, though it answers otherwise."""
+        desk, config = self._desk, self._desk.config
+        order = desk.books.orders.get(mute.client_order_id)
+        if order is None:
+            return
+        desk.chase.ask(
+            order.client_order_id, "no answer", desk.now_ns, delay_ns=config.query_base_ns
+        )
+        ask = desk.chase.asks[order.client_order_id]
+        ask.mute = mute.reason
+        ask.mute_ns = ask.mute_ns or desk.now_ns
+        bound = config.confirm_ns if mute.refused else config.unknown_settle_ns
+        if desk.now_ns - ask.mute_ns >= bound:
+            desk.fire(order, Trigger.UNANSWERED, mute.reason)
+
+    def on_query_failed(self, failed: QueryFailed) -> None:
+        """No answer to a query: it is asked again; what came instead is kept for the incident."""
+        ask = self._desk.chase.asks.get(failed.client_order_id)
+        if ask is not None:
+            ask.mute = failed.reason
 
     def _vanished(self, order: Order, asked_ns: int) -> None:
         desk = self._desk
@@ -263,6 +322,17 @@ class Execution:
         )
         if asked_ns - order.ts_updated_ns >= desk.config.unknown_settle_ns:
             self.vanished[order.client_order_id] = None
+
+    def after_restart(self) -> None:
+        """What was under way when the last run ended went unanswered."""
+        desk = self._desk
+        for order in list(desk.books.working()):
+            if order.status in (OrderStatus.APPROVED, OrderStatus.SUBMITTED):
+                self.doubt(order, "restart: whether its bytes left is not known")
+            elif order.status is OrderStatus.PENDING_REPLACE:
+                self._replaces.in_doubt(order, "restart")
+            elif order.status is OrderStatus.PENDING_CANCEL:
+                desk.chase.want_cancel(order.client_order_id, "restart", desk.now_ns)
 
     # ------------------------------------------------------------------ time
     def tick(self) -> None:
@@ -297,7 +367,8 @@ class Execution:
         desk.trouble(
             StopTrigger.UNKNOWN_ORDER,
             f"order {order.client_order_id} ({order.status}, {ask.why}) is unsettled after "
-            f"{(desk.now_ns - ask.since_ns) // 1_000_000_000} s",
+            f"{(desk.now_ns - ask.since_ns) // 1_000_000_000} s"
+            + (f"; the venue says: {ask.mute}" if ask.mute else ""),
             symbol_of(order.instrument_id),
             {"client_order_id": order.client_order_id, "attempts": ask.attempts},
         )
@@ -314,49 +385,3 @@ def _refusal(order: Order, reject: Reject | CancelReject) -> dict[str, object]:
         "code": reject.code,
         "msg": reject.reason,
     }
-
-
-def adopted_from(report: ExecutionReport, now_ns: int) -> Order:
-    """An order of ours as the venue describes it; its fills come by the report or by a query."""
-    market = report.price == 0
-    return Order(
-        client_order_id=report.client_order_id,
-        strategy_id=ENGINE,
-        instrument_id=report.instrument_id,
-        side=report.side,
-        order_type=OrderType.MARKET if market else OrderType.LIMIT,
-        qty=report.qty,
-        price=None if market else report.price,
-        time_in_force=None if market else TimeInForce.GTC,
-        stop_price=None,
-        status=OrderStatus.UNKNOWN,
-        ts_approved_ns=now_ns,
-        ts_updated_ns=now_ns,
-        venue_order_id=report.venue_order_id,
-    )
-
-
-def told(order: Order, status: VenueOrderStatus, why: str, now_ns: int) -> ExecutionReport:
-    """A report for the strategy where the venue sent none: refused, absent, never sent."""
-    kind = ExecType.REJECTED if status is VenueOrderStatus.REJECTED else ExecType.STATUS
-    return ExecutionReport(
-        client_order_id=order.client_order_id,
-        venue_order_id=order.venue_order_id,
-        instrument_id=order.instrument_id,
-        exec_type=kind,
-        venue_status=status,
-        side=order.side,
-        qty=order.qty,
-        price=order.price or order.qty * 0,
-        cum_qty=order.cum_qty,
-        source=ReportSource.REPLY,
-        reason=why,
-        ts_venue_ns=0,
-        ts_recv_ns=now_ns,
-    )
-
-
-def as_recovered(report: ExecutionReport) -> ExecutionReport:
-    """The same report, its fills marked as learnt from the venue's history."""
-    fills = tuple(replace(fill, recovered=True) for fill in report.fills)
-    return replace(report, fills=fills, source=ReportSource.RECOVERED)

@@ -21,6 +21,7 @@ from daemon.model.enums import (
     Side,
     TimeInForce,
 )
+from daemon.model.extras import OrderExtras
 from daemon.model.ids import SessionId
 from daemon.model.instrument import Instrument
 from daemon.model.orders import Order
@@ -81,6 +82,8 @@ def _approved(ledger: Ledger, record: Fields, now_ns: int) -> None:
         status=OrderStatus.APPROVED,
         ts_approved_ns=now_ns,
         ts_updated_ns=now_ns,
+        reduce_only=record.get("reduce_only", False),
+        extras=from_plain(OrderExtras, record["extras"]) if record.get("extras") else None,
     )
     order.status = SENT
     ledger.interceptor.restore_approved(record, now_ns)

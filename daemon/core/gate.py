@@ -5,9 +5,11 @@ Rules of this file:
    there, the books are being compared. READY: compared and clean. STALE: we knew, and lost a link.
 2. The loss of the order or REST link makes the comparison worthless: the road back to READY leads
    through RECONCILING (venues/binance-spot.md §13: there is no replay, only gap-fill).
+3. Whatever keeps READY away has a name (`obstacles`, daemon/model/readiness.py).
 """
 
 from daemon.model.enums import GateState, Link
+from daemon.model.readiness import OF_LINK, NotReady, Obstacle
 
 
 class Gate:
@@ -18,8 +20,13 @@ class Gate:
         self.up: dict[Link, bool] = dict.fromkeys(Link, False)
         self.ever_up: dict[Link, bool] = dict.fromkeys(Link, False)
         self.down_since_ns: dict[Link, int] = dict.fromkeys(Link, 0)
+        self.down_why: dict[Link, str] = dict.fromkeys(Link, "not connected yet")
         self.instruments_loaded = False
         self.reconciled = False
+        self.books: Obstacle | None = Obstacle(NotReady.NO_ROUND)
+        """What stands against the last comparison of the books; None: it was clean."""
+        self.mute: dict[str, str] = {}
+        """Symbols that the venue answers no question about, with what it says instead."""
         self._was_ready = False
         self.state = GateState.DOWN
         """The one word for all of it; looked up at every turn, so it is kept."""
@@ -45,13 +52,15 @@ class Gate:
         self.ever_up[link] = True
         self.state = self._state()
 
-    def link_down(self, link: Link, now_ns: int) -> None:
+    def link_down(self, link: Link, now_ns: int, why: str = "") -> None:
         """A link is lost, and with it what we knew."""
+        self.down_why[link] = why
         if self.up[link]:
             self.down_since_ns[link] = now_ns
         self.up[link] = False
         if link is not Link.MARKET:
             self.reconciled = False
+            self.books = Obstacle(NotReady.NO_ROUND)
         self.state = self._state()
 
     def set_instruments_loaded(self) -> None:
@@ -70,6 +79,17 @@ class Gate:
         if self.all_up:
             self._was_ready = True
         self.state = self._state()
+
+    def obstacles(self) -> list[Obstacle]:
+        """Everything that keeps READY, or a start, away now."""
+        found = [
+            Obstacle(OF_LINK[link], self.down_why[link]) for link, up in self.up.items() if not up
+        ]
+        if not self.instruments_loaded:
+            found.append(Obstacle(NotReady.INSTRUMENTS))
+        if self.books is not None:
+            found.append(self.books)
+        return found
 
     def _state(self) -> GateState:
         if self.all_up:

@@ -9,6 +9,9 @@ Rules of this file:
    leaves the status as it is; such rows are listed, with the reason.
 4. Silence proves nothing: only a definite answer leads out of UNKNOWN (promise P4).
 5. `alarm` rows are legal and bad: they are followed, and open an incident.
+6. An order is gone only when the venue says so. A row that ends one on our own word stands in
+   `ENDS_ON_OUR_WORD` with its reason, and needs that the venue has never shown the order: what
+   happens to a cancel, a replace or an amend says nothing of its target's life.
 """
 
 from dataclasses import dataclass
@@ -35,7 +38,8 @@ class Trigger(StrEnum):
     SENT = "sent"
     """Its bytes are handed to the session in this turn."""
     NOT_SENT = "not_sent"
-    """Proof that its bytes never left."""
+    """Proof that the bytes of its placement never left. Of a cancel, a replace or an amend that
+    never left, the target hears `CANCEL_REFUSED`, `REPLACE_REFUSED`, or nothing at all."""
     SILENCE = "silence"
     """No trustworthy answer: deadline, lost socket, 5xx, restart."""
     ACK = "ack"
@@ -59,6 +63,10 @@ class Trigger(StrEnum):
     """The cancel did nothing, or never left. No proof of the order's state: it is queried."""
     REPLACE_SENT = "replace_sent"
     REPLACE_REFUSED = "replace_refused"
+    UNANSWERED = "unanswered"
+    """Asked about again and again, and the venue gives no answer that settles it."""
+    OPEN_THERE = "open_there"
+    """Listed as open in two snapshots asked for after the books had ended it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +103,8 @@ _LATE = "late fill: traded before the venue took the cancel; quantity is booked,
 _STALE = "stale: we know more than this report"
 _AGAIN = "said twice"
 _GONE = "gone with everything else"
+_MUTE = "asked about twice without an answer that settles it: the worst case counts"
+_ALIVE = "ended in the books and open at the venue: held again, to be canceled"
 _HOLDS = "the cancel or replace is still on its way; the order stays pending"
 
 TABLE: dict[tuple[OrderStatus, Trigger], Row] = {
@@ -114,7 +124,6 @@ TABLE: dict[tuple[OrderStatus, Trigger], Row] = {
     (SUBMITTED, _T.CANCEL_SENT): Row(PENDING_CANCEL, "the cancel may overtake the answer"),
     (SUBMITTED, _T.CANCEL_REFUSED): Row(SUBMITTED, "the cancel overtook the placement"),
     (SUBMITTED, _T.REPLACE_REFUSED): Row(SUBMITTED, "the replace overtook the placement"),
-    (SUBMITTED, _T.REPLACE_SENT): Row(PENDING_REPLACE),
     # ---------------------------------------------------------------- live at the venue
     (ACCEPTED, _T.ACK): Row(ACCEPTED, _AGAIN),
     (ACCEPTED, _T.PARTIAL): Row(PARTIALLY_FILLED),
@@ -156,8 +165,6 @@ TABLE: dict[tuple[OrderStatus, Trigger], Row] = {
     (PENDING_REPLACE, _T.EXPIRE): Row(EXPIRED),
     (PENDING_REPLACE, _T.REJECT): Row(REJECTED),
     (PENDING_REPLACE, _T.SILENCE): Row(UNKNOWN, "the placement itself went unanswered"),
-    (PENDING_REPLACE, _T.NOT_SENT): Row(CANCELED, "the placement never left"),
-    (PENDING_REPLACE, _T.ABSENT): Row(REJECTED, "the placement never arrived, proven"),
     (PENDING_REPLACE, _T.CANCEL_SENT): Row(PENDING_CANCEL, "a stop does not wait for a replace"),
     (PENDING_REPLACE, _T.CANCEL_REFUSED): Row(ACCEPTED, "query it"),
     (PENDING_REPLACE, _T.REPLACE_REFUSED): Row(ACCEPTED, "query it"),
@@ -174,6 +181,22 @@ TABLE: dict[tuple[OrderStatus, Trigger], Row] = {
     (UNKNOWN, _T.CANCEL_SENT): Row(UNKNOWN, "a cancel may be tried; it settles nothing by itself"),
     (UNKNOWN, _T.CANCEL_REFUSED): Row(UNKNOWN, "-2011 is no proof of anything"),
     (UNKNOWN, _T.REPLACE_REFUSED): Row(UNKNOWN, "no proof of anything"),
+    # ---------------------------------------------------------------- asked, and no answer
+    (SUBMITTED, _T.UNANSWERED): Row(UNKNOWN, _MUTE),
+    (ACCEPTED, _T.UNANSWERED): Row(UNKNOWN, _MUTE),
+    (PARTIALLY_FILLED, _T.UNANSWERED): Row(UNKNOWN, _MUTE),
+    (PENDING_CANCEL, _T.UNANSWERED): Row(UNKNOWN, _MUTE),
+    (PENDING_REPLACE, _T.UNANSWERED): Row(UNKNOWN, _MUTE),
+    (UNKNOWN, _T.UNANSWERED): Row(UNKNOWN, _MUTE),
+    (FILLED, _T.UNANSWERED): Row(FILLED, "its end is known; fills are owed and asked for"),
+    (CANCELED, _T.UNANSWERED): Row(CANCELED, "its end is known; fills are owed and asked for"),
+    (EXPIRED, _T.UNANSWERED): Row(EXPIRED, "its end is known; fills are owed and asked for"),
+    (REJECTED, _T.UNANSWERED): Row(REJECTED, "its end is known; fills are owed and asked for"),
+    # ---------------------------------------------------------------- ended here, open there
+    (FILLED, _T.OPEN_THERE): Row(ACCEPTED, _ALIVE, alarm=True),
+    (CANCELED, _T.OPEN_THERE): Row(ACCEPTED, _ALIVE, alarm=True),
+    (EXPIRED, _T.OPEN_THERE): Row(ACCEPTED, _ALIVE, alarm=True),
+    (REJECTED, _T.OPEN_THERE): Row(ACCEPTED, _ALIVE, alarm=True),
     # ---------------------------------------------------------------- a testnet wipe, confirmed
     (SUBMITTED, _T.WIPE): Row(CANCELED, _GONE),
     (ACCEPTED, _T.WIPE): Row(CANCELED, _GONE),
@@ -216,6 +239,43 @@ TABLE: dict[tuple[OrderStatus, Trigger], Row] = {
 }
 
 
+OWN_WORD = frozenset(
+    {
+        Trigger.SENT,
+        Trigger.NOT_SENT,
+        Trigger.SILENCE,
+        Trigger.ABSENT,
+        Trigger.WIPE,
+        Trigger.CANCEL_SENT,
+        Trigger.CANCEL_REFUSED,
+        Trigger.REPLACE_SENT,
+        Trigger.REPLACE_REFUSED,
+        Trigger.UNANSWERED,
+    }
+)
+"""Triggers that are not the venue's word on the life of the order. A new trigger is one of them
+or has a venue status; a test asks (tests/unit/core/test_gone_only_when_the_venue_says.py)."""
+
+_NEVER_LEFT = "its own placement never left, so the venue cannot have it"
+_NEVER_THERE = "the venue, asked after it could last have taken the request, knows no such order"
+_NEW_VENUE = "the venue began anew, seen in two snapshots, and a human has confirmed it"
+ENDS_ON_OUR_WORD: dict[tuple[OrderStatus, Trigger], str] = {
+    (APPROVED, _T.NOT_SENT): _NEVER_LEFT,
+    (SUBMITTED, _T.NOT_SENT): _NEVER_LEFT,
+    (PENDING_CANCEL, _T.NOT_SENT): _NEVER_LEFT,
+    (UNKNOWN, _T.NOT_SENT): _NEVER_LEFT,
+    (SUBMITTED, _T.ABSENT): _NEVER_THERE,
+    (PENDING_CANCEL, _T.ABSENT): _NEVER_THERE,
+    (UNKNOWN, _T.ABSENT): _NEVER_THERE,
+    (SUBMITTED, _T.WIPE): _NEW_VENUE,
+    (ACCEPTED, _T.WIPE): _NEW_VENUE,
+    (PARTIALLY_FILLED, _T.WIPE): _NEW_VENUE,
+    (PENDING_CANCEL, _T.WIPE): _NEW_VENUE,
+    (PENDING_REPLACE, _T.WIPE): _NEW_VENUE,
+    (UNKNOWN, _T.WIPE): _NEW_VENUE,
+}
+"""Every row that ends an order without the venue's word, and why that is right."""
+_ONLY_NEVER_SHOWN = (Trigger.NOT_SENT, Trigger.ABSENT)
 _REFUSALS = (Trigger.CANCEL_REFUSED, Trigger.REPLACE_REFUSED)
 
 
@@ -229,10 +289,11 @@ def advance(
     to where the order was, and silence says nothing new of an order that the venue has shown.
 
     Raises:
-        ImpossibleTransition: the pair is not listed.
+        ImpossibleTransition: the pair is not listed, or an order that the venue has shown would be
+            one that never was.
     """
     row = TABLE.get((status, trigger))
-    if row is None:
+    if row is None or (trigger in _ONLY_NEVER_SHOWN and (acknowledged or partly_filled)):
         raise ImpossibleTransition(status, trigger)
     if acknowledged and trigger is Trigger.SILENCE and status is not UNKNOWN:
         return Row(status, "the stream has answered already")

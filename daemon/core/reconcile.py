@@ -20,7 +20,7 @@ from daemon.model.balance_changes import BalanceChange
 from daemon.model.ids import InstrumentId, is_ours, symbol_of
 from daemon.model.reports import VenueSnapshot
 
-Kind = Literal["balance", "vanished", "foreign_order", "foreign_fill"]
+Kind = Literal["balance", "vanished", "ended_order", "foreign_order", "foreign_fill"]
 Class = Literal["in_flight", "foreign", "external", "wipe", "real"]
 
 
@@ -93,6 +93,7 @@ def compare(
     instance: str,
     assets: Assets,
     settle_ns: int = 0,
+    ended_settle_ns: int = 0,
     trades_after: Mapping[InstrumentId, int] | None = None,
 ) -> tuple[Difference, ...]:
     """Every difference that stands after the snapshot's own facts were booked.
@@ -100,12 +101,19 @@ def compare(
     `asked_ns`, `asked_mark`: the moment (in time, in our flows) when the snapshot was asked for;
     what the books passed through since then is in flight, no difference.
     `settle_ns`: a query may miss an order that was shown, and a fill that was announced, so
-    recently (the venue's stores lag).
+    recently (the venue's stores lag); within `ended_settle_ns` it may still list an order that has
+    ended.
     """
-    differences = [*_foreign(snapshot, instance), *_vanished(books, snapshot, asked_ns, settle_ns)]
+    differences = [
+        *_foreign(snapshot, instance),
+        *_vanished(books, snapshot, asked_ns, settle_ns),
+        *_ended(books, snapshot, asked_ns, ended_settle_ns, instance),
+    ]
     owed = frozenset(_owed(books, assets, asked_ns, settle_ns))
     balances = list(_balances(books, snapshot, basis, asked_mark))
     balances = [_named(one, balances, basis, assets, owed) for one in balances]
+    if snapshot.unread:  # fills of ours may be in what is left to read
+        balances = [replace(one, cls="in_flight") for one in balances]
     moved = any(one.symbol in assets.touched for one in balances)
     if moved and _is_wipe(books, snapshot, differences, trades_after or {}):
         differences = [_as_wipe(one) for one in [*differences, *balances]]
@@ -141,6 +149,28 @@ def _vanished(
             client_order_id=order.client_order_id,
             ours=order.status.value,
             venue="absent",
+        )
+
+
+def _ended(
+    books: Books, snapshot: VenueSnapshot, asked_ns: int, settle_ns: int, instance: str
+) -> Iterable[Difference]:
+    """The other direction: what is open there, and ended or forgotten here."""
+    for report in snapshot.open_orders:
+        cid = report.client_order_id
+        if not is_ours(cid, instance):
+            continue
+        order = books.orders.get(cid)
+        if order is not None and not order.status.is_terminal:
+            continue
+        ended_ns = 0 if order is None else order.ts_updated_ns
+        yield Difference(
+            kind="ended_order",
+            cls="in_flight" if asked_ns - ended_ns < settle_ns else "real",
+            symbol=symbol_of(report.instrument_id),
+            client_order_id=cid,
+            ours="forgotten" if order is None else order.status.value,
+            venue=f"open, {report.side} {plain(report.qty)}",
         )
 
 
@@ -309,6 +339,10 @@ class Suspects:
             return replace(one, cls="wipe") if first.cls == "wipe" else one
         since[one.key] = (first_ns, first)
         return None
+
+    def forget(self, one: Difference) -> None:
+        """It was dealt with: should it come again, it counts again."""
+        self._known.pop(one.key, None)
 
     def forgive(self) -> None:
         """An operator resolved the incident: what stood is accepted; new ones count again."""

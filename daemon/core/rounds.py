@@ -1,23 +1,30 @@
 """Reconciliation rounds: when to ask for a snapshot, and what to do with it.
 
 Rules of this file:
-1. One round at a time; a wish during a round is kept and runs after it.
+1. One round at a time; a wish during a round is kept and runs after it. Routine rounds (others'
+   orders, audits) are spaced, however many events ask for them, and have a budget of their own.
 2. A snapshot's fills and statuses are facts of the venue: booked first, marked `recovered`. What
    still differs is classified (`reconcile.py`), must stand twice, and then stops us (promise P8).
-3. The gate is READY only after a round whose differences are all accounted for.
+3. The gate is READY only after a round whose differences are all accounted for; `gate.books` says
+   what stands against the last one, and a start needs that to be nothing.
+4. One order or symbol that the venue does not answer about is no reason to fail a round: it is
+   blocked, with the reason, and the others go on.
 """
 
 from dataclasses import dataclass, replace
 
 from daemon.core.desk import Desk
-from daemon.core.execution import Execution, as_recovered
+from daemon.core.errors import ErrorCode
+from daemon.core.execution import Execution
+from daemon.core.made_reports import as_recovered
 from daemon.core.reconcile import Assets, Difference, Suspects, Weighed, compare
 from daemon.core.retry import backoff_ns
 from daemon.model.amounts import plain
 from daemon.model.effects import OrderRef, Reply, TakeSnapshot
 from daemon.model.enums import GateState
-from daemon.model.ids import InstrumentId, VenueOrderId, instrument_id, is_ours
+from daemon.model.ids import ClientOrderId, InstrumentId, VenueOrderId, instrument_id, is_ours
 from daemon.model.orders import Order
+from daemon.model.readiness import NotReady, Obstacle
 from daemon.model.records import EventType
 from daemon.model.reports import Fill, VenueSnapshot
 from daemon.model.stop_triggers import StopTrigger
@@ -44,6 +51,12 @@ class Rounds:
         self._wanted = ""
         self._due_ns = 0
         self._failures = 0
+        self._looks = 0
+        """Rounds in a row that another one must follow."""
+        self._began_ns = 0
+        self.foreign_events = 0
+        self.foreign_open = 0
+        self.foreign_traded = 0
         self._suspects = Suspects(desk.config.confirm_ns)
         self._rebase = False
         self.last_clean_ns = 0
@@ -58,12 +71,21 @@ class Rounds:
 
     # ------------------------------------------------------------------ asking
     def want(self, reason: str, *, delay_ns: int = 0) -> None:
-        """Have a round run as soon as the links allow; the first reason is kept."""
+        """Have a round run as soon as the links allow; the most urgent reason is kept."""
         due = self._desk.now_ns + delay_ns
+        if reason in _SPACED and self._began_ns:
+            due = max(due, self._began_ns + self._desk.config.round_spacing_ns)
         if not self._wanted or due < self._due_ns:
             self._due_ns = due
-        self._wanted = self._wanted or reason
+        if not self._wanted or (self._wanted in _ROUTINE and reason not in _ROUTINE):
+            self._wanted = reason
         self.tick()
+
+    def heard_of_others(self) -> None:
+        """Others trade on our account: what of theirs stands open, the next round tells."""
+        self.foreign_events += len(self._execution.foreign)
+        self._execution.foreign.clear()
+        self.want(FOREIGN)
 
     def tick(self) -> None:
         """Start the wanted round, give up one without answer, begin an audit when it is time."""
@@ -82,11 +104,14 @@ class Rounds:
     def abandon(self) -> None:
         """The link is lost: whatever was asked will not be answered."""
         self._under_way = None
+        self._looks = 0
+        self._refuse_commands("a link was lost while the books were compared")
 
     def rebase(self) -> None:
         """After an operator resolved a mismatch: the next round takes the venue's balances over."""
         self._rebase = True
         self._suspects.forgive()
+        self._desk.gate.books = Obstacle(NotReady.RESOLVED)
         self.want("resolved")
 
     def _start(self) -> None:
@@ -103,7 +128,11 @@ class Rounds:
             asked_mark=desk.books.flow_mark,
             trades_after=cursor,
         )
-        desk.effects.append(TakeSnapshot(self._wanted, tuple(refs), cursor))
+        self._began_ns = desk.now_ns
+        routine = self._wanted in _ROUTINE and desk.gate.state is GateState.READY
+        instance = desk.config.instance
+        made = TakeSnapshot(self._wanted, tuple(refs), cursor, routine=routine, instance=instance)
+        desk.effects.append(made)
         self._wanted = ""
 
     # ------------------------------------------------------------------ answers
@@ -129,6 +158,9 @@ class Rounds:
                 "basis_set": False,
             },
         )
+        times = f", {self._failures} times in a row" if self._failures > 1 else ""
+        desk.gate.books = Obstacle(NotReady.ROUND_FAILED, f"{why}{times}")
+        self._refuse_commands(f"the round failed: {why}; it is tried again")
         self.want(self._wanted or reason, delay_ns=wait)
 
     def on_taken(self, snapshot: VenueSnapshot) -> bool:
@@ -155,6 +187,7 @@ class Rounds:
             instance=desk.config.instance,
             assets=self._assets(),
             settle_ns=desk.config.unknown_settle_ns,
+            ended_settle_ns=desk.config.ended_settle_ns,
             trades_after=running.trades_after,
         )
         weighed = self._suspects.weigh(differences, desk.books, desk.now_ns)
@@ -178,13 +211,21 @@ class Rounds:
         ours = [o for o in snapshot.open_orders if is_ours(o.client_order_id, desk.config.instance)]
         self.last_open_ours = len(ours)
         self.last_waiting = weighed.waiting
+        self.foreign_open = len(snapshot.open_orders) - len(ours)
+        self.foreign_traded = snapshot.foreign_traded
+        self._revive(weighed.newly, snapshot)
         self._stop_for(weighed.newly)
-        self._answer(weighed)
-        if weighed.clean and not weighed.waiting:
+        stands = desk.gate.books = self._standing(weighed, snapshot)
+        self._answer(weighed, stands)
+        if stands is None:
             self.last_clean_ns = desk.now_ns
-        if weighed.waiting:
-            self.want("confirm", delay_ns=desk.config.confirm_ns)
-        if not weighed.waiting or desk.gate.state is GateState.READY:
+        waiting = weighed.waiting or bool(snapshot.unread)
+        self._looks = self._looks + 1 if waiting else 0
+        if waiting:
+            config = desk.config
+            slowest = max(config.confirm_ns, config.query_cap_ns)
+            self.want("confirm", delay_ns=backoff_ns(self._looks, config.confirm_ns, slowest))
+        if not waiting or desk.gate.state is GateState.READY:
             desk.gate.set_reconciled()
             return True
         return False
@@ -194,9 +235,26 @@ class Rounds:
         self._commands.append(command_id)
         self.want("operator")
 
-    def _answer(self, weighed: Weighed) -> None:
+    def _standing(self, weighed: Weighed, snapshot: VenueSnapshot) -> Obstacle | None:
+        """What this round leaves standing against us, under its name."""
+        shown = "; ".join(_line_of(one) for one in weighed.reported[:SHOWN_MAX])
+        if not weighed.clean:
+            return Obstacle(NotReady.NOT_CLEAN, shown)
+        if snapshot.unread:
+            return Obstacle(NotReady.UNREAD, snapshot.unread)
+        return Obstacle(NotReady.TO_CONFIRM, shown) if weighed.waiting else None
+
+    def _refuse_commands(self, why: str) -> None:
+        for command_id in self._commands:
+            code = ErrorCode.NOT_READY.value
+            refusal = Reply(command_id=command_id, error_code=code, error_message=why)
+            self._desk.effects.append(refusal)
+        self._commands.clear()
+
+    def _answer(self, weighed: Weighed, stands: Obstacle | None) -> None:
         found = {
-            "clean": weighed.clean and not weighed.waiting,
+            "clean": stands is None,
+            "why": "" if stands is None else stands.text,
             "waiting": weighed.waiting,
             "differences": [one.fields() for one in weighed.reported],
         }
@@ -229,6 +287,9 @@ class Rounds:
             execution.check_quantities(order)
         for absent in snapshot.absent:
             execution.on_absent(absent, asked_ns=asked_ns)
+        for mute in snapshot.mute:
+            execution.on_mute(mute)
+        desk.gate.mute = dict(snapshot.mute_symbols)
         execution.foreign.clear()
         adopted = max(0, len(desk.books.orders) - orders_before)
         return desk.ledger.session.fills - before, adopted
@@ -248,20 +309,24 @@ class Rounds:
         order = self._desk.books.orders.get(fill.client_order_id)
         return order or by_venue_id.get((fill.instrument_id, fill.venue_order_id))
 
+    def _revive(self, newly: tuple[Difference, ...], snapshot: VenueSnapshot) -> None:
+        """What is open there and ended here is held again; its incident cancels it."""
+        listed = {report.client_order_id: report for report in snapshot.open_orders}
+        for one in newly:
+            if one.kind == "ended_order":
+                self._execution.on_open_there(listed[ClientOrderId(one.client_order_id)])
+                self._suspects.forget(one)
+
     def _stop_for(self, newly: tuple[Difference, ...]) -> None:
         """One incident a trigger, however many differences it is made of."""
         groups: dict[StopTrigger, list[Difference]] = {}
         for one in newly:
-            if one.cls == "external":
+            # An ended order's own row of the lifecycle opens an incident.
+            if one.cls == "external" or one.kind == "ended_order":
                 continue
             groups.setdefault(_trigger_of(one), []).append(one)
         for trigger, ones in groups.items():
-            shown = "; ".join(
-                f"{one.kind} {one.symbol} {one.client_order_id}".strip()
-                + f": ours {one.ours or 'none'}, venue {one.venue}"
-                + (f" ({one.change})" if one.change else "")
-                for one in ones[:SHOWN_MAX]
-            )
+            shown = "; ".join(_line_of(one) for one in ones[:SHOWN_MAX])
             self._desk.trouble(
                 trigger,
                 f"{_WHAT[trigger]}: {shown}",
@@ -277,6 +342,15 @@ def _trigger_of(one: Difference) -> StopTrigger:
     return StopTrigger.TESTNET_WIPE if wiped else StopTrigger.POSITION_MISMATCH
 
 
+def _line_of(one: Difference) -> str:
+    name = f"{one.kind} {one.symbol} {one.client_order_id}".strip()
+    change = f" ({one.change})" if one.change else ""
+    return f"{name}: ours {one.ours or 'none'}, venue {one.venue}{change}"
+
+
+FOREIGN, VANISHED, UNANSWERED = "foreign order", "order vanished", "cancel_all unanswered"
+_SPACED = frozenset({FOREIGN, VANISHED, UNANSWERED})
+_ROUTINE = _SPACED | {"audit", "confirm"}
 SHOWN_MAX = 4
 _WHAT = {
     StopTrigger.FOREIGN_ORDER: "an open order on our account that is not ours",

@@ -17,10 +17,10 @@ from daemon.core.amends import Amends
 from daemon.core.cancels import Cancels
 from daemon.core.config import StrategySpec
 from daemon.core.desk import Desk
-from daemon.core.lifecycle import Trigger
 from daemon.core.market import Market
+from daemon.core.replaces import Replaces
 from daemon.core.view import View
-from daemon.model.effects import ArmTimer, SendOrder, SendReplace
+from daemon.model.effects import ArmTimer, SendOrder
 from daemon.model.enums import OrderStatus
 from daemon.model.ids import InstrumentId, StrategyId, instrument_id
 from daemon.model.instrument import Instrument
@@ -74,8 +74,11 @@ def _trace(error: Exception) -> list[str]:
 class Runner:
     """Builds strategies at session start, calls them, and performs their wishes."""
 
-    def __init__(self, desk: Desk, market: Market, cancels: Cancels, amends: Amends) -> None:
+    def __init__(
+        self, desk: Desk, market: Market, cancels: Cancels, amends: Amends, replaces: Replaces
+    ) -> None:
         """Share the desk."""
+        self._replaces = replaces
         self._desk = desk
         self._market = market
         self._cancels = cancels
@@ -238,8 +241,7 @@ class Runner:
         desk.ledger.heard(desk.interceptor.take_notices())
         if isinstance(verdict, ReplaceApproved):
             desk.approve(verdict.replace.order, intent.reason, verdict.decision)
-            self._desk.fire(target, Trigger.REPLACE_SENT, intent.reason or "strategy")
-            desk.effects.append(SendReplace(verdict.replace))
+            self._replaces.send(target, verdict.replace, intent.reason or "strategy")
         else:
             wish = _as_place(intent, target)
             desk.deny(wish, str(verdict.reason.value), verdict.context, verdict.decision)
@@ -272,5 +274,8 @@ def _as_place(intent: ReplaceIntent, target: Order) -> PlaceIntent:
         qty=intent.qty,
         price=intent.price,
         time_in_force=target.time_in_force,
+        stop_price=target.stop_price,
+        reduce_only=target.reduce_only,
+        extras=target.extras,
         reason=intent.reason,
     )

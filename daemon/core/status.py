@@ -11,6 +11,7 @@ from daemon.core.market import Market
 from daemon.core.rounds import Rounds
 from daemon.core.tripwires import Tripwires
 from daemon.model.amounts import plain
+from daemon.model.enums import OrderStatus
 from daemon.model.ids import symbol_of
 from daemon.model.plain import to_plain
 
@@ -45,6 +46,37 @@ def _incidents(ledger: Ledger) -> list[Any]:
     return [to_plain(one) for one in shown]
 
 
+def _compared(desk: Desk, rounds: Rounds, now_ns: int) -> dict[str, Any]:
+    """Reconciliation, and what of others is on the account."""
+    return {
+        "reconcile": {
+            "rounds": rounds.rounds,
+            "last_reason": rounds.last_reason,
+            "last_age_ms": _age_ms(now_ns, rounds.last_round_ns),
+            "clean_age_ms": _age_ms(now_ns, rounds.last_clean_ns),
+            "clean": desk.gate.books is None,
+        },
+        "others": {
+            "order_events": rounds.foreign_events,
+            "orders_open": rounds.foreign_open,
+            "orders_traded": rounds.foreign_traded,
+        },
+    }
+
+
+def heartbeat(desk: Desk, queue_age_ms: int) -> dict[str, Any]:
+    """The few numbers that the journal keeps as a pulse."""
+    working = list(desk.books.working())
+    return {
+        "trading_state": desk.trading_state.value,
+        "gate_state": desk.gate.state.value,
+        "open_orders": len(working),
+        "unknown_orders": sum(order.status is OrderStatus.UNKNOWN for order in working),
+        "queue_age_ms": queue_age_ms,
+        "period_ms": desk.config.heartbeat_period_ns // _NS_PER_MS,
+    }
+
+
 def status(
     desk: Desk,
     market: Market,
@@ -68,6 +100,7 @@ def status(
         "uptime_ms": (now_ns - booted_ns) // _NS_PER_MS if booted_ns else 0,
         "trading_state": desk.trading_state.value,
         "gate_state": gate.state.value,
+        "not_ready": [{"reason": one.reason.value, "text": one.text} for one in gate.obstacles()],
         "latched": ledger.latched,
         "latch_reason": ledger.latch_reason,
         "ending": "" if ending is None else ending.kind,
@@ -92,12 +125,7 @@ def status(
         "equity": desk.interceptor.equity(now_ns).to_plain(),
         "incidents": _incidents(ledger),
         "incidents_open": len(ledger.unresolved),
-        "reconcile": {
-            "rounds": rounds.rounds,
-            "last_reason": rounds.last_reason,
-            "last_age_ms": _age_ms(now_ns, rounds.last_round_ns),
-            "clean_age_ms": _age_ms(now_ns, rounds.last_clean_ns),
-        },
+        **_compared(desk, rounds, now_ns),
         "market": {
             symbol_of(iid): {
                 "age_ms": _age_ms(now_ns, market.seen_ns[iid]),

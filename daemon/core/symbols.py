@@ -5,6 +5,8 @@ Rules of this file:
    is blocked alone: the gate and the others go on. `blocked` says which, and why.
 2. Where it happens to a position or an order of ours, the order is cancelled as far as the venue
    lets it be, and an incident of that symbol is opened, once for each change.
+3. A symbol, or an order of ours on it, that the venue gives no usable answer about blocks that
+   symbol alone, too: by its unknown order, or by name.
 """
 
 from collections.abc import Mapping
@@ -13,7 +15,7 @@ from dataclasses import replace
 from daemon.core.desk import Desk
 from daemon.model.amounts import plain
 from daemon.model.enums import GateState, SymbolStatus
-from daemon.model.ids import InstrumentId, instrument_id
+from daemon.model.ids import InstrumentId, instrument_id, symbol_of
 from daemon.model.inputs import InstrumentsLoaded
 from daemon.model.instrument import Instrument
 from daemon.model.plain import to_plain
@@ -26,7 +28,7 @@ CONFINED = (
     StopTrigger.UNKNOWN_ORDER,
     StopTrigger.STALE_FEED,
 )
-"""Incidents that stay with their symbol while the venue does not trade it."""
+"""Incidents that stay with their symbol while the venue does not trade it, or is mute on it."""
 
 
 class Symbols:
@@ -59,7 +61,10 @@ class Symbols:
         state = desk.gate.state
         for symbol in desk.config.symbols:
             iid = self._id(symbol)
-            if state is GateState.READY:
+            mute = desk.gate.mute.get(symbol)
+            if mute is not None:
+                desk.ledger.heard(desk.interceptor.block_symbol(iid, f"no answers: {mute}"))
+            elif state is GateState.READY:
                 desk.ledger.heard(desk.interceptor.unblock_symbol(iid))
             else:
                 desk.ledger.heard(desk.interceptor.block_symbol(iid, f"the gate is {state}"))
@@ -68,7 +73,7 @@ class Symbols:
         """Every symbol of ours that cannot be traded now, with the reason."""
         found = {}
         for symbol in self._desk.config.symbols:
-            why = self.why(symbol)
+            why = self.why(symbol) or self._silence(symbol)
             if why:
                 found[symbol] = why
         return found
@@ -83,8 +88,21 @@ class Symbols:
         return "" if loaded.status is SymbolStatus.TRADING else f"the venue says {loaded.status}"
 
     def confines(self, trigger: str, symbol: str) -> bool:
-        """Whether an incident concerns nothing but one symbol that is not traded anyway."""
-        return trigger in CONFINED and bool(symbol) and bool(self.why(symbol))
+        """Whether an incident concerns nothing but one symbol that is blocked anyway."""
+        if trigger not in CONFINED or not symbol:
+            return False
+        return bool(self.why(symbol) or self._silence(symbol))
+
+    def _silence(self, symbol: str) -> str:
+        """What the venue says instead of answers about a symbol, or an order of ours on it."""
+        mute = self._desk.gate.mute.get(symbol)
+        if mute is not None:
+            return f"the venue answers no question about it: {mute}"
+        for cid, ask in self._desk.chase.asks.items():
+            order = self._desk.books.orders.get(cid)
+            if ask.mute_ns and order is not None and symbol_of(order.instrument_id) == symbol:
+                return f"the venue gives no answer about order {cid}: {ask.mute}"
+        return ""
 
     def _id(self, symbol: str) -> InstrumentId:
         return instrument_id(symbol, self._desk.config.environment)

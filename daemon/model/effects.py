@@ -83,12 +83,16 @@ class TakeSnapshot:
 
     `believed_open` are our non-terminal orders: each that the venue does not list as open is
     queried one by one. `trades_after` gives, per instrument, the last booked venue trade id
-    (-1: none): history is fetched from a few ids before it.
+    (-1: none): history is fetched from a few ids before it. A `routine` round has a budget of its
+    own, and waits when that is used up; the others may use what any query may.
     """
 
     reason: str
     believed_open: tuple[OrderRef, ...]
     trades_after: Mapping[InstrumentId, int]
+    routine: bool = False
+    instance: str = ""
+    """Whose orders are ours: trades of all others are counted, not told. Empty: all are told."""
 
 
 @dataclass(frozen=True, slots=True)

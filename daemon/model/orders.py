@@ -92,6 +92,9 @@ class Order:
     cum_quote: Decimal = ZERO
     venue_cum_qty: Decimal = ZERO
     exec_ids: set[ExecId] = field(default_factory=set)
+    reduce_only: bool = False
+    extras: OrderExtras | None = None
+    """What it was approved with, so that a replace asks for the same again."""
 
     @property
     def leaves_qty(self) -> Decimal:

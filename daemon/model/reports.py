@@ -102,6 +102,19 @@ class NotFound:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Mute:
+    """The venue gave no usable answer about one of our orders, while it answered other questions.
+
+    `refused`: it spoke, and what it said is neither the order nor "does not exist".
+    """
+
+    client_order_id: ClientOrderId
+    instrument_id: InstrumentId
+    reason: str
+    refused: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class VenueSnapshot:
     """Everything the venue says is true now, gathered in one reconciliation round.
 
@@ -118,3 +131,11 @@ class VenueSnapshot:
     fills: tuple[Fill, ...]
     reason: str
     """Why it was taken: boot, reconnect, audit, unknown, operator, stop."""
+    mute: tuple[Mute, ...] = ()
+    """Our orders that the venue gave no usable answer about."""
+    mute_symbols: tuple[tuple[str, str], ...] = ()
+    """Symbols that it gave no usable answer about, each with what it said."""
+    unread: str = ""
+    """What of the history is left for the next round; empty: all was read."""
+    foreign_traded: int = 0
+    """Orders of others in the part of the history that was read in this round."""

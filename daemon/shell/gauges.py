@@ -244,7 +244,14 @@ def _budget(status: Status) -> Iterator[Metric]:
     for window, bound in (venue.get("limits") or {}).items():
         limit.add_metric([window], float(bound))
         left.add_metric([window], float(bound - used.get(window, 0)))
-    yield from (limit, left)
+    rounds = GaugeMetricFamily(
+        "seatrial_venue_budget_rounds",
+        "Weight that routine reconciliation has used in a window.",
+        labels=["window"],
+    )
+    for window, weight in (venue.get("used_by_rounds") or {}).items():
+        rounds.add_metric([window], float(weight))
+    yield from (limit, left, rounds)
 
 
 def _drills(status: Status) -> Iterator[Metric]:

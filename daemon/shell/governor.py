@@ -10,6 +10,7 @@ Rules of this file:
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from daemon.shell.order_rate import OrderRate
 from daemon.venues.binance_spot.symbols import RateLimitRow
 from daemon.venues.requests import Purpose
 
@@ -28,8 +29,11 @@ _SHARE_PERMILLE = {
     Purpose.DATA: 800,
     Purpose.SESSION: 900,
     Purpose.QUERY: 950,
+    Purpose.ROUND: 800,
     Purpose.CANCEL: 1000,
 }
+_ROUNDS_PERMILLE = 300
+"""Of the weight of a window, what routine rounds may use among themselves."""
 _NEW_WINDOW_GRACE_NS = 500 * _NS_PER_MS
 _DEFAULT_PAUSE_NS = {
     "weight": 60 * _NS_PER_S,
@@ -69,6 +73,7 @@ class _Window:
         "per_call",
         "per_order",
         "per_weight",
+        "rounds",
         "used",
     )
 
@@ -84,6 +89,7 @@ class _Window:
         self.header = _header_of(row)
         self.limit = row.limit
         self.used = 0
+        self.rounds = 0
         self.in_flight = 0
         self.end_ns = 0
 
@@ -91,6 +97,11 @@ class _Window:
         if not self.end_ns - self.length_ns <= now_ns < self.end_ns:
             self.end_ns = (now_ns // self.length_ns + 1) * self.length_ns
             self.used = self.in_flight
+            self.rounds = 0
+
+    def has_room_for_rounds(self, cost: int) -> bool:
+        """Whether routine rounds may add so much to what they have used here."""
+        return (self.rounds + cost) * 1000 <= self.limit * _ROUNDS_PERMILLE
 
     def observe(self, count: int, now_ns: int) -> None:
         self.roll(now_ns)
@@ -111,6 +122,8 @@ class Governor:
     def __init__(self, *, waf_pause_s: float = 60.0) -> None:
         self.offset_ns = 0
         """Venue clock minus engine time; set by the time sync."""
+        self.rate = OrderRate()
+        """The cap on orders in a rolling second, at the bytes; the link sets it."""
         self.pauses = 0
         self.refusals = 0
         self._windows: list[_Window] = [_Window(row) for row in _DOCUMENTED]
@@ -163,9 +176,18 @@ class Governor:
                     f"{window.name}: {window.used} of {window.limit} used, {purpose} must wait",
                     until_ns,
                 )
+            if purpose is Purpose.ROUND and not window.has_room_for_rounds(cost):
+                self.refusals += 1
+                return Refusal(
+                    f"{window.name}: {window.rounds} used by routine rounds, which may use "
+                    f"{_ROUNDS_PERMILLE // 10} % of {window.limit}",
+                    window.end_ns - self.offset_ns,
+                )
         for window, cost in charged:
             window.used += cost
             window.in_flight += cost
+            if purpose is Purpose.ROUND:
+                window.rounds += cost
         return None
 
     def admit_connection(self, *, weight: int, now_ns: int) -> Refusal | None:
@@ -234,6 +256,11 @@ class Governor:
         for window in self._windows:
             window.roll(now_ns + self.offset_ns)
         return {window.name: window.used for window in self._windows}
+
+    def used_by_rounds(self, now_ns: int) -> dict[str, int]:
+        """Weight that routine rounds have used, by window name."""
+        self.used(now_ns)
+        return {window.name: window.rounds for window in self._windows if window.per_weight}
 
     def limits(self) -> dict[str, int]:
         """The limits, by window name."""

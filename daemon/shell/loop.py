@@ -316,16 +316,11 @@ class Pump:
             return
         if not isinstance(effect, SendOrder | SendReplace):
             raise InvariantViolation(f"{type(effect).__name__} places no order")
-        placed = isinstance(effect, SendOrder)
         order = effect.order if isinstance(effect, SendOrder) else effect.replace.order
-        self.offer(
-            NotSent(
-                order.client_order_id,
-                order.instrument_id,
-                "place" if placed else "replace",
-                "journal not written",
-            )
-        )
+        iid, why = order.instrument_id, "journal not written"
+        if isinstance(effect, SendReplace):
+            self.offer(NotSent(effect.replace.target, iid, "replace", why))
+        self.offer(NotSent(order.client_order_id, iid, "place", why))
 
     def _arm(self, effect: ArmTimer) -> None:
         old = self._timers.pop(effect.timer_id, None)

@@ -153,13 +153,22 @@ class OrderRoad:
         self._next_request += 1
         request_id = str(self._next_request)
         try:
-            session.send(encode(session.encoder, request_id, self._sync.venue_ms_at(now_ns)))
+            request = encode(session.encoder, request_id, self._sync.venue_ms_at(now_ns))
+            self._may_leave(orders, now_ns)
+            session.send(request)
         except LocalRecoverableError as error:
             self._governor.settle(weight=weight, orders=orders, free=True)
             self._tell(not_sent(asked, str(error)))
             return
+        if orders:
+            self._governor.rate.left(self._clock.now_ns())
         deadline_ns = now_ns + self._reply_deadline_ns
         self._in_flight[request_id] = _InFlight(asked, session, now_ns, deadline_ns, weight, orders)
+
+    def _may_leave(self, orders: int, now_ns: int) -> None:
+        refusal = self._governor.rate.refusal(now_ns) if orders else ""
+        if refusal:
+            raise BudgetEmpty(refusal, now_ns)
 
     async def by_rest(self, asked: Asked, encode: EncodeRest) -> None:
         """Send one request by REST and deliver what its answer proves."""

@@ -49,6 +49,7 @@ class _Flight:
     """What is known of one request on its way."""
 
     purpose: Purpose
+    orders: int = 0
     left: bool = False
     sent_ns: int = 0
 
@@ -125,7 +126,7 @@ class RestSession:
         )
         if refusal is not None:
             raise BudgetEmpty(refusal.reason, refusal.until_ns)
-        flight = _Flight(request.purpose)
+        flight = _Flight(request.purpose, request.orders)
         done = False
         try:
             reply = await self._exchange(session, request, flight, deadline_s or self._deadline_s)
@@ -186,8 +187,14 @@ class RestSession:
         # aiohttp awaits this directly before it writes the headers, without yielding after it.
         flight: _Flight = context.trace_request_ctx
         self._refuse_placement(flight.purpose)
+        now_ns = self._clock.now_ns()
+        if flight.orders:
+            refusal = self._governor.rate.refusal(now_ns)
+            if refusal:
+                raise BudgetEmpty(refusal, now_ns)
+            self._governor.rate.left(now_ns)
         flight.left = True
-        flight.sent_ns = self._clock.now_ns()
+        flight.sent_ns = now_ns
 
     def _refuse_placement(self, purpose: Purpose) -> None:
         if purpose is Purpose.PLACE and self._halt.closed:

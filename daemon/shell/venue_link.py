@@ -74,10 +74,12 @@ class VenueLink:
         deliver: Callable[[Input], None],
         rng: random.Random,
         settle: Callable[[], None] = _nothing,
+        orders_per_second: Callable[[], int] | None = None,
     ) -> None:
         """Wire the link; nothing is connected before `run`.
 
         `settle` is called when all that one read from a socket had to tell was delivered.
+        `orders_per_second` is the cap in force, kept once more where the bytes leave.
 
         Raises:
             HostRefused, CredentialsRefused: an address or a key that cannot be used.
@@ -92,6 +94,7 @@ class VenueLink:
         self._names = SymbolNames(endpoints.environment, config.symbols)
         self._rows = RowReader(self._names, OwnIds())
         self._governor = Governor()
+        self._governor.rate.cap = orders_per_second
         self._limits = Limits(governor=self._governor, clock=clock, deliver=deliver)
         self._encoder = RestEncoder(
             api_key=credentials.api_key, signer=signer, recv_window_ms=config.recv_window_ms
@@ -235,6 +238,7 @@ class VenueLink:
             "round_trip_ns": None if sample is None else sample.round_trip_ns,
             "used": self._governor.used(now_ns),
             "limits": self._governor.limits(),
+            "used_by_rounds": self._governor.used_by_rounds(now_ns),
             "paused_until_ns": self._governor.paused_until_ns(now_ns),
             "links": {
                 Link.REST.value: self._rest_life.facts(now_ns),

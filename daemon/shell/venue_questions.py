@@ -1,9 +1,10 @@
 """Questions to the venue over REST: what became of one order, and everything that is true now.
 
 Rules of this file:
-1. Trades name no client id: it comes from the rows of their orders, looked up where unknown.
-2. History is fetched from a few ids before the last booked trade, because it lags the matching.
-3. A question that any part of which failed has failed: nothing may be concluded from half of it.
+1. A question that concerns the account and failed has failed: nothing may be concluded from it.
+2. A question about one order, or one symbol, that the venue gives no usable answer to fails nothing
+   but itself: the order is told as `Mute`, and the snapshot goes on.
+3. One round asks about so many orders; the next one begins with those that have waited longest.
 """
 
 import asyncio
@@ -12,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from daemon.errors import (
+    AnswerLost,
     BudgetEmpty,
     KeyRefused,
     SeatrialError,
@@ -19,7 +21,7 @@ from daemon.errors import (
     VenueRefusal,
 )
 from daemon.model.effects import OrderRef, QueryOrder, TakeSnapshot
-from daemon.model.ids import ClientOrderId, InstrumentId, symbol_of
+from daemon.model.ids import ClientOrderId, symbol_of
 from daemon.model.inputs import (
     Input,
     OrderAbsent,
@@ -28,28 +30,24 @@ from daemon.model.inputs import (
     SnapshotTaken,
     VenueReport,
 )
-from daemon.model.reports import ExecutionReport, Fill, NotFound, VenueSnapshot
+from daemon.model.reports import ExecutionReport, Mute, NotFound, VenueSnapshot
 from daemon.shell.clock import Clock
 from daemon.shell.link_config import LinkConfig
-from daemon.shell.rest_session import HttpReply
 from daemon.shell.time_sync import TimeSync
+from daemon.shell.venue_asking import Asking, Call
+from daemon.shell.venue_history import History, Read
 from daemon.venues.binance_spot import codec_rest
-from daemon.venues.binance_spot.faults import Fault, Outcome
-from daemon.venues.binance_spot.params import cancel_id
+from daemon.venues.binance_spot.faults import Fault, Outcome, classify
 from daemon.venues.binance_spot.rows import OrderRow, RowReader, TradeRow, balances_of
-from daemon.venues.requests import HttpRequest
 
 T = TypeVar("T")
 R = TypeVar("R")
 
-_PAGE = 1000
-_PAGES_MAX = 50
-_BAD_SYMBOL = -1121
 _AT_ONCE = 10
 _SYMBOLS_ONE_BY_ONE_MAX = 13
 """Up to here `openOrders` per symbol (6 each) is cheaper than all at once (80)."""
-
-Call = Callable[[HttpRequest], Awaitable[HttpReply]]
+_WHOLE_VENUE = frozenset({Outcome.LIMITED, Outcome.CLOCK})
+"""Refusals that are never about the one order that was asked for."""
 
 
 @dataclass(slots=True)
@@ -59,11 +57,12 @@ class _Round:
     open_orders: list[ExecutionReport] = field(default_factory=list)
     statuses: list[ExecutionReport] = field(default_factory=list)
     absent: list[NotFound] = field(default_factory=list)
-    fills: dict[str, Fill] = field(default_factory=dict)
+    mute: dict[ClientOrderId, Mute] = field(default_factory=dict)
+    executed: list[OrderRow] = field(default_factory=list)
 
 
 class Questions:
-    """Asks; keeps no state between questions but the ids it learns."""
+    """Asks; keeps no state between questions but the ids it learns and where history stands."""
 
     def __init__(
         self,
@@ -76,25 +75,29 @@ class Questions:
         config: LinkConfig,
         on_fault: Callable[[Fault], None],
     ) -> None:
-        self._call = call
-        self._encoder = encoder
+        self._ask = Asking(
+            call=call, encoder=encoder, reader=reader, sync=sync, clock=clock, on_fault=on_fault
+        )
         self._reader = reader
-        self._sync = sync
         self._clock = clock
         self._config = config
-        self._on_fault = on_fault
+        self._history = History(config)
+        self._asked_in: dict[ClientOrderId, int] = {}
+        """In which round an order was last looked up, while it is still believed open."""
+        self._rounds = 0
 
     async def query(self, effect: QueryOrder) -> Input:
         """What became of one order: a report with its fills, proven absent, or no answer."""
+        ask = self._ask
         ref = OrderRef(effect.client_order_id, effect.instrument_id, effect.venue_order_id)
         try:
             async with asyncio.timeout(self._config.query_deadline_ms / 1000):
-                row = await self._find(ref)
+                row = await ask.find(ref)
                 if row is None:
-                    return OrderAbsent(self._not_found(ref))
+                    return OrderAbsent(ask.not_found(ref))
                 trades = []
                 if codec_rest.executed(row):
-                    trades = await self._trades_of(row.symbol, row.order_id)
+                    trades = await ask.trades_of(row.symbol, row.order_id)
                 now_ns = self._clock.now_ns()
                 own = ref.client_order_id
                 fills = [self._reader.trade(trade, own, now_ns) for trade in trades]
@@ -121,11 +124,46 @@ class Questions:
     async def _snapshot(self, effect: TakeSnapshot) -> VenueSnapshot:
         # Orders first, then their statuses, then trades, then balances: each later answer knows at
         # least what the earlier ones knew, so a fill in between is seen twice rather than never.
+        ask = self._ask.anew(routine=effect.routine)
         gathered = _Round()
-        rows = await self._open_orders()
+        listed = self._take_open(await self._open_orders(ask), gathered)
+        unread = await self._ask_missing(ask, effect, listed, gathered)
+        history = await self._history.read(ask, effect.trades_after, instance=effect.instance)
+        await self._trades_alone(ask, effect, gathered, history)
+        body = await ask.body(ask.encoder.account(ask.sync.venue_ms()))
+        account = codec_rest.decode_account(body)
+        fills = sorted(history.fills.values(), key=lambda f: (f.ts_venue_ns, f.exec_id))
+        return VenueSnapshot(
+            ts_ns=self._clock.now_ns(),
+            balances=balances_of(account.balances),
+            open_orders=tuple(gathered.open_orders),
+            statuses=tuple(gathered.statuses),
+            absent=tuple(gathered.absent),
+            fills=tuple(fills),
+            reason=effect.reason,
+            mute=tuple(gathered.mute.values()),
+            mute_symbols=tuple(sorted(ask.mute_symbols.items())),
+            unread="; ".join([*unread, *history.unread]),
+            foreign_traded=len(history.foreign),
+        )
+
+    # ---------------------------------------------------------------- orders
+    async def _open_orders(self, ask: Asking) -> list[OrderRow]:
+        symbols = self._config.symbols
+        if len(symbols) > _SYMBOLS_ONE_BY_ONE_MAX:
+            body = await ask.body(ask.encoder.open_orders(None, ask.sync.venue_ms()))
+            return [row for row in codec_rest.decode_orders(body) if row.symbol in symbols]
+
+        async def on(symbol: str) -> list[OrderRow]:
+            request = ask.encoder.open_orders(symbol, ask.sync.venue_ms())
+            body = await ask.body_of_symbol(symbol, request)
+            return [] if body is None else codec_rest.decode_orders(body)
+
+        return [row for rows in await _all(on, symbols) for row in rows]
+
+    def _take_open(self, rows: Sequence[OrderRow], gathered: _Round) -> set[tuple[str, str]]:
         now_ns = self._clock.now_ns()
         listed: set[tuple[str, str]] = set()
-        executed: list[OrderRow] = []
         for row in rows:
             # An open order shows its own id (only a cancel renames), so it is believed before what
             # we remember of its venue id: after a wipe the venue gives old ids to new orders.
@@ -133,192 +171,102 @@ class Questions:
             listed.add((row.symbol, own))
             gathered.open_orders.append(self._reader.queried(row, now_ns, own=own))
             if codec_rest.executed(row):
-                executed.append(row)
+                gathered.executed.append(row)
+        return listed
+
+    async def _ask_missing(
+        self, ask: Asking, effect: TakeSnapshot, listed: set[tuple[str, str]], gathered: _Round
+    ) -> list[str]:
+        """Look up what the venue does not list as open; what is left for the next round."""
         missing = [
             ref
             for ref in effect.believed_open
             if (symbol_of(ref.instrument_id), ref.client_order_id) not in listed
         ]
-        for ref, found in zip(missing, await self._all(self._find, missing), strict=True):
+        known = {ref.client_order_id for ref in missing}
+        self._asked_in = {cid: n for cid, n in self._asked_in.items() if cid in known}
+        self._rounds += 1
+        missing.sort(key=lambda ref: self._asked_in.get(ref.client_order_id, 0))
+        now, later = (
+            missing[: self._config.snapshot_lookups_max],
+            missing[self._config.snapshot_lookups_max :],
+        )
+        until = asyncio.get_running_loop().time() + self._config.snapshot_deadline_ms / 2_000
+
+        async def look(ref: OrderRef) -> OrderRow | Mute | None:
+            return await self._or_mute(ref, lambda: ask.find(ref), until)
+
+        for ref, found in zip(now, await _all(look, now), strict=True):
+            self._asked_in[ref.client_order_id] = self._rounds
             if found is None:
-                gathered.absent.append(self._not_found(ref))
-                continue
-            gathered.statuses.append(
-                self._reader.queried(found, self._clock.now_ns(), own=ref.client_order_id)
-            )
-            if codec_rest.executed(found):
-                executed.append(found)
-        await self._gather_trades(effect, executed, gathered)
-        account = codec_rest.decode_account(
-            await self._body(self._encoder.account(self._sync.venue_ms()))
-        )
-        return VenueSnapshot(
-            ts_ns=self._clock.now_ns(),
-            balances=balances_of(account.balances),
-            open_orders=tuple(gathered.open_orders),
-            statuses=tuple(gathered.statuses),
-            absent=tuple(gathered.absent),
-            fills=tuple(sorted(gathered.fills.values(), key=lambda f: (f.ts_venue_ns, f.exec_id))),
-            reason=effect.reason,
-        )
+                gathered.absent.append(ask.not_found(ref))
+            elif isinstance(found, Mute):
+                gathered.mute[ref.client_order_id] = found
+            else:
+                own = ref.client_order_id
+                report = self._reader.queried(found, self._clock.now_ns(), own=own)
+                gathered.statuses.append(report)
+                if codec_rest.executed(found):
+                    gathered.executed.append(found)
+        return [f"{len(later)} of our orders are still to be asked about"] if later else []
 
-    async def _open_orders(self) -> list[OrderRow]:
-        symbols = self._config.symbols
-        if len(symbols) > _SYMBOLS_ONE_BY_ONE_MAX:
-            body = await self._body(self._encoder.open_orders(None, self._sync.venue_ms()))
-            return [row for row in codec_rest.decode_orders(body) if row.symbol in symbols]
-        answers = await self._all(self._open_on, symbols)
-        return [row for rows in answers for row in rows]
-
-    async def _open_on(self, symbol: str) -> list[OrderRow]:
-        request = self._encoder.open_orders(symbol, self._sync.venue_ms())
-        body = await self._body_of_symbol(request)
-        return [] if body is None else codec_rest.decode_orders(body)
-
-    async def _body_of_symbol(self, request: HttpRequest) -> bytes | None:
-        """An answer about one symbol; None when the venue no longer lists it: nothing is there."""
+    async def _or_mute(
+        self, ref: OrderRef, ask: Callable[[], Awaitable[R]], until: float
+    ) -> R | Mute:
+        """An answer about one order, or what the venue said or did instead of one."""
         try:
-            return await self._body(request)
-        except VenueRefusal as error:
-            if error.code != _BAD_SYMBOL:
+            async with asyncio.timeout_at(until):
+                return await ask()
+        except (VenueRefusal, KeyRefused) as error:
+            fault = classify(error.status, error.code, error.message)
+            if fault.outcome in _WHOLE_VENUE:
                 raise
-            return None
-
-    async def _find(self, ref: OrderRef) -> OrderRow | None:
-        """The row of one of our orders, None when the venue says that it does not exist.
-
-        By our own id first. A cancelled order may have taken the cancel's id, so where the venue's
-        id is known it is asked by that too, and taken when the row is recognisably the same order.
-        """
-        row = await self._row(ref, by_venue_id=False)
-        if row is not None or ref.venue_order_id is None:
-            return row
-        row = await self._row(ref, by_venue_id=True)
-        own = ref.client_order_id
-        if row is not None and (
-            row.client_order_id == own
-            or (row.status == "CANCELED" and not self._is_other_order(row, own))
-        ):
-            return row
-        self._reader.ids.forget(symbol_of(ref.instrument_id), ref.venue_order_id)
-        return None
-
-    def _is_other_order(self, row: OrderRow, own: ClientOrderId) -> bool:
-        """After a wipe venue ids restart: a row with another of our own ids is another order."""
-        shown = row.client_order_id
-        family = own.rpartition("-")[0]
-        return shown.startswith(f"{family}-") and shown != cancel_id(own)
-
-    async def _row(self, ref: OrderRef, *, by_venue_id: bool) -> OrderRow | None:
-        request = self._encoder.order(
-            ref.instrument_id,
-            ref.client_order_id,
-            ref.venue_order_id if by_venue_id else None,
-            self._sync.venue_ms(),
-        )
-        reply = await self._call(request)
-        if reply.status == 200:
-            return codec_rest.decode_order(reply.body)
-        fault = codec_rest.decode_error(reply.status, reply.body)
-        if fault.outcome is Outcome.ABSENT:
-            return None
-        raise self._refused(fault)
-
-    async def _gather_trades(
-        self, effect: TakeSnapshot, executed: list[OrderRow], gathered: _Round
-    ) -> None:
-        followed = {i: last_id for i, last_id in effect.trades_after.items() if last_id >= 0}
-        trades: list[TradeRow] = []
-        for instrument_id, last_id in followed.items():
-            from_id = max(0, last_id - self._config.snapshot_overlap)
-            trades += await self._history(instrument_id, from_id)
-        # Where nothing is booked yet, only the orders' own trades are ours to know.
-        symbols = {symbol_of(instrument_id) for instrument_id in followed}
-        alone = [row for row in executed if row.symbol not in symbols]
-        for rows in await self._all(lambda row: self._trades_of(row.symbol, row.order_id), alone):
-            trades += rows
-        await self._learn_owners(trades)
-        now_ns = self._clock.now_ns()
-        for trade in trades:
-            owner = self._reader.ids.get(trade.symbol, trade.order_id)
-            if owner is not None:
-                fill = self._reader.trade(trade, owner, now_ns)
-                gathered.fills[fill.exec_id] = fill
-
-    async def _learn_owners(self, trades: list[TradeRow]) -> None:
-        """Look up the orders of trades that nobody here knows: trades name no client id."""
-        unknown = {
-            (trade.symbol, trade.order_id)
-            for trade in trades
-            if self._reader.ids.get(trade.symbol, trade.order_id) is None
-        }
-        if len(unknown) > self._config.snapshot_lookups_max:
-            raise Undecodable(
-                f"{len(unknown)} orders with trades that nobody here knows, more than "
-                f"{self._config.snapshot_lookups_max}"
-            )
-        await self._all(self._learn_owner, sorted(unknown))
-
-    async def _learn_owner(self, key: tuple[str, int]) -> None:
-        symbol, order_id = key
-        instrument = self._reader.names.instrument(symbol)
-        ref = OrderRef(ClientOrderId("-"), instrument, codec_rest.venue_id(order_id))
-        row = await self._row(ref, by_venue_id=True)
-        if row is not None:
-            self._reader.ids.resolve(row.symbol, row.order_id, row.client_order_id)
-
-    async def _all(self, ask: Callable[[T], Awaitable[R]], about: Sequence[T]) -> list[R]:
-        """Ask about each, a few at once: a wipe makes hundreds of orders vanish in one round."""
-        at_once = asyncio.Semaphore(_AT_ONCE)
-
-        async def one(item: T) -> R:
-            async with at_once:
-                return await ask(item)
-
-        try:
-            async with asyncio.TaskGroup() as group:
-                tasks = [group.create_task(one(item), name="venue-question") for item in about]
-        except BaseExceptionGroup as failures:
-            # The others were cancelled with the first: half an answer is none.
-            raise failures.exceptions[0] from failures
-        return [task.result() for task in tasks]
-
-    async def _history(self, instrument_id: InstrumentId, from_id: int) -> list[TradeRow]:
-        rows: list[TradeRow] = []
-        symbol = symbol_of(instrument_id)
-        for _ in range(_PAGES_MAX):
-            body = await self._body_of_symbol(
-                self._encoder.trades_from(symbol, from_id, _PAGE, self._sync.venue_ms())
-            )
-            if body is None:
-                return rows
-            page = codec_rest.decode_trades(body)
-            rows.extend(page)
-            if len(page) < _PAGE:
-                return rows
-            from_id = page[-1].id + 1
-        raise Undecodable(f"{symbol}: more than {_PAGES_MAX} pages of trades")
-
-    async def _trades_of(self, symbol: str, order_id: int) -> list[TradeRow]:
-        request = self._encoder.trades_of(symbol, order_id, self._sync.venue_ms())
-        body = await self._body_of_symbol(request)
-        return [] if body is None else codec_rest.decode_trades(body)
-
-    async def _body(self, request: HttpRequest) -> bytes:
-        reply = await self._call(request)
-        if reply.status != 200:
-            raise self._refused(codec_rest.decode_error(reply.status, reply.body))
-        return reply.body
-
-    def _refused(self, fault: Fault) -> SeatrialError:
-        self._on_fault(fault)
-        if fault.outcome is Outcome.KEY:
-            return KeyRefused(fault.status, fault.code, fault.message)
-        return VenueRefusal(fault.status, fault.code, fault.message)
-
-    def _not_found(self, ref: OrderRef) -> NotFound:
-        return NotFound(
+            reason, refused = fault.text, fault.outcome is not Outcome.UNKNOWN
+        except (AnswerLost, Undecodable) as error:
+            reason, refused = str(error), False
+        except TimeoutError:
+            half_ms = self._config.snapshot_deadline_ms // 2
+            reason, refused = f"no answer within {half_ms} ms", False
+        return Mute(
             client_order_id=ref.client_order_id,
             instrument_id=ref.instrument_id,
-            ts_recv_ns=self._clock.now_ns(),
+            reason=reason[:300],
+            refused=refused,
         )
+
+    async def _trades_alone(
+        self, ask: Asking, effect: TakeSnapshot, gathered: _Round, history: Read
+    ) -> None:
+        """Where nothing is booked yet, only the orders' own trades are ours to know."""
+        followed = {symbol_of(iid) for iid, last in effect.trades_after.items() if last >= 0}
+        alone = [row for row in gathered.executed if row.symbol not in followed]
+        until = asyncio.get_running_loop().time() + self._config.snapshot_deadline_ms / 2_000
+
+        async def trades(row: OrderRow) -> list[TradeRow] | Mute:
+            own = self._reader.ids.get(row.symbol, row.order_id) or ClientOrderId("")
+            venue_id = codec_rest.venue_id(row.order_id)
+            ref = OrderRef(own, self._reader.names.instrument(row.symbol), venue_id)
+            return await self._or_mute(ref, lambda: ask.trades_of(row.symbol, row.order_id), until)
+
+        for found in await _all(trades, alone):
+            if isinstance(found, Mute):
+                gathered.mute[found.client_order_id] = found
+            else:
+                self._history.take(ask, found, history, effect.instance)
+
+
+async def _all(ask: Callable[[T], Awaitable[R]], about: Sequence[T]) -> list[R]:
+    """Ask about each, a few at once: a wipe makes hundreds of orders vanish in one round."""
+    at_once = asyncio.Semaphore(_AT_ONCE)
+
+    async def one(item: T) -> R:
+        async with at_once:
+            return await ask(item)
+
+    try:
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(one(item), name="venue-question") for item in about]
+    except BaseExceptionGroup as failures:
+        # The others were cancelled with the first: half an answer is none.
+        raise failures.exceptions[0] from failures
+    return [task.result() for task in tasks]

@@ -241,6 +241,20 @@ def test_each_command_says_what_it_means(
     assert result.stdout.count("\n") == 1
 
 
+@pytest.mark.parametrize("as_json", [False, True])
+def test_a_reconciliation_that_is_not_clean_says_why_and_exits_1(
+    tmp_path: Path, as_json: bool
+) -> None:
+    port = FakePort()
+    port.reply = lambda command: Reply(
+        command_id=command.command_id, result={"clean": False, "why": "foreign_order web_1"}
+    )
+    with serving(tmp_path, port) as path:
+        result = run(path, "reconcile", *(["--json"] if as_json else []))
+    assert result.exit_code == 1
+    assert "NOT clean: foreign_order web_1" in result.stderr
+
+
 @pytest.mark.parametrize("command", [["re-arm"], ["flatten"], ["re-enable"]])
 def test_a_script_that_owes_a_reason_is_told(tmp_path: Path, command: list[str]) -> None:
     port = FakePort()

@@ -6,8 +6,10 @@ from typing import Any
 
 import pytest
 
-from daemon.core import fold, lifecycle
+from daemon.core import fold, lifecycle, reconcile
+from daemon.core.amends import Amends
 from daemon.core.books import Books
+from daemon.core.cancels import Cancels
 from daemon.core.desk import Desk
 from daemon.core.execution import Execution
 from daemon.core.ledger import Ledger
@@ -28,6 +30,8 @@ STORM = FaultMenu(
     drop_event=0.1,
     duplicate_event=0.3,
     reorder_event=0.3,
+    refuse_locally=0.25,
+    lose_at_send=0.01,
     disconnect=0.03,
 )
 Patch = Callable[[pytest.MonkeyPatch], None]
@@ -109,6 +113,39 @@ def recovery_forgets_amends(patch: pytest.MonkeyPatch) -> None:
     patch.setitem(fold._FOLDS, "order_amended", lambda *_: None)
 
 
+def a_replace_that_is_not_sent_ends_its_target(patch: pytest.MonkeyPatch) -> None:
+    """Field finding 35, as it was: the books forget an order that rests at the venue."""
+    row = Row(OrderStatus.CANCELED)
+    patch.setitem(lifecycle.TABLE, (OrderStatus.PENDING_REPLACE, Trigger.REPLACE_REFUSED), row)
+
+
+def the_audit_looks_one_way_only(patch: pytest.MonkeyPatch) -> None:
+    """The same, with nobody to ask what is open there and ended here: the venue's ledger tells."""
+    a_replace_that_is_not_sent_ends_its_target(patch)
+    patch.setattr(reconcile, "_ended", lambda *_: ())
+
+
+def a_refused_amend_is_believed(patch: pytest.MonkeyPatch) -> None:
+    def hopeful(self: Amends, order: Any, why: str) -> None:
+        del why
+        wanted = self.under_way.pop(order.client_order_id, order.qty)
+        if not order.status.is_terminal and wanted < order.qty:
+            self._desk.amended(order, wanted, "hope")
+
+    patch.setattr(Amends, "not_sent", hopeful)
+
+
+def a_cancel_that_is_not_sent_is_believed(patch: pytest.MonkeyPatch) -> None:
+    kept = Cancels.not_sent
+
+    def hopeful(self: Cancels, order: Any, why: str) -> None:
+        if order.status is OrderStatus.PENDING_CANCEL:
+            self._desk.fire(order, Trigger.CANCEL, why)
+        kept(self, order, why)
+
+    patch.setattr(Cancels, "not_sent", hopeful)
+
+
 @pytest.mark.parametrize(
     "bug",
     [
@@ -124,6 +161,10 @@ def recovery_forgets_amends(patch: pytest.MonkeyPatch) -> None:
         an_amend_on_its_way_is_believed,
         smaller_orders_go_unnoticed,
         recovery_forgets_amends,
+        a_replace_that_is_not_sent_ends_its_target,
+        the_audit_looks_one_way_only,
+        a_refused_amend_is_believed,
+        a_cancel_that_is_not_sent_is_believed,
     ],
     ids=lambda bug: bug.__name__,
 )

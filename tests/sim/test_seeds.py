@@ -18,7 +18,7 @@ REPLAY_EVERY = 10
 @pytest.mark.slow
 @pytest.mark.parametrize("chunk", range(8))
 def test_no_seed_breaks_an_invariant(chunk: int) -> None:
-    orders = fills = denied = crashes = amended = 0
+    orders = fills = denied = crashes = amended = refused = 0
     for seed in range(chunk * SEEDS_PER_CHUNK, (chunk + 1) * SEEDS_PER_CHUNK):
         run = SimRun(seed).run()
         if seed % REPLAY_EVERY == 0:
@@ -29,12 +29,14 @@ def test_no_seed_breaks_an_invariant(chunk: int) -> None:
         amended += run.checker.amended
         denied += run.checker.denied
         crashes += run.crashes
+        refused += run.refused_locally
     # A world in which nothing happens proves nothing.
     assert orders > 10 * SEEDS_PER_CHUNK
     assert fills > 4 * SEEDS_PER_CHUNK
     assert amended > SEEDS_PER_CHUNK
     assert denied > SEEDS_PER_CHUNK
     assert crashes > 10
+    assert refused > SEEDS_PER_CHUNK // 2
 
 
 @pytest.mark.parametrize(
@@ -48,6 +50,8 @@ def test_no_seed_breaks_an_invariant(chunk: int) -> None:
         ("reorder_event", 0.6),
         ("drop_query", 0.6),
         ("fail_snapshot", 0.5),
+        ("refuse_locally", 0.5),
+        ("lose_at_send", 0.08),
         ("disconnect", 0.08),
         ("crash", 0.05),
     ],

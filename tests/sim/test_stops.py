@@ -1,11 +1,13 @@
 """What must stop us does, in a live world; what must not be touched is not."""
 
+from dataclasses import replace
+
 import pytest
 
 from daemon.model.amounts import NS_PER_S
 from daemon.model.effects import SendOrder
-from daemon.model.enums import OrderType, Side, TradingState
-from daemon.model.inputs import JournalFault, KillLatched
+from daemon.model.enums import OrderType, ReportSource, Side, TradingState, VenueOrderStatus
+from daemon.model.inputs import JournalFault, KillLatched, VenueReport
 from daemon.venues.sim.orders import PlaceRequest
 from daemon.venues.sim.units import e8_of
 from tests.support.builders import OPERATOR_ACTOR, T0, command
@@ -96,3 +98,23 @@ def test_after_a_kill_nothing_leaves_and_the_venue_is_soon_empty_whatever_is_los
     assert not run.venue.accounts["main"].open_orders
     run.tell(command("start", "too soon"))
     assert run.engine.session_id == ""
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_an_order_that_a_false_report_ended_is_found_held_again_and_canceled_by_a_stop(
+    seed: int,
+) -> None:
+    run = trading(seed, "lifecycle")
+    mine = run.venue.accounts["main"].open_orders
+    while not mine:
+        run.run_until(run.now_ns + NS_PER_S // 10)
+    lost = next(iter(mine.values()))
+    told = replace(run.report_of(lost, ReportSource.STREAM), venue_status=VenueOrderStatus.CANCELED)
+    run.session_wanted = False
+    run.tell(command("stop", "end"))
+    run.tell(VenueReport(told))
+    run.run_until(run.now_ns + 8 * NS_PER_S)
+    assert not mine, "a stop that is done leaves nothing open"
+    assert run.engine.session_id == ""
+    run.checker.recovery()
+    run.checker.at_rest()

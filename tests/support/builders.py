@@ -282,6 +282,7 @@ def snapshot(
     absent: tuple[Any, ...] = (),
     reason: str = "boot",
     ts_ns: int = 0,
+    **more: Any,
 ) -> VenueSnapshot:
     held = {"USDT": "100000", "BTC": "100", "ETH": "100"} if balances is None else balances
     return VenueSnapshot(
@@ -292,6 +293,7 @@ def snapshot(
         absent=absent,
         fills=fills,
         reason=reason,
+        **more,
     )
 
 

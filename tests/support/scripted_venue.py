@@ -251,6 +251,12 @@ class ScriptedVenue:
         rows = [{"asset": a, "free": f, "locked": k} for a, (f, k) in self.balances.items()]
         return 200, {"balances": rows, "canTrade": True, "canWithdraw": True, "updateTime": 1}
 
+    def _all_orders(self, params: dict[str, Any]) -> tuple[int, Any]:
+        first = int(params.get("orderId", 0))
+        rows = [row for order_id, row in sorted(self.orders.items()) if order_id >= first]
+        rows = [row for row in rows if row["symbol"] == params["symbol"]]
+        return 200, rows[: int(params.get("limit", 500))]
+
     def _my_trades(self, params: dict[str, Any]) -> tuple[int, Any]:
         rows = [row for row in self.trades if row["symbol"] == params["symbol"]]
         if "orderId" in params:
@@ -287,6 +293,7 @@ _ANSWERS: dict[str, Callable[[ScriptedVenue, dict[str, Any]], tuple[int, Any]]] 
     "DELETE order": ScriptedVenue._cancel,
     "DELETE openOrders": ScriptedVenue._cancel_all,
     "GET openOrders": ScriptedVenue._open,
+    "GET allOrders": ScriptedVenue._all_orders,
     "GET account": ScriptedVenue._account,
     "GET myTrades": ScriptedVenue._my_trades,
     "userDataStream.subscribe.signature": ScriptedVenue._subscribe,

@@ -39,6 +39,10 @@ class FaultMenu:
     reorder_event: float = 0.0
     drop_query: float = 0.0
     fail_snapshot: float = 0.0
+    refuse_locally: float = 0.0
+    """A message of any kind is refused before a byte leaves: budget, encoder, halt flag."""
+    lose_at_send: float = 0.0
+    """The session is found lost just when a message is to be written."""
     disconnect: float = 0.0
     crash: float = 0.0
     operator: float = 0.0
@@ -57,6 +61,8 @@ class FaultMenu:
             reorder_event=heat * rng.random(),
             drop_query=heat * rng.random(),
             fail_snapshot=heat * rng.random(),
+            refuse_locally=heat * rng.random(),
+            lose_at_send=heat * rng.random() * 0.1,
             disconnect=heat * rng.random() * 0.2,
             crash=heat * rng.random() * 0.1,
             operator=rng.choice((0.0, 0.0, 0.03)),
@@ -95,14 +101,14 @@ class Chaos(Silent):
                 yield CancelIntent(
                     strategy_id=self.strategy_id, client_order_id=order.client_order_id
                 )
-            elif roll < 0.3 and order.price is not None:
+            elif roll < 0.5 and order.price is not None:
                 yield ReplaceIntent(
                     strategy_id=self.strategy_id,
                     client_order_id=order.client_order_id,
                     qty=order.qty,
                     price=order.price + rng.randrange(-3, 4),
                 )
-            elif roll < 0.45:
+            elif roll < 0.65:
                 yield AmendIntent(
                     strategy_id=self.strategy_id,
                     client_order_id=order.client_order_id,

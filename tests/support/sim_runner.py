@@ -37,7 +37,6 @@ from daemon.model.enums import (
     ReportSource,
     Side,
     TimeInForce,
-    VenueOrderStatus,
 )
 from daemon.model.ids import (
     ClientOrderId,
@@ -46,7 +45,6 @@ from daemon.model.ids import (
     StrategyId,
     VenueOrderId,
     run_id,
-    symbol_of,
 )
 from daemon.model.inputs import (
     BalancesChanged,
@@ -57,9 +55,7 @@ from daemon.model.inputs import (
     LinkDown,
     LinkUp,
     MarketData,
-    NotSent,
     OrderAbsent,
-    OutcomeUnknown,
     QueryFailed,
     SnapshotFailed,
     SnapshotTaken,
@@ -70,7 +66,6 @@ from daemon.model.inputs import (
     VenueReject,
     VenueReport,
 )
-from daemon.model.instrument import Instrument
 from daemon.model.market import TopOfBook
 from daemon.model.orders import AmendOrder
 from daemon.model.position import Balance
@@ -82,13 +77,13 @@ from daemon.model.reports import (
     Reject,
     VenueSnapshot,
 )
+from daemon.shell.venue_replies import Asked, not_sent, unknown
 from daemon.venues.sim.orders import (
     AccountPosition,
     BookTop,
     ExecReport,
     PlaceRequest,
     SimOrder,
-    Status,
     TradeFill,
     VenueError,
 )
@@ -105,35 +100,16 @@ from tests.support.builders import (
     command,
     config,
     engine,
-    instrument,
 )
 from tests.support.checkers import Checker
 from tests.support.sim_chaos import Chaos, FaultMenu
+from tests.support.sim_words import STATUS, SYMBOL, fill_of, loaded_instrument, place_request
 
 MS = NS_PER_MS
-SYMBOL = "BTCUSDT"
 DEADLINE_NS = 400 * MS
 SETTLE_NS = 1 * NS_PER_S
 POSITION_CAP = Decimal("0.05")
 MID = 60_000
-STATUS = {
-    Status.NEW: VenueOrderStatus.NEW,
-    Status.PARTIALLY_FILLED: VenueOrderStatus.PARTIALLY_FILLED,
-    Status.FILLED: VenueOrderStatus.FILLED,
-    Status.CANCELED: VenueOrderStatus.CANCELED,
-    Status.REJECTED: VenueOrderStatus.REJECTED,
-    Status.EXPIRED: VenueOrderStatus.EXPIRED,
-    Status.EXPIRED_IN_MATCH: VenueOrderStatus.EXPIRED,
-}
-
-
-@dataclass(slots=True)
-class Pending:
-    """A request on the wire that waits for its answer."""
-
-    kind: str
-    cid: ClientOrderId
-    iid: InstrumentId
 
 
 @dataclass(slots=True)
@@ -141,7 +117,7 @@ class Wire:
     """What the test knows of requests: those that will still arrive count against the caps."""
 
     coming: dict[ClientOrderId, tuple[Side, Decimal]] = field(default_factory=dict)
-    pending: dict[int, Pending] = field(default_factory=dict)
+    pending: dict[int, Asked] = field(default_factory=dict)
 
 
 class SimRun:
@@ -183,6 +159,7 @@ class SimRun:
         self._request = 0
         self.session_wanted = True
         self.crashes = 0
+        self.refused_locally = 0
         self.checker = Checker(self)
         self._boot()
 
@@ -243,6 +220,7 @@ class SimRun:
             audit_period_ns=700 * MS,
             snapshot_deadline_ns=2 * NS_PER_S,
             cancel_attempts_max=60,
+            ended_settle_ns=300 * MS,
         )
         return engine(made, self.capset)
 
@@ -298,7 +276,7 @@ class SimRun:
         if isinstance(effect, ArmTimer):
             self._arm(effect)
         elif isinstance(effect, SendOrder):
-            self._send_place(effect.order, "place")
+            self._send_place(effect.order)
         elif isinstance(effect, SendCancel):
             self._send_cancel(effect.cancel.client_order_id, effect.cancel.instrument_id)
         elif isinstance(effect, SendReplace):
@@ -349,8 +327,8 @@ class SimRun:
             return
         self.up[Link.ORDER] = False
         pending, self.wire.pending = self.wire.pending, {}
-        for one in pending.values():
-            self.tell(OutcomeUnknown(one.cid, one.iid, one.kind, "socket lost"))  # type: ignore[arg-type]
+        for asked in pending.values():
+            self.told(unknown(asked, "socket lost"))
         self.tell(LinkDown(Link.ORDER, "reset by peer"))
         generation = self.run_number
 
@@ -361,17 +339,37 @@ class SimRun:
 
         self.later(self.rng.randrange(50, 600) * MS, up)
 
-    def _request_of(self, kind: str, cid: ClientOrderId, iid: InstrumentId) -> int:
+    def told(self, items: Iterable[Input]) -> None:
+        for item in items:
+            self.tell(item)
+
+    def _request_of(self, asked: Asked) -> int | None:
+        """A request on the wire; None when it is refused before a byte leaves."""
+        why = self._local_refusal()
+        if why:
+            self.later(0, lambda: self.told(not_sent(asked, why)))
+            return None
         self._request += 1
         number = self._request
-        self.wire.pending[number] = Pending(kind, cid, iid)
+        self.wire.pending[number] = asked
 
         def deadline() -> None:
             if self.wire.pending.pop(number, None) is not None:
-                self.tell(OutcomeUnknown(cid, iid, kind, "deadline"))  # type: ignore[arg-type]
+                self.told(unknown(asked, "deadline"))
 
         self.later(DEADLINE_NS, deadline)
         return number
+
+    def _local_refusal(self) -> str:
+        if not self.up[Link.ORDER]:
+            return "no link"
+        if self.chance(self.menu.lose_at_send):
+            self.later(0, self.disconnect)
+            return "the connection was lost before the bytes"
+        if self.chance(self.menu.refuse_locally):
+            self.refused_locally += 1
+            return self.rng.choice(("no budget", "unencodable", "the halt flag is closed"))
+        return ""
 
     def _answer(self, number: int, *items: Input) -> None:
         """Answer a request, unless its answer is lost or its socket is gone."""
@@ -393,12 +391,11 @@ class SimRun:
             return DEADLINE_NS + self.rng.randrange(10, 400) * MS
         return self.latency()
 
-    def _send_place(self, order: Any, kind: str, then: Callable[[], None] | None = None) -> None:
+    def _send_place(self, order: Any) -> None:
         cid, iid = order.client_order_id, order.instrument_id
-        if not self.up[Link.ORDER]:
-            self.later(0, lambda: self.tell(NotSent(cid, iid, kind, "no link")))  # type: ignore[arg-type]
+        number = self._request_of(Asked(kind="place", client_order_id=cid, instrument_id=iid))
+        if number is None:
             return
-        number = self._request_of(kind, cid, iid)
         travel = self._travel()
         if travel is None:
             return
@@ -406,40 +403,61 @@ class SimRun:
         self.checker.sent(cid)
 
         def arrive() -> None:
-            self.wire.coming.pop(cid, None)
-            if then is not None:
-                then()
-            try:
-                outcome = self.venue.place("main", place_request(order), self.now_ns)
-            except VenueError as error:
-                no = Reject(
-                    client_order_id=cid,
-                    instrument_id=iid,
-                    code=error.code,
-                    reason=error.msg,
-                    ts_recv_ns=self.now_ns,
-                )
-                self._answer(number, VenueReject(no))
-            else:
-                said = self.report_of(outcome.order, ReportSource.REPLY, outcome.fills)
-                self._answer(number, VenueReport(said))
+            self._answer(number, self._placed(order))
             self._pump_events()
 
         self.later(travel, arrive)
 
+    def _placed(self, order: Any) -> Input:
+        """The venue takes a placement, or not."""
+        self.wire.coming.pop(order.client_order_id, None)
+        try:
+            outcome = self.venue.place("main", place_request(order), self.now_ns)
+        except VenueError as error:
+            return self._rejected(order, error.code, error.msg)
+        return VenueReport(self.report_of(outcome.order, ReportSource.REPLY, outcome.fills))
+
+    def _rejected(self, order: Any, code: int, why: str) -> Input:
+        no = Reject(
+            client_order_id=order.client_order_id,
+            instrument_id=order.instrument_id,
+            code=code,
+            reason=why,
+            ts_recv_ns=self.now_ns,
+        )
+        return VenueReject(no)
+
     def _send_replace(self, effect: SendReplace) -> None:
-        replaced = effect.replace
+        """As the venue does with STOP_ON_FAILURE: no new order unless the old one is cancelled."""
+        order, target = effect.replace.order, effect.replace.target
+        asked = Asked(
+            kind="replace",
+            client_order_id=target,
+            instrument_id=order.instrument_id,
+            new_client_order_id=order.client_order_id,
+        )
+        number = self._request_of(asked)
+        if number is None:
+            return
+        travel = self._travel()
+        if travel is None:
+            return
+        self.wire.coming[order.client_order_id] = (order.side, order.qty)
+        self.checker.sent(order.client_order_id)
 
-        def cancel_target() -> None:
+        def arrive() -> None:
             try:
-                self.venue.cancel(
-                    "main", SYMBOL, now_ns=self.now_ns, client_order_id=replaced.target
-                )
+                gone = self.venue.cancel("main", SYMBOL, now_ns=self.now_ns, client_order_id=target)
             except VenueError as error:
-                no = self._refused(replaced.target, replaced.order.instrument_id, error)
-                self.later(self.latency(), lambda: self.tell(VenueCancelReject(no)))
+                self.wire.coming.pop(order.client_order_id, None)
+                no = VenueCancelReject(self._refused(target, order.instrument_id, error))
+                self._answer(number, no, self._rejected(order, error.code, "cancel failed"))
+            else:
+                canceled = VenueReport(self.report_of(gone, ReportSource.REPLY))
+                self._answer(number, canceled, self._placed(order))
+            self._pump_events()
 
-        self._send_place(replaced.order, "replace", cancel_target)
+        self.later(travel, arrive)
 
     def _refused(self, cid: ClientOrderId, iid: InstrumentId, error: VenueError) -> CancelReject:
         return CancelReject(
@@ -452,10 +470,9 @@ class SimRun:
 
     def _send_cancel(self, cid: ClientOrderId, iid: InstrumentId) -> None:
         self.checker.canceled(cid)
-        if not self.up[Link.ORDER]:
-            self.later(0, lambda: self.tell(NotSent(cid, iid, "cancel", "no link")))
+        number = self._request_of(Asked(kind="cancel", client_order_id=cid, instrument_id=iid))
+        if number is None:
             return
-        number = self._request_of("cancel", cid, iid)
         travel = self._travel()
         if travel is None:
             return
@@ -474,10 +491,9 @@ class SimRun:
 
     def _send_amend(self, amend: AmendOrder) -> None:
         cid, iid = amend.client_order_id, amend.instrument_id
-        if not self.up[Link.ORDER]:
-            self.later(0, lambda: self.tell(NotSent(cid, iid, "amend", "no link")))
+        number = self._request_of(Asked(kind="amend", client_order_id=cid, instrument_id=iid))
+        if number is None:
             return
-        number = self._request_of("amend", cid, iid)
         travel = self._travel()
         if travel is None:
             return
@@ -748,52 +764,3 @@ class SimRun:
             )
         else:
             self.tell(command(method, "sim"))
-
-
-def place_request(order: Any) -> PlaceRequest:
-    return PlaceRequest(
-        symbol=symbol_of(order.instrument_id),
-        side=order.side,
-        type=order.order_type,
-        time_in_force=order.time_in_force or TimeInForce.GTC,
-        qty=e8_of(order.qty),
-        price=e8_of(order.price or 0),
-        client_order_id=order.client_order_id,
-    )
-
-
-def fill_of(row: TradeFill, *, recovered: bool) -> Fill:
-    return Fill(
-        exec_id=ExecId(f"{row.symbol}:{row.trade_id}:{row.order_id}"),
-        client_order_id=ClientOrderId(row.client_order_id),
-        venue_order_id=VenueOrderId(str(row.order_id)),
-        instrument_id=BTC,
-        side=row.side,
-        qty=decimal_of_e8(row.qty),
-        price=decimal_of_e8(row.price),
-        fee=decimal_of_e8(row.fee),
-        fee_asset=row.fee_asset,
-        liquidity=LiquidityFlag.MAKER if row.maker else LiquidityFlag.TAKER,
-        ts_venue_ns=row.ts_ns,
-        ts_recv_ns=row.ts_ns,
-        recovered=recovered,
-    )
-
-
-_LOADED: list[Instrument] = []
-
-
-def loaded_instrument() -> Instrument:
-    """The venue's own filters for the symbol."""
-    if not _LOADED:
-        spec = spec_of(SYMBOL)
-        _LOADED.append(
-            instrument(
-                SYMBOL,
-                tick=decimal_of_e8(spec.tick),
-                lot=decimal_of_e8(spec.step),
-                qty_min=decimal_of_e8(spec.min_qty),
-                notional_min=decimal_of_e8(spec.min_notional),
-            )
-        )
-    return _LOADED[0]

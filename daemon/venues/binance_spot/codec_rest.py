@@ -111,6 +111,13 @@ class RestEncoder:
             "GET", "myTrades", fields, timestamp_ms, weight=costs.MY_TRADES, purpose=Purpose.QUERY
         )
 
+    def all_orders(self, symbol: str, from_id: int, limit: int, timestamp_ms: int) -> HttpRequest:
+        """`GET /allOrders` of a symbol, ascending from the venue's id `from_id` (inclusive)."""
+        fields: Fields = {"symbol": symbol, "orderId": from_id, "limit": limit}
+        return self._signed(
+            "GET", "allOrders", fields, timestamp_ms, weight=costs.ALL_ORDERS, purpose=Purpose.QUERY
+        )
+
     def trades_of(self, symbol: str, order_id: int, timestamp_ms: int) -> HttpRequest:
         """`GET /myTrades` of one order."""
         fields: Fields = {"symbol": symbol, "orderId": order_id, "limit": 1000}

@@ -1,0 +1,163 @@
+"""From a strategy through engine and governor to the venue's ledger: what never left, what may.
+
+A real venue process and a real daemon; the ledger alone is the judge.
+"""
+
+import json
+import subprocess
+import sys
+import time
+import tomllib
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from control.client import call
+from control.errors import ControlError
+from daemon.demo.plan import toml_text
+from tests.support.sim_process import ROOT, SimProcess
+
+DEADLINE_S = 40.0
+CAP = "0.004"
+PER_SECOND = 8
+NS_PER_S = 1_000_000_000
+
+
+def config(directory: Path, sim: SimProcess, strategy: str, **caps_changes: Any) -> Path:
+    caps: dict[str, Any] = tomllib.loads((ROOT / "daemon/demo/caps/demo.toml").read_text())["caps"]
+    caps |= caps_changes
+    caps["symbols"] = {
+        "BTCUSDT": {
+            **caps["symbols"]["BTCUSDT"], "position_long_base_max": CAP, "collar_bps_max": 500,
+            "orders_per_minute_max": 10_000, "orders_open_max": 30,
+        }
+    }  # fmt: skip
+    keys = directory / "keys.toml"
+    keys.touch(mode=0o600)
+    keys.write_text(toml_text({"api_key": sim.api_key, "api_secret": sim.api_secret}))
+    plan = {
+        "state_dir": str(directory / "state"),
+        "venue": {
+            "environment": "sim", "symbols": ["BTCUSDT"],
+            "rest": sim.rest, "ws_api": sim.ws_api, "streams": sim.streams,
+        },
+        "credentials": {"file": str(keys)},
+        "metrics": {"port": 0},
+        "strategies": {
+            "swap": {"class": f"tests.support.swapper:{strategy}", "symbols": ["BTCUSDT"]}
+        },
+        "caps": caps,
+    }  # fmt: skip
+    path = directory / "seatrial.toml"
+    path.write_text(toml_text(plan))
+    return path
+
+
+class Trading:
+    """A daemon at work, and what its venue says of it."""
+
+    def __init__(self, directory: Path, sim: SimProcess) -> None:
+        self.sim = sim
+        self._directory = directory
+        self._socket = directory / "state" / "control.sock"
+
+    def status(self) -> Mapping[str, Any]:
+        try:
+            return call(self._socket, "status")
+        except ControlError:
+            return {}
+
+    def until(self, ready: Any, what: str) -> Mapping[str, Any]:
+        end = time.monotonic() + DEADLINE_S
+        while time.monotonic() < end:
+            status = self.status()
+            if status and ready(status):
+                return status
+            time.sleep(0.05)  # sleep: a poll of another process
+        pytest.fail(f"not within {DEADLINE_S} s: {what}: {self.status()}")
+
+    def ask(self, method: str, **params: Any) -> Mapping[str, Any]:
+        return call(self._socket, method, timeout_s=DEADLINE_S, **params)
+
+    def open_buys(self) -> Decimal:
+        rows = self.sim.ledger()["open_orders"]
+        return sum((Decimal(row["qty"]) for row in rows if row["side"] == "BUY"), Decimal(0))
+
+    def facts(self, event_type: str) -> list[dict[str, Any]]:
+        lines = (
+            json.loads(line)
+            for path in sorted((self._directory / "state" / "journal").glob("*.jsonl"))
+            for line in path.read_text().rpartition("\n")[0].splitlines()
+        )
+        return [line for line in lines if line.get("event_type") == event_type]
+
+
+@contextmanager
+def trading(directory: Path, strategy: str, **caps: Any) -> Iterator[Trading]:
+    with SimProcess(seed=3, symbols="BTCUSDT", flow_rate=20, orders_per_10s=1_000) as sim:
+        path = config(directory, sim, strategy, **caps)
+        command = [sys.executable, "-m", "daemon", "--config", str(path)]
+        with (directory / "daemon.log").open("wb") as log:
+            daemon = subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=log)
+        try:
+            box = Trading(directory, sim)
+            box.until(lambda status: status["gate_state"] == "READY", "READY")
+            box.ask("start", reason="test")
+            yield box
+        finally:
+            daemon.kill()
+            daemon.wait()
+
+
+def test_what_the_governor_refuses_is_never_lost_from_the_books(tmp_path: Path) -> None:
+    """Finding 35: the venue's one 429 makes the governor refuse replaces, cancels, placements."""
+    with trading(tmp_path, "Swapper") as box:
+        most = Decimal(0)
+        for _ in range(3):
+            box.sim.admin_post("strike", kind="limit_429", seconds=1)
+            refused = len(box.facts("rate_limit"))
+            box.until(lambda _, n=refused: len(box.facts("rate_limit")) > n, "a refusal for rate")
+            end = time.monotonic() + 3
+            while time.monotonic() < end:
+                most = max(most, box.open_buys())
+                time.sleep(0.05)  # sleep: a poll of another process
+        ended = [f["why"] for f in box.facts("order_state") if "not sent" in f["why"]]
+        assert most <= Decimal(CAP), "more rests at the venue than the cap allows"
+        assert any("replace not sent" in why for why in ended), "nothing was refused locally"
+        box.ask("stop", reason="done")
+        assert box.open_buys() == 0, "a stop that is done leaves nothing of ours"
+        assert box.facts("incident_opened") == []
+
+
+def test_two_hundred_and_forty_foreign_orders_deny_none_of_ours(tmp_path: Path) -> None:
+    """Finding 15."""
+    with trading(tmp_path, "Swapper", orders_per_second_max=PER_SECOND) as box:
+        before = len(box.facts("reconciled"))
+        for n in range(240):
+            box.sim.signed(
+                "POST", "order", symbol="BTCUSDT", side="BUY", type="LIMIT",
+                timeInForce="IOC", quantity="0.001", price="30000", newClientOrderId=f"web-{n}",
+            )  # fmt: skip
+        status = box.until(lambda one: one["others"]["order_events"] >= 240, "all are heard of")
+        rounds = len(box.facts("reconciled")) - before
+        assert rounds <= 12, f"{rounds} rounds for foreign orders"
+        assert "venue_budget" not in status["denied"]
+        used, limits = status["venue"]["used"], status["venue"]["limits"]
+        assert used["REQUEST_WEIGHT_1M"] < limits["REQUEST_WEIGHT_1M"] / 4
+        assert box.facts("incident_opened") == []
+        orders = status["session_orders"]
+        box.until(lambda one: one["session_orders"] > orders, "ours go on")
+
+
+def test_the_venue_sees_no_more_orders_in_any_second_than_the_cap(tmp_path: Path) -> None:
+    with trading(tmp_path, "Burster", orders_per_second_max=PER_SECOND) as box:
+        box.until(lambda status: status["session_orders"] > 5 * PER_SECOND, "five seconds of it")
+        ledger = box.sim.ledger()
+    at_ns = sorted(row["ts_ns"] for row in ledger["orders"])
+    assert len(at_ns) > 4 * PER_SECOND
+    spans = [late - early for early, late in zip(at_ns, at_ns[PER_SECOND:], strict=False)]
+    assert min(spans) > NS_PER_S, f"{PER_SECOND + 1} orders within {min(spans) / 1e9:.3f} s"

@@ -1,0 +1,72 @@
+"""The simulated venue's own values as the words of the daemon, for seeded worlds."""
+
+from typing import Any
+
+from daemon.model.enums import LiquidityFlag, TimeInForce, VenueOrderStatus
+from daemon.model.ids import ClientOrderId, ExecId, VenueOrderId, symbol_of
+from daemon.model.instrument import Instrument
+from daemon.model.reports import Fill
+from daemon.venues.sim.orders import PlaceRequest, Status, TradeFill
+from daemon.venues.sim.symbols import spec_of
+from daemon.venues.sim.units import decimal_of_e8, e8_of
+from tests.support.builders import BTC, instrument
+
+SYMBOL = "BTCUSDT"
+STATUS = {
+    Status.NEW: VenueOrderStatus.NEW,
+    Status.PARTIALLY_FILLED: VenueOrderStatus.PARTIALLY_FILLED,
+    Status.FILLED: VenueOrderStatus.FILLED,
+    Status.CANCELED: VenueOrderStatus.CANCELED,
+    Status.REJECTED: VenueOrderStatus.REJECTED,
+    Status.EXPIRED: VenueOrderStatus.EXPIRED,
+    Status.EXPIRED_IN_MATCH: VenueOrderStatus.EXPIRED,
+}
+
+
+def place_request(order: Any) -> PlaceRequest:
+    return PlaceRequest(
+        symbol=symbol_of(order.instrument_id),
+        side=order.side,
+        type=order.order_type,
+        time_in_force=order.time_in_force or TimeInForce.GTC,
+        qty=e8_of(order.qty),
+        price=e8_of(order.price or 0),
+        client_order_id=order.client_order_id,
+    )
+
+
+def fill_of(row: TradeFill, *, recovered: bool) -> Fill:
+    return Fill(
+        exec_id=ExecId(f"{row.symbol}:{row.trade_id}:{row.order_id}"),
+        client_order_id=ClientOrderId(row.client_order_id),
+        venue_order_id=VenueOrderId(str(row.order_id)),
+        instrument_id=BTC,
+        side=row.side,
+        qty=decimal_of_e8(row.qty),
+        price=decimal_of_e8(row.price),
+        fee=decimal_of_e8(row.fee),
+        fee_asset=row.fee_asset,
+        liquidity=LiquidityFlag.MAKER if row.maker else LiquidityFlag.TAKER,
+        ts_venue_ns=row.ts_ns,
+        ts_recv_ns=row.ts_ns,
+        recovered=recovered,
+    )
+
+
+_LOADED: list[Instrument] = []
+
+
+def loaded_instrument() -> Instrument:
+    """The venue's own filters for the symbol."""
+    if not _LOADED:
+        spec = spec_of(SYMBOL)
+        _LOADED.append(
+            instrument(
+                SYMBOL,
+                tick=decimal_of_e8(spec.tick),
+                lot=decimal_of_e8(spec.step),
+                qty_min=decimal_of_e8(spec.min_qty),
+                notional_min=decimal_of_e8(spec.min_notional),
+            )
+        )
+    return _LOADED[0]
