@@ -193,7 +193,8 @@ class Daemon:
         if latched is None:
             return
         self._halt.close(f"latched: {latched.reason}")
-        pump.offer(kill_of(latched))
+        for kill in latched.kills or (latched,):
+            pump.offer(kill_of(kill))
 
     async def _serve(self, link: VenueLink, publisher: Publisher) -> int:
         exit_future = self._exit

@@ -4,12 +4,15 @@ Rules of this file:
 1. `<state_dir>/kill-latch/` holds one file a kill. Any entry there, readable or not, half written
    or not, means latched: damage never opens the gate.
 2. A latch is durable when `latch` returns: file and directory are fsynced.
-3. It works from a second process while the daemon hangs or is dead: no lock is taken that a stopped
+3. The latch is part of the deed, tried first, with a short deadline: a stop goes on without it, and
+   says so (`EXIT_NOT_LATCHED` of `control.failures`).
+4. It works from a second process while the daemon hangs or is dead: no lock is taken that a stopped
    process could hold. Clearing removes the entries that were seen, and only those: a kill that
    comes while an operator re-arms stays.
 """
 
 import contextlib
+import errno
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +24,9 @@ from daemon.errors import LocalFatalError
 DIRECTORY_NAME = "kill-latch"
 ENTRIES_MAX = 64
 """Beyond this many kills without a re-arm, further ones add nothing: it is latched already."""
+LATCH_DEADLINE_S = 1.0
+"""A disk that takes longer holds no stop."""
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 _FILE_MODE = 0o644
 """A direct kill may run as root; the daemon's user must still read who and why."""
 
@@ -30,8 +36,23 @@ class LatchError(LocalFatalError):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Kill:
+    """One kill: who, why, when."""
+
+    by_uid: int
+    by_name: str
+    reason: str
+    ts_ns: int
+    entry: str = ""
+    """The file that it was read from."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Latch:
-    """The oldest kill that has not been re-armed; `entries` are the files it was read from."""
+    """The oldest kill that has not been re-armed, and all of them in `kills`, oldest first.
+
+    `entries` are the files that they were read from.
+    """
 
     by_uid: int
     by_name: str
@@ -39,6 +60,7 @@ class Latch:
     ts_ns: int
     entries: tuple[str, ...]
     readable: bool = True
+    kills: tuple[Kill, ...] = ()
 
 
 class LatchStore:
@@ -65,6 +87,14 @@ class LatchStore:
                 f"a restart would not know of this kill: do not restart before it is mended"
             ) from error
 
+    def hung(self) -> str:
+        """What is said of a latch that was not written in time."""
+        return (
+            f"the kill latch in {self._directory} was not written within {LATCH_DEADLINE_S:g} s: "
+            f"its disk hangs; a restart may not know of this kill: do not restart before it is "
+            f"mended"
+        )
+
     def read(self) -> Latch | None:
         """The latch, or None when there is none. What cannot be read counts as latched."""
         try:
@@ -75,16 +105,18 @@ class LatchStore:
             return _unreadable((), f"{self._directory} cannot be listed: {error.strerror}")
         if not names:
             return None
-        found = [latch for name in names if (latch := self._read_entry(name)) is not None]
+        found = [kill for name in names if (kill := self._read_entry(name)) is not None]
         if not found:
             return _unreadable(tuple(names), f"{self._directory / names[0]} is damaged")
-        first = min(found, key=lambda latch: latch.ts_ns)
+        found.sort(key=lambda kill: kill.ts_ns)
+        first = found[0]
         return Latch(
             by_uid=first.by_uid,
             by_name=first.by_name,
             reason=first.reason,
             ts_ns=first.ts_ns,
             entries=tuple(names),
+            kills=tuple(found),
         )
 
     def clear(self, latch: Latch | None = None) -> bool:
@@ -132,20 +164,24 @@ class LatchStore:
                 os.fchmod(file_fd, _FILE_MODE)  # whatever the umask says
                 os.write(file_fd, content)
                 os.fsync(file_fd)
+            except OSError as error:
+                if error.errno not in _FULL:
+                    raise
+                # The entry is there without its words: latched all the same (rule 1).
             finally:
                 os.close(file_fd)
             _sync_directory(self._directory)
             return
 
-    def _read_entry(self, name: str) -> Latch | None:
+    def _read_entry(self, name: str) -> Kill | None:
         try:
             data = orjson.loads((self._directory / name).read_bytes())
-            return Latch(
+            return Kill(
                 by_uid=int(data["by_uid"]),
                 by_name=str(data["by_name"]),
                 reason=str(data["reason"]),
                 ts_ns=int(data["ts_ns"]),
-                entries=(name,),
+                entry=name,
             )
         except (OSError, KeyError, TypeError, ValueError):
             return None

@@ -142,7 +142,8 @@ async def test_a_disk_that_refuses_the_latch_does_not_keep_orders_open(
     monkeypatch.setattr("daemon.shell.latch.os.open", full)
     result = await world.kill("enough")
     assert result["canceled"] == 3
-    assert result["verified"] is False, "a restart would not know of it"
+    assert result["verified"] is True
+    assert result["latched"] is False, "a restart would not know of it"
     assert "No space left" in result["msg"]
     assert result["latched_ms"] is None
     assert world.pump.steps() == ["gate_closed", "verified_empty"]
