@@ -33,7 +33,6 @@ from daemon.core.engine import Engine
 from daemon.live_gate import LiveGate, check_live, mode_of, start_rule
 from daemon.model.amounts import NS_PER_MS
 from daemon.model.effects import ExitDaemon, Reply
-from daemon.model.halt import HaltFlag
 from daemon.model.inputs import Actor, Command
 from daemon.model.records import EventType
 from daemon.settings import Config
@@ -47,7 +46,7 @@ from daemon.shell.endpoints import endpoints_of
 from daemon.shell.incident_pack import IncidentPacks
 from daemon.shell.journal import Journal, lock_journal
 from daemon.shell.key_environments import remember
-from daemon.shell.latch import LatchStore
+from daemon.shell.latch import LatchHalt, LatchStore
 from daemon.shell.late_orders import LateOrders, until_settled
 from daemon.shell.loop import Pump, RecordSink
 from daemon.shell.metrics import Metrics, MetricsServer
@@ -103,8 +102,8 @@ class Daemon:
         recovered = recover(settings.state_dir / "journal")
         self._clock = SystemClock(floor_ns=recovered.ts_ns)
         self._boot_ns = self._clock.now_ns()
-        self._halt = HaltFlag()
         self._latch = LatchStore(settings.state_dir)
+        self._halt = LatchHalt(self._latch, self._clock)
         self._journal = Journal(
             settings.state_dir / "journal",
             run_id=self._run,

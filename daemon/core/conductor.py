@@ -123,9 +123,7 @@ class Conductor:
         desk = self._desk
         ledger = desk.ledger
         if self.ending is not None:
-            raise CommandError(
-                ErrorCode.STOPPING, "a stop is under way; wait for it, then start again"
-            )
+            raise CommandError(ErrorCode.STOPPING, desk.gate.why_ending(self.ending.kind))
         if ledger.session.session_id:
             raise CommandError(
                 ErrorCode.ALREADY_ACTIVE,
@@ -133,7 +131,8 @@ class Conductor:
             )
         if ledger.latched:
             raise CommandError(
-                ErrorCode.LATCHED, f"killed: {ledger.latch_reason}; re-arm first, with a reason"
+                ErrorCode.LATCHED,
+                f"killed: {ledger.latch_reason}; re-arm first, with a reason{desk.gate.also_down}",
             )
         if not self.journal_ok:
             raise CommandError(
@@ -149,10 +148,7 @@ class Conductor:
                 f"({first.trigger}); resolve it with `incident resolve`",
             )
         if desk.gate.state is not GateState.READY:
-            raise CommandError(
-                ErrorCode.NOT_READY,
-                f"the gate is {desk.gate.state}, not READY; see `status` for the link that is down",
-            )
+            raise CommandError(ErrorCode.NOT_READY, desk.gate.why_not_ready(self._gate_why()))
 
     # ------------------------------------------------------------------ end
     def end(
@@ -300,12 +296,12 @@ class Conductor:
         if not reason:
             raise CommandError(ErrorCode.BAD_PARAMS, "re-arm needs a reason: --reason 'why'")
         if self.ending is not None:
-            raise CommandError(ErrorCode.STOPPING, "the kill is still under way; wait for it")
+            raise CommandError(ErrorCode.STOPPING, desk.gate.why_ending(self.ending.kind))
         if desk.ledger.unresolved:
             first = desk.ledger.unresolved[0].incident_id
             raise CommandError(ErrorCode.INCIDENT_OPEN, f"resolve incident {first} first")
         if desk.gate.state is not GateState.READY:
-            raise CommandError(ErrorCode.NOT_READY, f"the gate is {desk.gate.state}, not READY")
+            raise CommandError(ErrorCode.NOT_READY, desk.gate.why_not_ready(self._gate_why()))
         desk.ledger.re_arm()
         desk.record(EventType.RE_ARM, {"by": by, "uid": uid, "reason": reason})
         desk.effects.append(OpenHalt(f"re-arm: {reason}"))

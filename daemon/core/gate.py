@@ -39,6 +39,36 @@ class Gate:
         """Whether an order or a cancel has a road to the venue."""
         return self.up[Link.ORDER]
 
+    @property
+    def down_words(self) -> str:
+        """Which links are down, in words; empty when none is."""
+        down = [link.value for link, up in self.up.items() if not up]
+        if not down:
+            return ""
+        return f"the {' and '.join(down)} link{'s are' if len(down) > 1 else ' is'} down"
+
+    @property
+    def also_down(self) -> str:
+        """For the end of a sentence: that the venue cannot be reached either; or nothing."""
+        down = self.down_words
+        return f"; the venue cannot be reached either: {down}" if down else ""
+
+    def why_ending(self, kind: str) -> str:
+        """Why nothing can begin: a stop that only needs time, or one that waiting cannot end."""
+        down = self.down_words
+        if not down:
+            return f"the {kind} is still under way; wait for it, then try again"
+        return (
+            f"the venue cannot be reached ({down}), so the {kind} cannot be verified there: mend "
+            f"the link (`status` names its error), then try again"
+        )
+
+    def why_not_ready(self, why: str) -> str:
+        """What keeps the gate from READY: a link, or else `why`."""
+        down = self.down_words
+        reason = f"the venue cannot be reached: {down}" if down else why
+        return f"the gate is {self.state}, not READY: {reason}; see `status`"
+
     def link_up(self, link: Link) -> None:
         """A link is established."""
         self.up[link] = True

@@ -20,12 +20,16 @@ from pathlib import Path
 import orjson
 
 from daemon.errors import LocalFatalError
+from daemon.model.halt import HaltFlag
+from daemon.shell.clock import Clock
 
 DIRECTORY_NAME = "kill-latch"
 ENTRIES_MAX = 64
 """Beyond this many kills without a re-arm, further ones add nothing: it is latched already."""
 LATCH_DEADLINE_S = 1.0
 """A disk that takes longer holds no stop."""
+_TICK_NS = 50_000_000
+"""Times of files are as coarse as the kernel's tick, which is 10 ms at most."""
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 _FILE_MODE = 0o644
 """A direct kill may run as root; the daemon's user must still read who and why."""
@@ -67,7 +71,12 @@ class LatchStore:
     """The latch of one state directory."""
 
     def __init__(self, state_dir: Path) -> None:
-        self._directory = state_dir / DIRECTORY_NAME
+        self._directory = self.directory = state_dir / DIRECTORY_NAME
+
+    def prepare(self) -> None:
+        """Make the directory ahead of need: to look for a latch in it is quicker than in none."""
+        with contextlib.suppress(OSError):  # a kill that needs it says what is wrong
+            self._make_directory()
 
     def latch(self, *, by_uid: int, by_name: str, reason: str, ts_ns: int) -> None:
         """Latch, durably. `ts_ns` is the time of the kill, UTC nanoseconds.
@@ -185,6 +194,51 @@ class LatchStore:
             )
         except (OSError, KeyError, TypeError, ValueError):
             return None
+
+
+class LatchHalt(HaltFlag):
+    """The halt flag of a daemon: nothing leaves once the latch is on the disk, whoever wrote it.
+
+    A strategy may hold the interpreter for seconds, and with it the watchdog that follows the
+    latch; what it wishes at the end of that turn would leave before the watchdog looks. So `look`
+    asks the disk, by one stat of the latch's directory: whether it has changed since it was last
+    seen without an entry.
+    """
+
+    __slots__ = ("_clock", "_empty_ns", "_path", "_seen_ns", "_since_ns", "_store")
+
+    def __init__(self, store: "LatchStore", clock: Clock) -> None:
+        """Open; the latch is looked at from the first placement on."""
+        super().__init__()
+        self._store = store
+        self._clock = clock
+        self._path = str(store.directory)
+        self._seen_ns = self._empty_ns = -1
+        self._since_ns = 0
+        store.prepare()
+
+    def look(self) -> bool:
+        """Whether the flag is closed, or the latch is on the disk; that closes the flag."""
+        if self.closed:
+            return True
+        try:
+            changed_ns = os.stat(self._path).st_mtime_ns  # noqa: PTH116 - half of the cost of a Path
+        except OSError:
+            changed_ns = -1  # not there, or unreadable: the store says which
+        if changed_ns == self._empty_ns and changed_ns != -1:
+            return False
+        latch = self._store.read()
+        if latch is not None:
+            self.close(f"latched: {latch.reason}")
+            return True
+        # Two changes within one tick of the kernel's clock look like one: only what has stood for
+        # longer when it is listed can be recognised later.
+        now_ns = self._clock.monotonic_ns()
+        if changed_ns != self._seen_ns:
+            self._seen_ns, self._since_ns = changed_ns, now_ns
+        if now_ns - self._since_ns > _TICK_NS:
+            self._empty_ns = changed_ns
+        return False
 
 
 def _unreadable(names: tuple[str, ...], why: str) -> Latch:
