@@ -45,7 +45,9 @@ class Gate:
         down = [link.value for link, up in self.up.items() if not up]
         if not down:
             return ""
-        return f"the {' and '.join(down)} link{'s are' if len(down) > 1 else ' is'} down"
+        if len(down) == 1:
+            return f"the {down[0]} link is down"
+        return f"the {', '.join(down[:-1])} and {down[-1]} links are down"
 
     @property
     def also_down(self) -> str:

@@ -4,20 +4,14 @@ Real processes: a venue, a daemon, and the tool with one standard stream spoiled
 done, the exit code must be that of the same command with good streams, and the process must end.
 """
 
-import json
 import random
-import time
 from collections.abc import Iterator
-from decimal import Decimal
 
 import pytest
 
-from tests.support.bad_streams import BAD, run
+from tests.support.bad_streams import BAD, check
 from tests.support.stop_stage import StopStage
 
-WORDS_S = 1.0
-"""The law: words that are not taken hold the end of a command for one second at most."""
-SLOW_MACHINE_S = 8.0
 STOPS = {
     "kill": ("kill", "--reason", "a"),
     "kill --json": ("kill", "--reason", "a", "--json"),
@@ -49,40 +43,6 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StopStage]:
         yield made
 
 
-@pytest.fixture(scope="module")
-def direct(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StopStage]:
-    """No daemon: its orders are placed by hand, with its name."""
-    directory = tmp_path_factory.mktemp("direct")
-    with StopStage(directory, symbols=("BTCUSDT",), orders_per_symbol=2, round_trip=False) as made:
-        made.start_daemon()
-        made.kill_hard()
-        yield made
-
-
-def place(stage: StopStage, client_order_id: str) -> None:
-    price = Decimal(stage.ledger_since(2**62)["prices"]["BTCUSDT"]["bid"]) * Decimal("0.99")
-    stage.sim.signed(
-        "POST",
-        "order",
-        symbol="BTCUSDT",
-        side="BUY",
-        type="LIMIT",
-        timeInForce="GTC",
-        quantity="0.001",
-        price=f"{price:.2f}",
-        newClientOrderId=client_order_id,
-    )
-
-
-def place_by_hand(stage: StopStage) -> None:
-    """Two orders with the daemon's name, as if it had died after it placed them."""
-    instance = json.loads((stage.state_dir / "identity.json").read_text())["instance"]
-    before = len(stage.ledger_since(0)["orders"])
-    for number in (before, before + 1):
-        place(stage, f"st{instance}-1-{number}")
-    assert len(stage.venue_open()) == 2
-
-
 def ready(stage: StopStage) -> None:
     """Orders rest again, whatever the case before has done."""
     if stage.daemon is None:
@@ -110,21 +70,10 @@ def come_to_rest(stage: StopStage, name: str) -> None:
         stage.until(lambda: not stage.status().get("session_id"), "no session is on")
 
 
-def check(stage: StopStage, words: tuple[str, ...], bad: str, where: str) -> None:
-    began_s = time.monotonic()
-    done = run(["--socket", str(stage.socket), *words], bad=bad, where=where)
-    took_s = time.monotonic() - began_s
-    told = done.stdout + done.stderr
-    assert b"Traceback" not in told, told.decode()
-    assert b"Exception ignored" not in told, told.decode()
-    assert done.returncode == 0, told.decode()
-    assert took_s < WORDS_S + SLOW_MACHINE_S, f"{took_s:.1f} s"
-
-
 def check_with_daemon(stage: StopStage, name: str, bad: str, where: str) -> None:
     ready(stage)
     words = STOPS[name]
-    check(stage, words, bad, where)
+    check(["--socket", str(stage.socket), *words], bad, where)
     stage.until(lambda: stage.venue_open() == [], "the venue's books hold none of ours")
     come_to_rest(stage, name)
 
@@ -141,14 +90,3 @@ def test_the_deed_is_done_whatever_becomes_of_the_words(
 @pytest.mark.parametrize(("name", "bad", "where"), [case for case in MATRIX if case not in SAMPLE])
 def test_the_rest_of_the_matrix(stage: StopStage, name: str, bad: str, where: str) -> None:
     check_with_daemon(stage, name, bad, where)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("where", ["stdout", "stderr"])
-@pytest.mark.parametrize("bad", BAD)
-def test_a_second_process_cancels_whatever_becomes_of_its_words(
-    direct: StopStage, bad: str, where: str
-) -> None:
-    place_by_hand(direct)
-    check(direct, ("kill", "--direct", "--config", str(direct.config), "--reason", "a"), bad, where)
-    assert direct.venue_open() == []

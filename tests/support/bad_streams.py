@@ -9,11 +9,15 @@ import os
 import pty
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from tests.support.sim_process import ROOT
 
+WORDS_S = 1.0
+"""The law: words that are not taken hold the end of a command for one second at most."""
+SLOW_MACHINE_S = 8.0
 NUMBERS = {"stdin": 0, "stdout": 1, "stderr": 2}
 
 
@@ -99,3 +103,15 @@ def run(
             check=False,
             preexec_fn=spoil,
         )
+
+
+def check(words: Sequence[str], bad: str, where: str) -> None:
+    """Run it; its exit code, its end and its silence are those of good streams."""
+    began_s = time.monotonic()
+    done = run(words, bad=bad, where=where)
+    took_s = time.monotonic() - began_s
+    told = (done.stdout + done.stderr).decode()
+    assert "Traceback" not in told, told
+    assert "Exception ignored" not in told, told
+    assert done.returncode == 0, told
+    assert took_s < WORDS_S + SLOW_MACHINE_S, f"{took_s:.1f} s"
