@@ -1,19 +1,15 @@
 """The commands that do something: start, stop, kill and their kin."""
 
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
-from control.killing import kill
-from control.terminal import (
-    EXIT_REFUSED,
-    Failure,
-    ask,
-    confirm,
-    print_json,
-    reason_or_ask,
-)
+from control.failures import EXIT_REFUSED
+from control.killing import SILENT_S, TIMEOUT_S, Asked, run
+from control.output import print_json
+from control.terminal import Failure, ask, confirm, reason_or_ask, wiring
 from daemon.model.text import one_line
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -79,6 +75,53 @@ def start(
     if note := result.get("gating"):
         text += f" ({note})"
     _done(result, text, as_json=as_json)
+
+
+@click.command()
+@reason_option
+@click.option("--direct", is_flag=True, help="Without the daemon: cancel at the venue from here.")
+@click.option(
+    "--or-direct",
+    "or_direct_s",
+    is_flag=False,
+    flag_value=SILENT_S,
+    type=click.FloatRange(min=0.05, max=3600),
+    metavar="[=SECONDS]",
+    help="Ask the daemon; if it says nothing for so long (2 s), do it from here.",
+)
+@click.option(
+    "--config",
+    type=click.Path(path_type=Path),
+    help="The daemon's config, for --direct [$SEATRIAL_CONFIG, /etc/seatrial/NAME.toml].",
+)
+@timeout_option(TIMEOUT_S)
+@json_option
+@click.pass_context
+def kill(
+    ctx: click.Context,
+    *,
+    reason: str,
+    direct: bool,
+    or_direct_s: float | None,
+    config: Path | None,
+    timeout_s: float,
+    as_json: bool,
+) -> None:
+    """Stop now and stay stopped: latch, cancel everything of ours, verify at the venue.
+
+    Only `seatrial re-arm --reason …` opens the latch again. With --direct it works while the
+    daemon hangs, is stopped, or is dead.
+    """
+    asked = Asked(
+        socket=wiring(ctx).socket,
+        reason=reason,
+        direct=direct,
+        or_direct_s=or_direct_s,
+        config=config,
+        timeout_s=timeout_s,
+        as_json=as_json,
+    )
+    ctx.exit(run(asked, wiring(ctx).direct_kill))
 
 
 @click.command()
@@ -216,17 +259,3 @@ def explain(ctx: click.Context, *, seq: int, why: str, as_json: bool) -> None:
         )
     result = ask(ctx, "explain", as_json=as_json, seq=seq, why=why)
     _done(result, f"explained line {seq}", as_json=as_json)
-
-
-ACTING: tuple[click.Command, ...] = (
-    start,
-    stop,
-    kill,
-    cancel_all,
-    shutdown,
-    re_arm,
-    reconcile,
-    re_enable,
-    flatten,
-    explain,
-)

@@ -1,43 +1,134 @@
 """`seatrial`, the operator's tool: the root command group with control's own commands.
 
 `control/tool.py` mounts the other packages' groups beside them.
+
+Rules of this file:
+1. A command is imported when it is asked for: `seatrial stop` waits for what a stop needs, and for
+   no table, no screen and no model of another command.
+2. What all commands have is given to them here, once: `--socket` stands before the command or
+   after it, `-h` is `--help`.
 """
 
+import importlib
+from collections.abc import Mapping, MutableMapping
 from pathlib import Path
+from typing import Any
 
 import click
 
-from control.acting import ACTING
-from control.setting_up import SETTING_UP
-from control.showing import SHOWING
-from control.terminal import Wiring
+from control.terminal import wiring
 
-COMMANDS: tuple[click.Command, ...] = (*SHOWING, *ACTING, *SETTING_UP)
-"""To be mounted flat under the root."""
+OWN: Mapping[str, str] = {
+    "cancel-all": "control.acting:cancel_all",
+    "caps": "control.showing:caps",
+    "completion": "control.setting_up:completion",
+    "explain": "control.acting:explain",
+    "flatten": "control.acting:flatten",
+    "gating": "control.showing:gating",
+    "incident": "control.showing:incident",
+    "init": "control.setting_up:init",
+    "kill": "control.acting:kill",
+    "orders": "control.showing:orders",
+    "positions": "control.showing:positions",
+    "re-arm": "control.acting:re_arm",
+    "re-enable": "control.acting:re_enable",
+    "reconcile": "control.acting:reconcile",
+    "rpc": "control.showing:rpc",
+    "shutdown": "control.acting:shutdown",
+    "start": "control.acting:start",
+    "status": "control.showing:status",
+    "stop": "control.acting:stop",
+    "tail": "control.showing:tail",
+    "watch": "control.showing:watch",
+}
+"""Control's own commands: where each is."""
 
 
-@click.group(
-    name="seatrial",
-    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
-    epilog=(
+def _take_socket(ctx: click.Context, _: click.Parameter, given: Path | None) -> None:
+    if given is not None:
+        wiring(ctx).socket = given
+
+
+def socket_option(*, hidden: bool = False) -> click.Option:
+    """`--socket`, for the root and for every command below it."""
+    return click.Option(
+        ["--socket"],
+        type=click.Path(readable=False, path_type=Path),
+        expose_value=False,
+        callback=_take_socket,
+        hidden=hidden,
+        help="The daemon's control socket, before or after the command [$SEATRIAL_SOCKET, "
+        "$RUNTIME_DIRECTORY/control.sock, /run/seatrial/control.sock].",
+    )
+
+
+class Root(click.Group):
+    """Commands by name and place, imported on demand."""
+
+    def __init__(self, places: Mapping[str, str], **attributes: Any) -> None:
+        super().__init__(**attributes)
+        self._places = places
+        self._found: dict[str, click.Command] = {}
+        self.params.append(socket_option())
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """All names, sorted."""
+        del ctx
+        return sorted(self._places)
+
+    def get_command(self, ctx: click.Context | None, cmd_name: str) -> click.Command | None:
+        """Import a command when it is asked for."""
+        del ctx
+        place = self._places.get(cmd_name)
+        if place is None:
+            return None
+        if cmd_name not in self._found:
+            command = self.complete(cmd_name, imported(place))
+            _give_socket(command, hidden=place not in OWN.values())
+            self._found[cmd_name] = command
+        return self._found[cmd_name]
+
+    def complete(self, name: str, command: click.Command) -> click.Command:
+        """What a composition root adds to a command of this name."""
+        del name
+        return command
+
+    @property
+    def commands(self) -> MutableMapping[str, click.Command]:
+        """All of them, imported: for who walks the whole tool."""
+        found = {name: self.get_command(None, name) for name in self._places}
+        return {name: command for name, command in found.items() if command is not None}
+
+    @commands.setter
+    def commands(self, _: MutableMapping[str, click.Command]) -> None:
+        """Click's own constructor has none to give."""
+
+
+def imported(place: str) -> click.Command:
+    """The command at `module:name`."""
+    module, _, name = place.partition(":")
+    command: click.Command = getattr(importlib.import_module(module), name)
+    return command
+
+
+def _give_socket(command: click.Command, *, hidden: bool) -> None:
+    """To a command and to all below it; shown where a daemon is asked."""
+    if not any("--socket" in param.opts for param in command.params):
+        command.params.append(socket_option(hidden=hidden))
+    if isinstance(command, click.Group):
+        for below in command.commands.values():
+            _give_socket(below, hidden=hidden)
+
+
+ROOT: Mapping[str, Any] = {
+    "name": "seatrial",
+    "context_settings": {"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    "help": "Stop, see and explain a seatrial daemon; start it when all is well.",
+    "epilog": (
         "Exit codes: 0 done, 1 refused or failed, 2 wrong command line, 3 daemon unreachable, "
-        "4 forbidden, 5 no answer in time."
+        "4 forbidden, 5 no answer in time, 6 stopped but not latched."
     ),
-)
-@click.option(
-    "--socket",
-    type=click.Path(readable=False, path_type=Path),
-    help="The daemon's control socket [$SEATRIAL_SOCKET, $RUNTIME_DIRECTORY/control.sock, "
-    "/run/seatrial/control.sock].",
-)
-@click.pass_context
-def control_group(ctx: click.Context, socket: Path | None) -> None:
-    """Stop, see and explain a seatrial daemon; start it when all is well."""
-    if ctx.obj is None:
-        ctx.obj = Wiring()
-    if socket is not None and isinstance(ctx.obj, Wiring):
-        ctx.obj.socket = socket
+}
+"""What the root says of itself, with the mounted commands or without."""
 
-
-for _command in COMMANDS:
-    control_group.add_command(_command)
+control_group = Root(OWN, **ROOT)

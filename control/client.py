@@ -23,7 +23,6 @@ from control.errors import (
     ErrorCode,
     RpcError,
 )
-from control.identity import Role
 from control.protocol import encode_request
 
 if TYPE_CHECKING:
@@ -39,6 +38,9 @@ _AGAIN_S, _AGAIN_S_MAX = 0.01, 0.25
 
 class StepListener(Protocol):
     """Hears how far a deed has come. Seconds count from when it was asked for."""
+
+    def sent(self) -> None:
+        """The bytes of the request have left; nothing was told before."""
 
     def step(self, step: Mapping[str, Any], elapsed_s: float) -> None:
         """A step; an empty one: nothing came for `wait_s`."""
@@ -130,7 +132,7 @@ class ControlClient:
                 if error.code != ErrorCode.TOO_MANY_CLIENTS or not in_time:
                     raise
                 spec = _spec_of(method)
-                if spec is None or spec.needs is not Role.STOPPER:
+                if spec is None or spec.needs != "stopper":
                     raise
             time.sleep(again_s)
             again_s = min(2 * again_s, _AGAIN_S_MAX)
@@ -147,6 +149,8 @@ class ControlClient:
         request_id = next(self._ids)
         began_s = time.monotonic()
         self._send(encode_request(request_id, method, given), deadline_s, method)
+        if listener is not None:
+            listener.sent()
         while True:
             message = self._next(began_s, deadline_s, method, listener)
             if "method" in message:

@@ -4,9 +4,16 @@ Rules of this file:
 1. Who asks was settled by the kernel before the first byte was read.
 2. A deed outlives the wait for it: a client that leaves or a deadline that passes cancels nothing.
 3. Every command and every refusal is recorded; a flood of refusals is counted, not written out.
+4. A kill is always carried out: the gate is closed and the orders are canceled again, whatever id
+   it has. One that comes while another runs joins it, and its reason is latched as well.
+5. Any other command id stands for one command. Asked again it gives the first answer, as long as
+   no other command has since changed what that answer says; after that a stop is carried out again,
+   and what could let orders out (start, re-arm, flatten…) is refused: take a new id. The memory
+   of ids ends with the daemon.
 """
 
 import asyncio
+import contextlib
 import secrets
 from collections import OrderedDict
 from collections.abc import Callable, Coroutine, Mapping
@@ -51,6 +58,15 @@ REFUSALS_PER_S = 1.0
 _NOT_OF_THE_DEED = {"command_id", "reason", "confirm_token", "progress"}
 """Params that say how to ask, not what to do."""
 
+_LASTING = frozenset(
+    {"caps-tighten", "drill", "explain", "incident-note", "incident-resolve", "confirm-token"}
+)
+"""What they did stays done: no other command undoes it."""
+_AGAIN = frozenset({"kill", "cancel-all", "stop", "shutdown", "reconcile"})
+"""Asked again under the same id they are done again, where the answer may be true no longer."""
+_OPENING = frozenset({"start", "re-arm"})
+"""Their answers are true only while no stop path has closed the halt flag since."""
+
 Spawn = Callable[[Coroutine[Any, Any, None], str], object]
 Listener = tuple[str | int, Callable[[bytes], None]]
 """A request that wants to hear of a kill's steps: its id, and where lines go to."""
@@ -82,6 +98,8 @@ class _Deed:
     method: str
     fingerprint: bytes
     outcome: "asyncio.Future[Mapping[str, Any] | Fault]"
+    changes: int
+    """How many commands had changed something by then, this one included."""
     note: str = ""
     """What the control plane adds to the answer."""
 
@@ -100,6 +118,8 @@ class Desk:
         self._last_kill: Mapping[str, Any] | None = None
         self._listeners: list[Listener] = []
         self._received_ns = 0
+        self._changes = 0
+        """How many commands have been admitted that change what an earlier answer says."""
 
     @property
     def kill_in_progress(self) -> bool:
@@ -260,6 +280,8 @@ class Desk:
         fingerprint = orjson.dumps([plain, params.reason], option=orjson.OPT_SORT_KEYS)
         key = (caller.actor.uid, command_id)
         deed = self._deeds.get(key)
+        if deed is not None and self._must_act(deed, spec, command_id, fingerprint):
+            deed = None
         if deed is None:
             note = ""
             if isinstance(params, StartParams):
@@ -273,15 +295,39 @@ class Desk:
                 reason=params.reason,
             )
             outcome = self._begin(spec, command, listener)
-            deed = _Deed(spec.name, fingerprint, outcome, note)
+            self._changes += spec.name not in _LASTING
+            deed = _Deed(spec.name, fingerprint, outcome, self._changes, note)
             self._remember(key, deed)
-        elif (deed.method, deed.fingerprint) != (spec.name, fingerprint):
+        return self._await_outcome(request.request_id, spec, command_id, deed)
+
+    def _must_act(self, deed: _Deed, spec: MethodSpec, command_id: str, fingerprint: bytes) -> bool:
+        """Whether a command whose id is known is carried out (rules 4, 5), or answered from memory.
+
+        Raises:
+            Fault: the id stands for something else.
+        """
+        if spec.kind == "kill":
+            return True
+        if (deed.method, deed.fingerprint) != (spec.name, fingerprint):
             raise Fault(
                 ErrorCode.COMMAND_ID_REUSED,
-                f"command id {command_id!r} was used for another command ({deed.method})",
-                request_id=request.request_id,
+                f"command id {command_id!r} was used for another command ({deed.method}): "
+                f"take a new id",
             )
-        return self._await_outcome(request.request_id, spec, command_id, deed)
+        if not deed.outcome.done() or spec.name in _LASTING:
+            return False
+        stands = deed.changes == self._changes
+        if spec.name in _OPENING and self._port.status().get("halt_closed"):
+            stands = False
+        if spec.name in _AGAIN:
+            return spec.name == "cancel-all" or not stands
+        if not stands and not isinstance(deed.outcome.result(), Fault):
+            raise Fault(
+                ErrorCode.COMMAND_ID_REUSED,
+                f"command id {command_id!r} was used for this {spec.name} before, and what it did "
+                f"has been changed since: take a new id",
+            )
+        return False
 
     def _begin(
         self, spec: MethodSpec, command: Command, listener: Listener | None
@@ -338,11 +384,19 @@ class Desk:
     ) -> "asyncio.Future[Mapping[str, Any] | Fault]":
         if listener is not None:
             self._listeners.append(listener)
-        if self._kill is not None and not self._kill.done():
-            self._record(command, "accepted", "joined the kill in progress")
+        running = self._kill
+        if (
+            running is not None
+            and not running.done()
+            # Whoever has re-armed while it runs has opened the gate: then it is begun anew.
+            and self._port.status().get("halt_closed", True)
+        ):
+            self._port.kill_joined(command.actor, command.reason or "no reason given")
             if listener is not None:
-                listener[1](encode_step(listener[0], {"step": "joined"}))
-            return self._kill
+                with contextlib.suppress(Exception):  # whoever is told cannot end the stop
+                    listener[1](encode_step(listener[0], {"step": "joined"}))
+            self._record(command, "accepted", "joined the kill in progress")
+            return running
         # The gate first, in the very call that read the line: no turn of the loop, no record, no
         # task stands before it.
         stopping = self._port.kill(
@@ -355,7 +409,8 @@ class Desk:
 
     def _tell_step(self, step: Mapping[str, Any]) -> None:
         for request_id, send in self._listeners:
-            send(encode_step(request_id, step))
+            with contextlib.suppress(Exception):  # whoever is told cannot end the stop
+                send(encode_step(request_id, step))
 
     async def _run_kill(
         self,

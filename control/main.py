@@ -4,27 +4,16 @@ Rules of this file:
 1. It imports nothing at its top: `seatrial kill`, and more so with `--direct`, pays only for what
    a stop needs.
 2. Everything else is `control.tool`.
+3. The standard streams are made safe before anything else, and the process ends by `output.end`:
+   whatever becomes of the words, the exit code is that of the deed.
 """
 
 import os
 import sys
 from typing import Any
 
-_PLAIN = {"--direct", "--config", "--reason", "--json"}
-"""What the short road understands; `--help` and others take the long one."""
-
-
-def _is_plain(arguments: list[str]) -> bool:
-    options = {a.partition("=")[0] for a in arguments if a.startswith("-")}
-    return options <= _PLAIN
-
-
-def _kill(arguments: list[str]) -> None:
-    """The command `kill` alone, without the rest of the tool."""
-    from control.killing import kill  # noqa: PLC0415 - rule 1
-    from control.terminal import Wiring  # noqa: PLC0415 - rule 1
-
-    kill.main(args=arguments, prog_name="seatrial kill", obj=Wiring(direct_kill=_direct_kill))
+INTERRUPTED = 130
+"""As the shell has it: 128 and the number of SIGINT."""
 
 
 def _direct_kill(**asked: Any) -> Any:
@@ -33,19 +22,37 @@ def _direct_kill(**asked: Any) -> Any:
     return direct_kill(**asked)
 
 
+def _run(words: list[str]) -> None:
+    if "kill" in words and "_SEATRIAL_COMPLETE" not in os.environ:
+        from control.killing import parse, run  # noqa: PLC0415 - rule 1
+
+        asked = parse(words)
+        if asked is not None:
+            sys.exit(run(asked, _direct_kill))
+    from control.tool import run as run_tool  # noqa: PLC0415 - rule 1
+
+    run_tool()
+
+
 def main() -> None:
-    """Run the tool; exit codes are documented in control/terminal.py."""
-    if sys.argv[1:2] == ["kill"] and "--direct" in sys.argv and _is_plain(sys.argv[2:]):
-        from daemon.direct_kill import main as stop  # noqa: PLC0415 - rule 1
+    """Run the tool; exit codes are documented in control/failures.py."""
+    from control import output  # noqa: PLC0415 - rule 1
 
-        stop(sys.argv[2:])
-        return
-    if sys.argv[1:2] == ["kill"] and "_SEATRIAL_COMPLETE" not in os.environ:
-        _kill(sys.argv[2:])
-        return
-    from control.tool import run  # noqa: PLC0415 - rule 1
+    output.install()
+    code = 0
+    try:
+        _run(sys.argv[1:])
+    except SystemExit as ended:
+        code = output.code_of(ended)
+    except KeyboardInterrupt:
+        output.say("interrupted")
+        code = INTERRUPTED
+    except BaseException:  # noqa: BLE001 - a bug: told like everything else, and the process ends
+        import traceback  # noqa: PLC0415 - rule 1
 
-    run()
+        traceback.print_exc()
+        code = 1
+    output.end(code)
 
 
 if __name__ == "__main__":

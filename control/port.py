@@ -34,9 +34,16 @@ class DaemonPort(Protocol):
         The halt flag is closed when this returns; the coroutine latches, cancels and verifies, and
         tells of each step. `received_ns` (monotonic) is when the request was read: times count
         from there. It answers with `verified` (the venue was asked and has no open order of ours),
-        `open_orders` (its last count, or None), `gate_ms`, `latched_ms`, `cancel_ms` (last cancel
-        at the venue), `empty_ms` (None when not verified), `canceled`, and `msg` when something
-        went wrong.
+        `latched` (a restart knows of it), `open_orders` (the last count of ours, or None),
+        `others_open` (orders of other clients, left alone), `gate_ms`, `latched_ms`, `cancel_ms`
+        (last cancel at the venue), `empty_ms` (None when not verified), `canceled`, and `msg` when
+        something went wrong.
+        """
+
+    def kill_joined(self, actor: Actor, reason: str) -> None:
+        """Another kill was asked for while one runs: keep the gate closed, latch its reason too.
+
+        Never blocks, never raises.
         """
 
     def events(self) -> EventHub:

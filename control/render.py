@@ -100,6 +100,9 @@ def alarm_lines(snapshot: Mapping[str, Any]) -> list[Text]:
         text += f" by {who}" if who else ""
         text += f": {why}" if why else ""
         lines.append(Text(f"{text}  (seatrial re-arm --reason … opens it)", style="bold red"))
+        for kill in rows(details, "kills")[1:6]:
+            also = f"  then by {clean(kill.get('by_name'))}, {clean(kill.get('ts'))}"
+            lines.append(Text(f"{also}: {clean(kill.get('reason'))}", style="bold red"))
     for incident in open_incidents(snapshot)[:5]:
         name = clean(incident.get("incident_id", incident.get("id", "?")))
         what = clean(incident.get("msg", incident.get("trigger", "")))
@@ -321,26 +324,6 @@ def event_line(event: Mapping[str, Any]) -> Text:
     shown += [clean(event[key]) for key in ("reason", "msg") if _is_said(event.get(key))]
     line.append(" ".join(shown), style=style)
     return line
-
-
-def kill_line(result: Mapping[str, Any]) -> str:
-    """What a kill did, step by step, with its times."""
-    steps = (
-        ("gate closed", "gate_ms"),
-        ("latched", "latched_ms"),
-        ("last cancel", "cancel_ms"),
-        ("venue verified empty", "empty_ms"),
-    )
-    parts = [
-        f"{label} {value:.1f} ms"
-        for label, key in steps
-        if (value := _number(result.get(key))) is not None
-    ]
-    if result.get("canceled") is not None:
-        parts.append(f"{clean(result['canceled'])} canceled")
-    if result.get("open_orders") is not None:
-        parts.append(f"{clean(result['open_orders'])} open orders at the venue")
-    return " · ".join(["KILLED" if result.get("verified") else "KILL NOT VERIFIED", *parts])
 
 
 # ---------------------------------------------------------------------- small pieces

@@ -11,7 +11,9 @@ from click.shell_completion import get_completion_class
 
 from control import wizard
 from control.errors import ControlError
-from control.terminal import EXIT_REFUSED, EXIT_USAGE, Failure, is_interactive, print_json, wiring
+from control.failures import EXIT_REFUSED, EXIT_USAGE
+from control.output import print_json
+from control.terminal import Failure, is_interactive, wiring
 
 
 def _choose(given: str | None, question: str, options: Sequence[str], default: str) -> str:
@@ -175,6 +177,3 @@ def completion(ctx: click.Context, *, shell: str) -> None:
         raise Failure(f"no completion for {shell}", EXIT_REFUSED)
     root = ctx.find_root().command
     sys.stdout.write(made(root, {}, "seatrial", "_SEATRIAL_COMPLETE").source() + "\n")
-
-
-SETTING_UP: tuple[click.Command, ...] = (init, completion)

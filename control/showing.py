@@ -11,10 +11,12 @@ from rich.text import Text
 from control.acting import json_option, reason_option
 from control.client import ControlClient
 from control.errors import ControlError
+from control.failures import EXIT_REFUSED, EXIT_USAGE
 from control.gating_drills import run_gating_drills
 from control.incident_note import held_note
 from control.incident_view import incident_lines
 from control.methods import METHODS, schema
+from control.output import print_json
 from control.render import (
     caps_table,
     event_line,
@@ -24,14 +26,11 @@ from control.render import (
     print_status,
 )
 from control.terminal import (
-    EXIT_REFUSED,
-    EXIT_USAGE,
     Failure,
     ask,
     console,
     failure_of,
     is_interactive,
-    print_json,
     reason_or_ask,
     wiring,
 )
@@ -367,16 +366,3 @@ def gating_token(ctx: click.Context, *, reason: str, as_json: bool) -> None:
         click.echo(f"{result['token']}  (single use, within {result['expires_s']} s)")
     else:
         click.echo(result.get("note", "not needed"))
-
-
-SHOWING: tuple[click.Command, ...] = (
-    status,
-    orders,
-    positions,
-    caps,
-    incident,
-    tail,
-    watch,
-    gating,
-    rpc,
-)

@@ -1,52 +1,31 @@
 """What every command of the tool shares: where the daemon is, how a failure ends, how to ask.
 
-Exit codes of `seatrial`:
-    0  done
-    1  refused or failed: the message says why and what to do
-    2  the command line is wrong
-    3  the daemon cannot be reached
-    4  forbidden: your role may not do this
-    5  no answer in time: the outcome is unknown
+The exit codes are those of `control.failures`.
 """
 
 import os
-import pwd
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, Protocol
+from typing import IO, TYPE_CHECKING, Any, Protocol
 
 import click
-import orjson
-from rich.console import Console
 
+from control import output
 from control.client import ControlClient
-from control.errors import (
-    CallTimeoutError,
-    ControlError,
-    DaemonUnreachableError,
-    ErrorCode,
-    RpcError,
-)
+from control.errors import ControlError
+from control.failures import EXIT_REFUSED, EXIT_USAGE, explain, tell
+from control.killing import DirectKill
 from control.places import default_socket
 
-EXIT_OK = 0
-EXIT_REFUSED = 1
-EXIT_USAGE = 2
-EXIT_UNREACHABLE = 3
-EXIT_FORBIDDEN = 4
-EXIT_TIMEOUT = 5
+if TYPE_CHECKING:
+    from rich.console import Console
 
-
-class DirectKill(Protocol):
-    """The stop path of a second process: no daemon needed (promise P7, road 3)."""
-
-    def __call__(self, *, config: Path | None, by: str, uid: int, reason: str) -> Mapping[str, Any]:
-        """Latch through the state directory, cancel at the venue, verify.
-
-        Returns what `DaemonPort.kill` returns. Raises ControlError with what, why, what to do now.
-        """
+_LOOKING = frozenset(
+    {"status", "orders", "positions", "caps", "incidents", "incident", "events", "schema", "ping"}
+)
+"""Methods that do nothing (a test compares them with the method table): their words are all."""
 
 
 class SymbolFacts(Protocol):
@@ -96,44 +75,20 @@ class Failure(click.ClickException):
 
     def show(self, file: IO[Any] | None = None) -> None:
         """One line on stderr; with --json also one object on stdout."""
-        if self._as_json:
-            print_json(
-                {
-                    "error": {
-                        "message": self.message,
-                        "exit_code": self.exit_code,
-                        "data": dict(self._data),
-                    }
-                }
-            )
-        click.echo(f"seatrial: {self.message}", file=file, err=True)
+        del file
+        tell(self.message, self.exit_code, as_json=self._as_json, data=self._data)
 
 
 def failure_of(error: ControlError, socket: Path, *, as_json: bool) -> Failure:
     """Turn an error of the control plane into the end of the command."""
-    if isinstance(error, DaemonUnreachableError):
-        message = (
-            f"cannot reach the daemon at {error}. Is it running? "
-            f"Start it with `seatriald --config FILE`, or name its socket with --socket PATH"
-        )
-        if "unknown" in str(error):
-            message = str(error)
-        return Failure(message, EXIT_UNREACHABLE, as_json=as_json)
-    if isinstance(error, CallTimeoutError):
-        return Failure(str(error), EXIT_TIMEOUT, as_json=as_json)
-    if isinstance(error, RpcError):
-        code = {
-            ErrorCode.FORBIDDEN: EXIT_FORBIDDEN,
-            ErrorCode.TIMEOUT: EXIT_TIMEOUT,
-        }.get(error.code, EXIT_REFUSED)  # type: ignore[call-overload]  # an unknown code is refused
-        why = error.data.get("code")
-        text = f"{error.message} [{why}]" if why else error.message
-        return Failure(text, code, as_json=as_json, data={"code": error.code, **error.data})
-    return Failure(f"{error} (socket {socket})", EXIT_REFUSED, as_json=as_json)
+    text, exit_code, data = explain(error, socket)
+    return Failure(text, exit_code, as_json=as_json, data=data)
 
 
 def ask(ctx: click.Context, method: str, *, as_json: bool = False, **params: Any) -> dict[str, Any]:
     """Ask the daemon one thing; ends the command with the right exit code when it fails."""
+    if method not in _LOOKING:
+        output.deed()
     socket = wiring(ctx).socket_path
     timeout_s = params.pop("timeout_s", None)
     try:
@@ -151,13 +106,11 @@ def wiring(ctx: click.Context) -> Wiring:
     return found
 
 
-def print_json(value: Any) -> None:
-    """One line of JSON on stdout."""
-    click.echo(orjson.dumps(value, default=str, option=orjson.OPT_NON_STR_KEYS).decode())
-
-
-def console() -> Console:
+def console() -> "Console":
     """Stdout: colours and live width on a terminal, plain 80 columns when piped."""
+    # Imported here: what stops does not wait for what draws tables.
+    from rich.console import Console  # noqa: PLC0415 - see above
+
     if sys.stdout.isatty():
         return Console(highlight=False)
     return Console(highlight=False, width=int(os.environ.get("COLUMNS", "80")), no_color=True)
@@ -188,12 +141,3 @@ def reason_or_ask(reason: str, command: str, *, required: bool) -> str:
     if required and not reason:
         raise click.UsageError(f"{command} needs --reason: it goes into the record")
     return reason
-
-
-def who() -> str:
-    """The name of the person at this terminal, for records that no daemon writes."""
-    try:
-        name = pwd.getpwuid(os.getuid()).pw_name
-    except KeyError:
-        name = f"uid {os.getuid()}"
-    return f"{name} (sudo from {user})" if (user := os.environ.get("SUDO_USER")) else name

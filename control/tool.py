@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from control.cli import control_group
+from control.cli import OWN, ROOT, Root, imported
 from control.errors import ControlError
 from control.terminal import Wiring
 
@@ -32,27 +32,19 @@ MOUNTED_BELOW = {"caps": {"explain": "daemon.cli_caps:explain_command"}}
 """Commands of other packages inside a group of control's."""
 
 
-class Tool(click.Group):
-    """Control's own commands, and the mounted ones on demand."""
+class Tool(Root):
+    """Control's own commands, and the mounted ones."""
 
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        """All names, sorted."""
-        return sorted({*super().list_commands(ctx), *MOUNTED})
+    def __init__(self, **attributes: Any) -> None:
+        super().__init__({**OWN, **MOUNTED}, **{**ROOT, **attributes})
+        self.params.append(_version_option())
 
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Import a mounted command when it is asked for."""
-        place = MOUNTED.get(cmd_name)
-        found = super().get_command(ctx, cmd_name) if place is None else _imported(place)
-        if isinstance(found, click.Group):
-            for name in MOUNTED_BELOW.get(cmd_name, {}):
-                found.add_command(_imported(MOUNTED_BELOW[cmd_name][name]), name)
-        return found
-
-
-def _imported(place: str) -> click.Command:
-    module, _, name = place.partition(":")
-    command: click.Command = getattr(importlib.import_module(module), name)
-    return command
+    def complete(self, name: str, command: click.Command) -> click.Command:
+        """With the commands of other packages inside it."""
+        if isinstance(command, click.Group):
+            for below, place in MOUNTED_BELOW.get(name, {}).items():
+                command.add_command(imported(place), below)
+        return command
 
 
 def _direct_kill(**asked: Any) -> Any:
@@ -98,18 +90,6 @@ def _version_option() -> click.Option:
 
 
 def run() -> None:
-    """Run the tool; exit codes are documented in control/terminal.py."""
-    tool = Tool(
-        name="seatrial",
-        commands=control_group.commands,
-        params=control_group.params,
-        callback=control_group.callback,
-        help=control_group.help,
-        epilog=control_group.epilog,
-        context_settings=control_group.context_settings,
-    )
-    tool.params.append(_version_option())
-    wiring = Wiring(
-        direct_kill=_direct_kill, check_config=_check_config, symbol_facts=_symbol_facts
-    )
-    tool(obj=wiring, prog_name="seatrial")
+    """Run the tool; exit codes are documented in control/failures.py."""
+    wired = Wiring(direct_kill=_direct_kill, check_config=_check_config, symbol_facts=_symbol_facts)
+    Tool()(obj=wired, prog_name="seatrial")

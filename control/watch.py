@@ -26,7 +26,7 @@ from textual.widgets import Footer, Input, Label, Sparkline, Static
 
 from control.client import ControlClient
 from control.errors import ControlError, RpcError
-from control.killing import SILENT_S
+from control.killing import SILENT_S, kill_line
 from control.places import direct_command
 from control.render import (
     activity_line,
@@ -35,7 +35,6 @@ from control.render import (
     event_line,
     headline,
     health_line,
-    kill_line,
     milliseconds,
     orders_table,
     positions_table,
@@ -78,10 +77,14 @@ class Confirm(ModalScreen[str | None]):
 class _KillSteps:
     """What the screen says while a kill runs, or while nobody answers it."""
 
-    def __init__(self, app: "Watch", by_hand: str) -> None:
+    def __init__(self, app: "Watch", socket: Path) -> None:
         self._app = app
-        self._by_hand = by_hand
+        self._socket = socket
         self._heard = False
+
+    def sent(self) -> None:
+        """The bytes of the request have left."""
+        self._app.tell_note("kill sent…")
 
     def wait_s(self, elapsed_s: float) -> float:
         """Until the next whole second."""
@@ -96,8 +99,9 @@ class _KillSteps:
             left = f"{step.get('open_orders')} of ours left at the venue"
             self._app.tell_note(f"kill: {step.get('canceled')} canceled, {left}")
         elif not self._heard and elapsed_s >= SILENT_S:
+            by_hand = direct_command(self._socket, None)
             self._app.tell_note(
-                f"NO ANSWER TO THE KILL for {elapsed_s:.0f} s. Elsewhere, now: {self._by_hand}"
+                f"NO ANSWER TO THE KILL for {elapsed_s:.0f} s. Elsewhere, now: {by_hand}"
             )
 
 
@@ -293,16 +297,18 @@ class Watch(App[None]):
     def _confirmed(self, method: str, reason: str | None) -> None:
         if reason is None:
             return
-        self._note = f"{method} sent…"
+        # Before anything is shown, and in a thread of its own: a terminal that takes no more
+        # bytes holds this one, and every worker that it would have to begin.
+        asked = (method, reason or "from watch")
+        threading.Thread(target=self._act, args=asked, name=method, daemon=True).start()
+        self._note = f"{method} asked for…"
         self._show()
-        self._act(method, reason or "from watch")
 
-    @work(thread=True, exit_on_error=False)
     def _act(self, method: str, reason: str) -> None:
         try:
             with ControlClient(self._socket) as client:
                 if method == "kill":
-                    steps = _KillSteps(self, direct_command(self._socket, None))
+                    steps = _KillSteps(self, self._socket)
                     result = client.call_telling(method, steps, reason=reason, progress=True)
                 else:
                     result = client.call(method, reason=reason)
@@ -311,6 +317,8 @@ class Watch(App[None]):
             note = f"{method} REFUSED: {error}"
         except ControlError as error:
             note = f"{method} FAILED: {error}. Now run: {direct_command(self._socket, None)}"
+        except Exception as error:  # noqa: BLE001 - a bug must not end the screen without a word
+            note = f"{method} FAILED: {type(error).__name__}: {error}"
         self.tell_note(note)
 
     def tell_note(self, note: str) -> None:

@@ -32,7 +32,6 @@ from daemon.core.engine import Engine
 from daemon.live_gate import LiveGate, check_live, mode_of, start_rule
 from daemon.model.amounts import NS_PER_MS
 from daemon.model.effects import ExitDaemon, Reply
-from daemon.model.halt import HaltFlag
 from daemon.model.records import EventType
 from daemon.settings import Config
 from daemon.shell.account_lock import AccountLock
@@ -46,7 +45,7 @@ from daemon.shell.ends import EXIT_CRASH, EXIT_LEFT, EXIT_OK, ProcessEnd
 from daemon.shell.incident_pack import IncidentPacks
 from daemon.shell.journal import Journal, lock_journal
 from daemon.shell.key_environments import remember
-from daemon.shell.latch import LatchStore
+from daemon.shell.latch import LatchHalt, LatchStore
 from daemon.shell.late_orders import LateOrders
 from daemon.shell.log_streams import LogPart
 from daemon.shell.loop import Pump, RecordSink
@@ -118,8 +117,8 @@ class Daemon:
         recovered = recover(settings.state_dir / "journal")
         self._clock = SystemClock(floor_ns=recovered.ts_ns)
         self._boot_ns = self._clock.now_ns()
-        self._halt = HaltFlag()
         self._latch = LatchStore(settings.state_dir)
+        self._halt = LatchHalt(self._latch, self._clock)
         self._journal = Journal(
             settings.state_dir / "journal",
             run_id=self._run,
@@ -208,7 +207,8 @@ class Daemon:
         if latched is None:
             return
         self._halt.close(f"latched: {latched.reason}")
-        pump.offer(kill_of(latched))
+        for kill in latched.kills or (latched,):
+            pump.offer(kill_of(kill))
 
     async def _serve(self, link: VenueLink, publisher: Publisher, end: ProcessEnd) -> int:
         exit_future = self._exit

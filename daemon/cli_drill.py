@@ -19,7 +19,8 @@ import orjson
 
 from control.client import call
 from control.errors import ControlError
-from control.terminal import EXIT_REFUSED, Failure, ask
+from control.failures import EXIT_REFUSED
+from control.terminal import Failure, ask
 from daemon.demo.plan import toml_text
 from daemon.demo.processes import DemoError, Process, fetch_ledger
 from daemon.model.records import EventType

@@ -21,7 +21,8 @@ from cryptography.hazmat.primitives.serialization import (
     PublicFormat,
 )
 
-from control.terminal import EXIT_REFUSED, Failure
+from control.failures import EXIT_REFUSED
+from control.terminal import Failure
 from daemon.assembly import account_fingerprint, own_credentials
 from daemon.errors import SeatrialError
 from daemon.settings import SettingsError, load_config

@@ -6,39 +6,47 @@ Rules of this file:
    the venue has no open order of ours, and none can arrive late any more.
 2. It reads of the configuration only what a stop needs: a mistake elsewhere in the file must not
    keep us from stopping.
-3. What is slow to import is imported after the latch is on the disk.
+3. The state directory may be on a disk that is full, read-only or hangs: another process works on
+   it (`daemon.shell.aside`) while this one imports what is slow to import, and after one second
+   the orders are canceled, latched or not. The result says which.
+4. Nothing is said before the first cancel was asked for, and no word can end the stop
+   (`control.output`).
 
     python -m daemon.direct_kill --config FILE --reason WHY
 
-is the same as `seatrial kill --direct`. Exit code 0: verified empty.
+is the same as `seatrial kill --direct`. Exit codes: `control.failures`.
 What is under way is told on stderr, once a second; stdout has the result alone.
 """
 
-import argparse
 import asyncio
-import json
-import os
-import pwd
+import contextlib
 import sys
 import tomllib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from control import output
 from control.errors import ControlError
 from control.places import default_config, default_socket, direct_command
 from daemon.errors import SeatrialError
 from daemon.model.text import one_line
+from daemon.shell.aside import Aside
 from daemon.shell.clock import SystemClock
-from daemon.shell.latch import LatchStore
+from daemon.shell.latch import LATCH_DEADLINE_S, LatchStore
 from daemon.shell.state_dir import StateDirError, read_identity
 
 if TYPE_CHECKING:
-    from daemon.shell.emergency import KillReport
+    from daemon.shell.emergency import EmergencyStop, KillReport
+    from daemon.shell.late_orders import LateOrders
 
 DEADLINE_S = 30.0
-TELL_PERIOD_NS = 1_000_000_000
+JOURNAL_DEADLINE_S = 2.0
+"""So long at most the journal's end is read, to learn which orders may still arrive."""
+TELL_FIRST_S = 0.2
+TELL_PERIOD_S = 1.0
+_NS_PER_S = 1_000_000_000
 RECV_WINDOW_MS = 3_000
 """The configuration's default for `venue.recv_window_ms`."""
 
@@ -86,6 +94,26 @@ class StopPlan:
             raise ControlError(f"kill --direct: {path}: cannot be used: {error}") from error
 
 
+@dataclass(slots=True)
+class _State:
+    """What the state directory has answered by the deadline."""
+
+    instance: str = ""
+    is_unused: bool = False
+    unknown: str = ""
+    """Why nobody can tell which orders are ours."""
+    latched_ms: float | None = None
+    latch_fault: str = ""
+
+    @property
+    def latch_words(self) -> str:
+        return (
+            f"NOT latched ({self.latch_fault})"
+            if self.latched_ms is None
+            else f"latched in {self.latched_ms:.0f} ms"
+        )
+
+
 def direct_kill(*, config: Path | None, by: str, uid: int, reason: str) -> Mapping[str, Any]:
     """Latch, cancel, verify, without any daemon. Returns what `DaemonPort.kill` returns.
 
@@ -100,50 +128,81 @@ def direct_kill(*, config: Path | None, by: str, uid: int, reason: str) -> Mappi
     plan = StopPlan.read(config)
     clock = SystemClock()
     start = clock.monotonic_ns()
-    unknown: StateDirError | None = None
-    identity = None
-    try:
-        identity = read_identity(plan.state_dir)
-    except StateDirError as error:
-        unknown = error  # latched all the same
-    if identity is None and unknown is None:
+    state = _latch(plan, clock, start, uid=uid, by=by, reason=one_line(reason))
+    closed_ns = clock.monotonic_ns()
+    if state.is_unused:
         raise ControlError(
             f"kill --direct: {plan.state_dir} was never used: no order of ours exists"
         )
-    latch_fault = ""
-    try:
-        latch = LatchStore(plan.state_dir)
-        latch.latch(by_uid=uid, by_name=by, reason=one_line(reason), ts_ns=clock.now_ns())
-    except SeatrialError as error:
-        latch_fault = str(error)  # the orders are cancelled all the same
-    closed_ns = clock.monotonic_ns()
-    latched_ms = (closed_ns - start) / 1e6
-    done = f"NOT latched ({latch_fault})" if latch_fault else f"latched in {latched_ms:.0f} ms"
-    if identity is None:
+    if state.unknown:
         raise ControlError(
-            f"kill --direct: {done}, but nothing is canceled: do it by hand at the venue. {unknown}"
-        ) from unknown
-    _say(f"{done}; asking the venue ({plan.environment}) to cancel everything of {identity[0]}")
+            f"kill --direct: {state.latch_words}, but nothing is canceled: do it by hand at the "
+            f"venue. {state.unknown}"
+        )
     try:
-        report, empty_ns = asyncio.run(_stop(plan, identity[0], clock))
+        report, empty_ns = asyncio.run(_stop(plan, state, clock))
     except SeatrialError as error:
-        done = "NOT latched" if latch_fault else "latched, but nothing is canceled"
+        done = "latched" if state.latched_ms is not None else "NOT latched"
         by_unit = direct_command(default_socket(), config)
         hint = "" if "--direct" in by_unit else f"; the unit has its own keys: {by_unit}"
-        raise ControlError(f"kill --direct: {done}: {error}{hint}") from error
-    verified = report.verified_empty_ns is not None
+        raise ControlError(
+            f"kill --direct: {done}, but nothing is canceled: {error}{hint}"
+        ) from error
     return {
-        "verified": verified and not latch_fault,
+        "verified": report.verified_empty_ns is not None,
+        "latched": state.latched_ms is not None,
         "open_orders": report.remaining,
-        "gate_ms": latched_ms,
+        "others_open": report.others,
+        "gate_ms": (closed_ns - start) / 1e6,
         "gate_closed_monotonic_ns": closed_ns,
-        "latched_ms": None if latch_fault else latched_ms,
+        "latched_ms": state.latched_ms,
         "cancel_ms": _ms(report.last_cancel_ns, start),
         "empty_ms": _ms(empty_ns, start),
         "settled_ms": _ms(report.verified_empty_ns, start),
         "canceled": report.canceled,
-        "msg": "; ".join(text for text in (latch_fault, *report.errors) if text),
+        "msg": "; ".join(text for text in (state.latch_fault, *report.errors) if text),
     }
+
+
+def _latch(
+    plan: StopPlan, clock: SystemClock, start: int, *, uid: int, by: str, reason: str
+) -> _State:
+    """Latch, and learn whose orders are ours: within a second, whatever the disk does."""
+
+    def work() -> Iterator[Mapping[str, Any]]:
+        try:
+            identity = read_identity(plan.state_dir)
+            yield {"instance": "" if identity is None else identity[0]}
+            if identity is None:
+                return
+        except StateDirError as error:
+            yield {"unknown": str(error)}  # latched all the same
+        try:
+            latch = LatchStore(plan.state_dir)
+            latch.latch(by_uid=uid, by_name=by, reason=reason, ts_ns=clock.now_ns())
+        except SeatrialError as error:
+            yield {"latch_fault": str(error)}
+        else:
+            yield {"latched_ms": (clock.monotonic_ns() - start) / 1e6}
+
+    aside = Aside(work, clock)
+    _import_the_rest()
+    answer: dict[str, Any] = {}
+    for part in aside.answers(start + int(LATCH_DEADLINE_S * _NS_PER_S)):
+        answer |= part
+    aside.close()
+    found = _State(is_unused=answer.get("instance") == "", **answer)
+    if found.latched_ms is None and not found.latch_fault:
+        found.latch_fault = LatchStore(plan.state_dir).hung()
+    return found
+
+
+def _import_the_rest() -> None:
+    """What is slow to import, while the disk works; a fault in it is told by whoever needs it."""
+    with contextlib.suppress(Exception):
+        import daemon.shell.credentials  # noqa: PLC0415 - rule 3
+        import daemon.shell.late_orders  # noqa: PLC0415 - rule 3
+        import daemon.shell.order_session  # noqa: F401, PLC0415 - rule 3
 
 
 def _ms(at_ns: int | None, start_ns: int) -> float | None:
@@ -151,13 +210,32 @@ def _ms(at_ns: int | None, start_ns: int) -> float | None:
 
 
 async def _stop(
-    plan: StopPlan, instance: str, clock: SystemClock
+    plan: StopPlan, state: _State, clock: SystemClock
 ) -> tuple["KillReport", int | None]:
     """Cancel and verify; the last report, and when the venue was first seen empty."""
+    from daemon.shell.late_orders import until_settled  # noqa: PLC0415 - rule 3
+
+    stop = _emergency(plan, state, clock)
+    seen = _Seen()
+    try:
+        async with asyncio.TaskGroup() as group:
+            teller = group.create_task(_tell(plan, state, seen), name="tell")
+            report = await stop.cancel_and_verify(deadline_s=DEADLINE_S, on_round=seen.on_round)
+            empty_ns = report.verified_empty_ns
+            late = _late_orders(plan, clock)
+            settled = await until_settled(
+                stop, report, late, clock, deadline_s=DEADLINE_S, on_round=seen.on_round
+            )
+            teller.cancel()
+        return settled, empty_ns
+    finally:
+        await stop.close()
+
+
+def _emergency(plan: StopPlan, state: _State, clock: SystemClock) -> "EmergencyStop":
     from daemon.shell.credentials import load_credentials  # noqa: PLC0415 - rule 3
     from daemon.shell.emergency import EmergencyStop  # noqa: PLC0415 - rule 3
     from daemon.shell.endpoints import BINANCE_SPOT_TESTNET  # noqa: PLC0415 - rule 3
-    from daemon.shell.late_orders import late_orders_of_journal, until_settled  # noqa: PLC0415 - rule 3
     from daemon.shell.link_config import VenueEndpoints  # noqa: PLC0415 - rule 3
     from daemon.shell.secrecy import forbid_core_dumps  # noqa: PLC0415 - rule 3
 
@@ -167,45 +245,58 @@ async def _stop(
         endpoints = VenueEndpoints(environment=plan.environment, **urls)
     except TypeError as error:
         raise ControlError("kill --direct: sim needs rest, ws_api and streams") from error
-    stop = EmergencyStop(
+    return EmergencyStop(
         endpoints=endpoints,
         credentials=load_credentials(plan.key_file, keyring_service=plan.keyring_service),
         symbols=plan.symbols,
-        instance=instance,
+        instance=state.instance,
         clock=clock,
         cold=True,
     )
-    tell = _round_teller(clock)
+
+
+def _late_orders(plan: StopPlan, clock: SystemClock) -> "LateOrders":
+    """Which orders may still arrive; a journal that cannot be read in time hides one sent now."""
+    from daemon.shell.late_orders import LateOrders, late_orders_of_journal  # noqa: PLC0415 - rule 3
+
+    def work() -> Iterator[Mapping[str, int]]:
+        yield late_orders_of_journal(plan.state_dir / "journal", plan.recv_window_ms).sent_ns()
+
+    aside = Aside(work, clock)
+    deadline_ns = clock.monotonic_ns() + int(JOURNAL_DEADLINE_S * _NS_PER_S)
+    sent_ns = next(aside.answers(deadline_ns), None)
+    aside.close()
+    if sent_ns is None:
+        sent_ns = {"not read": clock.now_ns()}
+    return LateOrders(plan.recv_window_ms, sent_ns)
+
+
+class _Seen:
+    """What the rounds have shown so far."""
+
+    def __init__(self) -> None:
+        self.words = "the venue has not answered yet"
+
+    def on_round(self, canceled: int, remaining: int) -> None:
+        """A listing has come."""
+        self.words = f"{canceled} canceled, {remaining} of ours left at the venue"
+
+
+async def _tell(plan: StopPlan, state: _State, seen: _Seen) -> None:
+    """A line when the first requests have left, and one for every second that the stop takes."""
+    whose = state.instance or "the one instance that has orders there"
     try:
-        report = await stop.cancel_and_verify(deadline_s=DEADLINE_S, on_round=tell)
-        empty_ns = report.verified_empty_ns
-        late = late_orders_of_journal(plan.state_dir / "journal", plan.recv_window_ms)
-        settled = await until_settled(
-            stop, report, late, clock, deadline_s=DEADLINE_S, on_round=tell
+        await asyncio.sleep(TELL_FIRST_S)
+    finally:  # also when all is done by then
+        output.say(
+            f"{state.latch_words}; asking the venue ({plan.environment}) to cancel everything of "
+            f"{whose}"
         )
-        return settled, empty_ns
-    finally:
-        await stop.close()
-
-
-def _round_teller(clock: SystemClock) -> Callable[[int, int], None]:
-    """A line for every second that the stop takes."""
-    began_ns = told_ns = clock.monotonic_ns()
-
-    def tell(canceled: int, remaining: int) -> None:
-        nonlocal told_ns
-        now_ns = clock.monotonic_ns()
-        if now_ns - told_ns >= TELL_PERIOD_NS:
-            told_ns = now_ns
-            seconds = (now_ns - began_ns) // 1_000_000_000
-            _say(f"{seconds:3} s: {canceled} canceled, {remaining} of ours left at the venue")
-
-    return tell
-
-
-def _say(text: str) -> None:
-    sys.stderr.write(f"seatrial: {text}\n")
-    sys.stderr.flush()
+    seconds = 0
+    while True:
+        await asyncio.sleep(TELL_PERIOD_S)
+        seconds += 1
+        output.say(f"{seconds:3} s: {seen.words}")
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -213,40 +304,22 @@ def main(argv: Sequence[str] | None = None) -> None:
 
     Takes the options of `seatrial kill --direct`; ends the process with the same exit codes.
     """
-    parser = argparse.ArgumentParser(prog="seatrial kill --direct")
-    parser.add_argument("--config", type=Path, help="the daemon's configuration")
-    parser.add_argument("--reason", default="", help="goes into the record")
-    parser.add_argument("--json", action="store_true", help="answer with one JSON object")
-    parser.add_argument("--direct", action="store_true", help="understood; there is no other way")
-    asked = parser.parse_args(argv)
-    uid = os.getuid()
-    reason = asked.reason or "no reason given"
-    try:
-        result = direct_kill(config=asked.config, by=_name_of(uid), uid=uid, reason=reason)
-    except ControlError as error:
-        _say(str(error))
-        sys.exit(1)
-    if asked.json:
-        sys.stdout.write(json.dumps(result) + "\n")
-    elif result["verified"]:
-        sys.stdout.write(
-            f"latched in {result['latched_ms']:.0f} ms; {result['canceled']} order(s) canceled; "
-            f"the venue has none of ours ({result['settled_ms']:.0f} ms)\n"
-        )
-    if not result["verified"]:
-        _say(
-            f"NOT verified empty: {result['msg'] or 'the venue did not confirm'}. "
-            "Run again, then look at the venue itself"
-        )
-        sys.exit(1)
+    from control.killing import parse, run  # noqa: PLC0415 - the tool's stop imports this module
 
-
-def _name_of(uid: int) -> str:
-    try:
-        return pwd.getpwuid(uid).pw_name
-    except KeyError:
-        return f"uid {uid}"
+    words = [word for word in (sys.argv[1:] if argv is None else argv) if word != "--direct"]
+    asked = parse(["kill", "--direct", *words])
+    if asked is None:
+        output.say(
+            "python -m daemon.direct_kill takes --config FILE, --reason WHY and --json; "
+            "`seatrial kill --help` explains them"
+        )
+        sys.exit(2)
+    sys.exit(run(asked, direct_kill))
 
 
 if __name__ == "__main__":
-    main()
+    output.install()
+    try:
+        main()
+    except SystemExit as ended:
+        output.end(output.code_of(ended))

@@ -9,6 +9,7 @@
     |   |   `-- Unencodable              a request that the venue's language cannot say
     |   `-- LocalFatalError              a human must mend it
     |       |-- HostRefused              an address that is not in the frozen table
+    |       |-- InstanceUnknown          nobody can tell which open orders are ours
     |       `-- CredentialsRefused       a key file that cannot be used
     `-- VenueError                       the venue's side
         |-- VenueRecoverableError        try again later
@@ -73,6 +74,10 @@ class HostRefused(LocalFatalError):
 
 class LiveBlocked(LocalFatalError):
     """A live environment without every key of the gating turned, or without a host in the table."""
+
+
+class InstanceUnknown(LocalFatalError):
+    """Nobody can tell which of the open orders are ours."""
 
 
 class CredentialsRefused(LocalFatalError):

@@ -11,7 +11,6 @@ from pathlib import Path
 
 import click
 
-from control.cli import control_group
 from control.tool import Tool
 from daemon.command import main as daemon_command
 from daemon.version import seatrial_version
@@ -23,6 +22,7 @@ SEATRIAL_EXITS = (
     ("3", "the daemon cannot be reached"),
     ("4", "forbidden: your role may not do this"),
     ("5", "no answer in time: the outcome is unknown"),
+    ("6", "stopped, but not latched: nothing of ours is open, and a restart would not know"),
 )
 SEATRIALD_EXITS = (
     ("0", "ended in order"),
@@ -35,17 +35,6 @@ FILES = (
     ("/run/seatrial/NAME/control.sock", "its control socket, for members of seatrial-stop"),
     ("seatriald@NAME.socket", "unit by which systemd holds that socket over restarts; optional"),
 )
-
-
-def tool() -> click.Group:
-    """The operator's tool with every mounted command."""
-    return Tool(
-        name="seatrial",
-        commands=control_group.commands,
-        params=control_group.params,
-        help=control_group.help,
-        context_settings=control_group.context_settings,
-    )
 
 
 def page(name: str, command: click.Command, also: str, exits: tuple[tuple[str, str], ...]) -> str:
@@ -129,7 +118,7 @@ def main(directory: Path) -> None:
     """Write both pages."""
     directory.mkdir(parents=True, exist_ok=True)
     pages = {
-        "seatrial": page("seatrial", tool(), "seatriald", SEATRIAL_EXITS),
+        "seatrial": page("seatrial", Tool(), "seatriald", SEATRIAL_EXITS),
         "seatriald": page("seatriald", daemon_command, "seatrial", SEATRIALD_EXITS),
     }
     for name, text in pages.items():

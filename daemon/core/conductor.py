@@ -118,9 +118,7 @@ class Conductor:
         desk = self._desk
         ledger = desk.ledger
         if self.ending is not None:
-            raise CommandError(
-                ErrorCode.STOPPING, "a stop is under way; wait for it, then start again"
-            )
+            raise CommandError(ErrorCode.STOPPING, desk.gate.why_ending(self.ending.kind))
         if ledger.session.session_id:
             raise CommandError(
                 ErrorCode.ALREADY_ACTIVE,
@@ -128,7 +126,8 @@ class Conductor:
             )
         if ledger.latched:
             raise CommandError(
-                ErrorCode.LATCHED, f"killed: {ledger.latch_reason}; re-arm first, with a reason"
+                ErrorCode.LATCHED,
+                f"killed: {ledger.latch_reason}; re-arm first, with a reason{desk.gate.also_down}",
             )
         if not self.journal_ok:
             raise CommandError(
@@ -210,7 +209,7 @@ class Conductor:
             self._rounds.want(ending.kind)
         elif ending.verified and reducing is not None and reducing.reopen():
             ending.verify_anew()
-        elif ending.verified:
+        elif ending.verified or ending.waits_in_vain(desk):
             self._finish(ending)
 
     def on_reconciled(self) -> None:
@@ -290,7 +289,7 @@ class Conductor:
         if not reason:
             raise CommandError(ErrorCode.BAD_PARAMS, "re-arm needs a reason: --reason 'why'")
         if self.ending is not None:
-            raise CommandError(ErrorCode.STOPPING, "the kill is still under way; wait for it")
+            raise CommandError(ErrorCode.STOPPING, desk.gate.why_ending(self.ending.kind))
         if desk.ledger.unresolved:
             first = desk.ledger.unresolved[0].incident_id
             raise CommandError(ErrorCode.INCIDENT_OPEN, f"resolve incident {first} first")
@@ -388,8 +387,9 @@ def refuse_unready(desk: Desk) -> None:
     gate = desk.gate
     in_the_way = "; ".join(one.text for one in gate.obstacles())
     if gate.state is not GateState.READY:
+        away = ", and the venue cannot be reached" if gate.down_words else ""
         raise CommandError(
-            ErrorCode.NOT_READY, f"the gate is {gate.state}, not READY: {in_the_way}"
+            ErrorCode.NOT_READY, f"the gate is {gate.state}, not READY{away}: {in_the_way}"
         )
     if in_the_way:
         raise CommandError(ErrorCode.NOT_READY, f"the books are not clean: {in_the_way}")

@@ -12,6 +12,9 @@ from daemon.model.ids import ClientOrderId
 from daemon.model.stop_triggers import StopTrigger
 
 _NS_PER_MS = 1_000_000
+_NO_LINK_NS = 1_000_000_000
+"""So long an end with empty books waits for a link to verify over. It ends unverified then, and
+says so; with an order in the books it waits until its deadline."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -42,6 +45,11 @@ class Ending:
             self.flatten.interrupted = f"interrupted by {why}"
             self.deadline_ns = desk.now_ns + desk.config.stop_deadline_ns
             self.verify_anew()
+
+    def waits_in_vain(self, desk: Desk) -> bool:
+        """Nothing of ours is left in the books, and no link has come up to ask the venue over."""
+        waited_ns = desk.now_ns - self.verify_ns
+        return bool(self.verify_ns) and not desk.gate.all_up and waited_ns >= _NO_LINK_NS
 
     def verify_anew(self) -> None:
         """Something is open again."""

@@ -46,6 +46,32 @@ class Gate:
         """Whether an order or a cancel has a road to the venue."""
         return self.up[Link.ORDER]
 
+    @property
+    def down_words(self) -> str:
+        """Which links are down, in words; empty when none is."""
+        down = [link.value for link, up in self.up.items() if not up]
+        if not down:
+            return ""
+        if len(down) == 1:
+            return f"the {down[0]} link is down"
+        return f"the {', '.join(down[:-1])} and {down[-1]} links are down"
+
+    @property
+    def also_down(self) -> str:
+        """For the end of a sentence: that the venue cannot be reached either; or nothing."""
+        down = self.down_words
+        return f"; the venue cannot be reached either: {down}" if down else ""
+
+    def why_ending(self, kind: str) -> str:
+        """Why nothing can begin: a stop that only needs time, or one that waiting cannot end."""
+        down = self.down_words
+        if not down:
+            return f"the {kind} is still under way; wait for it, then try again"
+        return (
+            f"the venue cannot be reached ({down}), so the {kind} cannot be verified there: mend "
+            f"the link (`status` names its error), then try again"
+        )
+
     def link_up(self, link: Link) -> None:
         """A link is established."""
         self.up[link] = True

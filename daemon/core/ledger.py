@@ -25,6 +25,8 @@ from daemon.model.stop_triggers import StopTrigger
 from riskcaps.bands import CapNotice
 from riskcaps.interceptor import Interceptor
 
+LATCH_REASON_CHARS_MAX = 2_000
+"""Reasons of further kills are added to the first while there is room; the journal has them all."""
 INCIDENTS_KEPT = 50
 NOTES_KEPT = 20
 NO_SESSION = SessionId("")
@@ -175,6 +177,8 @@ class Ledger:
         """TRADING_STATE with `latched`, or KILL: no start before a re-arm."""
         if not self.latched:
             self.latch_reason = reason
+        elif reason not in self.latch_reason and len(self.latch_reason) < LATCH_REASON_CHARS_MAX:
+            self.latch_reason += f"; then {reason}"
         self.latched = True
 
     def re_arm(self) -> None:

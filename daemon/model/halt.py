@@ -15,6 +15,14 @@ class HaltFlag:
         self.closed = False
         self.reason = ""
 
+    def look(self) -> bool:
+        """Whether it is closed by the latest word there is: asked directly before bytes leave.
+
+        The daemon's own flag (`daemon.shell.latch.LatchHalt`) looks at the latch on the disk as
+        well: another process may have latched while a turn of ours took its time.
+        """
+        return self.closed
+
     def close(self, reason: str) -> None:
         """Shut the gate; the first reason is kept."""
         if not self.closed:

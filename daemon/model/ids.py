@@ -69,6 +69,14 @@ def is_ours(client_order_id: str, instance: str) -> bool:
     return client_order_id.startswith(f"{CLIENT_ORDER_ID_PREFIX}{instance}-")
 
 
+def instance_of_order(client_order_id: str) -> str:
+    """The state directory's instance that an order's id names; empty for other programs' ids."""
+    stem, dash, _ = client_order_id.partition("-")
+    instance = stem.removeprefix(CLIENT_ORDER_ID_PREFIX)
+    is_made_here = dash and len(instance) == 6 and len(stem) == 8
+    return instance if is_made_here and all(c in _DIGITS for c in instance) else ""
+
+
 @dataclass(slots=True)
 class ClientOrderIdFactory:
     """Mints `st<instance>-<run>-<counter>`; only the interceptor holds one."""

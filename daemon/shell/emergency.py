@@ -12,12 +12,13 @@ Rules of this file:
 """
 
 import asyncio
+import contextlib
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from daemon.errors import BudgetEmpty, SeatrialError
-from daemon.model.ids import is_ours
+from daemon.errors import BudgetEmpty, InstanceUnknown, SeatrialError
+from daemon.model.ids import instance_of_order, is_ours
 from daemon.model.inputs import RateLimited
 from daemon.shell.clock import Clock
 from daemon.shell.emergency_roads import (
@@ -59,6 +60,8 @@ class KillReport:
     """Orders of ours in the last listing; -1 when the venue could not be asked at all."""
     rounds: int
     errors: tuple[str, ...] = ()
+    others: int = -1
+    """Orders of other clients in the last listing, left alone; -1 as for `remaining`."""
 
 
 @dataclass(slots=True)
@@ -72,6 +75,7 @@ class _Progress:
     last_cancel_ns: int | None = None
     canceled: int = 0
     remaining: int = -1
+    others: int = -1
     rounds: int = 0
     failures: int = 0
     errors: list[str] = field(default_factory=list)
@@ -105,7 +109,8 @@ class EmergencyStop:
     ) -> None:
         """Wire it; nothing is connected before `warm` or `cancel_and_verify`.
 
-        `symbols` are asked one by one where the listing of the whole account fails. `cold` says
+        `symbols` are asked one by one where the listing of the whole account fails. An empty
+        `instance` stands for the only one that has open orders at the venue. `cold` says
         that nothing was warmed and no client imported: the lighter road, the WebSocket API, goes
         first then.
 
@@ -185,6 +190,7 @@ class EmergencyStop:
             remaining=run.remaining,
             rounds=run.rounds,
             errors=tuple(run.errors),
+            others=run.others,
         )
 
     async def _until_empty(self, run: _Progress) -> int:
@@ -219,13 +225,34 @@ class EmergencyStop:
         if not self._venue_clock.measured:
             await road.measure()
         rows = await self._open_orders(road, run)
-        ours = [row for row in rows if is_ours(row.client_order_id, self._instance)]
-        run.remaining = len(ours)
+        self._instance = self._instance or self._only_instance(rows, run)
+        instance = self._instance
+        ours = [row for row in rows if instance and is_ours(row.client_order_id, instance)]
+        run.remaining, run.others = len(ours), len(rows) - len(ours)
         if run.on_round is not None:
-            run.on_round(run.canceled, run.remaining)
+            with contextlib.suppress(Exception):  # whoever is told cannot end the stop
+                run.on_round(run.canceled, run.remaining)
         if ours:
             await self._cancel(road, rows, ours, run)
         return not ours
+
+    def _only_instance(self, rows: Sequence[OrderRow], run: _Progress) -> str:
+        """Whose orders are ours, when the state directory did not say.
+
+        Raises:
+            InstanceUnknown: orders of several instances are open.
+        """
+        found = {name for row in rows if (name := instance_of_order(row.client_order_id))}
+        if len(found) > 1:
+            raise InstanceUnknown(
+                f"the state directory did not say which instance is ours, and orders of "
+                f"{', '.join(sorted(found))} are open: cancel ours by hand at the venue"
+            )
+        if found:
+            (name,) = found
+            run.note_error(f"the state directory did not answer: took {name}, the only instance")
+            return name
+        return ""
 
     async def _open_orders(self, road: EmergencyRoad, run: _Progress) -> list[OrderRow]:
         """All open orders of the account; where just that fails, those of our symbols."""

@@ -9,6 +9,7 @@ be read from the journal as well: a second process knows it without asking the d
 """
 
 import asyncio
+import contextlib
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
@@ -45,10 +46,10 @@ _TELLING = frozenset(
 class LateOrders:
     """Follows records; readable from any thread. A `RecordSink` of the pump."""
 
-    def __init__(self, recv_window_ms: int) -> None:
-        """Nothing is under way."""
+    def __init__(self, recv_window_ms: int, sent_ns: Mapping[str, int] | None = None) -> None:
+        """Nothing is under way but what is told: client order ids and when each was sent."""
         self._window_ns = recv_window_ms * 1_000_000 + MARGIN_NS
-        self._sent_ns: dict[str, int] = {}
+        self._sent_ns: dict[str, int] = dict(sent_ns or {})
         self.approved = 0
         """Orders approved in this run."""
 
@@ -75,6 +76,10 @@ class LateOrders:
         """How many orders are unanswered and can still be accepted."""
         oldest_ns = now_ns - self._window_ns
         return sum(1 for sent_ns in self._sent_ns.copy().values() if sent_ns > oldest_ns)
+
+    def sent_ns(self) -> Mapping[str, int]:
+        """What is unanswered, and when it was sent."""
+        return self._sent_ns.copy()
 
     def _forget(self, now_ns: int) -> None:
         oldest_ns = now_ns - self._window_ns
@@ -139,7 +144,8 @@ async def until_settled(
         await asyncio.sleep(min(gap_s, (until_ns - now_ns) / 1e9))
         gap_s = min(LOOK_GAP_MAX_S, gap_s * 2)
         if on_round is not None:
-            on_round(report.canceled, report.remaining)
+            with contextlib.suppress(Exception):  # whoever is told cannot end the stop
+                on_round(report.canceled, report.remaining)
         again = await stop.cancel_and_verify(deadline_s=deadline_s)
         report = replace(
             again,

@@ -2,7 +2,7 @@
 
 Rules of this file:
 1. `send` is synchronous: bytes go to the kernel in the caller's turn, or it raises and none did.
-2. The halt flag is read in `send`, directly before a placement's bytes.
+2. The halt flag and the latch on the disk are read in `send`, directly before a placement's bytes.
 3. A frame that is not the venue's language ends the connection: the books may no longer be trusted
    to it.
 4. A loss is told once, by `on_lost`, in the turn in which it is seen; `run` returns after it.
@@ -147,7 +147,7 @@ class OrderSession(picows.WSListener):
             raise NotConnected("the order connection is down")
         if not self._writable:
             raise NotConnected("the order connection takes no more bytes (backpressure)")
-        if request.purpose is Purpose.PLACE and self._halt.closed:
+        if request.purpose is Purpose.PLACE and self._halt.look():
             raise HaltClosed(f"the halt flag is closed: {self._halt.reason}")
         transport.send(_TEXT, request.payload)
 

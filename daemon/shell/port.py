@@ -22,7 +22,7 @@ from daemon.model.inputs import Actor, Command, Input, KillLatched
 from daemon.model.records import EventType
 from daemon.shell.clock import Clock
 from daemon.shell.emergency import EmergencyStop, KillReport, OnRound
-from daemon.shell.latch import LatchError, LatchStore
+from daemon.shell.latch import LATCH_DEADLINE_S, LatchStore
 from daemon.shell.late_orders import LateOrders, until_settled
 from daemon.shell.preflight_pass import StartPermit
 
@@ -186,8 +186,17 @@ class ControlPort:
         self._halt.close(f"kill by {actor.name or actor.uid}: {reason}")
         closed_ns = self._clock.monotonic_ns()
         start = min(received_ns, closed_ns)
-        tell({"step": "gate_closed", "gate_ms": (closed_ns - start) / 1e6})
+        with contextlib.suppress(Exception):  # whoever is told cannot end the stop
+            tell({"step": "gate_closed", "gate_ms": (closed_ns - start) / 1e6})
         return self._stop(actor, reason, start, closed_ns, tell)
+
+    def kill_joined(self, actor: Actor, reason: str) -> None:
+        """Another kill was asked for while one runs: its reason is latched and journalled, too."""
+        self._halt.close(f"kill by {actor.name or actor.uid}: {reason}")
+        ts_ns = self._clock.now_ns()
+        with contextlib.suppress(RuntimeError):  # the main loop has ended
+            self._pump.offer_threadsafe(KillLatched(actor, reason, ts_ns))
+        self._begin_latch(actor, reason, ts_ns, self._clock.monotonic_ns())
 
     async def _stop(
         self, actor: Actor, reason: str, start: int, closed_ns: int, tell: Step
@@ -208,13 +217,14 @@ class ControlPort:
         with contextlib.suppress(RuntimeError):
             self._pump.offer_threadsafe(KillLatched(actor, reason, ts_ns))
         on_round = _round_teller(tell)
+        latching = self._begin_latch(actor, reason, ts_ns, start)
         try:
-            report, (latched_ms, latch_fault) = await asyncio.gather(
-                self._emergency.cancel_and_verify(deadline_s=KILL_DEADLINE_S, on_round=on_round),
-                asyncio.to_thread(self._latch_now, actor, reason, ts_ns, start),
+            report = await self._emergency.cancel_and_verify(
+                deadline_s=KILL_DEADLINE_S, on_round=on_round
             )
         finally:
             stopped.set()
+        latched_ms, latch_fault = await self._latched(latching, start)
         empty_ms = self._since_ms(start)
         report = await until_settled(
             self._emergency,
@@ -229,8 +239,10 @@ class ControlPort:
         if report.last_cancel_ns is not None:
             cancel_ms = (report.last_cancel_ns - start) / 1e6
         result: dict[str, Any] = {
-            "verified": empty and not latch_fault,
+            "verified": empty,
+            "latched": not latch_fault,
             "open_orders": report.remaining,
+            "others_open": report.others,
             "gate_ms": gate_ms,
             "gate_closed_monotonic_ns": closed_ns,
             "latched_ms": latched_ms,
@@ -247,15 +259,44 @@ class ControlPort:
         self._note("verified_empty" if empty else "not_verified", actor, reason, result)
         return result
 
-    def _latch_now(
+    def _begin_latch(
         self, actor: Actor, reason: str, ts_ns: int, start: int
-    ) -> tuple[float | None, str]:
-        """When it was on the disk, or why it is not: the orders are canceled all the same."""
+    ) -> "asyncio.Future[tuple[float | None, str]]":
+        """Latch in a thread that nobody waits for beyond a deadline: the disk may hang.
+
+        Answers when it was on the disk, or why it is not: the orders are canceled all the same.
+        """
+        loop = asyncio.get_running_loop()
+        done: asyncio.Future[tuple[float | None, str]] = loop.create_future()
+
+        def settle(latched_ms: float | None, fault: str) -> None:
+            if not done.done():
+                done.set_result((latched_ms, fault))
+
+        def latch() -> None:
+            latched_ms, fault = None, ""
+            try:
+                self._latch.latch(by_uid=actor.uid, by_name=actor.name, reason=reason, ts_ns=ts_ns)
+                latched_ms = self._since_ms(start)
+            except Exception as error:  # noqa: BLE001 - told in the answer, whatever it is
+                fault = str(error) or type(error).__name__
+            with contextlib.suppress(RuntimeError):  # the loop has ended
+                loop.call_soon_threadsafe(settle, latched_ms, fault)
+
+        # No executor: the end of a process waits for its threads.
         try:
-            self._latch.latch(by_uid=actor.uid, by_name=actor.name, reason=reason, ts_ns=ts_ns)
-        except LatchError as error:
-            return None, str(error)
-        return self._since_ms(start), ""
+            threading.Thread(target=latch, name="seatrial-latch", daemon=True).start()
+        except RuntimeError as error:
+            settle(None, f"the kill is not latched: {error}")
+        return done
+
+    async def _latched(
+        self, latching: "asyncio.Future[tuple[float | None, str]]", start: int
+    ) -> tuple[float | None, str]:
+        """What became of the latch by its deadline, which runs from the beginning of the kill."""
+        left_s = max(0.0, LATCH_DEADLINE_S - self._since_ms(start) / 1e3)
+        done, _ = await asyncio.wait({latching}, timeout=left_s)
+        return latching.result() if done else (None, self._latch.hung())
 
     def _note(self, step: str, actor: Actor, reason: str, extra: Mapping[str, Any]) -> None:
         # Durations as text: no float stands in a record.

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 from daemon.core.engine import Engine
-from daemon.shell.clock import Clock
+from daemon.shell.clock import Clock, utc_text
 from daemon.shell.journal import Journal
 from daemon.shell.latch import Latch
 from daemon.shell.loop import Pump
@@ -21,10 +21,25 @@ _NS_PER_S = 1_000_000_000
 
 
 def _latch_text(latch: Latch | None) -> Mapping[str, Any] | None:
-    """Who latched, when and why: the engine keeps the why alone."""
+    """Who latched, when and why, first and after; the engine keeps the why alone."""
     if latch is None:
         return None
-    return {"by_name": latch.by_name, "reason": latch.reason, "ts_ns": latch.ts_ns}
+    kills = [
+        {
+            "by_name": kill.by_name,
+            "by_uid": kill.by_uid,
+            "reason": kill.reason,
+            "ts_ns": kill.ts_ns,
+            "ts": utc_text(kill.ts_ns),
+        }
+        for kill in latch.kills
+    ]
+    return {
+        "by_name": latch.by_name,
+        "reason": latch.reason,
+        "ts_ns": latch.ts_ns,
+        "kills": kills,
+    }
 
 
 class StatusPart(Protocol):

@@ -197,7 +197,7 @@ class RestSession:
         flight.sent_ns = now_ns
 
     def _refuse_placement(self, purpose: Purpose) -> None:
-        if purpose is Purpose.PLACE and self._halt.closed:
+        if purpose is Purpose.PLACE and self._halt.look():
             raise HaltClosed(f"the halt flag is closed: {self._halt.reason}")
 
     def _observe(self, reply: HttpReply) -> None:

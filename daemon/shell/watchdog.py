@@ -10,6 +10,7 @@ Rules of this file:
 import contextlib
 import gc
 import logging
+import os
 import sys
 import threading
 from collections.abc import Callable, Mapping
@@ -21,7 +22,7 @@ from daemon.model.inputs import Actor, Input, KillLatched, LoopLagged
 from daemon.model.records import EventType
 from daemon.model.stop_triggers import StopTrigger
 from daemon.shell.clock import Clock
-from daemon.shell.latch import Latch, LatchStore
+from daemon.shell.latch import Kill, Latch, LatchStore
 
 log = logging.getLogger("seatriald.watchdog")
 
@@ -298,6 +299,8 @@ class Watchdog:
         latch = self.latch_seen = self._latch.read()
         if latch is None or self._status.get("latched"):
             self._latch_since_ns = 0
+            if latch is not None and self._latch_told:
+                self._tell_of_others(latch)
             self._latch_told = () if latch is None else latch.entries
             return
         if not self._halt.closed and self._latch.read() is not None:
@@ -309,8 +312,16 @@ class Watchdog:
             with contextlib.suppress(RuntimeError):
                 self._pump.offer_threadsafe(kill_of(latch))
 
+    def _tell_of_others(self, latch: Latch) -> None:
+        """While one kill holds, another process has latched as well: its reason is kept, too."""
+        ours = f"-{os.getpid()}-"
+        for kill in latch.kills:
+            if kill.entry not in self._latch_told and ours not in kill.entry:
+                with contextlib.suppress(RuntimeError):
+                    self._pump.offer_threadsafe(kill_of(kill))
 
-def kill_of(latch: Latch) -> KillLatched:
+
+def kill_of(latch: Latch | Kill) -> KillLatched:
     """What the engine is told of a latch that was found on the disk."""
     actor = Actor(uid=latch.by_uid, pid=0, role="operator", name=latch.by_name)
     return KillLatched(actor, latch.reason, latch.ts_ns)

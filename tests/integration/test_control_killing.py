@@ -51,6 +51,9 @@ class Steps:
     def __init__(self) -> None:
         self.names: list[str] = []
 
+    def sent(self) -> None:
+        assert self.names == [], "the bytes leave before anything is told"
+
     def step(self, step: Mapping[str, Any], elapsed_s: float) -> None:
         assert 0 <= elapsed_s < 60
         self.names.append(step["step"])
@@ -89,7 +92,7 @@ def test_who_joins_a_kill_hears_so_at_once(tmp_path: Path) -> None:
 
 
 def test_a_joined_kill_is_not_called_silent(capsys: pytest.CaptureFixture[str]) -> None:
-    teller = Teller("by hand", None)
+    teller = Teller(Path("a"), None, None)
     teller.step({"step": "joined"}, 0.001)
     for second in range(1, 5):
         teller.step({}, float(second))
@@ -242,9 +245,12 @@ HEAVY = ("pydantic", "textual", "aiohttp", "control.tool", "control.methods", "c
 def test_a_kill_imports_nothing_that_it_does_not_need(tmp_path: Path, how: tuple[str, ...]) -> None:
     program = (
         "import sys\n"
-        "from control.main import main\n"
-        "try:\n    main()\nexcept SystemExit as end:\n    print('exit', end.code)\n"
-        f"print([name for name in {HEAVY!r} if name in sys.modules])\n"
+        "from control import main, output\n"
+        "real = output.end\n"
+        "def end(code):\n    print('exit', code)\n"
+        f"    print([name for name in {HEAVY!r} if name in sys.modules])\n    real(0)\n"
+        "output.end = end\n"
+        "main.main()\n"
     )
     with serving(tmp_path) as path:
         done = subprocess.run(

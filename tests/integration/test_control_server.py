@@ -100,6 +100,98 @@ def test_the_same_command_id_is_one_command_and_one_answer(tmp_path: Path) -> No
         assert caught.value.code == ErrorCode.COMMAND_ID_REUSED
 
 
+def test_a_kill_is_never_answered_from_memory(tmp_path: Path) -> None:
+    """Not under its own id, and not under one that something else, or another wording, has used."""
+    port = FakePort()
+    with serving(tmp_path, port) as path, ControlClient(path) as client:
+        client.call("start", command_id="id", reason="r")
+        for number, (command_id, reason) in enumerate(
+            [("k", "a"), ("k", "a"), ("k", "other words"), ("id", "r")], start=1
+        ):
+            assert client.call("kill", command_id=command_id, reason=reason)["verified"] is True
+            assert len(port.kills) == number
+            client.call("re-arm", reason="again")
+    assert [reason for _, reason in port.kills] == ["a", "a", "other words", "r"]
+
+
+def test_a_kill_that_joins_another_is_told_to_the_daemon_with_its_reason(tmp_path: Path) -> None:
+    port = FakePort()
+    port.kill_gate = asyncio.Event()
+    with serving(tmp_path, port) as path, RawClient(path) as one, RawClient(path) as two:
+        one.send(b'{"jsonrpc":"2.0","id":1,"method":"kill","params":{"reason":"first"}}\n')
+        eventually(lambda: len(port.kills) == 1)
+        two.send(b'{"jsonrpc":"2.0","id":1,"method":"kill","params":{"reason":"second"}}\n')
+        eventually(lambda: len(port.joined) == 1)
+        port.loop.call_soon_threadsafe(port.kill_gate.set)
+        assert [client.line()["result"]["verified"] for client in (one, two)] == [True, True]  # type: ignore[index]
+    assert [reason for _, reason in port.joined] == ["second"]
+
+
+def test_a_kill_after_a_re_arm_begins_anew_though_another_still_runs(tmp_path: Path) -> None:
+    port = FakePort()
+    port.kill_gate = asyncio.Event()
+    with serving(tmp_path, port) as path, RawClient(path) as one, RawClient(path) as two:
+        one.send(b'{"jsonrpc":"2.0","id":1,"method":"kill","params":{}}\n')
+        eventually(lambda: len(port.kills) == 1)
+        port.snapshot = {**port.snapshot, "halt_closed": False}  # somebody has re-armed
+        two.send(b'{"jsonrpc":"2.0","id":1,"method":"kill","params":{}}\n')
+        eventually(lambda: len(port.kills) == 2)
+        port.loop.call_soon_threadsafe(port.kill_gate.set)
+        assert one.line() is not None
+        assert two.line() is not None
+
+
+@pytest.mark.parametrize("method", ["stop", "cancel-all", "shutdown"])
+def test_a_stop_is_carried_out_again_once_a_session_was_started_since(
+    tmp_path: Path, method: str
+) -> None:
+    port = FakePort()
+    with serving(tmp_path, port) as path, ControlClient(path) as client:
+        client.call(method, command_id="s")
+        client.call("start", reason="r")
+        client.call(method, command_id="s")
+    assert [command.method for command in port.commands] == [method, "start", method]
+
+
+@pytest.mark.parametrize(
+    ("method", "then"),
+    [("start", "stop"), ("start", "kill"), ("re-arm", "kill"), ("flatten", "start")],
+)
+def test_what_lets_orders_out_needs_a_new_id_once_it_was_undone(
+    tmp_path: Path, method: str, then: str
+) -> None:
+    """A retry that comes late must neither start again nor say that it has."""
+    port = FakePort()
+    with serving(tmp_path, port) as path, ControlClient(path) as client:
+        first = client.call(method, command_id="x", reason="r")
+        assert client.call(method, command_id="x", reason="r") == first
+        client.call(then, reason="r")
+        with pytest.raises(RpcError, match="take a new id") as caught:
+            client.call(method, command_id="x", reason="r")
+        assert caught.value.code == ErrorCode.COMMAND_ID_REUSED
+    assert [command.method for command in port.commands].count(method) == 1
+
+
+def test_a_start_is_not_called_started_when_another_process_has_latched(tmp_path: Path) -> None:
+    port = FakePort()
+    with serving(tmp_path, port) as path, ControlClient(path) as client:
+        client.call("start", command_id="x", reason="r")
+        port.snapshot = {**port.snapshot, "halt_closed": True}
+        with pytest.raises(RpcError, match="take a new id"):
+            client.call("start", command_id="x", reason="r")
+
+
+def test_a_note_stays_noted_whatever_came_since(tmp_path: Path) -> None:
+    port = FakePort()
+    note = {"incident_id": "i-1", "text": "seen", "command_id": "n"}
+    with serving(tmp_path, port) as path, ControlClient(path) as client:
+        first = client.call("incident-note", **note)
+        client.call("stop")
+        assert client.call("incident-note", **note) == first
+        with pytest.raises(RpcError, match="used for another command"):
+            client.call("incident-note", **{**note, "text": "other"})
+
+
 def test_a_repeat_while_the_first_is_in_flight_waits_for_its_answer(tmp_path: Path) -> None:
     port = FakePort()
     port.reply = lambda _command: None

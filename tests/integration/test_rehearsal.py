@@ -14,7 +14,6 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from control.cli import control_group
 from control.terminal import Wiring
 from control.tool import Tool
 from evidence.promotion.policy import Policy
@@ -38,13 +37,7 @@ cap_regions_percent_min = { order_notional_quote_max = 1 }
 
 
 def seatrial(*arguments: object) -> Result:
-    tool = Tool(
-        name="seatrial",
-        commands=control_group.commands,
-        params=control_group.params,
-        callback=control_group.callback,
-    )
-    return CliRunner().invoke(tool, [str(one) for one in arguments], obj=Wiring())
+    return CliRunner().invoke(Tool(), [str(one) for one in arguments], obj=Wiring())
 
 
 def value_of(path: Path) -> dict[str, Any]:

@@ -49,6 +49,7 @@ class FakePort:
         self.hub = EventHub()
         self.commands: list[Command] = []
         self.kills: list[tuple[Actor, str]] = []
+        self.joined: list[tuple[Actor, str]] = []
         self.records: list[dict[str, Any]] = []
         self.open: list[tuple[Command, Future[Reply]]] = []
         self.reply: Callable[[Command], Reply | None] = lambda command: Reply(
@@ -98,6 +99,9 @@ class FakePort:
         if isinstance(self.kill_result, Exception):
             raise self.kill_result
         return self.kill_result
+
+    def kill_joined(self, actor: Actor, reason: str) -> None:
+        self.joined.append((actor, reason))
 
     def events(self) -> EventHub:
         return self.hub

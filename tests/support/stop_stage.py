@@ -102,6 +102,7 @@ class StopStage:
         settings: Mapping[str, Any] | None = None,
         sim_options: Mapping[str, object] | None = None,
         env: Mapping[str, str] | None = None,
+        before_main: str = "",
     ) -> None:
         self.directory = directory
         self.symbols = symbols
@@ -119,6 +120,9 @@ class StopStage:
         self._round_trip = round_trip
         self._settings = dict(settings or {})
         self._env = dict(env or {})
+        self._program = ["-m", "daemon"]
+        if before_main:
+            self._program = ["-c", f"{before_main}\nfrom daemon.__main__ import main\nmain()"]
         self.sim = SimProcess(
             **{
                 "seed": 5,
@@ -182,7 +186,7 @@ class StopStage:
         """Start one and wait until it is READY; what it prints goes to `output`, or to the log."""
         with self.log.open("ab") as log:
             self.daemon = subprocess.Popen(
-                [sys.executable, "-m", "daemon", "--config", str(self.config)],
+                [sys.executable, *self._program, "--config", str(self.config)],
                 cwd=ROOT,
                 stdout=log if output is None else output,
                 stderr=log if output is None else output,

@@ -7,6 +7,7 @@ looks into the directory `signals`, where a test leaves a file for what is to ha
     block    a call that blocks and lets other threads run
     storm    full collections of a large heap, one after the other
     hold     a call into C that never lets another thread run
+    wish     such a call for some seconds, and then ten orders
     raise    an exception, with the text of the file
     crash    an exception that nothing in the product catches, with the text of the file
     chatter  a thousand lines at every tick, on standard output, standard error and the log
@@ -35,6 +36,8 @@ from daemon.strategies.sizing import bps_of, order_qty, passive_price
 
 HEAP_OBJECTS = 300_000
 HUNG = "hung"
+HOLD_S = 3.0
+WISHES = 10
 
 
 class Wedge(Silent):
@@ -71,6 +74,11 @@ class Wedge(Silent):
             told = self._signals / name
             if told.exists():
                 raise kind(told.read_text())
+        wish = self._signals / "wish"
+        if wish.exists():
+            wish.unlink()
+            hold_a_while(self._signals / HUNG)
+            return tuple(self._ladder(instrument, top, WISHES))
         place = self._signals / "place"
         if place.exists():
             place.unlink()
@@ -122,6 +130,20 @@ def chatter(hung: Path) -> None:
         print(f"out {number} " + "x" * 100)
         print(f"err {number} " + "x" * 100, file=sys.stderr)
         logging.getLogger("wedge").warning("log %d %s", number, "x" * 100)
+
+
+def hold_a_while(hung: Path) -> None:
+    """One call: a regular expression whose time doubles with every letter."""
+    letters, took_s = 16, 0.0
+    while took_s < HOLD_S / 20:
+        letters += 1
+        began_s = time.monotonic()
+        re.match(r"(a+)+$", "a" * letters + "b")
+        took_s = time.monotonic() - began_s
+    hung.touch()
+    while took_s < HOLD_S:
+        letters, took_s = letters + 1, took_s * 2
+    re.match(r"(a+)+$", "a" * letters + "b")
 
 
 class Crash(BaseException):

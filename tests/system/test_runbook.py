@@ -7,7 +7,6 @@ from pathlib import Path
 import click
 import pytest
 
-from control.cli import control_group
 from control.tool import Tool
 from tests.support.code_blocks import ShellBlock, shell_blocks
 
@@ -34,12 +33,7 @@ def commands(text: str) -> list[list[str]]:
 
 def problems(words: list[str]) -> list[str]:
     """What is wrong with one command line: unknown command, unknown option."""
-    command: click.Command = Tool(
-        name="seatrial",
-        commands=control_group.commands,
-        params=control_group.params,
-        context_settings=control_group.context_settings,
-    )
+    command: click.Command = Tool()
     rest = words[1:]
     while isinstance(command, click.Group) and rest and not rest[0].startswith("-"):
         context = click.Context(command, info_name=words[0])

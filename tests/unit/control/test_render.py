@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+from control.killing import kill_line
 from control.render import (
     alarm_lines,
     amount,
@@ -14,7 +15,6 @@ from control.render import (
     duration,
     event_line,
     guard_line,
-    kill_line,
     share_of,
 )
 from control.snapshot import find_incident, rows, select_incidents

@@ -71,6 +71,44 @@ def test_nothing_leaves_after_a_kill_and_no_start_before_the_re_arm(stage: Stage
     assert replies(stage.tell(command("start")))[0].error_code == ""
 
 
+def test_a_venue_that_is_away_is_named_where_waiting_would_not_help(stage: Stage) -> None:
+    resting(stage)
+    stage.tell(LinkDown(Link.ORDER, "reset"), LinkDown(Link.REST, "refused"))
+    stage.tell(KillLatched(OPERATOR_ACTOR, "smoke", stage.now_ns))
+    for asked in (command("start"), command("re-arm", "why not")):
+        said = replies(stage.tell(asked))[0]
+        assert said.error_code == "stopping"
+        assert "the venue cannot be reached (the rest and order links are down)" in (
+            said.error_message
+        )
+        assert "wait" not in said.error_message
+    stage.tell(LinkUp(Link.REST), LinkUp(Link.ORDER))
+    assert "wait for it" in replies(stage.tell(command("start")))[0].error_message
+
+
+def test_a_latch_beside_a_venue_that_is_away_says_both() -> None:
+    stage = Stage()
+    stage.tell(KillLatched(OPERATOR_ACTOR, "smoke", stage.now_ns))
+    stage.after(stage.engine._desk.config.stop_deadline_ns // 1_000_000 + 1_000)
+    stage.tell(LinkDown(Link.REST, "refused"))
+    start = replies(stage.tell(command("start")))[0]
+    assert "re-arm first" in start.error_message
+    assert "the venue cannot be reached either: the rest, market and order" in start.error_message
+    re_arm = replies(stage.tell(command("re-arm", "why not")))[0]
+    assert (re_arm.error_code, "cannot be reached" in re_arm.error_message) == ("not_ready", True)
+
+
+def test_the_reason_of_a_second_kill_is_kept_and_recovered(stage: Stage) -> None:
+    for reason in ("smoke", "fire", "smoke"):
+        stage.tell(KillLatched(OPERATOR_ACTOR, reason, stage.now_ns))
+    assert stage.engine.status(0)["latch_reason"] == "kill: smoke; then kill: fire"
+    assert [line["why"] for line in stage.facts_of("trading_state") if line["latched"]] == [
+        "kill: smoke",
+        "kill: fire",
+        "kill: smoke",
+    ]
+
+
 def test_a_kill_without_a_session_latches_too() -> None:
     stage = Stage().ready()
     stage.tell(KillLatched(OPERATOR_ACTOR, "smoke", stage.now_ns))

@@ -2,6 +2,7 @@
 
 import asyncio
 import concurrent.futures
+import contextlib
 import gc
 import sys
 import threading
@@ -64,7 +65,8 @@ class Emergency:
         self, *, deadline_s: float, on_round: OnRound | None = None
     ) -> KillReport:
         if on_round is not None:
-            on_round(0, 3)
+            with contextlib.suppress(BrokenPipeError):  # as the real one: the law of its listener
+                on_round(0, 3)
         self.stood.append((self.halt.closed, gc.isenabled(), sys.getswitchinterval()))
         self.asked.set()
         count = self.canceled.pop(0) if self.canceled else 0
@@ -142,10 +144,51 @@ async def test_a_disk_that_refuses_the_latch_does_not_keep_orders_open(
     monkeypatch.setattr("daemon.shell.latch.os.open", full)
     result = await world.kill("enough")
     assert result["canceled"] == 3
-    assert result["verified"] is False, "a restart would not know of it"
+    assert result["verified"] is True
+    assert result["latched"] is False, "a restart would not know of it"
     assert "No space left" in result["msg"]
     assert result["latched_ms"] is None
     assert world.pump.steps() == ["gate_closed", "verified_empty"]
+
+
+async def test_a_disk_that_hangs_holds_no_kill_and_is_told(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The orders are canceled at once; the answer comes by the latch's deadline, without it."""
+    disk = threading.Event()
+    monkeypatch.setattr(LatchStore, "latch", lambda *_, **__: disk.wait())
+    monkeypatch.setattr("daemon.shell.port.LATCH_DEADLINE_S", 0.05)
+    try:
+        result = await asyncio.wait_for(world.kill("enough"), 10)
+    finally:
+        disk.set()
+    assert (result["verified"], result["canceled"]) == (True, 3)
+    assert (result["latched"], result["latched_ms"]) == (False, None)
+    assert "its disk hangs" in result["msg"]
+
+
+async def test_whoever_is_told_cannot_end_the_kill(world: World) -> None:
+    def dead(_: Mapping[str, Any]) -> None:
+        raise BrokenPipeError
+
+    result = await world.port.kill(WHO, "enough", world.clock.monotonic_ns(), dead)
+    assert (result["verified"], result["canceled"]) == (True, 3)
+
+
+async def test_the_reason_of_a_kill_that_joins_is_latched_too(world: World) -> None:
+    await world.kill("first")
+    world.port.kill_joined(WHO, "second")
+    for _ in range(200):
+        latch = world.latch.read()
+        if latch is not None and len(latch.kills) == 2:
+            break
+        await asyncio.sleep(0.01)
+    assert latch is not None
+    assert [kill.reason for kill in latch.kills] == ["first", "second"]
+    assert [item.reason for item in world.pump.offered if isinstance(item, KillLatched)] == [
+        "first",
+        "second",
+    ]
 
 
 async def test_a_main_loop_that_has_ended_does_not_keep_orders_open(world: World) -> None:

@@ -1,0 +1,85 @@
+"""Work on a disk that may hang, in a process of its own: nobody waits for it beyond a deadline.
+
+A thread would not do: one that hangs in the kernel keeps its whole process from ending.
+"""
+
+import contextlib
+import os
+import select
+import warnings
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import orjson
+
+from daemon.shell.clock import Clock
+
+_READ_BYTES = 64 * 1024
+
+
+class Aside:
+    """Begins at once; what the work yields, plain values, is had from `answers`."""
+
+    def __init__(self, work: Callable[[], Iterator[Any]], clock: Clock) -> None:
+        """Begin. Where no process is to be had, the work is done here and now."""
+        self._clock = clock
+        self._buffer = b""
+        self._done: list[Any] | None = None
+        self._pid = 0
+        self._from_child, to_parent = os.pipe()
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # the child takes no lock of another thread
+                self._pid = os.fork()
+        except OSError:
+            os.close(to_parent)
+            self._done = list(work())
+            return
+        if self._pid == 0:
+            _as_child(work, to_parent)
+        os.close(to_parent)
+        os.set_blocking(self._from_child, False)
+
+    def answers(self, deadline_ns: int) -> Iterator[Any]:
+        """Each answer as it comes; ends with the work, or at the deadline (monotonic)."""
+        if self._done is not None:
+            done, self._done = self._done, []
+            yield from done
+            return
+        poll = select.poll()
+        poll.register(self._from_child, select.POLLIN)
+        while True:
+            line, newline, rest = self._buffer.partition(b"\n")
+            if newline:
+                self._buffer = rest
+                yield orjson.loads(line)
+                continue
+            left_ms = (deadline_ns - self._clock.monotonic_ns()) / 1e6
+            if left_ms <= 0 or not poll.poll(left_ms):
+                return
+            with contextlib.suppress(BlockingIOError):
+                data = os.read(self._from_child, _READ_BYTES)
+                if not data:
+                    return
+                self._buffer += data
+
+    def close(self) -> None:
+        """Hear no more; work that hangs goes on by itself."""
+        os.close(self._from_child)
+        if self._pid:
+            with contextlib.suppress(OSError):
+                os.waitpid(self._pid, os.WNOHANG)
+
+
+def _as_child(work: Callable[[], Iterator[Any]], to_parent: int) -> None:
+    """Never returns. It holds none of our streams: who reads them must see our end as the end."""
+    try:
+        nowhere = os.open(os.devnull, os.O_RDWR)
+        for descriptor in (0, 1, 2):
+            os.dup2(nowhere, descriptor)
+        for answer in work():
+            data = orjson.dumps(answer) + b"\n"
+            while data:
+                data = data[os.write(to_parent, data) :]
+    finally:
+        os._exit(0)
