@@ -6,14 +6,17 @@ import json
 
 import pytest
 
+from daemon.model.enums import Side
 from daemon.model.records import EventType
 from evidence.decision_inputs import in_windows
 from evidence.recheck import main, recheck
 from evidence.risk_contexts import RiskContexts
 from evidence.schema import CapsChanged, SessionStart
 from riskcaps.denials import DenyReason
+from tests.support.builders import wish
 from tests.support.gate_world import BTC, ETH, GateWorld
 from tests.support.journal_maker import encode, whole_story, write_journal
+from tests.support.wide_world import ETHBTC, WideWorld
 
 
 def test_the_rules_agree_with_the_gate_on_every_decision_of_many_worlds(tmp_path):
@@ -329,3 +332,36 @@ def test_decisions_on_cancels_are_no_placements(tmp_path):
 )
 def test_trading_windows(window, second, expected):
     assert in_windows(second * 10**9, [window]) is expected
+
+
+# ---------------------------------------------------------------------- honest, and decidable
+def test_no_honest_decision_is_undecidable(tmp_path):
+    """Cross pairs without a rate, strangers, stops, extras, amounts that no venue has, restarts."""
+    met = set()
+    checked = 0
+    for seed in range(60):
+        world = WideWorld(seed).run(150)
+        met |= set(world.verdicts)
+        result = recheck([write_journal(tmp_path / str(seed), world.maker.lines())])
+        checked += result["checked"]
+        assert result["is_agreed"], f"seed {seed}: {result['journals'][0]['disagreements']}"
+    assert checked > 5000
+    assert met >= {"rate_missing", "symbol_not_allowed", "malformed_order", "filter_trailing"}
+
+
+def test_a_reducing_order_without_a_rate_is_decided_again(tmp_path):
+    """The portfolio's caps do not ask a reducing order for a rate; the turnover does."""
+    world = WideWorld(4, is_calm=True)
+    gate, maker = world.gate, world.maker
+    world.price(ETHBTC, "1.0000", "1.0010")
+    world.price(BTC, "100.00", "100.10")
+    world.wish(wish(Side.BUY, "0.1", "1.0000", iid=ETHBTC))
+    (cid,) = world.orders
+    world.fill_whole(cid)
+    world.price(BTC, "100.00", "99.00")  # crossed: the cross pair's quote has no rate
+    world.wish(wish(Side.SELL, "0.05", "1.0000", iid=ETHBTC))
+    assert world.verdicts == ["approved", "rate_missing"]
+    assert maker.records[-1]["decision"]["rate"] is None
+    assert gate.positions()[ETHBTC].qty > 0
+    result = recheck([write_journal(tmp_path, maker.lines())])
+    assert result["is_agreed"], result["journals"][0]["disagreements"]
