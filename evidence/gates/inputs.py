@@ -202,7 +202,7 @@ def _read(path: Path) -> bytes | None:
 
 def _parse(path: Path, raw: bytes) -> object:
     try:
-        return json.loads(raw.decode("utf-8-sig"))
+        return json.loads(raw.decode("utf-8-sig"), object_pairs_hook=once_each)
     except UnicodeDecodeError as error:
         raise MalformedInputError(path, "is not UTF-8 text", _MAKE_AGAIN) from error
     except json.JSONDecodeError as error:
@@ -210,6 +210,20 @@ def _parse(path: Path, raw: bytes) -> object:
         raise MalformedInputError(path, fault, _MAKE_AGAIN) from error
     except (ValueError, RecursionError) as error:
         raise MalformedInputError(path, f"is not usable JSON ({error})", _MAKE_AGAIN) from error
+
+
+def once_each(pairs: list[tuple[str, object]]) -> JsonObject:
+    """An object of which no key stands twice.
+
+    Raises:
+        ValueError: one does; which of the two counts, each reader would decide for itself.
+    """
+    made = dict(pairs)
+    if len(made) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f"key {twice!r} stands twice in one object")
+    return made
 
 
 def _kind(value: object) -> str:

@@ -207,7 +207,8 @@ class GateWorld:
             self.verdicts.append("approved")
             self.orders[order.client_order_id] = {
                 "iid": order.instrument_id, "side": order.side, "leaves": order.qty,
-                "px": price or self.price_of(order.instrument_id), "state": "SUBMITTED", "cum": Decimal(0),
+                "px": price or self.price_of(order.instrument_id), "state": "SUBMITTED",
+                "cum": Decimal(0),
             }  # fmt: skip
             self.maker.write(
                 EventType.ORDER_APPROVED, client_order_id=order.client_order_id,
