@@ -13,7 +13,6 @@ Rules of this file:
    package do not pass evidence that was not understood.
 """
 
-import importlib.metadata
 from collections import Counter
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -21,6 +20,7 @@ from pathlib import Path
 
 import click
 
+from evidence.build import product_version
 from evidence.classify import classify, event_type_of, is_plain_flag, word
 from evidence.event_input import FORMATS, Event, Intake, read_events
 from evidence.event_window import Window
@@ -91,14 +91,6 @@ def _count(counter: Counter[str], key: str) -> None:
         counter[key] += 1
     else:
         counter["(other)"] += 1
-
-
-def product_version() -> str:
-    """The installed version of seatrial, for the provenance of artifacts."""
-    try:
-        return importlib.metadata.version("seatrial")
-    except importlib.metadata.PackageNotFoundError:
-        return "unknown"
 
 
 def build_evidence(

@@ -29,6 +29,7 @@ from evidence.recheck import DecisionsFold
 from evidence.report_text import json_of, markdown_of
 from evidence.sessions import SessionsFold
 from evidence.sources import SourceError, SourceFile, Stream, chunks_of, streams_of
+from evidence.totals import TotalsFold
 from evidence.understanding import Doubt, look_at
 from evidence.verdict import INSUFFICIENT, NO_GO, OK, Verdicts, judge
 
@@ -46,6 +47,7 @@ class ForeignEvents:
     """Events of a stack that is not ours: counted, and proof of nothing."""
 
     name: str
+    sha256: str = ""
     events: int = 0
     errors: int = 0
     anomalies: int = 0
@@ -58,6 +60,7 @@ class ForeignEvents:
         """Counts."""
         return {
             "name": self.name,
+            "sha256": self.sha256,
             "events": self.events,
             "error_count": self.errors,
             "anomaly_count": self.anomalies,
@@ -164,6 +167,7 @@ def standard_folds(*, keep_all: bool) -> list[Fold]:
         SessionsFold(),
         IncidentsFold(),
         DecisionsFold(),
+        TotalsFold(),
     ]
 
 
@@ -222,6 +226,7 @@ def read_foreign(path: Path) -> ForeignEvents:
         raise SourceError(f"{path}: {error.strerror}") from error
     counted.malformed, counted.malformed_at = intake.malformed_count, list(intake.malformed)
     counted.not_understood = intake.doubts.all()
+    counted.sha256 = intake.files[0].sha256 if intake.files else ""
     return counted
 
 

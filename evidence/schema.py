@@ -56,6 +56,7 @@ class RunStart(Record, tag_field=TAG, tag=EventType.RUN_START.value):
     run_number: int = 0
     version: str = ""
     commit: str = ""
+    code: str = ""
     config_hash: str = ""
     caps_hash: str = ""
     account: str = ""
@@ -80,8 +81,31 @@ class Recovery(Record, tag_field=TAG, tag=EventType.RECOVERY.value, gc=False):
     duration_ms: int | str = 0
 
 
+class CheckpointSession(msgspec.Struct, gc=False):
+    """Tallies of the session, as the daemon keeps them."""
+
+    orders: int = 0
+    fills: int = 0
+    denied: dict[str, int] = {}
+
+
+class CheckpointIncident(msgspec.Struct, gc=False):
+    """An incident that the daemon knows."""
+
+    incident_id: str = ""
+
+
+class CheckpointState(msgspec.Struct, gc=False):
+    """What of a checkpoint is held against the lines before it."""
+
+    session: CheckpointSession | None = None
+    incidents: list[CheckpointIncident] = []
+
+
 class Checkpoint(Record, tag_field=TAG, tag=EventType.CHECKPOINT.value, gc=False):
-    """The daemon's own state; the accountant does not believe it, so it does not read it."""
+    """The daemon's own state. Nothing is taken from it; its tallies are held against the lines."""
+
+    state: CheckpointState | None = None
 
 
 class SessionStart(Record, tag_field=TAG, tag=EventType.SESSION_START.value):
@@ -89,6 +113,7 @@ class SessionStart(Record, tag_field=TAG, tag=EventType.SESSION_START.value):
 
     version: str = ""
     commit: str = ""
+    code: str = ""
     config_hash: str = ""
     caps_hash: str = ""
     account: str = ""
@@ -121,6 +146,7 @@ class Heartbeat(Record, tag_field=TAG, tag=EventType.HEARTBEAT.value, gc=False):
     unknown_orders: int = 0
     queue_age_ms: int | str = 0
     period_ms: int | str = 0
+    counts: list[int] | None = None
 
 
 class TradingStateChange(Record, tag_field=TAG, tag=EventType.TRADING_STATE.value, gc=False):
@@ -191,6 +217,7 @@ class OrderApproved(OrderWords, tag_field=TAG, tag=EventType.ORDER_APPROVED.valu
     reduce_only: bool = False
     reason: str = ""
     decision: dict[str, Any] = {}
+    counts: list[int] | None = None
 
 
 class OrderDenied(OrderWords, tag_field=TAG, tag=EventType.ORDER_DENIED.value, kw_only=True):
@@ -207,6 +234,7 @@ class OrderDenied(OrderWords, tag_field=TAG, tag=EventType.ORDER_DENIED.value, k
     deny_reason: str
     deny_context: dict[str, Any] = {}
     decision: dict[str, Any] = {}
+    counts: list[int] | None = None
 
 
 class OrderState(
@@ -398,6 +426,7 @@ class Explanation(Record, tag_field=TAG, tag=EventType.EXPLANATION.value, gc=Fal
     about_seq: int = 0
     why: str = ""
     by: str = ""
+    incident_id: str = ""
 
 
 class Command(Record, tag_field=TAG, tag=EventType.COMMAND.value, gc=False):

@@ -108,6 +108,7 @@ class Desk:
                 **_extras(order),
                 "reason": reason,
                 "decision": decision,
+                "counts": self.ledger.session.decided,
             },
         )
         return made
@@ -151,6 +152,7 @@ class Desk:
                 "deny_reason": reason,
                 "deny_context": to_plain(context),
                 "decision": decision,
+                "counts": self.ledger.session.decided,
             },
         )
 

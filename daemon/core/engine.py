@@ -325,7 +325,7 @@ class Engine:
 
     def _beat(self) -> None:
         desk = self._desk
-        working = list(desk.books.working())
+        working, session = list(desk.books.working()), desk.ledger.session
         desk.record(
             EventType.HEARTBEAT,
             {
@@ -335,6 +335,7 @@ class Engine:
                 "unknown_orders": sum(o.status is OrderStatus.UNKNOWN for o in working),
                 "queue_age_ms": self._queue_age_ms,
                 "period_ms": self._config.heartbeat_period_ns // _NS_PER_MS,
+                "counts": [*session.decided, session.fills, self._conductor.incidents.count],
             },
         )
         self._queue_age_ms = 0

@@ -26,7 +26,8 @@ class Incidents:
     def __init__(self, desk: Desk) -> None:
         """Share the desk."""
         self._desk = desk
-        self._count = 0
+        self.count = 0
+        """Opened in this run; every heartbeat states it."""
         self.reduce_only = ""
         """Why only reducing orders may pass for the rest of the session; else empty."""
 
@@ -55,9 +56,9 @@ class Incidents:
             known = desk.ledger.unresolved
             if any((one.trigger, one.symbol) == (trigger, symbol) for one in known):
                 continue
-            self._count += 1
+            self.count += 1
             incident = Incident(
-                incident_id=f"{desk.config.run}-i{self._count}",
+                incident_id=f"{desk.config.run}-i{self.count}",
                 trigger=trigger,
                 msg=msg,
                 symbol=symbol,

@@ -17,6 +17,7 @@ from datetime import datetime
 from enum import IntEnum
 from itertools import pairwise
 
+from evidence.drills import FALSE, OPEN
 from evidence.promotion.campaign import CampaignJournal, CampaignSession, DrillRun
 from evidence.promotion.gates_now import GateLight, GateState
 from evidence.promotion.policy import Policy
@@ -306,7 +307,14 @@ def _drill_reasons(drills: dict[str, DrillRun], policy: Policy, now: datetime) -
             yield Reason(Level.INSUFFICIENT, "DRILL_MISSING", text)
             continue
         hours = (now_ns - run.ts_ns) // NS_PER_HOUR
-        if not run.passed:
+        if run.decided == OPEN:
+            if name in policy.drills_required:
+                text = f"drill {name}: its last line's details do not show that it passed"
+                yield Reason(Level.INSUFFICIENT, "DRILL_UNDECIDED", text)
+        elif run.decided == FALSE:
+            text = f"drill {name} says passed, its details say otherwise"
+            yield Reason(Level.NO_GO, "DRILL_FALSE", text)
+        elif not run.passed:
             text = f"drill {name} failed when it was run last"
             yield Reason(Level.NO_GO, "DRILL_FAILED", text)
         elif name in policy.drills_required and hours >= policy.drill_age_hours_max:
