@@ -50,7 +50,7 @@ def code_digest(root: Path) -> str:
 
 
 def contradiction(run: Build, here: Build) -> str:
-    """What a run says of its code against the distribution here; empty where nothing can be said."""
+    """What a run says of its code against the distribution here; empty: nothing can be said."""
     if not run.code:
         return ""
     if run.code == here.code:

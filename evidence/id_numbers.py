@@ -2,7 +2,7 @@
 
 
 class Numbers:
-    """Ids that end in a number, counted from one without a gap for each beginning that they have."""
+    """Ids that end in a number, counted from one without a gap for each prefix."""
 
     def __init__(self) -> None:
         self._last: dict[str, int] = {}

@@ -6,8 +6,8 @@ from typing import Any
 
 from evidence.drills import FALSE, OPEN, decided
 from evidence.folds import Handler
-from evidence.integrity import Faults
 from evidence.id_numbers import Numbers
+from evidence.integrity import Faults
 from evidence.schema import (
     CapAlert,
     CapsChanged,

@@ -1,6 +1,4 @@
-"""Where a report goes: beside an earlier report of the same journal it takes its place, over another's
-never without a word.
-"""
+"""Where a report goes: over an earlier one of the same inputs, never silently over another's."""
 
 import json
 from collections.abc import Mapping

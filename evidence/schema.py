@@ -13,6 +13,7 @@ from typing import Annotated, Any
 import msgspec
 
 from daemon.model.records import EventType
+from evidence.checkpoints import CheckpointState
 
 TAG = "event_type"
 Seq = Annotated[int, msgspec.Meta(ge=0, le=2**62)]
@@ -79,27 +80,6 @@ class Recovery(Record, tag_field=TAG, tag=EventType.RECOVERY.value, gc=False):
     torn_bytes: int = 0
     torn_sha256: str | None = ""
     duration_ms: int | str = 0
-
-
-class CheckpointSession(msgspec.Struct, gc=False):
-    """Tallies of the session, as the daemon keeps them."""
-
-    orders: int = 0
-    fills: int = 0
-    denied: dict[str, int] = {}
-
-
-class CheckpointIncident(msgspec.Struct, gc=False):
-    """An incident that the daemon knows."""
-
-    incident_id: str = ""
-
-
-class CheckpointState(msgspec.Struct, gc=False):
-    """What of a checkpoint is held against the lines before it."""
-
-    session: CheckpointSession | None = None
-    incidents: list[CheckpointIncident] = []
 
 
 class Checkpoint(Record, tag_field=TAG, tag=EventType.CHECKPOINT.value, gc=False):

@@ -16,8 +16,8 @@ from typing import Any
 from evidence.amounts import NS_PER_MS
 from evidence.build import Build
 from evidence.folds import Handler
-from evidence.integrity import Faults
 from evidence.id_numbers import Numbers
+from evidence.integrity import Faults
 from evidence.schema import (
     Drill,
     Fill,
@@ -334,10 +334,8 @@ class SessionsFold:
         first = self.runs[0] if self.runs else None
         if first is None or first.run_number <= 1:
             return []
-        return [
-            f"it begins with run {first.run_number} of {first.instance}: the runs before it are "
-            "absent"
-        ]
+        told = f"it begins with run {first.run_number} of {first.instance}"
+        return [f"{told}: the runs before it are absent"]
 
     def open_ends(self) -> list[str]:
         """What the end of the record leaves open: a run without stop, a session without stop."""

@@ -1,10 +1,10 @@
-"""Running totals that lines state, against the lines themselves: what is taken out, all later ones miss.
+"""Running totals that lines state, held against the lines: what is taken out, all later ones miss.
 
 Rules of this file:
-1. A decision states how many orders its session has had approved and denied so far, itself included;
-   a heartbeat states fills and the run's incidents as well; a checkpoint holds the same tallies.
-2. Both directions: a line that is absent makes the stated total too large, one that was put in makes
-   it too small.
+1. A decision states how many orders its session has had approved and denied so far, itself
+   included; a heartbeat states fills and the run's incidents as well; a checkpoint has the tallies.
+2. Both directions: a line that is absent makes the stated total too large, one that was put in
+   makes it too small.
 3. A journal of an older daemon states none: what could not be checked is told.
 """
 

@@ -128,8 +128,9 @@ def _intact(
 
 
 def _anchored(found: Finding, account: Account, covered: int | None) -> None:
-    """Heads outside of the journal. A rehearsal needs none; of a testnet they must reach its last
-    session's end, where the daemon writes one.
+    """Heads outside of the journal: a rehearsal needs none.
+
+    Of a testnet they must reach its last session's end, where the daemon writes one.
     """
     last = account.chain.last_seq
     if covered is not None and covered >= last:

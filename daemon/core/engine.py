@@ -324,8 +324,7 @@ class Engine:
         )
 
     def _beat(self) -> None:
-        desk = self._desk
-        working, session = list(desk.books.working()), desk.ledger.session
+        desk, working = self._desk, list(self._desk.books.working())
         desk.record(
             EventType.HEARTBEAT,
             {
@@ -335,7 +334,7 @@ class Engine:
                 "unknown_orders": sum(o.status is OrderStatus.UNKNOWN for o in working),
                 "queue_age_ms": self._queue_age_ms,
                 "period_ms": self._config.heartbeat_period_ns // _NS_PER_MS,
-                "counts": [*session.decided, session.fills, self._conductor.incidents.count],
+                "counts": self._conductor.incidents.totals(),
             },
         )
         self._queue_age_ms = 0

@@ -27,9 +27,14 @@ class Incidents:
         """Share the desk."""
         self._desk = desk
         self.count = 0
-        """Opened in this run; every heartbeat states it."""
+        """Opened in this run."""
         self.reduce_only = ""
         """Why only reducing orders may pass for the rest of the session; else empty."""
+
+    def totals(self) -> list[int]:
+        """Approved, denied and filled in the session, incidents of the run: every heartbeat's."""
+        session = self._desk.ledger.session
+        return [*session.decided, session.fills, self.count]
 
     def take_notices(self) -> None:
         """Write what the interceptor had to say, and ask for what follows from it."""

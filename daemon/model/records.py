@@ -35,8 +35,8 @@ class EventType(StrEnum):
     """fields: input {type, …}. Market data, reports, timers, commands: see model/inputs.py."""
     RUN_START = "run_start"
     """fields: run_id, instance, run_number, version, commit, code (SHA-256 of all modules),
-    config_hash, caps_hash, account, environment, packages{name: version}, python, key_source (where the key was found), warnings
-    (what an operator should hear about that place)."""
+    config_hash, caps_hash, account, environment, packages{name: version}, python, key_source (where
+    the key was found), warnings (what an operator should hear about that place)."""
     RUN_STOP = "run_stop"
     """fields: reason, exit_code."""
     RECOVERY = "recovery"
@@ -45,13 +45,14 @@ class EventType(StrEnum):
     CHECKPOINT = "checkpoint"
     """fields: state {…}: everything that a recovery needs, so that older lines need not be read."""
     SESSION_START = "session_start"
-    """fields: session_id, version, commit, code, config_hash, caps_hash, account, environment, host,
-    packages, strategies, caps {…}, by, reason."""
+    """fields: session_id, version, commit, code, config_hash, caps_hash, account, environment,
+    host, packages, strategies, caps {…}, by, reason."""
     SESSION_STOP = "session_stop"
     """fields: session_id, reason, by, duration_ms, orders, fills, denied."""
     HEARTBEAT = "heartbeat"
     """fields: trading_state, gate_state, open_orders, unknown_orders, queue_age_ms, period_ms,
-    counts [approved, denied, fills of the session, incidents of the run]. Written every `period_ms`, so that silence can be told from absence."""
+    counts [approved, denied, fills of the session, incidents of the run]. Written every
+    `period_ms`, so that silence can be told from absence."""
     TRADING_STATE = "trading_state"
     """fields: old, new, why, by, latched."""
     GATE_STATE = "gate_state"

@@ -11,12 +11,11 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 
+import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import (
     Ed25519PrivateKey,
     Ed25519PublicKey,
 )
-
-import msgspec
 
 from daemon.model.records import below_floor
 from evidence.dsse import EnvelopeError, Subject, open_envelope, seal, statement

@@ -104,7 +104,8 @@ DRILLED: dict[str, dict[str, Any]] = {
         "own_books_clean": True,
     },
     "gating": {
-        "confirm_token_needed_here": False, **{f"{step}: what it tries": True for step in "ABCDEFG"},
+        "confirm_token_needed_here": False,
+        **{f"{step}: what it tries": True for step in "ABCDEFG"},
     },
 }  # fmt: skip
 """Each drill's details as the daemon writes them when it has passed."""
