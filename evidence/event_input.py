@@ -69,12 +69,10 @@ class Intake:
     def checked(self, event: Event, name: str, line: int) -> Event:
         """An event with its place; of one with a doubled key, the reading that says more."""
         self.place = (name, line)
-        doubled = _doubled_in(event)
-        if doubled is not None:
-            self.mark(name, line, f"key stands twice: {', '.join(doubled.keys_twice)[:80]}")
-            self.doubt("doubled_key", name, line, "an object has a key twice",
-                       "write each key once")  # fmt: skip
         if isinstance(event, Doubled):
+            self.mark(name, line, f"key stands twice: {', '.join(event.keys_twice)[:80]}")
+            what, mend = "an object has a key twice", "write each key once"
+            self.doubt("doubled_key", name, line, what, mend)
             return the_worse(event, event.first)
         return event
 
@@ -223,18 +221,24 @@ def decode(text: bytes) -> object:
     """
     try:
         value = orjson.loads(text)
-        if len(_KEY_END.findall(text)) == _keys_in(value):
+        is_compact = len(text) < COMPACT_MAX and len(orjson.dumps(value)) == len(text)
+        if is_compact or len(_KEY_END.findall(text)) == _keys_in(value):
             return value
     except orjson.JSONDecodeError:
         pass
     try:
-        return json.loads(text, object_pairs_hook=_object_of)
+        value = json.loads(text, object_pairs_hook=_object_of)
+        return [_lifted(one) for one in value] if isinstance(value, list) else _lifted(value)
     except (ValueError, RecursionError) as error:
         return _Unreadable(f"not JSON: {str(error).splitlines()[0][:120]}")
 
 
+COMPACT_MAX = 1 << 20
+"""A text that is as long when it is written again has no key twice; a large one is not written."""
+
+
 class Doubled(dict[str, object]):
-    """An object with a key twice: `first` has the first values, the object itself the last."""
+    """An object with a key twice (or inside): `first` has the first values, it the last."""
 
     first: Event
     keys_twice: list[str]
@@ -264,16 +268,20 @@ def _keys_in(value: object) -> int:
     return count
 
 
-def _doubled_in(value: object) -> Doubled | None:
-    """The first object with a doubled key, at any depth."""
-    rest = [value]
+def _lifted(value: object) -> object:
+    """An event in which an inner object has a key twice, as one that has."""
+    if not isinstance(value, dict) or isinstance(value, Doubled):
+        return value
+    rest: list[object] = [value]
     while rest:
         one = rest.pop()
         if isinstance(one, Doubled):
-            return one
+            lifted = Doubled(value)
+            lifted.first, lifted.keys_twice = value, one.keys_twice
+            return lifted
         if isinstance(one, dict | list):
             rest.extend(one.values() if isinstance(one, dict) else one)
-    return None
+    return value
 
 
 _KEY_END = re.compile(rb'"\s*:')

@@ -10,8 +10,9 @@ Rules of this file:
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 from evidence.classify import (
     ANOMALY_TYPES,
@@ -38,6 +39,9 @@ QUIET_LEVELS = frozenset(
     {"", "info", "information", "informational", "notice", "debug", "trace", "verbose", "fine",
      "success", "ok", "none", "notset"}
 )  # fmt: skip
+QUIET_WORDS = FALSE_WORDS | QUIET_LEVELS
+COUNTED_LEVELS = WARNING_LEVELS | ERROR_LEVELS
+LEVELS = ("level", "severity", "log_level")
 LEVEL_ALIASES = frozenset(
     {"levelname", "levelno", "levelnumber", "leveltext", "lvl", "loglvl", "loglevelname",
      "logseverity", "severitytext", "severitynumber", "severityname", "severitylevel",
@@ -60,7 +64,7 @@ _SEPARATORS = re.compile(r"[^a-z0-9]+")
 PYTHON_WARNING, PYTHON_ERROR = 30, 40
 DEPTH_MAX = 3
 KINDS_MAX = 40
-OF_THE_PROCEDURE = frozenset({"malformed", "flag", "time", "window"})
+OF_THE_PROCEDURE = frozenset({"malformed", "flag", "override", "time", "window"})
 """What the launch procedure's own text decides, with exit code 0; it is told all the same."""
 
 
@@ -129,6 +133,7 @@ _BY_ALIAS = {
 _NEAR_TYPES = {plain_name(name): name for name in (*ERROR_TYPES, *ANOMALY_TYPES)}
 
 
+@lru_cache(maxsize=4096)
 def field_meant(key: str) -> str:
     """The judged field that an unknown key looks like, or nothing."""
     if key in KNOWN:
@@ -136,6 +141,19 @@ def field_meant(key: str) -> str:
     plain = plain_name(key)
     near = _NEAR.get(plain) or _BY_ALIAS.get(plain, "")
     return near if near in JUDGED else ""
+
+
+@lru_cache(maxsize=4096)
+def _is_speaking(key: str) -> bool:
+    return plain_name(key) in SPEAKING
+
+
+@lru_cache(maxsize=4096)
+def _type_meant(kind: str) -> tuple[str, bool]:
+    """The counted type that a type looks like, or nothing; whether it speaks of trouble."""
+    if kind in ERROR_TYPES or kind in ANOMALY_TYPES:
+        return "", False
+    return _NEAR_TYPES.get(plain_name(kind), ""), bool(_TROUBLE.search(kind))
 
 
 def look_at(event: Mapping[str, object], place: str, doubts: Doubts) -> Verdict:
@@ -151,12 +169,16 @@ def look_at(event: Mapping[str, object], place: str, doubts: Doubts) -> Verdict:
                 said = classify({meant: _as_field(meant, value)})
                 added = Verdict(added.is_error or said.is_error,
                                 added.is_anomaly or said.is_anomaly)  # fmt: skip
-            elif plain_name(key) in SPEAKING and word(value) not in FALSE_WORDS | QUIET_LEVELS:
+            elif _is_speaking(key) and word(value) not in QUIET_WORDS:
                 doubts.note("heading", place, f"{key!r} holds something and is not a field",
                             "say it by `is_error`, `is_anomaly` or `level`")  # fmt: skip
-            elif not is_ours:
+            elif not is_ours and isinstance(value, dict | list):
                 _look_inside(key, value, place, doubts, 1)
-        elif isinstance(value, dict | list) and key != "extra":
+        elif not isinstance(value, dict | list):
+            continue
+        elif key == "extra":
+            _look_inside(key, value, place, doubts, 1, kind="override")
+        else:
             doubts.note("value", place, f"{key!r} is {_kind(value)}, not text",
                         "write one plain value there")  # fmt: skip
     _look_at_words(event, place, doubts)
@@ -178,22 +200,21 @@ def _as_field(meant: str, value: object) -> object:
     return value
 
 
-def _look_inside(key: str, value: object, place: str, doubts: Doubts, depth: int) -> None:
+def _look_inside(
+    key: str, value: object, place: str, doubts: Doubts, depth: int, *, kind: str = "nested"
+) -> None:
     """An envelope: the fields stand one floor deeper, where nothing is judged."""
-    rows: Iterable[object] = [value] if isinstance(value, dict) else ()
-    if isinstance(value, list):
-        rows = value[:3]
-    for row in rows:
+    for row in value if isinstance(value, list) else [value]:
         if not isinstance(row, dict):
             continue
         inner = next((k for k, v in row.items() if _speaks(str(k), v)), None)
         if inner is not None:
-            doubts.note("nested", place, f"{inner!r} stands inside {key!r}",
+            doubts.note(kind, place, f"{inner!r} stands inside {key!r}",
                         "write events flat, one object or row each")  # fmt: skip
             return
         if depth < DEPTH_MAX:
             for name, below in row.items():
-                _look_inside(f"{key}.{name}", below, place, doubts, depth + 1)
+                _look_inside(f"{key}.{name}", below, place, doubts, depth + 1, kind=kind)
 
 
 def _speaks(key: str, value: object) -> bool:
@@ -207,29 +228,41 @@ def _speaks(key: str, value: object) -> bool:
 
 
 def _look_at_words(event: Mapping[str, object], place: str, doubts: Doubts) -> None:
-    for name in ("level", "severity", "log_level"):
+    said = ""
+    for name in LEVELS:
         value = event.get(name)
         if value is None or value == "" or isinstance(value, dict | list):
             continue
         text = word(value)
-        if isinstance(value, bool) or _is_number(value):
+        if text in QUIET_LEVELS or text in COUNTED_LEVELS:
+            if said and text in COUNTED_LEVELS and text != said:
+                doubts.note("override", place, f"{name!r} is {text!r} and does not count: another "
+                            f"field says {said!r}", "write one level")  # fmt: skip
+            said = said or text
+        elif isinstance(value, bool) or _is_number(value):
             doubts.note("level", place, f"{name!r} is {value!r:.40}: a number has no one scale",
                         "write the level as a word: info, warning, error, critical")  # fmt: skip
-        elif text not in QUIET_LEVELS | WARNING_LEVELS | ERROR_LEVELS:
+        else:
             doubts.note("level", place, f"{name!r} is {text[:40]!r}, which is no known level",
                         "use info, warning, error or critical")  # fmt: skip
     for name in ("is_error", "is_anomaly"):
         value = event.get(name)
-        if isinstance(value, float) or not is_plain_flag(value):
+        if (
+            value is not True
+            and value is not False
+            and (isinstance(value, float) or not is_plain_flag(value))
+        ):
             doubts.note("flag", place, f"{name!r} is {value!r:.40}: it counts as no",
                         "write true or false")  # fmt: skip
-    kind = event_type_of(event)
-    known = kind in ERROR_TYPES or kind in ANOMALY_TYPES
-    meant = "" if known else _NEAR_TYPES.get(plain_name(kind), "")
+    kind, other = event_type_of(event), word(event.get("type"))
+    meant, is_trouble = _type_meant(kind)
+    if other != kind and (other in ERROR_TYPES or other in ANOMALY_TYPES):
+        doubts.note("override", place, f"'type' is {other!r} and does not count: 'event_type' says "
+                    f"{kind[:60]!r}", "write one type")  # fmt: skip
     if meant:
         doubts.note("type", place, f"type {kind[:60]!r} looks like {meant!r}",
                     f"write {meant!r}")  # fmt: skip
-    elif not known and _TROUBLE.search(kind) and not classify(event).is_error:
+    elif is_trouble and not classify(event).is_error:
         doubts.note("type", place, f"type {kind[:60]!r} speaks of trouble and counts as none",
                     "give it a level or `is_error`")  # fmt: skip
 

@@ -17,6 +17,9 @@ from datetime import datetime
 from enum import IntEnum
 from itertools import pairwise
 
+import msgspec
+
+from daemon.model.records import below_floor
 from evidence.drills import FALSE, OPEN
 from evidence.promotion.campaign import CampaignJournal, CampaignSession, DrillRun
 from evidence.promotion.gates_now import GateLight, GateState
@@ -127,6 +130,18 @@ def decide(
         gates=gates,
         drills=drills,
     )
+
+
+def hold_to_floor(judgement: Judgement, policy: Policy) -> None:
+    """Add why a policy decides nothing: where it asks for less than the floor in the code.
+
+    A rehearsal, which promotes nothing, may be held to any terms.
+    """
+    below = below_floor(msgspec.to_builtins(policy))
+    if below and not judgement.is_rehearsal:
+        text = f"{'; '.join(below)}: raise them, or leave them out to have the defaults"
+        judgement.reasons.append(Reason(Level.INSUFFICIENT, "POLICY_BELOW_FLOOR", text))
+        judgement.reasons.sort(key=lambda reason: -reason.level)
 
 
 # ------------------------------------------------------------------ which sessions

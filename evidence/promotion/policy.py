@@ -1,8 +1,8 @@
 """What a campaign must show before promotion: a frozen value, with strict defaults.
 
 A TOML file may loosen or tighten it under `[promotion]`, down to a floor that stands in the code
-(`PROMOTION_FLOOR`); unknown keys are refused, and the policy and its hash are bound into every
-record, so that a loosened policy shows.
+(`PROMOTION_FLOOR`): below it nothing but a rehearsal is decided. Unknown keys are refused, and the
+policy and its hash are bound into every record, so that a loosened policy shows.
 """
 
 import hashlib
@@ -10,8 +10,6 @@ import tomllib
 from pathlib import Path
 
 import msgspec
-
-from daemon.model.records import below_floor
 
 
 class PolicyError(Exception):
@@ -72,9 +70,6 @@ def load_policy(path: Path | None) -> Policy:
         numbers = value.values() if isinstance(value, dict) else [value]
         if any(isinstance(number, int) and number < 0 for number in numbers):
             raise PolicyError(f"{path}: {name} is below zero")
-    if below := below_floor(msgspec.to_builtins(policy)):
-        raise PolicyError(
-            f"{path}: below the floor that no policy undercuts: {'; '.join(below)}; raise them, or "
-            "leave them out to have the defaults"
-        )
+    if policy.sessions_min < 1:
+        raise PolicyError(f"{path}: sessions_min must be at least 1")
     return policy

@@ -146,3 +146,13 @@ def test_a_directory_without_journal_is_one_line(promote, tmp_path):
     done, value = promote("empty")
     assert (done.exit_code, value) == (1, None)
     assert done.output.count("\n") == 1
+
+
+def test_a_policy_below_the_floor_promotes_nothing(promote, tmp_path):
+    folders = [save(story_of_a_testnet(seed, orders=30), f"s{seed}") for seed in (11, 12, 13)]
+    (tmp_path / "policy.toml").write_text(POLICY + "drills_required = []\n")
+    done, value = promote(*folders)
+    assert (done.exit_code, value["decision"]) == (2, "INSUFFICIENT")
+    assert [one["code"] for one in value["reasons"]] == ["POLICY_BELOW_FLOOR"]
+    assert "drills_required leaves out kill-switch" in value["reasons"][0]["text"]
+    assert not (tmp_path / "out/promotion_record.dsse.json").exists()

@@ -20,7 +20,7 @@ from evidence.promotion.campaign import (
     DrillRun,
     Happening,
 )
-from evidence.promotion.decision import Level, decide
+from evidence.promotion.decision import Level, decide, hold_to_floor
 from evidence.promotion.gates_now import GateLight, GateState, read_gates
 from evidence.promotion.policy import Policy, PolicyError, load_policy
 from evidence.promotion.record import RecordError, check_record, make_record
@@ -401,9 +401,16 @@ def test_a_policy_that_cannot_be_meant_is_refused(tmp_path, text):
 def test_no_policy_is_below_the_floor(tmp_path, text, named):
     path = tmp_path / "p.toml"
     path.write_text(f"[promotion]\n{text}\n")
-    with pytest.raises(PolicyError, match="floor") as caught:
-        load_policy(path)
-    assert named in str(caught.value)
+    policy = load_policy(path)
+    judgement = judge()
+    assert judgement.level is Level.READY_FOR_LIVE_PILOT
+    hold_to_floor(judgement, policy)
+    assert judgement.level is Level.INSUFFICIENT
+    assert [one.code for one in judgement.reasons] == ["POLICY_BELOW_FLOOR"]
+    assert named in judgement.reasons[0].text
+    rehearsal = judge(is_rehearsal=True)
+    hold_to_floor(rehearsal, policy)
+    assert rehearsal.reasons == []
 
 
 def test_the_defaults_and_the_floor_itself_are_not_below_it():
