@@ -67,12 +67,12 @@ class Artifact:
         if self.value is None or key not in self.value:
             return 0
         value = self.value[key]
-        if isinstance(value, str) and value.strip().lstrip("+-").isdecimal():
+        if isinstance(value, str) and value.strip().removeprefix("+").isdecimal():
             return int(value)
-        if isinstance(value, float) and value.is_integer():
+        if isinstance(value, float) and value.is_integer() and value >= 0:
             return int(value)
-        if isinstance(value, bool) or not isinstance(value, int):
-            raise self.wrong(key, "a whole number")
+        if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+            raise self.wrong(key, "a whole number that counts something")
         return value
 
     def wrong(self, key: str, wanted: str) -> MalformedInputError:
@@ -133,7 +133,23 @@ def load_artifact(role: str, path_text: str | None) -> Artifact:
         return Artifact(role, path, None, digest, len(raw))
     if not isinstance(value, dict):
         raise MalformedInputError(path, f"holds {_kind(value)}, not a JSON object", _MAKE_AGAIN)
+    for key in value:
+        meant = _DECIDING.get(_plain(key), key)
+        if meant != key and meant not in value:
+            raise MalformedInputError(path, f"{key!r} looks like {meant!r}", _MAKE_AGAIN)
     return Artifact(role, path, value, digest, len(raw))
+
+
+def _plain(key: str) -> str:
+    """A key without case and separators."""
+    return "".join(letter for letter in key.lower() if letter.isalnum())
+
+
+_DECIDING = {
+    _plain(name): name
+    for name in ("status", "sample_size", "error_count", "anomaly_count", "overall_ok", "decision")
+}
+"""Keys that decide a gate: one that is nearly such a key is told, not taken as absent."""
 
 
 def load_runs(role: str, path_text: str) -> RunList:

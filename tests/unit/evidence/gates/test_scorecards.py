@@ -392,3 +392,23 @@ def test_shadow_testnet_is_a_sum_of_its_rules(
     else:
         decision = "CONTINUE_SHADOW" if score >= 60 else "NO_GO"
     assert core(outcome) == (score, decision, [], [code for _, code in hit])
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"status": "OK", "sample_size": 100, "anomaly_count": 0, "Error_Count": 7}',
+        '{"status": "OK", "sample_size": 100, "errorCount": 7}',
+        '{"status": "OK", "sample_size": 100, "error_count": 7, "error_count": 0}',
+        '{"status": "OK", "sample_size": 100, "error_count": -7}',
+        '{"status": "OK", "sample_size": 100, "error_count": "-7"}',
+        '{"status": "OK", "sample_size": 100, "error_count": "+-7"}',
+        '{"status": "OK", "sample_size": 100, "error_count": NaN}',
+        '{"status": "OK", "sample_size": 100, "error_count": [7]}',
+    ],
+)
+def test_an_artifact_whose_errors_are_not_understood_is_malformed(bench, text):
+    """A count under another key, twice, or below zero is no count of none."""
+    outcome = bench.run("live-pilot", PILOT, **{**PILOT_GOOD, "execution_evidence": text})
+    assert outcome.exit_code == 1
+    assert outcome.value is None
