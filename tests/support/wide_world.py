@@ -46,6 +46,7 @@ class WideWorld(GateWorld):
 
     def __init__(self, seed: int, *, is_calm: bool = False) -> None:
         self.is_calm = is_calm
+        self.last: PlaceIntent | None = None
         super().__init__(seed)
         self.maker.write(
             EventType.INSTRUMENTS,
@@ -106,6 +107,8 @@ class WideWorld(GateWorld):
             self._tighten()
         elif roll < 0.008:
             self._restart()
+        elif roll < 0.012:
+            self.gate.on_clock(self.rng.choice([0, 600]) * NS_PER_MS, NS_PER_MS, self.maker.now_ns)
         elif roll < 0.15:
             self.maker.now_ns += self.rng.choice([0, 5, 700]) * NS_PER_MS
             self._odd_wish()
@@ -151,6 +154,9 @@ class WideWorld(GateWorld):
 
     def _odd_wish(self) -> None:
         rng = self.rng
+        if self.last is not None and rng.random() < 0.2:
+            self.wish(self.last)  # the same once more, within the window of duplicates or not
+            return
         kind = OrderType(rng.choice(TYPES))
         iid = rng.choice([*self.symbols_wished(), InstrumentId("DOGEUSDT@sim")])
         mid = MIDS.get(iid, 100)
@@ -167,15 +173,16 @@ class WideWorld(GateWorld):
         ])  # fmt: skip
         if extras is not None and extras.peg and rng.random() < 0.9:
             has_price = False
-        self.wish(
-            PlaceIntent(
-                strategy_id=StrategyId(rng.choice(["quoter", "operator", "engine"])),
-                instrument_id=iid, side=rng.choice([Side.BUY, Side.SELL]), order_type=kind,
-                qty=Decimal(rng.choice(["0.1"] * 6 + ["0.2", "0", "-1", "NaN", "Infinity", "1E+60",
-                                                      "0.0000000001"])),
-                price=price if has_price and rng.random() < 0.95 else None,
-                stop_price=stop if is_stop and rng.random() < 0.9 else None,
-                time_in_force=TimeInForce.GTC if rng.random() < 0.9 else None,
-                reduce_only=rng.random() < 0.2, extras=extras,
-            )
+        if rng.random() < 0.03:
+            price = rng.choice([Decimal("0.00001"), Decimal(2_000_000)])
+        self.last = PlaceIntent(
+            strategy_id=StrategyId(rng.choice(["quoter", "operator", "engine"])),
+            instrument_id=iid, side=rng.choice([Side.BUY, Side.SELL]), order_type=kind,
+            qty=Decimal(rng.choice(["0.1"] * 6 + ["0.2", "0", "-1", "NaN", "Infinity", "1E+60",
+                                                  "0.0000000001"])),
+            price=price if has_price and rng.random() < 0.95 else None,
+            stop_price=stop if is_stop and rng.random() < 0.9 else None,
+            time_in_force=TimeInForce.GTC if rng.random() < 0.9 else None,
+            reduce_only=rng.random() < 0.2, extras=extras,
         )  # fmt: skip
+        self.wish(self.last)
