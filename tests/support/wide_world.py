@@ -34,7 +34,8 @@ class WideWorld(GateWorld):
     """`GateWorld` with four symbols in three quote assets, and wishes of every kind."""
 
     def make_caps(self, changed: dict[str, Any]) -> CapSet:
-        changed = {} if self.is_calm else changed
+        changed = self.tight if self.is_calm else {**changed, **self.tight}
+        portfolio = changed.pop("portfolio", {})  # for a cap that symbols have by the same name
         floor = {"USDT": "1", "BTC": self.rng.choice(["0", "1"])}
         plain = caps(
             ["BTCUSDT", "ETHUSDT", "ETHBTC", "BNBEUR"],
@@ -42,10 +43,11 @@ class WideWorld(GateWorld):
         ).to_plain()
         for table in plain["symbols"].values():
             table["order_features"] = FEATURES
-        return capset_from_mapping(plain)
+        return capset_from_mapping({**plain, **portfolio})
 
-    def __init__(self, seed: int, *, is_calm: bool = False) -> None:
+    def __init__(self, seed: int, *, is_calm: bool = False, **tight: Any) -> None:
         self.is_calm = is_calm
+        self.tight = tight
         self.last: PlaceIntent | None = None
         super().__init__(seed)
         self.maker.write(
