@@ -1,7 +1,7 @@
 """Foreign events as a table: one heading row, one event a row.
 
 Rules of this file:
-1. Commas part the cells. Another delimiter is found in the heading, used, and told.
+1. Commas separate the cells. Another delimiter is found in the heading, used, and told.
 2. A heading that stands twice, an unclosed quote that swallows rows, a row that is too short or too
    long, the heading once more in the middle: each is told where it is.
 """
@@ -77,12 +77,12 @@ def _lines(first: str, rest: io.TextIOWrapper) -> Iterator[str]:
 
 
 def _delimiter(first: str, name: str, intake: Told) -> str:
-    """What parts the headings: the comma, unless another one gives known names and it does not."""
+    """What separates the headings: the comma, unless another one gives more known names."""
     best = max(DELIMITERS, key=lambda one: _knowns(first, one))
     if _knowns(first, best) <= _knowns(first, ","):
         return ","
-    intake.doubt("delimiter", name, 1, f"{DELIMITERS[best]} part its cells, not commas",
-                 "write commas")  # fmt: skip
+    what = f"its cells are separated by {DELIMITERS[best]}, not by commas"
+    intake.doubt("delimiter", name, 1, what, "separate them by commas")
     return best
 
 

@@ -82,7 +82,7 @@ class Intake:
         if len(self.malformed) < LOCATED_MAX:
             self.malformed.append(f"{name}:{line}: {why}")
         mend = "mend it where it was written, or take it out and say so"
-        self.doubts.note("malformed", f"{name}:{line}", "it is no event, and is not counted", mend)
+        self.doubts.note("malformed", f"{name}:{line}", "no event, or not a whole one", mend)
 
 
 def infer_format(path: Path) -> str:

@@ -279,10 +279,13 @@ def summary(value: dict[str, object]) -> str:
     extras, sample = value["seatrial"], value["sample_size"]
     errors, anomalies = value["error_count"], value["anomaly_count"]
     if isinstance(extras, dict) and not extras["understood"]:
-        return (
-            f"NOT UNDERSTOOD: {sample} events were read, in which at least {errors} say error and "
-            f"{anomalies} anomaly; how many there are is not known"
-        )
+        told = f"NOT UNDERSTOOD: {sample} events read, how many errors and anomalies is not known"
+        seen = [
+            f"{count} {name}"
+            for count, name in ((errors, "errors"), (anomalies, "anomalies"))
+            if count
+        ]
+        return f"{told} (at least {' and '.join(seen)})" if seen else told
     if value["status"] == OK and not sample:
         return "OK: the input is there and holds no event: it shows nothing"
     return f"{value['status']}: {sample} events, {errors} errors, {anomalies} anomalies"
