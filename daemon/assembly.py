@@ -19,7 +19,7 @@ from daemon.shell.key_environments import check_distinct
 from daemon.shell.link_config import Credentials, LinkConfig
 from daemon.shell.metrics import Metrics, MetricsServer
 from daemon.shell.strategy_loader import strategy_factory
-from daemon.version import commit, packages, python_version, seatrial_version
+from daemon.version import code_digest, commit, packages, python_version, seatrial_version
 from riskcaps.interceptor import Interceptor
 
 log = logging.getLogger("seatriald")
@@ -125,6 +125,7 @@ def binding_of(config: Config, *, api_key: str) -> dict[str, Any]:
     return {
         "version": seatrial_version(),
         "commit": commit(),
+        "code": code_digest(),
         "config_hash": config.config_hash,
         "caps_hash": config.capset.hash,
         "account": account_fingerprint(api_key),

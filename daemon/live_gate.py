@@ -22,6 +22,7 @@ from control.wizard import presets
 from daemon.errors import LiveBlocked
 from daemon.model.enums import Mode
 from daemon.model.inputs import Command
+from daemon.model.records import below_floor
 from daemon.settings import Config, GatingSettings
 from daemon.shell.preflight_pass import StartPermit, start_permit
 from riskcaps.capset import CapConfigError, CapSet, capset_from_mapping
@@ -37,7 +38,8 @@ _MENDS = {
     GatingRefusal.NOT_ARMED: "[gating] armed = true",
     GatingRefusal.PROMOTION_MISSING: "[gating] promotion_record and promotion_key, from a READY "
     "`seatrial promote --key`",
-    GatingRefusal.PROMOTION_UNSIGNED: "a promotion record signed by promotion_key",
+    GatingRefusal.PROMOTION_UNSIGNED: "a promotion record signed by promotion_key, whose policy is "
+    "not below the floor",
     GatingRefusal.PROMOTION_EXPIRED: "a promotion record that has not expired",
     GatingRefusal.PROMOTION_MISMATCH: "a promotion of this very config, caps and account",
     GatingRefusal.CAPS_ABOVE_PILOT: "caps within deploy/caps/live-pilot.toml",
@@ -196,12 +198,14 @@ def read_promotion(wanted: GatingSettings) -> Promotion | None:
         bound = predicate["binding"]
         expires = datetime.fromisoformat(predicate["expires_at"])
         ready = statement["predicateType"] == PREDICATE_TYPE and predicate["decision"] == READY
+        terms = predicate.get("policy")
+        on_terms = not below_floor(terms if isinstance(terms, dict) else {})
         return Promotion(
             config_hash=str(bound["config_hash"]),
             caps_hash=str(bound["caps_hash"]),
             account=str(bound["account"]),
             expires_ns=int(expires.timestamp()) * _NS_PER_S,
-            signature_valid=_is_signed(pem, signature, body) and ready,
+            signature_valid=_is_signed(pem, signature, body) and ready and on_terms,
         )
     except (OSError, LookupError, TypeError, ValueError):
         return None

@@ -1,11 +1,13 @@
 """What runs: version, commit, packages. Bound into `session_start`, shown by `--version`."""
 
+import hashlib
 import platform
 import sys
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
+TOPS = ("control", "daemon", "evidence", "riskcaps")
 PACKAGES = (
     "aiohttp",
     "click",
@@ -60,6 +62,18 @@ def _checked_out(git: Path) -> str:
         return (refs / ref).read_text().strip()
     packed = (refs / "packed-refs").read_text().splitlines()
     return next((line.split()[0] for line in packed if line.endswith(" " + ref)), "")
+
+
+def code_digest(root: Path = ROOT) -> str:
+    """SHA-256 of the code that runs: every module's path and content.
+
+    The evidence makes it again from the distribution that it is installed with (evidence/build.py).
+    """
+    digest = hashlib.sha256()
+    for path in sorted(path for top in TOPS for path in (root / top).rglob("*.py")):
+        digest.update(f"{path.relative_to(root).as_posix()}\0".encode())
+        digest.update(hashlib.sha256(path.read_bytes()).digest())
+    return digest.hexdigest()
 
 
 def packages() -> dict[str, str]:

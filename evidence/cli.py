@@ -17,7 +17,8 @@ from evidence.fleet import LOCAL, dask_engine, fleet_report
 from evidence.html import HTML_NAME
 from evidence.pack_cli import check_pack, keygen_command, pack_command
 from evidence.recheck import EXIT_AGREED, EXIT_DISAGREED, recheck, tell
-from evidence.report import Report, build_report, write_report
+from evidence.report import JSON_NAME, Report, build_report, write_report
+from evidence.report_place import check_place
 from evidence.report_text import json_of
 from evidence.sources import SourceError
 from evidence.venue_history import default_rest_url, download, read_key, scope_of
@@ -29,6 +30,7 @@ INPUTS = click.argument("inputs", nargs=-1, required=True, type=PATH)
 AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 LEDGER = click.option("--ledger", type=PATH, help="The venue's own books (JSON).")
 ANCHORS = click.option("--anchors", type=PATH, help="Heads kept outside the writer's reach.")
+REPLACE = click.option("--replace", is_flag=True, help="Write over a report of other inputs.")
 JOBS = click.option(
     "--jobs", type=click.IntRange(1, 64), default=1, show_default=True,
     help="Processes that read the segments of a journal side by side.",
@@ -67,6 +69,7 @@ evidence_group.add_command(keygen_command)
 @ANCHORS
 @JOBS
 @click.option("--out-dir", type=PATH, default=Path("reports/status"), show_default=True)
+@REPLACE
 @AS_JSON
 @one_line_errors
 def report_command(
@@ -76,10 +79,13 @@ def report_command(
     anchors: Path | None,
     jobs: int,
     out_dir: Path,
+    replace: bool,
     as_json: bool,
 ) -> int:
     """Re-derive everything from INPUTS and write the report: JSON, Markdown and HTML."""
     report = build_report(inputs, ledger=ledger, anchors=anchors, jobs=jobs)
+    if not replace:
+        check_place(report.to_json(), out_dir / JSON_NAME)
     paths = (*write_report(report, out_dir), out_dir / HTML_NAME)
     if as_json:
         click.echo(json_of(report.to_json()), nl=False)
@@ -171,14 +177,23 @@ def download_command(*, journal: Path, credentials: Path, rest: str, out: Path) 
 )
 @click.option("--workers", type=click.IntRange(1, 64), default=2, show_default=True)
 @click.option("--out-dir", type=PATH, default=Path("reports/status"), show_default=True)
+@REPLACE
 @AS_JSON
 @one_line_errors
 def fleet_command(
-    *, urls: tuple[str, ...], scheduler: str, workers: int, out_dir: Path, as_json: bool
+    *,
+    urls: tuple[str, ...],
+    scheduler: str,
+    workers: int,
+    out_dir: Path,
+    replace: bool,
+    as_json: bool,
 ) -> int:
     """Reduce many boxes' journals (fsspec addresses) on Dask workers into one report."""
     with dask_engine(scheduler, workers) as engine:
         report = fleet_report(urls, engine)
+    if not replace:
+        check_place(report.to_json(), out_dir / JSON_NAME)
     write_report(report, out_dir)
     if as_json:
         click.echo(json_of(report.to_json()), nl=False)

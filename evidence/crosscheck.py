@@ -83,6 +83,8 @@ class LedgerComparison:
     balance_differences: Offenders = field(default_factory=Offenders)
     unreadable_rows: Offenders = field(default_factory=Offenders)
     cap_checks: int = 0
+    silent: list[str] = field(default_factory=list)
+    """What the books do not speak of: so far they confirm nothing."""
     remarks: list[str] = field(default_factory=list)
 
     def offences(self) -> dict[str, Offenders]:
@@ -119,6 +121,7 @@ def compare_with_ledger(account: Account, ledger: Mapping[str, Any]) -> LedgerCo
     is_simulated = bool(SIMULATOR_KEYS & set(ledger) or ledger.get("is_simulated"))
     seen = LedgerComparison(is_simulated=is_simulated)
     seen.denied = orders_fold.counts.get("denied", 0)
+    _look_for_parts(seen, ledger)
     trails = orders_fold.trails()
     orders, foreign = _parted(account, trails, _rows(ledger, "orders"))
     for row in foreign:
@@ -132,6 +135,20 @@ def compare_with_ledger(account: Account, ledger: Mapping[str, Any]) -> LedgerCo
     _match_balances(seen, orders_fold, caps_fold, ledger)
     _replay_caps(seen, caps_fold, trails, ledger)
     return seen
+
+
+def _look_for_parts(seen: LedgerComparison, ledger: Mapping[str, Any]) -> None:
+    """A book that is not there confirms nothing: each one that is absent is told."""
+    for part in ("orders", "fills", "rejects"):
+        rows = ledger.get(part)
+        if isinstance(rows, list):
+            if strange := sum(not isinstance(row, Mapping) for row in rows):
+                seen.unreadable_rows.add(f"{part}: {strange} rows are no objects")
+        elif part == "rejects" and isinstance(ledger.get("source"), Mapping):
+            # A venue's own history, downloaded: it lists no refusals, and ids without gaps do.
+            seen.remarks.append("the venue keeps no list of refusals: the ids alone speak of them")
+        else:
+            seen.silent.append(f"the books have no list of {part}")
 
 
 def _parted(account: Account, trails: Mapping[str, Trail], rows: Rows) -> tuple[Rows, Rows]:
@@ -289,13 +306,15 @@ def _match_balances(
         seen.unreadable_rows.add(f"balances: {error}")
         return
     if not before or not after:
-        seen.remarks.append("the ledger has no balances before and after: they were not compared")
+        seen.silent.append("the books have no balances before and after")
         return
     expected = dict(before)
     for fill in orders.fills:
         base, quote = caps.assets.get(fill.symbol, ("", ""))
         if not base or not quote:
-            seen.remarks.append(f"{fill.symbol}: its assets are not in the journal")
+            seen.silent.append(
+                f"{fill.symbol}: its assets are not in the journal, no balance follows"
+            )
             return
         sign = 1 if fill.side == "BUY" else -1
         expected[base] = expected.get(base, ZERO) + sign * fill.qty
@@ -331,7 +350,8 @@ def _replay_caps(
 ) -> None:
     """Hold every moment of the venue's own event list against the caps in force."""
     if caps.caps is None:
-        seen.remarks.append("no caps in the journal: breaches at the venue could not be looked for")
+        what = "no caps in the journal: breaches at the venue could not be looked for"
+        (seen.silent if trails else seen.remarks).append(what)
         return
     replay = VenueReplay(caps.caps, caps.assets, _rows(ledger, "fills"))
     for row in _events(ledger):

@@ -3,6 +3,7 @@
 An input that is absent or no amount makes a decision undecidable, which is never agreement.
 """
 
+import decimal
 import re
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
@@ -56,6 +57,10 @@ class DecisionInputs:
     def amount_at(self, key: str) -> Decimal:
         """An amount."""
         return number_of(self.get(key), key)
+
+    def wished(self, key: str) -> Decimal:
+        """An amount of the wish itself: a strategy may wish for what no venue has."""
+        return wish_of(self.get(key), key)
 
     def row(self, key: str, length: int) -> Sequence[Any]:
         """A list of at least `length` cells."""
@@ -119,11 +124,22 @@ def is_unset(value: object) -> bool:
         return False  # a word: "USDT", "unlimited"
 
 
-def is_positive(value: object) -> bool:
-    """A finite positive amount."""
+def wish_of(value: object, name: str) -> Decimal:
+    """A finite amount of any size; `name` is where it stands."""
     try:
-        return amount(value) > 0
-    except AmountError:
+        found = Decimal(value) if isinstance(value, str) else amount(value)
+    except (decimal.InvalidOperation, AmountError) as error:
+        raise UndecidableError(f"{name}: {value!r:.40} is no amount") from error
+    if not found.is_finite():
+        raise UndecidableError(f"{name}: {value!r:.40} is not finite")
+    return found
+
+
+def is_positive(value: object) -> bool:
+    """A finite positive amount of a wish, of any size."""
+    try:
+        return wish_of(value, "") > 0
+    except UndecidableError:
         return False
 
 

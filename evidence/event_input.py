@@ -1,38 +1,38 @@
 """Reading execution events of any stack: JSON lines, a JSON array, CSV, or a directory of these.
 
 Rules of this file:
-1. A line that is not an event is counted and located, never fatal and never silent.
+1. A line that is not an event is counted and located, never fatal and never silent. So is what is
+   an event in another form than was asked for: it is read as well as can be, and told as a doubt.
 2. What was read is bound to its SHA-256: the hash is taken from the bytes as they pass.
 3. Lines and rows stream; only a JSON array is held whole (its format allows nothing else).
 """
 
-import csv
+import functools
 import gzip
-import hashlib
 import io
 import json
 import re
-import sys
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, cast
+from typing import BinaryIO, cast
 
 import orjson
 import zstandard
 
-if TYPE_CHECKING:
-    from _typeshed import WriteableBuffer
+from evidence.event_csv import read_csv
+from evidence.event_streams import LINE_BYTES_MAX, HashingStream, as_utf8, unpacked
+from evidence.understanding import Doubts, the_worse
 
 FORMATS = ("auto", "json", "jsonl", "csv")
-LINE_BYTES_MAX = 16 * 1024 * 1024
 LOCATED_MAX = 50
 """So many malformed places are told by file and line; the others are counted."""
 
 SEGMENT_NAME = re.compile(r"^journal-\d+\.jsonl(\.gz|\.zst)?$")
 """A segment of a seatrial journal; what lies beside the segments (anchors) is not an event."""
 JOURNAL_FOLDER = "journal"
+EVENTS_NAME = re.compile(r"\.(jsonl|ndjson|json|csv|tsv|log)(\.(gz|zst|bz2|xz|zip))?$")
 
 Event = dict[str, object]
 
@@ -53,12 +53,36 @@ class Intake:
     files: list[SourceFile] = field(default_factory=list)
     malformed_count: int = 0
     malformed: list[str] = field(default_factory=list)
+    doubts: Doubts = field(default_factory=Doubts)
+    place: tuple[str, int] = ("", 0)
+    """File and line of the event that was yielded last."""
+
+    @property
+    def where(self) -> str:
+        """`place` as it is told."""
+        return f"{self.place[0]}:{self.place[1]}"
+
+    def doubt(self, kind: str, name: str, line: int, what: str, mend: str) -> None:
+        """Tell what is read in another way than it was written."""
+        self.doubts.note(kind, f"{name}:{line}", what, mend)
+
+    def checked(self, event: Event, name: str, line: int) -> Event:
+        """An event with its place; of one with a doubled key, the reading that says more."""
+        self.place = (name, line)
+        if isinstance(event, Doubled):
+            self.mark(name, line, f"key stands twice: {', '.join(event.keys_twice)[:80]}")
+            what, mend = "an object has a key twice", "write each key once"
+            self.doubt("doubled_key", name, line, what, mend)
+            return the_worse(event, event.first)
+        return event
 
     def mark(self, name: str, line: int, why: str) -> None:
         """Count one malformed place; the first ones are kept as `file:line: why`."""
         self.malformed_count += 1
         if len(self.malformed) < LOCATED_MAX:
             self.malformed.append(f"{name}:{line}: {why}")
+        mend = "mend it where it was written, or take it out and say so"
+        self.doubts.note("malformed", f"{name}:{line}", "no event, or not a whole one", mend)
 
 
 def infer_format(path: Path) -> str:
@@ -85,7 +109,10 @@ def read_events(path: Path, input_format: str, intake: Intake) -> Iterator[Event
     Raises:
         OSError: a file cannot be read.
     """
-    for source in _sources(path, input_format):
+    sources = _sources(path, input_format)
+    if path.is_dir():
+        _tell_unread(path, sources, intake)
+    for source in sources:
         yield from _read_file(source, input_format, intake)
 
 
@@ -107,72 +134,28 @@ def _sources(path: Path, input_format: str) -> list[Path]:
     )
 
 
-class _HashingStream(io.RawIOBase):
-    """A file that hashes what is read from it."""
-
-    def __init__(self, raw: BinaryIO) -> None:
-        super().__init__()
-        self._raw = raw
-        self.digest = hashlib.sha256()
-        self.size_bytes = 0
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: "WriteableBuffer") -> int:
-        view = memoryview(buffer).cast("B")
-        chunk = self._raw.read(len(view))
-        view[: len(chunk)] = chunk
-        self.digest.update(chunk)
-        self.size_bytes += len(chunk)
-        return len(chunk)
-
-
-class _ZstandardStream(io.RawIOBase):
-    """Zstandard frames in a row; a cut frame is an error (the library ends silently there)."""
-
-    def __init__(self, compressed: BinaryIO) -> None:
-        super().__init__()
-        self._compressed = compressed
-        self._decompressor = zstandard.ZstdDecompressor()
-        self._frame = self._decompressor.decompressobj()
-        self._started = False
-        self._pending = b""
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: "WriteableBuffer") -> int:
-        while not self._pending:
-            chunk = self._frame.unused_data if self._frame.eof else b""
-            if self._frame.eof:
-                self._frame = self._decompressor.decompressobj()
-                self._started = False
-            chunk = chunk or self._compressed.read(1 << 16)
-            if not chunk:
-                if self._started:
-                    raise EOFError("the file ends inside a frame")
-                return 0
-            self._started = True
-            self._pending = self._frame.decompress(chunk)
-        view = memoryview(buffer).cast("B")
-        taken = self._pending[: len(view)]
-        view[: len(taken)] = taken
-        self._pending = self._pending[len(taken) :]
-        return len(taken)
+def _tell_unread(path: Path, sources: list[Path], intake: Intake) -> None:
+    """Files of a directory that look like events and are not read in this format."""
+    if any(SEGMENT_NAME.match(source.name) for source in sources):
+        return  # a journal: what lies beside its segments is no event
+    for entry in sorted(set(path.iterdir()) - set(sources)):
+        if entry.is_file() and EVENTS_NAME.search(entry.name.lower()):
+            intake.doubt("unread", entry.name, 0, "this file of the directory is not read",
+                         "name it by --input, with its --input-format")  # fmt: skip
 
 
 def _read_file(path: Path, input_format: str, intake: Intake) -> Iterator[Event]:
     chosen = infer_format(path) if input_format == "auto" else input_format
     with path.open("rb", buffering=0) as raw:
-        hashing = _HashingStream(raw)
+        hashing = HashingStream(raw)
         stream = cast("BinaryIO", io.BufferedReader(hashing, 1 << 18))
-        plain = _decompressed(path.name, stream)
+        tell = functools.partial(intake.doubt, "encoding", path.name, 1)
         try:
+            plain = as_utf8(unpacked(path.name, cast("io.BufferedReader", stream), tell), tell)
             if chosen == "jsonl":
                 yield from _read_lines(plain, path.name, intake)
             elif chosen == "csv":
-                yield from _read_csv(plain, path.name, intake)
+                yield from read_csv(plain, path.name, intake)
             else:
                 yield from _read_array(plain, path.name, intake)
         except (EOFError, gzip.BadGzipFile, zstandard.ZstdError, zlib.error) as error:
@@ -180,15 +163,6 @@ def _read_file(path: Path, input_format: str, intake: Intake) -> Iterator[Event]
         while stream.read(1 << 20):
             pass  # the hash covers the whole file, also what no event was drawn from
         intake.files.append(SourceFile(path.name, hashing.digest.hexdigest(), hashing.size_bytes))
-
-
-def _decompressed(name: str, stream: BinaryIO) -> BinaryIO:
-    lower = name.lower()
-    if lower.endswith(".gz"):
-        return cast("BinaryIO", gzip.GzipFile(fileobj=stream, mode="rb"))
-    if lower.endswith(".zst"):
-        return cast("BinaryIO", io.BufferedReader(_ZstandardStream(stream), 1 << 18))
-    return stream
 
 
 def _read_lines(stream: BinaryIO, name: str, intake: Intake) -> Iterator[Event]:
@@ -203,20 +177,25 @@ def _read_lines(stream: BinaryIO, name: str, intake: Intake) -> Iterator[Event]:
         text = line.strip()
         if number == 1:
             text = text.removeprefix(b"\xef\xbb\xbf").strip()
-        if not text:
-            continue
-        event = _decode(text)
-        if isinstance(event, dict):
-            yield event
-        else:
-            intake.mark(name, number, _why_not(event))
+        pieces = [text]
+        if b"\r" in text:
+            intake.doubt("line_ends", name, number, "lines end with a carriage return alone",
+                         "end lines with a newline")  # fmt: skip
+            pieces = text.split(b"\r")
+        for piece in pieces:
+            if piece.strip():
+                event = decode(piece.strip())
+                if isinstance(event, dict):
+                    yield intake.checked(event, name, number)
+                else:
+                    intake.mark(name, number, _why_not(event))
 
 
 def _read_array(stream: BinaryIO, name: str, intake: Intake) -> Iterator[Event]:
     text = stream.read().removeprefix(b"\xef\xbb\xbf").strip()
     if not text:
         return
-    value = _decode(text)
+    value = decode(text)
     if isinstance(value, dict):
         value = [value]
     if not isinstance(value, list):
@@ -224,33 +203,9 @@ def _read_array(stream: BinaryIO, name: str, intake: Intake) -> Iterator[Event]:
         return
     for index, event in enumerate(value, start=1):
         if isinstance(event, dict):
-            yield event
+            yield intake.checked(event, name, index)
         else:
             intake.mark(name, index, f"element {index}: {_why_not(event)}")
-
-
-def _read_csv(stream: BinaryIO, name: str, intake: Intake) -> Iterator[Event]:
-    csv.field_size_limit(min(sys.maxsize, LINE_BYTES_MAX))
-    text = io.TextIOWrapper(stream, encoding="utf-8-sig", errors="replace", newline="")
-    rows = csv.reader(text)
-    header: list[str] | None = None
-    while True:
-        try:
-            row = next(rows)
-        except StopIteration:
-            break
-        except csv.Error as error:
-            intake.mark(name, rows.line_num, str(error))
-            continue
-        if not row:
-            continue
-        if header is None:
-            header = [cell.strip() for cell in row]
-            continue
-        if len(row) > len(header):
-            intake.mark(name, rows.line_num, f"{len(row)} cells under {len(header)} headings")
-        yield dict(zip(header, row, strict=False))
-    text.detach()
 
 
 @dataclass(frozen=True, slots=True)
@@ -258,16 +213,78 @@ class _Unreadable:
     why: str
 
 
-def _decode(text: bytes) -> object:
-    """A JSON value, or `_Unreadable`. NaN and large integers, which Python stacks write, pass."""
+def decode(text: bytes) -> object:
+    """A JSON value, or `_Unreadable`. NaN and large integers, which Python stacks write, pass.
+
+    A key that stands twice in one object is kept as `Doubled`: which of the two counts, each
+    reader would decide for itself.
+    """
     try:
-        return orjson.loads(text)
+        value = orjson.loads(text)
+        is_compact = len(text) < COMPACT_MAX and len(orjson.dumps(value)) == len(text)
+        if is_compact or len(_KEY_END.findall(text)) == _keys_in(value):
+            return value
     except orjson.JSONDecodeError:
         pass
     try:
-        return json.loads(text)
+        value = json.loads(text, object_pairs_hook=_object_of)
+        return [_lifted(one) for one in value] if isinstance(value, list) else _lifted(value)
     except (ValueError, RecursionError) as error:
         return _Unreadable(f"not JSON: {str(error).splitlines()[0][:120]}")
+
+
+COMPACT_MAX = 1 << 20
+"""A text that is as long when it is written again has no key twice; a large one is not written."""
+
+
+class Doubled(dict[str, object]):
+    """An object with a key twice (or inside): `first` has the first values, it the last."""
+
+    first: Event
+    keys_twice: list[str]
+
+
+def _object_of(pairs: list[tuple[str, object]]) -> Event:
+    made = dict(pairs)
+    if len(made) == len(pairs):
+        return made
+    doubled = Doubled(pairs)
+    doubled.first = dict(reversed(pairs))
+    names = [name for name, _ in pairs]
+    doubled.keys_twice = sorted({name for name in names if names.count(name) > 1})
+    return doubled
+
+
+def _keys_in(value: object) -> int:
+    """How many keys all objects of a value have."""
+    count, rest = 0, [value]
+    while rest:
+        one = rest.pop()
+        if isinstance(one, dict):
+            count += len(one)
+            rest.extend(inner for inner in one.values() if isinstance(inner, dict | list))
+        elif isinstance(one, list):
+            rest.extend(inner for inner in one if isinstance(inner, dict | list))
+    return count
+
+
+def _lifted(value: object) -> object:
+    """An event in which an inner object has a key twice, as one that has."""
+    if not isinstance(value, dict) or isinstance(value, Doubled):
+        return value
+    rest: list[object] = [value]
+    while rest:
+        one = rest.pop()
+        if isinstance(one, Doubled):
+            lifted = Doubled(value)
+            lifted.first, lifted.keys_twice = value, one.keys_twice
+            return lifted
+        if isinstance(one, dict | list):
+            rest.extend(one.values() if isinstance(one, dict) else one)
+    return value
+
+
+_KEY_END = re.compile(rb'"\s*:')
 
 
 def _why_not(value: object) -> str:

@@ -4,7 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from evidence.drills import FALSE, OPEN, decided
 from evidence.folds import Handler
+from evidence.id_numbers import Numbers
 from evidence.integrity import Faults
 from evidence.schema import (
     CapAlert,
@@ -24,6 +26,7 @@ from evidence.schema import (
     Reconciled,
     Reconnect,
     Record,
+    SessionStop,
     StrategyError,
     Timeout,
 )
@@ -69,6 +72,8 @@ class IncidentsFold:
     def __init__(self) -> None:
         self.incidents: dict[str, Incident] = {}
         self.problems = Faults()
+        self.remarks = Faults()
+        self._numbers = Numbers()
         self.errors: dict[int, str] = {}
         self.anomalies: dict[int, str] = {}
         self.error_count = 0
@@ -100,6 +105,7 @@ class IncidentsFold:
             IncidentOpened: self._opened,
             IncidentResolved: self._resolved,
             Explanation: self._explanation,
+            SessionStop: self._session_stop,
             Command: self._command,
             Kill: self._kill,
             ReArm: self._re_arm,
@@ -136,6 +142,8 @@ class IncidentsFold:
             self.problems.note("bad_amount", f"seq {record.seq}", f"{record.outage_ms!r}")
 
     def _opened(self, record: IncidentOpened) -> None:
+        if gap := self._numbers.gap_before(record.incident_id, "-i"):
+            self.problems.note("incident_gap", f"seq {record.seq}", f"incident {gap}")
         self._count("incident_opened", record.ts_ns)
         self.error_count += 1
         self.errors[record.seq] = f"incident {record.incident_id}: {record.trigger}"
@@ -154,7 +162,19 @@ class IncidentsFold:
         incident.has_note = bool(record.root_cause and record.remediation)
         self.explained[incident.opened_seq] = record.root_cause
 
+    def _session_stop(self, record: SessionStop) -> None:
+        """An end by an incident names it: `incident: <id> <trigger>`."""
+        kind, _, rest = record.reason.partition(": ")
+        if kind == "incident" and rest:
+            self._must_be_known(record, rest.split(" ")[0])
+
+    def _must_be_known(self, record: Record, incident_id: str) -> None:
+        if incident_id and incident_id not in self.incidents:
+            what = f"incident {incident_id} is spoken of, its line is absent"
+            self.problems.note("incident_absent", f"seq {record.seq}", what)
+
     def _explanation(self, record: Explanation) -> None:
+        self._must_be_known(record, record.incident_id)
         self.explained[record.about_seq] = record.why
 
     def _command(self, record: Command) -> None:
@@ -184,9 +204,16 @@ class IncidentsFold:
 
     def _drill(self, record: Drill) -> None:
         self._count("drill", record.ts_ns)
+        found, why = decided(record.drill, passed=record.passed, detail=record.detail)
+        if found == FALSE:
+            what = f"drill {record.drill} says passed, its details do not: {why}"
+            self.problems.note("drill_false", f"seq {record.seq}", what)
+        elif found == OPEN:
+            what = f"drill {record.drill} cannot be decided again: {why}"
+            self.remarks.note("drill_open", f"seq {record.seq}", what)
         self.drills.append({
             "seq": record.seq, "ts_ns": record.ts_ns, "drill": record.drill,
-            "passed": record.passed, "duration_ms": record.duration_ms,
+            "passed": record.passed, "decided": found, "duration_ms": record.duration_ms,
             "session_id": record.session_id,
         })  # fmt: skip
 
@@ -245,4 +272,5 @@ class IncidentsFold:
             "cap_alerts": self.alerts,
             "timeline": [list(event) for event in self.events[:KEPT]],
             "problems": self.problems.plain(),
+            "remarks": self.remarks.plain(),
         }

@@ -3,14 +3,16 @@
     python -m evidence.producer --out-dir reports/status --input EVENTS --input-format jsonl
 
 Rules of this file:
-1. The exit code is 0 whatever the input holds, and also when there is none: the artifact carries
-   the verdict. Only an artifact that cannot be made (unreadable or unwritable place) exits 1.
+1. The exit code is 0 for whatever the launch procedure decides, a missing input too: the artifact
+   carries the verdict. An input that its text does not cover (another encoding or delimiter, a key
+   that stands twice or is nearly one of its own, an unknown level) is read as well as can be, told,
+   and exits 2. An artifact that cannot be made (unreadable or unwritable place) exits 1.
 2. There are no mock profiles: evidence comes from recorded events or it is MISSING_INPUT.
 3. The compatible keys count events; what they cannot say (where the events came from, whether they
-   were simulated, what was unreadable) stands under `seatrial`.
+   were simulated, what was unreadable or not understood) stands under `seatrial`; the gates of this
+   package do not pass evidence that was not understood.
 """
 
-import importlib.metadata
 from collections import Counter
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -18,10 +20,13 @@ from pathlib import Path
 
 import click
 
+from evidence.build import product_version
 from evidence.classify import classify, event_type_of, is_plain_flag, word
 from evidence.event_input import FORMATS, Event, Intake, read_events
+from evidence.event_window import Window
 from evidence.gates.artifact import DEFAULT_OUT_DIR, bullets, write_artifact
 from evidence.gates.times import format_time, parse_time, utc_now
+from evidence.understanding import Doubts, look_at
 
 STEM = "execution_evidence"
 OK = "OK"
@@ -35,6 +40,7 @@ ENVIRONMENT_LIVE = "live"
 ENVIRONMENT_MIXED = "mixed"
 ENVIRONMENT_UNKNOWN = "unknown"
 MODE_UNSTATED = "(unstated)"
+EXIT_NOT_UNDERSTOOD = 2
 
 
 @dataclass(slots=True)
@@ -50,12 +56,12 @@ class Tally:
     first_ts: str | None = None
     last_ts: str | None = None
 
-    def add(self, event: Event) -> None:
-        """Count one event."""
-        verdict = classify(event)
+    def add(self, event: Event, place: str, doubts: Doubts) -> None:
+        """Count one event, and tell what of it is not understood."""
+        verdict, added = classify(event), look_at(event, place, doubts)
         self.sample_size += 1
-        self.error_count += verdict.is_error
-        self.anomaly_count += verdict.is_anomaly
+        self.error_count += verdict.is_error or added.is_error
+        self.anomaly_count += verdict.is_anomaly or added.is_anomaly
         self.unclear_flags += not (
             is_plain_flag(event.get("is_error")) and is_plain_flag(event.get("is_anomaly"))
         )
@@ -87,14 +93,6 @@ def _count(counter: Counter[str], key: str) -> None:
         counter["(other)"] += 1
 
 
-def product_version() -> str:
-    """The installed version of seatrial, for the provenance of artifacts."""
-    try:
-        return importlib.metadata.version("seatrial")
-    except importlib.metadata.PackageNotFoundError:
-        return "unknown"
-
-
 def build_evidence(
     input_path: Path | None,
     input_format: str,
@@ -118,9 +116,12 @@ def build_evidence(
     intake = Intake()
     present = input_path is not None and input_path.exists()
     notes = []
+    window = Window(window_start, window_end, now)
+    window.check(intake.doubts)
     if input_path is not None and present:
         for event in read_events(input_path, input_format, intake):
-            tally.add(event)
+            tally.add(event, intake.where, intake.doubts)
+            window.hold(event, intake.where, intake.doubts)
     elif input_path is not None:
         notes.append(INPUT_PATH_NOT_FOUND)
     stamp = format_time(now)
@@ -141,9 +142,10 @@ def build_evidence(
                 for file in intake.files
             ],
             "environment": environment,
-            "counts_as_testnet": environment == ENVIRONMENT_TESTNET
-            and not intake.malformed_count
-            and not tally.unclear_flags,
+            "counts_as_testnet": environment == ENVIRONMENT_TESTNET and not intake.doubts,
+            "understood": not intake.doubts,
+            "beyond_procedure": intake.doubts.is_beyond_the_procedure,
+            "not_understood": [doubt.plain() for doubt in intake.doubts.all()],
             "by_mode": dict(sorted(tally.by_mode.items())),
             "by_event_type": dict(sorted(tally.by_event_type.items())),
             "first_ts": tally.first_ts,
@@ -189,6 +191,12 @@ def render_markdown(value: dict[str, object]) -> list[str]:
             for file in extras["inputs"]
         ),
     ]
+    if extras["not_understood"]:
+        lines += ["", "## Not understood", ""]
+        lines += bullets(
+            f"{one['first']}: {one['what']} ({one['count']} x); {one['mend']}"
+            for one in extras["not_understood"]
+        )
     if extras["malformed"]:
         lines += ["", "## Malformed places", "", *bullets(extras["malformed"])]
     return lines
@@ -203,6 +211,19 @@ def _window_time(_context: click.Context, option: click.Parameter, text: str | N
             f"{text!r} is not an ISO-8601 time; write it like 2026-01-31T12:00:00Z", param=option
         )
     return text if text.endswith("Z") else format_time(moment)
+
+
+def _ordered(start: str | None, end: str | None) -> None:
+    """Refuse a window that ends before it begins.
+
+    Raises:
+        click.BadParameter: it does.
+    """
+    first, last = parse_time(start), parse_time(end)
+    if first is not None and last is not None and last < first:
+        raise click.BadParameter(
+            f"the window ends ({end}) before it begins ({start}): exchange them"
+        )
 
 
 @click.command(name="producer", context_settings={"help_option_names": ["-h", "--help"]})
@@ -229,6 +250,7 @@ def produce(
     window_end: str | None,
 ) -> None:
     """Make execution evidence (PR-BG) from recorded execution events."""
+    _ordered(window_start, window_end)
     try:
         value = build_evidence(
             Path(input_path) if input_path else None,
@@ -243,17 +265,30 @@ def produce(
             f"{error.filename or input_path}: {error.strerror}; nothing was written: check the "
             "path and its permissions, then run this again"
         ) from error
-    click.echo(
-        f"{value['status']}: {value['sample_size']} events, {value['error_count']} errors, "
-        f"{value['anomaly_count']} anomalies -> {path}"
-    )
+    click.echo(f"{summary(value)} -> {path}")
     extras = value["seatrial"]
-    if isinstance(extras, dict) and extras["malformed_count"]:
-        click.echo(
-            f"warning: {extras['malformed_count']} places are not events; the first: "
-            f"{extras['malformed'][0]}",
-            err=True,
-        )
+    if isinstance(extras, dict) and not extras["understood"]:
+        for one in extras["not_understood"]:
+            click.echo(f"not understood: {one['first']}: {one['what']}; {one['mend']}", err=True)
+        if extras["beyond_procedure"]:
+            click.get_current_context().exit(EXIT_NOT_UNDERSTOOD)
+
+
+def summary(value: dict[str, object]) -> str:
+    """The artifact in one line; no count of errors where the input was not understood."""
+    extras, sample = value["seatrial"], value["sample_size"]
+    errors, anomalies = value["error_count"], value["anomaly_count"]
+    if isinstance(extras, dict) and not extras["understood"]:
+        told = f"NOT UNDERSTOOD: {sample} events read, how many errors and anomalies is not known"
+        seen = [
+            f"{count} {name}"
+            for count, name in ((errors, "errors"), (anomalies, "anomalies"))
+            if count
+        ]
+        return f"{told} (at least {' and '.join(seen)})" if seen else told
+    if value["status"] == OK and not sample:
+        return "OK: the input is there and holds no event: it shows nothing"
+    return f"{value['status']}: {sample} events, {errors} errors, {anomalies} anomalies"
 
 
 if __name__ == "__main__":

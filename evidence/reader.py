@@ -9,14 +9,17 @@ Rules of this file:
 
 import hashlib
 import itertools
+import json
 from collections.abc import Iterator, Sequence
 from typing import Union
 
 import msgspec
+import orjson
 
 from daemon.model.records import GENESIS
+from evidence.gates.inputs import once_each
 from evidence.integrity import Chain
-from evidence.schema import RECORD_CLASSES, Nanoseconds, Record, Seq
+from evidence.schema import RECORD_CLASSES, Input, Nanoseconds, Record, Seq
 from evidence.sources import (
     UNREADABLE,
     LineTooLongError,
@@ -117,6 +120,14 @@ class JournalReader:
                 count, last_seq = chain.lines, chain.last_seq
                 last_ns, last_hash = chain.last_ns, chain.last_hash
                 continue
+            is_fact = type(record) is not Input
+            if (is_fact or raw.count(_TYPE_KEY) != 1) and has_doubled_key(raw):
+                chain.stand_at(count, last_seq, last_ns, last_hash)
+                digest = sha256(raw).hexdigest()
+                chain.bad("malformed", f"{name}:{number}", "a key stands twice in it", digest)
+                count, last_seq = chain.lines, chain.last_seq
+                last_ns, last_hash = chain.last_ns, chain.last_hash
+                continue
             seq, ts_ns = record.seq, record.ts_ns
             if seq != last_seq + 1 or record.prev != last_hash or ts_ns < last_ns or not count:
                 chain.stand_at(count, last_seq, last_ns, last_hash)
@@ -146,6 +157,9 @@ class JournalReader:
             known = _UNCHAINED(raw)
         except (msgspec.DecodeError, UnicodeError, RecursionError):
             known = None
+        if has_doubled_key(raw):
+            chain.bad("malformed", place, "a key stands twice in it", digest)
+            return
         if known is not None and "event_type" in str(error):
             self._unknown_type(known, place)
             chain.last_hash = digest
@@ -164,6 +178,25 @@ class JournalReader:
         else:
             chain.begin(known.seq, known.prev, known.ts_ns, place)
         chain.lines += 1
+
+
+def has_doubled_key(raw: bytes) -> bool:
+    """Whether an object of a line has a key twice: each reader would decide by itself which counts.
+
+    Reading and writing a line again leaves out one of the two, so its length tells; only a line
+    that is written in another way is looked at key by key. (Of what the engine was told nothing is
+    read, so the reader asks for its type alone.)
+    """
+    try:
+        if len(orjson.dumps(orjson.loads(raw))) == len(raw):
+            return False
+        json.loads(raw, object_pairs_hook=once_each)
+    except (ValueError, RecursionError) as error:
+        return "stands twice" in str(error)
+    return False
+
+
+_TYPE_KEY = b'"event_type":'
 
 
 def _is_object(raw: bytes) -> bool:

@@ -121,7 +121,7 @@ class Redecision(FilterRules):
             return "time_in_force_not_allowed"
         if not in_windows(self.now_ns, caps.get("trading_windows_utc", ())):
             return "outside_trading_window"
-        self.qty = self.amount_at("qty")
+        self.qty = self.wished("qty")
         return ""
 
     def _stop_is_well_formed(self, stop: object) -> bool:
@@ -150,7 +150,7 @@ class Redecision(FilterRules):
         if self.is_unpriced:
             self.px = self._far_price(bid, ask)
         elif not self.is_pegged:
-            self.px = self.amount_at("price")
+            self.px = self.wished("price")
         if self.get("reference_px") is None:
             self.ref = (bid + ask) / 2
             return ""
@@ -163,7 +163,7 @@ class Redecision(FilterRules):
         stop = self.get("stop_price")
         far = ask if self.is_buy else bid
         if stop is not None:
-            far = (max if self.is_buy else min)(self.amount_at("stop_price"), far)
+            far = (max if self.is_buy else min)(self.wished("stop_price"), far)
         far = far * (BPS + (self.trailing_bps if self.is_buy else -self.trailing_bps)) / BPS
         return far * (BPS + (slippage if self.is_buy else -slippage)) / BPS
 
@@ -315,9 +315,10 @@ class Redecision(FilterRules):
             and orders > self.portfolio_cap("order_to_trade_ratio_max") * executions
         ):
             return "order_to_trade_ratio"
-        total = (
-            self.qty * max(self.px, self.amount_at("ask")) * number_of(self.get("rate")[1], "rate")
-        )
+        rate = self.get("rate")
+        if rate is None:  # a reducing order comes here without one: the portfolio does not ask it
+            return "rate_missing"
+        total = self.qty * max(self.px, self.amount_at("ask")) * number_of(rate[1], "rate")
         for traded, is_open, rate_high in self.table("turnover").values():
             value = number_of(traded, "turnover") + number_of(is_open, "turnover")
             if value and rate_high is None:

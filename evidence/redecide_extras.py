@@ -49,7 +49,7 @@ class ExtrasRules(DecisionInputs):
             return False
         is_gtc = self.kind == "LIMIT_MAKER" or self.get("time_in_force") == "GTC"
         if shown is not None:
-            whole = self.amount_at("qty")
+            whole = self.wished("qty")
             if not is_positive(shown) or not Decimal(str(shown)) < whole:
                 return False
             if self.kind not in LIMIT_KINDS or not is_gtc:

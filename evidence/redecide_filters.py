@@ -34,7 +34,7 @@ class FilterRules(ExtrasRules):
         for key in ("price", "stop_price"):
             if self.get(key) is None:
                 continue
-            px = self.amount_at(key)
+            px = self.wished(key)
             if (low and px < low) or (high and px > high):
                 return "filter_price"
             if px % tick:
@@ -46,7 +46,7 @@ class FilterRules(ExtrasRules):
             self.venue_filter(f"{side}_multiplier_up"),
             self.venue_filter(f"{side}_multiplier_down"),
         )
-        px = self.amount_at("price")
+        px = self.wished("price")
         is_far = (up and px > self.ref * up) or (down and px < self.ref * down)
         return "filter_percent_price" if is_far else ""
 
@@ -71,7 +71,7 @@ class FilterRules(ExtrasRules):
             checks_max = bool(filters.get("notional_max_applies_to_market", False))
         low, high = self.venue_filter("notional_min"), self.venue_filter("notional_max")
         has_price = not self.is_unpriced and not self.is_pegged
-        px = self.amount_at("price") if has_price else self.amount_at("bid")
+        px = self.wished("price") if has_price else self.amount_at("bid")
         if checks_min and low and self.qty * px < low:
             return "filter_notional"
         return "filter_notional" if checks_max and high and self.qty * self.px > high else ""

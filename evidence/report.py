@@ -6,19 +6,18 @@ Rules of this file:
 """
 
 import functools
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-
-import msgspec
-import orjson
 
 from evidence.caps import CapsFold
 from evidence.classify import classify
 from evidence.crosscheck import LedgerComparison, compare_with_ledger
 from evidence.event_input import Intake, read_events
 from evidence.folds import Account, Fold
+from evidence.gates.inputs import once_each
 from evidence.html import HTML_NAME, html_of
 from evidence.incidents import IncidentsFold
 from evidence.integrity import Faults
@@ -30,6 +29,8 @@ from evidence.recheck import DecisionsFold
 from evidence.report_text import json_of, markdown_of
 from evidence.sessions import SessionsFold
 from evidence.sources import SourceError, SourceFile, Stream, chunks_of, streams_of
+from evidence.totals import TotalsFold
+from evidence.understanding import Doubt, look_at
 from evidence.verdict import INSUFFICIENT, NO_GO, OK, Verdicts, judge
 
 SCHEMA = "seatrial.evidence.report/1"
@@ -46,23 +47,27 @@ class ForeignEvents:
     """Events of a stack that is not ours: counted, and proof of nothing."""
 
     name: str
+    sha256: str = ""
     events: int = 0
     errors: int = 0
     anomalies: int = 0
     malformed: int = 0
     malformed_at: list[str] = field(default_factory=list)
     by_type: dict[str, int] = field(default_factory=dict)
+    not_understood: list[Doubt] = field(default_factory=list)
 
     def plain(self) -> dict[str, Any]:
         """Counts."""
         return {
             "name": self.name,
+            "sha256": self.sha256,
             "events": self.events,
             "error_count": self.errors,
             "anomaly_count": self.anomalies,
             "malformed": self.malformed,
             "malformed_at": self.malformed_at,
             "by_type": dict(sorted(self.by_type.items())),
+            "not_understood": [doubt.plain() for doubt in self.not_understood],
         }
 
 
@@ -113,7 +118,9 @@ class Report:
         ]
         if not self.journals:
             found.append("no seatrial journal among the inputs: nothing can be proven")
-        found += [f"{one.name}: events of another stack prove nothing here" for one in self.foreign]
+        for one in self.foreign:
+            found.append(f"{one.name}: events of another stack prove nothing here")
+            found += [f"not understood: {doubt.words()}" for doubt in one.not_understood]
         return found
 
     @property
@@ -160,6 +167,7 @@ def standard_folds(*, keep_all: bool) -> list[Fold]:
         SessionsFold(),
         IncidentsFold(),
         DecisionsFold(),
+        TotalsFold(),
     ]
 
 
@@ -209,14 +217,16 @@ def read_foreign(path: Path) -> ForeignEvents:
     try:
         for event in read_events(path, "auto", intake):
             counted.events += 1
-            judged = classify(event)
-            counted.errors += judged.is_error
-            counted.anomalies += judged.is_anomaly
+            judged, added = classify(event), look_at(event, intake.where, intake.doubts)
+            counted.errors += judged.is_error or added.is_error
+            counted.anomalies += judged.is_anomaly or added.is_anomaly
             kind = str(event.get("event_type") or event.get("type") or "").strip().lower()[:80]
             counted.by_type[kind] = counted.by_type.get(kind, 0) + 1
     except OSError as error:
         raise SourceError(f"{path}: {error.strerror}") from error
     counted.malformed, counted.malformed_at = intake.malformed_count, list(intake.malformed)
+    counted.not_understood = intake.doubts.all()
+    counted.sha256 = intake.files[0].sha256 if intake.files else ""
     return counted
 
 
@@ -227,10 +237,10 @@ def read_ledger(path: Path) -> Mapping[str, Any]:
         SourceError: the file cannot be read, or is no JSON object.
     """
     try:
-        books = orjson.loads(path.read_bytes())
+        books = json.loads(path.read_text(encoding="utf-8-sig"), object_pairs_hook=once_each)
     except OSError as error:
         raise SourceError(f"{path}: {error.strerror}") from error
-    except orjson.JSONDecodeError as error:
+    except (ValueError, RecursionError) as error:
         raise SourceError(f"{path}: not JSON: {error}") from error
     if not isinstance(books, dict):
         raise SourceError(f"{path}: a ledger is a JSON object")
@@ -251,10 +261,10 @@ def read_anchors(paths: Sequence[SourceFile]) -> list[dict[str, Any]]:
             raise SourceError(f"{path}: {error.strerror or error}") from error
         for line in lines:
             try:
-                head = msgspec.json.decode(line, type=dict[str, Any])
-            except (msgspec.DecodeError, UnicodeError):
-                head = {"unreadable": True}
-            heads.append(head)
+                head = json.loads(line, object_pairs_hook=once_each)
+            except (ValueError, RecursionError):
+                head = None
+            heads.append(head if isinstance(head, dict) else {"unreadable": True})
     return heads
 
 

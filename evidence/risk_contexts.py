@@ -91,6 +91,9 @@ class RiskContexts:
             symbols = symbols if isinstance(symbols, dict) else {}
             mine = symbols.get(instrument_id) or symbols.get(instrument_id.partition("@")[0])
             portfolio = {key: value for key, value in self._caps.items() if key != "symbols"}
+            is_stranger = instrument_id not in self._filters and stated.get("filters") is None
+            if is_stranger and stated.get("caps") is None:
+                mine = None  # the venue never told of it: the gate has no book to keep caps in
             if stated.get("caps") != mine or stated.get("portfolio_caps") != portfolio:
                 wrong.append("its caps are not those that the session's start wrote down")
         told = self._filters.get(instrument_id)

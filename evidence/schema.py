@@ -13,6 +13,7 @@ from typing import Annotated, Any
 import msgspec
 
 from daemon.model.records import EventType
+from evidence.checkpoints import CheckpointState
 
 TAG = "event_type"
 Seq = Annotated[int, msgspec.Meta(ge=0, le=2**62)]
@@ -56,6 +57,7 @@ class RunStart(Record, tag_field=TAG, tag=EventType.RUN_START.value):
     run_number: int = 0
     version: str = ""
     commit: str = ""
+    code: str = ""
     config_hash: str = ""
     caps_hash: str = ""
     account: str = ""
@@ -81,7 +83,9 @@ class Recovery(Record, tag_field=TAG, tag=EventType.RECOVERY.value, gc=False):
 
 
 class Checkpoint(Record, tag_field=TAG, tag=EventType.CHECKPOINT.value, gc=False):
-    """The daemon's own state; the accountant does not believe it, so it does not read it."""
+    """The daemon's own state. Nothing is taken from it; its tallies are held against the lines."""
+
+    state: CheckpointState | None = None
 
 
 class SessionStart(Record, tag_field=TAG, tag=EventType.SESSION_START.value):
@@ -89,6 +93,7 @@ class SessionStart(Record, tag_field=TAG, tag=EventType.SESSION_START.value):
 
     version: str = ""
     commit: str = ""
+    code: str = ""
     config_hash: str = ""
     caps_hash: str = ""
     account: str = ""
@@ -121,6 +126,7 @@ class Heartbeat(Record, tag_field=TAG, tag=EventType.HEARTBEAT.value, gc=False):
     unknown_orders: int = 0
     queue_age_ms: int | str = 0
     period_ms: int | str = 0
+    counts: list[int] | None = None
 
 
 class TradingStateChange(Record, tag_field=TAG, tag=EventType.TRADING_STATE.value, gc=False):
@@ -191,6 +197,7 @@ class OrderApproved(OrderWords, tag_field=TAG, tag=EventType.ORDER_APPROVED.valu
     reduce_only: bool = False
     reason: str = ""
     decision: dict[str, Any] = {}
+    counts: list[int] | None = None
 
 
 class OrderDenied(OrderWords, tag_field=TAG, tag=EventType.ORDER_DENIED.value, kw_only=True):
@@ -207,6 +214,7 @@ class OrderDenied(OrderWords, tag_field=TAG, tag=EventType.ORDER_DENIED.value, k
     deny_reason: str
     deny_context: dict[str, Any] = {}
     decision: dict[str, Any] = {}
+    counts: list[int] | None = None
 
 
 class OrderState(
@@ -398,6 +406,7 @@ class Explanation(Record, tag_field=TAG, tag=EventType.EXPLANATION.value, gc=Fal
     about_seq: int = 0
     why: str = ""
     by: str = ""
+    incident_id: str = ""
 
 
 class Command(Record, tag_field=TAG, tag=EventType.COMMAND.value, gc=False):

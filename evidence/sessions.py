@@ -14,7 +14,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from evidence.amounts import NS_PER_MS
+from evidence.build import Build
 from evidence.folds import Handler
+from evidence.id_numbers import Numbers
 from evidence.integrity import Faults
 from evidence.schema import (
     Drill,
@@ -129,8 +131,11 @@ class SessionsFold:
         self.problems = Faults()
         self.remarks = Faults()
         self.states: list[tuple[int, str, str]] = []
+        self.last_stop_seq = 0
+        self.builds: dict[Build, str] = {}
+        """What ran, with the last run of each."""
+        self._numbers = Numbers()
         self._beat_ns = 0
-        self._beat_run = ""
 
     def handlers(self) -> Mapping[type[Record], Handler]:
         """Starts, stops, heartbeats and what a session counts."""
@@ -169,6 +174,7 @@ class SessionsFold:
             Run(record.run_id, record.run_number, record.instance, record.environment,
                 record.mode, record.ts_ns)
         )  # fmt: skip
+        self.builds[Build(record.version, record.commit, record.code)] = record.run_id
 
     def _run_stop(self, record: RunStop) -> None:
         if self.runs:
@@ -190,9 +196,13 @@ class SessionsFold:
             name: str(getattr(record, name))
             for name in ("version", "commit", "config_hash", "caps_hash", "account", "environment")
         }
+        if record.code:
+            binding["code"] = record.code
         if any(one.session_id == record.session_id for one in self.sessions):
             what = f"session {record.session_id} starts a second time"
             self.problems.note("session_twice", f"seq {record.seq}", what)
+        elif gap := self._numbers.gap_before(record.session_id, "-s"):
+            self.problems.note("session_gap", f"seq {record.seq}", f"session {gap}")
         self.current = Session(
             session_id=record.session_id, run_id=record.run_id, mode=record.mode,
             exchange=record.exchange, started_ns=record.ts_ns, started_seq=record.seq,
@@ -208,6 +218,7 @@ class SessionsFold:
             self.problems.note("stop_without_start", f"seq {record.seq}", what)
             return
         self._touch(record)
+        self.last_stop_seq = record.seq
         session.stop_reason = record.reason
         if session.end != "crashed":
             self._silence(session, record.ts_ns)
@@ -317,6 +328,14 @@ class SessionsFold:
             by_timing.setdefault(timing, one.session_id)
             by_shape.setdefault(shape, one.session_id)
         return found
+
+    def absent_before(self) -> list[str]:
+        """What must have stood before the first line: runs that were numbered before it."""
+        first = self.runs[0] if self.runs else None
+        if first is None or first.run_number <= 1:
+            return []
+        told = f"it begins with run {first.run_number} of {first.instance}"
+        return [f"{told}: the runs before it are absent"]
 
     def open_ends(self) -> list[str]:
         """What the end of the record leaves open: a run without stop, a session without stop."""

@@ -25,6 +25,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from evidence.amounts import NS_PER_MS
+from evidence.gates.inputs import once_each
 from evidence.reader import JournalReader, is_journal
 from evidence.schema import Instruments, OrderApproved, Reconciled, RunStart
 from evidence.sources import SourceError, streams_of
@@ -165,7 +166,7 @@ class VenueReader:
         if answer.status != http.client.OK:
             raise SourceError(f"{self.host}: {path}: {answer.status} {body[:200]!r}")
         try:
-            return json.loads(body, parse_float=str)
+            return json.loads(body, parse_float=str, object_pairs_hook=once_each)
         except ValueError as error:
             raise SourceError(f"{self.host}: {path}: not JSON: {error}") from error
 

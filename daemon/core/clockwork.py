@@ -7,6 +7,8 @@ Rules of this file:
    left orders of ours alone for too long is an incident.
 """
 
+from collections.abc import Sequence
+
 from daemon.core.desk import Desk
 from daemon.core.rounds import Rounds
 from daemon.core.status import heartbeat
@@ -63,11 +65,11 @@ class Clockwork:
             )
         return True
 
-    def beat(self) -> None:
-        """Write a heartbeat when it is time."""
+    def beat(self, counts: Sequence[int]) -> None:
+        """Write a heartbeat when it is time; `counts` are the running totals that it states."""
         desk = self._desk
         if desk.now_ns - self._heartbeat_ns < desk.config.heartbeat_period_ns:
             return
         self._heartbeat_ns = desk.now_ns
-        desk.record(EventType.HEARTBEAT, heartbeat(desk, self.queue_age_ms))
+        desk.record(EventType.HEARTBEAT, heartbeat(desk, self.queue_age_ms, counts))
         self.queue_age_ms = 0

@@ -115,6 +115,7 @@ class Desk:
                 **_extras(order),
                 "reason": reason,
                 "decision": decision,
+                "counts": self.ledger.session.decided,
             },
         )
         return made
@@ -158,6 +159,7 @@ class Desk:
                 "deny_reason": reason,
                 "deny_context": to_plain(context),
                 "decision": decision,
+                "counts": self.ledger.session.decided,
             },
         )
 

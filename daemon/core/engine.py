@@ -321,7 +321,7 @@ class Engine:
         self._execution.tick()
         self._rounds.tick()
         self._wires.tick()
-        self._clockwork.beat()
+        self._clockwork.beat(self._conductor.incidents.totals())
         self._clockwork.wind_up()
 
     # ------------------------------------------------------------------ recovery and looking

@@ -31,9 +31,15 @@ class Incidents:
     def __init__(self, desk: Desk) -> None:
         """Share the desk."""
         self._desk = desk
-        self._count = 0
+        self.count = 0
+        """Opened in this run."""
         self.reduce_only = ""
         """Why only reducing orders may pass for the rest of the session; else empty."""
+
+    def totals(self) -> list[int]:
+        """Approved, denied and filled in the session, incidents of the run: every heartbeat's."""
+        session = self._desk.ledger.session
+        return [*session.decided, session.fills, self.count]
 
     def take_notices(self) -> None:
         """Write what the interceptor had to say, and ask for what follows from it."""
@@ -61,9 +67,9 @@ class Incidents:
             known = desk.ledger.unresolved
             if any((one.trigger, one.symbol) == (trigger, symbol) for one in known):
                 continue
-            self._count += 1
+            self.count += 1
             incident = Incident(
-                incident_id=f"{desk.config.run}-i{self._count}",
+                incident_id=f"{desk.config.run}-i{self.count}",
                 trigger=str(trigger),
                 msg=msg,
                 symbol=symbol,

@@ -42,6 +42,11 @@ class Session:
     fills: int = 0
     denied: dict[str, int] = field(default_factory=dict)
 
+    @property
+    def decided(self) -> list[int]:
+        """How many orders were approved and denied so far; every decision's line states it."""
+        return [self.orders, sum(self.denied.values())]
+
 
 @dataclass(slots=True, kw_only=True)
 class Incident:

@@ -1,5 +1,6 @@
 """Status as plain JSON: what an operator looks at first, from the desk's own state."""
 
+from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -64,7 +65,7 @@ def _compared(desk: Desk, rounds: Rounds, now_ns: int) -> dict[str, Any]:
     }
 
 
-def heartbeat(desk: Desk, queue_age_ms: int) -> dict[str, Any]:
+def heartbeat(desk: Desk, queue_age_ms: int, counts: Sequence[int]) -> dict[str, Any]:
     """The few numbers that the journal keeps as a pulse."""
     working = list(desk.books.working())
     return {
@@ -74,6 +75,7 @@ def heartbeat(desk: Desk, queue_age_ms: int) -> dict[str, Any]:
         "unknown_orders": sum(order.status is OrderStatus.UNKNOWN for order in working),
         "queue_age_ms": queue_age_ms,
         "period_ms": desk.config.heartbeat_period_ns // _NS_PER_MS,
+        "counts": list(counts),
     }
 
 

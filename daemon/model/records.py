@@ -15,8 +15,10 @@ session. Field names that a foreign tool knows (artifacts.md): `symbol, order_id
 client_order_id, side, qty, price, msg`.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
 
 SCHEMA_VERSION = 1
 GENESIS = "0" * 64
@@ -32,9 +34,9 @@ class EventType(StrEnum):
     INPUT = "input"
     """fields: input {type, …}. Market data, reports, timers, commands: see model/inputs.py."""
     RUN_START = "run_start"
-    """fields: run_id, instance, run_number, version, commit, config_hash, caps_hash, account,
-    environment, packages{name: version}, python, key_source (where the key was found), warnings
-    (what an operator should hear about that place)."""
+    """fields: run_id, instance, run_number, version, commit, code (SHA-256 of all modules),
+    config_hash, caps_hash, account, environment, packages{name: version}, python, key_source (where
+    the key was found), warnings (what an operator should hear about that place)."""
     RUN_STOP = "run_stop"
     """fields: reason, exit_code."""
     RECOVERY = "recovery"
@@ -43,13 +45,14 @@ class EventType(StrEnum):
     CHECKPOINT = "checkpoint"
     """fields: state {…}: everything that a recovery needs, so that older lines need not be read."""
     SESSION_START = "session_start"
-    """fields: session_id, version, commit, config_hash, caps_hash, account, environment, host,
-    packages, strategies, caps {…}, by, reason."""
+    """fields: session_id, version, commit, code, config_hash, caps_hash, account, environment,
+    host, packages, strategies, caps {…}, by, reason."""
     SESSION_STOP = "session_stop"
     """fields: session_id, reason, by, duration_ms, orders, fills, denied."""
     HEARTBEAT = "heartbeat"
-    """fields: trading_state, gate_state, open_orders, unknown_orders, queue_age_ms, period_ms.
-    Written every `period_ms`, so that silence can be told from absence."""
+    """fields: trading_state, gate_state, open_orders, unknown_orders, queue_age_ms, period_ms,
+    counts [approved, denied, fills of the session, incidents of the run]. Written every
+    `period_ms`, so that silence can be told from absence."""
     TRADING_STATE = "trading_state"
     """fields: old, new, why, by, latched."""
     GATE_STATE = "gate_state"
@@ -68,11 +71,12 @@ class EventType(StrEnum):
     fields as JSON with sorted keys and no blanks. Written when a session first needs it."""
     ORDER_APPROVED = "order_approved"
     """fields: client_order_id, symbol, instrument_id, strategy_id, side, order_type, qty, price,
-    time_in_force, stop_price, reduce_only, extras (only where it has some), reason, decision {…}.
-    On disk before the bytes leave."""
+    time_in_force, stop_price, reduce_only, extras (only where it has some), reason, decision {…},
+    counts [approved, denied: of the session so far, this one included]. On disk before the bytes
+    leave."""
     ORDER_DENIED = "order_denied"
     """fields: symbol, instrument_id, strategy_id, side, order_type, qty, price, time_in_force,
-    deny_reason, deny_context {…}, decision {…}."""
+    deny_reason, deny_context {…}, decision {…}, counts (as an approval has them)."""
     ORDER_STATE = "order_state"
     """fields: client_order_id, symbol, instrument_id, order_id, old, new, why, cum_qty,
     venue_cum_qty, source. One line for each row of the lifecycle table that fired."""
@@ -138,6 +142,53 @@ class EventType(StrEnum):
     """fields: msg."""
     SEGMENT_CLOSED = "segment_closed"
     """fields: segment, lines, next. Last line of a rotated segment."""
+
+
+PROMOTION_FLOOR: dict[str, int | tuple[str, ...]] = {
+    "sessions_min": 3,
+    "session_minutes_min": 10,
+    "session_orders_min": 5,
+    "session_fills_min": 1,
+    "campaign_orders_min": 50,
+    "campaign_minutes_min": 60,
+    "crashes_max": 1,
+    "anomalies_per_session_max": 50,
+    "cap_regions_percent_min": 10,
+    "drills_required": (
+        "kill-switch", "cap-rejection", "disconnect", "rate-limit", "reconcile", "gating",
+    ),
+    "drill_age_hours_max": 336,
+    "gate_age_hours_max": 72,
+    "record_valid_hours": 168,
+}  # fmt: skip
+"""No policy of a promotion may ask for less: the evidence refuses such a policy, and a live gate a
+record that was made by one. `…_min` and the drills are the least, the others the most; of
+`anomalies_per_session_max` each kind, of `cap_regions_percent_min` at least one cap."""
+
+
+def below_floor(policy: Mapping[str, Any]) -> list[str]:
+    """Where a policy (as plain values) asks for less than the floor; a part that is absent, too."""
+    found = []
+    for name, floor in PROMOTION_FLOOR.items():
+        value = policy.get(name)
+        if isinstance(floor, tuple):
+            drills = value if isinstance(value, list) else []
+            found += [f"{name} leaves out {one}" for one in floor if one not in drills]
+        elif isinstance(value, dict):
+            numbers = [one for one in value.values() if type(one) is int]
+            if len(numbers) < len(value):
+                found.append(f"{name} holds what is no whole number")
+            elif name.endswith("_min") and max(numbers, default=0) < floor:
+                found.append(f"{name} names no cap with at least {floor}")
+            elif name.endswith("_max") and max(numbers, default=0) > floor:
+                found.append(f"{name} allows {max(numbers)} of one kind, at most {floor}")
+        elif type(value) is not int:
+            found.append(f"{name} is not stated")
+        elif name.endswith("_min") and value < floor:
+            found.append(f"{name} is {value}, at least {floor}")
+        elif not name.endswith("_min") and value > floor:
+            found.append(f"{name} is {value}, at most {floor}")
+    return found
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from evidence.drills import OPEN, PASSED, decided
 from evidence.event_input import Intake, read_events
 from evidence.gates.artifact import bullets
 from evidence.gates.inputs import Artifact, JsonObject, MalformedInputError
@@ -30,13 +31,18 @@ NO_TRADE_NOTE = "NO_TRADE: this checklist reads artifacts and drill results; it 
 
 @dataclass(frozen=True, slots=True)
 class DrillResult:
-    """One drill as it was recorded; `passed` is true only where the record says true."""
+    """One drill as it was recorded.
+
+    `passed` is true only where the record says true and its details do not say otherwise.
+    """
 
     name: str
     passed: bool
     ts: str | None
     detail: object
     duration_ms: object
+    decided: str = PASSED
+    """What its details give (`evidence.drills`)."""
 
 
 def read_drills(path_text: str) -> list[DrillResult]:
@@ -56,16 +62,18 @@ def read_drills(path_text: str) -> list[DrillResult]:
     for event in read_events(path, "auto", intake):
         name = event.get("drill")
         if isinstance(name, str) and name:
-            stamp = event.get("ts")
+            stamp, claim = event.get("ts"), event.get("passed") is True
+            found = decided(name, passed=claim, detail=event.get("detail"))
             newest[name] = DrillResult(
                 name=name,
-                passed=event.get("passed") is True,
+                passed=found[0] in {PASSED, OPEN},
+                decided=found[0],
                 ts=stamp if isinstance(stamp, str) else None,
                 detail=event.get("detail"),
                 duration_ms=event.get("duration_ms"),
             )
-    if intake.malformed:
-        raise MalformedInputError(path, f"not readable: {intake.malformed[0]}", mend)
+    for doubt in intake.doubts.all():
+        raise MalformedInputError(path, f"not readable: {doubt.words()}", mend)
     return [newest[name] for name in sorted(newest)]
 
 
@@ -97,7 +105,7 @@ def judge_dry_run(
         "notes": [NO_TRADE_NOTE],
         "seatrial": {
             "inputs": [artifact.provenance() for artifact in (stability, readiness)],
-            "remarks": ["DRILLS_NOT_EXECUTED"] if drills is None else [],
+            "remarks": _remarks(drills),
             "drills": [
                 {
                     "drill": drill.name,
@@ -110,6 +118,12 @@ def judge_dry_run(
             ],
         },
     }
+
+
+def _remarks(drills: Sequence[DrillResult] | None) -> list[str]:
+    if drills is None:
+        return ["DRILLS_NOT_EXECUTED"]
+    return [f"DRILL_NOT_DECIDED_{_code(drill.name)}" for drill in drills if drill.decided == OPEN]
 
 
 def _code(name: str) -> str:

@@ -5,7 +5,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from evidence.gates.inputs import JsonObject, MalformedInputError, RunList, check_runs
+from evidence.gates.inputs import JsonObject, MalformedInputError, RunList, check_runs, once_each
 
 GH = "gh"
 DEADLINE_SECONDS = 120
@@ -66,7 +66,10 @@ def list_runs(role: str, workflow: str, branch: str, limit: int) -> RunList:
         *("--limit", str(limit), "--json", RUN_FIELDS),
     )
     try:
-        runs = check_runs(f"gh run list --workflow {workflow}", json.loads(text or "[]"))
+        runs = check_runs(
+            f"gh run list --workflow {workflow}",
+            json.loads(text or "[]", object_pairs_hook=once_each),
+        )
     except (ValueError, MalformedInputError) as error:
         raise GitHubError(f"gh run list --workflow {workflow}: no runs in its answer") from error
     return RunList(role, None, runs)

@@ -67,12 +67,12 @@ class Artifact:
         if self.value is None or key not in self.value:
             return 0
         value = self.value[key]
-        if isinstance(value, str) and value.strip().lstrip("+-").isdecimal():
+        if isinstance(value, str) and value.strip().removeprefix("+").isdecimal():
             return int(value)
-        if isinstance(value, float) and value.is_integer():
+        if isinstance(value, float) and value.is_integer() and value >= 0:
             return int(value)
-        if isinstance(value, bool) or not isinstance(value, int):
-            raise self.wrong(key, "a whole number")
+        if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+            raise self.wrong(key, "a whole number that counts something")
         return value
 
     def wrong(self, key: str, wanted: str) -> MalformedInputError:
@@ -133,7 +133,23 @@ def load_artifact(role: str, path_text: str | None) -> Artifact:
         return Artifact(role, path, None, digest, len(raw))
     if not isinstance(value, dict):
         raise MalformedInputError(path, f"holds {_kind(value)}, not a JSON object", _MAKE_AGAIN)
+    for key in value:
+        meant = _DECIDING.get(_plain(key), key)
+        if meant != key and meant not in value:
+            raise MalformedInputError(path, f"{key!r} looks like {meant!r}", _MAKE_AGAIN)
     return Artifact(role, path, value, digest, len(raw))
+
+
+def _plain(key: str) -> str:
+    """A key without case and separators."""
+    return "".join(letter for letter in key.lower() if letter.isalnum())
+
+
+_DECIDING = {
+    _plain(name): name
+    for name in ("status", "sample_size", "error_count", "anomaly_count", "overall_ok", "decision")
+}
+"""Keys that decide a gate: one that is nearly such a key is told, not taken as absent."""
 
 
 def load_runs(role: str, path_text: str) -> RunList:
@@ -202,7 +218,7 @@ def _read(path: Path) -> bytes | None:
 
 def _parse(path: Path, raw: bytes) -> object:
     try:
-        return json.loads(raw.decode("utf-8-sig"))
+        return json.loads(raw.decode("utf-8-sig"), object_pairs_hook=once_each)
     except UnicodeDecodeError as error:
         raise MalformedInputError(path, "is not UTF-8 text", _MAKE_AGAIN) from error
     except json.JSONDecodeError as error:
@@ -210,6 +226,20 @@ def _parse(path: Path, raw: bytes) -> object:
         raise MalformedInputError(path, fault, _MAKE_AGAIN) from error
     except (ValueError, RecursionError) as error:
         raise MalformedInputError(path, f"is not usable JSON ({error})", _MAKE_AGAIN) from error
+
+
+def once_each(pairs: list[tuple[str, object]]) -> JsonObject:
+    """An object of which no key stands twice.
+
+    Raises:
+        ValueError: one does; which of the two counts, each reader would decide for itself.
+    """
+    made = dict(pairs)
+    if len(made) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f"key {twice!r} stands twice in one object")
+    return made
 
 
 def _kind(value: object) -> str:

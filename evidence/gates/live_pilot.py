@@ -12,6 +12,7 @@ from evidence.gates.scorecard import (
     Decision,
     Sheet,
     gate_passed,
+    is_understood,
     scorecard_value,
     simulation_marks,
 )
@@ -49,6 +50,8 @@ def judge_live_pilot(
     status = evidence.text("status", "UNKNOWN")
     if status != "OK":
         sheet.block(f"EXEC_EVIDENCE_{status}")
+    elif not is_understood(evidence):
+        sheet.block("EXEC_EVIDENCE_NOT_UNDERSTOOD")
     if evidence.count("error_count") > 0:
         sheet.block("EXECUTION_ERRORS_PRESENT")
     if evidence.count("sample_size") < sample_size_min:

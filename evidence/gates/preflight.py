@@ -14,6 +14,7 @@ from pathlib import Path
 
 import msgspec
 
+from evidence.drills import OPEN, PASSED, decided
 from evidence.gates import dry_run, live_readiness, shadow_testnet, stability
 from evidence.gates.artifact import bullets, one_line
 from evidence.gates.inputs import JsonObject
@@ -144,7 +145,10 @@ def kill_drill_check(facts: JournalFacts, mode: str, now: datetime, hours_max: i
     age = None if made is None else age_hours(now, made)
     if age is not None and -CLOCK_SLACK_HOURS <= age < 0:
         age = 0.0
-    worked = record.get("passed") is True or record.get("step") == "verified_empty"
+    worked = record.get("step") == "verified_empty"
+    if "drill" in record:
+        claim, detail = record.get("passed") is True, record.get("detail")
+        worked = decided(str(record["drill"]), passed=claim, detail=detail)[0] in {PASSED, OPEN}
     what = f"drill {record['drill']}" if "drill" in record else f"kill ({record.get('reason')})"
     if not worked:
         reason = f"{what} did not work when it was tried last"

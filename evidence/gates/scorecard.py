@@ -62,6 +62,17 @@ def gate_passed(stability: Artifact) -> bool:
     return stability.get("overall_ok") is True
 
 
+def is_understood(evidence: Artifact) -> bool:
+    """Whether evidence says of its input that all of it was understood.
+
+    Evidence of another producer does not say so, and is taken as the launch procedure takes it.
+    """
+    extras = evidence.get("seatrial")
+    if not isinstance(extras, dict):
+        return True
+    return extras.get("understood", True) is True and not extras.get("malformed_count")
+
+
 def simulation_marks(evidence: Artifact) -> list[str]:
     """Remarks on evidence that is not testnet evidence by its own provenance.
 
@@ -80,6 +91,8 @@ def simulation_marks(evidence: Artifact) -> list[str]:
         marks.append("EVIDENCE_ENVIRONMENT_UNPROVEN")
     if extras.get("malformed_count"):
         marks.append("EVIDENCE_HAS_MALFORMED_LINES")
+    if not is_understood(evidence):
+        marks.append("EVIDENCE_NOT_UNDERSTOOD")
     return marks
 
 

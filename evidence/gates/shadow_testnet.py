@@ -8,6 +8,7 @@ from evidence.gates.scorecard import (
     Decision,
     Sheet,
     gate_passed,
+    is_understood,
     scorecard_value,
     simulation_marks,
 )
@@ -59,6 +60,8 @@ def _take_points(sheet: Sheet, evidence: Artifact) -> None:
     status = evidence.text("status", "UNKNOWN")
     if status != "OK":
         sheet.warn(f"EXECUTION_EVIDENCE_{status}", 10)
+    elif not is_understood(evidence):
+        sheet.warn("EXECUTION_EVIDENCE_NOT_UNDERSTOOD", 10)
     if evidence.count("error_count") > 0:
         sheet.warn("EXECUTION_ERRORS_PRESENT", 25)
     anomalies = evidence.count("anomaly_count")

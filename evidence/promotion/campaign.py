@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from evidence.caps import CapsFold
+from evidence.drills import FAILED, PASSED
 from evidence.incidents import IncidentsFold
 from evidence.report import JournalReport, Report
 from evidence.sessions import Session, SessionsFold
@@ -62,6 +63,8 @@ class DrillRun:
     name: str
     ts_ns: int
     passed: bool
+    decided: str = PASSED
+    """What its details say (`evidence.drills`)."""
 
 
 @dataclass(slots=True)
@@ -131,12 +134,19 @@ def _journal(one: JournalReport, name: str) -> CampaignJournal:
 def _drills(incidents: IncidentsFold) -> list[DrillRun]:
     """Every drill; and every kill, which tries the kill switch whatever it was meant for."""
     tried = [
-        DrillRun(str(run["drill"]), int(run["ts_ns"]), run["passed"] is True)
+        DrillRun(
+            str(run["drill"]), int(run["ts_ns"]), run["decided"] == PASSED, str(run["decided"])
+        )
         for run in incidents.drills
     ]
     ends = {"verified_empty": True, "not_verified": False}
     return tried + [
-        DrillRun(KILL_SWITCH, int(kill["ts_ns"]), ends[kill["step"]])
+        DrillRun(
+            KILL_SWITCH,
+            int(kill["ts_ns"]),
+            ends[kill["step"]],
+            PASSED if ends[kill["step"]] else FAILED,
+        )
         for kill in incidents.kills
         if kill["step"] in ends
     ]

@@ -21,7 +21,7 @@ from evidence.gates.scorecard import EXIT_NOT_READY, EXIT_OK
 from evidence.gates.times import utc_now
 from evidence.pack import PackError, PackInputs, find_inputs
 from evidence.promotion.campaign import CampaignJournal, campaign_of
-from evidence.promotion.decision import REHEARSAL, Judgement, Level, decide
+from evidence.promotion.decision import REHEARSAL, Judgement, Level, decide, hold_to_floor
 from evidence.promotion.gates_now import read_gates
 from evidence.promotion.policy import PolicyError, load_policy
 from evidence.promotion.record import RECORD_NAME, make_record
@@ -71,6 +71,7 @@ def promote_command(
             moment,
             is_rehearsal=rehearsal,
         )
+        hold_to_floor(judgement, policy)
         value = decision_value(judgement, policy, moment)
         path = write_artifact(out_dir, STEM, value, decision_markdown(value))
         is_ready = judgement.level is Level.READY_FOR_LIVE_PILOT and not rehearsal

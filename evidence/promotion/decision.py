@@ -17,6 +17,10 @@ from datetime import datetime
 from enum import IntEnum
 from itertools import pairwise
 
+import msgspec
+
+from daemon.model.records import below_floor
+from evidence.drills import FALSE, OPEN
 from evidence.promotion.campaign import CampaignJournal, CampaignSession, DrillRun
 from evidence.promotion.gates_now import GateLight, GateState
 from evidence.promotion.policy import Policy
@@ -126,6 +130,18 @@ def decide(
         gates=gates,
         drills=drills,
     )
+
+
+def hold_to_floor(judgement: Judgement, policy: Policy) -> None:
+    """Add why a policy decides nothing: where it asks for less than the floor in the code.
+
+    A rehearsal, which promotes nothing, may be held to any terms.
+    """
+    below = below_floor(msgspec.to_builtins(policy))
+    if below and not judgement.is_rehearsal:
+        text = f"{'; '.join(below)}: raise them, or leave them out to have the defaults"
+        judgement.reasons.append(Reason(Level.INSUFFICIENT, "POLICY_BELOW_FLOOR", text))
+        judgement.reasons.sort(key=lambda reason: -reason.level)
 
 
 # ------------------------------------------------------------------ which sessions
@@ -306,7 +322,14 @@ def _drill_reasons(drills: dict[str, DrillRun], policy: Policy, now: datetime) -
             yield Reason(Level.INSUFFICIENT, "DRILL_MISSING", text)
             continue
         hours = (now_ns - run.ts_ns) // NS_PER_HOUR
-        if not run.passed:
+        if run.decided == OPEN:
+            if name in policy.drills_required:
+                text = f"drill {name}: its last line's details do not show that it passed"
+                yield Reason(Level.INSUFFICIENT, "DRILL_UNDECIDED", text)
+        elif run.decided == FALSE:
+            text = f"drill {name} says passed, its details say otherwise"
+            yield Reason(Level.NO_GO, "DRILL_FALSE", text)
+        elif not run.passed:
             text = f"drill {name} failed when it was run last"
             yield Reason(Level.NO_GO, "DRILL_FAILED", text)
         elif name in policy.drills_required and hours >= policy.drill_age_hours_max:

@@ -1,7 +1,8 @@
 """What a campaign must show before promotion: a frozen value, with strict defaults.
 
-A TOML file may loosen or tighten it under `[promotion]`; unknown keys are refused, and the policy's
-hash is bound into every decision, so that a loosened policy shows.
+A TOML file may loosen or tighten it under `[promotion]`, down to a floor that stands in the code
+(`PROMOTION_FLOOR`): below it nothing but a rehearsal is decided. Unknown keys are refused, and the
+policy and its hash are bound into every record, so that a loosened policy shows.
 """
 
 import hashlib

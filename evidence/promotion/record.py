@@ -11,11 +11,13 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 
+import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import (
     Ed25519PrivateKey,
     Ed25519PublicKey,
 )
 
+from daemon.model.records import below_floor
 from evidence.dsse import EnvelopeError, Subject, open_envelope, seal, statement
 from evidence.gates.times import format_time, parse_time
 from evidence.promotion.decision import Judgement, Level
@@ -44,12 +46,16 @@ def make_record(
     """
     if judgement.is_rehearsal or judgement.level is not Level.READY_FOR_LIVE_PILOT:
         raise RecordError(f"{judgement.decision} is never signed")
+    terms = msgspec.to_builtins(policy)
+    if below := below_floor(terms):
+        raise RecordError(f"a policy below the floor is never signed for: {'; '.join(below)}")
     subjects = [Subject(_name(path), _sha256(path)) for path in segments]
     predicate = {
         "decision": judgement.decision,
         "binding": judgement.binding,
         "sessions": [session.session_id for session in judgement.qualifying],
         "statistics": judgement.statistics,
+        "policy": terms,
         "policy_sha256": policy.digest(),
         "issued_at": format_time(now),
         "expires_at": format_time(now + timedelta(hours=policy.record_valid_hours)),
@@ -80,6 +86,9 @@ def check_record(
             f"valid from {predicate.get('issued_at')} until {predicate.get('expires_at')}, now is "
             f"{format_time(now)}"
         )
+    terms = predicate.get("policy")
+    if below := below_floor(terms if isinstance(terms, dict) else {}):
+        raise RecordError(f"its policy is below the floor: {'; '.join(below)}; decide anew")
     bound = predicate.get("binding")
     for name in sorted({*binding, *(bound if isinstance(bound, dict) else {})}):
         theirs = bound.get(name) if isinstance(bound, dict) else None

@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
@@ -23,6 +24,7 @@ from daemon.model.enums import Mode
 from daemon.settings import Config, GatingSettings, load_config
 from evidence.dsse import seal, statement
 from evidence.gates.times import format_time
+from evidence.promotion.policy import Policy
 from evidence.promotion.record import PREDICATE_TYPE
 from evidence.signing import public_pem
 from tests.support.stop_stage import ROOT, StopStage
@@ -56,7 +58,10 @@ class Box:
             },
             "caps": caps,
         }
-        self.promotion = {"decision": "READY_FOR_LIVE_PILOT"}
+        self.promotion: dict[str, Any] = {
+            "decision": "READY_FOR_LIVE_PILOT",
+            "policy": msgspec.to_builtins(Policy()),
+        }
         self.life = timedelta(hours=1)
         self.signer = SIGNER
 
@@ -118,6 +123,19 @@ ABSENCES: dict[str, tuple[Callable[[Box], object], str]] = {
         "promotion_unsigned",
     ),
     "its verdict": (lambda box: box.promotion.update(decision="NO_GO"), "promotion_unsigned"),
+    "its policy": (lambda box: box.promotion.pop("policy"), "promotion_unsigned"),
+    "one session is enough": (
+        lambda box: box.promotion["policy"].update(sessions_min=1),
+        "promotion_unsigned",
+    ),
+    "no drill is asked for": (
+        lambda box: box.promotion["policy"].update(drills_required=[]),
+        "promotion_unsigned",
+    ),
+    "any anomaly is tolerated": (
+        lambda box: box.promotion["policy"].update(anomalies_per_session_max={"timeout": 10**9}),
+        "promotion_unsigned",
+    ),
     "its time": (lambda box: setattr(box, "life", timedelta(seconds=-1)), "promotion_expired"),
     "its binding": (another_hash, "promotion_mismatch"),
     "caps": (lambda box: box.table["caps"].update(orders_open_max=5), "caps_above_pilot"),

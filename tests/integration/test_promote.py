@@ -10,20 +10,19 @@ from click.testing import CliRunner
 from evidence.promotion.cli import promote_command
 from evidence.promotion.record import check_record
 from evidence.signing import load_public_key, make_key_pair
-from tests.support.journal_maker import START_NS, JournalMaker, whole_story
+from tests.support.journal_maker import DRILLED, START_NS, JournalMaker
 
 NOW = datetime.fromtimestamp(START_NS / 10**9, UTC).replace(microsecond=0) + timedelta(hours=1)
 STAMP = NOW.isoformat()
 POLICY = """
 [promotion]
 sessions_min = 3
-session_minutes_min = 0
+session_minutes_min = 10
 session_orders_min = 5
 session_fills_min = 1
-campaign_orders_min = 15
-campaign_minutes_min = 0
-drills_required = ["kill"]
-cap_regions_percent_min = { order_notional_quote_max = 5 }
+campaign_orders_min = 50
+campaign_minutes_min = 60
+cap_regions_percent_min = { order_notional_quote_max = 10 }
 anomalies_per_session_max = { order_reject = 20 }
 """
 GATES = {
@@ -68,9 +67,23 @@ def save(maker: JournalMaker, folder: str) -> str:
 
 
 def story_of_a_testnet(seed: int, **kwargs) -> JournalMaker:
-    return whole_story(
+    return long_story(
         seed, mode="testnet", exchange="binance-spot-testnet", instance=f"box{seed}", **kwargs
     )
+
+
+def long_story(seed: int, *, orders: int, **kwargs) -> JournalMaker:
+    """A session of 21 minutes, after the drills that no policy may leave out."""
+    maker = JournalMaker(seed, **kwargs)
+    maker.run_start()
+    for name in DRILLED:
+        maker.drill(name)
+    maker.session_start()
+    maker.trade(orders)
+    maker.wait(21 * 60_000)
+    maker.session_stop()
+    maker.run_stop()
+    return maker
 
 
 def test_three_good_testnet_sessions_are_promoted_and_signed(promote, tmp_path):
@@ -87,7 +100,7 @@ def test_three_good_testnet_sessions_are_promoted_and_signed(promote, tmp_path):
 
 def test_simulated_sessions_are_insufficient_and_a_rehearsal_is_labelled(promote, tmp_path):
     folders = [
-        save(whole_story(seed, orders=30, instance=f"sim{seed}"), f"s{seed}") for seed in (1, 2, 3)
+        save(long_story(seed, orders=30, instance=f"sim{seed}"), f"s{seed}") for seed in (1, 2, 3)
     ]
     done, value = promote(*folders)
     assert (done.exit_code, value["decision"]) == (2, "INSUFFICIENT")
@@ -133,3 +146,13 @@ def test_a_directory_without_journal_is_one_line(promote, tmp_path):
     done, value = promote("empty")
     assert (done.exit_code, value) == (1, None)
     assert done.output.count("\n") == 1
+
+
+def test_a_policy_below_the_floor_promotes_nothing(promote, tmp_path):
+    folders = [save(story_of_a_testnet(seed, orders=30), f"s{seed}") for seed in (11, 12, 13)]
+    (tmp_path / "policy.toml").write_text(POLICY + "drills_required = []\n")
+    done, value = promote(*folders)
+    assert (done.exit_code, value["decision"]) == (2, "INSUFFICIENT")
+    assert [one["code"] for one in value["reasons"]] == ["POLICY_BELOW_FLOOR"]
+    assert "drills_required leaves out kill-switch" in value["reasons"][0]["text"]
+    assert not (tmp_path / "out/promotion_record.dsse.json").exists()

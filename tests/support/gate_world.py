@@ -11,10 +11,17 @@ from typing import Any
 from daemon.model.amounts import NS_PER_MS, plain
 from daemon.model.enums import OrderType, Side, SymbolStatus, TimeInForce, TradingState
 from daemon.model.halt import HaltFlag
-from daemon.model.ids import ClientOrderId, ClientOrderIdFactory, StrategyId, symbol_of
+from daemon.model.ids import (
+    ClientOrderId,
+    ClientOrderIdFactory,
+    InstrumentId,
+    StrategyId,
+    symbol_of,
+)
 from daemon.model.intents import PlaceIntent
 from daemon.model.position import Balance
 from daemon.model.records import EventType
+from riskcaps.capset import CapSet
 from riskcaps.interceptor import Approved, Interceptor
 from tests.support.builders import BTC, ETH, caps, fill, instrument, top
 from tests.support.journal_maker import JournalMaker
@@ -65,7 +72,7 @@ class GateWorld:
     def __init__(self, seed: int) -> None:
         self.rng = rng = random.Random(seed)
         changed = {key: rng.choice(TIGHT[key]) for key in rng.sample(sorted(TIGHT), 5)}
-        self.capset = caps(**changed)
+        self.capset = self.make_caps(changed)
         self.halt = HaltFlag()
         maker = self.maker = JournalMaker(seed)
         maker.run_start()
@@ -82,6 +89,14 @@ class GateWorld:
         self.orders: dict[str, dict[str, Any]] = {}
         self.verdicts: list[str] = []
         self._wake()
+
+    def make_caps(self, changed: dict[str, Any]) -> CapSet:
+        """The caps of this world, some of them tight."""
+        return caps(**changed)
+
+    def symbols_wished(self) -> list[InstrumentId]:
+        """What the wishes are for, by weight."""
+        return [BTC, BTC, ETH]
 
     def _wake(self) -> None:
         gate, rng, now = self.gate, self.rng, self.maker.now_ns
@@ -164,17 +179,26 @@ class GateWorld:
         timed = rng.choice([TimeInForce.GTC] * 5 + [TimeInForce.IOC])
         intent = PlaceIntent(
             strategy_id=StrategyId(rng.choice(["quoter"] * 5 + ["operator"])),
-            instrument_id=rng.choice([BTC, BTC, ETH]), side=rng.choice([Side.BUY, Side.SELL]),
+            instrument_id=rng.choice(self.symbols_wished()), side=rng.choice([Side.BUY, Side.SELL]),
             order_type=kind, qty=qty, price=price,
             time_in_force=timed if kind is OrderType.LIMIT else None,
             reduce_only=rng.random() < 0.1,
         )  # fmt: skip
+        self.wish(self.scaled(intent))
+
+    def scaled(self, intent: PlaceIntent) -> PlaceIntent:
+        """The wish at the prices of its symbol."""
+        return intent
+
+    def wish(self, intent: PlaceIntent) -> None:
+        """Put a wish to the gate, and write its decision down as the engine would."""
+        qty, price = intent.qty, intent.price
         answer = self.gate.review(intent, self.maker.now_ns)
         self._tell_context(intent, answer.decision["context"])
         words = {
             "symbol": symbol_of(intent.instrument_id), "instrument_id": intent.instrument_id,
-            "strategy_id": intent.strategy_id, "side": intent.side.value, "order_type": kind.value,
-            "price": None if price is None else plain(price),
+            "strategy_id": intent.strategy_id, "side": intent.side.value,
+            "order_type": intent.order_type.value, "price": amount_text(price),
             "time_in_force": intent.time_in_force.value if intent.time_in_force else None,
             "decision": json.loads(json.dumps(dict(answer.decision))),
         }  # fmt: skip
@@ -183,17 +207,19 @@ class GateWorld:
             self.verdicts.append("approved")
             self.orders[order.client_order_id] = {
                 "iid": order.instrument_id, "side": order.side, "leaves": order.qty,
-                "px": price or Decimal(100), "state": "SUBMITTED", "cum": Decimal(0),
+                "px": price or self.price_of(order.instrument_id), "state": "SUBMITTED",
+                "cum": Decimal(0),
             }  # fmt: skip
             self.maker.write(
                 EventType.ORDER_APPROVED, client_order_id=order.client_order_id,
-                qty=plain(order.qty), stop_price=None, reduce_only=order.reduce_only, reason="",
+                qty=plain(order.qty), stop_price=amount_text(order.stop_price),
+                reduce_only=order.reduce_only, reason="",
                 **words,
             )  # fmt: skip
         else:
             self.verdicts.append(answer.reason.value)
             self.maker.write(
-                EventType.ORDER_DENIED, qty=plain(qty), deny_reason=answer.reason.value,
+                EventType.ORDER_DENIED, qty=amount_text(qty), deny_reason=answer.reason.value,
                 deny_context=dict(answer.context), **words,
             )  # fmt: skip
 
@@ -213,6 +239,14 @@ class GateWorld:
             cum_qty=plain(order["cum"]), venue_cum_qty=plain(order["cum"]), source="stream",
         )  # fmt: skip
         order["state"] = new
+
+    def price_of(self, iid: InstrumentId) -> Decimal:
+        """About what a symbol trades at."""
+        return Decimal(100)
+
+    def base_of(self, iid: InstrumentId) -> str:
+        """The asset that a symbol buys."""
+        return symbol_of(iid).removesuffix("USDT")
 
     def _venue(self, cid: str) -> None:
         order, gate, now = self.orders[cid], self.gate, self.maker.now_ns
@@ -263,7 +297,7 @@ class GateWorld:
         made = fill(
             cid, self.trade_id, plain(qty), plain(order["px"]), side=order["side"],
             iid=order["iid"], fee=plain(qty / 1000),
-            fee_asset=symbol_of(order["iid"]).removesuffix("USDT"),
+            fee_asset=self.base_of(order["iid"]),
             ts_ns=self.maker.now_ns,
         )  # fmt: skip
         self.gate.on_fill(made, self.maker.now_ns)
@@ -285,3 +319,8 @@ class GateWorld:
         for _ in range(turns):
             self.turn()
         return self
+
+
+def amount_text(value: Decimal | None) -> str | None:
+    """An amount as the engine writes it; one that is none, as it stands."""
+    return None if value is None else plain(value) if value.is_finite() else str(value)

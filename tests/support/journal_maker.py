@@ -77,6 +77,38 @@ FILTERS: dict[str, Any] = {
     "quote_precision": 8, "tick": "0.01", "lot": "0.0001",
 }  # fmt: skip
 MINUTE_NS = 60_000 * MS
+DRILLED: dict[str, dict[str, Any]] = {
+    "kill-switch": {
+        "gate_us": 3, "latched_ms": 1, "latch_read_back": True, "empty_ms": 9,
+        "venue_verified_empty": True, "venue_open_orders": 0, "rehearsed_order": "",
+        "wish_after_gate_closed": "halt_flag_closed", "order_canceled": True,
+        "trading_state": "HALTED", "latched": True, "start_while_latched": "latched",
+    },
+    "cap-rejection": {
+        "symbol": "BTCUSDT", "caps_hash": "22", "within_caps": "", "quantity": "order_qty",
+        "notional": "order_notional", "price": "price_collar", "gate_closed": "halt_flag_closed",
+        "orders_let_through": 1, "denials_journalled": 4,
+    },
+    "disconnect": {
+        "gate_without_orders": "STALE", "wish_without_orders": True, "denied_as": "stale",
+        "compares_again": True, "gate_mended": "READY", "loss_seen": True,
+        "compared_and_ready_again": True, "outage_ms": 40,
+    },
+    "rate-limit": {
+        "rehearsed_order": "", "refusals": 3, "incident": ["rate_limit_storm"],
+        "trading_state": "HALTED", "gate_closed": True, "order_canceled": True,
+        "start_with_incident": "incident_open",
+    },
+    "reconcile": {
+        "incident": ["foreign_order"], "trading_state": "HALTED", "answer": "compared",
+        "own_books_clean": True,
+    },
+    "gating": {
+        "confirm_token_needed_here": False,
+        **{f"{step}: what it tries": True for step in "ABCDEFG"},
+    },
+}  # fmt: skip
+"""Each drill's details as the daemon writes them when it has passed."""
 PRICES = {"BTCUSDT": Decimal("3000.00"), "ETHUSDT": Decimal("200.00")}
 
 
@@ -91,13 +123,19 @@ def encode(records: Iterable[dict[str, Any]]) -> list[bytes]:
     return lines
 
 
-def write_journal(directory: Path, lines: list[bytes], *, segment_lines: int = 0) -> Path:
-    """Write lines as segments of a journal directory."""
+def write_journal(
+    directory: Path, lines: list[bytes], *, segment_lines: int = 0, is_anchored: bool = False
+) -> Path:
+    """Write lines as segments of a journal directory, and the anchor of the last one if wanted."""
     directory.mkdir(parents=True, exist_ok=True)
     size = segment_lines or max(len(lines), 1)
     for number, start in enumerate(range(0, max(len(lines), 1), size), 1):
         part = lines[start : start + size]
         (directory / f"journal-{number:06d}.jsonl").write_bytes(b"".join(x + b"\n" for x in part))
+    if is_anchored:
+        anchor = {"segment": "journal-000001.jsonl", "seq": json.loads(lines[-1])["seq"],
+                  "head": hashlib.sha256(lines[-1]).hexdigest()}  # fmt: skip
+        (directory / "anchors.jsonl").write_text(json.dumps(anchor) + "\n")
     return directory
 
 
@@ -122,6 +160,7 @@ class JournalMaker:
         self.orders = 0
         self.counts = {"orders": 0, "fills": 0, "denied": 0}
         self.positions = dict.fromkeys(ASSETS, Decimal(0))
+        self.incidents = 0
         self.next_order_id = 100
         self.next_trade_id = 1000
         start = {"BTC": "10", "ETH": "100", "USDT": "100000"}
@@ -158,13 +197,35 @@ class JournalMaker:
             self.write(
                 EventType.HEARTBEAT, trading_state="ACTIVE", gate_state="READY",
                 open_orders=len(self.open), unknown_orders=0, queue_age_ms=0, period_ms=1000,
+                counts=[*self.decided(), self.counts["fills"], self.incidents],
             )  # fmt: skip
             self.now_ns = now
             self.next_beat_ns += 1000 * MS
 
+    def decided(self) -> list[int]:
+        """What every decision states: approved and denied so far."""
+        return [self.counts["orders"], self.counts["denied"]]
+
+    def incident(self, trigger: str = "reject_storm") -> str:
+        """An incident is opened; its id."""
+        self.incidents += 1
+        name = f"{self.instance}-{self.run_number}-i{self.incidents}"
+        self.write(
+            EventType.INCIDENT_OPENED, incident_id=name, trigger=trigger, msg="10 in 10 s",
+            symbol="", context={},
+        )  # fmt: skip
+        return name
+
+    def resolve(self, incident_id: str) -> None:
+        self.write(
+            EventType.INCIDENT_RESOLVED, incident_id=incident_id, by="tester",
+            root_cause="a wrong price", remediation="mended", follow_up="none",
+        )  # fmt: skip
+
     # ------------------------------------------------------------------ runs and sessions
     def run_start(self) -> None:
         self.run_number += 1
+        self.incidents = 0
         self.orders = 0
         self.write(
             EventType.RUN_START, instance=self.instance, run_number=self.run_number,
@@ -197,7 +258,7 @@ class JournalMaker:
             latched=False,
         )  # fmt: skip
 
-    def session_stop(self) -> None:
+    def session_stop(self, reason: str = "done") -> None:
         self.wait()
         for cid in list(self.open):
             self.cancel(cid)
@@ -205,7 +266,7 @@ class JournalMaker:
             EventType.TRADING_STATE, old="ACTIVE", new="HALTED", why="stop", by="tester",
             latched=False,
         )  # fmt: skip
-        self.write(EventType.SESSION_STOP, reason="done", by="tester", duration_ms=0, **self.counts)
+        self.write(EventType.SESSION_STOP, reason=reason, by="tester", duration_ms=0, **self.counts)
         self.session_id = ""
 
     # ------------------------------------------------------------------ orders
@@ -277,6 +338,7 @@ class JournalMaker:
             order_type="LIMIT", qty=qty, price=price, time_in_force="GTC", stop_price=None,
             reduce_only=False, reason="",
             decision=self.decision("approved", symbol, side, qty, price),
+            counts=self.decided(),
         )  # fmt: skip
         self.approved.append((self.now_ns, symbol))
         self.open[cid] = {
@@ -419,6 +481,7 @@ class JournalMaker:
             strategy_id="quoter", side="BUY", order_type="LIMIT", qty="9", price="3000",
             time_in_force="GTC", deny_reason=reason, deny_context={},
             decision=self.decision(reason, "BTCUSDT", "BUY", "9", "3000"),
+            counts=self.decided(),
         )  # fmt: skip
 
     def market_data(self, count: int = 3) -> None:
@@ -467,8 +530,13 @@ class JournalMaker:
                 EventType.KILL, step=step, by="tester", uid=0, reason="drill", gate_ms=1,
                 empty_ms=9,
             )  # fmt: skip
-        self.write(EventType.DRILL, drill="kill", passed=True, detail={}, duration_ms=9)
+        self.drill()
         self.session_stop()
+
+    def drill(self, name: str = "cap-rejection", **found: Any) -> None:
+        """A drill that has passed, with what it found."""
+        detail = {**DRILLED[name], "orders_approved": 0, **found}
+        self.write(EventType.DRILL, drill=name, passed=True, detail=detail, duration_ms=9)
 
     def books(self) -> dict[str, Any]:
         """The venue's ledger as it stands now."""
@@ -486,7 +554,9 @@ class JournalMaker:
 
     def save(self, directory: Path, *, segment_lines: int = 0) -> tuple[Path, Path]:
         """Write the journal and the ledger; returns both paths."""
-        journal = write_journal(directory / "journal", self.lines(), segment_lines=segment_lines)
+        journal = write_journal(
+            directory / "journal", self.lines(), segment_lines=segment_lines, is_anchored=True
+        )
         ledger = directory / "ledger.json"
         ledger.write_text(json.dumps(self.books()))
         return journal, ledger

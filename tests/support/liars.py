@@ -8,7 +8,14 @@ import tempfile
 from pathlib import Path
 
 from evidence.report import Report, build_report
-from tests.support.journal_maker import MS, JournalMaker, encode, whole_story, write_journal
+from tests.support.journal_maker import (
+    DRILLED,
+    MS,
+    JournalMaker,
+    encode,
+    whole_story,
+    write_journal,
+)
 
 
 def removed_reject(records):
@@ -148,6 +155,76 @@ def silenced_minutes(records):
         del records[where]
 
 
+def removed_denials(records):
+    """Every wish that the caps refused disappears, and the stop line counts none."""
+    records[:] = [r for r in records if r["event_type"] != "order_denied"]
+    for record in records:
+        if record["event_type"] == "session_stop":
+            record["denied"] = 0
+
+
+def removed_denials_after_the_last_approval(records):
+    """The same with those at the end alone, which no later decision counts."""
+    last = max(i for i, r in enumerate(records) if r["event_type"] == "order_approved")
+    gone = [r for r in records[last:] if r["event_type"] == "order_denied"]
+    records[:] = [r for r in records if not any(r is one for one in gone)]
+    stops = [r for r in records if r["event_type"] == "session_stop"]
+    stops[-1]["denied"] -= len(gone)
+
+
+def invented_denials(records):
+    """Refusals that never were, to show a cap at work; the stop line counts them."""
+    where, denied = next((i, r) for i, r in enumerate(records) if r["event_type"] == "order_denied")
+    records.insert(where, copy.deepcopy(denied))
+    next(r for r in records[where:] if r["event_type"] == "session_stop")["denied"] += 1
+
+
+def removed_incident(records):
+    """The incident of a real run is taken out with its resolution."""
+    name = next(r["incident_id"] for r in records if r["event_type"] == "incident_opened")
+    records[:] = [r for r in records if r.get("incident_id") != name]
+
+
+def removed_last_incident(records):
+    """The same with a run's last one, which leaves no hole in the ids."""
+    name = [r["incident_id"] for r in records if r["event_type"] == "incident_opened"][-1]
+    records[:] = [r for r in records if r.get("incident_id") != name]
+
+
+def removed_incident_that_ended_the_session(records):
+    """The same with the counts of every heartbeat made good; the session ended by it."""
+    removed_last_incident(records)
+    for record in records:
+        if record["event_type"] == "heartbeat":
+            record["counts"][3] = min(record["counts"][3], 1)
+
+
+def drill_with_orders_left(records):
+    """A drill says passed; what it found were seven open orders."""
+    drill = next(r for r in records if r["event_type"] == "drill")
+    drill["drill"] = "kill-switch"
+    drill["detail"] = {**DRILLED["kill-switch"], "orders_approved": 0, "venue_open_orders": 7}
+
+
+def drill_that_failed(records):
+    """A failed drill is called passed; its problem stands beside."""
+    drill = next(r for r in records if r["event_type"] == "drill")
+    drill["detail"]["problem"] = "price: '' instead of 'price_collar'"
+
+
+def removed_first_run(records):
+    """The record begins with its second run: the first one went badly."""
+    at = [i for i, r in enumerate(records) if r["event_type"] == "run_start"][1]
+    del records[:at]
+
+
+def removed_session_of_a_run(records):
+    """One session of a run disappears: the session numbers tell."""
+    start = next(i for i, r in enumerate(records) if r["event_type"] == "session_start")
+    stop = next(i for i, r in enumerate(records) if r["event_type"] == "session_stop")
+    del records[start : stop + 1]
+
+
 def removed_incident_session(records):
     """A whole bad run disappears: the run numbers tell."""
     for record in records:
@@ -173,6 +250,16 @@ TRICKS = [
     (foreign_padding, "complete: 100 x foreign_line"),
     (silenced_minutes, "complete: 1 x silence"),
     (removed_incident_session, "complete: 1 x run_gap"),
+    (removed_denials, "x total_differs"),
+    (removed_denials_after_the_last_approval, "x total_differs"),
+    (invented_denials, "x total_differs"),
+    (removed_incident, "complete: 1 x incident_gap"),
+    (removed_last_incident, "x total_differs"),
+    (removed_incident_that_ended_the_session, "complete: 1 x incident_absent"),
+    (drill_with_orders_left, "complete: 1 x drill_false"),
+    (drill_that_failed, "complete: 1 x drill_false"),
+    (removed_first_run, "complete: it begins with run 2"),
+    (removed_session_of_a_run, "complete: 1 x session_gap"),
 ]
 
 
@@ -189,15 +276,49 @@ def quiet_story():
     return maker
 
 
+def story_that_ends_in_denials():
+    """Orders, and then nothing but refusals for some seconds."""
+    maker = whole_story(sessions=0)
+    maker.records.pop()
+    maker.session_start()
+    maker.trade(10)
+    for _ in range(6):
+        maker.deny()
+        maker.wait(700)
+    maker.session_stop()
+    maker.run_stop()
+    return maker
+
+
+def story_with_incidents():
+    """Two incidents, both resolved; the second one ends its session."""
+    maker = whole_story(sessions=0)
+    maker.records.pop()
+    for why in ("done", "incident"):
+        maker.session_start()
+        maker.trade(10)
+        name = maker.incident()
+        maker.wait(2500)
+        maker.session_stop("done" if why == "done" else f"incident: {name} reject_storm")
+        maker.resolve(name)
+    maker.run_stop()
+    return maker
+
+
 def honest_story(trick) -> JournalMaker:
     """The journal that a trick is played on; it is OK as it stands."""
     if trick in {cloned_quiet_session, silenced_minutes}:
         return quiet_story()
+    if "incident" in trick.__name__ and trick is not removed_incident_session:
+        return story_with_incidents()
+    if trick is removed_denials_after_the_last_approval:
+        return story_that_ends_in_denials()
     maker = whole_story(sessions=2, orders=30, seed=11)
-    if trick is removed_incident_session:
+    if trick in {removed_incident_session, removed_first_run}:
         maker.run_start()
         maker.session(5)
         maker.run_stop()
+        return maker
     return maker
 
 

@@ -5,11 +5,13 @@ after the edit, so that the hash chain alone does not give the trick away.
 """
 
 import copy
+import hashlib
 import json
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from evidence.build import installed
 from evidence.pack import find_inputs
 from evidence.promotion.campaign import CampaignJournal, campaign_of
 from evidence.promotion.decision import Judgement, decide
@@ -26,7 +28,7 @@ POLICY = Policy(
     session_fills_min=1,
     campaign_orders_min=60,
     campaign_minutes_min=0,
-    drills_required=["kill"],
+    drills_required=["cap-rejection"],
     cap_regions_percent_min={"order_notional_quote_max": 5},
     anomalies_per_session_max={"order_reject": 20},
 )
@@ -45,7 +47,7 @@ def campaign(*, mode: str = "testnet", sessions: int = 3, seed: int = 5) -> Jour
 
 def save(maker: JournalMaker, folder: Path, *, books: dict | None = None) -> list[CampaignJournal]:
     """Write journal and books, and re-derive the campaign from them."""
-    write_journal(folder / "journal", encode(maker.records))
+    write_journal(folder / "journal", encode(maker.records), is_anchored=True)
     kept = copy.deepcopy(maker.books() if books is None else books)
     if maker.mode == "testnet" and books is None:
         kept = {key: value for key, value in kept.items() if key not in {"requests", "faults"}}
@@ -135,12 +137,12 @@ def call_the_simulator_a_testnet(maker: JournalMaker) -> None:
 
 
 def remove_the_drill(maker: JournalMaker) -> None:
-    """The kill switch is never tried."""
+    """A control is never tried."""
     maker.records = [one for one in maker.records if one["event_type"] != "drill"]
 
 
 def fail_the_last_drill(maker: JournalMaker) -> None:
-    """The kill switch did not work when it was tried last."""
+    """A control did not work when it was tried last."""
     [one for one in maker.records if one["event_type"] == "drill"][-1]["passed"] = False
 
 
@@ -153,6 +155,39 @@ def unflag_an_error(maker: JournalMaker) -> None:
     for key in ("old", "new", "why", "by", "latched"):
         error.pop(key, None)
     maker.records.insert(place, error)
+
+
+def claim_a_failed_drill(maker: JournalMaker) -> None:
+    """The last drill says passed; what it found says otherwise."""
+    drill = [one for one in maker.records if one["event_type"] == "drill"][-1]
+    drill["detail"]["orders_let_through"] = 2
+
+
+def empty_a_drill(maker: JournalMaker) -> None:
+    """The last drill says passed, and no longer says what it found."""
+    [one for one in maker.records if one["event_type"] == "drill"][-1]["detail"] = {}
+
+
+def rename_the_code(maker: JournalMaker) -> None:
+    """Version and commit are rewritten everywhere; the code's digest is that of what ran."""
+    for record in maker.records:
+        if record["event_type"] in {"run_start", "session_start"}:
+            record.update(version="9.9.9", commit="5afe" * 10, code=installed().code)
+
+
+def take_out_the_denials(maker: JournalMaker) -> None:
+    """Every wish that the caps refused is taken out, and the stop lines count none."""
+    maker.records = [one for one in maker.records if one["event_type"] != "order_denied"]
+    for record in maker.records:
+        if record["event_type"] == "session_stop":
+            record["denied"] = 0
+
+
+def begin_with_the_second_run(maker: JournalMaker) -> None:
+    """The first run is left out, and the others keep their numbers."""
+    for record in maker.records:
+        if record["event_type"] == "run_start":
+            record["run_number"] += 1
 
 
 EDITS: list[tuple[Callable[[JournalMaker], None], str, str]] = [
@@ -169,6 +204,11 @@ EDITS: list[tuple[Callable[[JournalMaker], None], str, str]] = [
     (remove_the_drill, "INSUFFICIENT", "DRILL_MISSING"),
     (fail_the_last_drill, "NO_GO", "DRILL_FAILED"),
     (unflag_an_error, "NO_GO", "ERROR_UNEXPLAINED"),
+    (claim_a_failed_drill, "NO_GO", "DRILL_FALSE"),
+    (empty_a_drill, "INSUFFICIENT", "DRILL_UNDECIDED"),
+    (rename_the_code, "NO_GO", "JOURNAL_NO_GO"),
+    (take_out_the_denials, "NO_GO", "JOURNAL_NO_GO"),
+    (begin_with_the_second_run, "NO_GO", "JOURNAL_NO_GO"),
 ]
 """Edit, decision, code."""
 
@@ -196,9 +236,43 @@ def rename_the_simulator(folder: Path) -> Judgement:
 
 def withhold_the_books(folder: Path) -> Judgement:
     """The venue's own history is not shown."""
-    write_journal(folder / "box/journal", encode(campaign().records))
+    write_journal(folder / "box/journal", encode(campaign().records), is_anchored=True)
     inputs = find_inputs(folder / "box")
     return verdict_of(*campaign_of(build_report(inputs.segments), "box"))
+
+
+def withhold_the_refusals(folder: Path) -> Judgement:
+    """The books are shown without the list of what the venue refused."""
+    books = _only_testnet(campaign().books())
+    del books["rejects"]
+    return verdict_of(*save(campaign(), folder / "box", books=books))
+
+
+def withhold_the_balances(folder: Path) -> Judgement:
+    """The books are shown without balances."""
+    books = _only_testnet(campaign().books())
+    del books["initial_balances"]
+    return verdict_of(*save(campaign(), folder / "box", books=books))
+
+
+def leave_out_the_anchors(folder: Path) -> Judgement:
+    """The journal is handed in without the heads that were written beside it."""
+    save(campaign(), folder / "box")
+    (folder / "box/journal/anchors.jsonl").unlink()
+    inputs = find_inputs(folder / "box")
+    return verdict_of(*campaign_of(build_report(inputs.segments, ledger=inputs.ledger), "box"))
+
+
+def anchor_the_beginning_only(folder: Path) -> Judgement:
+    """The anchors end before the last session does."""
+    save(campaign(), folder / "box")
+    path = folder / "box/journal/anchors.jsonl"
+    first = (folder / "box/journal/journal-000001.jsonl").read_bytes().splitlines()[9]
+    head = {"segment": "journal-000001.jsonl", "seq": 10, "head": hashlib.sha256(first).hexdigest()}
+    path.write_text(json.dumps(head) + "\n")
+    inputs = find_inputs(folder / "box")
+    report = build_report(inputs.segments, ledger=inputs.ledger, anchors=path)
+    return verdict_of(*campaign_of(report, "box"))
 
 
 def idle_for_ten_thousand_lines(folder: Path) -> Judgement:
@@ -247,6 +321,10 @@ def let_a_gate_grow_old(folder: Path) -> Judgement:
 AROUND: list[tuple[Callable[[Path], Judgement], str, str]] = [
     (rename_the_simulator, "NO_GO", "SIMULATOR_AS_TESTNET"),
     (withhold_the_books, "INSUFFICIENT", "JOURNAL_UNPROVEN"),
+    (withhold_the_refusals, "INSUFFICIENT", "JOURNAL_UNPROVEN"),
+    (withhold_the_balances, "INSUFFICIENT", "JOURNAL_UNPROVEN"),
+    (leave_out_the_anchors, "INSUFFICIENT", "JOURNAL_UNPROVEN"),
+    (anchor_the_beginning_only, "INSUFFICIENT", "JOURNAL_UNPROVEN"),
     (idle_for_ten_thousand_lines, "INSUFFICIENT", "TOO_FEW_SESSIONS"),
     (pad_with_simulated_sessions, "INSUFFICIENT", "NOT_TESTNET"),
     (show_one_campaign_from_two_folders, "NO_GO", "SESSION_TWICE"),

@@ -64,6 +64,7 @@ def books_of(run: SimRun) -> dict[str, Any]:
         for asset, w in account.wallets.items()
     }
     return {
-        "orders": orders, "fills": fills, "balances": balances, "faults": {},
+        "source": {"environment": "sim", "host": "core"}, "orders": orders, "fills": fills,
+        "balances": balances, "faults": {},
         "initial_balances": {"USDT": "1000000", "BTC": "100"},
     }  # fmt: skip

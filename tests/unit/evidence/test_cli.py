@@ -127,3 +127,35 @@ def test_segments_are_split_in_order_and_none_is_lost(tmp_path, jobs):
     assert [path for group in groups for path in group] == files
     assert 1 <= len(groups) <= jobs
     assert all(groups)
+
+
+def test_a_report_is_never_written_over_anothers_without_a_word(tmp_path):
+    one, _ = whole_story(seed=1, instance="one").save(tmp_path / "1")
+    other, _ = whole_story(seed=2, instance="other").save(tmp_path / "2")
+    out = ("--out-dir", str(tmp_path / "out"))
+    run("report", str(one), *out)
+    first = (tmp_path / "out/evidence_report.json").read_bytes()
+    refused = run("report", str(other), *out)
+    assert refused.exit_code == 1
+    assert refused.output.count("\n") == 1
+    assert "one-s1" in refused.output
+    assert "--out-dir" in refused.output
+    assert (tmp_path / "out/evidence_report.json").read_bytes() == first
+    run("report", str(other), *out, "--replace")
+    assert (tmp_path / "out/evidence_report.json").read_bytes() != first
+
+
+def test_a_report_takes_the_place_of_its_own_journals_earlier_one(tmp_path):
+    maker = whole_story(seed=1)
+    journal, _ = maker.save(tmp_path)
+    out = ("--out-dir", str(tmp_path / "out"))
+    run("report", str(journal), *out)
+    maker.run_start()
+    maker.session(5)
+    maker.run_stop()
+    maker.save(tmp_path)
+    assert run("report", str(journal), *out).exit_code == 2  # INSUFFICIENT: no books were given
+    told = json.loads((tmp_path / "out/evidence_report.json").read_text())
+    assert len(told["journals"][0]["sessions"]["sessions"]) == 2
+    (tmp_path / "events.jsonl").write_text('{"event_type":"fill"}\n')
+    assert run("report", str(tmp_path / "events.jsonl"), *out).exit_code == 1

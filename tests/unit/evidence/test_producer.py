@@ -318,3 +318,78 @@ def test_no_bytes_whatsoever_end_the_reader(tmp_path_factory, content, name):
     events = list(read_events(path, "auto", intake))
     assert all(isinstance(event, dict) for event in events)
     assert intake.files[0].sha256 == hashlib.sha256(content).hexdigest()
+
+
+# ------------------------------------------------------------------ windows and times
+START, END = "2026-01-31T09:00:00Z", "2026-01-31T11:00:00Z"
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "ts", "what"),
+    [
+        (START, END, "2026-01-31T10:00:00Z", ""),
+        (START, END, "2026-01-31T11:00:01Z", "outside"),
+        (START, END, "2026-01-31T08:59:59Z", "outside"),
+        (START, END, "", "no `ts`"),
+        (START, START, "2026-01-31T09:00:00Z", "empty"),
+        ("2026-02-01T00:00:00Z", "2026-02-02T00:00:00Z", "2026-02-01T10:00:00Z", "future"),
+        (None, START, "2026-01-31T08:00:00Z", "before it begins"),
+        (None, None, 1769853600, "a number"),
+        (None, None, "1769853600000", "a number"),
+        (None, None, "31.01.2026 10:00", "no ISO-8601"),
+        (None, None, "2026-01-31T10:00:00Z", ""),
+    ],
+)
+def test_a_window_and_the_times_in_it_are_checked(tmp_path, start, end, ts, what):
+    path = tmp_path / "e.jsonl"
+    path.write_bytes(as_jsonl([{"event_type": "fill", "mode": "testnet", "ts": ts}]))
+    extras = build_evidence(path, "auto", NOW, start, end)["seatrial"]
+    told = [one["what"] for one in extras["not_understood"]]
+    assert extras["counts_as_testnet"] is (not what)
+    assert not extras["beyond_procedure"], "the procedure's exit code stays"
+    assert any(what in one for one in told) if what else not told
+
+
+def test_a_window_that_ends_before_it_begins_is_refused(tmp_path):
+    done = run_producer(
+        *("--out-dir", str(tmp_path / "out"), "--window-start", END, "--window-end", START)
+    )
+    assert done.exit_code == 2
+    assert "before it begins" in done.output
+    assert not (tmp_path / "out").exists()
+
+
+def test_events_files_of_a_directory_that_are_not_read_are_told(tmp_path):
+    (tmp_path / "a.jsonl").write_bytes(as_jsonl(EVENTS[:1]))
+    (tmp_path / "b.csv").write_bytes(as_csv(EVENTS))
+    value = build_evidence(tmp_path, "auto", NOW)
+    assert [one["first"] for one in value["seatrial"]["not_understood"]] == ["b.csv:0"]
+
+
+@pytest.mark.parametrize(
+    ("event", "what"),
+    [
+        ({"level": "info", "severity": "error"}, "does not count"),
+        ({"event_type": "fill", "type": "order_error"}, "does not count"),
+        ({"event_type": "fill", "extra": {"level": "error"}}, "stands inside"),
+        ({"event_type": "fill", "context": [{}, {}, {}, {"lvl": "fatal"}]}, "stands inside"),
+        ({"event_type": "fill", "exception": "ValueError"}, "is not a field"),
+        ({"event_type": "order_failed"}, "speaks of trouble"),
+    ],
+)
+def test_an_error_that_the_procedure_passes_over_is_told(tmp_path, event, what):
+    value = evidence_of(tmp_path, "e.jsonl", as_jsonl([event]))
+    assert value["error_count"] == 0
+    assert any(what in one["what"] for one in value["seatrial"]["not_understood"])
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        {"level": "info", "context": {"level": "info"}, "exception": None, "error": ""},
+        {"level": "DEBUG", "is_error": "no", "is_anomaly": False, "event_type": "fill"},
+        {"event_type": "order_placed", "levels": [[1, 2]], "qty": 1.5, "extra": {"a": 1}},
+    ],
+)
+def test_what_says_nothing_of_an_error_is_understood(tmp_path, event):
+    assert evidence_of(tmp_path, "e.jsonl", as_jsonl([event]))["seatrial"]["understood"]

@@ -7,18 +7,20 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from itertools import pairwise
 
+import msgspec
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import given
 from hypothesis import strategies as st
 
+from daemon.model.records import PROMOTION_FLOOR, below_floor
 from evidence.promotion.campaign import (
     CampaignJournal,
     CampaignSession,
     DrillRun,
     Happening,
 )
-from evidence.promotion.decision import Level, decide
+from evidence.promotion.decision import Level, decide, hold_to_floor
 from evidence.promotion.gates_now import GateLight, GateState, read_gates
 from evidence.promotion.policy import Policy, PolicyError, load_policy
 from evidence.promotion.record import RecordError, check_record, make_record
@@ -374,6 +376,53 @@ def test_a_policy_that_cannot_be_meant_is_refused(tmp_path, text):
     path.write_text(text)
     with pytest.raises(PolicyError, match=r"p\.toml"):
         load_policy(path)
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        ("sessions_min = 1", "sessions_min"),
+        ("session_minutes_min = 0", "session_minutes_min"),
+        ("session_orders_min = 0", "session_orders_min"),
+        ("session_fills_min = 0", "session_fills_min"),
+        ("campaign_orders_min = 1", "campaign_orders_min"),
+        ("campaign_minutes_min = 0", "campaign_minutes_min"),
+        ("crashes_max = 1000", "crashes_max"),
+        ("drills_required = []", "drills_required leaves out kill-switch"),
+        ('drills_required = ["kill-switch", "gating"]', "drills_required leaves out cap-rejection"),
+        ("anomalies_per_session_max = {timeout = 1_000_000_000}", "anomalies_per_session_max"),
+        ("cap_regions_percent_min = {}", "cap_regions_percent_min"),
+        ("cap_regions_percent_min = {orders_open_max = 0}", "cap_regions_percent_min"),
+        ("drill_age_hours_max = 100_000", "drill_age_hours_max"),
+        ("gate_age_hours_max = 100_000", "gate_age_hours_max"),
+        ("record_valid_hours = 100_000", "record_valid_hours"),
+    ],
+)
+def test_no_policy_is_below_the_floor(tmp_path, text, named):
+    path = tmp_path / "p.toml"
+    path.write_text(f"[promotion]\n{text}\n")
+    policy = load_policy(path)
+    judgement = judge()
+    assert judgement.level is Level.READY_FOR_LIVE_PILOT
+    hold_to_floor(judgement, policy)
+    assert judgement.level is Level.INSUFFICIENT
+    assert [one.code for one in judgement.reasons] == ["POLICY_BELOW_FLOOR"]
+    assert named in judgement.reasons[0].text
+    rehearsal = judge(is_rehearsal=True)
+    hold_to_floor(rehearsal, policy)
+    assert rehearsal.reasons == []
+
+
+def test_the_defaults_and_the_floor_itself_are_not_below_it():
+    assert below_floor(msgspec.to_builtins(Policy())) == []
+    assert set(PROMOTION_FLOOR) == set(msgspec.to_builtins(Policy())), "every term has a floor"
+    assert len(below_floor({})) >= len(PROMOTION_FLOOR)
+
+
+def test_nothing_is_signed_for_a_policy_below_the_floor():
+    trivial = Policy(sessions_min=1, drills_required=[])
+    with pytest.raises(RecordError, match="floor"):
+        make_record(judge(), trivial, [], NOW, KEY)
 
 
 # ------------------------------------------------------------------ gates now

@@ -8,6 +8,7 @@ import pytest
 import zstandard
 
 from daemon.model.records import EventType
+from evidence.reader import JournalReader
 from evidence.report import build_report, read_journal
 from evidence.schema import RECORD_CLASSES
 from evidence.sources import SourceError, streams_of
@@ -176,3 +177,32 @@ def test_time_that_runs_backwards_is_told(tmp_path):
     maker.records[30]["ts_ns"] -= 10**12
     account = read(write_journal(tmp_path, encode(maker.records)))
     assert account.chain.faults.counts == {"clock_backwards": 1}
+
+
+@pytest.mark.parametrize("kind", ["order_denied", "fill", "heartbeat", "input"])
+@pytest.mark.parametrize("is_first", [True, False])
+def test_a_line_with_a_key_twice_is_malformed(tmp_path, kind, is_first):
+    """Another reader would take the other one: such a line says two things."""
+    maker = whole_story(seed=5)
+    place = next(i for i, r in enumerate(maker.records) if r["event_type"] == kind)
+    lines = maker.lines()
+    other = b'"event_type":"clock"'
+    line = lines[place]
+    mine = f'"event_type":"{kind}"'.encode()
+    assert mine in line
+    double = other + b"," + mine if is_first else mine + b"," + other
+    lines[place] = line.replace(mine, double, 1)
+    reader = JournalReader([*write_journal(tmp_path, lines).glob("*.jsonl")])
+    list(reader.records())
+    assert reader.chain.faults.counts["malformed"] == 1
+    assert any(f":{place + 1}:" in one for one in reader.chain.faults.examples["malformed"])
+
+
+def test_a_key_twice_inside_of_a_decision_is_malformed(tmp_path):
+    maker = whole_story(seed=5)
+    place = next(i for i, r in enumerate(maker.records) if r["event_type"] == "order_approved")
+    lines = maker.lines()
+    lines[place] = lines[place].replace(b'"halted":false', b'"halted":true,"halted":false', 1)
+    reader = JournalReader([*write_journal(tmp_path, lines).glob("*.jsonl")])
+    list(reader.records())
+    assert reader.chain.faults.counts["malformed"] == 1

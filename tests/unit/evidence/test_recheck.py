@@ -6,14 +6,18 @@ import json
 
 import pytest
 
+from daemon.model.amounts import NS_PER_MS, NS_PER_S
+from daemon.model.enums import Side
 from daemon.model.records import EventType
 from evidence.decision_inputs import in_windows
 from evidence.recheck import main, recheck
 from evidence.risk_contexts import RiskContexts
 from evidence.schema import CapsChanged, SessionStart
 from riskcaps.denials import DenyReason
+from tests.support.builders import wish
 from tests.support.gate_world import BTC, ETH, GateWorld
 from tests.support.journal_maker import encode, whole_story, write_journal
+from tests.support.wide_world import ETHBTC, WideWorld
 
 
 def test_the_rules_agree_with_the_gate_on_every_decision_of_many_worlds(tmp_path):
@@ -329,3 +333,76 @@ def test_decisions_on_cancels_are_no_placements(tmp_path):
 )
 def test_trading_windows(window, second, expected):
     assert in_windows(second * 10**9, [window]) is expected
+
+
+# ---------------------------------------------------------------------- honest, and decidable
+def test_no_honest_decision_is_undecidable(tmp_path):
+    """Cross pairs without a rate, strangers, stops, extras, amounts that no venue has, restarts."""
+    met = set()
+    checked = 0
+    for seed in range(60):
+        world = WideWorld(seed).run(150)
+        met |= set(world.verdicts)
+        result = recheck([write_journal(tmp_path / str(seed), world.maker.lines())])
+        checked += result["checked"]
+        assert result["is_agreed"], f"seed {seed}: {result['journals'][0]['disagreements']}"
+    assert checked > 5000
+    assert met >= {"rate_missing", "symbol_not_allowed", "malformed_order", "filter_trailing"}
+
+
+def test_a_reducing_order_without_a_rate_is_decided_again(tmp_path):
+    """The portfolio's caps do not ask a reducing order for a rate; the turnover does."""
+    world = WideWorld(4, is_calm=True)
+    gate, maker = world.gate, world.maker
+    world.price(ETHBTC, "1.0000", "1.0010")
+    world.price(BTC, "100.00", "100.10")
+    world.wish(wish(Side.BUY, "0.1", "1.0000", iid=ETHBTC))
+    (cid,) = world.orders
+    world.fill_whole(cid)
+    world.price(BTC, "100.00", "99.00")  # crossed: the cross pair's quote has no rate
+    world.wish(wish(Side.SELL, "0.05", "1.0000", iid=ETHBTC))
+    assert world.verdicts == ["approved", "rate_missing"]
+    assert maker.records[-1]["decision"]["rate"] is None
+    assert gate.positions()[ETHBTC].qty > 0
+    result = recheck([write_journal(tmp_path, maker.lines())])
+    assert result["is_agreed"], result["journals"][0]["disagreements"]
+
+
+@pytest.mark.parametrize(
+    ("reason", "tight"),
+    [
+        ("orders_per_minute", {"portfolio": {"orders_per_minute_max": 2}}),
+        ("orders_per_minute_symbol", {"orders_per_minute_max": 2}),
+        ("orders_per_hour", {"orders_per_hour_max": 2}),
+        ("orders_per_day", {"orders_per_day_max": 2}),
+        ("orders_open_symbol", {"orders_open_max": 2}),
+        (
+            "order_to_trade_ratio",
+            {"order_to_trade_grace_orders": 1, "order_to_trade_ratio_max": "1"},
+        ),
+        ("traded_qty_per_day", {"traded_qty_per_day_base_max": "0.25"}),
+        ("exposure_symbol", {"exposure_quote_max": "25"}),
+        ("loss_session", {"loss_session_numeraire_max": "1"}),
+        ("loss_day", {"loss_day_numeraire_max": "1"}),
+        ("drawdown", {"drawdown_numeraire_max": "1"}),
+    ],
+)
+def test_a_cap_that_is_met_is_met_again(tmp_path, reason, tight):
+    world = WideWorld(4, is_calm=True, **tight)
+    for number in range(9):
+        world.maker.now_ns += NS_PER_S
+        price = 100 - 2 * number
+        for iid in (BTC, ETH, ETHBTC):
+            world.price(iid, f"{price}.00", f"{price}.10")
+        world.gate.on_clock(0, NS_PER_MS, world.maker.now_ns)
+        world.gate.take_notices()
+        world.wish(wish(Side.BUY, "0.1", f"{price - 1}.00"))
+        if (number in {0, 1} and "loss" in reason) or reason == "drawdown":
+            for cid in list(world.orders):
+                world.fill_whole(cid)
+        if reason in world.verdicts:
+            break
+    assert reason in world.verdicts, world.verdicts
+    result = recheck([write_journal(tmp_path, world.maker.lines())])
+    assert result["is_agreed"], result["journals"][0]["disagreements"]
+    assert result["journals"][0]["agreed_by_verdict"][reason] >= 1

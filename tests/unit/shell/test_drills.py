@@ -23,6 +23,7 @@ from daemon.shell.clock import SystemClock
 from daemon.shell.drills import DRILLS, Drills, DrillTools
 from daemon.shell.drills_rehearsal import Rehearsal
 from daemon.shell.emergency import KillReport
+from evidence.drills import FAILED, FALSE, OPEN, PASSED, WANTED, decided
 from riskcaps.capset import capset_from_mapping
 from tests.support.builders import T0, caps
 
@@ -127,6 +128,26 @@ def test_all_pass_where_all_is_well_and_are_remembered(daemon: Daemon) -> None:
     rows = daemon.made().status()["drills"]
     assert all(rows[name]["passed"] is True for name in DRILLS)
     assert all(isinstance(rows[name]["age_s"], int) for name in DRILLS)
+
+
+def test_the_accountant_decides_each_drill_again_from_its_details(daemon: Daemon) -> None:
+    """By a table of its own: every single thing that a drill must find is missed and gainsaid."""
+    for name, result in daemon.run().items():
+        detail = result["detail"]
+        assert decided(name, passed=True, detail=detail) == (PASSED, ""), name
+        assert decided(name, passed=False, detail=detail)[0] == FAILED
+        assert decided(name, passed=True, detail={})[0] == OPEN
+        assert set(WANTED[name]) <= set(detail)
+        for key in {*WANTED[name], "orders_approved"}:
+            less = {k: v for k, v in detail.items() if k != key}
+            assert decided(name, passed=True, detail=less)[0] == OPEN, (name, key)
+            for other in (7, None, "no", [], -1, not detail[key]):
+                found, why = decided(name, passed=True, detail={**detail, key: other})
+                is_same = other == detail[key] and type(other) is type(detail[key])
+                is_any_text = key == "denied_as" and other == "no"
+                is_any_count = key in {"refusals", "empty_ms", "outage_ms"} and other == 7
+                expected = PASSED if is_same or is_any_text or is_any_count else FALSE
+                assert found == expected, (name, key, other, why)
 
 
 def test_no_value_of_a_record_is_a_float(daemon: Daemon) -> None:

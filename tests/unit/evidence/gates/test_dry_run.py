@@ -5,6 +5,7 @@ import itertools
 import pytest
 
 from tests.support.gates import MISSING, NOW, PASSED_GATE
+from tests.support.journal_maker import DRILLED
 
 STEM = "live_dryrun_checklist"
 GO = {"decision": "GO"}
@@ -65,3 +66,20 @@ def test_drills_that_were_asked_for_and_are_not_recorded_fail_the_checklist(benc
 def test_drill_results_that_cannot_be_read_are_an_error(bench, drills):
     outcome = with_drills(bench, drills)
     assert (outcome.exit_code, outcome.value) == (1, None)
+
+
+def test_a_drill_whose_details_say_otherwise_has_failed(bench):
+    """Its word is a claim; an older one without details is passed over with a remark."""
+    honest = {"drill": "kill-switch", "passed": True, "ts": NOW,
+              "detail": {**DRILLED["kill-switch"], "orders_approved": 0}}  # fmt: skip
+    for detail, failures, remarks in (
+        (honest["detail"], [], []),
+        ({**honest["detail"], "venue_open_orders": 7}, ["DRILL_FAILED_KILL_SWITCH"], []),
+        ({**honest["detail"], "orders_approved": 1}, ["DRILL_FAILED_KILL_SWITCH"], []),
+        ({}, [], ["DRILL_NOT_DECIDED_KILL_SWITCH"]),
+    ):
+        drills = bench.file("drills", [{**honest, "detail": detail}])
+        inputs = {"stability": PASSED_GATE, "readiness": {"decision": "GO"}}
+        outcome = bench.run("dry-run", "live_dryrun_checklist", "--drills", drills, **inputs)
+        assert outcome.value["hard_failures"] == failures
+        assert outcome.value["seatrial"]["remarks"] == remarks

@@ -270,7 +270,6 @@ def test_live_pilot_with_nothing_at_hand(bench):
         ({"environment": "simulated"}, "REHEARSAL_SIMULATED_EVIDENCE"),
         ({"environment": "mixed"}, "REHEARSAL_SIMULATED_EVIDENCE"),
         ({"environment": "unknown"}, "EVIDENCE_ENVIRONMENT_UNPROVEN"),
-        ({"environment": "testnet", "malformed_count": 2}, "EVIDENCE_HAS_MALFORMED_LINES"),
         (None, "EVIDENCE_WITHOUT_PROVENANCE"),
     ],
 )
@@ -282,6 +281,26 @@ def test_evidence_that_is_not_testnet_evidence_is_marked_but_keeps_the_compatibl
     assert core(outcome) == (100, "READY_FOR_LIVE_PILOT", [], [])
     assert outcome.value["seatrial"]["remarks"] == [remark]
     assert remark in outcome.twin
+
+
+@pytest.mark.parametrize(
+    "extras",
+    [
+        {"environment": "testnet", "malformed_count": 2},
+        {"environment": "testnet", "understood": False},
+        {"environment": "testnet", "understood": "yes"},
+    ],
+)
+def test_evidence_that_was_not_understood_passes_no_gate(bench, extras):
+    """The producer says so itself: what it counted is not all that the file holds."""
+    evidence = {**CLEAN, "seatrial": extras}
+    pilot = bench.run("live-pilot", PILOT, **{**PILOT_GOOD, "execution_evidence": evidence})
+    assert core(pilot) == (0, "NO_GO", ["EXEC_EVIDENCE_NOT_UNDERSTOOD"], [])
+    assert "EVIDENCE_NOT_UNDERSTOOD" in pilot.value["seatrial"]["remarks"]
+    inputs = {"stability": PASSED_GATE, "live_readiness": GO, "execution_evidence": evidence}
+    shadow = bench.run("shadow-testnet", SHADOW, **inputs)
+    assert shadow.value["decision"] == "CONTINUE_SHADOW"
+    assert shadow.value["warnings"] == ["EXECUTION_EVIDENCE_NOT_UNDERSTOOD"]
 
 
 def test_every_input_is_bound_by_its_hash(bench):
@@ -373,3 +392,23 @@ def test_shadow_testnet_is_a_sum_of_its_rules(
     else:
         decision = "CONTINUE_SHADOW" if score >= 60 else "NO_GO"
     assert core(outcome) == (score, decision, [], [code for _, code in hit])
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"status": "OK", "sample_size": 100, "anomaly_count": 0, "Error_Count": 7}',
+        '{"status": "OK", "sample_size": 100, "errorCount": 7}',
+        '{"status": "OK", "sample_size": 100, "error_count": 7, "error_count": 0}',
+        '{"status": "OK", "sample_size": 100, "error_count": -7}',
+        '{"status": "OK", "sample_size": 100, "error_count": "-7"}',
+        '{"status": "OK", "sample_size": 100, "error_count": "+-7"}',
+        '{"status": "OK", "sample_size": 100, "error_count": NaN}',
+        '{"status": "OK", "sample_size": 100, "error_count": [7]}',
+    ],
+)
+def test_an_artifact_whose_errors_are_not_understood_is_malformed(bench, text):
+    """A count under another key, twice, or below zero is no count of none."""
+    outcome = bench.run("live-pilot", PILOT, **{**PILOT_GOOD, "execution_evidence": text})
+    assert outcome.exit_code == 1
+    assert outcome.value is None

@@ -1,0 +1,130 @@
+"""Running totals that lines state, held against the lines: what is taken out, all later ones miss.
+
+Rules of this file:
+1. A decision states how many orders its session has had approved and denied so far, itself
+   included; a heartbeat states fills and the run's incidents as well; a checkpoint has the tallies.
+2. Both directions: a line that is absent makes the stated total too large, one that was put in
+   makes it too small.
+3. A journal of an older daemon states none: what could not be checked is told.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from evidence.folds import Handler
+from evidence.integrity import Faults
+from evidence.schema import (
+    Checkpoint,
+    Fill,
+    Heartbeat,
+    IncidentOpened,
+    OrderApproved,
+    OrderDenied,
+    Record,
+    RunStart,
+    SessionStart,
+)
+
+SESSION_TOTALS = ("approved", "denied", "fills")
+INCIDENTS = "incidents"
+
+
+class TotalsFold:
+    """Counts what totals speak of, and holds every stated total against it."""
+
+    name = "totals"
+
+    def __init__(self) -> None:
+        self.problems = Faults()
+        self.checked = 0
+        self.unstated = 0
+        """Decisions that state no totals."""
+        self._mine: dict[str, int] = {}
+        """Empty while it is not known where counting began."""
+        self._opened: set[str] = set()
+        self._is_whole = False
+
+    def handlers(self) -> Mapping[type[Record], Handler]:
+        """Lines that count, and lines that state."""
+        return {
+            RunStart: self._run_start,
+            SessionStart: self._session_start,
+            OrderApproved: self._approved,
+            OrderDenied: self._denied,
+            Fill: self._fill,
+            IncidentOpened: self._incident,
+            Heartbeat: self._heartbeat,
+            Checkpoint: self._checkpoint,
+        }
+
+    def _run_start(self, record: RunStart) -> None:
+        if not self._mine and record.run_number <= 1:
+            self._mine = dict.fromkeys(SESSION_TOTALS, 0)
+            self._is_whole = True
+        self._mine[INCIDENTS] = 0
+
+    def _session_start(self, _: SessionStart) -> None:
+        self._mine |= dict.fromkeys(SESSION_TOTALS, 0)
+
+    def _add(self, name: str) -> None:
+        if name in self._mine:
+            self._mine[name] += 1
+
+    def _approved(self, record: OrderApproved) -> None:
+        self._add("approved")
+        self._decision(record)
+
+    def _denied(self, record: OrderDenied) -> None:
+        self._add("denied")
+        self._decision(record)
+
+    def _fill(self, _: Fill) -> None:
+        self._add("fills")
+
+    def _incident(self, record: IncidentOpened) -> None:
+        self._add(INCIDENTS)
+        self._opened.add(record.incident_id)
+
+    def _decision(self, record: OrderApproved | OrderDenied) -> None:
+        if record.counts is None:
+            self.unstated += 1
+        else:
+            self._hold(record, ("approved", "denied"), record.counts)
+
+    def _heartbeat(self, record: Heartbeat) -> None:
+        if record.counts is not None:
+            self._hold(record, (*SESSION_TOTALS, INCIDENTS), record.counts)
+
+    def _checkpoint(self, record: Checkpoint) -> None:
+        state = record.state
+        if state is None or state.session is None:
+            return
+        session = state.session
+        totals = (session.orders, sum(session.denied.values()), session.fills)
+        self._hold(record, SESSION_TOTALS, totals)
+        for incident in state.incidents if self._is_whole else ():
+            if incident.incident_id not in self._opened:
+                self._opened.add(incident.incident_id)
+                what = f"incident {incident.incident_id} stands in a checkpoint, its line is absent"
+                self.problems.note("incident_absent", f"seq {record.seq}", what)
+
+    def _hold(self, record: Record, names: Sequence[str], stated: Sequence[int]) -> None:
+        self.checked += 1
+        if len(stated) != len(names):
+            what = f"{len(stated)} totals are stated, {len(names)} are due"
+            self.problems.note("total_differs", f"seq {record.seq}", what)
+            return
+        for name, theirs in zip(names, stated, strict=True):
+            mine = self._mine.get(name)
+            if mine is not None and mine != theirs:
+                what = f"{theirs} {name} so far are stated, {mine} stand in the lines"
+                self.problems.note("total_differs", f"seq {record.seq}", what)
+            self._mine[name] = theirs  # told once, not at every line after it
+
+    def result(self) -> dict[str, Any]:
+        """How many totals were held, and what is wrong."""
+        return {
+            "checked": self.checked,
+            "decisions_without": self.unstated,
+            "problems": self.problems.plain(),
+        }
