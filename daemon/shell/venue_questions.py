@@ -19,7 +19,7 @@ from daemon.errors import (
     VenueRefusal,
 )
 from daemon.model.effects import OrderRef, QueryOrder, TakeSnapshot
-from daemon.model.ids import ClientOrderId, InstrumentId, symbol_of
+from daemon.model.ids import ClientOrderId, InstrumentId, own_id_of, parse_id, symbol_of
 from daemon.model.inputs import (
     Input,
     OrderAbsent,
@@ -35,7 +35,6 @@ from daemon.shell.rest_session import HttpReply
 from daemon.shell.time_sync import TimeSync
 from daemon.venues.binance_spot import codec_rest
 from daemon.venues.binance_spot.faults import Fault, Outcome
-from daemon.venues.binance_spot.params import cancel_id
 from daemon.venues.binance_spot.rows import OrderRow, RowReader, TradeRow, balances_of
 from daemon.venues.requests import HttpRequest
 
@@ -193,9 +192,13 @@ class Questions:
 
     def _is_other_order(self, row: OrderRow, own: ClientOrderId) -> bool:
         """After a wipe venue ids restart: a row with another of our own ids is another order."""
-        shown = row.client_order_id
-        family = own.rpartition("-")[0]
-        return shown.startswith(f"{family}-") and shown != cancel_id(own)
+        shown, mine = parse_id(row.client_order_id), parse_id(own)
+        return (
+            shown is not None
+            and mine is not None
+            and shown.instance == mine.instance
+            and own_id_of(row.client_order_id) != own
+        )
 
     async def _row(self, ref: OrderRef, *, by_venue_id: bool) -> OrderRow | None:
         request = self._encoder.order(

@@ -36,7 +36,7 @@ def test_a_minted_order_is_the_wish_with_a_name_and_a_time() -> None:
     answer = gate.review(stop, T0 + 7)
     assert isinstance(answer, Approved)
     assert answer.order == NewOrder(
-        client_order_id=ClientOrderId("stgate00-1-1"),
+        client_order_id=ClientOrderId("stgate00o00100000001"),
         strategy_id=StrategyId("a"),
         instrument_id=BTC,
         side=Side.SELL,
