@@ -34,7 +34,7 @@ from daemon.live_gate import LiveGate, check_live, mode_of, start_rule
 from daemon.model.amounts import NS_PER_MS
 from daemon.model.effects import ExitDaemon, Reply
 from daemon.model.halt import HaltFlag
-from daemon.model.inputs import Actor, Command
+from daemon.model.inputs import Actor, Command, JournalFault
 from daemon.model.records import EventType
 from daemon.settings import Config
 from daemon.shell.account_lock import AccountLock
@@ -55,7 +55,8 @@ from daemon.shell.port import ControlPort
 from daemon.shell.publisher import Publisher, StatusPart
 from daemon.shell.replay import Recovered, recover
 from daemon.shell.sdnotify import Notifier
-from daemon.shell.state_dir import next_run
+from daemon.shell.state_dir import StateMark, next_run, prepare
+from daemon.shell.state_proof import check_state, prove_state
 from daemon.shell.strategy_loader import strategy_factory
 from daemon.shell.tasks import spawn
 from daemon.shell.venue_link import VenueLink
@@ -89,6 +90,8 @@ class Daemon:
         self._gate = LiveGate(config, mode=self._mode, binding=self._binding)
         for name, strategy in settings.strategies.items():
             strategy_factory(name, strategy)  # refused before a boot is counted
+        if prepare(settings.state_dir, passable=settings.is_passable):
+            log.warning("%s was open to others; its mode is now 0700", settings.state_dir)
         # Before anything reads or mends the state: a second daemon must not touch a live journal.
         journal_lock = lock_journal(settings.state_dir / "journal")
         self._account = AccountLock(
@@ -97,12 +100,24 @@ class Daemon:
             self._endpoints.rest,
         )
         self._account.take()
-        self._instance, self._run_number, self._run = next_run(settings.state_dir)
+        environment, account = settings.venue.environment, str(self._binding["account"])
+        self._proof = prove_state(
+            settings.state_dir,
+            account=account,
+            environment=environment,
+            now_ns=SystemClock().now_ns(),
+        )
+        check_state(self._proof, settings.state_dir)
+        self._instance, self._run_number, self._run = next_run(
+            settings.state_dir, account=account, environment=environment
+        )
         remember(self._credentials, settings.venue.environment, settings.state_dir)
         self._boot_monotonic = SystemClock().monotonic_ns()
         recovered = recover(settings.state_dir / "journal")
         self._clock = SystemClock(floor_ns=recovered.ts_ns)
         self._boot_ns = self._clock.now_ns()
+        known = self._proof.identity
+        self._accepted: Mapping[str, Any] = known.accepted if known is not None else {}
         self._halt = HaltFlag()
         self._latch = LatchStore(settings.state_dir)
         self._journal = Journal(
@@ -115,6 +130,9 @@ class Daemon:
             segment_bytes_max=settings.journal.segment_bytes_max,
             lock_fd=journal_lock,
         )
+        self._mark = StateMark(settings.state_dir)
+        self._journal.on_anchor = self._mark.on_anchor
+        self._journal.on_durable = self._mark.on_durable
         self._since_checkpoint = (recovered.checkpoint_seq, len(recovered.facts))
         self._engine = self._build_engine(recovered)
         self._write_boot_lines(recovered)
@@ -138,7 +156,8 @@ class Daemon:
             run_id=str(self._run),
             binding=self._binding,
         )
-        pump = self._build_pump(sinks=(self._late, clearer, packs), counters=(metrics,))
+        sinks = (self._late, clearer, packs, self._mark)
+        pump = self._build_pump(sinks=sinks, counters=(metrics,))
         link = self._build_link(pump)
         pump.attach(link)
         watchdog = self._build_watchdog(pump)
@@ -147,6 +166,7 @@ class Daemon:
         drills = self._build_drills(pump, link, port)
         port.drills = drills.begin
         self._journal.on_line = port.events().publish
+        self._journal.on_displaced = lambda why: pump.offer(JournalFault(why))
         control = ControlThread(control_config(settings), port, background=(port.warm,))
         server: MetricsServer | None = None
         notifier = Notifier()
@@ -183,6 +203,7 @@ class Daemon:
             pump.note(EventType.RUN_STOP, {"reason": self._reason(), "exit_code": exit_code})
             pump.stop()
             self._journal.close()
+            self._mark.close()
             self._account.release()
             await asyncio.to_thread(packs.stop)
         return exit_code
@@ -259,10 +280,13 @@ class Daemon:
         }
         duration_ms = (self._clock.monotonic_ns() - self._boot_monotonic) // NS_PER_MS
         recovery = {**recovered.facts_about(), "duration_ms": duration_ms}
-        lines = ((EventType.RUN_START, run_start), (EventType.RECOVERY, recovery))
+        lines = [(EventType.RUN_START, run_start), (EventType.RECOVERY, recovery)]
+        if self._accepted:
+            lines.append((EventType.STATE_ACCEPTED, dict(self._accepted)))
         for event_type, fields in lines:
             self._journal.append(event_type, fields, ts_ns=self._boot_ns, session_id="")
         self._journal.flush()
+        self._mark.begun(first_run=self._run_number if not recovered.seq else self._proof.first_run)
 
     def _build_pump(
         self, *, sinks: tuple[RecordSink, ...], counters: tuple[RecordSink, ...]

@@ -29,10 +29,11 @@ from typing import TYPE_CHECKING, Any
 from control.errors import ControlError
 from control.places import default_config, default_socket, direct_command
 from daemon.errors import SeatrialError
+from daemon.model.places import base_of, place_of
 from daemon.model.text import one_line
 from daemon.shell.clock import SystemClock
 from daemon.shell.latch import LatchStore
-from daemon.shell.state_dir import StateDirError, read_identity
+from daemon.shell.state_dir import StateDirError, instance_of_journal, read_identity
 
 if TYPE_CHECKING:
     from daemon.shell.emergency import KillReport
@@ -67,14 +68,14 @@ class StopPlan:
             data = tomllib.loads(path.read_text(encoding="utf-8"))
             venue = data["venue"]
             keys = data.get("credentials", {})
-            key_file = keys.get("file")
+            key_file, base = keys.get("file"), base_of(path)
             roads = ("rest", "ws_api", "streams")
             return cls(
-                state_dir=Path(data["state_dir"]),
+                state_dir=place_of(data["state_dir"], base),
                 environment=str(venue["environment"]),
                 symbols=tuple(str(symbol) for symbol in venue["symbols"]),
                 urls={road: str(venue[road]) for road in roads if road in venue},
-                key_file=None if key_file is None else Path(key_file),
+                key_file=None if key_file is None else place_of(key_file, base),
                 keyring_service=str(keys.get("keyring_service", "")),
                 recv_window_ms=int(venue.get("recv_window_ms", RECV_WINDOW_MS)),
             )
@@ -82,7 +83,7 @@ class StopPlan:
             raise ControlError(f"kill --direct: {path}: {error.strerror}") from error
         except KeyError as error:
             raise ControlError(f"kill --direct: {path}: {error.args[0]} is missing") from error
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError, AttributeError, TypeError) as error:
+        except (ValueError, AttributeError, TypeError) as error:
             raise ControlError(f"kill --direct: {path}: cannot be used: {error}") from error
 
 
@@ -101,12 +102,14 @@ def direct_kill(*, config: Path | None, by: str, uid: int, reason: str) -> Mappi
     clock = SystemClock()
     start = clock.monotonic_ns()
     unknown: StateDirError | None = None
-    identity = None
+    instance = ""
     try:
-        identity = read_identity(plan.state_dir)
+        known = read_identity(plan.state_dir)
+        instance = known.instance if known is not None else ""
     except StateDirError as error:
+        instance = instance_of_journal(plan.state_dir)
         unknown = error  # latched all the same
-    if identity is None and unknown is None:
+    if not instance and unknown is None:
         raise ControlError(
             f"kill --direct: {plan.state_dir} was never used: no order of ours exists"
         )
@@ -119,13 +122,13 @@ def direct_kill(*, config: Path | None, by: str, uid: int, reason: str) -> Mappi
     closed_ns = clock.monotonic_ns()
     latched_ms = (closed_ns - start) / 1e6
     done = f"NOT latched ({latch_fault})" if latch_fault else f"latched in {latched_ms:.0f} ms"
-    if identity is None:
+    if not instance:
         raise ControlError(
             f"kill --direct: {done}, but nothing is canceled: do it by hand at the venue. {unknown}"
         ) from unknown
-    _say(f"{done}; asking the venue ({plan.environment}) to cancel everything of {identity[0]}")
+    _say(f"{done}; asking the venue ({plan.environment}) to cancel everything of {instance}")
     try:
-        report, empty_ns = asyncio.run(_stop(plan, identity[0], clock))
+        report, empty_ns = asyncio.run(_stop(plan, instance, clock))
     except SeatrialError as error:
         done = "NOT latched" if latch_fault else "latched, but nothing is canceled"
         by_unit = direct_command(default_socket(), config)

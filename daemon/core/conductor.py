@@ -66,6 +66,7 @@ class Conductor:
         self._runner = runner
         self.ending: Ending | None = None
         self.journal_ok = True
+        self.journal_why = ""
         self._sessions = 0
         self._last_gate = GateState.DOWN
         self._swept = False
@@ -138,7 +139,7 @@ class Conductor:
         if not self.journal_ok:
             raise CommandError(
                 ErrorCode.JOURNAL_FAULT,
-                "the journal cannot be written; free space on its disk, then try again",
+                f"the journal cannot be relied on: {self.journal_why}",
             )
         open_ones = ledger.unresolved
         if open_ones:

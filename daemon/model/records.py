@@ -40,6 +40,9 @@ class EventType(StrEnum):
     RECOVERY = "recovery"
     """fields: records, from_seq, checkpoint_seq (where the fold began; 0: at the first line),
     torn_bytes, torn_sha256, duration_ms."""
+    STATE_ACCEPTED = "state_accepted"
+    """fields: findings [text], reason, by, uid, accepted_ns, clock_back_ns. An operator went on
+    with a state directory whose parts did not agree; beside the boot's lines."""
     CHECKPOINT = "checkpoint"
     """fields: state {…}: everything that a recovery needs, so that older lines need not be read."""
     SESSION_START = "session_start"
@@ -156,6 +159,7 @@ SEVERITY: dict[EventType, Severity] = {
     EventType.RATE_LIMIT: ANOMALY,
     EventType.RECONNECT: ANOMALY,
     EventType.DISCONNECTED: ANOMALY,
+    EventType.STATE_ACCEPTED: ANOMALY,
     EventType.STRATEGY_ERROR: ERROR,
     EventType.INCIDENT_OPENED: ERROR,
     EventType.EXCHANGE_ERROR: ERROR,

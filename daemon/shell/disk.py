@@ -65,7 +65,7 @@ def _fault(state_dir: Path) -> str:
     probe = state_dir / f".room-{os.getpid()}"
     try:
         with contextlib.suppress(FileExistsError):
-            state_dir.mkdir(parents=True, mode=0o750)
+            state_dir.mkdir(parents=True, mode=0o700)
         probe_fd = os.open(probe, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:
         return os.strerror(error.errno) if error.errno in _FULL else ""

@@ -32,7 +32,9 @@ from daemon.shell.journal_sync import DiskSync
 
 log = logging.getLogger("seatriald.anchor")
 
-ANCHORED = frozenset({EventType.SESSION_STOP, EventType.RUN_STOP, EventType.KILL})
+ANCHORED = frozenset(
+    {EventType.RECOVERY, EventType.SESSION_STOP, EventType.RUN_STOP, EventType.KILL}
+)
 """After these the head is anchored at once; else when a segment is full."""
 SEGMENT_BYTES_MAX = 128 * 1024 * 1024
 PENDING_LINES_MAX = 100_000
@@ -116,6 +118,10 @@ class Journal:
         self._second = -1
         self._second_bytes = b""
         self._lock_fd = lock_journal(directory) if lock_fd is None else lock_fd
+        self._dir_fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        """All of the journal stays in one directory, even when that is moved under us."""
+        self.displaced = ""
+        """Why the path of before no longer leads to what we write; for good, once it is so."""
         found = segments(directory)
         self._number = int(found[-1].stem[-6:]) if found else 1
         try:
@@ -137,6 +143,10 @@ class Journal:
         """Called when everything that had been refused is written. Must not block."""
         self.on_durable: Callable[[int], None] = _never_mind
         """Hears the sequence number that is on the disk; called on the thread that syncs."""
+        self.on_anchor: Callable[[int], None] = _never_mind
+        """Hears the sequence number of a head that was anchored; its line is on the disk."""
+        self.on_displaced: Callable[[str], None] = _never_heard
+        """Hears once that the journal was moved, removed or replaced. Must not block."""
 
     @property
     def head(self) -> str:
@@ -248,6 +258,7 @@ class Journal:
             while self._pending:
                 self._write_some()
             if self._anchor_due:
+                os.fdatasync(self._fd)  # no anchor outlives the line that it names
                 self._anchor(self.seq, self.head)
                 self._anchor_due = False
         except OSError as error:
@@ -258,7 +269,8 @@ class Journal:
             ) from error
         if self.fault:
             self.fault = ""
-            self.on_mended()
+            if not self.displaced:
+                self.on_mended()
 
     async def run(self) -> None:
         """Make flushed lines durable, for ever; retry pending ones; raise when fdatasync fails."""
@@ -286,8 +298,24 @@ class Journal:
                     return failed.result()
                 with contextlib.suppress(JournalError):
                     self.flush()
+                self._look_where_we_are()
         finally:
             self._stop_sync()
+
+    def _look_where_we_are(self) -> None:
+        """Whether a restart, or a stop from a second process, would find what we write."""
+        if self.displaced:
+            return
+        try:
+            is_same = os.path.samestat(self.path.stat(), os.fstat(self._fd))
+        except OSError:
+            is_same = False
+        if not is_same:
+            self.displaced = (
+                f"{self.path} is no longer the file that we write: the state directory was moved, "
+                "removed or replaced; stop the daemon, put it back, and start again"
+            )
+            self.on_displaced(self.displaced)
 
     def _want_sync(self) -> None:
         self._is_sync_due = False
@@ -323,10 +351,11 @@ class Journal:
         finally:
             os.close(self._fd)
             os.close(self._lock_fd)
+            os.close(self._dir_fd)
 
     def _open(self, number: int) -> int:
-        path = self._directory / segment_name(number)
-        return os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o640)
+        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
+        return os.open(segment_name(number), flags, 0o640, dir_fd=self._dir_fd)
 
     def _write_some(self) -> None:
         """Write the oldest pending lines; keep those of them that went in whole.
@@ -387,10 +416,15 @@ class Journal:
         Raises:
             OSError: the file did not take it; it ends as it did before.
         """
-        anchor = {"segment": segment_name(self._number), "seq": seq, "head": head}
+        anchor = {
+            "segment": segment_name(self._number),
+            "seq": seq,
+            "head": head,
+            "run_id": self._fixed["run_id"],
+        }
         line = orjson.dumps(anchor) + b"\n"
         flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
-        anchors_fd = os.open(self._directory / "anchors.jsonl", flags, 0o640)
+        anchors_fd = os.open("anchors.jsonl", flags, 0o640, dir_fd=self._dir_fd)
         try:
             size = os.fstat(anchors_fd).st_size
             if os.write(anchors_fd, line) < len(line):
@@ -400,6 +434,7 @@ class Journal:
             os.fsync(anchors_fd)
         finally:
             os.close(anchors_fd)
+        self.on_anchor(seq)
         log.info("anchor %s seq=%d head=%s", anchor["segment"], seq, head)
 
     def _flushed_seq(self) -> int:
@@ -428,6 +463,10 @@ def _never_mind(seq: int) -> None:
     """The default listener."""
 
 
+def _never_heard(why: str) -> None:
+    """The default for news that nobody waits for."""
+
+
 def _nothing() -> None:
     """Nobody waits for the disk."""
 
@@ -439,7 +478,7 @@ def lock_journal(directory: Path) -> int:
         JournalError: somebody else is, or the directory cannot be made.
     """
     try:
-        directory.mkdir(parents=True, exist_ok=True, mode=0o750)
+        directory.mkdir(parents=True, exist_ok=True, mode=0o700)
         lock_fd = os.open(directory / ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
     except OSError as error:
         raise JournalError(
