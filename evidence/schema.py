@@ -315,6 +315,7 @@ class OrderResolved(OrderWords, tag_field=TAG, tag=EventType.ORDER_RESOLVED.valu
     outcome: str = ""
     proof: Any = None
     order: dict[str, Any] | None = None
+    counted: bool = False
 
 
 class RateLimit(Record, tag_field=TAG, tag=EventType.RATE_LIMIT.value):

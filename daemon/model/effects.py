@@ -78,17 +78,30 @@ class OrderRef:
 
 
 @dataclass(frozen=True, slots=True)
+class HistoryAfter:
+    """Ask for orders of ours at the venue that are later than any that we know of."""
+
+    instance: str
+    newest: str
+    """The newest client order id of ours that the journal knows; empty: none."""
+    after: Mapping[InstrumentId, VenueOrderId]
+    """Per instrument, the venue's id of the newest order that we know."""
+
+
+@dataclass(frozen=True, slots=True)
 class TakeSnapshot:
     """Run one reconciliation round and answer `SnapshotTaken` or `SnapshotFailed`.
 
     `believed_open` are our non-terminal orders: each that the venue does not list as open is
     queried one by one. `trades_after` gives, per instrument, the last booked venue trade id
-    (-1: none): history is fetched from a few ids before it.
+    (-1: none): history is fetched from a few ids before it. `history`: once a run, whether the
+    venue knows orders of ours that a restored or shortened journal does not.
     """
 
     reason: str
     believed_open: tuple[OrderRef, ...]
     trades_after: Mapping[InstrumentId, int]
+    history: HistoryAfter | None = None
 
 
 @dataclass(frozen=True, slots=True)

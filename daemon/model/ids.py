@@ -104,11 +104,6 @@ class ParsedId(NamedTuple):
     nonce: str
     counter: int
 
-    @property
-    def rank(self) -> tuple[int, int]:
-        """Later orders of one state directory rank higher."""
-        return (self.run_number, self.counter)
-
 
 def parse_id(shown: str) -> ParsedId | None:
     """Read an id of this build or an old one; None: no seatrial made it."""
@@ -136,8 +131,13 @@ def is_lost(shown: str, instance: str, newest: str) -> bool:
     seen = parse_id(shown)
     if seen is None or seen.instance != instance or seen.is_cancel:
         return False
-    known = parse_id(newest)
-    return known is None or seen.rank > known.rank
+    return (seen.run_number, seen.counter) > rank_of(newest)
+
+
+def rank_of(client_order_id: str) -> tuple[int, int]:
+    """Later orders of one state directory rank higher; what is none ranks lowest."""
+    seen = parse_id(client_order_id)
+    return (0, 0) if seen is None else (seen.run_number, seen.counter)
 
 
 def cancel_id(client_order_id: str) -> str | None:

@@ -102,7 +102,8 @@ class EventType(StrEnum):
     TIMEOUT = "timeout"
     """fields: client_order_id, symbol, instrument_id, request, msg. The outcome is unknown."""
     ORDER_RESOLVED = "order_resolved"
-    """fields: client_order_id, symbol, instrument_id, outcome (adopted|absent|not_sent), proof."""
+    """fields: client_order_id, symbol, instrument_id, outcome (adopted|absent|not_sent), proof;
+    for adopted: order {…}, counted (it was counted against the caps on orders)."""
     RATE_LIMIT = "rate_limit"
     """fields: status, code, scope, until_ns, msg."""
     RECONCILED = "reconciled"

@@ -116,3 +116,5 @@ class VenueSnapshot:
     fills: tuple[Fill, ...]
     reason: str
     """Why it was taken: boot, reconnect, audit, unknown, operator, stop."""
+    lost: tuple[ExecutionReport, ...] = ()
+    """Orders of ours that are later than any in the journal: it is not whole."""

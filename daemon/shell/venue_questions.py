@@ -18,8 +18,8 @@ from daemon.errors import (
     Undecodable,
     VenueRefusal,
 )
-from daemon.model.effects import OrderRef, QueryOrder, TakeSnapshot
-from daemon.model.ids import ClientOrderId, InstrumentId, own_id_of, parse_id, symbol_of
+from daemon.model.effects import HistoryAfter, OrderRef, QueryOrder, TakeSnapshot
+from daemon.model.ids import ClientOrderId, InstrumentId, is_lost, own_id_of, parse_id, symbol_of
 from daemon.model.inputs import (
     Input,
     OrderAbsent,
@@ -58,6 +58,7 @@ class _Round:
     statuses: list[ExecutionReport] = field(default_factory=list)
     absent: list[NotFound] = field(default_factory=list)
     fills: dict[str, Fill] = field(default_factory=dict)
+    lost: list[ExecutionReport] = field(default_factory=list)
 
 
 class Questions:
@@ -146,6 +147,8 @@ class Questions:
             )
             if codec_rest.executed(found):
                 executed.append(found)
+        if effect.history is not None:
+            await self._gather_lost(effect.history, executed, gathered)
         await self._gather_trades(effect, executed, gathered)
         account = codec_rest.decode_account(
             await self._body(self._encoder.account(self._sync.venue_ms()))
@@ -158,7 +161,50 @@ class Questions:
             absent=tuple(gathered.absent),
             fills=tuple(sorted(gathered.fills.values(), key=lambda f: (f.ts_venue_ns, f.exec_id))),
             reason=effect.reason,
+            lost=tuple(gathered.lost),
         )
+
+    async def _gather_lost(
+        self, history: HistoryAfter, executed: list[OrderRow], gathered: _Round
+    ) -> None:
+        """Our orders at the venue that are later than the newest that the journal knows."""
+        known = {row.venue_order_id for row in (*gathered.open_orders, *gathered.statuses)}
+        for symbol in self._config.symbols:
+            after = history.after.get(self._reader.names.instrument(symbol))
+            for row in await self._orders_after(symbol, after, history):
+                own = own_id_of(row.client_order_id)
+                if not is_lost(own, history.instance, history.newest):
+                    continue
+                self._reader.ids.learn(row.symbol, row.order_id, own)
+                report = self._reader.queried(row, self._clock.now_ns(), own=ClientOrderId(own))
+                gathered.lost.append(report)
+                if codec_rest.executed(row) and report.venue_order_id not in known:
+                    executed.append(row)
+
+    async def _orders_after(
+        self, symbol: str, after: str | None, history: HistoryAfter
+    ) -> list[OrderRow]:
+        """All from a known order on; without one the newest, and all when lost ones fill those."""
+        if after is None:
+            newest = await self._orders_page(symbol, None)
+            if len(newest) < _PAGE or not any(
+                is_lost(own_id_of(row.client_order_id), history.instance, history.newest)
+                for row in newest
+            ):
+                return newest
+            after = "0"
+        rows: list[OrderRow] = []
+        for _ in range(_PAGES_MAX):
+            page = await self._orders_page(symbol, after)
+            rows += page
+            if len(page) < _PAGE:
+                return rows
+            after = str(page[-1].order_id + 1)
+        raise Undecodable(f"{symbol}: more than {_PAGES_MAX} pages of orders since {after}")
+
+    async def _orders_page(self, symbol: str, from_id: str | None) -> list[OrderRow]:
+        request = self._encoder.all_orders(symbol, from_id, _PAGE, self._sync.venue_ms())
+        return codec_rest.decode_orders(await self._body(request))
 
     async def _open_orders(self) -> list[OrderRow]:
         symbols = self._config.symbols

@@ -49,7 +49,7 @@ def test_ids_of_old_builds_are_read_rightly_at_every_counter() -> None:
             assert is_ours(own, "abc123")
             seen = parse_id(own)
             assert seen is not None
-            assert seen.rank == (run, counter)
+            assert (seen.run_number, seen.counter) == (run, counter)
 
 
 def test_an_old_id_is_never_read_as_a_new_one() -> None:

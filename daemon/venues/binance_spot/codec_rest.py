@@ -79,6 +79,22 @@ class RestEncoder:
             "GET", "openOrders", fields, timestamp_ms, weight=weight, purpose=Purpose.QUERY
         )
 
+    def all_orders(
+        self, symbol: str, from_id: str | None, limit: int, timestamp_ms: int
+    ) -> HttpRequest:
+        """`GET /allOrders` of a symbol: ascending from `from_id` (inclusive), or the newest."""
+        fields: Fields = {"symbol": symbol, "limit": limit}
+        if from_id is not None:
+            fields["orderId"] = int(from_id)
+        return self._signed(
+            "GET",
+            "allOrders",
+            fields,
+            timestamp_ms,
+            weight=costs.ALL_ORDERS,
+            purpose=Purpose.QUERY,
+        )
+
     def order(
         self,
         instrument_id: InstrumentId,
