@@ -39,6 +39,7 @@ from daemon.model.records import EventType
 from daemon.settings import Config
 from daemon.shell.account_lock import AccountLock
 from daemon.shell.clock import SystemClock
+from daemon.shell.clock_step import stepped_back
 from daemon.shell.disk import Disk
 from daemon.shell.drills import Drills, DrillTools
 from daemon.shell.drills_rehearsal import Rehearsal
@@ -114,10 +115,12 @@ class Daemon:
         remember(self._credentials, settings.venue.environment, settings.state_dir)
         self._boot_monotonic = SystemClock().monotonic_ns()
         recovered = recover(settings.state_dir / "journal")
-        self._clock = SystemClock(floor_ns=recovered.ts_ns)
-        self._boot_ns = self._clock.now_ns()
         known = self._proof.identity
         self._accepted: Mapping[str, Any] = known.accepted if known is not None else {}
+        self._is_clock_set = bool(self._accepted.get("clock_back_ns"))
+        floor_ns = 0 if self._is_clock_set else recovered.ts_ns
+        self._clock = SystemClock(floor_ns=floor_ns)
+        self._boot_ns = self._clock.now_ns()
         self._halt = HaltFlag()
         self._latch = LatchStore(settings.state_dir)
         self._journal = Journal(
@@ -257,19 +260,26 @@ class Daemon:
             self._port.publish(status)
 
     def _build_engine(self, recovered: Recovered) -> Engine:
-        engine = build_engine(
+        engine = self._new_engine()
+        if recovered.checkpoint is not None:
+            engine.restore(recovered.checkpoint)
+        for record in recovered.facts:
+            engine.apply_fact(record)
+        if self._is_clock_set:
+            journal = self._config.settings.state_dir / "journal"
+            past, engine = engine.state(), self._new_engine()
+            engine.restore(stepped_back(past, journal, self._boot_ns))
+        engine.finish_recovery(self._boot_ns)
+        return engine
+
+    def _new_engine(self) -> Engine:
+        return build_engine(
             self._config,
             instance=self._instance,
             run=self._run,
             binding=self._binding,
             halt=self._halt,
         )
-        if recovered.checkpoint is not None:
-            engine.restore(recovered.checkpoint)
-        for record in recovered.facts:
-            engine.apply_fact(record)
-        engine.finish_recovery(self._boot_ns)
-        return engine
 
     def _write_boot_lines(self, recovered: Recovered) -> None:
         run_start = {
@@ -280,11 +290,19 @@ class Daemon:
         }
         duration_ms = (self._clock.monotonic_ns() - self._boot_monotonic) // NS_PER_MS
         recovery = {**recovered.facts_about(), "duration_ms": duration_ms}
-        lines = [(EventType.RUN_START, run_start), (EventType.RECOVERY, recovery)]
+        # Time goes back, where it does, at the line that says so, and nowhere else.
+        begun_ns = max(self._boot_ns, recovered.ts_ns)
+        lines = [
+            (EventType.RUN_START, run_start, begun_ns),
+            (EventType.RECOVERY, recovery, begun_ns),
+        ]
         if self._accepted:
-            lines.append((EventType.STATE_ACCEPTED, dict(self._accepted)))
-        for event_type, fields in lines:
-            self._journal.append(event_type, fields, ts_ns=self._boot_ns, session_id="")
+            lines.append((EventType.STATE_ACCEPTED, dict(self._accepted), self._boot_ns))
+        if self._is_clock_set:
+            state = {"state": self._engine.state()}
+            lines.append((EventType.CHECKPOINT, state, self._boot_ns))
+        for event_type, fields, ts_ns in lines:
+            self._journal.append(event_type, fields, ts_ns=ts_ns, session_id="")
         self._journal.flush()
         self._mark.begun(first_run=self._run_number if not recovered.seq else self._proof.first_run)
 

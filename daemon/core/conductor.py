@@ -25,6 +25,7 @@ from daemon.model.enums import GateState, TradingState
 from daemon.model.ids import SessionId, instrument_id
 from daemon.model.inputs import KillLatched
 from daemon.model.records import EventType
+from riskcaps.standing import clock_problem
 
 BEGIN = "begin"
 _NS_PER_MS = 1_000_000
@@ -149,11 +150,13 @@ class Conductor:
                 f"{len(open_ones)} incident(s) unresolved, first {first.incident_id} "
                 f"({first.trigger}); resolve it with `incident resolve`",
             )
+        if problem := clock_problem(desk.interceptor):
+            raise CommandError(ErrorCode.NOT_READY, problem)
         if desk.gate.state is not GateState.READY:
-            raise CommandError(
-                ErrorCode.NOT_READY,
-                f"the gate is {desk.gate.state}, not READY; see `status` for the link that is down",
+            why = (
+                f"the gate is {desk.gate.state}, not READY; see `status` for the link that is down"
             )
+            raise CommandError(ErrorCode.NOT_READY, why)
 
     # ------------------------------------------------------------------ end
     def end(

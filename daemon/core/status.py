@@ -13,6 +13,7 @@ from daemon.core.tripwires import Tripwires
 from daemon.model.amounts import plain
 from daemon.model.ids import symbol_of
 from daemon.model.plain import to_plain
+from riskcaps.standing import clock_problem
 
 OPEN_ORDERS_SHOWN = 200
 INCIDENTS_SHOWN = 10
@@ -72,6 +73,7 @@ def status(
         "latch_reason": ledger.latch_reason,
         "ending": "" if ending is None else ending.kind,
         "journal_ok": conductor.journal_ok,
+        "clock_problem": clock_problem(desk.interceptor),
         "links": {link.value: up for link, up in gate.up.items()},
         "orders": {kind.value: n for kind, n in sorted(books.counts.items()) if n},
         "open_orders": [order_fields(order) for order in list(books.working())[:OPEN_ORDERS_SHOWN]],

@@ -141,7 +141,17 @@ def test_a_backup_of_everything_reuses_no_id_and_forgets_no_order(box: Box) -> N
     assert refused.exit_code != 0
     for one in status["incidents"]:
         if not one["resolved_by"]:
-            box.must("incident", "resolve", one["incident_id"], "--root-cause", "backup")
+            box.must(
+                "incident",
+                "resolve",
+                one["incident_id"],
+                "--root-cause",
+                "backup",
+                "--remediation",
+                "none",
+                "--follow-up",
+                "none",
+            )
     box.until(lambda status: status["gate_state"] == "READY" and not status["incidents_open"])
     trade(box, 3)
     ids = own_ids(box)
