@@ -11,25 +11,29 @@ import logging
 import random
 import signal
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from control.errors import ControlError
 from control.server import ControlThread
 from daemon.assembly import (
     about_keys,
+    accepted_lines,
     account_fingerprint,
     binding_of,
     build_engine,
     build_labels,
     control_config,
+    count_boot,
     engine_config,
     greeting,
     link_config,
     own_credentials,
+    recovered_engine,
     start_metrics,
+    take_state,
     unresolved_incidents,
 )
-from daemon.core.engine import Engine
 from daemon.live_gate import LiveGate, check_live, mode_of, start_rule
 from daemon.model.amounts import NS_PER_MS
 from daemon.model.effects import ExitDaemon, Reply
@@ -39,14 +43,13 @@ from daemon.model.records import EventType
 from daemon.settings import Config
 from daemon.shell.account_lock import AccountLock
 from daemon.shell.clock import SystemClock
-from daemon.shell.clock_step import stepped_back
 from daemon.shell.disk import Disk
 from daemon.shell.drills import Drills, DrillTools
 from daemon.shell.drills_rehearsal import Rehearsal
 from daemon.shell.emergency import EmergencyStop
 from daemon.shell.endpoints import endpoints_of
 from daemon.shell.incident_pack import IncidentPacks
-from daemon.shell.journal import Journal, lock_journal
+from daemon.shell.journal import Journal
 from daemon.shell.key_environments import remember
 from daemon.shell.latch import LatchStore
 from daemon.shell.late_orders import LateOrders, until_settled
@@ -56,8 +59,7 @@ from daemon.shell.port import ControlPort
 from daemon.shell.publisher import Publisher, StatusPart
 from daemon.shell.replay import Recovered, recover
 from daemon.shell.sdnotify import Notifier
-from daemon.shell.state_dir import StateMark, next_run, prepare
-from daemon.shell.state_proof import check_state, prove_state
+from daemon.shell.state_dir import StateMark
 from daemon.shell.strategy_loader import strategy_factory
 from daemon.shell.tasks import spawn
 from daemon.shell.venue_link import VenueLink
@@ -91,35 +93,23 @@ class Daemon:
         self._gate = LiveGate(config, mode=self._mode, binding=self._binding)
         for name, strategy in settings.strategies.items():
             strategy_factory(name, strategy)  # refused before a boot is counted
-        if prepare(settings.state_dir, passable=settings.is_passable):
-            log.warning("%s was open to others; its mode is now 0700", settings.state_dir)
         # Before anything reads or mends the state: a second daemon must not touch a live journal.
-        journal_lock = lock_journal(settings.state_dir / "journal")
+        journal_lock = take_state(settings)
         self._account = AccountLock(
             account_fingerprint(self._credentials.api_key),
             settings.venue.environment,
             self._endpoints.rest,
         )
         self._account.take()
-        environment, account = settings.venue.environment, str(self._binding["account"])
-        self._proof = prove_state(
-            settings.state_dir,
-            account=account,
-            environment=environment,
-            now_ns=SystemClock().now_ns(),
-        )
-        check_state(self._proof, settings.state_dir)
-        self._instance, self._run_number, self._run = next_run(
-            settings.state_dir, account=account, environment=environment
+        self._proof, self._instance, self._run_number, self._run = count_boot(
+            settings, account=str(self._binding["account"])
         )
         remember(self._credentials, settings.venue.environment, settings.state_dir)
         self._boot_monotonic = SystemClock().monotonic_ns()
         recovered = recover(settings.state_dir / "journal")
-        known = self._proof.identity
-        self._accepted: Mapping[str, Any] = known.accepted if known is not None else {}
+        self._accepted = self._proof.accepted
         self._is_clock_set = bool(self._accepted.get("clock_back_ns"))
-        floor_ns = 0 if self._is_clock_set else recovered.ts_ns
-        self._clock = SystemClock(floor_ns=floor_ns)
+        self._clock = SystemClock(floor_ns=0 if self._is_clock_set else recovered.ts_ns)
         self._boot_ns = self._clock.now_ns()
         self._halt = HaltFlag()
         self._latch = LatchStore(settings.state_dir)
@@ -137,7 +127,12 @@ class Daemon:
         self._journal.on_anchor = self._mark.on_anchor
         self._journal.on_durable = self._mark.on_durable
         self._since_checkpoint = (recovered.checkpoint_seq, len(recovered.facts))
-        self._engine = self._build_engine(recovered)
+        self._engine = recovered_engine(
+            partial(build_engine, config, instance=self._instance, run=self._run,
+                    binding=self._binding, halt=self._halt),
+            recovered, now_ns=self._boot_ns, is_clock_set=self._is_clock_set,
+            journal=settings.state_dir / "journal",
+        )  # fmt: skip
         self._write_boot_lines(recovered)
         self._exit: asyncio.Future[ExitDaemon] | None = None
         self._fatal: BaseException | None = None
@@ -259,28 +254,6 @@ class Daemon:
         if self._port is not None:
             self._port.publish(status)
 
-    def _build_engine(self, recovered: Recovered) -> Engine:
-        engine = self._new_engine()
-        if recovered.checkpoint is not None:
-            engine.restore(recovered.checkpoint)
-        for record in recovered.facts:
-            engine.apply_fact(record)
-        if self._is_clock_set:
-            journal = self._config.settings.state_dir / "journal"
-            past, engine = engine.state(), self._new_engine()
-            engine.restore(stepped_back(past, journal, self._boot_ns))
-        engine.finish_recovery(self._boot_ns)
-        return engine
-
-    def _new_engine(self) -> Engine:
-        return build_engine(
-            self._config,
-            instance=self._instance,
-            run=self._run,
-            binding=self._binding,
-            halt=self._halt,
-        )
-
     def _write_boot_lines(self, recovered: Recovered) -> None:
         run_start = {
             "instance": self._instance,
@@ -291,16 +264,9 @@ class Daemon:
         duration_ms = (self._clock.monotonic_ns() - self._boot_monotonic) // NS_PER_MS
         recovery = {**recovered.facts_about(), "duration_ms": duration_ms}
         # Time goes back, where it does, at the line that says so, and nowhere else.
-        begun_ns = max(self._boot_ns, recovered.ts_ns)
-        lines = [
-            (EventType.RUN_START, run_start, begun_ns),
-            (EventType.RECOVERY, recovery, begun_ns),
-        ]
-        if self._accepted:
-            lines.append((EventType.STATE_ACCEPTED, dict(self._accepted), self._boot_ns))
-        if self._is_clock_set:
-            state = {"state": self._engine.state()}
-            lines.append((EventType.CHECKPOINT, state, self._boot_ns))
+        at_ns = max(self._boot_ns, recovered.ts_ns)
+        lines = [(EventType.RUN_START, run_start, at_ns), (EventType.RECOVERY, recovery, at_ns)]
+        lines += accepted_lines(self._accepted, self._engine, self._boot_ns)
         for event_type, fields, ts_ns in lines:
             self._journal.append(event_type, fields, ts_ns=ts_ns, session_id="")
         self._journal.flush()

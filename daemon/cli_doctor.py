@@ -13,13 +13,14 @@ from typing import NoReturn
 
 import click
 
-from daemon.assembly import own_credentials
+from daemon.assembly import account_fingerprint, own_credentials
 from daemon.errors import SeatrialError
-from daemon.settings import SettingsError, load_config
+from daemon.settings import Settings, SettingsError, load_config
 from daemon.shell.clock import SystemClock
 from daemon.shell.endpoints import urls_of
 from daemon.shell.preflight import StepResult, run_preflight
 from daemon.shell.secrecy import forbid_core_dumps
+from daemon.shell.state_proof import in_future_text, prove_state
 
 EXIT_STEP_FAILED = 1
 EXIT_UNUSABLE = 2
@@ -43,6 +44,7 @@ def doctor_command(config_path: Path, *, as_json: bool) -> None:
     except SeatrialError as error:
         _refuse(str(error))
     steps = [StepResult("config", ok=True, sentence=f"{config_path} is in order")]
+    steps.append(_state(config.settings, account_fingerprint(credentials.api_key)))
     steps += asyncio.run(
         run_preflight(
             environment=venue.environment,
@@ -69,6 +71,25 @@ def doctor_command(config_path: Path, *, as_json: bool) -> None:
         else:
             click.echo(f"\nready: all {len(steps)} steps passed, and nothing was placed")
     sys.exit(0 if all(step.ok for step in steps) else EXIT_STEP_FAILED)
+
+
+def _state(settings: Settings, account: str) -> StepResult:
+    """Whether a boot would take the state directory, and whether its clock was ever ahead."""
+    where = settings.state_dir
+    proof = prove_state(
+        where,
+        account=account,
+        environment=settings.venue.environment,
+        now_ns=SystemClock().now_ns(),
+    )
+    accept = "seatrial state accept --config FILE --reason WHY"
+    if proof.findings:
+        first = proof.findings[0]
+        return StepResult("state", ok=False, sentence=f"{where}: {first.what}", mend=first.mend)
+    if clock := in_future_text(proof):
+        mend = f"set this machine's clock right; if the journal's was wrong: {accept}"
+        return StepResult("state", ok=False, sentence=clock, mend=mend)
+    return StepResult("state", ok=True, sentence=f"{where}: its parts agree")
 
 
 def _refuse(message: str) -> NoReturn:

@@ -13,8 +13,6 @@ from typing import NoReturn
 
 import click
 
-from daemon.assembly import account_fingerprint, own_credentials
-from daemon.errors import SeatrialError
 from daemon.settings import Config, SettingsError, load_config
 from daemon.shell.clock import SystemClock
 from daemon.shell.state_accept import accept_state
@@ -37,11 +35,10 @@ def state_group() -> None:
 @click.option("--json", "as_json", is_flag=True, help="Answer with one JSON object.")
 def check_command(config_path: Path, *, as_json: bool) -> None:
     """Say where journal, anchors and identity disagree; changes nothing."""
-    config, account = _known(config_path)
-    settings = config.settings
+    settings = _known(config_path).settings
     proof = prove_state(
         settings.state_dir,
-        account=account,
+        account="",  # the key is often the unit's alone; a boot compares it
         environment=settings.venue.environment,
         now_ns=SystemClock().now_ns(),
     )
@@ -63,27 +60,27 @@ def check_command(config_path: Path, *, as_json: bool) -> None:
 @state_group.command("accept")
 @CONFIG
 @click.option("--reason", required=True, help="Why; goes into the journal of the next boot.")
+@click.option("--new-key", is_flag=True, help="The key was changed, the account is the same.")
 @click.option("--set-aside", is_flag=True, help="Begin a new journal; keep the old one beside it.")
-def accept_command(config_path: Path, reason: str, *, set_aside: bool) -> None:
+def accept_command(config_path: Path, reason: str, *, new_key: bool, set_aside: bool) -> None:
     """Go on with the state as it is; the daemon must be stopped.
 
     Nothing is deleted. The next boot journals what was accepted, and counts from the venue's
     history what it can no longer know, before any session may start.
     """
-    config, account = _known(config_path)
-    settings = config.settings
+    settings = _known(config_path).settings
     if not reason.strip():
         _refuse("--reason: say why")
     uid = os.getuid()
     try:
         done = accept_state(
             settings.state_dir,
-            account=account,
             environment=settings.venue.environment,
             now_ns=SystemClock().now_ns(),
             by={"by": _name_of(uid), "uid": uid},
             reason=reason.strip(),
             set_aside=set_aside,
+            new_key=new_key,
         )
     except OSError as error:
         _refuse(str(error))
@@ -97,15 +94,11 @@ def accept_command(config_path: Path, reason: str, *, set_aside: bool) -> None:
     click.echo("start the daemon: it journals this, and looks at the venue's history first")
 
 
-def _known(config_path: Path) -> tuple[Config, str]:
+def _known(config_path: Path) -> Config:
     try:
-        config = load_config(config_path)
-        found = own_credentials(config.settings)
+        return load_config(config_path)
     except SettingsError as error:
         _refuse("\n".join(f"{config_path}: {line}" for line in error.violations))
-    except (OSError, ValueError, SeatrialError) as error:
-        _refuse(str(error))
-    return config, account_fingerprint(found.api_key)
 
 
 def _name_of(uid: int) -> str:

@@ -53,7 +53,8 @@ class _Frozen(BaseModel):
 
 
 def _placed(value: Path, info: ValidationInfo) -> Path:
-    return place_of(value, info.context["base"])
+    base: Path = (info.context or {})["base"]
+    return place_of(value, base)
 
 
 Place = Annotated[Path, Field(strict=False), AfterValidator(_placed)]

@@ -82,8 +82,8 @@ def clock_problem(keeper: "Keeper") -> str:
     return (
         f"clock_drift: our time is {abs(offset_ms)} ms {side} the venue's, the cap is "
         f"{keeper.capset.clock_offset_ms_max}; every order would be denied. Set this machine's "
-        "clock right and restart; where the journal was written with a clock that was ahead, stop the "
-        "daemon and say so: seatrial state accept --config FILE --reason WHY"
+        "clock right and restart; where the journal was written with a clock that was ahead, stop "
+        "the daemon and say so: seatrial state accept --config FILE --reason WHY"
     )
 
 

@@ -25,7 +25,6 @@ from daemon.model.enums import GateState, TradingState
 from daemon.model.ids import SessionId, instrument_id
 from daemon.model.inputs import KillLatched
 from daemon.model.records import EventType
-from riskcaps.standing import clock_problem
 
 BEGIN = "begin"
 _NS_PER_MS = 1_000_000
@@ -67,7 +66,6 @@ class Conductor:
         self._runner = runner
         self.ending: Ending | None = None
         self.journal_ok = True
-        self.journal_why = ""
         self._sessions = 0
         self._last_gate = GateState.DOWN
         self._swept = False
@@ -140,7 +138,7 @@ class Conductor:
         if not self.journal_ok:
             raise CommandError(
                 ErrorCode.JOURNAL_FAULT,
-                f"the journal cannot be relied on: {self.journal_why}",
+                "the journal cannot be relied on; the incident journal_fault says why and the mend",
             )
         open_ones = ledger.unresolved
         if open_ones:
@@ -150,13 +148,11 @@ class Conductor:
                 f"{len(open_ones)} incident(s) unresolved, first {first.incident_id} "
                 f"({first.trigger}); resolve it with `incident resolve`",
             )
-        if problem := clock_problem(desk.interceptor):
-            raise CommandError(ErrorCode.NOT_READY, problem)
         if desk.gate.state is not GateState.READY:
-            why = (
-                f"the gate is {desk.gate.state}, not READY; see `status` for the link that is down"
+            raise CommandError(
+                ErrorCode.NOT_READY,
+                f"the gate is {desk.gate.state}, not READY; see `status` for the link that is down",
             )
-            raise CommandError(ErrorCode.NOT_READY, why)
 
     # ------------------------------------------------------------------ end
     def end(

@@ -282,7 +282,7 @@ class Engine:
         self._wires.on_clock(item.offset_ns)
 
     def _on_journal_fault(self, item: JournalFault) -> None:
-        self._conductor.journal_ok, self._conductor.journal_why = False, item.reason
+        self._conductor.journal_ok = False
         self._desk.ledger.heard(self._desk.interceptor.on_journal_health(ok=False))
         self._desk.record(EventType.JOURNAL_FAULT, {"msg": item.reason})
         self._desk.trouble("journal_fault", item.reason)

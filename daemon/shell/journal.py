@@ -44,6 +44,10 @@ RETRY_PERIOD_S = 0.5
 INPUTS_WAIT_S = 0.02
 """So long at most are inputs without a consequence not durable: 900 ticks a second need no more
 than 50 syncs. They are with the kernel at once, and durable with the next fact."""
+_DISPLACED = (
+    "is no longer the file that we write: the state directory was moved, removed or replaced; "
+    "stop the daemon, put it back, and start again"
+)
 _NS_PER_S = 1_000_000_000
 _ENVELOPE = frozenset(
     {
@@ -99,13 +103,7 @@ class Journal:
         """
         self._directory = directory
         self._segment_bytes_max = segment_bytes_max
-        self._fixed = {
-            "schema": SCHEMA_VERSION,
-            "run_id": run_id,
-            "session_id": "",
-            "mode": mode,
-            "exchange": exchange,
-        }
+        self._fixed = _fixed(run_id, mode, exchange)
         self._middles: dict[EventType, bytes] = {}
         """What lines of one type and session share, from `schema` on; made when first needed."""
         self._middles_session = ""
@@ -121,7 +119,6 @@ class Journal:
         self._dir_fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         """All of the journal stays in one directory, even when that is moved under us."""
         self.displaced = ""
-        """Why the path of before no longer leads to what we write; for good, once it is so."""
         found = segments(directory)
         self._number = int(found[-1].stem[-6:]) if found else 1
         try:
@@ -145,7 +142,7 @@ class Journal:
         """Hears the sequence number that is on the disk; called on the thread that syncs."""
         self.on_anchor: Callable[[int], None] = _never_mind
         """Hears the sequence number of a head that was anchored; its line is on the disk."""
-        self.on_displaced: Callable[[str], None] = _never_heard
+        self.on_displaced: Callable[[str], object] = str
         """Hears once that the journal was moved, removed or replaced. Must not block."""
 
     @property
@@ -303,18 +300,9 @@ class Journal:
             self._stop_sync()
 
     def _look_where_we_are(self) -> None:
-        """Whether a restart, or a stop from a second process, would find what we write."""
-        if self.displaced:
-            return
-        try:
-            is_same = os.path.samestat(self.path.stat(), os.fstat(self._fd))
-        except OSError:
-            is_same = False
-        if not is_same:
-            self.displaced = (
-                f"{self.path} is no longer the file that we write: the state directory was moved, "
-                "removed or replaced; stop the daemon, put it back, and start again"
-            )
+        """Whether a restart, or a second process, would find what we write; told once, for good."""
+        if not self.displaced and not _leads_to(self.path, self._fd):
+            self.displaced = f"{self.path} {_DISPLACED}"
             self.on_displaced(self.displaced)
 
     def _want_sync(self) -> None:
@@ -422,18 +410,7 @@ class Journal:
             "head": head,
             "run_id": self._fixed["run_id"],
         }
-        line = orjson.dumps(anchor) + b"\n"
-        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
-        anchors_fd = os.open("anchors.jsonl", flags, 0o640, dir_fd=self._dir_fd)
-        try:
-            size = os.fstat(anchors_fd).st_size
-            if os.write(anchors_fd, line) < len(line):
-                with contextlib.suppress(OSError):  # a file that may only grow stays torn
-                    os.ftruncate(anchors_fd, size)
-                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-            os.fsync(anchors_fd)
-        finally:
-            os.close(anchors_fd)
+        _append_anchor(self._dir_fd, orjson.dumps(anchor) + b"\n")
         self.on_anchor(seq)
         log.info("anchor %s seq=%d head=%s", anchor["segment"], seq, head)
 
@@ -455,16 +432,44 @@ def _kind_of(event_type: EventType) -> dict[str, Any]:
     }
 
 
+def _fixed(run_id: str, mode: str, exchange: str) -> dict[str, Any]:
+    """What all lines of a run share."""
+    return {
+        "schema": SCHEMA_VERSION,
+        "run_id": run_id,
+        "session_id": "",
+        "mode": mode,
+        "exchange": exchange,
+    }
+
+
+def _leads_to(path: Path, opened_fd: int) -> bool:
+    try:
+        return os.path.samestat(path.stat(), os.fstat(opened_fd))
+    except OSError:
+        return False
+
+
+def _append_anchor(dir_fd: int, line: bytes) -> None:
+    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
+    anchors_fd = os.open("anchors.jsonl", flags, 0o640, dir_fd=dir_fd)
+    try:
+        size = os.fstat(anchors_fd).st_size
+        if os.write(anchors_fd, line) < len(line):
+            with contextlib.suppress(OSError):  # a file that may only grow stays torn
+                os.ftruncate(anchors_fd, size)
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        os.fsync(anchors_fd)
+    finally:
+        os.close(anchors_fd)
+
+
 def _nobody(line: bytes) -> None:
     """The default subscriber."""
 
 
 def _never_mind(seq: int) -> None:
     """The default listener."""
-
-
-def _never_heard(why: str) -> None:
-    """The default for news that nobody waits for."""
 
 
 def _nothing() -> None:

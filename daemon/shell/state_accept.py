@@ -19,7 +19,6 @@ from daemon.shell.state_dir import (
     Identity,
     StateDirError,
     new_instance,
-    prepare,
     write_identity,
 )
 from daemon.shell.state_proof import ANCHORS_NAME, Proof, StateRefused, in_future_text, prove_state
@@ -39,12 +38,12 @@ class Acceptance:
 def accept_state(
     state_dir: Path,
     *,
-    account: str,
     environment: str,
     now_ns: int,
     by: Mapping[str, Any],
     reason: str,
     set_aside: bool,
+    new_key: bool,
 ) -> Acceptance:
     """Take a state as it is. Empty findings: nothing was to be accepted, nothing was changed.
 
@@ -52,11 +51,14 @@ def accept_state(
         JournalError: a daemon runs on it.
         StateDirError: it cannot be accepted like this; the message says how, or what else to do.
     """
-    prepare(state_dir)
+    if not state_dir.is_dir():
+        raise StateDirError(f"{state_dir}: no such directory; there is nothing to accept")
     lock_fd = lock_journal(state_dir / "journal")
     try:
-        proof = prove_state(state_dir, account=account, environment=environment, now_ns=now_ns)
+        proof = prove_state(state_dir, account="", environment=environment, now_ns=now_ns)
         findings = [f"{one.code}: {one.what}" for one in proof.findings]
+        if new_key:
+            findings.append("account: another key of the same account")
         if proof.ahead_ns:
             findings.append(f"clock: {in_future_text(proof)}")
         if not findings and not set_aside:
@@ -78,7 +80,7 @@ def accept_state(
         identity = Identity(
             instance=instance,
             run_number=proof.run_number,
-            account=account,
+            account="" if new_key or known is None else known.account,
             environment=environment,
             seq=seq,
             anchored=seq,

@@ -5,6 +5,7 @@ so that a journal that was moved away, shortened or restored is seen at the next
 (`state_proof.py`). It is written and synced before anything else happens, and never goes back.
 """
 
+import contextlib
 import os
 import secrets
 import threading
@@ -154,6 +155,9 @@ def write_identity(state_dir: Path, identity: Identity, *, dir_fd: int | None = 
         flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
         file_fd = os.open(partial, flags, 0o600, dir_fd=own_fd)
         with os.fdopen(file_fd, "wb") as out:
+            owner = os.fstat(own_fd)
+            with contextlib.suppress(PermissionError):  # root may write it for the daemon's user
+                os.fchown(file_fd, owner.st_uid, owner.st_gid)
             out.write(orjson.dumps(fields) + b"\n")
             out.flush()
             os.fsync(out.fileno())

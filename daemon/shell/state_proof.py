@@ -14,7 +14,7 @@ Rules of this file:
 
 import hashlib
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -71,6 +71,11 @@ class Proof:
     """How far the journal's last line lies in the future; 0: it does not. No reason to refuse: the
     machine's clock may be the one that is wrong. The venue's clock tells."""
 
+    @property
+    def accepted(self) -> Mapping[str, Any]:
+        """What an operator has accepted since the last boot."""
+        return {} if self.identity is None else self.identity.accepted
+
     def add(self, code: str, what: str, mend: str) -> None:
         """Note a disagreement."""
         self.findings.append(Finding(code, what, mend))
@@ -81,7 +86,8 @@ def prove_state(
 ) -> Proof:
     """Hold the parts of a state directory against each other.
 
-    `archived`: so many of the first segments were moved into an archive that vouches for them.
+    `account` empty: the key is not at hand, and not compared. `archived`: so many of the first
+    segments were moved into an archive that vouches for them.
     """
     proof = Proof()
     directory = state_dir / "journal"
@@ -244,11 +250,12 @@ def _identity_against(
             f"one of line {identity.anchored}",
             _PUT_BACK,
         )
-    if identity.account and account != identity.account:
+    if account and identity.account and account != identity.account:
         proof.add(
             "account",
             f"the state is of account key {identity.account}, the credentials are {account}",
-            "use the key of before; after a change of keys on one account, accept it",
+            "use the key of before; after a change of keys on one account: "
+            "seatrial state accept --new-key",
         )
 
 

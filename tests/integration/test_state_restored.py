@@ -1,7 +1,6 @@
 """A state directory that is not what it was: the venue's own ledger judges what came of it."""
 
 import json
-import os
 import shutil
 import signal
 import subprocess
@@ -158,6 +157,25 @@ def test_a_backup_of_everything_reuses_no_id_and_forgets_no_order(box: Box) -> N
     assert len(ids) == len(set(ids)) > truth
 
 
+def cut(path: Path, lines: int) -> None:
+    path.write_bytes(b"".join(path.read_bytes().splitlines(keepends=True)[:-lines]))
+
+
+def drop_first(path: Path) -> None:
+    path.write_bytes(b"".join(path.read_bytes().splitlines(keepends=True)[1:]))
+
+
+def rename_instance(state: Path) -> None:
+    data = orjson.loads((state / "identity.json").read_bytes())
+    (state / "identity.json").write_bytes(orjson.dumps({**data, "instance": "zzzzzz"}))
+
+
+def rewrite_end(path: Path) -> None:
+    lines = path.read_bytes().splitlines(keepends=True)
+    lines[-1] = lines[-1].replace(b'"exit_code":0', b'"exit_code":9')
+    path.write_bytes(b"".join(lines))
+
+
 @pytest.mark.parametrize(
     ("spoil", "code"),
     [
@@ -173,7 +191,7 @@ def test_a_backup_of_everything_reuses_no_id_and_forgets_no_order(box: Box) -> N
             ),
             "segments_missing",
         ),
-        (lambda state: rename_instance(state), "journal_of_another"),
+        (rename_instance, "journal_of_another"),
         (lambda state: rewrite_end(state / "journal/journal-000001.jsonl"), "journal_forked"),
     ],
 )
@@ -246,27 +264,8 @@ def test_a_state_directory_that_is_moved_under_a_live_daemon_halts_it(box: Box) 
 def test_the_state_directory_is_for_its_user_alone(box: Box) -> None:
     state = box.directory / "state"
     put(box, box.directory / "new")
-    os.chmod(state, 0o755)
+    state.chmod(0o755)
     box.start_daemon()
     assert state.stat().st_mode & 0o777 == 0o700
     box.signal_daemon(signal.SIGTERM)
     box.wait_daemon()
-
-
-def cut(path: Path, lines: int) -> None:
-    path.write_bytes(b"".join(path.read_bytes().splitlines(keepends=True)[:-lines]))
-
-
-def drop_first(path: Path) -> None:
-    path.write_bytes(b"".join(path.read_bytes().splitlines(keepends=True)[1:]))
-
-
-def rename_instance(state: Path) -> None:
-    data = orjson.loads((state / "identity.json").read_bytes())
-    (state / "identity.json").write_bytes(orjson.dumps({**data, "instance": "zzzzzz"}))
-
-
-def rewrite_end(path: Path) -> None:
-    lines = path.read_bytes().splitlines(keepends=True)
-    lines[-1] = lines[-1].replace(b'"exit_code":0', b'"exit_code":9')
-    path.write_bytes(b"".join(lines))
