@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import (
-    AfterValidator,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     ValidationError,
@@ -52,12 +52,12 @@ class _Frozen(BaseModel):
     )
 
 
-def _placed(value: Path, info: ValidationInfo) -> Path:
+def _placed(value: Any, info: ValidationInfo) -> Any:
     base: Path = (info.context or {})["base"]
-    return place_of(value, base)
+    return place_of(value, base) if isinstance(value, str | Path) else value
 
 
-Place = Annotated[Path, Field(strict=False), AfterValidator(_placed)]
+Place = Annotated[Path, Field(strict=False), BeforeValidator(_placed)]
 """A path; a relative one begins at the folder of the configuration file."""
 Milliseconds = Annotated[int, Field(ge=1, le=600_000)]
 
