@@ -182,7 +182,8 @@ async def _stop(
     try:
         report = await stop.cancel_and_verify(deadline_s=DEADLINE_S, on_round=tell)
         empty_ns = report.verified_empty_ns
-        late = late_orders_of_journal(plan.state_dir / "journal", plan.recv_window_ms)
+        journal = plan.state_dir / "journal"
+        late = late_orders_of_journal(journal, plan.recv_window_ms, now_ns=clock.now_ns())
         settled = await until_settled(
             stop, report, late, clock, deadline_s=DEADLINE_S, on_round=tell
         )

@@ -90,18 +90,36 @@ def _is_answer(event_type: EventType, fields: Mapping[str, Any]) -> bool:
     return state not in _OPEN_QUESTIONS
 
 
-def late_orders_of_journal(directory: Path, recv_window_ms: int) -> LateOrders:
-    """What the journal's end says, read without the daemon; an unreadable line says nothing."""
+def late_orders_of_journal(directory: Path, recv_window_ms: int, *, now_ns: int) -> LateOrders:
+    """What the journal's end says, read without the daemon; an unreadable line says nothing.
+
+    The daemon's time need not be this machine's: its clock may have been wrong when it booted. No
+    order was sent after `now_ns`, and none earlier than the journal's file was written, less what
+    the lines say lies between them.
+    """
     late = LateOrders(recv_window_ms)
+    records = []
+    last_ns = 0
     for line in _tail_lines(directory):
-        if b'"order_' not in line:
-            continue
         try:
             record = orjson.loads(line)
-            late.on_record(EventType(record["event_type"]), record, int(record["ts_ns"]))
+            last_ns = max(last_ns, int(record["ts_ns"]))
+            if b'"order_' in line:
+                records.append((EventType(record["event_type"]), record, int(record["ts_ns"])))
         except (KeyError, TypeError, ValueError):
             continue
+    behind_ns = max(0, _written_ns(directory) - last_ns)
+    for event_type, record, ts_ns in records:
+        late.on_record(event_type, record, min(ts_ns + behind_ns, now_ns))
     return late
+
+
+def _written_ns(directory: Path) -> int:
+    """When the journal was last written to, by this machine's clock; 0: not known."""
+    try:
+        return max((path.stat().st_mtime_ns for path in segments(directory)), default=0)
+    except OSError:
+        return 0
 
 
 def _tail_lines(directory: Path) -> Iterable[bytes]:
