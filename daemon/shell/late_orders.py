@@ -10,7 +10,7 @@ be read from the journal as well: a second process knows it without asking the d
 
 import asyncio
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -98,20 +98,28 @@ def late_orders_of_journal(directory: Path, recv_window_ms: int, *, now_ns: int)
     the lines say lies between them.
     """
     late = LateOrders(recv_window_ms)
-    records = []
-    last_ns = 0
-    for line in _tail_lines(directory):
+    lines = list(_tail_lines(directory))
+    behind_ns = max(0, _written_ns(directory) - _last_ns(lines))
+    for line in lines:
+        if b'"order_' not in line:
+            continue
         try:
             record = orjson.loads(line)
-            last_ns = max(last_ns, int(record["ts_ns"]))
-            if b'"order_' in line:
-                records.append((EventType(record["event_type"]), record, int(record["ts_ns"])))
+            at_ns = min(int(record["ts_ns"]) + behind_ns, now_ns)
+            late.on_record(EventType(record["event_type"]), record, at_ns)
         except (KeyError, TypeError, ValueError):
             continue
-    behind_ns = max(0, _written_ns(directory) - last_ns)
-    for event_type, record, ts_ns in records:
-        late.on_record(event_type, record, min(ts_ns + behind_ns, now_ns))
     return late
+
+
+def _last_ns(lines: Sequence[bytes]) -> int:
+    """The daemon's time at the last line that can be read; the very last may be torn."""
+    for line in reversed(lines[-4:]):
+        try:
+            return int(orjson.loads(line)["ts_ns"])
+        except (KeyError, TypeError, ValueError):
+            continue
+    return 0
 
 
 def _written_ns(directory: Path) -> int:
