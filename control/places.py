@@ -1,12 +1,14 @@
 """Where the tool looks for a daemon: its socket, and the configuration behind it.
 
-The standard library only: the stop of a second process reads this first.
+The standard library and one word of the model only: the stop of a second process reads this first.
 """
 
 import os
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
+
+from daemon.model.places import base_of, place_of
 
 SOCKET_NAME = "control.sock"
 RUN_DIRECTORY = Path("/run/seatrial")
@@ -41,7 +43,7 @@ def default_config(socket: Path, environ: Mapping[str, str] = os.environ) -> Pat
     if instance and _is_there(path):
         return path
     beside = socket.parent.parent / CONFIG_NAME
-    return beside if _state_dir_of(beside) == socket.parent.absolute() else None
+    return beside if _state_dir_of(beside) == socket.parent.resolve() else None
 
 
 def _is_there(config: Path) -> bool:
@@ -54,8 +56,9 @@ def _is_there(config: Path) -> bool:
 
 def _state_dir_of(config: Path) -> Path | None:
     try:
-        return Path(tomllib.loads(config.read_text(encoding="utf-8"))["state_dir"]).absolute()
-    except (OSError, KeyError, TypeError, UnicodeDecodeError, tomllib.TOMLDecodeError):
+        data = tomllib.loads(config.read_text(encoding="utf-8"))
+        return place_of(data["state_dir"], base_of(config)).resolve()
+    except (OSError, KeyError, TypeError, ValueError):
         return None
 
 

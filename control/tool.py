@@ -26,6 +26,7 @@ MOUNTED = {
     "evidence": "evidence.cli:evidence_group",
     "gate": "evidence.gates.cli:gate_group",
     "preflight": "daemon.cli_preflight:preflight_command",
+    "state": "daemon.cli_state:state_group",
 }
 
 MOUNTED_BELOW = {"caps": {"explain": "daemon.cli_caps:explain_command"}}

@@ -10,28 +10,33 @@ import gc
 import logging
 import random
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, Protocol
 
 from control.errors import ControlError
 from control.server import ControlThread
 from daemon.assembly import (
     about_keys,
+    accepted_lines,
     account_fingerprint,
     binding_of,
     build_engine,
     build_labels,
     control_config,
+    count_boot,
     engine_config,
     greeting,
     link_config,
     own_credentials,
+    recovered_engine,
     start_metrics,
+    take_state,
     unresolved_incidents,
 )
-from daemon.core.engine import Engine
 from daemon.live_gate import LiveGate, check_live, mode_of, start_rule
 from daemon.model.amounts import NS_PER_MS
 from daemon.model.effects import ExitDaemon, Reply
+from daemon.model.inputs import JournalFault
 from daemon.model.records import EventType
 from daemon.settings import Config
 from daemon.shell.account_lock import AccountLock
@@ -43,7 +48,7 @@ from daemon.shell.emergency import EmergencyStop
 from daemon.shell.endpoints import endpoints_of
 from daemon.shell.ends import EXIT_CRASH, EXIT_LEFT, EXIT_OK, ProcessEnd
 from daemon.shell.incident_pack import IncidentPacks
-from daemon.shell.journal import Journal, lock_journal
+from daemon.shell.journal import Journal
 from daemon.shell.key_environments import remember
 from daemon.shell.latch import LatchHalt, LatchStore
 from daemon.shell.late_orders import LateOrders
@@ -55,7 +60,7 @@ from daemon.shell.publisher import Publisher, StatusPart
 from daemon.shell.replay import Recovered, recover
 from daemon.shell.sdnotify import Notifier
 from daemon.shell.signals import Ended
-from daemon.shell.state_dir import next_run
+from daemon.shell.state_dir import StateMark
 from daemon.shell.strategy_loader import strategy_factory
 from daemon.shell.tasks import spawn
 from daemon.shell.venue_link import VenueLink
@@ -104,18 +109,22 @@ class Daemon:
         for name, strategy in settings.strategies.items():
             strategy_factory(name, strategy)  # refused before a boot is counted
         # Before anything reads or mends the state: a second daemon must not touch a live journal.
-        journal_lock = lock_journal(settings.state_dir / "journal")
+        journal_lock = take_state(settings)
         self._account = AccountLock(
             account_fingerprint(self._credentials.api_key),
             settings.venue.environment,
             self._endpoints.rest,
         )
         self._account.take()
-        self._instance, self._run_number, self._run = next_run(settings.state_dir)
+        self._proof, self._instance, self._run_number, self._run = count_boot(
+            settings, account=str(self._binding["account"])
+        )
         remember(self._credentials, settings.venue.environment, settings.state_dir)
         self._boot_monotonic = SystemClock().monotonic_ns()
         recovered = recover(settings.state_dir / "journal")
-        self._clock = SystemClock(floor_ns=recovered.ts_ns)
+        self._accepted = self._proof.accepted
+        self._is_clock_set = bool(self._accepted.get("clock_back_ns"))
+        self._clock = SystemClock(floor_ns=0 if self._is_clock_set else recovered.ts_ns)
         self._boot_ns = self._clock.now_ns()
         self._latch = LatchStore(settings.state_dir)
         self._halt = LatchHalt(self._latch, self._clock)
@@ -129,8 +138,16 @@ class Daemon:
             segment_bytes_max=settings.journal.segment_bytes_max,
             lock_fd=journal_lock,
         )
+        self._mark = StateMark(settings.state_dir)
+        self._journal.on_anchor = self._mark.on_anchor
+        self._journal.on_durable = self._mark.on_durable
         self._since_checkpoint = (recovered.checkpoint_seq, len(recovered.facts))
-        self._engine = self._build_engine(recovered)
+        self._engine = recovered_engine(
+            partial(build_engine, config, instance=self._instance, run=self._run,
+                    binding=self._binding, halt=self._halt),
+            recovered, now_ns=self._boot_ns, is_clock_set=self._is_clock_set,
+            journal=settings.state_dir / "journal",
+        )  # fmt: skip
         self._write_boot_lines(recovered)
         self._exit: asyncio.Future[ExitDaemon] | None = None
         self._fatal: BaseException | None = None
@@ -151,7 +168,8 @@ class Daemon:
             run_id=str(self._run),
             binding=self._binding,
         )
-        pump = self._build_pump(sinks=(self._late, clearer, packs), counters=(metrics,))
+        sinks = (self._late, clearer, packs, self._mark)
+        pump = self._build_pump(sinks=sinks, counters=(metrics,))
         link = self._build_link(pump)
         pump.attach(link)
         watchdog = self._build_watchdog(pump)
@@ -160,6 +178,7 @@ class Daemon:
         drills = self._build_drills(pump, link, port)
         port.drills = drills.begin
         self._journal.on_line = port.events().publish
+        self._journal.on_displaced = lambda why: pump.offer(JournalFault(why))
         control = ControlThread(control_config(settings), port, background=(port.warm,))
         server: MetricsServer | None = None
         notifier = Notifier()
@@ -197,6 +216,7 @@ class Daemon:
             pump.note(EventType.RUN_STOP, {"reason": self._reason(), "exit_code": exit_code})
             pump.stop()
             self._journal.close()
+            self._mark.close()
             self._account.release()
             await asyncio.to_thread(packs.stop)
         return exit_code
@@ -239,21 +259,6 @@ class Daemon:
         if self._port is not None:
             self._port.publish(status)
 
-    def _build_engine(self, recovered: Recovered) -> Engine:
-        engine = build_engine(
-            self._config,
-            instance=self._instance,
-            run=self._run,
-            binding=self._binding,
-            halt=self._halt,
-        )
-        if recovered.checkpoint is not None:
-            engine.restore(recovered.checkpoint)
-        for record in recovered.facts:
-            engine.apply_fact(record)
-        engine.finish_recovery(self._boot_ns)
-        return engine
-
     def _write_boot_lines(self, recovered: Recovered) -> None:
         run_start = {
             "instance": self._instance,
@@ -263,10 +268,14 @@ class Daemon:
         }
         duration_ms = (self._clock.monotonic_ns() - self._boot_monotonic) // NS_PER_MS
         recovery = {**recovered.facts_about(), "duration_ms": duration_ms}
-        lines = ((EventType.RUN_START, run_start), (EventType.RECOVERY, recovery))
-        for event_type, fields in lines:
-            self._journal.append(event_type, fields, ts_ns=self._boot_ns, session_id="")
+        # Time goes back, where it does, at the line that says so, and nowhere else.
+        at_ns = max(self._boot_ns, recovered.ts_ns)
+        lines = [(EventType.RUN_START, run_start, at_ns), (EventType.RECOVERY, recovery, at_ns)]
+        lines += accepted_lines(self._accepted, self._engine, self._boot_ns)
+        for event_type, fields, ts_ns in lines:
+            self._journal.append(event_type, fields, ts_ns=ts_ns, session_id="")
         self._journal.flush()
+        self._mark.begun(first_run=self._run_number if not recovered.seq else self._proof.first_run)
 
     def _build_pump(
         self, *, sinks: tuple[RecordSink, ...], counters: tuple[RecordSink, ...]

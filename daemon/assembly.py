@@ -3,6 +3,7 @@
 import hashlib
 import logging
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 from control.identity import ControlConfig, Members, Role
@@ -12,12 +13,19 @@ from daemon.model.amounts import NS_PER_MS
 from daemon.model.enums import Mode
 from daemon.model.halt import HaltFlag
 from daemon.model.ids import ClientOrderIdFactory, RunId, StrategyId
+from daemon.model.records import EventType
 from daemon.settings import Config, MetricsSettings, Settings
+from daemon.shell.clock import SystemClock
+from daemon.shell.clock_step import stepped_back
 from daemon.shell.credentials import load_credentials
 from daemon.shell.endpoints import urls_of
+from daemon.shell.journal import lock_journal
 from daemon.shell.key_environments import check_distinct
 from daemon.shell.link_config import Credentials, LinkConfig
 from daemon.shell.metrics import Metrics, MetricsServer
+from daemon.shell.replay import Recovered
+from daemon.shell.state_dir import next_run, prepare
+from daemon.shell.state_proof import Proof, check_state, in_future_text, prove_state
 from daemon.shell.strategy_loader import strategy_factory
 from daemon.version import code_digest, commit, packages, python_version, seatrial_version
 from riskcaps.interceptor import Interceptor
@@ -37,6 +45,65 @@ def build_engine(
         config=engine_config(config, instance=instance, run=run, binding=binding),
         interceptor=Interceptor(capset=config.capset, ids=ClientOrderIdFactory(run), halt=halt),
     )
+
+
+def take_state(settings: Settings) -> int:
+    """Have the state directory to ourselves; returns the journal's lock, to be kept open.
+
+    Raises:
+        OSError: it cannot be made, or another daemon has it.
+    """
+    if prepare(settings.state_dir, passable=settings.is_passable):
+        log.warning("%s was open to others; its mode is now 0700", settings.state_dir)
+    return lock_journal(settings.state_dir / "journal")
+
+
+def count_boot(settings: Settings, *, account: str) -> tuple[Proof, str, int, RunId]:
+    """Prove the state, then count this boot: the proof, instance, run number, run.
+
+    Raises:
+        StateDirError: the parts of the state do not agree, or it cannot be written.
+    """
+    state_dir, environment = settings.state_dir, settings.venue.environment
+    now_ns = SystemClock().now_ns()
+    proof = prove_state(state_dir, account=account, environment=environment, now_ns=now_ns)
+    check_state(proof, state_dir)
+    if clock := in_future_text(proof):
+        log.warning("%s", clock)
+    return (proof, *next_run(state_dir, account=account, environment=environment))
+
+
+def recovered_engine(
+    make: Callable[[], Engine],
+    recovered: Recovered,
+    *,
+    now_ns: int,
+    is_clock_set: bool,
+    journal: Path,
+) -> Engine:
+    """The engine as the journal left it; `is_clock_set`: its clock was ahead and is set right."""
+    engine = make()
+    if recovered.checkpoint is not None:
+        engine.restore(recovered.checkpoint)
+    for record in recovered.facts:
+        engine.apply_fact(record)
+    if is_clock_set:
+        past, engine = engine.state(), make()
+        engine.restore(stepped_back(past, journal, now_ns))
+    engine.finish_recovery(now_ns)
+    return engine
+
+
+def accepted_lines(
+    accepted: Mapping[str, Any], engine: Engine, now_ns: int
+) -> list[tuple[EventType, dict[str, Any], int]]:
+    """What a boot writes of an operator's word on the state; recovery begins after a set clock."""
+    if not accepted:
+        return []
+    lines = [(EventType.STATE_ACCEPTED, dict(accepted), now_ns)]
+    if accepted.get("clock_back_ns"):
+        lines.append((EventType.CHECKPOINT, {"state": engine.state()}, now_ns))
+    return lines
 
 
 def link_config(settings: Settings) -> LinkConfig:

@@ -13,7 +13,7 @@ from typing import NoReturn
 
 import click
 
-from daemon.assembly import own_credentials
+from daemon.assembly import account_fingerprint, own_credentials
 from daemon.errors import SeatrialError
 from daemon.settings import Settings, SettingsError, load_config
 from daemon.shell.clock import SystemClock
@@ -21,6 +21,7 @@ from daemon.shell.endpoints import urls_of
 from daemon.shell.preflight import StepResult, run_preflight
 from daemon.shell.price_paths import PriceCaps
 from daemon.shell.secrecy import forbid_core_dumps
+from daemon.shell.state_proof import in_future_text, prove_state
 from daemon.shell.strategy_loader import StrategyConfigError, strategy_factory
 
 EXIT_STEP_FAILED = 1
@@ -46,6 +47,7 @@ def doctor_command(config_path: Path, *, as_json: bool) -> None:
         _refuse(str(error))
     steps = [
         StepResult("config", ok=True, sentence=f"{config_path} is in order"),
+        _state(config.settings, account_fingerprint(credentials.api_key)),
         *strategy_steps(config.settings),
     ]
     steps += asyncio.run(
@@ -91,6 +93,25 @@ def strategy_steps(settings: Settings) -> list[StepResult]:
             sentence = f"{name}: {strategy.class_path} takes its parameters"
             steps.append(StepResult("strategy", ok=True, sentence=sentence))
     return steps
+
+
+def _state(settings: Settings, account: str) -> StepResult:
+    """Whether a boot would take the state directory, and whether its clock was ever ahead."""
+    where = settings.state_dir
+    proof = prove_state(
+        where,
+        account=account,
+        environment=settings.venue.environment,
+        now_ns=SystemClock().now_ns(),
+    )
+    accept = "seatrial state accept --config FILE --reason WHY"
+    if proof.findings:
+        first = proof.findings[0]
+        return StepResult("state", ok=False, sentence=f"{where}: {first.what}", mend=first.mend)
+    if clock := in_future_text(proof):
+        mend = f"set this machine's clock right; if the journal's was wrong: {accept}"
+        return StepResult("state", ok=False, sentence=clock, mend=mend)
+    return StepResult("state", ok=True, sentence=f"{where}: its parts agree")
 
 
 def _refuse(message: str) -> NoReturn:

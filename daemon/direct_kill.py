@@ -31,11 +31,12 @@ from control import output
 from control.errors import ControlError
 from control.places import default_config, default_socket, direct_command
 from daemon.errors import SeatrialError
+from daemon.model.places import base_of, place_of
 from daemon.model.text import one_line
 from daemon.shell.aside import Aside
 from daemon.shell.clock import SystemClock
 from daemon.shell.latch import LATCH_DEADLINE_S, LatchStore
-from daemon.shell.state_dir import StateDirError, read_identity
+from daemon.shell.state_dir import StateDirError, instance_of_journal, read_identity
 
 if TYPE_CHECKING:
     from daemon.shell.emergency import EmergencyStop, KillReport
@@ -75,14 +76,14 @@ class StopPlan:
             data = tomllib.loads(path.read_text(encoding="utf-8"))
             venue = data["venue"]
             keys = data.get("credentials", {})
-            key_file = keys.get("file")
+            key_file, base = keys.get("file"), base_of(path)
             roads = ("rest", "ws_api", "streams")
             return cls(
-                state_dir=Path(data["state_dir"]),
+                state_dir=place_of(data["state_dir"], base),
                 environment=str(venue["environment"]),
                 symbols=tuple(str(symbol) for symbol in venue["symbols"]),
                 urls={road: str(venue[road]) for road in roads if road in venue},
-                key_file=None if key_file is None else Path(key_file),
+                key_file=None if key_file is None else place_of(key_file, base),
                 keyring_service=str(keys.get("keyring_service", "")),
                 recv_window_ms=int(venue.get("recv_window_ms", RECV_WINDOW_MS)),
             )
@@ -90,7 +91,7 @@ class StopPlan:
             raise ControlError(f"kill --direct: {path}: {error.strerror}") from error
         except KeyError as error:
             raise ControlError(f"kill --direct: {path}: {error.args[0]} is missing") from error
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError, AttributeError, TypeError) as error:
+        except (ValueError, AttributeError, TypeError) as error:
             raise ControlError(f"kill --direct: {path}: cannot be used: {error}") from error
 
 
@@ -172,11 +173,12 @@ def _latch(
     def work() -> Iterator[Mapping[str, Any]]:
         try:
             identity = read_identity(plan.state_dir)
-            yield {"instance": "" if identity is None else identity[0]}
+            yield {"instance": "" if identity is None else identity.instance}
             if identity is None:
                 return
-        except StateDirError as error:
-            yield {"unknown": str(error)}  # latched all the same
+        except StateDirError as error:  # latched all the same
+            instance = instance_of_journal(plan.state_dir)
+            yield {"instance": instance} if instance else {"unknown": str(error)}
         try:
             latch = LatchStore(plan.state_dir)
             latch.latch(by_uid=uid, by_name=by, reason=reason, ts_ns=clock.now_ns())
@@ -260,7 +262,8 @@ def _late_orders(plan: StopPlan, clock: SystemClock) -> "LateOrders":
     from daemon.shell.late_orders import LateOrders, late_orders_of_journal  # noqa: PLC0415 - rule 3
 
     def work() -> Iterator[Mapping[str, int]]:
-        yield late_orders_of_journal(plan.state_dir / "journal", plan.recv_window_ms).sent_ns()
+        journal, now_ns = plan.state_dir / "journal", clock.now_ns()
+        yield late_orders_of_journal(journal, plan.recv_window_ms, now_ns=now_ns).sent_ns()
 
     aside = Aside(work, clock)
     deadline_ns = clock.monotonic_ns() + int(JOURNAL_DEADLINE_S * _NS_PER_S)

@@ -14,8 +14,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
+from daemon.model.places import base_of, place_of
 from riskcaps.capset import CapConfigError, CapSet, capset_from_mapping
 
 ENVIRONMENTS = ("sim", "binance-spot-testnet")
@@ -42,6 +52,13 @@ class _Frozen(BaseModel):
     )
 
 
+def _placed(value: Any, info: ValidationInfo) -> Any:
+    base: Path = (info.context or {})["base"]
+    return place_of(value, base) if isinstance(value, str | Path) else value
+
+
+Place = Annotated[Path, Field(strict=False), BeforeValidator(_placed)]
+"""A path; a relative one begins at the folder of the configuration file."""
 Milliseconds = Annotated[int, Field(ge=1, le=600_000)]
 
 
@@ -125,13 +142,11 @@ class CredentialSettings(_Frozen):
     """Look in the keyring under this service for `api_key` and `api_secret` (or
     `ed25519_private_key`); needs `seatrial[keyring]`. Asked after systemd credentials, before the
     file."""
-    file: Annotated[Path | None, Field(strict=False)] = None
+    file: Place | None = None
     """A TOML file, mode 0600, with `api_key` and `api_secret` (or `ed25519_private_key`, the PEM
     text). systemd credentials ($CREDENTIALS_DIRECTORY) and the keyring go first; without any of
     them the environment is looked at, with a warning."""
-    live_files: Annotated[
-        tuple[Annotated[Path, Field(strict=False)], ...], Field(strict=False, max_length=16)
-    ] = ()
+    live_files: Annotated[tuple[Place, ...], Field(strict=False, max_length=16)] = ()
     """Files that hold live keys: the daemon does not start with a key that stands in one of
     them."""
 
@@ -143,9 +158,9 @@ class GatingSettings(_Frozen):
     """The first key."""
     armed: bool = False
     """The second key; only with the first."""
-    promotion_record: Annotated[Path | None, Field(strict=False)] = None
+    promotion_record: Place | None = None
     """The third: the signed record that `seatrial promote --key` wrote."""
-    promotion_key: Annotated[Path | None, Field(strict=False)] = None
+    promotion_key: Place | None = None
     """The public key that signed it. The fourth key is caps within the preset `live-pilot`, the
     fifth a confirm token at each start."""
 
@@ -197,7 +212,7 @@ class ControlSettings(_Frozen):
     and the group `seatrial` are operators.
     """
 
-    socket: Annotated[Path | None, Field(strict=False)] = None
+    socket: Place | None = None
     """Unset: `control.sock` in the state directory. Where systemd passes the socket: the same path
     as its ListenStream=."""
     socket_group: str = ""
@@ -225,8 +240,9 @@ class MetricsSettings(_Frozen):
 class Settings(_Frozen):
     """The whole configuration but the caps, which `riskcaps.capset` reads."""
 
-    state_dir: Annotated[Path, Field(strict=False)]
-    """Journal, latch and control socket; one daemon each."""
+    state_dir: Place
+    """Journal, latch and control socket; one daemon each. Relative paths, here and elsewhere, begin
+    at the folder of this file; `~` is refused."""
     venue: VenueSettings
     credentials: CredentialSettings = CredentialSettings()
     gating: GatingSettings = GatingSettings()
@@ -242,6 +258,12 @@ class Settings(_Frozen):
     def socket_path(self) -> Path:
         """Where the control socket is."""
         return self.control.socket or self.state_dir / "control.sock"
+
+    @property
+    def is_passable(self) -> bool:
+        """Whether a group must reach a control socket that lies inside the state directory."""
+        group = self.control.socket_group
+        return bool(group) and self.socket_path.is_relative_to(self.state_dir)
 
     @model_validator(mode="after")
     def _strategy_symbols(self) -> "Settings":
@@ -303,7 +325,7 @@ def config_from_mapping(data: Mapping[str, Any], path: Path | str = "config") ->
     settings: Settings | None = None
     capset: CapSet | None = None
     try:
-        settings = Settings.model_validate(rest)
+        settings = Settings.model_validate(rest, context={"base": base_of(Path(path))})
     except ValidationError as error:
         violations += [_violation(item) for item in error.errors()]
     if caps is None:

@@ -33,7 +33,9 @@ from evidence.sessions import SessionsFold
 
 LISTED_MAX = 100
 OUR_PREFIX = "st"
-"""Client order ids of a state directory begin `st<instance>-` (run_start names the instance)."""
+"""Client order ids of a state directory begin `st<instance>` and a letter for their kind (`-` in
+journals of old builds); run_start names the instance."""
+KINDS = ("o", "c", "-")
 SIMULATOR_KEYS = frozenset({"faults", "requests", "seed", "scenario"})
 """Only a simulated venue's ledger has these."""
 
@@ -152,11 +154,11 @@ def _look_for_parts(seen: LedgerComparison, ledger: Mapping[str, Any]) -> None:
 
 
 def _parted(account: Account, trails: Mapping[str, Trail], rows: Rows) -> tuple[Rows, Rows]:
-    """Rows of ours and of others, by client order id: ours are `st<instance>-…` (or journalled)."""
+    """Rows of ours and of others, by client order id: ours name our instance."""
     sessions = account.folds["sessions"]
     runs = sessions.runs if isinstance(sessions, SessionsFold) else []
     instances = sorted({run.instance for run in runs if run.instance})
-    prefixes = tuple(f"{OUR_PREFIX}{instance}-" for instance in instances)
+    prefixes = tuple(f"{OUR_PREFIX}{one}{kind}" for one in instances for kind in KINDS)
     ours: Rows = []
     others: Rows = []
     for row in rows:

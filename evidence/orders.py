@@ -8,6 +8,7 @@ Rules of this file:
 3. Finished orders leave memory after a while, unless the caller keeps them for a cross-check.
 """
 
+import re
 from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -40,6 +41,8 @@ ABSENT_OUTCOMES = frozenset({"absent", "not_sent"})
 _SAME_STATE = {"APPROVED": "SUBMITTED"}
 """An approved order is sent in the turn of its approval; both words stand for that moment."""
 FINISHED_KEPT = 20_000
+_ID = re.compile(r"(st[0-9a-z]{6}o[0-9a-z]{6,11})([0-9a-z]{5})(-[0-9A-Za-z]+)?", re.ASCII)
+"""An order's id: prefix, instance, kind, run and nonce; then the counter (daemon/model/ids.py)."""
 
 
 @dataclass(slots=True)
@@ -170,8 +173,8 @@ class OrdersFold:
         )  # fmt: skip
 
     def _check_counter(self, record: OrderApproved) -> None:
-        """Ids are minted `prefix-counter` in base 36 without gaps: a gap is a removed approval."""
-        prefix, _, digits = record.client_order_id.rpartition("-")
+        """A run's ids are minted with a counter without gaps: a gap is a removed approval."""
+        prefix, digits = _counter_of(record.client_order_id)
         try:
             number = int(digits, 36)
         except ValueError:
@@ -428,6 +431,15 @@ def reference_price_of(decision: Mapping[str, Any]) -> Decimal:
         return (amount(market.get("bid")) + amount(market.get("ask"))) / 2
     except AmountError:
         return ZERO
+
+
+def _counter_of(client_order_id: str) -> tuple[str, str]:
+    """Whose counter, and its digits; ids of old builds are `prefix-counter`."""
+    found = _ID.fullmatch(client_order_id)
+    if found is not None:
+        return found[1], found[2]
+    prefix, _, digits = client_order_id.rpartition("-")
+    return prefix, digits
 
 
 def _follows(old: str, trail: Trail) -> bool:

@@ -19,7 +19,7 @@ import orjson
 from daemon.model.records import GENESIS
 from evidence.gates.inputs import once_each
 from evidence.integrity import Chain
-from evidence.schema import RECORD_CLASSES, Input, Nanoseconds, Record, Seq
+from evidence.schema import RECORD_CLASSES, Input, Nanoseconds, Record, Seq, StateAccepted
 from evidence.sources import (
     UNREADABLE,
     LineTooLongError,
@@ -140,6 +140,8 @@ class JournalReader:
 
     def _joint(self, record: Record, place: str) -> None:
         """A line that does not simply follow the one before: the first, or a fault."""
+        if isinstance(record, StateAccepted) and record.clock_back_ns > 0:
+            self.chain.last_ns = min(self.chain.last_ns, record.ts_ns)  # an operator set it right
         if self.chain.lines:
             self.chain.link(record.seq, record.prev, record.ts_ns, place)
         else:

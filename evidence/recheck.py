@@ -344,6 +344,10 @@ class DecisionsFold:
             self._drop(record.client_order_id)
         elif record.outcome == "adopted" and record.order and record.order.get("qty"):
             order = record.order
+            if record.counted:
+                self._book(record.instrument_id).minute_ns.append(record.ts_ns)
+                for stamps in self.attempts_ns:
+                    stamps.append(record.ts_ns)
             leaves = amount(order["qty"]) - amount_or_zero(order.get("cum_qty"))
             px = amount_or_zero(order.get("price"))
             hold = Hold(record.instrument_id, order.get("side") == "BUY", leaves, px)

@@ -82,6 +82,14 @@ class Recovery(Record, tag_field=TAG, tag=EventType.RECOVERY.value, gc=False):
     duration_ms: int | str = 0
 
 
+class StateAccepted(Record, tag_field=TAG, tag=EventType.STATE_ACCEPTED.value, gc=False):
+    """An operator went on with a state directory whose parts did not agree."""
+
+    reason: str = ""
+    by: str = ""
+    clock_back_ns: int = 0
+
+
 class Checkpoint(Record, tag_field=TAG, tag=EventType.CHECKPOINT.value, gc=False):
     """The daemon's own state. Nothing is taken from it; its tallies are held against the lines."""
 
@@ -315,6 +323,7 @@ class OrderResolved(OrderWords, tag_field=TAG, tag=EventType.ORDER_RESOLVED.valu
     outcome: str = ""
     proof: Any = None
     order: dict[str, Any] | None = None
+    counted: bool = False
 
 
 class RateLimit(Record, tag_field=TAG, tag=EventType.RATE_LIMIT.value):
@@ -479,7 +488,8 @@ class SegmentClosed(Record, tag_field=TAG, tag=EventType.SEGMENT_CLOSED.value, g
 
 
 RECORD_CLASSES: tuple[type[Record], ...] = (
-    Input, RunStart, RunStop, Recovery, Checkpoint, SessionStart, SessionStop, Heartbeat,
+    Input, RunStart, RunStop, Recovery, StateAccepted, Checkpoint, SessionStart, SessionStop,
+    Heartbeat,
     TradingStateChange, GateStateChange, Connected, Disconnected, Reconnect, Instruments,
     RiskContext, OrderApproved, OrderDenied, OrderState, CancelRequested, CancelAll, Fill,
     OrderReject, CancelReject, AmendRequested, AmendReject, OrderAmended, Timeout, OrderResolved,

@@ -14,7 +14,7 @@ from typing import Any
 
 from daemon.model.amounts import ZERO, decimal_of
 from daemon.model.enums import Side
-from daemon.model.ids import CLIENT_ORDER_ID_PREFIX, ClientOrderId, ExecId, InstrumentId
+from daemon.model.ids import ClientOrderId, ExecId, InstrumentId
 from riskcaps.exposure import STOP_TYPES, SymbolBook
 from riskcaps.holds import IN_FLIGHT, Hold
 from riskcaps.keeper import Keeper
@@ -142,9 +142,7 @@ def _restore_hold(
 def restore_approved(keeper: Keeper, fields: Mapping[str, Any], ts_ns: int) -> None:
     """Fold an ORDER_APPROVED line; a second time it changes nothing while the order is open."""
     client_order_id = ClientOrderId(fields["client_order_id"])
-    run, _, counter = client_order_id.rpartition("-")
-    if run == f"{CLIENT_ORDER_ID_PREFIX}{keeper.ids.run}":
-        keeper.ids.counter = max(keeper.ids.counter, int(counter, 36))
+    keeper.ids.saw(client_order_id)
     if client_order_id in keeper.holds:
         return
     now_ns = keeper.fact(ts_ns)

@@ -83,5 +83,19 @@ def drifts(keeper: "Keeper") -> bool:
     return drift_ns > keeper.capset.clock_offset_ms_max * NS_PER_MS * 2
 
 
+def clock_problem(keeper: "Keeper") -> str:
+    """Why the clock denies every order, in words with the mend; empty: it does not."""
+    if keeper.clock_ns < 0 or not drifts(keeper):
+        return ""
+    offset_ms = keeper.clock_offset_ns // NS_PER_MS
+    side = "ahead of" if offset_ms < 0 else "behind"
+    return (
+        f"clock_drift: our time is {abs(offset_ms)} ms {side} the venue's, the cap is "
+        f"{keeper.capset.clock_offset_ms_max}; every order would be denied. Set this machine's "
+        "clock right and restart; where the journal was written with a clock that was ahead, stop "
+        "the daemon and say so: seatrial state accept --config FILE --reason WHY"
+    )
+
+
 def _text(value: Decimal | None) -> str | None:
     return None if value is None else str(value)

@@ -20,6 +20,7 @@ from daemon.model.ids import symbol_of
 from daemon.model.inputs import Command, KillLatched
 from daemon.model.records import EventType
 from riskcaps.capset import CapConfigError
+from riskcaps.standing import clock_problem
 
 Answer = Mapping[str, Any] | None
 """None: the reply comes later (a stop answers when the venue is empty)."""
@@ -77,6 +78,8 @@ class Commands:
 
     # ------------------------------------------------------------------ sessions
     def _start(self, command: Command) -> Answer:
+        if problem := clock_problem(self._desk.interceptor):
+            raise CommandError(ErrorCode.NOT_READY, problem)
         session_id = self._conductor.start(_by(command), command.reason)
         return {"session_id": session_id}
 

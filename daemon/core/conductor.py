@@ -132,7 +132,7 @@ class Conductor:
         if not self.journal_ok:
             raise CommandError(
                 ErrorCode.JOURNAL_FAULT,
-                "the journal cannot be written; free space on its disk, then try again",
+                "the journal cannot be relied on; the incident journal_fault says why and the mend",
             )
         open_ones = ledger.unresolved
         if open_ones:

@@ -280,7 +280,8 @@ class Desk:
         """Write how a doubt about an order ended; for `adopted` the order comes with it."""
         fields: dict[str, Any] = {**self._names(order), "outcome": outcome, "proof": proof}
         if outcome == "adopted":
-            self.ledger.adopt(order, self.now_ns)
+            self.ledger.adopt(order, self.now_ns, counted=True)
+            fields["counted"] = True
             fields["order"] = to_plain(order)
         self.record(EventType.ORDER_RESOLVED, fields)
 

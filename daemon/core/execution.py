@@ -103,14 +103,20 @@ class Execution:
         news = [fill for fill in report.fills if not desk.books.has_fill(fill)]
         if desk.books.is_forgotten(cid) and not news and not is_open:
             return None
-        order = adopted_from(report, desk.now_ns)
-        desk.resolved(order, "adopted", f"{report.source.value} report {report.venue_status.value}")
+        order = self.adopt(report)
         desk.trouble(
             StopTrigger.UNKNOWN_OWN_ORDER,
             f"the venue reports our order {cid}, which the books do not have: adopted",
             symbol_of(report.instrument_id),
             {"client_order_id": cid, "venue_status": report.venue_status.value},
         )
+        return order
+
+    def adopt(self, report: ExecutionReport) -> Order:
+        """Take an order of ours that the books do not have into them."""
+        desk = self._desk
+        order = adopted_from(report, desk.now_ns)
+        desk.resolved(order, "adopted", f"{report.source.value} report {report.venue_status.value}")
         return order
 
     def _unrecognised(self, order: Order, report: ExecutionReport) -> None:

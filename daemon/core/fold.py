@@ -130,7 +130,8 @@ def _reject(ledger: Ledger, record: Fields, now_ns: int) -> None:
 
 def _resolved(ledger: Ledger, record: Fields, now_ns: int) -> None:
     if record["outcome"] == "adopted":
-        ledger.adopt(from_plain(Order, record["order"]), now_ns)
+        order = from_plain(Order, record["order"])
+        ledger.adopt(order, now_ns, counted=record.get("counted", False))
 
 
 def _cancel_requested(ledger: Ledger, record: Fields, now_ns: int) -> None:

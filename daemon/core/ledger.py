@@ -15,7 +15,7 @@ from typing import Any
 from daemon.core.books import Books
 from daemon.model.amounts import ZERO, plain
 from daemon.model.enums import OrderStatus, Side
-from daemon.model.ids import ClientOrderId, InstrumentId, SessionId, VenueOrderId
+from daemon.model.ids import ClientOrderId, InstrumentId, SessionId, VenueOrderId, rank_of
 from daemon.model.instrument import Instrument
 from daemon.model.orders import Order
 from daemon.model.plain import from_plain, to_plain
@@ -78,6 +78,8 @@ class Ledger:
         self.config_caps_hash = interceptor.capset.hash
         self.tightened: list[dict[str, Any]] = []
         """What operators have tightened since; another config begins anew."""
+        self.newest_id = ""
+        """The latest client order id of ours that is known."""
         self.basis: dict[str, Decimal] = {}
         """Asset totals at the venue less our flows, from the first clean snapshot of the epoch."""
         self.notices: list[CapNotice] = []
@@ -101,15 +103,25 @@ class Ledger:
         """ORDER_APPROVED: the interceptor holds it already; the bytes leave in this turn."""
         self.books.add(order)
         self.session.orders += 1
+        self._saw(order)
 
     def deny(self, reason: str) -> None:
         """ORDER_DENIED."""
         self.session.denied[reason] = self.session.denied.get(reason, 0) + 1
 
-    def adopt(self, order: Order, now_ns: int) -> None:
-        """ORDER_RESOLVED adopted: an order of ours that the books did not have."""
+    def adopt(self, order: Order, now_ns: int, *, counted: bool) -> None:
+        """ORDER_RESOLVED adopted: an order of ours that the books did not have.
+
+        `counted`: it uses up the caps on orders, too (lines of old builds: it did not).
+        """
         self.books.add(order)
+        if counted:
+            self.interceptor.count_unknown(order, now_ns)
         self.heard(self.interceptor.adopt(order, now_ns))
+        self._saw(order)
+
+    def _saw(self, order: Order) -> None:
+        self.newest_id = max(self.newest_id, order.client_order_id, key=rank_of)
 
     def move(
         self,
@@ -279,6 +291,7 @@ class Ledger:
             "session": to_plain(self.session),
             "incidents": [to_plain(incident) for incident in self.incidents.values()],
             "caps": {"config": self.config_caps_hash, "tightened": list(self.tightened)},
+            "newest_id": self.newest_id,
             "latched": self.latched,
             "latch_reason": self.latch_reason,
             "basis": {asset: plain(total) for asset, total in sorted(self.basis.items())},
@@ -297,6 +310,8 @@ class Ledger:
         if caps.get("config") == self.config_caps_hash:
             for changes in caps["tightened"]:
                 self.tighten(changes)
+        known = state.get("newest_id")  # old checkpoints: the orders that they still hold
+        self.newest_id = max(self.books.orders, key=rank_of, default="") if known is None else known
         self.latched = state["latched"]
         self.latch_reason = state["latch_reason"]
         self.basis = {asset: Decimal(total) for asset, total in state["basis"].items()}

@@ -20,9 +20,16 @@ from daemon.core.made_reports import as_recovered
 from daemon.core.reconcile import Assets, Difference, Suspects, Weighed, compare
 from daemon.core.retry import backoff_ns
 from daemon.model.amounts import plain
-from daemon.model.effects import OrderRef, Reply, TakeSnapshot
+from daemon.model.effects import HistoryAfter, OrderRef, Reply, TakeSnapshot
 from daemon.model.enums import GateState
-from daemon.model.ids import ClientOrderId, InstrumentId, VenueOrderId, instrument_id, is_ours
+from daemon.model.ids import (
+    ClientOrderId,
+    InstrumentId,
+    VenueOrderId,
+    instrument_id,
+    is_ours,
+    rank_of,
+)
 from daemon.model.orders import Order
 from daemon.model.readiness import NotReady, Obstacle
 from daemon.model.records import EventType
@@ -68,6 +75,8 @@ class Rounds:
         self.last_waiting = False
         """Whether the last snapshot left a difference that another one must tell."""
         self._commands: list[str] = []
+        self._history_seen = False
+        """Whether the venue was asked, in this run, for orders of ours that we do not know."""
 
     # ------------------------------------------------------------------ asking
     def want(self, reason: str, *, delay_ns: int = 0) -> None:
@@ -129,11 +138,27 @@ class Rounds:
             trades_after=cursor,
         )
         self._began_ns = desk.now_ns
-        routine = self._wanted in _ROUTINE and desk.gate.state is GateState.READY
-        instance = desk.config.instance
-        made = TakeSnapshot(self._wanted, tuple(refs), cursor, routine=routine, instance=instance)
-        desk.effects.append(made)
+        desk.effects.append(
+            TakeSnapshot(
+                self._wanted,
+                tuple(refs),
+                cursor,
+                routine=self._wanted in _ROUTINE and desk.gate.state is GateState.READY,
+                instance=desk.config.instance,
+                history=None if self._history_seen else self._history_after(),
+            )
+        )
         self._wanted = ""
+
+    def _history_after(self) -> HistoryAfter:
+        """A backup may have been restored: the venue's history alone knows how far we went."""
+        desk = self._desk
+        after: dict[InstrumentId, VenueOrderId] = {}
+        for order in desk.books.orders.values():
+            shown, iid = order.venue_order_id, order.instrument_id
+            if shown is not None and shown.isdigit() and int(shown) > int(after.get(iid, "-1")):
+                after[iid] = shown
+        return HistoryAfter(desk.config.instance, desk.ledger.newest_id, after)
 
     # ------------------------------------------------------------------ answers
     def on_failed(self, why: str) -> None:
@@ -175,6 +200,8 @@ class Rounds:
         self.rounds += 1
         self.last_round_ns = desk.now_ns
         self.last_reason = running.reason
+        self._history_seen = True
+        self._take_lost(snapshot)
         recovered, adopted = self._digest(snapshot, running.asked_ns)
         ledger = desk.ledger
         rebase, self._rebase = self._rebase, False
@@ -261,6 +288,25 @@ class Rounds:
         for command_id in self._commands:
             self._desk.effects.append(Reply(command_id=command_id, result=found))
         self._commands.clear()
+
+    def _take_lost(self, snapshot: VenueSnapshot) -> None:
+        """Orders that only the venue knows: counted now, and a person must say why they are."""
+        desk = self._desk
+        lost = [one for one in snapshot.lost if one.client_order_id not in desk.books.orders]
+        if not lost:
+            return
+        for report in lost:
+            order = self._execution.adopt(report)
+            self._execution.absorb(order, as_recovered(report))
+        newest = max(lost, key=lambda one: rank_of(one.client_order_id)).client_order_id
+        desk.trouble(
+            StopTrigger.HISTORY_LOST,
+            f"the venue knows {len(lost)} order(s) of ours that the journal does not, up to "
+            f"{newest}: it is an older copy or lacks its end. They were counted against the caps "
+            "as of now; put the newest state back, or resolve this with the reason",
+            "",
+            {"orders": len(lost), "newest": newest},
+        )
 
     def _digest(self, snapshot: VenueSnapshot, asked_ns: int) -> tuple[int, int]:
         """Book the venue's facts: fills, statuses, open orders, proofs of absence."""

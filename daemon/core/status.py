@@ -15,6 +15,7 @@ from daemon.model.amounts import plain
 from daemon.model.enums import OrderStatus
 from daemon.model.ids import symbol_of
 from daemon.model.plain import to_plain
+from riskcaps.standing import clock_problem
 
 OPEN_ORDERS_SHOWN = 200
 INCIDENTS_SHOWN = 10
@@ -108,6 +109,7 @@ def status(
         "ending": "" if ending is None else ending.kind,
         "journal_ok": conductor.journal_ok,
         "symbols_blocked": conductor.symbols.blocked(),
+        "clock_problem": clock_problem(desk.interceptor),
         "links": {link.value: up for link, up in gate.up.items()},
         "orders": {kind.value: n for kind, n in sorted(books.counts.items()) if n},
         "open_orders": [order_fields(order) for order in list(books.working())[:OPEN_ORDERS_SHOWN]],

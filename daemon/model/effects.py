@@ -78,13 +78,25 @@ class OrderRef:
 
 
 @dataclass(frozen=True, slots=True)
+class HistoryAfter:
+    """Ask for orders of ours at the venue that are later than any that we know of."""
+
+    instance: str
+    newest: str
+    """The newest client order id of ours that the journal knows; empty: none."""
+    after: Mapping[InstrumentId, VenueOrderId]
+    """Per instrument, the venue's id of the newest order that we know."""
+
+
+@dataclass(frozen=True, slots=True)
 class TakeSnapshot:
     """Run one reconciliation round and answer `SnapshotTaken` or `SnapshotFailed`.
 
     `believed_open` are our non-terminal orders: each that the venue does not list as open is
     queried one by one. `trades_after` gives, per instrument, the last booked venue trade id
     (-1: none): history is fetched from a few ids before it. A `routine` round has a budget of its
-    own, and waits when that is used up; the others may use what any query may.
+    own, and waits when that is used up; the others may use what any query may. `history`: once a
+    run, whether the venue knows orders of ours that a restored or shortened journal does not.
     """
 
     reason: str
@@ -93,6 +105,7 @@ class TakeSnapshot:
     routine: bool = False
     instance: str = ""
     """Whose orders are ours: trades of all others are counted, not told. Empty: all are told."""
+    history: HistoryAfter | None = None
 
 
 @dataclass(frozen=True, slots=True)

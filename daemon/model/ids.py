@@ -2,11 +2,22 @@
 
 Rules of this file:
 1. An id is opaque to everybody but the function here that makes it.
-2. Ids are deterministic: run number + counter, so that a restart recognises its own orders.
+2. Ids are deterministic: run + counter, so that a restart recognises its own orders.
+3. The kind of a client order id stands at a fixed place, so that no id reads as another order's:
+
+       st abc123 o 001 k3x 0000c      order 12 of run 1
+       st abc123 c 001 k3x 0000c      the cancel of that order (also as a part of a replace)
+
+   prefix, instance (6), kind (1), run number (3 or more), nonce of the boot (3), counter (5). That
+   is 20 of the venue's 36 letters; what is appended one day follows a `-`. The nonce keeps ids of
+   two boots apart that count the same number, as after a restored backup.
+4. Builds before 2026-12 wrote `stabc123-1-c`, and `-c` behind it for the cancel. Where the kind
+   stands now they have a `-`; such ids are recognised for ever and never minted.
 """
 
+import re
 from dataclasses import dataclass
-from typing import NewType
+from typing import NamedTuple, NewType
 
 ClientOrderId = NewType("ClientOrderId", str)
 """FIX ClOrdID (11). Ours; unique for ever within a state directory, never resent."""
@@ -20,12 +31,24 @@ InstrumentId = NewType("InstrumentId", str)
 StrategyId = NewType("StrategyId", str)
 SessionId = NewType("SessionId", str)
 RunId = NewType("RunId", str)
-"""One boot of the daemon: `<instance>-<run number in base 36>`."""
+"""One boot of the daemon: `<instance>-<run number in base 36>-<nonce>`; old builds had no nonce."""
 
 _DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
 CLIENT_ORDER_ID_PREFIX = "st"
 CLIENT_ORDER_ID_MAX_LENGTH = 36
 """`^[a-zA-Z0-9-_]{1,36}$`, venues/binance-spot.md §5."""
+_KIND_AT = 8
+_ORDER, _CANCEL, _OLD_SEPARATOR = "o", "c", "-"
+_KINDS = frozenset({_ORDER, _CANCEL, _OLD_SEPARATOR})
+_OLD_CANCEL_SUFFIX = "-c"
+_RUN_LENGTH, _NONCE_LENGTH, _COUNTER_LENGTH = 3, 3, 5
+_NO_NONCE = "000"
+_COUNTER_HIGH_MAX = 36 ** (_COUNTER_LENGTH - 1)
+_NUMBER = re.compile(r"[0-9a-z]+")
+_NEW = re.compile(
+    r"st([0-9a-z]{6})([oc])([0-9a-z]{3,8})([0-9a-z]{3})([0-9a-z]{5})(?:-[0-9A-Za-z]+)?", re.ASCII
+)
+_OLD = re.compile(r"st([0-9a-z]{6})-([0-9a-z]+)-([0-9a-z]+)(-c)?", re.ASCII)
 
 
 def base36(number: int) -> str:
@@ -57,16 +80,82 @@ def venue_of(instrument: InstrumentId) -> str:
     return instrument.partition("@")[2]
 
 
-def run_id(instance: str, run_number: int) -> RunId:
-    """Name a boot: the state directory's instance (6 of [a-z0-9]) and its boot count."""
+def run_id(instance: str, run_number: int, nonce: str = "") -> RunId:
+    """Name a boot: the state directory's instance (6 of [a-z0-9]), its boot count, its nonce."""
     if len(instance) != 6 or not all(c in _DIGITS for c in instance):
         raise ValueError(f"an instance name is six of [0-9a-z], got {instance!r}")
-    return RunId(f"{instance}-{base36(run_number)}")
+    if nonce and (len(nonce) != _NONCE_LENGTH or not all(c in _DIGITS for c in nonce)):
+        raise ValueError(f"a nonce is three of [0-9a-z], got {nonce!r}")
+    return RunId("-".join([instance, base36(run_number), *([nonce] if nonce else [])]))
+
+
+def run_number_of(run: str) -> int:
+    """The boot count in a run id of any build; 0 where there is none."""
+    parts = run.split("-")
+    return int(parts[1], 36) if len(parts) > 1 and _NUMBER.fullmatch(parts[1]) else 0
+
+
+class ParsedId(NamedTuple):
+    """What a client order id of ours says of itself."""
+
+    instance: str
+    is_cancel: bool
+    run_number: int
+    nonce: str
+    counter: int
+
+
+def parse_id(shown: str) -> ParsedId | None:
+    """Read an id of this build or an old one; None: no seatrial made it."""
+    found = _NEW.fullmatch(shown)
+    if found is not None:
+        instance, kind, run, nonce, counter = found.groups()
+        return ParsedId(instance, kind == _CANCEL, int(run, 36), nonce, int(counter, 36))
+    found = _OLD.fullmatch(shown)
+    if found is None:
+        return None
+    instance, run, counter, suffix = found.groups()
+    return ParsedId(instance, bool(suffix), int(run, 36), "", int(counter, 36))
 
 
 def is_ours(client_order_id: str, instance: str) -> bool:
-    """Whether an order at the venue carries this state directory's prefix, from any run of it."""
-    return client_order_id.startswith(f"{CLIENT_ORDER_ID_PREFIX}{instance}-")
+    """Whether an order at the venue carries this state directory's name, from any run of it."""
+    return (
+        client_order_id.startswith(f"{CLIENT_ORDER_ID_PREFIX}{instance}")
+        and client_order_id[_KIND_AT : _KIND_AT + 1] in _KINDS
+    )
+
+
+def is_lost(shown: str, instance: str, newest: str) -> bool:
+    """Whether an order at the venue is ours and later than `newest`, the last that we know of."""
+    seen = parse_id(shown)
+    if seen is None or seen.instance != instance or seen.is_cancel:
+        return False
+    return (seen.run_number, seen.counter) > rank_of(newest)
+
+
+def rank_of(client_order_id: str) -> tuple[int, int]:
+    """Later orders of one state directory rank higher; what is none ranks lowest."""
+    seen = parse_id(client_order_id)
+    return (0, 0) if seen is None else (seen.run_number, seen.counter)
+
+
+def cancel_id(client_order_id: str) -> str | None:
+    """The id that a cancel of this order carries, or None where it has no room for one."""
+    if _NEW.fullmatch(client_order_id):
+        return f"{client_order_id[:_KIND_AT]}{_CANCEL}{client_order_id[_KIND_AT + 1 :]}"
+    derived = f"{client_order_id}{_OLD_CANCEL_SUFFIX}"
+    return derived if len(derived) <= CLIENT_ORDER_ID_MAX_LENGTH else None
+
+
+def own_id_of(shown: str) -> str:
+    """The order's own id behind the id that a row shows (a cancel of ours may have renamed it)."""
+    seen = parse_id(shown)
+    if seen is None or not seen.is_cancel:
+        return shown
+    if shown[_KIND_AT] == _CANCEL:
+        return f"{shown[:_KIND_AT]}{_ORDER}{shown[_KIND_AT + 1 :]}"
+    return shown.removesuffix(_OLD_CANCEL_SUFFIX)
 
 
 def instance_of_order(client_order_id: str) -> str:
@@ -79,7 +168,7 @@ def instance_of_order(client_order_id: str) -> str:
 
 @dataclass(slots=True)
 class ClientOrderIdFactory:
-    """Mints `st<instance>-<run>-<counter>`; only the interceptor holds one."""
+    """Mints the ids of one run; only the interceptor holds one."""
 
     run: RunId
     counter: int = 0
@@ -91,8 +180,20 @@ class ClientOrderIdFactory:
         self.counter += 1
         high, low = divmod(self.counter, 36)
         if high != self._stem_of:  # all but the last digit stays for 36 orders
-            self._stem = f"{CLIENT_ORDER_ID_PREFIX}{self.run}-{base36(high) if high else ''}"
+            if high >= _COUNTER_HIGH_MAX:
+                raise ValueError(f"run {self.run} has minted all its ids; restart the daemon")
+            self._stem = f"{self._prefix()}{base36(high).rjust(_COUNTER_LENGTH - 1, '0')}"
             self._stem_of = high
-            if len(self._stem) >= CLIENT_ORDER_ID_MAX_LENGTH:
-                raise ValueError(f"client order id {self._stem!r}… is longer than the venue takes")
         return ClientOrderId(self._stem + _DIGITS[low])
+
+    def saw(self, client_order_id: str) -> None:
+        """An id was minted before, by this run: the next ones come after it."""
+        if client_order_id.startswith(self._prefix()):
+            self.counter = max(self.counter, int(client_order_id[-_COUNTER_LENGTH:], 36))
+
+    def _prefix(self) -> str:
+        instance, number, *nonce = self.run.split("-")
+        return (
+            f"{CLIENT_ORDER_ID_PREFIX}{instance}{_ORDER}"
+            f"{number.rjust(_RUN_LENGTH, '0')}{nonce[0] if nonce else _NO_NONCE}"
+        )

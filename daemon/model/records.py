@@ -42,6 +42,9 @@ class EventType(StrEnum):
     RECOVERY = "recovery"
     """fields: records, from_seq, checkpoint_seq (where the fold began; 0: at the first line),
     torn_bytes, torn_sha256, duration_ms."""
+    STATE_ACCEPTED = "state_accepted"
+    """fields: findings [text], reason, by, uid, accepted_ns, clock_back_ns. An operator went on
+    with a state directory whose parts did not agree; beside the boot's lines."""
     CHECKPOINT = "checkpoint"
     """fields: state {…}: everything that a recovery needs, so that older lines need not be read."""
     SESSION_START = "session_start"
@@ -104,7 +107,8 @@ class EventType(StrEnum):
     TIMEOUT = "timeout"
     """fields: client_order_id, symbol, instrument_id, request, msg. The outcome is unknown."""
     ORDER_RESOLVED = "order_resolved"
-    """fields: client_order_id, symbol, instrument_id, outcome (adopted|absent|not_sent), proof."""
+    """fields: client_order_id, symbol, instrument_id, outcome (adopted|absent|not_sent), proof;
+    for adopted: order {…}, counted (it was counted against the caps on orders)."""
     RATE_LIMIT = "rate_limit"
     """fields: status, code, scope, until_ns, msg."""
     RECONCILED = "reconciled"
@@ -210,6 +214,7 @@ SEVERITY: dict[EventType, Severity] = {
     EventType.RATE_LIMIT: ANOMALY,
     EventType.RECONNECT: ANOMALY,
     EventType.DISCONNECTED: ANOMALY,
+    EventType.STATE_ACCEPTED: ANOMALY,
     EventType.STRATEGY_ERROR: ERROR,
     EventType.INCIDENT_OPENED: ERROR,
     EventType.EXCHANGE_ERROR: ERROR,

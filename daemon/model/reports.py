@@ -139,3 +139,5 @@ class VenueSnapshot:
     """What of the history is left for the next round; empty: all was read."""
     foreign_traded: int = 0
     """Orders of others in the part of the history that was read in this round."""
+    lost: tuple[ExecutionReport, ...] = ()
+    """Orders of ours that are later than any in the journal: it is not whole."""

@@ -21,6 +21,7 @@ class StopTrigger(StrEnum):
     LIFECYCLE = "lifecycle"
     OVERFILL = "overfill"
     UNKNOWN_OWN_ORDER = "unknown_own_order"
+    HISTORY_LOST = "history_lost"
     UNKNOWN_ORDER = "unknown_order"
     CANCEL_STUCK = "cancel_stuck"
     NOT_FLAT = "not_flat"
@@ -94,6 +95,12 @@ TRIGGER_TEXT: dict[StopTrigger, TriggerText] = {
         "The venue reports an order with our name that the books do not have.",
         "None: it is adopted and held; a forgotten order's echo without news is none.",
         _HALT, _REPORT,
+    ),
+    _T.HISTORY_LOST: TriggerText(
+        "The venue knows orders of ours that are later than any in the journal: it was restored "
+        "from a copy, or lacks its end.",
+        "None: the venue's own list, read once a run. They are counted against the caps as of now.",
+        _HALT, "one page of orders a symbol, once a run",
     ),
     _T.UNKNOWN_ORDER: TriggerText(
         "An order's fate is not known.",

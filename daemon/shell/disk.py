@@ -46,14 +46,14 @@ class Disk:
 
 
 def await_room(state_dir: Path, notifier: Notifier) -> None:
-    """Return when a boot's own lines fit under `state_dir`; tell whoever started us meanwhile.
-
-    Without a service manager it returns at once: a person at a terminal wants the refusal.
-    """
+    """Return when a boot's own lines fit under `state_dir`; tell whoever started us meanwhile."""
     looks = 0
-    while notifier.enabled and (full := _fault(state_dir)):
+    while full := _fault(state_dir):
         if looks % TOLD_EVERY == 0:
-            log.error("%s: %s; waiting until there is room, nothing is connected", state_dir, full)
+            log.error(
+                "%s: %s; waiting until there is room, nothing is connected and no order of ours is "
+                "sent; free space, or stop me (SIGTERM)", state_dir, full,
+            )  # fmt: skip
         looks += 1
         notifier.extend_timeout(WAIT_EXTENDS_US)
         notifier.status(f"waiting: {full} under {state_dir}; nothing is connected")
@@ -65,7 +65,7 @@ def _fault(state_dir: Path) -> str:
     probe = state_dir / f".room-{os.getpid()}"
     try:
         with contextlib.suppress(FileExistsError):
-            state_dir.mkdir(parents=True, mode=0o750)
+            state_dir.mkdir(parents=True, mode=0o700)
         probe_fd = os.open(probe, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:
         return os.strerror(error.errno) if error.errno in _FULL else ""

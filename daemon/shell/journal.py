@@ -32,7 +32,9 @@ from daemon.shell.journal_sync import DiskSync
 
 log = logging.getLogger("seatriald.anchor")
 
-ANCHORED = frozenset({EventType.SESSION_STOP, EventType.RUN_STOP, EventType.KILL})
+ANCHORED = frozenset(
+    {EventType.RECOVERY, EventType.SESSION_STOP, EventType.RUN_STOP, EventType.KILL}
+)
 """After these the head is anchored at once; else when a segment is full."""
 SEGMENT_BYTES_MAX = 128 * 1024 * 1024
 PENDING_LINES_MAX = 100_000
@@ -42,6 +44,10 @@ RETRY_PERIOD_S = 0.5
 INPUTS_WAIT_S = 0.02
 """So long at most are inputs without a consequence not durable: 900 ticks a second need no more
 than 50 syncs. They are with the kernel at once, and durable with the next fact."""
+_DISPLACED = (
+    "is no longer the file that we write: the state directory was moved, removed or replaced; "
+    "stop the daemon, put it back, and start again"
+)
 _NS_PER_S = 1_000_000_000
 _ENVELOPE = frozenset(
     {
@@ -97,13 +103,7 @@ class Journal:
         """
         self._directory = directory
         self._segment_bytes_max = segment_bytes_max
-        self._fixed = {
-            "schema": SCHEMA_VERSION,
-            "run_id": run_id,
-            "session_id": "",
-            "mode": mode,
-            "exchange": exchange,
-        }
+        self._fixed = _fixed(run_id, mode, exchange)
         self._middles: dict[EventType, bytes] = {}
         """What lines of one type and session share, from `schema` on; made when first needed."""
         self._middles_session = ""
@@ -116,6 +116,9 @@ class Journal:
         self._second = -1
         self._second_bytes = b""
         self._lock_fd = lock_journal(directory) if lock_fd is None else lock_fd
+        self._dir_fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        """All of the journal stays in one directory, even when that is moved under us."""
+        self.displaced = ""
         found = segments(directory)
         self._number = int(found[-1].stem[-6:]) if found else 1
         try:
@@ -137,6 +140,10 @@ class Journal:
         """Called when everything that had been refused is written. Must not block."""
         self.on_durable: Callable[[int], None] = _never_mind
         """Hears the sequence number that is on the disk; called on the thread that syncs."""
+        self.on_anchor: Callable[[int], None] = _never_mind
+        """Hears the sequence number of a head that was anchored; its line is on the disk."""
+        self.on_displaced: Callable[[str], object] = str
+        """Hears once that the journal was moved, removed or replaced. Must not block."""
 
     @property
     def head(self) -> str:
@@ -248,6 +255,7 @@ class Journal:
             while self._pending:
                 self._write_some()
             if self._anchor_due:
+                os.fdatasync(self._fd)  # no anchor outlives the line that it names
                 self._anchor(self.seq, self.head)
                 self._anchor_due = False
         except OSError as error:
@@ -258,7 +266,8 @@ class Journal:
             ) from error
         if self.fault:
             self.fault = ""
-            self.on_mended()
+            if not self.displaced:
+                self.on_mended()
 
     async def run(self) -> None:
         """Make flushed lines durable, for ever; retry pending ones; raise when fdatasync fails."""
@@ -286,8 +295,15 @@ class Journal:
                     return failed.result()
                 with contextlib.suppress(JournalError):
                     self.flush()
+                self._look_where_we_are()
         finally:
             self._stop_sync()
+
+    def _look_where_we_are(self) -> None:
+        """Whether a restart, or a second process, would find what we write; told once, for good."""
+        if not self.displaced and not _leads_to(self.path, self._fd):
+            self.displaced = f"{self.path} {_DISPLACED}"
+            self.on_displaced(self.displaced)
 
     def _want_sync(self) -> None:
         self._is_sync_due = False
@@ -323,10 +339,11 @@ class Journal:
         finally:
             os.close(self._fd)
             os.close(self._lock_fd)
+            os.close(self._dir_fd)
 
     def _open(self, number: int) -> int:
-        path = self._directory / segment_name(number)
-        return os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o640)
+        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
+        return os.open(segment_name(number), flags, 0o640, dir_fd=self._dir_fd)
 
     def _write_some(self) -> None:
         """Write the oldest pending lines; keep those of them that went in whole.
@@ -387,19 +404,14 @@ class Journal:
         Raises:
             OSError: the file did not take it; it ends as it did before.
         """
-        anchor = {"segment": segment_name(self._number), "seq": seq, "head": head}
-        line = orjson.dumps(anchor) + b"\n"
-        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
-        anchors_fd = os.open(self._directory / "anchors.jsonl", flags, 0o640)
-        try:
-            size = os.fstat(anchors_fd).st_size
-            if os.write(anchors_fd, line) < len(line):
-                with contextlib.suppress(OSError):  # a file that may only grow stays torn
-                    os.ftruncate(anchors_fd, size)
-                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-            os.fsync(anchors_fd)
-        finally:
-            os.close(anchors_fd)
+        anchor = {
+            "segment": segment_name(self._number),
+            "seq": seq,
+            "head": head,
+            "run_id": self._fixed["run_id"],
+        }
+        _append_anchor(self._dir_fd, orjson.dumps(anchor) + b"\n")
+        self.on_anchor(seq)
         log.info("anchor %s seq=%d head=%s", anchor["segment"], seq, head)
 
     def _flushed_seq(self) -> int:
@@ -418,6 +430,38 @@ def _kind_of(event_type: EventType) -> dict[str, Any]:
         "is_error": severity.is_error,
         "is_anomaly": severity.is_anomaly,
     }
+
+
+def _fixed(run_id: str, mode: str, exchange: str) -> dict[str, Any]:
+    """What all lines of a run share."""
+    return {
+        "schema": SCHEMA_VERSION,
+        "run_id": run_id,
+        "session_id": "",
+        "mode": mode,
+        "exchange": exchange,
+    }
+
+
+def _leads_to(path: Path, opened_fd: int) -> bool:
+    try:
+        return os.path.samestat(path.stat(), os.fstat(opened_fd))
+    except OSError:
+        return False
+
+
+def _append_anchor(dir_fd: int, line: bytes) -> None:
+    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
+    anchors_fd = os.open("anchors.jsonl", flags, 0o640, dir_fd=dir_fd)
+    try:
+        size = os.fstat(anchors_fd).st_size
+        if os.write(anchors_fd, line) < len(line):
+            with contextlib.suppress(OSError):  # a file that may only grow stays torn
+                os.ftruncate(anchors_fd, size)
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        os.fsync(anchors_fd)
+    finally:
+        os.close(anchors_fd)
 
 
 def _nobody(line: bytes) -> None:
@@ -439,7 +483,7 @@ def lock_journal(directory: Path) -> int:
         JournalError: somebody else is, or the directory cannot be made.
     """
     try:
-        directory.mkdir(parents=True, exist_ok=True, mode=0o750)
+        directory.mkdir(parents=True, exist_ok=True, mode=0o700)
         lock_fd = os.open(directory / ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
     except OSError as error:
         raise JournalError(

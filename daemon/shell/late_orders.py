@@ -11,7 +11,7 @@ be read from the journal as well: a second process knows it without asking the d
 import asyncio
 import contextlib
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -95,18 +95,44 @@ def _is_answer(event_type: EventType, fields: Mapping[str, Any]) -> bool:
     return state not in _OPEN_QUESTIONS
 
 
-def late_orders_of_journal(directory: Path, recv_window_ms: int) -> LateOrders:
-    """What the journal's end says, read without the daemon; an unreadable line says nothing."""
+def late_orders_of_journal(directory: Path, recv_window_ms: int, *, now_ns: int) -> LateOrders:
+    """What the journal's end says, read without the daemon; an unreadable line says nothing.
+
+    The daemon's time need not be this machine's: its clock may have been wrong when it booted. No
+    order was sent after `now_ns`, and none earlier than the journal's file was written, less what
+    the lines say lies between them.
+    """
     late = LateOrders(recv_window_ms)
-    for line in _tail_lines(directory):
+    lines = list(_tail_lines(directory))
+    behind_ns = max(0, _written_ns(directory) - _last_ns(lines))
+    for line in lines:
         if b'"order_' not in line:
             continue
         try:
             record = orjson.loads(line)
-            late.on_record(EventType(record["event_type"]), record, int(record["ts_ns"]))
+            at_ns = min(int(record["ts_ns"]) + behind_ns, now_ns)
+            late.on_record(EventType(record["event_type"]), record, at_ns)
         except (KeyError, TypeError, ValueError):
             continue
     return late
+
+
+def _last_ns(lines: Sequence[bytes]) -> int:
+    """The daemon's time at the last line that can be read; the very last may be torn."""
+    for line in reversed(lines[-4:]):
+        try:
+            return int(orjson.loads(line)["ts_ns"])
+        except (KeyError, TypeError, ValueError):
+            continue
+    return 0
+
+
+def _written_ns(directory: Path) -> int:
+    """When the journal was last written to, by this machine's clock; 0: not known."""
+    try:
+        return max((path.stat().st_mtime_ns for path in segments(directory)), default=0)
+    except OSError:
+        return 0
 
 
 def _tail_lines(directory: Path) -> Iterable[bytes]:

@@ -61,7 +61,7 @@ def recover(directory: Path) -> Recovered:
 
     Raises:
         JournalError: a line of it is damaged or does not continue the chain, or a newer schema
-            wrote it. The journal is then not ours to continue: move it away, reconcile by hand.
+            wrote it. The journal is then not ours to continue.
     """
     found = segments(directory)
     out = Recovered()
@@ -97,6 +97,11 @@ def _from_last_checkpoint(path: Path) -> tuple[bytes, bool]:
             if not begin:
                 return body, False
             wanted *= 2
+
+
+def has_checkpoint(path: Path) -> bool:
+    """Whether a boot could begin in this segment."""
+    return _from_last_checkpoint(path)[1]
 
 
 def _last_checkpoint(body: bytes, *, is_whole: bool) -> int:
@@ -140,8 +145,8 @@ def _read(path: Path, body: bytes, head: bytes, out: Recovered) -> bytes:
             raise JournalError(
                 f"journal {path}: line {number} after the last checkpoint, or the one before it, "
                 "is damaged: it does not continue the chain (a line was changed, added or "
-                "removed); `seatrial evidence verify` says more; move the journal away, start "
-                "with a new state directory, and reconcile by hand"
+                "removed); `seatrial evidence verify` says more; put back an undamaged copy, or "
+                "go on without it: `seatrial state accept --set-aside`"
             )
         head = sha256(line).hexdigest().encode()
         if line.find(_INPUT, 0, _ENVELOPE_BYTES_MAX) >= 0:
@@ -168,7 +173,7 @@ def _decode(path: Path, number: int, line: bytes) -> dict[str, Any]:
     except (orjson.JSONDecodeError, KeyError, TypeError) as error:
         raise JournalError(
             f"journal {path}: line {number} after the last checkpoint is damaged ({error}); "
-            "move the journal away, start with a new state directory, and reconcile by hand"
+            "put back an undamaged copy, or go on without it: `seatrial state accept --set-aside`"
         ) from error
     if schema > SCHEMA_VERSION:
         raise JournalError(

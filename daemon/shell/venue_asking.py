@@ -11,14 +11,13 @@ from dataclasses import replace
 
 from daemon.errors import KeyRefused, SeatrialError, VenueRefusal
 from daemon.model.effects import OrderRef
-from daemon.model.ids import ClientOrderId, symbol_of
+from daemon.model.ids import ClientOrderId, own_id_of, parse_id, symbol_of
 from daemon.model.reports import NotFound
 from daemon.shell.clock import Clock
 from daemon.shell.rest_session import HttpReply
 from daemon.shell.time_sync import TimeSync
 from daemon.venues.binance_spot import codec_rest
 from daemon.venues.binance_spot.faults import Fault, Outcome, classify
-from daemon.venues.binance_spot.params import cancel_id
 from daemon.venues.binance_spot.rows import OrderRow, RowReader, TradeRow
 from daemon.venues.requests import HttpRequest, Purpose
 
@@ -86,9 +85,13 @@ class Asking:
 
     def _is_other_order(self, row: OrderRow, own: ClientOrderId) -> bool:
         """After a wipe venue ids restart: a row with another of our own ids is another order."""
-        shown = row.client_order_id
-        family = own.rpartition("-")[0]
-        return shown.startswith(f"{family}-") and shown != cancel_id(own)
+        shown, mine = parse_id(row.client_order_id), parse_id(own)
+        return (
+            shown is not None
+            and mine is not None
+            and shown.instance == mine.instance
+            and own_id_of(row.client_order_id) != own
+        )
 
     async def row(self, ref: OrderRef, *, by_venue_id: bool) -> OrderRow | None:
         """One order, by one of its ids; None: it does not exist."""

@@ -33,6 +33,7 @@ from daemon.model.inputs import (
 from daemon.model.reports import ExecutionReport, Mute, NotFound, VenueSnapshot
 from daemon.shell.clock import Clock
 from daemon.shell.link_config import LinkConfig
+from daemon.shell.lost_orders import lost_orders
 from daemon.shell.time_sync import TimeSync
 from daemon.shell.venue_asking import Asking, Call
 from daemon.shell.venue_history import History, Read
@@ -128,6 +129,7 @@ class Questions:
         gathered = _Round()
         listed = self._take_open(await self._open_orders(ask), gathered)
         unread = await self._ask_missing(ask, effect, listed, gathered)
+        lost = await self._take_lost(ask, effect, gathered)
         history = await self._history.read(ask, effect.trades_after, instance=effect.instance)
         await self._trades_alone(ask, effect, gathered, history)
         body = await ask.body(ask.encoder.account(ask.sync.venue_ms()))
@@ -145,7 +147,24 @@ class Questions:
             mute_symbols=tuple(sorted(ask.mute_symbols.items())),
             unread="; ".join([*unread, *history.unread]),
             foreign_traded=len(history.foreign),
+            lost=lost,
         )
+
+    async def _take_lost(
+        self, ask: Asking, effect: TakeSnapshot, gathered: _Round
+    ) -> tuple[ExecutionReport, ...]:
+        """Our orders at the venue that the journal does not know, when it is asked for them."""
+        if effect.history is None:
+            return ()
+        known = {row.venue_order_id for row in (*gathered.open_orders, *gathered.statuses)}
+        lost = []
+        for row, own in await lost_orders(ask, effect.history, self._config.symbols):
+            self._reader.ids.learn(row.symbol, row.order_id, own)
+            report = self._reader.queried(row, self._clock.now_ns(), own=ClientOrderId(own))
+            lost.append(report)
+            if codec_rest.executed(row) and report.venue_order_id not in known:
+                gathered.executed.append(row)
+        return tuple(lost)
 
     # ---------------------------------------------------------------- orders
     async def _open_orders(self, ask: Asking) -> list[OrderRow]:

@@ -3,6 +3,7 @@
 `systemctl restart`, the watchdog, the OOM killer, a package upgrade: tests/system/test_boot.py.
 """
 
+import json
 import shutil
 import signal
 from pathlib import Path
@@ -40,12 +41,23 @@ def move_to_another_host(stage: StopStage) -> None:
 
 
 def lose_power(stage: StopStage) -> None:
-    """Only what was fsynced is there: the latch is; of the journal nothing that tells of it."""
+    """Only what was fsynced is there: the latch is; of the journal nothing that tells of it.
+
+    No anchor and no mark outlives the line that it names: they are written after it is durable.
+    """
     stage.kill_hard()
     (journal,) = sorted((stage.state_dir / "journal").glob("journal-*.jsonl"))
     lines = journal.read_bytes().splitlines(keepends=True)
     told = next(i for i, line in enumerate(lines) if b"for good" in line)
     journal.write_bytes(b"".join(lines[:told]))
+    anchors = journal.parent / "anchors.jsonl"
+    heads = [json.loads(line) for line in anchors.read_text().splitlines()]
+    kept = [head for head in heads if head["seq"] <= told]
+    anchors.write_text("".join(json.dumps(head) + "\n" for head in kept))
+    mark = stage.state_dir / "identity.json"
+    known = json.loads(mark.read_text())
+    anchored = max((head["seq"] for head in kept), default=0)
+    mark.write_text(json.dumps({**known, "seq": anchored, "anchored": anchored}))
 
 
 def lose_the_latch_directory(stage: StopStage) -> None:

@@ -91,6 +91,22 @@ class RestEncoder:
             "GET", "openOrders", fields, timestamp_ms, weight=weight, purpose=Purpose.QUERY
         )
 
+    def all_orders(
+        self, symbol: str, from_id: int | None, limit: int, timestamp_ms: int
+    ) -> HttpRequest:
+        """`GET /allOrders` of a symbol: ascending from `from_id` (inclusive), or the newest."""
+        fields: Fields = {"symbol": symbol, "limit": limit}
+        if from_id is not None:
+            fields["orderId"] = from_id
+        return self._signed(
+            "GET",
+            "allOrders",
+            fields,
+            timestamp_ms,
+            weight=costs.ALL_ORDERS,
+            purpose=Purpose.QUERY,
+        )
+
     def order(
         self,
         instrument_id: InstrumentId,
@@ -109,13 +125,6 @@ class RestEncoder:
         fields: Fields = {"symbol": symbol, "fromId": from_id, "limit": limit}
         return self._signed(
             "GET", "myTrades", fields, timestamp_ms, weight=costs.MY_TRADES, purpose=Purpose.QUERY
-        )
-
-    def all_orders(self, symbol: str, from_id: int, limit: int, timestamp_ms: int) -> HttpRequest:
-        """`GET /allOrders` of a symbol, ascending from the venue's id `from_id` (inclusive)."""
-        fields: Fields = {"symbol": symbol, "orderId": from_id, "limit": limit}
-        return self._signed(
-            "GET", "allOrders", fields, timestamp_ms, weight=costs.ALL_ORDERS, purpose=Purpose.QUERY
         )
 
     def trades_of(self, symbol: str, order_id: int, timestamp_ms: int) -> HttpRequest:

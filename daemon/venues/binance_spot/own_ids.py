@@ -9,8 +9,7 @@ Rules of this file:
 from collections.abc import Iterable
 
 from daemon.errors import Undecodable
-from daemon.model.ids import ClientOrderId, InstrumentId, instrument_id
-from daemon.venues.binance_spot.params import own_id_of
+from daemon.model.ids import ClientOrderId, InstrumentId, instrument_id, own_id_of
 
 _REMEMBERED_MAX = 20_000
 """About 5 MB. Orders that are older are looked up at the venue where a snapshot needs them."""

@@ -12,10 +12,10 @@ from daemon.model.enums import OrderType
 from daemon.model.extras import OrderExtras
 from daemon.model.ids import (
     CLIENT_ORDER_ID_MAX_LENGTH,
-    CLIENT_ORDER_ID_PREFIX,
     ClientOrderId,
     InstrumentId,
     VenueOrderId,
+    cancel_id,
     symbol_of,
 )
 from daemon.model.orders import AmendOrder, CancelOrder, NewOrder, ReplaceOrder
@@ -41,7 +41,6 @@ _STOPPED = frozenset(
         OrderType.TAKE_PROFIT_LIMIT,
     }
 )
-_CANCEL_SUFFIX = "-c"
 
 
 def place_fields(order: NewOrder) -> Fields:
@@ -126,19 +125,6 @@ def cancel_fields(cancel: CancelOrder) -> Fields:
     if derived is not None:
         fields["newClientOrderId"] = derived
     return fields
-
-
-def cancel_id(client_order_id: ClientOrderId) -> str | None:
-    """The id a cancel of this order carries, or None where it would be too long."""
-    derived = f"{client_order_id}{_CANCEL_SUFFIX}"
-    return derived if len(derived) <= CLIENT_ORDER_ID_MAX_LENGTH else None
-
-
-def own_id_of(shown: str) -> str:
-    """The order's own id behind the id that a row shows (a cancel of ours may have renamed it)."""
-    if shown.startswith(CLIENT_ORDER_ID_PREFIX):
-        return shown.removesuffix(_CANCEL_SUFFIX)
-    return shown
 
 
 def order_key(

@@ -151,11 +151,11 @@ def test_a_market_orders_line_holds_at_the_price_of_its_decision() -> None:
 def test_ids_of_another_run_do_not_move_the_counter() -> None:
     gate = ready()
     answer = gate.review(wish(), T0)
-    fields = {**line_of(answer), "client_order_id": "stgate00-2-zz"}
+    fields = {**line_of(answer), "client_order_id": "stgate00o002000000zz"}
     twin = bare_gate()
     twin.restore_approved(fields, T0)
     assert twin.ids.counter == 0
-    twin.restore_approved({**fields, "client_order_id": "stgate00-1-zz"}, T0)
+    twin.restore_approved({**fields, "client_order_id": "stgate00o001000000zz"}, T0)
     assert twin.ids.counter == 35 * 36 + 35
 
 

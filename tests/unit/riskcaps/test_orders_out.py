@@ -36,7 +36,7 @@ def test_a_minted_order_is_the_wish_with_a_name_and_a_time() -> None:
     answer = gate.review(stop, T0 + 7)
     assert isinstance(answer, Approved)
     assert answer.order == NewOrder(
-        client_order_id=ClientOrderId("stgate00-1-1"),
+        client_order_id=ClientOrderId("stgate00o00100000001"),
         strategy_id=StrategyId("a"),
         instrument_id=BTC,
         side=Side.SELL,
@@ -51,7 +51,7 @@ def test_a_minted_order_is_the_wish_with_a_name_and_a_time() -> None:
     maker = gate.review(wish("SELL", "0.1", "102.00", order_type=OrderType.LIMIT_MAKER), T0)
     assert isinstance(maker, Approved)
     assert (maker.order.time_in_force, maker.order.stop_price) == (None, None)
-    assert maker.order.client_order_id == "stgate00-1-2"
+    assert maker.order.client_order_id == "stgate00o00100000002"
 
 
 def test_an_approved_cancel_and_replace_carry_the_venues_id() -> None:

@@ -33,11 +33,6 @@ def test_what_is_left_is_what_the_kernel_says(tmp_path: Path) -> None:
     assert Disk(tmp_path / "gone").status() == {}
 
 
-def test_a_terminal_gets_its_answer_at_once(tmp_path: Path) -> None:
-    await_room(tmp_path / "new" / "state", Notifier({}))
-    assert not (tmp_path / "new").exists(), "it only looks for a service manager"
-
-
 def test_with_room_nothing_is_left_behind(tmp_path: Path) -> None:
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
         manager.bind(str(tmp_path / "notify"))
@@ -66,6 +61,30 @@ def test_a_boot_asks_for_room_before_it_touches_the_state(
     watch = SignalThread()  # never started: this process keeps its signals
     assert boot.boot(tmp_path / "seatrial.toml", watch=watch, log_dropped=lambda: 0) == 2
     assert asked
+
+
+@pytest.mark.system
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to mount a tmpfs of its own")
+def test_a_terminal_waits_too_and_is_told(tmp_path: Path) -> None:
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(disk)]
+    mounted = subprocess.run(mount, capture_output=True, text=True, check=False)
+    if mounted.returncode != 0:
+        pytest.skip(f"no tmpfs may be mounted here: {mounted.stderr}")
+    try:
+        (disk / "ballast").write_bytes(bytes(1_500_000))
+        with subprocess.Popen(
+            [sys.executable, "-c", WAITS, str(disk / "state")],
+            env={k: v for k, v in os.environ.items() if k != "NOTIFY_SOCKET"},
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        ) as waiting:  # fmt: skip
+            assert waiting.stderr is not None
+            assert "waiting until there is room" in waiting.stderr.readline()
+            (disk / "ballast").unlink()
+            assert waiting.communicate(timeout=20)[0] == "room\n"
+    finally:
+        subprocess.run(["umount", "--lazy", str(disk)], check=True)
 
 
 @pytest.mark.system

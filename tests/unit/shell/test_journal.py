@@ -193,7 +193,9 @@ def test_the_head_is_anchored_when_a_session_ends(tmp_path: Path) -> None:
     anchors = [json.loads(a) for a in (tmp_path / "anchors.jsonl").read_text().splitlines()]
     third = lines(tmp_path)[2]
     head = hashlib.sha256(third).hexdigest()
-    assert anchors == [{"segment": "journal-000001.jsonl", "seq": 3, "head": head}]
+    assert anchors == [
+        {"segment": "journal-000001.jsonl", "seq": 3, "head": head, "run_id": "abc123-1"}
+    ]
 
 
 async def test_flushed_lines_become_durable_while_it_runs(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """Which orders can still arrive: from records as they come, and from a journal's torn end."""
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -74,5 +75,22 @@ def test_a_second_process_reads_it_from_the_journal(tmp_path: Path) -> None:
     data = b"".join(orjson.dumps(row) + b"\n" for row in rows)
     (tmp_path / "journal-000001.jsonl").write_bytes(data)
     (tmp_path / "journal-000002.jsonl").write_bytes(b'{"event_type":"order_app')
-    assert late_orders_of_journal(tmp_path, 3_000).until_ns(NOW + 2 * MS) == NOW + MS + WINDOW_NS
-    assert late_orders_of_journal(tmp_path / "absent", 3_000).until_ns(NOW) == 0
+    for path in tmp_path.iterdir():
+        os.utime(path, ns=(NOW + MS, NOW + MS))
+    at = NOW + 2 * MS
+    found = late_orders_of_journal(tmp_path, 3_000, now_ns=at)
+    assert found.until_ns(at) == NOW + MS + WINDOW_NS
+    assert late_orders_of_journal(tmp_path / "absent", 3_000, now_ns=at).until_ns(NOW) == 0
+
+
+@pytest.mark.parametrize("ahead_ns", [3_600_000 * MS, -3_600_000 * MS])
+def test_an_order_of_a_daemon_whose_clock_was_wrong_is_waited_for_as_long_as_any(
+    tmp_path: Path, ahead_ns: int
+) -> None:
+    row = {"event_type": "order_approved", "client_order_id": "a", "ts_ns": NOW + ahead_ns}
+    path = tmp_path / "journal-000001.jsonl"
+    path.write_bytes(orjson.dumps(row) + b"\n")
+    os.utime(path, ns=(NOW, NOW))
+    at = NOW + 5 * MS
+    until = late_orders_of_journal(tmp_path, 3_000, now_ns=at).until_ns(at)
+    assert NOW + WINDOW_NS <= until <= at + WINDOW_NS

@@ -13,7 +13,9 @@ def test_every_boot_has_its_own_run_and_the_same_instance(tmp_path: Path) -> Non
     assert len({instance for instance, _, _ in seen}) == 1
     assert [number for _, number, _ in seen] == [1, 2, 3]
     assert len({run for _, _, run in seen}) == 3
-    assert read_identity(tmp_path / "state") == (seen[0][0], 3)
+    known = read_identity(tmp_path / "state")
+    assert known is not None
+    assert (known.instance, known.run_number) == (seen[0][0], 3)
 
 
 def test_order_ids_of_two_boots_never_meet_and_are_recognised(tmp_path: Path) -> None:
@@ -28,7 +30,7 @@ def test_order_ids_of_two_boots_never_meet_and_are_recognised(tmp_path: Path) ->
 def test_a_damaged_identity_is_refused_not_replaced(tmp_path: Path) -> None:
     next_run(tmp_path)
     (tmp_path / "identity.json").write_text("{")
-    with pytest.raises(StateDirError, match="restore it from a backup"):
+    with pytest.raises(StateDirError, match="put the file back as it was"):
         next_run(tmp_path)
 
 
