@@ -7,7 +7,7 @@ ARGS ?=
 LOCK := requirements-dev.lock
 STAMP := $(VENV)/.locked
 
-.PHONY: demo test test-pythons fuzz campaign mutation test-system check fmt bench bench-stop controls kill-sweep dist deb image clean
+.PHONY: demo test test-pythons fuzz campaign mutation test-system check fmt bench bench-stop controls tripwires kill-sweep dist deb image clean
 
 $(STAMP): $(LOCK) pyproject.toml
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -78,6 +78,11 @@ mutation: $(STAMP)
 controls: $(STAMP)
 	$(BIN)/python -m tests.unit.riskcaps.write_tables caps
 	$(BIN)/python -m tests.unit.riskcaps.write_tables controls
+
+# Stops without a cause, measured in seeded worlds, and the page of triggers.
+tripwires: $(STAMP)
+	$(BIN)/python -m tests.sim.write_tripwires worlds
+	$(BIN)/python -m tests.sim.write_tripwires page
 
 kill-sweep: $(STAMP)
 	$(BIN)/python -m tests.support.kill_sweep --points all $(ARGS)

@@ -114,6 +114,8 @@ def alarm_lines(snapshot: Mapping[str, Any]) -> list[Text]:
     )
     for symbol, why in table(snapshot, "symbols_blocked").items():
         lines.append(Text(f"{clean(symbol)} BLOCKED: {clean(why)}", style="bold red"))
+    for asset, why in table(snapshot, "prices_missing").items():
+        lines.append(Text(f"NO PRICE of {clean(asset)}: {clean(why)}", style="bold red"))
     fault = clean(snapshot.get("journal_fault") or "")
     if fault or snapshot.get("journal_ok") is False:
         text = "JOURNAL FAULT: no order leaves until it can be written again"

@@ -94,7 +94,10 @@ def init(
     check = wiring(ctx).check_config
     problems = check(config) if check is not None else []
     if as_json:
-        print_json({"written": [str(path) for path in written], "problems": problems})
+        notes = wizard.price_notes(choices)
+        print_json(
+            {"written": [str(path) for path in written], "problems": problems, "notes": notes}
+        )
     else:
         for path in written:
             click.echo(f"wrote {path}")
@@ -106,6 +109,8 @@ def init(
         elif choices.key_source == "keyring":
             service = wizard.keyring_service(choices)
             click.echo(f"next: keyring set {service} api_key, and the same for api_secret")
+        for note in wizard.price_notes(choices):
+            click.echo(f"note: {note}")
         click.echo(f"then: seatrial doctor --config {config}, and seatriald --config {config}")
     if problems:
         raise Failure(f"{config} needs mending: {'; '.join(problems)}", EXIT_REFUSED)

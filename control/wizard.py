@@ -173,6 +173,37 @@ def config_text(choices: Choices) -> str:
     return "\n".join(lines) + "\n" + choices.caps_text
 
 
+def price_notes(choices: Choices) -> list[str]:
+    """Prices that trading these symbols will need and that nobody watches, with what gives them.
+
+    Only names are known here; `seatrial doctor` asks the venue.
+    """
+    caps = tomllib.loads(choices.caps_text)["caps"]
+    numeraire, paths = str(caps.get("numeraire", "")), dict(caps.get("conversions", {}))
+    notes = []
+    for symbol in choices.symbols:
+        if symbol.endswith(numeraire):
+            continue
+        quote = next((a for a in paths if symbol.endswith(a) and symbol != a), "")
+        absent = [step for step in paths.get(quote, ()) if step not in choices.symbols]
+        if not quote:
+            notes.append(
+                f"{symbol} is not quoted in {numeraire}: declare its quote's path to {numeraire} "
+                "in [caps.conversions], or its orders will be denied"
+            )
+        elif absent:
+            named = ", ".join(f'"{step}"' for step in absent)
+            notes.append(f"{symbol} is quoted in {quote}: add {named} to venue.symbols")
+    pair = f"BNB{numeraire}"
+    if not any("BNB" in symbol for symbol in choices.symbols):
+        path = "" if "BNB" in paths else f' and BNB = ["{pair}"] to [caps.conversions]'
+        notes.append(
+            f'if fees are paid in BNB, add "{pair}" to venue.symbols{path}: without its price '
+            "new orders are denied after the first fill (doctor asks the venue)"
+        )
+    return notes
+
+
 def keyring_service(choices: Choices) -> str:
     """The keyring's service name of a box: one a directory, so that two boxes do not share."""
     return f"seatrial-{choices.directory.name}"

@@ -19,6 +19,7 @@ from daemon.settings import SettingsError, load_config
 from daemon.shell.clock import SystemClock
 from daemon.shell.endpoints import urls_of
 from daemon.shell.preflight import StepResult, run_preflight
+from daemon.shell.price_paths import PriceCaps
 from daemon.shell.secrecy import forbid_core_dumps
 
 EXIT_STEP_FAILED = 1
@@ -53,6 +54,7 @@ def doctor_command(config_path: Path, *, as_json: bool) -> None:
             symbols=venue.symbols,
             clock=SystemClock(),
             recv_window_ms=venue.recv_window_ms,
+            prices=PriceCaps(config.capset.numeraire, config.capset.conversions),
         )
     )
     if as_json:

@@ -4,6 +4,8 @@ Rules of this file:
 1. A throttle that has tripped stays tripped until a named human re-enables (RTS 6 15(3)).
 2. A losing order is counted once, when it ends: its reducing fills together, fees in quote
    included. Partial fills of one order are not a streak.
+   Streaks are of one symbol: what another one does neither ends nor lengthens them, and what trips
+   denies that symbol. For the whole account stand the loss caps and the storm of rejects.
 3. Duplicates are remembered for the window only; the memory is bounded by the order rate.
 """
 
@@ -12,12 +14,14 @@ from decimal import Decimal
 from typing import Any
 
 from daemon.model.amounts import NS_PER_MS, decimal_of
+from daemon.model.ids import InstrumentId, symbol_of
 from riskcaps.bands import CapNotice
 from riskcaps.capset import CapSet
 
 NEVER_NS = -1 << 62
 """Longer ago than any window."""
 LATE_MAX = 64
+ACCOUNT = "*"
 DuplicateKey = tuple[str, bool, Decimal | None, Decimal]
 """Instrument, is buy, limit price (or trigger; None for a market order), quantity."""
 
@@ -27,8 +31,9 @@ class Behaviour:
 
     def __init__(self) -> None:
         self.executions_since_human = 0
-        self.reject_streak = 0
-        self.loss_streak = 0
+        self.rejects: dict[str, int] = {}
+        self.losses: dict[str, int] = {}
+        """Streaks by instrument; no entry is none. ACCOUNT: of a state that knew no instruments."""
         self.executions_max = self.reject_streak_max = self.loss_streak_max = 0
         self.duplicate_window_ns = 0
         self._actions = {"venue_reject_streak_max": "halt", "loss_streak_max": "halt"}
@@ -60,39 +65,59 @@ class Behaviour:
             or self.loss_streak >= self.loss_streak_max
         )
 
+    @property
+    def reject_streak(self) -> int:
+        """The longest of any symbol."""
+        return max(self.rejects.values(), default=0)
+
+    @property
+    def loss_streak(self) -> int:
+        """The longest of any symbol."""
+        return max(self.losses.values(), default=0)
+
+    def streaks(self, instrument_id: str) -> tuple[int, int]:
+        """Rejects and losing orders in a row, as they stand against one instrument."""
+        return (
+            max(self.rejects.get(instrument_id, 0), self.rejects.get(ACCOUNT, 0)),
+            max(self.losses.get(instrument_id, 0), self.losses.get(ACCOUNT, 0)),
+        )
+
     def executed(self) -> None:
         """One execution that no human made."""
         self.executions_since_human += 1
 
-    def accepted(self) -> None:
+    def accepted(self, instrument_id: str) -> None:
         """The venue took an order: a streak of rejects ends, unless it has already tripped."""
-        if self.reject_streak < self.reject_streak_max:
-            self.reject_streak = 0
+        _end(self.rejects, instrument_id, self.reject_streak_max)
 
-    def rejected(self) -> tuple[CapNotice, ...]:
-        """The venue refused a placement."""
-        self.reject_streak += 1
-        return self._tripped("venue_reject_streak_max", self.reject_streak, self.reject_streak_max)
+    def rejected(self, instrument_id: str) -> tuple[CapNotice, ...]:
+        """The venue refused a placement as faulty."""
+        used = self.rejects[instrument_id] = self.rejects.get(instrument_id, 0) + 1
+        return self._tripped("venue_reject_streak_max", instrument_id, used, self.reject_streak_max)
 
-    def order_ended(self, realised: Decimal) -> tuple[CapNotice, ...]:
+    def order_ended(self, instrument_id: str, realised: Decimal) -> tuple[CapNotice, ...]:
         """A reducing order is over; `realised` is its profit in quote."""
         if realised >= 0:
-            if self.loss_streak < self.loss_streak_max:
-                self.loss_streak = 0
+            _end(self.losses, instrument_id, self.loss_streak_max)
             return ()
-        self.loss_streak += 1
-        return self._tripped("loss_streak_max", self.loss_streak, self.loss_streak_max)
+        used = self.losses[instrument_id] = self.losses.get(instrument_id, 0) + 1
+        return self._tripped("loss_streak_max", instrument_id, used, self.loss_streak_max)
 
-    def _tripped(self, cap: str, used: int, limit: int) -> tuple[CapNotice, ...]:
+    def _tripped(
+        self, cap: str, instrument_id: str, used: int, limit: int
+    ) -> tuple[CapNotice, ...]:
         if limit <= 0 or used != limit:
             return ()
         action = self._actions[cap]
-        text = f"{cap}: {used} in a row; {action}, until a human re-enables"
-        return (CapNotice("breach", cap, "", 100, True, str(used), str(limit), action, text),)
+        symbol = symbol_of(InstrumentId(instrument_id))
+        text = f"{cap} {symbol}: {used} in a row; {action}, until a human re-enables"
+        return (CapNotice("breach", cap, symbol, 100, True, str(used), str(limit), action, text),)
 
     def re_enable(self) -> None:
         """A named human has looked."""
-        self.executions_since_human = self.reject_streak = self.loss_streak = 0
+        self.executions_since_human = 0
+        self.rejects.clear()
+        self.losses.clear()
 
     def remember(self, key: DuplicateKey, now_ns: int) -> None:
         """An order with this key was approved."""
@@ -126,8 +151,8 @@ class Behaviour:
         oldest_ns = now_ns - self.duplicate_window_ns
         return {
             "executions_since_human": self.executions_since_human,
-            "reject_streak": self.reject_streak,
-            "loss_streak": self.loss_streak,
+            "reject_streaks": dict(sorted(self.rejects.items())),
+            "loss_streaks": dict(sorted(self.losses.items())),
             "duplicates": [
                 [stamp, key[0], key[1], None if key[2] is None else str(key[2]), str(key[3])]
                 for key, stamp in sorted(self._seen.items(), key=_when)
@@ -138,8 +163,8 @@ class Behaviour:
     def restore(self, state: Mapping[str, Any]) -> None:
         """Take a `state()` back."""
         self.executions_since_human = state["executions_since_human"]
-        self.reject_streak = state["reject_streak"]
-        self.loss_streak = state["loss_streak"]
+        self.rejects = _streaks_of(state, "reject_streak")
+        self.losses = _streaks_of(state, "loss_streak")
         self._seen.clear()
         self._late.clear()
         rows: Iterable[list[Any]] = state["duplicates"]
@@ -152,6 +177,19 @@ class Behaviour:
             )
             self._seen[key] = stamp
             self.newest_ns = max(self.newest_ns, stamp)
+
+
+def _end(streaks: dict[str, int], instrument_id: str, limit: int) -> None:
+    for key in (instrument_id, ACCOUNT):
+        if streaks.get(key, limit) < limit:
+            del streaks[key]
+
+
+def _streaks_of(state: Mapping[str, Any], name: str) -> dict[str, int]:
+    """By instrument; an older state has one number, which then stands against every one."""
+    if f"{name}s" in state:
+        return dict(state[f"{name}s"])
+    return {ACCOUNT: state[name]} if state[name] else {}
 
 
 def _when(item: tuple[DuplicateKey, int]) -> tuple[int, str]:

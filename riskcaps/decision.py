@@ -20,7 +20,8 @@ nanoseconds, and `null` says "not known". Everything is as it stood BEFORE the o
     halted         whether the halt flag was closed, halt_reason why
     standing       {trading_state, journal_ok,
                    clock: [offset_ns, round_trip_ns, sampled_at_ns], sampled_at -1: never,
-                   streaks: [executions since a human, venue rejects, losing orders in a row],
+                   streaks: [executions since a human; on the instrument venue rejects, losing
+                   orders, in a row],
                    budget: {window: [used, limit]} of the venue, sampled at budget_ns,
                    equity: in the numeraire, null when it cannot be valued,
                    losses: [[used, limit, action, latched] for session, day, drawdown]}
@@ -145,7 +146,7 @@ from riskcaps.context import RiskContext, context_of, context_of_stranger
 from riskcaps.exposure import SymbolBook
 from riskcaps.keeper import Keeper
 from riskcaps.rules import Case
-from riskcaps.standing import Standing
+from riskcaps.standing import Standing, plain_for
 from riskcaps.usage import Turnover, turnover_of
 from riskcaps.valuation import PAR, Rate
 
@@ -179,7 +180,8 @@ def inputs_of(
     account = keeper.account(asset)
     return (
         intent, verdict, case.qty, case.px, now_ns, case.seen_ns, context_of(keeper, book),
-        keeper.halt.closed, keeper.halt.reason, standing.plain,
+        keeper.halt.closed, keeper.halt.reason,
+        plain_for(keeper, standing, book.instrument_id),
         book.market or book.market_plain(), book.blocked, book.unknown_count,
         book.position, book.buys_open, book.sells_open,
         buys[-1] if buys else None, sells[0] if sells else None,

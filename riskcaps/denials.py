@@ -112,8 +112,10 @@ REASON_TEXT: dict[DenyReason, ReasonText] = {
     _R.EXECUTIONS_NEED_HUMAN: ReasonText(
         "Too many executions since a human last re-enabled; `re-enable` by name.", "16"
     ),
-    _R.VENUE_REJECT_STREAK: ReasonText("Too many venue rejects in a row; re-enable.", "18, 31"),
-    _R.LOSS_STREAK: ReasonText("Too many losing orders in a row; re-enable.", "18"),
+    _R.VENUE_REJECT_STREAK: ReasonText(
+        "Too many faulty orders in a row on the symbol; re-enable.", "18, 31"
+    ),
+    _R.LOSS_STREAK: ReasonText("Too many losing orders in a row on the symbol; re-enable.", "18"),
     _R.MALFORMED_ORDER: ReasonText("A quantity or price is missing, not finite, or <= 0.", "27"),
     _R.SIDE_NOT_ALLOWED: ReasonText("The side is not in the symbol's `sides`.", "17, 38"),
     _R.ORDER_TYPE_NOT_ALLOWED: ReasonText("Order type not allowed by caps or venue.", "17, 38"),

@@ -27,6 +27,35 @@ def equity_of(keeper: "Keeper") -> Decimal | None:
     return None if owed is None else total - owed
 
 
+def unvalued(keeper: "Keeper") -> dict[str, str]:
+    """What keeps equity from being known: each asset or symbol with what would mend it."""
+    missing: dict[str, str] = {}
+    for book in keeper.books.values():
+        if not book.was_traded or book.worth is not None:
+            continue
+        if keeper.rates.rate(book.quote) is None:
+            missing[book.quote] = f"{book.symbol} is quoted in it; {_no_rate(keeper, book.quote)}"
+        else:
+            missing[book.symbol] = "no price of it was seen yet"
+    for asset in keeper.fees_owed:
+        if keeper.rates.rate(asset) is None:
+            missing[asset] = f"fees were paid in it; {_no_rate(keeper, asset)}"
+    return missing
+
+
+def _no_rate(keeper: "Keeper", asset: str) -> str:
+    """Why an asset has no rate, and what would give it one."""
+    legs = keeper.rates.legs(asset)
+    if legs:
+        silent = [leg.book.symbol for leg in legs if leg.book.top is None] or ["its path"]
+        return f"no price of {', '.join(silent)} was seen yet"
+    declared = keeper.capset.conversions.get(asset)
+    if declared:
+        return f"the path {' '.join(declared)} does not lead to {keeper.capset.numeraire}: watch it"
+    pair = f"{asset}{keeper.capset.numeraire}"
+    return f'no path: add {asset} = ["{pair}"] to [caps.conversions], "{pair}" to venue.symbols'
+
+
 def _owed(keeper: "Keeper") -> Decimal | None:
     total = ZERO
     for asset, amount in keeper.fees_owed.items():

@@ -26,6 +26,7 @@ from riskcaps.bands import CapNotice
 from riskcaps.behaviour import DuplicateKey
 from riskcaps.decision import APPROVED, Inputs, inputs_of, plain_of, plain_of_stranger
 from riskcaps.denials import DenyReason
+from riskcaps.equity import unvalued
 from riskcaps.exposure import STOP_TYPES, SymbolBook
 from riskcaps.holds import IN_FLIGHT
 from riskcaps.ledger import RiskLedger
@@ -230,6 +231,10 @@ class Interceptor(RiskLedger):
             ts_ns=answer.order.ts_ns,
         )
         return ReplaceApproved(replace, answer.decision)
+
+    def unvalued(self) -> dict[str, str]:
+        """What keeps equity from being known, with what mends it; empty when it is known."""
+        return {} if self.ledger.equity is not None else unvalued(self)
 
     # ------------------------------------------------------------------ durable
     def state(self) -> dict[str, Any]:

@@ -278,7 +278,7 @@ class Keeper:
         hold.book.drop_hold(hold)
         if hold.reduced:
             self.standing = None
-            self._notices += self.behaviour.order_ended(hold.realised)
+            self._notices += self.behaviour.order_ended(hold.book.instrument_id, hold.realised)
 
     def _note_breach(self, book: SymbolBook, side: Side) -> None:
         """A fill that went beyond the position cap: a late fill, or a lie of the venue.

@@ -156,8 +156,8 @@ class RiskLedger(Keeper):
         if hold is not None and hold.phase != WORKING:
             self.fact_ns = self.now_ns
             hold.book.acknowledge(hold)
-            if self.behaviour.reject_streak:
-                self.behaviour.accepted()
+            if self.behaviour.rejects:
+                self.behaviour.accepted(hold.book.instrument_id)
                 self.standing = None
         if self.sweep_due or self.now_ns - self._swept_ns >= SWEEP_NS or self._notices:
             return self._settle(self.now_ns)
@@ -182,10 +182,14 @@ class RiskLedger(Keeper):
                 self._finish(hold)
         return self.take_notices()
 
-    def on_venue_reject(self, client_order_id: ClientOrderId, now_ns: int) -> Notices:
-        """The venue's definite no to a placement: release, and count the streak."""
-        self._notices += self.behaviour.rejected()
-        self.standing = None
+    def on_venue_reject(
+        self, client_order_id: ClientOrderId, now_ns: int, *, is_fault: bool = True
+    ) -> Notices:
+        """The venue's definite no to a placement: release; a fault of ours lengthens the streak."""
+        hold = self.holds.get(client_order_id)
+        if is_fault and hold is not None:  # without one the order has ended: it is said twice
+            self._notices += self.behaviour.rejected(hold.book.instrument_id)
+            self.standing = None
         return self.on_terminal(client_order_id, now_ns)
 
     def on_cancel_sent(self, now_ns: int) -> Notices:

@@ -248,8 +248,8 @@ def check_turnover(keeper: Keeper, case: Case) -> DenyReason | None:
                 limit=caps.order_to_trade_ratio_max,
             )
     total = _traded(keeper, case)
-    if total is None:
-        return case.deny(DenyReason.RATE_MISSING)
+    if isinstance(total, str):
+        return case.deny(DenyReason.RATE_MISSING, asset=total)
     w = keeper.watch["traded_notional_per_day_numeraire_max"]
     if total >= w.up:
         if total > w.limit:
@@ -265,8 +265,8 @@ def check_turnover(keeper: Keeper, case: Case) -> DenyReason | None:
     return None
 
 
-def _traded(keeper: Keeper, case: Case) -> Decimal | None:
-    """Value of the day in the numeraire: traded, open, and this order."""
+def _traded(keeper: Keeper, case: Case) -> Decimal | str:
+    """Value of the day: traded, open, and this order; or the asset that has no rate."""
     this_quote = case.book.quote
     total = ZERO
     for asset, account in keeper.quotes.items():
@@ -276,6 +276,6 @@ def _traded(keeper: Keeper, case: Case) -> Decimal | None:
         if amount:
             rate = keeper.rates.rate(asset)
             if rate is None:
-                return None
+                return asset
             total += amount if rate is PAR else amount * rate[1]
     return total

@@ -22,6 +22,7 @@ from riskcaps.behaviour import DuplicateKey
 from riskcaps.cap_values import MINUTES_PER_WEEK
 from riskcaps.capset import SymbolCaps
 from riskcaps.denials import DenyReason
+from riskcaps.equity import unvalued
 from riskcaps.exposure import MARKET_TYPES, STOP_TYPES, SymbolBook
 from riskcaps.extras import denied_feature, is_pegged, malformed_part
 from riskcaps.keeper import Keeper
@@ -262,10 +263,11 @@ def check_behaviour(keeper: Keeper, case: Case) -> DenyReason | None:
         return None
     if case.reducing and case.intent.strategy_id in HUMAN_ROADS:
         return None
+    rejects, losses = b.streaks(case.intent.instrument_id)
     for reason, used, limit in (
         (DenyReason.EXECUTIONS_NEED_HUMAN, b.executions_since_human, b.executions_max),
-        (DenyReason.VENUE_REJECT_STREAK, b.reject_streak, b.reject_streak_max),
-        (DenyReason.LOSS_STREAK, b.loss_streak, b.loss_streak_max),
+        (DenyReason.VENUE_REJECT_STREAK, rejects, b.reject_streak_max),
+        (DenyReason.LOSS_STREAK, losses, b.loss_streak_max),
     ):
         if used >= limit:
             return case.deny(reason, used=used, limit=limit)
@@ -335,7 +337,7 @@ def check_loss(keeper: Keeper, case: Case) -> DenyReason | None:
     if ledger.equity is None:
         if case.reducing:
             return None
-        return case.deny(DenyReason.EQUITY_UNKNOWN)
+        return case.deny(DenyReason.EQUITY_UNKNOWN, **unvalued(keeper))
     for rule, reason in zip(ledger.rules.values(), _LOSS_REASONS, strict=True):
         if rule.latched or rule.used >= rule.limit:
             if case.reducing and rule.action != "deny":

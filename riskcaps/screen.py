@@ -26,7 +26,7 @@ from riskcaps.exposure import SymbolBook
 from riskcaps.holds import Account
 from riskcaps.keeper import Keeper
 from riskcaps.rules import BPS, EPOCH_MINUTE_OF_WEEK, MINUTE_NS, TIMED_TYPES
-from riskcaps.standing import Standing
+from riskcaps.standing import Standing, plain_for
 from riskcaps.usage import Turnover, others_worst, total_of, turnover_of
 from riskcaps.valuation import PAR
 
@@ -247,7 +247,7 @@ def _room(
     account = lane.account
     return (
         intent, APPROVED, qty, price, now_ns, -1, book.context or context_of(keeper, book),
-        False, "", standing.plain, book.market, "", 0,
+        False, "", plain_for(keeper, standing, intent.instrument_id), book.market, "", 0,
         position, buys_open, sells_open, buy_px, sell_px, own_px,
         book.open_count, book.stops_open, len(keeper.holds), PAR, others,
         account.asset, account.free, account.inflight, account.unsettled, None,

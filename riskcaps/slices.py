@@ -112,12 +112,11 @@ def caps_window_ns(keeper: "Keeper") -> int:
 
 def dust_of(instrument: Instrument, qty: Decimal, px: Decimal) -> str:
     """Why the venue takes a quantity by no order type; empty when some does. `px` 0: not known."""
-    base = f"{plain(qty)} {instrument.base}"
     step = instrument.lot or Decimal(1).scaleb(-instrument.base_precision)
     whole = floor_to(qty, step)
     if whole < instrument.qty_min or whole <= ZERO:
         least = max(instrument.qty_min, step)
-        return f"{base} is below LOT_SIZE ({plain(least)})"
+        return f"below LOT_SIZE ({plain(least)} {instrument.base})"
     least = instrument.notional_min
     if not instrument.notional_min_applies_to_market and OrderType.MARKET in instrument.order_types:
         step = _step_of(instrument, step)
@@ -125,7 +124,7 @@ def dust_of(instrument: Instrument, qty: Decimal, px: Decimal) -> str:
         if whole_market > ZERO and whole_market >= instrument.market_qty_min:
             return ""
     if least and px and whole * px < least:
-        return f"{base} is below NOTIONAL ({plain(least)} {instrument.quote})"
+        return f"below NOTIONAL ({plain(least)} {instrument.quote})"
     return ""
 
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from daemon.model.amounts import NS_PER_MS
 from daemon.model.enums import TradingState
+from riskcaps.behaviour import ACCOUNT
 
 if TYPE_CHECKING:
     from riskcaps.keeper import Keeper
@@ -56,8 +57,8 @@ def standing_of(keeper: "Keeper") -> Standing:
         "clock": [keeper.clock_offset_ns, keeper.clock_rtt_ns, keeper.clock_ns],
         "streaks": [
             behaviour.executions_since_human,
-            behaviour.reject_streak,
-            behaviour.loss_streak,
+            behaviour.rejects.get(ACCOUNT, 0),
+            behaviour.losses.get(ACCOUNT, 0),
         ],
         "budget": {name: list(pair) for name, pair in keeper.budget.items()},
         "budget_ns": keeper.budget_ns,
@@ -65,6 +66,15 @@ def standing_of(keeper: "Keeper") -> Standing:
         "losses": [[str(r.used), str(r.limit), r.action, r.latched] for r in rules],
     }
     return Standing(clear, keeper.clock_ns + caps.clock_age_ms_max * NS_PER_MS, plain)
+
+
+def plain_for(keeper: "Keeper", standing: Standing, instrument_id: str) -> dict[str, Any]:
+    """The standing as a decision on one instrument records it: with the streaks of that one."""
+    behaviour = keeper.behaviour
+    if not behaviour.rejects and not behaviour.losses:
+        return standing.plain
+    streaks = [behaviour.executions_since_human, *behaviour.streaks(instrument_id)]
+    return {**standing.plain, "streaks": streaks}
 
 
 def drifts(keeper: "Keeper") -> bool:

@@ -75,6 +75,10 @@ class EngineConfig:
     flatten_deadline_ns: int = 90 * NS_PER_S
     """How long positions are being reduced before it ends as it stands, and says so."""
 
+    process_gap_ns: int = 2 * NS_PER_S
+    """Our own clockwork so late: the process did not run; books are compared before trading."""
+    process_stopped_ns: int = 10 * NS_PER_S
+    """So late with orders open: nobody looked after them for too long; an incident."""
     stale_feed_ns: int = 10 * NS_PER_S
     stale_feed_confirm_ns: int = 3 * NS_PER_S
     clock_skew_max_ns: int = 1 * NS_PER_S

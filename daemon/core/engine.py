@@ -15,6 +15,7 @@ from daemon.core import fold
 from daemon.core.amends import Amends
 from daemon.core.cancels import Cancels
 from daemon.core.canonical import hash_of
+from daemon.core.clockwork import HOUSEKEEPING, Clockwork
 from daemon.core.commands import Commands
 from daemon.core.conductor import BEGIN, Conductor
 from daemon.core.config import EngineConfig, Storm, StrategySpec
@@ -26,13 +27,18 @@ from daemon.core.market import Market
 from daemon.core.replaces import Replaces
 from daemon.core.rounds import UNANSWERED, VANISHED, Rounds
 from daemon.core.runner import TIMER_PREFIX, Runner
-from daemon.core.status import heartbeat
 from daemon.core.status import status as status_of
 from daemon.core.symbols import Symbols
 from daemon.core.tripwires import Tripwires
 from daemon.core.view import View
-from daemon.model.effects import ArmTimer, Effect
-from daemon.model.enums import GateState, Link, TradingState, VenueOrderStatus
+from daemon.model.effects import Effect
+from daemon.model.enums import (
+    GateState,
+    Link,
+    RejectKind,
+    TradingState,
+    VenueOrderStatus,
+)
 from daemon.model.ids import SessionId
 from daemon.model.inputs import (
     BalancesChanged,
@@ -69,7 +75,6 @@ from riskcaps.interceptor import Interceptor
 
 __all__ = ["Engine", "EngineConfig", "Storm", "StrategySpec", "View"]
 
-HOUSEKEEPING = "housekeeping"
 _NS_PER_MS = 1_000_000
 
 
@@ -97,10 +102,9 @@ class Engine:
         )
         self._wires = Tripwires(self._desk, self._market, self._symbols)
         self._commands = Commands(self._desk, self._conductor, cancels, self._rounds)
+        self._clockwork = Clockwork(self._desk, self._rounds)
         self._armed = False
         self._booted_ns = 0
-        self._heartbeat_ns = 0
-        self._queue_age_ms = 0
         self._handlers: dict[type, Callable[[Any], object]] = {
             MarketData: self._on_market,
             PublicTrade: self._on_trade,
@@ -141,6 +145,8 @@ class Engine:
         desk.effects = []
         if not self._armed:
             self._begin()
+        elif self._clockwork.overslept():
+            self._conductor.settle_turn()
         kind = type(turn.input)
         self._handlers[kind](turn.input)
         if kind is not MarketData or desk.effects or desk.ledger.notices or desk.troubles:
@@ -156,10 +162,8 @@ class Engine:
         self._armed = True
         desk = self._desk
         desk.ledger.heard(desk.interceptor.on_journal_health(ok=True))  # it took the boot's lines
-        self._booted_ns = self._heartbeat_ns = desk.now_ns
-        desk.effects.append(
-            ArmTimer(HOUSEKEEPING, desk.now_ns + self._config.housekeeping_period_ns)
-        )
+        self._booted_ns = desk.now_ns
+        self._clockwork.begin()
         self._symbols.follow_gate()
         if desk.ledger.session.session_id:
             self._conductor.session_stop("crash", "the daemon ended inside the session", "engine")
@@ -192,7 +196,8 @@ class Engine:
     def _on_reject(self, item: VenueReject) -> None:
         order = self._execution.on_reject(item.reject)
         reason = f"{item.reject.code} {item.reject.reason}"
-        self._wires.hit(self._wires.reject, f"venue rejects, last: {reason}")
+        if item.reject.kind is not RejectKind.BUSINESS:
+            self._wires.hit(self._wires.reject, f"venue rejects, last: {reason}")
         self._tell(order, VenueOrderStatus.REJECTED, reason)
 
     def _on_outcome_unknown(self, item: OutcomeUnknown) -> None:
@@ -296,11 +301,11 @@ class Engine:
         self._desk.ledger.heard(self._desk.interceptor.on_journal_health(ok=True))
 
     def _on_loop_lagged(self, item: LoopLagged) -> None:
-        self._queue_age_ms = item.queue_age_ns // _NS_PER_MS
+        age_ms = self._clockwork.queue_age_ms = item.queue_age_ns // _NS_PER_MS
         lag_ms = item.lag_ns // _NS_PER_MS
         self._wires.hit(
             self._wires.loop_lag,
-            f"main loop {lag_ms} ms late, queue {self._queue_age_ms} ms old",
+            f"main loop {lag_ms} ms late, queue {age_ms} ms old",
         )
 
     # ------------------------------------------------------------------ time
@@ -313,20 +318,11 @@ class Engine:
             self._runner.on_timer(item.timer_id)
 
     def _housekeep(self) -> None:
-        desk = self._desk
         self._execution.tick()
         self._rounds.tick()
         self._wires.tick()
-        if desk.now_ns - self._heartbeat_ns >= self._config.heartbeat_period_ns:
-            self._heartbeat_ns = desk.now_ns
-            self._beat()
-        desk.effects.append(
-            ArmTimer(HOUSEKEEPING, desk.now_ns + self._config.housekeeping_period_ns)
-        )
-
-    def _beat(self) -> None:
-        self._desk.record(EventType.HEARTBEAT, heartbeat(self._desk, self._queue_age_ms))
-        self._queue_age_ms = 0
+        self._clockwork.beat()
+        self._clockwork.wind_up()
 
     # ------------------------------------------------------------------ recovery and looking
     def apply_fact(self, record: Mapping[str, Any]) -> None:

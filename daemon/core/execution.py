@@ -16,6 +16,7 @@ from daemon.core.replaces import Replaces
 from daemon.model.amounts import plain
 from daemon.model.enums import (
     OrderStatus,
+    RejectKind,
     ReportSource,
 )
 from daemon.model.ids import ClientOrderId, is_ours, symbol_of
@@ -156,8 +157,10 @@ class Execution:
             )
             self.doubt(order, "the venue has an order with this id already")
         else:
-            desk.ledger.reject(order.client_order_id, desk.now_ns)
-            desk.record(EventType.ORDER_REJECT, _refusal(order, reject))
+            is_fault = reject.kind is RejectKind.FAULT
+            desk.ledger.reject(order.client_order_id, desk.now_ns, is_fault=is_fault)
+            refusal = {**_refusal(order, reject), "kind": reject.kind.value}
+            desk.record(EventType.ORDER_REJECT, refusal)
             desk.refusals[order.instrument_id] = f"{reject.code} {reject.reason}"
             desk.fire(order, Trigger.REJECT, f"{reject.code} {reject.reason}")
             self.check_quantities(order)

@@ -13,7 +13,14 @@ from daemon.core.desk import SENT
 from daemon.core.ledger import Incident, Ledger
 from daemon.core.lifecycle import Trigger, advance
 from daemon.model.amounts import AmountError, decimal_of
-from daemon.model.enums import LiquidityFlag, OrderStatus, OrderType, Side, TimeInForce
+from daemon.model.enums import (
+    LiquidityFlag,
+    OrderStatus,
+    OrderType,
+    RejectKind,
+    Side,
+    TimeInForce,
+)
 from daemon.model.extras import OrderExtras
 from daemon.model.ids import SessionId
 from daemon.model.instrument import Instrument
@@ -117,7 +124,8 @@ def _fill(ledger: Ledger, record: Fields, now_ns: int) -> None:
 
 
 def _reject(ledger: Ledger, record: Fields, now_ns: int) -> None:
-    ledger.reject(record["client_order_id"], now_ns)
+    is_fault = record.get("kind", RejectKind.FAULT) == RejectKind.FAULT
+    ledger.reject(record["client_order_id"], now_ns, is_fault=is_fault)
 
 
 def _resolved(ledger: Ledger, record: Fields, now_ns: int) -> None:
@@ -204,6 +212,12 @@ def _reconciled(ledger: Ledger, record: Fields, now_ns: int) -> None:
         for asset, (free, locked) in record["balances"].items()
     ]
     ledger.reconciled(balances, now_ns, rebase=record["basis_set"])
+    accepted = record.get("accepted")
+    if accepted is None:  # a journal from before changes had names: new assets were taken over
+        known = {b.asset: b.free + b.locked for b in balances if b.asset not in ledger.basis}
+        ledger.accept(known)
+    else:
+        ledger.accept({asset: decimal_of(total) for asset, total in accepted.items()})
 
 
 def _equity(ledger: Ledger, record: Fields, _: int) -> None:

@@ -68,6 +68,11 @@ class Gate:
         self.instruments_loaded = True
         self.state = self._state()
 
+    def forget_reconciled(self) -> None:
+        """What was compared is no longer to be relied on: compare again before READY."""
+        self.reconciled = False
+        self.state = self._state()
+
     def set_reconciled(self) -> None:
         """The books were compared with the venue's, and every difference is accounted for."""
         self.reconciled = True

@@ -143,9 +143,10 @@ class Ledger:
         if order.status.is_terminal and owed:
             self._release(order, now_ns)
 
-    def reject(self, client_order_id: ClientOrderId, now_ns: int) -> None:
-        """ORDER_REJECT: the venue's definite no, for the streak of refusals."""
-        self.heard(self.interceptor.on_venue_reject(client_order_id, now_ns))
+    def reject(self, client_order_id: ClientOrderId, now_ns: int, *, is_fault: bool) -> None:
+        """ORDER_REJECT: the venue's definite no; a faulty order lengthens the streak."""
+        gate = self.interceptor
+        self.heard(gate.on_venue_reject(client_order_id, now_ns, is_fault=is_fault))
 
     def request_cancel(self, order: Order, new: OrderStatus, now_ns: int) -> None:
         """CANCEL_REQUESTED; `review_cancel` counted it (recovery: `on_cancel_sent`)."""
@@ -227,12 +228,19 @@ class Ledger:
 
     # ------------------------------------------------------------------ balances
     def reconciled(self, balances: Sequence[Balance], now_ns: int, *, rebase: bool) -> None:
-        """RECONCILED: the balances of now; with `rebase` they become the basis of comparison."""
+        """RECONCILED: the balances of now; with `rebase` they become the basis of comparison.
+
+        The basis of an asset that was not named then is zero less its flows.
+        """
         self.heard(self.interceptor.on_balances(tuple(balances), now_ns))
-        for balance in balances:
-            if rebase or balance.asset not in self.basis:
-                flow = self.books.flows.get(balance.asset, ZERO)
-                self.basis[balance.asset] = balance.free + balance.locked - flow
+        if rebase:
+            self.basis = {asset: -flow for asset, flow in self.books.flows.items()}
+            self.accept({one.asset: one.free + one.locked for one in balances})
+
+    def accept(self, totals: Mapping[str, Decimal]) -> None:
+        """RECONCILED `accepted`: these totals are the basis from here on."""
+        for asset, total in totals.items():
+            self.basis[asset] = total - self.books.flows.get(asset, ZERO)
 
     def _flow(self, fill: Fill) -> None:
         changes: dict[str, Decimal] = {}

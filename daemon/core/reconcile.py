@@ -2,24 +2,26 @@
 
 Rules of this file:
 1. Nothing is repaired here. Missing fills and statuses are venue facts and are booked before; what
-   still differs is a `Difference`, with a class: `in_flight` (younger than the question),
-   `foreign` (not ours to touch), `wipe` (the testnet began anew), `real`.
+   still differs is a `Difference`, with a class: `in_flight` (younger than the question, or owed),
+   `foreign` (not ours to touch), `external` (a balance that we neither trade nor cap: a fact),
+   `wipe` (the testnet began anew), `real`. Balances say what they look like, too (`change`).
 2. A difference counts only when the same one stands in two snapshots (`Suspects`): a snapshot is
    several requests, and the venue moves between them.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any, Literal
 
 from daemon.core.books import Books, trade_id_of
 from daemon.model.amounts import ZERO, plain
+from daemon.model.balance_changes import BalanceChange
 from daemon.model.ids import InstrumentId, is_ours, symbol_of
 from daemon.model.reports import VenueSnapshot
 
 Kind = Literal["balance", "vanished", "ended_order", "foreign_order", "foreign_fill"]
-Class = Literal["in_flight", "foreign", "wipe", "real"]
+Class = Literal["in_flight", "foreign", "external", "wipe", "real"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,6 +38,8 @@ class Difference:
     """For a balance: the net flow that the venue's total stands for."""
     mark: int = 0
     """For a balance: the moment in our flows when the snapshot was asked for."""
+    change: BalanceChange | None = None
+    """For a balance: what it looks like."""
 
     @property
     def key(self) -> tuple[str, ...]:
@@ -58,7 +62,25 @@ class Difference:
             "client_order_id": self.client_order_id,
             "ours": self.ours,
             "venue": self.venue,
+            **({} if self.change is None else {"change": self.change.value}),
         }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Assets:
+    """Which assets are ours to watch."""
+
+    pairs: Mapping[InstrumentId, tuple[str, str]]
+    """Base and quote of each of our instruments."""
+    capped: frozenset[str] = frozenset()
+    """Assets that a cap speaks of: the numeraire, and what must stay free."""
+    fees: frozenset[str] = frozenset()
+    """Assets that have paid fees of ours, or may."""
+
+    @property
+    def touched(self) -> frozenset[str]:
+        """What we trade or what caps speak of: nothing else stops us."""
+        return self.capped.union(*self.pairs.values())
 
 
 def compare(
@@ -69,6 +91,7 @@ def compare(
     asked_ns: int,
     asked_mark: int,
     instance: str,
+    assets: Assets,
     settle_ns: int = 0,
     ended_settle_ns: int = 0,
     trades_after: Mapping[InstrumentId, int] | None = None,
@@ -77,18 +100,21 @@ def compare(
 
     `asked_ns`, `asked_mark`: the moment (in time, in our flows) when the snapshot was asked for;
     what the books passed through since then is in flight, no difference.
-    `settle_ns`: a query may miss an order that was shown so recently (the venue's store lags), and
-    within `ended_settle_ns` may still list one that has ended.
+    `settle_ns`: a query may miss an order that was shown, and a fill that was announced, so
+    recently (the venue's stores lag); within `ended_settle_ns` it may still list an ended one.
     """
     differences = [
         *_foreign(snapshot, instance),
         *_vanished(books, snapshot, asked_ns, settle_ns),
         *_ended(books, snapshot, asked_ns, ended_settle_ns, instance),
     ]
+    owed = frozenset(_owed(books, assets, asked_ns, settle_ns))
     balances = list(_balances(books, snapshot, basis, asked_mark))
+    balances = [_named(one, balances, basis, assets, owed) for one in balances]
     if snapshot.unread:  # fills of ours may be in what is left to read
         balances = [replace(one, cls="in_flight") for one in balances]
-    if balances and _is_wipe(books, snapshot, differences, trades_after or {}):
+    moved = any(one.symbol in assets.touched for one in balances)
+    if moved and _is_wipe(books, snapshot, differences, trades_after or {}):
         differences = [_as_wipe(one) for one in [*differences, *balances]]
     else:
         differences += balances
@@ -171,6 +197,47 @@ def _balances(
             )
 
 
+def _owed(books: Books, assets: Assets, asked_ns: int, settle_ns: int) -> Iterator[str]:
+    """Assets whose balance may be ahead of our books: a fill is announced, and its trade is not."""
+    for order in books.open.values():
+        if order.venue_cum_qty > order.cum_qty and asked_ns - order.ts_updated_ns < settle_ns:
+            yield from assets.pairs.get(order.instrument_id, ())
+
+
+def _named(
+    one: Difference,
+    balances: Sequence[Difference],
+    basis: Mapping[str, Decimal],
+    assets: Assets,
+    owed: frozenset[str],
+) -> Difference:
+    """Say what a balance's difference looks like, and whether it is ours to stop for."""
+    if one.cls == "in_flight":
+        return replace(one, change=BalanceChange.PASSING)
+    if one.symbol in owed or (owed and not _rises(one)):  # its fee may be paid in anything
+        return replace(one, cls="in_flight", change=BalanceChange.OWED_FILL)
+    touched = one.symbol in assets.touched
+    rises = _rises(one)
+    gone = [b for b in balances if not _rises(b) and b.symbol not in assets.touched]
+    risen = [b for b in balances if _rises(b)]
+    if gone and len(risen) == 1 and (one in gone or one in risen):
+        change = BalanceChange.DUST_CONVERSION
+    elif touched:
+        change = BalanceChange.DEPOSIT if rises else BalanceChange.WITHDRAWAL
+    elif one.symbol in assets.fees:
+        change = BalanceChange.FEE_ASSET
+    elif rises:
+        had = Decimal(one.ours) or basis.get(one.symbol, ZERO)
+        change = BalanceChange.UNTRADED_DEPOSIT if had else BalanceChange.AIRDROP
+    else:
+        change = BalanceChange.UNTRADED_WITHDRAWAL
+    return replace(one, cls="real" if touched else "external", change=change)
+
+
+def _rises(one: Difference) -> bool:
+    return Decimal(one.venue) > Decimal(one.ours)
+
+
 def _is_wipe(
     books: Books,
     snapshot: VenueSnapshot,
@@ -192,7 +259,10 @@ def _is_wipe(
 
 
 def _as_wipe(one: Difference) -> Difference:
-    return one if one.kind == "foreign_order" else replace(one, cls="wipe")
+    if one.kind == "foreign_order":
+        return one
+    change = None if one.change is None else BalanceChange.WIPE
+    return replace(one, cls="wipe", change=change)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -209,7 +279,12 @@ class Weighed:
     @property
     def clean(self) -> bool:
         """Whether nothing stands against us."""
-        return all(one.cls == "in_flight" for one in self.reported)
+        return all(one.cls in ("in_flight", "external") for one in self.reported)
+
+    @property
+    def accepted(self) -> dict[str, Decimal]:
+        """New totals of assets that are none of our business: the basis follows them."""
+        return {one.symbol: Decimal(one.venue) for one in self.newly if one.cls == "external"}
 
 
 class Suspects:
@@ -238,7 +313,8 @@ class Suspects:
                 continue
             stands = None if one.cls == "in_flight" else self._stands(one, books, now_ns, since)
             if stands is not None:
-                self._known[one.key] = stands.cls
+                if stands.cls != "external":  # the basis follows it: it will not be told again
+                    self._known[one.key] = stands.cls
                 newly.append(stands)
                 reported.append(stands)
             else:

@@ -17,7 +17,7 @@ from daemon.core.desk import Desk
 from daemon.core.errors import ErrorCode
 from daemon.core.execution import Execution
 from daemon.core.made_reports import as_recovered
-from daemon.core.reconcile import Difference, Suspects, Weighed, compare
+from daemon.core.reconcile import Assets, Difference, Suspects, Weighed, compare
 from daemon.core.retry import backoff_ns
 from daemon.model.amounts import plain
 from daemon.model.effects import OrderRef, Reply, TakeSnapshot
@@ -185,6 +185,7 @@ class Rounds:
             asked_ns=running.asked_ns,
             asked_mark=running.asked_mark,
             instance=desk.config.instance,
+            assets=self._assets(),
             settle_ns=desk.config.unknown_settle_ns,
             ended_settle_ns=desk.config.ended_settle_ns,
             trades_after=running.trades_after,
@@ -192,6 +193,7 @@ class Rounds:
         weighed = self._suspects.weigh(differences, desk.books, desk.now_ns)
         set_basis = rebase or not ledger.basis
         ledger.reconciled(snapshot.balances, desk.now_ns, rebase=set_basis)
+        ledger.accept(weighed.accepted)
         desk.record(
             EventType.RECONCILED,
             {
@@ -203,6 +205,7 @@ class Rounds:
                 "canceled": 0,
                 "balances": {b.asset: [plain(b.free), plain(b.locked)] for b in snapshot.balances},
                 "basis_set": set_basis,
+                "accepted": {asset: plain(total) for asset, total in weighed.accepted.items()},
             },
         )
         ours = [o for o in snapshot.open_orders if is_ours(o.client_order_id, desk.config.instance)]
@@ -291,6 +294,15 @@ class Rounds:
         adopted = max(0, len(desk.books.orders) - orders_before)
         return desk.ledger.session.fills - before, adopted
 
+    def _assets(self) -> Assets:
+        """What we trade and what caps speak of; the rest of the account is somebody else's."""
+        ledger, caps = self._desk.ledger, self._desk.interceptor.capset
+        return Assets(
+            pairs={iid: (one.base, one.quote) for iid, one in ledger.instruments.items()},
+            capped=frozenset({caps.numeraire, *caps.balance_free_min} - {""}),
+            fees=frozenset(self._desk.interceptor.fees_owed),
+        )
+
     def _owner(
         self, fill: Fill, by_venue_id: dict[tuple[InstrumentId, VenueOrderId | None], Order]
     ) -> Order | None:
@@ -309,7 +321,8 @@ class Rounds:
         """One incident a trigger, however many differences it is made of."""
         groups: dict[StopTrigger, list[Difference]] = {}
         for one in newly:
-            if one.kind != "ended_order":  # its own row of the lifecycle opens one
+            if one.kind != "ended_order" and one.cls != "external":
+                # An ended order's own row of the lifecycle opens one.
                 groups.setdefault(_trigger_of(one), []).append(one)
         for trigger, ones in groups.items():
             shown = "; ".join(_line_of(one) for one in ones[:SHOWN_MAX])
@@ -330,7 +343,8 @@ def _trigger_of(one: Difference) -> StopTrigger:
 
 def _line_of(one: Difference) -> str:
     name = f"{one.kind} {one.symbol} {one.client_order_id}".strip()
-    return f"{name}: ours {one.ours or 'none'}, venue {one.venue}"
+    change = f" ({one.change})" if one.change else ""
+    return f"{name}: ours {one.ours or 'none'}, venue {one.venue}{change}"
 
 
 FOREIGN, VANISHED, UNANSWERED = "foreign order", "order vanished", "cancel_all unanswered"

@@ -49,6 +49,8 @@ class Host:
     strategy: Strategy
     view: View
     instruments: Mapping[InstrumentId, Instrument]
+    own: frozenset[InstrumentId]
+    """What it may wish for: its symbols of the config, listed by the venue or not."""
 
 
 class Runner:
@@ -96,7 +98,8 @@ class Runner:
         except Exception as error:  # noqa: BLE001 - a user's own code may raise anything
             self._failed(spec.strategy_id, "constructor", error)
             return
-        host = Host(strategy, View(desk, self._market, spec.strategy_id, instruments), instruments)
+        view = View(desk, self._market, spec.strategy_id, instruments)
+        host = Host(strategy, view, instruments, frozenset(names))
         self.hosts[spec.strategy_id] = host
         for name in instruments:
             self._by_instrument[name] = (*self._by_instrument.get(name, ()), host)
@@ -181,7 +184,7 @@ class Runner:
                 self._arm(wish)
 
     def _place(self, host: Host, intent: PlaceIntent, *, depth: int) -> None:
-        if intent.instrument_id not in host.instruments:
+        if intent.instrument_id not in host.own:
             self._drop(host, "wish", ValueError(f"not its instrument: {intent.instrument_id}"))
             return
         denied = self.place(intent)

@@ -11,7 +11,6 @@ from daemon.core.market import Market
 from daemon.core.rounds import Rounds
 from daemon.core.tripwires import Tripwires
 from daemon.model.amounts import plain
-from daemon.model.enums import OrderStatus
 from daemon.model.ids import symbol_of
 from daemon.model.plain import to_plain
 
@@ -64,19 +63,6 @@ def _compared(desk: Desk, rounds: Rounds, now_ns: int) -> dict[str, Any]:
     }
 
 
-def heartbeat(desk: Desk, queue_age_ms: int) -> dict[str, Any]:
-    """The few numbers that the journal keeps as a pulse."""
-    working = list(desk.books.working())
-    return {
-        "trading_state": desk.trading_state.value,
-        "gate_state": desk.gate.state.value,
-        "open_orders": len(working),
-        "unknown_orders": sum(order.status is OrderStatus.UNKNOWN for order in working),
-        "queue_age_ms": queue_age_ms,
-        "period_ms": desk.config.heartbeat_period_ns // _NS_PER_MS,
-    }
-
-
 def status(
     desk: Desk,
     market: Market,
@@ -121,6 +107,7 @@ def status(
             for iid, one in sorted(desk.interceptor.positions().items())
         },
         "caps": caps_used(desk, now_ns),
+        "prices_missing": desk.interceptor.unvalued(),
         "equity": desk.interceptor.equity(now_ns).to_plain(),
         "incidents": _incidents(ledger),
         "incidents_open": len(ledger.unresolved),

@@ -84,7 +84,8 @@ class EventType(StrEnum):
     """fields: exec_id, client_order_id, order_id, symbol, instrument_id, side, qty, price, fee,
     fee_asset, liquidity, partial, recovered, late, ts_venue_ns, ts_recv_ns, position_qty."""
     ORDER_REJECT = "order_reject"
-    """fields: client_order_id, symbol, instrument_id, code, msg. The venue's definite no."""
+    """fields: client_order_id, symbol, instrument_id, code, msg, kind (fault|filter|business).
+    The venue's definite no."""
     CANCEL_REJECT = "cancel_reject"
     """fields: client_order_id, symbol, instrument_id, code, msg."""
     AMEND_REQUESTED = "amend_requested"
@@ -104,7 +105,9 @@ class EventType(StrEnum):
     """fields: status, code, scope, until_ns, msg."""
     RECONCILED = "reconciled"
     """fields: reason, clean, differences [{kind, class, symbol, client_order_id, ours, venue}],
-    recovered_fills, adopted, canceled, balances {asset: [free, locked]}."""
+    recovered_fills, adopted, canceled, balances {asset: [free, locked]}, accepted {asset: total}.
+    A balance's difference says what it looks like in `change` (model/balance_changes.py); totals in
+    `accepted` are of assets that we neither trade nor cap: the comparison goes on from there."""
     EQUITY = "equity"
     """fields: numeraire, equity, peak, drawdown, realised, unrealised, fees, rebased."""
     CAP_ALERT = "cap_alert"

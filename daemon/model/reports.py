@@ -7,6 +7,7 @@ from daemon.model.amounts import ZERO
 from daemon.model.enums import (
     ExecType,
     LiquidityFlag,
+    RejectKind,
     ReportSource,
     Side,
     VenueOrderStatus,
@@ -74,6 +75,7 @@ class Reject:
     code: int
     reason: str
     ts_recv_ns: int
+    kind: RejectKind = RejectKind.FAULT
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

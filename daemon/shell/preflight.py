@@ -23,6 +23,8 @@ from daemon.shell.clock import Clock
 from daemon.shell.governor import Governor
 from daemon.shell.link_config import Credentials, VenueEndpoints, make_signer
 from daemon.shell.order_session import OrderSession
+from daemon.shell.preflight_prices import PriceQuestions
+from daemon.shell.price_paths import PriceCaps
 from daemon.shell.rest_session import HttpReply, RestSession
 from daemon.shell.stream_session import StreamSession
 from daemon.shell.time_sync import TimeSync
@@ -81,7 +83,10 @@ class Preflight:
         symbols: Sequence[str],
         clock: Clock,
         recv_window_ms: int,
+        prices: PriceCaps | None,
     ) -> None:
+        self._prices = prices
+        self._held: frozenset[str] = frozenset()
         self._endpoints = endpoints
         self._credentials = credentials
         self._signer = signer
@@ -115,6 +120,8 @@ class Preflight:
             key = await self._account()
             steps.extend(key)
             if key[0].ok:
+                if self._instruments and self._prices is not None:
+                    steps.append(await self._valuation(self._prices))
                 if self._instruments:
                     steps.append(await self._order_test())
                 steps.append(await self._subscribe())
@@ -222,7 +229,9 @@ class Preflight:
                     mend=_MEND_NETWORK,
                 )
             ]
-        held = sum(1 for row in account.balances if row.free.strip("0.") or row.locked.strip("0."))
+        rows = account.balances
+        self._held = frozenset(r.asset for r in rows if r.free.strip("0.") or r.locked.strip("0."))
+        held = len(self._held)
         withdraw = (
             f"canWithdraw is reported {str(account.can_withdraw).lower()}: that describes the "
             "account, not this key"
@@ -240,6 +249,12 @@ class Preflight:
             ),
             StepResult("withdrawal", ok=True, sentence=withdraw),
         ]
+
+    async def _valuation(self, caps: PriceCaps) -> StepResult:
+        """Whether everything that trading will have to value has a price that is watched."""
+        asker = PriceQuestions(self._signed, self._rest.call, self._encoder, self._sync)
+        verdict = await asker.judge(self._instruments, self._held, caps)
+        return StepResult("valuation", verdict.ok, verdict.sentence, verdict.mend)
 
     async def _order_test(self) -> StepResult:
         instrument = self._instruments[0]
@@ -415,6 +430,7 @@ async def run_preflight(
     symbols: Sequence[str],
     clock: Clock,
     recv_window_ms: int = 3_000,
+    prices: PriceCaps | None = None,
     deadline_s: float = 60.0,
 ) -> list[StepResult]:
     """Run every step that can run. Never raises for what the venue, network or config did."""
@@ -437,6 +453,7 @@ async def run_preflight(
         symbols=symbols,
         clock=clock,
         recv_window_ms=recv_window_ms,
+        prices=prices,
     )
     try:
         async with asyncio.timeout(deadline_s):

@@ -161,6 +161,7 @@ def _reject(
             code=fault.code,
             reason=fault.message,
             ts_recv_ns=ts_recv_ns,
+            kind=fault.reject_kind,
         )
     )
 

@@ -19,6 +19,7 @@ from typing import Any, Protocol
 from daemon.model.halt import HaltFlag
 from daemon.model.inputs import Actor, Input, KillLatched, LoopLagged
 from daemon.model.records import EventType
+from daemon.model.stop_triggers import StopTrigger
 from daemon.shell.clock import Clock
 from daemon.shell.latch import Latch, LatchStore
 
@@ -75,6 +76,8 @@ class Verdict:
 
     at_ns: int
     problems: tuple[str, ...] = ()
+    triggers: tuple[StopTrigger, ...] = ()
+    """What tripped, beside each problem."""
     restart_mends: bool = False
     """Whether one of them may be gone after a restart."""
 
@@ -88,12 +91,17 @@ class Verdict:
 class Check:
     """One reason to be unhealthy: what it looks at, and how long it must stand."""
 
-    name: str
+    trigger: StopTrigger
     patience_s: float
     problem: Callable[[Mapping[str, Any]], str]
     """The sentence, or empty when all is well."""
     restart_mends: bool = True
     """A full disk is as full after a restart: a halted daemon that says so is worth more."""
+
+    @property
+    def name(self) -> str:
+        """As sentences begin."""
+        return self.trigger.removeprefix("watchdog_")
 
 
 def _queue(status: Mapping[str, Any]) -> str:
@@ -130,11 +138,11 @@ def checks(audit_period_s: float) -> tuple[Check, ...]:
         return f"is {age_ms // 1_000} s old" if late else ""
 
     return (
-        Check("queue", 2, _queue),
-        Check("journal", 5, _journal, restart_mends=False),
-        Check("gate", 120, _gate),
-        Check("reconciliation", 30, reconciliation),
-        Check("clock", 120, _clock),
+        Check(StopTrigger.WATCHDOG_QUEUE, 2, _queue),
+        Check(StopTrigger.WATCHDOG_JOURNAL, 5, _journal, restart_mends=False),
+        Check(StopTrigger.WATCHDOG_GATE, 120, _gate),
+        Check(StopTrigger.WATCHDOG_RECONCILIATION, 30, reconciliation),
+        Check(StopTrigger.WATCHDOG_CLOCK, 120, _clock),
     )
 
 
@@ -228,20 +236,25 @@ class Watchdog:
         self._follow_latch(now_ns)
         before = self._verdict.problems
         found = self._problems(now_ns, lag_ns)
-        mends = any(one_mends for _, one_mends in found)
-        verdict = self._verdict = Verdict(now_ns, tuple(words for words, _ in found), mends)
+        verdict = self._verdict = Verdict(
+            now_ns,
+            tuple(words for _, words, _ in found),
+            tuple(trigger for trigger, _, _ in found),
+            restart_mends=any(mends for _, _, mends in found),
+        )
         if verdict.healthy:
             self.switch.beat()
         if verdict.problems != before and bool(before) != bool(verdict.problems):
             log.warning("unhealthy: %s", "; ".join(verdict.problems) or "no longer")
         return verdict
 
-    def _problems(self, now_ns: int, lag_ns: int) -> list[tuple[str, bool]]:
-        """Each with whether a restart may mend it."""
+    def _problems(self, now_ns: int, lag_ns: int) -> list[tuple[StopTrigger, str, bool]]:
+        """Each with what tripped, and whether a restart may mend it."""
         status = self._status
-        found = []
+        found: list[tuple[StopTrigger, str, bool]] = []
         if lag_ns > LAG_UNHEALTHY_NS:
-            found.append((f"main loop has not turned for {lag_ns / _NS_PER_S:.1f} s", True))
+            text = f"main loop has not turned for {lag_ns / _NS_PER_S:.1f} s"
+            found.append((StopTrigger.WATCHDOG_LOOP, text, True))
         for check in self._checks:
             sentence = check.problem(status)
             if not sentence:
@@ -249,9 +262,10 @@ class Watchdog:
                 continue
             since_ns = self._since_ns.setdefault(check.name, now_ns)
             if now_ns - since_ns >= check.patience_s * _NS_PER_S:
-                found.append((f"{check.name} {sentence}", check.restart_mends))
+                found.append((check.trigger, f"{check.name} {sentence}", check.restart_mends))
         if self._is_writer_stuck(status, now_ns):
-            found.append(("journal is not becoming durable", True))
+            text = "journal is not becoming durable"
+            found.append((StopTrigger.WATCHDOG_WRITER, text, True))
         return found
 
     def _is_writer_stuck(self, status: Mapping[str, Any], now_ns: int) -> bool:

@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from daemon.shell.clock import SystemClock
 from daemon.shell.link_config import Credentials
 from daemon.shell.preflight import StepResult, run_preflight
+from daemon.shell.price_paths import PriceCaps
 from tests.support.scripted_venue import KEY, SECRET, ScriptedVenue, json_response, reply, served
 
 HMAC = Credentials(api_key=KEY, secret=SECRET, kind="hmac")
@@ -156,3 +157,63 @@ async def test_it_ends_in_time(venue: ScriptedVenue) -> None:
     assert failed(await examine(venue.base, deadline_s=0.5))
     assert time.monotonic() - begin < 4
     release.set()
+
+
+# ---------------------------------------------------------------- prices
+def commission(enabled: bool) -> Any:
+    async def answer(_request: web.Request) -> web.Response:
+        discount = {"enabledForAccount": enabled, "enabledForSymbol": True, "discountAsset": "BNB"}
+        return json_response({"symbol": "BTCUSDT", "discount": discount})
+
+    return answer
+
+
+USDT_CAPS = PriceCaps("USDT", {"BTC": ("BTCUSDT",)})
+
+
+def step_of(steps: list[StepResult], name: str) -> StepResult:
+    return next(step for step in steps if step.name == name)
+
+
+async def test_fees_in_an_asset_without_a_price_do_not_pass(venue: ScriptedVenue) -> None:
+    """Field report: a fee in BNB, only BTCUSDT configured, and every buy after it was denied."""
+    venue.balances["BNB"] = ("1.5", "0")
+    venue.symbols = ["BTCUSDT", "BNBUSDT"]
+    venue.script("GET account/commission", commission(enabled=True), times=9)
+    step = step_of(await examine(venue.base, prices=USDT_CAPS), "valuation")
+    assert not step.ok
+    assert "BNB has no price (fees of this account are paid in it)" in step.sentence
+    assert (
+        step.mend == 'add BNB = ["BNBUSDT"] to [caps.conversions], and "BNBUSDT" to venue.symbols'
+    )
+    paths = {"BNB": ("BNBUSDT",)}
+    declared = step_of(await examine(venue.base, prices=PriceCaps("USDT", paths)), "valuation")
+    assert declared.mend == 'add "BNBUSDT" to venue.symbols'
+    both = await examine(
+        venue.base, symbols=("BTCUSDT", "BNBUSDT"), prices=PriceCaps("USDT", paths)
+    )
+    assert step_of(both, "valuation").ok
+    assert "fees may be paid in BNB" in step_of(both, "valuation").sentence
+
+
+@pytest.mark.parametrize("held", [True, False])
+async def test_a_venue_that_does_not_say_how_fees_are_paid(
+    venue: ScriptedVenue, held: bool
+) -> None:
+    if held:
+        venue.balances["BNB"] = ("1.5", "0")
+    step = step_of(await examine(venue.base, prices=USDT_CAPS), "valuation")
+    assert step.ok is not held
+    assert "could not be asked" in step.sentence
+
+
+async def test_a_discount_that_is_off_needs_no_price(venue: ScriptedVenue) -> None:
+    venue.balances["BNB"] = ("1.5", "0")
+    venue.script("GET account/commission", commission(enabled=False), times=9)
+    assert step_of(await examine(venue.base, prices=USDT_CAPS), "valuation").ok
+
+
+async def test_a_quote_that_cannot_be_valued_does_not_pass(venue: ScriptedVenue) -> None:
+    caps = PriceCaps("EUR", {})
+    step = step_of(await examine(venue.base, prices=caps), "valuation")
+    assert "USDT has no price (BTCUSDT is quoted in it)" in step.sentence

@@ -71,6 +71,18 @@ class RestEncoder:
             "GET", "account", {}, timestamp_ms, weight=costs.ACCOUNT, purpose=Purpose.QUERY
         )
 
+    def commission(self, symbol: str, timestamp_ms: int) -> HttpRequest:
+        """`GET /account/commission`: rates, and whether another asset may pay the fees."""
+        fields: Fields = {"symbol": symbol}
+        return self._signed(
+            "GET",
+            "account/commission",
+            fields,
+            timestamp_ms,
+            weight=costs.COMMISSION,
+            purpose=Purpose.QUERY,
+        )
+
     def open_orders(self, symbol: str | None, timestamp_ms: int) -> HttpRequest:
         """`GET /openOrders` of one symbol, or of all (dear: 80)."""
         fields: Fields = {} if symbol is None else {"symbol": symbol}
@@ -340,6 +352,35 @@ def decode_trades(body: bytes) -> list[TradeRow]:
 def decode_account(body: bytes) -> AccountRow:
     """Balances and flags."""
     return decode_as(_ACCOUNT, body, "account")
+
+
+class DiscountRow(msgspec.Struct, rename="camel"):
+    """Who may pay fees in the discount's asset."""
+
+    enabled_for_account: bool = False
+    enabled_for_symbol: bool = False
+    discount_asset: str | None = None
+
+
+class CommissionRow(msgspec.Struct, rename="camel"):
+    """`account/commission`, as far as we read it."""
+
+    symbol: str
+    discount: DiscountRow = msgspec.field(default_factory=DiscountRow)
+
+    @property
+    def other_asset(self) -> str:
+        """The asset that fees are paid in while some of it is there; empty: base and quote."""
+        on = self.discount.enabled_for_account and self.discount.enabled_for_symbol
+        return (self.discount.discount_asset or "") if on else ""
+
+
+_COMMISSION = msgspec.json.Decoder(CommissionRow)
+
+
+def decode_commission(body: bytes) -> CommissionRow:
+    """How fees of one symbol are paid."""
+    return decode_as(_COMMISSION, body, "account/commission")
 
 
 def retry_after_s(value: str | None) -> int | None:

@@ -9,6 +9,8 @@ Rules of this file:
 from dataclasses import dataclass
 from enum import StrEnum
 
+from daemon.model.enums import RejectKind
+
 
 class Outcome(StrEnum):
     """What an error answer proves."""
@@ -47,7 +49,24 @@ class Fault:
         """One line for a record or an operator."""
         return f"{self.message or 'no message'} (code {self.code}, status {self.status})"
 
+    @property
+    def reject_kind(self) -> RejectKind:
+        """What it says of a placement that it refuses."""
+        text = self.message.lower()
+        if self.outcome in {Outcome.LIMITED, Outcome.CLOCK}:
+            return RejectKind.BUSINESS
+        if self.code in {-1013, -2010} and any(words in text for words in _BUSINESS_TEXTS):
+            return RejectKind.BUSINESS
+        return RejectKind.FILTER if self.code == -1013 else RejectKind.FAULT
 
+
+_BUSINESS_TEXTS = (
+    "would immediately match and take",
+    "would trigger immediately",
+    "insufficient balance",
+    "market is closed",
+    "order book liquidity is less than",
+)
 _UNKNOWN_CODES = frozenset({-1000, -1001, -1006, -1007, -1008})
 _LIMIT_CODES = frozenset({-1003, -1015, -1034})
 _KEY_CODES = frozenset({-1002, -1022, -2014, -2015})

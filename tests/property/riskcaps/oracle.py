@@ -56,8 +56,8 @@ class World:
     halted: bool = False
     journal: bool = False
     clock: tuple[int, int, int] | None = None
-    rejects: int = 0
-    losers: int = 0
+    rejects: dict[str, int] = field(default_factory=dict)
+    losers: dict[str, int] = field(default_factory=dict)
     executions: int = 0
     peak: Fraction = ZERO
     day: int = 0
@@ -181,7 +181,7 @@ def replay(caps: dict[str, Any], symbols: dict[str, dict[str, Any]], history: li
                 told_again.clear()
             world.equity = worth(world)
         elif kind == "re_enable":
-            world.rejects = world.losers = world.executions = 0
+            world.rejects, world.losers, world.executions = {}, {}, 0
             world.latched.clear()
         else:
             setattr(world, kind, event[2])
@@ -220,18 +220,18 @@ def _finish(world: World, order: Placed) -> None:
     order.ended = True
     if order.closing:
         if order.gain < 0:
-            world.losers += 1
-        elif world.losers < world.caps["loss_streak_max"]:
-            world.losers = 0
+            world.losers[order.symbol] = world.losers.get(order.symbol, 0) + 1
+        elif world.losers.get(order.symbol, 0) < world.caps["loss_streak_max"]:
+            world.losers[order.symbol] = 0
 
 
 def _report(world: World, event: Event) -> None:
     kind, _, name = event[:3]
-    if kind == "reject":
-        world.rejects += 1
     for order in world.orders:
         if order.name != name or order.ended:
             continue
+        if kind == "reject":
+            world.rejects[order.symbol] = world.rejects.get(order.symbol, 0) + 1
         if kind in {"end", "reject"}:
             _finish(world, order)
         elif kind == "unknown":
@@ -249,5 +249,5 @@ def _report(world: World, event: Event) -> None:
                 asset = "USDT" if order.buy else base(order.symbol)
                 amount = order.left * (order.px if order.buy else 1)
                 world.spent[asset] = world.spent.get(asset, F(0)) + amount
-            if world.rejects < world.caps["venue_reject_streak_max"]:
-                world.rejects = 0
+            if world.rejects.get(order.symbol, 0) < world.caps["venue_reject_streak_max"]:
+                world.rejects[order.symbol] = 0

@@ -77,8 +77,8 @@ def _market(world: World, wish: dict[str, Any], now: int) -> str:
 def _behaviour(world: World, wish: dict[str, Any], now: int) -> str:
     for count, cap, reason in (
         (world.executions, "executions_without_human_max", "executions_need_human"),
-        (world.rejects, "venue_reject_streak_max", "venue_reject_streak"),
-        (world.losers, "loss_streak_max", "loss_streak"),
+        (world.rejects.get(wish["symbol"], 0), "venue_reject_streak_max", "venue_reject_streak"),
+        (world.losers.get(wish["symbol"], 0), "loss_streak_max", "loss_streak"),
     ):
         if count >= world.caps[cap]:
             return "" if wish["human"] and wish["reducing"] else reason

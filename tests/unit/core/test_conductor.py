@@ -7,7 +7,7 @@ import pytest
 from daemon.core.config import Storm
 from daemon.model.amounts import NS_PER_S
 from daemon.model.effects import ArmTimer, CloseHalt, ExitDaemon, OpenHalt, SendOrder
-from daemon.model.enums import Link, TradingState, VenueOrderStatus
+from daemon.model.enums import Link, RejectKind, TradingState, VenueOrderStatus
 from daemon.model.inputs import (
     ClockSampled,
     JournalFault,
@@ -371,3 +371,35 @@ def test_a_loss_beyond_its_cap_is_an_incident() -> None:
         stage.quote("96.00", "96.10")
     assert "drawdown" in stage.incidents()
     assert stage.engine.trading_state is TradingState.HALTED
+
+
+def test_answers_of_the_business_are_no_storm_and_no_streak() -> None:
+    """Forty post-only refusals in a row (field report): the market moved, nothing is broken."""
+    stage = Stage(
+        reject_storm=Storm(count=4, window_ns=100 * NS_PER_S),
+        capset=caps(venue_reject_streak_max=4, duplicate_window_ms=1),
+    )
+    stage.ready().start()
+    for number in range(40):
+        cid = stage.place(wish(price=f"99.{number:02d}")).client_order_id
+        text = "Order would immediately match and take."
+        stage.tell(
+            VenueReject(
+                Reject(
+                    client_order_id=cid,
+                    instrument_id=BTC,
+                    code=-2010,
+                    reason=text,
+                    ts_recv_ns=0,
+                    kind=RejectKind.BUSINESS,
+                )
+            )
+        )
+        stage.after(10)
+    assert stage.incidents() == []
+    assert stage.engine.trading_state is TradingState.ACTIVE
+    assert len(stage.facts_of("order_reject")) == 40
+    twin = Stage(capset=caps(venue_reject_streak_max=4))
+    for fact in stage.facts:
+        twin.engine.apply_fact(fact)
+    assert twin.gate.behaviour.reject_streak == 0

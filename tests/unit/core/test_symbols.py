@@ -127,6 +127,13 @@ def test_a_symbol_that_was_never_listed_is_named_and_a_session_starts(
     assert fresh.engine.gate_state is GateState.READY
     assert status(fresh)["symbols_blocked"] == GONE
     assert replies(fresh.tell(command("start", "go")))[0].error_code == ""
+    fresh.after(0)
+    assert fresh.puppet is not None
+    fresh.puppet.wishes.append((wish(Side.BUY, "0.01", "2900.00", iid=ETH),))
+    fresh.people("BTCUSDT", Side.BUY, "59999", "1")
+    fresh.people("BTCUSDT", Side.SELL, "60001", "1")
+    assert fresh.facts_of("order_denied")[-1]["deny_reason"] == "instrument_unknown"
+    assert fresh.incidents() == [], "a wish for what is not listed is denied, and no error"
 
 
 def test_a_restart_remembers_that_it_was_told(stage: VenueStage) -> None:

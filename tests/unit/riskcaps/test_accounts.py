@@ -182,7 +182,7 @@ def test_the_state_says_what_it_holds() -> None:
         "phase": "in_flight", "reserved": True, "realised": "0", "reduced": False,
     }  # fmt: skip
     assert state["behaviour"] == {
-        "executions_since_human": 1, "reject_streak": 1, "loss_streak": 0,
+        "executions_since_human": 1, "reject_streaks": {}, "loss_streaks": {},
         "duplicates": [[T0, BTC, True, "99.00", "2"], [T0, BTC, True, None, "1"]],
     }  # fmt: skip
     assert state["orders"] == [T0, 0]

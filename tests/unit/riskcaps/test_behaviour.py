@@ -5,9 +5,26 @@ from typing import Any
 
 import pytest
 
+from daemon.model.position import Balance
 from riskcaps.behaviour import LATE_MAX, Behaviour, DuplicateKey
 from riskcaps.capset import capset_from_mapping
-from tests.unit.riskcaps.kit import BTC, T0, D, approve, caps_of, deny, ready, wish
+from riskcaps.interceptor import Approved
+from tests.unit.riskcaps.kit import (
+    BTC,
+    ETH,
+    T0,
+    D,
+    approve,
+    bare_gate,
+    caps_of,
+    deny,
+    instrument,
+    ready,
+    symbol_caps,
+    tell,
+    top,
+    wish,
+)
 
 WINDOW_NS = 1_000_000
 """The kit's `duplicate_window_ms` is 1."""
@@ -122,15 +139,65 @@ def test_a_streak_is_told_once_when_it_reaches_its_limit(limit: int) -> None:
     """A limit of one is a limit: the first reject, the first loss is the whole streak."""
     counted = behaviour(venue_reject_streak_max=limit, loss_streak_max=limit)
     for step, cap in (
-        (counted.rejected, "venue_reject_streak_max"),
-        (lambda: counted.order_ended(D(-1)), "loss_streak_max"),
+        (lambda: counted.rejected("BTCUSDT@sim"), "venue_reject_streak_max"),
+        (lambda: counted.order_ended("BTCUSDT@sim", D(-1)), "loss_streak_max"),
     ):
         told = [step() for _ in range(limit + 1)]
         assert [len(notices) for notices in told] == [0] * (limit - 1) + [1, 0]
         (notice,) = told[limit - 1]
         assert (notice.kind, notice.cap, notice.action) == ("breach", cap, "halt")
-        assert notice.symbol == ""
+        assert notice.symbol == "BTCUSDT"
         assert (notice.used, notice.limit, notice.band) == (str(limit), str(limit), 100)
         assert notice.rising
         assert cap in notice.text
         assert counted.tripped
+
+
+def test_a_streak_is_of_its_symbol_and_denies_nothing_on_another() -> None:
+    """Nine refusals on one symbol and one on another are no ten; what trips, trips alone."""
+    counted = behaviour(venue_reject_streak_max=3, loss_streak_max=3)
+    for _ in range(2):
+        assert counted.rejected(BTC) == counted.rejected(ETH) == ()
+        assert counted.order_ended(BTC, D(-1)) == counted.order_ended(ETH, D(-1)) == ()
+    counted.accepted(ETH)
+    counted.order_ended(ETH, D(1))
+    assert [one.symbol for one in counted.rejected(BTC)] == ["BTCUSDT"]
+    assert (counted.streaks(BTC), counted.streaks(ETH)) == ((3, 2), (0, 0))
+
+
+def test_a_tripped_symbol_is_denied_and_the_others_trade_and_say_so() -> None:
+    gate = ready(caps_of(venue_reject_streak_max=2, venue_reject_streak_action="deny",
+                         symbols={"BTCUSDT": symbol_caps(), "ETHUSDT": symbol_caps()}))  # fmt: skip
+    gate.on_top(top("99.00", "101.00", name=ETH), T0)
+    gate.on_balances([Balance("ETH", D(50), D(0))], T0)
+    for price in ("98.00", "98.10"):
+        gate.on_venue_reject(approve(gate, wish("BUY", "0.1", price)), T0)
+    assert deny(gate, wish("BUY", "0.1", "97.00")) == "venue_reject_streak"
+    gate.on_instruments([instrument(ETH)])
+    verdict = gate.review(wish("BUY", "0.1", "98.00", instrument_id=ETH), T0)
+    assert isinstance(verdict, Approved), verdict
+    assert verdict.decision["standing"]["streaks"] == [0, 0, 0]
+
+
+def test_answers_of_the_business_are_no_streak() -> None:
+    gate = ready(caps_of(venue_reject_streak_max=2))
+    for number in range(12):
+        intent = wish("BUY", "0.1", f"9{number % 8}.0{number % 10}")
+        name = approve(gate, intent, T0 + number * 10**8)
+        assert gate.on_venue_reject(name, T0, is_fault=False) == ()
+    assert not gate.holds
+    assert gate.behaviour.reject_streak == 0
+
+
+def test_a_checkpoint_from_before_streaks_had_symbols_opens_no_latch() -> None:
+    gate = ready(caps_of(venue_reject_streak_max=2))
+    state = gate.state()
+    state["behaviour"].pop("reject_streaks")
+    state["behaviour"].pop("loss_streaks")
+    state["behaviour"] |= {"reject_streak": 2, "loss_streak": 0}
+    twin = bare_gate(caps_of(venue_reject_streak_max=2))
+    twin.restore(state)
+    tell(twin)
+    assert deny(twin, wish("BUY", "0.1", "97.00")) == "venue_reject_streak"
+    twin.re_enable("ada", T0)
+    approve(twin, wish("BUY", "0.1", "97.00"))

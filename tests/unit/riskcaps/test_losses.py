@@ -8,7 +8,7 @@ import pytest
 from daemon.model.amounts import NS_PER_MS, NS_PER_S
 from daemon.model.intents import OPERATOR
 from riskcaps.bands import FALL_AFTER_NS, CapNotice, Watch
-from riskcaps.interceptor import Interceptor
+from riskcaps.interceptor import Denied, Interceptor
 from tests.unit.riskcaps.kit import (
     BTC,
     ETH,
@@ -426,3 +426,22 @@ def test_equity_after_a_restart_waits_for_prices() -> None:
     again = bare_gate(caps_of(**WIDE))
     again.restore(flat.state())
     assert again.equity(T0).equity == 5
+
+
+def test_equity_that_is_unknown_names_the_price_that_is_missing() -> None:
+    """A fee in a third asset, one fill, and the denial says what to add (field report)."""
+    gate = ready(caps_of(conversions={"ETH": ["ETHUSDT"]}))
+    assert gate.unvalued() == {}
+    gate.on_fill(fill("x", "BUY", "1", "100", fee="0.01", fee_asset="BNB"), T0)
+    verdict = gate.review(wish("BUY", "0.1"), T0)
+    assert isinstance(verdict, Denied)
+    assert verdict.reason.value == "equity_unknown"
+    said = verdict.context["BNB"]
+    assert 'add BNB = ["BNBUSDT"] to [caps.conversions], "BNBUSDT" to venue.symbols' in said
+    assert gate.unvalued() == {"BNB": said}
+
+
+def test_a_declared_path_whose_symbol_is_silent_or_not_watched_is_named() -> None:
+    gate = ready(caps_of(conversions={"BNB": ["BNBUSDT"]}))
+    gate.on_fill(fill("x", "BUY", "1", "100", fee="0.01", fee_asset="BNB"), T0)
+    assert "BNBUSDT" in gate.unvalued()["BNB"]

@@ -57,8 +57,9 @@ def busy() -> Interceptor:
     approve(gate, wish("BUY", "3", "0.98", instrument_id=XRPETH))
     for _ in range(2):
         gate.cancels.add(T0)
-    gate.behaviour.loss_streak, gate.behaviour.executions_since_human = 1, 7
-    gate.behaviour.reject_streak = 2
+    gate.behaviour.losses = {"ETHUSDT@sim": 1}
+    gate.behaviour.executions_since_human = 7
+    gate.behaviour.rejects = {"BTCUSDT@sim": 2, "ETHUSDT@sim": 1}
     return gate
 
 
