@@ -1,8 +1,9 @@
 """Our own clockwork: due each 200 ms, a heartbeat now and then, and the proof that we ran at all.
 
 Rules of this file:
-1. A stopped process (SIGSTOP, a suspended machine, starvation) notices nothing itself: only that
-   its own clockwork comes late. Whatever it reads first when it wakes was sent long ago.
+1. A stopped process (SIGSTOP, a frozen group, starvation) notices nothing itself: only that
+   its own clockwork comes late. Whatever it reads first when it wakes was sent long ago. (A machine
+   that sleeps stops engine time, too: the venue's clock shows that, as `clock_drift`.)
 2. After a gap inside a session the books are compared before anything may be placed; a gap that
    left orders of ours alone for too long is an incident.
 """

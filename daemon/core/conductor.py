@@ -205,7 +205,8 @@ class Conductor:
             ending.verify_anew()
         elif not ending.verify_ns:
             if reducing is None or not reducing.left():
-                desk.set_trading(TradingState.HALTED, "flat" if reducing else ending.kind)
+                why = f"{ending.kind}: nothing is left" if reducing else ending.kind
+                desk.set_trading(TradingState.HALTED, why)
             ending.verify_ns = desk.now_ns
             self._rounds.want(ending.kind)
         elif ending.verified and reducing is not None and reducing.reopen():
@@ -234,11 +235,14 @@ class Conductor:
         self.ending = None
         orders = [order.client_order_id for order in desk.books.working()]
         left = what_is_left(desk, ending)
-        desk.set_trading(TradingState.HALTED, told(left) if ending.flatten else ending.kind)
+        reason = ending.reason
+        if ending.flatten is not None:
+            reason = f"{reason}; {told(left, verified=ending.verified)}".removeprefix("; ")
+        desk.set_trading(TradingState.HALTED, reason if ending.flatten else ending.kind)
         self.incidents.open_asked()  # halted and cancelled already: it is only to be known
         session_id = desk.ledger.session.session_id
         if session_id:
-            self.session_stop(ending.kind, ending.reason, ending.by)
+            self.session_stop(ending.kind, reason, ending.by)
         tell_the_end(desk, ending, session_id, orders, left)
 
     def session_stop(self, kind: str, reason: str, by: str) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 from daemon.core.desk import Desk
 from daemon.core.errors import ErrorCode
-from daemon.core.flatten import Flatten, Left, told
+from daemon.core.flatten import Flatten, Left, is_flat, told
 from daemon.model.effects import ExitDaemon, Reply
 from daemon.model.ids import ClientOrderId
 from daemon.model.stop_triggers import StopTrigger
@@ -54,11 +54,11 @@ def what_is_left(desk: Desk, ending: Ending) -> list[Left]:
     if ending.flatten is None:
         return []
     left = ending.flatten.left()
-    if not all(one.is_dust for one in left):
+    if not is_flat(left, verified=ending.verified):
         symbols = {one.symbol for one in left}
         desk.trouble(
             StopTrigger.NOT_FLAT,
-            told(left),
+            told(left, verified=ending.verified),
             symbols.pop() if len(symbols) == 1 else "",
             {"left": [one.fields() for one in left]},
         )
@@ -82,9 +82,11 @@ def tell_the_end(
     }
     code, text = "", ""
     if ending.flatten is not None:
-        result |= {"flat": not left, "left": [one.fields() for one in left], "text": told(left)}
-        if not all(one.is_dust for one in left):
-            code, text = ErrorCode.NOT_FLAT.value, told(left)
+        said = told(left, verified=ending.verified)
+        fields = [one.fields() for one in left]
+        result |= {"flat": ending.verified and not left, "left": fields, "text": said}
+        if not is_flat(left, verified=ending.verified):
+            code, text = ErrorCode.NOT_FLAT.value, said
     if orders and not ending.exit_after:
         code, text = ErrorCode.NOT_EMPTY.value, f"{len(orders)} order(s) may still be open"
     elif not (ending.verified or ending.exit_after or code):

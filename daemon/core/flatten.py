@@ -205,8 +205,15 @@ class Flatten:
         return False
 
 
-def told(left: Sequence[Left]) -> str:
+def is_flat(left: Sequence[Left], *, verified: bool) -> bool:
+    """Whether nothing but dust is left, by our books and by a snapshot since the last fill."""
+    return verified and all(one.is_dust for one in left)
+
+
+def told(left: Sequence[Left], *, verified: bool) -> str:
     """What is left as a sentence; it says `flat` only when nothing, or dust, is left."""
+    if not verified and all(one.is_dust for one in left):
+        return "NOT verified: flat by our books, and the venue could not be asked since"
     if not left:
         return "flat"
     names = "; ".join(f"{one.symbol} {plain(one.qty)} {one.asset}: {one.why}" for one in left)

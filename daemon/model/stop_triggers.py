@@ -154,7 +154,7 @@ TRIGGER_TEXT: dict[StopTrigger, TriggerText] = {
         "The main loop is late by more than 1 s.", "3 times in 60 s.", _HALT, _LOOK,
     ),
     _T.PROCESS_STOPPED: TriggerText(
-        "The whole process did not run (SIGSTOP, a suspended machine, starvation) while orders of "
+        "The whole process did not run (SIGSTOP, a frozen group, starvation) while orders of "
         "ours were open.",
         "Our own clockwork, due each 200 ms, came 10 s late or more; a shorter gap with orders "
         "open, of 2 s or more, brings a reconciliation before trading goes on.",

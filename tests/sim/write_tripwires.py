@@ -94,7 +94,7 @@ def measured_in_demo(directory: Path) -> dict[str, Any]:
     """Count in a demo's journal. The kill at its end is asked for and no stop of this kind."""
     lines = [
         json.loads(line)
-        for path in sorted((directory / "state" / "journal").glob("*.jsonl"))
+        for path in sorted((directory / "state" / "journal").glob("journal-*.jsonl"))
         for line in path.read_bytes().splitlines()
     ]
     at = {line["event_type"]: line["ts_ns"] for line in lines}

@@ -74,7 +74,19 @@ def test_a_position_larger_than_one_order_may_be_is_sliced_and_the_ledger_is_as_
     assert all(one.qty <= D("0.02") and one.reduce_only for one in sold)
     assert stage.incidents() == []
     assert stage.engine.trading_state is TradingState.HALTED
-    assert stage.facts_of("session_stop")
+    assert stage.facts_of("session_stop")[0]["reason"] == "flatten: out; flat"
+
+
+def test_what_the_venue_was_not_asked_about_since_is_not_called_flat() -> None:
+    stage = stage_of()
+    bought(stage, "BTCUSDT", "0.02")
+    stage._snapshot = lambda _asked: None  # type: ignore[method-assign]  # it never answers
+    flatten(stage)
+    answer = end(stage, seconds=200)
+    assert stage.held("BTC") == D("100")
+    assert (answer.error_code, answer.result["flat"]) == ("not_flat", False)
+    assert answer.error_message.startswith("NOT verified")
+    assert stage.incidents() == ["not_flat"]
 
 
 def test_a_short_is_bought_back_as_the_quote_allows() -> None:
@@ -138,7 +150,7 @@ def test_dust_is_named_with_its_filter_and_is_no_incident() -> None:
     assert D(dust["qty"]) == left
     assert "LOT_SIZE" in dust["why"]
     assert stage.incidents() == []
-    assert "dust" in stage.facts_of("trading_state")[-1]["why"]
+    assert "flat but for dust" in stage.facts_of("session_stop")[0]["reason"]
 
 
 def test_dust_below_the_notional_is_named_too() -> None:
@@ -189,7 +201,7 @@ def test_an_empty_book_ends_as_not_flat_with_an_incident() -> None:
     assert answer.error_message.startswith("NOT flat: BTCUSDT 0.02 BTC")
     assert stage.incidents() == ["not_flat"]
     assert stage.engine.trading_state is TradingState.HALTED
-    assert all(one["why"] != "flat" for one in stage.facts_of("trading_state"))
+    assert "NOT flat" in stage.facts_of("session_stop")[0]["reason"]
     opened = stage.facts_of("incident_opened")[0]
     assert opened["session_id"], "the incident belongs to the session that it ended"
     assert opened["context"]["left"][0]["qty"] == "0.02"
