@@ -12,8 +12,8 @@ from collections.abc import Sequence
 
 from daemon.core.desk import Desk
 from daemon.core.rounds import Rounds
-from daemon.core.status import heartbeat
 from daemon.model.effects import ArmTimer
+from daemon.model.enums import OrderStatus
 from daemon.model.records import EventType
 from daemon.model.stop_triggers import StopTrigger
 
@@ -72,5 +72,15 @@ class Clockwork:
         if desk.now_ns - self._heartbeat_ns < desk.config.heartbeat_period_ns:
             return
         self._heartbeat_ns = desk.now_ns
-        desk.record(EventType.HEARTBEAT, heartbeat(desk, self.queue_age_ms, counts))
+        working = list(desk.books.working())
+        fields = {
+            "trading_state": desk.trading_state.value,
+            "gate_state": desk.gate.state.value,
+            "open_orders": len(working),
+            "unknown_orders": sum(order.status is OrderStatus.UNKNOWN for order in working),
+            "queue_age_ms": self.queue_age_ms,
+            "period_ms": desk.config.heartbeat_period_ns // _NS_PER_MS,
+            "counts": list(counts),
+        }
+        desk.record(EventType.HEARTBEAT, fields)
         self.queue_age_ms = 0

@@ -101,8 +101,7 @@ def compare(
     `asked_ns`, `asked_mark`: the moment (in time, in our flows) when the snapshot was asked for;
     what the books passed through since then is in flight, no difference.
     `settle_ns`: a query may miss an order that was shown, and a fill that was announced, so
-    recently (the venue's stores lag); within `ended_settle_ns` it may still list an order that has
-    ended.
+    recently (the venue's stores lag); within `ended_settle_ns` it may still list an ended one.
     """
     differences = [
         *_foreign(snapshot, instance),

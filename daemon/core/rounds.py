@@ -367,10 +367,9 @@ class Rounds:
         """One incident a trigger, however many differences it is made of."""
         groups: dict[StopTrigger, list[Difference]] = {}
         for one in newly:
-            # An ended order's own row of the lifecycle opens an incident.
-            if one.cls == "external" or one.kind == "ended_order":
-                continue
-            groups.setdefault(_trigger_of(one), []).append(one)
+            if one.kind != "ended_order" and one.cls != "external":
+                # An ended order's own row of the lifecycle opens one.
+                groups.setdefault(_trigger_of(one), []).append(one)
         for trigger, ones in groups.items():
             shown = "; ".join(_line_of(one) for one in ones[:SHOWN_MAX])
             self._desk.trouble(

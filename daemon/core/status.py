@@ -1,6 +1,5 @@
 """Status as plain JSON: what an operator looks at first, from the desk's own state."""
 
-from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -12,7 +11,6 @@ from daemon.core.market import Market
 from daemon.core.rounds import Rounds
 from daemon.core.tripwires import Tripwires
 from daemon.model.amounts import plain
-from daemon.model.enums import OrderStatus
 from daemon.model.ids import symbol_of
 from daemon.model.plain import to_plain
 from riskcaps.standing import clock_problem
@@ -63,20 +61,6 @@ def _compared(desk: Desk, rounds: Rounds, now_ns: int) -> dict[str, Any]:
             "orders_open": rounds.foreign_open,
             "orders_traded": rounds.foreign_traded,
         },
-    }
-
-
-def heartbeat(desk: Desk, queue_age_ms: int, counts: Sequence[int]) -> dict[str, Any]:
-    """The few numbers that the journal keeps as a pulse."""
-    working = list(desk.books.working())
-    return {
-        "trading_state": desk.trading_state.value,
-        "gate_state": desk.gate.state.value,
-        "open_orders": len(working),
-        "unknown_orders": sum(order.status is OrderStatus.UNKNOWN for order in working),
-        "queue_age_ms": queue_age_ms,
-        "period_ms": desk.config.heartbeat_period_ns // _NS_PER_MS,
-        "counts": list(counts),
     }
 
 

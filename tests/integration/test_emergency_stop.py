@@ -88,7 +88,7 @@ async def test_foreign_orders_are_left_alone() -> None:
 
 
 async def test_nothing_open_is_verified_without_a_cancel() -> None:
-    venue = ScriptedVenue()
+    venue = ScriptedVenue(("BTCUSDT", "ETHUSDT"))
     async with ready(venue) as stop:
         report = await stop.cancel_and_verify(deadline_s=5)
     assert report.verified_empty_ns is not None
@@ -96,7 +96,7 @@ async def test_nothing_open_is_verified_without_a_cancel() -> None:
 
 
 async def test_an_order_that_lands_late_is_caught_by_the_second_look() -> None:
-    venue = ScriptedVenue()
+    venue = ScriptedVenue(("BTCUSDT", "ETHUSDT"))
     late = [True]
 
     async def then_an_order_lands(_request: web.Request) -> web.Response:
@@ -114,7 +114,7 @@ async def test_an_order_that_lands_late_is_caught_by_the_second_look() -> None:
 
 @pytest.mark.parametrize("name", ["GET openOrders", "DELETE openOrders", "GET time"])
 async def test_rest_alone_survives_5xx_html_and_cut_connections(name: str) -> None:
-    venue = ScriptedVenue()
+    venue = ScriptedVenue(("BTCUSDT", "ETHUSDT"))
     fill_with(venue, 4)
 
     async def page(_request: web.Request) -> web.Response:
@@ -142,7 +142,7 @@ async def test_rest_alone_survives_5xx_html_and_cut_connections(name: str) -> No
 
 
 async def test_the_socket_alone_is_enough_when_a_firewall_stands_before_rest() -> None:
-    venue = ScriptedVenue()
+    venue = ScriptedVenue(("BTCUSDT", "ETHUSDT"))
     fill_with(venue, 4)
 
     async def wall(_request: web.Request) -> web.Response:
@@ -158,7 +158,7 @@ async def test_the_socket_alone_is_enough_when_a_firewall_stands_before_rest() -
 
 
 async def test_a_socket_that_was_cut_is_replaced_by_rest_at_once() -> None:
-    venue = ScriptedVenue()
+    venue = ScriptedVenue(("BTCUSDT", "ETHUSDT"))
     fill_with(venue, 4)
 
     async def cut(socket: web.WebSocketResponse, _call: dict[str, Any]) -> None:
@@ -176,7 +176,7 @@ async def test_a_socket_that_was_cut_is_replaced_by_rest_at_once() -> None:
 
 async def test_it_survives_silence(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("daemon.shell.emergency._REQUEST_DEADLINE_MIN_S", 0.1)
-    venue = ScriptedVenue()
+    venue = ScriptedVenue(("BTCUSDT", "ETHUSDT"))
     fill_with(venue, 2)
     release = asyncio.Event()
 
@@ -200,7 +200,7 @@ async def test_it_survives_silence(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def test_it_waits_out_a_429_within_its_deadline() -> None:
-    venue = ScriptedVenue()
+    venue = ScriptedVenue(("BTCUSDT", "ETHUSDT"))
     fill_with(venue, 2)
 
     async def limited(_request: web.Request) -> web.Response:
@@ -216,7 +216,7 @@ async def test_it_waits_out_a_429_within_its_deadline() -> None:
 
 
 async def test_a_wrong_clock_is_measured_again() -> None:
-    venue = ScriptedVenue()
+    venue = ScriptedVenue(("BTCUSDT", "ETHUSDT"))
     fill_with(venue, 2)
 
     async def late(_request: web.Request) -> web.Response:
@@ -237,7 +237,7 @@ async def test_a_wrong_clock_is_measured_again() -> None:
 
 
 async def test_it_never_claims_what_it_did_not_see() -> None:
-    venue = ScriptedVenue()
+    venue = ScriptedVenue(("BTCUSDT", "ETHUSDT"))
     fill_with(venue, 3)
 
     async def refuse(_request: web.Request) -> web.Response:
@@ -264,7 +264,7 @@ async def test_a_dead_venue_is_reported_not_raised(unused_tcp_port: int) -> None
 
 
 async def test_it_works_from_another_thread_while_the_main_loop_is_stuck() -> None:
-    venue = ScriptedVenue()
+    venue = ScriptedVenue(("BTCUSDT", "ETHUSDT"))
     fill_with(venue, 20)
     done = threading.Event()
     reports: list[KillReport] = []

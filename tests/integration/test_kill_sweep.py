@@ -38,7 +38,7 @@ from tests.support.kill_sweep import (
 from tests.support.kill_world import KillWorld, Point, virtual
 from tests.support.sim_runner import MS, loaded_instrument
 
-SEED = 1
+SEED = 7
 POINTS = 60
 DEATHS = {
     "before write", "torn inside a line", "torn between lines", "after write", "after send",

@@ -21,17 +21,15 @@ from unittest import mock
 
 from daemon.core.engine import Engine
 from daemon.model.amounts import NS_PER_S
-from daemon.model.effects import Effect, SendCancel, SendOrder, SendReplace
+from daemon.model.effects import Effect, SendOrder, SendReplace
 from daemon.model.enums import Link
-from daemon.model.ids import ClientOrderId, InstrumentId, run_id
+from daemon.model.ids import run_id
 from daemon.model.inputs import (
     ClockSampled,
     Input,
     InstrumentsLoaded,
     LinkUp,
     MarketData,
-    NotSent,
-    RequestKind,
 )
 from daemon.model.records import EventType
 from daemon.shell import clock as clock_module
@@ -304,11 +302,9 @@ class KillWorld(SimRun):
     # ------------------------------------------------------------------ the pump's venue
     def perform(self, effect: Effect) -> None:
         """The venue link: bytes leave now, and a file that outlives us says which."""
-        if isinstance(effect, SendOrder | SendReplace | SendCancel) and not self.up[Link.ORDER]:
-            self.tell(_not_sent(effect))
-            return
+        asked = self._request
         self._perform(effect)
-        if isinstance(effect, SendOrder | SendReplace):
+        if isinstance(effect, SendOrder | SendReplace) and self._request > asked:
             order = effect.order if isinstance(effect, SendOrder) else effect.replace.order
             cid = order.client_order_id
             self.sent.append(cid)
@@ -385,18 +381,3 @@ _WRITE = os.write
 
 def _raise(error: BaseException) -> None:
     raise error
-
-
-def _not_sent(effect: SendOrder | SendReplace | SendCancel) -> NotSent:
-    kind: RequestKind
-    cid: ClientOrderId
-    iid: InstrumentId
-    if isinstance(effect, SendCancel):
-        kind, cid, iid = "cancel", effect.cancel.client_order_id, effect.cancel.instrument_id
-    else:
-        placed = isinstance(effect, SendOrder)
-        order = effect.order if isinstance(effect, SendOrder) else effect.replace.order
-        kind, cid, iid = (
-            "place" if placed else "replace", order.client_order_id, order.instrument_id,
-        )  # fmt: skip
-    return NotSent(cid, iid, kind, "no link")
