@@ -74,6 +74,7 @@ class RiskLedger(Keeper):
         for balance in balances:
             account = self.account(balance.asset)
             account.known = True
+            account.heard_ns = now_ns
             account.free = balance.free
             account.locked = balance.locked
             account.unsettled = ZERO

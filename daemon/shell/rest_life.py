@@ -100,13 +100,14 @@ class RestLife:
 
     def facts(self, now_ns: int) -> dict[str, Any]:
         """What status and metrics show."""
-        seen = self._rest.last_reply_ns
         return {
             "up": self.up,
             "reconnects": self.reconnects,
             "requests": self._rest.requests,
             "last_error": self.last_error,
-            "last_frame_age_ms": (now_ns - seen) // _NS_PER_MS if seen else None,
+            "last_frame_age_ms": _age_ms(now_ns, self._rest.last_reply_ns),
+            "clock_age_ms": _age_ms(now_ns, self._synced_ns),
+            "filters_age_ms": _age_ms(now_ns, self._loaded_ns),
         }
 
     async def _stay_up(self) -> None:
@@ -199,3 +200,7 @@ class RestLife:
         if isinstance(error, BudgetEmpty):
             wait_s += max(0.0, (error.until_ns - self._clock.now_ns()) / _NS_PER_S)
         await asyncio.sleep(wait_s)
+
+
+def _age_ms(now_ns: int, then_ns: int) -> int | None:
+    return (now_ns - then_ns) // _NS_PER_MS if then_ns else None

@@ -50,10 +50,13 @@ class StreamSession:
         silence_max_s: float,
         newest_of: Collection[str] = (),
         on_read_over: Callable[[], None] = _nothing,
+        on_look: Callable[[], None] = _nothing,
+        on_over: Callable[[], None] = _nothing,
     ) -> None:
         """Wire it; of the names in `newest_of` a newer frame makes an older one worthless.
 
-        `on_read_over` follows the events of one read.
+        `on_read_over` follows the events of one read, `on_look` comes every few seconds while the
+        connection lives, `on_over` once when it is lost.
         """
         self.lost = False
         self.due = False
@@ -75,6 +78,8 @@ class StreamSession:
         self._clock = clock
         self._on_event = on_event
         self._on_read_over = on_read_over
+        self._on_look = on_look
+        self._on_over = on_over
         self._silence_max_s = silence_max_s
         self._ping_idle_s = self._ping_reply_s = silence_max_s
         self._wire: StreamWire | None = None
@@ -118,6 +123,7 @@ class StreamSession:
                 watcher.cancel()
         finally:
             self.lost = True
+            self._on_over()
             self.wake.set()
             wire.abort("no longer read")
         self.reason = self.reason or reason
@@ -192,6 +198,7 @@ class StreamSession:
         asked, reads, pinged_ns, back_ns = 0, wire.reads, 0, 0
         while not wire.gone.done():
             await asyncio.sleep(period_s)
+            self._on_look()
             now_ns = clock.now_ns()
             was_away, looked_ns = now_ns - looked_ns > away_ns, now_ns
             if was_away:

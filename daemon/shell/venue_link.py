@@ -31,7 +31,6 @@ from daemon.model.inputs import (
 )
 from daemon.shell.backoff import Backoff
 from daemon.shell.clock import Clock
-from daemon.shell.depth_feed import DepthFeeds
 from daemon.shell.governor import Governor
 from daemon.shell.limits import Limits
 from daemon.shell.link_config import Credentials, LinkConfig, VenueEndpoints, make_signer
@@ -156,29 +155,18 @@ class VenueLink:
         )
 
     def _make_market(self) -> MarketRoad:
-        depth = DepthFeeds(
-            self._config.depth_symbols,
-            names=self._names,
-            encoder=self._encoder,
-            call=self._rest.call,
-            clock=self._clock,
-            deliver=self._deliver,
-            spawn=self._spawn,
-            make_backoff=self._backoff,
-        )
         return MarketRoad(
             endpoints=self._endpoints,
             names=self._names,
             config=self._config,
             clock=self._clock,
             limits=self._limits,
-            depth=depth,
             encoder=self._encoder,
             call=self._rest.call,
             spawn=self._spawn,
             deliver=self._deliver,
             settle=self._settle,
-            backoff=self._backoff(),
+            make_backoff=self._backoff,
         )
 
     async def run(self) -> None:

@@ -7,7 +7,7 @@ import pytest
 from daemon.core.config import Storm
 from daemon.model.amounts import NS_PER_S
 from daemon.model.effects import ArmTimer, CloseHalt, ExitDaemon, OpenHalt, SendOrder
-from daemon.model.enums import Link, TradingState, VenueOrderStatus
+from daemon.model.enums import Link, Side, TradingState, VenueOrderStatus
 from daemon.model.inputs import (
     ClockSampled,
     JournalFault,
@@ -16,11 +16,13 @@ from daemon.model.inputs import (
     LinkDown,
     LinkUp,
     LoopLagged,
+    PublicTrade,
     RateLimited,
     VenueReject,
     VenueReport,
 )
 from daemon.model.intents import TimerIntent
+from daemon.model.market import TradeTick
 from daemon.model.reports import Reject
 from tests.support.builders import BTC, OPERATOR_ACTOR, caps, command, fill, report, wish
 from tests.support.screenplay import Stage, cancels, only, replies
@@ -238,6 +240,19 @@ def test_a_silent_feed_with_orders_open_halts_after_its_confirmation() -> None:
     stage.after(2500)
     assert stage.incidents() == []
     stage.after(1000)
+    assert stage.incidents() == ["stale_feed"]
+
+
+def test_trades_do_not_make_a_quote_young() -> None:
+    stage = Stage(stale_feed_ns=2 * NS_PER_S, stale_feed_confirm_ns=NS_PER_S).ready().start()
+    stage.quote()
+    resting(stage)
+    for _ in range(8):
+        stage.after(500)
+        trade = TradeTick(BTC, 1, Side.BUY, Decimal(100), Decimal(1), 0, stage.now_ns)
+        stage.tell(PublicTrade(trade))
+    row = stage.engine.status(stage.now_ns)["market"]["BTCUSDT"]
+    assert (row["age_ms"], row["last_age_ms"], row["last"]) == (4000, 0, "100")
     assert stage.incidents() == ["stale_feed"]
 
 
