@@ -283,7 +283,7 @@ class Daemon:
         )
 
     def _build_link(self, pump: Pump) -> VenueLink:
-        return VenueLink(
+        link = VenueLink(
             endpoints=self._endpoints,
             credentials=self._credentials,
             config=link_config(self._config.settings),
@@ -293,6 +293,10 @@ class Daemon:
             settle=pump.take,
             rng=random.Random(self._run),  # noqa: S311 - jitter of back-off, not a secret
         )
+        pause = self._engine.venue_pause
+        if pause.until_ns > self._clock.now_ns():
+            link.pause(pause.scope, pause.until_ns)
+        return link
 
     def _build_emergency(self) -> EmergencyStop:
         return EmergencyStop(

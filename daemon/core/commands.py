@@ -103,7 +103,8 @@ class Commands:
                 f"{symbol!r} is not one of ours: {', '.join(self._desk.config.symbols)}",
             )
         count = self._cancels.want_all(f"cancel-all by {_by(command)}", symbol)
-        return {"orders": count}
+        paused = self._desk.ledger.pause.text(self._desk.now_ns)
+        return {"orders": count, "note": paused} if paused else {"orders": count}
 
     def _re_arm(self, command: Command) -> Answer:
         self._conductor.re_arm(_by(command), command.actor.uid, command.reason)
@@ -121,6 +122,8 @@ class Commands:
 
     # ------------------------------------------------------------------ looking
     def _reconcile(self, command: Command) -> Answer:
+        if paused := self._desk.ledger.pause.text(self._desk.now_ns):
+            raise CommandError(ErrorCode.NOT_READY, paused)
         if not self._desk.gate.all_up:
             raise CommandError(
                 ErrorCode.NOT_READY, f"the gate is {self._desk.gate.state}: a link is down"

@@ -18,6 +18,7 @@ from daemon.core.flatten import Flatten
 from daemon.core.incidents import MISMATCHES, Incidents
 from daemon.core.ledger import WIPE, Incident
 from daemon.core.lifecycle import Trigger
+from daemon.core.pause import refuse_unless_ready
 from daemon.core.rounds import Rounds
 from daemon.core.runner import Runner
 from daemon.model.effects import ArmTimer, CloseHalt, ExitDaemon, OpenHalt, Reply
@@ -148,11 +149,7 @@ class Conductor:
                 f"{len(open_ones)} incident(s) unresolved, first {first.incident_id} "
                 f"({first.trigger}); resolve it with `incident resolve`",
             )
-        if desk.gate.state is not GateState.READY:
-            raise CommandError(
-                ErrorCode.NOT_READY,
-                f"the gate is {desk.gate.state}, not READY; see `status` for the link that is down",
-            )
+        refuse_unless_ready(desk)
 
     # ------------------------------------------------------------------ end
     def end(
@@ -243,6 +240,8 @@ class Conductor:
         for command_id in ending.command_ids:
             if left and not ending.exit_after:
                 code, text = ErrorCode.NOT_EMPTY.value, f"{len(left)} order(s) may still be open"
+                if paused := desk.ledger.pause.text(now):
+                    text += f"; {paused}"
                 desk.effects.append(
                     Reply(command_id=command_id, result=result, error_code=code, error_message=text)
                 )
@@ -304,8 +303,7 @@ class Conductor:
         if desk.ledger.unresolved:
             first = desk.ledger.unresolved[0].incident_id
             raise CommandError(ErrorCode.INCIDENT_OPEN, f"resolve incident {first} first")
-        if desk.gate.state is not GateState.READY:
-            raise CommandError(ErrorCode.NOT_READY, f"the gate is {desk.gate.state}, not READY")
+        refuse_unless_ready(desk)
         desk.ledger.re_arm()
         desk.record(EventType.RE_ARM, {"by": by, "uid": uid, "reason": reason})
         desk.effects.append(OpenHalt(f"re-arm: {reason}"))
@@ -390,6 +388,8 @@ class Conductor:
 
     def _gate_why(self) -> str:
         gate = self._desk.gate
+        if paused := self._desk.ledger.pause.text(self._desk.now_ns):
+            return paused
         down = [link.value for link, up in gate.up.items() if not up]
         if down:
             return f"down: {', '.join(down)}"

@@ -22,6 +22,7 @@ from daemon.core.desk import Desk
 from daemon.core.execution import Execution, told
 from daemon.core.incidents import Incidents
 from daemon.core.market import Market
+from daemon.core.pause import VenuePause, follow_ban, on_rate_limited
 from daemon.core.rounds import Rounds
 from daemon.core.runner import TIMER_PREFIX, Runner
 from daemon.core.status import status as status_of
@@ -149,6 +150,7 @@ class Engine:
         desk.effects.append(
             ArmTimer(HOUSEKEEPING, desk.now_ns + self._config.housekeeping_period_ns)
         )
+        follow_ban(desk)
         self._conductor.block_symbols()
         if desk.ledger.session.session_id:
             self._conductor.session_stop("crash", "the daemon ended inside the session", "engine")
@@ -255,16 +257,7 @@ class Engine:
 
     # ------------------------------------------------------------------ health
     def _on_rate_limited(self, item: RateLimited) -> None:
-        self._desk.record(
-            EventType.RATE_LIMIT,
-            {
-                "status": item.status,
-                "code": item.code,
-                "scope": item.scope,
-                "until_ns": item.until_ns,
-                "msg": item.reason,
-            },
-        )
+        on_rate_limited(self._desk, item)
         self._wires.hit(self._wires.rate_limit, "rate_limit_storm", f"rate limits, {item.reason}")
 
     def _on_budget(self, item: BudgetSampled) -> None:
@@ -316,6 +309,8 @@ class Engine:
         self._execution.tick()
         self._rounds.tick()
         self._wires.tick()
+        if follow_ban(desk):
+            self._compare_when_up()
         if desk.now_ns - self._heartbeat_ns >= self._config.heartbeat_period_ns:
             self._heartbeat_ns = desk.now_ns
             self._beat()
@@ -359,6 +354,11 @@ class Engine:
         self._desk.interceptor.usage(now_ns)
         self._desk.interceptor.take_equity_record()
         self._desk.ledger.notices.clear()
+
+    @property
+    def venue_pause(self) -> VenuePause:
+        """Until when the venue will hear nothing, as far as the journal knows."""
+        return self._desk.ledger.pause
 
     def state(self) -> dict[str, Any]:
         """Durable state as plain JSON values; `restore` is its inverse."""

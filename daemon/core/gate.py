@@ -3,7 +3,9 @@
 Rules of this file:
 1. DOWN: nothing is up. CONNECTING: some links are. RECONCILING: all links and the instruments are
    there, the books are being compared. READY: compared and clean. STALE: we knew, and lost a link.
-2. The loss of the order or REST link makes the comparison worthless: the road back to READY leads
+2. BANNED: the venue has shut us out until a known time, and nothing is sent before it; it goes
+   before every other word but nothing that we know is lost by it.
+3. The loss of the order or REST link makes the comparison worthless: the road back to READY leads
    through RECONCILING (venues/binance-spot.md §13: there is no replay, only gap-fill).
 """
 
@@ -21,6 +23,7 @@ class Gate:
         self.instruments_loaded = False
         self.reconciled = False
         self._was_ready = False
+        self._banned = False
         self.state = GateState.DOWN
         """The one word for all of it; looked up at every turn, so it is kept."""
 
@@ -66,7 +69,14 @@ class Gate:
             self._was_ready = True
         self.state = self._state()
 
+    def set_banned(self, banned: bool) -> None:
+        """The venue has shut us out, or the time of that is over."""
+        self._banned = banned
+        self.state = self._state()
+
     def _state(self) -> GateState:
+        if self._banned:
+            return GateState.BANNED
         if self.all_up:
             return GateState.READY if self.reconciled else GateState.RECONCILING
         if self._was_ready:

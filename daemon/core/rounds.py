@@ -10,6 +10,7 @@ Rules of this file:
 from dataclasses import dataclass, replace
 
 from daemon.core.desk import Desk
+from daemon.core.errors import ErrorCode
 from daemon.core.execution import Execution, as_recovered
 from daemon.core.ledger import WIPE
 from daemon.core.reconcile import Difference, Suspects, Weighed, compare
@@ -128,6 +129,17 @@ class Rounds:
             },
         )
         self.want(self._wanted or reason, delay_ns=wait)
+        if paused := desk.ledger.pause.text(desk.now_ns):
+            self._refuse(paused)
+
+    def _refuse(self, why: str) -> None:
+        """Who waits for a round hears why there is none."""
+        for command_id in self._commands:
+            code = ErrorCode.NOT_READY.value
+            self._desk.effects.append(
+                Reply(command_id=command_id, error_code=code, error_message=why)
+            )
+        self._commands.clear()
 
     def on_taken(self, snapshot: VenueSnapshot) -> bool:
         """Digest a snapshot; True when the gate became (or stayed) reconciled by it."""

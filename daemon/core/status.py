@@ -60,6 +60,20 @@ def _ages(desk: Desk, now_ns: int) -> dict[str, Any]:
     }
 
 
+def _pause(ledger: Ledger, now_ns: int) -> dict[str, Any] | None:
+    pause = ledger.pause
+    text = pause.text(now_ns)
+    if not text:
+        return None
+    return {
+        "scope": pause.scope,
+        "until_ns": pause.until_ns,
+        "left_ms": (pause.until_ns - now_ns) // _NS_PER_MS,
+        "text": text,
+        "reason": pause.reason,
+    }
+
+
 def _incidents(ledger: Ledger) -> list[Any]:
     """Every unresolved one, then the latest resolved ones while there is room."""
     resolved = [one for one in ledger.incidents.values() if one not in ledger.unresolved]
@@ -91,6 +105,7 @@ def status(
         "uptime_ms": (now_ns - booted_ns) // _NS_PER_MS if booted_ns else 0,
         "trading_state": desk.trading_state.value,
         "gate_state": gate.state.value,
+        "venue_pause": _pause(ledger, now_ns),
         "latched": ledger.latched,
         "latch_reason": ledger.latch_reason,
         "ending": "" if ending is None else ending.kind,

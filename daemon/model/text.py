@@ -1,4 +1,8 @@
-"""What a person wrote, as a record takes it."""
+"""What a person wrote, as a record takes it; what a person reads of a time."""
+
+from datetime import UTC, datetime
+
+from daemon.model.amounts import NS_PER_S
 
 
 def one_line(text: str, *, chars_max: int | None = None) -> str:
@@ -8,3 +12,8 @@ def one_line(text: str, *, chars_max: int | None = None) -> str:
     lone surrogates) are such.
     """
     return "".join(char if char.isprintable() else " " for char in text).strip()[:chars_max]
+
+
+def date_text(ns: int) -> str:
+    """A moment for people: `2026-11-30 12:00:00 UTC`."""
+    return f"{datetime.fromtimestamp(ns // NS_PER_S, UTC):%Y-%m-%d %H:%M:%S} UTC"

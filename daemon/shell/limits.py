@@ -9,9 +9,9 @@ from daemon.errors import BudgetEmpty, SeatrialError, VenueRefusal
 from daemon.model.inputs import Input, RateLimited
 from daemon.shell.clock import Clock
 from daemon.shell.governor import Governor
+from daemon.venues.binance_spot.bans import until_ms_in
 from daemon.venues.binance_spot.faults import limit_scope
 
-_NS_PER_S = 1_000_000_000
 _HANDSHAKE_SCOPES = {403: "waf", 418: "ban", 429: "weight"}
 
 
@@ -44,9 +44,9 @@ class Limits:
         """What a failed handshake means: a ban is told and waited for, the rest stays itself."""
         if not isinstance(error, VenueRefusal) or error.status not in _HANDSHAKE_SCOPES:
             return error
-        until_ns = None
-        if error.retry_after_s is not None:
-            until_ns = self._clock.now_ns() + error.retry_after_s * _NS_PER_S
+        until_ns = self._governor.until_ns(
+            until_ms_in(str(error)), error.retry_after, self._clock.now_ns()
+        )
         scope = _HANDSHAKE_SCOPES[error.status]
         until_ns = self._pause(scope, error.status, 0, until_ns, str(error))
         return BudgetEmpty(str(error), until_ns)

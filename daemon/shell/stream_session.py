@@ -16,7 +16,6 @@ from websockets.exceptions import InvalidStatus, WebSocketException
 from daemon.errors import NotConnected, Undecodable, VenueRefusal
 from daemon.shell.clock import Clock
 from daemon.shell.stream_wire import StreamWire
-from daemon.venues.binance_spot.codec_rest import retry_after_s
 from daemon.venues.binance_spot.codec_stream import (
     SHUTDOWN,
     MarketEvent,
@@ -222,7 +221,10 @@ class StreamSession:
 
 def _refused(host: str, error: InvalidStatus) -> VenueRefusal:
     status = error.response.status_code
-    wait_s = retry_after_s(error.response.headers.get("Retry-After"))
+    said = (error.response.body or b"")[:200].decode("ascii", "replace")
     return VenueRefusal(
-        status, 0, f"{host} answered the handshake with {status}", retry_after_s=wait_s
+        status,
+        0,
+        f"{host} answered the handshake with {status} {said}".rstrip(),
+        retry_after=error.response.headers.get("Retry-After"),
     )

@@ -224,6 +224,7 @@ class VenueLink:
             "used": self._governor.used(now_ns),
             "limits": self._governor.limits(),
             "paused_until_ns": self._governor.paused_until_ns(now_ns),
+            "paused_for": self._governor.pause_scope(now_ns),
             "links": {
                 Link.REST.value: self._rest_life.facts(now_ns),
                 Link.ORDER.value: self._orders.keeper.facts(now_ns),
@@ -234,6 +235,10 @@ class VenueLink:
             "unknown_events": dict(self._orders.unknown_events),
             "ids_known": len(self._rows.ids),
         }
+
+    def pause(self, scope: str, until_ns: int) -> None:
+        """A pause that an earlier run was told of: nothing is sent before it is over."""
+        self._governor.pause(scope, until_ns, self._clock.now_ns())
 
     def lose_orders(self, reason: str) -> bool:
         """Cut the order connection, as a drill does; False when it is down already."""

@@ -38,7 +38,6 @@ from daemon.venues.requests import HttpRequest, Purpose
 
 _BASE = "/api/v3"
 _CONTENT_TYPE = ("Content-Type", "application/x-www-form-urlencoded")
-_RETRY_AFTER_S_MAX = 3 * 24 * 3600
 
 
 class RestEncoder:
@@ -333,13 +332,6 @@ def decode_trades(body: bytes) -> list[TradeRow]:
 def decode_account(body: bytes) -> AccountRow:
     """Balances and flags."""
     return decode_as(_ACCOUNT, body, "account")
-
-
-def retry_after_s(value: str | None) -> int | None:
-    """`Retry-After` in whole seconds; None where absent or no number."""
-    if value is None or not value.isascii() or not value.isdigit() or len(value) > 9:
-        return None
-    return min(int(value), _RETRY_AFTER_S_MAX)
 
 
 def executed(row: OrderRow) -> bool:

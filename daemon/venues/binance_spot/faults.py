@@ -9,6 +9,8 @@ Rules of this file:
 from dataclasses import dataclass
 from enum import StrEnum
 
+from daemon.venues.binance_spot.bans import until_ms_in
+
 
 class Outcome(StrEnum):
     """What an error answer proves."""
@@ -40,7 +42,7 @@ class Fault:
     code: int
     message: str
     retry_at_ms: int = 0
-    """Venue epoch ms (WebSocket API `retryAfter`), 0 when none was given."""
+    """Venue epoch ms (`retryAfter` of the WebSocket API, or "until" in the text); 0: not said."""
 
     @property
     def text(self) -> str:
@@ -56,8 +58,11 @@ _DUPLICATE_TEXT = "duplicate order sent"
 
 def classify(status: int, code: int, message: str, *, retry_at_ms: int = 0) -> Fault:
     """Read one error answer. `code` 0 means that no typed body came."""
+    outcome = _outcome(status, code, message)
+    if outcome is Outcome.LIMITED:
+        retry_at_ms = max(retry_at_ms, until_ms_in(message))
     return Fault(
-        outcome=_outcome(status, code, message),
+        outcome=outcome,
         status=status,
         code=code,
         message=message,
