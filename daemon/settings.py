@@ -322,6 +322,14 @@ def config_from_mapping(data: Mapping[str, Any], path: Path | str = "config") ->
             for symbol, symbol_caps in capset.symbols.items()
             if symbol_caps.collar_reference == "last"
         ]
+    if settings is not None and capset is not None:
+        violations += [
+            f"strategies.{name}.symbols: {symbol} has no caps, so each of its orders would be "
+            f"denied; add [caps.symbols.{symbol}] or remove it here"
+            for name, strategy in settings.strategies.items()
+            for symbol in strategy.symbols
+            if capset.for_instrument(f"{symbol}@{settings.venue.environment}") is None
+        ]
     if violations or settings is None or capset is None:
         raise SettingsError(path, violations)
     canonical = json.dumps(data, sort_keys=True, default=str, separators=(",", ":"))

@@ -208,6 +208,8 @@ class DecisionsFold:
     def _inputs(self, record: OrderApproved | OrderDenied, inputs: Mapping[str, Any]) -> list[str]:
         """What the decision states of our own books, against the books of the lines before."""
         wrong = self.contexts.differences(inputs)
+        if inputs.get("filters") is None and "position" not in inputs:
+            return wrong  # the venue never told of it: no rule beyond the ninth was reached
         now_ns = int(inputs["now_ns"])
         counts = self._attempts(now_ns)
         if list(inputs["attempts"]) != counts:

@@ -142,11 +142,16 @@ def _count(spec: CapSpec, raw: Any, *, strict: bool) -> int:
     return raw
 
 
+_NO_MARK = 'write "mid", or "last" with venue.with_trades = true'
+
+
 def _choice(spec: CapSpec, raw: Any) -> str:
     if not isinstance(raw, str):
         raise _BadValueError(f"{raw!r} is not text", "write it in quotes")
     if not spec.choices:
         return _asset(raw)
+    if raw == "mark" and spec.key == "collar_reference":
+        raise _BadValueError("spot has no mark price, so every order would be denied", _NO_MARK)
     if raw not in spec.choices:
         raise _BadValueError(f"{raw!r} is not a choice", "one of " + ", ".join(spec.choices))
     return raw

@@ -25,8 +25,8 @@ nanoseconds, and `null` says "not known". Everything is as it stood BEFORE the o
                    equity: in the numeraire, null when it cannot be valued,
                    losses: [[used, limit, action, latched] for session, day, drawdown]}
     blocked        why the engine blocked the symbol ("" when not); unknown_orders: their count
-    market         {bid, ask, top_ns: when it was received, reference_px, reference_ns: last trade
-                   or mark when the collar refers to it, else null: mid}
+    market         {bid, ask, top_ns: when it was received, reference_px, reference_ns: the last
+                   trade when the collar refers to it, else null: mid}
     position       net traded quantity; buys_open / sells_open: open + in flight + unknown, base
     own_px         [highest open buy, lowest open sell, highest open price of either]; null if none
     orders_open    [symbol, stop orders of symbol, total]

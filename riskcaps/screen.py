@@ -111,9 +111,8 @@ class Lane:
         if caps.collar_reference == "mid":
             ref_px = (bid_px + ask_px) / 2
         else:
-            is_last = caps.collar_reference == "last"
-            ref_px = book.last if is_last else book.mark
-            until_ns = min(until_ns, (book.last_ns if is_last else book.mark_ns) + self.age_ns)
+            ref_px = book.last
+            until_ns = min(until_ns, book.last_ns + self.age_ns)
             if ref_px <= 0:
                 return
         low, high = ref_px * self.share_low, ref_px * self.share_high

@@ -11,10 +11,17 @@ from typing import Any
 from daemon.model.amounts import NS_PER_MS, plain
 from daemon.model.enums import OrderType, Side, SymbolStatus, TimeInForce, TradingState
 from daemon.model.halt import HaltFlag
-from daemon.model.ids import ClientOrderId, ClientOrderIdFactory, StrategyId, symbol_of
+from daemon.model.ids import (
+    ClientOrderId,
+    ClientOrderIdFactory,
+    InstrumentId,
+    StrategyId,
+    symbol_of,
+)
 from daemon.model.intents import PlaceIntent
 from daemon.model.position import Balance
 from daemon.model.records import EventType
+from riskcaps.capset import CapSet
 from riskcaps.interceptor import Approved, Interceptor
 from tests.support.builders import BTC, ETH, caps, fill, instrument, top
 from tests.support.journal_maker import JournalMaker
@@ -62,10 +69,10 @@ TIGHT: dict[str, list[Any]] = {
 class GateWorld:
     """One gate, its halt flag, a clock, and the journal of what was decided."""
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, *, capset: CapSet | None = None) -> None:
         self.rng = rng = random.Random(seed)
         changed = {key: rng.choice(TIGHT[key]) for key in rng.sample(sorted(TIGHT), 5)}
-        self.capset = caps(**changed)
+        self.capset = capset or caps(**changed)
         self.halt = HaltFlag()
         maker = self.maker = JournalMaker(seed)
         maker.run_start()
@@ -151,6 +158,10 @@ class GateWorld:
             self.halt.open()
 
     def _wish(self) -> None:
+        self.wish_on(self.rng.choice([BTC, BTC, ETH]))
+
+    def wish_on(self, iid: InstrumentId) -> None:
+        """One wish, and the lines that the engine would write of its answer."""
         rng = self.rng
         kind = rng.choice([OrderType.LIMIT] * 6 + [OrderType.MARKET, OrderType.LIMIT_MAKER])
         price = None if kind is OrderType.MARKET else Decimal(rng.randrange(9700, 10300)) / 100
@@ -164,7 +175,7 @@ class GateWorld:
         timed = rng.choice([TimeInForce.GTC] * 5 + [TimeInForce.IOC])
         intent = PlaceIntent(
             strategy_id=StrategyId(rng.choice(["quoter"] * 5 + ["operator"])),
-            instrument_id=rng.choice([BTC, BTC, ETH]), side=rng.choice([Side.BUY, Side.SELL]),
+            instrument_id=iid, side=rng.choice([Side.BUY, Side.SELL]),
             order_type=kind, qty=qty, price=price,
             time_in_force=timed if kind is OrderType.LIMIT else None,
             reduce_only=rng.random() < 0.1,

@@ -231,14 +231,10 @@ def test_trading_windows_end_at_their_minute() -> None:
     )
 
 
-@pytest.mark.parametrize("reference", ["last", "mark"])
-def test_the_collar_may_refer_to_last_or_mark_and_needs_it_fresh(reference: str) -> None:
-    gate = gate_with(collar_reference=reference, collar_bps_max=100)
+def test_the_collar_may_refer_to_the_last_trade_and_needs_it_fresh() -> None:
+    gate = gate_with(collar_reference="last", collar_bps_max=100)
     assert deny(gate, wish()) == "no_reference_price"
-    if reference == "last":
-        gate.on_trade(TradeTick(BTC, 1, Side.BUY, D("101"), D(1), 0, T0), T0)
-    else:
-        gate.on_mark(BTC, D("101"), T0)
+    gate.on_trade(TradeTick(BTC, 1, Side.BUY, D("101"), D(1), 0, T0), T0)
     approve(gate, wish(price="102.01"))
     assert deny(gate, wish(price="99.98")) == "price_collar"
     late_ns = T0 + 5000 * NS_PER_MS + 1
