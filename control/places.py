@@ -8,6 +8,8 @@ import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 
+from daemon.model.text import text_of
+
 SOCKET_NAME = "control.sock"
 RUN_DIRECTORY = Path("/run/seatrial")
 CONFIG_DIRECTORY = Path("/etc/seatrial")
@@ -54,7 +56,7 @@ def _is_there(config: Path) -> bool:
 
 def _state_dir_of(config: Path) -> Path | None:
     try:
-        return Path(tomllib.loads(config.read_text(encoding="utf-8"))["state_dir"]).absolute()
+        return Path(tomllib.loads(text_of(config.read_bytes()))["state_dir"]).absolute()
     except (OSError, KeyError, TypeError, UnicodeDecodeError, tomllib.TOMLDecodeError):
         return None
 

@@ -29,7 +29,7 @@ from typing import TYPE_CHECKING, Any
 from control.errors import ControlError
 from control.places import default_config, default_socket, direct_command
 from daemon.errors import SeatrialError
-from daemon.model.text import one_line
+from daemon.model.text import one_line, text_of
 from daemon.shell.clock import SystemClock
 from daemon.shell.latch import LatchStore
 from daemon.shell.state_dir import StateDirError, read_identity
@@ -64,7 +64,7 @@ class StopPlan:
             ControlError: the file cannot be read, or lacks what a stop needs.
         """
         try:
-            data = tomllib.loads(path.read_text(encoding="utf-8"))
+            data = tomllib.loads(text_of(path.read_bytes()))
             venue = data["venue"]
             keys = data.get("credentials", {})
             key_file = keys.get("file")

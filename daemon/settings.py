@@ -16,6 +16,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from daemon.model.ids import is_symbol
+from daemon.model.text import text_of
 from riskcaps.capset import CapConfigError, CapSet, capset_from_mapping
 
 ENVIRONMENTS = ("sim", "binance-spot-testnet")
@@ -83,7 +85,7 @@ class VenueSettings(_Frozen):
     @classmethod
     def _symbols(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         for symbol in value:
-            if not (symbol.isascii() and symbol.isalnum() and symbol == symbol.upper()):
+            if not is_symbol(symbol):
                 raise ValueError(f"{symbol!r} is no symbol; write it like BTCUSDT")
         if len(set(value)) != len(value):
             raise ValueError("a symbol stands twice; name each once")
@@ -281,13 +283,13 @@ def load_config(path: Path) -> Config:
         SettingsError: with every violation, each naming its key and the mend.
     """
     try:
-        data = tomllib.loads(path.read_text(encoding="utf-8"))
+        data = tomllib.loads(text_of(path.read_bytes()))
     except FileNotFoundError:
         raise SettingsError(path, ["no such file; make one with `seatrial init`"]) from None
     except (OSError, UnicodeDecodeError) as error:
         raise SettingsError(path, [f"cannot be read: {error}"]) from error
     except tomllib.TOMLDecodeError as error:
-        raise SettingsError(path, [f"is not TOML: {error}"]) from error
+        raise SettingsError(path, [f"is not TOML: {error}; correct that line"]) from error
     return config_from_mapping(data, path)
 
 

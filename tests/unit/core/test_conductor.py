@@ -24,6 +24,7 @@ from daemon.model.inputs import (
 from daemon.model.intents import TimerIntent
 from daemon.model.market import TradeTick
 from daemon.model.reports import Reject
+from riskcaps.caps import SYMBOL_CAPS
 from tests.support.builders import BTC, OPERATOR_ACTOR, caps, command, fill, report, wish
 from tests.support.screenplay import Stage, cancels, only, replies
 
@@ -254,6 +255,14 @@ def test_trades_do_not_make_a_quote_young() -> None:
     row = stage.engine.status(stage.now_ns)["market"]["BTCUSDT"]
     assert (row["age_ms"], row["last_age_ms"], row["last"]) == (4000, 0, "100")
     assert stage.incidents() == ["stale_feed"]
+
+
+@pytest.mark.parametrize("reference", SYMBOL_CAPS["collar_reference"].choices)
+def test_every_reference_of_the_collar_is_fed_by_what_the_venue_tells(reference: str) -> None:
+    stage = Stage(capset=caps(collar_reference=reference)).ready().start()
+    stage.quote()
+    stage.tell(PublicTrade(TradeTick(BTC, 1, Side.BUY, Decimal(100), Decimal(1), 0, stage.now_ns)))
+    assert stage.place(wish()).client_order_id
 
 
 def test_no_journal_no_orders_and_no_start(stage: Stage) -> None:

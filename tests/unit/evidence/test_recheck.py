@@ -346,7 +346,7 @@ def test_trading_windows(window, second, expected):
 )
 @pytest.mark.parametrize("name", ["BNBUSDT", "BNBUSDT@sim"])
 def test_gate_and_recheck_agree_on_a_symbol_that_one_of_them_does_not_know(
-    tmp_path, has_filters, is_watched, unset, table, name
+    tmp_path, *, has_filters, is_watched, unset, table, name
 ):
     """With caps or without, watched or not, told by the venue or not: one verdict."""
     plain = {key: value for key, value in caps(()).to_plain().items() if key != unset}
