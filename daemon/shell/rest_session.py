@@ -134,7 +134,7 @@ class RestSession:
             self._governor.settle(
                 weight=request.weight,
                 orders=request.orders,
-                free=done and request.purpose in _FREE_WHEN_DONE,
+                free=done and request.purpose in _FREE_WHEN_DONE and not request.is_charged_always,
             )
         self._observe(reply)
         return reply

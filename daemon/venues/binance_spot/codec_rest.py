@@ -6,6 +6,7 @@ Rules of this file:
 3. The caller hands in `timestamp_ms` (venue time): nothing here reads a clock.
 """
 
+import dataclasses
 from typing import Any
 
 import msgspec
@@ -199,7 +200,7 @@ class RestEncoder:
 
     def amend(self, amend: AmendOrder, timestamp_ms: int) -> HttpRequest:
         """`PUT /order/amend/keepPriority`: reduce only, no order count."""
-        return self._signed(
+        made = self._signed(
             "PUT",
             "order/amend/keepPriority",
             amend_fields(amend),
@@ -207,6 +208,7 @@ class RestEncoder:
             weight=costs.AMEND,
             purpose=Purpose.PLACE,
         )
+        return dataclasses.replace(made, is_charged_always=True)
 
     def _public(self, path: str, params: list[tuple[str, str]], *, weight: int) -> HttpRequest:
         query = f"?{encode_query(params)}" if params else ""

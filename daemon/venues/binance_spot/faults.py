@@ -52,6 +52,8 @@ class Fault:
 
 _UNKNOWN_CODES = frozenset({-1000, -1001, -1006, -1007, -1008})
 _LIMIT_CODES = frozenset({-1003, -1015, -1034})
+_ORDER_COUNT_CODES = frozenset({-1015, -2021, -2022})
+"""A cancel-replace that is over the order count answers 429, with a code of its own halves."""
 _KEY_CODES = frozenset({-1002, -1022, -2014, -2015})
 _DUPLICATE_TEXT = "duplicate order sent"
 
@@ -94,7 +96,7 @@ def limit_scope(status: int, code: int) -> str:
     """What a rate refusal is about: `ban`, `orders`, `connections` or `weight`."""
     if status == 418:
         return "ban"
-    if code == -1015:
+    if code in _ORDER_COUNT_CODES:
         return "orders"
     if code == -1034:
         return "connections"
