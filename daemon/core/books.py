@@ -54,6 +54,7 @@ def order_fields(order: Order) -> dict[str, Any]:
         "cum_quote": plain(order.cum_quote),
         "venue_cum_qty": plain(order.venue_cum_qty),
         "exec_ids": sorted(order.exec_ids),
+        "amends": order.amends,
     }
 
 

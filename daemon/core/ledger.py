@@ -159,6 +159,7 @@ class Ledger:
     def amend(self, order: Order, qty: Decimal, now_ns: int) -> None:
         """ORDER_AMENDED: a smaller quantity, by the venue's word."""
         order.qty = qty
+        order.amends += 1
         order.ts_updated_ns = now_ns
         self.heard(self.interceptor.on_leaves(order.client_order_id, order.leaves_qty))
 

@@ -92,6 +92,8 @@ class Order:
     cum_quote: Decimal = ZERO
     venue_cum_qty: Decimal = ZERO
     exec_ids: set[ExecId] = field(default_factory=set)
+    amends: int = 0
+    """How often the venue has made it smaller at our wish."""
 
     @property
     def leaves_qty(self) -> Decimal:

@@ -67,6 +67,8 @@ class RestLife:
         self.up = False
         self.reconnects = 0
         self.last_error = ""
+        self.unknown_filters: tuple[str, ...] = ()
+        """Kinds of the venue's filters that no rule of ours knows."""
         self._rest = rest
         self._encoder = encoder
         self._sync = sync
@@ -106,6 +108,7 @@ class RestLife:
             "requests": self._rest.requests,
             "last_error": self.last_error,
             "last_frame_age_ms": _age_ms(now_ns, self._rest.last_reply_ns),
+            "unknown_filters": list(self.unknown_filters),
             "clock_age_ms": _age_ms(now_ns, self._synced_ns),
             "filters_age_ms": _age_ms(now_ns, self._loaded_ns),
         }
@@ -171,7 +174,7 @@ class RestLife:
         if reply.status != 200:
             fault = decode_error(reply.status, reply.body)
             raise VenueRefusal(fault.status, fault.code, f"exchangeInfo: {fault.message}")
-        instruments, limits = decode_exchange(reply.body, self._names)
+        instruments, limits, self.unknown_filters = decode_exchange(reply.body, self._names)
         self.reload_now.clear()
         self._loaded_ns = self._clock.now_ns()
         self._governor.configure(limits)

@@ -73,9 +73,7 @@ def _unit_of(row: list[str], where: str) -> tuple[str, int]:
     if len(row) != len(_HEADER):
         raise RecordingError(f"{where}: {len(row)} fields instead of {len(_HEADER)}")
     if not (row[0].isascii() and row[0].isdigit() and len(row[0]) <= 19):
-        raise RecordingError(
-            f"{where}: time_ms {row[0]!r} is not a whole number of up to 19 digits"
-        )
+        raise RecordingError(f"{where}: time_ms {row[0]!r} is no whole number below 10^19")
     return _UNITS.get(len(row[0].lstrip("0")), _PLAIN)
 
 

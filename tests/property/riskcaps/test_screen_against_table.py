@@ -103,6 +103,7 @@ FILTERS: dict[str, list[Any]] = {
     "notional_min": [D(0), D(100)],
     "notional_max": [D(100), D(200)],
     "orders_open_max": [0, 1, 3],
+    "exchange_orders_open_max": [0, 1, 3],
     "position_max": [D(60)],
     "bid_multiplier_up": [D(0), D(1)],
     "ask_multiplier_down": [D(0), D(1)],

@@ -199,6 +199,29 @@ def test_filters_that_do_not_apply_to_market_orders_are_left_out_for_them() -> N
     assert approve(gate, wish(price=None)) in gate.holds
 
 
+def test_the_venue_bounds_the_open_orders_of_the_whole_account() -> None:
+    both = {"BTCUSDT": symbol_caps(), "ETHUSDT": symbol_caps()}
+
+    def gate_of(**filters: int) -> Interceptor:
+        gate = ready(caps_of(symbols=both))
+        gate.on_instruments([instrument(**filters), instrument(name=ETH, **filters)])
+        gate.on_top(top("99.99", "100.01", name=ETH), T0)
+        return gate
+
+    gate = gate_of(exchange_orders_open_max=2)
+    approve(gate, wish())
+    approve(gate, wish(instrument_id=ETH, price="99.00"))
+    assert deny(gate, wish(price="98.00")) == "filter_orders_open"
+    stop = {"order_type": OrderType.STOP_LOSS_LIMIT, "stop_price": D(99), "qty": "0.1"}
+    gate = gate_of(exchange_algo_orders_open_max=1)
+    approve(gate, wish(**stop))
+    assert deny(gate, wish(**stop, price="99.50")) == "filter_orders_open"
+    approve(gate, wish(price="98.00"))
+    gate = gate_of(exchange_iceberg_orders_open_max=1)
+    approve(gate, wish())
+    approve(gate, wish(price="98.00"))
+
+
 def test_the_venue_bounds_open_orders_and_stops() -> None:
     gate = ready()
     gate.on_instruments([instrument(orders_open_max=1)])
