@@ -93,6 +93,12 @@ class FilterRules(ExtrasRules):
             return "filter_orders_open"
         if self._is_over_on_the_account(total):
             return "filter_orders_open"
+        base_max, quote_max = (
+            self.venue_filter("asset_base_max"),
+            self.venue_filter("asset_quote_max"),
+        )
+        if (base_max and self.qty > base_max) or (quote_max and self.qty * self.px > quote_max):
+            return "filter_asset"
         position_max = self.venue_filter("position_max")
         if not position_max or not self.is_buy:
             return ""

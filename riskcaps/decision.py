@@ -91,7 +91,8 @@ nanoseconds, and `null` says "not known". Everything is as it stood BEFORE the o
     applies to market -> filter_notional
 30  orders_open[0] + 1 > orders_open_max, for stop types orders_open[1] + 1 > algo_orders_open_max;
     orders_open[2] + 1 > exchange_orders_open_max, for stop types exchange_algo_orders_open_max, for
-    icebergs exchange_iceberg_orders_open_max (every open order counts) -> filter_orders_open
+    icebergs exchange_iceberg_orders_open_max (every open order counts) -> filter_orders_open;
+    qty > asset_base_max, qty*px > asset_quote_max -> filter_asset
 31  buys, position_max set: base_total + buys_open + qty > position_max -> filter_position
     (base_total null -> balance_unknown)
 32  qty > order_qty_base_max -> order_qty

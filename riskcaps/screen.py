@@ -293,6 +293,8 @@ def _draw(keeper: Keeper, book: SymbolBook, intent: PlaceIntent, now_ns: int) ->
         or kind not in book.order_types
         or timed_out
         or filters.position_max  # 31 asks for one more balance
+        or filters.asset_base_max  # rare enough for the table
+        or filters.asset_quote_max
     ):
         return None
     minute = (now_ns // MINUTE_NS + EPOCH_MINUTE_OF_WEEK) % MINUTES_PER_WEEK

@@ -4,6 +4,8 @@ Rules of this file:
 1. `ready` is set after the first clock sample and exchangeInfo: nothing signed leaves before.
 2. A failure is confirmed `FAILURES_MAX` times before the link counts as down (no false stops).
 3. A governor's pause is no failure: nothing was sent.
+4. The account's own filters (weight 40 a symbol) are asked a symbol every five seconds, when up,
+   and again when exchangeInfo has changed; where the venue has none to tell, none apply.
 """
 
 import asyncio
@@ -29,7 +31,7 @@ from daemon.shell.rest_session import RestSession
 from daemon.shell.time_sync import TimeSync
 from daemon.venues.binance_spot.codec_rest import RestEncoder, decode_error
 from daemon.venues.binance_spot.own_ids import SymbolNames
-from daemon.venues.binance_spot.symbols import decode_exchange
+from daemon.venues.binance_spot.symbols import decode_exchange, with_asset_filters
 
 FAILURES_MAX = 3
 _ROUNDS_FIRST = 5
@@ -39,6 +41,7 @@ _RESYNC_GAP_NS = 1_000_000_000
 _STEP_NS = 200_000_000
 """A jump between two samples that no drift explains."""
 _FAR_NS = 500_000_000
+_OWN_FILTERS_GAP_NS = 5_000_000_000
 _STEADY_ROUNDS = 5
 _HURRIED_PERIOD_MS = 3_000
 _NS_PER_MS = 1_000_000
@@ -78,7 +81,12 @@ class RestLife:
         self._config = config
         self._deliver = deliver
         self._backoff = backoff
+        self._exchange: tuple[Instrument, ...] = ()
+        """As exchangeInfo says, without the account's own filters."""
         self._instruments: tuple[Instrument, ...] = ()
+        self._own_filters_due_ns = 0
+        self._unasked: list[str] = []
+        """Symbols whose own filters were not asked for since."""
         self._told_down = False
         self._ever_up = False
         self._synced_ns = 0
@@ -146,6 +154,9 @@ class RestLife:
         due = now_ns - self._loaded_ns >= self._config.exchange_info_period_ms * _NS_PER_MS
         if due or self.reload_now.is_set():
             await self._load()
+        if self._unasked and now_ns >= self._own_filters_due_ns:
+            self._own_filters_due_ns = now_ns + _OWN_FILTERS_GAP_NS
+            await self._ask_asset_filters()
         if now_ns - self._sampled_ns >= self._config.budget_period_ms * _NS_PER_MS:
             self._sampled_ns = now_ns
             self._deliver(BudgetSampled(self._governor.used(now_ns), self._governor.limits()))
@@ -178,9 +189,26 @@ class RestLife:
         self.reload_now.clear()
         self._loaded_ns = self._clock.now_ns()
         self._governor.configure(limits)
-        if instruments != self._instruments:
-            self._instruments = instruments
+        if instruments != self._exchange:
+            self._exchange = self._instruments = instruments
+            self._unasked = [one.symbol for one in instruments]
             self._deliver(InstrumentsLoaded(instruments))
+
+    async def _ask_asset_filters(self) -> None:
+        symbol = self._unasked.pop(0)
+        request = self._encoder.my_filters(symbol, self._sync.venue_ms())
+        try:
+            reply = await self._rest.call(request)
+            if reply.status != 200:
+                return
+            known = {one.symbol: one for one in self._instruments}
+            made = with_asset_filters(known[symbol], reply.body)
+        except SeatrialError:
+            return  # it is a courtesy of the venue: what it does not tell, it refuses itself
+        if made != known[symbol]:
+            known[symbol] = made
+            self._instruments = tuple(known.values())
+            self._deliver(InstrumentsLoaded(self._instruments))
 
     def _note_up(self) -> None:
         if self._ever_up:

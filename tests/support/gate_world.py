@@ -99,6 +99,8 @@ class GateWorld:
                 "bid_multiplier_up": Decimal(rng.choice(["0", "1.02"])),
                 "ask_multiplier_down": Decimal(rng.choice(["0", "0.98"])),
                 "orders_open_max": rng.choice([0, 3]),
+                "asset_base_max": Decimal(rng.choice(["0", "0", "0", "0.3"])),
+                "asset_quote_max": Decimal(rng.choice(["0", "0", "0", "45"])),
                 "exchange_orders_open_max": rng.choice([0, 0, 4]),
                 "market_lot": Decimal(rng.choice(["0", "0.01"])),
                 "status": rng.choice([SymbolStatus.TRADING] * 30 + [SymbolStatus.BREAK]),

@@ -129,6 +129,18 @@ class RestEncoder:
             purpose=Purpose.QUERY,
         )
 
+    def my_filters(self, symbol: str, timestamp_ms: int) -> HttpRequest:
+        """`GET /myFilters`: the account's own filters of a symbol."""
+        fields: Fields = {"symbol": symbol}
+        return self._signed(
+            "GET",
+            "myFilters",
+            fields,
+            timestamp_ms,
+            weight=costs.MY_FILTERS,
+            purpose=Purpose.DATA,
+        )
+
     def place(self, order: NewOrder, timestamp_ms: int) -> HttpRequest:
         """`POST /order`."""
         return self._signed(

@@ -1,6 +1,7 @@
 """`exchangeInfo` -> instruments and rate limits (venues/binance-spot.md §4, §6)."""
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any, NamedTuple
 
@@ -229,6 +230,33 @@ def _count(kind: str, key: str, value: object) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < _INT_MAX:
         raise Undecodable(f"exchangeInfo: {kind}.{key} is not a count")
     return value
+
+
+class _MyFiltersRow(msgspec.Struct, rename="camel"):
+    """`GET /myFilters`, as far as no other answer has it."""
+
+    asset_filters: list[dict[str, Any]] = []
+
+
+_MY_FILTERS = msgspec.json.Decoder(_MyFiltersRow)
+
+
+def with_asset_filters(instrument: Instrument, body: bytes) -> Instrument:
+    """An instrument with the account's own limits of its assets (MAX_ASSET).
+
+    Raises:
+        Undecodable: when the body is no answer of myFilters.
+    """
+    limits = {
+        str(entry.get("asset")): _amount("MAX_ASSET", "limit", entry.get("limit"))
+        for entry in decode_as(_MY_FILTERS, body, "myFilters").asset_filters
+        if entry.get("filterType") == "MAX_ASSET"
+    }
+    return replace(
+        instrument,
+        asset_base_max=limits.get(instrument.base, ZERO),
+        asset_quote_max=limits.get(instrument.quote, ZERO),
+    )
 
 
 def symbols_param(symbols: Iterable[str]) -> str:

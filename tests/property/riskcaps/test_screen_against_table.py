@@ -104,6 +104,8 @@ FILTERS: dict[str, list[Any]] = {
     "notional_max": [D(100), D(200)],
     "orders_open_max": [0, 1, 3],
     "exchange_orders_open_max": [0, 1, 3],
+    "asset_base_max": [D(0), D("0.75")],
+    "asset_quote_max": [D(0), D(100)],
     "position_max": [D(60)],
     "bid_multiplier_up": [D(0), D(1)],
     "ask_multiplier_down": [D(0), D(1)],

@@ -222,6 +222,16 @@ def test_the_venue_bounds_the_open_orders_of_the_whole_account() -> None:
     approve(gate, wish(price="98.00"))
 
 
+def test_the_venue_bounds_one_order_by_its_assets() -> None:
+    gate = ready()
+    gate.on_instruments([instrument(asset_base_max=D("0.5"))])
+    approve(gate, wish(qty="0.5"))
+    assert deny(gate, wish(qty="0.501")) == "filter_asset"
+    gate.on_instruments([instrument(asset_quote_max=D(50))])
+    approve(gate, wish(qty="0.4", price="99.00"))
+    assert deny(gate, wish(qty="0.501")) == "filter_asset"
+
+
 def test_the_venue_bounds_open_orders_and_stops() -> None:
     gate = ready()
     gate.on_instruments([instrument(orders_open_max=1)])
