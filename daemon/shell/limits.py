@@ -21,6 +21,9 @@ class Limits:
     def __init__(
         self, *, governor: Governor, clock: Clock, deliver: Callable[[Input], None]
     ) -> None:
+        self.on_refused: Callable[[], None] = lambda: None
+        """Called when a handshake is refused without a reason: a front may hide a ban, which REST
+        tells in words."""
         self._governor = governor
         self._clock = clock
         self._deliver = deliver
@@ -42,7 +45,10 @@ class Limits:
 
     def of_handshake(self, error: SeatrialError) -> SeatrialError:
         """What a failed handshake means: a ban is told and waited for, the rest stays itself."""
-        if not isinstance(error, VenueRefusal) or error.status not in _HANDSHAKE_SCOPES:
+        if not isinstance(error, VenueRefusal):
+            return error
+        if error.status not in _HANDSHAKE_SCOPES:
+            self.on_refused()
             return error
         until_ns = self._governor.until_ns(
             until_ms_in(str(error)), error.retry_after, self._clock.now_ns()

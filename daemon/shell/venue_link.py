@@ -108,6 +108,7 @@ class VenueLink:
         self._sync = TimeSync(clock, lambda: self._rest.call(self._encoder.server_time()))
         self._questions = self._make_questions()
         self._rest_life = self._make_rest_life()
+        self._limits.on_refused = self._rest_life.sync_now.set
         self._orders = OrderRoad(
             endpoints=endpoints,
             make_encoder=lambda: WsEncoder(

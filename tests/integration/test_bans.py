@@ -1,6 +1,8 @@
 """A ban over real sockets: what the venue said of its end is read on every road, and kept."""
 
+import signal
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -8,6 +10,7 @@ from aiohttp import web
 
 from daemon.model.effects import SendOrder, TakeSnapshot
 from daemon.model.inputs import NotSent, RateLimited, SnapshotFailed
+from tests.support.box import Box
 from tests.support.link_bench import Bench, order, running
 from tests.support.scripted_venue import ScriptedVenue, json_response, served
 
@@ -86,3 +89,26 @@ async def test_a_pause_of_an_earlier_run_keeps_the_link_silent(venue: ScriptedVe
         await bench.until(lambda: "ban" in bench.link.facts()["links"]["rest"]["last_error"])
         assert venue.requests == []
         assert not bench.got(RateLimited)
+
+
+def test_a_ban_is_shown_and_kept_by_real_processes(tmp_path: Path) -> None:
+    """The venue bans us for ten minutes; the daemon is killed and comes back, and asks nothing."""
+    with Box(tmp_path) as box:
+        box.must("start", "--yes", "--reason", "ban")
+        box.until(lambda status: status["session_orders"] > 0)
+        box.sim.admin_post("strike", kind="ban_418", seconds=600)
+        box.until(lambda status: status["gate_state"] == "BANNED")
+        assert "BANNED" in box.must("status")
+        refused = box.tool("reconcile")
+        assert refused.exit_code != 0
+        assert "banned this address until" in refused.output
+        box.signal_daemon(signal.SIGKILL)
+        box.wait_daemon()
+        asked = box.sim.ledger()["requests"]
+        box.start_daemon(gate="BANNED")
+        box.until(lambda status: status["uptime_s"] > 2)
+        status = box.status()
+        assert status["gate_state"] == "BANNED"
+        assert 0 < status["venue_pause"]["left_ms"] <= 600_000
+        assert box.sim.ledger()["requests"] == asked, "a boot under a ban asks the venue nothing"
+        assert "banned this address until" in box.tool("start", "--yes", "--reason", "x").output

@@ -23,7 +23,7 @@ class NamedBox(Box):
         self.order_road = order_road
         self.sim._arguments += ["--symbols", f"BTCUSDT,{NAME}"]
 
-    def start_daemon(self) -> None:
+    def start_daemon(self, gate: str = "READY") -> None:
         text = self.config.read_text(encoding="utf-8").replace("BTCUSDT", NAME)
         text = text.replace("[venue]\n", f'[venue]\norder_road = "{self.order_road}"\n', 1)
         table, _, rest = text.partition(f"[caps.symbols.{NAME}]\n")
@@ -34,7 +34,7 @@ class NamedBox(Box):
         )
         text = f'{table}[caps.symbols."{NAME}"]\n{loose}\n[{after}'
         self.config.write_text(text, encoding="utf-8")
-        super().start_daemon()
+        super().start_daemon(gate)
 
 
 @pytest.mark.parametrize("order_road", ["ws", "rest"])
