@@ -253,6 +253,7 @@ async def trade(venue: ScriptedVenue, trade_id: int) -> None:
     await venue.market("btcusdt@trade", data)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("depth_symbols", [("BTCUSDT",), ()])
 async def test_after_a_restart_of_the_venue_its_own_book_is_told(
     depth_symbols: tuple[str, ...],

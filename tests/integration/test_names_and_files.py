@@ -37,6 +37,7 @@ class NamedBox(Box):
         super().start_daemon(gate)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("order_road", ["ws", "rest"])
 def test_a_symbol_of_another_script_trades_end_to_end(tmp_path: Path, order_road: str) -> None:
     with NamedBox(tmp_path, order_road) as box:
@@ -57,6 +58,7 @@ def test_a_symbol_of_another_script_trades_end_to_end(tmp_path: Path, order_road
     assert checked["is_agreed"], checked
 
 
+@pytest.mark.slow
 def test_every_documented_command_with_a_configuration_works_beside_its_daemon(
     tmp_path: Path,
 ) -> None:
