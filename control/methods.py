@@ -42,7 +42,7 @@ LongText = Annotated[str, Field(min_length=1, max_length=4_000)]
 """An incident note's text; may have lines."""
 COMMAND_ID = r"^[A-Za-z0-9._:-]{1,64}$"
 CommandId = Annotated[str, Field(pattern=COMMAND_ID)]
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9._@:-]{1,64}$")]
+Name = Annotated[str, Field(pattern=r"^[\w.@:-]{1,64}$")]
 
 
 def _command_id_or_none(given: object) -> str | None:

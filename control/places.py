@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from daemon.model.places import base_of, place_of
+from daemon.model.text import text_of
 
 SOCKET_NAME = "control.sock"
 RUN_DIRECTORY = Path("/run/seatrial")
@@ -56,7 +57,7 @@ def _is_there(config: Path) -> bool:
 
 def _state_dir_of(config: Path) -> Path | None:
     try:
-        data = tomllib.loads(config.read_text(encoding="utf-8"))
+        data = tomllib.loads(text_of(config.read_bytes()))
         return place_of(data["state_dir"], base_of(config)).resolve()
     except (OSError, KeyError, TypeError, ValueError):
         return None

@@ -36,6 +36,7 @@ _STATE_STYLES = {
     "READY": "green",
     "DOWN": "red",
     "STALE": "red",
+    "BANNED": "bold red",
 }
 
 
@@ -111,6 +112,8 @@ def alarm_lines(snapshot: Mapping[str, Any]) -> list[Text]:
         why = clean(link.get("last_error") or "") if isinstance(link, Mapping) else ""
         if why and not link.get("up"):
             lines.append(Text(f"LINK {clean(name)} DOWN: {why}", style="bold red"))
+    if paused := clean(table(snapshot, "venue_pause").get("text", "")):
+        lines.append(Text(f"PAUSED: {paused}", style="bold white on red"))
     lines.extend(
         Text(f"NOT READY {clean(row.get('text') or '')}", style="bold red")
         for row in rows(snapshot, "not_ready")

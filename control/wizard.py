@@ -17,6 +17,7 @@ from typing import Any
 
 from control.errors import ControlError
 from control.places import CONFIG_NAME
+from daemon.model.text import text_of
 
 METRICS_PORT = 9_464
 CREDENTIALS_NAME = "credentials.toml"
@@ -85,7 +86,7 @@ def read_preset(name: str) -> str:
     known = presets()
     path = known.get(name, Path(name))
     try:
-        text = path.read_text(encoding="utf-8")
+        text = text_of(path.read_bytes())
         symbols_of(text)
     except (OSError, UnicodeDecodeError):
         raise WizardError(

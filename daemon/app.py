@@ -296,7 +296,7 @@ class Daemon:
         )
 
     def _build_link(self, pump: Pump) -> VenueLink:
-        return VenueLink(
+        link = VenueLink(
             endpoints=self._endpoints,
             credentials=self._credentials,
             config=link_config(self._config.settings),
@@ -307,6 +307,10 @@ class Daemon:
             orders_per_second=self._engine.orders_per_second_max,
             rng=random.Random(self._run),  # noqa: S311 - jitter of back-off, not a secret
         )
+        pause = self._engine.venue_pause
+        if pause.until_ns > self._clock.now_ns():
+            link.pause(pause.scope, pause.until_ns)
+        return link
 
     def _build_emergency(self) -> EmergencyStop:
         return EmergencyStop(

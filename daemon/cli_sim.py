@@ -159,6 +159,8 @@ async def _serve(options: SimOptions, built: Built, clock: SystemClock) -> None:
         "seed": options.seed,
         "symbols": list(options.symbols),
     }
+    if built.replay:
+        ready["replay"] = built.replay
     if built.ed25519_api_key:
         ready["ed25519_api_key"] = built.ed25519_api_key
     click.echo(json.dumps(ready))

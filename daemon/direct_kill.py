@@ -32,7 +32,7 @@ from control.errors import ControlError
 from control.places import default_config, default_socket, direct_command
 from daemon.errors import SeatrialError
 from daemon.model.places import base_of, place_of
-from daemon.model.text import one_line
+from daemon.model.text import one_line, text_of
 from daemon.shell.aside import Aside
 from daemon.shell.clock import SystemClock
 from daemon.shell.latch import LATCH_DEADLINE_S, LatchStore
@@ -73,7 +73,7 @@ class StopPlan:
             ControlError: the file cannot be read, or lacks what a stop needs.
         """
         try:
-            data = tomllib.loads(path.read_text(encoding="utf-8"))
+            data = tomllib.loads(text_of(path.read_bytes()))
             venue = data["venue"]
             keys = data.get("credentials", {})
             key_file, base = keys.get("file"), base_of(path)

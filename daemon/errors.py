@@ -106,14 +106,14 @@ class VenueRefusal(VenueRecoverableError):
     Attributes:
         status: the HTTP (or WebSocket API) status.
         code: the venue's stable error code, 0 when it gave none.
-        retry_after_s: how long it wants to be left alone, when it said so.
+        retry_after: its `Retry-After` as it stood, None without one.
     """
 
     def __init__(
-        self, status: int, code: int, message: str, *, retry_after_s: int | None = None
+        self, status: int, code: int, message: str, *, retry_after: str | None = None
     ) -> None:
         super().__init__(f"venue refused: {message} (code {code}, status {status})")
-        self.retry_after_s = retry_after_s
+        self.retry_after = retry_after
         self.status = status
         self.code = code
         self.message = message

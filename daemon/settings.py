@@ -25,7 +25,9 @@ from pydantic import (
     model_validator,
 )
 
+from daemon.model.ids import is_symbol
 from daemon.model.places import base_of, place_of
+from daemon.model.text import text_of
 from riskcaps.capset import CapConfigError, CapSet, capset_from_mapping
 
 ENVIRONMENTS = ("sim", "binance-spot-testnet")
@@ -100,7 +102,7 @@ class VenueSettings(_Frozen):
     @classmethod
     def _symbols(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         for symbol in value:
-            if not (symbol.isascii() and symbol.isalnum() and symbol == symbol.upper()):
+            if not is_symbol(symbol):
                 raise ValueError(f"{symbol!r} is no symbol; write it like BTCUSDT")
         if len(set(value)) != len(value):
             raise ValueError("a symbol stands twice; name each once")
@@ -303,13 +305,13 @@ def load_config(path: Path) -> Config:
         SettingsError: with every violation, each naming its key and the mend.
     """
     try:
-        data = tomllib.loads(path.read_text(encoding="utf-8"))
+        data = tomllib.loads(text_of(path.read_bytes()))
     except FileNotFoundError:
         raise SettingsError(path, ["no such file; make one with `seatrial init`"]) from None
     except (OSError, UnicodeDecodeError) as error:
         raise SettingsError(path, [f"cannot be read: {error}"]) from error
     except tomllib.TOMLDecodeError as error:
-        raise SettingsError(path, [f"is not TOML: {error}"]) from error
+        raise SettingsError(path, [f"is not TOML: {error}; correct that line"]) from error
     return config_from_mapping(data, path)
 
 
@@ -343,6 +345,14 @@ def config_from_mapping(data: Mapping[str, Any], path: Path | str = "config") ->
             'public trades; set it true, or the reference to "mid"'
             for symbol, symbol_caps in capset.symbols.items()
             if symbol_caps.collar_reference == "last"
+        ]
+    if settings is not None and capset is not None:
+        violations += [
+            f"strategies.{name}.symbols: {symbol} has no caps, so each of its orders would be "
+            f"denied; add [caps.symbols.{symbol}] or remove it here"
+            for name, strategy in settings.strategies.items()
+            for symbol in strategy.symbols
+            if capset.for_instrument(f"{symbol}@{settings.venue.environment}") is None
         ]
     if violations or settings is None or capset is None:
         raise SettingsError(path, violations)

@@ -209,9 +209,9 @@ class DecisionsFold:
         """What the decision states of our own books, against the books of the lines before."""
         wrong = self.contexts.differences(inputs)
         if inputs["caps"] is None and "attempts" not in inputs:
-            return (
-                wrong  # a wish for a stranger: the rules end at the seventh, and it states no more
-            )
+            return wrong  # a wish for a stranger: the rules end at the seventh; it states no more
+        if inputs.get("filters") is None and "position" not in inputs:
+            return wrong  # the venue never told of it: no rule beyond the ninth was reached
         now_ns = int(inputs["now_ns"])
         counts = self._attempts(now_ns)
         if list(inputs["attempts"]) != counts:

@@ -82,7 +82,7 @@ class FilterRules(ExtrasRules):
 
     def account_filters(self) -> str:
         """Rules 30-31."""
-        of_symbol, stops, _ = self.row("orders_open", 3)
+        of_symbol, stops, total = self.row("orders_open", 3)
         open_max, stops_max = (
             self.venue_filter("orders_open_max"),
             self.venue_filter("algo_orders_open_max"),
@@ -91,6 +91,14 @@ class FilterRules(ExtrasRules):
             return "filter_orders_open"
         if self.kind in STOPS and stops_max and stops + 1 > stops_max:
             return "filter_orders_open"
+        if self._is_over_on_the_account(total):
+            return "filter_orders_open"
+        base_max, quote_max = (
+            self.venue_filter("asset_base_max"),
+            self.venue_filter("asset_quote_max"),
+        )
+        if (base_max and self.qty > base_max) or (quote_max and self.qty * self.px > quote_max):
+            return "filter_asset"
         position_max = self.venue_filter("position_max")
         if not position_max or not self.is_buy:
             return ""
@@ -98,3 +106,12 @@ class FilterRules(ExtrasRules):
             return "balance_unknown"
         worst = self.amount_at("base_total") + self.amount_at("buys_open") + self.qty
         return "filter_position" if worst > position_max else ""
+
+    def _is_over_on_the_account(self, total: int) -> bool:
+        """The filters of the whole exchange; every open order counts as one of the kind."""
+        names = ["exchange_orders_open_max"]
+        if self.kind in STOPS:
+            names.append("exchange_algo_orders_open_max")
+        if self.extras is not None and self.extras.get("iceberg_qty") is not None:
+            names.append("exchange_iceberg_orders_open_max")
+        return any(0 < self.venue_filter(name) < total + 1 for name in names)

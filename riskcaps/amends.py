@@ -44,6 +44,9 @@ def _qty_denial(keeper: Keeper, qty: Decimal, order: Order) -> DenyReason | None
     book = keeper.books.get(order.instrument_id)
     if book is None or book.instrument is None:
         return DenyReason.INSTRUMENT_UNKNOWN
+    often = book.instrument.amends_max
+    if often and order.amends + 1 > often:
+        return DenyReason.FILTER_AMENDS
     if qty < book.qty_low:
         return DenyReason.FILTER_QTY
     return DenyReason.FILTER_LOT if qty % book.qty_step else None

@@ -12,6 +12,7 @@ from decimal import Decimal
 from typing import Any
 
 from daemon.model.amounts import AmountError, decimal_of
+from daemon.model.ids import is_symbol
 from riskcaps.caps import ACTIONS, UNLIMITED, UNLIMITED_COUNT, CapSpec
 
 DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
@@ -21,7 +22,6 @@ _WINDOW = re.compile(
     r"^(?:(?P<first>[A-Z][a-z]{2})(?:-(?P<last>[A-Z][a-z]{2}))? )?"
     r"(?P<from>\d\d):(?P<from_m>[0-5]\d)-(?P<to>\d\d):(?P<to_m>[0-5]\d)$"
 )
-_ASSET = re.compile(r"^[A-Z0-9]{1,20}$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,11 +142,16 @@ def _count(spec: CapSpec, raw: Any, *, strict: bool) -> int:
     return raw
 
 
+_NO_MARK = 'write "mid", or "last" with venue.with_trades = true'
+
+
 def _choice(spec: CapSpec, raw: Any) -> str:
     if not isinstance(raw, str):
         raise _BadValueError(f"{raw!r} is not text", "write it in quotes")
     if not spec.choices:
         return _asset(raw)
+    if raw == "mark" and spec.key == "collar_reference":
+        raise _BadValueError("spot has no mark price, so every order would be denied", _NO_MARK)
     if raw not in spec.choices:
         raise _BadValueError(f"{raw!r} is not a choice", "one of " + ", ".join(spec.choices))
     return raw
@@ -184,7 +189,7 @@ def _table(raw: Any) -> Mapping[str, Any]:
 
 
 def _asset(raw: Any) -> str:
-    if not isinstance(raw, str) or not _ASSET.match(raw):
+    if not isinstance(raw, str) or not is_symbol(raw):
         raise _BadValueError(f"{raw!r} is not an asset", "upper-case letters and digits: USDT")
     return raw
 

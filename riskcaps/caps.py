@@ -65,7 +65,7 @@ _SYMBOL_SPECS = (
     _count("collar_bps_max", "bps", "11, 33", "price's distance from reference", required=True),
     CapSpec(
         "collar_reference", "choice", "", "fixed", "11", "reference of the collar",
-        choices=("mid", "last", "mark"), default="mid",
+        choices=("mid", "last"), default="mid",
     ),
     CapSpec(
         "market_slippage_bps", "count", "bps", "higher", "12, 26",

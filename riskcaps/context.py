@@ -38,8 +38,9 @@ def context_of(keeper: "Keeper", book: "SymbolBook") -> RiskContext:
 
 
 def context_of_stranger(keeper: "Keeper", instrument_id: InstrumentId) -> RiskContext:
-    """The context of a denial for an instrument that nobody has heard of."""
-    return _make(keeper, instrument_id, None, None)
+    """The context of a denial for an instrument that the venue has not told: it may have caps."""
+    caps = keeper.capset.for_instrument(instrument_id)
+    return _make(keeper, instrument_id, caps.to_plain() if caps else None, None)
 
 
 def _make(

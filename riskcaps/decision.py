@@ -26,8 +26,8 @@ nanoseconds, and `null` says "not known". Everything is as it stood BEFORE the o
                    equity: in the numeraire, null when it cannot be valued,
                    losses: [[used, limit, action, latched] for session, day, drawdown]}
     blocked        why the engine blocked the symbol ("" when not); unknown_orders: their count
-    market         {bid, ask, top_ns: when it was received, reference_px, reference_ns: last trade
-                   or mark when the collar refers to it, else null: mid}
+    market         {bid, ask, top_ns: when it was received, reference_px, reference_ns: the last
+                   trade when the collar refers to it, else null: mid}
     position       net traded quantity; buys_open / sells_open: open + in flight + unknown, base
     own_px         [highest open buy, lowest open sell, highest open price of either]; null if none
     orders_open    [symbol, stop orders of symbol, total]
@@ -90,7 +90,10 @@ nanoseconds, and `null` says "not known". Everything is as it stood BEFORE the o
     sells, limit types alike) or trailing_below_…  (0: off) -> filter_trailing
 29  notional_min > qty*(price or bid), notional_max < qty*px; without price only where the filter
     applies to market -> filter_notional
-30  orders_open_max, for stop types algo_orders_open_max -> filter_orders_open
+30  orders_open[0] + 1 > orders_open_max, for stop types orders_open[1] + 1 > algo_orders_open_max;
+    orders_open[2] + 1 > exchange_orders_open_max, for stop types exchange_algo_orders_open_max, for
+    icebergs exchange_iceberg_orders_open_max (every open order counts) -> filter_orders_open;
+    qty > asset_base_max, qty*px > asset_quote_max -> filter_asset
 31  buys, position_max set: base_total + buys_open + qty > position_max -> filter_position
     (base_total null -> balance_unknown)
 32  qty > order_qty_base_max -> order_qty

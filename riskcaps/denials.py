@@ -50,6 +50,8 @@ class DenyReason(StrEnum):
     FILTER_PERCENT_PRICE = "filter_percent_price"
     FILTER_ORDERS_OPEN = "filter_orders_open"
     FILTER_POSITION = "filter_position"
+    FILTER_AMENDS = "filter_amends"
+    FILTER_ASSET = "filter_asset"
     ORDER_QTY = "order_qty"
     ORDER_NOTIONAL = "order_notional"
     PRICE_COLLAR = "price_collar"
@@ -142,6 +144,8 @@ REASON_TEXT: dict[DenyReason, ReasonText] = {
     _R.FILTER_PERCENT_PRICE: ReasonText("Venue filter: price too far from market.", "11"),
     _R.FILTER_ORDERS_OPEN: ReasonText("Venue filter: too many open orders.", "14"),
     _R.FILTER_POSITION: ReasonText("Venue filter: position would pass MAX_POSITION.", "21"),
+    _R.FILTER_AMENDS: ReasonText("Venue filter: the order was amended too often.", "14, 27"),
+    _R.FILTER_ASSET: ReasonText("Venue filter: an order beyond MAX_ASSET.", "12, 13, 27"),
     _R.ORDER_QTY: ReasonText("Quantity above `order_qty_base_max`.", "4, 13, 34, 35, 38"),
     _R.ORDER_NOTIONAL: ReasonText("Value above `order_notional_quote_max`.", "4, 12, 27, 38"),
     _R.PRICE_COLLAR: ReasonText("Price further from the reference than allowed.", "11, 27, 33, 34"),

@@ -84,10 +84,8 @@ class SymbolBook:
         "instrument_id",
         "last",
         "last_ns",
-        "mark",
         "mark_ask",
         "mark_bid",
-        "mark_ns",
         "market",
         "minute",
         "open_count",
@@ -138,8 +136,8 @@ class SymbolBook:
         self.top_ns = 0
         self.mark_bid = self.mark_ask = ZERO
         """The last touch that was not crossed: what a position is marked at. 0: none yet."""
-        self.last = self.mark = ZERO
-        self.last_ns = self.mark_ns = 0
+        self.last = ZERO
+        self.last_ns = 0
         self.blocked = ""
         self.minute = RollingCount(MINUTE_NS)
         self.traded = RollingSum(DAY_NS)
@@ -225,16 +223,13 @@ class SymbolBook:
         """The market as a decision records it (shared by all decisions on this top)."""
         if self.market is None:
             top = self.top
-            reference = self.caps.collar_reference if self.caps else "mid"
-            px, at_ns = (self.last, self.last_ns)
-            if reference == "mark":
-                px, at_ns = (self.mark, self.mark_ns)
+            is_mid = self.caps is None or self.caps.collar_reference == "mid"
             self.market = {
                 "bid": str(top.bid_px) if top else None,
                 "ask": str(top.ask_px) if top else None,
                 "top_ns": self.top_ns,
-                "reference_px": None if reference == "mid" else str(px),
-                "reference_ns": None if reference == "mid" else at_ns,
+                "reference_px": None if is_mid else str(self.last),
+                "reference_ns": None if is_mid else self.last_ns,
             }
         return self.market
 

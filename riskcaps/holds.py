@@ -22,12 +22,15 @@ class Account:
     """One asset: what the venue said is free, and what we hold of it beyond that."""
 
     __slots__ = (
-        "asset", "free", "inflight", "known", "locked", "open_notional", "traded", "unsettled",
+        "asset", "free", "heard_ns", "inflight", "known", "locked", "open_notional", "traded",
+        "unsettled",
     )  # fmt: skip
 
     def __init__(self, asset: str) -> None:
         self.asset = asset
         self.known = False
+        self.heard_ns = 0
+        """When the venue last told this asset."""
         self.free = ZERO
         self.locked = ZERO
         self.inflight = ZERO

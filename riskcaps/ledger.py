@@ -60,20 +60,13 @@ class RiskLedger(Keeper):
         book.market = None
         return self.take_notices()
 
-    def on_mark(self, instrument_id: InstrumentId, price: Decimal, now_ns: int) -> Notices:
-        """A venue's mark price: the collar's reference `mark`."""
-        book = self.book(instrument_id)
-        book.mark = price
-        book.mark_ns = self.advance(now_ns)
-        book.market = None
-        return self.take_notices()
-
     def on_balances(self, balances: Iterable[Balance], now_ns: int) -> Notices:
         """Absolute balances of the assets named; they know what was acknowledged before."""
         now_ns = self.advance(now_ns)
         for balance in balances:
             account = self.account(balance.asset)
             account.known = True
+            account.heard_ns = now_ns
             account.free = balance.free
             account.locked = balance.locked
             account.unsettled = ZERO

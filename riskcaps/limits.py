@@ -79,7 +79,7 @@ def check_size_filters(_: Keeper, case: Case) -> DenyReason | None:
 
 
 def check_account_filters(keeper: Keeper, case: Case) -> DenyReason | None:
-    """Rules 30-31: MAX_NUM_ORDERS, MAX_NUM_ALGO_ORDERS, MAX_POSITION."""
+    """Rules 30-31: MAX_NUM_ORDERS and its kin, symbol and account; MAX_ASSET; MAX_POSITION."""
     f, book = case.instrument, case.book
     if f.orders_open_max and book.open_count + 1 > f.orders_open_max:
         return case.deny(
@@ -90,6 +90,20 @@ def check_account_filters(keeper: Keeper, case: Case) -> DenyReason | None:
         return case.deny(
             DenyReason.FILTER_ORDERS_OPEN, open=book.stops_open, limit=f.algo_orders_open_max
         )
+    total, extras = len(keeper.holds), case.intent.extras
+    for limit, counts in (
+        (f.exchange_orders_open_max, True),
+        # Every open order counts as one of the kind: the venue's count of ours is never larger.
+        (f.exchange_algo_orders_open_max, is_stop),
+        (f.exchange_iceberg_orders_open_max, extras is not None and extras.iceberg_qty is not None),
+    ):
+        if limit and counts and total + 1 > limit:
+            return case.deny(DenyReason.FILTER_ORDERS_OPEN, open_on_account=total, limit=limit)
+    if f.asset_base_max and case.qty > f.asset_base_max:
+        return case.deny(DenyReason.FILTER_ASSET, qty=case.qty, limit=f.asset_base_max)
+    if f.asset_quote_max and case.qty * (case.px or ZERO) > f.asset_quote_max:
+        value = case.qty * (case.px or ZERO)
+        return case.deny(DenyReason.FILTER_ASSET, value=value, limit=f.asset_quote_max)
     if f.position_max and case.is_buy:
         account = keeper.accounts.get(book.base)
         if account is None or not account.known:

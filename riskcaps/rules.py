@@ -129,14 +129,17 @@ def check_gate(keeper: Keeper, case: Case) -> DenyReason | None:
 def check_symbol(keeper: Keeper, case: Case) -> DenyReason | None:
     """Rules 7-12: known, allowed, complete, trading, not blocked."""
     book = keeper.books.get(case.intent.instrument_id)
-    if book is None or book.caps is None:
-        return case.deny(DenyReason.SYMBOL_NOT_ALLOWED, symbol=case.intent.instrument_id)
+    instrument_id = case.intent.instrument_id
+    caps = keeper.capset.for_instrument(instrument_id) if book is None else book.caps
+    if caps is None:
+        return case.deny(DenyReason.SYMBOL_NOT_ALLOWED, symbol=instrument_id)
+    unset = keeper.caps_unset + (caps.unset() if book is None else book.unset)
+    if unset:
+        return case.deny(DenyReason.CAP_NOT_SET, caps=", ".join(unset))
+    if book is None or book.instrument is None:
+        return case.deny(DenyReason.INSTRUMENT_UNKNOWN, symbol=instrument_id)
     case.book = book
-    case.caps = book.caps
-    if keeper.caps_unset or book.unset:
-        return case.deny(DenyReason.CAP_NOT_SET, caps=", ".join(keeper.caps_unset + book.unset))
-    if book.instrument is None:
-        return case.deny(DenyReason.INSTRUMENT_UNKNOWN)
+    case.caps = caps
     case.instrument = book.instrument
     if book.instrument.status is not SymbolStatus.TRADING:
         return case.deny(DenyReason.SYMBOL_NOT_TRADING, status=book.instrument.status)
@@ -227,14 +230,12 @@ def _prices(case: Case) -> DenyReason | None:
         case.px = far * (BPS + slip if case.is_buy else BPS - slip) / BPS
     else:
         case.px = intent.price
-    reference = case.caps.collar_reference
-    if reference == "mid":
+    if case.caps.collar_reference == "mid":
         case.ref_px = (top.bid_px + top.ask_px) / 2
         return None
-    px, at_ns = (book.last, book.last_ns) if reference == "last" else (book.mark, book.mark_ns)
-    if px <= 0 or case.now_ns - at_ns > age_limit_ns:
-        return case.deny(DenyReason.NO_REFERENCE_PRICE, reference=reference)
-    case.ref_px = px
+    if book.last <= 0 or case.now_ns - book.last_ns > age_limit_ns:
+        return case.deny(DenyReason.NO_REFERENCE_PRICE, reference="last")
+    case.ref_px = book.last
     return None
 
 

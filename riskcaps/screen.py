@@ -19,6 +19,7 @@ from daemon.model.instrument import Instrument
 from daemon.model.intents import PlaceIntent
 from riskcaps.behaviour import NEVER_NS, DuplicateKey
 from riskcaps.cap_values import MINUTES_PER_WEEK
+from riskcaps.caps import UNLIMITED_COUNT
 from riskcaps.capset import SymbolCaps
 from riskcaps.context import context_of
 from riskcaps.decision import APPROVED, NOTHING, Inputs, others_of
@@ -46,7 +47,8 @@ class Lane:
         "account", "age_ns", "ask_px", "book", "caps", "floor", "floor_px", "is_buy", "market",
         "minute_up", "open_room", "order_type", "order_value_max", "position_up", "price_high",
         "price_low", "qty_high", "qty_low", "qty_step", "quote", "share_high", "share_low", "tick",
-        "time_in_force", "traded_qty_up", "until_ns", "value_min", "value_up", "window_until_ns",
+        "time_in_force", "total_room", "traded_qty_up", "until_ns", "value_min", "value_up",
+        "window_until_ns",
     )  # fmt: skip
 
     def __init__(
@@ -83,6 +85,7 @@ class Lane:
         self.open_room = watch["orders_open_max"].up - 1
         if filters.orders_open_max:
             self.open_room = min(self.open_room, filters.orders_open_max)
+        self.total_room = filters.exchange_orders_open_max or UNLIMITED_COUNT
         # 24, 26, 34: factors of the reference. scaleb only moves the point, so they are exact.
         self.age_ns = caps.market_data_age_ms_max * NS_PER_MS
         self.floor_px = max(book.price_low, book.tick)
@@ -111,9 +114,8 @@ class Lane:
         if caps.collar_reference == "mid":
             ref_px = (bid_px + ask_px) / 2
         else:
-            is_last = caps.collar_reference == "last"
-            ref_px = book.last if is_last else book.mark
-            until_ns = min(until_ns, (book.last_ns if is_last else book.mark_ns) + self.age_ns)
+            ref_px = book.last
+            until_ns = min(until_ns, book.last_ns + self.age_ns)
             if ref_px <= 0:
                 return
         low, high = ref_px * self.share_low, ref_px * self.share_high
@@ -161,6 +163,7 @@ def surely(
         or qty % lane.qty_step  # 28
         or book.open_count >= lane.open_room  # 30, 37
         or len(keeper.holds) >= keeper.open_room  # 38
+        or len(keeper.holds) >= lane.total_room  # 30
     ):
         return None
     cost = qty * price
@@ -290,6 +293,8 @@ def _draw(keeper: Keeper, book: SymbolBook, intent: PlaceIntent, now_ns: int) ->
         or kind not in book.order_types
         or timed_out
         or filters.position_max  # 31 asks for one more balance
+        or filters.asset_base_max  # rare enough for the table
+        or filters.asset_quote_max
     ):
         return None
     minute = (now_ns // MINUTE_NS + EPOCH_MINUTE_OF_WEEK) % MINUTES_PER_WEEK

@@ -56,6 +56,7 @@ def order_fields(order: Order) -> dict[str, Any]:
         "exec_ids": sorted(order.exec_ids),
         "reduce_only": order.reduce_only,
         "extras": None if order.extras is None else to_plain(order.extras),
+        "amends": order.amends,
     }
 
 

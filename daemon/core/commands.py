@@ -10,9 +10,10 @@ from typing import Any
 
 from daemon.core.books import order_fields
 from daemon.core.cancels import Cancels
-from daemon.core.conductor import Conductor, refuse_unready
+from daemon.core.conductor import Conductor
 from daemon.core.desk import Desk
 from daemon.core.errors import CommandError, ErrorCode
+from daemon.core.pause import refuse_unready
 from daemon.core.rounds import Rounds
 from daemon.model.amounts import plain
 from daemon.model.effects import Reply
@@ -101,7 +102,8 @@ class Commands:
     def _cancel_all(self, command: Command) -> Answer:
         symbol = self._symbol_of(command)
         count = self._cancels.want_all(f"cancel-all by {_by(command)}", symbol)
-        return {"orders": count}
+        paused = self._desk.ledger.pause.text(self._desk.now_ns)
+        return {"orders": count, "note": paused} if paused else {"orders": count}
 
     def _symbol_of(self, command: Command) -> str:
         """The symbol that a command is restricted to, or empty."""
@@ -131,6 +133,8 @@ class Commands:
     # ------------------------------------------------------------------ looking
     def _reconcile(self, command: Command) -> Answer:
         gate = self._desk.gate
+        if paused := self._desk.ledger.pause.text(self._desk.now_ns):
+            raise CommandError(ErrorCode.NOT_READY, paused)
         if not gate.all_up:
             why = "; ".join(one.text for one in gate.obstacles())
             raise CommandError(ErrorCode.NOT_READY, f"the gate is {gate.state}: {why}")

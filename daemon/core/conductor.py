@@ -18,6 +18,7 @@ from daemon.core.flatten import Flatten, told
 from daemon.core.incidents import MISMATCHES, Incidents
 from daemon.core.ledger import Incident
 from daemon.core.lifecycle import Trigger
+from daemon.core.pause import refuse_unready
 from daemon.core.rounds import Rounds
 from daemon.core.runner import Runner
 from daemon.core.symbols import Symbols
@@ -380,20 +381,3 @@ class Conductor:
         if gate.state is GateState.READY:
             return self._rounds.last_reason
         return "; ".join(one.text for one in gate.obstacles())
-
-
-def refuse_unready(desk: Desk) -> None:
-    """Whatever lets orders pass again needs READY, and books that the venue's agree with.
-
-    Raises:
-        CommandError: quoting everything that stands in the way.
-    """
-    gate = desk.gate
-    in_the_way = "; ".join(one.text for one in gate.obstacles())
-    if gate.state is not GateState.READY:
-        away = ", and the venue cannot be reached" if gate.down_words else ""
-        raise CommandError(
-            ErrorCode.NOT_READY, f"the gate is {gate.state}, not READY{away}: {in_the_way}"
-        )
-    if in_the_way:
-        raise CommandError(ErrorCode.NOT_READY, f"the books are not clean: {in_the_way}")

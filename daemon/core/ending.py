@@ -97,6 +97,8 @@ def tell_the_end(
             code, text = ErrorCode.NOT_FLAT.value, said
     if orders and not ending.exit_after:
         code, text = ErrorCode.NOT_EMPTY.value, f"{len(orders)} order(s) may still be open"
+        if paused := desk.ledger.pause.text(desk.now_ns):
+            text += f"; {paused}"
     elif not (ending.verified or ending.exit_after or code):
         code = ErrorCode.NOT_EMPTY.value
         text = "the venue was not seen empty of our orders in time: " + (

@@ -24,6 +24,7 @@ from daemon.core.execution import Execution
 from daemon.core.incidents import Incidents
 from daemon.core.made_reports import told
 from daemon.core.market import Market
+from daemon.core.pause import VenuePause, follow_ban, on_rate_limited
 from daemon.core.replaces import Replaces
 from daemon.core.rounds import UNANSWERED, VANISHED, Rounds
 from daemon.core.runner import TIMER_PREFIX, Runner
@@ -164,6 +165,7 @@ class Engine:
         desk.ledger.heard(desk.interceptor.on_journal_health(ok=True))  # it took the boot's lines
         self._booted_ns = desk.now_ns
         self._clockwork.begin()
+        follow_ban(desk)
         self._symbols.follow_gate()
         if desk.ledger.session.session_id:
             self._conductor.session_stop("crash", "the daemon ended inside the session", "engine")
@@ -262,16 +264,7 @@ class Engine:
 
     # ------------------------------------------------------------------ health
     def _on_rate_limited(self, item: RateLimited) -> None:
-        self._desk.record(
-            EventType.RATE_LIMIT,
-            {
-                "status": item.status,
-                "code": item.code,
-                "scope": item.scope,
-                "until_ns": item.until_ns,
-                "msg": item.reason,
-            },
-        )
+        on_rate_limited(self._desk, item)
         self._wires.hit(self._wires.rate_limit, f"rate limits, {item.reason}")
 
     def _on_budget(self, item: BudgetSampled) -> None:
@@ -321,6 +314,8 @@ class Engine:
         self._execution.tick()
         self._rounds.tick()
         self._wires.tick()
+        if follow_ban(self._desk):
+            self._compare_when_up()
         self._clockwork.beat(self._conductor.incidents.totals())
         self._clockwork.wind_up()
 
@@ -344,6 +339,11 @@ class Engine:
         self._desk.interceptor.usage(now_ns)
         self._desk.interceptor.take_equity_record()
         self._desk.ledger.notices.clear()
+
+    @property
+    def venue_pause(self) -> VenuePause:
+        """Until when the venue will hear nothing, as far as the journal knows."""
+        return self._desk.ledger.pause
 
     def state(self) -> dict[str, Any]:
         """Durable state as plain JSON values; `restore` is its inverse."""

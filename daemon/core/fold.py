@@ -234,6 +234,10 @@ def _checkpoint(ledger: Ledger, record: Fields, _: int) -> None:
     ledger.restore(record["state"])
 
 
+def _rate_limit(ledger: Ledger, record: Fields, _: int) -> None:
+    ledger.rate_limited(record["scope"], record["until_ns"], record.get("msg", ""))
+
+
 _FOLDS: dict[str, Callable[[Ledger, Fields, int], None]] = {
     EventType.INSTRUMENTS: _instruments,
     EventType.ORDER_APPROVED: _approved,
@@ -255,6 +259,7 @@ _FOLDS: dict[str, Callable[[Ledger, Fields, int], None]] = {
     EventType.EXPLANATION: _explanation,
     EventType.RECONCILED: _reconciled,
     EventType.EQUITY: _equity,
+    EventType.RATE_LIMIT: _rate_limit,
     EventType.CAP_ALERT: _cap_alert,
     EventType.CAPS_CHANGED: _caps_changed,
     EventType.CHECKPOINT: _checkpoint,

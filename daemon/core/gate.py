@@ -3,7 +3,9 @@
 Rules of this file:
 1. DOWN: nothing is up. CONNECTING: some links are. RECONCILING: all links and the instruments are
    there, the books are being compared. READY: compared and clean. STALE: we knew, and lost a link.
-2. The loss of the order or REST link makes the comparison worthless: the road back to READY leads
+2. BANNED: the venue has shut us out until a known time, and nothing is sent before it; it goes
+   before every other word but nothing that we know is lost by it.
+3. The loss of the order or REST link makes the comparison worthless: the road back to READY leads
    through RECONCILING (venues/binance-spot.md §13: there is no replay, only gap-fill).
 3. Whatever keeps READY away has a name (`obstacles`, daemon/model/readiness.py).
 """
@@ -28,6 +30,7 @@ class Gate:
         self.mute: dict[str, str] = {}
         """Symbols that the venue answers no question about, with what it says instead."""
         self._was_ready = False
+        self._banned = ""
         self.state = GateState.DOWN
         """The one word for all of it; looked up at every turn, so it is kept."""
 
@@ -106,9 +109,15 @@ class Gate:
             self._was_ready = True
         self.state = self._state()
 
+    def set_banned(self, why: str) -> None:
+        """The venue has shut us out, and until when; or empty: that is over."""
+        self._banned = why
+        self.state = self._state()
+
     def obstacles(self) -> list[Obstacle]:
         """Everything that keeps READY, or a start, away now."""
-        found = [
+        found = [Obstacle(NotReady.BANNED, self._banned)] if self._banned else []
+        found += [
             Obstacle(OF_LINK[link], self.down_why[link]) for link, up in self.up.items() if not up
         ]
         if not self.instruments_loaded:
@@ -118,6 +127,8 @@ class Gate:
         return found
 
     def _state(self) -> GateState:
+        if self._banned:
+            return GateState.BANNED
         if self.all_up:
             return GateState.READY if self.reconciled else GateState.RECONCILING
         if self._was_ready:

@@ -13,6 +13,7 @@ from decimal import Decimal
 from typing import Any
 
 from daemon.core.books import Books
+from daemon.core.pause import NO_PAUSE, WHOLE, VenuePause
 from daemon.model.amounts import ZERO, plain
 from daemon.model.enums import OrderStatus, Side
 from daemon.model.ids import ClientOrderId, InstrumentId, SessionId, VenueOrderId, rank_of
@@ -75,6 +76,7 @@ class Ledger:
         self.incidents: dict[str, Incident] = {}
         self.latched = False
         self.latch_reason = ""
+        self.pause = NO_PAUSE
         self.config_caps_hash = interceptor.capset.hash
         self.tightened: list[dict[str, Any]] = []
         """What operators have tightened since; another config begins anew."""
@@ -177,6 +179,7 @@ class Ledger:
     def amend(self, order: Order, qty: Decimal, now_ns: int) -> None:
         """ORDER_AMENDED: a smaller quantity, by the venue's word."""
         order.qty = qty
+        order.amends += 1
         order.ts_updated_ns = now_ns
         self.heard(self.interceptor.on_leaves(order.client_order_id, order.leaves_qty))
 
@@ -202,6 +205,11 @@ class Ledger:
         """RE_ARM."""
         self.latched = False
         self.latch_reason = ""
+
+    def rate_limited(self, scope: str, until_ns: int, reason: str) -> None:
+        """RATE_LIMIT: the venue will hear nothing until then; a restart does not forget it."""
+        if scope in WHOLE and until_ns > self.pause.until_ns:
+            self.pause = VenuePause(scope, until_ns, reason)
 
     def open_incident(self, incident: Incident) -> None:
         """INCIDENT_OPENED."""
@@ -294,6 +302,7 @@ class Ledger:
             "newest_id": self.newest_id,
             "latched": self.latched,
             "latch_reason": self.latch_reason,
+            "pause": to_plain(self.pause),
             "basis": {asset: plain(total) for asset, total in sorted(self.basis.items())},
             "interceptor": self.interceptor.state(),
         }
@@ -314,6 +323,8 @@ class Ledger:
         self.newest_id = max(self.books.orders, key=rank_of, default="") if known is None else known
         self.latched = state["latched"]
         self.latch_reason = state["latch_reason"]
+        if "pause" in state:  # not in a checkpoint of an older build
+            self.pause = from_plain(VenuePause, state["pause"])
         self.basis = {asset: Decimal(total) for asset, total in state["basis"].items()}
         if instruments:
             self.heard(self.interceptor.on_instruments(tuple(instruments)))

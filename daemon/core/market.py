@@ -1,4 +1,6 @@
-"""The latest market data: one top of book per instrument, with the time it reached us."""
+"""The latest market data, each datum with the time at which it was last heard of, by itself."""
+
+from decimal import Decimal
 
 from daemon.model.ids import InstrumentId
 from daemon.model.market import TopOfBook, TradeTick
@@ -10,22 +12,22 @@ class Market:
     def __init__(self) -> None:
         """No data yet."""
         self.tops: dict[InstrumentId, TopOfBook] = {}
-        self.seen_ns: dict[InstrumentId, int] = {}
-        """Engine time of the last sign of life (quote or trade) per instrument."""
-        self.ticks = 0
+        self.quote_ns: dict[InstrumentId, int] = {}
+        """When each top of book was received; nothing but a quote moves it."""
+        self.last: dict[InstrumentId, tuple[Decimal, int]] = {}
+        """Price of the last public trade, and when it was received."""
 
     def on_top(self, top: TopOfBook, now_ns: int) -> None:
-        """A new best bid and ask."""
+        """A new best bid and ask, as old as its receipt."""
         self.tops[top.instrument_id] = top
-        self.seen_ns[top.instrument_id] = now_ns
-        self.ticks += 1
+        received_ns = top.ts_recv_ns
+        self.quote_ns[top.instrument_id] = received_ns if 0 < received_ns < now_ns else now_ns
 
     def on_trade(self, trade: TradeTick, now_ns: int) -> None:
-        """Somebody traded: the feed lives."""
-        self.seen_ns[trade.instrument_id] = now_ns
-        self.ticks += 1
+        """Somebody traded; it says nothing of the book."""
+        self.last[trade.instrument_id] = trade.price, now_ns
 
-    def age_ns(self, instrument: InstrumentId, now_ns: int) -> int | None:
-        """Time since the last sign of life; None before the first."""
-        seen = self.seen_ns.get(instrument)
-        return None if seen is None else now_ns - seen
+    def quote_age_ns(self, instrument: InstrumentId, now_ns: int) -> int | None:
+        """Time since the top of book was received; None before the first."""
+        heard_ns = self.quote_ns.get(instrument)
+        return None if heard_ns is None else now_ns - heard_ns

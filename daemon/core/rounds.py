@@ -16,11 +16,12 @@ from dataclasses import dataclass, replace
 from daemon.core.desk import Desk
 from daemon.core.errors import ErrorCode
 from daemon.core.execution import Execution
+from daemon.core.lost_history import history_after, take_lost
 from daemon.core.made_reports import as_recovered
 from daemon.core.reconcile import Assets, Difference, Suspects, Weighed, compare
 from daemon.core.retry import backoff_ns
 from daemon.model.amounts import plain
-from daemon.model.effects import HistoryAfter, OrderRef, Reply, TakeSnapshot
+from daemon.model.effects import OrderRef, Reply, TakeSnapshot
 from daemon.model.enums import GateState
 from daemon.model.ids import (
     ClientOrderId,
@@ -28,7 +29,6 @@ from daemon.model.ids import (
     VenueOrderId,
     instrument_id,
     is_ours,
-    rank_of,
 )
 from daemon.model.orders import Order
 from daemon.model.readiness import NotReady, Obstacle
@@ -145,20 +145,10 @@ class Rounds:
                 cursor,
                 routine=self._wanted in _ROUTINE and desk.gate.state is GateState.READY,
                 instance=desk.config.instance,
-                history=None if self._history_seen else self._history_after(),
+                history=None if self._history_seen else history_after(desk),
             )
         )
         self._wanted = ""
-
-    def _history_after(self) -> HistoryAfter:
-        """A backup may have been restored: the venue's history alone knows how far we went."""
-        desk = self._desk
-        after: dict[InstrumentId, VenueOrderId] = {}
-        for order in desk.books.orders.values():
-            shown, iid = order.venue_order_id, order.instrument_id
-            if shown is not None and shown.isdigit() and int(shown) > int(after.get(iid, "-1")):
-                after[iid] = shown
-        return HistoryAfter(desk.config.instance, desk.ledger.newest_id, after)
 
     # ------------------------------------------------------------------ answers
     def on_failed(self, why: str) -> None:
@@ -185,7 +175,8 @@ class Rounds:
         )
         times = f", {self._failures} times in a row" if self._failures > 1 else ""
         desk.gate.books = Obstacle(NotReady.ROUND_FAILED, f"{why}{times}")
-        self._refuse_commands(f"the round failed: {why}; it is tried again")
+        paused = desk.ledger.pause.text(desk.now_ns)
+        self._refuse_commands(paused or f"the round failed: {why}; it is tried again")
         self.want(self._wanted or reason, delay_ns=wait)
 
     def on_taken(self, snapshot: VenueSnapshot) -> bool:
@@ -201,7 +192,7 @@ class Rounds:
         self.last_round_ns = desk.now_ns
         self.last_reason = running.reason
         self._history_seen = True
-        self._take_lost(snapshot)
+        take_lost(desk, self._execution, snapshot)
         recovered, adopted = self._digest(snapshot, running.asked_ns)
         ledger = desk.ledger
         rebase, self._rebase = self._rebase, False
@@ -288,25 +279,6 @@ class Rounds:
         for command_id in self._commands:
             self._desk.effects.append(Reply(command_id=command_id, result=found))
         self._commands.clear()
-
-    def _take_lost(self, snapshot: VenueSnapshot) -> None:
-        """Orders that only the venue knows: counted now, and a person must say why they are."""
-        desk = self._desk
-        lost = [one for one in snapshot.lost if one.client_order_id not in desk.books.orders]
-        if not lost:
-            return
-        for report in lost:
-            order = self._execution.adopt(report)
-            self._execution.absorb(order, as_recovered(report))
-        newest = max(lost, key=lambda one: rank_of(one.client_order_id)).client_order_id
-        desk.trouble(
-            StopTrigger.HISTORY_LOST,
-            f"the venue knows {len(lost)} order(s) of ours that the journal does not, up to "
-            f"{newest}: it is an older copy or lacks its end. They were counted against the caps "
-            "as of now; put the newest state back, or resolve this with the reason",
-            "",
-            {"orders": len(lost), "newest": newest},
-        )
 
     def _digest(self, snapshot: VenueSnapshot, asked_ns: int) -> tuple[int, int]:
         """Book the venue's facts: fills, statuses, open orders, proofs of absence."""

@@ -11,7 +11,7 @@ from daemon.core.market import Market
 from daemon.core.rounds import Rounds
 from daemon.core.tripwires import Tripwires
 from daemon.model.amounts import plain
-from daemon.model.ids import symbol_of
+from daemon.model.ids import InstrumentId, symbol_of
 from daemon.model.plain import to_plain
 from riskcaps.standing import clock_problem
 
@@ -36,6 +36,43 @@ def caps_used(desk: Desk, now_ns: int) -> list[dict[str, str]]:
 
 def _age_ms(now_ns: int, then_ns: int) -> int | None:
     return (now_ns - then_ns) // _NS_PER_MS if then_ns else None
+
+
+def _last_trade(market: Market, iid: InstrumentId, now_ns: int) -> dict[str, Any]:
+    price, heard_ns = market.last.get(iid, (None, 0))
+    return {
+        "last": None if price is None else plain(price),
+        "last_age_ms": _age_ms(now_ns, heard_ns),
+    }
+
+
+def _ages(desk: Desk, now_ns: int) -> dict[str, Any]:
+    """Age of each datum that decisions use beside the market; None: not heard of yet."""
+    gate = desk.interceptor
+    assets = {asset for one in desk.ledger.instruments.values() for asset in (one.base, one.quote)}
+    return {
+        "clock": _age_ms(now_ns, max(gate.clock_ns, 0)),
+        "venue_budget": _age_ms(now_ns, gate.budget_ns),
+        "balances": {
+            asset: _age_ms(now_ns, gate.accounts[asset].heard_ns)
+            for asset in sorted(assets)
+            if asset in gate.accounts
+        },
+    }
+
+
+def _pause(ledger: Ledger, now_ns: int) -> dict[str, Any] | None:
+    pause = ledger.pause
+    text = pause.text(now_ns)
+    if not text:
+        return None
+    return {
+        "scope": pause.scope,
+        "until_ns": pause.until_ns,
+        "left_ms": (pause.until_ns - now_ns) // _NS_PER_MS,
+        "text": text,
+        "reason": pause.reason,
+    }
 
 
 def _incidents(ledger: Ledger) -> list[Any]:
@@ -88,6 +125,7 @@ def status(
         "trading_state": desk.trading_state.value,
         "gate_state": gate.state.value,
         "not_ready": [{"reason": one.reason.value, "text": one.text} for one in gate.obstacles()],
+        "venue_pause": _pause(ledger, now_ns),
         "latched": ledger.latched,
         "latch_reason": ledger.latch_reason,
         "ending": "" if ending is None else ending.kind,
@@ -116,12 +154,14 @@ def status(
         **_compared(desk, rounds, now_ns),
         "market": {
             symbol_of(iid): {
-                "age_ms": _age_ms(now_ns, market.seen_ns[iid]),
+                "age_ms": _age_ms(now_ns, market.quote_ns[iid]),
                 "bid": plain(top.bid_px),
                 "ask": plain(top.ask_px),
+                **_last_trade(market, iid, now_ns),
             }
             for iid, top in sorted(market.tops.items())
         },
+        "ages_ms": _ages(desk, now_ns),
         "storms": {
             "rate_limit": wires.rate_limit.recent(now_ns),
             "reject": wires.reject.recent(now_ns),

@@ -80,7 +80,7 @@ class Tripwires:
             )
 
     def tick(self) -> None:
-        """A feed that is silent while we have orders on its instrument."""
+        """A quote that is old while we have orders on its instrument, whatever trades there are."""
         desk, now = self._desk, self._desk.now_ns
         exposed = {
             order.instrument_id: None
@@ -91,7 +91,7 @@ class Tripwires:
             if iid not in exposed:
                 del self._stale[iid]
         for iid in exposed:
-            age = self._market.age_ns(iid, now)
+            age = self._market.quote_age_ns(iid, now)
             if age is None or age < desk.config.stale_feed_ns:
                 self._stale.pop(iid, None)
                 continue
@@ -100,6 +100,6 @@ class Tripwires:
                 standing.told = True
                 desk.trouble(
                     StopTrigger.STALE_FEED,
-                    f"no market data for {age // 1_000_000} ms with orders open",
+                    f"the quote is {age // 1_000_000} ms old with orders open",
                     symbol_of(iid),
                 )

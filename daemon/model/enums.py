@@ -132,6 +132,8 @@ class GateState(StrEnum):
     RECONCILING = "RECONCILING"
     READY = "READY"
     STALE = "STALE"
+    BANNED = "BANNED"
+    """The venue answers nothing until a time that it has named (418, or its firewall)."""
 
 
 class Mode(StrEnum):

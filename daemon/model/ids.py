@@ -16,6 +16,7 @@ Rules of this file:
 """
 
 import re
+import unicodedata
 from dataclasses import dataclass
 from typing import NamedTuple, NewType
 
@@ -34,6 +35,7 @@ RunId = NewType("RunId", str)
 """One boot of the daemon: `<instance>-<run number in base 36>-<nonce>`; old builds had no nonce."""
 
 _DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
+SYMBOL_CHARS_MAX = 40
 CLIENT_ORDER_ID_PREFIX = "st"
 CLIENT_ORDER_ID_MAX_LENGTH = 36
 """`^[a-zA-Z0-9-_]{1,36}$`, venues/binance-spot.md §5."""
@@ -68,6 +70,19 @@ def instrument_id(symbol: str, venue: str) -> InstrumentId:
     if not symbol or "@" in symbol or not venue or "@" in venue:
         raise ValueError(f"not an instrument: symbol {symbol!r}, venue {venue!r}")
     return InstrumentId(f"{symbol}@{venue}")
+
+
+def is_symbol(text: str) -> bool:
+    """Whether a venue may list it: letters and digits of any script, in upper case.
+
+    Streams are named in lower case, so a letter whose case does not come back is none.
+    """
+    return (
+        0 < len(text) <= SYMBOL_CHARS_MAX
+        and text.isalnum()
+        and text == unicodedata.normalize("NFC", text)
+        and text == text.upper() == text.lower().upper()
+    )
 
 
 def symbol_of(instrument: InstrumentId) -> str:

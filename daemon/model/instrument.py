@@ -49,3 +49,13 @@ class Instrument:
     trailing_below_bps_min: int = 0
     trailing_below_bps_max: int = 0
     position_max: Decimal = ZERO
+    asset_base_max: Decimal = ZERO
+    """Largest quantity of one order (MAX_ASSET of the base asset, the account's own)."""
+    asset_quote_max: Decimal = ZERO
+    """Largest value of one order (MAX_ASSET of the quote asset)."""
+    amends_max: int = 0
+    """How often one order may be amended."""
+    exchange_orders_open_max: int = 0
+    """Open orders of the account on all symbols; so are the two below, for their kinds."""
+    exchange_algo_orders_open_max: int = 0
+    exchange_iceberg_orders_open_max: int = 0

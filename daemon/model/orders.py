@@ -95,6 +95,8 @@ class Order:
     reduce_only: bool = False
     extras: OrderExtras | None = None
     """What it was approved with, so that a replace asks for the same again."""
+    amends: int = 0
+    """How often the venue has made it smaller at our wish."""
 
     @property
     def leaves_qty(self) -> Decimal:

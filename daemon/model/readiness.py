@@ -15,6 +15,7 @@ from daemon.model.enums import Link
 class NotReady(StrEnum):
     """Why the gate is not READY, or why READY is not enough to start. Never rename, only add."""
 
+    BANNED = "banned"
     LINK_REST = "link_rest"
     LINK_MARKET = "link_market"
     LINK_ORDER = "link_order"
@@ -28,6 +29,7 @@ class NotReady(StrEnum):
 
 
 NOT_READY_TEXT: dict[NotReady, str] = {
+    NotReady.BANNED: "the venue has shut us out; wait, it opens by itself",
     NotReady.LINK_REST: "REST does not answer; it is tried again by itself",
     NotReady.LINK_MARKET: "the market data connection is down; it is made again by itself",
     NotReady.LINK_ORDER: "the order connection is down; it is made again by itself",

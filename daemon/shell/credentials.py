@@ -19,6 +19,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from daemon.errors import CredentialsRefused
+from daemon.model.text import text_of
 from daemon.shell.link_config import Credentials
 
 NAMES = ("api_key", "api_secret", "ed25519_private_key")
@@ -126,7 +127,7 @@ def _read_file(file: Path) -> dict[str, str]:
                 f"{file}: belongs to uid {found.st_uid}, who could change it; "
                 f"chown {os.getuid()} {file} && chmod 600 {file}"
             )
-        data = tomllib.loads(file.read_text(encoding="utf-8"))
+        data = tomllib.loads(text_of(file.read_bytes()))
     except OSError as error:
         raise CredentialsRefused(f"{file}: {error.strerror}; check credentials.file") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError):

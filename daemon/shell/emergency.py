@@ -151,10 +151,13 @@ class EmergencyStop:
             except SeatrialError:
                 continue
 
-    async def keep_warm(self, period_s: float = 20.0) -> None:
-        """Warm again and again, until cancelled: the venue closes what is idle or old."""
+    async def keep_warm(
+        self, period_s: float = 20.0, may: Callable[[], bool] = lambda: True
+    ) -> None:
+        """Warm again and again while `may`, until cancelled: the venue closes what is idle."""
         while True:
-            await self.warm()
+            if may():
+                await self.warm()
             await asyncio.sleep(period_s)
 
     async def close(self) -> None:

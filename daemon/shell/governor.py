@@ -5,12 +5,16 @@ Rules of this file:
 2. Windows are fixed and aligned to the venue's clock; all times here are engine time plus offset.
 3. PLACE and DATA stop early; what is left belongs to SESSION, QUERY and, last of all, CANCEL.
 4. During a pause nothing is sent at all; a pause for the order count stops placements only.
+5. A pause whose end the venue did not say, or said absurdly, is as long as its pages name; one
+   refusal soon after another doubles it, up to the three days of the longest ban.
 """
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from daemon.model.text import date_text
 from daemon.shell.order_rate import OrderRate
+from daemon.venues.binance_spot.bans import retry_at_ms
 from daemon.venues.binance_spot.symbols import RateLimitRow
 from daemon.venues.requests import Purpose
 
@@ -40,6 +44,12 @@ _DEFAULT_PAUSE_NS = {
     "ban": 120 * _NS_PER_S,
     "connections": 60 * _NS_PER_S,
 }
+_PAUSE_MAX_NS = 3 * 86_400 * _NS_PER_S
+"""The longest ban that the venue's pages name; a later end is taken for a slip."""
+_DOUBLINGS_MAX = 12
+_PAST_SLACK_NS = 5 * _NS_PER_S
+_CALM_NS = 3_600 * _NS_PER_S
+"""A pause that comes so long after the last one is a first one again."""
 _DOCUMENTED = (
     RateLimitRow("REQUEST_WEIGHT", "MINUTE", 1, 6_000),
     RateLimitRow("RAW_REQUESTS", "MINUTE", 5, 61_000),
@@ -131,6 +141,8 @@ class Governor:
         self._waf_pause_ns = int(waf_pause_s * _NS_PER_S)
         self._paused_until_ns = 0
         self._pause_reason = ""
+        self._pause_scope = ""
+        self._repeats: dict[str, int] = {}
         self._orders_paused_until_ns = 0
 
     def configure(self, rows: Iterable[RateLimitRow]) -> None:
@@ -232,20 +244,40 @@ class Governor:
         """The venue refused for rate; returns until when (engine time) nothing is sent.
 
         `scope`: ban, weight, connections, waf (all stop everything) or orders (placements only).
-        Without a time from the venue, the longest that its pages name for such a first refusal.
+        Without a usable time from the venue: as long as its pages name for a first refusal, twice
+        as long for each one that follows soon.
         """
         self.pauses += 1
+        if until_ns is not None:
+            until_ns = _sane(until_ns, now_ns)
         if scope == "orders":
             if until_ns is None:
                 until_ns = self._orders_end_ns(now_ns)
             self._orders_paused_until_ns = max(self._orders_paused_until_ns, until_ns)
             return self._orders_paused_until_ns
+        if now_ns > self._paused_until_ns + _CALM_NS:
+            self._repeats.clear()
+        if now_ns >= self._paused_until_ns:  # else the same refusal, of another request
+            self._repeats[scope] = self._repeats.get(scope, -1) + 1
         if until_ns is None:
-            until_ns = now_ns + _DEFAULT_PAUSE_NS.get(scope, self._waf_pause_ns)
+            first_ns = _DEFAULT_PAUSE_NS.get(scope, self._waf_pause_ns)
+            doubled = min(self._repeats.get(scope, 0), _DOUBLINGS_MAX)
+            until_ns = now_ns + min(first_ns << doubled, _PAUSE_MAX_NS)
         if until_ns > self._paused_until_ns:
             self._paused_until_ns = until_ns
-            self._pause_reason = f"paused by the venue ({scope})"
+            self._pause_scope = scope
+            self._pause_reason = f"paused by the venue ({scope}) until {date_text(until_ns)}"
         return self._paused_until_ns
+
+    def until_ns(self, said_ms: int, header: str | None, now_ns: int) -> int | None:
+        """The latest end that the venue named, in engine time: data or text, and `Retry-After`."""
+        venue_ms = (now_ns + self.offset_ns) // _NS_PER_MS
+        at_ms = max(said_ms, retry_at_ms(header, venue_ms))
+        return at_ms * _NS_PER_MS - self.offset_ns if at_ms else None
+
+    def pause_scope(self, now_ns: int) -> str:
+        """What the pause in force is about (ban, weight, connections, waf), empty without one."""
+        return self._pause_scope if now_ns < self._paused_until_ns else ""
 
     def paused_until_ns(self, now_ns: int) -> int:
         """End of the pause in force, 0 when there is none."""
@@ -290,6 +322,16 @@ class Governor:
                 window.roll(venue_ns)
                 ends.append(window.end_ns - self.offset_ns)
         return min(ends, default=now_ns + 10 * _NS_PER_S)
+
+
+def _sane(until_ns: int, now_ns: int) -> int | None:
+    """An end that can be: not long past, not later than the longest ban. None: as good as unsaid.
+
+    One that has just passed is a matter of clocks: a second more, and no loop of refusals.
+    """
+    if until_ns < now_ns - _PAST_SLACK_NS:
+        return None
+    return min(max(until_ns, now_ns + _NS_PER_S), now_ns + _PAUSE_MAX_NS)
 
 
 def _header_of(row: RateLimitRow) -> str:

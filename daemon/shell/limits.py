@@ -9,9 +9,9 @@ from daemon.errors import BudgetEmpty, SeatrialError, VenueRefusal
 from daemon.model.inputs import Input, RateLimited
 from daemon.shell.clock import Clock
 from daemon.shell.governor import Governor
+from daemon.venues.binance_spot.bans import until_ms_in
 from daemon.venues.binance_spot.faults import limit_scope
 
-_NS_PER_S = 1_000_000_000
 _HANDSHAKE_SCOPES = {403: "waf", 418: "ban", 429: "weight"}
 
 
@@ -21,6 +21,9 @@ class Limits:
     def __init__(
         self, *, governor: Governor, clock: Clock, deliver: Callable[[Input], None]
     ) -> None:
+        self.on_refused: Callable[[], None] = lambda: None
+        """Called when a handshake is refused without a reason: a front may hide a ban, which REST
+        tells in words."""
         self._governor = governor
         self._clock = clock
         self._deliver = deliver
@@ -42,11 +45,14 @@ class Limits:
 
     def of_handshake(self, error: SeatrialError) -> SeatrialError:
         """What a failed handshake means: a ban is told and waited for, the rest stays itself."""
-        if not isinstance(error, VenueRefusal) or error.status not in _HANDSHAKE_SCOPES:
+        if not isinstance(error, VenueRefusal):
             return error
-        until_ns = None
-        if error.retry_after_s is not None:
-            until_ns = self._clock.now_ns() + error.retry_after_s * _NS_PER_S
+        if error.status not in _HANDSHAKE_SCOPES:
+            self.on_refused()
+            return error
+        until_ns = self._governor.until_ns(
+            until_ms_in(str(error)), error.retry_after, self._clock.now_ns()
+        )
         scope = _HANDSHAKE_SCOPES[error.status]
         until_ns = self._pause(scope, error.status, 0, until_ns, str(error))
         return BudgetEmpty(str(error), until_ns)

@@ -49,6 +49,7 @@ from daemon.venues.binance_spot.user_data import (
 from daemon.venues.hosts import Road
 from daemon.venues.requests import HttpRequest, Purpose, WsRequest
 
+_CHARGED_ALWAYS = frozenset({"amend"})
 _LATE_MAX = 10_000
 _SWEEP_S = 0.05
 _UNKNOWN_EVENTS_MAX = 100
@@ -332,7 +333,9 @@ class OrderRoad:
         if flight is not None:
             asked = flight.asked
             self._governor.settle(
-                weight=flight.weight, orders=flight.orders, free=reply.fault is None
+                weight=flight.weight,
+                orders=flight.orders,
+                free=reply.fault is None and asked.kind not in _CHARGED_ALWAYS,
             )
         else:
             late = self._late.pop(reply.request_id, None)

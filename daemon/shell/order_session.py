@@ -18,7 +18,6 @@ import picows
 from daemon.errors import AnswerLost, HaltClosed, NotConnected, Undecodable, VenueRefusal
 from daemon.model.halt import HaltFlag
 from daemon.shell.clock import Clock
-from daemon.venues.binance_spot.codec_rest import retry_after_s
 from daemon.venues.binance_spot.codec_ws import (
     PATH,
     WsEncoder,
@@ -243,7 +242,11 @@ class OrderSession(picows.WSListener):
 def _refused(host: str, error: picows.WSInvalidStatusError) -> VenueRefusal:
     response = error.response
     status = int(response.status) if response is not None else 0
-    wait_s = retry_after_s(response.headers.get("Retry-After")) if response is not None else None
+    body = error.raw_body if isinstance(error.raw_body, bytes) else b""
+    said = body[:200].decode("ascii", "replace")
     return VenueRefusal(
-        status, 0, f"{host} answered the handshake with {status}", retry_after_s=wait_s
+        status,
+        0,
+        f"{host} answered the handshake with {status} {said}".rstrip(),
+        retry_after=response.headers.get("Retry-After") if response is not None else None,
     )

@@ -158,9 +158,13 @@ class ControlPort:
         """Keep the emergency session's connections open until cancelled; then close them."""
         self._control_loop = asyncio.get_running_loop()
         try:
-            await self._emergency.keep_warm()
+            await self._emergency.keep_warm(may=self._may_warm)
         finally:
             await self._emergency.close()
+
+    def _may_warm(self) -> bool:
+        """Not while the venue hears nobody: a warm connection is no reason to lengthen a ban."""
+        return not self._status.get("venue_pause")
 
     def cancel_and_verify(self, deadline_s: float) -> KillReport:
         """The emergency session alone, for a drill: called from a thread that may wait.

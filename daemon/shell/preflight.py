@@ -37,7 +37,7 @@ from daemon.venues.binance_spot.faults import Fault, Outcome
 from daemon.venues.binance_spot.own_ids import SymbolNames
 from daemon.venues.binance_spot.params import Fields
 from daemon.venues.binance_spot.signing import Signer
-from daemon.venues.binance_spot.symbols import decode_exchange
+from daemon.venues.binance_spot.symbols import decode_exchange, unknown_text
 from daemon.venues.hosts import Road
 from daemon.venues.requests import HttpRequest
 
@@ -183,7 +183,8 @@ class Preflight:
                 return await self._symbols_refused(
                     codec_rest.decode_error(reply.status, reply.body)
                 )
-            self._instruments, _ = decode_exchange(reply.body, self._names)
+            exchange = decode_exchange(reply.body, self._names)
+            self._instruments = exchange.instruments
         except SeatrialError as error:
             return StepResult(
                 "symbols", ok=False, sentence=str(error), mend="correct `symbols` in the config"
@@ -197,7 +198,10 @@ class Preflight:
                 mend="wait until they trade, or take them out of `symbols`",
             )
         named = ", ".join(instrument.symbol for instrument in self._instruments)
-        return StepResult("symbols", ok=True, sentence=f"trading: {named}")
+        told = f"trading: {named}"
+        if exchange.unknown_filters:
+            told += f"; {unknown_text(exchange.unknown_filters)}"
+        return StepResult("symbols", ok=True, sentence=told)
 
     async def _symbols_refused(self, fault: Fault) -> StepResult:
         """One wrong name spoils the whole question: ask one by one which it is."""

@@ -16,6 +16,7 @@ from daemon.shell.loop import Pump
 from daemon.shell.sdnotify import Notifier
 from daemon.shell.venue_link import VenueLink
 from daemon.shell.watchdog import BEAT_PERIOD_NS, Watchdog
+from daemon.venues.binance_spot.symbols import unknown_text
 
 _NS_PER_S = 1_000_000_000
 
@@ -131,6 +132,8 @@ class Publisher:
             "dead_mans_switch": self._watchdog.switch.describe(),
             "latch": _latch_text(self._watchdog.latch_seen),
         }
+        if unknown := facts.get("links", {}).get("rest", {}).get("unknown_filters"):
+            status["warnings"] = [*status.get("warnings", []), unknown_text(unknown)]
         for part in self._parts:
             status |= part.status()
         return status

@@ -4,6 +4,8 @@ Rules of this file:
 1. `ready` is set after the first clock sample and exchangeInfo: nothing signed leaves before.
 2. A failure is confirmed `FAILURES_MAX` times before the link counts as down (no false stops).
 3. A governor's pause is no failure: nothing was sent.
+4. The account's own filters (weight 40 a symbol) are asked a symbol every five seconds, when up,
+   and again when exchangeInfo has changed; where the venue has none to tell, none apply.
 """
 
 import asyncio
@@ -29,7 +31,13 @@ from daemon.shell.rest_session import RestSession
 from daemon.shell.time_sync import TimeSync
 from daemon.venues.binance_spot.codec_rest import RestEncoder, decode_error
 from daemon.venues.binance_spot.own_ids import SymbolNames
-from daemon.venues.binance_spot.symbols import NOT_LISTED, RateLimitRow, decode_listed
+from daemon.venues.binance_spot.symbols import (
+    NOT_LISTED,
+    Listed,
+    RateLimitRow,
+    decode_listed,
+    with_asset_filters,
+)
 
 FAILURES_MAX = 3
 _BAD_SYMBOL = -1121
@@ -40,6 +48,7 @@ _RESYNC_GAP_NS = 1_000_000_000
 _STEP_NS = 200_000_000
 """A jump between two samples that no drift explains."""
 _FAR_NS = 500_000_000
+_OWN_FILTERS_GAP_NS = 5_000_000_000
 _STEADY_ROUNDS = 5
 _HURRIED_PERIOD_MS = 3_000
 _NS_PER_MS = 1_000_000
@@ -68,6 +77,8 @@ class RestLife:
         self.up = False
         self.reconnects = 0
         self.last_error = ""
+        self.unknown_filters: tuple[str, ...] = ()
+        """Kinds of the venue's filters that no rule of ours knows."""
         self._rest = rest
         self._encoder = encoder
         self._sync = sync
@@ -77,7 +88,12 @@ class RestLife:
         self._config = config
         self._deliver = deliver
         self._backoff = backoff
-        self._loaded: InstrumentsLoaded | None = None
+        self._loaded = InstrumentsLoaded(())
+        """As exchangeInfo says, without the account's own filters."""
+        self._instruments: tuple[Instrument, ...] = ()
+        self._own_filters_due_ns = 0
+        self._unasked: list[str] = []
+        """Symbols whose own filters were not asked for since."""
         self._told_down = False
         self._ever_up = False
         self._synced_ns = 0
@@ -101,13 +117,15 @@ class RestLife:
 
     def facts(self, now_ns: int) -> dict[str, Any]:
         """What status and metrics show."""
-        seen = self._rest.last_reply_ns
         return {
             "up": self.up,
             "reconnects": self.reconnects,
             "requests": self._rest.requests,
             "last_error": self.last_error,
-            "last_frame_age_ms": (now_ns - seen) // _NS_PER_MS if seen else None,
+            "last_frame_age_ms": _age_ms(now_ns, self._rest.last_reply_ns),
+            "unknown_filters": list(self.unknown_filters),
+            "clock_age_ms": _age_ms(now_ns, self._synced_ns),
+            "filters_age_ms": _age_ms(now_ns, self._loaded_ns),
         }
 
     async def _stay_up(self) -> None:
@@ -143,6 +161,9 @@ class RestLife:
         due = now_ns - self._loaded_ns >= self._config.exchange_info_period_ms * _NS_PER_MS
         if due or self.reload_now.is_set():
             await self._load()
+        if self._unasked and now_ns >= self._own_filters_due_ns:
+            self._own_filters_due_ns = now_ns + _OWN_FILTERS_GAP_NS
+            await self._ask_asset_filters()
         if now_ns - self._sampled_ns >= self._config.budget_period_ms * _NS_PER_MS:
             self._sampled_ns = now_ns
             self._deliver(BudgetSampled(self._governor.used(now_ns), self._governor.limits()))
@@ -167,47 +188,47 @@ class RestLife:
         return self._config.time_sync_period_ms
 
     async def _load(self) -> None:
-        loaded, limits = await self._listed()
+        listed = await self._listed()
+        self.unknown_filters = listed.unknown_filters
         self.reload_now.clear()
         self._loaded_ns = self._clock.now_ns()
-        self._governor.configure(limits)
+        self._governor.configure(listed.limits)
+        loaded = InstrumentsLoaded(listed.instruments, listed.absent)
         if loaded != self._loaded:
-            self._loaded = loaded
+            self._loaded, self._instruments = loaded, loaded.instruments
+            self._unasked = [one.symbol for one in loaded.instruments]
             self._deliver(loaded)
 
-    async def _listed(self) -> tuple[InstrumentsLoaded, tuple[RateLimitRow, ...]]:
+    async def _listed(self) -> Listed:
         """Our symbols as the venue lists them. One that it does not list spoils no other.
 
         Raises:
             VenueRefusal, Undecodable: nothing of ours is listed, or the venue does not answer.
         """
         try:
-            instruments, absent, limits = await self._ask(self._names)
+            listed = await self._ask(self._names)
         except (VenueRefusal, Undecodable) as error:
             # One unknown name (-1121), or one row of another shape, spoils the whole answer.
             if len(self._names.symbols) == 1 or not _is_about_a_symbol(error):
                 raise
-            instruments, absent, limits = await self._ask_each()
-        if not instruments:
-            why = "; ".join(f"{symbol}: {text}" for symbol, text in absent.items())
+            listed = await self._ask_each()
+        if not listed.instruments:
+            why = "; ".join(f"{symbol}: {text}" for symbol, text in listed.absent.items())
             raise Undecodable(f"no symbol can be traded; check `symbols` in the config: {why}")
-        return InstrumentsLoaded(instruments, absent), limits
+        return listed
 
-    async def _ask(
-        self, names: SymbolNames
-    ) -> tuple[tuple[Instrument, ...], dict[str, str], tuple[RateLimitRow, ...]]:
+    async def _ask(self, names: SymbolNames) -> Listed:
         reply = await self._rest.call(self._encoder.exchange_info(names.symbols))
         if reply.status != 200:
             fault = decode_error(reply.status, reply.body)
             raise VenueRefusal(fault.status, fault.code, f"exchangeInfo: {fault.message}")
         return decode_listed(reply.body, names)
 
-    async def _ask_each(
-        self,
-    ) -> tuple[tuple[Instrument, ...], dict[str, str], tuple[RateLimitRow, ...]]:
-        instruments: list[Instrument] = []
+    async def _ask_each(self) -> Listed:
+        instruments: tuple[Instrument, ...] = ()
         absent: dict[str, str] = {}
         limits: tuple[RateLimitRow, ...] = ()
+        unknown: set[str] = set()
         for symbol in self._names.symbols:
             try:
                 one = await self._ask(SymbolNames(self._names.environment, [symbol]))
@@ -216,10 +237,27 @@ class RestLife:
                     raise
                 absent[symbol] = NOT_LISTED if isinstance(error, VenueRefusal) else str(error)
                 continue
-            instruments += one[0]
-            absent |= one[1]
-            limits = one[2] or limits
-        return tuple(instruments), absent, limits
+            instruments += one.instruments
+            absent |= one.absent
+            limits = one.limits or limits
+            unknown |= set(one.unknown_filters)
+        return Listed(instruments, absent, limits, tuple(sorted(unknown)))
+
+    async def _ask_asset_filters(self) -> None:
+        symbol = self._unasked.pop(0)
+        request = self._encoder.my_filters(symbol, self._sync.venue_ms())
+        try:
+            reply = await self._rest.call(request)
+            if reply.status != 200:
+                return
+            known = {one.symbol: one for one in self._instruments}
+            made = with_asset_filters(known[symbol], reply.body)
+        except SeatrialError:
+            return  # it is a courtesy of the venue: what it does not tell, it refuses itself
+        if made != known[symbol]:
+            known[symbol] = made
+            self._instruments = tuple(known.values())
+            self._deliver(InstrumentsLoaded(self._instruments, self._loaded.absent))
 
     def _note_up(self) -> None:
         if self._ever_up:
@@ -247,3 +285,7 @@ class RestLife:
 def _is_about_a_symbol(error: VenueRefusal | Undecodable) -> bool:
     """Whether one name or one row may be what spoilt an answer about several."""
     return isinstance(error, Undecodable) or error.code == _BAD_SYMBOL
+
+
+def _age_ms(now_ns: int, then_ns: int) -> int | None:
+    return (now_ns - then_ns) // _NS_PER_MS if then_ns else None

@@ -21,7 +21,7 @@ from daemon.model.halt import HaltFlag
 from daemon.model.inputs import RateLimited
 from daemon.shell.clock import Clock
 from daemon.shell.governor import Governor
-from daemon.venues.binance_spot.codec_rest import decode_error, retry_after_s
+from daemon.venues.binance_spot.codec_rest import decode_error
 from daemon.venues.binance_spot.faults import limit_scope
 from daemon.venues.hosts import Endpoint, check_peer
 from daemon.venues.requests import HttpRequest, Purpose
@@ -135,7 +135,7 @@ class RestSession:
             self._governor.settle(
                 weight=request.weight,
                 orders=request.orders,
-                free=done and request.purpose in _FREE_WHEN_DONE,
+                free=done and request.purpose in _FREE_WHEN_DONE and not request.is_charged_always,
             )
         self._observe(reply)
         return reply
@@ -208,8 +208,9 @@ class RestSession:
         scope = "waf" if reply.status == 403 else limit_scope(reply.status, fault.code)
         if reply.status == 403 and fault.code != 0:
             return  # the venue's own typed refusal, not the firewall's page
-        wait_s = retry_after_s(reply.headers.get("Retry-After"))
-        until_ns = None if wait_s is None else reply.ts_recv_ns + wait_s * _NS_PER_S
+        until_ns = self._governor.until_ns(
+            fault.retry_at_ms, reply.headers.get("Retry-After"), reply.ts_recv_ns
+        )
         until_ns = self._governor.pause(scope, until_ns, reply.ts_recv_ns)
         self._on_limited(RateLimited(reply.status, fault.code, scope, until_ns, fault.text))
 

@@ -16,7 +16,6 @@ from websockets.exceptions import InvalidStatus, WebSocketException
 from daemon.errors import NotConnected, Undecodable, VenueRefusal
 from daemon.shell.clock import Clock
 from daemon.shell.stream_wire import StreamWire
-from daemon.venues.binance_spot.codec_rest import retry_after_s
 from daemon.venues.binance_spot.codec_stream import (
     SHUTDOWN,
     MarketEvent,
@@ -50,10 +49,13 @@ class StreamSession:
         silence_max_s: float,
         newest_of: Collection[str] = (),
         on_read_over: Callable[[], None] = _nothing,
+        on_look: Callable[[], None] = _nothing,
+        on_over: Callable[[], None] = _nothing,
     ) -> None:
         """Wire it; of the names in `newest_of` a newer frame makes an older one worthless.
 
-        `on_read_over` follows the events of one read.
+        `on_read_over` follows the events of one read, `on_look` comes every few seconds while the
+        connection lives, `on_over` once when it is lost.
         """
         self.lost = False
         self.due = False
@@ -75,6 +77,8 @@ class StreamSession:
         self._clock = clock
         self._on_event = on_event
         self._on_read_over = on_read_over
+        self._on_look = on_look
+        self._on_over = on_over
         self._silence_max_s = silence_max_s
         self._ping_idle_s = self._ping_reply_s = silence_max_s
         self._wire: StreamWire | None = None
@@ -118,6 +122,7 @@ class StreamSession:
                 watcher.cancel()
         finally:
             self.lost = True
+            self._on_over()
             self.wake.set()
             wire.abort("no longer read")
         self.reason = self.reason or reason
@@ -192,6 +197,7 @@ class StreamSession:
         asked, reads, pinged_ns, back_ns = 0, wire.reads, 0, 0
         while not wire.gone.done():
             await asyncio.sleep(period_s)
+            self._on_look()
             now_ns = clock.now_ns()
             was_away, looked_ns = now_ns - looked_ns > away_ns, now_ns
             if was_away:
@@ -215,7 +221,10 @@ class StreamSession:
 
 def _refused(host: str, error: InvalidStatus) -> VenueRefusal:
     status = error.response.status_code
-    wait_s = retry_after_s(error.response.headers.get("Retry-After"))
+    said = (error.response.body or b"")[:200].decode("ascii", "replace")
     return VenueRefusal(
-        status, 0, f"{host} answered the handshake with {status}", retry_after_s=wait_s
+        status,
+        0,
+        f"{host} answered the handshake with {status} {said}".rstrip(),
+        retry_after=error.response.headers.get("Retry-After"),
     )

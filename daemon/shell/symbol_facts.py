@@ -72,7 +72,7 @@ async def _ask(endpoints: VenueEndpoints, symbols: Sequence[str]) -> dict[str, d
             if listed.status != 200:
                 continue
             names = SymbolNames(endpoints.environment, (symbol,))
-            (instrument,), _ = decode_exchange(listed.body, names)
+            (instrument,) = decode_exchange(listed.body, names).instruments
             depth = await rest.call(encoder.depth(symbol, 5))
             found[symbol] = {
                 "base": instrument.base,

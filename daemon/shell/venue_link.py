@@ -31,7 +31,6 @@ from daemon.model.inputs import (
 )
 from daemon.shell.backoff import Backoff
 from daemon.shell.clock import Clock
-from daemon.shell.depth_feed import DepthFeeds
 from daemon.shell.governor import Governor
 from daemon.shell.limits import Limits
 from daemon.shell.link_config import Credentials, LinkConfig, VenueEndpoints, make_signer
@@ -112,6 +111,7 @@ class VenueLink:
         self._sync = TimeSync(clock, lambda: self._rest.call(self._encoder.server_time()))
         self._questions = self._make_questions()
         self._rest_life = self._make_rest_life()
+        self._limits.on_refused = self._rest_life.sync_now.set
         self._orders = OrderRoad(
             endpoints=endpoints,
             make_encoder=lambda: WsEncoder(
@@ -159,29 +159,18 @@ class VenueLink:
         )
 
     def _make_market(self) -> MarketRoad:
-        depth = DepthFeeds(
-            self._config.depth_symbols,
-            names=self._names,
-            encoder=self._encoder,
-            call=self._rest.call,
-            clock=self._clock,
-            deliver=self._deliver,
-            spawn=self._spawn,
-            make_backoff=self._backoff,
-        )
         return MarketRoad(
             endpoints=self._endpoints,
             names=self._names,
             config=self._config,
             clock=self._clock,
             limits=self._limits,
-            depth=depth,
             encoder=self._encoder,
             call=self._rest.call,
             spawn=self._spawn,
             deliver=self._deliver,
             settle=self._settle,
-            backoff=self._backoff(),
+            make_backoff=self._backoff,
         )
 
     async def run(self) -> None:
@@ -240,6 +229,7 @@ class VenueLink:
             "limits": self._governor.limits(),
             "used_by_rounds": self._governor.used_by_rounds(now_ns),
             "paused_until_ns": self._governor.paused_until_ns(now_ns),
+            "paused_for": self._governor.pause_scope(now_ns),
             "links": {
                 Link.REST.value: self._rest_life.facts(now_ns),
                 Link.ORDER.value: self._orders.keeper.facts(now_ns),
@@ -250,6 +240,10 @@ class VenueLink:
             "unknown_events": dict(self._orders.unknown_events),
             "ids_known": len(self._rows.ids),
         }
+
+    def pause(self, scope: str, until_ns: int) -> None:
+        """A pause that an earlier run was told of: nothing is sent before it is over."""
+        self._governor.pause(scope, until_ns, self._clock.now_ns())
 
     def lose_orders(self, reason: str) -> bool:
         """Cut the order connection, as a drill does; False when it is down already."""

@@ -36,6 +36,8 @@ class HttpRequest:
     weight: int
     purpose: Purpose
     orders: int = 0
+    is_charged_always: bool = False
+    """Whether its weight is charged when it succeeds, too: an amend, unlike a placement."""
 
 
 class WsRequest(msgspec.Struct, frozen=True, kw_only=True):

@@ -160,7 +160,10 @@ def overview() -> list[Panel]:
     return [
         state(
             "Gate", "seatrial_gate_state",
-            {"READY": GREEN, "RECONCILING": AMBER, "CONNECTING": AMBER, "STALE": RED, "DOWN": RED},
+            {
+                "READY": GREEN, "RECONCILING": AMBER, "CONNECTING": AMBER, "STALE": RED,
+                "BANNED": RED, "DOWN": RED,
+            },
         ),
         state(
             "Trading", "seatrial_trading_state",

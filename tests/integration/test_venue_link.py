@@ -28,6 +28,7 @@ from daemon.model.ids import ClientOrderId, VenueOrderId
 from daemon.model.inputs import (
     BalancesChanged,
     ClockSampled,
+    Input,
     InstrumentsLoaded,
     LinkDown,
     LinkUp,
@@ -356,6 +357,7 @@ REPLACE_CASES = [
     ("SUCCESS", "SUCCESS", 200, [VenueReport, VenueReport]),
     ("SUCCESS", "FAILURE", 409, [VenueReport, VenueReject]),
     ("FAILURE", "NOT_ATTEMPTED", 400, [VenueCancelReject, VenueReject]),
+    ("SUCCESS", "FAILURE", 429, [VenueReport, VenueReject]),  # over the count, CANCEL_ONLY
 ]
 
 
@@ -389,16 +391,19 @@ async def test_cancel_replace_tells_both_halves(
         if status == 200:
             await reply(socket, call, halves)
         else:
-            code = -2021 if status == 409 else -2022
+            code = -2022 if status == 400 else -2021
             await reply(socket, call, {"code": code, "msg": "x", "data": halves}, status=status)
 
     venue.script("order.cancelReplace", answer)
     async with running(Bench(venue.base)) as bench:
         await bench.up()
+        await bench.until(lambda: bench.link.facts()["questions_waiting"] == 0)
         before = len(bench.inputs)
         bench.link.perform(SendReplace(replacement()))
-        await bench.until(lambda: len(bench.inputs) >= before + 2)
-        told = bench.inputs[before : before + 2]
+        await bench.until(lambda: len(told_since(bench, before)) >= 2)
+        told = told_since(bench, before)[:2]
+        scopes = [limited.scope for limited in bench.got(RateLimited)]
+        assert scopes == (["orders"] if status == 429 else []), "cancels may go on"
         assert [type(item) for item in told] == kinds
         first, second = told
         if isinstance(first, VenueReport):
@@ -407,6 +412,11 @@ async def test_cancel_replace_tells_both_halves(
             assert second.report.client_order_id == "stabc123-1-2"
         if isinstance(second, VenueReject):
             assert second.reject.client_order_id == "stabc123-1-2"
+
+
+def told_since(bench: Bench, before: int) -> list[Input]:
+    about_orders = (VenueReport, VenueReject, VenueCancelReject, OutcomeUnknown)
+    return [item for item in bench.inputs[before:] if isinstance(item, about_orders)]
 
 
 # -------------------------------------------------------------------- user data and market data

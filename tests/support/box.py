@@ -73,14 +73,14 @@ class Box:
             self._daemon.wait()
         self.sim.stop()
 
-    def start_daemon(self) -> None:
-        """Start it and wait until it knows its venue."""
+    def start_daemon(self, gate: str = "READY") -> None:
+        """Start it and wait until it knows its venue, or until its gate says another word."""
         with (self.directory / "daemon.log").open("ab") as log:
             self._daemon = subprocess.Popen(
                 [sys.executable, "-m", "daemon", "--config", str(self.config)],
                 cwd=ROOT, stdout=log, stderr=log, stdin=subprocess.DEVNULL,
             )  # fmt: skip
-        self.until(lambda status: status.get("gate_state") == "READY")
+        self.until(lambda status: status.get("gate_state") == gate)
 
     def signal_daemon(self, number: int) -> None:
         assert self._daemon is not None

@@ -69,10 +69,10 @@ TIGHT: dict[str, list[Any]] = {
 class GateWorld:
     """One gate, its halt flag, a clock, and the journal of what was decided."""
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, *, capset: CapSet | None = None) -> None:
         self.rng = rng = random.Random(seed)
         changed = {key: rng.choice(TIGHT[key]) for key in rng.sample(sorted(TIGHT), 5)}
-        self.capset = self.make_caps(changed)
+        self.capset = capset or self.make_caps(changed)
         self.halt = HaltFlag()
         maker = self.maker = JournalMaker(seed)
         maker.run_start()
@@ -107,6 +107,9 @@ class GateWorld:
                 "bid_multiplier_up": Decimal(rng.choice(["0", "1.02"])),
                 "ask_multiplier_down": Decimal(rng.choice(["0", "0.98"])),
                 "orders_open_max": rng.choice([0, 3]),
+                "asset_base_max": Decimal(rng.choice(["0", "0", "0", "0.3"])),
+                "asset_quote_max": Decimal(rng.choice(["0", "0", "0", "45"])),
+                "exchange_orders_open_max": rng.choice([0, 0, 4]),
                 "market_lot": Decimal(rng.choice(["0", "0.01"])),
                 "status": rng.choice([SymbolStatus.TRADING] * 30 + [SymbolStatus.BREAK]),
             }
@@ -166,6 +169,10 @@ class GateWorld:
             self.halt.open()
 
     def _wish(self) -> None:
+        self.wish_on(self.rng.choice(self.symbols_wished()))
+
+    def wish_on(self, iid: InstrumentId) -> None:
+        """One wish, and the lines that the engine would write of its answer."""
         rng = self.rng
         kind = rng.choice([OrderType.LIMIT] * 6 + [OrderType.MARKET, OrderType.LIMIT_MAKER])
         price = None if kind is OrderType.MARKET else Decimal(rng.randrange(9700, 10300)) / 100
@@ -179,7 +186,7 @@ class GateWorld:
         timed = rng.choice([TimeInForce.GTC] * 5 + [TimeInForce.IOC])
         intent = PlaceIntent(
             strategy_id=StrategyId(rng.choice(["quoter"] * 5 + ["operator"])),
-            instrument_id=rng.choice(self.symbols_wished()), side=rng.choice([Side.BUY, Side.SELL]),
+            instrument_id=iid, side=rng.choice([Side.BUY, Side.SELL]),
             order_type=kind, qty=qty, price=price,
             time_in_force=timed if kind is OrderType.LIMIT else None,
             reduce_only=rng.random() < 0.1,

@@ -267,6 +267,9 @@ class ScriptedVenue:
     def _test(self, _params: dict[str, Any]) -> tuple[int, Any]:
         return 200, {}
 
+    def _my_filters(self, _params: dict[str, Any]) -> tuple[int, Any]:
+        return 200, {"exchangeFilters": [], "symbolFilters": [], "assetFilters": []}
+
     def _depth(self, _params: dict[str, Any]) -> tuple[int, Any]:
         return 200, {"lastUpdateId": 1, "bids": [], "asks": []}
 
@@ -301,6 +304,7 @@ _ANSWERS: dict[str, Callable[[ScriptedVenue, dict[str, Any]], tuple[int, Any]]] 
     "session.logon": ScriptedVenue._subscribe,
     "ping": ScriptedVenue._pong,
     "GET depth": ScriptedVenue._depth,
+    "GET myFilters": ScriptedVenue._my_filters,
 }
 
 

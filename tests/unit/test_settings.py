@@ -1,15 +1,19 @@
 """Configuration: every violation at once, each with its key and a mend; nothing unknown passes."""
 
+import ast
 import copy
 import dataclasses
+import re
 import tomllib
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
+from pydantic import BaseModel
 
 from daemon.assembly import link_config
-from daemon.settings import SettingsError, config_from_mapping, load_config
+from daemon.settings import Settings, SettingsError, config_from_mapping, load_config
+from riskcaps.caps import PORTFOLIO_CAPS, SYMBOL_CAPS
 
 CAPS = Path("daemon/demo/caps/demo.toml")
 ROOT = Path(__file__).resolve().parents[2]
@@ -168,3 +172,132 @@ def test_a_file_that_cannot_be_used_is_named(
         path.write_bytes(content)
     with pytest.raises(SettingsError, match=expected):
         load_config(path)
+
+
+# ---------------------------------------------------------------------- files of any editor
+TEXT = 'state_dir = "/x"\n[venue]\nenvironment = "sim"\n\tsymbols = ["BTCUSDT"]\n'
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"\xef\xbb\xbf" + TEXT.encode(),
+        TEXT.replace("\n", "\r\n").encode(),
+        b"\xef\xbb\xbf" + TEXT.replace("\n", "\r\n").encode(),
+        TEXT.replace("\n", "\r").encode(),
+    ],
+    ids=["mark", "CRLF", "mark and CRLF", "CR"],
+)
+def test_a_configuration_of_any_editor_is_read(tmp_path: Path, raw: bytes) -> None:
+    path = tmp_path / "seatrial.toml"
+    path.write_bytes(raw)
+    with pytest.raises(SettingsError) as caught:
+        load_config(path)
+    assert caught.value.violations == [
+        "venue: sim needs rest, ws_api and streams: copy them from the line `seatrial sim` prints",
+        "caps: missing; without caps every order is denied; add a [caps] table",
+    ], "the file was read: what is wrong is what it says"
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be", "utf-32"])
+def test_another_encoding_is_named_with_its_mend(tmp_path: Path, encoding: str) -> None:
+    path = tmp_path / "seatrial.toml"
+    path.write_bytes(TEXT.encode(encoding))
+    with pytest.raises(SettingsError, match="save the file as UTF-8"):
+        load_config(path)
+
+
+@pytest.mark.parametrize(
+    "text", [TEXT + 'environment = "sim"\n', TEXT + "[venue]\n", TEXT + "x = 'a\n"]
+)
+def test_doubled_keys_and_tables_are_refused_with_their_line(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "seatrial.toml"
+    path.write_text(text)
+    with pytest.raises(SettingsError, match=r"is not TOML: .*\(at .*\); correct that line"):
+        load_config(path)
+
+
+# ---------------------------------------------------------------------- names
+@pytest.mark.parametrize("symbol", ["币安人生USDT", "这是测试币456", "1INCHUSDT", "ÖLUSDT"])
+def test_a_symbol_may_be_of_any_script(symbol: str) -> None:
+    data = good()
+    data["venue"]["symbols"].append(symbol)
+    data["caps"]["symbols"][symbol] = data["caps"]["symbols"]["BTCUSDT"]
+    data["strategies"]["q"]["symbols"] = [symbol]
+    config = config_from_mapping(data)
+    assert config.capset.for_instrument(f"{symbol}@sim") is not None
+
+
+@pytest.mark.parametrize(
+    "symbol", ["", "BTC/USDT", "BTC USDT", "BTC@SIM", "straßeUSDT", "İUSDT", "O\u0308L", "X" * 41]
+)
+def test_what_can_be_no_symbol_is_refused(symbol: str) -> None:
+    data = good()
+    data["venue"]["symbols"].append(symbol)
+    (problem,) = problems(data)
+    assert "is no symbol" in problem
+
+
+def test_a_strategy_whose_symbol_has_no_caps_is_refused_with_the_mend() -> None:
+    data = good()
+    data["venue"]["symbols"].append("XYZUSDT")
+    data["strategies"]["q"]["symbols"] = ["XYZUSDT"]
+    (problem,) = problems(data)
+    assert problem.startswith("strategies.q.symbols: XYZUSDT has no caps")
+    assert "add [caps.symbols.XYZUSDT] or remove it here" in problem
+
+
+# ---------------------------------------------------------------------- nothing offered is dead
+def test_the_mark_price_is_refused_because_spot_has_none() -> None:
+    data = good()
+    data["caps"]["symbols"]["BTCUSDT"]["collar_reference"] = "mark"
+    (problem,) = problems(data)
+    assert "caps.symbols.BTCUSDT.collar_reference: spot has no mark price" in problem
+    assert 'write "mid", or "last"' in problem
+
+
+def test_every_key_is_read_by_something() -> None:
+    """Attributes and texts of the product, less the tables that declare the keys."""
+    declared = {"daemon/settings.py", "riskcaps/caps.py"}
+    used: set[str] = set()
+    for folder in ("daemon", "riskcaps", "control"):
+        for path in (ROOT / folder).rglob("*.py"):
+            if str(path.relative_to(ROOT)) not in declared:
+                used |= words_used(ast.parse(path.read_text()))
+    keys = {key for model in models_of(Settings) for key in model.model_fields}
+    caps = {*PORTFOLIO_CAPS, *SYMBOL_CAPS}
+    assert len(keys) > 40
+    assert not {key for key in keys | caps if key not in used}
+
+
+def words_used(tree: ast.AST) -> set[str]:
+    names = {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
+    texts = {
+        node.value
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+    }
+    made = {  # f"orders_per_{window}_max"
+        "".join(part.value if isinstance(part, ast.Constant) else ".+" for part in node.values)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.JoinedStr)
+    }
+    every = {*PORTFOLIO_CAPS, *SYMBOL_CAPS}
+    whole = {text for text in made if text.strip(".+")}
+    return names | texts | {cap for cap in every if any(_fits(one, cap) for one in whole)}
+
+
+def _fits(pattern: str, cap: str) -> bool:
+    try:
+        return re.fullmatch(pattern, cap) is not None
+    except re.error:
+        return False
+
+
+def models_of(model: type[BaseModel]) -> list[type[BaseModel]]:
+    found = [model]
+    for info in model.model_fields.values():
+        for kind in (info.annotation, *get_args(info.annotation)):
+            if isinstance(kind, type) and issubclass(kind, BaseModel):
+                found += models_of(kind)
+    return found

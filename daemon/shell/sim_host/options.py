@@ -4,7 +4,7 @@ import csv
 import gzip
 import hashlib
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,7 +16,7 @@ from daemon.venues.sim.flow import RecordedTrade
 from daemon.venues.sim.keys import ApiKey, KeyFileError, ed25519_key
 from daemon.venues.sim.limits import LimitConfig, Limiter
 from daemon.venues.sim.orders import RandomSource
-from daemon.venues.sim.recording import RecordingError, parse_recording
+from daemon.venues.sim.recording import Recording, RecordingError, parse_recording
 from daemon.venues.sim.symbols import DEFAULT_SYMBOLS, SYMBOLS, UnknownSymbolError, spec_of
 from daemon.venues.sim.units import E8, UnitError, e8_of
 from daemon.venues.sim.venue import SimVenue
@@ -65,6 +65,8 @@ class Built:
     api_key: str
     api_secret: str
     ed25519_api_key: str
+    replay: Mapping[str, object]
+    """What is played, and the unit that its times were taken in; empty without a recording."""
 
 
 def seeded(seed: int, name: str) -> RandomSource:
@@ -78,7 +80,7 @@ def build(options: SimOptions, now_ns: int) -> Built:
     Raises:
         OptionError: for an option that cannot be used.
     """
-    symbols, recordings = _markets(options)
+    symbols, recordings, replay = _markets(options)
     fault_seed = options.seed if options.fault_seed is None else options.fault_seed
     faults = FaultPlan(lambda name: seeded(fault_seed, name))
     preset = PRESETS.get(options.faults)
@@ -102,7 +104,7 @@ def build(options: SimOptions, now_ns: int) -> Built:
     if options.ed25519_public_key is not None:
         ed25519_api_key = _token(options.seed, "ed25519")
         exchange.keys[ed25519_api_key] = _public_key(options.ed25519_public_key, ed25519_api_key)
-    return Built(exchange, api_key, api_secret, ed25519_api_key)
+    return Built(exchange, api_key, api_secret, ed25519_api_key, replay)
 
 
 def default_grants(symbols: Sequence[str]) -> dict[str, int]:
@@ -137,17 +139,24 @@ def balances_of(text: str) -> dict[str, int]:
 
 def _markets(
     options: SimOptions,
-) -> tuple[list[str], dict[str, tuple[Sequence[RecordedTrade], float]]]:
+) -> tuple[list[str], dict[str, tuple[Sequence[RecordedTrade], float]], Mapping[str, object]]:
     symbols = list(options.symbols)
     recordings: dict[str, tuple[Sequence[RecordedTrade], float]] = {}
+    replay: dict[str, object] = {}
     try:
         if options.replay is not None:
             replayed = options.replay_symbol or options.replay.name.partition("-")[0].upper()
             spec = spec_of(replayed)
             if options.speed <= 0:
                 raise OptionError(f"--speed {options.speed}: must be above zero")
-            trades = read_recording(options.replay, spec.symbol)
-            recordings[replayed] = (trades, options.speed)
+            recording = read_recording(options.replay, spec.symbol)
+            recordings[replayed] = (recording.trades, options.speed)
+            replay = {
+                "trades": len(recording.trades),
+                "time_unit": recording.unit,
+                "recorded_s": recording.span_s,
+                "plays_s": round(recording.span_s / options.speed, 3),
+            }
             conversion = f"{spec.quote}USDT"
             for extra in (replayed, conversion):
                 if extra not in symbols and extra in SYMBOLS:
@@ -156,10 +165,10 @@ def _markets(
             spec_of(symbol)
     except UnknownSymbolError as error:
         raise OptionError(str(error)) from error
-    return symbols, recordings
+    return symbols, recordings, replay
 
 
-def read_recording(path: Path, symbol: str) -> list[RecordedTrade]:
+def read_recording(path: Path, symbol: str) -> Recording:
     """Trades of a csv or csv.gz file.
 
     Raises:

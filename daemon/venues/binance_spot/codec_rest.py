@@ -6,6 +6,7 @@ Rules of this file:
 3. The caller hands in `timestamp_ms` (venue time): nothing here reads a clock.
 """
 
+import dataclasses
 from typing import Any
 
 import msgspec
@@ -38,7 +39,6 @@ from daemon.venues.requests import HttpRequest, Purpose
 
 _BASE = "/api/v3"
 _CONTENT_TYPE = ("Content-Type", "application/x-www-form-urlencoded")
-_RETRY_AFTER_S_MAX = 3 * 24 * 3600
 
 
 class RestEncoder:
@@ -157,6 +157,18 @@ class RestEncoder:
             purpose=Purpose.QUERY,
         )
 
+    def my_filters(self, symbol: str, timestamp_ms: int) -> HttpRequest:
+        """`GET /myFilters`: the account's own filters of a symbol."""
+        fields: Fields = {"symbol": symbol}
+        return self._signed(
+            "GET",
+            "myFilters",
+            fields,
+            timestamp_ms,
+            weight=costs.MY_FILTERS,
+            purpose=Purpose.DATA,
+        )
+
     def place(self, order: NewOrder, timestamp_ms: int) -> HttpRequest:
         """`POST /order`."""
         return self._signed(
@@ -228,7 +240,7 @@ class RestEncoder:
 
     def amend(self, amend: AmendOrder, timestamp_ms: int) -> HttpRequest:
         """`PUT /order/amend/keepPriority`: reduce only, no order count."""
-        return self._signed(
+        made = self._signed(
             "PUT",
             "order/amend/keepPriority",
             amend_fields(amend),
@@ -236,6 +248,7 @@ class RestEncoder:
             weight=costs.AMEND,
             purpose=Purpose.PLACE,
         )
+        return dataclasses.replace(made, is_charged_always=True)
 
     def _public(self, path: str, params: list[tuple[str, str]], *, weight: int) -> HttpRequest:
         query = f"?{encode_query(params)}" if params else ""
@@ -390,13 +403,6 @@ _COMMISSION = msgspec.json.Decoder(CommissionRow)
 def decode_commission(body: bytes) -> CommissionRow:
     """How fees of one symbol are paid."""
     return decode_as(_COMMISSION, body, "account/commission")
-
-
-def retry_after_s(value: str | None) -> int | None:
-    """`Retry-After` in whole seconds; None where absent or no number."""
-    if value is None or not value.isascii() or not value.isdigit() or len(value) > 9:
-        return None
-    return min(int(value), _RETRY_AFTER_S_MAX)
 
 
 def executed(row: OrderRow) -> bool:

@@ -8,6 +8,7 @@ Rules of this file:
 
 from collections.abc import Iterable
 from typing import Any
+from urllib.parse import quote
 
 import msgspec
 import orjson
@@ -96,7 +97,7 @@ def stream_names(symbols: Iterable[str], kinds: Iterable[str]) -> list[str]:
 
 def combined_path(names: Iterable[str]) -> str:
     """Path and query of a combined connection."""
-    return "/stream?streams=" + "/".join(names)
+    return "/stream?streams=" + quote("/".join(names), safe="/@")
 
 
 def subscribe_frame(names: Iterable[str], request_id: int) -> bytes:

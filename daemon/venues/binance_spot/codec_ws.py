@@ -17,6 +17,7 @@ from daemon.errors import Undecodable
 from daemon.model.ids import InstrumentId, symbol_of
 from daemon.model.orders import AmendOrder, CancelOrder, NewOrder, ReplaceOrder
 from daemon.venues.binance_spot import costs
+from daemon.venues.binance_spot.bans import epoch_ms
 from daemon.venues.binance_spot.faults import Fault, classify
 from daemon.venues.binance_spot.params import (
     Fields,
@@ -353,6 +354,6 @@ def _retry_at_ms(data: Any) -> int:
     """`retryAfter` of a WebSocket API refusal: an absolute epoch in ms (§6)."""
     if isinstance(data, dict):
         value = data.get("retryAfter")
-        if isinstance(value, int) and not isinstance(value, bool) and 0 < value < 2**53:
-            return value
+        if isinstance(value, int) and not isinstance(value, bool):
+            return epoch_ms(value)
     return 0

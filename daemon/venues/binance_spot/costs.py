@@ -2,7 +2,7 @@
 
 The venue's headers are the truth; these numbers only decide what may be sent before they come.
 A placement or cancel that succeeds is free, one that fails costs 1: it is charged when it leaves
-and refunded when it succeeded.
+and refunded when it succeeded. An amend costs its weight either way.
 """
 
 PING = 1

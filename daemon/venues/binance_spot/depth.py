@@ -3,7 +3,10 @@
 Rules of this file:
 1. Diffs are buffered until a snapshot fits; one that is older than the first diff is refused.
 2. After that every diff must touch or overlap its predecessor; a gap drops the book at once.
-3. Quantities are absolute; zero removes the level.
+3. A book belongs to one connection, and a connection tells its diffs in order: ids that go back
+   mean that the venue counts anew. The book is dropped, and so is one whose snapshot the stream
+   does not reach within BEHIND_DIFFS_MAX diffs: it was taken before the venue began anew.
+4. Quantities are absolute; zero removes the level.
 """
 
 from collections import deque
@@ -19,6 +22,12 @@ from daemon.venues.binance_spot.codec_stream import DepthDiff
 from daemon.venues.binance_spot.rows import decode_as
 
 BUFFERED_DIFFS_MAX = 10_000
+BEHIND_DIFFS_MAX = 50
+"""Five seconds of diffs; a snapshot is ahead of its stream by a few at most."""
+
+
+Best = tuple[Decimal, Decimal, Decimal, Decimal]
+"""Best bid price and quantity, best ask price and quantity."""
 
 
 class DepthState(StrEnum):
@@ -52,30 +61,40 @@ def decode_snapshot(body: bytes) -> SnapshotRow:
 class DepthBook:
     """One symbol's book. Feed `on_diff` at once from the stream, then `on_snapshot`."""
 
-    __slots__ = ("_buffer", "asks", "bids", "gaps", "state", "update_id")
+    __slots__ = (
+        "_behind",
+        "_buffer",
+        "_stream_id",
+        "asks",
+        "bids",
+        "epoch",
+        "gaps",
+        "resets",
+        "state",
+        "update_id",
+    )
 
     def __init__(self) -> None:
         self.state = DepthState.BUFFERING
         self.bids: dict[Decimal, Decimal] = {}
         self.asks: dict[Decimal, Decimal] = {}
         self.update_id = 0
+        self.epoch = 0
+        """How often the book was dropped: a snapshot asked for in an earlier epoch is void."""
         self.gaps = 0
+        self.resets = 0
+        """How often the venue's ids began anew."""
+        self._stream_id = -1
+        self._behind = 0
         self._buffer: deque[DepthDiff] = deque(maxlen=BUFFERED_DIFFS_MAX)
 
     def on_diff(self, diff: DepthDiff) -> bool:
         """Take one diff; False when it leaves the book waiting for a snapshot."""
-        if self.state is DepthState.BUFFERING:
-            self._buffer.append(diff)
-            return False
-        if diff.last_update_id <= self.update_id:
-            return True
-        if diff.first_update_id > self.update_id + 1:
+        if diff.last_update_id < self._stream_id:
             self.restart()
-            self.gaps += 1
-            self._buffer.append(diff)
-            return False
-        self._apply(diff)
-        return True
+            self.resets += 1
+        self._stream_id = diff.last_update_id
+        return self._take(diff)
 
     def on_snapshot(self, snapshot: SnapshotRow) -> bool:
         """Start from a snapshot; False when it does not fit: fetch another."""
@@ -87,18 +106,42 @@ class DepthBook:
         self.asks = _side(snapshot.asks)
         self.update_id = snapshot.last_update_id
         self.state = DepthState.SYNCED
+        self._behind = 0
         waiting = list(self._buffer)
         self._buffer.clear()
-        return all(self.on_diff(diff) for diff in waiting)
+        for diff in waiting:
+            self._take(diff)
+        return self.state is DepthState.SYNCED
 
     def restart(self) -> None:
         """Forget the book: the next snapshot starts it anew."""
         self.state = DepthState.BUFFERING
+        self.epoch += 1
         self.bids.clear()
         self.asks.clear()
         self._buffer.clear()
 
-    def best(self) -> tuple[Decimal, Decimal, Decimal, Decimal] | None:
+    def _take(self, diff: DepthDiff) -> bool:
+        if self.state is DepthState.BUFFERING:
+            self._buffer.append(diff)
+            return False
+        if diff.last_update_id <= self.update_id:
+            self._behind += 1
+            if self._behind < BEHIND_DIFFS_MAX:
+                return True
+            self.restart()
+            self.resets += 1
+        elif diff.first_update_id > self.update_id + 1:
+            self.restart()
+            self.gaps += 1
+        else:
+            self._behind = 0
+            self._apply(diff)
+            return True
+        self._buffer.append(diff)
+        return False
+
+    def best(self) -> Best | None:
         """Best bid price and quantity, best ask price and quantity; None when not synced."""
         if self.state is not DepthState.SYNCED or not self.bids or not self.asks:
             return None

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from daemon.model.enums import RejectKind
+from daemon.venues.binance_spot.bans import until_ms_in
 
 
 class Outcome(StrEnum):
@@ -42,7 +43,7 @@ class Fault:
     code: int
     message: str
     retry_at_ms: int = 0
-    """Venue epoch ms (WebSocket API `retryAfter`), 0 when none was given."""
+    """Venue epoch ms (`retryAfter` of the WebSocket API, or "until" in the text); 0: not said."""
 
     @property
     def text(self) -> str:
@@ -69,14 +70,19 @@ _BUSINESS_TEXTS = (
 )
 _UNKNOWN_CODES = frozenset({-1000, -1001, -1006, -1007, -1008})
 _LIMIT_CODES = frozenset({-1003, -1015, -1034})
+_ORDER_COUNT_CODES = frozenset({-1015, -2021, -2022})
+"""A cancel-replace that is over the order count answers 429, with a code of its own halves."""
 _KEY_CODES = frozenset({-1002, -1022, -2014, -2015})
 _DUPLICATE_TEXT = "duplicate order sent"
 
 
 def classify(status: int, code: int, message: str, *, retry_at_ms: int = 0) -> Fault:
     """Read one error answer. `code` 0 means that no typed body came."""
+    outcome = _outcome(status, code, message)
+    if outcome is Outcome.LIMITED:
+        retry_at_ms = max(retry_at_ms, until_ms_in(message))
     return Fault(
-        outcome=_outcome(status, code, message),
+        outcome=outcome,
         status=status,
         code=code,
         message=message,
@@ -108,7 +114,7 @@ def limit_scope(status: int, code: int) -> str:
     """What a rate refusal is about: `ban`, `orders`, `connections` or `weight`."""
     if status == 418:
         return "ban"
-    if code == -1015:
+    if code in _ORDER_COUNT_CODES:
         return "orders"
     if code == -1034:
         return "connections"

@@ -1,6 +1,9 @@
 """The reply of cancelReplace: two answers in one (venues/binance-spot.md §5).
 
-200: both done. 409 with -2021: one of them; 400 with -2022: none. `data` holds both halves.
+200: both done. 409 with -2021: one of them; 400 with -2022: none. 429 with either: over the order
+count, where `orderRateLimitExceededMode` says whether the cancel was done (CANCEL_ONLY) or not
+(DO_NOTHING, which is the default and what we ask for). `data` holds both halves, and each is read
+as it stands: its code speaks of that half, the status of the whole answer does not.
 """
 
 from dataclasses import dataclass
@@ -65,7 +68,7 @@ def decode_failure(fault: Fault, data: object) -> ReplaceOutcome | None:
         return None
     try:
         halves = _WITH_HALVES.decode(msgspec.json.encode({"data": data})).data
-        return _outcome(halves, 400 if fault.status == 409 else fault.status)
+        return _outcome(halves, 400 if fault.status in {409, 429} else fault.status)
     except (msgspec.MsgspecError, Undecodable, RecursionError, TypeError, ValueError):
         return None
 

@@ -1,8 +1,9 @@
 """`exchangeInfo` -> instruments and rate limits (venues/binance-spot.md §4, §6)."""
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from decimal import Decimal
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -49,6 +50,7 @@ class ExchangeRow(msgspec.Struct, rename="camel"):
 
     symbols: list[SymbolRow]
     rate_limits: list[RateLimitRow] = []
+    exchange_filters: list[dict[str, Any]] = []
     server_time: int = 0
 
 
@@ -59,10 +61,25 @@ _ORDER_TYPES = {kind.value: kind for kind in OrderType}
 _INT_MAX = 2**62
 
 
-def decode_exchange(
-    body: bytes, names: SymbolNames
-) -> tuple[tuple[Instrument, ...], tuple[RateLimitRow, ...]]:
-    """Our instruments, in the order of our symbols, and the venue's limits.
+class Exchange(NamedTuple):
+    """Our instruments, in the order of our symbols, the venue's limits, and what we do not know."""
+
+    instruments: tuple[Instrument, ...]
+    limits: tuple[RateLimitRow, ...]
+    unknown_filters: tuple[str, ...]
+    """Kinds of filters that no rule of ours knows: the venue may refuse what we approve."""
+
+
+def unknown_text(kinds: Iterable[str]) -> str:
+    """What an operator must know of filters without a rule."""
+    return (
+        f"the venue has filters that this build has no rule for: {', '.join(kinds)}; it may refuse "
+        "orders that the caps approve; look for a newer build"
+    )
+
+
+def decode_exchange(body: bytes, names: SymbolNames) -> Exchange:
+    """Read exchangeInfo.
 
     Raises:
         Undecodable: when the body is not exchangeInfo, or one of our symbols is missing.
@@ -72,13 +89,25 @@ def decode_exchange(
     missing = [symbol for symbol in names.symbols if symbol not in found]
     if missing:
         raise Undecodable(f"the venue lists no {', '.join(missing)}; check `symbols` in the config")
-    instruments = tuple(instrument_of(found[symbol], names) for symbol in names.symbols)
-    return instruments, tuple(row.rate_limits)
+    everywhere = row.exchange_filters
+    ours = [found[symbol] for symbol in names.symbols]
+    instruments = tuple(instrument_of(one, names, everywhere) for one in ours)
+    told = [*everywhere, *(entry for one in ours for entry in one.filters)]
+    kinds = {str(entry.get("filterType")) for entry in told}
+    return Exchange(instruments, tuple(row.rate_limits), tuple(sorted(kinds - _KNOWN_FILTERS)))
 
 
-def decode_listed(
-    body: bytes, names: SymbolNames
-) -> tuple[tuple[Instrument, ...], dict[str, str], tuple[RateLimitRow, ...]]:
+class Listed(NamedTuple):
+    """Our symbols as far as the venue lists them."""
+
+    instruments: tuple[Instrument, ...]
+    absent: dict[str, str]
+    """Why the others are not there."""
+    limits: tuple[RateLimitRow, ...]
+    unknown_filters: tuple[str, ...]
+
+
+def decode_listed(body: bytes, names: SymbolNames) -> Listed:
     """Our instruments as far as they are listed and can be read, why others are not, and limits.
 
     Raises:
@@ -87,21 +116,29 @@ def decode_listed(
     row = decode_as(_DECODER, body, "exchangeInfo")
     found = {symbol.symbol: symbol for symbol in row.symbols}
     instruments, absent = [], {}
+    told = list(row.exchange_filters)
     for symbol in names.symbols:
         if symbol not in found:
             absent[symbol] = NOT_LISTED
             continue
+        told += found[symbol].filters
         try:
-            instruments.append(instrument_of(found[symbol], names))
+            instruments.append(instrument_of(found[symbol], names, row.exchange_filters))
         except Undecodable as error:
             absent[symbol] = f"the venue describes it in a way that cannot be read: {error}"
-    return tuple(instruments), absent, tuple(row.rate_limits)
+    unknown = tuple(sorted({str(entry.get("filterType")) for entry in told} - _KNOWN_FILTERS))
+    return Listed(tuple(instruments), absent, tuple(row.rate_limits), unknown)
 
 
-def instrument_of(row: SymbolRow, names: SymbolNames) -> Instrument:
-    """One instrument. A status that we do not know is read as BREAK: nothing may be placed."""
+def instrument_of(
+    row: SymbolRow, names: SymbolNames, everywhere: Iterable[Mapping[str, Any]] = ()
+) -> Instrument:
+    """One instrument. A status that we do not know is read as BREAK: nothing may be placed.
+
+    `everywhere` are the filters of the whole account, which hold on each symbol.
+    """
     values: dict[str, Any] = {}
-    for entry in row.filters:
+    for entry in (*everywhere, *row.filters):
         values.update(_filter_values(entry))
     return Instrument(
         instrument_id=names.instrument(row.symbol),
@@ -169,7 +206,23 @@ _COUNTS: Mapping[str, tuple[tuple[str, str], ...]] = {
         ("limit", "algo_orders_open_max"),
     ),
     "ICEBERG_PARTS": (("limit", "iceberg_parts_max"),),
-    "MAX_NUM_ICEBERG_ORDERS": (("maxNumIcebergOrders", "iceberg_orders_open_max"),),
+    "MAX_NUM_ICEBERG_ORDERS": (
+        ("maxNumIcebergOrders", "iceberg_orders_open_max"),
+        ("limit", "iceberg_orders_open_max"),
+    ),
+    "MAX_NUM_ORDER_AMENDS": (("maxNumOrderAmends", "amends_max"), ("limit", "amends_max")),
+    "EXCHANGE_MAX_NUM_ORDERS": (
+        ("maxNumOrders", "exchange_orders_open_max"),
+        ("limit", "exchange_orders_open_max"),
+    ),
+    "EXCHANGE_MAX_NUM_ALGO_ORDERS": (
+        ("maxNumAlgoOrders", "exchange_algo_orders_open_max"),
+        ("limit", "exchange_algo_orders_open_max"),
+    ),
+    "EXCHANGE_MAX_NUM_ICEBERG_ORDERS": (
+        ("maxNumIcebergOrders", "exchange_iceberg_orders_open_max"),
+        ("limit", "exchange_iceberg_orders_open_max"),
+    ),
     "TRAILING_DELTA": (
         ("minTrailingAboveDelta", "trailing_above_bps_min"),
         ("maxTrailingAboveDelta", "trailing_above_bps_max"),
@@ -184,6 +237,11 @@ _FLAGS: Mapping[str, tuple[tuple[str, str], ...]] = {
         ("applyMaxToMarket", "notional_max_applies_to_market"),
     ),
 }
+
+
+_NOT_OURS = frozenset({"MAX_NUM_ORDER_LISTS", "EXCHANGE_MAX_NUM_ORDER_LISTS", "T_PLUS_SELL"})
+"""Known, and without a rule: no list of orders is ever placed, and selling on is the venue's."""
+_KNOWN_FILTERS = frozenset({*_AMOUNTS, *_COUNTS, *_FLAGS, *_NOT_OURS})
 
 
 def _filter_values(entry: Mapping[str, Any]) -> dict[str, Any]:
@@ -215,6 +273,33 @@ def _count(kind: str, key: str, value: object) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < _INT_MAX:
         raise Undecodable(f"exchangeInfo: {kind}.{key} is not a count")
     return value
+
+
+class _MyFiltersRow(msgspec.Struct, rename="camel"):
+    """`GET /myFilters`, as far as no other answer has it."""
+
+    asset_filters: list[dict[str, Any]] = []
+
+
+_MY_FILTERS = msgspec.json.Decoder(_MyFiltersRow)
+
+
+def with_asset_filters(instrument: Instrument, body: bytes) -> Instrument:
+    """An instrument with the account's own limits of its assets (MAX_ASSET).
+
+    Raises:
+        Undecodable: when the body is no answer of myFilters.
+    """
+    limits = {
+        str(entry.get("asset")): _amount("MAX_ASSET", "limit", entry.get("limit"))
+        for entry in decode_as(_MY_FILTERS, body, "myFilters").asset_filters
+        if entry.get("filterType") == "MAX_ASSET"
+    }
+    return replace(
+        instrument,
+        asset_base_max=limits.get(instrument.base, ZERO),
+        asset_quote_max=limits.get(instrument.quote, ZERO),
+    )
 
 
 def symbols_param(symbols: Iterable[str]) -> str:

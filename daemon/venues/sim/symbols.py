@@ -139,6 +139,16 @@ SYMBOLS: dict[str, SymbolSpec] = {
             spread_ticks=4,
         ),
         _spec(
+            "币安人生",  # the real venue lists such names
+            "USDT",
+            tick="0.0001",
+            step="0.1",
+            price="0.25",
+            notional="300",
+            min_notional="5",
+            spread_ticks=2,
+        ),
+        _spec(
             "XRP",
             "USDT",
             tick="0.0001",

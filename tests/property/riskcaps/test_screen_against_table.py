@@ -87,7 +87,7 @@ SYMBOL: dict[str, list[Any]] = {
     "orders_per_minute_max": [2, 8],
     "traded_qty_per_day_base_max": ["2", "4"],
     "collar_bps_max": [0, 1, 100, 12_000],
-    "collar_reference": ["last", "mark"],
+    "collar_reference": ["last"],
     "market_data_age_ms_max": [100, 1000],
     "sides": [["BUY"], ["SELL"]],
     "times_in_force": [["IOC"]],
@@ -103,6 +103,9 @@ FILTERS: dict[str, list[Any]] = {
     "notional_min": [D(0), D(100)],
     "notional_max": [D(100), D(200)],
     "orders_open_max": [0, 1, 3],
+    "exchange_orders_open_max": [0, 1, 3],
+    "asset_base_max": [D(0), D("0.75")],
+    "asset_quote_max": [D(0), D(100)],
     "position_max": [D(60)],
     "bid_multiplier_up": [D(0), D(1)],
     "ask_multiplier_down": [D(0), D(1)],
@@ -187,7 +190,6 @@ class World:
         for name in NAMES:
             tick = TradeTick(name, 1, Side.BUY, price, D(1), 0, self.now)
             self.gate.on_trade(tick, self.now)
-            self.gate.on_mark(name, price, self.now)
 
     def fill(self) -> None:
         if self.open:

@@ -7,7 +7,7 @@ import pytest
 from daemon.core.config import Storm
 from daemon.model.amounts import NS_PER_S
 from daemon.model.effects import ArmTimer, CloseHalt, ExitDaemon, OpenHalt, SendOrder
-from daemon.model.enums import Link, RejectKind, TradingState, VenueOrderStatus
+from daemon.model.enums import Link, RejectKind, Side, TradingState, VenueOrderStatus
 from daemon.model.inputs import (
     ClockSampled,
     JournalFault,
@@ -16,12 +16,15 @@ from daemon.model.inputs import (
     LinkDown,
     LinkUp,
     LoopLagged,
+    PublicTrade,
     RateLimited,
     VenueReject,
     VenueReport,
 )
 from daemon.model.intents import TimerIntent
+from daemon.model.market import TradeTick
 from daemon.model.reports import Reject
+from riskcaps.caps import SYMBOL_CAPS
 from tests.support.builders import BTC, OPERATOR_ACTOR, caps, command, fill, report, wish
 from tests.support.screenplay import Stage, cancels, only, replies
 
@@ -280,6 +283,27 @@ def test_a_silent_feed_with_orders_open_halts_after_its_confirmation() -> None:
     assert stage.incidents() == []
     stage.after(1000)
     assert stage.incidents() == ["stale_feed"]
+
+
+def test_trades_do_not_make_a_quote_young() -> None:
+    stage = Stage(stale_feed_ns=2 * NS_PER_S, stale_feed_confirm_ns=NS_PER_S).ready().start()
+    stage.quote()
+    resting(stage)
+    for _ in range(8):
+        stage.after(500)
+        trade = TradeTick(BTC, 1, Side.BUY, Decimal(100), Decimal(1), 0, stage.now_ns)
+        stage.tell(PublicTrade(trade))
+    row = stage.engine.status(stage.now_ns)["market"]["BTCUSDT"]
+    assert (row["age_ms"], row["last_age_ms"], row["last"]) == (4000, 0, "100")
+    assert stage.incidents() == ["stale_feed"]
+
+
+@pytest.mark.parametrize("reference", SYMBOL_CAPS["collar_reference"].choices)
+def test_every_reference_of_the_collar_is_fed_by_what_the_venue_tells(reference: str) -> None:
+    stage = Stage(capset=caps(collar_reference=reference)).ready().start()
+    stage.quote()
+    stage.tell(PublicTrade(TradeTick(BTC, 1, Side.BUY, Decimal(100), Decimal(1), 0, stage.now_ns)))
+    assert stage.place(wish()).client_order_id
 
 
 def test_no_journal_no_orders_and_no_start(stage: Stage) -> None:

@@ -13,6 +13,7 @@ from daemon.model.inputs import (
     InstrumentsLoaded,
     LinkDown,
     LinkUp,
+    RateLimited,
     SnapshotFailed,
     VenueReport,
 )
@@ -28,6 +29,13 @@ WEB = report("web_1", source=ReportSource.QUERY)
 def without(link: Link) -> Stage:
     stage = Stage().ready()
     stage.tell(LinkDown(link, "reset by peer"))
+    return stage
+
+
+def banned() -> Stage:
+    stage = Stage().ready()
+    until_ns = stage.now_ns + 3_600 * NS_PER_S
+    stage.tell(RateLimited(418, -1003, "ban", until_ns, "IP banned"))
     return stage
 
 
@@ -86,6 +94,7 @@ def resolved(stage: Stage) -> Stage:
 
 
 SCENES: dict[NotReady, Callable[[], Stage]] = {
+    NotReady.BANNED: banned,
     NotReady.LINK_REST: lambda: without(Link.REST),
     NotReady.LINK_MARKET: lambda: without(Link.MARKET),
     NotReady.LINK_ORDER: lambda: without(Link.ORDER),

@@ -7,17 +7,21 @@ import json
 import pytest
 
 from daemon.model.amounts import NS_PER_MS, NS_PER_S
-from daemon.model.enums import Side
+from daemon.model.enums import Side, TradingState
+from daemon.model.ids import instrument_id
 from daemon.model.records import EventType
 from evidence.decision_inputs import in_windows
 from evidence.recheck import main, recheck
 from evidence.risk_contexts import RiskContexts
 from evidence.schema import CapsChanged, SessionStart
+from riskcaps.capset import capset_from_mapping
 from riskcaps.denials import DenyReason
-from tests.support.builders import wish
+from tests.support.builders import SYMBOL_CAPS, caps, instrument, wish
 from tests.support.gate_world import BTC, ETH, GateWorld
 from tests.support.journal_maker import encode, whole_story, write_journal
 from tests.support.wide_world import ETHBTC, WideWorld
+
+BNB = instrument_id("BNBUSDT", "sim")
 
 
 def test_the_rules_agree_with_the_gate_on_every_decision_of_many_worlds(tmp_path):
@@ -406,3 +410,34 @@ def test_a_cap_that_is_met_is_met_again(tmp_path, reason, tight):
     result = recheck([write_journal(tmp_path, world.maker.lines())])
     assert result["is_agreed"], result["journals"][0]["disagreements"]
     assert result["journals"][0]["agreed_by_verdict"][reason] >= 1
+
+
+# ---------------------------------------------------------------------- known here, unknown there
+@pytest.mark.parametrize("has_filters", [True, False], ids=["told", "not told"])
+@pytest.mark.parametrize("is_watched", [True, False], ids=["watched", "not watched"])
+@pytest.mark.parametrize("unset", ["", "numeraire"], ids=["all set", "portfolio unset"])
+@pytest.mark.parametrize(
+    "table", [None, {}, {"collar_bps_max": 0}, {"order_qty_base_max": "0"}], ids=str
+)
+@pytest.mark.parametrize("name", ["BNBUSDT", "BNBUSDT@sim"])
+def test_gate_and_recheck_agree_on_a_symbol_that_one_of_them_does_not_know(
+    tmp_path, *, has_filters, is_watched, unset, table, name
+):
+    """With caps or without, watched or not, told by the venue or not: one verdict."""
+    plain = {key: value for key, value in caps(()).to_plain().items() if key != unset}
+    if table is not None:
+        plain["symbols"] = {name: {**SYMBOL_CAPS, **table}}
+    world = GateWorld(1, capset=capset_from_mapping(plain))
+    if is_watched:
+        world.gate.block_symbol(BNB, "the gate is DOWN")
+    if has_filters:
+        world.gate.on_instruments((instrument("BNBUSDT"),))
+    for state in (TradingState.ACTIVE, TradingState.HALTED):
+        world.gate.set_trading_state(state)
+        world.wish_on(BNB)
+    result = recheck([write_journal(tmp_path, world.maker.lines())])
+    assert result["checked"] == 2
+    assert result["is_agreed"], result["journals"][0]["disagreements"]
+    if table is None:
+        assert "approved" not in world.verdicts
+        assert world.verdicts[0] in {"symbol_not_allowed", "trading_halted"}

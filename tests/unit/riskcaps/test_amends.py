@@ -133,6 +133,15 @@ def test_what_the_venue_would_refuse_is_not_asked(qty: str, answer: str) -> None
     assert ask(gate, resting(), qty) == answer
 
 
+def test_an_order_is_amended_no_oftener_than_the_venue_lets() -> None:
+    gate = ready()
+    gate.on_instruments([instrument(amends_max=2)])
+    assert not ask(gate, resting(amends=1))
+    assert ask(gate, resting(amends=2)) == "filter_amends"
+    gate.on_instruments([instrument(amends_max=0)])
+    assert not ask(gate, resting(amends=99)), "zero is off"
+
+
 def test_an_instrument_that_is_not_known_is_denied() -> None:
     gate = tell(bare_gate(), leave_out="instruments")
     assert ask(gate, resting()) == "instrument_unknown"

@@ -201,9 +201,6 @@ def test_the_reference_is_recorded_and_may_be_as_old_as_the_book() -> None:
     assert answer.decision["market"]["reference_ns"] == T0
     gate.on_trade(TradeTick(BTC, 3, Side.BUY, D(0), D(1), 0, T0), late_ns)
     assert deny(gate, wish(price="99.00"), late_ns) == "no_reference_price"
-    marked = gate_with(collar_reference="mark")
-    marked.on_mark(BTC, D("99.50"), T0)
-    assert marked.review(wish(), T0).decision["market"]["reference_px"] == "99.50"
 
 
 def test_a_small_position_can_be_cut_to_and_what_is_cut_counts_as_reducing() -> None:

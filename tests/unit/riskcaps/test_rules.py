@@ -199,6 +199,39 @@ def test_filters_that_do_not_apply_to_market_orders_are_left_out_for_them() -> N
     assert approve(gate, wish(price=None)) in gate.holds
 
 
+def test_the_venue_bounds_the_open_orders_of_the_whole_account() -> None:
+    both = {"BTCUSDT": symbol_caps(), "ETHUSDT": symbol_caps()}
+
+    def gate_of(**filters: int) -> Interceptor:
+        gate = ready(caps_of(symbols=both))
+        gate.on_instruments([instrument(**filters), instrument(name=ETH, **filters)])
+        gate.on_top(top("99.99", "100.01", name=ETH), T0)
+        return gate
+
+    gate = gate_of(exchange_orders_open_max=2)
+    approve(gate, wish())
+    approve(gate, wish(instrument_id=ETH, price="99.00"))
+    assert deny(gate, wish(price="98.00")) == "filter_orders_open"
+    stop = {"order_type": OrderType.STOP_LOSS_LIMIT, "stop_price": D(99), "qty": "0.1"}
+    gate = gate_of(exchange_algo_orders_open_max=1)
+    approve(gate, wish(**stop))
+    assert deny(gate, wish(**stop, price="99.50")) == "filter_orders_open"
+    approve(gate, wish(price="98.00"))
+    gate = gate_of(exchange_iceberg_orders_open_max=1)
+    approve(gate, wish())
+    approve(gate, wish(price="98.00"))
+
+
+def test_the_venue_bounds_one_order_by_its_assets() -> None:
+    gate = ready()
+    gate.on_instruments([instrument(asset_base_max=D("0.5"))])
+    approve(gate, wish(qty="0.5"))
+    assert deny(gate, wish(qty="0.501")) == "filter_asset"
+    gate.on_instruments([instrument(asset_quote_max=D(50))])
+    approve(gate, wish(qty="0.4", price="99.00"))
+    assert deny(gate, wish(qty="0.501")) == "filter_asset"
+
+
 def test_the_venue_bounds_open_orders_and_stops() -> None:
     gate = ready()
     gate.on_instruments([instrument(orders_open_max=1)])
@@ -231,14 +264,10 @@ def test_trading_windows_end_at_their_minute() -> None:
     )
 
 
-@pytest.mark.parametrize("reference", ["last", "mark"])
-def test_the_collar_may_refer_to_last_or_mark_and_needs_it_fresh(reference: str) -> None:
-    gate = gate_with(collar_reference=reference, collar_bps_max=100)
+def test_the_collar_may_refer_to_the_last_trade_and_needs_it_fresh() -> None:
+    gate = gate_with(collar_reference="last", collar_bps_max=100)
     assert deny(gate, wish()) == "no_reference_price"
-    if reference == "last":
-        gate.on_trade(TradeTick(BTC, 1, Side.BUY, D("101"), D(1), 0, T0), T0)
-    else:
-        gate.on_mark(BTC, D("101"), T0)
+    gate.on_trade(TradeTick(BTC, 1, Side.BUY, D("101"), D(1), 0, T0), T0)
     approve(gate, wish(price="102.01"))
     assert deny(gate, wish(price="99.98")) == "price_collar"
     late_ns = T0 + 5000 * NS_PER_MS + 1

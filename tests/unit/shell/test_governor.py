@@ -1,5 +1,6 @@
 """The governor against the venue's rules of counting (venues/binance-spot.md §6)."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -108,6 +109,45 @@ def test_a_pause_never_gets_shorter() -> None:
     assert governor.pause("weight", T0 + 10 * S, T0) == T0 + 300 * S
     assert governor.paused_until_ns(T0) == T0 + 300 * S
     assert governor.paused_until_ns(T0 + 301 * S) == 0
+
+
+def test_pauses_of_unknown_length_double_up_to_the_longest_ban() -> None:
+    governor, now, lengths = small(), T0, []
+    for _ in range(13):
+        until = governor.pause("ban", None, now)
+        assert governor.pause("ban", None, now + S) <= until + S, "the same ban, told twice"
+        until = governor.paused_until_ns(now)
+        lengths.append((until - now) // S)
+        now = until
+    assert lengths[:3] == [120 + 1, 240 + 1, 480 + 1]
+    assert lengths[-1] in {3 * 86_400, 3 * 86_400 + 1}
+    now += 2 * 3600 * S
+    assert governor.pause("ban", None, now) == now + 120 * S, "calm for an hour: a first one"
+
+
+@pytest.mark.parametrize(
+    ("until_ns", "length_s"),
+    [
+        (T0 - 3600 * S, 120),  # long past: as good as unsaid
+        (0, 120),
+        (-5, 120),
+        (T0 - S, 1),  # just past: a matter of clocks
+        (T0, 1),
+        (T0 + 3600 * S, 3600),
+        (T0 + 10 * 365 * 86_400 * S, 3 * 86_400),  # years ahead: the longest ban there is
+    ],
+)
+def test_an_absurd_end_of_a_pause_is_not_believed(until_ns: int, length_s: int) -> None:
+    assert small().pause("ban", until_ns, T0) == T0 + length_s * S
+
+
+def test_the_latest_end_that_the_venue_named_counts() -> None:
+    governor = small()
+    governor.offset_ns = 5 * S
+    said_ms = (T0 + 3600 * S) // 1_000_000
+    assert governor.until_ns(said_ms, "120", T0) == T0 + 3595 * S, "its clock is ahead of ours"
+    assert governor.until_ns(0, "120", T0) == T0 + 120 * S
+    assert governor.until_ns(0, None, T0) is None
 
 
 def test_a_pause_without_a_time_lasts_as_documented() -> None:

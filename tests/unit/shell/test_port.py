@@ -58,7 +58,7 @@ class Emergency:
         self.stood: list[tuple[bool, bool, float]] = []
         self.asked = threading.Event()
 
-    async def keep_warm(self) -> None:
+    async def keep_warm(self, may: object) -> None:
         await asyncio.sleep(3600)
 
     async def cancel_and_verify(

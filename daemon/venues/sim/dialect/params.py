@@ -23,7 +23,7 @@ SYMBOLS_RANGE = '^\\["[A-Z0-9-_.]{1,20}"(,"[A-Z0-9-_.]{1,20}"){0,}\\]$'
 AMOUNT_RANGE = "^([0-9]{1,20})(\\.[0-9]{1,20})?$"
 INTEGER_RANGE = "^[0-9]{1,20}$"
 CLIENT_ID = re.compile(r"[a-zA-Z0-9_-]{1,36}")
-_SYMBOL = re.compile(r"[A-Z0-9_.-]{1,20}")
+_SYMBOL = re.compile(r"[A-Z0-9_.\u3400-\u9fff-]{1,20}")  # the venue lists Chinese names, too
 Choice = TypeVar("Choice", bound=StrEnum)
 RequestId: TypeAlias = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)] | str
 """What a WebSocket request may call itself: a 64-bit number or a text (binance-spot.md §9)."""

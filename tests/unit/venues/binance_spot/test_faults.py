@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from daemon.venues.binance_spot.codec_rest import decode_error, retry_after_s
+from daemon.venues.binance_spot.codec_rest import decode_error
 from daemon.venues.binance_spot.faults import Outcome, classify, limit_scope
 
 TABLE = [
@@ -79,19 +79,3 @@ def test_the_scope_of_a_limit() -> None:
     assert limit_scope(429, -1015) == "orders"
     assert limit_scope(429, -1003) == "weight"
     assert limit_scope(400, -1034) == "connections"
-
-
-@pytest.mark.parametrize(
-    ("text", "seconds"),
-    [
-        ("30", 30),
-        ("0", 0),
-        (None, None),
-        ("soon", None),
-        ("-1", None),
-        ("9" * 30, None),
-        ("99999999", 259200),
-    ],
-)
-def test_retry_after(text: str | None, seconds: int | None) -> None:
-    assert retry_after_s(text) == seconds

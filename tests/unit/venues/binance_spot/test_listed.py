@@ -25,7 +25,7 @@ def listed(*rows: dict[str, Any], symbols: tuple[str, ...] = ("A", "Z")) -> Any:
 
 def test_a_missing_symbol_and_an_unreadable_one_are_named() -> None:
     odd = {**ROW, "symbol": "Z", "filters": [{"filterType": "LOT_SIZE", "minQty": 5}]}
-    instruments, absent, _ = listed(ROW, odd, symbols=("A", "Z", "Q"))
+    instruments, absent, _, _ = listed(ROW, odd, symbols=("A", "Z", "Q"))
     assert [one.symbol for one in instruments] == ["A"]
     assert absent["Q"] == NOT_LISTED
     assert "LOT_SIZE" in absent["Z"]
@@ -45,5 +45,5 @@ def test_a_missing_symbol_and_an_unreadable_one_are_named() -> None:
     ],
 )
 def test_permission_is_part_of_the_status(change: dict[str, Any], status: str) -> None:
-    (instrument,), absent, _ = listed({**ROW, **change}, symbols=("A",))
+    (instrument,), absent, _, _ = listed({**ROW, **change}, symbols=("A",))
     assert (instrument.status, absent) == (SymbolStatus(status), {})

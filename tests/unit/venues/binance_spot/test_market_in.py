@@ -91,7 +91,7 @@ def test_recorded_snapshots_and_diffs_sync() -> None:
 @needs_recordings
 def test_recorded_exchange_info_gives_instruments() -> None:
     body = (RECORDED / "exchangeInfo.json").read_bytes()
-    (nkn, *_), limits = decode_exchange(body, NAMES)
+    (nkn, *_), limits, _ = decode_exchange(body, NAMES)
     assert nkn.instrument_id == "NKNUSDT@sim"
     assert (nkn.base, nkn.quote, nkn.tick) == ("NKN", "USDT", Decimal("0.0001"))
     assert nkn.status is SymbolStatus.TRADING
@@ -239,8 +239,34 @@ def test_an_unknown_status_trades_nothing_and_a_missing_symbol_is_named() -> Non
         "filters": [{"filterType": "NEW_FILTER", "x": 1}],
     }
     body = orjson.dumps({"symbols": [row]})
-    (instrument,), _ = decode_exchange(body, SymbolNames("sim", ["A"]))
+    (instrument,), _, _ = decode_exchange(body, SymbolNames("sim", ["A"]))
     assert instrument.status is SymbolStatus.BREAK
     assert instrument.order_types == {OrderType.LIMIT}
     with pytest.raises(Undecodable, match="ZZZ"):
         decode_exchange(body, SymbolNames("sim", ["A", "ZZZ"]))
+
+
+def test_filters_of_the_account_hold_on_each_symbol_and_unknown_kinds_are_named() -> None:
+    row = {
+        "symbol": "A", "status": "TRADING", "baseAsset": "A", "quoteAsset": "B",
+        "orderTypes": ["LIMIT"],
+        "filters": [
+            {"filterType": "MAX_NUM_ORDER_AMENDS", "maxNumOrderAmends": 10},
+            {"filterType": "MAX_NUM_ORDER_LISTS", "maxNumOrderLists": 20},
+            {"filterType": "MAX_MOON_PHASE", "limit": 3},
+        ],
+    }  # fmt: skip
+    everywhere = [
+        {"filterType": "EXCHANGE_MAX_NUM_ORDERS", "maxNumOrders": 1000},
+        {"filterType": "EXCHANGE_MAX_NUM_ALGO_ORDERS", "maxNumAlgoOrders": 200},
+        {"filterType": "EXCHANGE_MAX_NUM_ICEBERG_ORDERS", "maxNumIcebergOrders": 100},
+        {"filterType": "EXCHANGE_MAX_NUM_ORDER_LISTS", "maxNumOrderLists": 20},
+        {"filterType": "EXCHANGE_MAX_SUNSPOTS"},
+    ]
+    body = orjson.dumps({"symbols": [row], "exchangeFilters": everywhere})
+    (instrument,), _, unknown = decode_exchange(body, SymbolNames("sim", ["A"]))
+    assert instrument.amends_max == 10
+    assert instrument.exchange_orders_open_max == 1000
+    assert instrument.exchange_algo_orders_open_max == 200
+    assert instrument.exchange_iceberg_orders_open_max == 100
+    assert unknown == ("EXCHANGE_MAX_SUNSPOTS", "MAX_MOON_PHASE")

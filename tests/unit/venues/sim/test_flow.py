@@ -85,7 +85,7 @@ def test_recorded_trades_are_played_at_their_prices_and_turn_round_without_a_jum
     spec = spec_of("XRPETH")
     with gzip.open(RECORDING, "rt", newline="") as text:
         rows = list(itertools.islice(csv.reader(text), 60))
-    trades = parse_recording(rows, name="rec", spec=spec)
+    trades = parse_recording(rows, name="rec", spec=spec).trades
     venue = SimVenue(
         [spec],
         rng_of=random.Random,
@@ -109,16 +109,36 @@ def test_recorded_trades_are_played_at_their_prices_and_turn_round_without_a_jum
         ([["a", "b"]], "line 1: the header"),
         ([HEADER], "no trades"),
         ([HEADER, ["1", "1", "buy", "0.001"]], "line 2: 4 fields"),
-        ([HEADER, ["x", "1", "buy", "0.001", "1"]], "line 2: time_ms"),
+        ([HEADER, ["x", "1", "buy", "0.001", "1"]], "line 2: time_ms .* is no whole"),
         ([HEADER, ["1", "1", "hold", "0.001", "1"]], "line 2: taker_side"),
         ([HEADER, ["1", "1", "buy", "cheap", "1"]], "line 2: 'cheap'"),
         ([HEADER, ["1", "1", "buy", "0", "1"]], "line 2: price and qty"),
         (
             [HEADER, ["2", "1", "buy", "0.001", "1"], ["1", "2", "buy", "0.001", "1"]],
-            "line 3: time runs backwards",
+            "line 3: time runs backwards; sort",
+        ),
+        ([HEADER, ["9" * 20, "1", "buy", "0.001", "1"]], "line 2: time_ms .* is no whole"),
+        (
+            [
+                HEADER,
+                ["1569888000000", "1", "buy", "0.001", "1"],
+                ["1569888001000000", "2", "buy", "0.001", "1"],
+            ],
+            "line 3: time 1569888001000000 is in us, the lines before it are in ms",
         ),
     ],
 )
 def test_a_wrong_row_is_named_by_file_and_line(rows: list[list[str]], complaint: str) -> None:
     with pytest.raises(RecordingError, match=f"^FILE.*{complaint}"):
         parse_recording(rows, name="FILE", spec=spec_of("XRPETH"))
+
+
+@pytest.mark.parametrize(
+    ("unit", "factor"), [("s", 1), ("ms", 10**3), ("us", 10**6), ("ns", 10**9)]
+)
+def test_the_unit_of_recorded_times_is_told_by_their_size(unit: str, factor: int) -> None:
+    rows = [HEADER] + [
+        [str((1_569_888_000 + second) * factor), "1", "buy", "0.001", "1"] for second in (0, 60)
+    ]
+    recording = parse_recording(rows, name="FILE", spec=spec_of("XRPETH"))
+    assert (recording.unit, recording.span_s) == (unit, 60)
