@@ -94,7 +94,7 @@ class Root(click.Group):
         return command
 
     @property
-    def commands(self) -> MutableMapping[str, click.Command]:  # type: ignore[override] # on demand
+    def commands(self) -> MutableMapping[str, click.Command]:
         """All of them, imported: for who walks the whole tool."""
         found = {name: self.get_command(None, name) for name in self._places}
         return {name: command for name, command in found.items() if command is not None}
