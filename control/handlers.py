@@ -5,17 +5,12 @@ Rules of this file:
 2. A deed outlives the wait for it: a client that leaves or a deadline that passes cancels nothing.
 3. Every command and every refusal is recorded; a flood of refusals is counted, not written out.
 4. A kill is always carried out: the gate is closed and the orders are canceled again, whatever id
-   it has. One that comes while another runs joins it, and its reason is latched as well.
-5. Any other command id stands for one command. Asked again it gives the first answer, as long as
-   no other command has since changed what that answer says; after that a stop is carried out again,
-   and what could let orders out (start, re-arm, flatten…) is refused: take a new id. The memory
-   of ids ends with the daemon.
+   it has (`control.memory`). One that comes while another runs joins it; its reason is latched too.
 """
 
 import asyncio
 import contextlib
 import secrets
-from collections import OrderedDict
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -26,6 +21,7 @@ from control.confirmations import Confirmations
 from control.crowd import Budget
 from control.errors import ErrorCode
 from control.identity import Role
+from control.memory import Deed, Memory, Outcome
 from control.methods import (
     METHODS,
     CommandParams,
@@ -51,21 +47,11 @@ from daemon.model.amounts import NS_PER_S
 from daemon.model.effects import Reply
 from daemon.model.inputs import Actor, Command
 
-REMEMBERED_COMMANDS_MAX = 1_024
 REFUSALS_BURST = 20
 REFUSALS_PER_S = 1.0
 
 _NOT_OF_THE_DEED = {"command_id", "reason", "confirm_token", "progress"}
 """Params that say how to ask, not what to do."""
-
-_LASTING = frozenset(
-    {"caps-tighten", "drill", "explain", "incident-note", "incident-resolve", "confirm-token"}
-)
-"""What they did stays done: no other command undoes it."""
-_AGAIN = frozenset({"kill", "cancel-all", "stop", "shutdown", "reconcile"})
-"""Asked again under the same id they are done again, where the answer may be true no longer."""
-_OPENING = frozenset({"start", "re-arm"})
-"""Their answers are true only while no stop path has closed the halt flag since."""
 
 Spawn = Callable[[Coroutine[Any, Any, None], str], object]
 Listener = tuple[str | int, Callable[[bytes], None]]
@@ -91,19 +77,6 @@ class Subscription:
 Answer = bytes | Coroutine[Any, Any, bytes] | Subscription
 
 
-@dataclass(slots=True)
-class _Deed:
-    """One command under its id: what it was, and its outcome when there is one."""
-
-    method: str
-    fingerprint: bytes
-    outcome: "asyncio.Future[Mapping[str, Any] | Fault]"
-    changes: int
-    """How many commands had changed something by then, this one included."""
-    note: str = ""
-    """What the control plane adds to the answer."""
-
-
 class Desk:
     """Answers the lines of all connections. Lives on the control loop."""
 
@@ -111,15 +84,13 @@ class Desk:
         self._port = port
         self._spawn = spawn
         self._now_s = now_s
-        self._deeds: OrderedDict[tuple[int, str], _Deed] = OrderedDict()
+        self._memory = Memory()
         self._confirmations = Confirmations(now_s)
         self._refusals = Budget(REFUSALS_BURST, REFUSALS_PER_S)
-        self._kill: asyncio.Future[Mapping[str, Any] | Fault] | None = None
+        self._kill: Outcome | None = None
         self._last_kill: Mapping[str, Any] | None = None
         self._listeners: list[Listener] = []
         self._received_ns = 0
-        self._changes = 0
-        """How many commands have been admitted that change what an earlier answer says."""
 
     @property
     def kill_in_progress(self) -> bool:
@@ -279,9 +250,10 @@ class Desk:
         command_id = params.command_id or f"c-{secrets.token_hex(8)}"
         fingerprint = orjson.dumps([plain, params.reason], option=orjson.OPT_SORT_KEYS)
         key = (caller.actor.uid, command_id)
-        deed = self._deeds.get(key)
-        if deed is not None and self._must_act(deed, spec, command_id, fingerprint):
-            deed = None
+        deed = None
+        if spec.kind != "kill":
+            is_closed = bool(self._port.status().get("halt_closed"))
+            deed = self._memory.answered(key, spec.name, fingerprint, halt_closed=is_closed)
         if deed is None:
             note = ""
             if isinstance(params, StartParams):
@@ -295,47 +267,15 @@ class Desk:
                 reason=params.reason,
             )
             outcome = self._begin(spec, command, listener)
-            self._changes += spec.name not in _LASTING
-            deed = _Deed(spec.name, fingerprint, outcome, self._changes, note)
-            self._remember(key, deed)
+            deed = Deed(spec.name, fingerprint, outcome, note)
+            self._memory.keep(key, deed)
         return self._await_outcome(request.request_id, spec, command_id, deed)
 
-    def _must_act(self, deed: _Deed, spec: MethodSpec, command_id: str, fingerprint: bytes) -> bool:
-        """Whether a command whose id is known is carried out (rules 4, 5), or answered from memory.
-
-        Raises:
-            Fault: the id stands for something else.
-        """
-        if spec.kind == "kill":
-            return True
-        if (deed.method, deed.fingerprint) != (spec.name, fingerprint):
-            raise Fault(
-                ErrorCode.COMMAND_ID_REUSED,
-                f"command id {command_id!r} was used for another command ({deed.method}): "
-                f"take a new id",
-            )
-        if not deed.outcome.done() or spec.name in _LASTING:
-            return False
-        stands = deed.changes == self._changes
-        if spec.name in _OPENING and self._port.status().get("halt_closed"):
-            stands = False
-        if spec.name in _AGAIN:
-            return spec.name == "cancel-all" or not stands
-        if not stands and not isinstance(deed.outcome.result(), Fault):
-            raise Fault(
-                ErrorCode.COMMAND_ID_REUSED,
-                f"command id {command_id!r} was used for this {spec.name} before, and what it did "
-                f"has been changed since: take a new id",
-            )
-        return False
-
-    def _begin(
-        self, spec: MethodSpec, command: Command, listener: Listener | None
-    ) -> "asyncio.Future[Mapping[str, Any] | Fault]":
+    def _begin(self, spec: MethodSpec, command: Command, listener: Listener | None) -> Outcome:
         if spec.kind == "kill":
             return self._begin_kill(command, listener)
         self._record(command, "accepted", "")
-        outcome: asyncio.Future[Mapping[str, Any] | Fault]
+        outcome: Outcome
         outcome = asyncio.get_running_loop().create_future()
         try:
             replied = asyncio.wrap_future(self._port.command(command))
@@ -347,7 +287,7 @@ class Desk:
 
     def _replied(
         self,
-        outcome: "asyncio.Future[Mapping[str, Any] | Fault]",
+        outcome: Outcome,
         command: Command,
         done: "asyncio.Future[Reply]",
     ) -> None:
@@ -368,7 +308,7 @@ class Desk:
 
     def _settle(
         self,
-        outcome: "asyncio.Future[Mapping[str, Any] | Fault]",
+        outcome: Outcome,
         command: Command,
         result: Mapping[str, Any] | Fault,
     ) -> None:
@@ -379,9 +319,7 @@ class Desk:
             code = result.data.get("code", result.code.title)
             self._record(command, "refused", f"{code}: {result.message}")
 
-    def _begin_kill(
-        self, command: Command, listener: Listener | None
-    ) -> "asyncio.Future[Mapping[str, Any] | Fault]":
+    def _begin_kill(self, command: Command, listener: Listener | None) -> Outcome:
         if listener is not None:
             self._listeners.append(listener)
         running = self._kill
@@ -414,7 +352,7 @@ class Desk:
 
     async def _run_kill(
         self,
-        outcome: "asyncio.Future[Mapping[str, Any] | Fault]",
+        outcome: Outcome,
         command: Command,
         stopping: Coroutine[Any, Any, Mapping[str, Any]],
     ) -> None:
@@ -434,7 +372,7 @@ class Desk:
         self._settle(outcome, command, result)
 
     async def _await_outcome(
-        self, request_id: str | int, spec: MethodSpec, command_id: str, deed: _Deed
+        self, request_id: str | int, spec: MethodSpec, command_id: str, deed: Deed
     ) -> bytes:
         done, _ = await asyncio.wait({deed.outcome}, timeout=spec.deadline_s)
         if not done:
@@ -459,11 +397,6 @@ class Desk:
             )
         told = {"gating": deed.note} if deed.note else {}
         return encode_result(request_id, {**result, **told, "command_id": command_id})
-
-    def _remember(self, key: tuple[int, str], deed: _Deed) -> None:
-        self._deeds[key] = deed
-        while len(self._deeds) > REMEMBERED_COMMANDS_MAX:
-            self._deeds.popitem(last=False)
 
     def _record(self, command: Command, outcome: Any, msg: str) -> None:
         self._port.record_command(

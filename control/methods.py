@@ -58,8 +58,8 @@ class Params(BaseModel):
 class CommandParams(Params):
     """What every command takes.
 
-    The same `command_id` again gives the first answer again, as long as it holds: see rule 5 of
-    `control.handlers`. A kill is always carried out.
+    The same `command_id` again gives the first answer again, as long as it holds: see
+    `control.memory`. A kill is always carried out.
     """
 
     command_id: CommandId | None = None

@@ -139,8 +139,14 @@ class Stream(io.TextIOBase):
         return True
 
     def write(self, text: str | bytes) -> int:
-        """Take text, or bytes (click's completions); for a terminal and stderr, line by line."""
-        data = text if isinstance(text, bytes) else text.encode(self._encoding, "replace")
+        """Take text; a whole line for a terminal or stderr goes on at once.
+
+        Bytes are taken as they are, but not the empty ones with which click tries whether a stream
+        is binary: it would put an encoding of its own before one that is.
+        """
+        if not isinstance(text, str) and not text:
+            raise TypeError("this is a stream of text")
+        data = text.encode(self._encoding, "replace") if isinstance(text, str) else text
         self._held += data
         by_line = self._is_terminal or self._descriptor == 2
         if len(self._held) > _HELD_BYTES_MAX or (by_line and b"\n" in data):

@@ -130,7 +130,9 @@ def direct_kill(*, config: Path | None, by: str, uid: int, reason: str) -> Mappi
     clock = SystemClock()
     start = clock.monotonic_ns()
     state = _latch(plan, clock, start, uid=uid, by=by, reason=one_line(reason))
-    closed_ns = clock.monotonic_ns()
+    closed_ms = (clock.monotonic_ns() - start) / 1e6
+    if state.latched_ms is not None:
+        closed_ms = state.latched_ms  # a daemon that lives looks there before every order
     if state.is_unused:
         raise ControlError(
             f"kill --direct: {plan.state_dir} was never used: no order of ours exists"
@@ -154,8 +156,8 @@ def direct_kill(*, config: Path | None, by: str, uid: int, reason: str) -> Mappi
         "latched": state.latched_ms is not None,
         "open_orders": report.remaining,
         "others_open": report.others,
-        "gate_ms": (closed_ns - start) / 1e6,
-        "gate_closed_monotonic_ns": closed_ns,
+        "gate_ms": closed_ms,
+        "gate_closed_monotonic_ns": start + int(closed_ms * 1e6),
         "latched_ms": state.latched_ms,
         "cancel_ms": _ms(report.last_cancel_ns, start),
         "empty_ms": _ms(empty_ns, start),

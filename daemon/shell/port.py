@@ -228,8 +228,8 @@ class ControlPort:
             )
         finally:
             stopped.set()
-        latched_ms, latch_fault = await self._latched(latching, start)
         empty_ms = self._since_ms(start)
+        latched_ms, latch_fault = await self._latched(latching, start)
         report = await until_settled(
             self._emergency,
             report,

@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -74,7 +75,10 @@ def test_it_cancels_whatever_becomes_of_its_words(direct: StopStage, bad: str, w
 
 
 @pytest.mark.slow
-def test_a_reader_that_leaves_in_mid_round_does_not_end_the_cancelling(direct: StopStage) -> None:
+@pytest.mark.parametrize("number", [None, signal.SIGHUP, signal.SIGPIPE, signal.SIGTTOU])
+def test_a_reader_or_a_terminal_that_leaves_in_mid_round_does_not_end_the_cancelling(
+    direct: StopStage, number: signal.Signals | None
+) -> None:
     place_by_hand(direct)
     direct.sim.load_faults(SLOW_VENUE)
     try:
@@ -87,6 +91,8 @@ def test_a_reader_that_leaves_in_mid_round_does_not_end_the_cancelling(direct: S
         assert process.stderr is not None
         assert b"asking the venue" in process.stderr.readline()
         process.stderr.close()
+        if number is not None:
+            process.send_signal(number)
         assert process.wait(timeout=60) == 0
     finally:
         direct.sim.load_faults([])

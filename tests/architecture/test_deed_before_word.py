@@ -1,0 +1,214 @@
+"""Deed before word: on the road of a stop nothing that can block or fail stands before the request.
+
+Two walks: through the syntax tree of the functions on each road, and through what a real process
+has imported at the moment when its request's first byte leaves.
+"""
+
+import ast
+import json
+import os
+import socket
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from tests.architecture.tree import ROOT, dotted, imported_names, listing, parsed
+
+ROADS: dict[str, tuple[tuple[str, str, str], ...]] = {
+    "seatrial kill": (
+        ("control/main.py", "_run", "run"),
+        ("control/killing.py", "run", "_stop"),
+        ("control/killing.py", "_stop", "_ask"),
+        ("control/killing.py", "_ask", "client.call_telling"),
+        ("control/client.py", "ControlClient._connect", "self._sock.connect"),
+        ("control/client.py", "ControlClient.call_telling", "self._ask"),
+        ("control/client.py", "ControlClient._ask", "self._send"),
+        ("control/client.py", "ControlClient._send", "self._sock.sendall"),
+    ),
+    "every other command": (
+        ("control/terminal.py", "ask", "client.call"),
+        ("control/client.py", "ControlClient.call", "self.call_telling"),
+        ("control/acting.py", "stop", "ask"),
+        ("control/acting.py", "cancel_all", "ask"),
+        ("control/acting.py", "shutdown", "ask"),
+        ("control/acting.py", "kill", "run"),
+    ),
+    "kill --direct": (
+        ("control/killing.py", "_directly", "act"),
+        ("daemon/direct_kill.py", "direct_kill", "asyncio.run"),
+        ("daemon/direct_kill.py", "_latch", "aside.close"),
+        ("daemon/direct_kill.py", "_stop", "stop.cancel_and_verify"),
+        ("daemon/shell/emergency.py", "EmergencyStop.cancel_and_verify", "self._until_empty"),
+        ("daemon/shell/emergency.py", "EmergencyStop._until_empty", "self._round"),
+        ("daemon/shell/emergency.py", "EmergencyStop._round", "self._cancel"),
+        ("daemon/shell/emergency.py", "EmergencyStop._cancel", "asyncio.gather"),
+    ),
+    "the control thread": (
+        ("control/handlers.py", "Desk._begin_kill", "self._port.kill"),
+        ("daemon/shell/port.py", "ControlPort.kill", "self._halt.close"),
+        (
+            "daemon/shell/port.py",
+            "ControlPort._stop_and_verify",
+            "self._emergency.cancel_and_verify",
+        ),
+    ),
+    "the screen's keys": (
+        ("control/watch.py", "Watch._confirmed", "threading.Thread"),
+        ("control/watch.py", "Watch._act", "client.call_telling"),
+    ),
+}
+"""Of each road: file, function, and the call that the request goes out by."""
+WORDS = {"print", "click.echo", "say", "output.say", "tell", "log", "logging", "warnings.warn"}
+LOOK_UPS = {"pwd", "grp", "socket.getaddrinfo", "direct_command", "input", "open"}
+GUARDED = {"run.on_round", "tell", "default_config"}
+"""Told inside `suppress(Exception)`; and the configuration that a direct stop cannot do without."""
+
+
+def function(name: str, qualified: str) -> ast.FunctionDef | ast.AsyncFunctionDef:
+    nodes: list[ast.AST] = [parsed(name)]
+    for part in qualified.split("."):
+        nodes = [
+            child
+            for node in nodes
+            for child in ast.iter_child_nodes(node)
+            if getattr(child, "name", "") == part
+        ]
+    (found,) = nodes
+    assert isinstance(found, ast.FunctionDef | ast.AsyncFunctionDef)
+    return found
+
+
+def before(body: ast.AST, call: str, names: dict[str, str]) -> list[tuple[int, str]]:
+    """Calls of a function that stand above the first one of `call`, other branches included."""
+    found = sorted(
+        (node.lineno, node.col_offset, ast.unparse(node.func), dotted(node.func, names))
+        for node in ast.walk(body)
+        if isinstance(node, ast.Call)
+    )
+    lines = [line for line, _, written, _ in found if written == call]
+    assert lines, f"there is no call of {call} any more"
+    return [(line, written) for line, _, written, _ in found if line < lines[0]]
+
+
+def is_word_or_look_up(written: str) -> bool:
+    first = written.partition(".")[0]
+    return bool({written, first} & (WORDS | LOOK_UPS)) and written not in GUARDED
+
+
+@pytest.mark.parametrize("road", ROADS)
+def test_nothing_is_said_or_looked_up_before_the_request(road: str) -> None:
+    problems = []
+    for name, qualified, call in ROADS[road]:
+        names = imported_names(parsed(name))
+        for line, written in before(function(name, qualified), call, names):
+            if is_word_or_look_up(written):
+                problems.append(f"{name}:{line}: {written} stands before {call} in {qualified}")
+    assert not problems, listing(problems)
+
+
+@pytest.mark.parametrize(
+    ("source", "is_caught"),
+    [
+        ("def f():\n    output.say('x')\n    send()", True),
+        ("def f():\n    print('x')\n    send()", True),
+        ("def f():\n    log.info('x')\n    send()", True),
+        ("def f():\n    pwd.getpwuid(0)\n    send()", True),
+        ("def f():\n    send()\n    output.say('x')", False),
+        ("def f():\n    one_line('x')\n    send()", False),
+    ],
+)
+def test_the_walk_catches_what_it_is_for(source: str, is_caught: bool) -> None:
+    calls = before(ast.parse(source), "send", {})
+    assert any(is_word_or_look_up(written) for _, written in calls) is is_caught
+
+
+# ---------------------------------------------------------------------- what is imported by then
+
+OWN = {
+    "kill": {
+        "control",
+        "control.client",
+        "control.errors",
+        "control.killing",
+        "control.main",
+        "control.output",
+        "control.places",
+        "control.protocol",
+        "daemon",
+        "daemon.model",
+        "daemon.model.text",
+    },
+    "stop": {
+        "control",
+        "control.acting",
+        "control.cli",
+        "control.client",
+        "control.errors",
+        "control.failures",
+        "control.killing",
+        "control.main",
+        "control.output",
+        "control.places",
+        "control.protocol",
+        "control.terminal",
+        "control.tool",
+        "daemon",
+        "daemon.model",
+        "daemon.model.text",
+    },
+}
+"""The modules of ours that a request waits for."""
+HEAVY = {"asyncio", "pydantic", "rich", "textual", "aiohttp", "threading", "logging", "queue"}
+SPY = """
+import json, os, socket, sys
+class Spied(socket.socket):
+    def sendall(self, data):
+        with open(os.environ["SEEN"], "w") as out:
+            json.dump(sorted(sys.modules), out)
+        return super().sendall(data)
+before = set(sys.modules)
+socket.socket = Spied
+from control.main import main
+main()
+"""
+
+
+def modules_at_the_request(directory: Path, words: list[str]) -> set[str]:
+    """What `seatrial WORDS` has imported when the first byte of its request leaves."""
+    path, seen = directory / "s", directory / "seen"
+    with socket.socket(socket.AF_UNIX) as sock:
+        sock.bind(str(path))
+        sock.listen()
+
+        def answer() -> None:
+            peer, _ = sock.accept()
+            peer.recv(4096)
+            peer.close()
+
+        thread = threading.Thread(target=answer)
+        thread.start()
+        subprocess.run(
+            [sys.executable, "-c", SPY, "--socket", str(path), *words],
+            cwd=ROOT,
+            env={**os.environ, "SEEN": str(seen), "PYTHONPATH": str(ROOT)},
+            capture_output=True,
+            timeout=60,
+            check=False,
+        )
+        thread.join()
+    return set(json.loads(seen.read_text()))
+
+
+@pytest.mark.parametrize("command", OWN)
+def test_a_request_waits_for_no_import_that_it_does_not_need(tmp_path: Path, command: str) -> None:
+    seen = modules_at_the_request(tmp_path, [command, "--reason", "a"])
+    ours = {name for name in seen if name.partition(".")[0] in {"control", "daemon", "evidence"}}
+    assert ours == OWN[command]
+    if command == "kill":
+        heavy = HEAVY | {"click", "argparse", "importlib.metadata"}
+        assert not seen & heavy
+    else:
+        assert not seen & {"pydantic", "rich", "textual", "aiohttp", "asyncio"}
