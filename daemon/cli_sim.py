@@ -7,11 +7,11 @@ import os
 import signal
 import sys
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import click
-import orjson
 import uvloop
 
 from daemon.shell.clock import SystemClock
@@ -166,7 +166,7 @@ async def _serve(options: SimOptions, built: Built, clock: SystemClock) -> None:
     await host.run(stop)
     if options.ledger is not None:
         now_ns = clock.now_ns()
-        _write(options.ledger, host.exchange.ledger.export(host.exchange.venue, now_ns))
+        _write(options.ledger, host.exchange.ledger.pieces(host.exchange.venue, now_ns))
 
 
 def _check_writable(path: Path) -> None:
@@ -180,10 +180,11 @@ def _check_writable(path: Path) -> None:
         raise OptionError(f"--ledger {path}: cannot be written: {error}") from error
 
 
-def _write(path: Path, ledger: dict[str, object]) -> None:
+def _write(path: Path, ledger: Iterable[bytes]) -> None:
     """Whole or not at all: a reader never meets half a ledger."""
     unfinished = path.with_name(path.name + ".tmp")
-    unfinished.write_bytes(orjson.dumps(ledger))
+    with unfinished.open("wb") as file:
+        file.writelines(ledger)
     unfinished.replace(path)
 
 
