@@ -8,6 +8,7 @@ Rules of this file:
 """
 
 import asyncio
+import ssl
 from functools import partial
 from urllib.parse import parse_qs
 
@@ -47,7 +48,7 @@ class SimHost:
         self._group: asyncio.TaskGroup | None = None
         self._runner: web.ServerRunner | None = None
 
-    async def start(self) -> int:
+    async def start(self, port: int, tls: ssl.SSLContext | None = None) -> int:
         """Bind and listen; the port.
 
         Raises:
@@ -57,7 +58,7 @@ class SimHost:
             web.Server(self._handle), handle_signals=False, shutdown_timeout=1.0
         )
         await self._runner.setup()
-        site = web.TCPSite(self._runner, self._options.host, self._options.port)
+        site = web.TCPSite(self._runner, self._options.host, port, ssl_context=tls)
         await site.start()
         return int(self._runner.addresses[0][1])
 

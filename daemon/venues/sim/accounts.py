@@ -47,6 +47,14 @@ class Account:
         self.touched: dict[str, None] = {}
         """Assets changed since the last AccountPosition event."""
 
+    def begun_anew(self, epoch: int, now_ns: int) -> "Account":
+        """The account after a wipe: its grants and terms, and nothing else."""
+        fresh = Account(self.name, self.uid, self.grants, epoch=epoch)
+        fresh.maker_ppm, fresh.taker_ppm = self.maker_ppm, self.taker_ppm
+        fresh.exchange_filters = self.exchange_filters
+        fresh.updated_ns = now_ns
+        return fresh
+
     def wallet(self, asset: str) -> Wallet:
         """The asset's wallet, made empty when it is new."""
         wallet = self.wallets.get(asset)

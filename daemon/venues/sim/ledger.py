@@ -128,6 +128,28 @@ class Ledger:
         if len(self.fault_log) < FAULTS_KEPT:
             self.fault_log.append({"kind": name, "ts_ns": ts_ns, "detail": detail})
 
+    def restore(
+        self, books: Row, open_orders: dict[tuple[str, str, int], SimOrder], epoch: int
+    ) -> None:
+        """Go on with the books of an earlier run (`pieces` of all of it)."""
+        for row in _rows(books, "orders"):
+            number = (str(row["account"]), str(row["symbol"]), int(str(row["order_id"])))
+            order = open_orders.get(number) if row["epoch"] == epoch else None
+            if order is None:
+                self.orders.add_ended(row)
+            else:
+                self.orders.add(order)
+        for name in ("fills", "cancels", "rejects", "events", "fault_log"):
+            kept: PackedRows = getattr(self, name)
+            for row in _rows(books, name):
+                kept.append(row)
+        for name in ("requests", "statuses", "faults"):
+            counts: Counter[str] = getattr(self, name)
+            told = books.get(name)
+            counts.update(told if isinstance(told, dict) else {})
+        wipes = books.get("wipes")
+        self.wipes += wipes if isinstance(wipes, list) else []
+
     def pieces(
         self, venue: SimVenue, now_ns: int, *, account: str = "", since_ns: int = 0
     ) -> Iterator[bytes]:
@@ -227,6 +249,11 @@ def _order_row(order: SimOrder) -> Row:
         "ts_ns": order.ts_ns,
         "updated_ns": order.updated_ns,
     }
+
+
+def _rows(books: Row, name: str) -> list[Row]:
+    rows = books.get(name)
+    return [row for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
 
 
 def _filter(time_name: str, since_ns: int, account: str = "") -> Wanted | None:

@@ -101,15 +101,26 @@ class OrderRows:
 
     def add(self, order: SimOrder) -> None:
         """An order has been accepted."""
+        order.ledger_number = self._count
+        sheet = self._latest()
+        sheet.entries.append(order)
+        sheet.open += 1
+        self._count += 1
+
+    def add_ended(self, row: Row) -> None:
+        """An order of an earlier run, as its row says."""
+        sheet = self._latest()
+        sheet.entries.append(orjson.dumps(row))
+        self._count += 1
+        self._close_if_final(len(self._sheets) - 1)
+
+    def _latest(self) -> _Sheet:
         if self._count % BLOCK_ROWS == 0:
             self._sheets.append(_Sheet())
         sheet = self._sheets[-1]
         if isinstance(sheet, _Block):
             raise RuntimeError("venue bug: a block of orders was closed before it was full")
-        order.ledger_number = self._count
-        sheet.entries.append(order)
-        sheet.open += 1
-        self._count += 1
+        return sheet
 
     def end(self, order: SimOrder) -> None:
         """The order's row is final now."""
@@ -119,9 +130,13 @@ class OrderRows:
             return
         sheet.entries[place] = orjson.dumps(self._render(order))
         sheet.open -= 1
-        if not sheet.open and len(sheet.entries) == BLOCK_ROWS:
+        self._close_if_final(order.ledger_number // BLOCK_ROWS)
+
+    def _close_if_final(self, number: int) -> None:
+        sheet = self._sheets[number]
+        if isinstance(sheet, _Sheet) and not sheet.open and len(sheet.entries) == BLOCK_ROWS:
             texts = [entry for entry in sheet.entries if isinstance(entry, bytes)]
-            self._sheets[order.ledger_number // BLOCK_ROWS] = _block_of(texts)
+            self._sheets[number] = _block_of(texts)
 
     def end_all(self) -> None:
         """A wipe: no row will change any more."""
