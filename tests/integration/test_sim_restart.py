@@ -29,6 +29,7 @@ def test_a_venue_that_is_ended_and_started_again_is_the_same_venue(tmp_path: Pat
     with SimProcess(state=home) as sim:
         first = sim.ready
         sim.signed("POST", "order", **LIMIT, newClientOrderId="mine")
+        unnamed = sim.signed("POST", "order", **LIMIT)
         balances = sim.signed("GET", "account", omitZeroBalances="true")["balances"]
     told = json.loads((home / "sim.json").read_text())
     assert told == first
@@ -37,12 +38,13 @@ def test_a_venue_that_is_ended_and_started_again_is_the_same_venue(tmp_path: Pat
         assert {**sim.ready, "pid": 0} == {**first, "pid": 0}
         assert sim.signed("GET", "account", omitZeroBalances="true")["balances"] == balances
         resting = sim.signed("GET", "openOrders", symbol="BTCUSDT")
-        assert [row["clientOrderId"] for row in resting] == ["mine"]
+        assert [row["clientOrderId"] for row in resting] == ["mine", unnamed["clientOrderId"]]
         more = sim.signed("POST", "order", **LIMIT)
+        assert more["clientOrderId"] != unnamed["clientOrderId"]
         assert more["orderId"] > resting[0]["orderId"]
         ledger = sim.ledger()
     assert ledger["orders"][0]["client_order_id"] == "mine"
-    assert len(json.loads((home / "ledger.json").read_text())["orders"]) == 2
+    assert len(json.loads((home / "ledger.json").read_text())["orders"]) == 3
 
 
 def test_a_venue_that_was_killed_begins_anew_at_the_same_place(tmp_path: Path) -> None:

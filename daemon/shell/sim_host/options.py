@@ -103,6 +103,7 @@ def build(options: SimOptions, now_ns: int, saved: tuple[SavedVenue, bytes] | No
         flow_rate_per_s=options.flow_rate_per_s,
         recordings=recordings,
         has_past=True,
+        last_ids={} if saved is None else {s: m.ids for s, m in saved[0].markets.items()},
     )
     account = venue.add_account(ACCOUNT, options.balances or default_grants(symbols))
     account.maker_ppm, account.taker_ppm = options.maker_ppm, options.taker_ppm
@@ -115,7 +116,7 @@ def build(options: SimOptions, now_ns: int, saved: tuple[SavedVenue, bytes] | No
         exchange.keys[ed25519_api_key] = _public_key(options.ed25519_public_key, ed25519_api_key)
     if saved is not None:
         try:
-            restore(exchange, *saved, now_ns)
+            restore(exchange, *saved, seeded(options.seed, f"ids {now_ns}"), now_ns)
         except (SavedVenueError, ValueError) as error:
             raise OptionError(f"--state {options.state}: {error}") from error
     return Built(exchange, api_key, api_secret, ed25519_api_key)

@@ -24,6 +24,7 @@ class MarketIds:
     trade: int
     execution: int
     prevented: int
+    aggregate: int
 
 
 class Market:
@@ -83,15 +84,16 @@ class Market:
             trade=self._trade_id,
             execution=self._execution_id,
             prevented=self._prevented_id,
+            aggregate=self.tape.last_agg_id,
         )
 
-    def go_on_from(self, ids: MarketIds, last_agg_id: int) -> None:
+    def go_on_from(self, ids: MarketIds) -> None:
         """Ids rise from where an earlier run has left them, or from where they are."""
         self._order_id = max(self._order_id, ids.order)
         self._execution_id = max(self._execution_id, ids.execution)
         self._prevented_id = max(self._prevented_id, ids.prevented)
         self._trade_id = max(self._trade_id, ids.trade)
-        self.tape.go_on_from(self._trade_id, last_agg_id)
+        self.tape.go_on_from(self._trade_id, ids.aggregate)
 
     def change_spec(self, **changes: int) -> None:
         """Change filters while running.

@@ -17,7 +17,15 @@ from daemon.venues.sim.exchange import Exchange
 from daemon.venues.sim.history import without_list
 from daemon.venues.sim.keys import ApiKey
 from daemon.venues.sim.market import MarketIds
-from daemon.venues.sim.orders import Contingency, OrderList, Prevented, SimOrder, Status, TradeFill
+from daemon.venues.sim.orders import (
+    Contingency,
+    OrderList,
+    Prevented,
+    RandomSource,
+    SimOrder,
+    Status,
+    TradeFill,
+)
 from daemon.venues.sim.symbols import SymbolSpec
 from daemon.venues.sim.venue import SimVenue
 
@@ -59,7 +67,6 @@ class SavedMarket(msgspec.Struct, frozen=True, kw_only=True):
 
     status: SymbolStatus
     last_price: int
-    last_agg_id: int
     ids: MarketIds
     prevented: list[Prevented]
 
@@ -104,7 +111,6 @@ def pack(exchange: Exchange, seed: int) -> bytes:
             symbol: SavedMarket(
                 status=market.status,
                 last_price=market.tape.last_price,
-                last_agg_id=market.tape.last_agg_id,
                 ids=market.ids,
                 prevented=list(market.prevented),
             )
@@ -142,14 +148,17 @@ def at_last_price(spec: SymbolSpec, saved: SavedVenue) -> SymbolSpec:
     return spec if market is None else replace(spec, start_price=market.last_price)
 
 
-def restore(exchange: Exchange, saved: SavedVenue, ledger: bytes, now_ns: int) -> None:
-    """Give a venue that has just been built what it had.
+def restore(
+    exchange: Exchange, saved: SavedVenue, ledger: bytes, id_rng: RandomSource, now_ns: int
+) -> None:
+    """Give a venue that has just been built what it had; `id_rng` makes ids that it never made.
 
     Raises:
         SavedVenueError: an open order is on a symbol that the venue does not list now.
     """
     venue = exchange.venue
     venue.epoch = saved.epoch
+    venue.id_rng = id_rng
     venue.lists.last_id = saved.last_list_id
     open_orders: list[SimOrder] = []
     for row in saved.accounts:
@@ -163,7 +172,6 @@ def restore(exchange: Exchange, saved: SavedVenue, ledger: bytes, now_ns: int) -
         market = venue.markets.get(symbol)
         if market is not None:
             market.status = kept.status
-            market.go_on_from(kept.ids, kept.last_agg_id)
             market.prevented.extend(kept.prevented)
     for key in saved.keys:
         exchange.keys[key.api_key] = ApiKey(

@@ -14,8 +14,9 @@ whatever returns has happened. The wire dialect (JSON in and out) stands above t
 test that wants bytes drives `dialect.rest.handle` and `dialect.ws_api.handle`, pure as well.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
+from types import MappingProxyType
 
 from daemon.model.enums import ExecType, SymbolStatus
 from daemon.venues.sim.accounts import Account
@@ -29,7 +30,7 @@ from daemon.venues.sim.flow import (
     SyntheticFlow,
 )
 from daemon.venues.sim.lists import ListDesk, ListOutcome, ListRequest
-from daemon.venues.sim.market import Market
+from daemon.venues.sim.market import Market, MarketIds
 from daemon.venues.sim.matching import Matcher
 from daemon.venues.sim.orders import (
     TRIGGER_TYPES,
@@ -65,10 +66,11 @@ class SimVenue:
         recordings: dict[str, tuple[Sequence[RecordedTrade], float]] | None = None,
         has_past: bool = False,
         exchange_filters: ExchangeFilters | None = None,
+        last_ids: Mapping[str, MarketIds] = MappingProxyType({}),
     ) -> None:
         """Open the markets; `recordings` maps a symbol to (trades, speed).
 
-        With `has_past` every symbol has traded since LISTED_NS.
+        With `has_past` every symbol has traded since LISTED_NS; ids go on after `last_ids`.
         """
         self.accounts: dict[str, Account] = {}
         self.epoch = 0
@@ -76,7 +78,7 @@ class SimVenue:
         self._flow_rate_per_s = flow_rate_per_s
         self._events: list[VenueEvent] = []
         self.matcher = Matcher(self.accounts, self._events.append)
-        self._id_rng = rng_of("ids")
+        self.id_rng = rng_of("ids")
         self.lists = ListDesk(self.matcher.lists, self.random_id)
         self.markets: dict[str, Market] = {}
         self.flows: dict[str, Flow] = {}
@@ -86,6 +88,8 @@ class SimVenue:
             listed = replace(spec, start_price=start)
             past = Past(listed, rng_of, now_ns) if has_past and now_ns > LISTED_NS else None
             market = Market(listed, now_ns, past)
+            if spec.symbol in last_ids:
+                market.go_on_from(last_ids[spec.symbol])
             self.markets[spec.symbol] = market
             desk = Desk(market, self.matcher, rng_of(spec.symbol))
             flow: Flow
@@ -308,11 +312,7 @@ class SimVenue:
         order = self.accounts[account].find(symbol, order_id, client_order_id)
         if order is None:
             raise VenueError(-2013, "Order does not exist.")
-        if (
-            order_id is not None
-            and client_order_id
-            and client_order_id not in order.client_order_ids
-        ):
+        if order_id is not None and not order.goes_by(client_order_id):
             raise VenueError(-2039, "Client order ID does not match the order ID.")
         return order
 
@@ -359,7 +359,7 @@ class SimVenue:
 
     def random_id(self) -> str:
         """A client order id of the venue's own making (22 letters)."""
-        return "".join(_ID_LETTERS[self._id_rng.randrange(0, 62)] for _ in range(22))
+        return "".join(_ID_LETTERS[self.id_rng.randrange(0, 62)] for _ in range(22))
 
     # ------------------------------------------------------------------ inside
 
@@ -380,11 +380,7 @@ class SimVenue:
         order = owner.find(symbol, order_id, client_order_id)
         if order is None or not order.is_open:
             raise unknown_order()
-        if (
-            order_id is not None
-            and client_order_id
-            and client_order_id not in order.client_order_ids
-        ):
+        if order_id is not None and not order.goes_by(client_order_id):
             raise unknown_order()
         return order
 

@@ -113,6 +113,16 @@ def test_the_ledger_goes_on_and_money_adds_up() -> None:
         assert all(wallet.free >= 0 and wallet.locked >= 0 for wallet in wallets)
 
 
+def test_a_crowd_that_comes_back_takes_no_clients_id() -> None:
+    before = Stage()
+    mine = before.buy("1", "59900").order
+    after = Restarted(before, flow_rate_per_s=30)
+    book = after.venue.markets[SYMBOL].book
+    ids = [order_id for level in book.bids.from_best() for order_id in level.orders]
+    assert len(ids) == len(set(ids)) > 20
+    assert ids.count(mine.order_id) == 1
+
+
 def test_public_trade_ids_and_the_price_go_on() -> None:
     before = Stage(flow_rate_per_s=200)
     for _ in range(600):
