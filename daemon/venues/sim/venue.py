@@ -359,7 +359,11 @@ class SimVenue:
 
     def random_id(self) -> str:
         """A client order id of the venue's own making (22 letters)."""
-        return "".join(_ID_LETTERS[self.id_rng.randrange(0, 62)] for _ in range(22))
+        number, letters = self.id_rng.randrange(0, 62**22), []
+        for _ in range(22):
+            number, letter = divmod(number, 62)
+            letters.append(_ID_LETTERS[letter])
+        return "".join(letters)
 
     # ------------------------------------------------------------------ inside
 
