@@ -95,3 +95,32 @@ async def test_with_tls_every_road_speaks_it_and_plain_text_gets_nothing(
             await asyncio.to_thread(get, url.replace("https", "http"))
         with pytest.raises(OSError, match="CERTIFICATE_VERIFY_FAILED"):
             await asyncio.to_thread(get, url)
+
+
+async def test_reading_the_ledger_of_a_busy_session_does_not_hold_up_the_venue() -> None:
+    """Judged by another client's answers meanwhile, against its answers without a reader."""
+    with SimProcess(orders_per_10s=100_000, weight_per_minute=10_000_000) as sim:
+        async with connect(sim.ws_api, max_size=None) as socket:
+            for number in range(6_000):
+                params = sim.ws_params(**LIMIT, newClientOrderId=f"n{number}")
+                await socket.send(json.dumps({"id": 1, "method": "order.place", "params": params}))
+                await socket.recv()
+                gone = sim.ws_params(symbol="BTCUSDT", origClientOrderId=f"n{number}")
+                await socket.send(json.dumps({"id": 2, "method": "order.cancel", "params": gone}))
+                await socket.recv()
+            answers, is_read = 0, asyncio.Event()
+
+            async def read() -> dict[str, Any]:
+                told = await asyncio.to_thread(sim.ledger)
+                is_read.set()
+                return told
+
+            async with asyncio.TaskGroup() as group:
+                reader = group.create_task(read())
+                while not is_read.is_set():
+                    await socket.send('{"id": 3, "method": "time"}')
+                    await socket.recv()
+                    answers += 1
+        ledger = reader.result()
+    assert len(ledger["orders"]) == 6_000
+    assert answers > 20, "the venue answered nobody else while it told its ledger"

@@ -203,6 +203,7 @@ class SimHost:
             query=query.encode("utf-8", "surrogateescape"),
             body=body,
             api_key=request.headers.get("X-MBX-APIKEY", ""),
+            time_unit=request.headers.get("X-MBX-TIME-UNIT", ""),
         )
         answer = rest.handle(self.exchange, asked, now_ns)
         if answer.hold_ms:
@@ -228,6 +229,8 @@ class SimHost:
         socket = _new_socket()
         if not socket.can_prepare(request).ok:
             return web.Response(status=400, text="this is a WebSocket endpoint")
+        if request.query.get("timeUnit", "MILLISECOND").upper() != "MILLISECOND":
+            return web.Response(status=400, text="times are served in milliseconds only")
         await socket.prepare(request)
         self.exchange.limiter.charge(2, now_ns)
         connection = Connection("user", socket, request, now_ns)
@@ -293,6 +296,8 @@ class SimHost:
         socket = _new_socket()
         if not socket.can_prepare(request).ok:
             return web.Response(status=400, text="this is a WebSocket endpoint")
+        if request.query.get("timeUnit", "MILLISECOND").upper() != "MILLISECOND":
+            return web.Response(status=400, text="times are served in milliseconds only")
         await socket.prepare(request)
         connection = Connection("market", socket, request, now_ns)
         combined = request.path == "/stream"
