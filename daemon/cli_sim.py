@@ -1,24 +1,28 @@
 """`seatrial sim`: the simulated venue as a process of its own."""
 
 import asyncio
+import contextlib
 import json
 import math
 import os
 import signal
 import sys
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import click
-import orjson
 import uvloop
 
 from daemon.shell.clock import SystemClock
 from daemon.shell.sim_host.host import SimHost
 from daemon.shell.sim_host.options import Built, OptionError, SimOptions, balances_of, build
+from daemon.shell.sim_host.state_dir import StateDir, StateError
+from daemon.shell.sim_host.tls import server_context
 from daemon.venues.sim.fault_presets import menu
 from daemon.venues.sim.limits import LimitConfig
+from daemon.venues.sim.saved import pack
 from daemon.venues.sim.symbols import DEFAULT_SYMBOLS
 
 EXIT_BAD_OPTION = 2
@@ -44,10 +48,22 @@ POSITIVE = Pace(min=0, min_open=True)
 
 @click.command("sim")
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
-@click.option("--port", default=0, show_default=True, type=click.IntRange(0, 65_535))
+@click.option(
+    "--port",
+    default=0,
+    show_default=True,
+    type=click.IntRange(0, 65_535),
+    help="0: with --state the port of the run before, else any that is free.",
+)
 @click.option("--seed", default=1, show_default=True, type=int, help="Same seed, same market.")
 @click.option("--symbols", default=",".join(DEFAULT_SYMBOLS), show_default=True)
 @click.option("--ledger", type=click.Path(path_type=Path), help="Write the ledger here on exit.")
+@click.option(
+    "--state",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Directory: address, keys, books and ledger outlive an orderly end.",
+)
+@click.option("--tls", is_flag=True, help="https and wss, with a certificate of its own making.")
 @click.option(
     "--replay",
     type=click.Path(path_type=Path),
@@ -126,33 +142,64 @@ def sim_command(
         if ledger is not None:
             _check_writable(ledger)
         clock = SystemClock()
-        built = build(options, clock.now_ns())
+        state = None if options.state is None else StateDir(options.state)
+        built = build(options, clock.now_ns(), None if state is None else state.saved())
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(_serve(options, built, clock))
-    except (OptionError, OSError) as error:
+            runner.run(_serve(options, built, clock, state))
+    except (OptionError, StateError, OSError) as error:
         click.echo(f"seatrial sim: {error}", err=True)
         sys.exit(EXIT_BAD_OPTION)
 
 
-async def _serve(options: SimOptions, built: Built, clock: SystemClock) -> None:
+async def _serve(
+    options: SimOptions, built: Built, clock: SystemClock, state: StateDir | None
+) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     host = SimHost(options, built, clock)
-    try:
-        port = await host.start()
-    except OSError as error:
-        reason = error.strerror or str(error)
-        raise OptionError(
-            f"cannot listen on {options.host}:{options.port}: {reason}; choose another --port"
-        ) from error
-    place = f"{options.host}:{port}"
-    ready = {
-        "rest": f"http://{place}",
-        "ws_api": f"ws://{place}/ws-api/v3",
-        "streams": f"ws://{place}",
-        "admin": f"http://{place}/sim",
+    asked_port = options.port or (state.known_port() if state else 0)
+    with contextlib.ExitStack() as stack:
+        tls, certificate = None, None
+        if options.tls:
+            if state is not None:
+                home = state.directory
+            else:
+                made = tempfile.TemporaryDirectory(prefix="seatrial-sim-")
+                home = Path(stack.enter_context(made))
+            tls, certificate = server_context(home, options.host, clock)
+        try:
+            port = await host.start(asked_port, tls)
+        except OSError as error:
+            reason = error.strerror or str(error)
+            raise OptionError(
+                f"cannot listen on {options.host}:{asked_port}: {reason}; choose another --port"
+            ) from error
+        ready = _ready_line(options, built, port, certificate)
+        if state is not None:
+            state.started(ready)
+        click.echo(json.dumps(ready))
+        sys.stdout.flush()
+        await host.run(stop)
+    now_ns = clock.now_ns()
+    exchange = host.exchange
+    if state is not None:
+        state.ended(exchange.ledger.pieces(exchange.venue, now_ns), pack(exchange, options.seed))
+    if options.ledger is not None:
+        _write(options.ledger, exchange.ledger.pieces(exchange.venue, now_ns))
+
+
+def _ready_line(
+    options: SimOptions, built: Built, port: int, certificate: Path | None
+) -> dict[str, object]:
+    """Addresses and keys, as `seatrial init --sim` reads them."""
+    place, secure = f"{options.host}:{port}", "s" if options.tls else ""
+    ready: dict[str, object] = {
+        "rest": f"http{secure}://{place}",
+        "ws_api": f"ws{secure}://{place}/ws-api/v3",
+        "streams": f"ws{secure}://{place}",
+        "admin": f"http{secure}://{place}/sim",
         "api_key": built.api_key,
         "api_secret": built.api_secret,
         "pid": os.getpid(),
@@ -163,12 +210,9 @@ async def _serve(options: SimOptions, built: Built, clock: SystemClock) -> None:
         ready["replay"] = built.replay
     if built.ed25519_api_key:
         ready["ed25519_api_key"] = built.ed25519_api_key
-    click.echo(json.dumps(ready))
-    sys.stdout.flush()
-    await host.run(stop)
-    if options.ledger is not None:
-        now_ns = clock.now_ns()
-        _write(options.ledger, host.exchange.ledger.export(host.exchange.venue, now_ns))
+    if certificate is not None:
+        ready["certificate"] = str(certificate.absolute())
+    return ready
 
 
 def _check_writable(path: Path) -> None:
@@ -182,10 +226,11 @@ def _check_writable(path: Path) -> None:
         raise OptionError(f"--ledger {path}: cannot be written: {error}") from error
 
 
-def _write(path: Path, ledger: dict[str, object]) -> None:
+def _write(path: Path, ledger: Iterable[bytes]) -> None:
     """Whole or not at all: a reader never meets half a ledger."""
     unfinished = path.with_name(path.name + ".tmp")
-    unfinished.write_bytes(orjson.dumps(ledger))
+    with unfinished.open("wb") as file:
+        file.writelines(ledger)
     unfinished.replace(path)
 
 

@@ -68,6 +68,10 @@ async def over_rest(exchange: Any, sim: SimProcess) -> dict[str, Any]:
     facts["bids_asks"] = len(await exchange.fetch_bids_asks())
     facts["public_trades"] = len(await exchange.fetch_trades(SYMBOL, limit=10))
     facts["candles"] = await exchange.fetch_ohlcv(SYMBOL, "1m", limit=5)
+    facts["hours"] = await exchange.fetch_ohlcv(SYMBOL, "1h", limit=500)
+    since = exchange.parse8601("2021-03-01T00:00:00Z")
+    facts["old_days"] = await exchange.fetch_ohlcv(SYMBOL, "1d", since=since, limit=31)
+    facts["old_trades"] = await exchange.fetch_trades(SYMBOL, since=since, limit=20)
     resting = await exchange.create_order(
         SYMBOL, "limit", "buy", 0.001, bid * 0.9, {"newClientOrderId": "ccxt-rest-1"}
     )

@@ -182,6 +182,29 @@ async def special_orders(client: Any, bid: float) -> dict[str, Any]:
     return {"trailing": trailing, "iceberg": iceberg, "pegged": pegged}
 
 
+async def candles(manager: Any, client: Any) -> dict[str, Any]:
+    """Bars that close on the stream, then the same bars over REST; years of months."""
+    closed: list[dict[str, Any]] = []
+    async with manager.kline_socket(SYMBOL, interval="1s") as stream:
+        while len(closed) < 3:
+            bar = (await stream.recv())["k"]
+            if bar["x"]:
+                closed.append(bar)
+    rows = await client.get_klines(symbol=SYMBOL, interval="1s", startTime=closed[0]["t"], limit=3)
+    hours = await client.get_klines(symbol=SYMBOL, interval="1h", limit=500)
+    months = await client.get_klines(symbol=SYMBOL, interval="1M", limit=1000)
+    old = await client.get_historical_klines(SYMBOL, "1d", "1 Mar, 2020", "31 Mar, 2020")
+    trades = await client.get_aggregate_trades(symbol=SYMBOL, startTime=old[0][0], limit=50)
+    return {
+        "closed": closed,
+        "rows": rows,
+        "hours": len(hours),
+        "months": len(months),
+        "old": [row[0] for row in old],
+        "trades": trades,
+    }
+
+
 async def over_sockets(manager: Any, client: Any, bid: float) -> dict[str, Any]:
     facts: dict[str, Any] = {}
     async with manager.trade_socket(SYMBOL) as stream:
@@ -221,6 +244,7 @@ async def main() -> None:
                 special_facts = await special_orders(client, bid)
                 ws_facts = await over_ws_api(client, bid)
                 socket_facts = await over_sockets(socket_class(client), client, bid)
+                candle_facts = await candles(socket_class(client), client)
         finally:
             async with asyncio.TaskGroup() as group:
                 group.create_task(client.close_connection())
@@ -239,6 +263,7 @@ async def main() -> None:
                     "special": special_facts,
                     "ws_api": ws_facts,
                     "sockets": socket_facts,
+                    "candles": candle_facts,
                     "sync": sync_facts,
                     "ledger": sim.ledger(),
                 },

@@ -64,6 +64,16 @@ def test_public_data_is_live_and_two_sided(rest: Facts) -> None:
     assert len(rest["candles"]) == 5
 
 
+def test_there_is_a_past_to_learn_from(rest: Facts) -> None:
+    hours = [row[0] for row in rest["hours"]]
+    assert hours == list(range(hours[0], hours[0] + 500 * 3_600_000, 3_600_000))
+    days = rest["old_days"]
+    assert [row[0] for row in days] == [1_614_556_800_000 + n * 86_400_000 for n in range(31)]
+    assert all(low <= first <= high for _, first, high, low, _, _ in days)
+    assert len(rest["old_trades"]) == 20
+    assert rest["old_trades"][0]["price"] == days[0][1]
+
+
 def test_a_resting_order_is_seen_by_every_question(rest: Facts, facts: Facts) -> None:
     assert rest["resting"]["status"] == rest["fetched"]["status"] == "open"
     assert rest["resting"]["clientOrderId"] == "ccxt-rest-1"

@@ -130,3 +130,20 @@ def test_streams_and_user_socket(facts: Facts) -> None:
     assert reports[0]["c"] == "pb-user-1"
     assert reports[1]["C"] == "pb-user-1"
     assert reports[1]["c"] != "pb-user-1"
+
+
+def test_closed_bars_come_over_the_stream_and_are_those_of_rest(facts: Facts) -> None:
+    told = facts["candles"]
+    opens = [bar["t"] for bar in told["closed"]]
+    assert opens == [opens[0], opens[0] + 1_000, opens[0] + 2_000]
+    for bar, row in zip(told["closed"], told["rows"], strict=True):
+        assert [bar[key] for key in ("t", "o", "h", "l", "c", "v", "T", "q", "n")] == row[:9]
+
+
+def test_years_of_candles_and_trades_are_there(facts: Facts) -> None:
+    told = facts["candles"]
+    assert told["hours"] == 500
+    assert told["months"] > 100
+    assert told["old"] == [1_583_020_800_000 + n * 86_400_000 for n in range(31)]
+    assert len(told["trades"]) == 50
+    assert told["trades"][0]["T"] >= told["old"][0]

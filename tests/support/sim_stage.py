@@ -106,6 +106,14 @@ class Stage:
             if hasattr(event, "exec_type") and (order is None or event.order is order)
         ]
 
+    def ledger(self, *, account: str = "", since_ns: int = 0) -> ROW:
+        """The venue's own books."""
+        pieces = self.exchange.ledger.pieces(
+            self.venue, self.now_ns, account=account, since_ns=since_ns
+        )
+        books: ROW = orjson.loads(b"".join(pieces))
+        return books
+
     # -------------------------------------------------------------- the wire
 
     def stamped(self, params: ROW) -> ROW:

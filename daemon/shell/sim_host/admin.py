@@ -1,5 +1,6 @@
 """`/sim`: the venue's own operator. Ledger, faults, and everything a test needs to provoke."""
 
+import asyncio
 from typing import TYPE_CHECKING
 
 import orjson
@@ -55,23 +56,34 @@ class Admin:
         """One call; mistakes answer 400 with one line."""
         name = request.path.removeprefix("/sim").strip("/")
         try:
+            if request.method == "GET" and name == "ledger":
+                return await self._ledger(request)
             if request.method == "GET":
-                return self._get(name, request)
+                return self._get(name)
             text = await request.read()
             body = orjson.loads(text) if text else {}
             return _json(self._post(name, body))
         except (VenueError, FaultScriptError, UnitError, ValueError, KeyError) as error:
             return _json({"error": str(error)}, status=400)
 
-    def _get(self, name: str, request: web.BaseRequest) -> web.Response:
-        now_ns = self._clock.now_ns()
-        if name == "ledger":
-            since_ns = int(request.query.get("since_ns", "0"))
-            account = request.query.get("account", "")
-            exchange = self._host.exchange
-            return _json(
-                exchange.ledger.export(exchange.venue, now_ns, account=account, since_ns=since_ns)
-            )
+    async def _ledger(self, request: web.BaseRequest) -> web.StreamResponse:
+        """The ledger in pieces: other requests are answered between them."""
+        exchange = self._host.exchange
+        pieces = exchange.ledger.pieces(
+            exchange.venue,
+            self._clock.now_ns(),
+            account=request.query.get("account", ""),
+            since_ns=int(request.query.get("since_ns", "0")),
+        )
+        answer = web.StreamResponse(headers={"Content-Type": "application/json"})
+        await answer.prepare(request)
+        for piece in pieces:
+            await answer.write(piece)
+            await asyncio.sleep(0)  # a fast reader never fills the buffer, and would not yield
+        await answer.write_eof()
+        return answer
+
+    def _get(self, name: str) -> web.Response:
         if name == "faults":
             return _json(
                 {

@@ -8,6 +8,7 @@ Rules of this file:
 """
 
 import asyncio
+import ssl
 from functools import partial
 from urllib.parse import parse_qs
 
@@ -47,7 +48,7 @@ class SimHost:
         self._group: asyncio.TaskGroup | None = None
         self._runner: web.ServerRunner | None = None
 
-    async def start(self) -> int:
+    async def start(self, port: int, tls: ssl.SSLContext | None = None) -> int:
         """Bind and listen; the port.
 
         Raises:
@@ -57,7 +58,7 @@ class SimHost:
             web.Server(self._handle), handle_signals=False, shutdown_timeout=1.0
         )
         await self._runner.setup()
-        site = web.TCPSite(self._runner, self._options.host, self._options.port)
+        site = web.TCPSite(self._runner, self._options.host, port, ssl_context=tls)
         await site.start()
         return int(self._runner.addresses[0][1])
 
@@ -202,6 +203,7 @@ class SimHost:
             query=query.encode("utf-8", "surrogateescape"),
             body=body,
             api_key=request.headers.get("X-MBX-APIKEY", ""),
+            time_unit=request.headers.get("X-MBX-TIME-UNIT", ""),
         )
         answer = rest.handle(self.exchange, asked, now_ns)
         if answer.hold_ms:
@@ -227,6 +229,8 @@ class SimHost:
         socket = _new_socket()
         if not socket.can_prepare(request).ok:
             return web.Response(status=400, text="this is a WebSocket endpoint")
+        if request.query.get("timeUnit", "MILLISECOND").upper() != "MILLISECOND":
+            return web.Response(status=400, text="times are served in milliseconds only")
         await socket.prepare(request)
         self.exchange.limiter.charge(2, now_ns)
         connection = Connection("user", socket, request, now_ns)
@@ -292,6 +296,8 @@ class SimHost:
         socket = _new_socket()
         if not socket.can_prepare(request).ok:
             return web.Response(status=400, text="this is a WebSocket endpoint")
+        if request.query.get("timeUnit", "MILLISECOND").upper() != "MILLISECOND":
+            return web.Response(status=400, text="times are served in milliseconds only")
         await socket.prepare(request)
         connection = Connection("market", socket, request, now_ns)
         combined = request.path == "/stream"

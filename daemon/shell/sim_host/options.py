@@ -17,6 +17,7 @@ from daemon.venues.sim.keys import ApiKey, KeyFileError, ed25519_key
 from daemon.venues.sim.limits import LimitConfig, Limiter
 from daemon.venues.sim.orders import RandomSource
 from daemon.venues.sim.recording import Recording, RecordingError, parse_recording
+from daemon.venues.sim.saved import SavedVenue, SavedVenueError, at_last_price, restore
 from daemon.venues.sim.symbols import DEFAULT_SYMBOLS, SYMBOLS, UnknownSymbolError, spec_of
 from daemon.venues.sim.units import E8, UnitError, e8_of
 from daemon.venues.sim.venue import SimVenue
@@ -39,6 +40,8 @@ class SimOptions:
     seed: int = 1
     symbols: tuple[str, ...] = DEFAULT_SYMBOLS
     ledger: Path | None = None
+    state: Path | None = None
+    tls: bool = False
     replay: Path | None = None
     replay_symbol: str = ""
     speed: float = 1.0
@@ -74,12 +77,17 @@ def seeded(seed: int, name: str) -> RandomSource:
     return random.Random(f"{seed}/{name}")  # noqa: S311 - a market, not a secret
 
 
-def build(options: SimOptions, now_ns: int) -> Built:
-    """The exchange that the options describe.
+def build(options: SimOptions, now_ns: int, saved: tuple[SavedVenue, bytes] | None = None) -> Built:
+    """The exchange that the options describe; `saved` is what an earlier run of it has left.
 
     Raises:
         OptionError: for an option that cannot be used.
     """
+    if saved is not None and saved[0].seed != options.seed:
+        raise OptionError(
+            f"--state: that venue has seed {saved[0].seed}; say --seed {saved[0].seed}, "
+            "or move the directory away to begin anew"
+        )
     symbols, recordings, replay = _markets(options)
     fault_seed = options.seed if options.fault_seed is None else options.fault_seed
     faults = FaultPlan(lambda name: seeded(fault_seed, name))
@@ -87,13 +95,17 @@ def build(options: SimOptions, now_ns: int) -> Built:
     if preset is None:
         raise OptionError(f"--faults {options.faults!r}: known presets are {', '.join(PRESETS)}")
     faults.load(preset[1], now_ns)
+    specs = [spec_of(symbol) for symbol in symbols]
+    if saved is not None:
+        specs = [at_last_price(spec, saved[0]) for spec in specs]
     venue = SimVenue(
-        [spec_of(symbol) for symbol in symbols],
+        specs,
         rng_of=lambda name: seeded(options.seed, name),
         now_ns=now_ns,
         flow_rate_per_s=options.flow_rate_per_s,
         recordings=recordings,
         has_past=True,
+        last_ids={} if saved is None else {s: m.ids for s, m in saved[0].markets.items()},
     )
     account = venue.add_account(ACCOUNT, options.balances or default_grants(symbols))
     account.maker_ppm, account.taker_ppm = options.maker_ppm, options.taker_ppm
@@ -104,6 +116,11 @@ def build(options: SimOptions, now_ns: int) -> Built:
     if options.ed25519_public_key is not None:
         ed25519_api_key = _token(options.seed, "ed25519")
         exchange.keys[ed25519_api_key] = _public_key(options.ed25519_public_key, ed25519_api_key)
+    if saved is not None:
+        try:
+            restore(exchange, *saved, seeded(options.seed, f"ids {now_ns}"), now_ns)
+        except (SavedVenueError, ValueError) as error:
+            raise OptionError(f"--state {options.state}: {error}") from error
     return Built(exchange, api_key, api_secret, ed25519_api_key, replay)
 
 

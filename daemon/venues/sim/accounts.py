@@ -9,6 +9,7 @@ Rules of this file:
 from bisect import bisect_left
 
 from daemon.model.enums import Side
+from daemon.venues.sim.history import OrderHistory
 from daemon.venues.sim.orders import OrderList, SimOrder, TradeFill, VenueError
 from daemon.venues.sim.symbols import ExchangeFilters
 
@@ -39,13 +40,20 @@ class Account:
         self.epoch = epoch
         self.open_orders: dict[tuple[str, int], SimOrder] = {}
         self.open_by_client_id: dict[tuple[str, str], SimOrder] = {}
-        self.orders: dict[str, dict[int, SimOrder]] = {}
-        self.by_client_id: dict[tuple[str, str], SimOrder] = {}
+        self.history = OrderHistory()
         self.trades: dict[str, list[TradeFill]] = {}
         self.lists: dict[int, OrderList] = {}
         self.open_lists: dict[int, OrderList] = {}
         self.touched: dict[str, None] = {}
         """Assets changed since the last AccountPosition event."""
+
+    def begun_anew(self, epoch: int, now_ns: int) -> "Account":
+        """The account after a wipe: its grants and terms, and nothing else."""
+        fresh = Account(self.name, self.uid, self.grants, epoch=epoch)
+        fresh.maker_ppm, fresh.taker_ppm = self.maker_ppm, self.taker_ppm
+        fresh.exchange_filters = self.exchange_filters
+        fresh.updated_ns = now_ns
+        return fresh
 
     def wallet(self, asset: str) -> Wallet:
         """The asset's wallet, made empty when it is new."""
@@ -96,12 +104,12 @@ class Account:
         """Remember an accepted order."""
         self.open_orders[(order.symbol, order.order_id)] = order
         self.open_by_client_id[(order.symbol, order.client_order_id)] = order
-        self.orders.setdefault(order.symbol, {})[order.order_id] = order
-        self.by_client_id[(order.symbol, order.client_order_id)] = order
+        self.history.add(order)
 
     def close_order(self, order: SimOrder) -> None:
         """An order has ended: it no longer counts as open and frees its client id."""
-        self.open_orders.pop((order.symbol, order.order_id), None)
+        if self.open_orders.pop((order.symbol, order.order_id), None) is not None:
+            self.history.end(order)
         for name in order.client_order_ids:
             if self.open_by_client_id.get((order.symbol, name)) is order:
                 del self.open_by_client_id[(order.symbol, name)]
@@ -109,9 +117,9 @@ class Account:
     def find(self, symbol: str, order_id: int | None, client_order_id: str) -> SimOrder | None:
         """An order by id, or by client id: the open one first, else the latest that had it."""
         if order_id is not None:
-            return self.orders.get(symbol, {}).get(order_id)
-        key = (symbol, client_order_id)
-        return self.open_by_client_id.get(key) or self.by_client_id.get(key)
+            return self.history.get(symbol, order_id)
+        is_open = self.open_by_client_id.get((symbol, client_order_id))
+        return is_open or self.history.named(symbol, client_order_id)
 
     def open_on(self, symbol: str) -> list[SimOrder]:
         """Open orders of one symbol, oldest first."""

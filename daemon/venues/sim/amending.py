@@ -46,7 +46,8 @@ def apply_amend(market: Market, owner: Account, order: SimOrder, amendment: Amen
     if new_id != old_id:
         if key in owner.open_by_client_id:
             raise VenueError(-2010, "Duplicate order sent.")
-        owner.open_by_client_id[key] = owner.by_client_id[key] = order
+        owner.open_by_client_id[key] = order
+        owner.history.name(order, new_id)
     cut = order.qty - amendment.qty
     order.amends.append(
         AmendRow(

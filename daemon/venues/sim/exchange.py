@@ -66,7 +66,7 @@ class Exchange:
     def wipe(self, now_ns: int) -> None:
         """A testnet wipe."""
         self.venue.wipe(now_ns)
-        self.ledger.wipes.append(now_ns)
+        self.ledger.on_wipe(now_ns)
         self.collect()
 
     def _on_trade(self, event: ExecReport) -> None:

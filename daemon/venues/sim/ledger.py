@@ -7,9 +7,13 @@ Rules of this file:
 """
 
 from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
+import orjson
+
 from daemon.model.enums import ExecType, Side
+from daemon.venues.sim.ledger_rows import OrderRows, PackedRows, Row, Wanted
 from daemon.venues.sim.orders import (
     ExecReport,
     Origin,
@@ -22,7 +26,6 @@ from daemon.venues.sim.units import text_of
 from daemon.venues.sim.venue import SimVenue
 
 FAULTS_KEPT = 100_000
-Row = dict[str, object]
 _KINDS = {
     ExecType.CANCELED: "canceled",
     ExecType.EXPIRED: "expired",
@@ -35,17 +38,16 @@ _KINDS = {
 class Ledger:
     """Facts in the order they happened."""
 
-    orders: list[SimOrder] = field(default_factory=list)
-    fills: list[Row] = field(default_factory=list)
-    cancels: list[Row] = field(default_factory=list)
-    rejects: list[Row] = field(default_factory=list)
-    events: list[Row] = field(default_factory=list)
+    orders: OrderRows = field(default_factory=lambda: OrderRows(_order_row))
+    fills: PackedRows = field(default_factory=PackedRows)
+    cancels: PackedRows = field(default_factory=PackedRows)
+    rejects: PackedRows = field(default_factory=PackedRows)
+    events: PackedRows = field(default_factory=PackedRows)
     requests: Counter[str] = field(default_factory=Counter)
     statuses: Counter[str] = field(default_factory=Counter)
     faults: Counter[str] = field(default_factory=Counter)
-    fault_log: list[Row] = field(default_factory=list)
+    fault_log: PackedRows = field(default_factory=PackedRows)
     wipes: list[int] = field(default_factory=list)
-    _seen: set[int] = field(default_factory=set)
 
     def on_user_event(self, event: UserEvent) -> None:
         """Book one executionReport; other user events change no order."""
@@ -54,10 +56,9 @@ class Ledger:
         order = event.order
         kind = _KINDS.get(event.exec_type, "")
         if event.exec_type is ExecType.NEW:
-            kind = "triggered" if id(order) in self._seen else "accepted"
+            kind = "accepted" if order.ledger_number < 0 else "triggered"
             if kind == "accepted":
-                self._seen.add(id(order))
-                self.orders.append(order)
+                self.orders.add(order)
         elif event.exec_type is ExecType.TRADE_PREVENTION:
             kind = "expired" if event.status is Status.EXPIRED_IN_MATCH else "prevented"
         if kind == "canceled":
@@ -72,6 +73,13 @@ class Ledger:
                 }
             )
         self.events.append(_event_row(kind, event))
+        if not order.is_open and order.ledger_number >= 0:
+            self.orders.end(order)
+
+    def on_wipe(self, ts_ns: int) -> None:
+        """The venue has begun anew: what was open is gone as it was."""
+        self.wipes.append(ts_ns)
+        self.orders.end_all()
 
     def on_fill(self, fill: TradeFill) -> None:
         """Book one account's side of a trade."""
@@ -120,37 +128,65 @@ class Ledger:
         if len(self.fault_log) < FAULTS_KEPT:
             self.fault_log.append({"kind": name, "ts_ns": ts_ns, "detail": detail})
 
-    def export(self, venue: SimVenue, now_ns: int, *, account: str = "", since_ns: int = 0) -> Row:
-        """The whole ledger as JSON values; `since_ns` leaves older rows out."""
-        orders = [
-            order
-            for order in self.orders
-            if order.updated_ns >= since_ns and account in {"", order.account}
-        ]
-        return {
-            "ts_ns": now_ns,
-            "epoch": venue.epoch,
-            "orders": [_order_row(order) for order in orders],
-            "open_orders": [_order_row(order) for order in self._open(venue, account)],
-            "fills": _since(self.fills, since_ns, account),
-            "cancels": _since(self.cancels, since_ns),
-            "rejects": _since(self.rejects, since_ns),
-            "events": _since(self.events, since_ns, account),
-            "balances": _balances(venue, account),
-            "initial_balances": {
-                asset: text_of(free)
-                for owner in venue.accounts.values()
-                if account in {"", owner.name}
-                for asset, free in owner.grants.items()
-            },
-            "requests": dict(self.requests),
-            "statuses": dict(self.statuses),
-            "faults": dict(self.faults),
-            "fault_log": self.fault_log,
-            "wipes": self.wipes,
-            "background": venue.background,
-            "prices": {symbol: _prices(venue, symbol) for symbol in venue.markets},
-        }
+    def restore(
+        self, books: Row, open_orders: dict[tuple[str, str, int], SimOrder], epoch: int
+    ) -> None:
+        """Go on with the books of an earlier run (`pieces` of all of it)."""
+        for row in _rows(books, "orders"):
+            number = (str(row["account"]), str(row["symbol"]), int(str(row["order_id"])))
+            order = open_orders.get(number) if row["epoch"] == epoch else None
+            if order is None:
+                self.orders.add_ended(row)
+            else:
+                self.orders.add(order)
+        for name in ("fills", "cancels", "rejects", "events", "fault_log"):
+            kept: PackedRows = getattr(self, name)
+            for row in _rows(books, name):
+                kept.append(row)
+        for name in ("requests", "statuses", "faults"):
+            counts: Counter[str] = getattr(self, name)
+            told = books.get(name)
+            counts.update(told if isinstance(told, dict) else {})
+        wipes = books.get("wipes")
+        self.wipes += wipes if isinstance(wipes, list) else []
+
+    def pieces(
+        self, venue: SimVenue, now_ns: int, *, account: str = "", since_ns: int = 0
+    ) -> Iterator[bytes]:
+        """The whole ledger as pieces of one JSON object; `since_ns` leaves older rows out.
+
+        What it tells is as of this call, however slowly it is read.
+        """
+        listed = [_order_row(order) for order in self._open(venue, account)]
+        lists = (
+            ("orders", self.orders.pieces(_filter("updated_ns", since_ns, account))),
+            ("fills", self.fills.pieces(_filter("ts_ns", since_ns, account))),
+            ("cancels", self.cancels.pieces(_filter("ts_ns", since_ns))),
+            ("rejects", self.rejects.pieces(_filter("ts_ns", since_ns))),
+            ("events", self.events.pieces(_filter("ts_ns", since_ns, account))),
+            ("fault_log", self.fault_log.pieces()),
+        )
+        rest = orjson.dumps(
+            {
+                "ts_ns": now_ns,
+                "epoch": venue.epoch,
+                "open_orders": listed,
+                "balances": _balances(venue, account),
+                "initial_balances": {
+                    asset: text_of(free)
+                    for owner in venue.accounts.values()
+                    if account in {"", owner.name}
+                    for asset, free in owner.grants.items()
+                },
+                "requests": dict(self.requests),
+                "statuses": dict(self.statuses),
+                "faults": dict(self.faults),
+                "wipes": self.wipes,
+                "background": venue.background,
+                "prices": {symbol: _prices(venue, symbol) for symbol in venue.markets},
+            }
+        )
+        return _object_of(rest, lists)
 
     def _open(self, venue: SimVenue, account: str) -> list[SimOrder]:
         return [
@@ -215,14 +251,25 @@ def _order_row(order: SimOrder) -> Row:
     }
 
 
-def _since(rows: list[Row], since_ns: int, account: str = "") -> list[Row]:
+def _rows(books: Row, name: str) -> list[Row]:
+    rows = books.get(name)
+    return [row for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
+
+
+def _filter(time_name: str, since_ns: int, account: str = "") -> Wanted | None:
+    """Which rows are wanted; None: all, and nobody has to look at them."""
     if not since_ns and not account:
-        return rows
-    return [
-        row
-        for row in rows
-        if int(str(row["ts_ns"])) >= since_ns and account in {"", row.get("account")}
-    ]
+        return None
+    return lambda row: int(str(row[time_name])) >= since_ns and account in {"", row.get("account")}
+
+
+def _object_of(rest: bytes, lists: Sequence[tuple[str, Iterator[bytes]]]) -> Iterator[bytes]:
+    yield rest[:-1]
+    for name, pieces in lists:
+        yield b',"%b":[' % name.encode()
+        yield from pieces
+        yield b"]"
+    yield b"}"
 
 
 def _balances(venue: SimVenue, account: str) -> Row:

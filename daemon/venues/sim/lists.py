@@ -57,11 +57,11 @@ class ListDesk:
     def __init__(self, rules: Contingencies, new_id: Callable[[], str]) -> None:
         self._rules = rules
         self._new_id = new_id
-        self._list_id = 0
+        self.last_id = 0
 
     def restart_ids(self) -> None:
         """After a wipe ids begin again."""
-        self._list_id = 0
+        self.last_id = 0
 
     def place(
         self, market: Market, owner: Account, request: ListRequest, now_ns: int
@@ -72,9 +72,9 @@ class ListDesk:
             VenueError: one of them is refused, or they do not fit together.
         """
         orders = self._checked(market, owner, request, now_ns)
-        self._list_id += 1
+        self.last_id += 1
         order_list = OrderList(
-            list_id=self._list_id,
+            list_id=self.last_id,
             symbol=request.symbol,
             account=owner.name,
             contingency=Contingency.OCO if request.first is None else Contingency.OTO,

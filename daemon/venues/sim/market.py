@@ -1,7 +1,7 @@
 """One symbol, live: its spec and status, book, tape, waiting triggers and id counters."""
 
 from collections import deque
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from daemon.model.enums import OrderType, Side, SymbolStatus
 from daemon.venues.sim.book import DepthFeed, OrderBook
@@ -14,6 +14,17 @@ from daemon.venues.sim.units import E8
 
 _PREVENTED_KEPT = 10_000
 BPS = 10_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MarketIds:
+    """The latest id of each kind."""
+
+    order: int
+    trade: int
+    execution: int
+    prevented: int
+    aggregate: int
 
 
 class Market:
@@ -32,7 +43,7 @@ class Market:
         """Stops and take-profits that have not triggered, oldest first."""
         self.prevented: deque[Prevented] = deque(maxlen=_PREVENTED_KEPT)
         self._order_id = 0
-        self._trade_id = past.count if past else 0
+        self._trade_id = past.last_id if past else 0
         self._execution_id = 0
         self._prevented_id = 0
 
@@ -64,6 +75,25 @@ class Market:
     def restart_ids(self) -> None:
         """After a wipe ids begin again (inferred of the real testnet)."""
         self._order_id = self._trade_id = self._execution_id = self._prevented_id = 0
+
+    @property
+    def ids(self) -> MarketIds:
+        """The latest id of each kind."""
+        return MarketIds(
+            order=self._order_id,
+            trade=self._trade_id,
+            execution=self._execution_id,
+            prevented=self._prevented_id,
+            aggregate=self.tape.last_agg_id,
+        )
+
+    def go_on_from(self, ids: MarketIds) -> None:
+        """Ids rise from where an earlier run has left them, or from where they are."""
+        self._order_id = max(self._order_id, ids.order)
+        self._execution_id = max(self._execution_id, ids.execution)
+        self._prevented_id = max(self._prevented_id, ids.prevented)
+        self._trade_id = max(self._trade_id, ids.trade)
+        self.tape.go_on_from(self._trade_id, ids.aggregate)
 
     def change_spec(self, **changes: int) -> None:
         """Change filters while running.

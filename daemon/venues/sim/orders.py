@@ -180,6 +180,8 @@ class SimOrder:
     visible: int = 0
     """Displayed part while it rests."""
     epoch: int = 0
+    ledger_number: int = -1
+    """Its place in the ledger; below zero until it is booked there."""
 
     @property
     def leaves(self) -> int:

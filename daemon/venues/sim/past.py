@@ -158,9 +158,10 @@ class Past:
         self._day_shape = lru_cache(maxsize=None)(self._make_day_shape)
         self._day = lru_cache(maxsize=4_096)(self._make_day)
         self._knot = lru_cache(maxsize=512)(self._make_knot)
+        self.first_id = self.first_agg_id = 1
         self.count = self.index_at(self.end_ns)
         last = self.trade(self.count - 1)
-        self.aggregates = last.agg_id
+        self._aggregates = last.agg_id
         self._anchor = start_ticks - last.price // spec.tick
         self._day.cache_clear()
 
@@ -190,6 +191,21 @@ class Past:
                 total.add(bar)
         return total
 
+    @property
+    def last_id(self) -> int:
+        """Id of the last trade."""
+        return self.first_id + self.count - 1
+
+    @property
+    def last_agg_id(self) -> int:
+        """Id of the last aggregate trade."""
+        return self.first_agg_id + self._aggregates - 1
+
+    def move_ids(self, last_id: int, last_agg_id: int) -> None:
+        """Let the ids end here, unless they end later already."""
+        self.first_id += max(0, last_id - self.last_id)
+        self.first_agg_id += max(0, last_agg_id - self.last_agg_id)
+
     def index_at(self, ts_ns: int) -> int:
         """How many trades there were before `ts_ns`."""
         if ts_ns <= LISTED_NS:
@@ -199,7 +215,7 @@ class Past:
         return hours * TRADES_AN_HOUR + bisect_left(shape.ms, -(-rest_ns // 1_000_000))
 
     def trade(self, index: int) -> PastTrade:
-        """Trade number `index` (the first is 0; ids begin at 1)."""
+        """Trade number `index`; the first is 0."""
         hour_number, number = divmod(index, TRADES_AN_HOUR)
         hour_ns = LISTED_NS + hour_number * HOUR_NS
         day = self._day(hour_ns // DAY_NS)
@@ -207,8 +223,8 @@ class Past:
         shape = self._hour(day.shape.hours[of_day])
         ticks = day.ticks + day.shape.offsets[of_day] + shape.ticks[number]
         return PastTrade(
-            trade_id=index + 1,
-            agg_id=hour_number * AGGREGATES_AN_HOUR + shape.aggregates[number] + 1,
+            trade_id=index + self.first_id,
+            agg_id=hour_number * AGGREGATES_AN_HOUR + shape.aggregates[number] + self.first_agg_id,
             price=ticks * self._spec.tick,
             qty=shape.sizes[number] * day.size * self._spec.step,
             ts_ns=hour_ns + shape.ms[number] * 1_000_000,
@@ -222,7 +238,7 @@ class Past:
 
     def index_of_aggregate(self, agg_id: int) -> int:
         """Number of the first trade of an aggregate trade."""
-        hour_number, number = divmod(max(1, agg_id) - 1, AGGREGATES_AN_HOUR)
+        hour_number, number = divmod(max(0, agg_id - self.first_agg_id), AGGREGATES_AN_HOUR)
         # Aggregates 0, 5, 10, ... of an hour have two trades.
         return hour_number * TRADES_AN_HOUR + number + (number + 4) // 5
 
@@ -251,8 +267,8 @@ class Past:
             trades=part.trades,
             taker_base=part.taker_volume * size * spec.step,
             taker_quote=taker_moment * worth,
-            first_id=first + part.first + 1,
-            last_id=first + part.first + part.trades,
+            first_id=first + part.first + self.first_id,
+            last_id=first + part.first + part.trades - 1 + self.first_id,
         )
 
     def _make_hour(self, number: int) -> _Hour:

@@ -62,7 +62,7 @@ class Tape:
         self._seconds: Kept[Candle] = Kept(SECONDS_KEPT, _OPEN_NS)
         self._minutes: Kept[Candle] = Kept(MINUTES_KEPT, _OPEN_NS)
         self._hours: Kept[Candle] = Kept(HOURS_KEPT, _OPEN_NS)
-        self._next_agg_id = 1 + (past.aggregates if past else 0)
+        self._next_agg_id = 1 + (past.last_agg_id if past else 0)
         self._average: tuple[int, int] = (-1, start_price)
         self._start_ns = now_ns
         self._start_price = start_price
@@ -155,23 +155,33 @@ class Tape:
         """The newest trade's id; 0 when there is none."""
         if self.trades:
             return self.trades.rows[-1].trade_id
-        return self._past_trades.count if self._past_trades else 0
+        return self._past_trades.last_id if self._past_trades else 0
 
     @property
     def last_agg_id(self) -> int:
         """The newest aggregate trade's id."""
         return self._next_agg_id - 1
 
+    def go_on_from(self, trade_id: int, agg_id: int) -> None:
+        """The next trade and aggregate trade come after these ids; the past moves up to them."""
+        if self._past_trades is not None:
+            self._past_trades.move_ids(trade_id, agg_id)
+            agg_id = self._past_trades.last_agg_id
+        self._next_agg_id = max(self._next_agg_id, agg_id + 1)
+
     def past_trades(self, first: int, end: int) -> list[PastTrade]:
-        """Trades of the past number `first` up to `end`; none after a wipe."""
-        return list(self._past_trades.trades(first, end)) if self._past_trades else []
+        """Trades of the past with first <= id < end; none after a wipe."""
+        past = self._past_trades
+        if past is None:
+            return []
+        return list(past.trades(first - past.first_id, end - past.first_id))
 
     def aggregate_at(self, ts_ns: int) -> int:
         """Id of the first aggregate trade at or after `ts_ns`."""
         past = self._past_trades
         if past is not None and ts_ns < past.end_ns:
             index = past.index_at(ts_ns)
-            return past.trade(index).agg_id if index < past.count else past.aggregates + 1
+            return past.trade(index).agg_id if index < past.count else past.last_agg_id + 1
         rows = self.aggregates.rows
         number = bisect_left(rows, ts_ns, key=attrgetter("ts_ns"))
         return rows[number].agg_id if number < len(rows) else self._next_agg_id
@@ -179,9 +189,9 @@ class Tape:
     def aggregates_between(self, low: int, high: int) -> Iterator[AggTrade]:
         """Aggregate trades with low <= id < high."""
         past = self._past_trades
-        if past is not None and low <= past.aggregates:
-            last = min(high, past.aggregates + 1)
-            end = past.count if last > past.aggregates else past.index_of_aggregate(last)
+        if past is not None and low <= past.last_agg_id:
+            last = min(high, past.last_agg_id + 1)
+            end = past.count if last > past.last_agg_id else past.index_of_aggregate(last)
             found: AggTrade | None = None
             for row in past.trades(past.index_of_aggregate(low), end):
                 if found is not None and found.agg_id == row.agg_id:

@@ -14,8 +14,9 @@ whatever returns has happened. The wire dialect (JSON in and out) stands above t
 test that wants bytes drives `dialect.rest.handle` and `dialect.ws_api.handle`, pure as well.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
+from types import MappingProxyType
 
 from daemon.model.enums import ExecType, SymbolStatus
 from daemon.venues.sim.accounts import Account
@@ -29,7 +30,7 @@ from daemon.venues.sim.flow import (
     SyntheticFlow,
 )
 from daemon.venues.sim.lists import ListDesk, ListOutcome, ListRequest
-from daemon.venues.sim.market import Market
+from daemon.venues.sim.market import Market, MarketIds
 from daemon.venues.sim.matching import Matcher
 from daemon.venues.sim.orders import (
     TRIGGER_TYPES,
@@ -65,19 +66,20 @@ class SimVenue:
         recordings: dict[str, tuple[Sequence[RecordedTrade], float]] | None = None,
         has_past: bool = False,
         exchange_filters: ExchangeFilters | None = None,
+        last_ids: Mapping[str, MarketIds] = MappingProxyType({}),
     ) -> None:
         """Open the markets; `recordings` maps a symbol to (trades, speed).
 
-        With `has_past` every symbol has traded since LISTED_NS.
+        With `has_past` every symbol has traded since LISTED_NS; ids go on after `last_ids`.
         """
         self.accounts: dict[str, Account] = {}
         self.epoch = 0
         self.exchange_filters = exchange_filters or ExchangeFilters()
         self._flow_rate_per_s = flow_rate_per_s
         self._events: list[VenueEvent] = []
-        self._matcher = Matcher(self.accounts, self._events.append)
-        self._id_rng = rng_of("ids")
-        self._lists = ListDesk(self._matcher.lists, self.random_id)
+        self.matcher = Matcher(self.accounts, self._events.append)
+        self.id_rng = rng_of("ids")
+        self.lists = ListDesk(self.matcher.lists, self.random_id)
         self.markets: dict[str, Market] = {}
         self.flows: dict[str, Flow] = {}
         for spec in specs:
@@ -86,8 +88,10 @@ class SimVenue:
             listed = replace(spec, start_price=start)
             past = Past(listed, rng_of, now_ns) if has_past and now_ns > LISTED_NS else None
             market = Market(listed, now_ns, past)
+            if spec.symbol in last_ids:
+                market.go_on_from(last_ids[spec.symbol])
             self.markets[spec.symbol] = market
-            desk = Desk(market, self._matcher, rng_of(spec.symbol))
+            desk = Desk(market, self.matcher, rng_of(spec.symbol))
             flow: Flow
             if recording:
                 flow = RecordedFlow(
@@ -114,7 +118,7 @@ class SimVenue:
             flow.advance(now_ns)
         for market in self.markets.values():
             market.blocks.advance(now_ns, market.tape.last_price)
-        self._matcher.flush_positions(now_ns)
+        self.matcher.flush_positions(now_ns)
 
     def drain_events(self) -> list[VenueEvent]:
         """Everything that happened since the last call, in order."""
@@ -138,7 +142,7 @@ class SimVenue:
         """Counts of the background flow, for the ledger."""
         return {
             "events": sum(flow.events for flow in self.flows.values()),
-            "trades": self._matcher.background_trades,
+            "trades": self.matcher.background_trades,
         }
 
     # ------------------------------------------------------------------ orders
@@ -160,11 +164,11 @@ class SimVenue:
         if order.type in TRIGGER_TYPES:
             order.waiting = True
             market.waiting[order.order_id] = order
-            self._matcher.report(market, order, ExecType.NEW, now_ns)
+            self.matcher.report(market, order, ExecType.NEW, now_ns)
         else:
             order.working_ns = now_ns
-            self._matcher.report(market, order, ExecType.NEW, now_ns)
-            prevented = self._matcher.enter(market, order, now_ns)
+            self.matcher.report(market, order, ExecType.NEW, now_ns)
+            prevented = self.matcher.enter(market, order, now_ns)
         own_fills = [
             fill
             for fill in owner.trades.get(order.symbol, ())[trades_before:]
@@ -238,7 +242,7 @@ class SimVenue:
             VenueError: it was refused and none of its orders exists.
         """
         market = self.market(request.symbol)
-        outcome = self._lists.place(market, self.accounts[account], request, now_ns)
+        outcome = self.lists.place(market, self.accounts[account], request, now_ns)
         self._finish(market, now_ns)
         return outcome
 
@@ -290,7 +294,7 @@ class SimVenue:
         check_amend(market, order, new_qty)
         name = new_client_order_id or self.random_id()
         apply_amend(market, owner, order, Amendment(new_qty, name, now_ns))
-        self._matcher.report(market, order, ExecType.REPLACED, now_ns)
+        self.matcher.report(market, order, ExecType.REPLACED, now_ns)
         self._finish(market, now_ns)
         return order
 
@@ -308,11 +312,7 @@ class SimVenue:
         order = self.accounts[account].find(symbol, order_id, client_order_id)
         if order is None:
             raise VenueError(-2013, "Order does not exist.")
-        if (
-            order_id is not None
-            and client_order_id
-            and client_order_id not in order.client_order_ids
-        ):
+        if order_id is not None and not order.goes_by(client_order_id):
             raise VenueError(-2039, "Client order ID does not match the order ID.")
         return order
 
@@ -345,25 +345,25 @@ class SimVenue:
                 market = self.markets[order.symbol]
                 market.waiting.pop(order.order_id, None)
                 market.book.remove(order)
-            fresh = Account(name, old.uid, old.grants, epoch=self.epoch)
-            fresh.maker_ppm, fresh.taker_ppm = old.maker_ppm, old.taker_ppm
-            fresh.exchange_filters = old.exchange_filters
-            fresh.updated_ns = now_ns
-            self.accounts[name] = fresh
+            self.accounts[name] = old.begun_anew(self.epoch, now_ns)
         for symbol, market in self.markets.items():
             self.flows[symbol].clear(now_ns)
             market.prevented.clear()
             market.tape.forget_trades()
             market.restart_ids()
-        self._lists.restart_ids()
+        self.lists.restart_ids()
         for symbol, market in self.markets.items():
             if self._flow_rate_per_s > 0:
                 self.flows[symbol].open(now_ns)
-            self._matcher.publish_top(market, now_ns)
+            self.matcher.publish_top(market, now_ns)
 
     def random_id(self) -> str:
         """A client order id of the venue's own making (22 letters)."""
-        return "".join(_ID_LETTERS[self._id_rng.randrange(0, 62)] for _ in range(22))
+        number, letters = self.id_rng.randrange(0, 62**22), []
+        for _ in range(22):
+            number, letter = divmod(number, 62)
+            letters.append(_ID_LETTERS[letter])
+        return "".join(letters)
 
     # ------------------------------------------------------------------ inside
 
@@ -384,19 +384,15 @@ class SimVenue:
         order = owner.find(symbol, order_id, client_order_id)
         if order is None or not order.is_open:
             raise unknown_order()
-        if (
-            order_id is not None
-            and client_order_id
-            and client_order_id not in order.client_order_ids
-        ):
+        if order_id is not None and not order.goes_by(client_order_id):
             raise unknown_order()
         return order
 
     def _cancel(self, market: Market, order: SimOrder, cancel_id: str, now_ns: int) -> None:
         order.cancel_id = cancel_id or self.random_id()
-        self._matcher.end(market, order, Status.CANCELED, now_ns)
+        self.matcher.end(market, order, Status.CANCELED, now_ns)
 
     def _finish(self, market: Market, now_ns: int) -> None:
-        self._matcher.run_triggers(market, now_ns)
-        self._matcher.publish_top(market, now_ns)
-        self._matcher.flush_positions(now_ns)
+        self.matcher.run_triggers(market, now_ns)
+        self.matcher.publish_top(market, now_ns)
+        self.matcher.flush_positions(now_ns)

@@ -1,5 +1,7 @@
 """Account endpoints: balances, open and past orders, trades, commission, order counts."""
 
+from bisect import bisect_left, bisect_right
+
 from daemon.venues.sim.dialect.calls import Call
 from daemon.venues.sim.dialect.exchange_info import exchange_filter_rows, filter_rows
 from daemon.venues.sim.dialect.params import mandatory
@@ -45,15 +47,28 @@ def all_orders(call: Call) -> list[Row]:
     symbol = params.symbol()
     call.exchange.venue.market(symbol)
     limit = params.limit(500, 1000)
-    orders = list(call.exchange.venue.accounts[call.account].orders.get(symbol, {}).values())
+    history = call.exchange.venue.accounts[call.account].history
+    ids = history.ids(symbol)
     from_id, start, end = (params.integer(n) for n in ("orderId", "startTime", "endTime"))
     _check_span(start, end)
+
+    def placed_ms(order_id: int) -> int:
+        order = history.get(symbol, order_id)
+        return ms_of(order.ts_ns) if order is not None else 0
+
+    low, high = 0, len(ids)
     if from_id is not None:
-        rows = [order for order in orders if order.order_id >= from_id][:limit]
-    else:
-        rows = [o for o in orders if _within(ms_of(o.ts_ns), start, end)]
-        rows = rows[:limit] if start is not None else rows[-limit:]
-    return [order_row(order) for order in rows]
+        low = bisect_left(ids, from_id)
+    if start is not None:
+        low = max(low, bisect_left(ids, start, key=placed_ms))
+    if end is not None:
+        high = bisect_right(ids, end, key=placed_ms)
+    oldest_first = from_id is not None or start is not None
+    chosen = (
+        ids[low : min(high, low + limit)] if oldest_first else ids[max(low, high - limit) : high]
+    )
+    orders = [history.get(symbol, order_id) for order_id in chosen]
+    return [order_row(order) for order in orders if order is not None]
 
 
 def my_trades(call: Call) -> list[Row]:

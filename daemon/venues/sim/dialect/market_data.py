@@ -134,7 +134,7 @@ def agg_trades(call: Call) -> list[Row]:
 
 
 def _trades_from(tape: Tape, from_id: int, limit: int) -> list[Row]:
-    past = tape.past_trades(max(1, from_id) - 1, max(1, from_id) - 1 + limit)
+    past = tape.past_trades(from_id, from_id + limit)
     live = islice(tape.trades.between(from_id, tape.last_trade_id + 1), limit - len(past))
     return [*map(_public_trade, past), *map(_public_trade, live)]
 

@@ -7,6 +7,8 @@ Rules of this file:
    each call's own business (trading.py, market_data.py).
 """
 
+from functools import lru_cache
+
 from daemon.model.enums import OrderType, Side, SymbolStatus, TimeInForce
 from daemon.venues.sim.dialect.params import (
     AMOUNT_RANGE,
@@ -60,7 +62,7 @@ _STRATEGY_TYPE_MIN = 1_000_000
 _NEEDED = frozenset(
     {
         "apiKey", "cancelReplaceMode", "interval", "newQty", "price", "quantity", "recvWindow",
-        "side", "signature", "symbol", "timeInForce", "timestamp", "type",
+        "side", "signature", "symbol", "timeInForce", "timestamp", "orderType",
     }
 )  # fmt: skip
 """Sent empty, these are as if they had not been sent where they must be."""
@@ -183,11 +185,7 @@ def check_parameters(name: str, params: Params, *, signed: bool, is_rest: bool) 
     Raises:
         VenueError: -1101, -1104, -1105, -1102, or what a single value deserves.
     """
-    known = KNOWN[name]
-    if signed or name in _SIGNED_SESSION:
-        known |= _SIGNING
-    if not is_rest:
-        known |= {"apiKey", "returnRateLimits"}
+    known = _known(name, signed=signed, is_rest=is_rest)
     if params.doubled:
         raise VenueError(-1101, f"Duplicate values for parameter '{params.doubled[0]}'.")
     unread = params.values.keys() - known
@@ -201,9 +199,10 @@ def check_parameters(name: str, params: Params, *, signed: bool, is_rest: bool) 
         )
         raise VenueError(-1104, words)
     for one, value in params.values.items():
+        usual = _usual(name, one)
         if not value or (value == "null" and not is_rest):
-            raise mandatory(one) if _usual(one) in _NEEDED else empty(one)
-        _check_value(name, one, value)
+            raise mandatory(one) if usual in _NEEDED else empty(one)
+        _check_value(usual, one, value)
 
 
 def empty(name: str) -> VenueError:
@@ -211,20 +210,17 @@ def empty(name: str) -> VenueError:
     return VenueError(-1105, f"Parameter '{name}' was empty.")
 
 
-def _check_value(call: str, name: str, value: str) -> None:
-    usual = _usual(name)
-    if usual == "type":
-        usual = "tickerType" if call.startswith("ticker") else "orderType"
+def _check_value(usual: str, name: str, value: str) -> None:
     if usual in _INTEGERS:
         if not (value.isascii() and value.isdigit()):
             raise illegal(name, INTEGER_RANGE)
         if int(value[:40]) > LONG_MAX:
             raise VenueError(-1108, f"Parameter '{name}' overflowed.")
-        if usual.lower().endswith("strategytype") and int(value) < _STRATEGY_TYPE_MIN:
+        if name.lower().endswith("strategytype") and int(value) < _STRATEGY_TYPE_MIN:
             raise VenueError(-1134, f"Parameter '{name}' cannot be less than 1000000.")
     elif usual in _AMOUNTS:
         _check_amount(name, value)
-    elif usual.lower().endswith("clientorderid"):
+    elif usual == "clientOrderId":
         if not CLIENT_ID.fullmatch(value):
             raise illegal(name, CLIENT_ID_RANGE)
     elif usual in _FLAGS:
@@ -247,10 +243,24 @@ def _check_amount(name: str, value: str) -> None:
         raise illegal(name, AMOUNT_RANGE) from None
 
 
-def _usual(name: str) -> str:
-    """`pendingAbovePrice` and `price` are the same kind of thing."""
+@lru_cache(maxsize=1_024)  # the calls of KNOWN and their parameters
+def _usual(call: str, name: str) -> str:
+    """What kind of thing a parameter is: `pendingAbovePrice` is a price."""
     for prefix in _PREFIXES:
         if name.startswith(prefix) and name[len(prefix) : len(prefix) + 1].isupper():
             rest = name[len(prefix) :]
-            return rest[0].lower() + rest[1:]
+            return _usual(call, rest[0].lower() + rest[1:])
+    if name == "type":
+        return "tickerType" if call.startswith("ticker") else "orderType"
+    if name.lower().endswith("clientorderid"):
+        return "clientOrderId"
     return "timeInForce" if name == "stopLimitTimeInForce" else name
+
+
+@lru_cache(maxsize=512)
+def _known(name: str, *, signed: bool, is_rest: bool) -> frozenset[str]:
+    """The call's own parameters, and what its road and its signing bring with them."""
+    known = KNOWN[name]
+    if signed or name in _SIGNED_SESSION:
+        known |= _SIGNING
+    return known if is_rest else known | {"apiKey", "returnRateLimits"}

@@ -29,6 +29,7 @@ class RestRequest:
     query: bytes = b""
     body: bytes = b""
     api_key: str = ""
+    time_unit: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +68,14 @@ def _handle(
         exchange.limiter.admit(now_ns)
     except VenueError as error:
         return _error(exchange, error, now_ns)
+    unit = request.time_unit.upper()
+    if unit not in {"", "MILLISECOND"}:
+        # Times in microseconds are not served: better no answer than one off by a thousand.
+        refusal = VenueError(-1020, "This operation is not supported.")
+        if unit != "MICROSECOND":
+            words = "Invalid value for time unit; expected either MICROSECOND or MILLISECOND."
+            refusal = VenueError(-1194, words)
+        return _error(exchange, refusal, now_ns)
     endpoint = ROUTES.get((request.method, request.path))
     if endpoint is None:
         return _error(exchange, VenueError(-1020, "This operation is not supported.", 404), now_ns)

@@ -63,7 +63,7 @@ def test_answers_that_say_nothing(kind: FaultKind, status: int, code: int, happe
     assert (answer, row["code"]) == (status, code)
     assert executed(stage) is happened
     assert stage.exchange.ledger.faults == {str(kind): 1}
-    assert "own" in str(stage.exchange.ledger.fault_log[0]["detail"])
+    assert "own" in str(stage.ledger()["fault_log"][0]["detail"])
 
 
 @pytest.mark.parametrize(
@@ -215,7 +215,7 @@ def test_a_foreign_order_is_on_our_account_and_not_ours_in_the_ledger() -> None:
     stage = Stage(flow_rate_per_s=30)
     conductor(stage).strike(FaultRule(kind=FaultKind.FOREIGN_ORDER), stage.tick())
     (order,) = stage.venue.open_orders("main")
-    ledger = stage.exchange.ledger.export(stage.venue, stage.now_ns)
+    ledger = stage.ledger()
     rows = ledger["orders"]
     assert isinstance(rows, list)
     assert [(row["order_id"], row["ours"]) for row in rows] == [(order.order_id, False)]

@@ -12,10 +12,7 @@ ORDER = {"symbol": SYMBOL, "side": "BUY", "type": "LIMIT", "timeInForce": "GTC"}
 
 def exported(stage: Stage, **how: Any) -> dict[str, Any]:
     stage.exchange.collect()
-    row: dict[str, Any] = orjson.loads(
-        orjson.dumps(stage.exchange.ledger.export(stage.venue, stage.now_ns, **how))
-    )
-    return row
+    return stage.ledger(**how)
 
 
 def busy_stage() -> Stage:
@@ -85,3 +82,48 @@ def test_a_wipe_keeps_the_ledger_and_marks_the_epoch() -> None:
     assert len(ledger["wipes"]) == 1
     assert {o["client_order_id"]: o["epoch"] for o in ledger["orders"]} == {"a": 0, "b": 0, "e": 1}
     assert [o["client_order_id"] for o in ledger["open_orders"]] == ["e"]
+
+
+def test_a_long_ledger_is_the_plain_list_of_what_happened() -> None:
+    """Hundreds of orders: some end, some stay open, some are wiped; blocks come and go."""
+    stage = Stage()
+    plain: dict[str, tuple[str, str]] = {}
+    for number in range(700):
+        name = f"n{number}"
+        outcome = stage.buy("0.001", "50000", id=name)
+        plain[name] = (name, "NEW")
+        if number % 50:
+            stage.venue.cancel("main", SYMBOL, now_ns=stage.tick(), client_order_id=name)
+            plain[name] = (name, "CANCELED")
+        assert outcome.order.ledger_number == -1
+        stage.exchange.collect()
+        if number == 300:
+            stage.exchange.wipe(stage.tick())
+    whole = exported(stage)
+    assert [(o["client_order_id"], o["status"]) for o in whole["orders"]] == list(plain.values())
+    assert [e["kind"] for e in whole["events"]].count("accepted") == 700
+    assert len(whole["cancels"]) == 686
+    assert len(whole["open_orders"]) == 7
+    since = whole["orders"][400]["updated_ns"]
+    later = exported(stage, since_ns=since)
+    assert later["orders"] == [o for o in whole["orders"] if o["updated_ns"] >= since]
+    assert later["events"] == [e for e in whole["events"] if e["ts_ns"] >= since]
+    assert exported(stage, account="other")["orders"] == []
+
+
+def test_a_ledger_that_is_read_slowly_is_of_the_moment_it_was_asked_for() -> None:
+    stage = Stage()
+    for number in range(300):
+        stage.buy("0.001", "50000", id=f"n{number}")
+        if number >= 100:
+            stage.venue.cancel("main", SYMBOL, now_ns=stage.tick(), client_order_id=f"n{number}")
+        stage.exchange.collect()
+    before = stage.ledger()
+    pieces = stage.exchange.ledger.pieces(stage.venue, stage.now_ns)
+    read = [next(pieces)]
+    for number in range(100):
+        stage.venue.cancel("main", SYMBOL, now_ns=stage.tick(), client_order_id=f"n{number}")
+        stage.exchange.collect()
+    read += pieces
+    assert orjson.loads(b"".join(read)) == before
+    assert {o["status"] for o in stage.ledger()["orders"]} == {"CANCELED"}

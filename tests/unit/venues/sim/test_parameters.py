@@ -10,7 +10,7 @@ from typing import Any
 import orjson
 import pytest
 
-from daemon.venues.sim.dialect import ws_api
+from daemon.venues.sim.dialect import rest, ws_api
 from daemon.venues.sim.dialect.endpoints import ENDPOINTS, ROUTES
 from daemon.venues.sim.dialect.parameters import KNOWN
 from tests.support.sim_stage import SYMBOL, Stage
@@ -349,3 +349,13 @@ def test_null_is_empty_on_the_websocket_api() -> None:
     reply = ws_api.handle(stage.exchange, stage.session, frame, stage.tick())
     assert reply.frame is not None
     assert orjson.loads(reply.frame)["error"]["code"] == -1102
+
+
+@pytest.mark.parametrize(
+    ("unit", "code"), [("", None), ("millisecond", None), ("MICROSECOND", -1020), ("DAY", -1194)]
+)
+def test_a_time_unit_that_is_not_served_is_refused(unit: str, code: int | None) -> None:
+    stage = venue()
+    asked = rest.RestRequest("GET", "/api/v3/time", b"", b"", "", unit)
+    body = orjson.loads(rest.handle(stage.exchange, asked, stage.tick()).body)
+    assert body.get("code") == code

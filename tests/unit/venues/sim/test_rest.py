@@ -175,7 +175,7 @@ def test_malformed_orders_have_their_codes_and_leave_no_order(
     status, row, _ = stage.rest("POST", "order", **{**ORDER, **change})
     assert (status, row["code"]) == (400, code)
     assert stage.venue.open_orders("main") == []
-    assert stage.exchange.ledger.rejects[0]["code"] == code
+    assert stage.ledger()["rejects"][0]["code"] == code
 
 
 def test_cancel_shows_both_ids_and_a_second_cancel_is_unknown() -> None:
