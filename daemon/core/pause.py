@@ -7,8 +7,8 @@ from daemon.core.errors import CommandError, ErrorCode
 from daemon.model.amounts import NS_PER_S
 from daemon.model.enums import GateState
 from daemon.model.inputs import RateLimited
+from daemon.model.moments import date_text
 from daemon.model.records import EventType
-from daemon.model.text import date_text
 
 if TYPE_CHECKING:
     from daemon.core.desk import Desk

@@ -1,9 +1,6 @@
-"""What a person wrote, in a file or as a reason; what a person reads of a time."""
+"""What a person wrote, in a file or as a reason."""
 
 import codecs
-from datetime import UTC, datetime
-
-from daemon.model.amounts import NS_PER_S
 
 _OTHERS = (codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE, codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 _SAVE_AS = "it is UTF-16 or UTF-32; save the file as UTF-8"
@@ -27,8 +24,3 @@ def one_line(text: str, *, chars_max: int | None = None) -> str:
     lone surrogates) are such.
     """
     return "".join(char if char.isprintable() else " " for char in text).strip()[:chars_max]
-
-
-def date_text(ns: int) -> str:
-    """A moment for people: `2026-11-30 12:00:00 UTC`."""
-    return f"{datetime.fromtimestamp(ns // NS_PER_S, UTC):%Y-%m-%d %H:%M:%S} UTC"

@@ -12,7 +12,7 @@ Rules of this file:
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from daemon.model.text import date_text
+from daemon.model.moments import date_text
 from daemon.shell.order_rate import OrderRate
 from daemon.venues.binance_spot.bans import retry_at_ms
 from daemon.venues.binance_spot.symbols import RateLimitRow

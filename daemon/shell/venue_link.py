@@ -77,16 +77,14 @@ class VenueLink:
     ) -> None:
         """Wire the link; nothing is connected before `run`.
 
-        `settle` is called when all that one read from a socket had to tell was delivered.
-        `orders_per_second` is the cap in force, kept once more where the bytes leave.
+        `settle`: all that one read from a socket had to tell was delivered. `orders_per_second`:
+        the cap in force, kept once more where the bytes leave.
 
         Raises:
             HostRefused, CredentialsRefused: an address or a key that cannot be used.
         """
         signer = make_signer(credentials)
-        self._endpoints = endpoints
-        self._config = config
-        self._clock = clock
+        self._endpoints, self._config, self._clock = endpoints, config, clock
         self._deliver = deliver
         self._settle = settle
         self._rng = rng

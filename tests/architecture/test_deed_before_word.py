@@ -139,6 +139,7 @@ OWN = {
         "control.protocol",
         "daemon",
         "daemon.model",
+        "daemon.model.places",
         "daemon.model.text",
     },
     "stop": {
@@ -157,6 +158,7 @@ OWN = {
         "control.tool",
         "daemon",
         "daemon.model",
+        "daemon.model.places",
         "daemon.model.text",
     },
 }
