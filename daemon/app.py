@@ -56,8 +56,9 @@ from daemon.shell.publisher import Publisher, StatusPart
 from daemon.shell.replay import Recovered, recover
 from daemon.shell.sdnotify import Notifier
 from daemon.shell.state_dir import next_run
-from daemon.shell.strategy_loader import strategy_factory
+from daemon.shell.strategy_loader import keepers_of_ticks, strategy_factory
 from daemon.shell.tasks import spawn
+from daemon.shell.tick_ring import TickRing
 from daemon.shell.venue_link import VenueLink
 from daemon.shell.watchdog import LatchClearer, Watchdog, kill_of
 from daemon.version import seatrial_version
@@ -115,6 +116,8 @@ class Daemon:
             segment_bytes_max=settings.journal.segment_bytes_max,
             lock_fd=journal_lock,
         )
+        self._tick_keepers = keepers_of_ticks(settings)
+        self._ring = TickRing(settings.state_dir, settings.journal.ticks_ring_bytes_max)
         self._since_checkpoint = (recovered.checkpoint_seq, len(recovered.facts))
         self._engine = self._build_engine(recovered)
         self._write_boot_lines(recovered)
@@ -150,7 +153,7 @@ class Daemon:
         control = ControlThread(control_config(settings), port, background=(port.warm,))
         server: MetricsServer | None = None
         notifier = Notifier()
-        parts = (drills, Disk(settings.state_dir), self._gate)
+        parts = (drills, Disk(settings.state_dir), self._gate, self._ring)
         publisher = self._build_publisher(pump, link, watchdog, notifier, parts=parts)
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._on_signal, pump, number)
@@ -167,6 +170,7 @@ class Daemon:
             gc.enable()  # off since the entry point
             self._follow_latch(pump)
             watchdog.start()
+            self._ring.start()
             packs.start(unresolved_incidents(self._engine, self._clock.now_ns()))
             exit_code = await self._serve(link, publisher)
         except (OSError, ValueError, ControlError) as error:
@@ -183,6 +187,7 @@ class Daemon:
             pump.note(EventType.RUN_STOP, {"reason": self._reason(), "exit_code": exit_code})
             pump.stop()
             self._journal.close()
+            self._ring.stop()
             self._account.release()
             await asyncio.to_thread(packs.stop)
         return exit_code
@@ -250,12 +255,17 @@ class Daemon:
         engine.finish_recovery(self._boot_ns)
         return engine
 
+    @property
+    def _ticks(self) -> str:
+        return "all" if self._tick_keepers else "thinned"
+
     def _write_boot_lines(self, recovered: Recovered) -> None:
         run_start = {
             "instance": self._instance,
             "run_number": self._run_number,
             **about_keys(self._credentials),
             **self._binding,
+            "ticks": self._ticks,
         }
         duration_ms = (self._clock.monotonic_ns() - self._boot_monotonic) // NS_PER_MS
         recovery = {**recovered.facts_about(), "duration_ms": duration_ms}
@@ -280,6 +290,7 @@ class Daemon:
             counters=counters,
             checkpoint_seq=checkpoint_seq,
             facts_since=facts_since,
+            thin_to=None if self._tick_keepers else self._ring,
         )
 
     def _build_link(self, pump: Pump) -> VenueLink:
@@ -353,6 +364,8 @@ class Daemon:
                 "version": seatrial_version(),
                 "environment": self._config.settings.venue.environment,
                 "mode": self._mode.value,
+                "ticks": self._ticks,
+                "ticks_kept_for": list(self._tick_keepers),
                 **about_keys(self._credentials),
             },
             parts=parts,

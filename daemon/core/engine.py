@@ -25,6 +25,7 @@ from daemon.core.market import Market
 from daemon.core.rounds import Rounds
 from daemon.core.runner import TIMER_PREFIX, Runner
 from daemon.core.status import status as status_of
+from daemon.core.ticks import HOUSEKEEPING
 from daemon.core.tripwires import Tripwires
 from daemon.core.view import View
 from daemon.model.effects import ArmTimer, Effect
@@ -65,7 +66,6 @@ from riskcaps.interceptor import Interceptor
 
 __all__ = ["Engine", "EngineConfig", "Storm", "StrategySpec", "View"]
 
-HOUSEKEEPING = "housekeeping"
 _NS_PER_MS = 1_000_000
 
 

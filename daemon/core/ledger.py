@@ -226,13 +226,28 @@ class Ledger:
         self.heard(self.interceptor.re_enable(by, now_ns))
 
     # ------------------------------------------------------------------ balances
+    def whole(self, balances: Iterable[Balance]) -> tuple[Balance, ...]:
+        """A snapshot's balances: all that are not zero, and zero where we know or trade an asset.
+
+        The thousands of assets that an account of a venue never held cost nothing.
+        """
+        ours = {a for one in self.instruments.values() for a in (one.base, one.quote)}
+        ours |= self.basis.keys() | self.books.flows.keys() | self.interceptor.accounts.keys()
+        said = {one.asset: one for one in balances if one.total or one.asset in ours}
+        return tuple(
+            said.get(asset) or Balance(asset, ZERO, ZERO) for asset in sorted(said.keys() | ours)
+        )
+
     def reconciled(self, balances: Sequence[Balance], now_ns: int, *, rebase: bool) -> None:
-        """RECONCILED: the balances of now; with `rebase` they become the basis of comparison."""
+        """RECONCILED: balances of now; with `rebase` they are all, and the basis of comparison.
+
+        The basis of an asset that was not named then is zero.
+        """
         self.heard(self.interceptor.on_balances(tuple(balances), now_ns))
-        for balance in balances:
-            if rebase or balance.asset not in self.basis:
+        if rebase:
+            for balance in balances:
                 flow = self.books.flows.get(balance.asset, ZERO)
-                self.basis[balance.asset] = balance.free + balance.locked - flow
+                self.basis[balance.asset] = balance.total - flow
 
     def _flow(self, fill: Fill) -> None:
         changes: dict[str, Decimal] = {}

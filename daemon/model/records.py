@@ -26,7 +26,8 @@ class EventType(StrEnum):
     """Every `event_type` that a seatrial journal can hold.
 
     INPUT lines record what the engine was told (with `input`: the tagged plain value), so that a
-    run can be replayed; all the others are facts, and state is a fold of the facts.
+    run whose RUN_START says `ticks: all` can be re-stepped; a run that says `thinned` lacks those
+    that had no consequence. All the others are facts, and state is a fold of the facts.
     """
 
     INPUT = "input"
@@ -34,7 +35,8 @@ class EventType(StrEnum):
     RUN_START = "run_start"
     """fields: run_id, instance, run_number, version, commit, config_hash, caps_hash, account,
     environment, packages{name: version}, python, key_source (where the key was found), warnings
-    (what an operator should hear about that place)."""
+    (what an operator should hear about that place), ticks (`all`: every input of the run is a line;
+    `thinned`: ticks without a consequence are left out, so that it cannot be re-stepped)."""
     RUN_STOP = "run_stop"
     """fields: reason, exit_code."""
     RECOVERY = "recovery"
@@ -104,7 +106,9 @@ class EventType(StrEnum):
     """fields: status, code, scope, until_ns, msg."""
     RECONCILED = "reconciled"
     """fields: reason, clean, differences [{kind, class, symbol, client_order_id, ours, venue}],
-    recovered_fills, adopted, canceled, balances {asset: [free, locked]}."""
+    recovered_fills, adopted, canceled, balances {asset: [free, locked]} (those that changed since
+    the run's RECONCILED before; with `basis_set` all that are not zero or are traded), basis_set
+    (these balances are the basis of comparison from now on)."""
     EQUITY = "equity"
     """fields: numeraire, equity, peak, drawdown, realised, unrealised, fees, rebased."""
     CAP_ALERT = "cap_alert"

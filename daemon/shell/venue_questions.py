@@ -153,7 +153,7 @@ class Questions:
         )
         return VenueSnapshot(
             ts_ns=self._clock.now_ns(),
-            balances=balances_of(account.balances),
+            balances=tuple(one for one in balances_of(account.balances) if one.total),
             open_orders=tuple(gathered.open_orders),
             statuses=tuple(gathered.statuses),
             absent=tuple(gathered.absent),
