@@ -39,6 +39,7 @@ from daemon.model.records import EventType
 from daemon.settings import Config
 from daemon.shell.account_lock import AccountLock
 from daemon.shell.clock import SystemClock
+from daemon.shell.compress import Packer
 from daemon.shell.disk import Disk
 from daemon.shell.drills import Drills, DrillTools
 from daemon.shell.drills_rehearsal import Rehearsal
@@ -117,6 +118,7 @@ class Daemon:
             lock_fd=journal_lock,
         )
         self._tick_keepers = keepers_of_ticks(settings)
+        self._packer = Packer(settings.state_dir / "journal")
         self._ring = TickRing(settings.state_dir, settings.journal.ticks_ring_bytes_max)
         self._since_checkpoint = (recovered.checkpoint_seq, len(recovered.facts))
         self._engine = self._build_engine(recovered)
@@ -153,7 +155,7 @@ class Daemon:
         control = ControlThread(control_config(settings), port, background=(port.warm,))
         server: MetricsServer | None = None
         notifier = Notifier()
-        parts = (drills, Disk(settings.state_dir), self._gate, self._ring)
+        parts = (drills, Disk(settings.state_dir), self._gate, self._ring, self._packer)
         publisher = self._build_publisher(pump, link, watchdog, notifier, parts=parts)
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._on_signal, pump, number)
@@ -171,6 +173,8 @@ class Daemon:
             self._follow_latch(pump)
             watchdog.start()
             self._ring.start()
+            if settings.journal.compress:
+                self._packer.start()
             packs.start(unresolved_incidents(self._engine, self._clock.now_ns()))
             exit_code = await self._serve(link, publisher)
         except (OSError, ValueError, ControlError) as error:
@@ -188,6 +192,7 @@ class Daemon:
             pump.stop()
             self._journal.close()
             self._ring.stop()
+            self._packer.stop()
             self._account.release()
             await asyncio.to_thread(packs.stop)
         return exit_code

@@ -25,7 +25,7 @@ from evidence.report import (
     read_anchors,
     standard_folds,
 )
-from evidence.sources import ANCHORS_FILE, SourceError, segment_number
+from evidence.sources import ANCHORS_FILE, SourceError, segments_in
 from evidence.verdict import judge
 
 PART_BYTES = 128 * 1024 * 1024
@@ -89,9 +89,7 @@ def find_journal(url: str) -> RemoteJournal:
     except (OSError, ValueError, ImportError) as error:
         raise SourceError(f"{url}: {error}") from error
     found = [RemoteFile(files.unstrip_protocol(r["name"]), int(r["size"] or 0)) for r in rows]
-    segments = sorted(
-        (one for one in found if segment_number(one.name)), key=lambda one: segment_number(one.name)
-    )
+    segments = segments_in(found)
     if not segments:
         raise SourceError(f"{url}: holds no journal-NNNNNN.jsonl")
     name = url.rstrip("/").rpartition("/")[2]

@@ -27,7 +27,7 @@ from evidence.dsse import EnvelopeError, Subject, open_envelope, seal, statement
 from evidence.pack_archive import ArchiveError, read_archive, write_archive
 from evidence.redaction import redacted_config
 from evidence.report import Report, build_report, write_report
-from evidence.sources import ANCHORS_FILE, is_segment
+from evidence.sources import ANCHORS_FILE, segments_in
 
 PREDICATE_TYPE = "urn:seatrial:evidence-pack:1"
 ENVELOPE_NAME = "statement.dsse.json"
@@ -95,7 +95,7 @@ def find_inputs(session: Path) -> PackInputs:
 def _segments(folder: Path) -> list[Path]:
     if not folder.is_dir():
         return []
-    return sorted(path for path in folder.iterdir() if path.is_file() and is_segment(path))
+    return segments_in(path for path in folder.iterdir() if path.is_file())
 
 
 def _first_file(candidates: Sequence[Path]) -> Path | None:

@@ -7,10 +7,10 @@ stacks, in arrays and tables, have their own reader: `evidence.event_input`.)
 import gzip
 import re
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Literal, Protocol
+from typing import IO, Literal, Protocol, TypeVar
 
 import zstandard
 
@@ -22,6 +22,9 @@ SUFFIXES = (".jsonl", ".ndjson", ".json", ".csv")
 PACKINGS = ("", ".gz", ".zst")
 
 _SEGMENT = re.compile(r"^journal-(\d+)\.jsonl(\.gz|\.zst)?$")
+
+
+AnyFile = TypeVar("AnyFile", bound="SourceFile")
 
 
 class SourceError(OSError):
@@ -82,10 +85,10 @@ def _joins(streams: list[Stream], path: Path) -> bool:
 
 def _directory_stream(path: Path) -> Stream:
     names = [p for p in path.iterdir() if p.is_file()]
-    segments = [(int(found[1]), p) for p in names if (found := _SEGMENT.match(p.name))]
+    segments = segments_in(names)
     anchors = [p for p in names if p.name == ANCHORS_FILE]
     if segments:
-        files = [p for _, p in sorted(segments)]
+        files = segments
     else:
         files = sorted(p for p in names if _is_events_file(p) and p.name != ANCHORS_FILE)
     for inner in (path / "journal", path / "state" / "journal"):
@@ -94,6 +97,18 @@ def _directory_stream(path: Path) -> Stream:
     if not files:
         raise SourceError(f"{path}: holds no journal-NNNNNN.jsonl and no events file")
     return Stream(path.name, files, anchors, path)
+
+
+def segments_in(files: Iterable[AnyFile]) -> list[AnyFile]:
+    """The segments among some files, oldest first, each once.
+
+    A packing that was cut short leaves both forms of one; the plain form is the one that is read.
+    """
+    found: dict[int, AnyFile] = {}
+    for one in sorted(files, key=lambda file: file.name):  # the plain name sorts first
+        if number := segment_number(one.name):
+            found.setdefault(number, one)
+    return [found[number] for number in sorted(found)]
 
 
 def _is_events_file(path: Path) -> bool:

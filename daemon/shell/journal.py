@@ -29,6 +29,7 @@ from daemon.model.records import (
 )
 from daemon.shell.clock import utc_text
 from daemon.shell.journal_sync import DiskSync
+from daemon.shell.segments import is_packed, segment_name, segment_number, segments
 
 log = logging.getLogger("seatriald.anchor")
 
@@ -53,16 +54,6 @@ _ENVELOPE = frozenset(
 
 class JournalError(OSError):
     """The journal cannot take a line. Trading halts until it can."""
-
-
-def segment_name(number: int) -> str:
-    """File name of the n-th segment, from 1; names sort in order."""
-    return f"journal-{number:06d}.jsonl"
-
-
-def segments(directory: Path) -> list[Path]:
-    """All segments of a journal, oldest first."""
-    return sorted(directory.glob("journal-??????.jsonl"))
 
 
 class Journal:
@@ -117,7 +108,7 @@ class Journal:
         self._second_bytes = b""
         self._lock_fd = lock_journal(directory) if lock_fd is None else lock_fd
         found = segments(directory)
-        self._number = int(found[-1].stem[-6:]) if found else 1
+        self._number = segment_number(found[-1]) + is_packed(found[-1]) if found else 1
         try:
             self._fd = self._open(self._number)
         except OSError as error:

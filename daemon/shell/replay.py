@@ -19,7 +19,8 @@ from typing import Any
 import orjson
 
 from daemon.model.records import GENESIS, SCHEMA_VERSION
-from daemon.shell.journal import JournalError, segments
+from daemon.shell.journal import JournalError
+from daemon.shell.segments import BROKEN, chunks_of, is_packed, segments
 
 _CHECKPOINT = b'"event_type":"checkpoint"'
 _EVENT_TYPE = b'"event_type":'
@@ -67,7 +68,8 @@ def recover(directory: Path) -> Recovered:
     out = Recovered()
     if not found:
         return out
-    _cut_torn_tail(found[-1], out)
+    if not is_packed(found[-1]):
+        _cut_torn_tail(found[-1], out)
     bodies: list[tuple[Path, bytes]] = []
     is_whole = True
     for path in reversed(found):
@@ -84,6 +86,10 @@ def recover(directory: Path) -> Recovered:
 
 def _from_last_checkpoint(path: Path) -> tuple[bytes, bool]:
     """The lines of a segment from its last checkpoint on, or all; read backwards from its end."""
+    if is_packed(path):
+        body = _unpacked(path)
+        start = _last_checkpoint(body, is_whole=True)
+        return body[max(0, start) :], start >= 0
     with path.open("rb") as opened:
         size = opened.seek(0, os.SEEK_END)
         wanted = _FIRST_READ_BYTES
@@ -97,6 +103,17 @@ def _from_last_checkpoint(path: Path) -> tuple[bytes, bool]:
             if not begin:
                 return body, False
             wanted *= 2
+
+
+def _unpacked(path: Path) -> bytes:
+    try:
+        return b"".join(chunks_of(path))
+    except BROKEN as error:
+        raise JournalError(
+            f"journal {path}: the packed segment is damaged ({error}); restore it from a backup or "
+            "an archive, or move the journal away, start with a new state directory, and reconcile "
+            "by hand"
+        ) from error
 
 
 def _last_checkpoint(body: bytes, *, is_whole: bool) -> int:

@@ -54,7 +54,7 @@ CASES = (
         60,
         "quoter",
         "params = { pause_ms = 9000, order_age_ms = 9000 }",
-    ),  # fmt: skip
+    ),
     Case("every tick kept: ma_crossover on 2 symbols x 60 events/s", BUSY, 60, "ma_crossover"),
 )
 

@@ -1,0 +1,168 @@
+"""The files of a journal: their names, their order, and their bytes, plain or packed.
+
+A closed segment may be packed with zstandard (`compress.py`). Where both forms of one stand side by
+side, a packing was cut short: the plain one is believed.
+"""
+
+import os
+import re
+from collections import deque
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import zstandard
+
+PACKED = ".zst"
+CHUNK_BYTES = 1 << 20
+BROKEN = (OSError, EOFError, zstandard.ZstdError)
+"""What a packed segment raises that is damaged or cut."""
+_NAME = re.compile(r"^journal-(\d{6})\.jsonl(\.zst)?$")
+
+
+def segment_name(number: int) -> str:
+    """File name of the n-th segment, from 1."""
+    return f"journal-{number:06d}.jsonl"
+
+
+def segments(directory: Path) -> list[Path]:
+    """All segments of a journal, oldest first, each once."""
+    found: dict[int, Path] = {}
+    for path in sorted(directory.glob("journal-*")):  # the plain name sorts before the packed one
+        if match := _NAME.match(path.name):
+            found.setdefault(int(match[1]), path)
+    return [found[number] for number in sorted(found)]
+
+
+def segment_number(path: Path) -> int:
+    """Which segment a file is; 0: none."""
+    match = _NAME.match(path.name)
+    return int(match[1]) if match else 0
+
+
+def is_packed(path: Path) -> bool:
+    """Whether a segment's bytes must be unpacked."""
+    return path.name.endswith(PACKED)
+
+
+def chunks_of(path: Path) -> Iterator[bytes]:
+    """A segment's plain bytes, piece by piece.
+
+    Raises:
+        BROKEN: it cannot be read, is damaged, or ends inside a frame.
+    """
+    with path.open("rb", buffering=0) as raw:
+        if not is_packed(path):
+            while chunk := raw.read(CHUNK_BYTES):
+                yield chunk
+            return
+        frame, is_inside = zstandard.ZstdDecompressor().decompressobj(), False
+        while chunk := raw.read(CHUNK_BYTES >> 3):
+            while chunk:
+                is_inside = True
+                yield frame.decompress(chunk)
+                chunk = frame.unused_data if frame.eof else b""
+                if frame.eof:
+                    frame, is_inside = zstandard.ZstdDecompressor().decompressobj(), False
+        if is_inside:
+            raise EOFError(f"{path.name} ends inside a zstandard frame")
+
+
+def tail_of(path: Path, bytes_max: int) -> list[bytes]:
+    """The lines in the last `bytes_max` plain bytes of a segment; the first may be cut.
+
+    Raises:
+        BROKEN: as `chunks_of`.
+    """
+    if is_packed(path):
+        kept: deque[bytes] = deque()
+        size = 0
+        for chunk in chunks_of(path):
+            kept.append(chunk)
+            size += len(chunk)
+            while size - len(kept[0]) >= bytes_max:
+                size -= len(kept.popleft())
+        return b"".join(kept)[-bytes_max:].splitlines()
+    with path.open("rb") as source:
+        source.seek(max(0, source.seek(0, os.SEEK_END) - bytes_max))
+        return source.read().splitlines()
+
+
+def newest_lines(
+    path: Path,
+    count: int,
+    passes: Callable[[bytes], bool],
+    *,
+    needles: tuple[bytes, ...] = (),
+    stop: Callable[[], bool] = lambda: False,
+) -> list[bytes]:
+    """The last `count` whole lines of a segment that pass, oldest first.
+
+    A piece of the file with none of `needles` in it is not looked at line by line. When `stop`
+    says so the search ends with what it has.
+
+    Raises:
+        BROKEN: as `chunks_of`.
+    """
+    if is_packed(path):
+        return _newest_of_packed(path, count, passes, needles, stop)
+    found: list[bytes] = []
+    for body in _whole_lines_backwards(path):
+        if stop():
+            break
+        if needles and not any(needle in body for needle in needles):
+            continue
+        lines = [line for line in body.split(b"\n") if line and passes(line)]
+        found[:0] = lines[-(count - len(found)) :]
+        if len(found) >= count:
+            break
+    return found
+
+
+def _newest_of_packed(
+    path: Path,
+    count: int,
+    passes: Callable[[bytes], bool],
+    needles: tuple[bytes, ...],
+    stop: Callable[[], bool],
+) -> list[bytes]:
+    found: deque[bytes] = deque(maxlen=count)
+    carry = b""
+    for chunk in chunks_of(path):
+        if stop():
+            break
+        body = carry + chunk
+        end = body.rfind(b"\n") + 1
+        body, carry = body[:end], body[end:]
+        if not needles or any(needle in body for needle in needles):
+            found.extend(line for line in body.split(b"\n") if line and passes(line))
+    return list(found)
+
+
+def _whole_lines_backwards(path: Path) -> Iterator[bytes]:
+    """A plain file's bytes from its end in pieces of whole lines; a torn last line is left out."""
+    with path.open("rb", buffering=0) as raw:
+        at = raw.seek(0, os.SEEK_END)
+        after, is_end = b"", True
+        while at:
+            begin = max(0, at - CHUNK_BYTES)
+            raw.seek(begin)
+            body = raw.read(at - begin) + after
+            at = begin
+            if is_end:
+                body = body[: body.rfind(b"\n") + 1]
+                is_end = not body
+            start = body.find(b"\n") + 1 if begin else 0
+            if begin and not start:
+                after = body  # a line longer than a piece
+                continue
+            after = body[:start]
+            yield body[start:]
+
+
+def sync_directory(directory: Path) -> None:
+    """Make names that were changed in a directory durable."""
+    directory_fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(directory_fd)
+    finally:
+        os.close(directory_fd)
