@@ -6,6 +6,7 @@ from typing import Any, TypeVar
 import click
 
 from control.killing import kill
+from control.render import event_line
 from control.terminal import (
     EXIT_REFUSED,
     Failure,
@@ -202,7 +203,7 @@ def flatten(
 @json_option
 @click.pass_context
 def explain(ctx: click.Context, *, seq: int, why: str, as_json: bool) -> None:
-    """Attach a why to one error or anomaly, named by its journal SEQ (see `seatrial tail`)."""
+    """Attach a why to one error or anomaly, named by its journal SEQ (see `tail --type`)."""
     written = ask(ctx, "status", as_json=as_json).get("journal_seq")
     if isinstance(written, int) and seq > written:
         raise Failure(
@@ -211,7 +212,9 @@ def explain(ctx: click.Context, *, seq: int, why: str, as_json: bool) -> None:
             as_json=as_json,
         )
     result = ask(ctx, "explain", as_json=as_json, seq=seq, why=why)
-    _done(result, f"explained line {seq}", as_json=as_json)
+    found = {} if as_json else ask(ctx, "events", seq=seq, tail=1)
+    about = "".join(f": {event_line(line).plain}" for line in found.get("events", []))
+    _done(result, f"explained line {seq}{about}", as_json=as_json)
 
 
 ACTING: tuple[click.Command, ...] = (

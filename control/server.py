@@ -8,11 +8,15 @@ Rules of this file:
 """
 
 import asyncio
+import concurrent.futures
 import contextlib
 import errno
+import logging
+import re
 import socket
 import threading
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from dataclasses import replace
 from typing import Any
 
 import orjson
@@ -22,12 +26,15 @@ from control.connection import Connection
 from control.crowd import Budget, Crowd
 from control.endpoint import Endpoint
 from control.errors import ControlError, ErrorCode
+from control.events import RING_LINES, Found
 from control.handlers import Caller, Desk, Subscription
 from control.identity import ControlConfig, Role, RoleTable, peer_of
 from control.methods import build_models
 from control.port import DaemonPort
 from control.protocol import Fault, encode_event, encode_fault, encode_result
 from daemon.model.inputs import Actor
+
+log = logging.getLogger("seatriald.control")
 
 _ACCEPTS_A_TURN = 64
 _NEWCOMERS_BURST = 64
@@ -41,6 +48,7 @@ _STOPPING_WORD = b'"kill"'
 _PEEK_BYTES = 4_096
 _TYPE_WITHIN_BYTES = 512
 """The envelope of a journal line stands first."""
+_SEQ = re.compile(rb'\{"seq":(\d+),')
 _ACCEPT_PAUSE_S = 0.05
 _LAST_WORDS_S = 0.5
 _MODELS_AFTER_S = 1.0
@@ -252,14 +260,71 @@ class ControlServer:
 
     def _subscribe(self, connection: Connection, asked: Subscription) -> None:
         passes = _type_filter(asked.params.types, asked.params.without)
-        recent = [line for line in self._port.events().recent(1_000) if passes(line)]
-        recent = recent[-asked.params.tail :] if asked.params.tail else []
+        hub, wanted = self._port.events(), asked.params.tail
+        held = hub.recent(RING_LINES)
+        if asked.params.seq:
+            self._tell_line(connection, asked, held)
+            return
+        recent = [line for line in held if passes(line)]
+        if len(recent) >= wanted or hub.older is None:
+            self._tell(connection, asked, recent[-wanted:] if wanted else [], passes)
+            return
+        params = asked.params
+        older = hub.older(params.types, params.without, wanted - len(recent), _seq_in(held[:1]))
+        connection.in_flight += 1
+        self._spawn(self._subscribe_later(connection, asked, held, older), "control-history")
+
+    def _tell_line(
+        self, connection: Connection, asked: Subscription, held: Sequence[bytes]
+    ) -> None:
+        """One line, from the ring or from the files; the connection follows nothing."""
+        seq, find = asked.params.seq, self._port.events().line
+        once = replace(asked, params=asked.params.model_copy(update={"follow": False, "tail": 1}))
+        found = [line for line in held if _seq_in([line]) == seq]
+        if found or find is None:
+            self._tell(connection, once, found, _everything)
+            return
+        connection.in_flight += 1
+        self._spawn(self._subscribe_later(connection, once, [], find(seq)), "control-history")
+
+    async def _subscribe_later(
+        self,
+        connection: Connection,
+        asked: Subscription,
+        held: list[bytes],
+        older: concurrent.futures.Future[Found],
+    ) -> None:
+        """The ring did not hold enough: what the files hold goes before it."""
+        passes = _type_filter(asked.params.types, asked.params.without)
+        try:
+            found = await asyncio.wrap_future(older)
+        except OSError as error:
+            found = Found([], is_whole=False)
+            log.warning("the journal's files cannot be searched: %s", error)
+        last = _seq_in(held[-1:])
+        since = self._port.events().recent(RING_LINES) if not asked.params.seq else []
+        lines = [*found.lines, *(line for line in held if passes(line))]
+        lines += [line for line in since if _seq_in([line]) > last and passes(line)]
+        self._tell(connection, asked, lines[-asked.params.tail :], passes, is_whole=found.is_whole)
+        connection.answered(asked)
+
+    def _tell(
+        self,
+        connection: Connection,
+        asked: Subscription,
+        lines: list[bytes],
+        passes: Callable[[bytes], bool],
+        *,
+        is_whole: bool = True,
+    ) -> None:
         if not asked.params.follow:
-            events = [orjson.Fragment(line) for line in recent]
-            connection.send(encode_result(asked.request_id, {"events": events}))
+            answer: dict[str, Any] = {"events": [orjson.Fragment(line) for line in lines]}
+            if not is_whole:
+                answer["incomplete"] = True
+            connection.send(encode_result(asked.request_id, answer))
             return
         connection.send(encode_result(asked.request_id, {"following": True}))
-        for line in recent:
+        for line in lines:
             connection.send(encode_event(line))
         if not connection.closed:
             connection.subscription = asked
@@ -274,6 +339,16 @@ class ControlServer:
         lines, dropped = self._port.events().drain()
         for connection, passes in list(self._subscribers.items()):
             connection.offer_events(lines, dropped, passes)
+
+
+def _everything(line: bytes) -> bool:
+    return bool(line)
+
+
+def _seq_in(lines: Sequence[bytes]) -> int:
+    """The sequence number of the first of some lines; 0: there is none."""
+    match = _SEQ.match(lines[0]) if lines else None
+    return int(match[1]) if match else 0
 
 
 def _type_filter(types: Sequence[str], without: Sequence[str]) -> Callable[[bytes], bool]:

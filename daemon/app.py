@@ -39,7 +39,6 @@ from daemon.model.records import EventType
 from daemon.settings import Config
 from daemon.shell.account_lock import AccountLock
 from daemon.shell.clock import SystemClock
-from daemon.shell.compress import Packer
 from daemon.shell.disk import Disk
 from daemon.shell.drills import Drills, DrillTools
 from daemon.shell.drills_rehearsal import Rehearsal
@@ -47,6 +46,7 @@ from daemon.shell.emergency import EmergencyStop
 from daemon.shell.endpoints import endpoints_of
 from daemon.shell.incident_pack import IncidentPacks
 from daemon.shell.journal import Journal, lock_journal
+from daemon.shell.journal_care import JournalCare
 from daemon.shell.key_environments import remember
 from daemon.shell.latch import LatchStore
 from daemon.shell.late_orders import LateOrders, until_settled
@@ -59,7 +59,6 @@ from daemon.shell.sdnotify import Notifier
 from daemon.shell.state_dir import next_run
 from daemon.shell.strategy_loader import keepers_of_ticks, strategy_factory
 from daemon.shell.tasks import spawn
-from daemon.shell.tick_ring import TickRing
 from daemon.shell.venue_link import VenueLink
 from daemon.shell.watchdog import LatchClearer, Watchdog, kill_of
 from daemon.version import seatrial_version
@@ -118,8 +117,7 @@ class Daemon:
             lock_fd=journal_lock,
         )
         self._tick_keepers = keepers_of_ticks(settings)
-        self._packer = Packer(settings.state_dir / "journal")
-        self._ring = TickRing(settings.state_dir, settings.journal.ticks_ring_bytes_max)
+        self._care = JournalCare(settings, self._journal)
         self._since_checkpoint = (recovered.checkpoint_seq, len(recovered.facts))
         self._engine = self._build_engine(recovered)
         self._write_boot_lines(recovered)
@@ -152,10 +150,11 @@ class Daemon:
         drills = self._build_drills(pump, link, port)
         port.drills = drills.begin
         self._journal.on_line = port.events().publish
+        self._care.answer(port.events())
         control = ControlThread(control_config(settings), port, background=(port.warm,))
         server: MetricsServer | None = None
         notifier = Notifier()
-        parts = (drills, Disk(settings.state_dir), self._gate, self._ring, self._packer)
+        parts = (drills, Disk(settings.state_dir), self._gate, self._care)
         publisher = self._build_publisher(pump, link, watchdog, notifier, parts=parts)
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._on_signal, pump, number)
@@ -172,9 +171,7 @@ class Daemon:
             gc.enable()  # off since the entry point
             self._follow_latch(pump)
             watchdog.start()
-            self._ring.start()
-            if settings.journal.compress:
-                self._packer.start()
+            self._care.start()
             packs.start(unresolved_incidents(self._engine, self._clock.now_ns()))
             exit_code = await self._serve(link, publisher)
         except (OSError, ValueError, ControlError) as error:
@@ -191,8 +188,7 @@ class Daemon:
             pump.note(EventType.RUN_STOP, {"reason": self._reason(), "exit_code": exit_code})
             pump.stop()
             self._journal.close()
-            self._ring.stop()
-            self._packer.stop()
+            await asyncio.to_thread(self._care.stop)
             self._account.release()
             await asyncio.to_thread(packs.stop)
         return exit_code
@@ -295,7 +291,7 @@ class Daemon:
             counters=counters,
             checkpoint_seq=checkpoint_seq,
             facts_since=facts_since,
-            thin_to=None if self._tick_keepers else self._ring,
+            thin_to=None if self._tick_keepers else self._care.ring,
         )
 
     def _build_link(self, pump: Pump) -> VenueLink:

@@ -87,10 +87,8 @@ def _directory_stream(path: Path) -> Stream:
     names = [p for p in path.iterdir() if p.is_file()]
     segments = segments_in(names)
     anchors = [p for p in names if p.name == ANCHORS_FILE]
-    if segments:
-        files = segments
-    else:
-        files = sorted(p for p in names if _is_events_file(p) and p.name != ANCHORS_FILE)
+    events = (p for p in names if _is_events_file(p) and p.name != ANCHORS_FILE)
+    files = segments or sorted(events)
     for inner in (path / "journal", path / "state" / "journal"):
         if not segments and inner.is_dir():
             return _directory_stream(inner)  # a state directory, or a demo's directory

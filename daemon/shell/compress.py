@@ -10,9 +10,7 @@ Rules of this file:
 import contextlib
 import fcntl
 import hashlib
-import logging
 import os
-import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -30,16 +28,13 @@ from daemon.shell.segments import (
     sync_directory,
 )
 
-log = logging.getLogger("seatriald.journal")
-
 LEVEL = 9
-LOOK_PERIOD_S = 30.0
 PARTIAL = ".partial"
 LOCK_NAME = ".housekeeping.lock"
 _CHECKPOINT = b'"event_type":"%b"' % EventType.CHECKPOINT.value.encode()
+_TWO = 2
+"""Of so few plain segments none can be packed: the newest is being written."""
 _EVENT_TYPE = b'"event_type":'
-_LOWEST_PRIORITY = 19
-_STOP_S = 10.0
 
 
 class HousekeepingBusyError(OSError):
@@ -106,7 +101,9 @@ def pack(path: Path, *, stop: Callable[[], bool] = lambda: False) -> int:
     packed = path.with_name(path.name + PACKED)
     partial = path.with_name(f".{packed.name}{PARTIAL}")
     plain_hash = hashlib.sha256()
-    compressor = zstandard.ZstdCompressor(level=LEVEL, write_checksum=True).compressobj()
+    compressor = zstandard.ZstdCompressor(level=LEVEL, write_checksum=True).compressobj(
+        size=path.stat().st_size
+    )
     try:
         with partial.open("wb", buffering=0) as out:
             os.fchmod(out.fileno(), path.stat().st_mode & 0o777)
@@ -151,55 +148,14 @@ def sweep(directory: Path) -> None:
         path.unlink(missing_ok=True)
 
 
-class Packer:
-    """A thread that packs what is closed, while the daemon runs."""
+def look(directory: Path, stop: Callable[[], bool] = lambda: False) -> int:
+    """Pack what can be packed now; returns the bytes saved.
 
-    def __init__(self, directory: Path) -> None:
-        """Look after the journal in `directory`."""
-        self._directory = directory
-        self._end = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="journal-pack", daemon=True)
-        self.fault = ""
-
-    def status(self) -> dict[str, str]:
-        """Its part of the daemon's status."""
-        return {"journal_pack_fault": self.fault}
-
-    def start(self) -> None:
-        """Begin."""
-        self._thread.start()
-
-    def stop(self) -> None:
-        """End soon; a packing under way is given up."""
-        self._end.set()
-        if self._thread.is_alive():
-            self._thread.join(timeout=_STOP_S)
-
-    def _run(self) -> None:
-        with contextlib.suppress(OSError):
-            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _LOWEST_PRIORITY)
-        while not self._end.wait(LOOK_PERIOD_S):
-            try:
-                self.look()
-                self.fault = ""
-            except StoppedError:
-                return
-            except (HousekeepingBusyError, FileNotFoundError):
-                continue  # whoever is at it does what we would do
-            except BROKEN as error:
-                if str(error) != self.fault:
-                    log.warning("closed segments are not packed: %s", error)
-                self.fault = str(error)
-
-    def look(self) -> None:
-        """Pack what can be packed now.
-
-        Raises:
-            OSError, StoppedError: as `pack`.
-        """
-        if not packable(self._directory):
-            return
-        with housekeeping(self._directory):
-            sweep(self._directory)
-            for path in packable(self._directory):
-                pack(path, stop=self._end.is_set)
+    Raises:
+        OSError, StoppedError: as `pack`.
+    """
+    if len([path for path in segments(directory) if not is_packed(path)]) < _TWO:
+        return 0
+    with housekeeping(directory):
+        sweep(directory)
+        return sum(pack(path, stop=stop) for path in packable(directory))

@@ -102,6 +102,8 @@ class Journal:
         self._head = head
         self._unhashed: bytes | None = None
         self.durable_seq = seq
+        self.bytes_written = 0
+        """By this run."""
         self.fault = ""
         self._pending: list[bytes] = []
         self._second = -1
@@ -343,6 +345,7 @@ class Journal:
         if lines:
             del self._pending[:lines]
             self._size += size
+            self.bytes_written += size
             self._sync_soon()
 
     def _sync_soon(self) -> None:

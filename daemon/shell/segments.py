@@ -16,6 +16,8 @@ PACKED = ".zst"
 CHUNK_BYTES = 1 << 20
 BROKEN = (OSError, EOFError, zstandard.ZstdError)
 """What a packed segment raises that is damaged or cut."""
+_SEQ = b'{"seq":'
+_SEQ_BYTES_MAX = 32
 _NAME = re.compile(r"^journal-(\d{6})\.jsonl(\.zst)?$")
 
 
@@ -65,6 +67,36 @@ def chunks_of(path: Path) -> Iterator[bytes]:
                     frame, is_inside = zstandard.ZstdDecompressor().decompressobj(), False
         if is_inside:
             raise EOFError(f"{path.name} ends inside a zstandard frame")
+
+
+def seq_of(line: bytes) -> int:
+    """The sequence number that a line begins with; 0: it is no line of ours."""
+    head = line[:_SEQ_BYTES_MAX]
+    digits = head[len(_SEQ) : max(0, head.find(b","))]
+    return int(digits) if head.startswith(_SEQ) and digits.isdigit() else 0
+
+
+def find_line(path: Path, seq: int, stop: Callable[[], bool] = lambda: False) -> bytes | None:
+    """The line of a sequence number in a segment; empty: not in it; None: it begins later.
+
+    Raises:
+        BROKEN: as `chunks_of`.
+    """
+    needle, carry, is_first = b"%b%d," % (_SEQ, seq), b"", True
+    for chunk in chunks_of(path):
+        body = carry + chunk
+        if is_first and seq_of(body) > seq:
+            return None
+        at = 0 if is_first and body.startswith(needle) else body.find(b"\n" + needle) + 1
+        end = body.find(b"\n", at)
+        if (at or (is_first and body.startswith(needle))) and end >= 0:
+            return body[at:end]
+        last = body.rfind(b"\n")
+        is_first = is_first and last < 0
+        carry = body[max(0, last) :]
+        if stop():
+            break
+    return b""
 
 
 def tail_of(path: Path, bytes_max: int) -> list[bytes]:

@@ -40,10 +40,6 @@ class TickRing:
         if self._half:
             self._waiting.append((after_seq, ts_ns, item))
 
-    def status(self) -> dict[str, int]:
-        """Its part of the daemon's status."""
-        return {"ticks_thinned": self.thinned}
-
     def start(self) -> None:
         """Begin to write."""
         if self._half:
