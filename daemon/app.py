@@ -38,6 +38,7 @@ from daemon.model.inputs import Actor, Command
 from daemon.model.records import EventType
 from daemon.settings import Config
 from daemon.shell.account_lock import AccountLock
+from daemon.shell.archived import check_beginning
 from daemon.shell.clock import SystemClock
 from daemon.shell.disk import Disk
 from daemon.shell.drills import Drills, DrillTools
@@ -101,6 +102,7 @@ class Daemon:
         self._instance, self._run_number, self._run = next_run(settings.state_dir)
         remember(self._credentials, settings.venue.environment, settings.state_dir)
         self._boot_monotonic = SystemClock().monotonic_ns()
+        check_beginning(settings.state_dir / "journal")
         recovered = recover(settings.state_dir / "journal")
         self._clock = SystemClock(floor_ns=recovered.ts_ns)
         self._boot_ns = self._clock.now_ns()

@@ -27,7 +27,7 @@ from evidence.dsse import EnvelopeError, Subject, open_envelope, seal, statement
 from evidence.pack_archive import ArchiveError, read_archive, write_archive
 from evidence.redaction import redacted_config
 from evidence.report import Report, build_report, write_report
-from evidence.sources import ANCHORS_FILE, segments_in
+from evidence.sources import ANCHORS_FILE, segments_in, streams_of
 
 PREDICATE_TYPE = "urn:seatrial:evidence-pack:1"
 ENVELOPE_NAME = "statement.dsse.json"
@@ -93,9 +93,10 @@ def find_inputs(session: Path) -> PackInputs:
 
 
 def _segments(folder: Path) -> list[Path]:
-    if not folder.is_dir():
+    """The journal's segments, archived ones included where they are at hand."""
+    if not folder.is_dir() or not segments_in(folder.iterdir()):
         return []
-    return segments_in(path for path in folder.iterdir() if path.is_file())
+    return streams_of([folder])[0].files
 
 
 def _first_file(candidates: Sequence[Path]) -> Path | None:

@@ -171,3 +171,15 @@ SEVERITY: dict[EventType, Severity] = {
 def severity_of(event_type: EventType) -> Severity:
     """How lines of this type count."""
     return SEVERITY.get(event_type, INFO)
+
+
+ARCHIVE_MANIFEST = "archived.json"
+"""In a journal's directory and in an archive's: which segments were moved away, signed (a DSSE
+envelope over an in-toto statement), and where the journal begins since."""
+ARCHIVE_KEY = "archived.pub"
+"""Beside it: the public key (PEM, Ed25519) that signed it."""
+ARCHIVE_PREDICATE = "urn:seatrial:journal-archive:1"
+"""predicate: segments [{name, sha256 (of the plain bytes), bytes, lines, first_seq, last_seq, prev,
+head, runs, place}], oldest first, all that were ever moved; begins {segment, seq, prev, run_id}."""
+HOUSEKEEPING_LOCK = ".housekeeping.lock"
+"""Held by whoever packs or moves closed segments."""

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import zstandard
 
-from daemon.model.records import EventType
+from daemon.model.records import HOUSEKEEPING_LOCK, EventType
 from daemon.shell.segments import (
     BROKEN,
     PACKED,
@@ -30,7 +30,6 @@ from daemon.shell.segments import (
 
 LEVEL = 9
 PARTIAL = ".partial"
-LOCK_NAME = ".housekeeping.lock"
 _CHECKPOINT = b'"event_type":"%b"' % EventType.CHECKPOINT.value.encode()
 _TWO = 2
 """Of so few plain segments none can be packed: the newest is being written."""
@@ -52,7 +51,7 @@ def housekeeping(directory: Path) -> Iterator[None]:
     Raises:
         HousekeepingBusyError: another process is.
     """
-    lock_fd = os.open(directory / LOCK_NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
+    lock_fd = os.open(directory / HOUSEKEEPING_LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
     try:
         try:
             fcntl.flock(lock_fd, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -11,7 +11,6 @@ Rules of this file:
 
 import hashlib
 import os
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,7 +19,7 @@ import orjson
 
 from daemon.model.records import GENESIS, SCHEMA_VERSION
 from daemon.shell.journal import JournalError
-from daemon.shell.segments import BROKEN, chunks_of, is_packed, segments
+from daemon.shell.segments import BROKEN, chunks_of, is_packed, lines_of, segments
 
 _CHECKPOINT = b'"event_type":"checkpoint"'
 _EVENT_TYPE = b'"event_type":'
@@ -196,9 +195,26 @@ def _decode(path: Path, number: int, line: bytes) -> dict[str, Any]:
     return record
 
 
-def inputs_of(directory: Path) -> Iterator[dict[str, Any]]:
-    """Every line of a journal, in order: what the replay test re-steps."""
-    for path in segments(directory):
-        with path.open("rb") as lines:
-            for line in lines:
-                yield orjson.loads(line)
+class ThinnedRunError(ValueError):
+    """A run that cannot be re-stepped: ticks without a consequence were left out of it."""
+
+
+def run_to_restep(directory: Path) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """The lines before the last run of a journal, and that run's own: what a re-stepping needs.
+
+    Raises:
+        ThinnedRunError: not every tick of that run was kept.
+        JournalError: no run is in it.
+    """
+    lines = [orjson.loads(line) for path in segments(directory) for line in lines_of(path)]
+    starts = [n for n, line in enumerate(lines) if line["event_type"] == "run_start"]
+    if not starts:
+        raise JournalError(f"journal {directory}: no run in it")
+    run = lines[starts[-1] :]
+    if run[0].get("ticks", "all") != "all":
+        raise ThinnedRunError(
+            f"run {run[0]['run_id']} is thinned: ticks without a consequence were left out, so its "
+            'effects cannot be made again; set `keep_ticks = "all"` under [journal] before a run '
+            "that is to be re-stepped (decisions are rechecked from their own lines all the same)"
+        )
+    return lines[: starts[-1]], run

@@ -119,6 +119,18 @@ def tail_of(path: Path, bytes_max: int) -> list[bytes]:
         return source.read().splitlines()
 
 
+def lines_of(path: Path) -> Iterator[bytes]:
+    """A segment's whole lines, without their newlines.
+
+    Raises:
+        BROKEN: as `chunks_of`.
+    """
+    carry = b""
+    for chunk in chunks_of(path):
+        *whole, carry = (carry + chunk).split(b"\n")
+        yield from whole
+
+
 def newest_lines(
     path: Path,
     count: int,

@@ -1,0 +1,117 @@
+"""Where a journal legitimately begins: at its first line ever, or where an archive's manifest says.
+
+The manifest is written by `seatrial journal archive` (evidence/archive.py). Its envelope is read
+here a second time, because the daemon does not import its accountant.
+"""
+
+import base64
+import binascii
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import orjson
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from cryptography.hazmat.primitives.serialization import load_pem_public_key
+
+from daemon.model.records import ARCHIVE_KEY, ARCHIVE_MANIFEST, ARCHIVE_PREDICATE, GENESIS
+from daemon.shell.journal import JournalError
+from daemon.shell.segments import BROKEN, lines_of, segments
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """A journal that begins legitimately with line `seq`, which carries `head` as its `prev`."""
+
+    seq: int
+    head: str
+    run_id: str
+    """The run that line belongs to; empty where nothing was archived."""
+    starts: frozenset[tuple[int, str]]
+    """(seq, prev) of every line that a segment began with: an archiving that was cut short has
+    removed some of what it had moved."""
+    heads: tuple[tuple[int, str], ...]
+    """(seq, hash) of the last line of each archived segment, for the anchors that name them."""
+
+
+WHOLE = Origin(1, GENESIS, "", frozenset({(1, GENESIS)}), ())
+
+
+def journal_origin(directory: Path) -> Origin:
+    """What the archive's manifest beside a journal says; `WHOLE` where there is none.
+
+    Raises:
+        JournalError: a manifest is there and is not as it was signed.
+    """
+    path = directory / ARCHIVE_MANIFEST
+    try:
+        raw = path.read_bytes()
+    except FileNotFoundError:
+        return WHOLE
+    except OSError as error:
+        raise JournalError(f"{path}: {error.strerror}") from error
+    try:
+        predicate = _predicate(raw, (directory / ARCHIVE_KEY).read_bytes())
+        begins, moved = predicate["begins"], predicate["segments"]
+        return Origin(
+            seq=int(begins["seq"]),
+            head=str(begins["prev"]),
+            run_id=str(begins["run_id"]),
+            starts=frozenset(
+                {(int(one["first_seq"]), str(one["prev"])) for one in moved}
+                | {(int(begins["seq"]), str(begins["prev"]))}
+            ),
+            heads=tuple((int(one["last_seq"]), str(one["head"])) for one in moved),
+        )
+    except _UNBELIEVABLE as error:
+        raise JournalError(
+            f"{path}: not as it was signed ({type(error).__name__}); restore {ARCHIVE_MANIFEST} "
+            f"and {ARCHIVE_KEY} from the archive's directory, where copies lie"
+        ) from error
+
+
+def check_beginning(directory: Path) -> None:
+    """Hold the first line of a journal against where it may begin.
+
+    Raises:
+        JournalError: it begins in the middle, and no manifest accounts for what was before.
+    """
+    origin = journal_origin(directory)
+    found = segments(directory)
+    if not found:
+        return
+    try:
+        line = next(lines_of(found[0]), b"")
+        first = orjson.loads(line) if line else {}
+        start = (int(first["seq"]), str(first["prev"])) if first else None
+    except (*BROKEN, orjson.JSONDecodeError, KeyError, TypeError, ValueError):
+        return  # what a damaged line means is said by those who read it
+    if start is not None and start not in origin.starts:
+        raise JournalError(
+            f"journal {found[0]}: begins with line {start[0]}, and what was before it is gone; put "
+            f"the segments back, or {ARCHIVE_MANIFEST} and {ARCHIVE_KEY} where they were archived "
+            "(copies lie in the archive); segments are moved with `seatrial journal archive` only"
+        )
+
+
+def _predicate(raw: bytes, pem: bytes) -> dict[str, Any]:
+    envelope = orjson.loads(raw)
+    kind, body = envelope["payloadType"], base64.b64decode(envelope["payload"], validate=True)
+    (signature,) = envelope["signatures"]
+    key = load_pem_public_key(pem)
+    if not isinstance(key, Ed25519PublicKey):
+        raise UnsupportedAlgorithm("not an Ed25519 key")
+    signed = b"DSSEv1 %d %b %d %b" % (len(kind), kind.encode(), len(body), body)
+    key.verify(base64.b64decode(signature["sig"], validate=True), signed)
+    statement = orjson.loads(body)
+    if statement["predicateType"] != ARCHIVE_PREDICATE:
+        raise ValueError("a statement of another kind")
+    predicate: dict[str, Any] = statement["predicate"]
+    return predicate
+
+
+_UNBELIEVABLE = (
+    OSError, ValueError, KeyError, TypeError, InvalidSignature, UnsupportedAlgorithm,
+    binascii.Error,
+)  # fmt: skip
