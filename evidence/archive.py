@@ -71,13 +71,12 @@ def archive(journal: Path, to: Path, key: Ed25519PrivateKey) -> Archived:
         OSError: a disk refuses; the journal is whole.
     """
     with _only_one(journal):
-        before = read_manifest(journal)
+        before = _agreed(journal, to, read_manifest(journal))
         if before is not None and before.key != key_id(key.public_key()):
             raise ArchiveError(
                 f"{journal}: its archive was begun with the key {before.key[:16]}…; sign with that "
                 "one"
             )
-        _check_target(to, before)
         if before is not None:
             _finish(journal, before)
         reads = _movable(journal, before)
@@ -112,13 +111,23 @@ def _only_one(journal: Path) -> Iterator[None]:
         os.close(lock_fd)
 
 
-def _check_target(to: Path, before: Manifest | None) -> None:
+def _agreed(journal: Path, to: Path, before: Manifest | None) -> Manifest | None:
+    """The journal's manifest, or the target's where a call died between writing the two.
+
+    Raises:
+        ArchiveError: the target holds the archive of another journal.
+    """
     there = read_manifest(to) if to.is_dir() else None
-    if there is not None and (before is None or not there.is_continued_by(before)):
-        # The journal's own manifest may be older: a call that died before it wrote it.
-        if before is not None and before.is_continued_by(there):
-            return
-        raise ArchiveError(f"{to}: holds the archive of another journal; name another directory")
+    if there is None or (before is not None and there.is_continued_by(before)):
+        return before
+    if before is None or before.is_continued_by(there):
+        own = {_plain_name(path): path for path in segments_in(journal.iterdir())}
+        fresh = there.segments[len(before.segments) if before else 0 :]
+        if all(one.name in own and _digest(own[one.name]) == one.sha256 for one in fresh):
+            for name in (ARCHIVE_KEY, ARCHIVE_MANIFEST):
+                _write(journal / name, (to / name).read_bytes())
+            return there
+    raise ArchiveError(f"{to}: holds the archive of another journal; name another directory")
 
 
 def _finish(journal: Path, before: Manifest) -> None:
@@ -188,6 +197,8 @@ def _copied(one: _Read, to: Path) -> ArchivedSegment:
     target = to / one.path.name
     partial = to / f".{one.path.name}.partial"
     wanted = _digest(one.path)
+    if target.exists() and _digest(target) != wanted:
+        raise ArchiveError(f"{target}: is there with other bytes; name another directory")
     with one.path.open("rb") as source, partial.open("wb") as out:
         while chunk := source.read(COPY_BYTES):
             out.write(chunk)
