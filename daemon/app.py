@@ -58,7 +58,7 @@ from daemon.shell.publisher import Publisher, StatusPart
 from daemon.shell.replay import Recovered, recover
 from daemon.shell.sdnotify import Notifier
 from daemon.shell.state_dir import next_run
-from daemon.shell.strategy_loader import keepers_of_ticks, strategy_factory
+from daemon.shell.strategy_loader import strategy_factory
 from daemon.shell.tasks import spawn
 from daemon.shell.venue_link import VenueLink
 from daemon.shell.watchdog import LatchClearer, Watchdog, kill_of
@@ -118,7 +118,6 @@ class Daemon:
             segment_bytes_max=settings.journal.segment_bytes_max,
             lock_fd=journal_lock,
         )
-        self._tick_keepers = keepers_of_ticks(settings)
         self._care = JournalCare(settings, self._journal)
         self._since_checkpoint = (recovered.checkpoint_seq, len(recovered.facts))
         self._engine = self._build_engine(recovered)
@@ -258,17 +257,13 @@ class Daemon:
         engine.finish_recovery(self._boot_ns)
         return engine
 
-    @property
-    def _ticks(self) -> str:
-        return "all" if self._tick_keepers else "thinned"
-
     def _write_boot_lines(self, recovered: Recovered) -> None:
         run_start = {
             "instance": self._instance,
             "run_number": self._run_number,
             **about_keys(self._credentials),
             **self._binding,
-            "ticks": self._ticks,
+            "ticks": self._care.ticks,
         }
         duration_ms = (self._clock.monotonic_ns() - self._boot_monotonic) // NS_PER_MS
         recovery = {**recovered.facts_about(), "duration_ms": duration_ms}
@@ -293,7 +288,7 @@ class Daemon:
             counters=counters,
             checkpoint_seq=checkpoint_seq,
             facts_since=facts_since,
-            thin_to=None if self._tick_keepers else self._care.ring,
+            thin_to=self._care.thin_to,
         )
 
     def _build_link(self, pump: Pump) -> VenueLink:
@@ -367,8 +362,6 @@ class Daemon:
                 "version": seatrial_version(),
                 "environment": self._config.settings.venue.environment,
                 "mode": self._mode.value,
-                "ticks": self._ticks,
-                "ticks_kept_for": list(self._tick_keepers),
                 **about_keys(self._credentials),
             },
             parts=parts,

@@ -103,7 +103,6 @@ class Journal:
         self._unhashed: bytes | None = None
         self.durable_seq = seq
         self.bytes_written = 0
-        """By this run."""
         self.fault = ""
         self._pending: list[bytes] = []
         self._second = -1

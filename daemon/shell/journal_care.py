@@ -24,6 +24,7 @@ from daemon.shell.compress import HousekeepingBusyError, StoppedError, look
 from daemon.shell.history import JournalHistory
 from daemon.shell.journal import Journal
 from daemon.shell.segments import BROKEN, is_packed, segments
+from daemon.shell.strategy_loader import keepers_of_ticks
 from daemon.shell.tick_ring import TickRing
 
 log = logging.getLogger("seatriald.journal")
@@ -42,12 +43,17 @@ class JournalCare:
     """A thread beside the journal of one daemon."""
 
     def __init__(self, settings: Settings, journal: Journal) -> None:
-        """Look after `journal` and the ring beside it."""
+        """Look after `journal` and the ring beside it.
+
+        Raises:
+            StrategyConfigError: a strategy's class cannot be loaded.
+        """
         self._directory = settings.state_dir / "journal"
         self._is_packing = settings.journal.compress
         self._journal = journal
         self._clock = SystemClock()
-        self.ring = TickRing(settings.state_dir, settings.journal.ticks_ring_bytes_max)
+        self._keepers = keepers_of_ticks(settings)
+        self._ring = TickRing(settings.state_dir, settings.journal.ticks_ring_bytes_max)
         self._history = JournalHistory(self._directory)
         self._samples: deque[tuple[int, int]] = deque(maxlen=SAMPLES_MAX)
         self._size: Mapping[str, Any] = {}
@@ -55,20 +61,30 @@ class JournalCare:
         self._end = threading.Event()
         self._thread = threading.Thread(target=self._run, name="journal-care", daemon=True)
 
+    @property
+    def ticks(self) -> str:
+        """What the run's first line says: `all`, or `thinned`."""
+        return "all" if self._keepers else "thinned"
+
+    @property
+    def thin_to(self) -> TickRing | None:
+        """Where ticks without a consequence go; None: every input is a line."""
+        return None if self._keepers else self._ring
+
     def answer(self, hub: EventHub) -> None:
         """Lines that the hub's ring no longer holds are found in the files."""
         hub.older, hub.line = self._history.older, self._history.line
 
     def start(self) -> None:
         """Begin to pack, to measure and to keep the ring."""
-        self.ring.start()
+        self._ring.start()
         self._thread.start()
 
     def stop(self) -> None:
         """End soon; a packing under way is given up."""
         self._end.set()
         self._history.stop()
-        self.ring.stop()
+        self._ring.stop()
         if self._thread.is_alive():
             self._thread.join(timeout=_STOP_S)
 
@@ -76,7 +92,9 @@ class JournalCare:
         """Its part of the daemon's status."""
         return {
             **self._size,
-            "ticks_thinned": self.ring.thinned,
+            "ticks": self.ticks,
+            "ticks_kept_for": list(self._keepers),
+            "ticks_thinned": self._ring.thinned,
             "journal_pack_fault": self._fault,
         }
 
