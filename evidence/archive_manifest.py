@@ -18,7 +18,7 @@ from daemon.model.records import (
     GENESIS,
 )
 from evidence.dsse import EnvelopeError, open_envelope
-from evidence.signing import KeyFileError, key_id, load_public_key
+from evidence.signing import KeyFileError, key_id, public_key_of
 
 
 class ManifestError(OSError):
@@ -86,7 +86,20 @@ def read_manifest(directory: Path) -> Manifest | None:
     except OSError as error:
         raise ManifestError(f"{path}: {error.strerror}") from error
     try:
-        key = load_public_key(directory / ARCHIVE_KEY)
+        pem = (directory / ARCHIVE_KEY).read_bytes()
+    except OSError:
+        pem = b""
+    return manifest_of(raw, pem, str(path))
+
+
+def manifest_of(raw: bytes, pem: bytes, path: str) -> Manifest:
+    """A manifest from its bytes and its key's, wherever they lie.
+
+    Raises:
+        ManifestError: it is not as it was signed, or it contradicts itself.
+    """
+    try:
+        key = public_key_of(pem, ARCHIVE_KEY)
         statement = open_envelope(raw, key, ARCHIVE_PREDICATE)
         predicate = {**msgspec.convert(statement["predicate"], dict), "key": key_id(key)}
         found = msgspec.convert(predicate, Manifest)

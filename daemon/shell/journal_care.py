@@ -77,6 +77,8 @@ class JournalCare:
 
     def start(self) -> None:
         """Begin to pack, to measure and to keep the ring."""
+        if self._keepers:
+            log.info("every tick is a line of the journal: %s", ", ".join(self._keepers))
         self._ring.start()
         self._thread.start()
 

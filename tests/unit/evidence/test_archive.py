@@ -5,6 +5,8 @@ import hashlib
 import json
 import shutil
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 
 import orjson
@@ -20,6 +22,7 @@ from daemon.shell.replay import recover
 from evidence import archive as archive_module
 from evidence.archive import ArchiveError, archive
 from evidence.archive_manifest import ManifestError, read_manifest
+from evidence.fleet import fleet_report
 from evidence.pack import find_inputs
 from evidence.recheck import recheck
 from evidence.report import Report, build_report
@@ -358,3 +361,17 @@ def test_the_command_moves_says_and_shows(tmp_path: Path) -> None:
     flip(journal / ARCHIVE_MANIFEST)
     broken = run(journal_group, ["status", "--dir", str(journal)])
     assert (broken.exit_code, "restore archived.json" in broken.output) == (1, True)
+
+
+def test_a_fleet_puts_the_parts_together_too(tmp_path: Path, key: Path) -> None:
+    pytest.importorskip("fsspec", reason="the fleet extra is not installed")
+    journal, _ = saved(tmp_path)
+    archive(journal, tmp_path / "away", load_private_key(key))
+    shutil.move(tmp_path / "away", tmp_path / "vault")
+    urls = [journal.as_uri(), (tmp_path / "vault").as_uri()]
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+        together, alone = fleet_report(urls, pool), fleet_report(urls[:1], pool)
+    here = build_report([tmp_path / "vault", journal])
+    assert orjson.dumps(together.to_json()) == orjson.dumps(here.to_json())
+    assert orjson.dumps(alone.to_json()) == orjson.dumps(build_report([journal]).to_json())
+    assert not alone.journals[0].verdicts.complete.failed

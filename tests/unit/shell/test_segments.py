@@ -1,6 +1,9 @@
 """Segments, plain and packed: every reader finds the same lines; a packing cut short loses none."""
 
+import contextlib
 import random
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,6 +18,7 @@ from daemon.shell.compress import (
     StoppedError,
     housekeeping,
     last_checkpoint_segment,
+    look,
     pack,
     packable,
 )
@@ -220,3 +224,26 @@ def test_the_newest_lines_are_those_that_a_plain_reading_finds(
         assert tail_of(path, 700) == body[-700:].splitlines()
         path.unlink()
     assert GENESIS
+
+
+def test_a_process_that_is_killed_while_it_packs_loses_nothing(tmp_path: Path) -> None:
+    write(tmp_path, 6_000, checkpoint_every=1_000)
+    before, recovered = plain_of(tmp_path), recover(tmp_path)
+    words = [sys.executable, "-m", "control.main", "journal", "compress", "--dir", str(tmp_path)]
+    rng, kills = random.Random(9), 0
+    for _ in range(5):
+        process = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        left = len(packable(tmp_path)) - rng.randrange(1, 6)
+        while process.poll() is None and len(packable(tmp_path)) > left:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(rng.random() / 100)
+        kills += process.poll() is None
+        process.kill()
+        process.wait()
+        assert plain_of(tmp_path) == before
+        assert recover(tmp_path) == recovered
+        assert not chain_of(tmp_path).faults.counts
+    assert kills > 0
+    look(tmp_path)
+    assert not packable(tmp_path)
+    assert plain_of(tmp_path) == before
