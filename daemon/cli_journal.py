@@ -16,7 +16,7 @@ from daemon.settings import SettingsError, load_config
 from daemon.shell.archived import journal_origin
 from daemon.shell.compress import look
 from daemon.shell.journal_care import disk_use
-from daemon.shell.segments import BROKEN, is_packed, segments
+from daemon.shell.segments import is_packed, segments
 from evidence.archive import archive
 from evidence.archive_manifest import read_manifest
 from evidence.signing import KeyFileError, load_private_key, make_key_pair
@@ -37,7 +37,7 @@ def one_line(command: F) -> F:
     def wrapped(*args: Any, **kwargs: Any) -> None:
         try:
             command(*args, **kwargs)
-        except (*BROKEN, KeyFileError) as error:
+        except (OSError, KeyFileError) as error:
             raise click.ClickException(str(error)) from error
 
     return wrapped  # type: ignore[return-value] # the same signature

@@ -31,7 +31,7 @@ from evidence.reader import JournalReader
 from evidence.report import read_anchors
 from evidence.schema import Checkpoint, Record
 from evidence.signing import key_id, public_pem
-from evidence.sources import ANCHORS_FILE, chunks_of, segments_in
+from evidence.sources import ANCHORS_FILE, UNREADABLE, chunks_of, segments_in
 
 COPY_BYTES = 1 << 20
 
@@ -70,6 +70,8 @@ def archive(journal: Path, to: Path, key: Ed25519PrivateKey) -> Archived:
         ManifestError: the manifest of before cannot be believed.
         OSError: a disk refuses; the journal is whole.
     """
+    if to.resolve() == journal.resolve():
+        raise ArchiveError(f"{to}: is the journal itself; name another directory")
     with _only_one(journal):
         before = _agreed(journal, to, read_manifest(journal))
         if before is not None and before.key != key_id(key.public_key()):
@@ -99,6 +101,7 @@ def archive(journal: Path, to: Path, key: Ed25519PrivateKey) -> Archived:
 def _only_one(journal: Path) -> Iterator[None]:
     lock_fd = os.open(journal / HOUSEKEEPING_LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
     try:
+        _owned_like(journal, lock_fd)
         try:
             fcntl.flock(lock_fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
@@ -243,21 +246,32 @@ def _plain_name(path: Path) -> str:
 
 
 def _digest(path: Path) -> str:
-    """SHA-256 (hex) of a segment's plain bytes."""
+    """SHA-256 (hex) of a segment's plain bytes; empty for a packed one that is damaged."""
     found = hashlib.sha256()
-    for chunk in chunks_of(path):
-        found.update(chunk)
+    try:
+        for chunk in chunks_of(path):
+            found.update(chunk)
+    except UNREADABLE:
+        return ""
     return found.hexdigest()
 
 
 def _write(path: Path, body: bytes) -> None:
     partial = path.with_name(f".{path.name}.partial")
     with partial.open("wb") as out:
+        _owned_like(path.parent, out.fileno())
         out.write(body)
         out.flush()
         os.fsync(out.fileno())
     partial.replace(path)
     _sync(path.parent)
+
+
+def _owned_like(path: Path, fd: int) -> None:
+    """What root writes beside a journal belongs to the daemon's user, as the journal does."""
+    there = path.stat()
+    with contextlib.suppress(PermissionError):
+        os.fchown(fd, there.st_uid, there.st_gid)
 
 
 def _sync(directory: Path) -> None:

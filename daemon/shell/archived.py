@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
 from daemon.model.records import ARCHIVE_KEY, ARCHIVE_MANIFEST, ARCHIVE_PREDICATE, GENESIS
 from daemon.shell.journal import JournalError
-from daemon.shell.segments import BROKEN, lines_of, segments
+from daemon.shell.segments import lines_of, segments
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +85,7 @@ def check_beginning(directory: Path) -> None:
         line = next(lines_of(found[0]), b"")
         first = orjson.loads(line) if line else {}
         start = (int(first["seq"]), str(first["prev"])) if first else None
-    except (*BROKEN, orjson.JSONDecodeError, KeyError, TypeError, ValueError):
+    except (OSError, orjson.JSONDecodeError, KeyError, TypeError, ValueError):
         return  # what a damaged line means is said by those who read it
     if start is not None and start not in origin.starts:
         raise JournalError(

@@ -18,7 +18,6 @@ import zstandard
 
 from daemon.model.records import HOUSEKEEPING_LOCK, EventType
 from daemon.shell.segments import (
-    BROKEN,
     PACKED,
     chunks_of,
     is_packed,
@@ -53,6 +52,7 @@ def housekeeping(directory: Path) -> Iterator[None]:
     """
     lock_fd = os.open(directory / HOUSEKEEPING_LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
     try:
+        owned_like(directory, lock_fd)
         try:
             fcntl.flock(lock_fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
@@ -63,6 +63,14 @@ def housekeeping(directory: Path) -> Iterator[None]:
         yield
     finally:
         os.close(lock_fd)
+
+
+def owned_like(path: Path, fd: int) -> None:
+    """Give a new file the mode and owner of an old one: root may have packed for the daemon."""
+    old = path.stat()
+    os.fchmod(fd, old.st_mode & 0o666)
+    with contextlib.suppress(PermissionError):
+        os.fchown(fd, old.st_uid, old.st_gid)
 
 
 def last_checkpoint_segment(directory: Path) -> int:
@@ -105,7 +113,7 @@ def pack(path: Path, *, stop: Callable[[], bool] = lambda: False) -> int:
     )
     try:
         with partial.open("wb", buffering=0) as out:
-            os.fchmod(out.fileno(), path.stat().st_mode & 0o777)
+            owned_like(path, out.fileno())
             for chunk in chunks_of(path):
                 if stop():
                     raise StoppedError
@@ -133,7 +141,7 @@ def _check(partial: Path, name: str, wanted: bytes) -> None:
     try:
         for chunk in chunks_of(link):
             found.update(chunk)
-    except BROKEN as error:
+    except OSError as error:
         raise OSError(f"{name}: what was packed cannot be unpacked ({error})") from error
     finally:
         link.unlink(missing_ok=True)

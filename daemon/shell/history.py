@@ -15,7 +15,7 @@ from pathlib import Path
 from control.events import Found
 from control.protocol import LINE_BYTES_MAX
 from daemon.shell.clock import SystemClock
-from daemon.shell.segments import BROKEN, find_line, newest_lines, segments, seq_of
+from daemon.shell.segments import find_line, newest_lines, segments, seq_of
 
 SEARCH_S = 3.0
 FOUND_BYTES_MAX = 2 * 1024 * 1024
@@ -89,7 +89,7 @@ class JournalHistory:
                         break
             except FileNotFoundError:
                 continue  # just packed or archived: look again
-            except BROKEN:
+            except OSError:
                 return Found(_newest_that_fit(found), is_whole=False)
             is_whole = len(found) >= count or not is_late()
             return Found(_newest_that_fit(found), is_whole=is_whole)
@@ -106,7 +106,7 @@ class JournalHistory:
                         return Found([line] if line else [], is_whole=bool(line) or not is_late())
             except FileNotFoundError:
                 continue
-            except BROKEN:
+            except OSError:
                 return Found([], is_whole=False)
             return Found([], is_whole=not is_late())
         return Found([], is_whole=False)

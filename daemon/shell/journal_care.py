@@ -23,7 +23,7 @@ from daemon.shell.clock import SystemClock
 from daemon.shell.compress import HousekeepingBusyError, StoppedError, look
 from daemon.shell.history import JournalHistory
 from daemon.shell.journal import Journal
-from daemon.shell.segments import BROKEN, is_packed, segments
+from daemon.shell.segments import is_packed, segments
 from daemon.shell.strategy_loader import keepers_of_ticks
 from daemon.shell.tick_ring import TickRing
 
@@ -112,7 +112,7 @@ class JournalCare:
                 return
             except (HousekeepingBusyError, FileNotFoundError):
                 pass  # whoever is at it does what we would do
-            except BROKEN as error:
+            except OSError as error:
                 if str(error) != self._fault:
                     log.warning("closed segments are not packed: %s", error)
                 self._fault = str(error)

@@ -19,7 +19,7 @@ import orjson
 from daemon.model.records import EventType
 from daemon.shell.clock import Clock
 from daemon.shell.emergency import EmergencyStop, KillReport, OnRound
-from daemon.shell.segments import BROKEN, segments, tail_of
+from daemon.shell.segments import segments, tail_of
 
 MARGIN_NS = 500_000_000
 """Beyond the receive window: clocks are known to a few milliseconds, and bytes travel."""
@@ -108,7 +108,7 @@ def _tail_lines(directory: Path) -> Iterable[bytes]:
     for path in segments(directory)[-2:]:
         try:
             yield from tail_of(path, TAIL_BYTES_MAX)
-        except BROKEN:
+        except OSError:
             continue
 
 

@@ -19,7 +19,7 @@ import orjson
 
 from daemon.model.records import GENESIS, SCHEMA_VERSION
 from daemon.shell.journal import JournalError
-from daemon.shell.segments import BROKEN, chunks_of, is_packed, lines_of, segments
+from daemon.shell.segments import chunks_of, is_packed, lines_of, segments
 
 _CHECKPOINT = b'"event_type":"checkpoint"'
 _EVENT_TYPE = b'"event_type":'
@@ -107,7 +107,7 @@ def _from_last_checkpoint(path: Path) -> tuple[bytes, bool]:
 def _unpacked(path: Path) -> bytes:
     try:
         return b"".join(chunks_of(path))
-    except BROKEN as error:
+    except OSError as error:
         raise JournalError(
             f"journal {path}: the packed segment is damaged ({error}); restore it from a backup or "
             "an archive, or move the journal away, start with a new state directory, and reconcile "

@@ -4,18 +4,18 @@ A closed segment may be packed with zstandard (`compress.py`). Where both forms 
 side, a packing was cut short: the plain one is believed.
 """
 
+import errno
 import os
 import re
 from collections import deque
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import IO
 
 import zstandard
 
 PACKED = ".zst"
 CHUNK_BYTES = 1 << 20
-BROKEN = (OSError, EOFError, zstandard.ZstdError)
-"""What a packed segment raises that is damaged or cut."""
 _SEQ = b'{"seq":'
 _SEQ_BYTES_MAX = 32
 _NAME = re.compile(r"^journal-(\d{6})\.jsonl(\.zst)?$")
@@ -50,23 +50,30 @@ def chunks_of(path: Path) -> Iterator[bytes]:
     """A segment's plain bytes, piece by piece.
 
     Raises:
-        BROKEN: it cannot be read, is damaged, or ends inside a frame.
+        OSError: it cannot be read; or it is packed, and damaged or cut.
     """
     with path.open("rb", buffering=0) as raw:
         if not is_packed(path):
             while chunk := raw.read(CHUNK_BYTES):
                 yield chunk
             return
-        frame, is_inside = zstandard.ZstdDecompressor().decompressobj(), False
-        while chunk := raw.read(CHUNK_BYTES >> 3):
-            while chunk:
-                is_inside = True
-                yield frame.decompress(chunk)
-                chunk = frame.unused_data if frame.eof else b""
-                if frame.eof:
-                    frame, is_inside = zstandard.ZstdDecompressor().decompressobj(), False
-        if is_inside:
-            raise EOFError(f"{path.name} ends inside a zstandard frame")
+        try:
+            yield from _unpacked(raw)
+        except (zstandard.ZstdError, EOFError) as error:
+            raise OSError(errno.EIO, f"the packed bytes are damaged: {error}", path) from error
+
+
+def _unpacked(raw: IO[bytes]) -> Iterator[bytes]:
+    frame, is_inside = zstandard.ZstdDecompressor().decompressobj(), False
+    while chunk := raw.read(CHUNK_BYTES >> 3):
+        while chunk:
+            is_inside = True
+            yield frame.decompress(chunk)
+            chunk = frame.unused_data if frame.eof else b""
+            if frame.eof:
+                frame, is_inside = zstandard.ZstdDecompressor().decompressobj(), False
+    if is_inside:
+        raise EOFError("they end inside a zstandard frame")
 
 
 def seq_of(line: bytes) -> int:
@@ -80,7 +87,7 @@ def find_line(path: Path, seq: int, stop: Callable[[], bool] = lambda: False) ->
     """The line of a sequence number in a segment; empty: not in it; None: it begins later.
 
     Raises:
-        BROKEN: as `chunks_of`.
+        OSError: as `chunks_of`.
     """
     needle, carry, is_first = b"%b%d," % (_SEQ, seq), b"", True
     for chunk in chunks_of(path):
@@ -103,7 +110,7 @@ def tail_of(path: Path, bytes_max: int) -> list[bytes]:
     """The lines in the last `bytes_max` plain bytes of a segment; the first may be cut.
 
     Raises:
-        BROKEN: as `chunks_of`.
+        OSError: as `chunks_of`.
     """
     if is_packed(path):
         kept: deque[bytes] = deque()
@@ -123,7 +130,7 @@ def lines_of(path: Path) -> Iterator[bytes]:
     """A segment's whole lines, without their newlines.
 
     Raises:
-        BROKEN: as `chunks_of`.
+        OSError: as `chunks_of`.
     """
     carry = b""
     for chunk in chunks_of(path):
@@ -145,7 +152,7 @@ def newest_lines(
     says so the search ends with what it has.
 
     Raises:
-        BROKEN: as `chunks_of`.
+        OSError: as `chunks_of`.
     """
     if is_packed(path):
         return _newest_of_packed(path, count, passes, needles, stop)

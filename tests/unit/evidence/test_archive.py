@@ -375,3 +375,24 @@ def test_a_fleet_puts_the_parts_together_too(tmp_path: Path, key: Path) -> None:
     assert orjson.dumps(together.to_json()) == orjson.dumps(here.to_json())
     assert orjson.dumps(alone.to_json()) == orjson.dumps(build_report([journal]).to_json())
     assert not alone.journals[0].verdicts.complete.failed
+
+
+def test_a_copy_that_is_damaged_keeps_what_was_not_removed_yet(tmp_path: Path, key: Path) -> None:
+    journal, _ = saved(tmp_path)
+    private, first = load_private_key(key), segments_in(journal.iterdir())[0]
+    for path in segments_in(journal.iterdir())[:2]:
+        pack(path)
+    kept = journal / f"{first.name}.zst"
+    body = kept.read_bytes()
+    archive(journal, tmp_path / "away", private)
+    kept.write_bytes(body)  # as if a kill had come before it was removed
+    copy = tmp_path / "away" / kept.name
+    copy.write_bytes(body[:-20])
+    with pytest.raises(ArchiveError, match="no copy there has its bytes"):
+        archive(journal, tmp_path / "away", private)
+    assert kept.exists()
+    copy.write_bytes(body)
+    archive(journal, tmp_path / "away", private)
+    assert not kept.exists()
+    with pytest.raises(ArchiveError, match="is the journal itself"):
+        archive(journal, journal, private)
