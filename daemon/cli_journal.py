@@ -5,6 +5,7 @@ All three work beside a running daemon and without one.
 """
 
 import json
+import time
 from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
@@ -14,16 +15,18 @@ import click
 
 from daemon.settings import SettingsError, load_config
 from daemon.shell.archived import journal_origin
-from daemon.shell.compress import look
+from daemon.shell.compress import HousekeepingBusyError, look
 from daemon.shell.journal_care import disk_use
 from daemon.shell.segments import is_packed, segments
-from evidence.archive import archive
+from evidence.archive import ArchiveBusyError, archive
 from evidence.archive_manifest import read_manifest
 from evidence.signing import KeyFileError, load_private_key, make_key_pair
 
 FILE = click.Path(path_type=Path)
 KEY_NAME = "archive-key.pem"
 F = TypeVar("F", bound=Callable[..., None])
+T = TypeVar("T")
+FREE_WITHIN_S, LOOK_S = 20.0, 0.2
 
 CONFIG = click.option("--config", type=FILE, help="Configuration: the journal of its state_dir.")
 DIRECTORY = click.option("--dir", "directory", type=FILE, help="A state or journal directory.")
@@ -41,6 +44,22 @@ def one_line(command: F) -> F:
             raise click.ClickException(str(error)) from error
 
     return wrapped  # type: ignore[return-value] # the same signature
+
+
+def _when_free(deed: Callable[[], T]) -> T:
+    """Do it when no other process packs or archives, the daemon's packer above all.
+
+    Raises:
+        HousekeepingBusyError, ArchiveBusyError: another one still did after `FREE_WITHIN_S`.
+    """
+    until_s = time.monotonic() + FREE_WITHIN_S
+    while True:
+        try:
+            return deed()
+        except (HousekeepingBusyError, ArchiveBusyError):
+            if time.monotonic() > until_s:
+                raise
+            time.sleep(LOOK_S)
 
 
 def _journal_of(config: Path | None, directory: Path | None) -> Path:
@@ -103,7 +122,8 @@ def status_command(*, config: Path | None, directory: Path | None, as_json: bool
 @one_line
 def compress_command(*, config: Path | None, directory: Path | None, as_json: bool) -> None:
     """Pack closed segments now (a running daemon does so by itself)."""
-    saved = look(_journal_of(config, directory))
+    journal = _journal_of(config, directory)
+    saved = _when_free(lambda: look(journal))
     if as_json:
         click.echo(json.dumps({"saved_bytes": saved}))
     else:
@@ -133,7 +153,8 @@ def archive_command(
     path = key or journal.parent / KEY_NAME
     if key is None and not path.exists():
         make_key_pair(path)
-    done = archive(journal, to, load_private_key(path))
+    private = load_private_key(path)
+    done = _when_free(lambda: archive(journal, to, private))
     if as_json:
         begins = done.begins.seq if done.begins else 1
         moved = [one.name for one in done.moved]

@@ -40,6 +40,10 @@ class ArchiveError(OSError):
     """Nothing was moved; the text says why and what to do."""
 
 
+class ArchiveBusyError(ArchiveError):
+    """Another process packs or archives this journal; it is done soon."""
+
+
 @dataclass(frozen=True, slots=True)
 class Archived:
     """What one call did."""
@@ -105,7 +109,7 @@ def _only_one(journal: Path) -> Iterator[None]:
         try:
             fcntl.flock(lock_fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            raise ArchiveError(
+            raise ArchiveBusyError(
                 f"{journal}: another process packs or archives this journal; try again when it is "
                 "done"
             ) from error

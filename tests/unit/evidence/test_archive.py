@@ -16,7 +16,7 @@ from click.testing import CliRunner
 from daemon.cli_journal import journal_group
 from daemon.model.records import ARCHIVE_KEY, ARCHIVE_MANIFEST, EventType
 from daemon.shell.archived import check_beginning, journal_origin
-from daemon.shell.compress import look, pack
+from daemon.shell.compress import housekeeping, look, pack
 from daemon.shell.journal import Journal, JournalError
 from daemon.shell.replay import recover
 from evidence import archive as archive_module
@@ -396,3 +396,23 @@ def test_a_copy_that_is_damaged_keeps_what_was_not_removed_yet(tmp_path: Path, k
     assert not kept.exists()
     with pytest.raises(ArchiveError, match="is the journal itself"):
         archive(journal, journal, private)
+
+
+def test_it_waits_for_the_packer_and_gives_up_in_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    journal, _ = saved(tmp_path)
+    words = ["archive", "--dir", str(journal), "--to", str(tmp_path / "away")]
+    monkeypatch.setattr("daemon.cli_journal.FREE_WITHIN_S", 0.3)
+    with housekeeping(journal):
+        refused = CliRunner().invoke(journal_group, words)
+    assert (refused.exit_code, "another process packs" in refused.output) == (1, True)
+    assert not (tmp_path / "away").exists()
+    holder = housekeeping(journal)
+    holder.__enter__()
+    monkeypatch.setattr("daemon.cli_journal.FREE_WITHIN_S", 20.0)
+    monkeypatch.setattr(
+        "daemon.cli_journal.time.sleep", lambda _: holder.__exit__(None, None, None)
+    )
+    done = CliRunner().invoke(journal_group, words)
+    assert done.exit_code == 0, done.output
