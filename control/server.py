@@ -11,7 +11,6 @@ import asyncio
 import concurrent.futures
 import contextlib
 import errno
-import logging
 import re
 import socket
 import threading
@@ -33,8 +32,6 @@ from control.methods import build_models
 from control.port import DaemonPort
 from control.protocol import Fault, encode_event, encode_fault, encode_result
 from daemon.model.inputs import Actor
-
-log = logging.getLogger("seatriald.control")
 
 _ACCEPTS_A_TURN = 64
 _NEWCOMERS_BURST = 64
@@ -265,9 +262,9 @@ class ControlServer:
         if asked.params.seq:
             self._tell_line(connection, asked, held)
             return
-        recent = [line for line in held if passes(line)]
+        recent, told = [line for line in held if passes(line)], _seq_in(held[-1:])
         if len(recent) >= wanted or hub.older is None:
-            self._tell(connection, asked, recent[-wanted:] if wanted else [], passes)
+            self._tell(connection, asked, recent[-wanted:] if wanted else [], passes, told=told)
             return
         params = asked.params
         older = hub.older(params.types, params.without, wanted - len(recent), _seq_in(held[:1]))
@@ -298,14 +295,17 @@ class ControlServer:
         passes = _type_filter(asked.params.types, asked.params.without)
         try:
             found = await asyncio.wrap_future(older)
-        except OSError as error:
+        except Exception:  # noqa: BLE001 - a bug in one search must not end the stop path
             found = Found([], is_whole=False)
-            log.warning("the journal's files cannot be searched: %s", error)
         last = _seq_in(held[-1:])
         since = self._port.events().recent(RING_LINES) if not asked.params.seq else []
+        lost = max(0, _seq_in(since[:1]) - last - 1) if last else 0
         lines = [*found.lines, *(line for line in held if passes(line))]
         lines += [line for line in since if _seq_in([line]) > last and passes(line)]
-        self._tell(connection, asked, lines[-asked.params.tail :], passes, is_whole=found.is_whole)
+        is_whole = found.is_whole and not lost
+        told, shown = _seq_in(since[-1:]), lines[-asked.params.tail :]
+        self._tell(connection, asked, shown, passes, told=told, is_whole=is_whole)
+        connection.offer_events([], lost, passes)
         connection.answered(asked)
 
     def _tell(
@@ -315,8 +315,10 @@ class ControlServer:
         lines: list[bytes],
         passes: Callable[[bytes], bool],
         *,
+        told: int = 0,
         is_whole: bool = True,
     ) -> None:
+        """Answer with lines; who follows gets those beyond `told` as they come."""
         if not asked.params.follow:
             answer: dict[str, Any] = {"events": [orjson.Fragment(line) for line in lines]}
             if not is_whole:
@@ -328,7 +330,9 @@ class ControlServer:
             connection.send(encode_event(line))
         if not connection.closed:
             connection.subscription = asked
-            self._subscribers[connection] = passes
+            self._subscribers[connection] = lambda line: (
+                not 0 < _seq_in([line]) <= told and passes(line)
+            )
 
     def _wake_for_events(self) -> None:
         """From the journal's thread: have the loop hand out what was published."""
