@@ -5,15 +5,11 @@ here a second time, because the daemon does not import its accountant.
 """
 
 import base64
-import binascii
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import orjson
-from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
 from daemon.model.records import ARCHIVE_KEY, ARCHIVE_MANIFEST, ARCHIVE_PREDICATE, GENESIS
 from daemon.shell.journal import JournalError
@@ -64,7 +60,7 @@ def journal_origin(directory: Path) -> Origin:
             ),
             heads=tuple((int(one["last_seq"]), str(one["head"])) for one in moved),
         )
-    except _UNBELIEVABLE as error:
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise JournalError(
             f"{path}: not as it was signed ({type(error).__name__}); restore {ARCHIVE_MANIFEST} "
             f"and {ARCHIVE_KEY} from the archive's directory, where copies lie"
@@ -96,22 +92,36 @@ def check_beginning(directory: Path) -> None:
 
 
 def _predicate(raw: bytes, pem: bytes) -> dict[str, Any]:
+    """The signed text.
+
+    Raises:
+        ValueError, KeyError, TypeError: it is not as it was signed.
+    """
+    # Imported here: few journals have a manifest, and every boot would wait for this library.
+    from cryptography.exceptions import (  # noqa: PLC0415 - see above
+        InvalidSignature,
+        UnsupportedAlgorithm,
+    )
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import (  # noqa: PLC0415 - see above
+        Ed25519PublicKey,
+    )
+    from cryptography.hazmat.primitives.serialization import (  # noqa: PLC0415 - see above
+        load_pem_public_key,
+    )
+
     envelope = orjson.loads(raw)
     kind, body = envelope["payloadType"], base64.b64decode(envelope["payload"], validate=True)
     (signature,) = envelope["signatures"]
-    key = load_pem_public_key(pem)
-    if not isinstance(key, Ed25519PublicKey):
-        raise UnsupportedAlgorithm("not an Ed25519 key")
     signed = b"DSSEv1 %d %b %d %b" % (len(kind), kind.encode(), len(body), body)
-    key.verify(base64.b64decode(signature["sig"], validate=True), signed)
+    try:
+        key = load_pem_public_key(pem)
+        if not isinstance(key, Ed25519PublicKey):
+            raise TypeError("not an Ed25519 key")
+        key.verify(base64.b64decode(signature["sig"], validate=True), signed)
+    except (InvalidSignature, UnsupportedAlgorithm) as error:
+        raise ValueError("the signature does not fit") from error
     statement = orjson.loads(body)
     if statement["predicateType"] != ARCHIVE_PREDICATE:
         raise ValueError("a statement of another kind")
     predicate: dict[str, Any] = statement["predicate"]
     return predicate
-
-
-_UNBELIEVABLE = (
-    OSError, ValueError, KeyError, TypeError, InvalidSignature, UnsupportedAlgorithm,
-    binascii.Error,
-)  # fmt: skip

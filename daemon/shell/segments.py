@@ -10,9 +10,7 @@ import re
 from collections import deque
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import IO
-
-import zstandard
+from typing import IO, Any
 
 PACKED = ".zst"
 CHUNK_BYTES = 1 << 20
@@ -57,21 +55,24 @@ def chunks_of(path: Path) -> Iterator[bytes]:
             while chunk := raw.read(CHUNK_BYTES):
                 yield chunk
             return
+        # Imported here: a stop reads the journal's end, which is plain, and waits for no library.
+        import zstandard  # noqa: PLC0415 - see above
+
         try:
-            yield from _unpacked(raw)
+            yield from _unpacked(raw, zstandard.ZstdDecompressor)
         except (zstandard.ZstdError, EOFError) as error:
             raise OSError(errno.EIO, f"the packed bytes are damaged: {error}", path) from error
 
 
-def _unpacked(raw: IO[bytes]) -> Iterator[bytes]:
-    frame, is_inside = zstandard.ZstdDecompressor().decompressobj(), False
+def _unpacked(raw: IO[bytes], decompressor: Callable[[], Any]) -> Iterator[bytes]:
+    frame, is_inside = decompressor().decompressobj(), False
     while chunk := raw.read(CHUNK_BYTES >> 3):
         while chunk:
             is_inside = True
             yield frame.decompress(chunk)
             chunk = frame.unused_data if frame.eof else b""
             if frame.eof:
-                frame, is_inside = zstandard.ZstdDecompressor().decompressobj(), False
+                frame, is_inside = decompressor().decompressobj(), False
     if is_inside:
         raise EOFError("they end inside a zstandard frame")
 
