@@ -5,6 +5,7 @@ All three work beside a running daemon and without one.
 """
 
 import json
+import os
 import time
 from collections.abc import Callable
 from functools import wraps
@@ -17,7 +18,7 @@ from daemon.settings import SettingsError, load_config
 from daemon.shell.archived import journal_origin
 from daemon.shell.compress import HousekeepingBusyError, look
 from daemon.shell.journal_care import disk_use
-from daemon.shell.segments import is_packed, segments
+from daemon.shell.segments import is_packed, lines_of, newest_lines, segments
 from evidence.archive import ArchiveBusyError, archive
 from evidence.archive_manifest import read_manifest
 from evidence.signing import KeyFileError, load_private_key, make_key_pair
@@ -27,6 +28,7 @@ KEY_NAME = "archive-key.pem"
 F = TypeVar("F", bound=Callable[..., None])
 T = TypeVar("T")
 FREE_WITHIN_S, LOOK_S = 20.0, 0.2
+MEASURED_MIN_NS, DAY_NS = 3_600_000_000_000, 86_400_000_000_000
 
 CONFIG = click.option("--config", type=FILE, help="Configuration: the journal of its state_dir.")
 DIRECTORY = click.option("--dir", "directory", type=FILE, help="A state or journal directory.")
@@ -96,12 +98,13 @@ def status_command(*, config: Path | None, directory: Path | None, as_json: bool
     found, manifest, origin = segments(journal), read_manifest(journal), journal_origin(journal)
     size, ratio = disk_use(journal)
     places = dict.fromkeys(one.place for one in manifest.segments) if manifest else {}
-    plain = {
+    plain: dict[str, Any] = {
         "journal": str(journal),
         "segments": len(found),
         "packed": sum(map(is_packed, found)),
         "bytes": size,
         "packed_to_percent": round(ratio * 100, 1),
+        **_growth(found, size),
         "begins_at_seq": origin.seq,
         "archived_segments": len(manifest.segments) if manifest else 0,
         "archives": list(places),
@@ -111,8 +114,27 @@ def status_command(*, config: Path | None, directory: Path | None, as_json: bool
         return
     click.echo(f"{journal}: {plain['segments']} segment(s), {plain['packed']} packed")
     click.echo(f"  {size / 1e6:,.1f} MB on disk, begins with line {origin.seq}")
+    if "bytes_per_day" in plain:
+        click.echo(
+            f"  {plain['bytes_per_day'] / 1e6:,.1f} MB a day so far; the disk lasts for "
+            f"{plain['days_left']:,} days of that"
+        )
     for place in places:
         click.echo(f"  archived in {place}")
+
+
+def _growth(found: list[Path], size: int) -> dict[str, int]:
+    """What a day took, from the times of the first line and the last; nothing in the first hour."""
+    ends = [next(lines_of(found[0]), b""), *newest_lines(found[-1], 1, bool)]
+    try:
+        first_ns, last_ns = (int(json.loads(line)["ts_ns"]) for line in ends)
+    except (ValueError, KeyError, TypeError):
+        return {}
+    if last_ns - first_ns < MEASURED_MIN_NS:
+        return {}
+    a_day = max(1, size * DAY_NS // (last_ns - first_ns))
+    free = os.statvfs(found[-1].parent)
+    return {"bytes_per_day": a_day, "days_left": free.f_bavail * free.f_frsize // a_day}
 
 
 @journal_group.command("compress")

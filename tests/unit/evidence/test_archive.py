@@ -416,3 +416,15 @@ def test_it_waits_for_the_packer_and_gives_up_in_time(
     )
     done = CliRunner().invoke(journal_group, words)
     assert done.exit_code == 0, done.output
+
+
+def test_what_a_day_took_is_told_from_the_lines_own_times(tmp_path: Path) -> None:
+    writer = Journal(tmp_path, run_id="r", mode="sim", exchange="sim")
+    for number in range(1_001):  # ten days
+        writer.append(EventType.CLOCK, {}, ts_ns=number * 864_000_000_000, session_id="")
+    writer.close()
+    words = ["status", "--dir", str(tmp_path)]
+    shown = json.loads(CliRunner().invoke(journal_group, [*words, "--json"]).output)
+    assert shown["bytes_per_day"] == shown["bytes"] // 10
+    assert shown["days_left"] > 0
+    assert "MB a day so far" in CliRunner().invoke(journal_group, words).output
