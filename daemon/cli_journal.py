@@ -16,6 +16,7 @@ import click
 
 from daemon.settings import SettingsError, load_config
 from daemon.shell.archived import journal_origin
+from daemon.shell.clock import SystemClock
 from daemon.shell.compress import HousekeepingBusyError, look
 from daemon.shell.journal_care import disk_use
 from daemon.shell.segments import is_packed, lines_of, newest_lines, segments
@@ -54,12 +55,13 @@ def _when_free(deed: Callable[[], T]) -> T:
     Raises:
         HousekeepingBusyError, ArchiveBusyError: another one still did after `FREE_WITHIN_S`.
     """
-    until_s = time.monotonic() + FREE_WITHIN_S
+    clock = SystemClock()
+    until_ns = clock.monotonic_ns() + int(FREE_WITHIN_S * 1e9)
     while True:
         try:
             return deed()
         except (HousekeepingBusyError, ArchiveBusyError):
-            if time.monotonic() > until_s:
+            if clock.monotonic_ns() > until_ns:
                 raise
             time.sleep(LOOK_S)
 
