@@ -23,7 +23,7 @@ from evidence import archive as archive_module
 from evidence.archive import ArchiveError, archive
 from evidence.archive_manifest import ManifestError, read_manifest
 from evidence.fleet import fleet_report
-from evidence.pack import find_inputs
+from evidence.pack import PackError, find_inputs
 from evidence.recheck import recheck
 from evidence.report import Report, build_report
 from evidence.signing import load_private_key, make_key_pair
@@ -112,6 +112,8 @@ def test_an_archive_that_was_carried_away_is_named_and_the_rest_is_no_nogo(
     assert any("are archived" in reason and "away" in reason for reason in alone.reasons)
     with pytest.raises(SourceError, match="are archived and not at hand"):
         recheck([journal])
+    with pytest.raises(PackError, match="is archived in .* and not at hand"):
+        find_inputs(journal)
     together = judged(tmp_path / "vault", journal, ledger=ledger)
     assert (together.verdict, together.reasons) == ("OK", [])
 
