@@ -112,7 +112,7 @@ def test_an_archive_that_was_carried_away_is_named_and_the_rest_is_no_nogo(
     assert any("are archived" in reason and "away" in reason for reason in alone.reasons)
     with pytest.raises(SourceError, match="are archived and not at hand"):
         recheck([journal])
-    with pytest.raises(PackError, match="is archived in .* and not at hand"):
+    with pytest.raises(PackError, match=r"is archived in .* and not at hand"):
         find_inputs(journal)
     together = judged(tmp_path / "vault", journal, ledger=ledger)
     assert (together.verdict, together.reasons) == ("OK", [])
