@@ -249,7 +249,7 @@ def flatten(
 @json_option
 @click.pass_context
 def explain(ctx: click.Context, *, seq: int, why: str, as_json: bool) -> None:
-    """Attach a why to one error or anomaly, named by its journal SEQ (see `seatrial tail`)."""
+    """Attach a why to one error or anomaly, named by its journal SEQ (see `tail --type`)."""
     written = ask(ctx, "status", as_json=as_json).get("journal_seq")
     if isinstance(written, int) and seq > written:
         raise Failure(
@@ -258,4 +258,8 @@ def explain(ctx: click.Context, *, seq: int, why: str, as_json: bool) -> None:
             as_json=as_json,
         )
     result = ask(ctx, "explain", as_json=as_json, seq=seq, why=why)
-    _done(result, f"explained line {seq}", as_json=as_json)
+    from control.render import event_line  # noqa: PLC0415 - a stop waits for no screen
+
+    found = {} if as_json else ask(ctx, "events", seq=seq, tail=1)
+    about = "".join(f": {event_line(line).plain}" for line in found.get("events", []))
+    _done(result, f"explained line {seq}{about}", as_json=as_json)

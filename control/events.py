@@ -7,13 +7,29 @@ Rules of this file:
 """
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
 from threading import Lock
 
 from control.protocol import LINE_BYTES_MAX
 
+Older = Callable[[Sequence[str], Sequence[str], int, int], "Future[Found]"]
+"""Asked for lines of these types, not of those, how many at most, and below which sequence number
+(0: any); answers from the journal's files, on a thread of its own."""
+
 RING_LINES = 1_000
 QUEUE_LINES_MAX = 4_096
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What a search in the journal's files found."""
+
+    lines: list[bytes]
+    """Oldest first."""
+    is_whole: bool
+    """Whether all of the journal that could matter was looked at."""
 
 
 class EventHub:
@@ -28,6 +44,10 @@ class EventHub:
         self._dropped = 0
         self._wake: Callable[[], None] | None = None
         self._lock = Lock()
+        self.older: Older | None = None
+        """Where lines are found that the ring no longer holds; None: nowhere."""
+        self.line: Callable[[int], Future[Found]] | None = None
+        """Where the line of a sequence number is found; None: nowhere."""
 
     def publish(self, line: bytes) -> None:
         """Take one journal line (with or without its newline)."""

@@ -173,6 +173,8 @@ class EventsParams(Params):
     """But not these."""
     tail: Annotated[int, Field(ge=0, le=1_000)] = 20
     follow: bool = False
+    seq: Annotated[int, Field(ge=0, le=2**62)] = 0
+    """Only the line of this number, wherever it stands; then nothing else is looked at."""
 
 
 Kind = Literal["query", "command", "kill", "token", "events"]

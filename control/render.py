@@ -22,6 +22,7 @@ CAPS_MAX = 8
 BAR_WIDTH = 14
 PERCENT_WIDTH = 5
 DECIMALS_SHOWN = 8
+DAYS_SHOWN_MAX = 9_999
 DISK_WARNING_BYTES = 1e9
 LAG_WARNING_MS = 100.0
 SILENCE_WARNING_MS = 3_000.0
@@ -189,7 +190,7 @@ def health_line(snapshot: Mapping[str, Any]) -> Text | None:
     if known := [age_ms for age_ms in ages_ms if age_ms is not None]:
         parts.append((f"data {duration(max(known) / 1_000)}", ""))
     if (seq := snapshot.get("journal_seq")) is not None:
-        parts.append((f"journal #{clean(seq)}", ""))
+        parts.append((f"journal #{clean(seq)}{_growth(snapshot)}", ""))
     if (free := _number(snapshot.get("disk_free_bytes"))) is not None:
         style = "" if free >= DISK_WARNING_BYTES else "bold red"
         parts.append((f"disk {free / 1e9:.1f} GB left", style))
@@ -201,6 +202,16 @@ def health_line(snapshot: Mapping[str, Any]) -> Text | None:
         line.append(" · " if index else "")
         line.append(text, style=style)
     return line
+
+
+def _growth(snapshot: Mapping[str, Any]) -> str:
+    """What the journal takes of the disk, a day and for how long, as far as it is known."""
+    size, a_day = (_number(snapshot.get(f"journal_bytes{of}")) for of in ("", "_per_day"))
+    days = _number(snapshot.get("journal_days_left"))
+    said = "" if size is None else f" {size / 1e6:,.0f} MB"
+    said += "" if a_day is None else f", {a_day / 1e6:,.0f} MB a day"
+    said += "" if days is None or days > DAYS_SHOWN_MAX else f", {days:,.0f} days left"
+    return said + (" NOT PACKED" if snapshot.get("journal_pack_fault") else "")
 
 
 def caps_table(snapshot: Mapping[str, Any]) -> Table | None:

@@ -8,12 +8,15 @@ Rules of this file:
 """
 
 import asyncio
+import concurrent.futures
 import contextlib
 import errno
 import logging
+import re
 import socket
 import threading
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from dataclasses import replace
 from typing import Any
 
 import orjson
@@ -23,6 +26,7 @@ from control.connection import Connection
 from control.crowd import Budget, Crowd
 from control.endpoint import Endpoint
 from control.errors import ControlError, ErrorCode
+from control.events import RING_LINES, Found
 from control.handlers import Caller, Desk, Subscription
 from control.identity import ControlConfig, Role, RoleTable, peer_of
 from control.methods import build_models
@@ -44,6 +48,7 @@ _STOPPING_WORD = b'"kill"'
 _PEEK_BYTES = 4_096
 _TYPE_WITHIN_BYTES = 512
 """The envelope of a journal line stands first."""
+_SEQ = re.compile(rb'\{"seq":(\d+),')
 _ACCEPT_PAUSE_S = 0.05
 _LAST_WORDS_S = 0.5
 _MODELS_AFTER_S = 1.0
@@ -282,18 +287,82 @@ class ControlServer:
 
     def _subscribe(self, connection: Connection, asked: Subscription) -> None:
         passes = _type_filter(asked.params.types, asked.params.without)
-        recent = [line for line in self._port.events().recent(1_000) if passes(line)]
-        recent = recent[-asked.params.tail :] if asked.params.tail else []
+        hub, wanted = self._port.events(), asked.params.tail
+        held = hub.recent(RING_LINES)
+        if asked.params.seq:
+            self._tell_line(connection, asked, held)
+            return
+        recent, told = [line for line in held if passes(line)], _seq_in(held[-1:])
+        if len(recent) >= wanted or hub.older is None:
+            self._tell(connection, asked, recent[-wanted:] if wanted else [], passes, told=told)
+            return
+        params = asked.params
+        older = hub.older(params.types, params.without, wanted - len(recent), _seq_in(held[:1]))
+        connection.in_flight += 1
+        self._spawn(self._subscribe_later(connection, asked, held, older), "control-history")
+
+    def _tell_line(
+        self, connection: Connection, asked: Subscription, held: Sequence[bytes]
+    ) -> None:
+        """One line, from the ring or from the files; the connection follows nothing."""
+        seq, find = asked.params.seq, self._port.events().line
+        once = replace(asked, params=asked.params.model_copy(update={"follow": False, "tail": 1}))
+        found = [line for line in held if _seq_in([line]) == seq]
+        if found or find is None:
+            self._tell(connection, once, found, _everything)
+            return
+        connection.in_flight += 1
+        self._spawn(self._subscribe_later(connection, once, [], find(seq)), "control-history")
+
+    async def _subscribe_later(
+        self,
+        connection: Connection,
+        asked: Subscription,
+        held: list[bytes],
+        older: concurrent.futures.Future[Found],
+    ) -> None:
+        """The ring did not hold enough: what the files hold goes before it."""
+        passes = _type_filter(asked.params.types, asked.params.without)
+        try:
+            found = await asyncio.wrap_future(older)
+        except Exception:  # noqa: BLE001 - a bug in one search must not end the stop path
+            found = Found([], is_whole=False)
+        last = _seq_in(held[-1:])
+        since = self._port.events().recent(RING_LINES) if not asked.params.seq else []
+        lost = max(0, _seq_in(since[:1]) - last - 1) if last else 0
+        lines = [*found.lines, *(line for line in held if passes(line))]
+        lines += [line for line in since if _seq_in([line]) > last and passes(line)]
+        is_whole = found.is_whole and not lost
+        told, shown = _seq_in(since[-1:]), lines[-asked.params.tail :]
+        self._tell(connection, asked, shown, passes, told=told, is_whole=is_whole)
+        connection.offer_events([], lost, passes)
+        connection.answered(asked)
+
+    def _tell(
+        self,
+        connection: Connection,
+        asked: Subscription,
+        lines: list[bytes],
+        passes: Callable[[bytes], bool],
+        *,
+        told: int = 0,
+        is_whole: bool = True,
+    ) -> None:
+        """Answer with lines; who follows gets those beyond `told` as they come."""
         if not asked.params.follow:
-            events = [orjson.Fragment(line) for line in recent]
-            connection.send(encode_result(asked.request_id, {"events": events}))
+            answer: dict[str, Any] = {"events": [orjson.Fragment(line) for line in lines]}
+            if not is_whole:
+                answer["incomplete"] = True
+            connection.send(encode_result(asked.request_id, answer))
             return
         connection.send(encode_result(asked.request_id, {"following": True}))
-        for line in recent:
+        for line in lines:
             connection.send(encode_event(line))
         if not connection.closed:
             connection.subscription = asked
-            self._subscribers[connection] = passes
+            self._subscribers[connection] = lambda line: (
+                not 0 < _seq_in([line]) <= told and passes(line)
+            )
 
     def _wake_for_events(self) -> None:
         """From the journal's thread: have the loop hand out what was published."""
@@ -304,6 +373,16 @@ class ControlServer:
         lines, dropped = self._port.events().drain()
         for connection, passes in list(self._subscribers.items()):
             connection.offer_events(lines, dropped, passes)
+
+
+def _everything(line: bytes) -> bool:
+    return bool(line)
+
+
+def _seq_in(lines: Sequence[bytes]) -> int:
+    """The sequence number of the first of some lines; 0: there is none."""
+    match = _SEQ.match(lines[0]) if lines else None
+    return int(match[1]) if match else 0
 
 
 def _type_filter(types: Sequence[str], without: Sequence[str]) -> Callable[[bytes], bool]:

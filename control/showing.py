@@ -216,6 +216,40 @@ def incident_resolve(
         click.echo(f"{incident_id} resolved")
 
 
+INCOMPLETE = (
+    "the time for one search is used up and older lines were not looked at; ask for fewer, or read "
+    "the files (`seatrial journal status` names them)"
+)
+
+
+def line_of(ctx: click.Context, seq: int, *, as_json: bool) -> dict[str, Any]:
+    """The journal's line of a number, wherever it still stands.
+
+    Raises:
+        Failure: there is none, with what there is.
+    """
+    written = ask(ctx, "status", as_json=as_json).get("journal_seq")
+    if isinstance(written, int) and seq > written:
+        raise Failure(
+            f"the journal has {written} lines, there is no line {seq}; `seatrial tail` shows them",
+            EXIT_REFUSED,
+            as_json=as_json,
+        )
+    found = ask(ctx, "events", as_json=as_json, seq=seq)
+    if found.get("events"):
+        line: dict[str, Any] = found["events"][0]
+        return line
+    why = (
+        INCOMPLETE
+        if found.get("incomplete")
+        else (
+            "it is archived, or longer than an answer may be (a checkpoint): "
+            "`seatrial journal status` names the archive"
+        )
+    )
+    raise Failure(f"line {seq} cannot be shown: {why}", EXIT_REFUSED, as_json=as_json)
+
+
 @click.command()
 @click.option(
     "--type",
@@ -228,6 +262,7 @@ def incident_resolve(
 @click.option("-n", "--lines", type=click.IntRange(0, 1_000), default=20, show_default=True)
 @click.option("--inputs", is_flag=True, help="Also what the engine was told (every tick).")
 @click.option("--no-follow", is_flag=True, help="Print the last lines and end.")
+@click.option("--seq", type=click.IntRange(min=1), help="Print the line of this number and end.")
 @click.option("--json", "as_json", is_flag=True, help="Journal lines as they are.")
 @click.pass_context
 def tail(
@@ -237,9 +272,10 @@ def tail(
     lines: int,
     inputs: bool,
     no_follow: bool,
+    seq: int | None,
     as_json: bool,
 ) -> None:
-    """Follow the journal as it is written."""
+    """Follow the journal as it is written; older lines come from its files."""
     screen = console()
     without = [] if inputs or types else ["input"]
 
@@ -249,10 +285,15 @@ def tail(
         else:
             screen.print(event_line(event), soft_wrap=True)
 
+    if seq is not None:
+        show(line_of(ctx, seq, as_json=as_json))
+        return
     if no_follow:
         found = ask(ctx, "events", as_json=as_json, types=list(types), without=without, tail=lines)
         for event in found.get("events", []):
             show(event)
+        if found.get("incomplete"):
+            click.echo(f"seatrial: {INCOMPLETE}", err=True)
         return
     socket = wiring(ctx).socket_path
     try:

@@ -19,6 +19,7 @@ MOUNTED = {
     "demo": "daemon.cli:demo_command",
     "doctor": "daemon.cli_doctor:doctor_command",
     "drill": "daemon.cli_drill:drill_command",
+    "journal": "daemon.cli_journal:journal_group",
     "keys": "daemon.cli_keys:keys_group",
     "ops-status": "evidence.gates.cli_housekeeping:ops_status_command",
     "promote": "evidence.promotion.cli:promote_command",

@@ -49,6 +49,7 @@ from daemon.shell.endpoints import endpoints_of
 from daemon.shell.ends import EXIT_CRASH, EXIT_LEFT, EXIT_OK, ProcessEnd
 from daemon.shell.incident_pack import IncidentPacks
 from daemon.shell.journal import Journal
+from daemon.shell.journal_care import JournalCare
 from daemon.shell.key_environments import remember
 from daemon.shell.latch import LatchHalt, LatchStore
 from daemon.shell.late_orders import LateOrders
@@ -141,6 +142,7 @@ class Daemon:
         self._mark = StateMark(settings.state_dir)
         self._journal.on_anchor = self._mark.on_anchor
         self._journal.on_durable = self._mark.on_durable
+        self._care = JournalCare(settings, self._journal)
         self._since_checkpoint = (recovered.checkpoint_seq, len(recovered.facts))
         self._engine = recovered_engine(
             partial(build_engine, config, instance=self._instance, run=self._run,
@@ -179,10 +181,12 @@ class Daemon:
         port.drills = drills.begin
         self._journal.on_line = port.events().publish
         self._journal.on_displaced = lambda why: pump.offer(JournalFault(why))
+        self._care.answer(port.events())
         control = ControlThread(control_config(settings), port, background=(port.warm,))
         server: MetricsServer | None = None
         notifier = Notifier()
-        parts = (drills, Disk(settings.state_dir), self._gate, LogPart(self._log_dropped))
+        log_part = LogPart(self._log_dropped)
+        parts = (drills, Disk(settings.state_dir), self._gate, log_part, self._care)
         publisher = self._build_publisher(pump, link, watchdog, notifier, parts=parts)
         end = self._build_end(pump, notifier)
         exit_code = EXIT_CRASH
@@ -198,6 +202,7 @@ class Daemon:
             gc.enable()  # off since the entry point
             self._follow_latch(pump)
             watchdog.start()
+            self._care.start()
             packs.start(unresolved_incidents(self._engine, self._clock.now_ns()))
             log.info("%s", greeting(settings))  # nothing is left that could prevent it
             exit_code = await self._serve(link, publisher, end)
@@ -211,15 +216,19 @@ class Daemon:
             await asyncio.to_thread(control.stop, CONTROL_STOP_S)
             if server is not None:
                 await asyncio.to_thread(server.stop)
-            if self._fatal is None and not self._journal.fault:
-                pump.checkpoint()
-            pump.note(EventType.RUN_STOP, {"reason": self._reason(), "exit_code": exit_code})
-            pump.stop()
-            self._journal.close()
-            self._mark.close()
+            self._write_the_end(pump, exit_code)
+            await asyncio.to_thread(self._care.stop)
             self._account.release()
             await asyncio.to_thread(packs.stop)
         return exit_code
+
+    def _write_the_end(self, pump: Pump, exit_code: int) -> None:
+        if self._fatal is None and not self._journal.fault:
+            pump.checkpoint()
+        pump.note(EventType.RUN_STOP, {"reason": self._reason(), "exit_code": exit_code})
+        pump.stop()
+        self._journal.close()
+        self._mark.close()
 
     def _follow_latch(self, pump: Pump) -> None:
         """A kill latch from before this boot holds: no restart undoes it."""
@@ -265,6 +274,7 @@ class Daemon:
             "run_number": self._run_number,
             **about_keys(self._credentials),
             **self._binding,
+            "ticks": self._care.ticks,
         }
         duration_ms = (self._clock.monotonic_ns() - self._boot_monotonic) // NS_PER_MS
         recovery = {**recovered.facts_about(), "duration_ms": duration_ms}
@@ -293,6 +303,7 @@ class Daemon:
             counters=counters,
             checkpoint_seq=checkpoint_seq,
             facts_since=facts_since,
+            thin_to=self._care.thin_to,
         )
 
     def _build_link(self, pump: Pump) -> VenueLink:

@@ -205,6 +205,15 @@ class JournalSettings(_Frozen):
 
     segment_bytes_max: Annotated[int, Field(ge=65_536, le=2**32)] = 128 * 1024 * 1024
     """A segment of the journal is closed and the next begun at this size."""
+    keep_ticks: Literal["auto", "all"] = "auto"
+    """`auto`: ticks without a consequence are left out, unless a strategy keeps state between ticks
+    (its class does not declare `needs_every_tick = False`). `all`: every tick is a line, so that
+    the run can be re-stepped."""
+    ticks_ring_bytes_max: Annotated[int, Field(ge=0, le=2**32)] = 64 * 1024 * 1024
+    """What was left out goes to `ticks-ring.jsonl` in the state directory, the newest of it and at
+    most so many bytes; for debugging only, no evidence. 0: nowhere."""
+    compress: bool = True
+    """Closed segments are packed with zstandard, by a thread of low priority."""
 
 
 class ControlSettings(_Frozen):

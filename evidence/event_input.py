@@ -123,7 +123,9 @@ def _sources(path: Path, input_format: str) -> list[Path]:
     ending = "jsonl" if input_format == "auto" else input_format
     segments = [entry for entry in path.iterdir() if SEGMENT_NAME.match(entry.name)]
     if segments and ending == "jsonl":
-        return sorted(segments, key=lambda entry: int(entry.name.split("-")[1].split(".")[0]))
+        # Of two forms of one segment the plain one counts: the packing was cut short.
+        named = {entry.name.split(".")[0]: entry for entry in sorted(segments, reverse=True)}
+        return [named[name] for name in sorted(named, key=lambda name: int(name.split("-")[1]))]
     if not segments and (path / JOURNAL_FOLDER).is_dir():
         return _sources(path / JOURNAL_FOLDER, input_format)
     return sorted(

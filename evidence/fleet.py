@@ -15,6 +15,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import IO, Any, Literal, Protocol
 
+from daemon.model.records import ARCHIVE_KEY, ARCHIVE_MANIFEST
+from evidence.archive_manifest import Manifest, manifest_of
 from evidence.folds import Account
 from evidence.integrity import Faults
 from evidence.parts import even_ranges, read_part
@@ -25,7 +27,7 @@ from evidence.report import (
     read_anchors,
     standard_folds,
 )
-from evidence.sources import ANCHORS_FILE, SourceError, segment_number
+from evidence.sources import ANCHORS_FILE, SourceError, chunks_of, segment_number, segments_in
 from evidence.verdict import judge
 
 PART_BYTES = 128 * 1024 * 1024
@@ -67,6 +69,7 @@ class RemoteJournal:
     name: str
     segments: list[RemoteFile]
     anchors: list[RemoteFile]
+    manifest: Manifest | None = None
 
 
 def _module(name: str) -> Any:
@@ -89,13 +92,45 @@ def find_journal(url: str) -> RemoteJournal:
     except (OSError, ValueError, ImportError) as error:
         raise SourceError(f"{url}: {error}") from error
     found = [RemoteFile(files.unstrip_protocol(r["name"]), int(r["size"] or 0)) for r in rows]
-    segments = sorted(
-        (one for one in found if segment_number(one.name)), key=lambda one: segment_number(one.name)
-    )
+    segments = segments_in(found)
     if not segments:
         raise SourceError(f"{url}: holds no journal-NNNNNN.jsonl")
     name = url.rstrip("/").rpartition("/")[2]
-    return RemoteJournal(name, segments, [one for one in found if one.name == ANCHORS_FILE])
+    anchors = [one for one in found if one.name == ANCHORS_FILE]
+    return RemoteJournal(name, segments, anchors, _manifest_in(found))
+
+
+def _manifest_in(found: Sequence[RemoteFile]) -> Manifest | None:
+    """The archive's manifest beside a journal's segments, where there is one."""
+    bodies = {
+        one.name: b"".join(chunks_of(one))
+        for one in found
+        if one.name in (ARCHIVE_MANIFEST, ARCHIVE_KEY)
+    }
+    if ARCHIVE_MANIFEST not in bodies:
+        return None
+    where = next(one.url for one in found if one.name == ARCHIVE_MANIFEST)
+    return manifest_of(bodies[ARCHIVE_MANIFEST], bodies.get(ARCHIVE_KEY, b""), where)
+
+
+def _with_archives(journals: Sequence[RemoteJournal]) -> list[RemoteJournal]:
+    """Put archives that are among the journals before the journal that they were taken from."""
+    taken: list[RemoteJournal] = []
+    for journal in journals:
+        if journal.manifest is None:
+            continue
+        names = {one.name for one in journal.manifest.segments}
+        own = {segment_number(one.name) for one in journal.segments}
+        for other in journals:
+            theirs = other.manifest
+            plain = {one.name.removesuffix(".zst").removesuffix(".gz") for one in other.segments}
+            if other is journal or theirs is None or not plain <= names:
+                continue
+            if theirs.is_continued_by(journal.manifest):
+                more = [one for one in other.segments if segment_number(one.name) not in own]
+                journal.segments = segments_in([*more, *journal.segments])
+                taken.append(other)
+    return [one for one in journals if not any(one is other for other in taken)]
 
 
 def fleet_report(urls: Sequence[str], engine: Engine, *, part_bytes: int = PART_BYTES) -> Report:
@@ -109,7 +144,7 @@ def fleet_report(urls: Sequence[str], engine: Engine, *, part_bytes: int = PART_
     Raises:
         SourceError: a journal cannot be listed or opened.
     """
-    journals = [find_journal(url) for url in urls]
+    journals = _with_archives([find_journal(url) for url in urls])
     tasks = [_submit(journal, engine, part_bytes) for journal in journals]
     report = Report([], [])
     for journal, parts in zip(journals, tasks, strict=True):
@@ -117,8 +152,11 @@ def fleet_report(urls: Sequence[str], engine: Engine, *, part_bytes: int = PART_
         for part in parts:
             account.merge(part.result())
         heads = read_anchors(journal.anchors)
-        faults = check_anchors(journal.segments, heads, account) if heads else Faults()
-        verdicts = judge(account, anchors=heads, anchor_faults=faults, comparison=None)
+        archived = journal.manifest
+        faults = check_anchors(journal.segments, heads, account, archived) if heads else Faults()
+        verdicts = judge(
+            account, anchors=heads, anchor_faults=faults, comparison=None, archived=archived
+        )
         report.journals.append(JournalReport(account, verdicts, None))
     return report
 

@@ -27,7 +27,7 @@ from evidence.dsse import EnvelopeError, Subject, open_envelope, seal, statement
 from evidence.pack_archive import ArchiveError, read_archive, write_archive
 from evidence.redaction import redacted_config
 from evidence.report import Report, build_report, write_report
-from evidence.sources import ANCHORS_FILE, is_segment
+from evidence.sources import ANCHORS_FILE, segment_number, segments_in, streams_of
 
 PREDICATE_TYPE = "urn:seatrial:evidence-pack:1"
 ENVELOPE_NAME = "statement.dsse.json"
@@ -93,9 +93,17 @@ def find_inputs(session: Path) -> PackInputs:
 
 
 def _segments(folder: Path) -> list[Path]:
-    if not folder.is_dir():
+    """The journal's segments, archived ones included where they are at hand."""
+    if not folder.is_dir() or not segments_in(folder.iterdir()):
         return []
-    return sorted(path for path in folder.iterdir() if path.is_file() and is_segment(path))
+    stream = streams_of([folder])[0]
+    archived = stream.manifest.segments if stream.manifest else ()
+    if archived and segment_number(archived[0].name) < segment_number(stream.files[0].name):
+        raise PackError(
+            f"{folder}: its beginning is archived in {archived[0].place} and not at hand; put the "
+            "archive back there, then pack"
+        )
+    return stream.files
 
 
 def _first_file(candidates: Sequence[Path]) -> Path | None:

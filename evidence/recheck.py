@@ -24,7 +24,7 @@ from evidence.decision_inputs import UndecidableError, wish_of
 from evidence.folds import Account, Handler, Recent
 from evidence.integrity import INTACT_FAULTS, Faults
 from evidence.orders import ABSENT_OUTCOMES, TERMINAL
-from evidence.reader import JournalReader, is_journal
+from evidence.reader import JournalReader, is_headless, is_journal
 from evidence.redecide import APPROVED, Redecision
 from evidence.risk_contexts import RiskContexts
 from evidence.schema import (
@@ -428,6 +428,12 @@ def recheck(inputs: Sequence[Path]) -> dict[str, Any]:
         reader = JournalReader(stream.files)
         account.chain = reader.chain
         account.read(reader.records())
+        if stream.manifest is not None and is_headless(reader.chain):
+            places = ", ".join(dict.fromkeys(one.place for one in stream.manifest.segments))
+            raise SourceError(
+                f"{stream.name}: its lines before seq {reader.chain.first_seq} are archived "
+                f"and not at hand; name the archive, too: {places}"
+            )
         faults = reader.chain.faults.plain()
         journals.append({"name": stream.name, "reader_faults": faults, **fold.result()})
     checked = sum(int(journal["checked"]) for journal in journals)

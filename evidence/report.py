@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from evidence.archive_manifest import Manifest
 from evidence.caps import CapsFold
 from evidence.classify import classify
 from evidence.crosscheck import LedgerComparison, compare_with_ledger
@@ -205,8 +206,15 @@ def build_report(
         account = read_journal(stream, keep_all=keep_all, jobs=jobs)
         comparison = compare_with_ledger(account, books) if books and keep_all else None
         heads = read_anchors([anchors] if anchors else stream.anchors)
-        faults = check_anchors(stream.files, heads, account) if heads else Faults()
-        verdicts = judge(account, anchors=heads, anchor_faults=faults, comparison=comparison)
+        archived = stream.manifest
+        faults = check_anchors(stream.files, heads, account, archived) if heads else Faults()
+        verdicts = judge(
+            account,
+            anchors=heads,
+            anchor_faults=faults,
+            comparison=comparison,
+            archived=archived,
+        )
         report.journals.append(JournalReport(account, verdicts, comparison))
     return report
 
@@ -269,9 +277,12 @@ def read_anchors(paths: Sequence[SourceFile]) -> list[dict[str, Any]]:
 
 
 def check_anchors(
-    files: Sequence[SourceFile], heads: Sequence[Mapping[str, Any]], account: Account
+    files: Sequence[SourceFile],
+    heads: Sequence[Mapping[str, Any]],
+    account: Account,
+    archived: Manifest | None = None,
 ) -> Faults:
-    """Hold each anchored head against the line that it names."""
+    """Hold each anchored head against the line that it names, or against the archive's manifest."""
     faults = Faults()
     wanted = {}
     for number, head in enumerate(heads, 1):
@@ -280,6 +291,10 @@ def check_anchors(
             wanted[seq] = digest
         else:
             faults.note("anchor_unreadable", f"anchor {number}", "not seq and head")
+    if archived is not None and archived.may_begin(
+        account.chain.first_seq, account.chain.first_prev
+    ):
+        _check_archived(wanted, archived, account.chain.first_seq, faults)
     last = account.chain.last_seq
     if wanted.pop(last, account.chain.last_hash) != account.chain.last_hash:
         faults.note("anchor_differs", f"seq {last}", "this line is not the one that was anchored")
@@ -290,6 +305,18 @@ def check_anchors(
     if wanted:
         _check_inner(files, wanted, faults)
     return faults
+
+
+def _check_archived(
+    wanted: dict[int, str], archived: Manifest, first_seq: int, faults: Faults
+) -> None:
+    """Heads of lines that are archived and not at hand: the manifest knows each segment's last."""
+    heads = archived.heads()
+    for seq in [seq for seq in wanted if seq < first_seq]:
+        digest = wanted.pop(seq)
+        if heads.get(seq, digest) != digest:
+            what = "the archive's manifest names another line than the one that was anchored"
+            faults.note("anchor_differs", f"seq {seq}", what)
 
 
 def _check_inner(files: Sequence[SourceFile], wanted: dict[int, str], faults: Faults) -> None:

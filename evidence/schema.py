@@ -64,6 +64,7 @@ class RunStart(Record, tag_field=TAG, tag=EventType.RUN_START.value):
     environment: str = ""
     packages: dict[str, str] = {}
     python: str = ""
+    ticks: str = ""
 
 
 class RunStop(Record, tag_field=TAG, tag=EventType.RUN_STOP.value, gc=False):

@@ -71,13 +71,21 @@ def load_public_key(path: Path) -> Ed25519PublicKey:
     Raises:
         KeyFileError: missing, or not an Ed25519 public key.
     """
-    raw = _read(path)
+    return public_key_of(_read(path), str(path))
+
+
+def public_key_of(pem: bytes, name: str) -> Ed25519PublicKey:
+    """A public key from its text.
+
+    Raises:
+        KeyFileError: not an Ed25519 public key.
+    """
     try:
-        key = load_pem_public_key(raw)
+        key = load_pem_public_key(pem)
     except (ValueError, TypeError, UnsupportedAlgorithm) as error:
-        raise KeyFileError(f"{path}: not a PEM public key") from error
+        raise KeyFileError(f"{name}: not a PEM public key") from error
     if not isinstance(key, Ed25519PublicKey):
-        raise KeyFileError(f"{path}: not an Ed25519 public key")
+        raise KeyFileError(f"{name}: not an Ed25519 public key")
     return key
 
 

@@ -7,12 +7,14 @@ stacks, in arrays and tables, have their own reader: `evidence.event_input`.)
 import gzip
 import re
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Literal, Protocol
+from typing import IO, Literal, Protocol, TypeVar
 
 import zstandard
+
+from evidence.archive_manifest import Manifest, read_manifest
 
 CHUNK_BYTES = 1 << 18
 LINE_BYTES_MAX = 16 << 20
@@ -22,6 +24,9 @@ SUFFIXES = (".jsonl", ".ndjson", ".json", ".csv")
 PACKINGS = ("", ".gz", ".zst")
 
 _SEGMENT = re.compile(r"^journal-(\d+)\.jsonl(\.gz|\.zst)?$")
+
+
+AnyFile = TypeVar("AnyFile", bound="SourceFile")
 
 
 class SourceError(OSError):
@@ -47,6 +52,10 @@ class Stream:
     files: list[Path]
     anchors: list[Path] = field(default_factory=list)
     directory: Path | None = None
+    manifest: Manifest | None = None
+    """What of this journal was archived; its segments are among the files where they were found."""
+    archives: frozenset[Path] = frozenset()
+    """Directories that archived segments were found in."""
 
 
 def streams_of(inputs: Sequence[Path]) -> list[Stream]:
@@ -56,9 +65,10 @@ def streams_of(inputs: Sequence[Path]) -> list[Stream]:
         SourceError: an input that does not exist, or a directory with nothing to read.
     """
     streams: list[Stream] = []
+    directories = [path for path in inputs if path.is_dir()]
     for path in inputs:
         if path.is_dir():
-            streams.append(_directory_stream(path))
+            streams.append(_with_archives(_directory_stream(path), directories))
         elif not path.exists():
             raise SourceError(f"{path}: no such file; name a journal directory or an events file")
         elif _joins(streams, path):
@@ -67,7 +77,41 @@ def streams_of(inputs: Sequence[Path]) -> list[Stream]:
             anchors = [path.parent / ANCHORS_FILE] if _SEGMENT.match(path.name) else []
             found = [anchor for anchor in anchors if anchor.exists()]
             streams.append(Stream(path.name, [path], found))
-    return streams
+    taken = frozenset[Path]().union(*(one.archives for one in streams))
+    return [one for one in streams if one.directory is None or one.directory.resolve() not in taken]
+
+
+def _with_archives(stream: Stream, named: Sequence[Path]) -> Stream:
+    """Put archived segments before a journal's own: from where they went, or from a named place.
+
+    Raises:
+        ManifestError: a manifest is not as it was signed.
+    """
+    if stream.directory is None:
+        return stream
+    manifest = stream.manifest = read_manifest(stream.directory)
+    if manifest is None:
+        return stream
+    here = stream.directory.resolve()
+    places = dict.fromkeys(Path(one.place) for one in manifest.segments)
+    archived = {one.name for one in manifest.segments}
+    found: dict[int, Path] = {}
+    used: dict[int, Path] = {}
+    for place in (path.resolve() for path in (*places, *named)):
+        if place == here or not place.is_dir():
+            continue
+        theirs = read_manifest(place)
+        if theirs is None or not theirs.is_continued_by(manifest):
+            continue  # another journal's, or another archive of the same box begun anew
+        for path in segments_in(place.iterdir()):
+            if path.name.removesuffix(".zst").removesuffix(".gz") in archived:
+                found.setdefault(segment_number(path.name), path)
+                used.setdefault(segment_number(path.name), place)
+    own = {segment_number(path.name): path for path in stream.files}
+    found |= own
+    stream.files = [found[number] for number in sorted(found)]
+    stream.archives = frozenset(place for number, place in used.items() if number not in own)
+    return stream
 
 
 def _joins(streams: list[Stream], path: Path) -> bool:
@@ -82,18 +126,28 @@ def _joins(streams: list[Stream], path: Path) -> bool:
 
 def _directory_stream(path: Path) -> Stream:
     names = [p for p in path.iterdir() if p.is_file()]
-    segments = [(int(found[1]), p) for p in names if (found := _SEGMENT.match(p.name))]
+    segments = segments_in(names)
     anchors = [p for p in names if p.name == ANCHORS_FILE]
-    if segments:
-        files = [p for _, p in sorted(segments)]
-    else:
-        files = sorted(p for p in names if _is_events_file(p) and p.name != ANCHORS_FILE)
+    events = (p for p in names if _is_events_file(p) and p.name != ANCHORS_FILE)
+    files = segments or sorted(events)
     for inner in (path / "journal", path / "state" / "journal"):
         if not segments and inner.is_dir():
             return _directory_stream(inner)  # a state directory, or a demo's directory
     if not files:
         raise SourceError(f"{path}: holds no journal-NNNNNN.jsonl and no events file")
     return Stream(path.name, files, anchors, path)
+
+
+def segments_in(files: Iterable[AnyFile]) -> list[AnyFile]:
+    """The segments among some files, oldest first, each once.
+
+    A packing that was cut short leaves both forms of one; the plain form is the one that is read.
+    """
+    found: dict[int, AnyFile] = {}
+    for one in sorted(files, key=lambda file: file.name):  # the plain name sorts first
+        if number := segment_number(one.name):
+            found.setdefault(number, one)
+    return [found[number] for number in sorted(found)]
 
 
 def _is_events_file(path: Path) -> bool:

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from evidence.archive_manifest import Manifest
 from evidence.build import contradiction, installed
 from evidence.caps import CapsFold
 from evidence.crosscheck import LedgerComparison
@@ -93,6 +94,7 @@ def judge(
     anchors: Sequence[Mapping[str, Any]],
     anchor_faults: Faults,
     comparison: LedgerComparison | None,
+    archived: Manifest | None = None,
 ) -> Verdicts:
     """Judge one settled account.
 
@@ -101,10 +103,11 @@ def judge(
         anchors: heads that were written where the journal's writer cannot reach.
         anchor_faults: what checking those anchors against the lines has found.
         comparison: the venue's side; None when its books were not given.
+        archived: what of the journal was moved away, where anything was.
     """
     return Verdicts(
         _intact(account, anchors, anchor_faults),
-        _complete(account),
+        _complete(account, archived),
         _corroborated(account, comparison),
     )
 
@@ -147,14 +150,37 @@ def _anchored(found: Finding, account: Account, covered: int | None) -> None:
         found.remarks.append(f"anchored up to seq {covered} of {last}")
 
 
-def _complete(account: Account) -> Finding:
+def _complete(account: Account, archived: Manifest | None) -> Finding:
+    """Whether nothing is absent; with an archived beginning that is not at hand nobody can tell."""
     found = Finding("complete")
     chain, folds = account.chain, account.folds
-    if is_headless(chain) or chain.first_seq > FIRST_SEQ:
+    is_cut = is_headless(chain) or chain.first_seq > FIRST_SEQ
+    if (
+        is_cut
+        and archived
+        and chain.lines
+        and archived.may_begin(chain.first_seq, chain.first_prev)
+    ):
+        places = ", ".join(dict.fromkeys(one.place for one in archived.segments))
+        found.failed += _told(chain.faults, chain.faults.of(COMPLETE_FAULTS))
+        found.unknown.append(
+            f"its lines before seq {chain.first_seq} are archived (key {archived.key[:16]}…) and "
+            "not at hand, so orders and decisions cannot be followed; name the archive, too: "
+            f"{places}"
+        )
+        return found
+    if archived is not None:
+        found.remarks.append(
+            f"{len(archived.segments)} of its segments are archived, signed by key "
+            f"{archived.key[:16]}…"
+        )
+    if is_cut:
         found.failed.append(
-            f"its beginning is absent: the first line read is seq {chain.first_seq}"
+            f"its beginning is absent: the first line read is seq {chain.first_seq}, and no "
+            "archive manifest accounts for what was before"
         )
     found.failed += _told(chain.faults, chain.faults.of(COMPLETE_FAULTS))
+    folds = account.folds
     orders, sessions = folds["orders"], folds["sessions"]
     positions, caps, incidents = folds["positions"], folds["caps"], folds["incidents"]
     decisions = folds["decisions"]

@@ -12,12 +12,12 @@ from collections.abc import Sequence
 
 from daemon.core.desk import Desk
 from daemon.core.rounds import Rounds
+from daemon.core.ticks import HOUSEKEEPING
 from daemon.model.effects import ArmTimer
 from daemon.model.enums import OrderStatus
 from daemon.model.records import EventType
 from daemon.model.stop_triggers import StopTrigger
 
-HOUSEKEEPING = "housekeeping"
 _NS_PER_MS = 1_000_000
 
 

@@ -15,7 +15,7 @@ from daemon.core import fold
 from daemon.core.amends import Amends
 from daemon.core.cancels import Cancels
 from daemon.core.canonical import hash_of
-from daemon.core.clockwork import HOUSEKEEPING, Clockwork
+from daemon.core.clockwork import Clockwork
 from daemon.core.commands import Commands
 from daemon.core.conductor import BEGIN, Conductor
 from daemon.core.config import EngineConfig, Storm, StrategySpec
@@ -30,6 +30,7 @@ from daemon.core.rounds import UNANSWERED, VANISHED, Rounds
 from daemon.core.runner import TIMER_PREFIX, Runner
 from daemon.core.status import status as status_of
 from daemon.core.symbols import Symbols
+from daemon.core.ticks import HOUSEKEEPING
 from daemon.core.tripwires import Tripwires
 from daemon.core.view import View
 from daemon.model.effects import Effect

@@ -256,15 +256,27 @@ class Ledger:
         self.heard(self.interceptor.re_enable(by, now_ns))
 
     # ------------------------------------------------------------------ balances
+    def whole(self, balances: Iterable[Balance]) -> tuple[Balance, ...]:
+        """A snapshot's balances: all that are not zero, and zero where we know or trade an asset.
+
+        The thousands of assets that an account of a venue never held cost nothing.
+        """
+        ours = {a for one in self.instruments.values() for a in (one.base, one.quote)}
+        ours |= self.basis.keys() | self.books.flows.keys() | self.interceptor.accounts.keys()
+        said = {one.asset: one for one in balances if one.total or one.asset in ours}
+        return tuple(
+            said.get(asset) or Balance(asset, ZERO, ZERO) for asset in sorted(said.keys() | ours)
+        )
+
     def reconciled(self, balances: Sequence[Balance], now_ns: int, *, rebase: bool) -> None:
-        """RECONCILED: the balances of now; with `rebase` they become the basis of comparison.
+        """RECONCILED: balances of now; with `rebase` they are all, and the basis of comparison.
 
         The basis of an asset that was not named then is zero less its flows.
         """
         self.heard(self.interceptor.on_balances(tuple(balances), now_ns))
         if rebase:
             self.basis = {asset: -flow for asset, flow in self.books.flows.items()}
-            self.accept({one.asset: one.free + one.locked for one in balances})
+            self.accept({one.asset: one.total for one in balances})
 
     def accept(self, totals: Mapping[str, Decimal]) -> None:
         """RECONCILED `accepted`: these totals are the basis from here on."""

@@ -20,7 +20,7 @@ from daemon.core.lost_history import history_after, take_lost
 from daemon.core.made_reports import as_recovered
 from daemon.core.reconcile import Assets, Difference, Suspects, Weighed, compare
 from daemon.core.retry import backoff_ns
-from daemon.model.amounts import plain
+from daemon.model.amounts import ZERO, plain
 from daemon.model.effects import OrderRef, Reply, TakeSnapshot
 from daemon.model.enums import GateState
 from daemon.model.ids import (
@@ -31,6 +31,7 @@ from daemon.model.ids import (
     is_ours,
 )
 from daemon.model.orders import Order
+from daemon.model.position import Balance
 from daemon.model.readiness import NotReady, Obstacle
 from daemon.model.records import EventType
 from daemon.model.reports import Fill, VenueSnapshot
@@ -77,6 +78,8 @@ class Rounds:
         self._commands: list[str] = []
         self._history_seen = False
         """Whether the venue was asked, in this run, for orders of ours that we do not know."""
+        self._told: dict[str, Balance] = {}
+        """Balances as the lines of this run say them."""
 
     # ------------------------------------------------------------------ asking
     def want(self, reason: str, *, delay_ns: int = 0) -> None:
@@ -210,7 +213,8 @@ class Rounds:
         )
         weighed = self._suspects.weigh(differences, desk.books, desk.now_ns)
         set_basis = rebase or not ledger.basis
-        ledger.reconciled(snapshot.balances, desk.now_ns, rebase=set_basis)
+        balances = ledger.whole(snapshot.balances)
+        ledger.reconciled(balances, desk.now_ns, rebase=set_basis)
         ledger.accept(weighed.accepted)
         desk.record(
             EventType.RECONCILED,
@@ -221,7 +225,7 @@ class Rounds:
                 "recovered_fills": recovered,
                 "adopted": adopted,
                 "canceled": 0,
-                "balances": {b.asset: [plain(b.free), plain(b.locked)] for b in snapshot.balances},
+                "balances": self._changed(balances, all_of_them=set_basis),
                 "basis_set": set_basis,
                 "accepted": {asset: plain(total) for asset, total in weighed.accepted.items()},
             },
@@ -247,6 +251,16 @@ class Rounds:
             desk.gate.set_reconciled()
             return True
         return False
+
+    def _changed(self, balances: tuple[Balance, ...], *, all_of_them: bool) -> dict[str, list[str]]:
+        """What the run's line before did not say; all, where they are the basis from now on."""
+        told = self._told
+        self._told = {one.asset: one for one in balances}
+        return {
+            one.asset: [plain(one.free), plain(one.locked)]
+            for one in balances
+            if all_of_them or told.get(one.asset, Balance(one.asset, ZERO, ZERO)) != one
+        }
 
     def reply_when_done(self, command_id: str) -> None:
         """An operator asked for a round and waits for what it finds."""

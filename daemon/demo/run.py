@@ -92,6 +92,7 @@ class Demo:
                     "credentials": {"file": str(keys)},
                     "control": {"socket": str(self._socket)},
                     "metrics": {"port": 0},
+                    "journal": {"keep_ticks": "all"},  # a demo's run can be re-stepped
                     "session": {
                         "audit_period_ms": 8_000,
                         "unknown_settle_ms": 4_000,

@@ -14,6 +14,11 @@ class Balance:
     free: Decimal
     locked: Decimal
 
+    @property
+    def total(self) -> Decimal:
+        """What the account owns of it."""
+        return self.free + self.locked
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Position:

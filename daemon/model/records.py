@@ -28,7 +28,8 @@ class EventType(StrEnum):
     """Every `event_type` that a seatrial journal can hold.
 
     INPUT lines record what the engine was told (with `input`: the tagged plain value), so that a
-    run can be replayed; all the others are facts, and state is a fold of the facts.
+    run whose RUN_START says `ticks: all` can be re-stepped; a run that says `thinned` lacks those
+    that had no consequence. All the others are facts, and state is a fold of the facts.
     """
 
     INPUT = "input"
@@ -36,7 +37,9 @@ class EventType(StrEnum):
     RUN_START = "run_start"
     """fields: run_id, instance, run_number, version, commit, code (SHA-256 of all modules),
     config_hash, caps_hash, account, environment, packages{name: version}, python, key_source (where
-    the key was found), warnings (what an operator should hear about that place)."""
+    the key was found), warnings (what an operator should hear about that place), ticks (`all`:
+    every input of the run is a line; `thinned`: ticks without a consequence are left out, so that
+    it cannot be re-stepped)."""
     RUN_STOP = "run_stop"
     """fields: reason, exit_code."""
     RECOVERY = "recovery"
@@ -113,7 +116,9 @@ class EventType(StrEnum):
     """fields: status, code, scope, until_ns, msg."""
     RECONCILED = "reconciled"
     """fields: reason, clean, differences [{kind, class, symbol, client_order_id, ours, venue}],
-    recovered_fills, adopted, canceled, balances {asset: [free, locked]}, accepted {asset: total}.
+    recovered_fills, adopted, canceled, balances {asset: [free, locked]} (those that changed since
+    the run's RECONCILED before; with `basis_set` all that are not zero or are traded), basis_set
+    (these balances are the basis of comparison from now on), accepted {asset: total}.
     A balance's difference says what it looks like in `change` (model/balance_changes.py); totals in
     `accepted` are of assets that we neither trade nor cap: the comparison goes on from there."""
     EQUITY = "equity"
@@ -226,3 +231,15 @@ SEVERITY: dict[EventType, Severity] = {
 def severity_of(event_type: EventType) -> Severity:
     """How lines of this type count."""
     return SEVERITY.get(event_type, INFO)
+
+
+ARCHIVE_MANIFEST = "archived.json"
+"""In a journal's directory and in an archive's: which segments were moved away, signed (a DSSE
+envelope over an in-toto statement), and where the journal begins since."""
+ARCHIVE_KEY = "archived.pub"
+"""Beside it: the public key (PEM, Ed25519) that signed it."""
+ARCHIVE_PREDICATE = "urn:seatrial:journal-archive:1"
+"""predicate: segments [{name, sha256 (of the plain bytes), bytes, lines, first_seq, last_seq, prev,
+head, runs, place}], oldest first, all that were ever moved; begins {segment, seq, prev, run_id}."""
+HOUSEKEEPING_LOCK = ".housekeeping.lock"
+"""Held by whoever packs or moves closed segments."""

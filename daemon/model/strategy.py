@@ -7,6 +7,10 @@ A strategy is a class built as `Cls(strategy_id, instruments, **params)`: `param
 config and are checked against the constructor's keyword arguments and annotations at start-up. It
 holds no socket, no clock, no randomness of its own; every method returns wishes and must return
 quickly. A method that raises stops the strategy, is journalled, and halts the session.
+
+A class whose `on_market` and `on_trade` keep nothing from a call that returns no wish declares
+`needs_every_tick = False` in its own body (a base class does not speak for it). Only then may the
+journal leave out ticks without a consequence; a class that declares nothing keeps them all.
 """
 
 from collections.abc import Iterable, Mapping, Sequence

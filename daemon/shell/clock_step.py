@@ -12,7 +12,7 @@ from typing import Any
 import orjson
 
 from daemon.model.amounts import decimal_of
-from daemon.shell.journal import segments
+from daemon.shell.segments import lines_of, segments
 from daemon.shell.state_proof import last_line
 from riskcaps.clock_step import JournalledDay, step_back
 from riskcaps.rates import DAY_NS
@@ -46,9 +46,8 @@ def _last_day(directory: Path, now_ns: int) -> JournalledDay:
         end = last_line(path)
         if end and orjson.loads(end)["ts_ns"] < since_ns:
             break
-        with path.open("rb") as lines:
-            for line in lines:
-                _take(line, since_ns, day)
+        for line in lines_of(path):
+            _take(line, since_ns, day)
     return day
 
 

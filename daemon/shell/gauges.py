@@ -129,6 +129,31 @@ _PLAIN: tuple[tuple[str, str, Read], ...] = (
         "Size of the disk that the state directory is on.",
         lambda s: s["disk_size_bytes"],
     ),
+    (
+        "seatrial_journal_bytes",
+        "What the journal's segments take on the disk; archived ones have left it.",
+        lambda s: s["journal_bytes"],
+    ),
+    (
+        "seatrial_journal_bytes_per_day",
+        "What a day adds at the present rate, as packed; absent in the first minute.",
+        lambda s: s["journal_bytes_per_day"],
+    ),
+    (
+        "seatrial_journal_days_left",
+        "For how long the disk lasts at that rate.",
+        lambda s: s["journal_days_left"],
+    ),
+    (
+        "seatrial_journal_pack_faulty",
+        "1 while closed segments cannot be packed.",
+        lambda s: bool(s["journal_pack_fault"]),
+    ),
+    (
+        "seatrial_ticks_thinned",
+        "Ticks of this run without a consequence, which left no line.",
+        lambda s: s["ticks_thinned"],
+    ),
     ("seatrial_journal_seq", "Last journal sequence number.", lambda s: s["journal_seq"]),
     ("seatrial_clock_offset_seconds", "Venue clock minus ours.", lambda s: s["clock_offset_s"]),
     (

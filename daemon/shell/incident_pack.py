@@ -13,7 +13,6 @@ Rules of this file:
 
 import hashlib
 import logging
-import os
 import queue
 import threading
 from collections import deque
@@ -25,7 +24,7 @@ import orjson
 
 from daemon.model.incident_note import MARKER, note
 from daemon.model.records import EventType
-from daemon.shell.journal import segments
+from daemon.shell.segments import segments, tail_of
 
 log = logging.getLogger("seatriald.incidents")
 
@@ -182,10 +181,7 @@ class IncidentPacks:
 
     def _tail(self) -> Iterable[bytes]:
         for path in segments(self._journal)[-2:]:
-            with path.open("rb") as source:
-                size = source.seek(0, os.SEEK_END)
-                source.seek(max(0, size - SEGMENT_BYTES_MAX))
-                yield from source.read().splitlines()
+            yield from tail_of(path, SEGMENT_BYTES_MAX)
 
 
 def _opens(line: Mapping[str, Any], incident_id: str) -> bool:

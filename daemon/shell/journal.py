@@ -29,6 +29,7 @@ from daemon.model.records import (
 )
 from daemon.shell.clock import utc_text
 from daemon.shell.journal_sync import DiskSync
+from daemon.shell.segments import is_packed, segment_name, segment_number, segments
 
 log = logging.getLogger("seatriald.anchor")
 
@@ -59,16 +60,6 @@ _ENVELOPE = frozenset(
 
 class JournalError(OSError):
     """The journal cannot take a line. Trading halts until it can."""
-
-
-def segment_name(number: int) -> str:
-    """File name of the n-th segment, from 1; names sort in order."""
-    return f"journal-{number:06d}.jsonl"
-
-
-def segments(directory: Path) -> list[Path]:
-    """All segments of a journal, oldest first."""
-    return sorted(directory.glob("journal-??????.jsonl"))
 
 
 class Journal:
@@ -111,6 +102,7 @@ class Journal:
         self._head = head
         self._unhashed: bytes | None = None
         self.durable_seq = seq
+        self.bytes_written = 0
         self.fault = ""
         self._pending: list[bytes] = []
         self._second = -1
@@ -120,7 +112,7 @@ class Journal:
         """All of the journal stays in one directory, even when that is moved under us."""
         self.displaced = ""
         found = segments(directory)
-        self._number = int(found[-1].stem[-6:]) if found else 1
+        self._number = segment_number(found[-1]) + is_packed(found[-1]) if found else 1
         try:
             self._fd = self._open(self._number)
         except OSError as error:
@@ -369,6 +361,7 @@ class Journal:
         if lines:
             del self._pending[:lines]
             self._size += size
+            self.bytes_written += size
             self._sync_soon()
 
     def _sync_soon(self) -> None:

@@ -10,7 +10,6 @@ be read from the journal as well: a second process knows it without asking the d
 
 import asyncio
 import contextlib
-import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -21,7 +20,7 @@ import orjson
 from daemon.model.records import EventType
 from daemon.shell.clock import Clock
 from daemon.shell.emergency import EmergencyStop, KillReport, OnRound
-from daemon.shell.journal import segments
+from daemon.shell.segments import segments, tail_of
 
 MARGIN_NS = 500_000_000
 """Beyond the receive window: clocks are known to a few milliseconds, and bytes travel."""
@@ -139,10 +138,7 @@ def _tail_lines(directory: Path) -> Iterable[bytes]:
     """The lines of the last two segments, at most `TAIL_BYTES_MAX` of each, oldest first."""
     for path in segments(directory)[-2:]:
         try:
-            with path.open("rb") as source:
-                size = source.seek(0, os.SEEK_END)
-                source.seek(max(0, size - TAIL_BYTES_MAX))
-                yield from source.read().splitlines()
+            yield from tail_of(path, TAIL_BYTES_MAX)
         except OSError:
             continue
 

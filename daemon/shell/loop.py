@@ -1,7 +1,8 @@
 """The pump: the one place where inputs become effects.
 
 One turn, always in this order: take one input, stamp it; `engine.step`; append the input's line and
-every `Record`; flush to the kernel when anything is sent; perform the effects, awaiting none.
+every `Record`; flush to the kernel when anything is sent; perform the effects, awaiting none. In a
+thinned run a tick without a consequence goes to the ring instead, and leaves no line.
 
 Queue policy: market data keeps the latest per instrument, and is not taken at all while the journal
 refuses (what nobody may trade on need not fill the memory); every other input is kept. When more
@@ -15,6 +16,7 @@ from types import MappingProxyType
 from typing import Any, Protocol
 
 from daemon.core.engine import Engine
+from daemon.core.ticks import had_no_consequence
 from daemon.model.checks import InvariantViolation, invariant
 from daemon.model.effects import (
     ArmTimer,
@@ -63,6 +65,13 @@ class VenuePort(Protocol):
         """Start the effect now; never block, never await."""
 
 
+class TickSink(Protocol):
+    """Where a thinned run puts ticks without a consequence."""
+
+    def put(self, after_seq: int, ts_ns: int, item: Input) -> None:
+        """Take one; never block, never raise."""
+
+
 class RecordSink(Protocol):
     """A read-only end that sees every fact; of an INPUT line it sees no fields, if at all."""
 
@@ -92,17 +101,20 @@ class Pump:
         counters: tuple[RecordSink, ...] = (),
         checkpoint_seq: int | None = None,
         facts_since: int = 0,
+        thin_to: TickSink | None = None,
     ) -> None:
         """Wire the pump; `attach` gives it the venue before the first turn.
 
         `sinks` hear of a turn's records before its effects leave, `counters` after, and of its
         input too. `checkpoint_seq` is the line of the last checkpoint, `facts_since` how many facts
-        recovery found after it (absent: the journal's end is as good as one).
+        recovery found after it (absent: the journal's end is as good as one). `thin_to`: the run is
+        thinned, and where ticks without a consequence go; absent: every input is a line.
         """
         self._engine = engine
         self._journal = journal
         self._clock = clock
         self._on_fatal = on_fatal
+        self._thin_to = thin_to
         self._sinks = sinks
         self._counters = counters
         self._venue: VenuePort | None = None
@@ -239,9 +251,12 @@ class Pump:
         ts_ns = self._clock.now_ns()
         session_before = engine.session_id
         effects = engine.step(Turn(journal.seq + 1, ts_ns, item))
-        journal.append_text(
-            EventType.INPUT, input_text(item), ts_ns=ts_ns, session_id=session_before
-        )
+        if self._thin_to is not None and had_no_consequence(item, effects):
+            self._thin_to.put(journal.seq, ts_ns, item)
+        else:
+            journal.append_text(
+                EventType.INPUT, input_text(item), ts_ns=ts_ns, session_id=session_before
+            )
         if effects:
             self._take(effects, engine.session_id or session_before, ts_ns)
         for counter in self._counters:

@@ -11,7 +11,6 @@ Rules of this file:
 
 import hashlib
 import os
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,7 +18,8 @@ from typing import Any
 import orjson
 
 from daemon.model.records import GENESIS, SCHEMA_VERSION
-from daemon.shell.journal import JournalError, segments
+from daemon.shell.journal import JournalError
+from daemon.shell.segments import chunks_of, is_packed, lines_of, segments
 
 _CHECKPOINT = b'"event_type":"checkpoint"'
 _EVENT_TYPE = b'"event_type":'
@@ -67,7 +67,8 @@ def recover(directory: Path) -> Recovered:
     out = Recovered()
     if not found:
         return out
-    _cut_torn_tail(found[-1], out)
+    if not is_packed(found[-1]):
+        _cut_torn_tail(found[-1], out)
     bodies: list[tuple[Path, bytes]] = []
     is_whole = True
     for path in reversed(found):
@@ -84,6 +85,10 @@ def recover(directory: Path) -> Recovered:
 
 def _from_last_checkpoint(path: Path) -> tuple[bytes, bool]:
     """The lines of a segment from its last checkpoint on, or all; read backwards from its end."""
+    if is_packed(path):
+        body = _unpacked(path)
+        start = _last_checkpoint(body, is_whole=True)
+        return body[max(0, start) :], start >= 0
     with path.open("rb") as opened:
         size = opened.seek(0, os.SEEK_END)
         wanted = _FIRST_READ_BYTES
@@ -102,6 +107,17 @@ def _from_last_checkpoint(path: Path) -> tuple[bytes, bool]:
 def has_checkpoint(path: Path) -> bool:
     """Whether a boot could begin in this segment."""
     return _from_last_checkpoint(path)[1]
+
+
+def _unpacked(path: Path) -> bytes:
+    try:
+        return b"".join(chunks_of(path))
+    except OSError as error:
+        raise JournalError(
+            f"journal {path}: the packed segment is damaged ({error}); restore it from a backup or "
+            "an archive, or move the journal away, start with a new state directory, and reconcile "
+            "by hand"
+        ) from error
 
 
 def _last_checkpoint(body: bytes, *, is_whole: bool) -> int:
@@ -184,9 +200,26 @@ def _decode(path: Path, number: int, line: bytes) -> dict[str, Any]:
     return record
 
 
-def inputs_of(directory: Path) -> Iterator[dict[str, Any]]:
-    """Every line of a journal, in order: what the replay test re-steps."""
-    for path in segments(directory):
-        with path.open("rb") as lines:
-            for line in lines:
-                yield orjson.loads(line)
+class ThinnedRunError(ValueError):
+    """A run that cannot be re-stepped: ticks without a consequence were left out of it."""
+
+
+def run_to_restep(directory: Path) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """The lines before the last run of a journal, and that run's own: what a re-stepping needs.
+
+    Raises:
+        ThinnedRunError: not every tick of that run was kept.
+        JournalError: no run is in it.
+    """
+    lines = [orjson.loads(line) for path in segments(directory) for line in lines_of(path)]
+    starts = [n for n, line in enumerate(lines) if line["event_type"] == "run_start"]
+    if not starts:
+        raise JournalError(f"journal {directory}: no run in it")
+    run = lines[starts[-1] :]
+    if run[0].get("ticks", "all") != "all":
+        raise ThinnedRunError(
+            f"run {run[0]['run_id']} is thinned: ticks without a consequence were left out, so its "
+            'effects cannot be made again; set `keep_ticks = "all"` under [journal] before a run '
+            "that is to be re-stepped (decisions are rechecked from their own lines all the same)"
+        )
+    return lines[: starts[-1]], run

@@ -13,8 +13,10 @@ from typing import Any
 
 import orjson
 
-from daemon.shell.journal import lock_journal, segments
+from daemon.model.records import ARCHIVE_KEY, ARCHIVE_MANIFEST
+from daemon.shell.journal import lock_journal
 from daemon.shell.replay import has_checkpoint
+from daemon.shell.segments import segments
 from daemon.shell.state_dir import (
     Identity,
     StateDirError,
@@ -122,7 +124,9 @@ def _set_aside(state_dir: Path) -> Path:
         number += 1
     try:
         aside.mkdir(mode=0o700)
-        for path in sorted((state_dir / "journal").glob("*.jsonl*")):
+        journal = state_dir / "journal"
+        manifest = [journal / name for name in (ARCHIVE_MANIFEST, ARCHIVE_KEY)]
+        for path in (*sorted(journal.glob("*.jsonl*")), *filter(Path.exists, manifest)):
             path.rename(aside / path.name)
     except OSError as error:
         raise StateDirError(f"{aside}: {error.strerror}; check the directory's owner") from error

@@ -22,9 +22,18 @@ from typing import Any
 import orjson
 
 from daemon.model.ids import run_number_of
-from daemon.model.records import GENESIS
+from daemon.shell.archived import WHOLE, Origin, journal_origin
 from daemon.shell.clock import utc_text
-from daemon.shell.journal import segment_name, segments
+from daemon.shell.journal import JournalError
+from daemon.shell.segments import (
+    find_line,
+    is_packed,
+    lines_of,
+    newest_lines,
+    segment_name,
+    segment_number,
+    segments,
+)
 from daemon.shell.state_dir import Identity, StateDirError, read_identity
 
 ANCHORS_NAME = "anchors.jsonl"
@@ -81,13 +90,11 @@ class Proof:
         self.findings.append(Finding(code, what, mend))
 
 
-def prove_state(
-    state_dir: Path, *, account: str, environment: str, now_ns: int, archived: int = 0
-) -> Proof:
+def prove_state(state_dir: Path, *, account: str, environment: str, now_ns: int) -> Proof:
     """Hold the parts of a state directory against each other.
 
-    `account` empty: the key is not at hand, and not compared. `archived`: so many of the first
-    segments were moved into an archive that vouches for them.
+    `account` empty: the key is not at hand, and not compared. Segments that were moved into an
+    archive are vouched for by its signed manifest.
     """
     proof = Proof()
     directory = state_dir / "journal"
@@ -98,7 +105,7 @@ def prove_state(
         proof.add("identity", what, mend)
     found = segments(directory)
     if found:
-        _first_line(proof, found, archived)
+        _first_line(proof, found, _origin(proof, directory))
         _last_line(proof, found, environment, now_ns)
     anchors = _anchors(proof, directory / ANCHORS_NAME)
     _journal_against(proof, directory, anchors, has_lines=bool(proof.seq))
@@ -127,9 +134,19 @@ def check_state(proof: Proof, state_dir: Path) -> None:
     raise StateRefused("\n".join(lines))
 
 
-def _first_line(proof: Proof, found: Sequence[Path], archived: int) -> None:
-    numbers = [int(path.stem[-6:]) for path in found]
-    due = range(archived + 1, numbers[-1] + 1)
+def _origin(proof: Proof, directory: Path) -> Origin:
+    """Where an archive's manifest says that the journal begins now."""
+    try:
+        return journal_origin(directory)
+    except JournalError as error:
+        what, _, mend = str(error).rpartition("; ")
+        proof.add("archive", what, mend)
+        return WHOLE
+
+
+def _first_line(proof: Proof, found: Sequence[Path], origin: Origin) -> None:
+    numbers = [segment_number(path) for path in found]
+    due = range(len(origin.heads) + 1, numbers[-1] + 1)
     absent = sorted(set(due) - set(numbers))
     if absent:
         names = ", ".join(segment_name(number) for number in absent[:3])
@@ -138,15 +155,15 @@ def _first_line(proof: Proof, found: Sequence[Path], archived: int) -> None:
             f"{len(absent)} segment(s) of the journal are missing, first {names}",
             f"{_PUT_BACK}; closed segments leave only into an archive",
         )
-    with found[0].open("rb") as opened:
-        line = opened.readline()
-    record = _record(line)
-    if record is None or numbers[0] != 1:
+    record = _record(next(lines_of(found[0]), b""))
+    known = proof.identity.first_run if proof.identity is not None else 0
+    if record is None or (absent and numbers[0] == absent[-1] + 1):
         return
     first_run = run_number_of(str(record.get("run_id", "")))
-    proof.first_run = first_run
-    known = proof.identity.first_run if proof.identity is not None else 0
-    if record.get("seq") != 1 or record.get("prev") != GENESIS or (known or first_run) != first_run:
+    start = (record.get("seq"), record.get("prev"))
+    is_first = start == (WHOLE.seq, WHOLE.head)
+    proof.first_run = first_run if is_first else known
+    if start not in origin.starts or (is_first and (known or first_run) != first_run):
         proof.add(
             "journal_beheaded",
             f"the journal begins with line {record.get('seq')} of run {first_run}",
@@ -278,6 +295,10 @@ def _line(found: Sequence[Path], seq: int) -> bytes | None:
     """A line by its number, looked for near the end of the journal; None: not near."""
     wanted = b'{"seq":%d,' % seq
     for path in reversed(found[-2:]):
+        if is_packed(path):
+            if line := find_line(path, seq):
+                return line
+            continue
         with path.open("rb") as opened:
             size = opened.seek(0, os.SEEK_END)
             opened.seek(max(0, size - TAIL_BYTES_MAX))
@@ -291,6 +312,8 @@ def _line(found: Sequence[Path], seq: int) -> bytes | None:
 
 def last_line(path: Path) -> bytes:
     """The last whole line of a file, without its end; empty when there is none."""
+    if is_packed(path):
+        return next(iter(newest_lines(path, 1, lambda _: True)), b"")
     with path.open("rb") as opened:
         size = opened.seek(0, os.SEEK_END)
         wanted = TAIL_BYTES

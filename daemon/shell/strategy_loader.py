@@ -19,7 +19,8 @@ from daemon.model.amounts import AmountError, decimal_of
 from daemon.model.ids import InstrumentId, StrategyId
 from daemon.model.instrument import Instrument
 from daemon.model.strategy import Strategy
-from daemon.settings import StrategySettings
+from daemon.settings import Settings, StrategySettings
+from daemon.strategies.silent import Silent
 
 BUILT_IN = {
     "quiet": "daemon.strategies.quiet:Quiet",
@@ -46,6 +47,32 @@ def strategy_factory(name: str, settings: StrategySettings) -> StrategyFactory:
     cls = _load(key, settings.class_path)
     params = _checked(key, cls, settings.params)
     return typing.cast("StrategyFactory", partial(cls, **params))
+
+
+def needs_every_tick(name: str, settings: StrategySettings) -> bool:
+    """Whether a strategy may keep something of a tick that it answers with no wish.
+
+    It may unless its own class says otherwise (what a base class declares was said of the base), or
+    it hears of no tick at all.
+
+    Raises:
+        StrategyConfigError: the class cannot be loaded.
+    """
+    cls = _load(f"strategies.{name}", settings.class_path)
+    hears_none = cls.on_market is Silent.on_market and cls.on_trade is Silent.on_trade
+    return not hears_none and vars(cls).get("needs_every_tick") is not False
+
+
+def keepers_of_ticks(settings: Settings) -> tuple[str, ...]:
+    """Why a run keeps every tick: names of configuration keys; none: it may be thinned.
+
+    Raises:
+        StrategyConfigError: a strategy's class cannot be loaded.
+    """
+    if settings.journal.keep_ticks == "all":
+        return ("journal.keep_ticks",)
+    named = settings.strategies.items()
+    return tuple(f"strategies.{name}" for name, one in named if needs_every_tick(name, one))
 
 
 def _load(key: str, class_path: str) -> Any:

@@ -137,7 +137,7 @@ class Questions:
         fills = sorted(history.fills.values(), key=lambda f: (f.ts_venue_ns, f.exec_id))
         return VenueSnapshot(
             ts_ns=self._clock.now_ns(),
-            balances=balances_of(account.balances),
+            balances=tuple(one for one in balances_of(account.balances) if one.total),
             open_orders=tuple(gathered.open_orders),
             statuses=tuple(gathered.statuses),
             absent=tuple(gathered.absent),

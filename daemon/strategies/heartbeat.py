@@ -6,6 +6,7 @@ MARKET, so that both roads are walked.
 
 from collections.abc import Iterable, Iterator, Mapping
 from decimal import Decimal
+from typing import ClassVar
 
 from daemon.model.amounts import NS_PER_MS, ZERO
 from daemon.model.enums import OrderStatus, OrderType, Side, TimeInForce, TradingState
@@ -21,6 +22,8 @@ BEAT = "beat"
 
 class Heartbeat(Silent):
     """One passive order at a time on each instrument, and a small take every few beats."""
+
+    needs_every_tick: ClassVar[bool] = False
 
     def __init__(
         self,

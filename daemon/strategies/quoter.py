@@ -6,6 +6,7 @@ no way to make money, and does not try.
 
 from collections.abc import Iterable, Iterator, Mapping
 from decimal import Decimal
+from typing import ClassVar
 
 from daemon.model.amounts import NS_PER_MS, ZERO
 from daemon.model.enums import OrderStatus, OrderType, Side, TimeInForce, TradingState
@@ -25,6 +26,8 @@ Quote = tuple[InstrumentId, Side]
 
 class Quoter(Silent):
     """Two-sided LIMIT quotes around the middle of each of its instruments."""
+
+    needs_every_tick: ClassVar[bool] = False
 
     def __init__(
         self,

@@ -86,6 +86,23 @@ def test_a_second_death_in_the_boot_or_soon_after_it_changes_nothing(twin: Twin)
     assert figures.equal == 9
 
 
+@pytest.mark.slow
+def test_a_thinned_run_recovers_to_its_twin_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, twin: Twin
+) -> None:
+    monkeypatch.setattr(KillWorld, "is_thinned", True)
+    thinned = twin_of(SEED, tmp_path)
+    facts = [kind for kind in twin.tally if kind not in {"input", "heartbeat"}]
+    assert {kind: thinned.tally[kind] for kind in facts} == {
+        kind: twin.tally[kind] for kind in facts
+    }
+    assert thinned.tally["input"] < twin.tally["input"] * 0.8
+    figures = Figures()
+    sweep(thinned, sample(thinned.steps, points(thinned), 24, SEED), figures)
+    assert figures.failures == []
+    assert figures.equal == 24
+
+
 @pytest.mark.parametrize("how", ["before", "torn", "after"])
 def test_a_death_in_the_writing_of_the_boots_own_lines(
     twin: Twin, tmp_path: Path, how: str

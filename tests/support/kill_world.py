@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 from unittest import mock
 
 from daemon.core.engine import Engine
@@ -38,6 +38,7 @@ from daemon.shell.clock import SystemClock
 from daemon.shell.journal import Journal
 from daemon.shell.loop import Pump
 from daemon.shell.replay import Recovered, recover
+from daemon.shell.tick_ring import TickRing
 from riskcaps.interceptor import Interceptor
 from tests.support.builders import INSTANCE, T0, caps, command
 from tests.support.sim_chaos import FaultMenu
@@ -159,6 +160,9 @@ class TurnPump(Pump):
 class KillWorld(SimRun):
     """One seed. `live` until the end or a death; after a death `live` again."""
 
+    is_thinned: ClassVar[bool] = False
+    """Whether its pumps leave out ticks without a consequence."""
+
     def __init__(self, seed: int) -> None:
         self.pump: TurnPump | None = None
         self.journal: Journal
@@ -213,6 +217,7 @@ class KillWorld(SimRun):
                 halt=self.halt,
                 checkpoint_seq=recovered.checkpoint_seq,
                 facts_since=len(recovered.facts),
+                thin_to=TickRing(directory.parent, 0) if self.is_thinned else None,
                 on_reply=lambda _: None,
                 on_exit=lambda _: None,
                 on_fatal=_raise,

@@ -15,20 +15,16 @@ from daemon.model.ids import RunId
 from daemon.model.inputs import Input, Turn
 from daemon.model.plain import from_tagged
 from daemon.settings import load_config
-from daemon.shell.journal import segments
+from daemon.shell.replay import run_to_restep
 
 SHELL_LINES = {"command", "kill", "run_start", "run_stop", "recovery", "checkpoint", "drill"}
 """Written by the shell beside the engine: facts, but no effects of a step."""
-NOT_BOUND = {"run_number", "key_source", "warnings"}
+NOT_BOUND = {"run_number", "key_source", "warnings", "ticks"}
 """Said of a run beside what its sessions are bound to."""
 ENVELOPE = {
     "seq", "ts", "ts_ns", "schema", "run_id", "session_id", "mode", "exchange", "event_type",
     "level", "is_error", "is_anomaly", "prev",
 }  # fmt: skip
-
-
-def lines_of(directory: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for p in segments(directory) for line in p.read_bytes().splitlines()]
 
 
 def replay_last_run(config_path: Path, directory: Path) -> tuple[int, str]:
@@ -37,9 +33,7 @@ def replay_last_run(config_path: Path, directory: Path) -> tuple[int, str]:
     Returns (effects compared, state hash at the end); an assertion names the first difference.
     Every checkpoint of the run must be the state here, too: an orderly end writes one.
     """
-    lines = lines_of(directory)
-    start = max(n for n, line in enumerate(lines) if line["event_type"] == "run_start")
-    run = lines[start:]
+    past, run = run_to_restep(directory)
     binding = {k: v for k, v in run[0].items() if k not in ENVELOPE}
     engine = build_engine(
         load_config(config_path),
@@ -48,7 +42,7 @@ def replay_last_run(config_path: Path, directory: Path) -> tuple[int, str]:
         binding={k: v for k, v in binding.items() if k not in NOT_BOUND},
         halt=HaltFlag(),
     )
-    _recover(engine, lines[:start])
+    _recover(engine, past)
     engine.finish_recovery(run[0]["ts_ns"])
     compared = checkpoints = 0
     expected: list[Mapping[str, Any]] = []
