@@ -490,17 +490,10 @@ class SegmentClosed(Record, tag_field=TAG, tag=EventType.SEGMENT_CLOSED.value, g
 
 RECORD_CLASSES: tuple[type[Record], ...] = (
     Input, RunStart, RunStop, Recovery, StateAccepted, Checkpoint, SessionStart, SessionStop,
-    Heartbeat,
-    TradingStateChange, GateStateChange, Connected, Disconnected, Reconnect, Instruments,
+    Heartbeat, TradingStateChange, GateStateChange, Connected, Disconnected, Reconnect, Instruments,
     RiskContext, OrderApproved, OrderDenied, OrderState, CancelRequested, CancelAll, Fill,
     OrderReject, CancelReject, AmendRequested, AmendReject, OrderAmended, Timeout, OrderResolved,
-    RateLimit, Reconciled, Equity, CapAlert, CapsChanged,
-    StrategyError, IncidentOpened, IncidentResolved, Explanation, Command, Kill, ReArm, Drill,
+    RateLimit, Reconciled, Equity, CapAlert, CapsChanged, StrategyError, IncidentOpened, IncidentResolved, Explanation, Command, Kill, ReArm, Drill,
     Clock, ExchangeError, JournalFault, SegmentClosed,
 )  # fmt: skip
 """Every line type; a test holds it equal to `EventType`."""
-
-
-def event_type_of(record: Record) -> str:
-    """The `event_type` that a decoded record was written under."""
-    return str(record.__struct_config__.tag)

@@ -105,8 +105,7 @@ class Journal:
         self.bytes_written = 0
         self.fault = ""
         self._pending: list[bytes] = []
-        self._second = -1
-        self._second_bytes = b""
+        self._second, self._second_bytes = -1, b""
         self._lock_fd = lock_journal(directory) if lock_fd is None else lock_fd
         self._dir_fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         """All of the journal stays in one directory, even when that is moved under us."""
@@ -123,8 +122,7 @@ class Journal:
         self._loop: asyncio.AbstractEventLoop | None = None
         """Set while `run` runs."""
         self._sync: DiskSync | None = None
-        self._is_sync_due = False
-        self._has_facts = False
+        self._is_sync_due = self._has_facts = False
         self._lazy_sync: asyncio.TimerHandle | None = None
         self.on_line: Callable[[bytes], None] = _nobody
         """Sees every line as it is appended (event subscribers). Must not block."""

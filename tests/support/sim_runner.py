@@ -611,7 +611,7 @@ class SimRun:
 
     # ------------------------------------------------------------------ the venue's stream
     def _pump_events(self) -> None:
-        self.venue._matcher.flush_positions(self.now_ns)
+        self.venue.matcher.flush_positions(self.now_ns)
         for event in self.venue.drain_events():
             if isinstance(event, ExecReport) and event.account == "main":
                 self._stream(VenueReport(self._stream_report(event)))

@@ -227,7 +227,7 @@ class VenueStage(Stage):
     # ------------------------------------------------------------------ what the venue says
     def stream(self) -> None:
         """Every event of the venue, told."""
-        self.venue._matcher.flush_positions(self.now_ns)
+        self.venue.matcher.flush_positions(self.now_ns)
         for event in self.venue.drain_events():
             if isinstance(event, ExecReport) and event.account == OURS:
                 self.tell(VenueReport(self._stream_report(event)))

@@ -231,6 +231,7 @@ def test_one_keeper_keeps_them_for_the_whole_run(
             "strategies": {
                 name: {"class": path, "symbols": ["BTCUSDT"]} for name, path in classes.items()
             },
-        }
+        },
+        context={"base": tmp_path},
     )
     assert keepers_of_ticks(settings) == why
