@@ -493,7 +493,8 @@ RECORD_CLASSES: tuple[type[Record], ...] = (
     Heartbeat, TradingStateChange, GateStateChange, Connected, Disconnected, Reconnect, Instruments,
     RiskContext, OrderApproved, OrderDenied, OrderState, CancelRequested, CancelAll, Fill,
     OrderReject, CancelReject, AmendRequested, AmendReject, OrderAmended, Timeout, OrderResolved,
-    RateLimit, Reconciled, Equity, CapAlert, CapsChanged, StrategyError, IncidentOpened, IncidentResolved, Explanation, Command, Kill, ReArm, Drill,
+    RateLimit, Reconciled, Equity, CapAlert, CapsChanged, StrategyError,
+    IncidentOpened, IncidentResolved, Explanation, Command, Kill, ReArm, Drill,
     Clock, ExchangeError, JournalFault, SegmentClosed,
 )  # fmt: skip
 """Every line type; a test holds it equal to `EventType`."""

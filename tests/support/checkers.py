@@ -199,7 +199,7 @@ class Checker:
     def _truth(self, venue: Any) -> None:
         """Order by order: REJECTED never was at the venue; what ended there ended here alike."""
         for order in self.run.engine._desk.books.orders.values():
-            at_venue = venue.by_client_id.get(("BTCUSDT", order.client_order_id))
+            at_venue = venue.history.named("BTCUSDT", order.client_order_id)
             if order.status is OrderStatus.REJECTED:
                 assert at_venue is None, f"{order.client_order_id} REJECTED, and at the venue"
             elif at_venue is not None and order.status is not OrderStatus.UNKNOWN:

@@ -48,7 +48,8 @@ def books_of(run: SimRun) -> dict[str, Any]:
             "executed_qty": str(decimal_of_e8(order.executed)), "status": order.status.value,
             "ts_ns": order.ts_ns, "updated_ns": order.updated_ns,
         }
-        for order in account.orders.get(SYMBOL, {}).values()
+        for order in account.history.all()
+        if order.symbol == SYMBOL
     ]  # fmt: skip
     fills = [
         {
