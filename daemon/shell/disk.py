@@ -4,7 +4,6 @@ A full disk is mended by a person who is not there yet. Until then the daemon st
 asked: one that runs halts and waits (`journal.py`), one that boots waits here, having sent nothing.
 """
 
-import contextlib
 import errno
 import logging
 import os
@@ -62,10 +61,11 @@ def await_room(state_dir: Path, notifier: Notifier) -> None:
 
 def _fault(state_dir: Path) -> str:
     """Why a boot's lines do not fit; empty when they do, or for whatever a boot says better."""
-    probe = state_dir / f".room-{os.getpid()}"
+    place = state_dir
+    while not place.exists() and place != place.parent:
+        place = place.parent  # a boot that is refused has made no directory
+    probe = place / f".room-{os.getpid()}"
     try:
-        with contextlib.suppress(FileExistsError):
-            state_dir.mkdir(parents=True, mode=0o700)
         probe_fd = os.open(probe, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:
         return os.strerror(error.errno) if error.errno in _FULL else ""

@@ -354,9 +354,28 @@ def evidence() -> list[Panel]:
             "Process and disk",
             (f"process_resident_memory_bytes{{{PICK}}}", "resident memory"),
             (f"seatrial_disk_free_bytes{{{PICK}}}", "disk left"),
+            (f"seatrial_journal_bytes{{{PICK}}}", "journal"),
+            (f"seatrial_journal_bytes_per_day{{{PICK}}}", "journal, a day"),
             unit="bytes",
             size=(6, 8),
             steps=[(None, "transparent"), (128_000_000, RED)],
+        ),
+        graph(
+            "Days until the journal fills the disk",
+            (f"seatrial_journal_days_left{{{PICK}}}", "days left"),
+            (f"seatrial_journal_pack_faulty{{{PICK}}}", "packing fails"),
+            size=(6, 8),
+        ),
+        graph(
+            "Weight spent by reconciliation",
+            (f"seatrial_venue_budget_rounds{{{PICK}}}", "{{window}}"),
+            size=(6, 8),
+        ),
+        graph(
+            "Left out",
+            (f"deriv(seatrial_ticks_thinned{{{PICK}}}[1m])", "ticks without a line, 1/s"),
+            (f"seatrial_log_lines_dropped{{{PICK}}}", "log lines dropped"),
+            size=(6, 8),
         ),
     ]
 

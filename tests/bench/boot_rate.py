@@ -76,7 +76,7 @@ class Past:
     def _order(self, side: Side, price: str) -> None:
         stage = self._stage
         self._orders += 1
-        stage.now_ns += ORDER_SPACING_MS * NS_PER_MS
+        stage.after(ORDER_SPACING_MS)
         for _ in range(TICKS_AN_ORDER // 2):
             stage.quote()
         order = stage.place(wish(side=side, qty="0.1", price=price))

@@ -36,6 +36,7 @@ def published_status() -> dict[str, Any]:
         "journal_days_left": 500,
         "journal_pack_fault": "",
         "ticks_thinned": 7,
+        "log_lines_dropped": 0,
         "disk_free_bytes": 40_000_000_000,
         "disk_size_bytes": 64_000_000_000,
         "ts_ns": 1_000_000_000_000,
@@ -52,6 +53,7 @@ def published_status() -> dict[str, Any]:
             "in_flight": 1,
             "paused_until_ns": 0,
             "used": {"REQUEST_WEIGHT/1m": 40},
+            "used_by_rounds": {"REQUEST_WEIGHT/1m": 10},
             "limits": {"REQUEST_WEIGHT/1m": 6000, "ORDERS/10s": 100},
             "links": {
                 "rest": {"last_frame_age_ms": 900},
