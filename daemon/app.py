@@ -315,7 +315,7 @@ class Daemon:
             halt=self._halt,
             deliver=pump.offer,
             settle=pump.take,
-            orders_per_second=self._engine.orders_per_second_max,
+            gate=self._engine.gate,
             rng=random.Random(self._run),  # noqa: S311 - jitter of back-off, not a secret
         )
         pause = self._engine.venue_pause

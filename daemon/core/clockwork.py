@@ -2,8 +2,8 @@
 
 Rules of this file:
 1. A stopped process (SIGSTOP, a frozen group, starvation) notices nothing itself: only that
-   its own clockwork comes late. Whatever it reads first when it wakes was sent long ago. (A machine
-   that sleeps stops engine time, too: the venue's clock shows that, as `clock_drift`.)
+   its own clockwork comes late. Whatever it reads first when it wakes was sent long ago. (Engine
+   time goes on while the machine sleeps, so a suspend shows here, too.)
 2. After a gap inside a session the books are compared before anything may be placed; a gap that
    left orders of ours alone for too long is an incident.
 """

@@ -370,9 +370,10 @@ class Engine:
             booted_ns=self._booted_ns,
         )
 
-    def orders_per_second_max(self) -> int:
-        """The cap in force; the venue link keeps it once more where the bytes leave."""
-        return self._desk.interceptor.capset.orders_per_second_max
+    @property
+    def gate(self) -> Interceptor:
+        """The gate; the venue link keeps its caps on rates once more where the bytes leave."""
+        return self._desk.interceptor
 
     @property
     def session_id(self) -> SessionId:

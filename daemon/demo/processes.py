@@ -12,6 +12,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Self
 
+from daemon.shell.kinship import end_with_parent
+
 START_DEADLINE_S = 30.0
 STOP_DEADLINE_S = 40.0
 
@@ -34,6 +36,7 @@ class Process:
                 stderr=out,
                 stdin=subprocess.DEVNULL,
                 env=os.environ | {"PYTHONUNBUFFERED": "1"},
+                preexec_fn=end_with_parent(),  # noqa: PLW1509 - one system call, no lock
             )
         self._lines: queue.Queue[str | None] = queue.Queue(maxsize=1_000)
         self._reader = threading.Thread(target=self._read, name=f"{name}-stdout", daemon=True)

@@ -1,13 +1,17 @@
 """The only clock of the house.
 
-Engine time is the wall clock at boot plus monotonic time since, and never earlier than the floor
-(the journal's last record). It does not step: no rolling window is refilled by a clock change, in
-either direction, and a restart continues where the journal ended. A stepped wall clock shows as
-`wall_drift_ns`; the venue's time is engine time plus the offset that `time_sync` measures.
+Engine time is the wall clock at boot plus the time since, and never earlier than the floor (the
+journal's last record). It does not step: no rolling window is refilled by a clock change, in either
+direction, and a restart continues where the journal ended. It goes on while the machine sleeps, so
+that a suspend is a gap in our own clockwork and not a clock that is wrong for ever after. A stepped
+wall clock shows as `wall_drift_ns`; the venue's time is engine time plus the offset that
+`time_sync` measures.
 """
 
 import time
-from typing import Protocol
+from typing import Final, Protocol
+
+_SINCE: Final = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 
 
 class Clock(Protocol):
@@ -24,20 +28,25 @@ class SystemClock:
     """The clock of a running daemon."""
 
     def __init__(self, floor_ns: int = 0) -> None:
-        self._anchor_monotonic_ns = time.monotonic_ns()
+        self._anchor_since_ns = _since_ns()
         self._anchor_ns = max(time.time_ns(), floor_ns)
 
     def now_ns(self) -> int:
         """Engine time: UTC nanoseconds that never step."""
-        return self._anchor_ns + time.monotonic_ns() - self._anchor_monotonic_ns
+        return self._anchor_ns + _since_ns() - self._anchor_since_ns
 
     def monotonic_ns(self) -> int:
-        """Nanoseconds for measuring durations."""
+        """Nanoseconds for measuring durations; they stand still while the machine sleeps."""
         return time.monotonic_ns()
 
     def wall_drift_ns(self) -> int:
         """Wall clock minus engine time: not zero after the wall clock was stepped or slewed."""
         return time.time_ns() - self.now_ns()
+
+
+def _since_ns() -> int:
+    """Time that never steps and counts the machine's sleep, where the kernel has it (Linux)."""
+    return time.clock_gettime_ns(_SINCE)
 
 
 def monotonic_s() -> float:

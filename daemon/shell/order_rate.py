@@ -1,44 +1,138 @@
-"""Orders in a rolling second, counted where their bytes leave.
+"""Orders and messages in every rolling window of the caps, counted where their bytes leave.
 
 Rules of this file:
 1. The gate counts approvals, and an approval may wait: for the journal, a long turn, a connection.
-   So the cap is kept a second time at the bytes, whatever was approved when.
+   What waits longer than what follows it comes closer to it, in a window of any length. So the
+   caps are kept a second time at the bytes, whatever was approved when.
 2. A send happened somewhere between the clock before and the clock after it; each side is taken for
-   the worse. The venue stamps what arrives, and one order may travel faster than another: the
-   second is widened by `TRAVEL_NS`.
+   the worse. The venue stamps what arrives, and one order may travel faster than another: each
+   window is widened by `TRAVEL_NS`.
 3. What finds no room has not left: the order is ended as never sent.
+4. Cancels and amends are counted with the messages and never held back: they take risk away.
+5. A new run knows of the runs before what the gate knows: when each was approved. Its bytes left by
+   `RESTART_NS` later, or by the boot.
 """
 
-from collections import deque
 from collections.abc import Callable
+from itertools import accumulate, chain
 
-SECOND_NS = 1_000_000_000
+from riskcaps.capset import CapSet
+from riskcaps.keeper import Keeper
+from riskcaps.rates import MINUTE_NS, SECOND_NS, CancelCounts, OrderCounts, RollingCount
+
 TRAVEL_NS = 100_000_000
 """How much longer the way of one order to the venue may be than that of another."""
+RESTART_NS = SECOND_NS
+"""How long an approval of an earlier run may have waited for its bytes."""
+
+
+class _Travelling:
+    """Keeps what has left by so much longer than its window."""
+
+    __slots__ = ()
+
+    def _prune(self, now_ns: int) -> None:
+        super()._prune(now_ns - TRAVEL_NS)  # type: ignore[misc] # a mixin of _Stamps
+
+
+class _Orders(_Travelling, OrderCounts):
+    __slots__ = ()
+
+
+class _Messages(_Travelling, CancelCounts):
+    __slots__ = ()
+
+
+class _Symbol(_Travelling, RollingCount):
+    __slots__ = ()
+
+    def __init__(self) -> None:
+        super().__init__(MINUTE_NS)
 
 
 class OrderRate:
     """One per venue link, for both of its roads."""
 
-    __slots__ = ("_left_ns", "cap")
+    __slots__ = ("_messages", "_orders", "_symbols", "caps")
 
-    def __init__(self, cap: Callable[[], int] | None = None) -> None:
-        """`cap`: orders in any rolling second, as it is in force now; None: there is none."""
-        self.cap = cap
-        self._left_ns: deque[int] = deque()
+    def __init__(self, caps: Callable[[], CapSet] | None = None) -> None:
+        """`caps`: those that are in force now; None: there are none."""
+        self.caps = caps
+        self._orders = _Orders()
+        self._messages = _Messages()
+        self._symbols: dict[str, _Symbol] = {}
 
-    def refusal(self, now_ns: int) -> str:
+    def refusal(self, symbol: str, now_ns: int) -> str:
         """Why an order may not leave now, or empty. Call `left` right after its bytes."""
-        if self.cap is None:
+        if self.caps is None:
             return ""
-        left, limit = self._left_ns, self.cap()
-        while left and left[0] < now_ns - SECOND_NS - TRAVEL_NS:
-            left.popleft()
-        if len(left) < limit:
+        caps = self.caps()
+        at_ns = now_ns - TRAVEL_NS
+        second, minute, hour, day = self._orders.counts(at_ns)
+        messages = self._messages.counts(at_ns)
+        of_symbol = caps.for_instrument(symbol)
+        if (
+            second < caps.orders_per_second_max
+            and minute < caps.orders_per_minute_max
+            and hour < caps.orders_per_hour_max
+            and day < caps.orders_per_day_max
+            and messages[0] < caps.messages_per_second_max
+            and messages[1] < caps.messages_per_minute_max
+            and (
+                of_symbol is None or self._of(symbol).count(at_ns) < of_symbol.orders_per_minute_max
+            )
+        ):
             return ""
-        return f"orders_per_second: {len(left)} have left within the last second, cap {limit}"
+        for name, count, limit in (
+            ("orders_per_second", second, caps.orders_per_second_max),
+            ("orders_per_minute", minute, caps.orders_per_minute_max),
+            ("orders_per_hour", hour, caps.orders_per_hour_max),
+            ("orders_per_day", day, caps.orders_per_day_max),
+            ("messages_per_second", messages[0], caps.messages_per_second_max),
+            ("messages_per_minute", messages[1], caps.messages_per_minute_max),
+        ):
+            if count >= limit:
+                return _full(name, count, limit)
+        limit = 0 if of_symbol is None else of_symbol.orders_per_minute_max
+        return _full(f"orders_per_minute of {symbol}", self._of(symbol).count(at_ns), limit)
 
-    def left(self, now_ns: int) -> None:
+    def left(self, symbol: str, now_ns: int) -> None:
         """An order's bytes have left, at the latest now."""
-        if self.cap is not None:
-            self._left_ns.append(now_ns)
+        if self.caps is not None:
+            self._orders.add(now_ns)
+            self._messages.add(now_ns)
+            self._of(symbol).add(now_ns)
+
+    def message_left(self, now_ns: int) -> None:
+        """The bytes of a cancel or an amend have left, at the latest now."""
+        if self.caps is not None:
+            self._messages.add(now_ns)
+
+    def follow(self, gate: Keeper | None, now_ns: int) -> None:
+        """Take the gate's caps, and what earlier runs sent by the approvals that it has kept."""
+        if gate is None:
+            return
+        self.caps = lambda: gate.capset
+        orders = _left_at(gate.orders, now_ns)
+        self._orders.restore(_deltas(orders))
+        self._messages.restore(_deltas(sorted(chain(orders, _left_at(gate.cancels, now_ns)))))
+        for instrument_id, book in gate.books.items():
+            self._of(instrument_id).restore(_deltas(_left_at(book.minute, now_ns)))
+
+    def _of(self, symbol: str) -> _Symbol:
+        found = self._symbols.get(symbol)
+        if found is None:
+            found = self._symbols[symbol] = _Symbol()
+        return found
+
+
+def _full(name: str, count: int, limit: int) -> str:
+    return f"{name}: {count} have left within the window, cap {limit}"
+
+
+def _left_at(kept: OrderCounts | CancelCounts | RollingCount, now_ns: int) -> list[int]:
+    return [min(stamp + RESTART_NS, now_ns) for stamp in accumulate(kept.state(now_ns))]
+
+
+def _deltas(stamps: list[int]) -> list[int]:
+    return [stamp - before for stamp, before in zip(stamps, [0, *stamps], strict=False)]

@@ -155,19 +155,21 @@ class OrderRoad:
         request_id = str(self._next_request)
         try:
             request = encode(session.encoder, request_id, self._sync.venue_ms_at(now_ns))
-            self._may_leave(orders, now_ns)
+            self._may_leave(asked, orders, now_ns)
             session.send(request)
         except LocalRecoverableError as error:
             self._governor.settle(weight=weight, orders=orders, free=True)
             self._tell(not_sent(asked, str(error)))
             return
         if orders:
-            self._governor.rate.left(self._clock.now_ns())
+            self._governor.rate.left(asked.instrument_id, self._clock.now_ns())
+        else:
+            self._governor.rate.message_left(self._clock.now_ns())
         deadline_ns = now_ns + self._reply_deadline_ns
         self._in_flight[request_id] = _InFlight(asked, session, now_ns, deadline_ns, weight, orders)
 
-    def _may_leave(self, orders: int, now_ns: int) -> None:
-        refusal = self._governor.rate.refusal(now_ns) if orders else ""
+    def _may_leave(self, asked: Asked, orders: int, now_ns: int) -> None:
+        refusal = self._governor.rate.refusal(asked.instrument_id, now_ns) if orders else ""
         if refusal:
             raise BudgetEmpty(refusal, now_ns)
 
@@ -175,7 +177,9 @@ class OrderRoad:
         """Send one request by REST and deliver what its answer proves."""
         deadline_s = self._config.reply_deadline_ms / 1000
         try:
-            reply = await self._rest.call(encode(), deadline_s=deadline_s)
+            reply = await self._rest.call(
+                encode(), deadline_s=deadline_s, instrument_id=asked.instrument_id
+            )
         except AnswerLost as error:
             self._tell(unknown(asked, str(error)))
             return

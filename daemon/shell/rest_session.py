@@ -30,7 +30,7 @@ BODY_MAX_BYTES = 64 * 1024 * 1024
 """exchangeInfo of all symbols is about 10 MB; nothing may be larger than this."""
 _CHUNK_BYTES = 256 * 1024
 _NS_PER_S = 1_000_000_000
-_FREE_WHEN_DONE = frozenset({Purpose.PLACE, Purpose.CANCEL})
+_ABOUT_ORDERS = frozenset({Purpose.PLACE, Purpose.CANCEL})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +50,7 @@ class _Flight:
 
     purpose: Purpose
     orders: int = 0
+    instrument_id: str = ""
     left: bool = False
     sent_ns: int = 0
 
@@ -107,8 +108,10 @@ class RestSession:
         if session is not None:
             await session.close()
 
-    async def call(self, request: HttpRequest, *, deadline_s: float | None = None) -> HttpReply:
-        """Send one request and wait for its answer.
+    async def call(
+        self, request: HttpRequest, *, deadline_s: float | None = None, instrument_id: str = ""
+    ) -> HttpReply:
+        """Send one request and wait for its answer; `instrument_id`: what an order is for.
 
         Raises:
             NotConnected, HaltClosed, BudgetEmpty: no byte left.
@@ -126,7 +129,7 @@ class RestSession:
         )
         if refusal is not None:
             raise BudgetEmpty(refusal.reason, refusal.until_ns)
-        flight = _Flight(request.purpose, request.orders)
+        flight = _Flight(request.purpose, request.orders, instrument_id)
         done = False
         try:
             reply = await self._exchange(session, request, flight, deadline_s or self._deadline_s)
@@ -135,7 +138,7 @@ class RestSession:
             self._governor.settle(
                 weight=request.weight,
                 orders=request.orders,
-                free=done and request.purpose in _FREE_WHEN_DONE and not request.is_charged_always,
+                free=done and request.purpose in _ABOUT_ORDERS and not request.is_charged_always,
             )
         self._observe(reply)
         return reply
@@ -188,11 +191,14 @@ class RestSession:
         flight: _Flight = context.trace_request_ctx
         self._refuse_placement(flight.purpose)
         now_ns = self._clock.now_ns()
+        rate = self._governor.rate
         if flight.orders:
-            refusal = self._governor.rate.refusal(now_ns)
+            refusal = rate.refusal(flight.instrument_id, now_ns)
             if refusal:
                 raise BudgetEmpty(refusal, now_ns)
-            self._governor.rate.left(now_ns)
+            rate.left(flight.instrument_id, now_ns)
+        elif flight.purpose in _ABOUT_ORDERS:
+            rate.message_left(now_ns)
         flight.left = True
         flight.sent_ns = now_ns
 

@@ -48,6 +48,7 @@ from daemon.venues.binance_spot.faults import Fault, Outcome
 from daemon.venues.binance_spot.own_ids import OwnIds, SymbolNames
 from daemon.venues.binance_spot.rows import RowReader
 from daemon.venues.hosts import Road
+from riskcaps.keeper import Keeper
 
 __all__ = ["Credentials", "LinkConfig", "VenueEndpoints", "VenueLink"]
 
@@ -73,12 +74,12 @@ class VenueLink:
         deliver: Callable[[Input], None],
         rng: random.Random,
         settle: Callable[[], None] = _nothing,
-        orders_per_second: Callable[[], int] | None = None,
+        gate: Keeper | None = None,
     ) -> None:
         """Wire the link; nothing is connected before `run`.
 
-        `settle`: all that one read from a socket had to tell was delivered. `orders_per_second`:
-        the cap in force, kept once more where the bytes leave.
+        `settle`: all that one read from a socket had to tell was delivered. `gate`: its
+        caps on rates are kept once more where the bytes leave.
 
         Raises:
             HostRefused, CredentialsRefused: an address or a key that cannot be used.
@@ -91,7 +92,7 @@ class VenueLink:
         self._names = SymbolNames(endpoints.environment, config.symbols)
         self._rows = RowReader(self._names, OwnIds())
         self._governor = Governor()
-        self._governor.rate.cap = orders_per_second
+        self._governor.rate.follow(gate, clock.now_ns())
         self._limits = Limits(governor=self._governor, clock=clock, deliver=deliver)
         self._encoder = RestEncoder(
             api_key=credentials.api_key, signer=signer, recv_window_ms=config.recv_window_ms

@@ -57,6 +57,11 @@ def ready(stage: StopStage) -> None:
     assert len(stage.venue_open()) == stage.orders_open
 
 
+def ids_of(stage: StopStage) -> set[str]:
+    """Our orders that are open at the venue."""
+    return {row["client_order_id"] for row in stage.venue_open()}
+
+
 def come_to_rest(stage: StopStage, name: str) -> None:
     """The published status has caught up with what the command did."""
     if name == "shutdown":
@@ -73,8 +78,11 @@ def come_to_rest(stage: StopStage, name: str) -> None:
 def check_with_daemon(stage: StopStage, name: str, bad: str, where: str) -> None:
     ready(stage)
     words = STOPS[name]
+    before = ids_of(stage)
     check(["--socket", str(stage.socket), *words], bad, where)
-    stage.until(lambda: stage.venue_open() == [], "the venue's books hold none of ours")
+    # After `cancel-all` the session goes on, and a strategy may place anew.
+    still = before.intersection if name.startswith("cancel-all") else set
+    stage.until(lambda: not still(ids_of(stage)), "the venue's books hold none of ours")
     come_to_rest(stage, name)
 
 

@@ -14,6 +14,7 @@ from control.cli import control_group
 from control.client import call
 from control.errors import ControlError
 from control.terminal import Wiring
+from daemon.shell.kinship import end_with_parent
 from tests.support.sim_process import SimProcess
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -79,6 +80,7 @@ class Box:
             self._daemon = subprocess.Popen(
                 [sys.executable, "-m", "daemon", "--config", str(self.config)],
                 cwd=ROOT, stdout=log, stderr=log, stdin=subprocess.DEVNULL,
+                preexec_fn=end_with_parent(),  # noqa: PLW1509
             )  # fmt: skip
         self.until(lambda status: status.get("gate_state") == gate)
 

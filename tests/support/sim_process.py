@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import IO, Any, Self
 
 from daemon.shell.clock import SystemClock
+from daemon.shell.kinship import end_with_parent
 
 ROOT = Path(__file__).resolve().parents[2]
 _READY_S = 20.0
@@ -56,6 +57,7 @@ class SimProcess:
             stdout=subprocess.PIPE,
             stderr=self._errors,
             text=True,
+            preexec_fn=end_with_parent(),  # noqa: PLW1509
         )
         stdout = self._process.stdout
         assert stdout is not None

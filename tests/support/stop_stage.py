@@ -21,6 +21,7 @@ from typing import Any, Self
 from control.client import ControlClient
 from control.errors import CallTimeoutError, DaemonUnreachableError
 from daemon.demo.plan import toml_text
+from daemon.shell.kinship import end_with_parent
 from tests.support.sim_process import ROOT, SimProcess
 from tests.support.wedge import HUNG
 
@@ -192,6 +193,7 @@ class StopStage:
                 stderr=log if output is None else output,
                 stdin=subprocess.DEVNULL,
                 env={**os.environ, "PYTHONPATH": str(ROOT), **self._env},
+                preexec_fn=end_with_parent(),  # noqa: PLW1509
             )
         self.until(lambda: self.status().get("gate_state") == "READY", "the gate is READY")
 

@@ -41,6 +41,8 @@ class Swapper(Silent):
         if len(mine) > 1 or order.status is not OrderStatus.ACCEPTED:
             return
         if order.qty == BIG:
+            if self._turn % 6:
+                return  # mostly the big one rests: what a test does then meets a replace
             yield ReplaceIntent(
                 strategy_id=self.strategy_id,
                 client_order_id=order.client_order_id,
