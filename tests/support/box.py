@@ -1,6 +1,7 @@
 """A testnet box in small: the simulated venue and the daemon as processes, the tool in this one."""
 
 import json
+import re
 import subprocess
 import sys
 import time
@@ -60,8 +61,10 @@ class Box:
                 obj=Wiring(), input=line + "\n",
             )  # fmt: skip
             assert made.exit_code == 0, made.output
-            with self.config.open("a") as out:
-                out.write(_TEST_TABLES + self._tables)
+            # `init` writes this table itself where the usual port is taken.
+            text = self.config.read_text()
+            usual = re.sub(r"\n\[metrics\]\n(#.*\n)*port = \d+\n", "\n", text)
+            self.config.write_text(usual + _TEST_TABLES + self._tables)
             self.start_daemon()
         except BaseException:
             self.__exit__()

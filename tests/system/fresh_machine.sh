@@ -52,6 +52,7 @@ inside 'cd && git clone -q /seatrial.git seatrial'
 inside "cd ~/seatrial && make demo ARGS='--seconds $seconds'" >&2
 demo=$(stamp)
 inside 'cd ~/seatrial && test -n "$(find demo-run -name evidence_report.md)"'
+inside 'cd ~/seatrial && make .venv/.locked' >&2
 collected=$(inside 'cd ~/seatrial && .venv/bin/python -m pytest --collect-only -q 2> /dev/null | tail -n 1')
 printf '{"installed_s": %s, "verdict_s": %s, "demo_seconds": %s, "commands": 5, "collected": "%s"}\n' \
   "$installed" "$demo" "$seconds" "$collected"
