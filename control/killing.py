@@ -230,7 +230,9 @@ def kill_line(result: Mapping[str, Any]) -> str:
     ]
     if result.get("canceled") is not None:
         parts.append(f"{one_line(str(result['canceled']))} canceled")
-    if result.get("open_orders") is not None:
+    if unasked := result.get("unasked"):
+        parts.append(f"open orders of ours: unknown, {one_line(str(unasked))}")
+    elif result.get("open_orders") is not None:
         parts.append(open_words(result["open_orders"], result.get("others_open")))
     verdict = "KILL NOT VERIFIED"
     if result.get("verified"):

@@ -154,8 +154,8 @@ def direct_kill(*, config: Path | None, by: str, uid: int, reason: str) -> Mappi
     return {
         "verified": report.verified_empty_ns is not None,
         "latched": state.latched_ms is not None,
-        "open_orders": report.remaining,
-        "others_open": report.others,
+        "open_orders": report.open_orders,
+        "others_open": report.others if report.others >= 0 else None,
         "gate_ms": closed_ms,
         "gate_closed_monotonic_ns": start + int(closed_ms * 1e6),
         "latched_ms": state.latched_ms,
@@ -163,7 +163,10 @@ def direct_kill(*, config: Path | None, by: str, uid: int, reason: str) -> Mappi
         "empty_ms": _ms(empty_ns, start),
         "settled_ms": _ms(report.verified_empty_ns, start),
         "canceled": report.canceled,
-        "msg": "; ".join(text for text in (state.latch_fault, *report.errors) if text),
+        "unasked": report.unasked,
+        "msg": "; ".join(
+            text for text in (state.latch_fault, report.unasked, *report.errors) if text
+        ),
     }
 
 
