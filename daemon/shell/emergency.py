@@ -14,7 +14,7 @@ Rules of this file:
 import asyncio
 import contextlib
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from daemon.errors import (
@@ -363,15 +363,7 @@ class EmergencyStop:
         done = await asyncio.gather(
             *(of_symbol(symbol, orders) for symbol, orders in mine.items()), return_exceptions=True
         )
-        failures: list[SeatrialError] = []
-        for symbol, failure in zip(mine, done, strict=True):
-            if isinstance(failure, SeatrialError):
-                run.note_error(f"{symbol}: {failure}")
-                failures.append(failure)
-            elif failure is not None:
-                raise failure
-        if failures:
-            raise failures[0]
+        _raise_first(mine, done, run)
 
     async def _after_failure(
         self, error: SeatrialError, next_road: EmergencyRoad, run: _Progress
@@ -403,3 +395,18 @@ class EmergencyStop:
             now_ns = self._clock.now_ns()
             self._rest.governor.pause(limited.scope, limited.until_ns, now_ns)
             self._socket.governor.pause(limited.scope, limited.until_ns, now_ns)
+
+
+def _raise_first(
+    symbols: Iterable[str], done: Iterable[BaseException | None], run: _Progress
+) -> None:
+    """Note every symbol's failure; then raise the first, or at once what is no fault of a road."""
+    failures: list[SeatrialError] = []
+    for symbol, failure in zip(symbols, done, strict=True):
+        if isinstance(failure, SeatrialError):
+            run.note_error(f"{symbol}: {failure}")
+            failures.append(failure)
+        elif failure is not None:
+            raise failure
+    if failures:
+        raise failures[0]
