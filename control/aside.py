@@ -53,8 +53,8 @@ class Aside:
                 self._buffer = rest
                 yield orjson.loads(line)
                 continue
-            left_ms = (deadline_s - time.monotonic()) * 1e3
-            if left_ms <= 0 or not poll.poll(left_ms):
+            # What has been said already is heard, however late we come to listen.
+            if not poll.poll(max(0.0, deadline_s - time.monotonic()) * 1e3):
                 return
             with contextlib.suppress(BlockingIOError):
                 data = os.read(self._from_child, _READ_BYTES)

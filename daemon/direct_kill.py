@@ -32,7 +32,7 @@ from control import output
 from control.aside import Aside
 from control.errors import ControlError
 from control.places import CONFIG_DEADLINE_S, default_config, direct_command
-from daemon.errors import CredentialsRefused, SeatrialError
+from daemon.errors import CredentialsRefused, InstanceUnknown, SeatrialError
 from daemon.model.places import base_of, place_of
 from daemon.model.text import one_line, text_of
 from daemon.shell.clock import SystemClock
@@ -46,6 +46,8 @@ if TYPE_CHECKING:
 DEADLINE_S = 30.0
 JOURNAL_DEADLINE_S = 2.0
 """So long at most the journal's end is read, to learn which orders may still arrive."""
+SECOND_CHANCE_S = 5.0
+"""So long the state directory may take to say which of several instances is ours."""
 TELL_FIRST_S = 0.2
 TELL_PERIOD_S = 1.0
 _NS_PER_S = 1_000_000_000
@@ -101,7 +103,7 @@ class StopPlan:
             raise ControlError(f"kill --direct: {path}: cannot be used: {error}") from error
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class _State:
     """What the state directory has answered by the deadline."""
 
@@ -111,6 +113,8 @@ class _State:
     """Why nobody can tell which orders are ours."""
     latched_ms: float | None = None
     latch_fault: str = ""
+    answer: Mapping[str, Any]
+    """All of it, as it came."""
 
     @property
     def latch_words(self) -> str:
@@ -132,7 +136,10 @@ def direct_kill(
     plan = _plan(config, socket)
     clock = SystemClock()
     start = clock.monotonic_ns()
-    state = _latch(plan, clock, start, uid=uid, by=by, reason=one_line(reason))
+    aside = _latching(plan, clock, start, uid=uid, by=by, reason=one_line(reason))
+    _import_the_rest()
+    spent_s = (clock.monotonic_ns() - start) / _NS_PER_S
+    state = _state(plan, aside, {}, LATCH_DEADLINE_S - spent_s)
     closed_ms = (clock.monotonic_ns() - start) / 1e6
     if state.latched_ms is not None:
         closed_ms = state.latched_ms  # a daemon that lives looks there before every order
@@ -146,7 +153,13 @@ def direct_kill(
             f"venue. {state.unknown}"
         )
     try:
-        report, empty_ns = asyncio.run(_stop(plan, state, clock))
+        try:
+            report, empty_ns = asyncio.run(_stop(plan, state, clock))
+        except InstanceUnknown:
+            state = _state(plan, aside, state.answer, SECOND_CHANCE_S)
+            if not state.instance:
+                raise
+            report, empty_ns = asyncio.run(_stop(plan, state, clock))
     except SeatrialError as error:
         done = "latched" if state.latched_ms is not None else "NOT latched"
         by_unit = direct_command(socket, config)
@@ -154,6 +167,8 @@ def direct_kill(
         raise ControlError(
             f"kill --direct: {done}, but nothing is canceled: {error}{hint}"
         ) from error
+    state = _state(plan, aside, state.answer, 0)  # a disk that was only slow
+    aside.close()
     return {
         "verified": report.verified_empty_ns is not None,
         "latched": state.latched_ms is not None,
@@ -217,10 +232,10 @@ def _plan(config: Path | None, socket: Path) -> StopPlan:
     )
 
 
-def _latch(
+def _latching(
     plan: StopPlan, clock: SystemClock, start: int, *, uid: int, by: str, reason: str
-) -> _State:
-    """Latch, and learn whose orders are ours: within a second, whatever the disk does."""
+) -> Aside:
+    """Begin to latch, and to learn whose orders are ours, whatever the disk does."""
 
     def work() -> Iterator[Mapping[str, Any]]:
         try:
@@ -239,14 +254,15 @@ def _latch(
         else:
             yield {"latched_ms": (clock.monotonic_ns() - start) / 1e6}
 
-    aside = Aside(work)
-    _import_the_rest()
-    answer: dict[str, Any] = {}
-    spent_s = (clock.monotonic_ns() - start) / _NS_PER_S
-    for part in aside.answers(LATCH_DEADLINE_S - spent_s):
+    return Aside(work)
+
+
+def _state(plan: StopPlan, aside: Aside, known: Mapping[str, Any], within_s: float) -> _State:
+    """What the state directory has answered by now, or answers in so many seconds."""
+    answer = dict(known)
+    for part in aside.answers(within_s):
         answer |= part
-    aside.close()
-    found = _State(is_unused=answer.get("instance") == "", **answer)
+    found = _State(answer=answer, is_unused=answer.get("instance") == "", **answer)
     if found.latched_ms is None and not found.latch_fault:
         found.latch_fault = LatchStore(plan.state_dir).hung()
     return found
