@@ -19,7 +19,7 @@ from typing import Any, NamedTuple, Protocol
 from control import output
 from control.client import ControlClient
 from control.errors import ControlError
-from control.places import default_config, default_socket, direct_command
+from control.places import default_socket, direct_command
 from daemon.model.text import one_line
 
 SILENT_S = 2.0
@@ -32,10 +32,13 @@ TIMEOUT_S = 62.0
 class DirectKill(Protocol):
     """The stop path of a second process: no daemon needed (promise P7, road 3)."""
 
-    def __call__(self, *, config: Path | None, by: str, uid: int, reason: str) -> Mapping[str, Any]:
+    def __call__(
+        self, *, config: Path | None, socket: Path, by: str, uid: int, reason: str
+    ) -> Mapping[str, Any]:
         """Latch through the state directory, cancel at the venue, verify.
 
-        Returns what `DaemonPort.kill` returns. Raises ControlError with what, why, what to do now.
+        Without `config`, that of the daemon whose socket this is. Returns what `DaemonPort.kill`
+        returns. Raises ControlError with what, why, what to do now.
         """
 
 
@@ -160,9 +163,9 @@ def _ask(asked: Asked, socket: Path, reason: str) -> Mapping[str, Any]:
 def _directly(asked: Asked, socket: Path, reason: str, act: DirectKill | None) -> Mapping[str, Any]:
     if act is None:
         raise _Failed("this installation has no direct stop path", 1)
-    config = asked.config or default_config(socket)
+    reason = reason or "no reason given"
     try:
-        return act(config=config, by=_who(), uid=os.getuid(), reason=reason or "no reason given")
+        return act(config=asked.config, socket=socket, by=_who(), uid=os.getuid(), reason=reason)
     except ControlError as error:
         raise _Failed(str(error), 1) from error
     except Exception as error:  # at 3 a.m. a line with the next step, no traceback
@@ -230,7 +233,9 @@ def kill_line(result: Mapping[str, Any]) -> str:
     ]
     if result.get("canceled") is not None:
         parts.append(f"{one_line(str(result['canceled']))} canceled")
-    if result.get("open_orders") is not None:
+    if unasked := result.get("unasked"):
+        parts.append(f"open orders of ours: unknown, {one_line(str(unasked))}")
+    elif result.get("open_orders") is not None:
         parts.append(open_words(result["open_orders"], result.get("others_open")))
     verdict = "KILL NOT VERIFIED"
     if result.get("verified"):
@@ -257,7 +262,7 @@ class Teller:
         self._or_direct_s = or_direct_s
         self._told_s = 0.0
         self._heard = False
-        self._complained = False
+        self._by_hand = ""
         self._last = "gate closed"
 
     def sent(self) -> None:
@@ -298,11 +303,12 @@ class Teller:
         text = f"THE DAEMON DOES NOT ANSWER ({silent_s:.1f} s): it is stopped, or it hangs"
         if self._or_direct_s is not None:
             raise _Silent(text)
-        by_hand = direct_command(self._socket, self._config)
-        if not self._complained:
-            self._complained = True
+        if not self._by_hand:
             output.say(f"{text} and its interpreter is held.")
-            output.say(f"To stop at the venue without it, now, in another terminal: {by_hand}")
+            self._by_hand = direct_command(self._socket, self._config)
+            output.say(
+                f"To stop at the venue without it, now, in another terminal: {self._by_hand}"
+            )
             output.say("Waiting on; the kill stays in its socket whatever becomes of this command.")
         else:
-            output.say(f"{silent_s:3.0f} s: still no answer; run: {by_hand}")
+            output.say(f"{silent_s:3.0f} s: still no answer; run: {self._by_hand}")

@@ -18,11 +18,13 @@ from daemon.app import Daemon, EndWatch
 from daemon.errors import SeatrialError
 from daemon.ownership import check_import_ownership
 from daemon.settings import SettingsError, load_config
-from daemon.shell.disk import await_room
+from daemon.shell.disk import await_room, boot_again, is_full
 from daemon.shell.log_streams import LogThread, finish_streams, take_over_streams
 from daemon.shell.sdnotify import Notifier
 from daemon.shell.secrecy import forbid_core_dumps
 from daemon.shell.signals import SignalThread
+
+log = logging.getLogger("seatriald.boot")
 
 EXIT_UNUSABLE = 2
 
@@ -67,12 +69,16 @@ def boot(
     if check:
         sys.stdout.write(f"{config_path}: ok (config {config.config_hash[:12]})\n")
         return 0
+    environ = dict(os.environ)  # a key that is read from there is taken out of it
     manager = Notifier()
     await_room(config.settings.state_dir, manager)
     manager.close()
     try:
         return uvloop.run(Daemon(config, watch, log_dropped).run())
     except (OSError, ValueError, ControlError, SeatrialError) as error:
+        if is_full(error):
+            log.error("%s; beginning anew when there is room", error)
+            boot_again(environ)
         return _refused(str(error))
 
 

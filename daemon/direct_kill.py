@@ -7,7 +7,7 @@ Rules of this file:
 2. It reads of the configuration only what a stop needs: a mistake elsewhere in the file must not
    keep us from stopping.
 3. The state directory may be on a disk that is full, read-only or hangs: another process works on
-   it (`daemon.shell.aside`) while this one imports what is slow to import, and after one second
+   it (`control.aside`) while this one imports what is slow to import, and after one second
    the orders are canceled, latched or not. The result says which.
 4. Nothing is said before the first cancel was asked for, and no word can end the stop
    (`control.output`).
@@ -20,20 +20,21 @@ What is under way is told on stderr, once a second; stdout has the result alone.
 
 import asyncio
 import contextlib
+import os
 import sys
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from control import output
+from control.aside import Aside
 from control.errors import ControlError
-from control.places import default_config, default_socket, direct_command
-from daemon.errors import SeatrialError
+from control.places import CONFIG_DEADLINE_S, default_config, direct_command
+from daemon.errors import CredentialsRefused, InstanceUnknown, SeatrialError
 from daemon.model.places import base_of, place_of
 from daemon.model.text import one_line, text_of
-from daemon.shell.aside import Aside
 from daemon.shell.clock import SystemClock
 from daemon.shell.latch import LATCH_DEADLINE_S, LatchStore
 from daemon.shell.state_dir import StateDirError, instance_of_journal, read_identity
@@ -45,9 +46,14 @@ if TYPE_CHECKING:
 DEADLINE_S = 30.0
 JOURNAL_DEADLINE_S = 2.0
 """So long at most the journal's end is read, to learn which orders may still arrive."""
+SECOND_CHANCE_S = 5.0
+"""So long the state directory may take to say which of several instances is ours."""
 TELL_FIRST_S = 0.2
 TELL_PERIOD_S = 1.0
 _NS_PER_S = 1_000_000_000
+NO_CONFIG = (
+    "kill --direct needs the daemon's configuration: add --config FILE, or set $SEATRIAL_CONFIG"
+)
 RECV_WINDOW_MS = 3_000
 """The configuration's default for `venue.recv_window_ms`."""
 
@@ -64,6 +70,8 @@ class StopPlan:
     key_file: Path | None
     keyring_service: str
     recv_window_ms: int
+    is_key_read: bool = False
+    """Whether the disk has given the key file, if there is one, in time."""
 
     @classmethod
     def read(cls, path: Path) -> "StopPlan":
@@ -95,7 +103,7 @@ class StopPlan:
             raise ControlError(f"kill --direct: {path}: cannot be used: {error}") from error
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class _State:
     """What the state directory has answered by the deadline."""
 
@@ -105,6 +113,8 @@ class _State:
     """Why nobody can tell which orders are ours."""
     latched_ms: float | None = None
     latch_fault: str = ""
+    answer: Mapping[str, Any]
+    """All of it, as it came."""
 
     @property
     def latch_words(self) -> str:
@@ -115,21 +125,21 @@ class _State:
         )
 
 
-def direct_kill(*, config: Path | None, by: str, uid: int, reason: str) -> Mapping[str, Any]:
+def direct_kill(
+    *, config: Path | None, socket: Path, by: str, uid: int, reason: str
+) -> Mapping[str, Any]:
     """Latch, cancel, verify, without any daemon. Returns what `DaemonPort.kill` returns.
 
     Raises:
         ControlError: with what, why, and what to do now.
     """
-    if config is None and (config := default_config(default_socket())) is None:
-        raise ControlError(
-            "kill --direct needs the daemon's configuration: add --config FILE, or set "
-            "$SEATRIAL_CONFIG"
-        )
-    plan = StopPlan.read(config)
+    plan = _plan(config, socket)
     clock = SystemClock()
     start = clock.monotonic_ns()
-    state = _latch(plan, clock, start, uid=uid, by=by, reason=one_line(reason))
+    aside = _latching(plan, clock, start, uid=uid, by=by, reason=one_line(reason))
+    _import_the_rest()
+    spent_s = (clock.monotonic_ns() - start) / _NS_PER_S
+    state = _state(plan, aside, {}, LATCH_DEADLINE_S - spent_s)
     closed_ms = (clock.monotonic_ns() - start) / 1e6
     if state.latched_ms is not None:
         closed_ms = state.latched_ms  # a daemon that lives looks there before every order
@@ -143,19 +153,27 @@ def direct_kill(*, config: Path | None, by: str, uid: int, reason: str) -> Mappi
             f"venue. {state.unknown}"
         )
     try:
-        report, empty_ns = asyncio.run(_stop(plan, state, clock))
+        try:
+            report, empty_ns = asyncio.run(_stop(plan, state, clock))
+        except InstanceUnknown:
+            state = _state(plan, aside, state.answer, SECOND_CHANCE_S)
+            if not state.instance:
+                raise
+            report, empty_ns = asyncio.run(_stop(plan, state, clock))
     except SeatrialError as error:
         done = "latched" if state.latched_ms is not None else "NOT latched"
-        by_unit = direct_command(default_socket(), config)
+        by_unit = direct_command(socket, config)
         hint = "" if "--direct" in by_unit else f"; the unit has its own keys: {by_unit}"
         raise ControlError(
             f"kill --direct: {done}, but nothing is canceled: {error}{hint}"
         ) from error
+    state = _state(plan, aside, state.answer, 0)  # a disk that was only slow
+    aside.close()
     return {
         "verified": report.verified_empty_ns is not None,
         "latched": state.latched_ms is not None,
-        "open_orders": report.remaining,
-        "others_open": report.others,
+        "open_orders": report.open_orders,
+        "others_open": report.others if report.others >= 0 else None,
         "gate_ms": closed_ms,
         "gate_closed_monotonic_ns": start + int(closed_ms * 1e6),
         "latched_ms": state.latched_ms,
@@ -163,14 +181,61 @@ def direct_kill(*, config: Path | None, by: str, uid: int, reason: str) -> Mappi
         "empty_ms": _ms(empty_ns, start),
         "settled_ms": _ms(report.verified_empty_ns, start),
         "canceled": report.canceled,
-        "msg": "; ".join(text for text in (state.latch_fault, *report.errors) if text),
+        "unasked": report.unasked,
+        "msg": "; ".join(
+            text for text in (state.latch_fault, report.unasked, *report.errors) if text
+        ),
     }
 
 
-def _latch(
+def _plan(config: Path | None, socket: Path) -> StopPlan:
+    """Read what a stop needs, within a second, whatever the disk does.
+
+    Raises:
+        ControlError: it cannot be read, or was not in time.
+    """
+
+    def work() -> Iterator[Mapping[str, Any]]:
+        path = config or default_config(socket)
+        if path is None:
+            yield {"refused": NO_CONFIG}
+            return
+        try:
+            plan = StopPlan.read(path)
+        except ControlError as error:
+            yield {"refused": str(error)}
+            return
+        yield {**asdict(plan), "key_file": plan.key_file and str(plan.key_file),
+               "state_dir": str(plan.state_dir)}  # fmt: skip
+        if plan.key_file is not None and "CREDENTIALS_DIRECTORY" not in os.environ:
+            with contextlib.suppress(OSError):  # told by whoever needs the key
+                plan.key_file.read_bytes()
+        yield {"is_key_read": True}
+
+    aside = Aside(work)
+    told: dict[str, Any] = {}
+    for part in aside.answers(CONFIG_DEADLINE_S):
+        told |= part
+    aside.close()
+    if "refused" in told:
+        raise ControlError(told["refused"])
+    if not told:
+        raise ControlError(
+            f"kill --direct: NOTHING IS DONE: {config or 'the configuration'} was not read within "
+            f"{CONFIG_DEADLINE_S:g} s: its disk hangs. Name a copy on another disk with --config, "
+            f"kill over the socket, or cancel by hand at the venue"
+        )
+    key_file = told.pop("key_file")
+    return StopPlan(
+        **{**told, "symbols": tuple(told["symbols"]), "state_dir": Path(told["state_dir"])},
+        key_file=None if key_file is None else Path(key_file),
+    )
+
+
+def _latching(
     plan: StopPlan, clock: SystemClock, start: int, *, uid: int, by: str, reason: str
-) -> _State:
-    """Latch, and learn whose orders are ours: within a second, whatever the disk does."""
+) -> Aside:
+    """Begin to latch, and to learn whose orders are ours, whatever the disk does."""
 
     def work() -> Iterator[Mapping[str, Any]]:
         try:
@@ -189,13 +254,15 @@ def _latch(
         else:
             yield {"latched_ms": (clock.monotonic_ns() - start) / 1e6}
 
-    aside = Aside(work, clock)
-    _import_the_rest()
-    answer: dict[str, Any] = {}
-    for part in aside.answers(start + int(LATCH_DEADLINE_S * _NS_PER_S)):
+    return Aside(work)
+
+
+def _state(plan: StopPlan, aside: Aside, known: Mapping[str, Any], within_s: float) -> _State:
+    """What the state directory has answered by now, or answers in so many seconds."""
+    answer = dict(known)
+    for part in aside.answers(within_s):
         answer |= part
-    aside.close()
-    found = _State(is_unused=answer.get("instance") == "", **answer)
+    found = _State(answer=answer, is_unused=answer.get("instance") == "", **answer)
     if found.latched_ms is None and not found.latch_fault:
         found.latch_fault = LatchStore(plan.state_dir).hung()
     return found
@@ -244,6 +311,11 @@ def _emergency(plan: StopPlan, state: _State, clock: SystemClock) -> "EmergencyS
     from daemon.shell.secrecy import forbid_core_dumps  # noqa: PLC0415 - rule 3
 
     forbid_core_dumps()
+    if not plan.is_key_read:
+        raise CredentialsRefused(
+            f"{plan.key_file}: not read within {CONFIG_DEADLINE_S:g} s: its disk hangs; cancel by "
+            f"hand at the venue"
+        )
     urls = plan.urls if plan.environment == "sim" else BINANCE_SPOT_TESTNET
     try:
         endpoints = VenueEndpoints(environment=plan.environment, **urls)
@@ -267,9 +339,8 @@ def _late_orders(plan: StopPlan, clock: SystemClock) -> "LateOrders":
         journal, now_ns = plan.state_dir / "journal", clock.now_ns()
         yield late_orders_of_journal(journal, plan.recv_window_ms, now_ns=now_ns).sent_ns()
 
-    aside = Aside(work, clock)
-    deadline_ns = clock.monotonic_ns() + int(JOURNAL_DEADLINE_S * _NS_PER_S)
-    sent_ns = next(aside.answers(deadline_ns), None)
+    aside = Aside(work)
+    sent_ns = next(aside.answers(JOURNAL_DEADLINE_S), None)
     aside.close()
     if sent_ns is None:
         sent_ns = {"not read": clock.now_ns()}

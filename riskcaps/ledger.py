@@ -192,11 +192,15 @@ class RiskLedger(Keeper):
         return self.take_notices()
 
     def count_unknown(self, order: Order, now_ns: int) -> None:
-        """An order that nobody counted: it fills every window as of now, whenever it was sent."""
+        """An order that nobody counted: it fills every window as of now, whenever it was sent.
+
+        So does its cancel: whether it had one, nobody counted either.
+        """
         now_ns = self.fact(self.advance(now_ns))
         book = self.book(order.instrument_id)
         is_buy = order.side is Side.BUY
         self.count_attempt(book, (book.instrument_id, is_buy, order.price, order.qty), now_ns)
+        self.cancels.add(now_ns)
 
     def adopt(self, order: Order, now_ns: int) -> Notices:
         """Take the hold of one of our orders found at the venue or in the journal; idempotent."""

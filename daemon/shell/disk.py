@@ -7,10 +7,11 @@ asked: one that runs halts and waits (`journal.py`), one that boots waits here, 
 import errno
 import logging
 import os
+import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from daemon.shell.sdnotify import Notifier
 
@@ -57,6 +58,25 @@ def await_room(state_dir: Path, notifier: Notifier) -> None:
         notifier.extend_timeout(WAIT_EXTENDS_US)
         notifier.status(f"waiting: {full} under {state_dir}; nothing is connected")
         time.sleep(WAIT_PERIOD_S)
+
+
+def is_full(error: BaseException) -> bool:
+    """Whether a full disk is behind it."""
+    seen: BaseException | None = error
+    while seen is not None:
+        if isinstance(seen, OSError) and seen.errno in _FULL:
+            return True
+        seen = seen.__cause__ or seen.__context__
+    return False
+
+
+def boot_again(environ: Mapping[str, str]) -> NoReturn:
+    """Begin this process anew, as it was started: the disk ran full while it booted.
+
+    Locks, threads and half-built parts end with the old program; the next one waits for room.
+    """
+    time.sleep(WAIT_PERIOD_S)
+    os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:]], environ)  # noqa: S606
 
 
 def _fault(state_dir: Path) -> str:

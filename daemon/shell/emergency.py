@@ -14,12 +14,19 @@ Rules of this file:
 import asyncio
 import contextlib
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
-from daemon.errors import BudgetEmpty, InstanceUnknown, SeatrialError
+from daemon.errors import (
+    BudgetEmpty,
+    InstanceUnknown,
+    NotConnected,
+    SeatrialError,
+    VenueRefusal,
+)
 from daemon.model.ids import instance_of_order, is_ours
 from daemon.model.inputs import RateLimited
+from daemon.model.moments import date_text
 from daemon.shell.clock import Clock
 from daemon.shell.emergency_roads import (
     EmergencyRoad,
@@ -27,11 +34,13 @@ from daemon.shell.emergency_roads import (
     SocketRoad,
     VenueClock,
     is_clock_refusal,
+    is_plain_no,
+    is_symbol_gone,
 )
 from daemon.shell.link_config import Credentials, VenueEndpoints, make_signer
 from daemon.venues.binance_spot import codec_rest
 from daemon.venues.binance_spot.codec_ws import WsEncoder
-from daemon.venues.binance_spot.rows import OrderRow
+from daemon.venues.binance_spot.rows import OpenRow
 
 _GAP_MIN_S = 0.002
 _GAP_MAX_S = 0.25
@@ -58,10 +67,25 @@ class KillReport:
     canceled: int
     remaining: int
     """Orders of ours in the last listing; -1 when the venue could not be asked at all."""
+    silent_until_ns: int = 0
+    """Until when (engine time) the venue hears nobody, as it said; 0: it does."""
     rounds: int
     errors: tuple[str, ...] = ()
     others: int = -1
     """Orders of other clients in the last listing, left alone; -1 as for `remaining`."""
+
+    @property
+    def unasked(self) -> str:
+        """That the venue could not be asked, and until when; empty when it listed our orders."""
+        if self.remaining >= 0:
+            return ""
+        until = f" before {date_text(self.silent_until_ns)}" if self.silent_until_ns else ""
+        return f"the venue could not be asked{until}"
+
+    @property
+    def open_orders(self) -> int | None:
+        """Orders of ours in the last listing; None when there was none."""
+        return self.remaining if self.remaining >= 0 else None
 
 
 @dataclass(slots=True)
@@ -184,7 +208,10 @@ class EmergencyStop:
             run.note_error(f"not verified empty within {deadline_s:g} s")
         for text in self._limits_told:
             run.note_error(text)
+        now_ns = self._clock.now_ns()
+        silent_ns = (road.governor.paused_until_ns(now_ns) for road in (self._rest, self._socket))
         return KillReport(
+            silent_until_ns=min(silent_ns),
             started_ns=run.started_ns,
             first_cancel_ns=run.first_cancel_ns,
             last_cancel_ns=run.last_cancel_ns,
@@ -227,7 +254,7 @@ class EmergencyStop:
         await road.open()
         if not self._venue_clock.measured:
             await road.measure()
-        rows = await self._open_orders(road, run)
+        rows, unlisted = await self._open_orders(road, run)
         self._instance = self._instance or self._only_instance(rows, run)
         instance = self._instance
         ours = [row for row in rows if instance and is_ours(row.client_order_id, instance)]
@@ -237,9 +264,11 @@ class EmergencyStop:
                 run.on_round(run.canceled, run.remaining)
         if ours:
             await self._cancel(road, rows, ours, run)
+        if unlisted is not None:  # the other symbols' orders have been canceled by now
+            raise unlisted
         return not ours
 
-    def _only_instance(self, rows: Sequence[OrderRow], run: _Progress) -> str:
+    def _only_instance(self, rows: Sequence[OpenRow], run: _Progress) -> str:
         """Whose orders are ours, when the state directory did not say.
 
         Raises:
@@ -257,28 +286,50 @@ class EmergencyStop:
             return name
         return ""
 
-    async def _open_orders(self, road: EmergencyRoad, run: _Progress) -> list[OrderRow]:
-        """All open orders of the account; where just that fails, those of our symbols."""
+    async def _open_orders(
+        self, road: EmergencyRoad, run: _Progress
+    ) -> tuple[list[OpenRow], SeatrialError | None]:
+        """All open orders of the account; where just that fails, those of our symbols.
+
+        With the rows comes why another symbol could not be listed: one symbol holds no other.
+        """
         try:
-            return await road.listing(None)
+            return await road.listing(None), None
         except BudgetEmpty:
             raise
         except SeatrialError as error:
             if run.failures % 4 != 1:  # mostly the other road is the better second try
                 raise
             run.note_error(f"{road.name}: {error}")
-        answers = await asyncio.gather(*(road.listing(symbol) for symbol in self._symbols))
-        return [row for rows in answers for row in rows]
+        answers = await asyncio.gather(
+            *(road.listing(symbol) for symbol in self._symbols), return_exceptions=True
+        )
+        rows: list[OpenRow] = []
+        unlisted: SeatrialError | None = None
+        listed = 0
+        for symbol, answer in zip(self._symbols, answers, strict=True):
+            if isinstance(answer, SeatrialError):
+                run.note_error(f"{symbol}: {answer}")
+                if not is_symbol_gone(answer):  # where there is no symbol, nothing is open
+                    unlisted = unlisted or answer
+            elif isinstance(answer, BaseException):
+                raise answer
+            else:
+                listed += 1
+                rows += answer
+        if not listed and unlisted is None:
+            raise NotConnected("the venue lists no symbol of ours, and not the whole account")
+        return rows, unlisted
 
     async def _cancel(
         self,
         road: EmergencyRoad,
-        rows: Sequence[OrderRow],
-        ours: Sequence[OrderRow],
+        rows: Sequence[OpenRow],
+        ours: Sequence[OpenRow],
         run: _Progress,
     ) -> None:
         """Ask for every cancel at once; what failed shows in the next listing."""
-        mine: dict[str, list[OrderRow]] = defaultdict(list)
+        mine: dict[str, list[OpenRow]] = defaultdict(list)
         everybodys: dict[str, int] = defaultdict(int)
         for row in ours:
             mine[row.symbol].append(row)
@@ -286,31 +337,33 @@ class EmergencyStop:
             everybodys[row.symbol] += 1
         at_once = asyncio.Semaphore(_ONE_BY_ONE_AT_ONCE)
 
-        async def one(row: OrderRow) -> None:
+        async def one(row: OpenRow) -> None:
             async with at_once:
                 count = await road.cancel_one(row)
             run.note_cancel(self._clock.monotonic_ns(), count)
 
-        async def symbol_at_once(symbol: str) -> None:
-            count = await road.cancel_symbol(symbol)
-            run.note_cancel(self._clock.monotonic_ns(), count)
+        async def each(orders: Sequence[OpenRow]) -> None:
+            done = await asyncio.gather(*map(one, orders), return_exceptions=True)
+            if failed := next((error for error in done if error is not None), None):
+                raise failed
 
-        wanted = []
-        for symbol, orders in mine.items():
+        async def of_symbol(symbol: str, orders: Sequence[OpenRow]) -> None:
             if everybodys[symbol] == len(orders):
-                wanted.append(symbol_at_once(symbol))
-            else:
-                wanted.extend(one(row) for row in orders)
-        failures = [
-            result
-            for result in await asyncio.gather(*wanted, return_exceptions=True)
-            if isinstance(result, BaseException)
-        ]
-        for failure in failures:
-            if not isinstance(failure, SeatrialError):
-                raise failure
-        if failures:
-            raise failures[0]
+                try:
+                    count = await road.cancel_symbol(symbol)
+                except VenueRefusal as error:
+                    if not is_plain_no(error):
+                        raise
+                    run.note_error(f"{symbol}: {error}")
+                else:
+                    run.note_cancel(self._clock.monotonic_ns(), count)
+                    return
+            await each(orders)
+
+        done = await asyncio.gather(
+            *(of_symbol(symbol, orders) for symbol, orders in mine.items()), return_exceptions=True
+        )
+        _raise_first(mine, done, run)
 
     async def _after_failure(
         self, error: SeatrialError, next_road: EmergencyRoad, run: _Progress
@@ -342,3 +395,18 @@ class EmergencyStop:
             now_ns = self._clock.now_ns()
             self._rest.governor.pause(limited.scope, limited.until_ns, now_ns)
             self._socket.governor.pause(limited.scope, limited.until_ns, now_ns)
+
+
+def _raise_first(
+    symbols: Iterable[str], done: Iterable[BaseException | None], run: _Progress
+) -> None:
+    """Note every symbol's failure; then raise the first, or at once what is no fault of a road."""
+    failures: list[SeatrialError] = []
+    for symbol, failure in zip(symbols, done, strict=True):
+        if isinstance(failure, SeatrialError):
+            run.note_error(f"{symbol}: {failure}")
+            failures.append(failure)
+        elif failure is not None:
+            raise failure
+    if failures:
+        raise failures[0]

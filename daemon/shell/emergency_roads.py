@@ -28,8 +28,8 @@ from daemon.shell.governor import Governor
 from daemon.shell.link_config import VenueEndpoints
 from daemon.venues.binance_spot import codec_rest
 from daemon.venues.binance_spot.codec_ws import WsEncoder, WsReply
-from daemon.venues.binance_spot.faults import Fault, Outcome, limit_scope
-from daemon.venues.binance_spot.rows import OrderRow
+from daemon.venues.binance_spot.faults import Fault, Outcome, classify, limit_scope
+from daemon.venues.binance_spot.rows import OpenRow
 from daemon.venues.hosts import Road as HostRoad
 from daemon.venues.requests import HttpRequest, Purpose, WsRequest
 
@@ -81,13 +81,13 @@ class EmergencyRoad(Protocol):
     async def measure(self) -> None:
         """Ask the venue for its time."""
 
-    async def listing(self, symbol: str | None) -> list[OrderRow]:
+    async def listing(self, symbol: str | None) -> list[OpenRow]:
         """Open orders of a symbol, or of the account."""
 
     async def cancel_symbol(self, symbol: str) -> int:
         """Cancel all of a symbol; how many were told canceled."""
 
-    async def cancel_one(self, row: OrderRow) -> int:
+    async def cancel_one(self, row: OpenRow) -> int:
         """Cancel one order; 1 when it was told canceled, 0 when it was gone."""
 
 
@@ -136,10 +136,10 @@ class RestRoad:
         venue_ms = codec_rest.decode_time_ms(reply.body)
         self._venue_clock.take(venue_ms, reply.ts_sent_ns, reply.ts_recv_ns)
 
-    async def listing(self, symbol: str | None) -> list[OrderRow]:
+    async def listing(self, symbol: str | None) -> list[OpenRow]:
         """`GET /openOrders`."""
         body = await self._body(self._encoder.open_orders(symbol, self._venue_clock.venue_ms()))
-        return codec_rest.decode_orders(body)
+        return codec_rest.decode_open(body)
 
     async def cancel_symbol(self, symbol: str) -> int:
         """`DELETE /openOrders`."""
@@ -147,7 +147,7 @@ class RestRoad:
         body = await self._body(request, gone=b"[]")
         return len(codec_rest.decode_canceled(body))
 
-    async def cancel_one(self, row: OrderRow) -> int:
+    async def cancel_one(self, row: OpenRow) -> int:
         """`DELETE /order`."""
         at_ms = self._venue_clock.venue_ms()
         request = self._encoder.cancel_by_id(row.symbol, row.order_id, at_ms)
@@ -248,11 +248,11 @@ class SocketRoad:
         venue_ms = codec_rest.decode_time_ms(reply.result)
         self._venue_clock.take(venue_ms, sent_ns, self._clock.now_ns())
 
-    async def listing(self, symbol: str | None) -> list[OrderRow]:
+    async def listing(self, symbol: str | None) -> list[OpenRow]:
         """`openOrders.status`."""
         at_ms = self._venue_clock.venue_ms()
         reply = await self._ask(self._encoder.open_orders(symbol, self._id(), at_ms))
-        return codec_rest.decode_orders(reply.result)
+        return codec_rest.decode_open(reply.result)
 
     async def cancel_symbol(self, symbol: str) -> int:
         """`openOrders.cancelAll`."""
@@ -260,7 +260,7 @@ class SocketRoad:
         reply = await self._ask(self._encoder.cancel_symbol(symbol, self._id(), at_ms), gone=True)
         return 0 if reply.fault is not None else len(codec_rest.decode_canceled(reply.result))
 
-    async def cancel_one(self, row: OrderRow) -> int:
+    async def cancel_one(self, row: OpenRow) -> int:
         """`order.cancel`."""
         at_ms = self._venue_clock.venue_ms()
         request = self._encoder.cancel_by_id(row.symbol, row.order_id, self._id(), at_ms)
@@ -317,3 +317,15 @@ def _refused(fault: Fault) -> SeatrialError:
 def is_clock_refusal(error: SeatrialError) -> bool:
     """Whether the venue refused our timestamp (-1021)."""
     return isinstance(error, VenueRefusal) and error.code == -1021
+
+
+def is_symbol_gone(error: SeatrialError) -> bool:
+    """Whether the venue says that it has no such symbol (-1121): nothing can be open on it."""
+    return isinstance(error, VenueRefusal) and error.code == -1121
+
+
+def is_plain_no(error: SeatrialError) -> bool:
+    """Whether the venue refused just this request, whatever the moment: another may be taken."""
+    if not isinstance(error, VenueRefusal):
+        return False
+    return classify(error.status, error.code, error.message).outcome is Outcome.REFUSED

@@ -96,5 +96,6 @@ class ProcessEnd:
             report = await until_settled(stop, report, self._late, self._clock, deadline_s=CANCEL_S)
         finally:
             await stop.close()
-        log.error("%s: canceled %s, remaining %s", why, report.canceled, report.remaining)
+        left = report.unasked or f"{report.remaining} of ours left at the venue"
+        log.error("%s: %s canceled, %s", why, report.canceled, left)
         return report.verified_empty_ns is not None

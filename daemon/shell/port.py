@@ -245,8 +245,8 @@ class ControlPort:
         result: dict[str, Any] = {
             "verified": empty,
             "latched": not latch_fault,
-            "open_orders": report.remaining,
-            "others_open": report.others,
+            "open_orders": report.open_orders,
+            "others_open": report.others if report.others >= 0 else None,
             "gate_ms": gate_ms,
             "gate_closed_monotonic_ns": closed_ns,
             "latched_ms": latched_ms,
@@ -254,9 +254,12 @@ class ControlPort:
             "empty_ms": empty_ms if empty else None,
             "settled_ms": self._since_ms(start) if empty else None,
             "canceled": report.canceled,
+            "unasked": report.unasked,
             "late_orders": late_orders,
             "rounds": report.rounds,
-            "msg": "; ".join(text for text in (latch_fault, *report.errors) if text),
+            "msg": "; ".join(
+                text for text in (latch_fault, report.unasked, *report.errors) if text
+            ),
         }
         if not latch_fault:
             self._note("latched", actor, reason, {"latched_ms": latched_ms})

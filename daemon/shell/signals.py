@@ -4,8 +4,8 @@ Rules of this file:
 1. `ANSWERS` has a row for every signal of this kernel; a test walks them.
 2. The signals that we answer are blocked in every thread and taken by one thread of their own
    (sigwait): a main loop that hangs in a strategy does not delay the answer.
-3. An orderly end has a deadline. When the main loop has not ended the process by then, the thread
-   closes the gate, cancels at the venue itself, and ends the process.
+3. An orderly end has a deadline. When the main loop has not ended the process by then, a second
+   thread closes the gate, cancels at the venue itself, and ends the process.
 """
 
 import logging
@@ -24,7 +24,7 @@ from daemon.shell.clock import monotonic_s
 log = logging.getLogger("seatriald.signals")
 
 WAIT_S: Final = 0.2
-"""How often the thread looks at its deadlines."""
+"""How often the second thread looks at the deadline."""
 SECOND_SIGNAL_S: Final = 8.0
 """So long a second signal gives the main loop to close the gate, cancel and end."""
 EXIT_UNCLEAN: Final = 70
@@ -130,7 +130,10 @@ class SignalThread:
         self._code = EXIT_UNCLEAN
         self._closing = False
         self._lock = threading.Lock()
-        self._thread = threading.Thread(target=self._run, name="seatrial-signals", daemon=True)
+        self._threads = [
+            threading.Thread(target=self._take, name="seatrial-signals", daemon=True),
+            threading.Thread(target=self._look_on, name="seatrial-deadline", daemon=True),
+        ]
 
     def start(self) -> None:
         """Block the signals in this thread and begin to take them.
@@ -139,7 +142,8 @@ class SignalThread:
         given the signal, and the process would die of it.
         """
         signal.pthread_sigmask(signal.SIG_BLOCK, self._taken)
-        self._thread.start()
+        for thread in self._threads:
+            thread.start()
 
     def serve(self, daemon: Ended) -> None:
         """From now on an end is the daemon's to make; one that was asked for before comes now."""
@@ -158,11 +162,18 @@ class SignalThread:
             self._ends = max(self._ends, 1)
             self._deadline, self._why = monotonic_s() + seconds, "closing took too long"
 
-    def _run(self) -> None:
+    def _take(self) -> None:
+        # Not `sigtimedwait`: it makes up a signal when a stopped process goes on (CPython 3.11).
         while True:
-            found = signal.sigtimedwait(self._taken, WAIT_S)
-            if found is not None:
+            found = signal.sigwaitinfo(self._taken)
+            try:
                 self.on_signal(found.si_signo)
+            except Exception:  # the next one must find somebody
+                log.exception("signal %s was not followed", found.si_signo)
+
+    def _look_on(self) -> None:
+        never = threading.Event()
+        while not never.wait(WAIT_S):
             self.look()
 
     def look(self) -> None:

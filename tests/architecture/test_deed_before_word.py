@@ -39,7 +39,7 @@ ROADS: dict[str, tuple[tuple[str, str, str], ...]] = {
     "kill --direct": (
         ("control/killing.py", "_directly", "act"),
         ("daemon/direct_kill.py", "direct_kill", "asyncio.run"),
-        ("daemon/direct_kill.py", "_latch", "aside.close"),
+        ("daemon/direct_kill.py", "_state", "aside.answers"),
         ("daemon/direct_kill.py", "_stop", "stop.cancel_and_verify"),
         ("daemon/shell/emergency.py", "EmergencyStop.cancel_and_verify", "self._until_empty"),
         ("daemon/shell/emergency.py", "EmergencyStop._until_empty", "self._round"),

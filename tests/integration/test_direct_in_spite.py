@@ -144,6 +144,32 @@ def test_a_state_directory_that_hangs_holds_the_cancels_for_about_a_second(
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("what", ["config", "keys", "beside"])
+def test_a_configuration_or_a_key_that_hangs_is_told_within_seconds(
+    direct: StopStage, what: str
+) -> None:
+    """The deed cannot be done without them: it ends with words, and latches when it knows where."""
+    path = direct.keys if what == "keys" else direct.config
+    hidden = path.with_suffix(".hidden")
+    shutil.rmtree(direct.state_dir / "kill-latch", ignore_errors=True)
+    path.rename(hidden)
+    os.mkfifo(path)
+    named = ["--socket", str(direct.socket), "kill", "--direct", "--reason", "a"]
+    try:
+        began_s = time.monotonic()
+        done = run(named if what == "beside" else words(direct))
+        took_s = time.monotonic() - began_s
+    finally:
+        path.unlink()
+        hidden.rename(path)
+    assert done.returncode == 1, done
+    assert b"its disk hangs" in done.stderr
+    assert took_s < 3 + SLOW_MACHINE_S
+    latched = list((direct.state_dir / "kill-latch").glob("*"))
+    assert bool(latched) == (what == "keys")
+
+
+@pytest.mark.slow
 def test_what_is_open_is_said_as_ours_and_as_other_clients(direct: StopStage) -> None:
     place_by_hand(direct)
     for name in ("web_1", "web_2", "stother1-1-1"):

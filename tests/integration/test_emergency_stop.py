@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import re
 import threading
 import time
 from collections.abc import AsyncIterator
@@ -296,3 +297,108 @@ async def test_it_works_from_another_thread_while_the_main_loop_is_stuck() -> No
     server.join(10)
     assert reports[0].verified_empty_ns is not None
     assert venue.open_orders() == []
+
+
+def refuse_account(venue: ScriptedVenue, gone: dict[str, int]) -> None:
+    """The listing of the whole account fails; symbols of `gone` are refused with their code."""
+
+    async def rest(request: web.Request) -> web.Response:
+        symbol = request.query.get("symbol")
+        if symbol is None:
+            return json_response({"code": -1000, "msg": "An unknown error occured"}, status=500)
+        if symbol in gone:
+            return json_response({"code": gone[symbol], "msg": "no such thing"}, status=400)
+        return json_response(venue.open_orders(symbol))
+
+    async def socket(at: web.WebSocketResponse, call: dict[str, Any]) -> None:
+        symbol = call["params"].get("symbol")
+        if symbol is None:
+            await reply(at, call, {"code": -1000, "msg": "An unknown error occured"}, status=500)
+        elif symbol in gone:
+            await reply(at, call, {"code": gone[symbol], "msg": "no such thing"}, status=400)
+        else:
+            await reply(at, call, venue.open_orders(symbol))
+
+    venue.script("GET openOrders", rest, times=10_000)
+    venue.script("openOrders.status", socket, times=10_000)
+
+
+async def test_a_symbol_that_is_gone_holds_no_other_and_is_named() -> None:
+    venue = ScriptedVenue(("BTCUSDT", "ETHUSDT"))
+    venue.add_order(ours(1), symbol="BTCUSDT")
+    refuse_account(venue, {"ETHUSDT": -1121})
+    async with ready(venue) as stop:
+        report = await stop.cancel_and_verify(deadline_s=8)
+    assert venue.open_orders() == []
+    assert (report.verified_empty_ns is not None, report.canceled, report.remaining) == (True, 1, 0)
+    assert any(text.startswith("ETHUSDT: ") and "-1121" in text for text in report.errors)
+
+
+async def test_a_symbol_that_cannot_be_listed_holds_no_other_and_proves_nothing() -> None:
+    venue = ScriptedVenue(("BTCUSDT", "ETHUSDT"))
+    venue.add_order(ours(1), symbol="BTCUSDT")
+    refuse_account(venue, {"ETHUSDT": -1100})
+    async with ready(venue) as stop:
+        report = await stop.cancel_and_verify(deadline_s=2)
+    assert venue.open_orders() == []
+    assert (report.verified_empty_ns, report.canceled) == (None, 1)
+    assert any(text.startswith("ETHUSDT: ") and "-1100" in text for text in report.errors)
+
+
+async def test_no_symbol_at_all_proves_nothing() -> None:
+    venue = ScriptedVenue(("BTCUSDT", "ETHUSDT"))
+    refuse_account(venue, {"BTCUSDT": -1121, "ETHUSDT": -1121})
+    async with ready(venue) as stop:
+        report = await stop.cancel_and_verify(deadline_s=1)
+    assert report.verified_empty_ns is None
+
+
+async def test_an_order_whose_cancel_is_refused_is_named_and_holds_no_other() -> None:
+    """A whole symbol refuses; one by one goes, but for an order that the venue will not cancel."""
+    venue = ScriptedVenue(("BTCUSDT", "ETHUSDT"))
+    fill_with(venue, 4)
+
+    async def refuse(request: web.Request) -> web.Response:
+        if request.query["symbol"] == "BTCUSDT":
+            return json_response({"code": -1121, "msg": "Invalid symbol."}, status=400)
+        return json_response(venue._cancel_all(dict(request.query))[1])
+
+    async def refuse_socket(at: web.WebSocketResponse, call: dict[str, Any]) -> None:
+        if call["params"]["symbol"] == "BTCUSDT":
+            await reply(at, call, {"code": -1121, "msg": "Invalid symbol."}, status=400)
+        else:
+            await reply(at, call, venue._cancel_all(call["params"])[1])
+
+    venue.script("DELETE openOrders", refuse, times=10_000)
+    venue.script("openOrders.cancelAll", refuse_socket, times=10_000)
+    async with ready(venue) as stop:
+        report = await stop.cancel_and_verify(deadline_s=5)
+    assert venue.open_orders() == []
+    assert report.verified_empty_ns is not None
+    assert any(text.startswith("BTCUSDT: ") for text in report.errors)
+
+
+async def test_an_odd_value_in_an_order_of_somebody_else_holds_nothing() -> None:
+    venue = ScriptedVenue(("BTCUSDT", "ETHUSDT"))
+    fill_with(venue, 2)
+    venue.add_order("web_1", price=None, side={"odd": 1})
+    async with ready(venue) as stop:
+        report = await stop.cancel_and_verify(deadline_s=5)
+    assert (report.verified_empty_ns is not None, report.others) == (True, 1)
+
+
+async def test_a_ban_is_told_with_its_end() -> None:
+    venue = ScriptedVenue(("BTCUSDT", "ETHUSDT"))
+    until_ms = SystemClock().now_ns() // 1_000_000 + 3_600_000
+
+    async def banned(_request: web.Request) -> web.Response:
+        body = {"code": -1003, "msg": f"Way too much; IP banned until {until_ms}."}
+        return json_response(body, status=418)
+
+    venue.script("GET openOrders", banned, times=10)
+    venue.script("GET time", banned, times=10)
+    venue.script("connect", banned, times=10)
+    async with ready(venue) as stop:
+        report = await stop.cancel_and_verify(deadline_s=0.5)
+    assert (report.verified_empty_ns, report.open_orders) == (None, None)
+    assert re.fullmatch(r"the venue could not be asked before [-0-9]+ [:0-9]+ UTC", report.unasked)

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -88,6 +89,19 @@ def test_every_other_signal_changes_nothing(trading: StopStage) -> None:
     log = trading.log.read_text()
     assert "SIGTSTP changes nothing" in log
     assert "thread seatrial-control" in log  # SIGUSR1 shows every thread
+
+
+@pytest.mark.slow
+def test_a_daemon_that_was_stopped_and_goes_on_is_still_ended(trading: StopStage) -> None:
+    """Whoever waits for signals is woken by the going on, too, and must not take it for one."""
+    for _ in range(3):
+        trading.send_signal(signal.SIGSTOP)
+        time.sleep(0.5)  # sleep: how long nothing of the daemon runs is the fault itself
+        trading.send_signal(signal.SIGCONT)
+        time.sleep(0.2)  # sleep: one look at the deadlines lies between
+    trading.send_signal(signal.SIGTERM)
+    assert ended(trading) == 0
+    assert trading.venue_open() == []
 
 
 def test_two_signals_at_once_still_cancel(trading: StopStage) -> None:

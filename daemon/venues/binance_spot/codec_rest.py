@@ -29,6 +29,7 @@ from daemon.venues.binance_spot.params import (
 from daemon.venues.binance_spot.rows import (
     AccountRow,
     AmendedRow,
+    OpenRow,
     OrderRow,
     TradeRow,
     decode_as,
@@ -309,6 +310,7 @@ class TimeRow(msgspec.Struct, rename="camel"):
 _ERROR = msgspec.json.Decoder(ErrorRow)
 _TIME = msgspec.json.Decoder(TimeRow)
 _ORDER = msgspec.json.Decoder(OrderRow)
+_OPEN = msgspec.json.Decoder(list[OpenRow])
 _ORDERS = msgspec.json.Decoder(list[OrderRow])
 _AMENDED = msgspec.json.Decoder(AmendedRow)
 _TRADES = msgspec.json.Decoder(list[TradeRow])
@@ -344,6 +346,11 @@ def decode_order(body: bytes | msgspec.Raw) -> OrderRow:
 def decode_orders(body: bytes | msgspec.Raw) -> list[OrderRow]:
     """Several order rows."""
     return decode_as(_ORDERS, body, "orders")
+
+
+def decode_open(body: bytes | msgspec.Raw) -> list[OpenRow]:
+    """Open orders, as far as a stop needs them."""
+    return decode_as(_OPEN, body, "open orders")
 
 
 def decode_amended(body: bytes | msgspec.Raw) -> AmendedRow:

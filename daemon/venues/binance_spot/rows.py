@@ -79,6 +79,14 @@ class OrderRow(msgspec.Struct, rename="camel"):
     fills: list[FillRow] = []
 
 
+class OpenRow(msgspec.Struct, rename="camel"):
+    """Of an open order what a cancel needs: an odd value elsewhere in it must not hold a stop."""
+
+    symbol: str
+    order_id: int
+    client_order_id: str
+
+
 class AmendedOrderRow(msgspec.Struct, rename="camel"):
     """`amendedOrder`: other names than elsewhere for what is the same."""
 

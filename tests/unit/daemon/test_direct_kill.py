@@ -39,7 +39,7 @@ def config(tmp_path: Path) -> Path:
 
 
 def kill(path: Path | None) -> None:
-    direct_kill(config=path, by="op", uid=1, reason="test")
+    direct_kill(config=path, socket=Path("/no/control.sock"), by="op", uid=1, reason="test")
 
 
 def latches(path: Path) -> list[str]:

@@ -5,6 +5,8 @@ import shutil
 import socket
 import subprocess
 import sys
+import threading
+import time
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -14,9 +16,12 @@ from daemon import boot
 from daemon.shell.disk import Disk, await_room
 from daemon.shell.sdnotify import Notifier
 from daemon.shell.signals import SignalThread
+from tests.support.stop_stage import StopStage
 
 WAITS = """
 import sys
+import threading
+import time
 from pathlib import Path
 from daemon.shell.disk import await_room
 from daemon.shell.sdnotify import Notifier
@@ -117,3 +122,75 @@ def test_a_full_disk_is_waited_for_and_told(tmp_path: Path) -> None:
         assert not (disk / "state").exists()
     finally:
         subprocess.run(["umount", "--lazy", str(disk)], check=True)
+
+
+FILLS_AT = """
+import os
+import {module} as module
+real = module.{name}
+def filling(*args, **more):
+    if not os.path.exists({flag!r}):
+        open({flag!r}, "w").close()
+        with open({ballast!r}, "wb") as out:
+            try:
+                while True:
+                    out.write(bytes(4096))
+                    out.flush()
+            except OSError:
+                pass
+    return real(*args, **more)
+module.{name} = filling
+"""
+"""The disk runs full when a boot has come to `module.name`, the first time."""
+
+
+@pytest.mark.system
+@pytest.mark.slow
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to mount a tmpfs of its own")
+@pytest.mark.parametrize(
+    "at",
+    [
+        "daemon.app.take_state",
+        "daemon.app.count_boot",
+        "daemon.app.recover",
+        "daemon.app.LatchStore",
+        "daemon.app.ControlThread",
+    ],
+)
+def test_a_disk_that_runs_full_in_the_middle_of_a_boot_is_waited_for(
+    tmp_path: Path, at: str
+) -> None:
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", str(disk)]
+    mounted = subprocess.run(mount, capture_output=True, text=True, check=False)
+    if mounted.returncode != 0:
+        pytest.skip(f"no tmpfs may be mounted here: {mounted.stderr}")
+    module, _, name = at.rpartition(".")
+    ballast = disk / "ballast"
+    fills = FILLS_AT.format(
+        module=module, name=name, flag=str(tmp_path / "flag"), ballast=str(ballast)
+    )
+    try:
+        with StopStage(
+            tmp_path, symbols=("BTCUSDT",), orders_per_symbol=0, before_main=fills
+        ) as stage:
+            stage.state_dir = disk / "state"
+            stage.socket = disk / "state" / "control.sock"
+            stage.write_config()
+            mender = threading.Thread(target=_mend_when_told, args=(stage.log, ballast))
+            mender.start()
+            stage.start_daemon()
+            mender.join()
+            assert "beginning anew" in stage.log.read_text()
+            assert "waiting until there is room" in stage.log.read_text()
+    finally:
+        subprocess.run(["umount", "--lazy", str(disk)], check=True)
+
+
+def _mend_when_told(log: Path, ballast: Path) -> None:
+    deadline_s = time.monotonic() + 60
+    while not (log.exists() and "waiting until there is room" in log.read_text()):
+        assert time.monotonic() < deadline_s
+        time.sleep(0.05)
+    ballast.unlink()

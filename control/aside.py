@@ -6,13 +6,12 @@ A thread would not do: one that hangs in the kernel keeps its whole process from
 import contextlib
 import os
 import select
+import time
 import warnings
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import orjson
-
-from daemon.shell.clock import Clock
 
 _READ_BYTES = 64 * 1024
 
@@ -20,9 +19,8 @@ _READ_BYTES = 64 * 1024
 class Aside:
     """Begins at once; what the work yields, plain values, is had from `answers`."""
 
-    def __init__(self, work: Callable[[], Iterator[Any]], clock: Clock) -> None:
+    def __init__(self, work: Callable[[], Iterator[Any]]) -> None:
         """Begin. Where no process is to be had, the work is done here and now."""
-        self._clock = clock
         self._buffer = b""
         self._done: list[Any] | None = None
         self._pid = 0
@@ -40,8 +38,9 @@ class Aside:
         os.close(to_parent)
         os.set_blocking(self._from_child, False)
 
-    def answers(self, deadline_ns: int) -> Iterator[Any]:
-        """Each answer as it comes; ends with the work, or at the deadline (monotonic)."""
+    def answers(self, within_s: float) -> Iterator[Any]:
+        """Each answer as it comes; ends with the work, or after so many seconds."""
+        deadline_s = time.monotonic() + within_s
         if self._done is not None:
             done, self._done = self._done, []
             yield from done
@@ -54,8 +53,8 @@ class Aside:
                 self._buffer = rest
                 yield orjson.loads(line)
                 continue
-            left_ms = (deadline_ns - self._clock.monotonic_ns()) / 1e6
-            if left_ms <= 0 or not poll.poll(left_ms):
+            # What has been said already is heard, however late we come to listen.
+            if not poll.poll(max(0.0, deadline_s - time.monotonic()) * 1e3):
                 return
             with contextlib.suppress(BlockingIOError):
                 data = os.read(self._from_child, _READ_BYTES)
