@@ -37,7 +37,6 @@ from daemon.model.effects import Effect
 from daemon.model.enums import (
     GateState,
     Link,
-    RejectKind,
     TradingState,
     VenueOrderStatus,
 )
@@ -199,8 +198,7 @@ class Engine:
     def _on_reject(self, item: VenueReject) -> None:
         order = self._execution.on_reject(item.reject)
         reason = f"{item.reject.code} {item.reject.reason}"
-        if item.reject.kind is not RejectKind.BUSINESS:
-            self._wires.hit(self._wires.reject, f"venue rejects, last: {reason}")
+        self._wires.on_reject(item.reject, order)
         self._tell(order, VenueOrderStatus.REJECTED, reason)
 
     def _on_outcome_unknown(self, item: OutcomeUnknown) -> None:

@@ -13,8 +13,15 @@ from daemon.core.config import EngineConfig, Storm
 from daemon.core.desk import Desk
 from daemon.core.market import Market
 from daemon.core.symbols import Symbols
+from daemon.model.amounts import NS_PER_S
+from daemon.model.enums import RejectKind
 from daemon.model.ids import InstrumentId, symbol_of
+from daemon.model.orders import Order
+from daemon.model.reports import Reject
 from daemon.model.stop_triggers import StopTrigger
+
+_FILTERS_TOLD_NS = 3 * NS_PER_S
+"""So long a reload of the venue's filters may take."""
 
 
 class StormWire:
@@ -63,11 +70,27 @@ class Tripwires:
         self.loop_lag = StormWire(config.loop_lag_storm, StopTrigger.LOOP_LAG)
         self.clock_skew = StormWire(config.clock_skew_storm, StopTrigger.CLOCK_SKEW)
         self._stale: dict[InstrumentId, _Standing] = {}
+        self._filters_moved_ns: dict[InstrumentId, int] = {}
 
     def hit(self, wire: StormWire, msg: str) -> None:
         """Count one event on a wire; a storm asks for an incident."""
         if wire.hit(self._desk.now_ns):
             self._desk.trouble(wire.trigger, msg)
+
+    def on_reject(self, reject: Reject, order: Order | None) -> None:
+        """Count a refusal that is a fault, or that shows that we do not know a filter.
+
+        The venue is asked for its filters at the first such refusal; what was approved before it
+        can have told says nothing new.
+        """
+        if reject.kind is RejectKind.BUSINESS:
+            return
+        if reject.kind is RejectKind.FILTER and order is not None:
+            counted_ns = self._filters_moved_ns.get(order.instrument_id, -_FILTERS_TOLD_NS)
+            if order.ts_approved_ns < counted_ns + _FILTERS_TOLD_NS:
+                return
+            self._filters_moved_ns[order.instrument_id] = self._desk.now_ns
+        self.hit(self.reject, f"venue rejects, last: {reject.code} {reject.reason}")
 
     def on_clock(self, offset_ns: int) -> None:
         """A clock sample: beyond the bound again and again is skew."""

@@ -139,7 +139,8 @@ TRIGGER_TEXT: dict[StopTrigger, TriggerText] = {
     _T.REJECT_STORM: TriggerText(
         "The venue refuses our placements as faulty.",
         "15 in 60 s. Answers of the business (post-only would take, no balance, market closed, a "
-        "rate) do not count; filters that moved do here, and not in the streak of the symbol.",
+        "rate) do not count. A filter that moved counts once in 3 s of its symbol, not in its "
+        "streak: the filters are loaded anew.",
         _HALT, "one count a refusal",
     ),
     _T.RATE_LIMIT_STORM: TriggerText(

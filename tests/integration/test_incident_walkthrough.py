@@ -1,4 +1,4 @@
-"""One incident, from the storm to the next session, with a venue that begins to refuse orders."""
+"""One incident, from the storm to the next session, with a venue that refuses for rate."""
 
 import json
 import time
@@ -11,7 +11,7 @@ from control.errors import RpcError
 from daemon.model.incident_note import MARKER
 from tests.support.stop_stage import StopStage
 
-STORM_S = 4
+STORM = 5
 
 
 def unresolved(stage: StopStage) -> list[dict[str, Any]]:
@@ -23,24 +23,32 @@ def at_rest(stage: StopStage) -> bool:
     return bool(status["trading_state"] == "HALTED" and not status["ending"])
 
 
+def refusals(stage: StopStage) -> int:
+    """Refusals for rate that the journal tells of."""
+    lines = (stage.state_dir / "journal").glob("*.jsonl")
+    return sum(path.read_text().count('"event_type":"rate_limit"') for path in lines)
+
+
 @pytest.mark.slow
 def test_from_storm_to_note_to_the_next_session(tmp_path: Path) -> None:
     symbols = ("BTCUSDT", "ETHUSDT")
     with StopStage(tmp_path, symbols=symbols, orders_per_symbol=20) as stage:
         stage.start_daemon()
-        # The venue raises a filter that we do not know of: every order on BTCUSDT is refused.
-        stage.sim.admin_post(
-            "strike", kind="filter_change", symbol="BTCUSDT", factor=1_000, seconds=STORM_S
-        )
-        calm_s = time.monotonic() + STORM_S + 0.5
-        stage.call("start", reason="walk-through")
+        # Each time that orders may leave again, the venue refuses the next one.
+        for number in range(1, STORM + 1):
+            stage.sim.admin_post("strike", kind="limit_429", seconds=1)
+            if number == 1:
+                stage.call("start", reason="walk-through")
+            stage.until(lambda n=number: refusals(stage) >= n, "a refusal for rate")
+            calm_s = time.monotonic() + 1.5
+            if number < STORM:
+                stage.until(lambda at=calm_s: time.monotonic() > at, "the pause is over")
         (incident,) = stage.until(lambda: unresolved(stage), "an incident")
-        assert incident["trigger"] == "reject_storm"
+        assert incident["trigger"] == "rate_limit_storm"
 
         # Halted, canceled, compared: the ledger is the judge.
         stage.until(lambda: at_rest(stage), "the stop has come to rest")
         assert stage.venue_open() == []
-        assert len(stage.ledger_since(0)["rejects"]) >= 15
         with pytest.raises(RpcError, match="unresolved"):
             stage.call("start", reason="too early")
 
@@ -49,11 +57,11 @@ def test_from_storm_to_note_to_the_next_session(tmp_path: Path) -> None:
         note = pack / "note.md"
         stage.until(lambda: note.exists() and "last: clean" in note.read_text(), "the note")
         text = note.read_text()
-        for said in ("reject_storm", "OPEN: the next start is refused", "Trading was halted"):
+        for said in ("rate_limit_storm", "OPEN: the next start is refused", "Trading was halted"):
             assert said in text
         assert text.count("to fill in") == 3
         extract = [json.loads(line) for line in (pack / "journal.jsonl").read_text().splitlines()]
-        assert sum(line["event_type"] == "order_reject" for line in extract) >= 15
+        assert sum(line["event_type"] == "rate_limit" for line in extract) >= STORM
         assert json.loads((pack / "status.json").read_text())["environment"] == "sim"
         note.write_text(text + "Called the venue.\n")
 
@@ -66,11 +74,11 @@ def test_from_storm_to_note_to_the_next_session(tmp_path: Path) -> None:
         stage.call(
             "incident-resolve",
             incident_id=incident["incident_id"],
-            root_cause="the venue raised a filter",
+            root_cause="the venue refused for rate",
             remediation="waited until it was back",
             follow_up="ask for filters more often",
         )
-        said = ("raised a filter", "waited until", "more often", "filters moved", "Called the")
+        said = ("refused for rate", "waited until", "more often", "filters moved", "Called the")
         stage.until(lambda: all(one in note.read_text() for one in said), "the resolved note")
         assert "to fill in" not in note.read_text()
         assert note.read_text().count(MARKER) == 1

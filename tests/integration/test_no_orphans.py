@@ -49,6 +49,7 @@ def test_children_end_with_their_demo(tmp_path: Path, faults: str, number: signa
         try:
             demo.wait(timeout=DEADLINE_S)
             until(lambda: not any(map(is_running, children)), "no orphan")
+            assert [pid for pid in children if is_running(pid)] == []
         finally:
             for pid in filter(is_running, children):
                 os.kill(pid, signal.SIGKILL)

@@ -468,3 +468,25 @@ def test_answers_of_the_business_are_no_storm_and_no_streak() -> None:
     for fact in stage.facts:
         twin.engine.apply_fact(fact)
     assert twin.gate.behaviour.reject_streak == 0
+
+
+@pytest.mark.parametrize(("gap_ms", "storms"), [(1, False), (300, False), (4_000, True)])
+def test_a_filter_that_moved_is_no_storm_and_one_that_we_never_learn_is(
+    gap_ms: int, storms: bool
+) -> None:
+    """What was on its way when the venue raised a filter is one refusal, however many they are."""
+    stage = Stage(reject_storm=Storm(count=6, window_ns=60 * NS_PER_S)).ready().start()
+    told = "Filter failure: NOTIONAL"
+    for number in range(10):
+        cid = stage.place(wish(price=f"99.{number:02d}")).client_order_id
+        refusal = Reject(
+            client_order_id=cid, instrument_id=BTC, code=-1013, reason=told, ts_recv_ns=0,
+            kind=RejectKind.FILTER,
+        )  # fmt: skip
+        stage.tell(VenueReject(refusal))
+        stage.after(gap_ms)
+        stage.quote()
+        if stage.incidents():
+            break
+    assert (stage.incidents() == ["reject_storm"]) is storms
+    assert len(stage.facts_of("order_reject")) == (6 if storms else 10)
