@@ -130,7 +130,7 @@ def test_control_characters_from_elsewhere_do_not_reach_the_terminal(tmp_path: P
         (["positions"], "61,000"),
         (["caps"], "gross_exposure"),
         (["incident", "list"], "DRAWDOWN"),
-        (["incident", "show", "i-2"], "trigger: STALE"),
+        (["incident", "show", "i-2"], "i-2  OPEN  STALE"),
     ],
 )
 def test_parts_of_the_snapshot(tmp_path: Path, command: list[str], shows: str) -> None:
