@@ -14,13 +14,14 @@ Rules of this file:
 import importlib
 from collections.abc import Mapping, MutableMapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
-from click.shell_completion import CompletionItem
 
-from control.sayings import SAYINGS
 from control.terminal import wiring
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 OWN: Mapping[str, str] = {
     "cancel-all": "control.acting:cancel_all",
@@ -94,12 +95,19 @@ class Root(click.Group):
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """The names with one line each; nothing is imported for it."""
+        from control.sayings import SAYINGS  # noqa: PLC0415 - a stop waits for no help
+
         said = [(name, SAYINGS[name]) for name in self.list_commands(ctx)]
         with formatter.section("Commands"):
             formatter.write_dl(said)
 
-    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> "list[CompletionItem]":
         """Names for a shell that completes them; nothing is imported for it."""
+        # Imported here: a stop waits for no help.
+        from click.shell_completion import CompletionItem  # noqa: PLC0415 - see above
+
+        from control.sayings import SAYINGS  # noqa: PLC0415 - see above
+
         names = [name for name in self.list_commands(ctx) if name.startswith(incomplete)]
         found = [CompletionItem(name, help=SAYINGS[name]) for name in names]
         return found + click.Command.shell_complete(self, ctx, incomplete)

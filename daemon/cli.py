@@ -126,8 +126,7 @@ def told(result: Mapping[str, Any], *, here: Path | None = None) -> list[str]:
     return [
         *lines,
         "",
-        "next: open the report in a browser; then decide every cap decision again,",
-        "independently:",
+        "next: open the report in a browser; then let every cap be decided again:",
         f"  {_program('python')} -m evidence.recheck {_near(directory, here)}",
         'A box of your own: README.md, "First run against a venue".',
     ]
