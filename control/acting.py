@@ -9,7 +9,7 @@ import click
 from control.failures import EXIT_REFUSED
 from control.killing import SILENT_S, TIMEOUT_S, Asked, run
 from control.output import print_json
-from control.terminal import Failure, ask, confirm, reason_or_ask, wiring
+from control.terminal import Failure, ask, confirm, said, wiring
 from daemon.model.text import one_line
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -21,7 +21,14 @@ reason_option = click.option(
     callback=lambda _ctx, _option, text: one_line(text),
     help="Why; goes into the record, on one line.",
 )
-yes_option = click.option("--yes", is_flag=True, help="Do not ask back (for scripts).")
+yes_option = click.option("--yes", is_flag=True, help="Ask nothing (for scripts).")
+unasked_option = click.option(
+    "--yes",
+    is_flag=True,
+    expose_value=False,
+    help="Taken as everywhere; this command asks nothing back.",
+)
+"""Of a command that stops or tightens: one manner for all, and a stop is never asked about."""
 symbol_option = click.option("--symbol", help="Only this symbol, for example BTCUSDT.")
 
 
@@ -62,7 +69,6 @@ def start(
     as_json: bool,
 ) -> None:
     """Start a session: strategies may send orders, within the caps."""
-    reason = reason if yes else reason_or_ask(reason, "start", required=False)
     confirm("Start a session? Strategies will send orders within the caps.", yes=yes)
     token: str | None = None
     if wants_token:
@@ -79,6 +85,7 @@ def start(
 
 @click.command()
 @reason_option
+@unasked_option
 @click.option("--direct", is_flag=True, help="Without the daemon: cancel at the venue from here.")
 @click.option(
     "--or-direct",
@@ -126,6 +133,7 @@ def kill(
 
 @click.command()
 @reason_option
+@unasked_option
 @timeout_option(62.0)
 @json_option
 @click.pass_context
@@ -138,6 +146,7 @@ def stop(ctx: click.Context, *, reason: str, timeout_s: float, as_json: bool) ->
 @click.command("cancel-all")
 @symbol_option
 @reason_option
+@unasked_option
 @timeout_option(12.0)
 @json_option
 @click.pass_context
@@ -158,6 +167,7 @@ def cancel_all(
 
 @click.command()
 @reason_option
+@unasked_option
 @timeout_option(62.0)
 @json_option
 @click.pass_context
@@ -182,14 +192,15 @@ def re_arm(
     as_json: bool,
 ) -> None:
     """Open the kill latch. Needs a clean reconciliation and no unresolved incident."""
-    reason = reason_or_ask(reason, "re-arm", required=True)
     confirm("Open the kill latch? A session can be started after that.", yes=yes)
+    reason = said(reason, "re-arm", "reason", yes=yes)
     result = ask(ctx, "re-arm", as_json=as_json, reason=reason, timeout_s=timeout_s)
     _done(result, "re-armed; start a session with `seatrial start`", as_json=as_json)
 
 
 @click.command()
 @reason_option
+@unasked_option
 @timeout_option(62.0)
 @json_option
 @click.pass_context
@@ -210,8 +221,8 @@ def reconcile(ctx: click.Context, *, reason: str, timeout_s: float, as_json: boo
 @click.pass_context
 def re_enable(ctx: click.Context, *, reason: str, yes: bool, as_json: bool) -> None:
     """Let strategies send again after a cap has disabled them."""
-    reason = reason_or_ask(reason, "re-enable", required=True)
     confirm("Let strategies send orders again?", yes=yes)
+    reason = said(reason, "re-enable", "reason", yes=yes)
     result = ask(ctx, "re-enable", as_json=as_json, reason=reason)
     _done(result, "re-enabled", as_json=as_json)
 
@@ -236,8 +247,8 @@ def flatten(
 
     The config must allow it. The session ends with it.
     """
-    reason = reason_or_ask(reason, "flatten", required=True)
     confirm(f"Send orders that close {symbol or 'every position'}?", yes=yes)
+    reason = said(reason, "flatten", "reason", yes=yes)
     result = ask(ctx, "flatten", as_json=as_json, symbol=symbol, reason=reason, timeout_s=timeout_s)
     text = f"{symbol or 'every position'}: {result.get('text', 'ended')}; the session has ended"
     _done(result, text, as_json=as_json)
@@ -245,11 +256,12 @@ def flatten(
 
 @click.command()
 @click.argument("seq", type=click.IntRange(min=0))
-@click.option("--why", required=True, help="The explanation; part of the evidence.")
+@click.option("--reason", "--why", "reason", default="", help="Why; part of the evidence.")
+@unasked_option
 @json_option
 @click.pass_context
-def explain(ctx: click.Context, *, seq: int, why: str, as_json: bool) -> None:
-    """Attach a why to one error or anomaly, named by its journal SEQ (see `tail --type`)."""
+def explain(ctx: click.Context, *, seq: int, reason: str, as_json: bool) -> None:
+    """Attach a reason to one error or anomaly, named by its journal SEQ (see `tail --type`)."""
     written = ask(ctx, "status", as_json=as_json).get("journal_seq")
     if isinstance(written, int) and seq > written:
         raise Failure(
@@ -257,6 +269,7 @@ def explain(ctx: click.Context, *, seq: int, why: str, as_json: bool) -> None:
             EXIT_REFUSED,
             as_json=as_json,
         )
+    why = said(reason, "explain", "reason")
     result = ask(ctx, "explain", as_json=as_json, seq=seq, why=why)
     from control.render import event_line  # noqa: PLC0415 - a stop waits for no screen
 

@@ -5,18 +5,23 @@
 Rules of this file:
 1. A command is imported when it is asked for: `seatrial stop` waits for what a stop needs, and for
    no table, no screen and no model of another command.
-2. What all commands have is given to them here, once: `--socket` stands before the command or
+2. `seatrial --help` and the shell's completion import no command: what they say of each stands in
+   `control/sayings.py`.
+3. What all commands have is given to them here, once: `--socket` stands before the command or
    after it, `-h` is `--help`.
 """
 
 import importlib
 from collections.abc import Mapping, MutableMapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from control.terminal import wiring
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 OWN: Mapping[str, str] = {
     "cancel-all": "control.acting:cancel_all",
@@ -88,6 +93,25 @@ class Root(click.Group):
             self._found[cmd_name] = command
         return self._found[cmd_name]
 
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The names with one line each; nothing is imported for it."""
+        from control.sayings import SAYINGS  # noqa: PLC0415 - a stop waits for no help
+
+        said = [(name, SAYINGS[name]) for name in self.list_commands(ctx)]
+        with formatter.section("Commands"):
+            formatter.write_dl(said)
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> "list[CompletionItem]":
+        """Names for a shell that completes them; nothing is imported for it."""
+        # Imported here: a stop waits for no help.
+        from click.shell_completion import CompletionItem  # noqa: PLC0415 - see above
+
+        from control.sayings import SAYINGS  # noqa: PLC0415 - see above
+
+        names = [name for name in self.list_commands(ctx) if name.startswith(incomplete)]
+        found = [CompletionItem(name, help=SAYINGS[name]) for name in names]
+        return found + click.Command.shell_complete(self, ctx, incomplete)
+
     def complete(self, name: str, command: click.Command) -> click.Command:
         """What a composition root adds to a command of this name."""
         del name
@@ -125,6 +149,9 @@ ROOT: Mapping[str, Any] = {
     "context_settings": {"help_option_names": ["-h", "--help"], "max_content_width": 100},
     "help": "Stop, see and explain a seatrial daemon; start it when all is well.",
     "epilog": (
+        "Commands that change something take --reason WHY and --yes. A command that stops or "
+        "tightens never asks back. One that lets orders out (flatten, re-arm, re-enable, start) "
+        "asks once, and needs --yes where there is no terminal.\n\n"
         "Exit codes: 0 done, 1 refused or failed, 2 wrong command line, 3 daemon unreachable, "
         "4 forbidden, 5 no answer in time, 6 stopped but not latched."
     ),

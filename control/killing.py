@@ -73,7 +73,7 @@ def parse(words: Sequence[str]) -> Asked | None:
             found[name] = given
         elif is_kill and name == "--or-direct":
             found[name] = value if equals else SILENT_S
-        elif is_kill and word in {"--direct", "--json"}:
+        elif is_kill and word in {"--direct", "--json", "--yes"}:
             found[word] = True
         else:
             return None

@@ -305,11 +305,12 @@ def orders_table(snapshot: Mapping[str, Any], limit: int) -> Table | None:
 
 
 def incidents_table(found: Iterable[Mapping[str, Any]]) -> Table:
-    """Incidents, one a line; the id is whole, for `incident show` and `resolve` need it."""
+    """Incidents; the words fold. Nothing before them gives way: `incident show` needs the id."""
     found = list(found)
     made = _table(("incident", "left"), ("state", "left"), ("trigger", "left"), ("what", "left"))
     ids = [clean(row.get("incident_id", row.get("id", "?"))) for row in found]
     made.columns[0].min_width = max(map(len, ids), default=0)
+    made.columns[3].no_wrap, made.columns[3].overflow = False, "fold"
     for row in found:
         _add_row(
             made,

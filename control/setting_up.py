@@ -46,21 +46,30 @@ def _fit(
     symbols: tuple[str, ...],
     environment: str,
     told: dict[str, Any] | None,
-) -> tuple[str, list[str]]:
-    """The caps text with limits for every symbol, and which of them were fitted to the venue."""
+) -> tuple[str, list[str], tuple[str, ...]]:
+    """The caps text with limits for every symbol; which were fitted; whose prices they need."""
     lacking = wizard.lacking(caps_text, symbols)
-    ask = wiring(ctx).symbol_facts
-    if not lacking or ask is None:
-        return caps_text, []
+    facts_of = wiring(ctx).symbol_facts
+    if not lacking or facts_of is None:
+        return caps_text, [], ()
     urls = None if told is None else {name: str(told[name]) for name in wizard.SIM_URLS}
-    facts = ask(environment, urls, lacking)
+    facts = {name: dict(row) for name, row in facts_of(environment, urls, lacking).items()}
+    pairs: list[str] = []
     for symbol in lacking:
         if symbol not in facts:
             raise wizard.WizardError(
                 f"the venue does not list {symbol}; see its name in the venue's exchangeInfo"
             )
-        caps_text = wizard.fitted(caps_text, symbol, facts[symbol])
-    return caps_text, list(lacking)
+        crosses = wizard.cross_pairs(caps_text, facts[symbol]["quote"])
+        found = facts_of(environment, urls, crosses) if crosses else {}
+        for pair in (name for name in crosses if name in found):
+            facts[symbol] |= {"pair": pair, "rate": wizard.rate_of(pair, found, facts[symbol])}
+            pairs.append(pair)
+            break
+    for symbol in lacking:
+        caps_text = wizard.fitted(caps_text, symbol, facts[symbol], (*symbols, *pairs))
+    watched = dict.fromkeys(pair for pair in pairs if pair not in symbols)
+    return caps_text, list(lacking), tuple(watched)
 
 
 def _free_port(wanted: int) -> int:
@@ -125,7 +134,7 @@ def init(
         preset = _choose(caps, "Caps preset", list(wizard.presets()), "testnet-strict")
         preset_text = wizard.read_preset(preset)
         chosen = _symbols(symbols, _offered(preset_text, told))
-        caps_text, fitted = _fit(ctx, preset_text, chosen, environment, told)
+        caps_text, fitted, watched = _fit(ctx, preset_text, chosen, environment, told)
         choices = wizard.Choices(
             directory=directory.absolute(),
             environment=environment,
@@ -135,6 +144,7 @@ def init(
             strategy=_choose(strategy, "Strategy", wizard.STRATEGIES, "quiet"),
             key_source=_choose(keys, "Keys in", wizard.KEY_SOURCES, "file"),
             sim=told,
+            watched=watched,
         )
         written = wizard.write(choices)
     except ControlError as error:
@@ -152,6 +162,8 @@ def init(
             click.echo(f"wrote {path}")
         for symbol in fitted:
             click.echo(f"caps of {symbol} were fitted to its price and filters: read them there")
+        for symbol in watched:
+            click.echo(f"{symbol} is in venue.symbols for its price; no strategy trades it")
         if len(written) > 1 and told is None:
             click.echo(
                 f"next: put your testnet keys into {written[1]} (mode 0600); "
@@ -162,7 +174,8 @@ def init(
             click.echo(f"next: keyring set {service} api_key, and the same for api_secret")
         for note in wizard.price_notes(choices):
             click.echo(f"note: {note}")
-        click.echo(f"then: seatrial doctor --config {config}, and seatriald --config {config}")
+        click.echo(f"then: seatrial doctor --config {config}")
+        click.echo(f"      seatriald --config {config}")
     if problems:
         raise Failure(f"{config} needs mending: {'; '.join(problems)}", EXIT_REFUSED)
 

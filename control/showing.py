@@ -8,7 +8,7 @@ from typing import Any
 import click
 from rich.text import Text
 
-from control.acting import json_option, reason_option
+from control.acting import json_option, reason_option, unasked_option
 from control.client import ControlClient
 from control.errors import ControlError
 from control.failures import EXIT_REFUSED, EXIT_USAGE
@@ -31,7 +31,7 @@ from control.terminal import (
     console,
     failure_of,
     is_interactive,
-    reason_or_ask,
+    said,
     wiring,
 )
 from daemon.model.records import EventType
@@ -98,6 +98,7 @@ def caps(ctx: click.Context, *, as_json: bool) -> None:
 @caps.command("set")
 @click.argument("changes", nargs=-1, required=True, metavar="NAME=VALUE…")
 @reason_option
+@unasked_option
 @json_option
 @click.pass_context
 def caps_set(ctx: click.Context, *, changes: tuple[str, ...], reason: str, as_json: bool) -> None:
@@ -113,7 +114,7 @@ def caps_set(ctx: click.Context, *, changes: tuple[str, ...], reason: str, as_js
             raise click.UsageError(f"write it as NAME=VALUE, got {change!r}")
         scoped = "." in name and not name.startswith("symbols.")
         given[f"symbols.{name}" if scoped else name] = _cap_value(value)
-    reason = reason_or_ask(reason, "caps set", required=True)
+    reason = said(reason, "caps set", "reason")
     result = ask(ctx, "caps-tighten", as_json=as_json, changes=given, reason=reason)
     if as_json:
         print_json(result)
@@ -170,6 +171,7 @@ def incident_show(ctx: click.Context, *, incident_id: str, markdown: bool, as_js
 @incident.command("note")
 @click.argument("incident_id")
 @click.argument("text")
+@unasked_option
 @json_option
 @click.pass_context
 def incident_note(ctx: click.Context, *, incident_id: str, text: str, as_json: bool) -> None:
@@ -183,10 +185,11 @@ def incident_note(ctx: click.Context, *, incident_id: str, text: str, as_json: b
 
 @incident.command("resolve")
 @click.argument("incident_id")
-@click.option("--root-cause", required=True, prompt=True, help="What caused it.")
-@click.option("--remediation", required=True, prompt=True, help="What was done about it.")
-@click.option("--follow-up", required=True, prompt=True, help="What will be done; 'none' is fine.")
+@click.option("--root-cause", default="", help="What caused it.")
+@click.option("--remediation", default="", help="What was done about it.")
+@click.option("--follow-up", default="", help="What will be done; 'none' is fine.")
 @reason_option
+@unasked_option
 @json_option
 @click.pass_context
 def incident_resolve(
@@ -199,7 +202,11 @@ def incident_resolve(
     reason: str,
     as_json: bool,
 ) -> None:
-    """Close an incident."""
+    """Close an incident; what is not given is asked for."""
+    command = "incident resolve"
+    root_cause = said(root_cause, command, "root-cause")
+    remediation = said(remediation, command, "remediation")
+    follow_up = said(follow_up, command, "follow-up")
     result = ask(
         ctx,
         "incident-resolve",
@@ -332,6 +339,7 @@ def rpc_roles(as_json: bool) -> None:
 @click.argument("method")
 @click.argument("params", nargs=-1)
 @reason_option
+@unasked_option
 @click.pass_context
 def rpc_call(ctx: click.Context, *, method: str, params: tuple[str, ...], reason: str) -> None:
     """Call METHOD with key=value PARAMS, print the result as JSON."""
@@ -342,7 +350,7 @@ def rpc_call(ctx: click.Context, *, method: str, params: tuple[str, ...], reason
             raise Failure(f"params are key=value, got {item!r}", EXIT_USAGE)
         given[key] = value
     if reason or (method in METHODS and METHODS[method].reason_required):
-        given["reason"] = reason_or_ask(reason, method, required=True)
+        given["reason"] = said(reason, method, "reason")
     print_json(ask(ctx, method, as_json=True, **given))
 
 
@@ -396,6 +404,7 @@ def gating_drill(*, as_json: bool) -> None:
 
 @gating.command("token")
 @reason_option
+@unasked_option
 @json_option
 @click.pass_context
 def gating_token(ctx: click.Context, *, reason: str, as_json: bool) -> None:

@@ -121,6 +121,10 @@ def is_interactive() -> bool:
     return sys.stdin.isatty() and sys.stdout.isatty()
 
 
+_ANSWERS = frozenset({"y", "yes", "n", "no", "ok"})
+"""What answers another question: no reason for a record."""
+
+
 def confirm(question: str, *, yes: bool) -> None:
     """Ask before a command that lets orders out; a script, that cannot be asked, says --yes."""
     if yes:
@@ -131,13 +135,18 @@ def confirm(question: str, *, yes: bool) -> None:
         raise Failure("not confirmed; nothing was done", EXIT_REFUSED)
 
 
-def reason_or_ask(reason: str, command: str, *, required: bool) -> str:
-    """The reason for the record; asked for at a terminal, an error in a script that owes one."""
-    if reason.strip():
-        return reason.strip()
-    if is_interactive():
-        answer: str = click.prompt("Reason (goes into the record)", default="", show_default=False)
-        reason = answer.strip()
-    if required and not reason:
-        raise click.UsageError(f"{command} needs --reason: it goes into the record")
-    return reason
+def said(given: str, command: str, option: str, *, yes: bool = False) -> str:
+    """A text that the record needs: asked for at a terminal, where --yes has not forbidden it.
+
+    Raises:
+        click.UsageError: it is not given, and nobody can be asked.
+    """
+    text = given.strip()
+    while not text:
+        if yes or not is_interactive():
+            raise click.UsageError(f"{command} needs --{option}: it goes into the record")
+        answer: str = click.prompt(f"{option.replace('-', ' ').capitalize()} (for the record)")
+        text = "" if answer.strip().lower() in _ANSWERS else answer.strip()
+        if not text:
+            click.echo(f"{answer.strip()!r} is no {option.replace('-', ' ')}: write why", err=True)
+    return text

@@ -66,6 +66,8 @@ class Choices:
     """The line that `seatrial sim` printed; None elsewhere."""
     metrics_port: int = METRICS_PORT
     """One that was free when we looked."""
+    watched: tuple[str, ...] = ()
+    """Symbols that are not traded: their prices value what is."""
 
 
 def presets() -> dict[str, Path]:
@@ -159,60 +161,94 @@ def lacking(caps_text: str, symbols: Sequence[str]) -> tuple[str, ...]:
     return tuple(symbol for symbol in symbols if symbol not in symbols_of(caps_text))
 
 
-def fitted(caps_text: str, symbol: str, facts: Mapping[str, str]) -> str:
+def cross_pairs(caps_text: str, quote: str) -> tuple[str, ...]:
+    """Symbols that could price a quote asset in what the caps count in; none for that itself."""
+    numeraire = str(tomllib.loads(caps_text)["caps"].get("numeraire", ""))
+    return () if quote == numeraire else (f"{quote}{numeraire}", f"{numeraire}{quote}")
+
+
+def rate_of(pair: str, found: Mapping[str, Mapping[str, str]], facts: Mapping[str, str]) -> str:
+    """What one of a symbol's quote is worth, by the price of a pair in either direction."""
+    told = found[pair]
+    price = Decimal(told["price"])
+    return str(price if told["base"] == facts["quote"] else 1 / price)
+
+
+def fitted(
+    caps_text: str, symbol: str, facts: Mapping[str, str], watched: Sequence[str] = ()
+) -> str:
     """A caps text with limits for one more symbol, worth as much as those of its first one.
 
-    The values in quote asset are taken over; those in base asset are what they buy at the price
-    told, cut to the symbol's lot. Everything else (collar, types, windows) is the first symbol's.
+    The values in quote asset are taken over, at the rate of a quote that is not the numeraire;
+    those in base asset are what they buy at the price told, cut to the symbol's lot. Everything
+    else (collar, types, windows) is the first symbol's.
 
     Args:
         caps_text: a preset, with at least one symbol.
         symbol: one that the text has no limits for.
-        facts: `base`, `quote`, `lot`, `notional_min`, `price`, as amounts in text.
+        facts: `base`, `quote`, `lot`, `notional_min`, `price`, as amounts in text; for a quote
+            that is not the numeraire also `rate` (what one of it is worth) and `pair` (who says).
+        watched: symbols whose prices the box will hear; a path over any other is replaced.
 
     Raises:
-        WizardError: the symbol is not quoted in the numeraire, or an order that these caps allow
-            would be below the venue's least.
+        WizardError: nothing prices the symbol's quote, or an order that these caps allow would be
+            below the venue's least.
     """
     caps = tomllib.loads(caps_text)["caps"]
     numeraire, rows = str(caps.get("numeraire", "")), caps.get("symbols", {})
     if not rows:
         raise WizardError("the caps file has no symbol that could be the pattern of another")
-    if facts["quote"] != numeraire:
+    quote, pair = facts["quote"], facts.get("pair", "")
+    if quote != numeraire and not pair:
         raise WizardError(
-            f"{symbol} is quoted in {facts['quote']}, these caps count in {numeraire}: choose a "
-            f"symbol quoted in {numeraire}, or write [caps.symbols.{symbol}] and its conversion"
+            f"{symbol} is quoted in {quote}, these caps count in {numeraire}, and the venue lists "
+            f"no symbol of both: write [caps.symbols.{symbol}] and a conversion of {quote}"
         )
     pattern = next((name for name in rows if name.endswith(numeraire)), next(iter(rows)))
     row = dict(rows[pattern])
-    price, lot = Decimal(facts["price"]), Decimal(facts["lot"])
+    price, lot, rate = (Decimal(facts.get(name, "1")) for name in ("price", "lot", "rate"))
     notional, least = Decimal(row["order_notional_quote_max"]), Decimal(facts["notional_min"])
-    if notional < 2 * least:
+    if notional < 2 * least * rate:
         raise WizardError(
             f"these caps allow orders of {notional} {numeraire}, {symbol} takes none below "
-            f"{least}: take a preset with larger orders"
+            f"{_plain(least)} {quote}: take a preset with larger orders"
         )
-    order_qty = _lots(notional / price, lot)
+    if pair:
+        for name in (name for name in row if name.endswith("_quote_max")):
+            row[name] = _plain(_lots(Decimal(row[name]) / rate, Decimal(0)))
+    order_qty = _lots(notional / rate / price, lot)
     worth = Decimal(row["order_qty_base_max"])
     for name in _IN_BASE:
         if name in row:
             row[name] = _plain(_lots(Decimal(row[name]) / worth * order_qty, lot))
-    conversion = f'{facts["base"]} = ["{symbol}"]\n'
-    known = facts["base"] in caps.get("conversions", {})
-    head, mark, tail = caps_text.partition("[caps.conversions]\n")
-    if not mark:
-        head, mark, tail = caps_text.rstrip("\n") + "\n\n", "[caps.conversions]\n", ""
+    paths = {facts["base"]: (symbol, *((pair,) if pair else ()))}
+    if pair:
+        paths[quote] = (pair,)
+    for asset, path in paths.items():
+        known = caps.get("conversions", {}).get(asset, ())
+        if asset != numeraire and not (known and set(known) <= {symbol, pair, *watched}):
+            caps_text = _with_path(caps_text, asset, path)
     lines = [
         f"# Fitted by `seatrial init` from {pattern}: orders up to {notional} {numeraire} are",
         (
             f"# {_plain(order_qty)} {facts['base']} at a price of {facts['price']}, in lots of "
-            f"{facts['lot']}; the venue takes none below {least} {numeraire}."
+            f"{facts['lot']}; the venue takes none below {_plain(least)} {quote}."
         ),
         f"[caps.symbols.{_key(symbol)}]",
         *(f"{name} = {json.dumps(value)}" for name, value in row.items()),
     ]
-    text = head + mark + ("" if known else conversion) + tail
-    return text.rstrip("\n") + "\n\n" + "\n".join(lines) + "\n"
+    return caps_text.rstrip("\n") + "\n\n" + "\n".join(lines) + "\n"
+
+
+def _with_path(caps_text: str, asset: str, path: Sequence[str]) -> str:
+    """The text with this way from an asset to the numeraire, instead of the one that it had."""
+    head, mark, tail = caps_text.partition("[caps.conversions]\n")
+    if not mark:
+        head, mark, tail = caps_text.rstrip("\n") + "\n\n", "[caps.conversions]\n", ""
+    table, bracket, rest = tail.partition("\n[")
+    kept = [line for line in table.split("\n") if line.partition("=")[0].strip() != _key(asset)]
+    said = f"{_key(asset)} = {json.dumps(list(path), ensure_ascii=False)}"
+    return head + mark + "\n".join([said, *kept]) + bracket + rest
 
 
 def _lots(qty: Decimal, lot: Decimal) -> Decimal:
@@ -241,7 +277,7 @@ def config_text(choices: Choices) -> str:
         "",
         "[venue]",
         f"environment = {_quoted(choices.environment)}",
-        f"symbols = {json.dumps(list(choices.symbols))}",
+        f"symbols = {json.dumps([*choices.symbols, *choices.watched])}",
     ]
     if choices.sim is not None:
         lines += [f"{key} = {_quoted(choices.sim[key])}" for key in SIM_URLS]
@@ -279,11 +315,12 @@ def price_notes(choices: Choices) -> list[str]:
     caps = tomllib.loads(choices.caps_text)["caps"]
     numeraire, paths = str(caps.get("numeraire", "")), dict(caps.get("conversions", {}))
     notes = []
+    heard = (*choices.symbols, *choices.watched)
     for symbol in choices.symbols:
         if symbol.endswith(numeraire):
             continue
         quote = next((a for a in paths if symbol.endswith(a) and symbol != a), "")
-        absent = [step for step in paths.get(quote, ()) if step not in choices.symbols]
+        absent = [step for step in paths.get(quote, ()) if step not in heard]
         if not quote:
             notes.append(
                 f"{symbol} is not quoted in {numeraire}: declare its quote's path to {numeraire} "
@@ -293,7 +330,7 @@ def price_notes(choices: Choices) -> list[str]:
             named = ", ".join(f'"{step}"' for step in absent)
             notes.append(f"{symbol} is quoted in {quote}: add {named} to venue.symbols")
     pair = f"BNB{numeraire}"
-    if not any("BNB" in symbol for symbol in choices.symbols):
+    if not any("BNB" in symbol for symbol in heard):
         path = "" if "BNB" in paths else f' and BNB = ["{pair}"] to [caps.conversions]'
         notes.append(
             f'if fees are paid in BNB, add "{pair}" to venue.symbols{path}: without its price '

@@ -92,32 +92,25 @@ def demo_command(
     if as_json:
         click.echo(json.dumps(result))
     else:
-        _tell(result)
+        click.echo("\n".join(told(result)))
     sys.exit(0 if is_clean(result) else EXIT_NOT_CLEAN)
 
 
-def _tell(result: Mapping[str, Any], *, here: Path | None = None) -> None:
+def told(result: Mapping[str, Any], *, here: Path | None = None) -> list[str]:
     """The result for a person: what was compared, the stop, the files, what to do next."""
     empty_ms = result["kill_empty_ms"]
     proven = "NOT verified empty" if empty_ms is None else f"verified empty in {empty_ms:.1f} ms"
-    told = f"  {result['orders_submitted']} orders, {result['fills']} fills; "
-    told += f"wishes denied by caps: {result['denied']}"
-    compared = (
-        f"  against the venue's own books: "
-        f"{result['orders_missing_from_journal']} orders missing, "
-        f"{result['fills_missing_from_journal']} fills missing, "
-        f"{result['cap_breaches_at_venue']} caps breached"
-    )
-    stopped = (
-        f"  kill: gate closed in {result['kill_gate_ms']:.3f} ms, venue {proven}, "
-        f"{result['open_orders_after_kill']} orders left open"
-    )
+    traded = f"{result['orders_submitted']} orders, {result['fills']} fills"
+    missing = f"{result['orders_missing_from_journal']} orders missing"
+    missing += f", {result['fills_missing_from_journal']} fills missing"
     lines = [
         "",
         f"verdict: {result['verdict']}",
-        told,
-        compared,
-        stopped,
+        f"  {traded}; wishes denied by caps: {result['denied']}",
+        "  against the venue's own books:",
+        f"    {missing}, {result['cap_breaches_at_venue']} caps breached",
+        f"  kill: gate closed in {result['kill_gate_ms']:.3f} ms,",
+        f"    venue {proven}, {result['open_orders_after_kill']} orders left open",
     ]
     lines += [f"  {line}" for line in _faults(result)]
     names = {
@@ -130,14 +123,13 @@ def _tell(result: Mapping[str, Any], *, here: Path | None = None) -> None:
     lines += [f"  {name:<9} {_near(result[key], here)}" for name, key in names.items()]
     journal = Path(result["journal"])
     directory = journal if journal.suffix != ".jsonl" else journal.parent
-    lines += [
+    return [
+        *lines,
         "",
-        "next",
-        "  open the report in a browser, then decide every cap decision again, independently:",
-        f"    {_program('python')} -m evidence.recheck {_near(directory, here)}",
-        '  and make a box of your own: README.md, "First run against a venue"',
+        "next: open the report in a browser; then let every cap be decided again:",
+        f"  {_program('python')} -m evidence.recheck {_near(directory, here)}",
+        'A box of your own: README.md, "First run against a venue".',
     ]
-    click.echo("\n".join(lines))
 
 
 def _faults(result: Mapping[str, Any]) -> list[str]:

@@ -60,6 +60,9 @@ def check_command(config_path: Path, *, as_json: bool) -> None:
 @state_group.command("accept")
 @CONFIG
 @click.option("--reason", required=True, help="Why; goes into the journal of the next boot.")
+@click.option(
+    "--yes", is_flag=True, expose_value=False, help="Taken as everywhere; nothing is asked."
+)
 @click.option("--new-key", is_flag=True, help="The key was changed, the account is the same.")
 @click.option("--set-aside", is_flag=True, help="Begin a new journal; keep the old one beside it.")
 def accept_command(config_path: Path, reason: str, *, new_key: bool, set_aside: bool) -> None:

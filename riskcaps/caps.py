@@ -1,7 +1,7 @@
 """Every cap, as data: its key (unit in the name), what it bounds, and the clauses that it meets.
 
 Rules of this file:
-1. One row a cap; parsing, tightening, `explain`, README and the control map all read these rows.
+1. One row a cap: parsing, tightening, `explain`, deploy/caps and the control map read these rows.
 2. `stricter` says which way is safe: a run may only move a cap that way.
 3. `required`: a zero of this cap does not deny by its own rule (an age of zero, a loss of zero), so
    the gate denies `cap_not_set` while it is zero. For all others zero denies by arithmetic.

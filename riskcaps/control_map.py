@@ -110,7 +110,7 @@ CLAUSES: tuple[Clause, ...] = (
            "`clock_offset_ms_max` and `clock_age_ms_max` deny; the host's clock is the operator's",
            (_CLOSED, _ORACLE)),
     Clause(25, "SEC 15c3-5(b)", "documented, preserved system of controls",
-           "this map, the README's tables, caps hash in every decision", (_CAPSET, _RECHECK)),
+           "this map, tables of caps and denials, caps hash in decisions", (_CAPSET, _RECHECK)),
     Clause(26, "SEC 15c3-5(c)(1)(i)", "aggregate credit and capital thresholds",
            "gross and net exposure, balances after holds, drawdown", (_RULES, _ORACLE)),
     Clause(27, "SEC 15c3-5(c)(1)(ii)", "erroneous or duplicative orders",

@@ -91,7 +91,7 @@ class DenyReason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ReasonText:
-    """One row of the README table: what happened, and the clauses that ask for the rule."""
+    """One row of the table of denials: what happened, and the clauses that ask for the rule."""
 
     text: str
     clauses: str
@@ -187,7 +187,7 @@ REASON_TEXT: dict[DenyReason, ReasonText] = {
 
 
 def reasons_table() -> str:
-    """The README's table of denials, as Markdown."""
+    """The table of denials in deploy/caps/README.md."""
     lines = ["| code | what it says | clauses |", "|---|---|---|"]
     lines += [f"| `{r}` | {REASON_TEXT[r].text} | {REASON_TEXT[r].clauses} |" for r in DenyReason]
     return "\n".join(lines) + "\n"

@@ -74,7 +74,7 @@ def _item(item: Any) -> str:
 
 
 def caps_table() -> str:
-    """The README's table of caps, as Markdown."""
+    """The table of caps in deploy/caps/README.md."""
     lines = ["| cap | unit | stricter | what it bounds | clauses |", "|---|---|---|---|---|"]
     for scope, specs in (("", PORTFOLIO_CAPS), ("symbols.*.", SYMBOL_CAPS)):
         for key, spec in specs.items():

@@ -20,13 +20,34 @@ INCIDENTS_SHOWN = 10
 _NS_PER_MS = 1_000_000
 
 
+DECIMALS_TOLD = 18
+"""More than any venue has: what has more is a quotient, and the journal has all of it."""
+
+
+def told(value: Decimal) -> str:
+    """An amount in plain digits; of a quotient at most 18 decimals."""
+    exponent = value.as_tuple().exponent
+    if isinstance(exponent, int) and exponent < -DECIMALS_TOLD:
+        value = round(value, DECIMALS_TOLD)
+    return plain(value)
+
+
+def _equity(desk: Desk, now_ns: int) -> dict[str, Any]:
+    view = desk.interceptor.equity(now_ns)
+    amounts = {name: getattr(view, name) for name in view.__slots__}
+    return {
+        name: told(value) if isinstance(value, Decimal) else value
+        for name, value in amounts.items()
+    }
+
+
 def caps_used(desk: Desk, now_ns: int) -> list[dict[str, str]]:
     """Every cap that fills up, with what is used of it now."""
     return [
         {
             "cap": use.cap,
             "symbol": use.symbol,
-            "used": plain(Decimal(use.used)),
+            "used": told(Decimal(use.used)),
             "limit": plain(Decimal(use.limit)),
             "unit": use.unit,
         }
@@ -141,14 +162,14 @@ def status(
         "positions": {
             symbol_of(iid): {
                 "qty": plain(one.qty),
-                "avg_px": plain(one.avg_px),
-                "realised_pnl": plain(one.realised_pnl),
+                "avg_px": told(one.avg_px),
+                "realised_pnl": told(one.realised_pnl),
             }
             for iid, one in sorted(desk.interceptor.positions().items())
         },
         "caps": caps_used(desk, now_ns),
         "prices_missing": desk.interceptor.unvalued(),
-        "equity": desk.interceptor.equity(now_ns).to_plain(),
+        "equity": _equity(desk, now_ns),
         "incidents": _incidents(ledger),
         "incidents_open": len(ledger.unresolved),
         **_compared(desk, rounds, now_ns),

@@ -213,7 +213,7 @@ class Demo:
         self._screen.show(self._status(), self._events(), seconds_left=0)
         left = [o for o in fetch_ledger(admin)["open_orders"] if o.get("ours", True)]
         self._screen.say(
-            f"kill with {open_before} orders open: gate closed in {kill['gate_ms']:.3f} ms, "
+            f"kill with {open_before} open: gate closed in {kill['gate_ms']:.3f} ms, "
             + (
                 f"venue verified empty in {kill['empty_ms']:.1f} ms"
                 if kill.get("empty_ms") is not None

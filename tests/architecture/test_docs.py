@@ -53,6 +53,27 @@ def test_the_architecture_names_every_package(package: str) -> None:
     assert re.search(rf"\b{package}\b", text_of("ARCHITECTURE.md"))
 
 
+def test_every_python_file_that_the_architecture_names_exists() -> None:
+    text = text_of("ARCHITECTURE.md")
+    named = set(re.findall(r"[\w./]*\w\.py\b", code_spans(text)))
+    known = files()
+    gone = {n for n in named if not any(f"/{path}".endswith(f"/{n}") for path in known)}
+    assert len(named) > 60
+    assert not gone, f"ARCHITECTURE.md names what is not there: {sorted(gone)}"
+    whole = {path for path in named if path.startswith("tests/")}
+    assert whole <= set(known)
+
+
+def test_every_law_is_numbered_and_names_the_tests_that_hold_it() -> None:
+    _, _, rest = text_of("ARCHITECTURE.md").partition("\n## Laws\n")
+    laws = re.findall(r"^\*\*(\d+)\. .*?(?=^\*\*\d|^## )", rest, flags=re.MULTILINE | re.DOTALL)
+    assert laws == [str(number) for number in range(1, 13)]
+    section = rest.partition("\n## ")[0]
+    for law in re.split(r"^\*\*\d+\. ", section, flags=re.MULTILINE)[1:]:
+        _, _, held = law.partition("*Held by*")
+        assert re.search(r"`tests/[\w/]+\.py`", held), law[:60]
+
+
 def test_the_changelog_keeps_the_agreed_form() -> None:
     text = text_of("CHANGELOG.md")
     headings = re.findall(r"^## (.+)$", text, flags=re.MULTILINE)

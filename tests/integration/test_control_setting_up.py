@@ -261,7 +261,45 @@ def test_caps_are_fitted_to_any_symbol_that_the_venue_lists(tmp_path: Path, pres
     ratio = Decimal(pattern["position_long_base_max"]) / Decimal(pattern["order_qty_base_max"])
     found = Decimal(row["position_long_base_max"]) / Decimal(row["order_qty_base_max"])
     assert abs(found / ratio - 1) < Decimal("0.1")
-    assert caps["conversions"]["XRP"][0].startswith("XRP")
+    # The preset's own way (XRPETH, ETHUSDT) leads over prices that this box does not hear.
+    assert caps["conversions"]["XRP"] == ["XRPUSDT"]
+    assert caps["conversions"]["BTC"] == ["BTCUSDT"]
+
+
+def test_caps_are_fitted_to_a_symbol_of_another_quote(tmp_path: Path) -> None:
+    with SimProcess(seed=3, symbols="BTCUSDT,ETHUSDT,ETHBTC") as sim:
+        made = CliRunner().invoke(
+            control_group,
+            ["init", "--dir", str(tmp_path / "box"), "--sim", "-", "--caps", "testnet-strict",
+             "--symbol", "ETHBTC", "--strategy", "heartbeat"],
+            obj=Wiring(symbol_facts=_symbol_facts),
+            input=json.dumps(sim.ready) + "\n",
+        )  # fmt: skip
+    assert made.exit_code == 0, made.output
+    assert "BTCUSDT is in venue.symbols for its price" in made.output
+    loaded = load_config(tmp_path / "box" / "seatrial.toml").settings
+    assert loaded.venue.symbols == ("ETHBTC", "BTCUSDT")
+    assert loaded.strategies["heartbeat"].symbols == ("ETHBTC",)
+    caps = tomllib.loads((tmp_path / "box" / "seatrial.toml").read_text())["caps"]
+    pattern, row = caps["symbols"]["BTCUSDT"], caps["symbols"]["ETHBTC"]
+    price = Decimal(pattern["order_notional_quote_max"]) / Decimal(row["order_notional_quote_max"])
+    assert 50_000 < price < 70_000, "worth as much, in BTC"
+    assert Decimal(row["order_qty_base_max"]) < 2
+    assert caps["conversions"]["ETH"] == ["ETHBTC", "BTCUSDT"]
+
+
+def test_a_quote_whose_pair_stands_the_other_way_round_is_fitted_too() -> None:
+    facts = {"base": "BTC", "quote": "TRY", "lot": "0.00001", "notional_min": "10", "price": "2E6"}
+    found = {"USDTTRY": {"base": "USDT", "quote": "TRY", "price": "40"}}
+    rate = wizard.rate_of("USDTTRY", found, facts)
+    assert Decimal(rate) == Decimal("0.025")
+    text = wizard.fitted(
+        wizard.read_preset("testnet-strict"), "BTCTRY", {**facts, "pair": "USDTTRY", "rate": rate}
+    )
+    caps = tomllib.loads(text)["caps"]
+    assert Decimal(caps["symbols"]["BTCTRY"]["order_notional_quote_max"]) == 60_000
+    assert caps["conversions"]["TRY"] == ["USDTTRY"]
+    assert caps["conversions"]["BTC"] == ["BTCTRY", "USDTTRY"]
 
 
 def test_a_quote_that_the_caps_do_not_count_in_is_refused_with_the_mend() -> None:

@@ -42,7 +42,10 @@ def test_a_time_that_is_none_is_left_out() -> None:
 
 
 def test_the_list_never_cuts_the_id_that_show_and_resolve_need() -> None:
-    long = INCIDENT | {"msg": "m" * 200, "trigger": "t" * 40}
+    long = INCIDENT | {"msg": "m" * 200, "trigger": "t" * 18}
     out = io.StringIO()
     Console(file=out, width=60).print(incidents_table([long, INCIDENT]))
     assert out.getvalue().count("38cd8k-12-i1234") == 2
+    assert out.getvalue().count("OPEN") + out.getvalue().count("resolved") == 2
+    assert INCIDENT["trigger"] in out.getvalue()
+    assert out.getvalue().count("m") >= 200, "the words are whole, too"

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from daemon.cli import _tell
+from daemon.cli import told
 from daemon.demo.screen import Screen
 
 STATUS: dict[str, Any] = {
@@ -101,7 +101,7 @@ def test_the_story_stays_when_the_live_view_is_gone() -> None:
 
 
 def test_the_end_names_the_report_and_the_next_command(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path,
 ) -> None:
     files = {
         "journal": str(tmp_path / "state/journal/journal-000001.jsonl"),
@@ -110,16 +110,15 @@ def test_the_end_names_the_report_and_the_next_command(
         "evidence_md": str(tmp_path / "evidence/evidence_report.md"),
         "evidence_html": str(tmp_path / "evidence/evidence_report.html"),
     }
-    _tell({**RESULT, **files}, here=tmp_path)
-    lines = capsys.readouterr().out.splitlines()
+    lines = told({**RESULT, **files}, here=tmp_path)
     assert "verdict: OK" in lines
     assert "  report    evidence/evidence_report.html" in lines
     assert any(line.endswith("-m evidence.recheck state/journal") for line in lines)
-    assert max(map(len, lines)) <= 100
+    assert max(map(len, lines)) <= 80
     assert not any("_" in line.split()[0] for line in lines if line.strip())
 
 
-def test_a_stop_that_was_not_proven_is_said(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_stop_that_was_not_proven_is_said() -> None:
     files = dict.fromkeys(("journal", "ledger", "evidence_md", "evidence_html"), "/x")
-    _tell({**RESULT, **files, "kill_empty_ms": None, "verdict": "NO_GO"})
-    assert "NOT verified empty" in capsys.readouterr().out
+    lines = told({**RESULT, **files, "kill_empty_ms": None, "verdict": "NO_GO"})
+    assert "NOT verified empty" in "\n".join(lines)
