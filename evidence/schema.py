@@ -65,6 +65,7 @@ class RunStart(Record, tag_field=TAG, tag=EventType.RUN_START.value):
     packages: dict[str, str] = {}
     python: str = ""
     ticks: str = ""
+    heartbeat_period_ms: int = 0
 
 
 class RunStop(Record, tag_field=TAG, tag=EventType.RUN_STOP.value, gc=False):

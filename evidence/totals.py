@@ -2,7 +2,8 @@
 
 Rules of this file:
 1. A decision states how many orders its session has had approved and denied so far, itself
-   included; a heartbeat states fills and the run's incidents as well; a checkpoint has the tallies.
+   included; a heartbeat states fills as well, and the run's incidents, anomalies and errors; a
+   checkpoint has the tallies.
 2. Both directions: a line that is absent makes the stated total too large, one that was put in
    makes it too small.
 3. A journal of an older daemon states none: what could not be checked is told.
@@ -15,18 +16,31 @@ from evidence.folds import Handler
 from evidence.integrity import Faults
 from evidence.schema import (
     Checkpoint,
+    Disconnected,
+    ExchangeError,
     Fill,
     Heartbeat,
     IncidentOpened,
+    JournalFault,
     OrderApproved,
     OrderDenied,
+    OrderReject,
+    RateLimit,
+    Reconnect,
     Record,
     RunStart,
     SessionStart,
+    StrategyError,
+    Timeout,
 )
 
 SESSION_TOTALS = ("approved", "denied", "fills")
-INCIDENTS = "incidents"
+INCIDENTS, ANOMALIES, ERRORS = "incidents", "anomalies", "errors"
+RUN_TOTALS = (INCIDENTS, ANOMALIES, ERRORS)
+
+_ANOMALOUS: tuple[type[Record], ...] = (OrderReject, Timeout, RateLimit, Reconnect, Disconnected)
+_ERRONEOUS: tuple[type[Record], ...] = (StrategyError, ExchangeError, JournalFault)
+"""What the engine itself records of its kind; an opened incident is an error as well."""
 
 
 class TotalsFold:
@@ -53,6 +67,8 @@ class TotalsFold:
             OrderDenied: self._denied,
             Fill: self._fill,
             IncidentOpened: self._incident,
+            **dict.fromkeys(_ANOMALOUS, lambda _: self._add(ANOMALIES)),
+            **dict.fromkeys(_ERRONEOUS, lambda _: self._add(ERRORS)),
             Heartbeat: self._heartbeat,
             Checkpoint: self._checkpoint,
         }
@@ -61,7 +77,7 @@ class TotalsFold:
         if not self._mine and record.run_number <= 1:
             self._mine = dict.fromkeys(SESSION_TOTALS, 0)
             self._is_whole = True
-        self._mine[INCIDENTS] = 0
+        self._mine |= dict.fromkeys(RUN_TOTALS, 0)
 
     def _session_start(self, _: SessionStart) -> None:
         self._mine |= dict.fromkeys(SESSION_TOTALS, 0)
@@ -83,6 +99,7 @@ class TotalsFold:
 
     def _incident(self, record: IncidentOpened) -> None:
         self._add(INCIDENTS)
+        self._add(ERRORS)
         self._opened.add(record.incident_id)
 
     def _decision(self, record: OrderApproved | OrderDenied) -> None:
@@ -93,7 +110,9 @@ class TotalsFold:
 
     def _heartbeat(self, record: Heartbeat) -> None:
         if record.counts is not None:
-            self._hold(record, (*SESSION_TOTALS, INCIDENTS), record.counts)
+            names = (*SESSION_TOTALS, *RUN_TOTALS)
+            is_older = len(record.counts) == len(SESSION_TOTALS) + 1
+            self._hold(record, names[:-2] if is_older else names, record.counts)
 
     def _checkpoint(self, record: Checkpoint) -> None:
         state = record.state
