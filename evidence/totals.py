@@ -67,8 +67,8 @@ class TotalsFold:
             OrderDenied: self._denied,
             Fill: self._fill,
             IncidentOpened: self._incident,
-            **dict.fromkeys(_ANOMALOUS, lambda _: self._add(ANOMALIES)),
-            **dict.fromkeys(_ERRONEOUS, lambda _: self._add(ERRORS)),
+            **dict.fromkeys(_ANOMALOUS, self._anomaly),
+            **dict.fromkeys(_ERRONEOUS, self._error),
             Heartbeat: self._heartbeat,
             Checkpoint: self._checkpoint,
         }
@@ -99,8 +99,22 @@ class TotalsFold:
 
     def _incident(self, record: IncidentOpened) -> None:
         self._add(INCIDENTS)
-        self._add(ERRORS)
+        self._error(record)
         self._opened.add(record.incident_id)
+
+    def _anomaly(self, record: Record) -> None:
+        self._add(ANOMALIES)
+        if not record.is_anomaly:
+            self._unflagged(record, "anomaly")
+
+    def _error(self, record: Record) -> None:
+        self._add(ERRORS)
+        if not record.is_error:
+            self._unflagged(record, "error")
+
+    def _unflagged(self, record: Record, what: str) -> None:
+        text = f"a line {record.__struct_config__.tag} that does not say it is an {what}"
+        self.problems.note("flag_differs", f"seq {record.seq}", text)
 
     def _decision(self, record: OrderApproved | OrderDenied) -> None:
         if record.counts is None:

@@ -37,9 +37,7 @@ class Incidents:
         """Why only reducing orders may pass for the rest of the session; else empty."""
 
     def totals(self) -> list[int]:
-        """Every heartbeat's: approved, denied and filled in the session; incidents, anomalies and
-        errors (incidents among them) of the run.
-        """
+        """Every heartbeat's: the session's decisions and fills; what went wrong in the run."""
         desk = self._desk
         session = desk.ledger.session
         return [*session.decided, session.fills, self.count, desk.anomalies, desk.errors]
