@@ -275,6 +275,7 @@ class Daemon:
             **about_keys(self._credentials),
             **self._binding,
             "ticks": self._care.ticks,
+            "heartbeat_period_ms": self._config.settings.session.heartbeat_period_ms,
         }
         duration_ms = (self._clock.monotonic_ns() - self._boot_monotonic) // NS_PER_MS
         recovery = {**recovered.facts_about(), "duration_ms": duration_ms}

@@ -16,6 +16,7 @@ from evidence.archive_manifest import Manifest
 from evidence.caps import CapsFold
 from evidence.classify import classify
 from evidence.crosscheck import LedgerComparison, compare_with_ledger
+from evidence.deeds import DeedsFold
 from evidence.event_input import Intake, read_events
 from evidence.folds import Account, Fold
 from evidence.gates.inputs import once_each
@@ -169,6 +170,7 @@ def standard_folds(*, keep_all: bool) -> list[Fold]:
         IncidentsFold(),
         DecisionsFold(),
         TotalsFold(),
+        DeedsFold(),
     ]
 
 

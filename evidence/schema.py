@@ -65,6 +65,7 @@ class RunStart(Record, tag_field=TAG, tag=EventType.RUN_START.value):
     packages: dict[str, str] = {}
     python: str = ""
     ticks: str = ""
+    heartbeat_period_ms: int = 0
 
 
 class RunStop(Record, tag_field=TAG, tag=EventType.RUN_STOP.value, gc=False):
@@ -78,6 +79,8 @@ class Recovery(Record, tag_field=TAG, tag=EventType.RECOVERY.value, gc=False):
     """What a boot replayed."""
 
     records: int = 0
+    from_seq: int = -1
+    checkpoint_seq: int = -1
     torn_bytes: int = 0
     torn_sha256: str | None = ""
     duration_ms: int | str = 0

@@ -135,6 +135,8 @@ class SessionsFold:
         self.builds: dict[Build, str] = {}
         """What ran, with the last run of each."""
         self._numbers = Numbers()
+        self._period_ns = 0
+        """Between the run's heartbeats, as its first line states it; 0: an older daemon's."""
         self._beat_ns = 0
 
     def handlers(self) -> Mapping[type[Record], Handler]:
@@ -163,6 +165,7 @@ class SessionsFold:
             # Its stop line may still come: recovery writes it for the session that it found on.
             self.current.stopped_ns = self.current.last_ns
             self.current.end = "crashed"
+        self._period_ns = record.heartbeat_period_ms * NS_PER_MS
         numbers = [run.run_number for run in self.runs if run.instance == record.instance]
         if numbers and record.run_number != numbers[-1] + 1:
             what = f"run {record.run_number} of {record.instance} follows run {numbers[-1]}"
@@ -206,7 +209,7 @@ class SessionsFold:
         self.current = Session(
             session_id=record.session_id, run_id=record.run_id, mode=record.mode,
             exchange=record.exchange, started_ns=record.ts_ns, started_seq=record.seq,
-            binding=binding, by=record.by, last_ns=record.ts_ns,
+            binding=binding, by=record.by, last_ns=record.ts_ns, period_ns=self._period_ns,
         )  # fmt: skip
         self.sessions.append(self.current)
         self._touch(record)

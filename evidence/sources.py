@@ -55,7 +55,7 @@ class Stream:
     manifest: Manifest | None = None
     """What of this journal was archived; its segments are among the files where they were found."""
     archives: frozenset[Path] = frozenset()
-    """Directories that archived segments were found in."""
+    """Directories that archived segments were found in, and further copies of them."""
 
 
 def streams_of(inputs: Sequence[Path]) -> list[Stream]:
@@ -97,21 +97,32 @@ def _with_archives(stream: Stream, named: Sequence[Path]) -> Stream:
     archived = {one.name for one in manifest.segments}
     found: dict[int, Path] = {}
     used: dict[int, Path] = {}
+    copies: set[Path] = set()
     for place in (path.resolve() for path in (*places, *named)):
         if place == here or not place.is_dir():
             continue
         theirs = read_manifest(place)
-        if theirs is None or not theirs.is_continued_by(manifest):
+        if theirs is None or not (
+            theirs.is_continued_by(manifest) or manifest.is_continued_by(theirs)
+        ):
             continue  # another journal's, or another archive of the same box begun anew
-        for path in segments_in(place.iterdir()):
-            if path.name.removesuffix(".zst").removesuffix(".gz") in archived:
+        segments = segments_in(place.iterdir())
+        if {_plain_name(path) for path in segments} <= {one.name for one in theirs.segments}:
+            copies.add(place)  # a journal holds one segment at least that is in no archive
+        for path in segments:
+            if _plain_name(path) in archived:
                 found.setdefault(segment_number(path.name), path)
                 used.setdefault(segment_number(path.name), place)
     own = {segment_number(path.name): path for path in stream.files}
     found |= own
     stream.files = [found[number] for number in sorted(found)]
     stream.archives = frozenset(place for number, place in used.items() if number not in own)
+    stream.archives |= copies
     return stream
+
+
+def _plain_name(path: Path) -> str:
+    return path.name.removesuffix(".zst").removesuffix(".gz")
 
 
 def _joins(streams: list[Stream], path: Path) -> bool:

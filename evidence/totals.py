@@ -2,7 +2,8 @@
 
 Rules of this file:
 1. A decision states how many orders its session has had approved and denied so far, itself
-   included; a heartbeat states fills and the run's incidents as well; a checkpoint has the tallies.
+   included; a heartbeat states fills as well, and the run's incidents, anomalies and errors; a
+   checkpoint has the tallies.
 2. Both directions: a line that is absent makes the stated total too large, one that was put in
    makes it too small.
 3. A journal of an older daemon states none: what could not be checked is told.
@@ -15,18 +16,31 @@ from evidence.folds import Handler
 from evidence.integrity import Faults
 from evidence.schema import (
     Checkpoint,
+    Disconnected,
+    ExchangeError,
     Fill,
     Heartbeat,
     IncidentOpened,
+    JournalFault,
     OrderApproved,
     OrderDenied,
+    OrderReject,
+    RateLimit,
+    Reconnect,
     Record,
     RunStart,
     SessionStart,
+    StrategyError,
+    Timeout,
 )
 
 SESSION_TOTALS = ("approved", "denied", "fills")
-INCIDENTS = "incidents"
+INCIDENTS, ANOMALIES, ERRORS = "incidents", "anomalies", "errors"
+RUN_TOTALS = (INCIDENTS, ANOMALIES, ERRORS)
+
+_ANOMALOUS: tuple[type[Record], ...] = (OrderReject, Timeout, RateLimit, Reconnect, Disconnected)
+_ERRONEOUS: tuple[type[Record], ...] = (StrategyError, ExchangeError, JournalFault)
+"""What the engine itself records of its kind; an opened incident is an error as well."""
 
 
 class TotalsFold:
@@ -53,6 +67,8 @@ class TotalsFold:
             OrderDenied: self._denied,
             Fill: self._fill,
             IncidentOpened: self._incident,
+            **dict.fromkeys(_ANOMALOUS, self._anomaly),
+            **dict.fromkeys(_ERRONEOUS, self._error),
             Heartbeat: self._heartbeat,
             Checkpoint: self._checkpoint,
         }
@@ -61,7 +77,7 @@ class TotalsFold:
         if not self._mine and record.run_number <= 1:
             self._mine = dict.fromkeys(SESSION_TOTALS, 0)
             self._is_whole = True
-        self._mine[INCIDENTS] = 0
+        self._mine |= dict.fromkeys(RUN_TOTALS, 0)
 
     def _session_start(self, _: SessionStart) -> None:
         self._mine |= dict.fromkeys(SESSION_TOTALS, 0)
@@ -83,7 +99,22 @@ class TotalsFold:
 
     def _incident(self, record: IncidentOpened) -> None:
         self._add(INCIDENTS)
+        self._error(record)
         self._opened.add(record.incident_id)
+
+    def _anomaly(self, record: Record) -> None:
+        self._add(ANOMALIES)
+        if not record.is_anomaly:
+            self._unflagged(record, "anomaly")
+
+    def _error(self, record: Record) -> None:
+        self._add(ERRORS)
+        if not record.is_error:
+            self._unflagged(record, "error")
+
+    def _unflagged(self, record: Record, what: str) -> None:
+        text = f"a line {record.__struct_config__.tag} that does not say it is an {what}"
+        self.problems.note("flag_differs", f"seq {record.seq}", text)
 
     def _decision(self, record: OrderApproved | OrderDenied) -> None:
         if record.counts is None:
@@ -93,7 +124,9 @@ class TotalsFold:
 
     def _heartbeat(self, record: Heartbeat) -> None:
         if record.counts is not None:
-            self._hold(record, (*SESSION_TOTALS, INCIDENTS), record.counts)
+            names = (*SESSION_TOTALS, *RUN_TOTALS)
+            is_older = len(record.counts) == len(SESSION_TOTALS) + 1
+            self._hold(record, names[:-2] if is_older else names, record.counts)
 
     def _checkpoint(self, record: Checkpoint) -> None:
         state = record.state

@@ -16,6 +16,7 @@ from evidence.archive_manifest import Manifest
 from evidence.build import contradiction, installed
 from evidence.caps import CapsFold
 from evidence.crosscheck import LedgerComparison
+from evidence.deeds import DeedsFold
 from evidence.folds import Account
 from evidence.incidents import IncidentsFold
 from evidence.integrity import COMPLETE_FAULTS, INTACT_FAULTS, Faults
@@ -207,6 +208,9 @@ def _complete(account: Account, archived: Manifest | None) -> Finding:
         if totals.unstated:
             what = "decisions state no running totals: denials taken out would not show by them"
             found.remarks.append(f"{totals.unstated} {what}")
+    deeds = folds.get("deeds")
+    if isinstance(deeds, DeedsFold):
+        found.failed += _told(deeds.problems, deeds.problems.of(deeds.problems.counts))
     return found
 
 

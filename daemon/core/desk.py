@@ -23,7 +23,7 @@ from daemon.model.ids import InstrumentId, VenueOrderId, symbol_of
 from daemon.model.intents import PlaceIntent
 from daemon.model.orders import NewOrder, Order
 from daemon.model.plain import to_plain
-from daemon.model.records import EventType
+from daemon.model.records import SEVERITY, EventType
 from daemon.model.reports import ExecutionReport, Fill
 from daemon.model.stop_triggers import StopTrigger
 from riskcaps.interceptor import Interceptor
@@ -61,11 +61,17 @@ class Desk:
         """The last refusal of the venue on each instrument."""
         self.troubles: list[tuple[StopTrigger, str, str, dict[str, Any]]] = []
         """Incidents wished for in this turn: trigger, sentence, symbol, context."""
+        self.anomalies = self.errors = 0
+        """Lines of such severity that this run has recorded."""
 
     # ------------------------------------------------------------------ writing
     def record(self, event_type: EventType, fields: Mapping[str, Any]) -> None:
         """Append one journal line to the turn."""
         self.effects.append(Record(event_type, fields))
+        if event_type in SEVERITY:
+            severity = SEVERITY[event_type]
+            self.anomalies += severity.is_anomaly
+            self.errors += severity.is_error
 
     def trouble(
         self,

@@ -37,9 +37,10 @@ class Incidents:
         """Why only reducing orders may pass for the rest of the session; else empty."""
 
     def totals(self) -> list[int]:
-        """Approved, denied and filled in the session, incidents of the run: every heartbeat's."""
-        session = self._desk.ledger.session
-        return [*session.decided, session.fills, self.count]
+        """Every heartbeat's: the session's decisions and fills; what went wrong in the run."""
+        desk = self._desk
+        session = desk.ledger.session
+        return [*session.decided, session.fills, self.count, desk.anomalies, desk.errors]
 
     def take_notices(self) -> None:
         """Write what the interceptor had to say, and ask for what follows from it."""

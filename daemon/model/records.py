@@ -39,7 +39,8 @@ class EventType(StrEnum):
     config_hash, caps_hash, account, environment, packages{name: version}, python, key_source (where
     the key was found), warnings (what an operator should hear about that place), ticks (`all`:
     every input of the run is a line; `thinned`: ticks without a consequence are left out, so that
-    it cannot be re-stepped)."""
+    it cannot be re-stepped), heartbeat_period_ms (a run that states it has heartbeats, and a
+    command line for each start, re-arm, resolution and drill)."""
     RUN_STOP = "run_stop"
     """fields: reason, exit_code."""
     RECOVERY = "recovery"
@@ -57,8 +58,8 @@ class EventType(StrEnum):
     """fields: session_id, reason, by, duration_ms, orders, fills, denied."""
     HEARTBEAT = "heartbeat"
     """fields: trading_state, gate_state, open_orders, unknown_orders, queue_age_ms, period_ms,
-    counts [approved, denied, fills of the session, incidents of the run]. Written every
-    `period_ms`, so that silence can be told from absence."""
+    counts [approved, denied, fills of the session; incidents, anomalies, errors of the run].
+    Written every `period_ms`, so that silence can be told from absence."""
     TRADING_STATE = "trading_state"
     """fields: old, new, why, by, latched."""
     GATE_STATE = "gate_state"

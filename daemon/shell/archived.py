@@ -45,7 +45,7 @@ def journal_origin(directory: Path) -> Origin:
     except FileNotFoundError:
         return WHOLE
     except OSError as error:
-        raise JournalError(f"{path}: {error.strerror}") from error
+        raise JournalError(f"{path}: {error.strerror}; let the daemon read it") from error
     try:
         predicate = _predicate(raw, (directory / ARCHIVE_KEY).read_bytes())
         begins, moved = predicate["begins"], predicate["segments"]
@@ -59,7 +59,7 @@ def journal_origin(directory: Path) -> Origin:
             ),
             heads=tuple((int(one["last_seq"]), str(one["head"])) for one in moved),
         )
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise JournalError(
             f"{path}: not as it was signed ({type(error).__name__}); restore {ARCHIVE_MANIFEST} "
             f"and {ARCHIVE_KEY} from the archive's directory, where copies lie"

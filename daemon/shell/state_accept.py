@@ -26,7 +26,16 @@ from daemon.shell.state_dir import (
 from daemon.shell.state_proof import ANCHORS_NAME, Proof, StateRefused, in_future_text, prove_state
 
 _NEVER = frozenset({"environment"})
-_NOT_TO_GO_ON_WITH = frozenset({"journal_of_another", "journal_beheaded", "journal_forked"})
+_NOT_TO_GO_ON_WITH = frozenset(
+    {
+        "archive",
+        "journal_before_archive",
+        "journal_beheaded",
+        "journal_forked",
+        "journal_of_another",
+        "journal_unreadable",
+    }
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,12 +110,14 @@ def _judge(proof: Proof, directory: Path, *, set_aside: bool) -> bool:
     never = [one for one in proof.findings if one.code in _NEVER]
     if never:
         raise StateRefused(f"cannot be accepted: {never[0]}")
-    if not proof.seq:
-        return any(directory.glob("*.jsonl*"))
     if set_aside:
         return True
     needs = sorted(codes & _NOT_TO_GO_ON_WITH)
-    if "segments_missing" in codes and not any(map(has_checkpoint, segments(directory))):
+    if (
+        proof.seq
+        and "segments_missing" in codes
+        and not any(map(has_checkpoint, segments(directory)))
+    ):
         needs.append("no checkpoint stands in what is left")
     if needs:
         raise StateRefused(
@@ -114,7 +125,7 @@ def _judge(proof: Proof, directory: Path, *, set_aside: bool) -> bool:
             "moved to journal-set-aside-N, a new one is begun, and all that the venue still knows "
             "of our orders is counted from there"
         )
-    return False
+    return not proof.seq and any(directory.glob("*.jsonl*"))
 
 
 def _set_aside(state_dir: Path) -> Path:

@@ -22,6 +22,7 @@ from typing import Any
 import orjson
 
 from daemon.model.ids import run_number_of
+from daemon.model.records import ARCHIVE_MANIFEST
 from daemon.shell.archived import WHOLE, Origin, journal_origin
 from daemon.shell.clock import utc_text
 from daemon.shell.journal import JournalError
@@ -104,12 +105,18 @@ def prove_state(state_dir: Path, *, account: str, environment: str, now_ns: int)
         what, _, mend = str(error).rpartition("; ")
         proof.add("identity", what, mend)
     found = segments(directory)
-    if found:
-        _first_line(proof, found, _origin(proof, directory))
-        _last_line(proof, found, environment, now_ns)
+    origin = _origin(proof, directory)
     anchors = _anchors(proof, directory / ANCHORS_NAME)
-    _journal_against(proof, directory, anchors, has_lines=bool(proof.seq))
-    _anchored_head(proof, found, anchors)
+    try:
+        if found and origin is not None:
+            _first_line(proof, found, origin)
+        _last_line(proof, found, environment, now_ns)
+        _archive_against(proof, directory, origin or WHOLE)
+        _journal_against(proof, directory, anchors, has_lines=bool(proof.seq))
+        _anchored_head(proof, found, anchors)
+    except OSError as error:  # a packed segment that does not unpack, a disk that fails
+        place = f"{error.filename}: " if error.filename else ""
+        proof.add("journal_unreadable", f"{place}{error.strerror}", "put back a copy of that file")
     identity = proof.identity
     if identity is not None:
         _identity_against(proof, state_dir, identity, anchors, account)
@@ -134,14 +141,28 @@ def check_state(proof: Proof, state_dir: Path) -> None:
     raise StateRefused("\n".join(lines))
 
 
-def _origin(proof: Proof, directory: Path) -> Origin:
-    """Where an archive's manifest says that the journal begins now."""
+def _origin(proof: Proof, directory: Path) -> Origin | None:
+    """Where an archive's manifest says that the journal begins now; None: it cannot be believed."""
     try:
         return journal_origin(directory)
     except JournalError as error:
         what, _, mend = str(error).rpartition("; ")
         proof.add("archive", what, mend)
-        return WHOLE
+        return None
+
+
+def _archive_against(proof: Proof, directory: Path, origin: Origin) -> None:
+    """The journal must reach the line that an archive left it to begin with."""
+    proof.run_number = max(proof.run_number, run_number_of(origin.run_id))
+    if origin.seq > WHOLE.seq and proof.seq < origin.seq:
+        proof.instance = proof.instance or origin.run_id.partition("-")[0]
+        ends = f"ends at line {proof.seq}" if proof.seq else "has no line"
+        proof.add(
+            "journal_before_archive",
+            f"{directory}: the journal {ends}, but by {ARCHIVE_MANIFEST} it goes on with line "
+            f"{origin.seq} of run {origin.run_id}: it is an older copy, or its end was removed",
+            "put the newest copy back",
+        )
 
 
 def _first_line(proof: Proof, found: Sequence[Path], origin: Origin) -> None:

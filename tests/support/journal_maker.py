@@ -223,14 +223,14 @@ class JournalMaker:
         )  # fmt: skip
 
     # ------------------------------------------------------------------ runs and sessions
-    def run_start(self) -> None:
+    def run_start(self, **more: Any) -> None:
         self.run_number += 1
         self.incidents = 0
         self.orders = 0
         self.write(
             EventType.RUN_START, instance=self.instance, run_number=self.run_number,
             version="0.1.0", commit="c0ffee", config_hash="11", caps_hash="22", account="acc",
-            environment=self.exchange, packages={}, python="3.11",
+            environment=self.exchange, packages={}, python="3.11", **more,
         )  # fmt: skip
         self.write(
             EventType.INSTRUMENTS,

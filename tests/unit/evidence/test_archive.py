@@ -228,6 +228,61 @@ def check_beginning(journal: Path) -> None:
             raise JournalError(str(one))
 
 
+def test_a_shortened_journal_does_not_hide_behind_its_manifest(tmp_path: Path, key: Path) -> None:
+    journal, _ = saved(tmp_path)
+    archive(journal, tmp_path / "away", load_private_key(key))
+    begins = read_manifest(journal)
+    assert begins is not None
+    for path in segments_in(journal.iterdir()):
+        path.unlink()
+    for name in ("anchors.jsonl", "../identity.json"):
+        (journal / name).unlink(missing_ok=True)
+    for back in (0, 1, 2):  # nothing is left; then older copies, which end where the archive does
+        for path in segments_in((tmp_path / "away").iterdir())[:back]:
+            shutil.copy(path, journal / path.name)
+        proof = prove_state(journal.parent, account="", environment="sim", now_ns=2**62)
+        assert "journal_before_archive" in {one.code for one in proof.findings}, back
+        assert proof.run_number >= 1
+        assert proof.instance == begins.begins.run_id.partition("-")[0], "no id is used again"
+
+
+def test_a_damaged_packed_segment_is_a_finding_with_its_place(tmp_path: Path, key: Path) -> None:
+    journal, _ = saved(tmp_path)
+    archive(journal, tmp_path / "away", load_private_key(key))
+    last = segments_in(journal.iterdir())[-1]
+    last.with_name(last.name + ".zst").write_bytes(b"no zstandard")
+    last.unlink()
+    proof = prove_state(journal.parent, account="", environment="sim", now_ns=2**62)
+    (found,) = (one for one in proof.findings if one.code == "journal_unreadable")
+    assert last.name in found.what
+
+
+@pytest.mark.parametrize(
+    "body", ["", "[]", "{}", '{"payloadType":3,"payload":"","signatures":[{}]}']
+)
+def test_a_manifest_of_any_form_is_a_finding_and_not_more(
+    tmp_path: Path, key: Path, body: str
+) -> None:
+    journal, _ = saved(tmp_path)
+    archive(journal, tmp_path / "away", load_private_key(key))
+    (journal / ARCHIVE_MANIFEST).write_text(body)
+    proof = prove_state(journal.parent, account="", environment="sim", now_ns=2**62)
+    found = {one.code for one in proof.findings}
+    assert "archive" in found
+    assert "segments_missing" not in found, "which ones are missing is what the manifest would say"
+
+
+def test_copies_of_an_archive_and_a_later_one_are_no_journals_of_their_own(
+    tmp_path: Path, key: Path
+) -> None:
+    journal, ledger = saved(tmp_path)
+    archive(journal, tmp_path / "away", load_private_key(key))
+    shutil.copytree(tmp_path / "away", tmp_path / "copy")
+    for inputs in ([tmp_path / "copy", journal], [journal, tmp_path / "copy", tmp_path / "away"]):
+        report = judged(*inputs, ledger=ledger)
+        assert (report.verdict, len(report.journals)) == ("OK", 1), report.reasons
+
+
 STEPS = ("copy", "partial", "sign_there", "sign_here", "first_removed")
 
 
