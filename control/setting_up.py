@@ -53,23 +53,8 @@ def _fit(
     if not lacking or facts_of is None:
         return caps_text, [], ()
     urls = None if told is None else {name: str(told[name]) for name in wizard.SIM_URLS}
-    facts = {name: dict(row) for name, row in facts_of(environment, urls, lacking).items()}
-    pairs: list[str] = []
-    for symbol in lacking:
-        if symbol not in facts:
-            raise wizard.WizardError(
-                f"the venue does not list {symbol}; see its name in the venue's exchangeInfo"
-            )
-        crosses = wizard.cross_pairs(caps_text, facts[symbol]["quote"])
-        found = facts_of(environment, urls, crosses) if crosses else {}
-        for pair in (name for name in crosses if name in found):
-            facts[symbol] |= {"pair": pair, "rate": wizard.rate_of(pair, found, facts[symbol])}
-            pairs.append(pair)
-            break
-    for symbol in lacking:
-        caps_text = wizard.fitted(caps_text, symbol, facts[symbol], (*symbols, *pairs))
-    watched = dict.fromkeys(pair for pair in pairs if pair not in symbols)
-    return caps_text, list(lacking), tuple(watched)
+    text, watched = wizard.fit(caps_text, symbols, lambda names: facts_of(environment, urls, names))
+    return text, list(lacking), watched
 
 
 def _free_port(wanted: int) -> int:
