@@ -74,6 +74,28 @@ def _sim_line(source: Any) -> dict[str, Any] | None:
     return None if source is None else wizard.read_sim(source.read())
 
 
+def _tell(written: Sequence[Path], choices: wizard.Choices, fitted: Sequence[str]) -> None:
+    """What was written, for a person, and what to do next."""
+    for path in written:
+        click.echo(f"wrote {path}")
+    for symbol in fitted:
+        click.echo(f"caps of {symbol} were fitted to its price and filters: read them there")
+    for symbol in choices.watched:
+        click.echo(f"{symbol} is in venue.symbols for its price; no strategy trades it")
+    if len(written) > 1 and choices.sim is None:
+        click.echo(
+            f"next: put your testnet keys into {written[1]} (mode 0600); "
+            f"`seatrial keys new` makes an Ed25519 key"
+        )
+    elif choices.key_source == "keyring":
+        service = wizard.keyring_service(choices)
+        click.echo(f"next: keyring set {service} api_key, and the same for api_secret")
+    for note in wizard.price_notes(choices):
+        click.echo(f"note: {note}")
+    click.echo(f"then: seatrial doctor --config {written[0]}")
+    click.echo(f"      seatriald --config {written[0]}")
+
+
 @click.command()
 @click.option(
     "--dir",
@@ -143,24 +165,7 @@ def init(
             {"written": [str(path) for path in written], "problems": problems, "notes": notes}
         )
     else:
-        for path in written:
-            click.echo(f"wrote {path}")
-        for symbol in fitted:
-            click.echo(f"caps of {symbol} were fitted to its price and filters: read them there")
-        for symbol in watched:
-            click.echo(f"{symbol} is in venue.symbols for its price; no strategy trades it")
-        if len(written) > 1 and told is None:
-            click.echo(
-                f"next: put your testnet keys into {written[1]} (mode 0600); "
-                f"`seatrial keys new` makes an Ed25519 key"
-            )
-        elif choices.key_source == "keyring":
-            service = wizard.keyring_service(choices)
-            click.echo(f"next: keyring set {service} api_key, and the same for api_secret")
-        for note in wizard.price_notes(choices):
-            click.echo(f"note: {note}")
-        click.echo(f"then: seatrial doctor --config {config}")
-        click.echo(f"      seatriald --config {config}")
+        _tell(written, choices, fitted)
     if problems:
         raise Failure(f"{config} needs mending: {'; '.join(problems)}", EXIT_REFUSED)
 

@@ -223,7 +223,7 @@ class Demo:
         self._screen.say(
             f"kill with {open_before} open: gate closed in {kill['gate_ms']:.3f} ms, "
             + (
-                f"venue verified empty in {kill['empty_ms']:.1f} ms"
+                f"venue empty in {kill['empty_ms']:.1f} ms"
                 if kill.get("empty_ms") is not None
                 else "venue NOT verified empty"
             )
