@@ -53,23 +53,8 @@ def _fit(
     if not lacking or facts_of is None:
         return caps_text, [], ()
     urls = None if told is None else {name: str(told[name]) for name in wizard.SIM_URLS}
-    facts = {name: dict(row) for name, row in facts_of(environment, urls, lacking).items()}
-    pairs: list[str] = []
-    for symbol in lacking:
-        if symbol not in facts:
-            raise wizard.WizardError(
-                f"the venue does not list {symbol}; see its name in the venue's exchangeInfo"
-            )
-        crosses = wizard.cross_pairs(caps_text, facts[symbol]["quote"])
-        found = facts_of(environment, urls, crosses) if crosses else {}
-        for pair in (name for name in crosses if name in found):
-            facts[symbol] |= {"pair": pair, "rate": wizard.rate_of(pair, found, facts[symbol])}
-            pairs.append(pair)
-            break
-    for symbol in lacking:
-        caps_text = wizard.fitted(caps_text, symbol, facts[symbol], (*symbols, *pairs))
-    watched = dict.fromkeys(pair for pair in pairs if pair not in symbols)
-    return caps_text, list(lacking), tuple(watched)
+    text, watched = wizard.fit(caps_text, symbols, lambda names: facts_of(environment, urls, names))
+    return text, list(lacking), watched
 
 
 def _free_port(wanted: int) -> int:
@@ -87,6 +72,28 @@ def _free_port(wanted: int) -> int:
 
 def _sim_line(source: Any) -> dict[str, Any] | None:
     return None if source is None else wizard.read_sim(source.read())
+
+
+def _tell(written: Sequence[Path], choices: wizard.Choices, fitted: Sequence[str]) -> None:
+    """What was written, for a person, and what to do next."""
+    for path in written:
+        click.echo(f"wrote {path}")
+    for symbol in fitted:
+        click.echo(f"caps of {symbol} were fitted to its price and filters: read them there")
+    for symbol in choices.watched:
+        click.echo(f"{symbol} is in venue.symbols for its price; no strategy trades it")
+    if len(written) > 1 and choices.sim is None:
+        click.echo(
+            f"next: put your testnet keys into {written[1]} (mode 0600); "
+            f"`seatrial keys new` makes an Ed25519 key"
+        )
+    elif choices.key_source == "keyring":
+        service = wizard.keyring_service(choices)
+        click.echo(f"next: keyring set {service} api_key, and the same for api_secret")
+    for note in wizard.price_notes(choices):
+        click.echo(f"note: {note}")
+    click.echo(f"then: seatrial doctor --config {written[0]}")
+    click.echo(f"      seatriald --config {written[0]}")
 
 
 @click.command()
@@ -158,24 +165,7 @@ def init(
             {"written": [str(path) for path in written], "problems": problems, "notes": notes}
         )
     else:
-        for path in written:
-            click.echo(f"wrote {path}")
-        for symbol in fitted:
-            click.echo(f"caps of {symbol} were fitted to its price and filters: read them there")
-        for symbol in watched:
-            click.echo(f"{symbol} is in venue.symbols for its price; no strategy trades it")
-        if len(written) > 1 and told is None:
-            click.echo(
-                f"next: put your testnet keys into {written[1]} (mode 0600); "
-                f"`seatrial keys new` makes an Ed25519 key"
-            )
-        elif choices.key_source == "keyring":
-            service = wizard.keyring_service(choices)
-            click.echo(f"next: keyring set {service} api_key, and the same for api_secret")
-        for note in wizard.price_notes(choices):
-            click.echo(f"note: {note}")
-        click.echo(f"then: seatrial doctor --config {config}")
-        click.echo(f"      seatriald --config {config}")
+        _tell(written, choices, fitted)
     if problems:
         raise Failure(f"{config} needs mending: {'; '.join(problems)}", EXIT_REFUSED)
 

@@ -9,7 +9,7 @@ Rules of this file:
 import json
 import os
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import ROUND_DOWN, Decimal
 from pathlib import Path
@@ -165,6 +165,40 @@ def cross_pairs(caps_text: str, quote: str) -> tuple[str, ...]:
     """Symbols that could price a quote asset in what the caps count in; none for that itself."""
     numeraire = str(tomllib.loads(caps_text)["caps"].get("numeraire", ""))
     return () if quote == numeraire else (f"{quote}{numeraire}", f"{numeraire}{quote}")
+
+
+def fit(
+    caps_text: str,
+    symbols: Sequence[str],
+    facts_of: Callable[[Sequence[str]], Mapping[str, Mapping[str, str]]],
+) -> tuple[str, tuple[str, ...]]:
+    """A caps text with limits for every symbol, and the symbols whose prices that needs besides.
+
+    Args:
+        caps_text: a preset.
+        symbols: those to be traded.
+        facts_of: asks the venue (`fitted` says what of); leaves out what it does not list.
+
+    Raises:
+        WizardError: the venue does not list a symbol, or caps cannot be fitted to it.
+    """
+    absent = lacking(caps_text, symbols)
+    facts = {name: dict(row) for name, row in (facts_of(absent) if absent else {}).items()}
+    pairs: list[str] = []
+    for symbol in absent:
+        if symbol not in facts:
+            raise WizardError(
+                f"the venue does not list {symbol}; see its name in the venue's exchangeInfo"
+            )
+        crosses = cross_pairs(caps_text, facts[symbol]["quote"])
+        found = facts_of(crosses) if crosses else {}
+        for pair in (name for name in crosses if name in found):
+            facts[symbol] |= {"pair": pair, "rate": rate_of(pair, found, facts[symbol])}
+            pairs.append(pair)
+            break
+    for symbol in absent:
+        caps_text = fitted(caps_text, symbol, facts[symbol], (*symbols, *pairs))
+    return caps_text, tuple(dict.fromkeys(pair for pair in pairs if pair not in symbols))
 
 
 def rate_of(pair: str, found: Mapping[str, Mapping[str, str]], facts: Mapping[str, str]) -> str:

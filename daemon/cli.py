@@ -12,11 +12,12 @@ import click
 
 from control.errors import ControlError
 from daemon.cli_sim import POSITIVE
-from daemon.demo.plan import DemoOptions
+from daemon.demo.plan import DemoOptions, recorded_symbol
 from daemon.demo.processes import DemoError
 from daemon.demo.run import Demo, caps_file, is_clean
 from daemon.demo.screen import Screen
 from daemon.venues.sim.fault_presets import PRESETS, menu
+from daemon.venues.sim.symbols import SYMBOLS
 
 EXIT_FAILED = 1
 EXIT_NOT_CLEAN = 2
@@ -28,7 +29,8 @@ EXIT_NOT_CLEAN = 2
 @click.option(
     "--replay",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="Recorded trades (time_ms,trade_id,taker_side,price,qty; csv or csv.gz) drive the venue.",
+    help="Recorded trades (time,trade_id,taker_side,price,qty; csv or csv.gz) drive the venue; the "
+    "file's name begins with the symbol, for example BTCUSDT-2024.csv.",
 )
 @click.option(
     "--speed", default=1.0, show_default=True, type=POSITIVE, help="Replay speed, as a factor."
@@ -63,6 +65,12 @@ def demo_command(
         raise click.BadParameter(
             f"{faults!r} is none of {', '.join(PRESETS)}; `--faults list` explains them",
             param_hint="--faults",
+        )
+    if replay is not None and (named := recorded_symbol(replay)) not in SYMBOLS:
+        raise click.BadParameter(
+            f"{replay.name} begins with {named!r}, which is no symbol of the simulated venue; name "
+            f"it SYMBOL-….csv, with one of {', '.join(SYMBOLS)}",
+            param_hint="--replay",
         )
     try:
         caps_file(caps)

@@ -62,12 +62,16 @@ SIZES: Mapping[str, Sizing] = {
 }
 
 
+def recorded_symbol(recording: Path) -> str:
+    """The symbol of recorded trades: their file's name up to its first `-`."""
+    return recording.name.partition("-")[0].upper()
+
+
 def symbols_of(options: DemoOptions) -> tuple[str, ...]:
     """The symbols of this demo: the recorded one first when trades are replayed."""
     if options.replay is None:
         return SYMBOLS
-    recorded = options.replay.name.partition("-")[0].upper()
-    return (recorded, REPLAY_CONVERSION, "BTCUSDT")
+    return tuple(dict.fromkeys((recorded_symbol(options.replay), REPLAY_CONVERSION, "BTCUSDT")))
 
 
 def sim_arguments(options: DemoOptions, ledger: Path) -> list[str]:

@@ -11,12 +11,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from control import wizard
 from control.client import call
 from control.errors import ControlError, RpcError
 from daemon.demo.plan import DemoOptions, sim_arguments, strategies_of, symbols_of, toml_text
 from daemon.demo.processes import DemoError, Process, fetch_ledger
 from daemon.demo.screen import Screen
 from daemon.shell.clock import SystemClock
+from daemon.shell.symbol_facts import symbol_facts
 
 READY_DEADLINE_S = 30.0
 POLL_S = 0.2
@@ -101,15 +103,21 @@ class Demo:
                         "stop_deadline_ms": 30_000,
                     },
                     "strategies": strategies_of(self._options),
-                    "caps": self._caps(),
+                    "caps": self._caps(ready),
                 }
             )
         )
 
-    def _caps(self) -> Mapping[str, Any]:
-        path = caps_file(self._options.caps)
-        caps: dict[str, Any] = tomllib.loads(path.read_text())["caps"]
+    def _caps(self, ready: Mapping[str, Any]) -> Mapping[str, Any]:
+        """The preset, with limits fitted to a recorded symbol that it does not know."""
         wanted = symbols_of(self._options)
+        urls = {name: str(ready[name]) for name in wizard.SIM_URLS}
+        text, _ = wizard.fit(
+            caps_file(self._options.caps).read_text(),
+            wanted,
+            lambda names: symbol_facts("sim", urls, names),
+        )
+        caps: dict[str, Any] = tomllib.loads(text)["caps"]
         caps["symbols"] = {s: v for s, v in caps["symbols"].items() if s in wanted}
         return caps
 
@@ -215,7 +223,7 @@ class Demo:
         self._screen.say(
             f"kill with {open_before} open: gate closed in {kill['gate_ms']:.3f} ms, "
             + (
-                f"venue verified empty in {kill['empty_ms']:.1f} ms"
+                f"venue empty in {kill['empty_ms']:.1f} ms"
                 if kill.get("empty_ms") is not None
                 else "venue NOT verified empty"
             )

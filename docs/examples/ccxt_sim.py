@@ -1,7 +1,9 @@
-"""A plain ccxt script on the simulated venue: `seatrial sim > sim.json`, then this with sim.json.
+"""A plain ccxt script on the simulated venue.
+
+`seatrial sim --state ccxt-venue`, then this with `ccxt-venue/sim.json`.
 
 It loads the markets, reads the balance, rests an order far from the market, cancels it, and buys a
-little at the market. Nothing in it is seatrial's but the address and the key from sim.json.
+little at the market. Nothing in it is seatrial's but the address and the key from that file.
 """
 
 import json

@@ -5,10 +5,29 @@ from pathlib import Path
 
 import pytest
 
+from control.failures import (
+    EXIT_FORBIDDEN,
+    EXIT_NOT_LATCHED,
+    EXIT_OK,
+    EXIT_REFUSED,
+    EXIT_TIMEOUT,
+    EXIT_UNREACHABLE,
+    EXIT_USAGE,
+)
+from control.sayings import SAYINGS
 from tests.architecture.tree import PACKAGES, ROOT, files, text_of
 
 TARGET = re.compile(r"\bmake ([a-z][a-z-]*)")
 LINK = re.compile(r"\]\((?!https?:|#|mailto:)([^)#\s]+)")
+EXIT_CODES = {
+    EXIT_OK: "done",
+    EXIT_REFUSED: "refused or failed",
+    EXIT_USAGE: "wrong command line",
+    EXIT_UNREACHABLE: "daemon unreachable",
+    EXIT_FORBIDDEN: "forbidden",
+    EXIT_TIMEOUT: "no answer in time",
+    EXIT_NOT_LATCHED: "stopped but not latched",
+}
 DOCUMENTS = ("README.md", "ARCHITECTURE.md", "CHANGELOG.md", "SECURITY.md")
 
 
@@ -46,6 +65,19 @@ def test_every_relative_link_in_it_leads_somewhere(document: str) -> None:
 def test_the_readme_gives_the_two_commands() -> None:
     commands = set(TARGET.findall(code_spans(text_of("README.md"))))
     assert {"demo", "test"} <= commands
+
+
+def test_the_readme_names_commands_and_exit_codes_that_exist() -> None:
+    text = text_of("README.md")
+    named = set(re.findall(r"\bseatrial ([a-z][a-z-]+)", code_spans(text)))
+    assert named <= set(SAYINGS), f"no such commands: {sorted(named - set(SAYINGS))}"
+    table = {word for row in re.findall(r"^\| (`.*?) \|", text, flags=re.MULTILINE)
+             for word in re.findall(r"`([a-z][a-z-]+)", row)}  # fmt: skip
+    shown_elsewhere = {"completion", "demo", "evidence", "gate", "promote", "rpc", "sim"}
+    assert set(SAYINGS) - table <= shown_elsewhere, "commands that the operator's table lacks"
+    _, _, codes = text.partition("Exit codes: ")
+    for code, words in EXIT_CODES.items():
+        assert f"{code} {words}" in codes.replace("\n", " ")
 
 
 @pytest.mark.parametrize("package", PACKAGES)
