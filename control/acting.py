@@ -48,7 +48,7 @@ def _done(result: Mapping[str, Any], text: str, *, as_json: bool) -> None:
     if as_json:
         print_json(result)
         return
-    note = result.get("message") or result.get("msg")
+    note = result.get("message") or result.get("msg") or result.get("note")
     click.echo(f"{text}: {note}" if note else text)
 
 

@@ -4,9 +4,11 @@ with ControlClient(path) as client:
     client.call("kill", reason="spread is insane")
 """
 
+import contextlib
 import itertools
 import os
 import socket
+import stat
 import struct
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -288,6 +290,9 @@ def _why_unreachable(path: Path, error: OSError) -> str:
         why = "there is no socket"
     elif isinstance(error, ConnectionRefusedError):
         why = "nobody listens on it (the daemon has died)"
+        with contextlib.suppress(OSError):
+            if not stat.S_ISSOCK(path.stat().st_mode):
+                why = "no socket, something else stands there"
     elif isinstance(error, PermissionError):
         why = "permission denied (are you in the socket's group?)"
     elif isinstance(error, TimeoutError | BlockingIOError):

@@ -6,6 +6,7 @@ import grp
 import os
 import socket
 import stat
+import tempfile
 from pathlib import Path
 
 from control.errors import ControlConfigError, SocketInUseError, SocketUnusableError
@@ -79,9 +80,18 @@ class Endpoint:
     def reopen(self, group: str = "") -> "Endpoint":
         """Make a new socket at the path, where this one was removed; this one stays as it is.
 
+        A file, a directory or a link in its place is moved aside: a daemon that lives must be
+        reached.
+
         Raises:
             SocketInUseError, SocketUnusableError, ControlConfigError: as in `open`.
         """
+        with contextlib.suppress(OSError):  # told by `open`
+            if not stat.S_ISSOCK(self.path.lstat().st_mode):
+                aside = tempfile.mkdtemp(
+                    prefix=f"{self.path.name}.displaced-", dir=self.path.parent
+                )
+                self.path.rename(Path(aside) / self.path.name)
         return Endpoint.open(self.path, group)
 
     def close(self) -> None:

@@ -127,8 +127,7 @@ class ControlServer:
     async def _keep_place(self) -> None:
         """Make the socket anew where somebody has removed it: a kill must find a door.
 
-        A path that another daemon's socket or a plain file has taken is left alone and told, once
-        for each reason.
+        A path that another daemon's socket has taken is left alone and told, once for each reason.
         """
         told = ""
         while True:

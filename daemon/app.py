@@ -48,7 +48,7 @@ from daemon.shell.emergency import EmergencyStop
 from daemon.shell.endpoints import endpoints_of
 from daemon.shell.ends import EXIT_CRASH, EXIT_LEFT, EXIT_OK, ProcessEnd
 from daemon.shell.incident_pack import IncidentPacks
-from daemon.shell.journal import Journal
+from daemon.shell.journal import Journal, JournalError
 from daemon.shell.journal_care import JournalCare
 from daemon.shell.key_environments import remember
 from daemon.shell.latch import LatchHalt, LatchStore
@@ -223,11 +223,14 @@ class Daemon:
         return exit_code
 
     def _write_the_end(self, pump: Pump, exit_code: int) -> None:
-        if self._fatal is None and not self._journal.fault:
-            pump.checkpoint()
-        pump.note(EventType.RUN_STOP, {"reason": self._reason(), "exit_code": exit_code})
-        pump.stop()
-        self._journal.close()
+        try:
+            if self._fatal is None and not self._journal.fault:
+                pump.checkpoint()
+            pump.note(EventType.RUN_STOP, {"reason": self._reason(), "exit_code": exit_code})
+            pump.stop()
+            self._journal.close()
+        except JournalError as error:  # what the exit code says of the orders stays true
+            log.critical("the end of this run is not in the journal: %s", error)
         self._mark.close()
 
     def _follow_latch(self, pump: Pump) -> None:

@@ -102,8 +102,10 @@ class Commands:
     def _cancel_all(self, command: Command) -> Answer:
         symbol = self._symbol_of(command)
         count = self._cancels.want_all(f"cancel-all by {_by(command)}", symbol)
-        paused = self._desk.ledger.pause.text(self._desk.now_ns)
-        return {"orders": count, "note": paused} if paused else {"orders": count}
+        note = self._desk.ledger.pause.text(self._desk.now_ns)
+        if not note and count and not self._desk.gate.can_send:
+            note = f"{self._desk.gate.down_words}: the cancels leave when the venue can be reached"
+        return {"orders": count, "note": note} if note else {"orders": count}
 
     def _symbol_of(self, command: Command) -> str:
         """The symbol that a command is restricted to, or empty."""

@@ -258,8 +258,9 @@ class EmergencyStop:
         self._instance = self._instance or self._only_instance(rows, run)
         instance = self._instance
         ours = [row for row in rows if instance and is_ours(row.client_order_id, instance)]
-        run.remaining, run.others = len(ours), len(rows) - len(ours)
-        if run.on_round is not None:
+        if ours or unlisted is None:  # none in a part of the symbols is not none
+            run.remaining, run.others = len(ours), len(rows) - len(ours)
+        if run.on_round is not None and run.remaining >= 0:
             with contextlib.suppress(Exception):  # whoever is told cannot end the stop
                 run.on_round(run.canceled, run.remaining)
         if ours:
@@ -317,8 +318,9 @@ class EmergencyStop:
             else:
                 listed += 1
                 rows += answer
-        if not listed and unlisted is None:
-            raise NotConnected("the venue lists no symbol of ours, and not the whole account")
+        if not listed:
+            gone = "the venue lists no symbol of ours, and not the whole account"
+            raise unlisted or NotConnected(gone)
         return rows, unlisted
 
     async def _cancel(

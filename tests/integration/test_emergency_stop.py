@@ -342,6 +342,7 @@ async def test_a_symbol_that_cannot_be_listed_holds_no_other_and_proves_nothing(
         report = await stop.cancel_and_verify(deadline_s=2)
     assert venue.open_orders() == []
     assert (report.verified_empty_ns, report.canceled) == (None, 1)
+    assert report.remaining == 1, "as last seen: none in a part of the symbols is not none"
     assert any(text.startswith("ETHUSDT: ") and "-1100" in text for text in report.errors)
 
 
@@ -350,7 +351,20 @@ async def test_no_symbol_at_all_proves_nothing() -> None:
     refuse_account(venue, {"BTCUSDT": -1121, "ETHUSDT": -1121})
     async with ready(venue) as stop:
         report = await stop.cancel_and_verify(deadline_s=1)
-    assert report.verified_empty_ns is None
+    assert (report.verified_empty_ns, report.open_orders) == (None, None)
+
+
+async def test_a_venue_that_answers_nothing_is_never_said_to_hold_none() -> None:
+    venue = ScriptedVenue(("BTCUSDT", "ETHUSDT"))
+    fill_with(venue, 2)
+    refuse_account(venue, {"BTCUSDT": -1000, "ETHUSDT": -1000})
+    told: list[tuple[int, int]] = []
+    async with ready(venue) as stop:
+        report = await stop.cancel_and_verify(
+            deadline_s=1.5, on_round=lambda canceled, left: told.append((canceled, left))
+        )
+    assert (report.verified_empty_ns, report.open_orders, told) == (None, None, [])
+    assert report.unasked == "the venue could not be asked"
 
 
 async def test_an_order_whose_cancel_is_refused_is_named_and_holds_no_other() -> None:

@@ -169,6 +169,27 @@ def test_a_socket_that_was_removed_is_made_anew_where_the_tools_look(trading: St
     assert trading.venue_open() == []
 
 
+@pytest.mark.parametrize("what", ["file", "directory", "link"])
+def test_a_socket_that_was_replaced_is_made_anew_and_nothing_is_deleted(
+    trading: StopStage, what: str
+) -> None:
+    place = trading.socket
+    place.unlink()
+    trading._hang_up()
+    if what == "file":
+        place.write_text("mine")
+    elif what == "directory":
+        place.mkdir()
+        (place / "mine").touch()
+    else:
+        place.symlink_to(place.name)
+    trading.until(lambda: not place.is_symlink() and place.is_socket(), "the socket is back")
+    (aside,) = place.parent.glob(f"{place.name}.displaced-*")
+    assert [one.name for one in aside.iterdir()] == [place.name]
+    assert trading.kill()["verified"] is True
+    assert trading.venue_open() == []
+
+
 def test_the_kernels_list_of_sockets_names_the_path(trading: StopStage) -> None:
     listed = Path("/proc/net/unix").read_text().split()
     assert str(trading.socket) in listed

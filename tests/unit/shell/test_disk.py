@@ -1,7 +1,9 @@
 """The disk: a boot that waits for room and says so. A small tmpfs and a notify socket judge."""
 
+import contextlib
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -184,6 +186,41 @@ def test_a_disk_that_runs_full_in_the_middle_of_a_boot_is_waited_for(
             mender.join()
             assert "beginning anew" in stage.log.read_text()
             assert "waiting until there is room" in stage.log.read_text()
+    finally:
+        subprocess.run(["umount", "--lazy", str(disk)], check=True)
+
+
+@pytest.mark.system
+@pytest.mark.slow
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to mount a tmpfs of its own")
+def test_an_end_on_a_full_disk_is_an_end(tmp_path: Path) -> None:
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", str(disk)]
+    mounted = subprocess.run(mount, capture_output=True, text=True, check=False)
+    if mounted.returncode != 0:
+        pytest.skip(f"no tmpfs may be mounted here: {mounted.stderr}")
+    try:
+        with StopStage(tmp_path, symbols=("BTCUSDT",), orders_per_symbol=2) as stage:
+            stage.state_dir = disk / "state"
+            stage.socket = disk / "state" / "control.sock"
+            stage.write_config()
+            stage.start_daemon()
+            stage.fill()
+            ballast = os.open(disk / "ballast", os.O_WRONLY | os.O_CREAT)
+            for size in (65_536, 512):
+                with contextlib.suppress(OSError):
+                    while True:
+                        os.write(ballast, bytes(size))
+            os.close(ballast)
+            stage.until(
+                lambda: stage.status()["trading_state"] == "HALTED", "no journal, no orders"
+            )
+            stage.until(lambda: stage.venue_open() == [], "and none is left")
+            stage.send_signal(signal.SIGTERM)
+            assert stage.daemon is not None
+            assert stage.daemon.wait(30) == 0
+            assert "the end of this run is not in the journal" in stage.log.read_text()
     finally:
         subprocess.run(["umount", "--lazy", str(disk)], check=True)
 
