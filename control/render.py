@@ -23,6 +23,8 @@ BAR_WIDTH = 14
 PERCENT_WIDTH = 5
 DECIMALS_SHOWN = 8
 DAYS_SHOWN_MAX = 9_999
+DAYS_WARNING = 14
+"""As the alert `SeatrialJournalDaysLeft`."""
 DISK_WARNING_BYTES = 1e9
 LAG_WARNING_MS = 100.0
 SILENCE_WARNING_MS = 3_000.0
@@ -190,7 +192,7 @@ def health_line(snapshot: Mapping[str, Any]) -> Text | None:
     if known := [age_ms for age_ms in ages_ms if age_ms is not None]:
         parts.append((f"data {duration(max(known) / 1_000)}", ""))
     if (seq := snapshot.get("journal_seq")) is not None:
-        parts.append((f"journal #{clean(seq)}{_growth(snapshot)}", ""))
+        parts.append(_growth(snapshot, f"journal #{clean(seq)}"))
     if (free := _number(snapshot.get("disk_free_bytes"))) is not None:
         style = "" if free >= DISK_WARNING_BYTES else "bold red"
         parts.append((f"disk {free / 1e9:.1f} GB left", style))
@@ -204,14 +206,21 @@ def health_line(snapshot: Mapping[str, Any]) -> Text | None:
     return line
 
 
-def _growth(snapshot: Mapping[str, Any]) -> str:
-    """What the journal takes of the disk, a day and for how long, as far as it is known."""
+def _growth(snapshot: Mapping[str, Any], said: str) -> tuple[str, str]:
+    """What the journal takes of the disk, a day and for how long; loud when that is not long."""
     size, a_day = (_number(snapshot.get(f"journal_bytes{of}")) for of in ("", "_per_day"))
     days = _number(snapshot.get("journal_days_left"))
-    said = "" if size is None else f" {size / 1e6:,.0f} MB"
+    said += "" if size is None else f" {size / 1e6:,.0f} MB"
     said += "" if a_day is None else f", {a_day / 1e6:,.0f} MB a day"
     said += "" if days is None or days > DAYS_SHOWN_MAX else f", {days:,.0f} days left"
-    return said + (" NOT PACKED" if snapshot.get("journal_pack_fault") else "")
+    is_short = days is not None and days < DAYS_WARNING
+    if is_short:
+        keepers = snapshot.get("ticks_kept_for")
+        names = ", ".join(map(clean, keepers)) if isinstance(keepers, list) else ""
+        said += f" (every tick is kept for {names})" if names else ""
+        said += ": `seatrial journal archive` moves the old part away"
+    said += " NOT PACKED" if snapshot.get("journal_pack_fault") else ""
+    return said, "bold red" if is_short else ""
 
 
 def caps_table(snapshot: Mapping[str, Any]) -> Table | None:

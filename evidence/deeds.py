@@ -78,8 +78,8 @@ class DeedsFold:
             IncidentResolved: self._resolved,
             Drill: self._drill,
             Kill: self._kill,
-            Disconnected: lambda record: record.link == _LINK and self._seen.add(_LOST),
-            Reconnect: lambda record: record.link == _LINK and self._seen.add(_MADE),
+            Disconnected: lambda record: self._link(record.link, _LOST),
+            Reconnect: lambda record: self._link(record.link, _MADE),
             Reconciled: self._reconciled,
         }
 
@@ -158,6 +158,10 @@ class DeedsFold:
 
     def _resolved(self, record: IncidentResolved) -> None:
         self._takes("incident-resolve", record, f"incident {record.incident_id} is resolved")
+
+    def _link(self, link: str, what: str) -> None:
+        if link == _LINK:
+            self._seen.add(what)
 
     def _drill(self, record: Drill) -> None:
         seen, self._seen = self._seen, set()

@@ -5,8 +5,9 @@ anything is packed: by the names of keys, and by credentials inside URLs.
 """
 
 import re
-import tomllib
 from pathlib import Path
+
+from evidence.toml_text import TomlError, read_toml
 
 REDACTED = "REDACTED"
 _SECRET_NAME = re.compile(
@@ -26,11 +27,10 @@ def redacted_config(path: Path) -> dict[str, object]:
         ConfigError: it cannot be read as TOML.
     """
     try:
-        value = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise ConfigError(
-            f"{path}: not readable as TOML ({error}); what cannot be read is not packed"
-        ) from error
+        value = read_toml(path)
+    except (OSError, TomlError) as error:
+        why = error.strerror if isinstance(error, OSError) else error
+        raise ConfigError(f"{path}: {why}; what cannot be read is not packed") from error
     return {key: redacted(item, key) for key, item in value.items()}
 
 

@@ -78,12 +78,9 @@ class RunStop(Record, tag_field=TAG, tag=EventType.RUN_STOP.value, gc=False):
 class Recovery(Record, tag_field=TAG, tag=EventType.RECOVERY.value, gc=False):
     """What a boot replayed."""
 
-    records: int = 0
     from_seq: int = -1
     checkpoint_seq: int = -1
     torn_bytes: int = 0
-    torn_sha256: str | None = ""
-    duration_ms: int | str = 0
 
 
 class StateAccepted(Record, tag_field=TAG, tag=EventType.STATE_ACCEPTED.value, gc=False):

@@ -45,7 +45,7 @@ LEVELS = ("level", "severity", "log_level")
 LEVEL_ALIASES = frozenset(
     {"levelname", "levelno", "levelnumber", "leveltext", "lvl", "loglvl", "loglevelname",
      "logseverity", "severitytext", "severitynumber", "severityname", "severitylevel",
-     "loglevelnumber"}
+     "loglevelnumber", "priority", "prio", "syslogseverity", "errorlevel"}
 )  # fmt: skip
 """Other stacks' names of the level, without separators."""
 FLAG_ALIASES = frozenset(
@@ -60,9 +60,14 @@ SPEAKING = frozenset({"error", "err", "errors", "exception", "excinfo", "traceba
                       "failure", "failed", "fatal", "anomaly", "anomalies", "warning"})  # fmt: skip
 """Keys that say something only when they hold something."""
 _TROUBLE = re.compile(r"error|fail|exception|fatal|critical|panic|crash")
+_ANOMALY = re.compile(r"reject|time_?d?_?out|reconnect|rate_?limit|throttl|partial(ly)?_?fill")
+"""Types that are nearly one of those which count as an anomaly."""
+_LOUD = ERROR_LEVELS | WARNING_LEVELS | {"err", "crit", "emerg", "panic", "severe"}
+"""Words that are a level, whatever the key is called that holds them."""
 _SEPARATORS = re.compile(r"[^a-z0-9]+")
 PYTHON_WARNING, PYTHON_ERROR = 30, 40
 DEPTH_MAX = 3
+_NOTHING = Verdict(is_error=False, is_anomaly=False)
 KINDS_MAX = 40
 OF_THE_PROCEDURE = frozenset({"malformed", "flag", "override", "time", "window"})
 """What the launch procedure's own text decides, with exit code 0; it is told all the same."""
@@ -156,6 +161,11 @@ def _type_meant(kind: str) -> tuple[str, bool]:
     return _NEAR_TYPES.get(plain_name(kind), ""), bool(_TROUBLE.search(kind))
 
 
+@lru_cache(maxsize=4096)
+def _is_nearly_anomalous(kind: str) -> bool:
+    return kind not in ANOMALY_TYPES and bool(_ANOMALY.search(kind))
+
+
 def look_at(event: Mapping[str, object], place: str, doubts: Doubts) -> Verdict:
     """Tell what of an event is not understood; what its unknown keys add to its verdict."""
     added = Verdict(is_error=False, is_anomaly=False)
@@ -172,6 +182,9 @@ def look_at(event: Mapping[str, object], place: str, doubts: Doubts) -> Verdict:
             elif _is_speaking(key) and word(value) not in QUIET_WORDS:
                 doubts.note("heading", place, f"{key!r} holds something and is not a field",
                             "say it by `is_error`, `is_anomaly` or `level`")  # fmt: skip
+            elif not is_ours and isinstance(value, str) and word(value) in _LOUD:
+                doubts.note("heading", place, f"{key!r} says {word(value)!r} and is not a field",
+                            "say it by `is_error`, `is_anomaly` or `level`")  # fmt: skip
             elif not is_ours and isinstance(value, dict | list):
                 _look_inside(key, value, place, doubts, 1)
         elif not isinstance(value, dict | list):
@@ -181,7 +194,7 @@ def look_at(event: Mapping[str, object], place: str, doubts: Doubts) -> Verdict:
         else:
             doubts.note("value", place, f"{key!r} is {_kind(value)}, not text",
                         "write one plain value there")  # fmt: skip
-    _look_at_words(event, place, doubts)
+    _look_at_words(event, place, doubts, is_ours=is_ours)
     return added
 
 
@@ -227,7 +240,9 @@ def _speaks(key: str, value: object) -> bool:
     return meant in {"event_type", "type"} and word(value) in ERROR_TYPES | ANOMALY_TYPES
 
 
-def _look_at_words(event: Mapping[str, object], place: str, doubts: Doubts) -> None:
+def _look_at_words(
+    event: Mapping[str, object], place: str, doubts: Doubts, *, is_ours: bool
+) -> None:
     said = ""
     for name in LEVELS:
         value = event.get(name)
@@ -262,7 +277,9 @@ def _look_at_words(event: Mapping[str, object], place: str, doubts: Doubts) -> N
     if meant:
         doubts.note("type", place, f"type {kind[:60]!r} looks like {meant!r}",
                     f"write {meant!r}")  # fmt: skip
-    elif is_trouble and not classify(event).is_error:
+    elif (is_trouble and not classify(event).is_error) or (
+        not is_ours and _is_nearly_anomalous(kind) and classify(event) == _NOTHING
+    ):
         doubts.note("type", place, f"type {kind[:60]!r} speaks of trouble and counts as none",
                     "give it a level or `is_error`")  # fmt: skip
 

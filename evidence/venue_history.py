@@ -14,7 +14,6 @@ import hmac
 import http.client
 import ipaddress
 import json
-import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -29,6 +28,7 @@ from evidence.gates.inputs import once_each
 from evidence.reader import JournalReader, is_journal
 from evidence.schema import Instruments, OrderApproved, Reconciled, RunStart
 from evidence.sources import SourceError, streams_of
+from evidence.toml_text import TomlError, read_toml
 
 HOSTS: Mapping[str, frozenset[str]] = {
     "binance-spot-testnet": frozenset({"testnet.binance.vision", "api1.testnet.binance.vision"}),
@@ -73,11 +73,11 @@ def read_key(path: Path) -> Key:
         SourceError: the file cannot be used; the text never quotes it.
     """
     try:
-        found = tomllib.loads(path.read_text(encoding="utf-8"))
+        found = read_toml(path)
     except OSError as error:
         raise SourceError(f"{path}: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError):
-        raise SourceError(f"{path}: not TOML") from None
+    except TomlError as error:
+        raise SourceError(f"{path}: {error}") from None
     api_key, pem = str(found.get("api_key", "")), found.get("ed25519_private_key")
     if not api_key:
         raise SourceError(f"{path}: api_key is missing")

@@ -140,9 +140,9 @@ _PLAIN: tuple[tuple[str, str, Read], ...] = (
         lambda s: s["journal_bytes_per_day"],
     ),
     (
-        "seatrial_journal_days_left",
+        "seatrial_journal_left_seconds",
         "For how long the disk lasts at that rate.",
-        lambda s: s["journal_days_left"],
+        lambda s: s["journal_days_left"] * 86_400,
     ),
     (
         "seatrial_journal_pack_faulty",

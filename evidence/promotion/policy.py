@@ -6,10 +6,11 @@ policy and its hash are bound into every record, so that a loosened policy shows
 """
 
 import hashlib
-import tomllib
 from pathlib import Path
 
 import msgspec
+
+from evidence.toml_text import TomlError, read_toml
 
 
 class PolicyError(Exception):
@@ -58,11 +59,11 @@ def load_policy(path: Path | None) -> Policy:
     if path is None:
         return Policy()
     try:
-        tables = tomllib.loads(path.read_text(encoding="utf-8"))
+        tables = read_toml(path)
         policy = msgspec.convert(tables.get("promotion", {}), Policy)
     except OSError as error:
         raise PolicyError(f"{path}: {error.strerror}") from error
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError, msgspec.ValidationError) as error:
+    except (TomlError, msgspec.ValidationError) as error:
         raise PolicyError(f"{path}: {error}; see the keys of [promotion] in the manual") from error
     if unknown := set(tables) - {"promotion"}:
         raise PolicyError(f"{path}: unknown table {sorted(unknown)}; only [promotion] is read")

@@ -15,6 +15,7 @@ from control.render import (
     duration,
     event_line,
     guard_line,
+    health_line,
     share_of,
 )
 from control.snapshot import find_incident, rows, select_incidents
@@ -199,3 +200,20 @@ def test_warnings_and_guards_are_shown() -> None:
     assert guards.plain == (
         "gating enabled=false armed=false (irrelevant here) · dead man's switch: none at this venue"
     )
+
+
+def test_a_journal_that_fills_its_disk_within_two_weeks_is_loud_and_says_why() -> None:
+    snapshot = {
+        "journal_seq": 7, "journal_bytes": 9_000_000_000, "journal_bytes_per_day": 500_000_000,
+        "ticks_kept_for": ["crossover"],
+    }  # fmt: skip
+    quiet = health_line({**snapshot, "journal_days_left": 14})
+    short = health_line({**snapshot, "journal_days_left": 13})
+    assert quiet is not None
+    assert short is not None
+    assert quiet.plain == "journal #7 9,000 MB, 500 MB a day, 14 days left"
+    assert "13 days left (every tick is kept for crossover): `seatrial journal archive`" in (
+        short.plain
+    )
+    assert "bold red" in {str(span.style) for span in short.spans}
+    assert "bold red" not in {str(span.style) for span in quiet.spans}

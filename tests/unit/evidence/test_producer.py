@@ -393,3 +393,26 @@ def test_an_error_that_the_procedure_passes_over_is_told(tmp_path, event, what):
 )
 def test_what_says_nothing_of_an_error_is_understood(tmp_path, event):
     assert evidence_of(tmp_path, "e.jsonl", as_jsonl([event]))["seatrial"]["understood"]
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        {"l\u0435vel": "error"},  # a Cyrillic letter
+        {"status": "ERROR", "level": "info"},
+        {"PRIORITY": "3", "MESSAGE": "boom"},  # systemd's journal
+        {"event_type": "ORDER_REJECTED"},
+        {"event_type": "request_timed_out"},
+        {"event_type": "partially_filled"},
+        {"outcome": "crit"},
+    ],
+)
+def test_trouble_in_other_words_is_told_and_never_no_errors(tmp_path: Path, event) -> None:
+    value = evidence_of(tmp_path, "e.jsonl", as_jsonl([event, EVENTS[0]]))
+    assert value["seatrial"]["understood"] is False
+    assert value["seatrial"]["not_understood"]
+
+
+def test_quiet_words_under_unknown_keys_are_no_doubt(tmp_path: Path) -> None:
+    events = [{**EVENTS[0], "status": "FILLED", "outcome": "ok", "note": "no error"}]
+    assert evidence_of(tmp_path, "e.jsonl", as_jsonl(events))["seatrial"]["understood"] is True
