@@ -8,9 +8,11 @@ Rules of this file:
    more, and their drift is shown apart.
 """
 
+from bisect import bisect_right
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
+from operator import itemgetter
 from typing import Any
 
 from evidence.amounts import NS_PER_MS, ZERO, AmountError, amount, amount_or_zero, text_of
@@ -37,11 +39,14 @@ from evidence.schema import (
     OrderApproved,
     OrderResolved,
     OrderState,
+    Reconciled,
     Record,
     SessionStart,
 )
 
 BANDS_PERCENT = (50, 70, 80, 90, 100)
+NEVER = Decimal(-1)
+"""Less than any use."""
 POINTS_KEPT = 600
 
 
@@ -98,7 +103,11 @@ class CapsFold:
     def __init__(self) -> None:
         self.book = ExposureBook()
         self.caps: CapTable | None = None
+        self.tables_in_force: list[tuple[int, CapTable]] = []
+        """Every table of the journal, and from when on it was in force."""
         self.assets: dict[str, tuple[str, str]] = {}
+        self.moved_by_others: dict[str, Decimal] = {}
+        """Assets that are not traded here, and by how much others moved them as the records say."""
         self.use: dict[tuple[str, str], Utilisation] = {}
         self.breaches = Faults()
         self.problems = Faults()
@@ -116,6 +125,7 @@ class CapsFold:
             SessionStart: self._session_start,
             CapsChanged: self._caps_changed,
             Instruments: self._instruments,
+            Reconciled: self._reconciled,
             OrderApproved: self._approved,
             OrderState: self._state,
             OrderResolved: self._resolved,
@@ -125,7 +135,7 @@ class CapsFold:
 
     def _session_start(self, record: SessionStart) -> None:
         caps = record.caps if isinstance(record.caps, Mapping) else {}
-        self.caps = CapTable(caps)
+        self._in_force(caps, record.ts_ns)
         self.tables += 1
         if not caps:
             what = f"session {record.session_id} starts without its caps: nothing can be proven"
@@ -146,7 +156,19 @@ class CapsFold:
                 plain[head] = new
             elif symbol in plain["symbols"]:
                 plain["symbols"][symbol][cap] = new
+        self._in_force(plain, record.ts_ns)
+
+    def _in_force(self, plain: Mapping[str, Any], ts_ns: int) -> None:
         self.caps = CapTable(plain)
+        tables = self.tables_in_force
+        if not tables or tables[-1][1].plain != self.caps.plain:
+            tables.append((ts_ns, self.caps))
+
+    def table_at(self, ts_ns: int) -> CapTable | None:
+        """The caps in force at a moment; before the first table, that one."""
+        tables = self.tables_in_force
+        place = bisect_right(tables, ts_ns, key=itemgetter(0))
+        return tables[max(place - 1, 0)][1] if tables else None
 
     def _tightened(self, record: CapsChanged, key: str, new: Any) -> None:
         """A running daemon takes stricter values only; a looser one in the record is a fault."""
@@ -170,6 +192,18 @@ class CapsFold:
         for one in record.instruments:
             self.assets[str(one.get("symbol"))] = (str(one.get("base")), str(one.get("quote")))
 
+    def _reconciled(self, record: Reconciled) -> None:
+        traded = {asset for pair in self.assets.values() for asset in pair}
+        for row in record.differences:
+            asset = str(row.get("symbol"))
+            if row.get("class") != "external" or asset not in record.accepted or asset in traded:
+                continue
+            try:
+                moved = amount(row.get("venue")) - amount(row.get("ours"))
+            except AmountError:
+                continue
+            self.moved_by_others[asset] = self.moved_by_others.get(asset, ZERO) + moved
+
     def _approved(self, record: OrderApproved) -> None:
         try:
             qty = amount(record.qty)
@@ -177,6 +211,7 @@ class CapsFold:
         except AmountError:
             return  # counted by the orders fold
         order = Working(record.symbol, record.side == "BUY", qty, price)
+        standing = self._standing(record.symbol)
         self.book.place(record.client_order_id, order, record.ts_ns)
         held = self.book.book(record.symbol)
         held.mark = reference_price_of(record.decision) or held.mark
@@ -189,7 +224,7 @@ class CapsFold:
             *rate_uses(self.book, self.caps),
             *self._exposure(record.symbol),
         ]
-        self._judge(uses, record, strict=True, reducing=record.reduce_only)
+        self._judge(uses, record, standing, strict=True, reducing=record.reduce_only)
 
     def _market_price(self, record: OrderApproved) -> Decimal:
         """A market order is worth what its decision valued it at, else the last price seen."""
@@ -203,8 +238,20 @@ class CapsFold:
             *value_uses(self.book, self.caps, symbol, self.assets),
         ]
 
+    def _standing(self, symbol: str) -> dict[tuple[str, str], Decimal]:
+        """What is in use before an event, once caps have moved: it may be above stricter ones."""
+        if len(self.tables_in_force) < 2:
+            return {}
+        return {(use.cap, use.symbol): use.used for use in self._exposure(symbol)}
+
     def _judge(
-        self, uses: list[Use], record: Record, *, strict: bool, reducing: bool = False
+        self,
+        uses: list[Use],
+        record: Record,
+        standing: Mapping[tuple[str, str], Decimal],
+        *,
+        strict: bool,
+        reducing: bool = False,
     ) -> None:
         self.checks += len(uses)
         place, fullest = f"seq {record.seq}", 0
@@ -214,7 +261,8 @@ class CapsFold:
             if use.cap.startswith(("exposure", "position")):
                 fullest = max(fullest, used.percent_now)
             is_value = use.cap.startswith("exposure")
-            if use.is_breach and not reducing and (strict or not is_value):
+            is_worse = use.used > standing.get((use.cap, use.symbol), NEVER)
+            if use.is_breach and is_worse and not reducing and (strict or not is_value):
                 self.breaches.note(use.cap, place, use.words())
         self._draw(record.ts_ns, fullest)
 
@@ -255,11 +303,12 @@ class CapsFold:
         except AmountError:
             return  # counted by the orders fold
         cid, symbol = record.client_order_id, record.symbol
+        standing = self._standing(symbol)
         self.book.fill(cid, symbol, is_buy=record.side == "BUY", qty=qty, price=price)
         if fee and record.fee_asset == self.assets.get(symbol, ("", ""))[0]:
             self.book.fee_in_base(symbol, fee, is_buy=record.side == "BUY")
         if self.caps is not None:
-            self._judge(self._exposure(symbol), record, strict=False)
+            self._judge(self._exposure(symbol), record, standing, strict=False)
 
     def _rate_limits(self) -> dict[str, str]:
         keys = [f"orders_per_{window}_max" for window in ("second", "minute", "hour", "day")]

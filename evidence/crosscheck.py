@@ -15,7 +15,7 @@ from decimal import Decimal
 from typing import Any
 
 from evidence.amounts import ZERO, AmountError, amount, amount_or_zero, text_of
-from evidence.caps import CapsFold
+from evidence.caps import NEVER, CapsFold
 from evidence.exposure import (
     Assets,
     CapTable,
@@ -323,6 +323,9 @@ def _match_balances(
         expected[quote] = expected.get(quote, ZERO) - sign * fill.qty * fill.price
         if fill.fee:
             expected[fill.fee_asset] = expected.get(fill.fee_asset, ZERO) - fill.fee
+    for asset, moved in sorted(caps.moved_by_others.items()):
+        expected[asset] = expected.get(asset, ZERO) + moved
+        seen.remarks.append(f"{asset}: others moved {text_of(moved)}; it is not traded here")
     for asset in sorted(expected.keys() | after.keys()):
         mine, theirs = expected.get(asset, ZERO), after.get(asset, ZERO)
         if mine != theirs:
@@ -356,9 +359,14 @@ def _replay_caps(
         (seen.silent if trails else seen.remarks).append(what)
         return
     replay = VenueReplay(caps.caps, caps.assets, _rows(ledger, "fills"))
+    has_moved = len(caps.tables_in_force) > 1
     for row in _events(ledger):
         cid = str(row.get("client_order_id"))
         trail = trails.get(cid)
+        # What was approved under other caps may go on under stricter ones, and be reduced.
+        at_ns = trail.approved_ns if trail else _moment(row.get("ts_ns"))
+        replay.caps = caps.table_at(at_ns) or caps.caps
+        standing = replay.standing(row) if has_moved else {}
         try:
             uses = replay.step(row, trail.reference_price if trail else ZERO)
         except (AmountError, TypeError, ValueError) as error:
@@ -366,7 +374,7 @@ def _replay_caps(
             continue
         seen.cap_checks += len(uses)
         for use in uses:
-            if use.is_breach:
+            if use.is_breach and use.used > standing.get((use.cap, use.symbol), NEVER):
                 seen.cap_breaches_at_venue.add(f"{use.words()} after {row.get('kind')} of {cid}")
 
 
@@ -380,6 +388,15 @@ class VenueReplay:
         self._fees: dict[str, deque[Mapping[str, Any]]] = {}
         for row in fills:
             self._fees.setdefault(str(row.get("client_order_id")), deque()).append(row)
+
+    def standing(self, row: Mapping[str, Any]) -> dict[tuple[str, str], Decimal]:
+        """What is in use before an event, of the caps that a position may stand above."""
+        symbol = str(row.get("symbol"))
+        uses = [
+            *value_uses(self.book, self.caps, symbol, self.assets),
+            *quantity_uses(self.book, self.caps, symbol),
+        ]
+        return {(use.cap, use.symbol): use.used for use in uses}
 
     def step(self, row: Mapping[str, Any], reference_price: Decimal) -> list[Use]:
         """Take one event; what is in use after it.

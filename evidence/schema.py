@@ -1,8 +1,7 @@
 """The journal's lines as typed values: one struct an `event_type`, decoded by tag in one pass.
 
 Rules of this file:
-1. The words come from `daemon.model.records`, the one thing shared with the daemon; the structs
-   are the accountant's own reading of its docstrings.
+1. The words come from `daemon.model.records`, which alone is shared; the structs are our reading.
 2. What a verdict rests on is required and typed: a line with a wrong type there is malformed.
    What is only shown has a default, so that an older or newer journal can still be read.
 3. Keys that are not named here are skipped by the decoder, never an error.
@@ -347,6 +346,7 @@ class Reconciled(Record, tag_field=TAG, tag=EventType.RECONCILED.value):
     adopted: Any = 0
     canceled: Any = 0
     balances: dict[str, Any] = {}
+    accepted: dict[str, Any] = {}
 
 
 class Equity(Record, tag_field=TAG, tag=EventType.EQUITY.value, gc=False):

@@ -39,7 +39,7 @@ _HELP = {
     "GET /sim/faults": "presets, kinds, counts",
     "POST /sim/faults": 'a list of rules, {"rules": [...]} or {"preset": NAME}',
     "POST /sim/strike": '{"kind": KIND, …params}: one timed fault, now',
-    "POST /sim/deposit": '{"asset": A, "amount": "1.5"}',
+    "POST /sim/deposit": '{"asset": A, "amount": "1.5"}; "-1.5" is a withdrawal of what is free',
     "POST /sim/key": '{"api_key": K, "api_secret": S, "account": NAME, "can_trade": true}',
     "POST /sim/NAME": "short for strike: " + ", ".join(_SHORTCUTS),
 }
@@ -146,8 +146,12 @@ class Admin:
     def _deposit(self, body: dict[str, object], now_ns: int) -> object:
         venue = self._host.exchange.venue
         name = str(body.get("account") or next(iter(venue.accounts)))
-        asset, delta = str(body["asset"]), e8_of(str(body["amount"]))
-        venue.accounts[name].wallet(asset).free += delta
+        asset, amount = str(body["asset"]), str(body["amount"])
+        delta = e8_of(amount.removeprefix("-")) * (-1 if amount.startswith("-") else 1)
+        wallet = venue.accounts[name].wallet(asset)
+        if wallet.free + delta < 0:
+            raise ValueError(f"only what is free of {asset} can be withdrawn")
+        wallet.free += delta
         event = BalanceUpdate(account=name, asset=asset, delta=delta, ts_ns=now_ns)
         self._host.exchange.user_outbox.append(event)
         self._host.publish(now_ns)
