@@ -164,12 +164,7 @@ class Daemon:
         settings = self._config.settings
         metrics = Metrics(lambda: self._published, build_labels(self._config))
         clearer = LatchClearer(self._latch)
-        packs = IncidentPacks(
-            settings.state_dir,
-            status=lambda: self._published,
-            run_id=str(self._run),
-            binding=self._binding,
-        )
+        packs = self._build_packs()
         sinks = (self._late, clearer, packs, self._mark)
         pump = self._build_pump(sinks=sinks, counters=(metrics,))
         link = self._build_link(pump)
@@ -185,8 +180,8 @@ class Daemon:
         control = ControlThread(control_config(settings), port, background=(port.warm,))
         server: MetricsServer | None = None
         notifier = Notifier()
-        log_part = LogPart(self._log_dropped)
-        parts = (drills, Disk(settings.state_dir), self._gate, log_part, self._care)
+        log_part, disk = LogPart(self._log_dropped), Disk(settings.state_dir)
+        parts = (drills, disk, self._gate, log_part, self._care)
         publisher = self._build_publisher(pump, link, watchdog, notifier, parts=parts)
         end = self._build_end(pump, notifier)
         exit_code = EXIT_CRASH
@@ -416,6 +411,12 @@ class Daemon:
             main_loop=asyncio.get_running_loop(),
             may_start=start_rule(self._config, self._gate),
         )
+
+    def _build_packs(self) -> IncidentPacks:
+        return IncidentPacks(
+            self._config.settings.state_dir, status=lambda: self._published,
+            run_id=str(self._run), binding=self._binding,
+        )  # fmt: skip
 
     def _on_reply(self, reply: Reply) -> None:
         if self._port is not None:
