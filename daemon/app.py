@@ -164,7 +164,10 @@ class Daemon:
         settings = self._config.settings
         metrics = Metrics(lambda: self._published, build_labels(self._config))
         clearer = LatchClearer(self._latch)
-        packs = self._build_packs()
+        packs = IncidentPacks(
+            settings.state_dir, status=lambda: self._published, run_id=str(self._run),
+            binding=self._binding,
+        )  # fmt: skip
         sinks = (self._late, clearer, packs, self._mark)
         pump = self._build_pump(sinks=sinks, counters=(metrics,))
         link = self._build_link(pump)
@@ -411,12 +414,6 @@ class Daemon:
             main_loop=asyncio.get_running_loop(),
             may_start=start_rule(self._config, self._gate),
         )
-
-    def _build_packs(self) -> IncidentPacks:
-        return IncidentPacks(
-            self._config.settings.state_dir, status=lambda: self._published,
-            run_id=str(self._run), binding=self._binding,
-        )  # fmt: skip
 
     def _on_reply(self, reply: Reply) -> None:
         if self._port is not None:
