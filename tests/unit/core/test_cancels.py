@@ -2,6 +2,7 @@
 
 import pytest
 
+from daemon.model.effects import Reply
 from daemon.model.enums import Link, VenueOrderStatus
 from daemon.model.enums import ReportSource as From
 from daemon.model.inputs import (
@@ -100,3 +101,10 @@ def test_cancel_all_of_a_stranger_is_refused(stage: Stage) -> None:
     reply = stage.tell(command("cancel-all", symbol="DOGEUSDT"))[-1]
     assert reply.error_code == "bad_params"
     assert "BTCUSDT" in reply.error_message
+
+
+def test_cancel_all_without_a_link_says_that_nothing_has_left(stage: Stage) -> None:
+    resting(stage)
+    stage.tell(LinkDown(Link.ORDER, "gone"))
+    (reply,) = only(Reply, stage.tell(command("cancel-all")))
+    assert "link is down: the cancels leave when" in reply.result["note"]
