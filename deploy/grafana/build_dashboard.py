@@ -362,7 +362,7 @@ def evidence() -> list[Panel]:
         ),
         graph(
             "Days until the journal fills the disk",
-            (f"seatrial_journal_days_left{{{PICK}}}", "days left"),
+            (f"seatrial_journal_left_seconds{{{PICK}}} / 86400", "days left"),
             (f"seatrial_journal_pack_faulty{{{PICK}}}", "packing fails"),
             size=(6, 8),
         ),

@@ -29,6 +29,12 @@ def refusals(stage: StopStage) -> int:
     return sum(path.read_text().count('"event_type":"rate_limit"') for path in lines)
 
 
+def refused(stage: StopStage, number: int) -> bool:
+    """Whether so many refusals have come; until then the strategy wishes one order more."""
+    stage.signal("place")
+    return refusals(stage) >= number
+
+
 @pytest.mark.slow
 def test_from_storm_to_note_to_the_next_session(tmp_path: Path) -> None:
     symbols = ("BTCUSDT", "ETHUSDT")
@@ -39,7 +45,7 @@ def test_from_storm_to_note_to_the_next_session(tmp_path: Path) -> None:
             stage.sim.admin_post("strike", kind="limit_429", seconds=1)
             if number == 1:
                 stage.call("start", reason="walk-through")
-            stage.until(lambda n=number: refusals(stage) >= n, "a refusal for rate")
+            stage.until(lambda n=number: refused(stage, n), "a refusal for rate")
             calm_s = time.monotonic() + 1.5
             if number < STORM:
                 stage.until(lambda at=calm_s: time.monotonic() > at, "the pause is over")
@@ -47,6 +53,7 @@ def test_from_storm_to_note_to_the_next_session(tmp_path: Path) -> None:
         assert incident["trigger"] == "rate_limit_storm"
 
         # Halted, canceled, compared: the ledger is the judge.
+        stage.clear_signals()
         stage.until(lambda: at_rest(stage), "the stop has come to rest")
         assert stage.venue_open() == []
         with pytest.raises(RpcError, match="unresolved"):

@@ -146,6 +146,9 @@ class VirtualTime:
     def monotonic_ns(self) -> int:
         return self._world.now_ns
 
+    def clock_gettime_ns(self, _clock: int) -> int:
+        return self._world.now_ns
+
 
 class TurnPump(Pump):
     """The pump; after each turn the venue's own books are looked at."""
