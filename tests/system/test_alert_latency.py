@@ -157,8 +157,6 @@ def test_each_storm_of_a_bad_day_reaches_a_human_in_five_seconds(tmp_path: Path)
             alert, seconds = storm(box, human)
             took[alert] = seconds
         lasted_s = (human.clock.now_ns() - began) / NS_PER_S
-        opened = events(box, "incident_opened", since_ns=began)[0]
-        took["SeatrialIncident"] = hears(human, "SeatrialIncident", opened)
     print(f"seconds from event to webhook: {took}; all storms: {lasted_s:.0f} s")
     assert max(took.values()) <= ALERT_S_MAX, took
     assert lasted_s <= STORMS_S_MAX, "the quiet session is as long as that"

@@ -159,7 +159,8 @@ def check_man_pages(machine: Path, told: str) -> None:
     """The page has every command that the tool's own help has."""
     page = gzip.decompress((machine / "usr/share/man/man1/seatrial.1.gz").read_bytes()).decode()
     plain = page.replace("\\-", "-")
-    commands = re.findall(r"^  ([a-z][a-z-]+) ", told.partition("Commands:")[2], flags=re.MULTILINE)
+    listed = told.partition("Commands:\n")[2].partition("\n\n")[0]
+    commands = re.findall(r"^  ([a-z][a-z-]+) ", listed, flags=re.MULTILINE)
     assert len(commands) > 20
     missing = [command for command in commands if not re.search(rf"\b{command}\b", plain)]
     assert not missing
