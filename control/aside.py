@@ -6,6 +6,7 @@ A thread would not do: one that hangs in the kernel keeps its whole process from
 import contextlib
 import os
 import select
+import signal
 import time
 import warnings
 from collections.abc import Callable, Iterator
@@ -14,6 +15,8 @@ from typing import Any
 import orjson
 
 _READ_BYTES = 64 * 1024
+#: So long work that hangs may still come to its end, as a latch on a disk that answers again does.
+LIFE_S_MAX = 3600
 
 
 class Aside:
@@ -63,7 +66,7 @@ class Aside:
                 self._buffer += data
 
     def close(self) -> None:
-        """Hear no more; work that hangs goes on by itself."""
+        """Hear no more; work that hangs goes on by itself, for an hour at most."""
         os.close(self._from_child)
         if self._pid:
             with contextlib.suppress(OSError):
@@ -73,6 +76,8 @@ class Aside:
 def _as_child(work: Callable[[], Iterator[Any]], to_parent: int) -> None:
     """Never returns. It holds none of our streams: who reads them must see our end as the end."""
     try:
+        signal.signal(signal.SIGALRM, signal.SIG_DFL)
+        signal.alarm(LIFE_S_MAX)
         nowhere = os.open(os.devnull, os.O_RDWR)
         for descriptor in (0, 1, 2):
             os.dup2(nowhere, descriptor)
