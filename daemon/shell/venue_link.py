@@ -207,13 +207,15 @@ class VenueLink:
             case SendCancelAll():
                 self._send_cancel_all(effect)
             case QueryOrder():
-                if not self._spawn(lambda: self._answer(self._questions.query(effect)), "query"):
+                if not self._spawn(
+                    lambda: self._answer(lambda: self._questions.query(effect)), "query"
+                ):
                     self._deliver(
                         QueryFailed(effect.client_order_id, effect.instrument_id, _NOT_ASKED)
                     )
             case TakeSnapshot():
                 if not self._spawn(
-                    lambda: self._answer(self._questions.snapshot(effect)), "snapshot"
+                    lambda: self._answer(lambda: self._questions.snapshot(effect)), "snapshot"
                 ):
                     self._deliver(SnapshotFailed(f"{effect.reason}: {_NOT_ASKED}"))
 
@@ -344,16 +346,21 @@ class VenueLink:
         group = self._group
         if group is None or self._questions_waiting >= self._config.questions_max:
             return False
+        coroutine = work()
+        try:
+            task = group.create_task(coroutine, name=f"venue-{name}")
+        except RuntimeError:  # the link is ending; the engine may still turn once or twice
+            coroutine.close()
+            return False
         self._questions_waiting += 1
-        task = group.create_task(work(), name=f"venue-{name}")
         task.add_done_callback(self._question_done)
         return True
 
     def _question_done(self, _task: asyncio.Task[None]) -> None:
         self._questions_waiting -= 1
 
-    async def _answer(self, question: Coroutine[Any, Any, Input]) -> None:
-        self._deliver(await question)
+    async def _answer(self, question: Callable[[], Coroutine[Any, Any, Input]]) -> None:
+        self._deliver(await question())
 
     # ---------------------------------------------------------------- shared
     def _note_fault(self, fault: Fault) -> None:

@@ -658,6 +658,24 @@ async def test_before_run_nothing_is_sent_and_everything_is_answered() -> None:
 
 
 # -------------------------------------------------------------------- limits, clock, symbols
+async def test_what_a_turn_still_wants_while_the_link_ends_is_answered(
+    venue: ScriptedVenue,
+) -> None:
+    """The engine turns on while the tasks of the link are cancelled: a signal on a signal."""
+    bench = Bench(venue.base)
+    task = asyncio.create_task(bench.link.run(), name="link-under-test")
+    await bench.up()
+    task.cancel()
+    await asyncio.sleep(0)  # its group is told; its children have not ended yet
+    assert not task.done()
+    bench.link.perform(TakeSnapshot("end", (), {}))
+    bench.link.perform(QueryOrder(OWN, BTC, None))
+    bench.link.perform(SendCancel(cancel()))
+    await asyncio.gather(task, return_exceptions=True)
+    assert bench.got(SnapshotFailed)
+    assert bench.got(QueryFailed)
+
+
 async def test_a_ban_silences_everything(venue: ScriptedVenue) -> None:
     async def ban(socket: web.WebSocketResponse, call: dict[str, Any]) -> None:
         until = venue.clock_ms() + 60_000
