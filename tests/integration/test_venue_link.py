@@ -663,15 +663,15 @@ async def test_what_a_turn_still_wants_while_the_link_ends_is_answered(
 ) -> None:
     """The engine turns on while the tasks of the link are cancelled: a signal on a signal."""
     bench = Bench(venue.base)
-    task = asyncio.create_task(bench.link.run(), name="link-under-test")
-    await bench.up()
-    task.cancel()
-    await asyncio.sleep(0)  # its group is told; its children have not ended yet
-    assert not task.done()
-    bench.link.perform(TakeSnapshot("end", (), {}))
-    bench.link.perform(QueryOrder(OWN, BTC, None))
-    bench.link.perform(SendCancel(cancel()))
-    await asyncio.gather(task, return_exceptions=True)
+    async with asyncio.TaskGroup() as group:
+        task = group.create_task(bench.link.run(), name="link-under-test")
+        await bench.up()
+        task.cancel()
+        await asyncio.sleep(0)  # its group is told; its children have not ended yet
+        assert not task.done()
+        bench.link.perform(TakeSnapshot("end", (), {}))
+        bench.link.perform(QueryOrder(OWN, BTC, None))
+        bench.link.perform(SendCancel(cancel()))
     assert bench.got(SnapshotFailed)
     assert bench.got(QueryFailed)
 
