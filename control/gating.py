@@ -108,7 +108,7 @@ class Promotion:
 
 
 @dataclass(frozen=True, slots=True)
-class Decision:
+class GatingDecision:
     """May orders leave? `refusals` are all reasons against; `note` says what was not asked for."""
 
     allowed: bool
@@ -209,10 +209,10 @@ class Gating:
             self.turn(GatingEvent.END)
         self.caps_within_pilot = caps_within_pilot
 
-    def decide(self, now_ns: int) -> Decision:
+    def decide(self, now_ns: int) -> GatingDecision:
         """May an order leave now?"""
         if self.mode is not Mode.LIVE:
-            return Decision(
+            return GatingDecision(
                 allowed=not self.dry_run,
                 refusals=(GatingRefusal.DRY_RUN,) if self.dry_run else (),
                 note=f"{self.mode.value}: no real money, no promotion and no confirm token needed",
@@ -220,7 +220,7 @@ class Gating:
         refusals = list(self._refusals(now_ns))
         if self.state is not GatingState.OPEN:
             refusals.append(GatingRefusal.TOKEN_MISSING)
-        return Decision(allowed=not refusals, refusals=tuple(refusals))
+        return GatingDecision(allowed=not refusals, refusals=tuple(refusals))
 
     def _refusals(self, now_ns: int) -> tuple[GatingRefusal, ...]:
         """Every key but the token."""

@@ -3,7 +3,7 @@
 Rules of this file:
 1. It imports nothing at its top: `seatrial kill`, and more so with `--direct`, pays only for what
    a stop needs.
-2. Everything else is `control.tool`.
+2. Everything else is `control.tool.mounted_commands`.
 3. The standard streams are made safe before anything else, and the process ends by `output.end`:
    whatever becomes of the words, the exit code is that of the deed.
 """
@@ -24,19 +24,19 @@ def _direct_kill(**asked: Any) -> Any:
 
 def _run(words: list[str]) -> None:
     if "kill" in words and "_SEATRIAL_COMPLETE" not in os.environ:
-        from control.killing import parse, run  # noqa: PLC0415 - rule 1
+        from control.tool.kill_command import parse, run  # noqa: PLC0415 - rule 1
 
         asked = parse(words)
         if asked is not None:
             sys.exit(run(asked, _direct_kill))
-    from control.tool import run as run_tool  # noqa: PLC0415 - rule 1
+    from control.tool.mounted_commands import run as run_tool  # noqa: PLC0415 - rule 1
 
     run_tool()
 
 
 def main() -> None:
-    """Run the tool; exit codes are documented in control/failures.py."""
-    from control import output  # noqa: PLC0415 - rule 1
+    """Run the tool; exit codes are documented in control/tool/failures.py."""
+    from control.tool import output  # noqa: PLC0415 - rule 1
 
     output.install()
     code = 0

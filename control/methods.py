@@ -22,10 +22,10 @@ from pydantic import (
     model_validator,
 )
 
-from control.errors import ErrorCode
-from control.identity import Role
-from control.protocol import LINE_BYTES_MAX, PROTOCOL_VERSION, Fault
-from daemon.model.text import one_line
+from control.control_errors import ProtocolErrorCode
+from control.peer_identity import Role
+from control.protocol import LINE_BYTES_MAX, PROTOCOL_VERSION, ErrorReply
+from daemon.model.user_text import one_line
 
 REASON_CHARS_MAX = 500
 
@@ -49,17 +49,17 @@ def _command_id_or_none(given: object) -> str | None:
     return given if isinstance(given, str) and re.fullmatch(COMMAND_ID, given) else None
 
 
-class Params(BaseModel):
+class MethodParams(BaseModel):
     """Base of all params: strict types, no unknown keys."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, defer_build=True)
 
 
-class CommandParams(Params):
+class CommandParams(MethodParams):
     """What every command takes.
 
     The same `command_id` again gives the first answer again, as long as it holds: see
-    `control.memory`. A kill is always carried out.
+    `control.server.command_memory`. A kill is always carried out.
     """
 
     command_id: CommandId | None = None
@@ -148,23 +148,23 @@ class ExplainParams(CommandParams):
     why: LongText
 
 
-class NoParams(Params):
+class NoParams(MethodParams):
     """A question without arguments."""
 
 
-class IncidentParams(Params):
+class IncidentParams(MethodParams):
     """One incident."""
 
     incident_id: Name
 
 
-class IncidentsParams(Params):
+class IncidentsParams(MethodParams):
     """`unresolved` leaves the resolved ones out."""
 
     unresolved: bool = False
 
 
-class EventsParams(Params):
+class EventsParams(MethodParams):
     """The last `tail` journal lines, then, with `follow`, new ones as they come."""
 
     types: Annotated[list[Name], Field(max_length=64)] = []
@@ -187,13 +187,13 @@ class MethodSpec:
     name: str
     needs: Role
     kind: Kind
-    params: type[Params]
+    params: type[MethodParams]
     summary: str
     reason_required: bool = False
     deadline_s: float = 10.0
 
 
-def _query(name: str, params: type[Params], summary: str) -> MethodSpec:
+def _query(name: str, params: type[MethodParams], summary: str) -> MethodSpec:
     return MethodSpec(name, Role.OBSERVER, "query", params, summary)
 
 
@@ -337,7 +337,7 @@ def build_models(needs: Role) -> None:
             spec.params.model_rebuild()
 
 
-def validated(spec: MethodSpec, params: Any, request_id: str | int) -> Params:
+def validated(spec: MethodSpec, params: Any, request_id: str | int) -> MethodParams:
     """Check a request's params against the method's model.
 
     Raises:
@@ -350,15 +350,15 @@ def validated(spec: MethodSpec, params: Any, request_id: str | int) -> Params:
             f"{'.'.join(str(part) for part in item['loc']) or 'params'}: {item['msg']}"
             for item in error.errors(include_url=False, include_input=False)
         ]
-        raise Fault(
-            ErrorCode.INVALID_PARAMS,
+        raise ErrorReply(
+            ProtocolErrorCode.INVALID_PARAMS,
             f"{spec.name}: " + "; ".join(problems[:8])[:600],
             request_id=request_id,
             data={"problems": [problem[:200] for problem in problems[:20]]},
         ) from None
     if spec.reason_required and not getattr(made, "reason", "").strip():
-        raise Fault(
-            ErrorCode.REASON_REQUIRED,
+        raise ErrorReply(
+            ProtocolErrorCode.REASON_REQUIRED,
             f"{spec.name} needs a reason (params.reason): it goes into the record",
             request_id=request_id,
         )
@@ -383,7 +383,7 @@ def schema() -> dict[str, Any]:
             }
             for spec in METHODS.values()
         },
-        "errors": {code.title: int(code) for code in ErrorCode},
+        "errors": {code.title: int(code) for code in ProtocolErrorCode},
         "notifications": {
             "event": "params: one journal line",
             "dropped": "params: {count}: events this subscriber was too slow for",

@@ -2,7 +2,7 @@
 
 Rules of this file:
 1. A request has an id, always: all are answered, so notifications and batches are refused.
-2. Nothing here raises on foreign bytes but `Fault`, which holds the one reply that they deserve.
+2. Nothing here raises on foreign bytes but `ErrorReply`, which holds the one reply that they deserve.
 3. A line is at most `LINE_BYTES_MAX` long; a longer one is answered and closed.
 """
 
@@ -12,7 +12,7 @@ from typing import Any
 
 import orjson
 
-from control.errors import ErrorCode
+from control.control_errors import ProtocolErrorCode
 
 PROTOCOL_VERSION = 1
 LINE_BYTES_MAX = 64 * 1024
@@ -21,12 +21,12 @@ ID_CHARS_MAX = 64
 RequestId = str | int | None
 
 
-class Fault(Exception):  # noqa: N818 - an answer that travels up the stack, not a program error
+class ErrorReply(Exception):  # noqa: N818 - an answer that travels up the stack, not a program error
     """One error reply, on its way to the client."""
 
     def __init__(
         self,
-        code: ErrorCode,
+        code: ProtocolErrorCode,
         message: str,
         *,
         request_id: RequestId = None,
@@ -79,7 +79,9 @@ class LineSplitter:
         end = self._buffer.find(b"\n", self._scanned)
         length = end if end >= 0 else len(self._buffer)
         if length > self._limit:
-            raise Fault(ErrorCode.LINE_TOO_LONG, f"a line is at most {self._limit} bytes; closing")
+            raise ErrorReply(
+                ProtocolErrorCode.LINE_TOO_LONG, f"a line is at most {self._limit} bytes; closing"
+            )
         if end < 0:
             self._scanned = len(self._buffer)
             return None
@@ -99,39 +101,47 @@ def parse_request(line: bytes) -> Request:
     try:
         message = orjson.loads(line)
     except orjson.JSONDecodeError as error:
-        raise Fault(ErrorCode.PARSE_ERROR, f"not a line of JSON ({error}); closing") from None
+        raise ErrorReply(
+            ProtocolErrorCode.PARSE_ERROR, f"not a line of JSON ({error}); closing"
+        ) from None
     if isinstance(message, list):
-        raise Fault(ErrorCode.INVALID_REQUEST, "batches are not taken: send one request a line")
+        raise ErrorReply(
+            ProtocolErrorCode.INVALID_REQUEST, "batches are not taken: send one request a line"
+        )
     if not isinstance(message, dict):
-        raise Fault(ErrorCode.INVALID_REQUEST, "a request is a JSON object")
+        raise ErrorReply(ProtocolErrorCode.INVALID_REQUEST, "a request is a JSON object")
     request_id = _request_id(message)
     if message.get("jsonrpc") != "2.0":
-        raise Fault(
-            ErrorCode.INVALID_REQUEST, 'a request says "jsonrpc": "2.0"', request_id=request_id
+        raise ErrorReply(
+            ProtocolErrorCode.INVALID_REQUEST,
+            'a request says "jsonrpc": "2.0"',
+            request_id=request_id,
         )
     unknown = sorted(message.keys() - {"jsonrpc", "id", "method", "params", "version"})
     if unknown:
-        raise Fault(
-            ErrorCode.INVALID_REQUEST,
+        raise ErrorReply(
+            ProtocolErrorCode.INVALID_REQUEST,
             f"a request has no member {unknown[0][:40]!r}",
             request_id=request_id,
         )
     if message.get("version", PROTOCOL_VERSION) != PROTOCOL_VERSION:
-        raise Fault(
-            ErrorCode.UNSUPPORTED_VERSION,
+        raise ErrorReply(
+            ProtocolErrorCode.UNSUPPORTED_VERSION,
             f"this daemon speaks version {PROTOCOL_VERSION} of the control protocol",
             request_id=request_id,
             data={"supported": [PROTOCOL_VERSION]},
         )
     method = message.get("method")
     if not isinstance(method, str) or not method:
-        raise Fault(
-            ErrorCode.INVALID_REQUEST, "a request names its method as text", request_id=request_id
+        raise ErrorReply(
+            ProtocolErrorCode.INVALID_REQUEST,
+            "a request names its method as text",
+            request_id=request_id,
         )
     params = message.get("params", {})
     if not isinstance(params, dict):
-        raise Fault(
-            ErrorCode.INVALID_PARAMS, "params are an object, by name", request_id=request_id
+        raise ErrorReply(
+            ProtocolErrorCode.INVALID_PARAMS, "params are an object, by name", request_id=request_id
         )
     return Request(request_id, method, params)
 
@@ -139,11 +149,14 @@ def parse_request(line: bytes) -> Request:
 def _request_id(message: Mapping[str, Any]) -> str | int:
     request_id = message.get("id")
     if isinstance(request_id, bool) or not isinstance(request_id, str | int):
-        raise Fault(
-            ErrorCode.INVALID_REQUEST, "a request has an id (text or integer): all are answered"
+        raise ErrorReply(
+            ProtocolErrorCode.INVALID_REQUEST,
+            "a request has an id (text or integer): all are answered",
         )
     if isinstance(request_id, str) and len(request_id) > ID_CHARS_MAX:
-        raise Fault(ErrorCode.INVALID_REQUEST, f"an id is at most {ID_CHARS_MAX} characters")
+        raise ErrorReply(
+            ProtocolErrorCode.INVALID_REQUEST, f"an id is at most {ID_CHARS_MAX} characters"
+        )
     return request_id
 
 
@@ -157,7 +170,7 @@ def encode_result(request_id: RequestId, result: Any) -> bytes:
     return _line({"jsonrpc": "2.0", "id": request_id, "result": result})
 
 
-def encode_fault(fault: Fault) -> bytes:
+def encode_fault(fault: ErrorReply) -> bytes:
     """One error line, with its end. `data.name` is the code in words."""
     return _line(
         {

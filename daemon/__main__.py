@@ -18,7 +18,7 @@ def main() -> None:
         from daemon.boot import run  # noqa: PLC0415 - rule 1
 
         sys.exit(run(Path(sys.argv[2])))
-    from daemon.command import main as command  # noqa: PLC0415 - rule 1
+    from daemon.cli.seatriald_command import main as command  # noqa: PLC0415 - rule 1
 
     command()
 

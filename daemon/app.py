@@ -13,8 +13,8 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, Protocol
 
-from control.errors import ControlError
-from control.server import ControlThread
+from control.control_errors import ControlError
+from control.server.control_server import ControlThread
 from daemon.assembly import (
     about_keys,
     accepted_lines,
@@ -39,33 +39,33 @@ from daemon.model.effects import ExitDaemon, Reply
 from daemon.model.inputs import JournalFault
 from daemon.model.records import EventType
 from daemon.settings import Config
-from daemon.shell.account_lock import AccountLock
-from daemon.shell.clock import SystemClock
-from daemon.shell.disk import Disk
-from daemon.shell.drills import Drills, DrillTools
-from daemon.shell.drills_rehearsal import Rehearsal
-from daemon.shell.emergency import EmergencyStop
-from daemon.shell.endpoints import endpoints_of
-from daemon.shell.ends import EXIT_CRASH, EXIT_LEFT, EXIT_OK, ProcessEnd
-from daemon.shell.incident_pack import IncidentPacks
-from daemon.shell.journal import Journal, JournalError
-from daemon.shell.journal_care import JournalCare
-from daemon.shell.key_environments import remember
-from daemon.shell.latch import LatchHalt, LatchStore
-from daemon.shell.late_orders import LateOrders
-from daemon.shell.log_streams import LogPart
-from daemon.shell.loop import Pump, RecordSink
-from daemon.shell.metrics import Metrics, MetricsServer
-from daemon.shell.port import ControlPort
-from daemon.shell.publisher import Publisher, StatusPart
-from daemon.shell.replay import Recovered, recover
-from daemon.shell.sdnotify import Notifier
-from daemon.shell.signals import Ended
-from daemon.shell.state_dir import StateMark
+from daemon.shell.control_port import ControlPort
+from daemon.shell.drills.drill_rehearsal import Rehearsal
+from daemon.shell.drills.drill_runner import Drills, DrillTools
+from daemon.shell.health.metrics import Metrics, MetricsServer
+from daemon.shell.health.status_publisher import StatusPart, StatusPublisher
+from daemon.shell.health.watchdog import LatchClearer, Watchdog, kill_of
+from daemon.shell.journal.incident_pack import IncidentPacks
+from daemon.shell.journal.journal_upkeep import JournalUpkeep
+from daemon.shell.journal.journal_writer import Journal, JournalError
+from daemon.shell.journal.replay import Recovered, recover
+from daemon.shell.keys.key_environments import remember
+from daemon.shell.link.venue_link import VenueLink
+from daemon.shell.link.venue_urls import endpoints_of
+from daemon.shell.process.account_lock import AccountLock
+from daemon.shell.process.clock import SystemClock
+from daemon.shell.process.disk import Disk
+from daemon.shell.process.log_streams import LogPart
+from daemon.shell.process.sdnotify import Notifier
+from daemon.shell.process.signals import Ended
+from daemon.shell.process.tasks import spawn
+from daemon.shell.pump import Pump, RecordSink
+from daemon.shell.state.state_dir import StateMark
+from daemon.shell.stop.emergency_stop import EmergencyStop
+from daemon.shell.stop.kill_latch import LatchHalt, LatchStore
+from daemon.shell.stop.late_orders import LateOrders
+from daemon.shell.stop.process_end import EXIT_CRASH, EXIT_LEFT, EXIT_OK, ProcessEnd
 from daemon.shell.strategy_loader import strategy_factory
-from daemon.shell.tasks import spawn
-from daemon.shell.venue_link import VenueLink
-from daemon.shell.watchdog import LatchClearer, Watchdog, kill_of
 from daemon.version import seatrial_version
 
 log = logging.getLogger("seatriald")
@@ -142,7 +142,7 @@ class Daemon:
         self._mark = StateMark(settings.state_dir)
         self._journal.on_anchor = self._mark.on_anchor
         self._journal.on_durable = self._mark.on_durable
-        self._care = JournalCare(settings, self._journal)
+        self._care = JournalUpkeep(settings, self._journal)
         self._since_checkpoint = (recovered.checkpoint_seq, len(recovered.facts))
         self._engine = recovered_engine(
             partial(build_engine, config, instance=self._instance, run=self._run,
@@ -240,7 +240,7 @@ class Daemon:
         for kill in latched.kills or (latched,):
             pump.offer(kill_of(kill))
 
-    async def _serve(self, link: VenueLink, publisher: Publisher, end: ProcessEnd) -> int:
+    async def _serve(self, link: VenueLink, publisher: StatusPublisher, end: ProcessEnd) -> int:
         exit_future = self._exit
         if exit_future is None:
             raise RuntimeError("run() was not entered")
@@ -381,8 +381,8 @@ class Daemon:
         watchdog: Watchdog,
         notifier: Notifier,
         parts: tuple[StatusPart, ...],
-    ) -> Publisher:
-        return Publisher(
+    ) -> StatusPublisher:
+        return StatusPublisher(
             engine=self._engine,
             journal=self._journal,
             clock=self._clock,

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from control.identity import ControlConfig, Members, Role
+from control.peer_identity import ControlConfig, Members, Role
 from daemon.core.engine import Engine, EngineConfig, StrategySpec
 from daemon.live_gate import mode_of
 from daemon.model.amounts import NS_PER_MS
@@ -15,17 +15,17 @@ from daemon.model.halt import HaltFlag
 from daemon.model.ids import ClientOrderIdFactory, RunId, StrategyId
 from daemon.model.records import EventType
 from daemon.settings import Config, MetricsSettings, Settings
-from daemon.shell.clock import SystemClock
-from daemon.shell.clock_step import stepped_back
-from daemon.shell.credentials import load_credentials
-from daemon.shell.endpoints import urls_of
-from daemon.shell.journal import lock_journal
-from daemon.shell.key_environments import check_distinct
-from daemon.shell.link_config import Credentials, LinkConfig
-from daemon.shell.metrics import Metrics, MetricsServer
-from daemon.shell.replay import Recovered
-from daemon.shell.state_dir import next_run, prepare
-from daemon.shell.state_proof import Proof, check_state, in_future_text, prove_state
+from daemon.shell.health.metrics import Metrics, MetricsServer
+from daemon.shell.journal.journal_writer import lock_journal
+from daemon.shell.journal.replay import Recovered
+from daemon.shell.keys.credentials import load_credentials
+from daemon.shell.keys.key_environments import check_distinct
+from daemon.shell.link.link_config import Credentials, LinkConfig
+from daemon.shell.link.venue_urls import urls_of
+from daemon.shell.process.clock import SystemClock
+from daemon.shell.state.clock_ahead import stepped_back
+from daemon.shell.state.state_dir import next_run, prepare
+from daemon.shell.state.state_proof import Proof, check_state, in_future_text, prove_state
 from daemon.shell.strategy_loader import strategy_factory
 from daemon.version import code_digest, commit, packages, python_version, seatrial_version
 from riskcaps.interceptor import Interceptor

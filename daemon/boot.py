@@ -13,16 +13,16 @@ from pathlib import Path
 
 import uvloop
 
-from control.errors import ControlError
+from control.control_errors import ControlError
 from daemon.app import Daemon, EndWatch
 from daemon.errors import SeatrialError
 from daemon.ownership import check_import_ownership
 from daemon.settings import SettingsError, load_config
-from daemon.shell.disk import await_room, boot_again, is_full
-from daemon.shell.log_streams import LogThread, finish_streams, take_over_streams
-from daemon.shell.sdnotify import Notifier
-from daemon.shell.secrecy import forbid_core_dumps
-from daemon.shell.signals import SignalThread
+from daemon.shell.process.disk import await_room, boot_again, is_full
+from daemon.shell.process.log_streams import LogThread, finish_streams, take_over_streams
+from daemon.shell.process.sdnotify import Notifier
+from daemon.shell.process.secrecy import forbid_core_dumps
+from daemon.shell.process.signals import SignalThread
 
 log = logging.getLogger("seatriald.boot")
 

@@ -7,14 +7,14 @@ Rules of this file:
 2. It reads of the configuration only what a stop needs: a mistake elsewhere in the file must not
    keep us from stopping.
 3. The state directory may be on a disk that is full, read-only or hangs: another process works on
-   it (`control.aside`) while this one imports what is slow to import, and after one second
+   it (`control.tool.isolated_work`) while this one imports what is slow to import, and after one second
    the orders are canceled, latched or not. The result says which.
 4. Nothing is said before the first cancel was asked for, and no word can end the stop
-   (`control.output`).
+   (`control.tool.output`).
 
     python -m daemon.direct_kill --config FILE --reason WHY
 
-is the same as `seatrial kill --direct`. Exit codes: `control.failures`.
+is the same as `seatrial kill --direct`. Exit codes: `control.tool.failures`.
 What is under way is told on stderr, once a second; stdout has the result alone.
 """
 
@@ -28,20 +28,20 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from control import output
-from control.aside import Aside
-from control.errors import ControlError
-from control.places import CONFIG_DEADLINE_S, default_config, direct_command
+from control.control_errors import ControlError
+from control.tool import output
+from control.tool.daemon_lookup import CONFIG_DEADLINE_S, default_config, direct_command
+from control.tool.isolated_work import Aside
 from daemon.errors import CredentialsRefused, InstanceUnknown, SeatrialError
-from daemon.model.places import base_of, place_of
-from daemon.model.text import one_line, text_of
-from daemon.shell.clock import SystemClock
-from daemon.shell.latch import LATCH_DEADLINE_S, LatchStore
-from daemon.shell.state_dir import StateDirError, instance_of_journal, read_identity
+from daemon.model.config_paths import base_of, place_of
+from daemon.model.user_text import one_line, text_of
+from daemon.shell.process.clock import SystemClock
+from daemon.shell.state.state_dir import StateDirError, instance_of_journal, read_identity
+from daemon.shell.stop.kill_latch import LATCH_DEADLINE_S, LatchStore
 
 if TYPE_CHECKING:
-    from daemon.shell.emergency import EmergencyStop, KillReport
-    from daemon.shell.late_orders import LateOrders
+    from daemon.shell.stop.emergency_stop import EmergencyStop, KillReport
+    from daemon.shell.stop.late_orders import LateOrders
 
 DEADLINE_S = 30.0
 JOURNAL_DEADLINE_S = 2.0
@@ -271,9 +271,9 @@ def _state(plan: StopPlan, aside: Aside, known: Mapping[str, Any], within_s: flo
 def _import_the_rest() -> None:
     """What is slow to import, while the disk works; a fault in it is told by whoever needs it."""
     with contextlib.suppress(Exception):
-        import daemon.shell.credentials  # noqa: PLC0415 - rule 3
-        import daemon.shell.late_orders  # noqa: PLC0415 - rule 3
-        import daemon.shell.order_session  # noqa: F401, PLC0415 - rule 3
+        import daemon.shell.keys.credentials  # noqa: PLC0415 - rule 3
+        import daemon.shell.link.order_session  # noqa: F401, PLC0415 - rule 3
+        import daemon.shell.stop.late_orders  # noqa: PLC0415 - rule 3
 
 
 def _ms(at_ns: int | None, start_ns: int) -> float | None:
@@ -284,7 +284,7 @@ async def _stop(
     plan: StopPlan, state: _State, clock: SystemClock
 ) -> tuple["KillReport", int | None]:
     """Cancel and verify; the last report, and when the venue was first seen empty."""
-    from daemon.shell.late_orders import until_settled  # noqa: PLC0415 - rule 3
+    from daemon.shell.stop.late_orders import until_settled  # noqa: PLC0415 - rule 3
 
     stop = _emergency(plan, state, clock)
     seen = _Seen()
@@ -304,11 +304,11 @@ async def _stop(
 
 
 def _emergency(plan: StopPlan, state: _State, clock: SystemClock) -> "EmergencyStop":
-    from daemon.shell.credentials import load_credentials  # noqa: PLC0415 - rule 3
-    from daemon.shell.emergency import EmergencyStop  # noqa: PLC0415 - rule 3
-    from daemon.shell.endpoints import BINANCE_SPOT_TESTNET  # noqa: PLC0415 - rule 3
-    from daemon.shell.link_config import VenueEndpoints  # noqa: PLC0415 - rule 3
-    from daemon.shell.secrecy import forbid_core_dumps  # noqa: PLC0415 - rule 3
+    from daemon.shell.keys.credentials import load_credentials  # noqa: PLC0415 - rule 3
+    from daemon.shell.link.link_config import VenueEndpoints  # noqa: PLC0415 - rule 3
+    from daemon.shell.link.venue_urls import BINANCE_SPOT_TESTNET  # noqa: PLC0415 - rule 3
+    from daemon.shell.process.secrecy import forbid_core_dumps  # noqa: PLC0415 - rule 3
+    from daemon.shell.stop.emergency_stop import EmergencyStop  # noqa: PLC0415 - rule 3
 
     forbid_core_dumps()
     if not plan.is_key_read:
@@ -333,7 +333,7 @@ def _emergency(plan: StopPlan, state: _State, clock: SystemClock) -> "EmergencyS
 
 def _late_orders(plan: StopPlan, clock: SystemClock) -> "LateOrders":
     """Which orders may still arrive; a journal that cannot be read in time hides one sent now."""
-    from daemon.shell.late_orders import LateOrders, late_orders_of_journal  # noqa: PLC0415 - rule 3
+    from daemon.shell.stop.late_orders import LateOrders, late_orders_of_journal  # noqa: PLC0415 - rule 3
 
     def work() -> Iterator[Mapping[str, int]]:
         journal, now_ns = plan.state_dir / "journal", clock.now_ns()
@@ -380,7 +380,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
     Takes the options of `seatrial kill --direct`; ends the process with the same exit codes.
     """
-    from control.killing import parse, run  # noqa: PLC0415 - the tool's stop imports this module
+    from control.tool.kill_command import parse, run  # noqa: PLC0415 - the tool's stop imports this module
 
     words = [word for word in (sys.argv[1:] if argv is None else argv) if word != "--direct"]
     asked = parse(["kill", "--direct", *words])

@@ -18,13 +18,13 @@ from pathlib import Path
 from typing import Any
 
 from control.gating import Binding, Gating, GatingEvent, GatingRefusal, Promotion
-from control.wizard import presets
+from control.tool.init_wizard import presets
 from daemon.errors import LiveBlocked
 from daemon.model.enums import Mode
 from daemon.model.inputs import Command
 from daemon.model.records import below_floor
 from daemon.settings import Config, GatingSettings
-from daemon.shell.preflight_pass import StartPermit, start_permit
+from daemon.shell.checks.preflight_pass import StartPermit, start_permit
 from riskcaps.capset import CapConfigError, CapSet, capset_from_mapping
 
 PILOT_PRESET = "live-pilot"

@@ -1,7 +1,7 @@
 """The configuration: a frozen value, read once, every violation reported at once.
 
 TOML in, frozen pydantic models out; unknown keys are refused; units stand in the names. Secrets
-never stand in the configuration (see `daemon.shell.credentials`). The hash of the canonical form
+never stand in the configuration (see `daemon.shell.keys.credentials`). The hash of the canonical form
 goes into `session_start` and binds evidence to it.
 """
 
@@ -25,9 +25,9 @@ from pydantic import (
     model_validator,
 )
 
+from daemon.model.config_paths import base_of, place_of
 from daemon.model.ids import is_symbol
-from daemon.model.places import base_of, place_of
-from daemon.model.text import text_of
+from daemon.model.user_text import text_of
 from riskcaps.capset import CapConfigError, CapSet, capset_from_mapping
 
 ENVIRONMENTS = ("sim", "binance-spot-testnet")

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import click
 
-from control.tool import Tool
-from daemon.command import main as daemon_command
+from control.tool.mounted_commands import Tool
+from daemon.cli.seatriald_command import main as daemon_command
 from daemon.version import seatrial_version
 
 SEATRIAL_EXITS = (

@@ -143,8 +143,8 @@ from decimal import Decimal
 from typing import Any
 
 from daemon.model.enums import Side
-from daemon.model.extras import OrderExtras
 from daemon.model.intents import PlaceIntent
+from daemon.model.order_features import OrderExtras
 from riskcaps.context import RiskContext, context_of, context_of_stranger
 from riskcaps.exposure import SymbolBook
 from riskcaps.keeper import Keeper

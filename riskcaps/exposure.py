@@ -20,7 +20,7 @@ from daemon.model.enums import OrderType, Side
 from daemon.model.ids import InstrumentId, symbol_of
 from daemon.model.instrument import Instrument
 from daemon.model.market import TopOfBook
-from daemon.model.plain import to_plain
+from daemon.model.plain_values import to_plain
 from daemon.model.reports import Fill
 from riskcaps.bands import Watch
 from riskcaps.cap_values import window_minutes

@@ -11,9 +11,9 @@ Rules of this file:
 from decimal import Decimal
 
 from daemon.model.enums import OrderType, Side, TimeInForce
-from daemon.model.extras import PEG_LEVELS_MAX, OrderExtras, PegPrice
 from daemon.model.instrument import Instrument
 from daemon.model.intents import PlaceIntent
+from daemon.model.order_features import PEG_LEVELS_MAX, OrderExtras, PegPrice
 from riskcaps.denials import DenyReason
 from riskcaps.exposure import MARKET_TYPES, STOP_TYPES, SymbolBook
 

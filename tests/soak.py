@@ -25,8 +25,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from control.client import ControlClient
-from control.errors import ControlError, RpcError
+from control.control_errors import ControlError, RpcError
+from control.tool.client import ControlClient
 from daemon.demo.plan import DemoOptions, strategies_of, symbols_of, toml_text
 from daemon.demo.run import caps_file
 from tests.support.sim_process import ROOT, SimProcess

@@ -9,7 +9,7 @@ Rules of this file:
 
 from decimal import Decimal
 
-from daemon.core.desk import Desk
+from daemon.core.turn_context import TurnContext
 from daemon.model.amounts import plain
 from daemon.model.effects import SendAmend
 from daemon.model.enums import ReportSource
@@ -24,7 +24,7 @@ from riskcaps.interceptor import AmendApproved
 class Amends:
     """Sends amends and takes what the venue says of quantities."""
 
-    def __init__(self, desk: Desk) -> None:
+    def __init__(self, desk: TurnContext) -> None:
         """Share the desk."""
         self._desk = desk
         self.under_way: dict[ClientOrderId, Decimal] = {}

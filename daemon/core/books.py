@@ -16,7 +16,7 @@ from daemon.model.amounts import ZERO, plain
 from daemon.model.enums import OrderStatus
 from daemon.model.ids import ClientOrderId, ExecId, InstrumentId, StrategyId
 from daemon.model.orders import Order
-from daemon.model.plain import from_plain, to_plain
+from daemon.model.plain_values import from_plain, to_plain
 from daemon.model.reports import Fill
 
 EXEC_IDS_PER_INSTRUMENT_MAX = 5_000

@@ -7,9 +7,9 @@ Rules of this file:
 3. Every cancel passes `Interceptor.review_cancel`; a denied one waits for its turn.
 """
 
-from daemon.core.chase import CancelTry, Stage
-from daemon.core.desk import Desk
 from daemon.core.lifecycle import Trigger
+from daemon.core.pending_queries import CancelTry, Stage
+from daemon.core.turn_context import TurnContext
 from daemon.model.effects import SendCancel
 from daemon.model.ids import StrategyId, symbol_of
 from daemon.model.intents import ENGINE, CancelIntent
@@ -21,7 +21,7 @@ from riskcaps.interceptor import CancelApproved
 class Cancels:
     """Sends cancels and follows them."""
 
-    def __init__(self, desk: Desk) -> None:
+    def __init__(self, desk: TurnContext) -> None:
         """Share the desk."""
         self._desk = desk
 

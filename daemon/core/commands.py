@@ -10,11 +10,11 @@ from typing import Any
 
 from daemon.core.books import order_fields
 from daemon.core.cancels import Cancels
-from daemon.core.conductor import Conductor
-from daemon.core.desk import Desk
-from daemon.core.errors import CommandError, ErrorCode
-from daemon.core.pause import refuse_unready
-from daemon.core.rounds import Rounds
+from daemon.core.command_errors import CommandError, CommandErrorCode
+from daemon.core.reconciliation_rounds import ReconciliationRounds
+from daemon.core.session_control import SessionControl
+from daemon.core.turn_context import TurnContext
+from daemon.core.venue_pause import refuse_unready
 from daemon.model.amounts import plain
 from daemon.model.effects import Reply
 from daemon.model.ids import symbol_of
@@ -30,7 +30,13 @@ Answer = Mapping[str, Any] | None
 class Commands:
     """Dispatches commands to the parts of the engine."""
 
-    def __init__(self, desk: Desk, conductor: Conductor, cancels: Cancels, rounds: Rounds) -> None:
+    def __init__(
+        self,
+        desk: TurnContext,
+        conductor: SessionControl,
+        cancels: Cancels,
+        rounds: ReconciliationRounds,
+    ) -> None:
         """Share the desk."""
         self._incidents_of = conductor.incidents
         self._desk = desk
@@ -63,7 +69,9 @@ class Commands:
         effects = self._desk.effects
         try:
             if method is None:
-                raise CommandError(ErrorCode.UNKNOWN_METHOD, f"no such command: {command.method!r}")
+                raise CommandError(
+                    CommandErrorCode.UNKNOWN_METHOD, f"no such command: {command.method!r}"
+                )
             answer = method(command)
         except CommandError as error:
             effects.append(
@@ -80,13 +88,13 @@ class Commands:
     # ------------------------------------------------------------------ sessions
     def _start(self, command: Command) -> Answer:
         if problem := clock_problem(self._desk.interceptor):
-            raise CommandError(ErrorCode.NOT_READY, problem)
+            raise CommandError(CommandErrorCode.NOT_READY, problem)
         session_id = self._conductor.start(_by(command), command.reason)
         return {"session_id": session_id}
 
     def _stop(self, command: Command) -> Answer:
         if not self._desk.ledger.session.session_id:
-            raise CommandError(ErrorCode.NO_SESSION, "no session is on")
+            raise CommandError(CommandErrorCode.NO_SESSION, "no session is on")
         self._conductor.end("stop", command.reason, _by(command), command_id=command.command_id)
         return None
 
@@ -112,7 +120,7 @@ class Commands:
         symbol = str(command.params.get("symbol") or "")
         if symbol and symbol not in self._desk.config.symbols:
             raise CommandError(
-                ErrorCode.BAD_PARAMS,
+                CommandErrorCode.BAD_PARAMS,
                 f"{symbol!r} is not one of ours: {', '.join(self._desk.config.symbols)}",
             )
         return symbol
@@ -136,10 +144,10 @@ class Commands:
     def _reconcile(self, command: Command) -> Answer:
         gate = self._desk.gate
         if paused := self._desk.ledger.pause.text(self._desk.now_ns):
-            raise CommandError(ErrorCode.NOT_READY, paused)
+            raise CommandError(CommandErrorCode.NOT_READY, paused)
         if not gate.all_up:
             why = "; ".join(one.text for one in gate.obstacles())
-            raise CommandError(ErrorCode.NOT_READY, f"the gate is {gate.state}: {why}")
+            raise CommandError(CommandErrorCode.NOT_READY, f"the gate is {gate.state}: {why}")
         self._rounds.reply_when_done(command.command_id)
         return None
 
@@ -176,7 +184,9 @@ class Commands:
     def _explain(self, command: Command) -> Answer:
         seq, why = command.params.get("seq"), str(command.params.get("why", ""))
         if not isinstance(seq, int) or not why:
-            raise CommandError(ErrorCode.BAD_PARAMS, "explain needs the event's seq and a why")
+            raise CommandError(
+                CommandErrorCode.BAD_PARAMS, "explain needs the event's seq and a why"
+            )
         fields = {"about_seq": seq, "why": why, "by": _by(command)}
         self._desk.record(EventType.EXPLANATION, fields)
         return {"about_seq": seq}
@@ -186,13 +196,13 @@ class Commands:
         desk = self._desk
         changes = command.params.get("changes")
         if not isinstance(changes, Mapping) or not changes:
-            raise CommandError(ErrorCode.BAD_PARAMS, "name the caps and their new values")
+            raise CommandError(CommandErrorCode.BAD_PARAMS, "name the caps and their new values")
         gate = desk.interceptor
         old_hash = gate.capset.hash
         try:
             desk.ledger.tighten(changes)
         except CapConfigError as error:
-            raise CommandError(ErrorCode.LOOSENING_REFUSED, str(error)) from error
+            raise CommandError(CommandErrorCode.LOOSENING_REFUSED, str(error)) from error
         fields = {
             "old_hash": old_hash,
             "new_hash": gate.capset.hash,

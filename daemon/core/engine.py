@@ -13,26 +13,26 @@ from typing import Any
 
 from daemon.core import fold
 from daemon.core.amends import Amends
+from daemon.core.blocked_symbols import BlockedSymbols
 from daemon.core.cancels import Cancels
 from daemon.core.canonical import hash_of
-from daemon.core.clockwork import Clockwork
 from daemon.core.commands import Commands
-from daemon.core.conductor import BEGIN, Conductor
-from daemon.core.config import EngineConfig, Storm, StrategySpec
-from daemon.core.desk import Desk
+from daemon.core.engine_config import EngineConfig, Storm, StrategySpec
 from daemon.core.execution import Execution
+from daemon.core.housekeeping import Housekeeping
 from daemon.core.incidents import Incidents
+from daemon.core.latest_market import LatestMarket
 from daemon.core.made_reports import told
-from daemon.core.market import Market
-from daemon.core.pause import VenuePause, follow_ban, on_rate_limited
+from daemon.core.reconciliation_rounds import UNANSWERED, VANISHED, ReconciliationRounds
 from daemon.core.replaces import Replaces
-from daemon.core.rounds import UNANSWERED, VANISHED, Rounds
-from daemon.core.runner import TIMER_PREFIX, Runner
+from daemon.core.session_control import BEGIN, SessionControl
 from daemon.core.status import status as status_of
-from daemon.core.symbols import Symbols
+from daemon.core.strategy_runner import TIMER_PREFIX, StrategyRunner
+from daemon.core.strategy_view import View
 from daemon.core.ticks import HOUSEKEEPING
 from daemon.core.tripwires import Tripwires
-from daemon.core.view import View
+from daemon.core.turn_context import TurnContext
+from daemon.core.venue_pause import VenuePause, follow_ban, on_rate_limited
 from daemon.model.effects import Effect
 from daemon.model.enums import (
     GateState,
@@ -85,15 +85,15 @@ class Engine:
     def __init__(self, *, config: EngineConfig, interceptor: Interceptor) -> None:
         """Begin HALTED, with the gate DOWN and empty books."""
         self._config = config
-        self._desk = Desk(config, interceptor)
-        self._market = Market()
+        self._desk = TurnContext(config, interceptor)
+        self._market = LatestMarket()
         cancels = Cancels(self._desk)
         amends, replaces = Amends(self._desk), Replaces(self._desk)
         self._execution = Execution(self._desk, cancels, amends, replaces)
-        self._rounds = Rounds(self._desk, self._execution)
-        self._runner = Runner(self._desk, self._market, cancels, amends, replaces)
-        self._symbols = Symbols(self._desk)
-        self._conductor = Conductor(
+        self._rounds = ReconciliationRounds(self._desk, self._execution)
+        self._runner = StrategyRunner(self._desk, self._market, cancels, amends, replaces)
+        self._symbols = BlockedSymbols(self._desk)
+        self._conductor = SessionControl(
             self._desk,
             cancels,
             self._rounds,
@@ -103,7 +103,7 @@ class Engine:
         )
         self._wires = Tripwires(self._desk, self._market, self._symbols)
         self._commands = Commands(self._desk, self._conductor, cancels, self._rounds)
-        self._clockwork = Clockwork(self._desk, self._rounds)
+        self._clockwork = Housekeeping(self._desk, self._rounds)
         self._armed = False
         self._booted_ns = 0
         self._handlers: dict[type, Callable[[Any], object]] = {

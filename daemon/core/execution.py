@@ -8,11 +8,11 @@ Rules of this file:
 
 from daemon.core.amends import Amends
 from daemon.core.cancels import Cancels
-from daemon.core.chase import Ask
-from daemon.core.desk import Desk
 from daemon.core.lifecycle import TRIGGER_OF_VENUE_STATUS, Trigger
 from daemon.core.made_reports import adopted_from
+from daemon.core.pending_queries import Ask
 from daemon.core.replaces import Replaces
+from daemon.core.turn_context import TurnContext
 from daemon.model.amounts import plain
 from daemon.model.enums import (
     OrderStatus,
@@ -33,7 +33,9 @@ _ANSWERS = (ReportSource.QUERY, ReportSource.RECOVERED)
 class Execution:
     """The order path after the wire: reports, refusals, silence, cancels."""
 
-    def __init__(self, desk: Desk, cancels: Cancels, amends: Amends, replaces: Replaces) -> None:
+    def __init__(
+        self, desk: TurnContext, cancels: Cancels, amends: Amends, replaces: Replaces
+    ) -> None:
         """Share the desk."""
         self._replaces = replaces
         self._desk = desk

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from daemon.core.desk import Desk
 from daemon.core.retry import backoff_ns
-from daemon.core.runner import Runner
+from daemon.core.strategy_runner import StrategyRunner
+from daemon.core.turn_context import TurnContext
 from daemon.model.amounts import NS_PER_MS, ZERO, plain
 from daemon.model.ids import InstrumentId, symbol_of
 from daemon.model.intents import ENGINE, PlaceIntent
@@ -81,7 +81,7 @@ class Left:
 class Flatten:
     """One flattening; `step` is called at the end of every turn while it is on."""
 
-    def __init__(self, desk: Desk, runner: Runner, symbol: str = "") -> None:
+    def __init__(self, desk: TurnContext, runner: StrategyRunner, symbol: str = "") -> None:
         """Share the desk; `symbol`: that one only."""
         self._desk = desk
         self._runner = runner

@@ -9,9 +9,9 @@ Rules of this file:
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from daemon.core.desk import SENT
-from daemon.core.ledger import Incident, Ledger
+from daemon.core.durable_state import DurableState, Incident
 from daemon.core.lifecycle import Trigger, advance
+from daemon.core.turn_context import SENT
 from daemon.model.amounts import AmountError, decimal_of
 from daemon.model.enums import (
     LiquidityFlag,
@@ -21,11 +21,11 @@ from daemon.model.enums import (
     Side,
     TimeInForce,
 )
-from daemon.model.extras import OrderExtras
 from daemon.model.ids import SessionId
 from daemon.model.instrument import Instrument
+from daemon.model.order_features import OrderExtras
 from daemon.model.orders import Order
-from daemon.model.plain import from_plain
+from daemon.model.plain_values import from_plain
 from daemon.model.position import Balance
 from daemon.model.records import EventType
 from daemon.model.reports import Fill
@@ -37,7 +37,7 @@ class FoldError(ValueError):
     """A journal line that recovery needs and cannot read."""
 
 
-def apply_fact(ledger: Ledger, record: Fields) -> None:
+def apply_fact(ledger: DurableState, record: Fields) -> None:
     """Fold one line (envelope and fields).
 
     Raises:
@@ -57,18 +57,18 @@ def apply_fact(ledger: Ledger, record: Fields) -> None:
         ) from error
 
 
-def _order(ledger: Ledger, record: Fields) -> Order:
+def _order(ledger: DurableState, record: Fields) -> Order:
     order = ledger.books.orders.get(record["client_order_id"])
     if order is None:
         raise FoldError(f"no such order: {record['client_order_id']}")
     return order
 
 
-def _instruments(ledger: Ledger, record: Fields, _: int) -> None:
+def _instruments(ledger: DurableState, record: Fields, _: int) -> None:
     ledger.load_instruments([from_plain(Instrument, one) for one in record["instruments"]])
 
 
-def _approved(ledger: Ledger, record: Fields, now_ns: int) -> None:
+def _approved(ledger: DurableState, record: Fields, now_ns: int) -> None:
     order = Order(
         client_order_id=record["client_order_id"],
         strategy_id=record["strategy_id"],
@@ -90,11 +90,11 @@ def _approved(ledger: Ledger, record: Fields, now_ns: int) -> None:
     ledger.approve(order)
 
 
-def _denied(ledger: Ledger, record: Fields, _: int) -> None:
+def _denied(ledger: DurableState, record: Fields, _: int) -> None:
     ledger.deny(record["deny_reason"])
 
 
-def _state(ledger: Ledger, record: Fields, now_ns: int) -> None:
+def _state(ledger: DurableState, record: Fields, now_ns: int) -> None:
     ledger.move(
         _order(ledger, record),
         OrderStatus(record["new"]),
@@ -104,7 +104,7 @@ def _state(ledger: Ledger, record: Fields, now_ns: int) -> None:
     )
 
 
-def _fill(ledger: Ledger, record: Fields, now_ns: int) -> None:
+def _fill(ledger: DurableState, record: Fields, now_ns: int) -> None:
     fill = Fill(
         exec_id=record["exec_id"],
         client_order_id=record["client_order_id"],
@@ -123,18 +123,18 @@ def _fill(ledger: Ledger, record: Fields, now_ns: int) -> None:
     ledger.book_fill(fill, _order(ledger, record), now_ns)
 
 
-def _reject(ledger: Ledger, record: Fields, now_ns: int) -> None:
+def _reject(ledger: DurableState, record: Fields, now_ns: int) -> None:
     is_fault = record.get("kind", RejectKind.FAULT) == RejectKind.FAULT
     ledger.reject(record["client_order_id"], now_ns, is_fault=is_fault)
 
 
-def _resolved(ledger: Ledger, record: Fields, now_ns: int) -> None:
+def _resolved(ledger: DurableState, record: Fields, now_ns: int) -> None:
     if record["outcome"] == "adopted":
         order = from_plain(Order, record["order"])
         ledger.adopt(order, now_ns, counted=record.get("counted", False))
 
 
-def _cancel_requested(ledger: Ledger, record: Fields, now_ns: int) -> None:
+def _cancel_requested(ledger: DurableState, record: Fields, now_ns: int) -> None:
     order = _order(ledger, record)
     row = advance(
         order.status,
@@ -146,37 +146,37 @@ def _cancel_requested(ledger: Ledger, record: Fields, now_ns: int) -> None:
     ledger.request_cancel(order, row.new, now_ns)
 
 
-def _amend_requested(ledger: Ledger, _: Fields, now_ns: int) -> None:
+def _amend_requested(ledger: DurableState, _: Fields, now_ns: int) -> None:
     ledger.heard(ledger.interceptor.on_cancel_sent(now_ns))  # the same budget of messages
 
 
-def _amended(ledger: Ledger, record: Fields, now_ns: int) -> None:
+def _amended(ledger: DurableState, record: Fields, now_ns: int) -> None:
     ledger.amend(_order(ledger, record), decimal_of(record["qty"]), now_ns)
 
 
-def _session_start(ledger: Ledger, record: Fields, now_ns: int) -> None:
+def _session_start(ledger: DurableState, record: Fields, now_ns: int) -> None:
     ledger.start_session(SessionId(record["session_id"]), now_ns)
 
 
-def _session_stop(ledger: Ledger, _: Fields, __: int) -> None:
+def _session_stop(ledger: DurableState, _: Fields, __: int) -> None:
     ledger.stop_session()
 
 
-def _trading_state(ledger: Ledger, record: Fields, _: int) -> None:
+def _trading_state(ledger: DurableState, record: Fields, _: int) -> None:
     if record["latched"]:
         ledger.latch(record["why"])
 
 
-def _kill(ledger: Ledger, record: Fields, _: int) -> None:
+def _kill(ledger: DurableState, record: Fields, _: int) -> None:
     if record["step"] == "latched":
         ledger.latch(f"kill: {record['reason']}")
 
 
-def _re_arm(ledger: Ledger, _: Fields, __: int) -> None:
+def _re_arm(ledger: DurableState, _: Fields, __: int) -> None:
     ledger.re_arm()
 
 
-def _incident(ledger: Ledger, record: Fields, now_ns: int) -> None:
+def _incident(ledger: DurableState, record: Fields, now_ns: int) -> None:
     ledger.open_incident(
         Incident(
             incident_id=record["incident_id"],
@@ -189,23 +189,23 @@ def _incident(ledger: Ledger, record: Fields, now_ns: int) -> None:
     )
 
 
-def _incident_resolved(ledger: Ledger, record: Fields, now_ns: int) -> None:
+def _incident_resolved(ledger: DurableState, record: Fields, now_ns: int) -> None:
     ledger.resolve_incident(record["incident_id"], record["by"], now_ns)
 
 
-def _explanation(ledger: Ledger, record: Fields, now_ns: int) -> None:
+def _explanation(ledger: DurableState, record: Fields, now_ns: int) -> None:
     if record.get("incident_id"):
         ledger.explain(record["incident_id"], record["why"])
     if record.get("re_enabled"):
         ledger.re_enable(record["by"], now_ns)
 
 
-def _caps_changed(ledger: Ledger, record: Fields, _: int) -> None:
+def _caps_changed(ledger: DurableState, record: Fields, _: int) -> None:
     if record["old_hash"] == ledger.interceptor.capset.hash:
         ledger.tighten(record["changes"])
 
 
-def _reconciled(ledger: Ledger, record: Fields, now_ns: int) -> None:
+def _reconciled(ledger: DurableState, record: Fields, now_ns: int) -> None:
     if record.get("failed"):
         return
     balances = [
@@ -221,24 +221,24 @@ def _reconciled(ledger: Ledger, record: Fields, now_ns: int) -> None:
         ledger.accept({asset: decimal_of(total) for asset, total in accepted.items()})
 
 
-def _equity(ledger: Ledger, record: Fields, _: int) -> None:
+def _equity(ledger: DurableState, record: Fields, _: int) -> None:
     ledger.interceptor.apply_equity(record)
 
 
-def _cap_alert(ledger: Ledger, record: Fields, _: int) -> None:
+def _cap_alert(ledger: DurableState, record: Fields, _: int) -> None:
     if record.get("kind") == "breach":
         ledger.interceptor.apply_breach(record["cap"])
 
 
-def _checkpoint(ledger: Ledger, record: Fields, _: int) -> None:
+def _checkpoint(ledger: DurableState, record: Fields, _: int) -> None:
     ledger.restore(record["state"])
 
 
-def _rate_limit(ledger: Ledger, record: Fields, _: int) -> None:
+def _rate_limit(ledger: DurableState, record: Fields, _: int) -> None:
     ledger.rate_limited(record["scope"], record["until_ns"], record.get("msg", ""))
 
 
-_FOLDS: dict[str, Callable[[Ledger, Fields, int], None]] = {
+_FOLDS: dict[str, Callable[[DurableState, Fields, int], None]] = {
     EventType.INSTRUMENTS: _instruments,
     EventType.ORDER_APPROVED: _approved,
     EventType.ORDER_DENIED: _denied,

@@ -9,10 +9,10 @@ Rules of this file:
 
 from collections.abc import Mapping
 
-from daemon.core.desk import Desk
-from daemon.core.errors import CommandError, ErrorCode
-from daemon.core.ledger import Incident
-from daemon.model.plain import to_plain
+from daemon.core.command_errors import CommandError, CommandErrorCode
+from daemon.core.durable_state import Incident
+from daemon.core.turn_context import TurnContext
+from daemon.model.plain_values import to_plain
 from daemon.model.records import EventType
 from daemon.model.stop_triggers import StopTrigger
 
@@ -28,7 +28,7 @@ _ALERT_FIELDS = ("kind", "cap", "symbol", "band", "used", "limit", "rising", "ac
 class Incidents:
     """Opens and resolves; what follows from one is the conductor's."""
 
-    def __init__(self, desk: Desk) -> None:
+    def __init__(self, desk: TurnContext) -> None:
         """Share the desk."""
         self._desk = desk
         self.count = 0
@@ -89,7 +89,7 @@ class Incidents:
         """
         desk = self._desk
         if incident_id not in desk.ledger.incidents:
-            raise CommandError(ErrorCode.NOT_FOUND, f"no incident {incident_id!r}")
+            raise CommandError(CommandErrorCode.NOT_FOUND, f"no incident {incident_id!r}")
         desk.ledger.explain(incident_id, text)
         desk.record(
             EventType.EXPLANATION,
@@ -105,9 +105,9 @@ class Incidents:
         desk = self._desk
         incident = desk.ledger.incidents.get(incident_id)
         if incident is None or incident.resolved_by:
-            raise CommandError(ErrorCode.NOT_FOUND, f"no open incident {incident_id!r}")
+            raise CommandError(CommandErrorCode.NOT_FOUND, f"no open incident {incident_id!r}")
         if not notes.get("root_cause"):
-            raise CommandError(ErrorCode.BAD_PARAMS, "resolving needs a root_cause")
+            raise CommandError(CommandErrorCode.BAD_PARAMS, "resolving needs a root_cause")
         desk.ledger.resolve_incident(incident_id, by, desk.now_ns)
         desk.record(
             EventType.INCIDENT_RESOLVED,

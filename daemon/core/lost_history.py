@@ -3,16 +3,16 @@
 The venue's history alone knows how far we went; it is asked once a run.
 """
 
-from daemon.core.desk import Desk
 from daemon.core.execution import Execution
 from daemon.core.made_reports import as_recovered
+from daemon.core.turn_context import TurnContext
 from daemon.model.effects import HistoryAfter
 from daemon.model.ids import InstrumentId, VenueOrderId, rank_of
 from daemon.model.reports import VenueSnapshot
 from daemon.model.stop_triggers import StopTrigger
 
 
-def history_after(desk: Desk) -> HistoryAfter:
+def history_after(desk: TurnContext) -> HistoryAfter:
     """What to ask the venue for: everything of ours after the newest order that we know."""
     after: dict[InstrumentId, VenueOrderId] = {}
     for order in desk.books.orders.values():
@@ -22,7 +22,7 @@ def history_after(desk: Desk) -> HistoryAfter:
     return HistoryAfter(desk.config.instance, desk.ledger.newest_id, after)
 
 
-def take_lost(desk: Desk, execution: Execution, snapshot: VenueSnapshot) -> None:
+def take_lost(desk: TurnContext, execution: Execution, snapshot: VenueSnapshot) -> None:
     """Count the orders that only the venue knows, and open an incident that says why."""
     lost = [one for one in snapshot.lost if one.client_order_id not in desk.books.orders]
     if not lost:

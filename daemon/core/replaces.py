@@ -8,8 +8,8 @@ Rules of this file:
 3. What is under way is volatile: after a restart a pending replace is in doubt.
 """
 
-from daemon.core.desk import Desk
 from daemon.core.lifecycle import Trigger
+from daemon.core.turn_context import TurnContext
 from daemon.model.effects import SendReplace
 from daemon.model.enums import OrderStatus
 from daemon.model.orders import Order, ReplaceOrder
@@ -18,7 +18,7 @@ from daemon.model.orders import Order, ReplaceOrder
 class Replaces:
     """Follows the targets of replaces."""
 
-    def __init__(self, desk: Desk) -> None:
+    def __init__(self, desk: TurnContext) -> None:
         """Share the desk."""
         self._desk = desk
 

@@ -4,15 +4,15 @@ from decimal import Decimal
 from typing import Any
 
 from daemon.core.books import order_fields
-from daemon.core.conductor import Conductor
-from daemon.core.desk import Desk
-from daemon.core.ledger import Ledger
-from daemon.core.market import Market
-from daemon.core.rounds import Rounds
+from daemon.core.durable_state import DurableState
+from daemon.core.latest_market import LatestMarket
+from daemon.core.reconciliation_rounds import ReconciliationRounds
+from daemon.core.session_control import SessionControl
 from daemon.core.tripwires import Tripwires
+from daemon.core.turn_context import TurnContext
 from daemon.model.amounts import plain
 from daemon.model.ids import InstrumentId, symbol_of
-from daemon.model.plain import to_plain
+from daemon.model.plain_values import to_plain
 from riskcaps.standing import clock_problem
 
 OPEN_ORDERS_SHOWN = 200
@@ -32,7 +32,7 @@ def told(value: Decimal) -> str:
     return plain(value)
 
 
-def _equity(desk: Desk, now_ns: int) -> dict[str, Any]:
+def _equity(desk: TurnContext, now_ns: int) -> dict[str, Any]:
     view = desk.interceptor.equity(now_ns)
     amounts = {name: getattr(view, name) for name in view.__slots__}
     return {
@@ -41,7 +41,7 @@ def _equity(desk: Desk, now_ns: int) -> dict[str, Any]:
     }
 
 
-def caps_used(desk: Desk, now_ns: int) -> list[dict[str, str]]:
+def caps_used(desk: TurnContext, now_ns: int) -> list[dict[str, str]]:
     """Every cap that fills up, with what is used of it now."""
     return [
         {
@@ -59,7 +59,7 @@ def _age_ms(now_ns: int, then_ns: int) -> int | None:
     return (now_ns - then_ns) // _NS_PER_MS if then_ns else None
 
 
-def _last_trade(market: Market, iid: InstrumentId, now_ns: int) -> dict[str, Any]:
+def _last_trade(market: LatestMarket, iid: InstrumentId, now_ns: int) -> dict[str, Any]:
     price, heard_ns = market.last.get(iid, (None, 0))
     return {
         "last": None if price is None else plain(price),
@@ -67,7 +67,7 @@ def _last_trade(market: Market, iid: InstrumentId, now_ns: int) -> dict[str, Any
     }
 
 
-def _ages(desk: Desk, now_ns: int) -> dict[str, Any]:
+def _ages(desk: TurnContext, now_ns: int) -> dict[str, Any]:
     """Age of each datum that decisions use beside the market; None: not heard of yet."""
     gate = desk.interceptor
     assets = {asset for one in desk.ledger.instruments.values() for asset in (one.base, one.quote)}
@@ -82,7 +82,7 @@ def _ages(desk: Desk, now_ns: int) -> dict[str, Any]:
     }
 
 
-def _pause(ledger: Ledger, now_ns: int) -> dict[str, Any] | None:
+def _pause(ledger: DurableState, now_ns: int) -> dict[str, Any] | None:
     pause = ledger.pause
     text = pause.text(now_ns)
     if not text:
@@ -96,7 +96,7 @@ def _pause(ledger: Ledger, now_ns: int) -> dict[str, Any] | None:
     }
 
 
-def _incidents(ledger: Ledger) -> list[Any]:
+def _incidents(ledger: DurableState) -> list[Any]:
     """Every unresolved one, then the latest resolved ones while there is room."""
     resolved = [one for one in ledger.incidents.values() if one not in ledger.unresolved]
     room = max(0, INCIDENTS_SHOWN - len(ledger.unresolved))
@@ -104,7 +104,7 @@ def _incidents(ledger: Ledger) -> list[Any]:
     return [to_plain(one) for one in shown]
 
 
-def _compared(desk: Desk, rounds: Rounds, now_ns: int) -> dict[str, Any]:
+def _compared(desk: TurnContext, rounds: ReconciliationRounds, now_ns: int) -> dict[str, Any]:
     """Reconciliation, and what of others is on the account."""
     return {
         "reconcile": {
@@ -123,10 +123,10 @@ def _compared(desk: Desk, rounds: Rounds, now_ns: int) -> dict[str, Any]:
 
 
 def status(
-    desk: Desk,
-    market: Market,
-    rounds: Rounds,
-    conductor: Conductor,
+    desk: TurnContext,
+    market: LatestMarket,
+    rounds: ReconciliationRounds,
+    conductor: SessionControl,
     wires: Tripwires,
     *,
     now_ns: int,

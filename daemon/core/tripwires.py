@@ -9,10 +9,10 @@ Rules of this file:
 from collections import deque
 from dataclasses import dataclass
 
-from daemon.core.config import EngineConfig, Storm
-from daemon.core.desk import Desk
-from daemon.core.market import Market
-from daemon.core.symbols import Symbols
+from daemon.core.blocked_symbols import BlockedSymbols
+from daemon.core.engine_config import EngineConfig, Storm
+from daemon.core.latest_market import LatestMarket
+from daemon.core.turn_context import TurnContext
 from daemon.model.amounts import NS_PER_S
 from daemon.model.enums import RejectKind
 from daemon.model.ids import InstrumentId, symbol_of
@@ -58,7 +58,7 @@ class _Standing:
 class Tripwires:
     """All the wires that count or wait; immediate triggers need none."""
 
-    def __init__(self, desk: Desk, market: Market, symbols: Symbols) -> None:
+    def __init__(self, desk: TurnContext, market: LatestMarket, symbols: BlockedSymbols) -> None:
         """Nothing has happened yet."""
         config: EngineConfig = desk.config
         self._desk = desk

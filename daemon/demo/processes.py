@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Self
 
-from daemon.shell.kinship import end_with_parent
+from daemon.shell.process.child_processes import end_with_parent
 
 START_DEADLINE_S = 30.0
 STOP_DEADLINE_S = 40.0

@@ -11,14 +11,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from control import wizard
-from control.client import call
-from control.errors import ControlError, RpcError
+from control.control_errors import ControlError, RpcError
+from control.tool import init_wizard
+from control.tool.client import call
 from daemon.demo.plan import DemoOptions, sim_arguments, strategies_of, symbols_of, toml_text
 from daemon.demo.processes import DemoError, Process, fetch_ledger
 from daemon.demo.screen import Screen
-from daemon.shell.clock import SystemClock
-from daemon.shell.symbol_facts import symbol_facts
+from daemon.shell.link.symbol_facts import symbol_facts
+from daemon.shell.process.clock import SystemClock
 
 READY_DEADLINE_S = 30.0
 POLL_S = 0.2
@@ -61,7 +61,7 @@ class Demo:
         self._dir.mkdir(parents=True, exist_ok=True)
         if (self._dir / "state").exists():
             raise DemoError(f"{self._dir} holds an earlier demo; name another with --dir")
-        sim = ["daemon.cli_sim", *sim_arguments(self._options, self._ledger)]
+        sim = ["daemon.cli.sim_command", *sim_arguments(self._options, self._ledger)]
         with Process("simulated venue", sim, self._dir / "sim.log") as venue:
             ready = venue.read_json_line()
             self._screen.say(f"simulated venue up at {ready['rest']} (pid {ready['pid']})")
@@ -111,8 +111,8 @@ class Demo:
     def _caps(self, ready: Mapping[str, Any]) -> Mapping[str, Any]:
         """The preset, with limits fitted to a recorded symbol that it does not know."""
         wanted = symbols_of(self._options)
-        urls = {name: str(ready[name]) for name in wizard.SIM_URLS}
-        text, _ = wizard.fit(
+        urls = {name: str(ready[name]) for name in init_wizard.SIM_URLS}
+        text, _ = init_wizard.fit(
             caps_file(self._options.caps).read_text(),
             wanted,
             lambda names: symbol_facts("sim", urls, names),

@@ -14,8 +14,8 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from control.render import amount
-from daemon.shell.clock import SystemClock
+from control.tool.status_text import amount
+from daemon.shell.process.clock import SystemClock
 
 STEPS_SHOWN = 6
 CAPS_MIN, CAPS_MAX = 3, 9

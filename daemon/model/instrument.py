@@ -5,8 +5,8 @@ from decimal import Decimal
 
 from daemon.model.amounts import ZERO
 from daemon.model.enums import OrderType, SymbolStatus
-from daemon.model.extras import Feature
 from daemon.model.ids import InstrumentId
+from daemon.model.order_features import Feature
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

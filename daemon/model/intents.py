@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 from decimal import Decimal
 
+from daemon.model.cheap_values import quick
 from daemon.model.enums import OrderType, Side, TimeInForce
-from daemon.model.extras import OrderExtras
 from daemon.model.ids import ClientOrderId, InstrumentId, StrategyId
-from daemon.model.quick import quick
+from daemon.model.order_features import OrderExtras
 
 OPERATOR = StrategyId("operator")
 """The strategy id of an operator's own wishes: they take the same road as everybody's."""

@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 from decimal import Decimal
 
+from daemon.model.cheap_values import quick
 from daemon.model.enums import Side
 from daemon.model.ids import InstrumentId
-from daemon.model.quick import quick
 
 
 @quick

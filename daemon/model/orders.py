@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 
 from daemon.model.amounts import ZERO
+from daemon.model.cheap_values import quick
 from daemon.model.enums import OrderStatus, OrderType, Side, TimeInForce
-from daemon.model.extras import OrderExtras
 from daemon.model.ids import ClientOrderId, ExecId, InstrumentId, StrategyId, VenueOrderId
-from daemon.model.quick import quick
+from daemon.model.order_features import OrderExtras
 
 
 @quick

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from daemon.model.amounts import ZERO
+from daemon.model.cheap_values import quick
 from daemon.model.enums import (
     ExecType,
     LiquidityFlag,
@@ -14,7 +15,6 @@ from daemon.model.enums import (
 )
 from daemon.model.ids import ClientOrderId, ExecId, InstrumentId, VenueOrderId
 from daemon.model.position import Balance
-from daemon.model.quick import quick
 
 
 @quick

@@ -27,7 +27,7 @@ class Road(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Endpoint:
+class CheckedAddress:
     """A checked address: where a transport may connect."""
 
     url: str
@@ -104,7 +104,7 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-def check_endpoint(environment: str, road: Road, url: str) -> Endpoint:
+def check_endpoint(environment: str, road: Road, url: str) -> CheckedAddress:
     """Admit one URL for one road of one environment.
 
     Raises:
@@ -144,7 +144,7 @@ def check_peer(environment: str, host: str, port: int) -> None:
     raise HostRefused(f"refused to connect to {host}:{port}: not an address of {environment!r}")
 
 
-def _split(environment: str, road: Road, url: str) -> Endpoint:
+def _split(environment: str, road: Road, url: str) -> CheckedAddress:
     if not url.isascii() or any(c.isspace() or ord(c) < 32 or c == "\\" for c in url):
         raise HostRefused(f"{url!r}: only plain ASCII without spaces or backslashes is an address")
     try:
@@ -163,7 +163,7 @@ def _split(environment: str, road: Road, url: str) -> Endpoint:
     host = (parts.hostname or "").lower()
     if not host:
         raise HostRefused(f"{url!r} names no host")
-    return Endpoint(
+    return CheckedAddress(
         url=url,
         scheme=parts.scheme,
         host=host,
@@ -172,7 +172,7 @@ def _split(environment: str, road: Road, url: str) -> Endpoint:
     )
 
 
-def _check_remote(environment: str, road: Road, endpoint: Endpoint) -> None:
+def _check_remote(environment: str, road: Road, endpoint: CheckedAddress) -> None:
     allowed = TABLE[environment][road]
     names = ", ".join(sorted(allowed.hosts))
     if endpoint.host not in allowed.hosts:

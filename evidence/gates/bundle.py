@@ -15,8 +15,8 @@ from pathlib import Path
 
 from evidence.gates import github
 from evidence.gates.artifact import bullets, to_json, write_atomically
-from evidence.gates.inputs import JsonObject
-from evidence.gates.times import format_time
+from evidence.read.artifact_times import format_time
+from evidence.read.json_inputs import JsonObject
 
 EVENTS_NAME = "execution_events.jsonl"
 BUNDLE_NAME = "execution_events_bundled.jsonl"

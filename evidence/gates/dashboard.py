@@ -13,8 +13,8 @@ from pathlib import Path
 
 from evidence.gates import github
 from evidence.gates.artifact import bullets, to_json, write_atomically
-from evidence.gates.inputs import JsonObject
 from evidence.gates.stability import PRK_WORKFLOW
+from evidence.read.json_inputs import JsonObject
 
 DASHBOARD_STEMS = ("prj_status_latest", "prj_health_summary", "prj_health_dashboard")
 DEFAULT_OUT_DIR = "reports/prk_dashboard"

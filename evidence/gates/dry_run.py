@@ -11,18 +11,18 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from evidence.drills import OPEN, PASSED, decided
-from evidence.event_input import Intake, read_events
+from evidence.folds.drill_fold import OPEN, PASSED, decided
 from evidence.gates.artifact import bullets
-from evidence.gates.inputs import Artifact, JsonObject, MalformedInputError
 from evidence.gates.scorecard import (
     STABILITY_GATE_FAIL,
-    Decision,
+    ScorecardDecision,
     gate_passed,
     listed,
     provenance_markdown,
 )
-from evidence.gates.times import format_time
+from evidence.read.artifact_times import format_time
+from evidence.read.event_input import Intake, read_events
+from evidence.read.json_inputs import Artifact, JsonObject, MalformedInputError
 
 STEM = "live_dryrun_checklist"
 TITLE = "Live Dry-Run Checklist"
@@ -42,7 +42,7 @@ class DrillResult:
     detail: object
     duration_ms: object
     decided: str = PASSED
-    """What its details give (`evidence.drills`)."""
+    """What its details give (`evidence.folds.drill_fold`)."""
 
 
 def read_drills(path_text: str) -> list[DrillResult]:
@@ -92,7 +92,7 @@ def judge_dry_run(
     if not failures:
         if not gate_passed(stability):
             failures.append(STABILITY_GATE_FAIL)
-        if readiness.get("decision") != Decision.GO:
+        if readiness.get("decision") != ScorecardDecision.GO:
             failures.append("READINESS_NOT_GO")
     if drills is not None:
         failures += [f"DRILL_FAILED_{_code(drill.name)}" for drill in drills if not drill.passed]

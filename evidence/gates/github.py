@@ -5,7 +5,13 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from evidence.gates.inputs import JsonObject, MalformedInputError, RunList, check_runs, once_each
+from evidence.read.json_inputs import (
+    JsonObject,
+    MalformedInputError,
+    RunList,
+    check_runs,
+    once_each,
+)
 
 GH = "gh"
 DEADLINE_SECONDS = 120

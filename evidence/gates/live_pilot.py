@@ -6,16 +6,16 @@ the status UNKNOWN), so that every rule's block is listed in the stated order.
 
 from datetime import datetime
 
-from evidence.gates.inputs import Artifact, JsonObject
 from evidence.gates.scorecard import (
     STABILITY_GATE_FAIL,
-    Decision,
+    ScorecardDecision,
     Sheet,
     gate_passed,
     is_understood,
     scorecard_value,
     simulation_marks,
 )
+from evidence.read.json_inputs import Artifact, JsonObject
 
 STEM = "live_pilot_scorecard"
 TITLE = "Live Pilot Scorecard"
@@ -43,9 +43,9 @@ def judge_live_pilot(
     sheet = Sheet()
     if not gate_passed(stability):
         sheet.block(STABILITY_GATE_FAIL)
-    if live_readiness.get("decision") != Decision.GO:
+    if live_readiness.get("decision") != ScorecardDecision.GO:
         sheet.block("LIVE_READINESS_NOT_GO")
-    if shadow_testnet.get("decision") != Decision.READY_FOR_TESTNET:
+    if shadow_testnet.get("decision") != ScorecardDecision.READY_FOR_TESTNET:
         sheet.block("SHADOW_TESTNET_NOT_READY")
     status = evidence.text("status", "UNKNOWN")
     if status != "OK":
@@ -71,9 +71,9 @@ def judge_live_pilot(
     )
 
 
-def _decide(sheet: Sheet) -> Decision:
+def _decide(sheet: Sheet) -> ScorecardDecision:
     if sheet.hard_blocks:
-        return Decision.NO_GO
+        return ScorecardDecision.NO_GO
     if sheet.score >= READY_THRESHOLD and not sheet.warnings:
-        return Decision.READY_FOR_LIVE_PILOT
-    return Decision.CONTINUE_TESTNET
+        return ScorecardDecision.READY_FOR_LIVE_PILOT
+    return ScorecardDecision.CONTINUE_TESTNET

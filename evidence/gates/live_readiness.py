@@ -2,15 +2,15 @@
 
 from datetime import datetime
 
-from evidence.gates.inputs import Artifact, JsonObject, number
 from evidence.gates.scorecard import (
     STABILITY_GATE_FAIL,
-    Decision,
+    ScorecardDecision,
     Sheet,
     gate_passed,
     scorecard_value,
 )
 from evidence.gates.stability import PRJ_NAME, PRK_NAME
+from evidence.read.json_inputs import Artifact, JsonObject, number
 
 STEM = "live_readiness_scorecard"
 TITLE = "Live Readiness Scorecard"
@@ -36,7 +36,9 @@ def judge_live_readiness(
     if not sheet.hard_blocks:
         _take_points(sheet, stability, health_status)
     decision = (
-        Decision.GO if not sheet.hard_blocks and sheet.score >= go_threshold else Decision.NO_GO
+        ScorecardDecision.GO
+        if not sheet.hard_blocks and sheet.score >= go_threshold
+        else ScorecardDecision.NO_GO
     )
     return scorecard_value(
         sheet, decision, now, (stability, status, health), go_threshold=go_threshold

@@ -19,9 +19,9 @@ from evidence.gates import (
     shadow_testnet,
     stability,
 )
-from evidence.gates.inputs import Artifact, JsonObject, MalformedInputError, load_artifact
-from evidence.gates.scorecard import Decision
-from evidence.gates.times import age_hours, format_time, parse_time
+from evidence.gates.scorecard import ScorecardDecision
+from evidence.read.artifact_times import age_hours, format_time, parse_time
+from evidence.read.json_inputs import Artifact, JsonObject, MalformedInputError, load_artifact
 
 EXECUTION_EVIDENCE_STEM = "execution_evidence"
 _GIT_DEADLINE_SECONDS = 20
@@ -74,7 +74,7 @@ def snapshot(status_dir: Path, now: datetime, live_pilot_path: Path | None = Non
     pilot = rows[-1]
     blocked = [row["stem"] for row in rows if row["hard_blocks"]]
     at_hand = bool(pilot["present"])
-    ready = pilot["verdict"] == Decision.READY_FOR_LIVE_PILOT
+    ready = pilot["verdict"] == ScorecardDecision.READY_FOR_LIVE_PILOT
     malformed = [row["stem"] for row in rows if row["fault"]]
     return {
         "generated_at": format_time(now),

@@ -14,13 +14,19 @@ from pathlib import Path
 
 import msgspec
 
-from evidence.drills import OPEN, PASSED, decided
+from evidence.folds.drill_fold import OPEN, PASSED, decided
 from evidence.gates import dry_run, live_readiness, shadow_testnet, stability
 from evidence.gates.artifact import bullets, one_line
-from evidence.gates.inputs import JsonObject
-from evidence.gates.times import age_hours, format_time, parse_time
-from evidence.promotion.gates_now import GateLight, GateState, read_gates
-from evidence.sources import UNREADABLE, SourceError, chunks_of, line_batches, streams_of
+from evidence.gates.gates_now import GateLight, LaunchGateState, read_gates
+from evidence.read.artifact_times import age_hours, format_time, parse_time
+from evidence.read.journal_sources import (
+    UNREADABLE,
+    SourceError,
+    chunks_of,
+    line_batches,
+    streams_of,
+)
+from evidence.read.json_inputs import JsonObject
 
 STEM = "preflight"
 TITLE = "Preflight"
@@ -74,7 +80,7 @@ def gate_checks(status_dir: Path, now: datetime, hours_max: int) -> list[Check]:
     return [_gate_check(states[stem], mend, hours_max) for stem, mend in GATE_MENDS.items()]
 
 
-def _gate_check(state: GateState, mend: str, hours_max: int) -> Check:
+def _gate_check(state: LaunchGateState, mend: str, hours_max: int) -> Check:
     ok = state.light in {GateLight.GREEN, GateLight.REHEARSED}
     reason = f"{state.light}: {state.detail}" if state.detail else str(state.light)
     if state.light is GateLight.REHEARSED:

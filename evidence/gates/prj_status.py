@@ -3,9 +3,9 @@
 from collections import Counter
 from datetime import datetime
 
-from evidence.gates.inputs import JsonObject, RunList
 from evidence.gates.scorecard import listed, provenance_markdown
-from evidence.gates.times import age_hours, format_time, parse_time
+from evidence.read.artifact_times import age_hours, format_time, parse_time
+from evidence.read.json_inputs import JsonObject, RunList
 
 STEM = "prj_status_latest"
 TITLE = "PR-J Status Report"

@@ -2,10 +2,10 @@
 
 from datetime import datetime
 
-from evidence.gates.inputs import Artifact, JsonObject
 from evidence.gates.prj_status import NO_SUCCESS_CODE, NO_TRADE, STALE_CODE
 from evidence.gates.scorecard import provenance_markdown
-from evidence.gates.times import format_time
+from evidence.read.artifact_times import format_time
+from evidence.read.json_inputs import Artifact, JsonObject
 
 STEM = "prj_health_summary"
 TITLE = "PR-J Health Summary"

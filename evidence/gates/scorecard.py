@@ -13,8 +13,8 @@ from datetime import datetime
 from enum import StrEnum
 
 from evidence.gates.artifact import bullets
-from evidence.gates.inputs import Artifact, JsonObject
-from evidence.gates.times import format_time
+from evidence.read.artifact_times import format_time
+from evidence.read.json_inputs import Artifact, JsonObject
 
 FULL_SCORE = 100
 EXIT_OK = 0
@@ -23,7 +23,7 @@ EXIT_NOT_READY = 2
 STABILITY_GATE_FAIL = "STABILITY_GATE_FAIL"
 
 
-class Decision(StrEnum):
+class ScorecardDecision(StrEnum):
     """Every decision that a scorecard can state."""
 
     GO = "GO"
@@ -98,7 +98,7 @@ def simulation_marks(evidence: Artifact) -> list[str]:
 
 def scorecard_value(
     sheet: Sheet,
-    decision: Decision,
+    decision: ScorecardDecision,
     now: datetime,
     inputs: Iterable[Artifact],
     remarks: Iterable[str] = (),

@@ -2,16 +2,16 @@
 
 from datetime import datetime
 
-from evidence.gates.inputs import Artifact, JsonObject
 from evidence.gates.scorecard import (
     STABILITY_GATE_FAIL,
-    Decision,
+    ScorecardDecision,
     Sheet,
     gate_passed,
     is_understood,
     scorecard_value,
     simulation_marks,
 )
+from evidence.read.json_inputs import Artifact, JsonObject
 
 STEM = "shadow_testnet_scorecard"
 TITLE = "Shadow/Testnet Readiness Scorecard"
@@ -39,7 +39,7 @@ def judge_shadow_testnet(
     if not sheet.hard_blocks:
         if not gate_passed(stability):
             sheet.block(STABILITY_GATE_FAIL)
-        if live_readiness.get("decision") != Decision.GO:
+        if live_readiness.get("decision") != ScorecardDecision.GO:
             sheet.block("LIVE_READINESS_NOT_GO")
     if not sheet.hard_blocks:
         _take_points(sheet, evidence)
@@ -69,11 +69,11 @@ def _take_points(sheet: Sheet, evidence: Artifact) -> None:
         sheet.warn("EXECUTION_ANOMALIES_PRESENT", min(20, anomalies))
 
 
-def _decide(sheet: Sheet, ready_threshold: int) -> Decision:
+def _decide(sheet: Sheet, ready_threshold: int) -> ScorecardDecision:
     if sheet.hard_blocks:
-        return Decision.NO_GO
+        return ScorecardDecision.NO_GO
     if sheet.score >= ready_threshold and not sheet.warnings:
-        return Decision.READY_FOR_TESTNET
+        return ScorecardDecision.READY_FOR_TESTNET
     if sheet.score >= CONTINUE_THRESHOLD:
-        return Decision.CONTINUE_SHADOW
-    return Decision.NO_GO
+        return ScorecardDecision.CONTINUE_SHADOW
+    return ScorecardDecision.NO_GO

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 
-from evidence.gates.inputs import JsonObject, RunList
 from evidence.gates.scorecard import listed, provenance_markdown
-from evidence.gates.times import age_hours, format_time, parse_time
+from evidence.read.artifact_times import age_hours, format_time, parse_time
+from evidence.read.json_inputs import JsonObject, RunList
 
 STEM = "stability_gate"
 PRK_NAME = "PR-K"

@@ -12,11 +12,11 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from evidence.caps import CapsFold
-from evidence.drills import FAILED, PASSED
-from evidence.incidents import IncidentsFold
-from evidence.report import JournalReport, Report
-from evidence.sessions import Session, SessionsFold
+from evidence.folds.cap_fold import CapsFold
+from evidence.folds.drill_fold import FAILED, PASSED
+from evidence.folds.incident_fold import IncidentsFold
+from evidence.folds.session_fold import SessionsFold, SessionSummary
+from evidence.report.report import JournalReport, Report
 
 MINUTE_MS = 60_000
 KILL_SWITCH = "kill-switch"
@@ -64,7 +64,7 @@ class DrillRun:
     ts_ns: int
     passed: bool
     decided: str = PASSED
-    """What its details say (`evidence.drills`)."""
+    """What its details say (`evidence.folds.drill_fold`)."""
 
 
 @dataclass(slots=True)
@@ -152,7 +152,7 @@ def _drills(incidents: IncidentsFold) -> list[DrillRun]:
     ]
 
 
-def _session(journal: str, session: Session) -> CampaignSession:
+def _session(journal: str, session: SessionSummary) -> CampaignSession:
     plain = session.plain()
     return CampaignSession(
         session_id=session.session_id,

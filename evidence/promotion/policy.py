@@ -10,7 +10,7 @@ from pathlib import Path
 
 import msgspec
 
-from evidence.toml_text import TomlError, read_toml
+from evidence.read.toml_text import TomlError, read_toml
 
 
 class PolicyError(Exception):

@@ -18,10 +18,10 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import (
 )
 
 from daemon.model.records import below_floor
-from evidence.dsse import EnvelopeError, Subject, open_envelope, seal, statement
-from evidence.gates.times import format_time, parse_time
-from evidence.promotion.decision import Judgement, Level
 from evidence.promotion.policy import Policy
+from evidence.promotion.promotion_decision import Judgement, ReasonLevel
+from evidence.read.artifact_times import format_time, parse_time
+from evidence.read.dsse import EnvelopeError, Subject, open_envelope, seal, statement
 
 RECORD_NAME = "promotion_record.dsse.json"
 PREDICATE_TYPE = "urn:seatrial:promotion:1"
@@ -44,7 +44,7 @@ def make_record(
         RecordError: the decision is not READY_FOR_LIVE_PILOT, or is a rehearsal.
         OSError: a segment cannot be read.
     """
-    if judgement.is_rehearsal or judgement.level is not Level.READY_FOR_LIVE_PILOT:
+    if judgement.is_rehearsal or judgement.level is not ReasonLevel.READY_FOR_LIVE_PILOT:
         raise RecordError(f"{judgement.decision} is never signed")
     terms = msgspec.to_builtins(policy)
     if below := below_floor(terms):
@@ -78,7 +78,7 @@ def check_record(
         raise RecordError(str(error)) from error
     if not isinstance(predicate, dict):
         raise RecordError("the record holds no decision")
-    if predicate.get("decision") != Level.READY_FOR_LIVE_PILOT.name:
+    if predicate.get("decision") != ReasonLevel.READY_FOR_LIVE_PILOT.name:
         raise RecordError(f"the record's decision is {predicate.get('decision')}")
     issued, expires = (parse_time(predicate.get(name)) for name in ("issued_at", "expires_at"))
     if issued is None or expires is None or not issued <= now < expires:

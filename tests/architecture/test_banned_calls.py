@@ -17,11 +17,11 @@ from tests.architecture.tree import (
     product_modules,
 )
 
-CLOCK = "daemon/shell/clock.py"
-TASKS = "daemon/shell/tasks.py"
+CLOCK = "daemon/shell/process/clock.py"
+TASKS = "daemon/shell/process/tasks.py"
 MONEY_FLOORS = ("riskcaps/", "daemon/model/", "daemon/core/")
-SIGNALS = "daemon/shell/signals.py"
-STREAMS = ("daemon/boot.py", "daemon/shell/log_streams.py")
+SIGNALS = "daemon/shell/process/signals.py"
+STREAMS = ("daemon/boot.py", "daemon/shell/process/log_streams.py")
 DAEMON_PROCESS = re.compile(r"(daemon|riskcaps)/|control/(server|connection|handlers|crowd|events)")
 TOOL_PROCESSES = re.compile(r"daemon/(cli\w*|direct_kill)\.py$|daemon/(demo|shell/sim_host)/")
 """Modules under daemon/ that run in the operator's tool or the simulated venue, not the daemon."""
@@ -43,13 +43,22 @@ CLOCK_CALLS = {
 }
 RANDOM_ALLOWED = {"random.Random"}
 ALLOWED: dict[tuple[str, str], str] = {
-    ("evidence/gates/times.py", "clock"): "the accountant stands apart: its one clock, for stamps",
     (
-        "control/client.py",
+        "evidence/read/artifact_times.py",
+        "clock",
+    ): "the accountant stands apart: its one clock, for stamps",
+    (
+        "control/tool/client.py",
         "clock",
     ): "deadlines in the operator's process; control may not see shell",
-    ("control/aside.py", "clock"): "the second that a disk may take, in the operator's process",
-    ("control/output.py", "clock"): "the second that words may take, in the operator's process",
+    (
+        "control/tool/isolated_work.py",
+        "clock",
+    ): "the second that a disk may take, in the operator's process",
+    (
+        "control/tool/output.py",
+        "clock",
+    ): "the second that words may take, in the operator's process",
 }
 """(file, rule) -> why the rule does not hold there. A stale line fails."""
 
@@ -59,7 +68,10 @@ def reads_a_clock(name: str, module: ast.Module) -> list[tuple[int, str]]:
         return []
     names = imported_names(module)
     return [
-        (node.lineno, f"{found}: take the time from daemon/shell/clock.py, or as an argument")
+        (
+            node.lineno,
+            f"{found}: take the time from daemon/shell/process/clock.py, or as an argument",
+        )
         for node in ast.walk(module)
         if isinstance(node, ast.Name | ast.Attribute)
         and isinstance(node.ctx, ast.Load)
@@ -155,7 +167,7 @@ def takes_signals(name: str, module: ast.Module) -> list[tuple[int, str]]:
     if name == SIGNALS or not name.startswith("daemon/") or TOOL_PROCESSES.search(name):
         return []
     return [
-        (call.lineno, f"{_last(call)}: give the signal a row in daemon/shell/signals.py")
+        (call.lineno, f"{_last(call)}: give the signal a row in daemon/shell/process/signals.py")
         for call, called in calls(module)
         if called == "signal.signal" or _last(call).endswith(".add_signal_handler")
     ]
@@ -253,8 +265,8 @@ def test_each_rule_catches_what_it_is_for(rule: str, source: str) -> None:
             "import random\nrng = random.Random(7)\nrng.random()",
         ),
         ("tasks", "daemon/app.py", "group.create_task(x(), name='x')"),
-        ("print", "daemon/cli.py", "print('x')"),
-        ("float", "daemon/shell/clock.py", "x = 0.1"),
+        ("print", "daemon/cli/demo_command.py", "print('x')"),
+        ("float", "daemon/shell/process/clock.py", "x = 0.1"),
         ("float", "daemon/core/retry.py", "x = 10**9 // 3"),
     ],
 )

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from control.failures import (
+from control.tool.failures import (
     EXIT_FORBIDDEN,
     EXIT_NOT_LATCHED,
     EXIT_OK,
@@ -14,7 +14,7 @@ from control.failures import (
     EXIT_UNREACHABLE,
     EXIT_USAGE,
 )
-from control.sayings import SAYINGS
+from control.tool.help_lines import SAYINGS
 from tests.architecture.tree import PACKAGES, ROOT, files, text_of
 
 TARGET = re.compile(r"\bmake ([a-z][a-z-]*)")

@@ -202,4 +202,4 @@ def test_looking_at_an_order_is_free(source: str) -> None:
     ],
 )
 def test_an_open_sender_is_found(source: str, open_door: bool) -> None:
-    assert bool(open_senders("daemon/shell/order_session.py", ast.parse(source))) is open_door
+    assert bool(open_senders("daemon/shell/link/order_session.py", ast.parse(source))) is open_door

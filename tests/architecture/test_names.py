@@ -54,7 +54,7 @@ def test_the_rule_catches_what_it_is_for() -> None:
         "daemon/core/" + "x" * 41 + ".py",
     ):
         assert name_problems(bad), bad
-    assert not name_problems("daemon/shell/venue_link.py")
+    assert not name_problems("daemon/shell/link/venue_link.py")
     assert not name_problems("daemon/model/ids.py")
 
 

@@ -91,10 +91,10 @@ def test_each_hard_stop_stops() -> None:
     assert size_problems("daemon/core/engine.py", "x = 1\n" * 401)
     assert not size_problems("daemon/core/engine.py", "x = 1\n" * 400)
     assert not size_problems("daemon/venues/binance_spot/codec_rest.py", "x = 1\n" * 500)
-    assert size_problems("daemon/shell/loop.py", "x = 1\n" * 501)
+    assert size_problems("daemon/shell/pump.py", "x = 1\n" * 501)
     assert size_problems("tests/unit/test_x.py", "x = 1\n" * 801)
-    assert size_problems("control/cli.py", "#" * 101)
-    assert not size_problems("control/cli.py", "x" * 99 + "  # noqa: S101 - a reason")
+    assert size_problems("control/tool/root_command.py", "#" * 101)
+    assert not size_problems("control/tool/root_command.py", "x" * 99 + "  # noqa: S101 - a reason")
     body = "    x = 1\n" * 70
     assert block_problems("a.py", ast.parse(f"def long():\n{body}"))
     assert not block_problems("a.py", ast.parse(f"def long():\n{body[:-10]}"))

@@ -24,12 +24,12 @@ from daemon.model.amounts import NS_PER_MS, ZERO
 from daemon.model.effects import Record
 from daemon.model.enums import Side, VenueOrderStatus
 from daemon.model.inputs import BalancesChanged, VenueReport
-from daemon.model.plain import to_tagged
+from daemon.model.plain_values import to_tagged
 from daemon.model.position import Balance
 from daemon.model.records import EventType
-from daemon.shell.clock import SystemClock
-from daemon.shell.journal import Journal
-from daemon.shell.loop import CHECKPOINT_FACTS
+from daemon.shell.journal.journal_writer import Journal
+from daemon.shell.process.clock import SystemClock
+from daemon.shell.pump import CHECKPOINT_FACTS
 from tests.bench.report import Row, at_most, median
 from tests.bench.spin_stage import SpinStage, SpinVenue
 from tests.bench.world import ROOT

@@ -56,7 +56,7 @@ def write_big_journal(directory: Path, size_mb: int = SIZE_MB) -> Path:
 
 def reduce_ours(path: Path) -> int:
     """The whole report: chain, folds, decisions decided again."""
-    from evidence.report import build_report  # noqa: PLC0415 - each contender imports its own
+    from evidence.report.report import build_report  # noqa: PLC0415 - each contender imports its own
 
     report = build_report([path])
     account = report.journals[0].account
@@ -66,10 +66,10 @@ def reduce_ours(path: Path) -> int:
 
 def read_ours(path: Path) -> int:
     """Reader and counts only: typed lines, sequence and hash chain checked."""
-    from evidence.folds import Account  # noqa: PLC0415 - each contender imports its own
-    from evidence.reader import JournalReader  # noqa: PLC0415
+    from evidence.folds.journal_fold import JournalFold  # noqa: PLC0415 - each contender imports its own
+    from evidence.read.journal_reader import JournalReader  # noqa: PLC0415
 
-    account, reader = Account("journal", []), JournalReader([path])
+    account, reader = JournalFold("journal", []), JournalReader([path])
     account.chain = reader.chain
     account.read(reader.records())
     return account.chain.lines

@@ -23,9 +23,9 @@ from typing import Any
 import orjson
 import zstandard
 
-from control.client import ControlClient
-from control.errors import ControlError
-from daemon.venues.sim.symbols import SYMBOLS
+from control.control_errors import ControlError
+from control.tool.client import ControlClient
+from daemon.venues.sim.listed_symbols import SYMBOLS
 
 ROOT = Path(__file__).resolve().parents[2]
 SETTLE_S = 10

@@ -16,8 +16,8 @@ from typing import Any
 import uvloop
 
 from daemon.model.records import EventType
-from daemon.shell.clock import SystemClock
-from daemon.shell.journal import Journal
+from daemon.shell.journal.journal_writer import Journal
+from daemon.shell.process.clock import SystemClock
 from tests.bench.report import Row, at_least, at_most, median, quantile
 
 ROOT = Path(__file__).resolve().parents[2]

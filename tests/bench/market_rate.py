@@ -25,10 +25,10 @@ from websockets.asyncio.client import connect
 from daemon.model.effects import ExitDaemon, Reply
 from daemon.model.inputs import Input, MarketData, Turn
 from daemon.model.market import TopOfBook
-from daemon.shell.clock import SystemClock
-from daemon.shell.journal import Journal
-from daemon.shell.loop import Pump
-from daemon.shell.stream_session import StreamSession
+from daemon.shell.journal.journal_writer import Journal
+from daemon.shell.link.stream_session import MarketSession
+from daemon.shell.process.clock import SystemClock
+from daemon.shell.pump import Pump
 from daemon.venues.binance_spot.codec_stream import MarketEvent, StreamReader, stream_names
 from daemon.venues.binance_spot.own_ids import SymbolNames
 from daemon.venues.hosts import Road, check_endpoint
@@ -48,7 +48,7 @@ class Reader:
 
     def __init__(self, port: int, on_top: Callable[[TopOfBook], None], *, newest: bool) -> None:
         names = stream_names(SYMBOLS, ["bookTicker"])
-        self.session = StreamSession(
+        self.session = MarketSession(
             environment="sim",
             endpoint=check_endpoint("sim", Road.STREAMS, f"ws://127.0.0.1:{port}"),
             names=names,

@@ -27,10 +27,10 @@ from daemon.model.enums import Side
 from daemon.model.ids import instrument_id
 from daemon.model.inputs import BudgetSampled, ClockSampled, MarketData, PublicTrade
 from daemon.model.market import TopOfBook, TradeTick
-from daemon.shell.clock import SystemClock
-from daemon.shell.journal import Journal
-from daemon.shell.loop import Pump
-from daemon.shell.metrics import Metrics
+from daemon.shell.health.metrics import Metrics
+from daemon.shell.journal.journal_writer import Journal
+from daemon.shell.process.clock import SystemClock
+from daemon.shell.pump import Pump
 from tests.bench.market_rate import NoVenue, ignore_exit, ignore_reply
 from tests.bench.report import Row, at_most
 from tests.bench.world import ROOT, SYMBOLS, engine_on

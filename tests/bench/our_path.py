@@ -34,9 +34,9 @@ from daemon.model.market import TopOfBook
 from daemon.model.orders import NewOrder
 from daemon.model.position import Balance
 from daemon.model.records import EventType
-from daemon.shell.clock import SystemClock
-from daemon.shell.journal import Journal
-from daemon.shell.venue_link import Credentials, LinkConfig, VenueEndpoints, VenueLink
+from daemon.shell.journal.journal_writer import Journal
+from daemon.shell.link.venue_link import Credentials, LinkConfig, VenueEndpoints, VenueLink
+from daemon.shell.process.clock import SystemClock
 from riskcaps.capset import capset_from_mapping
 from riskcaps.interceptor import Approved, Interceptor
 

@@ -20,7 +20,7 @@ import sys
 import time
 from typing import Any
 
-from daemon.shell.clock import SystemClock
+from daemon.shell.process.clock import SystemClock
 from tests.bench.spin_book import (
     DEPTH,
     NO_SUCH_ORDER,

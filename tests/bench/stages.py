@@ -22,28 +22,28 @@ from typing import Any
 import orjson
 import uvloop
 
-from daemon.core.config import StrategySpec
-from daemon.core.desk import Desk
 from daemon.core.engine import Engine
-from daemon.core.runner import Runner
+from daemon.core.engine_config import StrategySpec
+from daemon.core.strategy_runner import StrategyRunner
+from daemon.core.turn_context import TurnContext
 from daemon.model.effects import SendOrder, TakeSnapshot, VenueEffect
 from daemon.model.enums import Link
 from daemon.model.ids import StrategyId
 from daemon.model.inputs import ClockSampled, LinkUp, MarketData, SnapshotTaken, VenueReport
 from daemon.model.market import TopOfBook
-from daemon.shell import loop as pump_module
-from daemon.shell.clock import SystemClock
-from daemon.shell.governor import Governor
-from daemon.shell.journal import Journal
-from daemon.shell.late_orders import LateOrders
-from daemon.shell.loop import Pump
-from daemon.shell.metrics import Metrics
-from daemon.shell.order_session import OrderSession
-from daemon.shell.venue_link import VenueLink
+from daemon.shell import pump as pump_module
+from daemon.shell.health.metrics import Metrics
+from daemon.shell.journal.journal_writer import Journal
+from daemon.shell.link.governor import Governor
+from daemon.shell.link.order_session import OrderSession
+from daemon.shell.link.venue_link import VenueLink
+from daemon.shell.process.clock import SystemClock
+from daemon.shell.pump import Pump
+from daemon.shell.stop.late_orders import LateOrders
 from daemon.venues.binance_spot.codec_stream import StreamReader
 from daemon.venues.binance_spot.codec_ws import WsEncoder, decode_frame
 from daemon.venues.binance_spot.own_ids import OwnIds, SymbolNames
-from daemon.venues.binance_spot.signing import HmacSigner
+from daemon.venues.binance_spot.request_signing import HmacSigner
 from daemon.venues.binance_spot.user_data import OrderEvent, report_of
 from riskcaps.interceptor import Interceptor
 from tests.bench.order_path import spinning_venue
@@ -74,9 +74,9 @@ PATH: tuple[tuple[type, str, str], ...] = (
 TURN: tuple[tuple[Any, str, str], ...] = (
     (Engine, "step", "  engine step"),
     (Interceptor, "on_top", "    gate: top"),
-    (Runner, "on_market", "    strategy and its wishes"),
+    (StrategyRunner, "on_market", "    strategy and its wishes"),
     (Interceptor, "review", "      cap decision"),
-    (Desk, "approve", "      books, record"),
+    (TurnContext, "approve", "      books, record"),
     (Interceptor, "on_fill", "    gate: fill"),
     (pump_module, "input_text", "  input's text"),
     (Journal, "append_text", "  line: chain (each)"),

@@ -27,7 +27,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from daemon.shell.clock import SystemClock
+from daemon.shell.process.clock import SystemClock
 from tests.bench.report import Row, at_most, judged, quantile
 from tests.support.stop_stage import ROOT, StopStage
 

@@ -26,7 +26,6 @@ from daemon.model.effects import (
     TakeSnapshot,
 )
 from daemon.model.enums import ExecType, OrderType, Side, TimeInForce, VenueOrderStatus
-from daemon.model.extras import OrderExtras, PegPrice
 from daemon.model.ids import ClientOrderId, VenueOrderId
 from daemon.model.inputs import (
     BalancesChanged,
@@ -41,12 +40,13 @@ from daemon.model.inputs import (
     VenueReport,
 )
 from daemon.model.market import TopOfBook
+from daemon.model.order_features import OrderExtras, PegPrice
 from daemon.model.orders import NewOrder
 from daemon.model.reports import ExecutionReport, Fill
-from daemon.shell.clock import SystemClock
-from daemon.shell.emergency import EmergencyStop
-from daemon.shell.preflight import run_preflight
-from daemon.shell.venue_link import Credentials, VenueEndpoints
+from daemon.shell.checks.venue_checks import run_preflight
+from daemon.shell.link.venue_link import Credentials, VenueEndpoints
+from daemon.shell.process.clock import SystemClock
+from daemon.shell.stop.emergency_stop import EmergencyStop
 from daemon.venues.contract import BINANCE_SPOT
 from tests.support.link_bench import BTC, Bench, cancel, order, replacement, running, smaller
 from tests.support.sim_process import SimProcess

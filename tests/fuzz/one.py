@@ -8,7 +8,9 @@ import sys
 
 import atheris
 
-with atheris.instrument_imports(include=["daemon.venues", "control.protocol", "evidence.reader"]):
+with atheris.instrument_imports(
+    include=["daemon.venues", "control.protocol", "evidence.read.journal_reader"]
+):
     from tests.fuzz.targets import REFUSALS, Target, targets
 
 from tests.fuzz.mutations import mutated

@@ -16,21 +16,21 @@ from typing import Any, Literal
 
 import orjson
 
-from control.protocol import Fault as ControlFault
+from control.protocol import ErrorReply as ControlFault
 from control.protocol import LineSplitter, parse_request
 from daemon.errors import SeatrialError
 from daemon.venues.binance_spot import codec_rest, replace_reply
 from daemon.venues.binance_spot.codec_stream import StreamReader
 from daemon.venues.binance_spot.codec_ws import WsReply, decode_frame, order_result
 from daemon.venues.binance_spot.depth import DepthBook, decode_snapshot
+from daemon.venues.binance_spot.instrument_rules import decode_exchange
+from daemon.venues.binance_spot.order_rows import RowReader, balances_of
 from daemon.venues.binance_spot.own_ids import OwnIds, SymbolNames
-from daemon.venues.binance_spot.rows import RowReader, balances_of
-from daemon.venues.binance_spot.symbols import decode_exchange
 from daemon.venues.binance_spot.user_data import AccountEvent, OrderEvent, balances_in, report_of
 from daemon.venues.sim.dialect import rest, ws_api
 from daemon.venues.sim.dialect.streams import StreamHub, StreamSession
-from daemon.venues.sim.faults import FaultScriptError, rules_of
-from evidence.reader import JournalReader
+from daemon.venues.sim.fault_rules import FaultScriptError, rules_of
+from evidence.read.journal_reader import JournalReader
 from tests.support.sim_stage import MS, Stage
 from tests.support.spot_payloads import BASE, PLACED, TRADE
 

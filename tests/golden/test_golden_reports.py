@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from daemon.model.records import EventType
-from evidence.report import JSON_NAME, MARKDOWN_NAME, build_report, write_report
+from evidence.report.report import JSON_NAME, MARKDOWN_NAME, build_report, write_report
 from tests.support.journal_maker import JournalMaker, encode, whole_story, write_journal
 
 GOLDEN = Path(__file__).parent / "evidence"

@@ -20,7 +20,7 @@ from typing import Any
 
 import pytest
 
-from control.errors import RpcError
+from control.control_errors import RpcError
 from tests.support.sim_process import ROOT
 from tests.support.stop_stage import StopStage
 
@@ -303,7 +303,7 @@ def test_a_credentials_file_that_is_refused_is_not_quoted(
 def test_core_dumps_are_forbidden_to_collectors_too() -> None:
     program = (
         "import ctypes, resource\n"
-        "from daemon.shell.secrecy import forbid_core_dumps\n"
+        "from daemon.shell.process.secrecy import forbid_core_dumps\n"
         "forbid_core_dumps()\n"
         f"print(ctypes.CDLL(None).prctl({PR_GET_DUMPABLE}, 0, 0, 0, 0))\n"
         "print(resource.getrlimit(resource.RLIMIT_CORE))\n"

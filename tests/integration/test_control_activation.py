@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
-from control.activation import passed_endpoint
-from control.client import ControlClient
-from control.errors import SocketUnusableError
+from control.control_errors import SocketUnusableError
+from control.server.activation import passed_endpoint
+from control.tool.client import ControlClient
 from tests.support.stop_stage import ROOT, StopStage
 
 LAUNCHER = """
@@ -62,7 +62,7 @@ def passed(sock: socket.socket, path: Path, **changes: str) -> Any:
     """The last line of `passed_endpoint` in a process of its own: descriptor 3 is pytest's here."""
     code = (
         "import os, sys, pathlib; os.dup2(int(sys.argv[1]), 3)\n"
-        "from control.activation import passed_endpoint\n"
+        "from control.server.activation import passed_endpoint\n"
         "env = {'LISTEN_PID': str(os.getpid()), 'LISTEN_FDS': '1', **eval(sys.argv[3])}\n"
         "found = passed_endpoint(pathlib.Path(sys.argv[2]), env)\n"
         "print(found and (found.sock.fileno(), os.get_inheritable(3), env))\n"

@@ -13,12 +13,12 @@ import click
 import pytest
 from click.testing import CliRunner, Result
 
-from control.cli import control_group
-from control.errors import ControlError
-from control.identity import Members, Role
+from control.control_errors import ControlError
 from control.methods import METHODS
-from control.terminal import Wiring, default_socket
-from control.tool import MOUNTED, Tool
+from control.peer_identity import Members, Role
+from control.tool.command_frame import Wiring, default_socket
+from control.tool.mounted_commands import MOUNTED, Tool
+from control.tool.root_command import control_group
 from daemon.model.effects import Reply
 from tests.support.control_port import FakePort
 from tests.support.control_server import serving

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from control.cli import control_group
-from control.client import ControlClient, call
-from control.errors import ErrorCode, RpcError
-from control.terminal import Wiring
+from control.control_errors import ProtocolErrorCode, RpcError
+from control.tool.client import ControlClient, call
+from control.tool.command_frame import Wiring
+from control.tool.root_command import control_group
 from tests.support.control_port import FakePort
 from tests.support.control_server import serving
 
@@ -34,7 +34,7 @@ def path(tmp_path: Path, port: FakePort) -> Iterator[Path]:
 def code_of_start(path: Path, **params: Any) -> str:
     with pytest.raises(RpcError) as caught:
         call(path, "start", **params)
-    assert caught.value.code == ErrorCode.REFUSED
+    assert caught.value.code == ProtocolErrorCode.REFUSED
     return str(caught.value.data["code"])
 
 

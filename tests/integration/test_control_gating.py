@@ -22,11 +22,11 @@ from daemon.errors import LiveBlocked
 from daemon.live_gate import LiveGate, check_live, mode_of, read_promotion, within_pilot
 from daemon.model.enums import Mode
 from daemon.settings import Config, GatingSettings, load_config
-from evidence.dsse import seal, statement
-from evidence.gates.times import format_time
 from evidence.promotion.policy import Policy
 from evidence.promotion.record import PREDICATE_TYPE
-from evidence.signing import public_pem
+from evidence.read.artifact_times import format_time
+from evidence.read.dsse import seal, statement
+from evidence.read.signing import public_pem
 from tests.support.stop_stage import ROOT, StopStage
 
 NOW = datetime.now(UTC)

@@ -9,8 +9,8 @@ from pathlib import Path
 import orjson
 import pytest
 
-from control.client import ControlClient
-from control.events import RING_LINES, Found
+from control.server.line_events import RING_LINES, Found
+from control.tool.client import ControlClient
 from tests.support.control_port import FakePort
 from tests.support.control_server import serving
 

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from control.client import ControlClient, call
-from control.errors import ErrorCode, RpcError
-from control.identity import Members, Role
+from control.control_errors import ProtocolErrorCode, RpcError
+from control.peer_identity import Members, Role
+from control.tool.client import ControlClient, call
 from tests.support import hostile_clients
 from tests.support.control_port import FakePort
 from tests.support.control_server import RawClient, eventually, serving
@@ -54,7 +54,7 @@ def is_served(path: Path) -> bool:
     try:
         return bool(call(path, "status")["trading_state"] == "ACTIVE")
     except RpcError as error:
-        if error.code != ErrorCode.TOO_MANY_CLIENTS:
+        if error.code != ProtocolErrorCode.TOO_MANY_CLIENTS:
             raise
         return False
 
@@ -114,7 +114,7 @@ def test_beyond_the_bound_the_idlest_connection_is_told_and_closed(tmp_path: Pat
             assert fifth.ask("ping")["result"]["version"] == 1
             told = clients[1].line()
             assert told is not None
-            assert told["error"]["code"] == ErrorCode.TOO_MANY_CLIENTS
+            assert told["error"]["code"] == ProtocolErrorCode.TOO_MANY_CLIENTS
             assert clients[1].closed()
             for client in (clients[0], clients[2], clients[3]):
                 assert client.ask("ping")["result"]["version"] == 1
@@ -148,7 +148,7 @@ def test_a_newcomer_may_speak_a_moment_later_than_it_came(tmp_path: Path) -> Non
         with RawClient(path) as newcomer:
             told = hung[0].line()  # the place is made, and the newcomer has said nothing yet
             assert told is not None
-            assert told["error"]["code"] == ErrorCode.TOO_MANY_CLIENTS
+            assert told["error"]["code"] == ProtocolErrorCode.TOO_MANY_CLIENTS
             assert newcomer.ask("kill")["result"]["verified"] is True
         for client in hung:
             client.sock.close()
@@ -176,8 +176,8 @@ def test_a_main_thread_that_spins_does_not_keep_a_kill_out(tmp_path: Path) -> No
 import pathlib, sys
 sys.path.insert(0, sys.argv[2])
 from tests.support.control_port import FakePort
-from control.server import ControlThread
-from control.identity import ControlConfig
+from control.server.control_server import ControlThread
+from control.peer_identity import ControlConfig
 thread = ControlThread(ControlConfig(pathlib.Path(sys.argv[1])), FakePort())
 thread.start()
 print("spinning", flush=True)
@@ -207,9 +207,9 @@ def test_running_out_of_descriptors_is_survived(tmp_path: Path) -> None:
 import resource, socket, sys, pathlib
 sys.path.insert(0, sys.argv[2])
 from tests.support.control_port import FakePort
-from control.server import ControlThread
-from control.identity import ControlConfig
-from control.client import call
+from control.server.control_server import ControlThread
+from control.peer_identity import ControlConfig
+from control.tool.client import call
 path = pathlib.Path(sys.argv[1]) / "control.sock"
 thread = ControlThread(ControlConfig(path), FakePort())
 thread.start()

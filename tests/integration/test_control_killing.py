@@ -16,10 +16,10 @@ from typing import Any
 
 import pytest
 
-from control import places
-from control.client import ControlClient
-from control.killing import Teller
-from control.places import default_config, default_socket, direct_command
+from control.tool import daemon_lookup
+from control.tool.client import ControlClient
+from control.tool.daemon_lookup import default_config, default_socket, direct_command
+from control.tool.kill_command import Teller
 from tests.support.control_port import FakePort
 from tests.support.control_server import RawClient, eventually, serving
 from tests.support.stop_stage import ROOT, StopStage
@@ -176,7 +176,7 @@ def test_kill_json_has_the_result_alone_on_stdout(tmp_path: Path) -> None:
 
 
 def test_a_units_kill_is_the_units(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(places, "CONFIG_DIRECTORY", tmp_path)
+    monkeypatch.setattr(daemon_lookup, "CONFIG_DIRECTORY", tmp_path)
     unit = Path("/run/seatrial/box/control.sock")
     assert default_config(unit, {}) is None
     (tmp_path / "box.toml").touch()
@@ -238,7 +238,14 @@ def test_who_may_not_look_into_etc_can_still_kill(
     assert direct_command(Path("/run/seatrial/box/control.sock"), None).endswith("cancel@box")
 
 
-HEAVY = ("pydantic", "textual", "aiohttp", "control.tool", "control.methods", "control.watch")
+HEAVY = (
+    "pydantic",
+    "textual",
+    "aiohttp",
+    "control.tool.mounted_commands",
+    "control.methods",
+    "control.tool.watch_screen",
+)
 
 
 @pytest.mark.parametrize("how", [(), ("--direct", "--config", "none.toml")])

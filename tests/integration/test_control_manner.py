@@ -10,10 +10,10 @@ import click
 import pytest
 from click.testing import CliRunner, Result
 
-from control.killing import parse
-from control.sayings import SAYINGS, WIDTH_MAX
-from control.terminal import Wiring
-from control.tool import Tool
+from control.tool.command_frame import Wiring
+from control.tool.help_lines import SAYINGS, WIDTH_MAX
+from control.tool.kill_command import parse
+from control.tool.mounted_commands import Tool
 from tests.support.control_port import FakePort
 from tests.support.control_server import serving
 
@@ -37,12 +37,12 @@ def run(path: Path, *args: str, **extra: Any) -> Result:
 
 @pytest.fixture
 def at_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("control.terminal.is_interactive", lambda: True)
+    monkeypatch.setattr("control.tool.command_frame.is_interactive", lambda: True)
 
 
 def test_the_help_says_every_command_and_imports_none() -> None:
     program = (
-        "import sys\nsys.argv = ['seatrial', '--help']\nfrom control.tool import run\n"
+        "import sys\nsys.argv = ['seatrial', '--help']\nfrom control.tool.mounted_commands import run\n"
         "try:\n    run()\nexcept SystemExit:\n    pass\n"
         "print(*sorted(sys.modules), sep='\\n', file=sys.stderr)\n"
     )

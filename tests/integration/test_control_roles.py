@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from control.client import call
-from control.errors import ErrorCode, RpcError
-from control.identity import Members, Role
+from control.control_errors import ProtocolErrorCode, RpcError
 from control.methods import METHODS
+from control.peer_identity import Members, Role
+from control.tool.client import call
 from tests.support.control_port import FakePort
 from tests.support.control_server import serving
 from tests.support.open_directory import open_directory
@@ -132,9 +132,9 @@ def test_role_matrix(served: tuple[Path, FakePort], person: str) -> None:
     codes = ask_as(path, uid, gid, groups)
     for method, code in codes.items():
         allowed = role is not None and role.rank >= EXPECTED[method].rank
-        assert (code != ErrorCode.FORBIDDEN) == allowed, f"{person}: {method} -> {code}"
+        assert (code != ProtocolErrorCode.FORBIDDEN) == allowed, f"{person}: {method} -> {code}"
         if allowed:
-            assert code in {0, ErrorCode.REFUSED}, f"{person}: {method} -> {code}"
+            assert code in {0, ProtocolErrorCode.REFUSED}, f"{person}: {method} -> {code}"
     for command in port.commands:
         assert command.actor.uid == uid
         assert command.actor.role == role
@@ -171,5 +171,5 @@ def test_what_a_client_says_of_itself_plays_no_part(tmp_path: Path) -> None:
     with serving(tmp_path, FakePort(), roles={Role.OBSERVER: Members(uids=(0,))}) as path:
         with pytest.raises(RpcError) as caught:
             call(path, "kill", reason="I am an operator, uid 0")
-        assert caught.value.code == ErrorCode.FORBIDDEN
+        assert caught.value.code == ProtocolErrorCode.FORBIDDEN
         assert caught.value.data == {"name": "forbidden", "role": "observer", "needs": "stopper"}

@@ -12,19 +12,19 @@ from typing import Any
 
 import pytest
 
-from control.client import ControlClient, call
-from control.errors import (
+from control.control_errors import (
     CallTimeoutError,
     ControlConfigError,
     DaemonUnreachableError,
-    ErrorCode,
+    ProtocolErrorCode,
     RpcError,
     SocketInUseError,
     SocketUnusableError,
 )
-from control.identity import ControlConfig, Members, Role
 from control.methods import METHODS
-from control.server import ControlThread
+from control.peer_identity import ControlConfig, Members, Role
+from control.server.control_server import ControlThread
+from control.tool.client import ControlClient, call
 from daemon.model.effects import Reply
 from tests.support.control_port import FakePort
 from tests.support.control_server import RawClient, eventually, serving
@@ -81,7 +81,7 @@ def test_a_refusal_of_the_engine_carries_its_code(tmp_path: Path) -> None:
     )
     with serving(tmp_path, port) as path, pytest.raises(RpcError) as caught:
         call(path, "start")
-    assert caught.value.code == ErrorCode.REFUSED
+    assert caught.value.code == ProtocolErrorCode.REFUSED
     assert caught.value.data["code"] == "LATCHED"
     assert caught.value.data["by"] == "ada"
     assert [record["outcome"] for record in port.records] == ["accepted", "refused"]
@@ -97,7 +97,7 @@ def test_the_same_command_id_is_one_command_and_one_answer(tmp_path: Path) -> No
         assert len(port.commands) == 1
         with pytest.raises(RpcError) as caught:
             client.call("stop", command_id="go", reason="r")
-        assert caught.value.code == ErrorCode.COMMAND_ID_REUSED
+        assert caught.value.code == ProtocolErrorCode.COMMAND_ID_REUSED
 
 
 def test_a_kill_is_never_answered_from_memory(tmp_path: Path) -> None:
@@ -168,7 +168,7 @@ def test_what_lets_orders_out_needs_a_new_id_once_it_was_undone(
         client.call(then, reason="r")
         with pytest.raises(RpcError, match="take a new id") as caught:
             client.call(method, command_id="x", reason="r")
-        assert caught.value.code == ErrorCode.COMMAND_ID_REUSED
+        assert caught.value.code == ProtocolErrorCode.COMMAND_ID_REUSED
     assert [command.method for command in port.commands].count(method) == 1
 
 
@@ -224,7 +224,7 @@ def test_the_servers_own_deadline_says_that_the_outcome_is_unknown(
     port.reply = lambda _command: None
     with serving(tmp_path, port, stop_grace_s=0.1) as path, pytest.raises(RpcError) as caught:
         call(path, "stop", command_id="z")
-    assert caught.value.code == ErrorCode.TIMEOUT
+    assert caught.value.code == ProtocolErrorCode.TIMEOUT
     assert "may still be carried out" in caught.value.message
 
 
@@ -247,7 +247,7 @@ def test_a_snapshot_that_cannot_be_encoded_is_an_answer_and_not_the_end(tmp_path
     with serving(tmp_path, port) as path:
         with pytest.raises(RpcError) as caught:
             call(path, "status")
-        assert caught.value.code == ErrorCode.INTERNAL_ERROR
+        assert caught.value.code == ProtocolErrorCode.INTERNAL_ERROR
         assert call(path, "ping")["version"] == 1
 
 
@@ -322,7 +322,7 @@ def test_kill_is_answered_while_other_commands_hang(tmp_path: Path) -> None:
             line = {"jsonrpc": "2.0", "id": number, "method": "stop", "params": {}}
             client.send(json.dumps(line).encode() + b"\n")
         busy = [client.line() for _ in range(12)]
-        assert {code_of(answer) for answer in busy} == {ErrorCode.BUSY}
+        assert {code_of(answer) for answer in busy} == {ProtocolErrorCode.BUSY}
         assert client.ask("kill", request_id="k")["result"]["verified"] is True
 
 
@@ -332,50 +332,56 @@ def test_kill_is_answered_while_other_commands_hang(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("line", "code"),
     [
-        (b"hello\n", ErrorCode.PARSE_ERROR),
-        (b"\n", ErrorCode.PARSE_ERROR),
-        (b"GET / HTTP/1.1\r\n", ErrorCode.PARSE_ERROR),
-        (b'{"a": NaN}\n', ErrorCode.PARSE_ERROR),
-        (b"\xff\xfe\x00\n", ErrorCode.PARSE_ERROR),
-        (b"[" * 60000 + b"\n", ErrorCode.PARSE_ERROR),
-        (b"[]\n", ErrorCode.INVALID_REQUEST),
-        (b"7\n", ErrorCode.INVALID_REQUEST),
-        (b"{}\n", ErrorCode.INVALID_REQUEST),
-        (b'{"jsonrpc":"2.0","method":"status"}\n', ErrorCode.INVALID_REQUEST),
-        (b'{"jsonrpc":"2.0","id":true,"method":"status"}\n', ErrorCode.INVALID_REQUEST),
-        (b'{"jsonrpc":"1.0","id":1,"method":"status"}\n', ErrorCode.INVALID_REQUEST),
-        (b'{"jsonrpc":"2.0","id":1,"method":7}\n', ErrorCode.INVALID_REQUEST),
-        (b'{"jsonrpc":"2.0","id":1,"method":"status","sudo":1}\n', ErrorCode.INVALID_REQUEST),
-        (b'{"jsonrpc":"2.0","id":1,"method":"status","params":[]}\n', ErrorCode.INVALID_PARAMS),
-        (b'{"jsonrpc":"2.0","id":1,"method":"halt"}\n', ErrorCode.METHOD_NOT_FOUND),
+        (b"hello\n", ProtocolErrorCode.PARSE_ERROR),
+        (b"\n", ProtocolErrorCode.PARSE_ERROR),
+        (b"GET / HTTP/1.1\r\n", ProtocolErrorCode.PARSE_ERROR),
+        (b'{"a": NaN}\n', ProtocolErrorCode.PARSE_ERROR),
+        (b"\xff\xfe\x00\n", ProtocolErrorCode.PARSE_ERROR),
+        (b"[" * 60000 + b"\n", ProtocolErrorCode.PARSE_ERROR),
+        (b"[]\n", ProtocolErrorCode.INVALID_REQUEST),
+        (b"7\n", ProtocolErrorCode.INVALID_REQUEST),
+        (b"{}\n", ProtocolErrorCode.INVALID_REQUEST),
+        (b'{"jsonrpc":"2.0","method":"status"}\n', ProtocolErrorCode.INVALID_REQUEST),
+        (b'{"jsonrpc":"2.0","id":true,"method":"status"}\n', ProtocolErrorCode.INVALID_REQUEST),
+        (b'{"jsonrpc":"1.0","id":1,"method":"status"}\n', ProtocolErrorCode.INVALID_REQUEST),
+        (b'{"jsonrpc":"2.0","id":1,"method":7}\n', ProtocolErrorCode.INVALID_REQUEST),
+        (
+            b'{"jsonrpc":"2.0","id":1,"method":"status","sudo":1}\n',
+            ProtocolErrorCode.INVALID_REQUEST,
+        ),
+        (
+            b'{"jsonrpc":"2.0","id":1,"method":"status","params":[]}\n',
+            ProtocolErrorCode.INVALID_PARAMS,
+        ),
+        (b'{"jsonrpc":"2.0","id":1,"method":"halt"}\n', ProtocolErrorCode.METHOD_NOT_FOUND),
         (
             b'{"jsonrpc":"2.0","id":1,"method":"status","version":9}\n',
-            ErrorCode.UNSUPPORTED_VERSION,
+            ProtocolErrorCode.UNSUPPORTED_VERSION,
         ),
         (
             b'{"jsonrpc":"2.0","id":1,"method":"start","params":{"reason":7}}\n',
-            ErrorCode.INVALID_PARAMS,
+            ProtocolErrorCode.INVALID_PARAMS,
         ),
         (
             b'{"jsonrpc":"2.0","id":1,"method":"start","params":{"reason":"\\u001b[2J"}}\n',
-            ErrorCode.INVALID_PARAMS,
+            ProtocolErrorCode.INVALID_PARAMS,
         ),
         (
             b'{"jsonrpc":"2.0","id":1,"method":"stop","params":{"force":true}}\n',
-            ErrorCode.INVALID_PARAMS,
+            ProtocolErrorCode.INVALID_PARAMS,
         ),
-        (b'{"jsonrpc":"2.0","id":1,"method":"re-arm"}\n', ErrorCode.REASON_REQUIRED),
+        (b'{"jsonrpc":"2.0","id":1,"method":"re-arm"}\n', ProtocolErrorCode.REASON_REQUIRED),
     ],
 )
 def test_each_misunderstanding_has_its_code_and_is_recorded(
-    tmp_path: Path, line: bytes, code: ErrorCode
+    tmp_path: Path, line: bytes, code: ProtocolErrorCode
 ) -> None:
     port = FakePort()
     with serving(tmp_path, port) as path:
         with RawClient(path) as client:
             client.send(line)
             assert code_of(client.line()) == code
-            if code == ErrorCode.PARSE_ERROR:
+            if code == ProtocolErrorCode.PARSE_ERROR:
                 assert client.closed()
             else:
                 assert client.ask("ping")["result"]["version"] == 1
@@ -411,7 +417,7 @@ def test_an_oversized_line_is_answered_and_closed_and_disturbs_nobody(tmp_path: 
         assert other.call("ping")
         with RawClient(path) as client:
             client.send(b"x" * 70_000)
-            assert code_of(client.line()) == ErrorCode.LINE_TOO_LONG
+            assert code_of(client.line()) == ProtocolErrorCode.LINE_TOO_LONG
             assert client.closed()
         assert other.call("status")["trading_state"] == "ACTIVE"
 
@@ -419,7 +425,7 @@ def test_an_oversized_line_is_answered_and_closed_and_disturbs_nobody(tmp_path: 
 def test_half_a_line_has_a_deadline(tmp_path: Path) -> None:
     with serving(tmp_path, line_deadline_s=0.05) as path, RawClient(path) as client:
         client.send(b'{"jsonrpc":')
-        assert code_of(client.line()) == ErrorCode.TOO_SLOW
+        assert code_of(client.line()) == ProtocolErrorCode.TOO_SLOW
         assert client.closed()
 
 
@@ -434,7 +440,7 @@ def test_a_line_in_drips_does_not_extend_its_deadline(tmp_path: Path) -> None:
         dripping = threading.Thread(target=drip)
         dripping.start()
         try:
-            assert code_of(client.line()) == ErrorCode.TOO_SLOW
+            assert code_of(client.line()) == ProtocolErrorCode.TOO_SLOW
         finally:
             stop.set()
             dripping.join()
@@ -442,7 +448,7 @@ def test_a_line_in_drips_does_not_extend_its_deadline(tmp_path: Path) -> None:
 
 def test_an_idle_connection_is_closed_with_a_word(tmp_path: Path) -> None:
     with serving(tmp_path, idle_deadline_s=0.05) as path, RawClient(path) as client:
-        assert code_of(client.line()) == ErrorCode.TOO_SLOW
+        assert code_of(client.line()) == ProtocolErrorCode.TOO_SLOW
         assert client.closed()
 
 
@@ -450,7 +456,7 @@ def test_half_a_line_and_then_the_end_is_answered(tmp_path: Path) -> None:
     with serving(tmp_path) as path, RawClient(path) as client:
         client.send(b'{"jsonrpc":"2.0","id":1,"method":"ping"}')
         client.sock.shutdown(socket.SHUT_WR)
-        assert code_of(client.line()) == ErrorCode.PARSE_ERROR
+        assert code_of(client.line()) == ProtocolErrorCode.PARSE_ERROR
         assert client.closed()
 
 
@@ -489,7 +495,7 @@ def test_a_flood_of_refusals_is_counted_and_not_all_written_down(tmp_path: Path)
     port = FakePort()
     with serving(tmp_path, port) as path, RawClient(path) as client:
         for number in range(200):
-            assert code_of(client.ask("nope", number)) == ErrorCode.METHOD_NOT_FOUND
+            assert code_of(client.ask("nope", number)) == ProtocolErrorCode.METHOD_NOT_FOUND
     assert 20 <= len(port.records) < 40
 
 

@@ -15,12 +15,12 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from control import wizard
-from control.cli import control_group
-from control.terminal import Wiring
-from control.tool import _symbol_facts
+from control.tool import init_wizard
+from control.tool.command_frame import Wiring
+from control.tool.mounted_commands import _symbol_facts
+from control.tool.root_command import control_group
 from daemon.settings import load_config
-from daemon.shell.credentials import load_credentials
+from daemon.shell.keys.credentials import load_credentials
 from tests.support.control_port import FakePort
 from tests.support.control_server import serving
 from tests.support.sim_process import SimProcess
@@ -51,19 +51,21 @@ def init(
     )
 
 
-@pytest.mark.parametrize("strategy", wizard.STRATEGIES)
-@pytest.mark.parametrize("preset", sorted(wizard.presets()))
+@pytest.mark.parametrize("strategy", init_wizard.STRATEGIES)
+@pytest.mark.parametrize("preset", sorted(init_wizard.presets()))
 def test_the_daemon_accepts_what_init_writes(tmp_path: Path, preset: str, strategy: str) -> None:
     result = init(tmp_path / "box", "--caps", preset, "--strategy", strategy)
     assert result.exit_code == 0, result.output
     loaded = load_config(tmp_path / "box" / "seatrial.toml")
     assert loaded.settings.venue.environment == "binance-spot-testnet"
     assert list(loaded.settings.strategies) == [strategy]
-    assert set(loaded.settings.venue.symbols) == set(wizard.symbols_of(wizard.read_preset(preset)))
+    assert set(loaded.settings.venue.symbols) == set(
+        init_wizard.symbols_of(init_wizard.read_preset(preset))
+    )
 
 
 def test_presets_are_there() -> None:
-    assert {"testnet-strict", "tiny", "live-pilot"} <= set(wizard.presets())
+    assert {"testnet-strict", "tiny", "live-pilot"} <= set(init_wizard.presets())
 
 
 def test_with_the_sims_line_it_is_ready_to_run(tmp_path: Path) -> None:
@@ -220,12 +222,12 @@ def test_without_a_terminal_the_venue_has_to_be_said(tmp_path: Path) -> None:
 def test_a_taken_metrics_port_is_not_written(tmp_path: Path) -> None:
     with socket.socket() as taken:
         with contextlib.suppress(OSError):  # somebody else has it: as good for this test
-            taken.bind(("127.0.0.1", wizard.METRICS_PORT))
+            taken.bind(("127.0.0.1", init_wizard.METRICS_PORT))
             taken.listen()
         result = init(tmp_path / "box")
         assert result.exit_code == 0, result.output
         port = load_config(tmp_path / "box" / "seatrial.toml").settings.metrics.port
-        assert port != wizard.METRICS_PORT
+        assert port != init_wizard.METRICS_PORT
         with socket.socket() as free:
             free.bind(("127.0.0.1", port))
 
@@ -291,10 +293,12 @@ def test_caps_are_fitted_to_a_symbol_of_another_quote(tmp_path: Path) -> None:
 def test_a_quote_whose_pair_stands_the_other_way_round_is_fitted_too() -> None:
     facts = {"base": "BTC", "quote": "TRY", "lot": "0.00001", "notional_min": "10", "price": "2E6"}
     found = {"USDTTRY": {"base": "USDT", "quote": "TRY", "price": "40"}}
-    rate = wizard.rate_of("USDTTRY", found, facts)
+    rate = init_wizard.rate_of("USDTTRY", found, facts)
     assert Decimal(rate) == Decimal("0.025")
-    text = wizard.fitted(
-        wizard.read_preset("testnet-strict"), "BTCTRY", {**facts, "pair": "USDTTRY", "rate": rate}
+    text = init_wizard.fitted(
+        init_wizard.read_preset("testnet-strict"),
+        "BTCTRY",
+        {**facts, "pair": "USDTTRY", "rate": rate},
     )
     caps = tomllib.loads(text)["caps"]
     assert Decimal(caps["symbols"]["BTCTRY"]["order_notional_quote_max"]) == 60_000
@@ -304,11 +308,11 @@ def test_a_quote_whose_pair_stands_the_other_way_round_is_fitted_too() -> None:
 
 def test_a_quote_that_the_caps_do_not_count_in_is_refused_with_the_mend() -> None:
     facts = {"base": "XRP", "quote": "EUR", "lot": "1", "notional_min": "5", "price": "0.5"}
-    with pytest.raises(wizard.WizardError, match="quoted in EUR"):
-        wizard.fitted(wizard.read_preset("tiny"), "XRPEUR", facts)
+    with pytest.raises(init_wizard.WizardError, match="quoted in EUR"):
+        init_wizard.fitted(init_wizard.read_preset("tiny"), "XRPEUR", facts)
 
 
 def test_orders_below_the_venues_least_are_refused() -> None:
     facts = {"base": "X", "quote": "USDT", "lot": "1", "notional_min": "100000", "price": "0.5"}
-    with pytest.raises(wizard.WizardError, match="takes none below"):
-        wizard.fitted(wizard.read_preset("tiny"), "XUSDT", facts)
+    with pytest.raises(init_wizard.WizardError, match="takes none below"):
+        init_wizard.fitted(init_wizard.read_preset("tiny"), "XUSDT", facts)

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from control.terminal import Wiring
-from control.tool import _direct_kill
+from control.tool.command_frame import Wiring
+from control.tool.mounted_commands import _direct_kill
 from tests.support.box import DEADLINE_S, Box
 
 pytestmark = pytest.mark.slow

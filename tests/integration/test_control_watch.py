@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from control.watch import Watch
+from control.tool.watch_screen import WatchScreen
 from daemon.model.effects import Reply
 from tests.support.control_port import SNAPSHOT, FakePort
 from tests.support.control_server import DEADLINE_S, serving
@@ -24,7 +24,7 @@ SIZE = (80, 24)
 ROOT = Path(__file__).parents[2]
 
 
-def screen_of(app: Watch) -> str:
+def screen_of(app: WatchScreen) -> str:
     """What a person sees, as text."""
     lines = app.screen._compositor.render_strips()
     return "\n".join("".join(segment.text for segment in strip) for strip in lines)
@@ -46,7 +46,7 @@ async def test_one_screen_shows_state_caps_orders_and_events(tmp_path: Path) -> 
     port = FakePort()
     port.hub.publish(event(1, "fill", symbol="BTCUSDT", side="BUY", qty="0.5", price="61000"))
     with serving(tmp_path, port) as path:
-        app = Watch(path, poll_s=0.2)
+        app = WatchScreen(path, poll_s=0.2)
         async with app.run_test(size=SIZE) as pilot:
             await until(
                 pilot.pause,
@@ -66,7 +66,7 @@ async def test_one_screen_shows_state_caps_orders_and_events(tmp_path: Path) -> 
 async def test_k_asks_back_and_kills_with_a_reason(tmp_path: Path) -> None:
     port = FakePort()
     with serving(tmp_path, port) as path:
-        app = Watch(path, poll_s=0.2)
+        app = WatchScreen(path, poll_s=0.2)
         async with app.run_test(size=SIZE) as pilot:
             await until(pilot.pause, lambda: "ACTIVE" in screen_of(app))
             await pilot.press("k")
@@ -84,7 +84,7 @@ async def test_a_kill_that_nobody_answers_shows_the_other_road(tmp_path: Path) -
     with socket.socket(socket.AF_UNIX) as deaf:
         deaf.bind(str(path))
         deaf.listen(8)
-        app = Watch(path, poll_s=0.2)
+        app = WatchScreen(path, poll_s=0.2)
         async with app.run_test(size=SIZE) as pilot:
             await pilot.press("k")
             await until(pilot.pause, lambda: "verify at the venue?" in screen_of(app))
@@ -96,7 +96,7 @@ async def test_a_kill_that_nobody_answers_shows_the_other_road(tmp_path: Path) -
 async def test_escape_kills_nothing(tmp_path: Path) -> None:
     port = FakePort()
     with serving(tmp_path, port) as path:
-        app = Watch(path, poll_s=0.2)
+        app = WatchScreen(path, poll_s=0.2)
         async with app.run_test(size=SIZE) as pilot:
             await until(pilot.pause, lambda: "ACTIVE" in screen_of(app))
             for key in ("k", "c"):
@@ -111,7 +111,7 @@ async def test_escape_kills_nothing(tmp_path: Path) -> None:
 async def test_c_asks_back_and_cancels_all(tmp_path: Path) -> None:
     port = FakePort()
     with serving(tmp_path, port) as path:
-        app = Watch(path, poll_s=0.2)
+        app = WatchScreen(path, poll_s=0.2)
         async with app.run_test(size=SIZE) as pilot:
             await until(pilot.pause, lambda: "ACTIVE" in screen_of(app))
             await pilot.press("c")
@@ -128,7 +128,7 @@ async def test_a_refusal_is_shown(tmp_path: Path) -> None:
         command_id=command.command_id, error_code="no", error_message="not today"
     )
     with serving(tmp_path, port) as path:
-        app = Watch(path, poll_s=0.2)
+        app = WatchScreen(path, poll_s=0.2)
         async with app.run_test(size=SIZE) as pilot:
             await until(pilot.pause, lambda: "ACTIVE" in screen_of(app))
             await pilot.press("c")
@@ -139,7 +139,7 @@ async def test_a_refusal_is_shown(tmp_path: Path) -> None:
 
 async def test_a_daemon_that_goes_is_said_and_what_is_shown_is_old(tmp_path: Path) -> None:
     with contextlib.ExitStack() as daemon:
-        app = Watch(daemon.enter_context(serving(tmp_path)), poll_s=0.2)
+        app = WatchScreen(daemon.enter_context(serving(tmp_path)), poll_s=0.2)
         async with app.run_test(size=SIZE) as pilot:
             await until(pilot.pause, lambda: "ACTIVE" in screen_of(app))
             daemon.close()
@@ -150,7 +150,7 @@ async def test_a_daemon_that_goes_is_said_and_what_is_shown_is_old(tmp_path: Pat
 
 async def test_without_a_daemon_it_says_so_and_finds_it_when_it_comes(tmp_path: Path) -> None:
     path = tmp_path / "control.sock"
-    app = Watch(path, poll_s=0.2)
+    app = WatchScreen(path, poll_s=0.2)
     async with app.run_test(size=SIZE) as pilot:
         await until(pilot.pause, lambda: "NO ANSWER" in screen_of(app))
         with serving(tmp_path):
@@ -160,7 +160,7 @@ async def test_without_a_daemon_it_says_so_and_finds_it_when_it_comes(tmp_path: 
 
 def test_a_picture_of_it(tmp_path: Path) -> None:
     with serving(tmp_path) as path:
-        Watch(path, poll_s=0.2).picture(tmp_path / "watch.svg", after_s=0.6)
+        WatchScreen(path, poll_s=0.2).picture(tmp_path / "watch.svg", after_s=0.6)
     drawn = (tmp_path / "watch.svg").read_text(encoding="utf-8")
     assert drawn.startswith("<svg")
     assert "ACTIVE" in drawn

@@ -10,8 +10,8 @@ import pytest
 from aiohttp import web
 
 from daemon.model.inputs import LinkDown, MarketData, PublicTrade
-from daemon.shell import market_feed
-from daemon.shell.venue_link import Credentials, VenueEndpoints
+from daemon.shell.link import market_feed
+from daemon.shell.link.venue_link import Credentials, VenueEndpoints
 from tests.support.link_bench import Bench, running
 from tests.support.scripted_venue import ScriptedVenue, json_response, served
 from tests.support.sim_process import SimProcess

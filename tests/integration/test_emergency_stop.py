@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from daemon.shell.clock import SystemClock
-from daemon.shell.emergency import EmergencyStop, KillReport
-from daemon.shell.link_config import Credentials
+from daemon.shell.link.link_config import Credentials
+from daemon.shell.process.clock import SystemClock
+from daemon.shell.stop.emergency_stop import EmergencyStop, KillReport
 from tests.support.link_bench import endpoints_at
 from tests.support.scripted_venue import KEY, SECRET, ScriptedVenue, json_response, reply, served
 
@@ -176,7 +176,7 @@ async def test_a_socket_that_was_cut_is_replaced_by_rest_at_once() -> None:
 
 
 async def test_it_survives_silence(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("daemon.shell.emergency._REQUEST_DEADLINE_MIN_S", 0.1)
+    monkeypatch.setattr("daemon.shell.stop.emergency_stop._REQUEST_DEADLINE_MIN_S", 0.1)
     venue = ScriptedVenue(("BTCUSDT", "ETHUSDT"))
     fill_with(venue, 2)
     release = asyncio.Event()

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from control.errors import RpcError
+from control.control_errors import RpcError
 from daemon.model.incident_note import MARKER
 from tests.support.stop_stage import StopStage
 

@@ -9,10 +9,10 @@ from typing import Any
 
 from click.testing import CliRunner
 
-from daemon.cli_journal import journal_group
-from daemon.shell.compress import packable
-from daemon.shell.segments import is_packed, lines_of, segments
-from evidence.report import build_report
+from daemon.cli.journal_commands import journal_group
+from daemon.shell.journal.segment_packing import packable
+from daemon.shell.journal.segments import is_packed, lines_of, segments
+from evidence.report.report import build_report
 from tests.support.box import Box
 from tests.support.sim_process import SimProcess
 

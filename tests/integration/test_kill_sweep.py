@@ -14,9 +14,9 @@ import pytest
 from daemon.core import fold
 from daemon.core.canonical import canonical
 from daemon.model.amounts import NS_PER_S
-from daemon.model.plain import to_plain
+from daemon.model.plain_values import to_plain
 from daemon.model.records import EventType
-from daemon.shell.loop import Pump
+from daemon.shell.pump import Pump
 from riskcaps import durable
 from riskcaps.interceptor import Interceptor
 from riskcaps.rates import DAY_NS

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from evidence.recheck import recheck
+from evidence.judge.decision_recheck import recheck
 from tests.support.box import ROOT, Box
 
 NAME = "币安人生USDT"

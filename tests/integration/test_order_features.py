@@ -15,8 +15,8 @@ from typing import Any
 
 import pytest
 
-from control.client import call
-from control.errors import ControlError
+from control.control_errors import ControlError
+from control.tool.client import call
 from daemon.demo.plan import toml_text
 from tests.support.exerciser import QTY, TRAIL_BPS
 from tests.support.sim_process import ROOT, SimProcess

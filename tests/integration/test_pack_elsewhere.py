@@ -11,7 +11,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from evidence.pack import find_inputs, verify_pack, write_pack
+from evidence.pack.evidence_pack import find_inputs, verify_pack, write_pack
 from tests.support.journal_maker import whole_story
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -19,7 +19,7 @@ KEY = Ed25519PrivateKey.from_private_bytes(b"seatrial test key, not a secret!")
 LOADED = """
 import sys
 from click.testing import CliRunner
-from evidence.pack_cli import verify_pack_command
+from evidence.pack.pack_commands import verify_pack_command
 done = CliRunner().invoke(verify_pack_command, sys.argv[1:])
 mine = ("daemon", "control", "riskcaps")
 print(done.output, *sorted(n for n in sys.modules if n.partition(".")[0] in mine), sep="\\n")

@@ -9,10 +9,10 @@ import pytest
 from aiohttp import web
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from daemon.shell.clock import SystemClock
-from daemon.shell.link_config import Credentials
-from daemon.shell.preflight import StepResult, run_preflight
-from daemon.shell.price_paths import PriceCaps
+from daemon.shell.checks.venue_checks import StepResult, run_preflight
+from daemon.shell.link.link_config import Credentials
+from daemon.shell.link.price_paths import PriceCaps
+from daemon.shell.process.clock import SystemClock
 from tests.support.scripted_venue import KEY, SECRET, ScriptedVenue, json_response, reply, served
 
 HMAC = Credentials(api_key=KEY, secret=SECRET, kind="hmac")

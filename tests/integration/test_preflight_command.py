@@ -15,11 +15,11 @@ from cryptography.hazmat.primitives.serialization import (
     PrivateFormat,
 )
 
-from control.tool import Tool
+from control.tool.mounted_commands import Tool
 from daemon.demo.plan import toml_text
 from daemon.settings import load_config
-from daemon.shell.clock import SystemClock
-from daemon.shell.preflight_pass import start_permit
+from daemon.shell.checks.preflight_pass import start_permit
+from daemon.shell.process.clock import SystemClock
 from tests.support.control_port import SNAPSHOT, FakePort
 from tests.support.control_server import serving
 from tests.support.open_directory import open_directory

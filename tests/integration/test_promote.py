@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from evidence.promotion.cli import promote_command
+from evidence.promotion.promote_command import promote_command
 from evidence.promotion.record import check_record
-from evidence.signing import load_public_key, make_key_pair
+from evidence.read.signing import load_public_key, make_key_pair
 from tests.support.journal_maker import DRILLED, START_NS, JournalMaker
 
 NOW = datetime.fromtimestamp(START_NS / 10**9, UTC).replace(microsecond=0) + timedelta(hours=1)

@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from control.terminal import Wiring
-from control.tool import Tool
+from control.tool.command_frame import Wiring
+from control.tool.mounted_commands import Tool
 from evidence.promotion.policy import Policy
 from tests.support.box import Box
 

@@ -22,9 +22,9 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
-from daemon.cli import demo_command
-from daemon.cli_sim import sim_command
-from daemon.shell.clock import SystemClock
+from daemon.cli.demo_command import demo_command
+from daemon.cli.sim_command import sim_command
+from daemon.shell.process.clock import SystemClock
 from tests.support.sim_process import SimProcess
 
 DEADLINE_S = 10

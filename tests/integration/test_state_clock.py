@@ -8,9 +8,9 @@ from pathlib import Path
 import orjson
 
 from daemon.model.records import GENESIS
-from daemon.shell.clock import SystemClock
-from evidence.reader import JournalReader
-from evidence.sources import streams_of
+from daemon.shell.process.clock import SystemClock
+from evidence.read.journal_reader import JournalReader
+from evidence.read.journal_sources import streams_of
 from tests.integration.test_state_restored import command, own_ids, trade, used
 from tests.support.box import Box
 

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from control.places import default_config
+from control.tool.daemon_lookup import default_config
 from daemon.direct_kill import StopPlan
 from daemon.settings import SettingsError, load_config
-from daemon.shell.state_dir import read_identity
+from daemon.shell.state.state_dir import read_identity
 from tests.integration.test_daemon_process import ROOT, write
 from tests.support.box import Box
 

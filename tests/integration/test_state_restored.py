@@ -13,10 +13,10 @@ from pathlib import Path
 import orjson
 import pytest
 
-from control.client import call
-from daemon.shell.clock import SystemClock
-from daemon.shell.state_dir import read_identity
-from daemon.shell.state_proof import prove_state
+from control.tool.client import call
+from daemon.shell.process.clock import SystemClock
+from daemon.shell.state.state_dir import read_identity
+from daemon.shell.state.state_proof import prove_state
 from tests.support.box import ROOT, Box
 
 PARTS = ("journal", "anchors", "identity")

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from control.errors import RpcError
-from daemon.shell.drills import DRILLS
+from control.control_errors import RpcError
+from daemon.shell.drills.drill_runner import DRILLS
 from tests.support.stop_stage import ROOT, StopStage
 
 
@@ -19,7 +19,7 @@ def test_every_drill_passes_and_no_order_leaves(tmp_path: Path) -> None:
         stage.start_daemon()
         assert dict.fromkeys(DRILLS) == stage.status()["drills"], "none was ever run"
         done = subprocess.run(
-            [sys.executable, "-m", "daemon.cli_drill", "--all", "--json"],
+            [sys.executable, "-m", "daemon.cli.drill_command", "--all", "--json"],
             cwd=ROOT,
             env={**os.environ, "SEATRIAL_SOCKET": str(stage.socket)},
             capture_output=True,

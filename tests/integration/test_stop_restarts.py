@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from control.errors import RpcError
+from control.control_errors import RpcError
 from tests.support.stop_stage import StopStage
 
 pytestmark = pytest.mark.slow

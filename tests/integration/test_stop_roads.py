@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from control.errors import RpcError
+from control.control_errors import RpcError
 from tests.support.stop_stage import StopStage
 
 SLOW_MACHINE_MS = 10_000

@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 
 from control.methods import METHODS
-from control.terminal import _LOOKING
-from control.tool import Tool
+from control.tool.command_frame import _LOOKING
+from control.tool.mounted_commands import Tool
 from tests.support.control_port import FakePort
 from tests.support.control_server import serving
 from tests.support.sim_process import ROOT

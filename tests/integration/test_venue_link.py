@@ -45,7 +45,7 @@ from daemon.model.inputs import (
     VenueReject,
     VenueReport,
 )
-from daemon.shell.venue_link import Credentials, VenueEndpoints
+from daemon.shell.link.venue_link import Credentials, VenueEndpoints
 from tests.support.link_bench import BTC, Bench, cancel, order, replacement, running
 from tests.support.scripted_venue import KEY, ScriptedVenue, json_response, reply, served
 from tests.support.spot_payloads import BASE, TRADE

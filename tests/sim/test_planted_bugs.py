@@ -10,11 +10,11 @@ from daemon.core import fold, lifecycle, reconcile
 from daemon.core.amends import Amends
 from daemon.core.books import Books
 from daemon.core.cancels import Cancels
-from daemon.core.desk import Desk
+from daemon.core.durable_state import DurableState
 from daemon.core.execution import Execution
-from daemon.core.ledger import Ledger
 from daemon.core.lifecycle import Row, Trigger
-from daemon.core.rounds import Rounds
+from daemon.core.reconciliation_rounds import ReconciliationRounds
+from daemon.core.turn_context import TurnContext
 from daemon.model.enums import OrderStatus, ReportSource
 from daemon.model.reports import ExecutionReport
 from riskcaps.interceptor import Interceptor
@@ -56,13 +56,13 @@ def absence_is_believed_at_once(patch: pytest.MonkeyPatch) -> None:
 
 
 def a_cancel_on_its_way_frees_the_caps(patch: pytest.MonkeyPatch) -> None:
-    kept = Ledger.request_cancel
+    kept = DurableState.request_cancel
 
-    def freeing(self: Ledger, order: Any, new: OrderStatus, now_ns: int) -> None:
+    def freeing(self: DurableState, order: Any, new: OrderStatus, now_ns: int) -> None:
         kept(self, order, new, now_ns)
         self.interceptor.on_terminal(order.client_order_id, now_ns)
 
-    patch.setattr(Ledger, "request_cancel", freeing)
+    patch.setattr(DurableState, "request_cancel", freeing)
 
 
 def the_venues_history_is_not_read(patch: pytest.MonkeyPatch) -> None:
@@ -73,7 +73,7 @@ def the_venues_history_is_not_read(patch: pytest.MonkeyPatch) -> None:
             report = replace(report, fills=())
         kept(self, order, report)
 
-    patch.setattr(Rounds, "_owner", lambda *_: None)
+    patch.setattr(ReconciliationRounds, "_owner", lambda *_: None)
     patch.setattr(Execution, "absorb", forgetful)
 
 
@@ -96,17 +96,17 @@ def recovery_forgets_cancels(patch: pytest.MonkeyPatch) -> None:
 
 
 def an_amend_on_its_way_is_believed(patch: pytest.MonkeyPatch) -> None:
-    kept = Desk.amend_requested
+    kept = TurnContext.amend_requested
 
-    def hopeful(self: Desk, order: Any, qty: Any, why: str) -> None:
+    def hopeful(self: TurnContext, order: Any, qty: Any, why: str) -> None:
         kept(self, order, qty, why)
         self.amended(order, qty, "hope")
 
-    patch.setattr(Desk, "amend_requested", hopeful)
+    patch.setattr(TurnContext, "amend_requested", hopeful)
 
 
 def smaller_orders_go_unnoticed(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(Desk, "amended", lambda *_: None)
+    patch.setattr(TurnContext, "amended", lambda *_: None)
 
 
 def recovery_forgets_amends(patch: pytest.MonkeyPatch) -> None:

@@ -19,7 +19,7 @@ from typing import Any
 
 import pytest
 
-from daemon.shell.clock import SystemClock
+from daemon.shell.process.clock import SystemClock
 from tests.support.box import Box
 
 DEPLOY = Path(__file__).resolve().parents[2] / "deploy"

@@ -11,11 +11,11 @@ from typing import Any, Self
 
 from click.testing import CliRunner, Result
 
-from control.cli import control_group
-from control.client import call
-from control.errors import ControlError
-from control.terminal import Wiring
-from daemon.shell.kinship import end_with_parent
+from control.control_errors import ControlError
+from control.tool.client import call
+from control.tool.command_frame import Wiring
+from control.tool.root_command import control_group
+from daemon.shell.process.child_processes import end_with_parent
 from tests.support.sim_process import SimProcess
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -5,8 +5,8 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
-from daemon.core.config import EngineConfig, StrategySpec
 from daemon.core.engine import Engine
+from daemon.core.engine_config import EngineConfig, StrategySpec
 from daemon.model.amounts import NS_PER_MS, NS_PER_S
 from daemon.model.enums import (
     ExecType,

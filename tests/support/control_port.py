@@ -7,8 +7,8 @@ from collections.abc import Callable, Coroutine, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
-from control.events import EventHub
-from control.port import Step
+from control.server.daemon_port import Step
+from control.server.line_events import EventHub
 from daemon.model.effects import Reply
 from daemon.model.inputs import Actor, Command
 

@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Self
 
-from control.identity import ControlConfig
-from control.server import ControlThread
+from control.peer_identity import ControlConfig
+from control.server.control_server import ControlThread
 from tests.support.control_port import FakePort
 
 DEADLINE_S = 10.0

@@ -15,7 +15,7 @@ from typing import Any
 from rich.console import Console, Group
 from rich.text import Text
 
-from daemon.cli import told
+from daemon.cli.demo_command import told
 from daemon.demo.plan import DemoOptions
 from daemon.demo.run import Demo
 from daemon.demo.screen import Screen

@@ -5,11 +5,11 @@ from decimal import Decimal
 
 from daemon.model.amounts import floor_to
 from daemon.model.enums import OrderType, Side, VenueOrderStatus
-from daemon.model.extras import OrderExtras, PegPrice
 from daemon.model.ids import InstrumentId, StrategyId
 from daemon.model.instrument import Instrument
 from daemon.model.intents import AmendIntent, PlaceIntent, Wish
 from daemon.model.market import TopOfBook, TradeTick
+from daemon.model.order_features import OrderExtras, PegPrice
 from daemon.model.reports import ExecutionReport
 from daemon.model.strategy import StrategyView
 

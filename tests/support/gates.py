@@ -6,7 +6,7 @@ from pathlib import Path
 
 from click.testing import CliRunner
 
-from evidence.gates.cli import gate_group
+from evidence.gates.gate_commands import gate_group
 
 NOW = "2026-01-31T12:00:00Z"
 GREEN = {"overall_ok": True, "results": []}

@@ -29,8 +29,8 @@ from typing import Any
 from daemon.core.canonical import canonical
 from daemon.core.engine import Engine
 from daemon.model.amounts import NS_PER_S
-from daemon.shell.journal import segments
-from daemon.shell.replay import recover
+from daemon.shell.journal.journal_writer import segments
+from daemon.shell.journal.replay import recover
 from daemon.venues.sim.units import decimal_of_e8
 from riskcaps.interceptor import Interceptor
 from tests.support.builders import BTC, T0

@@ -32,13 +32,13 @@ from daemon.model.inputs import (
     MarketData,
 )
 from daemon.model.records import EventType
-from daemon.shell import clock as clock_module
-from daemon.shell import loop as loop_module
-from daemon.shell.clock import SystemClock
-from daemon.shell.journal import Journal
-from daemon.shell.loop import Pump
-from daemon.shell.replay import Recovered, recover
-from daemon.shell.tick_ring import TickRing
+from daemon.shell import pump as loop_module
+from daemon.shell.journal.journal_writer import Journal
+from daemon.shell.journal.replay import Recovered, recover
+from daemon.shell.journal.tick_ring import TickRing
+from daemon.shell.process import clock as clock_module
+from daemon.shell.process.clock import SystemClock
+from daemon.shell.pump import Pump
 from riskcaps.interceptor import Interceptor
 from tests.support.builders import INSTANCE, T0, caps, command
 from tests.support.sim_chaos import FaultMenu
@@ -132,7 +132,7 @@ class HeapHandle:
 
 
 class VirtualTime:
-    """Stands in for the `time` module of `daemon.shell.clock`: the world's now, a wall beside."""
+    """Stands in for the `time` module of `daemon.shell.process.clock`: the world's now, a wall beside."""
 
     strftime = staticmethod(time.strftime)
     gmtime = staticmethod(time.gmtime)

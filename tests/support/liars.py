@@ -7,7 +7,7 @@ import copy
 import tempfile
 from pathlib import Path
 
-from evidence.report import Report, build_report
+from evidence.report.report import Report, build_report
 from tests.support.journal_maker import (
     DRILLED,
     MS,

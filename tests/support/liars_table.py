@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from evidence.promotion.decision import Judgement
+from evidence.promotion.promotion_decision import Judgement
 from tests.support.liars import TRICKS, played
 from tests.support.promotion_liars import AROUND, EDITS, edited
 

@@ -12,8 +12,8 @@ from daemon.model.halt import HaltFlag
 from daemon.model.ids import ClientOrderId, StrategyId, instrument_id
 from daemon.model.inputs import Input, LinkUp
 from daemon.model.orders import AmendOrder, CancelOrder, NewOrder, ReplaceOrder
-from daemon.shell.clock import SystemClock
-from daemon.shell.venue_link import Credentials, LinkConfig, VenueEndpoints, VenueLink
+from daemon.shell.link.venue_link import Credentials, LinkConfig, VenueEndpoints, VenueLink
+from daemon.shell.process.clock import SystemClock
 from tests.support.scripted_venue import KEY, SECRET
 
 T = TypeVar("T")

@@ -9,7 +9,7 @@ from pathlib import Path
 from prometheus_client.core import Metric
 
 from daemon.model.records import EventType
-from daemon.shell.metrics import Metrics
+from daemon.shell.health.metrics import Metrics
 from tests.support.published_status import published_status
 
 TABLE = Path(__file__).resolve().parents[2] / "deploy" / "METRICS.md"

@@ -11,13 +11,13 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from evidence.build import installed
-from evidence.pack import find_inputs
+from evidence.gates.gates_now import GateLight, LaunchGateState
+from evidence.pack.evidence_pack import find_inputs
 from evidence.promotion.campaign import CampaignJournal, campaign_of
-from evidence.promotion.decision import Judgement, decide
-from evidence.promotion.gates_now import GateLight, GateState
 from evidence.promotion.policy import Policy
-from evidence.report import build_report
+from evidence.promotion.promotion_decision import Judgement, decide
+from evidence.read.build_digest import installed
+from evidence.report.report import build_report
 from tests.support.journal_maker import START_NS, JournalMaker, encode, write_journal
 
 NOW = datetime.fromtimestamp(START_NS / 10**9, UTC) + timedelta(hours=1)
@@ -32,7 +32,7 @@ POLICY = Policy(
     cap_regions_percent_min={"order_notional_quote_max": 5},
     anomalies_per_session_max={"order_reject": 20},
 )
-GREEN = [GateState("stability_gate", GateLight.GREEN, 1.0, "")]
+GREEN = [LaunchGateState("stability_gate", GateLight.GREEN, 1.0, "")]
 
 
 def campaign(*, mode: str = "testnet", sessions: int = 3, seed: int = 5) -> JournalMaker:
@@ -308,13 +308,13 @@ def change_the_caps_between_sessions(folder: Path) -> Judgement:
 
 def leave_a_red_gate(folder: Path) -> Judgement:
     """A good campaign while the stability gate is red."""
-    red = [GateState("stability_gate", GateLight.RED, 1.0, "no")]
+    red = [LaunchGateState("stability_gate", GateLight.RED, 1.0, "no")]
     return verdict_of(*save(campaign(), folder / "box"), gates=red)
 
 
 def let_a_gate_grow_old(folder: Path) -> Judgement:
     """A gate that was green last month."""
-    old = [GateState("stability_gate", GateLight.STALE, 700.0, "made 700.00 h ago")]
+    old = [LaunchGateState("stability_gate", GateLight.STALE, 700.0, "made 700.00 h ago")]
     return verdict_of(*save(campaign(), folder / "box"), gates=old)
 
 

@@ -13,9 +13,9 @@ from daemon.model.effects import Record
 from daemon.model.halt import HaltFlag
 from daemon.model.ids import RunId
 from daemon.model.inputs import Input, Turn
-from daemon.model.plain import from_tagged
+from daemon.model.plain_values import from_tagged
 from daemon.settings import load_config
-from daemon.shell.replay import run_to_restep
+from daemon.shell.journal.replay import run_to_restep
 
 SHELL_LINES = {"command", "kill", "run_start", "run_stop", "recovery", "checkpoint", "drill"}
 """Written by the shell beside the engine: facts, but no effects of a step."""

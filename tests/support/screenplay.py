@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Iterable
 from typing import Any, TypeVar
 
-from daemon.core.config import EngineConfig, StrategySpec
+from daemon.core.engine_config import EngineConfig, StrategySpec
 from daemon.model.amounts import NS_PER_MS
 from daemon.model.effects import (
     ArmTimer,

@@ -21,8 +21,8 @@ import urllib.request
 from pathlib import Path
 from typing import IO, Any, Self
 
-from daemon.shell.clock import SystemClock
-from daemon.shell.kinship import end_with_parent
+from daemon.shell.process.child_processes import end_with_parent
+from daemon.shell.process.clock import SystemClock
 
 ROOT = Path(__file__).resolve().parents[2]
 _READY_S = 20.0
@@ -52,7 +52,7 @@ class SimProcess:
         # A file, not a pipe: nobody reads it while the venue runs, and a full pipe would stop it.
         self._errors = tempfile.TemporaryFile("w+")  # noqa: SIM115 - closed in stop()
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "daemon.cli_sim", *self._arguments],
+            [sys.executable, "-m", "daemon.cli.sim_command", *self._arguments],
             cwd=ROOT,
             stdout=subprocess.PIPE,
             stderr=self._errors,

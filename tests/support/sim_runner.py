@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
-from daemon.core.config import StrategySpec
 from daemon.core.engine import Engine
+from daemon.core.engine_config import StrategySpec
 from daemon.model.amounts import NS_PER_MS, NS_PER_S
 from daemon.model.effects import (
     ArmTimer,
@@ -77,8 +77,9 @@ from daemon.model.reports import (
     Reject,
     VenueSnapshot,
 )
-from daemon.shell.venue_replies import Asked, not_sent, unknown
-from daemon.venues.sim.orders import (
+from daemon.shell.link.venue_replies import PendingRequest, not_sent, unknown
+from daemon.venues.sim.listed_symbols import spec_of
+from daemon.venues.sim.sim_orders import (
     AccountPosition,
     BookTop,
     ExecReport,
@@ -87,7 +88,6 @@ from daemon.venues.sim.orders import (
     TradeFill,
     VenueError,
 )
-from daemon.venues.sim.symbols import spec_of
 from daemon.venues.sim.units import decimal_of_e8, e8_of
 from daemon.venues.sim.venue import SimVenue
 from riskcaps.capset import CapSet
@@ -117,7 +117,7 @@ class Wire:
     """What the test knows of requests: those that will still arrive count against the caps."""
 
     coming: dict[ClientOrderId, tuple[Side, Decimal]] = field(default_factory=dict)
-    pending: dict[int, Asked] = field(default_factory=dict)
+    pending: dict[int, PendingRequest] = field(default_factory=dict)
 
 
 class SimRun:
@@ -343,7 +343,7 @@ class SimRun:
         for item in items:
             self.tell(item)
 
-    def _request_of(self, asked: Asked) -> int | None:
+    def _request_of(self, asked: PendingRequest) -> int | None:
         """A request on the wire; None when it is refused before a byte leaves."""
         why = self._local_refusal()
         if why:
@@ -393,7 +393,9 @@ class SimRun:
 
     def _send_place(self, order: Any) -> None:
         cid, iid = order.client_order_id, order.instrument_id
-        number = self._request_of(Asked(kind="place", client_order_id=cid, instrument_id=iid))
+        number = self._request_of(
+            PendingRequest(kind="place", client_order_id=cid, instrument_id=iid)
+        )
         if number is None:
             return
         travel = self._travel()
@@ -430,7 +432,7 @@ class SimRun:
     def _send_replace(self, effect: SendReplace) -> None:
         """As the venue does with STOP_ON_FAILURE: no new order unless the old one is cancelled."""
         order, target = effect.replace.order, effect.replace.target
-        asked = Asked(
+        asked = PendingRequest(
             kind="replace",
             client_order_id=target,
             instrument_id=order.instrument_id,
@@ -470,7 +472,9 @@ class SimRun:
 
     def _send_cancel(self, cid: ClientOrderId, iid: InstrumentId) -> None:
         self.checker.canceled(cid)
-        number = self._request_of(Asked(kind="cancel", client_order_id=cid, instrument_id=iid))
+        number = self._request_of(
+            PendingRequest(kind="cancel", client_order_id=cid, instrument_id=iid)
+        )
         if number is None:
             return
         travel = self._travel()
@@ -491,7 +495,9 @@ class SimRun:
 
     def _send_amend(self, amend: AmendOrder) -> None:
         cid, iid = amend.client_order_id, amend.instrument_id
-        number = self._request_of(Asked(kind="amend", client_order_id=cid, instrument_id=iid))
+        number = self._request_of(
+            PendingRequest(kind="amend", client_order_id=cid, instrument_id=iid)
+        )
         if number is None:
             return
         travel = self._travel()

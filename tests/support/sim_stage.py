@@ -12,11 +12,11 @@ import orjson
 from daemon.model.enums import OrderType, Side, TimeInForce
 from daemon.venues.sim.dialect import rest, ws_api
 from daemon.venues.sim.exchange import Exchange
-from daemon.venues.sim.faults import FaultPlan
+from daemon.venues.sim.fault_rules import FaultPlan
 from daemon.venues.sim.keys import ApiKey
-from daemon.venues.sim.limits import LimitConfig, Limiter
-from daemon.venues.sim.orders import PlaceOutcome, PlaceRequest, SimOrder, StpMode
-from daemon.venues.sim.symbols import spec_of
+from daemon.venues.sim.listed_symbols import spec_of
+from daemon.venues.sim.request_limits import LimitConfig, Limiter
+from daemon.venues.sim.sim_orders import PlaceOutcome, PlaceRequest, SimOrder, StpMode
 from daemon.venues.sim.units import e8_of, text_of
 from daemon.venues.sim.venue import SimVenue
 

@@ -6,8 +6,8 @@ from daemon.model.enums import LiquidityFlag, TimeInForce, VenueOrderStatus
 from daemon.model.ids import ClientOrderId, ExecId, VenueOrderId, symbol_of
 from daemon.model.instrument import Instrument
 from daemon.model.reports import Fill
-from daemon.venues.sim.orders import PlaceRequest, Status, TradeFill
-from daemon.venues.sim.symbols import spec_of
+from daemon.venues.sim.listed_symbols import spec_of
+from daemon.venues.sim.sim_orders import PlaceRequest, Status, TradeFill
 from daemon.venues.sim.units import decimal_of_e8, e8_of
 from tests.support.builders import BTC, instrument
 

@@ -18,10 +18,10 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Self
 
-from control.client import ControlClient
-from control.errors import CallTimeoutError, DaemonUnreachableError
+from control.control_errors import CallTimeoutError, DaemonUnreachableError
+from control.tool.client import ControlClient
 from daemon.demo.plan import toml_text
-from daemon.shell.kinship import end_with_parent
+from daemon.shell.process.child_processes import end_with_parent
 from tests.support.sim_process import ROOT, SimProcess
 from tests.support.wedge import HUNG
 

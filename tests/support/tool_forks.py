@@ -23,7 +23,7 @@ from typing import IO, Any
 import click
 
 from control import main
-from control.tool import Tool
+from control.tool.mounted_commands import Tool
 from tests.support.bad_streams import BAD, NUMBERS
 
 DEADLINE_S = 30

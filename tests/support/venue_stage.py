@@ -50,7 +50,8 @@ from daemon.model.instrument import Instrument
 from daemon.model.market import TopOfBook
 from daemon.model.position import Balance
 from daemon.model.reports import ExecutionReport, Fill, NotFound, Reject, VenueSnapshot
-from daemon.venues.sim.orders import (
+from daemon.venues.sim.listed_symbols import SymbolSpec, spec_of
+from daemon.venues.sim.sim_orders import (
     AccountPosition,
     BookTop,
     ExecReport,
@@ -59,7 +60,6 @@ from daemon.venues.sim.orders import (
     TradeFill,
     VenueError,
 )
-from daemon.venues.sim.symbols import SymbolSpec, spec_of
 from daemon.venues.sim.units import decimal_of_e8, e8_of
 from daemon.venues.sim.venue import SimVenue
 from tests.support.builders import ENVIRONMENT, T0, wish

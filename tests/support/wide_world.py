@@ -9,10 +9,10 @@ from typing import Any
 
 from daemon.model.amounts import NS_PER_MS
 from daemon.model.enums import OrderType, Side, TimeInForce, TradingState
-from daemon.model.extras import Feature, OrderExtras, PegPrice
 from daemon.model.ids import ClientOrderIdFactory, InstrumentId, StrategyId
 from daemon.model.instrument import Instrument
 from daemon.model.intents import PlaceIntent
+from daemon.model.order_features import Feature, OrderExtras, PegPrice
 from daemon.model.position import Balance
 from daemon.model.records import EventType
 from riskcaps.capset import CapSet, capset_from_mapping

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from evidence.pack import find_inputs, write_pack
-from evidence.signing import load_private_key, make_key_pair
+from evidence.pack.evidence_pack import find_inputs, write_pack
+from evidence.read.signing import load_private_key, make_key_pair
 from tests.support.journal_maker import whole_story
 
 pytestmark = [pytest.mark.system_long, pytest.mark.slow, pytest.mark.timeout(600)]

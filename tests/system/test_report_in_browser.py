@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from evidence.html import HTML_NAME
-from evidence.report import build_report, write_report
+from evidence.report.html_report import HTML_NAME
+from evidence.report.report import build_report, write_report
 from tests.support.browser import CHROMIUM, PICTURE_SIZE, PICTURES, Browser
 from tests.support.journal_maker import whole_story
 

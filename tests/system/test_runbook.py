@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 import pytest
 
-from control.tool import Tool
+from control.tool.mounted_commands import Tool
 from tests.support.code_blocks import ShellBlock, shell_blocks
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 import orjson
 from aiohttp import web
 
-from daemon.shell.clock import Clock
+from daemon.shell.process.clock import Clock
 from daemon.venues.sim.fault_presets import PRESETS
-from daemon.venues.sim.faults import (
+from daemon.venues.sim.fault_rules import (
     EXPLANATIONS,
     FaultKind,
     FaultRule,
@@ -16,7 +16,7 @@ from daemon.venues.sim.faults import (
     rules_of,
 )
 from daemon.venues.sim.keys import ApiKey
-from daemon.venues.sim.orders import BalanceUpdate, VenueError
+from daemon.venues.sim.sim_orders import BalanceUpdate, VenueError
 from daemon.venues.sim.units import UnitError, e8_of
 
 if TYPE_CHECKING:

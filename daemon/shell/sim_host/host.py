@@ -14,16 +14,16 @@ from urllib.parse import parse_qs
 
 from aiohttp import WSMsgType, web
 
-from daemon.shell.clock import Clock
+from daemon.shell.process.clock import Clock
+from daemon.shell.process.tasks import spawn
 from daemon.shell.sim_host.admin import Admin
-from daemon.shell.sim_host.connection import Connection
 from daemon.shell.sim_host.options import Built, SimOptions, seeded
-from daemon.shell.tasks import spawn
+from daemon.shell.sim_host.sim_connection import SimConnection
 from daemon.venues.sim.dialect import rest, ws_api
 from daemon.venues.sim.dialect.streams import Frames, StreamHub, StreamSession
+from daemon.venues.sim.event_delay import UserEventDelay
 from daemon.venues.sim.fault_actions import FaultConductor
-from daemon.venues.sim.faults import FaultKind, FaultRule
-from daemon.venues.sim.post import UserPost
+from daemon.venues.sim.fault_rules import FaultKind, FaultRule
 
 TICK_S = 0.005
 _S_NS = 1_000_000_000
@@ -38,11 +38,11 @@ class SimHost:
         self._clock = clock
         self.exchange = built.exchange
         self.hub = StreamHub(built.exchange.venue)
-        self._post = UserPost(built.exchange)
+        self._post = UserEventDelay(built.exchange)
         self._order_rng = seeded(options.seed, "answer order")
         self.conductor = FaultConductor(built.exchange, seeded(options.seed, "faults"))
-        self._users: dict[ws_api.ApiSession, Connection] = {}
-        self._markets: dict[StreamSession, Connection] = {}
+        self._users: dict[ws_api.ApiSession, SimConnection] = {}
+        self._markets: dict[StreamSession, SimConnection] = {}
         self._outages: dict[FaultKind, int] = {}
         self._admin = Admin(self, clock)
         self._group: asyncio.TaskGroup | None = None
@@ -76,9 +76,9 @@ class SimHost:
         if self._runner is not None:
             await self._runner.cleanup()
 
-    def connections(self, target: str) -> list[Connection]:
+    def connections(self, target: str) -> list[SimConnection]:
         """Open sockets of `user`, `market` or `all`."""
-        found: list[Connection] = []
+        found: list[SimConnection] = []
         if target in {"user", "all"}:
             found += self._users.values()
         if target in {"market", "all"}:
@@ -233,7 +233,7 @@ class SimHost:
             return web.Response(status=400, text="times are served in milliseconds only")
         await socket.prepare(request)
         self.exchange.limiter.charge(2, now_ns)
-        connection = Connection("user", socket, request, now_ns)
+        connection = SimConnection("user", socket, request, now_ns)
         show_limits = parse_qs(request.query_string).get("returnRateLimits") != ["false"]
         session = ws_api.ApiSession(connected_ns=now_ns, show_limits=show_limits)
         self._users[session] = connection
@@ -258,7 +258,7 @@ class SimHost:
     def _on_api_frame(
         self,
         session: ws_api.ApiSession,
-        connection: Connection,
+        connection: SimConnection,
         frame: bytes,
         *,
         was_held: bool = False,
@@ -299,7 +299,7 @@ class SimHost:
         if request.query.get("timeUnit", "MILLISECOND").upper() != "MILLISECOND":
             return web.Response(status=400, text="times are served in milliseconds only")
         await socket.prepare(request)
-        connection = Connection("market", socket, request, now_ns)
+        connection = SimConnection("market", socket, request, now_ns)
         combined = request.path == "/stream"
         session = StreamSession(combined=combined)
         if combined:
@@ -343,7 +343,9 @@ def _new_socket() -> web.WebSocketResponse:
     )
 
 
-async def _on_control(connection: Connection, kind: WSMsgType, payload: bytes, now_ns: int) -> None:
+async def _on_control(
+    connection: SimConnection, kind: WSMsgType, payload: bytes, now_ns: int
+) -> None:
     if kind is WSMsgType.PING:
         await connection.pong(payload, now_ns)
     elif kind is WSMsgType.PONG:

@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from daemon.shell.clock import Clock
+from daemon.shell.process.clock import Clock
 
 _LIFE = timedelta(days=3_650)
 _EARLIER = timedelta(days=1)

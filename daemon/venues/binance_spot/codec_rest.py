@@ -16,8 +16,17 @@ from daemon.model.ids import ClientOrderId, InstrumentId, VenueOrderId
 from daemon.model.orders import AmendOrder, CancelOrder, NewOrder, ReplaceOrder
 from daemon.venues.binance_spot import costs
 from daemon.venues.binance_spot.amount_text import amount
-from daemon.venues.binance_spot.faults import Fault, classify
-from daemon.venues.binance_spot.params import (
+from daemon.venues.binance_spot.error_answers import VenueFault, classify
+from daemon.venues.binance_spot.instrument_rules import symbols_param
+from daemon.venues.binance_spot.order_rows import (
+    AccountRow,
+    AmendedRow,
+    OpenRow,
+    OrderRow,
+    TradeRow,
+    decode_as,
+)
+from daemon.venues.binance_spot.request_params import (
     Fields,
     Value,
     amend_fields,
@@ -26,16 +35,7 @@ from daemon.venues.binance_spot.params import (
     place_fields,
     replace_fields,
 )
-from daemon.venues.binance_spot.rows import (
-    AccountRow,
-    AmendedRow,
-    OpenRow,
-    OrderRow,
-    TradeRow,
-    decode_as,
-)
-from daemon.venues.binance_spot.signing import Signer, encode_query, signed_query
-from daemon.venues.binance_spot.symbols import symbols_param
+from daemon.venues.binance_spot.request_signing import Signer, encode_query, signed_query
 from daemon.venues.requests import HttpRequest, Purpose
 
 _BASE = "/api/v3"
@@ -318,7 +318,7 @@ _ACCOUNT = msgspec.json.Decoder(AccountRow)
 _REPORTS = msgspec.json.Decoder(list[msgspec.Raw])
 
 
-def decode_error(status: int, body: bytes) -> Fault:
+def decode_error(status: int, body: bytes) -> VenueFault:
     """Read an error answer; a body that is not the venue's own proves nothing (UNKNOWN)."""
     try:
         row = _ERROR.decode(body)

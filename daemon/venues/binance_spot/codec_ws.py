@@ -18,18 +18,18 @@ from daemon.model.ids import InstrumentId, symbol_of
 from daemon.model.orders import AmendOrder, CancelOrder, NewOrder, ReplaceOrder
 from daemon.venues.binance_spot import costs
 from daemon.venues.binance_spot.bans import epoch_ms
-from daemon.venues.binance_spot.faults import Fault, classify
-from daemon.venues.binance_spot.params import (
+from daemon.venues.binance_spot.error_answers import VenueFault, classify
+from daemon.venues.binance_spot.instrument_rules import RateLimitRow
+from daemon.venues.binance_spot.order_rows import OrderRow, decode_as
+from daemon.venues.binance_spot.placement_shape import PlacementShape
+from daemon.venues.binance_spot.request_params import (
     Fields,
     amend_fields,
     cancel_fields,
     place_fields,
     replace_fields,
 )
-from daemon.venues.binance_spot.placement_shape import PlacementShape
-from daemon.venues.binance_spot.rows import OrderRow, decode_as
-from daemon.venues.binance_spot.signing import Signer, ws_signing_text
-from daemon.venues.binance_spot.symbols import RateLimitRow
+from daemon.venues.binance_spot.request_signing import Signer, ws_signing_text
 from daemon.venues.binance_spot.user_data import KNOWN_EVENTS, UserEvent
 from daemon.venues.requests import Purpose, WsRequest
 
@@ -285,7 +285,7 @@ class WsReply(msgspec.Struct, frozen=True):
     request_id: str
     status: int
     result: msgspec.Raw
-    fault: Fault | None
+    fault: VenueFault | None
     error_data: Any
     rate_limits: list[RateLimitRow]
 

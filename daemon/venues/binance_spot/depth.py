@@ -19,7 +19,7 @@ from daemon.errors import Undecodable
 from daemon.model.amounts import ZERO
 from daemon.venues.binance_spot.amount_text import amount
 from daemon.venues.binance_spot.codec_stream import DepthDiff
-from daemon.venues.binance_spot.rows import decode_as
+from daemon.venues.binance_spot.order_rows import decode_as
 
 BUFFERED_DIFFS_MAX = 10_000
 BEHIND_DIFFS_MAX = 50

@@ -13,8 +13,8 @@ from collections.abc import Mapping
 import orjson
 
 from daemon.model.orders import NewOrder
-from daemon.venues.binance_spot.params import Value, place_amounts
-from daemon.venues.binance_spot.signing import Signer, ws_signing_text
+from daemon.venues.binance_spot.request_params import Value, place_amounts
+from daemon.venues.binance_spot.request_signing import Signer, ws_signing_text
 
 _STAMP, _SIGNATURE, _ID = "timestamp", "signature", "id"
 

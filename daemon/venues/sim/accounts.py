@@ -9,9 +9,9 @@ Rules of this file:
 from bisect import bisect_left
 
 from daemon.model.enums import Side
-from daemon.venues.sim.history import OrderHistory
-from daemon.venues.sim.orders import OrderList, SimOrder, TradeFill, VenueError
-from daemon.venues.sim.symbols import ExchangeFilters
+from daemon.venues.sim.account_history import OrderHistory
+from daemon.venues.sim.listed_symbols import ExchangeFilters
+from daemon.venues.sim.sim_orders import OrderList, SimOrder, TradeFill, VenueError
 
 
 class Wallet:
@@ -24,7 +24,7 @@ class Wallet:
         self.locked = 0
 
 
-class Account:
+class VenueAccount:
     """Balances, orders and trades of one account. Amounts in units of 1e-8."""
 
     def __init__(self, name: str, uid: int, grants: dict[str, int], *, epoch: int = 0) -> None:
@@ -47,9 +47,9 @@ class Account:
         self.touched: dict[str, None] = {}
         """Assets changed since the last AccountPosition event."""
 
-    def begun_anew(self, epoch: int, now_ns: int) -> "Account":
+    def begun_anew(self, epoch: int, now_ns: int) -> "VenueAccount":
         """The account after a wipe: its grants and terms, and nothing else."""
-        fresh = Account(self.name, self.uid, self.grants, epoch=epoch)
+        fresh = VenueAccount(self.name, self.uid, self.grants, epoch=epoch)
         fresh.maker_ppm, fresh.taker_ppm = self.maker_ppm, self.taker_ppm
         fresh.exchange_filters = self.exchange_filters
         fresh.updated_ns = now_ns

@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 
 from daemon.model.enums import Side
-from daemon.venues.sim.accounts import Account
-from daemon.venues.sim.market import Market
-from daemon.venues.sim.orders import AmendRow, SimOrder, VenueError
+from daemon.venues.sim.accounts import VenueAccount
 from daemon.venues.sim.pricing import given_asset
+from daemon.venues.sim.sim_orders import AmendRow, SimOrder, VenueError
+from daemon.venues.sim.symbol_market import SymbolMarket
 from daemon.venues.sim.units import quote_of
 
 AMENDS_MAX = 10
@@ -21,7 +21,7 @@ class Amendment:
     now_ns: int
 
 
-def check_amend(market: Market, order: SimOrder, new_qty: int) -> None:
+def check_amend(market: SymbolMarket, order: SimOrder, new_qty: int) -> None:
     """Whether the order may shrink to `new_qty`.
 
     Raises:
@@ -35,7 +35,9 @@ def check_amend(market: Market, order: SimOrder, new_qty: int) -> None:
         raise VenueError(-1013, "Filter failure: LOT_SIZE")
 
 
-def apply_amend(market: Market, owner: Account, order: SimOrder, amendment: Amendment) -> None:
+def apply_amend(
+    market: SymbolMarket, owner: VenueAccount, order: SimOrder, amendment: Amendment
+) -> None:
     """Shrink the order, give back what it no longer locks, note it in the order's history.
 
     Raises:

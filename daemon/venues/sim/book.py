@@ -11,10 +11,10 @@ from bisect import bisect_left, insort
 from collections.abc import Iterator
 
 from daemon.model.enums import Side
-from daemon.venues.sim.orders import SimOrder
+from daemon.venues.sim.sim_orders import SimOrder
 
 
-class Level:
+class PriceLevel:
     """Orders at one price, oldest first, and their displayed sum."""
 
     __slots__ = ("orders", "price", "qty")
@@ -32,16 +32,16 @@ class BookSide:
 
     def __init__(self, side: Side) -> None:
         self.side = side
-        self.levels: dict[int, Level] = {}
+        self.levels: dict[int, PriceLevel] = {}
         self.prices: list[int] = []
 
-    def best(self) -> Level | None:
+    def best(self) -> PriceLevel | None:
         """The level that trades first, or None."""
         if not self.prices:
             return None
         return self.levels[self.prices[-1 if self.side is Side.BUY else 0]]
 
-    def from_best(self) -> Iterator[Level]:
+    def from_best(self) -> Iterator[PriceLevel]:
         """Levels in the order they would trade."""
         for price in reversed(self.prices) if self.side is Side.BUY else self.prices:
             yield self.levels[price]
@@ -50,7 +50,7 @@ class BookSide:
         """Rest an order behind all others of its price."""
         level = self.levels.get(order.price)
         if level is None:
-            level = self.levels[order.price] = Level(order.price)
+            level = self.levels[order.price] = PriceLevel(order.price)
             insort(self.prices, order.price)
         level.orders[order.order_id] = order
         level.qty += order.visible

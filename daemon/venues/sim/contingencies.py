@@ -14,9 +14,9 @@ from collections.abc import Callable
 from typing import Protocol
 
 from daemon.model.enums import ExecType, OrderType, Side
-from daemon.venues.sim.accounts import Account
-from daemon.venues.sim.market import Market, fires
-from daemon.venues.sim.orders import (
+from daemon.venues.sim.accounts import VenueAccount
+from daemon.venues.sim.pricing import given_asset, lock_needed
+from daemon.venues.sim.sim_orders import (
     TRIGGER_TYPES,
     Contingency,
     ListStatus,
@@ -26,7 +26,7 @@ from daemon.venues.sim.orders import (
     Status,
     VenueEvent,
 )
-from daemon.venues.sim.pricing import given_asset, lock_needed
+from daemon.venues.sim.symbol_market import SymbolMarket, fires
 from daemon.venues.sim.units import E8
 
 _SIBLING_EXPIRED = "OCO_TRIGGER"
@@ -34,18 +34,20 @@ _NEVER_BEGAN = "OTO_PHASE_ONE_EXPIRED"
 _REFUSED = "REJECTED"
 
 
-class Engine(Protocol):
+class MatcherPart(Protocol):
     """The part of the matcher that lists drive."""
 
-    def enter(self, market: Market, order: SimOrder, now_ns: int) -> tuple[Prevented, ...]:
+    def enter(self, market: SymbolMarket, order: SimOrder, now_ns: int) -> tuple[Prevented, ...]:
         """Match an order that may trade now."""
 
     def end(
-        self, market: Market, order: SimOrder, status: Status, now_ns: int, reason: str = ""
+        self, market: SymbolMarket, order: SimOrder, status: Status, now_ns: int, reason: str = ""
     ) -> None:
         """Close an order."""
 
-    def report(self, market: Market, order: SimOrder, exec_type: ExecType, now_ns: int) -> None:
+    def report(
+        self, market: SymbolMarket, order: SimOrder, exec_type: ExecType, now_ns: int
+    ) -> None:
         """Emit an order's report."""
 
 
@@ -53,14 +55,17 @@ class Contingencies:
     """Follows the orders of lists through matching."""
 
     def __init__(
-        self, engine: Engine, accounts: dict[str, Account], emit: Callable[[VenueEvent], None]
+        self,
+        engine: MatcherPart,
+        accounts: dict[str, VenueAccount],
+        emit: Callable[[VenueEvent], None],
     ) -> None:
         self._engine = engine
         self._accounts = accounts
         self._emit = emit
         self._due: dict[str, deque[OrderList]] = {}
 
-    def begin(self, market: Market, order_list: OrderList, now_ns: int) -> None:
+    def begin(self, market: SymbolMarket, order_list: OrderList, now_ns: int) -> None:
         """A list has been accepted, its orders too: place what works now."""
         self._tell(order_list, now_ns)
         for order in order_list.orders:
@@ -68,11 +73,11 @@ class Contingencies:
         working = [o for o in order_list.orders if o not in order_list.pending]
         self._start(market, working, now_ns)
 
-    def lock_pair(self, market: Market, legs: list[SimOrder]) -> int:
+    def lock_pair(self, market: SymbolMarket, legs: list[SimOrder]) -> int:
         """What legs that exclude each other lock together."""
         return max(lock_needed(market, leg) for leg in legs)
 
-    def starts(self, market: Market, order: SimOrder) -> None:
+    def starts(self, market: SymbolMarket, order: SimOrder) -> None:
         """A resting leg is about to trade: the whole lock is its own, cut to its own need."""
         legs = _rivals(order)
         if not legs or order.executed:
@@ -85,12 +90,12 @@ class Contingencies:
         if spare > 0:
             account.unlock(order, given_asset(market, order.side), spare)
 
-    def has_triggered(self, market: Market, order: SimOrder, now_ns: int) -> None:
+    def has_triggered(self, market: SymbolMarket, order: SimOrder, now_ns: int) -> None:
         """A leg's trigger has fired: it takes the lock, the others expire."""
         self.starts(market, order)
         self._expire_rivals(market, order, now_ns)
 
-    def has_traded(self, market: Market, order: SimOrder, now_ns: int) -> None:
+    def has_traded(self, market: SymbolMarket, order: SimOrder, now_ns: int) -> None:
         """A leg has traded."""
         self._expire_rivals(market, order, now_ns)
         order_list = order.order_list
@@ -101,7 +106,7 @@ class Contingencies:
         else:
             self._close_if_over(order_list, now_ns)
 
-    def has_ended(self, market: Market, order: SimOrder, now_ns: int) -> None:
+    def has_ended(self, market: SymbolMarket, order: SimOrder, now_ns: int) -> None:
         """A leg was canceled or has expired: so does the rest of its list."""
         order_list = order.order_list
         if order_list is None or order_list.is_done:
@@ -118,11 +123,11 @@ class Contingencies:
                 self._engine.end(market, leg, status, now_ns, "" if canceled else reason)
         self._close_if_over(order_list, now_ns)
 
-    def is_due(self, market: Market) -> bool:
+    def is_due(self, market: SymbolMarket) -> bool:
         """Whether pending orders of this market wait to be placed."""
         return bool(self._due.get(market.spec.symbol))
 
-    def run_due(self, market: Market, now_ns: int) -> None:
+    def run_due(self, market: SymbolMarket, now_ns: int) -> None:
         """Place the pending orders of lists whose first order has been filled."""
         waiting = self._due.get(market.spec.symbol)
         while waiting:
@@ -151,7 +156,7 @@ class Contingencies:
             self._start(market, pending, now_ns)
 
     # ------------------------------------------------------------------ inside
-    def _start(self, market: Market, orders: list[SimOrder], now_ns: int) -> None:
+    def _start(self, market: SymbolMarket, orders: list[SimOrder], now_ns: int) -> None:
         for order in orders:
             if order.type in TRIGGER_TYPES:
                 order.waiting = True
@@ -161,11 +166,11 @@ class Contingencies:
                 order.working_ns = now_ns
                 self._engine.enter(market, order, now_ns)
 
-    def _expire_rivals(self, market: Market, order: SimOrder, now_ns: int) -> None:
+    def _expire_rivals(self, market: SymbolMarket, order: SimOrder, now_ns: int) -> None:
         for leg in _rivals(order):
             self._engine.end(market, leg, Status.EXPIRED, now_ns, _SIBLING_EXPIRED)
 
-    def _proceeds(self, market: Market, order_list: OrderList) -> int:
+    def _proceeds(self, market: SymbolMarket, order_list: OrderList) -> int:
         """What the first order has brought, as a whole number of steps of the pending side."""
         first = order_list.orders[0]
         account = self._accounts[order_list.account]
@@ -217,7 +222,7 @@ def _rivals(order: SimOrder) -> list[SimOrder]:
     return [leg for leg in legs if leg is not order and leg.is_open]
 
 
-def _is_refused(market: Market, order: SimOrder, now_ns: int) -> bool:
+def _is_refused(market: SymbolMarket, order: SimOrder, now_ns: int) -> bool:
     """Whether an order that was pending would be refused if it were placed now."""
     if order.type is OrderType.LIMIT_MAKER:
         return market.would_take(order.side, order.price)

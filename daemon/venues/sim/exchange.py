@@ -5,11 +5,10 @@ Every road (REST, WebSocket API, admin) works on this object; nothing else holds
 
 from dataclasses import dataclass, field
 
-from daemon.venues.sim.faults import FaultPlan
+from daemon.venues.sim.fault_rules import FaultPlan
 from daemon.venues.sim.keys import ApiKey
-from daemon.venues.sim.ledger import Ledger
-from daemon.venues.sim.limits import Limiter
-from daemon.venues.sim.orders import (
+from daemon.venues.sim.request_limits import Limiter
+from daemon.venues.sim.sim_orders import (
     AccountPosition,
     BalanceUpdate,
     ExecReport,
@@ -19,6 +18,7 @@ from daemon.venues.sim.orders import (
     UserEvent,
 )
 from daemon.venues.sim.venue import SimVenue
+from daemon.venues.sim.venue_ledger import Ledger
 
 
 @dataclass(slots=True)

@@ -5,8 +5,8 @@ from dataclasses import dataclass, replace
 
 from daemon.model.enums import OrderType, Side, SymbolStatus
 from daemon.venues.sim.exchange import Exchange
-from daemon.venues.sim.faults import FaultKind, FaultRule
-from daemon.venues.sim.orders import Origin, PlaceRequest, RandomSource
+from daemon.venues.sim.fault_rules import FaultKind, FaultRule
+from daemon.venues.sim.sim_orders import OrderOrigin, PlaceRequest, RandomSource
 from daemon.venues.sim.units import E8, e8_of
 
 SOCKET_KINDS = frozenset(
@@ -153,7 +153,7 @@ class FaultConductor:
             qty=qty,
             price=0 if kind is OrderType.MARKET else price,
             client_order_id=rule.text("client_order_id", ""),
-            origin=Origin.FOREIGN,
+            origin=OrderOrigin.FOREIGN,
         )
         exchange.venue.place(account, request, now_ns)
         exchange.collect()

@@ -1,6 +1,6 @@
 """Named fault scripts, for `--faults NAME` and `POST /sim/faults {"preset": NAME}`."""
 
-from daemon.venues.sim.faults import EXPLANATIONS, FaultKind, FaultRule, Param
+from daemon.venues.sim.fault_rules import EXPLANATIONS, FaultKind, FaultRule, Param
 
 
 def _each(kind: FaultKind, rate: float, **params: Param) -> FaultRule:

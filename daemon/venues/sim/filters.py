@@ -8,22 +8,22 @@ Rules of this file:
 from collections.abc import Sequence
 
 from daemon.model.enums import OrderType, Side
-from daemon.venues.sim.accounts import Account
-from daemon.venues.sim.market import Market
-from daemon.venues.sim.orders import (
+from daemon.venues.sim.accounts import VenueAccount
+from daemon.venues.sim.listed_symbols import SymbolSpec
+from daemon.venues.sim.sim_orders import (
     MARKET_TYPES,
     TRIGGER_TYPES,
     PlaceRequest,
     SimOrder,
     VenueError,
 )
-from daemon.venues.sim.symbols import SymbolSpec
+from daemon.venues.sim.symbol_market import SymbolMarket
 from daemon.venues.sim.units import E8, quote_of
 
 
 def check_filters(
-    market: Market,
-    account: Account,
+    market: SymbolMarket,
+    account: VenueAccount,
     request: PlaceRequest,
     now_ns: int,
     *,
@@ -63,7 +63,7 @@ def _check_price(spec: SymbolSpec, price: int) -> None:
         raise failure("PRICE_FILTER")
 
 
-def _check_percent_price(market: Market, price: int, now_ns: int) -> None:
+def _check_percent_price(market: SymbolMarket, price: int, now_ns: int) -> None:
     if not price:
         return
     spec = market.spec
@@ -95,7 +95,7 @@ def _check_lots(spec: SymbolSpec, request: PlaceRequest) -> None:
             raise failure("ICEBERG_PARTS")
 
 
-def _check_notional(market: Market, request: PlaceRequest, now_ns: int, price: int) -> None:
+def _check_notional(market: SymbolMarket, request: PlaceRequest, now_ns: int, price: int) -> None:
     spec = market.spec
     if request.is_open_sized:
         return
@@ -112,7 +112,7 @@ def _check_notional(market: Market, request: PlaceRequest, now_ns: int, price: i
 
 
 def _check_counts(
-    spec: SymbolSpec, account: Account, request: PlaceRequest, beside: Sequence[PlaceRequest]
+    spec: SymbolSpec, account: VenueAccount, request: PlaceRequest, beside: Sequence[PlaceRequest]
 ) -> None:
     if request.type is OrderType.MARKET:
         return
@@ -139,7 +139,7 @@ def _check_count(name: str, count: int, most: int) -> None:
         raise failure(name)
 
 
-def check_list_count(spec: SymbolSpec, account: Account) -> None:
+def check_list_count(spec: SymbolSpec, account: VenueAccount) -> None:
     """Whether the account may have one more list, on this symbol and on all.
 
     Raises:
@@ -151,7 +151,7 @@ def check_list_count(spec: SymbolSpec, account: Account) -> None:
     _check_count("EXCHANGE_MAX_NUM_ORDER_LISTS", len(account.open_lists), most)
 
 
-def _check_position(spec: SymbolSpec, account: Account, request: PlaceRequest) -> None:
+def _check_position(spec: SymbolSpec, account: VenueAccount, request: PlaceRequest) -> None:
     if not spec.max_position or request.side is not Side.BUY:
         return
     wallet = account.wallet(spec.base)

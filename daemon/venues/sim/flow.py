@@ -13,9 +13,9 @@ from math import exp
 from typing import Protocol
 
 from daemon.model.enums import OrderType, Side, SymbolStatus, TimeInForce
-from daemon.venues.sim.market import Market
 from daemon.venues.sim.matching import Matcher
-from daemon.venues.sim.orders import Origin, RandomSource, SimOrder, Status
+from daemon.venues.sim.sim_orders import OrderOrigin, RandomSource, SimOrder, Status
+from daemon.venues.sim.symbol_market import SymbolMarket
 from daemon.venues.sim.units import E8
 
 EVENTS_PER_ADVANCE_MAX = 200
@@ -46,10 +46,10 @@ class Flow(Protocol):
         """Take every background order off the book."""
 
 
-class Desk:
+class BackgroundOrders:
     """Places and pulls one symbol's background orders."""
 
-    def __init__(self, market: Market, matcher: Matcher, rng: RandomSource) -> None:
+    def __init__(self, market: SymbolMarket, matcher: Matcher, rng: RandomSource) -> None:
         self.market = market
         self.rng = rng
         self.live: list[SimOrder] = []
@@ -63,7 +63,7 @@ class Desk:
             order_id=self.market.next_order_id(),
             symbol=self.market.spec.symbol,
             account="",
-            origin=Origin.BACKGROUND,
+            origin=OrderOrigin.BACKGROUND,
             client_order_id="",
             side=side,
             type=OrderType.LIMIT,
@@ -126,7 +126,7 @@ class Desk:
 class SyntheticFlow:
     """Makers around a wandering middle, and takers now and then."""
 
-    def __init__(self, desk: Desk, *, rate_per_s: float, takes: bool = True) -> None:
+    def __init__(self, desk: BackgroundOrders, *, rate_per_s: float, takes: bool = True) -> None:
         self._desk = desk
         self._rate_per_s = rate_per_s
         self._takes = takes
@@ -247,7 +247,12 @@ class RecordedFlow:
     """
 
     def __init__(
-        self, desk: Desk, trades: Sequence[RecordedTrade], *, speed: float, rate_per_s: float
+        self,
+        desk: BackgroundOrders,
+        trades: Sequence[RecordedTrade],
+        *,
+        speed: float,
+        rate_per_s: float,
     ) -> None:
         if not trades or speed <= 0:
             raise ValueError("a replay needs trades and a speed above zero")

@@ -14,7 +14,7 @@ from typing import TypeAlias
 
 import orjson
 
-from daemon.venues.sim.orders import SimOrder
+from daemon.venues.sim.sim_orders import SimOrder
 
 Row: TypeAlias = dict[str, object]
 Wanted: TypeAlias = Callable[[Row], bool]

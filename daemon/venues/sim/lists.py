@@ -5,11 +5,12 @@ from copy import copy
 from dataclasses import dataclass
 
 from daemon.model.enums import OrderType, Side
-from daemon.venues.sim.accounts import Account
+from daemon.venues.sim.accounts import VenueAccount
 from daemon.venues.sim.contingencies import Contingencies
 from daemon.venues.sim.filters import check_list_count
-from daemon.venues.sim.market import Market
-from daemon.venues.sim.orders import (
+from daemon.venues.sim.placing import check_balance, check_open, prepare
+from daemon.venues.sim.pricing import given_asset, lock_needed
+from daemon.venues.sim.sim_orders import (
     STOP_TYPES,
     TAKE_TYPES,
     Contingency,
@@ -18,8 +19,7 @@ from daemon.venues.sim.orders import (
     SimOrder,
     VenueError,
 )
-from daemon.venues.sim.placing import check_balance, check_open, prepare
-from daemon.venues.sim.pricing import given_asset, lock_needed
+from daemon.venues.sim.symbol_market import SymbolMarket
 
 _LEG_TYPES = STOP_TYPES | TAKE_TYPES | {OrderType.LIMIT_MAKER}
 
@@ -64,7 +64,7 @@ class ListDesk:
         self.last_id = 0
 
     def place(
-        self, market: Market, owner: Account, request: ListRequest, now_ns: int
+        self, market: SymbolMarket, owner: VenueAccount, request: ListRequest, now_ns: int
     ) -> ListOutcome:
         """Accept all orders of a list, or none.
 
@@ -97,7 +97,7 @@ class ListDesk:
         return ListOutcome(order_list, tuple(copy(order) for order in orders))
 
     def _checked(
-        self, market: Market, owner: Account, request: ListRequest, now_ns: int
+        self, market: SymbolMarket, owner: VenueAccount, request: ListRequest, now_ns: int
     ) -> list[SimOrder]:
         check_open(market, owner)
         if request.pair is not None:
@@ -151,7 +151,7 @@ def check_pair(above: PlaceRequest, below: PlaceRequest) -> None:
         raise VenueError(code, f"A stop loss order in a {word} OCO must be {where[1]}.")
 
 
-def _check_prices(market: Market, above: PlaceRequest, below: PlaceRequest) -> None:
+def _check_prices(market: SymbolMarket, above: PlaceRequest, below: PlaceRequest) -> None:
     last = market.tape.last_price
     high = above.price if above.type is OrderType.LIMIT_MAKER else above.stop_price
     low = below.price if below.type is OrderType.LIMIT_MAKER else below.stop_price

@@ -10,11 +10,12 @@ Rules of this file:
 from collections.abc import Callable
 
 from daemon.model.enums import ExecType, Side, TimeInForce
-from daemon.venues.sim.accounts import Account
-from daemon.venues.sim.book import Level
+from daemon.venues.sim.accounts import VenueAccount
+from daemon.venues.sim.book import PriceLevel
 from daemon.venues.sim.contingencies import Contingencies
-from daemon.venues.sim.market import Market
-from daemon.venues.sim.orders import (
+from daemon.venues.sim.placing import price_pegged
+from daemon.venues.sim.pricing import given_asset
+from daemon.venues.sim.sim_orders import (
     MARKET_TYPES,
     AccountPosition,
     BookTop,
@@ -28,8 +29,7 @@ from daemon.venues.sim.orders import (
     VenueError,
     VenueEvent,
 )
-from daemon.venues.sim.placing import price_pegged
-from daemon.venues.sim.pricing import given_asset
+from daemon.venues.sim.symbol_market import SymbolMarket
 from daemon.venues.sim.units import quote_of
 
 _RANGE_EXCEEDED = "EXECUTION_RULE_PRICE_RANGE_EXCEEDED"
@@ -38,14 +38,16 @@ _RANGE_EXCEEDED = "EXECUTION_RULE_PRICE_RANGE_EXCEEDED"
 class Matcher:
     """Executes orders against books and settles what trades."""
 
-    def __init__(self, accounts: dict[str, Account], emit: Callable[[VenueEvent], None]) -> None:
+    def __init__(
+        self, accounts: dict[str, VenueAccount], emit: Callable[[VenueEvent], None]
+    ) -> None:
         self._accounts = accounts
         self._emit = emit
         self.lists = Contingencies(self, accounts, emit)
         self._tops: dict[str, tuple[int, int, int, int]] = {}
         self.background_trades = 0
 
-    def enter(self, market: Market, order: SimOrder, now_ns: int) -> tuple[Prevented, ...]:
+    def enter(self, market: SymbolMarket, order: SimOrder, now_ns: int) -> tuple[Prevented, ...]:
         """Match an order that may trade now; rest, expire or fill what is left of it."""
         prevented: list[Prevented] = []
         order.working_ns = now_ns
@@ -63,7 +65,7 @@ class Matcher:
             market.book.add(order)
         return tuple(prevented)
 
-    def run_triggers(self, market: Market, now_ns: int) -> None:
+    def run_triggers(self, market: SymbolMarket, now_ns: int) -> None:
         """Fire waiting orders until the last price fires none (each may move the price)."""
         while (fired := market.triggered(now_ns)) or self.lists.is_due(market):
             for order in fired:
@@ -82,7 +84,7 @@ class Matcher:
 
     def end(
         self,
-        market: Market,
+        market: SymbolMarket,
         order: SimOrder,
         status: Status,
         now_ns: int,
@@ -110,7 +112,7 @@ class Matcher:
 
     def report(
         self,
-        market: Market,
+        market: SymbolMarket,
         order: SimOrder,
         exec_type: ExecType,
         now_ns: int,
@@ -164,7 +166,7 @@ class Matcher:
             account.updated_ns = now_ns
             self._emit(AccountPosition(account=account.name, balances=rows, ts_ns=now_ns))
 
-    def publish_top(self, market: Market, now_ns: int) -> None:
+    def publish_top(self, market: SymbolMarket, now_ns: int) -> None:
         """Emit BookTop when the best bid or ask has changed since the last one."""
         bid, ask = market.book.bids.best(), market.book.asks.best()
         top = (
@@ -178,7 +180,7 @@ class Matcher:
         self._tops[market.spec.symbol] = top
         self._emit(BookTop(market.spec.symbol, market.book.update_id, *top, now_ns))
 
-    def _can_fill(self, market: Market, order: SimOrder) -> bool:
+    def _can_fill(self, market: SymbolMarket, order: SimOrder) -> bool:
         need = order.leaves
         for level in market.book.side(order.side.opposite).from_best():
             if not _crosses(order, level.price):
@@ -191,7 +193,7 @@ class Matcher:
         return False
 
     def _match(
-        self, market: Market, order: SimOrder, now_ns: int, prevented: list[Prevented]
+        self, market: SymbolMarket, order: SimOrder, now_ns: int, prevented: list[Prevented]
     ) -> None:
         makers = market.book.side(order.side.opposite)
         allowed: tuple[int, int] | None = None
@@ -211,7 +213,7 @@ class Matcher:
             if not self._trade(market, order, maker, now_ns):
                 return
 
-    def _trade(self, market: Market, taker: SimOrder, maker: SimOrder, now_ns: int) -> bool:
+    def _trade(self, market: SymbolMarket, taker: SimOrder, maker: SimOrder, now_ns: int) -> bool:
         """One trade; False when the taker cannot pay for it (MARKET buys only)."""
         qty, price = min(taker.leaves, maker.visible), maker.price
         if not self._can_pay(market, taker, quote_of(price, qty)):
@@ -240,7 +242,7 @@ class Matcher:
                 self.lists.has_traded(market, order, now_ns)
         return True
 
-    def _can_pay(self, market: Market, order: SimOrder, amount: int) -> bool:
+    def _can_pay(self, market: SymbolMarket, order: SimOrder, amount: int) -> bool:
         """A MARKET buy whose cost was underestimated locks more, if the account has it."""
         account = self._accounts.get(order.account)
         if account is None or order.side is Side.SELL or order.locked >= amount:
@@ -252,7 +254,7 @@ class Matcher:
         return True
 
     def _apply_fill(
-        self, market: Market, order: SimOrder, trade: TradePrint, *, maker: bool
+        self, market: SymbolMarket, order: SimOrder, trade: TradePrint, *, maker: bool
     ) -> None:
         quote = quote_of(trade.price, trade.qty)
         order.executed += trade.qty
@@ -297,7 +299,9 @@ class Matcher:
         if account is not None:
             account.close_order(order)
 
-    def _prevent(self, market: Market, taker: SimOrder, maker: SimOrder, now_ns: int) -> Prevented:
+    def _prevent(
+        self, market: SymbolMarket, taker: SimOrder, maker: SimOrder, now_ns: int
+    ) -> Prevented:
         qty = min(taker.leaves, maker.leaves)
         match = Prevented(
             id=market.next_prevented_id(),
@@ -323,7 +327,7 @@ class Matcher:
         return match
 
     def _decrement(
-        self, market: Market, order: SimOrder, qty: int, match: Prevented, now_ns: int
+        self, market: SymbolMarket, order: SimOrder, qty: int, match: Prevented, now_ns: int
     ) -> None:
         order.prevented += qty
         account = self._accounts[order.account]
@@ -340,7 +344,7 @@ class Matcher:
         self.report(market, order, ExecType.TRADE_PREVENTION, now_ns, prevented=match)
 
     def _expire_in_match(
-        self, market: Market, order: SimOrder, match: Prevented, now_ns: int
+        self, market: SymbolMarket, order: SimOrder, match: Prevented, now_ns: int
     ) -> None:
         market.book.remove(order)
         order.prevented += order.leaves
@@ -373,7 +377,7 @@ def _is_self_trade(taker: SimOrder, maker: SimOrder) -> bool:
     )
 
 
-def _first(level: Level) -> SimOrder:
+def _first(level: PriceLevel) -> SimOrder:
     return next(iter(level.orders.values()))
 
 

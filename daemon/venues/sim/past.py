@@ -18,8 +18,8 @@ from math import exp, floor
 from typing import NamedTuple
 
 from daemon.venues.sim.candles import DAY_NS, HOUR_NS, Candle
-from daemon.venues.sim.orders import RandomSource
-from daemon.venues.sim.symbols import SymbolSpec
+from daemon.venues.sim.listed_symbols import SymbolSpec
+from daemon.venues.sim.sim_orders import RandomSource
 from daemon.venues.sim.units import E8
 
 LISTED_NS = 1_514_764_800_000_000_000

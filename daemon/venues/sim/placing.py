@@ -9,20 +9,20 @@ Rules of this file:
 from collections.abc import Callable, Sequence
 
 from daemon.model.enums import OrderType, SymbolStatus
-from daemon.venues.sim.accounts import Account, insufficient_balance
+from daemon.venues.sim.accounts import VenueAccount, insufficient_balance
 from daemon.venues.sim.filters import check_filters
-from daemon.venues.sim.market import Market, fires
-from daemon.venues.sim.orders import (
+from daemon.venues.sim.pricing import given_asset, lock_needed, qty_for_quote
+from daemon.venues.sim.sim_orders import (
     TRIGGER_TYPES,
     PlaceRequest,
     SimOrder,
     Status,
     VenueError,
 )
-from daemon.venues.sim.pricing import given_asset, lock_needed, qty_for_quote
+from daemon.venues.sim.symbol_market import SymbolMarket, fires
 
 
-def check_open(market: Market, owner: Account) -> None:
+def check_open(market: SymbolMarket, owner: VenueAccount) -> None:
     """Whether this account may place anything on this market.
 
     Raises:
@@ -35,8 +35,8 @@ def check_open(market: Market, owner: Account) -> None:
 
 
 def prepare(
-    market: Market,
-    owner: Account,
+    market: SymbolMarket,
+    owner: VenueAccount,
     request: PlaceRequest,
     now_ns: int,
     *,
@@ -98,7 +98,7 @@ def prepare(
     return order
 
 
-def check_balance(market: Market, owner: Account, order: SimOrder, lock: int) -> None:
+def check_balance(market: SymbolMarket, owner: VenueAccount, order: SimOrder, lock: int) -> None:
     """Whether the account can lock what an order needs.
 
     Raises:
@@ -108,7 +108,7 @@ def check_balance(market: Market, owner: Account, order: SimOrder, lock: int) ->
         raise insufficient_balance()
 
 
-def price_pegged(market: Market, owner: Account, order: SimOrder) -> bool:
+def price_pegged(market: SymbolMarket, owner: VenueAccount, order: SimOrder) -> bool:
     """Give a pegged order whose trigger has fired its price; False when it cannot have one."""
     if order.peg is None:
         return True

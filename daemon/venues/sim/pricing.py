@@ -1,17 +1,17 @@
 """What orders cost against the present book: locks and MARKET quantities. Exact ints."""
 
 from daemon.model.enums import OrderType, Side
-from daemon.venues.sim.market import Market
-from daemon.venues.sim.orders import MARKET_TYPES, SimOrder
+from daemon.venues.sim.sim_orders import MARKET_TYPES, SimOrder
+from daemon.venues.sim.symbol_market import SymbolMarket
 from daemon.venues.sim.units import quote_of
 
 
-def given_asset(market: Market, side: Side) -> str:
+def given_asset(market: SymbolMarket, side: Side) -> str:
     """What an order of this side pays with."""
     return market.spec.quote if side is Side.BUY else market.spec.base
 
 
-def market_cost(market: Market, side: Side, qty: int) -> int:
+def market_cost(market: SymbolMarket, side: Side, qty: int) -> int:
     """What a MARKET order of `qty` would pay (BUY) or take in (SELL) against the present book."""
     cost, need = 0, qty
     for level in market.book.side(side.opposite).from_best():
@@ -24,7 +24,7 @@ def market_cost(market: Market, side: Side, qty: int) -> int:
     return cost
 
 
-def qty_for_quote(market: Market, side: Side, quote: int) -> int:
+def qty_for_quote(market: SymbolMarket, side: Side, quote: int) -> int:
     """The largest whole number of steps that `quote` buys (or raises) from the present book."""
     total, left, step = 0, quote, market.spec.step
     for level in market.book.side(side.opposite).from_best():
@@ -38,7 +38,7 @@ def qty_for_quote(market: Market, side: Side, quote: int) -> int:
     return total
 
 
-def lock_needed(market: Market, order: SimOrder) -> int:
+def lock_needed(market: SymbolMarket, order: SimOrder) -> int:
     """What accepting an order locks, in the asset it gives."""
     if order.side is Side.SELL:
         return order.qty

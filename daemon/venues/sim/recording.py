@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from daemon.model.enums import Side
 from daemon.venues.sim.flow import RecordedTrade
-from daemon.venues.sim.symbols import SymbolSpec
+from daemon.venues.sim.listed_symbols import SymbolSpec
 from daemon.venues.sim.units import UnitError, e8_of
 
 _HEADER = ["time_ms", "trade_id", "taker_side", "price", "qty"]

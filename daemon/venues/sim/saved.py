@@ -12,12 +12,12 @@ import msgspec
 import orjson
 
 from daemon.model.enums import SymbolStatus
-from daemon.venues.sim.accounts import Account
+from daemon.venues.sim.account_history import without_list
+from daemon.venues.sim.accounts import VenueAccount
 from daemon.venues.sim.exchange import Exchange
-from daemon.venues.sim.history import without_list
 from daemon.venues.sim.keys import ApiKey
-from daemon.venues.sim.market import MarketIds
-from daemon.venues.sim.orders import (
+from daemon.venues.sim.listed_symbols import SymbolSpec
+from daemon.venues.sim.sim_orders import (
     Contingency,
     OrderList,
     Prevented,
@@ -26,7 +26,7 @@ from daemon.venues.sim.orders import (
     Status,
     TradeFill,
 )
-from daemon.venues.sim.symbols import SymbolSpec
+from daemon.venues.sim.symbol_market import MarketIds
 from daemon.venues.sim.venue import SimVenue
 
 
@@ -189,7 +189,7 @@ def restore(
     exchange.collect()
 
 
-def _account(account: Account) -> SavedAccount:
+def _account(account: VenueAccount) -> SavedAccount:
     return SavedAccount(
         name=account.name,
         uid=account.uid,
@@ -220,8 +220,8 @@ def _account(account: Account) -> SavedAccount:
     )
 
 
-def _restored(row: SavedAccount, venue: SimVenue) -> Account:
-    account = Account(row.name, row.uid, row.grants, epoch=row.epoch)
+def _restored(row: SavedAccount, venue: SimVenue) -> VenueAccount:
+    account = VenueAccount(row.name, row.uid, row.grants, epoch=row.epoch)
     account.exchange_filters = venue.exchange_filters
     account.maker_ppm, account.taker_ppm = row.maker_ppm, row.taker_ppm
     account.can_trade, account.updated_ns = row.can_trade, row.updated_ns

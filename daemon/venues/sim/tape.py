@@ -23,9 +23,9 @@ from daemon.venues.sim.candles import (
     next_open,
     open_of,
 )
-from daemon.venues.sim.kept import Kept
-from daemon.venues.sim.orders import TradePrint
+from daemon.venues.sim.newest_rows import Kept
 from daemon.venues.sim.past import LISTED_NS, Past, PastTrade
+from daemon.venues.sim.sim_orders import TradePrint
 from daemon.venues.sim.units import E8, quote_of
 
 TRADES_KEPT = 10_000

@@ -19,20 +19,23 @@ from dataclasses import replace
 from types import MappingProxyType
 
 from daemon.model.enums import ExecType, SymbolStatus
-from daemon.venues.sim.accounts import Account
+from daemon.venues.sim.accounts import VenueAccount
 from daemon.venues.sim.amending import Amendment, apply_amend, check_amend
 from daemon.venues.sim.filters import check_filters
 from daemon.venues.sim.flow import (
-    Desk,
+    BackgroundOrders,
     Flow,
     RecordedFlow,
     RecordedTrade,
     SyntheticFlow,
 )
+from daemon.venues.sim.listed_symbols import ExchangeFilters, SymbolSpec
 from daemon.venues.sim.lists import ListDesk, ListOutcome, ListRequest
-from daemon.venues.sim.market import Market, MarketIds
 from daemon.venues.sim.matching import Matcher
-from daemon.venues.sim.orders import (
+from daemon.venues.sim.past import LISTED_NS, Past
+from daemon.venues.sim.placing import check_balance, check_open, prepare, unknown_order
+from daemon.venues.sim.pricing import given_asset, lock_needed
+from daemon.venues.sim.sim_orders import (
     TRIGGER_TYPES,
     OrderList,
     PlaceOutcome,
@@ -45,10 +48,7 @@ from daemon.venues.sim.orders import (
     VenueError,
     VenueEvent,
 )
-from daemon.venues.sim.past import LISTED_NS, Past
-from daemon.venues.sim.placing import check_balance, check_open, prepare, unknown_order
-from daemon.venues.sim.pricing import given_asset, lock_needed
-from daemon.venues.sim.symbols import ExchangeFilters, SymbolSpec
+from daemon.venues.sim.symbol_market import MarketIds, SymbolMarket
 
 _ID_LETTERS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 
@@ -72,7 +72,7 @@ class SimVenue:
 
         With `has_past` every symbol has traded since LISTED_NS; ids go on after `last_ids`.
         """
-        self.accounts: dict[str, Account] = {}
+        self.accounts: dict[str, VenueAccount] = {}
         self.epoch = 0
         self.exchange_filters = exchange_filters or ExchangeFilters()
         self._flow_rate_per_s = flow_rate_per_s
@@ -80,18 +80,18 @@ class SimVenue:
         self.matcher = Matcher(self.accounts, self._events.append)
         self.id_rng = rng_of("ids")
         self.lists = ListDesk(self.matcher.lists, self.random_id)
-        self.markets: dict[str, Market] = {}
+        self.markets: dict[str, SymbolMarket] = {}
         self.flows: dict[str, Flow] = {}
         for spec in specs:
             recording = (recordings or {}).get(spec.symbol)
             start = recording[0][0].price if recording else spec.start_price
             listed = replace(spec, start_price=start)
             past = Past(listed, rng_of, now_ns) if has_past and now_ns > LISTED_NS else None
-            market = Market(listed, now_ns, past)
+            market = SymbolMarket(listed, now_ns, past)
             if spec.symbol in last_ids:
                 market.go_on_from(last_ids[spec.symbol])
             self.markets[spec.symbol] = market
-            desk = Desk(market, self.matcher, rng_of(spec.symbol))
+            desk = BackgroundOrders(market, self.matcher, rng_of(spec.symbol))
             flow: Flow
             if recording:
                 flow = RecordedFlow(
@@ -105,9 +105,9 @@ class SimVenue:
 
     # ------------------------------------------------------------------ accounts, time, events
 
-    def add_account(self, name: str, grants: dict[str, int]) -> Account:
+    def add_account(self, name: str, grants: dict[str, int]) -> VenueAccount:
         """Open an account with balances in units of 1e-8."""
-        account = Account(name, uid=len(self.accounts) + 1, grants=grants, epoch=self.epoch)
+        account = VenueAccount(name, uid=len(self.accounts) + 1, grants=grants, epoch=self.epoch)
         account.exchange_filters = self.exchange_filters
         self.accounts[name] = account
         return account
@@ -126,7 +126,7 @@ class SimVenue:
         self._events.clear()
         return events
 
-    def market(self, symbol: str) -> Market:
+    def market(self, symbol: str) -> SymbolMarket:
         """One symbol's market.
 
         Raises:
@@ -368,8 +368,8 @@ class SimVenue:
     # ------------------------------------------------------------------ inside
 
     def _prepare(
-        self, owner: Account, request: PlaceRequest, now_ns: int
-    ) -> tuple[Market, SimOrder, int]:
+        self, owner: VenueAccount, request: PlaceRequest, now_ns: int
+    ) -> tuple[SymbolMarket, SimOrder, int]:
         """Check a request; the order it would become, and what it would lock."""
         market = self.market(request.symbol)
         check_open(market, owner)
@@ -379,7 +379,7 @@ class SimVenue:
         return market, order, lock
 
     def _find_open(
-        self, owner: Account, symbol: str, order_id: int | None, client_order_id: str
+        self, owner: VenueAccount, symbol: str, order_id: int | None, client_order_id: str
     ) -> SimOrder:
         order = owner.find(symbol, order_id, client_order_id)
         if order is None or not order.is_open:
@@ -388,11 +388,11 @@ class SimVenue:
             raise unknown_order()
         return order
 
-    def _cancel(self, market: Market, order: SimOrder, cancel_id: str, now_ns: int) -> None:
+    def _cancel(self, market: SymbolMarket, order: SimOrder, cancel_id: str, now_ns: int) -> None:
         order.cancel_id = cancel_id or self.random_id()
         self.matcher.end(market, order, Status.CANCELED, now_ns)
 
-    def _finish(self, market: Market, now_ns: int) -> None:
+    def _finish(self, market: SymbolMarket, now_ns: int) -> None:
         self.matcher.run_triggers(market, now_ns)
         self.matcher.publish_top(market, now_ns)
         self.matcher.flush_positions(now_ns)

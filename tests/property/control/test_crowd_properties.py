@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from hypothesis import given
 from hypothesis import strategies as st
 
-from control.crowd import SOURCES_MAX, Budget, Crowd
+from control.server.connection_limits import SOURCES_MAX, Budget, ConnectionLimits
 
 
 @dataclass(eq=False)
@@ -25,7 +25,7 @@ OPERATIONS = st.lists(
 def test_the_one_to_go_is_the_idlest_of_the_user_with_most(
     operations: list[tuple[str, int, int]],
 ) -> None:
-    crowd: Crowd[Seat] = Crowd()
+    crowd: ConnectionLimits[Seat] = ConnectionLimits()
     order: list[Seat] = []  # the model: idlest first
     for kind, uid, pick in operations:
         if kind == "come":
@@ -62,7 +62,7 @@ def test_the_one_to_go_is_the_idlest_of_the_user_with_most(
 
 
 def test_removing_twice_is_nothing() -> None:
-    crowd: Crowd[Seat] = Crowd()
+    crowd: ConnectionLimits[Seat] = ConnectionLimits()
     seat = Seat(1)
     crowd.add(seat, 1)
     crowd.remove(seat)

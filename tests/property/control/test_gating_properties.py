@@ -21,7 +21,7 @@ from control.gating import (
     TokenBook,
     token_digest,
 )
-from control.gating_drills import all_keys_turned, run_gating_drills
+from control.tool.gating_drills import all_keys_turned, run_gating_drills
 from daemon.model.enums import Mode
 
 NOW = 1_000

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from control.errors import ErrorCode
-from control.methods import METHODS, Params, validated
+from control.control_errors import ProtocolErrorCode
+from control.methods import METHODS, MethodParams, validated
 from control.protocol import (
-    Fault,
+    ErrorReply,
     LineSplitter,
     Request,
     encode_event,
@@ -30,15 +30,15 @@ IDS = st.integers(-(2**53), 2**53) | st.text(max_size=64)
 NAMES = st.sampled_from(sorted(METHODS)) | st.text(max_size=20)
 
 
-def lines_of(splitter: LineSplitter, chunks: list[bytes]) -> list[bytes | ErrorCode]:
+def lines_of(splitter: LineSplitter, chunks: list[bytes]) -> list[bytes | ProtocolErrorCode]:
     """All lines that come out, with the fault that ends them if there is one."""
-    found: list[bytes | ErrorCode] = []
+    found: list[bytes | ProtocolErrorCode] = []
     for chunk in chunks:
         splitter.feed(chunk)
         try:
             while (line := splitter.next_line()) is not None:
                 found.append(line)
-        except Fault as fault:
+        except ErrorReply as fault:
             return [*found, fault.code]
     return found
 
@@ -64,14 +64,14 @@ def test_lines_do_not_depend_on_how_the_bytes_arrive(
 def test_no_line_is_longer_than_the_limit(stream: bytes, limit: int) -> None:
     found = lines_of(LineSplitter(limit), [stream])
     longest = max((len(part) for part in stream.split(b"\n")), default=0)
-    assert (ErrorCode.LINE_TOO_LONG in found) == (longest > limit)
+    assert (ProtocolErrorCode.LINE_TOO_LONG in found) == (longest > limit)
     assert all(len(line) <= limit for line in found if isinstance(line, bytes))
 
 
-def outcome_of(line: bytes) -> Request | Fault:
+def outcome_of(line: bytes) -> Request | ErrorReply:
     try:
         return parse_request(line)
-    except Fault as fault:
+    except ErrorReply as fault:
         return fault
 
 
@@ -79,10 +79,10 @@ def outcome_of(line: bytes) -> Request | Fault:
 def test_any_bytes_are_a_request_or_a_fault(line: bytes) -> None:
     outcome = outcome_of(line)
     assert isinstance(outcome, Request) or outcome.code in {
-        ErrorCode.PARSE_ERROR,
-        ErrorCode.INVALID_REQUEST,
-        ErrorCode.INVALID_PARAMS,
-        ErrorCode.UNSUPPORTED_VERSION,
+        ProtocolErrorCode.PARSE_ERROR,
+        ProtocolErrorCode.INVALID_REQUEST,
+        ProtocolErrorCode.INVALID_PARAMS,
+        ProtocolErrorCode.UNSUPPORTED_VERSION,
     }
 
 
@@ -107,13 +107,13 @@ def test_any_params_are_valid_or_a_fault(method: str, params: Any) -> None:
     spec = METHODS.get(method)
     if spec is None:
         return
-    outcome: Params | Fault
+    outcome: MethodParams | ErrorReply
     try:
         outcome = validated(spec, params, 1)
-    except Fault as fault:
+    except ErrorReply as fault:
         outcome = fault
-    if isinstance(outcome, Fault):
-        assert outcome.code in {ErrorCode.INVALID_PARAMS, ErrorCode.REASON_REQUIRED}
+    if isinstance(outcome, ErrorReply):
+        assert outcome.code in {ProtocolErrorCode.INVALID_PARAMS, ProtocolErrorCode.REASON_REQUIRED}
         assert outcome.request_id == 1
         assert outcome.message
         assert len(encode_fault(outcome)) < 20_000
@@ -140,11 +140,11 @@ def test_an_answer_is_one_line_with_its_id(request_id: int | str, result: Any) -
     assert orjson.loads(line) == {"jsonrpc": "2.0", "id": request_id, "result": result}
 
 
-@given(st.sampled_from(list(ErrorCode)), st.text(), IDS)
+@given(st.sampled_from(list(ProtocolErrorCode)), st.text(), IDS)
 def test_a_fault_is_one_line_with_code_and_name(
-    code: ErrorCode, message: str, request_id: int | str
+    code: ProtocolErrorCode, message: str, request_id: int | str
 ) -> None:
-    line = encode_fault(Fault(code, message, request_id=request_id))
+    line = encode_fault(ErrorReply(code, message, request_id=request_id))
     assert line.count(b"\n") == 1
     error = orjson.loads(line)["error"]
     assert (error["code"], error["message"]) == (code, message)
@@ -161,5 +161,5 @@ def test_an_event_is_a_notification() -> None:
 
 @pytest.mark.parametrize("depth", [500, 5_000, 30_000])
 def test_deep_nesting_does_not_bring_the_parser_down(depth: int) -> None:
-    with pytest.raises(Fault):
+    with pytest.raises(ErrorReply):
         parse_request(b'{"a":' * depth + b"1" + b"}" * depth)

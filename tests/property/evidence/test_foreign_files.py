@@ -10,8 +10,8 @@ from click.testing import CliRunner
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from evidence.producer import build_evidence, produce
-from evidence.report import read_foreign
+from evidence.gates.event_producer import build_evidence, produce
+from evidence.report.report import read_foreign
 from tests.support.foreign_files import WRITERS
 
 NOW = datetime(2026, 1, 31, 12, 0, tzinfo=UTC)

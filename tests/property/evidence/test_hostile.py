@@ -10,10 +10,10 @@ from tempfile import TemporaryDirectory
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from evidence.compare import compare, comparison_text
-from evidence.html import html_of
-from evidence.recheck import recheck, tell
-from evidence.report import build_report, write_report
+from evidence.judge.decision_recheck import recheck, tell
+from evidence.report.compare import compare, comparison_text
+from evidence.report.html_report import html_of
+from evidence.report.report import build_report, write_report
 from tests.golden.test_golden_reports import GOLDEN
 from tests.support.journal_maker import encode, whole_story, write_journal
 

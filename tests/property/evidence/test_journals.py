@@ -8,11 +8,11 @@ from tempfile import TemporaryDirectory
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from evidence.folds import Account
-from evidence.histogram import Histogram
-from evidence.integrity import Faults
-from evidence.reader import JournalReader
-from evidence.report import Report, build_report, read_anchors, standard_folds
+from evidence.folds.histogram import Histogram
+from evidence.folds.journal_fold import JournalFold
+from evidence.read.integrity import Faults
+from evidence.read.journal_reader import JournalReader
+from evidence.report.report import Report, build_report, read_anchors, standard_folds
 from tests.support.journal_maker import whole_story, write_journal
 
 MAKER = whole_story(sessions=2, orders=12)
@@ -39,17 +39,17 @@ def judged(data: bytes, *, with_anchor: bool = True) -> Report:
         )
 
 
-def account_of(data: bytes, name: str, *, is_first: bool, directory: Path) -> Account:
+def account_of(data: bytes, name: str, *, is_first: bool, directory: Path) -> JournalFold:
     path = directory / name
     path.write_bytes(data)
-    account = Account("journal", standard_folds(keep_all=True), is_first_part=is_first)
+    account = JournalFold("journal", standard_folds(keep_all=True), is_first_part=is_first)
     reader = JournalReader([path])
     account.chain = reader.chain
     account.read(reader.records())
     return account
 
 
-def figures(account: Account) -> dict:
+def figures(account: JournalFold) -> dict:
     account.settle()
     chain = dict(account.chain.plain())
     # Places name the part's own file and line; how many and what stays the same.

@@ -12,12 +12,12 @@ import pytest
 
 from daemon.core import lifecycle
 from daemon.core.books import Books
-from daemon.core.desk import Desk
-from daemon.core.ledger import Ledger
+from daemon.core.durable_state import DurableState
 from daemon.core.lifecycle import Row, Trigger
+from daemon.core.turn_context import TurnContext
 from daemon.model.enums import OrderStatus
 from daemon.model.records import EventType
-from evidence.report import Report, build_report
+from evidence.report.report import Report, build_report
 from riskcaps import interceptor
 from riskcaps.interceptor import Interceptor
 from tests.support import sim_runner
@@ -76,25 +76,25 @@ def a_fill_told_twice_counts_twice(patch: pytest.MonkeyPatch) -> None:
 
 
 def a_fill_is_not_written_down(patch: pytest.MonkeyPatch) -> None:
-    kept = Desk.record
+    kept = TurnContext.record
 
-    def unwritten(self: Desk, event_type: EventType, fields: Any) -> None:
+    def unwritten(self: TurnContext, event_type: EventType, fields: Any) -> None:
         if event_type is not EventType.FILL:
             kept(self, event_type, fields)
 
-    patch.setattr(Desk, "record", unwritten)
+    patch.setattr(TurnContext, "record", unwritten)
 
 
 def an_order_leaves_without_its_line(patch: pytest.MonkeyPatch) -> None:
-    kept = Desk.approve
+    kept = TurnContext.approve
 
-    def silent(self: Desk, order: Any, reason: str, decision: Any) -> Any:
+    def silent(self: TurnContext, order: Any, reason: str, decision: Any) -> Any:
         made = kept(self, order, reason, decision)
         if order.client_order_id.endswith("3"):
             self.effects.pop()
         return made
 
-    patch.setattr(Desk, "approve", silent)
+    patch.setattr(TurnContext, "approve", silent)
 
 
 def the_position_cap_is_not_asked(patch: pytest.MonkeyPatch) -> None:
@@ -106,13 +106,13 @@ def the_position_cap_is_not_asked(patch: pytest.MonkeyPatch) -> None:
 
 
 def a_cancel_on_its_way_frees_the_caps(patch: pytest.MonkeyPatch) -> None:
-    kept = Ledger.request_cancel
+    kept = DurableState.request_cancel
 
-    def freeing(self: Ledger, order: Any, new: OrderStatus, now_ns: int) -> None:
+    def freeing(self: DurableState, order: Any, new: OrderStatus, now_ns: int) -> None:
         kept(self, order, new, now_ns)
         self.interceptor.on_terminal(order.client_order_id, now_ns)
 
-    patch.setattr(Ledger, "request_cancel", freeing)
+    patch.setattr(DurableState, "request_cancel", freeing)
 
 
 def an_unknown_order_frees_the_caps(patch: pytest.MonkeyPatch) -> None:

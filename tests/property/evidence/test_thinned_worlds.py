@@ -11,11 +11,11 @@ from typing import Any
 from daemon.core.ticks import HOUSEKEEPING, had_no_consequence
 from daemon.model.effects import ArmTimer, Effect, Record, SendOrder
 from daemon.model.inputs import BudgetSampled, MarketData, PublicTrade, TimerFired, Turn
-from daemon.model.plain import to_tagged
+from daemon.model.plain_values import to_tagged
 from daemon.model.records import EventType
-from daemon.shell.replay import recover
-from evidence.recheck import recheck
-from evidence.report import build_report
+from daemon.shell.journal.replay import recover
+from evidence.judge.decision_recheck import recheck
+from evidence.report.report import build_report
 from tests.support.journal_maker import encode, write_journal
 from tests.support.sim_journal import books_of, records_of
 from tests.support.sim_runner import SimRun

@@ -78,7 +78,7 @@ class Box:
     def start_venue(self) -> None:
         """A simulated venue on loopback."""
         self._sim = subprocess.Popen(
-            [PYTHON, "-m", "daemon.cli_sim", "--port", "0", "--seed", "7", "--symbols",
+            [PYTHON, "-m", "daemon.cli.sim_command", "--port", "0", "--seed", "7", "--symbols",
              ",".join(symbols_of(self._options())), *self._sim_options],
             stdout=subprocess.PIPE,
             text=True,

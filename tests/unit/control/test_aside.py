@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from control import aside
+from control.tool import isolated_work
 
 DEADLINE_S = 20.0
 
 
 def test_what_is_told_before_the_deadline_is_heard() -> None:
-    work = aside.Aside(lambda: iter(["one", 2]))
+    work = isolated_work.Aside(lambda: iter(["one", 2]))
     try:
         assert list(work.answers(DEADLINE_S)) == ["one", 2]
     finally:
@@ -22,7 +22,7 @@ def test_what_is_told_before_the_deadline_is_heard() -> None:
 
 
 def test_work_that_hangs_ends_by_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(aside, "LIFE_S_MAX", 1)
+    monkeypatch.setattr(isolated_work, "LIFE_S_MAX", 1)
     nobody_writes = tmp_path / "config"
     os.mkfifo(nobody_writes)
 
@@ -30,7 +30,7 @@ def test_work_that_hangs_ends_by_itself(tmp_path: Path, monkeypatch: pytest.Monk
         yield str(os.getpid())
         yield nobody_writes.read_text()
 
-    work = aside.Aside(hangs)
+    work = isolated_work.Aside(hangs)
     pid = int(next(work.answers(DEADLINE_S)))
     process = os.pidfd_open(pid)
     try:
@@ -42,11 +42,11 @@ def test_work_that_hangs_ends_by_itself(tmp_path: Path, monkeypatch: pytest.Monk
 
 
 def test_nobody_waits_for_work_that_hangs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(aside, "LIFE_S_MAX", 5)
+    monkeypatch.setattr(isolated_work, "LIFE_S_MAX", 5)
     nobody_writes = tmp_path / "config"
     os.mkfifo(nobody_writes)
     began = time.monotonic()
-    work = aside.Aside(lambda: iter([nobody_writes.read_text()]))
+    work = isolated_work.Aside(lambda: iter([nobody_writes.read_text()]))
     assert list(work.answers(0.1)) == []
     work.close()
     assert time.monotonic() - began < 5, "we waited for the disk"

@@ -1,7 +1,7 @@
 """What watchers are shown of the journal."""
 
-from control.events import EventHub
 from control.protocol import LINE_BYTES_MAX
+from control.server.line_events import EventHub
 
 
 def test_a_checkpoint_is_no_news() -> None:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from control.incident_note import held_note
+from control.tool.incident_markdown import held_note
 from daemon.model.incident_note import TIMELINE_MAX, note
 
 OPENED_NS = 1_000_000_000_000_000_000

@@ -5,8 +5,8 @@ from typing import Any
 
 from rich.console import Console
 
-from control.incident_view import incident_lines, when
-from control.render import incidents_table
+from control.tool.incident_view import incident_lines, when
+from control.tool.status_text import incidents_table
 
 INCIDENT: dict[str, Any] = {
     "incident_id": "38cd8k-12-i1234", "trigger": "position_mismatch", "symbol": "BTCUSDT",

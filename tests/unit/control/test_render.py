@@ -5,8 +5,9 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from control.killing import kill_line
-from control.render import (
+from control.status_snapshot import find_incident, rows, select_incidents
+from control.tool.kill_command import kill_line
+from control.tool.status_text import (
     alarm_lines,
     amount,
     bar,
@@ -18,7 +19,6 @@ from control.render import (
     health_line,
     share_of,
 )
-from control.snapshot import find_incident, rows, select_incidents
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from daemon.model.amounts import decimal_of, plain
 from daemon.model.enums import OrderStatus, OrderType, Side, TimeInForce
 from daemon.model.ids import ClientOrderId, ExecId, InstrumentId, StrategyId, VenueOrderId
 from daemon.model.orders import Order
-from daemon.model.plain import from_plain, to_plain
+from daemon.model.plain_values import from_plain, to_plain
 
 AMOUNTS = st.decimals(0, 10**9, places=8)
 IDS = st.text("abc-:0123456789", min_size=1, max_size=12)

@@ -4,7 +4,7 @@ from decimal import Decimal
 
 import pytest
 
-from daemon.core.config import Storm
+from daemon.core.engine_config import Storm
 from daemon.model.amounts import NS_PER_S
 from daemon.model.effects import ArmTimer, CloseHalt, ExitDaemon, OpenHalt, SendOrder
 from daemon.model.enums import Link, RejectKind, Side, TradingState, VenueOrderStatus

@@ -7,7 +7,7 @@ import pytest
 
 from daemon.model.enums import OrderType, Side, SymbolStatus, TradingState
 from daemon.model.inputs import InstrumentsLoaded, KillLatched
-from daemon.venues.sim.orders import VenueError
+from daemon.venues.sim.sim_orders import VenueError
 from tests.support.builders import OPERATOR_ACTOR, caps, command
 from tests.support.screenplay import replies
 from tests.support.venue_stage import OURS, VenueStage

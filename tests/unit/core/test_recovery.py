@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from daemon.core.canonical import canonical, hash_of
-from daemon.core.desk import Desk
 from daemon.core.fold import FoldError
+from daemon.core.turn_context import TurnContext
 from daemon.model.amounts import NS_PER_MS, NS_PER_S
 from daemon.model.enums import ReportSource, VenueOrderStatus
 from daemon.model.inputs import OutcomeUnknown, SnapshotTaken, VenueReject, VenueReport
@@ -92,15 +92,15 @@ def test_cut_at_every_record_boundary_the_books_are_what_they_were(
 ) -> None:
     """Each line is written after its change: folding up to it gives the state of that moment."""
     hashes: list[str] = []
-    written = Desk.record
+    written = TurnContext.record
 
-    def record(self: Desk, event_type: Any, fields: Any) -> None:
+    def record(self: TurnContext, event_type: Any, fields: Any) -> None:
         written(self, event_type, fields)
         state = self.ledger.state()
         del state["interceptor"]
         hashes.append(hash_of(state))
 
-    monkeypatch.setattr(Desk, "record", record)
+    monkeypatch.setattr(TurnContext, "record", record)
     stage = eventful()
     monkeypatch.undo()
     assert len(hashes) == len(stage.facts) > 20

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from daemon.cli import told
+from daemon.cli.demo_command import told
 from daemon.demo.screen import Screen
 
 STATUS: dict[str, Any] = {

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from control.errors import ControlError
+from control.control_errors import ControlError
 from daemon.direct_kill import StopPlan, direct_kill, main
 
 CONFIG = """

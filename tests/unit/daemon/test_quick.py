@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
+from daemon.model.cheap_values import quick
 from daemon.model.intents import PlaceIntent
 from daemon.model.market import TopOfBook
 from daemon.model.orders import NewOrder
-from daemon.model.quick import quick
 from daemon.model.reports import ExecutionReport, Fill
 
 QUICK: tuple[type, ...] = (PlaceIntent, TopOfBook, NewOrder, ExecutionReport, Fill)

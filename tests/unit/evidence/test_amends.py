@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from evidence.report import build_report
+from evidence.report.report import build_report
 from tests.support.journal_maker import CAPS, JournalMaker
 
 

@@ -13,22 +13,22 @@ import orjson
 import pytest
 from click.testing import CliRunner
 
-from daemon.cli_journal import journal_group
+from daemon.cli.journal_commands import journal_group
 from daemon.model.records import ARCHIVE_KEY, ARCHIVE_MANIFEST, EventType
-from daemon.shell.archived import journal_origin
-from daemon.shell.compress import housekeeping, look, pack
-from daemon.shell.journal import Journal, JournalError
-from daemon.shell.replay import recover
-from daemon.shell.state_proof import prove_state
-from evidence import archive as archive_module
-from evidence.archive import ArchiveError, archive
-from evidence.archive_manifest import ManifestError, read_manifest
-from evidence.fleet import fleet_report
-from evidence.pack import PackError, find_inputs
-from evidence.recheck import recheck
-from evidence.report import Report, build_report
-from evidence.signing import load_private_key, make_key_pair
-from evidence.sources import SourceError, segments_in, streams_of
+from daemon.shell.journal.journal_origin import journal_origin
+from daemon.shell.journal.journal_writer import Journal, JournalError
+from daemon.shell.journal.replay import recover
+from daemon.shell.journal.segment_packing import housekeeping, look, pack
+from daemon.shell.state.state_proof import prove_state
+from evidence.judge.decision_recheck import recheck
+from evidence.pack import journal_archive as archive_module
+from evidence.pack.evidence_pack import PackError, find_inputs
+from evidence.pack.journal_archive import JournalArchiveError, archive
+from evidence.read.archive_manifest import ManifestError, read_manifest
+from evidence.read.journal_sources import SourceError, segments_in, streams_of
+from evidence.read.signing import load_private_key, make_key_pair
+from evidence.report.fleet import fleet_report
+from evidence.report.report import Report, build_report
 from tests.support.journal_maker import JournalMaker, whole_story
 
 SEGMENT_LINES = 60
@@ -360,7 +360,7 @@ def test_nothing_is_moved_that_is_not_anchored_chained_or_before_a_checkpoint(
     first = segments_in(journal.iterdir())[0]
     body = first.read_bytes()
     first.write_bytes(body.replace(b"run_start", b"run_stop!", 1))
-    with pytest.raises(ArchiveError, match="nothing moved"):
+    with pytest.raises(JournalArchiveError, match="nothing moved"):
         archive(journal, to, private)
     first.write_bytes(body)
     without = tmp_path / "without"
@@ -377,14 +377,14 @@ def test_two_boxes_do_not_share_an_archive_nor_a_key_change(tmp_path: Path, key:
     private, to = load_private_key(key), tmp_path / "away"
     archive(journal, to, private)
     make_key_pair(tmp_path / "key2.pem")
-    with pytest.raises(ArchiveError, match="was begun with the key"):
+    with pytest.raises(JournalArchiveError, match="was begun with the key"):
         archive(journal, to, load_private_key(tmp_path / "key2.pem"))
     maker = JournalMaker(99)
     maker.run_start()
     maker.session(orders=90)
     maker.write(EventType.CHECKPOINT, state={})
     strange, _ = maker.save(tmp_path / "c", segment_lines=SEGMENT_LINES)
-    with pytest.raises(ArchiveError, match="holds the archive of another journal"):
+    with pytest.raises(JournalArchiveError, match="holds the archive of another journal"):
         archive(strange, to, private)
     assert judged(journal, ledger=ledger).verdict == "OK"
     assert judged(other, ledger=other_ledger).verdict == "OK"
@@ -456,13 +456,13 @@ def test_a_copy_that_is_damaged_keeps_what_was_not_removed_yet(tmp_path: Path, k
     kept.write_bytes(body)  # as if a kill had come before it was removed
     copy = tmp_path / "away" / kept.name
     copy.write_bytes(body[:-20])
-    with pytest.raises(ArchiveError, match="no copy there has its bytes"):
+    with pytest.raises(JournalArchiveError, match="no copy there has its bytes"):
         archive(journal, tmp_path / "away", private)
     assert kept.exists()
     copy.write_bytes(body)
     archive(journal, tmp_path / "away", private)
     assert not kept.exists()
-    with pytest.raises(ArchiveError, match="is the journal itself"):
+    with pytest.raises(JournalArchiveError, match="is the journal itself"):
         archive(journal, journal, private)
 
 
@@ -471,16 +471,16 @@ def test_it_waits_for_the_packer_and_gives_up_in_time(
 ) -> None:
     journal, _ = saved(tmp_path)
     words = ["archive", "--dir", str(journal), "--to", str(tmp_path / "away")]
-    monkeypatch.setattr("daemon.cli_journal.FREE_WITHIN_S", 0.3)
+    monkeypatch.setattr("daemon.cli.journal_commands.FREE_WITHIN_S", 0.3)
     with housekeeping(journal):
         refused = CliRunner().invoke(journal_group, words)
     assert (refused.exit_code, "another process packs" in refused.output) == (1, True)
     assert not (tmp_path / "away").exists()
     holder = housekeeping(journal)
     holder.__enter__()
-    monkeypatch.setattr("daemon.cli_journal.FREE_WITHIN_S", 20.0)
+    monkeypatch.setattr("daemon.cli.journal_commands.FREE_WITHIN_S", 20.0)
     monkeypatch.setattr(
-        "daemon.cli_journal.time.sleep", lambda _: holder.__exit__(None, None, None)
+        "daemon.cli.journal_commands.time.sleep", lambda _: holder.__exit__(None, None, None)
     )
     done = CliRunner().invoke(journal_group, words)
     assert done.exit_code == 0, done.output

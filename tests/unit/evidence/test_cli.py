@@ -6,9 +6,9 @@ import orjson
 import pytest
 from click.testing import CliRunner
 
-from evidence.cli import evidence_group
-from evidence.parts import split_evenly
-from evidence.report import build_report
+from evidence.evidence_commands import evidence_group
+from evidence.folds.parallel import split_evenly
+from evidence.report.report import build_report
 from tests.support.journal_maker import whole_story, write_journal
 
 

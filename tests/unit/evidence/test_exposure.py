@@ -2,8 +2,8 @@
 
 from decimal import Decimal
 
-from evidence.caps import CapTable
-from evidence.exposure import ExposureBook, Use, Working, quantity_uses
+from evidence.folds.cap_fold import CapTable
+from evidence.folds.exposure_fold import ExposureBook, Use, Working, quantity_uses
 
 CAPS = CapTable({"symbols": {"BTCUSDT": {"position_short_base_max": "1"}}})
 

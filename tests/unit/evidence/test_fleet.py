@@ -7,9 +7,9 @@ from multiprocessing import get_context
 import orjson
 import pytest
 
-from evidence.fleet import LOCAL, dask_engine, find_journal, fleet_report
-from evidence.report import build_report
-from evidence.sources import SourceError
+from evidence.read.journal_sources import SourceError
+from evidence.report.fleet import LOCAL, dask_engine, find_journal, fleet_report
+from evidence.report.report import build_report
 from tests.support.journal_maker import whole_story, write_journal
 
 

@@ -9,9 +9,9 @@ from html.parser import HTMLParser
 import pytest
 
 from daemon.model.records import EventType
-from evidence.html import HTML_NAME, html_of
-from evidence.report import build_report, write_report
-from evidence.svg import round_steps, span_text
+from evidence.report.html_report import HTML_NAME, html_of
+from evidence.report.report import build_report, write_report
+from evidence.report.svg import round_steps, span_text
 from tests.support.journal_maker import whole_story, write_journal
 
 VOID = {"meta", "link", "br", "line", "rect", "path", "img", "hr", "input"}

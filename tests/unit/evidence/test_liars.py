@@ -10,7 +10,7 @@ import json
 import pytest
 
 from daemon.model.records import EventType
-from evidence.report import build_report
+from evidence.report.report import build_report
 from tests.support.journal_maker import whole_story
 from tests.support.liars import TRICKS, played
 

@@ -12,9 +12,8 @@ import pytest
 from click.testing import CliRunner
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from evidence import pack as pack_module
-from evidence.dsse import Subject, pre_authentication_encoding, seal, statement
-from evidence.pack import (
+from evidence.pack import evidence_pack as pack_module
+from evidence.pack.evidence_pack import (
     ENVELOPE_NAME,
     PREDICATE_TYPE,
     PackError,
@@ -23,9 +22,10 @@ from evidence.pack import (
     verify_pack,
     write_pack,
 )
-from evidence.pack_archive import ArchiveError, write_archive
-from evidence.pack_cli import keygen_command, pack_command, verify_pack_command
-from evidence.signing import KeyFileError, load_private_key, load_public_key, make_key_pair
+from evidence.pack.pack_archive import PackFormError, write_archive
+from evidence.pack.pack_commands import keygen_command, pack_command, verify_pack_command
+from evidence.read.dsse import Subject, pre_authentication_encoding, seal, statement
+from evidence.read.signing import KeyFileError, load_private_key, load_public_key, make_key_pair
 from tests.support.journal_maker import whole_story
 
 KEY = Ed25519PrivateKey.from_private_bytes(b"seatrial test key, not a secret!")
@@ -275,7 +275,7 @@ def test_a_journal_that_grows_while_it_is_packed_is_refused(session, tmp_path, m
 
 @pytest.mark.parametrize("name", ["../up", "/abs", "a//b", "a/./b", "ü", "n" * 101, "a\nb"])
 def test_names_that_could_leave_the_pack_are_refused(tmp_path, name):
-    with (tmp_path / "x.tar").open("wb") as out, pytest.raises(ArchiveError):
+    with (tmp_path / "x.tar").open("wb") as out, pytest.raises(PackFormError):
         write_archive(out, {name: b""}, name)
 
 

@@ -15,8 +15,8 @@ from click.testing import CliRunner
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from evidence.event_input import LINE_BYTES_MAX, Intake, infer_format, read_events
-from evidence.producer import build_evidence, produce
+from evidence.gates.event_producer import build_evidence, produce
+from evidence.read.event_input import LINE_BYTES_MAX, Intake, infer_format, read_events
 
 NOW = datetime(2026, 1, 31, 12, 0, tzinfo=UTC)
 COMPATIBLE_KEYS = [

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from evidence.classify import classify
+from evidence.read.event_classes import classify
 
 NEITHER = (False, False)
 ERROR = (True, False)

@@ -14,18 +14,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from daemon.model.records import PROMOTION_FLOOR, below_floor
+from evidence.gates.gates_now import GateLight, LaunchGateState, read_gates
 from evidence.promotion.campaign import (
     CampaignJournal,
     CampaignSession,
     DrillRun,
     Happening,
 )
-from evidence.promotion.decision import Level, decide, hold_to_floor
-from evidence.promotion.gates_now import GateLight, GateState, read_gates
+from evidence.promotion.decision_text import decision_markdown, decision_value
 from evidence.promotion.policy import Policy, PolicyError, load_policy
+from evidence.promotion.promotion_decision import ReasonLevel, decide, hold_to_floor
 from evidence.promotion.record import RecordError, check_record, make_record
 from evidence.promotion.statistics import statement, upper_bound_without_faults
-from evidence.promotion.text import decision_markdown, decision_value
 
 NOW = datetime(2026, 1, 31, 12, 0, tzinfo=UTC)
 NOW_NS = int(NOW.timestamp()) * 10**9
@@ -71,9 +71,9 @@ def journal(*sessions: CampaignSession, **changes) -> CampaignJournal:
     return replace(base, **changes)
 
 
-def gates(**lights: GateLight) -> list[GateState]:
+def gates(**lights: GateLight) -> list[LaunchGateState]:
     stems = ("stability_gate", "live_readiness_scorecard", "live_pilot_scorecard")
-    return [GateState(stem, lights.get(stem, GateLight.GREEN), 1.0, "") for stem in stems]
+    return [LaunchGateState(stem, lights.get(stem, GateLight.GREEN), 1.0, "") for stem in stems]
 
 
 def judge(*journals: CampaignJournal, policy=POLICY, lights=None, **options):
@@ -403,9 +403,9 @@ def test_no_policy_is_below_the_floor(tmp_path, text, named):
     path.write_text(f"[promotion]\n{text}\n")
     policy = load_policy(path)
     judgement = judge()
-    assert judgement.level is Level.READY_FOR_LIVE_PILOT
+    assert judgement.level is ReasonLevel.READY_FOR_LIVE_PILOT
     hold_to_floor(judgement, policy)
-    assert judgement.level is Level.INSUFFICIENT
+    assert judgement.level is ReasonLevel.INSUFFICIENT
     assert [one.code for one in judgement.reasons] == ["POLICY_BELOW_FLOOR"]
     assert named in judgement.reasons[0].text
     rehearsal = judge(is_rehearsal=True)
@@ -516,7 +516,7 @@ def test_a_changed_record_says_no(record):
 
 def test_only_a_real_ready_decision_is_signed():
     rehearsal = judge(is_rehearsal=True)
-    assert rehearsal.level is Level.READY_FOR_LIVE_PILOT
+    assert rehearsal.level is ReasonLevel.READY_FOR_LIVE_PILOT
     for judgement in (rehearsal, judge(journal(beyond=1))):
         with pytest.raises(RecordError, match="never signed"):
             make_record(judgement, POLICY, [], NOW, KEY)

@@ -10,10 +10,10 @@ from daemon.model.amounts import NS_PER_MS, NS_PER_S
 from daemon.model.enums import Side, TradingState
 from daemon.model.ids import instrument_id
 from daemon.model.records import EventType
-from evidence.decision_inputs import in_windows
-from evidence.recheck import main, recheck
-from evidence.risk_contexts import RiskContexts
-from evidence.schema import CapsChanged, SessionStart
+from evidence.judge.decision_recheck import main, recheck
+from evidence.judge.risk_contexts import RiskContexts
+from evidence.read.decision_inputs import in_windows
+from evidence.read.journal_lines import CapsChangedLine, SessionStartLine
 from riskcaps.capset import capset_from_mapping
 from riskcaps.denials import DenyReason
 from tests.support.builders import SYMBOL_CAPS, caps, instrument, wish
@@ -183,9 +183,9 @@ def test_tightened_caps_are_followed_where_their_hash_shows_them(tmp_path, chang
     new["orders_per_day_max"] = 5
     text = json.dumps(new, sort_keys=True, separators=(",", ":"))
     held = RiskContexts()
-    held.session_started(SessionStart(1, 1, "", "sim", caps_hash=start["caps_hash"], caps=old))
+    held.session_started(SessionStartLine(1, 1, "", "sim", caps_hash=start["caps_hash"], caps=old))
     held.caps_changed(
-        CapsChanged(
+        CapsChangedLine(
             1, 1, "", "sim",
             old_hash=start["caps_hash"], new_hash=hashlib.sha256(text.encode()).hexdigest(),
             changes={} if changed is None else {"orders_per_day_max": changed},

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
+from evidence.pack.redaction import ConfigError, redacted_config
 from evidence.promotion.policy import PolicyError, load_policy
-from evidence.redaction import ConfigError, redacted_config
-from evidence.sources import SourceError
-from evidence.toml_text import TomlError, read_toml
-from evidence.venue_history import read_key
+from evidence.read.journal_sources import SourceError
+from evidence.read.toml_text import TomlError, read_toml
+from evidence.report.venue_history import read_key
 
 POLICY = "[promotion]\nsessions_min = 6\n"
 BROKEN = {

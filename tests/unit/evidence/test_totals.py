@@ -5,7 +5,7 @@ import json
 import pytest
 
 from daemon.model.records import EventType
-from evidence.report import build_report
+from evidence.report.report import build_report
 from tests.support.journal_maker import JournalMaker, encode, whole_story, write_journal
 
 TOTALS = ("order_approved", "order_denied", "heartbeat")

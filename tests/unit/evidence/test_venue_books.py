@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from daemon.model.records import EventType
-from evidence.report import Report, build_report
+from evidence.report.report import Report, build_report
 from tests.support.journal_maker import CAPS, JournalMaker
 
 

@@ -8,9 +8,16 @@ import pytest
 from click.testing import CliRunner
 
 from daemon.model.records import EventType
-from evidence.cli import evidence_group
-from evidence.sources import SourceError
-from evidence.venue_history import Key, VenueReader, default_rest_url, download, read_key, scope_of
+from evidence.evidence_commands import evidence_group
+from evidence.read.journal_sources import SourceError
+from evidence.report.venue_history import (
+    Key,
+    VenueReader,
+    default_rest_url,
+    download,
+    read_key,
+    scope_of,
+)
 from tests.support.journal_maker import JournalMaker
 from tests.support.sim_process import SimProcess
 

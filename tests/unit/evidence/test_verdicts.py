@@ -5,7 +5,7 @@ import json
 import pytest
 
 from daemon.model.records import EventType
-from evidence.report import build_report, write_report
+from evidence.report.report import build_report, write_report
 from tests.support.journal_maker import CAPS, JournalMaker, whole_story
 
 

@@ -11,11 +11,11 @@ from pathlib import Path
 import click
 import pytest
 
-from daemon.cli_preflight import preflight_command
+from daemon.cli.preflight_command import preflight_command
 from daemon.settings import load_config
 from evidence.gates import bundle, dashboard, stability
-from evidence.gates.cli import gate_group
-from evidence.producer import produce
+from evidence.gates.event_producer import produce
+from evidence.gates.gate_commands import gate_group
 
 ROOT = Path(__file__).resolve().parents[3]
 WORKFLOWS = sorted((ROOT / ".github/workflows").glob("*.yml"))
@@ -152,7 +152,7 @@ def test_every_call_fits_the_command_that_it_calls(workflow):
         if module == "evidence.gates":
             command = gate_group.commands[words.pop(0)]
         else:
-            assert module == "evidence.producer"
+            assert module == "evidence.gates.event_producer"
         command.make_context("workflow", words)
 
 
@@ -160,7 +160,7 @@ def test_the_chain_of_the_scorecards_is_whole():
     text = text_of(ROOT / ".github/workflows/scorecards.yml")
     names = [words[1] if words[0] == "evidence.gates" else words[0] for words in tool_calls(text)]
     assert names == [
-        *("stability", "prj-status", "prk-health", "bundle", "evidence.producer"),
+        *("stability", "prj-status", "prk-health", "bundle", "evidence.gates.event_producer"),
         *("live-readiness", "shadow-testnet", "dry-run", "live-pilot"),
     ]
 
@@ -184,8 +184,14 @@ def test_the_bounded_session_starts_only_after_gates_drills_and_preflight():
     text = text_of(ROOT / ".github/workflows/prbj-testnet-exec-events.yml")
     gates = [words[1] if words[0] == "evidence.gates" else words[0] for words in tool_calls(text)]
     assert gates == [
-        *("stability", "prj-status", "prk-health", "live-readiness", "evidence.producer"),
-        *("shadow-testnet", "dry-run", "evidence.producer"),
+        *(
+            "stability",
+            "prj-status",
+            "prk-health",
+            "live-readiness",
+            "evidence.gates.event_producer",
+        ),
+        *("shadow-testnet", "dry-run", "evidence.gates.event_producer"),
     ]
     lines = [line for command in commands_of(text) for line in command.splitlines()]
     called = [

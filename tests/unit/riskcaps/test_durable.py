@@ -9,7 +9,7 @@ import pytest
 
 from daemon.model.amounts import NS_PER_S
 from daemon.model.ids import ClientOrderId
-from daemon.model.plain import to_plain
+from daemon.model.plain_values import to_plain
 from riskcaps.interceptor import Approved, Interceptor
 from tests.unit.riskcaps.kit import (
     BTC,

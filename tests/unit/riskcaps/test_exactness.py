@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 import riskcaps.decision
-from daemon.model.plain import to_plain
+from daemon.model.plain_values import to_plain
 from riskcaps.interceptor import Approved
 from tests.unit.riskcaps.kit import (
     BTC,

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from daemon.model.enums import OrderType, TimeInForce
-from daemon.model.extras import Feature, OrderExtras, PegPrice
 from daemon.model.intents import PlaceIntent
-from evidence.redecide import Redecision
+from daemon.model.order_features import Feature, OrderExtras, PegPrice
+from evidence.judge.redecide import Redecision
 from riskcaps.interceptor import Approved, Interceptor
 from tests.unit.riskcaps.kit import (
     BTC,

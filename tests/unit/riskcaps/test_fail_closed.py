@@ -8,8 +8,8 @@ import pytest
 
 from daemon.model.amounts import NS_PER_MS, NS_PER_S
 from daemon.model.enums import SymbolStatus, TradingState
-from daemon.model.extras import OrderExtras
 from daemon.model.ids import instrument_id
+from daemon.model.order_features import OrderExtras
 from daemon.model.position import Balance
 from riskcaps.caps import PORTFOLIO_CAPS, SYMBOL_CAPS
 from riskcaps.capset import capset_from_mapping

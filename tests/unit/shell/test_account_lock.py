@@ -5,11 +5,11 @@ import sys
 
 import pytest
 
-from daemon.shell.account_lock import AccountBusy, AccountLock
+from daemon.shell.process.account_lock import AccountBusy, AccountLock
 
 HOLD = """
 import sys
-from daemon.shell.account_lock import AccountLock
+from daemon.shell.process.account_lock import AccountLock
 lock = AccountLock(sys.argv[1], "sim", "here")
 lock.take()
 print("held", flush=True)

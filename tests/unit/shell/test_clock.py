@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from daemon.shell.clock import SystemClock
+from daemon.shell.process.clock import SystemClock
 
 NS_PER_S = 1_000_000_000
 SLEPT_NS = 3_600 * NS_PER_S

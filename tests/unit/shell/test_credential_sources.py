@@ -8,9 +8,9 @@ import pytest
 keyring = pytest.importorskip("keyring", reason="the locked dev packages have it: `make test`")
 
 from daemon.errors import CredentialsRefused  # noqa: E402 - after the look for its library
-from daemon.shell import keyring_source  # noqa: E402 - see above
-from daemon.shell.credentials import load_credentials  # noqa: E402 - see above
-from daemon.shell.keyring_source import read_keyring  # noqa: E402 - see above
+from daemon.shell.keys import keyring_source  # noqa: E402 - see above
+from daemon.shell.keys.credentials import load_credentials  # noqa: E402 - see above
+from daemon.shell.keys.keyring_source import read_keyring  # noqa: E402 - see above
 
 CANARY = "canary-secret-5f0c"
 SERVICE = "seatrial-test"

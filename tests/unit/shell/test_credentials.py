@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from daemon.errors import CredentialsRefused
-from daemon.shell.credentials import load_credentials
+from daemon.shell.keys.credentials import load_credentials
 
 CANARY = "canary-secret-5f0c"
 

@@ -15,9 +15,9 @@ from types import SimpleNamespace
 import pytest
 
 from daemon import boot
-from daemon.shell.disk import Disk, await_room
-from daemon.shell.sdnotify import Notifier
-from daemon.shell.signals import SignalThread
+from daemon.shell.process.disk import Disk, await_room
+from daemon.shell.process.sdnotify import Notifier
+from daemon.shell.process.signals import SignalThread
 from tests.support.stop_stage import StopStage
 
 WAITS = """
@@ -25,8 +25,8 @@ import sys
 import threading
 import time
 from pathlib import Path
-from daemon.shell.disk import await_room
-from daemon.shell.sdnotify import Notifier
+from daemon.shell.process.disk import await_room
+from daemon.shell.process.sdnotify import Notifier
 await_room(Path(sys.argv[1]), Notifier())
 print("room", flush=True)
 """

@@ -19,11 +19,11 @@ from daemon.model.enums import Mode
 from daemon.model.ids import run_id
 from daemon.model.inputs import Actor, Command
 from daemon.model.records import EventType
-from daemon.shell.clock import SystemClock
-from daemon.shell.drills import DRILLS, Drills, DrillTools
-from daemon.shell.drills_rehearsal import Rehearsal
-from daemon.shell.emergency import KillReport
-from evidence.drills import FAILED, FALSE, OPEN, PASSED, WANTED, decided
+from daemon.shell.drills.drill_rehearsal import Rehearsal
+from daemon.shell.drills.drill_runner import DRILLS, Drills, DrillTools
+from daemon.shell.process.clock import SystemClock
+from daemon.shell.stop.emergency_stop import KillReport
+from evidence.folds.drill_fold import FAILED, FALSE, OPEN, PASSED, WANTED, decided
 from riskcaps.capset import capset_from_mapping
 from tests.support.builders import T0, caps
 

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from daemon.shell.governor import Governor, MessageBudget
-from daemon.venues.binance_spot.symbols import RateLimitRow
+from daemon.shell.link.governor import Governor, MessageBudget
+from daemon.venues.binance_spot.instrument_rules import RateLimitRow
 from daemon.venues.requests import Purpose
 
 S = 1_000_000_000

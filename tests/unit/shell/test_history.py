@@ -7,11 +7,11 @@ import orjson
 import pytest
 
 from daemon.model.records import EventType
-from daemon.shell.compress import pack, packable
-from daemon.shell.history import WAITING_MAX, JournalHistory
-from daemon.shell.journal import Journal, segments
-from daemon.shell.replay import recover
-from daemon.shell.segments import find_line, lines_of
+from daemon.shell.journal.journal_writer import Journal, segments
+from daemon.shell.journal.line_history import WAITING_MAX, JournalHistory
+from daemon.shell.journal.replay import recover
+from daemon.shell.journal.segment_packing import pack, packable
+from daemon.shell.journal.segments import find_line, lines_of
 
 
 @pytest.fixture(params=["plain", "packed"])
@@ -94,7 +94,7 @@ def test_a_segment_that_is_packed_meanwhile_is_looked_for_again(
         found = real(directory)
         return [directory / "journal-000000.jsonl", *found] if len(seen) == 1 else found
 
-    monkeypatch.setattr("daemon.shell.history.segments", stale)
+    monkeypatch.setattr("daemon.shell.journal.line_history.segments", stale)
     assert len(history.search(["command"], [], 1_000, 0).lines) == 43
     assert len(seen) == 2
     history.stop()

@@ -9,7 +9,7 @@ import pytest
 
 from daemon.model.incident_note import MARKER, TIMELINE_MAX
 from daemon.model.records import EventType
-from daemon.shell.incident_pack import IncidentPacks
+from daemon.shell.journal.incident_pack import IncidentPacks
 
 S = 1_000_000_000
 T0 = 1_700_000_000 * S

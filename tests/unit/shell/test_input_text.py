@@ -18,10 +18,10 @@ from daemon.model.inputs import (
     VenueReport,
 )
 from daemon.model.market import TradeTick
-from daemon.model.plain import from_tagged, to_tagged
+from daemon.model.plain_values import from_tagged, to_tagged
 from daemon.model.position import Balance
 from daemon.model.reports import Reject
-from daemon.shell.input_text import FREQUENT, input_text
+from daemon.shell.journal.input_lines import FREQUENT, input_text
 from tests.support.builders import BTC, T0, fill, instrument, report, top
 
 CID = ClientOrderId("stabc123-1-7")

@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from daemon.model.records import GENESIS, EventType
-from daemon.shell import journal as journal_module
-from daemon.shell.journal import Journal, JournalError, segments
-from daemon.shell.replay import recover
+from daemon.shell.journal import journal_writer as journal_module
+from daemon.shell.journal.journal_writer import Journal, JournalError, segments
+from daemon.shell.journal.replay import recover
 
 TS = 1_700_000_000_123_456_789
 DEADLINE_S = 20
@@ -115,7 +115,7 @@ def test_a_real_full_disk_takes_what_fits_of_a_backlog_and_the_rest_when_there_i
 import resource, signal, sys
 from pathlib import Path
 from daemon.model.records import EventType
-from daemon.shell.journal import Journal, JournalError
+from daemon.shell.journal.journal_writer import Journal, JournalError
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 journal = Journal(Path(sys.argv[1]), run_id="r", mode="sim", exchange="sim")
 for number in range(5_000):

@@ -10,8 +10,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from daemon.errors import CredentialsRefused
-from daemon.shell.key_environments import FILE_NAME, check_distinct, remember
-from daemon.shell.link_config import Credentials
+from daemon.shell.keys.key_environments import FILE_NAME, check_distinct, remember
+from daemon.shell.link.link_config import Credentials
 
 TESTNET, LIVE = "binance-spot-testnet", "binance-spot-live"
 MINE = Credentials(api_key="KEYofMINE", secret=b"SECRETofMINE", kind="hmac")
@@ -47,7 +47,7 @@ def test_a_live_key_beside_ours_that_is_ours(
 
 def test_a_live_key_of_the_keyring(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
-        "daemon.shell.keyring_source.read_keyring",
+        "daemon.shell.keys.keyring_source.read_keyring",
         lambda service, names: {"live_api_key": "KEYofMINE"} if service == "s" else {},
     )
     with pytest.raises(CredentialsRefused, match="'s': live_api_key holds the same"):

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from daemon.shell.clock import SystemClock
-from daemon.shell.latch import LatchHalt, LatchStore
+from daemon.shell.process.clock import SystemClock
+from daemon.shell.stop.kill_latch import LatchHalt, LatchStore
 
 
 class Hand:

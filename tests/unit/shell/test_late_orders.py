@@ -8,7 +8,7 @@ import orjson
 import pytest
 
 from daemon.model.records import EventType
-from daemon.shell.late_orders import MARGIN_NS, LateOrders, late_orders_of_journal
+from daemon.shell.stop.late_orders import MARGIN_NS, LateOrders, late_orders_of_journal
 
 MS = 1_000_000
 NOW = 1_700_000_000_000 * MS

@@ -9,11 +9,11 @@ import pytest
 from daemon.errors import BudgetEmpty, KeyRefused, NotConnected
 from daemon.model.enums import Link
 from daemon.model.inputs import Input, LinkDown, LinkUp
-from daemon.shell import link_keeper
-from daemon.shell.backoff import Backoff
-from daemon.shell.clock import SystemClock
-from daemon.shell.link_config import LinkConfig
-from daemon.shell.link_keeper import LinkKeeper
+from daemon.shell.link import link_keeper
+from daemon.shell.link.backoff import Backoff
+from daemon.shell.link.link_config import LinkConfig
+from daemon.shell.link.link_keeper import LinkKeeper
+from daemon.shell.process.clock import SystemClock
 
 
 class FakeSession:

@@ -6,7 +6,7 @@ import subprocess
 import sys
 import threading
 
-from daemon.shell.log_streams import LINE_BYTES_MAX, LogThread, QueuedStream
+from daemon.shell.process.log_streams import LINE_BYTES_MAX, LogThread, QueuedStream
 
 
 def test_lines_come_out_whole_and_in_order() -> None:
@@ -102,7 +102,7 @@ def test_a_line_without_end_is_cut_and_does_not_grow_for_ever() -> None:
 
 def test_closed_standard_descriptors_are_occupied_before_a_file_can_get_them() -> None:
     code = (
-        "import os; from daemon.shell.log_streams import occupy_standard_descriptors as o\n"
+        "import os; from daemon.shell.process.log_streams import occupy_standard_descriptors as o\n"
         "o(); made = os.open('/dev/null', os.O_RDONLY); os._exit(0 if made > 2 else 1)"
     )
     for closed in ("0<&-", "1>&-", "2>&-", "0<&- 1>&- 2>&-"):

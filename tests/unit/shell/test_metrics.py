@@ -12,8 +12,8 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from daemon.model.records import EventType
-from daemon.shell.latencies import BEGUN_MAX
-from daemon.shell.metrics import CODES_MAX, CONNECTIONS_MAX, Metrics, MetricsServer
+from daemon.shell.health.latencies import BEGUN_MAX
+from daemon.shell.health.metrics import CODES_MAX, CONNECTIONS_MAX, Metrics, MetricsServer
 
 STATUS: dict[str, Any] = {
     "gate_state": "READY",

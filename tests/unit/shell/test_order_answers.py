@@ -17,10 +17,17 @@ from daemon.model.inputs import (
     VenueReject,
     VenueReport,
 )
-from daemon.shell.venue_replies import NO_ORDER, Answer, Asked, inputs_of, not_sent, unknown
-from daemon.venues.binance_spot.faults import classify
+from daemon.shell.link.venue_replies import (
+    NO_ORDER,
+    PendingRequest,
+    VenueAnswer,
+    inputs_of,
+    not_sent,
+    unknown,
+)
+from daemon.venues.binance_spot.error_answers import classify
+from daemon.venues.binance_spot.order_rows import RowReader
 from daemon.venues.binance_spot.own_ids import OwnIds, SymbolNames
-from daemon.venues.binance_spot.rows import RowReader
 from tests.support.link_bench import BTC
 from tests.support.spot_payloads import OWN, PLACED
 
@@ -32,8 +39,8 @@ def reader() -> RowReader:
     return RowReader(SymbolNames("sim", ["BTCUSDT"]), OwnIds())
 
 
-def asked(kind: RequestKind) -> Asked:
-    return Asked(
+def asked(kind: RequestKind) -> PendingRequest:
+    return PendingRequest(
         kind=kind,
         client_order_id=NO_ORDER if kind == "cancel_all" else ClientOrderId(OWN),
         instrument_id=BTC,
@@ -41,9 +48,9 @@ def asked(kind: RequestKind) -> Asked:
     )
 
 
-def answer(result: Any = None, *, status: int = 200, code: int = 0, msg: str = "") -> Answer:
+def answer(result: Any = None, *, status: int = 200, code: int = 0, msg: str = "") -> VenueAnswer:
     fault = None if status == 200 else classify(status, code, msg)
-    return Answer(result=orjson.dumps(result), fault=fault, error_data=None, ts_recv_ns=9)
+    return VenueAnswer(result=orjson.dumps(result), fault=fault, error_data=None, ts_recv_ns=9)
 
 
 DEFINITE = [(400, -2010), (400, -1013), (429, -1015), (400, -1021), (401, -2015)]

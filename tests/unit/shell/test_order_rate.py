@@ -9,7 +9,7 @@ import pytest
 
 from daemon.model.effects import SendOrder, SendReplace
 from daemon.model.inputs import NotSent
-from daemon.shell.order_rate import TRAVEL_NS, OrderRate
+from daemon.shell.link.order_rate import TRAVEL_NS, OrderRate
 from riskcaps.capset import CapSet, SymbolCaps
 from riskcaps.rates import DAY_NS, HOUR_NS, MINUTE_NS, SECOND_NS
 from tests.support.link_bench import Bench, order, replacement, running

@@ -10,26 +10,26 @@ from aiohttp import web
 
 from daemon.errors import AnswerLost, HaltClosed, HostRefused, NotConnected, VenueRefusal
 from daemon.model.halt import HaltFlag
-from daemon.shell.clock import SystemClock
-from daemon.shell.order_session import OrderSession
-from daemon.shell.stream_session import StreamSession
+from daemon.shell.link.order_session import OrderSession
+from daemon.shell.link.stream_session import MarketSession
+from daemon.shell.process.clock import SystemClock
 from daemon.venues.binance_spot.codec_stream import StreamReader
 from daemon.venues.binance_spot.codec_ws import UnknownEvent, WsEncoder, WsMessage
 from daemon.venues.binance_spot.own_ids import SymbolNames
-from daemon.venues.binance_spot.signing import HmacSigner
-from daemon.venues.hosts import Endpoint, Road, check_endpoint
+from daemon.venues.binance_spot.request_signing import HmacSigner
+from daemon.venues.hosts import CheckedAddress, Road, check_endpoint
 from tests.support.link_bench import order
 
 ENCODER = WsEncoder(api_key="KEY", signer=HmacSigner(b"secret"), recv_window_ms=3000)
 OPEN = {"connect_deadline_s": 1.0, "ping_idle_s": 10.0, "ping_reply_s": 5.0}
-LIVE = Endpoint("wss://ws-api.binance.com", "wss", "ws-api.binance.com", 443, "")
+LIVE = CheckedAddress("wss://ws-api.binance.com", "wss", "ws-api.binance.com", 443, "")
 Handler = Callable[[web.Request], Any]
 
 
 class Desk:
     """An order session and what it told."""
 
-    def __init__(self, endpoint: Endpoint, environment: str = "sim") -> None:
+    def __init__(self, endpoint: CheckedAddress, environment: str = "sim") -> None:
         self.halt = HaltFlag()
         self.messages: list[WsMessage] = []
         self.losses: list[str] = []
@@ -50,7 +50,7 @@ class Desk:
 
 
 @contextlib.asynccontextmanager
-async def serving(handler: Handler) -> AsyncIterator[Endpoint]:
+async def serving(handler: Handler) -> AsyncIterator[CheckedAddress]:
     app = web.Application()
     app.router.add_get("/{path:.*}", handler)
     runner = web.AppRunner(app, shutdown_timeout=0.1)
@@ -78,7 +78,7 @@ async def test_a_host_that_is_not_in_the_table_is_refused(environment: str) -> N
     desk = Desk(LIVE, environment)
     with pytest.raises(HostRefused):
         await desk.session.open(**OPEN)
-    stream = StreamSession(
+    stream = MarketSession(
         environment=environment,
         endpoint=LIVE,
         names=["btcusdt@trade"],

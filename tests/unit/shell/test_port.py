@@ -16,12 +16,12 @@ from daemon.model.effects import Reply
 from daemon.model.halt import HaltFlag
 from daemon.model.inputs import Actor, Command, Input, KillLatched
 from daemon.model.records import EventType
-from daemon.shell.clock import SystemClock
-from daemon.shell.emergency import KillReport, OnRound
-from daemon.shell.latch import LatchStore
-from daemon.shell.late_orders import LateOrders
-from daemon.shell.port import REPLIES_WAITING_MAX, ControlPort
-from daemon.shell.preflight_pass import StartPermit
+from daemon.shell.checks.preflight_pass import StartPermit
+from daemon.shell.control_port import REPLIES_WAITING_MAX, ControlPort
+from daemon.shell.process.clock import SystemClock
+from daemon.shell.stop.emergency_stop import KillReport, OnRound
+from daemon.shell.stop.kill_latch import LatchStore
+from daemon.shell.stop.late_orders import LateOrders
 
 WHO = Actor(uid=7, pid=1, role="stopper", name="op")
 
@@ -141,7 +141,7 @@ async def test_a_disk_that_refuses_the_latch_does_not_keep_orders_open(
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("daemon.shell.latch.os.open", full)
+    monkeypatch.setattr("daemon.shell.stop.kill_latch.os.open", full)
     result = await world.kill("enough")
     assert result["canceled"] == 3
     assert result["verified"] is True
@@ -157,7 +157,7 @@ async def test_a_disk_that_hangs_holds_no_kill_and_is_told(
     """The orders are canceled at once; the answer comes by the latch's deadline, without it."""
     disk = threading.Event()
     monkeypatch.setattr(LatchStore, "latch", lambda *_, **__: disk.wait())
-    monkeypatch.setattr("daemon.shell.port.LATCH_DEADLINE_S", 0.05)
+    monkeypatch.setattr("daemon.shell.control_port.LATCH_DEADLINE_S", 0.05)
     try:
         result = await asyncio.wait_for(world.kill("enough"), 10)
     finally:

@@ -9,9 +9,9 @@ from daemon.model.effects import Reply
 from daemon.model.halt import HaltFlag
 from daemon.model.inputs import Actor, Command, Input
 from daemon.model.records import EventType
-from daemon.shell.clock import SystemClock
-from daemon.shell.port import NO_PREFLIGHT, ControlPort
-from daemon.shell.preflight_pass import StartPermit
+from daemon.shell.checks.preflight_pass import StartPermit
+from daemon.shell.control_port import NO_PREFLIGHT, ControlPort
+from daemon.shell.process.clock import SystemClock
 
 
 class Pump:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from daemon.shell.preflight_pass import LIFE_NS_MAX, PASS_NAME, StartPermit, start_permit
+from daemon.shell.checks.preflight_pass import LIFE_NS_MAX, PASS_NAME, StartPermit, start_permit
 
 MADE_NS = 1_700_000_000_000_000_000
 MINUTE_NS = 60 * 10**9

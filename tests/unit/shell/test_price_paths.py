@@ -5,7 +5,7 @@ import random
 
 import pytest
 
-from daemon.shell.price_paths import missing_prices, offer
+from daemon.shell.link.price_paths import missing_prices, offer
 from riskcaps.exposure import SymbolBook
 from riskcaps.valuation import Rates
 from tests.support.builders import instrument

@@ -36,10 +36,10 @@ from daemon.model.inputs import (
 from daemon.model.market import TopOfBook
 from daemon.model.orders import NewOrder
 from daemon.model.records import EventType
-from daemon.shell import loop as loop_module
-from daemon.shell.clock import SystemClock
-from daemon.shell.journal import Journal, segments
-from daemon.shell.loop import Pump
+from daemon.shell import pump as loop_module
+from daemon.shell.journal.journal_writer import Journal, segments
+from daemon.shell.process.clock import SystemClock
+from daemon.shell.pump import Pump
 
 BTC = InstrumentId("BTCUSDT@sim")
 ETH = InstrumentId("ETHUSDT@sim")

@@ -8,9 +8,9 @@ import pytest
 
 from daemon.model.halt import HaltFlag
 from daemon.model.inputs import TimerFired, Turn
-from daemon.shell.clock import SystemClock
-from daemon.shell.journal import Journal
-from daemon.shell.loop import Pump
+from daemon.shell.journal.journal_writer import Journal
+from daemon.shell.process.clock import SystemClock
+from daemon.shell.pump import Pump
 
 
 class Escape(BaseException):

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from daemon.model.records import EventType
-from daemon.shell import replay
-from daemon.shell.journal import Journal, JournalError, segments
-from daemon.shell.replay import recover
+from daemon.shell.journal import replay
+from daemon.shell.journal.journal_writer import Journal, JournalError, segments
+from daemon.shell.journal.replay import recover
 
 TS = 1_700_000_000_000_000_000
 

@@ -11,13 +11,13 @@ from aiohttp import web
 from daemon.errors import AnswerLost, BudgetEmpty, HaltClosed, HostRefused, NotConnected
 from daemon.model.halt import HaltFlag
 from daemon.model.inputs import RateLimited
-from daemon.shell import rest_session
-from daemon.shell.clock import SystemClock
-from daemon.shell.governor import Governor
-from daemon.shell.rest_session import RestSession
+from daemon.shell.link import rest_session
+from daemon.shell.link.governor import Governor
+from daemon.shell.link.rest_session import RestSession
+from daemon.shell.process.clock import SystemClock
 from daemon.venues.binance_spot.codec_rest import RestEncoder
-from daemon.venues.binance_spot.signing import HmacSigner
-from daemon.venues.hosts import Endpoint, Road, check_endpoint
+from daemon.venues.binance_spot.request_signing import HmacSigner
+from daemon.venues.hosts import CheckedAddress, Road, check_endpoint
 from daemon.venues.requests import HttpRequest, Purpose
 from tests.support.link_bench import order, smaller
 from tests.support.scripted_venue import KEY, SECRET, ScriptedVenue, json_response, served
@@ -28,7 +28,7 @@ ENCODER = RestEncoder(api_key=KEY, signer=HmacSigner(SECRET), recv_window_ms=300
 class Desk:
     """A session and what it told."""
 
-    def __init__(self, endpoint: Endpoint, environment: str = "sim", **options: Any) -> None:
+    def __init__(self, endpoint: CheckedAddress, environment: str = "sim", **options: Any) -> None:
         self.halt = HaltFlag()
         self.limited: list[RateLimited] = []
         self.governor = Governor()
@@ -89,7 +89,7 @@ async def test_redirects_are_not_followed() -> None:
 
 
 async def test_a_host_that_is_not_in_the_table_is_refused_at_the_last_function() -> None:
-    live = Endpoint("https://api.binance.com", "https", "api.binance.com", 443, "")
+    live = CheckedAddress("https://api.binance.com", "https", "api.binance.com", 443, "")
     for environment in ("sim", "binance-spot-testnet"):
         desk = Desk(live, environment)
         await desk.session.open()

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from daemon.shell.sdnotify import STATUS_BYTES_MAX, Notifier
+from daemon.shell.process.sdnotify import STATUS_BYTES_MAX, Notifier
 
 
 @pytest.fixture(params=["path", "abstract"])

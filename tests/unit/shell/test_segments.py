@@ -12,8 +12,10 @@ import pytest
 import zstandard
 
 from daemon.model.records import GENESIS, EventType
-from daemon.shell import compress
-from daemon.shell.compress import (
+from daemon.shell.journal import segment_packing
+from daemon.shell.journal.journal_writer import Journal, JournalError, segments
+from daemon.shell.journal.replay import recover
+from daemon.shell.journal.segment_packing import (
     HousekeepingBusyError,
     StoppedError,
     housekeeping,
@@ -22,11 +24,9 @@ from daemon.shell.compress import (
     pack,
     packable,
 )
-from daemon.shell.journal import Journal, JournalError, segments
-from daemon.shell.replay import recover
-from daemon.shell.segments import CHUNK_BYTES, chunks_of, newest_lines, tail_of
-from evidence.reader import JournalReader
-from evidence.sources import streams_of
+from daemon.shell.journal.segments import CHUNK_BYTES, chunks_of, newest_lines, tail_of
+from evidence.read.journal_reader import JournalReader
+from evidence.read.journal_sources import streams_of
 
 
 def write(directory: Path, lines: int, *, checkpoint_every: int = 0, seed: int = 1) -> None:
@@ -119,9 +119,9 @@ def cut_at(monkeypatch: pytest.MonkeyPatch, step: str) -> None:
     if step == "open":
         monkeypatch.setattr(zstandard.ZstdCompressor, "compressobj", die, raising=False)
     targets = {
-        "fsync": (compress.os, "fsync"),
-        "check": (compress, "_check"),
-        "sync": (compress, "sync_directory"),
+        "fsync": (segment_packing.os, "fsync"),
+        "check": (segment_packing, "_check"),
+        "sync": (segment_packing, "sync_directory"),
     }
     if step in targets:
         monkeypatch.setattr(*targets[step], die)
@@ -153,7 +153,7 @@ def test_a_packing_that_is_cut_at_any_step_leaves_a_readable_journal(
     assert plain_of(tmp_path) == before
     assert recover(tmp_path) == recovered
     assert not chain_of(tmp_path).faults.counts
-    assert compress.look(tmp_path) > 0
+    assert segment_packing.look(tmp_path) > 0
     assert plain_of(tmp_path) == before
     assert not chain_of(tmp_path).faults.counts
     assert not packable(tmp_path)
@@ -166,13 +166,13 @@ def test_a_disk_that_gives_other_bytes_back_keeps_the_plain_segment(
 ) -> None:
     write(tmp_path, 300, checkpoint_every=100)
     target, before = packable(tmp_path)[0], plain_of(tmp_path)
-    real = compress.chunks_of
+    real = segment_packing.chunks_of
 
     def damaged(path: Path) -> Iterator[bytes]:
         for chunk in real(path):
             yield chunk if path == target else chunk.replace(b"r1", b"r2")
 
-    monkeypatch.setattr(compress, "chunks_of", damaged)
+    monkeypatch.setattr(segment_packing, "chunks_of", damaged)
     with pytest.raises(OSError, match="does not unpack to the same bytes"):
         pack(target)
     assert plain_of(tmp_path) == before
@@ -182,7 +182,7 @@ def test_a_disk_that_gives_other_bytes_back_keeps_the_plain_segment(
 def test_one_process_at_a_time_and_an_end_that_does_not_wait(tmp_path: Path) -> None:
     write(tmp_path, 300, checkpoint_every=100)
     with housekeeping(tmp_path), pytest.raises(HousekeepingBusyError, match="another process"):
-        compress.look(tmp_path)
+        segment_packing.look(tmp_path)
     with pytest.raises(StoppedError):
         pack(packable(tmp_path)[0], stop=lambda: True)
     assert packable(tmp_path)[0].exists()
@@ -203,7 +203,7 @@ def test_a_damaged_packed_segment_is_named_at_boot(tmp_path: Path) -> None:
 def test_the_newest_lines_are_those_that_a_plain_reading_finds(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, is_packed: bool
 ) -> None:
-    monkeypatch.setattr("daemon.shell.segments.CHUNK_BYTES", 1_024)
+    monkeypatch.setattr("daemon.shell.journal.segments.CHUNK_BYTES", 1_024)
     assert CHUNK_BYTES > 1_024
     rng = random.Random(3)
     for trial in range(60):

@@ -4,7 +4,14 @@ import signal
 
 import pytest
 
-from daemon.shell.signals import EXIT_UNCLEAN, Answer, SignalThread, answer_to, answered, stacks
+from daemon.shell.process.signals import (
+    EXIT_UNCLEAN,
+    SignalAnswer,
+    SignalThread,
+    answer_to,
+    answered,
+    stacks,
+)
 
 
 class Ending:
@@ -38,7 +45,7 @@ def test_no_signal_that_would_end_or_stop_the_process_is_left_to_the_kernel() ->
     left = {
         signal.Signals(number).name
         for number in signal.valid_signals()
-        if answer_to(number)[0] is Answer.KERNEL
+        if answer_to(number)[0] is SignalAnswer.KERNEL
     }
     assert left == crashes_or_harmless
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from daemon.model.ids import ClientOrderIdFactory, is_ours
-from daemon.shell.state_dir import StateDirError, next_run, read_identity
+from daemon.shell.state.state_dir import StateDirError, next_run, read_identity
 
 
 def test_every_boot_has_its_own_run_and_the_same_instance(tmp_path: Path) -> None:

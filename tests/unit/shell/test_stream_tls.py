@@ -16,11 +16,11 @@ from websockets.asyncio.server import ServerConnection, serve
 
 from daemon.errors import NotConnected
 from daemon.model.market import TradeTick
-from daemon.shell.clock import SystemClock
-from daemon.shell.stream_session import StreamSession
+from daemon.shell.link.stream_session import MarketSession
+from daemon.shell.process.clock import SystemClock
 from daemon.venues.binance_spot.codec_stream import MarketEvent, StreamReader
 from daemon.venues.binance_spot.own_ids import SymbolNames
-from daemon.venues.hosts import Endpoint
+from daemon.venues.hosts import CheckedAddress
 
 LOOPS = {"asyncio": asyncio.new_event_loop, "uvloop": uvloop.new_event_loop}
 TRADE = (
@@ -76,9 +76,9 @@ def heard(loop: str, server_pem: Path) -> list[MarketEvent]:
 
         async with serve(talk, "127.0.0.1", 0, ssl=context) as server:
             port = next(iter(server.sockets)).getsockname()[1]
-            session = StreamSession(
+            session = MarketSession(
                 environment="sim",
-                endpoint=Endpoint(f"wss://127.0.0.1:{port}", "wss", "127.0.0.1", port, ""),
+                endpoint=CheckedAddress(f"wss://127.0.0.1:{port}", "wss", "127.0.0.1", port, ""),
                 names=["btcusdt@trade"],
                 reader=StreamReader(SymbolNames("sim", ["BTCUSDT"])),
                 clock=SystemClock(),

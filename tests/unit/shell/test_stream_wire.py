@@ -21,9 +21,9 @@ from websockets.utils import accept_key
 
 from daemon.errors import Undecodable
 from daemon.model.market import TopOfBook, TradeTick
-from daemon.shell.clock import SystemClock
-from daemon.shell.stream_session import GARBAGE_MAX, StreamSession
-from daemon.shell.stream_wire import EVENTS_PER_TURN, FRAME_MAX_BYTES, StreamWire
+from daemon.shell.link.stream_session import GARBAGE_MAX, MarketSession
+from daemon.shell.link.stream_wire import EVENTS_PER_TURN, FRAME_MAX_BYTES, StreamWire
+from daemon.shell.process.clock import SystemClock
 from daemon.venues.binance_spot.codec_stream import MarketEvent, StreamReader
 from daemon.venues.binance_spot.own_ids import SymbolNames
 from daemon.venues.hosts import Road, check_endpoint
@@ -263,9 +263,9 @@ async def test_a_peer_that_takes_no_bytes_is_left() -> None:
 
 
 # ------------------------------------------------------------------ sessions over real sockets
-def session_to(port: int, on_event: Callable[[MarketEvent], None], **more: Any) -> StreamSession:
+def session_to(port: int, on_event: Callable[[MarketEvent], None], **more: Any) -> MarketSession:
     name = "btcusdt@bookTicker"
-    return StreamSession(
+    return MarketSession(
         environment="sim",
         endpoint=check_endpoint("sim", Road.STREAMS, f"ws://127.0.0.1:{port}"),
         names=[name, "btcusdt@trade"],

@@ -18,15 +18,15 @@ from daemon.model.inputs import Input, LinkUp, MarketData, TimerFired, Turn
 from daemon.model.market import TopOfBook
 from daemon.model.records import EventType
 from daemon.settings import JournalSettings, Settings, StrategySettings
-from daemon.shell.clock import SystemClock
-from daemon.shell.journal import Journal, segments
-from daemon.shell.loop import Pump
-from daemon.shell.replay import ThinnedRunError, run_to_restep
+from daemon.shell.journal.journal_writer import Journal, segments
+from daemon.shell.journal.replay import ThinnedRunError, run_to_restep
+from daemon.shell.journal.tick_ring import NAME, OLDER_NAME, TickRing
+from daemon.shell.process.clock import SystemClock
+from daemon.shell.pump import Pump
 from daemon.shell.strategy_loader import BUILT_IN, keepers_of_ticks, needs_every_tick
-from daemon.shell.tick_ring import NAME, OLDER_NAME, TickRing
 from daemon.strategies.quoter import Quoter
 from daemon.strategies.silent import Silent
-from evidence.reader import JournalReader
+from evidence.read.journal_reader import JournalReader
 
 BTC = InstrumentId("BTCUSDT@sim")
 

@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from daemon.errors import Undecodable
-from daemon.shell.rest_session import HttpReply
-from daemon.shell.time_sync import TimeSync, sample_of
+from daemon.shell.link.rest_session import HttpReply
+from daemon.shell.link.time_sync import TimeSync, sample_of
 
 MS = 1_000_000
 

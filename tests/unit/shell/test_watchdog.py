@@ -12,8 +12,8 @@ import pytest
 from daemon.model.halt import HaltFlag
 from daemon.model.inputs import Input, KillLatched, LoopLagged
 from daemon.model.records import EventType
-from daemon.shell.latch import LatchStore
-from daemon.shell.watchdog import LatchClearer, NoDeadMansSwitch, Watchdog
+from daemon.shell.health.watchdog import LatchClearer, NoDeadMansSwitch, Watchdog
+from daemon.shell.stop.kill_latch import LatchStore
 
 S = 1_000_000_000
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from daemon.core.config import StrategySpec
+from daemon.core.engine_config import StrategySpec
 from daemon.model.effects import SendCancel, SendOrder
 from daemon.model.enums import OrderType, Side, SymbolStatus, TimeInForce, VenueOrderStatus
 from daemon.model.ids import StrategyId

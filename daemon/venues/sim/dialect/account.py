@@ -14,7 +14,7 @@ from daemon.venues.sim.dialect.rows import (
     prevented_match_row,
     trade_row,
 )
-from daemon.venues.sim.orders import TradeFill, VenueError
+from daemon.venues.sim.sim_orders import TradeFill, VenueError
 from daemon.venues.sim.units import ms_of, text_of
 
 _DAY_MS = 86_400_000

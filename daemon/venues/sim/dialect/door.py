@@ -6,7 +6,7 @@ from daemon.venues.sim.dialect.calls import Endpoint
 from daemon.venues.sim.dialect.params import Params, mandatory
 from daemon.venues.sim.exchange import Exchange
 from daemon.venues.sim.keys import ApiKey
-from daemon.venues.sim.orders import VenueError
+from daemon.venues.sim.sim_orders import VenueError
 
 RECV_WINDOW_MAX_MS = 60_000
 _EARLIEST_MS = 1_483_228_800_000

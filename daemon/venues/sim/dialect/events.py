@@ -2,7 +2,7 @@
 
 from daemon.model.enums import ExecType
 from daemon.venues.sim.dialect.rows import Row
-from daemon.venues.sim.orders import (
+from daemon.venues.sim.sim_orders import (
     AccountPosition,
     BalanceUpdate,
     ExecReport,

@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 
 from daemon.venues.sim.dialect.rows import Row, multiplier_text
-from daemon.venues.sim.limits import LimitRule
-from daemon.venues.sim.market import Market
-from daemon.venues.sim.symbols import ExchangeFilters, SymbolSpec
+from daemon.venues.sim.listed_symbols import ExchangeFilters, SymbolSpec
+from daemon.venues.sim.request_limits import LimitRule
+from daemon.venues.sim.symbol_market import SymbolMarket
 from daemon.venues.sim.units import ms_of, text_of
 
 STP_MODES = ["NONE", "EXPIRE_TAKER", "EXPIRE_MAKER", "EXPIRE_BOTH", "DECREMENT"]
@@ -21,7 +21,7 @@ ORDER_TYPES = [
 
 
 def exchange_info(
-    markets: Sequence[Market],
+    markets: Sequence[SymbolMarket],
     rules: Sequence[LimitRule],
     exchange_filters: ExchangeFilters,
     now_ns: int,
@@ -53,7 +53,7 @@ def exchange_filter_rows(filters: ExchangeFilters) -> list[Row]:
     return [{"filterType": name, field: limit} for name, field, limit in limits if limit]
 
 
-def symbol_row(market: Market) -> Row:
+def symbol_row(market: SymbolMarket) -> Row:
     """One symbol with all its flags and filters."""
     spec = market.spec
     return {

@@ -20,9 +20,9 @@ from daemon.venues.sim.dialect.calls import Call
 from daemon.venues.sim.dialect.exchange_info import exchange_info as info_row
 from daemon.venues.sim.dialect.params import Params
 from daemon.venues.sim.dialect.rows import Row, levels
-from daemon.venues.sim.market import Market
-from daemon.venues.sim.orders import TradePrint, VenueError
 from daemon.venues.sim.past import PastTrade
+from daemon.venues.sim.sim_orders import TradePrint, VenueError
+from daemon.venues.sim.symbol_market import SymbolMarket
 from daemon.venues.sim.tape import AggTrade, Tape
 from daemon.venues.sim.units import E8, ms_of, quote_of, text_of
 
@@ -67,7 +67,7 @@ def _permissions(params: Params) -> list[str]:
         raise VenueError(-1135, "JSON sent for parameter 'permissions' is not valid") from None
 
 
-def chosen_markets(call: Call) -> list[Market]:
+def chosen_markets(call: Call) -> list[SymbolMarket]:
     """The markets that `symbol`, `symbols` and `symbolStatus` choose; without any, all."""
     venue, names = call.exchange.venue, call.params.symbols()
     if call.params.has("symbol"):
@@ -79,7 +79,7 @@ def chosen_markets(call: Call) -> list[Market]:
     return [market for market in markets if not status or market.status == status]
 
 
-def with_status(call: Call, market: Market) -> Market:
+def with_status(call: Call, market: SymbolMarket) -> SymbolMarket:
     """The market, when it has the status that the call asks for.
 
     Raises:
@@ -219,7 +219,7 @@ def ticker_trading_day(call: Call) -> Row | list[Row]:
     return _since(call, open_of("1d", call.now_ns, _offset_ns(call.params)))
 
 
-def day_row(market: Market, now_ns: int, *, mini: bool) -> Row:
+def day_row(market: SymbolMarket, now_ns: int, *, mini: bool) -> Row:
     """The rolling 24 hours of one symbol."""
     row = window_row(market, now_ns - DAY_NS, now_ns, mini=mini)
     if mini:
@@ -245,7 +245,7 @@ def _since(call: Call, since_ns: int) -> Row | list[Row]:
     return _per_symbol(call, lambda market: window_row(market, since_ns, call.now_ns, mini=mini))
 
 
-def window_row(market: Market, since_ns: int, now_ns: int, *, mini: bool) -> Row:
+def window_row(market: SymbolMarket, since_ns: int, now_ns: int, *, mini: bool) -> Row:
     """Statistics from the minute of `since_ns` on."""
     bar = market.tape.since(since_ns, now_ns)
     row: Row = {
@@ -302,12 +302,12 @@ def agg_row(row: AggTrade) -> Row:
     }
 
 
-def _per_symbol(call: Call, make: Callable[[Market], Row]) -> Row | list[Row]:
+def _per_symbol(call: Call, make: Callable[[SymbolMarket], Row]) -> Row | list[Row]:
     rows = [make(market) for market in chosen_markets(call)]
     return rows[0] if call.params.has("symbol") else rows
 
 
-def _book_row(market: Market) -> Row:
+def _book_row(market: SymbolMarket) -> Row:
     bid, ask = market.book.side(Side.BUY).best(), market.book.side(Side.SELL).best()
     return {
         "symbol": market.spec.symbol,

@@ -8,7 +8,7 @@ from daemon.venues.sim.dialect.params import Params
 from daemon.venues.sim.dialect.rows import Row, canceled_row, list_row, placed_row
 from daemon.venues.sim.dialect.trading import parse_place, response_type
 from daemon.venues.sim.lists import ListRequest
-from daemon.venues.sim.orders import OrderList, PlaceOutcome, PlaceRequest, VenueError
+from daemon.venues.sim.sim_orders import OrderList, PlaceOutcome, PlaceRequest, VenueError
 
 _LEG_NAMES = (
     "type", "side", "quantity", "price", "stopPrice", "trailingDelta", "icebergQty", "timeInForce",

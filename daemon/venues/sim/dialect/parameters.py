@@ -19,7 +19,7 @@ from daemon.venues.sim.dialect.params import (
     illegal,
     mandatory,
 )
-from daemon.venues.sim.orders import PegType, StpMode, VenueError
+from daemon.venues.sim.sim_orders import PegType, StpMode, VenueError
 from daemon.venues.sim.units import UnitError, e8_of
 
 LONG_MAX = 2**63 - 1

@@ -14,7 +14,7 @@ from urllib.parse import unquote_plus
 
 import msgspec
 
-from daemon.venues.sim.orders import VenueError
+from daemon.venues.sim.sim_orders import VenueError
 from daemon.venues.sim.units import UnitError, e8_of
 
 CLIENT_ID_RANGE = "^[a-zA-Z0-9-_]{1,36}$"

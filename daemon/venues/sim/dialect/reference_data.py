@@ -4,9 +4,9 @@ from daemon.venues.sim.dialect.calls import Call
 from daemon.venues.sim.dialect.market_data import chosen_markets, with_status
 from daemon.venues.sim.dialect.params import mandatory
 from daemon.venues.sim.dialect.rows import Row, multiplier_text
-from daemon.venues.sim.market import Market
-from daemon.venues.sim.orders import VenueError
 from daemon.venues.sim.reference import BUCKET_MS, BUCKETS
+from daemon.venues.sim.sim_orders import VenueError
+from daemon.venues.sim.symbol_market import SymbolMarket
 from daemon.venues.sim.units import ms_of, quote_of, text_of
 
 
@@ -64,12 +64,12 @@ def block_trades(call: Call) -> list[Row]:
     ]
 
 
-def _check_has_reference(market: Market) -> None:
+def _check_has_reference(market: SymbolMarket) -> None:
     if not market.spec.range_up:
         raise VenueError(-2043, "This symbol does not have a reference price.")
 
 
-def _rules_row(market: Market) -> Row:
+def _rules_row(market: SymbolMarket) -> Row:
     spec = market.spec
     up, down = multiplier_text(spec.range_up), multiplier_text(spec.range_down)
     rule: Row = {

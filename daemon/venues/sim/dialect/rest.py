@@ -12,7 +12,7 @@ from daemon.venues.sim.dialect.params import Params, from_form, signed_text
 from daemon.venues.sim.dialect.roads import Answer, refused, run
 from daemon.venues.sim.exchange import Exchange
 from daemon.venues.sim.keys import raw_signature
-from daemon.venues.sim.orders import VenueError
+from daemon.venues.sim.sim_orders import VenueError
 
 _JSON = "application/json;charset=UTF-8"
 _GONE_PATHS = frozenset(

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from daemon.venues.sim.dialect.calls import Call, Endpoint, Purpose
 from daemon.venues.sim.dialect.params import Params
 from daemon.venues.sim.exchange import Exchange
-from daemon.venues.sim.faults import NO_REQUEST_FAULT, FaultKind, RequestVerdict
-from daemon.venues.sim.orders import VenueError
+from daemon.venues.sim.fault_rules import NO_REQUEST_FAULT, FaultKind, RequestVerdict
+from daemon.venues.sim.sim_orders import VenueError
 
 _BEFORE = frozenset(
     {

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from typing import TypeAlias
 
-from daemon.venues.sim.accounts import Account
-from daemon.venues.sim.orders import (
+from daemon.venues.sim.accounts import VenueAccount
+from daemon.venues.sim.sim_orders import (
     AmendRow,
     OrderList,
     PlaceOutcome,
@@ -210,7 +210,7 @@ def amendment_row(order: SimOrder, amend: AmendRow) -> Row:
     }
 
 
-def account_row(account: Account, *, omit_zero: bool) -> Row:
+def account_row(account: VenueAccount, *, omit_zero: bool) -> Row:
     """GET /account."""
     return {
         "makerCommission": account.maker_ppm // 100,
@@ -241,7 +241,7 @@ def account_row(account: Account, *, omit_zero: bool) -> Row:
     }
 
 
-def commission_row(account: Account, symbol: str) -> Row:
+def commission_row(account: VenueAccount, symbol: str) -> Row:
     """GET /account/commission."""
     nothing = {"maker": _ZERO, "taker": _ZERO, "buyer": _ZERO, "seller": _ZERO}
     return {

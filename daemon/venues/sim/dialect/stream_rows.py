@@ -3,9 +3,9 @@
 from daemon.venues.sim.candles import DAY_NS, HOUR_NS, Candle
 from daemon.venues.sim.dialect.market_data import agg_row, day_row, window_row
 from daemon.venues.sim.dialect.rows import Row, levels
-from daemon.venues.sim.market import Market
-from daemon.venues.sim.orders import BookTop, TradePrint
 from daemon.venues.sim.reference import BlockTrade
+from daemon.venues.sim.sim_orders import BookTop, TradePrint
+from daemon.venues.sim.symbol_market import SymbolMarket
 from daemon.venues.sim.tape import AggTrade
 from daemon.venues.sim.units import ms_of, text_of
 
@@ -61,13 +61,13 @@ def diff(
     }
 
 
-def partial(market: Market, size: int) -> Row:
+def partial(market: SymbolMarket, size: int) -> Row:
     """The top of the book."""
     bids, asks = market.book.snapshot(size)
     return {"lastUpdateId": market.book.update_id, "bids": levels(bids), "asks": levels(asks)}
 
 
-def mini_ticker(market: Market, now_ns: int) -> Row:
+def mini_ticker(market: SymbolMarket, now_ns: int) -> Row:
     """The last 24 hours in short."""
     day = day_row(market, now_ns, mini=True)
     return {
@@ -83,7 +83,7 @@ def mini_ticker(market: Market, now_ns: int) -> Row:
     }
 
 
-def ticker(market: Market, now_ns: int) -> Row:
+def ticker(market: SymbolMarket, now_ns: int) -> Row:
     """The last 24 hours."""
     day = day_row(market, now_ns, mini=False)
     return {
@@ -113,7 +113,7 @@ def ticker(market: Market, now_ns: int) -> Row:
     }
 
 
-def average(market: Market, now_ns: int) -> Row:
+def average(market: SymbolMarket, now_ns: int) -> Row:
     """The average price."""
     minutes = market.spec.avg_price_mins
     return {
@@ -127,7 +127,7 @@ def average(market: Market, now_ns: int) -> Row:
 
 
 def kline(
-    market: Market, interval: str, bar: Candle, end_ns: int, now_ns: int, *, is_closed: bool
+    market: SymbolMarket, interval: str, bar: Candle, end_ns: int, now_ns: int, *, is_closed: bool
 ) -> Row:
     """One candle, running or closed."""
     return {
@@ -156,7 +156,7 @@ def kline(
     }
 
 
-def window_ticker(market: Market, window: str, now_ns: int) -> Row:
+def window_ticker(market: SymbolMarket, window: str, now_ns: int) -> Row:
     """A rolling window's statistics; the window opens on a minute."""
     row = window_row(market, now_ns - WINDOW_NS[window], now_ns, mini=False)
     return {
@@ -180,7 +180,7 @@ def window_ticker(market: Market, window: str, now_ns: int) -> Row:
     }
 
 
-def reference_price(market: Market, now_ns: int) -> Row:
+def reference_price(market: SymbolMarket, now_ns: int) -> Row:
     """The reference price; null when nothing has traded lately."""
     price = market.reference.at(now_ns)
     return {
@@ -191,7 +191,7 @@ def reference_price(market: Market, now_ns: int) -> Row:
     }
 
 
-def block_trade(market: Market, block: BlockTrade, now_ns: int) -> Row:
+def block_trade(market: SymbolMarket, block: BlockTrade, now_ns: int) -> Row:
     """One block trade."""
     return {
         "e": "blockTrade",

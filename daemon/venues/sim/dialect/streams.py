@@ -18,8 +18,8 @@ from daemon.venues.sim.dialect import stream_rows as rows
 from daemon.venues.sim.dialect.params import RequestId
 from daemon.venues.sim.dialect.rows import Row
 from daemon.venues.sim.dialect.stream_names import CandleName, candle_name, is_stream
-from daemon.venues.sim.market import Market
-from daemon.venues.sim.orders import BookTop, MarketEvent, TradePrint
+from daemon.venues.sim.sim_orders import BookTop, MarketEvent, TradePrint
+from daemon.venues.sim.symbol_market import SymbolMarket
 from daemon.venues.sim.units import ms_of
 from daemon.venues.sim.venue import SimVenue
 
@@ -56,7 +56,7 @@ class _RefusedControlError(Exception):
 class _Watch:
     """A candle stream with listeners: when its running candle opened, when it is next sent."""
 
-    market: Market
+    market: SymbolMarket
     kind: CandleName
     open_ns: int = -1
     next_ns: int = 0
@@ -207,7 +207,7 @@ class StreamHub:
     def _depth(
         self,
         frames: Frames,
-        market: Market,
+        market: SymbolMarket,
         now_ns: int,
         feed: DepthFeed,
         suffixes: tuple[str, ...],
@@ -224,7 +224,7 @@ class StreamHub:
             for size in (5, 10, 20):
                 self._send(frames, f"{name}@depth{size}{suffix}", rows.partial, market, size)
 
-    def _cadences(self, frames: Frames, market: Market, now_ns: int) -> None:
+    def _cadences(self, frames: Frames, market: SymbolMarket, now_ns: int) -> None:
         name = market.spec.symbol.lower()
         self._send(frames, f"{name}@miniTicker", rows.mini_ticker, market, now_ns)
         self._send(frames, f"{name}@ticker", rows.ticker, market, now_ns)

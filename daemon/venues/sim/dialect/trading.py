@@ -14,7 +14,7 @@ from daemon.venues.sim.dialect.rows import (
     placed_row,
     rate_text,
 )
-from daemon.venues.sim.orders import (
+from daemon.venues.sim.sim_orders import (
     MARKET_TYPES,
     TRIGGER_TYPES,
     PegType,

@@ -16,7 +16,7 @@ from daemon.venues.sim.dialect.params import Params, RequestId, mandatory
 from daemon.venues.sim.dialect.roads import Answer, refused, run
 from daemon.venues.sim.exchange import Exchange
 from daemon.venues.sim.keys import ApiKey
-from daemon.venues.sim.orders import UserEvent, VenueError
+from daemon.venues.sim.sim_orders import UserEvent, VenueError
 from daemon.venues.sim.units import ms_of
 
 SUBSCRIPTIONS_MAX = 1_000

@@ -6,7 +6,7 @@ import json
 import pytest
 from click.testing import CliRunner
 
-from evidence.gates.cli import gate_group
+from evidence.gates.gate_commands import gate_group
 from tests.support import fake_gh
 from tests.support.gates import NOW
 

@@ -7,9 +7,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from click.testing import CliRunner
 
-from evidence.gates.cli import gate_group
-from evidence.gates.history import append_run
-from evidence.gates.inputs import MalformedInputError
+from evidence.gates.gate_commands import gate_group
+from evidence.gates.run_history import append_run
+from evidence.read.json_inputs import MalformedInputError
 
 START = datetime(2026, 1, 31, 11, 0, tzinfo=UTC)
 

@@ -5,7 +5,7 @@ import json
 import pytest
 from click.testing import CliRunner
 
-from evidence.gates.cli import gate_group
+from evidence.gates.gate_commands import gate_group
 from tests.support.gates import NOW
 
 READY = {"decision": "READY_FOR_LIVE_PILOT", "hard_blocks": []}

@@ -13,10 +13,10 @@ from daemon.venues.binance_spot.amount_text import amount
 from daemon.venues.binance_spot.codec_stream import StreamReader
 from daemon.venues.binance_spot.codec_ws import WsReply, decode_frame, order_result
 from daemon.venues.binance_spot.depth import DepthBook, decode_snapshot
-from daemon.venues.binance_spot.faults import classify
+from daemon.venues.binance_spot.error_answers import classify
+from daemon.venues.binance_spot.instrument_rules import decode_exchange
+from daemon.venues.binance_spot.order_rows import RowReader, balances_of
 from daemon.venues.binance_spot.own_ids import OwnIds, SymbolNames
-from daemon.venues.binance_spot.rows import RowReader, balances_of
-from daemon.venues.binance_spot.symbols import decode_exchange
 from daemon.venues.binance_spot.user_data import (
     AccountEvent,
     OrderEvent,

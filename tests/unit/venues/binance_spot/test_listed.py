@@ -6,8 +6,8 @@ import orjson
 import pytest
 
 from daemon.model.enums import SymbolStatus
+from daemon.venues.binance_spot.instrument_rules import NOT_LISTED, decode_listed
 from daemon.venues.binance_spot.own_ids import SymbolNames
-from daemon.venues.binance_spot.symbols import NOT_LISTED, decode_listed
 
 ROW: dict[str, Any] = {
     "symbol": "A",

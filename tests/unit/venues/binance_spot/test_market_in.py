@@ -19,8 +19,8 @@ from daemon.venues.binance_spot.codec_stream import (
     subscribe_frame,
 )
 from daemon.venues.binance_spot.depth import DepthBook, DepthState, decode_snapshot
+from daemon.venues.binance_spot.instrument_rules import decode_exchange
 from daemon.venues.binance_spot.own_ids import SymbolNames
-from daemon.venues.binance_spot.symbols import decode_exchange
 
 RECORDED = Path("../shared/data/binance-spot")
 NAMES = SymbolNames("sim", ["NKNUSDT", "BLZETH", "LRCBTC", "RUNEEUR"])

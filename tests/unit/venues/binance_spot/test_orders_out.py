@@ -11,12 +11,12 @@ import pytest
 
 from daemon.errors import Unencodable
 from daemon.model.enums import OrderType, TimeInForce
-from daemon.model.extras import OrderExtras, PegPrice
 from daemon.model.ids import ClientOrderId, VenueOrderId, cancel_id, instrument_id, own_id_of
+from daemon.model.order_features import OrderExtras, PegPrice
 from daemon.venues.binance_spot.codec_rest import RestEncoder
 from daemon.venues.binance_spot.codec_ws import WsEncoder
-from daemon.venues.binance_spot.params import amend_fields, place_fields
-from daemon.venues.binance_spot.signing import HmacSigner, ws_signing_text
+from daemon.venues.binance_spot.request_params import amend_fields, place_fields
+from daemon.venues.binance_spot.request_signing import HmacSigner, ws_signing_text
 from daemon.venues.contract import BINANCE_SPOT
 from daemon.venues.requests import Purpose
 from tests.support.link_bench import cancel, order, replacement, smaller

@@ -3,7 +3,7 @@
 import pytest
 
 from daemon.model.enums import RejectKind
-from daemon.venues.binance_spot.faults import classify
+from daemon.venues.binance_spot.error_answers import classify
 
 MARKET = [
     (400, -2010, "Order would immediately match and take."),

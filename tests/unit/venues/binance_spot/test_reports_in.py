@@ -28,9 +28,9 @@ from daemon.venues.binance_spot.codec_ws import (
     decode_frame,
     order_result,
 )
-from daemon.venues.binance_spot.faults import Outcome
+from daemon.venues.binance_spot.error_answers import Outcome
+from daemon.venues.binance_spot.order_rows import RowReader, balances_of
 from daemon.venues.binance_spot.own_ids import OwnIds, SymbolNames
-from daemon.venues.binance_spot.rows import RowReader, balances_of
 from daemon.venues.binance_spot.user_data import (
     AccountEvent,
     OrderEvent,

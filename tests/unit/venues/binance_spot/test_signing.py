@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import given
 from hypothesis import strategies as st
 
-from daemon.venues.binance_spot.signing import (
+from daemon.venues.binance_spot.request_signing import (
     Ed25519Signer,
     HmacSigner,
     encode_query,

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from daemon.model.enums import OrderType, Side, TimeInForce
 from daemon.venues.sim.lists import ListRequest
-from daemon.venues.sim.orders import PegType, PlaceRequest, Status, StpMode, VenueError
+from daemon.venues.sim.sim_orders import PegType, PlaceRequest, Status, StpMode, VenueError
 from daemon.venues.sim.units import decimal_of_e8, e8_of
 from tests.support.sim_stage import SYMBOL, Stage
 

@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 
 from daemon.venues.sim.candles import INTERVAL_NS, next_open, open_of, zone_offset_ns
 from daemon.venues.sim.dialect.streams import StreamHub, StreamSession
+from daemon.venues.sim.listed_symbols import SYMBOLS
 from daemon.venues.sim.past import LISTED_NS, Past
-from daemon.venues.sim.symbols import SYMBOLS
 from daemon.venues.sim.units import E8
 from tests.support.sim_stage import MS, SYMBOL, T0_NS, Stage
 

@@ -8,9 +8,10 @@ import pytest
 
 from daemon.model.enums import SymbolStatus
 from daemon.venues.sim.dialect import ws_api
+from daemon.venues.sim.event_delay import UserEventDelay
 from daemon.venues.sim.fault_actions import FaultConductor
 from daemon.venues.sim.fault_presets import PRESETS, menu
-from daemon.venues.sim.faults import (
+from daemon.venues.sim.fault_rules import (
     EXPLANATIONS,
     FaultKind,
     FaultPlan,
@@ -18,7 +19,6 @@ from daemon.venues.sim.faults import (
     FaultScriptError,
     rules_of,
 )
-from daemon.venues.sim.post import UserPost
 from tests.support.sim_stage import MS, SYMBOL, T0_NS, Stage
 
 ORDER = {
@@ -122,7 +122,7 @@ def test_the_same_seed_gives_the_same_faults() -> None:
     assert {"drop_answer", "unknown_1007_after"} <= set(run(1))
 
 
-def posted(stage: Stage, post: UserPost) -> list[str]:
+def posted(stage: Stage, post: UserEventDelay) -> list[str]:
     return [str(getattr(event, "exec_type", "position")) for event in post.take(stage.now_ns)]
 
 
@@ -130,7 +130,7 @@ def test_duplicates_and_late_fills() -> None:
     stage = stage_with(
         always(FaultKind.LATE_FILL, ms=500), FaultRule(kind=FaultKind.DUPLICATE_EVENT, rate=0.0)
     )
-    post = UserPost(stage.exchange)
+    post = UserEventDelay(stage.exchange)
     order = stage.buy("2", "60000").order
     stage.sell("1", "60000", account="other")
     stage.venue.cancel("main", SYMBOL, order_id=order.order_id, now_ns=stage.tick())
@@ -146,7 +146,7 @@ def test_duplicates_and_late_fills() -> None:
 
 def test_every_copy_of_a_duplicate_arrives() -> None:
     stage = stage_with(always(FaultKind.DUPLICATE_EVENT))
-    post = UserPost(stage.exchange)
+    post = UserEventDelay(stage.exchange)
     stage.buy("2", "50000")
     stage.exchange.collect()
     first = posted(stage, post)
@@ -156,7 +156,7 @@ def test_every_copy_of_a_duplicate_arrives() -> None:
 
 def test_a_delay_keeps_the_order_of_what_follows() -> None:
     stage = stage_with(always(FaultKind.DELAY_EVENT, ms_min=1, ms_max=400))
-    post = UserPost(stage.exchange)
+    post = UserEventDelay(stage.exchange)
     orders = [stage.buy("0.1", "50000").order for _ in range(10)]
     stage.exchange.collect()
     arrived: list[int] = []

@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from daemon.model.enums import OrderType
-from daemon.venues.sim.orders import VenueError
-from daemon.venues.sim.symbols import ExchangeFilters
+from daemon.venues.sim.listed_symbols import ExchangeFilters
+from daemon.venues.sim.sim_orders import VenueError
 from daemon.venues.sim.units import e8_of
 from tests.support.sim_stage import Stage
 

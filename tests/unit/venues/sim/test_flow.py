@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from daemon.model.enums import Side
-from daemon.venues.sim.orders import BookTop, TradePrint
+from daemon.venues.sim.listed_symbols import DEFAULT_SYMBOLS, spec_of
 from daemon.venues.sim.recording import RecordingError, parse_recording
-from daemon.venues.sim.symbols import DEFAULT_SYMBOLS, spec_of
+from daemon.venues.sim.sim_orders import BookTop, TradePrint
 from daemon.venues.sim.venue import SimVenue
 from tests.support.sim_stage import MS, SYMBOL, T0_NS, Stage
 

@@ -1,7 +1,7 @@
 import pytest
 
-from daemon.venues.sim.limits import LimitConfig, Limiter
-from daemon.venues.sim.orders import VenueError
+from daemon.venues.sim.request_limits import LimitConfig, Limiter
+from daemon.venues.sim.sim_orders import VenueError
 from tests.support.sim_stage import SYMBOL, Stage
 
 S = 1_000_000_000

@@ -5,7 +5,7 @@ from decimal import Decimal
 import pytest
 
 from daemon.model.enums import OrderType, Side, SymbolStatus, TimeInForce
-from daemon.venues.sim.orders import Status, StpMode, VenueError
+from daemon.venues.sim.sim_orders import Status, StpMode, VenueError
 from daemon.venues.sim.units import e8_of, text_of
 from tests.support.sim_stage import SYMBOL, Stage
 

@@ -6,8 +6,8 @@ import pytest
 
 from daemon.model.enums import OrderType, Side
 from daemon.venues.sim.dialect.events import user_event
-from daemon.venues.sim.limits import LimitConfig
-from daemon.venues.sim.orders import StpMode
+from daemon.venues.sim.request_limits import LimitConfig
+from daemon.venues.sim.sim_orders import StpMode
 from tests.support.sim_stage import ROW, SYMBOL, Stage
 
 SELL_OCO: ROW = {

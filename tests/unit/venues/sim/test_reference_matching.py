@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from daemon.model.enums import OrderType, Side, TimeInForce
-from daemon.venues.sim.orders import VenueError
+from daemon.venues.sim.sim_orders import VenueError
 from daemon.venues.sim.units import decimal_of_e8
 from tests.support.sim_stage import SYMBOL, Stage
 

@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import pytest
 
-from daemon.venues.sim.limits import LimitConfig
+from daemon.venues.sim.request_limits import LimitConfig
 from tests.support.sim_stage import MS, SYMBOL, Stage
 
 LIMIT = {"symbol": SYMBOL, "side": "BUY", "type": "LIMIT", "timeInForce": "GTC"}

@@ -8,8 +8,8 @@ import pytest
 from daemon.model.enums import OrderType
 from daemon.shell.sim_host.options import OptionError, SimOptions, build
 from daemon.venues.sim.dialect import rest
-from daemon.venues.sim.orders import VenueError
 from daemon.venues.sim.saved import SavedVenueError, pack, unpack
+from daemon.venues.sim.sim_orders import VenueError
 from tests.support.sim_stage import MS, SYMBOL, Stage
 
 ORDER = {"symbol": SYMBOL, "side": "BUY", "type": "LIMIT", "timeInForce": "GTC"}

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from daemon.venues.sim.symbols import SYMBOLS, UnknownSymbolError, spec_of
+from daemon.venues.sim.listed_symbols import SYMBOLS, UnknownSymbolError, spec_of
 from daemon.venues.sim.units import E8, UnitError, decimal_of_e8, e8_of, quote_of, text_of
 
 

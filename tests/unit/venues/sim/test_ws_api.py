@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from daemon.venues.sim.dialect import ws_api
-from daemon.venues.sim.keys import KeyFileError, ed25519_key
+from daemon.venues.sim.keys import PublicKeyFileError, ed25519_key
 from tests.support.sim_stage import MS, ROW, SYMBOL, Stage
 
 ORDER = {
@@ -127,7 +127,7 @@ def test_logon_needs_ed25519_and_then_only_a_timestamp() -> None:
 
 
 def test_a_key_file_that_holds_no_ed25519_key_is_refused() -> None:
-    with pytest.raises(KeyFileError):
+    with pytest.raises(PublicKeyFileError):
         ed25519_key(b"hello", api_key="e", account="main")
 
 

@@ -1,0 +1,152 @@
+"""What every command of the tool shares: where the daemon is, how a failure ends, how to ask.
+
+The exit codes are those of `control.tool.failures`.
+"""
+
+import os
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any, Protocol
+
+import click
+
+from control.control_errors import ControlError
+from control.tool import output
+from control.tool.client import ControlClient
+from control.tool.daemon_lookup import default_socket
+from control.tool.failures import EXIT_REFUSED, EXIT_USAGE, explain, tell
+from control.tool.kill_command import DirectKill
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+_LOOKING = frozenset(
+    {"status", "orders", "positions", "caps", "incidents", "incident", "events", "schema", "ping"}
+)
+"""Methods that do nothing (a test compares them with the method table): their words are all."""
+
+
+class SymbolFacts(Protocol):
+    """Asks a venue for filters and price of symbols; needs no key."""
+
+    def __call__(
+        self, environment: str, urls: Mapping[str, str] | None, symbols: Sequence[str]
+    ) -> Mapping[str, Mapping[str, str]]:
+        """Facts by symbol; one that the venue does not list is left out.
+
+        Raises ControlError with what prevented it.
+        """
+
+
+@dataclass(slots=True)
+class Wiring:
+    """What the entry point hands to the commands (click's `ctx.obj`)."""
+
+    socket: Path | None = None
+    direct_kill: DirectKill | None = None
+    check_config: Callable[[Path], list[str]] | None = None
+    """Every problem of a configuration file, one line each; empty when it can be used."""
+    symbol_facts: SymbolFacts | None = None
+    """What a venue tells of symbols before there is a key."""
+
+    @property
+    def socket_path(self) -> Path:
+        """The daemon's socket: as told, or where a service or a script would have put it."""
+        return self.socket or default_socket()
+
+
+class Failure(click.ClickException):
+    """The end of a command that did not do its work: one clear line, and the right exit code."""
+
+    def __init__(
+        self,
+        message: str,
+        exit_code: int,
+        *,
+        as_json: bool = False,
+        data: Mapping[str, Any] | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.exit_code = exit_code  # type: ignore[misc]  # click reads it from the instance
+        self._as_json = as_json
+        self._data = data or {}
+
+    def show(self, file: IO[Any] | None = None) -> None:
+        """One line on stderr; with --json also one object on stdout."""
+        del file
+        tell(self.message, self.exit_code, as_json=self._as_json, data=self._data)
+
+
+def failure_of(error: ControlError, socket: Path, *, as_json: bool) -> Failure:
+    """Turn an error of the control plane into the end of the command."""
+    text, exit_code, data = explain(error, socket)
+    return Failure(text, exit_code, as_json=as_json, data=data)
+
+
+def ask(ctx: click.Context, method: str, *, as_json: bool = False, **params: Any) -> dict[str, Any]:
+    """Ask the daemon one thing; ends the command with the right exit code when it fails."""
+    if method not in _LOOKING:
+        output.deed()
+    socket = wiring(ctx).socket_path
+    timeout_s = params.pop("timeout_s", None)
+    try:
+        with ControlClient(socket) as client:
+            return client.call(method, timeout_s=timeout_s, **params)
+    except ControlError as error:
+        raise failure_of(error, socket, as_json=as_json) from error
+
+
+def wiring(ctx: click.Context) -> Wiring:
+    """The wiring of this run; a bare one when the commands run outside the entry point."""
+    found = ctx.find_object(Wiring)
+    if found is None:
+        found = ctx.find_root().obj = Wiring()
+    return found
+
+
+def console() -> "Console":
+    """Stdout: colours and live width on a terminal, plain 80 columns when piped."""
+    # Imported here: what stops does not wait for what draws tables.
+    from rich.console import Console  # noqa: PLC0415 - see above
+
+    if sys.stdout.isatty():
+        return Console(highlight=False)
+    return Console(highlight=False, width=int(os.environ.get("COLUMNS", "80")), no_color=True)
+
+
+def is_interactive() -> bool:
+    """Whether there is a person to ask."""
+    return sys.stdin.isatty() and sys.stdout.isatty()
+
+
+_ANSWERS = frozenset({"y", "yes", "n", "no", "ok"})
+"""What answers another question: no reason for a record."""
+
+
+def confirm(question: str, *, yes: bool) -> None:
+    """Ask before a command that lets orders out; a script, that cannot be asked, says --yes."""
+    if yes:
+        return
+    if not is_interactive():
+        raise Failure(f"{question} There is no terminal to ask at: add --yes", EXIT_USAGE)
+    if not click.confirm(question, default=False):
+        raise Failure("not confirmed; nothing was done", EXIT_REFUSED)
+
+
+def said(given: str, command: str, option: str, *, yes: bool = False) -> str:
+    """A text that the record needs: asked for at a terminal, where --yes has not forbidden it.
+
+    Raises:
+        click.UsageError: it is not given, and nobody can be asked.
+    """
+    text = given.strip()
+    while not text:
+        if yes or not is_interactive():
+            raise click.UsageError(f"{command} needs --{option}: it goes into the record")
+        answer: str = click.prompt(f"{option.replace('-', ' ').capitalize()} (for the record)")
+        text = "" if answer.strip().lower() in _ANSWERS else answer.strip()
+        if not text:
+            click.echo(f"{answer.strip()!r} is no {option.replace('-', ' ')}: write why", err=True)
+    return text

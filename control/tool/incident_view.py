@@ -1,0 +1,79 @@
+"""One incident for a person: what happened, when, what differed, what to do next."""
+
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from control.status_snapshot import is_resolved
+from control.tool.status_text import clean, duration
+
+_SAID_ABOVE = {
+    "incident_id", "id", "trigger", "msg", "opened_ns", "resolved_ns", "resolved_by", "context",
+    "notes", "symbol", "state", "resolved",
+}  # fmt: skip
+_NS_PER_S = 1_000_000_000
+
+
+def when(ts_ns: Any) -> str:
+    """A time in UTC and in this machine's zone; empty when there is none."""
+    if not isinstance(ts_ns, int) or isinstance(ts_ns, bool) or ts_ns <= 0:
+        return ""
+    seconds, rest = divmod(ts_ns, _NS_PER_S)
+    at = datetime.fromtimestamp(seconds, UTC)
+    told = f"{at:%Y-%m-%d %H:%M:%S}.{rest // 1_000_000:03d} UTC"
+    local = at.astimezone()
+    return told if not local.utcoffset() else f"{told} ({local:%H:%M:%S %Z})"
+
+
+def incident_lines(incident: Mapping[str, Any]) -> Iterable[str]:
+    """The incident as lines of text."""
+    name = clean(incident.get("incident_id", incident.get("id", "?")))
+    resolved = is_resolved(incident)
+    yield f"{name}  {'resolved' if resolved else 'OPEN'}  {clean(incident.get('trigger', ''))}"
+    if what := clean(incident.get("msg", "")):
+        yield f"what      {what}"
+    if symbol := clean(incident.get("symbol", "")):
+        yield f"symbol    {symbol}"
+    opened, ended = incident.get("opened_ns"), incident.get("resolved_ns")
+    if told := when(opened):
+        yield f"opened    {told}"
+    if told := when(ended):
+        took = duration((int(ended or 0) - int(opened or 0)) / _NS_PER_S) if when(opened) else ""
+        by = clean(incident.get("resolved_by", ""))
+        yield (
+            f"resolved  {told}" + (f" by {by}" if by else "") + (f", after {took}" if took else "")
+        )
+    for title, key in (("differs", "context"), ("notes", "notes")):
+        yield from _block(title, incident.get(key))
+    rest = {key: value for key, value in incident.items() if key not in _SAID_ABOVE and value}
+    yield from _block("more", rest)
+    if not resolved:
+        yield (
+            f"next      seatrial incident resolve {name} --root-cause … --remediation … "
+            "--follow-up …"
+        )
+        yield f"          the whole note with its journal lines: incidents/{name}/note.md"
+
+
+def _block(title: str, value: Any) -> Iterable[str]:
+    """A table of the incident, one row a line; nothing when it is empty."""
+    for number, line in enumerate(_rows(value)):
+        yield f"{title if number == 0 else '':<9} {line}"
+
+
+def _rows(value: Any) -> Iterable[str]:
+    if isinstance(value, Mapping):
+        for key, one in value.items():
+            if isinstance(one, Mapping | list) and one:
+                yield f"{clean(key)}:"
+                yield from (f"  {line}" for line in _rows(one))
+            elif one not in (None, "", {}, []):
+                yield f"{clean(key)}: {when(one) if str(key).endswith('_ns') else clean(one)}"
+    elif isinstance(value, list | tuple):
+        for one in value:
+            if isinstance(one, Mapping):
+                yield ", ".join(f"{clean(k)} {clean(v)}" for k, v in one.items())
+            else:
+                yield clean(one)
+    elif value not in (None, ""):
+        yield clean(value)

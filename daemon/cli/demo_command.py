@@ -1,0 +1,170 @@
+"""The daemon's commands of the operator's tool: `sim`, `demo`. Mounted by `control.tool.mounted_commands`."""
+
+import json
+import signal
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+
+from control.control_errors import ControlError
+from daemon.cli.sim_command import POSITIVE
+from daemon.demo.plan import DemoOptions, recorded_symbol
+from daemon.demo.processes import DemoError
+from daemon.demo.run import Demo, caps_file, is_clean
+from daemon.demo.screen import Screen
+from daemon.venues.sim.fault_presets import PRESETS, menu
+from daemon.venues.sim.listed_symbols import SYMBOLS
+
+EXIT_FAILED = 1
+EXIT_NOT_CLEAN = 2
+
+
+@click.command("demo")
+@click.option("--seconds", default=60, show_default=True, type=click.IntRange(6, 86_400))
+@click.option("--seed", default=7, show_default=True, type=int)
+@click.option(
+    "--replay",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Recorded trades (time,trade_id,taker_side,price,qty; csv or csv.gz) drive the venue; the "
+    "file's name begins with the symbol, for example BTCUSDT-2024.csv.",
+)
+@click.option(
+    "--speed", default=1.0, show_default=True, type=POSITIVE, help="Replay speed, as a factor."
+)
+@click.option(
+    "--dir", "directory", type=click.Path(path_type=Path), help="Where the run's files go."
+)
+@click.option("--crash", "crashes", default=0, type=click.IntRange(0, 50), help="kill -9 so often.")
+@click.option("--faults", default="none", show_default=True, help="A preset, or `list`.")
+@click.option("--caps", default="demo", show_default=True, help="Caps preset.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object last, on standard output.")
+def demo_command(
+    *,
+    seconds: int,
+    seed: int,
+    replay: Path | None,
+    speed: float,
+    directory: Path | None,
+    crashes: int,
+    faults: str,
+    caps: str,
+    as_json: bool,
+) -> None:
+    """Run a whole session against a simulated venue and judge it by the venue's own ledger.
+
+    Exit codes: 0 nothing missing, no breach, nothing left open; 2 otherwise; 1 a step failed.
+    """
+    if faults == "list":
+        click.echo(menu())
+        return
+    if faults not in PRESETS:
+        raise click.BadParameter(
+            f"{faults!r} is none of {', '.join(PRESETS)}; `--faults list` explains them",
+            param_hint="--faults",
+        )
+    if replay is not None and (named := recorded_symbol(replay)) not in SYMBOLS:
+        raise click.BadParameter(
+            f"{replay.name} begins with {named!r}, which is no symbol of the simulated venue; name "
+            f"it SYMBOL-….csv, with one of {', '.join(SYMBOLS)}",
+            param_hint="--replay",
+        )
+    try:
+        caps_file(caps)
+    except DemoError as error:
+        raise click.BadParameter(str(error), param_hint="--caps") from error
+    stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
+    options = DemoOptions(
+        seconds=seconds,
+        seed=seed,
+        replay=replay,
+        speed=f"{speed:g}",
+        directory=(directory or Path("demo-run") / stamp).resolve(),
+        crashes=crashes,
+        faults=faults,
+        caps=caps,
+        as_json=as_json,
+    )
+    # `kill` and systemd say SIGTERM: the venue and the daemon must not outlive the demo.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(EXIT_FAILED))
+    try:
+        with Screen(as_json=as_json) as screen:
+            result = Demo(options, screen).run()
+    except (DemoError, ControlError, OSError) as error:
+        click.echo(f"seatrial demo: {error}", err=True)
+        click.echo(f"seatrial demo: its files are in {options.directory}", err=True)
+        sys.exit(EXIT_FAILED)
+    if as_json:
+        click.echo(json.dumps(result))
+    else:
+        click.echo("\n".join(told(result)))
+    sys.exit(0 if is_clean(result) else EXIT_NOT_CLEAN)
+
+
+def told(result: Mapping[str, Any], *, here: Path | None = None) -> list[str]:
+    """The result for a person: what was compared, the stop, the files, what to do next."""
+    empty_ms = result["kill_empty_ms"]
+    proven = "NOT verified empty" if empty_ms is None else f"verified empty in {empty_ms:.1f} ms"
+    traded = f"{result['orders_submitted']} orders, {result['fills']} fills"
+    missing = f"{result['orders_missing_from_journal']} orders missing"
+    missing += f", {result['fills_missing_from_journal']} fills missing"
+    lines = [
+        "",
+        f"verdict: {result['verdict']}",
+        f"  {traded}; wishes denied by caps: {result['denied']}",
+        "  against the venue's own books:",
+        f"    {missing}, {result['cap_breaches_at_venue']} caps breached",
+        f"  kill: gate closed in {result['kill_gate_ms']:.3f} ms,",
+        f"    venue {proven}, {result['open_orders_after_kill']} orders left open",
+    ]
+    lines += [f"  {line}" for line in _faults(result)]
+    names = {
+        "report": "evidence_html",
+        "as text": "evidence_md",
+        "journal": "journal",
+        "venue": "ledger",
+    }
+    lines += ["", "files"]
+    lines += [f"  {name:<9} {_near(result[key], here)}" for name, key in names.items()]
+    journal = Path(result["journal"])
+    directory = journal if journal.suffix != ".jsonl" else journal.parent
+    return [
+        *lines,
+        "",
+        "next: open the report in a browser; then let every cap be decided again:",
+        f"  {_program('python')} -m evidence.recheck {_near(directory, here)}",
+        'A box of your own: README.md, "First run against a venue".',
+    ]
+
+
+def _faults(result: Mapping[str, Any]) -> list[str]:
+    """What was done to the session on purpose, and what it led to."""
+    told = []
+    if injected := result.get("faults_injected"):
+        told.append("injected: " + ", ".join(f"{name} {n}" for name, n in injected.items()))
+    if incidents := result.get("incidents"):
+        told.append(f"incidents: {', '.join(incidents)}")
+    if reasons := result.get("reasons"):
+        told.append(f"reasons: {'; '.join(map(str, reasons))}")
+    if "restarts" in result:
+        told.append(
+            f"kill -9 and restart: {result['restarts']} times, "
+            f"{result['recovered_fills']} fills recovered"
+        )
+    return told
+
+
+def _near(path: str | Path, here: Path | None) -> str:
+    """A path as short as it can be typed from here."""
+    try:
+        return str(Path(path).relative_to(here or Path.cwd()))
+    except ValueError:
+        return str(path)
+
+
+def _program(name: str) -> str:
+    """A program beside this interpreter, as short as it can be typed."""
+    return _near(Path(sys.executable).with_name(name), None)

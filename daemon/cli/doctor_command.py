@@ -1,0 +1,120 @@
+"""`seatrial doctor`: prove host, clock, key, account and subscriptions, step by step, in words.
+
+Exit codes: 0 every step passed; 1 a step failed (its sentence says what, its mend what to do);
+2 the configuration or credentials cannot be used.
+"""
+
+import asyncio
+import json
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import NoReturn
+
+import click
+
+from daemon.assembly import account_fingerprint, own_credentials
+from daemon.errors import SeatrialError
+from daemon.settings import Settings, SettingsError, load_config
+from daemon.shell.checks.venue_checks import StepResult, run_preflight
+from daemon.shell.link.price_paths import PriceCaps
+from daemon.shell.link.venue_urls import urls_of
+from daemon.shell.process.clock import SystemClock
+from daemon.shell.process.secrecy import forbid_core_dumps
+from daemon.shell.state.state_proof import in_future_text, prove_state
+from daemon.shell.strategy_loader import StrategyConfigError, strategy_factory
+
+EXIT_STEP_FAILED = 1
+EXIT_UNUSABLE = 2
+
+
+@click.command("doctor")
+@click.option(
+    "--config", "config_path", required=True, type=click.Path(path_type=Path), help="Configuration."
+)
+@click.option("--json", "as_json", is_flag=True, help="Answer with one JSON object.")
+def doctor_command(config_path: Path, *, as_json: bool) -> None:
+    """Check a configuration against its venue, step by step; nothing is placed."""
+    forbid_core_dumps()
+    try:
+        config = load_config(config_path)
+        venue = config.settings.venue
+        urls = urls_of(venue)
+        credentials = own_credentials(config.settings)
+    except SettingsError as error:
+        _refuse("\n".join(f"{config_path}: {line}" for line in error.violations))
+    except SeatrialError as error:
+        _refuse(str(error))
+    steps = [
+        StepResult("config", ok=True, sentence=f"{config_path} is in order"),
+        _state(config.settings, account_fingerprint(credentials.api_key)),
+        *strategy_steps(config.settings),
+    ]
+    steps += asyncio.run(
+        run_preflight(
+            environment=venue.environment,
+            rest=urls["rest"],
+            ws_api=urls["ws_api"],
+            streams=urls["streams"],
+            credentials=credentials,
+            symbols=venue.symbols,
+            clock=SystemClock(),
+            recv_window_ms=venue.recv_window_ms,
+            prices=PriceCaps(config.capset.numeraire, config.capset.conversions),
+        )
+    )
+    if as_json:
+        plain = [asdict(step) for step in steps]
+        click.echo(json.dumps({"ok": all(step.ok for step in steps), "steps": plain}))
+    else:
+        for step in steps:
+            click.echo(f"{'ok  ' if step.ok else 'FAIL'}  {step.name:<12} {step.sentence}")
+            if step.mend:
+                click.echo(f"                    -> {step.mend}")
+        bad = [step.name for step in steps if not step.ok]
+        if bad:
+            click.echo(f"\nnot ready: mend {bad[0]!r} first, then run this again")
+        else:
+            click.echo(f"\nready: all {len(steps)} steps passed, and nothing was placed")
+    sys.exit(0 if all(step.ok for step in steps) else EXIT_STEP_FAILED)
+
+
+def strategy_steps(settings: Settings) -> list[StepResult]:
+    """One step a strategy: whether its class can be imported and takes its parameters."""
+    steps = []
+    for name, strategy in settings.strategies.items():
+        try:
+            strategy_factory(name, strategy)
+        except StrategyConfigError as error:
+            sentence = "; ".join(str(error).splitlines())
+            mend = f"mend [strategies.{name}] in the configuration, or the file of its class"
+            steps.append(StepResult("strategy", ok=False, sentence=sentence, mend=mend))
+        else:
+            sentence = f"{name}: {strategy.class_path} takes its parameters"
+            steps.append(StepResult("strategy", ok=True, sentence=sentence))
+    return steps
+
+
+def _state(settings: Settings, account: str) -> StepResult:
+    """Whether a boot would take the state directory, and whether its clock was ever ahead."""
+    where = settings.state_dir
+    proof = prove_state(
+        where,
+        account=account,
+        environment=settings.venue.environment,
+        now_ns=SystemClock().now_ns(),
+    )
+    accept = "seatrial state accept --config FILE --reason WHY"
+    if proof.findings:
+        first = proof.findings[0]
+        return StepResult("state", ok=False, sentence=f"{where}: {first.what}", mend=first.mend)
+    if clock := in_future_text(proof):
+        mend = f"set this machine's clock right; if the journal's was wrong: {accept}"
+        return StepResult("state", ok=False, sentence=clock, mend=mend)
+    return StepResult("state", ok=True, sentence=f"{where}: its parts agree")
+
+
+def _refuse(message: str) -> NoReturn:
+    for line in message.splitlines():
+        click.echo(f"seatrial doctor: {line}", err=True)
+    sys.exit(EXIT_UNUSABLE)

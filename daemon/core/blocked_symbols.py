@@ -1,0 +1,137 @@
+"""Which of our symbols can be traded, and what follows when one no longer can.
+
+Rules of this file:
+1. A symbol that the venue halts, breaks, stops listing, or describes in a way that cannot be read,
+   is blocked alone: the gate and the others go on. `blocked` says which, and why.
+2. Where it happens to a position or an order of ours, the order is cancelled as far as the venue
+   lets it be, and an incident of that symbol is opened, once for each change.
+3. A symbol, or an order of ours on it, that the venue gives no usable answer about blocks that
+   symbol alone, too: by its unknown order, or by name.
+"""
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from daemon.core.turn_context import TurnContext
+from daemon.model.amounts import plain
+from daemon.model.enums import GateState, SymbolStatus
+from daemon.model.ids import InstrumentId, instrument_id, symbol_of
+from daemon.model.inputs import InstrumentsLoaded
+from daemon.model.instrument import Instrument
+from daemon.model.plain_values import to_plain
+from daemon.model.records import EventType
+from daemon.model.stop_triggers import StopTrigger
+
+CONFINED = (
+    StopTrigger.SYMBOL_NOT_TRADABLE,
+    StopTrigger.CANCEL_STUCK,
+    StopTrigger.UNKNOWN_ORDER,
+    StopTrigger.STALE_FEED,
+)
+"""Incidents that stay with their symbol while the venue does not trade it, or is mute on it."""
+
+
+class BlockedSymbols:
+    """Follows what the venue says of our symbols."""
+
+    def __init__(self, desk: TurnContext) -> None:
+        """Share the desk."""
+        self._desk = desk
+        self._absent: dict[str, str] = {}
+        """Why the venue's list has no usable row for a symbol."""
+
+    def on_loaded(self, item: InstrumentsLoaded) -> None:
+        """The venue has told its symbols: write what changed, and stop what no longer trades."""
+        desk = self._desk
+        self._absent = dict(item.absent)
+        loaded = desk.ledger.instruments
+        told = (*item.instruments, *self._gone(item.absent))
+        changed = [one for one in told if loaded.get(one.instrument_id) != one]
+        if not changed:
+            return
+        closed = [one for one in changed if self._closes(loaded.get(one.instrument_id), one)]
+        desk.ledger.load_instruments(told)
+        desk.record(EventType.INSTRUMENTS, {"instruments": [to_plain(one) for one in told]})
+        for one in closed:
+            self._close(one)
+
+    def follow_gate(self) -> None:
+        """Only READY may trade: every symbol is blocked in the interceptor otherwise."""
+        desk = self._desk
+        state = desk.gate.state
+        for symbol in desk.config.symbols:
+            iid = self._id(symbol)
+            mute = desk.gate.mute.get(symbol)
+            if mute is not None:
+                desk.ledger.heard(desk.interceptor.block_symbol(iid, f"no answers: {mute}"))
+            elif state is GateState.READY:
+                desk.ledger.heard(desk.interceptor.unblock_symbol(iid))
+            else:
+                desk.ledger.heard(desk.interceptor.block_symbol(iid, f"the gate is {state}"))
+
+    def blocked(self) -> dict[str, str]:
+        """Every symbol of ours that cannot be traded now, with the reason."""
+        found = {}
+        for symbol in self._desk.config.symbols:
+            why = self.why(symbol) or self._silence(symbol)
+            if why:
+                found[symbol] = why
+        return found
+
+    def why(self, symbol: str) -> str:
+        """Why a symbol cannot be traded now; empty when it can."""
+        if symbol in self._absent:
+            return self._absent[symbol]
+        loaded = self._desk.ledger.instruments.get(self._id(symbol))
+        if loaded is None:
+            return "not loaded" if self._desk.gate.instruments_loaded else ""
+        return "" if loaded.status is SymbolStatus.TRADING else f"the venue says {loaded.status}"
+
+    def confines(self, trigger: str, symbol: str) -> bool:
+        """Whether an incident concerns nothing but one symbol that is blocked anyway."""
+        if trigger not in CONFINED or not symbol:
+            return False
+        return bool(self.why(symbol) or self._silence(symbol))
+
+    def _silence(self, symbol: str) -> str:
+        """What the venue says instead of answers about a symbol, or an order of ours on it."""
+        mute = self._desk.gate.mute.get(symbol)
+        if mute is not None:
+            return f"the venue answers no question about it: {mute}"
+        for cid, ask in self._desk.chase.asks.items():
+            order = self._desk.books.orders.get(cid)
+            if ask.mute_ns and order is not None and symbol_of(order.instrument_id) == symbol:
+                return f"the venue gives no answer about order {cid}: {ask.mute}"
+        return ""
+
+    def _id(self, symbol: str) -> InstrumentId:
+        return instrument_id(symbol, self._desk.config.environment)
+
+    def _gone(self, absent: Mapping[str, str]) -> list[Instrument]:
+        """What we knew of symbols that the venue's list no longer has."""
+        loaded = self._desk.ledger.instruments
+        known = (loaded.get(self._id(symbol)) for symbol in absent)
+        return [replace(one, status=SymbolStatus.NOT_LISTED) for one in known if one is not None]
+
+    @staticmethod
+    def _closes(before: Instrument | None, now: Instrument) -> bool:
+        was_open = before is None or before.status is SymbolStatus.TRADING
+        return was_open and now.status is not SymbolStatus.TRADING
+
+    def _close(self, one: Instrument) -> None:
+        desk = self._desk
+        orders = [o for o in desk.books.working() if o.instrument_id == one.instrument_id]
+        position = desk.interceptor.position(one.instrument_id)
+        if not orders and not position:
+            return
+        desk.trouble(
+            StopTrigger.SYMBOL_NOT_TRADABLE,
+            f"{self.why(one.symbol)}: {len(orders)} order(s) of ours and a position of "
+            f"{plain(position)} {one.base} are on it; it is blocked, the other symbols trade on",
+            one.symbol,
+            {
+                "status": one.status.value,
+                "orders": [order.client_order_id for order in orders],
+                "position": plain(position),
+            },
+        )

@@ -1,0 +1,398 @@
+"""The desk: what the parts of the engine share in one turn, and how a fact is written.
+
+Rules of this file:
+1. `effects` is the turn's answer, in order; `record` appends the journal line of a change that the
+   ledger has just made (change first, then its line, then what it sends).
+2. Each method is one fact: it changes the ledger through the ledger's own function and records it.
+"""
+
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any, Literal
+
+from daemon.core.durable_state import DurableState, Incident
+from daemon.core.engine_config import EngineConfig
+from daemon.core.gate import Gate
+from daemon.core.lifecycle import ImpossibleTransition, Trigger, advance
+from daemon.core.pending_queries import PendingQueries
+from daemon.model.amounts import ZERO, plain
+from daemon.model.checks import invariant
+from daemon.model.effects import CloseHalt, Effect, QueryOrder, Record
+from daemon.model.enums import OrderStatus, TradingState
+from daemon.model.ids import InstrumentId, VenueOrderId, symbol_of
+from daemon.model.intents import PlaceIntent
+from daemon.model.orders import NewOrder, Order
+from daemon.model.plain_values import to_plain
+from daemon.model.records import SEVERITY, EventType
+from daemon.model.reports import ExecutionReport, Fill
+from daemon.model.stop_triggers import StopTrigger
+from riskcaps.interceptor import Interceptor
+
+SENT = advance(OrderStatus.APPROVED, Trigger.SENT, acknowledged=False, partly_filled=False).new
+"""What every order becomes in the turn of its approval."""
+CONTEXT_DECISIONS = 10_000
+"""A context is written again after so many decisions: a reader of late segments finds it."""
+CONTEXTS_MAX = 1000
+Outcome = Literal["adopted", "absent", "not_sent"]
+
+
+def amount(value: Decimal | None) -> str | None:
+    """Decimal text for a record, or null."""
+    return None if value is None else plain(value)
+
+
+class TurnContext:
+    """Shared by the parts of the engine; one per engine."""
+
+    def __init__(self, config: EngineConfig, interceptor: Interceptor) -> None:
+        """Begin with empty books, HALTED, gate DOWN."""
+        self.config = config
+        self.interceptor = interceptor
+        self.ledger = DurableState(interceptor, orders_retained=config.orders_retained)
+        self.books = self.ledger.books
+        self.gate = Gate()
+        self.chase = PendingQueries(config)
+        self.trading_state = TradingState.HALTED
+        self.now_ns = 0
+        self.effects: list[Effect] = []
+        self.contexts: dict[str, int] = {}
+        """Risk contexts that stand in the journal, with the decisions until they are told again."""
+        self.refusals: dict[InstrumentId, str] = {}
+        """The last refusal of the venue on each instrument."""
+        self.troubles: list[tuple[StopTrigger, str, str, dict[str, Any]]] = []
+        """Incidents wished for in this turn: trigger, sentence, symbol, context."""
+        self.anomalies = self.errors = 0
+        """Lines of such severity that this run has recorded."""
+
+    # ------------------------------------------------------------------ writing
+    def record(self, event_type: EventType, fields: Mapping[str, Any]) -> None:
+        """Append one journal line to the turn."""
+        self.effects.append(Record(event_type, fields))
+        if event_type in SEVERITY:
+            severity = SEVERITY[event_type]
+            self.anomalies += severity.is_anomaly
+            self.errors += severity.is_error
+
+    def trouble(
+        self,
+        trigger: StopTrigger,
+        msg: str,
+        symbol: str = "",
+        context: dict[str, Any] | None = None,
+    ) -> None:
+        """Ask for an incident; the engine opens it at the end of the turn."""
+        self.troubles.append((trigger, msg, symbol, context or {}))
+
+    def incident(self, incident: Incident) -> None:
+        """Open an incident in the ledger."""
+        self.ledger.open_incident(incident)
+        self.record(
+            EventType.INCIDENT_OPENED,
+            {
+                "incident_id": incident.incident_id,
+                "trigger": incident.trigger,
+                "msg": incident.msg,
+                "symbol": incident.symbol,
+                "context": incident.context,
+            },
+        )
+
+    # ------------------------------------------------------------------ orders
+    def approve(self, order: NewOrder, reason: str, decision: Mapping[str, Any]) -> Order:
+        """Take an approved order into the books and write its line; the caller sends it."""
+        made = order_of(order)
+        made.status = SENT
+        self._tell_context(order.instrument_id, decision)
+        self.ledger.approve(made)
+        self.record(
+            EventType.ORDER_APPROVED,
+            {
+                "client_order_id": order.client_order_id,
+                "symbol": symbol_of(order.instrument_id),
+                "instrument_id": order.instrument_id,
+                "strategy_id": order.strategy_id,
+                "side": order.side.value,
+                "order_type": order.order_type.value,
+                "qty": amount(order.qty),
+                "price": amount(order.price),
+                "time_in_force": order.time_in_force.value if order.time_in_force else None,
+                "stop_price": amount(order.stop_price),
+                "reduce_only": order.reduce_only,
+                **_extras(order),
+                "reason": reason,
+                "decision": decision,
+                "counts": self.ledger.session.decided,
+            },
+        )
+        return made
+
+    def _tell_context(self, instrument_id: InstrumentId, decision: Mapping[str, Any]) -> None:
+        """Write the caps and filters that a decision names, before it, if they do not yet stand."""
+        digest = decision.get("context")
+        if digest is None:  # a cancel's denial stands on nothing
+            return
+        left = self.contexts.get(digest, 0)
+        if not left:
+            if len(self.contexts) >= CONTEXTS_MAX:  # wishes for symbols that nobody has heard of
+                self.contexts.clear()
+            context = self.interceptor.context(instrument_id)
+            invariant(context.digest == digest, "a decision names a context that is not its own")
+            self.record(EventType.RISK_CONTEXT, {"context": digest, **context.plain})
+            left = CONTEXT_DECISIONS
+        self.contexts[digest] = left - 1
+
+    def deny(
+        self,
+        intent: PlaceIntent,
+        reason: str,
+        context: Mapping[str, Any],
+        decision: Mapping[str, Any],
+    ) -> None:
+        """Write down a wish that the interceptor refused."""
+        self._tell_context(intent.instrument_id, decision)
+        self.ledger.deny(reason)
+        self.record(
+            EventType.ORDER_DENIED,
+            {
+                "symbol": symbol_of(intent.instrument_id),
+                "instrument_id": intent.instrument_id,
+                "strategy_id": intent.strategy_id,
+                "side": intent.side.value,
+                "order_type": intent.order_type.value,
+                "qty": amount(intent.qty),
+                "price": amount(intent.price),
+                "time_in_force": intent.time_in_force.value if intent.time_in_force else None,
+                "deny_reason": reason,
+                "deny_context": to_plain(context),
+                "decision": decision,
+                "counts": self.ledger.session.decided,
+            },
+        )
+
+    def move(
+        self,
+        order: Order,
+        trigger: Trigger,
+        why: str,
+        *,
+        venue_order_id: VenueOrderId | None = None,
+        venue_cum_qty: Decimal = ZERO,
+        source: str = "",
+    ) -> None:
+        """Fire one row of the lifecycle table; nothing is written when nothing changes.
+
+        Raises:
+            ImpossibleTransition: the row is not listed; the order is as it was.
+        """
+        old = order.status
+        row = advance(
+            old,
+            trigger,
+            acknowledged=order.venue_order_id is not None,
+            partly_filled=order.cum_qty > 0,
+        )
+        seen = venue_order_id or order.venue_order_id
+        claimed = max(order.venue_cum_qty, venue_cum_qty)
+        if (row.new, seen, claimed) == (old, order.venue_order_id, order.venue_cum_qty):
+            return
+        self.ledger.move(order, row.new, self.now_ns, venue_order_id=seen, venue_cum_qty=claimed)
+        self.record(
+            EventType.ORDER_STATE,
+            {
+                "client_order_id": order.client_order_id,
+                "symbol": symbol_of(order.instrument_id),
+                "instrument_id": order.instrument_id,
+                "order_id": seen,
+                "old": old.value,
+                "new": row.new.value,
+                "why": why,
+                "cum_qty": plain(order.cum_qty),
+                "venue_cum_qty": plain(claimed),
+                "source": source,
+            },
+        )
+        if old.is_terminal and not row.new.is_terminal:
+            # Its hold is taken again: whoever reads the journal needs all that it is held for.
+            self.resolved(order, "adopted", f"{trigger.value} after {old.value}: {why}")
+        if row.alarm:
+            self.trouble(
+                StopTrigger.LIFECYCLE,
+                f"order {order.client_order_id} was {old}: {row.note}",
+                symbol_of(order.instrument_id),
+                {"client_order_id": order.client_order_id, "old": old.value, "new": row.new.value},
+            )
+
+    def fire(
+        self, order: Order, trigger: Trigger, why: str, report: ExecutionReport | None = None
+    ) -> bool:
+        """Move an order by the table; an impossible move becomes an incident. True when listed."""
+        try:
+            if report is None:
+                self.move(order, trigger, why)
+            else:
+                self.move(
+                    order,
+                    trigger,
+                    why,
+                    venue_order_id=report.venue_order_id,
+                    venue_cum_qty=report.cum_qty,
+                    source=report.source.value,
+                )
+        except ImpossibleTransition as error:
+            self.trouble(
+                StopTrigger.LIFECYCLE,
+                f"order {order.client_order_id}: {error} ({why})",
+                symbol_of(order.instrument_id),
+                {"client_order_id": order.client_order_id, "status": order.status.value},
+            )
+            self.chase.ask(order.client_order_id, "impossible report", self.now_ns)
+            return False
+        return True
+
+    def query(self, order: Order) -> None:
+        """Ask the venue what became of an order."""
+        self.effects.append(
+            QueryOrder(order.client_order_id, order.instrument_id, order.venue_order_id)
+        )
+
+    def book(self, fill: Fill, order: Order) -> None:
+        """Book one new fill and write its line."""
+        late = order.status.is_terminal and order.status is not OrderStatus.FILLED
+        self.ledger.book_fill(fill, order, self.now_ns)
+        self.record(
+            EventType.FILL,
+            {
+                "exec_id": fill.exec_id,
+                "client_order_id": order.client_order_id,
+                "symbol": symbol_of(order.instrument_id),
+                "instrument_id": order.instrument_id,
+                "order_id": fill.venue_order_id,
+                "side": fill.side.value,
+                "qty": plain(fill.qty),
+                "price": plain(fill.price),
+                "fee": plain(fill.fee),
+                "fee_asset": fill.fee_asset,
+                "liquidity": fill.liquidity.value,
+                "partial": order.cum_qty < order.qty,
+                "recovered": fill.recovered,
+                "late": late,
+                "ts_venue_ns": fill.ts_venue_ns,
+                "ts_recv_ns": fill.ts_recv_ns,
+                "position_qty": plain(self.interceptor.position(fill.instrument_id)),
+            },
+        )
+
+    def resolved(self, order: Order, outcome: Outcome, proof: str) -> None:
+        """Write how a doubt about an order ended; for `adopted` the order comes with it."""
+        fields: dict[str, Any] = {**self._names(order), "outcome": outcome, "proof": proof}
+        if outcome == "adopted":
+            self.ledger.adopt(order, self.now_ns, counted=True)
+            fields["counted"] = True
+            fields["order"] = to_plain(order)
+        self.record(EventType.ORDER_RESOLVED, fields)
+
+    def cancel_requested(self, order: Order, why: str) -> None:
+        """Write that a cancel leaves in this turn."""
+        row = advance(
+            order.status,
+            Trigger.CANCEL_SENT,
+            acknowledged=order.venue_order_id is not None,
+            partly_filled=order.cum_qty > 0,
+        )
+        self.ledger.request_cancel(order, row.new, self.now_ns)
+        fields = {**self._names(order), "order_id": order.venue_order_id, "why": why}
+        self.record(EventType.CANCEL_REQUESTED, fields)
+
+    def amend_requested(self, order: Order, qty: Decimal, why: str) -> None:
+        """Write that an amend leaves in this turn; the order is not smaller yet."""
+        instrument = self.ledger.instruments.get(order.instrument_id)
+        self.record(
+            EventType.AMEND_REQUESTED,
+            {
+                **self._names(order),
+                "order_id": order.venue_order_id,
+                "old_qty": plain(order.qty),
+                "qty": plain(qty),
+                "cum_qty": plain(order.cum_qty),
+                "lot": plain(instrument.lot) if instrument is not None else None,
+                "why": why,
+            },
+        )
+
+    def amended(self, order: Order, qty: Decimal, source: str) -> None:
+        """The venue says that an order is smaller: write it, and release what it gave up."""
+        self.record(
+            EventType.ORDER_AMENDED,
+            {
+                **self._names(order),
+                "order_id": order.venue_order_id,
+                "old_qty": plain(order.qty),
+                "qty": plain(qty),
+                "source": source,
+            },
+        )
+        self.ledger.amend(order, qty, self.now_ns)
+
+    # ------------------------------------------------------------------ trading state
+    def set_trading(self, new: TradingState, why: str, by: str = "engine") -> None:
+        """Change what the gate admits, in the interceptor too."""
+        old = self.trading_state
+        if new is old:
+            return
+        self.trading_state = new
+        self.ledger.heard(self.interceptor.set_trading_state(new))
+        if new is TradingState.HALTED:
+            self.effects.append(CloseHalt(why))
+        self.trading_line(old, new, why, by)
+
+    def latch(self, why: str, by: str) -> None:
+        """Latch HALTED: no start before a re-arm."""
+        self.ledger.latch(why)
+        if self.trading_state is TradingState.HALTED:
+            self.trading_line(self.trading_state, self.trading_state, why, by)
+        else:
+            self.set_trading(TradingState.HALTED, why, by)
+
+    def trading_line(self, old: TradingState, new: TradingState, why: str, by: str) -> None:
+        """Write the line of a trading state."""
+        self.record(
+            EventType.TRADING_STATE,
+            {
+                "old": old.value,
+                "new": new.value,
+                "why": why,
+                "by": by,
+                "latched": self.ledger.latched,
+            },
+        )
+
+    def _names(self, order: Order) -> dict[str, Any]:
+        return {
+            "client_order_id": order.client_order_id,
+            "symbol": symbol_of(order.instrument_id),
+            "instrument_id": order.instrument_id,
+        }
+
+
+def _extras(order: NewOrder) -> dict[str, Any]:
+    return {} if order.extras is None else {"extras": to_plain(order.extras)}
+
+
+def order_of(order: NewOrder) -> Order:
+    """Our view of an order at the moment of its approval."""
+    return Order(
+        client_order_id=order.client_order_id,
+        strategy_id=order.strategy_id,
+        instrument_id=order.instrument_id,
+        side=order.side,
+        order_type=order.order_type,
+        qty=order.qty,
+        price=order.price,
+        time_in_force=order.time_in_force,
+        stop_price=order.stop_price,
+        status=OrderStatus.APPROVED,
+        ts_approved_ns=order.ts_ns,
+        ts_updated_ns=order.ts_ns,
+        reduce_only=order.reduce_only,
+        extras=order.extras,
+    )

@@ -1,0 +1,1 @@
+"""Checks of host, clock, key and account before a session may start."""

@@ -1,0 +1,1 @@
+"""Drills: the controls are tried before they are needed."""

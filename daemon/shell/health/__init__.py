@@ -1,0 +1,1 @@
+"""What tells how the daemon is: status, metrics, latencies, watchdog."""

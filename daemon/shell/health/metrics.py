@@ -1,0 +1,285 @@
+"""Prometheus view of records and of the engine's published status.
+
+Counters and histograms follow records as they are journalled; gauges are read from the last
+published status at scrape time. The endpoint is served from a thread of its own, which lets go of
+the interpreter after each family: a scrape never runs on the main loop, and never holds it up.
+
+Rules of this file:
+1. Labels are bounded: closed lists, symbols of the configuration, codes of the venue up to a bound.
+2. A counter that may be asked for by `increase()` exists with 0 from the start.
+"""
+
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+from urllib.parse import urlsplit
+
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import CounterMetricFamily, InfoMetricFamily, Metric
+from prometheus_client.exposition import CONTENT_TYPE_LATEST
+
+from daemon.model.enums import Link, OrderStatus
+from daemon.model.records import EventType
+from daemon.shell.health.gauges import Status, gauges, process_metrics
+from daemon.shell.health.latencies import Latencies
+from riskcaps.denials import DenyReason
+
+REQUEST_TIMEOUT_S = 5
+CONNECTIONS_MAX = 16
+"""So many requests are served at once; who comes above that is turned away unread. Every connection
+is a thread, and the process has a bound on those."""
+CODES_MAX = 64
+"""So many reject codes of the venue get a label of their own; further ones are `other`."""
+BREATH_S = 0.000_2
+"""A scrape sleeps so long after each family, so that the main loop is never kept waiting."""
+
+
+class CheapCounter:
+    """A counter that costs the main loop one addition. One thread counts; a scrape copies."""
+
+    __slots__ = ("_counts", "_labels", "_name", "_text")
+
+    def __init__(self, name: str, text: str, labels: tuple[str, ...] = ()) -> None:
+        """Begin without a series, or with one of 0 where there are no labels."""
+        self._name = f"seatrial_{name}"
+        self._text = text
+        self._labels = labels
+        self._counts: dict[tuple[str, ...], int] = {} if labels else {(): 0}
+
+    def begin(self, *labels: str) -> None:
+        """Show a series with 0 from the start."""
+        self._counts.setdefault(labels, 0)
+
+    def count(self, *labels: str) -> None:
+        """One more."""
+        self._counts[labels] = self._counts.get(labels, 0) + 1
+
+    def family(self) -> Metric:
+        """What a scrape shows."""
+        family = CounterMetricFamily(self._name, self._text, labels=self._labels)
+        for labels, number in self._counts.copy().items():
+            family.add_metric(labels, number)
+        return family
+
+
+class Metrics:
+    """Counters by record; gauges by status. `registry` is what a scrape renders."""
+
+    def __init__(self, status: Callable[[], Status], build: Mapping[str, str]) -> None:
+        """Make the metrics.
+
+        Args:
+            status: the last published status (plain values; see `Publisher`).
+            build: labels of `seatrial_build_info` (version, commit, python, environment).
+        """
+        self.registry = CollectorRegistry()
+        self._status = status
+        self._build = dict(build)
+        self._latencies = Latencies()
+        self._events = CheapCounter("events", "Journal lines by event type.", ("event_type",))
+        self._denied = CheapCounter("orders_denied", "Wishes denied by reason.", ("reason",))
+        self._approved = CheapCounter("orders_approved", "Orders approved.", ("symbol",))
+        self._orders = CheapCounter("order_states", "Orders that came to a state.", ("status",))
+        self._fills = CheapCounter("fills", "Fills booked.", ("symbol", "liquidity"))
+        self._rejects = CheapCounter("order_rejects", "Venue rejects by code.", ("code",))
+        self._cancels = CheapCounter("cancel_requests", "Cancels asked for.", ("symbol",))
+        self._incidents = CheapCounter("incidents", "Incidents opened.", ("trigger",))
+        self._alerts = CheapCounter("cap_alerts", "Pre-alert bands crossed.", ("cap", "band"))
+        self._reconnects = CheapCounter("reconnects", "Reconnects by link.", ("link",))
+        self._limits = CheapCounter("rate_limits", "Venue rate limits hit.", ("scope",))
+        self._faults = CheapCounter(
+            "journal_write_errors", "Times that the journal began to refuse lines."
+        )
+        self._codes: set[str] = set()
+        for kind in EventType:
+            self._events.begin(kind.value)
+        for reason in DenyReason:
+            self._denied.begin(reason.value)
+        for status_name in OrderStatus:
+            self._orders.begin(status_name.value)
+        for link in Link:
+            self._reconnects.begin(link.value)
+        self.registry.register(self)
+
+    def on_record(self, event_type: EventType, fields: Mapping[str, Any], ts_ns: int) -> None:
+        """Count one journal line."""
+        self._events.count(event_type)
+        if event_type is EventType.INPUT:
+            return  # by far the most lines
+        self._latencies.on_record(event_type, fields, ts_ns)
+        if event_type is EventType.ORDER_STATE:
+            self._orders.count(fields["new"])
+        elif event_type is EventType.ORDER_DENIED:
+            self._denied.count(fields["deny_reason"])
+        elif event_type is EventType.ORDER_APPROVED:
+            self._approved.count(fields["symbol"])
+        elif event_type is EventType.CANCEL_REQUESTED:
+            self._cancels.count(fields["symbol"])
+        elif event_type is EventType.FILL:
+            self._fills.count(fields["symbol"], fields["liquidity"])
+        elif event_type is EventType.ORDER_REJECT:
+            self._rejects.count(self._code(str(fields["code"])))
+        else:
+            self._on_rare_record(event_type, fields)
+
+    def _on_rare_record(self, event_type: EventType, fields: Mapping[str, Any]) -> None:
+        if event_type is EventType.INCIDENT_OPENED:
+            self._incidents.count(fields["trigger"])
+        elif event_type is EventType.CAP_ALERT:
+            self._alerts.count(fields["cap"], str(fields["band"]))
+        elif event_type is EventType.RECONNECT:
+            self._reconnects.count(fields["link"])
+        elif event_type is EventType.RATE_LIMIT:
+            self._limits.count(fields["scope"])
+        elif event_type is EventType.JOURNAL_FAULT:
+            self._faults.count()
+
+    def _code(self, code: str) -> str:
+        if code in self._codes or len(self._codes) < CODES_MAX:
+            self._codes.add(code)
+            return code
+        return "other"
+
+    def collect(self) -> Iterator[Metric]:
+        """Every family (prometheus-client's protocol)."""
+        yield InfoMetricFamily("seatrial_build", "What runs.", value=self._build)
+        for tally in (
+            self._events,
+            self._denied,
+            self._approved,
+            self._orders,
+            self._fills,
+            self._rejects,
+            self._cancels,
+            self._incidents,
+            self._alerts,
+            self._reconnects,
+            self._limits,
+            self._faults,
+        ):
+            yield tally.family()
+        yield from gauges(self._status())
+        yield from self._latencies.collect()
+        yield from process_metrics()
+
+    def gate_state(self) -> str:
+        """The gate's state as last published."""
+        return str(self._status().get("gate_state", "DOWN"))
+
+    def render(self) -> bytes:
+        """The text of a scrape, made family by family with a breath between them."""
+        parts = []
+        for family in self.registry.collect():
+            parts.append(generate_latest(_Single(family)))
+            time.sleep(BREATH_S)
+        return b"".join(parts)
+
+
+class _Single(CollectorRegistry):
+    """One family, as a registry of its own."""
+
+    def __init__(self, family: Metric) -> None:
+        super().__init__()
+        self._family = family
+
+    def collect(self) -> Iterator[Metric]:
+        """The family."""
+        yield self._family
+
+
+class _BoundedServer(ThreadingHTTPServer):
+    """At most `CONNECTIONS_MAX` threads; a connection that breaks is no news."""
+
+    daemon_threads = True
+
+    def __init__(self, address: tuple[str, int], handler: type[BaseHTTPRequestHandler]) -> None:
+        super().__init__(address, handler)
+        self._free = threading.BoundedSemaphore(CONNECTIONS_MAX)
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        """Serve it in a thread of its own, or close it."""
+        if not self._free.acquire(blocking=False):
+            self.shutdown_request(request)
+            return
+        try:
+            super().process_request(request, client_address)
+        except BaseException:
+            self._free.release()
+            raise
+
+    def process_request_thread(self, request: Any, client_address: Any) -> None:
+        """Serve it, then make room."""
+        try:
+            super().process_request_thread(request, client_address)
+        finally:
+            self._free.release()
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Say nothing: a scraper that hangs up is not a fault of ours."""
+
+
+class MetricsServer:
+    """`/metrics`, `/healthz` (the process turns) and `/readyz` (the gate is READY), in a thread."""
+
+    def __init__(
+        self, metrics: Metrics, host: str, port: int, *, healthy: Callable[[], bool]
+    ) -> None:
+        """Bind at once.
+
+        Raises:
+            OSError: the port is taken or the address is not ours.
+        """
+
+        class Handler(BaseHTTPRequestHandler):
+            timeout = REQUEST_TIMEOUT_S
+
+            def do_GET(self) -> None:
+                """Answer one request."""
+                self._send(with_body=True)
+
+            def do_HEAD(self) -> None:
+                """Answer with the headers that a GET would have."""
+                self._send(with_body=False)
+
+            def _send(self, *, with_body: bool) -> None:
+                path = urlsplit(self.path).path  # a query changes nothing
+                status, kind, body = _answer(path, metrics, healthy)
+                self.send_response(status)
+                self.send_header("Content-Type", kind)
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                if with_body:
+                    self.wfile.write(body)
+
+            def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - inherited name
+                """Say nothing: scrapes are not news."""
+
+        self._server = _BoundedServer((host, port), Handler)
+        self.port = int(self._server.server_address[1])
+        self._thread = threading.Thread(
+            target=self._server.serve_forever, name="seatrial-metrics", daemon=True
+        )
+
+    def start(self) -> None:
+        """Serve until `stop`."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End the thread and free the port."""
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join(timeout=REQUEST_TIMEOUT_S)
+
+
+def _answer(path: str, metrics: Metrics, healthy: Callable[[], bool]) -> tuple[int, str, bytes]:
+    plain = "text/plain; charset=utf-8"
+    if path == "/metrics":
+        return 200, CONTENT_TYPE_LATEST, metrics.render()
+    if path == "/healthz":
+        return (200, plain, b"ok\n") if healthy() else (503, plain, b"main loop does not turn\n")
+    if path == "/readyz":
+        state = metrics.gate_state()
+        return (200 if state == "READY" else 503), plain, f"{state}\n".encode()
+    return 404, plain, b"try /metrics, /healthz or /readyz\n"

@@ -1,0 +1,1 @@
+"""The venue's connections: sessions, transports, queries, rate limits, market data."""

@@ -1,0 +1,363 @@
+"""One governor for everything the venue counts, over REST and WebSocket alike (§6).
+
+Rules of this file:
+1. The venue's own numbers (headers, `rateLimits`) are the truth; ours fill the time between them.
+2. Windows are fixed and aligned to the venue's clock; all times here are engine time plus offset.
+3. PLACE and DATA stop early; what is left belongs to SESSION, QUERY and, last of all, CANCEL.
+4. During a pause nothing is sent at all; a pause for the order count stops placements only.
+5. A pause whose end the venue did not say, or said absurdly, is as long as its pages name; one
+   refusal soon after another doubles it, up to the three days of the longest ban.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from daemon.model.time_text import date_text
+from daemon.shell.link.order_rate import OrderRate
+from daemon.venues.binance_spot.bans import retry_at_ms
+from daemon.venues.binance_spot.instrument_rules import RateLimitRow
+from daemon.venues.requests import Purpose
+
+_NS_PER_MS = 1_000_000
+_NS_PER_S = 1_000_000_000
+_INTERVALS_NS = {
+    "SECOND": _NS_PER_S,
+    "MINUTE": 60 * _NS_PER_S,
+    "HOUR": 3_600 * _NS_PER_S,
+    "DAY": 86_400 * _NS_PER_S,
+}
+_KINDS = ("REQUEST_WEIGHT", "RAW_REQUESTS", "ORDERS", "CONNECTIONS")
+# Of the limit, what each purpose may use up (rule 3).
+_SHARE_PERMILLE = {
+    Purpose.PLACE: 800,
+    Purpose.DATA: 800,
+    Purpose.SESSION: 900,
+    Purpose.QUERY: 950,
+    Purpose.ROUND: 800,
+    Purpose.CANCEL: 1000,
+}
+_ROUNDS_PERMILLE = 300
+"""Of the weight of a window, what routine rounds may use among themselves."""
+_NEW_WINDOW_GRACE_NS = 500 * _NS_PER_MS
+_DEFAULT_PAUSE_NS = {
+    "weight": 60 * _NS_PER_S,
+    "ban": 120 * _NS_PER_S,
+    "connections": 60 * _NS_PER_S,
+}
+_PAUSE_MAX_NS = 3 * 86_400 * _NS_PER_S
+"""The longest ban that the venue's pages name; a later end is taken for a slip."""
+_DOUBLINGS_MAX = 12
+_PAST_SLACK_NS = 5 * _NS_PER_S
+_CALM_NS = 3_600 * _NS_PER_S
+"""A pause that comes so long after the last one is a first one again."""
+_DOCUMENTED = (
+    RateLimitRow("REQUEST_WEIGHT", "MINUTE", 1, 6_000),
+    RateLimitRow("RAW_REQUESTS", "MINUTE", 5, 61_000),
+    RateLimitRow("ORDERS", "SECOND", 10, 50),
+    RateLimitRow("ORDERS", "DAY", 1, 160_000),
+    RateLimitRow("CONNECTIONS", "MINUTE", 5, 300),
+)
+"""Until exchangeInfo says better: the lowest numbers that the venue's pages name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why a request may not leave now, and when to ask again (engine time)."""
+
+    reason: str
+    until_ns: int
+
+
+class _Window:
+    """One limit: fixed windows of `length_ns`, counted from the epoch of the venue's clock."""
+
+    __slots__ = (
+        "end_ns",
+        "header",
+        "in_flight",
+        "key",
+        "kind",
+        "length_ns",
+        "limit",
+        "name",
+        "per_call",
+        "per_order",
+        "per_weight",
+        "rounds",
+        "used",
+    )
+
+    def __init__(self, row: RateLimitRow) -> None:
+        self.kind = row.rate_limit_type
+        # What one request adds: weight * per_weight + per_call + orders * per_order.
+        self.per_weight = int(self.kind == "REQUEST_WEIGHT")
+        self.per_call = int(self.kind == "RAW_REQUESTS")
+        self.per_order = int(self.kind == "ORDERS")
+        self.length_ns = _INTERVALS_NS[row.interval] * row.interval_num
+        self.name = window_name(row)
+        self.key = (row.rate_limit_type, row.interval, row.interval_num)
+        self.header = _header_of(row)
+        self.limit = row.limit
+        self.used = 0
+        self.rounds = 0
+        self.in_flight = 0
+        self.end_ns = 0
+
+    def roll(self, now_ns: int) -> None:
+        if not self.end_ns - self.length_ns <= now_ns < self.end_ns:
+            self.end_ns = (now_ns // self.length_ns + 1) * self.length_ns
+            self.used = self.in_flight
+            self.rounds = 0
+
+    def has_room_for_rounds(self, cost: int) -> bool:
+        """Whether routine rounds may add so much to what they have used here."""
+        return (self.rounds + cost) * 1000 <= self.limit * _ROUNDS_PERMILLE
+
+    def observe(self, count: int, now_ns: int) -> None:
+        self.roll(now_ns)
+        told = count + self.in_flight
+        if told > self.used and now_ns - self.end_ns + self.length_ns < _NEW_WINDOW_GRACE_NS:
+            return  # the answer was counted in the window before
+        self.used = told
+
+
+def window_name(row: RateLimitRow) -> str:
+    """The name of a limit: `REQUEST_WEIGHT_1M`, `ORDERS_10S`."""
+    return f"{row.rate_limit_type}_{row.interval_num}{row.interval[:1]}"
+
+
+class Governor:
+    """Admits or refuses each request before it leaves. Not thread-safe: one loop owns it."""
+
+    def __init__(self, *, waf_pause_s: float = 60.0) -> None:
+        self.offset_ns = 0
+        """Venue clock minus engine time; set by the time sync."""
+        self.rate = OrderRate()
+        """The cap on orders in a rolling second, at the bytes; the link sets it."""
+        self.pauses = 0
+        self.refusals = 0
+        self._windows: list[_Window] = [_Window(row) for row in _DOCUMENTED]
+        self._index()
+        self._waf_pause_ns = int(waf_pause_s * _NS_PER_S)
+        self._paused_until_ns = 0
+        self._pause_reason = ""
+        self._pause_scope = ""
+        self._repeats: dict[str, int] = {}
+        self._orders_paused_until_ns = 0
+
+    def configure(self, rows: Iterable[RateLimitRow]) -> None:
+        """Take the limits of exchangeInfo; counts of limits that stay are kept."""
+        known = {window.name: window for window in self._windows}
+        for row in rows:
+            if row.rate_limit_type not in _KINDS or row.interval not in _INTERVALS_NS:
+                continue
+            if row.interval_num <= 0 or row.limit < 0:
+                continue
+            window = known.get(window_name(row))
+            if window is None:
+                window = _Window(row)
+                known[window.name] = window
+            window.limit = row.limit
+        told = {row.rate_limit_type for row in rows}
+        names = {window_name(row) for row in rows}
+        self._windows = [
+            window for window in known.values() if window.kind not in told or window.name in names
+        ]
+        self._index()
+
+    def admit(
+        self, purpose: Purpose, *, weight: int, now_ns: int, orders: int = 0
+    ) -> Refusal | None:
+        """None: send it now (and it is counted). Else why not, and until when."""
+        if now_ns < self._paused_until_ns:
+            self.refusals += 1
+            return Refusal(self._pause_reason, self._paused_until_ns)
+        if orders and now_ns < self._orders_paused_until_ns:
+            self.refusals += 1
+            return Refusal("order count: paused by the venue", self._orders_paused_until_ns)
+        share = _SHARE_PERMILLE[purpose]
+        venue_ns = now_ns + self.offset_ns
+        charged = self._charged(weight, orders)
+        for window, cost in charged:
+            if not window.end_ns - window.length_ns <= venue_ns < window.end_ns:
+                window.roll(venue_ns)
+            if (window.used + cost) * 1000 > window.limit * share:
+                self.refusals += 1
+                until_ns = window.end_ns - self.offset_ns
+                return Refusal(
+                    f"{window.name}: {window.used} of {window.limit} used, {purpose} must wait",
+                    until_ns,
+                )
+            if purpose is Purpose.ROUND and not window.has_room_for_rounds(cost):
+                self.refusals += 1
+                return Refusal(
+                    f"{window.name}: {window.rounds} used by routine rounds, which may use "
+                    f"{_ROUNDS_PERMILLE // 10} % of {window.limit}",
+                    window.end_ns - self.offset_ns,
+                )
+        for window, cost in charged:
+            window.used += cost
+            window.in_flight += cost
+            if purpose is Purpose.ROUND:
+                window.rounds += cost
+        return None
+
+    def admit_connection(self, *, weight: int, now_ns: int) -> Refusal | None:
+        """Like `admit`, for a new WebSocket: 300 in 5 minutes, and `weight` for the WS API."""
+        venue_ns = now_ns + self.offset_ns
+        for window in self._windows:
+            if window.kind == "CONNECTIONS":
+                window.roll(venue_ns)
+                if window.used >= window.limit:
+                    return Refusal(f"{window.name}: all used", window.end_ns - self.offset_ns)
+                window.used += 1
+        refusal = self.admit(Purpose.SESSION, weight=weight, now_ns=now_ns)
+        if refusal is None:
+            self.settle(weight=weight)
+        return refusal
+
+    def settle(self, *, weight: int, orders: int = 0, free: bool = False) -> None:
+        """A request is over (answered or lost). `free`: it succeeded and cost no weight (§6)."""
+        for window, cost in self._charged(weight, orders):
+            window.in_flight = max(0, window.in_flight - cost)
+            if free and window.per_weight:
+                window.used = max(window.in_flight, window.used - cost)
+
+    def observe_headers(self, headers: Mapping[str, str], now_ns: int) -> None:
+        """Take `X-MBX-USED-WEIGHT-…` and `X-MBX-ORDER-COUNT-…` of an answer."""
+        for window in self._windows:
+            text = headers.get(window.header) if window.header else None
+            if text is not None and text.isascii() and text.isdigit() and len(text) < 12:
+                window.observe(int(text), now_ns + self.offset_ns)
+
+    def observe_counts(self, rows: Iterable[RateLimitRow], now_ns: int) -> None:
+        """Take the `rateLimits` of a WebSocket API answer."""
+        for row in rows:
+            if row.count is None:
+                continue
+            window = self._by_key.get((row.rate_limit_type, row.interval, row.interval_num))
+            if window is not None:
+                window.limit = row.limit
+                window.observe(row.count, now_ns + self.offset_ns)
+
+    def pause(self, scope: str, until_ns: int | None, now_ns: int) -> int:
+        """The venue refused for rate; returns until when (engine time) nothing is sent.
+
+        `scope`: ban, weight, connections, waf (all stop everything) or orders (placements only).
+        Without a usable time from the venue: as long as its pages name for a first refusal, twice
+        as long for each one that follows soon.
+        """
+        self.pauses += 1
+        if until_ns is not None:
+            until_ns = _sane(until_ns, now_ns)
+        if scope == "orders":
+            if until_ns is None:
+                until_ns = self._orders_end_ns(now_ns)
+            self._orders_paused_until_ns = max(self._orders_paused_until_ns, until_ns)
+            return self._orders_paused_until_ns
+        if now_ns > self._paused_until_ns + _CALM_NS:
+            self._repeats.clear()
+        if now_ns >= self._paused_until_ns:  # else the same refusal, of another request
+            self._repeats[scope] = self._repeats.get(scope, -1) + 1
+        if until_ns is None:
+            first_ns = _DEFAULT_PAUSE_NS.get(scope, self._waf_pause_ns)
+            doubled = min(self._repeats.get(scope, 0), _DOUBLINGS_MAX)
+            until_ns = now_ns + min(first_ns << doubled, _PAUSE_MAX_NS)
+        if until_ns > self._paused_until_ns:
+            self._paused_until_ns = until_ns
+            self._pause_scope = scope
+            self._pause_reason = f"paused by the venue ({scope}) until {date_text(until_ns)}"
+        return self._paused_until_ns
+
+    def until_ns(self, said_ms: int, header: str | None, now_ns: int) -> int | None:
+        """The latest end that the venue named, in engine time: data or text, and `Retry-After`."""
+        venue_ms = (now_ns + self.offset_ns) // _NS_PER_MS
+        at_ms = max(said_ms, retry_at_ms(header, venue_ms))
+        return at_ms * _NS_PER_MS - self.offset_ns if at_ms else None
+
+    def pause_scope(self, now_ns: int) -> str:
+        """What the pause in force is about (ban, weight, connections, waf), empty without one."""
+        return self._pause_scope if now_ns < self._paused_until_ns else ""
+
+    def paused_until_ns(self, now_ns: int) -> int:
+        """End of the pause in force, 0 when there is none."""
+        return self._paused_until_ns if now_ns < self._paused_until_ns else 0
+
+    def used(self, now_ns: int) -> dict[str, int]:
+        """What is used, by window name."""
+        for window in self._windows:
+            window.roll(now_ns + self.offset_ns)
+        return {window.name: window.used for window in self._windows}
+
+    def used_by_rounds(self, now_ns: int) -> dict[str, int]:
+        """Weight that routine rounds have used, by window name."""
+        self.used(now_ns)
+        return {window.name: window.rounds for window in self._windows if window.per_weight}
+
+    def limits(self) -> dict[str, int]:
+        """The limits, by window name."""
+        return {window.name: window.limit for window in self._windows}
+
+    def _index(self) -> None:
+        self._by_key = {window.key: window for window in self._windows}
+        self._charges: dict[tuple[int, int], tuple[tuple[_Window, int], ...]] = {}
+
+    def _charged(self, weight: int, orders: int) -> tuple[tuple[_Window, int], ...]:
+        """The windows that a request counts in, with what it adds to each. Requests are few."""
+        found = self._charges.get((weight, orders))
+        if found is None:
+            costs = [
+                (one, weight * one.per_weight + one.per_call + orders * one.per_order)
+                for one in self._windows
+                if one.kind != "CONNECTIONS"
+            ]
+            found = self._charges[weight, orders] = tuple(pair for pair in costs if pair[1])
+        return found
+
+    def _orders_end_ns(self, now_ns: int) -> int:
+        venue_ns = now_ns + self.offset_ns
+        ends = []
+        for window in self._windows:
+            if window.kind == "ORDERS":
+                window.roll(venue_ns)
+                ends.append(window.end_ns - self.offset_ns)
+        return min(ends, default=now_ns + 10 * _NS_PER_S)
+
+
+def _sane(until_ns: int, now_ns: int) -> int | None:
+    """An end that can be: not long past, not later than the longest ban. None: as good as unsaid.
+
+    One that has just passed is a matter of clocks: a second more, and no loop of refusals.
+    """
+    if until_ns < now_ns - _PAST_SLACK_NS:
+        return None
+    return min(max(until_ns, now_ns + _NS_PER_S), now_ns + _PAUSE_MAX_NS)
+
+
+def _header_of(row: RateLimitRow) -> str:
+    """The answer header that carries the count of a limit; empty where none does."""
+    suffix = f"{row.interval_num}{row.interval[:1]}"
+    if row.rate_limit_type == "REQUEST_WEIGHT":
+        return f"X-MBX-USED-WEIGHT-{suffix}"
+    if row.rate_limit_type == "ORDERS":
+        return f"X-MBX-ORDER-COUNT-{suffix}"
+    return ""
+
+
+class MessageBudget:
+    """At most `limit` messages to one stream connection in any second (pings and pongs count)."""
+
+    __slots__ = ("_limit", "_sent_ns")
+
+    def __init__(self, limit: int = 5) -> None:
+        self._limit = limit
+        self._sent_ns: list[int] = []
+
+    def wait_ns(self, now_ns: int) -> int:
+        """Count one message to be sent; how long to wait before it leaves."""
+        self._sent_ns = [at for at in self._sent_ns if at > now_ns - _NS_PER_S]
+        at = now_ns
+        if len(self._sent_ns) >= self._limit:
+            at = max(now_ns, self._sent_ns[-self._limit] + _NS_PER_S)
+        self._sent_ns.append(at)
+        return at - now_ns

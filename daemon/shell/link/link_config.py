@@ -1,0 +1,109 @@
+"""What a venue link is built from: addresses, keys, bounds. Values only."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from daemon.errors import CredentialsRefused
+from daemon.venues.binance_spot.request_signing import Ed25519Signer, HmacSigner, Signer
+from daemon.venues.hosts import CheckedAddress, Road, check_endpoint
+
+if TYPE_CHECKING:  # an HMAC key needs none of it, and a stop waits for every import
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+
+@dataclass(frozen=True, kw_only=True)
+class VenueEndpoints:
+    """Base addresses of one environment; each is checked against the frozen table when made.
+
+    Raises:
+        HostRefused: on construction, for any address that the table does not hold.
+    """
+
+    environment: str
+    rest: str
+    ws_api: str
+    streams: str
+
+    def __post_init__(self) -> None:
+        for road in Road:
+            self.endpoint(road)
+
+    def endpoint(self, road: Road) -> CheckedAddress:
+        """The checked address of one road."""
+        url = {Road.REST: self.rest, Road.WS_API: self.ws_api, Road.STREAMS: self.streams}[road]
+        return check_endpoint(self.environment, road, url)
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
+class Credentials:
+    """One key. Its repr never shows the key or the secret."""
+
+    api_key: str
+    secret: "bytes | Ed25519PrivateKey"
+    kind: Literal["hmac", "ed25519"]
+    source: str = ""
+    """Where it was found: for the record, never the key."""
+    warnings: tuple[str, ...] = ()
+    """What an operator should hear about that place."""
+
+    def __repr__(self) -> str:
+        return f"Credentials(kind={self.kind!r}, api_key='***', secret='***')"
+
+
+@dataclass(frozen=True, kw_only=True)
+class LinkConfig:
+    """Bounds of one venue link; every wait of it has one of these as its deadline."""
+
+    symbols: tuple[str, ...]
+    recv_window_ms: int = 3_000
+    """Small on purpose: it bounds how long a stuck request can still be executed."""
+    reply_deadline_ms: int = 5_000
+    """A placement or cancel without a trusted answer by then is OutcomeUnknown."""
+    query_deadline_ms: int = 5_000
+    snapshot_deadline_ms: int = 20_000
+    connect_deadline_ms: int = 10_000
+    stream_silence_max_ms: int = 30_000
+    """No frame for so long: the market connection is taken for half-open and made anew."""
+    ping_idle_ms: int = 10_000
+    ping_reply_ms: int = 5_000
+    ping_doubt_ms: int = 1_000
+    """A request unanswered for so long, and not a word since: ask whether the connection lives."""
+    backoff_min_ms: int = 100
+    backoff_max_ms: int = 30_000
+    backoff_reset_ms: int = 10_000
+    """A connection that lived so long was a good one: the next backoff starts small again."""
+    connection_age_max_ms: int = 23 * 3_600_000
+    """Connections are renewed with overlap before the venue's 24 h limit."""
+    overlap_ms: int = 2_000
+    """How long the old connection lives on beside the new one."""
+    snapshot_overlap: int = 10
+    """Trade ids that are fetched again before the last booked one (history lags the matching)."""
+    snapshot_lookups_max: int = 100
+    """Order look-ups that one snapshot may make for trades whose order it does not know."""
+    questions_max: int = 256
+    """Queries and REST cancels that may wait at once."""
+    time_sync_period_ms: int = 60_000
+    exchange_info_period_ms: int = 300_000
+    budget_period_ms: int = 10_000
+    order_road: Literal["ws", "rest"] = "ws"
+    """`rest`: placements and cancels go by REST, the WebSocket API still carries user data."""
+    depth_symbols: tuple[str, ...] = ()
+    """Symbols whose top of book comes from a synced depth book; the others take bookTicker."""
+    with_trades: bool = True
+    """Subscribe the public trades beside the top of book."""
+
+
+def make_signer(credentials: Credentials) -> Signer:
+    """The signer of a key.
+
+    Raises:
+        CredentialsRefused: when the kind and the secret do not fit.
+    """
+    secret = credentials.secret
+    if credentials.kind == "hmac" and isinstance(secret, bytes) and secret:
+        return HmacSigner(secret)
+    if credentials.kind == "ed25519" and not isinstance(secret, bytes):
+        return Ed25519Signer(secret)
+    raise CredentialsRefused(
+        f"a {credentials.kind!r} key with such a secret is not taken; use HMAC or Ed25519 (not RSA)"
+    )

@@ -1,0 +1,73 @@
+"""The venue's clock against ours: offset by the best round trip of a batch (binance-spot.md §3).
+
+The window of a request is never widened to "fix" -1021; a new sample is taken instead.
+"""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from daemon.errors import Undecodable
+from daemon.model.amounts import NS_PER_MS
+from daemon.shell.link.rest_session import HttpReply
+from daemon.shell.process.clock import Clock
+from daemon.venues.binance_spot.codec_rest import decode_time_ms
+
+
+@dataclass(frozen=True, slots=True)
+class ClockSample:
+    """Venue clock minus engine time, and the round trip that measured it."""
+
+    offset_ns: int
+    round_trip_ns: int
+
+
+class TimeSync:
+    """Keeps the offset. `ask_time` performs one `GET /time`."""
+
+    def __init__(self, clock: Clock, ask_time: Callable[[], Awaitable[HttpReply]]) -> None:
+        self._clock = clock
+        self._ask_time = ask_time
+        self.sample: ClockSample | None = None
+        self.previous: ClockSample | None = None
+
+    @property
+    def offset_ns(self) -> int:
+        """Venue clock minus engine time; 0 before the first sample."""
+        return 0 if self.sample is None else self.sample.offset_ns
+
+    def venue_ms(self) -> int:
+        """Venue time now, for a request's `timestamp`."""
+        return self.venue_ms_at(self._clock.now_ns())
+
+    def venue_ms_at(self, now_ns: int) -> int:
+        """Venue time at an engine time, for a request's `timestamp`."""
+        sample = self.sample
+        return (now_ns if sample is None else now_ns + sample.offset_ns) // NS_PER_MS
+
+    def engine_ns(self, venue_ms: int) -> int:
+        """Engine time of a venue time in ms."""
+        return venue_ms * NS_PER_MS - self.offset_ns
+
+    async def measure(self, rounds: int) -> ClockSample:
+        """Take a batch and keep its best sample.
+
+        Raises:
+            LocalRecoverableError, VenueRecoverableError: when a round fails; the old sample stays.
+        """
+        taken = [sample_of(await self._ask_time()) for _ in range(max(1, rounds))]
+        best = min(taken, key=lambda sample: sample.round_trip_ns)
+        self.previous, self.sample = self.sample, best
+        return best
+
+
+def sample_of(reply: HttpReply) -> ClockSample:
+    """One sample: the server's time against the middle between sending and receiving.
+
+    Raises:
+        Undecodable: when the answer is no time.
+    """
+    if reply.status != 200:
+        raise Undecodable(f"time: status {reply.status}")
+    venue_ns = decode_time_ms(reply.body) * NS_PER_MS
+    middle_ns = (reply.ts_sent_ns + reply.ts_recv_ns) // 2
+    return ClockSample(venue_ns - middle_ns, reply.ts_recv_ns - reply.ts_sent_ns)

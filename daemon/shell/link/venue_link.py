@@ -1,0 +1,379 @@
+"""The link to one venue: three connections kept alive, effects performed, inputs delivered.
+
+Rules of this file:
+1. `perform` never blocks: it writes to the order socket in the caller's turn, or spawns a question.
+2. Questions are bounded in number and in time; one that cannot be asked is answered at once.
+3. What can be proven of a request, and its second road, is decided in `order_road.py`.
+"""
+
+import asyncio
+import random
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from daemon.model.effects import (
+    QueryOrder,
+    SendAmend,
+    SendCancel,
+    SendCancelAll,
+    SendOrder,
+    SendReplace,
+    TakeSnapshot,
+    VenueEffect,
+)
+from daemon.model.enums import Link
+from daemon.model.halt import HaltFlag
+from daemon.model.ids import symbol_of
+from daemon.model.inputs import (
+    Input,
+    QueryFailed,
+    SnapshotFailed,
+)
+from daemon.shell.link.backoff import Backoff
+from daemon.shell.link.governor import Governor
+from daemon.shell.link.link_config import Credentials, LinkConfig, VenueEndpoints, make_signer
+from daemon.shell.link.market_transport import MarketTransport
+from daemon.shell.link.order_transport import EncodeRest, EncodeWs, OrderTransport
+from daemon.shell.link.rate_refusals import RateRefusals
+from daemon.shell.link.rest_link import RestLink
+from daemon.shell.link.rest_session import RestSession
+from daemon.shell.link.time_sync import TimeSync
+from daemon.shell.link.venue_queries import VenueQueries
+from daemon.shell.link.venue_replies import NO_ORDER, PendingRequest, not_sent
+from daemon.shell.process.clock import Clock
+from daemon.venues.binance_spot import costs
+from daemon.venues.binance_spot.codec_rest import RestEncoder
+from daemon.venues.binance_spot.codec_ws import WsEncoder
+from daemon.venues.binance_spot.error_answers import Outcome, VenueFault
+from daemon.venues.binance_spot.order_rows import RowReader
+from daemon.venues.binance_spot.own_ids import OwnIds, SymbolNames
+from daemon.venues.hosts import Road
+from riskcaps.keeper import Keeper
+
+__all__ = ["Credentials", "LinkConfig", "VenueEndpoints", "VenueLink"]
+
+_NOT_ASKED = "the link is not running, or too many questions wait"
+_FILTER_REFUSAL = -1013
+
+
+def _nothing() -> None:
+    """Nobody minds where a read ends."""
+
+
+class VenueLink:
+    """See `ARCHITECTURE.md`, the seams. One loop owns it."""
+
+    def __init__(
+        self,
+        *,
+        endpoints: VenueEndpoints,
+        credentials: Credentials,
+        config: LinkConfig,
+        clock: Clock,
+        halt: HaltFlag,
+        deliver: Callable[[Input], None],
+        rng: random.Random,
+        settle: Callable[[], None] = _nothing,
+        gate: Keeper | None = None,
+    ) -> None:
+        """Wire the link; nothing is connected before `run`.
+
+        `settle`: all that one read from a socket had to tell was delivered. `gate`: its
+        caps on rates are kept once more where the bytes leave.
+
+        Raises:
+            HostRefused, CredentialsRefused: an address or a key that cannot be used.
+        """
+        signer = make_signer(credentials)
+        self._endpoints, self._config, self._clock = endpoints, config, clock
+        self._deliver = deliver
+        self._settle = settle
+        self._rng = rng
+        self._names = SymbolNames(endpoints.environment, config.symbols)
+        self._rows = RowReader(self._names, OwnIds())
+        self._governor = Governor()
+        self._governor.rate.follow(gate, clock.now_ns())
+        self._limits = RateRefusals(governor=self._governor, clock=clock, deliver=deliver)
+        self._encoder = RestEncoder(
+            api_key=credentials.api_key, signer=signer, recv_window_ms=config.recv_window_ms
+        )
+        self._rest = RestSession(
+            environment=endpoints.environment,
+            endpoint=endpoints.endpoint(Road.REST),
+            clock=clock,
+            governor=self._governor,
+            halt=halt,
+            on_limited=deliver,
+            deadline_s=config.query_deadline_ms / 1000,
+            connect_deadline_s=config.connect_deadline_ms / 1000,
+        )
+        self._sync = TimeSync(clock, lambda: self._rest.call(self._encoder.server_time()))
+        self._questions = self._make_questions()
+        self._rest_life = self._make_rest_life()
+        self._limits.on_refused = self._rest_life.sync_now.set
+        self._orders = OrderTransport(
+            endpoints=endpoints,
+            make_encoder=lambda: WsEncoder(
+                api_key=credentials.api_key, signer=signer, recv_window_ms=config.recv_window_ms
+            ),
+            config=config,
+            clock=clock,
+            halt=halt,
+            governor=self._governor,
+            limits=self._limits,
+            rest=self._rest,
+            sync=self._sync,
+            rows=self._rows,
+            deliver=deliver,
+            settle=settle,
+            on_fault=self._note_fault,
+            backoff=self._backoff(),
+        )
+        self._market = self._make_market()
+        self._group: asyncio.TaskGroup | None = None
+        self._questions_waiting = 0
+
+    def _make_questions(self) -> VenueQueries:
+        return VenueQueries(
+            call=self._rest.call,
+            encoder=self._encoder,
+            reader=self._rows,
+            sync=self._sync,
+            clock=self._clock,
+            config=self._config,
+            on_fault=self._note_fault,
+        )
+
+    def _make_rest_life(self) -> RestLink:
+        return RestLink(
+            rest=self._rest,
+            encoder=self._encoder,
+            sync=self._sync,
+            governor=self._governor,
+            names=self._names,
+            clock=self._clock,
+            config=self._config,
+            deliver=self._deliver,
+            backoff=self._backoff(),
+        )
+
+    def _make_market(self) -> MarketTransport:
+        return MarketTransport(
+            endpoints=self._endpoints,
+            names=self._names,
+            config=self._config,
+            clock=self._clock,
+            limits=self._limits,
+            encoder=self._encoder,
+            call=self._rest.call,
+            spawn=self._spawn,
+            deliver=self._deliver,
+            settle=self._settle,
+            make_backoff=self._backoff,
+        )
+
+    async def run(self) -> None:
+        """Keep the venue connected until cancelled; every task is a child of this call."""
+        await self._rest.open()
+        try:
+            async with asyncio.TaskGroup() as group:
+                self._group = group
+                group.create_task(self._rest_life.run(), name="venue-rest")
+                group.create_task(self._orders.sweep(), name="venue-deadlines")
+                group.create_task(self._sockets(group), name="venue-sockets")
+        finally:
+            self._group = None
+            self._orders.keeper.close("stopped")
+            self._market.keeper.close("stopped")
+            await self._rest.close()
+
+    async def _sockets(self, group: asyncio.TaskGroup) -> None:
+        # A signed request before the first clock sample would only be refused.
+        await self._rest_life.ready.wait()
+        group.create_task(self._orders.keeper.run(group), name="venue-order")
+        group.create_task(self._market.keeper.run(group), name="venue-market")
+
+    def perform(self, effect: VenueEffect) -> None:
+        """Perform one effect now; answers come as inputs."""
+        match effect:
+            case SendOrder():
+                self._send_order(effect)
+            case SendCancel():
+                self._send_cancel(effect)
+            case SendReplace():
+                self._send_replace(effect)
+            case SendAmend():
+                self._send_amend(effect)
+            case SendCancelAll():
+                self._send_cancel_all(effect)
+            case QueryOrder():
+                if not self._spawn(
+                    lambda: self._answer(lambda: self._questions.query(effect)), "query"
+                ):
+                    self._deliver(
+                        QueryFailed(effect.client_order_id, effect.instrument_id, _NOT_ASKED)
+                    )
+            case TakeSnapshot():
+                if not self._spawn(
+                    lambda: self._answer(lambda: self._questions.snapshot(effect)), "snapshot"
+                ):
+                    self._deliver(SnapshotFailed(f"{effect.reason}: {_NOT_ASKED}"))
+
+    def facts(self) -> dict[str, Any]:
+        """What status and metrics show of this link."""
+        now_ns = self._clock.now_ns()
+        sample = self._sync.sample
+        return {
+            "offset_ns": self._sync.offset_ns,
+            "round_trip_ns": None if sample is None else sample.round_trip_ns,
+            "used": self._governor.used(now_ns),
+            "limits": self._governor.limits(),
+            "used_by_rounds": self._governor.used_by_rounds(now_ns),
+            "paused_until_ns": self._governor.paused_until_ns(now_ns),
+            "paused_for": self._governor.pause_scope(now_ns),
+            "links": {
+                Link.REST.value: self._rest_life.facts(now_ns),
+                Link.ORDER.value: self._orders.keeper.facts(now_ns),
+                Link.MARKET.value: self._market.facts(now_ns),
+            },
+            "in_flight": self._orders.in_flight,
+            "questions_waiting": self._questions_waiting,
+            "unknown_events": dict(self._orders.unknown_events),
+            "ids_known": len(self._rows.ids),
+        }
+
+    def pause(self, scope: str, until_ns: int) -> None:
+        """A pause that an earlier run was told of: nothing is sent before it is over."""
+        self._governor.pause(scope, until_ns, self._clock.now_ns())
+
+    def lose_orders(self, reason: str) -> bool:
+        """Cut the order connection, as a drill does; False when it is down already."""
+        session = self._orders.keeper.current
+        if session is not None:
+            session.close(reason)
+        return session is not None
+
+    # ---------------------------------------------------------------- effects
+    def _send_order(self, effect: SendOrder) -> None:
+        order = effect.order
+        asked = PendingRequest(
+            kind="place",
+            client_order_id=order.client_order_id,
+            instrument_id=order.instrument_id,
+        )
+        self._send(
+            asked,
+            lambda encoder, request_id, at_ms: encoder.place(order, request_id, at_ms),
+            lambda: self._encoder.place(order, self._sync.venue_ms()),
+            weight=costs.ORDER_PLACE,
+            orders=1,
+        )
+
+    def _send_cancel(self, effect: SendCancel) -> None:
+        cancel = effect.cancel
+        asked = PendingRequest(
+            kind="cancel",
+            client_order_id=cancel.client_order_id,
+            instrument_id=cancel.instrument_id,
+        )
+        self._send(
+            asked,
+            lambda encoder, request_id, at_ms: encoder.cancel(cancel, request_id, at_ms),
+            lambda: self._encoder.cancel(cancel, self._sync.venue_ms()),
+            weight=costs.ORDER_CANCEL,
+        )
+
+    def _send_replace(self, effect: SendReplace) -> None:
+        replace = effect.replace
+        asked = PendingRequest(
+            kind="replace",
+            client_order_id=replace.target,
+            instrument_id=replace.order.instrument_id,
+            new_client_order_id=replace.order.client_order_id,
+        )
+        self._send(
+            asked,
+            lambda encoder, request_id, at_ms: encoder.replace(replace, request_id, at_ms),
+            lambda: self._encoder.replace(replace, self._sync.venue_ms()),
+            weight=costs.CANCEL_REPLACE,
+            orders=1,
+        )
+
+    def _send_amend(self, effect: SendAmend) -> None:
+        amend = effect.amend
+        asked = PendingRequest(
+            kind="amend",
+            client_order_id=amend.client_order_id,
+            instrument_id=amend.instrument_id,
+        )
+        self._send(
+            asked,
+            lambda encoder, request_id, at_ms: encoder.amend(amend, request_id, at_ms),
+            lambda: self._encoder.amend(amend, self._sync.venue_ms()),
+            weight=costs.AMEND,
+        )
+
+    def _send_cancel_all(self, effect: SendCancelAll) -> None:
+        instrument = effect.instrument_id
+        asked = PendingRequest(
+            kind="cancel_all", client_order_id=NO_ORDER, instrument_id=instrument
+        )
+        self._send(
+            asked,
+            lambda encoder, request_id, at_ms: encoder.cancel_all(instrument, request_id, at_ms),
+            lambda: self._encoder.cancel_all(symbol_of(instrument), self._sync.venue_ms()),
+            weight=costs.CANCEL_ALL,
+        )
+
+    def _send(
+        self,
+        asked: PendingRequest,
+        encode_ws: EncodeWs,
+        encode_rest: EncodeRest,
+        *,
+        weight: int,
+        orders: int = 0,
+    ) -> None:
+        cancelling = asked.kind in {"cancel", "cancel_all"}
+        by_rest = self._config.order_road == "rest" or (
+            cancelling and self._orders.keeper.current is None
+        )
+        if not by_rest:
+            self._orders.write(asked, encode_ws, weight=weight, orders=orders)
+        elif not self._spawn(lambda: self._orders.by_rest(asked, encode_rest), asked.kind):
+            for item in not_sent(asked, _NOT_ASKED):
+                self._deliver(item)
+
+    def _spawn(self, work: Callable[[], Coroutine[Any, Any, None]], name: str) -> bool:
+        group = self._group
+        if group is None or self._questions_waiting >= self._config.questions_max:
+            return False
+        coroutine = work()
+        try:
+            task = group.create_task(coroutine, name=f"venue-{name}")
+        except RuntimeError:  # the link is ending; the engine may still turn once or twice
+            coroutine.close()
+            return False
+        self._questions_waiting += 1
+        task.add_done_callback(self._question_done)
+        return True
+
+    def _question_done(self, _task: asyncio.Task[None]) -> None:
+        self._questions_waiting -= 1
+
+    async def _answer(self, question: Callable[[], Coroutine[Any, Any, Input]]) -> None:
+        self._deliver(await question())
+
+    # ---------------------------------------------------------------- shared
+    def _note_fault(self, fault: VenueFault) -> None:
+        if fault.outcome is Outcome.CLOCK:
+            self._rest_life.sync_now.set()
+        elif fault.code == _FILTER_REFUSAL:
+            self._rest_life.reload_now.set()
+
+    def _backoff(self) -> Backoff:
+        return Backoff(
+            min_s=self._config.backoff_min_ms / 1000,
+            max_s=self._config.backoff_max_ms / 1000,
+            rng=self._rng,
+        )

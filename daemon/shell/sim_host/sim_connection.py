@@ -1,0 +1,102 @@
+"""One WebSocket of the venue: a bounded outbox with its own writer, pings, and socket faults."""
+
+import asyncio
+from collections import deque
+
+from aiohttp import WSMsgType, web
+
+OUTBOX_MAX = 20_000
+"""Frames; a client that lets so many pile up is cut off, as the real venue does."""
+_PING_S = 0.2
+
+
+class SimConnection:
+    """A client's socket; `kind` is `user` (WebSocket API) or `market` (streams)."""
+
+    def __init__(
+        self, kind: str, socket: web.WebSocketResponse, request: web.BaseRequest, now_ns: int
+    ) -> None:
+        self.kind = kind
+        self.opened_ns = now_ns
+        self.pinged_ns = now_ns
+        self.ponged_ns = now_ns
+        self.muted_until_ns = 0
+        self.dead_until_ns = 0
+        """Half open until then: nothing goes out, nothing that comes in is heard."""
+        self._socket = socket
+        self._transport = request.transport
+        self._outbox: deque[bytes | None] = deque()
+        self._wake = asyncio.Event()
+        self._messages: deque[int] = deque(maxlen=64)
+        self._is_closing = False
+
+    def send(self, frame: bytes, now_ns: int) -> None:
+        """Queue an answer."""
+        if now_ns < self.dead_until_ns or self._is_closing:
+            return
+        if len(self._outbox) >= OUTBOX_MAX:
+            self.abort()
+            return
+        self._outbox.append(frame)
+        self._wake.set()
+
+    def send_event(self, frame: bytes, now_ns: int) -> None:
+        """Queue an event; a muted socket loses it."""
+        if now_ns >= self.muted_until_ns:
+            self.send(frame, now_ns)
+
+    def close_after_outbox(self) -> None:
+        """Close with a proper close frame once everything queued is out."""
+        if not self._is_closing:
+            self._is_closing = True
+            self._outbox.append(None)
+            self._wake.set()
+
+    def abort(self) -> None:
+        """Cut the connection: no close frame, the peer sees a reset."""
+        self._is_closing = True
+        self._outbox.clear()
+        if self._transport is not None:
+            self._transport.abort()
+
+    def is_too_chatty(self, now_ns: int, per_second_max: int) -> bool:
+        """Count an incoming message; True when the last second saw too many."""
+        self._messages.append(now_ns)
+        recent = sum(1 for ts_ns in self._messages if now_ns - ts_ns < 1_000_000_000)
+        return recent > per_second_max
+
+    async def write_forever(self) -> None:
+        """Send what is queued until the socket closes."""
+        try:
+            while True:
+                await self._wake.wait()
+                self._wake.clear()
+                while self._outbox:
+                    frame = self._outbox.popleft()
+                    if frame is None:
+                        await self._socket.close()
+                        return
+                    await self._socket.send_frame(frame, WSMsgType.TEXT)
+        except (ConnectionError, RuntimeError):
+            return  # the peer has gone; the reader sees it too and cleans up
+
+    async def ping(self, now_ns: int) -> None:
+        """Send a ping frame with the time as its payload."""
+        self.pinged_ns = now_ns
+        if now_ns < self.dead_until_ns or self._socket.closed:
+            return
+        try:
+            # A client that does not read must not hold up the pings of the others.
+            async with asyncio.timeout(_PING_S):
+                await self._socket.ping(str(now_ns // 1_000_000).encode())
+        except (ConnectionError, RuntimeError, TimeoutError):
+            return
+
+    async def pong(self, payload: bytes, now_ns: int) -> None:
+        """Answer a client's ping, unless the socket is half open."""
+        if now_ns < self.dead_until_ns:
+            return
+        try:
+            await self._socket.pong(payload)
+        except (ConnectionError, RuntimeError):
+            return

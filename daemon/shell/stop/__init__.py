@@ -1,0 +1,1 @@
+"""Every way to stop: emergency stop, kill latch, end of the process."""

@@ -1,0 +1,331 @@
+"""The two roads of the emergency stop: the WebSocket API, and REST. Either alone is enough.
+
+Rules of this file:
+1. A road answers or raises a `SeatrialError`; it never guesses and never retries.
+2. Each road has its own budget; only a ban or a weight refusal, which the venue counts per
+   address, silences both.
+3. Nothing here can place: the halt flag is not even asked.
+4. A road imports its client when it is first opened: a second process that stops us waits for
+   the imports of the road that it takes, not for both.
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import TYPE_CHECKING, Protocol
+
+from daemon.errors import (
+    BudgetEmpty,
+    KeyRefused,
+    NotConnected,
+    SeatrialError,
+    VenueRefusal,
+)
+from daemon.model.amounts import NS_PER_MS
+from daemon.model.halt import HaltFlag
+from daemon.model.inputs import RateLimited
+from daemon.shell.link.governor import Governor
+from daemon.shell.link.link_config import VenueEndpoints
+from daemon.shell.process.clock import Clock
+from daemon.venues.binance_spot import codec_rest
+from daemon.venues.binance_spot.codec_ws import WsEncoder, WsReply
+from daemon.venues.binance_spot.error_answers import Outcome, VenueFault, classify, limit_scope
+from daemon.venues.binance_spot.order_rows import OpenRow
+from daemon.venues.hosts import Road as HostRoad
+from daemon.venues.requests import HttpRequest, Purpose, WsRequest
+
+if TYPE_CHECKING:  # rule 4
+    from daemon.shell.link.order_session import OrderSession
+    from daemon.shell.link.rest_session import RestSession
+
+_CONNECTIONS = 8
+_PING_IDLE_S = 10.0
+_PING_REPLY_S = 5.0
+_WAF_PAUSE_S = 1.0
+"""A firewall's page names no time; the stop must go on trying."""
+
+
+class VenueClock:
+    """The venue's clock as the roads measure it; without a sample our own is used."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self.offset_ns = 0
+        self.measured = False
+
+    def take(self, venue_ms: int, sent_ns: int, recv_ns: int) -> None:
+        """One answer to "what time is it"."""
+        self.offset_ns = venue_ms * NS_PER_MS - (sent_ns + recv_ns) // 2
+        self.measured = True
+
+    def venue_ms(self) -> int:
+        """Venue time now."""
+        return (self._clock.now_ns() + self.offset_ns) // NS_PER_MS
+
+
+class EmergencyTransport(Protocol):
+    """What the stop needs of a road."""
+
+    name: str
+    deadline_s: float
+
+    async def open(self) -> None:
+        """Connect; harmless when connected."""
+
+    async def close(self) -> None:
+        """Disconnect."""
+
+    @property
+    def is_warm(self) -> bool:
+        """Whether a request would leave at once."""
+
+    async def measure(self) -> None:
+        """Ask the venue for its time."""
+
+    async def listing(self, symbol: str | None) -> list[OpenRow]:
+        """Open orders of a symbol, or of the account."""
+
+    async def cancel_symbol(self, symbol: str) -> int:
+        """Cancel all of a symbol; how many were told canceled."""
+
+    async def cancel_one(self, row: OpenRow) -> int:
+        """Cancel one order; 1 when it was told canceled, 0 when it was gone."""
+
+
+class RestTransport:
+    """REST: one request a connection, up to eight at once."""
+
+    name = "REST"
+
+    def __init__(
+        self,
+        *,
+        endpoints: VenueEndpoints,
+        encoder: codec_rest.RestEncoder,
+        clock: Clock,
+        venue_clock: VenueClock,
+        on_limited: Callable[[RateLimited], None],
+    ) -> None:
+        self.deadline_s = 1.0
+        self.governor = Governor(waf_pause_s=_WAF_PAUSE_S)
+        self._encoder = encoder
+        self._venue_clock = venue_clock
+        self._endpoints = endpoints
+        self._clock = clock
+        self._on_limited = on_limited
+        self._made: RestSession | None = None
+
+    @property
+    def is_warm(self) -> bool:
+        """Whether it has ever been answered."""
+        return self._made is not None and self._made.last_reply_ns > 0
+
+    async def open(self) -> None:
+        """Make the pool."""
+        await self._session.open()
+
+    async def close(self) -> None:
+        """Close the pool."""
+        if self._made is not None:
+            await self._made.close()
+
+    async def measure(self) -> None:
+        """`GET /time`."""
+        reply = await self._session.call(_urgent(self._encoder.server_time()), deadline_s=1.0)
+        if reply.status != 200:
+            raise _refused(codec_rest.decode_error(reply.status, reply.body))
+        venue_ms = codec_rest.decode_time_ms(reply.body)
+        self._venue_clock.take(venue_ms, reply.ts_sent_ns, reply.ts_recv_ns)
+
+    async def listing(self, symbol: str | None) -> list[OpenRow]:
+        """`GET /openOrders`."""
+        body = await self._body(self._encoder.open_orders(symbol, self._venue_clock.venue_ms()))
+        return codec_rest.decode_open(body)
+
+    async def cancel_symbol(self, symbol: str) -> int:
+        """`DELETE /openOrders`."""
+        request = self._encoder.cancel_all(symbol, self._venue_clock.venue_ms())
+        body = await self._body(request, gone=b"[]")
+        return len(codec_rest.decode_canceled(body))
+
+    async def cancel_one(self, row: OpenRow) -> int:
+        """`DELETE /order`."""
+        at_ms = self._venue_clock.venue_ms()
+        request = self._encoder.cancel_by_id(row.symbol, row.order_id, at_ms)
+        return 1 if await self._body(request, gone=b"") else 0
+
+    @property
+    def _session(self) -> "RestSession":
+        if self._made is None:
+            from daemon.shell.link.rest_session import RestSession  # noqa: PLC0415 - rule 4
+
+            self._made = RestSession(
+                environment=self._endpoints.environment,
+                endpoint=self._endpoints.endpoint(HostRoad.REST),
+                clock=self._clock,
+                governor=self.governor,
+                halt=HaltFlag(),  # asked for placements only, and none is ever made here
+                on_limited=self._on_limited,
+                deadline_s=5.0,
+                connections_max=_CONNECTIONS,
+            )
+        return self._made
+
+    async def _body(self, request: HttpRequest, *, gone: bytes | None = None) -> bytes:
+        reply = await self._session.call(_urgent(request), deadline_s=self.deadline_s)
+        if reply.status == 200:
+            return reply.body
+        fault = codec_rest.decode_error(reply.status, reply.body)
+        if gone is not None and fault.outcome is Outcome.NOT_CANCELABLE:
+            return gone  # nothing left to cancel: the next listing decides
+        raise _refused(fault)
+
+
+class SocketTransport:
+    """The WebSocket API: all requests on one connection, without waiting for each other."""
+
+    name = "WebSocket API"
+
+    def __init__(
+        self,
+        *,
+        endpoints: VenueEndpoints,
+        encoder: WsEncoder,
+        clock: Clock,
+        venue_clock: VenueClock,
+        on_limited: Callable[[RateLimited], None],
+    ) -> None:
+        self.deadline_s = 1.0
+        self.governor = Governor()
+        self._endpoints = endpoints
+        self._encoder = encoder
+        self._clock = clock
+        self._venue_clock = venue_clock
+        self._on_limited = on_limited
+        self._session: OrderSession | None = None
+        self._next = 0
+
+    @property
+    def is_warm(self) -> bool:
+        """Whether the connection is open."""
+        return self._session is not None and not self._session.lost
+
+    async def open(self) -> None:
+        """Connect, unless connected."""
+        if self.is_warm:
+            return
+        from daemon.shell.link.order_session import OrderSession  # noqa: PLC0415 - rule 4
+
+        session = OrderSession(
+            environment=self._endpoints.environment,
+            endpoint=self._endpoints.endpoint(HostRoad.WS_API),
+            encoder=self._encoder,
+            clock=self._clock,
+            halt=HaltFlag(),
+            on_message=lambda _session, _message, _now_ns: None,
+            on_lost=lambda _session, _reason: None,
+        )
+        await session.open(
+            connect_deadline_s=self.deadline_s,
+            ping_idle_s=_PING_IDLE_S,
+            ping_reply_s=_PING_REPLY_S,
+        )
+        self._session = session
+
+    async def close(self) -> None:
+        """Disconnect."""
+        self.drop("the stop is over")
+
+    def drop(self, reason: str) -> None:
+        """Forget a connection that gave no answer: the next use makes a new one."""
+        session, self._session = self._session, None
+        if session is not None:
+            session.close(reason)
+
+    async def measure(self) -> None:
+        """`time`."""
+        sent_ns = self._clock.now_ns()
+        reply = await self._ask(self._encoder.server_time(self._id()))
+        venue_ms = codec_rest.decode_time_ms(reply.result)
+        self._venue_clock.take(venue_ms, sent_ns, self._clock.now_ns())
+
+    async def listing(self, symbol: str | None) -> list[OpenRow]:
+        """`openOrders.status`."""
+        at_ms = self._venue_clock.venue_ms()
+        reply = await self._ask(self._encoder.open_orders(symbol, self._id(), at_ms))
+        return codec_rest.decode_open(reply.result)
+
+    async def cancel_symbol(self, symbol: str) -> int:
+        """`openOrders.cancelAll`."""
+        at_ms = self._venue_clock.venue_ms()
+        reply = await self._ask(self._encoder.cancel_symbol(symbol, self._id(), at_ms), gone=True)
+        return 0 if reply.fault is not None else len(codec_rest.decode_canceled(reply.result))
+
+    async def cancel_one(self, row: OpenRow) -> int:
+        """`order.cancel`."""
+        at_ms = self._venue_clock.venue_ms()
+        request = self._encoder.cancel_by_id(row.symbol, row.order_id, self._id(), at_ms)
+        reply = await self._ask(request, gone=True)
+        return 1 if reply.fault is None else 0
+
+    async def _ask(self, request: WsRequest, *, gone: bool = False) -> WsReply:
+        session = self._session
+        if session is None or session.lost:
+            raise NotConnected("the WebSocket API is not connected")
+        now_ns = self._clock.now_ns()
+        refusal = self.governor.admit(Purpose.CANCEL, weight=request.weight, now_ns=now_ns)
+        if refusal is not None:
+            raise BudgetEmpty(refusal.reason, refusal.until_ns)
+        try:
+            reply = await session.ask(request, deadline_s=self.deadline_s)
+        except SeatrialError as error:
+            self.drop(str(error))
+            raise
+        finally:
+            self.governor.settle(weight=request.weight)
+        self.governor.observe_counts(reply.rate_limits, now_ns)
+        fault = reply.fault
+        if fault is None or (gone and fault.outcome is Outcome.NOT_CANCELABLE):
+            return reply
+        if fault.outcome is Outcome.LIMITED:
+            self._limit(fault, now_ns)
+        raise _refused(fault)
+
+    def _limit(self, fault: VenueFault, now_ns: int) -> None:
+        scope = limit_scope(fault.status, fault.code)
+        until_ns = None
+        if fault.retry_at_ms:
+            until_ns = fault.retry_at_ms * NS_PER_MS - self._venue_clock.offset_ns
+        until_ns = self.governor.pause(scope, until_ns, now_ns)
+        self._on_limited(RateLimited(fault.status, fault.code, scope, until_ns, fault.text))
+
+    def _id(self) -> str:
+        self._next += 1
+        return str(self._next)
+
+
+def _urgent(request: HttpRequest) -> HttpRequest:
+    # Everything here counts as a cancel: it may use the whole budget, reserve included.
+    return replace(request, purpose=Purpose.CANCEL)
+
+
+def _refused(fault: VenueFault) -> SeatrialError:
+    if fault.outcome is Outcome.KEY:
+        return KeyRefused(fault.status, fault.code, fault.message)
+    return VenueRefusal(fault.status, fault.code, fault.message)
+
+
+def is_clock_refusal(error: SeatrialError) -> bool:
+    """Whether the venue refused our timestamp (-1021)."""
+    return isinstance(error, VenueRefusal) and error.code == -1021
+
+
+def is_symbol_gone(error: SeatrialError) -> bool:
+    """Whether the venue says that it has no such symbol (-1121): nothing can be open on it."""
+    return isinstance(error, VenueRefusal) and error.code == -1121
+
+
+def is_plain_no(error: SeatrialError) -> bool:
+    """Whether the venue refused just this request, whatever the moment: another may be taken."""
+    if not isinstance(error, VenueRefusal):
+        return False
+    return classify(error.status, error.code, error.message).outcome is Outcome.REFUSED

@@ -1,0 +1,195 @@
+"""Orders -> the venue's parameters, the same for both roads. Amounts are plain decimal text.
+
+Rule of this file: an order that lacks what its type requires (venues/binance-spot.md §5) raises
+`Unencodable` before any byte leaves; nothing is defaulted silently.
+"""
+
+from decimal import Decimal
+
+from daemon.errors import Unencodable
+from daemon.model.amounts import ZERO, plain
+from daemon.model.enums import OrderType
+from daemon.model.ids import (
+    CLIENT_ORDER_ID_MAX_LENGTH,
+    ClientOrderId,
+    InstrumentId,
+    VenueOrderId,
+    cancel_id,
+    symbol_of,
+)
+from daemon.model.order_features import OrderExtras
+from daemon.model.orders import AmendOrder, CancelOrder, NewOrder, ReplaceOrder
+
+Value = str | int | bool
+Fields = dict[str, Value]
+"""Parameter name -> value, without apiKey, timestamp, recvWindow and signature."""
+
+_PRICED = frozenset(
+    {
+        OrderType.LIMIT,
+        OrderType.LIMIT_MAKER,
+        OrderType.STOP_LOSS_LIMIT,
+        OrderType.TAKE_PROFIT_LIMIT,
+    }
+)
+_TIMED = _PRICED - {OrderType.LIMIT_MAKER}
+_STOPPED = frozenset(
+    {
+        OrderType.STOP_LOSS,
+        OrderType.STOP_LOSS_LIMIT,
+        OrderType.TAKE_PROFIT,
+        OrderType.TAKE_PROFIT_LIMIT,
+    }
+)
+
+
+def place_fields(order: NewOrder) -> Fields:
+    """Parameters of `POST /order` and `order.place`.
+
+    Raises:
+        Unencodable: when the order lacks, or has too much of, what its type takes.
+    """
+    kind = order.order_type
+    fields: Fields = {
+        **place_amounts(order),
+        "newOrderRespType": "FULL",
+        "side": order.side.value,
+        "symbol": symbol_of(order.instrument_id),
+        "type": kind.value,
+    }
+    if kind in _TIMED:
+        if order.time_in_force is None:
+            raise _wrong(order, "needs a time in force")
+        fields["timeInForce"] = order.time_in_force.value
+    if order.extras is not None:
+        fields |= extra_fields(order, order.extras)
+    return fields
+
+
+def extra_fields(order: NewOrder, extras: OrderExtras) -> Fields:
+    """Parameters of what an order is beyond its type.
+
+    Raises:
+        Unencodable: when its type cannot be that.
+    """
+    fields: Fields = {}
+    kind = order.order_type
+    if extras.trailing_bps:
+        if kind not in _STOPPED:
+            raise _wrong(order, "cannot trail")
+        fields["trailingDelta"] = extras.trailing_bps
+    if extras.iceberg_qty is not None:
+        if kind not in _PRICED:
+            raise _wrong(order, "cannot be an iceberg")
+        fields["icebergQty"] = _positive(order, "shown quantity", extras.iceberg_qty)
+    if extras.peg is not None:
+        if kind not in _PRICED:
+            raise _wrong(order, "cannot be pegged")
+        fields["pegPriceType"] = extras.peg.value
+        if extras.peg_levels:
+            fields["pegOffsetType"] = "PRICE_LEVEL"
+            fields["pegOffsetValue"] = extras.peg_levels
+    return fields
+
+
+def place_amounts(order: NewOrder) -> dict[str, str]:
+    """The part of a placement that differs from order to order: its id and its amounts, sorted.
+
+    Raises:
+        Unencodable: when the order lacks, or has too much of, what its type takes.
+    """
+    kind = order.order_type
+    amounts = {"newClientOrderId": checked_id(order.client_order_id)}
+    extras = order.extras
+    if kind in _PRICED and (extras is None or extras.peg is None):
+        amounts["price"] = _positive(order, "price", order.price)
+    elif order.price is not None:
+        raise _wrong(order, "takes no price")
+    amounts["quantity"] = _positive(order, "quantity", order.qty)
+    is_trailing = extras is not None and extras.trailing_bps and order.stop_price is None
+    if kind in _STOPPED and not is_trailing:
+        amounts["stopPrice"] = _positive(order, "stop price", order.stop_price)
+    elif order.stop_price is not None:
+        raise _wrong(order, "takes no stop price")
+    return amounts
+
+
+def cancel_fields(cancel: CancelOrder) -> Fields:
+    """Parameters of `DELETE /order` and `order.cancel`.
+
+    By the venue's order id where known (fastest, never ambiguous), else by our own id. The cancel
+    gets an id that is derived from the order's own, so that a row renamed by it is recognised.
+    """
+    fields = order_key(cancel.instrument_id, cancel.client_order_id, cancel.venue_order_id)
+    derived = cancel_id(cancel.client_order_id)
+    if derived is not None:
+        fields["newClientOrderId"] = derived
+    return fields
+
+
+def order_key(
+    instrument_id: InstrumentId,
+    client_order_id: ClientOrderId,
+    venue_order_id: VenueOrderId | None,
+) -> Fields:
+    """How a request names one existing order."""
+    if venue_order_id is not None and venue_order_id.isdigit():
+        return {"symbol": symbol_of(instrument_id), "orderId": int(venue_order_id)}
+    return {
+        "symbol": symbol_of(instrument_id),
+        "origClientOrderId": checked_id(client_order_id),
+    }
+
+
+def replace_fields(replace: ReplaceOrder) -> Fields:
+    """Parameters of `cancelReplace`: place only if the cancel succeeded (STOP_ON_FAILURE)."""
+    fields = place_fields(replace.order)
+    fields["cancelReplaceMode"] = "STOP_ON_FAILURE"
+    if replace.target_venue_order_id is not None and replace.target_venue_order_id.isdigit():
+        fields["cancelOrderId"] = int(replace.target_venue_order_id)
+    else:
+        fields["cancelOrigClientOrderId"] = checked_id(replace.target)
+    derived = cancel_id(replace.target)
+    if derived is not None:
+        fields["cancelNewClientOrderId"] = derived
+    return fields
+
+
+def amend_fields(amend: AmendOrder) -> Fields:
+    """Parameters of amend-keep-priority: reduce only.
+
+    The order keeps its client id; the venue would give it a random one (binance-spot.md §5).
+    """
+    own = amend.client_order_id
+    if not amend.qty.is_finite() or amend.qty <= 0:
+        raise Unencodable(f"order {own}: an amend needs a quantity above zero")
+    fields = order_key(amend.instrument_id, own, amend.venue_order_id)
+    fields["newClientOrderId"] = checked_id(own)
+    fields["newQty"] = plain(amend.qty)
+    return fields
+
+
+def checked_id(client_order_id: str) -> str:
+    """A client order id within the venue's pattern.
+
+    Raises:
+        Unencodable: when it is empty, too long, or has a character the venue refuses.
+    """
+    letters = client_order_id.replace("-", "").replace("_", "") or "0"
+    if (
+        not 0 < len(client_order_id) <= CLIENT_ORDER_ID_MAX_LENGTH
+        or not letters.isascii()
+        or not letters.isalnum()
+    ):
+        raise Unencodable(f"client order id {client_order_id!r} is not in the venue's pattern")
+    return client_order_id
+
+
+def _positive(order: NewOrder, name: str, value: Decimal | None) -> str:
+    if value is None or not value.is_finite() or value <= ZERO:
+        raise _wrong(order, f"needs a {name} above zero, got {value}")
+    return plain(value)
+
+
+def _wrong(order: NewOrder, what: str) -> Unencodable:
+    return Unencodable(f"order {order.client_order_id}: {order.order_type} {what}")

@@ -1,0 +1,380 @@
+"""Words of the simulated venue: orders, requests, outcomes, events.
+
+All amounts are ints in units of 1e-8 (units.py), all times integer nanoseconds.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Protocol, TypeAlias
+
+from daemon.model.enums import ExecType, OrderType, Side, TimeInForce
+
+
+class RandomSource(Protocol):
+    """The part of `random.Random` that the venue uses; always handed in, always seeded."""
+
+    def random(self) -> float:
+        """Uniform in [0, 1)."""
+
+    def randrange(self, start: int, stop: int) -> int:
+        """Uniform int in [start, stop)."""
+
+    def gauss(self, mu: float, sigma: float) -> float:
+        """Normal variate."""
+
+    def expovariate(self, lambd: float) -> float:
+        """Exponential variate, mean 1/lambd."""
+
+
+class Status(StrEnum):
+    """Order states on the wire."""
+
+    NEW = "NEW"
+    PENDING_NEW = "PENDING_NEW"
+    """A list's order whose turn has not come (OTO)."""
+    PARTIALLY_FILLED = "PARTIALLY_FILLED"
+    FILLED = "FILLED"
+    CANCELED = "CANCELED"
+    REJECTED = "REJECTED"
+    EXPIRED = "EXPIRED"
+    EXPIRED_IN_MATCH = "EXPIRED_IN_MATCH"
+
+
+OPEN_STATUSES = frozenset({Status.NEW, Status.PENDING_NEW, Status.PARTIALLY_FILLED})
+
+
+class StpMode(StrEnum):
+    """Self-trade prevention; the taker's mode decides."""
+
+    NONE = "NONE"
+    EXPIRE_TAKER = "EXPIRE_TAKER"
+    EXPIRE_MAKER = "EXPIRE_MAKER"
+    EXPIRE_BOTH = "EXPIRE_BOTH"
+    DECREMENT = "DECREMENT"
+
+
+class PegType(StrEnum):
+    """What a pegged order takes its price from: its own side's best, or the other side's."""
+
+    PRIMARY_PEG = "PRIMARY_PEG"
+    MARKET_PEG = "MARKET_PEG"
+
+
+class Contingency(StrEnum):
+    """How the orders of a list hang together."""
+
+    OCO = "OCO"
+    OTO = "OTO"
+
+
+class OrderOrigin(StrEnum):
+    """Who placed an order: a client over the API, an operator's admin call, the background flow."""
+
+    API = "api"
+    FOREIGN = "foreign"
+    BACKGROUND = "background"
+
+
+STOP_TYPES = frozenset({OrderType.STOP_LOSS, OrderType.STOP_LOSS_LIMIT})
+TAKE_TYPES = frozenset({OrderType.TAKE_PROFIT, OrderType.TAKE_PROFIT_LIMIT})
+TRIGGER_TYPES = STOP_TYPES | TAKE_TYPES
+MARKET_TYPES = frozenset({OrderType.MARKET, OrderType.STOP_LOSS, OrderType.TAKE_PROFIT})
+
+
+class VenueError(Exception):
+    """The venue's definite no: documented code and wording, and the HTTP status that carries it."""
+
+    def __init__(
+        self, code: int, msg: str, status: int = 400, data: dict[str, object] | None = None
+    ) -> None:
+        super().__init__(f"{code} {msg}")
+        self.code = code
+        self.msg = msg
+        self.status = status
+        self.data = data
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlaceRequest:
+    """What a client asks. `client_order_id` empty: the venue invents one."""
+
+    symbol: str
+    side: Side
+    type: OrderType
+    time_in_force: TimeInForce = TimeInForce.GTC
+    qty: int = 0
+    price: int = 0
+    quote_order_qty: int = 0
+    stop_price: int = 0
+    iceberg_qty: int = 0
+    trailing_bps: int = 0
+    peg: PegType | None = None
+    peg_levels: int = 0
+    client_order_id: str = ""
+    stp_mode: StpMode = StpMode.EXPIRE_MAKER
+    strategy_id: int | None = None
+    strategy_type: int | None = None
+    origin: OrderOrigin = OrderOrigin.API
+    is_open_sized: bool = False
+    """Its quantity is known only when its moment comes (OPO)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AmendRow:
+    """One amend in an order's history."""
+
+    execution_id: int
+    old_client_order_id: str
+    new_client_order_id: str
+    old_qty: int
+    new_qty: int
+    ts_ns: int
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class SimOrder:
+    """One order, live: the book, the accounts and the ledger share the object."""
+
+    order_id: int
+    symbol: str
+    account: str
+    """Empty for the background flow."""
+    origin: OrderOrigin
+    client_order_id: str
+    """The order's own id, for ever; a cancel's id is `cancel_id`."""
+    side: Side
+    type: OrderType
+    time_in_force: TimeInForce
+    qty: int
+    price: int
+    ts_ns: int
+    updated_ns: int
+    status: Status = Status.NEW
+    executed: int = 0
+    cum_quote: int = 0
+    prevented: int = 0
+    quote_order_qty: int = 0
+    stop_price: int = 0
+    iceberg_qty: int = 0
+    trailing_bps: int = 0
+    trailing_since_ns: int = 0
+    """When it began to follow the price; 0: not yet."""
+    extreme: int = 0
+    """The best price since then: the lowest for one that waits for a rise, else the highest."""
+    peg: PegType | None = None
+    peg_levels: int = 0
+    order_list: "OrderList | None" = None
+    stp_mode: StpMode = StpMode.NONE
+    strategy_id: int | None = None
+    strategy_type: int | None = None
+    working_ns: int = 0
+    """When it went on the book; 0 while it waits for its trigger."""
+    waiting: bool = False
+    """A stop or take-profit that has not triggered."""
+    locked: int = 0
+    """What this order still locks, in the asset it gives."""
+    cancel_id: str = ""
+    amends: list[AmendRow] = field(default_factory=list)
+    expiry_reason: str = ""
+    visible: int = 0
+    """Displayed part while it rests."""
+    epoch: int = 0
+    ledger_number: int = -1
+    """Its place in the ledger; below zero until it is booked there."""
+
+    @property
+    def leaves(self) -> int:
+        """What can still trade."""
+        return self.qty - self.executed - self.prevented
+
+    @property
+    def list_id(self) -> int:
+        """`orderListId`: -1 for an order on its own."""
+        return self.order_list.list_id if self.order_list else -1
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it rests, or waits for its trigger."""
+        return self.status in OPEN_STATUSES
+
+    @property
+    def shown_client_order_id(self) -> str:
+        """What order rows print: after a cancel or amend the venue shows the newer id."""
+        return self.cancel_id or self.own_client_order_id
+
+    @property
+    def own_client_order_id(self) -> str:
+        """The id given at placement or by the latest amend."""
+        return self.amends[-1].new_client_order_id if self.amends else self.client_order_id
+
+    @property
+    def client_order_ids(self) -> tuple[str, ...]:
+        """Every id it has had, cancels apart."""
+        return (self.client_order_id, *(amend.new_client_order_id for amend in self.amends))
+
+    def goes_by(self, name: str) -> bool:
+        """Whether `name` is one of its ids, or empty (nothing was claimed)."""
+        return not name or name in self.client_order_ids
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class OrderList:
+    """Orders that hang together. The rules are in contingencies.py."""
+
+    list_id: int
+    symbol: str
+    account: str
+    contingency: Contingency
+    client_id: str
+    ts_ns: int
+    orders: list[SimOrder] = field(default_factory=list)
+    pending: list[SimOrder] = field(default_factory=list)
+    """OTO: what is placed when the first order is filled; empty once that has happened."""
+    pays: bool = False
+    """OPO: the pending orders sell what the first one has bought, or spend what it has raised."""
+    is_done: bool = False
+    updated_ns: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TradeFill:
+    """One account's side of one trade."""
+
+    symbol: str
+    trade_id: int
+    order_id: int
+    client_order_id: str
+    account: str
+    side: Side
+    price: int
+    qty: int
+    fee: int
+    fee_asset: str
+    maker: bool
+    ts_ns: int
+    origin: OrderOrigin
+    epoch: int
+    list_id: int = -1
+
+    @property
+    def quote_qty(self) -> int:
+        """Price x qty."""
+        return self.price * self.qty // 100_000_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prevented:
+    """One prevented match (GET /myPreventedMatches and the STP event)."""
+
+    id: int
+    symbol: str
+    account: str
+    mode: StpMode
+    maker_order_id: int
+    taker_order_id: int
+    qty: int
+    price: int
+    ts_ns: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlaceOutcome:
+    """An accepted order and what happened to it at once."""
+
+    order: SimOrder
+    fills: tuple[TradeFill, ...]
+    prevented: tuple[Prevented, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExecReport:
+    """User event: one executionReport, with the values of its moment."""
+
+    account: str
+    order: SimOrder
+    exec_type: ExecType
+    status: Status
+    client_order_id: str
+    """`c` on the wire: on CANCELED the cancel's id."""
+    orig_client_order_id: str
+    """`C` on the wire: on CANCELED and REPLACED the order's own id, else empty."""
+    qty: int
+    executed: int
+    leaves: int
+    """What could still trade at that moment; 0 once the order has ended."""
+    cum_quote: int
+    last_qty: int
+    last_price: int
+    fee: int
+    fee_asset: str
+    trade_id: int
+    execution_id: int
+    maker: bool
+    on_book: bool
+    reject_reason: str
+    expiry_reason: str
+    prevented: Prevented | None
+    ts_ns: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccountPosition:
+    """User event: absolute balances of the assets that may have changed: (asset, free, locked)."""
+
+    account: str
+    balances: Sequence[tuple[str, int, int]]
+    ts_ns: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BalanceUpdate:
+    """User event: a deposit, withdrawal or transfer of `delta`."""
+
+    account: str
+    asset: str
+    delta: int
+    ts_ns: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListStatus:
+    """User event: a list has begun, moved on, or ended."""
+
+    account: str
+    order_list: OrderList
+    is_done: bool
+    orders: tuple[tuple[int, str], ...]
+    """(order id, client order id) of each."""
+    ts_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class TradePrint:
+    """Market event: one public trade."""
+
+    symbol: str
+    trade_id: int
+    price: int
+    qty: int
+    buyer_is_maker: bool
+    taker_order_id: int
+    ts_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class BookTop:
+    """Market event: best bid and ask changed. Zero price and quantity: that side is empty."""
+
+    symbol: str
+    update_id: int
+    bid_price: int
+    bid_qty: int
+    ask_price: int
+    ask_qty: int
+    ts_ns: int
+
+
+UserEvent: TypeAlias = ExecReport | AccountPosition | BalanceUpdate | ListStatus
+MarketEvent: TypeAlias = TradePrint | BookTop
+VenueEvent: TypeAlias = UserEvent | MarketEvent

@@ -1,0 +1,221 @@
+"""`seatrial evidence …`: the accountant's commands.
+
+Exit codes: 0 the verdict is OK; 2 it is NO_GO or INSUFFICIENT, decisions disagree, sessions are not
+bound alike, or a pack was changed; 1 an input cannot be read, or wrong usage, told in one line.
+"""
+
+import functools
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from evidence.judge.decision_recheck import EXIT_AGREED, EXIT_DISAGREED, recheck, tell
+from evidence.judge.verdict import OK
+from evidence.pack.pack_commands import check_pack, keygen_command, pack_command
+from evidence.read.journal_sources import SourceError
+from evidence.report.compare import compare, comparison_text
+from evidence.report.fleet import LOCAL, dask_engine, fleet_report
+from evidence.report.html_report import HTML_NAME
+from evidence.report.report import JSON_NAME, Report, build_report, write_report
+from evidence.report.report_place import check_place
+from evidence.report.report_text import json_of
+from evidence.report.venue_history import default_rest_url, download, read_key, scope_of
+
+EXIT_OK, EXIT_UNREADABLE, EXIT_NOT_OK = 0, 1, 2
+PATH = click.Path(path_type=Path)
+INPUTS = click.argument("inputs", nargs=-1, required=True, type=PATH)
+AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+LEDGER = click.option("--ledger", type=PATH, help="The venue's own books (JSON).")
+ANCHORS = click.option("--anchors", type=PATH, help="Heads kept outside the writer's reach.")
+REPLACE = click.option("--replace", is_flag=True, help="Write over a report of other inputs.")
+JOBS = click.option(
+    "--jobs", type=click.IntRange(1, 64), default=1, show_default=True,
+    help="Processes that read the segments of a journal side by side.",
+)  # fmt: skip
+
+
+def one_line_errors(command: Callable[..., int]) -> Callable[..., None]:
+    """Turn what a command cannot read into one line on stderr and exit code 1."""
+
+    @functools.wraps(command)
+    def wrapped(*args: Any, **kwargs: Any) -> None:
+        try:
+            code = command(*args, **kwargs)
+        except BrokenPipeError:
+            raise  # whoever reads us has seen enough; click ends quietly
+        except (SourceError, OSError) as error:
+            click.echo(f"seatrial evidence: {error}", err=True)
+            code = EXIT_UNREADABLE
+        sys.exit(code)
+
+    return wrapped
+
+
+@click.group("evidence")
+def evidence_group() -> None:
+    """The independent accountant: reports, checks and packs of journals."""
+
+
+evidence_group.add_command(pack_command)
+evidence_group.add_command(keygen_command)
+
+
+@evidence_group.command("report")
+@INPUTS
+@LEDGER
+@ANCHORS
+@JOBS
+@click.option("--out-dir", type=PATH, default=Path("reports/status"), show_default=True)
+@REPLACE
+@AS_JSON
+@one_line_errors
+def report_command(
+    *,
+    inputs: tuple[Path, ...],
+    ledger: Path | None,
+    anchors: Path | None,
+    jobs: int,
+    out_dir: Path,
+    replace: bool,
+    as_json: bool,
+) -> int:
+    """Re-derive everything from INPUTS and write the report: JSON, Markdown and HTML."""
+    report = build_report(inputs, ledger=ledger, anchors=anchors, jobs=jobs)
+    if not replace:
+        check_place(report.to_json(), out_dir / JSON_NAME)
+    paths = (*write_report(report, out_dir), out_dir / HTML_NAME)
+    if as_json:
+        click.echo(json_of(report.to_json()), nl=False)
+    else:
+        _tell(report)
+        for path in paths:
+            click.echo(f"  {path}")
+    return _exit_code(report)
+
+
+@evidence_group.command("verify")
+@INPUTS
+@LEDGER
+@ANCHORS
+@JOBS
+@click.option("--public-key", type=PATH, help="Check INPUTS as a signed pack, with this key.")
+@AS_JSON
+@one_line_errors
+def verify_command(
+    *,
+    inputs: tuple[Path, ...],
+    ledger: Path | None,
+    anchors: Path | None,
+    jobs: int,
+    public_key: Path | None,
+    as_json: bool,
+) -> int:
+    """Judge INPUTS (intact, complete, corroborated) and write nothing; or check a signed pack."""
+    if public_key is not None:
+        return max(check_pack(pack, public_key, as_json=as_json) for pack in inputs)
+    report = build_report(inputs, ledger=ledger, anchors=anchors, jobs=jobs)
+    if as_json:
+        verdicts = {j.account.name: j.verdicts.plain() for j in report.journals}
+        plain = {"verdict": report.verdict, "reasons": report.reasons, "journals": verdicts}
+        click.echo(json_of(plain), nl=False)
+    else:
+        _tell(report)
+    return _exit_code(report)
+
+
+@evidence_group.command("recheck")
+@INPUTS
+@AS_JSON
+@one_line_errors
+def recheck_command(*, inputs: tuple[Path, ...], as_json: bool) -> int:
+    """Decide every cap decision of the journals again, from its written inputs."""
+    result = recheck(inputs)
+    click.echo(json_of(result).rstrip() if as_json else tell(result))
+    return EXIT_AGREED if result["is_agreed"] else EXIT_DISAGREED
+
+
+@evidence_group.command("compare")
+@INPUTS
+@AS_JSON
+@one_line_errors
+def compare_command(*, inputs: tuple[Path, ...], as_json: bool) -> int:
+    """Put the sessions of INPUTS side by side: bindings, figures, copies."""
+    found = compare(inputs)
+    click.echo(json_of(found).rstrip() if as_json else comparison_text(found))
+    return EXIT_OK if found["is_bound_alike"] and not found["copies"] else EXIT_NOT_OK
+
+
+@evidence_group.command("download")
+@click.argument("journal", type=PATH)
+@click.option("--credentials", type=PATH, required=True, help="TOML with a key that may read.")
+@click.option("--rest", default="", help="Base address; default: by the journal's environment.")
+@click.option("--out", type=PATH, default=Path("venue_history.json"), show_default=True)
+@one_line_errors
+def download_command(*, journal: Path, credentials: Path, rest: str, out: Path) -> int:
+    """Ask the venue itself for the orders, trades and balances of JOURNAL's time.
+
+    The file is what `report --ledger` compares the journal with.
+    """
+    key = read_key(credentials)
+    rest_url = rest or default_rest_url(scope_of(journal).environment)
+    found = download(journal, rest_url, key)
+    out.write_text(json_of(found, indent=1), encoding="utf-8")
+    click.echo(f"{len(found['orders'])} orders, {len(found['fills'])} fills -> {out}")
+    return EXIT_OK
+
+
+@evidence_group.command("fleet")
+@click.argument("urls", nargs=-1, required=True)
+@click.option(
+    "--scheduler",
+    default=LOCAL,
+    show_default=True,
+    help="tcp://host:port of a Dask scheduler, or `local` for a cluster of processes here.",
+)
+@click.option("--workers", type=click.IntRange(1, 64), default=2, show_default=True)
+@click.option("--out-dir", type=PATH, default=Path("reports/status"), show_default=True)
+@REPLACE
+@AS_JSON
+@one_line_errors
+def fleet_command(
+    *,
+    urls: tuple[str, ...],
+    scheduler: str,
+    workers: int,
+    out_dir: Path,
+    replace: bool,
+    as_json: bool,
+) -> int:
+    """Reduce many boxes' journals (fsspec addresses) on Dask workers into one report."""
+    with dask_engine(scheduler, workers) as engine:
+        report = fleet_report(urls, engine)
+    if not replace:
+        check_place(report.to_json(), out_dir / JSON_NAME)
+    write_report(report, out_dir)
+    if as_json:
+        click.echo(json_of(report.to_json()), nl=False)
+    else:
+        _tell(report)
+    return _exit_code(report)
+
+
+def _exit_code(report: Report) -> int:
+    return EXIT_OK if report.verdict == OK else EXIT_NOT_OK
+
+
+def _tell(report: Report) -> None:
+    """The verdict and every reason, for a terminal."""
+    click.echo(f"verdict: {report.verdict}")
+    for journal in report.journals:
+        words = "  ".join(f"{one.name} {one.value}" for one in journal.verdicts.all)
+        click.echo(f"  {journal.account.name}: {words}")
+        for finding in journal.verdicts.all:
+            for remark in finding.remarks:
+                click.echo(f"    {finding.name}: {remark}")
+    for reason in report.reasons:
+        click.echo(f"  - {reason}")
+    if report.modes and not report.counts_as_testnet_evidence:
+        click.echo(f"  mode {', '.join(report.modes)}: not testnet evidence")

@@ -1,0 +1,1 @@
+"""Folds: one pass over the lines, each answering one kind of question."""

@@ -1,0 +1,294 @@
+"""The accountant's own replay of exposure: what was held, what was working, and the worst of both.
+
+Rules of this file:
+1. Worst case long = position + every open buy; worst case short = -position + every open sell.
+2. An order is valued at its own price, a position at the last price that the record shows; a
+   symbol's exposure is its worse side, the portfolio's gross exposure the sum of the symbols'.
+3. Two users: the journal's replay (`caps.py`) and the venue's books (`crosscheck.py`). Neither
+   knows the daemon's code; the caps are the plain mapping of the session's start line.
+"""
+
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any
+
+from evidence.read.exact_amounts import NS_PER_S, ZERO, AmountTextError, amount, text_of
+
+UNLIMITED = Decimal(10) ** 28
+HOUR_NS = 3600 * NS_PER_S
+DAY_NS = 24 * HOUR_NS
+
+
+@dataclass(slots=True)
+class Working:
+    """One open order."""
+
+    symbol: str
+    is_buy: bool
+    leaves: Decimal
+    price: Decimal
+
+
+@dataclass(slots=True)
+class SymbolExposure:
+    """One symbol: position, open quantity and value on each side."""
+
+    position: Decimal = ZERO
+    mark: Decimal = ZERO
+    buy_qty: Decimal = ZERO
+    buy_value: Decimal = ZERO
+    sell_qty: Decimal = ZERO
+    sell_value: Decimal = ZERO
+    open_orders: int = 0
+    fees_since_sell: Decimal = ZERO
+    """Fees that sells paid in base since the last sell was placed: known only with their fills."""
+
+    @property
+    def long_qty(self) -> Decimal:
+        """Position if every open buy fills and no sell does."""
+        return self.position + self.buy_qty
+
+    @property
+    def short_qty(self) -> Decimal:
+        """Short position (positive) if every open sell fills and no buy does."""
+        return self.sell_qty - self.position
+
+    @property
+    def value(self) -> Decimal:
+        """The worse side in quote."""
+        held = self.position * self.mark
+        return max(held + self.buy_value, self.sell_value - held, ZERO)
+
+
+@dataclass(slots=True)
+class ExposureBook:
+    """All symbols, and the moments of placements within the rolling windows."""
+
+    symbols: dict[str, SymbolExposure] = field(default_factory=dict)
+    working: dict[str, Working] = field(default_factory=dict)
+    placed_hour: deque[int] = field(default_factory=deque)
+    placed_day: deque[int] = field(default_factory=deque)
+
+    def book(self, symbol: str) -> SymbolExposure:
+        """One symbol's book, made when first asked for."""
+        found = self.symbols.get(symbol)
+        if found is None:
+            found = self.symbols[symbol] = SymbolExposure()
+        return found
+
+    def place(self, key: str, order: Working, ts_ns: int) -> None:
+        """An order may fill from now on."""
+        if key in self.working:
+            return
+        self.working[key] = order
+        book = self.book(order.symbol)
+        if book.mark == 0:
+            book.mark = order.price
+        book.open_orders += 1
+        if not order.is_buy:
+            book.fees_since_sell = ZERO
+        self._shift(book, order, order.leaves)
+        self._count(self.placed_hour, ts_ns, HOUR_NS)
+        self._count(self.placed_day, ts_ns, DAY_NS)
+
+    def fill(self, key: str, symbol: str, *, is_buy: bool, qty: Decimal, price: Decimal) -> None:
+        """A trade moves quantity from working to position."""
+        book = self.book(symbol)
+        book.position += qty if is_buy else -qty
+        book.mark = price
+        order = self.working.get(key)
+        if order is not None:
+            taken = min(qty, order.leaves)
+            order.leaves -= taken
+            self._shift(book, order, -taken)
+
+    def amend(self, key: str, leaves: Decimal) -> None:
+        """The venue made an order smaller: so much of it can still fill."""
+        order = self.working.get(key)
+        if order is not None and leaves < order.leaves:
+            self._shift(self.book(order.symbol), order, leaves - order.leaves)
+            order.leaves = leaves
+
+    def fee_in_base(self, symbol: str, fee: Decimal, *, is_buy: bool) -> None:
+        """A fee taken in base shrinks the position."""
+        book = self.book(symbol)
+        book.position -= fee
+        if not is_buy:
+            book.fees_since_sell += fee
+
+    def end(self, key: str) -> None:
+        """An order cannot fill any more."""
+        order = self.working.pop(key, None)
+        if order is not None:
+            book = self.book(order.symbol)
+            book.open_orders -= 1
+            self._shift(book, order, -order.leaves)
+
+    @staticmethod
+    def _count(window: deque[int], ts_ns: int, length_ns: int) -> None:
+        window.append(ts_ns)
+        while window[0] <= ts_ns - length_ns:
+            window.popleft()
+
+    @staticmethod
+    def _shift(book: SymbolExposure, order: Working, qty: Decimal) -> None:
+        if order.is_buy:
+            book.buy_qty += qty
+            book.buy_value += qty * order.price
+        else:
+            book.sell_qty += qty
+            book.sell_value += qty * order.price
+
+
+class CapTable:
+    """The caps of a session start, as numbers. What is not set is zero."""
+
+    def __init__(self, plain: Mapping[str, Any]) -> None:
+        self.plain = dict(plain)
+        self.numeraire = str(plain.get("numeraire") or "")
+        symbols = plain.get("symbols")
+        self.symbols: dict[str, Mapping[str, Any]] = (
+            dict(symbols) if isinstance(symbols, Mapping) else {}
+        )
+        self._known: dict[tuple[str, str], Decimal] = {}
+
+    def portfolio(self, key: str) -> Decimal:
+        """A cap of the whole portfolio."""
+        return _limit(self.plain.get(key))
+
+    def symbol(self, name: str, key: str) -> Decimal:
+        """A cap of one symbol (by bare symbol, or by its full instrument id)."""
+        known = self._known.get((name, key))
+        if known is None:
+            table = self._table(name)
+            known = self._known[name, key] = _limit(table.get(key))
+        return known
+
+    def _table(self, name: str) -> Mapping[str, Any]:
+        for key, table in self.symbols.items():
+            if "@" in key and key.partition("@")[0] == name and isinstance(table, Mapping):
+                return table
+        found = self.symbols.get(name)
+        return found if isinstance(found, Mapping) else {}
+
+
+def _limit(value: object) -> Decimal:
+    if value == "unlimited":
+        return UNLIMITED
+    try:
+        return amount(value)
+    except AmountTextError:
+        return ZERO
+
+
+@dataclass(slots=True)
+class Use:
+    """How much of one cap is used at one moment."""
+
+    cap: str
+    symbol: str
+    used: Decimal
+    limit: Decimal
+    slack: Decimal = ZERO
+    """What two honest valuations of the same position may differ by; zero for counts."""
+
+    @property
+    def is_breach(self) -> bool:
+        """Whether more is used than the cap allows."""
+        return self.used > self.limit + self.slack
+
+    def words(self) -> str:
+        """`position_long_base_max BTCUSDT: 0.5 of 0.4`."""
+        name = f"{self.cap} {self.symbol}".strip()
+        return f"{name}: {text_of(self.used)} of {text_of(self.limit)}"
+
+
+def quantity_uses(book: ExposureBook, caps: CapTable, symbol: str) -> list[Use]:
+    """Use of the caps that count base quantity and open orders; exact at any moment."""
+    held = book.book(symbol)
+    return [
+        Use("position_long_base_max", symbol, held.long_qty,
+            caps.symbol(symbol, "position_long_base_max")),
+        Use("position_short_base_max", symbol, held.short_qty - held.fees_since_sell,
+            caps.symbol(symbol, "position_short_base_max")),
+        Use("orders_open_max", symbol, Decimal(held.open_orders),
+            caps.symbol(symbol, "orders_open_max")),
+        Use("orders_open_max", "", Decimal(len(book.working)), caps.portfolio("orders_open_max")),
+    ]  # fmt: skip
+
+
+def order_uses(caps: CapTable, symbol: str, qty: Decimal, price: Decimal) -> list[Use]:
+    """Use of the caps on one order."""
+    return [
+        Use("order_qty_base_max", symbol, qty, caps.symbol(symbol, "order_qty_base_max")),
+        Use("order_notional_quote_max", symbol, qty * price,
+            caps.symbol(symbol, "order_notional_quote_max")),
+    ]  # fmt: skip
+
+
+def rate_uses(book: ExposureBook, caps: CapTable) -> list[Use]:
+    """Use of the rolling order counts that network jitter cannot falsify, after a placement."""
+    return [
+        Use("orders_per_hour_max", "", Decimal(len(book.placed_hour)),
+            caps.portfolio("orders_per_hour_max")),
+        Use("orders_per_day_max", "", Decimal(len(book.placed_day)),
+            caps.portfolio("orders_per_day_max")),
+    ]  # fmt: skip
+
+
+Assets = Mapping[str, tuple[str, str]]
+"""Symbol to (base, quote)."""
+
+
+def value_uses(book: ExposureBook, caps: CapTable, symbol: str, assets: Assets) -> list[Use]:
+    """Use of the caps in money: the symbol's, and the portfolio's in the numeraire.
+
+    Symbols whose quote asset cannot be converted by a price that the record shows are left out of
+    the gross sum (`unvalued` names them).
+    """
+    gross = slack = ZERO
+    for name, held in book.symbols.items():
+        value = held.value
+        rate = rate_of(name, caps, book, assets) if value else None
+        if rate is not None:
+            gross += value * rate
+            slack += _slack(held, caps, name) * rate
+    here = book.book(symbol)
+    return [
+        Use("exposure_quote_max", symbol, here.value,
+            caps.symbol(symbol, "exposure_quote_max"), _slack(here, caps, symbol)),
+        Use("exposure_gross_numeraire_max", "", gross,
+            caps.portfolio("exposure_gross_numeraire_max"), slack),
+    ]  # fmt: skip
+
+
+def _slack(held: SymbolExposure, caps: CapTable, symbol: str) -> Decimal:
+    # The gate values a position at the book's price of its moment, the replay at a price of the
+    # record; the collar bounds how far the two may honestly lie apart.
+    return abs(held.position * held.mark) * caps.symbol(symbol, "collar_bps_max") / 10_000
+
+
+def rate_of(symbol: str, caps: CapTable, book: ExposureBook, assets: Assets) -> Decimal | None:
+    """What one unit of a symbol's quote asset is worth in the numeraire, by the caps' path."""
+    held = assets.get(symbol, ("", ""))[1]
+    if held == caps.numeraire:
+        return Decimal(1)
+    conversions = caps.plain.get("conversions")
+    path = conversions.get(held) if isinstance(conversions, Mapping) else None
+    rate = Decimal(1)
+    for step in path or ():
+        base, quote = assets.get(step, ("", ""))
+        mark = book.symbols[step].mark if step in book.symbols else ZERO
+        if mark == 0 or held not in (base, quote):
+            return None
+        rate = rate * mark if held == base else rate / mark
+        held = quote if held == base else base
+    return rate if held == caps.numeraire else None
+
+
+def unvalued(book: ExposureBook, caps: CapTable, assets: Assets) -> list[str]:
+    """Symbols whose exposure could not be brought into the gross sum."""
+    names = [name for name, held in book.symbols.items() if held.value]
+    return sorted(name for name in names if rate_of(name, caps, book, assets) is None)

@@ -1,0 +1,463 @@
+"""Order lifecycles, re-derived: every approved order ends, or is listed.
+
+Rules of this file:
+1. An order is what its approval line says; its end is what later lines prove, checked against
+   each other: the states that the daemon claims, the fills that stand there, the venue's count.
+2. A contradiction is a problem (the record is not complete); an oddity that real venues produce
+   (a fill after the cancel, a jump over a state) is a remark.
+3. Finished orders leave memory after a while, unless the caller keeps them for a cross-check.
+"""
+
+import re
+from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any
+
+from evidence.folds.histogram import Histogram, Series
+from evidence.folds.journal_fold import Handler
+from evidence.read.decision_inputs import flat
+from evidence.read.exact_amounts import ZERO, AmountTextError, amount, amount_or_zero, text_of
+from evidence.read.integrity import Faults
+from evidence.read.journal_lines import (
+    AmendRejectLine,
+    AmendRequestedLine,
+    CancelRejectLine,
+    CancelRequestedLine,
+    FillLine,
+    JournalLine,
+    OrderAmendedLine,
+    OrderApprovedLine,
+    OrderDeniedLine,
+    OrderRejectLine,
+    OrderResolvedLine,
+    OrderStateLine,
+    TimeoutLine,
+)
+
+TERMINAL = frozenset({"FILLED", "CANCELED", "EXPIRED", "REJECTED"})
+ABSENT_OUTCOMES = frozenset({"absent", "not_sent"})
+_SAME_STATE = {"APPROVED": "SUBMITTED"}
+"""An approved order is sent in the turn of its approval; both words stand for that moment."""
+FINISHED_KEPT = 20_000
+_ID = re.compile(r"(st[0-9a-z]{6}o[0-9a-z]{6,11})([0-9a-z]{5})(-[0-9A-Za-z]+)?", re.ASCII)
+"""An order's id: prefix, instance, kind, run and nonce; then the counter (daemon/model/ids.py)."""
+
+
+@dataclass(slots=True)
+class Trail:
+    """What became of one approved order."""
+
+    client_order_id: str
+    symbol: str
+    side: str
+    order_type: str
+    qty: Decimal
+    price: Decimal
+    session_id: str
+    run_id: str
+    approved_seq: int
+    approved_ns: int
+    reference_price: Decimal = ZERO
+    """The market price that its decision states; zero where it states none."""
+    order_id: str = ""
+    state: str = "APPROVED"
+    sent_ns: int = 0
+    acked_ns: int = 0
+    filled_ns: int = 0
+    ended_ns: int = 0
+    cum_qty: Decimal = ZERO
+    claimed_qty: Decimal = ZERO
+    venue_qty: Decimal = ZERO
+    exec_ids: set[str] = field(default_factory=set)
+    was_unknown: bool = False
+    cancel_requested: bool = False
+    outcome: str = ""
+    reject_code: str = ""
+
+    @property
+    def is_ended(self) -> bool:
+        """Whether later lines prove an end."""
+        return self.state in TERMINAL or self.outcome in ABSENT_OUTCOMES
+
+
+@dataclass(slots=True)
+class JournalledFill:
+    """One trade as journalled, kept when a cross-check will ask for it."""
+
+    symbol: str
+    trade_id: str
+    order_id: str
+    client_order_id: str
+    side: str
+    qty: Decimal
+    price: Decimal
+    fee: Decimal
+    fee_asset: str
+    recovered: bool
+
+
+class OrdersFold:
+    """Lifecycles, counts, latencies, client order id gaps."""
+
+    name = "orders"
+
+    def __init__(self, *, keep_all: bool = False) -> None:
+        """`keep_all` keeps every order and fill, for a cross-check with the venue's books."""
+        self.keep_all = keep_all
+        self.open: dict[str, Trail] = {}
+        self.finished: OrderedDict[str, Trail] = OrderedDict()
+        self.fills: list[JournalledFill] = []
+        self.problems = Faults()
+        self.remarks = Faults()
+        self.counts: dict[str, int] = {}
+        self.ends: dict[str, int] = {}
+        self.denials: dict[str, int] = {}
+        self.rejects: dict[str, int] = {}
+        self.unknown_ends: dict[str, int] = {}
+        self.recovered_fills = 0
+        self.latency = {name: Histogram() for name in ("sent", "acked", "filled", "unknown")}
+        self.rate = Series()
+        self._minted: dict[str, int] = {}
+
+    def handlers(self) -> Mapping[type[JournalLine], Handler]:
+        """All the types that an order's life consists of."""
+        return {
+            OrderApprovedLine: self._approved,
+            OrderDeniedLine: self._denied,
+            OrderStateLine: self._state,
+            FillLine: self._fill,
+            OrderRejectLine: self._reject,
+            CancelRequestedLine: self._cancel_requested,
+            CancelRejectLine: self._cancel_reject,
+            AmendRequestedLine: self._amend_requested,
+            AmendRejectLine: self._amend_reject,
+            OrderAmendedLine: self._amended,
+            TimeoutLine: self._timeout,
+            OrderResolvedLine: self._resolved,
+        }
+
+    def trail(self, client_order_id: str) -> Trail | None:
+        """An order that is still in memory."""
+        return self.open.get(client_order_id) or self.finished.get(client_order_id)
+
+    def trails(self) -> dict[str, Trail]:
+        """Every order in memory, by client order id."""
+        return {**self.finished, **self.open}
+
+    def _count(self, what: str) -> None:
+        self.counts[what] = self.counts.get(what, 0) + 1
+
+    def _problem(self, kind: str, record: JournalLine, what: str) -> None:
+        self.problems.note(kind, f"seq {record.seq}", what)
+
+    def _approved(self, record: OrderApprovedLine) -> None:
+        self._count("approved")
+        self.rate.add(record.ts_ns)
+        cid = record.client_order_id
+        if self.trail(cid) is not None:
+            self._problem("approved_twice", record, f"client order id {cid} is used again")
+            return
+        self._check_counter(record)
+        try:
+            qty, price = amount(record.qty), amount_or_zero(record.price)
+        except AmountTextError as error:
+            self._problem("bad_amount", record, f"{cid}: {error}")
+            return
+        self.open[cid] = Trail(
+            client_order_id=cid, symbol=record.symbol, side=record.side,
+            order_type=record.order_type, qty=qty, price=price, session_id=record.session_id,
+            run_id=record.run_id, approved_seq=record.seq, approved_ns=record.ts_ns,
+            reference_price=reference_price_of(record.decision),
+        )  # fmt: skip
+
+    def _check_counter(self, record: OrderApprovedLine) -> None:
+        """A run's ids are minted with a counter without gaps: a gap is a removed approval."""
+        prefix, digits = _counter_of(record.client_order_id)
+        try:
+            number = int(digits, 36)
+        except ValueError:
+            self._problem("odd_id", record, f"{record.client_order_id} carries no counter")
+            return
+        expected = self._minted.get(prefix, 0) + 1
+        if number != expected:
+            what = f"{prefix}: order {number} where {expected} is due; the ones between are absent"
+            self._problem("id_gap", record, what)
+        self._minted[prefix] = max(number, expected)
+
+    def _denied(self, record: OrderDeniedLine) -> None:
+        self._count("denied")
+        self.denials[record.deny_reason] = self.denials.get(record.deny_reason, 0) + 1
+
+    def _known(self, record: Any, what: str) -> Trail | None:
+        trail = self.trail(record.client_order_id)
+        if trail is None:
+            what = f"{what} for {record.client_order_id or 'no order'}, which was never approved"
+            self._problem("never_approved", record, what)
+        return trail
+
+    def _state(self, record: OrderStateLine) -> None:
+        trail = self._known(record, f"state {record.new}")
+        if trail is None:
+            return
+        if not _follows(record.old, trail):
+            what = f"{trail.client_order_id}: from {record.old}, but it was {trail.state}"
+            self._problem("state_jump", record, what)
+        if trail.state in TERMINAL and record.new not in TERMINAL:
+            what = f"{trail.client_order_id}: {trail.state} to {record.new}"
+            self.remarks.note("reopened", f"seq {record.seq}", what)
+            self._reopen(trail)
+        if record.new == "REJECTED" and record.source:
+            trail.reject_code = trail.reject_code or "report"
+        trail.state = record.new
+        trail.order_id = str(record.order_id or trail.order_id)
+        self._claimed(trail, record)
+        if record.new == "SUBMITTED" and not trail.sent_ns:
+            trail.sent_ns = record.ts_ns
+            self.latency["sent"].add(record.ts_ns - trail.approved_ns)
+        elif record.new == "UNKNOWN":
+            trail.was_unknown = True
+        elif trail.order_id and record.new != "REJECTED":
+            self._acked(trail, record.ts_ns)
+        if trail.is_ended:
+            self._end(trail, record.ts_ns)
+
+    def _claimed(self, trail: Trail, record: OrderStateLine) -> None:
+        try:
+            trail.claimed_qty = max(trail.claimed_qty, amount_or_zero(record.cum_qty))
+            trail.venue_qty = max(trail.venue_qty, amount_or_zero(record.venue_cum_qty))
+        except AmountTextError as error:
+            self._problem("bad_amount", record, f"{trail.client_order_id}: {error}")
+
+    def _acked(self, trail: Trail, ts_ns: int) -> None:
+        if not trail.acked_ns:
+            trail.acked_ns = ts_ns
+            self.latency["acked"].add(ts_ns - (trail.sent_ns or trail.approved_ns))
+
+    def _reopen(self, trail: Trail) -> None:
+        self.finished.pop(trail.client_order_id, None)
+        self.open[trail.client_order_id] = trail
+        if trail.ended_ns:
+            self.ends[trail.state] = self.ends.get(trail.state, 0) - 1
+            trail.ended_ns = 0
+
+    def _end(self, trail: Trail, ts_ns: int) -> None:
+        if trail.ended_ns:
+            return
+        trail.ended_ns = ts_ns
+        state = trail.state if trail.state in TERMINAL else trail.outcome.upper()
+        self.ends[state] = self.ends.get(state, 0) + 1
+        self.open.pop(trail.client_order_id, None)
+        self.finished[trail.client_order_id] = trail
+        if not self.keep_all and len(self.finished) > FINISHED_KEPT:
+            _, oldest = self.finished.popitem(last=False)
+            self._audit(oldest)
+
+    def _fill(self, record: FillLine) -> None:
+        self._count("fills")
+        self.recovered_fills += record.recovered
+        trail = self._known(record, f"fill {record.exec_id}")
+        try:
+            row = _fill_row(record)
+        except AmountTextError as error:
+            self._problem("bad_amount", record, f"fill {record.exec_id}: {error}")
+            return
+        if self.keep_all:
+            self.fills.append(row)
+        if trail is None:
+            return
+        if record.exec_id in trail.exec_ids:
+            self._problem("fill_twice", record, f"fill {record.exec_id} stands twice")
+            return
+        if record.side != trail.side or (record.symbol and record.symbol != trail.symbol):
+            what = f"fill {record.exec_id} is {record.side} {record.symbol}, its order is not"
+            self._problem("fill_differs", record, what)
+        trail.exec_ids.add(record.exec_id)
+        trail.cum_qty += row.qty
+        trail.order_id = trail.order_id or row.order_id
+        if trail.cum_qty > trail.qty:
+            what = f"{trail.client_order_id}: {text_of(trail.cum_qty)} of {text_of(trail.qty)}"
+            self._problem("overfilled", record, what)
+        if not trail.filled_ns:
+            trail.filled_ns = record.ts_ns
+            self.latency["filled"].add(record.ts_ns - trail.approved_ns)
+        if trail.ended_ns and not record.late and trail.state != "FILLED":
+            what = f"fill {record.exec_id} after {trail.state}"
+            self.remarks.note("fill_after_end", f"seq {record.seq}", what)
+
+    def _reject(self, record: OrderRejectLine) -> None:
+        self._count("rejects")
+        code = str(record.code)
+        self.rejects[code] = self.rejects.get(code, 0) + 1
+        trail = self._known(record, "reject")
+        if trail is not None:
+            trail.reject_code = code
+
+    def _cancel_requested(self, record: CancelRequestedLine) -> None:
+        self._count("cancels_requested")
+        trail = self._known(record, "cancel")
+        if trail is not None:
+            trail.cancel_requested = True
+
+    def _cancel_reject(self, record: CancelRejectLine) -> None:
+        self._count("cancel_rejects")
+        self._known(record, "cancel reject")
+
+    def _amend_requested(self, record: AmendRequestedLine) -> None:
+        """An amend may only ask for less than the order has, and more than has traded."""
+        self._count("amends_requested")
+        trail = self._known(record, "amend")
+        if trail is None:
+            return
+        try:
+            qty, lot = amount(record.qty), amount_or_zero(record.lot)
+        except AmountTextError as error:
+            self._problem("bad_amount", record, f"{trail.client_order_id}: {error}")
+            return
+        if not trail.cum_qty < qty < trail.qty or (lot and qty % lot):
+            what = f"{trail.client_order_id}: {text_of(qty)} of {text_of(trail.qty)}, "
+            what += f"{text_of(trail.cum_qty)} of it traded"
+            self._problem("amend_not_smaller", record, what)
+
+    def _amend_reject(self, record: AmendRejectLine) -> None:
+        self._count("amend_rejects")
+        self._known(record, "amend reject")
+
+    def _amended(self, record: OrderAmendedLine) -> None:
+        self._count("amended")
+        trail = self._known(record, "amend")
+        if trail is None:
+            return
+        try:
+            qty = amount(record.qty)
+        except AmountTextError as error:
+            self._problem("bad_amount", record, f"{trail.client_order_id}: {error}")
+            return
+        if qty > trail.qty or qty < trail.cum_qty:
+            what = f"{trail.client_order_id}: from {text_of(trail.qty)} to {text_of(qty)}"
+            self._problem("amended_larger", record, what)
+        trail.qty = qty
+
+    def _timeout(self, record: TimeoutLine) -> None:
+        self._count("timeouts")
+        if record.client_order_id and record.request == "place":
+            trail = self._known(record, "timeout")
+            if trail is not None:
+                trail.was_unknown = True
+
+    def _resolved(self, record: OrderResolvedLine) -> None:
+        self.unknown_ends[record.outcome] = self.unknown_ends.get(record.outcome, 0) + 1
+        trail = self._known(record, f"resolution {record.outcome}")
+        if trail is None:
+            return
+        trail.outcome = record.outcome
+        self.latency["unknown"].add(record.ts_ns - (trail.sent_ns or trail.approved_ns))
+        if trail.is_ended:
+            self._end(trail, record.ts_ns)
+
+    def _audit(self, trail: Trail) -> None:
+        """Compare the three accounts of one order's executed quantity."""
+        place = f"seq {trail.approved_seq}"
+        cid, booked = trail.client_order_id, text_of(trail.cum_qty)
+        if trail.claimed_qty > trail.cum_qty:
+            what = f"{cid}: state lines claim {text_of(trail.claimed_qty)}, fills sum to {booked}"
+            self.problems.note("fills_absent", place, what)
+        elif trail.venue_qty > trail.cum_qty:
+            what = f"{cid}: the venue claims {text_of(trail.venue_qty)}, fills sum to {booked}"
+            self.problems.note("fills_absent", place, what)
+        elif trail.state == "FILLED" and trail.cum_qty < trail.qty:
+            what = f"{cid}: FILLED, but fills sum to {booked} of {text_of(trail.qty)}"
+            self.problems.note("fills_absent", place, what)
+        if (
+            trail.state == "REJECTED"
+            and not trail.reject_code
+            and trail.outcome not in ABSENT_OUTCOMES
+        ):
+            self.problems.note("reject_absent", place, f"{cid}: REJECTED without a reject line")
+
+    def audit(self) -> Faults:
+        """Every problem: those met on the way, those of ended orders, and orders without an end."""
+        found = Faults()
+        found.merge(self.problems)
+        kept, self.problems = self.problems, found
+        for trail in (*self.finished.values(), *self.open.values()):
+            self._audit(trail)
+        for trail in self.open.values():
+            what = f"{trail.client_order_id} {trail.symbol} {trail.side}: still {trail.state}"
+            found.note("without_end", f"seq {trail.approved_seq}", what)
+        self.problems = kept
+        return found
+
+    def result(self) -> dict[str, Any]:
+        """Counts, ends, problems and latencies."""
+        audit = self.audit()
+        return {
+            "approved": self.counts.get("approved", 0),
+            "denied": self.counts.get("denied", 0),
+            "fills": self.counts.get("fills", 0),
+            "recovered_fills": self.recovered_fills,
+            "rejects": self.counts.get("rejects", 0),
+            "timeouts": self.counts.get("timeouts", 0),
+            "cancels_requested": self.counts.get("cancels_requested", 0),
+            "cancel_rejects": self.counts.get("cancel_rejects", 0),
+            "ends": dict(sorted((k, v) for k, v in self.ends.items() if v)),
+            "without_end": [trail.client_order_id for trail in self.open.values()],
+            "denials_by_reason": dict(sorted(self.denials.items())),
+            "rejects_by_code": dict(sorted(self.rejects.items())),
+            "unknown_ends": dict(sorted(self.unknown_ends.items())),
+            "unknown_at_end": sum(t.state == "UNKNOWN" for t in self.open.values()),
+            "problems": audit.plain(),
+            "remarks": self.remarks.plain(),
+            "latency_ns": {
+                "intent_to_sent": self.latency["sent"].plain(),
+                "sent_to_ack": self.latency["acked"].plain(),
+                "intent_to_first_fill": self.latency["filled"].plain(),
+                "sent_to_resolution": self.latency["unknown"].plain(),
+            },
+            "latency_curves_ns": {
+                "intent to acknowledgement": self.latency["acked"].curve(),
+                "intent to first fill": self.latency["filled"].curve(),
+                "intent to resolution": self.latency["unknown"].curve(),
+            },
+            "rate": self.rate.plain(),
+        }
+
+
+def reference_price_of(decision: Mapping[str, Any]) -> Decimal:
+    """The middle of the book that a decision states, or zero."""
+    market = flat(decision)
+    try:
+        return (amount(market.get("bid")) + amount(market.get("ask"))) / 2
+    except AmountTextError:
+        return ZERO
+
+
+def _counter_of(client_order_id: str) -> tuple[str, str]:
+    """Whose counter, and its digits; ids of old builds are `prefix-counter`."""
+    found = _ID.fullmatch(client_order_id)
+    if found is not None:
+        return found[1], found[2]
+    prefix, _, digits = client_order_id.rpartition("-")
+    return prefix, digits
+
+
+def _follows(old: str, trail: Trail) -> bool:
+    """Whether a state line starts where the lines before it left the order."""
+    before = _SAME_STATE.get(trail.state, trail.state)
+    claimed = _SAME_STATE.get(old, old)
+    # A cancel or replace that leaves moves the order to pending with its own line.
+    pending = trail.cancel_requested and claimed in {"PENDING_CANCEL", "PENDING_REPLACE"}
+    return not old or claimed == before or pending
+
+
+def _fill_row(record: FillLine) -> JournalledFill:
+    symbol, _, rest = record.exec_id.partition(":")
+    trade_id, _, order_id = rest.partition(":")
+    order_id = str(record.order_id or order_id)
+    return JournalledFill(
+        symbol=record.symbol or symbol, trade_id=trade_id, order_id=order_id,
+        client_order_id=record.client_order_id, side=record.side, qty=amount(record.qty),
+        price=amount(record.price), fee=amount_or_zero(record.fee),
+        fee_asset=record.fee_asset or "", recovered=record.recovered,
+    )  # fmt: skip

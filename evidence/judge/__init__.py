@@ -1,0 +1,1 @@
+"""Judging: decisions decided again, sides compared, verdicts."""

@@ -1,0 +1,499 @@
+"""Every cap decision decided again: `python -m evidence.recheck JOURNAL [--json]`.
+
+Rules of this file:
+1. Two questions to each decision: does its verdict follow from the inputs that it states, and do
+   those inputs follow from the lines before it? The second catches an altered input.
+2. The running books here are folded from facts (approvals, fills, states), never from checkpoints.
+3. One disagreement is one too many: exit code 2, and the line is named.
+4. So is one line whose bytes are not as they were written, or that is absent: what an altered line
+   says about its decision may agree with the rules, and still nobody decided it.
+"""
+
+import argparse
+import json
+import sys
+from collections import deque
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from evidence.folds.journal_fold import Handler, JournalFold, Recent
+from evidence.folds.order_fold import ABSENT_OUTCOMES, TERMINAL
+from evidence.judge.redecide import APPROVED, Redecision
+from evidence.judge.risk_contexts import RiskContexts
+from evidence.read.decision_inputs import UndecidableError, wish_of
+from evidence.read.exact_amounts import (
+    NS_PER_S,
+    ZERO,
+    AmountTextError,
+    amount,
+    amount_or_zero,
+    text_of,
+)
+from evidence.read.integrity import INTACT_FAULTS, Faults
+from evidence.read.journal_lines import (
+    CapsChangedLine,
+    FillLine,
+    InstrumentsLine,
+    JournalLine,
+    OrderAmendedLine,
+    OrderApprovedLine,
+    OrderDeniedLine,
+    OrderRejectLine,
+    OrderResolvedLine,
+    OrderStateLine,
+    ReconciledLine,
+    RiskContextLine,
+    RunStartLine,
+    SessionStartLine,
+)
+from evidence.read.journal_reader import JournalReader, is_headless, is_journal
+from evidence.read.journal_sources import SourceError, streams_of
+
+EXIT_AGREED, EXIT_UNREADABLE, EXIT_DISAGREED = 0, 1, 2
+WINDOWS_NS = (NS_PER_S, 60 * NS_PER_S, 3600 * NS_PER_S, 86_400 * NS_PER_S)
+UNDECIDABLE = (
+    ArithmeticError, AttributeError, IndexError, KeyError, TypeError, UndecidableError, ValueError,
+)  # fmt: skip
+"""A hostile decision may hold anything anywhere; whatever it breaks, it is not decidable."""
+BROKEN = (INTACT_FAULTS - {"torn_tail"}) | {"gap", "foreign_line"}
+"""Reader's faults that forbid to agree. A torn tail does not: a decision is written before its
+order leaves, so the line that a kill cut short sent nothing."""
+OF_CANCELS = frozenset({"order_not_open", "not_owner", "cancels_per_second"})
+"""Verdicts on cancels and replaces: there is no placement to decide again."""
+
+
+@dataclass(slots=True)
+class ReplayedHold:
+    """An approved order that may still fill."""
+
+    instrument_id: str
+    is_buy: bool
+    leaves: Decimal
+    px: Decimal
+    owed: Decimal = ZERO
+    is_unknown: bool = False
+
+
+@dataclass(slots=True)
+class InstrumentBook:
+    """One instrument as the facts leave it."""
+
+    position: Decimal = ZERO
+    holds: dict[str, ReplayedHold] = field(default_factory=dict)
+    minute_ns: deque[int] = field(default_factory=deque)
+    traded: deque[tuple[int, Decimal]] = field(default_factory=deque)
+    traded_qty: Decimal = ZERO
+
+    def open_qty(self, *, is_buy: bool) -> Decimal:
+        """Open, in flight and unknown quantity of one side."""
+        return sum((h.leaves for h in self.holds.values() if h.is_buy is is_buy), ZERO)
+
+    def prices(self, *, is_buy: bool) -> list[Decimal]:
+        """Prices of the open orders of one side."""
+        return [h.px for h in self.holds.values() if h.is_buy is is_buy]
+
+
+class DecisionsFold:
+    """Re-decides every approval and denial, and checks their inputs against the lines before."""
+
+    name = "decisions"
+
+    def __init__(self) -> None:
+        self.books: dict[str, InstrumentBook] = {}
+        self.bases: dict[str, str] = {}
+        self.holds: dict[str, ReplayedHold] = {}
+        self.attempts_ns = tuple(deque[int]() for _ in WINDOWS_NS)
+        self.executions_ns: deque[int] = deque()
+        self.contexts = RiskContexts()
+        self.agreed: dict[str, int] = {}
+        self.disagreements = Faults()
+        self.checked = 0
+        self.skipped = 0
+        self._seen = Recent()
+
+    def handlers(self) -> Mapping[type[JournalLine], Handler]:
+        """Decisions, and the facts that their inputs come from."""
+        return {
+            InstrumentsLine: self._instruments,
+            RunStartLine: self._run_start,
+            SessionStartLine: self._session_start,
+            RiskContextLine: self._risk_context,
+            CapsChangedLine: self._caps_changed,
+            OrderApprovedLine: self._approved,
+            OrderDeniedLine: self._denied,
+            OrderStateLine: self._state,
+            OrderAmendedLine: self._amended,
+            OrderRejectLine: self._reject,
+            OrderResolvedLine: self._resolved,
+            FillLine: self._fill,
+            ReconciledLine: self._reconciled,
+        }
+
+    def _disagree(self, kind: str, record: JournalLine, what: str) -> None:
+        self.disagreements.note(kind, f"seq {record.seq}", what)
+
+    # ------------------------------------------------------------------ decisions
+    def _approved(self, record: OrderApprovedLine) -> None:
+        self._decide(record, APPROVED)
+        cid = record.client_order_id
+        try:
+            px = amount_or_zero(record.price) or amount_or_zero(record.decision.get("px"))
+            hold = ReplayedHold(record.instrument_id, record.side == "BUY", amount(record.qty), px)
+        except AmountTextError as error:
+            self._disagree("bad_amount", record, f"{cid}: {error}")
+            return
+        self.holds[cid] = hold
+        book = self._book(record.instrument_id)
+        book.holds[cid] = hold
+        book.minute_ns.append(record.ts_ns)
+        for stamps in self.attempts_ns:
+            stamps.append(record.ts_ns)
+
+    def _denied(self, record: OrderDeniedLine) -> None:
+        verdict = str(record.decision.get("verdict", record.deny_reason))
+        if record.deny_reason in OF_CANCELS or set(record.decision) == {"verdict"}:
+            self.skipped += 1
+            if verdict != record.deny_reason:
+                self._disagree(
+                    "verdict", record, f"{record.deny_reason} on the line, {verdict} in it"
+                )
+            return
+        self._decide(record, record.deny_reason)
+
+    def _decide(self, record: OrderApprovedLine | OrderDeniedLine, said: str) -> None:
+        self.checked += 1
+        name = record.client_order_id or f"{record.side} {record.symbol}"
+        if not record.decision:
+            self._disagree("absent", record, f"{name}: {said} without the inputs of its decision")
+            return
+        try:
+            inputs = self.contexts.resolved(record.decision)
+            again = Redecision(inputs)
+            mine = again.verdict()
+            wrong = [*self._line_differences(record, again, said), *self._inputs(record, inputs)]
+        except UNDECIDABLE as error:
+            self._disagree("undecidable", record, f"{name}: {error}")
+            return
+        if mine != said:
+            self._disagree("verdict", record, f"{name}: {said} there, {mine} by the rules")
+        for what in wrong:
+            self._disagree("input", record, f"{name}: {what}")
+        if mine == said and not wrong:
+            self.agreed[mine] = self.agreed.get(mine, 0) + 1
+
+    def _line_differences(
+        self, record: OrderApprovedLine | OrderDeniedLine, again: Redecision, said: str
+    ) -> list[str]:
+        """The line and its decision must speak of the same order."""
+        inputs, wrong = record.decision, []
+        if inputs.get("verdict") != said:
+            wrong.append(f"its decision says {inputs.get('verdict')}, the line {said}")
+        wrong += [
+            f"{key}: {inputs.get(key)} decided, {getattr(record, key)} written"
+            for key in ("instrument_id", "side", "order_type")
+            if inputs.get(key) != getattr(record, key)
+        ]
+        pairs = [("price", record.price, inputs.get("price"))]
+        if said == APPROVED:
+            pairs.append(("quantity", record.qty, text_of(again.qty)))
+            pairs.append(("quantity", record.qty, inputs.get("qty_approved")))
+            if inputs.get("now_ns") != record.ts_ns:
+                wrong.append(f"decided at {inputs.get('now_ns')}, written at {record.ts_ns}")
+        else:
+            pairs.append(("quantity", record.qty, inputs.get("qty")))
+        wrong += [
+            f"{what}: {decided} decided, {written} written"
+            for what, written, decided in pairs
+            if not _is_same(written, decided)
+        ]
+        return wrong
+
+    # ------------------------------------------------------------------ inputs
+    def _inputs(
+        self, record: OrderApprovedLine | OrderDeniedLine, inputs: Mapping[str, Any]
+    ) -> list[str]:
+        """What the decision states of our own books, against the books of the lines before."""
+        wrong = self.contexts.differences(inputs)
+        if inputs["caps"] is None and "attempts" not in inputs:
+            return wrong  # a wish for a stranger: the rules end at the seventh; it states no more
+        if inputs.get("filters") is None and "position" not in inputs:
+            return wrong  # the venue never told of it: no rule beyond the ninth was reached
+        now_ns = int(inputs["now_ns"])
+        counts = self._attempts(now_ns)
+        if list(inputs["attempts"]) != counts:
+            wrong.append(f"attempts {inputs['attempts']} stated, {counts} in the lines before")
+        executions = _within(self.executions_ns, WINDOWS_NS[3], now_ns)
+        if inputs["executions"] != executions:
+            wrong.append(f"executions {inputs['executions']} stated, {executions} before")
+        if inputs.get("caps") is None or "position" not in inputs:
+            return wrong
+        book = self._book(record.instrument_id)
+        wrong += self._book_differences(inputs, book, now_ns)
+        wrong += self._other_differences(inputs, record.instrument_id)
+        return wrong
+
+    def _attempts(self, now_ns: int) -> list[int]:
+        pairs = zip(self.attempts_ns, WINDOWS_NS, strict=True)
+        return [_within(stamps, window_ns, now_ns) for stamps, window_ns in pairs]
+
+    def _book_differences(
+        self, inputs: Mapping[str, Any], book: InstrumentBook, now_ns: int
+    ) -> list[str]:
+        while book.traded and book.traded[0][0] < now_ns - WINDOWS_NS[3]:
+            book.traded_qty -= book.traded.popleft()[1]
+        buys, sells = book.prices(is_buy=True), book.prices(is_buy=False)
+        mine: dict[str, Decimal | int | None] = {
+            "position": book.position,
+            "buys_open": book.open_qty(is_buy=True),
+            "sells_open": book.open_qty(is_buy=False),
+            "traded_qty": book.traded_qty,
+            "unknown_orders": sum(hold.is_unknown for hold in book.holds.values()),
+            "symbol_minute": _within(book.minute_ns, WINDOWS_NS[1], now_ns),
+        }
+        stated: dict[str, Any] = {key: inputs[key] for key in mine}
+        named = {
+            "orders_open of the symbol": (inputs["orders_open"][0], len(book.holds)),
+            "orders_open in total": (inputs["orders_open"][2], len(self.holds)),
+            "highest own buy": (inputs["own_px"][0], max(buys, default=None)),
+            "lowest own sell": (inputs["own_px"][1], min(sells, default=None)),
+        }
+        for key, (theirs, ours) in named.items():
+            stated[key], mine[key] = theirs, ours
+        wrong = []
+        for key, value in mine.items():
+            theirs = None if stated[key] is None else amount(stated[key])
+            if theirs != value:
+                wrong.append(f"{key} {theirs} stated, {value} by the lines before")
+        return wrong
+
+    def _other_differences(self, inputs: Mapping[str, Any], instrument_id: str) -> list[str]:
+        others, wrong = inputs["others"], []
+        for name, book in self.books.items():
+            if name == instrument_id or not (book.position or book.holds):
+                continue
+            row = others.get(name)
+            mine = [book.position, book.open_qty(is_buy=True), book.open_qty(is_buy=False)]
+            if row is None:
+                wrong.append(f"{name} has a position or open orders and is left out")
+            elif [amount(cell) for cell in row[:3]] != mine:
+                wrong.append(f"{name} stated as {row[:3]}, not so by the lines before")
+        strangers = [name for name in others if name not in self.books]
+        return [*wrong, *(f"{name} is stated, but never traded before" for name in strangers)]
+
+    # ------------------------------------------------------------------ facts
+    def _book(self, instrument_id: str) -> InstrumentBook:
+        book = self.books.get(instrument_id)
+        if book is None:
+            book = self.books[instrument_id] = InstrumentBook()
+        return book
+
+    def _instruments(self, record: InstrumentsLine) -> None:
+        self.contexts.instruments_told(record)
+        for one in record.instruments:
+            self.bases[str(one.get("symbol"))] = str(one.get("base"))
+
+    def _run_start(self, _: RunStartLine) -> None:
+        self.contexts.run_started()
+
+    def _session_start(self, record: SessionStartLine) -> None:
+        self.contexts.session_started(record)
+
+    def _risk_context(self, record: RiskContextLine) -> None:
+        for what in self.contexts.learn(record):
+            self._disagree("context", record, f"{record.instrument_id}: {what}")
+
+    def _caps_changed(self, record: CapsChangedLine) -> None:
+        """Tightened in a session: the new set is in force, and it must follow from the old one."""
+        in_force = self.contexts.caps_hash
+        if in_force and record.old_hash != in_force:
+            self._disagree("input", record, "caps were changed from a set that was not in force")
+        self.contexts.caps_changed(record)
+
+    def _drop(self, cid: str) -> None:
+        hold = self.holds.pop(cid, None)
+        if hold is not None:
+            self._book(hold.instrument_id).holds.pop(cid, None)
+
+    def _state(self, record: OrderStateLine) -> None:
+        hold = self.holds.get(record.client_order_id)
+        if hold is None:
+            return
+        hold.is_unknown = record.new == "UNKNOWN"
+        try:
+            claimed, booked = amount_or_zero(record.venue_cum_qty), amount_or_zero(record.cum_qty)
+        except AmountTextError:
+            return  # counted by the orders fold
+        if record.new not in TERMINAL:
+            return
+        if claimed > booked:
+            hold.leaves = min(hold.leaves, claimed - booked)
+        else:
+            self._drop(record.client_order_id)
+
+    def _amended(self, record: OrderAmendedLine) -> None:
+        hold = self.holds.get(record.client_order_id)
+        if hold is None:
+            return
+        try:
+            cut = amount(record.old_qty) - amount(record.qty)
+        except AmountTextError:
+            return  # counted by the orders fold
+        hold.leaves -= min(max(cut, ZERO), hold.leaves)
+        if hold.leaves == 0:
+            self._drop(record.client_order_id)
+
+    def _reject(self, record: OrderRejectLine) -> None:
+        self._drop(record.client_order_id)
+
+    def _resolved(self, record: OrderResolvedLine) -> None:
+        if record.outcome in ABSENT_OUTCOMES:
+            self._drop(record.client_order_id)
+        elif record.outcome == "adopted" and record.order and record.order.get("qty"):
+            order = record.order
+            if record.counted:
+                self._book(record.instrument_id).minute_ns.append(record.ts_ns)
+                for stamps in self.attempts_ns:
+                    stamps.append(record.ts_ns)
+            leaves = amount(order["qty"]) - amount_or_zero(order.get("cum_qty"))
+            px = amount_or_zero(order.get("price"))
+            hold = ReplayedHold(record.instrument_id, order.get("side") == "BUY", leaves, px)
+            hold.is_unknown = order.get("status") == "UNKNOWN"
+            self.holds[record.client_order_id] = hold
+            self._book(record.instrument_id).holds[record.client_order_id] = hold
+
+    def _fill(self, record: FillLine) -> None:
+        if not self._seen.is_new(record.exec_id):
+            return
+        try:
+            qty, fee = amount(record.qty), amount_or_zero(record.fee)
+        except AmountTextError:
+            return  # counted by the orders fold
+        book = self._book(record.instrument_id)
+        book.position += qty if record.side == "BUY" else -qty
+        if fee and record.fee_asset == self.bases.get(record.symbol):
+            book.position -= fee
+        book.traded.append((record.ts_ns, qty))
+        book.traded_qty += qty
+        self.executions_ns.append(record.ts_ns)
+        hold = self.holds.get(record.client_order_id)
+        if hold is not None:
+            hold.leaves -= min(hold.leaves, qty)
+            if hold.leaves == 0:
+                self._drop(record.client_order_id)
+
+    def _reconciled(self, record: ReconciledLine) -> None:
+        if any("wipe" in str(one.get("class")) for one in record.differences):
+            self.books.clear()
+            self.holds.clear()
+
+    # ------------------------------------------------------------------ result
+    @property
+    def disagreed(self) -> int:
+        """How many disagreements there are."""
+        return sum(self.disagreements.counts.values())
+
+    def result(self) -> dict[str, Any]:
+        """Agreement by verdict, and every kind of disagreement with its first lines."""
+        return {
+            "checked": self.checked,
+            "agreed": sum(self.agreed.values()),
+            "agreed_by_verdict": dict(sorted(self.agreed.items())),
+            "not_placements": self.skipped,
+            "disagreements": self.disagreements.plain(),
+        }
+
+
+def _within(stamps: deque[int], window_ns: int, now_ns: int) -> int:
+    """Stamps in the window; one exactly as old as the window still counts."""
+    while stamps and stamps[0] < now_ns - window_ns:
+        stamps.popleft()
+    return len(stamps)
+
+
+def _is_same(written: object, decided: object) -> bool:
+    """Whether two texts are one amount; what is no amount (a strategy's NaN) must be one text."""
+    try:
+        return wish_of(written, "") == wish_of(decided, "")
+    except UndecidableError:
+        return written == decided
+
+
+# ---------------------------------------------------------------------- the command
+def recheck(inputs: Sequence[Path]) -> dict[str, Any]:
+    """Re-decide every decision of the journals.
+
+    Raises:
+        SourceError: an input cannot be opened, or is no journal.
+    """
+    journals = []
+    for stream in streams_of(list(inputs)):
+        if not is_journal(stream):
+            raise SourceError(f"{stream.name}: not a seatrial journal, there is nothing to recheck")
+        fold = DecisionsFold()
+        account = JournalFold(stream.name, [fold])
+        reader = JournalReader(stream.files)
+        account.chain = reader.chain
+        account.read(reader.records())
+        if stream.manifest is not None and is_headless(reader.chain):
+            places = ", ".join(dict.fromkeys(one.place for one in stream.manifest.segments))
+            raise SourceError(
+                f"{stream.name}: its lines before seq {reader.chain.first_seq} are archived "
+                f"and not at hand; name the archive, too: {places}"
+            )
+        faults = reader.chain.faults.plain()
+        journals.append({"name": stream.name, "reader_faults": faults, **fold.result()})
+    checked = sum(int(journal["checked"]) for journal in journals)
+    agreed = sum(int(journal["agreed"]) for journal in journals)
+    faulty = any(
+        journal["disagreements"] or BROKEN & journal["reader_faults"].keys() for journal in journals
+    )
+    return {
+        "checked": checked,
+        "agreed": agreed,
+        "is_agreed": agreed == checked and not faulty,
+        "journals": journals,
+    }
+
+
+def tell(result: Mapping[str, Any]) -> str:
+    """The result for a terminal."""
+    lines = [f"{result['agreed']} of {result['checked']} decisions agree"]
+    for journal in result["journals"]:
+        by_verdict = journal["agreed_by_verdict"].items()
+        lines += [f"  {count:>8}  {verdict}" for verdict, count in by_verdict]
+        for kind, fault in journal["disagreements"].items():
+            lines += [
+                f"  DISAGREES ({kind}, {fault['count']} in all) {x}" for x in fault["examples"]
+            ]
+        for kind, fault in journal["reader_faults"].items():
+            word = "BROKEN" if kind in BROKEN else "reader"
+            lines += [f"  {word} ({kind}, {fault['count']} in all) {x}" for x in fault["examples"]]
+    return "\n".join(lines)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Entry point of `python -m evidence.recheck`."""
+    parser = argparse.ArgumentParser(
+        prog="python -m evidence.recheck",
+        description="Decide every cap decision of a journal again, from its written inputs.",
+        epilog="Exit codes: 0 all agree; 2 a disagreement, or a line altered or absent; "
+        "1 an input that cannot be read.",
+    )
+    parser.add_argument("inputs", nargs="+", type=Path, metavar="JOURNAL")
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    args = parser.parse_args(argv)
+    try:
+        result = recheck(args.inputs)
+    except (SourceError, OSError) as error:
+        sys.stderr.write(f"evidence.judge.decision_recheck: {error}\n")
+        return EXIT_UNREADABLE
+    text = json.dumps(result) if args.json else tell(result)
+    sys.stdout.write(text + "\n")
+    return EXIT_AGREED if result["is_agreed"] else EXIT_DISAGREED
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,379 @@
+"""Deciding a placement again, from the written inputs of the decision and nothing else.
+
+Rules of this file:
+1. The rules stand in the order of the decision's own documentation; the first that fails names the
+   verdict. They are written down a second time here on purpose: the gate's code is not used.
+2. An input that is absent or no amount makes the decision undecidable, which is never agreement.
+3. Comparisons multiply instead of dividing, so they are exact.
+"""
+
+import decimal
+from collections.abc import Sequence
+from decimal import Decimal
+from typing import Any
+
+from evidence.judge.redecide_filters import STOPS, FilterRules
+from evidence.read.decision_inputs import in_windows, is_positive, is_unset, number_of
+from evidence.read.exact_amounts import NS_PER_MS, NS_PER_S, ZERO
+
+APPROVED = "approved"
+BPS = 10_000
+BUDGET_AGE_NS = 60 * NS_PER_S
+"""An older sample of the venue's own budget says nothing any more."""
+TIMED = frozenset({"LIMIT", "STOP_LOSS_LIMIT", "TAKE_PROFIT_LIMIT"})
+PEOPLE = frozenset({"operator", "engine"})
+REQUIRED_OF_PORTFOLIO = (
+    "numeraire", "messages_per_second_cancel_reserve", "messages_per_minute_cancel_reserve",
+    "venue_budget_percent_max", "order_to_trade_ratio_max", "loss_session_numeraire_max",
+    "loss_day_numeraire_max", "drawdown_numeraire_max", "loss_streak_max",
+    "executions_without_human_max", "venue_reject_streak_max", "duplicate_window_ms",
+    "clock_offset_ms_max", "clock_age_ms_max", "valuation_age_ms_max",
+)  # fmt: skip
+REQUIRED_OF_SYMBOL = ("collar_bps_max", "market_slippage_bps", "market_data_age_ms_max")
+"""Caps whose zero does not deny by arithmetic: unset is told as such."""
+
+
+class Redecision(FilterRules):
+    """One decision's inputs, and the rules over them."""
+
+    # ------------------------------------------------------------------ the rules
+    def verdict(self) -> str:
+        """`approved`, or the first reason.
+
+        Raises:
+            UndecidableError: an input is absent.
+        """
+        try:
+            return self._first_reason()
+        except decimal.DecimalException:
+            return "malformed_order"  # amounts that no exact arithmetic takes (rule 13)
+
+    def _first_reason(self) -> str:
+        for rule in (
+            self._gate, self._symbol, self._shape, self._market, self._reducing, self._streaks,
+            self.price_filters, self.size_filters, self.account_filters, self._order_caps,
+            self._position_caps, self._portfolio, self._balance, self._rates, self._turnover,
+            self._losses, self._repeats,
+        ):  # fmt: skip
+            reason = rule()
+            if reason:
+                return reason
+        return APPROVED
+
+    def _gate(self) -> str:
+        """Rules 1-6."""
+        if self.get("halted"):
+            return "halt_flag_closed"
+        if self.get("trading_state") == "HALTED":
+            return "trading_halted"
+        if not self.get("journal_ok"):
+            return "journal_unhealthy"
+        offset_ns, round_trip_ns, sampled_ns = self.row("clock", 3)
+        if sampled_ns < 0:
+            return "clock_unknown"
+        if self.now_ns - sampled_ns > self.portfolio_cap("clock_age_ms_max") * NS_PER_MS:
+            return "clock_stale"
+        drift_ns = 2 * abs(offset_ns) + round_trip_ns
+        if drift_ns > 2 * self.portfolio_cap("clock_offset_ms_max") * NS_PER_MS:
+            return "clock_drift"
+        return ""
+
+    def _symbol(self) -> str:
+        """Rules 7-12."""
+        caps = self.get("caps")
+        if caps is None:
+            return "symbol_not_allowed"
+        portfolio = self.table("portfolio_caps")
+        if any(is_unset(portfolio.get(key)) for key in REQUIRED_OF_PORTFOLIO):
+            return "cap_not_set"
+        if any(is_unset(self.table("caps").get(key)) for key in REQUIRED_OF_SYMBOL):
+            return "cap_not_set"
+        if self.get("filters") is None:
+            return "instrument_unknown"
+        if self.table("filters").get("status") != "TRADING":
+            return "symbol_not_trading"
+        if self.get("blocked"):
+            return "symbol_blocked"
+        return "unknown_order_open" if self.whole("unknown_orders") > 0 else ""
+
+    def _shape(self) -> str:
+        """Rules 13-17."""
+        caps, filters = self.table("caps"), self.table("filters")
+        price, stop = self.get("price"), self.get("stop_price")
+        well_formed = (
+            is_positive(self.get("qty"))
+            and (price is None if self.is_unpriced or self.is_pegged else is_positive(price))
+            and self._stop_is_well_formed(stop)
+            and self.extras_are_well_formed()
+        )
+        if not well_formed:
+            return "malformed_order"
+        if self.get("side") not in caps.get("sides", ()):
+            return "side_not_allowed"
+        if self.kind not in caps.get("order_types", ()):
+            return "order_type_not_allowed"
+        if self.kind not in filters.get("order_types", ()):
+            return "order_type_not_allowed"
+        if self.has_denied_feature():
+            return "order_feature_not_allowed"
+        allowed = caps.get("times_in_force", ())
+        if self.kind in TIMED and self.get("time_in_force") not in allowed:
+            return "time_in_force_not_allowed"
+        if not in_windows(self.now_ns, caps.get("trading_windows_utc", ())):
+            return "outside_trading_window"
+        self.qty = self.wished("qty")
+        return ""
+
+    def _stop_is_well_formed(self, stop: object) -> bool:
+        if self.kind not in STOPS:
+            return stop is None
+        return is_positive(stop) or (stop is None and self.trailing_bps > 0)
+
+    def _market(self) -> str:
+        """Rules 18-21, and the order's price."""
+        reason = self._book_and_reference()
+        if not reason and self.is_pegged:
+            edge = self.cap("collar_bps_max")
+            self.px = self.ref * (BPS + (edge if self.is_buy else -edge)) / BPS
+        return reason
+
+    def _book_and_reference(self) -> str:
+        bid_text = self.get("bid")
+        if bid_text is None or self.amount_at("bid") <= 0:
+            return "no_market_data"
+        oldest_ns = self.now_ns - self.cap("market_data_age_ms_max") * NS_PER_MS
+        if self.whole("top_ns") < oldest_ns:
+            return "stale_market_data"
+        bid, ask = self.amount_at("bid"), self.amount_at("ask")
+        if bid >= ask:
+            return "crossed_book"
+        if self.is_unpriced:
+            self.px = self._far_price(bid, ask)
+        elif not self.is_pegged:
+            self.px = self.wished("price")
+        if self.get("reference_px") is None:
+            self.ref = (bid + ask) / 2
+            return ""
+        self.ref = self.amount_at("reference_px")
+        is_old = self.whole("reference_ns") < oldest_ns
+        return "no_reference_price" if self.ref <= 0 or is_old else ""
+
+    def _far_price(self, bid: Decimal, ask: Decimal) -> Decimal:
+        slippage = self.cap("market_slippage_bps")
+        stop = self.get("stop_price")
+        far = ask if self.is_buy else bid
+        if stop is not None:
+            far = (max if self.is_buy else min)(self.wished("stop_price"), far)
+        far = far * (BPS + (self.trailing_bps if self.is_buy else -self.trailing_bps)) / BPS
+        return far * (BPS + (slippage if self.is_buy else -slippage)) / BPS
+
+    def _room(self) -> Decimal:
+        """How much this side may still take off the position without passing zero."""
+        position = self.amount_at("position")
+        if self.is_buy:
+            return -position - self.amount_at("buys_open")
+        return position - self.amount_at("sells_open")
+
+    def _reducing(self) -> str:
+        """Rule 22."""
+        room = self._room()
+        self.reducing = 0 < self.qty <= room
+        must = bool(self.get("reduce_only")) or self.get("trading_state") == "REDUCING"
+        if not must or self.reducing:
+            return ""
+        if self.table("portfolio_caps").get("reduce_oversized") == "cut":
+            lot = self.lot()
+            cut = room // lot * lot if room > 0 else ZERO
+            if cut > 0:
+                self.qty, self.reducing = cut, True
+                return ""
+        return "not_reducing"
+
+    def _streaks(self) -> str:
+        """Rule 23."""
+        executions, rejects, losses = self.row("streaks", 3)
+        if self.get("strategy_id") in PEOPLE and self.reducing:
+            return ""
+        if executions >= self.portfolio_cap("executions_without_human_max"):
+            return "executions_need_human"
+        if rejects >= self.portfolio_cap("venue_reject_streak_max"):
+            return "venue_reject_streak"
+        return "loss_streak" if losses >= self.portfolio_cap("loss_streak_max") else ""
+
+    def _order_caps(self) -> str:
+        """Rules 32-34."""
+        ask = self.amount_at("ask")
+        own_max = self.row("own_px", 3)[2]
+        self.value_px = max(self.px, ask, number_of(own_max or 0, "own_px"))
+        if self.qty > self.cap("order_qty_base_max"):
+            return "order_qty"
+        if self.qty * max(self.px, ask) > self.cap("order_notional_quote_max"):
+            return "order_notional"
+        if abs(self.px - self.ref) * BPS > self.ref * self.cap("collar_bps_max"):
+            return "price_collar"
+        return ""
+
+    def _worst(self) -> tuple[Decimal, Decimal]:
+        position = self.amount_at("position")
+        return position + self.amount_at("buys_open"), self.amount_at("sells_open") - position
+
+    def _position_caps(self) -> str:
+        """Rules 35-38."""
+        long_worst, short_worst = self._worst()
+        side = (long_worst if self.is_buy else short_worst) + self.qty
+        name = "long" if self.is_buy else "short"
+        if side > 0 and side > self.cap(f"position_{name}_base_max"):
+            return f"position_{name}"
+        if side > 0 and side * self.value_px > self.cap("exposure_quote_max"):
+            return "exposure_symbol"
+        of_symbol, _, total = self.row("orders_open", 3)
+        if of_symbol + 1 > self.cap("orders_open_max"):
+            return "orders_open_symbol"
+        if total + 1 > self.portfolio_cap("orders_open_max"):
+            return "orders_open_total"
+        return ""
+
+    def _portfolio(self) -> str:
+        """Rules 39-41."""
+        if self.reducing:
+            return ""
+        rate = self.get("rate")
+        if rate is None:
+            return "rate_missing"
+        rate_low, rate_high = number_of(rate[0], "rate"), number_of(rate[1], "rate")
+        oldest_ns = self.now_ns - self.portfolio_cap("valuation_age_ms_max") * NS_PER_MS
+        if rate[2] and rate[2] < oldest_ns:
+            return "valuation_stale"
+        long_worst, short_worst = self._worst()
+        before = max(long_worst, short_worst, ZERO)
+        if self.is_buy:
+            long_worst += self.qty
+        else:
+            short_worst += self.qty
+        worst = max(long_worst, short_worst, ZERO)
+        gross = worst * self.value_px * rate_high
+        side = long_worst if self.is_buy else short_worst
+        bid = self.amount_at("bid")
+        net = side * (self.value_px * rate_high if side > 0 else bid * rate_low)
+        for row in self.table("others").values():
+            reason = _unvalued(row, oldest_ns)
+            if reason:
+                return reason
+            more_gross, more_net = _other_worth(row, is_buy=self.is_buy)
+            gross += more_gross
+            net += more_net
+        if worst > before and gross > self.portfolio_cap("exposure_gross_numeraire_max"):
+            return "exposure_gross"
+        is_over = net > 0 and net > self.portfolio_cap("exposure_net_numeraire_max")
+        return "exposure_net" if is_over else ""
+
+    def _balance(self) -> str:
+        """Rules 42-43."""
+        asset, free, inflight, unsettled = self.row("balance", 4)[:4]
+        if free is None:
+            return "balance_unknown"
+        floors = self.table("portfolio_caps").get("balance_free_min") or {}
+        need = self.qty * self.px if self.is_buy else self.qty
+        need += number_of(floors.get(asset, 0), "balance_free_min")
+        need += number_of(inflight, "balance") + number_of(unsettled, "balance")
+        return "balance_insufficient" if need > number_of(free, "balance") else ""
+
+    def _rates(self) -> str:
+        """Rules 44-47."""
+        attempts = self.row("attempts", 4)
+        for count, window in zip(attempts, ("second", "minute", "hour", "day"), strict=False):
+            if count + 1 > self.portfolio_cap(f"orders_per_{window}_max"):
+                return f"orders_per_{window}"
+        if self.whole("symbol_minute") + 1 > self.cap("orders_per_minute_max"):
+            return "orders_per_minute_symbol"
+        for count, window in zip(self._messages(), ("second", "minute"), strict=False):
+            limit = self.portfolio_cap(f"messages_per_{window}_max")
+            limit -= self.portfolio_cap(f"messages_per_{window}_cancel_reserve")
+            if count + 1 > max(limit, ZERO):
+                return f"messages_per_{window}"
+        if self.now_ns - int(self.inputs.get("budget_ns", self.now_ns)) > BUDGET_AGE_NS:
+            return ""
+        share = self.portfolio_cap("venue_budget_percent_max")
+        for used, limit in self.table("budget").values():
+            if (used + 1) * 100 > limit * share:
+                return "venue_budget"
+        return ""
+
+    def _messages(self) -> Sequence[int]:
+        """Orders and cancels in the second and the minute; stated as a sum, or apart."""
+        if "messages" in self.inputs:
+            return self.row("messages", 2)
+        attempts, cancels = self.row("attempts", 4), self.row("cancels", 2)
+        return [attempts[0] + cancels[0], attempts[1] + cancels[1]]
+
+    def _turnover(self) -> str:
+        """Rules 48-50."""
+        orders = self.row("attempts", 4)[3] + 1
+        executions = max(self.whole("executions"), 1)
+        if (
+            orders > self.portfolio_cap("order_to_trade_grace_orders")
+            and orders > self.portfolio_cap("order_to_trade_ratio_max") * executions
+        ):
+            return "order_to_trade_ratio"
+        rate = self.get("rate")
+        if rate is None:  # a reducing order comes here without one: the portfolio does not ask it
+            return "rate_missing"
+        total = self.qty * max(self.px, self.amount_at("ask")) * number_of(rate[1], "rate")
+        for traded, is_open, rate_high in self.table("turnover").values():
+            value = number_of(traded, "turnover") + number_of(is_open, "turnover")
+            if value and rate_high is None:
+                return "rate_missing"
+            total += value * number_of(rate_high or 0, "turnover")
+        if total > self.portfolio_cap("traded_notional_per_day_numeraire_max"):
+            return "traded_notional_per_day"
+        qty = (
+            self.amount_at("traded_qty")
+            + self.amount_at("buys_open")
+            + self.amount_at("sells_open")
+        )
+        is_over = qty + self.qty > self.cap("traded_qty_per_day_base_max")
+        return "traded_qty_per_day" if is_over else ""
+
+    def _losses(self) -> str:
+        """Rules 51-52."""
+        if self.get("equity") is None:
+            return "" if self.reducing else "equity_unknown"
+        names = ("loss_session", "loss_day", "drawdown")
+        for row, name in zip(self.row("losses", 3), names, strict=False):
+            used, limit, action, latched = row
+            is_reached = latched or number_of(used, "losses") >= number_of(limit, "losses")
+            if is_reached and not (self.reducing and action != "deny"):
+                return name
+        return ""
+
+    def _repeats(self) -> str:
+        """Rules 53-54."""
+        if self.whole("duplicate_ns") >= 0:
+            return "duplicate_order"
+        buy_max, sell_min, _ = self.row("own_px", 3)
+        other = sell_min if self.is_buy else buy_max
+        if other is None:
+            return ""
+        best = number_of(other, "own_px")
+        crosses = self.px >= best if self.is_buy else self.px <= best
+        return "self_trade" if crosses or self.is_unpriced else ""
+
+
+def _unvalued(row: Sequence[Any], oldest_ns: Decimal) -> str:
+    """Why another instrument cannot be valued, or nothing."""
+    if row[7] is None or row[8] is None:
+        return "rate_missing"
+    if row[4] is None or row[5] is None or row[6] < oldest_ns:
+        return "valuation_stale"
+    return "valuation_stale" if row[9] and row[9] < oldest_ns else ""
+
+
+def _other_worth(row: Sequence[Any], *, is_buy: bool) -> tuple[Decimal, Decimal]:
+    """Gross and net worst-case value of another instrument in the numeraire."""
+    position, buys, sells, open_px, bid, ask = (number_of(cell or 0, "others") for cell in row[:6])
+    rate_low, rate_high = number_of(row[7], "others"), number_of(row[8], "others")
+    long_worst, short_worst = position + buys, sells - position
+    high = max(open_px, ask)
+    side = long_worst if is_buy else short_worst
+    net = side * (high * rate_high if side > 0 else bid * rate_low)
+    return max(long_worst, short_worst, ZERO) * high * rate_high, net

@@ -1,0 +1,273 @@
+"""Three verdicts, each with its reasons, and the one that follows from them.
+
+Rules of this file:
+1. *intact*: the bytes are as they were written. *complete*: nothing is absent and every order is
+   accounted for. *corroborated*: the venue's own books say the same, and no cap was broken there.
+2. FAIL of any is NO_GO. UNKNOWN of any is INSUFFICIENT. Only three times OK is OK.
+3. A record may be honest and still tell of errors: those are reasons for the promotion decision,
+   and are listed here as remarks.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from evidence.folds.cap_fold import CapsFold
+from evidence.folds.command_fold import DeedsFold
+from evidence.folds.incident_fold import IncidentsFold
+from evidence.folds.journal_fold import JournalFold
+from evidence.folds.order_fold import OrdersFold
+from evidence.folds.position_fold import PositionsFold
+from evidence.folds.running_totals import TotalsFold
+from evidence.folds.session_fold import SessionsFold
+from evidence.judge.crosscheck import LedgerComparison
+from evidence.judge.decision_recheck import DecisionsFold
+from evidence.read.archive_manifest import Manifest
+from evidence.read.build_digest import contradiction, installed
+from evidence.read.integrity import COMPLETE_FAULTS, INTACT_FAULTS, Faults
+from evidence.read.journal_reader import is_headless
+
+FIRST_SEQ = 1
+OK, FAIL, UNKNOWN = "OK", "FAIL", "UNKNOWN"
+SIMULATED_MODE = "sim"
+NO_GO, INSUFFICIENT = "NO_GO", "INSUFFICIENT"
+
+
+@dataclass(slots=True)
+class Finding:
+    """One verdict: OK, FAIL or UNKNOWN, and why."""
+
+    name: str
+    failed: list[str] = field(default_factory=list)
+    unknown: list[str] = field(default_factory=list)
+    remarks: list[str] = field(default_factory=list)
+
+    @property
+    def value(self) -> str:
+        """FAIL outranks UNKNOWN outranks OK."""
+        return FAIL if self.failed else UNKNOWN if self.unknown else OK
+
+    def plain(self) -> dict[str, Any]:
+        """Verdict and reasons."""
+        return {
+            "verdict": self.value,
+            "reasons": [*self.failed, *self.unknown],
+            "remarks": list(self.remarks),
+        }
+
+
+@dataclass(slots=True)
+class Verdicts:
+    """The three, and the one."""
+
+    intact: Finding
+    complete: Finding
+    corroborated: Finding
+
+    @property
+    def overall(self) -> str:
+        """OK, NO_GO or INSUFFICIENT."""
+        values = [finding.value for finding in self.all]
+        return NO_GO if FAIL in values else INSUFFICIENT if UNKNOWN in values else OK
+
+    @property
+    def all(self) -> tuple[Finding, Finding, Finding]:
+        """In the order of a report."""
+        return (self.intact, self.complete, self.corroborated)
+
+    @property
+    def reasons(self) -> list[str]:
+        """Every reason that stands against OK, with the verdict that it belongs to."""
+        return [
+            f"{finding.name}: {reason}"
+            for finding in self.all
+            for reason in (*finding.failed, *finding.unknown)
+        ]
+
+    def plain(self) -> dict[str, Any]:
+        """All of it."""
+        return {finding.name: finding.plain() for finding in self.all}
+
+
+def judge(
+    account: JournalFold,
+    *,
+    anchors: Sequence[Mapping[str, Any]],
+    anchor_faults: Faults,
+    comparison: LedgerComparison | None,
+    archived: Manifest | None = None,
+) -> Verdicts:
+    """Judge one settled account.
+
+    Args:
+        account: a journal, read to its end.
+        anchors: heads that were written where the journal's writer cannot reach.
+        anchor_faults: what checking those anchors against the lines has found.
+        comparison: the venue's side; None when its books were not given.
+        archived: what of the journal was moved away, where anything was.
+    """
+    return Verdicts(
+        _intact(account, anchors, anchor_faults),
+        _complete(account, archived),
+        _corroborated(account, comparison),
+    )
+
+
+def _told(faults: Faults, kinds: Mapping[str, int]) -> list[str]:
+    return [f"{count} x {kind}, first at {faults.first(kind)}" for kind, count in kinds.items()]
+
+
+def _intact(
+    account: JournalFold, anchors: Sequence[Mapping[str, Any]], anchor_faults: Faults
+) -> Finding:
+    found = Finding("intact")
+    chain = account.chain
+    if chain.lines == 0:
+        found.failed.append("no line of it can be read")
+    found.failed += _told(chain.faults, chain.faults.of(INTACT_FAULTS))
+    found.failed += _told(anchor_faults, anchor_faults.of(anchor_faults.counts))
+    covered = max((int(anchor.get("seq") or 0) for anchor in anchors), default=0)
+    _anchored(found, account, covered if anchors else None)
+    return found
+
+
+def _anchored(found: Finding, account: JournalFold, covered: int | None) -> None:
+    """Heads outside of the journal: a rehearsal needs none.
+
+    Of a testnet they must reach its last session's end, where the daemon writes one.
+    """
+    last = account.chain.last_seq
+    if covered is not None and covered >= last:
+        return
+    sessions = account.folds.get("sessions")
+    due = sessions.last_stop_seq if isinstance(sessions, SessionsFold) else 0
+    is_rehearsal = set(account.tally.by_mode) <= {SIMULATED_MODE}
+    if covered is None:
+        what = "not anchored: the chain proves order, not that it was never rewritten"
+        (found.remarks if is_rehearsal else found.unknown).append(what)
+    elif covered < due and not is_rehearsal:
+        found.unknown.append(f"anchored up to seq {covered}, its last session ends at seq {due}")
+    else:
+        found.remarks.append(f"anchored up to seq {covered} of {last}")
+
+
+def _complete(account: JournalFold, archived: Manifest | None) -> Finding:
+    """Whether nothing is absent; with an archived beginning that is not at hand nobody can tell."""
+    found = Finding("complete")
+    chain, folds = account.chain, account.folds
+    is_cut = is_headless(chain) or chain.first_seq > FIRST_SEQ
+    if (
+        is_cut
+        and archived
+        and chain.lines
+        and archived.may_begin(chain.first_seq, chain.first_prev)
+    ):
+        places = ", ".join(dict.fromkeys(one.place for one in archived.segments))
+        found.failed += _told(chain.faults, chain.faults.of(COMPLETE_FAULTS))
+        found.unknown.append(
+            f"its lines before seq {chain.first_seq} are archived (key {archived.key[:16]}…) and "
+            "not at hand, so orders and decisions cannot be followed; name the archive, too: "
+            f"{places}"
+        )
+        return found
+    if archived is not None:
+        found.remarks.append(
+            f"{len(archived.segments)} of its segments are archived, signed by key "
+            f"{archived.key[:16]}…"
+        )
+    if is_cut:
+        found.failed.append(
+            f"its beginning is absent: the first line read is seq {chain.first_seq}, and no "
+            "archive manifest accounts for what was before"
+        )
+    found.failed += _told(chain.faults, chain.faults.of(COMPLETE_FAULTS))
+    folds = account.folds
+    orders, sessions = folds["orders"], folds["sessions"]
+    positions, caps, incidents = folds["positions"], folds["caps"], folds["incidents"]
+    decisions = folds["decisions"]
+    if isinstance(decisions, DecisionsFold):
+        wrong = decisions.disagreements
+        told = _told(wrong, wrong.of(wrong.counts))
+        found.failed += [f"decisions do not hold: {one}" for one in told]
+    if isinstance(orders, OrdersFold):
+        audit = orders.audit()
+        found.failed += _told(audit, audit.of(audit.counts))
+        found.remarks += _told(orders.remarks, orders.remarks.of(orders.remarks.counts))
+    if isinstance(sessions, SessionsFold):
+        _sessions(found, sessions)
+    if isinstance(positions, PositionsFold):
+        found.failed += _told(positions.problems, positions.problems.of(positions.problems.counts))
+    if isinstance(caps, CapsFold):
+        found.failed += _told(caps.breaches, caps.breaches.of(caps.breaches.counts))
+        found.failed += _told(caps.problems, caps.problems.of(caps.problems.counts))
+    if isinstance(incidents, IncidentsFold):
+        _incidents(found, incidents)
+    totals = folds.get("totals")
+    if isinstance(totals, TotalsFold):
+        found.failed += _told(totals.problems, totals.problems.of(totals.problems.counts))
+        if totals.unstated:
+            what = "decisions state no running totals: denials taken out would not show by them"
+            found.remarks.append(f"{totals.unstated} {what}")
+    deeds = folds.get("deeds")
+    if isinstance(deeds, DeedsFold):
+        found.failed += _told(deeds.problems, deeds.problems.of(deeds.problems.counts))
+    return found
+
+
+def _sessions(found: Finding, sessions: SessionsFold) -> None:
+    found.failed += _told(sessions.problems, sessions.problems.of(sessions.problems.counts))
+    found.failed += sessions.absent_before()
+    found.failed += sessions.open_ends()
+    for first, copy, how in sessions.clones():
+        found.failed.append(f"session {copy} is a copy of {first}: {how}")
+    if not sessions.sessions:
+        found.unknown.append("no session in it: nothing was tried")
+    found.failed += mode_contradictions(sessions)
+    for build, run_id in sessions.builds.items():
+        if what := contradiction(build, installed()):
+            simulated = all(session.mode == SIMULATED_MODE for session in sessions.sessions)
+            (found.remarks if simulated else found.failed).append(f"run {run_id}: {what}")
+    found.remarks += _told(sessions.remarks, sessions.remarks.of(sessions.remarks.counts))
+
+
+def mode_contradictions(sessions: SessionsFold) -> list[str]:
+    """Sessions whose mode does not go with their venue: a simulated one that was renamed."""
+    reasons = []
+    for session in sessions.sessions:
+        modes = session.modes | {session.mode}
+        name, venues = session.session_id, {session.exchange, session.binding["environment"]}
+        if len(modes) > 1:
+            reasons.append(f"session {name} has lines of several modes: {', '.join(sorted(modes))}")
+        is_simulated = any(venue == "sim" or venue.startswith("sim-") for venue in venues)
+        if is_simulated and session.mode != "sim":
+            reasons.append(f"session {name} says mode {session.mode}, its venue is the simulator")
+        if "" in venues or len(venues) > 1:
+            reasons.append(f"session {name} names its venue differently: {sorted(venues)}")
+    return reasons
+
+
+def _incidents(found: Finding, incidents: IncidentsFold) -> None:
+    found.failed += _told(incidents.problems, incidents.problems.of(incidents.problems.counts))
+    if incidents.kills_unverified:
+        what = f"{incidents.kills_unverified} kill(s) never reached 'verified empty'"
+        found.failed.append(what)
+    found.remarks += _told(incidents.remarks, incidents.remarks.of(incidents.remarks.counts))
+    for incident in incidents.unresolved:
+        found.remarks.append(f"incident {incident.incident_id} ({incident.trigger}) is unresolved")
+    found.remarks.append(f"{incidents.error_count} errors, {incidents.anomaly_count} anomalies")
+
+
+def _corroborated(account: JournalFold, comparison: LedgerComparison | None) -> Finding:
+    found = Finding("corroborated")
+    if comparison is None:
+        found.unknown.append("the venue's books were not given: nothing confirms the journal")
+        return found
+    modes = sorted(account.tally.by_mode.keys() - {"sim"})
+    if comparison.is_simulated and modes:
+        found.failed.append(f"the books are a simulator's, the journal says {', '.join(modes)}")
+    for name, offenders in comparison.offences().items():
+        words = name.replace("_", " ")
+        found.failed.append(f"{offenders.count} x {words}, first: {offenders.listed[0]}")
+    found.unknown += [f"not corroborated: {what}" for what in comparison.silent]
+    found.remarks += comparison.remarks
+    return found

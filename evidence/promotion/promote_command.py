@@ -1,0 +1,130 @@
+"""`seatrial promote SESSIONS…`: decide, write the decision, sign it when it is READY.
+
+Exit codes: 0 READY_FOR_LIVE_PILOT; 2 any other decision, and every rehearsal; 1 an input that
+cannot be read, told in one line.
+"""
+
+from datetime import datetime
+from pathlib import Path
+
+import click
+
+from evidence.gates.artifact import (
+    DEFAULT_OUT_DIR,
+    set_aside,
+    to_json,
+    write_artifact,
+    write_atomically,
+)
+from evidence.gates.gate_frame import MomentType
+from evidence.gates.gates_now import read_gates
+from evidence.gates.scorecard import EXIT_NOT_READY, EXIT_OK
+from evidence.pack.evidence_pack import PackError, PackInputs, find_inputs
+from evidence.promotion.campaign import CampaignJournal, campaign_of
+from evidence.promotion.decision_text import STEM, decision_markdown, decision_value
+from evidence.promotion.policy import PolicyError, load_policy
+from evidence.promotion.promotion_decision import (
+    REHEARSAL,
+    Judgement,
+    ReasonLevel,
+    decide,
+    hold_to_floor,
+)
+from evidence.promotion.record import RECORD_NAME, make_record
+from evidence.read.artifact_times import utc_now
+from evidence.read.signing import KeyFileError, load_private_key
+from evidence.report.report import build_report
+
+FILE = click.Path(path_type=Path)
+
+
+@click.command("promote")
+@click.argument("sessions", nargs=-1, required=True, type=FILE)
+@click.option("--rehearsal", is_flag=True, help="Judge simulated sessions as if they counted.")
+@click.option(
+    "--status-dir", type=FILE, default=DEFAULT_OUT_DIR, show_default=True, help="The gates now."
+)
+@click.option("--out-dir", type=FILE, default=DEFAULT_OUT_DIR, show_default=True)
+@click.option("--policy", "policy_path", type=FILE, default=None, help="TOML with [promotion].")
+@click.option("--key", type=FILE, default=None, help="Signs a READY decision (Ed25519).")
+@click.option("--json", "as_json", is_flag=True, help="Print the decision as one JSON object.")
+@click.option("--now", type=MomentType(), default=None, help="Fix the clock (ISO-8601).")
+def promote_command(
+    sessions: tuple[Path, ...],
+    *,
+    rehearsal: bool,
+    status_dir: Path,
+    out_dir: Path,
+    policy_path: Path | None,
+    key: Path | None,
+    as_json: bool,
+    now: datetime | None,
+) -> None:
+    """Decide promotion over SESSIONS: state directories, each with its venue's books."""
+    moment = now or utc_now()
+    try:
+        policy = load_policy(policy_path)
+        signing_key = load_private_key(key) if key else None
+        found = [find_inputs(path) for path in sessions]
+        judgement = decide(
+            [
+                journal
+                for path, inputs in zip(sessions, found, strict=True)
+                for journal in _journals(path, inputs)
+            ],
+            read_gates(status_dir, moment, policy.gate_age_hours_max),
+            policy,
+            moment,
+            is_rehearsal=rehearsal,
+        )
+        hold_to_floor(judgement, policy)
+        value = decision_value(judgement, policy, moment)
+        path = write_artifact(out_dir, STEM, value, decision_markdown(value))
+        is_ready = judgement.level is ReasonLevel.READY_FOR_LIVE_PILOT and not rehearsal
+        record = out_dir / RECORD_NAME
+        if is_ready and signing_key:
+            segments = [segment for inputs in found for segment in inputs.segments]
+            sealed = make_record(judgement, policy, segments, moment, signing_key)
+            write_atomically(record, sealed.decode("utf-8"))
+        else:
+            _set_record_aside(out_dir)
+    except (PackError, PolicyError, KeyFileError) as error:
+        set_aside(out_dir, STEM)
+        raise click.ClickException(str(error)) from error
+    except OSError as error:
+        raise click.ClickException(str(error)) from error
+    if as_json:
+        click.echo(to_json(value), nl=False)
+    else:
+        _tell(judgement, path, record if is_ready and signing_key else None)
+    click.get_current_context().exit(EXIT_OK if is_ready else EXIT_NOT_READY)
+
+
+def _journals(path: Path, inputs: PackInputs) -> list[CampaignJournal]:
+    """Re-derive one session directory's journal in this process."""
+    report = build_report(
+        inputs.segments,
+        ledger=inputs.ledger,
+        anchors=inputs.anchors[0] if inputs.anchors else None,
+    )
+    return campaign_of(report, str(path))
+
+
+def _set_record_aside(out_dir: Path) -> None:
+    old = out_dir / RECORD_NAME
+    if old.exists():
+        old.replace(old.with_name(old.name + ".stale"))
+
+
+def _tell(judgement: Judgement, path: Path, record: Path | None) -> None:
+    mark = f"{REHEARSAL} " if judgement.is_rehearsal else ""
+    click.echo(f"{judgement.decision} -> {path}")
+    for reason in judgement.reasons:
+        click.echo(f"  {mark}{reason.level.name:17} {reason.code}: {reason.text}")
+    for session_id, why in judgement.not_counted:
+        click.echo(f"  {mark}{'not counted':17} {session_id}: {why}")
+    click.echo(f"  {mark}{judgement.statistics['words']}")
+    if record:
+        click.echo(f"signed record -> {record}")
+    elif judgement.level is ReasonLevel.READY_FOR_LIVE_PILOT and not judgement.is_rehearsal:
+        click.echo("not signed: give --key to sign a promotion record")

@@ -1,0 +1,1 @@
+"""Reading: journals, foreign event files, keys and settings into typed values."""

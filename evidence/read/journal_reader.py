@@ -1,0 +1,220 @@
+"""Journal bytes in, typed records out: one pass, bounded memory, every bad line located.
+
+Rules of this file:
+1. The happy path is one typed decode, two comparisons and one hash a line; everything else is
+   off the path.
+2. A line that is no record of ours is never dropped in silence: it is `malformed`, `torn_tail`,
+   `unknown_type` or `foreign_line`, with its file and line.
+"""
+
+import hashlib
+import itertools
+import json
+from collections.abc import Iterator, Sequence
+from typing import Union
+
+import msgspec
+import orjson
+
+from daemon.model.records import GENESIS
+from evidence.read.integrity import Chain
+from evidence.read.journal_lines import (
+    RECORD_CLASSES,
+    InputLine,
+    JournalLine,
+    Nanoseconds,
+    Seq,
+    StateAcceptedLine,
+)
+from evidence.read.journal_sources import (
+    UNREADABLE,
+    JournalStream,
+    LineTooLongError,
+    SourceFile,
+    chunks_of,
+    is_segment,
+    line_batches,
+)
+from evidence.read.json_inputs import once_each
+
+DECODE = msgspec.json.Decoder(Union[RECORD_CLASSES]).decode  # noqa: UP007 - a tuple made at run time
+PEEK_LINES = 5
+
+
+class Unchained(msgspec.Struct):
+    """The least that places a line in the chain; for types that this build does not know."""
+
+    seq: Seq
+    prev: str
+    ts_ns: Nanoseconds
+    event_type: str
+
+
+_UNCHAINED = msgspec.json.Decoder(Unchained).decode
+
+
+def is_journal(stream: JournalStream) -> bool:
+    """Whether a stream is a seatrial journal: by its name, else by one of its first lines."""
+    first = stream.files[0]
+    if is_segment(first):
+        return True
+    try:
+        head = next(chunks_of(first), b"")
+    except UNREADABLE:
+        return False
+    for line in head.split(b"\n")[:PEEK_LINES]:
+        try:
+            _UNCHAINED(line)
+        except (msgspec.DecodeError, UnicodeError, RecursionError):
+            continue
+        return True
+    return False
+
+
+class JournalReader:
+    """Reads the segments of one journal, or some of them, into records.
+
+    `chain` holds what was found wrong; it is complete when `records()` is exhausted.
+    """
+
+    def __init__(self, files: Sequence[SourceFile]) -> None:
+        """Read segments of one journal, oldest first."""
+        self._files = files
+        self.chain = Chain()
+
+    def records(self) -> Iterator[JournalLine]:
+        """Every typed record, in the order of the files; faults go to `chain`."""
+        return itertools.chain.from_iterable(self._batches())
+
+    def _batches(self) -> Iterator[list[JournalLine]]:
+        """The records of one read after the other."""
+        for path in self._files:
+            try:
+                yield from self._file(path.name, chunks_of(path))
+            except LineTooLongError as error:
+                self.chain.faults.note("too_long", path.name, str(error))
+            except UNREADABLE as error:
+                self.chain.faults.note("unreadable", path.name, f"{type(error).__name__}: {error}")
+
+    def _file(self, name: str, chunks: Iterator[bytes]) -> Iterator[list[JournalLine]]:
+        number = 0
+        for lines, is_torn in line_batches(chunks):
+            if is_torn:
+                (raw,) = lines
+                self.chain.bytes += len(raw) + 1
+                self._torn(name, number + 1, raw)
+                return
+            self.chain.bytes += sum(map(len, lines)) + len(lines)
+            yield self._batch(name, number, lines)
+            number += len(lines)
+
+    def _batch(self, name: str, number: int, lines: list[bytes]) -> list[JournalLine]:
+        """Decode and chain a read's lines; `number` lines of the file stand before them.
+
+        The chain is kept in locals while all is well, and written back where anything is not.
+        """
+        chain, decode, sha256 = self.chain, DECODE, hashlib.sha256
+        count, last_seq = chain.lines, chain.last_seq
+        last_ns, last_hash = chain.last_ns, chain.last_hash
+        records: list[JournalLine] = []
+        for raw in lines:
+            number += 1
+            try:
+                record = decode(raw)
+            except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
+                chain.stand_at(count, last_seq, last_ns, last_hash)
+                self._undecodable(name, number, raw, error)
+                count, last_seq = chain.lines, chain.last_seq
+                last_ns, last_hash = chain.last_ns, chain.last_hash
+                continue
+            is_fact = type(record) is not InputLine
+            if (is_fact or raw.count(_TYPE_KEY) != 1) and has_doubled_key(raw):
+                chain.stand_at(count, last_seq, last_ns, last_hash)
+                digest = sha256(raw).hexdigest()
+                chain.bad("malformed", f"{name}:{number}", "a key stands twice in it", digest)
+                count, last_seq = chain.lines, chain.last_seq
+                last_ns, last_hash = chain.last_ns, chain.last_hash
+                continue
+            seq, ts_ns = record.seq, record.ts_ns
+            if seq != last_seq + 1 or record.prev != last_hash or ts_ns < last_ns or not count:
+                chain.stand_at(count, last_seq, last_ns, last_hash)
+                self._joint(record, f"{name}:{number}")
+            count += 1
+            last_seq, last_ns, last_hash = seq, ts_ns, sha256(raw).hexdigest()
+            records.append(record)
+        chain.stand_at(count, last_seq, last_ns, last_hash)
+        return records
+
+    def _joint(self, record: JournalLine, place: str) -> None:
+        """A line that does not simply follow the one before: the first, or a fault."""
+        if isinstance(record, StateAcceptedLine) and record.clock_back_ns > 0:
+            self.chain.last_ns = min(self.chain.last_ns, record.ts_ns)  # an operator set it right
+        if self.chain.lines:
+            self.chain.link(record.seq, record.prev, record.ts_ns, place)
+        else:
+            self.chain.begin(record.seq, record.prev, record.ts_ns, place)
+
+    def _torn(self, name: str, number: int, raw: bytes) -> None:
+        what = f"the last line has no newline ({len(raw)} bytes)"
+        self.chain.faults.note("torn_tail", f"{name}:{number}", what)
+
+    def _undecodable(self, name: str, number: int, raw: bytes, error: Exception) -> None:
+        """Find out what the line is, count it, and keep the chain going over its bytes."""
+        chain, place = self.chain, f"{name}:{number}"
+        digest = hashlib.sha256(raw).hexdigest()
+        try:
+            known = _UNCHAINED(raw)
+        except (msgspec.DecodeError, UnicodeError, RecursionError):
+            known = None
+        if has_doubled_key(raw):
+            chain.bad("malformed", place, "a key stands twice in it", digest)
+            return
+        if known is not None and "event_type" in str(error):
+            self._unknown_type(known, place)
+            chain.last_hash = digest
+            return
+        kind, what = ("malformed", str(error)) if raw.strip() else ("malformed", "a blank line")
+        if known is None and _is_object(raw):
+            kind, what = "foreign_line", "a line without seq and prev in a chained journal"
+        chain.bad(kind, place, what, digest)
+
+    def _unknown_type(self, known: Unchained, place: str) -> None:
+        chain = self.chain
+        chain.faults.note("unknown_type", place, f"event_type {known.event_type!r}")
+        if chain.lines:
+            chain.link(known.seq, known.prev, known.ts_ns, place)
+            chain.last_seq, chain.last_ns = known.seq, known.ts_ns
+        else:
+            chain.begin(known.seq, known.prev, known.ts_ns, place)
+        chain.lines += 1
+
+
+def has_doubled_key(raw: bytes) -> bool:
+    """Whether an object of a line has a key twice: each reader would decide by itself which counts.
+
+    Reading and writing a line again leaves out one of the two, so its length tells; only a line
+    that is written in another way is looked at key by key. (Of what the engine was told nothing is
+    read, so the reader asks for its type alone.)
+    """
+    try:
+        if len(orjson.dumps(orjson.loads(raw))) == len(raw):
+            return False
+        json.loads(raw, object_pairs_hook=once_each)
+    except (ValueError, RecursionError) as error:
+        return "stands twice" in str(error)
+    return False
+
+
+_TYPE_KEY = b'"event_type":'
+
+
+def _is_object(raw: bytes) -> bool:
+    try:
+        return isinstance(msgspec.json.decode(raw), dict)
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
+        return False
+
+
+def is_headless(chain: Chain) -> bool:
+    """Whether the journal's own first line is absent: it starts in the middle."""
+    return chain.lines == 0 or chain.first_prev != GENESIS or chain.bad_before_first > 0

@@ -1,0 +1,353 @@
+"""The report: one object, two files with the same figures.
+
+Rules of this file:
+1. It holds no clock and no path: the same journal gives the same bytes, wherever it lies.
+2. Verdict first, then why, then the figures.
+"""
+
+import functools
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from evidence.folds.cap_fold import CapsFold
+from evidence.folds.command_fold import DeedsFold
+from evidence.folds.incident_fold import IncidentsFold
+from evidence.folds.journal_fold import Fold, JournalFold
+from evidence.folds.order_fold import OrdersFold
+from evidence.folds.parallel import read_whole
+from evidence.folds.position_fold import PositionsFold
+from evidence.folds.running_totals import TotalsFold
+from evidence.folds.session_fold import SessionsFold
+from evidence.judge.crosscheck import LedgerComparison, compare_with_ledger
+from evidence.judge.decision_recheck import DecisionsFold
+from evidence.judge.verdict import INSUFFICIENT, NO_GO, OK, Verdicts, judge
+from evidence.read.archive_manifest import Manifest
+from evidence.read.event_classes import classify
+from evidence.read.event_input import Intake, read_events
+from evidence.read.integrity import Faults
+from evidence.read.journal_reader import JournalReader, is_journal
+from evidence.read.journal_sources import (
+    JournalStream,
+    SourceError,
+    SourceFile,
+    chunks_of,
+    streams_of,
+)
+from evidence.read.json_inputs import once_each
+from evidence.read.understanding import Doubt, look_at
+from evidence.report.html_report import HTML_NAME, html_of
+from evidence.report.report_text import json_of, markdown_of
+
+SCHEMA = "seatrial.evidence.report/1"
+JSON_NAME = "evidence_report.json"
+MARKDOWN_NAME = "evidence_report.md"
+LIMITS = (
+    "A testnet pass is evidence about controls, not about profit or fill quality.",
+    "Simulated sessions are rehearsals; they never count as testnet evidence.",
+)
+
+
+@dataclass(slots=True)
+class ForeignEvents:
+    """Events of a stack that is not ours: counted, and proof of nothing."""
+
+    name: str
+    sha256: str = ""
+    events: int = 0
+    errors: int = 0
+    anomalies: int = 0
+    malformed: int = 0
+    malformed_at: list[str] = field(default_factory=list)
+    by_type: dict[str, int] = field(default_factory=dict)
+    not_understood: list[Doubt] = field(default_factory=list)
+
+    def plain(self) -> dict[str, Any]:
+        """Counts."""
+        return {
+            "name": self.name,
+            "sha256": self.sha256,
+            "events": self.events,
+            "error_count": self.errors,
+            "anomaly_count": self.anomalies,
+            "malformed": self.malformed,
+            "malformed_at": self.malformed_at,
+            "by_type": dict(sorted(self.by_type.items())),
+            "not_understood": [doubt.plain() for doubt in self.not_understood],
+        }
+
+
+@dataclass(slots=True)
+class JournalReport:
+    """One journal, judged."""
+
+    account: JournalFold
+    verdicts: Verdicts
+    comparison: LedgerComparison | None
+
+    def plain(self) -> dict[str, Any]:
+        """The journal's part of the report."""
+        return {
+            "name": self.account.name,
+            "verdict": self.verdicts.overall,
+            "verdicts": self.verdicts.plain(),
+            "integrity": dict(self.account.chain.plain()),
+            "counts": self.account.tally.result(),
+            **self.account.results(),
+            "ledger": self.comparison.plain() if self.comparison else None,
+        }
+
+
+@dataclass(slots=True)
+class Report:
+    """Everything that the inputs say."""
+
+    journals: list[JournalReport]
+    foreign: list[ForeignEvents]
+
+    @property
+    def verdict(self) -> str:
+        """OK only when there is a journal and each is OK; foreign events alone are no evidence."""
+        values = [journal.verdicts.overall for journal in self.journals]
+        if NO_GO in values:
+            return NO_GO
+        return OK if values and set(values) == {OK} and not self.foreign else INSUFFICIENT
+
+    @property
+    def reasons(self) -> list[str]:
+        """Why the verdict is not OK."""
+        several = len(self.journals) > 1
+        found = [
+            f"{journal.account.name}: {reason}" if several else reason
+            for journal in self.journals
+            for reason in journal.verdicts.reasons
+        ]
+        if not self.journals:
+            found.append("no seatrial journal among the inputs: nothing can be proven")
+        for one in self.foreign:
+            found.append(f"{one.name}: events of another stack prove nothing here")
+            found += [f"not understood: {doubt.words()}" for doubt in one.not_understood]
+        return found
+
+    @property
+    def modes(self) -> list[str]:
+        """Every mode that any line has."""
+        return sorted({m for journal in self.journals for m in journal.account.tally.by_mode})
+
+    @property
+    def counts_as_testnet_evidence(self) -> bool:
+        """Only an OK report of lines that are all from a testnet."""
+        return self.verdict == OK and self.modes == ["testnet"]
+
+    def summary(self) -> dict[str, Any]:
+        """The figures of a demo: counts of the venue's ledger against the first journal."""
+        out: dict[str, Any] = {"verdict": self.verdict, "reasons": self.reasons}
+        compared = next((j.comparison for j in self.journals if j.comparison), None)
+        for name, value in (compared.plain() if compared else {}).items():
+            if isinstance(value, Mapping):
+                out[name] = value["count"]
+            elif isinstance(value, int):
+                out[name] = value
+        return out
+
+    def to_json(self) -> dict[str, Any]:
+        """The whole report as plain values."""
+        return {
+            "schema": SCHEMA,
+            "verdict": self.verdict,
+            "reasons": self.reasons,
+            "modes": self.modes,
+            "counts_as_testnet_evidence": self.counts_as_testnet_evidence,
+            "limits": list(LIMITS),
+            "journals": [journal.plain() for journal in self.journals],
+            "foreign": [one.plain() for one in self.foreign],
+        }
+
+
+def standard_folds(*, keep_all: bool) -> list[Fold]:
+    """The folds of a report; `keep_all` for a cross-check with the venue's books."""
+    return [
+        OrdersFold(keep_all=keep_all),
+        PositionsFold(),
+        CapsFold(),
+        SessionsFold(),
+        IncidentsFold(),
+        DecisionsFold(),
+        TotalsFold(),
+        DeedsFold(),
+    ]
+
+
+def read_journal(stream: JournalStream, *, keep_all: bool, jobs: int = 1) -> JournalFold:
+    """Read one journal to its end, with at most `jobs` processes."""
+    make_folds = functools.partial(standard_folds, keep_all=keep_all)
+    return read_whole(stream.name, stream.files, make_folds, jobs=jobs)
+
+
+def build_report(
+    inputs: Sequence[Path],
+    *,
+    ledger: Path | None = None,
+    anchors: Path | None = None,
+    jobs: int = 1,
+) -> Report:
+    """Read journals and events, judge them, and compare with the venue's ledger where given.
+
+    Args:
+        inputs: journal directories, segments, events files; packed with gzip or zstandard or not.
+        ledger: the venue's own books (JSON), for the first journal.
+        anchors: heads of segments kept out of the writer's reach; default: beside the journal.
+        jobs: processes that read the segments of one journal side by side.
+
+    Raises:
+        SourceError: an input does not exist or cannot be opened, or the ledger is no JSON object.
+    """
+    books = read_ledger(ledger) if ledger else None
+    report = Report([], [])
+    for stream in streams_of(list(inputs)):
+        if not is_journal(stream):
+            report.foreign.extend(read_foreign(path) for path in stream.files)
+            continue
+        keep_all = books is not None and not report.journals
+        account = read_journal(stream, keep_all=keep_all, jobs=jobs)
+        comparison = compare_with_ledger(account, books) if books and keep_all else None
+        heads = read_anchors([anchors] if anchors else stream.anchors)
+        archived = stream.manifest
+        faults = check_anchors(stream.files, heads, account, archived) if heads else Faults()
+        verdicts = judge(
+            account,
+            anchors=heads,
+            anchor_faults=faults,
+            comparison=comparison,
+            archived=archived,
+        )
+        report.journals.append(JournalReport(account, verdicts, comparison))
+    return report
+
+
+def read_foreign(path: Path) -> ForeignEvents:
+    """Count the events of another stack by the launch procedure's rules."""
+    intake, counted = Intake(), ForeignEvents(path.name)
+    try:
+        for event in read_events(path, "auto", intake):
+            counted.events += 1
+            judged, added = classify(event), look_at(event, intake.where, intake.doubts)
+            counted.errors += judged.is_error or added.is_error
+            counted.anomalies += judged.is_anomaly or added.is_anomaly
+            kind = str(event.get("event_type") or event.get("type") or "").strip().lower()[:80]
+            counted.by_type[kind] = counted.by_type.get(kind, 0) + 1
+    except OSError as error:
+        raise SourceError(f"{path}: {error.strerror}") from error
+    counted.malformed, counted.malformed_at = intake.malformed_count, list(intake.malformed)
+    counted.not_understood = intake.doubts.all()
+    counted.sha256 = intake.files[0].sha256 if intake.files else ""
+    return counted
+
+
+def read_ledger(path: Path) -> Mapping[str, Any]:
+    """The venue's books.
+
+    Raises:
+        SourceError: the file cannot be read, or is no JSON object.
+    """
+    try:
+        books = json.loads(path.read_text(encoding="utf-8-sig"), object_pairs_hook=once_each)
+    except OSError as error:
+        raise SourceError(f"{path}: {error.strerror}") from error
+    except (ValueError, RecursionError) as error:
+        raise SourceError(f"{path}: not JSON: {error}") from error
+    if not isinstance(books, dict):
+        raise SourceError(f"{path}: a ledger is a JSON object")
+    return books
+
+
+def read_anchors(paths: Sequence[SourceFile]) -> list[dict[str, Any]]:
+    """Anchored heads: lines of `segment, seq, head`. A line that is none is kept as it is found.
+
+    Raises:
+        SourceError: a file cannot be read.
+    """
+    heads: list[dict[str, Any]] = []
+    for path in paths:
+        try:
+            lines = b"".join(chunks_of(path)).splitlines()
+        except OSError as error:
+            raise SourceError(f"{path}: {error.strerror or error}") from error
+        for line in lines:
+            try:
+                head = json.loads(line, object_pairs_hook=once_each)
+            except (ValueError, RecursionError):
+                head = None
+            heads.append(head if isinstance(head, dict) else {"unreadable": True})
+    return heads
+
+
+def check_anchors(
+    files: Sequence[SourceFile],
+    heads: Sequence[Mapping[str, Any]],
+    account: JournalFold,
+    archived: Manifest | None = None,
+) -> Faults:
+    """Hold each anchored head against the line that it names, or against the archive's manifest."""
+    faults = Faults()
+    wanted = {}
+    for number, head in enumerate(heads, 1):
+        seq, digest = head.get("seq"), head.get("head")
+        if isinstance(seq, int) and isinstance(digest, str):
+            wanted[seq] = digest
+        else:
+            faults.note("anchor_unreadable", f"anchor {number}", "not seq and head")
+    if archived is not None and archived.may_begin(
+        account.chain.first_seq, account.chain.first_prev
+    ):
+        _check_archived(wanted, archived, account.chain.first_seq, faults)
+    last = account.chain.last_seq
+    if wanted.pop(last, account.chain.last_hash) != account.chain.last_hash:
+        faults.note("anchor_differs", f"seq {last}", "this line is not the one that was anchored")
+    for seq in [seq for seq in wanted if seq > last]:
+        del wanted[seq]
+        what = f"anchored, but the journal ends at seq {last}"
+        faults.note("anchored_line_absent", f"seq {seq}", what)
+    if wanted:
+        _check_inner(files, wanted, faults)
+    return faults
+
+
+def _check_archived(
+    wanted: dict[int, str], archived: Manifest, first_seq: int, faults: Faults
+) -> None:
+    """Heads of lines that are archived and not at hand: the manifest knows each segment's last."""
+    heads = archived.heads()
+    for seq in [seq for seq in wanted if seq < first_seq]:
+        digest = wanted.pop(seq)
+        if heads.get(seq, digest) != digest:
+            what = "the archive's manifest names another line than the one that was anchored"
+            faults.note("anchor_differs", f"seq {seq}", what)
+
+
+def _check_inner(files: Sequence[SourceFile], wanted: dict[int, str], faults: Faults) -> None:
+    """A line's hash stands in the line after it: one more pass, only where anchors are."""
+    for record in JournalReader(files).records():
+        digest = wanted.pop(record.seq - 1, None)
+        if digest is not None and digest != record.prev:
+            what = "this line is not the one that was anchored"
+            faults.note("anchor_differs", f"seq {record.seq - 1}", what)
+    for seq in wanted:
+        faults.note("anchored_line_absent", f"seq {seq}", "anchored, but not in the journal")
+
+
+def write_report(report: Report, out_dir: Path) -> tuple[Path, Path]:
+    """Write `evidence_report.json` and its Markdown twin (returned), and the HTML page beside.
+
+    Raises:
+        OSError: the directory cannot be made or written.
+    """
+    out_dir.mkdir(parents=True, exist_ok=True)
+    plain = report.to_json()
+    json_path, markdown_path = out_dir / JSON_NAME, out_dir / MARKDOWN_NAME
+    json_path.write_text(json_of(plain, indent=2), encoding="utf-8")
+    for path, text in ((markdown_path, markdown_of(plain)), (out_dir / HTML_NAME, html_of(plain))):
+        path.write_text(text, encoding="utf-8", errors="backslashreplace")
+    return json_path, markdown_path
