@@ -2,7 +2,8 @@
 
 Rules of this file:
 1. A request has an id, always: all are answered, so notifications and batches are refused.
-2. Nothing here raises on foreign bytes but `ErrorReply`, which holds the one reply that they deserve.
+2. Nothing here raises on foreign bytes but `ErrorReply`, which holds the one reply that they
+   deserve.
 3. A line is at most `LINE_BYTES_MAX` long; a longer one is answered and closed.
 """
 

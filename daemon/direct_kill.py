@@ -7,8 +7,8 @@ Rules of this file:
 2. It reads of the configuration only what a stop needs: a mistake elsewhere in the file must not
    keep us from stopping.
 3. The state directory may be on a disk that is full, read-only or hangs: another process works on
-   it (`control.tool.isolated_work`) while this one imports what is slow to import, and after one second
-   the orders are canceled, latched or not. The result says which.
+   it (`control.tool.isolated_work`) while this one imports what is slow to import, and after one
+   second the orders are canceled, latched or not. The result says which.
 4. Nothing is said before the first cancel was asked for, and no word can end the stop
    (`control.tool.output`).
 
@@ -272,8 +272,8 @@ def _import_the_rest() -> None:
     """What is slow to import, while the disk works; a fault in it is told by whoever needs it."""
     with contextlib.suppress(Exception):
         import daemon.shell.keys.credentials  # noqa: PLC0415 - rule 3
-        import daemon.shell.link.order_session  # noqa: F401, PLC0415 - rule 3
-        import daemon.shell.stop.late_orders  # noqa: PLC0415 - rule 3
+        import daemon.shell.link.order_session  # noqa: PLC0415 - rule 3
+        import daemon.shell.stop.late_orders  # noqa: F401, PLC0415 - rule 3
 
 
 def _ms(at_ns: int | None, start_ns: int) -> float | None:

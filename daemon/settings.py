@@ -1,8 +1,8 @@
 """The configuration: a frozen value, read once, every violation reported at once.
 
 TOML in, frozen pydantic models out; unknown keys are refused; units stand in the names. Secrets
-never stand in the configuration (see `daemon.shell.keys.credentials`). The hash of the canonical form
-goes into `session_start` and binds evidence to it.
+never stand in the configuration (see `daemon.shell.keys.credentials`). The hash of the canonical
+form goes into `session_start` and binds evidence to it.
 """
 
 import difflib

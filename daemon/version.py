@@ -67,7 +67,8 @@ def _checked_out(git: Path) -> str:
 def code_digest(root: Path = ROOT) -> str:
     """SHA-256 of the code that runs: every module's path and content.
 
-    The evidence makes it again from the distribution that it is installed with (evidence/read/build_digest.py).
+    The evidence makes it again from the distribution that it is installed with
+    (evidence/read/build_digest.py).
     """
     digest = hashlib.sha256()
     for path in sorted(path for top in TOPS for path in (root / top).rglob("*.py")):

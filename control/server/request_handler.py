@@ -5,7 +5,8 @@ Rules of this file:
 2. A deed outlives the wait for it: a client that leaves or a deadline that passes cancels nothing.
 3. Every command and every refusal is recorded; a flood of refusals is counted, not written out.
 4. A kill is always carried out: the gate is closed and the orders are canceled again, whatever id
-   it has (`control.server.command_memory`). One that comes while another runs joins it; its reason is latched too.
+   it has (`control.server.command_memory`). One that comes while another runs joins it; its
+   reason is latched too.
 """
 
 import asyncio

@@ -1,4 +1,4 @@
-"""The daemon's commands of the operator's tool: `sim`, `demo`. Mounted by `control.tool.mounted_commands`."""
+"""The operator's commands `demo` and its kin that the daemon's side brings."""
 
 import json
 import signal

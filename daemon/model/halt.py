@@ -18,8 +18,8 @@ class HaltFlag:
     def look(self) -> bool:
         """Whether it is closed by the latest word there is: asked directly before bytes leave.
 
-        The daemon's own flag (`daemon.shell.stop.kill_latch.LatchHalt`) looks at the latch on the disk as
-        well: another process may have latched while a turn of ours took its time.
+        The daemon's own flag (`daemon.shell.stop.kill_latch.LatchHalt`) looks at the latch on the
+        disk as well: another process may have latched while a turn of ours took its time.
         """
         return self.closed
 

@@ -183,9 +183,9 @@ class ControlPort:
         """Close the gate now; then latch, cancel everything of ours, poll until the venue has none.
 
         Returns:
-            See `control.server.daemon_port.DaemonPort.kill`; its answer also has `settled_ms` (no order that was
-            under way can be accepted any more), `late_orders` (how many were under way) and
-            `gate_closed_monotonic_ns`, for a stopwatch on the asking side.
+            See `control.server.daemon_port.DaemonPort.kill`; its answer also has `settled_ms`
+            (no order that was under way can be accepted any more), `late_orders` (how many were
+            under way) and `gate_closed_monotonic_ns`, for a stopwatch on the asking side.
         """
         self._halt.close(f"kill by {actor.name or actor.uid}: {reason}")
         closed_ns = self._clock.monotonic_ns()

@@ -95,9 +95,13 @@ class IncidentsFold:
     def handlers(self) -> Mapping[type[JournalLine], Handler]:
         """Everything that is not the ordinary way of an order."""
         bad: dict[type[JournalLine], Handler] = {
-            OrderRejectLine: self._anomaly, TimeoutLine: self._anomaly, DisconnectedLine: self._anomaly,
-            StrategyErrorLine: self._error, ExchangeErrorLine: self._error, JournalFaultLine: self._error,
-        }  # fmt: skip
+            OrderRejectLine: self._anomaly,
+            TimeoutLine: self._anomaly,
+            DisconnectedLine: self._anomaly,
+            StrategyErrorLine: self._error,
+            ExchangeErrorLine: self._error,
+            JournalFaultLine: self._error,
+        }
         return {
             **bad,
             RateLimitLine: self._anomaly,

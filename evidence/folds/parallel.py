@@ -1,7 +1,8 @@
 """One journal read by several processes: each takes some segments, the parts merge in order.
 
 The first part is folded here, where its answers are wanted; later parts come back from their
-processes as counts, chain ends and facts, and are folded where they belong (evidence/folds/journal_fold.py).
+processes as counts, chain ends and facts, and are folded where they belong
+(evidence/folds/journal_fold.py).
 Market data, nearly all of the bytes, never crosses a process border.
 """
 

@@ -289,7 +289,3 @@ def summary(value: dict[str, object]) -> str:
     if value["status"] == OK and not sample:
         return "OK: the input is there and holds no event: it shows nothing"
     return f"{value['status']}: {sample} events, {errors} errors, {anomalies} anomalies"
-
-
-if __name__ == "__main__":
-    produce()

@@ -9,9 +9,6 @@ Rules of this file:
    says about its decision may agree with the rules, and still nobody decided it.
 """
 
-import argparse
-import json
-import sys
 from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -472,28 +469,3 @@ def tell(result: Mapping[str, Any]) -> str:
             word = "BROKEN" if kind in BROKEN else "reader"
             lines += [f"  {word} ({kind}, {fault['count']} in all) {x}" for x in fault["examples"]]
     return "\n".join(lines)
-
-
-def main(argv: Sequence[str] | None = None) -> int:
-    """Entry point of `python -m evidence.recheck`."""
-    parser = argparse.ArgumentParser(
-        prog="python -m evidence.recheck",
-        description="Decide every cap decision of a journal again, from its written inputs.",
-        epilog="Exit codes: 0 all agree; 2 a disagreement, or a line altered or absent; "
-        "1 an input that cannot be read.",
-    )
-    parser.add_argument("inputs", nargs="+", type=Path, metavar="JOURNAL")
-    parser.add_argument("--json", action="store_true", help="print one JSON object")
-    args = parser.parse_args(argv)
-    try:
-        result = recheck(args.inputs)
-    except (SourceError, OSError) as error:
-        sys.stderr.write(f"evidence.judge.decision_recheck: {error}\n")
-        return EXIT_UNREADABLE
-    text = json.dumps(result) if args.json else tell(result)
-    sys.stdout.write(text + "\n")
-    return EXIT_AGREED if result["is_agreed"] else EXIT_DISAGREED
-
-
-if __name__ == "__main__":
-    sys.exit(main())

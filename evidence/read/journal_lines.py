@@ -499,12 +499,14 @@ class SegmentClosedLine(JournalLine, tag_field=TAG, tag=EventType.SEGMENT_CLOSED
 
 
 RECORD_CLASSES: tuple[type[JournalLine], ...] = (
-    InputLine, RunStartLine, RunStopLine, RecoveryLine, StateAcceptedLine, CheckpointLine, SessionStartLine, SessionStopLine,
-    HeartbeatLine, TradingStateChangeLine, GateStateChangeLine, ConnectedLine, DisconnectedLine, ReconnectLine, InstrumentsLine,
-    RiskContextLine, OrderApprovedLine, OrderDeniedLine, OrderStateLine, CancelRequestedLine, CancelAllLine, FillLine,
-    OrderRejectLine, CancelRejectLine, AmendRequestedLine, AmendRejectLine, OrderAmendedLine, TimeoutLine, OrderResolvedLine,
-    RateLimitLine, ReconciledLine, EquityLine, CapAlertLine, CapsChangedLine, StrategyErrorLine,
-    IncidentOpenedLine, IncidentResolvedLine, ExplanationLine, CommandLine, KillLine, ReArmLine, DrillLine,
-    ClockLine, ExchangeErrorLine, JournalFaultLine, SegmentClosedLine,
+    InputLine, RunStartLine, RunStopLine, RecoveryLine, StateAcceptedLine, CheckpointLine,
+    SessionStartLine, SessionStopLine, HeartbeatLine, TradingStateChangeLine, GateStateChangeLine,
+    ConnectedLine, DisconnectedLine, ReconnectLine, InstrumentsLine, RiskContextLine,
+    OrderApprovedLine, OrderDeniedLine, OrderStateLine, CancelRequestedLine, CancelAllLine,
+    FillLine, OrderRejectLine, CancelRejectLine, AmendRequestedLine, AmendRejectLine,
+    OrderAmendedLine, TimeoutLine, OrderResolvedLine, RateLimitLine, ReconciledLine, EquityLine,
+    CapAlertLine, CapsChangedLine, StrategyErrorLine, IncidentOpenedLine, IncidentResolvedLine,
+    ExplanationLine, CommandLine, KillLine, ReArmLine, DrillLine, ClockLine, ExchangeErrorLine,
+    JournalFaultLine, SegmentClosedLine,
 )  # fmt: skip
 """Every line type; a test holds it equal to `EventType`."""

@@ -1,9 +1,9 @@
 """What of a foreign input is not understood: told with its place and the mend, never passed over.
 
 Rules of this file:
-1. The launch procedure's fields are decided by its text alone (`evidence.read.event_classes`). What stands
-   beside them is looked at here: a key that is nearly one of them, a level or flag in other words,
-   a type that speaks of an error, an event inside an event.
+1. The launch procedure's fields are decided by its text alone (`evidence.read.event_classes`). What
+   stands beside them is looked at here: a key that is nearly one of them, a level or flag in other
+   words, a type that speaks of an error, an event inside an event.
 2. A key that differs from a known one in case or separators only, and the usual other names of the
    level, are read like it; what they say can add an error, never take one away.
 3. An input that is not understood forbids to say that it holds no error.

@@ -5,7 +5,8 @@ than one machine wants to read. For one machine, `seatrial evidence report --job
 either way the result is the same to the byte.
 
 Rules of this file:
-1. Workers read; the caller judges. A task is some segments of one journal (evidence/folds/parallel.py).
+1. Workers read; the caller judges. A task is some segments of one journal
+   (evidence/folds/parallel.py).
 2. The engine and the file systems are an optional extra: `pip install seatrial[fleet]`.
 """
 

@@ -42,7 +42,8 @@ def at_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_the_help_says_every_command_and_imports_none() -> None:
     program = (
-        "import sys\nsys.argv = ['seatrial', '--help']\nfrom control.tool.mounted_commands import run\n"
+        "import sys\nsys.argv = ['seatrial', '--help']\n"
+        "from control.tool.mounted_commands import run\n"
         "try:\n    run()\nexcept SystemExit:\n    pass\n"
         "print(*sorted(sys.modules), sep='\\n', file=sys.stderr)\n"
     )

@@ -64,5 +64,5 @@ def test_it_is_sliced_and_what_is_left_is_told_and_every_slice_is_decided_alike_
         ]
         assert len(slices) >= 5
         assert max(slices) <= Decimal("0.003")
-        again = run("evidence.judge.decision_recheck", stage.state_dir / "journal")
+        again = run("evidence.recheck", stage.state_dir / "journal")
         assert again.returncode == 0, again.stdout

@@ -47,7 +47,7 @@ def test_the_whole_chain_in_the_default_directory(run, tmp_path):
     readiness = str(status / "live_readiness_scorecard.json")
     evidence = ("--execution-evidence", str(status / "execution_evidence.json"))
     chain = [
-        ("evidence.gates.event_producer", "--input", "events.jsonl"),
+        ("evidence.producer", "--input", "events.jsonl"),
         (
             *("evidence.gates", "stability", *now),
             *("--prk-runs-json", "prk.json", "--prj-runs-json", "prj.json"),

@@ -132,7 +132,7 @@ class HeapHandle:
 
 
 class VirtualTime:
-    """Stands in for the `time` module of `daemon.shell.process.clock`: the world's now, a wall beside."""
+    """The `time` module that `daemon.shell.process.clock` sees: the world's now, a wall beside."""
 
     strftime = staticmethod(time.strftime)
     gmtime = staticmethod(time.gmtime)

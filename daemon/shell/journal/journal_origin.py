@@ -1,7 +1,7 @@
 """Where a journal legitimately begins: at its first line ever, or where an archive's manifest says.
 
-The manifest is written by `seatrial journal archive` (evidence/pack/journal_archive.py). Its envelope is read
-here a second time, because the daemon does not import its accountant.
+The manifest is written by `seatrial journal archive` (evidence/pack/journal_archive.py). Its
+envelope is read here a second time, because the daemon does not import its accountant.
 """
 
 import base64

@@ -132,7 +132,8 @@ def test_file_and_directory_are_synced_before_it_returns(
 def test_it_works_from_a_second_process_while_the_first_is_stopped(tmp_path: Path) -> None:
     """SIGSTOP in the middle of everything: no lock is held that the second process would want."""
     code = (
-        "import sys; from pathlib import Path; from daemon.shell.stop.kill_latch import LatchStore\n"
+        "import sys; from pathlib import Path\n"
+        "from daemon.shell.stop.kill_latch import LatchStore\n"
         "store = LatchStore(Path(sys.argv[1]))\n"
         "store.latch(by_uid=1, by_name='first', reason='r', ts_ns=1)\n"
         "print('latched', flush=True)\n"

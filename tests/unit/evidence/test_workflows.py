@@ -152,7 +152,7 @@ def test_every_call_fits_the_command_that_it_calls(workflow):
         if module == "evidence.gates":
             command = gate_group.commands[words.pop(0)]
         else:
-            assert module == "evidence.gates.event_producer"
+            assert module == "evidence.producer"
         command.make_context("workflow", words)
 
 
@@ -160,7 +160,7 @@ def test_the_chain_of_the_scorecards_is_whole():
     text = text_of(ROOT / ".github/workflows/scorecards.yml")
     names = [words[1] if words[0] == "evidence.gates" else words[0] for words in tool_calls(text)]
     assert names == [
-        *("stability", "prj-status", "prk-health", "bundle", "evidence.gates.event_producer"),
+        *("stability", "prj-status", "prk-health", "bundle", "evidence.producer"),
         *("live-readiness", "shadow-testnet", "dry-run", "live-pilot"),
     ]
 
@@ -189,9 +189,9 @@ def test_the_bounded_session_starts_only_after_gates_drills_and_preflight():
             "prj-status",
             "prk-health",
             "live-readiness",
-            "evidence.gates.event_producer",
+            "evidence.producer",
         ),
-        *("shadow-testnet", "dry-run", "evidence.gates.event_producer"),
+        *("shadow-testnet", "dry-run", "evidence.producer"),
     ]
     lines = [line for command in commands_of(text) for line in command.splitlines()]
     called = [
