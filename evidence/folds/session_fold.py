@@ -281,7 +281,9 @@ class SessionsFold:
         session.lines += 1
         session.last_ns = record.ts_ns
         session.modes.add(record.mode)
-        text = f"{type(record).__name__},{record.ts_ns - session.started_ns};"
+        # Reports of earlier versions state this digest: the names of then, without "Line".
+        kind = type(record).__name__.removesuffix("Line")
+        text = f"{kind},{record.ts_ns - session.started_ns};"
         session.timing.update(text.encode())
 
     def _approved(self, record: OrderApprovedLine) -> None:

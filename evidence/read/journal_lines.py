@@ -45,11 +45,11 @@ class OrderWords(JournalLine, tag_field=TAG, gc=False):
     strategy_id: str = ""
 
 
-class InputLine(JournalLine, tag_field=TAG, tag=EventType.INPUT.value, gc=False):
+class InputLine(JournalLine, tag=EventType.INPUT.value, gc=False):
     """What the engine was told; the accountant counts and chains it, and reads no further."""
 
 
-class RunStartLine(JournalLine, tag_field=TAG, tag=EventType.RUN_START.value):
+class RunStartLine(JournalLine, tag=EventType.RUN_START.value):
     """One boot."""
 
     instance: str = ""
@@ -67,14 +67,14 @@ class RunStartLine(JournalLine, tag_field=TAG, tag=EventType.RUN_START.value):
     heartbeat_period_ms: int = 0
 
 
-class RunStopLine(JournalLine, tag_field=TAG, tag=EventType.RUN_STOP.value, gc=False):
+class RunStopLine(JournalLine, tag=EventType.RUN_STOP.value, gc=False):
     """An orderly end of a boot."""
 
     reason: str = ""
     exit_code: int = 0
 
 
-class RecoveryLine(JournalLine, tag_field=TAG, tag=EventType.RECOVERY.value, gc=False):
+class RecoveryLine(JournalLine, tag=EventType.RECOVERY.value, gc=False):
     """What a boot replayed."""
 
     from_seq: int = -1
@@ -82,7 +82,7 @@ class RecoveryLine(JournalLine, tag_field=TAG, tag=EventType.RECOVERY.value, gc=
     torn_bytes: int = 0
 
 
-class StateAcceptedLine(JournalLine, tag_field=TAG, tag=EventType.STATE_ACCEPTED.value, gc=False):
+class StateAcceptedLine(JournalLine, tag=EventType.STATE_ACCEPTED.value, gc=False):
     """An operator went on with a state directory whose parts did not agree."""
 
     reason: str = ""
@@ -90,13 +90,13 @@ class StateAcceptedLine(JournalLine, tag_field=TAG, tag=EventType.STATE_ACCEPTED
     clock_back_ns: int = 0
 
 
-class CheckpointLine(JournalLine, tag_field=TAG, tag=EventType.CHECKPOINT.value, gc=False):
+class CheckpointLine(JournalLine, tag=EventType.CHECKPOINT.value, gc=False):
     """The daemon's own state. Nothing is taken from it; its tallies are held against the lines."""
 
     state: CheckpointState | None = None
 
 
-class SessionStartLine(JournalLine, tag_field=TAG, tag=EventType.SESSION_START.value):
+class SessionStartLine(JournalLine, tag=EventType.SESSION_START.value):
     """What a session is bound to."""
 
     version: str = ""
@@ -114,7 +114,7 @@ class SessionStartLine(JournalLine, tag_field=TAG, tag=EventType.SESSION_START.v
     reason: str = ""
 
 
-class SessionStopLine(JournalLine, tag_field=TAG, tag=EventType.SESSION_STOP.value, gc=False):
+class SessionStopLine(JournalLine, tag=EventType.SESSION_STOP.value, gc=False):
     """The session's own count, which the accountant compares with its own."""
 
     reason: str = ""
@@ -125,7 +125,7 @@ class SessionStopLine(JournalLine, tag_field=TAG, tag=EventType.SESSION_STOP.val
     denied: int | dict[str, int] | None = None
 
 
-class HeartbeatLine(JournalLine, tag_field=TAG, tag=EventType.HEARTBEAT.value, gc=False):
+class HeartbeatLine(JournalLine, tag=EventType.HEARTBEAT.value, gc=False):
     """Proof of life, every `period_ms`."""
 
     trading_state: str = ""
@@ -137,9 +137,7 @@ class HeartbeatLine(JournalLine, tag_field=TAG, tag=EventType.HEARTBEAT.value, g
     counts: list[int] | None = None
 
 
-class TradingStateChangeLine(
-    JournalLine, tag_field=TAG, tag=EventType.TRADING_STATE.value, gc=False
-):
+class TradingStateChangeLine(JournalLine, tag=EventType.TRADING_STATE.value, gc=False):
     """ACTIVE, REDUCING, HALTED."""
 
     old: str = ""
@@ -149,7 +147,7 @@ class TradingStateChangeLine(
     latched: bool = False
 
 
-class GateStateChangeLine(JournalLine, tag_field=TAG, tag=EventType.GATE_STATE.value, gc=False):
+class GateStateChangeLine(JournalLine, tag=EventType.GATE_STATE.value, gc=False):
     """DOWN … READY."""
 
     old: str = ""
@@ -157,33 +155,33 @@ class GateStateChangeLine(JournalLine, tag_field=TAG, tag=EventType.GATE_STATE.v
     why: str = ""
 
 
-class ConnectedLine(JournalLine, tag_field=TAG, tag=EventType.CONNECTED.value, gc=False):
+class ConnectedLine(JournalLine, tag=EventType.CONNECTED.value, gc=False):
     """A link's first time up in a run."""
 
     link: str = ""
 
 
-class DisconnectedLine(JournalLine, tag_field=TAG, tag=EventType.DISCONNECTED.value, gc=False):
+class DisconnectedLine(JournalLine, tag=EventType.DISCONNECTED.value, gc=False):
     """A link lost."""
 
     link: str = ""
     msg: str = ""
 
 
-class ReconnectLine(JournalLine, tag_field=TAG, tag=EventType.RECONNECT.value, gc=False):
+class ReconnectLine(JournalLine, tag=EventType.RECONNECT.value, gc=False):
     """A link up again."""
 
     link: str = ""
     outage_ms: int | str = 0
 
 
-class InstrumentsLine(JournalLine, tag_field=TAG, tag=EventType.INSTRUMENTS.value):
+class InstrumentsLine(JournalLine, tag=EventType.INSTRUMENTS.value):
     """Symbols with base, quote and filters."""
 
     instruments: list[dict[str, Any]] = []
 
 
-class RiskContextLine(JournalLine, tag_field=TAG, tag=EventType.RISK_CONTEXT.value, kw_only=True):
+class RiskContextLine(JournalLine, tag=EventType.RISK_CONTEXT.value, kw_only=True):
     """Caps and filters that decisions name by `context`, the hash of the other fields."""
 
     context: str
@@ -194,9 +192,7 @@ class RiskContextLine(JournalLine, tag_field=TAG, tag=EventType.RISK_CONTEXT.val
     filters: dict[str, Any] | None
 
 
-class OrderApprovedLine(
-    OrderWords, tag_field=TAG, tag=EventType.ORDER_APPROVED.value, kw_only=True
-):
+class OrderApprovedLine(OrderWords, tag=EventType.ORDER_APPROVED.value, kw_only=True):
     """An order that may leave, with the inputs of its decision."""
 
     client_order_id: str
@@ -212,7 +208,7 @@ class OrderApprovedLine(
     counts: list[int] | None = None
 
 
-class OrderDeniedLine(OrderWords, tag_field=TAG, tag=EventType.ORDER_DENIED.value, kw_only=True):
+class OrderDeniedLine(OrderWords, tag=EventType.ORDER_DENIED.value, kw_only=True):
     """A wish refused by us; it never left."""
 
     side: str = ""
@@ -229,9 +225,7 @@ class OrderDeniedLine(OrderWords, tag_field=TAG, tag=EventType.ORDER_DENIED.valu
     counts: list[int] | None = None
 
 
-class OrderStateLine(
-    OrderWords, tag_field=TAG, tag=EventType.ORDER_STATE.value, kw_only=True, gc=False
-):
+class OrderStateLine(OrderWords, tag=EventType.ORDER_STATE.value, kw_only=True, gc=False):
     """One row of the lifecycle table that fired."""
 
     client_order_id: str
@@ -243,21 +237,19 @@ class OrderStateLine(
     source: str = ""
 
 
-class CancelRequestedLine(
-    OrderWords, tag_field=TAG, tag=EventType.CANCEL_REQUESTED.value, gc=False
-):
+class CancelRequestedLine(OrderWords, tag=EventType.CANCEL_REQUESTED.value, gc=False):
     """A cancel left."""
 
     why: str = ""
 
 
-class CancelAllLine(OrderWords, tag_field=TAG, tag=EventType.CANCEL_ALL.value, gc=False):
+class CancelAllLine(OrderWords, tag=EventType.CANCEL_ALL.value, gc=False):
     """A cancel of everything on one symbol left."""
 
     why: str = ""
 
 
-class FillLine(OrderWords, tag_field=TAG, tag=EventType.FILL.value, kw_only=True, gc=False):
+class FillLine(OrderWords, tag=EventType.FILL.value, kw_only=True, gc=False):
     """A trade of ours."""
 
     exec_id: str
@@ -275,23 +267,21 @@ class FillLine(OrderWords, tag_field=TAG, tag=EventType.FILL.value, kw_only=True
     position_qty: str | None = None
 
 
-class OrderRejectLine(OrderWords, tag_field=TAG, tag=EventType.ORDER_REJECT.value, gc=False):
+class OrderRejectLine(OrderWords, tag=EventType.ORDER_REJECT.value, gc=False):
     """The venue's definite no."""
 
     code: int | str | None = None
     msg: str = ""
 
 
-class CancelRejectLine(OrderWords, tag_field=TAG, tag=EventType.CANCEL_REJECT.value, gc=False):
+class CancelRejectLine(OrderWords, tag=EventType.CANCEL_REJECT.value, gc=False):
     """The venue refused a cancel."""
 
     code: int | str | None = None
     msg: str = ""
 
 
-class AmendRequestedLine(
-    OrderWords, tag_field=TAG, tag=EventType.AMEND_REQUESTED.value, kw_only=True
-):
+class AmendRequestedLine(OrderWords, tag=EventType.AMEND_REQUESTED.value, kw_only=True):
     """An amend left: a smaller quantity was asked for."""
 
     old_qty: str
@@ -301,7 +291,7 @@ class AmendRequestedLine(
     why: str = ""
 
 
-class AmendRejectLine(OrderWords, tag_field=TAG, tag=EventType.AMEND_REJECT.value, gc=False):
+class AmendRejectLine(OrderWords, tag=EventType.AMEND_REJECT.value, gc=False):
     """An amend was refused, by the caps, the venue or the link."""
 
     qty: str | None = None
@@ -310,7 +300,7 @@ class AmendRejectLine(OrderWords, tag_field=TAG, tag=EventType.AMEND_REJECT.valu
     msg: str = ""
 
 
-class OrderAmendedLine(OrderWords, tag_field=TAG, tag=EventType.ORDER_AMENDED.value, kw_only=True):
+class OrderAmendedLine(OrderWords, tag=EventType.ORDER_AMENDED.value, kw_only=True):
     """The venue says that an order is smaller."""
 
     old_qty: str
@@ -318,14 +308,14 @@ class OrderAmendedLine(OrderWords, tag_field=TAG, tag=EventType.ORDER_AMENDED.va
     source: str = ""
 
 
-class TimeoutLine(OrderWords, tag_field=TAG, tag=EventType.TIMEOUT.value, gc=False):
+class TimeoutLine(OrderWords, tag=EventType.TIMEOUT.value, gc=False):
     """A request without an answer: the outcome is unknown."""
 
     request: str = ""
     msg: str = ""
 
 
-class OrderResolvedLine(OrderWords, tag_field=TAG, tag=EventType.ORDER_RESOLVED.value):
+class OrderResolvedLine(OrderWords, tag=EventType.ORDER_RESOLVED.value):
     """How an unknown order ended."""
 
     outcome: str = ""
@@ -334,7 +324,7 @@ class OrderResolvedLine(OrderWords, tag_field=TAG, tag=EventType.ORDER_RESOLVED.
     counted: bool = False
 
 
-class RateLimitLine(JournalLine, tag_field=TAG, tag=EventType.RATE_LIMIT.value):
+class RateLimitLine(JournalLine, tag=EventType.RATE_LIMIT.value):
     """The venue told us to slow down."""
 
     status: int | str | None = None
@@ -344,7 +334,7 @@ class RateLimitLine(JournalLine, tag_field=TAG, tag=EventType.RATE_LIMIT.value):
     msg: str = ""
 
 
-class ReconciledLine(JournalLine, tag_field=TAG, tag=EventType.RECONCILED.value):
+class ReconciledLine(JournalLine, tag=EventType.RECONCILED.value):
     """One comparison of the daemon's books with the venue's."""
 
     reason: str = ""
@@ -357,7 +347,7 @@ class ReconciledLine(JournalLine, tag_field=TAG, tag=EventType.RECONCILED.value)
     accepted: dict[str, Any] = {}
 
 
-class EquityLine(JournalLine, tag_field=TAG, tag=EventType.EQUITY.value, gc=False):
+class EquityLine(JournalLine, tag=EventType.EQUITY.value, gc=False):
     """The daemon's own valuation, re-derived as far as the journal's prices reach."""
 
     numeraire: str = ""
@@ -370,7 +360,7 @@ class EquityLine(JournalLine, tag_field=TAG, tag=EventType.EQUITY.value, gc=Fals
     rebased: Any = None
 
 
-class CapAlertLine(JournalLine, tag_field=TAG, tag=EventType.CAP_ALERT.value, gc=False):
+class CapAlertLine(JournalLine, tag=EventType.CAP_ALERT.value, gc=False):
     """A cap's use crossed a band."""
 
     cap: str = ""
@@ -381,7 +371,7 @@ class CapAlertLine(JournalLine, tag_field=TAG, tag=EventType.CAP_ALERT.value, gc
     rising: bool = True
 
 
-class CapsChangedLine(JournalLine, tag_field=TAG, tag=EventType.CAPS_CHANGED.value):
+class CapsChangedLine(JournalLine, tag=EventType.CAPS_CHANGED.value):
     """Caps were tightened."""
 
     old_hash: str = ""
@@ -391,7 +381,7 @@ class CapsChangedLine(JournalLine, tag_field=TAG, tag=EventType.CAPS_CHANGED.val
     reason: str = ""
 
 
-class StrategyErrorLine(JournalLine, tag_field=TAG, tag=EventType.STRATEGY_ERROR.value, gc=False):
+class StrategyErrorLine(JournalLine, tag=EventType.STRATEGY_ERROR.value, gc=False):
     """A strategy raised."""
 
     strategy_id: str = ""
@@ -399,9 +389,7 @@ class StrategyErrorLine(JournalLine, tag_field=TAG, tag=EventType.STRATEGY_ERROR
     msg: str = ""
 
 
-class IncidentOpenedLine(
-    JournalLine, tag_field=TAG, tag=EventType.INCIDENT_OPENED.value, kw_only=True
-):
+class IncidentOpenedLine(JournalLine, tag=EventType.INCIDENT_OPENED.value, kw_only=True):
     """A stop trigger fired; it blocks promotion until a human resolves it."""
 
     incident_id: str
@@ -410,7 +398,7 @@ class IncidentOpenedLine(
     symbol: str | None = ""
 
 
-class IncidentResolvedLine(JournalLine, tag_field=TAG, tag=EventType.INCIDENT_RESOLVED.value):
+class IncidentResolvedLine(JournalLine, tag=EventType.INCIDENT_RESOLVED.value):
     """A human's note that closes an incident."""
 
     incident_id: str = ""
@@ -420,7 +408,7 @@ class IncidentResolvedLine(JournalLine, tag_field=TAG, tag=EventType.INCIDENT_RE
     follow_up: str = ""
 
 
-class ExplanationLine(JournalLine, tag_field=TAG, tag=EventType.EXPLANATION.value, gc=False):
+class ExplanationLine(JournalLine, tag=EventType.EXPLANATION.value, gc=False):
     """A human's word about one earlier line."""
 
     about_seq: int = 0
@@ -429,7 +417,7 @@ class ExplanationLine(JournalLine, tag_field=TAG, tag=EventType.EXPLANATION.valu
     incident_id: str = ""
 
 
-class CommandLine(JournalLine, tag_field=TAG, tag=EventType.COMMAND.value, gc=False):
+class CommandLine(JournalLine, tag=EventType.COMMAND.value, gc=False):
     """An operator's command."""
 
     command_id: str = ""
@@ -441,7 +429,7 @@ class CommandLine(JournalLine, tag_field=TAG, tag=EventType.COMMAND.value, gc=Fa
     msg: str | None = ""
 
 
-class KillLine(JournalLine, tag_field=TAG, tag=EventType.KILL.value, gc=False):
+class KillLine(JournalLine, tag=EventType.KILL.value, gc=False):
     """One step of a kill: latched, gate_closed, verified_empty."""
 
     step: str = ""
@@ -453,7 +441,7 @@ class KillLine(JournalLine, tag_field=TAG, tag=EventType.KILL.value, gc=False):
     verified: bool | None = None
 
 
-class ReArmLine(JournalLine, tag_field=TAG, tag=EventType.RE_ARM.value, gc=False):
+class ReArmLine(JournalLine, tag=EventType.RE_ARM.value, gc=False):
     """A human opened the latch."""
 
     by: str = ""
@@ -461,7 +449,7 @@ class ReArmLine(JournalLine, tag_field=TAG, tag=EventType.RE_ARM.value, gc=False
     reason: str | None = ""
 
 
-class DrillLine(JournalLine, tag_field=TAG, tag=EventType.DRILL.value):
+class DrillLine(JournalLine, tag=EventType.DRILL.value):
     """An exercise of a control."""
 
     drill: str = ""
@@ -470,27 +458,27 @@ class DrillLine(JournalLine, tag_field=TAG, tag=EventType.DRILL.value):
     duration_ms: int | str = 0
 
 
-class ClockLine(JournalLine, tag_field=TAG, tag=EventType.CLOCK.value, gc=False):
+class ClockLine(JournalLine, tag=EventType.CLOCK.value, gc=False):
     """Measured offset from the venue's clock."""
 
     offset_ns: int = 0
     round_trip_ns: int = 0
 
 
-class ExchangeErrorLine(JournalLine, tag_field=TAG, tag=EventType.EXCHANGE_ERROR.value):
+class ExchangeErrorLine(JournalLine, tag=EventType.EXCHANGE_ERROR.value):
     """An answer that no rule explains."""
 
     code: int | str | None = None
     msg: str | None = ""
 
 
-class JournalFaultLine(JournalLine, tag_field=TAG, tag=EventType.JOURNAL_FAULT.value, gc=False):
+class JournalFaultLine(JournalLine, tag=EventType.JOURNAL_FAULT.value, gc=False):
     """The journal itself was in trouble."""
 
     msg: str = ""
 
 
-class SegmentClosedLine(JournalLine, tag_field=TAG, tag=EventType.SEGMENT_CLOSED.value, gc=False):
+class SegmentClosedLine(JournalLine, tag=EventType.SEGMENT_CLOSED.value, gc=False):
     """Last line of a rotated segment."""
 
     segment: str | int = ""
@@ -498,15 +486,10 @@ class SegmentClosedLine(JournalLine, tag_field=TAG, tag=EventType.SEGMENT_CLOSED
     next: str | int | None = ""
 
 
-RECORD_CLASSES: tuple[type[JournalLine], ...] = (
-    InputLine, RunStartLine, RunStopLine, RecoveryLine, StateAcceptedLine, CheckpointLine,
-    SessionStartLine, SessionStopLine, HeartbeatLine, TradingStateChangeLine, GateStateChangeLine,
-    ConnectedLine, DisconnectedLine, ReconnectLine, InstrumentsLine, RiskContextLine,
-    OrderApprovedLine, OrderDeniedLine, OrderStateLine, CancelRequestedLine, CancelAllLine,
-    FillLine, OrderRejectLine, CancelRejectLine, AmendRequestedLine, AmendRejectLine,
-    OrderAmendedLine, TimeoutLine, OrderResolvedLine, RateLimitLine, ReconciledLine, EquityLine,
-    CapAlertLine, CapsChangedLine, StrategyErrorLine, IncidentOpenedLine, IncidentResolvedLine,
-    ExplanationLine, CommandLine, KillLine, ReArmLine, DrillLine, ClockLine, ExchangeErrorLine,
-    JournalFaultLine, SegmentClosedLine,
-)  # fmt: skip
+def _leaves(kind: type[JournalLine]) -> list[type[JournalLine]]:
+    below = kind.__subclasses__()
+    return [leaf for one in below for leaf in _leaves(one)] if below else [kind]
+
+
+RECORD_CLASSES: tuple[type[JournalLine], ...] = tuple(_leaves(JournalLine))
 """Every line type; a test holds it equal to `EventType`."""

@@ -22,8 +22,8 @@ TASKS = "daemon/shell/process/tasks.py"
 MONEY_FLOORS = ("riskcaps/", "daemon/model/", "daemon/core/")
 SIGNALS = "daemon/shell/process/signals.py"
 STREAMS = ("daemon/boot.py", "daemon/shell/process/log_streams.py")
-DAEMON_PROCESS = re.compile(r"(daemon|riskcaps)/|control/(server|connection|handlers|crowd|events)")
-TOOL_PROCESSES = re.compile(r"daemon/(cli\w*|direct_kill)\.py$|daemon/(demo|shell/sim_host)/")
+DAEMON_PROCESS = re.compile(r"(daemon|riskcaps)/|control/server/")
+TOOL_PROCESSES = re.compile(r"daemon/direct_kill\.py$|daemon/(cli|demo|shell/sim_host)/")
 """Modules under daemon/ that run in the operator's tool or the simulated venue, not the daemon."""
 COMMAND_LINES = re.compile(r"(^|/)(cli|main|__main__|producer|demo)\.py$|(^|/)cli/")
 

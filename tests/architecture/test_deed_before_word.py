@@ -51,7 +51,7 @@ ROADS: dict[str, tuple[tuple[str, str, str], ...]] = {
         ("daemon/shell/stop/emergency_stop.py", "EmergencyStop._cancel", "asyncio.gather"),
     ),
     "the control thread": (
-        ("control/server/request_handler.py", "Desk._begin_kill", "self._port.kill"),
+        ("control/server/request_handler.py", "RequestHandler._begin_kill", "self._port.kill"),
         ("daemon/shell/control_port.py", "ControlPort.kill", "self._halt.close"),
         (
             "daemon/shell/control_port.py",
@@ -60,8 +60,8 @@ ROADS: dict[str, tuple[tuple[str, str, str], ...]] = {
         ),
     ),
     "the screen's keys": (
-        ("control/tool/watch_screen.py", "Watch._confirmed", "threading.Thread"),
-        ("control/tool/watch_screen.py", "Watch._act", "client.call_telling"),
+        ("control/tool/watch_screen.py", "WatchScreen._confirmed", "threading.Thread"),
+        ("control/tool/watch_screen.py", "WatchScreen._act", "client.call_telling"),
     ),
 }
 """Of each road: file, function, and the call that the request goes out by."""
@@ -134,6 +134,7 @@ def test_the_walk_catches_what_it_is_for(source: str, is_caught: bool) -> None:
 OWN = {
     "kill": {
         "control",
+        "control.tool",
         "control.tool.client",
         "control.control_errors",
         "control.tool.kill_command",
@@ -148,6 +149,7 @@ OWN = {
     },
     "stop": {
         "control",
+        "control.tool",
         "control.tool.commands_write",
         "control.tool.root_command",
         "control.tool.client",

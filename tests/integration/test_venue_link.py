@@ -48,7 +48,7 @@ from daemon.model.inputs import (
 from daemon.shell.link.venue_link import Credentials, VenueEndpoints
 from tests.support.link_bench import BTC, Bench, cancel, order, replacement, running
 from tests.support.scripted_venue import KEY, ScriptedVenue, json_response, reply, served
-from tests.support.spot_payloads import BASE, TRADE
+from tests.support.spot_payloads import BASE, TRADE, trade_row
 
 OWN = ClientOrderId("stabc123-1-1")
 
@@ -795,12 +795,3 @@ async def test_a_refused_key_is_told_in_plain_words(venue: ScriptedVenue) -> Non
         assert down.link is Link.ORDER
         assert "environment" in down.reason
         assert bench.link.facts()["links"]["order"]["up"] is False
-
-
-def trade_row(order_id: int, trade_id: int) -> dict[str, Any]:
-    return {
-        "symbol": "BTCUSDT", "id": trade_id, "orderId": order_id, "orderListId": -1,
-        "price": "50000", "qty": "0.0005", "quoteQty": "25", "commission": "0",
-        "commissionAsset": "BTC", "time": 1_700_000_000_000 + trade_id, "isBuyer": True,
-        "isMaker": True, "isBestMatch": True,
-    }  # fmt: skip

@@ -80,3 +80,13 @@ PLACED: dict[str, Any] = {
     ],
     "selfTradePreventionMode": "NONE",
 }
+
+
+def trade_row(order_id: int, trade_id: int) -> dict[str, Any]:
+    """A row of `myTrades`."""
+    return {
+        "symbol": "BTCUSDT", "id": trade_id, "orderId": order_id, "orderListId": -1,
+        "price": "50000", "qty": "0.0005", "quoteQty": "25", "commission": "0",
+        "commissionAsset": "BTC", "time": 1_700_000_000_000 + trade_id, "isBuyer": True,
+        "isMaker": True, "isBestMatch": True,
+    }  # fmt: skip

@@ -10,10 +10,11 @@ from daemon.model.amounts import NS_PER_MS, NS_PER_S
 from daemon.model.enums import Side, TradingState
 from daemon.model.ids import instrument_id
 from daemon.model.records import EventType
-from evidence.judge.decision_recheck import main, recheck
+from evidence.judge.decision_recheck import recheck
 from evidence.judge.risk_contexts import RiskContexts
 from evidence.read.decision_inputs import in_windows
 from evidence.read.journal_lines import CapsChangedLine, SessionStartLine
+from evidence.recheck import main
 from riskcaps.capset import capset_from_mapping
 from riskcaps.denials import DenyReason
 from tests.support.builders import SYMBOL_CAPS, caps, instrument, wish
