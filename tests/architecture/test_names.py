@@ -1,8 +1,17 @@
 """File names say what is inside: no drawers for odd ends, no versions (git keeps those)."""
 
+import ast
 import re
+from collections import defaultdict
+from collections.abc import Iterable
 
-from tests.architecture.tree import listing, modules_of_tests, product_modules, text_of
+from tests.architecture.tree import (
+    listing,
+    modules_of_tests,
+    parsed,
+    product_modules,
+    text_of,
+)
 
 DRAWERS = {
     "util", "utils", "helper", "helpers", "common", "manager", "managers",
@@ -60,3 +69,32 @@ def test_the_rule_catches_what_it_is_for() -> None:
 
 def _starts_with_docstring(name: str) -> bool:
     return text_of(name).lstrip().startswith('"""')
+
+
+def twins(named: Iterable[tuple[str, str]]) -> list[str]:
+    """Names that stand for more than one thing, each with the places where it does."""
+    places = defaultdict(list)
+    for name, place in named:
+        places[name].append(place)
+    return [f"{name}: {', '.join(where)}" for name, where in places.items() if len(where) > 1]
+
+
+def public_classes(module: ast.Module) -> list[str]:
+    """Names of a module's classes that other modules may import."""
+    return [
+        node.name
+        for node in module.body
+        if isinstance(node, ast.ClassDef) and not node.name.startswith("_")
+    ]
+
+
+def test_no_class_name_and_no_module_name_means_two_things() -> None:
+    modules = [name for name in product_modules() if not name.endswith("__.py")]
+    same_file = twins((name.rpartition("/")[2], name) for name in modules)
+    same_class = twins((one, name) for name in modules for one in public_classes(parsed(name)))
+    assert not same_file + same_class, listing(same_file + same_class)
+
+
+def test_twins_are_found() -> None:
+    assert twins([("Fill", "a.py"), ("Hold", "a.py"), ("Fill", "b.py")]) == ["Fill: a.py, b.py"]
+    assert public_classes(ast.parse("class A: ...\nclass _B: ...\n")) == ["A"]
