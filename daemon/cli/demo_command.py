@@ -12,10 +12,10 @@ import click
 
 from control.control_errors import ControlError
 from daemon.cli.sim_command import POSITIVE
+from daemon.demo.demo_screen import Screen
 from daemon.demo.plan import DemoOptions, recorded_symbol
 from daemon.demo.processes import DemoError
 from daemon.demo.run import Demo, caps_file, is_clean
-from daemon.demo.screen import Screen
 from daemon.venues.sim.fault_presets import PRESETS, menu
 from daemon.venues.sim.listed_symbols import SYMBOLS
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from daemon.core import fold
-from daemon.core.amends import Amends
+from daemon.core.amend_requests import Amends
 from daemon.core.blocked_symbols import BlockedSymbols
 from daemon.core.cancels import Cancels
 from daemon.core.canonical import hash_of

@@ -6,7 +6,7 @@ Rules of this file:
 3. A timeout, a refused cancel, an unknown status: query. Nothing is concluded from silence.
 """
 
-from daemon.core.amends import Amends
+from daemon.core.amend_requests import Amends
 from daemon.core.cancels import Cancels
 from daemon.core.lifecycle import TRIGGER_OF_VENUE_STATUS, Trigger
 from daemon.core.made_reports import adopted_from

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from daemon.core.amends import Amends
+from daemon.core.amend_requests import Amends
 from daemon.core.cancels import Cancels
 from daemon.core.engine_config import StrategySpec
 from daemon.core.latest_market import LatestMarket

@@ -14,9 +14,9 @@ from typing import Any
 from control.control_errors import ControlError, RpcError
 from control.tool import init_wizard
 from control.tool.client import call
+from daemon.demo.demo_screen import Screen
 from daemon.demo.plan import DemoOptions, sim_arguments, strategies_of, symbols_of, toml_text
 from daemon.demo.processes import DemoError, Process, fetch_ledger
-from daemon.demo.screen import Screen
 from daemon.shell.link.symbol_facts import symbol_facts
 from daemon.shell.process.clock import SystemClock
 

@@ -23,7 +23,7 @@ FALSE_WORDS = frozenset({"", "0", "false", "no", "n", "f"})
 
 
 @dataclass(frozen=True, slots=True)
-class EventVerdict:
+class EventClass:
     """What one event is."""
 
     is_error: bool
@@ -66,11 +66,11 @@ def is_plain_flag(flag: object) -> bool:
     return word(flag) in TRUE_WORDS | FALSE_WORDS
 
 
-def classify(event: Mapping[str, object]) -> EventVerdict:
+def classify(event: Mapping[str, object]) -> EventClass:
     """Judge one event; never raises, whatever the fields hold."""
     level = level_of(event)
     event_type = event_type_of(event)
-    return EventVerdict(
+    return EventClass(
         is_error=is_true(event.get("is_error"))
         or level in ERROR_LEVELS
         or event_type in ERROR_TYPES,

@@ -20,7 +20,7 @@ from evidence.read.event_classes import (
     ERROR_TYPES,
     FALSE_WORDS,
     WARNING_LEVELS,
-    EventVerdict,
+    EventClass,
     classify,
     event_type_of,
     is_plain_flag,
@@ -67,7 +67,7 @@ _LOUD = ERROR_LEVELS | WARNING_LEVELS | {"err", "crit", "emerg", "panic", "sever
 _SEPARATORS = re.compile(r"[^a-z0-9]+")
 PYTHON_WARNING, PYTHON_ERROR = 30, 40
 DEPTH_MAX = 3
-_NOTHING = EventVerdict(is_error=False, is_anomaly=False)
+_NOTHING = EventClass(is_error=False, is_anomaly=False)
 KINDS_MAX = 40
 OF_THE_PROCEDURE = frozenset({"malformed", "flag", "override", "time", "window"})
 """What the launch procedure's own text decides, with exit code 0; it is told all the same."""
@@ -166,9 +166,9 @@ def _is_nearly_anomalous(kind: str) -> bool:
     return kind not in ANOMALY_TYPES and bool(_ANOMALY.search(kind))
 
 
-def look_at(event: Mapping[str, object], place: str, doubts: Doubts) -> EventVerdict:
+def look_at(event: Mapping[str, object], place: str, doubts: Doubts) -> EventClass:
     """Tell what of an event is not understood; what its unknown keys add to its verdict."""
-    added = EventVerdict(is_error=False, is_anomaly=False)
+    added = EventClass(is_error=False, is_anomaly=False)
     is_ours = {"seq", "prev", "run_id", "ts_ns"} <= event.keys()  # a journal's line is flat by law
     for key, value in event.items():
         if key not in KNOWN:
@@ -177,7 +177,7 @@ def look_at(event: Mapping[str, object], place: str, doubts: Doubts) -> EventVer
                 doubts.note("heading", place, f"{key!r} is not a field, it looks like {meant!r}",
                             f"rename it to {meant!r}")  # fmt: skip
                 said = classify({meant: _as_field(meant, value)})
-                added = EventVerdict(added.is_error or said.is_error,
+                added = EventClass(added.is_error or said.is_error,
                                 added.is_anomaly or said.is_anomaly)  # fmt: skip
             elif _is_speaking(key) and word(value) not in QUIET_WORDS:
                 doubts.note("heading", place, f"{key!r} holds something and is not a field",

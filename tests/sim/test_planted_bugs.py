@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from daemon.core import fold, lifecycle, reconcile
-from daemon.core.amends import Amends
+from daemon.core.amend_requests import Amends
 from daemon.core.books import Books
 from daemon.core.cancels import Cancels
 from daemon.core.durable_state import DurableState

@@ -16,9 +16,9 @@ from rich.console import Console, Group
 from rich.text import Text
 
 from daemon.cli.demo_command import told
+from daemon.demo.demo_screen import Screen
 from daemon.demo.plan import DemoOptions
 from daemon.demo.run import Demo
-from daemon.demo.screen import Screen
 
 PICTURE = Path(__file__).resolve().parents[2] / "deploy" / "images" / "demo.svg"
 SECONDS, WIDTH, HEIGHT = 40, 80, 24

@@ -85,8 +85,8 @@ from daemon.venues.sim.sim_orders import (
     ExecReport,
     PlaceRequest,
     SimOrder,
+    SimRefusalError,
     TradeFill,
-    VenueError,
 )
 from daemon.venues.sim.units import decimal_of_e8, e8_of
 from daemon.venues.sim.venue import SimVenue
@@ -415,7 +415,7 @@ class SimRun:
         self.wire.coming.pop(order.client_order_id, None)
         try:
             outcome = self.venue.place("main", place_request(order), self.now_ns)
-        except VenueError as error:
+        except SimRefusalError as error:
             return self._rejected(order, error.code, error.msg)
         return VenueReport(self.report_of(outcome.order, ReportSource.REPLY, outcome.fills))
 
@@ -450,7 +450,7 @@ class SimRun:
         def arrive() -> None:
             try:
                 gone = self.venue.cancel("main", SYMBOL, now_ns=self.now_ns, client_order_id=target)
-            except VenueError as error:
+            except SimRefusalError as error:
                 self.wire.coming.pop(order.client_order_id, None)
                 no = VenueCancelReject(self._refused(target, order.instrument_id, error))
                 self._answer(number, no, self._rejected(order, error.code, "cancel failed"))
@@ -461,7 +461,9 @@ class SimRun:
 
         self.later(travel, arrive)
 
-    def _refused(self, cid: ClientOrderId, iid: InstrumentId, error: VenueError) -> CancelReject:
+    def _refused(
+        self, cid: ClientOrderId, iid: InstrumentId, error: SimRefusalError
+    ) -> CancelReject:
         return CancelReject(
             client_order_id=cid,
             instrument_id=iid,
@@ -484,7 +486,7 @@ class SimRun:
         def arrive() -> None:
             try:
                 order = self.venue.cancel("main", SYMBOL, now_ns=self.now_ns, client_order_id=cid)
-            except VenueError as error:
+            except SimRefusalError as error:
                 no = self._refused(cid, iid, error)
                 self._answer(number, VenueCancelReject(no))
             else:
@@ -514,7 +516,7 @@ class SimRun:
                     client_order_id=cid,
                     new_client_order_id=cid,
                 )
-            except VenueError as error:
+            except SimRefusalError as error:
                 no = self._refused(cid, iid, error)
                 self._answer(number, VenueAmendReject(no))
             else:
@@ -534,7 +536,7 @@ class SimRun:
             item: Input
             try:
                 order = self.venue.query("main", SYMBOL, client_order_id=cid)
-            except VenueError:
+            except SimRefusalError:
                 item = OrderAbsent(
                     NotFound(client_order_id=cid, instrument_id=iid, ts_recv_ns=self.now_ns)
                 )
@@ -574,7 +576,7 @@ class SimRun:
                     continue
                 try:
                     order = self.venue.query("main", SYMBOL, client_order_id=ref.client_order_id)
-                except VenueError:
+                except SimRefusalError:
                     got["absent"].append(
                         NotFound(
                             client_order_id=ref.client_order_id,

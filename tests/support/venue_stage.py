@@ -57,8 +57,8 @@ from daemon.venues.sim.sim_orders import (
     ExecReport,
     PlaceRequest,
     SimOrder,
+    SimRefusalError,
     TradeFill,
-    VenueError,
 )
 from daemon.venues.sim.units import decimal_of_e8, e8_of
 from daemon.venues.sim.venue import SimVenue
@@ -140,7 +140,7 @@ class VenueStage(Stage):
         )
         try:
             self.venue.place(OURS, request, self.now_ns)
-        except VenueError as error:
+        except SimRefusalError as error:
             self.tell(
                 VenueReject(
                     Reject(
@@ -168,7 +168,7 @@ class VenueStage(Stage):
             order = self.venue.query(
                 OURS, symbol_of(asked.instrument_id), client_order_id=asked.client_order_id
             )
-        except VenueError:
+        except SimRefusalError:
             self.tell(
                 OrderAbsent(
                     NotFound(
@@ -198,7 +198,7 @@ class VenueStage(Stage):
             symbol = symbol_of(ref.instrument_id)
             try:
                 order = self.venue.query(OURS, symbol, client_order_id=ref.client_order_id)
-            except VenueError:
+            except SimRefusalError:
                 absent.append(
                     NotFound(
                         client_order_id=ref.client_order_id,

@@ -16,7 +16,7 @@ from daemon.venues.sim.fault_rules import (
     rules_of,
 )
 from daemon.venues.sim.keys import ApiKey
-from daemon.venues.sim.sim_orders import BalanceUpdate, VenueError
+from daemon.venues.sim.sim_orders import BalanceUpdate, SimRefusalError
 from daemon.venues.sim.units import UnitError, e8_of
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ class Admin:
             text = await request.read()
             body = orjson.loads(text) if text else {}
             return _json(self._post(name, body))
-        except (VenueError, FaultScriptError, UnitError, ValueError, KeyError) as error:
+        except (SimRefusalError, FaultScriptError, UnitError, ValueError, KeyError) as error:
             return _json({"error": str(error)}, status=400)
 
     async def _ledger(self, request: web.BaseRequest) -> web.StreamResponse:

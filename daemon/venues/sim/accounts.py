@@ -11,7 +11,7 @@ from bisect import bisect_left
 from daemon.model.enums import Side
 from daemon.venues.sim.account_history import OrderHistory
 from daemon.venues.sim.listed_symbols import ExchangeFilters
-from daemon.venues.sim.sim_orders import OrderList, SimOrder, TradeFill, VenueError
+from daemon.venues.sim.sim_orders import OrderList, SimOrder, SimRefusalError, TradeFill
 
 
 class Wallet:
@@ -149,9 +149,9 @@ class VenueAccount:
         return sum(o.leaves for o in self.open_on(symbol) if o.side is Side.BUY)
 
 
-def insufficient_balance() -> VenueError:
+def insufficient_balance() -> SimRefusalError:
     """-2010 in the documented wording."""
-    return VenueError(-2010, "Account has insufficient balance for requested action.")
+    return SimRefusalError(-2010, "Account has insufficient balance for requested action.")
 
 
 def _trade_id(fill: TradeFill) -> int:

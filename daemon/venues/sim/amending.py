@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from daemon.model.enums import Side
 from daemon.venues.sim.accounts import VenueAccount
 from daemon.venues.sim.pricing import given_asset
-from daemon.venues.sim.sim_orders import AmendRow, SimOrder, VenueError
+from daemon.venues.sim.sim_orders import AmendRow, SimOrder, SimRefusalError
 from daemon.venues.sim.symbol_market import SymbolMarket
 from daemon.venues.sim.units import quote_of
 
@@ -28,11 +28,11 @@ def check_amend(market: SymbolMarket, order: SimOrder, new_qty: int) -> None:
         VenueError: -2038 for anything but a reduction or for too many amends, -1013 for lots.
     """
     if not order.executed + order.prevented < new_qty < order.qty:
-        raise VenueError(-2038, "The requested action would change no state; rejecting.")
+        raise SimRefusalError(-2038, "The requested action would change no state; rejecting.")
     if len(order.amends) >= AMENDS_MAX:
-        raise VenueError(-2038, "The order has been amended too many times.")
+        raise SimRefusalError(-2038, "The order has been amended too many times.")
     if new_qty % market.spec.step or new_qty < market.spec.min_qty:
-        raise VenueError(-1013, "Filter failure: LOT_SIZE")
+        raise SimRefusalError(-1013, "Filter failure: LOT_SIZE")
 
 
 def apply_amend(
@@ -47,7 +47,7 @@ def apply_amend(
     key = (order.symbol, new_id)
     if new_id != old_id:
         if key in owner.open_by_client_id:
-            raise VenueError(-2010, "Duplicate order sent.")
+            raise SimRefusalError(-2010, "Duplicate order sent.")
         owner.open_by_client_id[key] = order
         owner.history.name(order, new_id)
     cut = order.qty - amendment.qty

@@ -15,7 +15,7 @@ from daemon.venues.sim.sim_orders import (
     TRIGGER_TYPES,
     PlaceRequest,
     SimOrder,
-    VenueError,
+    SimRefusalError,
 )
 from daemon.venues.sim.symbol_market import SymbolMarket
 from daemon.venues.sim.units import E8, quote_of
@@ -52,9 +52,9 @@ def check_filters(
     _check_position(spec, account, request)
 
 
-def failure(name: str) -> VenueError:
+def failure(name: str) -> SimRefusalError:
     """-1013 for one filter."""
-    return VenueError(-1013, f"Filter failure: {name}")
+    return SimRefusalError(-1013, f"Filter failure: {name}")
 
 
 def _check_price(spec: SymbolSpec, price: int) -> None:

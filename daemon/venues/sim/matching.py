@@ -22,11 +22,11 @@ from daemon.venues.sim.sim_orders import (
     ExecReport,
     Prevented,
     SimOrder,
+    SimRefusalError,
     Status,
     StpMode,
     TradeFill,
     TradePrint,
-    VenueError,
     VenueEvent,
 )
 from daemon.venues.sim.symbol_market import SymbolMarket
@@ -249,7 +249,7 @@ class Matcher:
             return True
         try:
             account.lock(order, market.spec.quote, amount - order.locked)
-        except VenueError:
+        except SimRefusalError:
             return False
         return True
 

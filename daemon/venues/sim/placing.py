@@ -16,8 +16,8 @@ from daemon.venues.sim.sim_orders import (
     TRIGGER_TYPES,
     PlaceRequest,
     SimOrder,
+    SimRefusalError,
     Status,
-    VenueError,
 )
 from daemon.venues.sim.symbol_market import SymbolMarket, fires
 
@@ -29,9 +29,9 @@ def check_open(market: SymbolMarket, owner: VenueAccount) -> None:
         VenueError: -2010 in the documented wording.
     """
     if market.status is not SymbolStatus.TRADING:
-        raise VenueError(-2010, "Market is closed.")
+        raise SimRefusalError(-2010, "Market is closed.")
     if not owner.can_trade:
-        raise VenueError(-2010, "This action is disabled on this account.")
+        raise SimRefusalError(-2010, "This action is disabled on this account.")
 
 
 def prepare(
@@ -53,20 +53,20 @@ def prepare(
     if request.peg is not None and request.type not in TRIGGER_TYPES:
         price = market.peg_price(request.side, request.peg, request.peg_levels)
         if not price:
-            raise VenueError(-2010, "No orders on book for symbol.")
+            raise SimRefusalError(-2010, "No orders on book for symbol.")
     check_filters(market, owner, request, now_ns, price=price, beside=beside)
     if request.iceberg_qty > request.qty:
-        raise VenueError(-2010, "IcebergQty exceeds QTY.")
+        raise SimRefusalError(-2010, "IcebergQty exceeds QTY.")
     name = request.client_order_id or new_id()
     taken = {other.client_order_id for other in beside}
     if (request.symbol, name) in owner.open_by_client_id or name in taken:
-        raise VenueError(-2010, "Duplicate order sent.")
+        raise SimRefusalError(-2010, "Duplicate order sent.")
     makes = request.type is OrderType.LIMIT_MAKER and not is_pending
     if makes and market.would_take(request.side, price):
-        raise VenueError(-2010, "Order would immediately match and take.")
+        raise SimRefusalError(-2010, "Order would immediately match and take.")
     qty = request.qty or qty_for_quote(market, request.side, request.quote_order_qty)
     if qty == 0 and not is_pending:
-        raise VenueError(-1013, "Filter failure: LOT_SIZE")
+        raise SimRefusalError(-1013, "Filter failure: LOT_SIZE")
     order = SimOrder(
         order_id=0,
         symbol=request.symbol,
@@ -94,7 +94,7 @@ def prepare(
     if is_pending:
         order.status = Status.PENDING_NEW
     elif order.type in TRIGGER_TYPES and fires(order, market.tape.last_price, now_ns):
-        raise VenueError(-2010, "Order would trigger immediately.")
+        raise SimRefusalError(-2010, "Order would trigger immediately.")
     return order
 
 
@@ -120,13 +120,13 @@ def price_pegged(market: SymbolMarket, owner: VenueAccount, order: SimOrder) -> 
     if short > 0:
         try:
             owner.lock(order, given_asset(market, order.side), short)
-        except VenueError:
+        except SimRefusalError:
             return False
     elif short < 0:
         owner.unlock(order, given_asset(market, order.side), -short)
     return True
 
 
-def unknown_order() -> VenueError:
+def unknown_order() -> SimRefusalError:
     """-2011 in the documented wording; it proves nothing about the order."""
-    return VenueError(-2011, "Unknown order sent.")
+    return SimRefusalError(-2011, "Unknown order sent.")

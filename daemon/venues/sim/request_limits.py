@@ -8,7 +8,7 @@ Rules of this file:
 
 from dataclasses import dataclass
 
-from daemon.venues.sim.sim_orders import VenueError
+from daemon.venues.sim.sim_orders import SimRefusalError
 
 _S_NS = 1_000_000_000
 _MS_NS = 1_000_000
@@ -153,7 +153,7 @@ class Limiter:
         """
         for window in self._order_windows(account):
             if window.at(now_ns) + count > window.rule.limit:
-                raise VenueError(
+                raise SimRefusalError(
                     -1015,
                     "Too many new orders; current limit is "
                     f"{window.rule.limit} orders per {_span_words(window.rule)}.",
@@ -201,7 +201,7 @@ class Limiter:
             windows = self._orders[account] = (Window(ten_seconds), Window(day))
         return windows
 
-    def _refusal(self, status: int, until_ns: int) -> VenueError:
+    def _refusal(self, status: int, until_ns: int) -> SimRefusalError:
         until_ms = until_ns // _MS_NS
         if status == 418:
             msg = f"Way too many requests; IP banned until {until_ms}."
@@ -211,7 +211,7 @@ class Limiter:
                 f"{self._config.weight_per_minute} request weight per 1 MINUTE. Please use "
                 "WebSocket Streams for live updates to avoid polling the API."
             )
-        return VenueError(-1003, msg, status, {"retryAfter": until_ms})
+        return SimRefusalError(-1003, msg, status, {"retryAfter": until_ms})
 
 
 def _span_words(rule: LimitRule) -> str:

@@ -82,7 +82,7 @@ TRIGGER_TYPES = STOP_TYPES | TAKE_TYPES
 MARKET_TYPES = frozenset({OrderType.MARKET, OrderType.STOP_LOSS, OrderType.TAKE_PROFIT})
 
 
-class VenueError(Exception):
+class SimRefusalError(Exception):
     """The venue's definite no: documented code and wording, and the HTTP status that carries it."""
 
     def __init__(

@@ -9,7 +9,7 @@ How to drive it (virtual or wall time alike; every amount an int in units of 1e-
     venue.advance(t)                   # background flow up to t
     events = venue.drain_events()      # ExecReport, AccountPosition, TradePrint, BookTop, in order
 
-Definite refusals raise `VenueError(code, msg, status)` with the documented code and wording;
+Definite refusals raise `SimRefusalError(code, msg, status)` with the documented code and wording;
 whatever returns has happened. The wire dialect (JSON in and out) stands above this in `dialect/`; a
 test that wants bytes drives `dialect.rest.handle` and `dialect.ws_api.handle`, pure as well.
 """
@@ -43,9 +43,9 @@ from daemon.venues.sim.sim_orders import (
     Prevented,
     RandomSource,
     SimOrder,
+    SimRefusalError,
     Status,
     TradeFill,
-    VenueError,
     VenueEvent,
 )
 from daemon.venues.sim.symbol_market import MarketIds, SymbolMarket
@@ -134,7 +134,7 @@ class SimVenue:
         """
         market = self.markets.get(symbol)
         if market is None:
-            raise VenueError(-1121, "Invalid symbol.")
+            raise SimRefusalError(-1121, "Invalid symbol.")
         return market
 
     @property
@@ -213,7 +213,7 @@ class SimVenue:
         market = self.market(symbol)
         order = self._find_open(owner, symbol, order_id, client_order_id)
         if only_status is not None and order.status is not only_status:
-            raise VenueError(-2011, "Order was not canceled due to cancel restrictions.")
+            raise SimRefusalError(-2011, "Order was not canceled due to cancel restrictions.")
         self._cancel(market, order, cancel_id, now_ns)
         self._finish(market, now_ns)
         return order
@@ -290,7 +290,7 @@ class SimVenue:
         market = self.market(symbol)
         order = owner.find(symbol, order_id, client_order_id)
         if order is None or not order.is_open:
-            raise VenueError(-2013, "Order does not exist.")
+            raise SimRefusalError(-2013, "Order does not exist.")
         check_amend(market, order, new_qty)
         name = new_client_order_id or self.random_id()
         apply_amend(market, owner, order, Amendment(new_qty, name, now_ns))
@@ -311,9 +311,9 @@ class SimVenue:
         self.market(symbol)
         order = self.accounts[account].find(symbol, order_id, client_order_id)
         if order is None:
-            raise VenueError(-2013, "Order does not exist.")
+            raise SimRefusalError(-2013, "Order does not exist.")
         if order_id is not None and not order.goes_by(client_order_id):
-            raise VenueError(-2039, "Client order ID does not match the order ID.")
+            raise SimRefusalError(-2039, "Client order ID does not match the order ID.")
         return order
 
     def open_orders(self, account: str, symbol: str | None = None) -> list[SimOrder]:

@@ -8,7 +8,7 @@ import pytest
 from rich.console import Console
 
 from daemon.cli.demo_command import told
-from daemon.demo.screen import Screen
+from daemon.demo.demo_screen import Screen
 
 STATUS: dict[str, Any] = {
     "gate_state": "READY",

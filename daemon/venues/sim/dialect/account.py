@@ -14,7 +14,7 @@ from daemon.venues.sim.dialect.rows import (
     prevented_match_row,
     trade_row,
 )
-from daemon.venues.sim.sim_orders import TradeFill, VenueError
+from daemon.venues.sim.sim_orders import SimRefusalError, TradeFill
 from daemon.venues.sim.units import ms_of, text_of
 
 _DAY_MS = 86_400_000
@@ -82,7 +82,7 @@ def my_trades(call: Call) -> list[Row]:
     )
     timed = start is not None or end is not None
     if timed and (from_id is not None or order_id is not None):
-        raise VenueError(-1128, "Combination of optional parameters invalid.")
+        raise SimRefusalError(-1128, "Combination of optional parameters invalid.")
     _check_span(start, end)
     rows: list[TradeFill] = call.exchange.venue.my_trades(
         call.account, symbol, from_id=from_id or 0, order_id=order_id
@@ -99,7 +99,7 @@ def prevented_matches(call: Call) -> list[Row]:
     market = call.exchange.venue.market(params.symbol())
     match_id, order_id = params.integer("preventedMatchId"), params.integer("orderId")
     if match_id is None and order_id is None:
-        raise VenueError(
+        raise SimRefusalError(
             -1102,
             "Param 'preventedMatchId' or 'orderId' must be sent, but both were empty/null!",
         )
@@ -159,4 +159,4 @@ def _within(ms: int, start: int | None, end: int | None) -> bool:
 
 def _check_span(start: int | None, end: int | None) -> None:
     if start is not None and end is not None and end - start > _DAY_MS:
-        raise VenueError(-1127, "More than 24 hours between startTime and endTime.")
+        raise SimRefusalError(-1127, "More than 24 hours between startTime and endTime.")

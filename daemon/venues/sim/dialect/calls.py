@@ -8,7 +8,7 @@ from daemon.venues.sim.dialect.params import Params
 from daemon.venues.sim.exchange import Exchange
 
 
-class Purpose(StrEnum):
+class CallPurpose(StrEnum):
     """What a request is for; faults and limits choose by it."""
 
     PLACE = "place"
@@ -37,7 +37,7 @@ class Endpoint:
     handler: Callable[[Call], object]
     signed: bool = False
     weight: int | Callable[[Params], int] = 1
-    purpose: Purpose = Purpose.DATA
+    purpose: CallPurpose = CallPurpose.DATA
     always_weighs: bool = False
     """An order call that costs its weight when it succeeds, and when it fails."""
     counts_orders: bool = False
@@ -46,7 +46,7 @@ class Endpoint:
     @property
     def needs_trading(self) -> bool:
         """Whether a key without the right to trade is refused."""
-        return self.purpose in {Purpose.PLACE, Purpose.CANCEL} or self.name == "order.test"
+        return self.purpose in {CallPurpose.PLACE, CallPurpose.CANCEL} or self.name == "order.test"
 
     def weight_of(self, params: Params) -> int:
         """The documented weight of this call."""

@@ -6,7 +6,7 @@ from daemon.venues.sim.dialect.calls import Endpoint
 from daemon.venues.sim.dialect.params import Params, mandatory
 from daemon.venues.sim.exchange import Exchange
 from daemon.venues.sim.keys import ApiKey
-from daemon.venues.sim.sim_orders import VenueError
+from daemon.venues.sim.sim_orders import SimRefusalError
 
 RECV_WINDOW_MAX_MS = 60_000
 _EARLIEST_MS = 1_483_228_800_000
@@ -24,7 +24,7 @@ def key_of(exchange: Exchange, api_key: str) -> ApiKey:
     """
     key = exchange.keys.get(api_key)
     if key is None and not _KEY_FORMAT.fullmatch(api_key):
-        raise VenueError(-2014, "API-key format invalid.", 401)
+        raise SimRefusalError(-2014, "API-key format invalid.", 401)
     if key is None:
         raise not_permitted()
     return key
@@ -40,9 +40,9 @@ def check_right(key: ApiKey, endpoint: Endpoint) -> None:
         raise not_permitted()
 
 
-def not_permitted() -> VenueError:
+def not_permitted() -> SimRefusalError:
     """-2015 in the documented wording; it does not say which of the three it is."""
-    return VenueError(-2015, "Invalid API-key, IP, or permissions for action.", 401)
+    return SimRefusalError(-2015, "Invalid API-key, IP, or permissions for action.", 401)
 
 
 def check_time(exchange: Exchange, params: Params, now_ns: int) -> None:
@@ -55,9 +55,11 @@ def check_time(exchange: Exchange, params: Params, now_ns: int) -> None:
     window_ns = _window_ns(params.text("recvWindow", "5000"))
     clock_ns = exchange.judge_ns(now_ns)
     if timestamp_ns >= clock_ns + _AHEAD_MAX_NS:
-        raise VenueError(-1021, "Timestamp for this request was 1000ms ahead of the server's time.")
+        raise SimRefusalError(
+            -1021, "Timestamp for this request was 1000ms ahead of the server's time."
+        )
     if clock_ns - timestamp_ns > window_ns:
-        raise VenueError(-1021, "Timestamp for this request is outside of the recvWindow.")
+        raise SimRefusalError(-1021, "Timestamp for this request is outside of the recvWindow.")
 
 
 def check_signature(key: ApiKey, payload: bytes, signature: str) -> None:
@@ -69,12 +71,12 @@ def check_signature(key: ApiKey, payload: bytes, signature: str) -> None:
     if not signature:
         raise mandatory("signature")
     if not key.accepts(payload, signature):
-        raise VenueError(-1022, "Signature for this request is not valid.")
+        raise SimRefusalError(-1022, "Signature for this request is not valid.")
 
 
 def _timestamp_ns(text: str) -> int:
     if not (text.isascii() and text.isdigit() and len(text) <= 19):
-        raise VenueError(
+        raise SimRefusalError(
             -1100,
             "Illegal characters found in parameter 'timestamp'; legal range is '^[0-9]{1,20}$'.",
         )
@@ -82,7 +84,7 @@ def _timestamp_ns(text: str) -> int:
     # Milliseconds have 13 digits in our age, microseconds 16: both are documented.
     in_ns = value * 1_000 if value >= 10**15 else value * 1_000_000
     if in_ns < _EARLIEST_MS * 1_000_000:
-        raise VenueError(-1021, "Timestamp for this request is outside of the recvWindow.")
+        raise SimRefusalError(-1021, "Timestamp for this request is outside of the recvWindow.")
     return in_ns
 
 
@@ -92,5 +94,5 @@ def _window_ns(text: str) -> int:
         raise mandatory("recvWindow")
     window_us = int(whole) * 1_000 + int((fraction or "0").ljust(3, "0"))
     if window_us > RECV_WINDOW_MAX_MS * 1_000:
-        raise VenueError(-1131, "recvWindow must be less than 60000")
+        raise SimRefusalError(-1131, "recvWindow must be less than 60000")
     return window_us * 1_000

@@ -1,7 +1,7 @@
 """Every endpoint once, under its WebSocket API name, and the REST routes that lead to it."""
 
 from daemon.venues.sim.dialect import account, market_data, order_lists, reference_data, trading
-from daemon.venues.sim.dialect.calls import Endpoint, Purpose
+from daemon.venues.sim.dialect.calls import CallPurpose, Endpoint
 from daemon.venues.sim.dialect.params import Params
 
 
@@ -67,7 +67,7 @@ _ALL = (
         name="order.place",
         handler=trading.place,
         signed=True,
-        purpose=Purpose.PLACE,
+        purpose=CallPurpose.PLACE,
         counts_orders=True,
     ),
     Endpoint(
@@ -75,21 +75,21 @@ _ALL = (
         handler=trading.test_place,
         signed=True,
         weight=_test_weight,
-        purpose=Purpose.QUERY,
+        purpose=CallPurpose.QUERY,
     ),
     Endpoint(
         name="order.status",
         handler=trading.query,
         signed=True,
         weight=4,
-        purpose=Purpose.QUERY,
+        purpose=CallPurpose.QUERY,
     ),
-    Endpoint(name="order.cancel", handler=trading.cancel, signed=True, purpose=Purpose.CANCEL),
+    Endpoint(name="order.cancel", handler=trading.cancel, signed=True, purpose=CallPurpose.CANCEL),
     Endpoint(
         name="order.cancelReplace",
         handler=trading.cancel_replace,
         signed=True,
-        purpose=Purpose.PLACE,
+        purpose=CallPurpose.PLACE,
         counts_orders=True,
     ),
     Endpoint(
@@ -98,7 +98,7 @@ _ALL = (
         signed=True,
         weight=4,
         always_weighs=True,
-        purpose=Purpose.PLACE,
+        purpose=CallPurpose.PLACE,
         counts_orders=True,
     ),
     Endpoint(
@@ -106,34 +106,34 @@ _ALL = (
         handler=account.amendments,
         signed=True,
         weight=4,
-        purpose=Purpose.QUERY,
+        purpose=CallPurpose.QUERY,
     ),
     Endpoint(
         name="openOrders.status",
         handler=account.open_orders,
         signed=True,
         weight=_open_orders_weight,
-        purpose=Purpose.QUERY,
+        purpose=CallPurpose.QUERY,
     ),
     Endpoint(
         name="openOrders.cancelAll",
         handler=trading.cancel_open,
         signed=True,
-        purpose=Purpose.CANCEL,
+        purpose=CallPurpose.CANCEL,
     ),
     Endpoint(
         name="allOrders",
         handler=account.all_orders,
         signed=True,
         weight=20,
-        purpose=Purpose.QUERY,
+        purpose=CallPurpose.QUERY,
     ),
     *(
         Endpoint(
             name=name,
             handler=handler,
             signed=True,
-            purpose=Purpose.PLACE,
+            purpose=CallPurpose.PLACE,
             counts_orders=True,
         )
         for name, handler in (
@@ -150,83 +150,83 @@ _ALL = (
         name="sor.order.test",
         handler=order_lists.no_routing,
         signed=True,
-        purpose=Purpose.QUERY,
+        purpose=CallPurpose.QUERY,
     ),
     Endpoint(
         name="orderList.cancel",
         handler=order_lists.cancel,
         signed=True,
-        purpose=Purpose.CANCEL,
+        purpose=CallPurpose.CANCEL,
     ),
     Endpoint(
         name="orderList.status",
         handler=order_lists.query,
         signed=True,
         weight=4,
-        purpose=Purpose.QUERY,
+        purpose=CallPurpose.QUERY,
     ),
     Endpoint(
         name="openOrderLists.status",
         handler=order_lists.open_lists,
         signed=True,
         weight=6,
-        purpose=Purpose.QUERY,
+        purpose=CallPurpose.QUERY,
     ),
     Endpoint(
         name="allOrderLists",
         handler=order_lists.all_lists,
         signed=True,
         weight=20,
-        purpose=Purpose.QUERY,
+        purpose=CallPurpose.QUERY,
     ),
     Endpoint(
         name="myTrades",
         handler=account.my_trades,
         signed=True,
         weight=_my_trades_weight,
-        purpose=Purpose.QUERY,
+        purpose=CallPurpose.QUERY,
     ),
     Endpoint(
         name="myPreventedMatches",
         handler=account.prevented_matches,
         signed=True,
         weight=20,
-        purpose=Purpose.QUERY,
+        purpose=CallPurpose.QUERY,
     ),
     Endpoint(
         name="myAllocations",
         handler=account.allocations,
         signed=True,
         weight=20,
-        purpose=Purpose.QUERY,
+        purpose=CallPurpose.QUERY,
     ),
     Endpoint(
         name="account.status",
         handler=account.account,
         signed=True,
         weight=20,
-        purpose=Purpose.QUERY,
+        purpose=CallPurpose.QUERY,
     ),
     Endpoint(
         name="account.commission",
         handler=account.commission,
         signed=True,
         weight=20,
-        purpose=Purpose.QUERY,
+        purpose=CallPurpose.QUERY,
     ),
     Endpoint(
         name="account.rateLimits.orders",
         handler=account.order_counts,
         signed=True,
         weight=40,
-        purpose=Purpose.QUERY,
+        purpose=CallPurpose.QUERY,
     ),
     Endpoint(
         name="myFilters",
         handler=account.my_filters,
         signed=True,
         weight=40,
-        purpose=Purpose.QUERY,
+        purpose=CallPurpose.QUERY,
     ),
 )
 ENDPOINTS: dict[str, Endpoint] = {endpoint.name: endpoint for endpoint in _ALL}

@@ -21,7 +21,7 @@ from daemon.venues.sim.dialect.exchange_info import exchange_info as info_row
 from daemon.venues.sim.dialect.params import Params
 from daemon.venues.sim.dialect.rows import Row, levels
 from daemon.venues.sim.past import PastTrade
-from daemon.venues.sim.sim_orders import TradePrint, VenueError
+from daemon.venues.sim.sim_orders import SimRefusalError, TradePrint
 from daemon.venues.sim.symbol_market import SymbolMarket
 from daemon.venues.sim.tape import AggTrade, Tape
 from daemon.venues.sim.units import E8, ms_of, quote_of, text_of
@@ -42,7 +42,7 @@ def exchange_info(call: Call) -> Row:
     params, venue = call.params, call.exchange.venue
     is_named = params.has("symbol") or params.has("symbols")
     if is_named and (params.has("symbolStatus") or params.has("permissions")):
-        raise VenueError(-1128, "Combination of optional parameters invalid.")
+        raise SimRefusalError(-1128, "Combination of optional parameters invalid.")
     markets = chosen_markets(call)
     if "SPOT" not in _permissions(params):
         markets = []
@@ -64,7 +64,7 @@ def _permissions(params: Params) -> list[str]:
     try:
         return msgspec.json.decode(text, type=list[str])
     except (msgspec.MsgspecError, RecursionError):
-        raise VenueError(-1135, "JSON sent for parameter 'permissions' is not valid") from None
+        raise SimRefusalError(-1135, "JSON sent for parameter 'permissions' is not valid") from None
 
 
 def chosen_markets(call: Call) -> list[SymbolMarket]:
@@ -87,7 +87,9 @@ def with_status(call: Call, market: SymbolMarket) -> SymbolMarket:
     """
     status = call.params.text("symbolStatus")
     if status and market.status != status:
-        raise VenueError(-1220, "The symbol's trading status does not match the one requested.")
+        raise SimRefusalError(
+            -1220, "The symbol's trading status does not match the one requested."
+        )
     return market
 
 
@@ -125,7 +127,7 @@ def agg_trades(call: Call) -> list[Row]:
     limit = params.limit(500, 1000)
     from_id, start, end = (params.integer(n) for n in ("fromId", "startTime", "endTime"))
     if from_id is not None and (start is not None or end is not None):
-        raise VenueError(-1128, "Combination of optional parameters invalid.")
+        raise SimRefusalError(-1128, "Combination of optional parameters invalid.")
     low = from_id if start is None else tape.aggregate_at(start * 1_000_000)
     high = tape.last_agg_id + 1 if end is None else tape.aggregate_at((end + 1) * 1_000_000)
     if low is None:
@@ -149,7 +151,7 @@ def klines(call: Call) -> list[list[object]]:
     tape = call.exchange.venue.market(params.symbol()).tape
     interval = params.required("interval")
     if interval not in INTERVAL_NS:
-        raise VenueError(-1120, "Invalid interval.")
+        raise SimRefusalError(-1120, "Invalid interval.")
     start, end = params.integer("startTime"), params.integer("endTime")
     offset_ns = _offset_ns(params)
     bars = tape.candles(
@@ -171,7 +173,7 @@ def _offset_ns(params: Params) -> int:
     """
     offset_ns = zone_offset_ns(params.text("timeZone", "0"))
     if offset_ns is None:
-        raise VenueError(-1130, "Data sent for parameter 'timeZone' is not valid.")
+        raise SimRefusalError(-1130, "Data sent for parameter 'timeZone' is not valid.")
     return offset_ns
 
 
@@ -239,7 +241,7 @@ def day_row(market: SymbolMarket, now_ns: int, *, mini: bool) -> Row:
 def _since(call: Call, since_ns: int) -> Row | list[Row]:
     mini = call.params.text("type") == "MINI"
     if not call.params.text("symbol") and not call.params.text("symbols"):
-        raise VenueError(
+        raise SimRefusalError(
             -1102, "Param 'symbol' or 'symbols' must be sent, but both were empty/null!"
         )
     return _per_symbol(call, lambda market: window_row(market, since_ns, call.now_ns, mini=mini))
@@ -277,7 +279,7 @@ def _window_ns(text: str) -> int:
     units = {"m": (59, MINUTE_NS), "h": (23, HOUR_NS), "d": (7, DAY_NS)}
     most, unit_ns = units.get(unit, (0, 0))
     if not (number.isascii() and number.isdigit() and 1 <= int(number) <= most):
-        raise VenueError(-1120, "Invalid window size.")
+        raise SimRefusalError(-1120, "Invalid window size.")
     return int(number) * unit_ns
 
 

@@ -8,7 +8,7 @@ from daemon.venues.sim.dialect.params import Params
 from daemon.venues.sim.dialect.rows import Row, canceled_row, list_row, placed_row
 from daemon.venues.sim.dialect.trading import parse_place, response_type
 from daemon.venues.sim.lists import ListRequest
-from daemon.venues.sim.sim_orders import OrderList, PlaceOutcome, PlaceRequest, VenueError
+from daemon.venues.sim.sim_orders import OrderList, PlaceOutcome, PlaceRequest, SimRefusalError
 
 _LEG_NAMES = (
     "type", "side", "quantity", "price", "stopPrice", "trailingDelta", "icebergQty", "timeInForce",
@@ -99,7 +99,7 @@ def query(call: Call) -> Row:
     list_id, client_id = call.params.order_key("orderListId", "origClientOrderId")
     found = call.exchange.venue.accounts[call.account].find_list(list_id, client_id)
     if found is None:
-        raise VenueError(-2013, "Order list does not exist.")
+        raise SimRefusalError(-2013, "Order list does not exist.")
     return list_row(found)
 
 
@@ -113,7 +113,7 @@ def all_lists(call: Call) -> list[Row]:
     params = call.params
     from_id, start, end = (params.integer(n) for n in ("fromId", "startTime", "endTime"))
     if from_id is not None and (start is not None or end is not None):
-        raise VenueError(-1128, "Combination of optional parameters invalid.")
+        raise SimRefusalError(-1128, "Combination of optional parameters invalid.")
     limit = params.limit(500, 1000)
     rows = [
         one
@@ -129,7 +129,7 @@ def all_lists(call: Call) -> list[Row]:
 def no_routing(call: Call) -> Row:
     """POST /sor/order and its test: no symbol of this venue has smart order routing."""
     call.exchange.venue.market(parse_place(call.params).symbol)
-    raise VenueError(-1013, "This symbol does not support smart order routing.")
+    raise SimRefusalError(-1013, "This symbol does not support smart order routing.")
 
 
 def _lists(call: Call) -> list[OrderList]:
@@ -171,13 +171,13 @@ def _check_payment(request: ListRequest) -> None:
     if not request.pays or first is None:
         return
     if any(one.side is first.side for one in request.requests[1:]):
-        raise VenueError(-1014, "Unsupported order combination.")
+        raise SimRefusalError(-1014, "Unsupported order combination.")
 
 
 def _working(params: Params) -> PlaceRequest:
     first = parse_place(_part(params, "working", {}))
     if first.type not in {OrderType.LIMIT, OrderType.LIMIT_MAKER}:
-        raise VenueError(-1014, "Unsupported order combination.")
+        raise SimRefusalError(-1014, "Unsupported order combination.")
     return first
 
 

@@ -19,7 +19,7 @@ from daemon.venues.sim.dialect.params import (
     illegal,
     mandatory,
 )
-from daemon.venues.sim.sim_orders import PegType, StpMode, VenueError
+from daemon.venues.sim.sim_orders import PegType, SimRefusalError, StpMode
 from daemon.venues.sim.units import UnitError, e8_of
 
 LONG_MAX = 2**63 - 1
@@ -40,15 +40,15 @@ _INTEGERS = frozenset(
 _FLAGS = frozenset(
     {"computeCommissionRates", "omitZeroBalances", "returnRateLimits", "showPermissionSets"}
 )
-_WORDS: dict[str, tuple[frozenset[str], VenueError | None]] = {
-    "side": (frozenset(Side), VenueError(-1117, "Invalid side.")),
-    "orderType": (frozenset(OrderType), VenueError(-1116, "Invalid orderType.")),
-    "timeInForce": (frozenset(TimeInForce), VenueError(-1115, "Invalid timeInForce.")),
-    "symbolStatus": (frozenset(SymbolStatus), VenueError(-1122, "Invalid symbolStatus.")),
-    "tickerType": (frozenset({"FULL", "MINI"}), VenueError(-1139, "Invalid ticker type.")),
+_WORDS: dict[str, tuple[frozenset[str], SimRefusalError | None]] = {
+    "side": (frozenset(Side), SimRefusalError(-1117, "Invalid side.")),
+    "orderType": (frozenset(OrderType), SimRefusalError(-1116, "Invalid orderType.")),
+    "timeInForce": (frozenset(TimeInForce), SimRefusalError(-1115, "Invalid timeInForce.")),
+    "symbolStatus": (frozenset(SymbolStatus), SimRefusalError(-1122, "Invalid symbolStatus.")),
+    "tickerType": (frozenset({"FULL", "MINI"}), SimRefusalError(-1139, "Invalid ticker type.")),
     "cancelRestrictions": (
         frozenset({"ONLY_NEW", "ONLY_PARTIALLY_FILLED"}),
-        VenueError(-1145, "Invalid cancelRestrictions."),
+        SimRefusalError(-1145, "Invalid cancelRestrictions."),
     ),
     "newOrderRespType": (frozenset({"ACK", "RESULT", "FULL"}), None),
     "selfTradePreventionMode": (frozenset({*StpMode, "TRANSFER"}), None),
@@ -187,17 +187,17 @@ def check_parameters(name: str, params: Params, *, signed: bool, is_rest: bool) 
     """
     known = _known(name, signed=signed, is_rest=is_rest)
     if params.doubled:
-        raise VenueError(-1101, f"Duplicate values for parameter '{params.doubled[0]}'.")
+        raise SimRefusalError(-1101, f"Duplicate values for parameter '{params.doubled[0]}'.")
     unread = params.values.keys() - known
     if unread:
         sent, read = len(params.values), len(params.values) - len(unread)
         if is_rest and not known:
             words = f"Too many parameters; expected '0' and received '{sent}'."
-            raise VenueError(-1101, words)
+            raise SimRefusalError(-1101, words)
         words = (
             f"Not all sent parameters were read; read '{read}' parameter(s) but was sent '{sent}'."
         )
-        raise VenueError(-1104, words)
+        raise SimRefusalError(-1104, words)
     for one, value in params.values.items():
         usual = _usual(name, one)
         if not value or (value == "null" and not is_rest):
@@ -205,9 +205,9 @@ def check_parameters(name: str, params: Params, *, signed: bool, is_rest: bool) 
         _check_value(usual, one, value)
 
 
-def empty(name: str) -> VenueError:
+def empty(name: str) -> SimRefusalError:
     """-1105 in the documented wording."""
-    return VenueError(-1105, f"Parameter '{name}' was empty.")
+    return SimRefusalError(-1105, f"Parameter '{name}' was empty.")
 
 
 def _check_value(usual: str, name: str, value: str) -> None:
@@ -215,9 +215,9 @@ def _check_value(usual: str, name: str, value: str) -> None:
         if not (value.isascii() and value.isdigit()):
             raise illegal(name, INTEGER_RANGE)
         if int(value[:40]) > LONG_MAX:
-            raise VenueError(-1108, f"Parameter '{name}' overflowed.")
+            raise SimRefusalError(-1108, f"Parameter '{name}' overflowed.")
         if name.lower().endswith("strategytype") and int(value) < _STRATEGY_TYPE_MIN:
-            raise VenueError(-1134, f"Parameter '{name}' cannot be less than 1000000.")
+            raise SimRefusalError(-1134, f"Parameter '{name}' cannot be less than 1000000.")
     elif usual in _AMOUNTS:
         _check_amount(name, value)
     elif usual == "clientOrderId":
@@ -225,11 +225,11 @@ def _check_value(usual: str, name: str, value: str) -> None:
             raise illegal(name, CLIENT_ID_RANGE)
     elif usual in _FLAGS:
         if value.lower() not in {"true", "false"}:
-            raise VenueError(-1130, f"Data sent for parameter '{name}' is not valid.")
+            raise SimRefusalError(-1130, f"Data sent for parameter '{name}' is not valid.")
     elif usual in _WORDS:
         words, error = _WORDS[usual]
         if value not in words:
-            raise error or VenueError(-1130, f"Data sent for parameter '{name}' is not valid.")
+            raise error or SimRefusalError(-1130, f"Data sent for parameter '{name}' is not valid.")
 
 
 def _check_amount(name: str, value: str) -> None:
@@ -237,9 +237,9 @@ def _check_amount(name: str, value: str) -> None:
         e8_of(value)
     except UnitError as error:
         if error.too_precise:
-            raise VenueError(-1111, f"Parameter '{name}' has too much precision.") from None
+            raise SimRefusalError(-1111, f"Parameter '{name}' has too much precision.") from None
         if value.isascii() and value.replace(".", "", 1).isdigit():
-            raise VenueError(-1108, f"Parameter '{name}' overflowed.") from None
+            raise SimRefusalError(-1108, f"Parameter '{name}' overflowed.") from None
         raise illegal(name, AMOUNT_RANGE) from None
 
 

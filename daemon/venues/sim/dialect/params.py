@@ -14,7 +14,7 @@ from urllib.parse import unquote_plus
 
 import msgspec
 
-from daemon.venues.sim.sim_orders import VenueError
+from daemon.venues.sim.sim_orders import SimRefusalError
 from daemon.venues.sim.units import UnitError, e8_of
 
 CLIENT_ID_RANGE = "^[a-zA-Z0-9-_]{1,36}$"
@@ -88,7 +88,7 @@ class Params:
             return e8_of(value)
         except UnitError as error:
             if error.too_precise:
-                raise VenueError(
+                raise SimRefusalError(
                     -1111, f"Parameter '{self.label(name)}' has too much precision."
                 ) from None
             raise illegal(self.label(name), AMOUNT_RANGE) from None
@@ -116,10 +116,10 @@ class Params:
         if value is None:
             return default
         if value == 0:
-            raise VenueError(-1130, "Data sent for parameter 'limit' is not valid.")
+            raise SimRefusalError(-1130, "Data sent for parameter 'limit' is not valid.")
         return min(value, maximum)
 
-    def choice(self, name: str, kind: type[Choice], error: VenueError) -> Choice:
+    def choice(self, name: str, kind: type[Choice], error: SimRefusalError) -> Choice:
         """A value of a closed list.
 
         Raises:
@@ -145,7 +145,7 @@ class Params:
         """
         many, one = self.values.get("symbols"), self.values.get("symbol")
         if many and one:
-            raise VenueError(-1128, "Combination of optional parameters invalid.")
+            raise SimRefusalError(-1128, "Combination of optional parameters invalid.")
         if one:
             return [self.symbol()]
         if not many:
@@ -157,7 +157,7 @@ class Params:
                 "symbols", '^\\["[A-Z0-9-_.]{1,20}"(,"[A-Z0-9-_.]{1,20}"){0,}\\]$'
             ) from None
         if len(set(names)) < len(names):
-            raise VenueError(-1151, "Symbol is present multiple times in the list.")
+            raise SimRefusalError(-1151, "Symbol is present multiple times in the list.")
         return names
 
     def client_id(self, name: str) -> str:
@@ -181,7 +181,7 @@ class Params:
         """
         order_id, text = self.integer(id_name), self.text(text_name)
         if order_id is None and not text:
-            raise VenueError(
+            raise SimRefusalError(
                 -1102,
                 f"Param '{text_name}' or '{id_name}' must be sent, but both were empty/null!",
             )
@@ -193,16 +193,16 @@ class Params:
         return default if not value else value.lower() == "true"
 
 
-def mandatory(name: str) -> VenueError:
+def mandatory(name: str) -> SimRefusalError:
     """-1102 in the documented wording."""
-    return VenueError(
+    return SimRefusalError(
         -1102, f"Mandatory parameter '{name}' was not sent, was empty/null, or malformed."
     )
 
 
-def illegal(name: str, legal_range: str) -> VenueError:
+def illegal(name: str, legal_range: str) -> SimRefusalError:
     """-1100 in the documented wording."""
-    return VenueError(
+    return SimRefusalError(
         -1100,
         f"Illegal characters found in parameter '{name}'; legal range is '{legal_range}'.",
     )

@@ -12,7 +12,7 @@ from daemon.venues.sim.dialect.params import Params, from_form, signed_text
 from daemon.venues.sim.dialect.roads import Answer, refused, run
 from daemon.venues.sim.exchange import Exchange
 from daemon.venues.sim.keys import raw_signature
-from daemon.venues.sim.sim_orders import VenueError
+from daemon.venues.sim.sim_orders import SimRefusalError
 
 _JSON = "application/json;charset=UTF-8"
 _GONE_PATHS = frozenset(
@@ -66,23 +66,25 @@ def _handle(
         return _html(410, "410 Gone")
     try:
         exchange.limiter.admit(now_ns)
-    except VenueError as error:
+    except SimRefusalError as error:
         return _error(exchange, error, now_ns)
     unit = request.time_unit.upper()
     if unit not in {"", "MILLISECOND"}:
         # Times in microseconds are not served: better no answer than one off by a thousand.
-        refusal = VenueError(-1020, "This operation is not supported.")
+        refusal = SimRefusalError(-1020, "This operation is not supported.")
         if unit != "MICROSECOND":
             words = "Invalid value for time unit; expected either MICROSECOND or MILLISECOND."
-            refusal = VenueError(-1194, words)
+            refusal = SimRefusalError(-1194, words)
         return _error(exchange, refusal, now_ns)
     endpoint = ROUTES.get((request.method, request.path))
     if endpoint is None:
-        return _error(exchange, VenueError(-1020, "This operation is not supported.", 404), now_ns)
+        return _error(
+            exchange, SimRefusalError(-1020, "This operation is not supported.", 404), now_ns
+        )
     params = from_form(request.query, request.body)
     try:
         account = _admit(exchange, endpoint, request, params, now_ns)
-    except VenueError as error:
+    except SimRefusalError as error:
         answer = refused(exchange, endpoint, params, error, now_ns=now_ns)
     else:
         answer = run(exchange, endpoint, params, account, now_ns, is_rest=True, was_held=was_held)
@@ -120,7 +122,7 @@ def _respond(exchange: Exchange, endpoint: Endpoint, answer: Answer, now_ns: int
 
 
 def _error(
-    exchange: Exchange, error: VenueError, now_ns: int, account: str = "", delay_ms: int = 0
+    exchange: Exchange, error: SimRefusalError, now_ns: int, account: str = "", delay_ms: int = 0
 ) -> RestResponse:
     headers = exchange.limiter.headers(now_ns, account)
     row: dict[str, object] = {"code": error.code, "msg": error.msg}

@@ -7,11 +7,11 @@ Rules of this file:
 
 from dataclasses import dataclass
 
-from daemon.venues.sim.dialect.calls import Call, Endpoint, Purpose
+from daemon.venues.sim.dialect.calls import Call, CallPurpose, Endpoint
 from daemon.venues.sim.dialect.params import Params
 from daemon.venues.sim.exchange import Exchange
 from daemon.venues.sim.fault_rules import NO_REQUEST_FAULT, FaultKind, RequestVerdict
-from daemon.venues.sim.sim_orders import VenueError
+from daemon.venues.sim.sim_orders import SimRefusalError
 
 _BEFORE = frozenset(
     {
@@ -23,18 +23,18 @@ _BEFORE = frozenset(
     }
 )
 _SILENT = frozenset({FaultKind.DROP_REQUEST, FaultKind.DROP_ANSWER})
-_BUS_LOST = VenueError(
+_BUS_LOST = SimRefusalError(
     -1006,
     "An unexpected response was received from the message bus. Execution status unknown.",
     503,
 )
-_TIMED_OUT = VenueError(
+_TIMED_OUT = SimRefusalError(
     -1007,
     "Timeout waiting for response from backend server. "
     "Send status unknown; execution status unknown.",
     504,
 )
-_OVERLOADED = VenueError(
+_OVERLOADED = SimRefusalError(
     -1008,
     "Server is currently overloaded with other requests. Please try again in a few minutes.",
     503,
@@ -46,7 +46,7 @@ _FAULT_ERRORS = {
     FaultKind.UNKNOWN_1007_AFTER: _TIMED_OUT,
     FaultKind.OVERLOAD_1008: _OVERLOADED,
 }
-_ORDER_PURPOSES = frozenset({Purpose.PLACE, Purpose.CANCEL})
+_ORDER_PURPOSES = frozenset({CallPurpose.PLACE, CallPurpose.CANCEL})
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +54,7 @@ class Answer:
     """The end of a request: a result or an error, and how a fault disturbs its way back."""
 
     result: object = None
-    error: VenueError | None = None
+    error: SimRefusalError | None = None
     delay_ms: int = 0
     hold_ms: int = 0
     """Not handled yet: the request is to be handled again after so long, with `was_held`."""
@@ -88,7 +88,7 @@ def run(
             return _disturbed(Answer(account=account), verdict)
     try:
         result = endpoint.handler(Call(exchange, params, account, now_ns))
-    except VenueError as error:
+    except SimRefusalError as error:
         answer = refused(exchange, endpoint, params, error, now_ns=now_ns, account=account)
     else:
         free_of_charge = endpoint.purpose in _ORDER_PURPOSES and not endpoint.always_weighs
@@ -102,7 +102,7 @@ def refused(
     exchange: Exchange,
     endpoint: Endpoint,
     params: Params,
-    error: VenueError,
+    error: SimRefusalError,
     *,
     now_ns: int,
     account: str = "",

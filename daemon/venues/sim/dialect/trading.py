@@ -20,9 +20,9 @@ from daemon.venues.sim.sim_orders import (
     PegType,
     PlaceRequest,
     SimOrder,
+    SimRefusalError,
     Status,
     StpMode,
-    VenueError,
 )
 
 PEG_LEVELS_MAX = 100
@@ -53,11 +53,11 @@ def parse_place(params: Params, *, is_open_sized: bool = False) -> PlaceRequest:
         VenueError: for missing, superfluous or malformed parameters.
     """
     symbol = params.symbol()
-    side = params.choice("side", Side, VenueError(-1117, "Invalid side."))
-    kind = params.choice("type", OrderType, VenueError(-1116, "Invalid orderType."))
+    side = params.choice("side", Side, SimRefusalError(-1117, "Invalid side."))
+    kind = params.choice("type", OrderType, SimRefusalError(-1116, "Invalid orderType."))
     tif = TimeInForce.GTC
     if kind in _LIMIT_WITH_TIF:
-        error = VenueError(-1115, "Invalid timeInForce.")
+        error = SimRefusalError(-1115, "Invalid timeInForce.")
         tif = params.choice("timeInForce", TimeInForce, error)
     elif params.has("timeInForce"):
         raise _superfluous(params.label("timeInForce"))
@@ -190,10 +190,10 @@ def cancel_replace(call: Call) -> Row:
     request = parse_place(params)
     shown = response_type(params, request.type)
     order_id, client_id = params.order_key("cancelOrderId", "cancelOrigClientOrderId")
-    too_many: VenueError | None = None
+    too_many: SimRefusalError | None = None
     try:
         exchange.limiter.check_orders(call.account, 1, call.now_ns)
-    except VenueError as error:
+    except SimRefusalError as error:
         if params.text("orderRateLimitExceededMode") != "CANCEL_ONLY":
             raise
         too_many = error
@@ -204,7 +204,7 @@ def cancel_replace(call: Call) -> Row:
     try:
         order = _cancel(call, order_id, client_id, params.client_id("cancelNewClientOrderId"))
         halves["cancelResponse"] = canceled_row(order)
-    except VenueError as error:
+    except SimRefusalError as error:
         halves |= {"cancelResult": "FAILURE", "cancelResponse": _refusal(error)}
     if halves["cancelResult"] == "FAILURE" and mode is ReplaceMode.STOP_ON_FAILURE:
         halves |= {"newOrderResult": "NOT_ATTEMPTED", "newOrderResponse": None}
@@ -214,7 +214,7 @@ def cancel_replace(call: Call) -> Row:
                 raise too_many
             outcome = exchange.venue.place(call.account, request, call.now_ns)
             halves["newOrderResponse"] = placed_row(outcome, shown, call.now_ns)
-        except VenueError as error:
+        except SimRefusalError as error:
             halves |= {"newOrderResult": "FAILURE", "newOrderResponse": _refusal(error)}
     if halves["cancelResult"] == halves["newOrderResult"] == "SUCCESS":
         return halves
@@ -223,16 +223,16 @@ def cancel_replace(call: Call) -> Row:
     raise _replace_failed(halves, is_limited=limited)
 
 
-def _refusal(error: VenueError) -> Row:
+def _refusal(error: SimRefusalError) -> Row:
     return {"code": error.code, "msg": error.msg}
 
 
-def _replace_failed(halves: Row, *, is_limited: bool) -> VenueError:
+def _replace_failed(halves: Row, *, is_limited: bool) -> SimRefusalError:
     if "SUCCESS" in {halves["cancelResult"], halves["newOrderResult"]}:
         status = 429 if is_limited else 409
-        return VenueError(-2021, "Order cancel-replace partially failed.", status, halves)
+        return SimRefusalError(-2021, "Order cancel-replace partially failed.", status, halves)
     status = 429 if is_limited else 400
-    return VenueError(-2022, "Order cancel-replace failed.", status, halves)
+    return SimRefusalError(-2022, "Order cancel-replace failed.", status, halves)
 
 
 def _canceled(order: SimOrder) -> Row:
@@ -266,7 +266,7 @@ def response_type(params: Params, kind: OrderType) -> str:
 def _stp_mode(params: Params) -> StpMode:
     if not params.text("selfTradePreventionMode"):
         return StpMode.EXPIRE_MAKER
-    error = VenueError(
+    error = SimRefusalError(
         -1013, "This symbol does not allow the specified self-trade prevention mode."
     )
     return params.choice("selfTradePreventionMode", StpMode, error)
@@ -283,17 +283,17 @@ def _peg(params: Params, kind: OrderType, tif: TimeInForce) -> tuple[PegType | N
     """(peg, levels): what a pegged order may be, binance-spot.md §5."""
     offset_type, levels = params.text("pegOffsetType"), params.integer("pegOffsetValue")
     if bool(offset_type) != (levels is not None):
-        raise VenueError(
+        raise SimRefusalError(
             -1128, "Fields [pegOffsetType, pegOffsetValue] must be sent together or omitted."
         )
     if not params.text("pegPriceType"):
         if offset_type:
             raise mandatory(params.label("pegPriceType"))
         return None, 0
-    error = VenueError(-1130, "Data sent for parameter 'pegPriceType' is not valid.")
+    error = SimRefusalError(-1130, "Data sent for parameter 'pegPriceType' is not valid.")
     peg = params.choice("pegPriceType", PegType, error)
     if offset_type not in {"", "PRICE_LEVEL"} or (levels or 0) > PEG_LEVELS_MAX:
-        raise VenueError(-1130, "Data sent for parameter 'pegOffsetValue' is not valid.")
+        raise SimRefusalError(-1130, "Data sent for parameter 'pegOffsetValue' is not valid.")
     primary = peg is PegType.PRIMARY_PEG
     if (
         kind in MARKET_TYPES
@@ -304,5 +304,5 @@ def _peg(params: Params, kind: OrderType, tif: TimeInForce) -> tuple[PegType | N
     return peg, levels or 0
 
 
-def _superfluous(name: str) -> VenueError:
-    return VenueError(-1106, f"Parameter '{name}' sent when not required.")
+def _superfluous(name: str) -> SimRefusalError:
+    return SimRefusalError(-1106, f"Parameter '{name}' sent when not required.")

@@ -16,7 +16,7 @@ from daemon.venues.sim.dialect.params import Params, RequestId, mandatory
 from daemon.venues.sim.dialect.roads import Answer, refused, run
 from daemon.venues.sim.exchange import Exchange
 from daemon.venues.sim.keys import ApiKey
-from daemon.venues.sim.sim_orders import UserEvent, VenueError
+from daemon.venues.sim.sim_orders import SimRefusalError, UserEvent
 from daemon.venues.sim.units import ms_of
 
 SUBSCRIPTIONS_MAX = 1_000
@@ -80,7 +80,7 @@ def handle(
         params = _params_of(bytes(request.params))
     except (msgspec.MsgspecError, ValueError, RecursionError):
         exchange.ledger.requests["WS malformed"] += 1
-        error = VenueError(-1135, "Invalid JSON Request")
+        error = SimRefusalError(-1135, "Invalid JSON Request")
         return _reply(exchange, _Asked(session, None, Params({}), now_ns), Answer(error=error))
     method = request.method.removeprefix("v3/")
     if not was_held:
@@ -128,7 +128,7 @@ def _route(exchange: Exchange, asked: _Asked, method: str, *, was_held: bool) ->
     now_ns = asked.now_ns
     try:
         exchange.limiter.admit(now_ns)
-    except VenueError as error:
+    except SimRefusalError as error:
         return _reply(exchange, asked, Answer(error=error))
     endpoint = ENDPOINTS.get(method)
     if endpoint is None:
@@ -136,7 +136,7 @@ def _route(exchange: Exchange, asked: _Asked, method: str, *, was_held: bool) ->
     try:
         check_parameters(method, asked.params, signed=endpoint.signed, is_rest=False)
         account = _admit(exchange, asked, endpoint) if endpoint.signed else ""
-    except VenueError as error:
+    except SimRefusalError as error:
         answer = refused(exchange, endpoint, asked.params, error, now_ns=now_ns)
     else:
         answer = run(
@@ -196,12 +196,12 @@ def _control(exchange: Exchange, asked: _Asked, method: str) -> ApiReply:
     handler = handlers.get(method)
     ended: list[int] = []
     if handler is None:
-        error = VenueError(-1020, "This operation is not supported.")
+        error = SimRefusalError(-1020, "This operation is not supported.")
         return _reply(exchange, asked, Answer(error=error))
     try:
         check_parameters(method, asked.params, signed=False, is_rest=False)
         answer = Answer(result=handler(exchange, asked, ended))
-    except VenueError as error:
+    except SimRefusalError as error:
         answer = Answer(error=error)
     exchange.limiter.charge(2, now_ns)
     terminated = orjson.dumps({"e": "eventStreamTerminated", "E": ms_of(now_ns)})
@@ -214,7 +214,7 @@ def _logon(exchange: Exchange, asked: _Asked, _ended: list[int]) -> object:
     params = asked.params
     key = key_of(exchange, params.required("apiKey"))
     if not key.is_ed25519:
-        raise VenueError(-4056, "HMAC_SHA256 API key is not supported.", 400)
+        raise SimRefusalError(-4056, "HMAC_SHA256 API key is not supported.", 400)
     check_time(exchange, params, asked.now_ns)
     check_signature(key, _payload(params), params.text("signature"))
     asked.session.key = key
@@ -242,7 +242,7 @@ def _subscriptions(_exchange: Exchange, asked: _Asked, _ended: list[int]) -> obj
 def _subscribe(_exchange: Exchange, asked: _Asked, _ended: list[int]) -> object:
     key = asked.session.key
     if key is None:
-        raise VenueError(
+        raise SimRefusalError(
             -1002, "You are not authorized to execute this request: log on first.", 401
         )
     return _open_subscription(asked.session, key.account, by_session=True)
@@ -264,7 +264,7 @@ def _unsubscribe(_exchange: Exchange, asked: _Asked, ended: list[int]) -> object
         subscriptions.clear()
         return {}
     if number not in subscriptions:
-        raise VenueError(-2036, "User Data Stream subscription is inactive.")
+        raise SimRefusalError(-2036, "User Data Stream subscription is inactive.")
     del subscriptions[number]
     ended.append(number)
     return {}
@@ -272,10 +272,10 @@ def _unsubscribe(_exchange: Exchange, asked: _Asked, ended: list[int]) -> object
 
 def _open_subscription(session: ApiSession, account: str, *, by_session: bool) -> object:
     if any(owner == account for owner, _ in session.subscriptions.values()):
-        raise VenueError(-2035, "User Data Stream subscription is already active.")
+        raise SimRefusalError(-2035, "User Data Stream subscription is already active.")
     out_of_ids = session.last_subscription_id >= SUBSCRIPTION_ID_LAST
     if out_of_ids or len(session.subscriptions) >= SUBSCRIPTIONS_MAX:
-        raise VenueError(-2042, "Subscription limit reached.")
+        raise SimRefusalError(-2042, "Subscription limit reached.")
     session.last_subscription_id += 1
     session.subscriptions[session.last_subscription_id] = (account, by_session)
     return {"subscriptionId": session.last_subscription_id}

@@ -9,7 +9,7 @@ from daemon.model.enums import OrderType
 from daemon.shell.sim_host.options import OptionError, SimOptions, build
 from daemon.venues.sim.dialect import rest
 from daemon.venues.sim.saved import SavedVenueError, pack, unpack
-from daemon.venues.sim.sim_orders import VenueError
+from daemon.venues.sim.sim_orders import SimRefusalError
 from tests.support.sim_stage import MS, SYMBOL, Stage
 
 ORDER = {"symbol": SYMBOL, "side": "BUY", "type": "LIMIT", "timeInForce": "GTC"}
@@ -92,7 +92,7 @@ def test_orders_go_on_working_and_ids_go_on_rising() -> None:
     gone = after.rest("DELETE", "orderList", symbol=SYMBOL, listClientOrderId="pair")
     assert gone[0] == 200
     assert after.rest("DELETE", "order", symbol=SYMBOL, origClientOrderId="waits")[0] == 200
-    with pytest.raises(VenueError, match="Duplicate order"):
+    with pytest.raises(SimRefusalError, match="Duplicate order"):
         after.buy("0.1", "56000", id="less")
 
 
