@@ -25,7 +25,7 @@ ENVIRONMENTS = ("sim", "binance-spot-testnet")
 STRATEGIES = ("quiet", "heartbeat", "quoter")
 KEY_SOURCES = ("file", "systemd", "keyring")
 _PRESET_PLACES = (
-    Path(__file__).parent.parent / "deploy" / "caps",
+    Path(__file__).parents[2] / "deploy" / "caps",
     Path("/usr/share/seatrial/caps"),
     Path("/opt/seatrial/share/caps"),
 )

@@ -27,7 +27,7 @@ from daemon.model.records import EventType
 from daemon.shell.drills.drill_runner import DRILLS
 from daemon.shell.process.clock import SystemClock, utc_text
 
-CAPS_FILE = Path(__file__).resolve().parent / "demo" / "caps" / "demo.toml"
+CAPS_FILE = Path(__file__).resolve().parents[1] / "demo" / "caps" / "demo.toml"
 SIM_SYMBOLS = ("BTCUSDT", "ETHUSDT", "BNBUSDT")
 TIMEOUT_S = 122.0
 READY_DEADLINE_S = 60.0

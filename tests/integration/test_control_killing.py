@@ -252,7 +252,7 @@ HEAVY = (
 def test_a_kill_imports_nothing_that_it_does_not_need(tmp_path: Path, how: tuple[str, ...]) -> None:
     program = (
         "import sys\n"
-        "from control import main, output\n"
+        "from control import main\nfrom control.tool import output\n"
         "real = output.end\n"
         "def end(code):\n    print('exit', code)\n"
         f"    print([name for name in {HEAVY!r} if name in sys.modules])\n    real(0)\n"

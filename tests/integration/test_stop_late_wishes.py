@@ -14,7 +14,7 @@ from tests.support.stop_stage import StopStage
 from tests.support.wedge import WISHES
 
 ROUNDS = 3
-LATE_WATCHDOG = "from daemon.shell import watchdog\nwatchdog.LOOK_PERIOD_S = 60.0"
+LATE_WATCHDOG = "from daemon.shell.health import watchdog\nwatchdog.LOOK_PERIOD_S = 60.0"
 
 
 @pytest.fixture
