@@ -219,7 +219,7 @@ class WatchScreen(App[None]):
         if not self._over.is_set():
             self.post_message(self.Told(lambda: what(*args)))
 
-    def on_watch_told(self, message: Told) -> None:
+    def on_watch_screen_told(self, message: Told) -> None:
         """An asking thread has found something."""
         message.show()
 

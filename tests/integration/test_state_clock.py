@@ -84,5 +84,5 @@ def test_a_clock_that_was_ahead_is_named_and_set_right_without_shortening_a_wind
         box.wait_daemon()
         reader = JournalReader(streams_of([state / "journal"])[0].files)
         kinds = {type(record).__name__ for record in reader.records()}
-        assert "StateAccepted" in kinds
+        assert "StateAcceptedLine" in kinds
         assert "clock_backwards" not in reader.chain.faults.plain()
