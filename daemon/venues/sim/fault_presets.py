@@ -86,7 +86,7 @@ PRESETS: dict[str, tuple[str, tuple[FaultRule, ...]]] = {
     ),
     "foreign": (
         "somebody else trades on our account",
-        (_once(FaultKind.FOREIGN_ORDER, 10_000),),
+        (_once(FaultKind.FOREIGN_ORDER, 6_000),),
     ),
     "partial_outage": (
         "market streams down, then the WebSocket API, then REST, each while the rest is up",
