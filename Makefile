@@ -4,25 +4,28 @@ VENV := .venv
 PYTHONS ?= python3.11 python3.12 python3.13
 BIN := $(VENV)/bin
 ARGS ?=
-LOCK := requirements-dev.lock
+LOCKS := requirements.lock requirements-dev.lock
+PIP := $(BIN)/pip install --quiet --disable-pip-version-check
+# The pins of one section of requirements-dev.lock, for pip.
+group = sed -n '/^\# group $(1)$$/,/^\# group /p' requirements-dev.lock
 STAMP := $(VENV)/.locked
 RUNS := $(VENV)/.runs
 
-.PHONY: demo test test-pythons fuzz campaign soak mutation test-system check fmt bench bench-stop controls tripwires kill-sweep dist deb image clean
+.PHONY: demo test test-pythons fuzz campaign soak mutation test-system check locks fmt bench bench-stop controls tripwires kill-sweep dist deb image clean
 
-$(STAMP): $(LOCK) pyproject.toml
+$(STAMP): $(LOCKS) pyproject.toml
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@echo "installing the locked packages for development into $(VENV) (once, about a minute)"
-	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r $(LOCK)
-	@$(BIN)/pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps -e .
+	@{ cat requirements.lock; $(call group,dev); } | $(PIP) --require-hashes -r /dev/stdin
+	@$(PIP) --no-build-isolation --no-deps -e .
 	@touch $@ $(RUNS)
 
 # What the product itself needs, and nothing to develop it with: a tenth of the other.
 $(RUNS): requirements.lock pyproject.toml
 	@test -x $(BIN)/python || { echo "making a virtual environment in $(VENV)"; $(PYTHON) -m venv $(VENV); }
 	@echo "installing the $$(grep -c '^[a-z].*==' requirements.lock) packages that seatrial runs on into $(VENV) (once, about 20 s)"
-	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
-	@$(BIN)/pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps -e .
+	@$(PIP) --require-hashes -r requirements.lock
+	@$(PIP) --no-build-isolation --no-deps -e .
 	@touch $@
 
 demo: $(RUNS)
@@ -48,16 +51,16 @@ check: $(STAMP)
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
 
+# Both lock files from pyproject.toml, by one resolution; needs uv.
+locks: $(STAMP)
+	$(BIN)/python -m tests.support.write_locks
+
 fmt: $(STAMP)
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-$(VENV)/.bench: requirements-bench.lock $(STAMP)
-	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-bench.lock
-	@touch $@
-
-$(VENV)/.fuzz: requirements-fuzz.lock $(STAMP)
-	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-fuzz.lock
+$(VENV)/.bench $(VENV)/.fuzz $(VENV)/.judges: $(VENV)/.%: $(STAMP)
+	@$(call group,$*) | $(PIP) --require-hashes -r /dev/stdin
 	@touch $@
 
 fuzz: $(VENV)/.fuzz
@@ -75,10 +78,6 @@ campaign: $(STAMP)
 # Half an hour of faults and hostile clients; memory, descriptors and threads have to stay flat.
 soak: $(STAMP)
 	$(BIN)/python -m tests.soak $(ARGS)
-
-$(VENV)/.judges: requirements-judges.lock $(STAMP)
-	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-judges.lock
-	@touch $@
 
 # What `make test` leaves out: a booted systemd, packages in clean machines, images, a new user's way. Three at a
 # time: half of it is waiting.

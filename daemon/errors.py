@@ -118,6 +118,14 @@ class VenueRefusal(VenueRecoverableError):
         self.code = code
         self.message = message
 
+    @classmethod
+    def of_handshake(
+        cls, host: str, status: int, body: bytes | bytearray, retry_after: str | None
+    ) -> "VenueRefusal":
+        """A WebSocket handshake that `host` answered with another status than 101."""
+        said = f"{status} {body[:200].decode('ascii', 'replace')}".rstrip()
+        return cls(status, 0, f"{host} answered the handshake with {said}", retry_after=retry_after)
+
 
 class VenueFatalError(VenueError):
     """A human must mend it: no retry will help."""

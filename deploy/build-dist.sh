@@ -16,7 +16,7 @@ trap 'rm -rf "$work"' EXIT
 git archive --format=tar "$commit" | tar -x -C "$work"
 cd "$work"
 echo "$commit" > daemon/COMMIT
-printf '%s\n' 'include daemon/COMMIT *.lock *.md LICENSE Makefile' 'graft deploy' 'graft systemd' > MANIFEST.in
+printf '%s\n' 'include daemon/COMMIT *.lock *.md LICENSE Makefile' 'graft deploy' 'graft docs' 'graft systemd' > MANIFEST.in
 umask 022
 chmod -R u=rwX,go=rX .
 find . -exec touch --no-dereference --date="@$SOURCE_DATE_EPOCH" {} +

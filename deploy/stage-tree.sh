@@ -101,9 +101,7 @@ done
 # words
 doc=$root/usr/share/doc/seatrial
 install -D -m 0644 -t "$doc" README.md CHANGELOG.md SECURITY.md
-for text in RUNBOOK.md TESTNET.md METRICS.md CONFIG.md CONTROLS.md; do
-  [ ! -f "deploy/$text" ] || install -m 0644 -t "$doc" "deploy/$text"
-done
+install -m 0644 -t "$doc" docs/{RUNBOOK,TESTNET,METRICS,CONFIG,CONTROLS,CHECKS,TRIPWIRES,GLOSSARY}.md
 export PYTHONDONTWRITEBYTECODE=1
 PYTHONPATH=$site "$target" deploy/manpages.py "$root/usr/share/man/man1"
 gzip -9 --no-name "$root"/usr/share/man/man1/*.1

@@ -3,7 +3,7 @@
 Rules of this file:
 1. A clause is met by a named cap or drill with tests, or is out of scope with a reason. There is no
    third answer, and a test refuses a row whose tests are not there.
-2. Numbers and titles are those of the control list (regulation and industry, §1).
+2. A number is for ever: denials and `docs/CONTROLS.md` name it. New clauses go to the end.
 """
 
 from collections.abc import Mapping
@@ -150,7 +150,7 @@ CLAUSES: tuple[Clause, ...] = (
 
 
 def control_map_table(outcomes: Mapping[str, str] | None = None) -> str:
-    """`deploy/CONTROLS.md`: the map as Markdown.
+    """`docs/CONTROLS.md`: the map as Markdown.
 
     Args:
         outcomes: what a test run said of each path or `path::test` (for example "24 passed");

@@ -3,7 +3,7 @@
 Rules of this file:
 1. A code is for ever: metrics, journals and the evidence module know it. Never rename, only add.
 2. Every code has one line for the operator and the clauses of the control list that it meets
-   (numbers of shared/controls.md §1, "P2".. for the house's own promises).
+   (numbers of docs/CONTROLS.md, "P2".. for promises of ARCHITECTURE.md).
 3. The numbers are the order of the rules: the first rule that fails names the verdict.
 """
 

@@ -16,7 +16,7 @@ from typing import Any
 
 from daemon.model.amounts import ZERO
 from daemon.model.checks import InvariantViolation
-from daemon.model.enums import OrderType, TimeInForce
+from daemon.model.enums import TimeInForce
 from daemon.model.ids import ClientOrderId
 from daemon.model.intents import AmendIntent, CancelIntent, PlaceIntent, ReplaceIntent
 from daemon.model.orders import AmendOrder, CancelOrder, NewOrder, Order, ReplaceOrder
@@ -365,8 +365,3 @@ class Interceptor(RiskLedger):
         if minute + 1 > caps.messages_per_minute_max:
             return DenyReason.MESSAGES_PER_MINUTE
         return None
-
-
-def needs_time_in_force(order_type: OrderType) -> bool:
-    """Whether orders of this type carry a time in force."""
-    return order_type in TIMED_TYPES

@@ -110,7 +110,7 @@ class ControlClient:
     def call_telling(
         self,
         method: str,
-        listener: "StepListener | None",
+        listener: StepListener | None,
         *,
         timeout_s: float | None = None,
         **params: Any,
@@ -146,7 +146,7 @@ class ControlClient:
         method: str,
         given: Mapping[str, Any],
         deadline_s: float,
-        listener: "StepListener | None",
+        listener: StepListener | None,
     ) -> dict[str, Any]:
         request_id = next(self._ids)
         began_s = time.monotonic()
@@ -166,7 +166,7 @@ class ControlClient:
             return _result_of(message)
 
     def _next(
-        self, began_s: float, deadline_s: float, method: str, listener: "StepListener | None"
+        self, began_s: float, deadline_s: float, method: str, listener: StepListener | None
     ) -> dict[str, Any]:
         """The next message; while it does not come, the listener is told so."""
         while listener is not None:

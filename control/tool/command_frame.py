@@ -150,3 +150,18 @@ def said(given: str, command: str, option: str, *, yes: bool = False) -> str:
         if not text:
             click.echo(f"{answer.strip()!r} is no {option.replace('-', ' ')}: write why", err=True)
     return text
+
+
+def refuse_beyond_the_journal(ctx: click.Context, seq: int, *, as_json: bool) -> None:
+    """Ask the daemon how many lines its journal has.
+
+    Raises:
+        Failure: there is no line `seq`, with what there is.
+    """
+    written = ask(ctx, "status", as_json=as_json).get("journal_seq")
+    if isinstance(written, int) and seq > written:
+        raise Failure(
+            f"the journal has {written} lines, there is no line {seq}; `seatrial tail` shows them",
+            EXIT_REFUSED,
+            as_json=as_json,
+        )

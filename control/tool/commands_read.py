@@ -17,6 +17,7 @@ from control.tool.command_frame import (
     console,
     failure_of,
     is_interactive,
+    refuse_beyond_the_journal,
     said,
     wiring,
 )
@@ -235,13 +236,7 @@ def line_of(ctx: click.Context, seq: int, *, as_json: bool) -> dict[str, Any]:
     Raises:
         Failure: there is none, with what there is.
     """
-    written = ask(ctx, "status", as_json=as_json).get("journal_seq")
-    if isinstance(written, int) and seq > written:
-        raise Failure(
-            f"the journal has {written} lines, there is no line {seq}; `seatrial tail` shows them",
-            EXIT_REFUSED,
-            as_json=as_json,
-        )
+    refuse_beyond_the_journal(ctx, seq, as_json=as_json)
     found = ask(ctx, "events", as_json=as_json, seq=seq)
     if found.get("events"):
         line: dict[str, Any] = found["events"][0]

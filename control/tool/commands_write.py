@@ -6,7 +6,14 @@ from typing import Any, TypeVar
 
 import click
 
-from control.tool.command_frame import Failure, ask, confirm, said, wiring
+from control.tool.command_frame import (
+    Failure,
+    ask,
+    confirm,
+    refuse_beyond_the_journal,
+    said,
+    wiring,
+)
 from control.tool.failures import EXIT_REFUSED
 from control.tool.kill_command import SILENT_S, TIMEOUT_S, KillOptions, run
 from control.tool.output import print_json
@@ -262,13 +269,7 @@ def flatten(
 @click.pass_context
 def explain(ctx: click.Context, *, seq: int, reason: str, as_json: bool) -> None:
     """Attach a reason to one error or anomaly, named by its journal SEQ (see `tail --type`)."""
-    written = ask(ctx, "status", as_json=as_json).get("journal_seq")
-    if isinstance(written, int) and seq > written:
-        raise Failure(
-            f"the journal has {written} lines, there is no line {seq}; `seatrial tail` shows them",
-            EXIT_REFUSED,
-            as_json=as_json,
-        )
+    refuse_beyond_the_journal(ctx, seq, as_json=as_json)
     why = said(reason, "explain", "reason")
     result = ask(ctx, "explain", as_json=as_json, seq=seq, why=why)
     from control.tool.status_text import event_line  # noqa: PLC0415 - a stop waits for no screen

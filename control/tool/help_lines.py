@@ -6,9 +6,6 @@ says more; this text stands nowhere else.
 
 from collections.abc import Mapping
 
-WIDTH_MAX = 64
-"""Columns that a saying may take on a terminal of 80, beside the longest name."""
-
 SAYINGS: Mapping[str, str] = {
     "cancel-all": "Cancel our open orders; nothing is latched",
     "caps": "Every cap with its use; `caps set`, `caps explain`",

@@ -37,7 +37,7 @@ _IN_BASE = (
 )
 SIM_URLS = ("rest", "ws_api", "streams")
 _VENUE_CHOICES = (
-    "# What most boxes leave as it is (every key: deploy/CONFIG.md):",
+    "# What most boxes leave as it is (every key: docs/CONFIG.md):",
     '# order_road = "ws"           # or "rest": placements and cancels by REST',
     "# depth_symbols = []          # symbols whose best prices come from a synced depth book",
     "# with_trades = true          # public trades, for strategies and collars that use them",

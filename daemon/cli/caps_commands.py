@@ -31,7 +31,7 @@ WIDE = 160
 )
 @click.option("--json", "as_json", is_flag=True, help="Answer with one JSON object.")
 def explain_command(config_path: Path, *, as_json: bool) -> None:
-    """Explain each cap: value, current use (of a running daemon), clause of deploy/CONTROLS.md."""
+    """Explain each cap: value, current use (of a running daemon), clause of docs/CONTROLS.md."""
     try:
         config = load_config(config_path)
     except SettingsError as error:

@@ -7,7 +7,6 @@ Exit codes: 0 every step passed; 1 a step failed (its sentence says what, its me
 import asyncio
 import json
 import sys
-from dataclasses import asdict
 from pathlib import Path
 from typing import NoReturn
 
@@ -15,8 +14,9 @@ import click
 
 from daemon.assembly import account_fingerprint, own_credentials
 from daemon.errors import SeatrialError
+from daemon.model.launch_checks import Check
 from daemon.settings import Settings, SettingsError, load_config
-from daemon.shell.checks.venue_checks import StepResult, run_preflight
+from daemon.shell.checks.venue_checks import run_preflight
 from daemon.shell.link.price_paths import PriceCaps
 from daemon.shell.link.venue_urls import urls_of
 from daemon.shell.process.clock import SystemClock
@@ -46,7 +46,7 @@ def doctor_command(config_path: Path, *, as_json: bool) -> None:
     except SeatrialError as error:
         _refuse(str(error))
     steps = [
-        StepResult("config", ok=True, sentence=f"{config_path} is in order"),
+        Check("config", ok=True, sentence=f"{config_path} is in order"),
         _state(config.settings, account_fingerprint(credentials.api_key)),
         *strategy_steps(config.settings),
     ]
@@ -64,7 +64,10 @@ def doctor_command(config_path: Path, *, as_json: bool) -> None:
         )
     )
     if as_json:
-        plain = [asdict(step) for step in steps]
+        plain = [
+            {"name": step.name, "ok": step.ok, "sentence": step.sentence, "mend": step.mend}
+            for step in steps
+        ]
         click.echo(json.dumps({"ok": all(step.ok for step in steps), "steps": plain}))
     else:
         for step in steps:
@@ -79,7 +82,7 @@ def doctor_command(config_path: Path, *, as_json: bool) -> None:
     sys.exit(0 if all(step.ok for step in steps) else EXIT_STEP_FAILED)
 
 
-def strategy_steps(settings: Settings) -> list[StepResult]:
+def strategy_steps(settings: Settings) -> list[Check]:
     """One step a strategy: whether its class can be imported and takes its parameters."""
     steps = []
     for name, strategy in settings.strategies.items():
@@ -88,14 +91,14 @@ def strategy_steps(settings: Settings) -> list[StepResult]:
         except StrategyConfigError as error:
             sentence = "; ".join(str(error).splitlines())
             mend = f"mend [strategies.{name}] in the configuration, or the file of its class"
-            steps.append(StepResult("strategy", ok=False, sentence=sentence, mend=mend))
+            steps.append(Check("strategy", ok=False, sentence=sentence, mend=mend))
         else:
             sentence = f"{name}: {strategy.class_path} takes its parameters"
-            steps.append(StepResult("strategy", ok=True, sentence=sentence))
+            steps.append(Check("strategy", ok=True, sentence=sentence))
     return steps
 
 
-def _state(settings: Settings, account: str) -> StepResult:
+def _state(settings: Settings, account: str) -> Check:
     """Whether a boot would take the state directory, and whether its clock was ever ahead."""
     where = settings.state_dir
     proof = prove_state(
@@ -104,14 +107,12 @@ def _state(settings: Settings, account: str) -> StepResult:
         environment=settings.venue.environment,
         now_ns=SystemClock().now_ns(),
     )
-    accept = "seatrial state accept --config FILE --reason WHY"
     if proof.findings:
         first = proof.findings[0]
-        return StepResult("state", ok=False, sentence=f"{where}: {first.what}", mend=first.mend)
+        return Check("state", ok=False, sentence=f"{where}: {first.what}", mend=first.mend)
     if clock := in_future_text(proof):
-        mend = f"set this machine's clock right; if the journal's was wrong: {accept}"
-        return StepResult("state", ok=False, sentence=clock, mend=mend)
-    return StepResult("state", ok=True, sentence=f"{where}: its parts agree")
+        return Check("state", ok=False, sentence=clock)
+    return Check("state", ok=True, sentence=f"{where}: its parts agree")
 
 
 def _refuse(message: str) -> NoReturn:

@@ -19,6 +19,7 @@ from control.tool.gating_drills import run_gating_drills
 from daemon.errors import SeatrialError
 from daemon.live_gate import mode_of
 from daemon.model.enums import Mode
+from daemon.model.launch_checks import Check
 from daemon.settings import Config, SettingsError, load_config
 from daemon.shell.keys.credentials import load_credentials
 from daemon.shell.keys.key_environments import read_live_file, shared_with
@@ -32,7 +33,6 @@ from evidence.gates.preflight import (
     GATE_AGE_HOURS_MAX,
     STEM,
     VALID_MINUTES,
-    Check,
     JournalFacts,
     gate_checks,
     kill_drill_check,
@@ -141,11 +141,10 @@ def daemon_checks(
 ) -> Iterator[Check]:
     """Kill switch reachable; the daemon knows its venue, is unlatched, runs this very file."""
     if isinstance(status, str):
-        mend = "start the daemon: `systemctl start seatriald@NAME`"
-        yield Check(name="kill_switch_reachable", ok=False, reason=status, mend=mend)
+        yield Check(name="kill_switch_reachable", ok=False, sentence=status)
         return
     socket = config.settings.socket_path
-    yield Check(name="kill_switch_reachable", ok=True, reason=f"the daemon answers on {socket}")
+    yield Check(name="kill_switch_reachable", ok=True, sentence=f"the daemon answers on {socket}")
     open_incidents = status.get("incidents_open", 0)
     gate = status.get("gate_state")
     faults = [
@@ -159,7 +158,7 @@ def daemon_checks(
     yield Check(
         name="daemon_ready",
         ok=not found,
-        reason="; ".join(what for what, _ in found) or "READY, latch open, no incident unresolved",
+        sentence="; ".join(what for what, _ in found) or "READY, latch open, incidents resolved",
         mend="; ".join(mend for _, mend in found),
     )
     running = str((facts.run_start or {}).get("config_hash", "unknown"))
@@ -167,17 +166,16 @@ def daemon_checks(
     yield Check(
         name="daemon_config",
         ok=same,
-        reason="the daemon runs on this configuration"
+        sentence="the daemon runs on this configuration"
         if same
         else f"the daemon was booted with config {running[:12]}, this is {config.config_hash[:12]}",
-        mend="" if same else "restart the daemon, or name its own configuration",
     )
 
 
 # ------------------------------------------------------------------ credentials
 def credentials_check(config: Config, facts: JournalFacts, live_files: tuple[Path, ...]) -> Check:
     """The testnet key stands in no live key file that was named."""
-    name, mend = "credentials_separate", "make a key of its own on the testnet's own page"
+    name = "credentials_separate"
     try:
         keys = config.settings.credentials
         mine: Credentials | None = load_credentials(keys.file, keyring_service=keys.keyring_service)
@@ -189,19 +187,19 @@ def credentials_check(config: Config, facts: JournalFacts, live_files: tuple[Pat
     elif facts.run_start is not None and "lets others read it" not in unread:
         account = _account(facts)  # systemd credentials: only the unit sees the key itself
     else:
-        return Check(name=name, ok=False, reason=unread, mend="mend the credentials file")
+        return Check(name=name, ok=False, sentence=unread, mend="mend the credentials file")
     live_files = (*live_files, *config.settings.credentials.live_files)
     for path in live_files:
         try:
             raw = read_live_file(path)
         except SeatrialError as error:
-            return Check(name=name, ok=False, reason=str(error), mend="see the reason")
+            return Check(name=name, ok=False, sentence=str(error), mend="see the reason")
         if shared := _shared_with(raw, account, mine):
-            return Check(name=name, ok=False, reason=f"{path} holds the same {shared}", mend=mend)
+            return Check(name=name, ok=False, sentence=f"{path} holds the same {shared}")
     compared = f"in none of {len(live_files)} live key files"
     if not live_files:
         compared = "no live key file named (--live-keys) to compare with"
-    return Check(name=name, ok=True, reason=f"account {account}: {compared}")
+    return Check(name=name, ok=True, sentence=f"account {account}: {compared}")
 
 
 def _shared_with(raw: bytes, account: str, mine: Credentials | None) -> str:
@@ -229,21 +227,21 @@ def live_blocked_check(config: Config, status: Mapping[str, Any] | str) -> Check
     try:
         endpoints_of(config.settings.venue)
     except SeatrialError as error:
-        return Check(name=name, ok=False, reason=str(error), mend="use the environment's own hosts")
+        return Check(name=name, ok=False, sentence=str(error))
     turned = status.get("gating") if isinstance(status, Mapping) else None
     gating = turned if isinstance(turned, Mapping) else {"enabled": False, "armed": False}
     mode = status.get("mode") if isinstance(status, Mapping) else None
     if mode == Mode.LIVE.value:
-        return Check(name=name, ok=False, reason="the daemon is in mode live", mend="stop it")
+        return Check(name=name, ok=False, sentence="the daemon is in mode live", mend="stop it")
     if gating.get("enabled") is not False or gating.get("armed") is not False:
         reason = f"gating: enabled={gating.get('enabled')}, armed={gating.get('armed')}"
-        return Check(name=name, ok=False, reason=reason.lower(), mend="disarm, then disable")
+        return Check(name=name, ok=False, sentence=reason.lower(), mend="disarm, then disable")
     failed = [drill.drill for drill in run_gating_drills() if not drill.passed]
     if failed:
         reason = f"gating drills failed: {', '.join(failed)}"
-        return Check(name=name, ok=False, reason=reason, mend="do not use this installation")
+        return Check(name=name, ok=False, sentence=reason, mend="do not use this installation")
     reason = f"enabled=false, armed=false; hosts are {environment}'s own; gating drills A-G refuse"
-    return Check(name=name, ok=True, reason=reason)
+    return Check(name=name, ok=True, sentence=reason)
 
 
 def caps_check(config: Config) -> Check:
@@ -266,7 +264,6 @@ def caps_check(config: Config) -> Check:
     return Check(
         name="caps_strict",
         ok=not reason,
-        reason=reason
+        sentence=reason
         or f"all set for {len(config.settings.venue.symbols)} symbols, none unlimited",
-        mend="set them in [caps]; `seatrial caps explain --config FILE`" if reason else "",
     )

@@ -6,7 +6,7 @@ Rules of this file:
 2. BANNED: the venue has shut us out until a known time, and nothing is sent before it; it goes
    before every other word but nothing that we know is lost by it.
 3. The loss of the order or REST link makes the comparison worthless: the road back to READY leads
-   through RECONCILING (venues/binance-spot.md §13: there is no replay, only gap-fill).
+   through RECONCILING (binance-spot.md §13: there is no replay, only gap-fill).
 3. Whatever keeps READY away has a name (`obstacles`, daemon/model/readiness.py).
 """
 

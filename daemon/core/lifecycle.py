@@ -304,24 +304,3 @@ def advance(
     if not acknowledged and trigger in _REFUSALS:
         return Row(SUBMITTED, "refused before the placement was answered", row.alarm)
     return row
-
-
-def as_markdown() -> str:
-    """The table for the docs: one line a row, in table order."""
-    lines = ["| status | trigger | becomes | note |", "|---|---|---|---|"]
-    for (status, trigger), row in TABLE.items():
-        note = f"**incident** {row.note}" if row.alarm else row.note
-        lines.append(f"| {status} | {trigger} | {row.new} | {note} |")
-    return "\n".join(lines) + "\n"
-
-
-def as_mermaid() -> str:
-    """The moves that change a status, as a state diagram."""
-    lines = ["stateDiagram-v2", f"    [*] --> {APPROVED}"]
-    moves: dict[tuple[OrderStatus, OrderStatus], list[str]] = {}
-    for (status, trigger), row in TABLE.items():
-        if row.new is not status:
-            moves.setdefault((status, row.new), []).append(trigger.value)
-    lines += [f"    {old} --> {new}: {', '.join(why)}" for (old, new), why in moves.items()]
-    lines += [f"    {status} --> [*]" for status in (FILLED, CANCELED, EXPIRED, REJECTED)]
-    return "\n".join(lines) + "\n"

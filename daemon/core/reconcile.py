@@ -246,7 +246,7 @@ def _is_wipe(
 ) -> bool:
     """Money has moved without trades, and the venue no longer knows our last trades or orders.
 
-    venues/binance-spot.md §13, reset detector. History is always fetched from a few ids before our
+    binance-spot.md §13. History is always fetched from a few ids before our
     last booked trade, so that trade missing from it means that the history itself is another.
     """
     last = {(iid, trade_id) for iid, trade_id in trades_after.items() if trade_id >= 0}

@@ -80,7 +80,7 @@ class Demo:
         keys.touch(mode=0o600)
         keys.write_text(toml_text({"api_key": ready["api_key"], "api_secret": ready["api_secret"]}))
         self._config.write_text(
-            "# Written by `seatrial demo`. Every key is explained in deploy/CONFIG.md.\n"
+            "# Written by `seatrial demo`. Every key is explained in docs/CONFIG.md.\n"
             + toml_text(
                 {
                     "state_dir": str(self._dir / "state"),

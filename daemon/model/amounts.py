@@ -58,8 +58,3 @@ def floor_to(value: Decimal, step: Decimal) -> Decimal:
 def ceil_to(value: Decimal, step: Decimal) -> Decimal:
     """The smallest multiple of `step` that is not below `value` (step > 0)."""
     return (value / step).to_integral_value(rounding=ROUND_CEILING) * step
-
-
-def is_multiple(value: Decimal, step: Decimal) -> bool:
-    """Whether `value` is a whole number of `step`s; a step of zero switches the rule off."""
-    return step == 0 or value % step == 0

@@ -5,7 +5,7 @@ Rules of this file:
 2. What touches an asset that we trade, or that a cap speaks of, halts (promise P8). The rest is a
    fact of somebody else's: it is written down once, becomes the new basis, and stops nobody.
 3. A balance tells how much, not why: a name is what the change looks like from here.
-   `deploy/TRIPWIRES.md` shows this table.
+   `docs/TRIPWIRES.md` shows this table.
 """
 
 from dataclasses import dataclass

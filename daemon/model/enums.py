@@ -16,7 +16,7 @@ class Side(StrEnum):
 
 
 class OrderType(StrEnum):
-    """FIX OrdType (40), in Binance Spot's names (venues/binance-spot.md §5)."""
+    """FIX OrdType (40), in Binance Spot's names (binance-spot.md §5)."""
 
     LIMIT = "LIMIT"
     LIMIT_MAKER = "LIMIT_MAKER"

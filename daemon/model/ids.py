@@ -26,7 +26,7 @@ VenueOrderId = NewType("VenueOrderId", str)
 """FIX OrderID (37). The venue's; unique per symbol on Binance Spot."""
 ExecId = NewType("ExecId", str)
 """FIX ExecID (17). Dedupe key of a fill: `symbol:trade_id:venue_order_id` (a self-trade puts one
-trade id on two of our orders, venues/binance-spot.md §13)."""
+trade id on two of our orders, binance-spot.md §13)."""
 InstrumentId = NewType("InstrumentId", str)
 """`SYMBOL@venue`, for example `BTCUSDT@binance-spot-testnet`: a symbol *and* the venue it is on."""
 StrategyId = NewType("StrategyId", str)
@@ -38,7 +38,7 @@ _DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
 SYMBOL_CHARS_MAX = 40
 CLIENT_ORDER_ID_PREFIX = "st"
 CLIENT_ORDER_ID_MAX_LENGTH = 36
-"""`^[a-zA-Z0-9-_]{1,36}$`, venues/binance-spot.md §5."""
+"""`^[a-zA-Z0-9-_]{1,36}$`, binance-spot.md §5."""
 _KIND_AT = 8
 _ORDER, _CANCEL, _OLD_SEPARATOR = "o", "c", "-"
 _KINDS = frozenset({_ORDER, _CANCEL, _OLD_SEPARATOR})

@@ -7,11 +7,11 @@ Rules of this file:
    directory has `GENESIS`. So a removed, altered or reordered line shows.
 4. Amounts are decimal text, times integer nanoseconds UTC; no float stands in a record.
 5. A partial fill is a `fill` with `"partial": true` (`partial_fill` would count as an anomaly
-   downstream, runbook/artifacts.md).
+   downstream, docs/artifacts.md §1).
 
 Envelope of every line: `seq, ts, ts_ns, schema, run_id, session_id, mode, exchange, event_type,
 level, is_error, is_anomaly`, then the type's fields, then `prev`. `session_id` is empty outside a
-session. Field names that a foreign tool knows (artifacts.md): `symbol, order_id (venue's),
+session. Field names that a foreign tool knows (artifacts.md §1): `symbol, order_id (venue's),
 client_order_id, side, qty, price, msg`.
 """
 
@@ -203,7 +203,7 @@ def below_floor(policy: Mapping[str, Any]) -> list[str]:
 
 @dataclass(frozen=True, slots=True)
 class Severity:
-    """How a line counts: `level` and the envelope's two flags (artifacts.md, classification)."""
+    """How a line counts: `level` and the envelope's two flags (artifacts.md §1)."""
 
     level: str
     is_error: bool

@@ -4,7 +4,7 @@ Rules of this file:
 1. Nothing opens an incident, halts or makes the watchdog unwell but by a name of this list. A name
    is for ever: journals and resolved incidents hold it. Never rename, only add.
 2. Each says what trips it, how it is confirmed (promise P11: one event is never a storm), what
-   follows, and what looking for it costs. `deploy/TRIPWIRES.md` is made of this.
+   follows, and what looking for it costs. `docs/TRIPWIRES.md` is made of this.
 3. Old journals may hold names that are not here: whoever reads journals takes the name as text.
 """
 
@@ -49,7 +49,7 @@ class StopTrigger(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class TriggerText:
-    """One row of `deploy/TRIPWIRES.md`."""
+    """One row of `docs/TRIPWIRES.md`."""
 
     trips: str
     confirmation: str

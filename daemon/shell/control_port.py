@@ -28,7 +28,6 @@ from daemon.shell.stop.late_orders import LateOrders, until_settled
 
 KILL_DEADLINE_S = 30.0
 REPLIES_WAITING_MAX = 1_000
-NO_PREFLIGHT = "no_preflight"
 STAND_ASIDE_S = 0.05
 """So long, at most, a main loop that turns stands aside for a stop, before the engine hears of it
 and cancels too: both at once would only take the interpreter from each other. The flag is closed

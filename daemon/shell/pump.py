@@ -140,7 +140,6 @@ class Pump:
         self.conflated = 0
         self.queue_age_ns = 0
         """How long the input of the last turn had waited."""
-        self.last_turn_ns = clock.monotonic_ns()
         journal.on_mended = self._on_mended
 
     def attach(self, venue: VenuePort) -> None:
@@ -262,7 +261,6 @@ class Pump:
         for counter in self._counters:
             counter.on_record(EventType.INPUT, _NO_FIELDS, ts_ns)
         self.turns += 1
-        self.last_turn_ns = started
 
     def _take(self, effects: tuple[Effect, ...], session: str, ts_ns: int) -> None:
         """Write every record, then perform the rest, then count."""

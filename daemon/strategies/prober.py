@@ -7,6 +7,7 @@ there is room.
 """
 
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from decimal import Decimal
 
 from daemon.model.amounts import NS_PER_S, ceil_to, floor_to
@@ -112,14 +113,5 @@ class Prober(Silent):
     def _reduce(
         self, instrument: Instrument, side: Side, qty: Decimal, price: Decimal
     ) -> PlaceIntent:
-        return PlaceIntent(
-            strategy_id=self.strategy_id,
-            instrument_id=instrument.instrument_id,
-            side=side,
-            order_type=OrderType.LIMIT,
-            qty=qty,
-            price=ceil_to(price, instrument.tick),
-            time_in_force=TimeInForce.IOC,
-            reduce_only=True,
-            reason="probe",
-        )
+        limit = self._limit(instrument, side, qty, ceil_to(price, instrument.tick))
+        return replace(limit, time_in_force=TimeInForce.IOC, reduce_only=True)

@@ -65,4 +65,4 @@ BINANCE_SPOT = VenueCapabilities(
     cancel_on_disconnect=False,
     settling_time_ms=10_000,
 )
-"""venues/binance-spot.md §5, §8: the server gives up after 10 s of processing."""
+"""binance-spot.md §5, §8: the server gives up after 10 s of processing."""

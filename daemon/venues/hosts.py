@@ -2,7 +2,7 @@
 
 Rules of this file:
 1. A host is allowed by its exact name. No suffix or pattern: `data-api.binance.vision` is live and
-   ends like the testnet (venues/binance-spot.md §1).
+   ends like the testnet (binance-spot.md §1).
 2. `sim` is loopback only; every other environment refuses IP literals, plain text and odd ports.
 3. Redirects are refused by the transports; what a redirect points to would be refused here too.
 """

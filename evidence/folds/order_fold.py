@@ -71,7 +71,6 @@ class Trail:
     claimed_qty: Decimal = ZERO
     venue_qty: Decimal = ZERO
     exec_ids: set[str] = field(default_factory=set)
-    was_unknown: bool = False
     cancel_requested: bool = False
     outcome: str = ""
     reject_code: str = ""
@@ -216,9 +215,7 @@ class OrdersFold:
         if record.new == "SUBMITTED" and not trail.sent_ns:
             trail.sent_ns = record.ts_ns
             self.latency["sent"].add(record.ts_ns - trail.approved_ns)
-        elif record.new == "UNKNOWN":
-            trail.was_unknown = True
-        elif trail.order_id and record.new != "REJECTED":
+        elif trail.order_id and record.new not in {"REJECTED", "UNKNOWN"}:
             self._acked(trail, record.ts_ns)
         if trail.is_ended:
             self._end(trail, record.ts_ns)
@@ -342,9 +339,7 @@ class OrdersFold:
     def _timeout(self, record: TimeoutLine) -> None:
         self._count("timeouts")
         if record.client_order_id and record.request == "place":
-            trail = self._known(record, "timeout")
-            if trail is not None:
-                trail.was_unknown = True
+            self._known(record, "timeout")
 
     def _resolved(self, record: OrderResolvedLine) -> None:
         self.unknown_ends[record.outcome] = self.unknown_ends.get(record.outcome, 0) + 1

@@ -21,7 +21,6 @@ from evidence.read.json_inputs import JsonObject
 EVENTS_NAME = "execution_events.jsonl"
 BUNDLE_NAME = "execution_events_bundled.jsonl"
 META_STEM = "bundle_meta"
-ARTIFACT_NAME = "testnet_execution_events_jsonl"
 WORKFLOW = "prbj-testnet-exec-events.yml"
 RUNS_INSPECTED = 10
 RUNS_TAKEN = 5

@@ -3,8 +3,10 @@
 Rules of this file:
 1. Nothing is left out because something else failed: the operator sees the whole list at once.
 2. What cannot be shown has failed. An age in the future is no age.
-3. A pass expires, at the latest when the first thing that it rests on would turn stale.
-4. On a simulated venue everything is checked the same, and every output is labelled REHEARSAL.
+3. What a check asks and how it is mended stands in `daemon/model/launch_checks.py`, with the
+   doctor's: words alone, so the accountant stays independent.
+4. A pass expires, at the latest when the first thing that it rests on would turn stale.
+5. On a simulated venue everything is checked the same, and every output is labelled REHEARSAL.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,6 +16,7 @@ from pathlib import Path
 
 import msgspec
 
+from daemon.model.launch_checks import Check
 from evidence.folds.drill_fold import OPEN, PASSED, decided
 from evidence.gates import dry_run, live_readiness, shadow_testnet, stability
 from evidence.gates.artifact import bullets, one_line
@@ -42,26 +45,8 @@ KILL_DRILLS = frozenset({"kill-switch", "kill"})
 
 KILL_ENDS = frozenset({"verified_empty", "not_verified"})
 
-GATE_MENDS = {
-    stability.STEM: "let the scheduled smoke runs pass, then `seatrial gate stability`",
-    live_readiness.STEM: "mend what it names, then `seatrial gate live-readiness`",
-    shadow_testnet.STEM: "mend what it names, then `seatrial gate shadow-testnet`",
-    dry_run.STEM: "run the drills, then `seatrial gate dry-run --drills JOURNAL`",
-}
+BEFORE_A_SESSION = (stability.STEM, live_readiness.STEM, shadow_testnet.STEM, dry_run.STEM)
 """The gates that must be green before a testnet session; the pilot's comes after it."""
-_DRILL_MEND = "run the kill drill: `seatrial drill kill-switch`, then `seatrial re-arm`"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Check:
-    """One line of the list. `hours_max` is when its age makes it stale; None: it does not age."""
-
-    name: str
-    ok: bool
-    reason: str
-    mend: str = ""
-    age_hours: float | None = None
-    hours_max: int | None = None
 
 
 @dataclass(slots=True)
@@ -77,10 +62,10 @@ class JournalFacts:
 def gate_checks(status_dir: Path, now: datetime, hours_max: int) -> list[Check]:
     """One check for each launch gate, from its artifact in `status_dir`."""
     states = {state.stem: state for state in read_gates(status_dir, now, hours_max)}
-    return [_gate_check(states[stem], mend, hours_max) for stem, mend in GATE_MENDS.items()]
+    return [_gate_check(states[stem], hours_max) for stem in BEFORE_A_SESSION]
 
 
-def _gate_check(state: LaunchGateState, mend: str, hours_max: int) -> Check:
+def _gate_check(state: LaunchGateState, hours_max: int) -> Check:
     ok = state.light in {GateLight.GREEN, GateLight.REHEARSED}
     reason = f"{state.light}: {state.detail}" if state.detail else str(state.light)
     if state.light is GateLight.REHEARSED:
@@ -88,8 +73,7 @@ def _gate_check(state: LaunchGateState, mend: str, hours_max: int) -> Check:
     return Check(
         name=state.stem,
         ok=ok,
-        reason=reason,
-        mend="" if ok else mend,
+        sentence=reason,
         age_hours=state.age,
         hours_max=hours_max,
     )
@@ -146,7 +130,7 @@ def kill_drill_check(facts: JournalFacts, mode: str, now: datetime, hours_max: i
     name = "kill_switch_drill"
     if record is None:
         why = "; ".join(facts.faults) or "no kill and no kill drill stands in the journal"
-        return Check(name=name, ok=False, reason=why, mend=_DRILL_MEND)
+        return Check(name=name, ok=False, sentence=why)
     made = parse_time(record.get("ts"))
     age = None if made is None else age_hours(now, made)
     if age is not None and -CLOCK_SLACK_HOURS <= age < 0:
@@ -166,11 +150,9 @@ def kill_drill_check(facts: JournalFacts, mode: str, now: datetime, hours_max: i
         reason = f"{what} worked, {age:.1f} h ago; the limit is {hours_max} h"
     else:
         return Check(
-            name=name, ok=True, reason=f"{what} worked", age_hours=age, hours_max=hours_max
+            name=name, ok=True, sentence=f"{what} worked", age_hours=age, hours_max=hours_max
         )
-    return Check(
-        name=name, ok=False, reason=reason, mend=_DRILL_MEND, age_hours=age, hours_max=hours_max
-    )
+    return Check(name=name, ok=False, sentence=reason, age_hours=age, hours_max=hours_max)
 
 
 # ------------------------------------------------------------------ the decision
@@ -210,14 +192,14 @@ def preflight_value(
         "made_ns": _nanoseconds(now),
         "expires_ns": _nanoseconds(expires) if passed else None,
         "binding": dict(binding),
-        "reasons": [f"{check.name}: {check.reason}" for check in checks if not check.ok],
+        "reasons": [f"{check.name}: {check.sentence}" for check in checks if not check.ok],
         "checks": [
             {
                 "check": check.name,
                 "ok": check.ok,
                 "age_hours": None if check.age_hours is None else round(check.age_hours, 2),
                 "hours_max": check.hours_max,
-                "reason": check.reason,
+                "reason": check.sentence,
                 "mend": check.mend,
             }
             for check in checks

@@ -387,11 +387,6 @@ class DecisionsFold:
             self.holds.clear()
 
     # ------------------------------------------------------------------ result
-    @property
-    def disagreed(self) -> int:
-        """How many disagreements there are."""
-        return sum(self.disagreements.counts.values())
-
     def result(self) -> dict[str, Any]:
         """Agreement by verdict, and every kind of disagreement with its first lines."""
         return {

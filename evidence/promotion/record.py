@@ -3,32 +3,29 @@
 Rules of this file:
 1. Only READY_FOR_LIVE_PILOT is ever signed; a rehearsal has no record.
 2. A record names what it is for (binding), what it rests on (the SHA-256 of every journal segment)
-   and until when. Out of its time or for another binding it says no.
+   and until when. The daemon's live gate holds all of it against its own binding and clock.
 """
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 
 import msgspec
-from cryptography.hazmat.primitives.asymmetric.ed25519 import (
-    Ed25519PrivateKey,
-    Ed25519PublicKey,
-)
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from daemon.model.records import below_floor
 from evidence.promotion.policy import Policy
 from evidence.promotion.promotion_decision import Judgement, ReasonLevel
-from evidence.read.artifact_times import format_time, parse_time
-from evidence.read.dsse import EnvelopeError, Subject, open_envelope, seal, statement
+from evidence.read.artifact_times import format_time
+from evidence.read.dsse import Subject, seal, statement
 
 RECORD_NAME = "promotion_record.dsse.json"
 PREDICATE_TYPE = "urn:seatrial:promotion:1"
 
 
 class RecordError(Exception):
-    """A record that does not promote; the text says why."""
+    """A decision that may not be signed; the text says why."""
 
 
 def make_record(
@@ -62,39 +59,6 @@ def make_record(
     }
     body = statement(sorted(subjects, key=lambda one: one.name), PREDICATE_TYPE, predicate)
     return seal(body, key)
-
-
-def check_record(
-    raw: bytes, key: Ed25519PublicKey, now: datetime, binding: Mapping[str, str]
-) -> dict[str, object]:
-    """Check that a record promotes this very binding now; returns its predicate.
-
-    Raises:
-        RecordError: forged, changed, expired, not yet valid, or for another binding.
-    """
-    try:
-        predicate = open_envelope(raw, key, PREDICATE_TYPE).get("predicate")
-    except EnvelopeError as error:
-        raise RecordError(str(error)) from error
-    if not isinstance(predicate, dict):
-        raise RecordError("the record holds no decision")
-    if predicate.get("decision") != ReasonLevel.READY_FOR_LIVE_PILOT.name:
-        raise RecordError(f"the record's decision is {predicate.get('decision')}")
-    issued, expires = (parse_time(predicate.get(name)) for name in ("issued_at", "expires_at"))
-    if issued is None or expires is None or not issued <= now < expires:
-        raise RecordError(
-            f"valid from {predicate.get('issued_at')} until {predicate.get('expires_at')}, now is "
-            f"{format_time(now)}"
-        )
-    terms = predicate.get("policy")
-    if below := below_floor(terms if isinstance(terms, dict) else {}):
-        raise RecordError(f"its policy is below the floor: {'; '.join(below)}; decide anew")
-    bound = predicate.get("binding")
-    for name in sorted({*binding, *(bound if isinstance(bound, dict) else {})}):
-        theirs = bound.get(name) if isinstance(bound, dict) else None
-        if theirs is None or theirs != binding.get(name):
-            raise RecordError(f"for another {name}: {theirs}, here it is {binding.get(name)}")
-    return predicate
 
 
 def _name(path: Path) -> str:

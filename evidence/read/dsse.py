@@ -4,6 +4,8 @@ Rules of this file:
 1. What is signed is the pre-authentication encoding: type and body, each with its length.
 2. One canonical form: a statement that means the same in other bytes is refused, so that no byte of
    an envelope can change unseen.
+3. It is our own, because rule 2 and the reasons of a refusal are most of it: securesystemslib (by
+   in-toto) would replace the encoding alone. The tests hold both against each other, byte for byte.
 """
 
 import base64

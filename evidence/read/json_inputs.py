@@ -81,13 +81,7 @@ class Artifact:
 
     def provenance(self) -> JsonObject:
         """What the artifact says about this input."""
-        return {
-            "role": self.role,
-            "name": self.path.name if self.path else None,
-            "present": not self.is_missing,
-            "sha256": self.sha256,
-            "size_bytes": self.size_bytes,
-        }
+        return _provenance(self)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,13 +97,17 @@ class RunList:
 
     def provenance(self) -> JsonObject:
         """What the artifact says about this input."""
-        return {
-            "role": self.role,
-            "name": self.path.name if self.path else None,
-            "present": not self.is_missing,
-            "sha256": self.sha256,
-            "size_bytes": self.size_bytes,
-        }
+        return _provenance(self)
+
+
+def _provenance(read: Artifact | RunList) -> JsonObject:
+    return {
+        "role": read.role,
+        "name": read.path.name if read.path else None,
+        "present": not read.is_missing,
+        "sha256": read.sha256,
+        "size_bytes": read.size_bytes,
+    }
 
 
 _MAKE_AGAIN = "make it again with the command that writes it, or point at the right file"

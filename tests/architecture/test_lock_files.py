@@ -10,8 +10,8 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 from tests.architecture.tree import ROOT, listing
+from tests.support.write_locks import DEV, GROUPS, RUN, sections
 
-LOCKS = ("requirements.lock", "requirements-dev.lock")
 PIN = re.compile(r"^([A-Za-z0-9._-]+)==([^ ;]+)( ; .+)? \\$")
 HASH = re.compile(r"^    --hash=sha256:[0-9a-f]{64}( \\)?$")
 HOST = re.compile(r"://|index-url|find-links|trusted-host|file:|^\s*-[^-]|^\s*--(?!hash=)")
@@ -23,6 +23,8 @@ def lock_problems(text: str) -> list[str]:
     open_pin = ""
     hashes = 1
     for number, line in enumerate(text.splitlines(), start=1):
+        if line.startswith("# group ") and hashes:
+            continue
         if HOST.search(line):
             problems.append(f"line {number} names a source of packages: {line.strip()!r}")
         elif HASH.match(line):
@@ -71,24 +73,25 @@ def test_each_line_is_a_pin_with_hashes_and_no_host(lock: str) -> None:
 
 def test_the_locks_cover_what_pyproject_asks_for() -> None:
     project = pyproject()
-    run = project["project"]["dependencies"]
-    groups = project["dependency-groups"]
-    build = project["build-system"]["requires"]
-    locked = {lock: pins((ROOT / lock).read_text()) for lock in LOCKS}
-    problems = [f"requirements.lock: {p}" for p in uncovered(run, locked["requirements.lock"])]
-    problems += [
-        f"requirements-dev.lock: {p}"
-        for p in uncovered([*run, *groups["dev"], *build], locked["requirements-dev.lock"])
-    ]
+    asked = [*project["project"]["dependencies"], *project["dependency-groups"]["build"]]
+    asked += project["build-system"]["requires"]
+    locked = pins(RUN.read_text())
+    problems = [f"{RUN.name}: {one}" for one in uncovered(asked, locked)]
+    for group, text in sections(DEV.read_text()).items():
+        locked |= pins(text)
+        wanted = uncovered(project["dependency-groups"][group], locked)
+        problems += [f"{DEV.name}, group {group}: {one}" for one in wanted]
     assert not problems, listing(problems)
 
 
-def test_both_locks_pin_the_same_versions() -> None:
-    run, dev = (pins((ROOT / lock).read_text()) for lock in LOCKS)
-    apart = {
-        name: (str(run[name]), str(dev.get(name))) for name in run if run[name] != dev.get(name)
-    }
-    assert not apart, f"pinned differently (run, dev): {apart}"
+def test_each_package_is_pinned_once_in_the_section_of_its_group() -> None:
+    parts = sections(DEV.read_text())
+    assert tuple(parts) == GROUPS
+    assert {*GROUPS, "build"} == set(pyproject()["dependency-groups"])
+    names = [name for text in (RUN.read_text(), *parts.values()) for name in pins(text)]
+    twice = {name for name in names if names.count(name) > 1}
+    assert len(names) > 100
+    assert not twice, f"pinned in two sections: {sorted(twice)}"
 
 
 GOOD = f"rich==15.0.0 \\\n    --hash=sha256:{'a' * 64} \\\n    --hash=sha256:{'b' * 64}\n"

@@ -30,7 +30,7 @@ def files() -> tuple[str, ...]:
     if not listed:  # an unpacked source distribution: no git there
         listed = [
             str(path.relative_to(ROOT))
-            for top in (*PACKAGES, "tests", "deploy", "systemd")
+            for top in (*PACKAGES, "tests", "deploy", "docs", "systemd")
             for path in (ROOT / top).rglob("*")
             if "__pycache__" not in path.parts
         ]

@@ -1,4 +1,4 @@
-"""`make bench`: every row of ../shared/performance.md that exists yet, as a table and as JSON.
+"""`make bench`: our rows beside their peers, as a table and as JSON.
 
     python -m tests.bench [--rows a,c,cap] [--quick] [--json bench.json]
 

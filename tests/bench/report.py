@@ -1,8 +1,7 @@
 """What a row of the bench says, and how it is shown and written.
 
 A row compares two figures of the same run: only ratios are quoted, absolute figures belong to one
-machine. Rules are in ../shared/performance.md: medians over interleaved rounds, p99 from the
-quietest round.
+machine. Figures are medians over interleaved rounds; a p99 is that of the quietest round.
 """
 
 import json

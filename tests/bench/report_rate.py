@@ -4,7 +4,7 @@ Each order lives its whole life: approved, then NEW, a partial fill and the last
 frames of the WebSocket API. The same bytes go three ways in the same turn of the bench:
 
 * through the product's decoder into the books alone: fills by ExecId, lifecycle, quantities. That
-  is what the peers in ../shared/performance.md do with a report;
+  is what other systems do with a report;
 * through the decoder and `engine.step` of a real engine with a session on: all of the above, and
   every hold, window, loss and band of the caps, flows, records, the strategy's call;
 * through `json.loads` alone, which knows nothing and applies nothing.

@@ -2,7 +2,6 @@
 
 import contextlib
 import json
-import os
 import socket
 import urllib.request
 from collections.abc import Mapping
@@ -89,12 +88,6 @@ class SpinStage(StopStage):
         )
         self.venue = venue
         self.sim = venue  # type: ignore[assignment]  # the same few attributes are asked
-
-    def processor_s(self) -> float:
-        """CPU seconds that the daemon has used."""
-        assert self.daemon is not None
-        fields = Path(f"/proc/{self.daemon.pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
     def ready_ns(self) -> int:
         """When the gate of the last boot became READY, by the daemon's own journal."""

@@ -38,7 +38,7 @@ TOOL = ("control.main", "kill", "--direct")
 NORMAL_MS = ((1, 50), (0.2, 10))
 STUCK_MS = ((100, 100), (20, 20))
 DIRECT_MS = ((100, 500), (20, 300))
-"""Gate closed and venue empty: targets, then moonshots (performance.md row e, strictly read)."""
+"""Targets, then moonshots, in ms: for the closed gate, and for the empty venue."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,7 +182,7 @@ def _stage(stack: ExitStack) -> StopStage:
 
 
 def rows_of(road: Road) -> list[Row]:
-    """The rows of one road against the targets of performance.md."""
+    """The rows of one road against its targets."""
     in_daemon = NORMAL_MS if road.name == "normal" else STUCK_MS
     targets, moonshots = DIRECT_MS if road.name in BY_PROCESS else in_daemon
     made = []

@@ -61,13 +61,20 @@ def test_processor_time_of_orders_in_flight(monkeypatch: pytest.MonkeyPatch) -> 
 def test_the_whole_daemon_answers_every_trigger(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(whole_path, "QUICK_TRIGGERS", 10)
     monkeypatch.setattr(whole_path, "WARM_UP", 3)
-    check(whole_path.rows(quick=True), ["a2", "a2"])
+    rows = whole_path.rows(quick=True)
+    check(rows, ["a2", "a2"])
+    assert set(rows[0].details) == {"seatrial", "floor", "ccxt async"}
+    assert all(0 < one["p50_us"] <= one["p99_us"] for one in rows[0].details.values())
 
 
 @pytest.mark.slow
 def test_the_venue_is_empty_after_cancel_all(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cancel_rate, "QUICK_ROUNDS", 1)
-    check(cancel_rate.rows(quick=True), ["e1", "e1"])
+    rows = cancel_rate.rows(quick=True)
+    check(rows, ["e1", "e1"])
+    assert {name: len(took) for name, took in rows[0].details.items()} == {
+        "seatrial": 1, "each": 1, "bulk": 1,
+    }  # fmt: skip
 
 
 @pytest.mark.slow

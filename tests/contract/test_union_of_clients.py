@@ -1,6 +1,6 @@
 """Every call that some public client makes is served by a running venue, or refused as documented.
 
-The list is ../shared/venues/binance-spot-clients.md's union, as a table: nothing here knows how the
+The table is the union of what ccxt, python-binance and their like call: nothing here knows how the
 venue is built. A row is (method, path or WebSocket method, parameters, shape of the answer).
 """
 

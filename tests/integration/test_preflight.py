@@ -9,7 +9,8 @@ import pytest
 from aiohttp import web
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from daemon.shell.checks.venue_checks import StepResult, run_preflight
+from daemon.model.launch_checks import Check
+from daemon.shell.checks.venue_checks import run_preflight
 from daemon.shell.link.link_config import Credentials
 from daemon.shell.link.price_paths import PriceCaps
 from daemon.shell.process.clock import SystemClock
@@ -27,7 +28,7 @@ async def venue() -> AsyncIterator[ScriptedVenue]:
         yield serving
 
 
-async def examine(base: str, **changes: Any) -> list[StepResult]:
+async def examine(base: str, **changes: Any) -> list[Check]:
     options: dict[str, Any] = {
         "environment": "sim",
         "rest": f"http://{base}",
@@ -41,7 +42,7 @@ async def examine(base: str, **changes: Any) -> list[StepResult]:
     return await run_preflight(**{**options, **changes})
 
 
-def failed(steps: list[StepResult]) -> StepResult:
+def failed(steps: list[Check]) -> Check:
     bad = [step for step in steps if not step.ok]
     assert bad, [step.sentence for step in steps]
     assert all(step.mend for step in bad), "a step that fails says what to do"
@@ -171,7 +172,7 @@ def commission(enabled: bool) -> Any:
 USDT_CAPS = PriceCaps("USDT", {"BTC": ("BTCUSDT",)})
 
 
-def step_of(steps: list[StepResult], name: str) -> StepResult:
+def step_of(steps: list[Check], name: str) -> Check:
     return next(step for step in steps if step.name == name)
 
 

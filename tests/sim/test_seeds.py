@@ -57,10 +57,15 @@ def test_no_seed_breaks_an_invariant(chunk: int) -> None:
     ],
 )
 def test_each_fault_alone_and_often(fault: str, rate: float) -> None:
+    struck = orders = 0
     for seed in range(5000, 5006):
         run = SimRun(seed, menu=FaultMenu(**{fault: rate})).run()
         run.checker.recovery()
         run.checker.replay()
+        struck += run.faults
+        orders += run.checker.orders
+    assert struck > 0, "a fault that does not strike proves nothing"
+    assert orders >= 6
 
 
 def test_the_same_seed_is_the_same_world() -> None:

@@ -1,4 +1,4 @@
-"""Measure the stops that nothing justified, and write `deploy/TRIPWIRES.md` from the closed lists.
+"""Measure the stops that nothing justified, and write `docs/TRIPWIRES.md` from the closed lists.
 
     python -m tests.sim.write_tripwires worlds      measure in seeded worlds (some minutes)
     python -m tests.sim.write_tripwires demo DIR    count in the journal of a quiet demo's directory
@@ -20,7 +20,7 @@ from tests.support.sim_chaos import FaultMenu
 from tests.support.sim_runner import SimRun
 
 ROOT = Path(__file__).parents[2]
-PAGE = ROOT / "deploy" / "TRIPWIRES.md"
+PAGE = ROOT / "docs" / "TRIPWIRES.md"
 FIGURES = Path(__file__).with_name("false_stops.json")
 SEEDS_FROM = 100_000
 WORLDS = 600
@@ -109,7 +109,7 @@ def measured_in_demo(directory: Path) -> dict[str, Any]:
 
 
 def page(figures: Mapping[str, Any]) -> str:
-    """`deploy/TRIPWIRES.md` as it must read."""
+    """`docs/TRIPWIRES.md` as it must read."""
     rows = [
         "| trigger | what trips it | confirmation | what follows | cost |",
         "|---|---|---|---|---|",

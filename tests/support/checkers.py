@@ -1,4 +1,4 @@
-"""What must hold after each step (shared/style.md E.3), judged by the venue's own books.
+"""What must hold after each step of a simulated session, judged by the venue's own books.
 
 Nothing here trusts the engine's counters: exposure is computed from the venue's orders and trades
 and from what the test's network still carries.
@@ -10,7 +10,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from daemon.core.canonical import canonical
-from daemon.model.effects import Effect, Record, SendCancel, SendOrder, SendReplace
+from daemon.model.effects import Effect, Record, SendOrder, SendReplace
 from daemon.model.enums import OrderStatus, Side, TradingState
 from daemon.model.ids import ClientOrderId
 from daemon.model.inputs import Turn
@@ -53,7 +53,6 @@ class Checker:
         self.amended = 0
         self.orders = 0
         self._was_halted = True
-        self._booked = 0
         self._position = ZERO
         self._trades_seen = 0
 
@@ -207,9 +206,6 @@ class Checker:
                 assert order.status == theirs, f"{order.client_order_id}: {order.status}, {theirs}"
                 assert order.cum_qty == decimal_of_e8(at_venue.executed)
                 assert order.qty == decimal_of_e8(at_venue.qty), f"{order.client_order_id}: amends"
-
-    def cancels_sent(self, effects: tuple[Effect, ...]) -> int:
-        return sum(isinstance(effect, SendCancel) for effect in effects)
 
 
 def order_iid() -> Any:

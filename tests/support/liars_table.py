@@ -1,4 +1,4 @@
-"""deploy/LIARS.md, played anew from the liar suites: `python -m tests.support.liars_table`.
+"""docs/LIARS.md, played anew from the liar suites: `python -m tests.support.liars_table`.
 
 Each row is a trick that was really played, the verdict that came, and the reason that was given.
 """
@@ -12,7 +12,7 @@ from tests.support.liars import TRICKS, played
 from tests.support.promotion_liars import AROUND, EDITS, edited
 
 ROOT = Path(__file__).resolve().parents[2]
-TABLE = ROOT / "deploy" / "LIARS.md"
+TABLE = ROOT / "docs" / "LIARS.md"
 
 PROMOTION_LIARS = "tests/integration/test_promotion_liars.py"
 GAMED: tuple[tuple[str, str, tuple[str, ...]], ...] = (

@@ -1,4 +1,4 @@
-"""deploy/METRICS.md, generated from the registry itself: `python -m tests.support.metrics_table`.
+"""docs/METRICS.md, generated from the registry itself: `python -m tests.support.metrics_table`.
 
 Every family is rendered once from a complete status and one record of each kind; what the registry
 says is what the table says.
@@ -12,7 +12,7 @@ from daemon.model.records import EventType
 from daemon.shell.health.metrics import Metrics
 from tests.support.published_status import published_status
 
-TABLE = Path(__file__).resolve().parents[2] / "deploy" / "METRICS.md"
+TABLE = Path(__file__).resolve().parents[2] / "docs" / "METRICS.md"
 HEAD = """# Metrics
 
 What `seatriald` exports on `[metrics] host:port` under `/metrics`; `/healthz` says whether the

@@ -139,6 +139,8 @@ class SimRun:
         )
         self.now_ns = T0
         self._heap: list[tuple[int, int, Callable[[], None]]] = []
+        self.faults = 0
+        """How often a fault of the menu has struck."""
         self._count = 0
         self._timers: dict[str, tuple[int, int]] = {}
         self.run_number = 0
@@ -306,7 +308,9 @@ class SimRun:
 
     # ------------------------------------------------------------------ the network
     def chance(self, rate: float) -> bool:
-        return rate > 0 and self.rng.random() < rate
+        struck = rate > 0 and self.rng.random() < rate
+        self.faults += struck
+        return struck
 
     def latency(self) -> int:
         return self.rng.randrange(1, 30) * MS

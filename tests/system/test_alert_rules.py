@@ -73,7 +73,7 @@ def test_a_page_waits_no_longer_than_five_seconds_unless_time_is_the_trigger() -
 
 
 def test_the_table_of_metrics_is_fresh() -> None:
-    stale = "deploy/METRICS.md is stale: python -m tests.support.metrics_table"
+    stale = "docs/METRICS.md is stale: python -m tests.support.metrics_table"
     assert TABLE.read_text() == table_text(), stale
 
 

@@ -72,9 +72,9 @@ def box(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Facts]:
     wedge.mkdir()
     for name in ("box.py", "probe.py", "scenarios.py"):
         shutil.copy(BOOT / name, probe / name)
-    blocks = shell_blocks((ROOT / "deploy" / "RUNBOOK.md").read_text())
+    blocks = shell_blocks((ROOT / "docs" / "RUNBOOK.md").read_text())
     (probe / "runbook.sh").write_text(script_of(blocks))
-    guide = shell_blocks((ROOT / "deploy" / "TESTNET.md").read_text())
+    guide = shell_blocks((ROOT / "docs" / "TESTNET.md").read_text())
     text = "".join(block.text for block in guide)
     (probe / "testnet.sh").write_text(text.replace("seatrial.NAME.", "seatrial.edkeys."))
     for name in ("wedge.py", "hog.py"):

@@ -11,8 +11,8 @@ from control.tool.mounted_commands import Tool
 from tests.support.code_blocks import ShellBlock, shell_blocks
 
 ROOT = Path(__file__).resolve().parents[2]
-RUNBOOK = (ROOT / "deploy" / "RUNBOOK.md").read_text()
-GUIDE = (ROOT / "deploy" / "TESTNET.md").read_text()
+RUNBOOK = (ROOT / "docs" / "RUNBOOK.md").read_text()
+GUIDE = (ROOT / "docs" / "TESTNET.md").read_text()
 BLOCKS = [*shell_blocks(RUNBOOK), *shell_blocks(GUIDE)]
 COMMAND = re.compile(
     r"(?:^|[|;&]\s*|do |then |asks |\$\()(seatrial [^|;&\n)>]*)", flags=re.MULTILINE
@@ -97,9 +97,9 @@ def test_every_unit_that_it_names_is_there() -> None:
 
 @pytest.mark.parametrize("name", ["RUNBOOK.md", "TESTNET.md", "METRICS.md"])
 def test_every_link_and_every_metric_in_it_leads_somewhere(name: str) -> None:
-    text = (ROOT / "deploy" / name).read_text()
+    text = (ROOT / "docs" / name).read_text()
     for link in re.findall(r"\]\((?!https?:)([^)#\s]+)", text):
-        assert (ROOT / "deploy" / link).exists(), link
-    table = (ROOT / "deploy" / "METRICS.md").read_text()
+        assert (ROOT / "docs" / link).exists(), link
+    table = (ROOT / "docs" / "METRICS.md").read_text()
     for metric in re.findall(r"`(seatrial_\w+)`", text):
         assert f"`{metric}`" in table, metric

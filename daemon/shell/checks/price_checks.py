@@ -5,10 +5,10 @@ decides.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
 
 from daemon.errors import SeatrialError, VenueRefusal
 from daemon.model.instrument import Instrument
+from daemon.model.launch_checks import Check
 from daemon.shell.link.price_paths import MissingPrice, PriceCaps, missing_prices, offer
 from daemon.shell.link.rest_session import HttpReply
 from daemon.shell.link.time_sync import TimeSync
@@ -19,15 +19,6 @@ _SYMBOLS_ASKED_MAX = 20
 _USUAL_FEE_ASSET = "BNB"
 
 Call = Callable[[HttpRequest], Awaitable[HttpReply]]
-
-
-@dataclass(frozen=True, slots=True)
-class PriceVerdict:
-    """What a step says: whether it passed, what was found, and the lines that mend it."""
-
-    ok: bool
-    sentence: str
-    mend: str = ""
 
 
 class PriceQuestions:
@@ -43,7 +34,7 @@ class PriceQuestions:
 
     async def judge(
         self, instruments: Sequence[Instrument], held: frozenset[str], caps: PriceCaps
-    ) -> PriceVerdict:
+    ) -> Check:
         """Every asset that trading will bring has a path to the numeraire, or which has none."""
         symbols = [one.symbol for one in instruments]
         fees, unsure = await self._fee_assets(symbols, held)
@@ -51,10 +42,11 @@ class PriceQuestions:
         if not missing:
             paid = f"; fees may be paid in {', '.join(fees)}" if fees else ""
             sentence = f"everything traded has a price in {caps.numeraire}{paid}{unsure}"
-            return PriceVerdict(ok=True, sentence=sentence)
+            return Check("valuation", ok=True, sentence=sentence)
         mends = [await self._offer(one, symbols, caps) for one in missing]
         sentence = "; ".join(one.sentence for one in missing)
-        return PriceVerdict(
+        return Check(
+            "valuation",
             ok=False,
             sentence=f"{sentence}: after the first fill every new order would be denied{unsure}",
             mend="; ".join(mends),

@@ -9,7 +9,6 @@ Rules of this file:
 import asyncio
 import errno
 from collections.abc import Sequence
-from dataclasses import dataclass
 from decimal import Decimal
 
 import aiohttp
@@ -19,6 +18,7 @@ from daemon.model.amounts import ceil_to, floor_to, plain
 from daemon.model.enums import SymbolStatus
 from daemon.model.halt import HaltFlag
 from daemon.model.instrument import Instrument
+from daemon.model.launch_checks import CHECKS, Check
 from daemon.shell.checks.price_checks import PriceQuestions
 from daemon.shell.link.governor import Governor
 from daemon.shell.link.link_config import Credentials, VenueEndpoints, make_signer
@@ -47,28 +47,14 @@ _DEADLINE_S = 5.0
 _NS_PER_MS = 1_000_000
 _SYMBOLS_ASKED_MAX = 20
 _UNKNOWN_SYMBOL = -1121
-_MEND_NETWORK = "check network, DNS, firewall, and that the venue is not in maintenance"
+_MEND_NETWORK, _MEND_KEY = CHECKS["reachable"].mend, CHECKS["key"].mend
 _MEND_SIM = (
     "is `seatrial sim` running? Each start takes a new port: copy rest, ws_api and streams from "
     "the line that it prints"
 )
-_MEND_KEY = (
-    "make a key on this environment's own page and put it into the credentials file; "
-    "a live key or another environment's key never works here"
-)
 _MEND_SIM_KEY = (
     "copy api_key and api_secret from the line that `seatrial sim` prints into the credentials file"
 )
-
-
-@dataclass(frozen=True, slots=True)
-class StepResult:
-    """One step: `sentence` says what was found, `mend` what to do (empty when ok)."""
-
-    name: str
-    ok: bool
-    sentence: str
-    mend: str = ""
 
 
 class Preflight:
@@ -108,7 +94,7 @@ class Preflight:
         )
         self._sync = TimeSync(clock, lambda: self._rest.call(self._encoder.server_time()))
 
-    async def run(self) -> list[StepResult]:
+    async def run(self) -> list[Check]:
         """All steps, in order; what needs a step that failed is left out."""
         await self._rest.open()
         try:
@@ -130,7 +116,7 @@ class Preflight:
         finally:
             await self._rest.close()
 
-    async def _reachable(self) -> StepResult:
+    async def _reachable(self) -> Check:
         endpoint = self._endpoints.endpoint(Road.REST)
         host = endpoint.host
         try:
@@ -138,45 +124,42 @@ class Preflight:
         except NotConnected as error:
             sentence = f"cannot reach {host}, port {endpoint.port}: {why_unreachable(error)}"
             is_sim = self._endpoints.environment == "sim"
-            mend = _MEND_SIM if is_sim else _MEND_NETWORK
-            return StepResult("reachable", ok=False, sentence=sentence, mend=mend)
+            mend = _MEND_SIM if is_sim else ""
+            return Check("reachable", ok=False, sentence=sentence, mend=mend)
         except SeatrialError as error:
-            return StepResult(
+            return Check(
                 "reachable",
                 ok=False,
                 sentence=f"{host} does not answer as the venue does: {error}",
                 mend="check that the address is the venue's own and not a proxy's",
             )
         trip_ms = sample.round_trip_ns // _NS_PER_MS
-        return StepResult(
-            "reachable", ok=True, sentence=f"{host} answers, best round trip {trip_ms} ms"
-        )
+        return Check("reachable", ok=True, sentence=f"{host} answers, best round trip {trip_ms} ms")
 
-    def _clock_step(self) -> StepResult:
+    def _clock_step(self) -> Check:
         sample = self._sync.sample
         offset_ms = self._sync.offset_ns // _NS_PER_MS
         trip_ms = 0 if sample is None else sample.round_trip_ns // _NS_PER_MS
         if abs(offset_ms) > CLOCK_OFFSET_MAX_MS:
             behind = "behind" if offset_ms > 0 else "ahead of"
-            return StepResult(
+            return Check(
                 "clock",
                 ok=False,
                 sentence=f"this machine's clock is {abs(offset_ms)} ms {behind} the venue's",
-                mend="set the clock and keep it set: systemctl enable --now systemd-timesyncd",
             )
         if trip_ms > ROUND_TRIP_MAX_MS:
-            return StepResult(
+            return Check(
                 "clock",
                 ok=False,
                 sentence=f"the best round trip is {trip_ms} ms, too long for a recvWindow of "
                 f"{self._recv_window_ms} ms",
                 mend="use a machine or a network nearer to the venue",
             )
-        return StepResult(
+        return Check(
             "clock", ok=True, sentence=f"clock is within {abs(offset_ms)} ms of the venue's"
         )
 
-    async def _symbols(self) -> StepResult:
+    async def _symbols(self) -> Check:
         try:
             reply = await self._rest.call(self._encoder.exchange_info(self._names.symbols))
             if reply.status != 200:
@@ -186,12 +169,10 @@ class Preflight:
             exchange = decode_exchange(reply.body, self._names)
             self._instruments = exchange.instruments
         except SeatrialError as error:
-            return StepResult(
-                "symbols", ok=False, sentence=str(error), mend="correct `symbols` in the config"
-            )
+            return Check("symbols", ok=False, sentence=str(error))
         closed = [i.symbol for i in self._instruments if i.status is not SymbolStatus.TRADING]
         if closed:
-            return StepResult(
+            return Check(
                 "symbols",
                 ok=False,
                 sentence=f"not trading now: {', '.join(closed)}",
@@ -201,11 +182,10 @@ class Preflight:
         told = f"trading: {named}"
         if exchange.unknown_filters:
             told += f"; {unknown_text(exchange.unknown_filters)}"
-        return StepResult("symbols", ok=True, sentence=told)
+        return Check("symbols", ok=True, sentence=told)
 
-    async def _symbols_refused(self, fault: VenueFault) -> StepResult:
+    async def _symbols_refused(self, fault: VenueFault) -> Check:
         """One wrong name spoils the whole question: ask one by one which it is."""
-        mend = "correct `symbols` in the config"
         said = f"the venue refused the symbols: {fault.text}"
         if fault.code == _UNKNOWN_SYMBOL:
             unknown = []
@@ -215,9 +195,9 @@ class Preflight:
                     unknown.append(symbol)
             if unknown:
                 said = f"the venue does not list {', '.join(unknown)}"
-        return StepResult("symbols", ok=False, sentence=said, mend=mend)
+        return Check("symbols", ok=False, sentence=said)
 
-    async def _account(self) -> list[StepResult]:
+    async def _account(self) -> list[Check]:
         try:
             reply = await self._signed(self._encoder.account(self._sync.venue_ms()))
             if reply.status != 200:
@@ -226,7 +206,7 @@ class Preflight:
             account = codec_rest.decode_account(reply.body)
         except SeatrialError as error:
             return [
-                StepResult(
+                Check(
                     "key",
                     ok=False,
                     sentence=f"the account could not be read: {error}",
@@ -243,45 +223,41 @@ class Preflight:
         if self._endpoints.environment != "sim":
             withdraw += "; testnet funds cannot leave, and no call here can prove more"
         return [
-            StepResult("key", ok=True, sentence="the venue knows this key and its signature"),
-            StepResult(
+            Check("key", ok=True, sentence="the venue knows this key and its signature"),
+            Check(
                 "account",
                 ok=account.can_trade,
                 sentence=f"account is readable, {held} assets held, "
                 f"{'may' if account.can_trade else 'may NOT'} trade",
-                mend="" if account.can_trade else "the account is blocked: ask the venue",
             ),
-            StepResult("withdrawal", ok=True, sentence=withdraw),
+            Check("withdrawal", ok=True, sentence=withdraw),
         ]
 
-    async def _valuation(self, caps: PriceCaps) -> StepResult:
+    async def _valuation(self, caps: PriceCaps) -> Check:
         """Whether everything that trading will have to value has a price that is watched."""
         asker = PriceQuestions(self._signed, self._rest.call, self._encoder, self._sync)
-        verdict = await asker.judge(self._instruments, self._held, caps)
-        return StepResult("valuation", verdict.ok, verdict.sentence, verdict.mend)
+        return await asker.judge(self._instruments, self._held, caps)
 
-    async def _order_test(self) -> StepResult:
+    async def _order_test(self) -> Check:
         instrument = self._instruments[0]
-        mend = "enable spot trading for this key on the environment's own page"
         try:
             fields = await self._test_fields(instrument)
             reply = await self._signed(self._encoder.test_order(fields, self._sync.venue_ms()))
         except SeatrialError as error:
-            return StepResult(
+            return Check(
                 "order test", ok=False, sentence=f"could not be asked: {error}", mend=_MEND_NETWORK
             )
         if reply.status == 200:
-            return StepResult(
+            return Check(
                 "order test",
                 ok=True,
                 sentence=f"the key may trade ({instrument.symbol}, nothing was placed)",
             )
         fault = codec_rest.decode_error(reply.status, reply.body)
-        return StepResult(
+        return Check(
             "order test",
             ok=False,
             sentence=f"the venue would refuse an order: {fault.text}",
-            mend=mend,
         )
 
     async def _test_fields(self, instrument: Instrument) -> Fields:
@@ -304,7 +280,7 @@ class Preflight:
             "price": plain(price),
         }
 
-    async def _subscribe(self) -> StepResult:
+    async def _subscribe(self) -> Check:
         replies: list[WsReply] = []
         encoder = WsEncoder(
             api_key=self._credentials.api_key,
@@ -329,27 +305,26 @@ class Preflight:
             subscribe = encoder.subscribe("preflight-subscribe", self._sync.venue_ms())
             replies.append(await session.ask(subscribe, deadline_s=_DEADLINE_S))
         except SeatrialError as error:
-            return StepResult(
+            return Check(
                 "user data",
                 ok=False,
                 sentence=f"order entry and user data: {error}",
-                mend=_MEND_NETWORK,
             )
         finally:
             session.close("preflight is over")
         for reply in replies:
             if reply.fault is not None:
-                return StepResult(
+                return Check(
                     "user data",
                     ok=False,
                     sentence=f"the venue refused: {reply.fault.text}",
                     mend=self._mend_key(),
                 )
-        return StepResult(
+        return Check(
             "user data", ok=True, sentence="order entry connects and user data can be subscribed"
         )
 
-    async def _streams(self) -> StepResult:
+    async def _streams(self) -> Check:
         session = MarketSession(
             environment=self._endpoints.environment,
             endpoint=self._endpoints.endpoint(Road.STREAMS),
@@ -362,10 +337,10 @@ class Preflight:
         try:
             await session.open(connect_deadline_s=_DEADLINE_S, ping_idle_s=10, ping_reply_s=5)
         except SeatrialError as error:
-            return StepResult("market data", ok=False, sentence=str(error), mend=_MEND_NETWORK)
+            return Check("market data", ok=False, sentence=str(error))
         session.close("preflight is over")
         await session.run()
-        return StepResult("market data", ok=True, sentence="market streams connect")
+        return Check("market data", ok=True, sentence="market streams connect")
 
     def _mend_key(self) -> str:
         return _MEND_SIM_KEY if self._endpoints.environment == "sim" else _MEND_KEY
@@ -395,16 +370,16 @@ def why_unreachable(error: BaseException) -> str:
             return str(error)
 
 
-def _key_refused(fault: VenueFault, mend: str) -> StepResult:
+def _key_refused(fault: VenueFault, mend: str) -> Check:
     if fault.code == -1022:
-        return StepResult(
+        return Check(
             "key",
             ok=False,
             sentence=f"the signature is not valid: {fault.text}",
             mend="the secret does not belong to this api_key: copy both again",
         )
     if fault.outcome is Outcome.KEY:
-        return StepResult(
+        return Check(
             "key",
             ok=False,
             sentence=f"the venue does not know this key here: {fault.text}; it is mistyped, or it "
@@ -412,14 +387,14 @@ def _key_refused(fault: VenueFault, mend: str) -> StepResult:
             mend=mend,
         )
     if fault.outcome is Outcome.CLOCK:
-        return StepResult(
+        return Check(
             "key",
             ok=False,
             sentence=f"the venue refused our timestamp: {fault.text}",
             mend="run this again: a clock was stepped meanwhile. If `clock` is ok and this fails "
             "again, the venue's own servers disagree about the time: wait, start nothing",
         )
-    return StepResult(
+    return Check(
         "key", ok=False, sentence=f"the account could not be read: {fault.text}", mend=_MEND_NETWORK
     )
 
@@ -436,20 +411,19 @@ async def run_preflight(
     recv_window_ms: int = 3_000,
     prices: PriceCaps | None = None,
     deadline_s: float = 60.0,
-) -> list[StepResult]:
+) -> list[Check]:
     """Run every step that can run. Never raises for what the venue, network or config did."""
     try:
         endpoints = VenueEndpoints(
             environment=environment, rest=rest, ws_api=ws_api, streams=streams
         )
     except HostRefused as error:
-        mend = "use the addresses of this environment; live hosts cannot be configured"
-        return [StepResult("hosts", ok=False, sentence=str(error), mend=mend)]
-    steps = [StepResult("hosts", ok=True, sentence=f"all three addresses belong to {environment}")]
+        return [Check("hosts", ok=False, sentence=str(error))]
+    steps = [Check("hosts", ok=True, sentence=f"all three addresses belong to {environment}")]
     try:
         signer = make_signer(credentials)
     except SeatrialError as error:
-        return [*steps, StepResult("key", ok=False, sentence=str(error), mend=_MEND_KEY)]
+        return [*steps, Check("key", ok=False, sentence=str(error))]
     preflight = Preflight(
         endpoints=endpoints,
         credentials=credentials,
@@ -464,4 +438,4 @@ async def run_preflight(
             return steps + await preflight.run()
     except TimeoutError:
         sentence = f"not finished within {deadline_s:g} s"
-        return [*steps, StepResult("preflight", ok=False, sentence=sentence, mend=_MEND_NETWORK)]
+        return [*steps, Check("preflight", ok=False, sentence=sentence)]

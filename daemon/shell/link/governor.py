@@ -1,4 +1,4 @@
-"""One governor for everything the venue counts, over REST and WebSocket alike (§6).
+"""One governor for everything the venue counts, on REST and WebSocket (binance-spot.md §6).
 
 Rules of this file:
 1. The venue's own numbers (headers, `rateLimits`) are the truth; ours fill the time between them.
@@ -134,7 +134,6 @@ class Governor:
         """Venue clock minus engine time; set by the time sync."""
         self.rate = OrderRate()
         """The cap on orders in a rolling second, at the bytes; the link sets it."""
-        self.pauses = 0
         self.refusals = 0
         self._windows: list[_Window] = [_Window(row) for row in _DOCUMENTED]
         self._index()
@@ -217,7 +216,7 @@ class Governor:
         return refusal
 
     def settle(self, *, weight: int, orders: int = 0, free: bool = False) -> None:
-        """A request is over (answered or lost). `free`: it succeeded and cost no weight (§6)."""
+        """A request is answered or lost. `free`: it succeeded and cost 0 (binance-spot.md §6)."""
         for window, cost in self._charged(weight, orders):
             window.in_flight = max(0, window.in_flight - cost)
             if free and window.per_weight:
@@ -247,7 +246,6 @@ class Governor:
         Without a usable time from the venue: as long as its pages name for a first refusal, twice
         as long for each one that follows soon.
         """
-        self.pauses += 1
         if until_ns is not None:
             until_ns = _sane(until_ns, now_ns)
         if scope == "orders":
@@ -342,22 +340,3 @@ def _header_of(row: RateLimitRow) -> str:
     if row.rate_limit_type == "ORDERS":
         return f"X-MBX-ORDER-COUNT-{suffix}"
     return ""
-
-
-class MessageBudget:
-    """At most `limit` messages to one stream connection in any second (pings and pongs count)."""
-
-    __slots__ = ("_limit", "_sent_ns")
-
-    def __init__(self, limit: int = 5) -> None:
-        self._limit = limit
-        self._sent_ns: list[int] = []
-
-    def wait_ns(self, now_ns: int) -> int:
-        """Count one message to be sent; how long to wait before it leaves."""
-        self._sent_ns = [at for at in self._sent_ns if at > now_ns - _NS_PER_S]
-        at = now_ns
-        if len(self._sent_ns) >= self._limit:
-            at = max(now_ns, self._sent_ns[-self._limit] + _NS_PER_S)
-        self._sent_ns.append(at)
-        return at - now_ns

@@ -243,10 +243,5 @@ def _refused(host: str, error: picows.WSInvalidStatusError) -> VenueRefusal:
     response = error.response
     status = int(response.status) if response is not None else 0
     body = error.raw_body if isinstance(error.raw_body, bytes) else b""
-    said = body[:200].decode("ascii", "replace")
-    return VenueRefusal(
-        status,
-        0,
-        f"{host} answered the handshake with {status} {said}".rstrip(),
-        retry_after=response.headers.get("Retry-After") if response is not None else None,
-    )
+    retry_after = response.headers.get("Retry-After") if response is not None else None
+    return VenueRefusal.of_handshake(host, status, body, retry_after)

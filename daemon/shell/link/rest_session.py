@@ -8,7 +8,6 @@ Rules of this file:
 3. No redirects, no proxies from the environment, no cookies, no second send.
 """
 
-import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import SimpleNamespace
@@ -230,8 +229,3 @@ async def _read_bounded(response: aiohttp.ClientResponse) -> bytes:
             raise aiohttp.ClientPayloadError(f"answer is larger than {BODY_MAX_BYTES} bytes")
         chunks.append(chunk)
     return chunks[0] if len(chunks) == 1 else b"".join(chunks)
-
-
-async def sleep_until(clock: Clock, until_ns: int) -> None:
-    """Wait until an engine time."""
-    await asyncio.sleep(max(0.0, (until_ns - clock.now_ns()) / _NS_PER_S))

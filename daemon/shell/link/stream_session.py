@@ -220,11 +220,6 @@ class MarketSession:
 
 
 def _refused(host: str, error: InvalidStatus) -> VenueRefusal:
-    status = error.response.status_code
-    said = (error.response.body or b"")[:200].decode("ascii", "replace")
-    return VenueRefusal(
-        status,
-        0,
-        f"{host} answered the handshake with {status} {said}".rstrip(),
-        retry_after=error.response.headers.get("Retry-After"),
-    )
+    response = error.response
+    retry_after = response.headers.get("Retry-After")
+    return VenueRefusal.of_handshake(host, response.status_code, response.body or b"", retry_after)

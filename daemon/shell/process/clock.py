@@ -3,9 +3,8 @@
 Engine time is the wall clock at boot plus the time since, and never earlier than the floor (the
 journal's last record). It does not step: no rolling window is refilled by a clock change, in either
 direction, and a restart continues where the journal ended. It goes on while the machine sleeps, so
-that a suspend is a gap in our own clockwork and not a clock that is wrong for ever after. A stepped
-wall clock shows as `wall_drift_ns`; the venue's time is engine time plus the offset that
-`time_sync` measures.
+that a suspend is a gap in our own clockwork and not a clock that is wrong for ever after. The
+venue's time is engine time plus the offset that `time_sync` measures.
 """
 
 import time
@@ -38,10 +37,6 @@ class SystemClock:
     def monotonic_ns(self) -> int:
         """Nanoseconds for measuring durations; they stand still while the machine sleeps."""
         return time.monotonic_ns()
-
-    def wall_drift_ns(self) -> int:
-        """Wall clock minus engine time: not zero after the wall clock was stepped or slewed."""
-        return time.time_ns() - self.now_ns()
 
 
 def _since_ns() -> int:

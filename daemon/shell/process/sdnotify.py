@@ -37,18 +37,9 @@ class Notifier:
         """Whether somebody listens."""
         return self._socket is not None
 
-    @property
-    def watchdog_period_s(self) -> float:
-        """How often to call `watchdog()`: a third of the limit; 0 where nobody watches."""
-        return self.watchdog_usec / 3_000_000
-
     def ready(self, status: str = "") -> bool:
         """Start-up is over: the control socket answers. Call once."""
         return self._send("READY=1", status)
-
-    def reloading(self, monotonic_usec: int) -> bool:
-        """A reload began (`Type=notify-reload`); `ready` ends it."""
-        return self._send(f"RELOADING=1\nMONOTONIC_USEC={monotonic_usec}", "")
 
     def stopping(self, status: str = "") -> bool:
         """An orderly end has begun."""
@@ -61,10 +52,6 @@ class Notifier:
     def watchdog(self) -> bool:
         """The main loop turns and its queue is young. Never call this from a timer thread."""
         return self.watchdog_usec > 0 and self._send("WATCHDOG=1", "")
-
-    def watchdog_trigger(self, status: str) -> bool:
-        """Ask to be killed and restarted now: an invariant is broken and we cannot even exit."""
-        return self._send("WATCHDOG=trigger", status)
 
     def extend_timeout(self, usec: int) -> bool:
         """Start or stop takes longer (a long recovery): give it so many more microseconds."""

@@ -222,15 +222,27 @@ class SimHost:
         headers = answer.headers | {"Content-Type": answer.content_type}
         return web.Response(status=answer.status, body=answer.body, headers=headers)
 
-    async def _serve_api(self, request: web.BaseRequest) -> web.StreamResponse:
-        now_ns = self._clock.now_ns()
-        if self._is_out(FaultKind.WS_API_OUTAGE, now_ns) or self._is_banned(now_ns):
+    def _refusal(
+        self,
+        request: web.BaseRequest,
+        socket: web.WebSocketResponse,
+        outage: FaultKind,
+        now_ns: int,
+    ) -> web.Response | None:
+        """Why a connection is not opened, or None."""
+        if self._is_out(outage, now_ns) or self._is_banned(now_ns):
             return web.Response(status=503, text="Service Unavailable")
-        socket = _new_socket()
         if not socket.can_prepare(request).ok:
             return web.Response(status=400, text="this is a WebSocket endpoint")
         if request.query.get("timeUnit", "MILLISECOND").upper() != "MILLISECOND":
             return web.Response(status=400, text="times are served in milliseconds only")
+        return None
+
+    async def _serve_api(self, request: web.BaseRequest) -> web.StreamResponse:
+        now_ns = self._clock.now_ns()
+        socket = _new_socket()
+        if refusal := self._refusal(request, socket, FaultKind.WS_API_OUTAGE, now_ns):
+            return refusal
         await socket.prepare(request)
         self.exchange.limiter.charge(2, now_ns)
         connection = SimConnection("user", socket, request, now_ns)
@@ -291,13 +303,9 @@ class SimHost:
 
     async def _serve_streams(self, request: web.BaseRequest) -> web.StreamResponse:
         now_ns = self._clock.now_ns()
-        if self._is_out(FaultKind.STREAM_OUTAGE, now_ns) or self._is_banned(now_ns):
-            return web.Response(status=503, text="Service Unavailable")
         socket = _new_socket()
-        if not socket.can_prepare(request).ok:
-            return web.Response(status=400, text="this is a WebSocket endpoint")
-        if request.query.get("timeUnit", "MILLISECOND").upper() != "MILLISECOND":
-            return web.Response(status=400, text="times are served in milliseconds only")
+        if refusal := self._refusal(request, socket, FaultKind.STREAM_OUTAGE, now_ns):
+            return refusal
         await socket.prepare(request)
         connection = SimConnection("market", socket, request, now_ns)
         combined = request.path == "/stream"

@@ -1,4 +1,4 @@
-"""Until when the venue wants to be left alone: out of its text, its data and its headers (§6).
+"""Until when the venue wants to be left alone, by its text, data and headers (binance-spot.md §6).
 
 Rules of this file:
 1. All times here are the venue's, as ms of the epoch; 0 says that nothing usable was said.

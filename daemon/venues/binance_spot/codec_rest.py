@@ -140,13 +140,6 @@ class RestEncoder:
             purpose=Purpose.QUERY,
         )
 
-    def trades_newest(self, symbol: str, limit: int, timestamp_ms: int) -> HttpRequest:
-        """`GET /myTrades`: the newest `limit` rows, ascending."""
-        fields: Fields = {"symbol": symbol, "limit": limit}
-        return self._signed(
-            "GET", "myTrades", fields, timestamp_ms, weight=costs.MY_TRADES, purpose=Purpose.QUERY
-        )
-
     def order_counts(self, timestamp_ms: int) -> HttpRequest:
         """`GET /rateLimit/order`: unfilled order counts."""
         return self._signed(

@@ -1,4 +1,4 @@
-"""Market streams: combined frames -> tops of book and trades (venues/binance-spot.md §9).
+"""Market streams: combined frames -> tops of book and trades (binance-spot.md §9).
 
 Rules of this file:
 1. One typed decode a frame; the stream's name is read only where the data needs it.
@@ -98,11 +98,6 @@ def stream_names(symbols: Iterable[str], kinds: Iterable[str]) -> list[str]:
 def combined_path(names: Iterable[str]) -> str:
     """Path and query of a combined connection."""
     return "/stream?streams=" + quote("/".join(names), safe="/@")
-
-
-def subscribe_frame(names: Iterable[str], request_id: int) -> bytes:
-    """A SUBSCRIBE command for an open connection."""
-    return orjson.dumps({"method": "SUBSCRIBE", "params": list(names), "id": request_id})
 
 
 def list_frame(request_id: int) -> bytes:

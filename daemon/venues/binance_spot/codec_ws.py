@@ -1,4 +1,4 @@
-"""The WebSocket API: order entry and user data on one connection (venues/binance-spot.md §10).
+"""The WebSocket API: order entry and user data on one connection (binance-spot.md §10).
 
 Rules of this file:
 1. A request is signed over its sorted raw params; after `session.logon` key and signature are
@@ -351,7 +351,7 @@ def _loose(payload: bytes | memoryview, error: Exception) -> UnknownEvent:
 
 
 def _retry_at_ms(data: Any) -> int:
-    """`retryAfter` of a WebSocket API refusal: an absolute epoch in ms (§6)."""
+    """`retryAfter` of a WebSocket API refusal: an absolute epoch in ms (binance-spot.md §6)."""
     if isinstance(data, dict):
         value = data.get("retryAfter")
         if isinstance(value, int) and not isinstance(value, bool):

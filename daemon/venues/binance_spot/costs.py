@@ -1,4 +1,4 @@
-"""What each call costs (venues/binance-spot.md §6): REST and WebSocket API share the weights.
+"""What each call costs (binance-spot.md §6): REST and WebSocket API share the weights.
 
 The venue's headers are the truth; these numbers only decide what may be sent before they come.
 A placement or cancel that succeeds is free, one that fails costs 1: it is charged when it leaves

@@ -1,4 +1,4 @@
-"""Depth sync: a snapshot and the diffs around it -> one true book (venues/binance-spot.md §9).
+"""Depth sync: a snapshot and the diffs around it -> one true book (binance-spot.md §9).
 
 Rules of this file:
 1. Diffs are buffered until a snapshot fits; one that is older than the first diff is refused.

@@ -1,4 +1,4 @@
-"""Venue error code -> what it proves about the request (venues/binance-spot.md §7).
+"""Venue error code -> what it proves about the request (binance-spot.md §7).
 
 Rules of this file:
 1. Only a definite, typed answer of the venue's own may prove "no". Everything else is UNKNOWN.

@@ -1,4 +1,4 @@
-"""`exchangeInfo` -> instruments and rate limits (venues/binance-spot.md §4, §6)."""
+"""`exchangeInfo` -> instruments and rate limits (binance-spot.md §4, §6)."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace

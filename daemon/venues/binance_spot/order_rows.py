@@ -103,7 +103,7 @@ class AmendedOrderRow(msgspec.Struct, rename="camel"):
 
 
 class AmendedRow(msgspec.Struct, rename="camel"):
-    """The reply of amend keep priority (venues/binance-spot.md §5)."""
+    """The reply of amend keep priority (binance-spot.md §5)."""
 
     transact_time: int
     amended_order: AmendedOrderRow
@@ -133,14 +133,12 @@ class BalanceRow(msgspec.Struct):
 
 
 class AccountRow(msgspec.Struct, rename="camel"):
-    """`account`: flags describe the account, not the key (venues/binance-spot.md §12)."""
+    """`account`: flags describe the account, not the key (binance-spot.md §12)."""
 
     balances: list[BalanceRow]
     can_trade: bool = True
     can_withdraw: bool = False
-    can_deposit: bool = False
     update_time: int = 0
-    account_type: str = ""
     uid: int = 0
 
 
@@ -157,7 +155,7 @@ def decode_as(decoder: "msgspec.json.Decoder[T]", body: bytes | msgspec.Raw, wha
 
 
 def exec_id(symbol: str, trade_id: int, order_id: int) -> ExecId:
-    """The dedupe key of a fill (venues/binance-spot.md §13)."""
+    """The dedupe key of a fill (binance-spot.md §13)."""
     return ExecId(f"{symbol}:{trade_id}:{order_id}")
 
 

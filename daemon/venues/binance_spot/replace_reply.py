@@ -1,4 +1,4 @@
-"""The reply of cancelReplace: two answers in one (venues/binance-spot.md §5).
+"""The reply of cancelReplace: two answers in one (binance-spot.md §5).
 
 200: both done. 409 with -2021: one of them; 400 with -2022: none. 429 with either: over the order
 count, where `orderRateLimitExceededMode` says whether the cancel was done (CANCEL_ONLY) or not

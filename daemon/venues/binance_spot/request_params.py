@@ -1,6 +1,6 @@
 """Orders -> the venue's parameters, the same for both roads. Amounts are plain decimal text.
 
-Rule of this file: an order that lacks what its type requires (venues/binance-spot.md §5) raises
+Rule of this file: an order that lacks what its type requires (binance-spot.md §5) raises
 `Unencodable` before any byte leaves; nothing is defaulted silently.
 """
 

@@ -1,4 +1,4 @@
-"""User data events -> model values (venues/binance-spot.md §11).
+"""User data events -> model values (binance-spot.md §11).
 
 Rules of this file:
 1. On CANCELED and REPLACED, `c` is the request's id and `C` the order's own; elsewhere `C` is "".

@@ -64,7 +64,6 @@ ONE = [{"ts": "2026-01-31T10:00:00Z", "mode": "testnet", "event_type": "fill", "
         "is_error": False, "msg": "x"}]  # fmt: skip
 UNDERSTOOD = {"plain lines", "plain table", "plain array", "upper case", "utf-8-sig table",
               "utf-8-sig lines", "heading level "}  # fmt: skip
-BY_THE_PROCEDURE = {"flags in words", "flags as numbers", "flags as decimals", "flags nested"}
 
 
 @pytest.mark.parametrize("name", WRITERS)

@@ -4,7 +4,6 @@ import itertools
 
 import pytest
 
-from daemon.core import lifecycle
 from daemon.core.lifecycle import TABLE, ImpossibleTransition, Trigger, advance
 from daemon.model.enums import OrderStatus, VenueOrderStatus
 from daemon.model.inputs import (
@@ -68,12 +67,6 @@ def test_every_open_status_can_be_told_everything_that_the_venue_may_say_of_a_li
 def test_what_is_not_listed_is_impossible_and_says_so() -> None:
     with pytest.raises(ImpossibleTransition, match="an order that is FILLED cannot take reject"):
         advance(OrderStatus.FILLED, Trigger.REJECT, acknowledged=True, partly_filled=True)
-
-
-def test_the_docs_show_every_row() -> None:
-    text = lifecycle.as_markdown()
-    assert text.count("\n") == len(TABLE) + 2
-    assert "SUBMITTED --> UNKNOWN: silence" in lifecycle.as_mermaid()
 
 
 # ---------------------------------------------------------------- the rows newcomers forget

@@ -15,7 +15,6 @@ from riskcaps.capset import capset_from_mapping
 from tests.support.builders import CAPS, SYMBOL_CAPS, fill, instrument, report, wish
 from tests.support.screenplay import Stage, only
 
-ICED = frozenset({Feature.ICEBERG})
 ICEBERG = OrderExtras(iceberg_qty=Decimal("0.05"))
 
 

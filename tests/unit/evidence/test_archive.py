@@ -32,8 +32,6 @@ from evidence.report.report import Report, build_report
 from tests.support.journal_maker import JournalMaker, whole_story
 
 SEGMENT_LINES = 60
-CHECKPOINT_AT = 9
-"""The segment that gets a checkpoint."""
 
 
 def story(sessions: int = 3) -> JournalMaker:

@@ -1,4 +1,4 @@
-"""deploy/LIARS.md is what the liar suites give today, and it leaves no weakness untried."""
+"""docs/LIARS.md is what the liar suites give today, and it leaves no weakness untried."""
 
 import re
 

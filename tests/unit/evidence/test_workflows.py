@@ -207,7 +207,7 @@ def test_the_bounded_session_starts_only_after_gates_drills_and_preflight():
 
 def test_the_bounded_session_uploads_under_the_name_that_the_bundler_wants():
     text = (ROOT / ".github/workflows/prbj-testnet-exec-events.yml").read_text(encoding="utf-8")
-    assert f"name: {bundle.ARTIFACT_NAME}\n" in text
+    assert "name: testnet_execution_events_jsonl\n" in text
     assert f"path: {bundle.EVENTS_NAME}\n" in text
 
 

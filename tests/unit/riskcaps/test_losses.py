@@ -28,8 +28,6 @@ from tests.unit.riskcaps.kit import (
     wish,
 )  # fmt: skip
 
-DAY = 86_400 * NS_PER_S
-
 
 def breaches(notices: tuple[CapNotice, ...]) -> list[tuple[str, str]]:
     return [(n.cap, n.action) for n in notices if n.kind == "breach"]

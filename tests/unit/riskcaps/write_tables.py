@@ -1,7 +1,7 @@
 """Write the generated documents of the risk gate.
 
     python -m tests.unit.riskcaps.write_tables caps       deploy/caps/README.md
-    python -m tests.unit.riskcaps.write_tables controls   deploy/CONTROLS.md, from a test run
+    python -m tests.unit.riskcaps.write_tables controls   docs/CONTROLS.md, from a test run
 
 `controls` runs every test that the control map names, and refuses to write when one of them has
 failed or did not run: a clause is met by a passing test or not at all.
@@ -18,7 +18,7 @@ from riskcaps.explain import caps_table
 
 ROOT = Path(__file__).parents[3]
 CAPS_FILE = ROOT / "deploy" / "caps" / "README.md"
-CONTROLS_FILE = ROOT / "deploy" / "CONTROLS.md"
+CONTROLS_FILE = ROOT / "docs" / "CONTROLS.md"
 
 CAPS_HEAD = """# Caps and denials
 
@@ -28,7 +28,7 @@ Three presets stand beside this file: `testnet-strict.toml`, `live-pilot.toml` (
 and `tiny.toml` (for the demo: strategies constantly run into it). A cap that is not set is zero,
 and zero denies. Amounts are written as text. `unlimited` is a word, and strict mode (the default)
 refuses it. A running daemon takes stricter values only; loosening is an edited config and a
-restart. Clauses are the numbers of `deploy/CONTROLS.md`.
+restart. Clauses are the numbers of `docs/CONTROLS.md`.
 
 ## Caps
 
@@ -43,8 +43,16 @@ docstring of `riskcaps/decision.py`; `python -m evidence.recheck JOURNAL` decide
 CONTROLS_HEAD = """# Control map
 
 Generated from `riskcaps/control_map.py` and a run of the tests that it names
-(`python -m tests.unit.riskcaps.write_tables controls`). Every clause of the control list is met by
-a cap or a drill with passing tests, or is out of scope with a reason.
+(`python -m tests.unit.riskcaps.write_tables controls`). Every clause is met by a cap or a
+drill with passing tests, or is out of scope with a reason.
+
+Public sources: RTS 6, 7 and 25 are the delegated regulations (EU) 2017/589, 2017/584 and 2017/574
+(<https://eur-lex.europa.eu>). SEC rule 15c3-5 is 17 CFR 240.15c3-5 (<https://www.ecfr.gov>), and
+the order on Knight Capital is 34-70694 (<https://www.sec.gov>). FINRA's is regulatory notice 15-09
+(<https://www.finra.org>). FIA's are its guide of 2015 and its paper of July 2024
+(<https://www.fia.org>). CME's stand in its client wiki (<https://www.cmegroup.com>). Nasdaq's are
+its pre-trade risk management and rule Equity 6 (<https://listingcenter.nasdaq.com>). NI 23-103 and
+UMIR 7.1 are Canada's. Clauses 34 and 40 were read in secondary sources only.
 
 """
 
@@ -55,7 +63,7 @@ def caps_document() -> str:
 
 
 def controls_document(outcomes: dict[str, str]) -> str:
-    """`deploy/CONTROLS.md` with these outcomes."""
+    """`docs/CONTROLS.md` with these outcomes."""
     return CONTROLS_HEAD + control_map_table(outcomes)
 
 

@@ -23,15 +23,13 @@ def test_a_suspend_is_a_gap_and_no_drift(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(time, "time_ns", lambda: wall() + SLEPT_NS)
     assert clock.now_ns() - before_ns >= SLEPT_NS
     assert clock.monotonic_ns() - short_ns < 60 * NS_PER_S, "durations do not count the sleep"
-    assert abs(clock.wall_drift_ns()) < NS_PER_S
 
 
 @pytest.mark.parametrize("step_ns", [-SLEPT_NS, SLEPT_NS])
-def test_a_step_of_the_wall_clock_is_drift_and_moves_nothing(
+def test_a_step_of_the_wall_clock_moves_nothing(
     monkeypatch: pytest.MonkeyPatch, step_ns: int
 ) -> None:
     clock = SystemClock()
     before_ns, wall = clock.now_ns(), time.time_ns  # noqa: TID251
     monkeypatch.setattr(time, "time_ns", lambda: wall() + step_ns)
     assert 0 <= clock.now_ns() - before_ns < 60 * NS_PER_S
-    assert abs(clock.wall_drift_ns() - step_ns) < NS_PER_S

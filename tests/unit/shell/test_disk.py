@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -24,12 +25,28 @@ WAITS = """
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from daemon.shell.process.disk import await_room
 from daemon.shell.process.sdnotify import Notifier
 await_room(Path(sys.argv[1]), Notifier())
 print("room", flush=True)
 """
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 4 MiB."""
+    if os.geteuid() != 0:
+        pytest.skip("needs root, to mount a tmpfs of its own")
+    place = tmp_path / "disk"
+    place.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", str(place)]
+    mounted = subprocess.run(mount, capture_output=True, text=True, check=False)
+    if mounted.returncode != 0:
+        pytest.skip(f"no tmpfs may be mounted here: {mounted.stderr}")
+    yield place
+    subprocess.run(["umount", "--lazy", str(place)], check=True)
 
 
 def test_what_is_left_is_what_the_kernel_says(tmp_path: Path) -> None:
@@ -71,59 +88,39 @@ def test_a_boot_asks_for_room_before_it_touches_the_state(
 
 
 @pytest.mark.system
-@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to mount a tmpfs of its own")
-def test_a_terminal_waits_too_and_is_told(tmp_path: Path) -> None:
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(disk)]
-    mounted = subprocess.run(mount, capture_output=True, text=True, check=False)
-    if mounted.returncode != 0:
-        pytest.skip(f"no tmpfs may be mounted here: {mounted.stderr}")
-    try:
-        (disk / "ballast").write_bytes(bytes(1_500_000))
-        with subprocess.Popen(
-            [sys.executable, "-c", WAITS, str(disk / "state")],
-            env={k: v for k, v in os.environ.items() if k != "NOTIFY_SOCKET"},
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-        ) as waiting:  # fmt: skip
-            assert waiting.stderr is not None
-            assert "waiting until there is room" in waiting.stderr.readline()
-            (disk / "ballast").unlink()
-            assert waiting.communicate(timeout=20)[0] == "room\n"
-    finally:
-        subprocess.run(["umount", "--lazy", str(disk)], check=True)
+def test_a_terminal_waits_too_and_is_told(disk: Path) -> None:
+    (disk / "ballast").write_bytes(bytes(3_500_000))
+    with subprocess.Popen(
+        [sys.executable, "-c", WAITS, str(disk / "state")],
+        env={k: v for k, v in os.environ.items() if k != "NOTIFY_SOCKET"},
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    ) as waiting:  # fmt: skip
+        assert waiting.stderr is not None
+        assert "waiting until there is room" in waiting.stderr.readline()
+        (disk / "ballast").unlink()
+        assert waiting.communicate(timeout=20)[0] == "room\n"
 
 
 @pytest.mark.system
-@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to mount a tmpfs of its own")
-def test_a_full_disk_is_waited_for_and_told(tmp_path: Path) -> None:
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(disk)]
-    mounted = subprocess.run(mount, capture_output=True, text=True, check=False)
-    if mounted.returncode != 0:
-        pytest.skip(f"no tmpfs may be mounted here: {mounted.stderr}")
-    try:
-        (disk / "ballast").write_bytes(bytes(1_500_000))
-        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
-            manager.bind(str(tmp_path / "notify"))
-            manager.settimeout(20)
-            with subprocess.Popen(
-                [sys.executable, "-c", WAITS, str(disk / "state")],
-                env=os.environ | {"NOTIFY_SOCKET": str(tmp_path / "notify")},
-                stdout=subprocess.PIPE,
-                text=True,
-            ) as waiting:
-                said = [manager.recv(1_000).decode() for _ in range(2)]
-                assert said[0].startswith("EXTEND_TIMEOUT_USEC=")
-                assert said[1].startswith("STATUS=waiting: No space left on device under")
-                assert waiting.poll() is None
-                (disk / "ballast").unlink()
-                assert waiting.communicate(timeout=20)[0] == "room\n"
-                assert waiting.returncode == 0
-        assert not (disk / "state").exists()
-    finally:
-        subprocess.run(["umount", "--lazy", str(disk)], check=True)
+def test_a_full_disk_is_waited_for_and_told(tmp_path: Path, disk: Path) -> None:
+    (disk / "ballast").write_bytes(bytes(3_500_000))
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(str(tmp_path / "notify"))
+        manager.settimeout(20)
+        with subprocess.Popen(
+            [sys.executable, "-c", WAITS, str(disk / "state")],
+            env=os.environ | {"NOTIFY_SOCKET": str(tmp_path / "notify")},
+            stdout=subprocess.PIPE,
+            text=True,
+        ) as waiting:
+            said = [manager.recv(1_000).decode() for _ in range(2)]
+            assert said[0].startswith("EXTEND_TIMEOUT_USEC=")
+            assert said[1].startswith("STATUS=waiting: No space left on device under")
+            assert waiting.poll() is None
+            (disk / "ballast").unlink()
+            assert waiting.communicate(timeout=20)[0] == "room\n"
+            assert waiting.returncode == 0
+    assert not (disk / "state").exists()
 
 
 FILLS_AT = """
@@ -152,7 +149,6 @@ HALTED = "unhealthy: journal cannot be written"
 
 @pytest.mark.system
 @pytest.mark.slow
-@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to mount a tmpfs of its own")
 @pytest.mark.parametrize(
     "at",
     [
@@ -164,75 +160,52 @@ HALTED = "unhealthy: journal cannot be written"
     ],
 )
 def test_a_disk_that_runs_full_in_the_middle_of_a_boot_is_waited_for(
-    tmp_path: Path, at: str
+    tmp_path: Path, disk: Path, at: str
 ) -> None:
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", str(disk)]
-    mounted = subprocess.run(mount, capture_output=True, text=True, check=False)
-    if mounted.returncode != 0:
-        pytest.skip(f"no tmpfs may be mounted here: {mounted.stderr}")
     module, _, name = at.rpartition(".")
     ballast = disk / "ballast"
     fills = FILLS_AT.format(
         module=module, name=name, flag=str(tmp_path / "flag"), ballast=str(ballast)
     )
-    try:
-        with StopStage(
-            tmp_path, symbols=("BTCUSDT",), orders_per_symbol=0, before_main=fills
-        ) as stage:
-            stage.state_dir = disk / "state"
-            stage.socket = disk / "state" / "control.sock"
-            stage.write_config()
-            mender = threading.Thread(target=_mend_when_told, args=(stage.log, ballast))
-            mender.start()
-            stage.start_daemon()
-            mender.join()
-            said = stage.log.read_text()
-            # Where the boot had all but ended, what fits decides: it serves, HALTED, until there is
-            # room, or begins anew.
-            if at == "daemon.app.ControlThread" and "beginning anew" not in said:
-                assert HALTED in said
-            else:
-                assert "beginning anew" in said
-                assert WAITS_AT_BOOT in said
-    finally:
-        subprocess.run(["umount", "--lazy", str(disk)], check=True)
+    with StopStage(tmp_path, symbols=("BTCUSDT",), orders_per_symbol=0, before_main=fills) as stage:
+        stage.state_dir = disk / "state"
+        stage.socket = disk / "state" / "control.sock"
+        stage.write_config()
+        mender = threading.Thread(target=_mend_when_told, args=(stage.log, ballast))
+        mender.start()
+        stage.start_daemon()
+        mender.join()
+        said = stage.log.read_text()
+        # Where the boot had all but ended, what fits decides: it serves, HALTED, until there is
+        # room, or begins anew.
+        if at == "daemon.app.ControlThread" and "beginning anew" not in said:
+            assert HALTED in said
+        else:
+            assert "beginning anew" in said
+            assert WAITS_AT_BOOT in said
 
 
 @pytest.mark.system
 @pytest.mark.slow
-@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to mount a tmpfs of its own")
-def test_an_end_on_a_full_disk_is_an_end(tmp_path: Path) -> None:
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", str(disk)]
-    mounted = subprocess.run(mount, capture_output=True, text=True, check=False)
-    if mounted.returncode != 0:
-        pytest.skip(f"no tmpfs may be mounted here: {mounted.stderr}")
-    try:
-        with StopStage(tmp_path, symbols=("BTCUSDT",), orders_per_symbol=2) as stage:
-            stage.state_dir = disk / "state"
-            stage.socket = disk / "state" / "control.sock"
-            stage.write_config()
-            stage.start_daemon()
-            stage.fill()
-            ballast = os.open(disk / "ballast", os.O_WRONLY | os.O_CREAT)
-            for size in (65_536, 512):
-                with contextlib.suppress(OSError):
-                    while True:
-                        os.write(ballast, bytes(size))
-            os.close(ballast)
-            stage.until(
-                lambda: stage.status()["trading_state"] == "HALTED", "no journal, no orders"
-            )
-            stage.until(lambda: stage.venue_open() == [], "and none is left")
-            stage.send_signal(signal.SIGTERM)
-            assert stage.daemon is not None
-            assert stage.daemon.wait(30) == 0
-            assert "the end of this run is not in the journal" in stage.log.read_text()
-    finally:
-        subprocess.run(["umount", "--lazy", str(disk)], check=True)
+def test_an_end_on_a_full_disk_is_an_end(tmp_path: Path, disk: Path) -> None:
+    with StopStage(tmp_path, symbols=("BTCUSDT",), orders_per_symbol=2) as stage:
+        stage.state_dir = disk / "state"
+        stage.socket = disk / "state" / "control.sock"
+        stage.write_config()
+        stage.start_daemon()
+        stage.fill()
+        ballast = os.open(disk / "ballast", os.O_WRONLY | os.O_CREAT)
+        for size in (65_536, 512):
+            with contextlib.suppress(OSError):
+                while True:
+                    os.write(ballast, bytes(size))
+        os.close(ballast)
+        stage.until(lambda: stage.status()["trading_state"] == "HALTED", "no journal, no orders")
+        stage.until(lambda: stage.venue_open() == [], "and none is left")
+        stage.send_signal(signal.SIGTERM)
+        assert stage.daemon is not None
+        assert stage.daemon.wait(30) == 0
+        assert "the end of this run is not in the journal" in stage.log.read_text()
 
 
 def _mend_when_told(log: Path, ballast: Path) -> None:

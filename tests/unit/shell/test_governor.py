@@ -1,10 +1,10 @@
-"""The governor against the venue's rules of counting (venues/binance-spot.md §6)."""
+"""The governor against the venue's rules of counting (binance-spot.md §6)."""
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from daemon.shell.link.governor import Governor, MessageBudget
+from daemon.shell.link.governor import Governor
 from daemon.venues.binance_spot.instrument_rules import RateLimitRow
 from daemon.venues.requests import Purpose
 
@@ -215,11 +215,3 @@ def test_the_limit_is_never_passed_whatever_the_mix(
             spent[now // (60 * S)] = spent.get(now // (60 * S), 0) + weight
             governor.settle(weight=weight, orders=orders)
     assert all(total <= 100 for total in spent.values())
-
-
-def test_five_messages_a_second_to_a_stream() -> None:
-    budget = MessageBudget(5)
-    waits = [budget.wait_ns(T0) for _ in range(6)]
-    assert waits[:5] == [0] * 5
-    assert waits[5] == S
-    assert budget.wait_ns(T0 + 3 * S) == 0

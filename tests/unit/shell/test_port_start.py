@@ -10,7 +10,7 @@ from daemon.model.halt import HaltFlag
 from daemon.model.inputs import Actor, Command, Input
 from daemon.model.records import EventType
 from daemon.shell.checks.preflight_pass import StartPermit
-from daemon.shell.control_port import NO_PREFLIGHT, ControlPort
+from daemon.shell.control_port import ControlPort
 from daemon.shell.process.clock import SystemClock
 
 
@@ -50,7 +50,7 @@ def ask():
 def test_a_start_without_a_pass_never_reaches_the_engine(ask):
     future, _port, pump = ask("start", StartPermit(allowed=False, msg="no preflight"))
     reply = future.result(timeout=0)
-    assert (reply.error_code, reply.error_message) == (NO_PREFLIGHT, "no preflight")
+    assert (reply.error_code, reply.error_message) == ("no_preflight", "no preflight")
     assert pump.offered == []
     assert pump.noted == []  # the refusal is recorded where every refusal is
 

@@ -1,4 +1,4 @@
-"""Order lists: OCO, OTO, OTOCO, OPO, OPOCO, the old OCO call, cancel and queries (§14)."""
+"""Order lists: all kinds, the old OCO call, cancel and queries (binance-spot.md §14)."""
 
 from collections.abc import Mapping
 

@@ -19,7 +19,6 @@ from daemon.venues.sim.units import UnitError, e8_of
 
 CLIENT_ID_RANGE = "^[a-zA-Z0-9-_]{1,36}$"
 SYMBOL_RANGE = "^[A-Z0-9-_.]{1,20}$"
-SYMBOLS_RANGE = '^\\["[A-Z0-9-_.]{1,20}"(,"[A-Z0-9-_.]{1,20}"){0,}\\]$'
 AMOUNT_RANGE = "^([0-9]{1,20})(\\.[0-9]{1,20})?$"
 INTEGER_RANGE = "^[0-9]{1,20}$"
 CLIENT_ID = re.compile(r"[a-zA-Z0-9_-]{1,36}")

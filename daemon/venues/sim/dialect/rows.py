@@ -25,15 +25,7 @@ def order_row(order: SimOrder) -> Row:
         "orderId": order.order_id,
         "orderListId": order.list_id,
         "clientOrderId": order.shown_client_order_id,
-        "price": text_of(order.price),
-        "origQty": text_of(order.qty),
-        "executedQty": text_of(order.executed),
-        "origQuoteOrderQty": text_of(order.quote_order_qty),
-        "cummulativeQuoteQty": text_of(order.cum_quote),
-        "status": order.status,
-        "timeInForce": order.time_in_force,
-        "type": order.type,
-        "side": order.side,
+        **_as_it_stands(order),
         "stopPrice": text_of(order.stop_price),
         "icebergQty": text_of(order.iceberg_qty),
         "time": ms_of(order.ts_ns),
@@ -44,6 +36,20 @@ def order_row(order: SimOrder) -> Row:
     }
     _add_conditional(row, order)
     return row
+
+
+def _as_it_stands(order: SimOrder) -> Row:
+    return {
+        "price": text_of(order.price),
+        "origQty": text_of(order.qty),
+        "executedQty": text_of(order.executed),
+        "origQuoteOrderQty": text_of(order.quote_order_qty),
+        "cummulativeQuoteQty": text_of(order.cum_quote),
+        "status": order.status,
+        "timeInForce": order.time_in_force,
+        "type": order.type,
+        "side": order.side,
+    }
 
 
 def placed_row(outcome: PlaceOutcome, response_type: str, now_ns: int) -> Row:
@@ -59,15 +65,7 @@ def placed_row(outcome: PlaceOutcome, response_type: str, now_ns: int) -> Row:
     if response_type == "ACK":
         return row
     row |= {
-        "price": text_of(order.price),
-        "origQty": text_of(order.qty),
-        "executedQty": text_of(order.executed),
-        "origQuoteOrderQty": text_of(order.quote_order_qty),
-        "cummulativeQuoteQty": text_of(order.cum_quote),
-        "status": order.status,
-        "timeInForce": order.time_in_force,
-        "type": order.type,
-        "side": order.side,
+        **_as_it_stands(order),
         "workingTime": _working_ms(order),
         "selfTradePreventionMode": order.stp_mode,
     }
@@ -101,15 +99,7 @@ def canceled_row(order: SimOrder) -> Row:
         "orderListId": order.list_id,
         "clientOrderId": order.shown_client_order_id,
         "transactTime": ms_of(order.updated_ns),
-        "price": text_of(order.price),
-        "origQty": text_of(order.qty),
-        "executedQty": text_of(order.executed),
-        "origQuoteOrderQty": text_of(order.quote_order_qty),
-        "cummulativeQuoteQty": text_of(order.cum_quote),
-        "status": order.status,
-        "timeInForce": order.time_in_force,
-        "type": order.type,
-        "side": order.side,
+        **_as_it_stands(order),
         "selfTradePreventionMode": order.stp_mode,
     }
     if order.stop_price:

@@ -1,4 +1,4 @@
-"""The error table of venues/binance-spot.md §7, code by code."""
+"""The error table of binance-spot.md §7, code by code."""
 
 import pytest
 from hypothesis import given

@@ -2,17 +2,19 @@
 
 import json
 from collections.abc import Callable
+from decimal import Decimal
 from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from daemon.errors import SeatrialError
+from daemon.model.market import TopOfBook, TradeTick
 from daemon.venues.binance_spot import codec_rest, replace_reply
 from daemon.venues.binance_spot.amount_text import amount
-from daemon.venues.binance_spot.codec_stream import StreamReader
+from daemon.venues.binance_spot.codec_stream import StreamNotice, StreamReader
 from daemon.venues.binance_spot.codec_ws import WsReply, decode_frame, order_result
-from daemon.venues.binance_spot.depth import DepthBook, decode_snapshot
+from daemon.venues.binance_spot.depth import DepthBook, DepthDiff, decode_snapshot
 from daemon.venues.binance_spot.error_answers import classify
 from daemon.venues.binance_spot.instrument_rules import decode_exchange
 from daemon.venues.binance_spot.order_rows import RowReader, balances_of
@@ -89,77 +91,118 @@ market_like = st.sampled_from(MARKET).flatmap(mutated)
 row_like = st.sampled_from(ROWS).flatmap(mutated)
 
 
-def typed(work: Callable[[], Any]) -> None:
-    """Only a value or an error of our own tree may come out."""
+REFUSED = object()
+
+
+def typed(work: Callable[[], Any]) -> Any:
+    """What comes out: a value, or REFUSED for an error of our own tree. Nothing else may."""
     try:
-        work()
+        return work()
     except SeatrialError as error:
         told = str(error)
-    else:
-        return
     assert 0 < len(told) < 20_000
+    return REFUSED
 
 
-def read_user_frame(payload: bytes) -> None:
+def read_user_frame(payload: bytes) -> Any:
     message = decode_frame(payload)
     if isinstance(message, OrderEvent):
         report = report_of(message, NAMES, READER.ids, 1)
         assert report.qty >= 0
         assert report.qty.is_finite()
     elif isinstance(message, AccountEvent):
-        balances_in(message)
+        assert all(one.free.is_finite() for one in balances_in(message))
     elif isinstance(message, WsReply) and message.fault is None:
         READER.placed(order_result(message), 1)
+    return message
 
 
-def read_rest_body(body: bytes) -> None:
-    decoders: list[Callable[[], Any]] = [
+def read_market_frame(payload: bytes) -> Any:
+    event = STREAM.read(payload, 1)
+    amounts: tuple[Decimal, ...] = ()
+    if isinstance(event, TopOfBook):
+        amounts = (event.bid, event.bid_qty, event.ask, event.ask_qty)
+    elif isinstance(event, TradeTick):
+        amounts = (event.price, event.qty)
+    elif isinstance(event, DepthDiff):
+        amounts = tuple(amount for level in (*event.bids, *event.asks) for amount in level)
+    else:
+        assert isinstance(event, StreamNotice)
+    assert all(amount.is_finite() and amount >= 0 for amount in amounts)
+    return event
+
+
+def of_an_object(body: bytes) -> list[Callable[[], Any]]:
+    return [
         lambda: codec_rest.decode_time_ms(body),
         lambda: READER.placed(codec_rest.decode_order(body), 1),
+        lambda: balances_of(codec_rest.decode_account(body).balances),
+        lambda: decode_exchange(body, NAMES),
+        lambda: DepthBook().on_snapshot(decode_snapshot(body)),
+        lambda: replace_reply.decode_success(body),
+        lambda: codec_rest.error_data(body),
+    ]
+
+
+def of_a_list(body: bytes) -> list[Callable[[], Any]]:
+    return [
         lambda: [READER.queried(row, 1) for row in codec_rest.decode_orders(body)],
         lambda: [READER.canceled(row, 1) for row in codec_rest.decode_canceled(body)],
         lambda: [
             READER.trade(row, READER.ids.learn("X", 1, "c"), 1)
             for row in codec_rest.decode_trades(body)
         ],
-        lambda: balances_of(codec_rest.decode_account(body).balances),
-        lambda: decode_exchange(body, NAMES),
-        lambda: DepthBook().on_snapshot(decode_snapshot(body)),
-        lambda: replace_reply.decode_success(body),
-        lambda: codec_rest.decode_error(400, body),
-        lambda: codec_rest.error_data(body),
     ]
-    for decode in decoders:
-        typed(decode)
+
+
+def read_rest_body(body: bytes) -> None:
+    objects = [typed(decode) is not REFUSED for decode in of_an_object(body)]
+    lists = [typed(decode) is not REFUSED for decode in of_a_list(body)]
+    assert not (any(objects) and any(lists)), "no body is an object and a list"
+    fault = codec_rest.decode_error(400, body)
+    assert 0 < len(fault.text) < 20_000
 
 
 @settings(max_examples=150, deadline=1000)
 @given(st.binary(max_size=200))
 def test_bytes(payload: bytes) -> None:
-    typed(lambda: read_user_frame(payload))
-    typed(lambda: STREAM.read(payload, 1))
+    is_json = typed_json(payload)
+    assert typed(lambda: read_user_frame(payload)) is REFUSED or is_json
+    assert typed(lambda: read_market_frame(payload)) is REFUSED or is_json
     read_rest_body(payload)
+
+
+def typed_json(payload: bytes) -> bool:
+    try:
+        json.loads(payload)
+    except ValueError:
+        return False
+    return True
 
 
 @settings(max_examples=200, deadline=1000)
 @given(values)
 def test_any_json(value: Any) -> None:
     payload = json.dumps(value).encode()
-    typed(lambda: read_user_frame(payload))
-    typed(lambda: STREAM.read(payload, 1))
+    is_object = isinstance(value, dict)
+    assert typed(lambda: read_user_frame(payload)) is REFUSED or is_object
+    assert typed(lambda: read_market_frame(payload)) is REFUSED or is_object
     read_rest_body(payload)
 
 
 @settings(max_examples=200, deadline=1000)
 @given(event_like)
 def test_events_with_wrong_letters(event: dict[str, Any]) -> None:
-    typed(lambda: read_user_frame(json.dumps({"subscriptionId": 0, "event": event}).encode()))
+    frame = json.dumps({"subscriptionId": 0, "event": event}).encode()
+    told = typed(lambda: read_user_frame(frame))
+    assert told is REFUSED or not isinstance(told, WsReply), "an event is no reply"
 
 
 @settings(max_examples=200, deadline=1000)
 @given(market_like)
 def test_market_frames_with_wrong_letters(data: dict[str, Any]) -> None:
-    typed(lambda: STREAM.read(json.dumps({"stream": "x", "data": data}).encode(), 1))
+    told = typed(lambda: read_market_frame(json.dumps({"stream": "x", "data": data}).encode()))
+    assert not isinstance(told, TopOfBook | TradeTick) or data["s"] == "BTCUSDT"
 
 
 @settings(max_examples=150, deadline=1000)
@@ -168,7 +211,8 @@ def test_rows_with_wrong_fields(row: dict[str, Any]) -> None:
     read_rest_body(json.dumps(row).encode())
     read_rest_body(json.dumps([row]).encode())
     frame = {"id": 1, "status": 200, "result": row}
-    typed(lambda: read_user_frame(json.dumps(frame).encode()))
+    told = typed(lambda: read_user_frame(json.dumps(frame).encode()))
+    assert told is REFUSED or (isinstance(told, WsReply) and told.fault is None)
 
 
 @settings(max_examples=100, deadline=1000)

@@ -16,7 +16,6 @@ from daemon.venues.binance_spot.codec_stream import (
     StreamReader,
     combined_path,
     stream_names,
-    subscribe_frame,
 )
 from daemon.venues.binance_spot.depth import DepthBook, DepthState, decode_snapshot
 from daemon.venues.binance_spot.instrument_rules import decode_exchange
@@ -198,11 +197,6 @@ def test_stream_names_are_lower_case() -> None:
     assert combined_path(names) == (
         "/stream?streams=btcusdt@bookTicker/btcusdt@trade/ethusdt@bookTicker/ethusdt@trade"
     )
-    assert orjson.loads(subscribe_frame(names[:1], 3)) == {
-        "method": "SUBSCRIBE",
-        "params": ["btcusdt@bookTicker"],
-        "id": 3,
-    }
 
 
 @pytest.mark.parametrize(

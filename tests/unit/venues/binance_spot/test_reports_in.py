@@ -1,4 +1,4 @@
-"""Documented payloads to reports: the traps of venues/binance-spot.md §5, §11, §13."""
+"""Documented payloads to reports: the traps of binance-spot.md §5, §11, §13."""
 
 from decimal import Decimal
 from typing import Any

@@ -91,7 +91,7 @@ def test_exchange_info_still_has_every_name_of_the_recorded_one() -> None:
     row = symbol_row(Stage().venue.market(SYMBOL))
     theirs = next(symbol for symbol in real["symbols"] if symbol["symbol"] == SYMBOL)
     assert set(theirs) <= set(row)
-    # Two filters have newer names (venues/binance-spot.md §4); the others keep theirs.
+    # Two filters have newer names (binance-spot.md §4); the others keep theirs.
     newer = {"PERCENT_PRICE": "PERCENT_PRICE_BY_SIDE", "MIN_NOTIONAL": "NOTIONAL"}
     filters = row["filters"]
     assert isinstance(filters, list)

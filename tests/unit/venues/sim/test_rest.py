@@ -12,7 +12,7 @@ from tests.support.sim_stage import MS, SYMBOL, Stage
 
 LIMIT = {"symbol": SYMBOL, "side": "BUY", "type": "LIMIT", "timeInForce": "GTC"}
 ORDER = {**LIMIT, "quantity": "0.1", "price": "50000"}
-# Names as the protocol brief lists them (venues/binance-spot.md §5).
+# Names as the venue documents them (binance-spot.md §5 says which answer has which).
 ACK = {"symbol", "orderId", "orderListId", "clientOrderId", "transactTime"}
 RESULT = ACK | {
     "price",

@@ -32,7 +32,7 @@ def live(stage: Stage, hub: StreamHub, ms: int) -> list[Row]:
 
 
 class LocalBook:
-    """The documented procedure (venues/binance-spot.md §9), in its own words."""
+    """The documented procedure (binance-spot.md §9), in its own words."""
 
     def __init__(self, snapshot: Row) -> None:
         self.last_id = snapshot["lastUpdateId"]

@@ -1,6 +1,6 @@
 """The configuration's keys as a table for people: generated, so that it cannot lie.
 
-`python -m tests.architecture.test_readme_tables` writes it into `deploy/CONFIG.md`.
+`python -m tests.architecture.test_readme_tables` writes it into `docs/CONFIG.md`.
 """
 
 import ast
