@@ -26,10 +26,12 @@ from daemon.assembly import (
     count_boot,
     engine_config,
     greeting,
+    link_adapter,
     link_config,
     own_credentials,
     recovered_engine,
     start_metrics,
+    stop_adapter,
     take_state,
     unresolved_incidents,
 )
@@ -311,7 +313,7 @@ class Daemon:
     def _build_link(self, pump: Pump) -> VenueLink:
         link = VenueLink(
             endpoints=self._endpoints,
-            credentials=self._credentials,
+            adapter=link_adapter(self._config.settings, self._credentials),
             config=link_config(self._config.settings),
             clock=self._clock,
             halt=self._halt,
@@ -328,8 +330,7 @@ class Daemon:
     def _build_emergency(self) -> EmergencyStop:
         return EmergencyStop(
             endpoints=self._endpoints,
-            credentials=self._credentials,
-            symbols=self._config.settings.venue.symbols,
+            adapter=stop_adapter(self._config.settings, self._credentials),
             instance=self._instance,
             clock=self._clock,
         )

@@ -20,13 +20,14 @@ from daemon.shell.journal.journal_writer import lock_journal
 from daemon.shell.journal.replay import Recovered
 from daemon.shell.keys.credentials import load_credentials
 from daemon.shell.keys.key_environments import check_distinct
-from daemon.shell.link.link_config import Credentials, LinkConfig
+from daemon.shell.link.link_config import Credentials, LinkConfig, adapter_of
 from daemon.shell.link.venue_urls import urls_of
 from daemon.shell.process.clock import SystemClock
 from daemon.shell.state.clock_ahead import stepped_back
 from daemon.shell.state.state_dir import next_run, prepare
 from daemon.shell.state.state_proof import Proof, check_state, in_future_text, prove_state
 from daemon.shell.strategy_loader import strategy_factory
+from daemon.venues.adapter import VenueAdapter
 from daemon.version import code_digest, commit, packages, python_version, seatrial_version
 from riskcaps.interceptor import Interceptor
 
@@ -120,6 +121,17 @@ def link_config(settings: Settings) -> LinkConfig:
         ping_doubt_ms=venue.ping_doubt_ms,
         snapshot_lookups_max=venue.snapshot_lookups_max,
     )
+
+
+def link_adapter(settings: Settings, credentials: Credentials) -> VenueAdapter:
+    """The adapter of the venue link."""
+    venue = settings.venue
+    return adapter_of(credentials, venue.environment, venue.symbols, venue.recv_window_ms)
+
+
+def stop_adapter(settings: Settings, credentials: Credentials) -> VenueAdapter:
+    """An adapter for one emergency stop, which shares nothing with the link."""
+    return adapter_of(credentials, settings.venue.environment, settings.venue.symbols)
 
 
 def engine_config(

@@ -305,7 +305,7 @@ async def _stop(
 
 def _emergency(plan: StopPlan, state: _State, clock: SystemClock) -> "EmergencyStop":
     from daemon.shell.keys.credentials import load_credentials  # noqa: PLC0415 - rule 3
-    from daemon.shell.link.link_config import VenueEndpoints  # noqa: PLC0415 - rule 3
+    from daemon.shell.link.link_config import VenueEndpoints, adapter_of  # noqa: PLC0415 - rule 3
     from daemon.shell.link.venue_urls import BINANCE_SPOT_TESTNET  # noqa: PLC0415 - rule 3
     from daemon.shell.process.secrecy import forbid_core_dumps  # noqa: PLC0415 - rule 3
     from daemon.shell.stop.emergency_stop import EmergencyStop  # noqa: PLC0415 - rule 3
@@ -323,8 +323,11 @@ def _emergency(plan: StopPlan, state: _State, clock: SystemClock) -> "EmergencyS
         raise ControlError("kill --direct: sim needs rest, ws_api and streams") from error
     return EmergencyStop(
         endpoints=endpoints,
-        credentials=load_credentials(plan.key_file, keyring_service=plan.keyring_service),
-        symbols=plan.symbols,
+        adapter=adapter_of(
+            load_credentials(plan.key_file, keyring_service=plan.keyring_service),
+            plan.environment,
+            plan.symbols,
+        ),
         instance=state.instance,
         clock=clock,
         cold=True,

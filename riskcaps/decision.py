@@ -179,7 +179,7 @@ def inputs_of(
     """Take the inputs of what went through the table."""
     intent, now_ns = case.intent, case.now_ns
     buys, sells = book.buy_pxs, book.sell_pxs
-    asset = book.quote if intent.side is Side.BUY else book.base
+    asset = book.quote if book.pays_value(is_buy=intent.side is Side.BUY) else book.base
     account = keeper.account(asset)
     return (
         intent, verdict, case.qty, case.px, now_ns, case.seen_ns, context_of(keeper, book),

@@ -15,6 +15,7 @@ from bisect import bisect_left, insort
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
+from daemon.model.account import SPOT_ACCOUNT, AccountModel, account_of
 from daemon.model.amounts import ZERO
 from daemon.model.enums import OrderType, Side
 from daemon.model.ids import InstrumentId, symbol_of
@@ -88,6 +89,7 @@ class SymbolBook:
         "mark_bid",
         "market",
         "minute",
+        "model",
         "open_count",
         "order_types",
         "position",
@@ -121,6 +123,7 @@ class SymbolBook:
         self.instrument_id = instrument_id
         self.symbol = symbol_of(instrument_id)
         self.base = self.quote = ""
+        self.model: AccountModel = SPOT_ACCOUNT
         self.at_par = False
         """Whether its quote is the numeraire itself, which needs no rate."""
         self.instrument: Instrument | None = None
@@ -192,6 +195,7 @@ class SymbolBook:
         """The venue's filters."""
         self.forget_lanes()
         self.instrument = instrument
+        self.model = account_of(instrument)
         self.base = instrument.base
         self.quote = instrument.quote
         self.filters = to_plain(instrument)
@@ -256,6 +260,10 @@ class SymbolBook:
         sell = self.sell_pxs[-1] if self.sell_pxs else ZERO
         return max(sell, buy)
 
+    def pays_value(self, *, is_buy: bool) -> bool:
+        """Whether an order spends its value in quote; else its quantity in base."""
+        return is_buy or self.model.sell_pays_value
+
     def add_hold(self, hold: Hold) -> None:
         """Weigh one more open order."""
         leaves, px = hold.leaves, hold.px
@@ -270,7 +278,7 @@ class SymbolBook:
             self.sells_open += leaves
             insort(self.sell_pxs, px)
             if hold.reserved:
-                hold.account.inflight += leaves
+                hold.account.inflight += value if hold.pays_value else leaves
         self.worst = None
         self.open_count += 1
         if hold.is_stop:
@@ -286,7 +294,7 @@ class SymbolBook:
         if hold.reserved:
             hold.reserved = False
             account = hold.account
-            amount = hold.leaves * hold.px if hold.is_buy else hold.leaves
+            amount = hold.leaves * hold.px if hold.pays_value else hold.leaves
             account.inflight -= amount
             account.unsettled += amount
 
@@ -301,7 +309,7 @@ class SymbolBook:
         hold.leaves -= qty
         hold.quote.open_notional -= value
         if hold.reserved:
-            amount = value if hold.is_buy else qty
+            amount = value if hold.pays_value else qty
             hold.account.inflight -= amount
             if settled:
                 hold.account.unsettled += amount
@@ -320,7 +328,7 @@ class SymbolBook:
             value = leaves * px
             hold.quote.open_notional -= value
             if hold.reserved:
-                hold.account.inflight -= value if hold.is_buy else leaves
+                hold.account.inflight -= value if hold.pays_value else leaves
             hold.leaves = ZERO
         self.worst = None
         self.open_count -= 1

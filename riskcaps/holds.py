@@ -47,8 +47,8 @@ class Hold:
     """What one of our orders may still do."""
 
     __slots__ = (
-        "account", "book", "client_order_id", "is_buy", "is_stop", "leaves", "phase", "px", "quote",
-        "realised", "reduced", "reserved",
+        "account", "book", "client_order_id", "is_buy", "is_stop", "leaves", "pays_value", "phase",
+        "px", "quote", "realised", "reduced", "reserved",
     )  # fmt: skip
 
     def __init__(
@@ -61,6 +61,7 @@ class Hold:
         leaves: Decimal,
         px: Decimal,
         quote: Account,
+        pays_value: bool,
         account: Account,
         phase: str,
         reserved: bool,
@@ -72,8 +73,10 @@ class Hold:
         self.leaves = leaves
         self.px = px
         self.quote = quote
+        self.pays_value = pays_value
+        """Whether it spends its value in quote; else its quantity in base (a spot sell)."""
         self.account = account
-        """What it spends: quote at its price for a buy, base for a sell."""
+        """The account of what it spends."""
         self.phase = phase
         self.reserved = reserved
         """Whether it counts in the account's `inflight`."""

@@ -245,6 +245,7 @@ class Keeper:
         reserved: bool | None = None,
     ) -> Hold:
         """Hold an order against every cap; `reserved`: its cost is not in the venue's free yet."""
+        pays_value = is_buy or book.model.sell_pays_value
         hold = Hold(
             client_order_id,
             book,
@@ -253,7 +254,8 @@ class Keeper:
             leaves=qty,
             px=px,
             quote=book.quote_account,
-            account=book.quote_account if is_buy else book.base_account,
+            pays_value=pays_value,
+            account=book.quote_account if pays_value else book.base_account,
             phase=phase,
             reserved=phase != WORKING if reserved is None else reserved,
         )

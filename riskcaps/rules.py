@@ -278,11 +278,11 @@ def check_behaviour(keeper: Keeper, case: Case) -> DenyReason | None:
 def check_balance(keeper: Keeper, case: Case) -> DenyReason | None:
     """Rules 42-43: what it spends is known to be free, after holds and the floor."""
     book = case.book
-    asset = book.quote if case.is_buy else book.base
+    px = case.px or ZERO
+    asset, need = book.model.cost(case.instrument, case.intent.side, case.qty, px)
     account = keeper.accounts.get(asset)
     if account is None or not account.known or case.px is None:
         return case.deny(DenyReason.BALANCE_UNKNOWN, asset=asset)
-    need = case.qty * case.px if case.is_buy else case.qty
     floor = keeper.capset.balance_free_min.get(asset, ZERO)
     if need + floor + account.inflight + account.unsettled > account.free:
         free = account.free - account.inflight - account.unsettled

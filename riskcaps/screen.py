@@ -15,7 +15,7 @@ from decimal import Decimal
 
 from daemon.model.amounts import NS_PER_MS, ZERO
 from daemon.model.enums import OrderType, Side, SymbolStatus
-from daemon.model.instrument import Instrument
+from daemon.model.instrument import SPOT, Instrument
 from daemon.model.intents import PlaceIntent
 from riskcaps.behaviour import NEVER_NS, DuplicateKey
 from riskcaps.cap_values import MINUTES_PER_WEEK
@@ -287,6 +287,7 @@ def _draw(keeper: Keeper, book: SymbolBook, intent: PlaceIntent, now_ns: int) ->
     timed_out = kind in TIMED_TYPES and intent.time_in_force not in caps.times_in_force
     if (
         filters.status is not SymbolStatus.TRADING
+        or filters.kind != SPOT  # what it costs, only its account model knows
         or side not in (BUY, SELL)
         or side not in caps.sides
         or kind not in PRICED_TYPES

@@ -259,13 +259,14 @@ def _exponent(value: Decimal) -> int:
 def _free(keeper: "Keeper", book: SymbolBook, px: Decimal) -> tuple[Decimal, str]:
     """What the free balance pays for, in base."""
     is_sell = book.position > 0
-    asset = book.base if is_sell else book.quote
+    pays_value = book.pays_value(is_buy=not is_sell)
+    asset = book.quote if pays_value else book.base
     account = keeper.accounts.get(asset)
     if account is None or not account.known:
         return ZERO, f"the balance of {asset} is not known"
     floor = keeper.capset.balance_free_min.get(asset, ZERO)
     free = max(account.free - account.inflight - account.unsettled - floor, ZERO)
-    return free if is_sell else free / px, f"free {asset} ({plain(free)})"
+    return free / px if pays_value else free, f"free {asset} ({plain(free)})"
 
 
 def _take(room: Decimal, road: _Road, least: Decimal) -> Decimal:

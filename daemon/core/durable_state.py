@@ -14,8 +14,9 @@ from typing import Any
 
 from daemon.core.books import Books
 from daemon.core.venue_pause import NO_PAUSE, WHOLE, VenuePause
+from daemon.model.account import account_of
 from daemon.model.amounts import ZERO, plain
-from daemon.model.enums import OrderStatus, Side
+from daemon.model.enums import OrderStatus
 from daemon.model.ids import ClientOrderId, InstrumentId, SessionId, VenueOrderId, rank_of
 from daemon.model.instrument import Instrument
 from daemon.model.orders import Order
@@ -256,12 +257,16 @@ class DurableState:
         self.heard(self.interceptor.re_enable(by, now_ns))
 
     # ------------------------------------------------------------------ balances
+    def compared(self) -> dict[InstrumentId, tuple[str, ...]]:
+        """The assets of the account that each of our instruments moves."""
+        return {iid: account_of(one).compared(one) for iid, one in self.instruments.items()}
+
     def whole(self, balances: Iterable[Balance]) -> tuple[Balance, ...]:
         """A snapshot's balances: all that are not zero, and zero where we know or trade an asset.
 
         The thousands of assets that an account of a venue never held cost nothing.
         """
-        ours = {a for one in self.instruments.values() for a in (one.base, one.quote)}
+        ours = set[str]().union(*self.compared().values())
         ours |= self.basis.keys() | self.books.flows.keys() | self.interceptor.accounts.keys()
         said = {one.asset: one for one in balances if one.total or one.asset in ours}
         return tuple(
@@ -284,15 +289,13 @@ class DurableState:
             self.basis[asset] = total - self.books.flows.get(asset, ZERO)
 
     def _flow(self, fill: Fill) -> None:
-        changes: dict[str, Decimal] = {}
         instrument = self.instruments.get(fill.instrument_id)
         if instrument is not None:
-            qty = fill.qty if fill.side is Side.BUY else -fill.qty
-            changes[instrument.base] = qty
-            changes[instrument.quote] = -qty * fill.price
-        if fill.fee:
-            changes[fill.fee_asset] = changes.get(fill.fee_asset, ZERO) - fill.fee
-        self.books.flow(changes)
+            self.books.flow(account_of(instrument).moves(instrument, fill))
+        elif fill.fee:
+            self.books.flow({fill.fee_asset: -fill.fee})
+        else:
+            self.books.flow({})
 
     def _release(self, order: Order, now_ns: int) -> None:
         """Finished: the hold shrinks to what the venue says it traded and we have not booked."""

@@ -70,8 +70,8 @@ class Difference:
 class Assets:
     """Which assets are ours to watch."""
 
-    pairs: Mapping[InstrumentId, tuple[str, str]]
-    """Base and quote of each of our instruments."""
+    pairs: Mapping[InstrumentId, tuple[str, ...]]
+    """The assets that each of our instruments moves."""
     capped: frozenset[str] = frozenset()
     """Assets that a cap speaks of: the numeraire, and what must stay free."""
     fees: frozenset[str] = frozenset()

@@ -330,7 +330,7 @@ class ReconciliationRounds:
         """What we trade and what caps speak of; the rest of the account is somebody else's."""
         ledger, caps = self._desk.ledger, self._desk.interceptor.capset
         return Assets(
-            pairs={iid: (one.base, one.quote) for iid, one in ledger.instruments.items()},
+            pairs=ledger.compared(),
             capped=frozenset({caps.numeraire, *caps.balance_free_min} - {""}),
             fees=frozenset(self._desk.interceptor.fees_owed),
         )

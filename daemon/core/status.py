@@ -70,7 +70,7 @@ def _last_trade(market: LatestMarket, iid: InstrumentId, now_ns: int) -> dict[st
 def _ages(desk: TurnContext, now_ns: int) -> dict[str, Any]:
     """Age of each datum that decisions use beside the market; None: not heard of yet."""
     gate = desk.interceptor
-    assets = {asset for one in desk.ledger.instruments.values() for asset in (one.base, one.quote)}
+    assets = set[str]().union(*desk.ledger.compared().values())
     return {
         "clock": _age_ms(now_ns, max(gate.clock_ns, 0)),
         "venue_budget": _age_ms(now_ns, gate.budget_ns),

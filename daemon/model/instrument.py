@@ -1,12 +1,18 @@
-"""Instruments: what the venue trades and the filters an order must pass (binance-spot.md §4)."""
+"""Instruments: what a venue trades and the filters an order must pass, in the gate's own names.
 
-from dataclasses import dataclass
+An adapter translates its venue's words; amounts are in units of base and quote.
+"""
+
+from dataclasses import dataclass, field
 from decimal import Decimal
 
 from daemon.model.amounts import ZERO
 from daemon.model.enums import OrderType, SymbolStatus
 from daemon.model.ids import InstrumentId
 from daemon.model.order_features import Feature
+from daemon.model.plain_values import OMIT
+
+SPOT = "spot"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -17,6 +23,8 @@ class Instrument:
     symbol: str
     base: str
     quote: str
+    kind: str = field(default=SPOT, metadata={OMIT: True})
+    """Which account model it follows (`daemon.model.account`); lines of spot do not say it."""
     status: SymbolStatus
     order_types: frozenset[OrderType]
     base_precision: int
@@ -50,9 +58,9 @@ class Instrument:
     trailing_below_bps_max: int = 0
     position_max: Decimal = ZERO
     asset_base_max: Decimal = ZERO
-    """Largest quantity of one order (MAX_ASSET of the base asset, the account's own)."""
+    """Largest quantity of one order (the account's own limit)."""
     asset_quote_max: Decimal = ZERO
-    """Largest value of one order (MAX_ASSET of the quote asset)."""
+    """Largest value of one order (the account's own limit)."""
     amends_max: int = 0
     """How often one order may be amended."""
     exchange_orders_open_max: int = 0

@@ -16,6 +16,8 @@ from typing import Any, TypeVar, cast
 from daemon.model.amounts import decimal_of
 
 T = TypeVar("T")
+OMIT = "omit"
+"""Metadata of a field that is not written while it has its default: lines stay as they were."""
 
 
 def to_plain(value: Any) -> Any:
@@ -30,7 +32,11 @@ def to_plain(value: Any) -> Any:
     if isinstance(value, str | int):
         return value
     if is_dataclass(kind):
-        return {name: to_plain(getattr(value, name)) for name in _names(kind)}
+        made = {name: to_plain(getattr(value, name)) for name in _names(kind)}
+        for name, default in _omitted(kind):
+            if made[name] == default:
+                del made[name]
+        return made
     if isinstance(value, Mapping):
         return {str(key): to_plain(item) for key, item in value.items()}
     if isinstance(value, set | frozenset):
@@ -75,6 +81,11 @@ def from_tagged(union: Any, data: Mapping[str, Any]) -> Any:
 @cache
 def _names(cls: Any) -> tuple[str, ...]:
     return tuple(f.name for f in fields(cls))
+
+
+@cache
+def _omitted(cls: Any) -> tuple[tuple[str, Any], ...]:
+    return tuple((f.name, to_plain(f.default)) for f in fields(cls) if OMIT in f.metadata)
 
 
 @cache

@@ -118,7 +118,7 @@ class Mute:
 class VenueSnapshot:
     """Everything the venue says is true now, gathered in one reconciliation round.
 
-    `open_orders`: all open orders on our symbols, ours and foreign. `statuses`: answers for our
+    `open_orders`: all open orders of the account, ours and foreign. `statuses`: answers for our
     orders that we think open and the venue does not list (or `absent`, where it knows none).
     `fills`: trades from the venue's history since our last booked trade, per symbol, with overlap.
     `balances`: all of the account; an asset that is not named has zero.

@@ -80,7 +80,7 @@ TRIGGER_TEXT: dict[StopTrigger, TriggerText] = {
         "As for a mismatch: two snapshots.", _HALT, _ROUND,
     ),
     _T.FOREIGN_ORDER: TriggerText(
-        "An open order on our symbols that is not ours.",
+        "An open order on our account, on any symbol, that is not ours.",
         "The same order in two snapshots, 1 s apart.", _HALT, _ROUND,
     ),
     _T.LIFECYCLE: TriggerText(

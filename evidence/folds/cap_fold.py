@@ -15,6 +15,7 @@ from decimal import Decimal
 from operator import itemgetter
 from typing import Any
 
+from evidence.accounts import SpotAccount, account_of
 from evidence.folds.exposure_fold import (
     CapTable,
     ExposureBook,
@@ -113,6 +114,8 @@ class CapsFold:
         self.tables_in_force: list[tuple[int, CapTable]] = []
         """Every table of the journal, and from when on it was in force."""
         self.assets: dict[str, tuple[str, str]] = {}
+        self.accounts: dict[str, SpotAccount] = {}
+        """By symbol; a symbol whose kind is not known has none."""
         self.moved_by_others: dict[str, Decimal] = {}
         """Assets that are not traded here, and by how much others moved them as the records say."""
         self.use: dict[tuple[str, str], Utilisation] = {}
@@ -197,7 +200,13 @@ class CapsFold:
 
     def _instruments(self, record: InstrumentsLine) -> None:
         for one in record.instruments:
-            self.assets[str(one.get("symbol"))] = (str(one.get("base")), str(one.get("quote")))
+            symbol, account = str(one.get("symbol")), account_of(one)
+            self.assets[symbol] = (str(one.get("base")), str(one.get("quote")))
+            if account is None:
+                what = f"{symbol}: instruments of kind {one.get('kind')!r} are not known here"
+                self.problems.note("kind_unknown", f"seq {record.seq}", what)
+            else:
+                self.accounts[symbol] = account
 
     def _reconciled(self, record: ReconciledLine) -> None:
         traded = {asset for pair in self.assets.values() for asset in pair}

@@ -312,15 +312,16 @@ def _match_balances(
         return
     expected = dict(before)
     for fill in orders.fills:
-        base, quote = caps.assets.get(fill.symbol, ("", ""))
-        if not base or not quote:
+        assets = caps.assets.get(fill.symbol, ("", ""))
+        account = caps.accounts.get(fill.symbol)
+        if not all(assets) or account is None:
             seen.silent.append(
                 f"{fill.symbol}: its assets are not in the journal, no balance follows"
             )
             return
-        sign = 1 if fill.side == "BUY" else -1
-        expected[base] = expected.get(base, ZERO) + sign * fill.qty
-        expected[quote] = expected.get(quote, ZERO) - sign * fill.qty * fill.price
+        moves = account.moves(assets, fill.qty, fill.price, is_buy=fill.side == "BUY")
+        for asset, change in moves.items():
+            expected[asset] = expected.get(asset, ZERO) + change
         if fill.fee:
             expected[fill.fee_asset] = expected.get(fill.fee_asset, ZERO) - fill.fee
     for asset, moved in sorted(caps.moved_by_others.items()):

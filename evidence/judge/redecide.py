@@ -12,8 +12,15 @@ from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
 
+from evidence.accounts import account_of
 from evidence.judge.redecide_filters import STOPS, FilterRules
-from evidence.read.decision_inputs import in_windows, is_positive, is_unset, number_of
+from evidence.read.decision_inputs import (
+    UndecidableError,
+    in_windows,
+    is_positive,
+    is_unset,
+    number_of,
+)
 from evidence.read.exact_amounts import NS_PER_MS, NS_PER_S, ZERO
 
 APPROVED = "approved"
@@ -273,7 +280,11 @@ class Redecision(FilterRules):
         if free is None:
             return "balance_unknown"
         floors = self.table("portfolio_caps").get("balance_free_min") or {}
-        need = self.qty * self.px if self.is_buy else self.qty
+        filters = self.table("filters")
+        account = account_of(filters)
+        if account is None:
+            raise UndecidableError(f"no rules are known for kind {filters['kind']!r}")
+        need = account.cost(self.qty, self.px, is_buy=self.is_buy)
         need += number_of(floors.get(asset, 0), "balance_free_min")
         need += number_of(inflight, "balance") + number_of(unsettled, "balance")
         return "balance_insufficient" if need > number_of(free, "balance") else ""

@@ -103,7 +103,7 @@ def archive(journal: Path, to: Path, key: Ed25519PrivateKey) -> Archived:
 
 @contextlib.contextmanager
 def _only_one(journal: Path) -> Iterator[None]:
-    """Hold the lock that `daemon/shell/journal/segment_packing.py` takes too; P10 makes a twin of its code."""
+    """Hold the lock that the daemon's packing takes too; a twin of its code, because of P10."""
     lock_fd = os.open(journal / HOUSEKEEPING_LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
     try:
         _owned_like(journal, lock_fd)

@@ -29,6 +29,10 @@ BREACHES = {
         "import daemon.strategies.quoter",
         "daemon.core.wild -> daemon.strategies.quoter",
     ),
+    "daemon/wild.py": (
+        "import daemon.venues.binance_spot.costs",
+        "daemon.wild -> daemon.venues.binance_spot.costs",
+    ),
     "daemon/shell/wild.py": (
         "import evidence.read.journal_reader",
         "daemon.shell.wild -> evidence.read.journal_reader",

@@ -29,11 +29,12 @@ from daemon.shell.journal.journal_writer import Journal
 from daemon.shell.link.stream_session import MarketSession
 from daemon.shell.process.clock import SystemClock
 from daemon.shell.pump import Pump
-from daemon.venues.binance_spot.codec_stream import MarketEvent, StreamReader, stream_names
-from daemon.venues.binance_spot.own_ids import SymbolNames
+from daemon.venues.binance_spot.codec_stream import stream_names
+from daemon.venues.contract import MarketEvent
 from daemon.venues.hosts import Road, check_endpoint
 from tests.bench.report import Row, at_least, median
 from tests.bench.world import ROOT, SYMBOLS, beside, engine_on
+from tests.support.adapters import spot
 
 FRAMES = 100_000
 ROUNDS = 5
@@ -53,7 +54,7 @@ class Reader:
             endpoint=check_endpoint("sim", Road.STREAMS, f"ws://127.0.0.1:{port}"),
             names=names,
             newest_of=names if newest else (),
-            reader=StreamReader(SymbolNames("sim", SYMBOLS)),
+            codec=spot(SYMBOLS).market,
             clock=SystemClock(),
             on_event=self._on_event,
             silence_max_s=DEADLINE_S,

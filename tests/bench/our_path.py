@@ -35,10 +35,11 @@ from daemon.model.orders import NewOrder
 from daemon.model.position import Balance
 from daemon.model.records import EventType
 from daemon.shell.journal.journal_writer import Journal
-from daemon.shell.link.venue_link import Credentials, LinkConfig, VenueEndpoints, VenueLink
+from daemon.shell.link.venue_link import LinkConfig, VenueEndpoints, VenueLink
 from daemon.shell.process.clock import SystemClock
 from riskcaps.capset import capset_from_mapping
 from riskcaps.interceptor import Approved, Interceptor
+from tests.support.adapters import spot
 
 ROOT = Path(__file__).resolve().parents[2]
 BTC = InstrumentId("BTCUSDT@sim")
@@ -139,7 +140,7 @@ class SeatrialClient:
                 ws_api=f"ws://127.0.0.1:{port}",
                 streams=f"ws://127.0.0.1:{port}",
             ),
-            credentials=Credentials(api_key="k" * 64, secret=b"s" * 64, kind="hmac"),
+            adapter=spot(key="k" * 64, secret=b"s" * 64),
             config=LinkConfig(symbols=("BTCUSDT",), stream_silence_max_ms=3_600_000),
             clock=self._clock,
             halt=self._halt,

@@ -28,8 +28,8 @@ from daemon.model.inputs import Turn, VenueReport
 from daemon.model.orders import NewOrder, Order
 from daemon.model.reports import ExecutionReport
 from daemon.venues.binance_spot.codec_ws import decode_frame
-from daemon.venues.binance_spot.own_ids import OwnIds, SymbolNames
 from daemon.venues.binance_spot.user_data import OrderEvent, report_of
+from daemon.venues.own_ids import OwnIds, SymbolNames
 from tests.bench.report import Row, at_most, median, quantile
 from tests.support.builders import wish
 from tests.support.screenplay import Stage

@@ -41,10 +41,10 @@ from daemon.shell.process.clock import SystemClock
 from daemon.shell.pump import Pump
 from daemon.shell.stop.late_orders import LateOrders
 from daemon.venues.binance_spot.codec_stream import StreamReader
-from daemon.venues.binance_spot.codec_ws import WsEncoder, decode_frame
-from daemon.venues.binance_spot.own_ids import OwnIds, SymbolNames
+from daemon.venues.binance_spot.codec_ws import WsCodec, decode_frame
 from daemon.venues.binance_spot.request_signing import HmacSigner
 from daemon.venues.binance_spot.user_data import OrderEvent, report_of
+from daemon.venues.own_ids import OwnIds, SymbolNames
 from riskcaps.interceptor import Interceptor
 from tests.bench.order_path import spinning_venue
 from tests.bench.our_path import SeatrialClient
@@ -52,6 +52,7 @@ from tests.bench.report import quantile
 from tests.bench.spin_venue import TRIGGER_UPDATE_ID, ticker
 from tests.bench.trigger import Trigger
 from tests.bench.world import ROOT, SYMBOLS, engine_on
+from tests.support.adapters import ws_codec
 from tests.support.builders import command, snapshot
 from tests.support.spot_payloads import BASE, TRADE
 
@@ -67,7 +68,7 @@ PATH: tuple[tuple[type, str, str], ...] = (
     (Journal, "flush", "  write(2)"),
     (VenueLink, "perform", "  venue link"),
     (Governor, "admit", "    governor"),
-    (WsEncoder, "place", "    encode, sign"),
+    (WsCodec, "place", "    encode, sign"),
     (OrderSession, "send", "    socket"),
     (OrderSession, "on_payload", "answer: decode, apply (and bench)"),
 )
@@ -82,7 +83,7 @@ TURN: tuple[tuple[Any, str, str], ...] = (
     (Journal, "append_text", "  line: chain (each)"),
     (Pump, "_take", "  records, effects"),
     (Journal, "flush", "    write(2)"),
-    (WsEncoder, "place", "    encode, sign"),
+    (WsCodec, "place", "    encode, sign"),
 )
 
 
@@ -154,7 +155,7 @@ class Port:
     """The venue of a pump: encodes as the link does, and sends nothing."""
 
     def __init__(self) -> None:
-        self.encoder = WsEncoder(
+        self.encoder = ws_codec(
             api_key="k" * 64, signer=HmacSigner(b"s" * 64), recv_window_ms=5_000
         )
         self.sent: list[SendOrder] = []

@@ -47,7 +47,7 @@ from daemon.shell.checks.venue_checks import run_preflight
 from daemon.shell.link.venue_link import Credentials, VenueEndpoints
 from daemon.shell.process.clock import SystemClock
 from daemon.shell.stop.emergency_stop import EmergencyStop
-from daemon.venues.contract import BINANCE_SPOT
+from tests.support.adapters import spot
 from tests.support.link_bench import BTC, Bench, cancel, order, replacement, running, smaller
 from tests.support.sim_process import SimProcess
 
@@ -295,7 +295,6 @@ async def test_cancel_all_tells_of_each(stage: Stage) -> None:
 
 
 async def test_replace_cancels_one_and_places_the_other(stage: Stage) -> None:
-    assert BINANCE_SPOT.cancel_replace
     target = stage.send(stage.resting())
     await stage.until_status(target, VenueOrderStatus.NEW)
     new = stage.resting(qty=QTY * 2)
@@ -496,8 +495,7 @@ async def test_the_emergency_stop_proves_emptiness(stage: Stage, sim: SimProcess
         await stage.until_status(client_id, VenueOrderStatus.NEW)
     stop = EmergencyStop(
         endpoints=stage.bench.endpoints,
-        credentials=Credentials(api_key=sim.api_key, secret=sim.api_secret.encode(), kind="hmac"),
-        symbols=("BTCUSDT",),
+        adapter=spot(key=sim.api_key, secret=sim.api_secret.encode()),
         instance="contra",
         clock=SystemClock(),
     )

@@ -21,16 +21,17 @@ from control.protocol import LineSplitter, parse_request
 from daemon.errors import SeatrialError
 from daemon.venues.binance_spot import codec_rest, replace_reply
 from daemon.venues.binance_spot.codec_stream import StreamReader
-from daemon.venues.binance_spot.codec_ws import WsReply, decode_frame, order_result
+from daemon.venues.binance_spot.codec_ws import decode_frame, order_result
 from daemon.venues.binance_spot.depth import DepthBook, decode_snapshot
-from daemon.venues.binance_spot.instrument_rules import decode_exchange
 from daemon.venues.binance_spot.order_rows import RowReader, balances_of
-from daemon.venues.binance_spot.own_ids import OwnIds, SymbolNames
 from daemon.venues.binance_spot.user_data import AccountEvent, OrderEvent, balances_in, report_of
+from daemon.venues.contract import WsReply
+from daemon.venues.own_ids import OwnIds, SymbolNames
 from daemon.venues.sim.dialect import rest, ws_api
 from daemon.venues.sim.dialect.streams import StreamHub, StreamSession
 from daemon.venues.sim.fault_rules import FaultScriptError, rules_of
 from evidence.read.journal_reader import JournalReader
+from tests.support.adapters import decode_exchange
 from tests.support.sim_stage import MS, Stage
 from tests.support.spot_payloads import BASE, PLACED, TRADE
 

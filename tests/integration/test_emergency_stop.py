@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from daemon.shell.link.link_config import Credentials
 from daemon.shell.process.clock import SystemClock
 from daemon.shell.stop.emergency_stop import EmergencyStop, KillReport
+from tests.support.adapters import spot
 from tests.support.link_bench import endpoints_at
 from tests.support.scripted_venue import KEY, SECRET, ScriptedVenue, json_response, reply, served
 
@@ -27,8 +27,7 @@ def ours(number: int) -> str:
 def stop_at(base: str) -> EmergencyStop:
     return EmergencyStop(
         endpoints=endpoints_at(base),
-        credentials=Credentials(api_key=KEY, secret=SECRET, kind="hmac"),
-        symbols=("BTCUSDT", "ETHUSDT"),
+        adapter=spot(("BTCUSDT", "ETHUSDT"), key=KEY, secret=SECRET),
         instance=INSTANCE,
         clock=SystemClock(),
     )

@@ -97,8 +97,10 @@ class Trading:
 
 
 @contextmanager
-def trading(directory: Path, strategy: str, **caps: Any) -> Iterator[Trading]:
-    with SimProcess(seed=3, symbols="BTCUSDT", flow_rate=20, orders_per_10s=1_000) as sim:
+def trading(
+    directory: Path, strategy: str, *, listed: str = "BTCUSDT", **caps: Any
+) -> Iterator[Trading]:
+    with SimProcess(seed=3, symbols=listed, flow_rate=20, orders_per_10s=1_000) as sim:
         path = config(directory, sim, strategy, **caps)
         command = [sys.executable, "-m", "daemon", "--config", str(path)]
         with (directory / "daemon.log").open("wb") as log:
@@ -163,3 +165,22 @@ def test_the_venue_sees_no_more_orders_in_any_second_than_the_cap(tmp_path: Path
     assert len(at_ns) > 4 * PER_SECOND
     spans = [late - early for early, late in zip(at_ns, at_ns[PER_SECOND:], strict=False)]
     assert min(spans) > NS_PER_S, f"{PER_SECOND + 1} orders within {min(spans) / 1e9:.3f} s"
+
+
+def test_an_order_of_others_on_a_symbol_that_we_do_not_trade_halts_and_stays(
+    tmp_path: Path,
+) -> None:
+    with trading(tmp_path, "Swapper", listed="BTCUSDT,XRPUSDT") as box:
+        theirs = box.sim.signed(
+            "POST", "order", symbol="XRPUSDT", side="BUY", type="LIMIT", timeInForce="GTC",
+            quantity="100", price="0.2", newClientOrderId="web-1",
+        )  # fmt: skip
+        status = box.until(lambda one: one["incidents_open"] == 1, "it is an incident")
+        assert (status["trading_state"], status["others"]["orders_open"]) == ("HALTED", 1)
+        incident = box.facts("incident_opened")[0]
+        assert (incident["trigger"], incident["symbol"]) == ("foreign_order", "XRPUSDT")
+        assert "web-1" in incident["msg"]
+        assert box.facts("reconciled")[-1]["clean"] is False
+        box.until(lambda _: box.open_buys() == 100, "only theirs is open")
+        rows = box.sim.ledger()["open_orders"]
+        assert [row["order_id"] for row in rows] == [theirs["orderId"]], "it is not ours to touch"

@@ -175,7 +175,7 @@ async def test_a_symbol_that_is_not_answered_about_is_named_and_the_rest_goes_on
     async def no(_request: web.Request) -> web.Response:
         return json_response({"code": -1130, "msg": "This symbol is archived."}, status=400)
 
-    venue.script("GET openOrders", no)
+    venue.script("GET openOrders", no, times=2)  # of the account, then of the symbol
     async with running(Bench(venue.base)) as bench:
         await bench.up()
         bench.link.perform(TakeSnapshot("audit", (), {}))

@@ -12,8 +12,10 @@ from daemon.model.halt import HaltFlag
 from daemon.model.ids import ClientOrderId, StrategyId, instrument_id
 from daemon.model.inputs import Input, LinkUp
 from daemon.model.orders import AmendOrder, CancelOrder, NewOrder, ReplaceOrder
+from daemon.shell.link.link_config import adapter_of
 from daemon.shell.link.venue_link import Credentials, LinkConfig, VenueEndpoints, VenueLink
 from daemon.shell.process.clock import SystemClock
+from daemon.venues.adapter import VenueAdapter
 from tests.support.scripted_venue import KEY, SECRET
 
 T = TypeVar("T")
@@ -38,6 +40,7 @@ class Bench:
         *,
         endpoints: VenueEndpoints | None = None,
         credentials: Credentials | None = None,
+        adapter: VenueAdapter | None = None,
         **config: Any,
     ) -> None:
         self.clock = SystemClock()
@@ -45,10 +48,12 @@ class Bench:
         self.inputs: list[Input] = []
         self._arrived = asyncio.Event()
         self.endpoints = endpoints or endpoints_at(base)
+        bounds = LinkConfig(**{"symbols": ("BTCUSDT",), **FAST, **config})
+        key = credentials or Credentials(api_key=KEY, secret=SECRET, kind="hmac")
         self.link = VenueLink(
             endpoints=self.endpoints,
-            credentials=credentials or Credentials(api_key=KEY, secret=SECRET, kind="hmac"),
-            config=LinkConfig(**{"symbols": ("BTCUSDT",), **FAST, **config}),
+            adapter=adapter or adapter_of(key, "sim", bounds.symbols, bounds.recv_window_ms),
+            config=bounds,
             clock=self.clock,
             halt=self.halt,
             deliver=self._deliver,

@@ -77,7 +77,7 @@ from daemon.model.reports import (
     Reject,
     VenueSnapshot,
 )
-from daemon.shell.link.venue_replies import PendingRequest, not_sent, unknown
+from daemon.venues.answers import Asked, not_sent, unknown
 from daemon.venues.sim.listed_symbols import spec_of
 from daemon.venues.sim.sim_orders import (
     AccountPosition,
@@ -117,7 +117,7 @@ class Wire:
     """What the test knows of requests: those that will still arrive count against the caps."""
 
     coming: dict[ClientOrderId, tuple[Side, Decimal]] = field(default_factory=dict)
-    pending: dict[int, PendingRequest] = field(default_factory=dict)
+    pending: dict[int, Asked] = field(default_factory=dict)
 
 
 class SimRun:
@@ -347,7 +347,7 @@ class SimRun:
         for item in items:
             self.tell(item)
 
-    def _request_of(self, asked: PendingRequest) -> int | None:
+    def _request_of(self, asked: Asked) -> int | None:
         """A request on the wire; None when it is refused before a byte leaves."""
         why = self._local_refusal()
         if why:
@@ -397,9 +397,7 @@ class SimRun:
 
     def _send_place(self, order: Any) -> None:
         cid, iid = order.client_order_id, order.instrument_id
-        number = self._request_of(
-            PendingRequest(kind="place", client_order_id=cid, instrument_id=iid)
-        )
+        number = self._request_of(Asked(kind="place", client_order_id=cid, instrument_id=iid))
         if number is None:
             return
         travel = self._travel()
@@ -436,7 +434,7 @@ class SimRun:
     def _send_replace(self, effect: SendReplace) -> None:
         """As the venue does with STOP_ON_FAILURE: no new order unless the old one is cancelled."""
         order, target = effect.replace.order, effect.replace.target
-        asked = PendingRequest(
+        asked = Asked(
             kind="replace",
             client_order_id=target,
             instrument_id=order.instrument_id,
@@ -478,9 +476,7 @@ class SimRun:
 
     def _send_cancel(self, cid: ClientOrderId, iid: InstrumentId) -> None:
         self.checker.canceled(cid)
-        number = self._request_of(
-            PendingRequest(kind="cancel", client_order_id=cid, instrument_id=iid)
-        )
+        number = self._request_of(Asked(kind="cancel", client_order_id=cid, instrument_id=iid))
         if number is None:
             return
         travel = self._travel()
@@ -501,9 +497,7 @@ class SimRun:
 
     def _send_amend(self, amend: AmendOrder) -> None:
         cid, iid = amend.client_order_id, amend.instrument_id
-        number = self._request_of(
-            PendingRequest(kind="amend", client_order_id=cid, instrument_id=iid)
-        )
+        number = self._request_of(Asked(kind="amend", client_order_id=cid, instrument_id=iid))
         if number is None:
             return
         travel = self._travel()

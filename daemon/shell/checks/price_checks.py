@@ -12,11 +12,10 @@ from daemon.model.launch_checks import Check
 from daemon.shell.link.price_paths import MissingPrice, PriceCaps, missing_prices, offer
 from daemon.shell.link.rest_session import HttpReply
 from daemon.shell.link.time_sync import TimeSync
-from daemon.venues.binance_spot import codec_rest
+from daemon.venues.adapter import VenueAdapter
 from daemon.venues.requests import HttpRequest
 
 _SYMBOLS_ASKED_MAX = 20
-_USUAL_FEE_ASSET = "BNB"
 
 Call = Callable[[HttpRequest], Awaitable[HttpReply]]
 
@@ -24,12 +23,9 @@ Call = Callable[[HttpRequest], Awaitable[HttpReply]]
 class PriceQuestions:
     """Asks one venue about one account."""
 
-    def __init__(
-        self, signed: Call, public: Call, encoder: codec_rest.RestEncoder, sync: TimeSync
-    ) -> None:
-        self._signed = signed
-        self._public = public
-        self._encoder = encoder
+    def __init__(self, call: Call, adapter: VenueAdapter, sync: TimeSync) -> None:
+        self._call = call
+        self._adapter = adapter
         self._sync = sync
 
     async def judge(
@@ -59,17 +55,18 @@ class PriceQuestions:
         assets: set[str] = set()
         for symbol in symbols[:_SYMBOLS_ASKED_MAX]:
             try:
-                reply = await self._signed(self._encoder.commission(symbol, self._sync.venue_ms()))
+                request = self._adapter.encode.commission(symbol, self._sync.venue_ms())
+                reply = await self._call(request)
                 if reply.status != 200:
-                    fault = codec_rest.decode_error(reply.status, reply.body)
+                    fault = self._adapter.decode.error(reply.status, reply.body)
                     raise VenueRefusal(fault.status, fault.code, fault.message)
-                row = codec_rest.decode_commission(reply.body)
+                other = self._adapter.decode.fee_asset(reply.body)
             except SeatrialError as error:
                 # A venue that does not say may charge the usual asset, where some is held.
-                usual = sorted(held & {_USUAL_FEE_ASSET})
+                usual = sorted(held & {self._adapter.capabilities.usual_fee_asset})
                 return usual, f" (how fees are paid could not be asked: {error})"
-            if row.other_asset in held:
-                assets.add(row.other_asset)
+            if other in held:
+                assets.add(other)
         return sorted(assets), ""
 
     async def _offer(self, missing: MissingPrice, symbols: Sequence[str], caps: PriceCaps) -> str:
@@ -80,7 +77,7 @@ class PriceQuestions:
             named = ", ".join(f'"{symbol}"' for symbol in absent)
             return f"add {named} to venue.symbols" if absent else f"correct the path {declared}"
         for pair in (missing.asset + caps.numeraire, caps.numeraire + missing.asset):
-            reply = await self._public(self._encoder.exchange_info((pair,)))
+            reply = await self._call(self._adapter.encode.exchange_info((pair,)))
             if reply.status == 200:
                 return offer(missing, pair, has_symbol=pair in symbols)
         return f"declare a path for {missing.asset} in [caps.conversions], over venue.symbols"

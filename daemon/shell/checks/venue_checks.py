@@ -13,40 +13,31 @@ from decimal import Decimal
 
 import aiohttp
 
-from daemon.errors import HostRefused, NotConnected, SeatrialError
-from daemon.model.amounts import ceil_to, floor_to, plain
-from daemon.model.enums import SymbolStatus
+from daemon.errors import HostRefused, NotConnected, SeatrialError, Undecodable
+from daemon.model.amounts import ceil_to, floor_to
+from daemon.model.enums import Side, SymbolStatus
 from daemon.model.halt import HaltFlag
 from daemon.model.instrument import Instrument
 from daemon.model.launch_checks import CHECKS, Check
 from daemon.shell.checks.price_checks import PriceQuestions
 from daemon.shell.link.governor import Governor
-from daemon.shell.link.link_config import Credentials, VenueEndpoints, make_signer
+from daemon.shell.link.link_config import Credentials, VenueEndpoints, adapter_of
 from daemon.shell.link.order_session import OrderSession
 from daemon.shell.link.price_paths import PriceCaps
-from daemon.shell.link.rest_session import HttpReply, RestSession
+from daemon.shell.link.rest_session import RestSession
 from daemon.shell.link.stream_session import MarketSession
 from daemon.shell.link.time_sync import TimeSync
 from daemon.shell.process.clock import Clock
-from daemon.venues.binance_spot import codec_rest
-from daemon.venues.binance_spot.amount_text import amount
-from daemon.venues.binance_spot.codec_stream import StreamReader, stream_names
-from daemon.venues.binance_spot.codec_ws import WsEncoder, WsReply
-from daemon.venues.binance_spot.depth import decode_snapshot
-from daemon.venues.binance_spot.error_answers import Outcome, VenueFault
-from daemon.venues.binance_spot.instrument_rules import decode_exchange, unknown_text
-from daemon.venues.binance_spot.own_ids import SymbolNames
-from daemon.venues.binance_spot.request_params import Fields
-from daemon.venues.binance_spot.request_signing import Signer
+from daemon.venues.adapter import VenueAdapter
+from daemon.venues.contract import WsReply, unknown_text
+from daemon.venues.faults import Cause, Fault, Outcome
 from daemon.venues.hosts import Road
-from daemon.venues.requests import HttpRequest
 
 CLOCK_OFFSET_MAX_MS = 1_000
 ROUND_TRIP_MAX_MS = 1_000
 _DEADLINE_S = 5.0
 _NS_PER_MS = 1_000_000
 _SYMBOLS_ASKED_MAX = 20
-_UNKNOWN_SYMBOL = -1121
 _MEND_NETWORK, _MEND_KEY = CHECKS["reachable"].mend, CHECKS["key"].mend
 _MEND_SIM = (
     "is `seatrial sim` running? Each start takes a new port: copy rest, ws_api and streams from "
@@ -64,9 +55,7 @@ class Preflight:
         self,
         *,
         endpoints: VenueEndpoints,
-        credentials: Credentials,
-        signer: Signer,
-        symbols: Sequence[str],
+        adapter: VenueAdapter,
         clock: Clock,
         recv_window_ms: int,
         prices: PriceCaps | None,
@@ -74,25 +63,22 @@ class Preflight:
         self._prices = prices
         self._held: frozenset[str] = frozenset()
         self._endpoints = endpoints
-        self._credentials = credentials
-        self._signer = signer
+        self._adapter = adapter
+        self._encoder, self._decode = adapter.encode, adapter.decode
         self._clock = clock
         self._recv_window_ms = recv_window_ms
-        self._names = SymbolNames(endpoints.environment, symbols)
         self._instruments: tuple[Instrument, ...] = ()
-        self._encoder = codec_rest.RestEncoder(
-            api_key=credentials.api_key, signer=signer, recv_window_ms=recv_window_ms
-        )
         self._rest = RestSession(
             environment=endpoints.environment,
             endpoint=endpoints.endpoint(Road.REST),
             clock=clock,
-            governor=Governor(),
+            governor=Governor(adapter.rates),
             halt=HaltFlag(),
             on_limited=lambda _limited: None,
+            read_error=adapter.decode.error,
             deadline_s=_DEADLINE_S,
         )
-        self._sync = TimeSync(clock, lambda: self._rest.call(self._encoder.server_time()))
+        self._sync = TimeSync(clock, adapter, self._rest.call)
 
     async def run(self) -> list[Check]:
         """All steps, in order; what needs a step that failed is left out."""
@@ -161,13 +147,13 @@ class Preflight:
 
     async def _symbols(self) -> Check:
         try:
-            reply = await self._rest.call(self._encoder.exchange_info(self._names.symbols))
+            reply = await self._rest.call(self._encoder.exchange_info(self._adapter.symbols))
             if reply.status != 200:
-                return await self._symbols_refused(
-                    codec_rest.decode_error(reply.status, reply.body)
-                )
-            exchange = decode_exchange(reply.body, self._names)
-            self._instruments = exchange.instruments
+                return await self._symbols_refused(self._decode.error(reply.status, reply.body))
+            listed = self._decode.listed(reply.body, self._adapter.symbols)
+            if listed.absent:
+                raise Undecodable("; ".join(f"{one}: {why}" for one, why in listed.absent.items()))
+            self._instruments = listed.instruments
         except SeatrialError as error:
             return Check("symbols", ok=False, sentence=str(error))
         closed = [i.symbol for i in self._instruments if i.status is not SymbolStatus.TRADING]
@@ -180,16 +166,16 @@ class Preflight:
             )
         named = ", ".join(instrument.symbol for instrument in self._instruments)
         told = f"trading: {named}"
-        if exchange.unknown_filters:
-            told += f"; {unknown_text(exchange.unknown_filters)}"
+        if listed.unknown_filters:
+            told += f"; {unknown_text(listed.unknown_filters)}"
         return Check("symbols", ok=True, sentence=told)
 
-    async def _symbols_refused(self, fault: VenueFault) -> Check:
+    async def _symbols_refused(self, fault: Fault) -> Check:
         """One wrong name spoils the whole question: ask one by one which it is."""
         said = f"the venue refused the symbols: {fault.text}"
-        if fault.code == _UNKNOWN_SYMBOL:
+        if fault.cause is Cause.NO_SYMBOL:
             unknown = []
-            for symbol in self._names.symbols[:_SYMBOLS_ASKED_MAX]:
+            for symbol in self._adapter.symbols[:_SYMBOLS_ASKED_MAX]:
                 reply = await self._rest.call(self._encoder.exchange_info((symbol,)))
                 if reply.status != 200:
                     unknown.append(symbol)
@@ -199,11 +185,11 @@ class Preflight:
 
     async def _account(self) -> list[Check]:
         try:
-            reply = await self._signed(self._encoder.account(self._sync.venue_ms()))
+            reply = await self._rest.call(self._encoder.account(self._sync.venue_ms()))
             if reply.status != 200:
-                fault = codec_rest.decode_error(reply.status, reply.body)
+                fault = self._decode.error(reply.status, reply.body)
                 return [_key_refused(fault, self._mend_key())]
-            account = codec_rest.decode_account(reply.body)
+            account = self._decode.account(reply.body)
         except SeatrialError as error:
             return [
                 Check(
@@ -213,8 +199,7 @@ class Preflight:
                     mend=_MEND_NETWORK,
                 )
             ]
-        rows = account.balances
-        self._held = frozenset(r.asset for r in rows if r.free.strip("0.") or r.locked.strip("0."))
+        self._held = frozenset(one.asset for one in account.balances if one.total)
         held = len(self._held)
         withdraw = (
             f"canWithdraw is reported {str(account.can_withdraw).lower()}: that describes the "
@@ -235,14 +220,15 @@ class Preflight:
 
     async def _valuation(self, caps: PriceCaps) -> Check:
         """Whether everything that trading will have to value has a price that is watched."""
-        asker = PriceQuestions(self._signed, self._rest.call, self._encoder, self._sync)
+        asker = PriceQuestions(self._rest.call, self._adapter, self._sync)
         return await asker.judge(self._instruments, self._held, caps)
 
     async def _order_test(self) -> Check:
         instrument = self._instruments[0]
         try:
-            fields = await self._test_fields(instrument)
-            reply = await self._signed(self._encoder.test_order(fields, self._sync.venue_ms()))
+            qty, price = await self._small_buy(instrument)
+            request = self._encoder.test_buy(instrument.symbol, qty, price, self._sync.venue_ms())
+            reply = await self._rest.call(request)
         except SeatrialError as error:
             return Check(
                 "order test", ok=False, sentence=f"could not be asked: {error}", mend=_MEND_NETWORK
@@ -253,44 +239,32 @@ class Preflight:
                 ok=True,
                 sentence=f"the key may trade ({instrument.symbol}, nothing was placed)",
             )
-        fault = codec_rest.decode_error(reply.status, reply.body)
+        fault = self._decode.error(reply.status, reply.body)
         return Check(
             "order test",
             ok=False,
             sentence=f"the venue would refuse an order: {fault.text}",
         )
 
-    async def _test_fields(self, instrument: Instrument) -> Fields:
-        """A small limit buy at the best bid that passes the filters."""
+    async def _small_buy(self, instrument: Instrument) -> tuple[Decimal, Decimal]:
+        """Quantity and price of a small limit buy at the best bid that passes the filters."""
         reply = await self._rest.call(self._encoder.depth(instrument.symbol, 5))
         tick = instrument.tick or Decimal("0.01")
         price = instrument.price_min or tick
         if reply.status == 200:
-            bids = decode_snapshot(reply.body).bids
-            if bids:
-                price = floor_to(amount(bids[0][0]), tick)
+            best = self._decode.depth(reply.body).top(Side.BUY)
+            if best is not None:
+                price = floor_to(best[0], tick)
         lot = instrument.lot or Decimal("0.00000001")
         least = max(instrument.qty_min, instrument.notional_min / price, lot)
-        return {
-            "symbol": instrument.symbol,
-            "side": "BUY",
-            "type": "LIMIT",
-            "timeInForce": "GTC",
-            "quantity": plain(ceil_to(least, lot)),
-            "price": plain(price),
-        }
+        return ceil_to(least, lot), price
 
     async def _subscribe(self) -> Check:
         replies: list[WsReply] = []
-        encoder = WsEncoder(
-            api_key=self._credentials.api_key,
-            signer=self._signer,
-            recv_window_ms=self._recv_window_ms,
-        )
         session = OrderSession(
             environment=self._endpoints.environment,
             endpoint=self._endpoints.endpoint(Road.WS_API),
-            encoder=encoder,
+            codec=self._adapter.order_codec(),
             clock=self._clock,
             halt=HaltFlag(),
             on_message=lambda _session, _message, _now: None,
@@ -298,12 +272,9 @@ class Preflight:
         )
         try:
             await session.open(connect_deadline_s=_DEADLINE_S, ping_idle_s=10, ping_reply_s=5)
-            if encoder.can_log_on:
-                logon = encoder.log_on("preflight-logon", self._sync.venue_ms())
-                replies.append(await session.ask(logon, deadline_s=_DEADLINE_S))
-                encoder.logged_on = True
-            subscribe = encoder.subscribe("preflight-subscribe", self._sync.venue_ms())
-            replies.append(await session.ask(subscribe, deadline_s=_DEADLINE_S))
+            for name, encode in session.codec.log_on_plan():
+                request = encode(f"preflight-{name}", self._sync.venue_ms())
+                replies.append(await session.ask(request, deadline_s=_DEADLINE_S))
         except SeatrialError as error:
             return Check(
                 "user data",
@@ -328,8 +299,8 @@ class Preflight:
         session = MarketSession(
             environment=self._endpoints.environment,
             endpoint=self._endpoints.endpoint(Road.STREAMS),
-            names=stream_names(self._names.symbols, ["bookTicker"]),
-            reader=StreamReader(self._names),
+            names=[self._adapter.market.top_stream(one) for one in self._adapter.symbols],
+            codec=self._adapter.market,
             clock=self._clock,
             on_event=lambda _event: None,
             silence_max_s=_DEADLINE_S,
@@ -344,9 +315,6 @@ class Preflight:
 
     def _mend_key(self) -> str:
         return _MEND_SIM_KEY if self._endpoints.environment == "sim" else _MEND_KEY
-
-    async def _signed(self, request: HttpRequest) -> HttpReply:
-        return await self._rest.call(request)
 
 
 def why_unreachable(error: BaseException) -> str:
@@ -370,8 +338,8 @@ def why_unreachable(error: BaseException) -> str:
             return str(error)
 
 
-def _key_refused(fault: VenueFault, mend: str) -> Check:
-    if fault.code == -1022:
+def _key_refused(fault: Fault, mend: str) -> Check:
+    if fault.cause is Cause.SIGNATURE:
         return Check(
             "key",
             ok=False,
@@ -421,14 +389,12 @@ async def run_preflight(
         return [Check("hosts", ok=False, sentence=str(error))]
     steps = [Check("hosts", ok=True, sentence=f"all three addresses belong to {environment}")]
     try:
-        signer = make_signer(credentials)
+        adapter = adapter_of(credentials, environment, symbols, recv_window_ms)
     except SeatrialError as error:
         return [*steps, Check("key", ok=False, sentence=str(error))]
     preflight = Preflight(
         endpoints=endpoints,
-        credentials=credentials,
-        signer=signer,
-        symbols=symbols,
+        adapter=adapter,
         clock=clock,
         recv_window_ms=recv_window_ms,
         prices=prices,

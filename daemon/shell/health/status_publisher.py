@@ -16,7 +16,7 @@ from daemon.shell.process.clock import Clock, utc_text
 from daemon.shell.process.sdnotify import Notifier
 from daemon.shell.pump import Pump
 from daemon.shell.stop.kill_latch import Latch
-from daemon.venues.binance_spot.instrument_rules import unknown_text
+from daemon.venues.contract import unknown_text
 
 _NS_PER_S = 1_000_000_000
 

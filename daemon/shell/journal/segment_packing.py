@@ -47,8 +47,8 @@ class StoppedError(Exception):
 def housekeeping(directory: Path) -> Iterator[None]:
     """Be the only one who packs or moves closed segments.
 
-    `evidence/pack/journal_archive.py` takes the same lock with code of its own: the accountant imports nothing
-    of the daemon (P10). They share the name of the file, and that is all.
+    `evidence/pack/journal_archive.py` takes the same lock with code of its own: the accountant
+    imports nothing of the daemon (P10). They share the name of the file, and that is all.
 
     Raises:
         HousekeepingBusyError: another process is.

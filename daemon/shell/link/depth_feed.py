@@ -18,14 +18,11 @@ from daemon.model.market import TopOfBook
 from daemon.shell.link.backoff import Backoff
 from daemon.shell.link.rest_session import HttpReply
 from daemon.shell.process.clock import Clock
-from daemon.venues.binance_spot.codec_rest import RestEncoder
-from daemon.venues.binance_spot.codec_stream import DepthDiff
-from daemon.venues.binance_spot.depth import Best, DepthBook, DepthState, decode_snapshot
-from daemon.venues.binance_spot.own_ids import SymbolNames
+from daemon.venues.adapter import VenueAdapter
+from daemon.venues.contract import Best, Book, DepthDiff
 from daemon.venues.requests import HttpRequest
 
 SNAPSHOT_LEVELS = 1_000
-STREAM_KIND = "depth@100ms"
 CONFIRM_NS = 1_000_000_000
 _TRIES_MAX = 8
 _NS_PER_MS = 1_000_000
@@ -40,19 +37,17 @@ class DepthFeeds:
         self,
         symbols: Iterable[str],
         *,
-        names: SymbolNames,
-        encoder: RestEncoder,
+        adapter: VenueAdapter,
         call: Callable[[HttpRequest], Awaitable[HttpReply]],
         clock: Clock,
         tell: Callable[[TopOfBook], None],
         spawn: Spawn,
         make_backoff: Callable[[], Backoff],
     ) -> None:
-        self.books = {symbol: DepthBook() for symbol in symbols}
+        self.books = {symbol: adapter.market.new_book() for symbol in symbols}
         self.is_over = False
         """The connection is gone: what is under way for its books is dropped."""
-        self._names = names
-        self._encoder = encoder
+        self._adapter = adapter
         self._call = call
         self._clock = clock
         self._tell_top = tell
@@ -92,7 +87,7 @@ class DepthFeeds:
         now_ns = self._clock.now_ns()
         return {
             symbol: {
-                "synced": book.state is DepthState.SYNCED,
+                "synced": book.is_synced,
                 "gaps": book.gaps,
                 "resets": book.resets,
                 "levels": len(book.bids) + len(book.asks),
@@ -103,7 +98,7 @@ class DepthFeeds:
             for symbol, book in self.books.items()
         }
 
-    async def _snapshot(self, symbol: str, book: DepthBook) -> None:
+    async def _snapshot(self, symbol: str, book: Book) -> None:
         backoff = self._make_backoff()
         try:
             for _ in range(_TRIES_MAX):
@@ -116,17 +111,17 @@ class DepthFeeds:
         finally:
             self._asking.discard(symbol)  # the next diff asks again
 
-    async def _try_snapshot(self, symbol: str, book: DepthBook) -> bool:
+    async def _try_snapshot(self, symbol: str, book: Book) -> bool:
         epoch = book.epoch
         try:
-            reply = await self._call(self._encoder.depth(symbol, SNAPSHOT_LEVELS))
+            reply = await self._call(self._adapter.encode.depth(symbol, SNAPSHOT_LEVELS))
             if reply.status != 200 or book.epoch != epoch:
                 return False
-            return book.on_snapshot(decode_snapshot(reply.body))
+            return book.on_snapshot(self._adapter.decode.depth(reply.body))
         except SeatrialError:
             return False
 
-    def _tell(self, symbol: str, book: DepthBook, best: Best | None, ts_venue_ns: int) -> None:
+    def _tell(self, symbol: str, book: Book, best: Best | None, ts_venue_ns: int) -> None:
         now_ns = self._clock.now_ns()
         self._heard_ns[symbol] = now_ns
         if best is None or self.is_over:
@@ -135,5 +130,5 @@ class DepthFeeds:
             return
         self._told[symbol] = best
         self._told_ns[symbol] = now_ns
-        instrument = self._names.instrument(symbol)
+        instrument = self._adapter.instrument(symbol)
         self._tell_top(TopOfBook(instrument, *best, book.update_id, ts_venue_ns, now_ns))

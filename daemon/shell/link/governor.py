@@ -14,8 +14,7 @@ from dataclasses import dataclass
 
 from daemon.model.time_text import date_text
 from daemon.shell.link.order_rate import OrderRate
-from daemon.venues.binance_spot.bans import retry_at_ms
-from daemon.venues.binance_spot.instrument_rules import RateLimitRow
+from daemon.venues.contract import RateLimitRow, RatePlan
 from daemon.venues.requests import Purpose
 
 _NS_PER_MS = 1_000_000
@@ -50,14 +49,6 @@ _DOUBLINGS_MAX = 12
 _PAST_SLACK_NS = 5 * _NS_PER_S
 _CALM_NS = 3_600 * _NS_PER_S
 """A pause that comes so long after the last one is a first one again."""
-_DOCUMENTED = (
-    RateLimitRow("REQUEST_WEIGHT", "MINUTE", 1, 6_000),
-    RateLimitRow("RAW_REQUESTS", "MINUTE", 5, 61_000),
-    RateLimitRow("ORDERS", "SECOND", 10, 50),
-    RateLimitRow("ORDERS", "DAY", 1, 160_000),
-    RateLimitRow("CONNECTIONS", "MINUTE", 5, 300),
-)
-"""Until exchangeInfo says better: the lowest numbers that the venue's pages name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +78,7 @@ class _Window:
         "used",
     )
 
-    def __init__(self, row: RateLimitRow) -> None:
+    def __init__(self, row: RateLimitRow, header: str) -> None:
         self.kind = row.rate_limit_type
         # What one request adds: weight * per_weight + per_call + orders * per_order.
         self.per_weight = int(self.kind == "REQUEST_WEIGHT")
@@ -96,7 +87,7 @@ class _Window:
         self.length_ns = _INTERVALS_NS[row.interval] * row.interval_num
         self.name = window_name(row)
         self.key = (row.rate_limit_type, row.interval, row.interval_num)
-        self.header = _header_of(row)
+        self.header = header
         self.limit = row.limit
         self.used = 0
         self.rounds = 0
@@ -129,13 +120,16 @@ def window_name(row: RateLimitRow) -> str:
 class Governor:
     """Admits or refuses each request before it leaves. Not thread-safe: one loop owns it."""
 
-    def __init__(self, *, waf_pause_s: float = 60.0) -> None:
+    def __init__(self, plan: RatePlan, *, waf_pause_s: float = 60.0) -> None:
+        self.plan = plan
         self.offset_ns = 0
         """Venue clock minus engine time; set by the time sync."""
         self.rate = OrderRate()
         """The cap on orders in a rolling second, at the bytes; the link sets it."""
         self.refusals = 0
-        self._windows: list[_Window] = [_Window(row) for row in _DOCUMENTED]
+        self._windows: list[_Window] = [
+            _Window(row, plan.header_of(row)) for row in plan.documented
+        ]
         self._index()
         self._waf_pause_ns = int(waf_pause_s * _NS_PER_S)
         self._paused_until_ns = 0
@@ -154,7 +148,7 @@ class Governor:
                 continue
             window = known.get(window_name(row))
             if window is None:
-                window = _Window(row)
+                window = _Window(row, self.plan.header_of(row))
                 known[window.name] = window
             window.limit = row.limit
         told = {row.rate_limit_type for row in rows}
@@ -223,7 +217,7 @@ class Governor:
                 window.used = max(window.in_flight, window.used - cost)
 
     def observe_headers(self, headers: Mapping[str, str], now_ns: int) -> None:
-        """Take `X-MBX-USED-WEIGHT-…` and `X-MBX-ORDER-COUNT-…` of an answer."""
+        """Take the counts in an answer's headers."""
         for window in self._windows:
             text = headers.get(window.header) if window.header else None
             if text is not None and text.isascii() and text.isdigit() and len(text) < 12:
@@ -270,7 +264,7 @@ class Governor:
     def until_ns(self, said_ms: int, header: str | None, now_ns: int) -> int | None:
         """The latest end that the venue named, in engine time: data or text, and `Retry-After`."""
         venue_ms = (now_ns + self.offset_ns) // _NS_PER_MS
-        at_ms = max(said_ms, retry_at_ms(header, venue_ms))
+        at_ms = max(said_ms, self.plan.retry_at_ms(header, venue_ms))
         return at_ms * _NS_PER_MS - self.offset_ns if at_ms else None
 
     def pause_scope(self, now_ns: int) -> str:
@@ -330,13 +324,3 @@ def _sane(until_ns: int, now_ns: int) -> int | None:
     if until_ns < now_ns - _PAST_SLACK_NS:
         return None
     return min(max(until_ns, now_ns + _NS_PER_S), now_ns + _PAUSE_MAX_NS)
-
-
-def _header_of(row: RateLimitRow) -> str:
-    """The answer header that carries the count of a limit; empty where none does."""
-    suffix = f"{row.interval_num}{row.interval[:1]}"
-    if row.rate_limit_type == "REQUEST_WEIGHT":
-        return f"X-MBX-USED-WEIGHT-{suffix}"
-    if row.rate_limit_type == "ORDERS":
-        return f"X-MBX-ORDER-COUNT-{suffix}"
-    return ""

@@ -1,14 +1,19 @@
 """What a venue link is built from: addresses, keys, bounds. Values only."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from daemon.errors import CredentialsRefused
-from daemon.venues.binance_spot.request_signing import Ed25519Signer, HmacSigner, Signer
+from daemon.venues.adapter import VenueAdapter
 from daemon.venues.hosts import CheckedAddress, Road, check_endpoint
+from daemon.venues.registry import make_adapter
 
 if TYPE_CHECKING:  # an HMAC key needs none of it, and a stop waits for every import
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+
+STOP_WINDOW_MS = 5_000
+"""A stop's cancels may arrive late: they only take risk away."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,17 +98,22 @@ class LinkConfig:
     """Subscribe the public trades beside the top of book."""
 
 
-def make_signer(credentials: Credentials) -> Signer:
-    """The signer of a key.
+def adapter_of(
+    credentials: Credentials,
+    environment: str,
+    symbols: Sequence[str],
+    recv_window_ms: int = STOP_WINDOW_MS,
+) -> VenueAdapter:
+    """The adapter that speaks with this key; each link, and each stop, has one of its own.
 
     Raises:
-        CredentialsRefused: when the kind and the secret do not fit.
+        CredentialsRefused: the venue takes no such key.
     """
-    secret = credentials.secret
-    if credentials.kind == "hmac" and isinstance(secret, bytes) and secret:
-        return HmacSigner(secret)
-    if credentials.kind == "ed25519" and not isinstance(secret, bytes):
-        return Ed25519Signer(secret)
-    raise CredentialsRefused(
-        f"a {credentials.kind!r} key with such a secret is not taken; use HMAC or Ed25519 (not RSA)"
+    return make_adapter(
+        environment,
+        symbols,
+        api_key=credentials.api_key,
+        kind=credentials.kind,
+        secret=credentials.secret,
+        recv_window_ms=recv_window_ms,
     )

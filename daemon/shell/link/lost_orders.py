@@ -10,8 +10,7 @@ from daemon.errors import Undecodable
 from daemon.model.effects import HistoryAfter
 from daemon.model.ids import is_lost, own_id_of
 from daemon.shell.link.venue_requests import PAGE, VenueRequests
-from daemon.venues.binance_spot import codec_rest
-from daemon.venues.binance_spot.order_rows import OrderRow
+from daemon.venues.contract import OrderRow
 
 PAGES_MAX = 100
 """A symbol with more than 100,000 orders since the newest that we know is not read to its end."""
@@ -36,9 +35,11 @@ async def lost_orders(
     return found
 
 
-async def _orders_after(ask: VenueRequests, symbol: str, history: HistoryAfter) -> list[OrderRow]:
+async def _orders_after(
+    ask: VenueRequests, symbol: str, history: HistoryAfter
+) -> Sequence[OrderRow]:
     """All from a known order on; without one the newest, and all when lost ones fill those."""
-    known = history.after.get(ask.reader.names.instrument(symbol))
+    known = history.after.get(ask.adapter.instrument(symbol))
     after = 0 if known is None else int(known)
     if known is None:
         newest = await _page(ask, symbol, None)
@@ -57,7 +58,7 @@ async def _orders_after(ask: VenueRequests, symbol: str, history: HistoryAfter) 
     raise Undecodable(f"{symbol}: more than {PAGES_MAX} pages of orders since {after}")
 
 
-async def _page(ask: VenueRequests, symbol: str, from_id: int | None) -> list[OrderRow]:
-    request = ask.encoder.all_orders(symbol, from_id, PAGE, ask.sync.venue_ms())
+async def _page(ask: VenueRequests, symbol: str, from_id: int | None) -> Sequence[OrderRow]:
+    request = ask.encode.all_orders(symbol, from_id, PAGE, ask.sync.venue_ms())
     body = await ask.body_of_symbol(symbol, request)
-    return [] if body is None else codec_rest.decode_orders(body)
+    return [] if body is None else ask.decode.orders(body)

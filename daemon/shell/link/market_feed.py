@@ -12,17 +12,15 @@ Rules of this file:
 from collections.abc import Awaitable, Callable
 
 from daemon.errors import SeatrialError
+from daemon.model.enums import Side
 from daemon.model.ids import InstrumentId
 from daemon.model.inputs import Input, MarketData, PublicTrade
 from daemon.model.market import TopOfBook, TradeTick
 from daemon.shell.link.depth_feed import DepthFeeds, Spawn
 from daemon.shell.link.rest_session import HttpReply
 from daemon.shell.process.clock import Clock
-from daemon.venues.binance_spot.amount_text import amount
-from daemon.venues.binance_spot.codec_rest import RestEncoder
-from daemon.venues.binance_spot.codec_stream import DepthDiff, MarketEvent
-from daemon.venues.binance_spot.depth import SnapshotRow, decode_snapshot
-from daemon.venues.binance_spot.own_ids import SymbolNames
+from daemon.venues.adapter import VenueAdapter
+from daemon.venues.contract import Depth, DepthDiff, MarketEvent
 from daemon.venues.requests import HttpRequest
 
 CONFIRM_NS = 4_000_000_000
@@ -49,8 +47,7 @@ class MarketFeed:
         self,
         *,
         top_symbols: list[str],
-        names: SymbolNames,
-        encoder: RestEncoder,
+        adapter: VenueAdapter,
         call: Callable[[HttpRequest], Awaitable[HttpReply]],
         clock: Clock,
         spawn: Spawn,
@@ -61,8 +58,8 @@ class MarketFeed:
         speakers.feeds += 1
         self._serial = speakers.feeds
         self._speakers = speakers
-        self._symbols = {names.instrument(symbol): symbol for symbol in top_symbols}
-        self._encoder = encoder
+        self._symbols = {adapter.instrument(symbol): symbol for symbol in top_symbols}
+        self._adapter = adapter
         self._call = call
         self._clock = clock
         self._spawn = spawn
@@ -119,27 +116,26 @@ class MarketFeed:
                 return
             told_before = self._told.get(instrument, -1)
             try:
-                request = self._encoder.depth(self._symbols[instrument], _SNAPSHOT_LEVELS)
+                request = self._adapter.encode.depth(self._symbols[instrument], _SNAPSHOT_LEVELS)
                 reply = await self._call(request)
                 if reply.status == 200:
-                    snapshot = decode_snapshot(reply.body)
+                    snapshot = self._adapter.decode.depth(reply.body)
                     self._on_snapshot(instrument, snapshot, told_before, reply.ts_recv_ns)
             except SeatrialError:
                 continue
 
     def _on_snapshot(
-        self, instrument: InstrumentId, snapshot: SnapshotRow, told_before: int, recv_ns: int
+        self, instrument: InstrumentId, snapshot: Depth, told_before: int, recv_ns: int
     ) -> None:
         told = self._told.get(instrument, -1)
         if snapshot.last_update_id < told_before:
             self.resets += 1  # older than what was told before it was asked for: a new count
         elif snapshot.last_update_id < told:
             return  # the stream has told more meanwhile
-        if not snapshot.bids or not snapshot.asks:
+        bid, ask = snapshot.top(Side.BUY), snapshot.top(Side.SELL)
+        if bid is None or ask is None:
             return
-        (bid, bid_qty), (ask, ask_qty) = snapshot.bids[0], snapshot.asks[0]
-        sides = (amount(bid), amount(bid_qty), amount(ask), amount(ask_qty))
-        self._heard(TopOfBook(instrument, *sides, snapshot.last_update_id, 0, recv_ns))
+        self._heard(TopOfBook(instrument, *bid, *ask, snapshot.last_update_id, 0, recv_ns))
 
     def _heard(self, top: TopOfBook) -> None:
         self._told[top.instrument_id] = top.update_id

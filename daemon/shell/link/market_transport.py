@@ -8,7 +8,7 @@ from daemon.model.enums import Link
 from daemon.model.inputs import Input
 from daemon.model.market import TopOfBook
 from daemon.shell.link.backoff import Backoff
-from daemon.shell.link.depth_feed import STREAM_KIND, DepthFeeds, Spawn
+from daemon.shell.link.depth_feed import DepthFeeds, Spawn
 from daemon.shell.link.link_config import LinkConfig, VenueEndpoints
 from daemon.shell.link.link_keeper import LinkKeeper
 from daemon.shell.link.market_feed import MarketFeed, Speakers
@@ -16,13 +16,9 @@ from daemon.shell.link.rate_refusals import RateRefusals
 from daemon.shell.link.rest_session import HttpReply
 from daemon.shell.link.stream_session import MarketSession
 from daemon.shell.process.clock import Clock
-from daemon.venues.binance_spot.codec_rest import RestEncoder
-from daemon.venues.binance_spot.codec_stream import StreamReader, stream_names
-from daemon.venues.binance_spot.own_ids import SymbolNames
+from daemon.venues.adapter import VenueAdapter
 from daemon.venues.hosts import Road
 from daemon.venues.requests import HttpRequest
-
-_TOP_KIND = "bookTicker"
 
 
 class MarketTransport:
@@ -32,11 +28,10 @@ class MarketTransport:
         self,
         *,
         endpoints: VenueEndpoints,
-        names: SymbolNames,
+        adapter: VenueAdapter,
         config: LinkConfig,
         clock: Clock,
         limits: RateRefusals,
-        encoder: RestEncoder,
         call: Callable[[HttpRequest], Awaitable[HttpReply]],
         spawn: Spawn,
         deliver: Callable[[Input], None],
@@ -47,14 +42,12 @@ class MarketTransport:
         self._config = config
         self._clock = clock
         self._limits = limits
-        self._names = names
-        self._encoder = encoder
+        self._adapter = adapter
         self._call = call
         self._spawn = spawn
         self._deliver = deliver
         self._settle = settle
         self._make_backoff = make_backoff
-        self._reader = StreamReader(names)
         self._speakers = Speakers()
         self._feed = self._make_feed()
         self.keeper: LinkKeeper[MarketSession] = LinkKeeper(
@@ -82,8 +75,8 @@ class MarketTransport:
             environment=self._endpoints.environment,
             endpoint=self._endpoints.endpoint(Road.STREAMS),
             names=self._stream_names(),
-            newest_of=stream_names(self._top_symbols(), [_TOP_KIND]),
-            reader=self._reader,
+            newest_of=[self._adapter.market.top_stream(one) for one in self._top_symbols()],
+            codec=self._adapter.market,
             clock=self._clock,
             on_event=feed.on_event,
             on_read_over=self._settle,
@@ -106,8 +99,7 @@ class MarketTransport:
     def _make_feed(self) -> MarketFeed:
         return MarketFeed(
             top_symbols=self._top_symbols(),
-            names=self._names,
-            encoder=self._encoder,
+            adapter=self._adapter,
             call=self._call,
             clock=self._clock,
             spawn=self._spawn,
@@ -119,8 +111,7 @@ class MarketTransport:
     def _make_depth(self, tell: Callable[[TopOfBook], None]) -> DepthFeeds:
         return DepthFeeds(
             self._config.depth_symbols,
-            names=self._names,
-            encoder=self._encoder,
+            adapter=self._adapter,
             call=self._call,
             clock=self._clock,
             tell=tell,
@@ -134,9 +125,10 @@ class MarketTransport:
         return [symbol for symbol in self._config.symbols if symbol not in depth]
 
     def _stream_names(self) -> list[str]:
-        names = []
+        market, names = self._adapter.market, []
         for symbol in self._config.symbols:
-            book = STREAM_KIND if symbol in self._config.depth_symbols else _TOP_KIND
-            kinds = (book, "trade") if self._config.with_trades else (book,)
-            names += stream_names([symbol], kinds)
+            is_deep = symbol in self._config.depth_symbols
+            names.append((market.depth_stream if is_deep else market.top_stream)(symbol))
+            if self._config.with_trades:
+                names.append(market.trade_stream(symbol))
         return names

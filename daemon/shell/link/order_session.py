@@ -1,4 +1,4 @@
-"""One connection to the WebSocket API: order entry and user data. It only moves bytes.
+"""One connection for order entry and user data. It only moves bytes.
 
 Rules of this file:
 1. `send` is synchronous: bytes go to the kernel in the caller's turn, or it raises and none did.
@@ -18,13 +18,8 @@ import picows
 from daemon.errors import AnswerLost, HaltClosed, NotConnected, Undecodable, VenueRefusal
 from daemon.model.halt import HaltFlag
 from daemon.shell.process.clock import Clock
-from daemon.venues.binance_spot.codec_ws import (
-    PATH,
-    WsEncoder,
-    WsMessage,
-    WsReply,
-    decode_frame,
-)
+from daemon.venues.adapter import OrderCodec
+from daemon.venues.contract import SocketMessage, WsReply
 from daemon.venues.hosts import CheckedAddress, check_peer
 from daemon.venues.requests import Purpose, WsRequest
 
@@ -46,15 +41,16 @@ class OrderSession(picows.WSListener):
         *,
         environment: str,
         endpoint: CheckedAddress,
-        encoder: WsEncoder,
+        codec: OrderCodec,
         clock: Clock,
         halt: HaltFlag,
-        on_message: Callable[["OrderSession", WsMessage, int], None],
+        on_message: Callable[["OrderSession", SocketMessage, int], None],
         on_lost: Callable[["OrderSession", str], None],
         on_read_over: Callable[[], None] = _nothing,
     ) -> None:
         """Wire it; nothing is connected before `open`."""
-        self.encoder = encoder
+        self.codec = codec
+        self._decode = codec.decode
         self.lost = False
         self.due = False
         """True when it should be replaced by a new connection (the venue said so)."""
@@ -68,7 +64,7 @@ class OrderSession(picows.WSListener):
         self._gone = asyncio.Event()
         self._environment = environment
         self._endpoint = endpoint
-        self._path = PATH if endpoint.path in {"", "/"} else endpoint.path
+        self._path = codec.path if endpoint.path in {"", "/"} else endpoint.path
         self._clock = clock
         self._transport: picows.WSTransport | None = None
         self._writable = True
@@ -198,7 +194,7 @@ class OrderSession(picows.WSListener):
 
     def on_payload(self, payload: bytes, now_ns: int) -> None:
         """A reply or an event."""
-        message = decode_frame(payload)
+        message = self._decode(payload, now_ns)
         if self._asked and type(message) is WsReply:
             future = self._asked.get(message.request_id)
             if future is not None:

@@ -23,7 +23,7 @@ from daemon.errors import (
 )
 from daemon.model.enums import Link
 from daemon.model.halt import HaltFlag
-from daemon.model.inputs import BalancesChanged, Input, VenueReport
+from daemon.model.inputs import Input
 from daemon.shell.link.backoff import Backoff
 from daemon.shell.link.governor import Governor
 from daemon.shell.link.link_config import LinkConfig, VenueEndpoints
@@ -32,36 +32,20 @@ from daemon.shell.link.order_session import OrderSession
 from daemon.shell.link.rate_refusals import RateRefusals
 from daemon.shell.link.rest_session import RestSession
 from daemon.shell.link.time_sync import TimeSync
-from daemon.shell.link.venue_replies import (
-    PendingRequest,
-    VenueAnswer,
-    inputs_of,
-    not_sent,
-    unknown,
-)
 from daemon.shell.process.clock import Clock
-from daemon.venues.binance_spot import codec_rest, costs
-from daemon.venues.binance_spot.codec_ws import UnknownEvent, WsEncoder, WsMessage, WsReply
-from daemon.venues.binance_spot.error_answers import Outcome, VenueFault
-from daemon.venues.binance_spot.order_rows import RowReader
-from daemon.venues.binance_spot.user_data import (
-    AccountEvent,
-    OrderEvent,
-    ShutdownEvent,
-    TerminatedEvent,
-    balances_in,
-    report_of,
-)
+from daemon.venues.adapter import OrderCodec, VenueAdapter
+from daemon.venues.answers import Answer, Asked, not_sent, unknown
+from daemon.venues.contract import SocketMessage, SocketNotice, WsReply
+from daemon.venues.faults import Fault, Outcome
 from daemon.venues.hosts import Road
 from daemon.venues.requests import HttpRequest, Purpose, WsRequest
 
-_CHARGED_ALWAYS = frozenset({"amend"})
 _LATE_MAX = 10_000
 _SWEEP_S = 0.05
 _UNKNOWN_EVENTS_MAX = 100
 _NS_PER_MS = 1_000_000
 
-EncodeWs = Callable[[WsEncoder, str, int], WsRequest]
+EncodeWs = Callable[[OrderCodec, str, int], WsRequest]
 EncodeRest = Callable[[], HttpRequest]
 
 
@@ -69,7 +53,7 @@ EncodeRest = Callable[[], HttpRequest]
 class _InFlight:
     """A request on the order connection without its answer."""
 
-    asked: PendingRequest
+    asked: Asked
     session: OrderSession
     sent_ns: int
     deadline_ns: int
@@ -93,7 +77,7 @@ class OrderTransport:
         self,
         *,
         endpoints: VenueEndpoints,
-        make_encoder: Callable[[], WsEncoder],
+        adapter: VenueAdapter,
         config: LinkConfig,
         clock: Clock,
         halt: HaltFlag,
@@ -101,14 +85,15 @@ class OrderTransport:
         limits: RateRefusals,
         rest: RestSession,
         sync: TimeSync,
-        rows: RowReader,
         deliver: Callable[[Input], None],
         settle: Callable[[], None],
-        on_fault: Callable[[VenueFault], None],
+        on_fault: Callable[[Fault], None],
         backoff: Backoff,
     ) -> None:
         self._endpoints = endpoints
-        self._make_encoder = make_encoder
+        self._adapter = adapter
+        self._inputs_of = adapter.inputs_of
+        self._costs = adapter.costs
         self._config = config
         self._reply_deadline_ns = config.reply_deadline_ms * _NS_PER_MS
         self._clock = clock
@@ -117,13 +102,12 @@ class OrderTransport:
         self._limits = limits
         self._rest = rest
         self._sync = sync
-        self._rows = rows
         self._deliver = deliver
         self._settle = settle
         self._on_fault = on_fault
         self._next_request = 0
         self._in_flight: dict[str, _InFlight] = {}
-        self._late: dict[str, PendingRequest] = {}
+        self._late: dict[str, Asked] = {}
         self._pinged: _Ping | None = None
         self.unknown_events: dict[str, int] = {}
         self.keeper: LinkKeeper[OrderSession] = LinkKeeper(
@@ -141,9 +125,7 @@ class OrderTransport:
         return len(self._in_flight)
 
     # ---------------------------------------------------------------- sending
-    def write(
-        self, asked: PendingRequest, encode: EncodeWs, *, weight: int, orders: int = 0
-    ) -> None:
+    def write(self, asked: Asked, encode: EncodeWs, *, weight: int, orders: int = 0) -> None:
         """Write one request now: halt flag, budget, bytes. A refusal proves that no byte left."""
         session = self.keeper.current
         if session is None:
@@ -162,7 +144,7 @@ class OrderTransport:
         self._next_request += 1
         request_id = str(self._next_request)
         try:
-            request = encode(session.encoder, request_id, self._sync.venue_ms_at(now_ns))
+            request = encode(session.codec, request_id, self._sync.venue_ms_at(now_ns))
             self._may_leave(asked, orders, now_ns)
             session.send(request)
         except LocalRecoverableError as error:
@@ -176,12 +158,12 @@ class OrderTransport:
         deadline_ns = now_ns + self._reply_deadline_ns
         self._in_flight[request_id] = _InFlight(asked, session, now_ns, deadline_ns, weight, orders)
 
-    def _may_leave(self, asked: PendingRequest, orders: int, now_ns: int) -> None:
+    def _may_leave(self, asked: Asked, orders: int, now_ns: int) -> None:
         refusal = self._governor.rate.refusal(asked.instrument_id, now_ns) if orders else ""
         if refusal:
             raise BudgetEmpty(refusal, now_ns)
 
-    async def by_rest(self, asked: PendingRequest, encode: EncodeRest) -> None:
+    async def by_rest(self, asked: Asked, encode: EncodeRest) -> None:
         """Send one request by REST and deliver what its answer proves."""
         deadline_s = self._config.reply_deadline_ms / 1000
         try:
@@ -197,14 +179,14 @@ class OrderTransport:
         fault = None
         data = None
         if reply.status != 200:
-            fault = codec_rest.decode_error(reply.status, reply.body)
+            fault = self._adapter.decode.error(reply.status, reply.body)
             if fault.code != 0:
-                data = codec_rest.error_data(reply.body)
+                data = self._adapter.decode.error_data(reply.body)
             self._on_fault(fault)
-        answer = VenueAnswer(
+        answer = Answer(
             result=reply.body, fault=fault, error_data=data, ts_recv_ns=reply.ts_recv_ns
         )
-        self._tell(inputs_of(asked, answer, self._rows))
+        self._tell(self._inputs_of(asked, answer))
 
     async def sweep(self) -> None:
         """Turn requests past their deadline into `OutcomeUnknown`, until cancelled."""
@@ -242,12 +224,15 @@ class OrderTransport:
             return
         if session is None or not self._is_doubtful(session, now_ns):
             return
-        if self._governor.admit(Purpose.SESSION, weight=costs.PING, now_ns=now_ns) is not None:
+        if (
+            self._governor.admit(Purpose.SESSION, weight=self._costs.ping, now_ns=now_ns)
+            is not None
+        ):
             return
-        self._governor.settle(weight=costs.PING)
+        self._governor.settle(weight=self._costs.ping)
         self._next_request += 1
         try:
-            session.send(session.encoder.ping(f"ping-{self._next_request}"))
+            session.send(session.codec.ping(f"ping-{self._next_request}"))
         except LocalRecoverableError:
             return
         deadline_ns = now_ns + self._config.ping_reply_ms * _NS_PER_MS
@@ -266,11 +251,11 @@ class OrderTransport:
 
     # ---------------------------------------------------------------- the connection
     async def _open(self) -> OrderSession:
-        self._limits.connect(weight=costs.CONNECT)
+        self._limits.connect(weight=self._costs.connect)
         session = OrderSession(
             environment=self._endpoints.environment,
             endpoint=self._endpoints.endpoint(Road.WS_API),
-            encoder=self._make_encoder(),
+            codec=self._adapter.order_codec(),
             clock=self._clock,
             halt=self._halt,
             on_message=self._on_message,
@@ -286,10 +271,8 @@ class OrderTransport:
         except SeatrialError as error:
             raise self._limits.of_handshake(error) from error
         try:
-            if session.encoder.can_log_on:
-                await self._ask(session, "logon", session.encoder.log_on)
-                session.encoder.logged_on = True
-            await self._ask(session, "subscribe", session.encoder.subscribe)
+            for name, encode in session.codec.log_on_plan():
+                await self._ask(session, name, encode)
         except BaseException as error:
             session.close(f"{type(error).__name__}: {error}")
             raise
@@ -318,24 +301,17 @@ class OrderTransport:
             raise KeyRefused(fault.status, fault.code, fault.message)
         raise VenueRefusal(fault.status, fault.code, f"{name}: {fault.message}")
 
-    def _on_message(self, session: OrderSession, message: WsMessage, now_ns: int) -> None:
-        match message:
-            case WsReply():
-                self._on_reply(message, now_ns)
-            case OrderEvent():
-                report = report_of(message, self._rows.names, self._rows.ids, now_ns)
-                self._deliver(VenueReport(report))
-            case AccountEvent():
-                stamp_ns = (message.updated_ms or message.time_ms) * _NS_PER_MS
-                self._deliver(BalancesChanged(balances_in(message), stamp_ns))
-            case TerminatedEvent():
-                session.close("the venue ended the user data stream")
-            case ShutdownEvent():
-                session.renew()
-            case UnknownEvent():
-                self._count_unknown(message.name)
-            case _:
-                self._count_unknown(type(message).__name__)
+    def _on_message(self, session: OrderSession, message: SocketMessage, now_ns: int) -> None:
+        if isinstance(message, WsReply):
+            self._on_reply(message, now_ns)
+        elif not isinstance(message, SocketNotice):
+            self._deliver(message)
+        elif message.ends:
+            session.close(message.ends)
+        elif message.renews:
+            session.renew()
+        else:
+            self._count_unknown(message.name)
 
     def _on_reply(self, reply: WsReply, now_ns: int) -> None:
         self._observe(reply, now_ns)
@@ -347,20 +323,20 @@ class OrderTransport:
             self._governor.settle(
                 weight=flight.weight,
                 orders=flight.orders,
-                free=reply.fault is None and asked.kind not in _CHARGED_ALWAYS,
+                free=reply.fault is None and asked.kind not in self._costs.charged_always,
             )
         else:
             late = self._late.pop(reply.request_id, None)
             if late is None:
                 return
             asked = late
-        answer = VenueAnswer(
+        answer = Answer(
             result=reply.result,
             fault=reply.fault,
             error_data=reply.error_data,
             ts_recv_ns=now_ns,
         )
-        self._tell(inputs_of(asked, answer, self._rows))
+        self._tell(self._inputs_of(asked, answer))
 
     def _observe(self, reply: WsReply, now_ns: int) -> None:
         if reply.rate_limits:
@@ -369,9 +345,7 @@ class OrderTransport:
         if fault is None or fault.outcome is not Outcome.LIMITED:
             return
         until_ns = self._sync.engine_ns(fault.retry_at_ms) if fault.retry_at_ms else None
-        self._limits.refused(
-            status=fault.status, code=fault.code, until_ns=until_ns, reason=fault.text
-        )
+        self._limits.refused(fault, until_ns)
 
     def _on_lost(self, session: OrderSession, reason: str) -> None:
         lost = [i for i, flight in self._in_flight.items() if flight.session is session]

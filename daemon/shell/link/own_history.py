@@ -8,16 +8,15 @@ Rules of this file:
 3. History is fetched from a few ids before the last booked trade, because it lags the matching.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from daemon.model.effects import OrderRef
-from daemon.model.ids import ClientOrderId, InstrumentId, is_ours, symbol_of
+from daemon.model.ids import ClientOrderId, InstrumentId, VenueOrderId, is_ours, symbol_of
 from daemon.model.reports import Fill
 from daemon.shell.link.link_config import LinkConfig
 from daemon.shell.link.venue_requests import PAGE, VenueRequests
-from daemon.venues.binance_spot import codec_rest
-from daemon.venues.binance_spot.order_rows import TradeRow
+from daemon.venues.contract import TradeRow
 
 PAGES_A_ROUND = 10
 """Pages of trades, and of orders, that one round reads beyond the first of each symbol: 20 each."""
@@ -81,7 +80,7 @@ class History:
         """Trades as fills, those of others only counted."""
         now_ns = ask.clock.now_ns()
         for trade in trades:
-            owner = ask.reader.ids.get(trade.symbol, trade.order_id)
+            owner = ask.ids.get(trade.symbol, trade.order_id)
             if owner is None:
                 if (trade.symbol, trade.order_id) in self._strangers:
                     found.foreign.add((trade.symbol, trade.order_id))
@@ -99,7 +98,7 @@ class History:
         The first page always holds our last booked trade: it tells a wipe from a long history.
         """
         overlap = self._config.snapshot_overlap
-        rows = await self._page(ask, instrument_id, max(0, last_id - overlap))
+        rows = list(await self._page(ask, instrument_id, max(0, last_id - overlap)))
         if len(rows) < PAGE:
             return rows, rows[-1].id + 1 if rows else 0, 0
         next_id = max(rows[-1].id + 1, self._next.get(instrument_id, 0) - overlap)
@@ -113,11 +112,11 @@ class History:
 
     async def _page(
         self, ask: VenueRequests, instrument_id: InstrumentId, from_id: int
-    ) -> list[TradeRow]:
+    ) -> Sequence[TradeRow]:
         symbol = symbol_of(instrument_id)
-        request = ask.encoder.trades_from(symbol, from_id, PAGE, ask.sync.venue_ms())
+        request = ask.encode.trades_from(symbol, from_id, PAGE, ask.sync.venue_ms())
         body = await ask.body_of_symbol(symbol, request)
-        return [] if body is None else codec_rest.decode_trades(body)
+        return [] if body is None else ask.decode.trades(body)
 
     # ---------------------------------------------------------------- owners
     async def learn(self, ask: VenueRequests, trades: Iterable[TradeRow]) -> dict[str, int]:
@@ -125,7 +124,7 @@ class History:
         unknown: dict[str, set[int]] = {}
         for trade in trades:
             key = (trade.symbol, trade.order_id)
-            if ask.reader.ids.get(*key) is None and key not in self._strangers:
+            if ask.ids.get(*key) is None and key not in self._strangers:
                 unknown.setdefault(trade.symbol, set()).add(trade.order_id)
         left: dict[str, int] = {}
         pages = PAGES_A_ROUND
@@ -142,22 +141,22 @@ class History:
 
     async def _one_by_one(self, ask: VenueRequests, symbol: str, ids: set[int]) -> None:
         for order_id in sorted(ids):
-            instrument = ask.reader.names.instrument(symbol)
-            ref = OrderRef(ClientOrderId("-"), instrument, codec_rest.venue_id(order_id))
+            instrument = ask.adapter.instrument(symbol)
+            ref = OrderRef(ClientOrderId("-"), instrument, VenueOrderId(str(order_id)))
             row = await ask.row(ref, by_venue_id=True)
             if row is None:
                 self._strange(symbol, order_id)
             else:
-                ask.reader.ids.resolve(row.symbol, row.order_id, row.client_order_id)
+                ask.ids.resolve(row.symbol, row.order_id, row.client_order_id)
 
     async def _list(self, ask: VenueRequests, symbol: str, ids: set[int]) -> None:
         """One page of the account's orders, from the first unknown one on."""
-        request = ask.encoder.all_orders(symbol, min(ids), PAGE, ask.sync.venue_ms())
+        request = ask.encode.all_orders(symbol, min(ids), PAGE, ask.sync.venue_ms())
         body = await ask.body_of_symbol(symbol, request)
-        rows = [] if body is None else codec_rest.decode_orders(body)
+        rows = [] if body is None else ask.decode.orders(body)
         for row in rows:
             if row.order_id in ids:
-                ask.reader.ids.resolve(row.symbol, row.order_id, row.client_order_id)
+                ask.ids.resolve(row.symbol, row.order_id, row.client_order_id)
                 ids.discard(row.order_id)
         reached = max((row.order_id for row in rows), default=0)
         whole = len(rows) < PAGE

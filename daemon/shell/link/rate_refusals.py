@@ -9,10 +9,7 @@ from daemon.errors import BudgetEmpty, SeatrialError, VenueRefusal
 from daemon.model.inputs import Input, RateLimited
 from daemon.shell.link.governor import Governor
 from daemon.shell.process.clock import Clock
-from daemon.venues.binance_spot.bans import until_ms_in
-from daemon.venues.binance_spot.error_answers import limit_scope
-
-_HANDSHAKE_SCOPES = {403: "waf", 418: "ban", 429: "weight"}
+from daemon.venues.faults import Fault
 
 
 class RateRefusals:
@@ -28,9 +25,9 @@ class RateRefusals:
         self._clock = clock
         self._deliver = deliver
 
-    def refused(self, *, status: int, code: int, until_ns: int | None, reason: str) -> int:
+    def refused(self, fault: Fault, until_ns: int | None) -> int:
         """An answer refused for rate; returns until when (engine time) nothing is sent."""
-        return self._pause(limit_scope(status, code), status, code, until_ns, reason)
+        return self._pause(fault.scope, fault.status, fault.code, until_ns, fault.text)
 
     def connect(self, *, weight: int) -> None:
         """Ask the governor for a new connection.
@@ -47,13 +44,14 @@ class RateRefusals:
         """What a failed handshake means: a ban is told and waited for, the rest stays itself."""
         if not isinstance(error, VenueRefusal):
             return error
-        if error.status not in _HANDSHAKE_SCOPES:
+        plan = self._governor.plan
+        scope = plan.scopes.get(error.status)
+        if scope is None:
             self.on_refused()
             return error
         until_ns = self._governor.until_ns(
-            until_ms_in(str(error)), error.retry_after, self._clock.now_ns()
+            plan.until_ms_in(str(error)), error.retry_after, self._clock.now_ns()
         )
-        scope = _HANDSHAKE_SCOPES[error.status]
         until_ns = self._pause(scope, error.status, 0, until_ns, str(error))
         return BudgetEmpty(str(error), until_ns)
 

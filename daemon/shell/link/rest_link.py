@@ -29,18 +29,11 @@ from daemon.shell.link.link_config import LinkConfig
 from daemon.shell.link.rest_session import RestSession
 from daemon.shell.link.time_sync import TimeSync
 from daemon.shell.process.clock import Clock
-from daemon.venues.binance_spot.codec_rest import RestEncoder, decode_error
-from daemon.venues.binance_spot.instrument_rules import (
-    NOT_LISTED,
-    Listed,
-    RateLimitRow,
-    decode_listed,
-    with_asset_filters,
-)
-from daemon.venues.binance_spot.own_ids import SymbolNames
+from daemon.venues.adapter import VenueAdapter
+from daemon.venues.contract import NOT_LISTED, Listed, RateLimitRow
+from daemon.venues.faults import Cause
 
 FAILURES_MAX = 3
-_BAD_SYMBOL = -1121
 _ROUNDS_FIRST = 5
 _ROUNDS_LATER = 3
 _TICK_S = 0.5
@@ -62,10 +55,9 @@ class RestLink:
         self,
         *,
         rest: RestSession,
-        encoder: RestEncoder,
+        adapter: VenueAdapter,
         sync: TimeSync,
         governor: Governor,
-        names: SymbolNames,
         clock: Clock,
         config: LinkConfig,
         deliver: Callable[[Input], None],
@@ -80,10 +72,10 @@ class RestLink:
         self.unknown_filters: tuple[str, ...] = ()
         """Kinds of the venue's filters that no rule of ours knows."""
         self._rest = rest
-        self._encoder = encoder
+        self._adapter = adapter
+        self._encode, self._decode = adapter.encode, adapter.decode
         self._sync = sync
         self._governor = governor
-        self._names = names
         self._clock = clock
         self._config = config
         self._deliver = deliver
@@ -206,10 +198,10 @@ class RestLink:
             VenueRefusal, Undecodable: nothing of ours is listed, or the venue does not answer.
         """
         try:
-            listed = await self._ask(self._names)
+            listed = await self._ask(self._adapter.symbols)
         except (VenueRefusal, Undecodable) as error:
             # One unknown name (-1121), or one row of another shape, spoils the whole answer.
-            if len(self._names.symbols) == 1 or not _is_about_a_symbol(error):
+            if len(self._adapter.symbols) == 1 or not self._is_about_a_symbol(error):
                 raise
             listed = await self._ask_each()
         if not listed.instruments:
@@ -217,23 +209,23 @@ class RestLink:
             raise Undecodable(f"no symbol can be traded; check `symbols` in the config: {why}")
         return listed
 
-    async def _ask(self, names: SymbolNames) -> Listed:
-        reply = await self._rest.call(self._encoder.exchange_info(names.symbols))
+    async def _ask(self, symbols: tuple[str, ...]) -> Listed:
+        reply = await self._rest.call(self._encode.exchange_info(symbols))
         if reply.status != 200:
-            fault = decode_error(reply.status, reply.body)
+            fault = self._decode.error(reply.status, reply.body)
             raise VenueRefusal(fault.status, fault.code, f"exchangeInfo: {fault.message}")
-        return decode_listed(reply.body, names)
+        return self._decode.listed(reply.body, symbols)
 
     async def _ask_each(self) -> Listed:
         instruments: tuple[Instrument, ...] = ()
         absent: dict[str, str] = {}
         limits: tuple[RateLimitRow, ...] = ()
         unknown: set[str] = set()
-        for symbol in self._names.symbols:
+        for symbol in self._adapter.symbols:
             try:
-                one = await self._ask(SymbolNames(self._names.environment, [symbol]))
+                one = await self._ask((symbol,))
             except (VenueRefusal, Undecodable) as error:
-                if not _is_about_a_symbol(error):
+                if not self._is_about_a_symbol(error):
                     raise
                 absent[symbol] = NOT_LISTED if isinstance(error, VenueRefusal) else str(error)
                 continue
@@ -243,15 +235,22 @@ class RestLink:
             unknown |= set(one.unknown_filters)
         return Listed(instruments, absent, limits, tuple(sorted(unknown)))
 
+    def _is_about_a_symbol(self, error: VenueRefusal | Undecodable) -> bool:
+        """Whether one name or one row may be what spoilt an answer about several."""
+        if isinstance(error, Undecodable):
+            return True
+        fault = self._adapter.fault(error.status, error.code, error.message)
+        return fault.cause is Cause.NO_SYMBOL
+
     async def _ask_asset_filters(self) -> None:
         symbol = self._unasked.pop(0)
-        request = self._encoder.my_filters(symbol, self._sync.venue_ms())
+        request = self._encode.my_filters(symbol, self._sync.venue_ms())
         try:
             reply = await self._rest.call(request)
             if reply.status != 200:
                 return
             known = {one.symbol: one for one in self._instruments}
-            made = with_asset_filters(known[symbol], reply.body)
+            made = self._decode.own_filters(known[symbol], reply.body)
         except SeatrialError:
             return  # it is a courtesy of the venue: what it does not tell, it refuses itself
         if made != known[symbol]:
@@ -280,11 +279,6 @@ class RestLink:
         if isinstance(error, BudgetEmpty):
             wait_s += max(0.0, (error.until_ns - self._clock.now_ns()) / _NS_PER_S)
         await asyncio.sleep(wait_s)
-
-
-def _is_about_a_symbol(error: VenueRefusal | Undecodable) -> bool:
-    """Whether one name or one row may be what spoilt an answer about several."""
-    return isinstance(error, Undecodable) or error.code == _BAD_SYMBOL
 
 
 def _age_ms(now_ns: int, then_ns: int) -> int | None:

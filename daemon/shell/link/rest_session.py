@@ -20,8 +20,7 @@ from daemon.model.halt import HaltFlag
 from daemon.model.inputs import RateLimited
 from daemon.shell.link.governor import Governor
 from daemon.shell.process.clock import Clock
-from daemon.venues.binance_spot.codec_rest import decode_error
-from daemon.venues.binance_spot.error_answers import limit_scope
+from daemon.venues.faults import Fault
 from daemon.venues.hosts import CheckedAddress, check_peer
 from daemon.venues.requests import HttpRequest, Purpose
 
@@ -66,6 +65,7 @@ class RestSession:
         governor: Governor,
         halt: HaltFlag,
         on_limited: Callable[[RateLimited], None],
+        read_error: Callable[[int, bytes], Fault],
         deadline_s: float,
         connect_deadline_s: float = 5.0,
         connections_max: int = 16,
@@ -78,6 +78,7 @@ class RestSession:
         self._governor = governor
         self._halt = halt
         self._on_limited = on_limited
+        self._read_error = read_error
         self._deadline_s = deadline_s
         self._connect_deadline_s = connect_deadline_s
         self._connections_max = connections_max
@@ -207,11 +208,13 @@ class RestSession:
 
     def _observe(self, reply: HttpReply) -> None:
         self._governor.observe_headers(reply.headers, reply.ts_recv_ns)
-        if reply.status not in {403, 418, 429}:
+        scope = self._governor.plan.scopes.get(reply.status)
+        if scope is None:
             return
-        fault = decode_error(reply.status, reply.body)
-        scope = "waf" if reply.status == 403 else limit_scope(reply.status, fault.code)
-        if reply.status == 403 and fault.code != 0:
+        fault = self._read_error(reply.status, reply.body)
+        if scope != "waf":
+            scope = fault.scope
+        elif fault.code != 0:
             return  # the venue's own typed refusal, not the firewall's page
         until_ns = self._governor.until_ns(
             fault.retry_at_ms, reply.headers.get("Retry-After"), reply.ts_recv_ns

@@ -16,14 +16,8 @@ from websockets.exceptions import InvalidStatus, WebSocketException
 from daemon.errors import NotConnected, Undecodable, VenueRefusal
 from daemon.shell.link.stream_wire import StreamWire
 from daemon.shell.process.clock import Clock
-from daemon.venues.binance_spot.codec_stream import (
-    SHUTDOWN,
-    MarketEvent,
-    StreamNotice,
-    StreamReader,
-    combined_path,
-    list_frame,
-)
+from daemon.venues.adapter import MarketCodec
+from daemon.venues.contract import MarketEvent, StreamNotice
 from daemon.venues.hosts import CheckedAddress, check_peer
 
 GARBAGE_MAX = 10
@@ -43,7 +37,7 @@ class MarketSession:
         environment: str,
         endpoint: CheckedAddress,
         names: list[str],
-        reader: StreamReader,
+        codec: MarketCodec,
         clock: Clock,
         on_event: Callable[[MarketEvent], None],
         silence_max_s: float,
@@ -71,9 +65,10 @@ class MarketSession:
         self.garbage = 0
         self._environment = environment
         self._endpoint = endpoint
-        self._path = combined_path(names)
+        self._path = codec.path(names)
         self._newest_of = [name.encode() for name in newest_of]
-        self._reader = reader
+        self._read = codec.read
+        self._probe = codec.probe
         self._clock = clock
         self._on_event = on_event
         self._on_read_over = on_read_over
@@ -174,14 +169,14 @@ class MarketSession:
         """
         self.frames += 1
         try:
-            event = self._reader.read(payload, now_ns)
+            event = self._read(payload, now_ns)
         except Undecodable:
             self.garbage += 1
             if self.garbage >= GARBAGE_MAX:
                 raise
             return False
         if type(event) is StreamNotice:
-            if event.name == SHUTDOWN:
+            if event.renews:
                 self.renew()
             return False
         self._on_event(event)
@@ -216,7 +211,7 @@ class MarketSession:
                 self.close(f"no frame for {self._silence_max_s:g} s, and no answer to a question")
             elif silent_s > self._silence_max_s / 2:
                 asked += 1
-                wire.send_text(list_frame(asked))
+                wire.send_text(self._probe(asked))
 
 
 def _refused(host: str, error: InvalidStatus) -> VenueRefusal:

@@ -5,18 +5,16 @@ from collections.abc import Mapping, Sequence
 
 from daemon.errors import SeatrialError
 from daemon.model.amounts import plain
+from daemon.model.enums import Side
 from daemon.model.halt import HaltFlag
 from daemon.shell.link.governor import Governor
 from daemon.shell.link.link_config import VenueEndpoints
 from daemon.shell.link.rest_session import HttpReply, RestSession
 from daemon.shell.link.venue_urls import BINANCE_SPOT_TESTNET
 from daemon.shell.process.clock import SystemClock
-from daemon.venues.binance_spot import codec_rest
-from daemon.venues.binance_spot.depth import decode_snapshot
-from daemon.venues.binance_spot.instrument_rules import decode_exchange
-from daemon.venues.binance_spot.own_ids import SymbolNames
-from daemon.venues.binance_spot.request_signing import HmacSigner
+from daemon.venues.adapter import VenueAdapter
 from daemon.venues.hosts import Road
+from daemon.venues.registry import public_adapter
 
 DEADLINE_S = 15.0
 _REQUEST_S = 5.0
@@ -53,47 +51,49 @@ async def _bounded(endpoints: VenueEndpoints, symbols: Sequence[str]) -> dict[st
 
 
 async def _ask(endpoints: VenueEndpoints, symbols: Sequence[str]) -> dict[str, dict[str, str]]:
+    venue = public_adapter(endpoints.environment, symbols)
     rest = RestSession(
         environment=endpoints.environment,
         endpoint=endpoints.endpoint(Road.REST),
         clock=SystemClock(),
-        governor=Governor(),
+        governor=Governor(venue.rates),
         halt=HaltFlag(),
         on_limited=lambda _limited: None,
+        read_error=venue.decode.error,
         deadline_s=_REQUEST_S,
     )
-    # Nothing here is signed: the encoder is wanted for its public requests.
-    encoder = codec_rest.RestEncoder(api_key="", signer=HmacSigner(b""), recv_window_ms=5_000)
     await rest.open()
     try:
         found: dict[str, dict[str, str]] = {}
         for symbol in symbols:
-            listed = await rest.call(encoder.exchange_info((symbol,)))
+            listed = await rest.call(venue.encode.exchange_info((symbol,)))
             if listed.status != 200:
                 continue
-            names = SymbolNames(endpoints.environment, (symbol,))
-            (instrument,) = decode_exchange(listed.body, names).instruments
-            depth = await rest.call(encoder.depth(symbol, 5))
+            found_one = venue.decode.listed(listed.body, (symbol,))
+            if found_one.absent:
+                raise SymbolFactsError(f"{symbol}: {found_one.absent[symbol]}")
+            (instrument,) = found_one.instruments
+            depth = await rest.call(venue.encode.depth(symbol, 5))
             found[symbol] = {
                 "base": instrument.base,
                 "quote": instrument.quote,
                 "lot": plain(instrument.lot),
                 "notional_min": plain(instrument.notional_min),
-                "price": _price(depth, symbol),
+                "price": _price(venue, depth, symbol),
             }
         return found
     finally:
         await rest.close()
 
 
-def _price(reply: HttpReply, symbol: str) -> str:
+def _price(venue: VenueAdapter, reply: HttpReply, symbol: str) -> str:
     """The best ask, or the best bid of a book with one side."""
     if reply.status != 200:
         raise SymbolFactsError(
             f"the venue does not tell the book of {symbol}: status {reply.status}"
         )
-    book = decode_snapshot(reply.body)
-    for side in (book.asks, book.bids):
-        if side:
-            return str(side[0][0])
+    book = venue.decode.depth(reply.body)
+    best = book.top(Side.SELL) or book.top(Side.BUY)
+    if best is not None:
+        return plain(best[0])
     raise SymbolFactsError(f"the book of {symbol} is empty: it has no price to fit caps to")

@@ -10,7 +10,8 @@ from daemon.errors import Undecodable
 from daemon.model.amounts import NS_PER_MS
 from daemon.shell.link.rest_session import HttpReply
 from daemon.shell.process.clock import Clock
-from daemon.venues.binance_spot.codec_rest import decode_time_ms
+from daemon.venues.adapter import VenueAdapter
+from daemon.venues.requests import HttpRequest
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,11 +23,17 @@ class ClockSample:
 
 
 class TimeSync:
-    """Keeps the offset. `ask_time` performs one `GET /time`."""
+    """Keeps the offset. `call` performs one request of the adapter's."""
 
-    def __init__(self, clock: Clock, ask_time: Callable[[], Awaitable[HttpReply]]) -> None:
+    def __init__(
+        self,
+        clock: Clock,
+        adapter: VenueAdapter,
+        call: Callable[[HttpRequest], Awaitable[HttpReply]],
+    ) -> None:
         self._clock = clock
-        self._ask_time = ask_time
+        self._adapter = adapter
+        self._call = call
         self.sample: ClockSample | None = None
         self.previous: ClockSample | None = None
 
@@ -54,20 +61,19 @@ class TimeSync:
         Raises:
             LocalRecoverableError, VenueRecoverableError: when a round fails; the old sample stays.
         """
-        taken = [sample_of(await self._ask_time()) for _ in range(max(1, rounds))]
+        taken = [await self._sample() for _ in range(max(1, rounds))]
         best = min(taken, key=lambda sample: sample.round_trip_ns)
         self.previous, self.sample = self.sample, best
         return best
 
+    async def _sample(self) -> ClockSample:
+        reply = await self._call(self._adapter.encode.server_time())
+        if reply.status != 200:
+            raise Undecodable(f"time: status {reply.status}")
+        return sample_of(reply, self._adapter.decode.time_ms(reply.body))
 
-def sample_of(reply: HttpReply) -> ClockSample:
-    """One sample: the server's time against the middle between sending and receiving.
 
-    Raises:
-        Undecodable: when the answer is no time.
-    """
-    if reply.status != 200:
-        raise Undecodable(f"time: status {reply.status}")
-    venue_ns = decode_time_ms(reply.body) * NS_PER_MS
+def sample_of(reply: HttpReply, venue_ms: int) -> ClockSample:
+    """One sample: the server's time against the middle between sending and receiving."""
     middle_ns = (reply.ts_sent_ns + reply.ts_recv_ns) // 2
-    return ClockSample(venue_ns - middle_ns, reply.ts_recv_ns - reply.ts_sent_ns)
+    return ClockSample(venue_ms * NS_PER_MS - middle_ns, reply.ts_recv_ns - reply.ts_sent_ns)

@@ -31,7 +31,7 @@ from daemon.model.inputs import (
 )
 from daemon.shell.link.backoff import Backoff
 from daemon.shell.link.governor import Governor
-from daemon.shell.link.link_config import Credentials, LinkConfig, VenueEndpoints, make_signer
+from daemon.shell.link.link_config import Credentials, LinkConfig, VenueEndpoints
 from daemon.shell.link.market_transport import MarketTransport
 from daemon.shell.link.order_transport import EncodeRest, EncodeWs, OrderTransport
 from daemon.shell.link.rate_refusals import RateRefusals
@@ -39,21 +39,16 @@ from daemon.shell.link.rest_link import RestLink
 from daemon.shell.link.rest_session import RestSession
 from daemon.shell.link.time_sync import TimeSync
 from daemon.shell.link.venue_queries import VenueQueries
-from daemon.shell.link.venue_replies import NO_ORDER, PendingRequest, not_sent
 from daemon.shell.process.clock import Clock
-from daemon.venues.binance_spot import costs
-from daemon.venues.binance_spot.codec_rest import RestEncoder
-from daemon.venues.binance_spot.codec_ws import WsEncoder
-from daemon.venues.binance_spot.error_answers import Outcome, VenueFault
-from daemon.venues.binance_spot.order_rows import RowReader
-from daemon.venues.binance_spot.own_ids import OwnIds, SymbolNames
+from daemon.venues.adapter import VenueAdapter
+from daemon.venues.answers import NO_ORDER, Asked, not_sent
+from daemon.venues.faults import Cause, Fault, Outcome
 from daemon.venues.hosts import Road
 from riskcaps.keeper import Keeper
 
 __all__ = ["Credentials", "LinkConfig", "VenueEndpoints", "VenueLink"]
 
 _NOT_ASKED = "the link is not running, or too many questions wait"
-_FILTER_REFUSAL = -1013
 
 
 def _nothing() -> None:
@@ -67,7 +62,7 @@ class VenueLink:
         self,
         *,
         endpoints: VenueEndpoints,
-        credentials: Credentials,
+        adapter: VenueAdapter,
         config: LinkConfig,
         clock: Clock,
         halt: HaltFlag,
@@ -82,21 +77,16 @@ class VenueLink:
         caps on rates are kept once more where the bytes leave.
 
         Raises:
-            HostRefused, CredentialsRefused: an address or a key that cannot be used.
+            HostRefused: an address that cannot be used.
         """
-        signer = make_signer(credentials)
+        self._adapter, self._encoder, self._costs = adapter, adapter.encode, adapter.costs
         self._endpoints, self._config, self._clock = endpoints, config, clock
         self._deliver = deliver
         self._settle = settle
         self._rng = rng
-        self._names = SymbolNames(endpoints.environment, config.symbols)
-        self._rows = RowReader(self._names, OwnIds())
-        self._governor = Governor()
+        self._governor = Governor(adapter.rates)
         self._governor.rate.follow(gate, clock.now_ns())
         self._limits = RateRefusals(governor=self._governor, clock=clock, deliver=deliver)
-        self._encoder = RestEncoder(
-            api_key=credentials.api_key, signer=signer, recv_window_ms=config.recv_window_ms
-        )
         self._rest = RestSession(
             environment=endpoints.environment,
             endpoint=endpoints.endpoint(Road.REST),
@@ -104,18 +94,17 @@ class VenueLink:
             governor=self._governor,
             halt=halt,
             on_limited=deliver,
+            read_error=adapter.decode.error,
             deadline_s=config.query_deadline_ms / 1000,
             connect_deadline_s=config.connect_deadline_ms / 1000,
         )
-        self._sync = TimeSync(clock, lambda: self._rest.call(self._encoder.server_time()))
+        self._sync = TimeSync(clock, adapter, self._rest.call)
         self._questions = self._make_questions()
         self._rest_life = self._make_rest_life()
         self._limits.on_refused = self._rest_life.sync_now.set
         self._orders = OrderTransport(
             endpoints=endpoints,
-            make_encoder=lambda: WsEncoder(
-                api_key=credentials.api_key, signer=signer, recv_window_ms=config.recv_window_ms
-            ),
+            adapter=adapter,
             config=config,
             clock=clock,
             halt=halt,
@@ -123,7 +112,6 @@ class VenueLink:
             limits=self._limits,
             rest=self._rest,
             sync=self._sync,
-            rows=self._rows,
             deliver=deliver,
             settle=settle,
             on_fault=self._note_fault,
@@ -136,8 +124,7 @@ class VenueLink:
     def _make_questions(self) -> VenueQueries:
         return VenueQueries(
             call=self._rest.call,
-            encoder=self._encoder,
-            reader=self._rows,
+            adapter=self._adapter,
             sync=self._sync,
             clock=self._clock,
             config=self._config,
@@ -147,10 +134,9 @@ class VenueLink:
     def _make_rest_life(self) -> RestLink:
         return RestLink(
             rest=self._rest,
-            encoder=self._encoder,
+            adapter=self._adapter,
             sync=self._sync,
             governor=self._governor,
-            names=self._names,
             clock=self._clock,
             config=self._config,
             deliver=self._deliver,
@@ -160,11 +146,10 @@ class VenueLink:
     def _make_market(self) -> MarketTransport:
         return MarketTransport(
             endpoints=self._endpoints,
-            names=self._names,
+            adapter=self._adapter,
             config=self._config,
             clock=self._clock,
             limits=self._limits,
-            encoder=self._encoder,
             call=self._rest.call,
             spawn=self._spawn,
             deliver=self._deliver,
@@ -239,7 +224,7 @@ class VenueLink:
             "in_flight": self._orders.in_flight,
             "questions_waiting": self._questions_waiting,
             "unknown_events": dict(self._orders.unknown_events),
-            "ids_known": len(self._rows.ids),
+            "ids_known": len(self._adapter.ids),
         }
 
     def pause(self, scope: str, until_ns: int) -> None:
@@ -256,7 +241,7 @@ class VenueLink:
     # ---------------------------------------------------------------- effects
     def _send_order(self, effect: SendOrder) -> None:
         order = effect.order
-        asked = PendingRequest(
+        asked = Asked(
             kind="place",
             client_order_id=order.client_order_id,
             instrument_id=order.instrument_id,
@@ -265,13 +250,13 @@ class VenueLink:
             asked,
             lambda encoder, request_id, at_ms: encoder.place(order, request_id, at_ms),
             lambda: self._encoder.place(order, self._sync.venue_ms()),
-            weight=costs.ORDER_PLACE,
+            weight=self._costs.place,
             orders=1,
         )
 
     def _send_cancel(self, effect: SendCancel) -> None:
         cancel = effect.cancel
-        asked = PendingRequest(
+        asked = Asked(
             kind="cancel",
             client_order_id=cancel.client_order_id,
             instrument_id=cancel.instrument_id,
@@ -280,12 +265,12 @@ class VenueLink:
             asked,
             lambda encoder, request_id, at_ms: encoder.cancel(cancel, request_id, at_ms),
             lambda: self._encoder.cancel(cancel, self._sync.venue_ms()),
-            weight=costs.ORDER_CANCEL,
+            weight=self._costs.cancel,
         )
 
     def _send_replace(self, effect: SendReplace) -> None:
         replace = effect.replace
-        asked = PendingRequest(
+        asked = Asked(
             kind="replace",
             client_order_id=replace.target,
             instrument_id=replace.order.instrument_id,
@@ -295,13 +280,13 @@ class VenueLink:
             asked,
             lambda encoder, request_id, at_ms: encoder.replace(replace, request_id, at_ms),
             lambda: self._encoder.replace(replace, self._sync.venue_ms()),
-            weight=costs.CANCEL_REPLACE,
+            weight=self._costs.replace,
             orders=1,
         )
 
     def _send_amend(self, effect: SendAmend) -> None:
         amend = effect.amend
-        asked = PendingRequest(
+        asked = Asked(
             kind="amend",
             client_order_id=amend.client_order_id,
             instrument_id=amend.instrument_id,
@@ -310,24 +295,22 @@ class VenueLink:
             asked,
             lambda encoder, request_id, at_ms: encoder.amend(amend, request_id, at_ms),
             lambda: self._encoder.amend(amend, self._sync.venue_ms()),
-            weight=costs.AMEND,
+            weight=self._costs.amend,
         )
 
     def _send_cancel_all(self, effect: SendCancelAll) -> None:
-        instrument = effect.instrument_id
-        asked = PendingRequest(
-            kind="cancel_all", client_order_id=NO_ORDER, instrument_id=instrument
-        )
+        instrument, symbol = effect.instrument_id, symbol_of(effect.instrument_id)
+        asked = Asked(kind="cancel_all", client_order_id=NO_ORDER, instrument_id=instrument)
         self._send(
             asked,
-            lambda encoder, request_id, at_ms: encoder.cancel_all(instrument, request_id, at_ms),
-            lambda: self._encoder.cancel_all(symbol_of(instrument), self._sync.venue_ms()),
-            weight=costs.CANCEL_ALL,
+            lambda encoder, request_id, at_ms: encoder.cancel_all(symbol, request_id, at_ms),
+            lambda: self._encoder.cancel_all(symbol, self._sync.venue_ms()),
+            weight=self._costs.cancel_all,
         )
 
     def _send(
         self,
-        asked: PendingRequest,
+        asked: Asked,
         encode_ws: EncodeWs,
         encode_rest: EncodeRest,
         *,
@@ -365,10 +348,10 @@ class VenueLink:
         self._deliver(await question())
 
     # ---------------------------------------------------------------- shared
-    def _note_fault(self, fault: VenueFault) -> None:
+    def _note_fault(self, fault: Fault) -> None:
         if fault.outcome is Outcome.CLOCK:
             self._rest_life.sync_now.set()
-        elif fault.code == _FILTER_REFUSAL:
+        elif fault.cause is Cause.FILTER:
             self._rest_life.reload_now.set()
 
     def _backoff(self) -> Backoff:

@@ -21,7 +21,7 @@ from daemon.errors import (
     VenueRefusal,
 )
 from daemon.model.effects import OrderRef, QueryOrder, TakeSnapshot
-from daemon.model.ids import ClientOrderId, symbol_of
+from daemon.model.ids import ClientOrderId, VenueOrderId, symbol_of
 from daemon.model.inputs import (
     Input,
     OrderAbsent,
@@ -37,16 +37,14 @@ from daemon.shell.link.own_history import History, Read
 from daemon.shell.link.time_sync import TimeSync
 from daemon.shell.link.venue_requests import Call, VenueRequests
 from daemon.shell.process.clock import Clock
-from daemon.venues.binance_spot import codec_rest
-from daemon.venues.binance_spot.error_answers import Outcome, VenueFault, classify
-from daemon.venues.binance_spot.order_rows import OrderRow, RowReader, TradeRow, balances_of
+from daemon.venues.adapter import VenueAdapter
+from daemon.venues.contract import OrderRow, TradeRow
+from daemon.venues.faults import Fault, Outcome
 
 T = TypeVar("T")
 R = TypeVar("R")
 
 _AT_ONCE = 10
-_SYMBOLS_ONE_BY_ONE_MAX = 13
-"""Up to here `openOrders` per symbol (6 each) is cheaper than all at once (80)."""
 _WHOLE_VENUE = frozenset({Outcome.LIMITED, Outcome.CLOCK})
 """Refusals that are never about the one order that was asked for."""
 
@@ -69,17 +67,17 @@ class VenueQueries:
         self,
         *,
         call: Call,
-        encoder: codec_rest.RestEncoder,
-        reader: RowReader,
+        adapter: VenueAdapter,
         sync: TimeSync,
         clock: Clock,
         config: LinkConfig,
-        on_fault: Callable[[VenueFault], None],
+        on_fault: Callable[[Fault], None],
     ) -> None:
         self._ask = VenueRequests(
-            call=call, encoder=encoder, reader=reader, sync=sync, clock=clock, on_fault=on_fault
+            call=call, adapter=adapter, sync=sync, clock=clock, on_fault=on_fault
         )
-        self._reader = reader
+        self._adapter = adapter
+        self._reader, self._ids = adapter.reader, adapter.ids
         self._clock = clock
         self._config = config
         self._history = History(config)
@@ -96,8 +94,8 @@ class VenueQueries:
                 row = await ask.find(ref)
                 if row is None:
                     return OrderAbsent(ask.not_found(ref))
-                trades = []
-                if codec_rest.executed(row):
+                trades: Sequence[TradeRow] = []
+                if row.executed:
                     trades = await ask.trades_of(row.symbol, row.order_id)
                 now_ns = self._clock.now_ns()
                 own = ref.client_order_id
@@ -132,12 +130,12 @@ class VenueQueries:
         lost = await self._take_lost(ask, effect, gathered)
         history = await self._history.read(ask, effect.trades_after, instance=effect.instance)
         await self._trades_alone(ask, effect, gathered, history)
-        body = await ask.body(ask.encoder.account(ask.sync.venue_ms()))
-        account = codec_rest.decode_account(body)
+        body = await ask.body(ask.encode.account(ask.sync.venue_ms()))
+        balances = ask.decode.account(body).balances
         fills = sorted(history.fills.values(), key=lambda f: (f.ts_venue_ns, f.exec_id))
         return VenueSnapshot(
             ts_ns=self._clock.now_ns(),
-            balances=tuple(one for one in balances_of(account.balances) if one.total),
+            balances=tuple(one for one in balances if one.total),
             open_orders=tuple(gathered.open_orders),
             statuses=tuple(gathered.statuses),
             absent=tuple(gathered.absent),
@@ -159,26 +157,33 @@ class VenueQueries:
         known = {row.venue_order_id for row in (*gathered.open_orders, *gathered.statuses)}
         lost = []
         for row, own in await lost_orders(ask, effect.history, self._config.symbols):
-            self._reader.ids.learn(row.symbol, row.order_id, own)
+            self._ids.learn(row.symbol, row.order_id, own)
             report = self._reader.queried(row, self._clock.now_ns(), own=ClientOrderId(own))
             lost.append(report)
-            if codec_rest.executed(row) and report.venue_order_id not in known:
+            if row.executed and report.venue_order_id not in known:
                 gathered.executed.append(row)
         return tuple(lost)
 
     # ---------------------------------------------------------------- orders
-    async def _open_orders(self, ask: VenueRequests) -> list[OrderRow]:
-        symbols = self._config.symbols
-        if len(symbols) > _SYMBOLS_ONE_BY_ONE_MAX:
-            body = await ask.body(ask.encoder.open_orders(None, ask.sync.venue_ms()))
-            return [row for row in codec_rest.decode_orders(body) if row.symbol in symbols]
+    async def _open_orders(self, ask: VenueRequests) -> Sequence[OrderRow]:
+        """Every open order of the account: others may have some on symbols that we do not trade.
 
-        async def on(symbol: str) -> list[OrderRow]:
-            request = ask.encoder.open_orders(symbol, ask.sync.venue_ms())
+        A venue that refuses this list because of one symbol is asked about ours one by one.
+        """
+        try:
+            body = await ask.body(ask.encode.open_orders(None, ask.sync.venue_ms()))
+            return ask.decode.orders(body)
+        except VenueRefusal as error:
+            fault = self._adapter.fault(error.status, error.code, error.message)
+            if fault.outcome is not Outcome.REFUSED:
+                raise
+
+        async def on(symbol: str) -> Sequence[OrderRow]:
+            request = ask.encode.open_orders(symbol, ask.sync.venue_ms())
             body = await ask.body_of_symbol(symbol, request)
-            return [] if body is None else codec_rest.decode_orders(body)
+            return [] if body is None else ask.decode.orders(body)
 
-        return [row for rows in await _all(on, symbols) for row in rows]
+        return [row for rows in await _all(on, self._config.symbols) for row in rows]
 
     def _take_open(self, rows: Sequence[OrderRow], gathered: _Round) -> set[tuple[str, str]]:
         now_ns = self._clock.now_ns()
@@ -186,10 +191,10 @@ class VenueQueries:
         for row in rows:
             # An open order shows its own id (only a cancel renames), so it is believed before what
             # we remember of its venue id: after a wipe the venue gives old ids to new orders.
-            own = self._reader.ids.learn(row.symbol, row.order_id, row.client_order_id)
+            own = self._ids.learn(row.symbol, row.order_id, row.client_order_id)
             listed.add((row.symbol, own))
             gathered.open_orders.append(self._reader.queried(row, now_ns, own=own))
-            if codec_rest.executed(row):
+            if row.executed:
                 gathered.executed.append(row)
         return listed
 
@@ -229,7 +234,7 @@ class VenueQueries:
                 own = ref.client_order_id
                 report = self._reader.queried(found, self._clock.now_ns(), own=own)
                 gathered.statuses.append(report)
-                if codec_rest.executed(found):
+                if found.executed:
                     gathered.executed.append(found)
         return [f"{len(later)} of our orders are still to be asked about"] if later else []
 
@@ -241,7 +246,7 @@ class VenueQueries:
             async with asyncio.timeout_at(until):
                 return await ask()
         except (VenueRefusal, KeyRefused) as error:
-            fault = classify(error.status, error.code, error.message)
+            fault = self._adapter.fault(error.status, error.code, error.message)
             if fault.outcome in _WHOLE_VENUE:
                 raise
             reason, refused = fault.text, fault.outcome is not Outcome.UNKNOWN
@@ -265,10 +270,10 @@ class VenueQueries:
         alone = [row for row in gathered.executed if row.symbol not in followed]
         until = asyncio.get_running_loop().time() + self._config.snapshot_deadline_ms / 2_000
 
-        async def trades(row: OrderRow) -> list[TradeRow] | Mute:
-            own = self._reader.ids.get(row.symbol, row.order_id) or ClientOrderId("")
-            venue_id = codec_rest.venue_id(row.order_id)
-            ref = OrderRef(own, self._reader.names.instrument(row.symbol), venue_id)
+        async def trades(row: OrderRow) -> Sequence[TradeRow] | Mute:
+            own = self._ids.get(row.symbol, row.order_id) or ClientOrderId("")
+            venue_id = VenueOrderId(str(row.order_id))
+            ref = OrderRef(own, self._adapter.instrument(row.symbol), venue_id)
             return await self._or_mute(ref, lambda: ask.trades_of(row.symbol, row.order_id), until)
 
         for found in await _all(trades, alone):

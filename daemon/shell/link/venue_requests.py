@@ -2,11 +2,11 @@
 
 Rules of this file:
 1. "Does not exist" is an answer; every other error is raised, by what it means.
-2. A symbol that the venue no longer lists has nothing: an empty answer (-1121). What else it says
+2. A symbol that the venue no longer lists has nothing: an empty answer . What else it says
    instead of an answer about a symbol is kept in `mute_symbols`, and the others are asked on.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 
 from daemon.errors import KeyRefused, SeatrialError, VenueRefusal
@@ -16,13 +16,12 @@ from daemon.model.reports import NotFound
 from daemon.shell.link.rest_session import HttpReply
 from daemon.shell.link.time_sync import TimeSync
 from daemon.shell.process.clock import Clock
-from daemon.venues.binance_spot import codec_rest
-from daemon.venues.binance_spot.error_answers import Outcome, VenueFault, classify
-from daemon.venues.binance_spot.order_rows import OrderRow, RowReader, TradeRow
+from daemon.venues.adapter import VenueAdapter
+from daemon.venues.contract import OrderRow, TradeRow
+from daemon.venues.faults import Cause, Fault, Outcome
 from daemon.venues.requests import HttpRequest, Purpose
 
 PAGE = 1000
-_BAD_SYMBOL = -1121
 
 Call = Callable[[HttpRequest], Awaitable[HttpReply]]
 
@@ -34,15 +33,15 @@ class VenueRequests:
         self,
         *,
         call: Call,
-        encoder: codec_rest.RestEncoder,
-        reader: RowReader,
+        adapter: VenueAdapter,
         sync: TimeSync,
         clock: Clock,
-        on_fault: Callable[[VenueFault], None],
+        on_fault: Callable[[Fault], None],
     ) -> None:
         self._call = call
-        self.encoder = encoder
-        self.reader = reader
+        self.adapter = adapter
+        self.encode, self.decode = adapter.encode, adapter.decode
+        self.reader, self.ids = adapter.reader, adapter.ids
         self.sync = sync
         self.clock = clock
         self._on_fault = on_fault
@@ -57,8 +56,7 @@ class VenueRequests:
 
         return VenueRequests(
             call=routinely if routine else call,
-            encoder=self.encoder,
-            reader=self.reader,
+            adapter=self.adapter,
             sync=self.sync,
             clock=self.clock,
             on_fault=self._on_fault,
@@ -76,11 +74,10 @@ class VenueRequests:
         row = await self.row(ref, by_venue_id=True)
         own = ref.client_order_id
         if row is not None and (
-            row.client_order_id == own
-            or (row.status == "CANCELED" and not self._is_other_order(row, own))
+            row.client_order_id == own or (row.is_canceled and not self._is_other_order(row, own))
         ):
             return row
-        self.reader.ids.forget(symbol_of(ref.instrument_id), ref.venue_order_id)
+        self.ids.forget(symbol_of(ref.instrument_id), ref.venue_order_id)
         return None
 
     def _is_other_order(self, row: OrderRow, own: ClientOrderId) -> bool:
@@ -95,7 +92,7 @@ class VenueRequests:
 
     async def row(self, ref: OrderRef, *, by_venue_id: bool) -> OrderRow | None:
         """One order, by one of its ids; None: it does not exist."""
-        request = self.encoder.order(
+        request = self.encode.order(
             ref.instrument_id,
             ref.client_order_id,
             ref.venue_order_id if by_venue_id else None,
@@ -103,26 +100,26 @@ class VenueRequests:
         )
         reply = await self._call(request)
         if reply.status == 200:
-            return codec_rest.decode_order(reply.body)
-        fault = codec_rest.decode_error(reply.status, reply.body)
+            return self.decode.order(reply.body)
+        fault = self.decode.error(reply.status, reply.body)
         if fault.outcome is Outcome.ABSENT:
             return None
         raise self._refused(fault)
 
-    async def trades_of(self, symbol: str, order_id: int) -> list[TradeRow]:
+    async def trades_of(self, symbol: str, order_id: int) -> Sequence[TradeRow]:
         """The trades of one order."""
-        request = self.encoder.trades_of(symbol, order_id, self.sync.venue_ms())
+        request = self.encode.trades_of(symbol, order_id, self.sync.venue_ms())
         body = await self.body_of_symbol(symbol, request)
-        return [] if body is None else codec_rest.decode_trades(body)
+        return [] if body is None else self.decode.trades(body)
 
     async def body_of_symbol(self, symbol: str, request: HttpRequest) -> bytes | None:
         """An answer about one symbol; None when there is none to be had."""
         try:
             return await self.body(request)
         except VenueRefusal as error:
-            if error.code == _BAD_SYMBOL:
+            fault = self.adapter.fault(error.status, error.code, error.message)
+            if fault.cause is Cause.NO_SYMBOL:
                 return None  # no longer listed: nothing is there
-            fault = classify(error.status, error.code, error.message)
             if fault.outcome is not Outcome.REFUSED:
                 raise
             self.mute_symbols[symbol] = fault.text
@@ -132,10 +129,10 @@ class VenueRequests:
         """The body of a good answer."""
         reply = await self._call(request)
         if reply.status != 200:
-            raise self._refused(codec_rest.decode_error(reply.status, reply.body))
+            raise self._refused(self.decode.error(reply.status, reply.body))
         return reply.body
 
-    def _refused(self, fault: VenueFault) -> SeatrialError:
+    def _refused(self, fault: Fault) -> SeatrialError:
         self._on_fault(fault)
         if fault.outcome is Outcome.KEY:
             return KeyRefused(fault.status, fault.code, fault.message)

@@ -27,20 +27,17 @@ from daemon.errors import (
 from daemon.model.ids import instance_of_order, is_ours
 from daemon.model.inputs import RateLimited
 from daemon.model.time_text import date_text
-from daemon.shell.link.link_config import Credentials, VenueEndpoints, make_signer
+from daemon.shell.link.link_config import VenueEndpoints
 from daemon.shell.process.clock import Clock
 from daemon.shell.stop.emergency_transports import (
     EmergencyTransport,
     RestTransport,
     SocketTransport,
     VenueClock,
-    is_clock_refusal,
-    is_plain_no,
-    is_symbol_gone,
 )
-from daemon.venues.binance_spot import codec_rest
-from daemon.venues.binance_spot.codec_ws import WsEncoder
-from daemon.venues.binance_spot.order_rows import OpenRow
+from daemon.venues.adapter import VenueAdapter
+from daemon.venues.contract import OpenRow
+from daemon.venues.faults import Cause, Fault, Outcome
 
 _GAP_MIN_S = 0.002
 _GAP_MAX_S = 0.25
@@ -124,42 +121,37 @@ class EmergencyStop:
         self,
         *,
         endpoints: VenueEndpoints,
-        credentials: Credentials,
-        symbols: Sequence[str],
+        adapter: VenueAdapter,
         instance: str,
         clock: Clock,
-        recv_window_ms: int = 5_000,
         cold: bool = False,
     ) -> None:
         """Wire it; nothing is connected before `warm` or `cancel_and_verify`.
 
-        `symbols` are asked one by one where the listing of the whole account fails. An empty
-        `instance` stands for the only one that has open orders at the venue. `cold` says
+        Where the listing of the account fails, the adapter's symbols are asked one by one. An
+        empty `instance` stands for the only one that has open orders at the venue. `cold` says
         that nothing was warmed and no client imported: the lighter road, the WebSocket API, goes
         first then.
 
         Raises:
-            HostRefused, CredentialsRefused: an address or a key that cannot be used.
+            HostRefused: an address that cannot be used.
         """
-        signer = make_signer(credentials)
-        key = credentials.api_key
-        self._symbols = tuple(symbols)
+        self._adapter = adapter
+        self._symbols = adapter.symbols
         self._cold = cold
         self._instance = instance
         self._clock = clock
         self._venue_clock = VenueClock(clock)
         self._rest = RestTransport(
             endpoints=endpoints,
-            encoder=codec_rest.RestEncoder(
-                api_key=key, signer=signer, recv_window_ms=recv_window_ms
-            ),
+            adapter=adapter,
             clock=clock,
             venue_clock=self._venue_clock,
             on_limited=self._limited,
         )
         self._socket = SocketTransport(
             endpoints=endpoints,
-            encoder=WsEncoder(api_key=key, signer=signer, recv_window_ms=recv_window_ms),
+            adapter=adapter,
             clock=clock,
             venue_clock=self._venue_clock,
             on_limited=self._limited,
@@ -289,7 +281,7 @@ class EmergencyStop:
 
     async def _open_orders(
         self, road: EmergencyTransport, run: _Progress
-    ) -> tuple[list[OpenRow], SeatrialError | None]:
+    ) -> tuple[Sequence[OpenRow], SeatrialError | None]:
         """All open orders of the account; where just that fails, those of our symbols.
 
         With the rows comes why another symbol could not be listed: one symbol holds no other.
@@ -311,7 +303,9 @@ class EmergencyStop:
         for symbol, answer in zip(self._symbols, answers, strict=True):
             if isinstance(answer, SeatrialError):
                 run.note_error(f"{symbol}: {answer}")
-                if not is_symbol_gone(answer):  # where there is no symbol, nothing is open
+                if (
+                    self._fault(answer).cause is not Cause.NO_SYMBOL
+                ):  # where there is no symbol, nothing is open
                     unlisted = unlisted or answer
             elif isinstance(answer, BaseException):
                 raise answer
@@ -337,6 +331,7 @@ class EmergencyStop:
             mine[row.symbol].append(row)
         for row in rows:
             everybodys[row.symbol] += 1
+        can_cancel_all = self._adapter.capabilities.cancel_all
         at_once = asyncio.Semaphore(_ONE_BY_ONE_AT_ONCE)
 
         async def one(row: OpenRow) -> None:
@@ -350,11 +345,11 @@ class EmergencyStop:
                 raise failed
 
         async def of_symbol(symbol: str, orders: Sequence[OpenRow]) -> None:
-            if everybodys[symbol] == len(orders):
+            if can_cancel_all and everybodys[symbol] == len(orders):
                 try:
                     count = await road.cancel_symbol(symbol)
                 except VenueRefusal as error:
-                    if not is_plain_no(error):
+                    if self._fault(error).outcome is not Outcome.REFUSED:
                         raise
                     run.note_error(f"{symbol}: {error}")
                 else:
@@ -374,7 +369,7 @@ class EmergencyStop:
         run.failures += 1
         deadline_s = _REQUEST_DEADLINE_MIN_S * (1 + run.failures // 4)
         self._set_deadlines(min(_REQUEST_DEADLINE_MAX_S, deadline_s))
-        if is_clock_refusal(error):
+        if self._fault(error).outcome is Outcome.CLOCK:
             self._venue_clock.measured = False
             return
         wait_s = min(_GAP_MAX_S, _GAP_MIN_S * 2 ** min(run.failures, 10))
@@ -385,6 +380,12 @@ class EmergencyStop:
             wait_s = max(_GAP_MIN_S, min(until_s, left_s, 1.0))
         if run.failures > 1 or not next_road.is_warm:
             await asyncio.sleep(wait_s)
+
+    def _fault(self, error: SeatrialError) -> Fault:
+        """What a failure proves; whatever is not the venue's typed refusal proves nothing."""
+        if isinstance(error, VenueRefusal):
+            return self._adapter.fault(error.status, error.code, error.message)
+        return Fault(outcome=Outcome.UNKNOWN, status=0, code=0, message=str(error))
 
     def _set_deadlines(self, deadline_s: float) -> None:
         self._rest.deadline_s = deadline_s

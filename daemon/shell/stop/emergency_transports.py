@@ -9,7 +9,7 @@ Rules of this file:
    the imports of the road that it takes, not for both.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
@@ -26,10 +26,9 @@ from daemon.model.inputs import RateLimited
 from daemon.shell.link.governor import Governor
 from daemon.shell.link.link_config import VenueEndpoints
 from daemon.shell.process.clock import Clock
-from daemon.venues.binance_spot import codec_rest
-from daemon.venues.binance_spot.codec_ws import WsEncoder, WsReply
-from daemon.venues.binance_spot.error_answers import Outcome, VenueFault, classify, limit_scope
-from daemon.venues.binance_spot.order_rows import OpenRow
+from daemon.venues.adapter import VenueAdapter
+from daemon.venues.contract import OpenRow, WsReply
+from daemon.venues.faults import Fault, Outcome
 from daemon.venues.hosts import Road as HostRoad
 from daemon.venues.requests import HttpRequest, Purpose, WsRequest
 
@@ -81,7 +80,7 @@ class EmergencyTransport(Protocol):
     async def measure(self) -> None:
         """Ask the venue for its time."""
 
-    async def listing(self, symbol: str | None) -> list[OpenRow]:
+    async def listing(self, symbol: str | None) -> Sequence[OpenRow]:
         """Open orders of a symbol, or of the account."""
 
     async def cancel_symbol(self, symbol: str) -> int:
@@ -100,14 +99,14 @@ class RestTransport:
         self,
         *,
         endpoints: VenueEndpoints,
-        encoder: codec_rest.RestEncoder,
+        adapter: VenueAdapter,
         clock: Clock,
         venue_clock: VenueClock,
         on_limited: Callable[[RateLimited], None],
     ) -> None:
         self.deadline_s = 1.0
-        self.governor = Governor(waf_pause_s=_WAF_PAUSE_S)
-        self._encoder = encoder
+        self.governor = Governor(adapter.rates, waf_pause_s=_WAF_PAUSE_S)
+        self._encode, self._decode = adapter.encode, adapter.decode
         self._venue_clock = venue_clock
         self._endpoints = endpoints
         self._clock = clock
@@ -130,27 +129,27 @@ class RestTransport:
 
     async def measure(self) -> None:
         """`GET /time`."""
-        reply = await self._session.call(_urgent(self._encoder.server_time()), deadline_s=1.0)
+        reply = await self._session.call(_urgent(self._encode.server_time()), deadline_s=1.0)
         if reply.status != 200:
-            raise _refused(codec_rest.decode_error(reply.status, reply.body))
-        venue_ms = codec_rest.decode_time_ms(reply.body)
+            raise _refused(self._decode.error(reply.status, reply.body))
+        venue_ms = self._decode.time_ms(reply.body)
         self._venue_clock.take(venue_ms, reply.ts_sent_ns, reply.ts_recv_ns)
 
-    async def listing(self, symbol: str | None) -> list[OpenRow]:
+    async def listing(self, symbol: str | None) -> Sequence[OpenRow]:
         """`GET /openOrders`."""
-        body = await self._body(self._encoder.open_orders(symbol, self._venue_clock.venue_ms()))
-        return codec_rest.decode_open(body)
+        body = await self._body(self._encode.open_orders(symbol, self._venue_clock.venue_ms()))
+        return self._decode.open(body)
 
     async def cancel_symbol(self, symbol: str) -> int:
         """`DELETE /openOrders`."""
-        request = self._encoder.cancel_all(symbol, self._venue_clock.venue_ms())
+        request = self._encode.cancel_all(symbol, self._venue_clock.venue_ms())
         body = await self._body(request, gone=b"[]")
-        return len(codec_rest.decode_canceled(body))
+        return len(self._decode.canceled(body))
 
     async def cancel_one(self, row: OpenRow) -> int:
         """`DELETE /order`."""
         at_ms = self._venue_clock.venue_ms()
-        request = self._encoder.cancel_by_id(row.symbol, row.order_id, at_ms)
+        request = self._encode.cancel_by_id(row.symbol, row.order_id, at_ms)
         return 1 if await self._body(request, gone=b"") else 0
 
     @property
@@ -165,6 +164,7 @@ class RestTransport:
                 governor=self.governor,
                 halt=HaltFlag(),  # asked for placements only, and none is ever made here
                 on_limited=self._on_limited,
+                read_error=self._decode.error,
                 deadline_s=5.0,
                 connections_max=_CONNECTIONS,
             )
@@ -174,7 +174,7 @@ class RestTransport:
         reply = await self._session.call(_urgent(request), deadline_s=self.deadline_s)
         if reply.status == 200:
             return reply.body
-        fault = codec_rest.decode_error(reply.status, reply.body)
+        fault = self._decode.error(reply.status, reply.body)
         if gone is not None and fault.outcome is Outcome.NOT_CANCELABLE:
             return gone  # nothing left to cancel: the next listing decides
         raise _refused(fault)
@@ -189,15 +189,15 @@ class SocketTransport:
         self,
         *,
         endpoints: VenueEndpoints,
-        encoder: WsEncoder,
+        adapter: VenueAdapter,
         clock: Clock,
         venue_clock: VenueClock,
         on_limited: Callable[[RateLimited], None],
     ) -> None:
         self.deadline_s = 1.0
-        self.governor = Governor()
+        self.governor = Governor(adapter.rates)
         self._endpoints = endpoints
-        self._encoder = encoder
+        self._codec, self._decode = adapter.order_codec(), adapter.decode
         self._clock = clock
         self._venue_clock = venue_clock
         self._on_limited = on_limited
@@ -218,7 +218,7 @@ class SocketTransport:
         session = OrderSession(
             environment=self._endpoints.environment,
             endpoint=self._endpoints.endpoint(HostRoad.WS_API),
-            encoder=self._encoder,
+            codec=self._codec,
             clock=self._clock,
             halt=HaltFlag(),
             on_message=lambda _session, _message, _now_ns: None,
@@ -244,26 +244,26 @@ class SocketTransport:
     async def measure(self) -> None:
         """`time`."""
         sent_ns = self._clock.now_ns()
-        reply = await self._ask(self._encoder.server_time(self._id()))
-        venue_ms = codec_rest.decode_time_ms(reply.result)
+        reply = await self._ask(self._codec.server_time(self._id()))
+        venue_ms = self._decode.time_ms(reply.result)
         self._venue_clock.take(venue_ms, sent_ns, self._clock.now_ns())
 
-    async def listing(self, symbol: str | None) -> list[OpenRow]:
+    async def listing(self, symbol: str | None) -> Sequence[OpenRow]:
         """`openOrders.status`."""
         at_ms = self._venue_clock.venue_ms()
-        reply = await self._ask(self._encoder.open_orders(symbol, self._id(), at_ms))
-        return codec_rest.decode_open(reply.result)
+        reply = await self._ask(self._codec.open_orders(symbol, self._id(), at_ms))
+        return self._decode.open(reply.result)
 
     async def cancel_symbol(self, symbol: str) -> int:
         """`openOrders.cancelAll`."""
         at_ms = self._venue_clock.venue_ms()
-        reply = await self._ask(self._encoder.cancel_symbol(symbol, self._id(), at_ms), gone=True)
-        return 0 if reply.fault is not None else len(codec_rest.decode_canceled(reply.result))
+        reply = await self._ask(self._codec.cancel_all(symbol, self._id(), at_ms), gone=True)
+        return 0 if reply.fault is not None else len(self._decode.canceled(reply.result))
 
     async def cancel_one(self, row: OpenRow) -> int:
         """`order.cancel`."""
         at_ms = self._venue_clock.venue_ms()
-        request = self._encoder.cancel_by_id(row.symbol, row.order_id, self._id(), at_ms)
+        request = self._codec.cancel_by_id(row.symbol, row.order_id, self._id(), at_ms)
         reply = await self._ask(request, gone=True)
         return 1 if reply.fault is None else 0
 
@@ -290,8 +290,8 @@ class SocketTransport:
             self._limit(fault, now_ns)
         raise _refused(fault)
 
-    def _limit(self, fault: VenueFault, now_ns: int) -> None:
-        scope = limit_scope(fault.status, fault.code)
+    def _limit(self, fault: Fault, now_ns: int) -> None:
+        scope = fault.scope
         until_ns = None
         if fault.retry_at_ms:
             until_ns = fault.retry_at_ms * NS_PER_MS - self._venue_clock.offset_ns
@@ -308,24 +308,7 @@ def _urgent(request: HttpRequest) -> HttpRequest:
     return replace(request, purpose=Purpose.CANCEL)
 
 
-def _refused(fault: VenueFault) -> SeatrialError:
+def _refused(fault: Fault) -> SeatrialError:
     if fault.outcome is Outcome.KEY:
         return KeyRefused(fault.status, fault.code, fault.message)
     return VenueRefusal(fault.status, fault.code, fault.message)
-
-
-def is_clock_refusal(error: SeatrialError) -> bool:
-    """Whether the venue refused our timestamp (-1021)."""
-    return isinstance(error, VenueRefusal) and error.code == -1021
-
-
-def is_symbol_gone(error: SeatrialError) -> bool:
-    """Whether the venue says that it has no such symbol (-1121): nothing can be open on it."""
-    return isinstance(error, VenueRefusal) and error.code == -1121
-
-
-def is_plain_no(error: SeatrialError) -> bool:
-    """Whether the venue refused just this request, whatever the moment: another may be taken."""
-    if not isinstance(error, VenueRefusal):
-        return False
-    return classify(error.status, error.code, error.message).outcome is Outcome.REFUSED

@@ -7,16 +7,17 @@ Rules of this file:
 """
 
 import dataclasses
+from decimal import Decimal
 from typing import Any
 
 import msgspec
 
 from daemon.errors import Undecodable
+from daemon.model.amounts import plain
 from daemon.model.ids import ClientOrderId, InstrumentId, VenueOrderId
 from daemon.model.orders import AmendOrder, CancelOrder, NewOrder, ReplaceOrder
 from daemon.venues.binance_spot import costs
-from daemon.venues.binance_spot.amount_text import amount
-from daemon.venues.binance_spot.error_answers import VenueFault, classify
+from daemon.venues.binance_spot.error_answers import classify
 from daemon.venues.binance_spot.instrument_rules import symbols_param
 from daemon.venues.binance_spot.order_rows import (
     AccountRow,
@@ -36,6 +37,7 @@ from daemon.venues.binance_spot.request_params import (
     replace_fields,
 )
 from daemon.venues.binance_spot.request_signing import Signer, encode_query, signed_query
+from daemon.venues.faults import Fault
 from daemon.venues.requests import HttpRequest, Purpose
 
 _BASE = "/api/v3"
@@ -175,8 +177,16 @@ class RestEncoder:
             orders=1,
         )
 
-    def test_order(self, fields: Fields, timestamp_ms: int) -> HttpRequest:
+    def test_buy(self, symbol: str, qty: Decimal, price: Decimal, timestamp_ms: int) -> HttpRequest:
         """`POST /order/test`: proves that the key may trade, without placing anything."""
+        fields: Fields = {
+            "symbol": symbol,
+            "side": "BUY",
+            "type": "LIMIT",
+            "timeInForce": "GTC",
+            "quantity": plain(qty),
+            "price": plain(price),
+        }
         return self._signed(
             "POST",
             "order/test",
@@ -311,7 +321,7 @@ _ACCOUNT = msgspec.json.Decoder(AccountRow)
 _REPORTS = msgspec.json.Decoder(list[msgspec.Raw])
 
 
-def decode_error(status: int, body: bytes) -> VenueFault:
+def decode_error(status: int, body: bytes) -> Fault:
     """Read an error answer; a body that is not the venue's own proves nothing (UNKNOWN)."""
     try:
         row = _ERROR.decode(body)
@@ -403,17 +413,3 @@ _COMMISSION = msgspec.json.Decoder(CommissionRow)
 def decode_commission(body: bytes) -> CommissionRow:
     """How fees of one symbol are paid."""
     return decode_as(_COMMISSION, body, "account/commission")
-
-
-def executed(row: OrderRow) -> bool:
-    """Whether any of the order was traded.
-
-    Raises:
-        Undecodable: when its executed quantity is no amount.
-    """
-    return amount(row.executed_qty) > 0
-
-
-def venue_id(order_id: int) -> VenueOrderId:
-    """A venue order id as the model names it."""
-    return VenueOrderId(str(order_id))

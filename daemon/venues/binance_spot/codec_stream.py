@@ -18,7 +18,8 @@ from daemon.model.amounts import NS_PER_MS
 from daemon.model.enums import Side
 from daemon.model.market import TopOfBook, TradeTick
 from daemon.venues.binance_spot.amount_text import amount
-from daemon.venues.binance_spot.own_ids import SymbolNames
+from daemon.venues.contract import DepthDiff, MarketEvent, StreamNotice
+from daemon.venues.own_ids import SymbolNames
 
 SHUTDOWN = "serverShutdown"
 
@@ -66,25 +67,6 @@ class _Combined(msgspec.Struct):
     id: int | str | None = None
 
 
-class DepthDiff(msgspec.Struct, frozen=True):
-    """One diff: absolute quantities at prices; quantity zero removes."""
-
-    symbol: str
-    first_update_id: int
-    last_update_id: int
-    bids: list[tuple[str, str]]
-    asks: list[tuple[str, str]]
-    ts_venue_ns: int
-
-
-class StreamNotice(msgspec.Struct, frozen=True):
-    """Anything that is not market data: a command's reply, a shutdown, an unasked kind."""
-
-    name: str
-
-
-MarketEvent = TopOfBook | TradeTick | DepthDiff | StreamNotice
-
 _COMBINED = msgspec.json.Decoder(_Combined)
 _LEVEL_COUNT_MAX = 20_000
 
@@ -130,7 +112,7 @@ class StreamReader:
                 return self._trade(row, ts_recv_ns)
             if row.event == "depthUpdate":
                 return self._diff(row)
-            return StreamNotice(row.event or frame.stream)
+            return StreamNotice(row.event or frame.stream, row.event == SHUTDOWN)
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
             raise Undecodable(f"market frame: {error}") from error
         except (TypeError, AttributeError, ValueError) as error:

@@ -7,6 +7,7 @@ Rules of this file:
 3. Garbage raises `Undecodable`; an unknown event is named and passed over.
 """
 
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,13 +15,13 @@ import msgspec
 import orjson
 
 from daemon.errors import Undecodable
-from daemon.model.ids import InstrumentId, symbol_of
+from daemon.model.amounts import NS_PER_MS
+from daemon.model.inputs import BalancesChanged, VenueReport
 from daemon.model.orders import AmendOrder, CancelOrder, NewOrder, ReplaceOrder
 from daemon.venues.binance_spot import costs
 from daemon.venues.binance_spot.bans import epoch_ms
-from daemon.venues.binance_spot.error_answers import VenueFault, classify
-from daemon.venues.binance_spot.instrument_rules import RateLimitRow
-from daemon.venues.binance_spot.order_rows import OrderRow, decode_as
+from daemon.venues.binance_spot.error_answers import classify
+from daemon.venues.binance_spot.order_rows import OrderRow, RowReader, decode_as
 from daemon.venues.binance_spot.placement_shape import PlacementShape
 from daemon.venues.binance_spot.request_params import (
     Fields,
@@ -30,29 +31,68 @@ from daemon.venues.binance_spot.request_params import (
     replace_fields,
 )
 from daemon.venues.binance_spot.request_signing import Signer, ws_signing_text
-from daemon.venues.binance_spot.user_data import KNOWN_EVENTS, UserEvent
+from daemon.venues.binance_spot.user_data import (
+    KNOWN_EVENTS,
+    AccountEvent,
+    OrderEvent,
+    ShutdownEvent,
+    TerminatedEvent,
+    UserEvent,
+    balances_in,
+    report_of,
+)
+from daemon.venues.contract import RateLimitRow, SocketMessage, SocketNotice, WsReply
 from daemon.venues.requests import Purpose, WsRequest
 
 PATH = "/ws-api/v3"
 _SHAPES_MAX = 4_096
 
 
-class WsEncoder:
-    """Makes WebSocket API requests for one connection; `logged_on` is that connection's state."""
+class WsCodec:
+    """The WebSocket API of one connection; `logged_on` is that connection's state."""
 
-    __slots__ = ("_api_key", "_recv_window_ms", "_shapes", "_signer", "logged_on")
+    __slots__ = ("_api_key", "_reader", "_recv_window_ms", "_shapes", "_signer", "logged_on")
 
-    def __init__(self, *, api_key: str, signer: Signer, recv_window_ms: int) -> None:
+    path = PATH
+
+    def __init__(
+        self, *, api_key: str, signer: Signer, recv_window_ms: int, reader: RowReader
+    ) -> None:
+        self._reader = reader
         self._api_key = api_key
         self._signer = signer
         self._recv_window_ms = recv_window_ms
         self._shapes: dict[tuple[str, str, str, str | None, bool], PlacementShape] = {}
         self.logged_on = False
 
-    @property
-    def can_log_on(self) -> bool:
-        """Whether the key's kind may open a session (Ed25519)."""
-        return self._signer.session_logon
+    def log_on_plan(self) -> Iterator[tuple[str, Callable[[str, int], WsRequest]]]:
+        """Log on where the key's kind may (Ed25519), then subscribe the user data."""
+        if self._signer.session_logon:
+            yield "logon", self.log_on
+            self.logged_on = True
+        yield "subscribe", self.subscribe
+
+    def decode(self, payload: bytes | memoryview, ts_recv_ns: int) -> SocketMessage:
+        """Read one frame. Raises `Undecodable`, as `decode_frame` and `report_of` do."""
+        message = decode_frame(payload)
+        match message:
+            case WsReply():
+                return message
+            case OrderEvent():
+                reader = self._reader
+                return VenueReport(report_of(message, reader.names, reader.ids, ts_recv_ns))
+            case AccountEvent():
+                stamp_ms = message.updated_ms or message.time_ms
+                return BalancesChanged(balances_in(message), stamp_ms * NS_PER_MS)
+            case TerminatedEvent():
+                return SocketNotice(
+                    "eventStreamTerminated", ends="the venue ended the user data stream"
+                )
+            case ShutdownEvent():
+                return SocketNotice("serverShutdown", renews=True)
+            case UnknownEvent():
+                return SocketNotice(message.name)
+        return SocketNotice(type(message).__name__)
 
     def place(self, order: NewOrder, request_id: str, timestamp_ms: int) -> WsRequest:
         """`order.place`, from the shape of its kind: only id, amounts and time are new."""
@@ -121,14 +161,8 @@ class WsEncoder:
             purpose=Purpose.PLACE,
         )
 
-    def cancel_all(
-        self, instrument_id: InstrumentId, request_id: str, timestamp_ms: int
-    ) -> WsRequest:
+    def cancel_all(self, symbol: str, request_id: str, timestamp_ms: int) -> WsRequest:
         """`openOrders.cancelAll` of one symbol."""
-        return self.cancel_symbol(symbol_of(instrument_id), request_id, timestamp_ms)
-
-    def cancel_symbol(self, symbol: str, request_id: str, timestamp_ms: int) -> WsRequest:
-        """`openOrders.cancelAll` by the venue's symbol (emergency stop)."""
         return self._request(
             "openOrders.cancelAll",
             {"symbol": symbol},
@@ -279,17 +313,6 @@ class _LooseFrame(msgspec.Struct):
     event: _LooseEvent
 
 
-class WsReply(msgspec.Struct, frozen=True):
-    """The answer to one request; `fault` is set when it is an error."""
-
-    request_id: str
-    status: int
-    result: msgspec.Raw
-    fault: VenueFault | None
-    error_data: Any
-    rate_limits: list[RateLimitRow]
-
-
 @dataclass(frozen=True, slots=True)
 class UnknownEvent:
     """An event of a kind that this build does not know."""
@@ -298,6 +321,7 @@ class UnknownEvent:
 
 
 WsMessage = WsReply | UserEvent | UnknownEvent
+"""What `decode_frame` makes of a frame."""
 
 _FRAME = msgspec.json.Decoder(_Frame)
 _LOOSE = msgspec.json.Decoder(_LooseFrame)

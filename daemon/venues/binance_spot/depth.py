@@ -17,17 +17,14 @@ import msgspec
 
 from daemon.errors import Undecodable
 from daemon.model.amounts import ZERO
+from daemon.model.enums import Side
 from daemon.venues.binance_spot.amount_text import amount
-from daemon.venues.binance_spot.codec_stream import DepthDiff
 from daemon.venues.binance_spot.order_rows import decode_as
+from daemon.venues.contract import Best, DepthDiff
 
 BUFFERED_DIFFS_MAX = 10_000
 BEHIND_DIFFS_MAX = 50
 """Five seconds of diffs; a snapshot is ahead of its stream by a few at most."""
-
-
-Best = tuple[Decimal, Decimal, Decimal, Decimal]
-"""Best bid price and quantity, best ask price and quantity."""
 
 
 class DepthState(StrEnum):
@@ -44,6 +41,11 @@ class SnapshotRow(msgspec.Struct, rename="camel"):
     last_update_id: int
     bids: list[tuple[str, str]]
     asks: list[tuple[str, str]]
+
+    def top(self, side: Side) -> tuple[Decimal, Decimal] | None:
+        """Best price and quantity of a side; None when it is empty. Raises `Undecodable`."""
+        levels = self.bids if side is Side.BUY else self.asks
+        return (amount(levels[0][0]), amount(levels[0][1])) if levels else None
 
 
 _SNAPSHOT = msgspec.json.Decoder(SnapshotRow)
@@ -87,6 +89,11 @@ class DepthBook:
         self._stream_id = -1
         self._behind = 0
         self._buffer: deque[DepthDiff] = deque(maxlen=BUFFERED_DIFFS_MAX)
+
+    @property
+    def is_synced(self) -> bool:
+        """Whether the book may be trusted."""
+        return self.state is DepthState.SYNCED
 
     def on_diff(self, diff: DepthDiff) -> bool:
         """Take one diff; False when it leaves the book waiting for a snapshot."""

@@ -6,60 +6,9 @@ Rules of this file:
 3. An unparsable body (a proxy's HTML) proves nothing, whatever its status.
 """
 
-from dataclasses import dataclass
-from enum import StrEnum
-
 from daemon.model.enums import RejectKind
 from daemon.venues.binance_spot.bans import until_ms_in
-
-
-class Outcome(StrEnum):
-    """What an error answer proves."""
-
-    REFUSED = "refused"
-    """Definite no: the request did nothing."""
-    UNKNOWN = "unknown"
-    """It may have been executed: query."""
-    LIMITED = "limited"
-    """Definite no for rate; nothing may be sent until the time given."""
-    CLOCK = "clock"
-    """Definite no for the timestamp: resync, then build and sign a new request."""
-    KEY = "key"
-    """Definite no for key or signature: stop trading, a human mends it."""
-    ABSENT = "absent"
-    """A query's "does not exist"."""
-    NOT_CANCELABLE = "not_cancelable"
-    """A cancel's "unknown order": final, foreign or never there; query it."""
-    LANDED = "landed"
-    """"Duplicate order sent": the id is open already, so an earlier send arrived: query, adopt."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class VenueFault:
-    """An error answer: what it proves, and what the venue said."""
-
-    outcome: Outcome
-    status: int
-    code: int
-    message: str
-    retry_at_ms: int = 0
-    """Venue epoch ms (`retryAfter` of the WebSocket API, or "until" in the text); 0: not said."""
-
-    @property
-    def text(self) -> str:
-        """One line for a record or an operator."""
-        return f"{self.message or 'no message'} (code {self.code}, status {self.status})"
-
-    @property
-    def reject_kind(self) -> RejectKind:
-        """What it says of a placement that it refuses."""
-        text = self.message.lower()
-        if self.outcome in {Outcome.LIMITED, Outcome.CLOCK}:
-            return RejectKind.BUSINESS
-        if self.code in {-1013, -2010} and any(words in text for words in _BUSINESS_TEXTS):
-            return RejectKind.BUSINESS
-        return RejectKind.FILTER if self.code == -1013 else RejectKind.FAULT
-
+from daemon.venues.faults import Cause, Fault, Outcome
 
 _BUSINESS_TEXTS = (
     "would immediately match and take",
@@ -74,20 +23,32 @@ _ORDER_COUNT_CODES = frozenset({-1015, -2021, -2022})
 """A cancel-replace that is over the order count answers 429, with a code of its own halves."""
 _KEY_CODES = frozenset({-1002, -1022, -2014, -2015})
 _DUPLICATE_TEXT = "duplicate order sent"
+_CAUSES = {-1013: Cause.FILTER, -1022: Cause.SIGNATURE, -1121: Cause.NO_SYMBOL}
 
 
-def classify(status: int, code: int, message: str, *, retry_at_ms: int = 0) -> VenueFault:
+def classify(status: int, code: int, message: str, *, retry_at_ms: int = 0) -> Fault:
     """Read one error answer. `code` 0 means that no typed body came."""
     outcome = _outcome(status, code, message)
     if outcome is Outcome.LIMITED:
         retry_at_ms = max(retry_at_ms, until_ms_in(message))
-    return VenueFault(
+    return Fault(
         outcome=outcome,
         status=status,
         code=code,
         message=message,
         retry_at_ms=retry_at_ms,
+        scope=limit_scope(status, code),
+        cause=_CAUSES.get(code, Cause.OTHER),
+        reject_kind=_reject_kind(outcome, code, message.lower()),
     )
+
+
+def _reject_kind(outcome: Outcome, code: int, text: str) -> RejectKind:
+    if outcome in {Outcome.LIMITED, Outcome.CLOCK}:
+        return RejectKind.BUSINESS
+    if code in {-1013, -2010} and any(words in text for words in _BUSINESS_TEXTS):
+        return RejectKind.BUSINESS
+    return RejectKind.FILTER if code == -1013 else RejectKind.FAULT
 
 
 def _outcome(status: int, code: int, message: str) -> Outcome:

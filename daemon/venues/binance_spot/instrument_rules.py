@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from decimal import Decimal
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 
@@ -14,7 +14,8 @@ from daemon.model.instrument import Instrument
 from daemon.model.order_features import Feature
 from daemon.venues.binance_spot.amount_text import amount
 from daemon.venues.binance_spot.order_rows import decode_as
-from daemon.venues.binance_spot.own_ids import SymbolNames
+from daemon.venues.contract import NOT_LISTED, Listed, RateLimitRow
+from daemon.venues.own_ids import SymbolNames
 
 
 class SymbolRow(msgspec.Struct, rename="camel"):
@@ -35,16 +36,6 @@ class SymbolRow(msgspec.Struct, rename="camel"):
     permission_sets: list[list[str]] = []
 
 
-class RateLimitRow(msgspec.Struct, rename="camel"):
-    """One limit; `count` is set in replies, absent in exchangeInfo."""
-
-    rate_limit_type: str
-    interval: str
-    interval_num: int
-    limit: int
-    count: int | None = None
-
-
 class ExchangeRow(msgspec.Struct, rename="camel"):
     """`exchangeInfo` as far as we read it."""
 
@@ -54,57 +45,10 @@ class ExchangeRow(msgspec.Struct, rename="camel"):
     server_time: int = 0
 
 
-NOT_LISTED = "the venue does not list it"
 _DECODER = msgspec.json.Decoder(ExchangeRow)
 _STATUSES = {status.value: status for status in SymbolStatus}
 _ORDER_TYPES = {kind.value: kind for kind in OrderType}
 _INT_MAX = 2**62
-
-
-class ExchangeRules(NamedTuple):
-    """Our instruments, in the order of our symbols, the venue's limits, and what we do not know."""
-
-    instruments: tuple[Instrument, ...]
-    limits: tuple[RateLimitRow, ...]
-    unknown_filters: tuple[str, ...]
-    """Kinds of filters that no rule of ours knows: the venue may refuse what we approve."""
-
-
-def unknown_text(kinds: Iterable[str]) -> str:
-    """What an operator must know of filters without a rule."""
-    return (
-        f"the venue has filters that this build has no rule for: {', '.join(kinds)}; it may refuse "
-        "orders that the caps approve; look for a newer build"
-    )
-
-
-def decode_exchange(body: bytes, names: SymbolNames) -> ExchangeRules:
-    """Read exchangeInfo.
-
-    Raises:
-        Undecodable: when the body is not exchangeInfo, or one of our symbols is missing.
-    """
-    row = decode_as(_DECODER, body, "exchangeInfo")
-    found = {symbol.symbol: symbol for symbol in row.symbols}
-    missing = [symbol for symbol in names.symbols if symbol not in found]
-    if missing:
-        raise Undecodable(f"the venue lists no {', '.join(missing)}; check `symbols` in the config")
-    everywhere = row.exchange_filters
-    ours = [found[symbol] for symbol in names.symbols]
-    instruments = tuple(instrument_of(one, names, everywhere) for one in ours)
-    told = [*everywhere, *(entry for one in ours for entry in one.filters)]
-    kinds = {str(entry.get("filterType")) for entry in told}
-    return ExchangeRules(instruments, tuple(row.rate_limits), tuple(sorted(kinds - _KNOWN_FILTERS)))
-
-
-class Listed(NamedTuple):
-    """Our symbols as far as the venue lists them."""
-
-    instruments: tuple[Instrument, ...]
-    absent: dict[str, str]
-    """Why the others are not there."""
-    limits: tuple[RateLimitRow, ...]
-    unknown_filters: tuple[str, ...]
 
 
 def decode_listed(body: bytes, names: SymbolNames) -> Listed:

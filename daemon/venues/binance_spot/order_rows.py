@@ -23,7 +23,7 @@ from daemon.model.ids import ClientOrderId, ExecId, InstrumentId, VenueOrderId
 from daemon.model.position import Balance
 from daemon.model.reports import ExecutionReport, Fill
 from daemon.venues.binance_spot.amount_text import amount, amount_or_zero
-from daemon.venues.binance_spot.own_ids import OwnIds, SymbolNames
+from daemon.venues.own_ids import OwnIds, SymbolNames
 
 T = TypeVar("T")
 
@@ -77,6 +77,16 @@ class OrderRow(msgspec.Struct, rename="camel"):
     transact_time: int = 0
     expiry_reason: str = ""
     fills: list[FillRow] = []
+
+    @property
+    def executed(self) -> bool:
+        """Whether any of the order was traded. Raises `Undecodable` for what is no amount."""
+        return amount(self.executed_qty) > 0
+
+    @property
+    def is_canceled(self) -> bool:
+        """Whether it was canceled."""
+        return self.status == "CANCELED"
 
 
 class OpenRow(msgspec.Struct, rename="camel"):

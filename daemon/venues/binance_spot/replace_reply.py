@@ -11,8 +11,9 @@ from dataclasses import dataclass
 import msgspec
 
 from daemon.errors import Undecodable
-from daemon.venues.binance_spot.error_answers import Outcome, VenueFault, classify
+from daemon.venues.binance_spot.error_answers import classify
 from daemon.venues.binance_spot.order_rows import OrderRow, decode_as
+from daemon.venues.faults import Fault, Outcome
 
 
 class _Halves(msgspec.Struct, rename="camel"):
@@ -36,7 +37,7 @@ class Half:
     """One half of the answer: a row when it was done, else the fault."""
 
     row: OrderRow | None
-    fault: VenueFault | None
+    fault: Fault | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +63,7 @@ def decode_success(body: bytes | msgspec.Raw) -> ReplaceOutcome:
     return _outcome(decode_as(_HALVES, body, "cancelReplace"), 200)
 
 
-def decode_failure(fault: VenueFault, data: object) -> ReplaceOutcome | None:
+def decode_failure(fault: Fault, data: object) -> ReplaceOutcome | None:
     """Read `data` of a -2021 or -2022; None when the error is about the whole request."""
     if fault.code not in {-2021, -2022} or data is None:
         return None
@@ -84,7 +85,7 @@ def _half(result: str, response: msgspec.Raw, status: int) -> Half:
     if result == "SUCCESS":
         return Half(decode_as(_ROW, response, "cancelReplace half"), None)
     if result == "NOT_ATTEMPTED":
-        fault = VenueFault(outcome=Outcome.REFUSED, status=status, code=0, message="not attempted")
+        fault = Fault(outcome=Outcome.REFUSED, status=status, code=0, message="not attempted")
         return Half(None, fault)
     if result == "FAILURE":
         row = decode_as(_REFUSAL, response, "cancelReplace half")

@@ -15,7 +15,7 @@ from daemon.model.position import Balance
 from daemon.model.reports import ExecutionReport, Fill
 from daemon.venues.binance_spot.amount_text import amount, amount_or_zero
 from daemon.venues.binance_spot.order_rows import SIDES, STATUSES, side_of
-from daemon.venues.binance_spot.own_ids import OwnIds, SymbolNames
+from daemon.venues.own_ids import OwnIds, SymbolNames
 
 _EXEC_TYPES = {
     "NEW": ExecType.NEW,

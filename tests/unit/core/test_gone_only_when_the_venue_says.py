@@ -27,7 +27,7 @@ from daemon.model.inputs import (
 )
 from daemon.model.intents import AmendIntent, CancelIntent, ReplaceIntent, Wish
 from daemon.model.reports import CancelReject, Reject
-from daemon.shell.link.venue_replies import PendingRequest, not_sent
+from daemon.venues.answers import Asked, not_sent
 from tests.support.builders import (
     BTC,
     OPERATOR_ACTOR,
@@ -143,10 +143,10 @@ def wishes_of(kind: str, cid: str) -> Wish:
     return replace_of(cid)
 
 
-def asked_by(effect: SendReplace | SendCancel | SendAmend) -> PendingRequest:
+def asked_by(effect: SendReplace | SendCancel | SendAmend) -> Asked:
     if isinstance(effect, SendReplace):
         order = effect.replace.order
-        return PendingRequest(
+        return Asked(
             kind="replace",
             client_order_id=effect.replace.target,
             instrument_id=order.instrument_id,
@@ -154,9 +154,7 @@ def asked_by(effect: SendReplace | SendCancel | SendAmend) -> PendingRequest:
         )
     sent = effect.cancel if isinstance(effect, SendCancel) else effect.amend
     kind = "cancel" if isinstance(effect, SendCancel) else "amend"
-    return PendingRequest(
-        kind=kind, client_order_id=sent.client_order_id, instrument_id=sent.instrument_id
-    )
+    return Asked(kind=kind, client_order_id=sent.client_order_id, instrument_id=sent.instrument_id)
 
 
 @pytest.mark.parametrize("scene", [resting, part_filled])

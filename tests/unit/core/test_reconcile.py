@@ -1,9 +1,12 @@
 """Reconciliation: facts are booked; differences are classified, must stand twice, then stop us."""
 
+from dataclasses import replace
+
 import pytest
 
 from daemon.model.amounts import NS_PER_S
 from daemon.model.enums import GateState, Link, ReportSource, VenueOrderStatus
+from daemon.model.ids import instrument_id
 from daemon.model.inputs import (
     LinkDown,
     LinkUp,
@@ -107,6 +110,20 @@ def test_a_foreign_order_is_reported_halts_and_is_not_touched(stage: Stage) -> N
     confirmed(stage, open_orders=(theirs,))
     assert stage.incidents() == ["foreign_order"]
     assert all("web_1" not in cancels(effects) for _, effects in stage.turns)
+
+
+def test_an_order_of_ours_on_a_symbol_that_we_no_longer_trade_is_adopted_and_canceled(
+    stage: Stage,
+) -> None:
+    """As after a symbol was taken out of the configuration while its order rested."""
+    elsewhere = instrument_id("XRPUSDT", "sim")
+    cid = f"st{stage.config.instance}-1-9"
+    ours = replace(report(cid, source=ReportSource.QUERY), instrument_id=elsewhere)
+    ask(stage)
+    stage.tell(taken(open_orders=(ours,)))
+    assert stage.incidents() == ["unknown_own_order"]
+    assert cid in [one for _, effects in stage.turns for one in cancels(effects)]
+    assert [order["client_order_id"] for order in stage.engine.status(stage.now_ns)["open_orders"]]
 
 
 def test_resolving_a_mismatch_takes_the_venues_balances_over(stage: Stage) -> None:

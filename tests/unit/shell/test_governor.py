@@ -5,7 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from daemon.shell.link.governor import Governor
-from daemon.venues.binance_spot.instrument_rules import RateLimitRow
+from daemon.venues.binance_spot.adapter import RATES
+from daemon.venues.contract import RateLimitRow
 from daemon.venues.requests import Purpose
 
 S = 1_000_000_000
@@ -13,7 +14,7 @@ T0 = 1_700_000_040 * S  # a whole minute
 
 
 def small(*, weight: int = 100, orders: int = 10) -> Governor:
-    governor = Governor()
+    governor = Governor(RATES)
     governor.configure(
         [
             RateLimitRow("REQUEST_WEIGHT", "MINUTE", 1, weight),

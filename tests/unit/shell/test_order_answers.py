@@ -17,17 +17,11 @@ from daemon.model.inputs import (
     VenueReject,
     VenueReport,
 )
-from daemon.shell.link.venue_replies import (
-    NO_ORDER,
-    PendingRequest,
-    VenueAnswer,
-    inputs_of,
-    not_sent,
-    unknown,
-)
+from daemon.venues.answers import NO_ORDER, Answer, Asked, not_sent, unknown
+from daemon.venues.binance_spot.answers import inputs_of
 from daemon.venues.binance_spot.error_answers import classify
 from daemon.venues.binance_spot.order_rows import RowReader
-from daemon.venues.binance_spot.own_ids import OwnIds, SymbolNames
+from daemon.venues.own_ids import OwnIds, SymbolNames
 from tests.support.link_bench import BTC
 from tests.support.spot_payloads import OWN, PLACED
 
@@ -39,8 +33,8 @@ def reader() -> RowReader:
     return RowReader(SymbolNames("sim", ["BTCUSDT"]), OwnIds())
 
 
-def asked(kind: RequestKind) -> PendingRequest:
-    return PendingRequest(
+def asked(kind: RequestKind) -> Asked:
+    return Asked(
         kind=kind,
         client_order_id=NO_ORDER if kind == "cancel_all" else ClientOrderId(OWN),
         instrument_id=BTC,
@@ -48,9 +42,9 @@ def asked(kind: RequestKind) -> PendingRequest:
     )
 
 
-def answer(result: Any = None, *, status: int = 200, code: int = 0, msg: str = "") -> VenueAnswer:
+def answer(result: Any = None, *, status: int = 200, code: int = 0, msg: str = "") -> Answer:
     fault = None if status == 200 else classify(status, code, msg)
-    return VenueAnswer(result=orjson.dumps(result), fault=fault, error_data=None, ts_recv_ns=9)
+    return Answer(result=orjson.dumps(result), fault=fault, error_data=None, ts_recv_ns=9)
 
 
 DEFINITE = [(400, -2010), (400, -1013), (429, -1015), (400, -1021), (401, -2015)]

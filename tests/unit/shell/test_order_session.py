@@ -13,14 +13,12 @@ from daemon.model.halt import HaltFlag
 from daemon.shell.link.order_session import OrderSession
 from daemon.shell.link.stream_session import MarketSession
 from daemon.shell.process.clock import SystemClock
-from daemon.venues.binance_spot.codec_stream import StreamReader
-from daemon.venues.binance_spot.codec_ws import UnknownEvent, WsEncoder, WsMessage
-from daemon.venues.binance_spot.own_ids import SymbolNames
-from daemon.venues.binance_spot.request_signing import HmacSigner
+from daemon.venues.contract import SocketMessage, SocketNotice
 from daemon.venues.hosts import CheckedAddress, Road, check_endpoint
+from tests.support.adapters import spot
 from tests.support.link_bench import order
 
-ENCODER = WsEncoder(api_key="KEY", signer=HmacSigner(b"secret"), recv_window_ms=3000)
+ENCODER = spot().order_codec()
 OPEN = {"connect_deadline_s": 1.0, "ping_idle_s": 10.0, "ping_reply_s": 5.0}
 LIVE = CheckedAddress("wss://ws-api.binance.com", "wss", "ws-api.binance.com", 443, "")
 Handler = Callable[[web.Request], Any]
@@ -31,20 +29,20 @@ class Desk:
 
     def __init__(self, endpoint: CheckedAddress, environment: str = "sim") -> None:
         self.halt = HaltFlag()
-        self.messages: list[WsMessage] = []
+        self.messages: list[SocketMessage] = []
         self.losses: list[str] = []
         self.arrived = asyncio.Event()
         self.session = OrderSession(
             environment=environment,
             endpoint=endpoint,
-            encoder=ENCODER,
+            codec=ENCODER,
             clock=SystemClock(),
             halt=self.halt,
             on_message=self._take,
             on_lost=lambda _session, reason: self.losses.append(reason),
         )
 
-    def _take(self, _session: OrderSession, message: WsMessage, _now_ns: int) -> None:
+    def _take(self, _session: OrderSession, message: SocketMessage, _now_ns: int) -> None:
         self.messages.append(message)
         self.arrived.set()
 
@@ -82,7 +80,7 @@ async def test_a_host_that_is_not_in_the_table_is_refused(environment: str) -> N
         environment=environment,
         endpoint=LIVE,
         names=["btcusdt@trade"],
-        reader=StreamReader(SymbolNames(environment, ["BTCUSDT"])),
+        codec=spot(environment=environment).market,
         clock=SystemClock(),
         on_event=lambda _event: None,
         silence_max_s=1,
@@ -206,7 +204,7 @@ async def test_a_message_in_fragments_is_put_together() -> None:
             await desk.arrived.wait()
         desk.session.close("end")
         await desk.session.run()
-    assert desk.messages == [UnknownEvent("aNewKind")]
+    assert desk.messages == [SocketNotice("aNewKind")]
 
 
 async def test_garbage_ends_the_connection() -> None:

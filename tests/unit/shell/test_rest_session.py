@@ -19,6 +19,7 @@ from daemon.venues.binance_spot.codec_rest import RestEncoder
 from daemon.venues.binance_spot.request_signing import HmacSigner
 from daemon.venues.hosts import CheckedAddress, Road, check_endpoint
 from daemon.venues.requests import HttpRequest, Purpose
+from tests.support.adapters import spot
 from tests.support.link_bench import order, smaller
 from tests.support.scripted_venue import KEY, SECRET, ScriptedVenue, json_response, served
 
@@ -31,7 +32,7 @@ class Desk:
     def __init__(self, endpoint: CheckedAddress, environment: str = "sim", **options: Any) -> None:
         self.halt = HaltFlag()
         self.limited: list[RateLimited] = []
-        self.governor = Governor()
+        self.governor = Governor(spot().rates)
         self.clock = SystemClock()
         self.session = RestSession(
             environment=environment,
@@ -40,6 +41,7 @@ class Desk:
             governor=self.governor,
             halt=self.halt,
             on_limited=self.limited.append,
+            read_error=spot().decode.error,
             **{"deadline_s": 0.5, "connect_deadline_s": 0.3, **options},
         )
 
@@ -118,7 +120,7 @@ async def test_a_flag_closed_while_connecting_still_stops_the_bytes() -> None:
                 # The first check has passed; the connection does not exist yet.
                 desk.halt.close("while connecting")
 
-        desk.session._governor = ClosesOnAdmission()
+        desk.session._governor = ClosesOnAdmission(spot().rates)
         with pytest.raises(HaltClosed):
             await desk.session.call(ENCODER.place(order(), 1))
         assert venue.requests == []

@@ -18,9 +18,9 @@ from daemon.errors import NotConnected
 from daemon.model.market import TradeTick
 from daemon.shell.link.stream_session import MarketSession
 from daemon.shell.process.clock import SystemClock
-from daemon.venues.binance_spot.codec_stream import MarketEvent, StreamReader
-from daemon.venues.binance_spot.own_ids import SymbolNames
+from daemon.venues.contract import MarketEvent
 from daemon.venues.hosts import CheckedAddress
+from tests.support.adapters import spot
 
 LOOPS = {"asyncio": asyncio.new_event_loop, "uvloop": uvloop.new_event_loop}
 TRADE = (
@@ -80,7 +80,7 @@ def heard(loop: str, server_pem: Path) -> list[MarketEvent]:
                 environment="sim",
                 endpoint=CheckedAddress(f"wss://127.0.0.1:{port}", "wss", "127.0.0.1", port, ""),
                 names=["btcusdt@trade"],
-                reader=StreamReader(SymbolNames("sim", ["BTCUSDT"])),
+                codec=spot().market,
                 clock=SystemClock(),
                 on_event=take,
                 silence_max_s=60,

@@ -24,9 +24,9 @@ from daemon.model.market import TopOfBook, TradeTick
 from daemon.shell.link.stream_session import GARBAGE_MAX, MarketSession
 from daemon.shell.link.stream_wire import EVENTS_PER_TURN, FRAME_MAX_BYTES, StreamWire
 from daemon.shell.process.clock import SystemClock
-from daemon.venues.binance_spot.codec_stream import MarketEvent, StreamReader
-from daemon.venues.binance_spot.own_ids import SymbolNames
+from daemon.venues.contract import MarketEvent
 from daemon.venues.hosts import Road, check_endpoint
+from tests.support.adapters import spot
 
 URL = "ws://127.0.0.1:1/stream"
 LOOPS = {"asyncio": asyncio.new_event_loop, "uvloop": uvloop.new_event_loop}
@@ -269,7 +269,7 @@ def session_to(port: int, on_event: Callable[[MarketEvent], None], **more: Any) 
         environment="sim",
         endpoint=check_endpoint("sim", Road.STREAMS, f"ws://127.0.0.1:{port}"),
         names=[name, "btcusdt@trade"],
-        reader=StreamReader(SymbolNames("sim", ["BTCUSDT"])),
+        codec=spot().market,
         clock=more.pop("clock", SystemClock()),
         on_event=on_event,
         silence_max_s=more.pop("silence_max_s", 60),

@@ -7,6 +7,8 @@ from hypothesis import strategies as st
 from daemon.errors import Undecodable
 from daemon.shell.link.rest_session import HttpReply
 from daemon.shell.link.time_sync import TimeSync, sample_of
+from daemon.venues.requests import HttpRequest
+from tests.support.adapters import spot
 
 MS = 1_000_000
 
@@ -35,11 +37,11 @@ def reply(venue_ms: int, sent_ms: int, recv_ms: int, *, status: int = 200) -> Ht
 async def test_the_best_round_trip_of_a_batch_counts() -> None:
     replies = [reply(5_000, 0, 900), reply(5_510, 1_000, 1_020), reply(9_000, 2_000, 2_400)]
 
-    async def ask() -> HttpReply:
+    async def ask(_request: HttpRequest) -> HttpReply:
         return replies.pop(0)
 
     clock = FakeClock(3_000 * MS)
-    sync = TimeSync(clock, ask)
+    sync = TimeSync(clock, spot(), ask)
     assert (sync.offset_ns, sync.venue_ms()) == (0, 3_000)
     sample = await sync.measure(3)
     assert sample.round_trip_ns == 20 * MS
@@ -52,10 +54,10 @@ async def test_the_best_round_trip_of_a_batch_counts() -> None:
 async def test_a_failed_batch_keeps_the_old_sample() -> None:
     replies = [reply(1_000, 0, 10), reply(0, 0, 0, status=502)]
 
-    async def ask() -> HttpReply:
+    async def ask(_request: HttpRequest) -> HttpReply:
         return replies.pop(0)
 
-    sync = TimeSync(FakeClock(), ask)
+    sync = TimeSync(FakeClock(), spot(), ask)
     good = await sync.measure(1)
     with pytest.raises(Undecodable):
         await sync.measure(1)
@@ -72,5 +74,6 @@ def test_the_error_is_at_most_half_the_round_trip(
 ) -> None:
     sent = 1_000_000
     answered = sent + there_ms
-    sample = sample_of(reply(answered + offset_ms, sent, answered + back_ms))
+    told_ms = answered + offset_ms
+    sample = sample_of(reply(told_ms, sent, answered + back_ms), told_ms)
     assert abs(sample.offset_ns - offset_ms * MS) <= sample.round_trip_ns / 2

@@ -3,7 +3,8 @@
 import pytest
 
 from daemon.venues.binance_spot.bans import epoch_ms, retry_at_ms, until_ms_in
-from daemon.venues.binance_spot.error_answers import Outcome, classify
+from daemon.venues.binance_spot.error_answers import classify
+from daemon.venues.faults import Outcome
 
 NOW_MS = 1_764_500_000_000
 

@@ -5,7 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from daemon.venues.binance_spot.codec_rest import decode_error
-from daemon.venues.binance_spot.error_answers import Outcome, classify, limit_scope
+from daemon.venues.binance_spot.error_answers import classify, limit_scope
+from daemon.venues.faults import Outcome
 
 TABLE = [
     (500, -1000, "", Outcome.UNKNOWN),

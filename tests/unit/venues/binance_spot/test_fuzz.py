@@ -13,18 +13,19 @@ from daemon.model.market import TopOfBook, TradeTick
 from daemon.venues.binance_spot import codec_rest, replace_reply
 from daemon.venues.binance_spot.amount_text import amount
 from daemon.venues.binance_spot.codec_stream import StreamNotice, StreamReader
-from daemon.venues.binance_spot.codec_ws import WsReply, decode_frame, order_result
+from daemon.venues.binance_spot.codec_ws import decode_frame, order_result
 from daemon.venues.binance_spot.depth import DepthBook, DepthDiff, decode_snapshot
 from daemon.venues.binance_spot.error_answers import classify
-from daemon.venues.binance_spot.instrument_rules import decode_exchange
 from daemon.venues.binance_spot.order_rows import RowReader, balances_of
-from daemon.venues.binance_spot.own_ids import OwnIds, SymbolNames
 from daemon.venues.binance_spot.user_data import (
     AccountEvent,
     OrderEvent,
     balances_in,
     report_of,
 )
+from daemon.venues.contract import WsReply
+from daemon.venues.own_ids import OwnIds, SymbolNames
+from tests.support.adapters import decode_exchange
 from tests.support.decoder_fuzzer import fuzz
 from tests.support.spot_payloads import BASE, PLACED, TRADE
 

@@ -6,8 +6,9 @@ import orjson
 import pytest
 
 from daemon.model.enums import SymbolStatus
-from daemon.venues.binance_spot.instrument_rules import NOT_LISTED, decode_listed
-from daemon.venues.binance_spot.own_ids import SymbolNames
+from daemon.venues.binance_spot.instrument_rules import decode_listed
+from daemon.venues.contract import NOT_LISTED
+from daemon.venues.own_ids import SymbolNames
 
 ROW: dict[str, Any] = {
     "symbol": "A",

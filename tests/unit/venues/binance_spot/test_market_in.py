@@ -11,15 +11,14 @@ from daemon.errors import Undecodable
 from daemon.model.enums import OrderType, Side, SymbolStatus
 from daemon.model.market import TopOfBook, TradeTick
 from daemon.venues.binance_spot.codec_stream import (
-    DepthDiff,
-    StreamNotice,
     StreamReader,
     combined_path,
     stream_names,
 )
 from daemon.venues.binance_spot.depth import DepthBook, DepthState, decode_snapshot
-from daemon.venues.binance_spot.instrument_rules import decode_exchange
-from daemon.venues.binance_spot.own_ids import SymbolNames
+from daemon.venues.contract import DepthDiff, StreamNotice
+from daemon.venues.own_ids import SymbolNames
+from tests.support.adapters import decode_exchange
 
 RECORDED = Path("../shared/data/binance-spot")
 NAMES = SymbolNames("sim", ["NKNUSDT", "BLZETH", "LRCBTC", "RUNEEUR"])
@@ -189,7 +188,7 @@ def test_malformed_frames_are_typed_errors(frame: bytes) -> None:
 def test_replies_and_shutdown_are_notices() -> None:
     assert READER.read(b'{"result":null,"id":1}', 0) == StreamNotice("reply")
     frame = b'{"stream":"!serverShutdown","data":{"e":"serverShutdown","E":1}}'
-    assert READER.read(frame, 0) == StreamNotice("serverShutdown")
+    assert READER.read(frame, 0) == StreamNotice("serverShutdown", renews=True)
 
 
 def test_stream_names_are_lower_case() -> None:

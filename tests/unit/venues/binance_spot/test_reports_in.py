@@ -22,15 +22,8 @@ from daemon.venues.binance_spot.codec_rest import (
     decode_orders,
     decode_trades,
 )
-from daemon.venues.binance_spot.codec_ws import (
-    UnknownEvent,
-    WsReply,
-    decode_frame,
-    order_result,
-)
-from daemon.venues.binance_spot.error_answers import Outcome
+from daemon.venues.binance_spot.codec_ws import UnknownEvent, decode_frame, order_result
 from daemon.venues.binance_spot.order_rows import RowReader, balances_of
-from daemon.venues.binance_spot.own_ids import OwnIds, SymbolNames
 from daemon.venues.binance_spot.user_data import (
     AccountEvent,
     OrderEvent,
@@ -39,6 +32,9 @@ from daemon.venues.binance_spot.user_data import (
     balances_in,
     report_of,
 )
+from daemon.venues.contract import WsReply
+from daemon.venues.faults import Outcome
+from daemon.venues.own_ids import OwnIds, SymbolNames
 from tests.support.spot_payloads import BASE, OWN, PLACED, TRADE
 
 

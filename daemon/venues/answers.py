@@ -1,0 +1,109 @@
+"""What an answer to one request proves for the engine, whichever venue gave it. Pure.
+
+Rules of this file:
+1. Only a definite, typed answer is a reject; whatever else went wrong is `OutcomeUnknown`.
+2. For a cancel-replace both orders are named: the target as `replace`, the new one as `place`.
+"""
+
+from typing import Any
+
+import msgspec
+
+from daemon.model.ids import ClientOrderId, InstrumentId
+from daemon.model.inputs import (
+    Input,
+    NotSent,
+    OutcomeUnknown,
+    RequestKind,
+    VenueAmendReject,
+    VenueCancelReject,
+    VenueReject,
+)
+from daemon.model.reports import CancelReject, Reject
+from daemon.venues.faults import DEFINITE, Fault, Outcome
+
+NO_ORDER = ClientOrderId("")
+"""Stands where a cancel-all has no order of its own to name."""
+
+
+class Asked(msgspec.Struct, frozen=True, kw_only=True):
+    """A request on its way. `client_order_id` is the target's for cancel, amend, replace."""
+
+    kind: RequestKind
+    client_order_id: ClientOrderId
+    instrument_id: InstrumentId
+    new_client_order_id: ClientOrderId = NO_ORDER
+    """The order that a replace places."""
+
+
+class Answer(msgspec.Struct, frozen=True, kw_only=True):
+    """One answer over either transport: a result, or a fault with its data."""
+
+    result: bytes | msgspec.Raw
+    fault: Fault | None
+    error_data: Any
+    ts_recv_ns: int
+
+
+def not_sent(asked: Asked, reason: str) -> list[Input]:
+    """Proof that no byte left."""
+    made: list[Input] = [NotSent(asked.client_order_id, asked.instrument_id, asked.kind, reason)]
+    if asked.kind == "replace":
+        made.append(NotSent(asked.new_client_order_id, asked.instrument_id, "place", reason))
+    return made
+
+
+def unknown(asked: Asked, reason: str) -> list[Input]:
+    """Bytes left and nothing is proven."""
+    made: list[Input] = [
+        OutcomeUnknown(asked.client_order_id, asked.instrument_id, asked.kind, reason)
+    ]
+    if asked.kind == "replace":
+        made.append(OutcomeUnknown(asked.new_client_order_id, asked.instrument_id, "place", reason))
+    return made
+
+
+def of_fault(asked: Asked, fault: Fault, ts_recv_ns: int) -> list[Input]:
+    """What an error answer to anything but a replace proves."""
+    if fault.outcome not in DEFINITE:
+        return unknown(asked, fault.text)
+    if asked.kind == "place":
+        return [reject(asked.client_order_id, asked.instrument_id, fault, ts_recv_ns)]
+    if asked.kind == "cancel_all":
+        if fault.outcome is Outcome.NOT_CANCELABLE:
+            return []  # no open order on the symbol: what was wanted
+        return unknown(asked, fault.text)
+    if asked.kind == "amend":
+        return [VenueAmendReject(_refusal(asked, fault, ts_recv_ns))]
+    return [cancel_reject(asked, fault, ts_recv_ns)]
+
+
+def reject(
+    client_order_id: ClientOrderId, instrument_id: InstrumentId, fault: Fault, ts_recv_ns: int
+) -> Input:
+    """A placement that the venue refused."""
+    return VenueReject(
+        Reject(
+            client_order_id=client_order_id,
+            instrument_id=instrument_id,
+            code=fault.code,
+            reason=fault.message,
+            ts_recv_ns=ts_recv_ns,
+            kind=fault.reject_kind,
+        )
+    )
+
+
+def cancel_reject(asked: Asked, fault: Fault, ts_recv_ns: int) -> Input:
+    """A cancel that the venue refused."""
+    return VenueCancelReject(_refusal(asked, fault, ts_recv_ns))
+
+
+def _refusal(asked: Asked, fault: Fault, ts_recv_ns: int) -> CancelReject:
+    return CancelReject(
+        client_order_id=asked.client_order_id,
+        instrument_id=asked.instrument_id,
+        code=fault.code,
+        reason=fault.message,
+        ts_recv_ns=ts_recv_ns,
+    )

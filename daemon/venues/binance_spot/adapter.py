@@ -1,0 +1,183 @@
+"""Binance Spot behind the venue seam: its parts, named as `daemon.venues.adapter` wants them."""
+
+from collections.abc import Iterable
+from functools import partial
+from typing import TYPE_CHECKING, Literal
+
+from daemon.errors import CredentialsRefused
+from daemon.venues.binance_spot import bans, codec_rest, costs
+from daemon.venues.binance_spot.answers import inputs_of
+from daemon.venues.binance_spot.codec_rest import RestEncoder
+from daemon.venues.binance_spot.codec_stream import (
+    StreamReader,
+    combined_path,
+    list_frame,
+    stream_names,
+)
+from daemon.venues.binance_spot.codec_ws import WsCodec
+from daemon.venues.binance_spot.depth import DepthBook, decode_snapshot
+from daemon.venues.binance_spot.error_answers import classify
+from daemon.venues.binance_spot.instrument_rules import decode_listed, with_asset_filters
+from daemon.venues.binance_spot.order_rows import RowReader, balances_of
+from daemon.venues.binance_spot.request_signing import Ed25519Signer, HmacSigner, Signer
+from daemon.venues.contract import (
+    AccountFacts,
+    Costs,
+    Listed,
+    RateLimitRow,
+    RatePlan,
+    VenueCapabilities,
+)
+from daemon.venues.own_ids import OwnIds, SymbolNames
+
+if TYPE_CHECKING:  # an HMAC key needs none of it, and a stop waits for every import
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+CAPABILITIES = VenueCapabilities(cancel_all=True, usual_fee_asset="BNB")
+COSTS = Costs(
+    place=costs.ORDER_PLACE,
+    cancel=costs.ORDER_CANCEL,
+    replace=costs.CANCEL_REPLACE,
+    amend=costs.AMEND,
+    cancel_all=costs.CANCEL_ALL,
+    ping=costs.PING,
+    connect=costs.CONNECT,
+    charged_always=frozenset({"amend"}),
+)
+
+
+def header_of(row: RateLimitRow) -> str:
+    """The answer header that carries the count of a limit; empty where none does."""
+    suffix = f"{row.interval_num}{row.interval[:1]}"
+    if row.rate_limit_type == "REQUEST_WEIGHT":
+        return f"X-MBX-USED-WEIGHT-{suffix}"
+    if row.rate_limit_type == "ORDERS":
+        return f"X-MBX-ORDER-COUNT-{suffix}"
+    return ""
+
+
+RATES = RatePlan(
+    documented=(
+        RateLimitRow("REQUEST_WEIGHT", "MINUTE", 1, 6_000),
+        RateLimitRow("RAW_REQUESTS", "MINUTE", 5, 61_000),
+        RateLimitRow("ORDERS", "SECOND", 10, 50),
+        RateLimitRow("ORDERS", "DAY", 1, 160_000),
+        RateLimitRow("CONNECTIONS", "MINUTE", 5, 300),
+    ),
+    header_of=header_of,
+    scopes={403: "waf", 418: "ban", 429: "weight"},
+    retry_at_ms=bans.retry_at_ms,
+    until_ms_in=bans.until_ms_in,
+)
+"""The lowest numbers that the venue's pages name (venues/binance-spot.md §6)."""
+
+
+class Bodies:
+    """REST bodies and results."""
+
+    error = staticmethod(codec_rest.decode_error)
+    error_data = staticmethod(codec_rest.error_data)
+    time_ms = staticmethod(codec_rest.decode_time_ms)
+    order = staticmethod(codec_rest.decode_order)
+    orders = staticmethod(codec_rest.decode_orders)
+    open = staticmethod(codec_rest.decode_open)
+    canceled = staticmethod(codec_rest.decode_canceled)
+    trades = staticmethod(codec_rest.decode_trades)
+    own_filters = staticmethod(with_asset_filters)
+    depth = staticmethod(decode_snapshot)
+
+    def __init__(self, environment: str) -> None:
+        self._environment = environment
+
+    def account(self, body: bytes) -> AccountFacts:
+        """Balances and flags."""
+        row = codec_rest.decode_account(body)
+        return AccountFacts(balances_of(row.balances), row.can_trade, row.can_withdraw)
+
+    def fee_asset(self, body: bytes) -> str:
+        """The asset that fees are paid in while some of it is there; empty: base and quote."""
+        return codec_rest.decode_commission(body).other_asset
+
+    def listed(self, body: bytes, symbols: Iterable[str]) -> Listed:
+        """These symbols as far as they are listed and can be read."""
+        return decode_listed(body, SymbolNames(self._environment, symbols))
+
+
+class Streams:
+    """Market streams."""
+
+    path = staticmethod(combined_path)
+    probe = staticmethod(list_frame)
+    new_book = DepthBook
+
+    def __init__(self, names: SymbolNames) -> None:
+        self.read = StreamReader(names).read
+
+    def top_stream(self, symbol: str) -> str:
+        """`bookTicker`."""
+        return stream_names([symbol], ["bookTicker"])[0]
+
+    def depth_stream(self, symbol: str) -> str:
+        """Diffs ten times a second."""
+        return stream_names([symbol], ["depth@100ms"])[0]
+
+    def trade_stream(self, symbol: str) -> str:
+        """Every trade."""
+        return stream_names([symbol], ["trade"])[0]
+
+
+class BinanceSpot:
+    """The adapter of one key in one environment."""
+
+    capabilities = CAPABILITIES
+    costs = COSTS
+    rates = RATES
+    fault = staticmethod(classify)
+
+    def __init__(
+        self,
+        environment: str,
+        symbols: Iterable[str],
+        *,
+        api_key: str,
+        signer: Signer,
+        recv_window_ms: int,
+    ) -> None:
+        names = SymbolNames(environment, symbols)
+        self.symbols = names.symbols
+        self.instrument = names.instrument
+        self.ids = OwnIds()
+        self.reader = RowReader(names, self.ids)
+        self.encode = RestEncoder(api_key=api_key, signer=signer, recv_window_ms=recv_window_ms)
+        self.decode = Bodies(environment)
+        self.market = Streams(names)
+        self.inputs_of = partial(inputs_of, reader=self.reader)
+        self.order_codec = partial(
+            WsCodec,
+            api_key=api_key,
+            signer=signer,
+            recv_window_ms=recv_window_ms,
+            reader=self.reader,
+        )
+
+
+def signer_of(kind: Literal["hmac", "ed25519"], secret: "bytes | Ed25519PrivateKey") -> Signer:
+    """The signer of a key.
+
+    Raises:
+        CredentialsRefused: when the kind and the secret do not fit.
+    """
+    if kind == "hmac" and isinstance(secret, bytes) and secret:
+        return HmacSigner(secret)
+    if kind == "ed25519" and not isinstance(secret, bytes):
+        return Ed25519Signer(secret)
+    raise CredentialsRefused(
+        f"a {kind!r} key with such a secret is not taken; use HMAC or Ed25519 (not RSA)"
+    )
+
+
+def public(environment: str, symbols: Iterable[str]) -> BinanceSpot:
+    """For public requests only: nothing that it signs is taken."""
+    return BinanceSpot(
+        environment, symbols, api_key="", signer=HmacSigner(b""), recv_window_ms=5_000
+    )

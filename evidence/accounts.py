@@ -1,0 +1,32 @@
+"""The accountant's own text of how an instrument and the account meet, by kind of instrument."""
+
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any
+
+SPOT = "spot"
+"""The kind of every instrument whose line does not say one."""
+
+
+class SpotAccount:
+    """A buy spends quote, a sell spends base; both are balances of the account."""
+
+    def cost(self, qty: Decimal, px: Decimal, *, is_buy: bool) -> Decimal:
+        """What an order spends: its value in quote for a buy, its quantity in base for a sell."""
+        return qty * px if is_buy else qty
+
+    def moves(
+        self, assets: tuple[str, str], qty: Decimal, price: Decimal, *, is_buy: bool
+    ) -> dict[str, Decimal]:
+        """What a fill adds to (base, quote), without its fee."""
+        base, quote = assets
+        signed = qty if is_buy else -qty
+        return {base: signed, quote: -signed * price}
+
+
+_MODELS = {SPOT: SpotAccount()}
+
+
+def account_of(instrument: Mapping[str, Any]) -> SpotAccount | None:
+    """The rules of an instrument's kind; None: it is not known here, and nothing is guessed."""
+    return _MODELS.get(str(instrument.get("kind", SPOT)))
