@@ -22,15 +22,15 @@ HOOKS = [
         "connection_*",
     ),  # asyncio
     *("readable", "writable", "readinto"),  # io
+    "*Line",  # evidence/read/journal_lines.py: collected as subclasses of JournalLine
 ]
 CALLED_FROM_OUTSIDE = {
+    "Heartbeat": "configurations name strategies",
     "MovingAverageCrossover": "configurations name strategies",
     "Prober": "configurations name strategies",
     "Quiet": "configurations name strategies",
     "Quoter": "configurations name strategies",
     "working_qty": "strategies of others",
-    "PlacementCodec": "the venue's contract; the codecs' tests",
-    "SocketPlacementCodec": "the venue's contract; the codecs' tests",
     "venue_of": "the venue's contract",
     "WriteableBuffer": "a quoted annotation",
     "control_map_table": "writes docs/CONTROLS.md",
