@@ -23,7 +23,7 @@ WRONG_TOKENS_MAX = 5
 
 
 class GatingState(StrEnum):
-    """How far the keys are turned."""
+    """The states of the gate to a live host."""
 
     BRAKED = "BRAKED"
     ENABLED = "ENABLED"
@@ -32,7 +32,7 @@ class GatingState(StrEnum):
 
 
 class GatingEvent(StrEnum):
-    """What turns them."""
+    """The events that change the state."""
 
     ENABLE = "enable"
     DISABLE = "disable"
@@ -79,7 +79,7 @@ class GatingRefusal(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Binding:
-    """What a promotion and a token are for, and for nothing else."""
+    """What a promotion or a token is valid for: all four values must match."""
 
     config_hash: str
     caps_hash: str
@@ -109,7 +109,7 @@ class Promotion:
 
 @dataclass(frozen=True, slots=True)
 class GatingDecision:
-    """May orders leave? `refusals` are all reasons against; `note` says what was not asked for."""
+    """Whether orders may leave: `refusals` has all reasons against, `note` what was not asked."""
 
     allowed: bool
     refusals: tuple[GatingRefusal, ...] = ()
@@ -131,7 +131,7 @@ class TokenBook:
         self._wrong = 0
 
     def issue(self, text: str, binding: Binding, now_ns: int) -> str:
-        """Take note of a new token, whose text is from a good source; returns its digest."""
+        """Register a new token (from a cryptographic source); returns its digest."""
         digest = token_digest(text)
         self._tokens[digest] = _Token(binding.digest, now_ns + TOKEN_LIFE_NS)
         while len(self._tokens) > TOKENS_MAX:
@@ -140,7 +140,7 @@ class TokenBook:
         return digest
 
     def redeem(self, text: str, binding: Binding, now_ns: int) -> GatingRefusal | None:
-        """Spend a token; None when it was good. Whatever the outcome, it is not good again.
+        """Use up a token; returns None when it was valid. It is invalid afterwards in any case.
 
         Somebody who guesses voids every token after `WRONG_TOKENS_MAX` wrong ones.
         """
@@ -182,7 +182,7 @@ class Gating:
     state: GatingState = GatingState.BRAKED
 
     def turn(self, event: GatingEvent) -> GatingRefusal | None:
-        """Take one step of the table; CONFIRM has its own door."""
+        """Apply one event of the table. CONFIRM goes through `confirm` instead."""
         target = TRANSITIONS.get((self.state, event))
         if target is None or event is GatingEvent.CONFIRM:
             return GatingRefusal.ILLEGAL_STEP
@@ -190,7 +190,7 @@ class Gating:
         return None
 
     def confirm(self, token: str, now_ns: int) -> tuple[GatingRefusal, ...]:
-        """Open with a token; while another key is missing nothing moves, and it stays good."""
+        """Open with a token. If another key is missing, nothing changes; the token stays valid."""
         missing = self._refusals(now_ns)
         if self.state not in {GatingState.ARMED, GatingState.OPEN} or missing:
             return missing or (GatingRefusal.NOT_ARMED,)
@@ -203,14 +203,14 @@ class Gating:
         return ()
 
     def rebind(self, binding: Binding, *, caps_within_pilot: bool) -> None:
-        """Config, caps, account or host have changed: what was confirmed was something else."""
+        """Drop the confirmation, because config, caps, account or host have changed."""
         if binding != self.binding:
             self.binding = binding
             self.turn(GatingEvent.END)
         self.caps_within_pilot = caps_within_pilot
 
     def decide(self, now_ns: int) -> GatingDecision:
-        """May an order leave now?"""
+        """Decide whether an order may leave now."""
         if self.mode is not Mode.LIVE:
             return GatingDecision(
                 allowed=not self.dry_run,
@@ -223,7 +223,7 @@ class Gating:
         return GatingDecision(allowed=not refusals, refusals=tuple(refusals))
 
     def _refusals(self, now_ns: int) -> tuple[GatingRefusal, ...]:
-        """Every key but the token."""
+        """The refusals of every key except the token."""
         found: list[GatingRefusal] = []
         if self.state is GatingState.BRAKED:
             found.append(GatingRefusal.NOT_ENABLED)

@@ -1,4 +1,4 @@
-"""The method table: what can be asked, by whom, with what. The published schema is made of it.
+"""The method table: names, roles and params. The published schema is generated from it.
 
 Rules of this file:
 1. A method that is not in `METHODS` does not exist.
@@ -71,7 +71,7 @@ def _made_to_fit(reason: object) -> str:
 
 
 class StopParams(CommandParams):
-    """What every way to stop takes: any reason will do."""
+    """The params of every stop command; the reason may be any text."""
 
     reason: Annotated[Text, BeforeValidator(_made_to_fit)] = ""
 
@@ -133,7 +133,7 @@ class IncidentNoteParams(CommandParams):
 
 
 class IncidentResolveParams(CommandParams):
-    """What closes an incident: all three are asked for."""
+    """The params that close an incident; all three are required."""
 
     incident_id: Name
     root_cause: LongText
@@ -149,7 +149,7 @@ class ExplainParams(CommandParams):
 
 
 class NoParams(MethodParams):
-    """A question without arguments."""
+    """No params."""
 
 
 class IncidentParams(MethodParams):

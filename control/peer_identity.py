@@ -1,4 +1,4 @@
-"""Who is asking: the kernel's word (SO_PEERCRED, SO_PEERGROUPS), mapped to a role by the config.
+"""Maps a client's uid and groups, as the kernel states them (SO_PEERCRED), to a role.
 
 A role is a rung: observer (look) < stopper (also stop) < operator (also start). Stopping is open to
 more people than starting.
@@ -33,7 +33,7 @@ class Role(StrEnum):
 
     @property
     def rank(self) -> int:
-        """Height of the rung, for comparison."""
+        """The role's rank, for comparison."""
         return _RANK[self]
 
     def covers(self, needed: "Role") -> bool:
@@ -46,7 +46,7 @@ _RANK = {Role.OBSERVER: 0, Role.STOPPER: 1, Role.OPERATOR: 2}
 
 @dataclass(frozen=True, slots=True)
 class Members:
-    """Who holds a role: numbers, or names that must exist on this machine."""
+    """The holders of a role: ids, or names that must exist on this machine."""
 
     uids: tuple[int, ...] = ()
     gids: tuple[int, ...] = ()
@@ -94,7 +94,7 @@ class Peer:
 
 
 def peer_of(sock: socket.socket) -> Peer:
-    """Ask the kernel who connected; nothing that the client says plays a part.
+    """Ask the kernel who connected. Nothing that the client sends is used.
 
     Raises:
         OSError: when the peer is gone already.

@@ -68,7 +68,7 @@ class LineSplitter:
         return bool(self._buffer)
 
     def feed(self, data: bytes) -> None:
-        """Take what arrived."""
+        """Add bytes that arrived."""
         self._buffer += data
 
     def next_line(self) -> bytes | None:
@@ -192,12 +192,12 @@ def encode_event(line: bytes) -> bytes:
 
 
 def encode_dropped(count: int) -> bytes:
-    """Tells a subscriber how many events it was too slow for."""
+    """The notification that tells a subscriber how many events it missed."""
     return _line({"jsonrpc": "2.0", "method": "dropped", "params": {"count": count}})
 
 
 def encode_step(request_id: RequestId, step: Mapping[str, Any]) -> bytes:
-    """Tells who asked for progress how far a deed has come."""
+    """The notification that tells a client how far its command has come."""
     return _line({"jsonrpc": "2.0", "method": "step", "params": {"id": request_id, **step}})
 
 

@@ -1,4 +1,4 @@
-"""Reading the daemon's status snapshot: the one place that knows its shape, and forgives it.
+"""Reads the daemon's status snapshot. It alone knows the shape, and tolerates missing parts.
 
 A snapshot may come from another version of the daemon: what is missing is skipped, never an error.
 """

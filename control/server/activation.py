@@ -25,7 +25,7 @@ _VARIABLES = ("LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES")
 
 
 class PassedEndpoint(ListeningSocket):
-    """A listening socket that somebody else made, and keeps when we end."""
+    """A listening socket that the service manager made and keeps after the daemon ends."""
 
     def close(self) -> None:
         """Stop listening; the path and the queue stay with whoever passed the socket."""
@@ -71,7 +71,7 @@ def passed_endpoint(
 
 
 def _place(count: int, names: str) -> int:
-    """Which of the descriptors is the control socket: the only one, or the one of that name."""
+    """The index of the control socket: the only descriptor, or the one with our name."""
     if count == 1:
         return 0
     named = names.split(":")

@@ -35,10 +35,10 @@ class ConnectionServer(Protocol):
     config: ControlConfig
 
     def line(self, connection: "ClientConnection", line: bytes) -> float:
-        """A whole line has come; returns for how many seconds the next one has to wait."""
+        """Handle one whole line; returns the seconds that the next line has to wait."""
 
     def refused(self, connection: "ClientConnection", fault: ErrorReply) -> None:
-        """The connection was refused something below the level of requests."""
+        """Record a fault below the level of requests."""
 
     def gone(self, connection: "ClientConnection") -> None:
         """The connection is closed."""
@@ -72,13 +72,13 @@ class ClientConnection:
         self._write_timer: asyncio.TimerHandle | None = None
 
     def open(self) -> None:
-        """Read what is there already, now: a kill must not wait for the loop's next turn."""
+        """Start reading at once: a kill must not wait for the loop's next turn."""
         self.on_readable()
 
     # ------------------------------------------------------------------ in
 
     def on_readable(self) -> None:
-        """Take what arrived and work on the first line of it."""
+        """Read what arrived and handle the first line."""
         try:
             data = self._sock.recv(_READ_BYTES)
         except (BlockingIOError, InterruptedError):
@@ -94,7 +94,7 @@ class ClientConnection:
         self._work()
 
     def _work(self) -> None:
-        """One line; the next one in the loop's next turn; read again when there is none."""
+        """Handle one line and schedule the next; read again when no whole line is left."""
         if self.closed or self._closing:
             return
         try:
@@ -201,7 +201,7 @@ class ClientConnection:
             self._close_when_answered()
 
     def _arm_write_timer(self) -> None:
-        """The deadline runs from the last byte that the client took."""
+        """Restart the write deadline, which runs from the last byte that the client took."""
         if self._write_timer is not None:
             self._write_timer.cancel()
         self._write_timer = self._loop.call_later(self._host.config.write_deadline_s, self.close)
@@ -209,7 +209,7 @@ class ClientConnection:
     def offer_events(
         self, lines: list[bytes], dropped: int, passes: Callable[[bytes], bool]
     ) -> None:
-        """Give a subscriber new journal lines, or count what it is too slow for."""
+        """Send new journal lines to a subscriber; count those that it is too slow for."""
         self._dropped += dropped
         for line in lines:
             if not passes(line):
@@ -255,7 +255,7 @@ class ClientConnection:
             self.close()
 
     def close(self) -> None:
-        """Close now. Deeds in flight go on; only their answers are lost."""
+        """Close now. Commands in flight continue; only their answers are lost."""
         if self.closed:
             return
         self.closed = True

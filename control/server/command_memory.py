@@ -48,16 +48,16 @@ class Deed:
 
 
 class Memory:
-    """Of one daemon. Lives on the control loop."""
+    """The command ids of one daemon. Used on the control loop only."""
 
     def __init__(self) -> None:
-        """Nothing was asked for yet."""
+        """Start empty."""
         self._deeds: OrderedDict[Key, Deed] = OrderedDict()
         self._changes = 0
         """How many commands have been admitted that change what an earlier answer says."""
 
     def keep(self, key: Key, deed: Deed) -> None:
-        """A command is being carried out."""
+        """Remember a command that is being carried out."""
         self._changes += deed.method not in _LASTING
         deed.changes = self._changes
         self._deeds[key] = deed
@@ -67,7 +67,7 @@ class Memory:
     def answered(
         self, key: Key, method: str, fingerprint: bytes, *, halt_closed: bool
     ) -> Deed | None:
-        """The deed whose answer stands for this command; None: it is to be carried out.
+        """The earlier command whose answer applies to this one; None when it has to be carried out.
 
         Raises:
             Fault: the id stands for something else.

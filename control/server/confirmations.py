@@ -37,7 +37,7 @@ def new_token() -> str:
 
 
 class Confirmations:
-    """Issues and redeems; `now_s` is any clock that does not step."""
+    """Issues and redeems confirm tokens; `now_s` is a clock that does not step."""
 
     def __init__(self, now_s: Callable[[], float]) -> None:
         self._book = TokenBook()
@@ -96,7 +96,7 @@ def _refused(refusal: GatingRefusal) -> ErrorReply:
 
 
 def _mode_of(snapshot: Mapping[str, Any]) -> Mode:
-    """What kind of host this is; nothing is confirmed before the daemon has said it."""
+    """The mode of the host. Nothing can be confirmed before the daemon has told it."""
     try:
         return Mode(snapshot.get("mode", ""))
     except ValueError:

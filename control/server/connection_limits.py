@@ -1,4 +1,4 @@
-"""Who is connected, and who has to go: bounds on places and on pace, each user's for itself.
+"""Limits on connections and on their rate, counted for each user separately.
 
 Rules of this file:
 1. At the bound, the user with most connections loses its idlest one: a storm pays for itself.
@@ -15,7 +15,7 @@ SOURCES_MAX = 1_024
 
 
 class Place(Protocol):
-    """What a crowd knows of a connection."""
+    """What is known of one connection."""
 
     in_flight: int
 
@@ -34,22 +34,22 @@ class ConnectionLimits(Generic[P]):
         return len(self._uids)
 
     def all(self) -> list[P]:
-        """Everybody."""
+        """All connections."""
         return list(self._uids)
 
     def add(self, place: P, uid: int) -> None:
-        """A connection has come."""
+        """Add a connection."""
         self._uids[place] = uid
         self._by_uid.setdefault(uid, OrderedDict())[place] = None
 
     def active(self, place: P) -> None:
-        """A connection has said something: it is the last to go now."""
+        """Note that a connection has sent something; it becomes the last to be closed."""
         uid = self._uids.get(place)
         if uid is not None:
             self._by_uid[uid].move_to_end(place)
 
     def remove(self, place: P) -> None:
-        """A connection has gone."""
+        """Remove a connection."""
         uid = self._uids.pop(place, None)
         if uid is None:
             return
@@ -59,7 +59,7 @@ class ConnectionLimits(Generic[P]):
             del self._by_uid[uid]
 
     def idlest(self, newcomer: P | None = None) -> P | None:
-        """Who has to go next.
+        """The connection to close next.
 
         Spared where possible: the newcomer first of all, then who waits for an answer (its deed
         goes on without it).
@@ -96,7 +96,7 @@ class Budget:
         return True
 
     def take_missed(self, source: int) -> int:
-        """How often `spend` said no since this was last asked."""
+        """How often `spend` refused since the last call."""
         bucket = self._buckets.get(source)
         if bucket is None:
             return 0

@@ -125,7 +125,7 @@ class ControlServer:
             self._endpoint.close()
 
     async def _keep_place(self) -> None:
-        """Make the socket anew where somebody has removed it: a kill must find a door.
+        """Make the socket again when its file was removed: a kill must be able to connect.
 
         A path that another daemon's socket has taken is left alone and told, once for each reason.
         """
@@ -149,7 +149,7 @@ class ControlServer:
             log.warning("the control socket %s was removed; it has been made anew", made.path)
 
     async def _finish(self) -> None:
-        """Let deeds in flight answer for a while, then close every connection."""
+        """Give commands in flight a grace to answer, then close every connection."""
         if self._answers:
             # A kill that has begun is given the time to verify: nobody else would finish it.
             killing = self._desk.kill_in_progress
@@ -197,7 +197,7 @@ class ControlServer:
             self._loop.add_reader(self._endpoint.sock, self._accept)
 
     def _meet(self, sock: socket.socket) -> None:
-        """Ask the kernel who came; seat them, or turn them away."""
+        """Accept a client: ask the kernel who it is, and keep or refuse it."""
         peer = peer_of(sock)
         if not self._newcomers.spend(peer.uid, self._loop.time()) and _comes_in_vain(sock):
             sock.close()
@@ -238,7 +238,7 @@ class ControlServer:
     # ------------------------------------------------------------------ what connections ask for
 
     def line(self, connection: ClientConnection, line: bytes) -> float:
-        """A connection has read a whole line; returns how long its next one has to wait."""
+        """Handle a line of a connection; returns the seconds that its next one has to wait."""
         self._clients.active(connection)
         self._answer(connection, line)
         in_pace = self._pace.spend(connection.caller.actor.uid, self._loop.time())
@@ -276,7 +276,7 @@ class ControlServer:
         connection.answered(line)
 
     def refused(self, connection: ClientConnection, fault: ErrorReply) -> None:
-        """Record what a connection was refused below the level of requests."""
+        """Record a refusal below the level of requests."""
         self._desk.refused(fault, connection.caller)
 
     def gone(self, connection: ClientConnection) -> None:
@@ -307,7 +307,7 @@ class ControlServer:
     def _tell_line(
         self, connection: ClientConnection, asked: Subscription, held: Sequence[bytes]
     ) -> None:
-        """One line, from the ring or from the files; the connection follows nothing."""
+        """Answer with one line, from memory or from the files."""
         seq, find = asked.params.seq, self._port.events().line
         once = replace(asked, params=asked.params.model_copy(update={"follow": False, "tail": 1}))
         found = [line for line in held if _seq_in([line]) == seq]
@@ -324,7 +324,7 @@ class ControlServer:
         held: list[bytes],
         older: concurrent.futures.Future[Found],
     ) -> None:
-        """The ring did not hold enough: what the files hold goes before it."""
+        """Read older lines from the files, because memory lacks them, and then subscribe."""
         passes = _type_filter(asked.params.types, asked.params.without)
         try:
             found = await asyncio.wrap_future(older)
@@ -351,7 +351,7 @@ class ControlServer:
         told: int = 0,
         is_whole: bool = True,
     ) -> None:
-        """Answer with lines; who follows gets those beyond `told` as they come."""
+        """Answer with lines; a follower gets those after `told` as they come."""
         if not asked.params.follow:
             answer: dict[str, Any] = {"events": [orjson.Fragment(line) for line in lines]}
             if not is_whole:
@@ -368,7 +368,7 @@ class ControlServer:
             )
 
     def _wake_for_events(self) -> None:
-        """From the journal's thread: have the loop hand out what was published."""
+        """Called by the journal's thread: wake the loop to send what was published."""
         with contextlib.suppress(RuntimeError):  # the loop has just closed: nobody is listening
             self._loop.call_soon_threadsafe(self._hand_out_events)
 
@@ -383,13 +383,13 @@ def _everything(line: bytes) -> bool:
 
 
 def _seq_in(lines: Sequence[bytes]) -> int:
-    """The sequence number of the first of some lines; 0: there is none."""
+    """The sequence number of the first line; 0 when there is none."""
     match = _SEQ.match(lines[0]) if lines else None
     return int(match[1]) if match else 0
 
 
 def _type_filter(types: Sequence[str], without: Sequence[str]) -> Callable[[bytes], bool]:
-    """Whether a journal line is wanted; by its text, as lines come by the thousand."""
+    """A test whether a journal line is wanted, by its text: there are thousands a second."""
     wanted, unwanted = (
         tuple(f'"event_type":"{name}"'.encode() for name in names) for names in (types, without)
     )
@@ -412,7 +412,7 @@ _TURNED_AWAY = encode_fault(
 
 
 def _comes_in_vain(sock: socket.socket) -> bool:
-    """Turn away whoever has said something already that is no stop; the silent may be about to."""
+    """Whether to refuse a client at once: it has sent something, and it is no stop command."""
     try:
         said = sock.recv(_PEEK_BYTES, socket.MSG_PEEK)
     except BlockingIOError:
@@ -473,7 +473,7 @@ class ControlThread:
             raise self._error
 
     def stop(self, timeout_s: float = 40.0) -> bool:
-        """End serving; answers in flight get a grace. False when the thread did not end in time."""
+        """Stop serving after a grace for answers in flight; False when the thread did not end."""
         if self._loop is not None and self._server is not None:
             with contextlib.suppress(RuntimeError):  # it has ended already
                 self._loop.call_soon_threadsafe(self._server.request_stop)

@@ -1,4 +1,4 @@
-"""What the daemon offers the control plane. The daemon implements it; control knows nothing more.
+"""The interface that the daemon offers to the control plane.
 
 All of it is called from the control thread and none of it may block: a main loop that hangs must
 not hang the stop.
@@ -41,13 +41,13 @@ class DaemonPort(Protocol):
         """
 
     def kill_joined(self, actor: Actor, reason: str) -> None:
-        """Another kill was asked for while one runs: keep the gate closed, latch its reason too.
+        """Take another kill while one runs: keep the gate closed and latch its reason too.
 
         Never blocks, never raises.
         """
 
     def events(self) -> EventHub:
-        """Where the journal publishes its lines."""
+        """The hub to which the journal publishes its lines."""
 
     def record_command(
         self,

@@ -1,4 +1,4 @@
-"""Journal lines on their way to watchers: bounded, never waited for, safe from any thread.
+"""Hands journal lines to watchers; bounded, never blocks, callable from any thread.
 
 Rules of this file:
 1. `publish` costs the journal an append and, at most once a batch, one wake-up of the control loop.
@@ -33,7 +33,7 @@ class Found:
 
 
 class EventHub:
-    """Holds the last lines, and hands new ones to the control loop's sink.
+    """Keeps the last lines and passes new ones to the control loop.
 
     One hub a daemon. `publish` may be called from any thread, before, during and after serving.
     """
@@ -74,7 +74,7 @@ class EventHub:
         return list(lines)[-count:] if count else []
 
     def attach(self, wake: Callable[[], None]) -> None:
-        """Start queueing; `wake` is called from the publishing thread when the queue was empty."""
+        """Start queueing. The publishing thread calls `wake` when the queue was empty."""
         with self._lock:
             self._wake = wake
 

@@ -1,4 +1,4 @@
-"""From a line to its answer: role, params, idempotency, deadlines, and the record of it all.
+"""Answers a request line: checks role and params, keeps ids and deadlines, and records it.
 
 Rules of this file:
 1. Who asks was settled by the kernel before the first byte was read.
@@ -79,7 +79,7 @@ Answer = bytes | Coroutine[Any, Any, bytes] | Subscription
 
 
 class RequestHandler:
-    """Answers the lines of all connections. Lives on the control loop."""
+    """Answers the lines of all connections. Runs on the control loop."""
 
     def __init__(self, port: DaemonPort, spawn: Spawn, now_s: Callable[[], float]) -> None:
         self._port = port

@@ -1,4 +1,4 @@
-"""The socket in the file system: made safely, told apart from a live one, removed only if ours."""
+"""The control socket's file: it is made safely, never over a live one, and removed only if ours."""
 
 import contextlib
 import errno
@@ -74,11 +74,11 @@ class ListeningSocket:
 
     @property
     def is_in_place(self) -> bool:
-        """Whether who connects to the path still comes to this socket."""
+        """Whether a client that connects to the path reaches this socket."""
         return self._identity is not None and _identity(self.path) == self._identity
 
     def reopen(self, group: str = "") -> "ListeningSocket":
-        """Make a new socket at the path, where this one was removed; this one stays as it is.
+        """Make a new socket at the path after this one's file was removed; this one stays open.
 
         A file, a directory or a link in its place is moved aside: a daemon that lives must be
         reached.

@@ -39,13 +39,13 @@ _AGAIN_S, _AGAIN_S_MAX = 0.01, 0.25
 
 
 class StepListener(Protocol):
-    """Hears how far a deed has come. Seconds count from when it was asked for."""
+    """Is told how far a command has come. Seconds count from the request."""
 
     def sent(self) -> None:
-        """The bytes of the request have left; nothing was told before."""
+        """Called once, first, when the bytes of the request have left."""
 
     def step(self, step: Mapping[str, Any], elapsed_s: float) -> None:
-        """A step; an empty one: nothing came for `wait_s`."""
+        """Called for each step, and with an empty step when nothing came for `wait_s` seconds."""
 
     def wait_s(self, elapsed_s: float) -> float:
         """How long to wait for the next step."""
@@ -96,11 +96,11 @@ class ControlClient:
         self.close()
 
     def close(self) -> None:
-        """Leave. Commands in flight go on at the daemon."""
+        """Close the connection. Commands in flight continue in the daemon."""
         self._sock.close()
 
     def call(self, method: str, timeout_s: float | None = None, **params: Any) -> dict[str, Any]:
-        """Ask one thing and wait for its answer.
+        """Send one request and wait for its answer.
 
         `timeout_s` defaults to the method's own deadline and a little; params that are None are
         left out.
@@ -168,7 +168,7 @@ class ControlClient:
     def _next(
         self, began_s: float, deadline_s: float, method: str, listener: StepListener | None
     ) -> dict[str, Any]:
-        """The next message; while it does not come, the listener is told so."""
+        """Wait for the next message; tell the listener while none comes."""
         while listener is not None:
             now_s = time.monotonic()
             try:

@@ -1,4 +1,4 @@
-"""What every command of the tool shares: where the daemon is, how a failure ends, how to ask.
+"""Shared by all commands: finding the daemon, ending on a failure, asking a person.
 
 The exit codes are those of `control.tool.failures`.
 """
@@ -34,7 +34,7 @@ class SymbolFacts(Protocol):
     def __call__(
         self, environment: str, urls: Mapping[str, str] | None, symbols: Sequence[str]
     ) -> Mapping[str, Mapping[str, str]]:
-        """Facts by symbol; one that the venue does not list is left out.
+        """Facts by symbol, without symbols that the venue does not list.
 
         Raises ControlError with what prevented it.
         """
@@ -53,7 +53,7 @@ class Wiring:
 
     @property
     def socket_path(self) -> Path:
-        """The daemon's socket: as told, or where a service or a script would have put it."""
+        """The daemon's socket: the one that was given, or the default place."""
         return self.socket or default_socket()
 
 
@@ -80,13 +80,13 @@ class Failure(click.ClickException):
 
 
 def failure_of(error: ControlError, socket: Path, *, as_json: bool) -> Failure:
-    """Turn an error of the control plane into the end of the command."""
+    """The Failure for an error of the control plane."""
     text, exit_code, data = explain(error, socket)
     return Failure(text, exit_code, as_json=as_json, data=data)
 
 
 def ask(ctx: click.Context, method: str, *, as_json: bool = False, **params: Any) -> dict[str, Any]:
-    """Ask the daemon one thing; ends the command with the right exit code when it fails."""
+    """Send one request to the daemon; a failure ends the command with its exit code."""
     if method not in _LOOKING:
         output.deed()
     socket = wiring(ctx).socket_path
@@ -99,7 +99,7 @@ def ask(ctx: click.Context, method: str, *, as_json: bool = False, **params: Any
 
 
 def wiring(ctx: click.Context) -> Wiring:
-    """The wiring of this run; a bare one when the commands run outside the entry point."""
+    """The wiring of this run; an empty one when no entry point has made it."""
     found = ctx.find_object(Wiring)
     if found is None:
         found = ctx.find_root().obj = Wiring()
@@ -107,7 +107,7 @@ def wiring(ctx: click.Context) -> Wiring:
 
 
 def console() -> "Console":
-    """Stdout: colours and live width on a terminal, plain 80 columns when piped."""
+    """A console on stdout: colours and real width on a terminal, 80 plain columns in a pipe."""
     # Imported here: what stops does not wait for what draws tables.
     from rich.console import Console  # noqa: PLC0415 - see above
 
@@ -136,7 +136,7 @@ def confirm(question: str, *, yes: bool) -> None:
 
 
 def said(given: str, command: str, option: str, *, yes: bool = False) -> str:
-    """A text that the record needs: asked for at a terminal, where --yes has not forbidden it.
+    """A text that the record needs; a person at a terminal is asked, unless --yes was given.
 
     Raises:
         click.UsageError: it is not given, and nobody can be asked.

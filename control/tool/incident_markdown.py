@@ -1,4 +1,4 @@
-"""The note of an incident from what a running daemon still holds: `incident show --markdown`.
+"""Writes an incident's note from a running daemon's memory (`incident show --markdown`).
 
 The note itself is `daemon.model.incident_note`: the same text that the incident's pack gets from
 the whole journal. Here stands only what a client has to put together for it.
@@ -44,7 +44,7 @@ def held_note(
 
 
 def _remembered(incident: Mapping[str, Any], snapshot: Mapping[str, Any]) -> dict[str, Any]:
-    """An `incident_opened` line as the snapshot remembers it."""
+    """The `incident_opened` line, rebuilt from the snapshot."""
     return {
         **incident,
         "event_type": EventType.INCIDENT_OPENED.value,

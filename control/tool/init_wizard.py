@@ -49,7 +49,7 @@ _VENUE_CHOICES = (
 
 
 class WizardError(ControlError):
-    """A choice that cannot be, or a file that is there already; the message says what to do."""
+    """A choice is invalid or a file exists already; the message says what to do."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -275,7 +275,7 @@ def fitted(
 
 
 def _with_path(caps_text: str, asset: str, path: Sequence[str]) -> str:
-    """The text with this way from an asset to the numeraire, instead of the one that it had."""
+    """The text with a new conversion path from an asset to the numeraire."""
     head, mark, tail = caps_text.partition("[caps.conversions]\n")
     if not mark:
         head, mark, tail = caps_text.rstrip("\n") + "\n\n", "[caps.conversions]\n", ""
@@ -286,7 +286,7 @@ def _with_path(caps_text: str, asset: str, path: Sequence[str]) -> str:
 
 
 def _lots(qty: Decimal, lot: Decimal) -> Decimal:
-    """Two significant digits of it, in whole lots, and one lot at least."""
+    """An amount rounded to two significant digits and whole lots, at least one lot."""
     rounded = qty.quantize(Decimal(1).scaleb(qty.adjusted() - 1), rounding=ROUND_DOWN)
     step = lot or Decimal("0.00000001")
     return max(rounded // step, Decimal(1)) * step
@@ -342,7 +342,7 @@ def config_text(choices: Choices) -> str:
 
 
 def price_notes(choices: Choices) -> list[str]:
-    """Prices that trading these symbols will need and that nobody watches, with what gives them.
+    """Prices that trading these symbols needs and no symbol provides, with the mend.
 
     Only names are known here; `seatrial doctor` asks the venue.
     """

@@ -20,10 +20,10 @@ LIFE_S_MAX = 3600
 
 
 class Aside:
-    """Begins at once; what the work yields, plain values, is had from `answers`."""
+    """Starts the work in a child process; `answers` yields the plain values that it sends back."""
 
     def __init__(self, work: Callable[[], Iterator[Any]]) -> None:
-        """Begin. Where no process is to be had, the work is done here and now."""
+        """Start the child; if no process can be made, do the work here instead."""
         self._buffer = b""
         self._done: list[Any] | None = None
         self._pid = 0
@@ -42,7 +42,7 @@ class Aside:
         os.set_blocking(self._from_child, False)
 
     def answers(self, within_s: float) -> Iterator[Any]:
-        """Each answer as it comes; ends with the work, or after so many seconds."""
+        """Yield each answer as it arrives, until the work ends or the deadline (seconds) passes."""
         deadline_s = time.monotonic() + within_s
         if self._done is not None:
             done, self._done = self._done, []
@@ -66,7 +66,7 @@ class Aside:
                 self._buffer += data
 
     def close(self) -> None:
-        """Hear no more; work that hangs goes on by itself, for an hour at most."""
+        """Stop listening. Work that hangs is left alone and ends by itself within an hour."""
         os.close(self._from_child)
         if self._pid:
             with contextlib.suppress(OSError):
@@ -74,7 +74,7 @@ class Aside:
 
 
 def _as_child(work: Callable[[], Iterator[Any]], to_parent: int) -> None:
-    """Never returns. It holds none of our streams: who reads them must see our end as the end."""
+    """Run the work in the child, without our streams, so that their readers see us end."""
     try:
         signal.signal(signal.SIGALRM, signal.SIG_DFL)
         signal.alarm(LIFE_S_MAX)

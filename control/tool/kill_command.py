@@ -1,4 +1,4 @@
-"""`seatrial kill`: the request, and then what a person sees of it until the proof.
+"""`seatrial kill`: sends the request and shows its steps until the venue is verified empty.
 
 Rules of this file:
 1. Deed before word: from `run` to the bytes of the request nothing is said, looked up or imported
@@ -43,7 +43,7 @@ class DirectKill(Protocol):
 
 
 class KillOptions(NamedTuple):
-    """What `seatrial kill` was told; see its options in `control.tool.commands_write`."""
+    """The options of `seatrial kill` (declared in `control.tool.commands_write`)."""
 
     socket: Path | None = None
     reason: str = ""
@@ -55,7 +55,7 @@ class KillOptions(NamedTuple):
 
 
 def parse(words: Sequence[str]) -> KillOptions | None:
-    """A plain command line of `seatrial kill`; None for what the command line's library must judge.
+    """Parse a plain `seatrial kill` command line; None when click has to parse it.
 
     (Help, a mistake, another command.) The options mean what they mean there.
     """
@@ -97,11 +97,11 @@ def parse(words: Sequence[str]) -> KillOptions | None:
 
 
 class _Silent(Exception):  # noqa: N818 - the daemon says nothing; no error of ours
-    """The daemon has not said that its gate is closed, and there is another road."""
+    """Raised when the daemon has not closed its gate in time and the direct stop is available."""
 
 
 class _Failed(Exception):  # noqa: N818 - the end of the command, with its words
-    """A road has failed: the sentence, the exit code, the data of --json."""
+    """Raised when a stop path has failed, with sentence, exit code and the data of --json."""
 
     def __init__(self, text: str, code: int, data: Mapping[str, Any] | None = None) -> None:
         super().__init__(text)
@@ -110,7 +110,7 @@ class _Failed(Exception):  # noqa: N818 - the end of the command, with its words
 
 
 def run(asked: KillOptions, direct: DirectKill | None) -> int:
-    """Stop now, and tell of it; returns the exit code (`control.tool.failures`)."""
+    """Stop now and report it; returns the exit code (`control.tool.failures`)."""
     output.deed()
     try:
         result = _stop(asked, direct)
@@ -179,7 +179,7 @@ def _directly(
 
 
 def _who() -> str:
-    """The person's name for the record, as the environment has it: a look-up may take for ever."""
+    """The person's name from the environment; a look-up could block for ever."""
     uid = os.getuid()
     name = os.environ.get("USER") or os.environ.get("LOGNAME") or f"uid {uid}"
     sudo = os.environ.get("SUDO_USER")
@@ -221,7 +221,7 @@ def _tell_result(asked: KillOptions, result: Mapping[str, Any]) -> int:
 
 
 def kill_line(result: Mapping[str, Any]) -> str:
-    """What a kill did, step by step, with its times."""
+    """One line with the steps of a kill and their times."""
     steps = (
         ("gate closed", "gate_ms"),
         ("latched", "latched_ms"),
@@ -246,7 +246,7 @@ def kill_line(result: Mapping[str, Any]) -> str:
 
 
 def open_words(ours: object, others: object) -> str:
-    """What is open at the venue: ours, and what of other clients was left alone."""
+    """Words for what is open at the venue: our orders, and those of other clients."""
     if not isinstance(ours, int) or ours < 0:
         return "open orders of ours: unknown"
     text = f"{ours} open order{'' if ours == 1 else 's'} of ours"
@@ -256,7 +256,7 @@ def open_words(ours: object, others: object) -> str:
 
 
 class Teller:
-    """Turns the steps of a kill, and their absence, into lines on stderr."""
+    """Writes each step of a kill, or that none comes, as a line on stderr."""
 
     def __init__(self, socket: Path, config: Path | None, or_direct_s: float | None) -> None:
         self._socket = socket
@@ -272,12 +272,12 @@ class Teller:
         output.say(f"kill sent to {self._socket}")
 
     def wait_s(self, elapsed_s: float) -> float:
-        """Until the next line is due."""
+        """Seconds until the next line is due."""
         left_s = (self._or_direct_s or SILENT_S) - elapsed_s
         return TICK_S if self._heard or left_s <= 0 else min(TICK_S, left_s)
 
     def step(self, step: Mapping[str, Any], elapsed_s: float) -> None:
-        """A step has come, or (an empty one) time has passed without any.
+        """Handle a step; an empty one means that time passed without any.
 
         Raises:
             _Silent: the daemon says nothing, and the other road was asked for.

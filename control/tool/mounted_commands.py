@@ -1,4 +1,4 @@
-"""`seatrial` with everything mounted: a composition root, and nothing but that.
+"""The tool `seatrial` with all command groups mounted (a composition root).
 
 Commands of other packages are imported when they are called: `seatrial status` at 3 a.m. does not
 wait for the imports of the demo.
@@ -42,7 +42,7 @@ class Tool(Root):
         self.params.append(_version_option())
 
     def complete(self, name: str, command: click.Command) -> click.Command:
-        """With the commands of other packages inside it."""
+        """Add the commands of other packages."""
         if isinstance(command, click.Group):
             for below, place in MOUNTED_BELOW.get(name, {}).items():
                 command.add_command(imported(place), below)

@@ -34,7 +34,7 @@ _IGNORED = (signal.SIGHUP, signal.SIGTTOU, signal.SIGPIPE)
 
 
 class _Target:
-    """One file behind one or both streams: written at once, or by a thread of its own."""
+    """The file behind one or both streams; it is written directly or by a thread."""
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
@@ -43,7 +43,7 @@ class _Target:
         self.fault: OSError | None = None
 
     def write(self, data: bytes) -> None:
-        """Write all of it now, however long the reader takes; a fault is kept, not raised."""
+        """Write everything now, however long the reader takes; an error is kept, not raised."""
         view = memoryview(data)
         try:
             while view:
@@ -55,7 +55,7 @@ class _Target:
             self.fault = error
 
     def say(self, data: bytes) -> None:
-        """Have a thread write it; never waits, never raises."""
+        """Queue it for the writing thread; never blocks, never raises."""
         if self.fault is not None or self._waiting > _WAITING_BYTES_MAX:
             return
         if self._words is None and not self._start():
@@ -65,7 +65,7 @@ class _Target:
             self._words.put(data)
 
     def drain(self, until_s: float) -> None:
-        """Wait until the thread has written everything, or until then."""
+        """Wait until the thread has written everything, or until the deadline."""
         words = self._words
         if words is None:
             return
@@ -135,7 +135,7 @@ class OutputStream(io.TextIOBase):
         return self._is_terminal
 
     def writable(self) -> bool:
-        """Always: what it cannot take is dropped."""
+        """Always true: what does not fit is dropped."""
         return True
 
     def write(self, text: str | bytes) -> int:
@@ -179,7 +179,7 @@ class OutputStream(io.TextIOBase):
 
 
 class _Installed:
-    """What `install` has made; nothing in a process that has not called it (a test's)."""
+    """What `install` has made; empty in a process that has not called it."""
 
     def __init__(self) -> None:
         self.streams: tuple[OutputStream, ...] = ()
@@ -221,7 +221,7 @@ def _file_of(descriptor: int) -> tuple[int, int, int]:
 
 
 def deed() -> None:
-    """Something is about to be done: from now on nobody waits for words, nor fails by them."""
+    """Mark that a command acts now: from here on output neither blocks nor fails it."""
     if not _installed.streams or _installed.is_deed:
         return
     _installed.is_deed = True
@@ -253,7 +253,7 @@ def print_json(value: Any) -> None:
 
 
 def end(code: int) -> NoReturn:
-    """End the process with this code, whatever becomes of the words."""
+    """End the process with this code, even if output cannot be written."""
     for stream in _installed.streams:
         try:
             stream.flush()
@@ -269,7 +269,7 @@ def end(code: int) -> NoReturn:
 
 
 def code_of(ended: SystemExit) -> int:
-    """The exit code that an interpreter makes of it; a text is said."""
+    """The exit code that Python makes of a SystemExit value; a text is printed."""
     if ended.code is None or isinstance(ended.code, int):
         return ended.code or 0
     say(str(ended.code))

@@ -17,7 +17,7 @@ from control.tool.output import print_json
 
 
 def _choose(given: str | None, question: str, options: Sequence[str], default: str) -> str:
-    """What was given, what a person answers, or the default."""
+    """The value that was given, or the answer of a person, or the default."""
     if given is not None:
         return given
     if not is_interactive():

@@ -71,7 +71,7 @@ def status_screen(snapshot: Mapping[str, Any]) -> Group:
 
 
 def headline(snapshot: Mapping[str, Any]) -> Text:
-    """State, gate, where, session, uptime."""
+    """The line with state, gate, environment, session and uptime."""
     state = clean(snapshot.get("trading_state", "?"))
     gate = clean(snapshot.get("gate_state", ""))
     line = Text()
@@ -207,7 +207,7 @@ def health_line(snapshot: Mapping[str, Any]) -> Text | None:
 
 
 def _growth(snapshot: Mapping[str, Any], said: str) -> tuple[str, str]:
-    """What the journal takes of the disk, a day and for how long; loud when that is not long."""
+    """How much disk the journal takes a day and how long it lasts; highlighted when short."""
     size, a_day = (_number(snapshot.get(f"journal_bytes{of}")) for of in ("", "_per_day"))
     days = _number(snapshot.get("journal_days_left"))
     said += "" if size is None else f" {size / 1e6:,.0f} MB"

@@ -54,7 +54,7 @@ QUIET_TYPES = ("input", "heartbeat", "checkpoint", "clock")
 
 
 class Confirm(ModalScreen[str | None]):
-    """Asks back, with room for a reason. Enter does it, Escape does not."""
+    """A question with a field for the reason. Enter confirms, Escape cancels."""
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "dismiss(None)", "Back")]
 
@@ -75,7 +75,7 @@ class Confirm(ModalScreen[str | None]):
 
 
 class _KillSteps:
-    """What the screen says while a kill runs, or while nobody answers it."""
+    """Shows the steps of a kill, or that no answer comes."""
 
     def __init__(self, app: "WatchScreen", socket: Path) -> None:
         self._app = app
@@ -130,7 +130,7 @@ class WatchScreen(App[None]):
     ]
 
     class Told(Message):
-        """Carries a thread's finding over to the screen's own thread."""
+        """Carries a result from a thread to the screen's own thread."""
 
         def __init__(self, show: Callable[[], None]) -> None:
             super().__init__()
@@ -161,7 +161,7 @@ class WatchScreen(App[None]):
         yield Footer(show_command_palette=False)
 
     def on_mount(self) -> None:
-        """Begin to ask."""
+        """Start the polling threads."""
         self._show()
         self._poll()
         self._follow()
@@ -181,14 +181,14 @@ class WatchScreen(App[None]):
         file.write_text(_FONT_FACES.sub("", drawn), encoding="utf-8")
 
     def on_unmount(self) -> None:
-        """Let the asking threads end."""
+        """Stop the polling threads."""
         self._over.set()
 
     # ------------------------------------------------------------------ threads that ask
 
     @work(thread=True, exit_on_error=False)
     def _poll(self) -> None:
-        """Ask for the status, for ever; a daemon that is gone may come back."""
+        """Ask for the status until the screen closes; a daemon that is gone may come back."""
         while not self._over.is_set():
             try:
                 with ControlClient(self._socket) as client:
@@ -202,7 +202,7 @@ class WatchScreen(App[None]):
 
     @work(thread=True, exit_on_error=False)
     def _follow(self) -> None:
-        """Follow the journal, for ever."""
+        """Follow the journal until the screen closes."""
         while not self._over.is_set():
             try:
                 with ControlClient(self._socket) as client:
@@ -220,7 +220,7 @@ class WatchScreen(App[None]):
             self.post_message(self.Told(lambda: what(*args)))
 
     def on_watch_screen_told(self, message: Told) -> None:
-        """An asking thread has found something."""
+        """Take a result of a polling thread."""
         message.show()
 
     # ------------------------------------------------------------------ what they found
@@ -285,12 +285,12 @@ class WatchScreen(App[None]):
     # ------------------------------------------------------------------ keys
 
     def action_kill(self) -> None:
-        """Ask back, then kill."""
+        """Ask for confirmation, then kill."""
         question = "KILL: latch, cancel all of ours, verify at the venue?"
         self.push_screen(Confirm(question), lambda reason: self._confirmed("kill", reason))
 
     def action_cancel_all(self) -> None:
-        """Ask back, then cancel all."""
+        """Ask for confirmation, then cancel all."""
         question = "Cancel all our open orders? Nothing is latched."
         self.push_screen(Confirm(question), lambda reason: self._confirmed("cancel-all", reason))
 

@@ -76,7 +76,7 @@ class Utilisation:
     since_ns: int = 0
 
     def move(self, use: Use, ts_ns: int, place: str) -> None:
-        """Take a new value of the use; the old one has lasted until now."""
+        """Record a new value of the use; the old one held until now."""
         percent = int(use.used * 100 / use.limit) if use.limit else (101 if use.used > 0 else 0)
         if self.since_ns:
             for band in BANDS_PERCENT:
@@ -175,7 +175,7 @@ class CapsFold:
             tables.append((ts_ns, self.caps))
 
     def table_at(self, ts_ns: int) -> CapTable | None:
-        """The caps in force at a moment; before the first table, that one."""
+        """The caps in force at a moment; the first table counts for all before it."""
         tables = self.tables_in_force
         place = bisect_right(tables, ts_ns, key=itemgetter(0))
         return tables[max(place - 1, 0)][1] if tables else None
@@ -243,7 +243,7 @@ class CapsFold:
         self._judge(uses, record, standing, strict=True, reducing=record.reduce_only)
 
     def _market_price(self, record: OrderApprovedLine) -> Decimal:
-        """A market order is worth what its decision valued it at, else the last price seen."""
+        """The price of a market order: the one of its decision, else the last price seen."""
         return reference_price_of(record.decision) or self.book.book(record.symbol).mark
 
     def _exposure(self, symbol: str) -> list[Use]:
@@ -255,7 +255,7 @@ class CapsFold:
         ]
 
     def _standing(self, symbol: str) -> dict[tuple[str, str], Decimal]:
-        """What is in use before an event, once caps have moved: it may be above stricter ones."""
+        """What was in use before an event; after caps were tightened it may exceed them."""
         if len(self.tables_in_force) < 2:
             return {}
         return {(use.cap, use.symbol): use.used for use in self._exposure(symbol)}
@@ -332,7 +332,7 @@ class CapsFold:
 
     @property
     def breach_count(self) -> int:
-        """Moments at which more was held than a cap allows."""
+        """How many moments held more than a cap allows."""
         return sum(self.breaches.counts.values())
 
     def result(self) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What only a command brings about, held against the command lines, and what a boot says it found.
+"""Compares events that only a command can cause with the journal's command lines.
 
 Rules of this file:
 1. A session, a re-arm, a resolution and a drill have an accepted command before them in their run,
@@ -45,7 +45,7 @@ NEEDS: Mapping[str, tuple[str, ...]] = {"disconnect": (_LOST, _MADE), "reconcile
 
 
 class DeedsFold:
-    """Counts accepted commands and takes one for each deed."""
+    """Counts accepted commands, and uses one up for each event that needs one."""
 
     name = "deeds"
 
@@ -93,7 +93,7 @@ class DeedsFold:
         self._drill_asked = self._kills_asked = self._kill_lines = 0
 
     def _run_stop(self, record: RunStopLine) -> None:
-        """An orderly end: what was under way has come to its lines."""
+        """At an orderly end, report an accepted kill that has no line."""
         if self._is_due and self._kills_asked and not self._kill_lines:
             what = f"the kill asked for at seq {self._kills_asked} has no line"
             self._note("kill_absent", record, what)

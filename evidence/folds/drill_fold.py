@@ -1,4 +1,4 @@
-"""Drills decided again: whether a drill has passed follows from its details, not from its word.
+"""Decides drills again: whether one passed follows from its details, not from its claim.
 
 Rules of this file:
 1. `passed: true` is a claim. What each drill must have found stands here a second time, on purpose.
@@ -82,7 +82,7 @@ def decided(name: str, *, passed: bool, detail: object) -> tuple[str, str]:
 
 
 def _against(name: str, detail: Mapping[str, Any]) -> str:
-    """The first detail that a passed drill cannot have, or nothing."""
+    """The first detail that contradicts a pass, or nothing."""
     if detail.get("problem"):
         return f"problem: {str(detail['problem'])[:80]}"
     for key in _NONE_WANTED:
@@ -102,5 +102,5 @@ def _against(name: str, detail: Mapping[str, Any]) -> str:
 
 
 def _equals(found: object, wanted: object) -> bool:
-    """Equal, and of one type: true is not one."""
+    """Whether two values are equal and of one type (true is not 1)."""
     return type(found) is type(wanted) and found == wanted

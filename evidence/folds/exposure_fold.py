@@ -1,4 +1,4 @@
-"""The accountant's own replay of exposure: what was held, what was working, and the worst of both.
+"""The accountant's own replay of exposure: positions, open orders, and their worst case.
 
 Rules of this file:
 1. Worst case long = position + every open buy; worst case short = -position + every open sell.
@@ -64,7 +64,7 @@ class SymbolExposure:
 
 @dataclass(slots=True)
 class ExposureBook:
-    """All symbols, and the moments of placements within the rolling windows."""
+    """The books of all symbols, and the times of placements within the rolling windows."""
 
     symbols: dict[str, SymbolExposure] = field(default_factory=dict)
     working: dict[str, Working] = field(default_factory=dict)
@@ -79,7 +79,7 @@ class ExposureBook:
         return found
 
     def place(self, key: str, order: Working, ts_ns: int) -> None:
-        """An order may fill from now on."""
+        """Add an open order."""
         if key in self.working:
             return
         self.working[key] = order
@@ -94,7 +94,7 @@ class ExposureBook:
         self._count(self.placed_day, ts_ns, DAY_NS)
 
     def fill(self, key: str, symbol: str, *, is_buy: bool, qty: Decimal, price: Decimal) -> None:
-        """A trade moves quantity from working to position."""
+        """Move a trade's quantity from the open order to the position."""
         book = self.book(symbol)
         book.position += qty if is_buy else -qty
         book.mark = price
@@ -105,21 +105,21 @@ class ExposureBook:
             self._shift(book, order, -taken)
 
     def amend(self, key: str, leaves: Decimal) -> None:
-        """The venue made an order smaller: so much of it can still fill."""
+        """Set how much of an order can still fill, after an amend."""
         order = self.working.get(key)
         if order is not None and leaves < order.leaves:
             self._shift(self.book(order.symbol), order, leaves - order.leaves)
             order.leaves = leaves
 
     def fee_in_base(self, symbol: str, fee: Decimal, *, is_buy: bool) -> None:
-        """A fee taken in base shrinks the position."""
+        """Subtract a fee that was taken in base from the position."""
         book = self.book(symbol)
         book.position -= fee
         if not is_buy:
             book.fees_since_sell += fee
 
     def end(self, key: str) -> None:
-        """An order cannot fill any more."""
+        """Remove an order that cannot fill any more."""
         order = self.working.pop(key, None)
         if order is not None:
             book = self.book(order.symbol)

@@ -65,7 +65,7 @@ class IncidentSummary:
 
 
 class IncidentsFold:
-    """Everything that an operator would be asked about."""
+    """Collects incidents, storms, commands, kills, drills and errors."""
 
     name = "incidents"
 
@@ -167,7 +167,7 @@ class IncidentsFold:
         self.explained[incident.opened_seq] = record.root_cause
 
     def _session_stop(self, record: SessionStopLine) -> None:
-        """An end by an incident names it: `incident: <id> <trigger>`."""
+        """Check that a session end by an incident names one (`incident: <id> <trigger>`)."""
         kind, _, rest = record.reason.partition(": ")
         if kind == "incident" and rest:
             self._must_be_known(record, rest.split(" ")[0])

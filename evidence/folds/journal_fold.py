@@ -1,4 +1,4 @@
-"""Folds: one pass over the records, many questions answered; parts merge into the same answers.
+"""Folds answer many questions in one pass over the records; results of parts can be merged.
 
 Rules of this file:
 1. A fold sees facts in the journal's order and keeps only what its answer needs.
@@ -21,14 +21,14 @@ UNORDERED = frozenset({InputLine, ClockLine})
 
 
 class Recent:
-    """Ids seen lately, so that an echo moves money once; bounded, oldest forgotten first."""
+    """Recently seen ids, so that a repeated event counts once; bounded, oldest dropped first."""
 
     def __init__(self, kept_max: int = 20_000) -> None:
         self._ids: dict[str, None] = {}
         self._kept_max = kept_max
 
     def is_new(self, one: str) -> bool:
-        """Whether `one` was not seen lately; it is from now on."""
+        """Whether `one` was not seen recently; remembers it."""
         if one in self._ids:
             return False
         self._ids[one] = None
@@ -42,7 +42,7 @@ class Recent:
 
 
 class Fold(Protocol):
-    """One question to the journal."""
+    """One question that is answered from the journal's records."""
 
     name: str
 
@@ -146,7 +146,7 @@ class JournalFold:
         self._count_run(mode, run)
 
     def _count_run(self, mode: str, count: int) -> None:
-        """So many more inputs of one mode."""
+        """Count inputs of one mode."""
         if count:
             self.tally.by_type[InputLine] = self.tally.by_type.get(InputLine, 0) + count
             self.tally.by_mode[mode] = self.tally.by_mode.get(mode, 0) + count
@@ -157,7 +157,7 @@ class JournalFold:
         self.tally.anomalies += record.is_anomaly
 
     def merge(self, other: "JournalFold") -> "JournalFold":
-        """Take in the part that follows this one; both give up their separate lives."""
+        """Merge the part that follows this one; use neither of the old parts afterwards."""
         self.chain.merge(other.chain)
         self.tally.merge(other.tally)
         if self._waiting is None:
@@ -172,7 +172,7 @@ class JournalFold:
         return self._waiting or ()
 
     def settle(self) -> None:
-        """No more parts will come: fold what still waits, although its beginning is absent."""
+        """Fold the facts that still wait, because no more parts will come."""
         waiting, self._waiting = self._waiting, None
         self._fold(waiting or ())
 

@@ -1,4 +1,4 @@
-"""Order lifecycles, re-derived: every approved order ends, or is listed.
+"""Derives order lifecycles again: every approved order ends or is listed.
 
 Rules of this file:
 1. An order is what its approval line says; its end is what later lines prove, checked against
@@ -172,7 +172,7 @@ class OrdersFold:
         )  # fmt: skip
 
     def _check_counter(self, record: OrderApprovedLine) -> None:
-        """A run's ids are minted with a counter without gaps: a gap is a removed approval."""
+        """Check that the counters in a run's ids have no gap, which would be a removed approval."""
         prefix, digits = _counter_of(record.client_order_id)
         try:
             number = int(digits, 36)
@@ -302,7 +302,7 @@ class OrdersFold:
         self._known(record, "cancel reject")
 
     def _amend_requested(self, record: AmendRequestedLine) -> None:
-        """An amend may only ask for less than the order has, and more than has traded."""
+        """Check that an amend asks for less than the order has and more than has traded."""
         self._count("amends_requested")
         trail = self._known(record, "amend")
         if trail is None:
@@ -372,7 +372,7 @@ class OrdersFold:
             self.problems.note("reject_absent", place, f"{cid}: REJECTED without a reject line")
 
     def audit(self) -> Faults:
-        """Every problem: those met on the way, those of ended orders, and orders without an end."""
+        """All problems: found on the way, of ended orders, and orders without an end."""
         found = Faults()
         found.merge(self.problems)
         kept, self.problems = self.problems, found
@@ -429,7 +429,7 @@ def reference_price_of(decision: Mapping[str, Any]) -> Decimal:
 
 
 def _counter_of(client_order_id: str) -> tuple[str, str]:
-    """Whose counter, and its digits; ids of old builds are `prefix-counter`."""
+    """The prefix and counter of an id; ids of old builds are `prefix-counter`."""
     found = _ID.fullmatch(client_order_id)
     if found is not None:
         return found[1], found[2]

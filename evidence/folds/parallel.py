@@ -1,4 +1,4 @@
-"""One journal read by several processes: each takes some segments, the parts merge in order.
+"""Reads one journal with several processes; each reads some segments, merged in order.
 
 The first part is folded here, where its answers are wanted; later parts come back from their
 processes as counts, chain ends and facts, and are folded where they belong
@@ -20,7 +20,7 @@ FoldMaker = Callable[[], list[Fold]]
 
 
 def read_part(name: str, files: Sequence[SourceFile]) -> JournalFold:
-    """Read segments that do not begin their journal; the facts wait for what is before them."""
+    """Read segments from the middle of a journal; facts wait until the parts before are merged."""
     account = JournalFold(name, [], is_first_part=False)
     _fill(account, files)
     return account

@@ -1,4 +1,4 @@
-"""Running totals that lines state, held against the lines: what is taken out, all later ones miss.
+"""Compares running totals in lines with the lines: a removed line breaks all later totals.
 
 Rules of this file:
 1. A decision states how many orders its session has had approved and denied so far, itself
@@ -50,7 +50,7 @@ _ERRONEOUS: tuple[type[JournalLine], ...] = (StrategyErrorLine, ExchangeErrorLin
 
 
 class TotalsFold:
-    """Counts what totals speak of, and holds every stated total against it."""
+    """Counts the lines and compares every stated total with the count."""
 
     name = "totals"
 
@@ -161,7 +161,7 @@ class TotalsFold:
             self._mine[name] = theirs  # told once, not at every line after it
 
     def result(self) -> dict[str, Any]:
-        """How many totals were held, and what is wrong."""
+        """How many totals were compared, and what is wrong."""
         return {
             "checked": self.checked,
             "decisions_without": self.unstated,

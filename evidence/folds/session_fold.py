@@ -1,4 +1,4 @@
-"""Sessions and runs: what they were bound to, how they ended, and whether they were awake.
+"""Sessions and runs: their bindings, their ends, and gaps in their heartbeats.
 
 Rules of this file:
 1. A session is what stands between its start and its stop; a start without a stop is a crash when
@@ -335,7 +335,7 @@ class SessionsFold:
         return found
 
     def absent_before(self) -> list[str]:
-        """What must have stood before the first line: runs that were numbered before it."""
+        """Words for the runs that must precede the first line, by their numbers."""
         first = self.runs[0] if self.runs else None
         if first is None or first.run_number <= 1:
             return []
@@ -343,7 +343,7 @@ class SessionsFold:
         return [f"{told}: the runs before it are absent"]
 
     def open_ends(self) -> list[str]:
-        """What the end of the record leaves open: a run without stop, a session without stop."""
+        """Runs and sessions that have no stop line at the end of the record."""
         reasons = []
         if self.current is not None and self.current.end != "crashed":
             reasons.append(f"session {self.current.session_id} has no stop line: cut or running")

@@ -31,7 +31,7 @@ def write_atomically(path: Path, text: str) -> None:
 
 
 def to_json(value: object) -> str:
-    """The house form of JSON. A float that JSON cannot say (a foreign NaN, echoed) becomes null."""
+    """The JSON text of an artifact. A float that JSON lacks (a foreign NaN) becomes null."""
     return json.dumps(_sayable(value), ensure_ascii=False, indent=2, allow_nan=False) + "\n"
 
 
@@ -57,7 +57,7 @@ def write_artifact(
 
 
 def set_aside(out_dir: Path, stem: str) -> None:
-    """Rename an older artifact to `.stale`: a verdict that cannot be renewed must not be read."""
+    """Rename an older artifact to `.stale`, so that an outdated verdict is not read."""
     for suffix in (".json", ".md"):
         old = out_dir / f"{stem}{suffix}"
         if old.exists():

@@ -61,7 +61,7 @@ def common_options(command: Command) -> Command:
 
 @contextmanager
 def one_line_errors(out_dir: Path | None = None, stem: str | None = None) -> Iterator[None]:
-    """Turn what can go wrong into one line and exit code 1, and set an older verdict aside."""
+    """Turn an error into one line and exit code 1, and set an older verdict aside."""
     try:
         yield
     except (MalformedInputError, github.GitHubError, OSError) as error:
@@ -82,7 +82,7 @@ def conclude(
     verdict: str,
     code: int,
 ) -> NoReturn:
-    """Write the artifact, say the verdict, end with its exit code."""
+    """Write the artifact, print the verdict, and exit with its code."""
     path = write_artifact(out_dir, stem, value, markdown)
     click.echo(f"{verdict} -> {path}")
     click.get_current_context().exit(code)
@@ -100,7 +100,7 @@ def conclude_scorecard(
 
 
 def texts(value: object) -> list[str]:
-    """A list of text out of an artifact; empty for anything else."""
+    """A list of texts in an artifact; empty for anything else."""
     return [str(item) for item in value] if isinstance(value, list) else []
 
 
@@ -112,7 +112,7 @@ def runs_of(role: str, path: str | None, workflow: str, branch: str, limit: int)
 
 
 def tell_missing(*sources: RunList) -> None:
-    """Say on stderr which run files are not there: they were read as no run at all."""
+    """Name on stderr the run files that are missing and were read as empty."""
     for source in sources:
         if source.is_missing:
             click.echo(f"warning: {source.path}: no such file; read as no run at all", err=True)

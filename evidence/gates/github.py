@@ -1,4 +1,4 @@
-"""The one door to GitHub: its own command line client `gh`, run as a subprocess with a deadline."""
+"""All access to GitHub: the command line client `gh`, run as a subprocess with a deadline."""
 
 import json
 import shutil
@@ -92,5 +92,5 @@ def download_artifacts(run_id: int | str, into: Path) -> None:
 
 
 def is_success(run: JsonObject) -> bool:
-    """A run that came to its end and succeeded."""
+    """Whether a run completed with success."""
     return run.get("status") == "completed" and run.get("conclusion") == "success"

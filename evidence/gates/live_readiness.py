@@ -48,7 +48,7 @@ def judge_live_readiness(
 def _find_blocks(
     sheet: Sheet, stability: Artifact, status: Artifact, health: Artifact, health_status: str
 ) -> None:
-    """Three kinds of blocks; the first kind that blocks ends the look."""
+    """Look for three kinds of blocks; the first kind that is found ends the search."""
     if stability.is_missing:
         sheet.block("MISSING_STABILITY_GATE")
     if status.is_missing:

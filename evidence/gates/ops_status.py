@@ -1,4 +1,4 @@
-"""ops_status: what an operator looks at before a launch. Reads only; writes nothing.
+"""`ops_status`: a read-only snapshot for an operator before a launch.
 
 Exit rule: not 0 when a live-pilot decision is at hand and is not READY_FOR_LIVE_PILOT, or when any
 artifact at hand states a hard block. Artifacts that are not there are shown as missing.
@@ -58,7 +58,7 @@ ARTIFACTS: tuple[tuple[str, str, Callable[[Artifact], object]], ...] = (
 
 
 def snapshot(status_dir: Path, now: datetime, live_pilot_path: Path | None = None) -> JsonObject:
-    """Look at everything once.
+    """Collect the snapshot.
 
     Args:
         status_dir: Where the artifacts are.
@@ -116,7 +116,7 @@ def _row(
 
 
 def _age_of(artifact: Artifact, path: Path, now: datetime) -> float:
-    """Hours since the artifact says that it was made; by the file's own time where it says none."""
+    """The artifact's age in hours by its own time, or by the file's when it states none."""
     extras = artifact.get("seatrial")
     stamps = [artifact.get("generated_at"), artifact.get("generated_utc")]
     if isinstance(extras, dict):

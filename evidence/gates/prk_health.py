@@ -14,7 +14,7 @@ MISSING_STATUS_CODE = "MISSING_STATUS_JSON"
 
 
 def health_value(status: Artifact, now: datetime) -> JsonObject:
-    """Make the summary. A missing status report is NO_TRADE: nothing speaks for health.
+    """Make the summary. A missing status report is NO_TRADE.
 
     Raises:
         MalformedInputError: the status report's policy is of the wrong kind.

@@ -1,4 +1,4 @@
-"""What the scorecards have in common: the sheet of score, blocks and warnings, and its two forms.
+"""Shared by all scorecards: score, blocks and warnings, as JSON and as Markdown.
 
 Rules of this file:
 1. A hard block makes the score 0 and the decision NO_GO, whatever else is on the sheet.
@@ -36,18 +36,18 @@ class ScorecardDecision(StrEnum):
 
 @dataclass(slots=True)
 class Sheet:
-    """A score being reckoned."""
+    """Collects the points, blocks and warnings of one scorecard."""
 
     hard_blocks: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     _points: int = FULL_SCORE
 
     def block(self, code: str) -> None:
-        """State a hard block."""
+        """Add a hard block."""
         self.hard_blocks.append(code)
 
     def warn(self, code: str, points: int) -> None:
-        """State a warning and take its points."""
+        """Add a warning and subtract its points."""
         self.warnings.append(code)
         self._points -= points
 
@@ -74,7 +74,7 @@ def is_understood(evidence: Artifact) -> bool:
 
 
 def simulation_marks(evidence: Artifact) -> list[str]:
-    """Remarks on evidence that is not testnet evidence by its own provenance.
+    """Remarks on evidence whose provenance does not say testnet.
 
     They change no compatible key; the promotion decision refuses such evidence.
     """

@@ -90,7 +90,7 @@ class LedgerComparison:
     remarks: list[str] = field(default_factory=list)
 
     def offences(self) -> dict[str, Offenders]:
-        """Every kind of difference that is there."""
+        """Every kind of difference that was found."""
         found = {f.name: getattr(self, f.name) for f in fields(self)}
         return {k: v for k, v in found.items() if isinstance(v, Offenders) and v.count}
 
@@ -140,7 +140,7 @@ def compare_with_ledger(account: JournalFold, ledger: Mapping[str, Any]) -> Ledg
 
 
 def _look_for_parts(seen: LedgerComparison, ledger: Mapping[str, Any]) -> None:
-    """A book that is not there confirms nothing: each one that is absent is told."""
+    """Report each part of the ledger that is absent, because it confirms nothing."""
     for part in ("orders", "fills", "rejects"):
         rows = ledger.get(part)
         if isinstance(rows, list):
@@ -200,7 +200,7 @@ def _match_orders(
 
 
 def _is_explained_absence(trail: Trail) -> bool:
-    """Rejected by the venue, proven absent, or never sent: then its books need not have it."""
+    """Whether an order may be absent from the ledger: rejected, proven absent, or never sent."""
     return trail.outcome in ABSENT_OUTCOMES or bool(trail.reject_code) or trail.state == "REJECTED"
 
 
@@ -290,7 +290,7 @@ def _match_rejects(
 
 
 def _is_placement(row: Mapping[str, Any]) -> bool:
-    """Whether a refused request was to place; a refused cancel or query left nothing behind."""
+    """Whether a refused request was a placement; a refused cancel or query leaves no order."""
     asked = str(row.get("endpoint") or row.get("request") or "place").lower()
     if "replace" in asked:
         return True
@@ -391,7 +391,7 @@ class VenueReplay:
             self._fees.setdefault(str(row.get("client_order_id")), deque()).append(row)
 
     def standing(self, row: Mapping[str, Any]) -> dict[tuple[str, str], Decimal]:
-        """What is in use before an event, of the caps that a position may stand above."""
+        """The use, before an event, of the caps that a position may exceed."""
         symbol = str(row.get("symbol"))
         uses = [
             *value_uses(self.book, self.caps, symbol, self.assets),
@@ -400,7 +400,7 @@ class VenueReplay:
         return {(use.cap, use.symbol): use.used for use in uses}
 
     def step(self, row: Mapping[str, Any], reference_price: Decimal) -> list[Use]:
-        """Take one event; what is in use after it.
+        """Apply one event; returns the use after it.
 
         Raises:
             AmountError: the event's amounts are no amounts.
@@ -469,5 +469,5 @@ def _has_ended(row: Mapping[str, Any]) -> bool:
 
 
 def _moment(ts_ns: object) -> int:
-    """When a row happened; nonsense comes first, and is counted where the row is used."""
+    """The time of a row; one that cannot be read sorts first and is counted where it is used."""
     return ts_ns if isinstance(ts_ns, int) else 0

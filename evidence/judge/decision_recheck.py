@@ -1,4 +1,4 @@
-"""Every cap decision decided again: `python -m evidence.recheck JOURNAL [--json]`.
+"""Decides every cap decision again: `python -m evidence.recheck JOURNAL [--json]`.
 
 Rules of this file:
 1. Two questions to each decision: does its verdict follow from the inputs that it states, and do
@@ -76,7 +76,7 @@ class ReplayedHold:
 
 @dataclass(slots=True)
 class InstrumentBook:
-    """One instrument as the facts leave it."""
+    """The state of one instrument after the facts so far."""
 
     position: Decimal = ZERO
     holds: dict[str, ReplayedHold] = field(default_factory=dict)
@@ -184,7 +184,7 @@ class DecisionsFold:
     def _line_differences(
         self, record: OrderApprovedLine | OrderDeniedLine, again: Redecision, said: str
     ) -> list[str]:
-        """The line and its decision must speak of the same order."""
+        """Compare the order's fields in the line with those in its decision."""
         inputs, wrong = record.decision, []
         if inputs.get("verdict") != said:
             wrong.append(f"its decision says {inputs.get('verdict')}, the line {said}")
@@ -212,7 +212,7 @@ class DecisionsFold:
     def _inputs(
         self, record: OrderApprovedLine | OrderDeniedLine, inputs: Mapping[str, Any]
     ) -> list[str]:
-        """What the decision states of our own books, against the books of the lines before."""
+        """Compare what the decision states of our books with the lines before it."""
         wrong = self.contexts.differences(inputs)
         if inputs["caps"] is None and "attempts" not in inputs:
             return wrong  # a wish for a stranger: the rules end at the seventh; it states no more
@@ -303,7 +303,7 @@ class DecisionsFold:
             self._disagree("context", record, f"{record.instrument_id}: {what}")
 
     def _caps_changed(self, record: CapsChangedLine) -> None:
-        """Tightened in a session: the new set is in force, and it must follow from the old one."""
+        """Apply tightened caps; the new set must follow from the old one."""
         in_force = self.contexts.caps_hash
         if in_force and record.old_hash != in_force:
             self._disagree("input", record, "caps were changed from a set that was not in force")
@@ -399,14 +399,14 @@ class DecisionsFold:
 
 
 def _within(stamps: deque[int], window_ns: int, now_ns: int) -> int:
-    """Stamps in the window; one exactly as old as the window still counts."""
+    """The number of times in the window; one exactly as old as the window counts."""
     while stamps and stamps[0] < now_ns - window_ns:
         stamps.popleft()
     return len(stamps)
 
 
 def _is_same(written: object, decided: object) -> bool:
-    """Whether two texts are one amount; what is no amount (a strategy's NaN) must be one text."""
+    """Whether two texts are the same amount; if they are no amounts (NaN), the same text."""
     try:
         return wish_of(written, "") == wish_of(decided, "")
     except UndecidableError:

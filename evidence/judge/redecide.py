@@ -1,4 +1,4 @@
-"""Deciding a placement again, from the written inputs of the decision and nothing else.
+"""Decides a placement again from the recorded inputs of the decision alone.
 
 Rules of this file:
 1. The rules stand in the order of the decision's own documentation; the first that fails names the
@@ -175,7 +175,7 @@ class Redecision(FilterRules):
         return far * (BPS + (slippage if self.is_buy else -slippage)) / BPS
 
     def _room(self) -> Decimal:
-        """How much this side may still take off the position without passing zero."""
+        """The quantity by which this side may still reduce the position."""
         position = self.amount_at("position")
         if self.is_buy:
             return -position - self.amount_at("buys_open")
@@ -311,7 +311,7 @@ class Redecision(FilterRules):
         return ""
 
     def _messages(self) -> Sequence[int]:
-        """Orders and cancels in the second and the minute; stated as a sum, or apart."""
+        """Messages in the last second and minute; the inputs state them as a sum or apart."""
         if "messages" in self.inputs:
             return self.row("messages", 2)
         attempts, cancels = self.row("attempts", 4), self.row("cancels", 2)

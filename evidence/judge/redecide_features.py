@@ -1,4 +1,4 @@
-"""Deciding trailing, iceberg and pegged orders again, from the written inputs alone."""
+"""Decides trailing, iceberg and pegged orders again, from the recorded inputs alone."""
 
 from collections.abc import Mapping
 from decimal import Decimal
@@ -35,7 +35,7 @@ class ExtrasRules(DecisionInputs):
         )
 
     def extras_are_well_formed(self) -> bool:
-        """Rule 13, for what is beyond the type."""
+        """Rule 13 for trailing, iceberg and peg."""
         extras = self.extras
         if extras is None:
             return True
@@ -63,7 +63,7 @@ class ExtrasRules(DecisionInputs):
         return not (self.kind == "LIMIT" and peg == "PRIMARY_PEG" and not is_gtc)
 
     def has_denied_feature(self) -> bool:
-        """Rule 15, for what is beyond the type."""
+        """Rule 15 for trailing, iceberg and peg."""
         if self.extras is None:
             return False
         wanted = [name for part, name in _PARTS.items() if self.extras.get(part)]
@@ -74,7 +74,7 @@ class ExtrasRules(DecisionInputs):
         return self.kind == "TAKE_PROFIT" and self.trailing_bps > 0
 
     def extras_filters(self) -> str:
-        """Rule 28, for what is beyond the type."""
+        """Rule 28 for trailing, iceberg and peg."""
         extras = self.extras
         if extras is None:
             return ""

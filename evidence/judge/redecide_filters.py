@@ -108,7 +108,7 @@ class FilterRules(ExtrasRules):
         return "filter_position" if worst > position_max else ""
 
     def _is_over_on_the_account(self, total: int) -> bool:
-        """The filters of the whole exchange; every open order counts as one of the kind."""
+        """Whether a filter of the whole account is exceeded; each open order counts as one."""
         names = ["exchange_orders_open_max"]
         if self.kind in STOPS:
             names.append("exchange_algo_orders_open_max")

@@ -1,4 +1,4 @@
-"""The caps and filters that decisions name: read once, held against the session, resolved by name.
+"""Resolves the caps and filters that decisions name, and compares them with the session's.
 
 Rules of this file:
 1. A context is believed only when its digest is the hash of what its line says, and when that is
@@ -34,29 +34,29 @@ class RiskContexts:
 
     # ------------------------------------------------------------------ what is in force
     def run_started(self) -> None:
-        """Another process, perhaps with another config: its session will tell."""
+        """Forget the caps at a boot; the next session states them."""
         self.caps_hash, self._caps = "", None
 
     def session_started(self, record: SessionStartLine) -> None:
-        """The caps of the session."""
+        """Take the caps of a session."""
         self.caps_hash = record.caps_hash
         self._caps = record.caps if isinstance(record.caps, dict) else None
 
     def caps_changed(self, record: CapsChangedLine) -> None:
-        """Tightened: followed where the changes, applied to the old caps, give the new hash."""
+        """Take tightened caps, if the changes applied to the old caps give the new hash."""
         changed = _applied(self._caps, record.changes)
         self._caps = changed if changed and _digest(changed) == record.new_hash else None
         self.caps_hash = record.new_hash
 
     def instruments_told(self, record: InstrumentsLine) -> None:
-        """The venue's filters."""
+        """Take the venue's filters."""
         for one in record.instruments:
             if isinstance(one.get("instrument_id"), str):
                 self._filters[one["instrument_id"]] = one
 
     # ------------------------------------------------------------------ contexts
     def learn(self, record: RiskContextLine) -> list[str]:
-        """Take a context; what is wrong with it. A wrong one is not taken."""
+        """Take a context; returns what is wrong with it, and then does not take it."""
         plain = {part: getattr(record, part) for part in PARTS}
         if _digest(plain) != record.context:
             return ["the context's digest is not the hash of what the line says"]
@@ -82,7 +82,7 @@ class RiskContexts:
         return {**decision, **context}
 
     def differences(self, decision: Mapping[str, Any]) -> list[str]:
-        """What the caps and filters of a decision have against the session's and the venue's."""
+        """How a decision's caps and filters differ from the session's and the venue's."""
         wrong = []
         if self.caps_hash and decision.get("caps_hash") != self.caps_hash:
             wrong.append("its caps are not the session's caps (caps_hash)")

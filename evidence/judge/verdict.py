@@ -77,7 +77,7 @@ class Verdicts:
 
     @property
     def reasons(self) -> list[str]:
-        """Every reason that stands against OK, with the verdict that it belongs to."""
+        """Every reason against OK, with its verdict."""
         return [
             f"{finding.name}: {reason}"
             for finding in self.all
@@ -132,7 +132,7 @@ def _intact(
 
 
 def _anchored(found: Finding, account: JournalFold, covered: int | None) -> None:
-    """Heads outside of the journal: a rehearsal needs none.
+    """Whether heads of the chain are anchored outside; a rehearsal needs none.
 
     Of a testnet they must reach its last session's end, where the daemon writes one.
     """
@@ -152,7 +152,7 @@ def _anchored(found: Finding, account: JournalFold, covered: int | None) -> None
 
 
 def _complete(account: JournalFold, archived: Manifest | None) -> Finding:
-    """Whether nothing is absent; with an archived beginning that is not at hand nobody can tell."""
+    """Whether nothing is absent; unknown if an archived beginning is not available."""
     found = Finding("complete")
     chain, folds = account.chain, account.folds
     is_cut = is_headless(chain) or chain.first_seq > FIRST_SEQ

@@ -1,4 +1,4 @@
-"""Evidence packs: everything that a third party needs to judge a session again, signed.
+"""Evidence packs: one signed file with everything that is needed to judge a session again.
 
 A pack holds `statement.dsse.json` (the signed list of every other file's SHA-256, with the session
 manifest) and then: `journal/` (segments), `anchors/`, `config/` (redacted), `venue/` (the venue's
@@ -225,7 +225,7 @@ def _check_member(name: str, digest: str, expected: dict[str, str], verdict: Pac
 
 
 def _reports(inputs: PackInputs) -> tuple[Report, dict[str, bytes]]:
-    """The accountant's report and the verification output, made anew from the packed bytes."""
+    """The report and the verification output, made again from the packed bytes."""
     report = build_report(
         inputs.segments,
         ledger=inputs.ledger,

@@ -1,4 +1,4 @@
-"""Moving the closed, anchored beginning of a journal away, under a signed manifest.
+"""Moves the closed, anchored beginning of a journal elsewhere, under a signed manifest.
 
 Rules of this file:
 1. Copy, read the copy back, sign, and only then remove: whoever dies in between leaves a journal
@@ -41,7 +41,7 @@ class JournalArchiveError(OSError):
 
 
 class ArchiveBusyError(JournalArchiveError):
-    """Another process packs or archives this journal; it is done soon."""
+    """Another process packs or archives this journal; try again later."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,7 @@ class Archived:
 
 @dataclass(frozen=True, slots=True)
 class _Read:
-    """A segment as reading it found it."""
+    """What was found when a segment was read."""
 
     path: Path
     first: JournalLine
@@ -120,7 +120,7 @@ def _only_one(journal: Path) -> Iterator[None]:
 
 
 def _agreed(journal: Path, to: Path, before: Manifest | None) -> Manifest | None:
-    """The journal's manifest, or the target's where a call died between writing the two.
+    """The journal's manifest, or the target's if a call died between writing the two.
 
     Raises:
         ArchiveError: the target holds the archive of another journal.
@@ -139,7 +139,7 @@ def _agreed(journal: Path, to: Path, before: Manifest | None) -> Manifest | None
 
 
 def _finish(journal: Path, before: Manifest) -> None:
-    """Remove what an earlier call had copied and signed, and did not live to remove."""
+    """Remove the segments that an interrupted call had already copied and signed."""
     named = {one.name: one for one in before.segments}
     for path in segments_in(journal.iterdir()):
         one = named.get(_plain_name(path))
@@ -279,7 +279,7 @@ def _write(path: Path, body: bytes) -> None:
 
 
 def _owned_like(path: Path, fd: int) -> None:
-    """What root writes beside a journal belongs to the daemon's user, as the journal does."""
+    """Give a file that root writes beside a journal to the journal's owner."""
     there = path.stat()
     with contextlib.suppress(PermissionError):
         os.fchown(fd, there.st_uid, there.st_gid)

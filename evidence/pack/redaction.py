@@ -17,7 +17,7 @@ _URL_CREDENTIALS = re.compile(r"(?<=://)[^/@\s]+@")
 
 
 class ConfigError(Exception):
-    """A configuration that cannot be read, and so cannot be shown to hold no secret."""
+    """A configuration cannot be read, so it may hold a secret."""
 
 
 def redacted_config(path: Path) -> dict[str, object]:
@@ -35,7 +35,7 @@ def redacted_config(path: Path) -> dict[str, object]:
 
 
 def redacted(value: object, name: str = "") -> object:
-    """A plain value without secrets; whatever stands under a secret's name is replaced whole."""
+    """A plain value without secrets: every value under a secret's name is replaced."""
     if _SECRET_NAME.search(name):
         return REDACTED
     if isinstance(value, dict):

@@ -1,4 +1,4 @@
-"""The campaign as the decision sees it: sessions with what happened in each.
+"""The campaign that is judged: its sessions with what happened in each.
 
 Rules of this file:
 1. Everything is taken from a report that was re-derived from journals in this process; a report
@@ -132,7 +132,7 @@ def _journal(one: JournalReport, name: str) -> CampaignJournal:
 
 
 def _drills(incidents: IncidentsFold) -> list[DrillRun]:
-    """Every drill; and every kill, which tries the kill switch whatever it was meant for."""
+    """Every drill, and every kill, which counts as a test of the kill switch."""
     tried = [
         DrillRun(
             str(run["drill"]), int(run["ts_ns"]), run["decided"] == PASSED, str(run["decided"])

@@ -34,7 +34,7 @@ UNIDENTIFIED = frozenset({"", "unknown", "none", "None"})
 
 
 class ReasonLevel(IntEnum):
-    """What a reason makes of the decision; the highest one wins."""
+    """The decision that a reason leads to; the highest level wins."""
 
     READY_FOR_LIVE_PILOT = 0
     CONTINUE_TESTNET = 1
@@ -74,7 +74,7 @@ class Judgement:
 
     @property
     def decision(self) -> str:
-        """The word. A rehearsal's is another word, for machines too."""
+        """The decision's name; a rehearsal's has a prefix of its own."""
         return f"{REHEARSAL}_{self.level.name}" if self.is_rehearsal else self.level.name
 
     @property
@@ -135,7 +135,7 @@ def decide(
 
 
 def hold_to_floor(judgement: Judgement, policy: Policy) -> None:
-    """Add why a policy decides nothing: where it asks for less than the floor in the code.
+    """Add a reason where a policy asks for less than the floor in the code.
 
     A rehearsal, which promotes nothing, may be held to any terms.
     """
@@ -167,7 +167,7 @@ def _eligible(
 def _campaign(
     eligible: Sequence[CampaignSession],
 ) -> tuple[list[CampaignSession], list[tuple[str, str]]]:
-    """The last sessions in a row with one binding, and why the earlier ones do not belong."""
+    """The latest sessions with one binding, and why the earlier ones do not count."""
     start = 0
     changed: list[str] = []
     for index, (before, after) in enumerate(pairwise(eligible), start=1):

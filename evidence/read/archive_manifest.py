@@ -41,7 +41,7 @@ class ArchivedSegment(msgspec.Struct, frozen=True):
 
 
 class Beginning(msgspec.Struct, frozen=True):
-    """Where the journal begins since: its first line's number, what it carries, whose run it is."""
+    """Where the journal begins now: the first line's number, its `prev`, and its run."""
 
     segment: str
     seq: int
@@ -50,7 +50,7 @@ class Beginning(msgspec.Struct, frozen=True):
 
 
 class Manifest(msgspec.Struct, frozen=True):
-    """What was moved, oldest first, and what is left."""
+    """The segments that were moved, oldest first, and where the journal begins now."""
 
     segments: tuple[ArchivedSegment, ...]
     begins: Beginning
@@ -67,13 +67,13 @@ class Manifest(msgspec.Struct, frozen=True):
         return {one.last_seq: one.head for one in self.segments}
 
     def may_begin(self, seq: int, prev: str) -> bool:
-        """Whether a journal may begin with this line: at any segment that had not gone yet."""
+        """Whether a journal may begin with this line: the first one of a known segment."""
         starts = {(one.first_seq, one.prev) for one in self.segments}
         return (seq, prev) in starts | {(self.begins.seq, self.begins.prev)}
 
 
 def read_manifest(directory: Path) -> Manifest | None:
-    """The manifest of a journal or an archive; None: nothing was ever moved.
+    """The manifest of a journal or an archive; None when nothing was ever moved.
 
     Raises:
         ManifestError: it is there, and not as it was signed, or it contradicts itself.
@@ -93,7 +93,7 @@ def read_manifest(directory: Path) -> Manifest | None:
 
 
 def manifest_of(raw: bytes, pem: bytes, path: str) -> Manifest:
-    """A manifest from its bytes and its key's, wherever they lie.
+    """The manifest in some bytes, checked against the key in others.
 
     Raises:
         ManifestError: it is not as it was signed, or it contradicts itself.

@@ -6,7 +6,7 @@ SECONDS_PER_HOUR = 3600.0
 
 
 def utc_now() -> datetime:
-    """The wall clock, cut to whole seconds. Every command lets `--now` take its place."""
+    """The wall clock in whole seconds; each command can replace it by `--now`."""
     return datetime.now(UTC).replace(microsecond=0)
 
 

@@ -1,4 +1,4 @@
-"""The distribution that the accountant is installed with: what its code is, and what it is called.
+"""The distribution that the accountant belongs to: its name, version and code digest.
 
 A run states the digest of its own code. Version and commit are words, which are easily rewritten; a
 digest that does not go with them shows it, where the same distribution is installed here.
@@ -16,7 +16,7 @@ TOPS = ("control", "daemon", "evidence", "riskcaps")
 
 @dataclass(frozen=True, slots=True)
 class Build:
-    """A distribution by its names and its code."""
+    """The version and code digest of a distribution."""
 
     version: str
     commit: str
@@ -50,7 +50,7 @@ def code_digest(root: Path) -> str:
 
 
 def contradiction(run: Build, here: Build) -> str:
-    """What a run says of its code against the distribution here; empty: nothing can be said."""
+    """How a run's code differs from this distribution's; empty when it cannot be told."""
     if not run.code:
         return ""
     if run.code == here.code:

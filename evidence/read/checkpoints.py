@@ -1,4 +1,4 @@
-"""What the accountant reads of a checkpoint: tallies that the lines before it must give as well."""
+"""Reads the tallies of a checkpoint, which the lines before it must give too."""
 
 import msgspec
 
@@ -18,7 +18,7 @@ class CheckpointIncident(msgspec.Struct, gc=False):
 
 
 class CheckpointState(msgspec.Struct, gc=False):
-    """What of a checkpoint is held against the lines before it."""
+    """The part of a checkpoint that is compared with the lines before it."""
 
     session: CheckpointSession | None = None
     incidents: list[CheckpointIncident] = []

@@ -1,4 +1,4 @@
-"""The written inputs of one decision: reading them, and saying which one is absent.
+"""Reads the recorded inputs of one decision and names those that are absent.
 
 An input that is absent or no amount makes a decision undecidable, which is never agreement.
 """
@@ -21,7 +21,7 @@ _WINDOW = re.compile(r"^(?:(\w{3})(?:-(\w{3}))? )?(\d\d):(\d\d)-(\d\d):(\d\d)$")
 
 
 class UndecidableError(ValueError):
-    """An input that the rules ask for is not in the record."""
+    """A rule needs an input that is not in the record."""
 
 
 class DecisionInputs:
@@ -41,7 +41,7 @@ class DecisionInputs:
         return {} if self.inputs.get(key) is None else self.table(key)
 
     def get(self, key: str) -> Any:
-        """An input as it stands."""
+        """An input as it was recorded."""
         try:
             return self.inputs[key]
         except KeyError as error:
@@ -59,7 +59,7 @@ class DecisionInputs:
         return number_of(self.get(key), key)
 
     def wished(self, key: str) -> Decimal:
-        """An amount of the wish itself: a strategy may wish for what no venue has."""
+        """An amount of the wish itself, of any size: a strategy may wish for too much."""
         return wish_of(self.get(key), key)
 
     def row(self, key: str, length: int) -> Sequence[Any]:
@@ -100,7 +100,7 @@ def flat(inputs: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def number_of(value: object, name: str) -> Decimal:
-    """An amount out of a list or table; `name` is where it stands."""
+    """Read an amount of a list or table; `name` says where, for the error."""
     try:
         return amount(value)
     except AmountTextError as error:

@@ -25,7 +25,7 @@ STATEMENT_TYPE = "https://in-toto.io/Statement/v1"
 
 
 class EnvelopeError(Exception):
-    """An envelope that proves nothing; the text says why."""
+    """The envelope cannot be trusted; the text says why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ class Subject:
 
 
 def canonical_json(value: object) -> bytes:
-    """The one form of a JSON value that is signed: sorted keys, no blanks, UTF-8."""
+    """The canonical bytes of a JSON value: sorted keys, no blanks, UTF-8."""
     text = json.dumps(
         value, ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False
     )

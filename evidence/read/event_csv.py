@@ -1,4 +1,4 @@
-"""Foreign events as a table: one heading row, one event a row.
+"""Reads foreign events from a table: one row of headings, then one event a row.
 
 Rules of this file:
 1. Commas separate the cells. Another delimiter is found in the heading, used, and told.
@@ -27,15 +27,15 @@ Event = dict[str, object]
 
 
 class Told(Protocol):
-    """Where a reader tells what it met."""
+    """Takes what a reader reports."""
 
     place: tuple[str, int]
 
     def mark(self, name: str, line: int, why: str) -> None:
-        """A place that is no event."""
+        """Report a place that holds no event."""
 
     def doubt(self, kind: str, name: str, line: int, what: str, mend: str) -> None:
-        """Something that is not understood as it stands."""
+        """Report something that is not understood."""
 
 
 def read_csv(stream: BinaryIO, name: str, intake: Told) -> Iterator[Event]:
@@ -77,7 +77,7 @@ def _lines(first: str, rest: io.TextIOWrapper) -> Iterator[str]:
 
 
 def _delimiter(first: str, name: str, intake: Told) -> str:
-    """What separates the headings: the comma, unless another one gives more known names."""
+    """The delimiter: a comma, unless another one gives more known headings."""
     best = max(DELIMITERS, key=lambda one: _knowns(first, one))
     if _knowns(first, best) <= _knowns(first, ","):
         return ","

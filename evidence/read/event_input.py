@@ -59,15 +59,15 @@ class Intake:
 
     @property
     def where(self) -> str:
-        """`place` as it is told."""
+        """A place as it is reported."""
         return f"{self.place[0]}:{self.place[1]}"
 
     def doubt(self, kind: str, name: str, line: int, what: str, mend: str) -> None:
-        """Tell what is read in another way than it was written."""
+        """Report what is read in another way than it was written."""
         self.doubts.note(kind, f"{name}:{line}", what, mend)
 
     def checked(self, event: Event, name: str, line: int) -> Event:
-        """An event with its place; of one with a doubled key, the reading that says more."""
+        """An event with its place; with a doubled key, the reading that counts more against it."""
         self.place = (name, line)
         if isinstance(event, Doubled):
             self.mark(name, line, f"key stands twice: {', '.join(event.keys_twice)[:80]}")
@@ -117,7 +117,7 @@ def read_events(path: Path, input_format: str, intake: Intake) -> Iterator[Event
 
 
 def _sources(path: Path, input_format: str) -> list[Path]:
-    """One file; or a journal's segments in order; or the events files of any other directory."""
+    """The files to read: one file, a journal's segments in order, or a directory's event files."""
     if not path.is_dir():
         return [path]
     ending = "jsonl" if input_format == "auto" else input_format
@@ -240,7 +240,7 @@ COMPACT_MAX = 1 << 20
 
 
 class Doubled(dict[str, object]):
-    """An object with a key twice (or inside): `first` has the first values, it the last."""
+    """An object in which a key stands twice; `first` has the first values, itself the last."""
 
     first: Event
     keys_twice: list[str]
@@ -271,7 +271,7 @@ def _keys_in(value: object) -> int:
 
 
 def _lifted(value: object) -> object:
-    """An event in which an inner object has a key twice, as one that has."""
+    """Mark an event as doubled when one of its inner objects is."""
     if not isinstance(value, dict) or isinstance(value, Doubled):
         return value
     rest: list[object] = [value]

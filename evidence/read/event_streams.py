@@ -1,4 +1,4 @@
-"""The bytes of a foreign file on their way to its reader: hashed, unpacked, brought to UTF-8.
+"""Hashes a foreign file's bytes, unpacks them and converts them to UTF-8.
 
 What a file is shows in its first bytes, not in its name: a file that is packed or encoded otherwise
 than its name says is read all the same, and told.
@@ -89,7 +89,7 @@ class ZstandardStream(io.RawIOBase):
 
 
 class _Transcoded(io.RawIOBase):
-    """Text of another encoding as UTF-8; what cannot be decoded becomes U+FFFD."""
+    """Converts text to UTF-8; what cannot be decoded becomes U+FFFD."""
 
     def __init__(self, stream: BinaryIO, encoding: str) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""The window that evidence speaks for, held against the events and the clock.
+"""Checks the stated window of the evidence against the events and the clock.
 
 Rules of this file:
 1. A window that was not stated is not checked: it is the moment of making.
@@ -26,7 +26,7 @@ class StatedWindow:
         self.now = now
 
     def check(self, doubts: Doubts) -> None:
-        """Tell what is wrong with the window itself."""
+        """Report what is wrong with the window itself."""
         if not self.is_stated or self.start is None or self.end is None:
             return
         mend = "state --window-start and --window-end as the session was"
@@ -40,7 +40,7 @@ class StatedWindow:
                 doubts.note(WINDOW, "window", told, mend)
 
     def hold(self, event: Mapping[str, object], place: str, doubts: Doubts) -> None:
-        """Tell an event whose time is not understood, or lies outside."""
+        """Report an event whose time is not understood or lies outside the window."""
         stamp = event.get("ts")
         if stamp is None or stamp == "":
             if self.is_stated:

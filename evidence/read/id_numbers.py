@@ -1,4 +1,4 @@
-"""Ids that count: a number that is left out is a line that was taken out."""
+"""Checks numbered ids for gaps: a missing number is a removed line."""
 
 
 class Numbers:
@@ -8,7 +8,7 @@ class Numbers:
         self._last: dict[str, int] = {}
 
     def gap_before(self, name: str, mark: str) -> str:
-        """What is absent before this id, in words; empty where nothing is, or it has no number."""
+        """Words for what is missing before this id; empty if nothing is, or it has no number."""
         prefix, _, digits = name.rpartition(mark)
         if not prefix or not digits.isdecimal():
             return ""

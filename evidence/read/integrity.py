@@ -36,7 +36,7 @@ class Faults:
             seen.append(f"{place}: {what}")
 
     def merge(self, other: "Faults") -> None:
-        """Take in the faults that were met after these."""
+        """Add the faults of a later part."""
         for kind, count in other.counts.items():
             self.counts[kind] = self.counts.get(kind, 0) + count
             seen = self.examples.setdefault(kind, [])
@@ -47,7 +47,7 @@ class Faults:
         return {kind: self.counts[kind] for kind in sorted(kinds) if self.counts.get(kind)}
 
     def first(self, kind: str) -> str:
-        """Where the first fault of a kind is, or nothing."""
+        """The place of the first fault of a kind, or nothing."""
         return next(iter(self.examples.get(kind, ())), "")
 
     def plain(self) -> dict[str, Any]:
@@ -60,7 +60,7 @@ class Faults:
 
 @dataclass(slots=True)
 class Chain:
-    """What is known of a contiguous run of lines: its ends, its length, its faults.
+    """A contiguous run of lines: its ends, its length and its faults.
 
     An undecodable line takes one sequence number and one link: its bytes are hashed like any
     other's, so one bad line is one fault and not three.
@@ -87,12 +87,12 @@ class Chain:
             self._check_hash(prev, seq, place)
 
     def link(self, seq: int, prev: str, ts_ns: int, place: str) -> None:
-        """Check the joint of the line before and this one (the reader inlines the good case)."""
+        """Check that this line follows the one before (the reader inlines the good case)."""
         self._check_order(seq, ts_ns, place)
         self._check_hash(prev, seq, place)
 
     def stand_at(self, lines: int, last_seq: int, last_ns: int, last_hash: str) -> None:
-        """So far the reader came by itself, all joints being good."""
+        """Set the position after lines that the reader checked itself."""
         self.lines, self.last_seq = lines, last_seq
         self.last_ns, self.last_hash = last_ns, last_hash
 
@@ -106,7 +106,7 @@ class Chain:
         self.last_hash = digest
 
     def merge(self, other: "Chain") -> None:
-        """Take in the lines that follow these; the joint is checked like any other."""
+        """Merge the part that follows, and check that it continues this one."""
         if other.lines:
             if other.bad_before_first == 0 and self.last_hash:
                 self._check_hash(other.first_prev, other.first_seq, other.first_place)

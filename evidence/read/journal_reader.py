@@ -1,4 +1,4 @@
-"""Journal bytes in, typed records out: one pass, bounded memory, every bad line located.
+"""Reads journal bytes into typed records in one pass and bounded memory; locates bad lines.
 
 Rules of this file:
 1. The happy path is one typed decode, two comparisons and one hash a line; everything else is
@@ -42,7 +42,7 @@ PEEK_LINES = 5
 
 
 class Unchained(msgspec.Struct):
-    """The least that places a line in the chain; for types that this build does not know."""
+    """The fields that place a line in the chain, for types that this build does not know."""
 
     seq: Seq
     prev: str
@@ -109,7 +109,7 @@ class JournalReader:
             number += len(lines)
 
     def _batch(self, name: str, number: int, lines: list[bytes]) -> list[JournalLine]:
-        """Decode and chain a read's lines; `number` lines of the file stand before them.
+        """Decode and chain the lines of one read; `number` lines of the file precede them.
 
         The chain is kept in locals while all is well, and written back where anything is not.
         """
@@ -146,7 +146,7 @@ class JournalReader:
         return records
 
     def _joint(self, record: JournalLine, place: str) -> None:
-        """A line that does not simply follow the one before: the first, or a fault."""
+        """Handle a line that does not follow the one before: the first line, or a fault."""
         if isinstance(record, StateAcceptedLine) and record.clock_back_ns > 0:
             self.chain.last_ns = min(self.chain.last_ns, record.ts_ns)  # an operator set it right
         if self.chain.lines:
@@ -190,7 +190,7 @@ class JournalReader:
 
 
 def has_doubled_key(raw: bytes) -> bool:
-    """Whether an object of a line has a key twice: each reader would decide by itself which counts.
+    """Whether an object of a line has a key twice, which readers would read differently.
 
     Reading and writing a line again leaves out one of the two, so its length tells; only a line
     that is written in another way is looked at key by key. (Of what the engine was told nothing is
@@ -216,5 +216,5 @@ def _is_object(raw: bytes) -> bool:
 
 
 def is_headless(chain: Chain) -> bool:
-    """Whether the journal's own first line is absent: it starts in the middle."""
+    """Whether the journal starts in the middle, without its own first line."""
     return chain.lines == 0 or chain.first_prev != GENESIS or chain.bad_before_first > 0

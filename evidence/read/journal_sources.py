@@ -1,4 +1,4 @@
-"""Where a journal's bytes come from: files, directories, segments; plain, gzip or zstandard.
+"""Finds and reads a journal's files: directories, segments; plain, gzip or zstandard.
 
 Memory is bounded by the chunk and the longest allowed line, never by the file. (Events of foreign
 stacks, in arrays and tables, have their own reader: `evidence.read.event_input`.)
@@ -34,7 +34,7 @@ class SourceError(OSError):
 
 
 class SourceFile(Protocol):
-    """What a reader needs of a file: a path has it, and so has a file in a remote store."""
+    """What a reader needs of a file; paths and files in remote stores provide it."""
 
     @property
     def name(self) -> str:
@@ -59,7 +59,7 @@ class JournalStream:
 
 
 def streams_of(inputs: Sequence[Path]) -> list[JournalStream]:
-    """Arrange inputs into streams: a journal directory is one; so are its segments named singly.
+    """Arrange inputs into streams. A journal directory, or its segments, is one stream.
 
     Raises:
         SourceError: an input that does not exist, or a directory with nothing to read.
@@ -82,7 +82,7 @@ def streams_of(inputs: Sequence[Path]) -> list[JournalStream]:
 
 
 def _with_archives(stream: JournalStream, named: Sequence[Path]) -> JournalStream:
-    """Put archived segments before a journal's own: from where they went, or from a named place.
+    """Put archived segments before a journal's own, from the recorded or a given place.
 
     Raises:
         ManifestError: a manifest is not as it was signed.

@@ -151,7 +151,7 @@ _DECIDING = {
 
 
 def load_runs(role: str, path_text: str) -> RunList:
-    """Read an array of CI runs; the GitHub API's `{"workflow_runs": […]}` is looked through.
+    """Read an array of CI runs, or the GitHub API's `{"workflow_runs": […]}`.
 
     A missing file is an empty list: no run can be shown.
 
@@ -227,7 +227,7 @@ def _parse(path: Path, raw: bytes) -> object:
 
 
 def once_each(pairs: list[tuple[str, object]]) -> JsonObject:
-    """An object of which no key stands twice.
+    """A JSON object, refused when a key stands twice in it.
 
     Raises:
         ValueError: one does; which of the two counts, each reader would decide for itself.

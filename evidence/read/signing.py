@@ -1,4 +1,4 @@
-"""Ed25519 keys of the evidence: made once, kept in a 0600 file, named by the public key's hash.
+"""The evidence's Ed25519 keys: kept in 0600 files and named by the public key's hash.
 
 Rules of this file:
 1. A private key file that others can read is refused: what anyone could sign proves nothing.

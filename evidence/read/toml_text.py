@@ -1,4 +1,4 @@
-"""Configurations and policies from files that people wrote: TOML in UTF-8, with or without a mark.
+"""Reads TOML that people wrote: UTF-8, with or without a byte order mark.
 
 Rules of this file:
 1. A byte-order mark of UTF-8 is no fault: editors write it. Any other encoding is named.

@@ -1,4 +1,4 @@
-"""What of a foreign input is not understood: told with its place and the mend, never passed over.
+"""Reports whatever of a foreign input is not understood, with its place and the mend.
 
 Rules of this file:
 1. The launch procedure's fields are decided by its text alone (`evidence.read.event_classes`). What
@@ -75,7 +75,7 @@ OF_THE_PROCEDURE = frozenset({"malformed", "flag", "override", "time", "window"}
 
 @dataclass(slots=True)
 class Doubt:
-    """One kind of thing that is not understood: how often, where first, and what to do."""
+    """One kind of doubt: how often, where first, and what to do."""
 
     kind: str
     what: str
@@ -95,13 +95,13 @@ class Doubt:
 
 
 class Doubts:
-    """Everything of an input that is not understood, each kind and wording once."""
+    """All doubts about an input, each kind and wording once."""
 
     def __init__(self) -> None:
         self._kept: dict[tuple[str, str], Doubt] = {}
 
     def note(self, kind: str, place: str, what: str, mend: str) -> None:
-        """Tell one."""
+        """Add one."""
         found = self._kept.get((kind, what))
         if found is None and len(self._kept) >= KINDS_MAX:
             what = "more of these, worded otherwise"
@@ -115,7 +115,7 @@ class Doubts:
         return bool(self._kept)
 
     def all(self) -> list[Doubt]:
-        """In the order in which they were met."""
+        """All doubts in the order in which they were found."""
         return list(self._kept.values())
 
     @property
@@ -167,7 +167,7 @@ def _is_nearly_anomalous(kind: str) -> bool:
 
 
 def look_at(event: Mapping[str, object], place: str, doubts: Doubts) -> EventClass:
-    """Tell what of an event is not understood; what its unknown keys add to its verdict."""
+    """Report what of an event is not understood; returns what unknown keys add to its verdict."""
     added = EventClass(is_error=False, is_anomaly=False)
     is_ours = {"seq", "prev", "run_id", "ts_ns"} <= event.keys()  # a journal's line is flat by law
     for key, value in event.items():
@@ -199,14 +199,14 @@ def look_at(event: Mapping[str, object], place: str, doubts: Doubts) -> EventCla
 
 
 def the_worse(one: dict[str, object], other: dict[str, object]) -> dict[str, object]:
-    """Of two readings of one event, the one that says more; the first where they say the same."""
+    """The reading of an event that counts more against it; the first if both are equal."""
     mine, theirs = classify(one), classify(other)
     worse = (theirs.is_error, theirs.is_anomaly) > (mine.is_error, mine.is_anomaly)
     return other if worse else one
 
 
 def _as_field(meant: str, value: object) -> object:
-    """A look-alike's value; of a level in numbers the usual scale's meaning is taken."""
+    """The value of a similar key; a numeric level is read on the usual scale."""
     if meant == "level" and _is_number(value):
         number = float(str(value))
         return "error" if number >= PYTHON_ERROR else "warning" if number >= PYTHON_WARNING else ""
@@ -216,7 +216,7 @@ def _as_field(meant: str, value: object) -> object:
 def _look_inside(
     key: str, value: object, place: str, doubts: Doubts, depth: int, *, kind: str = "nested"
 ) -> None:
-    """An envelope: the fields stand one floor deeper, where nothing is judged."""
+    """Report known fields inside a nested object, where they are not judged."""
     for row in value if isinstance(value, list) else [value]:
         if not isinstance(row, dict):
             continue

@@ -1,4 +1,4 @@
-"""The report: one object, two files with the same figures.
+"""Makes the report: one object, written as JSON, Markdown and HTML with the same figures.
 
 Rules of this file:
 1. It holds no clock and no path: the same journal gives the same bytes, wherever it lies.
@@ -52,7 +52,7 @@ LIMITS = (
 
 @dataclass(slots=True)
 class ForeignEvents:
-    """Events of a stack that is not ours: counted, and proof of nothing."""
+    """Events of another stack. They are counted and prove nothing."""
 
     name: str
     sha256: str = ""
@@ -102,7 +102,7 @@ class JournalReport:
 
 @dataclass(slots=True)
 class Report:
-    """Everything that the inputs say."""
+    """Everything that was derived from the inputs."""
 
     journals: list[JournalReport]
     foreign: list[ForeignEvents]
@@ -264,7 +264,7 @@ def read_ledger(path: Path) -> Mapping[str, Any]:
 
 
 def read_anchors(paths: Sequence[SourceFile]) -> list[dict[str, Any]]:
-    """Anchored heads: lines of `segment, seq, head`. A line that is none is kept as it is found.
+    """Read anchored heads, lines of `segment, seq, head`; a line of another form is kept as text.
 
     Raises:
         SourceError: a file cannot be read.
@@ -290,7 +290,7 @@ def check_anchors(
     account: JournalFold,
     archived: Manifest | None = None,
 ) -> Faults:
-    """Hold each anchored head against the line that it names, or against the archive's manifest."""
+    """Compare each anchored head with the line that it names, or with the archive's manifest."""
     faults = Faults()
     wanted = {}
     for number, head in enumerate(heads, 1):
@@ -318,7 +318,7 @@ def check_anchors(
 def _check_archived(
     wanted: dict[int, str], archived: Manifest, first_seq: int, faults: Faults
 ) -> None:
-    """Heads of lines that are archived and not at hand: the manifest knows each segment's last."""
+    """Check heads of lines in absent archives by the manifest, which has each segment's last."""
     heads = archived.heads()
     for seq in [seq for seq in wanted if seq < first_seq]:
         digest = wanted.pop(seq)
@@ -328,7 +328,7 @@ def _check_archived(
 
 
 def _check_inner(files: Sequence[SourceFile], wanted: dict[int, str], faults: Faults) -> None:
-    """A line's hash stands in the line after it: one more pass, only where anchors are."""
+    """Check heads inside segments in one more pass: a line's hash stands in the next line."""
     for record in JournalReader(files).records():
         digest = wanted.pop(record.seq - 1, None)
         if digest is not None and digest != record.prev:

@@ -1,4 +1,4 @@
-"""Where a report goes: over an earlier one of the same inputs, never silently over another's."""
+"""Lets a report replace an earlier one of the same inputs only."""
 
 import json
 from collections.abc import Mapping
@@ -34,7 +34,7 @@ def check_place(plain: Mapping[str, Any], path: Path) -> None:
 
 
 def _subjects(report: Mapping[str, Any]) -> set[tuple[str, ...]]:
-    """What a report speaks of: journals by their first line, foreign files by their bytes."""
+    """The inputs of a report: journals by their first line, foreign files by their bytes."""
     found = {
         ("journal", str(one["integrity"]["first_ts_ns"]), *one["sessions"]["instances"])
         for one in report["journals"]

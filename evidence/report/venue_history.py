@@ -1,4 +1,4 @@
-"""The venue's own history, downloaded by the accountant itself: orders, trades, balances.
+"""Downloads the venue's own history (orders, trades, balances) for the accountant.
 
 Rules of this file:
 1. It has its own client: nothing of the daemon's transport, signing or parsing is used, so an error
@@ -48,7 +48,7 @@ PAGES_MAX = 10_000
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """A key that may read. Its secret is in nobody's repr."""
+    """A key with the right to read. Its repr does not show the secret."""
 
     api_key: str
     secret: bytes = field(default=b"", repr=False)
@@ -63,7 +63,7 @@ class Key:
 
 @dataclass(slots=True)
 class Scope:
-    """What to ask for: read from the journal itself."""
+    """What to download, as the journal states it."""
 
     environment: str = ""
     symbols: list[str] = field(default_factory=list)
@@ -234,7 +234,7 @@ def download(journal: Path, rest_url: str, key: Key) -> dict[str, Any]:
 
 
 def floor_ms_ns(ts_ns: int) -> int:
-    """The venue counts milliseconds: the start of the one that a moment lies in."""
+    """A time in ns rounded down to the venue's milliseconds."""
     return ts_ns // NS_PER_MS * NS_PER_MS
 
 

@@ -1,4 +1,4 @@
-"""A rehearsal: this daemon's very engine, caps and bounds, told of a venue that does not exist.
+"""A rehearsal: an engine with this daemon's caps and bounds, and invented venue events.
 
 Rules of this file:
 1. What the rehearsed engine asks for is collected, and nothing of it is performed: no order of a
@@ -65,7 +65,7 @@ _SMALL = Decimal("1E-8")
 
 
 class Wisher(Silent):
-    """Wishes what the drill says at the next tick, and keeps what it was denied."""
+    """A strategy that makes the drill's wish at the next tick and keeps the denials."""
 
     def __init__(
         self, strategy_id: StrategyId, instruments: Mapping[InstrumentId, Instrument]
@@ -122,7 +122,7 @@ class Rehearsal:
 
     # ------------------------------------------------------------------ telling
     def tell(self, *items: Input) -> list[Effect]:
-        """Step the engine; what it asked for."""
+        """Step the engine; returns its effects."""
         out: list[Effect] = []
         for item in items:
             self._seq += 1
@@ -262,12 +262,12 @@ class Rehearsal:
 
     @property
     def cancels(self) -> int:
-        """Cancels that it asked for."""
+        """Cancels that the engine asked for."""
         return sum(isinstance(effect, SendCancel | SendCancelAll) for effect in self.effects)
 
     @property
     def snapshots(self) -> list[str]:
-        """Why it asked for comparisons, in order."""
+        """The reasons for which the engine asked for snapshots, in order."""
         return [effect.reason for effect in self.effects if isinstance(effect, TakeSnapshot)]
 
     def status(self) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Drills: the controls are tried before they are needed, in NO_TRADE mode.
+"""Drills: they try each control before it is needed, without trading.
 
 Rules of this file:
 1. Drills run only while no session is on. What is live in them (the emergency session, a cut
@@ -77,12 +77,12 @@ class DrillTools:
 
 @dataclass(slots=True)
 class _Run:
-    """One drill while it runs: what it has found so far."""
+    """A running drill and its findings so far."""
 
     detail: dict[str, Any] = field(default_factory=dict)
 
     def must(self, what: str, found: Any, wanted: Any) -> None:
-        """Note what was found; anything else than what is wanted fails the drill."""
+        """Note a finding; the drill fails if it differs from what is wanted."""
         self.detail[what] = found
         if found != wanted:
             raise DrillFailed(f"{what}: {found!r} instead of {wanted!r}")

@@ -1,4 +1,4 @@
-"""How long things took, as Prometheus histograms that cost the main loop next to nothing.
+"""Latencies as Prometheus histograms that are cheap for the main loop.
 
 Rules of this file:
 1. `observe` is a bisect and two additions: no lock, no allocation. One thread observes (the main
@@ -42,7 +42,7 @@ class Latency:
     __slots__ = ("_bounds", "_counts", "_name", "_sum", "_text")
 
     def __init__(self, name: str, text: str, bounds_s: tuple[float, ...]) -> None:
-        """Make an empty one; `name` ends in `_seconds`."""
+        """Make an empty histogram; `name` ends in `_seconds`."""
         self._name = name
         self._text = text
         self._bounds = bounds_s

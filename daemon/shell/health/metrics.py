@@ -178,7 +178,7 @@ class Metrics:
 
 
 class _Single(CollectorRegistry):
-    """One family, as a registry of its own."""
+    """A registry with one metric family."""
 
     def __init__(self, family: Metric) -> None:
         super().__init__()
@@ -190,7 +190,7 @@ class _Single(CollectorRegistry):
 
 
 class _BoundedServer(ThreadingHTTPServer):
-    """At most `CONNECTIONS_MAX` threads; a connection that breaks is no news."""
+    """A server with at most `CONNECTIONS_MAX` threads; broken connections are not logged."""
 
     daemon_threads = True
 

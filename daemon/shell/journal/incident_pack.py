@@ -113,7 +113,7 @@ class IncidentPacks:
                     log.exception("incident %s: its pack cannot be written: %s", incident_id, error)
 
     def _next(self) -> tuple[set[str], bool]:
-        """Wait for work, then for the burst that it came with; False when it was the last."""
+        """Wait for work and for the burst around it; False at the end."""
         wanted = {self._queue.get()}
         while None not in wanted:
             try:
@@ -193,7 +193,7 @@ def _resolves(line: Mapping[str, Any], incident_id: str) -> bool:
 
 
 def _handwritten(path: Path) -> str:
-    """What stands below the marker of a note that is there already."""
+    """The text below the marker of an existing note."""
     try:
         text = path.read_text(encoding="utf-8", errors="replace")
     except FileNotFoundError:
@@ -209,7 +209,7 @@ def _sums(directory: Path) -> bytes:
 
 
 def _write_whole(path: Path, data: bytes) -> None:
-    """Whole or not at all."""
+    """Write a file atomically."""
     partial = path.with_name(path.name + ".partial")
     partial.write_bytes(data)
     partial.replace(path)

@@ -1,4 +1,4 @@
-"""Where a journal legitimately begins: at its first line ever, or where an archive's manifest says.
+"""Where a journal may begin: at its very first line, or where an archive's manifest says.
 
 The manifest is written by `seatrial journal archive` (evidence/pack/journal_archive.py). Its
 envelope is read here a second time, because the daemon does not import its accountant.
@@ -34,7 +34,7 @@ WHOLE = JournalOrigin(1, GENESIS, "", frozenset({(1, GENESIS)}), ())
 
 
 def journal_origin(directory: Path) -> JournalOrigin:
-    """What the archive's manifest beside a journal says; `WHOLE` where there is none.
+    """The origin that the archive's manifest beside a journal states; `WHOLE` without one.
 
     Raises:
         JournalError: a manifest is there and is not as it was signed.

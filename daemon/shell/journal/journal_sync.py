@@ -41,7 +41,7 @@ class DiskSync:
         self._thread = threading.Thread(target=self._run, name="journal-sync", daemon=True)
 
     def start(self) -> None:
-        """Begin; what was wanted before is done now."""
+        """Start the thread; earlier requests are handled now."""
         self._thread.start()
 
     def want(self, fd: int, seq: int) -> None:
@@ -58,7 +58,7 @@ class DiskSync:
             self._fd, self._seq = fd, seq
 
     def stop(self) -> None:
-        """End the thread; what is not durable by then is the caller's to make so."""
+        """End the thread; the caller must sync whatever is not durable yet."""
         self._end.set()
         if not self._rung:
             self._rung = True

@@ -1,4 +1,4 @@
-"""What a journal needs besides its writer: packing, the ring of ticks, answers, its size.
+"""Cares for a journal beside its writer: packing, tick ring, searches, size.
 
 Rules of this file:
 1. Nothing here runs on the main loop, and nothing that fails here stops anything: the status says
@@ -70,11 +70,11 @@ class JournalUpkeep:
 
     @property
     def thin_to(self) -> TickRing | None:
-        """Where ticks without a consequence go; None: every input is a line."""
+        """The ring for ticks without a consequence; None when every input is journalled."""
         return None if self._keepers else self._ring
 
     def answer(self, hub: EventHub) -> None:
-        """Lines that the hub's ring no longer holds are found in the files."""
+        """Find lines in the files that the hub no longer holds."""
         hub.older, hub.line = self._history.older, self._history.line
 
     def start(self) -> None:
@@ -124,7 +124,7 @@ class JournalUpkeep:
                 return
 
     def measure(self) -> None:
-        """See how large the journal is and how fast it grows."""
+        """Measure the journal's size and growth."""
         self._samples.append((self._clock.monotonic_ns(), self._journal.bytes_written))
         (began_ns, first), (now_ns, last) = self._samples[0], self._samples[-1]
         size, ratio = disk_use(self._directory)

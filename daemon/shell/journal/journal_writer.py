@@ -290,7 +290,7 @@ class Journal:
             self._stop_sync()
 
     def _look_where_we_are(self) -> None:
-        """Whether a restart, or a second process, would find what we write; told once, for good."""
+        """Check that the path still leads to our file; report once when it does not."""
         if not self.displaced and not _leads_to(self.path, self._fd):
             self.displaced = f"{self.path} {_DISPLACED}"
             self.on_displaced(self.displaced)
@@ -355,7 +355,7 @@ class Journal:
         self._keep(len(some), written)
 
     def _keep(self, lines: int, size: int) -> None:
-        """So many pending lines are with the kernel."""
+        """Note that the kernel has taken so many pending lines."""
         if lines:
             del self._pending[:lines]
             self._size += size
@@ -363,7 +363,7 @@ class Journal:
             self._sync_soon()
 
     def _sync_soon(self) -> None:
-        """Facts are made durable at once, after whatever they are about; inputs alone may wait."""
+        """Ask for a sync: at once for facts, later for inputs alone."""
         loop = self._loop
         if loop is None or self._is_sync_due:
             return
@@ -387,7 +387,7 @@ class Journal:
         self._size = 0
 
     def _anchor(self, seq: int, head: str) -> None:
-        """Write the chain's head where a rewritten journal would have to be rewritten too.
+        """Write the chain's head outside the journal, so that rewriting the journal shows.
 
         `anchors.jsonl` may be a link to a file that the service user can only append to; the log
         line goes to the system's own journal, which it cannot touch at all.
@@ -424,7 +424,7 @@ def _kind_of(event_type: EventType) -> dict[str, Any]:
 
 
 def _fixed(run_id: str, mode: str, exchange: str) -> dict[str, Any]:
-    """What all lines of a run share."""
+    """The fields that all lines of a run share."""
     return {
         "schema": SCHEMA_VERSION,
         "run_id": run_id,
@@ -464,7 +464,7 @@ def _never_mind(seq: int) -> None:
 
 
 def _nothing() -> None:
-    """Nobody waits for the disk."""
+    """The default when nobody waits for the disk."""
 
 
 def lock_journal(directory: Path) -> int:

@@ -1,4 +1,4 @@
-"""What the control plane asks of the journal's files: older lines by type, one line by its number.
+"""Finds older journal lines for the control plane: by type, or by number.
 
 Rules of this file:
 1. A thread of its own, one search at a time, a bounded queue: no search delays the loop, the stop
@@ -36,7 +36,7 @@ class JournalHistory:
         self._waiting = threading.BoundedSemaphore(WAITING_MAX)
 
     def stop(self) -> None:
-        """Take no more questions; a search under way ends soon."""
+        """Accept no more searches; one under way ends soon."""
         self._ended.set()
         self._pool.shutdown(wait=False, cancel_futures=True)
 
@@ -122,7 +122,7 @@ def _needles(types: Sequence[str]) -> tuple[bytes, ...]:
 
 
 def _newest_that_fit(lines: list[bytes]) -> list[bytes]:
-    """An answer stays far below what a connection may hold."""
+    """Keep the newest lines that fit an answer, far below a connection's limit."""
     size = 0
     for number, line in enumerate(reversed(lines)):
         size += len(line)

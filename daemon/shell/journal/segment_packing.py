@@ -1,4 +1,4 @@
-"""Packing closed segments with zstandard, beside a running daemon or by hand.
+"""Packs closed segments with zstandard, in the daemon's background or by command.
 
 Rules of this file:
 1. Every step leaves a readable journal: the packed form is written under another name, synced,
@@ -40,7 +40,7 @@ class HousekeepingBusyError(OSError):
 
 
 class StoppedError(Exception):
-    """The daemon ends: the packing is given up, and begun anew another time."""
+    """The daemon ends, so the packing is given up; it starts again another time."""
 
 
 @contextlib.contextmanager
@@ -89,7 +89,7 @@ def _has_checkpoint(path: Path) -> bool:
 
 
 def _is_checkpoint(line: bytes) -> bool:
-    """The same words inside data do not count: a line's own type stands first."""
+    """Whether the line is a checkpoint; its own type stands before any in its data."""
     return line.find(_EVENT_TYPE) == line.find(_CHECKPOINT) >= 0
 
 
@@ -153,7 +153,7 @@ def _check(partial: Path, name: str, wanted: bytes) -> None:
 
 
 def sweep(directory: Path) -> None:
-    """Remove what packings left that were cut short; call with the lock held."""
+    """Remove the partial files of interrupted packings; call with the lock held."""
     for path in (*directory.glob(f".journal-*{PARTIAL}"), *directory.glob(".check-journal-*")):
         path.unlink(missing_ok=True)
 

@@ -99,7 +99,7 @@ def read_systemd(directory: Path, names: tuple[str, ...]) -> dict[str, str]:
 
 
 def _open_to_all(directory: Path) -> list[str]:
-    """Not refused: a container's own secrets look like this, and nobody else lives in there."""
+    """Sentences for key files that others may read; not refused: container secrets are so."""
     return [
         f"{directory / name}: every user here may read it; chmod 600 it, unless this is a container"
         for name in NAMES

@@ -1,4 +1,4 @@
-"""One key, one environment: a testnet's key is never a live one, nor another environment's.
+"""Checks that a key is used with one environment only, and is no live key.
 
 Rules of this file:
 1. Our key is compared, before anything is connected, with every live key that this box knows:
@@ -47,7 +47,7 @@ def check_distinct(
     keyring_service: str = "",
     environ: Mapping[str, str] = os.environ,
 ) -> None:
-    """See that this key belongs to `environment` alone, as far as this box knows.
+    """Check that this key is used with `environment` alone, as far as this box knows.
 
     Raises:
         CredentialsRefused: it is a live key, or was seen with another environment, or that cannot
@@ -182,7 +182,7 @@ def _digest(salt: bytes, value: bytes) -> str:
 
 
 def _seen_files(state_dir: Path) -> list[Path]:
-    """Ours, and those of the instances beside us that we may read."""
+    """Our file of seen keys, and the readable ones of other instances."""
     mine = state_dir / FILE_NAME
     try:
         beside = sorted(state_dir.parent.glob(f"*/{FILE_NAME}"))[:SIBLINGS_MAX]

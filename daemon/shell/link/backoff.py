@@ -1,4 +1,4 @@
-"""Waiting before another try: doubling, capped, with jitter (a fleet must not march in step)."""
+"""Waiting times between tries: doubling, capped, with jitter against synchronised retries."""
 
 from typing import Protocol
 
@@ -22,11 +22,11 @@ class Backoff:
         self._rng = rng
 
     def next_s(self) -> float:
-        """How long to wait now."""
+        """Seconds to wait before the next try."""
         step_s = self._step_s
         self._step_s = min(self._max_s, step_s * 2)
         return self._rng.uniform(step_s / 2, step_s)
 
     def reset(self) -> None:
-        """The last try was good for long enough."""
+        """Start from `min_s` again, after a connection that lasted."""
         self._step_s = self._min_s

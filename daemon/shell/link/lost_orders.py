@@ -1,4 +1,4 @@
-"""Orders of ours that only the venue knows: a restored or shortened journal does not hold them.
+"""Finds our orders that a restored or shortened journal lacks, in the venue's history.
 
 Asked once a run, at the first reconciliation: the venue's own history is the high-water mark of our
 ids that no file on this box can take back.
@@ -38,7 +38,7 @@ async def lost_orders(
 async def _orders_after(
     ask: VenueRequests, symbol: str, history: HistoryAfter
 ) -> Sequence[OrderRow]:
-    """All from a known order on; without one the newest, and all when lost ones fill those."""
+    """Orders after a known one; else the newest page, and all if it holds lost ones only."""
     known = history.after.get(ask.adapter.instrument(symbol))
     after = 0 if known is None else int(known)
     if known is None:

@@ -93,7 +93,7 @@ class MarketFeed:
         self._spawn(lambda: self._snapshots(list(self._symbols)), "tops")
 
     def confirm(self) -> None:
-        """Ask for the tops that were not heard of for long, the oldest first."""
+        """Ask for the tops that were silent for long, the oldest first."""
         due_ns = self._clock.now_ns() - CONFIRM_NS
         heard = self._heard_ns
         quiet = [one for one in self._symbols if heard.get(one, 0) <= due_ns]
@@ -110,7 +110,7 @@ class MarketFeed:
             self._asked_ns.update(dict.fromkeys(due, now_ns))
 
     async def _snapshots(self, instruments: list[InstrumentId]) -> None:
-        """One after the other; a symbol that fails waits for its stream, or for the next look."""
+        """Fetch the snapshots one by one; a symbol that fails is tried at the next look."""
         for instrument in instruments:
             if self.depth.is_over:
                 return
@@ -149,7 +149,7 @@ class MarketFeed:
             self._deliver(MarketData(top))
 
     def _on_trade(self, trade: TradeTick) -> None:
-        """A trade told by two connections, or told again, is one trade."""
+        """Pass on a trade once, even if two connections or a repeat report it."""
         trades = self._speakers.trades
         told_id, told_ns = trades.get(trade.instrument_id, (-1, 0))
         if trade.trade_id <= told_id and trade.ts_venue_ns <= told_ns:

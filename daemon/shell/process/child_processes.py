@@ -1,4 +1,4 @@
-"""Children that the kernel ends when the process that started them is gone, however it went.
+"""Lets the kernel end a child process when its parent is gone.
 
 Where the kernel cannot be asked (not Linux), only our own orderly end stops a child.
 """

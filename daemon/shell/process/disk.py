@@ -1,4 +1,4 @@
-"""The disk under the state directory: what is left of it, and waiting for some at boot.
+"""Free space under the state directory, and waiting for it at boot.
 
 A full disk is mended by a person who is not there yet. Until then the daemon stays where it can be
 asked: one that runs halts and waits (`journal.py`), one that boots waits here, having sent nothing.
@@ -27,7 +27,7 @@ _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 
 class Disk:
-    """What is left under a directory, as a part of the status."""
+    """The free space under a directory, as a part of the status."""
 
     def __init__(self, directory: Path) -> None:
         """`directory` must be there when `status` is first asked."""
@@ -46,7 +46,7 @@ class Disk:
 
 
 def await_room(state_dir: Path, notifier: Notifier) -> None:
-    """Return when a boot's own lines fit under `state_dir`; tell whoever started us meanwhile."""
+    """Wait until a boot's own lines fit under `state_dir`, and report the wait."""
     looks = 0
     while full := _fault(state_dir):
         if looks % TOLD_EVERY == 0:
@@ -61,7 +61,7 @@ def await_room(state_dir: Path, notifier: Notifier) -> None:
 
 
 def is_full(error: BaseException) -> bool:
-    """Whether a full disk is behind it."""
+    """Whether an error comes from a full disk."""
     seen: BaseException | None = error
     while seen is not None:
         if isinstance(seen, OSError) and seen.errno in _FULL:
@@ -71,7 +71,7 @@ def is_full(error: BaseException) -> bool:
 
 
 def boot_again(environ: Mapping[str, str]) -> NoReturn:
-    """Begin this process anew, as it was started: the disk ran full while it booted.
+    """Execute this process again with its arguments, after the disk ran full at boot.
 
     Locks, threads and half-built parts end with the old program; the next one waits for room.
     """

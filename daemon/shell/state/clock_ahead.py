@@ -40,7 +40,7 @@ def _clamped(value: Any, now_ns: int, name: str = "") -> Any:
 
 
 def _last_day(directory: Path, now_ns: int) -> JournalledDay:
-    """What lines of the last day, and of what claims to be later, count against the caps."""
+    """What the lines of the last day, and lines dated later, count against the caps."""
     since_ns, day = now_ns - DAY_NS, JournalledDay()
     for path in reversed(segments(directory)):
         end = last_line(path)

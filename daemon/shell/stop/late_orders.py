@@ -1,4 +1,4 @@
-"""Orders that may still arrive at the venue while we stop: sent, and not answered yet.
+"""Orders that were sent and not answered, and may still reach the venue during a stop.
 
 A placement whose bytes left before the gate closed can be accepted after the last listing showed
 nothing. The venue refuses it only when its receive window is over. So a stop looks again until
@@ -77,7 +77,7 @@ class LateOrders:
         return sum(1 for sent_ns in self._sent_ns.copy().values() if sent_ns > oldest_ns)
 
     def sent_ns(self) -> Mapping[str, int]:
-        """What is unanswered, and when it was sent."""
+        """Unanswered orders with the time at which each was sent."""
         return self._sent_ns.copy()
 
     def _forget(self, now_ns: int) -> None:
@@ -95,7 +95,7 @@ def _is_answer(event_type: EventType, fields: Mapping[str, Any]) -> bool:
 
 
 def late_orders_of_journal(directory: Path, recv_window_ms: int, *, now_ns: int) -> LateOrders:
-    """What the journal's end says, read without the daemon; an unreadable line says nothing.
+    """Read the late orders from the journal's end, without the daemon; bad lines are skipped.
 
     The daemon's time need not be this machine's: its clock may have been wrong when it booted. No
     order was sent after `now_ns`, and none earlier than the journal's file was written, less what

@@ -1,4 +1,4 @@
-"""How the process ends when it is told to, or when it has to: in order, at once, or without help.
+"""The ways in which the process ends: in order, at once, or without the main loop.
 
 Rules of this file:
 1. The gate is closed before anything else is tried, and cancels go before words.
@@ -31,7 +31,7 @@ _US_PER_S = 1_000_000
 
 
 class ProcessEnd:
-    """Ends this process. Belongs to the main loop; what other threads may call says so."""
+    """Ends this process. Used on the main loop, unless a method says "any thread"."""
 
     def __init__(
         self,
@@ -60,7 +60,7 @@ class ProcessEnd:
 
     # ------------------------------------------------------------------ from the signal thread
     def request_end(self, name: str) -> float:
-        """Begin an orderly end; returns after how many seconds it is overdue. Any thread."""
+        """Begin an orderly end; returns the seconds after which it is overdue. Any thread."""
         command = Command(command_id=f"signal-{name}", method="shutdown", actor=SYSTEM, reason=name)
         with contextlib.suppress(RuntimeError):  # the loop has just closed: it is ending
             self._pump.offer_threadsafe(command)
