@@ -41,8 +41,6 @@ class OrderWords(JournalLine, tag_field=TAG, gc=False):
     client_order_id: str = ""
     symbol: str = ""
     instrument_id: str = ""
-    order_id: str | int | None = None
-    strategy_id: str = ""
 
 
 class InputLine(JournalLine, tag_field=TAG, tag=EventType.INPUT.value, gc=False):
@@ -200,6 +198,7 @@ class OrderApprovedLine(
     """An order that may leave, with the inputs of its decision."""
 
     client_order_id: str
+    strategy_id: str = ""
     side: str
     order_type: str = ""
     qty: str
@@ -212,17 +211,17 @@ class OrderApprovedLine(
     counts: list[int] | None = None
 
 
-class OrderDeniedLine(OrderWords, tag_field=TAG, tag=EventType.ORDER_DENIED.value, kw_only=True):
-    """A wish refused by us; it never left."""
+class OrderDeniedLine(JournalLine, tag_field=TAG, tag=EventType.ORDER_DENIED.value, kw_only=True):
+    """A wish refused by us; it never left, and has no order id."""
 
+    symbol: str = ""
+    instrument_id: str = ""
+    strategy_id: str = ""
     side: str = ""
     order_type: str = ""
     qty: str | None = None
     price: str | None = None
     time_in_force: str | None = None
-    stop_price: str | None = None
-    reduce_only: bool = False
-    reason: str = ""
     deny_reason: str
     deny_context: dict[str, Any] = {}
     decision: dict[str, Any] = {}
@@ -235,6 +234,7 @@ class OrderStateLine(
     """One row of the lifecycle table that fired."""
 
     client_order_id: str
+    order_id: str | int | None = None
     old: str = ""
     new: str
     why: str = ""
@@ -248,12 +248,7 @@ class CancelRequestedLine(
 ):
     """A cancel left."""
 
-    why: str = ""
-
-
-class CancelAllLine(OrderWords, tag_field=TAG, tag=EventType.CANCEL_ALL.value, gc=False):
-    """A cancel of everything on one symbol left."""
-
+    order_id: str | int | None = None
     why: str = ""
 
 
@@ -261,6 +256,7 @@ class FillLine(OrderWords, tag_field=TAG, tag=EventType.FILL.value, kw_only=True
     """A trade of ours."""
 
     exec_id: str
+    order_id: str | int | None = None
     side: str
     qty: str
     price: str
@@ -294,6 +290,7 @@ class AmendRequestedLine(
 ):
     """An amend left: a smaller quantity was asked for."""
 
+    order_id: str | int | None = None
     old_qty: str
     qty: str
     cum_qty: str | None = None
@@ -313,6 +310,7 @@ class AmendRejectLine(OrderWords, tag_field=TAG, tag=EventType.AMEND_REJECT.valu
 class OrderAmendedLine(OrderWords, tag_field=TAG, tag=EventType.ORDER_AMENDED.value, kw_only=True):
     """The venue says that an order is smaller."""
 
+    order_id: str | int | None = None
     old_qty: str
     qty: str
     source: str = ""
@@ -490,21 +488,13 @@ class JournalFaultLine(JournalLine, tag_field=TAG, tag=EventType.JOURNAL_FAULT.v
     msg: str = ""
 
 
-class SegmentClosedLine(JournalLine, tag_field=TAG, tag=EventType.SEGMENT_CLOSED.value, gc=False):
-    """Last line of a rotated segment."""
-
-    segment: str | int = ""
-    lines: int = 0
-    next: str | int | None = ""
-
-
 RECORD_CLASSES: tuple[type[JournalLine], ...] = (
     InputLine, RunStartLine, RunStopLine, RecoveryLine, StateAcceptedLine, CheckpointLine, SessionStartLine, SessionStopLine,
     HeartbeatLine, TradingStateChangeLine, GateStateChangeLine, ConnectedLine, DisconnectedLine, ReconnectLine, InstrumentsLine,
-    RiskContextLine, OrderApprovedLine, OrderDeniedLine, OrderStateLine, CancelRequestedLine, CancelAllLine, FillLine,
+    RiskContextLine, OrderApprovedLine, OrderDeniedLine, OrderStateLine, CancelRequestedLine, FillLine,
     OrderRejectLine, CancelRejectLine, AmendRequestedLine, AmendRejectLine, OrderAmendedLine, TimeoutLine, OrderResolvedLine,
     RateLimitLine, ReconciledLine, EquityLine, CapAlertLine, CapsChangedLine, StrategyErrorLine,
     IncidentOpenedLine, IncidentResolvedLine, ExplanationLine, CommandLine, KillLine, ReArmLine, DrillLine,
-    ClockLine, ExchangeErrorLine, JournalFaultLine, SegmentClosedLine,
+    ClockLine, ExchangeErrorLine, JournalFaultLine,
 )  # fmt: skip
 """Every line type; a test holds it equal to `EventType`."""
