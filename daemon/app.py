@@ -39,6 +39,7 @@ from daemon.live_gate import LiveGate, check_live, mode_of, start_rule
 from daemon.model.amounts import NS_PER_MS
 from daemon.model.effects import ExitDaemon, Reply
 from daemon.model.inputs import JournalFault
+from daemon.model.journal_records import RunStopRecord
 from daemon.model.records import EventType
 from daemon.settings import Config
 from daemon.shell.control_port import ControlPort
@@ -226,7 +227,8 @@ class Daemon:
         try:
             if self._fatal is None and not self._journal.fault:
                 pump.checkpoint()
-            pump.note(EventType.RUN_STOP, {"reason": self._reason(), "exit_code": exit_code})
+            end = RunStopRecord(reason=self._reason(), exit_code=exit_code)
+            pump.note(EventType.RUN_STOP, end)
             pump.stop()
             self._journal.close()
         except JournalError as error:  # what the exit code says of the orders stays true

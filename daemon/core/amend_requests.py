@@ -9,11 +9,12 @@ Rules of this file:
 
 from decimal import Decimal
 
-from daemon.core.turn_context import TurnContext
+from daemon.core.turn_context import TurnContext, names_of
+from daemon.model import journal_records as journal
 from daemon.model.amounts import plain
 from daemon.model.effects import SendAmend
 from daemon.model.enums import ReportSource
-from daemon.model.ids import ClientOrderId, symbol_of
+from daemon.model.ids import ClientOrderId
 from daemon.model.intents import AmendIntent
 from daemon.model.orders import Order
 from daemon.model.records import EventType
@@ -73,15 +74,7 @@ class Amends:
         self._refused(order, qty, "link", 0, why)
 
     def _refused(self, order: Order, qty: Decimal, by: str, code: int, msg: str) -> None:
-        self._desk.record(
-            EventType.AMEND_REJECT,
-            {
-                "client_order_id": order.client_order_id,
-                "symbol": symbol_of(order.instrument_id),
-                "instrument_id": order.instrument_id,
-                "qty": plain(qty),
-                "by": by,
-                "code": code,
-                "msg": msg,
-            },
-        )
+        fields: journal.AmendRejectRecord = {
+            **names_of(order), "qty": plain(qty), "by": by, "code": code, "msg": msg,
+        }  # fmt: skip
+        self._desk.record(EventType.AMEND_REJECT, fields)

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from daemon.core.turn_context import TurnContext
+from daemon.model import journal_records as journal
 from daemon.model.amounts import plain
 from daemon.model.enums import GateState, SymbolStatus
 from daemon.model.ids import InstrumentId, instrument_id, symbol_of
@@ -51,7 +52,8 @@ class BlockedSymbols:
             return
         closed = [one for one in changed if self._closes(loaded.get(one.instrument_id), one)]
         desk.ledger.load_instruments(told)
-        desk.record(EventType.INSTRUMENTS, {"instruments": [to_plain(one) for one in told]})
+        fields = journal.InstrumentsRecord(instruments=[to_plain(one) for one in told])
+        desk.record(EventType.INSTRUMENTS, fields)
         for one in closed:
             self._close(one)
 

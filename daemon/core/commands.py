@@ -15,6 +15,7 @@ from daemon.core.reconciliation_rounds import ReconciliationRounds
 from daemon.core.session_control import SessionControl
 from daemon.core.turn_context import TurnContext
 from daemon.core.venue_pause import refuse_unready
+from daemon.model import journal_records as journal
 from daemon.model.amounts import plain
 from daemon.model.effects import Reply
 from daemon.model.ids import symbol_of
@@ -135,9 +136,8 @@ class Commands:
         by = _by(command)
         desk.ledger.re_enable(by, desk.now_ns)
         why = command.reason or "re-enabled"
-        desk.record(
-            EventType.EXPLANATION, {"about_seq": 0, "why": why, "by": by, "re_enabled": True}
-        )
+        fields = journal.ExplanationRecord(about_seq=0, why=why, by=by, re_enabled=True)
+        desk.record(EventType.EXPLANATION, fields)
         return {"re_enabled": True}
 
     # ------------------------------------------------------------------ looking
@@ -187,7 +187,7 @@ class Commands:
             raise CommandError(
                 CommandErrorCode.BAD_PARAMS, "explain needs the event's seq and a why"
             )
-        fields = {"about_seq": seq, "why": why, "by": _by(command)}
+        fields = journal.ExplanationRecord(about_seq=seq, why=why, by=_by(command))
         self._desk.record(EventType.EXPLANATION, fields)
         return {"about_seq": seq}
 
@@ -203,13 +203,10 @@ class Commands:
             desk.ledger.tighten(changes)
         except CapConfigError as error:
             raise CommandError(CommandErrorCode.LOOSENING_REFUSED, str(error)) from error
-        fields = {
-            "old_hash": old_hash,
-            "new_hash": gate.capset.hash,
-            "changes": dict(changes),
-            "by": _by(command),
-            "reason": command.reason,
-        }
+        fields = journal.CapsChangedRecord(
+            old_hash=old_hash, new_hash=gate.capset.hash, changes=dict(changes), by=_by(command),
+            reason=command.reason,
+        )  # fmt: skip
         desk.record(EventType.CAPS_CHANGED, fields)
         return {"caps_hash": gate.capset.hash}
 

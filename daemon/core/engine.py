@@ -33,6 +33,7 @@ from daemon.core.ticks import HOUSEKEEPING
 from daemon.core.tripwires import Tripwires
 from daemon.core.turn_context import TurnContext
 from daemon.core.venue_pause import VenuePause, follow_ban, on_rate_limited
+from daemon.model import journal_records as journal
 from daemon.model.effects import Effect
 from daemon.model.enums import (
     GateState,
@@ -228,16 +229,18 @@ class Engine:
         gate = desk.gate
         if gate.ever_up[link]:
             outage_ms = (desk.now_ns - gate.down_since_ns[link]) // _NS_PER_MS
-            desk.record(EventType.RECONNECT, {"link": link.value, "outage_ms": outage_ms})
+            fields = journal.ReconnectRecord(link=link.value, outage_ms=outage_ms)
+            desk.record(EventType.RECONNECT, fields)
             self._wires.hit(self._wires.reconnect, f"link {link} again and again")
         else:
-            desk.record(EventType.CONNECTED, {"link": link.value})
+            desk.record(EventType.CONNECTED, journal.ConnectedRecord(link=link.value))
         gate.link_up(link)
         self._compare_when_up()
 
     def _on_link_down(self, item: LinkDown) -> None:
         desk = self._desk
-        desk.record(EventType.DISCONNECTED, {"link": item.link.value, "msg": item.reason})
+        fields = journal.DisconnectedRecord(link=item.link.value, msg=item.reason)
+        desk.record(EventType.DISCONNECTED, fields)
         desk.gate.link_down(item.link, desk.now_ns, item.reason)
         if item.link is not Link.MARKET:
             self._rounds.abandon()
@@ -274,16 +277,14 @@ class Engine:
         desk = self._desk
         heard = desk.interceptor.on_clock(item.offset_ns, item.round_trip_ns, desk.now_ns)
         desk.ledger.heard(heard)
-        desk.record(
-            EventType.CLOCK,
-            {"offset_ns": item.offset_ns, "round_trip_ns": item.round_trip_ns},
-        )
+        fields = journal.ClockRecord(offset_ns=item.offset_ns, round_trip_ns=item.round_trip_ns)
+        desk.record(EventType.CLOCK, fields)
         self._wires.on_clock(item.offset_ns)
 
     def _on_journal_fault(self, item: JournalFault) -> None:
         self._conductor.journal_ok = False
         self._desk.ledger.heard(self._desk.interceptor.on_journal_health(ok=False))
-        self._desk.record(EventType.JOURNAL_FAULT, {"msg": item.reason})
+        self._desk.record(EventType.JOURNAL_FAULT, journal.JournalFaultRecord(msg=item.reason))
         self._desk.trouble(StopTrigger.JOURNAL_FAULT, item.reason)
 
     def _on_journal_mended(self, item: JournalMended) -> None:

@@ -12,7 +12,8 @@ from daemon.core.lifecycle import TRIGGER_OF_VENUE_STATUS, Trigger
 from daemon.core.made_reports import adopted_from
 from daemon.core.pending_queries import Ask
 from daemon.core.replaces import Replaces
-from daemon.core.turn_context import TurnContext
+from daemon.core.turn_context import TurnContext, names_of
+from daemon.model import journal_records as journal
 from daemon.model.amounts import plain
 from daemon.model.enums import (
     OrderStatus,
@@ -132,14 +133,12 @@ class Execution:
         ask = desk.chase.asks[order.client_order_id]
         if not ask.alarmed:
             ask.alarmed = True
-            desk.record(
-                EventType.EXCHANGE_ERROR,
-                {
-                    "code": 0,
-                    "msg": f"order {order.client_order_id}: a status we do not know; querying",
-                    "context": report.reason,
-                },
+            fields = journal.ExchangeErrorRecord(
+                code=0,
+                msg=f"order {order.client_order_id}: a status we do not know; querying",
+                context=report.reason,
             )
+            desk.record(EventType.EXCHANGE_ERROR, fields)
 
     def _after_answer(self, order: Order, source: ReportSource) -> None:
         """A query was answered: drop the question if it is settled; send a wanted cancel again."""
@@ -159,15 +158,17 @@ class Execution:
         if order is None:
             return None
         if DUPLICATE_ORDER in reject.reason:
-            desk.record(
-                EventType.EXCHANGE_ERROR,
-                {"code": reject.code, "msg": reject.reason, "context": order.client_order_id},
+            fields = journal.ExchangeErrorRecord(
+                code=reject.code, msg=reject.reason, context=order.client_order_id
             )
+            desk.record(EventType.EXCHANGE_ERROR, fields)
             self.doubt(order, "the venue has an order with this id already")
         else:
             is_fault = reject.kind is RejectKind.FAULT
             desk.ledger.reject(order.client_order_id, desk.now_ns, is_fault=is_fault)
-            refusal = {**_refusal(order, reject), "kind": reject.kind.value}
+            refusal: journal.OrderRejectRecord = {
+                **_refusal(order, reject), "kind": reject.kind.value,
+            }  # fmt: skip
             desk.record(EventType.ORDER_REJECT, refusal)
             desk.refusals[order.instrument_id] = f"{reject.code} {reject.reason}"
             desk.fire(order, Trigger.REJECT, f"{reject.code} {reject.reason}")
@@ -200,16 +201,11 @@ class Execution:
         """A request left and was not answered."""
         desk = self._desk
         order = desk.books.orders.get(unknown.client_order_id)
-        desk.record(
-            EventType.TIMEOUT,
-            {
-                "client_order_id": unknown.client_order_id,
-                "symbol": symbol_of(unknown.instrument_id),
-                "instrument_id": unknown.instrument_id,
-                "request": unknown.request,
-                "msg": unknown.reason,
-            },
-        )
+        fields = journal.TimeoutRecord(
+            client_order_id=unknown.client_order_id, symbol=symbol_of(unknown.instrument_id),
+            instrument_id=unknown.instrument_id, request=unknown.request, msg=unknown.reason,
+        )  # fmt: skip
+        desk.record(EventType.TIMEOUT, fields)
         if order is None:
             return None
         if unknown.request == "place":
@@ -385,11 +381,5 @@ class Execution:
 _BEFORE_FILLS = (OrderStatus.SUBMITTED, OrderStatus.ACCEPTED)
 
 
-def _refusal(order: Order, reject: Reject | CancelReject) -> dict[str, object]:
-    return {
-        "client_order_id": order.client_order_id,
-        "symbol": symbol_of(order.instrument_id),
-        "instrument_id": order.instrument_id,
-        "code": reject.code,
-        "msg": reject.reason,
-    }
+def _refusal(order: Order, reject: Reject | CancelReject) -> journal.CancelRejectRecord:
+    return {**names_of(order), "code": reject.code, "msg": reject.reason}

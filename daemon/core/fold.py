@@ -2,8 +2,9 @@
 
 Rules of this file:
 1. A fact calls the same ledger function that the live turn called, with the values of its line.
-2. A line that this build does not need for its state is skipped; a line that it needs and cannot
-   read stops recovery with a sentence (no guess ever enters the books).
+2. `FOLDS` lists the events that recovery needs; its functions see a line as `journal_records.py`
+   declares it. A line that this build does not need for its state is skipped; one that it needs
+   and cannot read stops recovery with a sentence (no guess ever enters the books).
 """
 
 from collections.abc import Callable, Mapping
@@ -12,18 +13,11 @@ from typing import Any
 from daemon.core.durable_state import DurableState, Incident
 from daemon.core.lifecycle import Trigger, advance
 from daemon.core.turn_context import SENT
+from daemon.model import journal_records as journal
 from daemon.model.amounts import AmountError, decimal_of
-from daemon.model.enums import (
-    LiquidityFlag,
-    OrderStatus,
-    OrderType,
-    RejectKind,
-    Side,
-    TimeInForce,
-)
-from daemon.model.ids import SessionId
+from daemon.model.enums import OrderStatus, RejectKind
+from daemon.model.ids import ClientOrderId
 from daemon.model.instrument import Instrument
-from daemon.model.order_features import OrderExtras
 from daemon.model.orders import Order
 from daemon.model.plain_values import from_plain
 from daemon.model.position import Balance
@@ -43,7 +37,7 @@ def apply_fact(ledger: DurableState, record: Fields) -> None:
     Raises:
         FoldError: naming the line and what is wrong with it.
     """
-    fold = _FOLDS.get(record["event_type"])
+    fold = FOLDS.get(record["event_type"])
     # Every fact moves the gate's time: a mark of an old time would open yesterday's day again.
     ledger.interceptor.advance(record["ts_ns"])
     if fold is None:
@@ -57,46 +51,31 @@ def apply_fact(ledger: DurableState, record: Fields) -> None:
         ) from error
 
 
-def _order(ledger: DurableState, record: Fields) -> Order:
-    order = ledger.books.orders.get(record["client_order_id"])
+def _order(ledger: DurableState, client_order_id: ClientOrderId) -> Order:
+    order = ledger.books.orders.get(client_order_id)
     if order is None:
-        raise FoldError(f"no such order: {record['client_order_id']}")
+        raise FoldError(f"no such order: {client_order_id}")
     return order
 
 
-def _instruments(ledger: DurableState, record: Fields, _: int) -> None:
+def _instruments(ledger: DurableState, record: journal.InstrumentsRecord, _: int) -> None:
     ledger.load_instruments([from_plain(Instrument, one) for one in record["instruments"]])
 
 
-def _approved(ledger: DurableState, record: Fields, now_ns: int) -> None:
-    order = Order(
-        client_order_id=record["client_order_id"],
-        strategy_id=record["strategy_id"],
-        instrument_id=record["instrument_id"],
-        side=Side(record["side"]),
-        order_type=OrderType(record["order_type"]),
-        qty=decimal_of(record["qty"]),
-        price=None if record["price"] is None else decimal_of(record["price"]),
-        time_in_force=TimeInForce(record["time_in_force"]) if record["time_in_force"] else None,
-        stop_price=None if record["stop_price"] is None else decimal_of(record["stop_price"]),
-        status=OrderStatus.APPROVED,
-        ts_approved_ns=now_ns,
-        ts_updated_ns=now_ns,
-        reduce_only=record.get("reduce_only", False),
-        extras=from_plain(OrderExtras, record["extras"]) if record.get("extras") else None,
-    )
-    order.status = SENT
+def _approved(ledger: DurableState, record: journal.OrderApprovedRecord, now_ns: int) -> None:
+    facts = {"status": SENT, "ts_approved_ns": now_ns, "ts_updated_ns": now_ns}
+    order = from_plain(Order, {**record, **facts})
     ledger.interceptor.restore_approved(record, now_ns)
     ledger.approve(order)
 
 
-def _denied(ledger: DurableState, record: Fields, _: int) -> None:
+def _denied(ledger: DurableState, record: journal.OrderDeniedRecord, _: int) -> None:
     ledger.deny(record["deny_reason"])
 
 
-def _state(ledger: DurableState, record: Fields, now_ns: int) -> None:
+def _state(ledger: DurableState, record: journal.OrderStateRecord, now_ns: int) -> None:
     ledger.move(
-        _order(ledger, record),
+        _order(ledger, record["client_order_id"]),
         OrderStatus(record["new"]),
         now_ns,
         venue_order_id=record["order_id"],
@@ -104,38 +83,26 @@ def _state(ledger: DurableState, record: Fields, now_ns: int) -> None:
     )
 
 
-def _fill(ledger: DurableState, record: Fields, now_ns: int) -> None:
-    fill = Fill(
-        exec_id=record["exec_id"],
-        client_order_id=record["client_order_id"],
-        venue_order_id=record["order_id"],
-        instrument_id=record["instrument_id"],
-        side=Side(record["side"]),
-        qty=decimal_of(record["qty"]),
-        price=decimal_of(record["price"]),
-        fee=decimal_of(record["fee"]),
-        fee_asset=record["fee_asset"],
-        liquidity=LiquidityFlag(record["liquidity"]),
-        ts_venue_ns=record["ts_venue_ns"],
-        ts_recv_ns=record["ts_recv_ns"],
-        recovered=record["recovered"],
-    )
-    ledger.book_fill(fill, _order(ledger, record), now_ns)
+def _fill(ledger: DurableState, record: journal.FillRecord, now_ns: int) -> None:
+    fill = from_plain(Fill, {**record, "venue_order_id": record["order_id"]})
+    ledger.book_fill(fill, _order(ledger, record["client_order_id"]), now_ns)
 
 
-def _reject(ledger: DurableState, record: Fields, now_ns: int) -> None:
+def _reject(ledger: DurableState, record: journal.OrderRejectRecord, now_ns: int) -> None:
     is_fault = record.get("kind", RejectKind.FAULT) == RejectKind.FAULT
     ledger.reject(record["client_order_id"], now_ns, is_fault=is_fault)
 
 
-def _resolved(ledger: DurableState, record: Fields, now_ns: int) -> None:
+def _resolved(ledger: DurableState, record: journal.OrderResolvedRecord, now_ns: int) -> None:
     if record["outcome"] == "adopted":
         order = from_plain(Order, record["order"])
         ledger.adopt(order, now_ns, counted=record.get("counted", False))
 
 
-def _cancel_requested(ledger: DurableState, record: Fields, now_ns: int) -> None:
-    order = _order(ledger, record)
+def _cancel_requested(
+    ledger: DurableState, record: journal.CancelRequestedRecord, now_ns: int
+) -> None:
+    order = _order(ledger, record["client_order_id"])
     row = advance(
         order.status,
         Trigger.CANCEL_SENT,
@@ -150,24 +117,24 @@ def _amend_requested(ledger: DurableState, _: Fields, now_ns: int) -> None:
     ledger.heard(ledger.interceptor.on_cancel_sent(now_ns))  # the same budget of messages
 
 
-def _amended(ledger: DurableState, record: Fields, now_ns: int) -> None:
-    ledger.amend(_order(ledger, record), decimal_of(record["qty"]), now_ns)
+def _amended(ledger: DurableState, record: journal.OrderAmendedRecord, now_ns: int) -> None:
+    ledger.amend(_order(ledger, record["client_order_id"]), decimal_of(record["qty"]), now_ns)
 
 
-def _session_start(ledger: DurableState, record: Fields, now_ns: int) -> None:
-    ledger.start_session(SessionId(record["session_id"]), now_ns)
+def _session_start(ledger: DurableState, record: journal.SessionStartRecord, now_ns: int) -> None:
+    ledger.start_session(record["session_id"], now_ns)
 
 
 def _session_stop(ledger: DurableState, _: Fields, __: int) -> None:
     ledger.stop_session()
 
 
-def _trading_state(ledger: DurableState, record: Fields, _: int) -> None:
+def _trading_state(ledger: DurableState, record: journal.TradingStateRecord, _: int) -> None:
     if record["latched"]:
         ledger.latch(record["why"])
 
 
-def _kill(ledger: DurableState, record: Fields, _: int) -> None:
+def _kill(ledger: DurableState, record: journal.KillRecord, _: int) -> None:
     if record["step"] == "latched":
         ledger.latch(f"kill: {record['reason']}")
 
@@ -176,36 +143,29 @@ def _re_arm(ledger: DurableState, _: Fields, __: int) -> None:
     ledger.re_arm()
 
 
-def _incident(ledger: DurableState, record: Fields, now_ns: int) -> None:
-    ledger.open_incident(
-        Incident(
-            incident_id=record["incident_id"],
-            trigger=record["trigger"],
-            msg=record["msg"],
-            symbol=record["symbol"],
-            opened_ns=now_ns,
-            context=dict(record["context"]),
-        )
-    )
+def _incident(ledger: DurableState, record: journal.IncidentOpenedRecord, now_ns: int) -> None:
+    ledger.open_incident(from_plain(Incident, {**record, "opened_ns": now_ns}))
 
 
-def _incident_resolved(ledger: DurableState, record: Fields, now_ns: int) -> None:
+def _incident_resolved(
+    ledger: DurableState, record: journal.IncidentResolvedRecord, now_ns: int
+) -> None:
     ledger.resolve_incident(record["incident_id"], record["by"], now_ns)
 
 
-def _explanation(ledger: DurableState, record: Fields, now_ns: int) -> None:
+def _explanation(ledger: DurableState, record: journal.ExplanationRecord, now_ns: int) -> None:
     if record.get("incident_id"):
         ledger.explain(record["incident_id"], record["why"])
     if record.get("re_enabled"):
         ledger.re_enable(record["by"], now_ns)
 
 
-def _caps_changed(ledger: DurableState, record: Fields, _: int) -> None:
+def _caps_changed(ledger: DurableState, record: journal.CapsChangedRecord, _: int) -> None:
     if record["old_hash"] == ledger.interceptor.capset.hash:
         ledger.tighten(record["changes"])
 
 
-def _reconciled(ledger: DurableState, record: Fields, now_ns: int) -> None:
+def _reconciled(ledger: DurableState, record: journal.ReconciledRecord, now_ns: int) -> None:
     if record.get("failed"):
         return
     balances = [
@@ -221,24 +181,24 @@ def _reconciled(ledger: DurableState, record: Fields, now_ns: int) -> None:
         ledger.accept({asset: decimal_of(total) for asset, total in accepted.items()})
 
 
-def _equity(ledger: DurableState, record: Fields, _: int) -> None:
+def _equity(ledger: DurableState, record: journal.EquityRecord, _: int) -> None:
     ledger.interceptor.apply_equity(record)
 
 
-def _cap_alert(ledger: DurableState, record: Fields, _: int) -> None:
+def _cap_alert(ledger: DurableState, record: journal.CapAlertRecord, _: int) -> None:
     if record.get("kind") == "breach":
         ledger.interceptor.apply_breach(record["cap"])
 
 
-def _checkpoint(ledger: DurableState, record: Fields, _: int) -> None:
+def _checkpoint(ledger: DurableState, record: journal.CheckpointRecord, _: int) -> None:
     ledger.restore(record["state"])
 
 
-def _rate_limit(ledger: DurableState, record: Fields, _: int) -> None:
+def _rate_limit(ledger: DurableState, record: journal.RateLimitRecord, _: int) -> None:
     ledger.rate_limited(record["scope"], record["until_ns"], record.get("msg", ""))
 
 
-_FOLDS: dict[str, Callable[[DurableState, Fields, int], None]] = {
+FOLDS: dict[str, Callable[[DurableState, Any, int], None]] = {
     EventType.INSTRUMENTS: _instruments,
     EventType.ORDER_APPROVED: _approved,
     EventType.ORDER_DENIED: _denied,

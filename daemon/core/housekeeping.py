@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from daemon.core.reconciliation_rounds import ReconciliationRounds
 from daemon.core.ticks import HOUSEKEEPING
 from daemon.core.turn_context import TurnContext
+from daemon.model import journal_records as journal
 from daemon.model.effects import ArmTimer
 from daemon.model.enums import OrderStatus
 from daemon.model.records import EventType
@@ -73,14 +74,12 @@ class Housekeeping:
             return
         self._heartbeat_ns = desk.now_ns
         working = list(desk.books.working())
-        fields = {
-            "trading_state": desk.trading_state.value,
-            "gate_state": desk.gate.state.value,
+        fields: journal.HeartbeatRecord = {
+            "trading_state": desk.trading_state.value, "gate_state": desk.gate.state.value,
             "open_orders": len(working),
             "unknown_orders": sum(order.status is OrderStatus.UNKNOWN for order in working),
             "queue_age_ms": self.queue_age_ms,
-            "period_ms": desk.config.heartbeat_period_ns // _NS_PER_MS,
-            "counts": list(counts),
-        }
+            "period_ms": desk.config.heartbeat_period_ns // _NS_PER_MS, "counts": list(counts),
+        }  # fmt: skip
         desk.record(EventType.HEARTBEAT, fields)
         self.queue_age_ms = 0

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from daemon.core.command_errors import CommandError, CommandErrorCode
 from daemon.core.durable_state import Incident
 from daemon.core.turn_context import TurnContext
+from daemon.model import journal_records as journal
 from daemon.model.plain_values import to_plain
 from daemon.model.records import EventType
 from daemon.model.stop_triggers import StopTrigger
@@ -22,7 +23,6 @@ MISMATCHES = (
     StopTrigger.FOREIGN_ORDER,
 )
 """Triggers whose resolution takes the venue's balances over as the new basis."""
-_ALERT_FIELDS = ("kind", "cap", "symbol", "band", "used", "limit", "rising", "action")
 
 
 class Incidents:
@@ -48,10 +48,12 @@ class Incidents:
         notices, desk.ledger.notices = desk.ledger.notices, []
         for notice in notices:
             plain = to_plain(notice)
-            desk.record(
-                EventType.CAP_ALERT,
-                {**{key: plain[key] for key in _ALERT_FIELDS}, "msg": notice.text},
-            )
+            fields = journal.CapAlertRecord(
+                kind=notice.kind, cap=notice.cap, symbol=notice.symbol, band=notice.band,
+                used=notice.used, limit=notice.limit, rising=notice.rising, action=notice.action,
+                msg=notice.text,
+            )  # fmt: skip
+            desk.record(EventType.CAP_ALERT, fields)
             if notice.action in ("halt", "halt_and_flatten"):
                 is_drawdown = "drawdown" in notice.cap
                 trigger = StopTrigger.DRAWDOWN if is_drawdown else StopTrigger.CAP_BREACH
@@ -91,10 +93,8 @@ class Incidents:
         if incident_id not in desk.ledger.incidents:
             raise CommandError(CommandErrorCode.NOT_FOUND, f"no incident {incident_id!r}")
         desk.ledger.explain(incident_id, text)
-        desk.record(
-            EventType.EXPLANATION,
-            {"about_seq": 0, "why": text, "by": by, "incident_id": incident_id},
-        )
+        fields = journal.ExplanationRecord(about_seq=0, why=text, by=by, incident_id=incident_id)
+        desk.record(EventType.EXPLANATION, fields)
 
     def resolve(self, incident_id: str, by: str, notes: Mapping[str, str]) -> Incident:
         """A human has explained an incident.
@@ -109,14 +109,9 @@ class Incidents:
         if not notes.get("root_cause"):
             raise CommandError(CommandErrorCode.BAD_PARAMS, "resolving needs a root_cause")
         desk.ledger.resolve_incident(incident_id, by, desk.now_ns)
-        desk.record(
-            EventType.INCIDENT_RESOLVED,
-            {
-                "incident_id": incident_id,
-                "by": by,
-                "root_cause": notes.get("root_cause", ""),
-                "remediation": notes.get("remediation", ""),
-                "follow_up": notes.get("follow_up", ""),
-            },
-        )
+        fields = journal.IncidentResolvedRecord(
+            incident_id=incident_id, by=by, root_cause=notes.get("root_cause", ""),
+            remediation=notes.get("remediation", ""), follow_up=notes.get("follow_up", ""),
+        )  # fmt: skip
+        desk.record(EventType.INCIDENT_RESOLVED, fields)
         return incident

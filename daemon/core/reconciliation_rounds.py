@@ -20,6 +20,7 @@ from daemon.core.made_reports import as_recovered
 from daemon.core.reconcile import Assets, Difference, Suspects, Weighed, compare
 from daemon.core.retry import backoff_ns
 from daemon.core.turn_context import TurnContext
+from daemon.model import journal_records as journal
 from daemon.model.amounts import ZERO, plain
 from daemon.model.effects import OrderRef, Reply, TakeSnapshot
 from daemon.model.enums import GateState
@@ -162,20 +163,11 @@ class ReconciliationRounds:
         self._failures += 1
         config = desk.config
         wait = backoff_ns(self._failures, config.query_base_ns, config.query_cap_ns)
-        desk.record(
-            EventType.RECONCILED,
-            {
-                "reason": reason,
-                "clean": False,
-                "failed": why,
-                "differences": [],
-                "recovered_fills": 0,
-                "adopted": 0,
-                "canceled": 0,
-                "balances": {},
-                "basis_set": False,
-            },
-        )
+        fields = journal.ReconciledRecord(
+            reason=reason, clean=False, failed=why, differences=[], recovered_fills=0, adopted=0,
+            canceled=0, balances={}, basis_set=False,
+        )  # fmt: skip
+        desk.record(EventType.RECONCILED, fields)
         times = f", {self._failures} times in a row" if self._failures > 1 else ""
         desk.gate.books = Obstacle(NotReady.ROUND_FAILED, f"{why}{times}")
         paused = desk.ledger.pause.text(desk.now_ns)
@@ -216,20 +208,14 @@ class ReconciliationRounds:
         balances = ledger.whole(snapshot.balances)
         ledger.reconciled(balances, desk.now_ns, rebase=set_basis)
         ledger.accept(weighed.accepted)
-        desk.record(
-            EventType.RECONCILED,
-            {
-                "reason": running.reason,
-                "clean": weighed.clean,
-                "differences": [one.fields() for one in weighed.reported],
-                "recovered_fills": recovered,
-                "adopted": adopted,
-                "canceled": 0,
-                "balances": self._changed(balances, all_of_them=set_basis),
-                "basis_set": set_basis,
-                "accepted": {asset: plain(total) for asset, total in weighed.accepted.items()},
-            },
-        )
+        fields = journal.ReconciledRecord(
+            reason=running.reason, clean=weighed.clean,
+            differences=[one.fields() for one in weighed.reported], recovered_fills=recovered,
+            adopted=adopted, canceled=0, balances=self._changed(balances, all_of_them=set_basis),
+            basis_set=set_basis,
+            accepted={asset: plain(total) for asset, total in weighed.accepted.items()},
+        )  # fmt: skip
+        desk.record(EventType.RECONCILED, fields)
         ours = [o for o in snapshot.open_orders if is_ours(o.client_order_id, desk.config.instance)]
         self.last_open_ours = len(ours)
         self.last_waiting = weighed.waiting

@@ -22,6 +22,7 @@ from daemon.core.session_end import SessionEnd, tell_the_end, what_is_left
 from daemon.core.strategy_runner import StrategyRunner
 from daemon.core.turn_context import TurnContext
 from daemon.core.venue_pause import refuse_unready
+from daemon.model import journal_records as journal
 from daemon.model.effects import ArmTimer, CloseHalt, OpenHalt
 from daemon.model.enums import GateState, TradingState
 from daemon.model.ids import SessionId
@@ -249,15 +250,11 @@ class SessionControl:
         """Write the end of the session that is on."""
         desk = self._desk
         session = desk.ledger.session
-        fields = {
-            "session_id": session.session_id,
-            "reason": f"{kind}: {reason}" if reason else kind,
-            "by": by,
-            "duration_ms": (desk.now_ns - session.started_ns) // _NS_PER_MS,
-            "orders": session.orders,
-            "fills": session.fills,
-            "denied": dict(sorted(session.denied.items())),
-        }
+        fields = journal.SessionStopRecord(
+            session_id=session.session_id, reason=f"{kind}: {reason}" if reason else kind, by=by,
+            duration_ms=(desk.now_ns - session.started_ns) // _NS_PER_MS, orders=session.orders,
+            fills=session.fills, denied=dict(sorted(session.denied.items())),
+        )  # fmt: skip
         desk.ledger.stop_session()
         desk.record(EventType.SESSION_STOP, fields)
 
@@ -304,7 +301,7 @@ class SessionControl:
             raise CommandError(CommandErrorCode.INCIDENT_OPEN, f"resolve incident {first} first")
         refuse_unready(desk)
         desk.ledger.re_arm()
-        desk.record(EventType.RE_ARM, {"by": by, "uid": uid, "reason": reason})
+        desk.record(EventType.RE_ARM, journal.ReArmRecord(by=by, uid=uid, reason=reason))
         desk.effects.append(OpenHalt(f"re-arm: {reason}"))
         # HALTED stays: the flag is opened for the latch's sake; only a start admits orders again.
 
@@ -365,10 +362,10 @@ class SessionControl:
         desk = self._desk
         state = desk.gate.state
         if state is not self._last_gate:
-            desk.record(
-                EventType.GATE_STATE,
-                {"old": self._last_gate.value, "new": state.value, "why": self._gate_why()},
+            fields = journal.GateStateRecord(
+                old=self._last_gate.value, new=state.value, why=self._gate_why()
             )
+            desk.record(EventType.GATE_STATE, fields)
             self._last_gate = state
             self.symbols.follow_gate()
         if not self.active or desk.trading_state is TradingState.HALTED:

@@ -11,7 +11,6 @@ Rules of this file:
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 from daemon.core.amend_requests import Amends
 from daemon.core.cancels import Cancels
@@ -20,6 +19,7 @@ from daemon.core.latest_market import LatestMarket
 from daemon.core.replaces import Replaces
 from daemon.core.strategy_view import View
 from daemon.core.turn_context import TurnContext
+from daemon.model import journal_records as journal
 from daemon.model.effects import ArmTimer, SendOrder
 from daemon.model.enums import OrderStatus
 from daemon.model.ids import InstrumentId, StrategyId, instrument_id
@@ -183,7 +183,7 @@ class StrategyRunner:
 
     def _failed(self, strategy_id: StrategyId, where: str, error: Exception) -> None:
         msg = f"{type(error).__name__}: {error}"[:500]
-        fields: dict[str, Any] = {"strategy_id": strategy_id, "where": where, "msg": msg}
+        fields = journal.StrategyErrorRecord(strategy_id=strategy_id, where=where, msg=msg)
         trace = _trace(error)
         if trace:
             fields["trace"] = trace

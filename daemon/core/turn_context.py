@@ -15,6 +15,7 @@ from daemon.core.engine_config import EngineConfig
 from daemon.core.gate import Gate
 from daemon.core.lifecycle import ImpossibleTransition, Trigger, advance
 from daemon.core.pending_queries import PendingQueries
+from daemon.model import journal_records as journal
 from daemon.model.amounts import ZERO, plain
 from daemon.model.checks import invariant
 from daemon.model.effects import CloseHalt, Effect, QueryOrder, Record
@@ -86,16 +87,11 @@ class TurnContext:
     def incident(self, incident: Incident) -> None:
         """Open an incident in the ledger."""
         self.ledger.open_incident(incident)
-        self.record(
-            EventType.INCIDENT_OPENED,
-            {
-                "incident_id": incident.incident_id,
-                "trigger": incident.trigger,
-                "msg": incident.msg,
-                "symbol": incident.symbol,
-                "context": incident.context,
-            },
-        )
+        fields: journal.IncidentOpenedRecord = {
+            "incident_id": incident.incident_id, "trigger": incident.trigger, "msg": incident.msg,
+            "symbol": incident.symbol, "context": incident.context,
+        }  # fmt: skip
+        self.record(EventType.INCIDENT_OPENED, fields)
 
     # ------------------------------------------------------------------ orders
     def approve(self, order: NewOrder, reason: str, decision: Mapping[str, Any]) -> Order:
@@ -104,26 +100,24 @@ class TurnContext:
         made.status = SENT
         self._tell_context(order.instrument_id, decision)
         self.ledger.approve(made)
-        self.record(
-            EventType.ORDER_APPROVED,
-            {
-                "client_order_id": order.client_order_id,
-                "symbol": symbol_of(order.instrument_id),
-                "instrument_id": order.instrument_id,
-                "strategy_id": order.strategy_id,
-                "side": order.side.value,
-                "order_type": order.order_type.value,
-                "qty": amount(order.qty),
-                "price": amount(order.price),
-                "time_in_force": order.time_in_force.value if order.time_in_force else None,
-                "stop_price": amount(order.stop_price),
-                "reduce_only": order.reduce_only,
-                **_extras(order),
-                "reason": reason,
-                "decision": decision,
-                "counts": self.ledger.session.decided,
-            },
-        )
+        fields: journal.OrderApprovedRecord = {
+            "client_order_id": order.client_order_id,
+            "symbol": symbol_of(order.instrument_id),
+            "instrument_id": order.instrument_id,
+            "strategy_id": order.strategy_id,
+            "side": order.side.value,
+            "order_type": order.order_type.value,
+            "qty": plain(order.qty),
+            "price": amount(order.price),
+            "time_in_force": order.time_in_force.value if order.time_in_force else None,
+            "stop_price": amount(order.stop_price),
+            "reduce_only": order.reduce_only,
+            **_extras(order),
+            "reason": reason,
+            "decision": decision,
+            "counts": self.ledger.session.decided,
+        }
+        self.record(EventType.ORDER_APPROVED, fields)
         return made
 
     def _tell_context(self, instrument_id: InstrumentId, decision: Mapping[str, Any]) -> None:
@@ -151,23 +145,21 @@ class TurnContext:
         """Write down a wish that the interceptor refused."""
         self._tell_context(intent.instrument_id, decision)
         self.ledger.deny(reason)
-        self.record(
-            EventType.ORDER_DENIED,
-            {
-                "symbol": symbol_of(intent.instrument_id),
-                "instrument_id": intent.instrument_id,
-                "strategy_id": intent.strategy_id,
-                "side": intent.side.value,
-                "order_type": intent.order_type.value,
-                "qty": amount(intent.qty),
-                "price": amount(intent.price),
-                "time_in_force": intent.time_in_force.value if intent.time_in_force else None,
-                "deny_reason": reason,
-                "deny_context": to_plain(context),
-                "decision": decision,
-                "counts": self.ledger.session.decided,
-            },
-        )
+        fields: journal.OrderDeniedRecord = {
+            "symbol": symbol_of(intent.instrument_id),
+            "instrument_id": intent.instrument_id,
+            "strategy_id": intent.strategy_id,
+            "side": intent.side.value,
+            "order_type": intent.order_type.value,
+            "qty": amount(intent.qty),
+            "price": amount(intent.price),
+            "time_in_force": intent.time_in_force.value if intent.time_in_force else None,
+            "deny_reason": reason,
+            "deny_context": to_plain(context),
+            "decision": decision,
+            "counts": self.ledger.session.decided,
+        }
+        self.record(EventType.ORDER_DENIED, fields)
 
     def move(
         self,
@@ -196,21 +188,19 @@ class TurnContext:
         if (row.new, seen, claimed) == (old, order.venue_order_id, order.venue_cum_qty):
             return
         self.ledger.move(order, row.new, self.now_ns, venue_order_id=seen, venue_cum_qty=claimed)
-        self.record(
-            EventType.ORDER_STATE,
-            {
-                "client_order_id": order.client_order_id,
-                "symbol": symbol_of(order.instrument_id),
-                "instrument_id": order.instrument_id,
-                "order_id": seen,
-                "old": old.value,
-                "new": row.new.value,
-                "why": why,
-                "cum_qty": plain(order.cum_qty),
-                "venue_cum_qty": plain(claimed),
-                "source": source,
-            },
-        )
+        fields: journal.OrderStateRecord = {
+            "client_order_id": order.client_order_id,
+            "symbol": symbol_of(order.instrument_id),
+            "instrument_id": order.instrument_id,
+            "order_id": seen,
+            "old": old.value,
+            "new": row.new.value,
+            "why": why,
+            "cum_qty": plain(order.cum_qty),
+            "venue_cum_qty": plain(claimed),
+            "source": source,
+        }
+        self.record(EventType.ORDER_STATE, fields)
         if old.is_terminal and not row.new.is_terminal:
             # Its hold is taken again: whoever reads the journal needs all that it is held for.
             self.resolved(order, "adopted", f"{trigger.value} after {old.value}: {why}")
@@ -259,32 +249,33 @@ class TurnContext:
         """Book one new fill and write its line."""
         late = order.status.is_terminal and order.status is not OrderStatus.FILLED
         self.ledger.book_fill(fill, order, self.now_ns)
-        self.record(
-            EventType.FILL,
-            {
-                "exec_id": fill.exec_id,
-                "client_order_id": order.client_order_id,
-                "symbol": symbol_of(order.instrument_id),
-                "instrument_id": order.instrument_id,
-                "order_id": fill.venue_order_id,
-                "side": fill.side.value,
-                "qty": plain(fill.qty),
-                "price": plain(fill.price),
-                "fee": plain(fill.fee),
-                "fee_asset": fill.fee_asset,
-                "liquidity": fill.liquidity.value,
-                "partial": order.cum_qty < order.qty,
-                "recovered": fill.recovered,
-                "late": late,
-                "ts_venue_ns": fill.ts_venue_ns,
-                "ts_recv_ns": fill.ts_recv_ns,
-                "position_qty": plain(self.interceptor.position(fill.instrument_id)),
-            },
-        )
+        fields: journal.FillRecord = {
+            "exec_id": fill.exec_id,
+            "client_order_id": order.client_order_id,
+            "symbol": symbol_of(order.instrument_id),
+            "instrument_id": order.instrument_id,
+            "order_id": fill.venue_order_id,
+            "side": fill.side.value,
+            "qty": plain(fill.qty),
+            "price": plain(fill.price),
+            "fee": plain(fill.fee),
+            "fee_asset": fill.fee_asset,
+            "liquidity": fill.liquidity.value,
+            "partial": order.cum_qty < order.qty,
+            "recovered": fill.recovered,
+            "late": late,
+            "ts_venue_ns": fill.ts_venue_ns,
+            "ts_recv_ns": fill.ts_recv_ns,
+            "position_qty": plain(self.interceptor.position(fill.instrument_id)),
+        }
+        self.record(EventType.FILL, fields)
 
     def resolved(self, order: Order, outcome: Outcome, proof: str) -> None:
         """Write how a doubt about an order ended; for `adopted` the order comes with it."""
-        fields: dict[str, Any] = {**self._names(order), "outcome": outcome, "proof": proof}
+        fields = journal.OrderResolvedRecord(
+            client_order_id=order.client_order_id, symbol=symbol_of(order.instrument_id),
+            instrument_id=order.instrument_id, outcome=outcome, proof=proof,
+        )  # fmt: skip
         if outcome == "adopted":
             self.ledger.adopt(order, self.now_ns, counted=True)
             fields["counted"] = True
@@ -300,37 +291,30 @@ class TurnContext:
             partly_filled=order.cum_qty > 0,
         )
         self.ledger.request_cancel(order, row.new, self.now_ns)
-        fields = {**self._names(order), "order_id": order.venue_order_id, "why": why}
+        fields: journal.CancelRequestedRecord = {
+            **names_of(order),
+            "order_id": order.venue_order_id,
+            "why": why,
+        }
         self.record(EventType.CANCEL_REQUESTED, fields)
 
     def amend_requested(self, order: Order, qty: Decimal, why: str) -> None:
         """Write that an amend leaves in this turn; the order is not smaller yet."""
         instrument = self.ledger.instruments.get(order.instrument_id)
-        self.record(
-            EventType.AMEND_REQUESTED,
-            {
-                **self._names(order),
-                "order_id": order.venue_order_id,
-                "old_qty": plain(order.qty),
-                "qty": plain(qty),
-                "cum_qty": plain(order.cum_qty),
-                "lot": plain(instrument.lot) if instrument is not None else None,
-                "why": why,
-            },
-        )
+        fields: journal.AmendRequestedRecord = {
+            **names_of(order), "order_id": order.venue_order_id, "old_qty": plain(order.qty),
+            "qty": plain(qty), "cum_qty": plain(order.cum_qty),
+            "lot": plain(instrument.lot) if instrument is not None else None, "why": why,
+        }  # fmt: skip
+        self.record(EventType.AMEND_REQUESTED, fields)
 
     def amended(self, order: Order, qty: Decimal, source: str) -> None:
         """The venue says that an order is smaller: write it, and release what it gave up."""
-        self.record(
-            EventType.ORDER_AMENDED,
-            {
-                **self._names(order),
-                "order_id": order.venue_order_id,
-                "old_qty": plain(order.qty),
-                "qty": plain(qty),
-                "source": source,
-            },
-        )
+        fields: journal.OrderAmendedRecord = {
+            **names_of(order), "order_id": order.venue_order_id, "old_qty": plain(order.qty),
+            "qty": plain(qty), "source": source,
+        }  # fmt: skip
+        self.record(EventType.ORDER_AMENDED, fields)
         self.ledger.amend(order, qty, self.now_ns)
 
     # ------------------------------------------------------------------ trading state
@@ -355,26 +339,23 @@ class TurnContext:
 
     def trading_line(self, old: TradingState, new: TradingState, why: str, by: str) -> None:
         """Write the line of a trading state."""
-        self.record(
-            EventType.TRADING_STATE,
-            {
-                "old": old.value,
-                "new": new.value,
-                "why": why,
-                "by": by,
-                "latched": self.ledger.latched,
-            },
-        )
-
-    def _names(self, order: Order) -> dict[str, Any]:
-        return {
-            "client_order_id": order.client_order_id,
-            "symbol": symbol_of(order.instrument_id),
-            "instrument_id": order.instrument_id,
-        }
+        fields: journal.TradingStateRecord = {
+            "old": old.value, "new": new.value, "why": why, "by": by,
+            "latched": self.ledger.latched,
+        }  # fmt: skip
+        self.record(EventType.TRADING_STATE, fields)
 
 
-def _extras(order: NewOrder) -> dict[str, Any]:
+def names_of(order: Order) -> journal.OrderNames:
+    """How a line about an order begins."""
+    return {
+        "client_order_id": order.client_order_id,
+        "symbol": symbol_of(order.instrument_id),
+        "instrument_id": order.instrument_id,
+    }
+
+
+def _extras(order: NewOrder) -> journal.SomeExtras:
     return {} if order.extras is None else {"extras": to_plain(order.extras)}
 
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from daemon.core.command_errors import CommandError, CommandErrorCode
+from daemon.model import journal_records as journal
 from daemon.model.amounts import NS_PER_S
 from daemon.model.enums import GateState
 from daemon.model.inputs import RateLimited
@@ -43,16 +44,11 @@ NO_PAUSE = VenuePause("", 0, "")
 
 def on_rate_limited(desk: "TurnContext", item: RateLimited) -> None:
     """The venue refused for rate: write it down, and close the gate for a ban."""
-    desk.record(
-        EventType.RATE_LIMIT,
-        {
-            "status": item.status,
-            "code": item.code,
-            "scope": item.scope,
-            "until_ns": item.until_ns,
-            "msg": item.reason,
-        },
-    )
+    fields = journal.RateLimitRecord(
+        status=item.status, code=item.code, scope=item.scope, until_ns=item.until_ns,
+        msg=item.reason,
+    )  # fmt: skip
+    desk.record(EventType.RATE_LIMIT, fields)
     desk.ledger.rate_limited(item.scope, item.until_ns, item.reason)
     follow_ban(desk)
 

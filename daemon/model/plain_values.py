@@ -58,12 +58,13 @@ def from_plain(cls: type[T], data: Mapping[str, Any]) -> T:
         ValueError: naming the class and the field that does not fit.
     """
     made: dict[str, Any] = {}
-    for name, convert in _converters(cast("Any", cls)).items():
-        if name in data:
-            try:
+    name = ""
+    try:
+        for name, convert in _converters(cast("Any", cls)):
+            if name in data:
                 made[name] = convert(data[name])
-            except (TypeError, ValueError, KeyError, AttributeError) as error:
-                raise ValueError(f"{cls.__name__}.{name}: {error}") from error
+    except (TypeError, ValueError, KeyError, AttributeError) as error:
+        raise ValueError(f"{cls.__name__}.{name}: {error}") from error
     try:
         return cls(**made)
     except TypeError as error:
@@ -89,9 +90,9 @@ def _omitted(cls: Any) -> tuple[tuple[str, Any], ...]:
 
 
 @cache
-def _converters(cls: Any) -> dict[str, Callable[[Any], Any]]:
+def _converters(cls: Any) -> tuple[tuple[str, Callable[[Any], Any]], ...]:
     hints = typing.get_type_hints(cls)
-    return {f.name: _converter(hints[f.name]) for f in fields(cast("Any", cls))}
+    return tuple((f.name, _converter(hints[f.name])) for f in fields(cast("Any", cls)))
 
 
 def _converter(hint: Any) -> Callable[[Any], Any]:

@@ -8,45 +8,43 @@ Rules of this file:
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Self
 
 from daemon.model.enums import Link
 
 
 class NotReady(StrEnum):
-    """Why the gate is not READY, or why READY is not enough to start. Never rename, only add."""
+    """Why the gate is not READY, or why READY is not enough to start. Never rename, only add.
 
-    BANNED = "banned"
-    LINK_REST = "link_rest"
-    LINK_MARKET = "link_market"
-    LINK_ORDER = "link_order"
-    INSTRUMENTS = "instruments"
-    NO_ROUND = "no_round"
-    ROUND_FAILED = "round_failed"
-    UNREAD = "unread"
-    TO_CONFIRM = "to_confirm"
-    NOT_CLEAN = "not_clean"
-    RESOLVED = "resolved"
+    `text` says what it means, and what to do.
+    """
+
+    text: str
+
+    def __new__(cls, name: str, text: str) -> Self:
+        """A member is its name; the text is its documentation."""
+        made = str.__new__(cls, name)
+        made._value_ = name
+        made.text = text
+        return made
+
+    BANNED = "banned", "the venue has shut us out; wait, it opens by itself"
+    LINK_REST = "link_rest", "REST does not answer; it is tried again by itself"
+    LINK_MARKET = "link_market", "the market data connection is down; it is made again by itself"
+    LINK_ORDER = "link_order", "the order connection is down; it is made again by itself"
+    INSTRUMENTS = "instruments", "the venue has not told its symbols yet (exchangeInfo)"
+    NO_ROUND = "no_round", "no reconciliation has completed since the connection was made"
+    ROUND_FAILED = "round_failed", "the last reconciliation failed; it is tried again by itself"
+    UNREAD = "unread", "the account's history is being read, a part in each round"
+    TO_CONFIRM = "to_confirm", "a difference waits for a second look; ask again in some seconds"
+    NOT_CLEAN = (
+        "not_clean",
+        "the last reconciliation is not clean; mend what differs, then `reconcile`",
+    )
+    RESOLVED = "resolved", "an incident was resolved, and the books are not compared since"
 
 
-NOT_READY_TEXT: dict[NotReady, str] = {
-    NotReady.BANNED: "the venue has shut us out; wait, it opens by itself",
-    NotReady.LINK_REST: "REST does not answer; it is tried again by itself",
-    NotReady.LINK_MARKET: "the market data connection is down; it is made again by itself",
-    NotReady.LINK_ORDER: "the order connection is down; it is made again by itself",
-    NotReady.INSTRUMENTS: "the venue has not told its symbols yet (exchangeInfo)",
-    NotReady.NO_ROUND: "no reconciliation has completed since the connection was made",
-    NotReady.ROUND_FAILED: "the last reconciliation failed; it is tried again by itself",
-    NotReady.UNREAD: "the account's history is being read, a part in each round",
-    NotReady.TO_CONFIRM: "a difference waits for a second look; ask again in some seconds",
-    NotReady.NOT_CLEAN: "the last reconciliation is not clean; mend what differs, then `reconcile`",
-    NotReady.RESOLVED: "an incident was resolved, and the books are not compared since",
-}
-"""What each means, and what to do."""
-OF_LINK = {
-    Link.REST: NotReady.LINK_REST,
-    Link.MARKET: NotReady.LINK_MARKET,
-    Link.ORDER: NotReady.LINK_ORDER,
-}
+OF_LINK = {link: NotReady[f"LINK_{link.name}"] for link in Link}
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,5 +57,5 @@ class Obstacle:
     @property
     def text(self) -> str:
         """One line for an operator."""
-        text = f"{self.reason}: {NOT_READY_TEXT[self.reason]}"
+        text = f"{self.reason}: {self.reason.text}"
         return f"{text} ({self.detail})" if self.detail else text

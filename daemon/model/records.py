@@ -1,5 +1,9 @@
 """The journal's schema: the one contract between the daemon and the evidence module.
 
+The fields of each event are declared in `daemon/model/journal_records.py`, from which
+`docs/JOURNAL.md` and `docs/journal.schema.json` are made. The evidence imports none of them: it
+reads lines by structs of its own (`evidence/read/journal_lines.py`), and a test compares the two.
+
 Rules of this file:
 1. One JSON object a line, UTF-8, no blank lines; keys of the envelope come first, `prev` last.
 2. `seq` rises by one a line over the whole state directory, across segments, sessions and boots.
@@ -25,133 +29,57 @@ GENESIS = "0" * 64
 
 
 class EventType(StrEnum):
-    """Every `event_type` that a seatrial journal can hold.
+    """Every `event_type` that a seatrial journal can hold; `docs/JOURNAL.md` explains each.
 
-    INPUT lines record what the engine was told (with `input`: the tagged plain value), so that a
-    run whose RUN_START says `ticks: all` can be re-stepped; a run that says `thinned` lacks those
-    that had no consequence. All the others are facts, and state is a fold of the facts.
+    INPUT lines record what the engine was told, so that a run whose RUN_START says `ticks: all` can
+    be re-stepped; a run that says `thinned` lacks those that had no consequence. All the others are
+    facts, and state is a fold of the facts. A name is for ever: never rename, only add.
     """
 
     INPUT = "input"
-    """fields: input {type, …}. Market data, reports, timers, commands: see model/inputs.py."""
     RUN_START = "run_start"
-    """fields: run_id, instance, run_number, version, commit, code (SHA-256 of all modules),
-    config_hash, caps_hash, account, environment, packages{name: version}, python, key_source (where
-    the key was found), warnings (what an operator should hear about that place), ticks (`all`:
-    every input of the run is a line; `thinned`: ticks without a consequence are left out, so that
-    it cannot be re-stepped), heartbeat_period_ms (a run that states it has heartbeats, and a
-    command line for each start, re-arm, resolution and drill)."""
     RUN_STOP = "run_stop"
-    """fields: reason, exit_code."""
     RECOVERY = "recovery"
-    """fields: records, from_seq, checkpoint_seq (where the fold began; 0: at the first line),
-    torn_bytes, torn_sha256, duration_ms."""
     STATE_ACCEPTED = "state_accepted"
-    """fields: findings [text], reason, by, uid, accepted_ns, clock_back_ns. An operator went on
-    with a state directory whose parts did not agree; beside the boot's lines."""
     CHECKPOINT = "checkpoint"
-    """fields: state {…}: everything that a recovery needs, so that older lines need not be read."""
     SESSION_START = "session_start"
-    """fields: session_id, version, commit, code, config_hash, caps_hash, account, environment,
-    host, packages, strategies, caps {…}, by, reason."""
     SESSION_STOP = "session_stop"
-    """fields: session_id, reason, by, duration_ms, orders, fills, denied."""
     HEARTBEAT = "heartbeat"
-    """fields: trading_state, gate_state, open_orders, unknown_orders, queue_age_ms, period_ms,
-    counts [approved, denied, fills of the session; incidents, anomalies, errors of the run].
-    Written every `period_ms`, so that silence can be told from absence."""
     TRADING_STATE = "trading_state"
-    """fields: old, new, why, by, latched."""
     GATE_STATE = "gate_state"
-    """fields: old, new, why."""
     CONNECTED = "connected"
-    """fields: link (first time up in a run)."""
     DISCONNECTED = "disconnected"
-    """fields: link, msg."""
     RECONNECT = "reconnect"
-    """fields: link, outage_ms (up again after a loss)."""
     INSTRUMENTS = "instruments"
-    """fields: instruments [{instrument_id, symbol, base, quote, status, …filters}]."""
     RISK_CONTEXT = "risk_context"
-    """fields: context, instrument_id, caps_hash, portfolio_caps {…}, caps {…}, filters {…}.
-    What decisions after it stand on. They name it by `context`: the SHA-256 (hex) of the other
-    fields as JSON with sorted keys and no blanks. Written when a session first needs it."""
     ORDER_APPROVED = "order_approved"
-    """fields: client_order_id, symbol, instrument_id, strategy_id, side, order_type, qty, price,
-    time_in_force, stop_price, reduce_only, extras (only where it has some), reason, decision {…},
-    counts [approved, denied: of the session so far, this one included]. On disk before the bytes
-    leave."""
     ORDER_DENIED = "order_denied"
-    """fields: symbol, instrument_id, strategy_id, side, order_type, qty, price, time_in_force,
-    deny_reason, deny_context {…}, decision {…}, counts (as an approval has them)."""
     ORDER_STATE = "order_state"
-    """fields: client_order_id, symbol, instrument_id, order_id, old, new, why, cum_qty,
-    venue_cum_qty, source. One line for each row of the lifecycle table that fired."""
     CANCEL_REQUESTED = "cancel_requested"
-    """fields: client_order_id, symbol, instrument_id, order_id, why."""
-    CANCEL_ALL = "cancel_all"
-    """fields: symbol, instrument_id, why."""
     FILL = "fill"
-    """fields: exec_id, client_order_id, order_id, symbol, instrument_id, side, qty, price, fee,
-    fee_asset, liquidity, partial, recovered, late, ts_venue_ns, ts_recv_ns, position_qty."""
     ORDER_REJECT = "order_reject"
-    """fields: client_order_id, symbol, instrument_id, code, msg, kind (fault|filter|business).
-    The venue's definite no."""
     CANCEL_REJECT = "cancel_reject"
-    """fields: client_order_id, symbol, instrument_id, code, msg."""
     AMEND_REQUESTED = "amend_requested"
-    """fields: client_order_id, symbol, instrument_id, order_id, old_qty, qty (the new whole one,
-    smaller), cum_qty, lot, why. On disk before the bytes leave; the hold stays at the old quantity
-    until the venue has taken it."""
     AMEND_REJECT = "amend_reject"
-    """fields: client_order_id, symbol, instrument_id, qty, by (caps|venue|link), code, msg."""
     ORDER_AMENDED = "order_amended"
-    """fields: client_order_id, symbol, instrument_id, order_id, old_qty, qty, source. The venue
-    says that the order is smaller now."""
     TIMEOUT = "timeout"
-    """fields: client_order_id, symbol, instrument_id, request, msg. The outcome is unknown."""
     ORDER_RESOLVED = "order_resolved"
-    """fields: client_order_id, symbol, instrument_id, outcome (adopted|absent|not_sent), proof;
-    for adopted: order {…}, counted (it was counted against the caps on orders)."""
     RATE_LIMIT = "rate_limit"
-    """fields: status, code, scope, until_ns, msg."""
     RECONCILED = "reconciled"
-    """fields: reason, clean, differences [{kind, class, symbol, client_order_id, ours, venue}],
-    recovered_fills, adopted, canceled, balances {asset: [free, locked]} (those that changed since
-    the run's RECONCILED before; with `basis_set` all that are not zero or are traded), basis_set
-    (these balances are the basis of comparison from now on), accepted {asset: total}.
-    A balance's difference says what it looks like in `change` (model/balance_changes.py); totals in
-    `accepted` are of assets that we neither trade nor cap: the comparison goes on from there."""
     EQUITY = "equity"
-    """fields: numeraire, equity, peak, drawdown, realised, unrealised, fees, rebased."""
     CAP_ALERT = "cap_alert"
-    """fields: cap, symbol, band, used, limit, rising."""
     CAPS_CHANGED = "caps_changed"
-    """fields: old_hash, new_hash, changes, by, reason."""
     STRATEGY_ERROR = "strategy_error"
-    """fields: strategy_id, where, msg."""
     INCIDENT_OPENED = "incident_opened"
-    """fields: incident_id, trigger, msg, symbol, context {…}."""
     INCIDENT_RESOLVED = "incident_resolved"
-    """fields: incident_id, by, root_cause, remediation, follow_up."""
     EXPLANATION = "explanation"
-    """fields: about_seq, why, by."""
     COMMAND = "command"
-    """fields: command_id, method, uid, pid, role, reason, outcome (accepted|refused), msg."""
     KILL = "kill"
-    """fields: step (latched|gate_closed|verified_empty), by, uid, reason, gate_ms, empty_ms."""
     RE_ARM = "re_arm"
-    """fields: by, uid, reason."""
     DRILL = "drill"
-    """fields: drill, passed, detail {…}, duration_ms."""
     CLOCK = "clock"
-    """fields: offset_ns, round_trip_ns."""
     EXCHANGE_ERROR = "exchange_error"
-    """fields: code, msg, context. An answer of the venue that no rule of ours explains."""
     JOURNAL_FAULT = "journal_fault"
-    """fields: msg."""
-    SEGMENT_CLOSED = "segment_closed"
-    """fields: segment, lines, next. Last line of a rotated segment."""
 
 
 PROMOTION_FLOOR: dict[str, int | tuple[str, ...]] = {

@@ -19,6 +19,7 @@ from control.server.line_events import EventHub
 from daemon.model.effects import Reply
 from daemon.model.halt import HaltFlag
 from daemon.model.inputs import Actor, Command, Input, KillLatched
+from daemon.model.journal_records import CommandRecord
 from daemon.model.records import EventType
 from daemon.shell.checks.preflight_pass import StartPermit
 from daemon.shell.process.clock import Clock
@@ -134,20 +135,11 @@ class ControlPort:
         self, *, command_id: str, method: str, actor: Actor, reason: str, outcome: str, msg: str
     ) -> None:
         """Journal a command or a refusal."""
-        self._pump.note_threadsafe(
-            EventType.COMMAND,
-            {
-                "command_id": command_id,
-                "method": method,
-                "uid": actor.uid,
-                "pid": actor.pid,
-                "role": actor.role,
-                "by": actor.name,
-                "reason": reason,
-                "outcome": outcome,
-                "msg": msg,
-            },
-        )
+        fields: CommandRecord = {
+            "command_id": command_id, "method": method, "uid": actor.uid, "pid": actor.pid,
+            "role": actor.role, "by": actor.name, "reason": reason, "outcome": outcome, "msg": msg,
+        }  # fmt: skip
+        self._pump.note_threadsafe(EventType.COMMAND, fields)
 
     def events(self) -> EventHub:
         """Where the journal publishes its lines."""

@@ -162,7 +162,9 @@ class DecisionsFold:
 
     def _decide(self, record: OrderApprovedLine | OrderDeniedLine, said: str) -> None:
         self.checked += 1
-        name = record.client_order_id or f"{record.side} {record.symbol}"
+        name = f"{record.side} {record.symbol}"
+        if isinstance(record, OrderApprovedLine):
+            name = record.client_order_id
         if not record.decision:
             self._disagree("absent", record, f"{name}: {said} without the inputs of its decision")
             return

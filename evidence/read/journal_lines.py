@@ -41,8 +41,6 @@ class OrderWords(JournalLine, tag_field=TAG, gc=False):
     client_order_id: str = ""
     symbol: str = ""
     instrument_id: str = ""
-    order_id: str | int | None = None
-    strategy_id: str = ""
 
 
 class InputLine(JournalLine, tag=EventType.INPUT.value, gc=False):
@@ -196,6 +194,7 @@ class OrderApprovedLine(OrderWords, tag=EventType.ORDER_APPROVED.value, kw_only=
     """An order that may leave, with the inputs of its decision."""
 
     client_order_id: str
+    strategy_id: str = ""
     side: str
     order_type: str = ""
     qty: str
@@ -208,17 +207,17 @@ class OrderApprovedLine(OrderWords, tag=EventType.ORDER_APPROVED.value, kw_only=
     counts: list[int] | None = None
 
 
-class OrderDeniedLine(OrderWords, tag=EventType.ORDER_DENIED.value, kw_only=True):
-    """A wish refused by us; it never left."""
+class OrderDeniedLine(JournalLine, tag=EventType.ORDER_DENIED.value, kw_only=True):
+    """A wish refused by us; it never left, and has no order id."""
 
+    symbol: str = ""
+    instrument_id: str = ""
+    strategy_id: str = ""
     side: str = ""
     order_type: str = ""
     qty: str | None = None
     price: str | None = None
     time_in_force: str | None = None
-    stop_price: str | None = None
-    reduce_only: bool = False
-    reason: str = ""
     deny_reason: str
     deny_context: dict[str, Any] = {}
     decision: dict[str, Any] = {}
@@ -229,6 +228,7 @@ class OrderStateLine(OrderWords, tag=EventType.ORDER_STATE.value, kw_only=True, 
     """One row of the lifecycle table that fired."""
 
     client_order_id: str
+    order_id: str | int | None = None
     old: str = ""
     new: str
     why: str = ""
@@ -240,12 +240,7 @@ class OrderStateLine(OrderWords, tag=EventType.ORDER_STATE.value, kw_only=True, 
 class CancelRequestedLine(OrderWords, tag=EventType.CANCEL_REQUESTED.value, gc=False):
     """A cancel left."""
 
-    why: str = ""
-
-
-class CancelAllLine(OrderWords, tag=EventType.CANCEL_ALL.value, gc=False):
-    """A cancel of everything on one symbol left."""
-
+    order_id: str | int | None = None
     why: str = ""
 
 
@@ -253,6 +248,7 @@ class FillLine(OrderWords, tag=EventType.FILL.value, kw_only=True, gc=False):
     """A trade of ours."""
 
     exec_id: str
+    order_id: str | int | None = None
     side: str
     qty: str
     price: str
@@ -284,6 +280,7 @@ class CancelRejectLine(OrderWords, tag=EventType.CANCEL_REJECT.value, gc=False):
 class AmendRequestedLine(OrderWords, tag=EventType.AMEND_REQUESTED.value, kw_only=True):
     """An amend left: a smaller quantity was asked for."""
 
+    order_id: str | int | None = None
     old_qty: str
     qty: str
     cum_qty: str | None = None
@@ -303,6 +300,7 @@ class AmendRejectLine(OrderWords, tag=EventType.AMEND_REJECT.value, gc=False):
 class OrderAmendedLine(OrderWords, tag=EventType.ORDER_AMENDED.value, kw_only=True):
     """The venue says that an order is smaller."""
 
+    order_id: str | int | None = None
     old_qty: str
     qty: str
     source: str = ""
@@ -476,14 +474,6 @@ class JournalFaultLine(JournalLine, tag=EventType.JOURNAL_FAULT.value, gc=False)
     """The journal itself was in trouble."""
 
     msg: str = ""
-
-
-class SegmentClosedLine(JournalLine, tag=EventType.SEGMENT_CLOSED.value, gc=False):
-    """Last line of a rotated segment."""
-
-    segment: str | int = ""
-    lines: int = 0
-    next: str | int | None = ""
 
 
 def _leaves(kind: type[JournalLine]) -> list[type[JournalLine]]:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from daemon.model.balance_changes import CHANGE_TEXT, BalanceChange
-from daemon.model.stop_triggers import TRIGGER_TEXT, StopTrigger
+from daemon.model.stop_triggers import StopTrigger
 from tests.support.sim_chaos import FaultMenu
 from tests.support.sim_runner import SimRun
 
@@ -115,8 +115,7 @@ def page(figures: Mapping[str, Any]) -> str:
         "|---|---|---|---|---|",
     ]
     for trigger in StopTrigger:
-        text = TRIGGER_TEXT[trigger]
-        cells = (text.trips, text.confirmation, text.follows, text.cost)
+        cells = (trigger.trips, trigger.confirmation, trigger.follows, trigger.cost)
         rows.append(f"| `{trigger}` | {' | '.join(cells)} |")
     calm, weather, demo = figures["calm"], figures["weather"], figures["demo"]
     lines = MEASURED.format(

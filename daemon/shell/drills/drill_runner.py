@@ -33,6 +33,7 @@ from daemon.model.enums import (
 from daemon.model.halt import HaltFlag
 from daemon.model.ids import ClientOrderId, VenueOrderId
 from daemon.model.inputs import Command, KillLatched, LinkDown, LinkUp, RateLimited
+from daemon.model.journal_records import DrillRecord
 from daemon.model.records import EventType
 from daemon.model.reports import ExecutionReport
 from daemon.shell.drills.drill_rehearsal import WHO, Rehearsal, RehearsalFactory
@@ -176,7 +177,7 @@ class Drills:
         except Exception as error:  # a control that raises has failed its drill
             log.exception("drill %s", name)
             problem = f"{type(error).__name__}: {error}"
-        result = {
+        result: DrillRecord = {
             "drill": name,
             "passed": not problem,
             "detail": {**_exact(run.detail), **({"problem": problem} if problem else {})},

@@ -17,7 +17,7 @@ from daemon.model.inputs import (
     SnapshotFailed,
     VenueReport,
 )
-from daemon.model.readiness import NOT_READY_TEXT, NotReady
+from daemon.model.readiness import NotReady
 from daemon.model.reports import Mute
 from tests.support.builders import BTC, ETH, command, instrument, report, wish
 from tests.support.screenplay import Stage, only, replies, snapshots
@@ -109,7 +109,7 @@ SCENES: dict[NotReady, Callable[[], Stage]] = {
 
 
 def test_every_reason_has_its_words_and_its_scene() -> None:
-    assert set(NOT_READY_TEXT) == set(SCENES) == set(NotReady)
+    assert set(SCENES) == set(NotReady)
 
 
 @pytest.mark.parametrize("reason", list(NotReady))
@@ -117,13 +117,13 @@ def test_status_prints_it_and_start_quotes_it(reason: NotReady) -> None:
     stage = SCENES[reason]()
     shown = stage.engine.status(stage.now_ns)["not_ready"]
     assert reason.value in [one["reason"] for one in shown]
-    assert NOT_READY_TEXT[reason] in " ".join(one["text"] for one in shown)
+    assert reason.text in " ".join(one["text"] for one in shown)
     refused = replies(stage.tell(command("start")))[0]
     if reason is NotReady.NOT_CLEAN:
         assert refused.error_code == "incident_open"
         return
     assert refused.error_code == "not_ready"
-    assert f"{reason.value}: {NOT_READY_TEXT[reason]}" in refused.error_message
+    assert f"{reason.value}: {reason.text}" in refused.error_message
     assert stage.engine.session_id == ""
 
 
