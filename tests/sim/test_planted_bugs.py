@@ -92,7 +92,7 @@ def an_unknown_order_frees_the_caps(patch: pytest.MonkeyPatch) -> None:
 
 
 def recovery_forgets_cancels(patch: pytest.MonkeyPatch) -> None:
-    patch.setitem(fold._FOLDS, "cancel_requested", lambda *_: None)
+    patch.setitem(fold.FOLDS, "cancel_requested", lambda *_: None)
 
 
 def an_amend_on_its_way_is_believed(patch: pytest.MonkeyPatch) -> None:
@@ -110,7 +110,7 @@ def smaller_orders_go_unnoticed(patch: pytest.MonkeyPatch) -> None:
 
 
 def recovery_forgets_amends(patch: pytest.MonkeyPatch) -> None:
-    patch.setitem(fold._FOLDS, "order_amended", lambda *_: None)
+    patch.setitem(fold.FOLDS, "order_amended", lambda *_: None)
 
 
 def a_replace_that_is_not_sent_ends_its_target(patch: pytest.MonkeyPatch) -> None:
