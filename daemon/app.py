@@ -45,6 +45,7 @@ from daemon.settings import Config
 from daemon.shell.control_port import ControlPort
 from daemon.shell.drills.drill_rehearsal import Rehearsal
 from daemon.shell.drills.drill_runner import Drills, DrillTools
+from daemon.shell.emergency_set import VenueStop, stop_of
 from daemon.shell.health.metrics import Metrics, MetricsServer
 from daemon.shell.health.status_publisher import StatusPart, StatusPublisher
 from daemon.shell.health.watchdog import LatchClearer, Watchdog, kill_of
@@ -329,13 +330,14 @@ class Daemon:
             link.pause(pause.scope, pause.until_ns)
         return link
 
-    def _build_emergency(self) -> EmergencyStop:
-        return EmergencyStop(
+    def _build_emergency(self) -> VenueStop:
+        one = EmergencyStop(
             endpoints=self._endpoints,
             adapter=stop_adapter(self._config.settings, self._credentials),
             instance=self._instance,
             clock=self._clock,
         )
+        return stop_of({self._endpoints.environment: one})
 
     def _build_end(self, pump: Pump, notifier: Notifier) -> ProcessEnd:
         return ProcessEnd(

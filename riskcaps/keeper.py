@@ -11,7 +11,7 @@ from decimal import Decimal
 from daemon.model.amounts import NS_PER_MS, ZERO, plain
 from daemon.model.enums import Side, TradingState
 from daemon.model.halt import HaltFlag
-from daemon.model.ids import ClientOrderId, ClientOrderIdFactory, ExecId, InstrumentId
+from daemon.model.ids import ClientOrderId, ClientOrderIdFactory, ExecId, InstrumentId, asset_name
 from daemon.model.position import Position
 from riskcaps.bands import CapNotice, Watch
 from riskcaps.behaviour import Behaviour, DuplicateKey
@@ -124,7 +124,7 @@ class Keeper:
     def rebuild_rates(self) -> None:
         """Resolve the declared paths again: instruments or caps have changed."""
         for book in self.books.values():
-            book.at_par = bool(book.quote) and book.quote == self.capset.numeraire
+            book.at_par = bool(book.quote) and asset_name(book.quote) == self.capset.numeraire
             book.worst = None
             book.forget_lanes()
             book.base_account, book.quote_account = (

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from decimal import ROUND_CEILING, ROUND_FLOOR, Context, Decimal
 
 from daemon.model.amounts import ZERO
+from daemon.model.ids import asset_name
 from riskcaps.exposure import SymbolBook, Worth
 
 Rate = tuple[Decimal, Decimal, int]
@@ -58,15 +59,16 @@ class Rates:
         """The steps from an asset; empty for the numeraire itself, None when there is no path."""
         if asset == self.numeraire:
             return ()
-        return self._paths.get(asset)
+        legs = self._paths.get(asset)
+        return () if legs is None and asset_name(asset) == self.numeraire else legs
 
     def rate(self, asset: str) -> Rate | None:
         """`(low, high, oldest leg's time)`; the time is 0 for the numeraire itself."""
         if asset == self.numeraire and asset:
             return PAR
         legs = self._paths.get(asset)
-        if not legs:
-            return None
+        if not legs:  # the numeraire at another venue is worth what it is at ours
+            return PAR if asset and asset_name(asset) == self.numeraire else None
         low = high = ONE
         oldest_ns = 0
         for leg in legs:

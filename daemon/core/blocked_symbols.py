@@ -16,7 +16,7 @@ from daemon.core.turn_context import TurnContext
 from daemon.model import journal_records as journal
 from daemon.model.amounts import plain
 from daemon.model.enums import GateState, SymbolStatus
-from daemon.model.ids import InstrumentId, instrument_id, symbol_of
+from daemon.model.ids import InstrumentId, instrument_of, symbol_of
 from daemon.model.inputs import InstrumentsLoaded
 from daemon.model.instrument import Instrument
 from daemon.model.plain_values import to_plain
@@ -38,6 +38,12 @@ class BlockedSymbols:
     def __init__(self, desk: TurnContext) -> None:
         """Share the desk."""
         self._desk = desk
+        config = desk.config
+        self._names = {instrument_of(name, config.environment): name for name in config.symbols}
+        """Our instruments, and what the configuration calls them."""
+        self._ids = {symbol_of(iid): iid for iid in reversed(self._names)}
+        self._ids |= {name: iid for iid, name in self._names.items()}
+        """By configured name, and by bare symbol; of two venues the first configured has it."""
         self._absent: dict[str, str] = {}
         """Why the venue's list has no usable row for a symbol."""
 
@@ -82,9 +88,11 @@ class BlockedSymbols:
 
     def why(self, symbol: str) -> str:
         """Why a symbol cannot be traded now; empty when it can."""
-        if symbol in self._absent:
-            return self._absent[symbol]
-        loaded = self._desk.ledger.instruments.get(self._id(symbol))
+        iid = self._id(symbol)
+        absent = self._absent.get(self._names.get(iid, symbol))
+        if absent is not None:
+            return absent
+        loaded = self._desk.ledger.instruments.get(iid)
         if loaded is None:
             return "not loaded" if self._desk.gate.instruments_loaded else ""
         return "" if loaded.status is SymbolStatus.TRADING else f"the venue says {loaded.status}"
@@ -97,17 +105,18 @@ class BlockedSymbols:
 
     def _silence(self, symbol: str) -> str:
         """What the venue says instead of answers about a symbol, or an order of ours on it."""
-        mute = self._desk.gate.mute.get(symbol)
+        iid = self._id(symbol)
+        mute = self._desk.gate.mute.get(self._names.get(iid, symbol))
         if mute is not None:
             return f"the venue answers no question about it: {mute}"
         for cid, ask in self._desk.chase.asks.items():
             order = self._desk.books.orders.get(cid)
-            if ask.mute_ns and order is not None and symbol_of(order.instrument_id) == symbol:
+            if ask.mute_ns and order is not None and order.instrument_id == iid:
                 return f"the venue gives no answer about order {cid}: {ask.mute}"
         return ""
 
     def _id(self, symbol: str) -> InstrumentId:
-        return instrument_id(symbol, self._desk.config.environment)
+        return self._ids.get(symbol) or instrument_of(symbol, self._desk.config.environment)
 
     def _gone(self, absent: Mapping[str, str]) -> list[Instrument]:
         """What we knew of symbols that the venue's list no longer has."""

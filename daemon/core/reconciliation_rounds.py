@@ -28,7 +28,7 @@ from daemon.model.ids import (
     ClientOrderId,
     InstrumentId,
     VenueOrderId,
-    instrument_id,
+    instrument_of,
     is_ours,
 )
 from daemon.model.orders import Order
@@ -129,7 +129,7 @@ class ReconciliationRounds:
 
     def _start(self) -> None:
         desk = self._desk
-        ours = [instrument_id(s, desk.config.environment) for s in desk.config.symbols]
+        ours = [instrument_of(s, desk.config.environment) for s in desk.config.symbols]
         refs = [
             OrderRef(one.client_order_id, one.instrument_id, one.venue_order_id)
             for one in desk.books.open.values()

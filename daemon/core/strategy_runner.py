@@ -22,7 +22,7 @@ from daemon.core.turn_context import TurnContext
 from daemon.model import journal_records as journal
 from daemon.model.effects import ArmTimer, SendOrder
 from daemon.model.enums import OrderStatus
-from daemon.model.ids import InstrumentId, StrategyId, instrument_id
+from daemon.model.ids import InstrumentId, StrategyId, instrument_of
 from daemon.model.instrument import Instrument
 from daemon.model.intents import (
     AmendIntent,
@@ -114,7 +114,7 @@ class StrategyRunner:
     def _build(self, spec: StrategySpec) -> None:
         desk = self._desk
         loaded = desk.ledger.instruments
-        names = [instrument_id(symbol, desk.config.environment) for symbol in spec.symbols]
+        names = [instrument_of(symbol, desk.config.environment) for symbol in spec.symbols]
         instruments = {name: loaded[name] for name in names if name in loaded}
         try:
             strategy = spec.factory(spec.strategy_id, instruments)

@@ -108,7 +108,7 @@ class Tripwires:
         exposed = {
             order.instrument_id: None
             for order in desk.books.working()
-            if not self._symbols.why(symbol_of(order.instrument_id))
+            if not self._symbols.why(order.instrument_id)
         }
         for iid in list(self._stale):
             if iid not in exposed:

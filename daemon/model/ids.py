@@ -72,6 +72,21 @@ def instrument_id(symbol: str, venue: str) -> InstrumentId:
     return InstrumentId(f"{symbol}@{venue}")
 
 
+def instrument_of(name: str, venue: str) -> InstrumentId:
+    """A configured instrument: an id as it stands, a bare symbol on `venue`."""
+    return InstrumentId(name) if "@" in name else instrument_id(name, venue)
+
+
+def asset_id(asset: str, venue: str) -> str:
+    """An asset of another venue than the first: equal names on two venues are two assets."""
+    return f"{asset}@{venue}"
+
+
+def asset_name(asset: str) -> str:
+    """The name of an asset, whichever venue it lies at."""
+    return asset.partition("@")[0]
+
+
 def is_symbol(text: str) -> bool:
     """Whether a venue may list it: letters and digits of any script, in upper case.
 

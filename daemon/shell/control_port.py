@@ -22,8 +22,9 @@ from daemon.model.inputs import Actor, Command, Input, KillLatched
 from daemon.model.journal_records import CommandRecord
 from daemon.model.records import EventType
 from daemon.shell.checks.preflight_pass import StartPermit
+from daemon.shell.emergency_set import VenueStop
 from daemon.shell.process.clock import Clock
-from daemon.shell.stop.emergency_stop import EmergencyStop, KillReport, OnRound
+from daemon.shell.stop.emergency_stop import KillReport, OnRound
 from daemon.shell.stop.kill_latch import LATCH_DEADLINE_S, LatchStore
 from daemon.shell.stop.late_orders import LateOrders, until_settled
 
@@ -56,7 +57,7 @@ class ControlPort:
         pump: PumpPort,
         halt: HaltFlag,
         latch: LatchStore,
-        emergency: EmergencyStop,
+        emergency: VenueStop,
         late: LateOrders,
         clock: Clock,
         main_loop: asyncio.AbstractEventLoop,

@@ -20,17 +20,24 @@ from daemon.model.effects import Reply
 from daemon.model.enums import Side
 from daemon.model.ids import StrategyId, instrument_id
 from daemon.model.intents import CancelIntent
+from daemon.shell.emergency_set import stop_of
 from daemon.shell.journal.journal_writer import Journal
 from daemon.shell.link.link_config import LinkConfig
 from daemon.shell.link.venue_link import VenueLink
+from daemon.shell.process.clock import SystemClock
 from daemon.shell.pump import Pump
 from daemon.shell.stop.emergency_stop import EmergencyStop
 from daemon.venues.adapter import VenueAdapter
+from tests.support.adapters import spot
 from tests.support.builders import INSTANCE, caps, command, config, engine, wish
 from tests.support.contract_adapter import CONTRACT_KIND, ContractAccount, ContractAdapter
 from tests.support.contract_venue import CONTRACT, SYMBOL, TICK, ContractVenue, served
 from tests.support.link_bench import FAST, endpoints_at
 from tests.support.screenplay import Puppet
+from tests.support.scripted_venue import KEY as SPOT_KEY
+from tests.support.scripted_venue import SECRET as SPOT_SECRET
+from tests.support.scripted_venue import ScriptedVenue
+from tests.support.scripted_venue import served as spot_served
 
 XBT = instrument_id(SYMBOL, "sim")
 BID, ASK = 200, 202
@@ -137,6 +144,13 @@ async def trading(directory: Path) -> AsyncIterator[Box]:
                 box.journal.close()
 
 
+def stop_at(base: str, adapter: VenueAdapter) -> EmergencyStop:
+    """A stop of its own at one venue."""
+    return EmergencyStop(
+        endpoints=endpoints_at(base), adapter=adapter, instance=INSTANCE, clock=SystemClock()
+    )
+
+
 async def placed(box: Box, side: Side, qty: str, price: str) -> Any:
     """An order that rests at the venue."""
     before = len(box.venue.orders)
@@ -218,12 +232,7 @@ async def test_the_emergency_stop_cancels_ours_one_by_one_and_proves_it(tmp_path
         for price in ("99.5", "99.0", "98.5"):
             await placed(box, Side.BUY, "0.002", price)
         stranger = box.venue.add(tag="4711", lots=3, ticks=150)
-        stop = EmergencyStop(
-            endpoints=endpoints_at(box.venue.base),
-            adapter=ContractAdapter(),
-            instance=INSTANCE,
-            clock=box.venue.clock,
-        )
+        stop = stop_at(box.venue.base, ContractAdapter())
         report = await stop.cancel_and_verify(deadline_s=5)
         await stop.close()
         assert report.verified_empty_ns is not None, report
@@ -237,3 +246,34 @@ async def test_a_quantity_that_is_no_whole_lot_never_leaves(tmp_path: Path) -> N
         await box.until(lambda: bool(box.puppet.denials), "a denial")
         assert box.puppet.denials == ["filter_lot"]
         assert (box.venue.orders, TICK) == ({}, Decimal("0.5"))
+
+
+async def test_one_stop_over_two_venues_is_empty_when_both_are(tmp_path: Path) -> None:
+    async with trading(tmp_path) as box, spot_served(ScriptedVenue()) as other:
+        await placed(box, Side.BUY, "0.002", "99.5")
+        other.clock_ms = lambda: box.venue.clock_ms
+        other.add_order(f"st{INSTANCE}-1-1")
+        other.add_order(f"st{INSTANCE}-1-2")
+        stops = {"contracts": stop_at(box.venue.base, ContractAdapter())}
+        stops["spot"] = stop_at(other.base, spot(key=SPOT_KEY, secret=SPOT_SECRET))
+        stop = stop_of(stops)
+        heard: list[tuple[int, int]] = []
+        report = await stop.cancel_and_verify(deadline_s=5, on_round=lambda *n: heard.append(n))
+        assert (report.canceled, report.open_orders) == (3, 0), report
+        assert report.verified_empty_ns is not None
+        assert heard[-1] == (3, 0)
+        assert (box.venue.live(), other.open_orders()) == ([], [])
+        await stop.close()
+
+
+async def test_a_venue_that_cannot_be_asked_holds_no_other_and_is_no_zero(tmp_path: Path) -> None:
+    async with trading(tmp_path) as box:
+        await placed(box, Side.BUY, "0.002", "99.5")
+        stops = {"contracts": stop_at(box.venue.base, ContractAdapter())}
+        stops["spot"] = stop_at("127.0.0.1:9", spot())
+        stop = stop_of(stops)
+        report = await stop.cancel_and_verify(deadline_s=1)
+        await stop.close()
+        assert box.venue.live() == [], "the other venue is stopped all the same"
+        assert (report.canceled, report.open_orders, report.verified_empty_ns) == (1, None, None)
+        assert any(text.startswith("spot: ") for text in report.errors)

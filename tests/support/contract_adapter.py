@@ -144,8 +144,8 @@ class TradeLine(msgspec.Struct):
 class Reader:
     """Rows to reports."""
 
-    def __init__(self, names: SymbolNames, ids: OwnIds) -> None:
-        self._names, self._ids = names, ids
+    def __init__(self, names: SymbolNames, ids: OwnIds, cash: str) -> None:
+        self._names, self._ids, self._cash = names, ids, cash
 
     def report(
         self,
@@ -201,7 +201,7 @@ class Reader:
             qty=abs(row.lots) * CONTRACT,
             price=row.ticks * TICK,
             fee=Decimal(row.fee),
-            fee_asset="USD",
+            fee_asset=self._cash,
             liquidity=LiquidityFlag.MAKER,
             ts_venue_ns=row.at * NS_PER_MS,
             ts_recv_ns=ts_recv_ns,
@@ -384,8 +384,8 @@ class Top:
 class Decode:
     """REST bodies."""
 
-    def __init__(self, names: SymbolNames) -> None:
-        self._names = names
+    def __init__(self, names: SymbolNames, cash: str) -> None:
+        self._names, self._cash = names, cash
 
     def _as(self, kind: Any, body: bytes | msgspec.Raw) -> Any:
         try:
@@ -421,7 +421,7 @@ class Decode:
 
     def account(self, body: bytes) -> AccountFacts:
         row = self._as(dict[str, Any], body)
-        held = [Balance("USD", Decimal(row["cash"]), ZERO)]
+        held = [Balance(self._cash, Decimal(row["cash"]), ZERO)]
         held += [Balance(c, lots * CONTRACT, ZERO) for c, lots in row["positions"].items()]
         return AccountFacts(tuple(held), can_trade=True, can_withdraw=False)
 
@@ -438,7 +438,7 @@ class Decode:
             instrument_id=self._names.instrument(row["c"]),
             symbol=row["c"],
             base=row["c"],
-            quote="USD",
+            quote=self._cash,
             kind=CONTRACT_KIND,
             status=SymbolStatus.TRADING,
             order_types=frozenset({OrderType.LIMIT}),
@@ -501,13 +501,15 @@ class ContractAdapter:
         until_ms_in=lambda _text: 0,
     )
 
-    def __init__(self, symbols: Sequence[str] = (SYMBOL,)) -> None:
-        names = SymbolNames("sim", symbols)
+    def __init__(
+        self, symbols: Sequence[str] = (SYMBOL,), venue: str = "sim", cash: str = "USD"
+    ) -> None:
+        names = SymbolNames(venue, symbols)
         self.symbols = names.symbols
         self.instrument = names.instrument
         self.ids = OwnIds()
-        self.reader = Reader(names, self.ids)
-        self.encode, self.decode, self.market = Encode(), Decode(names), Ticker(names)
+        self.reader = Reader(names, self.ids, cash)
+        self.encode, self.decode, self.market = Encode(), Decode(names, cash), Ticker(names)
 
     def fault(self, status: int, code: int, message: str) -> Fault:
         return fault_of(status, message)

@@ -200,7 +200,7 @@ class RestLink:
         try:
             listed = await self._ask(self._adapter.symbols)
         except (VenueRefusal, Undecodable) as error:
-            # One unknown name (-1121), or one row of another shape, spoils the whole answer.
+            # One unknown name, or one row of another shape, spoils the whole answer.
             if len(self._adapter.symbols) == 1 or not self._is_about_a_symbol(error):
                 raise
             listed = await self._ask_each()

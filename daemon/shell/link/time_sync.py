@@ -1,6 +1,6 @@
 """The venue's clock against ours: offset by the best round trip of a batch (binance-spot.md §3).
 
-The window of a request is never widened to "fix" -1021; a new sample is taken instead.
+The window of a request is never widened to "fix" a refused timestamp: a new sample is taken.
 """
 
 from collections.abc import Awaitable, Callable

@@ -128,7 +128,7 @@ class RestTransport:
             await self._made.close()
 
     async def measure(self) -> None:
-        """`GET /time`."""
+        """The venue's time."""
         reply = await self._session.call(_urgent(self._encode.server_time()), deadline_s=1.0)
         if reply.status != 200:
             raise _refused(self._decode.error(reply.status, reply.body))
@@ -136,18 +136,18 @@ class RestTransport:
         self._venue_clock.take(venue_ms, reply.ts_sent_ns, reply.ts_recv_ns)
 
     async def listing(self, symbol: str | None) -> Sequence[OpenRow]:
-        """`GET /openOrders`."""
+        """Open orders."""
         body = await self._body(self._encode.open_orders(symbol, self._venue_clock.venue_ms()))
         return self._decode.open(body)
 
     async def cancel_symbol(self, symbol: str) -> int:
-        """`DELETE /openOrders`."""
+        """Cancel all of a symbol."""
         request = self._encode.cancel_all(symbol, self._venue_clock.venue_ms())
         body = await self._body(request, gone=b"[]")
         return len(self._decode.canceled(body))
 
     async def cancel_one(self, row: OpenRow) -> int:
-        """`DELETE /order`."""
+        """Cancel one order."""
         at_ms = self._venue_clock.venue_ms()
         request = self._encode.cancel_by_id(row.symbol, row.order_id, at_ms)
         return 1 if await self._body(request, gone=b"") else 0
@@ -242,26 +242,26 @@ class SocketTransport:
             session.close(reason)
 
     async def measure(self) -> None:
-        """`time`."""
+        """The venue's time."""
         sent_ns = self._clock.now_ns()
         reply = await self._ask(self._codec.server_time(self._id()))
         venue_ms = self._decode.time_ms(reply.result)
         self._venue_clock.take(venue_ms, sent_ns, self._clock.now_ns())
 
     async def listing(self, symbol: str | None) -> Sequence[OpenRow]:
-        """`openOrders.status`."""
+        """Open orders."""
         at_ms = self._venue_clock.venue_ms()
         reply = await self._ask(self._codec.open_orders(symbol, self._id(), at_ms))
         return self._decode.open(reply.result)
 
     async def cancel_symbol(self, symbol: str) -> int:
-        """`openOrders.cancelAll`."""
+        """Cancel all of a symbol."""
         at_ms = self._venue_clock.venue_ms()
         reply = await self._ask(self._codec.cancel_all(symbol, self._id(), at_ms), gone=True)
         return 0 if reply.fault is not None else len(self._decode.canceled(reply.result))
 
     async def cancel_one(self, row: OpenRow) -> int:
-        """`order.cancel`."""
+        """Cancel one order."""
         at_ms = self._venue_clock.venue_ms()
         request = self._codec.cancel_by_id(row.symbol, row.order_id, self._id(), at_ms)
         reply = await self._ask(request, gone=True)

@@ -13,10 +13,10 @@ from collections.abc import Callable
 from daemon.model.effects import ExitDaemon
 from daemon.model.halt import HaltFlag
 from daemon.model.inputs import Actor, Command
+from daemon.shell.emergency_set import VenueStop
 from daemon.shell.process.clock import Clock
 from daemon.shell.process.sdnotify import Notifier
 from daemon.shell.pump import Pump
-from daemon.shell.stop.emergency_stop import EmergencyStop
 from daemon.shell.stop.late_orders import LateOrders, until_settled
 
 log = logging.getLogger("seatriald.end")
@@ -41,7 +41,7 @@ class ProcessEnd:
         late: LateOrders,
         clock: Clock,
         notifier: Notifier,
-        emergency: Callable[[], EmergencyStop],
+        emergency: Callable[[], VenueStop],
         on_exit: Callable[[ExitDaemon], None],
         stop_deadline_s: float,
     ) -> None:

@@ -75,12 +75,12 @@ class WsCodec:
     def decode(self, payload: bytes | memoryview, ts_recv_ns: int) -> SocketMessage:
         """Read one frame. Raises `Undecodable`, as `decode_frame` and `report_of` do."""
         message = decode_frame(payload)
+        if type(message) is WsReply:
+            return message
+        if type(message) is OrderEvent:
+            reader = self._reader
+            return VenueReport(report_of(message, reader.names, reader.ids, ts_recv_ns))
         match message:
-            case WsReply():
-                return message
-            case OrderEvent():
-                reader = self._reader
-                return VenueReport(report_of(message, reader.names, reader.ids, ts_recv_ns))
             case AccountEvent():
                 stamp_ms = message.updated_ms or message.time_ms
                 return BalancesChanged(balances_in(message), stamp_ms * NS_PER_MS)

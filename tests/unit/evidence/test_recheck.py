@@ -132,6 +132,20 @@ def test_an_altered_context_with_every_digest_made_good_again_is_named_all_the_s
     assert told in wrong["context"]["examples"][0]
 
 
+def test_decisions_on_a_kind_of_instrument_without_rules_cannot_be_decided(tmp_path):
+    """Told so by the venue as well: nothing is altered, and spot's rules are not guessed for it."""
+    maker = world_with_contexts()
+    for told in [r for r in maker.records if r["event_type"] == "instruments"]:
+        told["instruments"] = [{**one, "kind": "perpetual"} for one in told["instruments"]]
+    for record in contexts(maker.records):
+        record["filters"] = {**record["filters"], "kind": "perpetual"}
+        name_anew(maker.records, record)
+    wrong = found(tmp_path, maker.records)
+    assert "no rules are known for kind 'perpetual'" in wrong["undecidable"]["examples"][0]
+    approved = [r for r in maker.records if r["event_type"] == "order_approved"]
+    assert wrong["undecidable"]["count"] >= len(approved) > 10
+
+
 def test_a_context_of_other_caps_than_the_sessions_denies_agreement(tmp_path):
     maker = world_with_contexts()
     record = contexts(maker.records)[0]
