@@ -207,8 +207,8 @@ def test_caught_a_recovery_that_forgets_an_attempt(twin: Twin) -> None:
 
 
 def test_caught_a_recovery_that_skips_a_kind_of_line(twin: Twin) -> None:
-    with mock.patch.dict(fold._FOLDS):
-        del fold._FOLDS[EventType.CANCEL_REQUESTED]
+    with mock.patch.dict(fold.FOLDS):
+        del fold.FOLDS[EventType.CANCEL_REQUESTED]
         assert_caught(twin, ".interceptor.cancels", "after write", "torn inside a line")
 
 
