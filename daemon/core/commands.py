@@ -9,6 +9,7 @@ from dataclasses import asdict
 from typing import Any
 
 from daemon.core.books import order_fields
+from daemon.core.bots.money import allotments_short
 from daemon.core.cancels import Cancels
 from daemon.core.command_errors import CommandError, CommandErrorCode
 from daemon.core.reconciliation_rounds import ReconciliationRounds
@@ -89,6 +90,9 @@ class Commands:
     def _start(self, command: Command) -> Answer:
         if problem := clock_problem(self._desk.interceptor):
             raise CommandError(CommandErrorCode.NOT_READY, problem)
+        if shorts := allotments_short(self._desk):
+            mend = "lower their capital in the configuration, or fund the account"
+            raise CommandError(CommandErrorCode.NOT_READY, f"{'; '.join(shorts)}: {mend}")
         session_id = self._conductor.start(_by(command), command.reason)
         return {"session_id": session_id}
 

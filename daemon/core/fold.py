@@ -13,6 +13,7 @@ from daemon.core.durable_state import DurableState, Incident
 from daemon.core.lifecycle import Trigger, advance
 from daemon.core.turn_context import SENT
 from daemon.model.amounts import AmountError, decimal_of
+from daemon.model.bots import BotState, bot_of
 from daemon.model.enums import (
     LiquidityFlag,
     OrderStatus,
@@ -24,7 +25,7 @@ from daemon.model.enums import (
 from daemon.model.ids import SessionId
 from daemon.model.instrument import Instrument
 from daemon.model.order_features import OrderExtras
-from daemon.model.orders import Order
+from daemon.model.orders import Order, OrderTerms
 from daemon.model.plain_values import from_plain
 from daemon.model.position import Balance
 from daemon.model.records import EventType
@@ -84,6 +85,8 @@ def _approved(ledger: DurableState, record: Fields, now_ns: int) -> None:
         ts_updated_ns=now_ns,
         reduce_only=record.get("reduce_only", False),
         extras=from_plain(OrderExtras, record["extras"]) if record.get("extras") else None,
+        terms=from_plain(OrderTerms, record["terms"]) if record.get("terms") else None,
+        bot_order_id=record["owner"]["client_order_id"] if record.get("owner") else "",
     )
     order.status = SENT
     ledger.interceptor.restore_approved(record, now_ns)
@@ -91,7 +94,7 @@ def _approved(ledger: DurableState, record: Fields, now_ns: int) -> None:
 
 
 def _denied(ledger: DurableState, record: Fields, _: int) -> None:
-    ledger.deny(record["deny_reason"])
+    ledger.deny(record["deny_reason"], bot_of(record["strategy_id"]))
 
 
 def _state(ledger: DurableState, record: Fields, now_ns: int) -> None:
@@ -101,6 +104,7 @@ def _state(ledger: DurableState, record: Fields, now_ns: int) -> None:
         now_ns,
         venue_order_id=record["order_id"],
         venue_cum_qty=decimal_of(record["venue_cum_qty"]),
+        ts_venue_ns=record.get("ts_venue_ns", 0),
     )
 
 
@@ -238,6 +242,18 @@ def _rate_limit(ledger: DurableState, record: Fields, _: int) -> None:
     ledger.rate_limited(record["scope"], record["until_ns"], record.get("msg", ""))
 
 
+def _bot_switched(ledger: DurableState, record: Fields, _: int) -> None:
+    ledger.bots.switch(record["bot"], BotState(record["state"]), record["reason"])
+
+
+def _bot_refused(ledger: DurableState, record: Fields, _: int) -> None:
+    ledger.bots.refuse(record["bot"], record["refusal"])
+
+
+def _bot_throttled(ledger: DurableState, record: Fields, _: int) -> None:
+    ledger.bots.throttle(record["bot"], record["count"])
+
+
 _FOLDS: dict[str, Callable[[DurableState, Fields, int], None]] = {
     EventType.INSTRUMENTS: _instruments,
     EventType.ORDER_APPROVED: _approved,
@@ -263,4 +279,7 @@ _FOLDS: dict[str, Callable[[DurableState, Fields, int], None]] = {
     EventType.CAP_ALERT: _cap_alert,
     EventType.CAPS_CHANGED: _caps_changed,
     EventType.CHECKPOINT: _checkpoint,
+    EventType.BOT_SWITCHED: _bot_switched,
+    EventType.BOT_REFUSED: _bot_refused,
+    EventType.BOT_THROTTLED: _bot_throttled,
 }

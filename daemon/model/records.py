@@ -53,7 +53,8 @@ class EventType(StrEnum):
     """fields: state {…}: everything that a recovery needs, so that older lines need not be read."""
     SESSION_START = "session_start"
     """fields: session_id, version, commit, code, config_hash, caps_hash, account, environment,
-    host, packages, strategies, caps {…}, by, reason."""
+    host, packages, strategies, bots [{name, symbols, capital {asset: amount}, …}] (where there are
+    some), caps {…}, by, reason."""
     SESSION_STOP = "session_stop"
     """fields: session_id, reason, by, duration_ms, orders, fills, denied."""
     HEARTBEAT = "heartbeat"
@@ -78,15 +79,17 @@ class EventType(StrEnum):
     fields as JSON with sorted keys and no blanks. Written when a session first needs it."""
     ORDER_APPROVED = "order_approved"
     """fields: client_order_id, symbol, instrument_id, strategy_id, side, order_type, qty, price,
-    time_in_force, stop_price, reduce_only, extras (only where it has some), reason, decision {…},
-    counts [approved, denied: of the session so far, this one included]. On disk before the bytes
+    time_in_force, stop_price, reduce_only, extras, terms {quote_qty, tags} (where it has some),
+    owner {bot, client_order_id (the bot's), request} (a bot's order), reason, decision {…}, counts
+    [approved, denied: of the session so far, this one included]. On disk before the bytes
     leave."""
     ORDER_DENIED = "order_denied"
     """fields: symbol, instrument_id, strategy_id, side, order_type, qty, price, time_in_force,
-    deny_reason, deny_context {…}, decision {…}, counts (as an approval has them)."""
+    owner, deny_reason, deny_context {…}, decision {…}, counts (as an approval has them)."""
     ORDER_STATE = "order_state"
     """fields: client_order_id, symbol, instrument_id, order_id, old, new, why, cum_qty,
-    venue_cum_qty, source. One line for each row of the lifecycle table that fired."""
+    venue_cum_qty, source, ts_venue_ns (of a bot's order, by the venue's clock). One line for
+    each row of the lifecycle table that fired."""
     CANCEL_REQUESTED = "cancel_requested"
     """fields: client_order_id, symbol, instrument_id, order_id, why."""
     CANCEL_ALL = "cancel_all"
@@ -150,6 +153,18 @@ class EventType(StrEnum):
     """fields: code, msg, context. An answer of the venue that no rule of ours explains."""
     JOURNAL_FAULT = "journal_fault"
     """fields: msg."""
+    BOT_REFUSED = "bot_refused"
+    """fields: bot, request, kind (place|cancel|cancel_all|replace|amend|test), client_order_id (the
+    bot's), symbol, refusal (a reason of the door), msg. No order came of the request."""
+    BOT_ANSWERED = "bot_answered"
+    """fields: bot, request, kind, orders [{client_order_id (ours), status, cum_qty}], refused (who
+    said no to the request or to its first half, and why; empty: nobody), wait_ns (since the line of
+    the request). What the bot was told; a denial by the caps or the door is its own line."""
+    BOT_SWITCHED = "bot_switched"
+    """fields: bot, state (active|suspended|revoked|gone), reason, by, cancel, canceled (orders
+    whose cancel was asked for)."""
+    BOT_THROTTLED = "bot_throttled"
+    """fields: bot, count, window_ms. So many requests were refused for their rate."""
     SEGMENT_CLOSED = "segment_closed"
     """fields: segment, lines, next. Last line of a rotated segment."""
 
