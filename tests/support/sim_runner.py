@@ -78,17 +78,12 @@ from daemon.model.reports import (
     VenueSnapshot,
 )
 from daemon.shell.link.venue_replies import PendingRequest, not_sent, unknown
+from daemon.venues.binance_spot.serving.errors import VenueError
+from daemon.venues.binance_spot.serving.events import AccountPosition, ExecReport
+from daemon.venues.binance_spot.serving.orders import PlaceRequest
+from daemon.venues.binance_spot.serving.units import decimal_of_e8, e8_of
 from daemon.venues.sim.listed_symbols import spec_of
-from daemon.venues.sim.sim_orders import (
-    AccountPosition,
-    BookTop,
-    ExecReport,
-    PlaceRequest,
-    SimOrder,
-    SimRefusalError,
-    TradeFill,
-)
-from daemon.venues.sim.units import decimal_of_e8, e8_of
+from daemon.venues.sim.sim_orders import BookTop, SimOrder, TradeFill
 from daemon.venues.sim.venue import SimVenue
 from riskcaps.capset import CapSet
 from tests.support.builders import (
@@ -415,7 +410,7 @@ class SimRun:
         self.wire.coming.pop(order.client_order_id, None)
         try:
             outcome = self.venue.place("main", place_request(order), self.now_ns)
-        except SimRefusalError as error:
+        except VenueError as error:
             return self._rejected(order, error.code, error.msg)
         return VenueReport(self.report_of(outcome.order, ReportSource.REPLY, outcome.fills))
 
@@ -450,7 +445,7 @@ class SimRun:
         def arrive() -> None:
             try:
                 gone = self.venue.cancel("main", SYMBOL, now_ns=self.now_ns, client_order_id=target)
-            except SimRefusalError as error:
+            except VenueError as error:
                 self.wire.coming.pop(order.client_order_id, None)
                 no = VenueCancelReject(self._refused(target, order.instrument_id, error))
                 self._answer(number, no, self._rejected(order, error.code, "cancel failed"))
@@ -461,9 +456,7 @@ class SimRun:
 
         self.later(travel, arrive)
 
-    def _refused(
-        self, cid: ClientOrderId, iid: InstrumentId, error: SimRefusalError
-    ) -> CancelReject:
+    def _refused(self, cid: ClientOrderId, iid: InstrumentId, error: VenueError) -> CancelReject:
         return CancelReject(
             client_order_id=cid,
             instrument_id=iid,
@@ -486,7 +479,7 @@ class SimRun:
         def arrive() -> None:
             try:
                 order = self.venue.cancel("main", SYMBOL, now_ns=self.now_ns, client_order_id=cid)
-            except SimRefusalError as error:
+            except VenueError as error:
                 no = self._refused(cid, iid, error)
                 self._answer(number, VenueCancelReject(no))
             else:
@@ -516,7 +509,7 @@ class SimRun:
                     client_order_id=cid,
                     new_client_order_id=cid,
                 )
-            except SimRefusalError as error:
+            except VenueError as error:
                 no = self._refused(cid, iid, error)
                 self._answer(number, VenueAmendReject(no))
             else:
@@ -536,7 +529,7 @@ class SimRun:
             item: Input
             try:
                 order = self.venue.query("main", SYMBOL, client_order_id=cid)
-            except SimRefusalError:
+            except VenueError:
                 item = OrderAbsent(
                     NotFound(client_order_id=cid, instrument_id=iid, ts_recv_ns=self.now_ns)
                 )
@@ -576,7 +569,7 @@ class SimRun:
                     continue
                 try:
                     order = self.venue.query("main", SYMBOL, client_order_id=ref.client_order_id)
-                except SimRefusalError:
+                except VenueError:
                     got["absent"].append(
                         NotFound(
                             client_order_id=ref.client_order_id,
