@@ -25,6 +25,7 @@ from pydantic import (
     model_validator,
 )
 
+from daemon.model.bots import BOT_PREFIX
 from daemon.model.config_paths import base_of, place_of
 from daemon.model.ids import is_symbol
 from daemon.model.user_text import text_of
@@ -279,6 +280,8 @@ class Settings(_Frozen):
     @model_validator(mode="after")
     def _strategy_symbols(self) -> "Settings":
         for name, strategy in self.strategies.items():
+            if name.startswith(BOT_PREFIX):
+                raise ValueError(f"strategies.{name}: names with {BOT_PREFIX!r} are those of bots")
             unknown = [s for s in strategy.symbols if s not in self.venue.symbols]
             if unknown:
                 raise ValueError(

@@ -322,6 +322,8 @@ class BotSwitched:
     state: BotState
     reason: str
     cancel: bool = False
+    by: str = "gateway"
+    """The operator's name, where it was one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

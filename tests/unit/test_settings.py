@@ -71,6 +71,7 @@ def test_a_good_configuration_is_taken_and_hashed() -> None:
         (("metrics",), {"port": 99_999}, "metrics.port"),
         (("strategies", "q", "symbols"), ["DOGEUSDT"], "DOGEUSDT not in venue.symbols"),
         (("strategies", "q", "clas"), "x", "strategies.q.clas: unknown key"),
+        (("strategies", "bot:q"), {"class": "quiet", "symbols": ["BTCUSDT"]}, "those of bots"),
         (("journal",), {"segment_bytes_max": 1}, "journal.segment_bytes_max"),
         (("caps",), "none", "caps: must be a table"),
         (("caps", "orders_per_hour_maximum"), 1, "caps.orders_per_hour_maximum"),
