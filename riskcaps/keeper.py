@@ -280,9 +280,8 @@ class Keeper:
         hold.book.drop_hold(hold)
         if hold.reduced:
             self.standing = None
-            if hold.client_order_id not in self.bot_orders:
-                ended = self.behaviour.order_ended(hold.book.instrument_id, hold.realised)
-                self._notices += ended
+        if hold.reduced and hold.client_order_id not in self.bot_orders:
+            self._notices += self.behaviour.order_ended(hold.book.instrument_id, hold.realised)
 
     def _note_breach(self, book: SymbolBook, side: Side) -> None:
         """A fill that went beyond the position cap: a late fill, or a lie of the venue.

@@ -10,6 +10,7 @@ WIDTH_MAX = 64
 """Columns that a saying may take on a terminal of 80, beside the longest name."""
 
 SAYINGS: Mapping[str, str] = {
+    "bot": "Bots behind the gateway: keys, states, client snippets",
     "cancel-all": "Cancel our open orders; nothing is latched",
     "caps": "Every cap with its use; `caps set`, `caps explain`",
     "completion": "Print the completion script of a shell",

@@ -162,7 +162,10 @@ class Commands:
 
     def _positions(self, _: Command) -> Answer:
         positions = self._desk.interceptor.positions()
+        bots = self._desk.ledger.bots.of.items()
+        of_bots = {bot: one.told_positions() for bot, one in sorted(bots) if one.positions}
         return {
+            **({"bots": of_bots} if of_bots else {}),
             "positions": [
                 {
                     "instrument_id": iid,
@@ -173,7 +176,7 @@ class Commands:
                     "fees_quote": plain(one.fees_quote),
                 }
                 for iid, one in sorted(positions.items())
-            ]
+            ],
         }
 
     def _incidents(self, _: Command) -> Answer:

@@ -30,12 +30,18 @@ class BotSpec:
     name: str
     symbols: tuple[str, ...]
     """What it may trade and see: some of the daemon's symbols."""
+    public_key: str = ""
+    """The public half of its Ed25519 key (PEM, or raw in base64); empty: it signs by HMAC."""
     capital: Mapping[str, Decimal] = field(default_factory=dict)
     """What it may spend, by asset; empty: whatever the account has."""
+    patience_ns: int = 900 * NS_PER_MS
+    """So long it waits for an answer; it has heard "unknown" of what is refused later."""
     reject_streak_max: int = 10
     """So many faulty orders in a row suspend it; 0: never. Post-only refusals are no faults."""
     loss_streak_max: int = 0
     """So many orders in a row that closed at a loss suspend it; 0: never."""
+    stops_reduce_only: bool = True
+    """Its stop and take-profit orders must reduce the position: they protect it, and open none."""
     stops_stay: bool = True
     """When it is gone, its stop orders that only reduce its own position stay."""
 

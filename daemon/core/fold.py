@@ -230,7 +230,7 @@ def _equity(ledger: DurableState, record: Fields, _: int) -> None:
 
 
 def _cap_alert(ledger: DurableState, record: Fields, _: int) -> None:
-    if record.get("kind") == "breach":
+    if record.get("kind") == "breach" and not record.get("bot"):
         ledger.interceptor.apply_breach(record["cap"])
 
 

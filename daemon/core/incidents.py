@@ -48,11 +48,14 @@ class Incidents:
         notices, desk.ledger.notices = desk.ledger.notices, []
         for notice in notices:
             plain = to_plain(notice)
-            desk.record(
-                EventType.CAP_ALERT,
-                {**{key: plain[key] for key in _ALERT_FIELDS}, "msg": notice.text},
-            )
-            if notice.action in ("halt", "halt_and_flatten"):
+            fields = {**{key: plain[key] for key in _ALERT_FIELDS}, "msg": notice.text}
+            if notice.bot:
+                fields["bot"] = notice.bot
+            desk.record(EventType.CAP_ALERT, fields)
+            if notice.bot:
+                if notice.kind == "breach":
+                    desk.misbehaved.append((notice.bot, notice.text))
+            elif notice.action in ("halt", "halt_and_flatten"):
                 is_drawdown = "drawdown" in notice.cap
                 trigger = StopTrigger.DRAWDOWN if is_drawdown else StopTrigger.CAP_BREACH
                 desk.trouble(trigger, notice.text, notice.symbol, plain)

@@ -57,6 +57,8 @@ class TurnContext:
         """The last refusal of the venue on each instrument."""
         self.troubles: list[tuple[StopTrigger, str, str, dict[str, Any]]] = []
         """Incidents wished for in this turn: trigger, sentence, symbol, context."""
+        self.misbehaved: list[tuple[str, str]] = []
+        """Bots that a cap of their own stops in this turn, and why."""
         self.anomalies = self.errors = 0
         """Lines of such severity that this run has recorded."""
 

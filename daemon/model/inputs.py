@@ -322,6 +322,8 @@ class BotSwitched:
     state: BotState
     reason: str
     cancel: bool = False
+    by: str = "gateway"
+    """The operator's name, where it was one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -331,6 +333,14 @@ class BotThrottled:
     bot: str
     count: int
     window_ms: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BotKeyMisused:
+    """A key is in the wrong hands; `what` says how, `bot` whose it is (empty: the daemon's own)."""
+
+    bot: str
+    what: str
 
 
 Input = (
@@ -366,6 +376,7 @@ Input = (
     | BotAmend
     | BotSwitched
     | BotThrottled
+    | BotKeyMisused
 )
 
 BOT_REQUESTS = (BotPlace, BotCancel, BotCancelAll, BotReplace, BotAmend)

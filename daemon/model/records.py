@@ -53,8 +53,8 @@ class EventType(StrEnum):
     """fields: state {…}: everything that a recovery needs, so that older lines need not be read."""
     SESSION_START = "session_start"
     """fields: session_id, version, commit, code, config_hash, caps_hash, account, environment,
-    host, packages, strategies, bots [{name, symbols, capital {asset: amount}, …}] (where there are
-    some), caps {…}, by, reason."""
+    host, packages, strategies, bots [{name, symbols, public_key, capital {…}, …}] (where there
+    are some), caps {…}, by, reason."""
     SESSION_STOP = "session_stop"
     """fields: session_id, reason, by, duration_ms, orders, fills, denied."""
     HEARTBEAT = "heartbeat"
@@ -128,7 +128,7 @@ class EventType(StrEnum):
     EQUITY = "equity"
     """fields: numeraire, equity, peak, drawdown, realised, unrealised, fees, rebased."""
     CAP_ALERT = "cap_alert"
-    """fields: cap, symbol, band, used, limit, rising."""
+    """fields: cap, symbol, band, used, limit, rising, bot (where the cap is a bot's own)."""
     CAPS_CHANGED = "caps_changed"
     """fields: old_hash, new_hash, changes, by, reason."""
     STRATEGY_ERROR = "strategy_error"

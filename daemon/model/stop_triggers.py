@@ -34,6 +34,7 @@ class StopTrigger(StrEnum):
     RECONNECT_STORM = "reconnect_storm"
     STALE_FEED = "stale_feed"
     CLOCK_SKEW = "clock_skew"
+    KEY_MISUSED = "key_misused"
     LOOP_LAG = "loop_lag"
     PROCESS_STOPPED = "process_stopped"
     JOURNAL_FAULT = "journal_fault"
@@ -157,6 +158,12 @@ TRIGGER_TEXT: dict[StopTrigger, TriggerText] = {
     _T.CLOCK_SKEW: TriggerText(
         "Our clock and the venue's differ by more than 1 s.", "3 samples in 300 s.",
         _HALT, "one comparison a sample",
+    ),
+    _T.KEY_MISUSED: TriggerText(
+        "At the gateway somebody used the daemon's own venue key, or signed one bot's request "
+        "with another bot's key: a key is in the wrong hands.",
+        "None: keys and signatures are compared exactly; what is told holds no secret.",
+        _HALT, "one comparison a refused request",
     ),
     _T.LOOP_LAG: TriggerText(
         "The main loop is late by more than 1 s.", "3 times in 60 s.", _HALT, _LOOK,

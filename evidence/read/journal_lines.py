@@ -109,6 +109,7 @@ class SessionStartLine(JournalLine, tag_field=TAG, tag=EventType.SESSION_START.v
     host: str = ""
     packages: dict[str, str] = {}
     strategies: Any = None
+    bots: Any = None
     caps: Any = None
     by: str = ""
     reason: str = ""
@@ -210,6 +211,8 @@ class OrderApprovedLine(
     reason: str = ""
     decision: dict[str, Any] = {}
     counts: list[int] | None = None
+    owner: Any = None
+    terms: Any = None
 
 
 class OrderDeniedLine(OrderWords, tag_field=TAG, tag=EventType.ORDER_DENIED.value, kw_only=True):
@@ -227,6 +230,7 @@ class OrderDeniedLine(OrderWords, tag_field=TAG, tag=EventType.ORDER_DENIED.valu
     deny_context: dict[str, Any] = {}
     decision: dict[str, Any] = {}
     counts: list[int] | None = None
+    owner: Any = None
 
 
 class OrderStateLine(
@@ -496,15 +500,3 @@ class SegmentClosedLine(JournalLine, tag_field=TAG, tag=EventType.SEGMENT_CLOSED
     segment: str | int = ""
     lines: int = 0
     next: str | int | None = ""
-
-
-RECORD_CLASSES: tuple[type[JournalLine], ...] = (
-    InputLine, RunStartLine, RunStopLine, RecoveryLine, StateAcceptedLine, CheckpointLine, SessionStartLine, SessionStopLine,
-    HeartbeatLine, TradingStateChangeLine, GateStateChangeLine, ConnectedLine, DisconnectedLine, ReconnectLine, InstrumentsLine,
-    RiskContextLine, OrderApprovedLine, OrderDeniedLine, OrderStateLine, CancelRequestedLine, CancelAllLine, FillLine,
-    OrderRejectLine, CancelRejectLine, AmendRequestedLine, AmendRejectLine, OrderAmendedLine, TimeoutLine, OrderResolvedLine,
-    RateLimitLine, ReconciledLine, EquityLine, CapAlertLine, CapsChangedLine, StrategyErrorLine,
-    IncidentOpenedLine, IncidentResolvedLine, ExplanationLine, CommandLine, KillLine, ReArmLine, DrillLine,
-    ClockLine, ExchangeErrorLine, JournalFaultLine, SegmentClosedLine,
-)  # fmt: skip
-"""Every line type; a test holds it equal to `EventType`."""

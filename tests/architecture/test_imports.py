@@ -38,6 +38,10 @@ BREACHES = {
         "import daemon.venues.binance_spot.serving.errors",
         "daemon.venues.binance_spot.bans -> daemon.venues.binance_spot.serving.errors",
     ),
+    "daemon/shell/gateway/wild.py": (
+        "import daemon.shell.link.venue_link",
+        "daemon.shell.gateway.wild -> daemon.shell.link.venue_link",
+    ),
     "daemon/shell/wild.py": (
         "import evidence.read.journal_reader",
         "daemon.shell.wild -> evidence.read.journal_reader",

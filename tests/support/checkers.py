@@ -171,7 +171,7 @@ class Checker:
             for effect in made:
                 name = type(effect).__name__
                 if name == "CloseHalt":
-                    halt.close("replay")
+                    halt.close(effect.reason)  # type: ignore[union-attr]  # by its name
                 elif name == "OpenHalt":
                     halt.open()
         assert again.state_hash() == run.engine.state_hash()

@@ -14,8 +14,9 @@ from decimal import Decimal
 from typing import Any
 
 from daemon.core.engine import Engine
-from daemon.core.engine_config import StrategySpec
+from daemon.core.engine_config import EngineConfig, StrategySpec
 from daemon.model.amounts import NS_PER_MS, NS_PER_S
+from daemon.model.bots import ReplaceMode
 from daemon.model.effects import (
     ArmTimer,
     CloseHalt,
@@ -217,7 +218,11 @@ class SimRun:
             cancel_attempts_max=60,
             ended_settle_ns=300 * MS,
         )
-        return engine(made, self.capset)
+        return engine(self.engine_config(made), self.capset)
+
+    def engine_config(self, made: EngineConfig) -> EngineConfig:
+        """For worlds with something more in it."""
+        return made
 
     def _boot(self) -> None:
         self.run_number += 1
@@ -446,8 +451,12 @@ class SimRun:
             try:
                 gone = self.venue.cancel("main", SYMBOL, now_ns=self.now_ns, client_order_id=target)
             except VenueError as error:
-                self.wire.coming.pop(order.client_order_id, None)
                 no = VenueCancelReject(self._refused(target, order.instrument_id, error))
+                if effect.replace.mode is ReplaceMode.ALLOW_FAILURE:
+                    self._answer(number, no, self._placed(order))
+                    self._pump_events()
+                    return
+                self.wire.coming.pop(order.client_order_id, None)
                 self._answer(number, no, self._rejected(order, error.code, "cancel failed"))
             else:
                 canceled = VenueReport(self.report_of(gone, ReportSource.REPLY))

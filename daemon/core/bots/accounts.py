@@ -13,10 +13,10 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
-from daemon.model.amounts import ZERO
+from daemon.model.amounts import ZERO, plain
 from daemon.model.bots import BotState, bot_of
 from daemon.model.enums import OrderStatus, Side
-from daemon.model.ids import ClientOrderId, InstrumentId, VenueOrderId
+from daemon.model.ids import ClientOrderId, InstrumentId, VenueOrderId, symbol_of
 from daemon.model.instrument import Instrument
 from daemon.model.orders import Order
 from daemon.model.plain_values import from_plain, to_plain
@@ -75,6 +75,17 @@ class BotAccount:
     def position(self, instrument_id: InstrumentId) -> BotPosition:
         """Its position of one instrument, for a change."""
         return self.positions.setdefault(instrument_id, BotPosition())
+
+    def told_positions(self) -> dict[str, dict[str, str]]:
+        """Plain values by symbol, for the operator."""
+        return {
+            symbol_of(iid): {
+                "qty": plain(one.qty),
+                "realised_pnl": plain(one.realised),
+                "fees_quote": plain(one.fees_quote),
+            }
+            for iid, one in sorted(self.positions.items())
+        }
 
 
 class BotAccounts:
@@ -166,6 +177,8 @@ class BotAccounts:
         account = self.account(_bot(order))
         account.fills += 1
         self.fills.setdefault(order.client_order_id, []).append(fill)
+        self._by_venue[fill.instrument_id, fill.venue_order_id] = order
+        account.rejects = 0
         order.ts_venue_ns = max(order.ts_venue_ns, fill.ts_venue_ns)
         order.ts_venue_placed_ns = order.ts_venue_placed_ns or fill.ts_venue_ns
         for asset, change in changes.items():
@@ -190,7 +203,8 @@ class BotAccounts:
 
     def forget(self, order: Order) -> None:
         """The books no longer have the order."""
-        self.fills.pop(order.client_order_id, None)
+        for fill in self.fills.pop(order.client_order_id, ()):
+            self._by_venue.pop((fill.instrument_id, fill.venue_order_id), None)
         self.realised.pop(order.client_order_id, None)
         own = (_bot(order), order.bot_order_id)
         if self._by_own.get(own) is order:
@@ -236,6 +250,8 @@ class BotAccounts:
         for order in orders.values():
             if order.bot_order_id:
                 self.know(order)
+                for fill in self.fills.get(order.client_order_id, ()):
+                    self._by_venue[fill.instrument_id, fill.venue_order_id] = order
 
 
 def _bot(order: Order) -> str:

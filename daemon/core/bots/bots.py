@@ -23,15 +23,16 @@ from daemon.core.latest_market import LatestMarket
 from daemon.core.replaces import Replaces
 from daemon.core.turn_context import TurnContext
 from daemon.model.amounts import plain
-from daemon.model.bots import BotDenial, BotState, BotView, DenialSource, bot_strategy
+from daemon.model.bots import BotDenial, BotState, BotView, DenialSource, bot_of, bot_strategy
 from daemon.model.effects import BotBalances
 from daemon.model.enums import ReportSource, Side
-from daemon.model.ids import ClientOrderId, symbol_of
+from daemon.model.ids import ClientOrderId
 from daemon.model.inputs import (
     BalancesChanged,
     BotAmend,
     BotCancel,
     BotCancelAll,
+    BotKeyMisused,
     BotPlace,
     BotReplace,
     BotSwitched,
@@ -50,6 +51,7 @@ from daemon.model.orders import Order
 from daemon.model.position import Balance
 from daemon.model.records import EventType
 from daemon.model.reports import CancelReject, Reject
+from daemon.model.stop_triggers import StopTrigger
 from riskcaps.exposure import STOP_TYPES
 
 _FORGET_EVERY = 500
@@ -96,7 +98,8 @@ class Bots:
             TimerFired: self._on_timer,
         }
         self._told: dict[str, tuple[Balance, ...]] = {}
-        self._are_balances_stale = True
+        self._stale = set(self.specs)
+        """Bots whose balances may have changed since they were last told."""
 
     def begin(self) -> None:
         """First turn of a run: what recovery has folded is known, and nobody waits."""
@@ -115,6 +118,7 @@ class Bots:
             BotAmend: requests.amend,
             BotSwitched: self._on_switched,
             BotThrottled: self._on_throttled,
+            BotKeyMisused: self._on_key_misused,
         }
 
     # ------------------------------------------------------------------ inputs
@@ -127,7 +131,7 @@ class Bots:
 
     def _on_switched(self, item: BotSwitched) -> None:
         """An operator's or the gateway's word on one bot."""
-        self._switch(item.bot, item.state, item.reason, "gateway", cancel=item.cancel)
+        self._switch(item.bot, item.state, item.reason, item.by, cancel=item.cancel)
 
     def _on_throttled(self, item: BotThrottled) -> None:
         """How much the gateway has kept away."""
@@ -136,6 +140,10 @@ class Bots:
             EventType.BOT_THROTTLED,
             {"bot": item.bot, "count": item.count, "window_ms": item.window_ms},
         )
+
+    def _on_key_misused(self, item: BotKeyMisused) -> None:
+        """Whoever holds the venue's key needs no gateway: a human must look before orders go on."""
+        self._desk.trouble(StopTrigger.KEY_MISUSED, item.what, "", {"bot": item.bot})
 
     # ------------------------------------------------------------------ what others have handled
     def _on_report(self, item: VenueReport) -> None:
@@ -170,7 +178,7 @@ class Bots:
             self._waiting.on_timer()
 
     def _on_balances(self, _: BalancesChanged | SnapshotTaken | InstrumentsLoaded) -> None:
-        self._are_balances_stale = True
+        self._stale.update(self.specs)
 
     def _refused(self, client_order_id: ClientOrderId, denial: BotDenial) -> None:
         order = self._desk.books.orders.get(client_order_id)
@@ -191,24 +199,28 @@ class Bots:
         if hear is not None:
             hear(item)
         desk = self._desk
+        if desk.misbehaved:
+            stopped, desk.misbehaved = desk.misbehaved, []
+            for name, why in stopped:
+                self._switch(name, BotState.SUSPENDED, why, ENGINE_NAME, cancel=True)
         touched = desk.books.touched
         if touched:
             orders = list(touched.values())
             touched.clear()
             for order in orders:
                 desk.effects.extend(self._rows.changes(order))
+                self._stale.add(bot_of(order.strategy_id) or "")
             self._waiting.settle(orders)
             self._suspend_whoever_must()
-            self._are_balances_stale = True
             if self._rows.remembered > 2 * desk.config.orders_retained + _FORGET_EVERY:
                 self._rows.forget_gone()
-        if self._are_balances_stale:
-            self._are_balances_stale = False
+        if self._stale:
             self._tell_balances()
 
     def _tell_balances(self) -> None:
-        for name, spec in self.specs.items():
-            now = self.money.balances(spec)
+        stale, self._stale = self._stale, set()
+        for name in (one for one in self.specs if one in stale):  # in one order, always
+            now = self.money.balances(self.specs[name])
             before = self._told.get(name, ())
             changed = tuple(one for one in now if one not in before)
             if changed:
@@ -317,14 +329,7 @@ class Bots:
             "throttled": account.throttled,
             "reject_streak": account.rejects,
             "loss_streak": account.losses,
-            "positions": {
-                symbol_of(iid): {
-                    "qty": plain(one.qty),
-                    "realised_pnl": plain(one.realised),
-                    "fees_quote": plain(one.fees_quote),
-                }
-                for iid, one in sorted(account.positions.items())
-            },
+            "positions": account.told_positions(),
             "balances": {one.asset: [plain(one.free), plain(one.locked)] for one in balances},
         }
 

@@ -23,12 +23,13 @@ from daemon.model.bots import (
     DoorReason,
     bot_strategy,
 )
-from daemon.model.enums import OrderType, Side
+from daemon.model.enums import OrderType, Side, TradingState
 from daemon.model.ids import InstrumentId, symbol_of
 from daemon.model.inputs import BotPlace
 from daemon.model.instrument import Instrument
 from daemon.model.intents import PlaceIntent
 from daemon.model.orders import Order, OrderTerms
+from riskcaps.exposure import STOP_TYPES
 
 _BPS = 10_000
 
@@ -95,6 +96,7 @@ class Door:
             price=item.price,
             time_in_force=item.time_in_force,
             stop_price=item.stop_price,
+            reduce_only=spec.stops_reduce_only and item.order_type in STOP_TYPES,
             extras=item.extras,
             terms=terms,
             reason="bot",
@@ -127,6 +129,9 @@ class Door:
             raise Refused(refusal(DoorReason.MALFORMED, "quote_qty is for market orders"))
         if not quote_qty.is_finite() or quote_qty <= 0:
             raise Refused(refusal(DoorReason.MALFORMED, "quote_qty"))
+        if self._desk.trading_state is TradingState.REDUCING:  # what is cut to the position is base
+            why = "only what reduces passes now: name the quantity in base"
+            raise Refused(refusal(DoorReason.MALFORMED, why))
         low = self._lowest_price(item.instrument_id)
         if low is None or instrument is None:
             raise Refused(refusal(DoorReason.NO_PRICE, symbol=symbol_of(item.instrument_id)))

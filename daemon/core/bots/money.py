@@ -13,7 +13,7 @@ from decimal import Decimal
 from daemon.core.engine_config import BotSpec
 from daemon.core.turn_context import TurnContext
 from daemon.model.amounts import ZERO, plain
-from daemon.model.bots import bot_of
+from daemon.model.bots import bot_strategy
 from daemon.model.enums import Side
 from daemon.model.ids import instrument_id
 from daemon.model.position import Balance
@@ -72,9 +72,7 @@ class Money:
     def _held(self, bot: str) -> dict[str, Decimal]:
         """What the bot's open orders hold of each asset."""
         desk, held = self._desk, dict[str, Decimal]()
-        for order in desk.books.working():
-            if bot_of(order.strategy_id) != bot:
-                continue
+        for order in desk.books.open_of(bot_strategy(bot)).values():
             hold = desk.interceptor.holds.get(order.client_order_id)
             instrument = desk.ledger.instruments.get(order.instrument_id)
             if hold is None or instrument is None:

@@ -139,7 +139,10 @@ class Requests:
             self._wait(item, "replace", gone=(cid,), denial=refused.denial)
             return
         if target.status not in REPLACEABLE or cid in self._desk.chase.cancels:
-            self._refuse(item, "replace", refusal(DoorReason.IN_PROGRESS))
+            busy = refusal(DoorReason.IN_PROGRESS)
+            self._refused_line(item, "replace", busy)
+            both = item.mode is ReplaceMode.ALLOW_FAILURE
+            self._answer(item, denial=busy if both else None, cancel_denial=busy)
             return
         desk, owner = self._desk, _owner(item.place)
         wish = ReplaceIntent(

@@ -51,6 +51,7 @@ class Rows:
     def __init__(self, desk: TurnContext) -> None:
         """Share the desk."""
         self._desk = desk
+        self._patience = {spec.name: spec.patience_ns for spec in desk.config.bots}
         self._told: dict[ClientOrderId, Told] = {}
         self.cancel_ids: dict[ClientOrderId, str] = {}
         """The bot's id of the cancel that it asked for last, by our id of the order."""
@@ -73,17 +74,23 @@ class Rows:
         """The order as it stands."""
         cid = order.client_order_id
         terms = order.terms
+        fills = self._fills(order)
+        venue_order_id = order.venue_order_id
+        if venue_order_id is None and fills:  # a trade of it was seen before its report
+            venue_order_id = fills[0].venue_order_id
+        by_quote = terms is not None and terms.quote_qty is not None
+        is_whole = by_quote and order.status is OrderStatus.FILLED  # until then it is a bound
         return BotOrderRow(
             bot=bot_of(order.strategy_id) or "",
             client_order_id=order.bot_order_id,
             own_id=cid,
             instrument_id=order.instrument_id,
-            venue_order_id=order.venue_order_id,
+            venue_order_id=venue_order_id,
             side=order.side,
             order_type=order.order_type,
             time_in_force=order.time_in_force,
             status=status_of(order),
-            qty=order.qty,
+            qty=order.cum_qty if is_whole else order.qty,
             price=order.price,
             stop_price=order.stop_price,
             cum_qty=order.cum_qty,
@@ -91,8 +98,8 @@ class Rows:
             extras=order.extras,
             quote_qty=None if terms is None else terms.quote_qty,
             tags=() if terms is None else terms.tags,
-            fills=tuple(_fill_of(one) for one in self._fills(order)),
-            amends=0 if terms is not None and terms.quote_qty is not None else order.amends,
+            fills=tuple(_fill_of(one) for one in fills),
+            amends=0 if by_quote else order.amends,
             in_doubt=order.status is OrderStatus.UNKNOWN,
             cancel_client_order_id=self.cancel_ids.get(cid, ""),
             reason=self.reasons.get(cid, ""),
@@ -122,8 +129,10 @@ class Rows:
             told.is_ended = True
             kind = _EXEC_TYPES.get(row.status) if row.status is not None else None
             # A placement that was refused in so many words is no event at the venue either; one
-            # that was in doubt is, because its bot has heard "unknown".
-            if kind is not None and (told.is_new or told.was_in_doubt):
+            # that was in doubt, or refused late, is: its bot has heard "unknown".
+            age_ns = self._desk.now_ns - order.ts_approved_ns
+            was_in_doubt = told.was_in_doubt or age_ns >= self._patience.get(row.bot, 0)
+            if kind is not None and (told.is_new or was_in_doubt):
                 yield _change(row, kind)
 
     def forget_gone(self) -> None:

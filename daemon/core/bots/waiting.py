@@ -69,9 +69,10 @@ class Waiting:
             order = self._desk.books.orders.get(cid)
             if order is not None:
                 self._desk.books.touched[cid] = order
-        mine = [one.request for one in self.all.values() if one.bot == waiter.bot]
-        if len(mine) > WAITING_PER_BOT_MAX:
-            self._drop(self.all[mine[0]])
+        if len(self.all) > WAITING_PER_BOT_MAX:
+            mine = [one for one in self.all.values() if one.bot == waiter.bot]
+            if len(mine) > WAITING_PER_BOT_MAX:
+                self._drop(mine[0])
 
     # ------------------------------------------------------------------ what is heard meanwhile
     def replied(self, client_order_id: ClientOrderId) -> None:
@@ -114,6 +115,7 @@ class Waiting:
         for waiter in list(self.all.values()):
             if waiter.due_ns and waiter.due_ns <= self._desk.now_ns:
                 self._try(waiter)
+                waiter.due_ns = 0  # still without an answer: what was proven is in doubt again
         self._arm()
 
     def _arm(self) -> None:

@@ -203,6 +203,17 @@ def test_nothing_to_cancel_is_not_attempted_or_placed_alone(stage: BotStage) -> 
     assert answered.rows[0].client_order_id == "a3"
 
 
+def test_a_replace_of_what_is_being_canceled_fails_as_a_whole(stage: BotStage) -> None:
+    stage.rest("a1")
+    stage.tell(stage.asks_cancel("a1"))
+    stage.tell(stage.asks_replace("a1", "a2", price="98.50"))
+    answered = stage.last
+    assert answered is not None
+    assert answered.cancel_denial is not None
+    assert answered.cancel_denial.reason == DoorReason.IN_PROGRESS
+    assert (answered.denial, answered.rows) == (None, ())
+
+
 def test_a_denied_placement_does_not_keep_the_cancel_from_leaving(stage: BotStage) -> None:
     old = stage.rest("a1")
     effects = stage.tell(stage.asks_replace("a1", "a2", qty="2"))

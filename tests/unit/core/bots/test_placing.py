@@ -8,6 +8,7 @@ import pytest
 from daemon.model.bots import DenialSource, DoorReason
 from daemon.model.effects import BotAnswered, Record, SendOrder
 from daemon.model.enums import (
+    Link,
     OrderType,
     RejectKind,
     ReportSource,
@@ -16,7 +17,14 @@ from daemon.model.enums import (
     VenueOrderStatus,
 )
 from daemon.model.ids import instrument_id
-from daemon.model.inputs import InstrumentsLoaded, NotSent, OrderAbsent, OutcomeUnknown, VenueReject
+from daemon.model.inputs import (
+    InstrumentsLoaded,
+    LinkDown,
+    NotSent,
+    OrderAbsent,
+    OutcomeUnknown,
+    VenueReject,
+)
 from daemon.model.reports import NotFound, Reject
 from tests.support.bot_stage import BotStage, kinds, ready
 from tests.support.builders import BTC, fill, instrument
@@ -208,6 +216,15 @@ def test_the_venues_no_is_the_answer_in_its_own_words(stage: BotStage) -> None:
     assert stage.heard() == [], "a refused placement is no event at the venue either"
 
 
+def test_a_refusal_after_the_bots_patience_is_told_on_the_stream_as_well(stage: BotStage) -> None:
+    cid = stage.place("a1")
+    stage.after(899)
+    stage.after(1)
+    stage.tell(refused(cid, -2010, "no"))
+    assert stage.denial().code == -2010
+    assert stage.heard() == [("a1", "REJECTED", "REJECTED")]
+
+
 def test_what_never_left_is_answered_so(stage: BotStage) -> None:
     cid = stage.place("a1")
     stage.tell(NotSent(cid, BTC, "place", "no link"))
@@ -269,17 +286,40 @@ def test_a_quantity_in_quote_is_held_at_its_worst_and_shrinks_to_what_it_was(
     assert stage.incidents() == []
 
 
-def test_a_stop_order_rests_and_is_answered_by_the_reply(stage: BotStage) -> None:
-    stage.tell(
-        InstrumentsLoaded((instrument(order_types=frozenset(OrderType)), instrument("ETHUSDT")))
+def test_a_venue_that_never_says_the_base_quantity_is_believed_by_its_fills(
+    stage: BotStage,
+) -> None:
+    cid = stage.place("q1", qty=None, price=None, quote_qty=Decimal(50))
+    done = (fill(cid, 1, "0.499", "100.10"),)
+    stage.tell(stage.ack(cid, status=VenueOrderStatus.FILLED, cum="0.499", fills=done, qty="0"))
+    assert (str(stage.row().qty), stage.row().status) == ("0.499", VenueOrderStatus.FILLED)
+    assert not stage.gate.holds
+
+
+def test_a_quantity_in_quote_cannot_be_cut_to_a_position_and_is_refused(stage: BotStage) -> None:
+    stage.tell(LinkDown(Link.MARKET, "lost"))
+    assert not only(
+        SendOrder, stage.tell(stage.asks("q1", qty=None, price=None, quote_qty=Decimal(50)))
     )
-    cid = stage.place(
-        "s1",
-        side=Side.SELL,
-        price="97.00",
-        stop_price=Decimal("98.00"),
-        order_type=OrderType.STOP_LOSS_LIMIT,
-    )
+    assert stage.denial().reason == DoorReason.MALFORMED
+
+
+STOP: dict[str, Any] = {
+    "side": Side.SELL,
+    "price": "97.00",
+    "stop_price": Decimal("98.00"),
+    "order_type": OrderType.STOP_LOSS_LIMIT,
+}
+
+
+def test_a_stop_order_protects_what_is_held_and_opens_nothing(stage: BotStage) -> None:
+    everything = instrument(order_types=frozenset(OrderType))
+    stage.tell(InstrumentsLoaded((everything, instrument("ETHUSDT"))))
+    stage.tell(stage.asks("s0", **STOP))
+    assert stage.denial().reason == "not_reducing"
+    bought = stage.rest("b1", venue_id="1")
+    stage.tell(stage.trade(bought, 1, "0.1", venue_id="1"))
+    cid = stage.place("s1", **STOP)
     assert stage.last is None
-    stage.tell(stage.ack(cid))
+    stage.tell(stage.ack(cid, venue_id="2"))
     assert stage.row().stop_price == Decimal("98.00")

@@ -18,6 +18,7 @@ from daemon.model.inputs import (
 )
 from daemon.model.position import Balance
 from daemon.model.reports import Reject
+from riskcaps.bands import CapNotice
 from tests.support.bot_stage import CX, FT, BotStage, bot_caps, ready
 from tests.support.builders import BTC, caps, command, instrument, snapshot
 from tests.support.screenplay import cancels, only, replies
@@ -143,7 +144,7 @@ def test_revoked_is_for_good_and_silence_lifts_no_suspension() -> None:
 
 
 def test_who_is_gone_loses_its_orders_but_not_the_stop_that_protects_it() -> None:
-    stage = ready(FT, CX)
+    stage = ready(BotSpec(name="ft", symbols=("BTCUSDT",), stops_reduce_only=False), CX)
     stage.tell(
         InstrumentsLoaded((instrument(order_types=frozenset(OrderType)), instrument("ETHUSDT")))
     )
@@ -204,6 +205,21 @@ def test_losing_orders_in_a_row_suspend_the_bot_and_cancel_its_orders() -> None:
     assert line["reason"] == "2 orders in a row closed at a loss"
     assert line["canceled"] == [resting]
     assert stage.incidents() == [], "the account's streak is none of it"
+
+
+def test_a_breach_of_a_bots_own_cap_suspends_that_bot_and_halts_nobody() -> None:
+    stage = ready(FT, CX)
+    mine = stage.rest("a1")
+    text = "loss_day of ft: 21 of 20"
+    stage.engine._desk.ledger.notices.append(
+        CapNotice("breach", "loss_day_numeraire_max", "", 100, True, "21", "20", "halt", text, "ft")
+    )
+    stage.quote()
+    (line,) = stage.facts_of("bot_switched")
+    assert (line["state"], line["reason"], line["canceled"]) == ("suspended", text, [mine])
+    assert stage.incidents() == []
+    assert stage.reborn().engine.state_hash() == stage.engine.state_hash()
+    assert only(SendOrder, stage.tell(stage.asks("c1", bot="cx", price="98.00")))
 
 
 def test_what_is_kept_away_is_one_line_and_a_tally() -> None:
