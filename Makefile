@@ -11,7 +11,7 @@ group = sed -n '/^\# group $(1)$$/,/^\# group /p' requirements-dev.lock
 STAMP := $(VENV)/.locked
 RUNS := $(VENV)/.runs
 
-.PHONY: demo test test-pythons fuzz campaign soak mutation test-system check locks fmt bench bench-stop controls tripwires kill-sweep dist deb image clean
+.PHONY: demo test test-bots hammer test-pythons fuzz campaign soak mutation test-system check locks fmt bench bench-stop controls tripwires kill-sweep dist deb image clean
 
 $(STAMP): $(LOCKS) pyproject.toml
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -44,6 +44,22 @@ test-pythons:
 	  $(MAKE) --no-print-directory test VENV=.venv-$$version PYTHON="$$python" || exit 1; \
 	  ran="$$ran $$version"; \
 	done; test -n "$$ran" && echo "passed on$$ran"
+
+# freqtrade, unmodified, in an environment of its own: the scene of the lost answers, both roads.
+# (make hammer: the gateway under 1,000 requests a second for a minute.)
+BOTS_VENV := .venv-bots
+
+$(BOTS_VENV)/.freqtrade:
+	@test -x $(BOTS_VENV)/bin/python || $(PYTHON) -m venv $(BOTS_VENV)
+	@echo "installing freqtrade into $(BOTS_VENV) (once, about a minute)"
+	@$(BOTS_VENV)/bin/pip install --quiet --disable-pip-version-check freqtrade
+	@touch $@
+
+test-bots: $(STAMP) $(BOTS_VENV)/.freqtrade
+	PATH="$(CURDIR)/$(BOTS_VENV)/bin:$$PATH" $(BIN)/seatrial demo --bot freqtrade $(ARGS)
+
+hammer: $(STAMP)
+	SEATRIAL_HAMMER_S=60 $(BIN)/python -m pytest tests/integration/test_gateway_hammer.py $(ARGS)
 
 check: $(STAMP)
 	$(BIN)/ruff format --check .

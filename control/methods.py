@@ -113,6 +113,12 @@ class CancelParams(StopParams):
     symbol: Name | None = None
 
 
+class BotParams(StopParams):
+    """`bot`: a name of `[bots.NAME]`."""
+
+    bot: Name
+
+
 class DrillParams(CommandParams):
     """`drill` absent means all of them."""
 
@@ -235,6 +241,31 @@ _ROWS = (
         StopParams,
         "end the session in order: no new orders, cancel, reconcile",
         deadline_s=60.0,
+    ),
+    MethodSpec(
+        "bot-kill",
+        Role.STOPPER,
+        "command",
+        BotParams,
+        "refuse a bot's orders from now on and cancel its open ones; the others go on",
+    ),
+    MethodSpec(
+        "bot-suspend", Role.STOPPER, "command", BotParams, "refuse a bot's new orders from now on"
+    ),
+    MethodSpec(
+        "bot-revoke",
+        Role.STOPPER,
+        "command",
+        BotParams,
+        "a bot's key is revoked: refuse it, cancel its open orders",
+    ),
+    MethodSpec(
+        "bot-resume",
+        Role.OPERATOR,
+        "command",
+        BotParams,
+        "let a suspended bot place orders again",
+        reason_required=True,
     ),
     MethodSpec(
         "confirm-token",

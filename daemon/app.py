@@ -35,6 +35,7 @@ from daemon.assembly import (
     take_state,
     unresolved_incidents,
 )
+from daemon.assembly_gateway import GatewaySide, each
 from daemon.live_gate import LiveGate, check_live, mode_of, start_rule
 from daemon.model.amounts import NS_PER_MS
 from daemon.model.effects import ExitDaemon, Reply
@@ -160,6 +161,7 @@ class Daemon:
         self._published: Mapping[str, Any] = {}
         self._late = LateOrders(settings.venue.recv_window_ms)
         self._port: ControlPort | None = None
+        self._gateway = GatewaySide(config, api_key=self._credentials.api_key)
 
     async def run(self) -> int:
         """Connect and serve until told to exit. Returns the exit code."""
@@ -188,7 +190,7 @@ class Daemon:
         server: MetricsServer | None = None
         notifier = Notifier()
         log_part, disk = LogPart(self._log_dropped), Disk(settings.state_dir)
-        parts = (drills, disk, self._gate, log_part, self._care)
+        parts = (drills, disk, self._gate, log_part, self._care, self._gateway)
         publisher = self._build_publisher(pump, link, watchdog, notifier, parts=parts)
         end = self._build_end(pump, notifier)
         exit_code = EXIT_CRASH
@@ -196,7 +198,7 @@ class Daemon:
             self._watch.serve(end)
             # Who waited for us in the socket's queue asks at once.
             self._publish(publisher.snapshot())
-            await asyncio.to_thread(control.start)
+            await asyncio.to_thread(each, control.start, self._gateway.start)
             server = start_metrics(settings.metrics, metrics, healthy=lambda: watchdog.healthy)
             publisher.learn(metrics_port=server.port if server is not None else None)
             if settings.gc_freeze:
@@ -215,7 +217,7 @@ class Daemon:
             self._watch.closing(CLOSE_S, exit_code)
             notifier.stopping()
             await asyncio.to_thread(watchdog.stop)
-            await asyncio.to_thread(control.stop, CONTROL_STOP_S)
+            await asyncio.to_thread(each, self._gateway.stop, partial(control.stop, CONTROL_STOP_S))
             if server is not None:
                 await asyncio.to_thread(server.stop)
             self._write_the_end(pump, exit_code)
@@ -228,7 +230,7 @@ class Daemon:
         try:
             if self._fatal is None and not self._journal.fault:
                 pump.checkpoint()
-            end = RunStopRecord(reason=self._reason(), exit_code=exit_code)
+            end = RunStopRecord(reason=_reason(self._fatal, self._exit), exit_code=exit_code)
             pump.note(EventType.RUN_STOP, end)
             pump.stop()
             self._journal.close()
@@ -311,6 +313,7 @@ class Daemon:
             checkpoint_seq=checkpoint_seq,
             facts_since=facts_since,
             thin_to=self._care.thin_to,
+            on_bot=self._gateway.post,
         )
 
     def _build_link(self, pump: Pump) -> VenueLink:
@@ -328,6 +331,8 @@ class Daemon:
         pause = self._engine.venue_pause
         if pause.until_ns > self._clock.now_ns():
             link.pause(pause.scope, pause.until_ns)
+        views = self._engine.bot_views
+        self._gateway.build(pump, link, self._clock, views, lambda: self._published)
         return link
 
     def _build_emergency(self) -> VenueStop:
@@ -418,6 +423,7 @@ class Daemon:
             clock=self._clock,
             main_loop=asyncio.get_running_loop(),
             may_start=start_rule(self._config, self._gate),
+            bots=self._config.settings.bots,
         )
 
     def _on_reply(self, reply: Reply) -> None:
@@ -434,9 +440,11 @@ class Daemon:
         log.critical("invariant or bug: %s", error, exc_info=error)
         self._on_exit(ExitDaemon(EXIT_CRASH, f"{type(error).__name__}: {error}"))
 
-    def _reason(self) -> str:
-        if self._fatal is not None:
-            return f"{type(self._fatal).__name__}: {self._fatal}"
-        if self._exit is not None and self._exit.done() and not self._exit.cancelled():
-            return self._exit.result().reason
-        return "cancelled"
+
+def _reason(fatal: BaseException | None, ended: "asyncio.Future[ExitDaemon] | None") -> str:
+    """Why a run has ended."""
+    if fatal is not None:
+        return f"{type(fatal).__name__}: {fatal}"
+    if ended is not None and ended.done() and not ended.cancelled():
+        return ended.result().reason
+    return "cancelled"

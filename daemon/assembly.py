@@ -3,11 +3,13 @@
 import hashlib
 import logging
 from collections.abc import Callable, Mapping
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 from control.peer_identity import ControlConfig, Members, Role
 from daemon.core.engine import Engine, EngineConfig, StrategySpec
+from daemon.core.engine_config import BotSpec
 from daemon.live_gate import mode_of
 from daemon.model.amounts import NS_PER_MS
 from daemon.model.enums import Mode
@@ -157,6 +159,15 @@ def engine_config(
                 factory=strategy_factory(name, strategy),
             )
             for name, strategy in settings.strategies.items()
+        ),
+        bots=tuple(
+            BotSpec(
+                name=name,
+                symbols=bot.symbols,
+                capital={asset: Decimal(text) for asset, text in bot.capital.items()},
+                stops_stay=not bot.cancel_after_stops,
+            )
+            for name, bot in settings.bots.items()
         ),
         account=str(binding["account"]),
         session_binding=binding,

@@ -14,20 +14,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import (
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    ValidationError,
-    ValidationInfo,
-    field_validator,
-    model_validator,
-)
+from pydantic import Field, ValidationError, field_validator, model_validator
 
-from daemon.model.config_paths import base_of, place_of
+from daemon.model.bots import BOT_PREFIX
+from daemon.model.config_paths import base_of
 from daemon.model.ids import is_symbol
 from daemon.model.user_text import text_of
+from daemon.settings_base import Frozen, Milliseconds, Place
+from daemon.settings_bots import BotSettings, GatewaySettings, is_bot_name
 from riskcaps.capset import CapConfigError, CapSet, capset_from_mapping
 
 ENVIRONMENTS = ("sim", "binance-spot-testnet")
@@ -45,26 +39,7 @@ class SettingsError(ValueError):
         super().__init__(f"{path}: " + "\n".join(violations))
 
 
-class _Frozen(BaseModel):
-    model_config = ConfigDict(
-        frozen=True,
-        extra="forbid",
-        strict=True,
-        populate_by_name=True,
-    )
-
-
-def _placed(value: Any, info: ValidationInfo) -> Any:
-    base: Path = (info.context or {})["base"]
-    return place_of(value, base) if isinstance(value, str | Path) else value
-
-
-Place = Annotated[Path, Field(strict=False), BeforeValidator(_placed)]
-"""A path; a relative one begins at the folder of the configuration file."""
-Milliseconds = Annotated[int, Field(ge=1, le=600_000)]
-
-
-class VenueSettings(_Frozen):
+class VenueSettings(Frozen):
     """`[venue]`: which venue, which symbols. URLs are for `sim` only; real hosts are built in."""
 
     environment: Literal["sim", "binance-spot-testnet", "binance-spot-live"]
@@ -137,7 +112,7 @@ class VenueSettings(_Frozen):
         return self
 
 
-class CredentialSettings(_Frozen):
+class CredentialSettings(Frozen):
     """`[credentials]`: where the key is found, never the key itself."""
 
     keyring_service: str = ""
@@ -153,7 +128,7 @@ class CredentialSettings(_Frozen):
     them."""
 
 
-class GatingSettings(_Frozen):
+class GatingSettings(Frozen):
     """`[gating]`: the keys of a live host. Irrelevant on sim and testnet; live stays blocked."""
 
     enabled: bool = False
@@ -167,18 +142,18 @@ class GatingSettings(_Frozen):
     fifth a confirm token at each start."""
 
 
-class StrategySettings(_Frozen):
+class StrategySettings(Frozen):
     """`[strategies.NAME]`: a built-in name or `package.module:Class`, its symbols, parameters."""
 
     class_path: Annotated[str, Field(alias="class")]
     """`quiet`, `heartbeat`, `quoter`, `ma_crossover`, `prober`, or `package.module:Class`."""
     symbols: Annotated[tuple[str, ...], Field(strict=False, min_length=1)]
     """The symbols it sees and may wish orders on."""
-    params: dict[str, Any] = {}
+    params: dict[str, Any] = Field(default_factory=dict)
     """Its constructor's arguments; amounts as text."""
 
 
-class SessionSettings(_Frozen):
+class SessionSettings(Frozen):
     """`[session]`: time bounds of the engine."""
 
     heartbeat_period_ms: Milliseconds = 1_000
@@ -200,7 +175,7 @@ class SessionSettings(_Frozen):
     """Whether an operator may have positions closed (through the caps, reduce-only)."""
 
 
-class JournalSettings(_Frozen):
+class JournalSettings(Frozen):
     """`[journal]`."""
 
     segment_bytes_max: Annotated[int, Field(ge=65_536, le=2**32)] = 128 * 1024 * 1024
@@ -216,7 +191,7 @@ class JournalSettings(_Frozen):
     """Closed segments are packed with zstandard, by a thread of low priority."""
 
 
-class ControlSettings(_Frozen):
+class ControlSettings(Frozen):
     """`[control]`: the Unix socket and who may do what.
 
     Each list holds user names, numeric uids, and `@group`. All empty: the service's own user, root
@@ -237,7 +212,7 @@ class ControlSettings(_Frozen):
     """Who may also start and re-arm."""
 
 
-class MetricsSettings(_Frozen):
+class MetricsSettings(Frozen):
     """`[metrics]`: the Prometheus endpoint; `enabled = false` for none."""
 
     enabled: bool = True
@@ -248,7 +223,7 @@ class MetricsSettings(_Frozen):
     """0: any free port."""
 
 
-class Settings(_Frozen):
+class Settings(Frozen):
     """The whole configuration but the caps, which `riskcaps.capset` reads."""
 
     state_dir: Place
@@ -257,11 +232,13 @@ class Settings(_Frozen):
     venue: VenueSettings
     credentials: CredentialSettings = CredentialSettings()
     gating: GatingSettings = GatingSettings()
-    strategies: dict[str, StrategySettings] = {}
+    strategies: dict[str, StrategySettings] = Field(default_factory=dict)
     session: SessionSettings = SessionSettings()
     journal: JournalSettings = JournalSettings()
     control: ControlSettings = ControlSettings()
     metrics: MetricsSettings = MetricsSettings()
+    gateway: GatewaySettings = GatewaySettings()
+    bots: dict[str, BotSettings] = Field(default_factory=dict)
     gc_freeze: bool = True
     """Take what boot has made out of the garbage collector's sight: shorter pauses."""
 
@@ -279,10 +256,32 @@ class Settings(_Frozen):
     @model_validator(mode="after")
     def _strategy_symbols(self) -> "Settings":
         for name, strategy in self.strategies.items():
+            if name.startswith(BOT_PREFIX):
+                raise ValueError(f"strategies.{name}: names with {BOT_PREFIX!r} are those of bots")
             unknown = [s for s in strategy.symbols if s not in self.venue.symbols]
             if unknown:
                 raise ValueError(
                     f"strategies.{name}.symbols: {', '.join(unknown)} not in venue.symbols; "
+                    "add them there or remove them here"
+                )
+        return self
+
+    @model_validator(mode="after")
+    def _bots_fit(self) -> "Settings":
+        if self.bots and not self.gateway.listen:
+            raise ValueError(
+                "bots: there are some, but gateway.listen is empty, so that none could come in; "
+                'set [gateway] listen = "127.0.0.1:8790"'
+            )
+        for name, bot in self.bots.items():
+            if not is_bot_name(name):
+                raise ValueError(f"bots.{name}: a name is 1 to 16 of a-z, 0-9, - and _; rename it")
+            if name in self.strategies:
+                raise ValueError(f"bots.{name}: a strategy has this name, too; rename one of them")
+            unknown = [s for s in bot.symbols if s not in self.venue.symbols]
+            if unknown:
+                raise ValueError(
+                    f"bots.{name}.symbols: {', '.join(unknown)} not in venue.symbols; "
                     "add them there or remove them here"
                 )
         return self
@@ -356,11 +355,13 @@ def config_from_mapping(data: Mapping[str, Any], path: Path | str = "config") ->
             if symbol_caps.collar_reference == "last"
         ]
     if settings is not None and capset is not None:
+        traders = {f"strategies.{name}": one.symbols for name, one in settings.strategies.items()}
+        traders |= {f"bots.{name}": one.symbols for name, one in settings.bots.items()}
         violations += [
-            f"strategies.{name}.symbols: {symbol} has no caps, so each of its orders would be "
+            f"{name}.symbols: {symbol} has no caps, so each of its orders would be "
             f"denied; add [caps.symbols.{symbol}] or remove it here"
-            for name, strategy in settings.strategies.items()
-            for symbol in strategy.symbols
+            for name, symbols in traders.items()
+            for symbol in symbols
             if capset.for_instrument(f"{symbol}@{settings.venue.environment}") is None
         ]
     if violations or settings is None or capset is None:
@@ -388,6 +389,7 @@ def _known_keys(loc: tuple[str | int, ...]) -> list[str]:
     for part in loc[:-1]:
         field = model.model_fields.get(part) if hasattr(model, "model_fields") else None
         if field is None:
-            return list(StrategySettings.model_fields) if "strategies" in loc else []
+            named: dict[str | int, Any] = {"strategies": StrategySettings, "bots": BotSettings}
+            return list(named[loc[0]].model_fields) if loc[0] in named else []
         model = field.annotation
     return [*getattr(model, "model_fields", {})] + (["caps"] if model is Settings else [])

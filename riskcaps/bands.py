@@ -35,6 +35,8 @@ class CapNotice:
     limit: str
     action: str
     text: str
+    bot: str = ""
+    """Whose cap it is; empty: the account's. What a bot's cap demands befalls that bot alone."""
 
 
 class Watch:

@@ -161,6 +161,14 @@ class Interceptor(RiskLedger):
                 return Approved(self._mint(book, inputs, key, now_ns), inputs)
         return self._walk(book, intent, standing, now_ns)
 
+    def preview(
+        self, intent: PlaceIntent, now_ns: int
+    ) -> tuple[DenyReason, Mapping[str, str]] | None:
+        """What `review` would deny, and its context; None: it would pass. Nothing is minted."""
+        case = Case(intent, self.advance(now_ns))
+        reason = self._first_failing(case)
+        return None if reason is None else (reason, case.context)
+
     def review_cancel(
         self, intent: CancelIntent, order: Order, now_ns: int
     ) -> CancelApproved | Denied:
@@ -208,7 +216,7 @@ class Interceptor(RiskLedger):
             return Denied(intent, DenyReason.ORDER_NOT_OPEN, {}, {"verdict": "order_not_open"})
         if intent.strategy_id not in HUMAN_ROADS and intent.strategy_id != order.strategy_id:
             return Denied(intent, DenyReason.NOT_OWNER, {}, {"verdict": "not_owner"})
-        wish = PlaceIntent(
+        wish = intent.wish or PlaceIntent(
             strategy_id=order.strategy_id,
             instrument_id=order.instrument_id,
             side=order.side,
@@ -229,6 +237,7 @@ class Interceptor(RiskLedger):
             target_venue_order_id=order.venue_order_id,
             order=answer.order,
             ts_ns=answer.order.ts_ns,
+            mode=intent.mode,
         )
         return ReplaceApproved(replace, answer.decision)
 
@@ -330,6 +339,7 @@ class Interceptor(RiskLedger):
             reduce_only=intent.reduce_only,
             ts_ns=now_ns,
             extras=intent.extras,
+            terms=intent.terms,
         )
         self.take_hold(
             client_order_id,

@@ -70,6 +70,8 @@ class Keeper:
         self.rates = Rates()
         self.ledger = EquityLedger()
         self.exec_ids: dict[ExecId, None] = {}
+        self.bot_orders: set[ClientOrderId] = set()
+        """Orders of bots: what they are refused or lose is a streak of the bot's own."""
         self.sweeps = True
         """Alert bands follow the caps' use; not while the past is folded: nobody hears of it."""
         self.sweep_due = False
@@ -280,6 +282,7 @@ class Keeper:
         hold.book.drop_hold(hold)
         if hold.reduced:
             self.standing = None
+        if hold.reduced and hold.client_order_id not in self.bot_orders:
             self._notices += self.behaviour.order_ended(hold.book.instrument_id, hold.realised)
 
     def _note_breach(self, book: SymbolBook, side: Side) -> None:

@@ -149,7 +149,7 @@ class RiskLedger(Keeper):
         if hold is not None and hold.phase != WORKING:
             self.fact_ns = self.now_ns
             hold.book.acknowledge(hold)
-            if self.behaviour.rejects:
+            if self.behaviour.rejects and client_order_id not in self.bot_orders:
                 self.behaviour.accepted(hold.book.instrument_id)
                 self.standing = None
         if self.sweep_due or self.now_ns - self._swept_ns >= SWEEP_NS or self._notices:

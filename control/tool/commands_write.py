@@ -108,6 +108,7 @@ def start(
     type=click.Path(path_type=Path),
     help="The daemon's config, for --direct [$SEATRIAL_CONFIG, /etc/seatrial/NAME.toml].",
 )
+@click.option("--bot", default="", help="Only this bot: latch it, cancel its orders.")
 @timeout_option(TIMEOUT_S)
 @json_option
 @click.pass_context
@@ -115,6 +116,7 @@ def kill(
     ctx: click.Context,
     *,
     reason: str,
+    bot: str,
     direct: bool,
     or_direct_s: float | None,
     config: Path | None,
@@ -126,6 +128,12 @@ def kill(
     Only `seatrial re-arm --reason …` opens the latch again. With --direct it works while the
     daemon hangs, is stopped, or is dead.
     """
+    if bot:
+        if direct or or_direct_s is not None:
+            raise click.UsageError("--bot needs the daemon: leave out --direct and --or-direct")
+        told = ask(ctx, "bot-kill", as_json=as_json, bot=bot, reason=reason, timeout_s=timeout_s)
+        _done(told, f"{bot} is killed; `seatrial bot resume {bot}` lets it in", as_json=as_json)
+        return
     asked = KillOptions(
         socket=wiring(ctx).socket,
         reason=reason,

@@ -7,6 +7,7 @@ says more; this text stands nowhere else.
 from collections.abc import Mapping
 
 SAYINGS: Mapping[str, str] = {
+    "bot": "Bots behind the gateway: keys, states, client snippets",
     "cancel-all": "Cancel our open orders; nothing is latched",
     "caps": "Every cap with its use; `caps set`, `caps explain`",
     "completion": "Print the completion script of a shell",

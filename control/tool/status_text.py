@@ -63,6 +63,7 @@ def status_screen(snapshot: Mapping[str, Any]) -> Group:
     for made in (
         caps_table({**snapshot, "caps": fullest_caps(snapshot, CAPS_MAX)}),
         positions_table(snapshot),
+        bots_table(snapshot),
         orders_table(snapshot, ROWS_MAX),
     ):
         if made is not None:
@@ -282,6 +283,26 @@ def positions_table(snapshot: Mapping[str, Any]) -> Table | None:
             amount(row.get("avg_px")),
             amount(row.get("realised_pnl")),
         )
+    return made
+
+
+def bots_table(snapshot: Mapping[str, Any]) -> Table | None:
+    """Bots behind the gateway: state, orders, what was refused, the longest silence."""
+    found, seen = table(snapshot, "bots"), table(snapshot, "bots_seen")
+    if not found:
+        return None
+    made = _table(("bot", "left"), ("state", "left"), ("open", "right"), ("orders", "right"),
+                  ("fills", "right"), ("denied", "right"), ("throttled", "right"),
+                  ("longest silence", "right"))  # fmt: skip
+    for name, row in found.items():
+        live, denied = table(seen, name), table(row, "denied")
+        silence = _number(live.get("longest_silence_s"))
+        _add_row(
+            made, clean(name), clean(row.get("state", "?")), clean(row.get("open_orders", "")),
+            clean(row.get("orders", "")), clean(row.get("fills", "")),
+            clean(sum(int(count) for count in denied.values())),
+            clean(live.get("throttled", "")), duration(silence) if silence is not None else "",
+        )  # fmt: skip
     return made
 
 

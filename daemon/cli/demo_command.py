@@ -6,13 +6,15 @@ import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import click
 
 from control.control_errors import ControlError
 from daemon.cli.sim_command import POSITIVE
 from daemon.demo.demo_screen import Screen
+from daemon.demo.lost_answers import BOTS, LostAnswers, is_safe, not_installed
+from daemon.demo.lost_answers import told as scene_told
 from daemon.demo.plan import DemoOptions, recorded_symbol
 from daemon.demo.processes import DemoError
 from daemon.demo.run import Demo, caps_file, is_clean
@@ -41,6 +43,12 @@ EXIT_NOT_CLEAN = 2
 @click.option("--crash", "crashes", default=0, type=click.IntRange(0, 50), help="kill -9 so often.")
 @click.option("--faults", default="none", show_default=True, help="A preset, or `list`.")
 @click.option("--caps", default="demo", show_default=True, help="Caps preset.")
+@click.option(
+    "--bot",
+    type=click.Choice(BOTS),
+    help="The scene of the lost answers with this bot: straight at the venue, then through the "
+    "gateway.",
+)
 @click.option("--json", "as_json", is_flag=True, help="One JSON object last, on standard output.")
 def demo_command(
     *,
@@ -52,6 +60,7 @@ def demo_command(
     crashes: int,
     faults: str,
     caps: str,
+    bot: str | None,
     as_json: bool,
 ) -> None:
     """Run a whole session against a simulated venue and judge it by the venue's own ledger.
@@ -77,6 +86,10 @@ def demo_command(
     except DemoError as error:
         raise click.BadParameter(str(error), param_hint="--caps") from error
     stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
+    if bot is not None:
+        _bot_scene(
+            (directory or Path("demo-run") / f"{stamp}-{bot}").resolve(), bot, seed, as_json=as_json
+        )
     options = DemoOptions(
         seconds=seconds,
         seed=seed,
@@ -102,6 +115,22 @@ def demo_command(
     else:
         click.echo("\n".join(told(result)))
     sys.exit(0 if is_clean(result) else EXIT_NOT_CLEAN)
+
+
+def _bot_scene(directory: Path, bot: str, seed: int, *, as_json: bool) -> NoReturn:
+    if why := not_installed(bot):
+        click.echo(f"seatrial demo: {why}", err=True)
+        sys.exit(EXIT_FAILED)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(EXIT_FAILED))
+    try:
+        with Screen(as_json=as_json) as screen:
+            result = LostAnswers(directory, bot=bot, seed=seed, screen=screen).run()
+    except (DemoError, ControlError, OSError) as error:
+        click.echo(f"seatrial demo: {error}", err=True)
+        click.echo(f"seatrial demo: its files are in {directory}", err=True)
+        sys.exit(EXIT_FAILED)
+    click.echo(json.dumps(result) if as_json else "\n".join(scene_told(result)))
+    sys.exit(0 if is_safe(result) else EXIT_NOT_CLEAN)
 
 
 def told(result: Mapping[str, Any], *, here: Path | None = None) -> list[str]:

@@ -30,18 +30,22 @@ class Amends:
         self._desk = desk
         self.under_way: dict[ClientOrderId, Decimal] = {}
 
-    def want(self, order: Order, intent: AmendIntent) -> None:
-        """One wish through the interceptor; its line stands before its bytes leave."""
+    def want(self, order: Order, intent: AmendIntent) -> str:
+        """One wish through the interceptor; its line stands before its bytes leave.
+
+        The deny code, or empty: it has left, or was passed over.
+        """
         desk = self._desk
         if order.client_order_id in self.under_way or not desk.gate.can_send:
-            return
+            return ""
         verdict = desk.interceptor.review_amend(intent, order, desk.now_ns)
         if not isinstance(verdict, AmendApproved):
             self._refused(order, intent.qty, "caps", 0, verdict.reason.value)
-            return
+            return str(verdict.reason.value)
         desk.amend_requested(order, verdict.amend.qty, intent.reason or "strategy")
         self.under_way[order.client_order_id] = verdict.amend.qty
         desk.effects.append(SendAmend(verdict.amend))
+        return ""
 
     def absorb(self, order: Order, report: ExecutionReport) -> None:
         """Follow the quantity that a report shows when it is smaller; older ones say more."""

@@ -36,7 +36,7 @@ def order_fields(order: Order) -> dict[str, Any]:
     Field by field: a checkpoint has thousands of orders and stands in the loop's way.
     """
     price, stop_price, time_in_force = order.price, order.stop_price, order.time_in_force
-    return {
+    fields: dict[str, Any] = {
         "client_order_id": order.client_order_id,
         "strategy_id": order.strategy_id,
         "instrument_id": order.instrument_id,
@@ -58,6 +58,14 @@ def order_fields(order: Order) -> dict[str, Any]:
         "extras": None if order.extras is None else to_plain(order.extras),
         "amends": order.amends,
     }
+    if order.bot_order_id:
+        fields |= {
+            "bot_order_id": order.bot_order_id,
+            "terms": None if order.terms is None else to_plain(order.terms),
+            "ts_venue_placed_ns": order.ts_venue_placed_ns,
+            "ts_venue_ns": order.ts_venue_ns,
+        }
+    return fields
 
 
 class Books:
@@ -78,6 +86,10 @@ class Books:
         """Orders by status, of all that this process has seen."""
         self.flows: dict[str, Decimal] = {}
         """Net change of each asset by our fills and fees since the books' epoch."""
+        self.touched: dict[ClientOrderId, Order] = {}
+        """Bots' orders that have changed; whoever tells the bots empties it."""
+        self.dropped: list[Order] = []
+        """Bots' orders that were forgotten; the ledger drops what it kept of them."""
         self.flow_mark = 0
         """Counts fills; a moment in the history of flows."""
         self._flow_points: dict[str, deque[tuple[int, Decimal]]] = {}
@@ -120,6 +132,8 @@ class Books:
     def index(self, order: Order) -> None:
         """Put an order where its status belongs; call after every change of one."""
         cid = order.client_order_id
+        if order.bot_order_id:
+            self.touched[cid] = order
         mine = self._by_strategy.setdefault(order.strategy_id, {})
         if order.status.is_terminal:
             mine.pop(cid, None)
@@ -201,7 +215,9 @@ class Books:
         while len(self._finished) > self._retained:
             oldest = next(iter(self._finished))
             del self._finished[oldest]
-            del self.orders[oldest]
+            gone = self.orders.pop(oldest)
+            if gone.bot_order_id:
+                self.dropped.append(gone)
             self._forgotten[oldest] = None
             if len(self._forgotten) > FORGOTTEN_MAX:
                 del self._forgotten[next(iter(self._forgotten))]

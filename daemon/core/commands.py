@@ -9,6 +9,7 @@ from dataclasses import asdict
 from typing import Any
 
 from daemon.core.books import order_fields
+from daemon.core.bots.money import allotments_short
 from daemon.core.cancels import Cancels
 from daemon.core.command_errors import CommandError, CommandErrorCode
 from daemon.core.reconciliation_rounds import ReconciliationRounds
@@ -90,6 +91,9 @@ class Commands:
     def _start(self, command: Command) -> Answer:
         if problem := clock_problem(self._desk.interceptor):
             raise CommandError(CommandErrorCode.NOT_READY, problem)
+        if shorts := allotments_short(self._desk):
+            mend = "lower their capital in the configuration, or fund the account"
+            raise CommandError(CommandErrorCode.NOT_READY, f"{'; '.join(shorts)}: {mend}")
         session_id = self._conductor.start(_by(command), command.reason)
         return {"session_id": session_id}
 
@@ -158,7 +162,10 @@ class Commands:
 
     def _positions(self, _: Command) -> Answer:
         positions = self._desk.interceptor.positions()
+        bots = self._desk.ledger.bots.of.items()
+        of_bots = {bot: one.told_positions() for bot, one in sorted(bots) if one.positions}
         return {
+            **({"bots": of_bots} if of_bots else {}),
             "positions": [
                 {
                     "instrument_id": iid,
@@ -169,7 +176,7 @@ class Commands:
                     "fees_quote": plain(one.fees_quote),
                 }
                 for iid, one in sorted(positions.items())
-            ]
+            ],
         }
 
     def _incidents(self, _: Command) -> Answer:

@@ -13,6 +13,7 @@ from decimal import Decimal
 from typing import Any
 
 from daemon.core.books import Books
+from daemon.core.bots.accounts import BotAccounts
 from daemon.core.venue_pause import NO_PAUSE, WHOLE, VenuePause
 from daemon.model.account import account_of
 from daemon.model.amounts import ZERO, plain
@@ -71,6 +72,7 @@ class DurableState:
         """Begin empty."""
         self.interceptor = interceptor
         self.books = Books(orders_retained)
+        self.bots = BotAccounts()
         self.instruments: dict[InstrumentId, Instrument] = {}
         self.instruments_version = 0
         self.session = TradingSession()
@@ -106,11 +108,16 @@ class DurableState:
         """ORDER_APPROVED: the interceptor holds it already; the bytes leave in this turn."""
         self.books.add(order)
         self.session.orders += 1
+        if order.bot_order_id:
+            self.interceptor.bot_orders.add(order.client_order_id)
+            self.bots.approve(order)
         self._saw(order)
 
-    def deny(self, reason: str) -> None:
+    def deny(self, reason: str, bot: str | None = None) -> None:
         """ORDER_DENIED."""
         self.session.denied[reason] = self.session.denied.get(reason, 0) + 1
+        if bot is not None:
+            self.bots.deny(bot, reason)
 
     def adopt(self, order: Order, now_ns: int, *, counted: bool) -> None:
         """ORDER_RESOLVED adopted: an order of ours that the books did not have.
@@ -118,6 +125,9 @@ class DurableState:
         `counted`: it uses up the caps on orders, too (lines of old builds: it did not).
         """
         self.books.add(order)
+        if order.bot_order_id:
+            self.interceptor.bot_orders.add(order.client_order_id)
+            self.bots.know(order)
         if counted:
             self.interceptor.count_unknown(order, now_ns)
         self.heard(self.interceptor.adopt(order, now_ns))
@@ -134,6 +144,7 @@ class DurableState:
         *,
         venue_order_id: VenueOrderId | None,
         venue_cum_qty: Decimal,
+        ts_venue_ns: int = 0,
     ) -> None:
         """ORDER_STATE: one row of the lifecycle table fired."""
         old, cid, gate = order.status, order.client_order_id, self.interceptor
@@ -144,6 +155,8 @@ class DurableState:
         order.venue_order_id = venue_order_id
         order.venue_cum_qty = max(order.venue_cum_qty, venue_cum_qty)
         self.books.index(order)
+        if order.bot_order_id:
+            self.bots.move(order, old, ts_venue_ns)
         if old.is_terminal and not new.is_terminal:
             self.heard(gate.adopt(order, now_ns))
         if new is OrderStatus.UNKNOWN:
@@ -153,6 +166,8 @@ class DurableState:
             self.heard(gate.on_known(cid, now_ns))
         if new.is_terminal and not old.is_terminal:
             self._release(order, now_ns)
+        if self.books.dropped:
+            self._drop_forgotten()
 
     def book_fill(self, fill: Fill, order: Order, now_ns: int) -> None:
         """FILL: one new trade on one of our orders."""
@@ -161,13 +176,24 @@ class DurableState:
         self.books.book(fill, order)
         order.ts_updated_ns = now_ns
         self.session.fills += 1
-        self._flow(fill)
+        changes = self._flow(fill)
+        if order.bot_order_id:
+            self.bots.book_fill(fill, order, changes, self.instruments.get(fill.instrument_id))
+        if self.books.dropped:
+            self._drop_forgotten()
         if order.status.is_terminal and owed:
             self._release(order, now_ns)
 
     def reject(self, client_order_id: ClientOrderId, now_ns: int, *, is_fault: bool) -> None:
-        """ORDER_REJECT: the venue's definite no; a faulty order lengthens the streak."""
+        """ORDER_REJECT: the venue's definite no; a faulty order lengthens the streak.
+
+        That of a bot's order is the bot's own.
+        """
         gate = self.interceptor
+        order = self.books.orders.get(client_order_id)
+        if order is not None and order.bot_order_id:
+            self.bots.reject(order, is_fault=is_fault)
+            is_fault = False
         self.heard(gate.on_venue_reject(client_order_id, now_ns, is_fault=is_fault))
 
     def request_cancel(self, order: Order, new: OrderStatus, now_ns: int) -> None:
@@ -182,6 +208,7 @@ class DurableState:
         order.qty = qty
         order.amends += 1
         order.ts_updated_ns = now_ns
+        self.books.index(order)
         self.heard(self.interceptor.on_leaves(order.client_order_id, order.leaves_qty))
 
     # ------------------------------------------------------------------ sessions, latch, incidents
@@ -229,6 +256,7 @@ class DurableState:
         incident.resolved_by = by
         if incident.trigger == StopTrigger.TESTNET_WIPE:
             self.books.new_epoch()
+            self.bots.new_epoch()
             self.heard(self.interceptor.wipe(f"incident {incident_id}", now_ns))
 
     def explain(self, incident_id: str, note: str) -> None:
@@ -288,14 +316,21 @@ class DurableState:
         for asset, total in totals.items():
             self.basis[asset] = total - self.books.flows.get(asset, ZERO)
 
-    def _flow(self, fill: Fill) -> None:
+    def _drop_forgotten(self) -> None:
+        """Finished orders of bots that the books have forgotten are forgotten everywhere."""
+        for order in self.books.dropped:
+            self.bots.forget(order)
+            self.interceptor.bot_orders.discard(order.client_order_id)
+        self.books.dropped.clear()
+
+    def _flow(self, fill: Fill) -> dict[str, Decimal]:
         instrument = self.instruments.get(fill.instrument_id)
         if instrument is not None:
-            self.books.flow(account_of(instrument).moves(instrument, fill))
-        elif fill.fee:
-            self.books.flow({fill.fee_asset: -fill.fee})
+            changes = account_of(instrument).moves(instrument, fill)
         else:
-            self.books.flow({})
+            changes = {fill.fee_asset: -fill.fee} if fill.fee else {}
+        self.books.flow(changes)
+        return changes
 
     def _release(self, order: Order, now_ns: int) -> None:
         """Finished: the hold shrinks to what the venue says it traded and we have not booked."""
@@ -320,6 +355,7 @@ class DurableState:
             "pause": to_plain(self.pause),
             "basis": {asset: plain(total) for asset, total in sorted(self.basis.items())},
             "interceptor": self.interceptor.state(),
+            **({"bots": bots} if (bots := self.bots.state()) else {}),
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
@@ -343,4 +379,8 @@ class DurableState:
         self.basis = {asset: Decimal(total) for asset, total in state["basis"].items()}
         if instruments:
             self.heard(self.interceptor.on_instruments(tuple(instruments)))
+        self.bots.restore(state.get("bots", {}), self.books.orders)
+        self.interceptor.bot_orders = {
+            cid for cid, order in self.books.orders.items() if order.bot_order_id
+        }
         self.interceptor.restore(state["interceptor"])

@@ -14,6 +14,7 @@ from typing import Any
 from daemon.core import fold
 from daemon.core.amend_requests import Amends
 from daemon.core.blocked_symbols import BlockedSymbols
+from daemon.core.bots.bots import Bots
 from daemon.core.cancels import Cancels
 from daemon.core.canonical import hash_of
 from daemon.core.commands import Commands
@@ -34,6 +35,7 @@ from daemon.core.tripwires import Tripwires
 from daemon.core.turn_context import TurnContext
 from daemon.core.venue_pause import VenuePause, follow_ban, on_rate_limited
 from daemon.model import journal_records as journal
+from daemon.model.bots import BotView
 from daemon.model.effects import Effect
 from daemon.model.enums import (
     GateState,
@@ -93,6 +95,7 @@ class Engine:
         self._execution = Execution(self._desk, cancels, amends, replaces)
         self._rounds = ReconciliationRounds(self._desk, self._execution)
         self._runner = StrategyRunner(self._desk, self._market, cancels, amends, replaces)
+        self._bots = Bots(self._desk, self._market, cancels, amends, replaces)
         self._symbols = BlockedSymbols(self._desk)
         self._conductor = SessionControl(
             self._desk,
@@ -133,6 +136,7 @@ class Engine:
             JournalFault: self._on_journal_fault,
             JournalMended: self._on_journal_mended,
             LoopLagged: self._on_loop_lagged,
+            **self._bots.handlers,
         }
 
     # ------------------------------------------------------------------ the step
@@ -153,6 +157,7 @@ class Engine:
         self._handlers[kind](turn.input)
         if kind is not MarketData or desk.effects or desk.ledger.notices or desk.troubles:
             self._conductor.settle_turn()
+            self._bots.settle(turn.input)
         equity = desk.interceptor.take_equity_record()
         if equity is not None:
             desk.record(EventType.EQUITY, equity.to_plain())
@@ -171,6 +176,7 @@ class Engine:
         if desk.ledger.session.session_id:
             self._conductor.session_stop("crash", "the daemon ended inside the session", "engine")
         self._execution.after_restart()
+        self._bots.begin()
 
     # ------------------------------------------------------------------ market
     def _on_market(self, item: MarketData) -> None:
@@ -353,6 +359,10 @@ class Engine:
         """Become what `state` describes."""
         self._desk.ledger.restore(state)
 
+    def bot_views(self) -> tuple[BotView, ...]:
+        """All that each bot may see now; read-only."""
+        return self._bots.views()
+
     def state_hash(self) -> str:
         """SHA-256 over the canonical durable state, the interceptor's included."""
         return hash_of(self.state())
@@ -365,6 +375,7 @@ class Engine:
             self._rounds,
             self._conductor,
             self._wires,
+            bots=self._bots,
             now_ns=now_ns,
             booted_ns=self._booted_ns,
         )

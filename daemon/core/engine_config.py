@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Any
 
 from daemon.model.amounts import NS_PER_MS, NS_PER_S
@@ -23,6 +24,29 @@ class StrategySpec:
 
 
 @dataclass(frozen=True, kw_only=True)
+class BotSpec:
+    """One bot of the config. Its caps are in the capset."""
+
+    name: str
+    symbols: tuple[str, ...]
+    """What it may trade and see: some of the daemon's symbols."""
+    public_key: str = ""
+    """The public half of its Ed25519 key (PEM, or raw in base64); empty: it signs by HMAC."""
+    capital: Mapping[str, Decimal] = field(default_factory=dict)
+    """What it may spend, by asset; empty: whatever the account has."""
+    patience_ns: int = 900 * NS_PER_MS
+    """So long it waits for an answer; it has heard "unknown" of what is refused later."""
+    reject_streak_max: int = 10
+    """So many faulty orders in a row suspend it; 0: never. Post-only refusals are no faults."""
+    loss_streak_max: int = 0
+    """So many orders in a row that closed at a loss suspend it; 0: never."""
+    stops_reduce_only: bool = True
+    """Its stop and take-profit orders must reduce the position: they protect it, and open none."""
+    stops_stay: bool = True
+    """When it is gone, its stop orders that only reduce its own position stay."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Storm:
     """A storm is `count` events inside `window_ns`; fewer are weather."""
 
@@ -41,6 +65,7 @@ class EngineConfig:
     run: RunId
     symbols: tuple[str, ...]
     strategies: tuple[StrategySpec, ...] = ()
+    bots: tuple[BotSpec, ...] = ()
     account: str = ""
     """Fingerprint of the account, never its key."""
     session_binding: Mapping[str, Any] = field(default_factory=dict)
@@ -91,6 +116,8 @@ class EngineConfig:
     cancel_on_boot: bool = True
     flatten_allowed: bool = False
     """Whether an operator may have positions closed (through the caps, reduce-only)."""
+    bot_answer_grace_ns: int = 250 * NS_PER_MS
+    """So long the reply may lag behind the stream before a resting order is answered without it."""
     orders_retained: int = 2000
     """Finished orders kept in memory."""
     wishes_per_call_max: int = 50

@@ -15,6 +15,7 @@ from daemon.core.lifecycle import Trigger, advance
 from daemon.core.turn_context import SENT
 from daemon.model import journal_records as journal
 from daemon.model.amounts import AmountError, decimal_of
+from daemon.model.bots import BotState, bot_of
 from daemon.model.enums import OrderStatus, RejectKind
 from daemon.model.ids import ClientOrderId
 from daemon.model.instrument import Instrument
@@ -63,14 +64,17 @@ def _instruments(ledger: DurableState, record: journal.InstrumentsRecord, _: int
 
 
 def _approved(ledger: DurableState, record: journal.OrderApprovedRecord, now_ns: int) -> None:
+    owner = record.get("owner")
     facts = {"status": SENT, "ts_approved_ns": now_ns, "ts_updated_ns": now_ns}
+    if owner:
+        facts["bot_order_id"] = owner["client_order_id"]
     order = from_plain(Order, {**record, **facts})
     ledger.interceptor.restore_approved(record, now_ns)
     ledger.approve(order)
 
 
 def _denied(ledger: DurableState, record: journal.OrderDeniedRecord, _: int) -> None:
-    ledger.deny(record["deny_reason"])
+    ledger.deny(record["deny_reason"], bot_of(record["strategy_id"]))
 
 
 def _state(ledger: DurableState, record: journal.OrderStateRecord, now_ns: int) -> None:
@@ -80,6 +84,7 @@ def _state(ledger: DurableState, record: journal.OrderStateRecord, now_ns: int) 
         now_ns,
         venue_order_id=record["order_id"],
         venue_cum_qty=decimal_of(record["venue_cum_qty"]),
+        ts_venue_ns=record.get("ts_venue_ns", 0),
     )
 
 
@@ -186,7 +191,7 @@ def _equity(ledger: DurableState, record: journal.EquityRecord, _: int) -> None:
 
 
 def _cap_alert(ledger: DurableState, record: journal.CapAlertRecord, _: int) -> None:
-    if record.get("kind") == "breach":
+    if record.get("kind") == "breach" and not record.get("bot"):
         ledger.interceptor.apply_breach(record["cap"])
 
 
@@ -196,6 +201,18 @@ def _checkpoint(ledger: DurableState, record: journal.CheckpointRecord, _: int) 
 
 def _rate_limit(ledger: DurableState, record: journal.RateLimitRecord, _: int) -> None:
     ledger.rate_limited(record["scope"], record["until_ns"], record.get("msg", ""))
+
+
+def _bot_switched(ledger: DurableState, record: journal.BotSwitchedRecord, _: int) -> None:
+    ledger.bots.switch(record["bot"], BotState(record["state"]), record["reason"])
+
+
+def _bot_refused(ledger: DurableState, record: journal.BotRefusedRecord, _: int) -> None:
+    ledger.bots.refuse(record["bot"], record["refusal"])
+
+
+def _bot_throttled(ledger: DurableState, record: journal.BotThrottledRecord, _: int) -> None:
+    ledger.bots.throttle(record["bot"], record["count"])
 
 
 FOLDS: dict[str, Callable[[DurableState, Any, int], None]] = {
@@ -223,4 +240,7 @@ FOLDS: dict[str, Callable[[DurableState, Any, int], None]] = {
     EventType.CAP_ALERT: _cap_alert,
     EventType.CAPS_CHANGED: _caps_changed,
     EventType.CHECKPOINT: _checkpoint,
+    EventType.BOT_SWITCHED: _bot_switched,
+    EventType.BOT_REFUSED: _bot_refused,
+    EventType.BOT_THROTTLED: _bot_throttled,
 }

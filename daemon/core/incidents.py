@@ -53,8 +53,13 @@ class Incidents:
                 used=notice.used, limit=notice.limit, rising=notice.rising, action=notice.action,
                 msg=notice.text,
             )  # fmt: skip
+            if notice.bot:
+                fields["bot"] = notice.bot
             desk.record(EventType.CAP_ALERT, fields)
-            if notice.action in ("halt", "halt_and_flatten"):
+            if notice.bot:
+                if notice.kind == "breach":
+                    desk.misbehaved.append((notice.bot, notice.text))
+            elif notice.action in ("halt", "halt_and_flatten"):
                 is_drawdown = "drawdown" in notice.cap
                 trigger = StopTrigger.DRAWDOWN if is_drawdown else StopTrigger.CAP_BREACH
                 desk.trouble(trigger, notice.text, notice.symbol, plain)

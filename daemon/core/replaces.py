@@ -14,6 +14,9 @@ from daemon.model.effects import SendReplace
 from daemon.model.enums import OrderStatus
 from daemon.model.orders import Order, ReplaceOrder
 
+REPLACEABLE = (OrderStatus.ACCEPTED, OrderStatus.PARTIALLY_FILLED)
+"""Where an order must stand to be replaced or amended: shown by the venue, nothing under way."""
+
 
 class Replaces:
     """Follows the targets of replaces."""

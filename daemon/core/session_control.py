@@ -27,6 +27,7 @@ from daemon.model.effects import ArmTimer, CloseHalt, OpenHalt
 from daemon.model.enums import GateState, TradingState
 from daemon.model.ids import SessionId
 from daemon.model.inputs import KillLatched
+from daemon.model.plain_values import to_plain
 from daemon.model.readiness import NotReady
 from daemon.model.records import EventType
 from daemon.model.stop_triggers import StopTrigger
@@ -91,6 +92,7 @@ class SessionControl:
                 "account": desk.config.account,
                 "environment": desk.config.environment,
                 "strategies": [spec.strategy_id for spec in desk.config.strategies],
+                **({"bots": to_plain(desk.config.bots)} if desk.config.bots else {}),
                 "caps": desk.interceptor.capset.to_plain(),
                 "by": by,
                 "reason": reason,

@@ -4,6 +4,8 @@ from decimal import Decimal
 from typing import Any
 
 from daemon.core.books import order_fields
+from daemon.core.bots.bots import Bots
+from daemon.core.bots.money import allotments_short
 from daemon.core.durable_state import DurableState
 from daemon.core.latest_market import LatestMarket
 from daemon.core.reconciliation_rounds import ReconciliationRounds
@@ -129,6 +131,7 @@ def status(
     conductor: SessionControl,
     wires: Tripwires,
     *,
+    bots: Bots,
     now_ns: int,
     booted_ns: int,
 ) -> dict[str, Any]:
@@ -182,6 +185,8 @@ def status(
             }
             for iid, top in sorted(market.tops.items())
         },
+        **({"bots": told_bots} if (told_bots := bots.status()) else {}),
+        **({"allotments_short": shorts} if (shorts := allotments_short(desk)) else {}),
         "ages_ms": _ages(desk, now_ns),
         "storms": {
             "rate_limit": wires.rate_limit.recent(now_ns),

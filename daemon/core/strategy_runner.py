@@ -16,12 +16,11 @@ from daemon.core.amend_requests import Amends
 from daemon.core.cancels import Cancels
 from daemon.core.engine_config import StrategySpec
 from daemon.core.latest_market import LatestMarket
-from daemon.core.replaces import Replaces
+from daemon.core.replaces import REPLACEABLE, Replaces
 from daemon.core.strategy_view import View
 from daemon.core.turn_context import TurnContext
 from daemon.model import journal_records as journal
 from daemon.model.effects import ArmTimer, SendOrder
-from daemon.model.enums import OrderStatus
 from daemon.model.ids import InstrumentId, StrategyId, instrument_of
 from daemon.model.instrument import Instrument
 from daemon.model.intents import (
@@ -240,7 +239,7 @@ class StrategyRunner:
     def _replace(self, host: HostedStrategy, intent: ReplaceIntent) -> None:
         desk = self._desk
         target = host.view.order(intent.client_order_id)
-        if target is None or target.status not in _REPLACEABLE:
+        if target is None or target.status not in REPLACEABLE:
             return
         verdict = desk.interceptor.review_replace(intent, target, desk.now_ns)
         desk.ledger.heard(desk.interceptor.take_notices())
@@ -264,9 +263,6 @@ class StrategyRunner:
 def _last_call(host: HostedStrategy) -> tuple[Wish, ...]:
     host.strategy.on_stop(host.view)
     return ()
-
-
-_REPLACEABLE = (OrderStatus.ACCEPTED, OrderStatus.PARTIALLY_FILLED)
 
 
 def _as_place(intent: ReplaceIntent, target: Order) -> PlaceIntent:

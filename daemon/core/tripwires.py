@@ -83,8 +83,8 @@ class Tripwires:
         The venue is asked for its filters at the first such refusal; what was approved before it
         can have told says nothing new.
         """
-        if reject.kind is RejectKind.BUSINESS:
-            return
+        if reject.kind is RejectKind.BUSINESS or (order is not None and order.bot_order_id):
+            return  # a bot's faults suspend that bot (core/bots), and stop nobody else
         if reject.kind is RejectKind.FILTER and order is not None:
             counted_ns = self._filters_moved_ns.get(order.instrument_id, -_FILTERS_TOLD_NS)
             if order.ts_approved_ns < counted_ns + _FILTERS_TOLD_NS:

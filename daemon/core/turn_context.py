@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any, Literal
 
+from daemon.core.decision_lines import approved_fields, denied_fields, order_of
 from daemon.core.durable_state import DurableState, Incident
 from daemon.core.engine_config import EngineConfig
 from daemon.core.gate import Gate
@@ -37,11 +38,6 @@ CONTEXTS_MAX = 1000
 Outcome = Literal["adopted", "absent", "not_sent"]
 
 
-def amount(value: Decimal | None) -> str | None:
-    """Decimal text for a record, or null."""
-    return None if value is None else plain(value)
-
-
 class TurnContext:
     """Shared by the parts of the engine; one per engine."""
 
@@ -62,6 +58,8 @@ class TurnContext:
         """The last refusal of the venue on each instrument."""
         self.troubles: list[tuple[StopTrigger, str, str, dict[str, Any]]] = []
         """Incidents wished for in this turn: trigger, sentence, symbol, context."""
+        self.misbehaved: list[tuple[str, str]] = []
+        """Bots that a cap of their own stops in this turn, and why."""
         self.anomalies = self.errors = 0
         """Lines of such severity that this run has recorded."""
 
@@ -94,29 +92,25 @@ class TurnContext:
         self.record(EventType.INCIDENT_OPENED, fields)
 
     # ------------------------------------------------------------------ orders
-    def approve(self, order: NewOrder, reason: str, decision: Mapping[str, Any]) -> Order:
-        """Take an approved order into the books and write its line; the caller sends it."""
+    def approve(
+        self,
+        order: NewOrder,
+        reason: str,
+        decision: Mapping[str, Any],
+        owner: Mapping[str, Any] | None = None,
+    ) -> Order:
+        """Take an approved order into the books and write its line; the caller sends it.
+
+        `owner`: the bot that asked for it, its own id of it, and its request.
+        """
         made = order_of(order)
+        if owner is not None:
+            made.bot_order_id = owner["client_order_id"]
         made.status = SENT
         self._tell_context(order.instrument_id, decision)
         self.ledger.approve(made)
-        fields: journal.OrderApprovedRecord = {
-            "client_order_id": order.client_order_id,
-            "symbol": symbol_of(order.instrument_id),
-            "instrument_id": order.instrument_id,
-            "strategy_id": order.strategy_id,
-            "side": order.side.value,
-            "order_type": order.order_type.value,
-            "qty": plain(order.qty),
-            "price": amount(order.price),
-            "time_in_force": order.time_in_force.value if order.time_in_force else None,
-            "stop_price": amount(order.stop_price),
-            "reduce_only": order.reduce_only,
-            **_extras(order),
-            "reason": reason,
-            "decision": decision,
-            "counts": self.ledger.session.decided,
-        }
+        counts = self.ledger.session.decided
+        fields = approved_fields(order, reason, decision, counts, owner)
         self.record(EventType.ORDER_APPROVED, fields)
         return made
 
@@ -141,25 +135,14 @@ class TurnContext:
         reason: str,
         context: Mapping[str, Any],
         decision: Mapping[str, Any],
+        owner: Mapping[str, Any] | None = None,
     ) -> None:
         """Write down a wish that the interceptor refused."""
         self._tell_context(intent.instrument_id, decision)
-        self.ledger.deny(reason)
-        fields: journal.OrderDeniedRecord = {
-            "symbol": symbol_of(intent.instrument_id),
-            "instrument_id": intent.instrument_id,
-            "strategy_id": intent.strategy_id,
-            "side": intent.side.value,
-            "order_type": intent.order_type.value,
-            "qty": amount(intent.qty),
-            "price": amount(intent.price),
-            "time_in_force": intent.time_in_force.value if intent.time_in_force else None,
-            "deny_reason": reason,
-            "deny_context": to_plain(context),
-            "decision": decision,
-            "counts": self.ledger.session.decided,
-        }
-        self.record(EventType.ORDER_DENIED, fields)
+        self.ledger.deny(reason, intent.bot)
+        counts = self.ledger.session.decided
+        verdict = (reason, context, decision)
+        self.record(EventType.ORDER_DENIED, denied_fields(intent, verdict, counts, owner))
 
     def move(
         self,
@@ -170,6 +153,7 @@ class TurnContext:
         venue_order_id: VenueOrderId | None = None,
         venue_cum_qty: Decimal = ZERO,
         source: str = "",
+        ts_venue_ns: int = 0,
     ) -> None:
         """Fire one row of the lifecycle table; nothing is written when nothing changes.
 
@@ -187,7 +171,14 @@ class TurnContext:
         claimed = max(order.venue_cum_qty, venue_cum_qty)
         if (row.new, seen, claimed) == (old, order.venue_order_id, order.venue_cum_qty):
             return
-        self.ledger.move(order, row.new, self.now_ns, venue_order_id=seen, venue_cum_qty=claimed)
+        self.ledger.move(
+            order,
+            row.new,
+            self.now_ns,
+            venue_order_id=seen,
+            venue_cum_qty=claimed,
+            ts_venue_ns=ts_venue_ns,
+        )
         fields: journal.OrderStateRecord = {
             "client_order_id": order.client_order_id,
             "symbol": symbol_of(order.instrument_id),
@@ -200,6 +191,8 @@ class TurnContext:
             "venue_cum_qty": plain(claimed),
             "source": source,
         }
+        if order.bot_order_id and ts_venue_ns:
+            fields["ts_venue_ns"] = ts_venue_ns
         self.record(EventType.ORDER_STATE, fields)
         if old.is_terminal and not row.new.is_terminal:
             # Its hold is taken again: whoever reads the journal needs all that it is held for.
@@ -227,6 +220,7 @@ class TurnContext:
                     venue_order_id=report.venue_order_id,
                     venue_cum_qty=report.cum_qty,
                     source=report.source.value,
+                    ts_venue_ns=report.ts_venue_ns,
                 )
         except ImpossibleTransition as error:
             self.trouble(
@@ -353,27 +347,3 @@ def names_of(order: Order) -> journal.OrderNames:
         "symbol": symbol_of(order.instrument_id),
         "instrument_id": order.instrument_id,
     }
-
-
-def _extras(order: NewOrder) -> journal.SomeExtras:
-    return {} if order.extras is None else {"extras": to_plain(order.extras)}
-
-
-def order_of(order: NewOrder) -> Order:
-    """Our view of an order at the moment of its approval."""
-    return Order(
-        client_order_id=order.client_order_id,
-        strategy_id=order.strategy_id,
-        instrument_id=order.instrument_id,
-        side=order.side,
-        order_type=order.order_type,
-        qty=order.qty,
-        price=order.price,
-        time_in_force=order.time_in_force,
-        stop_price=order.stop_price,
-        status=OrderStatus.APPROVED,
-        ts_approved_ns=order.ts_ns,
-        ts_updated_ns=order.ts_ns,
-        reduce_only=order.reduce_only,
-        extras=order.extras,
-    )

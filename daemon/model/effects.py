@@ -10,8 +10,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from daemon.model.bots import BotDenial, BotFill, BotOrderRow
+from daemon.model.enums import ExecType
 from daemon.model.ids import ClientOrderId, InstrumentId, VenueOrderId
 from daemon.model.orders import AmendOrder, CancelOrder, NewOrder, ReplaceOrder
+from daemon.model.position import Balance
 from daemon.model.records import EventType
 
 
@@ -148,6 +151,44 @@ class ExitDaemon:
     reason: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BotAnswered:
+    """The definite answer to a bot's request. There is at most one for a request.
+
+    A place, cancel or amend has either `denial` or one row. A cancel-all has a row for each order.
+    A replace has `cancel_denial` or `cancel_row` for its first half, and `denial` or one row for
+    its second; with neither, the second was not attempted. An accepted test has nothing at all.
+    """
+
+    bot: str
+    request: int
+    denial: BotDenial | None = None
+    rows: tuple[BotOrderRow, ...] = ()
+    cancel_denial: BotDenial | None = None
+    cancel_row: BotOrderRow | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BotOrderChanged:
+    """One change of a bot's order, in order, after its lines are written: an execution report.
+
+    `row` is the order right after this change, `fill` the trade where `exec_type` is TRADE.
+    """
+
+    bot: str
+    row: BotOrderRow
+    exec_type: ExecType
+    fill: BotFill | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BotBalances:
+    """What a bot may spend has changed; the rows are all that changed, absolute."""
+
+    bot: str
+    rows: tuple[Balance, ...]
+
+
 Effect = (
     Record
     | SendOrder
@@ -162,7 +203,13 @@ Effect = (
     | CloseHalt
     | OpenHalt
     | ExitDaemon
+    | BotAnswered
+    | BotOrderChanged
+    | BotBalances
 )
+
+BotEffect = BotAnswered | BotOrderChanged | BotBalances
+"""The effects that the gateway performs, once the turn's lines are written."""
 
 VenueEffect = (
     SendOrder | SendCancel | SendReplace | SendAmend | SendCancelAll | QueryOrder | TakeSnapshot

@@ -8,12 +8,15 @@ Rules of this file:
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Any, Literal
 
-from daemon.model.enums import Link
-from daemon.model.ids import ClientOrderId, InstrumentId
+from daemon.model.bots import BotState, ReplaceMode, Tags
+from daemon.model.enums import Link, OrderType, Side, TimeInForce
+from daemon.model.ids import ClientOrderId, InstrumentId, VenueOrderId
 from daemon.model.instrument import Instrument
 from daemon.model.market import TopOfBook, TradeTick
+from daemon.model.order_features import OrderExtras
 from daemon.model.position import Balance
 from daemon.model.reports import (
     CancelReject,
@@ -236,6 +239,110 @@ class LoopLagged:
     queue_age_ns: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BotPlace:
+    """A bot asks for one order, under its own id; either `qty` (base) or `quote_qty` is set.
+
+    `is_test`: decide and answer, hold and send nothing. `proof`: what the bot signed and its
+    signature, so that a third party can tell that the bot asked; empty: the key has no public half.
+    It never holds a secret. `tags`: see `TAGS`; any other parameter that changes an order is
+    refused by the gateway.
+    """
+
+    bot: str
+    request: int
+    client_order_id: str
+    instrument_id: InstrumentId
+    side: Side
+    order_type: OrderType
+    qty: Decimal | None = None
+    quote_qty: Decimal | None = None
+    price: Decimal | None = None
+    time_in_force: TimeInForce | None = None
+    stop_price: Decimal | None = None
+    extras: OrderExtras | None = None
+    tags: Tags = ()
+    is_test: bool = False
+    proof: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BotCancel:
+    """A bot asks for the end of one order; named by its own id, the venue's, or both."""
+
+    bot: str
+    request: int
+    instrument_id: InstrumentId
+    client_order_id: str | None = None
+    venue_order_id: VenueOrderId | None = None
+    new_client_order_id: str = ""
+    """The bot's id of the cancel, given back in the answer."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BotCancelAll:
+    """A bot asks for the end of all its orders on one symbol."""
+
+    bot: str
+    request: int
+    instrument_id: InstrumentId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BotReplace:
+    """A bot asks for the end of one order and for another one in its stead (cancelReplace).
+
+    `cancel` and `place` carry the same bot and request.
+    """
+
+    bot: str
+    request: int
+    cancel: BotCancel
+    place: BotPlace
+    mode: ReplaceMode
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BotAmend:
+    """A bot asks for a smaller quantity of one order; `new_qty` is the new whole one, in base."""
+
+    bot: str
+    request: int
+    instrument_id: InstrumentId
+    client_order_id: str | None = None
+    venue_order_id: VenueOrderId | None = None
+    new_qty: Decimal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BotSwitched:
+    """A bot may place, or may not, from now on; `cancel`: its open orders are cancelled."""
+
+    bot: str
+    state: BotState
+    reason: str
+    cancel: bool = False
+    by: str = "gateway"
+    """The operator's name, where it was one."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BotThrottled:
+    """So many requests of a bot were refused for their rate; one such input a second at most."""
+
+    bot: str
+    count: int
+    window_ms: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BotKeyMisused:
+    """A key is in the wrong hands; `what` says how, `bot` whose it is (empty: the daemon's own)."""
+
+    bot: str
+    what: str
+
+
 Input = (
     LinkUp
     | LinkDown
@@ -262,7 +369,18 @@ Input = (
     | JournalFault
     | JournalMended
     | LoopLagged
+    | BotPlace
+    | BotCancel
+    | BotCancelAll
+    | BotReplace
+    | BotAmend
+    | BotSwitched
+    | BotThrottled
+    | BotKeyMisused
 )
+
+BOT_REQUESTS = (BotPlace, BotCancel, BotCancelAll, BotReplace, BotAmend)
+"""Inputs that are answered by a `BotAnswered`."""
 
 
 @dataclass(frozen=True, slots=True)

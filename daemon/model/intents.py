@@ -3,10 +3,12 @@
 from dataclasses import dataclass
 from decimal import Decimal
 
+from daemon.model.bots import ReplaceMode, bot_of
 from daemon.model.cheap_values import quick
 from daemon.model.enums import OrderType, Side, TimeInForce
 from daemon.model.ids import ClientOrderId, InstrumentId, StrategyId
 from daemon.model.order_features import OrderExtras
+from daemon.model.orders import OrderTerms
 
 OPERATOR = StrategyId("operator")
 """The strategy id of an operator's own wishes: they take the same road as everybody's."""
@@ -30,7 +32,13 @@ class PlaceIntent:
     reduce_only: bool = False
     extras: OrderExtras | None = None
     """Trailing, iceberg, pegged; None for a plain order."""
+    terms: OrderTerms | None = None
     reason: str = ""
+
+    @property
+    def bot(self) -> str | None:
+        """The bot that wishes it; None: a strategy, the operator or the engine."""
+        return bot_of(self.strategy_id)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,12 +52,17 @@ class CancelIntent:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReplaceIntent:
-    """A wish to cancel one order and place another in its stead (caps see the worst of both)."""
+    """A wish to cancel one order and place another in its stead (caps see the worst of both).
+
+    The new order is `wish`, or without one the old order with another quantity and price.
+    """
 
     strategy_id: StrategyId
     client_order_id: ClientOrderId
     qty: Decimal
-    price: Decimal
+    price: Decimal | None
+    wish: PlaceIntent | None = None
+    mode: ReplaceMode = ReplaceMode.STOP_ON_FAILURE
     reason: str = ""
 
 

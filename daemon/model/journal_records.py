@@ -124,7 +124,7 @@ SessionStartRecord = TypedDict("SessionStartRecord", {
     "session_id": SessionId, "account": str, "environment": str, "strategies": Sequence[str],
     "caps": Plain, "by": str, "reason": str, "version": str, "commit": str,
     "code": Since20261130[Sha256], "config_hash": Sha256, "caps_hash": Sha256, "host": str,
-    "packages": Mapping[str, str], "python": str})
+    "packages": Mapping[str, str], "python": str, "bots": NotRequired[Sequence[Plain]]})
 """A session begins. It names all that it is bound to: code, configuration, caps, account, venue."""
 
 SessionStopRecord = TypedDict("SessionStopRecord", {
@@ -172,25 +172,28 @@ OrderApprovedRecord = TypedDict("OrderApprovedRecord", {
     "client_order_id": ClientOrderId, "symbol": str, "instrument_id": InstrumentId,
     "strategy_id": StrategyId, "side": SideText, "order_type": TypeText, "qty": Amount,
     "price": Amount | None, "time_in_force": ForceText | None, "stop_price": Amount | None,
-    "reduce_only": bool, "extras": NotRequired[Plain], "reason": str, "decision": Plain,
+    "reduce_only": bool, "extras": NotRequired[Plain], "terms": NotRequired[Plain],
+    "owner": NotRequired[Plain], "reason": str, "decision": Plain,
     "counts": Since20261130[Sequence[int]]})
 """An order passed the gate. The line is on disk before the order's bytes leave.
 
 `reason` is the strategy's; `decision` holds every input of the gate's decision, so that it can be
-decided again; `extras` is there for iceberg, trailing and pegged orders. `counts` are the session's
-orders approved and denied so far, this one included."""
+decided again; `extras` is there for iceberg, trailing and pegged orders, `terms` for a quote
+quantity and a bot's tags. `owner` {bot, client_order_id, request} names the bot that asked.
+`counts` are the session's orders approved and denied so far, this one included."""
 
 OrderDeniedRecord = TypedDict("OrderDeniedRecord", {
     "symbol": str, "instrument_id": InstrumentId, "strategy_id": StrategyId, "side": SideText,
     "order_type": TypeText, "qty": Amount | None, "price": Amount | None,
-    "time_in_force": ForceText | None, "deny_reason": str, "deny_context": Plain, "decision": Plain,
-    "counts": Since20261130[Sequence[int]]})
+    "time_in_force": ForceText | None, "owner": NotRequired[Plain], "deny_reason": str,
+    "deny_context": Plain, "decision": Plain, "counts": Since20261130[Sequence[int]]})
 """The gate refused a wish; nothing left. `deny_reason` is one of `riskcaps/denials.py`."""
 
 OrderStateRecord = TypedDict("OrderStateRecord", {
     "client_order_id": ClientOrderId, "symbol": str, "instrument_id": InstrumentId,
     "order_id": VenueOrderId | None, "old": StatusText, "new": StatusText, "why": str,
-    "cum_qty": Amount, "venue_cum_qty": Amount, "source": str})
+    "cum_qty": Amount, "venue_cum_qty": Amount, "source": str,
+    "ts_venue_ns": NotRequired[MomentNs]})
 """One row of the lifecycle table fired (`daemon/core/lifecycle.py`).
 
 `order_id` is the venue's. `cum_qty` is what our booked fills add up to, `venue_cum_qty` the most
@@ -278,7 +281,7 @@ EquityRecord = TypedDict("EquityRecord", {
 
 CapAlertRecord = TypedDict("CapAlertRecord", {
     "kind": str, "cap": str, "symbol": str, "band": int, "used": str, "limit": str, "rising": bool,
-    "action": str, "msg": str})
+    "action": str, "msg": str, "bot": NotRequired[str]})
 """A cap's use passed a band (`alert`, `band` in percent), or its declared `action` is due
 (`breach`)."""
 
@@ -337,3 +340,27 @@ ExchangeErrorRecord = TypedDict("ExchangeErrorRecord", {"code": Code, "msg": str
 
 JournalFaultRecord = TypedDict("JournalFaultRecord", {"msg": str})
 """The journal could not be written for a while. The line comes when it can be again."""
+
+BotRefusedRecord = TypedDict("BotRefusedRecord", {
+    "bot": str, "request": int, "kind": str, "client_order_id": str, "symbol": str, "refusal": str,
+    "msg": str})
+"""The door refused a bot's request before the caps were asked; no order came of it.
+
+`kind` is place, cancel, cancel_all, replace, amend or test; `client_order_id` is the bot's own;
+`refusal` a reason of the door (`daemon/core/bots/door.py`)."""
+
+BotAnsweredRecord = TypedDict("BotAnsweredRecord", {
+    "bot": str, "request": int, "kind": str, "orders": Sequence[Plain], "refused": str,
+    "wait_ns": Ns})
+"""What a bot was told of its request: each order of ours with its status and traded quantity.
+
+`refused` says who said no to the request or to its first half, and why; it is empty where nobody
+did. A denial by the caps or the door is a line of its own. `wait_ns` counts from the request."""
+
+BotSwitchedRecord = TypedDict("BotSwitchedRecord", {
+    "bot": str, "state": str, "reason": str, "by": str, "cancel": bool,
+    "canceled": Sequence[ClientOrderId]})
+"""A bot is active, suspended, revoked or gone from here on. `canceled`: cancels were asked for."""
+
+BotThrottledRecord = TypedDict("BotThrottledRecord", {"bot": str, "count": int, "window_ms": Ms})
+"""So many requests of a bot were refused for their rate; one line a second at most."""

@@ -9,10 +9,23 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 
 from daemon.model.amounts import ZERO
+from daemon.model.bots import ReplaceMode, Tags
 from daemon.model.cheap_values import quick
 from daemon.model.enums import OrderStatus, OrderType, Side, TimeInForce
 from daemon.model.ids import ClientOrderId, ExecId, InstrumentId, StrategyId, VenueOrderId
 from daemon.model.order_features import OrderExtras
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderTerms:
+    """What the venue is told of an order beside its shape; no rule of the caps reads it.
+
+    `quote_qty`: a market order for so much in quote, instead of the quantity, which is then the
+    bound that the caps hold. `tags`: see `daemon.model.bots.TAGS`.
+    """
+
+    quote_qty: Decimal | None = None
+    tags: Tags = ()
 
 
 @quick
@@ -32,6 +45,7 @@ class NewOrder:
     reduce_only: bool
     ts_ns: int
     extras: OrderExtras | None = None
+    terms: OrderTerms | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +67,7 @@ class ReplaceOrder:
     target_venue_order_id: VenueOrderId | None
     order: NewOrder
     ts_ns: int
+    mode: ReplaceMode = ReplaceMode.STOP_ON_FAILURE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,6 +112,13 @@ class Order:
     """What it was approved with, so that a replace asks for the same again."""
     amends: int = 0
     """How often the venue has made it smaller at our wish."""
+    terms: OrderTerms | None = None
+    bot_order_id: str = ""
+    """The id under which the bot that owns it knows it; empty: no bot does."""
+    ts_venue_placed_ns: int = 0
+    """A bot's order: when the venue took it, by the venue's clock; 0: not known."""
+    ts_venue_ns: int = 0
+    """A bot's order: its latest change, by the venue's clock."""
 
     @property
     def leaves_qty(self) -> Decimal:

@@ -80,6 +80,10 @@ class EventType(StrEnum):
     CLOCK = "clock"
     EXCHANGE_ERROR = "exchange_error"
     JOURNAL_FAULT = "journal_fault"
+    BOT_REFUSED = "bot_refused"
+    BOT_ANSWERED = "bot_answered"
+    BOT_SWITCHED = "bot_switched"
+    BOT_THROTTLED = "bot_throttled"
 
 
 PROMOTION_FLOOR: dict[str, int | tuple[str, ...]] = {

@@ -113,6 +113,11 @@ class StopTrigger(StrEnum):
     CLOCK_SKEW = ("clock_skew",
         "Our clock and the venue's differ by more than 1 s.", "3 samples in 300 s.",
         _HALT, "one comparison a sample")
+    KEY_MISUSED = ("key_misused",
+        ("At the gateway somebody used the daemon's own venue key, or signed one bot's request "
+        "with another bot's key: a key is in the wrong hands."),
+        "None: keys and signatures are compared exactly; what is told holds no secret.",
+        _HALT, "one comparison a refused request")
     LOOP_LAG = ("loop_lag",
         "The main loop is late by more than 1 s.", "3 times in 60 s.", _HALT, _LOOK)
     PROCESS_STOPPED = ("process_stopped",

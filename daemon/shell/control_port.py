@@ -11,14 +11,15 @@ import gc
 import sys
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Coroutine, Iterator, Mapping
+from collections.abc import Callable, Collection, Coroutine, Iterator, Mapping
 from typing import Any, Protocol
 
 from control.server.daemon_port import Step
 from control.server.line_events import EventHub
+from daemon.model.bots import BotState
 from daemon.model.effects import Reply
 from daemon.model.halt import HaltFlag
-from daemon.model.inputs import Actor, Command, Input, KillLatched
+from daemon.model.inputs import Actor, BotSwitched, Command, Input, KillLatched
 from daemon.model.journal_records import CommandRecord
 from daemon.model.records import EventType
 from daemon.shell.checks.preflight_pass import StartPermit
@@ -36,6 +37,15 @@ and cancels too: both at once would only take the interpreter from each other. T
 before either, so that nothing is lost by waiting."""
 SWITCH_INTERVAL_S = 0.000_1
 """How long a busy main loop may keep the interpreter from a thread that stops us."""
+
+
+_BOT_STATES = {
+    "bot-kill": (BotState.SUSPENDED, True),
+    "bot-suspend": (BotState.SUSPENDED, False),
+    "bot-revoke": (BotState.REVOKED, True),
+    "bot-resume": (BotState.ACTIVE, False),
+}
+"""What a command makes of a bot, and whether its open orders are cancelled."""
 
 
 class PumpPort(Protocol):
@@ -62,6 +72,7 @@ class ControlPort:
         clock: Clock,
         main_loop: asyncio.AbstractEventLoop,
         may_start: Callable[[Command, int], StartPermit] | None = None,
+        bots: Collection[str] = (),
     ) -> None:
         """Wire the port; the emergency session opens on first use, on the control loop.
 
@@ -75,6 +86,7 @@ class ControlPort:
         self._late = late
         self._clock = clock
         self._may_start = may_start
+        self._bots = frozenset(bots)
         self._lock = threading.Lock()
         self._waiting: OrderedDict[str, concurrent.futures.Future[Reply]] = OrderedDict()
         self._status: Mapping[str, Any] = {}
@@ -96,6 +108,9 @@ class ControlPort:
         if command.method == "drill" and self.drills is not None:
             return self.drills(command)
         future: concurrent.futures.Future[Reply] = concurrent.futures.Future()
+        if command.method in _BOT_STATES:
+            future.set_result(self._switch_bot(command))
+            return future
         if command.method == "start" and (refused := self._preflight_refusal(command)):
             future.set_result(refused)
             return future
@@ -105,6 +120,22 @@ class ControlPort:
                 self._waiting.popitem(last=False)[1].cancel()
         self._pump.offer_threadsafe(command)
         return future
+
+    def _switch_bot(self, command: Command) -> Reply:
+        """Suspend, resume, revoke or kill one bot: the engine hears of it as of any input."""
+        bot = str(command.params.get("bot", ""))
+        if bot not in self._bots:
+            known = ", ".join(sorted(self._bots)) or "none"
+            return Reply(
+                command_id=command.command_id,
+                error_code="bad_params",
+                error_message=f"{bot!r} is no bot of the configuration; it has: {known}",
+            )
+        state, cancel = _BOT_STATES[command.method]
+        by = command.actor.name or str(command.actor.uid)
+        reason = f"{command.method} by {by}: {command.reason}"
+        self._pump.offer_threadsafe(BotSwitched(bot=bot, state=state, reason=reason, cancel=cancel))
+        return Reply(command_id=command.command_id, result={"bot": bot, "state": state.value})
 
     def _preflight_refusal(self, command: Command) -> Reply | None:
         """Whether a pass allows a session now; that it does, or that none is needed, is noted."""

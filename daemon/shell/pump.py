@@ -10,6 +10,7 @@ than `INPUTS_MAX` wait, the process stops (crash-only) rather than lose a report
 """
 
 import asyncio
+import typing
 from collections import OrderedDict, deque
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
@@ -20,6 +21,8 @@ from daemon.core.ticks import had_no_consequence
 from daemon.model.checks import InvariantViolation, invariant
 from daemon.model.effects import (
     ArmTimer,
+    BotAnswered,
+    BotEffect,
     CloseHalt,
     Effect,
     ExitDaemon,
@@ -82,6 +85,9 @@ class RecordSink(Protocol):
 _NO_FIELDS: Mapping[str, Any] = MappingProxyType({})
 _PLACING = frozenset({SendOrder, SendReplace, SendAmend})
 """Effects that leave only when the turn's lines are with the kernel (promise P5)."""
+_TOLD = frozenset(typing.get_args(BotEffect))
+"""Effects that wait for it: a bot hears of nothing that a crash could still undo."""
+_AFTER_LINES = _PLACING | _TOLD
 
 
 class Pump:
@@ -102,13 +108,15 @@ class Pump:
         checkpoint_seq: int | None = None,
         facts_since: int = 0,
         thin_to: TickSink | None = None,
+        on_bot: Callable[[BotEffect], None] | None = None,
     ) -> None:
         """Wire the pump; `attach` gives it the venue before the first turn.
 
         `sinks` hear of a turn's records before its effects leave, `counters` after, and of its
         input too. `checkpoint_seq` is the line of the last checkpoint, `facts_since` how many facts
         recovery found after it (absent: the journal's end is as good as one). `thin_to`: the run is
-        thinned, and where ticks without a consequence go; absent: every input is a line.
+        thinned, and where ticks without a consequence go; absent: every input is a line. `on_bot`
+        hears what bots are to be told, once the lines of the turn are with the kernel.
         """
         self._engine = engine
         self._journal = journal
@@ -127,8 +135,12 @@ class Pump:
             CloseHalt: lambda effect: halt.close(effect.reason),
             OpenHalt: lambda _: halt.open(),
             ExitDaemon: on_exit,
+            **dict.fromkeys(_TOLD, self._tell_bot),
         }
         """Effects that are performed here; the others are the venue's."""
+        self._on_bot = on_bot
+        self._untold: deque[BotEffect] = deque(maxlen=INPUTS_MAX)
+        """What bots are told when its lines are written: the journal refuses now."""
         self._loop = asyncio.get_running_loop()
         self._scheduled = False
         self._draining = False
@@ -273,7 +285,7 @@ class Pump:
                 records.append(effect)  # type: ignore[arg-type] # its type was just looked at
             else:
                 others.append(effect)
-                placing = placing or kind in _PLACING
+                placing = placing or kind in _AFTER_LINES
         self._facts += len(records)
         for one in records:
             self._journal.append(one.event_type, one.fields, ts_ns=ts_ns, session_id=session)
@@ -303,14 +315,22 @@ class Pump:
             return False
         return True
 
+    def _tell_bot(self, effect: BotEffect) -> None:
+        if self._on_bot is not None:
+            self._on_bot(effect)
+
     def _on_mended(self) -> None:
-        """What had been refused is written: the engine may be started again, by a human."""
+        """What had been refused is written: bots hear of it, and a human may start again."""
+        while self._untold:
+            self._tell_bot(self._untold.popleft())
         self.offer(JournalMended())
 
     def _perform(self, effect: Effect, *, written: bool) -> None:
         kind = type(effect)
         inner = self._inner.get(kind)
-        if inner is not None:
+        if kind in _TOLD and (not written or self._untold) and not _is_denial(effect):
+            self._untold.append(effect)  # type: ignore[arg-type] # its kind was just looked at
+        elif inner is not None:
             inner(effect)
         elif not written and kind in _PLACING:
             self._refuse(effect)
@@ -345,3 +365,13 @@ class Pump:
     def _fire(self, timer_id: str) -> None:
         self._timers.pop(timer_id, None)
         self.offer(TimerFired(timer_id))
+
+
+def _is_denial(effect: Effect) -> bool:
+    """Whether a bot is told that nothing came of its request: no crash can undo that."""
+    return (
+        isinstance(effect, BotAnswered)
+        and effect.denial is not None
+        and not effect.rows
+        and effect.cancel_row is None
+    )

@@ -126,6 +126,9 @@ class RestEncoder(Protocol):
     def commission(self, symbol: str, timestamp_ms: int) -> HttpRequest:
         """How fees of a symbol are paid."""
 
+    def about_account(self, path: str, symbol: str, timestamp_ms: int) -> HttpRequest:
+        """What bots may ask about the account: commissions or filters; it tells of no order."""
+
     def open_orders(self, symbol: str | None, timestamp_ms: int) -> HttpRequest:
         """Open orders of one symbol, or of the account."""
 

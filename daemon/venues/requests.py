@@ -18,6 +18,8 @@ class Purpose(StrEnum):
     """Routine reconciliation: it has a share of the weight of its own, and no more."""
     DATA = "data"
     """Public data, time, exchange info."""
+    READ = "read"
+    """Public data that bots ask for: it stops first, long before orders feel it."""
     SESSION = "session"
     """Connect, logon, subscribe."""
 

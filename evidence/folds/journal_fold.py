@@ -77,7 +77,9 @@ class JournalCounts:
 
     def result(self) -> dict[str, Any]:
         """Counts by event type, mode and level."""
-        types = {tag: count for kind, count in self.by_type.items() if (tag := _tag(kind))}
+        types: dict[str, int] = {}
+        for kind, count in self.by_type.items():  # a bot's input is one of its tag
+            _add_counts(types, {_tag(kind): count})
         return {
             "lines": sum(self.by_type.values()),
             "by_type": dict(sorted(types.items())),
@@ -182,5 +184,6 @@ class JournalFold:
                 handler(record)
 
     def results(self) -> dict[str, dict[str, Any]]:
-        """Every fold's answer."""
-        return {name: fold.result() for name, fold in self.folds.items()}
+        """Every fold's answer; one that has nothing to say is left out."""
+        told = {name: fold.result() for name, fold in self.folds.items()}
+        return {name: result for name, result in told.items() if result}

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from evidence.bots import BotsFold
 from evidence.folds.cap_fold import CapsFold
 from evidence.folds.command_fold import DeedsFold
 from evidence.folds.incident_fold import IncidentsFold
@@ -211,6 +212,9 @@ def _complete(account: JournalFold, archived: Manifest | None) -> Finding:
     deeds = folds.get("deeds")
     if isinstance(deeds, DeedsFold):
         found.failed += _told(deeds.problems, deeds.problems.of(deeds.problems.counts))
+    bots = folds.get("bots")
+    if isinstance(bots, BotsFold):
+        found.failed += _told(bots.problems, bots.problems.of(bots.problems.counts))
     return found
 
 

@@ -9,9 +9,11 @@ Rules of this file:
 """
 
 from bisect import bisect_right
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from evidence.bots import Bot, BotsFold
 from evidence.folds.cap_fold import CapsFold
 from evidence.folds.drill_fold import FAILED, PASSED
 from evidence.folds.incident_fold import IncidentsFold
@@ -84,6 +86,8 @@ class CampaignJournal:
     beyond: int = 0
     """Errors and anomalies that the accountant counted but no longer keeps one by one."""
     has_simulator_books: bool = False
+    bots: dict[str, Counter[str]] = field(default_factory=dict)
+    """Requests, signed ones, orders, orders with a fill, fills and denials of each bot."""
 
 
 def campaign_of(report: Report, name: str) -> list[CampaignJournal]:
@@ -118,6 +122,9 @@ def _journal(one: JournalReport, name: str) -> CampaignJournal:
         drills=_drills(incidents),
         has_simulator_books=one.comparison is not None and one.comparison.is_simulated,
     )
+    bots = folds.get("bots")
+    if isinstance(bots, BotsFold):
+        journal.bots = {name: _bot(bot) for name, bot in bots.bots.items()}
     for (cap, _symbol), use in caps.use.items():
         known = journal.cap_percent_max.get(cap, 0)
         journal.cap_percent_max[cap] = max(known, use.percent_max)
@@ -129,6 +136,17 @@ def _journal(one: JournalReport, name: str) -> CampaignJournal:
     both = len(errors) + len(anomalies)
     journal.beyond = max(0, counted - both)
     return journal
+
+
+def _bot(bot: Bot) -> Counter[str]:
+    return Counter(
+        requests=bot.requests,
+        signed=bot.proven,
+        orders=bot.orders,
+        orders_filled=len(bot.filled),
+        fills=bot.fills,
+        denied=sum(bot.denied.values()),
+    )
 
 
 def _drills(incidents: IncidentsFold) -> list[DrillRun]:

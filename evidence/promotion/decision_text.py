@@ -107,6 +107,11 @@ def decision_markdown(value: JsonObject) -> list[str]:
         f"## {mark}What It Says",
         "",
         f"- {statistics['words']}",
+        *(
+            f"- bot {name}: {one['orders']} orders, {one['orders_filled']} with fills, "
+            f"{one['denied']} denials; {one['signed']} of {one['requests']} requests are signed"
+            for name, one in statistics.get("bots", {}).items()
+        ),
         *(f"- {limit}" for limit in LIMITS),
         "",
         f"## {mark}Gates",

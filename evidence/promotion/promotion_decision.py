@@ -11,6 +11,7 @@ Rules of this file:
    not count, and its errors still do.
 """
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -128,7 +129,10 @@ def decide(
         qualifying=qualifying,
         not_counted=not_counted,
         explained=_explained(campaign),
-        statistics=statement(len(qualifying), sum(s.orders for s in qualifying), faults),
+        statistics={
+            **statement(len(qualifying), sum(s.orders for s in qualifying), faults),
+            **_bots(mine),
+        },
         gates=gates,
         drills=drills,
     )
@@ -351,6 +355,15 @@ def _gate_reasons(gates: Sequence[LaunchGateState], *, is_rehearsal: bool) -> It
                 yield Reason(ReasonLevel.INSUFFICIENT, "GATE_REHEARSED", text)
         elif gate.light is not GateLight.GREEN:
             yield Reason(ReasonLevel.INSUFFICIENT, f"GATE_{gate.light}", text)
+
+
+def _bots(journals: Sequence[CampaignJournal]) -> dict[str, object]:
+    """What each bot did in the campaign's journals; nothing where there were none."""
+    total: dict[str, Counter[str]] = {}
+    for journal in journals:
+        for name, counts in journal.bots.items():
+            total.setdefault(name, Counter()).update(counts)
+    return {"bots": {name: dict(total[name]) for name in sorted(total)}} if total else {}
 
 
 def _explained(campaign: Sequence[CampaignSession]) -> list[str]:

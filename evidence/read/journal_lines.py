@@ -107,6 +107,7 @@ class SessionStartLine(JournalLine, tag=EventType.SESSION_START.value):
     host: str = ""
     packages: dict[str, str] = {}
     strategies: Any = None
+    bots: Any = None
     caps: Any = None
     by: str = ""
     reason: str = ""
@@ -205,6 +206,8 @@ class OrderApprovedLine(OrderWords, tag=EventType.ORDER_APPROVED.value, kw_only=
     reason: str = ""
     decision: dict[str, Any] = {}
     counts: list[int] | None = None
+    owner: Any = None
+    terms: Any = None
 
 
 class OrderDeniedLine(JournalLine, tag=EventType.ORDER_DENIED.value, kw_only=True):
@@ -222,6 +225,7 @@ class OrderDeniedLine(JournalLine, tag=EventType.ORDER_DENIED.value, kw_only=Tru
     deny_context: dict[str, Any] = {}
     decision: dict[str, Any] = {}
     counts: list[int] | None = None
+    owner: Any = None
 
 
 class OrderStateLine(OrderWords, tag=EventType.ORDER_STATE.value, kw_only=True, gc=False):
@@ -474,12 +478,3 @@ class JournalFaultLine(JournalLine, tag=EventType.JOURNAL_FAULT.value, gc=False)
     """The journal itself was in trouble."""
 
     msg: str = ""
-
-
-def _leaves(kind: type[JournalLine]) -> list[type[JournalLine]]:
-    below = kind.__subclasses__()
-    return [leaf for one in below for leaf in _leaves(one)] if below else [kind]
-
-
-RECORD_CLASSES: tuple[type[JournalLine], ...] = tuple(_leaves(JournalLine))
-"""Every line type; a test holds it equal to `EventType`."""

@@ -18,14 +18,7 @@ import orjson
 
 from daemon.model.records import GENESIS
 from evidence.read.integrity import Chain
-from evidence.read.journal_lines import (
-    RECORD_CLASSES,
-    InputLine,
-    JournalLine,
-    Nanoseconds,
-    Seq,
-    StateAcceptedLine,
-)
+from evidence.read.journal_lines import InputLine, JournalLine, Nanoseconds, Seq, StateAcceptedLine
 from evidence.read.journal_sources import (
     UNREADABLE,
     JournalStream,
@@ -36,7 +29,9 @@ from evidence.read.journal_sources import (
     line_batches,
 )
 from evidence.read.json_inputs import once_each
+from evidence.schema_bots import RECORD_CLASSES, BotInput
 
+DECODE_BOT = msgspec.json.Decoder(BotInput).decode
 DECODE = msgspec.json.Decoder(Union[RECORD_CLASSES]).decode  # noqa: UP007 - a tuple made at run time
 PEEK_LINES = 5
 
@@ -121,6 +116,8 @@ class JournalReader:
             number += 1
             try:
                 record = decode(raw)
+                if type(record) is InputLine and raw.find(_BOT_INPUT, 0, _ENVELOPE_BYTES_MAX) >= 0:
+                    record = DECODE_BOT(raw)
             except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
                 chain.stand_at(count, last_seq, last_ns, last_hash)
                 self._undecodable(name, number, raw, error)
@@ -206,6 +203,9 @@ def has_doubled_key(raw: bytes) -> bool:
 
 
 _TYPE_KEY = b'"event_type":'
+_BOT_INPUT = b'"input":{"type":"Bot'
+_ENVELOPE_BYTES_MAX = 600
+"""Where an input's own text begins at the latest."""
 
 
 def _is_object(raw: bytes) -> bool:

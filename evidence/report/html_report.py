@@ -142,6 +142,11 @@ def _tables(journal: Mapping[str, Any]) -> list[str]:
         ]),
         table("Denials", ("reason", "count"), orders["denials_by_reason"].items()),
         table("How orders ended", ("end", "orders"), orders["ends"].items()),
+        table("Bots", ("bot", "requests", "signed", "orders", "filled", "fills", "denied"), [
+            (name, bot["requests"], bot["proven"], bot["orders"], f"{bot['fill_percent']} %",
+             bot["fills"], sum(bot["denied"].values()) + sum(bot["refused"].values()))
+            for name, bot in journal.get("bots", {"bots": {}})["bots"].items()
+        ]),
         table("Rejects of the venue", ("code", "count"), orders["rejects_by_code"].items()),
         table("How unknown orders ended", ("outcome", "count"), orders["unknown_ends"].items()),
         table("Latencies", ("from to", "count", "p50 µs", "p90 µs", "p99 µs", "max µs"), [

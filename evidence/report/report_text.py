@@ -67,12 +67,49 @@ def _journal(journal: Mapping[str, Any]) -> list[str]:
     lines += table(("unknown order became", "count"), orders["unknown_ends"].items())
     lines += _latencies(orders["latency_ns"])
     lines += _decisions(journal["decisions"])
+    lines += _bots(journal.get("bots", {}))
     lines += _positions(journal["positions"])
     lines += _caps(journal["caps"])
     lines += _sessions(journal["sessions"])
     lines += _incidents(journal["incidents"])
     if journal["ledger"]:
         lines += _ledger(journal["ledger"])
+    return lines
+
+
+def _bots(found: Mapping[str, Any]) -> list[str]:
+    """What each bot did, was denied, and earned; nothing where there were none."""
+    if not found:
+        return []
+    bots = found["bots"].items()
+    lines = ["### Bots", ""]
+    lines += table(
+        ("bot", "requests", "signed", "orders", "filled", "fills", "throttled", "answer p50 / p99"),
+        [
+            (
+                name, bot["requests"], bot["proven"], bot["orders"], f"{bot['fill_percent']} %",
+                bot["fills"], bot["throttled"],
+                f"{bot['answer_ns']['p50'] // 1000} / {bot['answer_ns']['p99'] // 1000} µs",
+            )
+            for name, bot in bots
+        ],
+    )  # fmt: skip
+    lines += table(
+        ("bot", "symbol", "position", "realised in quote"),
+        [
+            (name, symbol, one["qty"], one["realised"])
+            for name, bot in bots
+            for symbol, one in bot["positions"].items()
+        ],
+    )
+    lines += table(
+        ("bot", "denied or refused because", "count"),
+        [
+            (name, reason, count)
+            for name, bot in bots
+            for reason, count in (*bot["denied"].items(), *bot["refused"].items())
+        ],
+    )
     return lines
 
 

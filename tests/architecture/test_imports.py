@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 from tests.architecture.tree import PACKAGES, ROOT
@@ -32,6 +33,18 @@ BREACHES = {
     "daemon/wild.py": (
         "import daemon.venues.binance_spot.costs",
         "daemon.wild -> daemon.venues.binance_spot.costs",
+    ),
+    "daemon/venues/binance_spot/serving/wild.py": (
+        "import daemon.venues.binance_spot.error_answers",
+        "daemon.venues.binance_spot.serving.wild -> daemon.venues.binance_spot.error_answers",
+    ),
+    "daemon/venues/binance_spot/bans.py": (
+        "import daemon.venues.binance_spot.serving.errors",
+        "daemon.venues.binance_spot.bans -> daemon.venues.binance_spot.serving.errors",
+    ),
+    "daemon/shell/gateway/wild.py": (
+        "import daemon.shell.link.venue_link",
+        "daemon.shell.gateway.wild -> daemon.shell.link.venue_link",
     ),
     "daemon/shell/wild.py": (
         "import evidence.read.journal_reader",
@@ -86,6 +99,24 @@ def test_every_contract_is_kept() -> None:
     code, output = lint_imports(ROOT)
     assert code == 0, output
     assert "0 broken" in output, output
+
+
+def test_every_module_of_the_codec_is_kept_apart_from_what_serves() -> None:
+    codec = {
+        f"daemon.venues.binance_spot.{path.stem}"
+        for path in (ROOT / "daemon" / "venues" / "binance_spot").glob("*.py")
+        if path.stem != "__init__"
+    }
+    rules = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]
+    serving = "daemon.venues.binance_spot.serving"
+    seen_from, seen_by = set(), set()
+    for contract in rules["contracts"]:
+        if serving in contract.get("source_modules", ()):
+            seen_from |= set(contract["forbidden_modules"])
+        if serving in contract.get("forbidden_modules", ()):
+            seen_by |= set(contract["source_modules"])
+    assert codec <= seen_from
+    assert codec <= seen_by
 
 
 def test_every_kind_of_breach_is_caught(tmp_path: Path) -> None:

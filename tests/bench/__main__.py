@@ -31,6 +31,7 @@ ROWS = {
     "e1": "tests.bench.cancel_rate",
     "f": "tests.bench.boot_rate",
     "m": "tests.bench.scrape_rate",
+    "g": "tests.bench.gateway_path",
     "mem": "tests.bench.memory",
 }
 """Row -> the module whose `rows(quick=…)` measures it."""

@@ -20,8 +20,9 @@ from typing import Any
 import orjson
 
 from daemon.core.books import Books
+from daemon.core.decision_lines import order_of
 from daemon.core.lifecycle import TRIGGER_OF_VENUE_STATUS, advance
-from daemon.core.turn_context import SENT, order_of
+from daemon.core.turn_context import SENT
 from daemon.model.amounts import NS_PER_MS
 from daemon.model.enums import Side
 from daemon.model.inputs import Turn, VenueReport

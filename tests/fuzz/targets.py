@@ -1,8 +1,8 @@
 """Every reader of bytes from outside, by name: what the fuzzers drive.
 
 A target takes any bytes and returns; `REFUSALS` are the only exceptions that it may raise. Anything
-else, or a hang, is a finding. The adapter's decoders come first, then the simulated venue's doors,
-the control protocol and the accountant's journal.
+else, or a hang, is a finding. The adapter's decoders come first, then the simulated venue's
+calls, what faces a bot, the control protocol and the accountant's journal.
 """
 
 import hashlib
@@ -24,19 +24,24 @@ from daemon.venues.binance_spot.codec_stream import StreamReader
 from daemon.venues.binance_spot.codec_ws import decode_frame, order_result
 from daemon.venues.binance_spot.depth import DepthBook, decode_snapshot
 from daemon.venues.binance_spot.order_rows import RowReader, balances_of
+from daemon.venues.binance_spot.serving.calls import ROUTES
+from daemon.venues.binance_spot.serving.errors import VenueError
+from daemon.venues.binance_spot.serving.rest import RestRequest
+from daemon.venues.binance_spot.serving.stream_control import StreamSession
 from daemon.venues.binance_spot.user_data import AccountEvent, OrderEvent, balances_in, report_of
 from daemon.venues.contract import WsReply
 from daemon.venues.own_ids import OwnIds, SymbolNames
 from daemon.venues.sim.dialect import rest, ws_api
-from daemon.venues.sim.dialect.streams import StreamHub, StreamSession
+from daemon.venues.sim.dialect.streams import StreamHub
 from daemon.venues.sim.fault_rules import FaultScriptError, rules_of
 from evidence.read.journal_reader import JournalReader
+from tests.fuzz.bot_targets import BOT_TARGETS
 from tests.support.adapters import decode_exchange
 from tests.support.sim_stage import MS, Stage
 from tests.support.spot_payloads import BASE, PLACED, TRADE
 
 Read = Callable[[bytes], object]
-REFUSALS = (SeatrialError, ControlFault, FaultScriptError)
+REFUSALS = (SeatrialError, ControlFault, FaultScriptError, VenueError)
 RECORDED = Path(__file__).resolve().parents[3] / "shared" / "data" / "binance-spot"
 STAGE_CALLS = 400
 """A simulated venue begins anew after so many requests: its books must not slow the search."""
@@ -167,13 +172,13 @@ class _SimDoor:
 
     def rest(self, data: bytes) -> object:
         """First byte: the endpoint; the rest: a signed query."""
-        routes = sorted(rest.ROUTES)
+        routes = sorted(ROUTES)
         method, path = routes[data[0] % len(routes)] if data else ("GET", "/nowhere")
         stage = self._fresh()
         text = data[1:] + b"&timestamp=%d" % (stage.now_ns // MS)
         signature = hmac.new(b"s", text, hashlib.sha256).hexdigest().encode()
         query = text + b"&signature=" + signature
-        request = rest.RestRequest(method, path, query, b"", "k")
+        request = RestRequest(method, path, query, b"", "k")
         return rest.handle(stage.exchange, request, stage.tick())
 
     def ws(self, data: bytes) -> object:
@@ -259,7 +264,7 @@ def targets() -> dict[str, Target]:
     journal = (_HEARTBEAT_LINE,)
     found = {name: Target(read, common + bodies) for name, read in DECODERS.items()}
     found["market-frame"] = Target(DECODERS["market-frame"], common + frames)
-    orders = tuple(bytes([n]) + text for n in range(len(rest.ROUTES)) for text in _ORDER_TEXT)
+    orders = tuple(bytes([n]) + text for n in range(len(ROUTES)) for text in _ORDER_TEXT)
     found["sim-rest"] = Target(door.rest, orders)
     found["sim-ws"] = Target(door.ws, ws_calls)
     found["sim-streams"] = Target(
@@ -268,4 +273,5 @@ def targets() -> dict[str, Target]:
     found["control-line"] = Target(_control_lines, control)
     found["fault-script"] = Target(_fault_script, script)
     found["journal-line"] = Target(_journal, journal)
+    found |= {name: Target(read, seeds) for name, (read, seeds) in BOT_TARGETS.items()}
     return found

@@ -8,8 +8,8 @@ from daemon.model.amounts import NS_PER_S
 from daemon.model.effects import SendOrder
 from daemon.model.enums import OrderType, ReportSource, Side, TradingState, VenueOrderStatus
 from daemon.model.inputs import JournalFault, KillLatched, VenueReport
-from daemon.venues.sim.sim_orders import PlaceRequest
-from daemon.venues.sim.units import e8_of
+from daemon.venues.binance_spot.serving.orders import PlaceRequest
+from daemon.venues.binance_spot.serving.units import e8_of
 from tests.support.builders import OPERATOR_ACTOR, T0, command
 from tests.support.sim_chaos import FaultMenu
 from tests.support.sim_runner import SYMBOL, SimRun

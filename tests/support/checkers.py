@@ -15,7 +15,7 @@ from daemon.model.enums import OrderStatus, Side, TradingState
 from daemon.model.ids import ClientOrderId
 from daemon.model.inputs import Turn
 from daemon.model.records import EventType
-from daemon.venues.sim.units import decimal_of_e8
+from daemon.venues.binance_spot.serving.units import decimal_of_e8
 
 if TYPE_CHECKING:
     from tests.support.sim_runner import SimRun
@@ -170,7 +170,7 @@ class Checker:
             for effect in made:
                 name = type(effect).__name__
                 if name == "CloseHalt":
-                    halt.close("replay")
+                    halt.close(effect.reason)  # type: ignore[union-attr]  # by its name
                 elif name == "OpenHalt":
                     halt.open()
         assert again.state_hash() == run.engine.state_hash()

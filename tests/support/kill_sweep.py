@@ -31,7 +31,7 @@ from daemon.core.engine import Engine
 from daemon.model.amounts import NS_PER_S
 from daemon.shell.journal.journal_writer import segments
 from daemon.shell.journal.replay import recover
-from daemon.venues.sim.units import decimal_of_e8
+from daemon.venues.binance_spot.serving.units import decimal_of_e8
 from riskcaps.interceptor import Interceptor
 from tests.support.builders import BTC, T0
 from tests.support.checkers import _where

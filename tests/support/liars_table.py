@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from evidence.promotion.promotion_decision import Judgement
+from tests.support.bot_liars import BOT_TRICKS, judged
 from tests.support.liars import TRICKS, played
 from tests.support.promotion_liars import AROUND, EDITS, edited
 
@@ -53,6 +54,9 @@ GAMED: tuple[tuple[str, str, tuple[str, ...]], ...] = (
      "A change of code, configuration, caps or account begins the count anew",
      ("change_the_caps_between_sessions",
       f"{PROMOTION_LIARS}::test_sessions_of_two_bindings_do_not_add_up")),
+    ("A bot is said to have asked for what it never asked for",
+     "Each order of a bot has one request before it, each request one end; signatures are checked",
+     ("slipped_past", "denial_removed", "ids_remapped", "tests/unit/evidence/test_bots.py")),
     ("The pipeline tolerates a red verdict",
      "Exit codes carry the verdict; no step of a workflow swallows one",
      ("leave_a_red_gate", "let_a_gate_grow_old", "tests/unit/evidence/test_workflows.py")),
@@ -89,6 +93,15 @@ def rows_of_the_accountant() -> Iterator[str]:
         yield row(title(trick), f"`{trick.__name__}`", after.verdict, short(reason))
 
 
+def rows_of_the_bots() -> Iterator[str]:
+    """Every edit of a journal with bots, judged by the accountant."""
+    for trick, kind in BOT_TRICKS:
+        with tempfile.TemporaryDirectory() as directory:
+            after = judged(trick, Path(directory))
+        reason = next((one for one in after.reasons if f"x {kind}" in one), "NOT CAUGHT")
+        yield row(title(trick), f"`{trick.__name__}`", after.verdict, short(reason))
+
+
 def rows_of_the_promotion() -> Iterator[str]:
     """Every trick for a promotion, judged by the decision."""
     for edit, _decision, code in EDITS:
@@ -122,6 +135,12 @@ def text() -> str:
         "| trick | in the suite | verdict | reason |",
         "|---|---|---|---|",
         *rows_of_the_accountant(),
+        "",
+        "## A record with bots is edited: the accountant's verdict",
+        "",
+        "| trick | in the suite | verdict | reason |",
+        "|---|---|---|---|",
+        *rows_of_the_bots(),
         "",
         "## A promotion is wanted: the decision",
         "",

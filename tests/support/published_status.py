@@ -12,6 +12,17 @@ def published_status() -> dict[str, Any]:
         "open_orders": [],
         "orders": {"ACCEPTED": 2, "FILLED": 5},
         "incidents_open": 0,
+        "bots": {
+            "ft": {
+                "state": "active",
+                "configured": True,
+                "open_orders": 1,
+                "orders": 9,
+                "fills": 4,
+                "denied": {"order_qty": 2},
+            }
+        },
+        "bots_seen": {"ft": {"throttled": 3, "longest_silence_s": 61.5}},
         "session_id": "abcdef-1-s1",
         "run_id": "abcdef-1",
         "instance": "abcdef",

@@ -8,17 +8,14 @@ import inspect
 import textwrap
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, get_args, get_origin
 
 from annotated_types import Ge, Le, MaxLen, MinLen
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-from daemon.settings import Settings, StrategySettings
-
-_OPEN = "strategies.NAME"
-"""Where the one table with names of the user's own stands."""
+from daemon.settings import Settings
 
 
 def settings_table() -> str:
@@ -44,8 +41,9 @@ def _collect(
         key = info.alias or name
         inner = _model_of(info)
         if inner is not None:
-            path = _OPEN if inner is StrategySettings else f"{prefix}.{key}".strip(".")
-            _collect(inner, path, sections)
+            path = f"{prefix}.{key}".strip(".")
+            is_named = get_origin(info.annotation) is dict  # by names of the user's own
+            _collect(inner, f"{path}.NAME" if is_named else path, sections)
             continue
         what = _one_line(said.get(name, ""))
         rows.append(f"| `{key}` | {_default(info)} | {_bounds(info)} | {what} |")
@@ -71,7 +69,7 @@ def _model_of(info: FieldInfo) -> type[BaseModel] | None:
 
 
 def _default(info: FieldInfo) -> str:
-    value: Any = info.default
+    value: Any = info.get_default(call_default_factory=True)
     if value is PydanticUndefined:
         return "required"
     if value is None or value in ((), {}):

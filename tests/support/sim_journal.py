@@ -7,7 +7,7 @@ never touches. So a false alarm of the accountant shows as well as a lie of the 
 from typing import Any
 
 from daemon.model.records import EventType, severity_of
-from daemon.venues.sim.units import decimal_of_e8
+from daemon.venues.binance_spot.serving.units import decimal_of_e8
 from tests.support.builders import INSTANCE, T0
 from tests.support.sim_runner import SYMBOL, SimRun
 

@@ -14,8 +14,9 @@ from decimal import Decimal
 from typing import Any
 
 from daemon.core.engine import Engine
-from daemon.core.engine_config import StrategySpec
+from daemon.core.engine_config import EngineConfig, StrategySpec
 from daemon.model.amounts import NS_PER_MS, NS_PER_S
+from daemon.model.bots import ReplaceMode
 from daemon.model.effects import (
     ArmTimer,
     CloseHalt,
@@ -78,17 +79,12 @@ from daemon.model.reports import (
     VenueSnapshot,
 )
 from daemon.venues.answers import Asked, not_sent, unknown
+from daemon.venues.binance_spot.serving.errors import VenueError
+from daemon.venues.binance_spot.serving.events import AccountPosition, ExecReport
+from daemon.venues.binance_spot.serving.orders import PlaceRequest
+from daemon.venues.binance_spot.serving.units import decimal_of_e8, e8_of
 from daemon.venues.sim.listed_symbols import spec_of
-from daemon.venues.sim.sim_orders import (
-    AccountPosition,
-    BookTop,
-    ExecReport,
-    PlaceRequest,
-    SimOrder,
-    SimRefusalError,
-    TradeFill,
-)
-from daemon.venues.sim.units import decimal_of_e8, e8_of
+from daemon.venues.sim.sim_orders import BookTop, SimOrder, TradeFill
 from daemon.venues.sim.venue import SimVenue
 from riskcaps.capset import CapSet
 from tests.support.builders import (
@@ -224,7 +220,11 @@ class SimRun:
             cancel_attempts_max=60,
             ended_settle_ns=300 * MS,
         )
-        return engine(made, self.capset)
+        return engine(self.engine_config(made), self.capset)
+
+    def engine_config(self, made: EngineConfig) -> EngineConfig:
+        """For worlds with something more in it."""
+        return made
 
     def _boot(self) -> None:
         self.run_number += 1
@@ -417,7 +417,7 @@ class SimRun:
         self.wire.coming.pop(order.client_order_id, None)
         try:
             outcome = self.venue.place("main", place_request(order), self.now_ns)
-        except SimRefusalError as error:
+        except VenueError as error:
             return self._rejected(order, error.code, error.msg)
         return VenueReport(self.report_of(outcome.order, ReportSource.REPLY, outcome.fills))
 
@@ -452,9 +452,13 @@ class SimRun:
         def arrive() -> None:
             try:
                 gone = self.venue.cancel("main", SYMBOL, now_ns=self.now_ns, client_order_id=target)
-            except SimRefusalError as error:
-                self.wire.coming.pop(order.client_order_id, None)
+            except VenueError as error:
                 no = VenueCancelReject(self._refused(target, order.instrument_id, error))
+                if effect.replace.mode is ReplaceMode.ALLOW_FAILURE:
+                    self._answer(number, no, self._placed(order))
+                    self._pump_events()
+                    return
+                self.wire.coming.pop(order.client_order_id, None)
                 self._answer(number, no, self._rejected(order, error.code, "cancel failed"))
             else:
                 canceled = VenueReport(self.report_of(gone, ReportSource.REPLY))
@@ -463,9 +467,7 @@ class SimRun:
 
         self.later(travel, arrive)
 
-    def _refused(
-        self, cid: ClientOrderId, iid: InstrumentId, error: SimRefusalError
-    ) -> CancelReject:
+    def _refused(self, cid: ClientOrderId, iid: InstrumentId, error: VenueError) -> CancelReject:
         return CancelReject(
             client_order_id=cid,
             instrument_id=iid,
@@ -486,7 +488,7 @@ class SimRun:
         def arrive() -> None:
             try:
                 order = self.venue.cancel("main", SYMBOL, now_ns=self.now_ns, client_order_id=cid)
-            except SimRefusalError as error:
+            except VenueError as error:
                 no = self._refused(cid, iid, error)
                 self._answer(number, VenueCancelReject(no))
             else:
@@ -514,7 +516,7 @@ class SimRun:
                     client_order_id=cid,
                     new_client_order_id=cid,
                 )
-            except SimRefusalError as error:
+            except VenueError as error:
                 no = self._refused(cid, iid, error)
                 self._answer(number, VenueAmendReject(no))
             else:
@@ -534,7 +536,7 @@ class SimRun:
             item: Input
             try:
                 order = self.venue.query("main", SYMBOL, client_order_id=cid)
-            except SimRefusalError:
+            except VenueError:
                 item = OrderAbsent(
                     NotFound(client_order_id=cid, instrument_id=iid, ts_recv_ns=self.now_ns)
                 )
@@ -574,7 +576,7 @@ class SimRun:
                     continue
                 try:
                     order = self.venue.query("main", SYMBOL, client_order_id=ref.client_order_id)
-                except SimRefusalError:
+                except VenueError:
                     got["absent"].append(
                         NotFound(
                             client_order_id=ref.client_order_id,

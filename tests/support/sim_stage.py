@@ -10,14 +10,17 @@ from urllib.parse import urlencode
 import orjson
 
 from daemon.model.enums import OrderType, Side, TimeInForce
+from daemon.venues.binance_spot.serving.keys import ApiKey
+from daemon.venues.binance_spot.serving.orders import PlaceRequest, StpMode
+from daemon.venues.binance_spot.serving.rest import RestRequest
+from daemon.venues.binance_spot.serving.units import e8_of, text_of
+from daemon.venues.binance_spot.serving.ws_api import ApiSession
 from daemon.venues.sim.dialect import rest, ws_api
 from daemon.venues.sim.exchange import Exchange
 from daemon.venues.sim.fault_rules import FaultPlan
-from daemon.venues.sim.keys import ApiKey
 from daemon.venues.sim.listed_symbols import spec_of
 from daemon.venues.sim.request_limits import LimitConfig, Limiter
-from daemon.venues.sim.sim_orders import PlaceOutcome, PlaceRequest, SimOrder, StpMode
-from daemon.venues.sim.units import e8_of, text_of
+from daemon.venues.sim.sim_orders import PlaceOutcome, SimOrder
 from daemon.venues.sim.venue import SimVenue
 
 T0_NS = 1_790_000_000_000_000_000
@@ -53,7 +56,7 @@ class Stage:
         self.faults = FaultPlan(lambda name: random.Random(f"{seed}/{name}"))
         self.exchange = Exchange(self.venue, Limiter(limits or LimitConfig()), self.faults)
         self.exchange.keys["k"] = ApiKey(api_key="k", account="main", secret="s")
-        self.session = ws_api.ApiSession(connected_ns=T0_NS)
+        self.session = ApiSession(connected_ns=T0_NS)
         self._request_id = 0
 
     # -------------------------------------------------------------- the pure venue
@@ -135,7 +138,7 @@ class Stage:
     def raw_rest(
         self, method: str, path: str, *, query: bytes = b"", body: bytes = b"", api_key: str = ""
     ) -> Any:
-        request = rest.RestRequest(method, f"/api/v3/{path}", query, body, api_key)
+        request = RestRequest(method, f"/api/v3/{path}", query, body, api_key)
         answer = rest.handle(self.exchange, request, self.tick())
         is_json = answer.body and "json" in answer.content_type
         return answer.status, orjson.loads(answer.body) if is_json else answer.body, answer

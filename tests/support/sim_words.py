@@ -6,9 +6,10 @@ from daemon.model.enums import LiquidityFlag, TimeInForce, VenueOrderStatus
 from daemon.model.ids import ClientOrderId, ExecId, VenueOrderId, symbol_of
 from daemon.model.instrument import Instrument
 from daemon.model.reports import Fill
+from daemon.venues.binance_spot.serving.orders import PlaceRequest, Status
+from daemon.venues.binance_spot.serving.units import decimal_of_e8, e8_of
 from daemon.venues.sim.listed_symbols import spec_of
-from daemon.venues.sim.sim_orders import PlaceRequest, Status, TradeFill
-from daemon.venues.sim.units import decimal_of_e8, e8_of
+from daemon.venues.sim.sim_orders import TradeFill
 from tests.support.builders import BTC, instrument
 
 SYMBOL = "BTCUSDT"
@@ -24,12 +25,14 @@ STATUS = {
 
 
 def place_request(order: Any) -> PlaceRequest:
+    quote_qty = order.terms.quote_qty if order.terms is not None else None
     return PlaceRequest(
         symbol=symbol_of(order.instrument_id),
         side=order.side,
         type=order.order_type,
         time_in_force=order.time_in_force or TimeInForce.GTC,
-        qty=e8_of(order.qty),
+        qty=e8_of(order.qty) if quote_qty is None else 0,
+        quote_order_qty=e8_of(quote_qty or 0),
         price=e8_of(order.price or 0),
         client_order_id=order.client_order_id,
     )

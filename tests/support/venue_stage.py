@@ -50,17 +50,12 @@ from daemon.model.instrument import Instrument
 from daemon.model.market import TopOfBook
 from daemon.model.position import Balance
 from daemon.model.reports import ExecutionReport, Fill, NotFound, Reject, VenueSnapshot
+from daemon.venues.binance_spot.serving.errors import VenueError
+from daemon.venues.binance_spot.serving.events import AccountPosition, ExecReport
+from daemon.venues.binance_spot.serving.orders import PlaceRequest
+from daemon.venues.binance_spot.serving.units import decimal_of_e8, e8_of
 from daemon.venues.sim.listed_symbols import SymbolSpec, spec_of
-from daemon.venues.sim.sim_orders import (
-    AccountPosition,
-    BookTop,
-    ExecReport,
-    PlaceRequest,
-    SimOrder,
-    SimRefusalError,
-    TradeFill,
-)
-from daemon.venues.sim.units import decimal_of_e8, e8_of
+from daemon.venues.sim.sim_orders import BookTop, SimOrder, TradeFill
 from daemon.venues.sim.venue import SimVenue
 from tests.support.builders import ENVIRONMENT, T0, wish
 from tests.support.screenplay import Stage, only
@@ -140,7 +135,7 @@ class VenueStage(Stage):
         )
         try:
             self.venue.place(OURS, request, self.now_ns)
-        except SimRefusalError as error:
+        except VenueError as error:
             self.tell(
                 VenueReject(
                     Reject(
@@ -168,7 +163,7 @@ class VenueStage(Stage):
             order = self.venue.query(
                 OURS, symbol_of(asked.instrument_id), client_order_id=asked.client_order_id
             )
-        except SimRefusalError:
+        except VenueError:
             self.tell(
                 OrderAbsent(
                     NotFound(
@@ -198,7 +193,7 @@ class VenueStage(Stage):
             symbol = symbol_of(ref.instrument_id)
             try:
                 order = self.venue.query(OURS, symbol, client_order_id=ref.client_order_id)
-            except SimRefusalError:
+            except VenueError:
                 absent.append(
                     NotFound(
                         client_order_id=ref.client_order_id,

@@ -71,6 +71,7 @@ def test_a_good_configuration_is_taken_and_hashed() -> None:
         (("metrics",), {"port": 99_999}, "metrics.port"),
         (("strategies", "q", "symbols"), ["DOGEUSDT"], "DOGEUSDT not in venue.symbols"),
         (("strategies", "q", "clas"), "x", "strategies.q.clas: unknown key"),
+        (("strategies", "bot:q"), {"class": "quiet", "symbols": ["BTCUSDT"]}, "those of bots"),
         (("journal",), {"segment_bytes_max": 1}, "journal.segment_bytes_max"),
         (("caps",), "none", "caps: must be a table"),
         (("caps", "orders_per_hour_maximum"), 1, "caps.orders_per_hour_maximum"),
@@ -301,3 +302,49 @@ def models_of(model: type[BaseModel]) -> list[type[BaseModel]]:
             if isinstance(kind, type) and issubclass(kind, BaseModel):
                 found += models_of(kind)
     return found
+
+
+GATEWAY = {"listen": "127.0.0.1:8790"}
+BOT = {"symbols": ["BTCUSDT"]}
+
+
+@pytest.mark.parametrize(
+    ("gateway", "bots", "problem"),
+    [
+        ({"listen": "0.0.0.0:8790"}, {}, "is reachable from other machines"),
+        ({"listen": "example.com:80"}, {}, "is reachable from other machines"),
+        ({"listen": "8790"}, {}, "is no address; write 127.0.0.1:8790"),
+        ({"listen": "127.0.0.1:99999"}, {}, "is no address"),
+        ({**GATEWAY, "tls_key": "k.pem"}, {}, "tls_certificate and tls_key belong together"),
+        ({**GATEWAY, "clients": ["here"]}, {}, "'here' is no address and no network"),
+        ({}, {"ft": BOT}, "gateway.listen is empty"),
+        (GATEWAY, {"Ft": BOT}, "a name is 1 to 16 of"),
+        (GATEWAY, {"ft": {"symbols": ["XRPUSDT"]}}, "XRPUSDT not in venue.symbols"),
+        (GATEWAY, {"ft": {"symbols": ["BTCUSDT", "BTCUSDT"]}}, "a symbol stands twice"),
+        (GATEWAY, {"ft": {**BOT, "capital": {"USDT": "much"}}}, "'much' is no amount"),
+        (GATEWAY, {"ft": {**BOT, "caps": {"orders_open_max": 1}}}, "not kept by this build"),
+        (GATEWAY, {"ft": {**BOT, "patience": 3}}, "did you mean patience_ms?"),
+    ],
+)
+def test_what_is_wrong_with_a_gateway_or_a_bot_is_said(
+    gateway: dict[str, Any], bots: dict[str, Any], problem: str
+) -> None:
+    with pytest.raises(SettingsError) as refused:
+        config_from_mapping({**good(), "gateway": gateway, "bots": bots})
+    assert problem in str(refused.value)
+
+
+def test_a_gateway_on_loopback_a_socket_or_behind_tls_is_taken(tmp_path: Path) -> None:
+    tls = {"tls_certificate": "c.pem", "tls_key": "k.pem", "clients": ["192.0.2.0/24"]}
+    for gateway in (
+        GATEWAY,
+        {"listen": "[::1]:0"},
+        {"listen": "unix:gateway.sock"},
+        {"listen": "192.0.2.9:443", **tls},
+    ):
+        made = config_from_mapping({**good(), "gateway": gateway}, tmp_path / "seatrial.toml")
+        assert made.settings.gateway.listen
+    sock = config_from_mapping(
+        {**good(), "gateway": {"listen": "unix:g.sock"}}, tmp_path / "seatrial.toml"
+    )
+    assert sock.settings.gateway.listen == f"unix:{tmp_path / 'g.sock'}"

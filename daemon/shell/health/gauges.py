@@ -40,6 +40,7 @@ def gauges(status: Status) -> Iterator[Metric]:
     yield from _links(status)
     yield from _budget(status)
     yield from _drills(status)
+    yield from _bots(status)
 
 
 def process_metrics() -> Iterator[Metric]:
@@ -294,3 +295,40 @@ def _drills(status: Status) -> Iterator[Metric]:
             at.add_metric([name], row["ts_ns"] / NS_PER_S)
             passed.add_metric([name], 1.0 if row.get("passed") else 0.0)
     yield from (at, passed)
+
+
+def _bots(status: Status) -> Iterator[Metric]:
+    """One series a bot of the configuration: the label is bounded by it."""
+    bots = {name: row for name, row in status.get("bots", {}).items() if row["configured"]}
+    if not bots:
+        return
+    seen = status.get("bots_seen", {})
+    families: tuple[tuple[str, str, Callable[[str], float]], ...] = (
+        (
+            "seatrial_bot_active",
+            "1 while a bot may place orders.",
+            lambda name: float(bots[name]["state"] == "active"),
+        ),
+        (
+            "seatrial_bot_open_orders",
+            "Open orders of a bot.",
+            lambda name: float(bots[name]["open_orders"]),
+        ),
+        ("seatrial_bot_orders", "Orders of a bot.", lambda name: float(bots[name]["orders"])),
+        ("seatrial_bot_fills", "Fills of a bot.", lambda name: float(bots[name]["fills"])),
+        (
+            "seatrial_bot_throttled",
+            "Requests of a bot refused for their rate since boot.",
+            lambda name: float(seen.get(name, {}).get("throttled", 0)),
+        ),
+        (
+            "seatrial_bot_longest_silence_seconds",
+            "Longest time without a signed request of a bot since boot.",
+            lambda name: float(seen.get(name, {}).get("longest_silence_s", 0)),
+        ),
+    )
+    for family, text, read in families:
+        made = GaugeMetricFamily(family, text, labels=["bot"])
+        for name in bots:
+            made.add_metric([name], read(name))
+        yield made

@@ -3,7 +3,8 @@
 Rules of this file:
 1. The venue's own numbers (headers, `rateLimits`) are the truth; ours fill the time between them.
 2. Windows are fixed and aligned to the venue's clock; all times here are engine time plus offset.
-3. PLACE and DATA stop early; what is left belongs to SESSION, QUERY and, last of all, CANCEL.
+3. READ stops first, PLACE and DATA early; what is left belongs to SESSION, QUERY and, last of all,
+   CANCEL.
 4. During a pause nothing is sent at all; a pause for the order count stops placements only.
 5. A pause whose end the venue did not say, or said absurdly, is as long as its pages name; one
    refusal soon after another doubles it, up to the three days of the longest ban.
@@ -30,6 +31,7 @@ _KINDS = ("REQUEST_WEIGHT", "RAW_REQUESTS", "ORDERS", "CONNECTIONS")
 _SHARE_PERMILLE = {
     Purpose.PLACE: 800,
     Purpose.DATA: 800,
+    Purpose.READ: 500,
     Purpose.SESSION: 900,
     Purpose.QUERY: 950,
     Purpose.ROUND: 800,

@@ -36,7 +36,7 @@ from daemon.shell.link.market_transport import MarketTransport
 from daemon.shell.link.order_transport import EncodeRest, EncodeWs, OrderTransport
 from daemon.shell.link.rate_refusals import RateRefusals
 from daemon.shell.link.rest_link import RestLink
-from daemon.shell.link.rest_session import RestSession
+from daemon.shell.link.rest_session import HttpReply, RestSession
 from daemon.shell.link.time_sync import TimeSync
 from daemon.shell.link.venue_queries import VenueQueries
 from daemon.shell.process.clock import Clock
@@ -44,6 +44,7 @@ from daemon.venues.adapter import VenueAdapter
 from daemon.venues.answers import NO_ORDER, Asked, not_sent
 from daemon.venues.faults import Cause, Fault, Outcome
 from daemon.venues.hosts import Road
+from daemon.venues.requests import HttpRequest
 from riskcaps.keeper import Keeper
 
 __all__ = ["Credentials", "LinkConfig", "VenueEndpoints", "VenueLink"]
@@ -226,6 +227,20 @@ class VenueLink:
             "unknown_events": dict(self._orders.unknown_events),
             "ids_known": len(self._adapter.ids),
         }
+
+    @property
+    def offset_ns(self) -> int:
+        """The venue's clock minus ours, as last measured; any thread may look."""
+        return self._sync.offset_ns
+
+    async def call_about_account(self, path: str, symbol: str) -> HttpReply:
+        """Ask, signed, for commissions or filters of the account; they tell of no order."""
+        request = self._encoder.about_account(path, symbol, self._sync.venue_ms())
+        return await self._rest.call(request)
+
+    async def call_public(self, request: HttpRequest) -> HttpReply:
+        """Ask one public question, as `RestSession.call`; its purpose says from which share."""
+        return await self._rest.call(request)
 
     def pause(self, scope: str, until_ns: int) -> None:
         """A pause that an earlier run was told of: nothing is sent before it is over."""

@@ -7,6 +7,10 @@ import orjson
 from aiohttp import web
 
 from daemon.shell.process.clock import Clock
+from daemon.venues.binance_spot.serving.errors import VenueError
+from daemon.venues.binance_spot.serving.events import BalanceUpdate
+from daemon.venues.binance_spot.serving.keys import ApiKey
+from daemon.venues.binance_spot.serving.units import UnitError, e8_of
 from daemon.venues.sim.fault_presets import PRESETS
 from daemon.venues.sim.fault_rules import (
     EXPLANATIONS,
@@ -15,9 +19,6 @@ from daemon.venues.sim.fault_rules import (
     FaultScriptError,
     rules_of,
 )
-from daemon.venues.sim.keys import ApiKey
-from daemon.venues.sim.sim_orders import BalanceUpdate, SimRefusalError
-from daemon.venues.sim.units import UnitError, e8_of
 
 if TYPE_CHECKING:
     from daemon.shell.sim_host.host import SimHost
@@ -63,7 +64,7 @@ class Admin:
             text = await request.read()
             body = orjson.loads(text) if text else {}
             return _json(self._post(name, body))
-        except (SimRefusalError, FaultScriptError, UnitError, ValueError, KeyError) as error:
+        except (VenueError, FaultScriptError, UnitError, ValueError, KeyError) as error:
             return _json({"error": str(error)}, status=400)
 
     async def _ledger(self, request: web.BaseRequest) -> web.StreamResponse:

@@ -19,8 +19,18 @@ from daemon.shell.process.tasks import spawn
 from daemon.shell.sim_host.admin import Admin
 from daemon.shell.sim_host.options import Built, SimOptions, seeded
 from daemon.shell.sim_host.sim_connection import SimConnection
+from daemon.venues.binance_spot.serving.rest import RestRequest
+from daemon.venues.binance_spot.serving.stream_control import StreamSession
+from daemon.venues.binance_spot.serving.stream_control import shutdown_frame as streams_end
+from daemon.venues.binance_spot.serving.ws_api import (
+    ApiSession,
+    envelope,
+    event_body,
+    shutdown_frame,
+    subscribers,
+)
 from daemon.venues.sim.dialect import rest, ws_api
-from daemon.venues.sim.dialect.streams import Frames, StreamHub, StreamSession
+from daemon.venues.sim.dialect.streams import Frames, StreamHub
 from daemon.venues.sim.event_delay import UserEventDelay
 from daemon.venues.sim.fault_actions import FaultConductor
 from daemon.venues.sim.fault_rules import FaultKind, FaultRule
@@ -41,7 +51,7 @@ class SimHost:
         self._post = UserEventDelay(built.exchange)
         self._order_rng = seeded(options.seed, "answer order")
         self.conductor = FaultConductor(built.exchange, seeded(options.seed, "faults"))
-        self._users: dict[ws_api.ApiSession, SimConnection] = {}
+        self._users: dict[ApiSession, SimConnection] = {}
         self._markets: dict[StreamSession, SimConnection] = {}
         self._outages: dict[FaultKind, int] = {}
         self._admin = Admin(self, clock)
@@ -117,9 +127,9 @@ class SimHost:
         for event in self._post.take(now_ns):
             body = b""
             for session, connection in self._users.items():
-                for number in ws_api.subscribers(session, event):
-                    body = body or ws_api.event_body(event)
-                    connection.send_event(ws_api.envelope(number, body), now_ns)
+                for number in subscribers(session, event.account):
+                    body = body or event_body(event)
+                    connection.send_event(envelope(number, body), now_ns)
         if exchange.market_outbox:
             events, exchange.market_outbox = exchange.market_outbox, []
             self._send_frames(self.hub.on_events(events), now_ns)
@@ -155,10 +165,10 @@ class SimHost:
         now_ns = self._clock.now_ns()
         if target in {"user", "all"}:
             for connection in self._users.values():
-                connection.send_event(ws_api.shutdown_frame(now_ns), now_ns)
+                connection.send_event(shutdown_frame(now_ns), now_ns)
         if target in {"market", "all"}:
             for session, connection in self._markets.items():
-                connection.send_event(self.hub.shutdown_frame(session, now_ns), now_ns)
+                connection.send_event(streams_end(session, now_ns), now_ns)
         leaving = self.connections(target)
 
         def close_all() -> None:
@@ -197,7 +207,7 @@ class SimHost:
         now_ns = self._clock.now_ns()
         if self._is_out(FaultKind.REST_OUTAGE, now_ns):
             return web.Response(status=503, text="Service Unavailable")
-        asked = rest.RestRequest(
+        asked = RestRequest(
             method=request.method,
             path=raw_path,
             query=query.encode("utf-8", "surrogateescape"),
@@ -247,7 +257,7 @@ class SimHost:
         self.exchange.limiter.charge(2, now_ns)
         connection = SimConnection("user", socket, request, now_ns)
         show_limits = parse_qs(request.query_string).get("returnRateLimits") != ["false"]
-        session = ws_api.ApiSession(connected_ns=now_ns, show_limits=show_limits)
+        session = ApiSession(connected_ns=now_ns, show_limits=show_limits)
         self._users[session] = connection
         async with asyncio.TaskGroup() as group:
             writer = spawn(group, connection.write_forever(), name="sim api writer")
@@ -269,7 +279,7 @@ class SimHost:
 
     def _on_api_frame(
         self,
-        session: ws_api.ApiSession,
+        session: ApiSession,
         connection: SimConnection,
         frame: bytes,
         *,

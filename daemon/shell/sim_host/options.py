@@ -9,17 +9,17 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from daemon.venues.binance_spot.serving.keys import ApiKey, KeyFileError, ed25519_key
+from daemon.venues.binance_spot.serving.units import E8, UnitError, e8_of
 from daemon.venues.sim.exchange import Exchange
 from daemon.venues.sim.fault_presets import PRESETS
 from daemon.venues.sim.fault_rules import FaultPlan
 from daemon.venues.sim.flow import RecordedTrade
-from daemon.venues.sim.keys import ApiKey, PublicKeyFileError, ed25519_key
 from daemon.venues.sim.listed_symbols import DEFAULT_SYMBOLS, SYMBOLS, UnknownSymbolError, spec_of
 from daemon.venues.sim.recording import Recording, RecordingError, parse_recording
 from daemon.venues.sim.request_limits import LimitConfig, Limiter
 from daemon.venues.sim.saved import SavedVenue, SavedVenueError, at_last_price, restore
 from daemon.venues.sim.sim_orders import RandomSource
-from daemon.venues.sim.units import E8, UnitError, e8_of
 from daemon.venues.sim.venue import SimVenue
 
 ACCOUNT = "main"
@@ -216,7 +216,7 @@ def _public_key(path: Path, api_key: str) -> ApiKey:
         return ed25519_key(path.read_bytes(), api_key=api_key, account=ACCOUNT)
     except OSError as error:
         raise OptionError(f"--ed25519-public-key {path}: {error.strerror}") from error
-    except PublicKeyFileError as error:
+    except KeyFileError as error:
         raise OptionError(f"--ed25519-public-key {path}: {error}") from error
 
 

@@ -123,6 +123,13 @@ class RestEncoder:
             "GET", "order", fields, timestamp_ms, weight=costs.ORDER_QUERY, purpose=Purpose.QUERY
         )
 
+    def about_account(self, path: str, symbol: str, timestamp_ms: int) -> HttpRequest:
+        """`account/commission` or `myFilters` of a symbol: asked for bots, from their share."""
+        weight = costs.MY_FILTERS if path == "myFilters" else costs.COMMISSION
+        return self._signed(
+            "GET", path, {"symbol": symbol}, timestamp_ms, weight=weight, purpose=Purpose.READ
+        )
+
     def trades_from(self, symbol: str, from_id: int, limit: int, timestamp_ms: int) -> HttpRequest:
         """`GET /myTrades` of a symbol, ascending from `from_id` (inclusive)."""
         fields: Fields = {"symbol": symbol, "fromId": from_id, "limit": limit}

@@ -104,7 +104,7 @@ class WsCodec:
             self.logged_on,
         )
         payload = None
-        if order.extras is None:
+        if order.extras is None and order.terms is None:
             shape = self._shapes.get(kind)
             if shape is None:
                 shape = self._learn(kind, order)

@@ -8,6 +8,7 @@ from decimal import Decimal
 
 from daemon.errors import Unencodable
 from daemon.model.amounts import ZERO, plain
+from daemon.model.bots import TAGS
 from daemon.model.enums import OrderType
 from daemon.model.ids import (
     CLIENT_ORDER_ID_MAX_LENGTH,
@@ -18,7 +19,7 @@ from daemon.model.ids import (
     symbol_of,
 )
 from daemon.model.order_features import OrderExtras
-from daemon.model.orders import AmendOrder, CancelOrder, NewOrder, ReplaceOrder
+from daemon.model.orders import AmendOrder, CancelOrder, NewOrder, OrderTerms, ReplaceOrder
 
 Value = str | int | bool
 Fields = dict[str, Value]
@@ -63,7 +64,21 @@ def place_fields(order: NewOrder) -> Fields:
         fields["timeInForce"] = order.time_in_force.value
     if order.extras is not None:
         fields |= extra_fields(order, order.extras)
+    if order.terms is not None:
+        fields |= _tag_fields(order, order.terms)
     return fields
+
+
+def _tag_fields(order: NewOrder, terms: OrderTerms) -> Fields:
+    """Parameters that are passed on as a bot gave them; numbers stay numbers.
+
+    Raises:
+        Unencodable: a name that is not one of them, or a value with signs of its own.
+    """
+    for name, value in terms.tags:
+        if name not in TAGS or not value.replace("_", "").isalnum() or not value.isascii():
+            raise _wrong(order, f"cannot carry {name}={value!r}")
+    return {name: int(value) if value.isdigit() else value for name, value in terms.tags}
 
 
 def extra_fields(order: NewOrder, extras: OrderExtras) -> Fields:
@@ -105,7 +120,13 @@ def place_amounts(order: NewOrder) -> dict[str, str]:
         amounts["price"] = _positive(order, "price", order.price)
     elif order.price is not None:
         raise _wrong(order, "takes no price")
-    amounts["quantity"] = _positive(order, "quantity", order.qty)
+    terms = order.terms
+    if terms is not None and terms.quote_qty is not None:
+        if kind is not OrderType.MARKET:
+            raise _wrong(order, "takes no quantity in quote")
+        amounts["quoteOrderQty"] = _positive(order, "quantity in quote", terms.quote_qty)
+    else:
+        amounts["quantity"] = _positive(order, "quantity", order.qty)
     is_trailing = extras is not None and extras.trailing_bps and order.stop_price is None
     if kind in _STOPPED and not is_trailing:
         amounts["stopPrice"] = _positive(order, "stop price", order.stop_price)
@@ -142,9 +163,9 @@ def order_key(
 
 
 def replace_fields(replace: ReplaceOrder) -> Fields:
-    """Parameters of `cancelReplace`: place only if the cancel succeeded (STOP_ON_FAILURE)."""
+    """Parameters of `cancelReplace`."""
     fields = place_fields(replace.order)
-    fields["cancelReplaceMode"] = "STOP_ON_FAILURE"
+    fields["cancelReplaceMode"] = replace.mode.value
     if replace.target_venue_order_id is not None and replace.target_venue_order_id.isdigit():
         fields["cancelOrderId"] = int(replace.target_venue_order_id)
     else:

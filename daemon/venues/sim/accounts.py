@@ -9,9 +9,10 @@ Rules of this file:
 from bisect import bisect_left
 
 from daemon.model.enums import Side
+from daemon.venues.binance_spot.serving.errors import insufficient_balance
 from daemon.venues.sim.account_history import OrderHistory
 from daemon.venues.sim.listed_symbols import ExchangeFilters
-from daemon.venues.sim.sim_orders import OrderList, SimOrder, SimRefusalError, TradeFill
+from daemon.venues.sim.sim_orders import OrderList, SimOrder, TradeFill
 
 
 class Wallet:
@@ -147,11 +148,6 @@ class VenueAccount:
     def open_buy_qty(self, symbol: str) -> int:
         """Σ leaves of open buys, for MAX_POSITION."""
         return sum(o.leaves for o in self.open_on(symbol) if o.side is Side.BUY)
-
-
-def insufficient_balance() -> SimRefusalError:
-    """-2010 in the documented wording."""
-    return SimRefusalError(-2010, "Account has insufficient balance for requested action.")
 
 
 def _trade_id(fill: TradeFill) -> int:

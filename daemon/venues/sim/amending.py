@@ -3,11 +3,12 @@
 from dataclasses import dataclass
 
 from daemon.model.enums import Side
+from daemon.venues.binance_spot.serving.errors import VenueError, duplicate_order, filter_failure
+from daemon.venues.binance_spot.serving.units import quote_of
 from daemon.venues.sim.accounts import VenueAccount
 from daemon.venues.sim.pricing import given_asset
-from daemon.venues.sim.sim_orders import AmendRow, SimOrder, SimRefusalError
+from daemon.venues.sim.sim_orders import AmendRow, SimOrder
 from daemon.venues.sim.symbol_market import SymbolMarket
-from daemon.venues.sim.units import quote_of
 
 AMENDS_MAX = 10
 
@@ -28,11 +29,11 @@ def check_amend(market: SymbolMarket, order: SimOrder, new_qty: int) -> None:
         VenueError: -2038 for anything but a reduction or for too many amends, -1013 for lots.
     """
     if not order.executed + order.prevented < new_qty < order.qty:
-        raise SimRefusalError(-2038, "The requested action would change no state; rejecting.")
+        raise VenueError(-2038, "The requested action would change no state; rejecting.")
     if len(order.amends) >= AMENDS_MAX:
-        raise SimRefusalError(-2038, "The order has been amended too many times.")
+        raise VenueError(-2038, "The order has been amended too many times.")
     if new_qty % market.spec.step or new_qty < market.spec.min_qty:
-        raise SimRefusalError(-1013, "Filter failure: LOT_SIZE")
+        raise filter_failure("LOT_SIZE")
 
 
 def apply_amend(
@@ -47,7 +48,7 @@ def apply_amend(
     key = (order.symbol, new_id)
     if new_id != old_id:
         if key in owner.open_by_client_id:
-            raise SimRefusalError(-2010, "Duplicate order sent.")
+            raise duplicate_order()
         owner.open_by_client_id[key] = order
         owner.history.name(order, new_id)
     cut = order.qty - amendment.qty

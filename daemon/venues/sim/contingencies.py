@@ -14,20 +14,13 @@ from collections.abc import Callable
 from typing import Protocol
 
 from daemon.model.enums import ExecType, OrderType, Side
+from daemon.venues.binance_spot.serving.events import ListStatus, Prevented
+from daemon.venues.binance_spot.serving.orders import TRIGGER_TYPES, Contingency, Status
+from daemon.venues.binance_spot.serving.units import E8
 from daemon.venues.sim.accounts import VenueAccount
 from daemon.venues.sim.pricing import given_asset, lock_needed
-from daemon.venues.sim.sim_orders import (
-    TRIGGER_TYPES,
-    Contingency,
-    ListStatus,
-    OrderList,
-    Prevented,
-    SimOrder,
-    Status,
-    VenueEvent,
-)
+from daemon.venues.sim.sim_orders import OrderList, SimOrder, VenueEvent
 from daemon.venues.sim.symbol_market import SymbolMarket, fires
-from daemon.venues.sim.units import E8
 
 _SIBLING_EXPIRED = "OCO_TRIGGER"
 _NEVER_BEGAN = "OTO_PHASE_ONE_EXPIRED"

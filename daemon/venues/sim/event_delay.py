@@ -6,8 +6,9 @@ handed in, so the same script disturbs the same events under virtual and under w
 
 from heapq import heappop, heappush
 
+from daemon.venues.binance_spot.serving.events import ExecReport
 from daemon.venues.sim.exchange import Exchange
-from daemon.venues.sim.sim_orders import ExecReport, UserEvent
+from daemon.venues.sim.sim_orders import UserEvent
 
 _MS_NS = 1_000_000
 

@@ -5,18 +5,16 @@ Every road (REST, WebSocket API, admin) works on this object; nothing else holds
 
 from dataclasses import dataclass, field
 
-from daemon.venues.sim.fault_rules import FaultPlan
-from daemon.venues.sim.keys import ApiKey
-from daemon.venues.sim.request_limits import Limiter
-from daemon.venues.sim.sim_orders import (
+from daemon.venues.binance_spot.serving.events import (
     AccountPosition,
     BalanceUpdate,
     ExecReport,
     ListStatus,
-    MarketEvent,
-    TradeFill,
-    UserEvent,
 )
+from daemon.venues.binance_spot.serving.keys import ApiKey
+from daemon.venues.sim.fault_rules import FaultPlan
+from daemon.venues.sim.request_limits import Limiter
+from daemon.venues.sim.sim_orders import MarketEvent, SimOrder, TradeFill, UserEvent
 from daemon.venues.sim.venue import SimVenue
 from daemon.venues.sim.venue_ledger import Ledger
 
@@ -69,14 +67,14 @@ class Exchange:
         self.ledger.on_wipe(now_ns)
         self.collect()
 
-    def _on_trade(self, event: ExecReport) -> None:
+    def _on_trade(self, event: ExecReport[SimOrder]) -> None:
         order = event.order
         self.ledger.on_fill(_fill_of(event))
         if event.executed == event.last_qty:
             self.limiter.first_fill(order.account, maker=event.maker, now_ns=event.ts_ns)
 
 
-def _fill_of(event: ExecReport) -> TradeFill:
+def _fill_of(event: ExecReport[SimOrder]) -> TradeFill:
     order = event.order
     return TradeFill(
         symbol=order.symbol,

@@ -4,10 +4,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from daemon.model.enums import OrderType, Side, SymbolStatus
+from daemon.venues.binance_spot.serving.orders import PlaceRequest
+from daemon.venues.binance_spot.serving.units import E8, e8_of
 from daemon.venues.sim.exchange import Exchange
 from daemon.venues.sim.fault_rules import FaultKind, FaultRule
-from daemon.venues.sim.sim_orders import OrderOrigin, PlaceRequest, RandomSource
-from daemon.venues.sim.units import E8, e8_of
+from daemon.venues.sim.sim_orders import OrderOrigin, RandomSource
 
 SOCKET_KINDS = frozenset(
     {
@@ -153,7 +154,6 @@ class FaultConductor:
             qty=qty,
             price=0 if kind is OrderType.MARKET else price,
             client_order_id=rule.text("client_order_id", ""),
-            origin=OrderOrigin.FOREIGN,
         )
-        exchange.venue.place(account, request, now_ns)
+        exchange.venue.place(account, request, now_ns, origin=OrderOrigin.FOREIGN)
         exchange.collect()

@@ -8,17 +8,13 @@ Rules of this file:
 from collections.abc import Sequence
 
 from daemon.model.enums import OrderType, Side
+from daemon.venues.binance_spot.serving.errors import filter_failure
+from daemon.venues.binance_spot.serving.orders import MARKET_TYPES, TRIGGER_TYPES, PlaceRequest
+from daemon.venues.binance_spot.serving.units import E8, quote_of
 from daemon.venues.sim.accounts import VenueAccount
 from daemon.venues.sim.listed_symbols import SymbolSpec
-from daemon.venues.sim.sim_orders import (
-    MARKET_TYPES,
-    TRIGGER_TYPES,
-    PlaceRequest,
-    SimOrder,
-    SimRefusalError,
-)
+from daemon.venues.sim.sim_orders import SimOrder
 from daemon.venues.sim.symbol_market import SymbolMarket
-from daemon.venues.sim.units import E8, quote_of
 
 
 def check_filters(
@@ -44,7 +40,7 @@ def check_filters(
         _check_percent_price(market, tried, now_ns)
     _check_price(spec, request.stop_price)
     if request.type not in MARKET_TYPES and not request.price and request.peg is None:
-        raise failure("PRICE_FILTER")
+        raise filter_failure("PRICE_FILTER")
     _check_lots(spec, request)
     _check_trailing(spec, request)
     _check_notional(market, request, now_ns, price or request.price)
@@ -52,15 +48,10 @@ def check_filters(
     _check_position(spec, account, request)
 
 
-def failure(name: str) -> SimRefusalError:
-    """-1013 for one filter."""
-    return SimRefusalError(-1013, f"Filter failure: {name}")
-
-
 def _check_price(spec: SymbolSpec, price: int) -> None:
     too_high = spec.max_price and price > spec.max_price
     if price and (price % spec.tick or price < spec.least_price or too_high):
-        raise failure("PRICE_FILTER")
+        raise filter_failure("PRICE_FILTER")
 
 
 def _check_percent_price(market: SymbolMarket, price: int, now_ns: int) -> None:
@@ -70,29 +61,29 @@ def _check_percent_price(market: SymbolMarket, price: int, now_ns: int) -> None:
     reference = market.tape.average_price(now_ns, spec.avg_price_mins)
     too_high = spec.percent_up and price * E8 > reference * spec.percent_up
     if too_high or price * E8 < reference * spec.percent_down:
-        raise failure("PERCENT_PRICE_BY_SIDE")
+        raise filter_failure("PERCENT_PRICE_BY_SIDE")
 
 
 def _check_trailing(spec: SymbolSpec, request: PlaceRequest) -> None:
     bps = request.trailing_bps
     if bps and not spec.trailing_bps_min <= bps <= spec.trailing_bps_max:
-        raise failure("TRAILING_DELTA")
+        raise filter_failure("TRAILING_DELTA")
 
 
 def _check_lots(spec: SymbolSpec, request: PlaceRequest) -> None:
     for qty in (request.qty, request.iceberg_qty):
         too_much = spec.max_qty and qty > spec.max_qty
         if qty and (qty < spec.min_qty or too_much or qty % spec.step):
-            raise failure("LOT_SIZE")
+            raise filter_failure("LOT_SIZE")
     if request.qty == 0 and request.quote_order_qty == 0 and not request.is_open_sized:
-        raise failure("LOT_SIZE")
+        raise filter_failure("LOT_SIZE")
     too_much = spec.max_market_qty and request.qty > spec.max_market_qty
     if request.type is OrderType.MARKET and too_much:
-        raise failure("MARKET_LOT_SIZE")
+        raise filter_failure("MARKET_LOT_SIZE")
     if request.iceberg_qty:
         parts = -(-request.qty // request.iceberg_qty)
         if spec.iceberg_parts and parts > spec.iceberg_parts:
-            raise failure("ICEBERG_PARTS")
+            raise filter_failure("ICEBERG_PARTS")
 
 
 def _check_notional(market: SymbolMarket, request: PlaceRequest, now_ns: int, price: int) -> None:
@@ -108,7 +99,7 @@ def _check_notional(market: SymbolMarket, request: PlaceRequest, now_ns: int, pr
         notional = quote_of(reference, request.qty)
     too_big = price and spec.max_notional and notional > spec.max_notional
     if notional < spec.min_notional or too_big:
-        raise failure("NOTIONAL")
+        raise filter_failure("NOTIONAL")
 
 
 def _check_counts(
@@ -136,7 +127,7 @@ def _check_counts(
 def _check_count(name: str, count: int, most: int) -> None:
     """Whether one more may be open beside `count`; of the exchange, zero is no filter."""
     if count + 1 > most and (most or not name.startswith("EXCHANGE_")):
-        raise failure(name)
+        raise filter_failure(name)
 
 
 def check_list_count(spec: SymbolSpec, account: VenueAccount) -> None:
@@ -157,4 +148,4 @@ def _check_position(spec: SymbolSpec, account: VenueAccount, request: PlaceReque
     wallet = account.wallet(spec.base)
     held = wallet.free + wallet.locked + account.open_buy_qty(spec.symbol)
     if held + request.qty > spec.max_position:
-        raise failure("MAX_POSITION")
+        raise filter_failure("MAX_POSITION")

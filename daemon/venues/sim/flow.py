@@ -13,10 +13,11 @@ from math import exp
 from typing import Protocol
 
 from daemon.model.enums import OrderType, Side, SymbolStatus, TimeInForce
+from daemon.venues.binance_spot.serving.orders import Status
+from daemon.venues.binance_spot.serving.units import E8
 from daemon.venues.sim.matching import Matcher
-from daemon.venues.sim.sim_orders import OrderOrigin, RandomSource, SimOrder, Status
+from daemon.venues.sim.sim_orders import OrderOrigin, RandomSource, SimOrder
 from daemon.venues.sim.symbol_market import SymbolMarket
-from daemon.venues.sim.units import E8
 
 EVENTS_PER_ADVANCE_MAX = 200
 _LADDER_ORDERS = 30

@@ -7,7 +7,7 @@ Rules of this file:
 
 from dataclasses import dataclass
 
-from daemon.venues.sim.units import E8, e8_of
+from daemon.venues.binance_spot.serving.units import E8, e8_of
 
 
 class UnknownSymbolError(ValueError):

@@ -5,42 +5,23 @@ from copy import copy
 from dataclasses import dataclass
 
 from daemon.model.enums import OrderType, Side
+from daemon.venues.binance_spot.serving.errors import VenueError, duplicate_order
+from daemon.venues.binance_spot.serving.orders import (
+    STOP_TYPES,
+    TAKE_TYPES,
+    Contingency,
+    ListRequest,
+    PlaceRequest,
+)
 from daemon.venues.sim.accounts import VenueAccount
 from daemon.venues.sim.contingencies import Contingencies
 from daemon.venues.sim.filters import check_list_count
 from daemon.venues.sim.placing import check_balance, check_open, prepare
 from daemon.venues.sim.pricing import given_asset, lock_needed
-from daemon.venues.sim.sim_orders import (
-    STOP_TYPES,
-    TAKE_TYPES,
-    Contingency,
-    OrderList,
-    PlaceRequest,
-    SimOrder,
-    SimRefusalError,
-)
+from daemon.venues.sim.sim_orders import OrderList, SimOrder
 from daemon.venues.sim.symbol_market import SymbolMarket
 
 _LEG_TYPES = STOP_TYPES | TAKE_TYPES | {OrderType.LIMIT_MAKER}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ListRequest:
-    """What a client asks. `pair` is (above, below) of an OCO, or of an OTO's second phase."""
-
-    symbol: str
-    client_id: str = ""
-    first: PlaceRequest | None = None
-    """The working order of an OTO; None for an OCO."""
-    pending: PlaceRequest | None = None
-    pair: tuple[PlaceRequest, PlaceRequest] | None = None
-    pays: bool = False
-
-    @property
-    def requests(self) -> tuple[PlaceRequest, ...]:
-        """All orders of the list, in the order in which they get their ids."""
-        singles = tuple(one for one in (self.first, self.pending) if one is not None)
-        return (*singles, *(self.pair or ()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +86,7 @@ class ListDesk:
             if request.first is None:
                 _check_prices(market, *request.pair)
         if any(one.client_id == request.client_id for one in owner.open_lists.values()):
-            raise SimRefusalError(-2010, "Duplicate order sent.")
+            raise duplicate_order()
         check_list_count(market.spec, owner)
         orders: list[SimOrder] = []
         for number, one in enumerate(request.requests):
@@ -133,22 +114,22 @@ def check_pair(above: PlaceRequest, below: PlaceRequest) -> None:
     """
     for leg in (above, below):
         if leg.type not in _LEG_TYPES:
-            raise SimRefusalError(-1158, "Order type not supported in OCO.")
+            raise VenueError(-1158, "Order type not supported in OCO.")
     if above.type is below.type is OrderType.LIMIT_MAKER:
-        raise SimRefusalError(-1168, "At least one OCO order must be contingent.")
+        raise VenueError(-1168, "At least one OCO order must be contingent.")
     buys = above.side is Side.BUY
     word = "buy" if buys else "sell"
     limit_leg, stop_leg = (above, below) if buys else (below, above)
     where = ("below", "above") if buys else ("above", "below")
     if limit_leg.type is OrderType.LIMIT_MAKER:
         code = -1165 if buys else -1166
-        raise SimRefusalError(code, f"A limit order in a {word} OCO must be {where[0]}.")
+        raise VenueError(code, f"A limit order in a {word} OCO must be {where[0]}.")
     if limit_leg.type in TAKE_TYPES:
         code = -1198 if buys else -1199
-        raise SimRefusalError(code, f"A take profit order in a {word} OCO must be {where[0]}.")
+        raise VenueError(code, f"A take profit order in a {word} OCO must be {where[0]}.")
     if stop_leg.type in STOP_TYPES:
         code = -1196 if buys else -1197
-        raise SimRefusalError(code, f"A stop loss order in a {word} OCO must be {where[1]}.")
+        raise VenueError(code, f"A stop loss order in a {word} OCO must be {where[1]}.")
 
 
 def _check_prices(market: SymbolMarket, above: PlaceRequest, below: PlaceRequest) -> None:
@@ -156,6 +137,4 @@ def _check_prices(market: SymbolMarket, above: PlaceRequest, below: PlaceRequest
     high = above.price if above.type is OrderType.LIMIT_MAKER else above.stop_price
     low = below.price if below.type is OrderType.LIMIT_MAKER else below.stop_price
     if (high and high <= last) or (low and low >= last):
-        raise SimRefusalError(
-            -2010, "The relationship of the prices for the orders is not correct."
-        )
+        raise VenueError(-2010, "The relationship of the prices for the orders is not correct.")

@@ -10,27 +10,23 @@ Rules of this file:
 from collections.abc import Callable
 
 from daemon.model.enums import ExecType, Side, TimeInForce
+from daemon.venues.binance_spot.serving.errors import VenueError
+from daemon.venues.binance_spot.serving.events import AccountPosition, ExecReport, Prevented
+from daemon.venues.binance_spot.serving.orders import MARKET_TYPES, Status, StpMode
+from daemon.venues.binance_spot.serving.units import quote_of
 from daemon.venues.sim.accounts import VenueAccount
 from daemon.venues.sim.book import PriceLevel
 from daemon.venues.sim.contingencies import Contingencies
 from daemon.venues.sim.placing import price_pegged
 from daemon.venues.sim.pricing import given_asset
 from daemon.venues.sim.sim_orders import (
-    MARKET_TYPES,
-    AccountPosition,
     BookTop,
-    ExecReport,
-    Prevented,
     SimOrder,
-    SimRefusalError,
-    Status,
-    StpMode,
     TradeFill,
     TradePrint,
     VenueEvent,
 )
 from daemon.venues.sim.symbol_market import SymbolMarket
-from daemon.venues.sim.units import quote_of
 
 _RANGE_EXCEEDED = "EXECUTION_RULE_PRICE_RANGE_EXCEEDED"
 
@@ -249,7 +245,7 @@ class Matcher:
             return True
         try:
             account.lock(order, market.spec.quote, amount - order.locked)
-        except SimRefusalError:
+        except VenueError:
             return False
         return True
 

@@ -17,10 +17,11 @@ from itertools import pairwise
 from math import exp, floor
 from typing import NamedTuple
 
-from daemon.venues.sim.candles import DAY_NS, HOUR_NS, Candle
+from daemon.venues.binance_spot.serving.intervals import DAY_NS, HOUR_NS
+from daemon.venues.binance_spot.serving.units import E8
+from daemon.venues.sim.candles import Candle
 from daemon.venues.sim.listed_symbols import SymbolSpec
 from daemon.venues.sim.sim_orders import RandomSource
-from daemon.venues.sim.units import E8
 
 LISTED_NS = 1_514_764_800_000_000_000
 """2018-01-01 00:00 UTC, a Monday: the first trade of every symbol."""

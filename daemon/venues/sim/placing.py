@@ -9,17 +9,22 @@ Rules of this file:
 from collections.abc import Callable, Sequence
 
 from daemon.model.enums import OrderType, SymbolStatus
-from daemon.venues.sim.accounts import VenueAccount, insufficient_balance
+from daemon.venues.binance_spot.serving.errors import (
+    VenueError,
+    disabled,
+    duplicate_order,
+    filter_failure,
+    insufficient_balance,
+    market_closed,
+)
+from daemon.venues.binance_spot.serving.orders import TRIGGER_TYPES, PlaceRequest, Status
+from daemon.venues.sim.accounts import VenueAccount
 from daemon.venues.sim.filters import check_filters
 from daemon.venues.sim.pricing import given_asset, lock_needed, qty_for_quote
-from daemon.venues.sim.sim_orders import (
-    TRIGGER_TYPES,
-    PlaceRequest,
-    SimOrder,
-    SimRefusalError,
-    Status,
-)
+from daemon.venues.sim.sim_orders import OrderOrigin, RandomSource, SimOrder
 from daemon.venues.sim.symbol_market import SymbolMarket, fires
+
+_ID_LETTERS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 
 
 def check_open(market: SymbolMarket, owner: VenueAccount) -> None:
@@ -29,9 +34,9 @@ def check_open(market: SymbolMarket, owner: VenueAccount) -> None:
         VenueError: -2010 in the documented wording.
     """
     if market.status is not SymbolStatus.TRADING:
-        raise SimRefusalError(-2010, "Market is closed.")
+        raise market_closed()
     if not owner.can_trade:
-        raise SimRefusalError(-2010, "This action is disabled on this account.")
+        raise disabled()
 
 
 def prepare(
@@ -43,6 +48,7 @@ def prepare(
     new_id: Callable[[], str],
     beside: Sequence[PlaceRequest] = (),
     is_pending: bool = False,
+    origin: OrderOrigin = OrderOrigin.API,
 ) -> SimOrder:
     """The order that a request becomes; `beside` are requests accepted in the same call.
 
@@ -53,25 +59,25 @@ def prepare(
     if request.peg is not None and request.type not in TRIGGER_TYPES:
         price = market.peg_price(request.side, request.peg, request.peg_levels)
         if not price:
-            raise SimRefusalError(-2010, "No orders on book for symbol.")
+            raise VenueError(-2010, "No orders on book for symbol.")
     check_filters(market, owner, request, now_ns, price=price, beside=beside)
     if request.iceberg_qty > request.qty:
-        raise SimRefusalError(-2010, "IcebergQty exceeds QTY.")
+        raise VenueError(-2010, "IcebergQty exceeds QTY.")
     name = request.client_order_id or new_id()
     taken = {other.client_order_id for other in beside}
     if (request.symbol, name) in owner.open_by_client_id or name in taken:
-        raise SimRefusalError(-2010, "Duplicate order sent.")
+        raise duplicate_order()
     makes = request.type is OrderType.LIMIT_MAKER and not is_pending
     if makes and market.would_take(request.side, price):
-        raise SimRefusalError(-2010, "Order would immediately match and take.")
+        raise VenueError(-2010, "Order would immediately match and take.")
     qty = request.qty or qty_for_quote(market, request.side, request.quote_order_qty)
     if qty == 0 and not is_pending:
-        raise SimRefusalError(-1013, "Filter failure: LOT_SIZE")
+        raise filter_failure("LOT_SIZE")
     order = SimOrder(
         order_id=0,
         symbol=request.symbol,
         account=owner.name,
-        origin=request.origin,
+        origin=origin,
         client_order_id=name,
         side=request.side,
         type=request.type,
@@ -94,7 +100,7 @@ def prepare(
     if is_pending:
         order.status = Status.PENDING_NEW
     elif order.type in TRIGGER_TYPES and fires(order, market.tape.last_price, now_ns):
-        raise SimRefusalError(-2010, "Order would trigger immediately.")
+        raise VenueError(-2010, "Order would trigger immediately.")
     return order
 
 
@@ -120,13 +126,17 @@ def price_pegged(market: SymbolMarket, owner: VenueAccount, order: SimOrder) -> 
     if short > 0:
         try:
             owner.lock(order, given_asset(market, order.side), short)
-        except SimRefusalError:
+        except VenueError:
             return False
     elif short < 0:
         owner.unlock(order, given_asset(market, order.side), -short)
     return True
 
 
-def unknown_order() -> SimRefusalError:
-    """-2011 in the documented wording; it proves nothing about the order."""
-    return SimRefusalError(-2011, "Unknown order sent.")
+def random_id(rng: RandomSource) -> str:
+    """A client order id of the venue's own making (22 letters)."""
+    number, letters = rng.randrange(0, 62**22), []
+    for _ in range(22):
+        number, letter = divmod(number, 62)
+        letters.append(_ID_LETTERS[letter])
+    return "".join(letters)

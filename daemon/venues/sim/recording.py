@@ -8,9 +8,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from daemon.model.enums import Side
+from daemon.venues.binance_spot.serving.units import UnitError, e8_of
 from daemon.venues.sim.flow import RecordedTrade
 from daemon.venues.sim.listed_symbols import SymbolSpec
-from daemon.venues.sim.units import UnitError, e8_of
 
 _HEADER = ["time_ms", "trade_id", "taker_side", "price", "qty"]
 _SIDES = {"buy": Side.BUY, "sell": Side.SELL}

@@ -10,11 +10,11 @@ from collections import deque
 from dataclasses import dataclass
 from operator import attrgetter
 
-from daemon.venues.sim.candles import SECOND_NS
+from daemon.venues.binance_spot.serving.intervals import SECOND_NS
+from daemon.venues.binance_spot.serving.units import E8
 from daemon.venues.sim.listed_symbols import SymbolSpec
 from daemon.venues.sim.newest_rows import Kept
 from daemon.venues.sim.past import LISTED_NS
-from daemon.venues.sim.units import E8
 
 BUCKET_MS = 1_000
 BUCKETS = 60

@@ -8,69 +8,18 @@ Rules of this file:
 
 from dataclasses import dataclass
 
-from daemon.venues.sim.sim_orders import SimRefusalError
+from daemon.venues.binance_spot.serving.errors import VenueError
+from daemon.venues.binance_spot.serving.rate_limits import (
+    LimitRule,
+    Window,
+    banned,
+    limit_headers,
+    too_many_orders,
+    too_much_weight,
+)
 
 _S_NS = 1_000_000_000
 _MS_NS = 1_000_000
-_UNIT_NS = {"SECOND": _S_NS, "MINUTE": 60 * _S_NS, "DAY": 86_400 * _S_NS}
-
-
-@dataclass(frozen=True, slots=True)
-class LimitRule:
-    """One row of `rateLimits`."""
-
-    kind: str
-    interval: str
-    number: int
-    limit: int
-
-    @property
-    def span_ns(self) -> int:
-        """Length of the window."""
-        return _UNIT_NS[self.interval] * self.number
-
-    def row(self, count: int | None = None) -> dict[str, object]:
-        """As exchangeInfo prints it; with `count` as the WebSocket API does."""
-        row: dict[str, object] = {
-            "rateLimitType": self.kind,
-            "interval": self.interval,
-            "intervalNum": self.number,
-            "limit": self.limit,
-        }
-        if count is not None:
-            row["count"] = count
-        return row
-
-
-class Window:
-    """A counter of one rule."""
-
-    __slots__ = ("_index", "count", "rule")
-
-    def __init__(self, rule: LimitRule) -> None:
-        self.rule = rule
-        self.count = 0
-        self._index = -1
-
-    def at(self, now_ns: int) -> int:
-        """The count of the window that `now_ns` is in."""
-        index = now_ns // self.rule.span_ns
-        if index != self._index:
-            self._index = index
-            self.count = 0
-        return self.count
-
-    def add(self, amount: int, now_ns: int) -> None:
-        """Count; never below zero."""
-        self.count = max(0, self.at(now_ns) + amount)
-
-    def is_full(self, now_ns: int) -> bool:
-        """Whether the limit is reached."""
-        return self.at(now_ns) >= self.rule.limit
-
-    def rest_ns(self, now_ns: int) -> int:
-        """Time until the window ends."""
-        return self.rule.span_ns - now_ns % self.rule.span_ns
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,17 +67,17 @@ class Limiter:
         """
         self._raw.add(1, now_ns)
         if now_ns < self.banned_until_ns:
-            raise self._refusal(418, self.banned_until_ns)
+            raise banned(self.banned_until_ns)
         if now_ns < self._limited_until_ns:
             self._asked_while_limited += 1
             if self._asked_while_limited > self._config.requests_while_limited_max:
                 self.ban(self._config.first_ban_s << min(self.bans, 8), now_ns)
-                raise self._refusal(418, self.banned_until_ns)
-            raise self._refusal(429, self._limited_until_ns)
+                raise banned(self.banned_until_ns)
+            raise self._too_much()
         for window in (self._weight, self._raw):
             if window.is_full(now_ns):
                 self.limit_until(now_ns + window.rest_ns(now_ns))
-                raise self._refusal(429, self._limited_until_ns)
+                raise self._too_much()
 
     def limit_until(self, until_ns: int) -> None:
         """Refuse with 429 until then."""
@@ -153,13 +102,7 @@ class Limiter:
         """
         for window in self._order_windows(account):
             if window.at(now_ns) + count > window.rule.limit:
-                raise SimRefusalError(
-                    -1015,
-                    "Too many new orders; current limit is "
-                    f"{window.rule.limit} orders per {_span_words(window.rule)}.",
-                    429,
-                    {"retryAfter": (now_ns + window.rest_ns(now_ns)) // _MS_NS},
-                )
+                raise too_many_orders(window.rule, now_ns + window.rest_ns(now_ns))
 
     def count_orders(self, account: str, count: int, now_ns: int) -> None:
         """An accepted placement."""
@@ -176,13 +119,11 @@ class Limiter:
 
     def headers(self, now_ns: int, account: str = "") -> dict[str, str]:
         """X-MBX-… headers; order counts when an account is given."""
-        used = str(self._weight.at(now_ns))
-        headers = {"x-mbx-used-weight": used, "x-mbx-used-weight-1m": used}
-        if account:
-            ten_seconds, day = self._order_windows(account)
-            headers["x-mbx-order-count-10s"] = str(ten_seconds.at(now_ns))
-            headers["x-mbx-order-count-1d"] = str(day.at(now_ns))
-        return headers
+        weight = self._weight.at(now_ns)
+        if not account:
+            return limit_headers(weight)
+        ten_seconds, day = self._order_windows(account)
+        return limit_headers(weight, (ten_seconds.at(now_ns), day.at(now_ns)))
 
     def rows(self, now_ns: int, account: str = "") -> list[dict[str, object]]:
         """`rateLimits` of a WebSocket API answer; order counts when an account is given."""
@@ -201,18 +142,5 @@ class Limiter:
             windows = self._orders[account] = (Window(ten_seconds), Window(day))
         return windows
 
-    def _refusal(self, status: int, until_ns: int) -> SimRefusalError:
-        until_ms = until_ns // _MS_NS
-        if status == 418:
-            msg = f"Way too many requests; IP banned until {until_ms}."
-        else:
-            msg = (
-                "Too much request weight used; current limit is "
-                f"{self._config.weight_per_minute} request weight per 1 MINUTE. Please use "
-                "WebSocket Streams for live updates to avoid polling the API."
-            )
-        return SimRefusalError(-1003, msg, status, {"retryAfter": until_ms})
-
-
-def _span_words(rule: LimitRule) -> str:
-    return f"{rule.number} {rule.interval}" + ("S" if rule.number > 1 else "")
+    def _too_much(self) -> VenueError:
+        return too_much_weight(self._config.weight_per_minute, self._limited_until_ns)

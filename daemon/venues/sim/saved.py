@@ -12,18 +12,17 @@ import msgspec
 import orjson
 
 from daemon.model.enums import SymbolStatus
+from daemon.venues.binance_spot.serving.events import Prevented
+from daemon.venues.binance_spot.serving.keys import ApiKey
+from daemon.venues.binance_spot.serving.orders import Contingency, Status
 from daemon.venues.sim.account_history import without_list
 from daemon.venues.sim.accounts import VenueAccount
 from daemon.venues.sim.exchange import Exchange
-from daemon.venues.sim.keys import ApiKey
 from daemon.venues.sim.listed_symbols import SymbolSpec
 from daemon.venues.sim.sim_orders import (
-    Contingency,
     OrderList,
-    Prevented,
     RandomSource,
     SimOrder,
-    Status,
     TradeFill,
 )
 from daemon.venues.sim.symbol_market import MarketIds

@@ -3,12 +3,25 @@
 All amounts are ints in units of 1e-8 (units.py), all times integer nanoseconds.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol, TypeAlias
 
-from daemon.model.enums import ExecType, OrderType, Side, TimeInForce
+from daemon.model.enums import OrderType, Side, TimeInForce
+from daemon.venues.binance_spot.serving.events import (
+    AccountPosition,
+    BalanceUpdate,
+    ExecReport,
+    ListStatus,
+    Prevented,
+)
+from daemon.venues.binance_spot.serving.orders import (
+    OPEN_STATUSES,
+    Contingency,
+    PegType,
+    Status,
+    StpMode,
+)
 
 
 class RandomSource(Protocol):
@@ -27,97 +40,12 @@ class RandomSource(Protocol):
         """Exponential variate, mean 1/lambd."""
 
 
-class Status(StrEnum):
-    """Order states on the wire."""
-
-    NEW = "NEW"
-    PENDING_NEW = "PENDING_NEW"
-    """A list's order whose turn has not come (OTO)."""
-    PARTIALLY_FILLED = "PARTIALLY_FILLED"
-    FILLED = "FILLED"
-    CANCELED = "CANCELED"
-    REJECTED = "REJECTED"
-    EXPIRED = "EXPIRED"
-    EXPIRED_IN_MATCH = "EXPIRED_IN_MATCH"
-
-
-OPEN_STATUSES = frozenset({Status.NEW, Status.PENDING_NEW, Status.PARTIALLY_FILLED})
-
-
-class StpMode(StrEnum):
-    """Self-trade prevention; the taker's mode decides."""
-
-    NONE = "NONE"
-    EXPIRE_TAKER = "EXPIRE_TAKER"
-    EXPIRE_MAKER = "EXPIRE_MAKER"
-    EXPIRE_BOTH = "EXPIRE_BOTH"
-    DECREMENT = "DECREMENT"
-
-
-class PegType(StrEnum):
-    """What a pegged order takes its price from: its own side's best, or the other side's."""
-
-    PRIMARY_PEG = "PRIMARY_PEG"
-    MARKET_PEG = "MARKET_PEG"
-
-
-class Contingency(StrEnum):
-    """How the orders of a list hang together."""
-
-    OCO = "OCO"
-    OTO = "OTO"
-
-
 class OrderOrigin(StrEnum):
     """Who placed an order: a client over the API, an operator's admin call, the background flow."""
 
     API = "api"
     FOREIGN = "foreign"
     BACKGROUND = "background"
-
-
-STOP_TYPES = frozenset({OrderType.STOP_LOSS, OrderType.STOP_LOSS_LIMIT})
-TAKE_TYPES = frozenset({OrderType.TAKE_PROFIT, OrderType.TAKE_PROFIT_LIMIT})
-TRIGGER_TYPES = STOP_TYPES | TAKE_TYPES
-MARKET_TYPES = frozenset({OrderType.MARKET, OrderType.STOP_LOSS, OrderType.TAKE_PROFIT})
-
-
-class SimRefusalError(Exception):
-    """The venue's definite no: documented code and wording, and the HTTP status that carries it."""
-
-    def __init__(
-        self, code: int, msg: str, status: int = 400, data: dict[str, object] | None = None
-    ) -> None:
-        super().__init__(f"{code} {msg}")
-        self.code = code
-        self.msg = msg
-        self.status = status
-        self.data = data
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PlaceRequest:
-    """What a client asks. `client_order_id` empty: the venue invents one."""
-
-    symbol: str
-    side: Side
-    type: OrderType
-    time_in_force: TimeInForce = TimeInForce.GTC
-    qty: int = 0
-    price: int = 0
-    quote_order_qty: int = 0
-    stop_price: int = 0
-    iceberg_qty: int = 0
-    trailing_bps: int = 0
-    peg: PegType | None = None
-    peg_levels: int = 0
-    client_order_id: str = ""
-    stp_mode: StpMode = StpMode.EXPIRE_MAKER
-    strategy_id: int | None = None
-    strategy_type: int | None = None
-    origin: OrderOrigin = OrderOrigin.API
-    is_open_sized: bool = False
-    """Its quantity is known only when its moment comes (OPO)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -264,89 +192,12 @@ class TradeFill:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Prevented:
-    """One prevented match (GET /myPreventedMatches and the STP event)."""
-
-    id: int
-    symbol: str
-    account: str
-    mode: StpMode
-    maker_order_id: int
-    taker_order_id: int
-    qty: int
-    price: int
-    ts_ns: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class PlaceOutcome:
     """An accepted order and what happened to it at once."""
 
     order: SimOrder
     fills: tuple[TradeFill, ...]
     prevented: tuple[Prevented, ...] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ExecReport:
-    """User event: one executionReport, with the values of its moment."""
-
-    account: str
-    order: SimOrder
-    exec_type: ExecType
-    status: Status
-    client_order_id: str
-    """`c` on the wire: on CANCELED the cancel's id."""
-    orig_client_order_id: str
-    """`C` on the wire: on CANCELED and REPLACED the order's own id, else empty."""
-    qty: int
-    executed: int
-    leaves: int
-    """What could still trade at that moment; 0 once the order has ended."""
-    cum_quote: int
-    last_qty: int
-    last_price: int
-    fee: int
-    fee_asset: str
-    trade_id: int
-    execution_id: int
-    maker: bool
-    on_book: bool
-    reject_reason: str
-    expiry_reason: str
-    prevented: Prevented | None
-    ts_ns: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AccountPosition:
-    """User event: absolute balances of the assets that may have changed: (asset, free, locked)."""
-
-    account: str
-    balances: Sequence[tuple[str, int, int]]
-    ts_ns: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BalanceUpdate:
-    """User event: a deposit, withdrawal or transfer of `delta`."""
-
-    account: str
-    asset: str
-    delta: int
-    ts_ns: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ListStatus:
-    """User event: a list has begun, moved on, or ended."""
-
-    account: str
-    order_list: OrderList
-    is_done: bool
-    orders: tuple[tuple[int, str], ...]
-    """(order id, client order id) of each."""
-    ts_ns: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -375,6 +226,6 @@ class BookTop:
     ts_ns: int
 
 
-UserEvent: TypeAlias = ExecReport | AccountPosition | BalanceUpdate | ListStatus
+UserEvent: TypeAlias = ExecReport[SimOrder] | AccountPosition | BalanceUpdate | ListStatus
 MarketEvent: TypeAlias = TradePrint | BookTop
 VenueEvent: TypeAlias = UserEvent | MarketEvent

@@ -4,13 +4,15 @@ from collections import deque
 from dataclasses import dataclass, replace
 
 from daemon.model.enums import OrderType, Side, SymbolStatus
+from daemon.venues.binance_spot.serving.events import Prevented
+from daemon.venues.binance_spot.serving.orders import STOP_TYPES, PegType
+from daemon.venues.binance_spot.serving.units import E8
 from daemon.venues.sim.book import DepthFeed, OrderBook
 from daemon.venues.sim.listed_symbols import SymbolSpec
 from daemon.venues.sim.past import Past
 from daemon.venues.sim.reference import BlockTrades, ReferencePrice
-from daemon.venues.sim.sim_orders import STOP_TYPES, PegType, Prevented, SimOrder
+from daemon.venues.sim.sim_orders import SimOrder
 from daemon.venues.sim.tape import Tape
-from daemon.venues.sim.units import E8
 
 _PREVENTED_KEPT = 10_000
 BPS = 10_000

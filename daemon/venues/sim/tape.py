@@ -13,11 +13,14 @@ from dataclasses import dataclass
 from itertools import islice
 from operator import attrgetter
 
-from daemon.venues.sim.candles import (
+from daemon.venues.binance_spot.serving.intervals import (
     HOUR_NS,
     INTERVAL_NS,
     MINUTE_NS,
     SECOND_NS,
+)
+from daemon.venues.binance_spot.serving.units import E8, quote_of
+from daemon.venues.sim.candles import (
     Candle,
     flat,
     next_open,
@@ -26,7 +29,6 @@ from daemon.venues.sim.candles import (
 from daemon.venues.sim.newest_rows import Kept
 from daemon.venues.sim.past import LISTED_NS, Past, PastTrade
 from daemon.venues.sim.sim_orders import TradePrint
-from daemon.venues.sim.units import E8, quote_of
 
 TRADES_KEPT = 10_000
 SECONDS_KEPT = 3_600

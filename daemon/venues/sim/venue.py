@@ -9,7 +9,7 @@ How to drive it (virtual or wall time alike; every amount an int in units of 1e-
     venue.advance(t)                   # background flow up to t
     events = venue.drain_events()      # ExecReport, AccountPosition, TradePrint, BookTop, in order
 
-Definite refusals raise `SimRefusalError(code, msg, status)` with the documented code and wording;
+Definite refusals raise `VenueError(code, msg, status)` with the documented code and wording;
 whatever returns has happened. The wire dialect (JSON in and out) stands above this in `dialect/`; a
 test that wants bytes drives `dialect.rest.handle` and `dialect.ws_api.handle`, pure as well.
 """
@@ -19,6 +19,14 @@ from dataclasses import replace
 from types import MappingProxyType
 
 from daemon.model.enums import ExecType, SymbolStatus
+from daemon.venues.binance_spot.serving import errors
+from daemon.venues.binance_spot.serving.events import Prevented
+from daemon.venues.binance_spot.serving.orders import (
+    TRIGGER_TYPES,
+    ListRequest,
+    PlaceRequest,
+    Status,
+)
 from daemon.venues.sim.accounts import VenueAccount
 from daemon.venues.sim.amending import Amendment, apply_amend, check_amend
 from daemon.venues.sim.filters import check_filters
@@ -30,27 +38,21 @@ from daemon.venues.sim.flow import (
     SyntheticFlow,
 )
 from daemon.venues.sim.listed_symbols import ExchangeFilters, SymbolSpec
-from daemon.venues.sim.lists import ListDesk, ListOutcome, ListRequest
+from daemon.venues.sim.lists import ListDesk, ListOutcome
 from daemon.venues.sim.matching import Matcher
 from daemon.venues.sim.past import LISTED_NS, Past
-from daemon.venues.sim.placing import check_balance, check_open, prepare, unknown_order
+from daemon.venues.sim.placing import check_balance, check_open, prepare, random_id
 from daemon.venues.sim.pricing import given_asset, lock_needed
 from daemon.venues.sim.sim_orders import (
-    TRIGGER_TYPES,
     OrderList,
+    OrderOrigin,
     PlaceOutcome,
-    PlaceRequest,
-    Prevented,
     RandomSource,
     SimOrder,
-    SimRefusalError,
-    Status,
     TradeFill,
     VenueEvent,
 )
 from daemon.venues.sim.symbol_market import MarketIds, SymbolMarket
-
-_ID_LETTERS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 
 
 class SimVenue:
@@ -134,7 +136,7 @@ class SimVenue:
         """
         market = self.markets.get(symbol)
         if market is None:
-            raise SimRefusalError(-1121, "Invalid symbol.")
+            raise errors.invalid_symbol()
         return market
 
     @property
@@ -147,14 +149,20 @@ class SimVenue:
 
     # ------------------------------------------------------------------ orders
 
-    def place(self, account: str, request: PlaceRequest, now_ns: int) -> PlaceOutcome:
+    def place(
+        self,
+        account: str,
+        request: PlaceRequest,
+        now_ns: int,
+        origin: OrderOrigin = OrderOrigin.API,
+    ) -> PlaceOutcome:
         """Accept an order and match it.
 
         Raises:
             VenueError: the order was refused and does not exist.
         """
         owner = self.accounts[account]
-        market, order, lock = self._prepare(owner, request, now_ns)
+        market, order, lock = self._prepare(owner, request, now_ns, origin)
         if lock:
             owner.lock(order, given_asset(market, order.side), lock)
         order.order_id = market.next_order_id()
@@ -213,7 +221,7 @@ class SimVenue:
         market = self.market(symbol)
         order = self._find_open(owner, symbol, order_id, client_order_id)
         if only_status is not None and order.status is not only_status:
-            raise SimRefusalError(-2011, "Order was not canceled due to cancel restrictions.")
+            raise errors.VenueError(-2011, "Order was not canceled due to cancel restrictions.")
         self._cancel(market, order, cancel_id, now_ns)
         self._finish(market, now_ns)
         return order
@@ -228,7 +236,7 @@ class SimVenue:
         market = self.market(symbol)
         orders = owner.open_on(symbol)
         if not orders:
-            raise unknown_order()
+            raise errors.unknown_order()
         for order in orders:
             if order.is_open:  # an earlier leg may have ended its whole list
                 self._cancel(market, order, "", now_ns)
@@ -264,7 +272,7 @@ class SimVenue:
         market = self.market(symbol)
         found = self.accounts[account].find_list(list_id, client_id)
         if found is None or found.is_done or found.symbol != symbol:
-            raise unknown_order()
+            raise errors.unknown_order()
         first = next(order for order in found.orders if order.is_open)
         self._cancel(market, first, cancel_id, now_ns)
         self._finish(market, now_ns)
@@ -290,7 +298,7 @@ class SimVenue:
         market = self.market(symbol)
         order = owner.find(symbol, order_id, client_order_id)
         if order is None or not order.is_open:
-            raise SimRefusalError(-2013, "Order does not exist.")
+            raise errors.no_such_order()
         check_amend(market, order, new_qty)
         name = new_client_order_id or self.random_id()
         apply_amend(market, owner, order, Amendment(new_qty, name, now_ns))
@@ -311,9 +319,9 @@ class SimVenue:
         self.market(symbol)
         order = self.accounts[account].find(symbol, order_id, client_order_id)
         if order is None:
-            raise SimRefusalError(-2013, "Order does not exist.")
+            raise errors.no_such_order()
         if order_id is not None and not order.goes_by(client_order_id):
-            raise SimRefusalError(-2039, "Client order ID does not match the order ID.")
+            raise errors.VenueError(-2039, "Client order ID does not match the order ID.")
         return order
 
     def open_orders(self, account: str, symbol: str | None = None) -> list[SimOrder]:
@@ -359,21 +367,21 @@ class SimVenue:
 
     def random_id(self) -> str:
         """A client order id of the venue's own making (22 letters)."""
-        number, letters = self.id_rng.randrange(0, 62**22), []
-        for _ in range(22):
-            number, letter = divmod(number, 62)
-            letters.append(_ID_LETTERS[letter])
-        return "".join(letters)
+        return random_id(self.id_rng)
 
     # ------------------------------------------------------------------ inside
 
     def _prepare(
-        self, owner: VenueAccount, request: PlaceRequest, now_ns: int
+        self,
+        owner: VenueAccount,
+        request: PlaceRequest,
+        now_ns: int,
+        origin: OrderOrigin = OrderOrigin.API,
     ) -> tuple[SymbolMarket, SimOrder, int]:
         """Check a request; the order it would become, and what it would lock."""
         market = self.market(request.symbol)
         check_open(market, owner)
-        order = prepare(market, owner, request, now_ns, new_id=self.random_id)
+        order = prepare(market, owner, request, now_ns, new_id=self.random_id, origin=origin)
         lock = lock_needed(market, order)
         check_balance(market, owner, order, lock)
         return market, order, lock
@@ -383,9 +391,9 @@ class SimVenue:
     ) -> SimOrder:
         order = owner.find(symbol, order_id, client_order_id)
         if order is None or not order.is_open:
-            raise unknown_order()
+            raise errors.unknown_order()
         if order_id is not None and not order.goes_by(client_order_id):
-            raise unknown_order()
+            raise errors.unknown_order()
         return order
 
     def _cancel(self, market: SymbolMarket, order: SimOrder, cancel_id: str, now_ns: int) -> None:

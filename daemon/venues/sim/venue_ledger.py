@@ -13,16 +13,16 @@ from dataclasses import dataclass, field
 import orjson
 
 from daemon.model.enums import ExecType, Side
+from daemon.venues.binance_spot.serving.events import ExecReport
+from daemon.venues.binance_spot.serving.orders import Status
+from daemon.venues.binance_spot.serving.units import text_of
 from daemon.venues.sim.ledger_rows import OrderRows, PackedRows, Row, Wanted
 from daemon.venues.sim.sim_orders import (
-    ExecReport,
     OrderOrigin,
     SimOrder,
-    Status,
     TradeFill,
     UserEvent,
 )
-from daemon.venues.sim.units import text_of
 from daemon.venues.sim.venue import SimVenue
 
 FAULTS_KEPT = 100_000
@@ -197,7 +197,7 @@ class Ledger:
         ]
 
 
-def _event_row(kind: str, event: ExecReport) -> Row:
+def _event_row(kind: str, event: ExecReport[SimOrder]) -> Row:
     order = event.order
     row: Row = {
         "ts_ns": event.ts_ns,

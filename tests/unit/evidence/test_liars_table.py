@@ -4,11 +4,12 @@ import re
 
 import pytest
 
+from tests.support.bot_liars import BOT_TRICKS
 from tests.support.liars import TRICKS
 from tests.support.liars_table import GAMED, ROOT, TABLE, text
 from tests.support.promotion_liars import AROUND, EDITS
 
-PLAYED = {trick.__name__ for trick, *_ in (*TRICKS, *EDITS, *AROUND)}
+PLAYED = {trick.__name__ for trick, *_ in (*TRICKS, *EDITS, *AROUND, *BOT_TRICKS)}
 
 
 def test_the_document_is_what_the_suites_give():

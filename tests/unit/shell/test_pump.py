@@ -11,8 +11,12 @@ from typing import Any
 
 import pytest
 
+from daemon.model.bots import BotDenial, BotOrderRow, DenialSource
 from daemon.model.effects import (
     ArmTimer,
+    BotAnswered,
+    BotEffect,
+    BotOrderChanged,
     CloseHalt,
     Effect,
     ExitDaemon,
@@ -21,7 +25,14 @@ from daemon.model.effects import (
     SendOrder,
     VenueEffect,
 )
-from daemon.model.enums import Link, OrderType, Side, TimeInForce
+from daemon.model.enums import (
+    ExecType,
+    Link,
+    OrderType,
+    Side,
+    TimeInForce,
+    VenueOrderStatus,
+)
 from daemon.model.halt import HaltFlag
 from daemon.model.ids import ClientOrderId, InstrumentId, StrategyId
 from daemon.model.inputs import (
@@ -101,7 +112,7 @@ def event_types(journal: Journal) -> list[str]:
 
 class Rig:
     def __init__(
-        self, path: Path, answer: Callable[[Turn], tuple[Effect, ...]], **more: int
+        self, path: Path, answer: Callable[[Turn], tuple[Effect, ...]], **more: Any
     ) -> None:
         self.journal = Journal(path, run_id="r", mode="sim", exchange="sim")
         self.engine = Engine(answer)
@@ -322,3 +333,62 @@ async def test_replies_halts_and_exit_reach_their_ends(tmp_path: Path) -> None:
     assert (rig.replies, rig.exits) == ([effects[0]], [effects[2]])
     assert rig.halt.closed
     assert rig.halt.reason == "storm"
+
+
+# ---------------------------------------------------------------------- bots
+def row(status: VenueOrderStatus = VenueOrderStatus.NEW) -> BotOrderRow:
+    return BotOrderRow(
+        bot="ft",
+        client_order_id="a1",
+        own_id=ClientOrderId("stabc123-1-1"),
+        instrument_id=BTC,
+        venue_order_id=None,
+        side=Side.BUY,
+        order_type=OrderType.LIMIT,
+        time_in_force=TimeInForce.GTC,
+        status=status,
+        qty=Decimal(1),
+        price=Decimal(2),
+        stop_price=None,
+    )
+
+
+CHANGED = BotOrderChanged(bot="ft", row=row(), exec_type=ExecType.NEW)
+DENIED = BotAnswered(
+    bot="ft", request=1, denial=BotDenial(source=DenialSource.CAPS, reason="trading_halted")
+)
+
+
+async def test_a_bot_hears_of_a_change_when_its_lines_are_in_the_file(tmp_path: Path) -> None:
+    told: list[tuple[BotEffect, list[str]]] = []
+    rig = Rig(
+        tmp_path,
+        lambda _: (CHANGED, APPROVED),
+        on_bot=lambda one: told.append((one, event_types(rig.journal))),
+    )
+    rig.pump.offer(LinkUp(Link.REST))
+    await rig.settle(lambda: told)
+    assert told == [(CHANGED, ["input", "order_approved"])]
+    assert rig.venue.performed == [], "it is nothing for the venue"
+
+
+async def test_while_the_journal_refuses_bots_hear_denials_only_and_the_rest_when_it_is_mended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[BotEffect] = []
+    rig = Rig(
+        tmp_path,
+        lambda turn: (CHANGED, APPROVED, DENIED) if isinstance(turn.input, LinkUp) else (),
+        on_bot=told.append,
+    )
+
+    def full(fd: int, data: bytes) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "write", full)
+    rig.pump.offer(LinkUp(Link.REST))
+    await rig.settle(lambda: len(rig.engine.turns) >= 2)
+    assert told == [DENIED], "no crash can undo what never was"
+    monkeypatch.undo()
+    rig.journal.flush()
+    assert told == [DENIED, CHANGED]

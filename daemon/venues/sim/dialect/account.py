@@ -2,35 +2,41 @@
 
 from bisect import bisect_left, bisect_right
 
-from daemon.venues.sim.dialect.calls import Call
-from daemon.venues.sim.dialect.exchange_info import exchange_filter_rows, filter_rows
-from daemon.venues.sim.dialect.params import mandatory
-from daemon.venues.sim.dialect.rows import (
+from daemon.venues.binance_spot.serving.account_rows import account_row, commission_row
+from daemon.venues.binance_spot.serving.errors import VenueError, mandatory
+from daemon.venues.binance_spot.serving.order_rows import (
     Row,
-    account_row,
-    amendment_row,
-    commission_row,
     order_row,
     prevented_match_row,
     trade_row,
 )
-from daemon.venues.sim.sim_orders import SimRefusalError, TradeFill
-from daemon.venues.sim.units import ms_of, text_of
-
-_DAY_MS = 86_400_000
+from daemon.venues.binance_spot.serving.ranges import check_span, range_of, trade_range_of
+from daemon.venues.binance_spot.serving.units import ms_of, text_of
+from daemon.venues.sim.dialect.calls import Call
+from daemon.venues.sim.dialect.exchange_info import exchange_filter_rows, filter_rows
+from daemon.venues.sim.sim_orders import AmendRow, SimOrder
 
 
 def account(call: Call) -> Row:
     """GET /account, account.status."""
     owner = call.exchange.venue.accounts[call.account]
-    return account_row(owner, omit_zero=call.params.flag("omitZeroBalances"))
+    return account_row(
+        ((asset, wallet.free, wallet.locked) for asset, wallet in owner.wallets.items()),
+        maker_ppm=owner.maker_ppm,
+        taker_ppm=owner.taker_ppm,
+        can_trade=owner.can_trade,
+        updated_ns=owner.updated_ns,
+        uid=owner.uid,
+        omit_zero=call.params.flag("omitZeroBalances"),
+    )
 
 
 def commission(call: Call) -> Row:
     """GET /account/commission, account.commission."""
     symbol = call.params.symbol()
     call.exchange.venue.market(symbol)
-    return commission_row(call.exchange.venue.accounts[call.account], symbol)
+    owner = call.exchange.venue.accounts[call.account]
+    return commission_row(symbol, owner.maker_ppm, owner.taker_ppm)
 
 
 def open_orders(call: Call) -> list[Row]:
@@ -43,54 +49,37 @@ def open_orders(call: Call) -> list[Row]:
 
 def all_orders(call: Call) -> list[Row]:
     """GET /allOrders, allOrders."""
-    params = call.params
-    symbol = params.symbol()
+    symbol = call.params.symbol()
     call.exchange.venue.market(symbol)
-    limit = params.limit(500, 1000)
+    bounds = range_of(call.params, "orderId")
     history = call.exchange.venue.accounts[call.account].history
     ids = history.ids(symbol)
-    from_id, start, end = (params.integer(n) for n in ("orderId", "startTime", "endTime"))
-    _check_span(start, end)
 
     def placed_ms(order_id: int) -> int:
         order = history.get(symbol, order_id)
         return ms_of(order.ts_ns) if order is not None else 0
 
     low, high = 0, len(ids)
-    if from_id is not None:
-        low = bisect_left(ids, from_id)
-    if start is not None:
-        low = max(low, bisect_left(ids, start, key=placed_ms))
-    if end is not None:
-        high = bisect_right(ids, end, key=placed_ms)
-    oldest_first = from_id is not None or start is not None
-    chosen = (
-        ids[low : min(high, low + limit)] if oldest_first else ids[max(low, high - limit) : high]
-    )
-    orders = [history.get(symbol, order_id) for order_id in chosen]
+    if bounds.from_id is not None:
+        low = bisect_left(ids, bounds.from_id)
+    if bounds.start_ms is not None:
+        low = max(low, bisect_left(ids, bounds.start_ms, key=placed_ms))
+    if bounds.end_ms is not None:
+        high = bisect_right(ids, bounds.end_ms, key=placed_ms)
+    orders = [history.get(symbol, order_id) for order_id in bounds.cut(ids[low:high])]
     return [order_row(order) for order in orders if order is not None]
 
 
 def my_trades(call: Call) -> list[Row]:
     """GET /myTrades, myTrades: symbol alone, + orderId, + fromId, or + times."""
-    params = call.params
-    symbol = params.symbol()
+    symbol = call.params.symbol()
     call.exchange.venue.market(symbol)
-    limit = params.limit(500, 1000)
-    from_id, order_id, start, end = (
-        params.integer(name) for name in ("fromId", "orderId", "startTime", "endTime")
+    bounds, order_id = trade_range_of(call.params)
+    found = call.exchange.venue.my_trades(
+        call.account, symbol, from_id=bounds.from_id or 0, order_id=order_id
     )
-    timed = start is not None or end is not None
-    if timed and (from_id is not None or order_id is not None):
-        raise SimRefusalError(-1128, "Combination of optional parameters invalid.")
-    _check_span(start, end)
-    rows: list[TradeFill] = call.exchange.venue.my_trades(
-        call.account, symbol, from_id=from_id or 0, order_id=order_id
-    )
-    if timed:
-        rows = [row for row in rows if _within(ms_of(row.ts_ns), start, end)]
-    oldest_first = from_id is not None or start is not None
-    return [trade_row(row) for row in (rows[:limit] if oldest_first else rows[-limit:])]
+    inside = [row for row in found if bounds.holds_time(ms_of(row.ts_ns))]
+    return [trade_row(row) for row in bounds.cut(inside)]
 
 
 def prevented_matches(call: Call) -> list[Row]:
@@ -99,7 +88,7 @@ def prevented_matches(call: Call) -> list[Row]:
     market = call.exchange.venue.market(params.symbol())
     match_id, order_id = params.integer("preventedMatchId"), params.integer("orderId")
     if match_id is None and order_id is None:
-        raise SimRefusalError(
+        raise VenueError(
             -1102,
             "Param 'preventedMatchId' or 'orderId' must be sent, but both were empty/null!",
         )
@@ -124,7 +113,7 @@ def amendments(call: Call) -> list[Row]:
     order = call.exchange.venue.query(call.account, params.symbol(), order_id=order_id)
     from_id = params.integer("fromExecutionId") or 0
     rows = [amend for amend in order.amends if amend.execution_id >= from_id]
-    return [amendment_row(order, amend) for amend in rows[: params.limit(500, 1000)]]
+    return [_amendment_row(order, amend) for amend in rows[: params.limit(500, 1000)]]
 
 
 def order_counts(call: Call) -> list[Row]:
@@ -145,18 +134,23 @@ def my_filters(call: Call) -> Row:
     }
 
 
+def _amendment_row(order: SimOrder, amend: AmendRow) -> Row:
+    """GET /order/amendments."""
+    return {
+        "symbol": order.symbol,
+        "orderId": order.order_id,
+        "executionId": amend.execution_id,
+        "origClientOrderId": amend.old_client_order_id,
+        "newClientOrderId": amend.new_client_order_id,
+        "origQty": text_of(amend.old_qty),
+        "newQty": text_of(amend.new_qty),
+        "time": ms_of(amend.ts_ns),
+    }
+
+
 def allocations(call: Call) -> list[Row]:
     """GET /myAllocations: always empty, no symbol here has smart order routing."""
     call.exchange.venue.market(call.params.symbol())
     call.params.limit(500, 1000)
-    _check_span(call.params.integer("startTime"), call.params.integer("endTime"))
+    check_span(call.params.integer("startTime"), call.params.integer("endTime"))
     return []
-
-
-def _within(ms: int, start: int | None, end: int | None) -> bool:
-    return (start is None or ms >= start) and (end is None or ms <= end)
-
-
-def _check_span(start: int | None, end: int | None) -> None:
-    if start is not None and end is not None and end - start > _DAY_MS:
-        raise SimRefusalError(-1127, "More than 24 hours between startTime and endTime.")

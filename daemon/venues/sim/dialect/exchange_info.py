@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 
-from daemon.venues.sim.dialect.rows import Row, multiplier_text
+from daemon.venues.binance_spot.serving.order_rows import Row, multiplier_text
+from daemon.venues.binance_spot.serving.rate_limits import LimitRule
+from daemon.venues.binance_spot.serving.units import ms_of, text_of
 from daemon.venues.sim.listed_symbols import ExchangeFilters, SymbolSpec
-from daemon.venues.sim.request_limits import LimitRule
 from daemon.venues.sim.symbol_market import SymbolMarket
-from daemon.venues.sim.units import ms_of, text_of
 
 STP_MODES = ["NONE", "EXPIRE_TAKER", "EXPIRE_MAKER", "EXPIRE_BOTH", "DECREMENT"]
 ORDER_TYPES = [

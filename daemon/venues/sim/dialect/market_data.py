@@ -6,11 +6,22 @@ from itertools import islice
 import msgspec
 
 from daemon.model.enums import Side
-from daemon.venues.sim.candles import (
+from daemon.venues.binance_spot.serving.errors import VenueError, combination_invalid
+from daemon.venues.binance_spot.serving.intervals import (
     DAY_NS,
     HOUR_NS,
     INTERVAL_NS,
     MINUTE_NS,
+)
+from daemon.venues.binance_spot.serving.order_rows import Row, levels
+from daemon.venues.binance_spot.serving.params import Params
+from daemon.venues.binance_spot.serving.units import (
+    E8,
+    ms_of,
+    quote_of,
+    text_of,
+)
+from daemon.venues.sim.candles import (
     Candle,
     next_open,
     open_of,
@@ -18,13 +29,10 @@ from daemon.venues.sim.candles import (
 )
 from daemon.venues.sim.dialect.calls import Call
 from daemon.venues.sim.dialect.exchange_info import exchange_info as info_row
-from daemon.venues.sim.dialect.params import Params
-from daemon.venues.sim.dialect.rows import Row, levels
 from daemon.venues.sim.past import PastTrade
-from daemon.venues.sim.sim_orders import SimRefusalError, TradePrint
+from daemon.venues.sim.sim_orders import TradePrint
 from daemon.venues.sim.symbol_market import SymbolMarket
 from daemon.venues.sim.tape import AggTrade, Tape
-from daemon.venues.sim.units import E8, ms_of, quote_of, text_of
 
 
 def ping(_call: Call) -> Row:
@@ -42,7 +50,7 @@ def exchange_info(call: Call) -> Row:
     params, venue = call.params, call.exchange.venue
     is_named = params.has("symbol") or params.has("symbols")
     if is_named and (params.has("symbolStatus") or params.has("permissions")):
-        raise SimRefusalError(-1128, "Combination of optional parameters invalid.")
+        raise combination_invalid()
     markets = chosen_markets(call)
     if "SPOT" not in _permissions(params):
         markets = []
@@ -64,7 +72,7 @@ def _permissions(params: Params) -> list[str]:
     try:
         return msgspec.json.decode(text, type=list[str])
     except (msgspec.MsgspecError, RecursionError):
-        raise SimRefusalError(-1135, "JSON sent for parameter 'permissions' is not valid") from None
+        raise VenueError(-1135, "JSON sent for parameter 'permissions' is not valid") from None
 
 
 def chosen_markets(call: Call) -> list[SymbolMarket]:
@@ -87,9 +95,7 @@ def with_status(call: Call, market: SymbolMarket) -> SymbolMarket:
     """
     status = call.params.text("symbolStatus")
     if status and market.status != status:
-        raise SimRefusalError(
-            -1220, "The symbol's trading status does not match the one requested."
-        )
+        raise VenueError(-1220, "The symbol's trading status does not match the one requested.")
     return market
 
 
@@ -127,7 +133,7 @@ def agg_trades(call: Call) -> list[Row]:
     limit = params.limit(500, 1000)
     from_id, start, end = (params.integer(n) for n in ("fromId", "startTime", "endTime"))
     if from_id is not None and (start is not None or end is not None):
-        raise SimRefusalError(-1128, "Combination of optional parameters invalid.")
+        raise combination_invalid()
     low = from_id if start is None else tape.aggregate_at(start * 1_000_000)
     high = tape.last_agg_id + 1 if end is None else tape.aggregate_at((end + 1) * 1_000_000)
     if low is None:
@@ -151,7 +157,7 @@ def klines(call: Call) -> list[list[object]]:
     tape = call.exchange.venue.market(params.symbol()).tape
     interval = params.required("interval")
     if interval not in INTERVAL_NS:
-        raise SimRefusalError(-1120, "Invalid interval.")
+        raise VenueError(-1120, "Invalid interval.")
     start, end = params.integer("startTime"), params.integer("endTime")
     offset_ns = _offset_ns(params)
     bars = tape.candles(
@@ -173,7 +179,7 @@ def _offset_ns(params: Params) -> int:
     """
     offset_ns = zone_offset_ns(params.text("timeZone", "0"))
     if offset_ns is None:
-        raise SimRefusalError(-1130, "Data sent for parameter 'timeZone' is not valid.")
+        raise VenueError(-1130, "Data sent for parameter 'timeZone' is not valid.")
     return offset_ns
 
 
@@ -241,7 +247,7 @@ def day_row(market: SymbolMarket, now_ns: int, *, mini: bool) -> Row:
 def _since(call: Call, since_ns: int) -> Row | list[Row]:
     mini = call.params.text("type") == "MINI"
     if not call.params.text("symbol") and not call.params.text("symbols"):
-        raise SimRefusalError(
+        raise VenueError(
             -1102, "Param 'symbol' or 'symbols' must be sent, but both were empty/null!"
         )
     return _per_symbol(call, lambda market: window_row(market, since_ns, call.now_ns, mini=mini))
@@ -278,8 +284,9 @@ def _window_ns(text: str) -> int:
     number, unit = text[:-1], text[-1:]
     units = {"m": (59, MINUTE_NS), "h": (23, HOUR_NS), "d": (7, DAY_NS)}
     most, unit_ns = units.get(unit, (0, 0))
-    if not (number.isascii() and number.isdigit() and 1 <= int(number) <= most):
-        raise SimRefusalError(-1120, "Invalid window size.")
+    is_number = number.isascii() and number.isdigit() and len(number) <= 2
+    if not is_number or not 1 <= int(number) <= most:
+        raise VenueError(-1120, "Invalid window size.")
     return int(number) * unit_ns
 
 

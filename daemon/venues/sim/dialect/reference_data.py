@@ -1,20 +1,19 @@
 """Public endpoints of the price range rule: rules, reference prices; and block trades."""
 
+from daemon.venues.binance_spot.serving.errors import VenueError, combination_invalid, mandatory
+from daemon.venues.binance_spot.serving.order_rows import Row, multiplier_text
+from daemon.venues.binance_spot.serving.units import ms_of, quote_of, text_of
 from daemon.venues.sim.dialect.calls import Call
 from daemon.venues.sim.dialect.market_data import chosen_markets, with_status
-from daemon.venues.sim.dialect.params import mandatory
-from daemon.venues.sim.dialect.rows import Row, multiplier_text
 from daemon.venues.sim.reference import BUCKET_MS, BUCKETS
-from daemon.venues.sim.sim_orders import SimRefusalError
 from daemon.venues.sim.symbol_market import SymbolMarket
-from daemon.venues.sim.units import ms_of, quote_of, text_of
 
 
 def execution_rules(call: Call) -> Row:
     """GET /executionRules: of one symbol, of some, of all, or of those with a status."""
     params = call.params
     if params.has("symbolStatus") and (params.has("symbol") or params.has("symbols")):
-        raise SimRefusalError(-1128, "Combination of optional parameters invalid.")
+        raise combination_invalid()
     return {"symbolRules": [_rules_row(market) for market in chosen_markets(call)]}
 
 
@@ -66,7 +65,7 @@ def block_trades(call: Call) -> list[Row]:
 
 def _check_has_reference(market: SymbolMarket) -> None:
     if not market.spec.range_up:
-        raise SimRefusalError(-2043, "This symbol does not have a reference price.")
+        raise VenueError(-2043, "This symbol does not have a reference price.")
 
 
 def _rules_row(market: SymbolMarket) -> Row:

@@ -1,35 +1,24 @@
-"""The REST road: one request of raw bytes in, one response of bytes out."""
+"""REST of the simulated venue: one request of raw bytes in, one response of bytes out."""
 
 from dataclasses import dataclass, field
 
 import orjson
 
-from daemon.venues.sim.dialect.calls import Endpoint
-from daemon.venues.sim.dialect.door import check_right, check_signature, check_time, key_of
-from daemon.venues.sim.dialect.endpoints import ROUTES
-from daemon.venues.sim.dialect.parameters import check_parameters
-from daemon.venues.sim.dialect.params import Params, from_form, signed_text
+from daemon.venues.binance_spot.serving.calls import Endpoint
+from daemon.venues.binance_spot.serving.errors import VenueError
+from daemon.venues.binance_spot.serving.params import from_form
+from daemon.venues.binance_spot.serving.rest import (
+    GONE_PATHS,
+    HTML_TYPE,
+    JSON_TYPE,
+    RestRequest,
+    authenticate,
+    endpoint_of,
+    html_page,
+    refusal,
+)
 from daemon.venues.sim.dialect.roads import Answer, refused, run
 from daemon.venues.sim.exchange import Exchange
-from daemon.venues.sim.keys import raw_signature
-from daemon.venues.sim.sim_orders import SimRefusalError
-
-_JSON = "application/json;charset=UTF-8"
-_GONE_PATHS = frozenset(
-    {"/api/v3/userDataStream", "/api/v1/userDataStream", "/sapi/v1/userDataStream"}
-)
-
-
-@dataclass(frozen=True, slots=True)
-class RestRequest:
-    """A request as received: `query` and `body` are the raw bytes that were signed."""
-
-    method: str
-    path: str
-    query: bytes = b""
-    body: bytes = b""
-    api_key: str = ""
-    time_unit: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +27,7 @@ class RestResponse:
 
     status: int
     body: bytes
-    content_type: str = _JSON
+    content_type: str = JSON_TYPE
     headers: dict[str, str] = field(default_factory=dict)
     delay_ms: int = 0
     hold_ms: int = 0
@@ -62,48 +51,22 @@ def handle(
 def _handle(
     exchange: Exchange, request: RestRequest, now_ns: int, *, was_held: bool
 ) -> RestResponse:
-    if request.path in _GONE_PATHS:
-        return _html(410, "410 Gone")
+    if request.path in GONE_PATHS:
+        return RestResponse(410, html_page("410 Gone"), HTML_TYPE)
     try:
         exchange.limiter.admit(now_ns)
-    except SimRefusalError as error:
+        endpoint = endpoint_of(request)
+    except VenueError as error:
         return _error(exchange, error, now_ns)
-    unit = request.time_unit.upper()
-    if unit not in {"", "MILLISECOND"}:
-        # Times in microseconds are not served: better no answer than one off by a thousand.
-        refusal = SimRefusalError(-1020, "This operation is not supported.")
-        if unit != "MICROSECOND":
-            words = "Invalid value for time unit; expected either MICROSECOND or MILLISECOND."
-            refusal = SimRefusalError(-1194, words)
-        return _error(exchange, refusal, now_ns)
-    endpoint = ROUTES.get((request.method, request.path))
-    if endpoint is None:
-        return _error(
-            exchange, SimRefusalError(-1020, "This operation is not supported.", 404), now_ns
-        )
     params = from_form(request.query, request.body)
     try:
-        account = _admit(exchange, endpoint, request, params, now_ns)
-    except SimRefusalError as error:
+        key = authenticate(exchange.keys, endpoint, request, params, exchange.judge_ns(now_ns))
+    except VenueError as error:
         answer = refused(exchange, endpoint, params, error, now_ns=now_ns)
     else:
+        account = key.account if key is not None else ""
         answer = run(exchange, endpoint, params, account, now_ns, is_rest=True, was_held=was_held)
     return _respond(exchange, endpoint, answer, now_ns)
-
-
-def _admit(
-    exchange: Exchange, endpoint: Endpoint, request: RestRequest, params: Params, now_ns: int
-) -> str:
-    if not endpoint.signed:
-        check_parameters(endpoint.name, params, signed=False, is_rest=True)
-        return ""
-    key = key_of(exchange, request.api_key)
-    check_parameters(endpoint.name, params, signed=True, is_rest=True)
-    check_time(exchange, params, now_ns)
-    payload = signed_text(request.query, request.body)
-    check_signature(key, payload, raw_signature(request.query, request.body))
-    check_right(key, endpoint)
-    return key.account
 
 
 def _respond(exchange: Exchange, endpoint: Endpoint, answer: Answer, now_ns: int) -> RestResponse:
@@ -112,7 +75,7 @@ def _respond(exchange: Exchange, endpoint: Endpoint, answer: Answer, now_ns: int
     if answer.silent:
         return RestResponse(0, b"", abort=True)
     if answer.is_html:
-        return _html(403, "403 Forbidden")
+        return RestResponse(403, html_page("403 Forbidden"), HTML_TYPE)
     counted = answer.account if endpoint.counts_orders else ""
     if answer.error is not None:
         return _error(exchange, answer.error, now_ns, counted, answer.delay_ms)
@@ -122,22 +85,8 @@ def _respond(exchange: Exchange, endpoint: Endpoint, answer: Answer, now_ns: int
 
 
 def _error(
-    exchange: Exchange, error: SimRefusalError, now_ns: int, account: str = "", delay_ms: int = 0
+    exchange: Exchange, error: VenueError, now_ns: int, account: str = "", delay_ms: int = 0
 ) -> RestResponse:
-    headers = exchange.limiter.headers(now_ns, account)
-    row: dict[str, object] = {"code": error.code, "msg": error.msg}
-    retry_after_ms = (error.data or {}).get("retryAfter")
-    if isinstance(retry_after_ms, int):
-        left_ms = retry_after_ms - now_ns // 1_000_000
-        headers["retry-after"] = str(max(1, -(-left_ms // 1000)))
-    elif error.data is not None:
-        row["data"] = error.data
-    return RestResponse(error.status, orjson.dumps(row), headers=headers, delay_ms=delay_ms)
-
-
-def _html(status: int, title: str) -> RestResponse:
-    page = (
-        f"<html>\r\n<head><title>{title}</title></head>\r\n<body>\r\n"
-        f"<center><h1>{title}</h1></center>\r\n<hr><center>nginx</center>\r\n</body>\r\n</html>\r\n"
-    )
-    return RestResponse(status, page.encode(), "text/html")
+    body, more = refusal(error, now_ns)
+    headers = exchange.limiter.headers(now_ns, account) | more
+    return RestResponse(error.status, body, headers=headers, delay_ms=delay_ms)

@@ -7,11 +7,18 @@ Rules of this file:
 
 from dataclasses import dataclass
 
-from daemon.venues.sim.dialect.calls import Call, CallPurpose, Endpoint
-from daemon.venues.sim.dialect.params import Params
+from daemon.venues.binance_spot.serving.calls import CallKind, Endpoint
+from daemon.venues.binance_spot.serving.errors import (
+    VenueError,
+    bus_lost,
+    overloaded,
+    unknown_outcome,
+)
+from daemon.venues.binance_spot.serving.params import Params
+from daemon.venues.sim.dialect.calls import Call
+from daemon.venues.sim.dialect.handlers import HANDLERS
 from daemon.venues.sim.exchange import Exchange
 from daemon.venues.sim.fault_rules import NO_REQUEST_FAULT, FaultKind, RequestVerdict
-from daemon.venues.sim.sim_orders import SimRefusalError
 
 _BEFORE = frozenset(
     {
@@ -23,30 +30,14 @@ _BEFORE = frozenset(
     }
 )
 _SILENT = frozenset({FaultKind.DROP_REQUEST, FaultKind.DROP_ANSWER})
-_BUS_LOST = SimRefusalError(
-    -1006,
-    "An unexpected response was received from the message bus. Execution status unknown.",
-    503,
-)
-_TIMED_OUT = SimRefusalError(
-    -1007,
-    "Timeout waiting for response from backend server. "
-    "Send status unknown; execution status unknown.",
-    504,
-)
-_OVERLOADED = SimRefusalError(
-    -1008,
-    "Server is currently overloaded with other requests. Please try again in a few minutes.",
-    503,
-)
 _FAULT_ERRORS = {
-    FaultKind.ERROR_5XX_BEFORE: _BUS_LOST,
-    FaultKind.ERROR_5XX_AFTER: _BUS_LOST,
-    FaultKind.UNKNOWN_1007_BEFORE: _TIMED_OUT,
-    FaultKind.UNKNOWN_1007_AFTER: _TIMED_OUT,
-    FaultKind.OVERLOAD_1008: _OVERLOADED,
+    FaultKind.ERROR_5XX_BEFORE: bus_lost,
+    FaultKind.ERROR_5XX_AFTER: bus_lost,
+    FaultKind.UNKNOWN_1007_BEFORE: unknown_outcome,
+    FaultKind.UNKNOWN_1007_AFTER: unknown_outcome,
+    FaultKind.OVERLOAD_1008: overloaded,
 }
-_ORDER_PURPOSES = frozenset({CallPurpose.PLACE, CallPurpose.CANCEL})
+_ORDER_KINDS = frozenset({CallKind.PLACE, CallKind.CANCEL})
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +45,7 @@ class Answer:
     """The end of a request: a result or an error, and how a fault disturbs its way back."""
 
     result: object = None
-    error: SimRefusalError | None = None
+    error: VenueError | None = None
     delay_ms: int = 0
     hold_ms: int = 0
     """Not handled yet: the request is to be handled again after so long, with `was_held`."""
@@ -78,7 +69,7 @@ def run(
     """Execute an admitted and authenticated request, with faults."""
     verdict = NO_REQUEST_FAULT
     if not was_held:
-        verdict = exchange.faults.on_request(endpoint.purpose, now_ns, is_rest=is_rest)
+        verdict = exchange.faults.on_request(endpoint.kind, now_ns, is_rest=is_rest)
     if verdict.kind is not None:
         detail = params.text("newClientOrderId") or params.text("origClientOrderId")
         exchange.ledger.on_fault(verdict.kind, now_ns, f"{endpoint.name} {detail}".strip())
@@ -87,11 +78,11 @@ def run(
         if verdict.kind in _BEFORE:
             return _disturbed(Answer(account=account), verdict)
     try:
-        result = endpoint.handler(Call(exchange, params, account, now_ns))
-    except SimRefusalError as error:
+        result = HANDLERS[endpoint.name](Call(exchange, params, account, now_ns))
+    except VenueError as error:
         answer = refused(exchange, endpoint, params, error, now_ns=now_ns, account=account)
     else:
-        free_of_charge = endpoint.purpose in _ORDER_PURPOSES and not endpoint.always_weighs
+        free_of_charge = endpoint.kind in _ORDER_KINDS and not endpoint.always_weighs
         exchange.limiter.charge(0 if free_of_charge else endpoint.weight_of(params), now_ns)
         answer = Answer(result=result, account=account)
     exchange.collect()
@@ -102,14 +93,14 @@ def refused(
     exchange: Exchange,
     endpoint: Endpoint,
     params: Params,
-    error: SimRefusalError,
+    error: VenueError,
     *,
     now_ns: int,
     account: str = "",
 ) -> Answer:
     """Book and answer a refusal."""
     exchange.limiter.charge(endpoint.weight_of(params) if endpoint.always_weighs else 1, now_ns)
-    if endpoint.purpose in _ORDER_PURPOSES:
+    if endpoint.kind in _ORDER_KINDS:
         exchange.ledger.on_reject(
             endpoint=endpoint.name,
             code=error.code,
@@ -126,7 +117,7 @@ def _disturbed(answer: Answer, verdict: RequestVerdict) -> Answer:
         return Answer(silent=True, account=answer.account)
     if kind is FaultKind.WAF_403:
         return Answer(is_html=True, account=answer.account)
-    error = _FAULT_ERRORS.get(kind) if kind is not None else None
-    if error is not None:
-        return Answer(error=error, account=answer.account)
+    refusal = _FAULT_ERRORS.get(kind) if kind is not None else None
+    if refusal is not None:
+        return Answer(error=refusal(), account=answer.account)
     return Answer(answer.result, answer.error, verdict.delay_ms, account=answer.account)

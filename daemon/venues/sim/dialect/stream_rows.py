@@ -1,16 +1,14 @@
 """Payloads of the market streams (binance-spot.md §9)."""
 
-from daemon.venues.sim.candles import DAY_NS, HOUR_NS, Candle
+from daemon.venues.binance_spot.serving.intervals import WINDOW_NS
+from daemon.venues.binance_spot.serving.order_rows import Row, levels
+from daemon.venues.binance_spot.serving.units import ms_of, text_of
+from daemon.venues.sim.candles import Candle
 from daemon.venues.sim.dialect.market_data import agg_row, day_row, window_row
-from daemon.venues.sim.dialect.rows import Row, levels
 from daemon.venues.sim.reference import BlockTrade
 from daemon.venues.sim.sim_orders import BookTop, TradePrint
 from daemon.venues.sim.symbol_market import SymbolMarket
 from daemon.venues.sim.tape import AggTrade
-from daemon.venues.sim.units import ms_of, text_of
-
-WINDOW_NS = {"1h": HOUR_NS, "4h": 4 * HOUR_NS, "1d": DAY_NS}
-"""Windows of the rolling tickers."""
 
 
 def book_top(event: BookTop) -> Row:

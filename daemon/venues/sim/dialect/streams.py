@@ -6,24 +6,26 @@ Rules of this file:
 """
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import ParamSpec, TypeAlias
 
-import msgspec
 import orjson
 
+from daemon.venues.binance_spot.serving.intervals import WINDOW_NS
+from daemon.venues.binance_spot.serving.stream_control import (
+    StreamSession,
+    control,
+    open_streams,
+    stream_frame,
+)
+from daemon.venues.binance_spot.serving.stream_names import CandleName, candle_name
 from daemon.venues.sim.book import DepthFeed
 from daemon.venues.sim.candles import next_open, open_of
 from daemon.venues.sim.dialect import stream_rows as rows
-from daemon.venues.sim.dialect.params import RequestId
-from daemon.venues.sim.dialect.rows import Row
-from daemon.venues.sim.dialect.stream_names import CandleName, candle_name, is_stream
 from daemon.venues.sim.sim_orders import BookTop, MarketEvent, TradePrint
 from daemon.venues.sim.symbol_market import SymbolMarket
-from daemon.venues.sim.units import ms_of
 from daemon.venues.sim.venue import SimVenue
 
-STREAMS_MAX = 1_024
 P = ParamSpec("P")
 _TICK_100MS_NS = 100_000_000
 _TICK_1S_NS = 1_000_000_000
@@ -31,25 +33,6 @@ _CANDLE_EVERY_NS = 2_000_000_000
 """How often a running candle is sent; one of a second comes every second."""
 _CLOSED_AT_ONCE_MAX = 120
 """Candles that have closed during a stall and are still announced."""
-REQUEST_ID_LENGTH_MAX = 36
-
-
-class _Control(msgspec.Struct):
-    id: RequestId | None = None
-    method: str = ""
-    params: list[str | bool] = msgspec.field(default_factory=list)
-
-
-_DECODER = msgspec.json.Decoder(_Control)
-
-
-class _RefusedControlError(Exception):
-    """A control request that is answered with an error."""
-
-    def __init__(self, code: int, msg: str) -> None:
-        super().__init__(msg)
-        self.code = code
-        self.msg = msg
 
 
 @dataclass(slots=True, eq=False)
@@ -60,14 +43,6 @@ class _Watch:
     kind: CandleName
     open_ns: int = -1
     next_ns: int = 0
-
-
-@dataclass(slots=True, eq=False)
-class StreamSession:
-    """One market stream connection."""
-
-    combined: bool
-    names: dict[str, None] = field(default_factory=dict)
 
 
 Frames: TypeAlias = list[tuple[StreamSession, bytes]]
@@ -90,16 +65,10 @@ class StreamHub:
         """The candle streams that somebody listens to."""
 
     def open(self, session: StreamSession, names: Iterable[str]) -> list[bytes]:
-        """Connect with the names of the URL; an error frame for each that looks like a stream.
-
-        Clients number their connections in the URL (`/ws/0`): such names ask for nothing.
-        """
-        errors: list[bytes] = []
-        for name in names:
-            if is_stream(name, self._venue.markets):
-                self._listen(session, name)
-            elif "@" in name or name.startswith("!"):
-                errors.append(_control_error(2, f"Invalid request: unknown stream {name}", None))
+        """Connect with the names of the URL; an error frame for each that looks like a stream."""
+        errors = open_streams(session, names, self._venue.markets)
+        for name in session.names:
+            self._listen(session, name)
         return errors
 
     def close(self, session: StreamSession) -> None:
@@ -110,69 +79,16 @@ class StreamHub:
 
     def control(self, session: StreamSession, frame: bytes) -> bytes:
         """Answer SUBSCRIBE, UNSUBSCRIBE, LIST_SUBSCRIPTIONS and the property calls."""
-        try:
-            request = _DECODER.decode(frame)
-        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-            return _control_error(3, "Invalid JSON: expected value at line 1 column 1", None)
-        if isinstance(request.id, str) and len(request.id) > REQUEST_ID_LENGTH_MAX:
-            words = "Invalid request: request ID must be an unsigned integer"
-            return _control_error(2, words, None)
-        try:
-            result = self._execute(session, request)
-        except _RefusedControlError as error:
-            return _control_error(error.code, error.msg, request.id)
-        return orjson.dumps({"result": result, "id": request.id})
-
-    def _execute(self, session: StreamSession, request: _Control) -> object:
-        match request.method:
-            case "SUBSCRIBE":
-                self._subscribe(session, _names_of(request))
-            case "UNSUBSCRIBE":
-                for name in _names_of(request):
-                    session.names.pop(name, None)
-                    self._unlisten(session, name)
-            case "LIST_SUBSCRIPTIONS":
-                if request.params:
-                    raise _RefusedControlError(2, "Invalid request: too many parameters")
-                return list(session.names)
-            case "SET_PROPERTY":
-                _check_property(request, 2)
-                if not isinstance(request.params[1], bool):
-                    raise _RefusedControlError(1, "Invalid value type: expected Boolean")
-                session.combined = request.params[1]
-            case "GET_PROPERTY":
-                _check_property(request, 1)
-                return session.combined
-            case "":
-                raise _RefusedControlError(2, "Invalid request: missing field `method`")
-            case _:
-                raise _RefusedControlError(
-                    2,
-                    f"Invalid request: unknown variant {request.method}, expected one of "
-                    "`SUBSCRIBE`, `UNSUBSCRIBE`, `LIST_SUBSCRIPTIONS`, `SET_PROPERTY`, "
-                    "`GET_PROPERTY`",
-                )
-        return None
-
-    def _subscribe(self, session: StreamSession, names: list[str]) -> None:
-        for name in names:
-            if not is_stream(name, self._venue.markets):
-                raise _RefusedControlError(2, f"Invalid request: unknown stream {name}")
-        if len(session.names.keys() | set(names)) > STREAMS_MAX:
-            raise _RefusedControlError(2, "Invalid request: too many parameters")
-        for name in names:
+        reply = control(session, frame, self._venue.markets)
+        for name in reply.added:
             self._listen(session, name)
+        for name in reply.removed:
+            self._unlisten(session, name)
+        return reply.frame
 
     def skip_next_depth(self) -> None:
         """A fault: swallow the next diff of every symbol, so that listeners see a gap."""
         self._skip_depth = set(self._venue.markets)
-
-    def shutdown_frame(self, session: StreamSession, now_ns: int) -> bytes:
-        """`serverShutdown`, wrapped as the connection expects it."""
-        body: Row = {"e": "serverShutdown", "E": ms_of(now_ns)}
-        return orjson.dumps(
-            {"stream": "!serverShutdown", "data": body} if session.combined else body
-        )
 
     def on_events(self, events: Iterable[MarketEvent]) -> Frames:
         """Frames of real-time streams: trade, aggTrade, bookTicker."""
@@ -230,7 +146,7 @@ class StreamHub:
         self._send(frames, f"{name}@ticker", rows.ticker, market, now_ns)
         self._send(frames, f"{name}@avgPrice", rows.average, market, now_ns)
         self._send(frames, f"{name}@referencePrice", rows.reference_price, market, now_ns)
-        for window in rows.WINDOW_NS:
+        for window in WINDOW_NS:
             self._send(
                 frames, f"{name}@ticker_{window}", rows.window_ticker, market, window, now_ns
             )
@@ -292,7 +208,7 @@ class StreamHub:
         self._send(
             frames, "!miniTicker@arr", lambda: [rows.mini_ticker(m, now_ns) for m in changed]
         )
-        for window in rows.WINDOW_NS:
+        for window in WINDOW_NS:
             self._send(
                 frames,
                 f"!ticker_{window}@arr",
@@ -332,11 +248,9 @@ class StreamHub:
         if not listeners:
             return
         body = orjson.dumps(make(*args, **kwargs))
-        wrapped = b'{"stream":"%b","data":%b}' % (name.encode(), body)
-        frames.extend((s, wrapped if s.combined else body) for s in listeners)
+        frames.extend((session, stream_frame(session, name, body)) for session in listeners)
 
     def _listen(self, session: StreamSession, name: str) -> None:
-        session.names[name] = None
         self._listeners.setdefault(name, {})[session] = None
         kind = candle_name(name)
         if kind is not None and name not in self._watches:
@@ -350,26 +264,3 @@ class StreamHub:
             if not listeners:
                 del self._listeners[name]
                 self._watches.pop(name, None)
-
-
-def _names_of(request: _Control) -> list[str]:
-    names = [name for name in request.params if isinstance(name, str)]
-    if not names or len(names) != len(request.params):
-        raise _RefusedControlError(2, "Invalid request: a list of stream names was expected")
-    return names
-
-
-def _check_property(request: _Control, count: int) -> None:
-    """`params` is the property's name, and its value when it is set."""
-    if not request.params or not isinstance(request.params[0], str):
-        raise _RefusedControlError(2, "Invalid request: property name must be a string")
-    if len(request.params) > count:
-        raise _RefusedControlError(2, "Invalid request: too many parameters")
-    if request.params[0] != "combined":
-        raise _RefusedControlError(0, "Unknown property")
-    if len(request.params) < count:
-        raise _RefusedControlError(1, "Invalid value type: expected Boolean")
-
-
-def _control_error(code: int, msg: str, request_id: RequestId | None) -> bytes:
-    return orjson.dumps({"error": {"code": code, "msg": msg}, "id": request_id})

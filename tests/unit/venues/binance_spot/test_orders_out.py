@@ -2,6 +2,7 @@
 
 import hashlib
 import hmac
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 from urllib.parse import parse_qsl
@@ -10,11 +11,14 @@ import orjson
 import pytest
 
 from daemon.errors import Unencodable
+from daemon.model.bots import ReplaceMode
 from daemon.model.enums import OrderType, TimeInForce
 from daemon.model.ids import ClientOrderId, VenueOrderId, cancel_id, instrument_id, own_id_of
 from daemon.model.order_features import OrderExtras, PegPrice
+from daemon.model.orders import NewOrder, OrderTerms
 from daemon.venues.binance_spot.codec_rest import RestEncoder
-from daemon.venues.binance_spot.request_params import amend_fields, place_fields
+from daemon.venues.binance_spot.codec_ws import WsEncoder
+from daemon.venues.binance_spot.request_params import amend_fields, place_fields, replace_fields
 from daemon.venues.binance_spot.request_signing import HmacSigner, ws_signing_text
 from daemon.venues.requests import Purpose
 from tests.support.adapters import ws_codec
@@ -288,3 +292,40 @@ def test_exchange_info_of_symbols_is_one_encoded_array() -> None:
 def test_instruments_name_symbol_and_venue() -> None:
     made = order(instrument_id=instrument_id("ETHUSDT", "binance-spot-testnet"))
     assert place_fields(made)["symbol"] == "ETHUSDT"
+
+
+# ---------------------------------------------------------------------- what a bot may add
+def by_quote() -> NewOrder:
+    return order(
+        order_type=OrderType.MARKET, price=None, terms=OrderTerms(quote_qty=Decimal("25.50"))
+    )
+
+
+def test_a_quantity_in_quote_stands_in_the_place_of_the_bound() -> None:
+    fields = place_fields(by_quote())
+    assert fields["quoteOrderQty"] == "25.5"
+    assert "quantity" not in fields
+    encoder = WsEncoder(api_key="K", signer=HmacSigner(SECRET), recv_window_ms=3000)
+    plain = orjson.loads(
+        encoder.place(order(order_type=OrderType.MARKET, price=None), "1", 5).payload
+    )
+    assert plain["params"]["quantity"] == "0.001", "a shape that was learnt from another kind"
+    params = orjson.loads(encoder.place(by_quote(), "1", 5).payload)["params"]
+    assert (params["quoteOrderQty"], params.get("quantity")) == ("25.5", None)
+    with pytest.raises(Unencodable, match="takes no quantity in quote"):
+        place_fields(order(terms=OrderTerms(quote_qty=Decimal(5))))
+
+
+def test_tags_are_passed_on_and_nothing_else_is() -> None:
+    tags = (("selfTradePreventionMode", "EXPIRE_TAKER"), ("strategyId", "37"))
+    fields = place_fields(order(terms=OrderTerms(tags=tags)))
+    assert (fields["selfTradePreventionMode"], fields["strategyId"]) == ("EXPIRE_TAKER", 37)
+    for bad in (("trailingDelta", "5"), ("strategyId", "1&side=SELL"), ("strategyId", "")):
+        with pytest.raises(Unencodable, match="cannot carry"):
+            place_fields(order(terms=OrderTerms(tags=(bad,))))
+
+
+@pytest.mark.parametrize("mode", ReplaceMode)
+def test_the_mode_of_a_replace_is_the_bots(mode: ReplaceMode) -> None:
+    fields = replace_fields(replace(replacement(), mode=mode))
+    assert fields["cancelReplaceMode"] == mode.value

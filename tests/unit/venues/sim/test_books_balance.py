@@ -7,9 +7,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from daemon.model.enums import OrderType, Side, TimeInForce
-from daemon.venues.sim.lists import ListRequest
-from daemon.venues.sim.sim_orders import PegType, PlaceRequest, SimRefusalError, Status, StpMode
-from daemon.venues.sim.units import decimal_of_e8, e8_of
+from daemon.venues.binance_spot.serving.errors import VenueError
+from daemon.venues.binance_spot.serving.orders import (
+    ListRequest,
+    PegType,
+    PlaceRequest,
+    Status,
+    StpMode,
+)
+from daemon.venues.binance_spot.serving.units import decimal_of_e8, e8_of
 from tests.support.sim_stage import SYMBOL, Stage
 
 KINDS = (
@@ -124,7 +130,7 @@ def test_invariants_hold_after_every_action(
     money = {asset: total(stage, asset) for asset in ("USDT", "BTC")}
     market = stage.venue.market(SYMBOL)
     for action in script:
-        with contextlib.suppress(SimRefusalError):
+        with contextlib.suppress(VenueError):
             act(stage, action)
         assert {asset: total(stage, asset) for asset in money} == money
         bid, ask = market.best_price(Side.BUY), market.best_price(Side.SELL)

@@ -14,11 +14,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from daemon.venues.sim.candles import INTERVAL_NS, next_open, open_of, zone_offset_ns
-from daemon.venues.sim.dialect.streams import StreamHub, StreamSession
+from daemon.venues.binance_spot.serving.intervals import INTERVAL_NS
+from daemon.venues.binance_spot.serving.stream_control import StreamSession
+from daemon.venues.binance_spot.serving.units import E8
+from daemon.venues.sim.candles import next_open, open_of, zone_offset_ns
+from daemon.venues.sim.dialect.streams import StreamHub
 from daemon.venues.sim.listed_symbols import SYMBOLS
 from daemon.venues.sim.past import LISTED_NS, Past
-from daemon.venues.sim.units import E8
 from tests.support.sim_stage import MS, SYMBOL, T0_NS, Stage
 
 DAY_MS = 86_400_000

@@ -5,8 +5,9 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from daemon.venues.binance_spot.serving.calls import ENDPOINTS, ROUTES
+from daemon.venues.binance_spot.serving.rest import RestRequest
 from daemon.venues.sim.dialect import rest
-from daemon.venues.sim.dialect.endpoints import ENDPOINTS, ROUTES
 from tests.support.sim_stage import Stage
 
 NAMES = [
@@ -147,7 +148,7 @@ def test_raw_garbage_over_rest(
 ) -> None:
     stage = Stage()
     answer = rest.handle(
-        stage.exchange, rest.RestRequest(method, path, query, body, api_key), stage.tick()
+        stage.exchange, RestRequest(method, path, query, body, api_key), stage.tick()
     )
     assert answer.status in {200, 400, 401, 404, 410}
     assert answer.body

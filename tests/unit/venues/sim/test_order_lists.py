@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 
 from daemon.model.enums import OrderType, Side
-from daemon.venues.sim.dialect.events import user_event
+from daemon.venues.binance_spot.serving.event_rows import user_event
+from daemon.venues.binance_spot.serving.orders import StpMode
 from daemon.venues.sim.request_limits import LimitConfig
-from daemon.venues.sim.sim_orders import StpMode
 from tests.support.sim_stage import ROW, SYMBOL, Stage
 
 SELL_OCO: ROW = {

@@ -10,9 +10,10 @@ from typing import Any
 import orjson
 import pytest
 
+from daemon.venues.binance_spot.serving.calls import ENDPOINTS, ROUTES
+from daemon.venues.binance_spot.serving.parameters import KNOWN
+from daemon.venues.binance_spot.serving.rest import RestRequest
 from daemon.venues.sim.dialect import rest, ws_api
-from daemon.venues.sim.dialect.endpoints import ENDPOINTS, ROUTES
-from daemon.venues.sim.dialect.parameters import KNOWN
 from tests.support.sim_stage import SYMBOL, Stage
 
 S = {"symbol": SYMBOL}
@@ -356,6 +357,22 @@ def test_null_is_empty_on_the_websocket_api() -> None:
 )
 def test_a_time_unit_that_is_not_served_is_refused(unit: str, code: int | None) -> None:
     stage = venue()
-    asked = rest.RestRequest("GET", "/api/v3/time", b"", b"", "", unit)
+    asked = RestRequest("GET", "/api/v3/time", b"", b"", "", unit)
     body = orjson.loads(rest.handle(stage.exchange, asked, stage.tick()).body)
     assert body.get("code") == code
+
+
+@pytest.mark.parametrize(
+    ("path", "sent", "code"),
+    [
+        ("ticker", {"symbol": "BTCUSDT", "windowSize": "9" * 5_000 + "m"}, -1120),
+        ("depth", {"symbol": "BTCUSDT", "limit": "9" * 5_000}, -1108),
+        ("klines", {"symbol": "BTCUSDT", "interval": "1m", "startTime": "9" * 5_000}, -1108),
+    ],
+)
+def test_a_number_longer_than_python_reads_is_refused(
+    path: str, sent: dict[str, str], code: int
+) -> None:
+    query = "&".join(f"{name}={value}" for name, value in sent.items()).encode()
+    status, body, _ = Stage().raw_rest("GET", path, query=query)
+    assert (status, body["code"]) == (400, code)

@@ -8,8 +8,9 @@ from typing import Any
 import orjson
 import pytest
 
+from daemon.venues.binance_spot.serving.stream_control import StreamSession
 from daemon.venues.sim.dialect.exchange_info import symbol_row
-from daemon.venues.sim.dialect.streams import StreamHub, StreamSession
+from daemon.venues.sim.dialect.streams import StreamHub
 from tests.support.sim_stage import SYMBOL, Stage
 
 DATA = Path(__file__).parents[4].parent / "shared/data/binance-spot"

@@ -5,8 +5,9 @@ from typing import Any
 import orjson
 import pytest
 
-from daemon.venues.sim.dialect.stream_names import is_stream
-from daemon.venues.sim.dialect.streams import StreamHub, StreamSession
+from daemon.venues.binance_spot.serving.stream_control import StreamSession
+from daemon.venues.binance_spot.serving.stream_names import is_stream
+from daemon.venues.sim.dialect.streams import StreamHub
 from tests.support.sim_stage import SYMBOL, Stage
 
 S = {"symbol": SYMBOL}

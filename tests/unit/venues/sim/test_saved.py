@@ -7,9 +7,10 @@ import pytest
 
 from daemon.model.enums import OrderType
 from daemon.shell.sim_host.options import OptionError, SimOptions, build
+from daemon.venues.binance_spot.serving.errors import VenueError
+from daemon.venues.binance_spot.serving.rest import RestRequest
 from daemon.venues.sim.dialect import rest
 from daemon.venues.sim.saved import SavedVenueError, pack, unpack
-from daemon.venues.sim.sim_orders import SimRefusalError
 from tests.support.sim_stage import MS, SYMBOL, Stage
 
 ORDER = {"symbol": SYMBOL, "side": "BUY", "type": "LIMIT", "timeInForce": "GTC"}
@@ -92,7 +93,7 @@ def test_orders_go_on_working_and_ids_go_on_rising() -> None:
     gone = after.rest("DELETE", "orderList", symbol=SYMBOL, listClientOrderId="pair")
     assert gone[0] == 200
     assert after.rest("DELETE", "order", symbol=SYMBOL, origClientOrderId="waits")[0] == 200
-    with pytest.raises(SimRefusalError, match="Duplicate order"):
+    with pytest.raises(VenueError, match="Duplicate order"):
         after.buy("0.1", "56000", id="less")
 
 
@@ -147,7 +148,7 @@ def test_public_trade_ids_and_the_price_go_on() -> None:
 
 def test_keys_that_were_added_are_known_again() -> None:
     before = busy()
-    request = rest.RestRequest("GET", "/api/v3/openOrders", b"", b"", "k")
+    request = RestRequest("GET", "/api/v3/openOrders", b"", b"", "k")
     after = Restarted(before)
     answer = rest.handle(after.exchange, request, after.now_ns)
     assert answer.status == 400, "the key is known; the request has no timestamp"

@@ -7,7 +7,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from daemon.venues.sim.dialect.streams import StreamHub, StreamSession
+from daemon.venues.binance_spot.serving.intervals import INTERVAL_NS
+from daemon.venues.binance_spot.serving.stream_control import (
+    STREAMS_MAX,
+    StreamSession,
+    control,
+    open_streams,
+)
+from daemon.venues.sim.dialect.streams import StreamHub
 from tests.support.sim_stage import SYMBOL, Stage
 
 Row = dict[str, Any]
@@ -152,3 +159,18 @@ def test_the_symbol_of_a_stream_is_lower_case() -> None:
     stage = Stage()
     _, session = hub_with(stage, f"{SYMBOL}@trade")
     assert not session.names
+
+
+def test_a_url_names_no_more_streams_than_a_connection_may_have() -> None:
+    symbols = {f"A{number}USDT" for number in range(60)}
+    names = [f"{symbol.lower()}@kline_{step}" for symbol in sorted(symbols) for step in INTERVAL_NS]
+    names += [f"{symbol.lower()}@depth{size}" for symbol in sorted(symbols) for size in (5, 10)]
+    assert len(names) > STREAMS_MAX
+    session = StreamSession(combined=True)
+    errors = open_streams(session, names, symbols)
+    assert list(session.names) == names[:STREAMS_MAX]
+    assert len(errors) == 1
+    one_more = orjson.dumps({"id": 1, "method": "SUBSCRIBE", "params": [names[-1]]})
+    reply = control(session, one_more, symbols)
+    assert orjson.loads(reply.frame)["error"]["code"] == 2
+    assert (reply.added, len(session.names)) == ((), STREAMS_MAX)

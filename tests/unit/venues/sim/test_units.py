@@ -4,8 +4,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from daemon.venues.binance_spot.serving.units import (
+    E8,
+    UnitError,
+    decimal_of_e8,
+    e8_of,
+    quote_of,
+    text_of,
+)
 from daemon.venues.sim.listed_symbols import SYMBOLS, UnknownSymbolError, spec_of
-from daemon.venues.sim.units import E8, UnitError, decimal_of_e8, e8_of, quote_of, text_of
 
 
 @given(st.decimals(min_value=0, max_value=10**12, places=8, allow_nan=False))

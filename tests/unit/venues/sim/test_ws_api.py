@@ -11,8 +11,9 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from hypothesis import given
 from hypothesis import strategies as st
 
+from daemon.venues.binance_spot.serving.keys import KeyFileError, ed25519_key
+from daemon.venues.binance_spot.serving.ws_api import envelope, event_body, subscribers
 from daemon.venues.sim.dialect import ws_api
-from daemon.venues.sim.keys import PublicKeyFileError, ed25519_key
 from tests.support.sim_stage import MS, ROW, SYMBOL, Stage
 
 ORDER = {
@@ -49,9 +50,9 @@ def logon(stage: Stage, private: Ed25519PrivateKey) -> ROW:
 def events_of(stage: Stage) -> list[ROW]:
     events, stage.exchange.user_outbox = stage.exchange.user_outbox, []
     return [
-        orjson.loads(ws_api.envelope(number, ws_api.event_body(event)))
+        orjson.loads(envelope(number, event_body(event)))
         for event in events
-        for number in ws_api.subscribers(stage.session, event)
+        for number in subscribers(stage.session, event.account)
     ]
 
 
@@ -127,7 +128,7 @@ def test_logon_needs_ed25519_and_then_only_a_timestamp() -> None:
 
 
 def test_a_key_file_that_holds_no_ed25519_key_is_refused() -> None:
-    with pytest.raises(PublicKeyFileError):
+    with pytest.raises(KeyFileError):
         ed25519_key(b"hello", api_key="e", account="main")
 
 

@@ -3,8 +3,7 @@
 from collections.abc import Container
 from dataclasses import dataclass
 
-from daemon.venues.sim.candles import HOUR_NS, INTERVAL_NS
-from daemon.venues.sim.dialect.stream_rows import WINDOW_NS
+from daemon.venues.binance_spot.serving.intervals import HOUR_NS, INTERVAL_NS, WINDOW_NS
 
 _PLAIN = frozenset(
     {

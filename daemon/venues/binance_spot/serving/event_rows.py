@@ -1,18 +1,22 @@
 """User data events as the venue's JSON values (binance-spot.md §11)."""
 
+from typing import TypeAlias
+
 from daemon.model.enums import ExecType
-from daemon.venues.sim.dialect.rows import Row
-from daemon.venues.sim.sim_orders import (
+from daemon.venues.binance_spot.serving.events import (
     AccountPosition,
     BalanceUpdate,
     ExecReport,
     ListStatus,
-    UserEvent,
 )
-from daemon.venues.sim.units import ms_of, quote_of, text_of
+from daemon.venues.binance_spot.serving.order_rows import Row
+from daemon.venues.binance_spot.serving.order_view import OrderLike
+from daemon.venues.binance_spot.serving.units import ms_of, quote_of, text_of
+
+ServedEvent: TypeAlias = ExecReport[OrderLike] | AccountPosition | BalanceUpdate | ListStatus
 
 
-def user_event(event: UserEvent) -> Row:
+def user_event(event: ServedEvent) -> Row:
     """The `event` of a user data envelope."""
     if isinstance(event, ExecReport):
         return execution_report(event)
@@ -31,7 +35,7 @@ def user_event(event: UserEvent) -> Row:
     return _balance_update(event)
 
 
-def execution_report(report: ExecReport) -> Row:
+def execution_report(report: ExecReport[OrderLike]) -> Row:
     """All letters that an executionReport always has, then the conditional ones."""
     order = report.order
     row: Row = {

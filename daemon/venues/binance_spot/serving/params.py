@@ -14,11 +14,18 @@ from urllib.parse import unquote_plus
 
 import msgspec
 
-from daemon.venues.sim.sim_orders import SimRefusalError
-from daemon.venues.sim.units import UnitError, e8_of
+from daemon.venues.binance_spot.serving.errors import (
+    VenueError,
+    combination_invalid,
+    illegal,
+    invalid,
+    mandatory,
+)
+from daemon.venues.binance_spot.serving.units import UnitError, e8_of
 
 CLIENT_ID_RANGE = "^[a-zA-Z0-9-_]{1,36}$"
 SYMBOL_RANGE = "^[A-Z0-9-_.]{1,20}$"
+SYMBOLS_RANGE = '^\\["[A-Z0-9-_.]{1,20}"(,"[A-Z0-9-_.]{1,20}"){0,}\\]$'
 AMOUNT_RANGE = "^([0-9]{1,20})(\\.[0-9]{1,20})?$"
 INTEGER_RANGE = "^[0-9]{1,20}$"
 CLIENT_ID = re.compile(r"[a-zA-Z0-9_-]{1,36}")
@@ -87,7 +94,7 @@ class Params:
             return e8_of(value)
         except UnitError as error:
             if error.too_precise:
-                raise SimRefusalError(
+                raise VenueError(
                     -1111, f"Parameter '{self.label(name)}' has too much precision."
                 ) from None
             raise illegal(self.label(name), AMOUNT_RANGE) from None
@@ -115,19 +122,19 @@ class Params:
         if value is None:
             return default
         if value == 0:
-            raise SimRefusalError(-1130, "Data sent for parameter 'limit' is not valid.")
+            raise invalid("limit")
         return min(value, maximum)
 
-    def choice(self, name: str, kind: type[Choice], error: SimRefusalError) -> Choice:
+    def choice(self, name: str, kind: type[Choice], code: int, msg: str) -> Choice:
         """A value of a closed list.
 
         Raises:
-            VenueError: -1102 missing, else `error`.
+            VenueError: -1102 missing, else `code` and `msg`.
         """
         try:
             return kind(self.required(name))
         except ValueError:
-            raise error from None
+            raise VenueError(code, msg) from None
 
     def symbol(self) -> str:
         """The `symbol`, in the legal alphabet (that it exists is the venue's check)."""
@@ -144,7 +151,7 @@ class Params:
         """
         many, one = self.values.get("symbols"), self.values.get("symbol")
         if many and one:
-            raise SimRefusalError(-1128, "Combination of optional parameters invalid.")
+            raise combination_invalid()
         if one:
             return [self.symbol()]
         if not many:
@@ -152,11 +159,9 @@ class Params:
         try:
             names = msgspec.json.decode(many, type=list[str])
         except (msgspec.MsgspecError, RecursionError):
-            raise illegal(
-                "symbols", '^\\["[A-Z0-9-_.]{1,20}"(,"[A-Z0-9-_.]{1,20}"){0,}\\]$'
-            ) from None
+            raise illegal("symbols", SYMBOLS_RANGE) from None
         if len(set(names)) < len(names):
-            raise SimRefusalError(-1151, "Symbol is present multiple times in the list.")
+            raise VenueError(-1151, "Symbol is present multiple times in the list.")
         return names
 
     def client_id(self, name: str) -> str:
@@ -180,7 +185,7 @@ class Params:
         """
         order_id, text = self.integer(id_name), self.text(text_name)
         if order_id is None and not text:
-            raise SimRefusalError(
+            raise VenueError(
                 -1102,
                 f"Param '{text_name}' or '{id_name}' must be sent, but both were empty/null!",
             )
@@ -190,21 +195,6 @@ class Params:
         """A boolean: `true` or `false` in any case."""
         value = self.values.get(name)
         return default if not value else value.lower() == "true"
-
-
-def mandatory(name: str) -> SimRefusalError:
-    """-1102 in the documented wording."""
-    return SimRefusalError(
-        -1102, f"Mandatory parameter '{name}' was not sent, was empty/null, or malformed."
-    )
-
-
-def illegal(name: str, legal_range: str) -> SimRefusalError:
-    """-1100 in the documented wording."""
-    return SimRefusalError(
-        -1100,
-        f"Illegal characters found in parameter '{name}'; legal range is '{legal_range}'.",
-    )
 
 
 def from_form(*texts: bytes) -> Params:

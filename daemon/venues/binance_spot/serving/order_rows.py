@@ -1,24 +1,17 @@
-"""Orders, trades, accounts as the venue's JSON values."""
+"""Orders, trades and order lists as the venue's JSON values."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TypeAlias
 
-from daemon.venues.sim.accounts import VenueAccount
-from daemon.venues.sim.sim_orders import (
-    AmendRow,
-    OrderList,
-    PlaceOutcome,
-    Prevented,
-    SimOrder,
-    TradeFill,
-)
-from daemon.venues.sim.units import ms_of, text_of
+from daemon.venues.binance_spot.serving.errors import VenueError
+from daemon.venues.binance_spot.serving.events import Prevented
+from daemon.venues.binance_spot.serving.order_view import FillLike, ListLike, OrderLike
+from daemon.venues.binance_spot.serving.units import ms_of, text_of
 
 Row: TypeAlias = dict[str, object]
-_ZERO = "0.00000000"
 
 
-def order_row(order: SimOrder) -> Row:
+def order_row(order: OrderLike) -> Row:
     """GET /order and its kin."""
     row: Row = {
         "symbol": order.symbol,
@@ -38,7 +31,7 @@ def order_row(order: SimOrder) -> Row:
     return row
 
 
-def _as_it_stands(order: SimOrder) -> Row:
+def _as_it_stands(order: OrderLike) -> Row:
     return {
         "price": text_of(order.price),
         "origQty": text_of(order.qty),
@@ -52,24 +45,29 @@ def _as_it_stands(order: SimOrder) -> Row:
     }
 
 
-def placed_row(outcome: PlaceOutcome, response_type: str, now_ns: int) -> Row:
-    """The answer to a placement: ACK, RESULT or FULL."""
-    order = outcome.order
+def placed_row(
+    order: OrderLike,
+    fills: Iterable[FillLike],
+    shown: str,
+    now_ns: int,
+    prevented: Sequence[Prevented] = (),
+) -> Row:
+    """The answer to a placement; `shown` is ACK, RESULT or FULL."""
     row: Row = {
         "symbol": order.symbol,
         "orderId": order.order_id,
         "orderListId": order.list_id,
-        "clientOrderId": order.client_order_id,
+        "clientOrderId": order.own_client_order_id,
         "transactTime": ms_of(now_ns),
     }
-    if response_type == "ACK":
+    if shown == "ACK":
         return row
     row |= {
         **_as_it_stands(order),
         "workingTime": _working_ms(order),
         "selfTradePreventionMode": order.stp_mode,
     }
-    if response_type == "FULL":
+    if shown == "FULL":
         row["fills"] = [
             {
                 "price": text_of(fill.price),
@@ -78,10 +76,10 @@ def placed_row(outcome: PlaceOutcome, response_type: str, now_ns: int) -> Row:
                 "commissionAsset": fill.fee_asset,
                 "tradeId": fill.trade_id,
             }
-            for fill in outcome.fills
+            for fill in fills
         ]
-        if outcome.prevented:
-            row["preventedMatches"] = [prevented_row(match, order) for match in outcome.prevented]
+        if prevented:
+            row["preventedMatches"] = [prevented_row(match, order) for match in prevented]
     if order.stop_price:
         row["stopPrice"] = text_of(order.stop_price)
     if order.iceberg_qty:
@@ -90,7 +88,7 @@ def placed_row(outcome: PlaceOutcome, response_type: str, now_ns: int) -> Row:
     return row
 
 
-def canceled_row(order: SimOrder) -> Row:
+def canceled_row(order: OrderLike) -> Row:
     """The answer to a cancel: `clientOrderId` is the cancel's id."""
     row: Row = {
         "symbol": order.symbol,
@@ -110,7 +108,9 @@ def canceled_row(order: SimOrder) -> Row:
     return row
 
 
-def amended_row(order: SimOrder, execution_id: int) -> Row:
+def amended_row(
+    order: OrderLike, old_client_order_id: str, execution_id: int, list_status: Row | None = None
+) -> Row:
     """The answer to an amend."""
     row: Row = {
         "transactTime": ms_of(order.updated_ns),
@@ -119,7 +119,7 @@ def amended_row(order: SimOrder, execution_id: int) -> Row:
             "symbol": order.symbol,
             "orderId": order.order_id,
             "orderListId": order.list_id,
-            "origClientOrderId": order.amends[-1].old_client_order_id,
+            "origClientOrderId": old_client_order_id,
             "clientOrderId": order.shown_client_order_id,
             "price": text_of(order.price),
             "qty": text_of(order.qty),
@@ -135,12 +135,47 @@ def amended_row(order: SimOrder, execution_id: int) -> Row:
             "selfTradePreventionMode": order.stp_mode,
         },
     }
-    if order.order_list is not None:
-        row["listStatus"] = list_row(order.order_list)
+    if list_status is not None:
+        row["listStatus"] = list_status
     return row
 
 
-def trade_row(fill: TradeFill) -> Row:
+def replaced_row(
+    canceled: Row | VenueError, placed: Row | VenueError | None, *, is_limited: bool = False
+) -> Row:
+    """The answer to a cancel-replace; `placed` None: not attempted.
+
+    Raises:
+        VenueError: -2021 (409) when one half failed, -2022 (400) when nothing was done, both with
+            the halves' answers in `data`; 429 for both when `is_limited`: the order count decided.
+    """
+    halves: Row = {
+        "cancelResult": _result_of(canceled),
+        "newOrderResult": _result_of(placed),
+        "cancelResponse": _response_of(canceled),
+        "newOrderResponse": _response_of(placed),
+    }
+    results = {halves["cancelResult"], halves["newOrderResult"]}
+    if results == {"SUCCESS"}:
+        return halves
+    if "SUCCESS" in results:
+        status = 429 if is_limited else 409
+        raise VenueError(-2021, "Order cancel-replace partially failed.", status, halves)
+    status = 429 if is_limited else 400
+    raise VenueError(-2022, "Order cancel-replace failed.", status, halves)
+
+
+def _result_of(half: Row | VenueError | None) -> str:
+    if half is None:
+        return "NOT_ATTEMPTED"
+    return "FAILURE" if isinstance(half, VenueError) else "SUCCESS"
+
+
+def _response_of(half: Row | VenueError | None) -> Row | None:
+    return {"code": half.code, "msg": half.msg} if isinstance(half, VenueError) else half
+
+
+def trade_row(fill: FillLike) -> Row:
     """GET /myTrades."""
     return {
         "symbol": fill.symbol,
@@ -159,7 +194,7 @@ def trade_row(fill: TradeFill) -> Row:
     }
 
 
-def prevented_row(match: Prevented, taker: SimOrder) -> Row:
+def prevented_row(match: Prevented, taker: OrderLike) -> Row:
     """One entry of `preventedMatches`."""
     return {
         "preventedMatchId": match.id,
@@ -186,77 +221,9 @@ def prevented_match_row(match: Prevented) -> Row:
     }
 
 
-def amendment_row(order: SimOrder, amend: AmendRow) -> Row:
-    """GET /order/amendments."""
-    return {
-        "symbol": order.symbol,
-        "orderId": order.order_id,
-        "executionId": amend.execution_id,
-        "origClientOrderId": amend.old_client_order_id,
-        "newClientOrderId": amend.new_client_order_id,
-        "origQty": text_of(amend.old_qty),
-        "newQty": text_of(amend.new_qty),
-        "time": ms_of(amend.ts_ns),
-    }
-
-
-def account_row(account: VenueAccount, *, omit_zero: bool) -> Row:
-    """GET /account."""
-    return {
-        "makerCommission": account.maker_ppm // 100,
-        "takerCommission": account.taker_ppm // 100,
-        "buyerCommission": 0,
-        "sellerCommission": 0,
-        "commissionRates": {
-            "maker": rate_text(account.maker_ppm),
-            "taker": rate_text(account.taker_ppm),
-            "buyer": _ZERO,
-            "seller": _ZERO,
-        },
-        "canTrade": account.can_trade,
-        "canWithdraw": True,
-        "canDeposit": True,
-        "brokered": False,
-        "requireSelfTradePrevention": False,
-        "preventSor": False,
-        "updateTime": ms_of(account.updated_ns),
-        "accountType": "SPOT",
-        "balances": [
-            {"asset": asset, "free": text_of(wallet.free), "locked": text_of(wallet.locked)}
-            for asset, wallet in account.wallets.items()
-            if not omit_zero or wallet.free or wallet.locked
-        ],
-        "permissions": ["SPOT"],
-        "uid": account.uid,
-    }
-
-
-def commission_row(account: VenueAccount, symbol: str) -> Row:
-    """GET /account/commission."""
-    nothing = {"maker": _ZERO, "taker": _ZERO, "buyer": _ZERO, "seller": _ZERO}
-    return {
-        "symbol": symbol,
-        "standardCommission": nothing
-        | {"maker": rate_text(account.maker_ppm), "taker": rate_text(account.taker_ppm)},
-        "specialCommission": nothing,
-        "taxCommission": nothing,
-        "discount": {
-            "enabledForAccount": False,
-            "enabledForSymbol": False,
-            "discountAsset": "BNB",
-            "discount": "0.75000000",
-        },
-    }
-
-
 def multiplier_text(value: int) -> str:
     """A factor: 5 -> `5`, 1.5 -> `1.5`."""
     return text_of(value).rstrip("0").rstrip(".")
-
-
-def rate_text(parts_per_million: int) -> str:
-    """A commission rate: 1000 -> `0.00100000`."""
-    return text_of(parts_per_million * 100)
 
 
 def levels(rows: Sequence[tuple[int, int]]) -> list[list[str]]:
@@ -264,11 +231,11 @@ def levels(rows: Sequence[tuple[int, int]]) -> list[list[str]]:
     return [[text_of(price), text_of(qty)] for price, qty in rows]
 
 
-def _working_ms(order: SimOrder) -> int:
+def _working_ms(order: OrderLike) -> int:
     return ms_of(order.working_ns) if order.working_ns else -1
 
 
-def list_row(order_list: OrderList, reports: Sequence[Row] | None = None) -> Row:
+def list_row(order_list: ListLike, reports: Sequence[Row] | None = None) -> Row:
     """An order list; with the reports of its orders in the answers to placing and canceling."""
     row: Row = {
         "orderListId": order_list.list_id,
@@ -292,7 +259,7 @@ def list_row(order_list: OrderList, reports: Sequence[Row] | None = None) -> Row
     return row
 
 
-def _add_conditional(row: Row, order: SimOrder) -> None:
+def _add_conditional(row: Row, order: OrderLike) -> None:
     if order.trailing_bps:
         row["trailingDelta"] = order.trailing_bps
         row["trailingTime"] = ms_of(order.trailing_since_ns) if order.trailing_since_ns else -1

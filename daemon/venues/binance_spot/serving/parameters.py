@@ -10,17 +10,16 @@ Rules of this file:
 from functools import lru_cache
 
 from daemon.model.enums import OrderType, Side, SymbolStatus, TimeInForce
-from daemon.venues.sim.dialect.params import (
+from daemon.venues.binance_spot.serving.errors import VenueError, empty, illegal, invalid, mandatory
+from daemon.venues.binance_spot.serving.orders import PegType, StpMode
+from daemon.venues.binance_spot.serving.params import (
     AMOUNT_RANGE,
     CLIENT_ID,
     CLIENT_ID_RANGE,
     INTEGER_RANGE,
     Params,
-    illegal,
-    mandatory,
 )
-from daemon.venues.sim.sim_orders import PegType, SimRefusalError, StpMode
-from daemon.venues.sim.units import UnitError, e8_of
+from daemon.venues.binance_spot.serving.units import UnitError, e8_of
 
 LONG_MAX = 2**63 - 1
 _AMOUNTS = frozenset(
@@ -40,15 +39,15 @@ _INTEGERS = frozenset(
 _FLAGS = frozenset(
     {"computeCommissionRates", "omitZeroBalances", "returnRateLimits", "showPermissionSets"}
 )
-_WORDS: dict[str, tuple[frozenset[str], SimRefusalError | None]] = {
-    "side": (frozenset(Side), SimRefusalError(-1117, "Invalid side.")),
-    "orderType": (frozenset(OrderType), SimRefusalError(-1116, "Invalid orderType.")),
-    "timeInForce": (frozenset(TimeInForce), SimRefusalError(-1115, "Invalid timeInForce.")),
-    "symbolStatus": (frozenset(SymbolStatus), SimRefusalError(-1122, "Invalid symbolStatus.")),
-    "tickerType": (frozenset({"FULL", "MINI"}), SimRefusalError(-1139, "Invalid ticker type.")),
+_WORDS: dict[str, tuple[frozenset[str], tuple[int, str] | None]] = {
+    "side": (frozenset(Side), (-1117, "Invalid side.")),
+    "orderType": (frozenset(OrderType), (-1116, "Invalid orderType.")),
+    "timeInForce": (frozenset(TimeInForce), (-1115, "Invalid timeInForce.")),
+    "symbolStatus": (frozenset(SymbolStatus), (-1122, "Invalid symbolStatus.")),
+    "tickerType": (frozenset({"FULL", "MINI"}), (-1139, "Invalid ticker type.")),
     "cancelRestrictions": (
         frozenset({"ONLY_NEW", "ONLY_PARTIALLY_FILLED"}),
-        SimRefusalError(-1145, "Invalid cancelRestrictions."),
+        (-1145, "Invalid cancelRestrictions."),
     ),
     "newOrderRespType": (frozenset({"ACK", "RESULT", "FULL"}), None),
     "selfTradePreventionMode": (frozenset({*StpMode, "TRANSFER"}), None),
@@ -57,7 +56,7 @@ _WORDS: dict[str, tuple[frozenset[str], SimRefusalError | None]] = {
     "pegPriceType": (frozenset(PegType), None),
     "pegOffsetType": (frozenset({"PRICE_LEVEL"}), None),
 }
-"""Closed lists; no error of its own: -1130 naming the parameter."""
+"""Closed lists, and the code and text of what stands outside; none: -1130 with the name."""
 _STRATEGY_TYPE_MIN = 1_000_000
 _NEEDED = frozenset(
     {
@@ -187,17 +186,17 @@ def check_parameters(name: str, params: Params, *, signed: bool, is_rest: bool) 
     """
     known = _known(name, signed=signed, is_rest=is_rest)
     if params.doubled:
-        raise SimRefusalError(-1101, f"Duplicate values for parameter '{params.doubled[0]}'.")
+        raise VenueError(-1101, f"Duplicate values for parameter '{params.doubled[0]}'.")
     unread = params.values.keys() - known
     if unread:
         sent, read = len(params.values), len(params.values) - len(unread)
         if is_rest and not known:
             words = f"Too many parameters; expected '0' and received '{sent}'."
-            raise SimRefusalError(-1101, words)
+            raise VenueError(-1101, words)
         words = (
             f"Not all sent parameters were read; read '{read}' parameter(s) but was sent '{sent}'."
         )
-        raise SimRefusalError(-1104, words)
+        raise VenueError(-1104, words)
     for one, value in params.values.items():
         usual = _usual(name, one)
         if not value or (value == "null" and not is_rest):
@@ -205,19 +204,14 @@ def check_parameters(name: str, params: Params, *, signed: bool, is_rest: bool) 
         _check_value(usual, one, value)
 
 
-def empty(name: str) -> SimRefusalError:
-    """-1105 in the documented wording."""
-    return SimRefusalError(-1105, f"Parameter '{name}' was empty.")
-
-
 def _check_value(usual: str, name: str, value: str) -> None:
     if usual in _INTEGERS:
         if not (value.isascii() and value.isdigit()):
             raise illegal(name, INTEGER_RANGE)
         if int(value[:40]) > LONG_MAX:
-            raise SimRefusalError(-1108, f"Parameter '{name}' overflowed.")
+            raise VenueError(-1108, f"Parameter '{name}' overflowed.")
         if name.lower().endswith("strategytype") and int(value) < _STRATEGY_TYPE_MIN:
-            raise SimRefusalError(-1134, f"Parameter '{name}' cannot be less than 1000000.")
+            raise VenueError(-1134, f"Parameter '{name}' cannot be less than 1000000.")
     elif usual in _AMOUNTS:
         _check_amount(name, value)
     elif usual == "clientOrderId":
@@ -225,11 +219,11 @@ def _check_value(usual: str, name: str, value: str) -> None:
             raise illegal(name, CLIENT_ID_RANGE)
     elif usual in _FLAGS:
         if value.lower() not in {"true", "false"}:
-            raise SimRefusalError(-1130, f"Data sent for parameter '{name}' is not valid.")
+            raise invalid(name)
     elif usual in _WORDS:
-        words, error = _WORDS[usual]
+        words, refusal = _WORDS[usual]
         if value not in words:
-            raise error or SimRefusalError(-1130, f"Data sent for parameter '{name}' is not valid.")
+            raise VenueError(*refusal) if refusal else invalid(name)
 
 
 def _check_amount(name: str, value: str) -> None:
@@ -237,9 +231,9 @@ def _check_amount(name: str, value: str) -> None:
         e8_of(value)
     except UnitError as error:
         if error.too_precise:
-            raise SimRefusalError(-1111, f"Parameter '{name}' has too much precision.") from None
+            raise VenueError(-1111, f"Parameter '{name}' has too much precision.") from None
         if value.isascii() and value.replace(".", "", 1).isdigit():
-            raise SimRefusalError(-1108, f"Parameter '{name}' overflowed.") from None
+            raise VenueError(-1108, f"Parameter '{name}' overflowed.") from None
         raise illegal(name, AMOUNT_RANGE) from None
 
 

@@ -1,0 +1,177 @@
+"""The door of the bots: what is refused before the caps are asked, and the wish that passes.
+
+Rules of this file:
+1. A refusal names a reason of a closed list (`DoorReason`); nothing is refused silently.
+2. A market order by quantity in quote is held at the most base that it could move: its quote
+   quantity at the collar's edge, on the side where base is cheap, up to the next lot. What the
+   venue then does beyond it is an overfill, and stops us as any does.
+"""
+
+from collections.abc import Mapping
+from decimal import Decimal
+
+from daemon.core.bots.accounts import BotAccount
+from daemon.core.bots.money import Money
+from daemon.core.engine_config import BotSpec
+from daemon.core.latest_market import LatestMarket
+from daemon.core.turn_context import TurnContext
+from daemon.model.amounts import ceil_to, plain
+from daemon.model.bots import (
+    BotDenial,
+    BotState,
+    DenialSource,
+    DoorReason,
+    bot_strategy,
+)
+from daemon.model.enums import OrderType, Side, TradingState
+from daemon.model.ids import InstrumentId, symbol_of
+from daemon.model.inputs import BotPlace
+from daemon.model.instrument import Instrument
+from daemon.model.intents import PlaceIntent
+from daemon.model.orders import Order, OrderTerms
+from riskcaps.exposure import STOP_TYPES
+
+_BPS = 10_000
+
+
+class Refused(Exception):  # noqa: N818 - a business outcome, caught where the request is answered
+    """The door does not let a request pass."""
+
+    def __init__(self, denial: BotDenial) -> None:
+        """Name the reason."""
+        super().__init__(denial.reason)
+        self.denial = denial
+
+
+def refusal(reason: DoorReason, msg: str = "", **context: str) -> BotDenial:
+    """A denial of the door's own."""
+    return BotDenial(source=DenialSource.DOOR, reason=reason, context=context, msg=msg)
+
+
+def denied_by_caps(reason: str, context: Mapping[str, object]) -> BotDenial:
+    """A denial of the interceptor's."""
+    told = {key: str(value) for key, value in context.items()}
+    return BotDenial(source=DenialSource.CAPS, reason=str(reason), context=told)
+
+
+class Door:
+    """Knows the bots of the configuration, and who of them may place."""
+
+    def __init__(
+        self, desk: TurnContext, market: LatestMarket, money: Money, specs: Mapping[str, BotSpec]
+    ) -> None:
+        """Share the desk."""
+        self._desk = desk
+        self._market = market
+        self._money = money
+        self._specs = specs
+
+    def intent_of(self, item: BotPlace, *, replacing: Order | None = None) -> PlaceIntent:
+        """The wish that a request stands for.
+
+        `replacing`: the order that it takes the place of; its id may be used again.
+
+        Raises:
+            Refused: the request does not come as far as the caps.
+        """
+        spec = self._let_in(item)
+        used = self._desk.ledger.bots.order(item.bot, item.client_order_id)
+        if used is not None and not used.status.is_terminal and used is not replacing:
+            raise Refused(refusal(DoorReason.DUPLICATE_ORDER_ID))
+        if replacing is not None and replacing.instrument_id != item.instrument_id:
+            raise Refused(refusal(DoorReason.MALFORMED, "both orders must be of one symbol"))
+        instrument = self._desk.ledger.instruments.get(item.instrument_id)
+        qty = self._qty(item, instrument)
+        if instrument is not None and spec.capital:
+            self._afford(spec, item, instrument, qty)
+        terms = None
+        if item.quote_qty is not None or item.tags:
+            terms = OrderTerms(quote_qty=item.quote_qty, tags=item.tags)
+        return PlaceIntent(
+            strategy_id=bot_strategy(item.bot),
+            instrument_id=item.instrument_id,
+            side=item.side,
+            order_type=item.order_type,
+            qty=qty,
+            price=item.price,
+            time_in_force=item.time_in_force,
+            stop_price=item.stop_price,
+            reduce_only=spec.stops_reduce_only and item.order_type in STOP_TYPES,
+            extras=item.extras,
+            terms=terms,
+            reason="bot",
+        )
+
+    def _let_in(self, item: BotPlace) -> BotSpec:
+        spec = self._specs.get(item.bot)
+        if spec is None or not item.client_order_id:
+            known = DoorReason.UNKNOWN_BOT if spec is None else DoorReason.MALFORMED
+            raise Refused(refusal(known))
+        account = self._desk.ledger.bots.of.get(item.bot) or BotAccount()
+        if account.state is BotState.REVOKED:
+            raise Refused(refusal(DoorReason.REVOKED, account.reason))
+        if account.state is BotState.SUSPENDED:
+            raise Refused(refusal(DoorReason.SUSPENDED, account.reason))
+        symbol = symbol_of(item.instrument_id)
+        # A symbol that has caps but is not traded must not reach the gate: it has no filters there.
+        if symbol not in spec.symbols or symbol not in self._desk.config.symbols:
+            raise Refused(refusal(DoorReason.UNKNOWN_SYMBOL, symbol=symbol))
+        return spec
+
+    def _qty(self, item: BotPlace, instrument: Instrument | None) -> Decimal:
+        """The base quantity, or the bound of it where the bot names a quantity in quote."""
+        if (item.qty is None) == (item.quote_qty is None):
+            raise Refused(refusal(DoorReason.MALFORMED, "either qty or quote_qty"))
+        if item.qty is not None:
+            return item.qty
+        quote_qty = item.quote_qty
+        if item.order_type is not OrderType.MARKET or quote_qty is None or item.price is not None:
+            raise Refused(refusal(DoorReason.MALFORMED, "quote_qty is for market orders"))
+        if not quote_qty.is_finite() or quote_qty <= 0:
+            raise Refused(refusal(DoorReason.MALFORMED, "quote_qty"))
+        if self._desk.trading_state is TradingState.REDUCING:  # what is cut to the position is base
+            why = "only what reduces passes now: name the quantity in base"
+            raise Refused(refusal(DoorReason.MALFORMED, why))
+        low = self._lowest_price(item.instrument_id)
+        if low is None or instrument is None:
+            raise Refused(refusal(DoorReason.NO_PRICE, symbol=symbol_of(item.instrument_id)))
+        lot = instrument.lot or Decimal(1).scaleb(-instrument.base_precision)
+        return ceil_to(quote_qty / low, lot)
+
+    def _lowest_price(self, instrument_id: InstrumentId) -> Decimal | None:
+        """The collar's lower edge; None where there is no quote or no collar."""
+        top = self._market.tops.get(instrument_id)
+        caps = self._desk.interceptor.capset.for_instrument(instrument_id)
+        if top is None or caps is None or not 0 < caps.collar_bps_max < _BPS:
+            return None
+        return min(top.bid_px, top.mid) * (_BPS - caps.collar_bps_max) / _BPS
+
+    def _afford(self, spec: BotSpec, item: BotPlace, instrument: Instrument, qty: Decimal) -> None:
+        """Refuse what the bot's allotment does not pay for."""
+        asset = instrument.quote if item.side is Side.BUY else instrument.base
+        why = self._money.short(asset)
+        if why:
+            raise Refused(refusal(DoorReason.ALLOTMENT_EXCEEDED, why, asset=asset))
+        need = qty
+        if item.side is Side.BUY:
+            need = item.quote_qty if item.quote_qty is not None else self._cost(item, qty)
+        free = self._money.free(spec, asset)
+        if need > free:
+            raise Refused(
+                refusal(
+                    DoorReason.ALLOTMENT_EXCEEDED,
+                    asset=asset,
+                    used=plain(need),
+                    limit=plain(free),
+                )
+            )
+
+    def _cost(self, item: BotPlace, qty: Decimal) -> Decimal:
+        """What a buy costs in quote; without a price, at the touch or where it is triggered."""
+        price = item.price or item.stop_price
+        if price is None:
+            top = self._market.tops.get(item.instrument_id)
+            if top is None:
+                raise Refused(refusal(DoorReason.NO_PRICE, symbol=symbol_of(item.instrument_id)))
+            price = top.ask_px
+        return qty * price

@@ -1,0 +1,97 @@
+"""What a bot may spend: the account's balances, or an allotment of them.
+
+Rules of this file:
+1. An allotment (`capital`) moves with the bot's own fills and fees, exactly, asset by asset; what
+   its own open orders hold is not free. Never more is free than the account itself has.
+2. Allotments that together exceed what the account has are a promise that cannot be kept: a session
+   does not start, and what would spend such an asset is refused until the account has it again.
+"""
+
+from collections.abc import Mapping
+from decimal import Decimal
+
+from daemon.core.engine_config import BotSpec
+from daemon.core.turn_context import TurnContext
+from daemon.model.amounts import ZERO, plain
+from daemon.model.bots import bot_strategy
+from daemon.model.enums import Side
+from daemon.model.ids import instrument_id
+from daemon.model.position import Balance
+
+
+class Money:
+    """Balances per bot, from the gate's accounts and the bots' own flows."""
+
+    def __init__(self, desk: TurnContext, specs: Mapping[str, BotSpec]) -> None:
+        """Share the desk."""
+        self._desk = desk
+        self._specs = specs
+
+    def balances(self, spec: BotSpec) -> tuple[Balance, ...]:
+        """Every asset of the bot's symbols and of its capital, in alphabetical order."""
+        held = self._held(spec.name)
+        return tuple(
+            self._balance(spec, asset, held.get(asset, ZERO)) for asset in self._assets(spec)
+        )
+
+    def free(self, spec: BotSpec, asset: str) -> Decimal:
+        """What the bot may still spend of an asset."""
+        return self._balance(spec, asset, self._held(spec.name).get(asset, ZERO)).free
+
+    def allotted(self, asset: str) -> Decimal:
+        """What all bots with a capital own of an asset together, by their own books."""
+        return sum(
+            (max(ZERO, self._own(spec, asset)) for spec in self._specs.values() if spec.capital),
+            ZERO,
+        )
+
+    def short(self, asset: str) -> str:
+        """Why the allotments of an asset cannot be kept; empty when they can, or it is unknown."""
+        account = self._desk.interceptor.accounts.get(asset)
+        if account is None or not account.known:
+            return ""
+        allotted, total = self.allotted(asset), account.free + account.locked
+        if allotted <= total:
+            return ""
+        return f"the bots' allotments are {plain(allotted)} {asset}, the account has {plain(total)}"
+
+    def _balance(self, spec: BotSpec, asset: str, held: Decimal) -> Balance:
+        account = self._desk.interceptor.accounts.get(asset)
+        free = account.free if account is not None and account.known else ZERO
+        locked = account.locked if account is not None and account.known else ZERO
+        if not spec.capital:
+            return Balance(asset, free, locked)
+        mine = self._own(spec, asset) - held
+        return Balance(asset, max(ZERO, min(free, mine)), held)
+
+    def _own(self, spec: BotSpec, asset: str) -> Decimal:
+        account = self._desk.ledger.bots.of.get(spec.name)
+        flow = ZERO if account is None else account.flows.get(asset, ZERO)
+        return spec.capital.get(asset, ZERO) + flow
+
+    def _held(self, bot: str) -> dict[str, Decimal]:
+        """What the bot's open orders hold of each asset."""
+        desk, held = self._desk, dict[str, Decimal]()
+        for order in desk.books.open_of(bot_strategy(bot)).values():
+            hold = desk.interceptor.holds.get(order.client_order_id)
+            instrument = desk.ledger.instruments.get(order.instrument_id)
+            if hold is None or instrument is None:
+                continue
+            is_buy = order.side is Side.BUY
+            asset = instrument.quote if is_buy else instrument.base
+            amount = hold.leaves * hold.px if is_buy else hold.leaves
+            held[asset] = held.get(asset, ZERO) + amount
+        return held
+
+    def _assets(self, spec: BotSpec) -> list[str]:
+        names = (instrument_id(one, self._desk.config.environment) for one in spec.symbols)
+        loaded = self._desk.ledger.instruments
+        known = [loaded[name] for name in names if name in loaded]
+        return sorted({a for one in known for a in (one.base, one.quote)} | set(spec.capital))
+
+
+def allotments_short(desk: TurnContext) -> list[str]:
+    """Every asset whose allotments the account cannot keep, in words; of none: empty."""
+    money = Money(desk, {spec.name: spec for spec in desk.config.bots})
+    assets = {asset for spec in desk.config.bots for asset in spec.capital}
+    return [why for asset in sorted(assets) if (why := money.short(asset))]

@@ -1,0 +1,284 @@
+"""Bots' requests: each through its own door, then the road that every wish takes.
+
+Rules of this file:
+1. The door refuses what is no business of the caps: a bot that may not place, a symbol that is not
+   its own, an id that it has in use, more than its allotment. Whatever passes is decided by the
+   interceptor, as anybody's wish is (P1). A request ends in one line: approved, denied or refused.
+2. A cancel passes whatever the state of trading, latch, bot or caps. It is wanted once, however
+   often it is asked for (core/cancels.py).
+3. A request harms its own bot at most: nothing here halts a session.
+"""
+
+from typing import Any
+
+from daemon.core.amend_requests import Amends
+from daemon.core.bots.door import Door, Refused, denied_by_caps, refusal
+from daemon.core.bots.rows import Rows
+from daemon.core.bots.waiting import NOT_FOUND, Waiter, Waiting
+from daemon.core.cancels import Cancels
+from daemon.core.replaces import REPLACEABLE, Replaces
+from daemon.core.turn_context import TurnContext
+from daemon.model.bots import BotDenial, DoorReason, ReplaceMode, bot_strategy
+from daemon.model.effects import BotAnswered, SendOrder
+from daemon.model.ids import ClientOrderId, InstrumentId, VenueOrderId, symbol_of
+from daemon.model.inputs import BotAmend, BotCancel, BotCancelAll, BotPlace, BotReplace
+from daemon.model.intents import AmendIntent, PlaceIntent, ReplaceIntent
+from daemon.model.orders import Order
+from daemon.model.records import EventType
+from riskcaps.interceptor import Approved, ReplaceApproved
+
+Request = BotPlace | BotCancel | BotCancelAll | BotReplace | BotAmend
+_WHY = "bot"
+
+
+class Requests:
+    """Takes bots' requests; answers at once, or has the answer waited for."""
+
+    def __init__(
+        self,
+        desk: TurnContext,
+        door: Door,
+        rows: Rows,
+        waiting: Waiting,
+        *,
+        cancels: Cancels,
+        amends: Amends,
+        replaces: Replaces,
+    ) -> None:
+        """Share the desk."""
+        self._desk = desk
+        self._door = door
+        self._rows = rows
+        self._waiting = waiting
+        self._cancels = cancels
+        self._amends = amends
+        self._replaces = replaces
+
+    # ------------------------------------------------------------------ placing
+    def place(self, item: BotPlace) -> None:
+        """One order, or a test of one."""
+        try:
+            intent = self._door.intent_of(item)
+        except Refused as refused:
+            self._refuse(item, "test" if item.is_test else "place", refused.denial)
+            return
+        if item.is_test:
+            self._test(item, intent)
+            return
+        made = self._place(item, intent)
+        if isinstance(made, BotDenial):
+            self._answer(item, denial=made)
+        else:
+            self._wait(item, "place", placed=made)
+
+    def _place(self, item: BotPlace, intent: PlaceIntent) -> ClientOrderId | BotDenial:
+        """Decide and send; the order's id, or why it was denied. Its line is written."""
+        desk, owner = self._desk, _owner(item)
+        verdict = desk.interceptor.review(intent, desk.now_ns)
+        desk.ledger.heard(desk.interceptor.take_notices())
+        if isinstance(verdict, Approved):
+            desk.approve(verdict.order, intent.reason, verdict.decision, owner)
+            desk.effects.append(SendOrder(verdict.order))
+            return verdict.order.client_order_id
+        desk.deny(intent, verdict.reason.value, verdict.context, verdict.decision, owner)
+        return denied_by_caps(verdict.reason.value, verdict.context)
+
+    def _test(self, item: BotPlace, intent: PlaceIntent) -> None:
+        """What would become of it; nothing is held, and no line but the input's is written."""
+        found = self._desk.interceptor.preview(intent, self._desk.now_ns)
+        if found is None:
+            self._answer(item)
+        else:
+            self._answer(item, denial=denied_by_caps(found[0].value, found[1]))
+
+    # ------------------------------------------------------------------ canceling
+    def cancel(self, item: BotCancel) -> None:
+        """The end of one order."""
+        order = self._find(item)
+        if order is None or order.status.is_terminal:
+            self._refuse(item, "cancel", NOT_FOUND)
+            return
+        self._cancel(item, order)
+        self._wait(item, "cancel", gone=(order.client_order_id,))
+
+    def cancel_all(self, item: BotCancelAll) -> None:
+        """The end of all of the bot's orders on a symbol, each by a cancel of its own."""
+        orders = [
+            order
+            for order in self._desk.books.open_of(bot_strategy(item.bot)).values()
+            if order.instrument_id == item.instrument_id
+        ]
+        if not orders:
+            self._refuse(item, "cancel_all", NOT_FOUND)
+            return
+        for order in orders:
+            self._cancels.want(order, _WHY, order.strategy_id)
+        self._wait(item, "cancel_all", gone=tuple(one.client_order_id for one in orders))
+
+    def _cancel(self, item: BotCancel, order: Order) -> None:
+        if item.new_client_order_id:
+            self._rows.cancel_ids[order.client_order_id] = item.new_client_order_id
+        self._cancels.want(order, _WHY, order.strategy_id)
+
+    # ------------------------------------------------------------------ replacing, amending
+    def replace(self, item: BotReplace) -> None:
+        """A cancel and a placement. At the venue one request, where both halves can leave.
+
+        A placement that is refused here does not keep the cancel from leaving: as at the venue.
+        """
+        target = self._find(item.cancel)
+        if target is None or target.status.is_terminal:
+            self._place_alone(item)
+            return
+        cid = target.client_order_id
+        try:
+            intent = self._door.intent_of(item.place, replacing=target)
+        except Refused as refused:
+            self._refused_line(item, "replace", refused.denial)
+            self._cancel(item.cancel, target)
+            self._wait(item, "replace", gone=(cid,), denial=refused.denial)
+            return
+        if target.status not in REPLACEABLE or cid in self._desk.chase.cancels:
+            busy = refusal(DoorReason.IN_PROGRESS)
+            self._refused_line(item, "replace", busy)
+            both = item.mode is ReplaceMode.ALLOW_FAILURE
+            self._answer(item, denial=busy if both else None, cancel_denial=busy)
+            return
+        desk, owner = self._desk, _owner(item.place)
+        wish = ReplaceIntent(
+            strategy_id=target.strategy_id,
+            client_order_id=cid,
+            qty=intent.qty,
+            price=intent.price,
+            wish=intent,
+            mode=item.mode,
+            reason=_WHY,
+        )
+        verdict = desk.interceptor.review_replace(wish, target, desk.now_ns)
+        desk.ledger.heard(desk.interceptor.take_notices())
+        if isinstance(verdict, ReplaceApproved):
+            order = verdict.replace.order
+            desk.approve(order, intent.reason, verdict.decision, owner)
+            if item.cancel.new_client_order_id:
+                self._rows.cancel_ids[cid] = item.cancel.new_client_order_id
+            self._replaces.send(target, verdict.replace, _WHY)
+            self._wait(item, "replace", placed=order.client_order_id, gone=(cid,))
+        else:
+            desk.deny(intent, verdict.reason.value, verdict.context, verdict.decision, owner)
+            denial = denied_by_caps(verdict.reason.value, verdict.context)
+            self._cancel(item.cancel, target)
+            self._wait(item, "replace", gone=(cid,), denial=denial)
+
+    def _place_alone(self, item: BotReplace) -> None:
+        """There is nothing to cancel: the placement follows only if it was to go all the same."""
+        if item.mode is ReplaceMode.STOP_ON_FAILURE:
+            self._refused_line(item, "replace", NOT_FOUND)
+            self._answer(item, cancel_denial=NOT_FOUND)
+            return
+        try:
+            made = self._place(item.place, self._door.intent_of(item.place))
+        except Refused as refused:
+            self._refused_line(item, "replace", refused.denial)
+            made = refused.denial
+        if isinstance(made, BotDenial):
+            self._answer(item, denial=made, cancel_denial=NOT_FOUND)
+        else:
+            self._wait(item, "replace", placed=made, cancel_denial=NOT_FOUND)
+
+    def amend(self, item: BotAmend) -> None:
+        """A smaller quantity; the order keeps its id and its place in the queue."""
+        desk = self._desk
+        order = self._find(item)
+        if order is None or order.status.is_terminal:
+            self._refuse(item, "amend", NOT_FOUND)
+        elif order.client_order_id in self._amends.under_way or order.status not in REPLACEABLE:
+            self._refuse(item, "amend", refusal(DoorReason.IN_PROGRESS))
+        elif not desk.gate.can_send:
+            self._refuse(item, "amend", refusal(DoorReason.NO_LINK, desk.gate.down_words))
+        else:
+            intent = AmendIntent(
+                strategy_id=order.strategy_id,
+                client_order_id=order.client_order_id,
+                qty=item.new_qty,
+                reason=_WHY,
+            )
+            denied = self._amends.want(order, intent)
+            if denied:
+                self._answer(item, denial=denied_by_caps(denied, {"qty": str(item.new_qty)}))
+            else:
+                self._wait(
+                    item,
+                    "amend",
+                    amended=order.client_order_id,
+                    amends_before=order.amends,
+                )
+
+    # ------------------------------------------------------------------ finding and answering
+    def _find(self, item: BotCancel | BotAmend) -> Order | None:
+        """The bot's own order that the request names; where it names two ids, both must fit."""
+        return find_order(
+            self._desk, item.bot, item.instrument_id, item.client_order_id, item.venue_order_id
+        )
+
+    def _wait(self, item: Request, kind: str, **what: Any) -> None:
+        self._waiting.add(
+            Waiter(
+                bot=item.bot, request=item.request, kind=kind, asked_ns=self._desk.now_ns, **what
+            )
+        )
+
+    def _refuse(self, item: Request, kind: str, denial: BotDenial) -> None:
+        self._refused_line(item, kind, denial)
+        self._answer(item, denial=denial)
+
+    def _refused_line(self, item: Request, kind: str, denial: BotDenial) -> None:
+        placed = item.place if isinstance(item, BotReplace) else item
+        self._desk.ledger.bots.refuse(item.bot, denial.reason)
+        self._desk.record(
+            EventType.BOT_REFUSED,
+            {
+                "bot": item.bot,
+                "request": item.request,
+                "kind": kind,
+                "client_order_id": getattr(placed, "client_order_id", None) or "",
+                "symbol": symbol_of(placed.instrument_id),
+                "refusal": denial.reason,
+                "msg": denial.msg,
+            },
+        )
+
+    def _answer(
+        self,
+        item: Request,
+        *,
+        denial: BotDenial | None = None,
+        cancel_denial: BotDenial | None = None,
+    ) -> None:
+        self._desk.effects.append(
+            BotAnswered(
+                bot=item.bot, request=item.request, denial=denial, cancel_denial=cancel_denial
+            )
+        )
+
+
+def find_order(
+    desk: TurnContext,
+    bot: str,
+    instrument_id: InstrumentId,
+    client_order_id: str | None,
+    venue_order_id: VenueOrderId | None,
+) -> Order | None:
+    """A bot's own order by its ids of it; another bot's is nobody's."""
+    bots = desk.ledger.bots
+    order = None
+    if venue_order_id is not None:
+        order = bots.order_at_venue(bot, instrument_id, venue_order_id)
+        if order is None or client_order_id not in (None, "", order.bot_order_id):
+            return None
+    elif client_order_id:
+        order = bots.order(bot, client_order_id)
+    return order if order is not None and order.instrument_id == instrument_id else None
+
+
+def _owner(item: BotPlace) -> dict[str, Any]:
+    return {"bot": item.bot, "client_order_id": item.client_order_id, "request": item.request}

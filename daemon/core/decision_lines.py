@@ -1,0 +1,95 @@
+"""The fields of the lines `order_approved` and `order_denied` (daemon/model/records.py)."""
+
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from typing import Any
+
+from daemon.model.amounts import plain
+from daemon.model.enums import OrderStatus
+from daemon.model.ids import symbol_of
+from daemon.model.intents import PlaceIntent
+from daemon.model.orders import NewOrder, Order
+from daemon.model.plain_values import to_plain
+
+Owner = Mapping[str, Any]
+"""Of a bot's order: `bot`, `client_order_id` (the bot's own), `request`."""
+
+
+def amount(value: Decimal | None) -> str | None:
+    """Decimal text for a record, or null."""
+    return None if value is None else plain(value)
+
+
+def approved_fields(
+    order: NewOrder,
+    reason: str,
+    decision: Mapping[str, Any],
+    counts: Sequence[int],
+    owner: Owner | None,
+) -> dict[str, Any]:
+    """What an approval's line says; `counts` are those of the session, this one included."""
+    return {
+        "client_order_id": order.client_order_id,
+        "symbol": symbol_of(order.instrument_id),
+        "instrument_id": order.instrument_id,
+        "strategy_id": order.strategy_id,
+        "side": order.side.value,
+        "order_type": order.order_type.value,
+        "qty": amount(order.qty),
+        "price": amount(order.price),
+        "time_in_force": order.time_in_force.value if order.time_in_force else None,
+        "stop_price": amount(order.stop_price),
+        "reduce_only": order.reduce_only,
+        **({} if order.extras is None else {"extras": to_plain(order.extras)}),
+        **({} if order.terms is None else {"terms": to_plain(order.terms)}),
+        **({} if owner is None else {"owner": owner}),
+        "reason": reason,
+        "decision": decision,
+        "counts": counts,
+    }
+
+
+def denied_fields(
+    intent: PlaceIntent,
+    verdict: tuple[str, Mapping[str, Any], Mapping[str, Any]],
+    counts: Sequence[int],
+    owner: Owner | None,
+) -> dict[str, Any]:
+    """What a denial's line says; `verdict`: the reason, its context, the decision."""
+    reason, context, decision = verdict
+    return {
+        "symbol": symbol_of(intent.instrument_id),
+        "instrument_id": intent.instrument_id,
+        "strategy_id": intent.strategy_id,
+        "side": intent.side.value,
+        "order_type": intent.order_type.value,
+        "qty": amount(intent.qty),
+        "price": amount(intent.price),
+        "time_in_force": intent.time_in_force.value if intent.time_in_force else None,
+        **({} if owner is None else {"owner": owner}),
+        "deny_reason": reason,
+        "deny_context": to_plain(context),
+        "decision": decision,
+        "counts": counts,
+    }
+
+
+def order_of(order: NewOrder) -> Order:
+    """Our view of an order at the moment of its approval."""
+    return Order(
+        client_order_id=order.client_order_id,
+        strategy_id=order.strategy_id,
+        instrument_id=order.instrument_id,
+        side=order.side,
+        order_type=order.order_type,
+        qty=order.qty,
+        price=order.price,
+        time_in_force=order.time_in_force,
+        stop_price=order.stop_price,
+        status=OrderStatus.APPROVED,
+        ts_approved_ns=order.ts_ns,
+        ts_updated_ns=order.ts_ns,
+        reduce_only=order.reduce_only,
+        extras=order.extras,
+        terms=order.terms,
+    )

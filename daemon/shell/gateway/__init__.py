@@ -1,0 +1,1 @@
+"""The gateway: bots speak Binance Spot's protocol to it; it can wish and look, never send."""

@@ -1,0 +1,452 @@
+"""What a bot may ask, over REST and the WebSocket API alike: one function a call.
+
+Rules of this file:
+1. Orders go to the engine and are answered from its effects; reads are answered from the bot's own
+   view, and cost the venue nothing.
+2. The row that is told is the newest that the fold has told.
+3. What could leave a doubt is said as a doubt (-1007), never as "there is no such order".
+"""
+
+import asyncio
+import secrets
+from collections.abc import Awaitable, Callable, Mapping
+from decimal import Decimal
+from functools import partial
+from typing import Any, Protocol
+
+import orjson
+
+from daemon.model.bots import BotOrderRow
+from daemon.model.effects import BotAnswered
+from daemon.model.enums import OrderType, TimeInForce
+from daemon.model.ids import InstrumentId, instrument_id
+from daemon.model.inputs import BotCancelAll, BotPlace
+from daemon.shell.gateway.market import PublicReply, PublicRequestFailed
+from daemon.shell.gateway.rules import Asked, Counts
+from daemon.shell.gateway.views import OwnView, Views, is_ended, is_whole
+from daemon.shell.gateway.waiting import PatienceOver, Satisfied, TooManyWait, Waiting
+from daemon.venues.binance_spot.serving.account_rows import account_row
+from daemon.venues.binance_spot.serving.bot_forms import (
+    amend_input,
+    cancel_input,
+    place_input,
+    replace_input,
+)
+from daemon.venues.binance_spot.serving.bot_rows import (
+    seen_balances,
+    seen_fill,
+    seen_fills,
+    seen_order,
+)
+from daemon.venues.binance_spot.serving.errors import (
+    VenueError,
+    no_such_order,
+    not_supported,
+    unknown_order,
+    unknown_outcome,
+)
+from daemon.venues.binance_spot.serving.order_forms import (
+    ResponseType,
+    parse_amend,
+    parse_cancel,
+    parse_place,
+    parse_replace,
+    response_type,
+)
+from daemon.venues.binance_spot.serving.order_rows import (
+    Row,
+    amended_row,
+    canceled_row,
+    order_row,
+    placed_row,
+    replaced_row,
+    trade_row,
+)
+from daemon.venues.binance_spot.serving.refusals import refusal_of, try_again
+from daemon.venues.binance_spot.serving.units import ms_of
+
+_DAY_MS = 86_400_000
+
+
+class AccountData(Protocol):
+    """The link's side: signed questions about the account that tell of no order."""
+
+    def get(self, path: str, symbol: str) -> Awaitable[PublicReply]:
+        """`account/commission` or `myFilters` of one symbol."""
+
+
+Handler = Callable[[Asked], Awaitable[object]]
+
+
+def _nobody_minds() -> None:
+    """Nothing depends on when it is settled."""
+
+
+class BotCalls:
+    """Lives on the gateway's loop."""
+
+    def __init__(
+        self,
+        *,
+        environment: str,
+        views: Views,
+        waiting: Waiting,
+        account: AccountData,
+        counts: Mapping[str, Counts],
+        now_ns: Callable[[], int],
+    ) -> None:
+        self._environment = environment
+        self._views = views
+        self._waiting = waiting
+        self._account = account
+        self._counts = counts
+        self._now_ns = now_ns
+        self._cancels: dict[tuple[str, InstrumentId, str], asyncio.Future[object]] = {}
+        self._execution_id = 0
+        self._in_doubt: dict[tuple[str, str], int] = {}
+        """Bot and its order id -> placements that have no answer yet."""
+        self.handlers: Mapping[str, Handler] = {
+            "order.place": self._place,
+            "order.test": self._test,
+            "order.status": self._query,
+            "order.cancel": self._cancel,
+            "order.cancelReplace": self._replace,
+            "order.amend.keepPriority": self._amend,
+            "openOrders.status": self._open_orders,
+            "openOrders.cancelAll": self._cancel_open,
+            "allOrders": self._all_orders,
+            "myTrades": self._my_trades,
+            "myAllocations": self._nothing,
+            "openOrderLists.status": self._nothing,
+            "allOrderLists": self._nothing,
+            "account.status": self._account_status,
+            "account.commission": partial(self._of_account, "account/commission"),
+            "account.rateLimits.orders": self._order_counts,
+            "myFilters": partial(self._of_account, "myFilters"),
+        }
+
+    # ------------------------------------------------------------------ orders
+    async def _place(self, asked: Asked) -> object:
+        params = asked.params
+        form = parse_place(params)
+        shown = response_type(params, form.type)
+        make = place_input(
+            form,
+            params,
+            self._instrument(asked),
+            asked.bot.name,
+            client_order_id=invented_id(),
+            proof=asked.proof,
+        )
+        answer = await self._ask_named(asked, make, make(0), shown)
+        if answer.denial is not None:
+            raise refusal_of(answer.denial, self._now_ns(), places=True)
+        return self._placed(asked, answer, shown)
+
+    async def _test(self, asked: Asked) -> object:
+        if asked.params.flag("computeCommissionRates"):
+            raise not_supported()
+        form = parse_place(asked.params)
+        response_type(asked.params, form.type)
+        instrument = self._instrument(asked)
+        answer = await self._ask(
+            asked,
+            place_input(
+                form,
+                asked.params,
+                instrument,
+                asked.bot.name,
+                client_order_id=invented_id(),
+                is_test=True,
+            ),
+        )
+        if answer.denial is not None:
+            raise refusal_of(answer.denial, self._now_ns(), places=True)
+        return {}
+
+    async def _cancel(self, asked: Asked) -> object:
+        form = parse_cancel(asked.params)
+        instrument = self._instrument(asked)
+        make = cancel_input(form, instrument, asked.bot.name, cancel_id=invented_id())
+        order_id = "" if form.order_id is None else str(form.order_id)
+        found = self._view(asked).find(instrument, form.client_order_id, order_id)
+        if found is not None and is_ended(found):
+            raise unknown_order()
+        key = (asked.bot.name, instrument, order_id or f"c:{form.client_order_id}")
+        return await self._once(key, lambda: self._cancel_now(asked, make))
+
+    async def _cancel_now(self, asked: Asked, make: Callable[[int], Any]) -> object:
+        answer = await self._ask(asked, make)
+        if answer.denial is not None:
+            raise refusal_of(answer.denial, self._now_ns(), places=False)
+        return canceled_row(seen_order(self._newest(asked, answer)))
+
+    async def _once(
+        self,
+        key: tuple[str, InstrumentId, str],
+        ask: Callable[[], Awaitable[object]],
+    ) -> object:
+        """Repeated cancels of one order share the first one's answer."""
+        under_way = self._cancels.get(key)
+        if under_way is not None:
+            return await asyncio.shield(under_way)
+        mine: asyncio.Future[object] = asyncio.get_running_loop().create_future()
+        self._cancels[key] = mine
+        try:
+            result = await ask()
+        except BaseException as error:
+            told = error if isinstance(error, Exception) else unknown_outcome()
+            mine.set_exception(told)
+            mine.exception()  # looked at: nobody else need have waited
+            raise
+        else:
+            mine.set_result(result)
+            return result
+        finally:
+            del self._cancels[key]
+
+    async def _cancel_open(self, asked: Asked) -> object:
+        instrument = self._instrument(asked)
+        answer = await self._ask(
+            asked,
+            lambda request: BotCancelAll(
+                bot=asked.bot.name, request=request, instrument_id=instrument
+            ),
+        )
+        if answer.denial is not None:
+            raise refusal_of(answer.denial, self._now_ns(), places=False)
+        if not answer.rows:
+            raise unknown_order()
+        view = self._view(asked)
+        return [canceled_row(seen_order(view.newest(row))) for row in answer.rows]
+
+    async def _amend(self, asked: Asked) -> object:
+        form = parse_amend(asked.params)
+        answer = await self._ask(asked, amend_input(form, self._instrument(asked), asked.bot.name))
+        if answer.denial is not None:
+            raise refusal_of(answer.denial, self._now_ns(), places=False)
+        row = self._newest(asked, answer)
+        return amended_row(seen_order(row), row.client_order_id, self.next_execution_id())
+
+    async def _replace(self, asked: Asked) -> object:
+        params, name = asked.params, asked.bot.name
+        form = parse_replace(params)
+        make = replace_input(
+            form,
+            params,
+            self._instrument(asked),
+            name,
+            client_order_id=invented_id(),
+            cancel_id=invented_id(),
+            proof=asked.proof,
+        )
+        answer = await self._ask_named(asked, make, make(0).place, form.shown)
+        return self._replaced(asked, answer, form.shown)
+
+    def _replaced(self, asked: Asked, answer: BotAnswered, shown: ResponseType) -> object:
+        canceled: Row | VenueError
+        if answer.cancel_row is not None:
+            canceled = canceled_row(seen_order(self._view(asked).newest(answer.cancel_row)))
+        elif answer.cancel_denial is not None:
+            canceled = refusal_of(answer.cancel_denial, self._now_ns(), places=False)
+        elif answer.denial is not None:  # refused whole, before anything was asked of the venue
+            raise refusal_of(answer.denial, self._now_ns(), places=True)
+        else:
+            raise unknown_outcome()
+        placed: Row | VenueError | None = None
+        if answer.rows:
+            placed = self._placed(asked, answer, shown)
+        elif answer.denial is not None:
+            placed = refusal_of(answer.denial, self._now_ns(), places=True)
+        return replaced_row(canceled, placed)
+
+    def _placed(self, asked: Asked, answer: BotAnswered, shown: ResponseType) -> Row:
+        row = self._newest(asked, answer)
+        self._counts[asked.bot.name].order(asked.now_ns)
+        at_ns = row.ts_placed_ns or row.ts_updated_ns
+        return placed_row(seen_order(row), seen_fills(row), shown, at_ns)
+
+    # ------------------------------------------------------------------ reads of its own
+    async def _query(self, asked: Asked) -> object:
+        order_id, client_id = asked.params.order_key()
+        found = self._view(asked).find(
+            self._instrument(asked), client_id, "" if order_id is None else str(order_id)
+        )
+        if found is None and not self._in_doubt.get((asked.bot.name, client_id)):
+            raise no_such_order()
+        if found is None or found.status is None:
+            raise unknown_outcome()
+        return order_row(seen_order(found))
+
+    async def _open_orders(self, asked: Asked) -> object:
+        instrument = self._instrument(asked) if asked.params.text("symbol") else None
+        return [order_row(seen_order(row)) for row in self._view(asked).open_orders(instrument)]
+
+    async def _all_orders(self, asked: Asked) -> object:
+        params = asked.params
+        found = self._view(asked).orders(self._instrument(asked))
+        limit = params.limit(500, 1000)
+        from_id, start, end = (params.integer(n) for n in ("orderId", "startTime", "endTime"))
+        _check_span(start, end)
+        chosen = [
+            row
+            for row in found
+            if (from_id is None or int(row.venue_order_id or 0) >= from_id)
+            and (start is None or ms_of(row.ts_placed_ns) >= start)
+            and (end is None or ms_of(row.ts_placed_ns) <= end)
+        ]
+        oldest_first = from_id is not None or start is not None
+        return [
+            order_row(seen_order(row))
+            for row in (chosen[:limit] if oldest_first else chosen[-limit:])
+        ]
+
+    async def _my_trades(self, asked: Asked) -> object:
+        params = asked.params
+        limit = params.limit(500, 1000)
+        from_id, order_id, start, end = (
+            params.integer(name) for name in ("fromId", "orderId", "startTime", "endTime")
+        )
+        is_timed = start is not None or end is not None
+        if is_timed and (from_id is not None or order_id is not None):
+            raise VenueError(-1128, "Combination of optional parameters invalid.")
+        _check_span(start, end)
+        found = [
+            (row, fill)
+            for row, fill in self._view(asked).fills(self._instrument(asked))
+            if (from_id is None or fill.trade_id >= from_id)
+            and (order_id is None or row.venue_order_id == str(order_id))
+            and (start is None or ms_of(fill.ts_venue_ns) >= start)
+            and (end is None or ms_of(fill.ts_venue_ns) <= end)
+        ]
+        oldest_first = from_id is not None or start is not None
+        chosen = found[:limit] if oldest_first else found[-limit:]
+        return [trade_row(seen_fill(row, fill)) for row, fill in chosen]
+
+    async def _account_status(self, asked: Asked) -> object:
+        rates = await self._commission(asked.bot.symbols[0])
+        view = self._view(asked)
+        return account_row(
+            seen_balances(view.balances()),
+            maker_ppm=_ppm(rates["maker"]),
+            taker_ppm=_ppm(rates["taker"]),
+            can_trade=asked.bot.can_trade,
+            updated_ns=view.updated_ns,
+            uid=0,
+            omit_zero=asked.params.flag("omitZeroBalances"),
+        )
+
+    async def _of_account(self, path: str, asked: Asked) -> object:
+        self._instrument(asked)
+        return await self._signed_answer(path, asked.params.symbol())
+
+    async def _order_counts(self, asked: Asked) -> object:
+        return self._counts[asked.bot.name].order_rows(asked.now_ns)
+
+    async def _nothing(self, asked: Asked) -> object:
+        """A bot has no lists and no allocations: none is served."""
+        if asked.params.text("symbol"):
+            self._instrument(asked)
+        return []
+
+    # ------------------------------------------------------------------ shared
+    def next_execution_id(self) -> int:
+        """A number for each thing that happens to an order; the venue's own is not told to us."""
+        self._execution_id += 1
+        return self._execution_id
+
+    def _view(self, asked: Asked) -> OwnView:
+        return self._views[asked.bot.name]
+
+    def _newest(self, asked: Asked, answer: BotAnswered) -> BotOrderRow:
+        if not answer.rows:
+            raise unknown_outcome()
+        row = self._view(asked).newest(answer.rows[0])
+        if row.status is None:
+            raise unknown_outcome()
+        return row
+
+    def _instrument(self, asked: Asked) -> InstrumentId:
+        symbol = asked.params.symbol()
+        if symbol not in asked.bot.symbols:
+            raise VenueError(-1121, "Invalid symbol.")
+        return instrument_id(symbol, self._environment)
+
+    async def _ask(
+        self,
+        asked: Asked,
+        make: Callable[[int], Any],
+        satisfied: Satisfied | None = None,
+        on_settled: Callable[[], None] = _nobody_minds,
+    ) -> BotAnswered:
+        try:
+            return await self._waiting.ask(
+                asked.bot.name,
+                make,
+                patience_s=asked.bot.patience_s,
+                satisfied=satisfied,
+                on_settled=on_settled,
+            )
+        except PatienceOver:
+            raise unknown_outcome() from None
+        except TooManyWait:
+            raise busy() from None
+
+    async def _ask_named(
+        self, asked: Asked, make: Callable[[int], Any], wish: BotPlace, shown: ResponseType
+    ) -> BotAnswered:
+        """Ask for an order; until the engine has answered, its id is in doubt, not absent."""
+        key = (asked.bot.name, wish.client_order_id)
+        self._in_doubt[key] = self._in_doubt.get(key, 0) + 1
+
+        def settle() -> None:
+            left = self._in_doubt.pop(key, 1) - 1
+            if left > 0:
+                self._in_doubt[key] = left
+
+        return await self._ask(asked, make, _told(wish, shown), settle)
+
+    async def _commission(self, symbol: str) -> Mapping[str, str]:
+        told = await self._signed_answer("account/commission", symbol)
+        found: Mapping[str, str] = told["standardCommission"]
+        return found
+
+    async def _signed_answer(self, path: str, symbol: str) -> Any:
+        try:
+            reply = await self._account.get(path, symbol)
+        except PublicRequestFailed:
+            raise try_again() from None
+        return orjson.loads(reply.body)
+
+
+def busy() -> VenueError:
+    """Too many requests wait for the engine: proof that this one was not sent."""
+    return VenueError(-2010, "This action is disabled on this account. seatrial: busy, not sent")
+
+
+def invented_id() -> str:
+    """A client order id for a request that has none, as the venue would invent one."""
+    return secrets.token_urlsafe(16)
+
+
+def _told(wish: BotPlace, shown: ResponseType) -> Satisfied:
+    """Whether a row tells all that the answer to this placement shows."""
+    is_at_once = wish.order_type is OrderType.MARKET or wish.time_in_force in {
+        TimeInForce.IOC,
+        TimeInForce.FOK,
+    }
+    if shown is ResponseType.ACK:
+        return lambda row: row.status is not None
+    if is_at_once:
+        return lambda row: is_ended(row) and is_whole(row)
+    return lambda row: row.status is not None and is_whole(row)
+
+
+def _ppm(rate: str) -> int:
+    """Parts per million of a commission rate."""
+    return int(Decimal(rate) * 1_000_000)
+
+
+def _check_span(start: int | None, end: int | None) -> None:
+    if start is not None and end is not None and end - start > _DAY_MS:
+        raise VenueError(-1127, "More than 24 hours between startTime and endTime.")

@@ -1,0 +1,157 @@
+"""Who is asking, and may they ask now: keys, token buckets, and what a refusal tells us.
+
+Rules of this file:
+1. The rate is looked at before everything that costs; the dialect's own checks follow.
+2. The daemon's own key, and one bot's signature under another's key, are refused and told; neither
+   a key nor a secret is in what is told.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+
+from daemon.errors import CredentialsRefused
+from daemon.model.amounts import NS_PER_MS
+from daemon.shell.gateway.keys import KeyRing
+from daemon.shell.gateway.rules import Asked, BotRules, Counts
+from daemon.shell.gateway.throttle import Bucket, Refused, Throttle
+from daemon.shell.process.clock import Clock
+from daemon.venues.binance_spot.serving.calls import CallKind, Endpoint
+from daemon.venues.binance_spot.serving.errors import VenueError
+from daemon.venues.binance_spot.serving.keys import ApiKey
+from daemon.venues.binance_spot.serving.params import Params
+from daemon.venues.binance_spot.serving.rate_limits import banned, too_much_weight
+
+BAD_SIGNATURE, UNKNOWN_KEY = -1022, -2015
+_PUBLIC_RATE, _PUBLIC_BURST = 200, 400
+
+OnIncident = Callable[[str, str], None]
+"""Told of a key in the wrong hands: what was seen, and which bot's (empty: the daemon's own)."""
+
+
+@dataclass(slots=True)
+class Seen:
+    """When a bot was last heard, and its longest silence since the start of the gateway."""
+
+    last_ns: int = 0
+    longest_silence_ns: int = 0
+
+
+class Door:
+    """Lives on the gateway's loop."""
+
+    def __init__(
+        self,
+        ring: KeyRing,
+        rules: Iterable[BotRules],
+        *,
+        clock: Clock,
+        offset_ns: Callable[[], int],
+        on_incident: OnIncident,
+        on_revoked: Callable[[str], None],
+    ) -> None:
+        """`offset_ns`: the venue's clock minus ours, as the link knows it."""
+        self._ring = ring
+        self._rules = {one.name: one for one in rules}
+        self._clock = clock
+        self._offset_ns = offset_ns
+        self._on_incident = on_incident
+        self._on_revoked = on_revoked
+        self._public = Throttle(
+            Bucket(_PUBLIC_RATE * max(1, len(self._rules)), _PUBLIC_BURST), Bucket(1, 1)
+        )
+        self.throttles = {
+            name: Throttle(
+                Bucket(one.requests_per_second, one.requests_burst),
+                Bucket(one.cancels_per_second, one.cancels_per_second),
+            )
+            for name, one in self._rules.items()
+        }
+        self.counts = {name: Counts(one) for name, one in self._rules.items()}
+        self.seen = {name: Seen() for name in self._rules}
+        self.failures = 0
+        """Requests whose key or signature was wrong."""
+
+    @property
+    def keys(self) -> Mapping[str, ApiKey]:
+        """The keys in force, by API key."""
+        return self._ring.keys
+
+    def now_ns(self) -> int:
+        """Engine time."""
+        return self._clock.now_ns()
+
+    def judge_ns(self) -> int:
+        """The venue's clock, by which timestamps are judged here too."""
+        return self._clock.now_ns() + self._offset_ns()
+
+    def rules_of(self, bot: str) -> BotRules:
+        """What the configuration says of a bot."""
+        return self._rules[bot]
+
+    def charge(self, api_key: str, endpoint: Endpoint | None) -> BotRules | None:
+        """Charge one request to its key, before anything else is done for it.
+
+        Returns whose key it is; None: nobody's, and all such requests share one bucket. `endpoint`
+        None: a call about the connection.
+
+        Raises:
+            VenueError: too many (429, 418).
+        """
+        self.look()
+        key = self._ring.keys.get(api_key) if api_key else None
+        now_ns = self.now_ns()
+        if key is None:
+            self._refuse(self._public.admit(now_ns), self._public, now_ns)
+            return None
+        throttle = self.throttles[key.account]
+        self.counts[key.account].request(now_ns)
+        is_cancel = endpoint is not None and endpoint.kind is CallKind.CANCEL
+        refused = throttle.admit_cancel(now_ns) if is_cancel else throttle.admit(now_ns)
+        self._refuse(refused, throttle, now_ns)
+        return self._rules[key.account]
+
+    def refused(self, error: VenueError, api_key: str, payload: bytes, signature: str) -> None:
+        """A signed request did not pass: see whether a key is in the wrong hands."""
+        if error.code == UNKNOWN_KEY:
+            self.failures += 1
+            if api_key not in self._ring.keys and self._ring.is_venue_key(api_key):
+                self._on_incident("the daemon's own venue key was used at the gateway", "")
+        elif error.code == BAD_SIGNATURE:
+            self.failures += 1
+            key = self._ring.keys.get(api_key)
+            other = self._ring.signer_of(payload, signature, key.account if key else "")
+            if other:
+                self._on_incident(f"a request of another key was signed with {other}'s", other)
+
+    def let_in(self, key: ApiKey, params: Params, payload: bytes, signature: str) -> Asked:
+        """What the bot asks, once all else is checked."""
+        now_ns = self.now_ns()
+        self.heard(key.account, now_ns)
+        proof = ""
+        if key.is_ed25519:  # a third party can check it; an HMAC it could not
+            proof = f"{payload.decode('utf-8', 'replace')}&signature={signature}"
+        return Asked(bot=self._rules[key.account], params=params, now_ns=now_ns, proof=proof)
+
+    def heard(self, bot: str, now_ns: int) -> None:
+        """Something signed by the bot's key has come."""
+        seen = self.seen[bot]
+        if seen.last_ns:
+            seen.longest_silence_ns = max(seen.longest_silence_ns, now_ns - seen.last_ns)
+        seen.last_ns = now_ns
+
+    def look(self, *, thorough: bool = False) -> None:
+        """Look whether keys were made or revoked; at every request, so that it holds at once."""
+        try:
+            revoked = self._ring.refresh(thorough=thorough)
+        except (CredentialsRefused, OSError):
+            return  # what was known stays; the tool that broke the file has said so
+        for bot in revoked:
+            self._on_revoked(bot)
+
+    def _refuse(self, refused: Refused | None, throttle: Throttle, now_ns: int) -> None:
+        if refused is None:
+            return
+        until_ns = max(refused.until_ns, now_ns + NS_PER_MS) + self._offset_ns()
+        if refused.status == 418:
+            raise banned(until_ns)
+        raise too_much_weight(throttle.requests.rate * 60, until_ns)

@@ -1,0 +1,106 @@
+"""REST for bots: raw bytes in, an answer out."""
+
+import logging
+from dataclasses import dataclass, field
+
+import orjson
+
+from daemon.shell.gateway.calls import BotCalls
+from daemon.shell.gateway.door import Door
+from daemon.shell.gateway.public import PublicCalls
+from daemon.shell.gateway.rules import BotRules
+from daemon.venues.binance_spot.serving.calls import Endpoint
+from daemon.venues.binance_spot.serving.errors import VenueError, not_supported, unknown_outcome
+from daemon.venues.binance_spot.serving.keys import raw_signature
+from daemon.venues.binance_spot.serving.params import Params, from_form, signed_text
+from daemon.venues.binance_spot.serving.rest import (
+    GONE_PATHS,
+    HTML_TYPE,
+    JSON_TYPE,
+    RestRequest,
+    authenticate,
+    endpoint_of,
+    html_page,
+    refusal,
+)
+
+log = logging.getLogger("seatriald")
+
+
+@dataclass(frozen=True, slots=True)
+class RestAnswer:
+    """What goes back."""
+
+    status: int
+    body: bytes
+    content_type: str = JSON_TYPE
+    headers: dict[str, str] = field(default_factory=dict)
+
+
+class RestFront:
+    """Lives on the gateway's loop."""
+
+    def __init__(self, door: Door, calls: BotCalls, public: PublicCalls) -> None:
+        self._door = door
+        self._calls = calls
+        self._public = public
+
+    async def answer(self, request: RestRequest) -> RestAnswer:
+        """Answer one request; a refusal is an answer, too."""
+        if request.path in GONE_PATHS:
+            return RestAnswer(410, html_page("410 Gone"), HTML_TYPE)
+        key = self._door.keys.get(request.api_key)
+        bot = self._door.rules_of(key.account) if key is not None else None
+        endpoint: Endpoint | None = None
+        try:
+            endpoint = self._charged(request)
+            status, body = await self._result(request, endpoint, bot)
+            return RestAnswer(status, body, headers=self._headers(bot, endpoint))
+        except VenueError as error:
+            body, more = refusal(error, self._door.judge_ns())
+            return RestAnswer(error.status, body, headers=self._headers(bot, endpoint) | more)
+
+    def _charged(self, request: RestRequest) -> Endpoint:
+        try:
+            endpoint = endpoint_of(request)
+        except VenueError:
+            self._door.charge(request.api_key, None)
+            raise
+        self._door.charge(request.api_key, endpoint)
+        return endpoint
+
+    async def _result(
+        self, request: RestRequest, endpoint: Endpoint, bot: BotRules | None
+    ) -> tuple[int, bytes]:
+        params = from_form(request.query, request.body)
+        if not endpoint.signed:
+            authenticate({}, endpoint, request, params, 0)  # checks the parameters
+            reply = await self._public.answer(endpoint, params, bot)
+            return reply.status, reply.body
+        return 200, orjson.dumps(await self._signed(request, endpoint, params))
+
+    async def _signed(self, request: RestRequest, endpoint: Endpoint, params: Params) -> object:
+        door = self._door
+        payload = signed_text(request.query, request.body)
+        signature = raw_signature(request.query, request.body)
+        try:
+            key = authenticate(door.keys, endpoint, request, params, door.judge_ns())
+        except VenueError as error:
+            door.refused(error, request.api_key, payload, signature)
+            raise
+        handler = self._calls.handlers.get(endpoint.name)
+        if key is None or handler is None:
+            raise not_supported()
+        try:
+            return await handler(door.let_in(key, params, payload, signature))
+        except VenueError:
+            raise
+        except Exception:
+            log.exception("gateway: a bug in %s; the bot is told that it is unknown", endpoint.name)
+            raise unknown_outcome() from None
+
+    def _headers(self, bot: BotRules | None, endpoint: Endpoint | None) -> dict[str, str]:
+        if bot is None:
+            return {}
+        counts = endpoint is not None and endpoint.counts_orders
+        return self._door.counts[bot.name].headers(self._door.now_ns(), with_orders=counts)

@@ -1,0 +1,106 @@
+"""How many requests of a key go through: token buckets, before anything else is looked at.
+
+Rules of this file:
+1. Cancels have a bucket of their own: no refusal or ban of other requests stops one.
+2. A refusal is 429 with the wait; who goes on is banned (418), each time twice as long.
+3. Refusals are counted; whoever asks gets one number a second, never a line a refusal.
+"""
+
+from dataclasses import dataclass, field
+
+from daemon.model.amounts import NS_PER_MS, NS_PER_S
+
+BREACHES_BEFORE_BAN = 10
+"""So many refusals within a minute are answered with a ban."""
+_BREACH_WINDOW_NS = 60 * NS_PER_S
+_BAN_FIRST_NS = 60 * NS_PER_S
+_BAN_MAX_NS = 3_600 * NS_PER_S
+_CALM_NS = 3_600 * NS_PER_S
+"""A ban that comes so long after the last one is a first one again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """Too many requests: the HTTP status (429, or 418 in a ban) and when to come again."""
+
+    status: int
+    until_ns: int
+
+
+@dataclass(slots=True)
+class Bucket:
+    """Fills with `rate` tokens a second up to `burst`; a request takes one."""
+
+    rate: int
+    burst: int
+    _held: float = 0.0
+    _at_ns: int = -1
+
+    def take(self, now_ns: int) -> bool:
+        """Take one, if there is one."""
+        if self._at_ns < 0:
+            self._held = float(self.burst)
+        else:
+            gained = max(0, now_ns - self._at_ns) * self.rate / NS_PER_S
+            self._held = min(float(self.burst), self._held + gained)
+        self._at_ns = now_ns
+        if self._held < 1.0:
+            return False
+        self._held -= 1.0
+        return True
+
+    def wait_ns(self) -> int:
+        """How long until there is one again."""
+        return int(max(0.0, 1.0 - self._held) * NS_PER_S / self.rate)
+
+
+@dataclass(slots=True)
+class Throttle:
+    """The buckets of one key, its bans, and what it was refused."""
+
+    requests: Bucket
+    cancels: Bucket
+    refused: int = 0
+    """Since the start of the daemon."""
+    banned_until_ns: int = 0
+    _breaches_ns: list[int] = field(default_factory=list)
+    _bans: int = 0
+    _untold: int = 0
+    _untold_since_ns: int = 0
+
+    def admit(self, now_ns: int) -> Refused | None:
+        """Any request but a cancel. None: it may go on."""
+        if now_ns < self.banned_until_ns:
+            return self._refuse(418, self.banned_until_ns, now_ns)
+        if self.requests.take(now_ns):
+            return None
+        self._breaches_ns = [
+            *(at for at in self._breaches_ns if now_ns - at < _BREACH_WINDOW_NS),
+            now_ns,
+        ]
+        if len(self._breaches_ns) < BREACHES_BEFORE_BAN:
+            return self._refuse(429, now_ns + self.requests.wait_ns(), now_ns)
+        if now_ns - self.banned_until_ns > _CALM_NS:
+            self._bans = 0
+        length_ns = min(_BAN_FIRST_NS << self._bans, _BAN_MAX_NS)
+        self._bans, self._breaches_ns = min(self._bans + 1, 10), []
+        self.banned_until_ns = now_ns + length_ns
+        return self._refuse(418, self.banned_until_ns, now_ns)
+
+    def admit_cancel(self, now_ns: int) -> Refused | None:
+        """A cancel: its own bucket alone, and never a ban."""
+        if self.cancels.take(now_ns):
+            return None
+        return self._refuse(429, now_ns + self.cancels.wait_ns(), now_ns)
+
+    def take_count(self, now_ns: int) -> tuple[int, int]:
+        """Refusals that nobody was told of yet, and over how many milliseconds; (0, 0): none."""
+        count, self._untold = self._untold, 0
+        return (count, (now_ns - self._untold_since_ns) // NS_PER_MS) if count else (0, 0)
+
+    def _refuse(self, status: int, until_ns: int, now_ns: int) -> Refused:
+        if not self._untold:
+            self._untold_since_ns = now_ns
+        self._untold += 1
+        self.refused += 1
+        return Refused(status, until_ns)

@@ -1,0 +1,211 @@
+"""The WebSocket API for bots: requests answered as they are ready, user data of their own."""
+
+import asyncio
+import logging
+
+import orjson
+
+from daemon.model.effects import BotBalances, BotEffect, BotOrderChanged
+from daemon.model.enums import VenueOrderStatus
+from daemon.shell.gateway.calls import BotCalls
+from daemon.shell.gateway.door import Door
+from daemon.shell.gateway.public import PublicCalls
+from daemon.shell.process.tasks import spawn
+from daemon.shell.sim_host.sim_connection import SimConnection
+from daemon.venues.binance_spot.serving.bot_rows import position_of, report_of
+from daemon.venues.binance_spot.serving.calls import ENDPOINTS, Endpoint
+from daemon.venues.binance_spot.serving.errors import (
+    VenueError,
+    not_permitted,
+    not_supported,
+    unknown_outcome,
+)
+from daemon.venues.binance_spot.serving.params import Params
+from daemon.venues.binance_spot.serving.ws_api import (
+    MALFORMED,
+    ApiRequest,
+    ApiSession,
+    answer_frame,
+    authenticate,
+    control,
+    decode_request,
+    envelope,
+    event_body,
+    subscribers,
+    terminated_frame,
+)
+
+log = logging.getLogger("seatriald")
+IN_FLIGHT_MAX = 200
+"""Requests of one connection that may wait for their answers; the next ones wait to be read."""
+
+
+class ApiFront:
+    """All WebSocket API connections. Lives on the gateway's loop."""
+
+    def __init__(self, door: Door, calls: BotCalls, public: PublicCalls) -> None:
+        self._door = door
+        self._calls = calls
+        self._public = public
+        self._connections: dict[ApiSession, SimConnection] = {}
+
+    def __len__(self) -> int:
+        return len(self._connections)
+
+    def opened(self, session: ApiSession, connection: SimConnection) -> None:
+        """A connection is there."""
+        self._connections[session] = connection
+
+    def closed(self, session: ApiSession) -> None:
+        """It is gone; what it asked for goes on."""
+        self._connections.pop(session, None)
+
+    def connections(self) -> list[SimConnection]:
+        """The open ones."""
+        return list(self._connections.values())
+
+    def bot_of(self, session: ApiSession) -> str:
+        """Whose signed session it is; empty: nobody has signed on it."""
+        if session.key is not None:
+            return session.key.account
+        return next((owner for owner, _ in session.subscriptions.values()), "")
+
+    def heard(self, session: ApiSession) -> None:
+        """A frame of any kind has come: of an open signed session it is a sign of life."""
+        bot = self.bot_of(session)
+        if bot:
+            self._door.heard(bot, self._door.now_ns())
+
+    def begin(
+        self, group: asyncio.TaskGroup, session: ApiSession, connection: SimConnection, frame: bytes
+    ) -> "asyncio.Task[None]":
+        """Answer one frame, beside those that still wait; they are offered in their order."""
+        return spawn(group, self._answer(session, connection, frame), name="gateway-api-answer")
+
+    def follow(self, effect: BotEffect) -> None:
+        """Tell a bot's subscribers what has happened; its lines are written."""
+        listeners = [
+            (connection, number)
+            for session, connection in self._connections.items()
+            for number in subscribers(session, effect.bot)
+        ]
+        if not listeners:
+            return  # an event costs more to make than an answer: made for whoever hears it
+        now_ns = self._door.judge_ns()
+        if isinstance(effect, BotOrderChanged):
+            row = effect.row
+            never_there = row.status is None or row.venue_order_id is None
+            if never_there or row.status is VenueOrderStatus.UNRECOGNISED:
+                return
+            body = event_body(report_of(effect, self._calls.next_execution_id()))
+        elif isinstance(effect, BotBalances):
+            body = event_body(position_of(effect.bot, effect.rows, now_ns))
+        else:
+            return
+        for connection, number in listeners:
+            connection.send_event(envelope(number, body), now_ns)
+
+    def revoke(self, bot: str) -> None:
+        """Close every connection on which the bot has signed."""
+        for session, connection in list(self._connections.items()):
+            if self.bot_of(session) == bot:
+                connection.close_after_outbox()
+
+    async def _answer(self, session: ApiSession, connection: SimConnection, frame: bytes) -> None:
+        request = MALFORMED
+        endpoint: Endpoint | None = None
+        ended: tuple[int, ...] = ()
+        answer: object
+        try:
+            request = decode_request(frame)
+            endpoint = ENDPOINTS.get(request.method)
+            api_key = request.params.text("apiKey") or (
+                session.key.api_key if session.key is not None else ""
+            )
+            self._door.charge(api_key, endpoint)
+            if endpoint is None:
+                answer, ended = self._control(session, request, api_key)
+            else:
+                answer = await self._called(session, endpoint, request.params, api_key)
+        except VenueError as error:
+            answer = error
+        now_ns = self._door.judge_ns()
+        bot = self.bot_of(session) or self._account(request)
+        counts = self._door.counts.get(bot)
+        with_orders = endpoint is not None and endpoint.counts_orders
+        connection.send(
+            answer_frame(
+                session,
+                request,
+                answer,
+                now_ns,
+                lambda: counts.rows(now_ns, with_orders=with_orders) if counts else [],
+            ),
+            now_ns,
+        )
+        for number in ended:
+            connection.send(terminated_frame(number, now_ns), now_ns)
+
+    def _control(
+        self, session: ApiSession, request: ApiRequest, api_key: str
+    ) -> tuple[object, tuple[int, ...]]:
+        door = self._door
+        now_ns = door.judge_ns()
+        try:
+            done = control(door.keys, session, request, judge_ns=now_ns, clock_ns=now_ns)
+        except VenueError as error:
+            door.refused(error, api_key, *_signed(request.params))
+            raise
+        self.heard(session)
+        return done.result, done.ended
+
+    async def _called(
+        self, session: ApiSession, endpoint: Endpoint, params: Params, api_key: str
+    ) -> object:
+        door = self._door
+        payload, signature = _signed(params)
+        try:
+            key = authenticate(door.keys, session, endpoint, params, door.judge_ns())
+        except VenueError as error:
+            door.refused(error, api_key, payload, signature)
+            raise
+        if key is None:
+            bot = door.rules_of(door.keys[api_key].account) if api_key in door.keys else None
+            reply = await self._public.answer(endpoint, _unsigned(params), bot)
+            if reply.status != 200:
+                told = orjson.loads(reply.body)
+                raise VenueError(told["code"], told["msg"], reply.status)
+            return orjson.Fragment(reply.body)
+        if key.api_key not in door.keys:  # revoked since the logon
+            raise not_permitted()
+        handler = self._calls.handlers.get(endpoint.name)
+        if handler is None:
+            raise not_supported()
+        try:
+            return await handler(door.let_in(key, params, payload, signature))
+        except VenueError:
+            raise
+        except Exception:
+            log.exception("gateway: a bug in %s; the bot is told that it is unknown", endpoint.name)
+            raise unknown_outcome() from None
+
+    def _account(self, request: ApiRequest) -> str:
+        key = self._door.keys.get(request.params.text("apiKey"))
+        return key.account if key is not None else ""
+
+
+def _signed(params: Params) -> tuple[bytes, str]:
+    """What was signed, and the signature."""
+    pairs = sorted(item for item in params.values.items() if item[0] != "signature")
+    payload = "&".join(f"{name}={value}" for name, value in pairs).encode()
+    return payload, params.text("signature")
+
+
+def _unsigned(params: Params) -> Params:
+    """The parameters of a public call, without those that only concern the connection."""
+    values = {
+        name: value
+        for name, value in params.values.items()
+        if name not in {"apiKey", "returnRateLimits"}
+    }
+    return Params(values)

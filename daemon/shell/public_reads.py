@@ -1,0 +1,200 @@
+"""The link's side of the gateway: public questions and public streams, for bots.
+
+Rules of this file:
+1. It asks for public data only: no request here has a key, a signature or an order.
+2. A question goes through the link's own REST session and governor, on the main loop, and pays
+   from the share of `Purpose.READ`. Streams have one connection of their own, for all bots.
+3. A frame is handed on as it came. When the connection is lost that is told, and nothing is made
+   up for the gap.
+"""
+
+import asyncio
+import contextlib
+import json
+from collections.abc import Awaitable, Callable, Collection, Coroutine
+from concurrent.futures import Future
+from typing import Any
+
+import aiohttp
+
+from daemon.errors import BudgetEmpty, SeatrialError
+from daemon.model.amounts import NS_PER_S
+from daemon.shell.gateway.market import PublicReply, PublicRequestFailed
+from daemon.shell.link.backoff import Backoff
+from daemon.shell.link.rest_session import HttpReply
+from daemon.shell.process.clock import Clock
+from daemon.venues.hosts import CheckedAddress, check_peer
+from daemon.venues.requests import HttpRequest, Purpose
+
+_NAMES_A_FRAME = 200
+_FRAME_EVERY_S = 0.25
+"""Subscriptions leave at most so often: the venue closes on more than five messages a second."""
+_FRAME_MAX_BYTES = 16 * 1024 * 1024
+_SILENCE_MAX_S = 60.0
+_CONNECT_S = 5.0
+_ACCOUNT_KEPT_NS = 3_600 * NS_PER_S
+_LOST = (aiohttp.ClientError, OSError, TimeoutError)
+_STREAM_AT = len('{"stream":"')
+
+
+async def _told(call: Awaitable[HttpReply]) -> PublicReply:
+    """The answer to a call of the link, or why there is none."""
+    try:
+        reply = await call
+    except BudgetEmpty as error:
+        raise PublicRequestFailed(str(error), error.until_ns) from None
+    except SeatrialError as error:
+        raise PublicRequestFailed(str(error)) from None
+    return PublicReply(reply.status, reply.body)
+
+
+class PublicReads:
+    """Asks public questions on the main loop, for any thread."""
+
+    def __init__(
+        self,
+        call: Callable[[HttpRequest], Awaitable[HttpReply]],
+        main_loop: asyncio.AbstractEventLoop,
+    ) -> None:
+        self._call = call
+        self._main_loop = main_loop
+
+    def get(self, path: str, query: str, weight: int) -> "Future[PublicReply]":
+        """`GET PATH?QUERY`; the future may fail with `PublicRequestFailed`."""
+        return asyncio.run_coroutine_threadsafe(self._get(path, query, weight), self._main_loop)
+
+    async def _get(self, path: str, query: str, weight: int) -> PublicReply:
+        request = HttpRequest(
+            method="GET",
+            target=f"{path}{'?' if query else ''}{query}",
+            headers=(),
+            body=b"",
+            weight=weight,
+            purpose=Purpose.READ,
+        )
+        return await _told(self._call(request))
+
+
+class AccountReads:
+    """The account's commissions and filters, asked on the main loop, kept for an hour.
+
+    `get` belongs to the gateway's loop.
+    """
+
+    def __init__(
+        self,
+        call: Callable[[str, str], Coroutine[Any, Any, HttpReply]],
+        main_loop: asyncio.AbstractEventLoop,
+        clock: Clock,
+    ) -> None:
+        self._call = call
+        self._main_loop = main_loop
+        self._clock = clock
+        self._kept: dict[tuple[str, str], tuple[int, PublicReply]] = {}
+
+    async def get(self, path: str, symbol: str) -> PublicReply:
+        """`account/commission` or `myFilters` of one symbol.
+
+        Raises:
+            PublicRequestFailed: the venue gives no answer now.
+        """
+        now_ns = self._clock.monotonic_ns()
+        kept = self._kept.get((path, symbol))
+        if kept is not None and now_ns < kept[0]:
+            return kept[1]
+        asked = asyncio.run_coroutine_threadsafe(self._ask(path, symbol), self._main_loop)
+        reply = await asyncio.wrap_future(asked)
+        if reply.status != 200:
+            raise PublicRequestFailed(f"{path}: {reply.status} {reply.body[:200]!r}")
+        self._kept[path, symbol] = (now_ns + _ACCOUNT_KEPT_NS, reply)
+        return reply
+
+    async def _ask(self, path: str, symbol: str) -> PublicReply:
+        return await _told(self._call(path, symbol))
+
+
+class PublicStreams:
+    """One connection to the venue's market streams: the union of what all bots listen to.
+
+    `run` and `want` belong to the gateway's loop.
+    """
+
+    def __init__(self, environment: str, endpoint: CheckedAddress, backoff: Backoff) -> None:
+        self._environment = environment
+        self._endpoint = endpoint
+        self._backoff = backoff
+        self._wanted: frozenset[str] = frozenset()
+        self._told: frozenset[str] = frozenset()
+        self._changed = asyncio.Event()
+        self.connections = 0
+
+    def want(self, names: Collection[str]) -> None:
+        """From now on these streams; without any there is no connection."""
+        self._wanted = frozenset(names)
+        self._changed.set()
+
+    async def run(
+        self, on_frame: Callable[[str, bytes], None], on_lost: Callable[[], None]
+    ) -> None:
+        """Serve for ever: `on_frame(name, whole frame)`, `on_lost` once a lost connection."""
+        while True:
+            while not self._wanted:
+                self._changed.clear()
+                await self._changed.wait()
+            with contextlib.suppress(*_LOST):
+                await self._connection(on_frame)
+            self._told = frozenset()
+            if self._wanted:
+                on_lost()
+                await asyncio.sleep(self._backoff.next_s())
+
+    async def _connection(self, on_frame: Callable[[str, bytes], None]) -> None:
+        endpoint = self._endpoint
+        check_peer(self._environment, endpoint.host, endpoint.port)
+        host = f"[{endpoint.host}]" if ":" in endpoint.host else endpoint.host
+        url = f"{endpoint.scheme}://{host}:{endpoint.port}/stream"
+        timeout = aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_S)
+        async with (
+            aiohttp.ClientSession(timeout=timeout, trust_env=False) as session,
+            session.ws_connect(url, max_msg_size=_FRAME_MAX_BYTES) as socket,
+            asyncio.TaskGroup() as group,
+        ):
+            self.connections += 1
+            sender = group.create_task(self._send_wishes(socket), name="public-subscribe")
+            with contextlib.suppress(*_LOST):  # here: a group would wrap them
+                await self._read(socket, on_frame)
+            sender.cancel()
+
+    async def _read(
+        self, socket: aiohttp.ClientWebSocketResponse, on_frame: Callable[[str, bytes], None]
+    ) -> None:
+        while self._wanted:
+            message = await socket.receive(timeout=_SILENCE_MAX_S)
+            if message.type is not aiohttp.WSMsgType.TEXT:
+                return
+            self._backoff.reset()
+            frame = str(message.data).encode()
+            if frame.startswith(b'{"stream":"'):
+                name = frame[_STREAM_AT : frame.index(b'"', _STREAM_AT)].decode()
+                on_frame(name, frame)
+
+    async def _send_wishes(self, socket: aiohttp.ClientWebSocketResponse) -> None:
+        number = 0
+        while True:
+            self._changed.clear()
+            for method, names in (
+                ("UNSUBSCRIBE", self._told - self._wanted),
+                ("SUBSCRIBE", self._wanted - self._told),
+            ):
+                ordered = sorted(names)
+                for at in range(0, len(ordered), _NAMES_A_FRAME):
+                    number += 1
+                    part = ordered[at : at + _NAMES_A_FRAME]
+                    wish: dict[str, Any] = {"method": method, "params": part, "id": number}
+                    try:
+                        await socket.send_str(json.dumps(wish))
+                    except _LOST:
+                        return  # the reader sees it, too
+                    await asyncio.sleep(_FRAME_EVERY_S)
+                self._told = self._told - names if method == "UNSUBSCRIBE" else self._told | names
+            await self._changed.wait()

@@ -1,0 +1,204 @@
+"""From what a client asks to an input of the engine; a form that is not served is refused.
+
+Rules of this file:
+1. Whatever changes an order and is not passed on is refused, never dropped.
+2. Ids that a client leaves out are the caller's to invent: nothing here is random.
+"""
+
+from collections.abc import Callable
+from decimal import Decimal
+
+from daemon.model.bots import TAGS, ReplaceMode
+from daemon.model.enums import OrderType
+from daemon.model.ids import InstrumentId, VenueOrderId
+from daemon.model.inputs import BotAmend, BotCancel, BotPlace, BotReplace
+from daemon.model.order_features import OrderExtras, PegPrice
+from daemon.venues.binance_spot.serving.errors import VenueError, not_supported
+from daemon.venues.binance_spot.serving.list_forms import LIST_CALLS
+from daemon.venues.binance_spot.serving.order_forms import (
+    AmendRequest,
+    CancelRequest,
+    ReplaceRequest,
+)
+from daemon.venues.binance_spot.serving.orders import PlaceRequest
+from daemon.venues.binance_spot.serving.params import Params
+from daemon.venues.binance_spot.serving.units import decimal_of_e8
+
+_WITH_TIME_IN_FORCE = frozenset(
+    {OrderType.LIMIT, OrderType.STOP_LOSS_LIMIT, OrderType.TAKE_PROFIT_LIMIT}
+)
+_ZERO_IS_WRONG = ("quantity", "quoteOrderQty", "price", "stopPrice", "icebergQty", "trailingDelta")
+_NO_LISTS = "order lists (OCO, OTO, OTOCO and their kin) are not served"
+_NO_ROUTING = "smart order routing is not served"
+UNSERVED = {
+    **dict.fromkeys((*LIST_CALLS, "orderList.cancel", "orderList.status"), _NO_LISTS),
+    "sor.order.place": _NO_ROUTING,
+    "sor.order.test": _NO_ROUTING,
+}
+"""Calls of the protocol that would place or name what the gateway has not, and why it refuses."""
+
+
+def check_served(name: str) -> None:
+    """Whether a bot may make the call of this name.
+
+    Raises:
+        VenueError: -1020, with the reason in plain words.
+    """
+    if name in UNSERVED:
+        raise not_supported(why=UNSERVED[name])
+
+
+def check_amounts(params: Params) -> None:
+    """Whether no amount of an order was sent as zero: what the venue takes for none, or refuses.
+
+    Raises:
+        VenueError: -1013.
+    """
+    for name in _ZERO_IS_WRONG:
+        if params.has(name) and not params.amount(name):
+            raise VenueError(-1013, f"Invalid {name}.")
+
+
+def place_input(
+    asked: PlaceRequest,
+    params: Params,
+    instrument: InstrumentId,
+    bot: str,
+    *,
+    client_order_id: str,
+    proof: str = "",
+    is_test: bool = False,
+) -> Callable[[int], BotPlace]:
+    """The order as an input; `client_order_id` is used where the bot has given none.
+
+    What comes back takes the number of the request.
+
+    Raises:
+        VenueError: -1013 for an amount of zero.
+    """
+    check_amounts(params)
+    tags = tuple((name, params.text(name)) for name in TAGS if params.text(name))
+
+    def make(request: int) -> BotPlace:
+        return BotPlace(
+            bot=bot,
+            request=request,
+            client_order_id=asked.client_order_id or client_order_id,
+            instrument_id=instrument,
+            side=asked.side,
+            order_type=asked.type,
+            qty=_amount(asked.qty),
+            quote_qty=_amount(asked.quote_order_qty),
+            price=_amount(asked.price),
+            time_in_force=asked.time_in_force if asked.type in _WITH_TIME_IN_FORCE else None,
+            stop_price=_amount(asked.stop_price),
+            extras=_extras(asked),
+            tags=tags,
+            is_test=is_test,
+            proof=proof,
+        )
+
+    return make
+
+
+def cancel_input(
+    asked: CancelRequest, instrument: InstrumentId, bot: str, *, cancel_id: str
+) -> Callable[[int], BotCancel]:
+    """The cancel as an input; `cancel_id` is its own id where the bot has given none.
+
+    Raises:
+        VenueError: -1020 for a cancel that depends on the order's status: nobody here could tell
+            whether the order still has it when the cancel arrives.
+    """
+    if asked.only_status is not None:
+        raise not_supported(why="cancelRestrictions is not served")
+
+    def make(request: int) -> BotCancel:
+        return BotCancel(
+            bot=bot,
+            request=request,
+            instrument_id=instrument,
+            client_order_id=asked.client_order_id or None,
+            venue_order_id=_venue_id(asked.order_id),
+            new_client_order_id=asked.cancel_id or cancel_id,
+        )
+
+    return make
+
+
+def replace_input(
+    asked: ReplaceRequest,
+    params: Params,
+    instrument: InstrumentId,
+    bot: str,
+    *,
+    client_order_id: str,
+    cancel_id: str,
+    proof: str = "",
+) -> Callable[[int], BotReplace]:
+    """Both halves of a cancel-replace as one input.
+
+    Raises:
+        VenueError: -1020 for what depends on the order's status or on the venue's order count.
+    """
+    if asked.cancels_when_limited:
+        raise not_supported(why="orderRateLimitExceededMode=CANCEL_ONLY is not served")
+    cancel = cancel_input(asked.cancel, instrument, bot, cancel_id=cancel_id)
+    place = place_input(
+        asked.place, params, instrument, bot, client_order_id=client_order_id, proof=proof
+    )
+    mode = ReplaceMode(asked.mode)
+
+    def make(request: int) -> BotReplace:
+        return BotReplace(
+            bot=bot, request=request, cancel=cancel(request), place=place(request), mode=mode
+        )
+
+    return make
+
+
+def amend_input(
+    asked: AmendRequest, instrument: InstrumentId, bot: str
+) -> Callable[[int], BotAmend]:
+    """The smaller quantity that a bot wants for one of its orders.
+
+    Raises:
+        VenueError: -1020 for another id than the order has: through the gateway it keeps its own;
+            -1013 for a quantity of zero.
+    """
+    new_id = asked.new_client_order_id
+    if new_id and new_id != asked.client_order_id:
+        raise not_supported(why="an amended order keeps its client order id")
+    if not asked.new_qty:
+        raise VenueError(-1013, "Invalid newQty.")
+
+    def make(request: int) -> BotAmend:
+        return BotAmend(
+            bot=bot,
+            request=request,
+            instrument_id=instrument,
+            client_order_id=asked.client_order_id or None,
+            venue_order_id=_venue_id(asked.order_id),
+            new_qty=decimal_of_e8(asked.new_qty),
+        )
+
+    return make
+
+
+def _venue_id(order_id: int | None) -> VenueOrderId | None:
+    return None if order_id is None else VenueOrderId(str(order_id))
+
+
+def _amount(e8: int) -> Decimal | None:
+    return decimal_of_e8(e8) if e8 else None
+
+
+def _extras(asked: PlaceRequest) -> OrderExtras | None:
+    if not (asked.trailing_bps or asked.iceberg_qty or asked.peg):
+        return None
+    return OrderExtras(
+        trailing_bps=asked.trailing_bps,
+        iceberg_qty=_amount(asked.iceberg_qty),
+        peg=None if asked.peg is None else PegPrice(asked.peg),
+        peg_levels=asked.peg_levels,
+    )

@@ -1,0 +1,122 @@
+"""What the rows need to know of an order, a fill and a list, whoever holds them.
+
+Amounts are ints in units of 1e-8, times integer nanoseconds; 0 where there is none.
+"""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from daemon.model.enums import OrderType, Side, TimeInForce
+from daemon.venues.binance_spot.serving.orders import Contingency, PegType, Status, StpMode
+
+
+class OrderLike(Protocol):
+    """One order as it is now."""
+
+    symbol: str
+    order_id: int
+    side: Side
+    type: OrderType
+    time_in_force: TimeInForce
+    status: Status
+    qty: int
+    price: int
+    stop_price: int
+    iceberg_qty: int
+    quote_order_qty: int
+    executed: int
+    cum_quote: int
+    prevented: int
+    ts_ns: int
+    updated_ns: int
+    working_ns: int
+    """When it went on the book; 0 while it waits for its trigger."""
+    waiting: bool
+    """A stop or take-profit that has not triggered."""
+    trailing_bps: int
+    trailing_since_ns: int
+    peg: PegType | None
+    peg_levels: int
+    stp_mode: StpMode
+    strategy_id: int | None
+    strategy_type: int | None
+    expiry_reason: str
+
+    @property
+    def list_id(self) -> int:
+        """`orderListId`: -1 for an order on its own."""
+
+    @property
+    def own_client_order_id(self) -> str:
+        """The id given at placement or by the latest amend."""
+
+    @property
+    def shown_client_order_id(self) -> str:
+        """What order rows print: after a cancel or amend the venue shows the newer id."""
+
+
+class FillLike(Protocol):
+    """One account's side of one trade."""
+
+    @property
+    def symbol(self) -> str:
+        """Where."""
+
+    @property
+    def trade_id(self) -> int:
+        """The venue's id of the trade."""
+
+    @property
+    def order_id(self) -> int:
+        """The venue's id of the order."""
+
+    @property
+    def list_id(self) -> int:
+        """-1 for an order on its own."""
+
+    @property
+    def side(self) -> Side:
+        """The order's side."""
+
+    @property
+    def price(self) -> int:
+        """Price of the trade."""
+
+    @property
+    def qty(self) -> int:
+        """Quantity of the trade."""
+
+    @property
+    def quote_qty(self) -> int:
+        """Price x quantity."""
+
+    @property
+    def fee(self) -> int:
+        """Commission."""
+
+    @property
+    def fee_asset(self) -> str:
+        """What the commission is paid in."""
+
+    @property
+    def maker(self) -> bool:
+        """Whether the order was on the book."""
+
+    @property
+    def ts_ns(self) -> int:
+        """When."""
+
+
+class ListLike(Protocol):
+    """An order list as it is now."""
+
+    list_id: int
+    symbol: str
+    contingency: Contingency
+    client_id: str
+    updated_ns: int
+    is_done: bool
+
+    @property
+    def orders(self) -> Sequence[OrderLike]:
+        """Its orders."""

@@ -1,0 +1,219 @@
+"""What a denial is called in the venue's protocol, so that the bots' libraries understand it.
+
+Rules of this file:
+1. Every reason of the caps and of the bots' own rules has a row (a test walks both lists).
+2. Documented wording stays exact, because clients match it. Ours follows it, or stands alone,
+   after `seatrial:`.
+3. Nothing that was not sent is answered as if it might have been: a placement gets no 5xx.
+
+`docs/gateway-refusals.md` is made from this table (tests/architecture/test_gateway_refusals.py).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from daemon.model.bots import BotDenial, DenialSource, DoorReason
+from daemon.venues.binance_spot.serving import errors
+from daemon.venues.binance_spot.serving.errors import VenueError
+
+_NOT_SHOWN = frozenset({"instrument", "strategy_id"})
+"""What a bot knows already, or need not know."""
+_S_MS = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class Wording:
+    """How one reason is told."""
+
+    code: int
+    text: str = ""
+    """Documented words; empty: ours alone."""
+    status: int = 400
+    is_exact: bool = False
+    """The documented words say all; nothing of ours follows them."""
+    retry_ms: int = 0
+    """After how long trying again makes sense (Retry-After)."""
+
+
+def _exact(error: VenueError) -> Wording:
+    return Wording(error.code, error.msg, error.status, is_exact=True)
+
+
+def _filter(name: str) -> Wording:
+    return _exact(errors.filter_failure(name))
+
+
+def _rate(seconds: int) -> Wording:
+    return Wording(-1015, "Too many new orders.", 429, retry_ms=seconds * _S_MS)
+
+
+_CAP = Wording(-2010)
+_DISABLED = Wording(-2010, errors.disabled().msg)
+_INVALID_SYMBOL = _exact(errors.invalid_symbol())
+_NO_BALANCE = _exact(errors.insufficient_balance())
+_UNKNOWN_ORDER = _exact(errors.unknown_order())
+_AMEND = Wording(-2038)
+
+CAPS: Mapping[str, Wording] = {
+    "halt_flag_closed": _DISABLED,
+    "trading_halted": _DISABLED,
+    "journal_unhealthy": _DISABLED,
+    "clock_unknown": _DISABLED,
+    "clock_stale": _DISABLED,
+    "clock_drift": _DISABLED,
+    "symbol_not_allowed": _INVALID_SYMBOL,
+    "cap_not_set": _CAP,
+    "instrument_unknown": _INVALID_SYMBOL,
+    "symbol_not_trading": _exact(errors.market_closed()),
+    "symbol_blocked": _CAP,
+    "unknown_order_open": _CAP,
+    "executions_need_human": _DISABLED,
+    "venue_reject_streak": _DISABLED,
+    "loss_streak": _DISABLED,
+    "malformed_order": _CAP,
+    "side_not_allowed": _CAP,
+    "order_type_not_allowed": _CAP,
+    "order_feature_not_allowed": _CAP,
+    "time_in_force_not_allowed": _CAP,
+    "outside_trading_window": _CAP,
+    "no_market_data": _CAP,
+    "stale_market_data": _CAP,
+    "crossed_book": _CAP,
+    "no_reference_price": _CAP,
+    "not_reducing": _CAP,
+    "filter_price": _filter("PRICE_FILTER"),
+    "filter_tick": _filter("PRICE_FILTER"),
+    "filter_qty": _filter("LOT_SIZE"),
+    "filter_lot": _filter("LOT_SIZE"),
+    "filter_iceberg": _filter("ICEBERG_PARTS"),
+    "filter_trailing": _filter("TRAILING_DELTA"),
+    "filter_notional": _filter("NOTIONAL"),
+    "filter_percent_price": _filter("PERCENT_PRICE_BY_SIDE"),
+    "filter_orders_open": _filter("MAX_NUM_ORDERS"),
+    "filter_position": _filter("MAX_POSITION"),
+    "filter_amends": _AMEND,
+    "filter_asset": _filter("MAX_ASSET"),
+    "order_qty": _CAP,
+    "order_notional": _CAP,
+    "price_collar": _CAP,
+    "position_long": _CAP,
+    "position_short": _CAP,
+    "exposure_symbol": _CAP,
+    "orders_open_symbol": _CAP,
+    "orders_open_total": _CAP,
+    "rate_missing": _CAP,
+    "valuation_stale": _CAP,
+    "exposure_gross": _CAP,
+    "exposure_net": _CAP,
+    "balance_unknown": _CAP,
+    "balance_insufficient": _NO_BALANCE,
+    "orders_per_second": _rate(1),
+    "orders_per_minute": _rate(10),
+    "orders_per_hour": _rate(60),
+    "orders_per_day": _rate(600),
+    "orders_per_minute_symbol": _rate(10),
+    "messages_per_second": _rate(1),
+    "messages_per_minute": _rate(10),
+    "venue_budget": _rate(10),
+    "order_to_trade_ratio": _CAP,
+    "traded_notional_per_day": _CAP,
+    "traded_qty_per_day": _CAP,
+    "equity_unknown": _DISABLED,
+    "loss_session": _DISABLED,
+    "loss_day": _DISABLED,
+    "drawdown": _DISABLED,
+    "duplicate_order": _CAP,
+    "self_trade": _CAP,
+    "cancels_per_second": _rate(1),
+    "order_not_open": _UNKNOWN_ORDER,
+    "amend_not_smaller": _AMEND,
+    "not_owner": _UNKNOWN_ORDER,
+}
+"""By the reason of the caps (`riskcaps.denials.DenyReason`)."""
+BOT_RULES: Mapping[DoorReason, Wording] = {
+    DoorReason.DUPLICATE_ORDER_ID: _exact(errors.duplicate_order()),
+    DoorReason.UNKNOWN_BOT: _exact(errors.not_permitted()),
+    DoorReason.UNKNOWN_SYMBOL: _INVALID_SYMBOL,
+    DoorReason.SUSPENDED: _DISABLED,
+    DoorReason.REVOKED: _DISABLED,
+    DoorReason.ORDER_NOT_FOUND: _UNKNOWN_ORDER,
+    DoorReason.ALLOTMENT_EXCEEDED: _NO_BALANCE,
+    DoorReason.NO_PRICE: _CAP,
+    DoorReason.MALFORMED: _CAP,
+    DoorReason.IN_PROGRESS: _CAP,
+    DoorReason.NO_LINK: _DISABLED,
+}
+"""By the reason of the bots' own rules, before the caps."""
+_LIMITED = frozenset({-1003, -1015, -1034})
+_OF_OUR_KEY = frozenset({-1002, -1021, -1022, -2014, -2015})
+"""About the daemon's key, signature or clock: told as they are, a bot would doubt its own."""
+_RETRY_AFTER_VENUE_MS = 10 * _S_MS
+NOT_SENT = "not sent"
+
+
+def refusal_of(denial: BotDenial, now_ns: int, *, places: bool) -> VenueError:
+    """The venue's error for a denial; `places`: the request was for a new order."""
+    if denial.source is DenialSource.VENUE:
+        return _of_venue(denial, now_ns)
+    if denial.source is DenialSource.LINK:
+        if places:
+            return _told(_DISABLED, f"{NOT_SENT}: {denial.msg or denial.reason}", now_ns)
+        return try_again()
+    if denial.source is DenialSource.DOOR:
+        wording = BOT_RULES[DoorReason(denial.reason)]
+    else:
+        wording = CAPS.get(denial.reason, _CAP)
+    facts = [f"{name}={value}" for name, value in denial.context.items() if name not in _NOT_SHOWN]
+    return _told(wording, " ".join([denial.reason, *facts, denial.msg]).strip(), now_ns)
+
+
+def try_again() -> VenueError:
+    """-1001 (503) for a cancel or amend that could not leave: repeating it does no harm."""
+    words = "Internal error; unable to process your request. Please try again."
+    return VenueError(-1001, words, 503)
+
+
+def refusals_table() -> str:
+    """The tables of docs/gateway-refusals.md."""
+    head = "| reason | status | code | text |\n|---|---|---|---|\n"
+    caps = "".join(_line(reason, wording) for reason, wording in CAPS.items())
+    rules = "".join(_line(reason, wording) for reason, wording in BOT_RULES.items())
+    keys = ", ".join(str(code) for code in sorted(_OF_OUR_KEY, reverse=True))
+    limits = ", ".join(str(code) for code in sorted(_LIMITED, reverse=True))
+    own = f"`{_DISABLED.text} seatrial: …`"
+    return (
+        f"### The caps\n\n{head}{caps}\n"
+        f"### The bots' own rules\n\n{head}{rules}\n"
+        "### What the venue itself refuses, and what cannot be sent\n\n"
+        "| what | status | code | text |\n|---|---|---|---|\n"
+        f"| {limits} | 429 | the same | the venue's own |\n"
+        f"| {keys} (about the daemon's key or clock) | 400 | -2010 | {own} |\n"
+        "| any other | 400 | the same | the venue's own |\n"
+        f"| a placement that did not leave | 400 | -2010 | {own} |\n"
+        "| a cancel or amend that did not leave | 503 | -1001 | `"
+        f"{try_again().msg}` |\n"
+    )
+
+
+def _of_venue(denial: BotDenial, now_ns: int) -> VenueError:
+    if denial.code in _OF_OUR_KEY:
+        return _told(_DISABLED, f"the venue refuses the daemon ({denial.code})", now_ns)
+    if denial.code in _LIMITED:
+        wording = Wording(
+            denial.code, denial.msg, 429, is_exact=True, retry_ms=_RETRY_AFTER_VENUE_MS
+        )
+        return _told(wording, "", now_ns)
+    return VenueError(denial.code, denial.msg)
+
+
+def _told(wording: Wording, own: str, now_ns: int) -> VenueError:
+    text = wording.text if wording.is_exact else f"{wording.text} seatrial: {own}".strip()
+    data: dict[str, object] | None = None
+    if wording.retry_ms:
+        data = {"retryAfter": now_ns // 1_000_000 + wording.retry_ms}
+    return VenueError(wording.code, text, wording.status, data)
+
+
+def _line(reason: str, wording: Wording) -> str:
+    text = wording.text if wording.is_exact else f"{wording.text} seatrial: {reason} …".strip()
+    return f"| `{reason}` | {wording.status} | {wording.code} | `{text}` |\n"

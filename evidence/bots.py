@@ -1,0 +1,364 @@
+"""Bots: whether each order came from the bot that asked for it, and how each bot fared.
+
+Rules of this file:
+1. Each approved line of a bot has one request before it, of the same bot, symbol, side, type, price
+   and quantity; what was cut was cut by a rule, which the decision states and `recheck` decides.
+2. Each request to place ended in exactly one line: approved, denied or refused. A request that has
+   none was denied, and somebody took the denial away; only the last of a run may have been cut off
+   with the process.
+3. A signed request must be the registered key's; without a signature it is attested by us alone,
+   and counted so.
+4. Money per bot is counted here again, from the fills of its own orders.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+from evidence.bot_proofs import public_key_of, wrong_with
+from evidence.folds.histogram import Histogram
+from evidence.folds.journal_fold import Handler, Recent
+from evidence.folds.position_fold import Holding
+from evidence.read.exact_amounts import AmountTextError, amount, amount_or_zero, text_of
+from evidence.read.integrity import Faults
+from evidence.read.journal_lines import (
+    FillLine,
+    HeartbeatLine,
+    InstrumentsLine,
+    JournalLine,
+    OrderApprovedLine,
+    OrderDeniedLine,
+    OrderRejectLine,
+    OrderStateLine,
+    ReconciledLine,
+    RunStartLine,
+    RunStopLine,
+    SessionStartLine,
+    SessionStopLine,
+)
+from evidence.schema_bots import BotAnswered, BotInput, BotRefused, BotSwitched, BotThrottled
+
+PREFIX = "bot:"
+PLACES, REPLACES = "BotPlace", "BotReplace"
+_CHECKED = ("instrument_id", "side", "order_type")
+
+
+@dataclass(slots=True)
+class Asked:
+    """A request to place that waits for its line."""
+
+    bot: str
+    place: Mapping[str, Any]
+    seq: int
+    ts_ns: int
+
+
+@dataclass(slots=True)
+class Bot:
+    """One bot, from its own lines."""
+
+    requests: int = 0
+    proven: int = 0
+    attested: int = 0
+    orders: int = 0
+    filled: set[str] = field(default_factory=set)
+    fills: int = 0
+    rejects: int = 0
+    denied: dict[str, int] = field(default_factory=dict)
+    refused: dict[str, int] = field(default_factory=dict)
+    throttled: int = 0
+    states: list[str] = field(default_factory=list)
+    waits: Histogram = field(default_factory=Histogram)
+    """Nanoseconds from the line of a request to that of its answer, the venue's share included."""
+    holdings: dict[str, Holding] = field(default_factory=dict)
+
+    def plain(self) -> dict[str, Any]:
+        """Its row of the report."""
+        return {
+            "requests": self.requests,
+            "proven": self.proven,
+            "attested": self.attested,
+            "orders": self.orders,
+            "orders_filled": len(self.filled),
+            "fill_percent": 100 * len(self.filled) // self.orders if self.orders else 0,
+            "fills": self.fills,
+            "venue_rejects": self.rejects,
+            "denied": dict(sorted(self.denied.items())),
+            "refused": dict(sorted(self.refused.items())),
+            "throttled": self.throttled,
+            "states": self.states,
+            "answer_ns": self.waits.plain(),
+            "positions": {
+                symbol: {
+                    "qty": text_of(one.qty),
+                    "realised": text_of(round(one.realised, 18)),
+                    "fees": {asset: text_of(fee) for asset, fee in sorted(one.fees.items())},
+                }
+                for symbol, one in sorted(self.holdings.items())
+            },
+        }
+
+
+class BotsFold:
+    """Requests against lines, lines against requests, and each bot's own account."""
+
+    name = "bots"
+
+    def __init__(self) -> None:
+        self.bots: dict[str, Bot] = {}
+        self.problems = Faults()
+        self.checked = 0
+        self._open: dict[int, Asked] = {}
+        self._ended: set[int] = set()
+        """Requests of this run that have their line."""
+        self._owners: dict[str, str] = {}
+        self._keys: dict[str, Ed25519PublicKey] = {}
+        self._pairs: dict[str, tuple[str, str]] = {}
+        self._seen = Recent()
+
+    def handlers(self) -> Mapping[type[JournalLine], Handler]:
+        """Requests, the lines that end them, and what became of the orders."""
+        return {
+            RunStartLine: self._run_start,
+            SessionStartLine: self._session_start,
+            InstrumentsLine: self._instruments,
+            BotInput: self._input,
+            OrderApprovedLine: self._approved,
+            OrderDeniedLine: self._denied,
+            BotRefused: self._refused,
+            BotAnswered: self._answered,
+            BotSwitched: self._switched,
+            BotThrottled: self._throttled,
+            FillLine: self._fill,
+            OrderRejectLine: self._reject,
+            ReconciledLine: self._reconciled,
+            OrderStateLine: self._later,
+            HeartbeatLine: self._later,
+            SessionStopLine: self._later,
+            RunStopLine: self._later,
+        }
+
+    def _note(self, kind: str, record: JournalLine, what: str) -> None:
+        self.problems.note(kind, f"seq {record.seq}", what)
+
+    def _bot(self, name: str) -> Bot:
+        return self.bots.setdefault(name, Bot())
+
+    # ------------------------------------------------------------------ runs and keys
+    def _run_start(self, _: RunStartLine) -> None:
+        self._open.clear()  # the last request of a run may have been cut off with the process
+        self._ended.clear()
+
+    def _session_start(self, record: SessionStartLine) -> None:
+        for spec in record.bots if isinstance(record.bots, list) else []:
+            if isinstance(spec, dict) and isinstance(spec.get("name"), str):
+                self._bot(spec["name"])
+                key = public_key_of(spec.get("public_key"))
+                known = self._keys.get(spec["name"])
+                if key is not None:
+                    self._keys[spec["name"]] = key
+                elif known is not None:
+                    self._note("key_withdrawn", record, f"{spec['name']} has no key any more")
+
+    def _instruments(self, record: InstrumentsLine) -> None:
+        for one in record.instruments:
+            pair = (str(one.get("base")), str(one.get("quote")))
+            self._pairs[str(one.get("symbol"))] = pair
+
+    # ------------------------------------------------------------------ requests
+    def _input(self, record: BotInput) -> None:
+        self._later(record)
+        kind, request = record.input.get("type"), record.input.get("request")
+        if kind not in (PLACES, REPLACES):
+            return
+        place = record.input if kind == PLACES else record.input.get("place")
+        name = record.input.get("bot")
+        if not isinstance(place, dict) or not isinstance(name, str) or type(request) is not int:
+            self._note("request_unreadable", record, "a request that names no bot or no order")
+            return
+        bot = self._bot(name)
+        bot.requests += 1
+        if request in self._open or request in self._ended:
+            self._note("request_twice", record, f"request {request} stands twice")
+        if kind == REPLACES or not place.get("is_test"):  # a replace is never a test
+            self._open[request] = Asked(name, place, record.seq, record.ts_ns)
+        proof, key = place.get("proof"), self._keys.get(name)
+        if not proof or key is None:  # before the first session no key is told, and nothing leaves
+            bot.attested += 1
+            return
+        wrong = wrong_with(str(proof), place, key)
+        if wrong:
+            self._note("proof", record, f"request {request} of {name}: {wrong}")
+        else:
+            bot.proven += 1
+
+    def _later(self, record: JournalLine) -> None:
+        """Something that is no part of the turn of an open request: that turn is over."""
+        for request, asked in [*self._open.items()]:
+            if record.seq > asked.seq and not self._may_be_turn(record, asked):
+                what = f"request {request} of {asked.bot} ended in no line: a denial is absent"
+                self.problems.note("request_without_end", f"seq {asked.seq}", what)
+                del self._open[request]
+                self._ended.add(request)
+
+    @staticmethod
+    def _may_be_turn(record: JournalLine, asked: Asked) -> bool:
+        """Lines of one turn carry one time; an input begins another turn whatever its time."""
+        return record.ts_ns == asked.ts_ns and not isinstance(record, BotInput)
+
+    def _end(self, record: JournalLine, owner: object, what: str) -> Asked | None:
+        """The request that a line ends; what is wrong with that is noted."""
+        if not isinstance(owner, dict):
+            self._note("owner_absent", record, f"{what} of a bot without its request")
+            return None
+        request = owner.get("request")
+        asked = self._open.pop(request, None) if type(request) is int else None
+        if asked is None:
+            kind = "ended_twice" if request in self._ended else "never_asked"
+            self._note(kind, record, f"{what} names request {request}, which is not open")
+            return None
+        self._ended.add(request)  # type: ignore[arg-type] # an open request has a number
+        self.checked += 1
+        if owner.get("bot") != asked.bot:
+            self._note("owner_differs", record, f"asked by {asked.bot}, {what} for {owner}")
+        if owner.get("client_order_id") != asked.place.get("client_order_id"):
+            theirs = asked.place.get("client_order_id")
+            self._note("ids_differ", record, f"asked as {theirs}, {what} as {owner}")
+        return asked
+
+    # ------------------------------------------------------------------ lines
+    def _approved(self, record: OrderApprovedLine) -> None:
+        name = self._name_of(record, record.owner)
+        if name is None:
+            return
+        bot = self._bot(name)
+        bot.orders += 1
+        self._owners[record.client_order_id] = name
+        asked = self._end(record, record.owner, "approved")
+        if asked is not None:
+            self._hold(record, asked.place, terms=record.terms)
+
+    def _denied(self, record: OrderDeniedLine) -> None:
+        name = self._name_of(record, record.owner)
+        if name is None:
+            return
+        denied = self._bot(name).denied
+        denied[record.deny_reason] = denied.get(record.deny_reason, 0) + 1
+        asked = self._end(record, record.owner, "denied")
+        if asked is not None:
+            self._hold(record, asked.place, terms=None)
+
+    def _refused(self, record: BotRefused) -> None:
+        refused = self._bot(record.bot).refused
+        refused[record.refusal] = refused.get(record.refusal, 0) + 1
+        if record.request in self._open:
+            owner = {
+                "bot": record.bot,
+                "request": record.request,
+                "client_order_id": record.client_order_id,
+            }
+            self._end(record, owner, "refused")
+
+    def _name_of(self, record: OrderApprovedLine | OrderDeniedLine, owner: object) -> str | None:
+        """The bot of a line; None: it is no bot's."""
+        is_bots = record.strategy_id.startswith(PREFIX)
+        name = record.strategy_id.removeprefix(PREFIX)
+        if isinstance(owner, dict) and (not is_bots or owner.get("bot") != name):
+            what = f"strategy {record.strategy_id}, owner {owner.get('bot')}"
+            self._note("owner_differs", record, what)
+        return name if is_bots else None
+
+    def _hold(
+        self,
+        record: OrderApprovedLine | OrderDeniedLine,
+        place: Mapping[str, Any],
+        *,
+        terms: object,
+    ) -> None:
+        """Hold a line against its request, amount by amount."""
+        for name in _CHECKED:
+            if getattr(record, name) != place.get(name):
+                what = f"{name} {place.get(name)} asked for, {getattr(record, name)} decided"
+                self._note("order_differs", record, what)
+        wanted = {"price": (place.get("price"), record.price)}
+        quote_qty = place.get("quote_qty")
+        if quote_qty is None:
+            wanted["quantity"] = (place.get("qty"), record.decision.get("qty", record.qty))
+        elif isinstance(record, OrderApprovedLine):
+            stated = terms.get("quote_qty") if isinstance(terms, dict) else None
+            wanted["quantity in quote"] = (quote_qty, stated)
+        for what, (theirs, ours) in wanted.items():
+            if not _is_same(theirs, ours):
+                text = f"{what} {theirs} asked for, {ours} decided"
+                self._note("order_differs", record, text)
+
+    def _answered(self, record: BotAnswered) -> None:
+        if record.kind == "place":
+            self._bot(record.bot).waits.add(record.wait_ns)
+        for one in record.orders:
+            cid = str(one.get("client_order_id"))
+            owner = self._owners.get(cid)
+            if owner is not None and owner != record.bot:
+                self._note("told_of_another", record, f"{record.bot} was told of {owner}'s {cid}")
+
+    def _switched(self, record: BotSwitched) -> None:
+        self._bot(record.bot).states.append(f"{record.state} by {record.by}: {record.reason}")
+        del self._bot(record.bot).states[:-20]
+
+    def _throttled(self, record: BotThrottled) -> None:
+        self._bot(record.bot).throttled += record.count
+
+    # ------------------------------------------------------------------ money
+    def _fill(self, record: FillLine) -> None:
+        name = self._owners.get(record.client_order_id)
+        if name is None or not self._seen.is_new(record.exec_id):
+            return
+        bot = self._bot(name)
+        bot.fills += 1
+        bot.filled.add(record.client_order_id)
+        base, quote = self._pairs.get(record.symbol, ("", ""))
+        holding = bot.holdings.setdefault(
+            record.symbol, Holding(record.symbol, base=base, quote=quote)
+        )
+        try:
+            qty, price = amount(record.qty), amount(record.price)
+            fee = amount_or_zero(record.fee)
+            holding.trade(is_buy=record.side == "BUY", qty=qty, price=price)
+            if fee:
+                holding.pay(fee, record.fee_asset or "")
+        except (AmountTextError, ArithmeticError):
+            return  # counted by the orders fold
+
+    def _reject(self, record: OrderRejectLine) -> None:
+        name = self._owners.get(record.client_order_id)
+        if name is not None:
+            self._bot(name).rejects += 1
+
+    def _reconciled(self, record: ReconciledLine) -> None:
+        self._later(record)
+        if any("wipe" in str(one.get("class")) for one in record.differences):
+            for bot in self.bots.values():
+                bot.holdings.clear()
+
+    # ------------------------------------------------------------------ result
+    def result(self) -> dict[str, Any]:
+        """Each bot, and what is wrong; empty where no bot was ever heard of."""
+        if not self.bots and not self.problems.counts:
+            return {}
+        return {
+            "requests_checked": self.checked,
+            "bots": {name: bot.plain() for name, bot in sorted(self.bots.items())},
+            "problems": self.problems.plain(),
+        }
+
+
+def _is_same(asked: object, decided: object) -> bool:
+    """Whether two texts are one amount, or both absent."""
+    if asked is None or decided is None:
+        return asked is decided
+    try:
+        return amount(asked) == amount(decided)
+    except AmountTextError:
+        return str(asked) == str(decided)

@@ -1,0 +1,114 @@
+"""A box with a gateway: the simulated venue, the daemon, and keys of bots that trade through it."""
+
+import json
+import re
+import signal
+import socket
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+from daemon.shell.gateway.keys import new_key, write_key
+from daemon.shell.gateway.snippets import Address, snippet
+from daemon.shell.process.clock import SystemClock
+from tests.support.box import ROOT, Box
+from tests.support.sim_process import SimProcess
+
+CAPS = ROOT / "deploy" / "caps" / "bots.toml"
+
+
+def free_port() -> int:
+    """A port that nobody has now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@dataclass(frozen=True)
+class Keys:
+    """What a bot signs with."""
+
+    api_key: str
+    secret: str
+
+
+class BotBox(Box):
+    """`with BotBox(tmp_path, bots=("ft",)) as box:` … a session is on, and each bot has a key.
+
+    `caps` are replacements of single lines of the preset: name -> value as TOML.
+    """
+
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        bots: tuple[str, ...] = ("ft",),
+        caps: Mapping[str, str] | None = None,
+        rules: str = "",
+        faults: str = "",
+        sim: Mapping[str, object] | None = None,
+        public_pem: str = "",
+    ) -> None:
+        text = CAPS.read_text()
+        for name, value in (caps or {}).items():
+            text, count = re.subn(rf"(?m)^{name} = .*$", f"{name} = {value}", text)
+            assert count, f"no cap {name}"
+        preset = directory / "bots-caps.toml"
+        preset.write_text(text)
+        self.address = f"127.0.0.1:{free_port()}"  # the same after a restart
+        tables = f'\n[gateway]\nlisten = "{self.address}"\n'
+        for name in bots:
+            tables += f'\n[bots.{name}]\nsymbols = ["BTCUSDT"]\n{rules}\n'
+        super().__init__(directory, strategy="quiet", caps=str(preset), tables=tables)
+        options: dict[str, object] = {"seed": 7, **(sim or {})}
+        if faults:
+            options["faults"] = faults
+        self.sim = SimProcess(**options)
+        self.keys: dict[str, Keys] = {}
+        self._bots = bots
+        self._public_pem = public_pem
+
+    def __enter__(self) -> Self:
+        state = self.directory / "state"
+        for name in self._bots:
+            key = new_key(name, SystemClock().now_ns(), self._public_pem)
+            write_key(state, key)
+            self.keys[name] = Keys(key.api_key, key.secret)
+        super().__enter__()
+        try:
+            self.start_session()
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def start_session(self) -> None:
+        """A human starts the session."""
+        self.must("start", "--yes", "--reason", "test")
+
+    def snippet(self, client: str) -> str:
+        """What `seatrial bot snippet` prints for a client."""
+        place = Address(f"http://{self.address}", f"ws://{self.address}")
+        return snippet(client, place, ("BTCUSDT",))
+
+    def kill_daemon(self) -> None:
+        """kill -9, and wait until it is gone."""
+        self.signal_daemon(signal.SIGKILL)
+        self.wait_daemon()
+
+    @property
+    def rest(self) -> str:
+        return f"http://{self.address}"
+
+    @property
+    def ws(self) -> str:
+        return f"ws://{self.address}"
+
+    def journal(self, event_type: str) -> list[dict[str, Any]]:
+        """Every line of one kind."""
+        found = []
+        for path in sorted((self.directory / "state" / "journal").glob("journal-*.jsonl")):
+            lines = path.read_text().splitlines()
+            found += [json.loads(one) for one in lines if f'"event_type":"{event_type}"' in one]
+        return found

@@ -1,0 +1,101 @@
+"""`seatrial bot` without a daemon: keys, their files, the snippets."""
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+from control.tool.command_frame import Wiring
+from daemon.cli_bot import bot_group
+from daemon.shell.gateway.keys import read_key
+from daemon.shell.gateway.snippets import CLIENTS
+
+CONFIG = """
+state_dir = "state"
+[venue]
+environment = "sim"
+symbols = ["BTCUSDT"]
+rest = "http://127.0.0.1:1"
+ws_api = "ws://127.0.0.1:1/ws-api/v3"
+streams = "ws://127.0.0.1:1"
+[gateway]
+listen = "127.0.0.1:8790"
+[bots.ft]
+symbols = ["BTCUSDT"]
+"""
+CAPS = Path(__file__).resolve().parents[3] / "deploy" / "caps" / "bots.toml"
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Path:
+    path = tmp_path / "seatrial.toml"
+    path.write_text(CONFIG + CAPS.read_text())
+    return path
+
+
+def bot(config: Path, *words: str) -> Result:
+    wiring = Wiring(socket=config.parent / "no.sock")
+    return CliRunner().invoke(bot_group, [*words, "--config", str(config)], obj=wiring)
+
+
+def test_a_secret_is_shown_once_and_never_again(config: Path) -> None:
+    made = bot(config, "new", "ft", "--json")
+    assert made.exit_code == 0, made.output
+    shown = json.loads(made.stdout)
+    path = config.parent / "state" / "bots" / "ft.json"
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert read_key(path).secret == shown["secret"]
+    listed = bot(config, "list")
+    assert "hmac" in listed.stdout
+    assert shown["secret"] not in listed.stdout
+    assert shown["api_key"] not in listed.stdout
+    again = bot(config, "new", "ft")
+    assert again.exit_code == 1
+    assert "bot revoke ft" in again.output
+
+
+def test_of_an_ed25519_key_the_public_half_is_registered(config: Path, tmp_path: Path) -> None:
+    public = tmp_path / "public.pem"
+    key = Ed25519PrivateKey.generate().public_key()
+    public.write_bytes(key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo))
+    made = bot(config, "new", "ft", "--json", "--ed25519-public-key", str(public))
+    assert json.loads(made.stdout).keys() == {"bot", "kind", "api_key"}
+    assert json.loads(made.stdout)["kind"] == "ed25519"
+    public.write_text("rubbish")
+    assert bot(config, "revoke", "ft").exit_code == 0
+    refused = bot(config, "new", "ft", "--ed25519-public-key", str(public))
+    assert refused.exit_code == 1
+    assert "not a PEM public key" in refused.output
+
+
+def test_a_revoked_key_keeps_no_secret_and_makes_room_for_another(config: Path) -> None:
+    bot(config, "new", "ft")
+    done = bot(config, "revoke", "ft", "--reason", "test")
+    assert done.exit_code == 0
+    assert "the daemon was not told" in done.stdout
+    key = read_key(config.parent / "state" / "bots" / "ft.json")
+    assert key.revoked_ns
+    assert not key.secret
+    assert "revoked" in bot(config, "list").stdout
+    assert bot(config, "new", "ft").exit_code == 0
+
+
+def test_a_bot_that_the_configuration_lacks_has_no_key(config: Path) -> None:
+    done = bot(config, "new", "stranger")
+    assert done.exit_code == 1
+    assert "no table [bots.stranger]; it has: ft" in done.output
+
+
+@pytest.mark.parametrize("client", sorted(CLIENTS))
+def test_a_snippet_names_the_gateway_and_no_other_host(config: Path, client: str) -> None:
+    done = bot(config, "snippet", "ft", "--client", client)
+    assert done.exit_code == 0
+    assert "127.0.0.1:8790" in done.stdout
+    assert "binance.com" not in done.stdout
+    if client == "freqtrade":
+        assert json.loads(done.stdout)["exchange"]["pair_whitelist"] == ["BTC/USDT"]
+    else:
+        compile(done.stdout, client, "exec")
