@@ -46,7 +46,6 @@ from daemon.settings import Config
 from daemon.shell.control_port import ControlPort
 from daemon.shell.drills.drill_rehearsal import Rehearsal
 from daemon.shell.drills.drill_runner import Drills, DrillTools
-from daemon.shell.emergency_set import VenueStop, stop_of
 from daemon.shell.health.metrics import Metrics, MetricsServer
 from daemon.shell.health.status_publisher import StatusPart, StatusPublisher
 from daemon.shell.health.watchdog import LatchClearer, Watchdog, kill_of
@@ -70,6 +69,7 @@ from daemon.shell.stop.emergency_stop import EmergencyStop
 from daemon.shell.stop.kill_latch import LatchHalt, LatchStore
 from daemon.shell.stop.late_orders import LateOrders
 from daemon.shell.stop.process_end import EXIT_CRASH, EXIT_LEFT, EXIT_OK, ProcessEnd
+from daemon.shell.stop.stop_set import VenueStop, stop_of
 from daemon.shell.strategy_loader import strategy_factory
 from daemon.version import seatrial_version
 

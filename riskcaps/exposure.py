@@ -15,7 +15,7 @@ from bisect import bisect_left, insort
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from daemon.model.account import SPOT_ACCOUNT, AccountModel, account_of
+from daemon.model.account_model import SPOT_ACCOUNT, AccountModel, account_of
 from daemon.model.amounts import ZERO
 from daemon.model.enums import OrderType, Side
 from daemon.model.ids import InstrumentId, symbol_of

@@ -24,7 +24,7 @@ class Instrument:
     base: str
     quote: str
     kind: str = field(default=SPOT, metadata={OMIT: True})
-    """Which account model it follows (`daemon.model.account`); lines of spot do not say it."""
+    """Its account model (`daemon.model.account_model`); lines of spot do not say it."""
     status: SymbolStatus
     order_types: frozenset[OrderType]
     base_precision: int

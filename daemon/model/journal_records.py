@@ -347,7 +347,7 @@ BotRefusedRecord = TypedDict("BotRefusedRecord", {
 """The door refused a bot's request before the caps were asked; no order came of it.
 
 `kind` is place, cancel, cancel_all, replace, amend or test; `client_order_id` is the bot's own;
-`refusal` a reason of the door (`daemon/core/bots/door.py`)."""
+`refusal` a reason of the door (`daemon/core/bots/admission.py`)."""
 
 BotAnsweredRecord = TypedDict("BotAnsweredRecord", {
     "bot": str, "request": int, "kind": str, "orders": Sequence[Plain], "refused": str,

@@ -23,11 +23,11 @@ from daemon.model.inputs import Actor, BotSwitched, Command, Input, KillLatched
 from daemon.model.journal_records import CommandRecord
 from daemon.model.records import EventType
 from daemon.shell.checks.preflight_pass import StartPermit
-from daemon.shell.emergency_set import VenueStop
 from daemon.shell.process.clock import Clock
 from daemon.shell.stop.emergency_stop import KillReport, OnRound
 from daemon.shell.stop.kill_latch import LATCH_DEADLINE_S, LatchStore
 from daemon.shell.stop.late_orders import LateOrders, until_settled
+from daemon.shell.stop.stop_set import VenueStop
 
 KILL_DEADLINE_S = 30.0
 REPLIES_WAITING_MAX = 1_000

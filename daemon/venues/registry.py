@@ -29,7 +29,7 @@ def make_adapter(
         CredentialsRefused: a kind of key, or a secret, that the venue does not take.
         HostRefused: no adapter speaks for the environment.
     """
-    from daemon.venues.binance_spot.adapter import BinanceSpot, signer_of  # noqa: PLC0415
+    from daemon.venues.binance_spot.spot_adapter import BinanceSpot, signer_of  # noqa: PLC0415
 
     _check(environment)
     return BinanceSpot(
@@ -47,7 +47,7 @@ def public_adapter(environment: str, symbols: Iterable[str]) -> VenueAdapter:
     Raises:
         HostRefused: no adapter speaks for the environment.
     """
-    from daemon.venues.binance_spot.adapter import public  # noqa: PLC0415
+    from daemon.venues.binance_spot.spot_adapter import public  # noqa: PLC0415
 
     _check(environment)
     return public(environment, symbols)

@@ -15,7 +15,7 @@ from decimal import Decimal
 from operator import itemgetter
 from typing import Any
 
-from evidence.accounts import SpotAccount, account_of
+from evidence.folds.account_models import SpotBooks, account_of
 from evidence.folds.exposure_fold import (
     CapTable,
     ExposureBook,
@@ -114,7 +114,7 @@ class CapsFold:
         self.tables_in_force: list[tuple[int, CapTable]] = []
         """Every table of the journal, and from when on it was in force."""
         self.assets: dict[str, tuple[str, str]] = {}
-        self.accounts: dict[str, SpotAccount] = {}
+        self.accounts: dict[str, SpotBooks] = {}
         """By symbol; a symbol whose kind is not known has none."""
         self.moved_by_others: dict[str, Decimal] = {}
         """Assets that are not traded here, and by how much others moved them as the records say."""

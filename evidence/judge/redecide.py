@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
 
-from evidence.accounts import account_of
+from evidence.folds.account_models import account_of
 from evidence.judge.redecide_filters import STOPS, FilterRules
 from evidence.read.decision_inputs import (
     UndecidableError,

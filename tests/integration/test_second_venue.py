@@ -15,18 +15,18 @@ from typing import Any
 import pytest
 
 from daemon.core.engine_config import StrategySpec
-from daemon.model.account import MODELS
+from daemon.model.account_model import MODELS
 from daemon.model.effects import Reply
 from daemon.model.enums import Side
 from daemon.model.ids import StrategyId, instrument_id
 from daemon.model.intents import CancelIntent
-from daemon.shell.emergency_set import stop_of
 from daemon.shell.journal.journal_writer import Journal
 from daemon.shell.link.link_config import LinkConfig
 from daemon.shell.link.venue_link import VenueLink
 from daemon.shell.process.clock import SystemClock
 from daemon.shell.pump import Pump
 from daemon.shell.stop.emergency_stop import EmergencyStop
+from daemon.shell.stop.stop_set import stop_of
 from daemon.venues.adapter import VenueAdapter
 from tests.support.adapters import spot
 from tests.support.builders import INSTANCE, caps, command, config, engine, wish

@@ -8,7 +8,7 @@ from daemon.shell.link.link_config import Credentials, adapter_of
 from daemon.venues.adapter import VenueAdapter
 from daemon.venues.binance_spot.codec_ws import WsCodec
 from daemon.venues.binance_spot.instrument_rules import decode_listed
-from daemon.venues.binance_spot.order_rows import RowReader
+from daemon.venues.binance_spot.order_rows import SpotRowReader
 from daemon.venues.binance_spot.request_signing import Signer
 from daemon.venues.own_ids import OwnIds, SymbolNames
 
@@ -32,7 +32,7 @@ def ws_codec(*, api_key: str, signer: Signer, recv_window_ms: int) -> WsCodec:
         api_key=api_key,
         signer=signer,
         recv_window_ms=recv_window_ms,
-        reader=RowReader(SymbolNames("sim", ["BTCUSDT"]), OwnIds()),
+        reader=SpotRowReader(SymbolNames("sim", ["BTCUSDT"]), OwnIds()),
     )
 
 

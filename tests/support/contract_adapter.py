@@ -12,7 +12,7 @@ import msgspec
 import orjson
 
 from daemon.errors import Undecodable, Unencodable
-from daemon.model.account import SpotAccount
+from daemon.model.account_model import SpotAccount
 from daemon.model.amounts import NS_PER_MS, ZERO
 from daemon.model.enums import (
     ExecType,

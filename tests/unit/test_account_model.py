@@ -7,12 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from daemon.model.account import SPOT_ACCOUNT, account_of
+from daemon.model.account_model import SPOT_ACCOUNT, account_of
 from daemon.model.enums import Side
 from daemon.model.instrument import Instrument
 from daemon.model.plain_values import from_plain, to_plain
-from evidence.accounts import SpotAccount as EvidenceSpot
-from evidence.accounts import account_of as evidence_account_of
+from evidence.folds.account_models import SpotBooks as EvidenceSpot
+from evidence.folds.account_models import account_of as evidence_account_of
 from tests.support.builders import fill, instrument
 
 AMOUNTS = st.decimals("0.00001", "1000", places=5)

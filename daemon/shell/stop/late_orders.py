@@ -18,10 +18,10 @@ from typing import Any
 import orjson
 
 from daemon.model.records import EventType
-from daemon.shell.emergency_set import VenueStop
 from daemon.shell.journal.segments import segments, tail_of
 from daemon.shell.process.clock import Clock
 from daemon.shell.stop.emergency_stop import KillReport, OnRound
+from daemon.shell.stop.stop_set import VenueStop
 
 MARGIN_NS = 500_000_000
 """Beyond the receive window: clocks are known to a few milliseconds, and bytes travel."""

@@ -13,11 +13,11 @@ from collections.abc import Callable
 from daemon.model.effects import ExitDaemon
 from daemon.model.halt import HaltFlag
 from daemon.model.inputs import Actor, Command
-from daemon.shell.emergency_set import VenueStop
 from daemon.shell.process.clock import Clock
 from daemon.shell.process.sdnotify import Notifier
 from daemon.shell.pump import Pump
 from daemon.shell.stop.late_orders import LateOrders, until_settled
+from daemon.shell.stop.stop_set import VenueStop
 
 log = logging.getLogger("seatriald.end")
 

@@ -21,7 +21,7 @@ from daemon.model.orders import AmendOrder, CancelOrder, NewOrder, ReplaceOrder
 from daemon.venues.binance_spot import costs
 from daemon.venues.binance_spot.bans import epoch_ms
 from daemon.venues.binance_spot.error_answers import classify
-from daemon.venues.binance_spot.order_rows import OrderRow, RowReader, decode_as
+from daemon.venues.binance_spot.order_rows import SpotOrderRow, SpotRowReader, decode_as
 from daemon.venues.binance_spot.placement_shape import PlacementShape
 from daemon.venues.binance_spot.request_params import (
     Fields,
@@ -56,7 +56,7 @@ class WsCodec:
     path = PATH
 
     def __init__(
-        self, *, api_key: str, signer: Signer, recv_window_ms: int, reader: RowReader
+        self, *, api_key: str, signer: Signer, recv_window_ms: int, reader: SpotRowReader
     ) -> None:
         self._reader = reader
         self._api_key = api_key
@@ -325,7 +325,7 @@ WsMessage = WsReply | UserEvent | UnknownEvent
 
 _FRAME = msgspec.json.Decoder(_Frame)
 _LOOSE = msgspec.json.Decoder(_LooseFrame)
-_ORDER = msgspec.json.Decoder(OrderRow)
+_ORDER = msgspec.json.Decoder(SpotOrderRow)
 _NO_RESULT = msgspec.Raw(b"")
 
 
@@ -359,7 +359,7 @@ def decode_frame(payload: bytes | memoryview) -> WsMessage:
     )
 
 
-def order_result(reply: WsReply) -> OrderRow:
+def order_result(reply: WsReply) -> SpotOrderRow:
     """The order row of a reply to place or cancel."""
     return decode_as(_ORDER, reply.result, "order reply")
 

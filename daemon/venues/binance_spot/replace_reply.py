@@ -12,7 +12,7 @@ import msgspec
 
 from daemon.errors import Undecodable
 from daemon.venues.binance_spot.error_answers import classify
-from daemon.venues.binance_spot.order_rows import OrderRow, decode_as
+from daemon.venues.binance_spot.order_rows import SpotOrderRow, decode_as
 from daemon.venues.faults import Fault, Outcome
 
 
@@ -36,7 +36,7 @@ class _ErrorWithHalves(msgspec.Struct):
 class Half:
     """One half of the answer: a row when it was done, else the fault."""
 
-    row: OrderRow | None
+    row: SpotOrderRow | None
     fault: Fault | None
 
 
@@ -50,7 +50,7 @@ class ReplaceOutcome:
 
 _HALVES = msgspec.json.Decoder(_Halves)
 _WITH_HALVES = msgspec.json.Decoder(_ErrorWithHalves)
-_ROW = msgspec.json.Decoder(OrderRow)
+_ROW = msgspec.json.Decoder(SpotOrderRow)
 _REFUSAL = msgspec.json.Decoder(_Refusal)
 
 

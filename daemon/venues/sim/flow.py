@@ -13,7 +13,7 @@ from math import exp
 from typing import Protocol
 
 from daemon.model.enums import OrderType, Side, SymbolStatus, TimeInForce
-from daemon.venues.binance_spot.serving.orders import Status
+from daemon.venues.binance_spot.serving.order_requests import Status
 from daemon.venues.binance_spot.serving.units import E8
 from daemon.venues.sim.matching import Matcher
 from daemon.venues.sim.sim_orders import OrderOrigin, RandomSource, SimOrder

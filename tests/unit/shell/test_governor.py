@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from daemon.shell.link.governor import Governor
-from daemon.venues.binance_spot.adapter import RATES
+from daemon.venues.binance_spot.spot_adapter import RATES
 from daemon.venues.contract import RateLimitRow
 from daemon.venues.requests import Purpose
 

@@ -16,7 +16,7 @@ from daemon.venues.binance_spot.codec_stream import StreamNotice, StreamReader
 from daemon.venues.binance_spot.codec_ws import decode_frame, order_result
 from daemon.venues.binance_spot.depth import DepthBook, DepthDiff, decode_snapshot
 from daemon.venues.binance_spot.error_answers import classify
-from daemon.venues.binance_spot.order_rows import RowReader, balances_of
+from daemon.venues.binance_spot.order_rows import SpotRowReader, balances_of
 from daemon.venues.binance_spot.user_data import (
     AccountEvent,
     OrderEvent,
@@ -30,7 +30,7 @@ from tests.support.decoder_fuzzer import fuzz
 from tests.support.spot_payloads import BASE, PLACED, TRADE
 
 NAMES = SymbolNames("sim", ["BTCUSDT"])
-READER = RowReader(NAMES, OwnIds())
+READER = SpotRowReader(NAMES, OwnIds())
 STREAM = StreamReader(NAMES)
 
 LETTERS = list("eEscSofqpPFgCxXrilzLnNTtvIwmMOZYQWVuUaAbBd")

@@ -8,7 +8,7 @@ SPOT = "spot"
 """The kind of every instrument whose line does not say one."""
 
 
-class SpotAccount:
+class SpotBooks:
     """A buy spends quote, a sell spends base; both are balances of the account."""
 
     def cost(self, qty: Decimal, px: Decimal, *, is_buy: bool) -> Decimal:
@@ -24,9 +24,9 @@ class SpotAccount:
         return {base: signed, quote: -signed * price}
 
 
-_MODELS = {SPOT: SpotAccount()}
+_MODELS = {SPOT: SpotBooks()}
 
 
-def account_of(instrument: Mapping[str, Any]) -> SpotAccount | None:
+def account_of(instrument: Mapping[str, Any]) -> SpotBooks | None:
     """The rules of an instrument's kind; None: it is not known here, and nothing is guessed."""
     return _MODELS.get(str(instrument.get("kind", SPOT)))

@@ -8,14 +8,14 @@ from daemon.model.inputs import Input, OutcomeUnknown, VenueReport
 from daemon.venues.answers import Answer, Asked, cancel_reject, of_fault, reject, unknown
 from daemon.venues.binance_spot import replace_reply
 from daemon.venues.binance_spot.codec_rest import decode_amended, decode_canceled, decode_order
-from daemon.venues.binance_spot.order_rows import RowReader
+from daemon.venues.binance_spot.order_rows import SpotRowReader
 from daemon.venues.faults import DEFINITE
 
 _HALVES = frozenset({-2021, -2022})
 """Codes of a cancel-replace whose halves should have been told."""
 
 
-def inputs_of(asked: Asked, answer: Answer, reader: RowReader) -> list[Input]:
+def inputs_of(asked: Asked, answer: Answer, reader: SpotRowReader) -> list[Input]:
     """What the engine is told of an answer."""
     try:
         if asked.kind == "replace":
@@ -39,7 +39,7 @@ def inputs_of(asked: Asked, answer: Answer, reader: RowReader) -> list[Input]:
         return unknown(asked, str(error)[:200])
 
 
-def _replace(asked: Asked, answer: Answer, reader: RowReader) -> list[Input]:
+def _replace(asked: Asked, answer: Answer, reader: SpotRowReader) -> list[Input]:
     ts_recv_ns = answer.ts_recv_ns
     if answer.fault is None:
         outcome = replace_reply.decode_success(answer.result)

@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING, Literal
 
 from daemon.errors import CredentialsRefused
 from daemon.venues.binance_spot import bans, codec_rest, costs
-from daemon.venues.binance_spot.answers import inputs_of
-from daemon.venues.binance_spot.codec_rest import RestEncoder
+from daemon.venues.binance_spot.codec_rest import SpotRestEncoder
 from daemon.venues.binance_spot.codec_stream import (
     StreamReader,
     combined_path,
@@ -18,8 +17,9 @@ from daemon.venues.binance_spot.codec_ws import WsCodec
 from daemon.venues.binance_spot.depth import DepthBook, decode_snapshot
 from daemon.venues.binance_spot.error_answers import classify
 from daemon.venues.binance_spot.instrument_rules import decode_listed, with_asset_filters
-from daemon.venues.binance_spot.order_rows import RowReader, balances_of
+from daemon.venues.binance_spot.order_rows import SpotRowReader, balances_of
 from daemon.venues.binance_spot.request_signing import Ed25519Signer, HmacSigner, Signer
+from daemon.venues.binance_spot.spot_answers import inputs_of
 from daemon.venues.contract import (
     AccountFacts,
     Costs,
@@ -147,8 +147,8 @@ class BinanceSpot:
         self.symbols = names.symbols
         self.instrument = names.instrument
         self.ids = OwnIds()
-        self.reader = RowReader(names, self.ids)
-        self.encode = RestEncoder(api_key=api_key, signer=signer, recv_window_ms=recv_window_ms)
+        self.reader = SpotRowReader(names, self.ids)
+        self.encode = SpotRestEncoder(api_key=api_key, signer=signer, recv_window_ms=recv_window_ms)
         self.decode = Bodies(environment)
         self.market = Streams(names)
         self.inputs_of = partial(inputs_of, reader=self.reader)
