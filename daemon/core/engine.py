@@ -3,9 +3,8 @@
 Rules of this file:
 1. `step` is a function of the engine's state and its turn: no clock, no I/O, no randomness.
    Stepping the same turns from the same state gives the same effects and `state_hash`.
-2. It dispatches; the parts decide: `execution` (orders), `rounds` (reconciliation), `conductor`
-   (sessions, incidents), `runner` (strategies), `tripwires`, `commands`.
-3. A turn ends in `conductor.settle_turn`: incidents asked for during it are opened there, once.
+2. It dispatches; the parts decide (`execution`: orders, `session_control`: sessions, and so on).
+3. A turn ends in `SessionControl.settle_turn`: what asked for an incident opens it there, once.
 """
 
 from collections.abc import Callable, Mapping

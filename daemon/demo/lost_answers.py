@@ -148,7 +148,7 @@ class LostAnswers:
         caps["symbols"] = {SYMBOL: caps["symbols"][SYMBOL]}
         config = home / "seatrial.toml"
         config.write_text(
-            "# Written by `seatrial demo --bot`. Every key is explained in deploy/CONFIG.md.\n"
+            "# Written by `seatrial demo --bot`. Every key is explained in docs/CONFIG.md.\n"
             + toml_text(
                 {
                     "state_dir": str(home / "state"),

@@ -19,8 +19,8 @@ from daemon.model.inputs import Input
 from daemon.shell.journal.journal_writer import Journal
 from daemon.shell.link.link_config import LinkConfig
 from daemon.shell.link.venue_link import VenueLink
-from daemon.shell.link.venue_set import VenueSet
 from daemon.shell.pump import Pump
+from daemon.shell.venue_set import VenueSet
 from daemon.venues.adapter import VenueAdapter
 from tests.integration.test_second_venue import Box
 from tests.support.adapters import spot

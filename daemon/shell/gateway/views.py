@@ -123,10 +123,6 @@ class OwnView:
         found = [(row, fill) for row in self.orders(instrument) for fill in row.fills]
         return iter(sorted(found, key=lambda pair: pair[1].trade_id))
 
-    def placed_since(self, ts_ns: int) -> int:
-        """How many of its orders the venue has taken since then."""
-        return sum(1 for row in self._rows.values() if row.ts_placed_ns >= ts_ns)
-
     def _forget(self, own: ClientOrderId) -> None:
         self._ended.pop(own, None)
         row = self._rows.pop(own, None)

@@ -1,4 +1,4 @@
-"""Order lists as clients ask for them: OCO, OTO, OTOCO, OPO, OPOCO and the old OCO call (§14)."""
+"""Order lists as clients ask for them, the old OCO call included (binance-spot.md §14)."""
 
 from collections.abc import Callable, Mapping
 from functools import partial

@@ -1,4 +1,4 @@
-"""Orders as clients ask for them: parameters in, a request or the documented refusal out (§5).
+"""Orders as clients ask for them: a request or the documented refusal (binance-spot.md §5).
 
 Rules of this file:
 1. What is sent has an effect or is refused: a parameter that is dropped makes another order.
