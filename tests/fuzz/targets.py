@@ -24,10 +24,10 @@ from daemon.venues.binance_spot.codec_stream import StreamReader
 from daemon.venues.binance_spot.codec_ws import WsReply, decode_frame, order_result
 from daemon.venues.binance_spot.depth import DepthBook, decode_snapshot
 from daemon.venues.binance_spot.instrument_rules import decode_exchange
-from daemon.venues.binance_spot.order_rows import RowReader, balances_of
+from daemon.venues.binance_spot.order_rows import SpotRowReader, balances_of
 from daemon.venues.binance_spot.own_ids import OwnIds, SymbolNames
 from daemon.venues.binance_spot.user_data import AccountEvent, OrderEvent, balances_in, report_of
-from daemon.venues.sim.dialect import rest, ws_api
+from daemon.venues.sim.dialect import sim_rest, sim_ws
 from daemon.venues.sim.dialect.streams import StreamHub, StreamSession
 from daemon.venues.sim.fault_rules import FaultScriptError, rules_of
 from evidence.read.journal_reader import JournalReader
@@ -41,7 +41,7 @@ STAGE_CALLS = 400
 """A simulated venue begins anew after so many requests: its books must not slow the search."""
 
 _NAMES = SymbolNames("sim", ["BTCUSDT", "NKNUSDT", "BLZETH", "LRCBTC", "RUNEEUR"])
-_ROWS = RowReader(_NAMES, OwnIds(limit=1_000))
+_ROWS = SpotRowReader(_NAMES, OwnIds(limit=1_000))
 _STREAM = StreamReader(_NAMES)
 _TRADE_ROW = {
     "symbol": "BTCUSDT", "id": 1, "orderId": 1, "price": "1", "qty": "1", "commission": "0",
@@ -164,21 +164,21 @@ class _SimDoor:
         self._stage = Stage()
         self._hub = StreamHub(self._stage.venue)
 
-    def rest(self, data: bytes) -> object:
+    def sim_rest(self, data: bytes) -> object:
         """First byte: the endpoint; the rest: a signed query."""
-        routes = sorted(rest.ROUTES)
+        routes = sorted(sim_rest.ROUTES)
         method, path = routes[data[0] % len(routes)] if data else ("GET", "/nowhere")
         stage = self._fresh()
         text = data[1:] + b"&timestamp=%d" % (stage.now_ns // MS)
         signature = hmac.new(b"s", text, hashlib.sha256).hexdigest().encode()
         query = text + b"&signature=" + signature
-        request = rest.RestRequest(method, path, query, b"", "k")
-        return rest.handle(stage.exchange, request, stage.tick())
+        request = sim_rest.RestRequest(method, path, query, b"", "k")
+        return sim_rest.handle(stage.exchange, request, stage.tick())
 
     def ws(self, data: bytes) -> object:
         """One frame as it is; and once more as the params of an order."""
         stage = self._fresh()
-        return ws_api.handle(stage.exchange, stage.session, data, stage.tick())
+        return sim_ws.handle(stage.exchange, stage.session, data, stage.tick())
 
     def streams(self, data: bytes) -> object:
         """One control frame of the market streams."""
@@ -258,7 +258,7 @@ def targets() -> dict[str, Target]:
     journal = (_HEARTBEAT_LINE,)
     found = {name: Target(read, common + bodies) for name, read in DECODERS.items()}
     found["market-frame"] = Target(DECODERS["market-frame"], common + frames)
-    orders = tuple(bytes([n]) + text for n in range(len(rest.ROUTES)) for text in _ORDER_TEXT)
+    orders = tuple(bytes([n]) + text for n in range(len(sim_rest.ROUTES)) for text in _ORDER_TEXT)
     found["sim-rest"] = Target(door.rest, orders)
     found["sim-ws"] = Target(door.ws, ws_calls)
     found["sim-streams"] = Target(

@@ -10,7 +10,7 @@ from urllib.parse import urlencode
 import orjson
 
 from daemon.model.enums import OrderType, Side, TimeInForce
-from daemon.venues.sim.dialect import rest, ws_api
+from daemon.venues.sim.dialect import sim_rest, sim_ws
 from daemon.venues.sim.exchange import Exchange
 from daemon.venues.sim.fault_rules import FaultPlan
 from daemon.venues.sim.keys import ApiKey
@@ -53,7 +53,7 @@ class Stage:
         self.faults = FaultPlan(lambda name: random.Random(f"{seed}/{name}"))
         self.exchange = Exchange(self.venue, Limiter(limits or LimitConfig()), self.faults)
         self.exchange.keys["k"] = ApiKey(api_key="k", account="main", secret="s")
-        self.session = ws_api.ApiSession(connected_ns=T0_NS)
+        self.session = sim_ws.ApiSession(connected_ns=T0_NS)
         self._request_id = 0
 
     # -------------------------------------------------------------- the pure venue
@@ -119,7 +119,7 @@ class Stage:
     def stamped(self, params: ROW) -> ROW:
         return {**params, "timestamp": self.now_ns // MS}
 
-    def rest(self, method: str, path: str, *, in_body: bool = False, **params: Any) -> Any:
+    def sim_rest(self, method: str, path: str, *, in_body: bool = False, **params: Any) -> Any:
         """A signed call; (status, decoded body, response)."""
         text = urlencode(self.stamped(params))
         signature = hmac.new(b"s", text.encode(), hashlib.sha256).hexdigest()
@@ -135,8 +135,8 @@ class Stage:
     def raw_rest(
         self, method: str, path: str, *, query: bytes = b"", body: bytes = b"", api_key: str = ""
     ) -> Any:
-        request = rest.RestRequest(method, f"/api/v3/{path}", query, body, api_key)
-        answer = rest.handle(self.exchange, request, self.tick())
+        request = sim_rest.RestRequest(method, f"/api/v3/{path}", query, body, api_key)
+        answer = sim_rest.handle(self.exchange, request, self.tick())
         is_json = answer.body and "json" in answer.content_type
         return answer.status, orjson.loads(answer.body) if is_json else answer.body, answer
 
@@ -148,7 +148,7 @@ class Stage:
             params["signature"] = hmac.new(b"s", pairs.encode(), hashlib.sha256).hexdigest()
         self._request_id += 1
         frame = orjson.dumps({"id": self._request_id, "method": method, "params": params})
-        reply = ws_api.handle(self.exchange, self.session, frame, self.tick())
+        reply = sim_ws.handle(self.exchange, self.session, frame, self.tick())
         assert reply.frame is not None
         decoded: ROW = orjson.loads(reply.frame)
         assert decoded["id"] == self._request_id

@@ -19,7 +19,7 @@ from daemon.shell.process.tasks import spawn
 from daemon.shell.sim_host.admin import Admin
 from daemon.shell.sim_host.options import Built, SimOptions, seeded
 from daemon.shell.sim_host.sim_connection import SimConnection
-from daemon.venues.sim.dialect import rest, ws_api
+from daemon.venues.sim.dialect import sim_rest, sim_ws
 from daemon.venues.sim.dialect.streams import Frames, StreamHub, StreamSession
 from daemon.venues.sim.event_delay import UserEventDelay
 from daemon.venues.sim.fault_actions import FaultConductor
@@ -41,7 +41,7 @@ class SimHost:
         self._post = UserEventDelay(built.exchange)
         self._order_rng = seeded(options.seed, "answer order")
         self.conductor = FaultConductor(built.exchange, seeded(options.seed, "faults"))
-        self._users: dict[ws_api.ApiSession, SimConnection] = {}
+        self._users: dict[sim_ws.ApiSession, SimConnection] = {}
         self._markets: dict[StreamSession, SimConnection] = {}
         self._outages: dict[FaultKind, int] = {}
         self._admin = Admin(self, clock)
@@ -117,9 +117,9 @@ class SimHost:
         for event in self._post.take(now_ns):
             body = b""
             for session, connection in self._users.items():
-                for number in ws_api.subscribers(session, event):
-                    body = body or ws_api.event_body(event)
-                    connection.send_event(ws_api.envelope(number, body), now_ns)
+                for number in sim_ws.subscribers(session, event):
+                    body = body or sim_ws.event_body(event)
+                    connection.send_event(sim_ws.envelope(number, body), now_ns)
         if exchange.market_outbox:
             events, exchange.market_outbox = exchange.market_outbox, []
             self._send_frames(self.hub.on_events(events), now_ns)
@@ -155,7 +155,7 @@ class SimHost:
         now_ns = self._clock.now_ns()
         if target in {"user", "all"}:
             for connection in self._users.values():
-                connection.send_event(ws_api.shutdown_frame(now_ns), now_ns)
+                connection.send_event(sim_ws.shutdown_frame(now_ns), now_ns)
         if target in {"market", "all"}:
             for session, connection in self._markets.items():
                 connection.send_event(self.hub.shutdown_frame(session, now_ns), now_ns)
@@ -197,7 +197,7 @@ class SimHost:
         now_ns = self._clock.now_ns()
         if self._is_out(FaultKind.REST_OUTAGE, now_ns):
             return web.Response(status=503, text="Service Unavailable")
-        asked = rest.RestRequest(
+        asked = sim_rest.RestRequest(
             method=request.method,
             path=raw_path,
             query=query.encode("utf-8", "surrogateescape"),
@@ -205,11 +205,11 @@ class SimHost:
             api_key=request.headers.get("X-MBX-APIKEY", ""),
             time_unit=request.headers.get("X-MBX-TIME-UNIT", ""),
         )
-        answer = rest.handle(self.exchange, asked, now_ns)
+        answer = sim_rest.handle(self.exchange, asked, now_ns)
         if answer.hold_ms:
             await asyncio.sleep(answer.hold_ms / 1000)
             now_ns = self._clock.now_ns()
-            answer = rest.handle(self.exchange, asked, now_ns, was_held=True)
+            answer = sim_rest.handle(self.exchange, asked, now_ns, was_held=True)
         self.publish(now_ns)
         if answer.status == 418:
             self.act(FaultRule(kind=FaultKind.BAN_418), now_ns)
@@ -235,7 +235,7 @@ class SimHost:
         self.exchange.limiter.charge(2, now_ns)
         connection = SimConnection("user", socket, request, now_ns)
         show_limits = parse_qs(request.query_string).get("returnRateLimits") != ["false"]
-        session = ws_api.ApiSession(connected_ns=now_ns, show_limits=show_limits)
+        session = sim_ws.ApiSession(connected_ns=now_ns, show_limits=show_limits)
         self._users[session] = connection
         async with asyncio.TaskGroup() as group:
             writer = spawn(group, connection.write_forever(), name="sim api writer")
@@ -257,14 +257,14 @@ class SimHost:
 
     def _on_api_frame(
         self,
-        session: ws_api.ApiSession,
+        session: sim_ws.ApiSession,
         connection: SimConnection,
         frame: bytes,
         *,
         was_held: bool = False,
     ) -> None:
         now_ns = self._clock.now_ns()
-        reply = ws_api.handle(self.exchange, session, frame, now_ns, was_held=was_held)
+        reply = sim_ws.handle(self.exchange, session, frame, now_ns, was_held=was_held)
         if reply.hold_ms:
             # Held inside the venue: it is executed later even if the client has gone by then.
             again = partial(self._on_api_frame, session, connection, frame, was_held=True)

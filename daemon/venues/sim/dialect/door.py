@@ -2,7 +2,7 @@
 
 import re
 
-from daemon.venues.sim.dialect.calls import Endpoint
+from daemon.venues.sim.dialect.call_handlers import Endpoint
 from daemon.venues.sim.dialect.params import Params, mandatory
 from daemon.venues.sim.exchange import Exchange
 from daemon.venues.sim.keys import ApiKey

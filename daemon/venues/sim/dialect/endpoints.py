@@ -1,7 +1,13 @@
 """Every endpoint once, under its WebSocket API name, and the REST routes that lead to it."""
 
-from daemon.venues.sim.dialect import account, market_data, order_lists, reference_data, trading
-from daemon.venues.sim.dialect.calls import CallPurpose, Endpoint
+from daemon.venues.sim.dialect import (
+    account_calls,
+    market_data,
+    order_lists,
+    reference_data,
+    trading,
+)
+from daemon.venues.sim.dialect.call_handlers import CallPurpose, Endpoint
 from daemon.venues.sim.dialect.params import Params
 
 
@@ -103,14 +109,14 @@ _ALL = (
     ),
     Endpoint(
         name="order.amendments",
-        handler=account.amendments,
+        handler=account_calls.amendments,
         signed=True,
         weight=4,
         purpose=CallPurpose.QUERY,
     ),
     Endpoint(
         name="openOrders.status",
-        handler=account.open_orders,
+        handler=account_calls.open_orders,
         signed=True,
         weight=_open_orders_weight,
         purpose=CallPurpose.QUERY,
@@ -123,7 +129,7 @@ _ALL = (
     ),
     Endpoint(
         name="allOrders",
-        handler=account.all_orders,
+        handler=account_calls.all_orders,
         signed=True,
         weight=20,
         purpose=CallPurpose.QUERY,
@@ -181,49 +187,49 @@ _ALL = (
     ),
     Endpoint(
         name="myTrades",
-        handler=account.my_trades,
+        handler=account_calls.my_trades,
         signed=True,
         weight=_my_trades_weight,
         purpose=CallPurpose.QUERY,
     ),
     Endpoint(
         name="myPreventedMatches",
-        handler=account.prevented_matches,
+        handler=account_calls.prevented_matches,
         signed=True,
         weight=20,
         purpose=CallPurpose.QUERY,
     ),
     Endpoint(
         name="myAllocations",
-        handler=account.allocations,
+        handler=account_calls.allocations,
         signed=True,
         weight=20,
         purpose=CallPurpose.QUERY,
     ),
     Endpoint(
         name="account.status",
-        handler=account.account,
+        handler=account_calls.account,
         signed=True,
         weight=20,
         purpose=CallPurpose.QUERY,
     ),
     Endpoint(
         name="account.commission",
-        handler=account.commission,
+        handler=account_calls.commission,
         signed=True,
         weight=20,
         purpose=CallPurpose.QUERY,
     ),
     Endpoint(
         name="account.rateLimits.orders",
-        handler=account.order_counts,
+        handler=account_calls.order_counts,
         signed=True,
         weight=40,
         purpose=CallPurpose.QUERY,
     ),
     Endpoint(
         name="myFilters",
-        handler=account.my_filters,
+        handler=account_calls.my_filters,
         signed=True,
         weight=40,
         purpose=CallPurpose.QUERY,

@@ -16,10 +16,10 @@ from daemon.venues.sim.candles import (
     open_of,
     zone_offset_ns,
 )
-from daemon.venues.sim.dialect.calls import Call
-from daemon.venues.sim.dialect.exchange_info import exchange_info as info_row
+from daemon.venues.sim.dialect.call_handlers import Call
 from daemon.venues.sim.dialect.params import Params
 from daemon.venues.sim.dialect.rows import Row, levels
+from daemon.venues.sim.dialect.sim_exchange_info import exchange_info as info_row
 from daemon.venues.sim.past import PastTrade
 from daemon.venues.sim.sim_orders import SimRefusalError, TradePrint
 from daemon.venues.sim.symbol_market import SymbolMarket

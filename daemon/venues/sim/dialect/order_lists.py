@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from daemon.model.enums import OrderType
-from daemon.venues.sim.dialect.calls import Call
+from daemon.venues.sim.dialect.call_handlers import Call
 from daemon.venues.sim.dialect.params import Params
 from daemon.venues.sim.dialect.rows import Row, canceled_row, list_row, placed_row
 from daemon.venues.sim.dialect.trading import parse_place, response_type

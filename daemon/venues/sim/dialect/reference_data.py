@@ -1,6 +1,6 @@
 """Public endpoints of the price range rule: rules, reference prices; and block trades."""
 
-from daemon.venues.sim.dialect.calls import Call
+from daemon.venues.sim.dialect.call_handlers import Call
 from daemon.venues.sim.dialect.market_data import chosen_markets, with_status
 from daemon.venues.sim.dialect.params import mandatory
 from daemon.venues.sim.dialect.rows import Row, multiplier_text

@@ -3,7 +3,7 @@
 from enum import StrEnum
 
 from daemon.model.enums import OrderType, Side, TimeInForce
-from daemon.venues.sim.dialect.calls import Call
+from daemon.venues.sim.dialect.call_handlers import Call
 from daemon.venues.sim.dialect.params import Params, mandatory
 from daemon.venues.sim.dialect.rows import (
     Row,

@@ -5,7 +5,7 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from daemon.venues.sim.dialect import rest
+from daemon.venues.sim.dialect import sim_rest
 from daemon.venues.sim.dialect.endpoints import ENDPOINTS, ROUTES
 from tests.support.sim_stage import Stage
 
@@ -146,8 +146,8 @@ def test_raw_garbage_over_rest(
     method: str, path: str, query: bytes, body: bytes, api_key: str
 ) -> None:
     stage = Stage()
-    answer = rest.handle(
-        stage.exchange, rest.RestRequest(method, path, query, body, api_key), stage.tick()
+    answer = sim_rest.handle(
+        stage.exchange, sim_rest.RestRequest(method, path, query, body, api_key), stage.tick()
     )
     assert answer.status in {200, 400, 401, 404, 410}
     assert answer.body

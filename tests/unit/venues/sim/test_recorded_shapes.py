@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 import pytest
 
-from daemon.venues.sim.dialect.exchange_info import symbol_row
+from daemon.venues.sim.dialect.sim_exchange_info import symbol_row
 from daemon.venues.sim.dialect.streams import StreamHub, StreamSession
 from tests.support.sim_stage import SYMBOL, Stage
 

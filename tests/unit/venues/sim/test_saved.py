@@ -7,7 +7,7 @@ import pytest
 
 from daemon.model.enums import OrderType
 from daemon.shell.sim_host.options import OptionError, SimOptions, build
-from daemon.venues.sim.dialect import rest
+from daemon.venues.sim.dialect import sim_rest
 from daemon.venues.sim.saved import SavedVenueError, pack, unpack
 from daemon.venues.sim.sim_orders import SimRefusalError
 from tests.support.sim_stage import MS, SYMBOL, Stage
@@ -147,9 +147,9 @@ def test_public_trade_ids_and_the_price_go_on() -> None:
 
 def test_keys_that_were_added_are_known_again() -> None:
     before = busy()
-    request = rest.RestRequest("GET", "/api/v3/openOrders", b"", b"", "k")
+    request = sim_rest.RestRequest("GET", "/api/v3/openOrders", b"", b"", "k")
     after = Restarted(before)
-    answer = rest.handle(after.exchange, request, after.now_ns)
+    answer = sim_rest.handle(after.exchange, request, after.now_ns)
     assert answer.status == 400, "the key is known; the request has no timestamp"
     assert after.exchange.keys["k"].account == "main"
 

@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from hypothesis import given
 from hypothesis import strategies as st
 
-from daemon.venues.sim.dialect import ws_api
+from daemon.venues.sim.dialect import sim_ws
 from daemon.venues.sim.keys import PublicKeyFileError, ed25519_key
 from tests.support.sim_stage import MS, ROW, SYMBOL, Stage
 
@@ -49,9 +49,9 @@ def logon(stage: Stage, private: Ed25519PrivateKey) -> ROW:
 def events_of(stage: Stage) -> list[ROW]:
     events, stage.exchange.user_outbox = stage.exchange.user_outbox, []
     return [
-        orjson.loads(ws_api.envelope(number, ws_api.event_body(event)))
+        orjson.loads(sim_ws.envelope(number, sim_ws.event_body(event)))
         for event in events
-        for number in ws_api.subscribers(stage.session, event)
+        for number in sim_ws.subscribers(stage.session, event)
     ]
 
 
@@ -74,7 +74,7 @@ def test_booleans_and_numbers_are_signed_as_they_stand_in_the_json() -> None:
     )
     text = f"apiKey=k&recvWindow=5000.5&returnRateLimits=false&timestamp={stage.now_ns // MS}"
     signature = hmac.new(b"s", text.encode(), hashlib.sha256).hexdigest().encode()
-    reply = ws_api.handle(
+    reply = sim_ws.handle(
         stage.exchange, stage.session, frame % (stage.now_ns // MS, signature), stage.tick()
     )
     assert reply.frame is not None
@@ -102,7 +102,7 @@ def test_the_door_refuses(params: ROW, status: int, code: int) -> None:
 @given(st.binary(max_size=200) | st.text(max_size=100).map(str.encode))
 def test_garbage_gets_an_error_answer_and_never_an_exception(frame: bytes) -> None:
     stage = Stage()
-    reply = ws_api.handle(stage.exchange, stage.session, frame, stage.tick())
+    reply = sim_ws.handle(stage.exchange, stage.session, frame, stage.tick())
     assert reply.frame is not None
     assert orjson.loads(reply.frame)["status"] in {400, 401}
 

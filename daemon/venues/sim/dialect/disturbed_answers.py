@@ -1,13 +1,13 @@
 """What REST and the WebSocket API share: admission, faults, execution, weight, books.
 
 Rules of this file:
-1. `run` never raises: every refusal is an `Answer`, and every refusal of an order is in the ledger.
+1. `run` never raises: every refusal is an `DisturbedAnswer`, and every refusal of an order is in the ledger.
 2. A fault "before" leaves the venue untouched; a fault "after" hides what was really done.
 """
 
 from dataclasses import dataclass
 
-from daemon.venues.sim.dialect.calls import Call, CallPurpose, Endpoint
+from daemon.venues.sim.dialect.call_handlers import Call, CallPurpose, Endpoint
 from daemon.venues.sim.dialect.params import Params
 from daemon.venues.sim.exchange import Exchange
 from daemon.venues.sim.fault_rules import NO_REQUEST_FAULT, FaultKind, RequestVerdict
@@ -50,7 +50,7 @@ _ORDER_PURPOSES = frozenset({CallPurpose.PLACE, CallPurpose.CANCEL})
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class DisturbedAnswer:
     """The end of a request: a result or an error, and how a fault disturbs its way back."""
 
     result: object = None
@@ -74,7 +74,7 @@ def run(
     *,
     is_rest: bool,
     was_held: bool = False,
-) -> Answer:
+) -> DisturbedAnswer:
     """Execute an admitted and authenticated request, with faults."""
     verdict = NO_REQUEST_FAULT
     if not was_held:
@@ -83,9 +83,9 @@ def run(
         detail = params.text("newClientOrderId") or params.text("origClientOrderId")
         exchange.ledger.on_fault(verdict.kind, now_ns, f"{endpoint.name} {detail}".strip())
         if verdict.kind is FaultKind.DELAY_REQUEST:
-            return Answer(hold_ms=verdict.delay_ms, account=account)
+            return DisturbedAnswer(hold_ms=verdict.delay_ms, account=account)
         if verdict.kind in _BEFORE:
-            return _disturbed(Answer(account=account), verdict)
+            return _disturbed(DisturbedAnswer(account=account), verdict)
     try:
         result = endpoint.handler(Call(exchange, params, account, now_ns))
     except SimRefusalError as error:
@@ -93,7 +93,7 @@ def run(
     else:
         free_of_charge = endpoint.purpose in _ORDER_PURPOSES and not endpoint.always_weighs
         exchange.limiter.charge(0 if free_of_charge else endpoint.weight_of(params), now_ns)
-        answer = Answer(result=result, account=account)
+        answer = DisturbedAnswer(result=result, account=account)
     exchange.collect()
     return answer if verdict.kind is None else _disturbed(answer, verdict)
 
@@ -106,7 +106,7 @@ def refused(
     *,
     now_ns: int,
     account: str = "",
-) -> Answer:
+) -> DisturbedAnswer:
     """Book and answer a refusal."""
     exchange.limiter.charge(endpoint.weight_of(params) if endpoint.always_weighs else 1, now_ns)
     if endpoint.purpose in _ORDER_PURPOSES:
@@ -117,16 +117,16 @@ def refused(
             values=params.values,
             ts_ns=now_ns,
         )
-    return Answer(error=error, account=account)
+    return DisturbedAnswer(error=error, account=account)
 
 
-def _disturbed(answer: Answer, verdict: RequestVerdict) -> Answer:
+def _disturbed(answer: DisturbedAnswer, verdict: RequestVerdict) -> DisturbedAnswer:
     kind = verdict.kind
     if kind in _SILENT:
-        return Answer(silent=True, account=answer.account)
+        return DisturbedAnswer(silent=True, account=answer.account)
     if kind is FaultKind.WAF_403:
-        return Answer(is_html=True, account=answer.account)
+        return DisturbedAnswer(is_html=True, account=answer.account)
     error = _FAULT_ERRORS.get(kind) if kind is not None else None
     if error is not None:
-        return Answer(error=error, account=answer.account)
-    return Answer(answer.result, answer.error, verdict.delay_ms, account=answer.account)
+        return DisturbedAnswer(error=error, account=answer.account)
+    return DisturbedAnswer(answer.result, answer.error, verdict.delay_ms, account=answer.account)

@@ -7,13 +7,13 @@ from dataclasses import dataclass, field
 import msgspec
 import orjson
 
-from daemon.venues.sim.dialect.calls import Endpoint
+from daemon.venues.sim.dialect.call_handlers import Endpoint
+from daemon.venues.sim.dialect.disturbed_answers import DisturbedAnswer, refused, run
 from daemon.venues.sim.dialect.door import check_right, check_signature, check_time, key_of
 from daemon.venues.sim.dialect.endpoints import ENDPOINTS
 from daemon.venues.sim.dialect.events import user_event
 from daemon.venues.sim.dialect.parameters import check_parameters
 from daemon.venues.sim.dialect.params import Params, RequestId, mandatory
-from daemon.venues.sim.dialect.roads import Answer, refused, run
 from daemon.venues.sim.exchange import Exchange
 from daemon.venues.sim.keys import ApiKey
 from daemon.venues.sim.sim_orders import SimRefusalError, UserEvent
@@ -81,7 +81,9 @@ def handle(
     except (msgspec.MsgspecError, ValueError, RecursionError):
         exchange.ledger.requests["WS malformed"] += 1
         error = SimRefusalError(-1135, "Invalid JSON Request")
-        return _reply(exchange, _Asked(session, None, Params({}), now_ns), Answer(error=error))
+        return _reply(
+            exchange, _Asked(session, None, Params({}), now_ns), DisturbedAnswer(error=error)
+        )
     method = request.method.removeprefix("v3/")
     if not was_held:
         exchange.ledger.requests[f"WS {method or 'malformed'}"] += 1
@@ -129,7 +131,7 @@ def _route(exchange: Exchange, asked: _Asked, method: str, *, was_held: bool) ->
     try:
         exchange.limiter.admit(now_ns)
     except SimRefusalError as error:
-        return _reply(exchange, asked, Answer(error=error))
+        return _reply(exchange, asked, DisturbedAnswer(error=error))
     endpoint = ENDPOINTS.get(method)
     if endpoint is None:
         return _control(exchange, asked, method)
@@ -197,12 +199,12 @@ def _control(exchange: Exchange, asked: _Asked, method: str) -> ApiReply:
     ended: list[int] = []
     if handler is None:
         error = SimRefusalError(-1020, "This operation is not supported.")
-        return _reply(exchange, asked, Answer(error=error))
+        return _reply(exchange, asked, DisturbedAnswer(error=error))
     try:
         check_parameters(method, asked.params, signed=False, is_rest=False)
-        answer = Answer(result=handler(exchange, asked, ended))
+        answer = DisturbedAnswer(result=handler(exchange, asked, ended))
     except SimRefusalError as error:
-        answer = Answer(error=error)
+        answer = DisturbedAnswer(error=error)
     exchange.limiter.charge(2, now_ns)
     terminated = orjson.dumps({"e": "eventStreamTerminated", "E": ms_of(now_ns)})
     extra = tuple(envelope(number, terminated) for number in ended)
@@ -293,7 +295,9 @@ def _session_row(exchange: Exchange, asked: _Asked) -> dict[str, object]:
     }
 
 
-def _reply(exchange: Exchange, asked: _Asked, answer: Answer, counted: str = "") -> ApiReply:
+def _reply(
+    exchange: Exchange, asked: _Asked, answer: DisturbedAnswer, counted: str = ""
+) -> ApiReply:
     if answer.silent or answer.hold_ms:
         return ApiReply(None, hold_ms=answer.hold_ms)
     row: dict[str, object] = {"id": asked.request_id}

@@ -2,8 +2,7 @@
 
 from bisect import bisect_left, bisect_right
 
-from daemon.venues.sim.dialect.calls import Call
-from daemon.venues.sim.dialect.exchange_info import exchange_filter_rows, filter_rows
+from daemon.venues.sim.dialect.call_handlers import Call
 from daemon.venues.sim.dialect.params import mandatory
 from daemon.venues.sim.dialect.rows import (
     Row,
@@ -14,6 +13,7 @@ from daemon.venues.sim.dialect.rows import (
     prevented_match_row,
     trade_row,
 )
+from daemon.venues.sim.dialect.sim_exchange_info import exchange_filter_rows, filter_rows
 from daemon.venues.sim.sim_orders import SimRefusalError, TradeFill
 from daemon.venues.sim.units import ms_of, text_of
 

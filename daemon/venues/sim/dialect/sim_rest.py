@@ -4,12 +4,12 @@ from dataclasses import dataclass, field
 
 import orjson
 
-from daemon.venues.sim.dialect.calls import Endpoint
+from daemon.venues.sim.dialect.call_handlers import Endpoint
+from daemon.venues.sim.dialect.disturbed_answers import DisturbedAnswer, refused, run
 from daemon.venues.sim.dialect.door import check_right, check_signature, check_time, key_of
 from daemon.venues.sim.dialect.endpoints import ROUTES
 from daemon.venues.sim.dialect.parameters import check_parameters
 from daemon.venues.sim.dialect.params import Params, from_form, signed_text
-from daemon.venues.sim.dialect.roads import Answer, refused, run
 from daemon.venues.sim.exchange import Exchange
 from daemon.venues.sim.keys import raw_signature
 from daemon.venues.sim.sim_orders import SimRefusalError
@@ -106,7 +106,9 @@ def _admit(
     return key.account
 
 
-def _respond(exchange: Exchange, endpoint: Endpoint, answer: Answer, now_ns: int) -> RestResponse:
+def _respond(
+    exchange: Exchange, endpoint: Endpoint, answer: DisturbedAnswer, now_ns: int
+) -> RestResponse:
     if answer.hold_ms:
         return RestResponse(0, b"", hold_ms=answer.hold_ms)
     if answer.silent:
