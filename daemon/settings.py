@@ -28,7 +28,7 @@ from pydantic import (
 from daemon.model.config_paths import base_of, place_of
 from daemon.model.ids import is_symbol
 from daemon.model.user_text import text_of
-from riskcaps.capset import CapConfigError, CapSet, capset_from_mapping
+from riskcaps.words.capset import CapConfigError, CapSet, capset_from_mapping
 
 ENVIRONMENTS = ("sim", "binance-spot-testnet")
 VENUE_TIMEOUT_MS = 10_000
@@ -249,7 +249,7 @@ class MetricsSettings(_Frozen):
 
 
 class Settings(_Frozen):
-    """The whole configuration but the caps, which `riskcaps.capset` reads."""
+    """The whole configuration but the caps, which `riskcaps.words.capset` reads."""
 
     state_dir: Place
     """Journal, latch and control socket; one daemon each. Relative paths, here and elsewhere, begin

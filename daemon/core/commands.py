@@ -11,17 +11,16 @@ from typing import Any
 from daemon.core.books import order_fields
 from daemon.core.cancels import Cancels
 from daemon.core.command_errors import CommandError, CommandErrorCode
+from daemon.core.pause import refuse_unready
 from daemon.core.reconciliation_rounds import ReconciliationRounds
 from daemon.core.session_control import SessionControl
 from daemon.core.turn_context import TurnContext
-from daemon.core.venue_pause import refuse_unready
 from daemon.model.amounts import plain
 from daemon.model.effects import Reply
 from daemon.model.ids import symbol_of
 from daemon.model.inputs import Command, KillLatched
 from daemon.model.records import EventType
-from riskcaps.capset import CapConfigError
-from riskcaps.standing import clock_problem
+from riskcaps.words.capset import CapConfigError
 
 Answer = Mapping[str, Any] | None
 """None: the reply comes later (a stop answers when the venue is empty)."""
@@ -87,7 +86,7 @@ class Commands:
 
     # ------------------------------------------------------------------ sessions
     def _start(self, command: Command) -> Answer:
-        if problem := clock_problem(self._desk.interceptor):
+        if problem := self._desk.interceptor.risk.clock_problem():
             raise CommandError(CommandErrorCode.NOT_READY, problem)
         session_id = self._conductor.start(_by(command), command.reason)
         return {"session_id": session_id}
@@ -157,7 +156,7 @@ class Commands:
         return {"orders": [order_fields(order) for order in chosen.values()]}
 
     def _positions(self, _: Command) -> Answer:
-        positions = self._desk.interceptor.positions()
+        positions = self._desk.interceptor.risk.books.positions()
         return {
             "positions": [
                 {
@@ -197,7 +196,7 @@ class Commands:
         changes = command.params.get("changes")
         if not isinstance(changes, Mapping) or not changes:
             raise CommandError(CommandErrorCode.BAD_PARAMS, "name the caps and their new values")
-        gate = desk.interceptor
+        gate = desk.interceptor.risk
         old_hash = gate.capset.hash
         try:
             desk.ledger.tighten(changes)

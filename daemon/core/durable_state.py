@@ -23,8 +23,8 @@ from daemon.model.plain_values import from_plain, to_plain
 from daemon.model.position import Balance
 from daemon.model.reports import Fill
 from daemon.model.stop_triggers import StopTrigger
-from riskcaps.bands import CapNotice
-from riskcaps.interceptor import Interceptor
+from riskcaps.gate.interceptor import Interceptor
+from riskcaps.state.bands import CapNotice
 
 LATCH_REASON_CHARS_MAX = 2_000
 """Reasons of further kills are added to the first while there is room; the journal has them all."""
@@ -77,7 +77,7 @@ class DurableState:
         self.latched = False
         self.latch_reason = ""
         self.pause = NO_PAUSE
-        self.config_caps_hash = interceptor.capset.hash
+        self.config_caps_hash = interceptor.risk.capset.hash
         self.tightened: list[dict[str, Any]] = []
         """What operators have tightened since; another config begins anew."""
         self.newest_id = ""
@@ -98,7 +98,7 @@ class DurableState:
         self.instruments_version += 1
         for instrument in instruments:
             self.instruments[instrument.instrument_id] = instrument
-        self.heard(self.interceptor.on_instruments(tuple(instruments)))
+        self.heard(self.interceptor.risk.on_instruments(tuple(instruments)))
 
     # ------------------------------------------------------------------ orders
     def approve(self, order: Order) -> None:
@@ -118,8 +118,8 @@ class DurableState:
         """
         self.books.add(order)
         if counted:
-            self.interceptor.count_unknown(order, now_ns)
-        self.heard(self.interceptor.adopt(order, now_ns))
+            self.interceptor.risk.count_unknown(order, now_ns)
+        self.heard(self.interceptor.risk.adopt(order, now_ns))
         self._saw(order)
 
     def _saw(self, order: Order) -> None:
@@ -135,7 +135,7 @@ class DurableState:
         venue_cum_qty: Decimal,
     ) -> None:
         """ORDER_STATE: one row of the lifecycle table fired."""
-        old, cid, gate = order.status, order.client_order_id, self.interceptor
+        old, cid, gate = order.status, order.client_order_id, self.interceptor.risk
         shown = order.venue_order_id is None and venue_order_id is not None
         self.books.count(old, new)
         order.status = new
@@ -156,7 +156,7 @@ class DurableState:
     def book_fill(self, fill: Fill, order: Order, now_ns: int) -> None:
         """FILL: one new trade on one of our orders."""
         owed = order.venue_cum_qty > order.cum_qty
-        self.heard(self.interceptor.on_fill(fill, now_ns))
+        self.heard(self.interceptor.risk.on_fill(fill, now_ns))
         self.books.book(fill, order)
         order.ts_updated_ns = now_ns
         self.session.fills += 1
@@ -166,7 +166,7 @@ class DurableState:
 
     def reject(self, client_order_id: ClientOrderId, now_ns: int, *, is_fault: bool) -> None:
         """ORDER_REJECT: the venue's definite no; a faulty order lengthens the streak."""
-        gate = self.interceptor
+        gate = self.interceptor.risk
         self.heard(gate.on_venue_reject(client_order_id, now_ns, is_fault=is_fault))
 
     def request_cancel(self, order: Order, new: OrderStatus, now_ns: int) -> None:
@@ -181,13 +181,13 @@ class DurableState:
         order.qty = qty
         order.amends += 1
         order.ts_updated_ns = now_ns
-        self.heard(self.interceptor.on_leaves(order.client_order_id, order.leaves_qty))
+        self.heard(self.interceptor.risk.on_leaves(order.client_order_id, order.leaves_qty))
 
     # ------------------------------------------------------------------ sessions, latch, incidents
     def start_session(self, session_id: SessionId, now_ns: int) -> None:
         """SESSION_START."""
         self.session = TradingSession(session_id=session_id, started_ns=now_ns)
-        self.heard(self.interceptor.start_session(now_ns))
+        self.heard(self.interceptor.risk.start_session(now_ns))
 
     def stop_session(self) -> None:
         """SESSION_STOP; the tallies stay readable until the next start."""
@@ -228,7 +228,7 @@ class DurableState:
         incident.resolved_by = by
         if incident.trigger == StopTrigger.TESTNET_WIPE:
             self.books.new_epoch()
-            self.heard(self.interceptor.wipe(f"incident {incident_id}", now_ns))
+            self.heard(self.interceptor.risk.wipe(f"incident {incident_id}", now_ns))
 
     def explain(self, incident_id: str, note: str) -> None:
         """EXPLANATION of an incident: one more line of its note."""
@@ -248,12 +248,12 @@ class DurableState:
         Raises:
             CapConfigError: a value is not stricter, or no cap has that name.
         """
-        self.interceptor.set_capset(self.interceptor.capset.tighten(changes))
+        self.interceptor.risk.set_capset(self.interceptor.risk.capset.tighten(changes))
         self.tightened.append(dict(changes))
 
     def re_enable(self, by: str, now_ns: int) -> None:
         """EXPLANATION with `re_enabled`: a named human has looked."""
-        self.heard(self.interceptor.re_enable(by, now_ns))
+        self.heard(self.interceptor.risk.re_enable(by, now_ns))
 
     # ------------------------------------------------------------------ balances
     def whole(self, balances: Iterable[Balance]) -> tuple[Balance, ...]:
@@ -262,7 +262,11 @@ class DurableState:
         The thousands of assets that an account of a venue never held cost nothing.
         """
         ours = {a for one in self.instruments.values() for a in (one.base, one.quote)}
-        ours |= self.basis.keys() | self.books.flows.keys() | self.interceptor.accounts.keys()
+        ours |= (
+            self.basis.keys()
+            | self.books.flows.keys()
+            | self.interceptor.risk.books.accounts.keys()
+        )
         said = {one.asset: one for one in balances if one.total or one.asset in ours}
         return tuple(
             said.get(asset) or Balance(asset, ZERO, ZERO) for asset in sorted(said.keys() | ours)
@@ -273,7 +277,7 @@ class DurableState:
 
         The basis of an asset that was not named then is zero less its flows.
         """
-        self.heard(self.interceptor.on_balances(tuple(balances), now_ns))
+        self.heard(self.interceptor.risk.on_balances(tuple(balances), now_ns))
         if rebase:
             self.basis = {asset: -flow for asset, flow in self.books.flows.items()}
             self.accept({one.asset: one.total for one in balances})
@@ -298,9 +302,9 @@ class DurableState:
         """Finished: the hold shrinks to what the venue says it traded and we have not booked."""
         missing = order.venue_cum_qty - order.cum_qty
         if missing > 0:
-            self.heard(self.interceptor.on_leaves(order.client_order_id, missing))
+            self.heard(self.interceptor.risk.on_leaves(order.client_order_id, missing))
         else:
-            self.heard(self.interceptor.on_terminal(order.client_order_id, now_ns))
+            self.heard(self.interceptor.risk.on_terminal(order.client_order_id, now_ns))
 
     # ------------------------------------------------------------------ durable form
     def state(self) -> dict[str, Any]:
@@ -339,5 +343,5 @@ class DurableState:
             self.pause = from_plain(VenuePause, state["pause"])
         self.basis = {asset: Decimal(total) for asset, total in state["basis"].items()}
         if instruments:
-            self.heard(self.interceptor.on_instruments(tuple(instruments)))
+            self.heard(self.interceptor.risk.on_instruments(tuple(instruments)))
         self.interceptor.restore(state["interceptor"])

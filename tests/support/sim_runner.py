@@ -90,7 +90,7 @@ from daemon.venues.sim.sim_orders import (
 )
 from daemon.venues.sim.units import decimal_of_e8, e8_of
 from daemon.venues.sim.venue import SimVenue
-from riskcaps.capset import CapSet
+from riskcaps.words.capset import CapSet
 from tests.support.builders import (
     BTC,
     INSTANCE,

@@ -48,7 +48,7 @@ from daemon.venues.binance_spot.error_answers import Outcome, VenueFault
 from daemon.venues.binance_spot.order_rows import SpotRowReader
 from daemon.venues.binance_spot.own_ids import OwnIds, SymbolNames
 from daemon.venues.hosts import Road
-from riskcaps.keeper import Keeper
+from riskcaps.state.risk_state import RiskState
 
 __all__ = ["Credentials", "LinkConfig", "VenueEndpoints", "VenueLink"]
 
@@ -74,7 +74,7 @@ class VenueLink:
         deliver: Callable[[Input], None],
         rng: random.Random,
         settle: Callable[[], None] = _nothing,
-        gate: Keeper | None = None,
+        gate: RiskState | None = None,
     ) -> None:
         """Wire the link; nothing is connected before `run`.
 

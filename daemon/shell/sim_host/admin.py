@@ -1,12 +1,14 @@
 """`/sim`: the venue's own operator. Ledger, faults, and everything a test needs to provoke."""
 
 import asyncio
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import orjson
 from aiohttp import web
 
 from daemon.shell.process.clock import Clock
+from daemon.venues.sim.exchange import Exchange
+from daemon.venues.sim.fault_actions import FaultConductor
 from daemon.venues.sim.fault_presets import PRESETS
 from daemon.venues.sim.fault_rules import (
     EXPLANATIONS,
@@ -18,9 +20,6 @@ from daemon.venues.sim.fault_rules import (
 from daemon.venues.sim.keys import ApiKey
 from daemon.venues.sim.sim_orders import BalanceUpdate, SimRefusalError
 from daemon.venues.sim.units import UnitError, e8_of
-
-if TYPE_CHECKING:
-    from daemon.shell.sim_host.host import SimHost
 
 _SHORTCUTS = {
     "foreign-order": FaultKind.FOREIGN_ORDER,
@@ -45,10 +44,23 @@ _HELP = {
 }
 
 
+class AdministeredVenue(Protocol):
+    """What the host of the simulated venue lets its operator reach."""
+
+    exchange: Exchange
+    conductor: FaultConductor
+
+    def act(self, rule: FaultRule, now_ns: int) -> None:
+        """Do to connections what a fault says."""
+
+    def publish(self, now_ns: int) -> None:
+        """Hand out what has happened to whoever listens."""
+
+
 class Admin:
     """Answers /sim calls."""
 
-    def __init__(self, host: "SimHost", clock: Clock) -> None:
+    def __init__(self, host: AdministeredVenue, clock: Clock) -> None:
         self._host = host
         self._clock = clock
 
