@@ -325,7 +325,7 @@ class Daemon:
             halt=self._halt,
             deliver=pump.offer,
             settle=pump.take,
-            gate=self._engine.gate,
+            gate=self._engine.gate.risk,
             rng=random.Random(self._run),  # noqa: S311 - jitter of back-off, not a secret
         )
         pause = self._engine.venue_pause

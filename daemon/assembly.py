@@ -31,7 +31,7 @@ from daemon.shell.state.state_proof import Proof, check_state, in_future_text, p
 from daemon.shell.strategy_loader import strategy_factory
 from daemon.venues.adapter import VenueAdapter
 from daemon.version import code_digest, commit, packages, python_version, seatrial_version
-from riskcaps.interceptor import Interceptor
+from riskcaps.gate.interceptor import Interceptor
 
 log = logging.getLogger("seatriald")
 

@@ -19,7 +19,7 @@ from daemon.shell.process.clock import Clock
 from daemon.shell.public_reads import AccountReads, PublicReads, PublicStreams
 from daemon.shell.pump import Pump
 from daemon.venues.hosts import Road
-from riskcaps.capset import CapSet
+from riskcaps.words.capset import CapSet
 
 _BACKOFF_MIN_S, _BACKOFF_MAX_S = 0.5, 30.0
 _ORDERS_WINDOW_S = 10

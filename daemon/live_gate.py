@@ -25,7 +25,7 @@ from daemon.model.inputs import Command
 from daemon.model.records import below_floor
 from daemon.settings import Config, GatingSettings
 from daemon.shell.checks.preflight_pass import StartPermit, start_permit
-from riskcaps.capset import CapConfigError, CapSet, capset_from_mapping
+from riskcaps.words.capset import CapConfigError, CapSet, capset_from_mapping
 
 PILOT_PRESET = "live-pilot"
 RECORD_BYTES_MAX = 1 << 20

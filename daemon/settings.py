@@ -22,7 +22,7 @@ from daemon.model.ids import is_symbol
 from daemon.model.user_text import text_of
 from daemon.settings_base import Frozen, Milliseconds, Place
 from daemon.settings_bots import BotSettings, GatewaySettings, is_bot_name
-from riskcaps.capset import CapConfigError, CapSet, capset_from_mapping
+from riskcaps.words.capset import CapConfigError, CapSet, capset_from_mapping
 
 ENVIRONMENTS = ("sim", "binance-spot-testnet")
 VENUE_TIMEOUT_MS = 10_000
@@ -224,7 +224,7 @@ class MetricsSettings(Frozen):
 
 
 class Settings(Frozen):
-    """The whole configuration but the caps, which `riskcaps.capset` reads."""
+    """The whole configuration but the caps, which `riskcaps.words.capset` reads."""
 
     state_dir: Place
     """Journal, latch and control socket; one daemon each. Relative paths, here and elsewhere, begin
@@ -344,9 +344,9 @@ def config_from_mapping(data: Mapping[str, Any], path: Path | str = "config") ->
         violations.append("caps: must be a table; write [caps]")
     else:
         try:
-            capset = capset_from_mapping(caps)
+            capset = capset_from_mapping({**caps, **_caps_of_bots(settings)})
         except CapConfigError as error:
-            violations += [f"caps.{v.key}: {v.problem}; {v.mend}" for v in error.violations]
+            violations += [f"{_cap_key(v.key)}: {v.problem}; {v.mend}" for v in error.violations]
     if settings is not None and capset is not None and not settings.venue.with_trades:
         violations += [
             f'venue.with_trades: false, but caps.symbols.{symbol}.collar_reference = "last" needs '
@@ -368,6 +368,20 @@ def config_from_mapping(data: Mapping[str, Any], path: Path | str = "config") ->
         raise SettingsError(path, violations)
     canonical = json.dumps(data, sort_keys=True, default=str, separators=(",", ":"))
     return Config(settings, capset, hashlib.sha256(canonical.encode()).hexdigest())
+
+
+def _caps_of_bots(settings: Settings | None) -> dict[str, Any]:
+    tables = {} if settings is None else {n: one.caps for n, one in settings.bots.items()}
+    given = {name: table for name, table in tables.items() if table}
+    return {"bots": given} if given else {}
+
+
+def _cap_key(key: str) -> str:
+    """Where a cap stands in the file: the account's under `caps`, a bot's under its own table."""
+    if not key.startswith("bots."):
+        return f"caps.{key}"
+    _, bot, rest = key.split(".", 2)
+    return f"bots.{bot}.caps.{rest}"
 
 
 def _violation(item: Any) -> str:

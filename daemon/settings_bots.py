@@ -119,24 +119,14 @@ class BotSettings(Frozen):
     cancels_per_second: Annotated[int, Field(ge=1, le=1_000)] = 20
     """Cancels have this budget of their own: no other request can use it up."""
     caps: dict[str, Any] = Field(default_factory=dict)
-    """Caps of this bot alone, in the words of `[caps]`. Refused by this build: it could not keep
-    them."""
+    """Caps of this bot alone, in the words of `[caps]`, each at least as strict as there. They
+    count the bot's own orders, fills and losses; a breach suspends this bot only."""
 
     @field_validator("symbols")
     @classmethod
     def _once(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         if len(set(value)) != len(value):
             raise ValueError("a symbol stands twice; name each once")
-        return value
-
-    @field_validator("caps")
-    @classmethod
-    def _kept(cls, value: dict[str, Any]) -> dict[str, Any]:
-        if value:
-            raise ValueError(
-                "caps of one bot are not kept by this build; remove them, and use capital and the "
-                "account's [caps]"
-            )
         return value
 
     @field_validator("capital")

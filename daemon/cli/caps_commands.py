@@ -17,8 +17,7 @@ from rich.table import Table
 from control.control_errors import ControlError
 from control.tool.client import call
 from daemon.settings import SettingsError, load_config
-from riskcaps.explain import ExplainRow, explain_rows
-from riskcaps.usage import CapUsage
+from riskcaps.words.explain import CapUsage, ExplainRow, explain_rows
 
 EXIT_UNUSABLE = 2
 WIDE = 160

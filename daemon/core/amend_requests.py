@@ -19,7 +19,7 @@ from daemon.model.intents import AmendIntent
 from daemon.model.orders import Order
 from daemon.model.records import EventType
 from daemon.model.reports import CancelReject, ExecutionReport
-from riskcaps.interceptor import AmendApproved
+from riskcaps.gate.interceptor import AmendApproved
 
 
 class Amends:

@@ -71,11 +71,11 @@ class BlockedSymbols:
             iid = self._id(symbol)
             mute = desk.gate.mute.get(symbol)
             if mute is not None:
-                desk.ledger.heard(desk.interceptor.block_symbol(iid, f"no answers: {mute}"))
+                desk.ledger.heard(desk.interceptor.risk.block_symbol(iid, f"no answers: {mute}"))
             elif state is GateState.READY:
-                desk.ledger.heard(desk.interceptor.unblock_symbol(iid))
+                desk.ledger.heard(desk.interceptor.risk.unblock_symbol(iid))
             else:
-                desk.ledger.heard(desk.interceptor.block_symbol(iid, f"the gate is {state}"))
+                desk.ledger.heard(desk.interceptor.risk.block_symbol(iid, f"the gate is {state}"))
 
     def blocked(self) -> dict[str, str]:
         """Every symbol of ours that cannot be traded now, with the reason."""
@@ -132,7 +132,7 @@ class BlockedSymbols:
     def _close(self, one: Instrument) -> None:
         desk = self._desk
         orders = [o for o in desk.books.working() if o.instrument_id == one.instrument_id]
-        position = desk.interceptor.position(one.instrument_id)
+        position = desk.interceptor.risk.books.position(one.instrument_id)
         if not orders and not position:
             return
         desk.trouble(

@@ -15,7 +15,7 @@ from daemon.model.ids import StrategyId, symbol_of
 from daemon.model.intents import ENGINE, CancelIntent
 from daemon.model.orders import Order
 from daemon.model.stop_triggers import StopTrigger
-from riskcaps.interceptor import CancelApproved
+from riskcaps.gate.interceptor import CancelApproved
 
 
 class Cancels:

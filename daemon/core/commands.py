@@ -15,15 +15,14 @@ from daemon.core.command_errors import CommandError, CommandErrorCode
 from daemon.core.reconciliation_rounds import ReconciliationRounds
 from daemon.core.session_control import SessionControl
 from daemon.core.turn_context import TurnContext
-from daemon.core.venue_pause import refuse_unready
+from daemon.core.venue_bans import refuse_unready
 from daemon.model import journal_records as journal
 from daemon.model.amounts import plain
 from daemon.model.effects import Reply
 from daemon.model.ids import symbol_of
 from daemon.model.inputs import Command, KillLatched
 from daemon.model.records import EventType
-from riskcaps.capset import CapConfigError
-from riskcaps.standing import clock_problem
+from riskcaps.words.capset import CapConfigError
 
 Answer = Mapping[str, Any] | None
 """None: the reply comes later (a stop answers when the venue is empty)."""
@@ -89,7 +88,7 @@ class Commands:
 
     # ------------------------------------------------------------------ sessions
     def _start(self, command: Command) -> Answer:
-        if problem := clock_problem(self._desk.interceptor):
+        if problem := self._desk.interceptor.risk.clock_problem():
             raise CommandError(CommandErrorCode.NOT_READY, problem)
         if shorts := allotments_short(self._desk):
             mend = "lower their capital in the configuration, or fund the account"
@@ -161,7 +160,7 @@ class Commands:
         return {"orders": [order_fields(order) for order in chosen.values()]}
 
     def _positions(self, _: Command) -> Answer:
-        positions = self._desk.interceptor.positions()
+        positions = self._desk.interceptor.risk.books.positions()
         bots = self._desk.ledger.bots.of.items()
         of_bots = {bot: one.told_positions() for bot, one in sorted(bots) if one.positions}
         return {
@@ -204,7 +203,7 @@ class Commands:
         changes = command.params.get("changes")
         if not isinstance(changes, Mapping) or not changes:
             raise CommandError(CommandErrorCode.BAD_PARAMS, "name the caps and their new values")
-        gate = desk.interceptor
+        gate = desk.interceptor.risk
         old_hash = gate.capset.hash
         try:
             desk.ledger.tighten(changes)

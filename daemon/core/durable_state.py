@@ -25,8 +25,8 @@ from daemon.model.plain_values import from_plain, to_plain
 from daemon.model.position import Balance
 from daemon.model.reports import Fill
 from daemon.model.stop_triggers import StopTrigger
-from riskcaps.bands import CapNotice
-from riskcaps.interceptor import Interceptor
+from riskcaps.gate.interceptor import Interceptor
+from riskcaps.state.bands import CapNotice
 
 LATCH_REASON_CHARS_MAX = 2_000
 """Reasons of further kills are added to the first while there is room; the journal has them all."""
@@ -80,7 +80,7 @@ class DurableState:
         self.latched = False
         self.latch_reason = ""
         self.pause = NO_PAUSE
-        self.config_caps_hash = interceptor.capset.hash
+        self.config_caps_hash = interceptor.risk.capset.hash
         self.tightened: list[dict[str, Any]] = []
         """What operators have tightened since; another config begins anew."""
         self.newest_id = ""
@@ -101,7 +101,7 @@ class DurableState:
         self.instruments_version += 1
         for instrument in instruments:
             self.instruments[instrument.instrument_id] = instrument
-        self.heard(self.interceptor.on_instruments(tuple(instruments)))
+        self.heard(self.interceptor.risk.on_instruments(tuple(instruments)))
 
     # ------------------------------------------------------------------ orders
     def approve(self, order: Order) -> None:
@@ -109,7 +109,6 @@ class DurableState:
         self.books.add(order)
         self.session.orders += 1
         if order.bot_order_id:
-            self.interceptor.bot_orders.add(order.client_order_id)
             self.bots.approve(order)
         self._saw(order)
 
@@ -126,11 +125,10 @@ class DurableState:
         """
         self.books.add(order)
         if order.bot_order_id:
-            self.interceptor.bot_orders.add(order.client_order_id)
             self.bots.know(order)
         if counted:
-            self.interceptor.count_unknown(order, now_ns)
-        self.heard(self.interceptor.adopt(order, now_ns))
+            self.interceptor.risk.count_unknown(order, now_ns)
+        self.heard(self.interceptor.risk.adopt(order, now_ns))
         self._saw(order)
 
     def _saw(self, order: Order) -> None:
@@ -147,7 +145,7 @@ class DurableState:
         ts_venue_ns: int = 0,
     ) -> None:
         """ORDER_STATE: one row of the lifecycle table fired."""
-        old, cid, gate = order.status, order.client_order_id, self.interceptor
+        old, cid, gate = order.status, order.client_order_id, self.interceptor.risk
         shown = order.venue_order_id is None and venue_order_id is not None
         self.books.count(old, new)
         order.status = new
@@ -172,7 +170,7 @@ class DurableState:
     def book_fill(self, fill: Fill, order: Order, now_ns: int) -> None:
         """FILL: one new trade on one of our orders."""
         owed = order.venue_cum_qty > order.cum_qty
-        self.heard(self.interceptor.on_fill(fill, now_ns))
+        self.heard(self.interceptor.risk.on_fill(fill, now_ns))
         self.books.book(fill, order)
         order.ts_updated_ns = now_ns
         self.session.fills += 1
@@ -189,11 +187,10 @@ class DurableState:
 
         That of a bot's order is the bot's own.
         """
-        gate = self.interceptor
+        gate = self.interceptor.risk
         order = self.books.orders.get(client_order_id)
         if order is not None and order.bot_order_id:
             self.bots.reject(order, is_fault=is_fault)
-            is_fault = False
         self.heard(gate.on_venue_reject(client_order_id, now_ns, is_fault=is_fault))
 
     def request_cancel(self, order: Order, new: OrderStatus, now_ns: int) -> None:
@@ -209,13 +206,13 @@ class DurableState:
         order.amends += 1
         order.ts_updated_ns = now_ns
         self.books.index(order)
-        self.heard(self.interceptor.on_leaves(order.client_order_id, order.leaves_qty))
+        self.heard(self.interceptor.risk.on_leaves(order.client_order_id, order.leaves_qty))
 
     # ------------------------------------------------------------------ sessions, latch, incidents
     def start_session(self, session_id: SessionId, now_ns: int) -> None:
         """SESSION_START."""
         self.session = TradingSession(session_id=session_id, started_ns=now_ns)
-        self.heard(self.interceptor.start_session(now_ns))
+        self.heard(self.interceptor.risk.start_session(now_ns))
 
     def stop_session(self) -> None:
         """SESSION_STOP; the tallies stay readable until the next start."""
@@ -257,7 +254,7 @@ class DurableState:
         if incident.trigger == StopTrigger.TESTNET_WIPE:
             self.books.new_epoch()
             self.bots.new_epoch()
-            self.heard(self.interceptor.wipe(f"incident {incident_id}", now_ns))
+            self.heard(self.interceptor.risk.wipe(f"incident {incident_id}", now_ns))
 
     def explain(self, incident_id: str, note: str) -> None:
         """EXPLANATION of an incident: one more line of its note."""
@@ -277,12 +274,12 @@ class DurableState:
         Raises:
             CapConfigError: a value is not stricter, or no cap has that name.
         """
-        self.interceptor.set_capset(self.interceptor.capset.tighten(changes))
+        self.interceptor.risk.set_capset(self.interceptor.risk.capset.tighten(changes))
         self.tightened.append(dict(changes))
 
     def re_enable(self, by: str, now_ns: int) -> None:
         """EXPLANATION with `re_enabled`: a named human has looked."""
-        self.heard(self.interceptor.re_enable(by, now_ns))
+        self.heard(self.interceptor.risk.re_enable(by, now_ns))
 
     # ------------------------------------------------------------------ balances
     def compared(self) -> dict[InstrumentId, tuple[str, ...]]:
@@ -295,7 +292,11 @@ class DurableState:
         The thousands of assets that an account of a venue never held cost nothing.
         """
         ours = set[str]().union(*self.compared().values())
-        ours |= self.basis.keys() | self.books.flows.keys() | self.interceptor.accounts.keys()
+        ours |= (
+            self.basis.keys()
+            | self.books.flows.keys()
+            | self.interceptor.risk.books.accounts.keys()
+        )
         said = {one.asset: one for one in balances if one.total or one.asset in ours}
         return tuple(
             said.get(asset) or Balance(asset, ZERO, ZERO) for asset in sorted(said.keys() | ours)
@@ -306,7 +307,7 @@ class DurableState:
 
         The basis of an asset that was not named then is zero less its flows.
         """
-        self.heard(self.interceptor.on_balances(tuple(balances), now_ns))
+        self.heard(self.interceptor.risk.on_balances(tuple(balances), now_ns))
         if rebase:
             self.basis = {asset: -flow for asset, flow in self.books.flows.items()}
             self.accept({one.asset: one.total for one in balances})
@@ -320,7 +321,6 @@ class DurableState:
         """Finished orders of bots that the books have forgotten are forgotten everywhere."""
         for order in self.books.dropped:
             self.bots.forget(order)
-            self.interceptor.bot_orders.discard(order.client_order_id)
         self.books.dropped.clear()
 
     def _flow(self, fill: Fill) -> dict[str, Decimal]:
@@ -336,9 +336,9 @@ class DurableState:
         """Finished: the hold shrinks to what the venue says it traded and we have not booked."""
         missing = order.venue_cum_qty - order.cum_qty
         if missing > 0:
-            self.heard(self.interceptor.on_leaves(order.client_order_id, missing))
+            self.heard(self.interceptor.risk.on_leaves(order.client_order_id, missing))
         else:
-            self.heard(self.interceptor.on_terminal(order.client_order_id, now_ns))
+            self.heard(self.interceptor.risk.on_terminal(order.client_order_id, now_ns))
 
     # ------------------------------------------------------------------ durable form
     def state(self) -> dict[str, Any]:
@@ -378,9 +378,6 @@ class DurableState:
             self.pause = from_plain(VenuePause, state["pause"])
         self.basis = {asset: Decimal(total) for asset, total in state["basis"].items()}
         if instruments:
-            self.heard(self.interceptor.on_instruments(tuple(instruments)))
+            self.heard(self.interceptor.risk.on_instruments(tuple(instruments)))
         self.bots.restore(state.get("bots", {}), self.books.orders)
-        self.interceptor.bot_orders = {
-            cid for cid, order in self.books.orders.items() if order.bot_order_id
-        }
         self.interceptor.restore(state["interceptor"])

@@ -32,7 +32,8 @@ from daemon.core.strategy_view import View
 from daemon.core.ticks import HOUSEKEEPING
 from daemon.core.tripwires import Tripwires
 from daemon.core.turn_context import TurnContext
-from daemon.core.venue_pause import VenuePause, follow_ban, on_rate_limited
+from daemon.core.venue_bans import follow_ban, on_rate_limited
+from daemon.core.venue_pause import VenuePause
 from daemon.model import journal_records as journal
 from daemon.model.bots import BotView
 from daemon.model.effects import Effect
@@ -74,7 +75,7 @@ from daemon.model.inputs import (
 from daemon.model.orders import Order
 from daemon.model.records import EventType
 from daemon.model.stop_triggers import StopTrigger
-from riskcaps.interceptor import Interceptor
+from riskcaps.gate.interceptor import Interceptor
 
 __all__ = ["Engine", "EngineConfig", "Storm", "StrategySpec", "View"]
 
@@ -157,7 +158,7 @@ class Engine:
         if kind is not MarketData or desk.effects or desk.ledger.notices or desk.troubles:
             self._conductor.settle_turn()
             self._bots.settle(turn.input)
-        equity = desk.interceptor.take_equity_record()
+        equity = desk.interceptor.risk.valuation.take_record()
         if equity is not None:
             desk.record(EventType.EQUITY, equity.to_plain())
         effects, desk.effects = tuple(desk.effects), []
@@ -167,7 +168,9 @@ class Engine:
         """First turn of a run: close what a crash left open, and start the clockwork."""
         self._armed = True
         desk = self._desk
-        desk.ledger.heard(desk.interceptor.on_journal_health(ok=True))  # it took the boot's lines
+        desk.ledger.heard(
+            desk.interceptor.risk.on_journal_health(ok=True)
+        )  # it took the boot's lines
         self._booted_ns = desk.now_ns
         self._clockwork.begin()
         follow_ban(desk)
@@ -181,14 +184,14 @@ class Engine:
     def _on_market(self, item: MarketData) -> None:
         now = self._desk.now_ns
         self._market.on_top(item.top, now)
-        self._desk.ledger.heard(self._desk.interceptor.on_top(item.top, now))
+        self._desk.ledger.heard(self._desk.interceptor.risk.on_top(item.top, now))
         if self._conductor.active:
             self._runner.on_market(item.top)
 
     def _on_trade(self, item: PublicTrade) -> None:
         now = self._desk.now_ns
         self._market.on_trade(item.trade, now)
-        self._desk.ledger.heard(self._desk.interceptor.on_trade(item.trade, now))
+        self._desk.ledger.heard(self._desk.interceptor.risk.on_trade(item.trade, now))
         if self._conductor.active:
             self._runner.on_trade(item.trade)
 
@@ -267,7 +270,7 @@ class Engine:
 
     def _on_balances(self, item: BalancesChanged) -> None:
         desk = self._desk
-        desk.ledger.heard(desk.interceptor.on_balances(item.balances, desk.now_ns))
+        desk.ledger.heard(desk.interceptor.risk.on_balances(item.balances, desk.now_ns))
 
     # ------------------------------------------------------------------ health
     def _on_rate_limited(self, item: RateLimited) -> None:
@@ -276,11 +279,13 @@ class Engine:
 
     def _on_budget(self, item: BudgetSampled) -> None:
         desk = self._desk
-        desk.ledger.heard(desk.interceptor.on_venue_budget(item.used, item.limits, desk.now_ns))
+        desk.ledger.heard(
+            desk.interceptor.risk.on_venue_budget(item.used, item.limits, desk.now_ns)
+        )
 
     def _on_clock(self, item: ClockSampled) -> None:
         desk = self._desk
-        heard = desk.interceptor.on_clock(item.offset_ns, item.round_trip_ns, desk.now_ns)
+        heard = desk.interceptor.risk.on_clock(item.offset_ns, item.round_trip_ns, desk.now_ns)
         desk.ledger.heard(heard)
         fields = journal.ClockRecord(offset_ns=item.offset_ns, round_trip_ns=item.round_trip_ns)
         desk.record(EventType.CLOCK, fields)
@@ -288,7 +293,7 @@ class Engine:
 
     def _on_journal_fault(self, item: JournalFault) -> None:
         self._conductor.journal_ok = False
-        self._desk.ledger.heard(self._desk.interceptor.on_journal_health(ok=False))
+        self._desk.ledger.heard(self._desk.interceptor.risk.on_journal_health(ok=False))
         self._desk.record(EventType.JOURNAL_FAULT, journal.JournalFaultRecord(msg=item.reason))
         self._desk.trouble(StopTrigger.JOURNAL_FAULT, item.reason)
 
@@ -296,7 +301,7 @@ class Engine:
         """The incident stays open: only a human's word lets a session start again."""
         del item
         self._conductor.journal_ok = True
-        self._desk.ledger.heard(self._desk.interceptor.on_journal_health(ok=True))
+        self._desk.ledger.heard(self._desk.interceptor.risk.on_journal_health(ok=True))
 
     def _on_loop_lagged(self, item: LoopLagged) -> None:
         age_ms = self._clockwork.queue_age_ms = item.queue_age_ns // _NS_PER_MS
@@ -331,18 +336,18 @@ class Engine:
         Raises:
             FoldError: the line is needed and cannot be read.
         """
-        self._desk.interceptor.sweeps = False
+        self._desk.interceptor.risk.alerts.is_on = False
         fold.apply_fact(self._desk.ledger, record)
 
     def finish_recovery(self, now_ns: int) -> None:
         """All facts are folded: HALTED, gate DOWN; the first turn closes what a crash left open."""
-        self._desk.interceptor.sweeps = True
+        self._desk.interceptor.risk.alerts.is_on = True
         self._desk.now_ns = now_ns
         self._desk.trading_state = TradingState.HALTED
-        self._desk.interceptor.set_trading_state(TradingState.HALTED)
+        self._desk.interceptor.risk.set_trading_state(TradingState.HALTED)
         self._symbols.follow_gate()
-        self._desk.interceptor.usage(now_ns)
-        self._desk.interceptor.take_equity_record()
+        self._desk.interceptor.risk.usage(now_ns)
+        self._desk.interceptor.risk.valuation.take_record()
         self._desk.ledger.notices.clear()
 
     @property

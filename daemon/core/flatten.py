@@ -19,8 +19,8 @@ from daemon.core.turn_context import TurnContext
 from daemon.model.amounts import NS_PER_MS, ZERO, plain
 from daemon.model.ids import InstrumentId, symbol_of
 from daemon.model.intents import ENGINE, PlaceIntent
-from riskcaps.denials import DenyReason
-from riskcaps.slices import NoSlice, Slice, dust_of, slice_of
+from riskcaps.gate.slices import NoSlice, Slice, dust_of, slice_of
+from riskcaps.words.denials import DenyReason
 
 BARREN_MAX = 6
 """Orders in a row without a fill (empty book, refusals) before a symbol is given up."""
@@ -123,7 +123,7 @@ class Flatten:
             instrument = self._desk.ledger.instruments.get(iid)
             dust = ""
             if instrument is not None:
-                top = self._desk.interceptor.books[iid].top
+                top = self._desk.interceptor.risk.books.by_id[iid].top
                 px = ZERO if top is None else top.bid_px if qty > 0 else top.ask_px
                 dust = dust_of(instrument, abs(qty), px)
             found.append(
@@ -139,7 +139,7 @@ class Flatten:
 
     # ------------------------------------------------------------------ one symbol
     def _positions(self) -> list[tuple[InstrumentId, Decimal]]:
-        held = self._desk.interceptor.positions()
+        held = self._desk.interceptor.risk.books.positions()
         return [
             (iid, one.qty)
             for iid, one in sorted(held.items())
@@ -159,7 +159,7 @@ class Flatten:
             return False
         if now < leg.due_ns:
             return True
-        found = slice_of(desk.interceptor, iid, now)
+        found = slice_of(desk.interceptor.risk, iid, now)
         if isinstance(found, NoSlice):
             leg.why, leg.due_ns = found.why, found.until_ns
             if not found.until_ns:

@@ -40,7 +40,7 @@ def apply_fact(ledger: DurableState, record: Fields) -> None:
     """
     fold = FOLDS.get(record["event_type"])
     # Every fact moves the gate's time: a mark of an old time would open yesterday's day again.
-    ledger.interceptor.advance(record["ts_ns"])
+    ledger.interceptor.risk.advance(record["ts_ns"])
     if fold is None:
         return
     try:
@@ -114,12 +114,13 @@ def _cancel_requested(
         acknowledged=order.venue_order_id is not None,
         partly_filled=order.cum_qty > 0,
     )
-    ledger.heard(ledger.interceptor.on_cancel_sent(now_ns))
+    ledger.heard(ledger.interceptor.risk.on_cancel_sent(order.client_order_id, now_ns))
     ledger.request_cancel(order, row.new, now_ns)
 
 
-def _amend_requested(ledger: DurableState, _: Fields, now_ns: int) -> None:
-    ledger.heard(ledger.interceptor.on_cancel_sent(now_ns))  # the same budget of messages
+def _amend_requested(ledger: DurableState, record: Fields, now_ns: int) -> None:
+    risk = ledger.interceptor.risk  # the same budget of messages
+    ledger.heard(risk.on_cancel_sent(record["client_order_id"], now_ns))
 
 
 def _amended(ledger: DurableState, record: journal.OrderAmendedRecord, now_ns: int) -> None:
@@ -166,7 +167,7 @@ def _explanation(ledger: DurableState, record: journal.ExplanationRecord, now_ns
 
 
 def _caps_changed(ledger: DurableState, record: journal.CapsChangedRecord, _: int) -> None:
-    if record["old_hash"] == ledger.interceptor.capset.hash:
+    if record["old_hash"] == ledger.interceptor.risk.capset.hash:
         ledger.tighten(record["changes"])
 
 
@@ -187,12 +188,12 @@ def _reconciled(ledger: DurableState, record: journal.ReconciledRecord, now_ns: 
 
 
 def _equity(ledger: DurableState, record: journal.EquityRecord, _: int) -> None:
-    ledger.interceptor.apply_equity(record)
+    ledger.interceptor.risk.ledger.apply(record)
 
 
 def _cap_alert(ledger: DurableState, record: journal.CapAlertRecord, _: int) -> None:
     if record.get("kind") == "breach" and not record.get("bot"):
-        ledger.interceptor.apply_breach(record["cap"])
+        ledger.interceptor.risk.ledger.latch(record["cap"])
 
 
 def _checkpoint(ledger: DurableState, record: journal.CheckpointRecord, _: int) -> None:

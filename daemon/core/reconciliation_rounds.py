@@ -314,11 +314,11 @@ class ReconciliationRounds:
 
     def _assets(self) -> Assets:
         """What we trade and what caps speak of; the rest of the account is somebody else's."""
-        ledger, caps = self._desk.ledger, self._desk.interceptor.capset
+        ledger, caps = self._desk.ledger, self._desk.interceptor.risk.capset
         return Assets(
             pairs=ledger.compared(),
             capped=frozenset({caps.numeraire, *caps.balance_free_min} - {""}),
-            fees=frozenset(self._desk.interceptor.fees_owed),
+            fees=frozenset(self._desk.interceptor.risk.books.fees_owed),
         )
 
     def _owner(

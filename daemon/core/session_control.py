@@ -21,7 +21,7 @@ from daemon.core.reconciliation_rounds import ReconciliationRounds
 from daemon.core.session_end import SessionEnd, tell_the_end, what_is_left
 from daemon.core.strategy_runner import StrategyRunner
 from daemon.core.turn_context import TurnContext
-from daemon.core.venue_pause import refuse_unready
+from daemon.core.venue_bans import refuse_unready
 from daemon.model import journal_records as journal
 from daemon.model.effects import ArmTimer, CloseHalt, OpenHalt
 from daemon.model.enums import GateState, TradingState
@@ -93,11 +93,11 @@ class SessionControl:
                 "environment": desk.config.environment,
                 "strategies": [spec.strategy_id for spec in desk.config.strategies],
                 **({"bots": to_plain(desk.config.bots)} if desk.config.bots else {}),
-                "caps": desk.interceptor.capset.to_plain(),
+                "caps": desk.interceptor.risk.capset.to_plain(),
                 "by": by,
                 "reason": reason,
                 **desk.config.session_binding,
-                "caps_hash": desk.interceptor.caps_hash,
+                "caps_hash": desk.interceptor.risk.contexts.caps_hash,
             },
         )
         desk.contexts.clear()  # a session's decisions can be decided again from its own lines

@@ -15,7 +15,6 @@ from daemon.core.turn_context import TurnContext
 from daemon.model.amounts import plain
 from daemon.model.ids import InstrumentId, symbol_of
 from daemon.model.plain_values import to_plain
-from riskcaps.standing import clock_problem
 
 OPEN_ORDERS_SHOWN = 200
 INCIDENTS_SHOWN = 10
@@ -35,7 +34,7 @@ def told(value: Decimal) -> str:
 
 
 def _equity(desk: TurnContext, now_ns: int) -> dict[str, Any]:
-    view = desk.interceptor.equity(now_ns)
+    view = desk.interceptor.risk.equity(now_ns)
     amounts = {name: getattr(view, name) for name in view.__slots__}
     return {
         name: told(value) if isinstance(value, Decimal) else value
@@ -53,7 +52,7 @@ def caps_used(desk: TurnContext, now_ns: int) -> list[dict[str, str]]:
             "limit": plain(Decimal(use.limit)),
             "unit": use.unit,
         }
-        for use in desk.interceptor.usage(now_ns)
+        for use in desk.interceptor.risk.usage(now_ns)
     ]
 
 
@@ -71,15 +70,15 @@ def _last_trade(market: LatestMarket, iid: InstrumentId, now_ns: int) -> dict[st
 
 def _ages(desk: TurnContext, now_ns: int) -> dict[str, Any]:
     """Age of each datum that decisions use beside the market; None: not heard of yet."""
-    gate = desk.interceptor
+    gate = desk.interceptor.risk
     assets = set[str]().union(*desk.ledger.compared().values())
     return {
-        "clock": _age_ms(now_ns, max(gate.clock_ns, 0)),
-        "venue_budget": _age_ms(now_ns, gate.budget_ns),
+        "clock": _age_ms(now_ns, max(gate.health.clock_ns, 0)),
+        "venue_budget": _age_ms(now_ns, gate.health.budget_ns),
         "balances": {
-            asset: _age_ms(now_ns, gate.accounts[asset].heard_ns)
+            asset: _age_ms(now_ns, gate.books.accounts[asset].heard_ns)
             for asset in sorted(assets)
-            if asset in gate.accounts
+            if asset in gate.books.accounts
         },
     }
 
@@ -155,7 +154,7 @@ def status(
         "ending": "" if ending is None else ending.kind,
         "journal_ok": conductor.journal_ok,
         "symbols_blocked": conductor.symbols.blocked(),
-        "clock_problem": clock_problem(desk.interceptor),
+        "clock_problem": desk.interceptor.risk.clock_problem(),
         "links": {link.value: up for link, up in gate.up.items()},
         "orders": {kind.value: n for kind, n in sorted(books.counts.items()) if n},
         "open_orders": [order_fields(order) for order in list(books.working())[:OPEN_ORDERS_SHOWN]],
@@ -168,10 +167,10 @@ def status(
                 "avg_px": told(one.avg_px),
                 "realised_pnl": told(one.realised_pnl),
             }
-            for iid, one in sorted(desk.interceptor.positions().items())
+            for iid, one in sorted(desk.interceptor.risk.books.positions().items())
         },
         "caps": caps_used(desk, now_ns),
-        "prices_missing": desk.interceptor.unvalued(),
+        "prices_missing": desk.interceptor.risk.valuation.unvalued(),
         "equity": _equity(desk, now_ns),
         "incidents": _incidents(ledger),
         "incidents_open": len(ledger.unresolved),

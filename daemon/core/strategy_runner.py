@@ -36,7 +36,7 @@ from daemon.model.orders import Order
 from daemon.model.records import EventType
 from daemon.model.reports import ExecutionReport
 from daemon.model.strategy import Strategy
-from riskcaps.interceptor import Approved, ReplaceApproved
+from riskcaps.gate.interceptor import Approved, ReplaceApproved
 
 TIMER_PREFIX = "strategy:"
 DENIAL_DEPTH_MAX = 1
@@ -222,7 +222,7 @@ class StrategyRunner:
         """One wish through the interceptor; the deny code, or empty when it left."""
         desk = self._desk
         verdict = desk.interceptor.review(intent, desk.now_ns)
-        desk.ledger.heard(desk.interceptor.take_notices())
+        desk.ledger.heard(desk.interceptor.risk.alerts.take())
         if isinstance(verdict, Approved):
             desk.approve(verdict.order, intent.reason, verdict.decision)
             desk.effects.append(SendOrder(verdict.order))
@@ -242,7 +242,7 @@ class StrategyRunner:
         if target is None or target.status not in REPLACEABLE:
             return
         verdict = desk.interceptor.review_replace(intent, target, desk.now_ns)
-        desk.ledger.heard(desk.interceptor.take_notices())
+        desk.ledger.heard(desk.interceptor.risk.alerts.take())
         if isinstance(verdict, ReplaceApproved):
             desk.approve(verdict.replace.order, intent.reason, verdict.decision)
             self._replaces.send(target, verdict.replace, intent.reason or "strategy")

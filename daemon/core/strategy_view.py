@@ -58,7 +58,7 @@ class View:
 
     def position(self, instrument: InstrumentId) -> Decimal:
         """Net traded quantity in base, of all strategies together."""
-        return self._desk.interceptor.position(instrument)
+        return self._desk.interceptor.risk.books.position(instrument)
 
     def open_orders(self) -> Sequence[Order]:
         """This strategy's own non-terminal orders, oldest first."""

@@ -28,7 +28,7 @@ from daemon.model.plain_values import to_plain
 from daemon.model.records import SEVERITY, EventType
 from daemon.model.reports import ExecutionReport, Fill
 from daemon.model.stop_triggers import StopTrigger
-from riskcaps.interceptor import Interceptor
+from riskcaps.gate.interceptor import Interceptor
 
 SENT = advance(OrderStatus.APPROVED, Trigger.SENT, acknowledged=False, partly_filled=False).new
 """What every order becomes in the turn of its approval."""
@@ -123,7 +123,7 @@ class TurnContext:
         if not left:
             if len(self.contexts) >= CONTEXTS_MAX:  # wishes for symbols that nobody has heard of
                 self.contexts.clear()
-            context = self.interceptor.context(instrument_id)
+            context = self.interceptor.risk.contexts.of(instrument_id)
             invariant(context.digest == digest, "a decision names a context that is not its own")
             self.record(EventType.RISK_CONTEXT, {"context": digest, **context.plain})
             left = CONTEXT_DECISIONS
@@ -260,7 +260,7 @@ class TurnContext:
             "late": late,
             "ts_venue_ns": fill.ts_venue_ns,
             "ts_recv_ns": fill.ts_recv_ns,
-            "position_qty": plain(self.interceptor.position(fill.instrument_id)),
+            "position_qty": plain(self.interceptor.risk.books.position(fill.instrument_id)),
         }
         self.record(EventType.FILL, fields)
 
@@ -318,7 +318,7 @@ class TurnContext:
         if new is old:
             return
         self.trading_state = new
-        self.ledger.heard(self.interceptor.set_trading_state(new))
+        self.ledger.heard(self.interceptor.risk.set_trading_state(new))
         if new is TradingState.HALTED:
             self.effects.append(CloseHalt(why))
         self.trading_line(old, new, why, by)

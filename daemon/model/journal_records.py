@@ -187,7 +187,7 @@ OrderDeniedRecord = TypedDict("OrderDeniedRecord", {
     "order_type": TypeText, "qty": Amount | None, "price": Amount | None,
     "time_in_force": ForceText | None, "owner": NotRequired[Plain], "deny_reason": str,
     "deny_context": Plain, "decision": Plain, "counts": Since20261130[Sequence[int]]})
-"""The gate refused a wish; nothing left. `deny_reason` is one of `riskcaps/denials.py`."""
+"""The gate refused a wish; nothing left. `deny_reason` is one of `riskcaps/words/denials.py`."""
 
 OrderStateRecord = TypedDict("OrderStateRecord", {
     "client_order_id": ClientOrderId, "symbol": str, "instrument_id": InstrumentId,

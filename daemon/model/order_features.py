@@ -1,6 +1,6 @@
 """What an order can be beyond its type: trailing, iceberg, pegged (binance-spot.md §5).
 
-Each has a worst case of its own (riskcaps/extras.py), and a switch in the caps that is off unless
+Each has a worst case of its own (riskcaps/gate/extras.py), and a switch in the caps, off unless
 it is set: `order_features`.
 """
 

@@ -1,8 +1,8 @@
 """What may leave the house, and our view of an order.
 
 Rule of this file: a `NewOrder`, `CancelOrder`, `ReplaceOrder` or `AmendOrder` is made by
-`riskcaps/interceptor.py` and nowhere else (promise P1; tests/architecture/test_mint.py). Sessions
-accept nothing else.
+`riskcaps/gate/interceptor.py` and nowhere else (promise P1; tests/architecture/test_mint.py).
+Sessions accept nothing else.
 """
 
 from dataclasses import dataclass, field

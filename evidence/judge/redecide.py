@@ -8,7 +8,7 @@ Rules of this file:
 """
 
 import decimal
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -16,9 +16,11 @@ from evidence.folds.account_models import account_of
 from evidence.judge.redecide_filters import STOPS, FilterRules
 from evidence.read.decision_inputs import (
     UndecidableError,
+    flat,
     in_windows,
     is_positive,
     is_unset,
+    limit_of,
     number_of,
 )
 from evidence.read.exact_amounts import NS_PER_MS, NS_PER_S, ZERO
@@ -28,6 +30,8 @@ BPS = 10_000
 BUDGET_AGE_NS = 60 * NS_PER_S
 """An older sample of the venue's own budget says nothing any more."""
 TIMED = frozenset({"LIMIT", "STOP_LOSS_LIMIT", "TAKE_PROFIT_LIMIT"})
+BOT_PREFIX = "bot:"
+"""A bot's orders carry the strategy id `bot:NAME`."""
 PEOPLE = frozenset({"operator", "engine"})
 REQUIRED_OF_PORTFOLIO = (
     "numeraire", "messages_per_second_cancel_reserve", "messages_per_minute_cancel_reserve",
@@ -51,17 +55,46 @@ class Redecision(FilterRules):
             UndecidableError: an input is absent.
         """
         try:
-            return self._first_reason()
+            reason = self._first_reason(
+                self._gate, self._symbol, self._shape, self._market, self._reducing, self._streaks,
+                self.price_filters, self.size_filters, self.account_filters, self._order_caps,
+                self._position_caps, self._portfolio, self._balance, self._rates, self._turnover,
+                self._losses, self._repeats, self._symbols,
+            )  # fmt: skip
+            return reason if reason != APPROVED else self._verdict_of_bot()
         except decimal.DecimalException:
             return "malformed_order"  # amounts that no exact arithmetic takes (rule 13)
 
-    def _first_reason(self) -> str:
-        for rule in (
-            self._gate, self._symbol, self._shape, self._market, self._reducing, self._streaks,
-            self.price_filters, self.size_filters, self.account_filters, self._order_caps,
-            self._position_caps, self._portfolio, self._balance, self._rates, self._turnover,
-            self._losses, self._repeats,
-        ):  # fmt: skip
+    def _verdict_of_bot(self) -> str:
+        """The third scope of the table: the caps of the bot whose order it is."""
+        sender = str(self.get("strategy_id"))
+        table = (self.table("portfolio_caps").get("bots") or {}).get(
+            sender.removeprefix(BOT_PREFIX)
+        )
+        if table is None or not sender.startswith(BOT_PREFIX):
+            return APPROVED
+        mine = flat(self.table("bot"))
+        again = Redecision({**self.inputs, **mine, **_caps_of_bot(self.inputs, table)})
+        return again.verdict_in_bot(self.qty)
+
+    def verdict_in_bot(self, qty: Decimal) -> str:
+        """`approved`, or the first reason of a bot's own caps, over the bot's own inputs.
+
+        `qty`: what the account's rules have made of the wish. The venue's filters and the balance
+        are the account's: they have been asked.
+        """
+        shape = self._first_reason(self._gate, self._symbol, self._shape)
+        if shape != APPROVED:
+            return shape
+        self.qty = qty
+        return self._first_reason(
+            self._market, self._reducing, self._streaks, self._order_caps, self._position_caps,
+            self._portfolio, self._rates, self._turnover, self._losses, self._repeats,
+            self._symbols,
+        )  # fmt: skip
+
+    def _first_reason(self, *rules: Callable[[], str]) -> str:
+        for rule in rules:
             reason = rule()
             if reason:
                 return reason
@@ -155,7 +188,7 @@ class Redecision(FilterRules):
         if bid >= ask:
             return "crossed_book"
         if self.is_unpriced:
-            self.px = self._far_price(bid, ask)
+            self.px = _far_price(self, bid, ask)
         elif not self.is_pegged:
             self.px = self.wished("price")
         if self.get("reference_px") is None:
@@ -164,15 +197,6 @@ class Redecision(FilterRules):
         self.ref = self.amount_at("reference_px")
         is_old = self.whole("reference_ns") < oldest_ns
         return "no_reference_price" if self.ref <= 0 or is_old else ""
-
-    def _far_price(self, bid: Decimal, ask: Decimal) -> Decimal:
-        slippage = self.cap("market_slippage_bps")
-        stop = self.get("stop_price")
-        far = ask if self.is_buy else bid
-        if stop is not None:
-            far = (max if self.is_buy else min)(self.wished("stop_price"), far)
-        far = far * (BPS + (self.trailing_bps if self.is_buy else -self.trailing_bps)) / BPS
-        return far * (BPS + (slippage if self.is_buy else -slippage)) / BPS
 
     def _room(self) -> Decimal:
         """The quantity by which this side may still reduce the position."""
@@ -297,7 +321,7 @@ class Redecision(FilterRules):
                 return f"orders_per_{window}"
         if self.whole("symbol_minute") + 1 > self.cap("orders_per_minute_max"):
             return "orders_per_minute_symbol"
-        for count, window in zip(self._messages(), ("second", "minute"), strict=False):
+        for count, window in zip(_messages(self), ("second", "minute"), strict=False):
             limit = self.portfolio_cap(f"messages_per_{window}_max")
             limit -= self.portfolio_cap(f"messages_per_{window}_cancel_reserve")
             if count + 1 > max(limit, ZERO):
@@ -309,13 +333,6 @@ class Redecision(FilterRules):
             if (used + 1) * 100 > limit * share:
                 return "venue_budget"
         return ""
-
-    def _messages(self) -> Sequence[int]:
-        """Messages in the last second and minute; the inputs state them as a sum or apart."""
-        if "messages" in self.inputs:
-            return self.row("messages", 2)
-        attempts, cancels = self.row("attempts", 4), self.row("cancels", 2)
-        return [attempts[0] + cancels[0], attempts[1] + cancels[1]]
 
     def _turnover(self) -> str:
         """Rules 48-50."""
@@ -368,6 +385,48 @@ class Redecision(FilterRules):
         best = number_of(other, "own_px")
         crosses = self.px >= best if self.is_buy else self.px <= best
         return "self_trade" if crosses or self.is_unpriced else ""
+
+    def _symbols(self) -> str:
+        """Rule 55. A decision from before the cap states none, and was bound by none."""
+        limit = self.table("portfolio_caps").get("symbols_traded_max")
+        if limit is None or self.reducing or self.amount_at("position"):
+            return ""
+        if self.row("orders_open", 3)[0]:
+            return ""
+        is_over = len(self.table("others")) + 1 > limit_of(limit)
+        return "symbols_traded" if is_over else ""
+
+
+def _far_price(again: Redecision, bid: Decimal, ask: Decimal) -> Decimal:
+    """The worst price of an order without one."""
+    sign = 1 if again.is_buy else -1
+    far = ask if again.is_buy else bid
+    if again.get("stop_price") is not None:
+        far = (max if again.is_buy else min)(again.wished("stop_price"), far)
+    far = far * (BPS + sign * again.trailing_bps) / BPS
+    return far * (BPS + sign * again.cap("market_slippage_bps")) / BPS
+
+
+def _messages(again: Redecision) -> Sequence[int]:
+    """Orders and cancels in the second and the minute; stated as a sum, or apart."""
+    if "messages" in again.inputs:
+        return again.row("messages", 2)
+    attempts, cancels = again.row("attempts", 4), again.row("cancels", 2)
+    return [attempts[0] + cancels[0], attempts[1] + cancels[1]]
+
+
+def _caps_of_bot(inputs: Mapping[str, Any], table: Mapping[str, Any]) -> dict[str, Any]:
+    """The caps of one bot: the account's with the bot's dotted keys in their place."""
+    portfolio, caps = dict(inputs["portfolio_caps"]), dict(inputs["caps"] or {})
+    instrument_id = str(inputs.get("instrument_id"))
+    for key, value in table.items():
+        symbol, _, name = str(key).removeprefix("symbols.").rpartition(".")
+        if not str(key).startswith("symbols."):
+            portfolio[key] = value
+        elif symbol in (instrument_id, instrument_id.partition("@")[0]):
+            caps[name] = value
+    portfolio["reduce_oversized"] = "deny"  # a bot's order is never cut
+    return {"portfolio_caps": portfolio, "caps": caps}
 
 
 def _unvalued(row: Sequence[Any], oldest_ns: Decimal) -> str:

@@ -5,7 +5,7 @@ Write it anew: `python -m tests.architecture.test_gateway_refusals`.
 
 from daemon.model.bots import DoorReason
 from daemon.venues.binance_spot.serving.refusals import BOT_RULES, CAPS, refusals_table
-from riskcaps.denials import DenyReason
+from riskcaps.words.denials import DenyReason
 from tests.architecture.tree import ROOT
 
 PAGE = ROOT / "docs" / "gateway-refusals.md"

@@ -12,8 +12,8 @@ from tests.architecture.tree import PACKAGES, ROOT
 BREACHES = {
     "daemon/core/engine.py": ("import time", "daemon.core.engine -> time"),
     "daemon/strategies/wild.py": (
-        "import riskcaps.interceptor",
-        "daemon.strategies.wild -> riskcaps.interceptor",
+        "import riskcaps.gate.interceptor",
+        "daemon.strategies.wild -> riskcaps.gate.interceptor",
     ),
     "daemon/venues/sim/wild.py": ("import socket", "daemon.venues.sim.wild -> socket"),
     "daemon/model/wild.py": (
@@ -26,6 +26,10 @@ BREACHES = {
         "control.wild -> daemon.shell.process.clock",
     ),
     "riskcaps/wild.py": ("import logging", "riskcaps.wild -> logging"),
+    "riskcaps/state/wild.py": (
+        "import riskcaps.gate.table",
+        "riskcaps.state.wild -> riskcaps.gate.table",
+    ),
     "daemon/core/wild.py": (
         "import daemon.strategies.quoter",
         "daemon.core.wild -> daemon.strategies.quoter",
@@ -57,7 +61,7 @@ TARGETS = (
     "daemon/core/books.py",
     "evidence/read/journal_reader.py",
     "daemon/strategies/quoter.py",
-    "riskcaps/interceptor.py",
+    "riskcaps/gate/interceptor.py",
 )
 
 

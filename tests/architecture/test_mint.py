@@ -14,7 +14,7 @@ from tests.architecture.tree import (
     text_of,
 )
 
-MINT = "riskcaps/interceptor.py"
+MINT = "riskcaps/gate/interceptor.py"
 ORDERS = {"NewOrder", "CancelOrder", "ReplaceOrder", "AmendOrder"}
 CALL_TEXT = re.compile(r"\bNewOrder\(")
 LOOKING_IS_FREE = {"isinstance", "issubclass", "cast", "typing.cast", "get_args"}

@@ -28,10 +28,10 @@ from daemon.model.intents import PlaceIntent
 from daemon.model.market import TopOfBook
 from daemon.model.position import Balance
 from daemon.model.reports import Fill
-from riskcaps.capset import capset_from_mapping
-from riskcaps.holds import WORKING
-from riskcaps.interceptor import Approved, Interceptor
-from riskcaps.rates import DAY_NS
+from riskcaps.gate.interceptor import Approved, Interceptor
+from riskcaps.state.holds import WORKING
+from riskcaps.state.windows import DAY_NS
+from riskcaps.words.capset import capset_from_mapping
 
 CAPS_FILE = Path(__file__).parents[2] / "deploy" / "caps" / "testnet-strict.toml"
 START_NS = 1_700_000_000_000_000_000
@@ -97,18 +97,18 @@ def _gate(*, orders_of_day: int = 0, open_orders: int = 0) -> Interceptor:
         halt=HaltFlag(),
     )
     venue_open_max = 2 * open_orders or 200
-    gate.on_instruments(
+    gate.risk.on_instruments(
         [
             _instrument(BTC, "BTC", "0.01", "0.00001", orders_open_max=venue_open_max),
             _instrument(ETH, "ETH", "0.01", "0.0001", orders_open_max=200),
         ]
     )
     _live_a_day(gate, orders_of_day, open_orders)
-    gate.on_balances(_balances(), START_NS)
-    gate.on_top(_top(ETH, "2000.00", "2000.01", START_NS), START_NS)
-    gate.on_clock(1_000_000, 2_000_000, START_NS)
-    gate.on_journal_health(True)
-    gate.set_trading_state(TradingState.ACTIVE)
+    gate.risk.on_balances(_balances(), START_NS)
+    gate.risk.on_top(_top(ETH, "2000.00", "2000.01", START_NS), START_NS)
+    gate.risk.on_clock(1_000_000, 2_000_000, START_NS)
+    gate.risk.on_journal_health(True)
+    gate.risk.set_trading_state(TradingState.ACTIVE)
     return gate
 
 
@@ -116,19 +116,19 @@ def _live_a_day(gate: Interceptor, orders_of_day: int, open_orders: int) -> None
     """A day behind it: fills that pay for the orders of the bench, attempts, and open orders."""
     for number in range(FILLS):
         side = Side.SELL if number % 2 else Side.BUY
-        gate.on_fill(_fill(number, side), START_NS - NS_PER_S)
+        gate.risk.on_fill(_fill(number, side), START_NS - NS_PER_S)
     if orders_of_day:
         apart_ns = DAY_NS // orders_of_day
         first_ns = START_NS - (orders_of_day - 1) * apart_ns
         stamps = [first_ns, *[apart_ns] * (orders_of_day - 1)]
-        gate.orders.restore(stamps)
-        gate.book(BTC).minute.restore(stamps[:1])
+        gate.risk.windows.orders.restore(stamps)
+        gate.risk.books.book(BTC).minute.restore(stamps[:1])
     for number in range(open_orders):
         is_buy = bool(number % 2)
         cents = 4_980_000 - number if is_buy else 5_030_000 + number
-        gate.take_hold(
+        gate.risk.books.take_hold(
             ClientOrderId(f"open-{number}"),
-            gate.book(BTC),
+            gate.risk.books.book(BTC),
             is_buy=is_buy,
             is_stop=False,
             qty=Decimal("0.001"),
@@ -209,8 +209,8 @@ class Worlds:
             written = clock()
             name = answer.order.client_order_id
             released = clock()
-            self.gate.on_known(name, self.now_ns)
-            self.gate.on_terminal(name, self.now_ns)
+            self.gate.risk.on_known(name, self.now_ns)
+            self.gate.risk.on_terminal(name, self.now_ns)
             end = clock()
             taken.full.append(reviewed - begin + end - released)
             taken.decided.append(reviewed - begin)
@@ -226,10 +226,10 @@ class Worlds:
         self.now_ns += STEP_NS
         self.orders += 1
         if self.orders % 8 == 1:
-            gate.on_balances(_balances(), self.now_ns)
-            gate.on_top(_top(BTC, "50000.00", "50010.00", self.now_ns), self.now_ns)
-            gate.on_top(_top(ETH, "2000.00", "2000.01", self.now_ns), self.now_ns)
-            gate.on_clock(1_000_000, 2_000_000, self.now_ns)
+            gate.risk.on_balances(_balances(), self.now_ns)
+            gate.risk.on_top(_top(BTC, "50000.00", "50010.00", self.now_ns), self.now_ns)
+            gate.risk.on_top(_top(ETH, "2000.00", "2000.01", self.now_ns), self.now_ns)
+            gate.risk.on_clock(1_000_000, 2_000_000, self.now_ns)
 
 
 class BareDecision:

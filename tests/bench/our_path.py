@@ -37,8 +37,8 @@ from daemon.model.records import EventType
 from daemon.shell.journal.journal_writer import Journal
 from daemon.shell.link.venue_link import LinkConfig, VenueEndpoints, VenueLink
 from daemon.shell.process.clock import SystemClock
-from riskcaps.capset import capset_from_mapping
-from riskcaps.interceptor import Approved, Interceptor
+from riskcaps.gate.interceptor import Approved, Interceptor
+from riskcaps.words.capset import capset_from_mapping
 from tests.support.adapters import spot
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -154,17 +154,17 @@ class SeatrialClient:
                 await self._changed.wait()
         gate = self._interceptor
         now_ns = self._clock.now_ns()
-        gate.on_balances(
+        gate.risk.on_balances(
             [
                 Balance("USDT", Decimal(1_000_000), Decimal(0)),
                 Balance("BTC", Decimal(50), Decimal(0)),
             ],
             now_ns,
         )
-        gate.on_top(top_of_book(now_ns), now_ns)
-        gate.on_journal_health(True)
-        gate.start_session(now_ns)
-        gate.set_trading_state(TradingState.ACTIVE)
+        gate.risk.on_top(top_of_book(now_ns), now_ns)
+        gate.risk.on_journal_health(True)
+        gate.risk.start_session(now_ns)
+        gate.risk.set_trading_state(TradingState.ACTIVE)
 
     async def _run(self) -> None:
         async with asyncio.TaskGroup() as group:
@@ -175,19 +175,19 @@ class SeatrialClient:
         gate = self._interceptor
         now_ns = self._clock.now_ns()
         if isinstance(item, VenueReport):
-            gate.on_known(item.report.client_order_id, now_ns)
-            gate.on_terminal(item.report.client_order_id, now_ns)
+            gate.risk.on_known(item.report.client_order_id, now_ns)
+            gate.risk.on_terminal(item.report.client_order_id, now_ns)
             if self._reply is not None and not self._reply.done():
                 self._reply.set_result(None)
         elif isinstance(item, InstrumentsLoaded):
-            gate.on_instruments(item.instruments)
+            gate.risk.on_instruments(item.instruments)
         elif isinstance(item, ClockSampled):
-            gate.on_clock(item.offset_ns, item.round_trip_ns, now_ns)
+            gate.risk.on_clock(item.offset_ns, item.round_trip_ns, now_ns)
         elif isinstance(item, LinkUp):
             self._up.add(item.link)
             self._changed.set()
         elif isinstance(item, BudgetSampled):
-            gate.on_venue_budget(item.used, item.limits, now_ns)
+            gate.risk.on_venue_budget(item.used, item.limits, now_ns)
         elif isinstance(item, MarketData | PublicTrade):
             return  # the gate keeps the book it was given
         elif self._reply is not None and not self._reply.done():

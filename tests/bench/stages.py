@@ -45,7 +45,8 @@ from daemon.venues.binance_spot.codec_ws import WsCodec, decode_frame
 from daemon.venues.binance_spot.request_signing import HmacSigner
 from daemon.venues.binance_spot.user_data import OrderEvent, report_of
 from daemon.venues.own_ids import OwnIds, SymbolNames
-from riskcaps.interceptor import Interceptor
+from riskcaps.gate.interceptor import Interceptor
+from riskcaps.state.risk_state import RiskState
 from tests.bench.order_path import spinning_venue
 from tests.bench.our_path import SeatrialClient
 from tests.bench.report import quantile
@@ -74,11 +75,11 @@ PATH: tuple[tuple[type, str, str], ...] = (
 )
 TURN: tuple[tuple[Any, str, str], ...] = (
     (Engine, "step", "  engine step"),
-    (Interceptor, "on_top", "    gate: top"),
+    (RiskState, "on_top", "    gate: top"),
     (StrategyRunner, "on_market", "    strategy and its wishes"),
     (Interceptor, "review", "      cap decision"),
     (TurnContext, "approve", "      books, record"),
-    (Interceptor, "on_fill", "    gate: fill"),
+    (RiskState, "on_fill", "    gate: fill"),
     (pump_module, "input_text", "  input's text"),
     (Journal, "append_text", "  line: chain (each)"),
     (Pump, "_take", "  records, effects"),

@@ -15,8 +15,8 @@ from daemon.model.halt import HaltFlag
 from daemon.model.ids import ClientOrderIdFactory
 from daemon.model.inputs import InstrumentsLoaded, Turn
 from daemon.model.instrument import Instrument
-from riskcaps.capset import capset_from_mapping
-from riskcaps.interceptor import Interceptor
+from riskcaps.gate.interceptor import Interceptor
+from riskcaps.words.capset import capset_from_mapping
 from tests.support import builders
 from tests.support.stop_stage import SYMBOLS, wide_caps
 

@@ -5,7 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from riskcaps.caps import PORTFOLIO_CAPS, SYMBOL_CAPS
+from riskcaps.words.capset import PORTFOLIO_CAPS, SYMBOL_CAPS
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -17,10 +17,9 @@ from daemon.model.amounts import NS_PER_S
 from daemon.model.plain_values import to_plain
 from daemon.model.records import EventType
 from daemon.shell.pump import Pump
-from riskcaps import durable
-from riskcaps.interceptor import Interceptor
-from riskcaps.rates import DAY_NS
-from riskcaps.standing import clock_problem
+from riskcaps.gate.interceptor import Interceptor
+from riskcaps.state import durable
+from riskcaps.state.windows import DAY_NS
 from tests.support.builders import BTC, T0, engine
 from tests.support.kill_sweep import (
     HOUR_NS,
@@ -114,12 +113,13 @@ def test_a_death_in_the_writing_of_the_boots_own_lines(
 # ---------------------------------------------------------------------- the wall clock
 def windows(gate: Interceptor, now_ns: int) -> dict[str, Any]:
     """Every rolling counter, as a decision at that time would ask for it."""
-    seconds, minutes, hours, days = gate.orders.counts(now_ns)
+    seconds, minutes, hours, days = gate.risk.windows.orders.counts(now_ns)
     return {
         "orders_second": seconds, "orders_minute": minutes, "orders_hour": hours,
-        "orders_day": days, "cancels_second": gate.cancels.counts(now_ns)[0],
-        "messages": gate.messages(now_ns), "symbol_minute": gate.book(BTC).minute.count(now_ns),
-        "traded_day": gate.book(BTC).traded.total(now_ns),
+        "orders_day": days, "cancels_second": gate.risk.windows.cancels.counts(now_ns)[0],
+        "messages": gate.risk.windows.messages(now_ns),
+        "symbol_minute": gate.risk.books.book(BTC).minute.count(now_ns),
+        "traded_day": gate.risk.books.book(BTC).traded.total(now_ns),
     }  # fmt: skip
 
 
@@ -168,7 +168,7 @@ def test_a_wall_clock_set_forward_is_believed_and_no_order_passes(
             assert after[kept] == before[kept]
         assert after["orders_hour"] == 0
         world.run_until(world.now_ns + 3 * NS_PER_S)
-        assert clock_problem(world.gate).startswith("clock_drift")
+        assert world.gate.risk.clock_problem().startswith("clock_drift")
         world.die()
     now = [json.loads(line) for line in lines_of(real / "journal")]
     start = max(n for n, one in enumerate(now) if one["event_type"] == "run_start")

@@ -1,4 +1,4 @@
-"""Mutation testing of `riskcaps`: `make mutation ARGS="rules decision"` (no names: every module).
+"""Mutation testing of `riskcaps`: `make mutation ARGS="gate.limits state.books"` (none: all of it).
 
 One process imports and collects the tests once, learns which tests run which lines, and forks for
 each mutant: the child puts the mutant's code into the function, runs the tests of that line, the
@@ -62,7 +62,7 @@ class Mutation:
         counts: dict[str, dict[str, int]] = {}
         with self._out.open("a") as out:
             for module in self._modules:
-                source = Source(PACKAGE / f"{module}.py")
+                source = Source(PACKAGE / f"{module.replace('.', '/')}.py")
                 live = importlib.import_module(f"riskcaps.{module}")
                 found = counts.setdefault(module, {})
                 for mutant in source.mutants():
@@ -219,7 +219,9 @@ def main() -> int:
     parser.add_argument("--again", type=Path, nargs="+", help="only what these runs left alive")
     asked = parser.parse_args()
     modules = asked.modules or sorted(
-        path.stem for path in PACKAGE.glob("*.py") if path.stem != "__init__"
+        f"{path.parent.name}.{path.stem}"
+        for path in PACKAGE.glob("*/*.py")
+        if path.stem != "__init__"
     )
     os.environ.setdefault("GATE_EXAMPLES", "20")
     os.environ.setdefault("SCREEN_WORLDS", "60")

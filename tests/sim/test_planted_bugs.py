@@ -17,7 +17,7 @@ from daemon.core.reconciliation_rounds import ReconciliationRounds
 from daemon.core.turn_context import TurnContext
 from daemon.model.enums import OrderStatus, ReportSource
 from daemon.model.reports import ExecutionReport
-from riskcaps.interceptor import Interceptor
+from riskcaps.state.risk_state import RiskState
 from tests.support import sim_runner
 from tests.support.sim_chaos import FaultMenu
 from tests.support.sim_runner import SimRun
@@ -60,7 +60,7 @@ def a_cancel_on_its_way_frees_the_caps(patch: pytest.MonkeyPatch) -> None:
 
     def freeing(self: DurableState, order: Any, new: OrderStatus, now_ns: int) -> None:
         kept(self, order, new, now_ns)
-        self.interceptor.on_terminal(order.client_order_id, now_ns)
+        self.interceptor.risk.on_terminal(order.client_order_id, now_ns)
 
     patch.setattr(DurableState, "request_cancel", freeing)
 
@@ -88,7 +88,7 @@ def a_late_fill_is_dropped(patch: pytest.MonkeyPatch) -> None:
 
 
 def an_unknown_order_frees_the_caps(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(Interceptor, "on_unknown", Interceptor.on_terminal)
+    patch.setattr(RiskState, "on_unknown", RiskState.on_terminal)
 
 
 def recovery_forgets_cancels(patch: pytest.MonkeyPatch) -> None:

@@ -25,7 +25,7 @@ from daemon.model.inputs import (
     Input,
     VenueReport,
 )
-from riskcaps.capset import CapSet
+from riskcaps.words.capset import CapSet
 from tests.support.builders import BTC, caps, config, dec, fill, report
 from tests.support.screenplay import Stage, only
 
@@ -207,7 +207,7 @@ class BotStage(Stage):
 
     def reborn(self) -> "BotStage":
         """The same bots after a crash: another engine, told the facts alone."""
-        twin = BotStage(*self.config.bots, capset=self.gate.capset)
+        twin = BotStage(*self.config.bots, capset=self.gate.risk.capset)
         twin.now_ns = self.now_ns
         for fact in json.loads(json.dumps(self.facts)):
             twin.engine.apply_fact(fact)

@@ -36,8 +36,8 @@ from daemon.model.intents import PlaceIntent
 from daemon.model.market import TopOfBook
 from daemon.model.position import Balance
 from daemon.model.reports import ExecutionReport, Fill, VenueSnapshot
-from riskcaps.capset import CapSet, capset_from_mapping
-from riskcaps.interceptor import Interceptor
+from riskcaps.gate.interceptor import Interceptor
+from riskcaps.words.capset import CapSet, capset_from_mapping
 
 ENVIRONMENT = "sim"
 INSTANCE = "abc123"
@@ -166,7 +166,7 @@ def engine(
     gate = Interceptor(
         capset=capset or caps(made.symbols), ids=ClientOrderIdFactory(made.run), halt=halt
     )
-    gate.on_journal_health(ok=True)
+    gate.risk.on_journal_health(ok=True)
     return Engine(config=made, interceptor=gate), gate, halt
 
 

@@ -149,8 +149,8 @@ class Checker:
         for fact in json.loads(json.dumps(run.facts)):
             twin.apply_fact(fact)
         twin.finish_recovery(run.now_ns)
-        run.gate.usage(run.now_ns)
-        gate.usage(run.now_ns)
+        run.gate.risk.usage(run.now_ns)
+        gate.risk.usage(run.now_ns)
         if twin.state_hash() != run.engine.state_hash():
             live, made = canonical(run.engine.state()), canonical(twin.state())
             differing = [key for key in live if live[key] != made[key]]
@@ -185,7 +185,7 @@ class Checker:
             assert order.status.is_terminal or (
                 order.status is OrderStatus.UNKNOWN and "unknown_order" in self.incidents
             ), f"{order.client_order_id} ended as {order.status}"
-        held = run.gate.positions().get(order_iid())
+        held = run.gate.risk.books.positions().get(order_iid())
         ours = ZERO if held is None else held.qty
         assert ours == self.venue_position(), f"position {ours}, venue {self.venue_position()}"
         rows = venue.trades.get("BTCUSDT", [])

@@ -21,8 +21,8 @@ from daemon.model.ids import (
 from daemon.model.intents import PlaceIntent
 from daemon.model.position import Balance
 from daemon.model.records import EventType
-from riskcaps.capset import CapSet
-from riskcaps.interceptor import Approved, Interceptor
+from riskcaps.gate.interceptor import Approved, Interceptor
+from riskcaps.words.capset import CapSet
 from tests.support.builders import BTC, ETH, caps, fill, instrument, top
 from tests.support.journal_maker import JournalMaker
 
@@ -113,19 +113,19 @@ class GateWorld:
                 "market_lot": Decimal(rng.choice(["0", "0.01"])),
                 "status": rng.choice([SymbolStatus.TRADING] * 30 + [SymbolStatus.BREAK]),
             }
-            gate.on_instruments((instrument("BTCUSDT", **filters), instrument("ETHUSDT")))
+            gate.risk.on_instruments((instrument("BTCUSDT", **filters), instrument("ETHUSDT")))
         if rng.random() < 0.97:
-            gate.on_journal_health(ok=True)
+            gate.risk.on_journal_health(ok=True)
         if rng.random() < 0.97:
-            gate.on_clock(rng.choice([0, 30 * NS_PER_MS]), 2 * NS_PER_MS, now)
+            gate.risk.on_clock(rng.choice([0, 30 * NS_PER_MS]), 2 * NS_PER_MS, now)
         if rng.random() < 0.97:
             held = {"USDT": rng.choice(["150", "100000"]), "BTC": "100", "ETH": "100"}
-            gate.on_balances(
+            gate.risk.on_balances(
                 tuple(Balance(a, Decimal(v), Decimal(0)) for a, v in held.items()), now
             )
         if rng.random() < 0.97:
-            gate.set_trading_state(TradingState.ACTIVE)
-        gate.start_session(now)
+            gate.risk.set_trading_state(TradingState.ACTIVE)
+        gate.risk.start_session(now)
         self._market()
 
     def _market(self) -> None:
@@ -134,7 +134,7 @@ class GateWorld:
                 mid = self.rng.randrange(9900, 10100)
                 ask = mid + (-5 if self.rng.random() < 0.03 else 10)
                 now = self.maker.now_ns
-                self.gate.on_top(
+                self.gate.risk.on_top(
                     top(f"{mid / 100:.2f}", f"{ask / 100:.2f}", iid=iid, ts_ns=now), now
                 )
 
@@ -150,19 +150,21 @@ class GateWorld:
         elif roll < 0.93 and self.orders:
             self._venue(rng.choice(sorted(self.orders)))
         elif roll < 0.94:
-            gate.set_trading_state(rng.choice([*[TradingState.ACTIVE] * 5, TradingState.REDUCING]))
+            gate.risk.set_trading_state(
+                rng.choice([*[TradingState.ACTIVE] * 5, TradingState.REDUCING])
+            )
         elif roll < 0.96:
-            gate.on_clock(0, NS_PER_MS, maker.now_ns)
+            gate.risk.on_clock(0, NS_PER_MS, maker.now_ns)
         elif roll < 0.965:
-            gate.on_venue_budget(
+            gate.risk.on_venue_budget(
                 {"REQUEST_WEIGHT/1m": 90}, {"REQUEST_WEIGHT/1m": 100}, maker.now_ns
             )
         elif roll < 0.967:
-            gate.block_symbol(ETH, "test")
+            gate.risk.block_symbol(ETH, "test")
         elif roll < 0.985:
-            gate.unblock_symbol(ETH)
+            gate.risk.unblock_symbol(ETH)
         elif roll < 0.99:
-            gate.re_enable("tester", maker.now_ns)
+            gate.risk.re_enable("tester", maker.now_ns)
         elif roll < 0.991:
             self.halt.close("test")
         else:
@@ -232,7 +234,7 @@ class GateWorld:
 
     def _tell_context(self, intent: PlaceIntent, digest: str) -> None:
         if digest not in self.contexts:
-            context = self.gate.context(intent.instrument_id)
+            context = self.gate.risk.contexts.of(intent.instrument_id)
             assert context.digest == digest
             self.contexts.add(digest)
             plain_context = json.loads(json.dumps(dict(context.plain)))
@@ -264,11 +266,11 @@ class GateWorld:
         if what in {"fill", "part"}:
             self._fill(cid, order["leaves"] if what == "fill" else order["leaves"] / 2)
         elif what == "cancel":
-            gate.on_terminal(typed, now)
+            gate.risk.on_terminal(typed, now)
             self._state(cid, "CANCELED")
             del self.orders[cid]
         elif what == "reject":
-            gate.on_venue_reject(typed, now)
+            gate.risk.on_venue_reject(typed, now)
             self.maker.write(
                 EventType.ORDER_REJECT, client_order_id=cid, symbol=symbol_of(order["iid"]),
                 instrument_id=order["iid"], code=-2010, msg="no",
@@ -278,10 +280,10 @@ class GateWorld:
         elif what == "amend":
             self._amend(cid)
         elif what == "unknown":
-            gate.on_unknown(typed, now)
+            gate.risk.on_unknown(typed, now)
             self._state(cid, "UNKNOWN")
         else:
-            gate.on_known(typed, now)
+            gate.risk.on_known(typed, now)
             self._state(cid, "ACCEPTED")
 
     def _amend(self, cid: str) -> None:
@@ -290,7 +292,7 @@ class GateWorld:
         leaves = (order["leaves"] / 2).quantize(Decimal("0.00001"))
         if not 0 < leaves < order["leaves"]:
             return
-        self.gate.on_leaves(ClientOrderId(cid), leaves)
+        self.gate.risk.on_leaves(ClientOrderId(cid), leaves)
         order["leaves"] = leaves
         self.maker.write(
             EventType.ORDER_AMENDED, client_order_id=cid, symbol=symbol_of(order["iid"]),
@@ -307,7 +309,7 @@ class GateWorld:
             fee_asset=self.base_of(order["iid"]),
             ts_ns=self.maker.now_ns,
         )  # fmt: skip
-        self.gate.on_fill(made, self.maker.now_ns)
+        self.gate.risk.on_fill(made, self.maker.now_ns)
         order["leaves"] -= qty
         order["cum"] += qty
         self.maker.write(
@@ -316,7 +318,7 @@ class GateWorld:
             qty=plain(qty), price=plain(order["px"]), fee=plain(made.fee),
             fee_asset=made.fee_asset, liquidity="MAKER", partial=order["leaves"] > 0,
             recovered=False, late=False, ts_venue_ns=0, ts_recv_ns=0,
-            position_qty=plain(self.gate.positions()[order["iid"]].qty),
+            position_qty=plain(self.gate.risk.books.positions()[order["iid"]].qty),
         )  # fmt: skip
         if order["leaves"] == 0:
             self._state(cid, "FILLED")

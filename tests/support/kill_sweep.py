@@ -32,7 +32,7 @@ from daemon.model.amounts import NS_PER_S
 from daemon.shell.journal.journal_writer import segments
 from daemon.shell.journal.replay import recover
 from daemon.venues.binance_spot.serving.units import decimal_of_e8
-from riskcaps.interceptor import Interceptor
+from riskcaps.gate.interceptor import Interceptor
 from tests.support.builders import BTC, T0
 from tests.support.checkers import _where
 from tests.support.kill_world import KillWorld, Point, Step, virtual
@@ -247,7 +247,7 @@ def come_to_rest(world: KillWorld, journal: Path) -> None:
     traded = sum(
         (decimal_of_e8(row.qty) for row in world.venue.my_trades("main", SYMBOL)), Decimal(0)
     )
-    counted = world.gate.book(BTC).traded.total(now_ns)
+    counted = world.gate.risk.books.book(BTC).traded.total(now_ns)
     assert counted == traded, f"traded today {counted}, by the venue's ledger {traded}"
 
 
@@ -273,7 +273,7 @@ def assert_equal(wanted: Engine, found: Engine) -> None:
 
 def day_count(gate: Interceptor, now_ns: int) -> int:
     """Attempts of the rolling day."""
-    return gate.orders.counts(now_ns)[-1]
+    return gate.risk.windows.orders.counts(now_ns)[-1]
 
 
 def lines_of(journal: Path) -> list[bytes]:

@@ -39,7 +39,7 @@ from daemon.shell.journal.tick_ring import TickRing
 from daemon.shell.process import clock as clock_module
 from daemon.shell.process.clock import SystemClock
 from daemon.shell.pump import Pump
-from riskcaps.interceptor import Interceptor
+from riskcaps.gate.interceptor import Interceptor
 from tests.support.builders import INSTANCE, T0, caps, command
 from tests.support.sim_chaos import FaultMenu
 from tests.support.sim_runner import MS, SYMBOL, SimRun, loaded_instrument

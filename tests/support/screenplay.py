@@ -45,7 +45,7 @@ from daemon.model.market import TopOfBook, TradeTick
 from daemon.model.orders import NewOrder, Order
 from daemon.model.reports import ExecutionReport
 from daemon.model.strategy import StrategyView
-from riskcaps.capset import CapSet
+from riskcaps.words.capset import CapSet
 from tests.support.builders import BTC, ETH, T0, command, config, engine, instrument, snapshot, top
 
 __all__ = [
@@ -246,7 +246,7 @@ class Stage:
         return [fact["trigger"] for fact in self.facts_of("incident_opened")]
 
     def position(self, iid: InstrumentId = BTC) -> str:
-        held = self.gate.positions().get(iid)
+        held = self.gate.risk.books.positions().get(iid)
         return "0" if held is None else format(held.qty.normalize(), "f")
 
 

@@ -86,7 +86,7 @@ from daemon.venues.binance_spot.serving.units import decimal_of_e8, e8_of
 from daemon.venues.sim.listed_symbols import spec_of
 from daemon.venues.sim.sim_orders import BookTop, SimOrder, TradeFill
 from daemon.venues.sim.venue import SimVenue
-from riskcaps.capset import CapSet
+from riskcaps.words.capset import CapSet
 from tests.support.builders import (
     BTC,
     INSTANCE,

@@ -15,8 +15,8 @@ from daemon.model.intents import PlaceIntent
 from daemon.model.order_features import Feature, OrderExtras, PegPrice
 from daemon.model.position import Balance
 from daemon.model.records import EventType
-from riskcaps.capset import CapSet, capset_from_mapping
-from riskcaps.interceptor import Interceptor
+from riskcaps.gate.interceptor import Interceptor
+from riskcaps.words.capset import CapSet, capset_from_mapping
 from tests.support.builders import BTC, ETH, caps, instrument, top
 from tests.support.gate_world import GateWorld
 
@@ -76,14 +76,14 @@ class WideWorld(GateWorld):
         super()._wake()
         gate, rng, now = self.gate, self.rng, self.maker.now_ns
         if self.is_calm:
-            gate.on_journal_health(ok=True)
-            gate.on_clock(0, NS_PER_MS, now)
-            gate.set_trading_state(TradingState.ACTIVE)
+            gate.risk.on_journal_health(ok=True)
+            gate.risk.on_clock(0, NS_PER_MS, now)
+            gate.risk.set_trading_state(TradingState.ACTIVE)
         if self.is_calm or rng.random() < 0.95:
-            gate.on_instruments(self._instruments())
+            gate.risk.on_instruments(self._instruments())
         held = dict.fromkeys(("USDT", "BTC", "ETH", "BNB", "EUR"), Decimal(1000))
         if self.is_calm or rng.random() < 0.9:
-            gate.on_balances(tuple(Balance(a, v, Decimal(0)) for a, v in held.items()), now)
+            gate.risk.on_balances(tuple(Balance(a, v, Decimal(0)) for a, v in held.items()), now)
         self._market()
 
     def _market(self) -> None:
@@ -97,7 +97,7 @@ class WideWorld(GateWorld):
     def price(self, iid: InstrumentId, bid: str, ask: str) -> None:
         """Tell a top of book."""
         now = self.maker.now_ns
-        self.gate.on_top(top(bid, ask, iid=iid, ts_ns=now), now)
+        self.gate.risk.on_top(top(bid, ask, iid=iid, ts_ns=now), now)
 
     def fill_whole(self, cid: str) -> None:
         """The venue fills an order."""
@@ -110,7 +110,9 @@ class WideWorld(GateWorld):
         elif roll < 0.008:
             self._restart()
         elif roll < 0.012:
-            self.gate.on_clock(self.rng.choice([0, 600]) * NS_PER_MS, NS_PER_MS, self.maker.now_ns)
+            self.gate.risk.on_clock(
+                self.rng.choice([0, 600]) * NS_PER_MS, NS_PER_MS, self.maker.now_ns
+            )
         elif roll < 0.15:
             self.maker.now_ns += self.rng.choice([0, 5, 700]) * NS_PER_MS
             self._odd_wish()
@@ -133,9 +135,9 @@ class WideWorld(GateWorld):
 
     def _tighten(self) -> None:
         key = self.rng.choice(["orders_per_day_max", "order_to_trade_grace_orders"])
-        old = self.gate.capset
+        old = self.gate.risk.capset
         new = old.tighten({key: max(1, getattr(old, key) // 2)})
-        self.gate.set_capset(new)
+        self.gate.risk.set_capset(new)
         self.contexts.clear()
         self.maker.write(
             EventType.CAPS_CHANGED, old_hash=old.hash, new_hash=new.hash,
@@ -146,10 +148,10 @@ class WideWorld(GateWorld):
         """The gate's whole state into a fresh gate; market, balances and health come again."""
         state = self.gate.state()
         gate = Interceptor(
-            capset=self.gate.capset, ids=ClientOrderIdFactory(run=f"{self.maker.instance}-1"),  # type: ignore[arg-type]
+            capset=self.gate.risk.capset, ids=ClientOrderIdFactory(run=f"{self.maker.instance}-1"),  # type: ignore[arg-type]
             halt=self.halt,
         )  # fmt: skip
-        gate.on_instruments(self._instruments())
+        gate.risk.on_instruments(self._instruments())
         gate.restore(state)
         self.gate = gate
         self._wake()

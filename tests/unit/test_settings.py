@@ -13,7 +13,7 @@ from pydantic import BaseModel
 
 from daemon.assembly import link_config
 from daemon.settings import Settings, SettingsError, config_from_mapping, load_config
-from riskcaps.caps import PORTFOLIO_CAPS, SYMBOL_CAPS
+from riskcaps.words.capset import PORTFOLIO_CAPS, SYMBOL_CAPS
 
 CAPS = Path("daemon/demo/caps/demo.toml")
 ROOT = Path(__file__).resolve().parents[2]
@@ -259,7 +259,7 @@ def test_the_mark_price_is_refused_because_spot_has_none() -> None:
 
 def test_every_key_is_read_by_something() -> None:
     """Attributes and texts of the product, less the tables that declare the keys."""
-    declared = {"daemon/settings.py", "riskcaps/caps.py"}
+    declared = {"daemon/settings.py", "riskcaps/words/caps.py"}
     used: set[str] = set()
     for folder in ("daemon", "riskcaps", "control"):
         for path in (ROOT / folder).rglob("*.py"):

@@ -29,7 +29,7 @@ from daemon.model.inputs import BotPlace
 from daemon.model.instrument import Instrument
 from daemon.model.intents import PlaceIntent
 from daemon.model.orders import Order, OrderTerms
-from riskcaps.exposure import STOP_TYPES
+from riskcaps.words.order_kinds import STOP_TYPES
 
 _BPS = 10_000
 
@@ -145,7 +145,7 @@ class BotAdmission:
     def _lowest_price(self, instrument_id: InstrumentId) -> Decimal | None:
         """The collar's lower edge; None where there is no quote or no collar."""
         top = self._market.tops.get(instrument_id)
-        caps = self._desk.interceptor.capset.for_instrument(instrument_id)
+        caps = self._desk.interceptor.risk.capset.for_instrument(instrument_id)
         if top is None or caps is None or not 0 < caps.collar_bps_max < _BPS:
             return None
         return min(top.bid_px, top.mid) * (_BPS - caps.collar_bps_max) / _BPS

@@ -52,7 +52,7 @@ from daemon.model.position import Balance
 from daemon.model.records import EventType
 from daemon.model.reports import CancelReject, Reject
 from daemon.model.stop_triggers import StopTrigger
-from riskcaps.exposure import STOP_TYPES
+from riskcaps.words.order_kinds import STOP_TYPES
 
 _FORGET_EVERY = 500
 ENGINE_NAME = "engine"

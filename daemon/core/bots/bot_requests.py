@@ -25,7 +25,7 @@ from daemon.model.inputs import BotAmend, BotCancel, BotCancelAll, BotPlace, Bot
 from daemon.model.intents import AmendIntent, PlaceIntent, ReplaceIntent
 from daemon.model.orders import Order
 from daemon.model.records import EventType
-from riskcaps.interceptor import Approved, ReplaceApproved
+from riskcaps.gate.interceptor import Approved, ReplaceApproved
 
 Request = BotPlace | BotCancel | BotCancelAll | BotReplace | BotAmend
 _WHY = "bot"
@@ -75,7 +75,7 @@ class Requests:
         """Decide and send; the order's id, or why it was denied. Its line is written."""
         desk, owner = self._desk, _owner(item)
         verdict = desk.interceptor.review(intent, desk.now_ns)
-        desk.ledger.heard(desk.interceptor.take_notices())
+        desk.ledger.heard(desk.interceptor.risk.alerts.take())
         if isinstance(verdict, Approved):
             desk.approve(verdict.order, intent.reason, verdict.decision, owner)
             desk.effects.append(SendOrder(verdict.order))
@@ -155,7 +155,7 @@ class Requests:
             reason=_WHY,
         )
         verdict = desk.interceptor.review_replace(wish, target, desk.now_ns)
-        desk.ledger.heard(desk.interceptor.take_notices())
+        desk.ledger.heard(desk.interceptor.risk.alerts.take())
         if isinstance(verdict, ReplaceApproved):
             order = verdict.replace.order
             desk.approve(order, intent.reason, verdict.decision, owner)

@@ -47,7 +47,7 @@ class Money:
 
     def short(self, asset: str) -> str:
         """Why the allotments of an asset cannot be kept; empty when they can, or it is unknown."""
-        account = self._desk.interceptor.accounts.get(asset)
+        account = self._desk.interceptor.risk.books.accounts.get(asset)
         if account is None or not account.known:
             return ""
         allotted, total = self.allotted(asset), account.free + account.locked
@@ -56,7 +56,7 @@ class Money:
         return f"the bots' allotments are {plain(allotted)} {asset}, the account has {plain(total)}"
 
     def _balance(self, spec: BotSpec, asset: str, held: Decimal) -> Balance:
-        account = self._desk.interceptor.accounts.get(asset)
+        account = self._desk.interceptor.risk.books.accounts.get(asset)
         free = account.free if account is not None and account.known else ZERO
         locked = account.locked if account is not None and account.known else ZERO
         if not spec.capital:
@@ -73,7 +73,7 @@ class Money:
         """What the bot's open orders hold of each asset."""
         desk, held = self._desk, dict[str, Decimal]()
         for order in desk.books.open_of(bot_strategy(bot)).values():
-            hold = desk.interceptor.holds.get(order.client_order_id)
+            hold = desk.interceptor.risk.books.holds.get(order.client_order_id)
             instrument = desk.ledger.instruments.get(order.instrument_id)
             if hold is None or instrument is None:
                 continue

@@ -54,8 +54,8 @@ from daemon.model.position import Balance
 from daemon.model.reports import ExecutionReport, VenueSnapshot
 from daemon.model.strategy import StrategyView
 from daemon.strategies.silent import Silent
-from riskcaps.capset import CapSet
-from riskcaps.interceptor import Interceptor
+from riskcaps.gate.interceptor import Interceptor
+from riskcaps.words.capset import CapSet
 
 DRILL_RUN = run_id("drill0", 1)
 DRILL = StrategyId("drill")

@@ -24,7 +24,7 @@ from daemon.model.enums import Link, OrderStatus
 from daemon.model.records import EventType
 from daemon.shell.health.gauges import Status, gauges, process_metrics
 from daemon.shell.health.latencies import Latencies
-from riskcaps.denials import DenyReason
+from riskcaps.words.denials import DenyReason
 
 REQUEST_TIMEOUT_S = 5
 CONNECTIONS_MAX = 16

@@ -16,9 +16,9 @@ Rules of this file:
 from collections.abc import Callable
 from itertools import accumulate, chain
 
-from riskcaps.capset import CapSet
-from riskcaps.keeper import Keeper
-from riskcaps.rates import MINUTE_NS, SECOND_NS, CancelCounts, OrderCounts, RollingCount
+from riskcaps.state.risk_state import RiskState
+from riskcaps.state.windows import MINUTE_NS, SECOND_NS, CancelCounts, OrderCounts, RollingCount
+from riskcaps.words.capset import CapSet
 
 TRAVEL_NS = 100_000_000
 """How much longer the way of one order to the venue may be than that of another."""
@@ -108,15 +108,17 @@ class OrderRate:
         if self.caps is not None:
             self._messages.add(now_ns)
 
-    def follow(self, gate: Keeper | None, now_ns: int) -> None:
+    def follow(self, gate: RiskState | None, now_ns: int) -> None:
         """Take the gate's caps, and what earlier runs sent by the approvals that it has kept."""
         if gate is None:
             return
         self.caps = lambda: gate.capset
-        orders = _left_at(gate.orders, now_ns)
+        orders = _left_at(gate.windows.orders, now_ns)
         self._orders.restore(_deltas(orders))
-        self._messages.restore(_deltas(sorted(chain(orders, _left_at(gate.cancels, now_ns)))))
-        for instrument_id, book in gate.books.items():
+        self._messages.restore(
+            _deltas(sorted(chain(orders, _left_at(gate.windows.cancels, now_ns))))
+        )
+        for instrument_id, book in gate.books.by_id.items():
             self._of(instrument_id).restore(_deltas(_left_at(book.minute, now_ns)))
 
     def _of(self, symbol: str) -> _Symbol:

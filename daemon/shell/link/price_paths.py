@@ -4,7 +4,7 @@ Rules of this file:
 1. Pure. The caps declare paths (`conversions`); a path holds only when every one of its symbols is
    among `venue.symbols`: a price that nobody watches is none.
 2. Each missing price is named with the lines that would give it. The gate itself goes by
-   `riskcaps.valuation`; a test holds both to the same answer.
+   `riskcaps.state.conversion`; a test holds both to the same answer.
 """
 
 from collections.abc import Mapping, Sequence

@@ -45,7 +45,7 @@ from daemon.venues.answers import NO_ORDER, Asked, not_sent
 from daemon.venues.faults import Cause, Fault, Outcome
 from daemon.venues.hosts import Road
 from daemon.venues.requests import HttpRequest
-from riskcaps.keeper import Keeper
+from riskcaps.state.risk_state import RiskState
 
 __all__ = ["Credentials", "LinkConfig", "VenueEndpoints", "VenueLink"]
 
@@ -70,7 +70,7 @@ class VenueLink:
         deliver: Callable[[Input], None],
         rng: random.Random,
         settle: Callable[[], None] = _nothing,
-        gate: Keeper | None = None,
+        gate: RiskState | None = None,
     ) -> None:
         """Wire the link; nothing is connected before `run`.
 

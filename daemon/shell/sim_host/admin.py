@@ -1,7 +1,7 @@
 """`/sim`: the venue's own operator. Ledger, faults, and everything a test needs to provoke."""
 
 import asyncio
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import orjson
 from aiohttp import web
@@ -11,6 +11,8 @@ from daemon.venues.binance_spot.serving.dialect_errors import DialectError
 from daemon.venues.binance_spot.serving.events import BalanceUpdate
 from daemon.venues.binance_spot.serving.registered_keys import ApiKey
 from daemon.venues.binance_spot.serving.units import UnitError, e8_of
+from daemon.venues.sim.exchange import Exchange
+from daemon.venues.sim.fault_actions import FaultConductor
 from daemon.venues.sim.fault_presets import PRESETS
 from daemon.venues.sim.fault_rules import (
     EXPLANATIONS,
@@ -19,9 +21,6 @@ from daemon.venues.sim.fault_rules import (
     FaultScriptError,
     rules_of,
 )
-
-if TYPE_CHECKING:
-    from daemon.shell.sim_host.host import SimHost
 
 _SHORTCUTS = {
     "foreign-order": FaultKind.FOREIGN_ORDER,
@@ -46,10 +45,23 @@ _HELP = {
 }
 
 
+class AdministeredVenue(Protocol):
+    """What the host of the simulated venue lets its operator reach."""
+
+    exchange: Exchange
+    conductor: FaultConductor
+
+    def act(self, rule: FaultRule, now_ns: int) -> None:
+        """Do to connections what a fault says."""
+
+    def publish(self, now_ns: int) -> None:
+        """Hand out what has happened to whoever listens."""
+
+
 class Admin:
     """Answers /sim calls."""
 
-    def __init__(self, host: "SimHost", clock: Clock) -> None:
+    def __init__(self, host: AdministeredVenue, clock: Clock) -> None:
         self._host = host
         self._clock = clock
 

@@ -2,7 +2,7 @@
 
 An operator has said so (`seatrial state accept`), and the journal's next line says it. All that the
 state stamps with the future is stamped with now; the caps' windows are filled again from the lines
-of the last day, because some left them too soon (`riskcaps/clock_step.py`).
+of the last day, because some left them too soon (`riskcaps/state/clock_step.py`).
 """
 
 from collections.abc import Mapping
@@ -14,8 +14,8 @@ import orjson
 from daemon.model.amounts import decimal_of
 from daemon.shell.journal.segments import lines_of, segments
 from daemon.shell.state.state_proof import last_line
-from riskcaps.clock_step import JournalledDay, step_back
-from riskcaps.rates import DAY_NS
+from riskcaps.state.clock_step import JournalledDay, step_back
+from riskcaps.state.windows import DAY_NS
 
 _COUNTED = (b'"event_type":"order_approved"', b'"event_type":"order_resolved"')
 _FILL = b'"event_type":"fill"'

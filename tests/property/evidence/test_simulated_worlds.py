@@ -18,8 +18,9 @@ from daemon.core.turn_context import TurnContext
 from daemon.model.enums import OrderStatus
 from daemon.model.records import EventType
 from evidence.report.report import Report, build_report
-from riskcaps import interceptor
-from riskcaps.interceptor import Interceptor
+from riskcaps.gate import table
+from riskcaps.gate.fast_path import FastPath
+from riskcaps.state.risk_state import RiskState
 from tests.support import sim_runner
 from tests.support.journal_maker import encode, write_journal
 from tests.support.sim_chaos import FaultMenu
@@ -98,11 +99,10 @@ def an_order_leaves_without_its_line(patch: pytest.MonkeyPatch) -> None:
 
 
 def the_position_cap_is_not_asked(patch: pytest.MonkeyPatch) -> None:
-    rules = interceptor.RULES
-    kept = tuple(rule for rule in rules if rule.__name__ != "check_position")
-    assert len(kept) < len(rules)
-    patch.setattr(interceptor, "RULES", kept)
-    patch.setattr(interceptor, "surely", lambda *_: None)  # every order walks the table
+    dropped = {rule.check for rule in table.RULES if 35 <= rule.number <= 38}
+    assert dropped
+    patch.setattr(table, "_CALLS", tuple(call for call in table._CALLS if call not in dropped))
+    patch.setattr(FastPath, "admits", lambda *_: False)  # every order walks the table
 
 
 def a_cancel_on_its_way_frees_the_caps(patch: pytest.MonkeyPatch) -> None:
@@ -110,19 +110,19 @@ def a_cancel_on_its_way_frees_the_caps(patch: pytest.MonkeyPatch) -> None:
 
     def freeing(self: DurableState, order: Any, new: OrderStatus, now_ns: int) -> None:
         kept(self, order, new, now_ns)
-        self.interceptor.on_terminal(order.client_order_id, now_ns)
+        self.interceptor.risk.on_terminal(order.client_order_id, now_ns)
 
     patch.setattr(DurableState, "request_cancel", freeing)
 
 
 def an_unknown_order_frees_the_caps(patch: pytest.MonkeyPatch) -> None:
-    kept = Interceptor.on_unknown
+    kept = RiskState.on_unknown
 
-    def freeing(self: Interceptor, client_order_id: Any, now_ns: int) -> Any:
+    def freeing(self: RiskState, client_order_id: Any, now_ns: int) -> Any:
         self.on_terminal(client_order_id, now_ns)
         return kept(self, client_order_id, now_ns)
 
-    patch.setattr(Interceptor, "on_unknown", freeing)
+    patch.setattr(RiskState, "on_unknown", freeing)
 
 
 BUGS: list[tuple[Patch, str]] = [

@@ -82,7 +82,7 @@ def test_thinned_and_whole_journals_say_the_same() -> None:
                     twin.apply_fact(fact)
                 twin.finish_recovery(run.now_ns)
                 for one in (run.gate, gate):
-                    one.usage(run.now_ns)
+                    one.risk.usage(run.now_ns)
                 assert twin.state_hash() == run.engine.state_hash(), seed
             assert found[0] == found[1], seed
             assert found[0][1] == "OK", seed

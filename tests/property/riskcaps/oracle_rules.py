@@ -1,4 +1,4 @@
-"""The oracle's own reading of the rules, from the list in riskcaps/decision.py."""
+"""The oracle's own reading of the rules, from the list in riskcaps/gate/inputs.py."""
 
 from fractions import Fraction
 from typing import Any
@@ -28,7 +28,7 @@ def verdict(world: World, wish: dict[str, Any], now: int) -> tuple[str, Fraction
         qty, reducing = cut, True
     wish = {**wish, "qty": qty, "reducing": reducing}
     for rule in (_behaviour, _filters, _order, _position, _portfolio, _balance, _rates, _turnover,
-                 _loss, _repeat):  # fmt: skip
+                 _loss, _repeat, _symbols):  # fmt: skip
         reason = rule(world, wish, now)
         if reason:
             return reason, qty
@@ -246,3 +246,11 @@ def _repeat(world: World, wish: dict[str, Any], now: int) -> str:
     px = price(world, wish)
     meets = px >= min(others) if wish["buy"] else px <= max(others)
     return "self_trade" if meets or wish["price"] is None else ""
+
+
+def _symbols(world: World, wish: dict[str, Any], now: int) -> str:
+    """Symbols with a position or an order that may still fill, the wish's own among them."""
+    traded = {o.symbol for o in opened(world)}
+    traded |= {name for name in world.symbols if position(world, name)}
+    is_new = wish["symbol"] not in traded and not wish["reducing"]
+    return "symbols_traded" if is_new and len(traded) >= world.caps["symbols_traded_max"] else ""

@@ -6,8 +6,8 @@ from itertools import accumulate
 from hypothesis import given
 from hypothesis import strategies as st
 
-from riskcaps.clock_step import JournalledDay, step_back
-from riskcaps.rates import DAY_NS, HOUR_NS, MINUTE_NS, OrderCounts, RollingSum
+from riskcaps.state.clock_step import JournalledDay, step_back
+from riskcaps.state.windows import DAY_NS, HOUR_NS, MINUTE_NS, OrderCounts, RollingSum
 
 BTC = "BTCUSDT@sim"
 NOW = 40 * DAY_NS

@@ -14,8 +14,8 @@ from daemon.model.enums import TradingState
 from daemon.model.ids import ClientOrderId
 from daemon.model.intents import OPERATOR
 from daemon.model.position import Balance
-from riskcaps.capset import capset_from_mapping
-from riskcaps.interceptor import Approved, Interceptor
+from riskcaps.gate.interceptor import Approved, Interceptor
+from riskcaps.words.capset import capset_from_mapping
 from tests.property.riskcaps import oracle
 from tests.property.riskcaps.oracle import F, Placed
 from tests.property.riskcaps.oracle_rules import price, verdict
@@ -73,12 +73,13 @@ class GateAgainstOracle(RuleBasedStateMachine):
         self.names: list[tuple[str, str, bool]] = []
         self.trades = 0
 
-    @initialize(cut=st.booleans())
-    def boot(self, cut: bool) -> None:
+    @initialize(cut=st.booleans(), symbols_max=st.sampled_from([1, 2, 2, 2]))
+    def boot(self, cut: bool, symbols_max: int) -> None:
         table = caps_of(
             symbols={name: symbol_caps(**SYMBOLS) for name in NAMES},
             **TIGHT,
             reduce_oversized="cut" if cut else "deny",
+            symbols_traded_max=symbols_max,
         )
         self.table = table
         self.caps = {**table}
@@ -95,12 +96,12 @@ class GateAgainstOracle(RuleBasedStateMachine):
             self.tell_balance(asset, free)
 
     def tell_standing(self, gate: Interceptor) -> None:
-        gate.on_instruments([instrument(name, orders_open_max=0, qty_max=Decimal(0),
+        gate.risk.on_instruments([instrument(name, orders_open_max=0, qty_max=Decimal(0),
                                         price_max=Decimal(0), price_min=Decimal(0))
                              for name in NAMES.values()])  # fmt: skip
-        gate.on_clock(1_000_000, 2_000_000, self.now)
-        gate.on_journal_health(True)
-        gate.set_trading_state(TradingState.ACTIVE)
+        gate.risk.on_clock(1_000_000, 2_000_000, self.now)
+        gate.risk.on_journal_health(True)
+        gate.risk.set_trading_state(TradingState.ACTIVE)
         self.note("clock", (1_000_000, 2_000_000, self.now))
         self.note("journal", True)
         self.note("state", "ACTIVE")
@@ -112,7 +113,7 @@ class GateAgainstOracle(RuleBasedStateMachine):
     def tell_top(self, symbol: str, shift: int, spread: int) -> None:
         bid, ask = Decimal(10_000 + shift) / 100, Decimal(10_000 + shift + spread) / 100
         self.note("top", symbol, F(bid), F(ask), self.now)
-        self.gate.on_top(top(str(bid), str(ask), self.now, NAMES[symbol]), self.now)
+        self.gate.risk.on_top(top(str(bid), str(ask), self.now, NAMES[symbol]), self.now)
 
     @rule(symbol=symbols, shift=st.integers(-900, 900), spread=st.sampled_from([2, 2, 10, 0]))
     def market_moves(self, symbol: str, shift: int, spread: int) -> None:
@@ -130,7 +131,7 @@ class GateAgainstOracle(RuleBasedStateMachine):
 
     def tell_balance(self, asset: str, free: str) -> None:
         self.note("balance", asset, F(free))
-        self.gate.on_balances([Balance(asset, Decimal(free), Decimal(0))], self.now)
+        self.gate.risk.on_balances([Balance(asset, Decimal(free), Decimal(0))], self.now)
 
     @rule(
         asset=st.sampled_from(["USDT", "BTC", "ETH"]),
@@ -142,25 +143,25 @@ class GateAgainstOracle(RuleBasedStateMachine):
     @rule(state=st.sampled_from(["ACTIVE", "ACTIVE", "ACTIVE", "REDUCING", "HALTED"]))
     def state_changes(self, state: str) -> None:
         self.note("state", state)
-        self.gate.set_trading_state(TradingState(state))
+        self.gate.risk.set_trading_state(TradingState(state))
 
     @rule(sick=seldom, closed=seldom)
     def health_changes(self, sick: bool, closed: bool) -> None:
         self.note("journal", not sick)
-        self.gate.on_journal_health(not sick)
+        self.gate.risk.on_journal_health(not sick)
         self.note("halted", closed)
-        self.gate.halt.close("kill") if closed else self.gate.halt.open()
+        self.gate.risk.health.halt.close("kill") if closed else self.gate.risk.health.halt.open()
 
     @rule(drifts=seldom, trip=st.sampled_from([0, MS]))
     def clock_is_sampled(self, drifts: bool, trip: int) -> None:
         offset = -100 * MS if drifts else 99 * MS
         self.note("clock", (offset, trip, self.now))
-        self.gate.on_clock(offset, trip, self.now)
+        self.gate.risk.on_clock(offset, trip, self.now)
 
     @rule()
     def all_is_well_again(self) -> None:
         self.tell_standing(self.gate)
-        self.gate.halt.open()
+        self.gate.risk.health.halt.open()
         self.note("halted", False)
         for symbol in NAMES:
             self.tell_top(symbol, 0, 2)
@@ -170,15 +171,15 @@ class GateAgainstOracle(RuleBasedStateMachine):
     @rule()
     def a_cancel_leaves(self) -> None:
         self.note("cancel")
-        self.gate.on_cancel_sent(self.now)
+        self.gate.risk.on_cancel_sent(None, self.now)
 
     @rule(session=st.booleans())
     def a_human_looks(self, session: bool) -> None:
         self.note("re_enable")
-        self.gate.re_enable("ada", self.now)
+        self.gate.risk.re_enable("ada", self.now)
         if session:
             self.note("session")
-            self.gate.start_session(self.now)
+            self.gate.risk.start_session(self.now)
 
     # ------------------------------------------------------------------ reports
     @precondition(lambda self: self.names)
@@ -192,7 +193,7 @@ class GateAgainstOracle(RuleBasedStateMachine):
         self.note("fill", str(self.trades), name, symbol, buy, F(qty), F(px), F(amount), asset)
         told = fill(name, "BUY" if buy else "SELL", qty, px, fee=amount, fee_asset=asset,
                     exec_id=str(self.trades), name=NAMES[symbol])  # fmt: skip
-        self.gate.on_fill(told, self.now)
+        self.gate.risk.on_fill(told, self.now)
 
     @precondition(lambda self: self.names)
     @rule(data=st.data(), kind=st.sampled_from(["known", "known", "unknown", "end", "reject"]))
@@ -201,8 +202,8 @@ class GateAgainstOracle(RuleBasedStateMachine):
         self.note(kind, name)
         told = ClientOrderId(name)
         {
-            "known": self.gate.on_known, "unknown": self.gate.on_unknown,
-            "end": self.gate.on_terminal, "reject": self.gate.on_venue_reject,
+            "known": self.gate.risk.on_known, "unknown": self.gate.risk.on_unknown,
+            "end": self.gate.risk.on_terminal, "reject": self.gate.risk.on_venue_reject,
         }[kind](told, self.now)  # fmt: skip
 
     @precondition(lambda self: self.names)
@@ -210,7 +211,7 @@ class GateAgainstOracle(RuleBasedStateMachine):
     def an_amend_shrinks(self, data: Any, left: str) -> None:
         name = data.draw(st.sampled_from(self.names))[0]
         self.note("leaves", name, F(left))
-        self.gate.on_leaves(ClientOrderId(name), Decimal(left))
+        self.gate.risk.on_leaves(ClientOrderId(name), Decimal(left))
 
     # ------------------------------------------------------------------ restart
     @rule(really=seldom)
@@ -219,8 +220,9 @@ class GateAgainstOracle(RuleBasedStateMachine):
             return
         before = self.gate.state()
         twin = Interceptor(
-            capset=capset_from_mapping(self.table), ids=type(self.gate.ids)(self.gate.ids.run),
-            halt=self.gate.halt,
+            capset=capset_from_mapping(self.table),
+            ids=type(self.gate.risk.ids)(self.gate.risk.ids.run),
+            halt=self.gate.risk.health.halt,
         )  # fmt: skip
         twin.restore(json.loads(json.dumps(before)))
         assert twin.state() == before
@@ -229,7 +231,7 @@ class GateAgainstOracle(RuleBasedStateMachine):
         self.note("restart")
         self.tell_standing(twin)
         for symbol, (bid, ask, at) in world.tops.items():
-            twin.on_top(top(_text(bid), _text(ask), at, NAMES[symbol]), self.now)
+            twin.risk.on_top(top(_text(bid), _text(ask), at, NAMES[symbol]), self.now)
             self.note("top", symbol, bid, ask, at)
         for asset, free in world.free.items():
             self.tell_balance(asset, _text(free))
@@ -280,24 +282,24 @@ class GateAgainstOracle(RuleBasedStateMachine):
                 self.tell_fill(name, symbol, buy, qty, px)
             elif step % 3 == 2:
                 self.note("end", name)
-                self.gate.on_terminal(ClientOrderId(name), self.now)
+                self.gate.risk.on_terminal(ClientOrderId(name), self.now)
             else:
                 self.note("known", name)
-                self.gate.on_known(ClientOrderId(name), self.now)
+                self.gate.risk.on_known(ClientOrderId(name), self.now)
 
     def tell_fill(self, name: str, symbol: str, buy: bool, qty: str, px: str) -> None:
         self.trades += 1
         exec_id = str(self.trades)
         self.note("fill", exec_id, name, symbol, buy, F(qty), F(px), F(0), "USDT")
         told = fill(name, "BUY" if buy else "SELL", qty, px, exec_id=exec_id, name=NAMES[symbol])
-        self.gate.on_fill(told, self.now)
+        self.gate.risk.on_fill(told, self.now)
 
     # ------------------------------------------------------------------ always
     @invariant()
     def the_books_agree(self) -> None:
         world = oracle.replay(self.caps, self.books, self.history)
         for symbol, name in NAMES.items():
-            book = self.gate.book(name)
+            book = self.gate.risk.books.book(name)
             assert F(book.position) == oracle.position(world, symbol)
             buys = oracle.opened(world, symbol, True)
             sells = oracle.opened(world, symbol, False)
@@ -306,9 +308,9 @@ class GateAgainstOracle(RuleBasedStateMachine):
             assert [F(px) for px in book.buy_pxs] == sorted(o.px for o in buys)
             assert [F(px) for px in book.sell_pxs] == sorted(o.px for o in sells)
             assert book.unknown_count == sum(o.unknown for o in buys + sells)
-        equity = self.gate.equity(self.now).equity
+        equity = self.gate.risk.equity(self.now).equity
         assert (None if equity is None else F(equity)) == world.equity
-        assert F(self.gate.ledger.peak or 0) == world.peak
+        assert F(self.gate.risk.ledger.peak or 0) == world.peak
 
 
 def _text(value: Fraction) -> str:

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from riskcaps.rates import (
+from riskcaps.state.windows import (
     _PRUNE_EVERY,
     DAY_NS,
     HOUR_NS,

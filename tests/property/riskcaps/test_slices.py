@@ -12,8 +12,8 @@ from daemon.model.halt import HaltFlag
 from daemon.model.ids import ClientOrderIdFactory, StrategyId, run_id
 from daemon.model.intents import ENGINE, PlaceIntent
 from daemon.model.position import Balance
-from riskcaps.interceptor import Approved, Interceptor
-from riskcaps.slices import NoSlice, Slice, slice_of
+from riskcaps.gate.interceptor import Approved, Interceptor
+from riskcaps.gate.slices import NoSlice, Slice, slice_of
 from tests.support.builders import BTC, INSTANCE, T0, caps, fill, instrument, top
 
 D = Decimal
@@ -40,8 +40,8 @@ def world(rng: random.Random) -> tuple[Interceptor, Decimal]:
         halt=halt,
     )
     halt.open()
-    gate.on_journal_health(ok=True)
-    gate.on_clock(0, 0, T0)
+    gate.risk.on_journal_health(ok=True)
+    gate.risk.on_clock(0, 0, T0)
     filters: dict[str, Any] = {
         "lot": LOT * rng.choice((1, 2, 5)),
         "qty_min": LOT * rng.choice((1, 4)),
@@ -54,14 +54,16 @@ def world(rng: random.Random) -> tuple[Interceptor, Decimal]:
         "notional_max": D(rng.choice(("0", "3"))),
         "notional_max_applies_to_market": rng.choice((True, False)),
     }
-    gate.on_instruments([instrument("BTCUSDT", **filters)])
-    gate.on_top(top("99.90", "100.10", ts_ns=NOW), NOW)
+    gate.risk.on_instruments([instrument("BTCUSDT", **filters)])
+    gate.risk.on_top(top("99.90", "100.10", ts_ns=NOW), NOW)
     qty = LOT * rng.randrange(1, UNITS) + rng.choice((D(0), D("0.0004")))
     side = rng.choice((Side.BUY, Side.SELL))
-    gate.on_fill(fill("x-1", 1, str(qty), "100.00", side=side), NOW)
+    gate.risk.on_fill(fill("x-1", 1, str(qty), "100.00", side=side), NOW)
     free = rng.choice(("1000", "1.01", "0.02"))
-    gate.on_balances([Balance("USDT", D(free) * 100, D(0)), Balance("BTC", D(free), D(0))], NOW)
-    gate.set_trading_state(TradingState.REDUCING)
+    gate.risk.on_balances(
+        [Balance("USDT", D(free) * 100, D(0)), Balance("BTC", D(free), D(0))], NOW
+    )
+    gate.risk.set_trading_state(TradingState.REDUCING)
     return gate, qty
 
 
@@ -81,7 +83,7 @@ def wish_of(found: Slice) -> PlaceIntent:
 def brute(seed: int) -> list[Slice]:
     """Every order on the grid that the gate approves, each asked of a fresh world."""
     first, _ = world(random.Random(seed))
-    book = first.books[BTC]
+    book = first.risk.books.by_id[BTC]
     side = Side.SELL if book.position > 0 else Side.BUY
     slip, edge = book.caps.market_slippage_bps, book.caps.collar_bps_max  # type: ignore[union-attr]
     bps = min(slip, edge)
@@ -108,7 +110,7 @@ def test_a_slice_is_approved_and_none_means_that_none_would_be(block: int) -> No
     sliced = kept = 0
     for seed in range(block * 25, block * 25 + 25):
         gate, qty = world(random.Random(seed))
-        found = slice_of(gate, BTC, NOW)
+        found = slice_of(gate.risk, BTC, NOW)
         if isinstance(found, NoSlice):
             kept += 1
             others = brute(seed)
@@ -126,7 +128,7 @@ def test_dust_is_what_no_order_of_any_size_takes() -> None:
     seen = 0
     for seed in range(150):
         gate, _ = world(random.Random(seed))
-        found = slice_of(gate, BTC, NOW)
+        found = slice_of(gate.risk, BTC, NOW)
         if isinstance(found, NoSlice) and found.is_dust:
             seen += 1
             assert not brute(seed), f"seed {seed}: {found}"

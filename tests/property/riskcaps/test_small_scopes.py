@@ -12,7 +12,7 @@ from itertools import combinations_with_replacement, product
 import pytest
 
 from daemon.model.ids import ClientOrderId
-from riskcaps.interceptor import Interceptor
+from riskcaps.gate.interceptor import Interceptor
 from tests.unit.riskcaps.kit import (
     BTC,
     T0,
@@ -94,54 +94,54 @@ class Scope:
                     left[i] = max(left[i] - qty, 0)
                     ended[i] = left[i] == 0
             elif report in {"cancel", "reject"}:
-                end = gate.on_terminal if report == "cancel" else gate.on_venue_reject
+                end = gate.risk.on_terminal if report == "cancel" else gate.risk.on_venue_reject
                 end(names[i], self.now)
                 ended[i] = True
             elif report == "ack":
-                gate.on_known(names[i], self.now)
+                gate.risk.on_known(names[i], self.now)
                 unknown[i] = False
             elif report == "unknown":
-                gate.on_unknown(names[i], self.now)
+                gate.risk.on_unknown(names[i], self.now)
                 unknown[i] = True
             self.compare(sides, left, ended, unknown, position)
         for name in names:
-            gate.on_terminal(name, self.now)
+            gate.risk.on_terminal(name, self.now)
         self.compare(sides, left, [True] * len(sides), unknown, position)
         self.nothing_is_left()
         self.worlds += 1
 
     def tell_fill(self, name: ClientOrderId, side: str, qty: int, exec_id: str) -> None:
         told = fill(name, side, str(Decimal(qty) / 10), "100", exec_id=f"{side}:{exec_id}")
-        self.gate.on_fill(told, self.now)
+        self.gate.risk.on_fill(told, self.now)
 
     def compare(
         self, sides: tuple[str, ...], left: list[int], ended: list[bool], unknown: list[bool],
         position: int,
     ) -> None:  # fmt: skip
-        book = self.gate.book(BTC)
+        book = self.gate.risk.books.book(BTC)
         alive = [i for i in range(len(sides)) if not ended[i]]
         buys = sum(left[i] for i in alive if sides[i] == "BUY")
         sells = sum(left[i] for i in alive if sides[i] == "SELL")
-        assert self.gate.open_worst_case(BTC) == (
+        assert self.gate.risk.books.open_worst_case(BTC) == (
             Decimal(position + buys) / 10,
             Decimal(sells - position) / 10,
         )
         assert book.unknown_count == sum(unknown[i] for i in alive)
-        assert book.open_count == len(alive) == len(self.gate.holds)
+        assert book.open_count == len(alive) == len(self.gate.risk.books.holds)
 
     def nothing_is_left(self) -> None:
-        gate, book = self.gate, self.gate.book(BTC)
-        assert not gate.holds
+        gate, book = self.gate, self.gate.risk.books.book(BTC)
+        assert not gate.risk.books.holds
         assert not book.buy_pxs
         assert not book.sell_pxs
         assert book.buys_open == book.sells_open == 0
         assert book.unknown_count == book.stops_open == 0
-        for account in gate.accounts.values():
+        for account in gate.risk.books.accounts.values():
             assert account.inflight == 0
             assert account.open_notional == 0
             assert account.unsettled >= 0
-        gate.wipe("next world", self.now)
-        gate.re_enable("model check", self.now)
+        gate.risk.wipe("next world", self.now)
+        gate.risk.re_enable("model check", self.now)
 
 
 def test_one_order_every_sequence_of_four_reports() -> None:

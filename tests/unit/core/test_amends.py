@@ -39,7 +39,7 @@ def amend(cid: str, qty: Decimal = HALF) -> AmendIntent:
 
 
 def held(stage: Stage) -> Decimal:
-    return stage.gate.open_worst_case(BTC)[0]
+    return stage.gate.risk.books.open_worst_case(BTC)[0]
 
 
 def smaller(cid: str, qty: str = "0.5", **changes: Any) -> VenueReport:
@@ -195,12 +195,12 @@ def test_the_amended_whole_is_filled(stage: Stage) -> None:
 def test_it_counts_as_a_message_and_not_as_an_order(stage: Stage) -> None:
     cid = resting(stage)
     orders, cancels_before = (
-        stage.gate.orders.counts(stage.now_ns),
-        stage.gate.messages(stage.now_ns),
+        stage.gate.risk.windows.orders.counts(stage.now_ns),
+        stage.gate.risk.windows.messages(stage.now_ns),
     )
     stage.wishes(amend(cid))
-    assert stage.gate.orders.counts(stage.now_ns) == orders
-    assert stage.gate.messages(stage.now_ns)[0] == cancels_before[0] + 1
+    assert stage.gate.risk.windows.orders.counts(stage.now_ns) == orders
+    assert stage.gate.risk.windows.messages(stage.now_ns)[0] == cancels_before[0] + 1
 
 
 def test_a_recovered_twin_knows_the_smaller_order(stage: Stage) -> None:
@@ -212,5 +212,5 @@ def test_a_recovered_twin_knows_the_smaller_order(stage: Stage) -> None:
     for fact in stage.facts:
         twin.apply_fact(fact)
     assert twin._desk.books.orders[first].qty == HALF
-    assert gate.open_worst_case(BTC) == stage.gate.open_worst_case(BTC)
+    assert gate.risk.books.open_worst_case(BTC) == stage.gate.risk.books.open_worst_case(BTC)
     assert twin.state_hash() == stage.engine.state_hash()

@@ -24,7 +24,7 @@ from daemon.model.inputs import (
 from daemon.model.intents import TimerIntent
 from daemon.model.market import TradeTick
 from daemon.model.reports import Reject
-from riskcaps.caps import SYMBOL_CAPS
+from riskcaps.words.capset import SYMBOL_CAPS
 from tests.support.builders import BTC, OPERATOR_ACTOR, caps, command, fill, report, wish
 from tests.support.screenplay import Stage, cancels, only, replies
 
@@ -467,7 +467,7 @@ def test_answers_of_the_business_are_no_storm_and_no_streak() -> None:
     twin = Stage(capset=caps(venue_reject_streak_max=4))
     for fact in stage.facts:
         twin.engine.apply_fact(fact)
-    assert twin.gate.behaviour.reject_streak == 0
+    assert twin.gate.risk.behaviour.reject_streak == 0
 
 
 @pytest.mark.parametrize(("gap_ms", "storms"), [(1, False), (300, False), (4_000, True)])

@@ -112,7 +112,7 @@ def test_it_keeps_within_every_cap_and_still_ends_flat(limits: dict[str, Any]) -
     """Rates and duplicates are waited for; a value cap makes slices smaller; LIMIT IOC will do."""
     stage = stage_of()
     bought(stage, "BTCUSDT", "0.02", "0.011")
-    stage.gate.set_capset(
+    stage.gate.risk.set_capset(
         caps(("BTCUSDT",), **{"order_qty_base_max": "0.008", "order_notional_quote_max": "2000",
                               **limits})
     )  # fmt: skip

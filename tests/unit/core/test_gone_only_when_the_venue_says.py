@@ -130,7 +130,7 @@ class Seen:
 
 def seen(stage: Stage, cid: str) -> Seen:
     order = stage.order(cid)
-    hold = stage.gate.holds[ClientOrderId(cid)]
+    hold = stage.gate.risk.books.holds[ClientOrderId(cid)]
     return Seen(order.status.value, order.cum_qty, order.qty, hold.leaves, stage.position())
 
 
@@ -172,7 +172,7 @@ def test_a_message_that_never_left_leaves_its_target_exactly_as_it_was(
     if isinstance(sent, SendReplace):
         new = sent.replace.order.client_order_id
         assert stage.status_of(new) == "CANCELED"
-        assert new not in stage.gate.holds
+        assert new not in stage.gate.risk.books.holds
     assert [f["client_order_id"] for f in stage.facts_of("order_resolved")] == (
         [sent.replace.order.client_order_id] if isinstance(sent, SendReplace) else []
     )
@@ -253,7 +253,7 @@ def test_after_a_kill_nothing_of_the_turn_leaves_and_what_was_refused_is_ended(
     effects = stage.tell(KillLatched(OPERATOR_ACTOR, "drill", stage.now_ns))
     assert cancels(effects) == [cid], "what rests is canceled, what never left is not"
     assert stage.status_of(late) == "CANCELED"
-    assert set(stage.gate.holds) == {cid}
+    assert set(stage.gate.risk.books.holds) == {cid}
     assert not only(SendOrder, stage.wishes(wish(price="96.00"))), "no strategy is asked any more"
 
 
@@ -262,7 +262,7 @@ def wrongly_ended(stage: Stage, cid: str) -> None:
     """Our books are made to hold an order ended that rests at the venue."""
     stage.tell(VenueReport(report(cid, V.CANCELED)))
     assert stage.status_of(cid) == "CANCELED"
-    assert cid not in stage.gate.holds
+    assert cid not in stage.gate.risk.books.holds
 
 
 def looked_at_twice(stage: Stage, listed: str) -> None:
@@ -290,13 +290,13 @@ def test_an_order_open_there_and_ended_here_is_held_again_canceled_and_an_incide
     effects = stage.snapshot(reason="confirm", open_orders=there)
     assert stage.incidents() == ["lifecycle"]
     assert cancels(effects) == [cid]
-    assert stage.gate.holds[ClientOrderId(cid)].leaves == Decimal("0.1")
+    assert stage.gate.risk.books.holds[ClientOrderId(cid)].leaves == Decimal("0.1")
     assert stage.engine.trading_state.value == "HALTED"
     twin = Stage(capset=caps(position_long_base_max="0.15"))
     for fact in stage.facts:
         twin.engine.apply_fact(fact)
     twin.engine.finish_recovery(stage.now_ns)
-    assert twin.gate.holds[ClientOrderId(cid)].leaves == Decimal("0.1")
+    assert twin.gate.risk.books.holds[ClientOrderId(cid)].leaves == Decimal("0.1")
     assert twin.order(cid).status is stage.order(cid).status
 
 
@@ -321,7 +321,7 @@ def test_an_order_that_the_books_have_forgotten_is_adopted_when_it_is_open_there
     assert cid not in stage.engine._desk.books.orders
     looked_at_twice(stage, cid)
     assert stage.incidents() == ["unknown_own_order"]
-    assert stage.gate.holds[ClientOrderId(cid)].leaves == Decimal("0.1")
+    assert stage.gate.risk.books.holds[ClientOrderId(cid)].leaves == Decimal("0.1")
 
 
 def test_a_stop_with_an_order_open_there_and_ended_here_cancels_it_before_it_is_done(

@@ -182,10 +182,10 @@ def test_unknown_becomes_rejected_only_when_asked_after_the_settling_time(stage:
 # ---------------------------------------------------------------- the other four words
 def test_an_unknown_order_keeps_its_hold_and_blocks_its_symbol(stage: Stage) -> None:
     cid = stage.place(wish()).client_order_id
-    long_before, _ = stage.gate.open_worst_case(BTC)
+    long_before, _ = stage.gate.risk.books.open_worst_case(BTC)
     stage.tell(OutcomeUnknown(cid, BTC, "place", "deadline"))
     stage.wishes(wish(price="98.00"))
-    assert stage.gate.open_worst_case(BTC) == (long_before, 0)
+    assert stage.gate.risk.books.open_worst_case(BTC) == (long_before, 0)
     assert stage.puppet is not None
     assert stage.puppet.denials == ["unknown_order_open"]
     stage.tell(VenueReport(report(cid, V.CANCELED)))
@@ -211,7 +211,7 @@ def test_never_sent_is_canceled_with_proof_and_its_hold_is_released(stage: Stage
     stage.tell(NotSent(cid, BTC, "place", "halt flag closed"))
     assert stage.status_of(cid) == "CANCELED"
     assert stage.facts_of("order_resolved")[0]["outcome"] == "not_sent"
-    assert stage.gate.open_worst_case(BTC) == (0, 0)
+    assert stage.gate.risk.books.open_worst_case(BTC) == (0, 0)
     assert stage.puppet is not None
     assert stage.puppet.reports[-1].venue_status is V.CANCELED
 
@@ -222,7 +222,7 @@ def test_a_definite_no_releases_the_hold_and_tells_the_strategy(stage: Stage) ->
                 reason="Account has insufficient balance", ts_recv_ns=0)  # fmt: skip
     stage.tell(VenueReject(no))
     assert stage.status_of(cid) == "REJECTED"
-    assert stage.gate.open_worst_case(BTC) == (0, 0)
+    assert stage.gate.risk.books.open_worst_case(BTC) == (0, 0)
     assert stage.puppet is not None
     assert stage.puppet.reports[-1].venue_status is V.REJECTED
     assert stage.facts_of("order_reject")[0]["code"] == -2010
@@ -234,7 +234,7 @@ def test_duplicate_order_sent_proves_that_the_first_one_landed(stage: Stage) -> 
                 reason="Duplicate order sent.", ts_recv_ns=0)  # fmt: skip
     stage.tell(VenueReject(no))
     assert stage.status_of(cid) == "UNKNOWN"
-    assert stage.gate.open_worst_case(BTC)[0] > 0
+    assert stage.gate.risk.books.open_worst_case(BTC)[0] > 0
 
 
 def test_it_lives_after_a_no_is_followed_and_is_an_incident(stage: Stage) -> None:
@@ -243,7 +243,7 @@ def test_it_lives_after_a_no_is_followed_and_is_an_incident(stage: Stage) -> Non
     stage.tell(VenueReject(no))
     stage.tell(VenueReport(report(cid)))
     assert stage.incidents() == ["lifecycle"]
-    assert stage.gate.open_worst_case(BTC)[0] > 0, "its hold is back"
+    assert stage.gate.risk.books.open_worst_case(BTC)[0] > 0, "its hold is back"
 
 
 def test_fills_owed_are_fetched_and_never_invented(stage: Stage) -> None:
@@ -251,13 +251,17 @@ def test_fills_owed_are_fetched_and_never_invented(stage: Stage) -> None:
     stage.tell(VenueReport(report(cid, V.CANCELED, cum="0.06")))
     assert stage.status_of(cid) == "CANCELED"
     assert stage.position() == "0"
-    assert stage.gate.open_worst_case(BTC)[0] == wish().qty * 6 / 10, "what it owes stays held"
+    assert stage.gate.risk.books.open_worst_case(BTC)[0] == wish().qty * 6 / 10, (
+        "what it owes stays held"
+    )
     asked = only(QueryOrder, stage.after(250))
     assert [q.client_order_id for q in asked] == [cid]
     fetched = (fill(cid, 1, "0.02"), fill(cid, 2, "0.04"))
     stage.tell(VenueReport(report(cid, V.CANCELED, cum="0.06", fills=fetched)))
     assert stage.position() == "0.06"
-    assert stage.gate.open_worst_case(BTC)[0] == wish().qty * 6 / 10, "now it is position"
+    assert stage.gate.risk.books.open_worst_case(BTC)[0] == wish().qty * 6 / 10, (
+        "now it is position"
+    )
     assert only(QueryOrder, stage.after(3000)) == []
 
 

@@ -61,7 +61,7 @@ def eventful() -> Stage:
 def test_folding_the_records_gives_the_live_state() -> None:
     stage = eventful()
     twin = recovered(stage.facts, stage.now_ns)
-    stage.gate.usage(stage.now_ns)
+    stage.gate.risk.usage(stage.now_ns)
     assert canonical(twin.state()) == canonical(stage.engine.state())
     assert twin.state_hash() == stage.engine.state_hash()
 
@@ -81,10 +81,10 @@ def test_what_an_operator_tightened_survives_a_crash_but_not_another_config() ->
                  lambda e: e.restore(stage.engine.state())):  # fmt: skip
         twin, gate, _ = engine(config(run=config().run))
         make(twin)
-        assert gate.capset.orders_open_max == 7
+        assert gate.risk.capset.orders_open_max == 7
         other, gate, _ = engine(config(run=config().run), caps(order_qty_base_max="0.9"))
         make(other)
-        assert gate.capset.orders_open_max == 50
+        assert gate.risk.capset.orders_open_max == 50
 
 
 def test_cut_at_every_record_boundary_the_books_are_what_they_were(
@@ -169,7 +169,7 @@ def test_an_order_that_never_arrived_is_settled_by_proof_after_a_restart() -> No
     gone = NotFound(client_order_id=cid, instrument_id=BTC, ts_recv_ns=0)
     again.tell(SnapshotTaken(snapshot(absent=(gone,))))
     assert again.status_of(cid) == "REJECTED"
-    assert again.gate.open_worst_case(BTC) == (0, 0)
+    assert again.gate.risk.books.open_worst_case(BTC) == (0, 0)
 
 
 def test_a_line_that_cannot_be_read_stops_recovery_with_its_place() -> None:

@@ -11,7 +11,7 @@ from daemon.model.ids import ClientOrderId, StrategyId
 from daemon.model.inputs import InstrumentsLoaded, VenueReport
 from daemon.model.intents import ReplaceIntent
 from daemon.model.order_features import Feature, OrderExtras
-from riskcaps.capset import capset_from_mapping
+from riskcaps.words.capset import capset_from_mapping
 from tests.support.builders import CAPS, SYMBOL_CAPS, fill, instrument, report, wish
 from tests.support.screenplay import Stage, only
 

@@ -38,7 +38,7 @@ def recovered(stage: Stage) -> str:
         twin.apply_fact(fact)
     twin.finish_recovery(stage.now_ns)
     for one in (stage.gate, gate):
-        one.usage(stage.now_ns)
+        one.risk.usage(stage.now_ns)
     return twin.state_hash()
 
 

@@ -208,7 +208,7 @@ def test_an_order_that_is_not_answered_about_blocks_its_symbol_alone_and_is_name
     assert stage.incidents() == ["unknown_order"]
     assert "-1121" in stage.facts_of("incident_opened")[0]["msg"]
     assert stage.engine.session_id, "the others trade on"
-    assert stage.gate.holds[cid].leaves, "what may be open counts"
+    assert stage.gate.risk.books.holds[cid].leaves, "what may be open counts"
     stage.tell(VenueReport(report(cid, source=ReportSource.QUERY)))
     assert stage.engine.status(stage.now_ns)["symbols_blocked"] == {}
 

@@ -11,12 +11,13 @@ from daemon.model.enums import Side, TradingState
 from daemon.model.ids import instrument_id
 from daemon.model.records import EventType
 from evidence.judge.decision_recheck import recheck
+from evidence.judge.redecide import REQUIRED_OF_PORTFOLIO, Redecision
 from evidence.judge.risk_contexts import RiskContexts
 from evidence.read.decision_inputs import in_windows
 from evidence.read.journal_lines import CapsChangedLine, SessionStartLine
 from evidence.recheck import main
-from riskcaps.capset import capset_from_mapping
-from riskcaps.denials import DenyReason
+from riskcaps.words.capset import capset_from_mapping
+from riskcaps.words.denials import DenyReason
 from tests.support.builders import SYMBOL_CAPS, caps, instrument, wish
 from tests.support.gate_world import BTC, ETH, GateWorld
 from tests.support.journal_maker import encode, whole_story, write_journal
@@ -44,7 +45,7 @@ def world_with_contexts():
     """A journal whose decisions name their caps and filters, filters told by the venue before."""
     world = GateWorld(5).run(150)
     maker = world.maker
-    told = [world.gate.context(iid).plain["filters"] for iid in (BTC, ETH)]
+    told = [world.gate.risk.contexts.of(iid).plain["filters"] for iid in (BTC, ETH)]
     assert all(told)
     start = next(n for n, r in enumerate(maker.records) if r["event_type"] == "session_start")
     maker.write(EventType.INSTRUMENTS, instruments=told)
@@ -369,6 +370,22 @@ def test_no_honest_decision_is_undecidable(tmp_path):
     assert met >= {"rate_missing", "symbol_not_allowed", "malformed_order", "filter_trailing"}
 
 
+def test_symbols_traded_is_decided_by_the_accountant_himself_and_not_before_there_was_such_a_cap():
+    portfolio = dict.fromkeys(REQUIRED_OF_PORTFOLIO, 1) | {"symbols_traded_max": 1}
+    asked = {
+        "portfolio_caps": portfolio, "caps": {}, "filters": {}, "side": "BUY",
+        "order_type": "LIMIT", "others": {"ETHUSDT@sim": []}, "position": "0",
+        "orders_open": [0, 0, 1], "now_ns": 1,
+    }  # fmt: skip
+    assert Redecision(asked)._symbols() == "symbols_traded"
+    for more in (
+        {"others": {}}, {"position": "0.1"}, {"orders_open": [1, 0, 2]},
+        {"portfolio_caps": {**portfolio, "symbols_traded_max": 2}},
+        {"portfolio_caps": dict.fromkeys(REQUIRED_OF_PORTFOLIO, 1)},
+    ):  # fmt: skip
+        assert Redecision({**asked, **more})._symbols() == "", more
+
+
 def test_a_reducing_order_without_a_rate_is_decided_again(tmp_path):
     """The portfolio's caps do not ask a reducing order for a rate; the turnover does."""
     world = WideWorld(4, is_calm=True)
@@ -382,7 +399,7 @@ def test_a_reducing_order_without_a_rate_is_decided_again(tmp_path):
     world.wish(wish(Side.SELL, "0.05", "1.0000", iid=ETHBTC))
     assert world.verdicts == ["approved", "rate_missing"]
     assert maker.records[-1]["decision"]["rate"] is None
-    assert gate.positions()[ETHBTC].qty > 0
+    assert gate.risk.books.positions()[ETHBTC].qty > 0
     result = recheck([write_journal(tmp_path, maker.lines())])
     assert result["is_agreed"], result["journals"][0]["disagreements"]
 
@@ -401,6 +418,7 @@ def test_a_reducing_order_without_a_rate_is_decided_again(tmp_path):
         ),
         ("traded_qty_per_day", {"traded_qty_per_day_base_max": "0.25"}),
         ("exposure_symbol", {"exposure_quote_max": "25"}),
+        ("symbols_traded", {"symbols_traded_max": 1}),
         ("loss_session", {"loss_session_numeraire_max": "1"}),
         ("loss_day", {"loss_day_numeraire_max": "1"}),
         ("drawdown", {"drawdown_numeraire_max": "1"}),
@@ -413,9 +431,9 @@ def test_a_cap_that_is_met_is_met_again(tmp_path, reason, tight):
         price = 100 - 2 * number
         for iid in (BTC, ETH, ETHBTC):
             world.price(iid, f"{price}.00", f"{price}.10")
-        world.gate.on_clock(0, NS_PER_MS, world.maker.now_ns)
-        world.gate.take_notices()
-        world.wish(wish(Side.BUY, "0.1", f"{price - 1}.00"))
+        world.gate.risk.on_clock(0, NS_PER_MS, world.maker.now_ns)
+        world.gate.risk.alerts.take()
+        world.wish(wish(Side.BUY, "0.1", f"{price - 1}.00", iid=ETH if number == 2 else BTC))
         if (number in {0, 1} and "loss" in reason) or reason == "drawdown":
             for cid in list(world.orders):
                 world.fill_whole(cid)
@@ -444,11 +462,11 @@ def test_gate_and_recheck_agree_on_a_symbol_that_one_of_them_does_not_know(
         plain["symbols"] = {name: {**SYMBOL_CAPS, **table}}
     world = GateWorld(1, capset=capset_from_mapping(plain))
     if is_watched:
-        world.gate.block_symbol(BNB, "the gate is DOWN")
+        world.gate.risk.block_symbol(BNB, "the gate is DOWN")
     if has_filters:
-        world.gate.on_instruments((instrument("BNBUSDT"),))
+        world.gate.risk.on_instruments((instrument("BNBUSDT"),))
     for state in (TradingState.ACTIVE, TradingState.HALTED):
-        world.gate.set_trading_state(state)
+        world.gate.risk.set_trading_state(state)
         world.wish_on(BNB)
     result = recheck([write_journal(tmp_path, world.maker.lines())])
     assert result["checked"] == 2

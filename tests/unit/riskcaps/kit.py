@@ -31,8 +31,8 @@ from daemon.model.market import TopOfBook
 from daemon.model.orders import Order
 from daemon.model.position import Balance
 from daemon.model.reports import Fill
-from riskcaps.capset import capset_from_mapping
-from riskcaps.interceptor import Approved, Denied, Interceptor
+from riskcaps.gate.interceptor import Approved, Denied, Interceptor
+from riskcaps.words.capset import capset_from_mapping
 
 D = Decimal
 # 2026-01-05 was a Monday; the session's day has four hours left when it begins.
@@ -153,17 +153,17 @@ def bare_gate(data: Mapping[str, Any] | None = None, **changes: Any) -> Intercep
 def tell(gate: Interceptor, now_ns: int = T0, *, leave_out: str = "") -> Interceptor:
     """Tell a gate all that it needs to approve, but for one input."""
     if leave_out != "instruments":
-        gate.on_instruments([instrument()])
+        gate.risk.on_instruments([instrument()])
     if leave_out != "top":
-        gate.on_top(top("99.99", "100.01", now_ns), now_ns)
+        gate.risk.on_top(top("99.99", "100.01", now_ns), now_ns)
     if leave_out != "balances":
-        gate.on_balances([Balance("USDT", D(5000), D(0)), Balance("BTC", D(50), D(0))], now_ns)
+        gate.risk.on_balances([Balance("USDT", D(5000), D(0)), Balance("BTC", D(50), D(0))], now_ns)
     if leave_out != "clock":
-        gate.on_clock(1_000_000, 2_000_000, now_ns)
+        gate.risk.on_clock(1_000_000, 2_000_000, now_ns)
     if leave_out != "journal":
-        gate.on_journal_health(True)
+        gate.risk.on_journal_health(True)
     if leave_out != "trading_state":
-        gate.set_trading_state(TradingState.ACTIVE)
+        gate.risk.set_trading_state(TradingState.ACTIVE)
     return gate
 
 
@@ -235,7 +235,7 @@ def fill(
 
 def trade(gate: Interceptor, side: str, qty: str, price: str, now_ns: int = T0) -> None:
     """Move the position by a fill that no hold knows of."""
-    gate.on_fill(fill("elsewhere", side, qty, price), now_ns)
+    gate.risk.on_fill(fill("elsewhere", side, qty, price), now_ns)
 
 
 def order(

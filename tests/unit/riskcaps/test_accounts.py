@@ -7,7 +7,7 @@ import pytest
 from daemon.model.enums import OrderStatus, Side
 from daemon.model.ids import ClientOrderId
 from daemon.model.position import Balance
-from riskcaps.interceptor import Interceptor
+from riskcaps.gate.interceptor import Interceptor
 from tests.unit.riskcaps.kit import (
     BTC,
     T0,
@@ -26,7 +26,7 @@ from tests.unit.riskcaps.kit import (
 
 
 def taken(gate: Interceptor, asset: str = "USDT") -> tuple[Decimal, Decimal, Decimal]:
-    account = gate.accounts[asset]
+    account = gate.risk.books.accounts[asset]
     return account.inflight, account.unsettled, account.open_notional
 
 
@@ -42,19 +42,19 @@ def test_fills_before_the_acknowledgement_are_spent_until_the_venue_speaks() -> 
     gate = ready()
     name = approve(gate, wish("BUY", "2", "99.00"))
     other = approve(gate, wish("BUY", "1", "98.00"))
-    gate.on_fill(fill(name, "BUY", "0.5", "98.50"), T0)
+    gate.risk.on_fill(fill(name, "BUY", "0.5", "98.50"), T0)
     assert taken(gate) == (99 * D("1.5") + 98, 99 * D("0.5"), 99 * D("1.5") + 98)
-    gate.on_fill(fill(name, "BUY", "0.5", "98.50"), T0)
+    gate.risk.on_fill(fill(name, "BUY", "0.5", "98.50"), T0)
     assert taken(gate)[1] == 99
-    gate.on_known(name, T0)
+    gate.risk.on_known(name, T0)
     assert taken(gate) == (98, 198, 197)
-    gate.on_known(other, T0)
+    gate.risk.on_known(other, T0)
     assert taken(gate) == (0, 296, 197)
-    gate.on_fill(fill(name, "BUY", "1", "98.50"), T0)
+    gate.risk.on_fill(fill(name, "BUY", "1", "98.50"), T0)
     assert taken(gate) == (0, 296, 98)
-    gate.on_balances([Balance("USDT", D(4700), D(98))], T0)
+    gate.risk.on_balances([Balance("USDT", D(4700), D(98))], T0)
     assert taken(gate) == (0, 0, 98)
-    gate.on_terminal(other, T0)
+    gate.risk.on_terminal(other, T0)
     assert taken(gate) == (0, 0, 0)
 
 
@@ -64,20 +64,20 @@ def test_what_never_reached_the_venue_gives_its_hold_back_whole(end: str) -> Non
     keep = approve(gate, wish("SELL", "0.3", "103.00"))
     name = approve(gate, wish("SELL", "2", "101.00"))
     {
-        "terminal": lambda: gate.on_terminal(name, T0),
-        "reject": lambda: gate.on_venue_reject(name, T0),
-        "leaves": lambda: gate.on_leaves(name, D(0)),
+        "terminal": lambda: gate.risk.on_terminal(name, T0),
+        "reject": lambda: gate.risk.on_venue_reject(name, T0),
+        "leaves": lambda: gate.risk.on_leaves(name, D(0)),
     }[end]()
     assert taken(gate, "BTC") == (D("0.3"), 0, 0)
-    assert list(gate.holds) == [keep]
-    assert gate.open_worst_case(BTC) == (0, D("0.3"))
+    assert list(gate.risk.books.holds) == [keep]
+    assert gate.risk.books.open_worst_case(BTC) == (0, D("0.3"))
 
 
 def test_a_wipe_forgets_what_was_taken() -> None:
     gate = ready()
     approve(gate, wish("BUY", "2", "99.00"))
-    gate.on_known(approve(gate, wish("BUY", "1", "98.00")), T0)
-    gate.wipe("wipe", T0)
+    gate.risk.on_known(approve(gate, wish("BUY", "1", "98.00")), T0)
+    gate.risk.wipe("wipe", T0)
     tell(gate)
     assert taken(gate) == (0, 0, 0)
     approve(gate, wish("BUY", "2", "97.00"))
@@ -86,7 +86,7 @@ def test_a_wipe_forgets_what_was_taken() -> None:
 
 def test_a_restored_hold_takes_what_it_took() -> None:
     gate = ready()
-    gate.on_known(approve(gate, wish("BUY", "2", "99.00")), T0)
+    gate.risk.on_known(approve(gate, wish("BUY", "2", "99.00")), T0)
     approve(gate, wish("BUY", "1", "98.00"))
     twin = bare_gate()
     twin.restore(gate.state())
@@ -102,65 +102,65 @@ def test_an_adopted_order_takes_what_the_venue_has_not_locked(
     status: OrderStatus, inflight: int
 ) -> None:
     gate = ready()
-    gate.adopt(order("found", "BUY", "2", "99.00", status=status), T0)
+    gate.risk.adopt(order("found", "BUY", "2", "99.00", status=status), T0)
     assert taken(gate) == (inflight, 0, 198)
-    assert gate.holds[ClientOrderId("found")].px == 99
-    assert gate.book(BTC).stops_open == 0
+    assert gate.risk.books.holds[ClientOrderId("found")].px == 99
+    assert gate.risk.books.book(BTC).stops_open == 0
 
 
 def test_an_order_adopted_before_any_price_is_held_all_the_same() -> None:
     gate = bare_gate()
-    gate.adopt(order("m", price=None), T0)
-    assert gate.open_worst_case(BTC) == (1, 0)
+    gate.risk.adopt(order("m", price=None), T0)
+    assert gate.risk.books.open_worst_case(BTC) == (1, 0)
 
 
 def test_several_unknown_orders_each_block() -> None:
     gate = ready()
     names = [approve(gate, wish(qty="0.1", price=f"9{i}.00")) for i in (7, 8)]
     for name in names:
-        gate.on_unknown(name, T0)
-    gate.on_terminal(names[0], T0)
+        gate.risk.on_unknown(name, T0)
+    gate.risk.on_terminal(names[0], T0)
     assert deny(gate, wish(qty="0.1", price="96.00")) == "unknown_order_open"
-    gate.on_known(names[1], T0)
+    gate.risk.on_known(names[1], T0)
     approve(gate, wish(qty="0.1", price="96.00"))
 
 
 def test_fees_owed_add_up() -> None:
     gate = ready()
     for i in range(3):
-        gate.on_fill(fill("x", "BUY", "1", fee=f"0.00{i}", fee_asset="BNB"), T0)
-    assert gate.fees_owed == {"BNB": D("0.003")}
+        gate.risk.on_fill(fill("x", "BUY", "1", fee=f"0.00{i}", fee_asset="BNB"), T0)
+    assert gate.risk.books.fees_owed == {"BNB": D("0.003")}
 
 
 def test_positions_tell_average_profit_and_fees() -> None:
     gate = ready()
-    assert gate.position(BTC) == 0
-    assert gate.positions() == {}
+    assert gate.risk.books.position(BTC) == 0
+    assert gate.risk.books.positions() == {}
     trade(gate, "BUY", "2", "100")
-    gate.on_fill(fill("x", "BUY", "2", "101", fee="0.5"), T0)
-    gate.on_fill(fill("x", "SELL", "1", "102", fee="0.25"), T0)
-    position = gate.positions()[BTC]
+    gate.risk.on_fill(fill("x", "BUY", "2", "101", fee="0.5"), T0)
+    gate.risk.on_fill(fill("x", "SELL", "1", "102", fee="0.25"), T0)
+    position = gate.risk.books.positions()[BTC]
     assert position.instrument_id == BTC
     assert (position.qty, position.avg_px) == (3, D("100.5"))
     assert (position.realised_pnl, position.fees_quote) == (D("1.5") - D("0.75"), D("0.75"))
-    assert gate.position(BTC) == 3
+    assert gate.risk.books.position(BTC) == 3
     trade(gate, "SELL", "5", "102")
-    assert gate.positions()[BTC].qty == -2
-    assert gate.positions()[BTC].avg_px == 102
+    assert gate.risk.books.positions()[BTC].qty == -2
+    assert gate.risk.books.positions()[BTC].avg_px == 102
 
 
 def test_a_side_of_a_fill_is_the_fills_own() -> None:
     gate = ready()
-    gate.on_fill(fill("x", Side.SELL.value, "1", "100"), T0)
-    assert gate.position(BTC) == -1
+    gate.risk.on_fill(fill("x", Side.SELL.value, "1", "100"), T0)
+    assert gate.risk.books.position(BTC) == -1
 
 
 def test_a_block_without_a_reason_blocks() -> None:
     gate = ready()
-    gate.block_symbol(BTC, "")
+    gate.risk.block_symbol(BTC, "")
     assert deny(gate, wish()) == "symbol_blocked"
     assert gate.review(wish(), T0).context == {"why": "blocked"}
-    gate.unblock_symbol(BTC)
+    gate.risk.unblock_symbol(BTC)
     approve(gate, wish())
     assert gate.state()["books"][BTC]["blocked"] == ""
 
@@ -168,10 +168,10 @@ def test_a_block_without_a_reason_blocks() -> None:
 def test_the_state_says_what_it_holds() -> None:
     gate = ready(caps_of(duplicate_window_ms=1000))
     trade(gate, "BUY", "1", "90")
-    gate.on_top(tell(gate).books[BTC].top, T0)  # type: ignore[arg-type]
+    gate.risk.on_top(tell(gate).risk.books.by_id[BTC].top, T0)  # type: ignore[arg-type]
     name = approve(gate, wish("BUY", "2", "99.00"))
     gate.review(wish("BUY", "1", price=None), T0)
-    gate.on_venue_reject(ClientOrderId("other"), T0)
+    gate.risk.on_venue_reject(ClientOrderId("other"), T0)
     state = gate.state()
     assert state["equity"] == {
         "peak": "9.99", "day": T0 // 86_400_000_000_000, "day_open": "0", "session_open": "0",
@@ -191,7 +191,7 @@ def test_the_state_says_what_it_holds() -> None:
     twin = bare_gate(caps_of(duplicate_window_ms=1000))
     twin.restore(state)
     tell(twin)
-    twin.on_terminal(name, T0)
+    twin.risk.on_terminal(name, T0)
     assert deny(twin, wish("BUY", "2", "99.00")) == "duplicate_order"
     assert deny(twin, wish("BUY", "1", price=None)) == "duplicate_order"
 

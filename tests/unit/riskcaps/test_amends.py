@@ -10,7 +10,7 @@ from daemon.model.enums import OrderStatus, TradingState
 from daemon.model.ids import StrategyId, VenueOrderId
 from daemon.model.intents import ENGINE, OPERATOR, AmendIntent, CancelIntent
 from daemon.model.orders import Order
-from riskcaps.interceptor import AmendApproved, CancelApproved, Denied, Interceptor
+from riskcaps.gate.interceptor import AmendApproved, CancelApproved, Denied, Interceptor
 from tests.unit.riskcaps.kit import (
     BTC,
     STRATEGY,
@@ -79,14 +79,14 @@ def test_its_owner_and_the_roads_of_people_may(strategy: StrategyId, answer: str
 
 def test_it_is_refused_in_a_halt_like_all_that_is_no_cancel() -> None:
     gate = ready()
-    gate.halt.close("why")
+    gate.risk.health.halt.close("why")
     assert ask(gate, resting()) == "halt_flag_closed"
     gate = ready()
-    gate.set_trading_state(TradingState.HALTED)
+    gate.risk.set_trading_state(TradingState.HALTED)
     assert ask(gate, resting()) == "trading_halted"
-    gate.set_trading_state(TradingState.REDUCING)
+    gate.risk.set_trading_state(TradingState.REDUCING)
     assert ask(gate, resting()) == ""
-    gate.on_journal_health(False)
+    gate.risk.on_journal_health(False)
     assert ask(gate, resting()) == "journal_unhealthy"
 
 
@@ -129,16 +129,16 @@ def test_below_what_it_is_and_above_what_has_traded(
 )
 def test_what_the_venue_would_refuse_is_not_asked(qty: str, answer: str) -> None:
     gate = ready()
-    gate.on_instruments([instrument(qty_min=D("0.5"), lot=D("0.1"))])
+    gate.risk.on_instruments([instrument(qty_min=D("0.5"), lot=D("0.1"))])
     assert ask(gate, resting(), qty) == answer
 
 
 def test_an_order_is_amended_no_oftener_than_the_venue_lets() -> None:
     gate = ready()
-    gate.on_instruments([instrument(amends_max=2)])
+    gate.risk.on_instruments([instrument(amends_max=2)])
     assert not ask(gate, resting(amends=1))
     assert ask(gate, resting(amends=2)) == "filter_amends"
-    gate.on_instruments([instrument(amends_max=0)])
+    gate.risk.on_instruments([instrument(amends_max=0)])
     assert not ask(gate, resting(amends=99)), "zero is off"
 
 
@@ -205,6 +205,6 @@ def test_a_minute_holds_what_a_second_has_forgotten() -> None:
 def test_nothing_is_released_by_a_yes() -> None:
     gate = ready()
     name = approve(gate, wish("BUY", "2"))
-    gate.on_known(name, T0)
+    gate.risk.on_known(name, T0)
     assert ask(gate, resting(client_order_id=name)) == ""
-    assert gate.open_worst_case(BTC) == (Decimal(2), Decimal(0))
+    assert gate.risk.books.open_worst_case(BTC) == (Decimal(2), Decimal(0))

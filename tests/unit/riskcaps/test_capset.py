@@ -7,9 +7,15 @@ from typing import Any
 
 import pytest
 
-from riskcaps.cap_values import window_minutes
-from riskcaps.caps import PORTFOLIO_CAPS, SYMBOL_CAPS
-from riskcaps.capset import CapConfigError, CapSet, SymbolCaps, capset_from_mapping
+from riskcaps.words.cap_values import window_minutes
+from riskcaps.words.capset import (
+    PORTFOLIO_CAPS,
+    SYMBOL_CAPS,
+    CapConfigError,
+    CapSet,
+    SymbolCaps,
+    capset_from_mapping,
+)
 from tests.unit.riskcaps.kit import CAPS, SYMBOL, caps_of, symbol_caps
 
 PRESETS = Path(__file__).parents[3] / "deploy" / "caps"
@@ -24,7 +30,7 @@ def problems(data: Any, *, strict: bool = True) -> dict[str, str]:
 
 def test_the_tables_of_caps_and_the_frozen_values_name_the_same_keys() -> None:
     assert set(SYMBOL_CAPS) == set(SymbolCaps.__slots__)
-    assert set(PORTFOLIO_CAPS) | {"symbols"} == set(CapSet.__dataclass_fields__)
+    assert set(PORTFOLIO_CAPS) | {"symbols", "bots"} == set(CapSet.__dataclass_fields__)
 
 
 def test_every_violation_is_reported_at_once_with_its_key() -> None:

@@ -3,18 +3,19 @@
 import re
 from pathlib import Path
 
-from riskcaps.caps import PORTFOLIO_CAPS, SYMBOL_CAPS
-from riskcaps.capset import CapSet, capset_from_mapping
-from riskcaps.control_map import CLAUSES, control_map_table
-from riskcaps.denials import REASON_TEXT
-from riskcaps.explain import caps_table, explain_rows
+from riskcaps.words.capset import PORTFOLIO_CAPS, SYMBOL_CAPS, CapSet, capset_from_mapping
+from riskcaps.words.control_map import CLAUSES, control_map_table
+from riskcaps.words.denials import DenyReason
+from riskcaps.words.explain import caps_table, explain_rows
 from tests.unit.riskcaps.kit import T0, approve, caps_of, ready, wish
 from tests.unit.riskcaps.write_tables import (
     CAPS_FILE,
     CONTROLS_FILE,
+    RULES_FILE,
     caps_document,
     controls_document,
     named_tests,
+    rules_document,
 )
 
 ROOT = Path(__file__).parents[3]
@@ -37,7 +38,7 @@ def test_every_test_that_the_map_names_is_there() -> None:
 def test_every_cap_and_every_reason_names_clauses_of_the_map_that_are_met() -> None:
     met = {clause.number for clause in CLAUSES if not clause.out_of_scope}
     named = {spec.clauses for spec in (*PORTFOLIO_CAPS.values(), *SYMBOL_CAPS.values())}
-    named |= {row.clauses for row in REASON_TEXT.values()}
+    named |= {reason.clauses for reason in DenyReason}
     for clauses in named:
         assert {int(number) for number in clauses.split(", ")} <= met, clauses
 
@@ -54,7 +55,7 @@ def test_the_table_tells_what_a_run_said_and_what_it_did_not_run() -> None:
 def test_explain_shows_each_cap_with_its_use_and_says_what_denies() -> None:
     gate = ready()
     approve(gate, wish("BUY", "2"))
-    rows = explain_rows(gate.capset, gate.usage(T0))
+    rows = explain_rows(gate.risk.capset, gate.risk.usage(T0))
     assert len(rows) == len(PORTFOLIO_CAPS) + len(SYMBOL_CAPS)
     row = next(r for r in rows if (r.cap, r.symbol) == ("position_long_base_max", "BTCUSDT"))
     assert (row.value, row.used, row.percent, row.unit) == ("5", "2", "40 %", "base")
@@ -80,6 +81,7 @@ def test_the_table_of_caps_names_every_key() -> None:
 
 def test_the_generated_documents_are_not_stale() -> None:
     assert CAPS_FILE.read_text() == caps_document(), "write_tables caps"
+    assert RULES_FILE.read_text() == rules_document(), "write_tables caps"
     written = CONTROLS_FILE.read_text()
     outcomes = dict(re.findall(r"`(tests/[^`]+)`: (\w+)", written))
     assert written == controls_document(outcomes), "write_tables controls"

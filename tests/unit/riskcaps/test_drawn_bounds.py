@@ -14,7 +14,7 @@ from daemon.model.ids import InstrumentId
 from daemon.model.intents import CancelIntent, PlaceIntent
 from daemon.model.market import TradeTick
 from daemon.model.position import Balance
-from riskcaps.interceptor import CancelApproved, Interceptor
+from riskcaps.gate.interceptor import CancelApproved, Interceptor
 from tests.unit.riskcaps.kit import (
     BTC,
     ETH,
@@ -43,21 +43,20 @@ def drawn(**changes: object) -> Interceptor:
     gate = ready(caps_of(symbols={"BTCUSDT": symbol_caps(**changes)}))
     for number, side in enumerate(("BUY", "SELL")):
         name = approve(gate, wish(side, "0.1", "99.00" if side == "BUY" else "101.00"), T0 + number)
-        gate.on_known(name, T0 + 2)
-        gate.on_terminal(name, T0 + 3)
-    gate.on_balances([Balance("USDT", D(5000), D(0)), Balance("BTC", D(50), D(0))], T0 + 4)
-    book = gate.book(BTC)
-    assert book.buy_lane is not None
-    assert book.sell_lane is not None
+        gate.risk.on_known(name, T0 + 2)
+        gate.risk.on_terminal(name, T0 + 3)
+    gate.risk.on_balances([Balance("USDT", D(5000), D(0)), Balance("BTC", D(50), D(0))], T0 + 4)
+    assert BTC in gate._fast_path._buys
+    assert BTC in gate._fast_path._sells
     return gate
 
 
 def budget(gate: Interceptor, **used: int) -> None:
-    gate.on_venue_budget(used, dict.fromkeys(used, 100), T1)
+    gate.risk.on_venue_budget(used, dict.fromkeys(used, 100), T1)
 
 
 def tighten(gate: Interceptor, changes: dict[str, object]) -> None:
-    gate.set_capset(gate.capset.tighten(changes))
+    gate.risk.set_capset(gate.risk.capset.tighten(changes))
 
 
 def losses(gate: Interceptor) -> None:
@@ -65,35 +64,35 @@ def losses(gate: Interceptor) -> None:
 
 
 CHANGES: list[tuple[str, Callable[[Interceptor], object], str]] = [
-    ("blocked", lambda g: g.block_symbol(BTC, "why"), "symbol_blocked"),
-    ("halted", lambda g: g.set_trading_state(TradingState.HALTED), "trading_halted"),
-    ("halt flag", lambda g: g.halt.close("why"), "halt_flag_closed"),
-    ("reducing", lambda g: g.set_trading_state(TradingState.REDUCING), "not_reducing"),
-    ("journal", lambda g: g.on_journal_health(False), "journal_unhealthy"),
-    ("drift", lambda g: g.on_clock(200_000_000, 0, T1), "clock_drift"),
-    ("drift back", lambda g: g.on_clock(-200_000_000, 0, T1), "clock_drift"),
-    ("round trip", lambda g: g.on_clock(0, 200_000_001, T1), "clock_drift"),
-    ("status", lambda g: g.on_instruments([instrument(status=SymbolStatus.HALT)]),
+    ("blocked", lambda g: g.risk.block_symbol(BTC, "why"), "symbol_blocked"),
+    ("halted", lambda g: g.risk.set_trading_state(TradingState.HALTED), "trading_halted"),
+    ("halt flag", lambda g: g.risk.health.halt.close("why"), "halt_flag_closed"),
+    ("reducing", lambda g: g.risk.set_trading_state(TradingState.REDUCING), "not_reducing"),
+    ("journal", lambda g: g.risk.on_journal_health(False), "journal_unhealthy"),
+    ("drift", lambda g: g.risk.on_clock(200_000_000, 0, T1), "clock_drift"),
+    ("drift back", lambda g: g.risk.on_clock(-200_000_000, 0, T1), "clock_drift"),
+    ("round trip", lambda g: g.risk.on_clock(0, 200_000_001, T1), "clock_drift"),
+    ("status", lambda g: g.risk.on_instruments([instrument(status=SymbolStatus.HALT)]),
      "symbol_not_trading"),
-    ("tick", lambda g: g.on_instruments([instrument(tick=D("0.03"))]), "filter_tick"),
-    ("lot", lambda g: g.on_instruments([instrument(lot=D("0.3"))]), "filter_lot"),
-    ("least quantity", lambda g: g.on_instruments([instrument(qty_min=D(3))]), "filter_qty"),
-    ("greatest quantity", lambda g: g.on_instruments([instrument(qty_max=D("0.5"))]),
+    ("tick", lambda g: g.risk.on_instruments([instrument(tick=D("0.03"))]), "filter_tick"),
+    ("lot", lambda g: g.risk.on_instruments([instrument(lot=D("0.3"))]), "filter_lot"),
+    ("least quantity", lambda g: g.risk.on_instruments([instrument(qty_min=D(3))]), "filter_qty"),
+    ("greatest quantity", lambda g: g.risk.on_instruments([instrument(qty_max=D("0.5"))]),
      "filter_qty"),
-    ("least notional", lambda g: g.on_instruments([instrument(notional_min=D(500))]),
+    ("least notional", lambda g: g.risk.on_instruments([instrument(notional_min=D(500))]),
      "filter_notional"),
-    ("greatest notional", lambda g: g.on_instruments([instrument(notional_max=D(50))]),
+    ("greatest notional", lambda g: g.risk.on_instruments([instrument(notional_max=D(50))]),
      "filter_notional"),
-    ("price bounds", lambda g: g.on_instruments([instrument(price_min=D(99_000))]),
+    ("price bounds", lambda g: g.risk.on_instruments([instrument(price_min=D(99_000))]),
      "filter_price"),
     ("one window of the budget", lambda g: budget(g, A=10, B=80), "venue_budget"),
     ("another window of the budget", lambda g: budget(g, A=80, B=10), "venue_budget"),
-    ("the book is crossed", lambda g: g.on_top(top("101", "100", T1), T1), "crossed_book"),
-    ("the book is locked", lambda g: g.on_top(top("100", "100", T1), T1), "crossed_book"),
-    ("the book is empty", lambda g: g.on_top(top("0", "100", T1), T1), "no_market_data"),
-    ("the book moves up", lambda g: g.on_top(top("120", "121", T1), T1), "price_collar"),
-    ("the book moves down", lambda g: g.on_top(top("80", "81", T1), T1), "price_collar"),
-    ("balances", lambda g: g.on_balances([Balance("USDT", D(10), D(0)),
+    ("the book is crossed", lambda g: g.risk.on_top(top("101", "100", T1), T1), "crossed_book"),
+    ("the book is locked", lambda g: g.risk.on_top(top("100", "100", T1), T1), "crossed_book"),
+    ("the book is empty", lambda g: g.risk.on_top(top("0", "100", T1), T1), "no_market_data"),
+    ("the book moves up", lambda g: g.risk.on_top(top("120", "121", T1), T1), "price_collar"),
+    ("the book moves down", lambda g: g.risk.on_top(top("80", "81", T1), T1), "price_collar"),
+    ("balances", lambda g: g.risk.on_balances([Balance("USDT", D(10), D(0)),
                                           Balance("BTC", D("0.5"), D(0))], T1),
      "balance_insufficient"),
     ("losses", losses, "loss_session"),
@@ -141,15 +140,15 @@ def test_a_reference_that_moves_or_ages_denies(side: str) -> None:
     gate = ready(caps_of(symbols={"BTCUSDT": symbol_caps(collar_reference="last")}))
 
     def refer(price: str, now_ns: int) -> None:
-        gate.on_trade(TradeTick(BTC, 1, wish().side, D(price), D(1), 0, now_ns), now_ns)
+        gate.risk.on_trade(TradeTick(BTC, 1, wish().side, D(price), D(1), 0, now_ns), now_ns)
 
     refer("100", T0)
     approve(gate, wish(side, "0.1", "100.00"), T0)
     age_ns = 5000 * NS_PER_MS
     late = T0 + age_ns
-    gate.on_top(top("99.99", "100.01", late), late)
+    gate.risk.on_top(top("99.99", "100.01", late), late)
     approve(gate, wish(side, "0.1", "100.00"), late)
-    gate.on_top(top("99.99", "100.01", late + 1), late + 1)
+    gate.risk.on_top(top("99.99", "100.01", late + 1), late + 1)
     assert deny(gate, wish(side, "0.2", "100.00"), late + 1) == "no_reference_price"
     refer("120", late + 1)
     assert deny(gate, wish(side, "0.3", "100.00"), late + 1) == "price_collar"
@@ -171,13 +170,13 @@ def test_it_ends_with_the_age_of_the_book_the_clock_and_the_window(side: str) ->
 
     gate = drawn(trading_windows_utc=["Mon 20:00-20:01"])
     approve(gate, wish(side, "0.1", "100.00"), T0 + 4 * NS_PER_S)
-    gate.on_top(top("99.99", "100.01", T0 + 60 * NS_PER_S), T0 + 60 * NS_PER_S)
+    gate.risk.on_top(top("99.99", "100.01", T0 + 60 * NS_PER_S), T0 + 60 * NS_PER_S)
     late = wish(side, "0.2", "100.00")
     assert deny(gate, late, T0 + 60 * NS_PER_S) == "outside_trading_window"
 
     gate = drawn(trading_windows_utc=["Mon 20:00-20:01"])
     end = T0 + 60 * NS_PER_S - 1
-    gate.on_top(top("99.99", "100.01", end), end)
+    gate.risk.on_top(top("99.99", "100.01", end), end)
     approve(gate, wish(side, "0.1", "100.00"), end)
 
 
@@ -188,7 +187,7 @@ def test_all_losses_reached_and_none_latched_deny_what_was_drawn() -> None:
     gate = ready(data)
     approve(gate, wish("BUY", "0.1", "99.00"))
     trade(gate, "BUY", "4", "110", T1)
-    rules = gate.ledger.rules.values()
+    rules = gate.risk.ledger.rules.values()
     assert all(rule.used >= rule.limit and not rule.latched for rule in rules)
     assert deny(gate, wish("BUY", "0.2", "99.00"), T1) == "loss_session"
 
@@ -196,9 +195,9 @@ def test_all_losses_reached_and_none_latched_deny_what_was_drawn() -> None:
 def test_a_top_without_a_receipt_time_is_as_old_as_its_delivery() -> None:
     gate = drawn()
     late = T0 + 60 * NS_PER_S
-    gate.on_top(top("99.99", "100.01", 0), late)
+    gate.risk.on_top(top("99.99", "100.01", 0), late)
     approve(gate, wish("BUY", "0.1", "99.00"), late)
-    gate.on_top(top("99.99", "100.01", 1), late)
+    gate.risk.on_top(top("99.99", "100.01", 1), late)
     assert deny(gate, wish("BUY", "0.2", "99.00"), late) == "stale_market_data"
 
 
@@ -206,36 +205,36 @@ def test_a_top_without_a_receipt_time_is_as_old_as_its_delivery() -> None:
 def test_no_fact_turns_the_gates_time_back_and_each_moves_it_on(fact: str) -> None:
     gate = drawn()
     name = approve(gate, wish("BUY", "0.1", "99.00"), T1)
-    told = () if fact == "on_cancel_sent" else (name,)
-    getattr(gate, fact)(*told, T0)
-    assert gate.now_ns == T1
-    getattr(gate, fact)(*told, T1 + 7)
-    assert gate.now_ns == T1 + 7
+    told = (None,) if fact == "on_cancel_sent" else (name,)
+    getattr(gate.risk, fact)(*told, T0)
+    assert gate.risk.now_ns == T1
+    getattr(gate.risk, fact)(*told, T1 + 7)
+    assert gate.risk.now_ns == T1 + 7
 
 
 def test_a_crossed_book_does_not_move_what_a_position_is_marked_at() -> None:
     gate = ready()
     trade(gate, "BUY", "1", "100", T0)
-    before = gate.ledger.equity
+    before = gate.risk.ledger.equity
     assert before == D("-0.01")
     for bid, ask in (("50", "50"), ("50", "49"), ("0", "50")):
-        gate.on_top(top(bid, ask, T1), T1)
-        assert gate.ledger.equity == before
+        gate.risk.on_top(top(bid, ask, T1), T1)
+        assert gate.risk.ledger.equity == before
 
 
 def test_a_wipe_leaves_no_hold_no_position_and_no_debt() -> None:
     gate = drawn()
     approve(gate, wish("BUY", "0.1", "99.00"), T1)
     trade(gate, "BUY", "1", "100", T1)
-    gate.fees_owed["BNB"] = D(1)
-    gate.wipe("testnet", T1)
-    assert (dict(gate.holds), gate.fees_owed) == ({}, {})
-    assert len(gate.held) == 0
+    gate.risk.books.fees_owed["BNB"] = D(1)
+    gate.risk.wipe("testnet", T1)
+    assert (dict(gate.risk.books.holds), gate.risk.books.fees_owed) == ({}, {})
+    assert len(gate.risk.books.active) == 0
     assert deny(gate, plain("BUY"), T1) == "balance_unknown"
-    gate.on_balances([Balance("USDT", D(5000), D(0)), Balance("BTC", D(50), D(0))], T1)
+    gate.risk.on_balances([Balance("USDT", D(5000), D(0)), Balance("BTC", D(50), D(0))], T1)
     for number in range(1, 9):
         approve(gate, wish("BUY", f"0.{number}", "99.00"), T1 + number * NS_PER_MS * 2)
-    assert len(gate.holds) == gate.book(BTC).open_count == 8
+    assert len(gate.risk.books.holds) == gate.risk.books.book(BTC).open_count == 8
 
 
 @pytest.mark.parametrize("side", ["BUY", "SELL"])
@@ -246,7 +245,7 @@ def test_the_collar_is_around_the_mid_and_not_a_step_wider(side: str, collar_bps
     symbols = {"BTCUSDT": symbol_caps(collar_bps_max=collar_bps, **wide)}
     big = {"exposure_gross_numeraire_max": "90000", "exposure_net_numeraire_max": "90000"}
     gate = ready(caps_of(symbols=symbols, **big))
-    gate.on_instruments([instrument(notional_min=D("0.001"))])
+    gate.risk.on_instruments([instrument(notional_min=D("0.001"))])
     low, high = D(100) - D(collar_bps) / 100, D(100) + D(collar_bps) / 100
     for step, edge in ((D("-0.01"), high), (D("0.01"), low)):
         if edge <= 0:
@@ -255,10 +254,10 @@ def test_the_collar_is_around_the_mid_and_not_a_step_wider(side: str, collar_bps
         approve(gate, wish(side, "0.1", str(inside + step)), T0)
         approve(gate, wish(side, "0.2", str(inside)), T0)
         assert deny(gate, wish(side, "0.3", str(outside)), T0) == "price_collar"
-        for name in list(gate.holds):
-            gate.on_terminal(name, T0)
+        for name in list(gate.risk.books.holds):
+            gate.risk.on_terminal(name, T0)
     if collar_bps > 10_000:
-        gate.on_top(top("0", "100", T1), T1)
+        gate.risk.on_top(top("0", "100", T1), T1)
         assert deny(gate, wish(side, "0.4", "60.00"), T1) == "no_market_data"
 
 
@@ -278,26 +277,26 @@ def test_bounds_of_one_type_and_time_in_force_are_not_anothers(side: str) -> Non
 @pytest.mark.parametrize("notional_min", ["0", "5"])
 def test_each_side_spends_its_own_asset(side: str, usdt: str, btc: str, notional_min: str) -> None:
     gate = drawn()
-    gate.on_instruments([instrument(notional_min=D(notional_min))])
-    gate.on_balances([Balance("USDT", D(usdt), D(0)), Balance("BTC", D(btc), D(0))], T1)
+    gate.risk.on_instruments([instrument(notional_min=D(notional_min))])
+    gate.risk.on_balances([Balance("USDT", D(usdt), D(0)), Balance("BTC", D(btc), D(0))], T1)
     assert deny(gate, plain(side), T1) == "balance_insufficient"
 
 
 def test_a_sell_spends_base_whatever_that_is_worth() -> None:
     gate = ready(caps_of(symbols={"BTCUSDT": symbol_caps(order_qty_base_max="50")}))
-    gate.on_instruments([instrument(notional_min=D("0.1"))])
-    gate.on_top(top("0.49", "0.51"), T0)
-    gate.on_balances([Balance("BTC", D(6), D(0))], T0)
+    gate.risk.on_instruments([instrument(notional_min=D("0.1"))])
+    gate.risk.on_top(top("0.49", "0.51"), T0)
+    gate.risk.on_balances([Balance("BTC", D(6), D(0))], T0)
     approve(gate, wish("SELL", "1", "0.50"))
     assert deny(gate, wish("SELL", "5.001", "0.50")) in {"balance_insufficient", "position_short"}
-    gate.on_balances([Balance("BTC", D("4"), D(0))], T0)
+    gate.risk.on_balances([Balance("BTC", D("4"), D(0))], T0)
     assert deny(gate, wish("SELL", "3.5", "0.50")) == "balance_insufficient"
 
 
 @pytest.mark.parametrize("side", ["BUY", "SELL"])
 def test_an_order_below_the_ask_is_valued_at_the_ask(side: str) -> None:
     gate = drawn()
-    gate.on_top(top("120.00", "140.00", T1), T1)
+    gate.risk.on_top(top("120.00", "140.00", T1), T1)
     assert deny(gate, wish(side, "2", "120.00"), T1) == "order_notional"
     approve(gate, wish(side, "1.7", "120.00"), T1)
 
@@ -307,13 +306,13 @@ def test_exposure_counts_the_dearest_of_ask_price_and_own_orders() -> None:
     wide = {"position_long_base_max": "50", "position_short_base_max": "50"}
     gate = ready(caps_of(symbols={"BTCUSDT": symbol_caps(**wide)}))
     trade(gate, "BUY", "5.5", "100")
-    gate.on_balances([Balance("USDT", D(5000), D(0)), Balance("BTC", D(50), D(0))], T0)
+    gate.risk.on_balances([Balance("USDT", D(5000), D(0)), Balance("BTC", D(50), D(0))], T0)
     late = T0 + 10 * NS_PER_S
-    gate.on_top(top("99.99", "100.01", late), late)
-    assert gate.book(BTC).watch["exposure_quote_max"].up == 600
+    gate.risk.on_top(top("99.99", "100.01", late), late)
+    assert gate.risk.books.book(BTC).watch["exposure_quote_max"].up == 600
     assert deny(gate, wish("BUY", "0.6", "95.00"), late) == "exposure_symbol"
     dear = approve(gate, wish("SELL", "0.1", "109.00"), late)
-    assert dear in gate.holds
+    assert dear in gate.risk.books.holds
     assert deny(gate, wish("BUY", "0.1", "95.00"), late) == "exposure_symbol"
 
 
@@ -324,19 +323,19 @@ def test_turnover_counts_what_is_open_and_what_was_traded(side: str) -> None:
         approve(gate, wish(side, "0.9", "100.00"), T0 + number * 2 * NS_PER_MS)
     last = T0 + 4 * NS_PER_MS
     assert deny(gate, wish(side, "1.2", "100.00"), last) == "traded_notional_per_day"
-    for name in list(gate.holds):
-        gate.on_fill(fill(name, side, "0.9", "100"), last)
+    for name in list(gate.risk.books.holds):
+        gate.risk.on_fill(fill(name, side, "0.9", "100"), last)
     assert deny(gate, wish(side, "1.2", "100.00"), last) == "traded_notional_per_day"
     approve(gate, wish(side, "1.1", "100.00"), last)
 
 
 def test_an_order_found_before_the_symbols_are_known_weighs_on_its_asset() -> None:
     gate = bare_gate()
-    gate.adopt(order("early", "BUY", "1", "100", OrderStatus.SUBMITTED), T0)
+    gate.risk.adopt(order("early", "BUY", "1", "100", OrderStatus.SUBMITTED), T0)
     tell(gate)
-    gate.on_balances([Balance("USDT", D(205), D(0))], T0)
+    gate.risk.on_balances([Balance("USDT", D(205), D(0))], T0)
     assert deny(gate, wish("BUY", "1", "99.00")) == "balance_insufficient"
-    gate.on_balances([Balance("USDT", D(210), D(0))], T0)
+    gate.risk.on_balances([Balance("USDT", D(210), D(0))], T0)
     approve(gate, wish("BUY", "1", "99.00"))
 
 
@@ -367,21 +366,21 @@ def test_opening_orders_between_losing_ones_do_not_end_the_streak() -> None:
     for number in range(3):
         now_ns = T0 + number * NS_PER_S
         opened = approve(gate, wish("BUY", "1", "100.00"), now_ns)
-        gate.on_fill(fill(opened, "BUY", "1", "100"), now_ns)
+        gate.risk.on_fill(fill(opened, "BUY", "1", "100"), now_ns)
         closed = approve(gate, wish("SELL", "1", "99.00"), now_ns)
-        gate.on_fill(fill(closed, "SELL", "1", "99"), now_ns)
+        gate.risk.on_fill(fill(closed, "SELL", "1", "99"), now_ns)
     assert deny(gate, wish("BUY", "1", "100.00"), T0 + 4 * NS_PER_S) == "loss_streak"
 
 
 def test_a_valuation_is_good_to_the_last_nanosecond_of_its_age() -> None:
     data = caps_of(symbols={"BTCUSDT": symbol_caps(), "ETHUSDT": symbol_caps()})
     gate = tell(bare_gate(data))
-    gate.on_instruments([instrument(), instrument(ETH)])
-    gate.on_top(top("9.99", "10.01", T0, ETH), T0)
-    gate.on_fill(fill("x", "BUY", "3", "10", name=ETH), T0)
+    gate.risk.on_instruments([instrument(), instrument(ETH)])
+    gate.risk.on_top(top("9.99", "10.01", T0, ETH), T0)
+    gate.risk.on_fill(fill("x", "BUY", "3", "10", name=ETH), T0)
     for after_ns, passes in ((10 * NS_PER_S, True), (10 * NS_PER_S + 1, False)):
         now_ns = T0 + after_ns
-        gate.on_top(top("99.99", "100.01", now_ns), now_ns)
+        gate.risk.on_top(top("99.99", "100.01", now_ns), now_ns)
         for intent in (wish("BUY", "0.1", "99.00"), wish("BUY", "0.1", None)):
             if passes:
                 approve(gate, intent, now_ns)
@@ -403,6 +402,6 @@ def test_assets_are_read_off_the_name_until_the_venue_has_told_them(
 ) -> None:
     name = InstrumentId(f"{spelling}@sim")
     gate = bare_gate(caps_of(conversions={"ETH": ["ETHUSDT"], "BTC": ["BTCUSDT"]}))
-    gate.adopt(order("early", "BUY", "2", "3", OrderStatus.SUBMITTED, instrument_id=name), T0)
-    assert (gate.book(name).base, gate.book(name).quote) == (base, quote)
-    assert gate.account(quote).inflight == 6
+    gate.risk.adopt(order("early", "BUY", "2", "3", OrderStatus.SUBMITTED, instrument_id=name), T0)
+    assert (gate.risk.books.book(name).base, gate.risk.books.book(name).quote) == (base, quote)
+    assert gate.risk.books.account(quote).inflight == 6

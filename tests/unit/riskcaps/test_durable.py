@@ -10,7 +10,7 @@ import pytest
 from daemon.model.amounts import NS_PER_S
 from daemon.model.ids import ClientOrderId
 from daemon.model.plain_values import to_plain
-from riskcaps.interceptor import Approved, Interceptor
+from riskcaps.gate.interceptor import Approved, Interceptor
 from tests.unit.riskcaps.kit import (
     BTC,
     T0,
@@ -35,30 +35,30 @@ def place(side: str, qty: str, price: str) -> Step:
 
 
 def oldest(gate: Interceptor) -> ClientOrderId:
-    return next(iter(gate.holds))
+    return next(iter(gate.risk.books.holds))
 
 
 STORY: list[Step] = [
     place("BUY", "1", "99.00"),
-    lambda g, now: g.on_known(oldest(g), now),
-    lambda g, now: g.on_fill(fill(oldest(g), "BUY", "0.4", "99", fee="0.0004", fee_asset="BTC",
+    lambda g, now: g.risk.on_known(oldest(g), now),
+    lambda g, now: g.risk.on_fill(fill(oldest(g), "BUY", "0.4", "99", fee="0.0004", fee_asset="BTC",
                                   exec_id="1"), now),
     place("SELL", "0.3", "101.00"),
-    lambda g, now: g.on_cancel_sent(now),
-    lambda g, now: g.on_unknown(list(g.holds)[1], now),
-    lambda g, now: g.on_fill(fill(list(g.holds)[1], "SELL", "0.1", "98", fee="0.01",
+    lambda g, now: g.risk.on_cancel_sent(None, now),
+    lambda g, now: g.risk.on_unknown(list(g.risk.books.holds)[1], now),
+    lambda g, now: g.risk.on_fill(fill(list(g.risk.books.holds)[1], "SELL", "0.1", "98", fee="0.01",
                                   exec_id="2"), now),
-    lambda g, now: g.on_terminal(list(g.holds)[1], now),
-    lambda g, now: g.on_leaves(oldest(g), D("0.2")),
-    lambda g, now: g.on_fill(fill("late", "BUY", "0.5", "97", fee="0.001", fee_asset="BNB",
+    lambda g, now: g.risk.on_terminal(list(g.risk.books.holds)[1], now),
+    lambda g, now: g.risk.on_leaves(oldest(g), D("0.2")),
+    lambda g, now: g.risk.on_fill(fill("late", "BUY", "0.5", "97", fee="0.001", fee_asset="BNB",
                                   exec_id="3"), now),
-    lambda g, now: g.block_symbol(BTC, "gate down"),
-    lambda g, now: g.unblock_symbol(BTC),
-    lambda g, now: g.adopt(order("found", "SELL", "0.2", "103"), now),
-    lambda g, now: g.start_session(now),
-    lambda g, now: g.re_enable("ada", now),
-    lambda g, now: g.rebase_equity("deposit", now),
-    lambda g, now: g.on_venue_reject(ClientOrderId("found"), now),
+    lambda g, now: g.risk.block_symbol(BTC, "gate down"),
+    lambda g, now: g.risk.unblock_symbol(BTC),
+    lambda g, now: g.risk.adopt(order("found", "SELL", "0.2", "103"), now),
+    lambda g, now: g.risk.start_session(now),
+    lambda g, now: g.risk.re_enable("ada", now),
+    lambda g, now: g.risk.ledger.rebase("deposit"),
+    lambda g, now: g.risk.on_venue_reject(ClientOrderId("found"), now),
     place("SELL", "0.2", "104.00"),
 ]  # fmt: skip
 
@@ -75,7 +75,7 @@ def twin_of(gate: Interceptor) -> Interceptor:
 
 def told_again(gate: Interceptor, now_ns: int) -> Interceptor:
     tell(gate, now_ns)
-    gate.on_top(top("8", "9", now_ns, name=BTC.replace("BTC", "BNB")), now_ns)  # type: ignore[arg-type]
+    gate.risk.on_top(top("8", "9", now_ns, name=BTC.replace("BTC", "BNB")), now_ns)  # type: ignore[arg-type]
     return gate
 
 
@@ -83,7 +83,7 @@ def told_again(gate: Interceptor, now_ns: int) -> Interceptor:
 def test_a_restart_at_any_point_makes_an_equal_twin(cut: int) -> None:
     gate = ready()
     for step in range(cut):
-        gate.on_top(top("99.99", "100.01", at(step)), at(step))
+        gate.risk.on_top(top("99.99", "100.01", at(step)), at(step))
         STORY[step](gate, at(step))
     twin = twin_of(gate)
     assert twin.state() == gate.state()
@@ -92,7 +92,7 @@ def test_a_restart_at_any_point_makes_an_equal_twin(cut: int) -> None:
     told_again(twin, at(cut))
     for step in range(cut, len(STORY)):
         for one in (gate, twin):
-            one.on_top(top("99.99", "100.01", at(step)), at(step))
+            one.risk.on_top(top("99.99", "100.01", at(step)), at(step))
             STORY[step](one, at(step))
         assert twin.state() == gate.state()
     for price in ("99.50", "100.40"):
@@ -123,7 +123,7 @@ def test_an_approved_line_is_folded_to_the_same_state() -> None:
         twin.restore_approved(line_of(answer), T0 + i)
     assert twin.state() == gate.state()
     approve(gate, wish("BUY", "0.5", "97.00"), T0 + 9)
-    assert approve(twin, wish("BUY", "0.5", "97.00"), T0 + 9) == list(gate.holds)[-1]
+    assert approve(twin, wish("BUY", "0.5", "97.00"), T0 + 9) == list(gate.risk.books.holds)[-1]
 
 
 def line_of(answer: Approved) -> dict[str, Any]:
@@ -154,9 +154,9 @@ def test_ids_of_another_run_do_not_move_the_counter() -> None:
     fields = {**line_of(answer), "client_order_id": "stgate00o002000000zz"}
     twin = bare_gate()
     twin.restore_approved(fields, T0)
-    assert twin.ids.counter == 0
+    assert twin.risk.ids.counter == 0
     twin.restore_approved({**fields, "client_order_id": "stgate00o001000000zz"}, T0)
-    assert twin.ids.counter == 35 * 36 + 35
+    assert twin.risk.ids.counter == 35 * 36 + 35
 
 
 def test_windows_survive_and_a_restart_refills_none() -> None:
@@ -176,13 +176,13 @@ def test_a_question_asked_a_day_later_leaves_the_state_of_the_last_fact_as_it_wa
     """What has left a window by now still stands in the state, which is cut at the last fact."""
     gate = ready()
     name = approve(gate, wish("BUY", "1"))
-    gate.on_fill(fill(name, "BUY", "1"), T0)
-    gate.on_cancel_sent(T0)
+    gate.risk.on_fill(fill(name, "BUY", "1"), T0)
+    gate.risk.on_cancel_sent(None, T0)
     before = json.dumps(gate.state())
     later_ns = T0 + 2 * 86_400 * NS_PER_S
     tell(gate, later_ns)
     deny(gate, wish("BUY", "0.0001"), later_ns)
-    assert gate.usage(later_ns)
+    assert gate.risk.usage(later_ns)
     after = json.loads(json.dumps(gate.state()))
     del after["equity"]
     told = json.loads(before)
@@ -193,30 +193,30 @@ def test_a_question_asked_a_day_later_leaves_the_state_of_the_last_fact_as_it_wa
 
 def test_latches_survive_a_restart() -> None:
     gate = ready(caps_of(venue_reject_streak_max=1))
-    gate.on_venue_reject(approve(gate, wish()), T0)
+    gate.risk.on_venue_reject(approve(gate, wish()), T0)
     twin = bare_gate(caps_of(venue_reject_streak_max=1))
     twin.restore(gate.state())
     tell(twin)
     assert deny(twin, wish(price="99.00")) == "venue_reject_streak"
-    twin.apply_breach("drawdown_numeraire_max")
-    twin.re_enable("ada", T0)
+    twin.risk.ledger.latch("drawdown_numeraire_max")
+    twin.risk.re_enable("ada", T0)
     approve(twin, wish(price="99.00"))
-    twin.apply_breach("drawdown_numeraire_max")
+    twin.risk.ledger.latch("drawdown_numeraire_max")
     assert deny(twin, wish(price="98.00")) == "drawdown"
     fields = {"peak": "0", "day": 1, "day_open": "0", "session_open": "0", "rebased": "deposit"}
-    twin.apply_equity(fields)
+    twin.risk.ledger.apply(fields)
     approve(twin, wish(price="98.00"))
 
 
 def test_equity_lines_are_folded_to_the_same_peak_and_baselines() -> None:
     gate = ready()
     twin = bare_gate()
-    gate.on_fill(fill("x", "BUY", "2", "90"), T0)
-    record = gate.take_equity_record()
+    gate.risk.on_fill(fill("x", "BUY", "2", "90"), T0)
+    record = gate.risk.valuation.take_record()
     assert record is not None
-    twin.apply_equity(json.loads(json.dumps(record.to_plain())))
-    assert twin.ledger.state() == gate.ledger.state()
-    assert gate.take_equity_record() is None
+    twin.risk.ledger.apply(json.loads(json.dumps(record.to_plain())))
+    assert twin.risk.ledger.state() == gate.risk.ledger.state()
+    assert gate.risk.valuation.take_record() is None
 
 
 def test_a_state_of_another_version_is_refused() -> None:

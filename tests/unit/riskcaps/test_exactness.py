@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-import riskcaps.decision
+import riskcaps.gate.inputs
 from daemon.model.plain_values import to_plain
-from riskcaps.interceptor import Approved
+from riskcaps.gate.interceptor import Approved
 from tests.unit.riskcaps.kit import (
     BTC,
     ETH,
@@ -28,7 +28,7 @@ from tests.unit.riskcaps.kit import (
     wish,
 )  # fmt: skip
 
-PACKAGE = Path(riskcaps.decision.__file__).parent
+PACKAGE = Path(riskcaps.gate.inputs.__file__).parent
 SOURCES = sorted(PACKAGE.glob("*.py"))
 
 
@@ -55,11 +55,11 @@ def leaves(value: Any) -> Iterator[Any]:
 def busy_gate() -> Any:
     symbols = {"BTCUSDT": symbol_caps(), "ETHUSDT": symbol_caps()}
     gate = ready(caps_of(symbols=symbols))
-    gate.on_instruments([instrument(ETH)])
-    gate.on_top(top("49.99", "50.01", name=ETH), T0)
-    gate.on_fill(fill("e", "BUY", "0.7", "50", fee="0.0007", fee_asset="ETH", name=ETH), T0)
-    gate.on_fill(fill("b", "SELL", "0.3", "99.99", fee="0.01"), T0)
-    gate.on_venue_budget({"ORDERS": 3}, {"ORDERS": 100}, T0)
+    gate.risk.on_instruments([instrument(ETH)])
+    gate.risk.on_top(top("49.99", "50.01", name=ETH), T0)
+    gate.risk.on_fill(fill("e", "BUY", "0.7", "50", fee="0.0007", fee_asset="ETH", name=ETH), T0)
+    gate.risk.on_fill(fill("b", "SELL", "0.3", "99.99", fee="0.01"), T0)
+    gate.risk.on_venue_budget({"ORDERS": 3}, {"ORDERS": 100}, T0)
     approve(gate, wish("BUY", "1", "99.00"))
     return gate
 
@@ -74,13 +74,13 @@ def test_decisions_and_state_are_plain_json_without_floats() -> None:
     state = gate.state()
     assert json.loads(json.dumps(state)) == state
     assert not any(isinstance(leaf, float | Decimal) for leaf in leaves(state))
-    for use in gate.usage(T0):
+    for use in gate.risk.usage(T0):
         assert type(use.used) in {int, Decimal}
 
 
 def test_every_key_of_a_decision_is_explained() -> None:
     gate = busy_gate()
-    manual = riskcaps.decision.__doc__ or ""
+    manual = riskcaps.gate.inputs.__doc__ or ""
     unheard = bare_gate().review(wish(), T0)
     for answer in (gate.review(wish("BUY", "1", "98.00"), T0), unheard):
         for key in [*answer.decision, *answer.decision["standing"]]:
@@ -118,9 +118,9 @@ def test_dust_and_long_fractions_stay_exact() -> None:
     gate = ready()
     for i in range(1, 40):
         qty = Decimal(1) / (2**i)
-        gate.on_fill(fill("x", "BUY", str(qty), "100.00000001", fee="0.00000001"), T0)
-        gate.on_fill(fill("y", "SELL", str(qty / 3 // D("1e-18") * D("1e-18")), "99.99"), T0)
-    book = gate.book(BTC)
+        gate.risk.on_fill(fill("x", "BUY", str(qty), "100.00000001", fee="0.00000001"), T0)
+        gate.risk.on_fill(fill("y", "SELL", str(qty / 3 // D("1e-18") * D("1e-18")), "99.99"), T0)
+    book = gate.risk.books.book(BTC)
     assert book.position == sum(
         (
             Decimal(1) / 2**i - Decimal(1) / 2**i / 3 // D("1e-18") * D("1e-18")
@@ -137,4 +137,4 @@ def test_dust_and_long_fractions_stay_exact() -> None:
         ),
         Decimal(0),
     )
-    assert gate.equity(T0).equity == cash + book.position * D("99.99")
+    assert gate.risk.equity(T0).equity == cash + book.position * D("99.99")

@@ -12,7 +12,7 @@ from daemon.model.enums import OrderType, TimeInForce
 from daemon.model.intents import PlaceIntent
 from daemon.model.order_features import Feature, OrderExtras, PegPrice
 from evidence.judge.redecide import Redecision
-from riskcaps.interceptor import Approved, Interceptor
+from riskcaps.gate.interceptor import Approved, Interceptor
 from tests.unit.riskcaps.kit import (
     BTC,
     T0,
@@ -52,7 +52,7 @@ def gate_with(features: tuple[Feature, ...] = ALL, **changes: Any) -> Intercepto
     )
     wide = {"exposure_gross_numeraire_max": "100000", "exposure_net_numeraire_max": "100000"}
     gate = tell(bare_gate(caps_of(symbols={"BTCUSDT": caps}, **wide)))
-    gate.on_instruments([instrument(**VENUE)])
+    gate.risk.on_instruments([instrument(**VENUE)])
     return gate
 
 
@@ -61,7 +61,7 @@ def trailing(side: str = "BUY", kind: OrderType = OrderType.STOP_LOSS, **more: A
 
 
 def held_px(gate: Interceptor, intent: PlaceIntent) -> Decimal:
-    return gate.holds[approve(gate, intent)].px
+    return gate.risk.books.holds[approve(gate, intent)].px
 
 
 # -------------------------------------------------------------------- switches
@@ -79,7 +79,7 @@ def test_each_has_a_switch_of_its_own(feature: Feature, intent: PlaceIntent) -> 
     assert deny(gate_with(others), intent) == "order_feature_not_allowed"
     assert deny(gate_with(()), intent) == "order_feature_not_allowed"
     gate = gate_with()
-    gate.on_instruments([instrument(**{**VENUE, "features": frozenset(others)})])
+    gate.risk.on_instruments([instrument(**{**VENUE, "features": frozenset(others)})])
     assert deny(gate, intent) == "order_feature_not_allowed", "the venue does not take it"
 
 
@@ -103,7 +103,7 @@ def test_a_trailing_stop_counts_at_the_end_of_its_trail(
     gate = gate_with()
     intent = trailing(side, stop_price=None if stop is None else D(stop))
     assert held_px(gate, intent) == px
-    assert gate.books[BTC].stops_open == 1, "without a stop price it is one all the same"
+    assert gate.risk.books.by_id[BTC].stops_open == 1, "without a stop price it is one all the same"
 
 
 def test_a_trailing_take_profit_without_a_price_has_no_bound() -> None:
@@ -122,7 +122,7 @@ def test_a_pegged_order_counts_at_the_edge_of_the_collar(side: str, px: str) -> 
 def test_all_of_an_iceberg_counts() -> None:
     gate = gate_with(position_long_base_max="1.5")
     approve(gate, wish(qty="1", extras=ICE))
-    assert gate.open_worst_case(BTC)[0] == 1
+    assert gate.risk.books.open_worst_case(BTC)[0] == 1
     assert deny(gate, wish(qty="0.6", price="99", extras=ICE)) == "position_long"
 
 
@@ -195,7 +195,7 @@ def test_the_venues_filters(intent: PlaceIntent, code: str) -> None:
 
 def test_the_least_quantity_may_be_shown_and_the_last_level_pegged() -> None:
     gate = gate_with()
-    gate.on_instruments([instrument(**{**VENUE, "qty_min": D("0.2")})])
+    gate.risk.on_instruments([instrument(**{**VENUE, "qty_min": D("0.2")})])
     assert approve(gate, wish(extras=ICE))
     deep = OrderExtras(peg=PegPrice.MARKET_PEG, peg_levels=100)
     assert approve(gate, wish(price=None, order_type=OrderType.LIMIT, extras=deep))
@@ -251,7 +251,9 @@ def test_other_code_reaches_the_same_verdict_from_the_lines_alone() -> None:
             gate.review(wish(rng.choice(["BUY", "SELL"]), "0.5", rng.choice(["99", "101"])), T0)
         intent = random_wish(rng)
         answer = gate.review(intent, T0)
-        lines = json.loads(json.dumps({**gate.context(BTC).plain, **dict(answer.decision)}))
+        lines = json.loads(
+            json.dumps({**gate.risk.contexts.of(BTC).plain, **dict(answer.decision)})
+        )
         again = Redecision(lines)
         verdict = again.verdict()
         assert verdict == lines["verdict"], (number, intent)
@@ -276,15 +278,15 @@ def test_a_restart_holds_it_at_the_price_that_was_decided() -> None:
         "decision": json.loads(json.dumps(dict(answer.decision))),
     }  # fmt: skip
     twin.restore_approved(fields, T0)
-    assert twin.holds[answer.order.client_order_id].px == (
-        gate.holds[answer.order.client_order_id].px
+    assert twin.risk.books.holds[answer.order.client_order_id].px == (
+        gate.risk.books.holds[answer.order.client_order_id].px
     )
-    assert twin.books[BTC].stops_open == gate.books[BTC].stops_open == 1
+    assert twin.risk.books.by_id[BTC].stops_open == gate.risk.books.by_id[BTC].stops_open == 1
 
 
 def test_an_adopted_stop_without_any_price_counts_at_the_touch() -> None:
     gate = gate_with()
-    gate.adopt(order("found", price=None, order_type=OrderType.STOP_LOSS), T0)
-    assert gate.open_worst_case(BTC)[0] == 1
-    assert gate.holds["found"].px == D("100.01")  # type: ignore[index] # a text is an id here
-    assert gate.books[BTC].stops_open == 1
+    gate.risk.adopt(order("found", price=None, order_type=OrderType.STOP_LOSS), T0)
+    assert gate.risk.books.open_worst_case(BTC)[0] == 1
+    assert gate.risk.books.holds["found"].px == D("100.01")  # type: ignore[index] # a text is an id here
+    assert gate.risk.books.by_id[BTC].stops_open == 1

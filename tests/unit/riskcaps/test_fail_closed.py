@@ -11,9 +11,8 @@ from daemon.model.enums import SymbolStatus, TradingState
 from daemon.model.ids import instrument_id
 from daemon.model.order_features import OrderExtras
 from daemon.model.position import Balance
-from riskcaps.caps import PORTFOLIO_CAPS, SYMBOL_CAPS
-from riskcaps.capset import capset_from_mapping
-from riskcaps.interceptor import Approved, Interceptor
+from riskcaps.gate.interceptor import Approved, Interceptor
+from riskcaps.words.capset import PORTFOLIO_CAPS, SYMBOL_CAPS, capset_from_mapping
 from tests.unit.riskcaps.kit import (
     BTC,
     CAPS,
@@ -86,15 +85,15 @@ def test_without_conversions_a_foreign_quote_is_denied() -> None:
     symbols = {"XRPETH": symbol_caps(order_notional_quote_max="1", exposure_quote_max="5")}
     for conversions, reason in ((CAPS["conversions"], ""), ({}, "rate_missing")):
         gate = tell(bare_gate(caps_of(symbols=symbols, conversions=conversions)))
-        gate.on_instruments(
+        gate.risk.on_instruments(
             [instrument(XRPETH, tick=D("0.00001"), price_min=D(0), notional_min=D(0)),
              instrument(ETH)]
         )  # fmt: skip
-        gate.on_balances([Balance("ETH", D(10), D(0)), Balance("XRP", D(10), D(0))], T0)
-        gate.on_top(top("0.00099", "0.00101", name=XRPETH), T0)
+        gate.risk.on_balances([Balance("ETH", D(10), D(0)), Balance("XRP", D(10), D(0))], T0)
+        gate.risk.on_top(top("0.00099", "0.00101", name=XRPETH), T0)
         order = wish("BUY", "1", "0.00100", instrument_id=XRPETH)
         assert deny(gate, order) == "rate_missing"  # no price of ETHUSDT yet
-        gate.on_top(top("2000", "2001", name=ETH), T0)
+        gate.risk.on_top(top("2000", "2001", name=ETH), T0)
         if reason:
             assert deny(gate, order) == reason
         else:
@@ -131,44 +130,44 @@ def test_what_is_one_nanosecond_too_old_is_missing(what: str, limit_ns: int, rea
     gate = ready()
     late_ns = T0 + limit_ns
     if what == "the clock":
-        gate.on_top(top("99.99", "100.01", late_ns), late_ns)
+        gate.risk.on_top(top("99.99", "100.01", late_ns), late_ns)
     approve(gate, wish(), late_ns)
     if what == "the clock":
-        gate.on_top(top("99.99", "100.01", late_ns + 1), late_ns + 1)
+        gate.risk.on_top(top("99.99", "100.01", late_ns + 1), late_ns + 1)
     assert deny(gate, wish(price="99.00"), late_ns + 1) == reason
 
 
 def test_a_book_is_as_old_as_its_receipt() -> None:
     gate = ready()
     late_ns = T0 + 6 * NS_PER_S
-    gate.on_top(top("99.99", "100.01", T0), late_ns)
+    gate.risk.on_top(top("99.99", "100.01", T0), late_ns)
     assert deny(gate, wish(), late_ns) == "stale_market_data"
 
 
 Break = Callable[[Interceptor], object]
 BROKEN: list[tuple[str, Break, str]] = [
-    ("halt flag", lambda g: g.halt.close("kill"), "halt_flag_closed"),
-    ("halted", lambda g: g.set_trading_state(TradingState.HALTED), "trading_halted"),
-    ("journal", lambda g: g.on_journal_health(False), "journal_unhealthy"),
-    ("drift ahead", lambda g: g.on_clock(99_500_000, 1_000_001, T0), "clock_drift"),
-    ("drift behind", lambda g: g.on_clock(-100_000_001, 0, T0), "clock_drift"),
-    ("crossed", lambda g: g.on_top(top("100.02", "100.01"), T0), "crossed_book"),
-    ("locked", lambda g: g.on_top(top("100.01", "100.01"), T0), "crossed_book"),
-    ("no bid", lambda g: g.on_top(top("0", "100.01"), T0), "no_market_data"),
+    ("halt flag", lambda g: g.risk.health.halt.close("kill"), "halt_flag_closed"),
+    ("halted", lambda g: g.risk.set_trading_state(TradingState.HALTED), "trading_halted"),
+    ("journal", lambda g: g.risk.on_journal_health(False), "journal_unhealthy"),
+    ("drift ahead", lambda g: g.risk.on_clock(99_500_000, 1_000_001, T0), "clock_drift"),
+    ("drift behind", lambda g: g.risk.on_clock(-100_000_001, 0, T0), "clock_drift"),
+    ("crossed", lambda g: g.risk.on_top(top("100.02", "100.01"), T0), "crossed_book"),
+    ("locked", lambda g: g.risk.on_top(top("100.01", "100.01"), T0), "crossed_book"),
+    ("no bid", lambda g: g.risk.on_top(top("0", "100.01"), T0), "no_market_data"),
     (
         "symbol halted",
-        lambda g: g.on_instruments([instrument(status=SymbolStatus.BREAK)]),
+        lambda g: g.risk.on_instruments([instrument(status=SymbolStatus.BREAK)]),
         "symbol_not_trading",
     ),
-    ("blocked", lambda g: g.block_symbol(BTC, "gate"), "symbol_blocked"),
+    ("blocked", lambda g: g.risk.block_symbol(BTC, "gate"), "symbol_blocked"),
     (
         "no asset",
-        lambda g: g.on_balances([Balance("USDT", D(0), D(0))], T0),
+        lambda g: g.risk.on_balances([Balance("USDT", D(0), D(0))], T0),
         "balance_insufficient",
     ),
     (
         "venue budget",
-        lambda g: g.on_venue_budget({"ORDERS": 80}, {"ORDERS": 100}, T0),
+        lambda g: g.risk.on_venue_budget({"ORDERS": 80}, {"ORDERS": 100}, T0),
         "venue_budget",
     ),
 ]
@@ -183,23 +182,23 @@ def test_each_bad_state_denies(what: str, spoil: Break, reason: str) -> None:
 
 def test_drift_counts_half_the_round_trip_exactly() -> None:
     gate = ready()
-    gate.on_clock(99_500_000, 1_000_000, T0)
-    assert approve(gate, wish()) in gate.holds
+    gate.risk.on_clock(99_500_000, 1_000_000, T0)
+    assert approve(gate, wish()) in gate.risk.books.holds
 
 
 def test_a_halt_flag_closed_by_another_thread_is_seen_at_once() -> None:
     gate = ready()
     approve(gate, wish())
-    gate.halt.close("kill")
+    gate.risk.health.halt.close("kill")
     assert deny(gate, wish(price="99.00")) == "halt_flag_closed"
-    gate.halt.open()
+    gate.risk.health.halt.open()
     approve(gate, wish(price="98.00"))
 
 
 def test_a_symbol_without_caps_is_not_allowed_whatever_is_known_of_it() -> None:
     gate = ready()
-    gate.on_instruments([instrument(ETH)])
-    gate.on_top(top("99", "101", name=ETH), T0)
+    gate.risk.on_instruments([instrument(ETH)])
+    gate.risk.on_top(top("99", "101", name=ETH), T0)
     assert deny(gate, wish(instrument_id=ETH)) == "symbol_not_allowed"
     unheard = instrument_id("DOGEUSDT", "sim")
     assert deny(gate, wish(instrument_id=unheard)) == "symbol_not_allowed"
@@ -207,7 +206,7 @@ def test_a_symbol_without_caps_is_not_allowed_whatever_is_known_of_it() -> None:
 
 def test_equity_that_cannot_be_valued_denies_new_risk_but_not_reducing() -> None:
     gate = ready(conversions={"ETH": ["ETHUSDT"]})
-    gate.on_fill(fill("x", "BUY", "1", "100", fee="0.001", fee_asset="BNB"), T0)
+    gate.risk.on_fill(fill("x", "BUY", "1", "100", fee="0.001", fee_asset="BNB"), T0)
     assert deny(gate, wish("BUY")) == "equity_unknown"
     approve(gate, wish("SELL", "1"))
 
@@ -215,20 +214,20 @@ def test_equity_that_cannot_be_valued_denies_new_risk_but_not_reducing() -> None
 def test_a_portfolio_that_cannot_be_valued_denies_new_risk() -> None:
     symbols = {"BTCUSDT": symbol_caps(), "ETHUSDT": symbol_caps()}
     gate = tell(bare_gate(caps_of(symbols=symbols)))
-    gate.on_instruments([instrument(ETH)])
-    gate.on_top(top("99.99", "100.01", name=ETH), T0)
-    gate.on_fill(fill("x", "BUY", "0.5", "100", name=ETH), T0)
+    gate.risk.on_instruments([instrument(ETH)])
+    gate.risk.on_top(top("99.99", "100.01", name=ETH), T0)
+    gate.risk.on_fill(fill("x", "BUY", "0.5", "100", name=ETH), T0)
     approve(gate, wish("BUY"))
     late_ns = T0 + 10 * NS_PER_S + 1
-    gate.on_top(top("99.99", "100.01", late_ns), late_ns)
+    gate.risk.on_top(top("99.99", "100.01", late_ns), late_ns)
     assert deny(gate, wish("BUY", price="99.00"), late_ns) == "valuation_stale"
 
 
 def test_boot_state_is_halted_whatever_the_caps_say() -> None:
     gate = Interceptor(
         capset=capset_from_mapping(caps_of()),
-        ids=bare_gate().ids,
-        halt=bare_gate().halt,
+        ids=bare_gate().risk.ids,
+        halt=bare_gate().risk.health.halt,
     )
-    assert gate.trading_state is TradingState.HALTED
+    assert gate.risk.health.trading_state is TradingState.HALTED
     assert deny(gate, wish()) == "trading_halted"

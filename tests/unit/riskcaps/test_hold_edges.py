@@ -3,7 +3,7 @@
 import pytest
 
 from daemon.model.position import Balance
-from riskcaps.interceptor import Interceptor
+from riskcaps.gate.interceptor import Interceptor
 from tests.unit.riskcaps.kit import BTC, T0, D, approve, deny, fill, ready, wish
 
 
@@ -15,7 +15,7 @@ def broke(usdt: str = "210", btc: str = "2") -> Interceptor:
 
 
 def balances(gate: Interceptor, usdt: str, btc: str = "2") -> None:
-    gate.on_balances([Balance("USDT", D(usdt), D(0)), Balance("BTC", D(btc), D(0))], T0)
+    gate.risk.on_balances([Balance("USDT", D(usdt), D(0)), Balance("BTC", D(btc), D(0))], T0)
 
 
 @pytest.mark.parametrize(
@@ -25,8 +25,8 @@ def test_an_order_that_ends_in_flight_gives_all_back(side: str, price: str, agai
     gate = broke()
     name = approve(gate, wish(side, "2", price))
     assert deny(gate, wish(side, "0.1", again)) == "balance_insufficient"
-    gate.on_terminal(name, T0)
-    for account in gate.accounts.values():
+    gate.risk.on_terminal(name, T0)
+    for account in gate.risk.books.accounts.values():
         assert (account.inflight, account.unsettled, account.open_notional) == (0, 0, 0)
     approve(gate, wish(side, "2", again))
 
@@ -39,12 +39,12 @@ def test_an_order_that_was_lost_and_found_is_settled_once(
 ) -> None:
     gate = broke()
     name = approve(gate, wish(side, "1", price))
-    gate.on_known(name, T0)
-    gate.on_unknown(name, T0)
-    gate.on_known(name, T0)
-    gate.on_known(name, T0)
+    gate.risk.on_known(name, T0)
+    gate.risk.on_unknown(name, T0)
+    gate.risk.on_known(name, T0)
+    gate.risk.on_known(name, T0)
     asset = "USDT" if side == "BUY" else "BTC"
-    account = gate.accounts[asset]
+    account = gate.risk.books.accounts[asset]
     assert (account.inflight, account.unsettled) == (0, 100 if side == "BUY" else 1)
     balances(gate, *(("110", "2") if side == "BUY" else ("210", "1")))  # the venue has locked it
     assert (account.inflight, account.unsettled) == (0, 0)
@@ -54,10 +54,10 @@ def test_an_order_that_was_lost_and_found_is_settled_once(
 
 def test_only_a_sells_fee_in_base_widens_what_the_next_sell_is_measured_from() -> None:
     gate = ready()
-    gate.on_fill(fill("elsewhere", "BUY", "1", "100", fee="0.01", fee_asset="BTC"), T0)
-    book = gate.book(BTC)
+    gate.risk.on_fill(fill("elsewhere", "BUY", "1", "100", fee="0.01", fee_asset="BTC"), T0)
+    book = gate.risk.books.book(BTC)
     assert (book.position, book.fees_since_sell) == (D("0.99"), 0)
-    gate.on_fill(fill("elsewhere", "SELL", "0.5", "100", fee="0.01", fee_asset="BTC"), T0)
+    gate.risk.on_fill(fill("elsewhere", "SELL", "0.5", "100", fee="0.01", fee_asset="BTC"), T0)
     assert (book.position, book.fees_since_sell) == (D("0.48"), D("0.01"))
     book.clear_position()
     assert (book.position, book.fees_since_sell, book.was_traded) == (0, 0, False)

@@ -7,8 +7,8 @@ import pytest
 
 from daemon.model.amounts import NS_PER_MS, NS_PER_S
 from daemon.model.intents import OPERATOR
-from riskcaps.bands import FALL_AFTER_NS, CapNotice, Watch
-from riskcaps.interceptor import Denied, Interceptor
+from riskcaps.gate.interceptor import Denied, Interceptor
+from riskcaps.state.bands import FALL_AFTER_NS, CapNotice, Watch
 from tests.unit.riskcaps.kit import (
     BTC,
     ETH,
@@ -36,9 +36,9 @@ def breaches(notices: tuple[CapNotice, ...]) -> list[tuple[str, str]]:
 def test_equity_is_marked_on_the_wrong_side_of_the_book() -> None:
     gate = ready()
     trade(gate, "BUY", "2", "100")
-    assert gate.equity(T0).equity == 2 * (D("99.99") - 100)
+    assert gate.risk.equity(T0).equity == 2 * (D("99.99") - 100)
     trade(gate, "SELL", "4", "100")
-    assert gate.equity(T0).equity == -2 * (D("100.01") - 100)
+    assert gate.risk.equity(T0).equity == -2 * (D("100.01") - 100)
 
 
 def test_realised_unrealised_and_fees_add_up_to_the_cash_that_was_paid() -> None:
@@ -52,9 +52,9 @@ def test_realised_unrealised_and_fees_add_up_to_the_cash_that_was_paid() -> None
     for side, qty, price, fee, asset in trades:
         sign = -1 if side == "BUY" else 1
         cash += sign * D(qty) * D(price) - (D(fee) if asset == "USDT" else 0)
-        gate.on_fill(fill("x", side, qty, price, fee=fee, fee_asset=asset), T0)
-    position = gate.position(BTC)
-    view = gate.equity(T0)
+        gate.risk.on_fill(fill("x", side, qty, price, fee=fee, fee_asset=asset), T0)
+    position = gate.risk.books.position(BTC)
+    view = gate.risk.equity(T0)
     assert view.equity == cash + position * D("100.01" if position < 0 else "99.99")
     assert view.realised + view.unrealised - view.fees == view.equity
 
@@ -65,23 +65,23 @@ def test_an_average_that_does_not_divide_loses_nothing() -> None:
     trade(gate, "BUY", "2", "100.01")
     trade(gate, "SELL", "1", "100.02")
     trade(gate, "SELL", "2", "100.03")
-    assert gate.equity(T0).equity == D("100.02") + 2 * D("100.03") - 100 - 2 * D("100.01")
-    assert gate.positions()[BTC].avg_px == 0
+    assert gate.risk.equity(T0).equity == D("100.02") + 2 * D("100.03") - 100 - 2 * D("100.01")
+    assert gate.risk.books.positions()[BTC].avg_px == 0
 
 
 def test_quotes_and_fees_in_other_assets_are_converted_against_us() -> None:
     symbols = {"BTCUSDT": symbol_caps(), "BTCETH": symbol_caps()}
     gate = ready(caps_of(symbols=symbols))
     btceth = BTC.replace("USDT", "ETH")
-    gate.on_instruments([instrument(btceth, quote="ETH", base="BTC"), instrument(ETH)])  # type: ignore[arg-type]
-    gate.on_top(top("49", "51", name=ETH), T0)
-    gate.on_top(top("1.9", "2.1", name=btceth), T0)  # type: ignore[arg-type]
-    gate.on_fill(fill("x", "BUY", "1", "2", name=btceth), T0)  # type: ignore[arg-type]
-    assert gate.equity(T0).equity == (D("1.9") - 2) * 51  # a loss at the high rate
-    gate.on_top(top("2.2", "2.3", name=btceth), T0)  # type: ignore[arg-type]
-    assert gate.equity(T0).equity == (D("2.2") - 2) * 49  # a gain at the low one
-    gate.on_top(top("59", "61", name=ETH), T0)
-    assert gate.equity(T0).equity == (D("2.2") - 2) * 59  # the rate alone has moved
+    gate.risk.on_instruments([instrument(btceth, quote="ETH", base="BTC"), instrument(ETH)])  # type: ignore[arg-type]
+    gate.risk.on_top(top("49", "51", name=ETH), T0)
+    gate.risk.on_top(top("1.9", "2.1", name=btceth), T0)  # type: ignore[arg-type]
+    gate.risk.on_fill(fill("x", "BUY", "1", "2", name=btceth), T0)  # type: ignore[arg-type]
+    assert gate.risk.equity(T0).equity == (D("1.9") - 2) * 51  # a loss at the high rate
+    gate.risk.on_top(top("2.2", "2.3", name=btceth), T0)  # type: ignore[arg-type]
+    assert gate.risk.equity(T0).equity == (D("2.2") - 2) * 49  # a gain at the low one
+    gate.risk.on_top(top("59", "61", name=ETH), T0)
+    assert gate.risk.equity(T0).equity == (D("2.2") - 2) * 59  # the rate alone has moved
 
 
 LOSSES = [
@@ -95,7 +95,7 @@ WIDE = {"loss_session_numeraire_max": "900", "loss_day_numeraire_max": "900",
 
 def losing(gate: Interceptor, bid: str, now_ns: int = T0) -> tuple[CapNotice, ...]:
     ask = str(D(bid) + D("0.02"))
-    return gate.on_top(top(bid, ask, now_ns), now_ns)
+    return gate.risk.on_top(top(bid, ask, now_ns), now_ns)
 
 
 @pytest.mark.parametrize(("cap", "reason"), LOSSES)
@@ -112,11 +112,11 @@ def test_a_loss_at_its_cap_denies_new_risk_and_asks_for_its_action(
     assert deny(gate, wish("BUY", "0.1", "89.99")) == reason
     reducing = gate.review(wish("SELL", "0.5", "90.50"), T0)
     assert (str(getattr(reducing, "reason", ""))) == (reason if action == "deny" else "")
-    for name in list(gate.holds):
-        gate.on_terminal(name, T0)
+    for name in list(gate.risk.books.holds):
+        gate.risk.on_terminal(name, T0)
     assert breaches(losing(gate, "95.00")) == []
     assert deny(gate, wish("BUY", "0.1", "94.00")) == reason  # latched
-    gate.re_enable("ada", T0)
+    gate.risk.re_enable("ada", T0)
     approve(gate, wish("BUY", "0.1", "94.00"))
 
 
@@ -124,12 +124,12 @@ def test_re_enabling_does_not_forgive_a_loss_that_is_still_there() -> None:
     gate = ready(caps_of(**{**WIDE, "drawdown_numeraire_max": "10"}))
     trade(gate, "BUY", "1", "100")
     losing(gate, "90.00")
-    gate.re_enable("ada", T0)
+    gate.risk.re_enable("ada", T0)
     assert deny(gate, wish("BUY", "0.1", "89.99")) == "drawdown"
     assert breaches(losing(gate, "89.00")) == [("drawdown_numeraire_max", "halt")]
-    gate.rebase_equity("deposit", T0)
+    gate.risk.ledger.rebase("deposit")
     approve(gate, wish("BUY", "0.1", "88.99"))
-    view = gate.take_equity_record()
+    view = gate.risk.valuation.take_record()
     assert view is not None
     assert (view.rebased, view.drawdown, view.peak) == ("deposit", 0, view.equity)
 
@@ -152,13 +152,13 @@ def test_one_bad_tick_denies_but_does_not_stop() -> None:
 def test_drawdown_counts_from_the_peak_and_the_peak_moves_in_recorded_steps() -> None:
     gate = ready(caps_of(**{**WIDE, "drawdown_numeraire_max": "10"}))
     trade(gate, "BUY", "1", "100")
-    gate.take_equity_record()
+    gate.risk.valuation.take_record()
     losing(gate, "105.00")
-    assert gate.take_equity_record().peak == 5
+    assert gate.risk.valuation.take_record().peak == 5
     losing(gate, "105.01")  # a thousandth of the cap: not above the step
-    assert gate.take_equity_record() is None
+    assert gate.risk.valuation.take_record() is None
     losing(gate, "105.02")
-    assert gate.take_equity_record().peak == D("5.02")
+    assert gate.risk.valuation.take_record().peak == D("5.02")
     losing(gate, "95.03")
     approve(gate, wish("BUY", "0.1", "95.00"))
     losing(gate, "95.02")
@@ -175,7 +175,7 @@ def test_the_days_loss_begins_anew_at_midnight_and_the_sessions_when_it_starts()
     approve(gate, wish("BUY", "0.1", "90.00"), midnight_ns)  # 0.5 of the new day
     losing(gate, "88.00", midnight_ns)
     assert deny(gate, wish("BUY", "0.1", "87.00"), midnight_ns) == "loss_session"
-    gate.start_session(midnight_ns)
+    gate.risk.start_session(midnight_ns)
     approve(gate, wish("BUY", "0.1", "86.00"), midnight_ns)
     losing(gate, "81.00", midnight_ns)
     assert deny(gate, wish("BUY", "0.1", "80.00"), midnight_ns) == "loss_day"
@@ -184,8 +184,8 @@ def test_the_days_loss_begins_anew_at_midnight_and_the_sessions_when_it_starts()
 def test_a_crossed_book_marks_nothing() -> None:
     gate = ready(caps_of(**{**WIDE, "drawdown_numeraire_max": "10"}))
     trade(gate, "BUY", "1", "100")
-    assert breaches(gate.on_top(top("50", "40"), T0)) == []
-    assert gate.equity(T0).equity == D("-0.01")
+    assert breaches(gate.risk.on_top(top("50", "40"), T0)) == []
+    assert gate.risk.equity(T0).equity == D("-0.01")
 
 
 # ------------------------------------------------------------------ throttle and streaks
@@ -198,8 +198,8 @@ def test_executions_throttle_until_a_named_human_re_enables() -> None:
     assert deny(gate, wish("BUY", "0.1", strategy_id=OPERATOR)) == "executions_need_human"
     approve(gate, wish("SELL", "0.1", "103.00", strategy_id=OPERATOR))  # people may reduce
     with pytest.raises(ValueError, match="name of a human"):
-        gate.re_enable("", T0)
-    gate.re_enable("ada", T0)
+        gate.risk.re_enable("", T0)
+    gate.risk.re_enable("ada", T0)
     approve(gate, wish("SELL", "0.1", "102.00"))
 
 
@@ -208,15 +208,15 @@ def test_a_streak_of_rejects_latches_and_one_acceptance_before_it_clears() -> No
     first = approve(gate, wish(price="99.00"))
     second = approve(gate, wish(price="98.00"))
     third = approve(gate, wish("BUY", "0.1", "97.00"))
-    assert breaches(gate.on_venue_reject(first, T0)) == []
-    gate.on_known(third, T0)
-    assert breaches(gate.on_venue_reject(second, T0)) == []
+    assert breaches(gate.risk.on_venue_reject(first, T0)) == []
+    gate.risk.on_known(third, T0)
+    assert breaches(gate.risk.on_venue_reject(second, T0)) == []
     fourth = approve(gate, wish(price="96.00"))
     fifth = approve(gate, wish("BUY", "0.1", "95.00"))
-    assert breaches(gate.on_venue_reject(fourth, T0)) == [("venue_reject_streak_max", "deny")]
-    gate.on_known(fifth, T0)
+    assert breaches(gate.risk.on_venue_reject(fourth, T0)) == [("venue_reject_streak_max", "deny")]
+    gate.risk.on_known(fifth, T0)
     assert deny(gate, wish(price="94.00")) == "venue_reject_streak"
-    gate.re_enable("ada", T0)
+    gate.risk.re_enable("ada", T0)
     approve(gate, wish(price="94.00"))
 
 
@@ -226,29 +226,29 @@ def test_losing_orders_in_a_row_are_counted_once_each_however_they_fill() -> Non
 
     def sell(prices: list[str], *, fee: str = "0") -> list[tuple[str, str]]:
         seen: list[tuple[str, str]] = []
-        price = f"{94 + gate.orders.counts(gate.now_ns)[0]}.00"
+        price = f"{94 + gate.risk.windows.orders.counts(gate.risk.now_ns)[0]}.00"
         name = approve(gate, wish("SELL", "1", price))
         for px in prices:
             qty = str(D(1) / len(prices))
-            seen += breaches(gate.on_fill(fill(name, "SELL", qty, px, fee=fee), T0))
+            seen += breaches(gate.risk.on_fill(fill(name, "SELL", qty, px, fee=fee), T0))
         return seen
 
     assert sell(["99", "99.5"]) == []
-    assert gate.behaviour.loss_streak == 1
+    assert gate.risk.behaviour.loss_streak == 1
     assert sell(["101", "99.5"]) == []  # together a gain
-    assert gate.behaviour.loss_streak == 0
+    assert gate.risk.behaviour.loss_streak == 0
     assert sell(["100.05"], fee="0.1") == []  # a loss by its fee
     assert sell(["99"]) == [("loss_streak_max", "halt_and_flatten")]
     assert deny(gate, wish("SELL", "0.1", "105.00")) == "loss_streak"
-    gate.re_enable("ada", T0)
+    gate.risk.re_enable("ada", T0)
     approve(gate, wish("SELL", "0.1", "105.00"))
 
 
 def test_an_order_that_adds_ends_no_streak() -> None:
     gate = ready()
     name = approve(gate, wish("BUY", "1"))
-    gate.on_fill(fill(name, "BUY", "1", "100", fee="1"), T0)
-    assert gate.behaviour.loss_streak == 0
+    gate.risk.on_fill(fill(name, "BUY", "1", "100", fee="1"), T0)
+    assert gate.risk.behaviour.loss_streak == 0
 
 
 # ------------------------------------------------------------------ bands
@@ -259,7 +259,7 @@ def test_bands_rise_before_anything_is_denied_and_fall_with_hysteresis() -> None
     told: list[tuple[int, bool]] = []
 
     def look() -> list[tuple[int, bool]]:
-        notices = gate.take_notices()
+        notices = gate.risk.alerts.take()
         return [(n.band, n.rising) for n in notices if n.cap == "position_long_base_max"]
 
     for i in range(8):
@@ -311,9 +311,9 @@ def test_the_next_step_of_a_count_is_never_above_its_limit(limit: int) -> None:
 def test_a_market_move_raises_an_alert_within_a_second() -> None:
     gate = ready()
     trade(gate, "BUY", "4", "100")
-    gate.take_notices()
+    gate.risk.alerts.take()
     later_ns = T0 + NS_PER_S
-    notices = gate.on_top(top("130.00", "130.02", later_ns), later_ns)
+    notices = gate.risk.on_top(top("130.00", "130.02", later_ns), later_ns)
     assert ("exposure_quote_max", "BTCUSDT", 85) in {(n.cap, n.symbol, n.band) for n in notices}
     assert all(n.text and n.used and n.limit for n in notices)
 
@@ -323,11 +323,11 @@ def test_the_fill_of_a_held_order_tells_its_bands_at_once() -> None:
     gate = ready(
         caps_of(**{**WIDE, "executions_without_human_max": 3, "drawdown_numeraire_max": "10"})
     )
-    assert gate.on_clock(0, 0, T0) == ()  # the periodic look is over for this second
+    assert gate.risk.on_clock(0, 0, T0) == ()  # the periodic look is over for this second
 
     def filled(price: str, px: str) -> set[tuple[str, int]]:
         name = approve(gate, wish("BUY", "1", price))
-        return {(n.cap, n.band) for n in gate.on_fill(fill(name, "BUY", "1", px), T0)}
+        return {(n.cap, n.band) for n in gate.risk.on_fill(fill(name, "BUY", "1", px), T0)}
 
     assert filled("100.00", "100") == set()
     assert filled("99.00", "99") == set()  # two of three are 66 %
@@ -339,10 +339,10 @@ def test_the_fill_of_a_held_order_tells_its_bands_at_once() -> None:
 
 def test_a_fill_beyond_the_position_cap_is_a_breach_that_halts() -> None:
     gate = ready()
-    notices = gate.on_fill(fill("late", "BUY", "5.001"), T0)
+    notices = gate.risk.on_fill(fill("late", "BUY", "5.001"), T0)
     assert breaches(notices) == [("position_long_base_max", "halt")]
-    assert breaches(gate.on_fill(fill("back", "SELL", "5.001"), T0)) == []
-    assert breaches(gate.on_fill(fill("late", "SELL", "5.001"), T0)) == [
+    assert breaches(gate.risk.on_fill(fill("back", "SELL", "5.001"), T0)) == []
+    assert breaches(gate.risk.on_fill(fill("late", "SELL", "5.001"), T0)) == [
         ("position_short_base_max", "halt")
     ]
 
@@ -350,12 +350,12 @@ def test_a_fill_beyond_the_position_cap_is_a_breach_that_halts() -> None:
 def test_tightened_caps_bind_at_once() -> None:
     gate = ready()
     approve(gate, wish("BUY", "2"))
-    gate.set_capset(gate.capset.tighten({"symbols.BTCUSDT.position_long_base_max": "3"}))
+    gate.risk.set_capset(gate.risk.capset.tighten({"symbols.BTCUSDT.position_long_base_max": "3"}))
     assert deny(gate, wish("BUY", "1.001", "99.00")) == "position_long"
     answer = gate.review(wish("BUY", "1", "99.00"), T0)
-    context = gate.context(BTC)
+    context = gate.risk.contexts.of(BTC)
     assert answer.decision["context"] == context.digest
-    assert context.plain["caps_hash"] == gate.capset.hash
+    assert context.plain["caps_hash"] == gate.risk.capset.hash
     assert context.plain["caps"]["position_long_base_max"] == "3"
 
 
@@ -374,39 +374,39 @@ def test_an_even_order_is_no_loss() -> None:
     gate = ready(caps_of(loss_streak_max=1))
     trade(gate, "BUY", "1", "100")
     name = approve(gate, wish("SELL", "0.5", "101.00"))
-    gate.on_fill(fill(name, "SELL", "0.5", "100"), T0)
-    assert gate.behaviour.loss_streak == 0
+    gate.risk.on_fill(fill(name, "SELL", "0.5", "100"), T0)
+    assert gate.risk.behaviour.loss_streak == 0
     fee_elsewhere = approve(gate, wish("SELL", "0.5", "102.00"))
-    gate.on_fill(fill(fee_elsewhere, "SELL", "0.5", "100", fee="1", fee_asset="BNB"), T0)
-    assert gate.behaviour.loss_streak == 0
+    gate.risk.on_fill(fill(fee_elsewhere, "SELL", "0.5", "100", fee="1", fee_asset="BNB"), T0)
+    assert gate.risk.behaviour.loss_streak == 0
 
 
 def test_a_session_starts_from_the_equity_of_now_and_says_so() -> None:
     gate = ready(caps_of(**WIDE))
     trade(gate, "BUY", "1", "90")
-    gate.take_equity_record()
-    gate.start_session(T0)
-    record = gate.take_equity_record()
+    gate.risk.valuation.take_record()
+    gate.risk.start_session(T0)
+    record = gate.risk.valuation.take_record()
     assert record is not None
     assert record.to_plain()["session_open"] == "9.99"
     assert record.to_plain()["rebased"] == ""
-    assert gate.take_equity_record() is None
-    gate.rebase_equity("deposit", T0)
-    gate.take_equity_record()
-    gate.start_session(T0)
-    assert gate.take_equity_record().rebased == ""
+    assert gate.risk.valuation.take_record() is None
+    gate.risk.ledger.rebase("deposit")
+    gate.risk.valuation.take_record()
+    gate.risk.start_session(T0)
+    assert gate.risk.valuation.take_record().rebased == ""
 
 
 def test_a_rebase_that_was_folded_opens_the_latches() -> None:
     gate = ready(caps_of(**WIDE))
-    gate.apply_breach("drawdown_numeraire_max")
+    gate.risk.ledger.latch("drawdown_numeraire_max")
     fields = {"peak": "5", "day": 3, "day_open": "1", "session_open": None, "rebased": ""}
-    gate.apply_equity(fields)
-    assert gate.ledger.state() == {
+    gate.risk.ledger.apply(fields)
+    assert gate.risk.ledger.state() == {
         "peak": "5", "day": 3, "day_open": "1", "session_open": None, "latched": ["drawdown"],
     }  # fmt: skip
-    gate.apply_equity({**fields, "rebased": "deposit"})
-    assert gate.ledger.state()["latched"] == []
+    gate.risk.ledger.apply({**fields, "rebased": "deposit"})
+    assert gate.risk.ledger.state()["latched"] == []
 
 
 def test_equity_after_a_restart_waits_for_prices() -> None:
@@ -414,32 +414,32 @@ def test_equity_after_a_restart_waits_for_prices() -> None:
     trade(gate, "BUY", "1", "90")
     twin = bare_gate(caps_of(**WIDE))
     twin.restore(gate.state())
-    assert twin.equity(T0).equity is None
-    assert twin.equity(T0).drawdown is None
+    assert twin.risk.equity(T0).equity is None
+    assert twin.risk.equity(T0).drawdown is None
     tell(twin)
-    assert twin.equity(T0) == gate.equity(T0)
+    assert twin.risk.equity(T0) == gate.risk.equity(T0)
     flat = ready(caps_of(**WIDE))
     trade(flat, "BUY", "1", "90")
     trade(flat, "SELL", "1", "95")
     again = bare_gate(caps_of(**WIDE))
     again.restore(flat.state())
-    assert again.equity(T0).equity == 5
+    assert again.risk.equity(T0).equity == 5
 
 
 def test_equity_that_is_unknown_names_the_price_that_is_missing() -> None:
     """A fee in a third asset, one fill, and the denial says what to add (field report)."""
     gate = ready(caps_of(conversions={"ETH": ["ETHUSDT"]}))
-    assert gate.unvalued() == {}
-    gate.on_fill(fill("x", "BUY", "1", "100", fee="0.01", fee_asset="BNB"), T0)
+    assert gate.risk.valuation.unvalued() == {}
+    gate.risk.on_fill(fill("x", "BUY", "1", "100", fee="0.01", fee_asset="BNB"), T0)
     verdict = gate.review(wish("BUY", "0.1"), T0)
     assert isinstance(verdict, Denied)
     assert verdict.reason.value == "equity_unknown"
     said = verdict.context["BNB"]
     assert 'add BNB = ["BNBUSDT"] to [caps.conversions], "BNBUSDT" to venue.symbols' in said
-    assert gate.unvalued() == {"BNB": said}
+    assert gate.risk.valuation.unvalued() == {"BNB": said}
 
 
 def test_a_declared_path_whose_symbol_is_silent_or_not_watched_is_named() -> None:
     gate = ready(caps_of(conversions={"BNB": ["BNBUSDT"]}))
-    gate.on_fill(fill("x", "BUY", "1", "100", fee="0.01", fee_asset="BNB"), T0)
-    assert "BNBUSDT" in gate.unvalued()["BNB"]
+    gate.risk.on_fill(fill("x", "BUY", "1", "100", fee="0.01", fee_asset="BNB"), T0)
+    assert "BNBUSDT" in gate.risk.valuation.unvalued()["BNB"]

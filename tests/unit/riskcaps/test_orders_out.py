@@ -5,7 +5,7 @@ from daemon.model.enums import OrderStatus, OrderType, Side, TimeInForce
 from daemon.model.ids import ClientOrderId, StrategyId, VenueOrderId
 from daemon.model.intents import CancelIntent, ReplaceIntent
 from daemon.model.orders import CancelOrder, NewOrder
-from riskcaps.interceptor import Approved, CancelApproved, Denied, ReplaceApproved
+from riskcaps.gate.interceptor import Approved, CancelApproved, Denied, ReplaceApproved
 from tests.unit.riskcaps.kit import (
     BTC,
     ETH,
@@ -137,7 +137,7 @@ def test_a_denial_names_cap_use_and_limit() -> None:
     approve(gate, wish(qty="0.5"))
     hour = gate.review(wish(qty="0.4"), T0).context
     assert hour == {"cap": "orders_per_hour_max", "used": "1", "limit": "1"}
-    gate.halt.close("operator: kill")
+    gate.risk.health.halt.close("operator: kill")
     assert gate.review(wish(), T0).context == {"why": "operator: kill"}
 
 
@@ -145,10 +145,10 @@ def test_every_denial_of_a_valuation_is_typed_and_names_what_is_missing() -> Non
     symbols = {"BTCUSDT": symbol_caps(), "BTCETH": symbol_caps()}
     gate = ready(caps_of(symbols=symbols, valuation_age_ms_max=2000))
     btceth = BTC.replace("USDT", "ETH")
-    gate.on_instruments([instrument(btceth, base="BTC", quote="ETH"), instrument(ETH)])  # type: ignore[arg-type]
-    gate.on_top(top("0.99", "1.01", name=btceth), T0)  # type: ignore[arg-type]
-    gate.on_top(top("100", "101", name=ETH), T0)
-    gate.on_fill(fill("x", "BUY", "1", "1", name=btceth), T0)  # type: ignore[arg-type]
+    gate.risk.on_instruments([instrument(btceth, base="BTC", quote="ETH"), instrument(ETH)])  # type: ignore[arg-type]
+    gate.risk.on_top(top("0.99", "1.01", name=btceth), T0)  # type: ignore[arg-type]
+    gate.risk.on_top(top("100", "101", name=ETH), T0)
+    gate.risk.on_fill(fill("x", "BUY", "1", "1", name=btceth), T0)  # type: ignore[arg-type]
     approve(gate, wish(qty="0.1"))
     now_ns = T0 + 2 * NS_PER_S
 
@@ -157,13 +157,13 @@ def test_every_denial_of_a_valuation_is_typed_and_names_what_is_missing() -> Non
         return "" if isinstance(answer, Approved) else str(answer.reason)
 
     assert ask(now_ns, "99.00") == ""
-    gate.on_top(top("100", "101", now_ns, name=ETH), now_ns)
+    gate.risk.on_top(top("100", "101", now_ns, name=ETH), now_ns)
     assert ask(now_ns + 1, "98.00") == "valuation_stale"  # the other symbol's own book
-    gate.on_top(top("0.99", "1.01", now_ns + 1, name=btceth), now_ns + 1)  # type: ignore[arg-type]
+    gate.risk.on_top(top("0.99", "1.01", now_ns + 1, name=btceth), now_ns + 1)  # type: ignore[arg-type]
     assert ask(now_ns + 2 * NS_PER_S, "97.00") == ""
     late_ns = now_ns + 2 * NS_PER_S + 1
     assert ask(late_ns, "96.00") == "valuation_stale"  # the rate of its quote
-    gate.on_top(top("101", "100", late_ns, name=ETH), late_ns)
+    gate.risk.on_top(top("101", "100", late_ns, name=ETH), late_ns)
     assert ask(late_ns, "95.00") == "rate_missing"
 
 
@@ -173,10 +173,10 @@ def test_turnover_is_summed_over_quotes_at_their_rates() -> None:
     wide = {f"{loss}_numeraire_max": "9000" for loss in losses}
     gate = ready(caps_of(symbols=symbols, traded_notional_per_day_numeraire_max="500", **wide))
     btceth = BTC.replace("USDT", "ETH")
-    gate.on_instruments([instrument(btceth, base="BTC", quote="ETH"), instrument(ETH)])  # type: ignore[arg-type]
-    gate.on_top(top("0.99", "1.01", name=btceth), T0)  # type: ignore[arg-type]
-    gate.on_top(top("99", "100", name=ETH), T0)
-    gate.on_fill(fill("x", "BUY", "1", "3", name=btceth), T0)  # type: ignore[arg-type]
+    gate.risk.on_instruments([instrument(btceth, base="BTC", quote="ETH"), instrument(ETH)])  # type: ignore[arg-type]
+    gate.risk.on_top(top("0.99", "1.01", name=btceth), T0)  # type: ignore[arg-type]
+    gate.risk.on_top(top("99", "100", name=ETH), T0)
+    gate.risk.on_fill(fill("x", "BUY", "1", "3", name=btceth), T0)  # type: ignore[arg-type]
     trade(gate, "BUY", "0.5", "100")  # 300 + 50, the market now at 100.01
     assert deny(gate, wish(qty="1.5", price="99.00")) == "traded_notional_per_day"
     approve(gate, wish(qty="1.499", price="99.00"))
@@ -188,8 +188,8 @@ def test_the_days_orders_count_for_the_ratio_not_the_minutes() -> None:
     for price in ("99.00", "98.00"):
         approve(gate, wish(qty="0.1", price=price), now_ns)
         now_ns += 3_601 * NS_PER_S
-        gate.on_top(top("99.99", "100.01", now_ns), now_ns)
-        gate.on_clock(0, 0, now_ns)
+        gate.risk.on_top(top("99.99", "100.01", now_ns), now_ns)
+        gate.risk.on_clock(0, 0, now_ns)
     assert deny(gate, wish(qty="0.1", price="97.00"), now_ns) == "order_to_trade_ratio"
 
 
@@ -203,7 +203,7 @@ def test_what_is_exactly_at_a_cap_passes() -> None:
     assert deny(gate, wish("BUY", "1.001", "98.00")) == "traded_qty_per_day"
     approve(gate, wish("BUY", "1", "98.00"))
     gate = ready(caps_of(messages_per_minute_max=6, messages_per_minute_cancel_reserve=4))
-    gate.on_cancel_sent(T0)
+    gate.risk.on_cancel_sent(None, T0)
     later_ns = T0 + 2 * NS_PER_S
     approve(gate, wish(), later_ns)
     assert deny(gate, wish(price="99.00"), later_ns) == "messages_per_minute"
@@ -211,9 +211,9 @@ def test_what_is_exactly_at_a_cap_passes() -> None:
 
 def test_a_window_of_the_venue_that_it_never_used_is_empty() -> None:
     gate = ready(caps_of(venue_budget_percent_max=10))
-    gate.on_venue_budget({}, {"ORDERS": 10}, T0)
+    gate.risk.on_venue_budget({}, {"ORDERS": 10}, T0)
     approve(gate, wish())
-    gate.on_venue_budget({}, {"ORDERS": 9}, T0)
+    gate.risk.on_venue_budget({}, {"ORDERS": 9}, T0)
     assert deny(gate, wish(price="99.00")) == "venue_budget"
 
 

@@ -11,8 +11,8 @@ from daemon.model.ids import ClientOrderId, StrategyId
 from daemon.model.intents import ENGINE, OPERATOR, CancelIntent, ReplaceIntent
 from daemon.model.market import TradeTick
 from daemon.model.position import Balance
-from riskcaps.denials import REASON_TEXT, DenyReason, reasons_table
-from riskcaps.interceptor import Approved, CancelApproved, Denied, Interceptor, ReplaceApproved
+from riskcaps.gate.interceptor import Approved, CancelApproved, Denied, Interceptor, ReplaceApproved
+from riskcaps.words.denials import DenyReason, reasons_table
 from tests.unit.riskcaps.kit import (
     BTC,
     ETH,
@@ -40,10 +40,9 @@ def gate_with(**changes: Any) -> Interceptor:
 
 
 def test_every_reason_has_its_line_and_every_line_its_clause() -> None:
-    assert set(REASON_TEXT) == set(DenyReason)
     for reason in DenyReason:
-        assert REASON_TEXT[reason].text
-        assert all(1 <= int(c) <= 40 for c in REASON_TEXT[reason].clauses.split(", "))
+        assert reason.text
+        assert all(1 <= int(c) <= 40 for c in reason.clauses.split(", "))
         assert reason.value == reason.name.lower()
     assert reasons_table().count("\n") == len(DenyReason) + 2
 
@@ -179,20 +178,20 @@ def test_the_edge_of_each_venue_filter(
     filters: dict[str, Any], good: dict[str, Any], bad: dict[str, Any], reason: str
 ) -> None:
     gate = ready()
-    gate.on_instruments([instrument(**filters)])
+    gate.risk.on_instruments([instrument(**filters)])
     approve(gate, wish(**good))
     gate = ready()
-    gate.on_instruments([instrument(**filters)])
+    gate.risk.on_instruments([instrument(**filters)])
     assert deny(gate, wish(**bad)) == reason
 
 
 def test_filters_that_do_not_apply_to_market_orders_are_left_out_for_them() -> None:
     gate = ready()
-    gate.on_instruments(
+    gate.risk.on_instruments(
         [instrument(notional_min=D(10_000), notional_min_applies_to_market=False,
                     notional_max=D("0.1"))]
     )  # fmt: skip
-    assert approve(gate, wish(price=None)) in gate.holds
+    assert approve(gate, wish(price=None)) in gate.risk.books.holds
 
 
 def test_the_venue_bounds_the_open_orders_of_the_whole_account() -> None:
@@ -200,8 +199,8 @@ def test_the_venue_bounds_the_open_orders_of_the_whole_account() -> None:
 
     def gate_of(**filters: int) -> Interceptor:
         gate = ready(caps_of(symbols=both))
-        gate.on_instruments([instrument(**filters), instrument(name=ETH, **filters)])
-        gate.on_top(top("99.99", "100.01", name=ETH), T0)
+        gate.risk.on_instruments([instrument(**filters), instrument(name=ETH, **filters)])
+        gate.risk.on_top(top("99.99", "100.01", name=ETH), T0)
         return gate
 
     gate = gate_of(exchange_orders_open_max=2)
@@ -220,17 +219,17 @@ def test_the_venue_bounds_the_open_orders_of_the_whole_account() -> None:
 
 def test_the_venue_bounds_one_order_by_its_assets() -> None:
     gate = ready()
-    gate.on_instruments([instrument(asset_base_max=D("0.5"))])
+    gate.risk.on_instruments([instrument(asset_base_max=D("0.5"))])
     approve(gate, wish(qty="0.5"))
     assert deny(gate, wish(qty="0.501")) == "filter_asset"
-    gate.on_instruments([instrument(asset_quote_max=D(50))])
+    gate.risk.on_instruments([instrument(asset_quote_max=D(50))])
     approve(gate, wish(qty="0.4", price="99.00"))
     assert deny(gate, wish(qty="0.501")) == "filter_asset"
 
 
 def test_the_venue_bounds_open_orders_and_stops() -> None:
     gate = ready()
-    gate.on_instruments([instrument(orders_open_max=1)])
+    gate.risk.on_instruments([instrument(orders_open_max=1)])
     approve(gate, wish())
     assert deny(gate, wish(price="99.00")) == "filter_orders_open"
     gate = ready()
@@ -243,8 +242,8 @@ def test_the_venue_bounds_open_orders_and_stops() -> None:
 
 def test_max_position_needs_the_balance_of_the_base() -> None:
     gate = ready()
-    gate.on_instruments([instrument(position_max=D(100))])
-    gate.accounts["BTC"].known = False
+    gate.risk.on_instruments([instrument(position_max=D(100))])
+    gate.risk.books.accounts["BTC"].known = False
     assert deny(gate, wish()) == "balance_unknown"
 
 
@@ -253,7 +252,7 @@ def test_trading_windows_end_at_their_minute() -> None:
     minute = 60 * SECOND
     gate = gate_with(**caps)
     approve(gate, wish())
-    gate.on_top(top("99.99", "100.01", T0 + minute), T0 + minute)
+    gate.risk.on_top(top("99.99", "100.01", T0 + minute), T0 + minute)
     assert deny(gate, wish(price="99.00"), T0 + minute) == "outside_trading_window"
     assert deny(gate_with(trading_windows_utc=["Tue-Sun 00:00-24:00"]), wish()) == (
         "outside_trading_window"
@@ -263,11 +262,11 @@ def test_trading_windows_end_at_their_minute() -> None:
 def test_the_collar_may_refer_to_the_last_trade_and_needs_it_fresh() -> None:
     gate = gate_with(collar_reference="last", collar_bps_max=100)
     assert deny(gate, wish()) == "no_reference_price"
-    gate.on_trade(TradeTick(BTC, 1, Side.BUY, D("101"), D(1), 0, T0), T0)
+    gate.risk.on_trade(TradeTick(BTC, 1, Side.BUY, D("101"), D(1), 0, T0), T0)
     approve(gate, wish(price="102.01"))
     assert deny(gate, wish(price="99.98")) == "price_collar"
     late_ns = T0 + 5000 * NS_PER_MS + 1
-    gate.on_top(top("99.99", "100.01", late_ns), late_ns)
+    gate.risk.on_top(top("99.99", "100.01", late_ns), late_ns)
     assert deny(gate, wish(price="101.00"), late_ns) == "no_reference_price"
 
 
@@ -289,11 +288,49 @@ def test_open_orders_of_the_symbol_and_in_total() -> None:
     assert deny(gate, wish(qty="0.1", price="99.02")) == "orders_open_symbol"
     symbols = {"BTCUSDT": symbol_caps(orders_open_max=9), "ETHUSDT": symbol_caps(orders_open_max=9)}
     gate = ready(caps_of(symbols=symbols, orders_open_max=2))
-    gate.on_instruments([instrument(ETH)])
-    gate.on_top(top("99.99", "100.01", name=ETH), T0)
+    gate.risk.on_instruments([instrument(ETH)])
+    gate.risk.on_top(top("99.99", "100.01", name=ETH), T0)
     approve(gate, wish(qty="0.1"))
     approve(gate, wish(qty="0.1", instrument_id=ETH))
     assert deny(gate, wish(qty="0.1", price="99.00")) == "orders_open_total"
+
+
+def test_symbols_traded_counts_what_may_be_held_and_lets_out_what_reduces() -> None:
+    """Worst case: an open order counts as a position does, an unknown one too."""
+    gate = two_symbols(symbols_traded_max=1)
+    name = approve(gate, wish(qty="0.1", price="99.00"))
+    other = {"qty": "1", "price": "50.00", "instrument_id": ETH}
+    assert deny(gate, wish(**other)) == "symbols_traded"
+    answer = gate.review(wish(**other), T0)
+    assert isinstance(answer, Denied)
+    assert answer.context == {"cap": "symbols_traded_max", "used": "1", "limit": "1"}
+    approve(gate, wish(qty="0.2", price="99.00"))  # the symbol counts once
+    gate.risk.on_unknown(name, T0)
+    assert deny(gate, wish(**other)) == "symbols_traded"
+    for held in list(gate.risk.books.holds):
+        gate.risk.on_terminal(held, T0)
+    approve(gate, wish(**other))
+    assert deny(gate, wish(qty="0.3", price="99.00")) == "symbols_traded"
+
+
+def test_a_position_left_over_the_cap_can_be_reduced_and_canceled() -> None:
+    gate = two_symbols(symbols_traded_max=2)
+    trade(gate, "BUY", "1", "100")
+    gate.risk.on_fill(fill("elsewhere", "BUY", "1", "50", name=ETH), T0)
+    gate.risk.set_capset(gate.risk.capset.tighten({"symbols_traded_max": 1}))
+    approve(gate, wish("SELL", "1", "101.00"))
+    approve(gate, wish("SELL", "1", "50.10", instrument_id=ETH))
+    assert gate.risk.usage(T0)[3].cap == "symbols_traded_max"
+
+
+def test_unset_symbols_traded_binds_nobody_and_leaves_the_hash_of_older_caps() -> None:
+    gate = two_symbols()
+    approve(gate, wish(qty="0.1", price="99.00"))
+    approve(gate, wish(qty="1", price="50.00", instrument_id=ETH))
+    plain = gate.risk.capset.to_plain()
+    assert "symbols_traded_max" not in plain
+    assert not any(one.cap == "symbols_traded_max" for one in gate.risk.usage(T0))
+    assert deny(two_symbols(symbols_traded_max=0), wish(qty="0.1")) == "symbols_traded"
 
 
 def two_symbols(**portfolio: Any) -> Interceptor:
@@ -302,9 +339,9 @@ def two_symbols(**portfolio: Any) -> Interceptor:
         position_long_base_max="50", position_short_base_max="50",
     )  # fmt: skip
     gate = ready(caps_of(symbols={"BTCUSDT": wide, "ETHUSDT": wide}, **portfolio))
-    gate.on_instruments([instrument(ETH)])
-    gate.on_top(top("49.99", "50.01", name=ETH), T0)
-    gate.on_balances([Balance("ETH", D(50), D(0))], T0)
+    gate.risk.on_instruments([instrument(ETH)])
+    gate.risk.on_top(top("49.99", "50.01", name=ETH), T0)
+    gate.risk.on_balances([Balance("ETH", D(50), D(0))], T0)
     return gate
 
 
@@ -322,7 +359,7 @@ def test_net_exposure_takes_the_worst_signed_sum() -> None:
     gate = two_symbols(exposure_net_numeraire_max="150", exposure_gross_numeraire_max="5000")
     trade(gate, "BUY", "1", "100")
     trade_eth = fill("e", "SELL", "2", "50", name=ETH)
-    gate.on_fill(trade_eth, T0)
+    gate.risk.on_fill(trade_eth, T0)
     # long: 1 * 100.01 - 2 * 49.99 = 0.03, so about 150 more may be bought
     approve(gate, wish("BUY", "1.4", "100.00"))
     assert deny(gate, wish("BUY", "0.2", "99.00")) == "exposure_net"
@@ -333,16 +370,16 @@ def test_net_exposure_takes_the_worst_signed_sum() -> None:
 
 def test_balances_count_holds_until_the_venue_has_spoken() -> None:
     gate = gate_with(order_notional_quote_max="5000", exposure_quote_max="5000")
-    gate.on_balances([Balance("USDT", D("310"), D(0)), Balance("BTC", D(1), D(0))], T0)
+    gate.risk.on_balances([Balance("USDT", D("310"), D(0)), Balance("BTC", D(1), D(0))], T0)
     first = approve(gate, wish("BUY", "2"))
     assert deny(gate, wish("BUY", "1.001", "100.00")) == "balance_insufficient"  # floor of 10
     approve(gate, wish("BUY", "1", "100.00"), T0 + 2 * NS_PER_MS)
-    gate.on_known(first, T0)
+    gate.risk.on_known(first, T0)
     assert deny(gate, wish("BUY", "0.1", "99.00")) == "balance_insufficient"
-    gate.on_balances([Balance("USDT", D("110"), D(200))], T0)
+    gate.risk.on_balances([Balance("USDT", D("110"), D(200))], T0)
     assert deny(gate, wish("BUY", "0.1", "99.00")) == "balance_insufficient"
-    gate.on_terminal(first, T0)
-    gate.on_balances([Balance("USDT", D("310"), D(0))], T0)
+    gate.risk.on_terminal(first, T0)
+    gate.risk.on_balances([Balance("USDT", D("310"), D(0))], T0)
     approve(gate, wish("BUY", "1", "99.00"))
     assert deny(gate, wish("SELL", "1.001", "101.00")) == "balance_insufficient"
     approve(gate, wish("SELL", "1", "101.00"))
@@ -363,10 +400,10 @@ def test_attempts_fill_a_rolling_window_and_leave_it_after_the_whole_of_it(
     gate = ready(caps_of(**{cap: 3, "clock_age_ms_max": 10**9}))
     for i in range(3):
         name = approve(gate, wish(qty="0.1", price=f"99.0{i}"))
-        gate.on_venue_reject(name, T0) if i == 0 else gate.on_terminal(name, T0)
+        gate.risk.on_venue_reject(name, T0) if i == 0 else gate.risk.on_terminal(name, T0)
 
     def at(now_ns: int, price: str) -> str:
-        gate.on_top(top("99.99", "100.01", 0), now_ns)
+        gate.risk.on_top(top("99.99", "100.01", 0), now_ns)
         answer = gate.review(wish(qty="0.1", price=price), now_ns)
         return "" if isinstance(answer, Approved) else str(answer.reason)
 
@@ -400,19 +437,19 @@ def test_new_orders_never_use_the_cancels_reserve(window: str) -> None:
 
 def test_cancels_that_left_without_review_fill_the_budget_too() -> None:
     gate = ready(caps_of(messages_per_second_max=5, messages_per_second_cancel_reserve=3))
-    gate.on_cancel_sent(T0)
-    gate.on_cancel_sent(T0)
+    gate.risk.on_cancel_sent(None, T0)
+    gate.risk.on_cancel_sent(None, T0)
     assert deny(gate, wish()) == "messages_per_second"
 
 
 def test_the_venues_own_budget_and_the_age_of_its_sample() -> None:
     gate = ready()
-    gate.on_venue_budget({"ORDERS": 79, "WEIGHT": 0}, {"ORDERS": 100, "WEIGHT": 6000}, T0)
+    gate.risk.on_venue_budget({"ORDERS": 79, "WEIGHT": 0}, {"ORDERS": 100, "WEIGHT": 6000}, T0)
     approve(gate, wish())
-    gate.on_venue_budget({"ORDERS": 80}, {"ORDERS": 100}, T0)
+    gate.risk.on_venue_budget({"ORDERS": 80}, {"ORDERS": 100}, T0)
     assert deny(gate, wish(price="99.00")) == "venue_budget"
     later_ns = T0 + 60 * SECOND + 1
-    gate.on_top(top("99.99", "100.01", later_ns), later_ns)
+    gate.risk.on_top(top("99.99", "100.01", later_ns), later_ns)
     approve(gate, wish(price="99.00"), later_ns)
 
 
@@ -468,7 +505,7 @@ def test_no_order_meets_our_own(
     name = approve(gate, wish(**resting))
     if reason:
         assert deny(gate, wish(**taking)) == reason
-        gate.on_terminal(name, T0)
+        gate.risk.on_terminal(name, T0)
     approve(gate, wish(**taking))
 
 
@@ -476,7 +513,7 @@ def test_no_order_meets_our_own(
 def test_reducing_admits_only_what_shrinks_in_the_worst_case_and_never_flips() -> None:
     gate = ready()
     trade(gate, "BUY", "1", "100")
-    gate.set_trading_state(TradingState.REDUCING)
+    gate.risk.set_trading_state(TradingState.REDUCING)
     assert deny(gate, wish("BUY", "0.1")) == "not_reducing"
     assert deny(gate, wish("SELL", "1.001")) == "not_reducing"
     approve(gate, wish("SELL", "0.6", "101.00"))
@@ -494,7 +531,7 @@ def test_a_flat_position_has_nothing_to_reduce() -> None:
 def test_an_oversized_reduce_is_cut_by_policy_to_the_lot_below() -> None:
     gate = ready(caps_of(reduce_oversized="cut"))
     trade(gate, "SELL", "1.0005", "100")
-    gate.set_trading_state(TradingState.REDUCING)
+    gate.risk.set_trading_state(TradingState.REDUCING)
     answer = gate.review(wish("BUY", "2"), T0)
     assert isinstance(answer, Approved)
     assert answer.order.qty == D("1.000")
@@ -513,9 +550,9 @@ def test_reduce_only_binds_in_active_too() -> None:
 # ------------------------------------------------------------------ cancels and replaces
 def test_cancels_pass_a_halt_a_kill_and_a_sick_journal() -> None:
     gate = ready()
-    gate.halt.close("kill")
-    gate.set_trading_state(TradingState.HALTED)
-    gate.on_journal_health(False)
+    gate.risk.health.halt.close("kill")
+    gate.risk.set_trading_state(TradingState.HALTED)
+    gate.risk.on_journal_health(False)
     cancel = CancelIntent(strategy_id=STRATEGY, client_order_id=ClientOrderId("mine"), reason="r")
     answer = gate.review_cancel(cancel, order(), T0)
     assert isinstance(answer, CancelApproved)
@@ -551,7 +588,7 @@ def test_a_replace_is_a_whole_placement_beside_the_old_order() -> None:
     assert isinstance(answer, ReplaceApproved)
     assert answer.replace.target == name
     assert answer.replace.order.price == D("99.00")
-    assert gate.open_worst_case(BTC)[0] == 3  # both may still fill
+    assert gate.risk.books.open_worst_case(BTC)[0] == 3  # both may still fill
     done = order(str(name), status=OrderStatus.FILLED)
     assert gate.review_replace(fits, done, T0).reason == "order_not_open"
     foreign = ReplaceIntent(
@@ -564,6 +601,6 @@ def test_a_denial_takes_no_hold_and_counts_no_attempt() -> None:
     gate = ready()
     before = gate.state()
     deny(gate, wish(qty="100"))
-    gate.on_top(top("89.99", "90.01"), T0 + SECOND)
-    gate.on_balances([Balance("USDT", D(1), D(1))], T0 + SECOND)
+    gate.risk.on_top(top("89.99", "90.01"), T0 + SECOND)
+    gate.risk.on_balances([Balance("USDT", D(1), D(1))], T0 + SECOND)
     assert gate.state() == before

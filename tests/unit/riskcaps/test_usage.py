@@ -7,8 +7,8 @@ import pytest
 from daemon.model.amounts import NS_PER_MS, NS_PER_S
 from daemon.model.ids import instrument_id
 from daemon.model.position import Balance
-from riskcaps.bands import FALL_AFTER_NS, Watch
-from riskcaps.interceptor import Interceptor
+from riskcaps.gate.interceptor import Interceptor
+from riskcaps.state.bands import FALL_AFTER_NS, Watch
 from tests.unit.riskcaps.kit import (
     BTC,
     ETH,
@@ -37,10 +37,12 @@ def world(**changes: Any) -> Interceptor:
     """Three pairs with prices, one of them quoted in ETH, and a fourth that has no price."""
     gate = tell(bare_gate(caps_of(dict.fromkeys(SYMBOLS, ROOMY), **changes)))
     small = {"notional_min": D(0)}
-    gate.on_instruments([instrument(name, **small) for name in (BTC, ETH, XRPETH, LTC)])
-    gate.on_balances([Balance(one, D(5000), D(0)) for one in ("USDT", "BTC", "ETH", "XRP")], T0)
-    gate.on_top(top("9.99", "10.01", name=ETH), T0)
-    gate.on_top(top("0.99", "1.01", name=XRPETH), T0)
+    gate.risk.on_instruments([instrument(name, **small) for name in (BTC, ETH, XRPETH, LTC)])
+    gate.risk.on_balances(
+        [Balance(one, D(5000), D(0)) for one in ("USDT", "BTC", "ETH", "XRP")], T0
+    )
+    gate.risk.on_top(top("9.99", "10.01", name=ETH), T0)
+    gate.risk.on_top(top("0.99", "1.01", name=XRPETH), T0)
     return gate
 
 
@@ -48,23 +50,23 @@ def busy() -> Interceptor:
     """Bought 0.25 BTC and 1 XRP; open: buy 1 and sell 2 BTC, buy 3 XRP."""
     gate = world()
     for ago_s in (7200, 600, 30):
-        gate.orders.add(T0 - ago_s * NS_PER_S)
-    gate.cancels.add(T0 - 30 * NS_PER_S)
-    gate.on_fill(fill("elsewhere", "BUY", "0.25", "100"), T0)
-    gate.on_fill(fill("elsewhere", "BUY", "1", "1", name=XRPETH), T0)
+        gate.risk.windows.orders.add(T0 - ago_s * NS_PER_S)
+    gate.risk.windows.cancels.add(T0 - 30 * NS_PER_S)
+    gate.risk.on_fill(fill("elsewhere", "BUY", "0.25", "100"), T0)
+    gate.risk.on_fill(fill("elsewhere", "BUY", "1", "1", name=XRPETH), T0)
     approve(gate, wish("BUY", "1", "99.00"))
     approve(gate, wish("SELL", "2", "101.00"))
     approve(gate, wish("BUY", "3", "0.98", instrument_id=XRPETH))
     for _ in range(2):
-        gate.cancels.add(T0)
-    gate.behaviour.losses = {"ETHUSDT@sim": 1}
-    gate.behaviour.executions_since_human = 7
-    gate.behaviour.rejects = {"BTCUSDT@sim": 2, "ETHUSDT@sim": 1}
+        gate.risk.windows.cancels.add(T0)
+    gate.risk.behaviour.losses = {"ETHUSDT@sim": 1}
+    gate.risk.behaviour.executions_since_human = 7
+    gate.risk.behaviour.rejects = {"BTCUSDT@sim": 2, "ETHUSDT@sim": 1}
     return gate
 
 
 def test_every_cap_of_a_small_world_by_hand() -> None:
-    usage = {(one.cap, one.symbol): one.used for one in busy().usage(T0)}
+    usage = {(one.cap, one.symbol): one.used for one in busy().risk.usage(T0)}
     # BTC short 1.75 and long 1.25 at 101, our highest price; XRP long 4 at 1.01 ETH of 10.01 USDT,
     # short -1 at 0.99 ETH of 9.99 USDT.
     xrp_long, xrp_short = D(4) * D("1.01") * D("10.01"), -D("0.99") * D("9.99")
@@ -110,39 +112,39 @@ def test_the_long_side_when_it_is_the_worse_and_symbols_with_one_thing_only() ->
     gate = world()
 
     def exposure() -> tuple[object, object]:
-        used = {one.cap: one.used for one in gate.usage(T0) if not one.symbol}
+        used = {one.cap: one.used for one in gate.risk.usage(T0) if not one.symbol}
         return used["exposure_gross_numeraire_max"], used["exposure_net_numeraire_max"]
 
     assert exposure() == (0, 0)
     approve(gate, wish("BUY", "1", "99.00"))
     assert exposure() == (D("100.01"), D("100.01")), "one open order and no position"
-    gate.on_fill(fill("elsewhere", "BUY", "2", "1", name=XRPETH), T0)
+    gate.risk.on_fill(fill("elsewhere", "BUY", "2", "1", name=XRPETH), T0)
     both = D("100.01") + 2 * D("1.01") * D("10.01")
     assert exposure() == (both, both), "a position and no open order"
-    gate.on_fill(fill("elsewhere", "SELL", "3", "1", name=XRPETH), T0)
+    gate.risk.on_fill(fill("elsewhere", "SELL", "3", "1", name=XRPETH), T0)
     short = D("1.01") * D("10.01")
     assert exposure() == (D("100.01") + short, D("100.01") - D("0.99") * D("9.99"))
 
 
 def test_the_limits_that_fill_up_are_those_of_the_caps_less_the_reserve() -> None:
     gate = busy()
-    limits = {one.cap: one.limit for one in gate.usage(T0) if not one.symbol}
+    limits = {one.cap: one.limit for one in gate.risk.usage(T0) if not one.symbol}
     assert limits.pop("messages_per_second_max") == 100 - 40
     assert limits.pop("messages_per_minute_max") == 1000 - 400
     assert len(limits) == 15
-    assert limits == {cap: getattr(gate.capset, cap) for cap in limits}
+    assert limits == {cap: getattr(gate.risk.capset, cap) for cap in limits}
     none_left = world(messages_per_second_max=40, messages_per_minute_max=300)
-    assert {one.limit for one in none_left.usage(T0) if one.cap.startswith("messages")} == {0}
+    assert {one.limit for one in none_left.risk.usage(T0) if one.cap.startswith("messages")} == {0}
 
 
 def test_what_cannot_be_valued_is_left_out() -> None:
     gate = busy()
-    gate.on_top(top("10.02", "10.01", name=ETH), T0)  # crossed: no rate
-    caps = {one.cap for one in gate.usage(T0)}
+    gate.risk.on_top(top("10.02", "10.01", name=ETH), T0)  # crossed: no rate
+    caps = {one.cap for one in gate.risk.usage(T0)}
     assert "orders_open_max" in caps
     assert not caps & {"exposure_gross_numeraire_max", "exposure_net_numeraire_max"}
     assert "traded_notional_per_day_numeraire_max" not in caps
-    assert gate.ledger.equity is None
+    assert gate.risk.ledger.equity is None
     assert "loss_day_numeraire_max" not in caps
 
 
@@ -151,7 +153,7 @@ def test_what_is_open_in_another_quote_counts_to_the_cap(qty: str, passes: bool)
     """The screen adds it up by itself, in front of the table."""
     gate = world(traded_notional_per_day_numeraire_max="29.9705")
     approve(gate, wish("BUY", "0.05", "99.00"))  # 4.95
-    gate.usage(T0)
+    gate.risk.usage(T0)
     approve(gate, wish("BUY", "2", "1.00", instrument_id=XRPETH))  # 2 ETH: 20.02
     intent = wish("BUY", qty, "98.00")  # at the ask of 100.01: 5.0005
     if passes:
@@ -164,8 +166,8 @@ def test_a_symbol_in_another_quote_is_valued_anew_when_its_rate_moves() -> None:
     gate = world(exposure_gross_numeraire_max="100", exposure_net_numeraire_max="100")
     approve(gate, wish("BUY", "2", "1.00", instrument_id=XRPETH))  # 2 x 1.01 x 10.01 = 20.22
     approve(gate, wish("BUY", "0.1", "99.00"), T0 + STEP_NS)
-    gate.usage(T0 + STEP_NS)
-    gate.on_top(top("44.99", "45.01", T0 + STEP_NS, ETH), T0 + STEP_NS)  # 90.92 and 10.001
+    gate.risk.usage(T0 + STEP_NS)
+    gate.risk.on_top(top("44.99", "45.01", T0 + STEP_NS, ETH), T0 + STEP_NS)  # 90.92 and 10.001
     answer = deny(gate, wish("BUY", "0.1", "98.00"), T0 + 2 * STEP_NS)
     assert answer == "exposure_gross"
 

@@ -1,6 +1,6 @@
 """Write the generated documents of the risk gate.
 
-    python -m tests.unit.riskcaps.write_tables caps       deploy/caps/README.md
+    python -m tests.unit.riskcaps.write_tables caps       deploy/caps/README.md, docs/RULES.md
     python -m tests.unit.riskcaps.write_tables controls   docs/CONTROLS.md, from a test run
 
 `controls` runs every test that the control map names, and refuses to write when one of them has
@@ -12,12 +12,14 @@ from pathlib import Path
 
 import pytest
 
-from riskcaps.control_map import CLAUSES, control_map_table
-from riskcaps.denials import reasons_table
-from riskcaps.explain import caps_table
+from riskcaps.gate.table import rules_table
+from riskcaps.words.control_map import CLAUSES, control_map_table
+from riskcaps.words.denials import reasons_table
+from riskcaps.words.explain import caps_table
 
 ROOT = Path(__file__).parents[3]
 CAPS_FILE = ROOT / "deploy" / "caps" / "README.md"
+RULES_FILE = ROOT / "docs" / "RULES.md"
 CONTROLS_FILE = ROOT / "docs" / "CONTROLS.md"
 
 CAPS_HEAD = """# Caps and denials
@@ -36,13 +38,37 @@ restart. Clauses are the numbers of `docs/CONTROLS.md`.
 REASONS_HEAD = """
 ## Denials
 
-The first rule that fails is the verdict. The order of the rules and the formula of each are in the
-docstring of `riskcaps/decision.py`; `python -m evidence.recheck JOURNAL` decides again by them.
+The first rule that fails is the verdict. The order of the rules and the formula of each are in
+`docs/RULES.md`; `python -m evidence.recheck JOURNAL` decides again by them.
+
+"""
+RULES_HEAD = """# Rules of a placement
+
+Generated from `riskcaps/gate/table.py` (`python -m tests.unit.riskcaps.write_tables caps`); a test
+fails when it is stale. The first rule that fails, from above, is the verdict; a rule that comes
+after it is not asked. The inputs are the keys of a decision as `riskcaps/gate/inputs.py` describes
+them, caps are named as in the configuration, filters as in `daemon/model/instrument.py`. Times in
+ms are compared in ns. `evidence/judge/redecide.py` writes the same rules a second time, on purpose.
+
+What the rules read beside the inputs:
+
+* `px` is the price. Without one it is far\\*(10000 + or - market_slippage_bps)/10000, + for
+  buys, where far is ask (buy) or bid (sell), for a stop type max(stop_price, ask) or
+  min(stop_price, bid), with trailing_bps that \\*(10000 + or - trailing_bps)/10000. Of a pegged
+  order it is ref\\*(10000 + or - collar_bps_max)/10000.
+* `ref` is (bid + ask)/2, or reference_px where the caps say `collar_reference = "last"`.
+* `room` is -position - buys_open (buy) or position - sells_open (sell); reducing: 0 < qty <=
+  room. Where only reducing may pass, with `reduce_oversized = "cut"` and floor(room, lot) > 0, qty
+  becomes that, and is reducing.
+* `long` is position + buys_open, `short` is sells_open - position; `value_px` is
+  max(px, ask, own_px[2]).
+* worst(l, s, hi, bid) is max(l, s, 0)\\*hi\\*rate_high. Of the others hi is max(highest open price,
+  ask); of this symbol value_px.
 
 """
 CONTROLS_HEAD = """# Control map
 
-Generated from `riskcaps/control_map.py` and a run of the tests that it names
+Generated from `riskcaps/words/control_map.py` and a run of the tests that it names
 (`python -m tests.unit.riskcaps.write_tables controls`). Every clause is met by a cap or a
 drill with passing tests, or is out of scope with a reason.
 
@@ -60,6 +86,11 @@ UMIR 7.1 are Canada's. Clauses 34 and 40 were read in secondary sources only.
 def caps_document() -> str:
     """`deploy/caps/README.md` as it must read."""
     return CAPS_HEAD + caps_table() + REASONS_HEAD + reasons_table()
+
+
+def rules_document() -> str:
+    """`docs/RULES.md` as it must read."""
+    return RULES_HEAD + rules_table()
 
 
 def controls_document(outcomes: dict[str, str]) -> str:
@@ -111,6 +142,7 @@ def write_controls() -> int:
 if __name__ == "__main__":
     if sys.argv[1:] == ["caps"]:
         CAPS_FILE.write_text(caps_document())
+        RULES_FILE.write_text(rules_document())
     elif sys.argv[1:] == ["controls"]:
         sys.exit(write_controls())
     else:

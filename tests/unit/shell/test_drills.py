@@ -24,7 +24,7 @@ from daemon.shell.drills.drill_runner import DRILLS, Drills, DrillTools
 from daemon.shell.process.clock import SystemClock
 from daemon.shell.stop.emergency_stop import KillReport
 from evidence.folds.drill_fold import FAILED, FALSE, OPEN, PASSED, WANTED, decided
-from riskcaps.capset import capset_from_mapping
+from riskcaps.words.capset import capset_from_mapping
 from tests.support.builders import T0, caps
 
 ROOT = Path(__file__).resolve().parents[3]

@@ -10,8 +10,8 @@ import pytest
 from daemon.model.effects import SendOrder, SendReplace
 from daemon.model.inputs import NotSent
 from daemon.shell.link.order_rate import TRAVEL_NS, OrderRate
-from riskcaps.capset import CapSet, SymbolCaps
-from riskcaps.rates import DAY_NS, HOUR_NS, MINUTE_NS, SECOND_NS
+from riskcaps.state.windows import DAY_NS, HOUR_NS, MINUTE_NS, SECOND_NS
+from riskcaps.words.capset import CapSet, SymbolCaps
 from tests.support.link_bench import Bench, order, replacement, running
 from tests.support.scripted_venue import ScriptedVenue, served
 from tests.unit.riskcaps.kit import bare_gate
@@ -121,10 +121,10 @@ def test_a_cap_that_is_tightened_holds_at_once() -> None:
 def test_a_new_run_counts_what_the_runs_before_it_sent(stamps: tuple[int, ...]) -> None:
     gate = bare_gate()
     for stamp in stamps:
-        gate.orders.add(stamp * MS)
-    gate.cancels.add(950 * MS)
+        gate.risk.windows.orders.add(stamp * MS)
+    gate.risk.windows.cancels.add(950 * MS)
     rate = OrderRate()
-    rate.follow(gate, 1_000 * MS)
+    rate.follow(gate.risk, 1_000 * MS)
     assert rate._orders.counts(1_000 * MS)[1] == len(stamps)
     assert rate._messages.counts(1_000 * MS)[1] == len(stamps) + 1
 
@@ -139,7 +139,7 @@ async def venue() -> AsyncIterator[ScriptedVenue]:
 async def test_both_roads_keep_it_where_the_bytes_leave(venue: ScriptedVenue, road: str) -> None:
     gate = bare_gate()
     async with running(Bench(venue.base, order_road=road)) as bench:
-        bench.link._governor.rate.caps = lambda: replace(gate.capset, orders_per_second_max=2)
+        bench.link._governor.rate.caps = lambda: replace(gate.risk.capset, orders_per_second_max=2)
         await bench.up()
         for n in range(1, 4):
             bench.link.perform(SendOrder(order(f"stabc123-1-{n}")))

@@ -6,8 +6,8 @@ import random
 import pytest
 
 from daemon.shell.link.price_paths import missing_prices, offer
-from riskcaps.exposure import SymbolBook
-from riskcaps.valuation import Rates
+from riskcaps.state.conversion import Rates
+from riskcaps.state.symbol_book import SymbolBook
 from tests.support.builders import instrument
 
 ASSETS = ("USDT", "BTC", "ETH", "BNB")

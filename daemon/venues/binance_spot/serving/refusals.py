@@ -129,7 +129,7 @@ CAPS: Mapping[str, Wording] = {
     "amend_not_smaller": _AMEND,
     "not_owner": _UNKNOWN_ORDER,
 }
-"""By the reason of the caps (`riskcaps.denials.DenyReason`)."""
+"""By the reason of the caps (`riskcaps.words.denials.DenyReason`)."""
 BOT_RULES: Mapping[DoorReason, Wording] = {
     DoorReason.DUPLICATE_ORDER_ID: _exact(dialect_errors.duplicate_order()),
     DoorReason.UNKNOWN_BOT: _exact(dialect_errors.not_permitted()),

@@ -98,7 +98,7 @@ def test_a_cancel_passes_whatever_forbids_placements(stage: BotStage, trouble: s
     elif trouble == "revoked":
         stage.switch(BotState.REVOKED)
     elif trouble == "journal":
-        stage.gate.on_journal_health(ok=False)
+        stage.gate.risk.on_journal_health(ok=False)
     else:
         stage.halt.close("drill")
     assert not only(SendOrder, stage.tell(stage.asks("a2", price="98.00")))

@@ -282,7 +282,7 @@ def test_a_quantity_in_quote_is_held_at_its_worst_and_shrinks_to_what_it_was(
     row = stage.row()
     assert (str(row.qty), row.quote_qty, row.amends) == ("0.499", Decimal(50), 0)
     assert stage.heard() == [("q1", "NEW", "NEW"), ("q1", "TRADE", "FILLED")]
-    assert stage.gate.open_worst_case(BTC)[0] == 0 or not stage.gate.holds
+    assert stage.gate.risk.books.open_worst_case(BTC)[0] == 0 or not stage.gate.risk.books.holds
     assert stage.incidents() == []
 
 
@@ -293,7 +293,7 @@ def test_a_venue_that_never_says_the_base_quantity_is_believed_by_its_fills(
     done = (fill(cid, 1, "0.499", "100.10"),)
     stage.tell(stage.ack(cid, status=VenueOrderStatus.FILLED, cum="0.499", fills=done, qty="0"))
     assert (str(stage.row().qty), stage.row().status) == ("0.499", VenueOrderStatus.FILLED)
-    assert not stage.gate.holds
+    assert not stage.gate.risk.books.holds
 
 
 def test_a_quantity_in_quote_cannot_be_cut_to_a_position_and_is_refused(stage: BotStage) -> None:

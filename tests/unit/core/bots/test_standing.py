@@ -18,7 +18,7 @@ from daemon.model.inputs import (
 )
 from daemon.model.position import Balance
 from daemon.model.reports import Reject
-from riskcaps.bands import CapNotice
+from riskcaps.state.bands import CapNotice
 from tests.support.bot_stage import CX, FT, BotStage, bot_caps, ready
 from tests.support.builders import BTC, caps, command, instrument, snapshot
 from tests.support.screenplay import cancels, only, replies
@@ -295,7 +295,6 @@ def test_finished_orders_are_forgotten_together_with_all_that_was_kept_of_them()
     (view,) = stage.engine.bot_views()
     assert [one.client_order_id for one in view.orders] == ["a3", "a4", "a5"]
     assert len(stage.engine.state()["bots"]["fills"]) == 3
-    assert len(stage.gate.bot_orders) == 3
 
 
 def test_a_state_without_bots_is_as_it_was_before_there_were_any() -> None:

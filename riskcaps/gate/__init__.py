@@ -1,0 +1,1 @@
+"""Gate: the numbered rules, and the interceptor, which is the only mint of orders."""

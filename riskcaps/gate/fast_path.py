@@ -1,0 +1,325 @@
+"""A first look that can only say "inside every bound": what every rule of the table lets pass.
+
+Rules of this file:
+1. The table (table.py) is the law and names every denial. An order inside all bounds needs
+   no walk through it; any other order goes through it, whole.
+2. A row that is `kept` is not written again: its own check is asked once, and its answer holds
+   until the version that it depends on moves, or its `until` has passed.
+3. Bounds of the other rows are drawn here from the same caps, filters and prices, each at least as
+   strict as the rule named beside it, and below the cap's next pre-alert band (`Watch.up`).
+4. It looks at plain orders with a limit price on symbols quoted in the numeraire.
+5. It is proved against the table, not trusted: a property test puts the same order to both in
+   random worlds, and while trading every AUDIT_EVERY-th order goes to both (interceptor.py).
+"""
+
+from decimal import Decimal
+
+from daemon.model.amounts import ZERO
+from daemon.model.enums import OrderType, Side, TradingState
+from daemon.model.ids import InstrumentId
+from daemon.model.instrument import SPOT
+from daemon.model.intents import PlaceIntent
+from riskcaps.gate.inputs import DecisionInputs
+from riskcaps.gate.rule import Case, Kept, Rule
+from riskcaps.gate.table import RULES
+from riskcaps.state.behaviour import NEVER_NS, duplicate_key
+from riskcaps.state.conversion import PAR
+from riskcaps.state.risk_state import RiskState
+from riskcaps.state.symbol_book import SymbolBook
+from riskcaps.words.caps import UNLIMITED_COUNT
+from riskcaps.words.order_kinds import BPS
+
+PRICED_TYPES = (OrderType.LIMIT, OrderType.LIMIT_MAKER)
+AUDIT_EVERY = 256
+_WINDOWS = ("second", "minute", "hour", "day")
+
+
+def _kept(kept: Kept) -> tuple[Rule, ...]:
+    return tuple(rule for rule in RULES if rule.kept == kept)
+
+
+_OF_TERMS, _OF_MARKET, _OF_STANDING = _kept("terms"), _kept("market"), _kept("standing")
+BOUNDED = frozenset((1, 12, 13, 15, *range(22, 47), 48, 49, 50, 53, 54))
+"""The rules whose bounds are drawn here. A row of the table that is neither kept nor one of these
+is asked by itself, so that a new rule holds on the fast path from its first day."""
+_REST = tuple(rule for rule in RULES if not rule.kept and rule.number not in BOUNDED)
+_COUNTED = tuple((rule.of_inputs, rule.cap) for rule in _REST if rule.of_inputs is not None)
+_ASKED = tuple(rule for rule in _REST if rule.of_inputs is None)
+
+
+class OrderBounds:
+    """Bounds of orders of one instrument, side, type and time in force.
+
+    Nothing that an order changes stands in here.
+    """
+
+    __slots__ = (
+        "ask_px", "bands_version", "day", "exposure", "floor", "gross", "hour", "market_until_ns",
+        "market_version", "messages_minute", "messages_second", "minute", "net", "notional",
+        "open_of_symbol", "open_total", "order_type", "order_value_max", "position", "price_high",
+        "price_low", "qty_high", "qty_low", "qty_step", "ratio", "ratio_grace", "second",
+        "share_high", "share_low", "side", "standing_until_ns", "standing_version", "symbol_minute",
+        "terms_until_ns", "terms_version", "tick", "time_in_force", "traded_qty", "until_ns",
+        "value_min", "venue_open_of_symbol", "venue_open_total",
+    )  # fmt: skip
+
+    def __init__(self, case: Case) -> None:
+        book, caps, f, portfolio = case.book, case.caps, case.filters, case.portfolio
+        self.terms_version = book.terms_version
+        self.side, self.order_type = case.intent.side, case.intent.order_type
+        self.time_in_force = case.intent.time_in_force
+        self.terms_until_ns = _passes_until(case, _OF_TERMS)
+        self.market_version = self.standing_version = -1
+        # 13, 27, 32. A multiple of the step that is not below one step is positive and finite.
+        self.tick, self.qty_step = book.tick, book.qty_step
+        self.qty_low = max(book.qty_low, book.qty_step)
+        self.qty_high = min(book.qty_high, caps.order_qty_base_max)
+        # 29, 33. What is valued at the higher of price and ask is worth no less than at its price.
+        self.value_min = f.notional_min
+        notional_max = f.notional_max or caps.order_notional_quote_max
+        self.order_value_max = min(notional_max, caps.order_notional_quote_max)
+        self.venue_open_of_symbol = f.orders_open_max or UNLIMITED_COUNT  # 30
+        self.venue_open_total = f.exchange_orders_open_max or UNLIMITED_COUNT
+        self.floor = portfolio.balance_free_min.get(case.given.asset, ZERO)  # 43
+        self.ratio, self.ratio_grace = (  # 48
+            portfolio.order_to_trade_ratio_max,
+            portfolio.order_to_trade_grace_orders,
+        )
+        # 24, 26, 34: factors of the reference. scaleb only moves the point, so they are exact.
+        low = Decimal(BPS - caps.collar_bps_max).scaleb(-4)
+        high = Decimal(BPS + caps.collar_bps_max).scaleb(-4)
+        up = f.bid_multiplier_up if case.is_buy else f.ask_multiplier_up
+        down = f.bid_multiplier_down if case.is_buy else f.ask_multiplier_down
+        self.share_low, self.share_high = max(low, down), min(high, up or high)
+        self.bands_version = -1
+
+    def follow_bands(self, case: Case) -> None:
+        """The caps' next bands: what an order may not reach."""
+        watch, account = case.book.watch, case.risk.alerts.watch
+        side = "position_long_base_max" if case.is_buy else "position_short_base_max"
+        self.position, self.exposure = watch[side].up, watch["exposure_quote_max"].up  # 35, 36
+        self.open_of_symbol = watch["orders_open_max"].up - 1  # 37
+        self.open_total = account["orders_open_max"].up - 1  # 38
+        self.gross = account["exposure_gross_numeraire_max"].up  # 40
+        self.net = account["exposure_net_numeraire_max"].up  # 41
+        self.second, self.minute, self.hour, self.day = (  # 44
+            account[f"orders_per_{window}_max"].up - 1 for window in _WINDOWS
+        )
+        self.symbol_minute = watch["orders_per_minute_max"].up - 1  # 45
+        self.messages_second, self.messages_minute = (  # 46
+            account[f"messages_per_{window}_max"].up - 1 for window in _WINDOWS[:2]
+        )
+        self.notional = account["traded_notional_per_day_numeraire_max"].up  # 49
+        self.traded_qty = watch["traded_qty_per_day_base_max"].up  # 50
+        self.bands_version = case.risk.alerts.bands_version
+
+    def follow(self, case: Case, standing_version: int) -> None:
+        """The market or what stands before every order has moved: ask the kept rules again."""
+        book = case.book
+        if self.bands_version != case.risk.alerts.bands_version:
+            self.follow_bands(case)
+        if self.market_version != book.market_version:
+            self.market_until_ns = _passes_until(case, _OF_MARKET)
+            top = book.top
+            if top is not None and self.market_until_ns != NEVER_NS:
+                is_mid = case.caps.collar_reference == "mid"
+                ref_px = (top.bid_px + top.ask_px) / 2 if is_mid else book.last
+                self.price_low = max(book.price_low, book.tick, ref_px * self.share_low)
+                self.price_high = min(book.price_high, ref_px * self.share_high)
+                self.ask_px = top.ask_px
+            self.market_version = book.market_version
+        if self.standing_version != standing_version:
+            self.standing_until_ns = _passes_until(case, _OF_STANDING)
+            if case.risk.health.trading_state is TradingState.REDUCING:  # 22
+                self.standing_until_ns = NEVER_NS
+            self.standing_version = standing_version
+        self.until_ns = min(self.terms_until_ns, self.market_until_ns, self.standing_until_ns)
+
+
+def _passes_until(case: Case, rules: tuple[Rule, ...]) -> int:
+    """The last moment at which all of these rules pass; NEVER_NS when one does not pass now."""
+    until_ns = -NEVER_NS
+    for rule in rules:
+        if rule.check(case) is not None:
+            return NEVER_NS
+        if rule.until is not None:
+            until_ns = min(until_ns, rule.until(case))
+    return until_ns
+
+
+class FastPath:
+    """The bounds of each instrument and side, drawn when first asked for."""
+
+    def __init__(self, risk: RiskState) -> None:
+        self._risk = risk
+        self._buys: dict[InstrumentId, OrderBounds] = {}
+        self._sells: dict[InstrumentId, OrderBounds] = {}
+
+    def admits(self, book: SymbolBook, given: DecisionInputs) -> bool:
+        """Whether every rule lets the order pass and no band is reached; False: ask the table."""
+        intent = given.intent
+        bounds = (self._buys if intent.side is Side.BUY else self._sells).get(book.instrument_id)
+        try:
+            if (
+                bounds is None
+                or bounds.terms_version != book.terms_version
+                or bounds.market_version != book.market_version
+                or bounds.standing_version != given.standing_version
+                or bounds.bands_version != self._risk.alerts.bands_version
+                or bounds.order_type is not intent.order_type
+                or bounds.time_in_force is not intent.time_in_force
+                or bounds.side is not intent.side
+                or given.now_ns > bounds.terms_until_ns
+            ):
+                bounds = self._follow(bounds, book, given)
+            if bounds is None or not within_all_bounds(self._risk, bounds, given):
+                return False
+            for count, cap in _COUNTED:
+                would = count(given)
+                if would is not None and would >= self._risk.alerts.watch[cap].up:
+                    return False
+            return not _ASKED or self._passes_the_rest(book, given)
+        except ArithmeticError:  # the table has the word for such amounts
+            return False
+
+    def _passes_the_rest(self, book: SymbolBook, given: DecisionInputs) -> bool:
+        """The rows without a bound that are no counts, each asked by itself."""
+        case = Case(self._risk, given, book)
+        return all(rule.check(case) is None and not rule.reaches_band(case) for rule in _ASKED)
+
+    def _follow(
+        self, bounds: OrderBounds | None, book: SymbolBook, given: DecisionInputs
+    ) -> OrderBounds | None:
+        """The bounds that hold for a wish now; None where only the table can tell."""
+        intent = given.intent
+        case = Case(self._risk, given, book)
+        if (
+            bounds is None
+            or bounds.terms_version != book.terms_version
+            or bounds.order_type is not intent.order_type
+            or bounds.time_in_force is not intent.time_in_force
+            or bounds.side is not intent.side
+            or given.now_ns > bounds.terms_until_ns
+        ):
+            if not _can_be_drawn(book, intent):
+                return None
+            of_side = self._buys if intent.side is Side.BUY else self._sells
+            bounds = of_side[book.instrument_id] = OrderBounds(case)
+        bounds.follow(case, given.standing_version)
+        return bounds
+
+
+def _can_be_drawn(book: SymbolBook, intent: PlaceIntent) -> bool:
+    """Plain orders with a limit price, at par, without the venue's rarer filters (30, 31)."""
+    f = book.instrument
+    return (
+        f is not None
+        and f.kind == SPOT  # what another kind costs, only its account model knows
+        and book.at_par
+        and book.caps is not None
+        and intent.order_type in PRICED_TYPES
+        and not (f.position_max or f.asset_base_max or f.asset_quote_max)
+    )
+
+
+def within_all_bounds(risk: RiskState, bounds: OrderBounds, given: DecisionInputs) -> bool:
+    """Rules 1, 12, 13, 22, 24-30, 32-38, 42-46 and 48 of an order; then what it makes of the whole.
+
+    Raises:
+        ArithmeticError: amounts that cannot be computed with.
+    """
+    intent = given.intent
+    qty, price = intent.qty, intent.price
+    if (
+        given.halted  # 1
+        or given.now_ns > bounds.until_ns
+        or given.unknown_orders  # 12
+        or type(qty) is not Decimal  # 13
+        or type(price) is not Decimal
+        or intent.stop_price is not None
+        or intent.extras is not None
+        or intent.reduce_only  # 22
+        or not bounds.price_low <= price <= bounds.price_high  # 24, 26, 34
+        or price % bounds.tick  # 25
+        or not bounds.qty_low <= qty <= bounds.qty_high  # 27, 32
+        or qty % bounds.qty_step  # 28
+    ):
+        return False
+    cost = qty * price
+    value = cost if price >= bounds.ask_px else qty * bounds.ask_px
+    if cost < bounds.value_min or value > bounds.order_value_max:  # 29, 33
+        return False
+    is_buy = bounds.side is Side.BUY
+    need = cost if is_buy else qty
+    free = given.free
+    if free is None or need + bounds.floor + given.inflight + given.unsettled > free:  # 42, 43
+        return False
+    second, minute, hour, day = given.orders
+    cancels_second, cancels_minute = given.cancels
+    open_of_symbol, open_total = given.orders_open, given.orders_open_total
+    if (
+        open_of_symbol >= bounds.venue_open_of_symbol  # 30
+        or open_total >= bounds.venue_open_total
+        or open_of_symbol >= bounds.open_of_symbol  # 37
+        or open_total >= bounds.open_total  # 38
+        or second >= bounds.second  # 44
+        or minute >= bounds.minute
+        or hour >= bounds.hour
+        or day >= bounds.day
+        or given.symbol_minute >= bounds.symbol_minute  # 45
+        or second + cancels_second >= bounds.messages_second  # 46
+        or minute + cancels_minute >= bounds.messages_minute
+        or (day >= bounds.ratio_grace and day + 1 > bounds.ratio * (given.executions or 1))  # 48
+    ):
+        return False
+    if not _leaves_room(risk, bounds, given, price, value):
+        return False
+    behaviour, now_ns = risk.behaviour, given.now_ns
+    if now_ns - behaviour.newest_ns > behaviour.duplicate_window_ns:  # 53
+        return True
+    key = duplicate_key(intent.instrument_id, given.owner, price, qty, is_buy=is_buy)
+    return behaviour.last_seen_ns(key, now_ns) < 0
+
+
+def _leaves_room(
+    risk: RiskState, bounds: OrderBounds, given: DecisionInputs, price: Decimal, value: Decimal
+) -> bool:
+    """Rules 35, 36, 39-41, 49, 50, 54. A side that ends at or below zero raises nothing."""
+    qty, buys_open, sells_open = given.qty, given.buys_open, given.sells_open
+    is_buy = bounds.side is Side.BUY
+    if is_buy:
+        side = given.position + buys_open + qty
+        other_px = given.own_sell_px
+        crosses = other_px is not None and price >= other_px
+    else:
+        side = sells_open - given.position + qty
+        other_px = given.own_buy_px
+        crosses = other_px is not None and price <= other_px
+    if crosses or side >= bounds.position:
+        return False
+    gross = net = ZERO
+    if side > 0:
+        high_px, own_px = bounds.ask_px, given.own_px_max
+        if price > high_px:  # noqa: PLR1730 - max() costs three times as much
+            high_px = price
+        gross = net = side * (own_px if own_px is not None and own_px > high_px else high_px)
+        if gross >= bounds.exposure:
+            return False
+    if given.others:
+        worth = risk.valuation.worst_of(given.others, given.now_ns)
+        if worth is None:
+            return False
+        gross += worth[0]
+        net += worth[1] if is_buy else worth[2]
+    total = value
+    for _, traded, is_open, rate in given.turnover:
+        if rate is None:
+            return False
+        amount = traded + is_open
+        total += amount if rate is PAR else amount * rate[1]
+    return not (
+        (side > 0 and gross >= bounds.gross)
+        or net >= bounds.net
+        or total >= bounds.notional
+        or given.traded_qty + buys_open + sells_open + qty >= bounds.traded_qty
+    )

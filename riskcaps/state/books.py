@@ -1,0 +1,175 @@
+"""Every instrument, asset and open order that the gate knows, and the rates between them.
+
+Rules of this file:
+1. It keeps and finds. What an order or a fill does to one instrument is symbol_book.py's.
+2. What is first heard of gets a book or an account without caps and balance: it is denied.
+"""
+
+from decimal import Decimal
+
+from daemon.model.amounts import ZERO
+from daemon.model.ids import ClientOrderId, InstrumentId, asset_name
+from daemon.model.position import Position
+from riskcaps.state.conversion import Rates
+from riskcaps.state.holds import WORKING, Account, Hold
+from riskcaps.state.symbol_book import SymbolBook
+from riskcaps.words.capset import CapSet
+
+
+class Books:
+    """Books by instrument, accounts by asset, holds by client order id."""
+
+    def __init__(self, rates: Rates | None = None) -> None:
+        """`rates`: those of the account, where these are the books of one bot."""
+        self.capset = CapSet()
+        self.by_id: dict[InstrumentId, SymbolBook] = {}
+        self.accounts: dict[str, Account] = {}
+        self.quotes: dict[str, Account] = {}
+        """The accounts that are some instrument's quote: where turnover is counted."""
+        self.holds: dict[ClientOrderId, Hold] = {}
+        self.active: dict[InstrumentId, SymbolBook] = {}
+        """The books that weigh in the portfolio: those with a position or an open order."""
+        self.fees_owed: dict[str, Decimal] = {}
+        """Fees paid in an asset that is neither base nor quote of their instrument."""
+        self._has_own_rates = rates is None
+        self.rates = Rates() if rates is None else rates
+        self.leg_ids: frozenset[InstrumentId] = frozenset()
+        """The instruments whose prices make a rate."""
+
+    def set_capset(self, capset: CapSet) -> None:
+        """Use these caps from now on."""
+        self.capset = capset
+        for book in self.by_id.values():
+            book.set_caps(capset.for_instrument(book.instrument_id))
+        self.rebuild_rates()
+
+    def rebuild_rates(self) -> None:
+        """Resolve the declared paths again: instruments or caps have changed."""
+        caps, books = self.capset, self.by_id.values()
+        for book in books:
+            book.at_par = bool(book.quote) and asset_name(book.quote) == caps.numeraire
+            book.base_account = self.account(book.base)
+            book.quote_account = self.account(book.quote)
+            book.change_terms()
+        self.quotes = {book.quote: book.quote_account for book in books if book.quote}
+        if not self._has_own_rates:
+            return
+        self.rates.rebuild(caps.numeraire, caps.conversions, books)
+        self.leg_ids = frozenset(
+            book.instrument_id for asset in caps.conversions for book in self.rates.books_of(asset)
+        )
+
+    def book(self, instrument_id: InstrumentId) -> SymbolBook:
+        """The book of an instrument, made when first heard of."""
+        book = self.by_id.get(instrument_id)
+        if book is None:
+            book = SymbolBook(instrument_id)
+            book.set_caps(self.capset.for_instrument(instrument_id))
+            self._guess_assets(book)
+            self.by_id[instrument_id] = book
+            self.rebuild_rates()
+        return book
+
+    def twin_of(self, theirs: SymbolBook) -> SymbolBook:
+        """The book of the same instrument here, with the filters that the account's book has."""
+        mine = self.book(theirs.instrument_id)
+        if theirs.instrument is not None and mine.instrument is not theirs.instrument:
+            mine.set_instrument(theirs.instrument)
+            self.rebuild_rates()
+        return mine
+
+    def _guess_assets(self, book: SymbolBook) -> None:
+        """Recovery meets fills before the venue has told its symbols: read them off the name."""
+        for asset in (self.capset.numeraire, *self.capset.conversions):
+            if asset and book.symbol.endswith(asset) and book.symbol != asset:
+                book.base, book.quote = book.symbol.removesuffix(asset), asset
+                return
+
+    def account(self, asset: str) -> Account:
+        """The account of an asset, unknown until the venue speaks."""
+        account = self.accounts.get(asset)
+        if account is None:
+            account = self.accounts[asset] = Account(asset)
+        return account
+
+    def follow(self, book: SymbolBook) -> None:
+        """Its position or its open orders have changed."""
+        if book.open_count or book.position:
+            self.active[book.instrument_id] = book
+        else:
+            self.active.pop(book.instrument_id, None)
+
+    def take_hold(
+        self,
+        client_order_id: ClientOrderId,
+        book: SymbolBook,
+        *,
+        is_buy: bool,
+        is_stop: bool,
+        qty: Decimal,
+        px: Decimal,
+        phase: str,
+        reserved: bool | None = None,
+    ) -> Hold:
+        """Hold an order against every cap; `reserved`: its cost is not in the venue's free yet."""
+        pays_value = is_buy or book.model.sell_pays_value
+        hold = Hold(
+            client_order_id,
+            book.instrument_id,
+            is_buy=is_buy,
+            is_stop=is_stop,
+            leaves=qty,
+            px=px,
+            quote=book.quote_account,
+            pays_value=pays_value,
+            account=book.quote_account if pays_value else book.base_account,
+            phase=phase,
+            reserved=phase != WORKING if reserved is None else reserved,
+        )
+        self.holds[client_order_id] = hold
+        book.add_hold(hold)
+        self.active[book.instrument_id] = book
+        return hold
+
+    def drop_hold(self, hold: Hold) -> None:
+        """Forget an order, and release what it may still do."""
+        del self.holds[hold.client_order_id]
+        book = self.by_id[hold.instrument_id]
+        book.drop_hold(hold)
+        if not book.open_count and not book.position:
+            del self.active[hold.instrument_id]
+
+    def positions(self) -> dict[InstrumentId, Position]:
+        """Net traded quantity and profit of every instrument that was traded."""
+        return {
+            book.instrument_id: Position(
+                instrument_id=book.instrument_id,
+                qty=book.position,
+                avg_px=book.cost / book.position if book.position else ZERO,
+                realised_pnl=book.realised - book.fees_quote,
+                fees_quote=book.fees_quote,
+            )
+            for book in self.by_id.values()
+            if book.was_traded
+        }
+
+    def position(self, instrument_id: InstrumentId) -> Decimal:
+        """Net traded quantity of one instrument: `positions()` for the hot path."""
+        book = self.by_id.get(instrument_id)
+        return book.position if book is not None else ZERO
+
+    def open_worst_case(self, instrument_id: InstrumentId) -> tuple[Decimal, Decimal]:
+        """`(long, short)`: the position if every open buy fills, and if every open sell does."""
+        book = self.book(instrument_id)
+        return book.long_worst(), book.short_worst()
+
+    def wipe(self) -> None:
+        """The venue forgot everything: no order, no position, no balance is known."""
+        self.holds.clear()
+        self.active.clear()
+        self.fees_owed.clear()
+        for account in self.accounts.values():
+            account.forget()
+        for book in self.by_id.values():
+            book.clear_holds()
+            book.clear_position()

@@ -1,0 +1,226 @@
+"""Equity, peak and losses: marked worse than mid, in the numeraire, since the books' epoch.
+
+Rules of this file:
+1. Equity = cash of all trades + position marked at bid (long) or ask (short) + fees, all
+   converted at the rate that is against us. It starts at zero: only our trading moves it, so a
+   deposit or a withdrawal does not.
+2. The peak and the baselines move only in steps that an EQUITY record carries (`due`): a restart
+   folds the same values. The peak's step is a thousandth of the drawdown cap.
+3. New risk is denied the moment a loss reaches its cap; the declared action (halt, flatten) waits
+   until it has lasted `loss_confirm_ms`, so that one bad tick stops nothing for good.
+4. A latched loss stays latched until a human re-enables or rebases.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+from daemon.model.amounts import NS_PER_MS, ZERO, decimal_of
+from riskcaps.state.windows import DAY_NS
+from riskcaps.words.capset import CapSet
+
+LOSS_CAPS = ("loss_session", "loss_day", "drawdown")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EquityView:
+    """Equity since the books' epoch, in the numeraire. None: it cannot be valued now."""
+
+    numeraire: str
+    equity: Decimal | None
+    peak: Decimal | None
+    drawdown: Decimal | None
+    realised: Decimal | None
+    unrealised: Decimal | None
+    fees: Decimal | None
+    day: int
+    day_open: Decimal | None
+    session_open: Decimal | None
+    rebased: str = ""
+
+    def to_plain(self) -> dict[str, Any]:
+        """Fields of an `equity` record; `EquityLedger.restore` takes them back."""
+        out: dict[str, Any] = {}
+        for name in self.__slots__:
+            value = getattr(self, name)
+            out[name] = str(value) if isinstance(value, Decimal) else value
+        return out
+
+
+class LossRule:
+    """One loss cap: its limit, its action, and how long it has been reached."""
+
+    __slots__ = ("action", "cap", "first_ns", "latched", "limit", "used")
+
+    def __init__(self, cap: str) -> None:
+        self.cap = cap
+        self.limit = ZERO
+        self.action = "halt"
+        self.used = ZERO
+        self.first_ns = -1
+        self.latched = False
+
+    @property
+    def reached(self) -> bool:
+        """Whether new risk is denied by it."""
+        return self.latched or self.used >= self.limit
+
+    def follow(self, used: Decimal, now_ns: int, confirm_ns: int) -> bool:
+        """Take the loss as it is now; True when its action falls due."""
+        self.used = used
+        if used < self.limit:
+            self.first_ns = -1
+            return False
+        if self.first_ns < 0:
+            self.first_ns = now_ns
+        if self.latched or self.limit <= 0 or now_ns - self.first_ns < confirm_ns:
+            return False
+        self.latched = True
+        return True
+
+
+class EquityLedger:
+    """Peak, baselines and loss rules over the equity that the gate marks."""
+
+    def __init__(self) -> None:
+        self.version = 0
+        """Moves with everything that the rules read of it."""
+        self.equity: Decimal | None = ZERO
+        self.peak: Decimal | None = ZERO
+        self.day = 0
+        self.day_open: Decimal | None = ZERO
+        self.session_open: Decimal | None = ZERO
+        self.due = False
+        """Whether the peak or a baseline moved since the last EQUITY record."""
+        self.rebased = ""
+        self.rules = {cap: LossRule(cap) for cap in LOSS_CAPS}
+        self._peak_step = ZERO
+        self._confirm_ns = 0
+        self._is_settled = False
+        """The last mark found no limit reached, and nothing it compared with has moved since."""
+
+    def set_caps(self, caps: CapSet) -> None:
+        """Limits and actions of this run."""
+        for cap, rule in self.rules.items():
+            rule.limit = getattr(caps, f"{cap}_numeraire_max")
+            rule.action = getattr(caps, f"{cap}_action")
+        self._peak_step = caps.drawdown_numeraire_max / 1000
+        self._confirm_ns = caps.loss_confirm_ms * NS_PER_MS
+        self._unsettle()
+
+    def mark(self, equity: Decimal | None, now_ns: int) -> tuple[LossRule, ...]:
+        """Take the equity as marked now; returns the rules whose action falls due."""
+        before = self.equity
+        self.equity = equity
+        if equity is None:
+            self.version += before is not None
+            return ()
+        day = now_ns // DAY_NS
+        if self._is_settled and equity == before and day == self.day:
+            return ()  # it would compare the same numbers
+        self.version += 1
+        if day != self.day or self.day_open is None:
+            self.day_open = equity if before is None else before
+            self.day = day
+            self.due = True
+        if self.session_open is None:
+            self.session_open = equity
+            self.due = True
+        if self.peak is None or equity > self.peak + self._peak_step:
+            self.peak = equity
+            self.due = True
+        rules = self.rules
+        fallen = []
+        for rule, used in (
+            (rules["loss_session"], self.session_open - equity),
+            (rules["loss_day"], self.day_open - equity),
+            (rules["drawdown"], self.peak - equity),
+        ):
+            if rule.follow(used, now_ns, self._confirm_ns):
+                fallen.append(rule)
+        self._is_settled = all(rule.first_ns < 0 for rule in rules.values())
+        return tuple(fallen)
+
+    def start_session(self) -> None:
+        """A human starts a session: its loss counts from here."""
+        self.session_open = self.equity
+        self._release("loss_session")
+        self.rules["loss_session"].used = ZERO
+        self.due = True
+
+    def rebase(self, reason: str) -> None:
+        """Count losses from here on; visible as an EQUITY record with `rebased`."""
+        self.session_open = self.day_open = self.peak = self.equity
+        for cap, rule in self.rules.items():
+            self._release(cap)
+            rule.used = ZERO
+        self.rebased = reason
+        self.due = True
+
+    def re_enable(self) -> None:
+        """A human has looked: latches open; a loss that is still there denies on."""
+        for cap in LOSS_CAPS:
+            self._release(cap)
+
+    def latch(self, cap: str) -> None:
+        """Fold a breach whose action fell due (recovery)."""
+        rule = self.rules.get(cap.removesuffix("_numeraire_max"))
+        if rule is not None:
+            rule.latched = True
+            self.version += 1
+
+    def resume(self, equity: Decimal | None) -> None:
+        """Take the equity of a restored state as it is: it moves no peak and no loss."""
+        self.equity = equity
+        self.version += 1
+
+    def take_loss_of_day(self, loss: Decimal | None) -> None:
+        """What one bot loses today, as worked out now; None: it cannot be valued."""
+        self.equity = None if loss is None else ZERO
+        self.rules["loss_day"].used = max(loss or ZERO, ZERO)
+        self.version += 1
+
+    def _unsettle(self) -> None:
+        self._is_settled = False
+        self.version += 1
+
+    def _release(self, cap: str) -> None:
+        self._unsettle()
+        rule = self.rules[cap]
+        rule.latched = False
+        rule.first_ns = -1
+
+    def apply(self, fields: Mapping[str, Any]) -> None:
+        """Fold an EQUITY record (recovery)."""
+        self._unsettle()
+        self.peak = _optional(fields["peak"])
+        self.day = int(fields["day"])
+        self.day_open = _optional(fields["day_open"])
+        self.session_open = _optional(fields["session_open"])
+        if fields.get("rebased"):
+            self.re_enable()
+
+    def state(self) -> dict[str, Any]:
+        """Everything durable, as plain JSON."""
+        return {
+            "peak": _text(self.peak),
+            "day": self.day,
+            "day_open": _text(self.day_open),
+            "session_open": _text(self.session_open),
+            "latched": [cap for cap, rule in self.rules.items() if rule.latched],
+        }
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Take a `state()` back."""
+        self.apply(state)
+        for cap, rule in self.rules.items():
+            rule.latched = cap in state["latched"]
+
+
+def _optional(text: Any) -> Decimal | None:
+    return None if text is None else decimal_of(text)
+
+
+def _text(value: Decimal | None) -> str | None:
+    return None if value is None else str(value)

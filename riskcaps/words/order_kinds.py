@@ -1,0 +1,26 @@
+"""Groups of order types and of senders that several rules ask for."""
+
+from daemon.model.enums import OrderType
+from daemon.model.intents import ENGINE, OPERATOR
+
+# Tuples: `in` compares identities, while a set would call Enum.__hash__, which is Python code.
+STOP_TYPES = (
+    OrderType.STOP_LOSS,
+    OrderType.STOP_LOSS_LIMIT,
+    OrderType.TAKE_PROFIT,
+    OrderType.TAKE_PROFIT_LIMIT,
+)
+MARKET_TYPES = (OrderType.MARKET, OrderType.STOP_LOSS, OrderType.TAKE_PROFIT)
+"""Types whose fills have no limit price: valued at the touch plus the slippage cap."""
+TIMED_TYPES = (OrderType.LIMIT, OrderType.STOP_LOSS_LIMIT, OrderType.TAKE_PROFIT_LIMIT)
+"""Types that carry a time in force."""
+PEOPLE = (OPERATOR, ENGINE)
+"""Senders that are no strategy: they may cancel any order, and reduce while a throttle waits."""
+BPS = 10_000
+BOT_PREFIX = "bot:"
+"""A bot's orders carry the strategy id `bot:NAME`."""
+
+
+def bot_of(strategy_id: str) -> str:
+    """The bot that owns orders of this strategy id; empty: no bot does."""
+    return strategy_id.removeprefix(BOT_PREFIX) if strategy_id.startswith(BOT_PREFIX) else ""
