@@ -306,10 +306,8 @@ class Engine:
     def _on_loop_lagged(self, item: LoopLagged) -> None:
         age_ms = self._clockwork.queue_age_ms = item.queue_age_ns // _NS_PER_MS
         lag_ms = item.lag_ns // _NS_PER_MS
-        self._wires.hit(
-            self._wires.loop_lag,
-            f"main loop {lag_ms} ms late, queue {age_ms} ms old",
-        )
+        why = f"main loop {lag_ms} ms late, queue {age_ms} ms old"
+        self._wires.hit(self._wires.loop_lag, why)
 
     # ------------------------------------------------------------------ time
     def _on_timer(self, item: TimerFired) -> None:
@@ -373,16 +371,8 @@ class Engine:
 
     def status(self, now_ns: int) -> dict[str, Any]:
         """Plain JSON for the operator; read-only."""
-        return status_of(
-            self._desk,
-            self._market,
-            self._rounds,
-            self._conductor,
-            self._wires,
-            bots=self._bots,
-            now_ns=now_ns,
-            booted_ns=self._booted_ns,
-        )
+        parts = (self._desk, self._market, self._rounds, self._conductor, self._wires)
+        return status_of(*parts, bots=self._bots, now_ns=now_ns, booted_ns=self._booted_ns)
 
     @property
     def gate(self) -> Interceptor:

@@ -304,10 +304,9 @@ class Redecision(FilterRules):
         if free is None:
             return "balance_unknown"
         floors = self.table("portfolio_caps").get("balance_free_min") or {}
-        filters = self.table("filters")
-        account = account_of(filters)
+        account = account_of(self.table("filters"))
         if account is None:
-            raise UndecidableError(f"no rules are known for kind {filters['kind']!r}")
+            raise UndecidableError(f"no rules are known for kind {self.table('filters')['kind']!r}")
         need = account.cost(self.qty, self.px, is_buy=self.is_buy)
         need += number_of(floors.get(asset, 0), "balance_free_min")
         need += number_of(inflight, "balance") + number_of(unsettled, "balance")

@@ -15,7 +15,7 @@ from typing import Any
 from daemon.model.amounts import ZERO
 from daemon.model.enums import Side
 from daemon.model.orders import NewOrder
-from riskcaps.gate.inputs import DecisionInputs, inputs_of
+from riskcaps.gate.gate_inputs import DecisionInputs, inputs_of
 from riskcaps.gate.rule import Case, Denial, Rule
 from riskcaps.gate.table import STEPS, reaches_first
 from riskcaps.state.behaviour import duplicate_key

@@ -19,7 +19,7 @@ from daemon.model.enums import OrderType, Side, TradingState
 from daemon.model.ids import InstrumentId
 from daemon.model.instrument import SPOT
 from daemon.model.intents import PlaceIntent
-from riskcaps.gate.inputs import DecisionInputs
+from riskcaps.gate.gate_inputs import DecisionInputs
 from riskcaps.gate.rule import Case, Kept, Rule
 from riskcaps.gate.table import RULES
 from riskcaps.state.behaviour import NEVER_NS, duplicate_key

@@ -24,7 +24,7 @@ from daemon.model.orders import AmendOrder, CancelOrder, NewOrder, Order, Replac
 from riskcaps.gate.amends import amend_denial, cancel_denial
 from riskcaps.gate.bot_scope import bot_denial, hold_for
 from riskcaps.gate.fast_path import AUDIT_EVERY, FastPath
-from riskcaps.gate.inputs import APPROVED, DecisionInputs, inputs_of
+from riskcaps.gate.gate_inputs import APPROVED, DecisionInputs, inputs_of
 from riskcaps.gate.rule import Case, Denial
 from riskcaps.gate.table import first_failing, reaches_band
 from riskcaps.state import durable

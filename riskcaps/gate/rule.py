@@ -16,7 +16,7 @@ from daemon.model.enums import Side
 from daemon.model.instrument import Instrument
 from daemon.model.intents import PlaceIntent
 from daemon.model.market import TopOfBook
-from riskcaps.gate.inputs import DecisionInputs
+from riskcaps.gate.gate_inputs import DecisionInputs
 from riskcaps.state.bands import Watch
 from riskcaps.state.behaviour import DuplicateKey
 from riskcaps.state.conversion import Worth

@@ -9,31 +9,31 @@ Rules of this file:
 
 from collections.abc import Callable
 
-from riskcaps.gate import admission, derive, filters, limits
+from riskcaps.gate import admission_rules, derive, filter_rules, limit_rules
 from riskcaps.gate.rule import Case, Denial, Rule, denial
 from riskcaps.words.denials import DenyReason
 
 Step = Rule | Callable[[Case], None]
 
 STEPS: tuple[Step, ...] = (
-    *admission.GATE_RULES,
-    *admission.SYMBOL_RULES,
-    *admission.SHAPE_RULES,
-    *admission.BOOK_RULES,
+    *admission_rules.GATE_RULES,
+    *admission_rules.SYMBOL_RULES,
+    *admission_rules.SHAPE_RULES,
+    *admission_rules.BOOK_RULES,
     derive.work_out_prices,
-    *admission.REFERENCE_RULES,
+    *admission_rules.REFERENCE_RULES,
     derive.work_out_room,
-    *admission.REDUCING_RULES,
-    *filters.FILTER_RULES,
-    *limits.ORDER_QTY_RULES,
+    *admission_rules.REDUCING_RULES,
+    *filter_rules.FILTER_RULES,
+    *limit_rules.ORDER_QTY_RULES,
     derive.work_out_values,
-    *limits.ORDER_RULES,
+    *limit_rules.ORDER_RULES,
     derive.work_out_worth,
-    *limits.PORTFOLIO_RULES,
+    *limit_rules.PORTFOLIO_RULES,
     derive.work_out_turnover,
-    *limits.TURNOVER_RULES,
+    *limit_rules.TURNOVER_RULES,
     derive.look_for_twin,
-    *limits.REPEAT_RULES,
+    *limit_rules.REPEAT_RULES,
 )
 RULES: tuple[Rule, ...] = tuple(step for step in STEPS if isinstance(step, Rule))
 _CALLS = tuple(step.check if isinstance(step, Rule) else step for step in STEPS)

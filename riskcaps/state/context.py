@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from daemon.model.ids import InstrumentId
-from riskcaps.state.books import Books
+from riskcaps.state.risk_books import RiskBooks
 from riskcaps.state.symbol_book import SymbolBook
 from riskcaps.words.capset import CapSet
 
@@ -32,7 +32,7 @@ class RiskContext:
 class Contexts:
     """The context of each instrument, made again when its terms have changed."""
 
-    def __init__(self, books: Books) -> None:
+    def __init__(self, books: RiskBooks) -> None:
         self.caps_hash = ""
         self._books = books
         self._portfolio: dict[str, Any] = {}

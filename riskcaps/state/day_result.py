@@ -10,7 +10,7 @@ from decimal import Decimal
 from typing import Any
 
 from daemon.model.amounts import ZERO, decimal_of
-from riskcaps.state.books import Books
+from riskcaps.state.risk_books import RiskBooks
 from riskcaps.state.windows import DAY_NS
 
 
@@ -28,7 +28,7 @@ class DayResult:
             self.day, self.realised = day, {}
         self.realised[quote] = self.realised.get(quote, ZERO) + gained
 
-    def loss(self, books: Books, now_ns: int) -> Decimal | None:
+    def loss(self, books: RiskBooks, now_ns: int) -> Decimal | None:
         """The loss of the day in the numeraire; None while a part of it cannot be valued."""
         results = dict(self.realised) if now_ns // DAY_NS == self.day else {}
         for book in books.active.values():

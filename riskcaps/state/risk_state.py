@@ -21,13 +21,13 @@ from daemon.model.position import Balance
 from daemon.model.reports import Fill
 from riskcaps.state.alerts import Alerts, Level, Notices
 from riskcaps.state.behaviour import Behaviour, DuplicateKey, duplicate_key
-from riskcaps.state.books import Books
-from riskcaps.state.bots import BotStates
+from riskcaps.state.bot_states import BotStates
 from riskcaps.state.context import Contexts
 from riskcaps.state.day_result import DayResult
 from riskcaps.state.drawdown import EquityView
 from riskcaps.state.gate_health import GateHealth, clock_problem
 from riskcaps.state.holds import IN_FLIGHT, UNKNOWN, WORKING, Hold
+from riskcaps.state.risk_books import RiskBooks
 from riskcaps.state.standing import Standing
 from riskcaps.state.symbol_book import SymbolBook
 from riskcaps.state.usage import levels_of, usage_of
@@ -53,11 +53,10 @@ class RiskState:
         caps_hash: str = "",
         account: "RiskState | None" = None,
     ) -> None:
-        # `account`: of which this is the part of one bot; health and rates are the account's.
-        self.ids = ids
+        self.ids = ids  # `account`: this is the part of one bot; health and rates are its
         self.now_ns = self.fact_ns = 0
         self.health: GateHealth = GateHealth(halt) if account is None else account.health
-        self.books: Books = Books(None if account is None else account.books.rates)
+        self.books: RiskBooks = RiskBooks(None if account is None else account.books.rates)
         self.windows = Windows()
         self.behaviour = Behaviour()
         self.valuation = Valuation(self.books)

@@ -10,7 +10,7 @@ from decimal import Decimal
 from daemon.model.amounts import ZERO
 from riskcaps.state.alerts import Alerts, Level
 from riskcaps.state.behaviour import Behaviour
-from riskcaps.state.books import Books
+from riskcaps.state.risk_books import RiskBooks
 from riskcaps.state.symbol_book import SymbolBook
 from riskcaps.state.valuation import Valuation, total_of
 from riskcaps.state.windows import Windows
@@ -31,7 +31,7 @@ def usage_of(levels: list[Level]) -> tuple[CapUsage, ...]:
 
 
 def levels_of(
-    books: Books, valuation: Valuation, windows: Windows, behaviour: Behaviour, alerts: Alerts,
+    books: RiskBooks, valuation: Valuation, windows: Windows, behaviour: Behaviour, alerts: Alerts,
     *, now_ns: int,
 ) -> list[Level]:  # fmt: skip
     """Each cap that fills up; those that cannot be valued now are left out."""

@@ -10,9 +10,9 @@ from decimal import Decimal
 
 from daemon.model.amounts import NS_PER_MS, ZERO
 from daemon.model.ids import InstrumentId
-from riskcaps.state.books import Books
 from riskcaps.state.conversion import PAR, Rate, Worth, worst_value
 from riskcaps.state.drawdown import EquityLedger, EquityView, LossRule
+from riskcaps.state.risk_books import RiskBooks
 from riskcaps.state.symbol_book import SymbolBook
 
 Turnover = tuple[str, Decimal, Decimal, Rate | None]
@@ -23,7 +23,7 @@ NO_WORTH = (ZERO, ZERO, ZERO)
 class Valuation:
     """Values what `books` hold; `ledger` keeps peak, baselines and losses."""
 
-    def __init__(self, books: Books) -> None:
+    def __init__(self, books: RiskBooks) -> None:
         self.ledger = EquityLedger()
         self._books = books
         self._worst: dict[InstrumentId, tuple[int, Worth]] = {}

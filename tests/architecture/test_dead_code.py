@@ -31,10 +31,10 @@ CALLED_FROM_OUTSIDE = {
     "Quiet": "configurations name strategies",
     "Quoter": "configurations name strategies",
     "working_qty": "strategies of others",
-    "venue_of": "the venue's contract",
     "WriteableBuffer": "a quoted annotation",
     "VenueSet": "the tests of a second venue; the daemon builds one venue",
     "deliver_of": "the tests of a second venue; the daemon builds one venue",
+    "rules_table": "writes docs/RULES.md",
     "refusals_table": "writes docs/gateway-refusals.md",
     "control_map_table": "writes docs/CONTROLS.md",
     "reasons_table": "writes deploy/caps/README.md",
@@ -43,8 +43,6 @@ CALLED_FROM_OUTSIDE = {
     "run_to_restep": "the judge of replay: what a run may be stepped again from",
     "open_worst_case": "the judge of exposure, which holds it against the venue's books",
     "order_result": "the judge of the codec: a reply and an event tell the same",
-    "decimal_of_e8": "the judge of amounts: the venue's books in exact decimals",
-    "rebase_equity": "the tests of losses; no command calls it yet",
 }
 
 

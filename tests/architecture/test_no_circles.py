@@ -14,7 +14,7 @@ KNOWN: dict[frozenset[str], str] = {}
 
 
 def module_name(path: str) -> str:
-    """`riskcaps/state/books.py` -> `riskcaps.state.books`; a package is its folder."""
+    """`riskcaps/state/risk_books.py` -> `riskcaps.state.risk_books`; a package is its folder."""
     return path.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
 
 

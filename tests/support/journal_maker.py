@@ -273,7 +273,7 @@ class JournalMaker:
     def decision(
         self, verdict: str, symbol: str, side: str, qty: str, price: str
     ) -> dict[str, Any]:
-        """Every input of a decision, as the gate would write it (riskcaps/gate/inputs.py)."""
+        """Every input of a decision, as the gate would write it (riskcaps/gate/gate_inputs.py)."""
         now, instrument = self.now_ns, f"{symbol}@{self.exchange}"
         held = {s: [o for o in self.open.values() if o["symbol"] == s] for s in ASSETS}
         mid = PRICES[symbol]

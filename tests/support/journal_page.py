@@ -20,7 +20,8 @@ from daemon.core.fold import FOLDS
 from daemon.model import journal_records
 from daemon.model.journal_records import Envelope, Meaning
 from daemon.model.records import INFO, EventType, severity_of
-from evidence.read.journal_lines import RECORD_CLASSES, TAG, JournalLine
+from evidence.read.bot_lines import RECORD_CLASSES
+from evidence.read.journal_lines import TAG, JournalLine
 from tests.architecture.tree import ROOT, parsed, product_modules
 
 PAGE = ROOT / "docs" / "JOURNAL.md"

@@ -19,7 +19,7 @@ import pytest
 from daemon.core.fold import FOLDS
 from daemon.model import journal_records
 from daemon.model.records import EventType
-from evidence.read.journal_lines import RECORD_CLASSES
+from evidence.read.bot_lines import RECORD_CLASSES
 from tests.architecture.tree import ROOT, parsed, product_modules
 from tests.support.journal_page import (
     PAGE,

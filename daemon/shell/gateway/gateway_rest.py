@@ -9,6 +9,7 @@ from daemon.shell.gateway.bot_authentication import Authentication
 from daemon.shell.gateway.bot_calls import BotCalls
 from daemon.shell.gateway.gateway_rules import BotRules
 from daemon.shell.gateway.public import PublicCalls
+from daemon.venues.binance_spot.serving.bot_forms import check_served
 from daemon.venues.binance_spot.serving.call_table import Endpoint
 from daemon.venues.binance_spot.serving.dialect_errors import (
     DialectError,
@@ -94,6 +95,7 @@ class RestFront:
             raise
         handler = self._calls.handlers.get(endpoint.name)
         if key is None or handler is None:
+            check_served(endpoint.name)
             raise not_supported()
         try:
             return await handler(door.let_in(key, params, payload, signature))

@@ -12,6 +12,7 @@ from daemon.shell.gateway.bot_calls import BotCalls
 from daemon.shell.gateway.public import PublicCalls
 from daemon.shell.process.tasks import spawn
 from daemon.shell.sim_host.sim_connection import SimConnection
+from daemon.venues.binance_spot.serving.bot_forms import check_served
 from daemon.venues.binance_spot.serving.bot_rows import position_of, report_of
 from daemon.venues.binance_spot.serving.call_table import ENDPOINTS, Endpoint
 from daemon.venues.binance_spot.serving.dialect_errors import (
@@ -180,6 +181,7 @@ class ApiFront:
             raise not_permitted()
         handler = self._calls.handlers.get(endpoint.name)
         if handler is None:
+            check_served(endpoint.name)
             raise not_supported()
         try:
             return await handler(door.let_in(key, params, payload, signature))

@@ -47,7 +47,7 @@ class Flow(Protocol):
         """Take every background order off the book."""
 
 
-class BackgroundOrders:
+class FlowOrders:
     """Places and pulls one symbol's background orders."""
 
     def __init__(self, market: SymbolMarket, matcher: Matcher, rng: RandomSource) -> None:
@@ -127,7 +127,7 @@ class BackgroundOrders:
 class SyntheticFlow:
     """Makers around a wandering middle, and takers now and then."""
 
-    def __init__(self, desk: BackgroundOrders, *, rate_per_s: float, takes: bool = True) -> None:
+    def __init__(self, desk: FlowOrders, *, rate_per_s: float, takes: bool = True) -> None:
         self._desk = desk
         self._rate_per_s = rate_per_s
         self._takes = takes
@@ -249,7 +249,7 @@ class RecordedFlow:
 
     def __init__(
         self,
-        desk: BackgroundOrders,
+        desk: FlowOrders,
         trades: Sequence[RecordedTrade],
         *,
         speed: float,

@@ -30,13 +30,7 @@ from daemon.venues.binance_spot.serving.order_requests import (
 from daemon.venues.sim.accounts import VenueAccount
 from daemon.venues.sim.amending import Amendment, apply_amend, check_amend
 from daemon.venues.sim.filters import check_filters
-from daemon.venues.sim.flow import (
-    BackgroundOrders,
-    Flow,
-    RecordedFlow,
-    RecordedTrade,
-    SyntheticFlow,
-)
+from daemon.venues.sim.flow import Flow, FlowOrders, RecordedFlow, RecordedTrade, SyntheticFlow
 from daemon.venues.sim.listed_symbols import ExchangeFilters, SymbolSpec
 from daemon.venues.sim.lists import ListDesk, ListOutcome
 from daemon.venues.sim.matching import Matcher
@@ -93,7 +87,7 @@ class SimVenue:
             if spec.symbol in last_ids:
                 market.go_on_from(last_ids[spec.symbol])
             self.markets[spec.symbol] = market
-            desk = BackgroundOrders(market, self.matcher, rng_of(spec.symbol))
+            desk = FlowOrders(market, self.matcher, rng_of(spec.symbol))
             flow: Flow
             if recording:
                 flow = RecordedFlow(

@@ -1,4 +1,4 @@
-"""The oracle's own reading of the rules, from the list in riskcaps/gate/inputs.py."""
+"""The oracle's own reading of the rules, from the list in riskcaps/gate/gate_inputs.py."""
 
 from fractions import Fraction
 from typing import Any

@@ -14,7 +14,7 @@ from daemon.model.ids import ClientOrderId
 from daemon.model.intents import PlaceIntent
 from daemon.model.market import TradeTick
 from daemon.model.position import Balance
-from riskcaps.gate.inputs import inputs_of
+from riskcaps.gate.gate_inputs import inputs_of
 from riskcaps.gate.interceptor import Approved, Interceptor
 from riskcaps.gate.rule import Case
 from riskcaps.gate.table import first_failing, reaches_band

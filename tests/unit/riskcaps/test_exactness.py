@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-import riskcaps.gate.inputs
+import riskcaps.gate.gate_inputs
 from daemon.model.plain_values import to_plain
 from riskcaps.gate.interceptor import Approved
 from tests.unit.riskcaps.kit import (
@@ -28,7 +28,7 @@ from tests.unit.riskcaps.kit import (
     wish,
 )  # fmt: skip
 
-PACKAGE = Path(riskcaps.gate.inputs.__file__).parent
+PACKAGE = Path(riskcaps.gate.gate_inputs.__file__).parent
 SOURCES = sorted(PACKAGE.glob("*.py"))
 
 
@@ -80,7 +80,7 @@ def test_decisions_and_state_are_plain_json_without_floats() -> None:
 
 def test_every_key_of_a_decision_is_explained() -> None:
     gate = busy_gate()
-    manual = riskcaps.gate.inputs.__doc__ or ""
+    manual = riskcaps.gate.gate_inputs.__doc__ or ""
     unheard = bare_gate().review(wish(), T0)
     for answer in (gate.review(wish("BUY", "1", "98.00"), T0), unheard):
         for key in [*answer.decision, *answer.decision["standing"]]:

@@ -7,7 +7,7 @@ import pytest
 
 from riskcaps.gate import fast_path
 from riskcaps.gate.bot_scope import PARTS
-from riskcaps.gate.inputs import inputs_of
+from riskcaps.gate.gate_inputs import inputs_of
 from riskcaps.gate.rule import Case, Rule
 from riskcaps.gate.table import RULES, STEPS, first_failing
 from riskcaps.words.control_map import CLAUSES

@@ -124,6 +124,7 @@ CAPS: Mapping[str, Wording] = {
     "drawdown": _DISABLED,
     "duplicate_order": _CAP,
     "self_trade": _CAP,
+    "symbols_traded": _CAP,
     "cancels_per_second": _rate(1),
     "order_not_open": _UNKNOWN_ORDER,
     "amend_not_smaller": _AMEND,

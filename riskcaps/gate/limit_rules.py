@@ -10,7 +10,7 @@ from collections.abc import Callable
 from decimal import Decimal
 
 from daemon.model.amounts import NS_PER_MS, NS_PER_S, ZERO
-from riskcaps.gate.inputs import DecisionInputs
+from riskcaps.gate.gate_inputs import DecisionInputs
 from riskcaps.gate.rule import Case, Denial, cap_row, count_row, denial, row
 from riskcaps.state.conversion import PAR
 from riskcaps.words.denials import DenyReason

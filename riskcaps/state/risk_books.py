@@ -16,7 +16,7 @@ from riskcaps.state.symbol_book import SymbolBook
 from riskcaps.words.capset import CapSet
 
 
-class Books:
+class RiskBooks:
     """Books by instrument, accounts by asset, holds by client order id."""
 
     def __init__(self, rates: Rates | None = None) -> None:
