@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
+from daemon.model import journal_records as journal
 from daemon.model.amounts import plain
 from daemon.model.enums import OrderStatus
 from daemon.model.ids import symbol_of
@@ -26,7 +27,7 @@ def approved_fields(
     decision: Mapping[str, Any],
     counts: Sequence[int],
     owner: Owner | None,
-) -> dict[str, Any]:
+) -> journal.OrderApprovedRecord:
     """What an approval's line says; `counts` are those of the session, this one included."""
     return {
         "client_order_id": order.client_order_id,
@@ -35,14 +36,12 @@ def approved_fields(
         "strategy_id": order.strategy_id,
         "side": order.side.value,
         "order_type": order.order_type.value,
-        "qty": amount(order.qty),
+        "qty": plain(order.qty),
         "price": amount(order.price),
         "time_in_force": order.time_in_force.value if order.time_in_force else None,
         "stop_price": amount(order.stop_price),
         "reduce_only": order.reduce_only,
-        **({} if order.extras is None else {"extras": to_plain(order.extras)}),
-        **({} if order.terms is None else {"terms": to_plain(order.terms)}),
-        **({} if owner is None else {"owner": owner}),
+        **_extras(order, owner),
         "reason": reason,
         "decision": decision,
         "counts": counts,
@@ -54,7 +53,7 @@ def denied_fields(
     verdict: tuple[str, Mapping[str, Any], Mapping[str, Any]],
     counts: Sequence[int],
     owner: Owner | None,
-) -> dict[str, Any]:
+) -> journal.OrderDeniedRecord:
     """What a denial's line says; `verdict`: the reason, its context, the decision."""
     reason, context, decision = verdict
     return {
@@ -66,12 +65,27 @@ def denied_fields(
         "qty": amount(intent.qty),
         "price": amount(intent.price),
         "time_in_force": intent.time_in_force.value if intent.time_in_force else None,
-        **({} if owner is None else {"owner": owner}),
+        **_owner(owner),
         "deny_reason": reason,
         "deny_context": to_plain(context),
         "decision": decision,
         "counts": counts,
     }
+
+
+def _extras(order: NewOrder, owner: Owner | None) -> journal.SomeExtras:
+    found: journal.SomeExtras = {}
+    if order.extras is not None:
+        found["extras"] = to_plain(order.extras)
+    if order.terms is not None:
+        found["terms"] = to_plain(order.terms)
+    if owner is not None:
+        found["owner"] = owner
+    return found
+
+
+def _owner(owner: Owner | None) -> journal.SomeOwner:
+    return {} if owner is None else {"owner": owner}
 
 
 def order_of(order: NewOrder) -> Order:

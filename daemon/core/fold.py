@@ -118,7 +118,9 @@ def _cancel_requested(
     ledger.request_cancel(order, row.new, now_ns)
 
 
-def _amend_requested(ledger: DurableState, record: Fields, now_ns: int) -> None:
+def _amend_requested(
+    ledger: DurableState, record: journal.AmendRequestedRecord, now_ns: int
+) -> None:
     risk = ledger.interceptor.risk  # the same budget of messages
     ledger.heard(risk.on_cancel_sent(record["client_order_id"], now_ns))
 

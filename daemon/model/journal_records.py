@@ -66,8 +66,12 @@ OrderNames = TypedDict("OrderNames", {
     "client_order_id": ClientOrderId, "symbol": str, "instrument_id": InstrumentId})
 """How a line about an order of ours begins."""
 
-SomeExtras = TypedDict("SomeExtras", {"extras": NotRequired[Plain]})
-"""The one field of an approval that plain orders lack."""
+SomeExtras = TypedDict("SomeExtras", {
+    "extras": NotRequired[Plain], "terms": NotRequired[Plain], "owner": NotRequired[Plain]})
+"""The fields of an approval that plain orders lack."""
+
+SomeOwner = TypedDict("SomeOwner", {"owner": NotRequired[Plain]})
+"""The one field of a denial that only bots' wishes have."""
 
 Envelope = TypedDict("Envelope", {
     "seq": int, "ts": UtcText, "ts_ns": MomentNs, "schema": int, "run_id": str,

@@ -31,7 +31,7 @@ class BotAnsweredLine(JournalLine, tag_field=TAG, tag=EventType.BOT_ANSWERED.val
     bot: str
     request: int
     kind: str = ""
-    orders: tuple[dict[str, Any], ...] = ()
+    orders: list[dict[str, Any]] = []  # noqa: RUF012 - msgspec copies it
     refused: str = ""
     wait_ns: int = 0
 

@@ -284,6 +284,7 @@ class CapSet:
 SYMBOL_CAPS = specs_of(SymbolCaps)
 PORTFOLIO_CAPS = specs_of(CapSet)
 _LOOSEN = "loosening needs the config file and a restart"
+_NOT_ABOVE = "a bot's cap is at least as strict as the account's"
 
 
 def capset_from_mapping(data: Mapping[str, Any], *, strict: bool = True) -> CapSet:
@@ -332,7 +333,11 @@ def _bots_of(caps: CapSet, tables: Any) -> dict[str, dict[str, Any]]:
         try:
             caps.tighten(bots[bot])
         except CapConfigError as error:
-            found += [replace(one, key=f"bots.{bot}.{one.key}") for one in error.violations]
+            for one in error.violations:
+                told = replace(one, key=f"bots.{bot}.{one.key}")
+                if one.mend is _LOOSEN:
+                    told = replace(told, problem="is looser than [caps]", mend=_NOT_ABOVE)
+                found.append(told)
     if found:
         raise CapConfigError(tuple(found))
     return bots

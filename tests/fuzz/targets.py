@@ -170,7 +170,7 @@ class _SimDoor:
         self._stage = Stage()
         self._hub = StreamHub(self._stage.venue)
 
-    def sim_rest(self, data: bytes) -> object:
+    def rest(self, data: bytes) -> object:
         """First byte: the endpoint; the rest: a signed query."""
         routes = sorted(ROUTES)
         method, path = routes[data[0] % len(routes)] if data else ("GET", "/nowhere")

@@ -122,7 +122,7 @@ class Stage:
     def stamped(self, params: ROW) -> ROW:
         return {**params, "timestamp": self.now_ns // MS}
 
-    def sim_rest(self, method: str, path: str, *, in_body: bool = False, **params: Any) -> Any:
+    def rest(self, method: str, path: str, *, in_body: bool = False, **params: Any) -> Any:
         """A signed call; (status, decoded body, response)."""
         text = urlencode(self.stamped(params))
         signature = hmac.new(b"s", text.encode(), hashlib.sha256).hexdigest()

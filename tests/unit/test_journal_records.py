@@ -173,7 +173,11 @@ def _records(function: ast.AST) -> Iterable[tuple[str, str]]:
             yield event, types[max(before)] if before else ""
 
 
-_RETURNS = {"_refusal": "CancelRejectRecord"}
+_RETURNS = {
+    "_refusal": "CancelRejectRecord",
+    "approved_fields": "OrderApprovedRecord",
+    "denied_fields": "OrderDeniedRecord",
+}
 
 
 def _last(node: ast.expr) -> str:

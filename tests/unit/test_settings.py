@@ -322,7 +322,12 @@ BOT = {"symbols": ["BTCUSDT"]}
         (GATEWAY, {"ft": {"symbols": ["XRPUSDT"]}}, "XRPUSDT not in venue.symbols"),
         (GATEWAY, {"ft": {"symbols": ["BTCUSDT", "BTCUSDT"]}}, "a symbol stands twice"),
         (GATEWAY, {"ft": {**BOT, "capital": {"USDT": "much"}}}, "'much' is no amount"),
-        (GATEWAY, {"ft": {**BOT, "caps": {"orders_open_max": 1}}}, "not kept by this build"),
+        (
+            GATEWAY,
+            {"ft": {**BOT, "caps": {"orders_open_max": 100_000}}},
+            "bots.ft.caps.orders_open_max: is looser than [caps]; a bot's cap is at least",
+        ),
+        (GATEWAY, {"ft": {**BOT, "caps": {"orders": 1}}}, "bots.ft.caps.orders: no such cap"),
         (GATEWAY, {"ft": {**BOT, "patience": 3}}, "did you mean patience_ms?"),
     ],
 )

@@ -22,6 +22,7 @@ from daemon.core.execution import DUPLICATE_ORDER
 from daemon.core.latest_market import LatestMarket
 from daemon.core.replaces import Replaces
 from daemon.core.turn_context import TurnContext
+from daemon.model import journal_records as journal
 from daemon.model.amounts import plain
 from daemon.model.bots import BotDenial, BotState, BotView, DenialSource, bot_of, bot_strategy
 from daemon.model.effects import BotBalances
@@ -136,10 +137,12 @@ class Bots:
     def _on_throttled(self, item: BotThrottled) -> None:
         """How much the gateway has kept away."""
         self._desk.ledger.bots.throttle(item.bot, item.count)
-        self._desk.record(
-            EventType.BOT_THROTTLED,
-            {"bot": item.bot, "count": item.count, "window_ms": item.window_ms},
-        )
+        fields: journal.BotThrottledRecord = {
+            "bot": item.bot,
+            "count": item.count,
+            "window_ms": item.window_ms,
+        }
+        self._desk.record(EventType.BOT_THROTTLED, fields)
 
     def _on_key_misused(self, item: BotKeyMisused) -> None:
         """Whoever holds the venue's key needs no gateway: a human must look before orders go on."""
@@ -252,17 +255,15 @@ class Bots:
             state = BotState.REVOKED
         orders = self._to_cancel(bot, state) if cancel else []
         desk.ledger.bots.switch(bot, state, reason)
-        desk.record(
-            EventType.BOT_SWITCHED,
-            {
-                "bot": bot,
-                "state": state.value,
-                "reason": reason,
-                "by": by,
-                "cancel": cancel,
-                "canceled": [order.client_order_id for order in orders],
-            },
-        )
+        fields: journal.BotSwitchedRecord = {
+            "bot": bot,
+            "state": state.value,
+            "reason": reason,
+            "by": by,
+            "cancel": cancel,
+            "canceled": [order.client_order_id for order in orders],
+        }
+        desk.record(EventType.BOT_SWITCHED, fields)
         for order in orders:
             self._cancels.want(order, f"{state.value}: {reason}")
 

@@ -18,6 +18,7 @@ from daemon.core.bots.rows import Rows
 from daemon.core.cancels import Cancels
 from daemon.core.replaces import REPLACEABLE, Replaces
 from daemon.core.turn_context import TurnContext
+from daemon.model import journal_records as journal
 from daemon.model.bots import BotDenial, DoorReason, ReplaceMode, bot_strategy
 from daemon.model.effects import BotAnswered, SendOrder
 from daemon.model.ids import ClientOrderId, InstrumentId, VenueOrderId, symbol_of
@@ -234,18 +235,16 @@ class Requests:
     def _refused_line(self, item: Request, kind: str, denial: BotDenial) -> None:
         placed = item.place if isinstance(item, BotReplace) else item
         self._desk.ledger.bots.refuse(item.bot, denial.reason)
-        self._desk.record(
-            EventType.BOT_REFUSED,
-            {
-                "bot": item.bot,
-                "request": item.request,
-                "kind": kind,
-                "client_order_id": getattr(placed, "client_order_id", None) or "",
-                "symbol": symbol_of(placed.instrument_id),
-                "refusal": denial.reason,
-                "msg": denial.msg,
-            },
-        )
+        fields: journal.BotRefusedRecord = {
+            "bot": item.bot,
+            "request": item.request,
+            "kind": kind,
+            "client_order_id": getattr(placed, "client_order_id", None) or "",
+            "symbol": symbol_of(placed.instrument_id),
+            "refusal": denial.reason,
+            "msg": denial.msg,
+        }
+        self._desk.record(EventType.BOT_REFUSED, fields)
 
     def _answer(
         self,

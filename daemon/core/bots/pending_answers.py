@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 from daemon.core.bots.rows import Rows, is_shown
 from daemon.core.turn_context import TurnContext
+from daemon.model import journal_records as journal
 from daemon.model.amounts import plain
 from daemon.model.bots import BotDenial, BotOrderRow, DenialSource, DoorReason
 from daemon.model.effects import ArmTimer, BotAnswered
@@ -206,24 +207,22 @@ class PendingAnswers:
         desk = self._desk
         said = answered.denial or answered.cancel_denial
         rows = (*((answered.cancel_row,) if answered.cancel_row else ()), *answered.rows)
-        desk.record(
-            EventType.BOT_ANSWERED,
-            {
-                "bot": waiter.bot,
-                "request": waiter.request,
-                "kind": waiter.kind,
-                "orders": [
-                    {
-                        "client_order_id": row.own_id,
-                        "status": None if row.status is None else row.status.value,
-                        "cum_qty": plain(row.cum_qty),
-                    }
-                    for row in rows
-                ],
-                "refused": "" if said is None else f"{said.source}: {said.reason}",
-                "wait_ns": desk.now_ns - waiter.asked_ns,
-            },
-        )
+        fields: journal.BotAnsweredRecord = {
+            "bot": waiter.bot,
+            "request": waiter.request,
+            "kind": waiter.kind,
+            "orders": [
+                {
+                    "client_order_id": row.own_id,
+                    "status": None if row.status is None else row.status.value,
+                    "cum_qty": plain(row.cum_qty),
+                }
+                for row in rows
+            ],
+            "refused": "" if said is None else f"{said.source}: {said.reason}",
+            "wait_ns": desk.now_ns - waiter.asked_ns,
+        }
+        desk.record(EventType.BOT_ANSWERED, fields)
         desk.effects.append(answered)
 
     def _on(self, client_order_id: ClientOrderId) -> list[Waiter]:

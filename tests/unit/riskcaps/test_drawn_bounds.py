@@ -130,9 +130,9 @@ def plain(side: str) -> PlaceIntent:
 @pytest.mark.parametrize("side", ["BUY", "SELL"])
 def test_without_a_change_it_passes(side: str) -> None:
     gate = drawn()
-    open_before = gate.open_worst_case(BTC)
+    open_before = gate.risk.books.open_worst_case(BTC)
     approve(gate, plain(side), T1)
-    assert gate.open_worst_case(BTC) != open_before, "the order is held"
+    assert gate.risk.books.open_worst_case(BTC) != open_before, "the order is held"
 
 
 @pytest.mark.parametrize("side", ["BUY", "SELL"])

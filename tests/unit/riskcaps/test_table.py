@@ -14,7 +14,7 @@ from riskcaps.words.control_map import CLAUSES
 from riskcaps.words.denials import DenyReason
 from tests.unit.riskcaps.kit import BTC, T0, approve, ready, trade, wish
 
-EVIDENCE = Path(__file__).parents[3] / "evidence"
+EVIDENCE = Path(__file__).parents[3] / "evidence" / "judge"
 NOT_OF_PLACEMENTS = {
     DenyReason.CANCELS_PER_SECOND, DenyReason.ORDER_NOT_OPEN, DenyReason.AMEND_NOT_SMALLER,
     DenyReason.NOT_OWNER, DenyReason.FILTER_AMENDS,

@@ -48,7 +48,8 @@ Generated from `riskcaps/gate/table.py` (`python -m tests.unit.riskcaps.write_ta
 fails when it is stale. The first rule that fails, from above, is the verdict; a rule that comes
 after it is not asked. The inputs are the keys of a decision as `riskcaps/gate/gate_inputs.py`
 describes them, caps are named as in the configuration, filters as in
-`daemon/model/instrument.py`. Times in ms are compared in ns. `evidence/judge/redecide.py` writes the same rules a second time, on purpose.
+`daemon/model/instrument.py`. Times in ms are compared in ns. `evidence/judge/redecide.py` writes
+the same rules a second time, on purpose.
 
 What the rules read beside the inputs:
 

@@ -17,7 +17,6 @@ from daemon.model.ids import ClientOrderId, VenueOrderId, cancel_id, instrument_
 from daemon.model.order_features import OrderExtras, PegPrice
 from daemon.model.orders import NewOrder, OrderTerms
 from daemon.venues.binance_spot.codec_rest import SpotRestEncoder
-from daemon.venues.binance_spot.codec_ws import WsEncoder
 from daemon.venues.binance_spot.request_params import amend_fields, place_fields, replace_fields
 from daemon.venues.binance_spot.request_signing import HmacSigner, ws_signing_text
 from daemon.venues.requests import Purpose
@@ -305,7 +304,7 @@ def test_a_quantity_in_quote_stands_in_the_place_of_the_bound() -> None:
     fields = place_fields(by_quote())
     assert fields["quoteOrderQty"] == "25.5"
     assert "quantity" not in fields
-    encoder = WsEncoder(api_key="K", signer=HmacSigner(SECRET), recv_window_ms=3000)
+    encoder = ws_codec(api_key="K", signer=HmacSigner(SECRET), recv_window_ms=3000)
     plain = orjson.loads(
         encoder.place(order(order_type=OrderType.MARKET, price=None), "1", 5).payload
     )

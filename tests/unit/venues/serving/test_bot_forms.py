@@ -13,12 +13,12 @@ from daemon.model.inputs import BotAmend, BotCancel, BotCancelAll, BotPlace, Bot
 from daemon.model.order_features import OrderExtras, PegPrice
 from daemon.model.orders import NewOrder, OrderTerms
 from daemon.venues.binance_spot.codec_rest import SpotRestEncoder
-from daemon.venues.binance_spot.codec_ws import WsEncoder
 from daemon.venues.binance_spot.request_signing import HmacSigner
 from daemon.venues.binance_spot.serving.bot_forms import UNSERVED
 from daemon.venues.binance_spot.serving.call_table import ENDPOINTS, CallKind
 from daemon.venues.binance_spot.serving.dialect_errors import DialectError
 from daemon.venues.binance_spot.serving.parameters import KNOWN
+from tests.support.adapters import ws_codec
 from tests.support.link_bench import order
 from tests.support.served_wishes import (
     ED_NAME,
@@ -167,7 +167,7 @@ TERMS = {
 def test_what_our_own_adapter_writes_reads_as_the_same_order(kind: OrderType) -> None:
     """Two texts that do not know each other: the adapter encodes and signs, the server reads."""
     names = {"api_key": HMAC_NAME, "signer": HmacSigner(SECRET.encode()), "recv_window_ms": 3000}
-    by_rest, by_ws = SpotRestEncoder(**names), WsEncoder(**names)
+    by_rest, by_ws = SpotRestEncoder(**names), ws_codec(**names)
     terms = dict(TERMS)
     if kind is OrderType.MARKET:
         terms["by quote"] = OrderTerms(quote_qty=Decimal("25.5"))
