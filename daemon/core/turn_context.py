@@ -110,7 +110,9 @@ class TurnContext:
         self._tell_context(order.instrument_id, decision)
         self.ledger.approve(made)
         counts = self.ledger.session.decided
-        fields = approved_fields(order, reason, decision, counts, owner)
+        fields: journal.OrderApprovedRecord = approved_fields(
+            order, reason, decision, counts, owner
+        )
         self.record(EventType.ORDER_APPROVED, fields)
         return made
 
