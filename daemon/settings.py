@@ -178,6 +178,20 @@ class StrategySettings(_Frozen):
     """Its constructor's arguments; amounts as text."""
 
 
+class TrialSettings(_Frozen):
+    """`[trials]`: courses that the bot must have passed before a session; see `seatrial trial`."""
+
+    required: Annotated[tuple[str, ...], Field(strict=False, max_length=16)] = ()
+    """Names of courses. Empty: `preflight` asks for none."""
+    reports: Place | None = None
+    """The directory that holds the reports' directories, as `seatrial trial --out` made them."""
+    command: Annotated[tuple[str, ...], Field(strict=False)] = ()
+    """The bot's command, word by word as it was given after `--`. With `files` it makes the version
+    that a report must be of."""
+    files: Annotated[tuple[Place, ...], Field(strict=False)] = ()
+    """What was given with `--file`."""
+
+
 class SessionSettings(_Frozen):
     """`[session]`: time bounds of the engine."""
 
@@ -258,6 +272,7 @@ class Settings(_Frozen):
     credentials: CredentialSettings = CredentialSettings()
     gating: GatingSettings = GatingSettings()
     strategies: dict[str, StrategySettings] = {}
+    trials: TrialSettings = TrialSettings()
     session: SessionSettings = SessionSettings()
     journal: JournalSettings = JournalSettings()
     control: ControlSettings = ControlSettings()

@@ -93,7 +93,9 @@ class SimHost:
             case FaultKind.MUTE:
                 for connection in targets:
                     connection.muted_until_ns = until_ns
-            case FaultKind.HALF_OPEN:
+            case FaultKind.HALF_OPEN | FaultKind.NETWORK_CUT:
+                if rule.kind is FaultKind.NETWORK_CUT:
+                    self._outages[rule.kind] = until_ns
                 for connection in targets:
                     connection.dead_until_ns = until_ns
             case FaultKind.ABRUPT_CLOSE | FaultKind.BAN_418:
@@ -110,6 +112,13 @@ class SimHost:
                 self.hub.skip_next_depth()
             case _:
                 pass
+
+    def calm(self) -> None:
+        """End every fault now, those of sockets too."""
+        self.conductor.calm()
+        self._outages.clear()
+        for connection in self.connections("all"):
+            connection.muted_until_ns = connection.dead_until_ns = 0
 
     def publish(self, now_ns: int) -> None:
         """Send what has happened to whom it concerns."""
@@ -168,6 +177,8 @@ class SimHost:
         asyncio.get_running_loop().call_later(delay_ms / 1000, close_all)
 
     def _send_frames(self, frames: Frames, now_ns: int) -> None:
+        if now_ns < self.exchange.frozen_until_ns:
+            return
         for session, frame in frames:
             connection = self._markets.get(session)
             if connection is not None:
@@ -195,8 +206,9 @@ class SimHost:
             return web.Response(status=413, text="request body too large")
         raw_path, _, query = request.raw_path.partition("?")
         now_ns = self._clock.now_ns()
-        if self._is_out(FaultKind.REST_OUTAGE, now_ns):
-            return web.Response(status=503, text="Service Unavailable")
+        name = f"REST {request.method} {raw_path}"
+        if (down := await self._down(request, name, FaultKind.REST_OUTAGE)) is not None:
+            return down
         asked = sim_rest.RestRequest(
             method=request.method,
             path=raw_path,
@@ -210,6 +222,10 @@ class SimHost:
             await asyncio.sleep(answer.hold_ms / 1000)
             now_ns = self._clock.now_ns()
             answer = sim_rest.handle(self.exchange, asked, now_ns, was_held=True)
+        if answer.again_ms:
+            late = partial(sim_rest.handle, self.exchange, asked, was_held=True, was_answered=True)
+            due_ns = now_ns + answer.again_ms * 1_000_000
+            asyncio.get_running_loop().call_later(answer.again_ms / 1000, late, due_ns)
         self.publish(now_ns)
         if answer.status == 418:
             self.act(FaultRule(kind=FaultKind.BAN_418), now_ns)
@@ -222,10 +238,30 @@ class SimHost:
         headers = answer.headers | {"Content-Type": answer.content_type}
         return web.Response(status=answer.status, body=answer.body, headers=headers)
 
+    async def _down(
+        self, request: web.BaseRequest, name: str, kind: FaultKind
+    ) -> web.StreamResponse | None:
+        """What a fault says in place of the venue; None when the venue is there."""
+        now_ns = self._clock.now_ns()
+        banned = (
+            kind is not FaultKind.REST_OUTAGE and now_ns < self.exchange.limiter.banned_until_ns
+        )
+        is_cut = self._is_out(FaultKind.NETWORK_CUT, now_ns)
+        if not is_cut and not self._is_out(kind, now_ns) and not banned:
+            return None
+        self._book(name, 0 if is_cut else 503)
+        if is_cut:
+            await _die_in(self._outages[FaultKind.NETWORK_CUT] - now_ns, request)
+        return web.Response(status=503, text="Service Unavailable")
+
+    def _book(self, name: str, status: int, streams: str = "") -> None:
+        moment = {"status": status, "code": 0, "ts_ns": self._clock.now_ns()}
+        self.exchange.ledger.on_wire(name, {"streams": streams}, **moment)
+
     async def _serve_api(self, request: web.BaseRequest) -> web.StreamResponse:
         now_ns = self._clock.now_ns()
-        if self._is_out(FaultKind.WS_API_OUTAGE, now_ns) or self._is_banned(now_ns):
-            return web.Response(status=503, text="Service Unavailable")
+        if (down := await self._down(request, "WS open", FaultKind.WS_API_OUTAGE)) is not None:
+            return down
         socket = _new_socket()
         if not socket.can_prepare(request).ok:
             return web.Response(status=400, text="this is a WebSocket endpoint")
@@ -237,6 +273,7 @@ class SimHost:
         show_limits = parse_qs(request.query_string).get("returnRateLimits") != ["false"]
         session = sim_ws.ApiSession(connected_ns=now_ns, show_limits=show_limits)
         self._users[session] = connection
+        self._book("WS open", 200)
         async with asyncio.TaskGroup() as group:
             writer = spawn(group, connection.write_forever(), name="sim api writer")
             try:
@@ -252,6 +289,7 @@ class SimHost:
                         await _on_control(connection, message.type, message.data, arrived_ns)
             finally:
                 self._users.pop(session, None)
+                self._book("WS close", 0)
                 writer.cancel()
         return socket
 
@@ -270,6 +308,10 @@ class SimHost:
             again = partial(self._on_api_frame, session, connection, frame, was_held=True)
             asyncio.get_running_loop().call_later(reply.hold_ms / 1000, again)
             return
+        if reply.again_ms:
+            late = partial(sim_ws.handle, self.exchange, session, frame, was_held=True)
+            due_ns = now_ns + reply.again_ms * 1_000_000
+            asyncio.get_running_loop().call_later(reply.again_ms / 1000, late, due_ns)
         # The venue promises no order between an answer and the events of the same order.
         if self._order_rng.random() < 0.5:
             self.publish(now_ns)
@@ -291,8 +333,8 @@ class SimHost:
 
     async def _serve_streams(self, request: web.BaseRequest) -> web.StreamResponse:
         now_ns = self._clock.now_ns()
-        if self._is_out(FaultKind.STREAM_OUTAGE, now_ns) or self._is_banned(now_ns):
-            return web.Response(status=503, text="Service Unavailable")
+        if (down := await self._down(request, "STREAM open", FaultKind.STREAM_OUTAGE)) is not None:
+            return down
         socket = _new_socket()
         if not socket.can_prepare(request).ok:
             return web.Response(status=400, text="this is a WebSocket endpoint")
@@ -309,6 +351,7 @@ class SimHost:
         for error in self.hub.open(session, names):
             connection.send(error, now_ns)
         self._markets[session] = connection
+        self._book("STREAM open", 200, ",".join(session.names))
         async with asyncio.TaskGroup() as group:
             writer = spawn(group, connection.write_forever(), name="sim stream writer")
             try:
@@ -323,17 +366,25 @@ class SimHost:
                     if message.type in {WSMsgType.TEXT, WSMsgType.BINARY}:
                         data = message.data
                         frame = data.encode() if isinstance(data, str) else data
+                        before = len(session.names)
                         connection.send(self.hub.control(session, frame), arrived_ns)
+                        if len(session.names) > before:
+                            self._book("STREAM subscribe", 200, ",".join(session.names))
                     else:
                         await _on_control(connection, message.type, message.data, arrived_ns)
             finally:
                 self.hub.close(session)
                 self._markets.pop(session, None)
+                self._book("STREAM close", 0)
                 writer.cancel()
         return socket
 
-    def _is_banned(self, now_ns: int) -> bool:
-        return now_ns < self.exchange.limiter.banned_until_ns
+
+async def _die_in(rest_ns: int, request: web.BaseRequest) -> None:
+    """Say nothing for so long, then cut the connection."""
+    await asyncio.sleep(rest_ns / _S_NS)
+    if request.transport is not None:
+        request.transport.abort()
 
 
 def _new_socket() -> web.WebSocketResponse:

@@ -1,9 +1,10 @@
 """What orders cost against the present book: locks and MARKET quantities. Exact ints."""
 
 from daemon.model.enums import OrderType, Side
+from daemon.venues.sim.accounts import VenueAccount
 from daemon.venues.sim.sim_orders import MARKET_TYPES, SimOrder
 from daemon.venues.sim.symbol_market import SymbolMarket
-from daemon.venues.sim.units import quote_of
+from daemon.venues.sim.units import E8, quote_of
 
 
 def given_asset(market: SymbolMarket, side: Side) -> str:
@@ -47,3 +48,17 @@ def lock_needed(market: SymbolMarket, order: SimOrder) -> int:
     if order.type in MARKET_TYPES:
         return quote_of(order.stop_price or market.tape.last_price, order.qty)
     return quote_of(order.price or order.stop_price or market.tape.last_price, order.qty)
+
+
+def fee_of(account: VenueAccount, fee: int, asset: str, fee_in_quote: int) -> tuple[int, str]:
+    """The fee and its asset; a third asset is charged while the account holds enough of it."""
+    if account.fee_asset is None:
+        return fee, asset
+    third, price = account.fee_asset
+    in_third = fee_in_quote * E8 // price
+    wallet = account.wallet(third)
+    if third == asset or wallet.free < in_third:
+        return fee, asset
+    wallet.free -= in_third
+    account.touched[third] = None
+    return in_third, third

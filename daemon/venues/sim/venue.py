@@ -23,8 +23,8 @@ from daemon.venues.sim.accounts import VenueAccount
 from daemon.venues.sim.amending import Amendment, apply_amend, check_amend
 from daemon.venues.sim.filters import check_filters
 from daemon.venues.sim.flow import (
-    BackgroundOrders,
     Flow,
+    FlowOrders,
     RecordedFlow,
     RecordedTrade,
     SyntheticFlow,
@@ -74,6 +74,8 @@ class SimVenue:
         """
         self.accounts: dict[str, VenueAccount] = {}
         self.epoch = 0
+        self.delisted: set[str] = set()
+        """A fault: symbols that clients are told to be unknown."""
         self.exchange_filters = exchange_filters or ExchangeFilters()
         self._flow_rate_per_s = flow_rate_per_s
         self._events: list[VenueEvent] = []
@@ -91,7 +93,7 @@ class SimVenue:
             if spec.symbol in last_ids:
                 market.go_on_from(last_ids[spec.symbol])
             self.markets[spec.symbol] = market
-            desk = BackgroundOrders(market, self.matcher, rng_of(spec.symbol))
+            desk = FlowOrders(market, self.matcher, rng_of(spec.symbol))
             flow: Flow
             if recording:
                 flow = RecordedFlow(
@@ -133,7 +135,7 @@ class SimVenue:
             VenueError: -1121 when the venue does not list it.
         """
         market = self.markets.get(symbol)
-        if market is None:
+        if market is None or symbol in self.delisted:
             raise SimRefusalError(-1121, "Invalid symbol.")
         return market
 

@@ -46,6 +46,8 @@ _FAULT_ERRORS = {
     FaultKind.UNKNOWN_1007_AFTER: _TIMED_OUT,
     FaultKind.OVERLOAD_1008: _OVERLOADED,
 }
+_MARKET_DATA = frozenset({"avgPrice", "depth", "klines", "ticker", "trades", "uiKlines"})
+_FROZEN_MAX = 1_000
 _ORDER_PURPOSES = frozenset({CallPurpose.PLACE, CallPurpose.CANCEL})
 
 
@@ -56,6 +58,8 @@ class DisturbedAnswer:
     result: object = None
     error: SimRefusalError | None = None
     delay_ms: int = 0
+    again_ms: int = 0
+    """Answered already, and executed after so long: handle it again, with `was_held`."""
     hold_ms: int = 0
     """Not handled yet: the request is to be handled again after so long, with `was_held`."""
     silent: bool = False
@@ -84,10 +88,12 @@ def run(
         exchange.ledger.on_fault(verdict.kind, now_ns, f"{endpoint.name} {detail}".strip())
         if verdict.kind is FaultKind.DELAY_REQUEST:
             return DisturbedAnswer(hold_ms=verdict.delay_ms, account=account)
+        if verdict.kind is FaultKind.LATE_1007:
+            return DisturbedAnswer(error=_TIMED_OUT, again_ms=verdict.delay_ms, account=account)
         if verdict.kind in _BEFORE:
             return _disturbed(DisturbedAnswer(account=account), verdict)
     try:
-        result = endpoint.handler(Call(exchange, params, account, now_ns))
+        result = _result(exchange, endpoint, params, account, now_ns)
     except SimRefusalError as error:
         answer = refused(exchange, endpoint, params, error, now_ns=now_ns, account=account)
     else:
@@ -96,6 +102,21 @@ def run(
         answer = DisturbedAnswer(result=result, account=account)
     exchange.collect()
     return answer if verdict.kind is None else _disturbed(answer, verdict)
+
+
+def _result(
+    exchange: Exchange, endpoint: Endpoint, params: Params, account: str, now_ns: int
+) -> object:
+    """What the handler says; while market data is frozen, what it said the first time."""
+    call = Call(exchange, params, account, now_ns)
+    if now_ns >= exchange.frozen_until_ns or endpoint.name.partition(".")[0] not in _MARKET_DATA:
+        return endpoint.handler(call)
+    asked = (endpoint.name, "&".join(f"{k}={v}" for k, v in sorted(params.values.items())))
+    if asked not in exchange.frozen:
+        if len(exchange.frozen) >= _FROZEN_MAX:
+            exchange.frozen.clear()
+        exchange.frozen[asked] = endpoint.handler(call)
+    return exchange.frozen[asked]
 
 
 def refused(

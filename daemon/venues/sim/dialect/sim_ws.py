@@ -61,6 +61,10 @@ class ApiReply:
     extra: tuple[bytes, ...] = ()
     """Events that follow at once (eventStreamTerminated)."""
     status: int = 200
+    again_ms: int = 0
+    """A fault executes the request after so long, unseen: handle it again then."""
+    code: int = 0
+    """The venue's, of a refusal."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +96,13 @@ def handle(
     if reply.hold_ms:
         return reply
     exchange.ledger.statuses["WS silent" if reply.frame is None else f"WS {reply.status}"] += 1
+    exchange.ledger.on_wire(
+        f"WS {method}",
+        params.values,
+        status=0 if reply.frame is None else reply.status,
+        code=reply.code,
+        ts_ns=now_ns,
+    )
     return reply
 
 
@@ -209,7 +220,7 @@ def _control(exchange: Exchange, asked: _Asked, method: str) -> ApiReply:
     terminated = orjson.dumps({"e": "eventStreamTerminated", "E": ms_of(now_ns)})
     extra = tuple(envelope(number, terminated) for number in ended)
     reply = _reply(exchange, asked, answer)
-    return ApiReply(reply.frame, extra=extra, status=reply.status)
+    return ApiReply(reply.frame, extra=extra, status=reply.status, code=reply.code)
 
 
 def _logon(exchange: Exchange, asked: _Asked, _ended: list[int]) -> object:
@@ -316,7 +327,14 @@ def _reply(
         row["error"] = body
     if asked.params.flag("returnRateLimits", default=asked.session.show_limits):
         row["rateLimits"] = exchange.limiter.rows(asked.now_ns, counted)
-    return ApiReply(orjson.dumps(row), delay_ms=answer.delay_ms, status=status)
+    code = answer.error.code if answer.error is not None else 0
+    return ApiReply(
+        orjson.dumps(row),
+        delay_ms=answer.delay_ms,
+        again_ms=answer.again_ms,
+        status=status,
+        code=code,
+    )
 
 
 def _text_of(raw: msgspec.Raw) -> str:
