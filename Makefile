@@ -11,7 +11,7 @@ group = sed -n '/^\# group $(1)$$/,/^\# group /p' requirements-dev.lock
 STAMP := $(VENV)/.locked
 RUNS := $(VENV)/.runs
 
-.PHONY: demo test test-bots hammer test-pythons fuzz campaign soak mutation test-system check locks fmt bench bench-stop controls tripwires kill-sweep dist deb image clean
+.PHONY: demo test test-bots hammer test-pythons fuzz campaign soak mutation test-system check locks fmt bench bench-stop controls tripwires kill-sweep trials trials-proof dist deb image clean
 
 $(STAMP): $(LOCKS) pyproject.toml
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -111,6 +111,15 @@ controls: $(STAMP)
 tripwires: $(STAMP)
 	$(BIN)/python -m tests.sim.write_tripwires worlds
 	$(BIN)/python -m tests.sim.write_tripwires page
+
+# The standard course for each subject, and its tables in docs/trials/. Each public program gets an environment of its
+# own (.venv-trials/) from its lock; a course takes ten minutes, AT_ONCE of them run together.
+trials: $(STAMP)
+	$(BIN)/python -m tests.trials.subjects_run $(ARGS)
+
+# Every trial can fail: one bot of ours passes, each of its mutants is found out. A quarter of an hour.
+trials-proof: $(STAMP)
+	$(BIN)/python -m pytest tests/trials -m campaign -n 4 $(ARGS)
 
 kill-sweep: $(STAMP)
 	$(BIN)/python -m tests.support.kill_sweep --points all $(ARGS)

@@ -153,6 +153,20 @@ class StrategySettings(Frozen):
     """Its constructor's arguments; amounts as text."""
 
 
+class TrialSettings(Frozen):
+    """`[trials]`: courses that the bot must have passed before a session; see `seatrial trial`."""
+
+    required: Annotated[tuple[str, ...], Field(strict=False, max_length=16)] = ()
+    """Names of courses. Empty: `preflight` asks for none."""
+    reports: Place | None = None
+    """The directory that holds the reports' directories, as `seatrial trial --out` made them."""
+    command: Annotated[tuple[str, ...], Field(strict=False)] = ()
+    """The bot's command, word by word as it was given after `--`. With `files` it makes the version
+    that a report must be of."""
+    files: Annotated[tuple[Place, ...], Field(strict=False)] = ()
+    """What was given with `--file`."""
+
+
 class SessionSettings(Frozen):
     """`[session]`: time bounds of the engine."""
 
@@ -233,6 +247,7 @@ class Settings(Frozen):
     credentials: CredentialSettings = CredentialSettings()
     gating: GatingSettings = GatingSettings()
     strategies: dict[str, StrategySettings] = Field(default_factory=dict)
+    trials: TrialSettings = TrialSettings()
     session: SessionSettings = SessionSettings()
     journal: JournalSettings = JournalSettings()
     control: ControlSettings = ControlSettings()

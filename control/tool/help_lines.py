@@ -40,5 +40,6 @@ SAYINGS: Mapping[str, str] = {
     "status": "State, latch, incidents, orders, caps on one screen",
     "stop": "End the session in order: no new orders, cancel, reconcile",
     "tail": "Follow the journal as it is written; older lines from files",
+    "trial": "Put any bot through a course of faults, judged by the ledger",
     "watch": "The daemon on one live screen; k kills, c cancels all",
 }

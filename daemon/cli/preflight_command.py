@@ -20,12 +20,14 @@ from daemon.errors import SeatrialError
 from daemon.live_gate import mode_of
 from daemon.model.enums import Mode
 from daemon.model.launch_checks import Check
-from daemon.settings import Config, SettingsError, load_config
+from daemon.settings import Config, SettingsError, TrialSettings, load_config
 from daemon.shell.keys.credentials import load_credentials
 from daemon.shell.keys.key_environments import read_live_file, shared_with
 from daemon.shell.link.link_config import Credentials
 from daemon.shell.link.venue_urls import endpoints_of
 from daemon.shell.process.secrecy import forbid_core_dumps
+from daemon.trials.bot import version_of
+from daemon.trials.passed import why_not_passed
 from evidence.gates.artifact import DEFAULT_OUT_DIR, set_aside, to_json, write_artifact
 from evidence.gates.gate_frame import MomentType
 from evidence.gates.preflight import (
@@ -104,6 +106,7 @@ def preflight_command(
         credentials_check(config, facts, live_keys),
         live_blocked_check(config, status),
         caps_check(config),
+        *trial_checks(settings.trials, config_path.parent),
     ]
     value = preflight_value(checks, binding_of(config, facts), moment, valid_minutes=valid_minutes)
     try:
@@ -125,6 +128,21 @@ def binding_of(config: Config, facts: JournalFacts) -> dict[str, str]:
         "caps_hash": config.capset.hash,
         "account": _account(facts),
     }
+
+
+# ------------------------------------------------------------------ the bot's trials
+def trial_checks(trials: TrialSettings, base: Path) -> Iterator[Check]:
+    """Each course that is asked for was passed by the bot's present version."""
+    if not trials.required:
+        return
+    reports = trials.reports or base / "reports" / "trials"
+    version, _ = version_of(trials.command, trials.files, base)
+    for course in trials.required:
+        problem = why_not_passed(reports, course, version)
+        passed = f"course {course} passed with bot version {version[:12]}"
+        mend = f"`seatrial trial --course {course} -- {' '.join(trials.command)}`"
+        sentence = f"course {course}: {problem}" if problem else passed
+        yield Check("trial", ok=not problem, sentence=sentence, mend=mend if problem else "")
 
 
 # ------------------------------------------------------------------ the running daemon

@@ -88,6 +88,13 @@ POSITIVE = Pace(min=0, min_open=True)
 @click.option("--orders-per-10s", default=100, show_default=True, type=click.IntRange(1))
 @click.option("--orders-per-day", default=200_000, show_default=True, type=click.IntRange(1))
 @click.option(
+    "--exchange-filters/--no-exchange-filters",
+    default=True,
+    show_default=True,
+    help="Limits on the orders of all symbols together; some clients know none.",
+)
+@click.option("--wire", is_flag=True, help="The ledger keeps a row of every request, too.")
+@click.option(
     "--ping-every",
     "ping_every_s",
     default=20.0,

@@ -123,6 +123,11 @@ CHECKS: dict[str, CheckWords] = {
         "is every cap of the launch procedure set for every symbol, and none unlimited",
         "set them in [caps]; `seatrial caps explain --config FILE`",
     ),
+    "trial": CheckWords(
+        PREFLIGHT,
+        "has the bot's present version passed each course of [trials] required",
+        "run `seatrial trial` with the bot's command",
+    ),
 }
 
 

@@ -1,6 +1,6 @@
 """The launch gates as they stand now: green, red, stale, missing or unreadable."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -47,9 +47,20 @@ GATES: tuple[tuple[str, Callable[[Artifact], bool]], ...] = (
 )
 
 
-def read_gates(status_dir: Path, now: datetime, age_hours_max: int) -> list[LaunchGateState]:
-    """Look at every gate's artifact in a directory."""
-    return [_state(status_dir, stem, passed, now, age_hours_max) for stem, passed in GATES]
+def read_gates(
+    status_dir: Path, now: datetime, age_hours_max: int, trials: Sequence[str] = ()
+) -> list[LaunchGateState]:
+    """Look at every gate's artifact in a directory, and at the report of each course of trials."""
+    courses = [(f"trial_{course}", _course_passed) for course in trials]
+    return [
+        _state(status_dir, stem, passed, now, age_hours_max) for stem, passed in (*GATES, *courses)
+    ]
+
+
+def _course_passed(report: Artifact) -> bool:
+    """Whether every required trial was PASS."""
+    code = report.get("exit_code")
+    return code == 0 and not isinstance(code, bool)
 
 
 def _state(

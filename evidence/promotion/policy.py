@@ -44,10 +44,14 @@ class Policy(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     """Kind -> unexplained ones tolerated in one session; a kind that is not named has 0."""
     gate_age_hours_max: int = 36
     record_valid_hours: int = 72
+    trials_required: list[str] = msgspec.field(default_factory=list)
+    """Courses of `seatrial trial` whose reports must lie green beside the gates."""
 
     def digest(self) -> str:
         """SHA-256 (hex) of the policy's canonical form."""
-        return hashlib.sha256(msgspec.json.encode(self, order="deterministic")).hexdigest()
+        text = msgspec.json.encode(self, order="deterministic")
+        # A policy that asks for no trial has the digest that it had before trials could be asked.
+        return hashlib.sha256(text.replace(b',"trials_required":[]', b"")).hexdigest()
 
 
 def load_policy(path: Path | None) -> Policy:

@@ -12,7 +12,14 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = ("daemon", "control", "riskcaps", "evidence")
-PURE_FLOORS = ("daemon/model/", "daemon/core/", "daemon/strategies/", "daemon/venues/", "riskcaps/")
+PURE_FLOORS = (
+    "daemon/model/",
+    "daemon/core/",
+    "daemon/strategies/",
+    "daemon/venues/",
+    "daemon/trials/judging/",
+    "riskcaps/",
+)
 
 
 @cache

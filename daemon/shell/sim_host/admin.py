@@ -40,6 +40,7 @@ _HELP = {
     "POST /sim/faults": 'a list of rules, {"rules": [...]} or {"preset": NAME}',
     "POST /sim/strike": '{"kind": KIND, …params}: one timed fault, now',
     "POST /sim/deposit": '{"asset": A, "amount": "1.5"}; "-1.5" is a withdrawal of what is free',
+    "POST /sim/calm": "{}: end every fault, ban and outage now",
     "POST /sim/key": '{"api_key": K, "api_secret": S, "account": NAME, "can_trade": true}',
     "POST /sim/NAME": "short for strike: " + ", ".join(_SHORTCUTS),
 }
@@ -53,6 +54,9 @@ class AdministeredVenue(Protocol):
 
     def act(self, rule: FaultRule, now_ns: int) -> None:
         """Do to connections what a fault says."""
+
+    def calm(self) -> None:
+        """End every fault now."""
 
     def publish(self, now_ns: int) -> None:
         """Hand out what has happened to whoever listens."""
@@ -117,6 +121,9 @@ class Admin:
             return {"loaded": len(rules)}
         if not isinstance(body, dict):
             raise ValueError("the body must be a JSON object")
+        if name == "calm":
+            self._host.calm()
+            return {"done": "calm"}
         if name == "deposit":
             return self._deposit(body, now_ns)
         if name == "key":

@@ -103,7 +103,9 @@ class SimHost:
             case FaultKind.MUTE:
                 for connection in targets:
                     connection.muted_until_ns = until_ns
-            case FaultKind.HALF_OPEN:
+            case FaultKind.HALF_OPEN | FaultKind.NETWORK_CUT:
+                if rule.kind is FaultKind.NETWORK_CUT:
+                    self._outages[rule.kind] = until_ns
                 for connection in targets:
                     connection.dead_until_ns = until_ns
             case FaultKind.ABRUPT_CLOSE | FaultKind.BAN_418:
@@ -120,6 +122,13 @@ class SimHost:
                 self.hub.skip_next_depth()
             case _:
                 pass
+
+    def calm(self) -> None:
+        """End every fault now, those of sockets too."""
+        self.conductor.calm()
+        self._outages.clear()
+        for connection in self.connections("all"):
+            connection.muted_until_ns = connection.dead_until_ns = 0
 
     def publish(self, now_ns: int) -> None:
         """Send what has happened to whom it concerns."""
@@ -178,6 +187,8 @@ class SimHost:
         asyncio.get_running_loop().call_later(delay_ms / 1000, close_all)
 
     def _send_frames(self, frames: Frames, now_ns: int) -> None:
+        if now_ns < self.exchange.frozen_until_ns:
+            return
         for session, frame in frames:
             connection = self._markets.get(session)
             if connection is not None:
@@ -205,8 +216,9 @@ class SimHost:
             return web.Response(status=413, text="request body too large")
         raw_path, _, query = request.raw_path.partition("?")
         now_ns = self._clock.now_ns()
-        if self._is_out(FaultKind.REST_OUTAGE, now_ns):
-            return web.Response(status=503, text="Service Unavailable")
+        name = f"REST {request.method} {raw_path}"
+        if (down := await self._down(request, name, FaultKind.REST_OUTAGE)) is not None:
+            return down
         asked = RestRequest(
             method=request.method,
             path=raw_path,
@@ -220,6 +232,10 @@ class SimHost:
             await asyncio.sleep(answer.hold_ms / 1000)
             now_ns = self._clock.now_ns()
             answer = sim_rest.handle(self.exchange, asked, now_ns, was_held=True)
+        if answer.again_ms:
+            late = partial(sim_rest.handle, self.exchange, asked, was_held=True, was_answered=True)
+            due_ns = now_ns + answer.again_ms * 1_000_000
+            asyncio.get_running_loop().call_later(answer.again_ms / 1000, late, due_ns)
         self.publish(now_ns)
         if answer.status == 418:
             self.act(FaultRule(kind=FaultKind.BAN_418), now_ns)
@@ -232,16 +248,32 @@ class SimHost:
         headers = answer.headers | {"Content-Type": answer.content_type}
         return web.Response(status=answer.status, body=answer.body, headers=headers)
 
-    def _refusal(
-        self,
-        request: web.BaseRequest,
-        socket: web.WebSocketResponse,
-        outage: FaultKind,
-        now_ns: int,
-    ) -> web.Response | None:
+    async def _down(
+        self, request: web.BaseRequest, name: str, kind: FaultKind
+    ) -> web.StreamResponse | None:
+        """What a fault says in place of the venue; None when the venue is there."""
+        now_ns = self._clock.now_ns()
+        banned = (
+            kind is not FaultKind.REST_OUTAGE and now_ns < self.exchange.limiter.banned_until_ns
+        )
+        is_cut = self._is_out(FaultKind.NETWORK_CUT, now_ns)
+        if not is_cut and not self._is_out(kind, now_ns) and not banned:
+            return None
+        self._book(name, 0 if is_cut else 503)
+        if is_cut:
+            await _die_in(self._outages[FaultKind.NETWORK_CUT] - now_ns, request)
+        return web.Response(status=503, text="Service Unavailable")
+
+    def _book(self, name: str, status: int, streams: str = "") -> None:
+        moment = {"status": status, "code": 0, "ts_ns": self._clock.now_ns()}
+        self.exchange.ledger.on_wire(name, {"streams": streams}, **moment)
+
+    async def _refusal(
+        self, request: web.BaseRequest, socket: web.WebSocketResponse, name: str, kind: FaultKind
+    ) -> web.StreamResponse | None:
         """Why a connection is not opened, or None."""
-        if self._is_out(outage, now_ns) or self._is_banned(now_ns):
-            return web.Response(status=503, text="Service Unavailable")
+        if (down := await self._down(request, name, kind)) is not None:
+            return down
         if not socket.can_prepare(request).ok:
             return web.Response(status=400, text="this is a WebSocket endpoint")
         if request.query.get("timeUnit", "MILLISECOND").upper() != "MILLISECOND":
@@ -251,7 +283,7 @@ class SimHost:
     async def _serve_api(self, request: web.BaseRequest) -> web.StreamResponse:
         now_ns = self._clock.now_ns()
         socket = _new_socket()
-        if refusal := self._refusal(request, socket, FaultKind.WS_API_OUTAGE, now_ns):
+        if refusal := await self._refusal(request, socket, "WS open", FaultKind.WS_API_OUTAGE):
             return refusal
         await socket.prepare(request)
         self.exchange.limiter.charge(2, now_ns)
@@ -259,6 +291,7 @@ class SimHost:
         show_limits = parse_qs(request.query_string).get("returnRateLimits") != ["false"]
         session = ApiSession(connected_ns=now_ns, show_limits=show_limits)
         self._users[session] = connection
+        self._book("WS open", 200)
         async with asyncio.TaskGroup() as group:
             writer = spawn(group, connection.write_forever(), name="sim api writer")
             try:
@@ -274,6 +307,7 @@ class SimHost:
                         await _on_control(connection, message.type, message.data, arrived_ns)
             finally:
                 self._users.pop(session, None)
+                self._book("WS close", 0)
                 writer.cancel()
         return socket
 
@@ -292,6 +326,10 @@ class SimHost:
             again = partial(self._on_api_frame, session, connection, frame, was_held=True)
             asyncio.get_running_loop().call_later(reply.hold_ms / 1000, again)
             return
+        if reply.again_ms:
+            late = partial(sim_ws.handle, self.exchange, session, frame, was_held=True)
+            due_ns = now_ns + reply.again_ms * 1_000_000
+            asyncio.get_running_loop().call_later(reply.again_ms / 1000, late, due_ns)
         # The venue promises no order between an answer and the events of the same order.
         if self._order_rng.random() < 0.5:
             self.publish(now_ns)
@@ -314,7 +352,7 @@ class SimHost:
     async def _serve_streams(self, request: web.BaseRequest) -> web.StreamResponse:
         now_ns = self._clock.now_ns()
         socket = _new_socket()
-        if refusal := self._refusal(request, socket, FaultKind.STREAM_OUTAGE, now_ns):
+        if refusal := await self._refusal(request, socket, "STREAM open", FaultKind.STREAM_OUTAGE):
             return refusal
         await socket.prepare(request)
         connection = SimConnection("market", socket, request, now_ns)
@@ -327,6 +365,7 @@ class SimHost:
         for error in self.hub.open(session, names):
             connection.send(error, now_ns)
         self._markets[session] = connection
+        self._book("STREAM open", 200, ",".join(session.names))
         async with asyncio.TaskGroup() as group:
             writer = spawn(group, connection.write_forever(), name="sim stream writer")
             try:
@@ -341,17 +380,25 @@ class SimHost:
                     if message.type in {WSMsgType.TEXT, WSMsgType.BINARY}:
                         data = message.data
                         frame = data.encode() if isinstance(data, str) else data
+                        before = len(session.names)
                         connection.send(self.hub.control(session, frame), arrived_ns)
+                        if len(session.names) > before:
+                            self._book("STREAM subscribe", 200, ",".join(session.names))
                     else:
                         await _on_control(connection, message.type, message.data, arrived_ns)
             finally:
                 self.hub.close(session)
                 self._markets.pop(session, None)
+                self._book("STREAM close", 0)
                 writer.cancel()
         return socket
 
-    def _is_banned(self, now_ns: int) -> bool:
-        return now_ns < self.exchange.limiter.banned_until_ns
+
+async def _die_in(rest_ns: int, request: web.BaseRequest) -> None:
+    """Say nothing for so long, then cut the connection."""
+    await asyncio.sleep(rest_ns / _S_NS)
+    if request.transport is not None:
+        request.transport.abort()
 
 
 def _new_socket() -> web.WebSocketResponse:

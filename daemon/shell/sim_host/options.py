@@ -19,7 +19,14 @@ from daemon.venues.sim.exchange import Exchange
 from daemon.venues.sim.fault_presets import PRESETS
 from daemon.venues.sim.fault_rules import FaultPlan
 from daemon.venues.sim.flow import RecordedTrade
-from daemon.venues.sim.listed_symbols import DEFAULT_SYMBOLS, SYMBOLS, UnknownSymbolError, spec_of
+from daemon.venues.sim.ledger_rows import PackedRows
+from daemon.venues.sim.listed_symbols import (
+    DEFAULT_SYMBOLS,
+    SYMBOLS,
+    ExchangeFilters,
+    UnknownSymbolError,
+    spec_of,
+)
 from daemon.venues.sim.recording import Recording, RecordingError, parse_recording
 from daemon.venues.sim.request_limits import LimitConfig, Limiter
 from daemon.venues.sim.saved import SavedVenue, SavedVenueError, at_last_price, restore
@@ -27,6 +34,7 @@ from daemon.venues.sim.sim_orders import RandomSource
 from daemon.venues.sim.venue import SimVenue
 
 ACCOUNT = "main"
+_NO_EXCHANGE_FILTERS = ExchangeFilters(orders=0, algo_orders=0, iceberg_orders=0, order_lists=0)
 _GRANT_QUOTE = 200_000
 """What the own account gets of every asset, in the venue's idea of USDT."""
 
@@ -62,6 +70,10 @@ class SimOptions:
     pong_within_s: float = 60.0
     connection_life_s: float = 86_400.0
     stream_messages_per_s_max: int = 5
+    exchange_filters: bool = True
+    """Whether limits on the open orders of all symbols together hold and are listed."""
+    wire: bool = False
+    """Whether the ledger keeps a row of every request."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,11 +121,14 @@ def build(options: SimOptions, now_ns: int, saved: tuple[SavedVenue, bytes] | No
         flow_rate_per_s=options.flow_rate_per_s,
         recordings=recordings,
         has_past=True,
+        exchange_filters=None if options.exchange_filters else _NO_EXCHANGE_FILTERS,
         last_ids={} if saved is None else {s: m.ids for s, m in saved[0].markets.items()},
     )
     account = venue.add_account(ACCOUNT, options.balances or default_grants(symbols))
     account.maker_ppm, account.taker_ppm = options.maker_ppm, options.taker_ppm
     exchange = Exchange(venue, Limiter(options.limits), faults)
+    if options.wire:
+        exchange.ledger.wire = PackedRows()
     api_key, api_secret = _token(options.seed, "key"), _token(options.seed, "secret")
     exchange.keys[api_key] = ApiKey(api_key=api_key, account=ACCOUNT, secret=api_secret)
     ed25519_api_key = ""

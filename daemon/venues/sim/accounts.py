@@ -36,6 +36,8 @@ class VenueAccount:
         self.maker_ppm = 1000
         self.taker_ppm = 1000
         self.can_trade = True
+        self.fee_asset: tuple[str, int] | None = None
+        """A fault: fees are paid in this asset, whose price in the quote asset stands beside it."""
         self.exchange_filters = ExchangeFilters()
         self.updated_ns = 0
         self.epoch = epoch

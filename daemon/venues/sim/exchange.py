@@ -32,6 +32,10 @@ class Exchange:
     """A fault: the venue's clock, as clients are told and judged by, is off by so much."""
     judge_step_ns: int = 0
     """A fault: what judges timestamps is off by so much from the time that clients are told."""
+    frozen_until_ns: int = 0
+    """A fault: market data stands still until then."""
+    frozen: dict[tuple[str, str], object] = field(default_factory=dict)
+    """The answers that are repeated meanwhile, by call and parameters."""
     user_outbox: list[UserEvent] = field(default_factory=list)
     market_outbox: list[MarketEvent] = field(default_factory=list)
 
@@ -42,6 +46,11 @@ class Exchange:
     def judge_ns(self, now_ns: int) -> int:
         """The time that clients' timestamps are judged by."""
         return now_ns + self.clock_step_ns + self.judge_step_ns
+
+    def freeze(self, until_ns: int) -> None:
+        """Market data stands still from now on."""
+        self.frozen_until_ns = until_ns
+        self.frozen.clear()
 
     def collect(self) -> None:
         """Move what happened from the venue into the ledger, the order counts and the outboxes."""

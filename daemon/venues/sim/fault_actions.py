@@ -8,6 +8,7 @@ from daemon.venues.binance_spot.serving.order_requests import PlaceRequest
 from daemon.venues.binance_spot.serving.units import E8, e8_of
 from daemon.venues.sim.exchange import Exchange
 from daemon.venues.sim.fault_rules import FaultKind, FaultRule
+from daemon.venues.sim.listed_symbols import SYMBOLS
 from daemon.venues.sim.sim_orders import OrderOrigin, RandomSource
 
 SOCKET_KINDS = frozenset(
@@ -19,6 +20,7 @@ SOCKET_KINDS = frozenset(
         FaultKind.STREAM_OUTAGE,
         FaultKind.WS_API_OUTAGE,
         FaultKind.REST_OUTAGE,
+        FaultKind.NETWORK_CUT,
         FaultKind.DEPTH_GAP,
         FaultKind.BAN_418,
     }
@@ -50,6 +52,15 @@ class FaultConductor:
             self._undo.remove(undo)
         struck = self._exchange.faults.due(now_ns)
         return [rule for rule in struck if self.strike(rule, now_ns)]
+
+    def calm(self) -> None:
+        """End every fault now: what lasts is undone, no rule is left, nobody is banned."""
+        for undo in self._undo:
+            undo.run()
+        self._undo = []
+        self._exchange.faults.load((), 0)
+        self._exchange.limiter.lift()
+        self._exchange.freeze(0)
 
     def strike(self, rule: FaultRule, now_ns: int) -> bool:
         """Do one fault now; True when the host has to act on sockets.
@@ -84,6 +95,16 @@ class FaultConductor:
                 exchange.wipe(now_ns)
             case FaultKind.FOREIGN_ORDER:
                 self._place_foreign(rule, now_ns)
+            case FaultKind.CANCEL_RESTING:
+                self._cancel_resting(self._symbol(rule), now_ns)
+            case FaultKind.FREEZE_DATA:
+                exchange.freeze(until_ns)
+            case FaultKind.DELIST:
+                self._delist(rule, now_ns, until_ns)
+            case FaultKind.FEE_ASSET:
+                self._charge_in(rule, until_ns)
+            case FaultKind.PRICE_JUMP | FaultKind.EMPTY_BOOK | FaultKind.FILL_RESTING:
+                self._move_crowd(rule, now_ns, until_ns)
             case _:
                 pass
         exchange.ledger.on_fault(rule.kind, now_ns, rule.text("symbol", rule.text("target", "")))
@@ -129,6 +150,58 @@ class FaultConductor:
             market.spec = replace(market.spec, **{name: getattr(before, name) for name in changes})
 
         self._later(until_ns, restore)
+
+    def _delist(self, rule: FaultRule, now_ns: int, until_ns: int) -> None:
+        venue, symbol = self._exchange.venue, self._symbol(rule)
+        self._cancel_resting(symbol, now_ns)
+        venue.delisted.add(symbol)
+        self._later(until_ns, lambda: venue.delisted.discard(symbol), f"listing of {symbol}")
+
+    def _cancel_resting(self, symbol: str, now_ns: int) -> None:
+        venue = self._exchange.venue
+        for account in venue.accounts:
+            if venue.open_orders(account, symbol):
+                venue.cancel_open(account, symbol, now_ns)
+        self._exchange.collect()
+
+    def _charge_in(self, rule: FaultRule, until_ns: int) -> None:
+        """Fees of every account in a third asset, of which each gets enough for days."""
+        asset = rule.text("asset", "BNB")
+        price = SYMBOLS[f"{asset}USDT"].start_price
+        accounts = self._exchange.venue.accounts
+        for account in accounts.values():
+            account.fee_asset = (asset, price)
+            account.receive(asset, 100 * E8)
+
+        def restore() -> None:
+            for account in accounts.values():
+                account.fee_asset = None
+
+        self._later(until_ns, restore, "fee asset")
+
+    def _move_crowd(self, rule: FaultRule, now_ns: int, until_ns: int) -> None:
+        venue = self._exchange.venue
+        symbol = self._symbol(rule)
+        market, flow = venue.market(symbol), venue.flows[symbol]
+        if rule.kind is FaultKind.PRICE_JUMP:
+            ppm = 1_000_000 + int(rule.number("percent", 10.0) * 10_000)
+            flow.jump(market.tape.last_price * max(ppm, 1) // 1_000_000, now_ns)
+        elif rule.kind is FaultKind.EMPTY_BOOK:
+            flow.clear(now_ns)
+            market.is_deserted = True
+
+            def come_back() -> None:
+                market.is_deserted = False  # the book fills up with the next events
+
+            self._later(until_ns, come_back, f"crowd of {symbol}")
+        else:
+            ppm = int(min(1.0, max(0.0, rule.number("fraction", 1.0))) * 1_000_000)
+            for account in venue.accounts:
+                for order in venue.open_orders(account, symbol):
+                    if order.origin is OrderOrigin.API and not order.waiting:
+                        qty = order.leaves * ppm // 1_000_000
+                        flow.trade_with(order, max(qty - qty % market.spec.step, 1), now_ns)
+        self._exchange.collect()
 
     def _place_foreign(self, rule: FaultRule, now_ns: int) -> None:
         exchange = self._exchange

@@ -33,6 +33,7 @@ class FaultKind(StrEnum):
     ERROR_5XX_BEFORE = "error_5xx_before"
     UNKNOWN_1007_AFTER = "unknown_1007_after"
     UNKNOWN_1007_BEFORE = "unknown_1007_before"
+    LATE_1007 = "late_1007"
     OVERLOAD_1008 = "overload_1008"
     WAF_403 = "waf_403"
     LIMIT_429 = "limit_429"
@@ -41,6 +42,7 @@ class FaultKind(StrEnum):
     REORDER_EVENT = "reorder_event"
     DELAY_EVENT = "delay_event"
     LATE_FILL = "late_fill"
+    DROP_EVENT = "drop_event"
     MUTE = "mute"
     HALF_OPEN = "half_open"
     ABRUPT_CLOSE = "abrupt_close"
@@ -48,13 +50,21 @@ class FaultKind(StrEnum):
     STREAM_OUTAGE = "stream_outage"
     WS_API_OUTAGE = "ws_api_outage"
     REST_OUTAGE = "rest_outage"
+    NETWORK_CUT = "network_cut"
     DEPTH_GAP = "depth_gap"
+    FREEZE_DATA = "freeze_data"
     CLOCK_STEP = "clock_step"
     HALT_SYMBOL = "halt_symbol"
     CANCEL_ONLY = "cancel_only"
     FILTER_CHANGE = "filter_change"
     WIPE = "wipe"
     FOREIGN_ORDER = "foreign_order"
+    PRICE_JUMP = "price_jump"
+    EMPTY_BOOK = "empty_book"
+    FILL_RESTING = "fill_resting"
+    CANCEL_RESTING = "cancel_resting"
+    FEE_ASSET = "fee_asset"
+    DELIST = "delist"
 
 
 EXPLANATIONS: dict[FaultKind, str] = {
@@ -66,6 +76,7 @@ EXPLANATIONS: dict[FaultKind, str] = {
     FaultKind.ERROR_5XX_BEFORE: "HTTP 503 / -1006 and the request was not executed",
     FaultKind.UNKNOWN_1007_AFTER: "-1007 time-out although the request was executed",
     FaultKind.UNKNOWN_1007_BEFORE: "-1007 time-out and the request was not executed",
+    FaultKind.LATE_1007: "-1007 time-out at once; the request is executed ms_min..ms_max later",
     FaultKind.OVERLOAD_1008: "HTTP 503 / -1008 overloaded, not executed",
     FaultKind.WAF_403: "HTTP 403 with an HTML page (REST only), not executed",
     FaultKind.LIMIT_429: "429 / -1003 for `seconds`; asking on brings the 418 ban",
@@ -74,6 +85,7 @@ EXPLANATIONS: dict[FaultKind, str] = {
     FaultKind.REORDER_EVENT: "a user event is held `ms` so that later ones overtake it",
     FaultKind.DELAY_EVENT: "a user event and all after it come ms_min..ms_max late",
     FaultKind.LATE_FILL: "a fill's event is held `ms`, past its order's cancel",
+    FaultKind.DROP_EVENT: "a user event is lost for good; queries still tell what happened",
     FaultKind.MUTE: "sockets of `target` (user|market|all) lose events, not answers, for `seconds`",
     FaultKind.HALF_OPEN: "sockets of `target` stay open for `seconds`, but nothing passes at all",
     FaultKind.ABRUPT_CLOSE: "sockets of `target` are cut without a close frame",
@@ -81,6 +93,9 @@ EXPLANATIONS: dict[FaultKind, str] = {
     FaultKind.STREAM_OUTAGE: "market streams are cut and refused for `seconds`; REST stays up",
     FaultKind.WS_API_OUTAGE: "the WebSocket API is cut and refused for `seconds`; REST stays up",
     FaultKind.REST_OUTAGE: "REST answers 503 to everything for `seconds`, not executed",
+    FaultKind.NETWORK_CUT: "for `seconds` nothing passes: sockets fall silent, requests are lost",
+    FaultKind.FREEZE_DATA: "market data stands still for `seconds`: requests repeat one answer, "
+    "streams are silent; the market itself moves on and takes orders",
     FaultKind.DEPTH_GAP: "one diff-depth event of every symbol is swallowed",
     FaultKind.CLOCK_STEP: "the venue's clock is `step_ms` off for `seconds`, so that -1021 comes; "
     "`hidden` 1: /time still tells the right one",
@@ -89,6 +104,12 @@ EXPLANATIONS: dict[FaultKind, str] = {
     FaultKind.FILTER_CHANGE: "a symbol's minNotional is multiplied by `factor` for `seconds`",
     FaultKind.WIPE: "testnet wipe: orders and trades vanish, balances are granted anew",
     FaultKind.FOREIGN_ORDER: "somebody else places an order on our account",
+    FaultKind.PRICE_JUMP: "the crowd of a symbol moves by `percent` at once",
+    FaultKind.EMPTY_BOOK: "the crowd of a symbol leaves the book for `seconds`",
+    FaultKind.FILL_RESTING: "resting orders of clients trade by `fraction` (0..1) of the rest",
+    FaultKind.CANCEL_RESTING: "the venue cancels every open order of clients on a symbol",
+    FaultKind.FEE_ASSET: "for `seconds` clients pay their fees in `asset` (default BNB)",
+    FaultKind.DELIST: "for `seconds` a symbol is unknown (-1121); its open orders are cancelled",
 }
 _EVENT_KINDS = frozenset(
     {
@@ -96,6 +117,7 @@ _EVENT_KINDS = frozenset(
         FaultKind.REORDER_EVENT,
         FaultKind.DELAY_EVENT,
         FaultKind.LATE_FILL,
+        FaultKind.DROP_EVENT,
     }
 )
 _REQUEST_KINDS = frozenset(
@@ -108,11 +130,12 @@ _REQUEST_KINDS = frozenset(
         FaultKind.ERROR_5XX_BEFORE,
         FaultKind.UNKNOWN_1007_AFTER,
         FaultKind.UNKNOWN_1007_BEFORE,
+        FaultKind.LATE_1007,
         FaultKind.OVERLOAD_1008,
         FaultKind.WAF_403,
     }
 )
-_DELAYS = frozenset({FaultKind.DELAY_ANSWER, FaultKind.DELAY_REQUEST})
+_DELAYS = frozenset({FaultKind.DELAY_ANSWER, FaultKind.DELAY_REQUEST, FaultKind.LATE_1007})
 Param = str | int | float
 
 
@@ -228,6 +251,8 @@ class FaultPlan:
             if armed.rng.random() >= armed.rule.rate:
                 continue
             kinds.append(kind)
+            if kind is FaultKind.DROP_EVENT:
+                return EventVerdict((), kinds=(kind,))
             if kind is FaultKind.DUPLICATE_EVENT:
                 copies += 1
             elif kind is FaultKind.DELAY_EVENT:

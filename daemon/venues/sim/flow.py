@@ -46,6 +46,12 @@ class Flow(Protocol):
     def clear(self, now_ns: int) -> None:
         """Take every background order off the book."""
 
+    def jump(self, price: int, now_ns: int) -> None:
+        """Move the whole crowd to a price at once."""
+
+    def trade_with(self, order: SimOrder, qty: int, now_ns: int) -> None:
+        """A taker comes for one resting order of a client."""
+
 
 class FlowOrders:
     """Places and pulls one symbol's background orders."""
@@ -107,6 +113,13 @@ class FlowOrders:
                 self._matcher.end(self.market, order, Status.CANCELED, now_ns)
         self.live = []
 
+    def take(self, order: SimOrder, qty: int, now_ns: int) -> None:
+        """Trade with a client's resting order, the crowd's orders before it set aside."""
+        tick = self.market.spec.tick if order.side is Side.BUY else -self.market.spec.tick
+        self.pull_beyond(order.side, order.price - tick, now_ns)
+        self.limit(order.side.opposite, order.price, qty, now_ns, TimeInForce.IOC)
+        self.settle(now_ns)
+
     def sweep(self) -> None:
         """Forget orders that have traded away."""
         self.live = [order for order in self.live if order.is_open]
@@ -158,7 +171,10 @@ class SyntheticFlow:
             due_ns = self._next_ns
             if due_ns > now_ns:
                 return
-            if self._desk.market.status is SymbolStatus.TRADING:
+            if (
+                self._desk.market.status is SymbolStatus.TRADING
+                and not self._desk.market.is_deserted
+            ):
                 # A client's trade may have come between: time on the tape never runs backwards.
                 self._event(max(due_ns, self._desk.market.tape.last_ns))
             self._plan(due_ns)
@@ -167,6 +183,26 @@ class SyntheticFlow:
     def clear(self, now_ns: int) -> None:
         """Take every background order off the book."""
         self._desk.clear(now_ns)
+
+    def jump(self, price: int, now_ns: int) -> None:
+        """Move the whole crowd to a price at once."""
+        self._desk.clear(now_ns)
+        self.move_to(price)
+        self.open(now_ns)
+
+    def trade_with(self, order: SimOrder, qty: int, now_ns: int) -> None:
+        """A taker comes for one resting order of a client."""
+        self._desk.take(order, qty, now_ns)
+        self._refill(now_ns)
+
+    def _refill(self, now_ns: int) -> None:
+        """Makers that come back at once where a taker has swept them away."""
+        market = self._desk.market
+        for _ in range(0 if market.is_deserted else _LADDER_ORDERS):
+            for side in (Side.BUY, Side.SELL):
+                if len(market.book.side(side).prices) < _LEVELS_MIN:
+                    self._add(side, now_ns)
+        self._desk.settle(now_ns)
 
     def move_to(self, price: int) -> None:
         """Pin the middle, and what it is drawn back to."""
@@ -248,12 +284,7 @@ class RecordedFlow:
     """
 
     def __init__(
-        self,
-        desk: FlowOrders,
-        trades: Sequence[RecordedTrade],
-        *,
-        speed: float,
-        rate_per_s: float,
+        self, desk: FlowOrders, trades: Sequence[RecordedTrade], *, speed: float, rate_per_s: float
     ) -> None:
         if not trades or speed <= 0:
             raise ValueError("a replay needs trades and a speed above zero")
@@ -284,7 +315,8 @@ class RecordedFlow:
                 break
             due_ns = self._next_ns
             self._makers.advance(due_ns)
-            if self._desk.market.status is SymbolStatus.TRADING:
+            market = self._desk.market
+            if market.status is SymbolStatus.TRADING and not market.is_deserted:
                 moment_ns = max(due_ns, self._desk.market.tape.last_ns)
                 self._play(self._trades[self._index], moment_ns)
             self._turn()
@@ -293,6 +325,14 @@ class RecordedFlow:
     def clear(self, now_ns: int) -> None:
         """Take every background order off the book."""
         self._desk.clear(now_ns)
+
+    def jump(self, price: int, now_ns: int) -> None:
+        """Move the makers at once; the recording brings them back."""
+        self._makers.jump(price, now_ns)
+
+    def trade_with(self, order: SimOrder, qty: int, now_ns: int) -> None:
+        """A taker comes for one resting order of a client."""
+        self._desk.take(order, qty, now_ns)
 
     def _play(self, trade: RecordedTrade, now_ns: int) -> None:
         desk = self._desk

@@ -18,7 +18,7 @@ from daemon.venues.sim.accounts import VenueAccount
 from daemon.venues.sim.book import PriceLevel
 from daemon.venues.sim.contingencies import Contingencies
 from daemon.venues.sim.placing import price_pegged
-from daemon.venues.sim.pricing import given_asset
+from daemon.venues.sim.pricing import fee_of, given_asset
 from daemon.venues.sim.sim_orders import (
     BookTop,
     SimOrder,
@@ -269,7 +269,8 @@ class Matcher:
             account.unlock(order, spec.quote, quote_of(order.price, trade.qty) - quote)
         elif buys and not order.leaves and order.locked:
             account.unlock(order, spec.quote, order.locked)
-        account.receive(asset, gross - fee)
+        fee, fee_asset = fee_of(account, fee, asset, quote * fee // gross if gross else 0)
+        account.receive(asset, gross - (fee if fee_asset == asset else 0))
         fill = TradeFill(
             symbol=spec.symbol,
             trade_id=trade.trade_id,
@@ -280,7 +281,7 @@ class Matcher:
             price=trade.price,
             qty=trade.qty,
             fee=fee,
-            fee_asset=asset,
+            fee_asset=fee_asset,
             maker=maker,
             ts_ns=trade.ts_ns,
             origin=order.origin,

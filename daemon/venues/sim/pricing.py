@@ -2,7 +2,8 @@
 
 from daemon.model.enums import OrderType, Side
 from daemon.venues.binance_spot.serving.order_requests import MARKET_TYPES
-from daemon.venues.binance_spot.serving.units import quote_of
+from daemon.venues.binance_spot.serving.units import E8, quote_of
+from daemon.venues.sim.accounts import VenueAccount
 from daemon.venues.sim.sim_orders import SimOrder
 from daemon.venues.sim.symbol_market import SymbolMarket
 
@@ -48,3 +49,17 @@ def lock_needed(market: SymbolMarket, order: SimOrder) -> int:
     if order.type in MARKET_TYPES:
         return quote_of(order.stop_price or market.tape.last_price, order.qty)
     return quote_of(order.price or order.stop_price or market.tape.last_price, order.qty)
+
+
+def fee_of(account: VenueAccount, fee: int, asset: str, fee_in_quote: int) -> tuple[int, str]:
+    """The fee and its asset; a third asset is charged while the account holds enough of it."""
+    if account.fee_asset is None:
+        return fee, asset
+    third, price = account.fee_asset
+    in_third = fee_in_quote * E8 // price
+    wallet = account.wallet(third)
+    if third == asset or wallet.free < in_third:
+        return fee, asset
+    wallet.free -= in_third
+    account.touched[third] = None
+    return in_third, third

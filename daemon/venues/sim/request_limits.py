@@ -90,6 +90,11 @@ class Limiter:
         self.bans += 1
         self._asked_while_limited = 0
 
+    def lift(self) -> None:
+        """Nobody is limited or banned any more."""
+        self._limited_until_ns = self.banned_until_ns = 0
+        self._asked_while_limited = 0
+
     def charge(self, weight: int, now_ns: int) -> None:
         """Add an answered request's weight."""
         self._weight.add(weight, now_ns)

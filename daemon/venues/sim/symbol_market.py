@@ -35,6 +35,8 @@ class SymbolMarket:
     def __init__(self, spec: SymbolSpec, now_ns: int, past: Past | None = None) -> None:
         self.spec = spec
         self.status = SymbolStatus.TRADING
+        self.is_deserted = False
+        """A fault: the crowd stays away from the book."""
         self.book = OrderBook(spec.symbol, first_update_id=1)
         self.feed_100ms = DepthFeed(self.book)
         self.feed_1000ms = DepthFeed(self.book)

@@ -70,6 +70,8 @@ class SimVenue:
         """
         self.accounts: dict[str, VenueAccount] = {}
         self.epoch = 0
+        self.delisted: set[str] = set()
+        """A fault: symbols that clients are told to be unknown."""
         self.exchange_filters = exchange_filters or ExchangeFilters()
         self._flow_rate_per_s = flow_rate_per_s
         self._events: list[VenueEvent] = []
@@ -129,7 +131,7 @@ class SimVenue:
             VenueError: -1121 when the venue does not list it.
         """
         market = self.markets.get(symbol)
-        if market is None:
+        if market is None or symbol in self.delisted:
             raise errors.invalid_symbol()
         return market
 

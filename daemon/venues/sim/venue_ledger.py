@@ -7,7 +7,7 @@ Rules of this file:
 """
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import orjson
@@ -26,6 +26,18 @@ from daemon.venues.sim.sim_orders import (
 from daemon.venues.sim.venue import SimVenue
 
 FAULTS_KEPT = 100_000
+_ASKED = {
+    "symbol": "symbol",
+    "side": "side",
+    "type": "type",
+    "quantity": "qty",
+    "price": "price",
+    "newClientOrderId": "client_order_id",
+    "origClientOrderId": "orig_client_order_id",
+    "orderId": "order_id",
+    "streams": "streams",
+}
+"""Parameters that a row of the wire repeats, and what they are called there."""
 _KINDS = {
     ExecType.CANCELED: "canceled",
     ExecType.EXPIRED: "expired",
@@ -48,6 +60,8 @@ class Ledger:
     faults: Counter[str] = field(default_factory=Counter)
     fault_log: PackedRows = field(default_factory=PackedRows)
     wipes: list[int] = field(default_factory=list)
+    wire: PackedRows | None = None
+    """Every request and connection, as the client saw it end; None: nobody asked for it."""
 
     def on_user_event(self, event: UserEvent) -> None:
         """Book one executionReport; other user events change no order."""
@@ -121,6 +135,20 @@ class Ledger:
             }
         )
 
+    def on_wire(
+        self, name: str, values: Mapping[str, str], *, status: int, code: int, ts_ns: int
+    ) -> None:
+        """Book one request: `status` as the client saw it, 0 for no answer at all.
+
+        `name` is `REST METHOD /path`, `WS method`, or `STREAM open` and `STREAM close` of market
+        data; `code` is the venue's, 0 when there was none.
+        """
+        if self.wire is not None:
+            asked = {told: values[key] for key, told in _ASKED.items() if values.get(key)}
+            self.wire.append(
+                {"ts_ns": ts_ns, "name": name, "status": status, "code": code, **asked}
+            )
+
     def on_fault(self, kind: str, ts_ns: int, detail: str = "") -> None:
         """Count an injected fault."""
         name = str(kind)  # a plain str: JSON object keys may not be enum members
@@ -139,8 +167,10 @@ class Ledger:
                 self.orders.add_ended(row)
             else:
                 self.orders.add(order)
-        for name in ("fills", "cancels", "rejects", "events", "fault_log"):
-            kept: PackedRows = getattr(self, name)
+        for name in ("fills", "cancels", "rejects", "events", "fault_log", "wire"):
+            kept: PackedRows | None = getattr(self, name)
+            if kept is None:
+                continue
             for row in _rows(books, name):
                 kept.append(row)
         for name in ("requests", "statuses", "faults"):
@@ -158,6 +188,7 @@ class Ledger:
         What it tells is as of this call, however slowly it is read.
         """
         listed = [_order_row(order) for order in self._open(venue, account)]
+        wire = PackedRows() if self.wire is None else self.wire
         lists = (
             ("orders", self.orders.pieces(_filter("updated_ns", since_ns, account))),
             ("fills", self.fills.pieces(_filter("ts_ns", since_ns, account))),
@@ -165,6 +196,7 @@ class Ledger:
             ("rejects", self.rejects.pieces(_filter("ts_ns", since_ns))),
             ("events", self.events.pieces(_filter("ts_ns", since_ns, account))),
             ("fault_log", self.fault_log.pieces()),
+            ("wire", wire.pieces(_filter("ts_ns", since_ns))),
         )
         rest = orjson.dumps(
             {

@@ -39,6 +39,8 @@ _FAULT_ERRORS = {
     FaultKind.OVERLOAD_1008: overloaded,
 }
 _ORDER_KINDS = frozenset({CallKind.PLACE, CallKind.CANCEL})
+_MARKET_DATA = frozenset({"avgPrice", "depth", "klines", "ticker", "trades", "uiKlines"})
+_FROZEN_MAX = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +50,8 @@ class DisturbedAnswer:
     result: object = None
     error: DialectError | None = None
     delay_ms: int = 0
+    again_ms: int = 0
+    """Answered already, and executed after so long: handle it again, with `was_held`."""
     hold_ms: int = 0
     """Not handled yet: the request is to be handled again after so long, with `was_held`."""
     silent: bool = False
@@ -76,10 +80,14 @@ def run(
         exchange.ledger.on_fault(verdict.kind, now_ns, f"{endpoint.name} {detail}".strip())
         if verdict.kind is FaultKind.DELAY_REQUEST:
             return DisturbedAnswer(hold_ms=verdict.delay_ms, account=account)
+        if verdict.kind is FaultKind.LATE_1007:
+            return DisturbedAnswer(
+                error=unknown_outcome(), again_ms=verdict.delay_ms, account=account
+            )
         if verdict.kind in _BEFORE:
             return _disturbed(DisturbedAnswer(account=account), verdict)
     try:
-        result = HANDLERS[endpoint.name](Call(exchange, params, account, now_ns))
+        result = _result(exchange, endpoint, params, account, now_ns)
     except DialectError as error:
         answer = refused(exchange, endpoint, params, error, now_ns=now_ns, account=account)
     else:
@@ -88,6 +96,21 @@ def run(
         answer = DisturbedAnswer(result=result, account=account)
     exchange.collect()
     return answer if verdict.kind is None else _disturbed(answer, verdict)
+
+
+def _result(
+    exchange: Exchange, endpoint: Endpoint, params: Params, account: str, now_ns: int
+) -> object:
+    """What the handler says; while market data is frozen, what it said the first time."""
+    call = Call(exchange, params, account, now_ns)
+    if now_ns >= exchange.frozen_until_ns or endpoint.name.partition(".")[0] not in _MARKET_DATA:
+        return HANDLERS[endpoint.name](call)
+    asked = (endpoint.name, "&".join(f"{k}={v}" for k, v in sorted(params.values.items())))
+    if asked not in exchange.frozen:
+        if len(exchange.frozen) >= _FROZEN_MAX:
+            exchange.frozen.clear()
+        exchange.frozen[asked] = HANDLERS[endpoint.name](call)
+    return exchange.frozen[asked]
 
 
 def refused(

@@ -80,7 +80,7 @@ def chosen_markets(call: Call) -> list[SymbolMarket]:
     venue, names = call.exchange.venue, call.params.symbols()
     if call.params.has("symbol"):
         return [with_status(call, venue.market(call.params.symbol()))]
-    markets = list(venue.markets.values())
+    markets = [one for name, one in venue.markets.items() if name not in venue.delisted]
     if names is not None:
         markets = [venue.market(name) for name in names]
     status = call.params.text("symbolStatus")

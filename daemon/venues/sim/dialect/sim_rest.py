@@ -1,6 +1,6 @@
 """REST of the simulated venue: one request of raw bytes in, one response of bytes out."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import orjson
 
@@ -30,22 +30,44 @@ class RestResponse:
     content_type: str = JSON_TYPE
     headers: dict[str, str] = field(default_factory=dict)
     delay_ms: int = 0
+    again_ms: int = 0
+    """A fault executes the request after so long, unseen: handle it again then, with `was_held`."""
     hold_ms: int = 0
     """A fault holds the request: handle it again after so long, with `was_held`."""
     abort: bool = False
 
 
 def handle(
-    exchange: Exchange, request: RestRequest, now_ns: int, *, was_held: bool = False
+    exchange: Exchange,
+    request: RestRequest,
+    now_ns: int,
+    *,
+    was_held: bool = False,
+    was_answered: bool = False,
 ) -> RestResponse:
-    """Answer one request."""
+    """Answer one request; what was answered before, and is done now, makes no row of the wire."""
     if not was_held:
         exchange.ledger.requests[f"REST {request.method} {request.path}"] += 1
     response = _handle(exchange, request, now_ns, was_held=was_held)
     if response.hold_ms:
         return response
     exchange.ledger.statuses["REST aborted" if response.abort else f"REST {response.status}"] += 1
+    if exchange.ledger.wire is not None and not was_answered:
+        exchange.ledger.on_wire(
+            f"REST {request.method} {request.path}",
+            from_form(request.query, request.body).values,
+            status=0 if response.abort else response.status,
+            code=_code_of(response),
+            ts_ns=now_ns,
+        )
     return response
+
+
+def _code_of(response: RestResponse) -> int:
+    """The venue's code in an error's body; 0 when there is none."""
+    if response.status < 400 or response.content_type != JSON_TYPE:
+        return 0
+    return int(orjson.loads(response.body)["code"])
 
 
 def _handle(
@@ -80,7 +102,8 @@ def _respond(
         return RestResponse(403, html_page("403 Forbidden"), HTML_TYPE)
     counted = answer.account if endpoint.counts_orders else ""
     if answer.error is not None:
-        return _error(exchange, answer.error, now_ns, counted, answer.delay_ms)
+        refusal = _error(exchange, answer.error, now_ns, counted, answer.delay_ms)
+        return replace(refusal, again_ms=answer.again_ms)
     headers = exchange.limiter.headers(now_ns, counted)
     body = orjson.dumps(answer.result)
     return RestResponse(200, body, headers=headers, delay_ms=answer.delay_ms)

@@ -31,6 +31,10 @@ class ApiReply:
     extra: tuple[bytes, ...] = ()
     """Events that follow at once (eventStreamTerminated)."""
     status: int = 200
+    again_ms: int = 0
+    """A fault executes the request after so long, unseen: handle it again then."""
+    code: int = 0
+    """The venue's, of a refusal."""
 
 
 def handle(
@@ -48,6 +52,13 @@ def handle(
     if reply.hold_ms:
         return reply
     exchange.ledger.statuses["WS silent" if reply.frame is None else f"WS {reply.status}"] += 1
+    exchange.ledger.on_wire(
+        f"WS {request.method}",
+        request.params.values,
+        status=0 if reply.frame is None else reply.status,
+        code=reply.code,
+        ts_ns=now_ns,
+    )
     return reply
 
 
@@ -83,7 +94,7 @@ def _control(exchange: Exchange, session: ApiSession, request: ApiRequest, now_n
     exchange.limiter.charge(CONTROL_WEIGHT, now_ns)
     reply = _reply(exchange, session, request, answer, now_ns)
     extra = tuple(terminated_frame(number, now_ns) for number in done.ended)
-    return ApiReply(reply.frame, extra=extra, status=reply.status)
+    return ApiReply(reply.frame, extra=extra, status=reply.status, code=reply.code)
 
 
 def _reply(
@@ -102,4 +113,7 @@ def _reply(
         session, request, said, now_ns, lambda: exchange.limiter.rows(now_ns, counted)
     )
     status = 200 if answer.error is None else answer.error.status
-    return ApiReply(frame, delay_ms=answer.delay_ms, status=status)
+    code = 0 if answer.error is None else answer.error.code
+    return ApiReply(
+        frame, delay_ms=answer.delay_ms, again_ms=answer.again_ms, status=status, code=code
+    )

@@ -1,0 +1,307 @@
+"""`seatrial trial`: any bot, unmodified, through a course of trials against the simulated venue."""
+
+import json
+import os
+import platform
+import signal
+import sys
+import tomllib
+from collections.abc import Sequence
+from dataclasses import replace
+from importlib import resources
+from pathlib import Path
+
+import click
+
+from daemon.shell.process.clock import SystemClock, utc_text
+from daemon.trials.bot import Bot, BotError, version_of
+from daemon.trials.judging.course import Course, CourseError, course_of
+from daemon.trials.judging.judges import JUDGES
+from daemon.trials.judging.report import (
+    Row,
+    RunFacts,
+    as_json,
+    as_markdown,
+    exit_code_of,
+    listing,
+    sentence_of,
+)
+from daemon.trials.judging.report_html import as_html
+from daemon.trials.judging.verdict import ExitCode
+from daemon.trials.passed import REPORT
+from daemon.trials.runner import Belief, BotEndedError, CourseRun, TrialResult, last_words
+from daemon.trials.sandbox import Isolation, SandboxError, clean_environment, isolate
+from daemon.trials.venue import TrialVenue, VenueProcessError
+from daemon.venues.sim.listed_symbols import SYMBOLS
+from daemon.version import seatrial_version
+
+_ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_NO_GATE = (
+    "--through-gate needs the gateway, which this version does not have yet: run with --direct; "
+    "the trials of the gate are then NOT APPLICABLE"
+)
+
+
+@click.command("trial", context_settings={"ignore_unknown_options": False})
+@click.option("--course", default="standard", show_default=True, help="A name, or a TOML file.")
+@click.option(
+    "--direct/--through-gate", default=True, show_default=True, help="Whom the bot meets."
+)
+@click.option("--seed", default=7, show_default=True, type=int, help="Same seed, same market.")
+@click.option("--symbol", default="BTCUSDT", show_default=True, help="What {symbol} stands for.")
+@click.option("--only", multiple=True, metavar="NAME", help="This trial (and `calm`); repeatable.")
+@click.option("--out", type=click.Path(path_type=Path), help="Default: reports/trials/COURSE-TIME.")
+@click.option(
+    "--file",
+    "files",
+    multiple=True,
+    type=click.Path(path_type=Path, exists=True),
+    help="A file or directory that belongs to the bot's version; repeatable.",
+)
+@click.option(
+    "--patience",
+    type=click.FloatRange(1, 3_600),
+    metavar="SECONDS",
+    help="How long a trial waits until the bot trades.  [default: as the course says]",
+)
+@click.option(
+    "--flow-rate",
+    default=30.0,
+    show_default=True,
+    type=click.FloatRange(0, 1_000),
+    help="The market's pace: background events a second.",
+)
+@click.option(
+    "--position",
+    metavar="REGEX",
+    help="How the bot's log tells its position in the base asset, in one group; it is compared.",
+)
+@click.option("--allow-network", is_flag=True, help="Let the bot reach more than loopback.")
+@click.option(
+    "--status-dir",
+    type=click.Path(path_type=Path, file_okay=False, exists=True),
+    help="Put the report here as trial_COURSE.json, too: where `seatrial promote` looks.",
+)
+@click.option("--list", "lists", is_flag=True, help="Explain each trial of the course, and end.")
+@click.option("--json", "as_json_line", is_flag=True, help="The report on standard output, last.")
+@click.argument("command", nargs=-1, type=click.UNPROCESSED)
+def trial_command(
+    *,
+    course: str,
+    direct: bool,
+    seed: int,
+    symbol: str,
+    only: tuple[str, ...],
+    out: Path | None,
+    files: tuple[Path, ...],
+    patience: float | None,
+    flow_rate: float,
+    position: str | None,
+    allow_network: bool,
+    status_dir: Path | None,
+    lists: bool,
+    as_json_line: bool,
+    command: tuple[str, ...],
+) -> None:
+    """Put a bot through trials: `seatrial trial -- python my_bot.py {config:ccxt}`.
+
+    COMMAND and templates may use {rest} {ws_api} {streams} {key} {secret} {ed25519_key}
+    {ed25519_pem} (a file) {symbol} {pair} {work}, the ready files {config:ccxt} {config:freqtrade}
+    {config:json}, and {template:FILE} for a file of yours with the same words in it; the bot's
+    environment has them as SEATRIAL_REST and so on.
+
+    Exit codes: 0 every required trial is PASS, 2 findings, 3 no finding but a required trial was
+    NOT SHOWN, 1 it could not run.
+    """
+    # Whatever ends the command ends the bot first, even where a shell has it ignore Ctrl-C.
+    for number in _ENDING:
+        signal.signal(number, _interrupt)
+    try:
+        chosen = _chosen(load_course(course), only)
+        if lists:
+            click.echo(listing(chosen))
+            return
+        if not direct:
+            raise BotError(_NO_GATE)
+        if not command:
+            raise BotError(
+                "no COMMAND: write it after `--`, as in `seatrial trial -- python bot.py`"
+            )
+        if symbol not in SYMBOLS:
+            raise BotError(f"--symbol {symbol}: the simulated venue has {', '.join(SYMBOLS)}")
+        clock = SystemClock()
+        stamp = utc_text(clock.now_ns())[:19].replace(":", "").replace("-", "")
+        place = (out or Path("reports") / "trials" / f"{chosen.name}-{stamp}Z").absolute()
+        run = _Run(
+            course=chosen,
+            command=command,
+            files=files,
+            out=place,
+            seed=seed,
+            symbol=symbol,
+            flow_rate=flow_rate,
+            patience_s=patience,
+            status_dir=status_dir,
+            position=position,
+        )
+        code = run.go(clock, allow_network=allow_network, as_json_line=as_json_line)
+    except (BotError, CourseError, SandboxError, VenueProcessError, OSError) as error:
+        click.echo(f"seatrial trial: {error}", err=True)
+        sys.exit(ExitCode.COULD_NOT_RUN)
+    sys.exit(code)
+
+
+class _Run:
+    """One run of the command, from the namespaces to the report."""
+
+    def __init__(
+        self,
+        *,
+        course: Course,
+        command: Sequence[str],
+        files: Sequence[Path],
+        out: Path,
+        seed: int,
+        symbol: str,
+        flow_rate: float,
+        patience_s: float | None,
+        status_dir: Path | None,
+        position: str | None,
+    ) -> None:
+        self._course, self._command, self._files, self._out = course, tuple(command), files, out
+        self._seed, self._symbol, self._flow_rate = seed, symbol, flow_rate
+        self._patience_s = patience_s or course.patience_s
+        self._status_dir, self._position = status_dir, position
+
+    def go(self, clock: SystemClock, *, allow_network: bool, as_json_line: bool) -> ExitCode:
+        """Run the course and write the report; the exit code."""
+        began_ns = clock.now_ns()
+        bot_version, hashes = version_of(self._command, self._files)
+        work = self._out / "work"
+        work.mkdir(parents=True, exist_ok=True)
+        isolation = Isolation(loopback_only=False, own_disk=False)
+        if not allow_network:
+            isolation = isolate(work)
+        environment, taken = clean_environment(os.environ)
+        venue = TrialVenue(
+            self._out,
+            work,
+            seed=self._seed,
+            symbols=self._symbol,
+            flow_rate=self._flow_rate,
+        )
+        results = self._play(venue, work, environment, clock, isolation)
+        facts = RunFacts(
+            course=self._course.name,
+            about=self._course.about,
+            mode="direct",
+            command=self._command,
+            bot_version=bot_version,
+            files=hashes,
+            seed=self._seed,
+            symbol=self._symbol,
+            started=utc_text(began_ns)[:19] + "Z",
+            seconds=round((clock.now_ns() - began_ns) / 1e9, 1),
+            seatrial=seatrial_version(),
+            python=platform.python_version(),
+            loopback_only=isolation.loopback_only,
+            environment_taken=tuple(taken),
+        )
+        rows = [Row(one.trial, one.verdict, one.seconds, one.notes) for one in results]
+        report = as_json(facts, rows)
+        text = json.dumps(report, indent=2) + "\n"
+        (self._out / REPORT).write_text(text)
+        if self._status_dir is not None:
+            (self._status_dir / f"trial_{self._course.name}.json").write_text(text)
+        (self._out / "report.md").write_text(as_markdown(facts, rows))
+        (self._out / "report.html").write_text(as_html(facts, rows))
+        _say(f"{sentence_of(rows)} Report: {self._out / 'report.html'}")
+        if as_json_line:
+            click.echo(json.dumps(report))
+        return exit_code_of(rows)
+
+    def _play(
+        self,
+        venue: TrialVenue,
+        work: Path,
+        environment: dict[str, str],
+        clock: SystemClock,
+        isolation: Isolation,
+    ) -> list[TrialResult]:
+        log = self._out / "bot.log"
+        venue.start()
+        bot: Bot | None = None
+        try:
+            bot = Bot(
+                self._command,
+                venue.values(self._symbol),
+                work=work,
+                log=log,
+                environment=environment,
+            )
+            run = CourseRun(
+                self._course,
+                venue,
+                bot,
+                clock,
+                own_disk=isolation.own_disk,
+                patience_s=self._patience_s,
+                belief=self._belief(log),
+                say=_say,
+            )
+            results = run.run()
+            (self._out / "ledger.json").write_text(json.dumps(venue.ledger()) + "\n")
+            return results
+        except BotEndedError as error:
+            raise BotError(
+                f"{error} before it placed an order; its log ends: {last_words(log)}"
+            ) from error
+        finally:
+            if bot is not None:
+                bot.end()
+            venue.stop()
+
+    def _belief(self, log: Path) -> Belief | None:
+        base = SYMBOLS[self._symbol].base
+        return None if self._position is None else Belief(self._position, log, base)
+
+
+def load_course(name: str) -> Course:
+    """A course by name, or from a TOML file.
+
+    Raises:
+        CourseError: there is none, or it cannot be understood.
+    """
+    packaged = resources.files("daemon.trials.courses")
+    standard = course_of(tomllib.loads((packaged / "standard.toml").read_text()), JUDGES)
+    if name == standard.name:
+        return standard
+    path = Path(name)
+    if not path.is_file():
+        raise CourseError(f"--course {name}: neither a course of ours (standard) nor a file")
+    try:
+        return course_of(tomllib.loads(path.read_text()), JUDGES, standard)
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, CourseError) as error:
+        raise CourseError(f"{path}: {error}") from error
+
+
+def _chosen(course: Course, only: Sequence[str]) -> Course:
+    """The course with the trials that are asked for; the calm one stays, it is the measure."""
+    names = {trial.name for trial in course.trials}
+    for name in only:
+        if name not in names:
+            raise CourseError(f"--only {name}: the course has {', '.join(sorted(names))}")
+    if not only:
+        return course
+    kept = tuple(one for one in course.trials if one.name in only or one.judge == "calm")
+    return replace(course, trials=kept)
+
+
+def _interrupt(number: int, _frame: object) -> None:
+    for one in _ENDING:
+        signal.signal(one, signal.SIG_IGN)  # what ends the bot is not to be cut short
+    raise BotError(f"ended by {signal.Signals(number).name}")
+
+
+def _say(words: str) -> None:
+    click.echo(words, err=True)

@@ -1,0 +1,1 @@
+"""Courses that come with the package, as TOML files."""

@@ -1,0 +1,82 @@
+"""What a trial ends with, and what a whole course ends with."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from enum import IntEnum, StrEnum
+
+EVIDENCE_MAX = 8
+"""Lines of evidence that a verdict carries; the whole ledger is kept beside the report."""
+
+
+class Outcome(StrEnum):
+    """Four words; there is no score between them."""
+
+    PASS = "PASS"  # noqa: S105 - no password
+    FINDING = "FINDING"
+    NOT_SHOWN = "NOT SHOWN"
+    NOT_APPLICABLE = "NOT APPLICABLE"
+
+
+class ExitCode(IntEnum):
+    """What the command ends with."""
+
+    ALL_PASS = 0
+    COULD_NOT_RUN = 1
+    FINDINGS = 2
+    NOT_SHOWN = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """An outcome, one sentence for it, and the lines of the ledger that carry it."""
+
+    outcome: Outcome
+    because: str
+    evidence: tuple[str, ...] = ()
+    measures: Mapping[str, str] = field(default_factory=dict)
+
+
+def passed(because: str, evidence: Iterable[str] = (), **measures: object) -> Verdict:
+    """The bot did what it must."""
+    return _verdict(Outcome.PASS, because, evidence, measures)
+
+
+def finding(because: str, evidence: Iterable[str] = (), **measures: object) -> Verdict:
+    """The ledger shows that it did not."""
+    return _verdict(Outcome.FINDING, because, evidence, measures)
+
+
+def not_shown(because: str, evidence: Iterable[str] = (), **measures: object) -> Verdict:
+    """The bot did nothing that could show it."""
+    return _verdict(Outcome.NOT_SHOWN, because, evidence, measures)
+
+
+def not_applicable(because: str) -> Verdict:
+    """The trial has no meaning in this run."""
+    return Verdict(Outcome.NOT_APPLICABLE, because)
+
+
+def exit_code(outcomes: Iterable[tuple[bool, Outcome]]) -> ExitCode:
+    """Of (required, outcome) pairs: findings before what was not shown, both before success."""
+    rows = list(outcomes)
+    if any(outcome is Outcome.FINDING for _, outcome in rows):
+        return ExitCode.FINDINGS
+    tried = [(required, outcome) for required, outcome in rows if outcome in _TRIED]
+    if not tried or any(required and outcome is Outcome.NOT_SHOWN for required, outcome in tried):
+        return ExitCode.NOT_SHOWN
+    return ExitCode.ALL_PASS
+
+
+_TRIED = frozenset({Outcome.PASS, Outcome.FINDING, Outcome.NOT_SHOWN})
+
+
+def _verdict(
+    outcome: Outcome, because: str, evidence: Iterable[str], measures: Mapping[str, object]
+) -> Verdict:
+    lines = list(evidence)
+    if len(lines) > EVIDENCE_MAX:
+        rest = len(lines) - EVIDENCE_MAX
+        lines = [*lines[:EVIDENCE_MAX], f"… and {rest} more; see the ledger beside this report"]
+    return Verdict(
+        outcome, because, tuple(lines), {name: str(value) for name, value in measures.items()}
+    )

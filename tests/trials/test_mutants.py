@@ -1,0 +1,103 @@
+"""Every trial can fail: one bot of ours passes the course, each of its mutants is found out.
+
+The whole table takes a quarter of an hour (`make trials-proof`); with every test run, a short
+course, seeded, of four trials: two mutants, and the sound bot.
+"""
+
+import json
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from daemon.cli_trial import load_course
+from tests.trials.mutants import MUTANTS
+
+ROOT = Path(__file__).resolve().parents[2]
+SHORT = ROOT / "tests" / "trials" / "short.toml"
+BOT = (sys.executable, str(ROOT / "tests" / "support" / "trial_bot.py"))
+DEADLINE_S = 900
+
+
+def run(
+    out: Path, broken: Sequence[str] = (), *, streams: bool = False, options: Sequence[str] = ()
+) -> dict[str, Any]:
+    """One run of the command; its report, with the real exit code beside the told one."""
+    command = [sys.executable, "-m", "control.main", "trial", "--json", "--out", str(out), *options]
+    command += ["--", *BOT, *(["--streams"] if streams else [])]
+    command += [word for name in broken for word in ("--break", name)]
+    done = subprocess.run(
+        command, cwd=ROOT, capture_output=True, text=True, timeout=DEADLINE_S, check=False
+    )
+    assert done.stdout, done.stderr
+    report: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    assert done.returncode == report["exit_code"]
+    return report
+
+
+def outcomes(report: dict[str, Any]) -> dict[str, str]:
+    return {row["name"]: f"{row['outcome']}: {row['because']}" for row in report["trials"]}
+
+
+def test_the_table_has_every_trial_of_the_standard_course() -> None:
+    proved = {name for names, _, _ in MUTANTS for name in names}
+    course = load_course("standard")
+    assert proved == {trial.name for trial in course.trials if not trial.through_gate}
+
+
+@pytest.mark.slow
+def test_the_sound_bot_passes_the_short_course(tmp_path: Path) -> None:
+    report = run(tmp_path, options=("--course", str(SHORT)))
+    told = outcomes(report)
+    assert all(words.startswith("PASS") for words in told.values()), told
+    assert report["exit_code"] == 0
+    for name in ("report.html", "report.md", "trial.json", "ledger.json", "bot.log"):
+        assert (tmp_path / name).stat().st_size > 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("broken", "found"),
+    [
+        ("asks-first", {"answer-lost"}),
+        ("cleans-up", {"ended-in-order"}),
+    ],
+)
+def test_a_mutant_is_found_by_the_short_course(
+    broken: str, found: set[str], tmp_path: Path
+) -> None:
+    report = run(tmp_path, [broken], options=("--course", str(SHORT)))
+    told = outcomes(report)
+    assert {name for name, words in told.items() if words.startswith("FINDING")} == found, told
+    assert report["exit_code"] == 2
+
+
+@pytest.mark.campaign
+@pytest.mark.timeout(DEADLINE_S)
+@pytest.mark.parametrize("streams", [False, True], ids=["polling", "streaming"])
+def test_the_sound_bot_has_no_finding_on_the_standard_course(streams: bool, tmp_path: Path) -> None:
+    report = run(tmp_path, streams=streams)
+    told = outcomes(report)
+    assert not [words for words in told.values() if words.startswith("FINDING")], told
+    required = [row for row in report["trials"] if row["required"]]
+    assert {row["outcome"] for row in required} <= {"PASS", "NOT APPLICABLE"}, told
+    if streams:
+        assert "NOT SHOWN" not in {row["outcome"] for row in report["trials"]}, told
+
+
+@pytest.mark.campaign
+@pytest.mark.timeout(DEADLINE_S)
+@pytest.mark.parametrize(
+    ("names", "broken", "streams"), MUTANTS, ids=["+".join(broken) for _, broken, _ in MUTANTS]
+)
+def test_each_trial_finds_its_mutant(
+    names: tuple[str, ...], broken: tuple[str, ...], streams: bool, tmp_path: Path
+) -> None:
+    options = [word for name in names for word in ("--only", name)]
+    report = run(tmp_path, broken, streams=streams, options=options)
+    told = outcomes(report)
+    missed = {name: told[name] for name in names if not told[name].startswith("FINDING")}
+    assert not missed, missed
