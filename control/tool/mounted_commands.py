@@ -29,7 +29,7 @@ MOUNTED = {
     "gate": "evidence.gates.gate_commands:gate_group",
     "preflight": "daemon.cli.preflight_command:preflight_command",
     "state": "daemon.cli.state_commands:state_group",
-    "trial": "daemon.cli_trial:trial_command",
+    "trial": "daemon.cli.trial_command:trial_command",
 }
 
 MOUNTED_BELOW = {"caps": {"explain": "daemon.cli.caps_commands:explain_command"}}

@@ -26,7 +26,7 @@ class BotError(RuntimeError):
     """A bot that cannot be started; the text says why and the mend."""
 
 
-class Bot:
+class BotProcess:
     """One command, started as often as the course asks, ended with all its children."""
 
     def __init__(

@@ -17,23 +17,23 @@ from typing import Any
 
 from daemon.model.amounts import decimal_of
 from daemon.shell.process.clock import Clock
-from daemon.trials.bot import Bot, BotError
+from daemon.trials.bot import BotError, BotProcess
 from daemon.trials.judging.course import NEEDS_DISK, Course, Step, Trial
 from daemon.trials.judging.judges import SHOWN, judge
 from daemon.trials.judging.observation import (
     S_NS,
     Observation,
-    Request,
+    WireRequest,
     cancels_of,
     fills_of,
     orders_of,
     prices_of,
     requests_of,
 )
-from daemon.trials.judging.pace import Pace, pace_of
-from daemon.trials.judging.verdict import Outcome, Verdict, not_applicable, not_shown
+from daemon.trials.judging.pace import OrderPace, pace_of
+from daemon.trials.judging.trial_verdict import TrialOutcome, Verdict, not_applicable, not_shown
 from daemon.trials.sandbox import fill_disk, free_disk
-from daemon.trials.venue import TrialVenue, VenueProcessError
+from daemon.trials.trial_venue import TrialVenue, VenueProcessError
 
 SILENT_TRIALS_MAX = 3
 """After so many in which the bot did not trade, the rest is not waited for."""
@@ -84,7 +84,7 @@ class CourseRun:
         self,
         course: Course,
         venue: TrialVenue,
-        bot: Bot,
+        bot: BotProcess,
         clock: Clock,
         *,
         own_disk: bool,
@@ -96,7 +96,7 @@ class CourseRun:
         self._own_disk, self._patience_s, self._say = own_disk, patience_s, say
         self._belief = belief
         self._stop = threading.Event()
-        self._pace = Pace()
+        self._pace = OrderPace()
         self._silent = 0
         self._started_ns = 0
         self._taken: list[tuple[str, str]] = []
@@ -332,7 +332,7 @@ class CourseRun:
         if trial.restart_after:
             self._bot.end()
             self._ended_by_us = "the trial before had ended it"
-        elif verdict.outcome in SHOWN and verdict.outcome is not Outcome.PASS:
+        elif verdict.outcome in SHOWN and verdict.outcome is not TrialOutcome.PASS:
             self._bot.end()
             self._ended_by_us = "the trial before was a finding"
 
@@ -395,7 +395,7 @@ class Belief:
         return decimal_of(row["free"]) + decimal_of(row["locked"]), net
 
 
-def _is_open(rows: list[Request], kind: str) -> bool:
+def _is_open(rows: list[WireRequest], kind: str) -> bool:
     opened = sum(1 for row in rows if row.name == f"{kind} open" and row.status == 200)
     return opened > sum(1 for row in rows if row.name == f"{kind} close")
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from daemon.shell.process.clock import monotonic_s
-from daemon.trials.bot import Bot, BotError
+from daemon.trials.bot import BotError, BotProcess
 from daemon.trials.sandbox import clean_environment
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -165,7 +165,9 @@ def test_what_looks_like_a_key_is_taken_out() -> None:
 
 def test_a_template_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(BotError, match=r"template no-such: No such file"):
-        Bot(["x", "{template:no-such}"], {}, work=tmp_path, log=tmp_path / "log", environment={})
+        BotProcess(
+            ["x", "{template:no-such}"], {}, work=tmp_path, log=tmp_path / "log", environment={}
+        )
 
 
 def test_a_signal_to_the_command_ends_the_bot_and_its_children(tmp_path: Path) -> None:

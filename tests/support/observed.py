@@ -3,11 +3,18 @@
 from decimal import Decimal
 from typing import Any
 
-from daemon.trials.judging.observation import S_NS, Cancel, Fill, Observation, Order, Request
-from daemon.trials.judging.pace import Pace
+from daemon.trials.judging.observation import (
+    S_NS,
+    Cancel,
+    Observation,
+    SeenFill,
+    SeenOrder,
+    WireRequest,
+)
+from daemon.trials.judging.pace import OrderPace
 
 T0_NS = 1_790_000_000 * S_NS
-CALM = Pace(
+CALM = OrderPace(
     orders=20,
     seconds=10.0,
     peak_per_s=4,
@@ -22,7 +29,7 @@ def at(seconds: float) -> int:
 
 def placed(
     seconds: float, name: str = "", *, status: int = 200, code: int = 0, **more: Any
-) -> Request:
+) -> WireRequest:
     return request(
         seconds,
         "REST POST /api/v3/order",
@@ -32,11 +39,13 @@ def placed(
     )
 
 
-def request(seconds: float, name: str, *, status: int = 200, code: int = 0, **more: str) -> Request:
-    return Request(at(seconds), name, status, code, **more)
+def request(
+    seconds: float, name: str, *, status: int = 200, code: int = 0, **more: str
+) -> WireRequest:
+    return WireRequest(at(seconds), name, status, code, **more)
 
 
-def asked(seconds: float) -> Request:
+def asked(seconds: float) -> WireRequest:
     return request(seconds, "REST GET /api/v3/openOrders")
 
 
@@ -51,8 +60,8 @@ def order(
     status: str = "",
     executed: str = "0",
     ours: bool = True,
-) -> Order:
-    return Order(
+) -> SeenOrder:
+    return SeenOrder(
         ts_ns=at(seconds),
         ended_ns=None if until is None else at(until),
         symbol="BTCUSDT",
@@ -68,8 +77,10 @@ def order(
     )
 
 
-def filled(seconds: float, *, number: int = 1, side: str = "BUY", fee_asset: str = "BTC") -> Fill:
-    return Fill(
+def filled(
+    seconds: float, *, number: int = 1, side: str = "BUY", fee_asset: str = "BTC"
+) -> SeenFill:
+    return SeenFill(
         ts_ns=at(seconds),
         symbol="BTCUSDT",
         side=side,
@@ -86,7 +97,9 @@ def cancelled(seconds: float, number: int) -> Cancel:
     return Cancel(at(seconds), "BTCUSDT", number, "a")
 
 
-def seen(*rows: Request | Order | Fill | Cancel, end: float = 10.0, **more: Any) -> Observation:
+def seen(
+    *rows: WireRequest | SeenOrder | SeenFill | Cancel, end: float = 10.0, **more: Any
+) -> Observation:
     """What was seen between second 0 and `end`; `marks` and `last_marks` in seconds."""
     for name in ("marks", "last_marks"):
         if name in more:
@@ -95,14 +108,14 @@ def seen(*rows: Request | Order | Fill | Cancel, end: float = 10.0, **more: Any)
         more["ended_ns"] = at(more.pop("ended"))
     of = {
         kind: [row for row in rows if isinstance(row, kind)]
-        for kind in (Request, Order, Fill, Cancel)
+        for kind in (WireRequest, SeenOrder, SeenFill, Cancel)
     }
     return Observation(
         start_ns=at(0),
         end_ns=at(end),
-        requests=of[Request],
-        orders=of[Order],
-        fills=of[Fill],
+        requests=of[WireRequest],
+        orders=of[SeenOrder],
+        fills=of[SeenFill],
         cancels=of[Cancel],
         **more,
     )

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from daemon.cli_trial import load_course
+from daemon.cli.trial_command import load_course
 from tests.trials.mutants import MUTANTS
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -64,9 +64,8 @@ class SimHost:
         Raises:
             OSError: the address cannot be bound.
         """
-        self._runner = web.ServerRunner(
-            web.Server(self._handle), handle_signals=False, shutdown_timeout=1.0
-        )
+        server = web.Server(self._handle)
+        self._runner = web.ServerRunner(server, handle_signals=False, shutdown_timeout=1.0)
         await self._runner.setup()
         site = web.TCPSite(self._runner, self._options.host, port, ssl_context=tls)
         await site.start()
@@ -253,9 +252,8 @@ class SimHost:
     ) -> web.StreamResponse | None:
         """What a fault says in place of the venue; None when the venue is there."""
         now_ns = self._clock.now_ns()
-        banned = (
-            kind is not FaultKind.REST_OUTAGE and now_ns < self.exchange.limiter.banned_until_ns
-        )
+        until_ns = self.exchange.limiter.banned_until_ns
+        banned = kind is not FaultKind.REST_OUTAGE and now_ns < until_ns
         is_cut = self._is_out(FaultKind.NETWORK_CUT, now_ns)
         if not is_cut and not self._is_out(kind, now_ns) and not banned:
             return None
@@ -265,8 +263,8 @@ class SimHost:
         return web.Response(status=503, text="Service Unavailable")
 
     def _book(self, name: str, status: int, streams: str = "") -> None:
-        moment = {"status": status, "code": 0, "ts_ns": self._clock.now_ns()}
-        self.exchange.ledger.on_wire(name, {"streams": streams}, **moment)
+        ledger, now_ns = self.exchange.ledger, self._clock.now_ns()
+        ledger.on_wire(name, {"streams": streams}, status=status, code=0, ts_ns=now_ns)
 
     async def _refusal(
         self, request: web.BaseRequest, socket: web.WebSocketResponse, name: str, kind: FaultKind

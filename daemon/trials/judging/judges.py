@@ -8,7 +8,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, TypeAlias
 
-from daemon.trials.judging.checks import (
+from daemon.trials.judging.judges_of_feeds import FEED_JUDGES
+from daemon.trials.judging.ledger_checks import (
     Problem,
     blind_resends,
     doubled,
@@ -18,16 +19,15 @@ from daemon.trials.judging.checks import (
     request_words,
     since,
 )
-from daemon.trials.judging.judges_of_feeds import FEED_JUDGES
 from daemon.trials.judging.observation import S_NS, Observation
-from daemon.trials.judging.pace import Pace
-from daemon.trials.judging.verdict import Outcome, Verdict, finding, not_shown, passed
+from daemon.trials.judging.pace import OrderPace
+from daemon.trials.judging.trial_verdict import TrialOutcome, Verdict, finding, not_shown, passed
 
 Params: TypeAlias = Mapping[str, Any]
-Judge: TypeAlias = Callable[[Observation, Pace, Params], Verdict]
+Judge: TypeAlias = Callable[[Observation, OrderPace, Params], Verdict]
 
 
-def judge(name: str, observation: Observation, pace: Pace, params: Params) -> Verdict:
+def judge(name: str, observation: Observation, pace: OrderPace, params: Params) -> Verdict:
     """The verdict of a trial, with what is measured in every trial."""
     left = observation.open_at(observation.end_ns)
     if observation.ended_ns is not None and name not in _JUDGES_OF_ENDS:
@@ -45,9 +45,9 @@ def judge(name: str, observation: Observation, pace: Pace, params: Params) -> Ve
     if believed is not None and believed not in observation.positions:
         right = " or ".join(str(one) for one in observation.positions)
         words = f"its log tells a position of {believed}; at the venue it is {right}"
-        if verdict.outcome is Outcome.FINDING:
+        if verdict.outcome is TrialOutcome.FINDING:
             words = f"{verdict.because}; {words}"
-        verdict = replace(verdict, outcome=Outcome.FINDING, because=words)
+        verdict = replace(verdict, outcome=TrialOutcome.FINDING, because=words)
     return replace(verdict, measures={**_common(observation), **verdict.measures})
 
 
@@ -79,7 +79,7 @@ def _decide(problems: list[Problem | None], because: str, **measures: object) ->
     return finding("; ".join(problem.words for problem in found), evidence, **measures)
 
 
-def _calm(observation: Observation, _pace: Pace, params: Params) -> Verdict:
+def _calm(observation: Observation, _pace: OrderPace, params: Params) -> Verdict:
     """`min_orders`; `max_refused_share`."""
     places = observation.places()
     accepted = observation.accepted(observation.start_ns)
@@ -101,7 +101,7 @@ def _calm(observation: Observation, _pace: Pace, params: Params) -> Verdict:
     return _decide([problem], f"{len(accepted)} orders accepted, {len(refused)} refused")
 
 
-def _no_doubles(observation: Observation, pace: Pace, params: Params) -> Verdict:
+def _no_doubles(observation: Observation, pace: OrderPace, params: Params) -> Verdict:
     """`recover_s`: 0 does not ask for a recovery."""
     accepted = observation.accepted(observation.start_ns)
     measures, recovered = _recovered(observation, pace, params)
@@ -115,7 +115,7 @@ def _no_doubles(observation: Observation, pace: Pace, params: Params) -> Verdict
 
 
 def _recovered(
-    observation: Observation, pace: Pace, params: Params
+    observation: Observation, pace: OrderPace, params: Params
 ) -> tuple[dict[str, str], list[Problem | None]]:
     within_s = float(params.get("recover_s", 0))
     if not within_s:
@@ -125,7 +125,7 @@ def _recovered(
     return ({} if seconds is None else {"recovery": f"{seconds:.1f} s"}), [problem]
 
 
-def _resent(observation: Observation, pace: Pace, params: Params) -> Verdict:
+def _resent(observation: Observation, pace: OrderPace, params: Params) -> Verdict:
     """`recover_s`."""
     unclear, blind = blind_resends(observation)
     measures, recovered = _recovered(observation, pace, params)
@@ -143,7 +143,7 @@ def _resent(observation: Observation, pace: Pace, params: Params) -> Verdict:
     )
 
 
-def _backs_off(observation: Observation, pace: Pace, params: Params) -> Verdict:
+def _backs_off(observation: Observation, pace: OrderPace, params: Params) -> Verdict:
     """`max_per_s`; `lifted`: the deed that ends the fault; `recover_s`; `or_silent`.
 
     With `or_silent` a bot passes that asks for nothing meanwhile, though its orders are gone.
@@ -170,7 +170,7 @@ def _backs_off(observation: Observation, pace: Pace, params: Params) -> Verdict:
     )
 
 
-def _keeps_order(observation: Observation, pace: Pace, params: Params) -> Verdict:
+def _keeps_order(observation: Observation, pace: OrderPace, params: Params) -> Verdict:
     """`recover_s`, `max_per_s`: goes on without doubling, hammering or falling silent."""
     bound = float(params.get("max_per_s", 1.0))
     total, rate, problem = hammering(observation, observation.start_ns, observation.end_ns, bound)
@@ -205,7 +205,7 @@ def _happened(observation: Observation, event: str) -> bool:
     return bool(fills)
 
 
-def _obeys(observation: Observation, pace: Pace, params: Params) -> Verdict:
+def _obeys(observation: Observation, pace: OrderPace, params: Params) -> Verdict:
     """`seconds`: how long the limit holds; `grace_s`: for what is under way when it is told."""
     begin = observation.mark("strike")
     ends = begin + int(float(params["seconds"]) * S_NS)
@@ -229,7 +229,7 @@ def _obeys(observation: Observation, pace: Pace, params: Params) -> Verdict:
     )
 
 
-def _clock(observation: Observation, pace: Pace, params: Params) -> Verdict:
+def _clock(observation: Observation, pace: OrderPace, params: Params) -> Verdict:
     """`within_s`: until a signed request is taken again while the clocks still differ."""
     refused = [row for row in observation.requests if row.code == -1021]
     if not refused:
@@ -253,7 +253,7 @@ def _clock(observation: Observation, pace: Pace, params: Params) -> Verdict:
     )
 
 
-def _foreign(observation: Observation, pace: Pace, _params: Params) -> Verdict:
+def _foreign(observation: Observation, pace: OrderPace, _params: Params) -> Verdict:
     foreign = {
         one.order_id: one
         for one in observation.orders
@@ -277,7 +277,7 @@ def _foreign(observation: Observation, pace: Pace, _params: Params) -> Verdict:
     return _decide([problem, doubled(observation, pace)], "it left the foreign order alone")
 
 
-def _ends_clean(observation: Observation, _pace: Pace, params: Params) -> Verdict:
+def _ends_clean(observation: Observation, _pace: OrderPace, params: Params) -> Verdict:
     """`within_s`: for the process to end."""
     asked = observation.mark("end-bot")
     within_s = float(params.get("within_s", 10.0))
@@ -301,7 +301,7 @@ def _ends_clean(observation: Observation, _pace: Pace, params: Params) -> Verdic
     )
 
 
-def _finds_orders(observation: Observation, pace: Pace, _params: Params) -> Verdict:
+def _finds_orders(observation: Observation, pace: OrderPace, _params: Params) -> Verdict:
     killed, started = observation.mark("kill-bot"), observation.mark("start-bot")
     orphans = observation.open_at(killed)
     if not orphans:
@@ -327,7 +327,7 @@ def _finds_orders(observation: Observation, pace: Pace, _params: Params) -> Verd
     )
 
 
-def _survives_disk(observation: Observation, pace: Pace, params: Params) -> Verdict:
+def _survives_disk(observation: Observation, pace: OrderPace, params: Params) -> Verdict:
     """`recover_s`."""
     left = observation.open_at(observation.end_ns)
     if observation.ended_ns is not None:
@@ -342,7 +342,7 @@ def _survives_disk(observation: Observation, pace: Pace, params: Params) -> Verd
     return _decide([doubled(observation, pace), *recovered], "it went on", **measures)
 
 
-def _keeps_rate(observation: Observation, pace: Pace, _params: Params) -> Verdict:
+def _keeps_rate(observation: Observation, pace: OrderPace, _params: Params) -> Verdict:
     accepted = observation.accepted(observation.start_ns)
     fills = [one for one in observation.fills if one.ours and one.ts_ns >= observation.start_ns]
     if not accepted or not fills:
@@ -381,5 +381,5 @@ JUDGES: Mapping[str, Judge] = {
     **FEED_JUDGES,
 }
 """Every judge that a course may name."""
-SHOWN = frozenset({Outcome.PASS, Outcome.FINDING})
+SHOWN = frozenset({TrialOutcome.PASS, TrialOutcome.FINDING})
 """Outcomes that say something about the bot."""

@@ -5,15 +5,15 @@ from decimal import Decimal
 from typing import Any, TypeAlias
 
 from daemon.model.amounts import plain
-from daemon.trials.judging.checks import Problem, doubled, order_words, request_words, since
-from daemon.trials.judging.observation import S_NS, Fill, Observation, Request
-from daemon.trials.judging.pace import Pace
-from daemon.trials.judging.verdict import Verdict, finding, not_shown, passed
+from daemon.trials.judging.ledger_checks import Problem, doubled, order_words, request_words, since
+from daemon.trials.judging.observation import S_NS, LedgerFill, Observation, WireRequest
+from daemon.trials.judging.pace import OrderPace
+from daemon.trials.judging.trial_verdict import Verdict, finding, not_shown, passed
 
 Params: TypeAlias = Mapping[str, Any]
 
 
-def _user_stream(observation: Observation, pace: Pace, params: Params) -> Verdict:
+def _user_stream(observation: Observation, pace: OrderPace, params: Params) -> Verdict:
     """`reconnect_s`: 0 asks for no new subscription; `notice_s`: for the fill meanwhile."""
     if not observation.has_user_stream:
         return not_shown("the bot has no user data stream")
@@ -52,7 +52,7 @@ def _user_stream(observation: Observation, pace: Pace, params: Params) -> Verdic
     )
 
 
-def _notices_fill(observation: Observation, pace: Pace, params: Params) -> Verdict:
+def _notices_fill(observation: Observation, pace: OrderPace, params: Params) -> Verdict:
     """`notice_s`: until the bot asks for its orders or places again."""
     fills = _forced_fills(observation)
     if not fills:
@@ -71,14 +71,14 @@ def _notices_fill(observation: Observation, pace: Pace, params: Params) -> Verdi
     )
 
 
-def _forced_fills(observation: Observation) -> list[Fill]:
+def _forced_fills(observation: Observation) -> list[LedgerFill]:
     begin = observation.mark("fill")
     return [one for one in observation.fills if one.ours and one.ts_ns >= begin]
 
 
 def _unnoticed(
-    observation: Observation, fills: list[Fill], within_s: float
-) -> tuple[list[Fill], float]:
+    observation: Observation, fills: list[LedgerFill], within_s: float
+) -> tuple[list[LedgerFill], float]:
     """(fills without a consequence, the longest time of the others in seconds)."""
     slow, worst_ns = [], 0
     for fill in fills:
@@ -95,7 +95,7 @@ def _unnoticed(
 
 
 def _fallen_silent(
-    observation: Observation, pace: Pace, fills: list[Fill], within_s: float
+    observation: Observation, pace: OrderPace, fills: list[LedgerFill], within_s: float
 ) -> Problem | None:
     """A side that the bot fills again in calm water, and has given up here."""
     for key in sorted(pace.replaces):
@@ -117,21 +117,21 @@ def _fallen_silent(
     return None
 
 
-def _answers(row: Request, fill: Fill) -> bool:
+def _answers(row: WireRequest, fill: LedgerFill) -> bool:
     """Whether a request shows that the bot knows of a fill, or is about to."""
     return (
         row.asks_for_orders or row.asks_for_account or (row.is_place and row.symbol == fill.symbol)
     )
 
 
-def _fill_words(observation: Observation, fill: Fill) -> str:
+def _fill_words(observation: Observation, fill: LedgerFill) -> str:
     return (
         f"{since(observation, fill.ts_ns)}  order {fill.order_id} {fill.symbol} {fill.side} filled "
         f"{plain(fill.qty)} at {plain(fill.price)}; nothing followed"
     )
 
 
-def _notices_cancel(observation: Observation, pace: Pace, params: Params) -> Verdict:
+def _notices_cancel(observation: Observation, pace: OrderPace, params: Params) -> Verdict:
     """`notice_s`: until the bot asks for its orders or places again after they were cancelled."""
     begin, notice_s = observation.mark("strike"), float(params.get("notice_s", 10.0))
     gone = [one for one in observation.cancels if abs(one.ts_ns - begin) < S_NS // 2]
@@ -165,7 +165,7 @@ def _notices_cancel(observation: Observation, pace: Pace, params: Params) -> Ver
     return passed(f"{len(gone)} orders cancelled under it; it noticed", **measures)
 
 
-def _market_stream(observation: Observation, pace: Pace, params: Params) -> Verdict:
+def _market_stream(observation: Observation, pace: OrderPace, params: Params) -> Verdict:
     """`reconnect_s`: until a market stream is open again."""
     if not observation.has_market_stream:
         return not_shown("the bot has no market stream")
@@ -186,7 +186,7 @@ def _market_stream(observation: Observation, pace: Pace, params: Params) -> Verd
     return passed("it connected again", **{"time to reconnect": f"{seconds:.1f} s"})
 
 
-def _stale_data(observation: Observation, pace: Pace, params: Params) -> Verdict:
+def _stale_data(observation: Observation, pace: OrderPace, params: Params) -> Verdict:
     """`grace_s`: so long data may stand still before it is old; `seconds`: how long it does."""
     begin = observation.mark("strike")
     ends = begin + int(float(params["seconds"]) * S_NS)
@@ -219,7 +219,7 @@ def _stale_data(observation: Observation, pace: Pace, params: Params) -> Verdict
     )
 
 
-def _old_prices(observation: Observation, pace: Pace, params: Params) -> Verdict:
+def _old_prices(observation: Observation, pace: OrderPace, params: Params) -> Verdict:
     """`mark`: the deed after which the new price is to be known; `grace_s`."""
     begin = observation.mark(str(params.get("mark", "strike")))
     begin += int(float(params.get("grace_s", 3.0)) * S_NS)
@@ -251,7 +251,7 @@ def _distance(price: Decimal, other: Decimal | None) -> Decimal:
     return Decimal("Infinity") if other is None else abs(price - other)
 
 
-def _depth_gap(observation: Observation, _pace: Pace, params: Params) -> Verdict:
+def _depth_gap(observation: Observation, _pace: OrderPace, params: Params) -> Verdict:
     """`within_s`: until a new snapshot of the book is asked for."""
     begin, within_s = observation.mark("strike"), float(params.get("within_s", 6.0))
     diffs = any("@depth" in row.streams for row in observation.requests)
@@ -271,7 +271,7 @@ def _depth_gap(observation: Observation, _pace: Pace, params: Params) -> Verdict
     return passed("it took a new snapshot", **{"time to notice": f"{seconds:.1f} s"})
 
 
-FEED_JUDGES: Mapping[str, Callable[[Observation, Pace, Params], Verdict]] = {
+FEED_JUDGES: Mapping[str, Callable[[Observation, OrderPace, Params], Verdict]] = {
     "user-stream": _user_stream,
     "notices-fill": _notices_fill,
     "notices-cancel": _notices_cancel,

@@ -63,7 +63,7 @@ _CONNECTIONS = frozenset({"WS open", "WS close", "STREAM open", "STREAM close", 
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class WireRequest:
     """One row of the wire; `status` 0 means that the client got no answer."""
 
     ts_ns: int
@@ -149,7 +149,7 @@ class Request:
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
+class LedgerOrder:
     """One order of the ledger; `ended_ns` is None while it is open."""
 
     ts_ns: int
@@ -171,7 +171,7 @@ class Order:
 
 
 @dataclass(frozen=True, slots=True)
-class Fill:
+class LedgerFill:
     """One trade of the account."""
 
     ts_ns: int
@@ -201,9 +201,9 @@ class Observation:
 
     start_ns: int
     end_ns: int
-    requests: Sequence[Request] = ()
-    orders: Sequence[Order] = ()
-    fills: Sequence[Fill] = ()
+    requests: Sequence[WireRequest] = ()
+    orders: Sequence[LedgerOrder] = ()
+    fills: Sequence[LedgerFill] = ()
     cancels: Sequence[Cancel] = ()
     marks: Mapping[str, int] = field(default_factory=dict)
     """Deed -> when it was done; a deed that was done often has its first time."""
@@ -228,22 +228,22 @@ class Observation:
         """When a deed was first done; the start of the trial when it was not."""
         return self.marks.get(name, self.start_ns)
 
-    def between(self, from_ns: int, until_ns: int | None = None) -> list[Request]:
+    def between(self, from_ns: int, until_ns: int | None = None) -> list[WireRequest]:
         """Requests in [from, until)."""
         end_ns = self.end_ns if until_ns is None else until_ns
         return [row for row in self.requests if from_ns <= row.ts_ns < end_ns]
 
-    def places(self, from_ns: int | None = None, until_ns: int | None = None) -> list[Request]:
+    def places(self, from_ns: int | None = None, until_ns: int | None = None) -> list[WireRequest]:
         """Requests for new orders in [from, until)."""
         since = self.start_ns if from_ns is None else from_ns
         return [row for row in self.between(since, until_ns) if row.is_place]
 
-    def accepted(self, from_ns: int, until_ns: int | None = None) -> list[Order]:
+    def accepted(self, from_ns: int, until_ns: int | None = None) -> list[LedgerOrder]:
         """The bot's orders that the venue accepted in [from, until)."""
         end_ns = self.end_ns if until_ns is None else until_ns
         return [one for one in self.orders if one.ours and from_ns <= one.ts_ns < end_ns]
 
-    def order_of(self, request: Request) -> Order | None:
+    def order_of(self, request: WireRequest) -> LedgerOrder | None:
         """The order that a placement has made; None when it made none."""
         for order in self.orders:
             if request.client_order_id:
@@ -274,7 +274,7 @@ class Observation:
                     most[key] = (count, moment)
         return most
 
-    def open_at(self, ts_ns: int) -> list[Order]:
+    def open_at(self, ts_ns: int) -> list[LedgerOrder]:
         """The bot's orders that were open at that moment."""
         return [one for one in self.orders if one.ours and one.is_open_at(ts_ns)]
 
@@ -300,21 +300,21 @@ class Observation:
         return worst
 
 
-def requests_of(ledger: Mapping[str, Any]) -> list[Request]:
+def requests_of(ledger: Mapping[str, Any]) -> list[WireRequest]:
     """The wire of a ledger, in order."""
-    names = Request.__slots__
+    names = WireRequest.__slots__
     return [
-        Request(**{name: row[name] for name in names if name in row})
+        WireRequest(**{name: row[name] for name in names if name in row})
         for row in _rows(ledger, "wire")
     ]
 
 
-def orders_of(ledger: Mapping[str, Any]) -> list[Order]:
+def orders_of(ledger: Mapping[str, Any]) -> list[LedgerOrder]:
     """The orders of a ledger; those that are open now are among them."""
-    by_id: dict[tuple[Any, ...], Order] = {}
+    by_id: dict[tuple[Any, ...], LedgerOrder] = {}
     for row in (*_rows(ledger, "orders"), *_rows(ledger, "open_orders")):
         ended = row["status"] in ENDED or row["epoch"] != ledger["epoch"]
-        by_id[(row["epoch"], row["symbol"], row["order_id"])] = Order(
+        by_id[(row["epoch"], row["symbol"], row["order_id"])] = LedgerOrder(
             ts_ns=row["ts_ns"],
             ended_ns=_ended_ns(row, ledger) if ended else None,
             symbol=row["symbol"],
@@ -339,10 +339,10 @@ def _ended_ns(row: Mapping[str, Any], ledger: Mapping[str, Any]) -> int:
     return min(wipes, default=int(row["updated_ns"]))
 
 
-def fills_of(ledger: Mapping[str, Any]) -> list[Fill]:
+def fills_of(ledger: Mapping[str, Any]) -> list[LedgerFill]:
     """The trades of a ledger."""
     return [
-        Fill(
+        LedgerFill(
             ts_ns=row["ts_ns"],
             symbol=row["symbol"],
             side=row["side"],

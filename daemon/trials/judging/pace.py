@@ -11,7 +11,7 @@ REPLACED_S = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Pace:
+class OrderPace:
     """Taken from the first trial of a run, in which nothing is done to the bot."""
 
     orders: int = 0
@@ -37,13 +37,13 @@ class Pace:
         return seen + seen // 4
 
 
-def pace_of(observation: Observation) -> Pace:
+def pace_of(observation: Observation) -> OrderPace:
     """The pace that a calm observation shows."""
     moments = [row.ts_ns for row in observation.places()]
     seconds = (observation.end_ns - observation.start_ns) / S_NS
     edges = [observation.start_ns, *moments, observation.end_ns]
     gaps = [later - earlier for earlier, later in pairwise(edges)]
-    return Pace(
+    return OrderPace(
         orders=len(observation.accepted(observation.start_ns)),
         seconds=max(seconds, 1.0),
         peak_per_s=max(

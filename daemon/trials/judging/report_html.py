@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from html import escape
 
-from daemon.trials.judging.report import Row, RunFacts, counts_of, sentence_of
-from daemon.trials.judging.verdict import Outcome
+from daemon.trials.judging.trial_report import RunFacts, TrialRow, counts_of, sentence_of
+from daemon.trials.judging.trial_verdict import TrialOutcome
 
 _STYLE = """
 :root {
@@ -110,17 +110,20 @@ footer {
 }
 """
 _MEANINGS = {
-    Outcome.PASS: "The bot did what the trial asks, by the venue's own ledger.",
-    Outcome.FINDING: "The ledger shows that it did not. The lines that show it stand below it.",
-    Outcome.NOT_SHOWN: "The bot did nothing that could show it. Neither good nor bad.",
-    Outcome.NOT_APPLICABLE: "The trial has no meaning in this run.",
+    TrialOutcome.PASS: "The bot did what the trial asks, by the venue's own ledger.",
+    TrialOutcome.FINDING: "The ledger shows that it did not. The lines that show it stand below.",
+    TrialOutcome.NOT_SHOWN: "The bot did nothing that could show it. Neither good nor bad.",
+    TrialOutcome.NOT_APPLICABLE: "The trial has no meaning in this run.",
 }
 
 
-def as_html(facts: RunFacts, rows: Sequence[Row]) -> str:
+def as_html(facts: RunFacts, rows: Sequence[TrialRow]) -> str:
     """The whole page."""
     counts = counts_of(rows)
-    worst = next((one for one in (Outcome.FINDING, Outcome.NOT_SHOWN) if counts[one]), Outcome.PASS)
+    worst = next(
+        (one for one in (TrialOutcome.FINDING, TrialOutcome.NOT_SHOWN) if counts[one]),
+        TrialOutcome.PASS,
+    )
     meanings = "".join(
         f"<dt>{_tag(outcome)} {counts[outcome]}</dt><dd>{escape(words)}</dd>"
         for outcome, words in _MEANINGS.items()
@@ -156,13 +159,13 @@ def _facts(facts: RunFacts) -> str:
     return f"<h2>The run</h2><dl>{rows}</dl>"
 
 
-def _row(row: Row) -> str:
+def _row(row: TrialRow) -> str:
     trial, verdict = row.trial, row.verdict
     required = "" if trial.required else '<div class="small">not required</div>'
     notes = "".join(f'<div class="small">Note: {escape(note)}</div>' for note in row.notes)
     evidence = ""
     if verdict.evidence:
-        is_open = " open" if verdict.outcome is Outcome.FINDING else ""
+        is_open = " open" if verdict.outcome is TrialOutcome.FINDING else ""
         lines = escape("\n".join(verdict.evidence))
         evidence = f"<details{is_open}><summary>Evidence</summary><pre>{lines}</pre></details>"
     measures = ""
@@ -184,9 +187,9 @@ def _capital(words: str) -> str:
     return words[:1].upper() + words[1:]
 
 
-def _tag(outcome: Outcome) -> str:
+def _tag(outcome: TrialOutcome) -> str:
     return f'<span class="tag {_class(outcome)}">{outcome}</span>'
 
 
-def _class(outcome: Outcome) -> str:
+def _class(outcome: TrialOutcome) -> str:
     return str(outcome).replace(" ", "-")

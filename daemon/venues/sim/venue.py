@@ -9,9 +9,8 @@ How to drive it (virtual or wall time alike; every amount an int in units of 1e-
     venue.advance(t)                   # background flow up to t
     events = venue.drain_events()      # ExecReport, AccountPosition, TradePrint, BookTop, in order
 
-Definite refusals raise `VenueError(code, msg, status)` with the documented code and wording;
-whatever returns has happened. The wire dialect (JSON in and out) stands above this in `dialect/`; a
-test that wants bytes drives `dialect.rest.handle` and `dialect.ws_api.handle`, pure as well.
+A definite refusal raises `DialectError` with the documented code and wording; whatever returns has
+happened. `dialect/` stands above this: JSON in and out, pure as well.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -70,8 +69,7 @@ class SimVenue:
         """
         self.accounts: dict[str, VenueAccount] = {}
         self.epoch = 0
-        self.delisted: set[str] = set()
-        """A fault: symbols that clients are told to be unknown."""
+        self.delisted: set[str] = set()  # a fault: clients are told that they are unknown
         self.exchange_filters = exchange_filters or ExchangeFilters()
         self._flow_rate_per_s = flow_rate_per_s
         self._events: list[VenueEvent] = []

@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 
-from daemon.cli_trial import load_course
+from daemon.cli.trial_command import load_course
 from daemon.trials.judging.course import CourseError, course_of
 from daemon.trials.judging.judges import JUDGES
-from daemon.trials.judging.report import listing
+from daemon.trials.judging.trial_report import listing
 from daemon.venues.sim.fault_rules import FaultKind, rules_of
 
 STANDARD = load_course("standard")

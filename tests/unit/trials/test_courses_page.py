@@ -4,7 +4,7 @@ import re
 import tomllib
 from pathlib import Path
 
-from daemon.cli_trial import load_course
+from daemon.cli.trial_command import load_course
 from daemon.trials.judging.course import DEEDS, course_of
 from daemon.trials.judging.judges import JUDGES
 

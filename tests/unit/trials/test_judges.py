@@ -8,10 +8,10 @@ import pytest
 
 from daemon.trials.judging.judges import JUDGES, judge
 from daemon.trials.judging.observation import Observation
-from daemon.trials.judging.verdict import Outcome
+from daemon.trials.judging.trial_verdict import TrialOutcome
 from tests.support.observed import CALM, asked, cancelled, filled, order, placed, request, seen
 
-PASS, FINDING, NOT_SHOWN = Outcome.PASS, Outcome.FINDING, Outcome.NOT_SHOWN
+PASS, FINDING, NOT_SHOWN = TrialOutcome.PASS, TrialOutcome.FINDING, TrialOutcome.NOT_SHOWN
 BOTH = {"BTCUSDT": Decimal(60000)}
 JUMPED = {"BTCUSDT": Decimal(66000)}
 
@@ -20,7 +20,7 @@ def refusals(count: int, every: float, code: int = -1013) -> list[Any]:
     return [placed(0.1 + n * every, f"r{n}", status=400, code=code) for n in range(count)]
 
 
-CASES: list[tuple[str, str, Observation, Mapping[str, Any], Outcome]] = [
+CASES: list[tuple[str, str, Observation, Mapping[str, Any], TrialOutcome]] = [
     ("calm", "trades", seen(order(1), order(2, until=3), placed(1)), {}, PASS),
     ("calm", "too few", seen(order(1), placed(1)), {"min_orders": 2}, NOT_SHOWN),
     ("calm", "refused", seen(order(1), order(2), placed(1), *refusals(3, 1)), {}, FINDING),
@@ -314,7 +314,7 @@ CASES: list[tuple[str, str, Observation, Mapping[str, Any], Outcome]] = [
     [pytest.param(*case[:1], *case[2:], id=f"{case[0]}: {case[1]}") for case in CASES],
 )
 def test_a_judge_decides(
-    name: str, observation: Observation, params: Mapping[str, Any], outcome: Outcome
+    name: str, observation: Observation, params: Mapping[str, Any], outcome: TrialOutcome
 ) -> None:
     verdict = judge(name, observation, CALM, params)
     assert verdict.outcome is outcome, verdict

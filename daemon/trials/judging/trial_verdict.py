@@ -8,7 +8,7 @@ EVIDENCE_MAX = 8
 """Lines of evidence that a verdict carries; the whole ledger is kept beside the report."""
 
 
-class Outcome(StrEnum):
+class TrialOutcome(StrEnum):
     """Four words; there is no score between them."""
 
     PASS = "PASS"  # noqa: S105 - no password
@@ -30,7 +30,7 @@ class ExitCode(IntEnum):
 class Verdict:
     """An outcome, one sentence for it, and the lines of the ledger that carry it."""
 
-    outcome: Outcome
+    outcome: TrialOutcome
     because: str
     evidence: tuple[str, ...] = ()
     measures: Mapping[str, str] = field(default_factory=dict)
@@ -38,40 +38,42 @@ class Verdict:
 
 def passed(because: str, evidence: Iterable[str] = (), **measures: object) -> Verdict:
     """The bot did what it must."""
-    return _verdict(Outcome.PASS, because, evidence, measures)
+    return _verdict(TrialOutcome.PASS, because, evidence, measures)
 
 
 def finding(because: str, evidence: Iterable[str] = (), **measures: object) -> Verdict:
     """The ledger shows that it did not."""
-    return _verdict(Outcome.FINDING, because, evidence, measures)
+    return _verdict(TrialOutcome.FINDING, because, evidence, measures)
 
 
 def not_shown(because: str, evidence: Iterable[str] = (), **measures: object) -> Verdict:
     """The bot did nothing that could show it."""
-    return _verdict(Outcome.NOT_SHOWN, because, evidence, measures)
+    return _verdict(TrialOutcome.NOT_SHOWN, because, evidence, measures)
 
 
 def not_applicable(because: str) -> Verdict:
     """The trial has no meaning in this run."""
-    return Verdict(Outcome.NOT_APPLICABLE, because)
+    return Verdict(TrialOutcome.NOT_APPLICABLE, because)
 
 
-def exit_code(outcomes: Iterable[tuple[bool, Outcome]]) -> ExitCode:
+def exit_code(outcomes: Iterable[tuple[bool, TrialOutcome]]) -> ExitCode:
     """Of (required, outcome) pairs: findings before what was not shown, both before success."""
     rows = list(outcomes)
-    if any(outcome is Outcome.FINDING for _, outcome in rows):
+    if any(outcome is TrialOutcome.FINDING for _, outcome in rows):
         return ExitCode.FINDINGS
     tried = [(required, outcome) for required, outcome in rows if outcome in _TRIED]
-    if not tried or any(required and outcome is Outcome.NOT_SHOWN for required, outcome in tried):
+    if not tried or any(
+        required and outcome is TrialOutcome.NOT_SHOWN for required, outcome in tried
+    ):
         return ExitCode.NOT_SHOWN
     return ExitCode.ALL_PASS
 
 
-_TRIED = frozenset({Outcome.PASS, Outcome.FINDING, Outcome.NOT_SHOWN})
+_TRIED = frozenset({TrialOutcome.PASS, TrialOutcome.FINDING, TrialOutcome.NOT_SHOWN})
 
 
 def _verdict(
-    outcome: Outcome, because: str, evidence: Iterable[str], measures: Mapping[str, object]
+    outcome: TrialOutcome, because: str, evidence: Iterable[str], measures: Mapping[str, object]
 ) -> Verdict:
     lines = list(evidence)
     if len(lines) > EVIDENCE_MAX:

@@ -5,8 +5,8 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from daemon.model.amounts import plain
-from daemon.trials.judging.observation import S_NS, Observation, Order, Request
-from daemon.trials.judging.pace import Pace
+from daemon.trials.judging.observation import S_NS, LedgerOrder, Observation, WireRequest
+from daemon.trials.judging.pace import OrderPace
 
 FEW = 3
 """Refusals that prove no hammering yet."""
@@ -27,7 +27,7 @@ def since(observation: Observation, ts_ns: int) -> str:
     return f"{(ts_ns - observation.start_ns) / S_NS:7.3f} s"
 
 
-def order_words(observation: Observation, order: Order) -> str:
+def order_words(observation: Observation, order: LedgerOrder) -> str:
     """One line of evidence about one order."""
     return (
         f"{since(observation, order.ts_ns)}  order {order.order_id} {order.symbol} {order.side} "
@@ -36,12 +36,14 @@ def order_words(observation: Observation, order: Order) -> str:
     )
 
 
-def request_words(observation: Observation, rows: Collection[Request]) -> tuple[str, ...]:
+def request_words(observation: Observation, rows: Collection[WireRequest]) -> tuple[str, ...]:
     """Lines of evidence about requests."""
     return tuple(row.words(observation.start_ns) for row in rows)
 
 
-def doubled(observation: Observation, pace: Pace, from_ns: int | None = None) -> Problem | None:
+def doubled(
+    observation: Observation, pace: OrderPace, from_ns: int | None = None
+) -> Problem | None:
     """More orders open at once on one symbol and side than the bot keeps in calm water."""
     if not pace.most_open:
         return None  # its pace is not known
@@ -59,7 +61,7 @@ def doubled(observation: Observation, pace: Pace, from_ns: int | None = None) ->
     return None
 
 
-def blind_resends(observation: Observation) -> tuple[list[Request], Problem | None]:
+def blind_resends(observation: Observation) -> tuple[list[WireRequest], Problem | None]:
     """(placements without a clear answer, what was sent again without a look at the first)."""
     places = observation.places()
     unclear = [row for row in places if row.was_unclear]
@@ -94,7 +96,7 @@ def blind_resends(observation: Observation) -> tuple[list[Request], Problem | No
     return unclear, Problem(words, tuple(evidence))
 
 
-def _tells_of(look: Request, lost: Request) -> bool:
+def _tells_of(look: WireRequest, lost: WireRequest) -> bool:
     """Whether a request would show, or settle, what became of a lost placement."""
     if look.status != 200:
         return False
@@ -109,7 +111,7 @@ def hammering(
 
     One kind is one call, symbol, side and code; the first FEW of each kind are free.
     """
-    groups: defaultdict[tuple[str, str, str, int], list[Request]] = defaultdict(list)
+    groups: defaultdict[tuple[str, str, str, int], list[WireRequest]] = defaultdict(list)
     for row in observation.between(from_ns, until_ns):
         if row.refused and (row.is_place or row.is_cancel):
             groups[(row.name, row.symbol, row.side, row.code)].append(row)
@@ -129,7 +131,7 @@ def hammering(
 
 
 def recovery(
-    observation: Observation, pace: Pace, from_ns: int, within_s: float
+    observation: Observation, pace: OrderPace, from_ns: int, within_s: float
 ) -> tuple[float | None, Problem | None]:
     """(seconds until the first accepted order, or None; a problem when there is none in time)."""
     accepted = observation.accepted(from_ns)

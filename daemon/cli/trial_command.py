@@ -14,24 +14,24 @@ from pathlib import Path
 import click
 
 from daemon.shell.process.clock import SystemClock, utc_text
-from daemon.trials.bot import Bot, BotError, version_of
+from daemon.trials.bot import BotError, BotProcess, version_of
 from daemon.trials.judging.course import Course, CourseError, course_of
 from daemon.trials.judging.judges import JUDGES
-from daemon.trials.judging.report import (
-    Row,
+from daemon.trials.judging.report_html import as_html
+from daemon.trials.judging.trial_report import (
     RunFacts,
+    TrialRow,
     as_json,
     as_markdown,
     exit_code_of,
     listing,
     sentence_of,
 )
-from daemon.trials.judging.report_html import as_html
-from daemon.trials.judging.verdict import ExitCode
+from daemon.trials.judging.trial_verdict import ExitCode
 from daemon.trials.passed import REPORT
 from daemon.trials.runner import Belief, BotEndedError, CourseRun, TrialResult, last_words
 from daemon.trials.sandbox import Isolation, SandboxError, clean_environment, isolate
-from daemon.trials.venue import TrialVenue, VenueProcessError
+from daemon.trials.trial_venue import TrialVenue, VenueProcessError
 from daemon.venues.sim.listed_symbols import SYMBOLS
 from daemon.version import seatrial_version
 
@@ -207,7 +207,7 @@ class _Run:
             loopback_only=isolation.loopback_only,
             environment_taken=tuple(taken),
         )
-        rows = [Row(one.trial, one.verdict, one.seconds, one.notes) for one in results]
+        rows = [TrialRow(one.trial, one.verdict, one.seconds, one.notes) for one in results]
         report = as_json(facts, rows)
         text = json.dumps(report, indent=2) + "\n"
         (self._out / REPORT).write_text(text)
@@ -230,9 +230,9 @@ class _Run:
     ) -> list[TrialResult]:
         log = self._out / "bot.log"
         venue.start()
-        bot: Bot | None = None
+        bot: BotProcess | None = None
         try:
-            bot = Bot(
+            bot = BotProcess(
                 self._command,
                 venue.values(self._symbol),
                 work=work,

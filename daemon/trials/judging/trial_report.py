@@ -5,8 +5,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from daemon.trials.judging.course import Course, Trial
-from daemon.trials.judging.pace import Pace
-from daemon.trials.judging.verdict import ExitCode, Outcome, Verdict, exit_code
+from daemon.trials.judging.trial_verdict import ExitCode, TrialOutcome, Verdict, exit_code
 
 FORMAT = 1
 
@@ -32,7 +31,7 @@ class RunFacts:
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class TrialRow:
     """One trial of a report."""
 
     trial: Trial
@@ -41,19 +40,20 @@ class Row:
     notes: tuple[str, ...]
 
 
-def exit_code_of(rows: Sequence[Row]) -> ExitCode:
+def exit_code_of(rows: Sequence[TrialRow]) -> ExitCode:
     """What the command ends with."""
     return exit_code((row.trial.required, row.verdict.outcome) for row in rows)
 
 
-def counts_of(rows: Sequence[Row]) -> dict[Outcome, int]:
+def counts_of(rows: Sequence[TrialRow]) -> dict[TrialOutcome, int]:
     """Outcome -> number of trials."""
     return {
-        outcome: sum(1 for row in rows if row.verdict.outcome is outcome) for outcome in Outcome
+        outcome: sum(1 for row in rows if row.verdict.outcome is outcome)
+        for outcome in TrialOutcome
     }
 
 
-def sentence_of(rows: Sequence[Row]) -> str:
+def sentence_of(rows: Sequence[TrialRow]) -> str:
     """The whole run in one sentence."""
     counts = counts_of(rows)
     parts = [f"{count} {outcome}" for outcome, count in counts.items() if count]
@@ -66,7 +66,7 @@ def sentence_of(rows: Sequence[Row]) -> str:
     return f"{len(rows)} trials: {', '.join(parts)}; {ends[exit_code_of(rows)]}."
 
 
-def as_json(facts: RunFacts, rows: Sequence[Row]) -> dict[str, Any]:
+def as_json(facts: RunFacts, rows: Sequence[TrialRow]) -> dict[str, Any]:
     """The report as one object; `preflight` reads `course`, `bot_version` and `exit_code`."""
     return {
         "format": FORMAT,
@@ -94,7 +94,7 @@ def as_json(facts: RunFacts, rows: Sequence[Row]) -> dict[str, Any]:
     }
 
 
-def as_markdown(facts: RunFacts, rows: Sequence[Row]) -> str:
+def as_markdown(facts: RunFacts, rows: Sequence[TrialRow]) -> str:
     """The report as text: a table, then the evidence of each finding."""
     lines = [
         f"# Course `{facts.course}`: {sentence_of(rows)}",
@@ -112,7 +112,7 @@ def as_markdown(facts: RunFacts, rows: Sequence[Row]) -> str:
         for row in rows
     ]
     for row in rows:
-        if row.verdict.outcome is Outcome.FINDING:
+        if row.verdict.outcome is TrialOutcome.FINDING:
             lines += [
                 "",
                 f"## {row.trial.name}",
@@ -141,11 +141,6 @@ def listing(course: Course) -> str:
             f"    stands for:      {trial.stands_for}",
         ]
     return "\n".join(lines)
-
-
-def pace_words(pace: Pace) -> str:
-    """The calm pace in one line."""
-    return f"{pace.orders} orders in {pace.seconds:.0f} s, at most {pace.peak_per_s} in one second"
 
 
 def _cell(text: str) -> str:
