@@ -46,7 +46,7 @@ class Flow(Protocol):
         """Take every background order off the book."""
 
 
-class BackgroundOrders:
+class FlowOrders:
     """Places and pulls one symbol's background orders."""
 
     def __init__(self, market: SymbolMarket, matcher: Matcher, rng: RandomSource) -> None:
@@ -126,7 +126,7 @@ class BackgroundOrders:
 class SyntheticFlow:
     """Makers around a wandering middle, and takers now and then."""
 
-    def __init__(self, desk: BackgroundOrders, *, rate_per_s: float, takes: bool = True) -> None:
+    def __init__(self, desk: FlowOrders, *, rate_per_s: float, takes: bool = True) -> None:
         self._desk = desk
         self._rate_per_s = rate_per_s
         self._takes = takes
@@ -247,12 +247,7 @@ class RecordedFlow:
     """
 
     def __init__(
-        self,
-        desk: BackgroundOrders,
-        trades: Sequence[RecordedTrade],
-        *,
-        speed: float,
-        rate_per_s: float,
+        self, desk: FlowOrders, trades: Sequence[RecordedTrade], *, speed: float, rate_per_s: float
     ) -> None:
         if not trades or speed <= 0:
             raise ValueError("a replay needs trades and a speed above zero")

@@ -23,8 +23,8 @@ from daemon.venues.sim.accounts import VenueAccount
 from daemon.venues.sim.amending import Amendment, apply_amend, check_amend
 from daemon.venues.sim.filters import check_filters
 from daemon.venues.sim.flow import (
-    BackgroundOrders,
     Flow,
+    FlowOrders,
     RecordedFlow,
     RecordedTrade,
     SyntheticFlow,
@@ -91,7 +91,7 @@ class SimVenue:
             if spec.symbol in last_ids:
                 market.go_on_from(last_ids[spec.symbol])
             self.markets[spec.symbol] = market
-            desk = BackgroundOrders(market, self.matcher, rng_of(spec.symbol))
+            desk = FlowOrders(market, self.matcher, rng_of(spec.symbol))
             flow: Flow
             if recording:
                 flow = RecordedFlow(
