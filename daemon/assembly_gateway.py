@@ -9,9 +9,9 @@ from daemon.model.bots import BotView
 from daemon.model.effects import BotEffect
 from daemon.model.enums import GateState
 from daemon.settings import Config, Settings
+from daemon.shell.gateway.bot_keys import digest_of
 from daemon.shell.gateway.gateway import Gateway, GatewayPorts
-from daemon.shell.gateway.keys import digest_of
-from daemon.shell.gateway.rules import BotRules
+from daemon.shell.gateway.gateway_rules import BotRules
 from daemon.shell.link.backoff import Backoff
 from daemon.shell.link.venue_link import VenueLink
 from daemon.shell.link.venue_urls import endpoints_of

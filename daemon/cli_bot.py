@@ -20,7 +20,7 @@ from control.tool.failures import EXIT_REFUSED
 from control.tool.output import print_json
 from daemon.errors import SeatrialError
 from daemon.settings import Config, SettingsError, load_config
-from daemon.shell.gateway.keys import BotKey, new_key, read_keys, write_key
+from daemon.shell.gateway.bot_keys import BotKey, new_key, read_keys, write_key
 from daemon.shell.gateway.snippets import CLIENTS, Address, snippet
 from daemon.shell.process.clock import SystemClock, utc_text
 from daemon.shell.process.secrecy import forbid_core_dumps

@@ -13,7 +13,7 @@ from decimal import Decimal
 from typing import Any
 
 from daemon.core.books import Books
-from daemon.core.bots.accounts import BotAccounts
+from daemon.core.bots.bot_accounts import BotAccounts
 from daemon.core.venue_pause import NO_PAUSE, WHOLE, VenuePause
 from daemon.model.amounts import ZERO, plain
 from daemon.model.enums import OrderStatus, Side

@@ -14,7 +14,7 @@ from typing import Any
 from daemon.core import fold
 from daemon.core.amend_requests import Amends
 from daemon.core.blocked_symbols import BlockedSymbols
-from daemon.core.bots.bots import Bots
+from daemon.core.bots.bot_handler import Bots
 from daemon.core.cancels import Cancels
 from daemon.core.canonical import hash_of
 from daemon.core.commands import Commands

@@ -4,7 +4,7 @@ from decimal import Decimal
 from typing import Any
 
 from daemon.core.books import order_fields
-from daemon.core.bots.bots import Bots
+from daemon.core.bots.bot_handler import Bots
 from daemon.core.bots.money import allotments_short
 from daemon.core.durable_state import DurableState
 from daemon.core.latest_market import LatestMarket

@@ -27,7 +27,7 @@ from daemon.demo.naive_bot import SYMBOL
 from daemon.demo.plan import toml_text
 from daemon.demo.processes import DemoError, Process, fetch_ledger
 from daemon.demo.run import POLL_S, READY_DEADLINE_S, caps_file
-from daemon.shell.gateway.keys import new_key, write_key
+from daemon.shell.gateway.bot_keys import new_key, write_key
 from daemon.shell.process.clock import monotonic_s
 
 LOOPS = 10
@@ -38,7 +38,7 @@ _NAME = "demo"
 
 
 @dataclass(frozen=True, slots=True)
-class Road:
+class DemoRoute:
     """Where the bot trades, and with what key."""
 
     rest: str
@@ -80,7 +80,7 @@ class LostAnswers:
     def _direct(self) -> dict[str, Any]:
         with self._venue("direct") as venue:
             ready = venue.read_json_line()
-            road = Road(ready["rest"], ready["streams"], ready["api_key"], ready["api_secret"])
+            road = DemoRoute(ready["rest"], ready["streams"], ready["api_key"], ready["api_secret"])
             return self._judged("straight at the venue", "direct", ready, road)
 
     def _through_the_gate(self) -> dict[str, Any]:
@@ -94,7 +94,7 @@ class LostAnswers:
                 "seatriald", ["daemon", "--config", str(config)], home / "daemon.log"
             ) as d:
                 address = self._start(home / "state" / "control.sock", d)
-                road = Road(f"http://{address}", f"ws://{address}", key.api_key, key.secret)
+                road = DemoRoute(f"http://{address}", f"ws://{address}", key.api_key, key.secret)
                 return self._judged("through the gateway", "gate", ready, road)
 
     def _venue(self, name: str) -> Process:
@@ -104,7 +104,7 @@ class LostAnswers:
         return Process("simulated venue", arguments, home / "sim.log")
 
     def _judged(
-        self, where: str, name: str, ready: Mapping[str, Any], road: Road
+        self, where: str, name: str, ready: Mapping[str, Any], road: DemoRoute
     ) -> dict[str, Any]:
         admin = str(ready["admin"])
         _post(f"{admin}/faults", _FAULT)
@@ -127,7 +127,7 @@ class LostAnswers:
         )
         return told
 
-    def _run_ccxt(self, home: Path, road: Road) -> dict[str, Any]:
+    def _run_ccxt(self, home: Path, road: DemoRoute) -> dict[str, Any]:
         done = subprocess.run(  # noqa: S603 - our own interpreter and module
             [sys.executable, "-W", "ignore", "-m", "daemon.demo.naive_bot", road.rest, road.ws,
              str(LOOPS)],

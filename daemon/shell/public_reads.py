@@ -19,7 +19,7 @@ import aiohttp
 
 from daemon.errors import BudgetEmpty, SeatrialError
 from daemon.model.amounts import NS_PER_S
-from daemon.shell.gateway.market import PublicReply, PublicRequestFailed
+from daemon.shell.gateway.public_market import PublicReply, PublicRequestFailed
 from daemon.shell.link.backoff import Backoff
 from daemon.shell.link.rest_session import HttpReply
 from daemon.shell.process.clock import Clock

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
-from evidence.read.decision_inputs import DecisionInputs, is_positive
+from evidence.read.decision_inputs import WrittenInputs, is_positive
 from evidence.read.exact_amounts import ZERO
 
 STOP_KINDS = frozenset({"STOP_LOSS", "STOP_LOSS_LIMIT", "TAKE_PROFIT", "TAKE_PROFIT_LIMIT"})
@@ -13,7 +13,7 @@ PEG_LEVELS_MAX = 100
 _PARTS = {"trailing_bps": "TRAILING", "iceberg_qty": "ICEBERG", "peg": "PEGGED"}
 
 
-class ExtrasRules(DecisionInputs):
+class ExtrasRules(WrittenInputs):
     """What the decision states under `extras`; nothing for a plain order."""
 
     def __init__(self, inputs: Mapping[str, Any]) -> None:

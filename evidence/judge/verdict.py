@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from evidence.bots import BotsFold
+from evidence.folds.bot_fold import BotsFold
 from evidence.folds.cap_fold import CapsFold
 from evidence.folds.command_fold import DeedsFold
 from evidence.folds.incident_fold import IncidentsFold

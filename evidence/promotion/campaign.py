@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from evidence.bots import Bot, BotsFold
+from evidence.folds.bot_fold import Bot, BotsFold
 from evidence.folds.cap_fold import CapsFold
 from evidence.folds.drill_fold import FAILED, PASSED
 from evidence.folds.incident_fold import IncidentsFold

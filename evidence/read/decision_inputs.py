@@ -24,7 +24,7 @@ class UndecidableError(ValueError):
     """An input that the rules ask for is not in the record."""
 
 
-class DecisionInputs:
+class WrittenInputs:
     """Typed access to a decision's keys.
 
     Every reader raises `UndecidableError` for what is absent or of another type.

@@ -17,6 +17,7 @@ import msgspec
 import orjson
 
 from daemon.model.records import GENESIS
+from evidence.read.bot_lines import RECORD_CLASSES, BotInputLine
 from evidence.read.integrity import Chain
 from evidence.read.journal_lines import InputLine, JournalLine, Nanoseconds, Seq, StateAcceptedLine
 from evidence.read.journal_sources import (
@@ -29,9 +30,8 @@ from evidence.read.journal_sources import (
     line_batches,
 )
 from evidence.read.json_inputs import once_each
-from evidence.schema_bots import RECORD_CLASSES, BotInput
 
-DECODE_BOT = msgspec.json.Decoder(BotInput).decode
+DECODE_BOT = msgspec.json.Decoder(BotInputLine).decode
 DECODE = msgspec.json.Decoder(Union[RECORD_CLASSES]).decode  # noqa: UP007 - a tuple made at run time
 PEEK_LINES = 5
 

@@ -35,8 +35,8 @@ BREACHES = {
         "daemon.venues.binance_spot.serving.wild -> daemon.venues.binance_spot.error_answers",
     ),
     "daemon/venues/binance_spot/bans.py": (
-        "import daemon.venues.binance_spot.serving.errors",
-        "daemon.venues.binance_spot.bans -> daemon.venues.binance_spot.serving.errors",
+        "import daemon.venues.binance_spot.serving.dialect_errors",
+        "daemon.venues.binance_spot.bans -> daemon.venues.binance_spot.serving.dialect_errors",
     ),
     "daemon/shell/gateway/wild.py": (
         "import daemon.shell.link.venue_link",

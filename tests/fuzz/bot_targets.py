@@ -10,14 +10,14 @@ from decimal import Decimal
 
 import orjson
 
-from daemon.venues.binance_spot.serving import rest, ws_api
+from daemon.venues.binance_spot.serving import rest_requests, ws_frames
 from daemon.venues.binance_spot.serving.authentication import check_signature, check_time
-from daemon.venues.binance_spot.serving.calls import ENDPOINTS, ROUTES, CallKind
-from daemon.venues.binance_spot.serving.errors import VenueError
-from daemon.venues.binance_spot.serving.exchange_info import cut
+from daemon.venues.binance_spot.serving.call_table import ENDPOINTS, ROUTES, CallKind
+from daemon.venues.binance_spot.serving.dialect_errors import DialectError
 from daemon.venues.binance_spot.serving.list_forms import LIST_CALLS, parse_list
 from daemon.venues.binance_spot.serving.parameters import check_parameters
 from daemon.venues.binance_spot.serving.params import Params, from_form
+from daemon.venues.binance_spot.serving.shown_exchange_info import cut
 from daemon.venues.binance_spot.serving.stream_control import (
     STREAMS_MAX,
     StreamSession,
@@ -54,17 +54,17 @@ def _judged(work: Callable[[], object]) -> object:
     """Run it; a refusal has a code and a status of the venue's, and can be told."""
     try:
         found = work()
-    except VenueError as error:
+    except DialectError as error:
         _check_refusal(error)
         raise
     _check_wish(found)
     return found
 
 
-def _check_refusal(refused: VenueError) -> None:
+def _check_refusal(refused: DialectError) -> None:
     assert refused.code < 0
     assert 400 <= refused.status < 500
-    body, _ = rest.refusal(refused, NOW_NS)
+    body, _ = rest_requests.refusal(refused, NOW_NS)
     assert orjson.loads(body)["code"] == refused.code
 
 
@@ -101,21 +101,21 @@ def bot_rest_raw(data: bytes) -> object:
 
 def bot_ws(data: bytes) -> object:
     """One frame as it is."""
-    return _judged(lambda: _known_call(ws_api.decode_request(data), data))
+    return _judged(lambda: _known_call(ws_frames.decode_request(data), data))
 
 
-def _known_call(request: ws_api.ApiRequest, data: bytes) -> object:
+def _known_call(request: ws_frames.ApiRequest, data: bytes) -> object:
     if request.method in ORDER_CALLS:
         return ws_wish(data)
-    session = ws_api.ApiSession(connected_ns=NOW_NS)
+    session = ws_frames.ApiSession(connected_ns=NOW_NS)
     clocks = {"judge_ns": NOW_NS, "clock_ns": NOW_NS}
     try:
-        result = ws_api.control(KEYS, session, request, **clocks)
-    except VenueError as error:
+        result = ws_frames.control(KEYS, session, request, **clocks)
+    except DialectError as error:
         answer: object = error
     else:
         answer = result.result
-    frame = ws_api.answer_frame(session, request, answer, NOW_NS, list)
+    frame = ws_frames.answer_frame(session, request, answer, NOW_NS, list)
     assert orjson.loads(frame)["id"] == request.request_id
     return frame
 
@@ -126,7 +126,7 @@ def bot_ws_signed(data: bytes) -> object:
 
     def work() -> object:
         text = b'{"method":"x","params":' + (data[1:] or b"{}") + b"}"
-        values = ws_api.decode_request(text).params.values
+        values = ws_frames.decode_request(text).params.values
         for added in ("apiKey", "timestamp", "signature"):
             values.pop(added, None)
         return ws_wish(signed_frame(name, dict(values), HMAC_NAME))
@@ -156,7 +156,7 @@ def bot_signature(data: bytes) -> object:
         for key in (HMAC_NAME, ED_NAME):
             try:
                 check_signature(KEYS[key], b"payload", texts[0])
-            except VenueError as error:
+            except DialectError as error:
                 _check_refusal(error)
         check_time(Params({"timestamp": texts[1], "recvWindow": texts[2]}), NOW_NS)
         return None

@@ -24,14 +24,14 @@ from daemon.venues.binance_spot.codec_stream import StreamReader
 from daemon.venues.binance_spot.codec_ws import WsReply, decode_frame, order_result
 from daemon.venues.binance_spot.depth import DepthBook, decode_snapshot
 from daemon.venues.binance_spot.instrument_rules import decode_exchange
-from daemon.venues.binance_spot.order_rows import RowReader, balances_of
+from daemon.venues.binance_spot.order_rows import SpotRowReader, balances_of
 from daemon.venues.binance_spot.own_ids import OwnIds, SymbolNames
-from daemon.venues.binance_spot.serving.calls import ROUTES
-from daemon.venues.binance_spot.serving.errors import VenueError
-from daemon.venues.binance_spot.serving.rest import RestRequest
+from daemon.venues.binance_spot.serving.call_table import ROUTES
+from daemon.venues.binance_spot.serving.dialect_errors import DialectError
+from daemon.venues.binance_spot.serving.rest_requests import RestRequest
 from daemon.venues.binance_spot.serving.stream_control import StreamSession
 from daemon.venues.binance_spot.user_data import AccountEvent, OrderEvent, balances_in, report_of
-from daemon.venues.sim.dialect import rest, ws_api
+from daemon.venues.sim.dialect import sim_rest, sim_ws
 from daemon.venues.sim.dialect.streams import StreamHub
 from daemon.venues.sim.fault_rules import FaultScriptError, rules_of
 from evidence.read.journal_reader import JournalReader
@@ -40,13 +40,13 @@ from tests.support.sim_stage import MS, Stage
 from tests.support.spot_payloads import BASE, PLACED, TRADE
 
 Read = Callable[[bytes], object]
-REFUSALS = (SeatrialError, ControlFault, FaultScriptError, VenueError)
+REFUSALS = (SeatrialError, ControlFault, FaultScriptError, DialectError)
 RECORDED = Path(__file__).resolve().parents[3] / "shared" / "data" / "binance-spot"
 STAGE_CALLS = 400
 """A simulated venue begins anew after so many requests: its books must not slow the search."""
 
 _NAMES = SymbolNames("sim", ["BTCUSDT", "NKNUSDT", "BLZETH", "LRCBTC", "RUNEEUR"])
-_ROWS = RowReader(_NAMES, OwnIds(limit=1_000))
+_ROWS = SpotRowReader(_NAMES, OwnIds(limit=1_000))
 _STREAM = StreamReader(_NAMES)
 _TRADE_ROW = {
     "symbol": "BTCUSDT", "id": 1, "orderId": 1, "price": "1", "qty": "1", "commission": "0",
@@ -169,7 +169,7 @@ class _SimDoor:
         self._stage = Stage()
         self._hub = StreamHub(self._stage.venue)
 
-    def rest(self, data: bytes) -> object:
+    def sim_rest(self, data: bytes) -> object:
         """First byte: the endpoint; the rest: a signed query."""
         routes = sorted(ROUTES)
         method, path = routes[data[0] % len(routes)] if data else ("GET", "/nowhere")
@@ -178,12 +178,12 @@ class _SimDoor:
         signature = hmac.new(b"s", text, hashlib.sha256).hexdigest().encode()
         query = text + b"&signature=" + signature
         request = RestRequest(method, path, query, b"", "k")
-        return rest.handle(stage.exchange, request, stage.tick())
+        return sim_rest.handle(stage.exchange, request, stage.tick())
 
     def ws(self, data: bytes) -> object:
         """One frame as it is; and once more as the params of an order."""
         stage = self._fresh()
-        return ws_api.handle(stage.exchange, stage.session, data, stage.tick())
+        return sim_ws.handle(stage.exchange, stage.session, data, stage.tick())
 
     def streams(self, data: bytes) -> object:
         """One control frame of the market streams."""

@@ -8,7 +8,7 @@ from daemon.model.amounts import NS_PER_S
 from daemon.model.effects import SendOrder
 from daemon.model.enums import OrderType, ReportSource, Side, TradingState, VenueOrderStatus
 from daemon.model.inputs import JournalFault, KillLatched, VenueReport
-from daemon.venues.binance_spot.serving.orders import PlaceRequest
+from daemon.venues.binance_spot.serving.order_requests import PlaceRequest
 from daemon.venues.binance_spot.serving.units import e8_of
 from tests.support.builders import OPERATOR_ACTOR, T0, command
 from tests.support.sim_chaos import FaultMenu

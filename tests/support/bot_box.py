@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
-from daemon.shell.gateway.keys import new_key, write_key
+from daemon.shell.gateway.bot_keys import new_key, write_key
 from daemon.shell.gateway.snippets import Address, snippet
 from daemon.shell.process.clock import SystemClock
 from tests.support.box import ROOT, Box

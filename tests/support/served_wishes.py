@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from daemon.model.ids import instrument_id
 from daemon.model.inputs import BotAmend, BotCancel, BotCancelAll, BotPlace, BotReplace
-from daemon.venues.binance_spot.serving import rest, ws_api
+from daemon.venues.binance_spot.serving import rest_requests, ws_frames
 from daemon.venues.binance_spot.serving.bot_forms import (
     amend_input,
     cancel_input,
@@ -19,8 +19,7 @@ from daemon.venues.binance_spot.serving.bot_forms import (
     place_input,
     replace_input,
 )
-from daemon.venues.binance_spot.serving.calls import ENDPOINTS
-from daemon.venues.binance_spot.serving.keys import ApiKey
+from daemon.venues.binance_spot.serving.call_table import ENDPOINTS
 from daemon.venues.binance_spot.serving.order_forms import (
     parse_amend,
     parse_cancel,
@@ -29,6 +28,7 @@ from daemon.venues.binance_spot.serving.order_forms import (
     response_type,
 )
 from daemon.venues.binance_spot.serving.params import Params, from_form
+from daemon.venues.binance_spot.serving.registered_keys import ApiKey
 
 Wish: TypeAlias = BotPlace | BotCancel | BotCancelAll | BotReplace | BotAmend
 
@@ -79,20 +79,20 @@ def rest_wish(
     method: str, path: str, query: bytes, body: bytes = b"", key: str = HMAC_NAME
 ) -> Wish:
     """A REST request to a wish; the bytes carry their own signature."""
-    request = rest.RestRequest(method, f"/api/v3/{path}", query, body, key)
-    endpoint = rest.endpoint_of(request)
+    request = rest_requests.RestRequest(method, f"/api/v3/{path}", query, body, key)
+    endpoint = rest_requests.endpoint_of(request)
     params = from_form(query, body)
-    who = rest.authenticate(KEYS, endpoint, request, params, NOW_NS)
+    who = rest_requests.authenticate(KEYS, endpoint, request, params, NOW_NS)
     assert who is not None
     return wish_of(endpoint.name, params, who.account)
 
 
 def ws_wish(frame: bytes) -> Wish:
     """A frame of the WebSocket API to a wish."""
-    request = ws_api.decode_request(frame)
-    session = ws_api.ApiSession(connected_ns=NOW_NS)
+    request = ws_frames.decode_request(frame)
+    session = ws_frames.ApiSession(connected_ns=NOW_NS)
     endpoint = ENDPOINTS[request.method]
-    who = ws_api.authenticate(KEYS, session, endpoint, request.params, NOW_NS)
+    who = ws_frames.authenticate(KEYS, session, endpoint, request.params, NOW_NS)
     assert who is not None
     return wish_of(endpoint.name, request.params, who.account)
 

@@ -79,9 +79,9 @@ from daemon.model.reports import (
     VenueSnapshot,
 )
 from daemon.shell.link.venue_replies import PendingRequest, not_sent, unknown
-from daemon.venues.binance_spot.serving.errors import VenueError
+from daemon.venues.binance_spot.serving.dialect_errors import DialectError
 from daemon.venues.binance_spot.serving.events import AccountPosition, ExecReport
-from daemon.venues.binance_spot.serving.orders import PlaceRequest
+from daemon.venues.binance_spot.serving.order_requests import PlaceRequest
 from daemon.venues.binance_spot.serving.units import decimal_of_e8, e8_of
 from daemon.venues.sim.listed_symbols import spec_of
 from daemon.venues.sim.sim_orders import BookTop, SimOrder, TradeFill
@@ -415,7 +415,7 @@ class SimRun:
         self.wire.coming.pop(order.client_order_id, None)
         try:
             outcome = self.venue.place("main", place_request(order), self.now_ns)
-        except VenueError as error:
+        except DialectError as error:
             return self._rejected(order, error.code, error.msg)
         return VenueReport(self.report_of(outcome.order, ReportSource.REPLY, outcome.fills))
 
@@ -450,7 +450,7 @@ class SimRun:
         def arrive() -> None:
             try:
                 gone = self.venue.cancel("main", SYMBOL, now_ns=self.now_ns, client_order_id=target)
-            except VenueError as error:
+            except DialectError as error:
                 no = VenueCancelReject(self._refused(target, order.instrument_id, error))
                 if effect.replace.mode is ReplaceMode.ALLOW_FAILURE:
                     self._answer(number, no, self._placed(order))
@@ -465,7 +465,7 @@ class SimRun:
 
         self.later(travel, arrive)
 
-    def _refused(self, cid: ClientOrderId, iid: InstrumentId, error: VenueError) -> CancelReject:
+    def _refused(self, cid: ClientOrderId, iid: InstrumentId, error: DialectError) -> CancelReject:
         return CancelReject(
             client_order_id=cid,
             instrument_id=iid,
@@ -488,7 +488,7 @@ class SimRun:
         def arrive() -> None:
             try:
                 order = self.venue.cancel("main", SYMBOL, now_ns=self.now_ns, client_order_id=cid)
-            except VenueError as error:
+            except DialectError as error:
                 no = self._refused(cid, iid, error)
                 self._answer(number, VenueCancelReject(no))
             else:
@@ -518,7 +518,7 @@ class SimRun:
                     client_order_id=cid,
                     new_client_order_id=cid,
                 )
-            except VenueError as error:
+            except DialectError as error:
                 no = self._refused(cid, iid, error)
                 self._answer(number, VenueAmendReject(no))
             else:
@@ -538,7 +538,7 @@ class SimRun:
             item: Input
             try:
                 order = self.venue.query("main", SYMBOL, client_order_id=cid)
-            except VenueError:
+            except DialectError:
                 item = OrderAbsent(
                     NotFound(client_order_id=cid, instrument_id=iid, ts_recv_ns=self.now_ns)
                 )
@@ -578,7 +578,7 @@ class SimRun:
                     continue
                 try:
                     order = self.venue.query("main", SYMBOL, client_order_id=ref.client_order_id)
-                except VenueError:
+                except DialectError:
                     got["absent"].append(
                         NotFound(
                             client_order_id=ref.client_order_id,

@@ -10,12 +10,12 @@ from urllib.parse import urlencode
 import orjson
 
 from daemon.model.enums import OrderType, Side, TimeInForce
-from daemon.venues.binance_spot.serving.keys import ApiKey
-from daemon.venues.binance_spot.serving.orders import PlaceRequest, StpMode
-from daemon.venues.binance_spot.serving.rest import RestRequest
+from daemon.venues.binance_spot.serving.order_requests import PlaceRequest, StpMode
+from daemon.venues.binance_spot.serving.registered_keys import ApiKey
+from daemon.venues.binance_spot.serving.rest_requests import RestRequest
 from daemon.venues.binance_spot.serving.units import e8_of, text_of
-from daemon.venues.binance_spot.serving.ws_api import ApiSession
-from daemon.venues.sim.dialect import rest, ws_api
+from daemon.venues.binance_spot.serving.ws_frames import ApiSession
+from daemon.venues.sim.dialect import sim_rest, sim_ws
 from daemon.venues.sim.exchange import Exchange
 from daemon.venues.sim.fault_rules import FaultPlan
 from daemon.venues.sim.listed_symbols import spec_of
@@ -122,7 +122,7 @@ class Stage:
     def stamped(self, params: ROW) -> ROW:
         return {**params, "timestamp": self.now_ns // MS}
 
-    def rest(self, method: str, path: str, *, in_body: bool = False, **params: Any) -> Any:
+    def sim_rest(self, method: str, path: str, *, in_body: bool = False, **params: Any) -> Any:
         """A signed call; (status, decoded body, response)."""
         text = urlencode(self.stamped(params))
         signature = hmac.new(b"s", text.encode(), hashlib.sha256).hexdigest()
@@ -139,7 +139,7 @@ class Stage:
         self, method: str, path: str, *, query: bytes = b"", body: bytes = b"", api_key: str = ""
     ) -> Any:
         request = RestRequest(method, f"/api/v3/{path}", query, body, api_key)
-        answer = rest.handle(self.exchange, request, self.tick())
+        answer = sim_rest.handle(self.exchange, request, self.tick())
         is_json = answer.body and "json" in answer.content_type
         return answer.status, orjson.loads(answer.body) if is_json else answer.body, answer
 
@@ -151,7 +151,7 @@ class Stage:
             params["signature"] = hmac.new(b"s", pairs.encode(), hashlib.sha256).hexdigest()
         self._request_id += 1
         frame = orjson.dumps({"id": self._request_id, "method": method, "params": params})
-        reply = ws_api.handle(self.exchange, self.session, frame, self.tick())
+        reply = sim_ws.handle(self.exchange, self.session, frame, self.tick())
         assert reply.frame is not None
         decoded: ROW = orjson.loads(reply.frame)
         assert decoded["id"] == self._request_id

@@ -6,7 +6,7 @@ from daemon.model.enums import LiquidityFlag, TimeInForce, VenueOrderStatus
 from daemon.model.ids import ClientOrderId, ExecId, VenueOrderId, symbol_of
 from daemon.model.instrument import Instrument
 from daemon.model.reports import Fill
-from daemon.venues.binance_spot.serving.orders import PlaceRequest, Status
+from daemon.venues.binance_spot.serving.order_requests import PlaceRequest, Status
 from daemon.venues.binance_spot.serving.units import decimal_of_e8, e8_of
 from daemon.venues.sim.listed_symbols import spec_of
 from daemon.venues.sim.sim_orders import TradeFill

@@ -50,9 +50,9 @@ from daemon.model.instrument import Instrument
 from daemon.model.market import TopOfBook
 from daemon.model.position import Balance
 from daemon.model.reports import ExecutionReport, Fill, NotFound, Reject, VenueSnapshot
-from daemon.venues.binance_spot.serving.errors import VenueError
+from daemon.venues.binance_spot.serving.dialect_errors import DialectError
 from daemon.venues.binance_spot.serving.events import AccountPosition, ExecReport
-from daemon.venues.binance_spot.serving.orders import PlaceRequest
+from daemon.venues.binance_spot.serving.order_requests import PlaceRequest
 from daemon.venues.binance_spot.serving.units import decimal_of_e8, e8_of
 from daemon.venues.sim.listed_symbols import SymbolSpec, spec_of
 from daemon.venues.sim.sim_orders import BookTop, SimOrder, TradeFill
@@ -135,7 +135,7 @@ class VenueStage(Stage):
         )
         try:
             self.venue.place(OURS, request, self.now_ns)
-        except VenueError as error:
+        except DialectError as error:
             self.tell(
                 VenueReject(
                     Reject(
@@ -163,7 +163,7 @@ class VenueStage(Stage):
             order = self.venue.query(
                 OURS, symbol_of(asked.instrument_id), client_order_id=asked.client_order_id
             )
-        except VenueError:
+        except DialectError:
             self.tell(
                 OrderAbsent(
                     NotFound(
@@ -193,7 +193,7 @@ class VenueStage(Stage):
             symbol = symbol_of(ref.instrument_id)
             try:
                 order = self.venue.query(OURS, symbol, client_order_id=ref.client_order_id)
-            except VenueError:
+            except DialectError:
                 absent.append(
                     NotFound(
                         client_order_id=ref.client_order_id,

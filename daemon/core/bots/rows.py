@@ -35,7 +35,7 @@ _EXEC_TYPES = {
 
 
 @dataclass(slots=True)
-class Told:
+class BotTold:
     """How much of an order its bot has heard."""
 
     is_new: bool = False
@@ -52,7 +52,7 @@ class Rows:
         """Share the desk."""
         self._desk = desk
         self._patience = {spec.name: spec.patience_ns for spec in desk.config.bots}
-        self._told: dict[ClientOrderId, Told] = {}
+        self._told: dict[ClientOrderId, BotTold] = {}
         self.cancel_ids: dict[ClientOrderId, str] = {}
         """The bot's id of the cancel that it asked for last, by our id of the order."""
         self.reasons: dict[ClientOrderId, str] = {}
@@ -62,7 +62,7 @@ class Rows:
         """A run begins: everything that the fold has counts as told."""
         for order in self._desk.books.orders.values():
             if order.bot_order_id:
-                self._told[order.client_order_id] = Told(
+                self._told[order.client_order_id] = BotTold(
                     is_new=is_shown(order),
                     fills=len(self._fills(order)),
                     is_ended=order.status.is_terminal,
@@ -110,7 +110,7 @@ class Rows:
     def changes(self, order: Order) -> Iterator[BotOrderChanged]:
         """What has changed since its bot was last told; it counts as told from here on."""
         cid = order.client_order_id
-        told = self._told.setdefault(cid, Told())
+        told = self._told.setdefault(cid, BotTold())
         row = self.row(order)
         if order.status is OrderStatus.UNKNOWN:
             told.was_in_doubt = True

@@ -34,7 +34,7 @@ class PriceQuestions:
     """Asks one venue about one account."""
 
     def __init__(
-        self, signed: Call, public: Call, encoder: codec_rest.RestEncoder, sync: TimeSync
+        self, signed: Call, public: Call, encoder: codec_rest.SpotRestEncoder, sync: TimeSync
     ) -> None:
         self._signed = signed
         self._public = public

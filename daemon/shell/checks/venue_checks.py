@@ -94,7 +94,7 @@ class Preflight:
         self._recv_window_ms = recv_window_ms
         self._names = SymbolNames(endpoints.environment, symbols)
         self._instruments: tuple[Instrument, ...] = ()
-        self._encoder = codec_rest.RestEncoder(
+        self._encoder = codec_rest.SpotRestEncoder(
             api_key=credentials.api_key, signer=signer, recv_window_ms=recv_window_ms
         )
         self._rest = RestSession(

@@ -23,18 +23,18 @@ from daemon.model.bots import BotState, BotView
 from daemon.model.effects import BotEffect
 from daemon.model.inputs import BotKeyMisused, BotSwitched, BotThrottled, Input
 from daemon.settings_bots import GatewaySettings
-from daemon.shell.gateway.calls import AccountData, BotCalls
-from daemon.shell.gateway.door import Door
-from daemon.shell.gateway.keys import KeyRing
-from daemon.shell.gateway.market import MarketCache, PublicData
+from daemon.shell.gateway.bot_authentication import Authentication
+from daemon.shell.gateway.bot_calls import AccountData, BotCalls
+from daemon.shell.gateway.bot_keys import KeyRing
+from daemon.shell.gateway.gateway_rest import RestFront
+from daemon.shell.gateway.gateway_rules import BotRules
+from daemon.shell.gateway.gateway_ws import ApiFront
 from daemon.shell.gateway.public import PublicCalls
-from daemon.shell.gateway.rest import RestFront
-from daemon.shell.gateway.rules import BotRules
+from daemon.shell.gateway.public_market import MarketCache, PublicData
+from daemon.shell.gateway.request_waiters import RequestWaiters
 from daemon.shell.gateway.server import Fronts, GatewayServer
-from daemon.shell.gateway.stream_hub import StreamHub, StreamSource
+from daemon.shell.gateway.stream_hub import BotStreamHub, StreamSource
 from daemon.shell.gateway.views import Views
-from daemon.shell.gateway.waiting import Waiting
-from daemon.shell.gateway.ws_api import ApiFront
 from daemon.shell.process.clock import Clock
 from daemon.shell.process.tasks import spawn
 
@@ -84,9 +84,9 @@ class Gateway:
         self._clock = clock
         self._ports = ports
         self._views = Views(views)
-        self._waiting = Waiting(ports.offer)
+        self._waiting = RequestWaiters(ports.offer)
         bots = {one.name: one.can_trade for one in self._rules}
-        self._door = Door(
+        self._door = Authentication(
             KeyRing(state_dir, bots, venue_key_digest=venue_key_digest),
             self._rules,
             clock=clock,
@@ -108,7 +108,7 @@ class Gateway:
         )
         symbols = {symbol for one in self._rules for symbol in one.symbols}
         self._api = ApiFront(self._door, calls, public)
-        self._hub = StreamHub(ports.streams, symbols, clock.now_ns)
+        self._hub = BotStreamHub(ports.streams, symbols, clock.now_ns)
         fronts = Fronts(RestFront(self._door, calls, public), self._api, self._hub)
         self._server = GatewayServer(settings, fronts, clock)
         self._effects: deque[BotEffect] = deque()

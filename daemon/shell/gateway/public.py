@@ -5,13 +5,13 @@ from collections.abc import Callable, Iterable
 import orjson
 
 from daemon.model.amounts import NS_PER_MS
-from daemon.shell.gateway.market import MarketCache, PublicReply, PublicRequestFailed
-from daemon.shell.gateway.rules import BotRules
-from daemon.venues.binance_spot.serving.calls import Endpoint
-from daemon.venues.binance_spot.serving.errors import VenueError
-from daemon.venues.binance_spot.serving.exchange_info import cut
+from daemon.shell.gateway.gateway_rules import BotRules
+from daemon.shell.gateway.public_market import MarketCache, PublicReply, PublicRequestFailed
+from daemon.venues.binance_spot.serving.call_table import Endpoint
+from daemon.venues.binance_spot.serving.dialect_errors import DialectError
 from daemon.venues.binance_spot.serving.params import Params
 from daemon.venues.binance_spot.serving.refusals import try_again
+from daemon.venues.binance_spot.serving.shown_exchange_info import cut
 
 
 class PublicCalls:
@@ -49,7 +49,7 @@ class PublicCalls:
             if error.until_ns:
                 until_ms = error.until_ns // NS_PER_MS
                 text = "Too much request weight used; seatrial: the venue's budget for reads is out"
-                raise VenueError(-1003, text, 429, {"retryAfter": until_ms}) from None
+                raise DialectError(-1003, text, 429, {"retryAfter": until_ms}) from None
             raise try_again() from None
 
     async def _exchange_info(

@@ -16,15 +16,15 @@ from urllib.parse import parse_qs
 from aiohttp import WSMsgType, web
 
 from daemon.settings_bots import UNIX_PREFIX, GatewaySettings, is_loopback_listen, split_listen
-from daemon.shell.gateway.rest import RestFront
-from daemon.shell.gateway.stream_hub import StreamHub
-from daemon.shell.gateway.ws_api import IN_FLIGHT_MAX, ApiFront
+from daemon.shell.gateway.gateway_rest import RestFront
+from daemon.shell.gateway.gateway_ws import IN_FLIGHT_MAX, ApiFront
+from daemon.shell.gateway.stream_hub import BotStreamHub
 from daemon.shell.process.clock import Clock
 from daemon.shell.process.tasks import spawn
 from daemon.shell.sim_host.sim_connection import SimConnection
-from daemon.venues.binance_spot.serving.rest import RestRequest
+from daemon.venues.binance_spot.serving.rest_requests import RestRequest
 from daemon.venues.binance_spot.serving.stream_control import StreamSession
-from daemon.venues.binance_spot.serving.ws_api import ApiSession
+from daemon.venues.binance_spot.serving.ws_frames import ApiSession
 
 _S_NS = 1_000_000_000
 _FRAME_MAX = 64 * 1024
@@ -39,7 +39,7 @@ class Fronts:
 
     rest: RestFront
     api: ApiFront
-    streams: StreamHub
+    streams: BotStreamHub
 
 
 class GatewayServer:

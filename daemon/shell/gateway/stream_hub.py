@@ -29,7 +29,7 @@ class StreamSource(Protocol):
         """Serve for ever: `on_frame(name, whole frame)`."""
 
 
-class StreamHub:
+class BotStreamHub:
     """Who listens to what. Lives on the gateway's loop."""
 
     def __init__(

@@ -20,7 +20,7 @@ _CALM_NS = 3_600 * NS_PER_S
 
 
 @dataclass(frozen=True, slots=True)
-class Refused:
+class ThrottleRefused:
     """Too many requests: the HTTP status (429, or 418 in a ban) and when to come again."""
 
     status: int
@@ -68,7 +68,7 @@ class Throttle:
     _untold: int = 0
     _untold_since_ns: int = 0
 
-    def admit(self, now_ns: int) -> Refused | None:
+    def admit(self, now_ns: int) -> ThrottleRefused | None:
         """Any request but a cancel. None: it may go on."""
         if now_ns < self.banned_until_ns:
             return self._refuse(418, self.banned_until_ns, now_ns)
@@ -87,7 +87,7 @@ class Throttle:
         self.banned_until_ns = now_ns + length_ns
         return self._refuse(418, self.banned_until_ns, now_ns)
 
-    def admit_cancel(self, now_ns: int) -> Refused | None:
+    def admit_cancel(self, now_ns: int) -> ThrottleRefused | None:
         """A cancel: its own bucket alone, and never a ban."""
         if self.cancels.take(now_ns):
             return None
@@ -98,9 +98,9 @@ class Throttle:
         count, self._untold = self._untold, 0
         return (count, (now_ns - self._untold_since_ns) // NS_PER_MS) if count else (0, 0)
 
-    def _refuse(self, status: int, until_ns: int, now_ns: int) -> Refused:
+    def _refuse(self, status: int, until_ns: int, now_ns: int) -> ThrottleRefused:
         if not self._untold:
             self._untold_since_ns = now_ns
         self._untold += 1
         self.refused += 1
-        return Refused(status, until_ns)
+        return ThrottleRefused(status, until_ns)

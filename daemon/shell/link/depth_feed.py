@@ -18,7 +18,7 @@ from daemon.model.market import TopOfBook
 from daemon.shell.link.backoff import Backoff
 from daemon.shell.link.rest_session import HttpReply
 from daemon.shell.process.clock import Clock
-from daemon.venues.binance_spot.codec_rest import RestEncoder
+from daemon.venues.binance_spot.codec_rest import SpotRestEncoder
 from daemon.venues.binance_spot.codec_stream import DepthDiff
 from daemon.venues.binance_spot.depth import Best, DepthBook, DepthState, decode_snapshot
 from daemon.venues.binance_spot.own_ids import SymbolNames
@@ -41,7 +41,7 @@ class DepthFeeds:
         symbols: Iterable[str],
         *,
         names: SymbolNames,
-        encoder: RestEncoder,
+        encoder: SpotRestEncoder,
         call: Callable[[HttpRequest], Awaitable[HttpReply]],
         clock: Clock,
         tell: Callable[[TopOfBook], None],

@@ -19,7 +19,7 @@ from daemon.shell.link.depth_feed import DepthFeeds, Spawn
 from daemon.shell.link.rest_session import HttpReply
 from daemon.shell.process.clock import Clock
 from daemon.venues.binance_spot.amount_text import amount
-from daemon.venues.binance_spot.codec_rest import RestEncoder
+from daemon.venues.binance_spot.codec_rest import SpotRestEncoder
 from daemon.venues.binance_spot.codec_stream import DepthDiff, MarketEvent
 from daemon.venues.binance_spot.depth import SnapshotRow, decode_snapshot
 from daemon.venues.binance_spot.own_ids import SymbolNames
@@ -50,7 +50,7 @@ class MarketFeed:
         *,
         top_symbols: list[str],
         names: SymbolNames,
-        encoder: RestEncoder,
+        encoder: SpotRestEncoder,
         call: Callable[[HttpRequest], Awaitable[HttpReply]],
         clock: Clock,
         spawn: Spawn,

@@ -16,7 +16,7 @@ from daemon.shell.link.rate_refusals import RateRefusals
 from daemon.shell.link.rest_session import HttpReply
 from daemon.shell.link.stream_session import MarketSession
 from daemon.shell.process.clock import Clock
-from daemon.venues.binance_spot.codec_rest import RestEncoder
+from daemon.venues.binance_spot.codec_rest import SpotRestEncoder
 from daemon.venues.binance_spot.codec_stream import StreamReader, stream_names
 from daemon.venues.binance_spot.own_ids import SymbolNames
 from daemon.venues.hosts import Road
@@ -36,7 +36,7 @@ class MarketTransport:
         config: LinkConfig,
         clock: Clock,
         limits: RateRefusals,
-        encoder: RestEncoder,
+        encoder: SpotRestEncoder,
         call: Callable[[HttpRequest], Awaitable[HttpReply]],
         spawn: Spawn,
         deliver: Callable[[Input], None],

@@ -43,7 +43,7 @@ from daemon.shell.process.clock import Clock
 from daemon.venues.binance_spot import codec_rest, costs
 from daemon.venues.binance_spot.codec_ws import UnknownEvent, WsEncoder, WsMessage, WsReply
 from daemon.venues.binance_spot.error_answers import Outcome, VenueFault
-from daemon.venues.binance_spot.order_rows import RowReader
+from daemon.venues.binance_spot.order_rows import SpotRowReader
 from daemon.venues.binance_spot.user_data import (
     AccountEvent,
     OrderEvent,
@@ -101,7 +101,7 @@ class OrderTransport:
         limits: RateRefusals,
         rest: RestSession,
         sync: TimeSync,
-        rows: RowReader,
+        rows: SpotRowReader,
         deliver: Callable[[Input], None],
         settle: Callable[[], None],
         on_fault: Callable[[VenueFault], None],

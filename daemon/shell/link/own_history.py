@@ -17,7 +17,7 @@ from daemon.model.reports import Fill
 from daemon.shell.link.link_config import LinkConfig
 from daemon.shell.link.venue_requests import PAGE, VenueRequests
 from daemon.venues.binance_spot import codec_rest
-from daemon.venues.binance_spot.order_rows import TradeRow
+from daemon.venues.binance_spot.order_rows import SpotTradeRow
 
 PAGES_A_ROUND = 10
 """Pages of trades, and of orders, that one round reads beyond the first of each symbol: 20 each."""
@@ -52,7 +52,7 @@ class History:
     ) -> Read:
         """Everything since the given trade ids, as far as one round goes."""
         found = Read()
-        trades: list[TradeRow] = []
+        trades: list[SpotTradeRow] = []
         stands: dict[InstrumentId, int] = {}
         pages = PAGES_A_ROUND
         for instrument_id, last_id in trades_after.items():
@@ -76,7 +76,7 @@ class History:
         return found
 
     def take(
-        self, ask: VenueRequests, trades: Iterable[TradeRow], found: Read, instance: str
+        self, ask: VenueRequests, trades: Iterable[SpotTradeRow], found: Read, instance: str
     ) -> None:
         """Trades as fills, those of others only counted."""
         now_ns = ask.clock.now_ns()
@@ -93,7 +93,7 @@ class History:
 
     async def _pages(
         self, ask: VenueRequests, instrument_id: InstrumentId, last_id: int, pages: int
-    ) -> tuple[list[TradeRow], int, int]:
+    ) -> tuple[list[SpotTradeRow], int, int]:
         """Rows, where the next round begins, and how many pages beyond the first it took.
 
         The first page always holds our last booked trade: it tells a wipe from a long history.
@@ -113,14 +113,14 @@ class History:
 
     async def _page(
         self, ask: VenueRequests, instrument_id: InstrumentId, from_id: int
-    ) -> list[TradeRow]:
+    ) -> list[SpotTradeRow]:
         symbol = symbol_of(instrument_id)
         request = ask.encoder.trades_from(symbol, from_id, PAGE, ask.sync.venue_ms())
         body = await ask.body_of_symbol(symbol, request)
         return [] if body is None else codec_rest.decode_trades(body)
 
     # ---------------------------------------------------------------- owners
-    async def learn(self, ask: VenueRequests, trades: Iterable[TradeRow]) -> dict[str, int]:
+    async def learn(self, ask: VenueRequests, trades: Iterable[SpotTradeRow]) -> dict[str, int]:
         """Look up whose the trades are; how many orders of each symbol are left for later."""
         unknown: dict[str, set[int]] = {}
         for trade in trades:

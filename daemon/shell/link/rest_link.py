@@ -29,7 +29,7 @@ from daemon.shell.link.link_config import LinkConfig
 from daemon.shell.link.rest_session import RestSession
 from daemon.shell.link.time_sync import TimeSync
 from daemon.shell.process.clock import Clock
-from daemon.venues.binance_spot.codec_rest import RestEncoder, decode_error
+from daemon.venues.binance_spot.codec_rest import SpotRestEncoder, decode_error
 from daemon.venues.binance_spot.instrument_rules import (
     NOT_LISTED,
     Listed,
@@ -62,7 +62,7 @@ class RestLink:
         self,
         *,
         rest: RestSession,
-        encoder: RestEncoder,
+        encoder: SpotRestEncoder,
         sync: TimeSync,
         governor: Governor,
         names: SymbolNames,

@@ -63,7 +63,7 @@ async def _ask(endpoints: VenueEndpoints, symbols: Sequence[str]) -> dict[str, d
         deadline_s=_REQUEST_S,
     )
     # Nothing here is signed: the encoder is wanted for its public requests.
-    encoder = codec_rest.RestEncoder(api_key="", signer=HmacSigner(b""), recv_window_ms=5_000)
+    encoder = codec_rest.SpotRestEncoder(api_key="", signer=HmacSigner(b""), recv_window_ms=5_000)
     await rest.open()
     try:
         found: dict[str, dict[str, str]] = {}

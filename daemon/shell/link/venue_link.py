@@ -42,10 +42,10 @@ from daemon.shell.link.venue_queries import VenueQueries
 from daemon.shell.link.venue_replies import NO_ORDER, PendingRequest, not_sent
 from daemon.shell.process.clock import Clock
 from daemon.venues.binance_spot import costs
-from daemon.venues.binance_spot.codec_rest import RestEncoder
+from daemon.venues.binance_spot.codec_rest import SpotRestEncoder
 from daemon.venues.binance_spot.codec_ws import WsEncoder
 from daemon.venues.binance_spot.error_answers import Outcome, VenueFault
-from daemon.venues.binance_spot.order_rows import RowReader
+from daemon.venues.binance_spot.order_rows import SpotRowReader
 from daemon.venues.binance_spot.own_ids import OwnIds, SymbolNames
 from daemon.venues.hosts import Road
 from daemon.venues.requests import HttpRequest
@@ -91,11 +91,11 @@ class VenueLink:
         self._settle = settle
         self._rng = rng
         self._names = SymbolNames(endpoints.environment, config.symbols)
-        self._rows = RowReader(self._names, OwnIds())
+        self._rows = SpotRowReader(self._names, OwnIds())
         self._governor = Governor()
         self._governor.rate.follow(gate, clock.now_ns())
         self._limits = RateRefusals(governor=self._governor, clock=clock, deliver=deliver)
-        self._encoder = RestEncoder(
+        self._encoder = SpotRestEncoder(
             api_key=credentials.api_key, signer=signer, recv_window_ms=config.recv_window_ms
         )
         self._rest = RestSession(

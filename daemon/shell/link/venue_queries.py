@@ -39,7 +39,12 @@ from daemon.shell.link.venue_requests import Call, VenueRequests
 from daemon.shell.process.clock import Clock
 from daemon.venues.binance_spot import codec_rest
 from daemon.venues.binance_spot.error_answers import Outcome, VenueFault, classify
-from daemon.venues.binance_spot.order_rows import OrderRow, RowReader, TradeRow, balances_of
+from daemon.venues.binance_spot.order_rows import (
+    SpotOrderRow,
+    SpotRowReader,
+    SpotTradeRow,
+    balances_of,
+)
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -59,7 +64,7 @@ class _Round:
     statuses: list[ExecutionReport] = field(default_factory=list)
     absent: list[NotFound] = field(default_factory=list)
     mute: dict[ClientOrderId, Mute] = field(default_factory=dict)
-    executed: list[OrderRow] = field(default_factory=list)
+    executed: list[SpotOrderRow] = field(default_factory=list)
 
 
 class VenueQueries:
@@ -69,8 +74,8 @@ class VenueQueries:
         self,
         *,
         call: Call,
-        encoder: codec_rest.RestEncoder,
-        reader: RowReader,
+        encoder: codec_rest.SpotRestEncoder,
+        reader: SpotRowReader,
         sync: TimeSync,
         clock: Clock,
         config: LinkConfig,
@@ -167,20 +172,20 @@ class VenueQueries:
         return tuple(lost)
 
     # ---------------------------------------------------------------- orders
-    async def _open_orders(self, ask: VenueRequests) -> list[OrderRow]:
+    async def _open_orders(self, ask: VenueRequests) -> list[SpotOrderRow]:
         symbols = self._config.symbols
         if len(symbols) > _SYMBOLS_ONE_BY_ONE_MAX:
             body = await ask.body(ask.encoder.open_orders(None, ask.sync.venue_ms()))
             return [row for row in codec_rest.decode_orders(body) if row.symbol in symbols]
 
-        async def on(symbol: str) -> list[OrderRow]:
+        async def on(symbol: str) -> list[SpotOrderRow]:
             request = ask.encoder.open_orders(symbol, ask.sync.venue_ms())
             body = await ask.body_of_symbol(symbol, request)
             return [] if body is None else codec_rest.decode_orders(body)
 
         return [row for rows in await _all(on, symbols) for row in rows]
 
-    def _take_open(self, rows: Sequence[OrderRow], gathered: _Round) -> set[tuple[str, str]]:
+    def _take_open(self, rows: Sequence[SpotOrderRow], gathered: _Round) -> set[tuple[str, str]]:
         now_ns = self._clock.now_ns()
         listed: set[tuple[str, str]] = set()
         for row in rows:
@@ -216,7 +221,7 @@ class VenueQueries:
         )
         until = asyncio.get_running_loop().time() + self._config.snapshot_deadline_ms / 2_000
 
-        async def look(ref: OrderRef) -> OrderRow | Mute | None:
+        async def look(ref: OrderRef) -> SpotOrderRow | Mute | None:
             return await self._or_mute(ref, lambda: ask.find(ref), until)
 
         for ref, found in zip(now, await _all(look, now), strict=True):
@@ -265,7 +270,7 @@ class VenueQueries:
         alone = [row for row in gathered.executed if row.symbol not in followed]
         until = asyncio.get_running_loop().time() + self._config.snapshot_deadline_ms / 2_000
 
-        async def trades(row: OrderRow) -> list[TradeRow] | Mute:
+        async def trades(row: SpotOrderRow) -> list[SpotTradeRow] | Mute:
             own = self._reader.ids.get(row.symbol, row.order_id) or ClientOrderId("")
             venue_id = codec_rest.venue_id(row.order_id)
             ref = OrderRef(own, self._reader.names.instrument(row.symbol), venue_id)

@@ -26,7 +26,7 @@ from daemon.model.reports import CancelReject, Reject
 from daemon.venues.binance_spot import replace_reply
 from daemon.venues.binance_spot.codec_rest import decode_amended, decode_canceled, decode_order
 from daemon.venues.binance_spot.error_answers import Outcome, VenueFault
-from daemon.venues.binance_spot.order_rows import RowReader
+from daemon.venues.binance_spot.order_rows import SpotRowReader
 
 NO_ORDER = ClientOrderId("")
 """Stands where a cancel-all has no order of its own to name."""
@@ -79,7 +79,7 @@ def unknown(asked: PendingRequest, reason: str) -> list[Input]:
     return made
 
 
-def inputs_of(asked: PendingRequest, answer: VenueAnswer, reader: RowReader) -> list[Input]:
+def inputs_of(asked: PendingRequest, answer: VenueAnswer, reader: SpotRowReader) -> list[Input]:
     """What the engine is told of an answer."""
     try:
         if asked.kind == "replace":
@@ -117,7 +117,7 @@ def _fault(asked: PendingRequest, fault: VenueFault, ts_recv_ns: int) -> list[In
     return [_cancel_reject(asked, fault, ts_recv_ns)]
 
 
-def _replace(asked: PendingRequest, answer: VenueAnswer, reader: RowReader) -> list[Input]:
+def _replace(asked: PendingRequest, answer: VenueAnswer, reader: SpotRowReader) -> list[Input]:
     ts_recv_ns = answer.ts_recv_ns
     if answer.fault is None:
         outcome = replace_reply.decode_success(answer.result)

@@ -18,7 +18,7 @@ from daemon.shell.link.time_sync import TimeSync
 from daemon.shell.process.clock import Clock
 from daemon.venues.binance_spot import codec_rest
 from daemon.venues.binance_spot.error_answers import Outcome, VenueFault, classify
-from daemon.venues.binance_spot.order_rows import OrderRow, RowReader, TradeRow
+from daemon.venues.binance_spot.order_rows import SpotOrderRow, SpotRowReader, SpotTradeRow
 from daemon.venues.requests import HttpRequest, Purpose
 
 PAGE = 1000
@@ -34,8 +34,8 @@ class VenueRequests:
         self,
         *,
         call: Call,
-        encoder: codec_rest.RestEncoder,
-        reader: RowReader,
+        encoder: codec_rest.SpotRestEncoder,
+        reader: SpotRowReader,
         sync: TimeSync,
         clock: Clock,
         on_fault: Callable[[VenueFault], None],
@@ -64,7 +64,7 @@ class VenueRequests:
             on_fault=self._on_fault,
         )
 
-    async def find(self, ref: OrderRef) -> OrderRow | None:
+    async def find(self, ref: OrderRef) -> SpotOrderRow | None:
         """The row of one of our orders, None when the venue says that it does not exist.
 
         By our own id first. A cancelled order may have taken the cancel's id, so where the venue's
@@ -83,7 +83,7 @@ class VenueRequests:
         self.reader.ids.forget(symbol_of(ref.instrument_id), ref.venue_order_id)
         return None
 
-    def _is_other_order(self, row: OrderRow, own: ClientOrderId) -> bool:
+    def _is_other_order(self, row: SpotOrderRow, own: ClientOrderId) -> bool:
         """After a wipe venue ids restart: a row with another of our own ids is another order."""
         shown, mine = parse_id(row.client_order_id), parse_id(own)
         return (
@@ -93,7 +93,7 @@ class VenueRequests:
             and own_id_of(row.client_order_id) != own
         )
 
-    async def row(self, ref: OrderRef, *, by_venue_id: bool) -> OrderRow | None:
+    async def row(self, ref: OrderRef, *, by_venue_id: bool) -> SpotOrderRow | None:
         """One order, by one of its ids; None: it does not exist."""
         request = self.encoder.order(
             ref.instrument_id,
@@ -109,7 +109,7 @@ class VenueRequests:
             return None
         raise self._refused(fault)
 
-    async def trades_of(self, symbol: str, order_id: int) -> list[TradeRow]:
+    async def trades_of(self, symbol: str, order_id: int) -> list[SpotTradeRow]:
         """The trades of one order."""
         request = self.encoder.trades_of(symbol, order_id, self.sync.venue_ms())
         body = await self.body_of_symbol(symbol, request)

@@ -7,9 +7,9 @@ import orjson
 from aiohttp import web
 
 from daemon.shell.process.clock import Clock
-from daemon.venues.binance_spot.serving.errors import VenueError
+from daemon.venues.binance_spot.serving.dialect_errors import DialectError
 from daemon.venues.binance_spot.serving.events import BalanceUpdate
-from daemon.venues.binance_spot.serving.keys import ApiKey
+from daemon.venues.binance_spot.serving.registered_keys import ApiKey
 from daemon.venues.binance_spot.serving.units import UnitError, e8_of
 from daemon.venues.sim.fault_presets import PRESETS
 from daemon.venues.sim.fault_rules import (
@@ -64,7 +64,7 @@ class Admin:
             text = await request.read()
             body = orjson.loads(text) if text else {}
             return _json(self._post(name, body))
-        except (VenueError, FaultScriptError, UnitError, ValueError, KeyError) as error:
+        except (DialectError, FaultScriptError, UnitError, ValueError, KeyError) as error:
             return _json({"error": str(error)}, status=400)
 
     async def _ledger(self, request: web.BaseRequest) -> web.StreamResponse:

@@ -19,17 +19,17 @@ from daemon.shell.process.tasks import spawn
 from daemon.shell.sim_host.admin import Admin
 from daemon.shell.sim_host.options import Built, SimOptions, seeded
 from daemon.shell.sim_host.sim_connection import SimConnection
-from daemon.venues.binance_spot.serving.rest import RestRequest
+from daemon.venues.binance_spot.serving.rest_requests import RestRequest
 from daemon.venues.binance_spot.serving.stream_control import StreamSession
 from daemon.venues.binance_spot.serving.stream_control import shutdown_frame as streams_end
-from daemon.venues.binance_spot.serving.ws_api import (
+from daemon.venues.binance_spot.serving.ws_frames import (
     ApiSession,
     envelope,
     event_body,
     shutdown_frame,
     subscribers,
 )
-from daemon.venues.sim.dialect import rest, ws_api
+from daemon.venues.sim.dialect import sim_rest, sim_ws
 from daemon.venues.sim.dialect.streams import Frames, StreamHub
 from daemon.venues.sim.event_delay import UserEventDelay
 from daemon.venues.sim.fault_actions import FaultConductor
@@ -215,11 +215,11 @@ class SimHost:
             api_key=request.headers.get("X-MBX-APIKEY", ""),
             time_unit=request.headers.get("X-MBX-TIME-UNIT", ""),
         )
-        answer = rest.handle(self.exchange, asked, now_ns)
+        answer = sim_rest.handle(self.exchange, asked, now_ns)
         if answer.hold_ms:
             await asyncio.sleep(answer.hold_ms / 1000)
             now_ns = self._clock.now_ns()
-            answer = rest.handle(self.exchange, asked, now_ns, was_held=True)
+            answer = sim_rest.handle(self.exchange, asked, now_ns, was_held=True)
         self.publish(now_ns)
         if answer.status == 418:
             self.act(FaultRule(kind=FaultKind.BAN_418), now_ns)
@@ -274,7 +274,7 @@ class SimHost:
         was_held: bool = False,
     ) -> None:
         now_ns = self._clock.now_ns()
-        reply = ws_api.handle(self.exchange, session, frame, now_ns, was_held=was_held)
+        reply = sim_ws.handle(self.exchange, session, frame, now_ns, was_held=was_held)
         if reply.hold_ms:
             # Held inside the venue: it is executed later even if the client has gone by then.
             again = partial(self._on_api_frame, session, connection, frame, was_held=True)

@@ -9,7 +9,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from daemon.venues.binance_spot.serving.keys import ApiKey, KeyFileError, ed25519_key
+from daemon.venues.binance_spot.serving.registered_keys import (
+    ApiKey,
+    PublicKeyFileError,
+    ed25519_key,
+)
 from daemon.venues.binance_spot.serving.units import E8, UnitError, e8_of
 from daemon.venues.sim.exchange import Exchange
 from daemon.venues.sim.fault_presets import PRESETS
@@ -216,7 +220,7 @@ def _public_key(path: Path, api_key: str) -> ApiKey:
         return ed25519_key(path.read_bytes(), api_key=api_key, account=ACCOUNT)
     except OSError as error:
         raise OptionError(f"--ed25519-public-key {path}: {error.strerror}") from error
-    except KeyFileError as error:
+    except PublicKeyFileError as error:
         raise OptionError(f"--ed25519-public-key {path}: {error}") from error
 
 

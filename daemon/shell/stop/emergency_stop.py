@@ -40,7 +40,7 @@ from daemon.shell.stop.emergency_transports import (
 )
 from daemon.venues.binance_spot import codec_rest
 from daemon.venues.binance_spot.codec_ws import WsEncoder
-from daemon.venues.binance_spot.order_rows import OpenRow
+from daemon.venues.binance_spot.order_rows import SpotOpenRow
 
 _GAP_MIN_S = 0.002
 _GAP_MAX_S = 0.25
@@ -150,7 +150,7 @@ class EmergencyStop:
         self._venue_clock = VenueClock(clock)
         self._rest = RestTransport(
             endpoints=endpoints,
-            encoder=codec_rest.RestEncoder(
+            encoder=codec_rest.SpotRestEncoder(
                 api_key=key, signer=signer, recv_window_ms=recv_window_ms
             ),
             clock=clock,
@@ -269,7 +269,7 @@ class EmergencyStop:
             raise unlisted
         return not ours
 
-    def _only_instance(self, rows: Sequence[OpenRow], run: _Progress) -> str:
+    def _only_instance(self, rows: Sequence[SpotOpenRow], run: _Progress) -> str:
         """Whose orders are ours, when the state directory did not say.
 
         Raises:
@@ -289,7 +289,7 @@ class EmergencyStop:
 
     async def _open_orders(
         self, road: EmergencyTransport, run: _Progress
-    ) -> tuple[list[OpenRow], SeatrialError | None]:
+    ) -> tuple[list[SpotOpenRow], SeatrialError | None]:
         """All open orders of the account; where just that fails, those of our symbols.
 
         With the rows comes why another symbol could not be listed: one symbol holds no other.
@@ -305,7 +305,7 @@ class EmergencyStop:
         answers = await asyncio.gather(
             *(road.listing(symbol) for symbol in self._symbols), return_exceptions=True
         )
-        rows: list[OpenRow] = []
+        rows: list[SpotOpenRow] = []
         unlisted: SeatrialError | None = None
         listed = 0
         for symbol, answer in zip(self._symbols, answers, strict=True):
@@ -326,12 +326,12 @@ class EmergencyStop:
     async def _cancel(
         self,
         road: EmergencyTransport,
-        rows: Sequence[OpenRow],
-        ours: Sequence[OpenRow],
+        rows: Sequence[SpotOpenRow],
+        ours: Sequence[SpotOpenRow],
         run: _Progress,
     ) -> None:
         """Ask for every cancel at once; what failed shows in the next listing."""
-        mine: dict[str, list[OpenRow]] = defaultdict(list)
+        mine: dict[str, list[SpotOpenRow]] = defaultdict(list)
         everybodys: dict[str, int] = defaultdict(int)
         for row in ours:
             mine[row.symbol].append(row)
@@ -339,17 +339,17 @@ class EmergencyStop:
             everybodys[row.symbol] += 1
         at_once = asyncio.Semaphore(_ONE_BY_ONE_AT_ONCE)
 
-        async def one(row: OpenRow) -> None:
+        async def one(row: SpotOpenRow) -> None:
             async with at_once:
                 count = await road.cancel_one(row)
             run.note_cancel(self._clock.monotonic_ns(), count)
 
-        async def each(orders: Sequence[OpenRow]) -> None:
+        async def each(orders: Sequence[SpotOpenRow]) -> None:
             done = await asyncio.gather(*map(one, orders), return_exceptions=True)
             if failed := next((error for error in done if error is not None), None):
                 raise failed
 
-        async def of_symbol(symbol: str, orders: Sequence[OpenRow]) -> None:
+        async def of_symbol(symbol: str, orders: Sequence[SpotOpenRow]) -> None:
             if everybodys[symbol] == len(orders):
                 try:
                     count = await road.cancel_symbol(symbol)

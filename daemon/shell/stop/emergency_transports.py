@@ -29,7 +29,7 @@ from daemon.shell.process.clock import Clock
 from daemon.venues.binance_spot import codec_rest
 from daemon.venues.binance_spot.codec_ws import WsEncoder, WsReply
 from daemon.venues.binance_spot.error_answers import Outcome, VenueFault, classify, limit_scope
-from daemon.venues.binance_spot.order_rows import OpenRow
+from daemon.venues.binance_spot.order_rows import SpotOpenRow
 from daemon.venues.hosts import Road as HostRoad
 from daemon.venues.requests import HttpRequest, Purpose, WsRequest
 
@@ -81,13 +81,13 @@ class EmergencyTransport(Protocol):
     async def measure(self) -> None:
         """Ask the venue for its time."""
 
-    async def listing(self, symbol: str | None) -> list[OpenRow]:
+    async def listing(self, symbol: str | None) -> list[SpotOpenRow]:
         """Open orders of a symbol, or of the account."""
 
     async def cancel_symbol(self, symbol: str) -> int:
         """Cancel all of a symbol; how many were told canceled."""
 
-    async def cancel_one(self, row: OpenRow) -> int:
+    async def cancel_one(self, row: SpotOpenRow) -> int:
         """Cancel one order; 1 when it was told canceled, 0 when it was gone."""
 
 
@@ -100,7 +100,7 @@ class RestTransport:
         self,
         *,
         endpoints: VenueEndpoints,
-        encoder: codec_rest.RestEncoder,
+        encoder: codec_rest.SpotRestEncoder,
         clock: Clock,
         venue_clock: VenueClock,
         on_limited: Callable[[RateLimited], None],
@@ -136,7 +136,7 @@ class RestTransport:
         venue_ms = codec_rest.decode_time_ms(reply.body)
         self._venue_clock.take(venue_ms, reply.ts_sent_ns, reply.ts_recv_ns)
 
-    async def listing(self, symbol: str | None) -> list[OpenRow]:
+    async def listing(self, symbol: str | None) -> list[SpotOpenRow]:
         """`GET /openOrders`."""
         body = await self._body(self._encoder.open_orders(symbol, self._venue_clock.venue_ms()))
         return codec_rest.decode_open(body)
@@ -147,7 +147,7 @@ class RestTransport:
         body = await self._body(request, gone=b"[]")
         return len(codec_rest.decode_canceled(body))
 
-    async def cancel_one(self, row: OpenRow) -> int:
+    async def cancel_one(self, row: SpotOpenRow) -> int:
         """`DELETE /order`."""
         at_ms = self._venue_clock.venue_ms()
         request = self._encoder.cancel_by_id(row.symbol, row.order_id, at_ms)
@@ -248,7 +248,7 @@ class SocketTransport:
         venue_ms = codec_rest.decode_time_ms(reply.result)
         self._venue_clock.take(venue_ms, sent_ns, self._clock.now_ns())
 
-    async def listing(self, symbol: str | None) -> list[OpenRow]:
+    async def listing(self, symbol: str | None) -> list[SpotOpenRow]:
         """`openOrders.status`."""
         at_ms = self._venue_clock.venue_ms()
         reply = await self._ask(self._encoder.open_orders(symbol, self._id(), at_ms))
@@ -260,7 +260,7 @@ class SocketTransport:
         reply = await self._ask(self._encoder.cancel_symbol(symbol, self._id(), at_ms), gone=True)
         return 0 if reply.fault is not None else len(codec_rest.decode_canceled(reply.result))
 
-    async def cancel_one(self, row: OpenRow) -> int:
+    async def cancel_one(self, row: SpotOpenRow) -> int:
         """`order.cancel`."""
         at_ms = self._venue_clock.venue_ms()
         request = self._encoder.cancel_by_id(row.symbol, row.order_id, self._id(), at_ms)

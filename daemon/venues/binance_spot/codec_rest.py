@@ -21,9 +21,9 @@ from daemon.venues.binance_spot.instrument_rules import symbols_param
 from daemon.venues.binance_spot.order_rows import (
     AccountRow,
     AmendedRow,
-    OpenRow,
-    OrderRow,
-    TradeRow,
+    SpotOpenRow,
+    SpotOrderRow,
+    SpotTradeRow,
     decode_as,
 )
 from daemon.venues.binance_spot.request_params import (
@@ -42,7 +42,7 @@ _BASE = "/api/v3"
 _CONTENT_TYPE = ("Content-Type", "application/x-www-form-urlencoded")
 
 
-class RestEncoder:
+class SpotRestEncoder:
     """Makes REST requests for one key. `timestamp_ms` is venue time."""
 
     __slots__ = ("_headers", "_recv_window_ms", "_signer")
@@ -316,11 +316,11 @@ class TimeRow(msgspec.Struct, rename="camel"):
 
 _ERROR = msgspec.json.Decoder(ErrorRow)
 _TIME = msgspec.json.Decoder(TimeRow)
-_ORDER = msgspec.json.Decoder(OrderRow)
-_OPEN = msgspec.json.Decoder(list[OpenRow])
-_ORDERS = msgspec.json.Decoder(list[OrderRow])
+_ORDER = msgspec.json.Decoder(SpotOrderRow)
+_OPEN = msgspec.json.Decoder(list[SpotOpenRow])
+_ORDERS = msgspec.json.Decoder(list[SpotOrderRow])
 _AMENDED = msgspec.json.Decoder(AmendedRow)
-_TRADES = msgspec.json.Decoder(list[TradeRow])
+_TRADES = msgspec.json.Decoder(list[SpotTradeRow])
 _ACCOUNT = msgspec.json.Decoder(AccountRow)
 _REPORTS = msgspec.json.Decoder(list[msgspec.Raw])
 
@@ -345,17 +345,17 @@ def decode_time_ms(body: bytes | msgspec.Raw) -> int:
     return decode_as(_TIME, body, "time").server_time
 
 
-def decode_order(body: bytes | msgspec.Raw) -> OrderRow:
+def decode_order(body: bytes | msgspec.Raw) -> SpotOrderRow:
     """One order row."""
     return decode_as(_ORDER, body, "order")
 
 
-def decode_orders(body: bytes | msgspec.Raw) -> list[OrderRow]:
+def decode_orders(body: bytes | msgspec.Raw) -> list[SpotOrderRow]:
     """Several order rows."""
     return decode_as(_ORDERS, body, "orders")
 
 
-def decode_open(body: bytes | msgspec.Raw) -> list[OpenRow]:
+def decode_open(body: bytes | msgspec.Raw) -> list[SpotOpenRow]:
     """Open orders, as far as a stop needs them."""
     return decode_as(_OPEN, body, "open orders")
 
@@ -365,12 +365,12 @@ def decode_amended(body: bytes | msgspec.Raw) -> AmendedRow:
     return decode_as(_AMENDED, body, "amended order")
 
 
-def decode_canceled(body: bytes | msgspec.Raw) -> list[OrderRow]:
+def decode_canceled(body: bytes | msgspec.Raw) -> list[SpotOrderRow]:
     """The reply of cancel-all: order reports, and list reports whose own orders are left out.
 
     A list report has no `orderId`; its orders come back by the stream and the next snapshot.
     """
-    rows: list[OrderRow] = []
+    rows: list[SpotOrderRow] = []
     for raw in decode_as(_REPORTS, body, "canceled orders"):
         try:
             rows.append(decode_as(_ORDER, raw, "canceled order"))
@@ -380,7 +380,7 @@ def decode_canceled(body: bytes | msgspec.Raw) -> list[OrderRow]:
     return rows
 
 
-def decode_trades(body: bytes) -> list[TradeRow]:
+def decode_trades(body: bytes) -> list[SpotTradeRow]:
     """Rows of the account's trade history, ascending."""
     return decode_as(_TRADES, body, "myTrades")
 
@@ -419,7 +419,7 @@ def decode_commission(body: bytes) -> CommissionRow:
     return decode_as(_COMMISSION, body, "account/commission")
 
 
-def executed(row: OrderRow) -> bool:
+def executed(row: SpotOrderRow) -> bool:
     """Whether any of the order was traded.
 
     Raises:

@@ -20,7 +20,7 @@ from daemon.venues.binance_spot import costs
 from daemon.venues.binance_spot.bans import epoch_ms
 from daemon.venues.binance_spot.error_answers import VenueFault, classify
 from daemon.venues.binance_spot.instrument_rules import RateLimitRow
-from daemon.venues.binance_spot.order_rows import OrderRow, decode_as
+from daemon.venues.binance_spot.order_rows import SpotOrderRow, decode_as
 from daemon.venues.binance_spot.placement_shape import PlacementShape
 from daemon.venues.binance_spot.request_params import (
     Fields,
@@ -301,7 +301,7 @@ WsMessage = WsReply | UserEvent | UnknownEvent
 
 _FRAME = msgspec.json.Decoder(_Frame)
 _LOOSE = msgspec.json.Decoder(_LooseFrame)
-_ORDER = msgspec.json.Decoder(OrderRow)
+_ORDER = msgspec.json.Decoder(SpotOrderRow)
 _NO_RESULT = msgspec.Raw(b"")
 
 
@@ -335,7 +335,7 @@ def decode_frame(payload: bytes | memoryview) -> WsMessage:
     )
 
 
-def order_result(reply: WsReply) -> OrderRow:
+def order_result(reply: WsReply) -> SpotOrderRow:
     """The order row of a reply to place or cancel."""
     return decode_as(_ORDER, reply.result, "order reply")
 

@@ -59,7 +59,7 @@ class FillRow(msgspec.Struct, rename="camel"):
     trade_id: int = -1
 
 
-class OrderRow(msgspec.Struct, rename="camel"):
+class SpotOrderRow(msgspec.Struct, rename="camel"):
     """An order as REST and WebSocket API show it: query row, placement reply, cancel reply."""
 
     symbol: str
@@ -79,7 +79,7 @@ class OrderRow(msgspec.Struct, rename="camel"):
     fills: list[FillRow] = []
 
 
-class OpenRow(msgspec.Struct, rename="camel"):
+class SpotOpenRow(msgspec.Struct, rename="camel"):
     """Of an open order what a cancel needs: an odd value elsewhere in it must not hold a stop."""
 
     symbol: str
@@ -109,7 +109,7 @@ class AmendedRow(msgspec.Struct, rename="camel"):
     amended_order: AmendedOrderRow
 
 
-class TradeRow(msgspec.Struct, rename="camel"):
+class SpotTradeRow(msgspec.Struct, rename="camel"):
     """One row of `myTrades`."""
 
     symbol: str
@@ -178,7 +178,7 @@ def side_of(text: str) -> Side:
     return side
 
 
-class RowReader:
+class SpotRowReader:
     """Turns rows into reports and fills for one environment."""
 
     __slots__ = ("ids", "names")
@@ -187,7 +187,7 @@ class RowReader:
         self.names = names
         self.ids = ids
 
-    def placed(self, row: OrderRow, ts_recv_ns: int) -> ExecutionReport:
+    def placed(self, row: SpotOrderRow, ts_recv_ns: int) -> ExecutionReport:
         """The reply to a placement: its id is the order's own, its fills took liquidity."""
         own = self.ids.learn(row.symbol, row.order_id, row.client_order_id)
         status = status_of(row.status)
@@ -195,7 +195,7 @@ class RowReader:
             row, own, _EXEC_TYPES[status], ReportSource.REPLY, ts_recv_ns, with_fills=True
         )
 
-    def canceled(self, row: OrderRow, ts_recv_ns: int) -> ExecutionReport:
+    def canceled(self, row: SpotOrderRow, ts_recv_ns: int) -> ExecutionReport:
         """The reply to a cancel: `origClientOrderId` is the order's own id."""
         if row.orig_client_order_id:
             own = self.ids.learn(row.symbol, row.order_id, row.orig_client_order_id)
@@ -226,7 +226,7 @@ class RowReader:
 
     def queried(
         self,
-        row: OrderRow,
+        row: SpotOrderRow,
         ts_recv_ns: int,
         *,
         own: ClientOrderId | None = None,
@@ -241,7 +241,7 @@ class RowReader:
         return self._report(row, own, ExecType.STATUS, source, ts_recv_ns, fills=tuple(fills))
 
     def trade(
-        self, row: TradeRow, own: ClientOrderId, ts_recv_ns: int, *, recovered: bool = True
+        self, row: SpotTradeRow, own: ClientOrderId, ts_recv_ns: int, *, recovered: bool = True
     ) -> Fill:
         """A row of the account's trade history; it names no client id, so the caller does."""
         return Fill(
@@ -262,7 +262,7 @@ class RowReader:
 
     def _report(
         self,
-        row: OrderRow,
+        row: SpotOrderRow,
         own: ClientOrderId,
         exec_type: ExecType,
         source: ReportSource,
@@ -307,7 +307,7 @@ class RowReader:
 
 
 def _reply_fill(
-    row: OrderRow,
+    row: SpotOrderRow,
     part: FillRow,
     *,
     own: ClientOrderId,

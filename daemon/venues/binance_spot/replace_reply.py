@@ -12,7 +12,7 @@ import msgspec
 
 from daemon.errors import Undecodable
 from daemon.venues.binance_spot.error_answers import Outcome, VenueFault, classify
-from daemon.venues.binance_spot.order_rows import OrderRow, decode_as
+from daemon.venues.binance_spot.order_rows import SpotOrderRow, decode_as
 
 
 class _Halves(msgspec.Struct, rename="camel"):
@@ -35,7 +35,7 @@ class _ErrorWithHalves(msgspec.Struct):
 class Half:
     """One half of the answer: a row when it was done, else the fault."""
 
-    row: OrderRow | None
+    row: SpotOrderRow | None
     fault: VenueFault | None
 
 
@@ -49,7 +49,7 @@ class ReplaceOutcome:
 
 _HALVES = msgspec.json.Decoder(_Halves)
 _WITH_HALVES = msgspec.json.Decoder(_ErrorWithHalves)
-_ROW = msgspec.json.Decoder(OrderRow)
+_ROW = msgspec.json.Decoder(SpotOrderRow)
 _REFUSAL = msgspec.json.Decoder(_Refusal)
 
 

@@ -9,7 +9,7 @@ Rules of this file:
 from bisect import bisect_left
 
 from daemon.model.enums import Side
-from daemon.venues.binance_spot.serving.errors import insufficient_balance
+from daemon.venues.binance_spot.serving.dialect_errors import insufficient_balance
 from daemon.venues.sim.account_history import OrderHistory
 from daemon.venues.sim.listed_symbols import ExchangeFilters
 from daemon.venues.sim.sim_orders import OrderList, SimOrder, TradeFill

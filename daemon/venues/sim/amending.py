@@ -3,7 +3,11 @@
 from dataclasses import dataclass
 
 from daemon.model.enums import Side
-from daemon.venues.binance_spot.serving.errors import VenueError, duplicate_order, filter_failure
+from daemon.venues.binance_spot.serving.dialect_errors import (
+    DialectError,
+    duplicate_order,
+    filter_failure,
+)
 from daemon.venues.binance_spot.serving.units import quote_of
 from daemon.venues.sim.accounts import VenueAccount
 from daemon.venues.sim.pricing import given_asset
@@ -29,9 +33,9 @@ def check_amend(market: SymbolMarket, order: SimOrder, new_qty: int) -> None:
         VenueError: -2038 for anything but a reduction or for too many amends, -1013 for lots.
     """
     if not order.executed + order.prevented < new_qty < order.qty:
-        raise VenueError(-2038, "The requested action would change no state; rejecting.")
+        raise DialectError(-2038, "The requested action would change no state; rejecting.")
     if len(order.amends) >= AMENDS_MAX:
-        raise VenueError(-2038, "The order has been amended too many times.")
+        raise DialectError(-2038, "The order has been amended too many times.")
     if new_qty % market.spec.step or new_qty < market.spec.min_qty:
         raise filter_failure("LOT_SIZE")
 

@@ -11,7 +11,7 @@ from daemon.venues.binance_spot.serving.events import (
     ExecReport,
     ListStatus,
 )
-from daemon.venues.binance_spot.serving.keys import ApiKey
+from daemon.venues.binance_spot.serving.registered_keys import ApiKey
 from daemon.venues.sim.fault_rules import FaultPlan
 from daemon.venues.sim.request_limits import Limiter
 from daemon.venues.sim.sim_orders import MarketEvent, SimOrder, TradeFill, UserEvent

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from daemon.model.enums import OrderType, Side, SymbolStatus
-from daemon.venues.binance_spot.serving.orders import PlaceRequest
+from daemon.venues.binance_spot.serving.order_requests import PlaceRequest
 from daemon.venues.binance_spot.serving.units import E8, e8_of
 from daemon.venues.sim.exchange import Exchange
 from daemon.venues.sim.fault_rules import FaultKind, FaultRule

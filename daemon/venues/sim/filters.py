@@ -8,8 +8,12 @@ Rules of this file:
 from collections.abc import Sequence
 
 from daemon.model.enums import OrderType, Side
-from daemon.venues.binance_spot.serving.errors import filter_failure
-from daemon.venues.binance_spot.serving.orders import MARKET_TYPES, TRIGGER_TYPES, PlaceRequest
+from daemon.venues.binance_spot.serving.dialect_errors import filter_failure
+from daemon.venues.binance_spot.serving.order_requests import (
+    MARKET_TYPES,
+    TRIGGER_TYPES,
+    PlaceRequest,
+)
 from daemon.venues.binance_spot.serving.units import E8, quote_of
 from daemon.venues.sim.accounts import VenueAccount
 from daemon.venues.sim.listed_symbols import SymbolSpec

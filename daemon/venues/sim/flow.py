@@ -13,7 +13,7 @@ from math import exp
 from typing import Protocol
 
 from daemon.model.enums import OrderType, Side, SymbolStatus, TimeInForce
-from daemon.venues.binance_spot.serving.orders import Status
+from daemon.venues.binance_spot.serving.order_requests import Status
 from daemon.venues.binance_spot.serving.units import E8
 from daemon.venues.sim.matching import Matcher
 from daemon.venues.sim.sim_orders import OrderOrigin, RandomSource, SimOrder
@@ -47,7 +47,7 @@ class Flow(Protocol):
         """Take every background order off the book."""
 
 
-class BackgroundOrders:
+class FlowOrders:
     """Places and pulls one symbol's background orders."""
 
     def __init__(self, market: SymbolMarket, matcher: Matcher, rng: RandomSource) -> None:
@@ -127,7 +127,7 @@ class BackgroundOrders:
 class SyntheticFlow:
     """Makers around a wandering middle, and takers now and then."""
 
-    def __init__(self, desk: BackgroundOrders, *, rate_per_s: float, takes: bool = True) -> None:
+    def __init__(self, desk: FlowOrders, *, rate_per_s: float, takes: bool = True) -> None:
         self._desk = desk
         self._rate_per_s = rate_per_s
         self._takes = takes
@@ -248,12 +248,7 @@ class RecordedFlow:
     """
 
     def __init__(
-        self,
-        desk: BackgroundOrders,
-        trades: Sequence[RecordedTrade],
-        *,
-        speed: float,
-        rate_per_s: float,
+        self, desk: FlowOrders, trades: Sequence[RecordedTrade], *, speed: float, rate_per_s: float
     ) -> None:
         if not trades or speed <= 0:
             raise ValueError("a replay needs trades and a speed above zero")

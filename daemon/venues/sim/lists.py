@@ -5,8 +5,8 @@ from copy import copy
 from dataclasses import dataclass
 
 from daemon.model.enums import OrderType, Side
-from daemon.venues.binance_spot.serving.errors import VenueError, duplicate_order
-from daemon.venues.binance_spot.serving.orders import (
+from daemon.venues.binance_spot.serving.dialect_errors import DialectError, duplicate_order
+from daemon.venues.binance_spot.serving.order_requests import (
     STOP_TYPES,
     TAKE_TYPES,
     Contingency,
@@ -114,22 +114,22 @@ def check_pair(above: PlaceRequest, below: PlaceRequest) -> None:
     """
     for leg in (above, below):
         if leg.type not in _LEG_TYPES:
-            raise VenueError(-1158, "Order type not supported in OCO.")
+            raise DialectError(-1158, "Order type not supported in OCO.")
     if above.type is below.type is OrderType.LIMIT_MAKER:
-        raise VenueError(-1168, "At least one OCO order must be contingent.")
+        raise DialectError(-1168, "At least one OCO order must be contingent.")
     buys = above.side is Side.BUY
     word = "buy" if buys else "sell"
     limit_leg, stop_leg = (above, below) if buys else (below, above)
     where = ("below", "above") if buys else ("above", "below")
     if limit_leg.type is OrderType.LIMIT_MAKER:
         code = -1165 if buys else -1166
-        raise VenueError(code, f"A limit order in a {word} OCO must be {where[0]}.")
+        raise DialectError(code, f"A limit order in a {word} OCO must be {where[0]}.")
     if limit_leg.type in TAKE_TYPES:
         code = -1198 if buys else -1199
-        raise VenueError(code, f"A take profit order in a {word} OCO must be {where[0]}.")
+        raise DialectError(code, f"A take profit order in a {word} OCO must be {where[0]}.")
     if stop_leg.type in STOP_TYPES:
         code = -1196 if buys else -1197
-        raise VenueError(code, f"A stop loss order in a {word} OCO must be {where[1]}.")
+        raise DialectError(code, f"A stop loss order in a {word} OCO must be {where[1]}.")
 
 
 def _check_prices(market: SymbolMarket, above: PlaceRequest, below: PlaceRequest) -> None:
@@ -137,4 +137,4 @@ def _check_prices(market: SymbolMarket, above: PlaceRequest, below: PlaceRequest
     high = above.price if above.type is OrderType.LIMIT_MAKER else above.stop_price
     low = below.price if below.type is OrderType.LIMIT_MAKER else below.stop_price
     if (high and high <= last) or (low and low >= last):
-        raise VenueError(-2010, "The relationship of the prices for the orders is not correct.")
+        raise DialectError(-2010, "The relationship of the prices for the orders is not correct.")

@@ -10,9 +10,9 @@ Rules of this file:
 from collections.abc import Callable
 
 from daemon.model.enums import ExecType, Side, TimeInForce
-from daemon.venues.binance_spot.serving.errors import VenueError
+from daemon.venues.binance_spot.serving.dialect_errors import DialectError
 from daemon.venues.binance_spot.serving.events import AccountPosition, ExecReport, Prevented
-from daemon.venues.binance_spot.serving.orders import MARKET_TYPES, Status, StpMode
+from daemon.venues.binance_spot.serving.order_requests import MARKET_TYPES, Status, StpMode
 from daemon.venues.binance_spot.serving.units import quote_of
 from daemon.venues.sim.accounts import VenueAccount
 from daemon.venues.sim.book import PriceLevel
@@ -245,7 +245,7 @@ class Matcher:
             return True
         try:
             account.lock(order, market.spec.quote, amount - order.locked)
-        except VenueError:
+        except DialectError:
             return False
         return True
 

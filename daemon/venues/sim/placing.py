@@ -9,15 +9,15 @@ Rules of this file:
 from collections.abc import Callable, Sequence
 
 from daemon.model.enums import OrderType, SymbolStatus
-from daemon.venues.binance_spot.serving.errors import (
-    VenueError,
+from daemon.venues.binance_spot.serving.dialect_errors import (
+    DialectError,
     disabled,
     duplicate_order,
     filter_failure,
     insufficient_balance,
     market_closed,
 )
-from daemon.venues.binance_spot.serving.orders import TRIGGER_TYPES, PlaceRequest, Status
+from daemon.venues.binance_spot.serving.order_requests import TRIGGER_TYPES, PlaceRequest, Status
 from daemon.venues.sim.accounts import VenueAccount
 from daemon.venues.sim.filters import check_filters
 from daemon.venues.sim.pricing import given_asset, lock_needed, qty_for_quote
@@ -59,17 +59,17 @@ def prepare(
     if request.peg is not None and request.type not in TRIGGER_TYPES:
         price = market.peg_price(request.side, request.peg, request.peg_levels)
         if not price:
-            raise VenueError(-2010, "No orders on book for symbol.")
+            raise DialectError(-2010, "No orders on book for symbol.")
     check_filters(market, owner, request, now_ns, price=price, beside=beside)
     if request.iceberg_qty > request.qty:
-        raise VenueError(-2010, "IcebergQty exceeds QTY.")
+        raise DialectError(-2010, "IcebergQty exceeds QTY.")
     name = request.client_order_id or new_id()
     taken = {other.client_order_id for other in beside}
     if (request.symbol, name) in owner.open_by_client_id or name in taken:
         raise duplicate_order()
     makes = request.type is OrderType.LIMIT_MAKER and not is_pending
     if makes and market.would_take(request.side, price):
-        raise VenueError(-2010, "Order would immediately match and take.")
+        raise DialectError(-2010, "Order would immediately match and take.")
     qty = request.qty or qty_for_quote(market, request.side, request.quote_order_qty)
     if qty == 0 and not is_pending:
         raise filter_failure("LOT_SIZE")
@@ -100,7 +100,7 @@ def prepare(
     if is_pending:
         order.status = Status.PENDING_NEW
     elif order.type in TRIGGER_TYPES and fires(order, market.tape.last_price, now_ns):
-        raise VenueError(-2010, "Order would trigger immediately.")
+        raise DialectError(-2010, "Order would trigger immediately.")
     return order
 
 
@@ -126,7 +126,7 @@ def price_pegged(market: SymbolMarket, owner: VenueAccount, order: SimOrder) -> 
     if short > 0:
         try:
             owner.lock(order, given_asset(market, order.side), short)
-        except VenueError:
+        except DialectError:
             return False
     elif short < 0:
         owner.unlock(order, given_asset(market, order.side), -short)

@@ -1,7 +1,7 @@
 """What orders cost against the present book: locks and MARKET quantities. Exact ints."""
 
 from daemon.model.enums import OrderType, Side
-from daemon.venues.binance_spot.serving.orders import MARKET_TYPES
+from daemon.venues.binance_spot.serving.order_requests import MARKET_TYPES
 from daemon.venues.binance_spot.serving.units import quote_of
 from daemon.venues.sim.sim_orders import SimOrder
 from daemon.venues.sim.symbol_market import SymbolMarket

@@ -8,7 +8,7 @@ Rules of this file:
 
 from dataclasses import dataclass
 
-from daemon.venues.binance_spot.serving.errors import VenueError
+from daemon.venues.binance_spot.serving.dialect_errors import DialectError
 from daemon.venues.binance_spot.serving.rate_limits import (
     LimitRule,
     Window,
@@ -142,5 +142,5 @@ class Limiter:
             windows = self._orders[account] = (Window(ten_seconds), Window(day))
         return windows
 
-    def _too_much(self) -> VenueError:
+    def _too_much(self) -> DialectError:
         return too_much_weight(self._config.weight_per_minute, self._limited_until_ns)

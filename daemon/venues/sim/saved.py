@@ -13,8 +13,8 @@ import orjson
 
 from daemon.model.enums import SymbolStatus
 from daemon.venues.binance_spot.serving.events import Prevented
-from daemon.venues.binance_spot.serving.keys import ApiKey
-from daemon.venues.binance_spot.serving.orders import Contingency, Status
+from daemon.venues.binance_spot.serving.order_requests import Contingency, Status
+from daemon.venues.binance_spot.serving.registered_keys import ApiKey
 from daemon.venues.sim.account_history import without_list
 from daemon.venues.sim.accounts import VenueAccount
 from daemon.venues.sim.exchange import Exchange

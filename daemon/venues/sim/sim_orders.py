@@ -15,7 +15,7 @@ from daemon.venues.binance_spot.serving.events import (
     ListStatus,
     Prevented,
 )
-from daemon.venues.binance_spot.serving.orders import (
+from daemon.venues.binance_spot.serving.order_requests import (
     OPEN_STATUSES,
     Contingency,
     PegType,

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from daemon.model.enums import OrderType, Side, SymbolStatus
 from daemon.venues.binance_spot.serving.events import Prevented
-from daemon.venues.binance_spot.serving.orders import STOP_TYPES, PegType
+from daemon.venues.binance_spot.serving.order_requests import STOP_TYPES, PegType
 from daemon.venues.binance_spot.serving.units import E8
 from daemon.venues.sim.book import DepthFeed, OrderBook
 from daemon.venues.sim.listed_symbols import SymbolSpec

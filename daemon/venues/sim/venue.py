@@ -19,9 +19,9 @@ from dataclasses import replace
 from types import MappingProxyType
 
 from daemon.model.enums import ExecType, SymbolStatus
-from daemon.venues.binance_spot.serving import errors
+from daemon.venues.binance_spot.serving import dialect_errors
 from daemon.venues.binance_spot.serving.events import Prevented
-from daemon.venues.binance_spot.serving.orders import (
+from daemon.venues.binance_spot.serving.order_requests import (
     TRIGGER_TYPES,
     ListRequest,
     PlaceRequest,
@@ -31,8 +31,8 @@ from daemon.venues.sim.accounts import VenueAccount
 from daemon.venues.sim.amending import Amendment, apply_amend, check_amend
 from daemon.venues.sim.filters import check_filters
 from daemon.venues.sim.flow import (
-    BackgroundOrders,
     Flow,
+    FlowOrders,
     RecordedFlow,
     RecordedTrade,
     SyntheticFlow,
@@ -93,7 +93,7 @@ class SimVenue:
             if spec.symbol in last_ids:
                 market.go_on_from(last_ids[spec.symbol])
             self.markets[spec.symbol] = market
-            desk = BackgroundOrders(market, self.matcher, rng_of(spec.symbol))
+            desk = FlowOrders(market, self.matcher, rng_of(spec.symbol))
             flow: Flow
             if recording:
                 flow = RecordedFlow(
@@ -136,7 +136,7 @@ class SimVenue:
         """
         market = self.markets.get(symbol)
         if market is None:
-            raise errors.invalid_symbol()
+            raise dialect_errors.invalid_symbol()
         return market
 
     @property
@@ -221,7 +221,9 @@ class SimVenue:
         market = self.market(symbol)
         order = self._find_open(owner, symbol, order_id, client_order_id)
         if only_status is not None and order.status is not only_status:
-            raise errors.VenueError(-2011, "Order was not canceled due to cancel restrictions.")
+            raise dialect_errors.DialectError(
+                -2011, "Order was not canceled due to cancel restrictions."
+            )
         self._cancel(market, order, cancel_id, now_ns)
         self._finish(market, now_ns)
         return order
@@ -236,7 +238,7 @@ class SimVenue:
         market = self.market(symbol)
         orders = owner.open_on(symbol)
         if not orders:
-            raise errors.unknown_order()
+            raise dialect_errors.unknown_order()
         for order in orders:
             if order.is_open:  # an earlier leg may have ended its whole list
                 self._cancel(market, order, "", now_ns)
@@ -272,7 +274,7 @@ class SimVenue:
         market = self.market(symbol)
         found = self.accounts[account].find_list(list_id, client_id)
         if found is None or found.is_done or found.symbol != symbol:
-            raise errors.unknown_order()
+            raise dialect_errors.unknown_order()
         first = next(order for order in found.orders if order.is_open)
         self._cancel(market, first, cancel_id, now_ns)
         self._finish(market, now_ns)
@@ -298,7 +300,7 @@ class SimVenue:
         market = self.market(symbol)
         order = owner.find(symbol, order_id, client_order_id)
         if order is None or not order.is_open:
-            raise errors.no_such_order()
+            raise dialect_errors.no_such_order()
         check_amend(market, order, new_qty)
         name = new_client_order_id or self.random_id()
         apply_amend(market, owner, order, Amendment(new_qty, name, now_ns))
@@ -319,9 +321,9 @@ class SimVenue:
         self.market(symbol)
         order = self.accounts[account].find(symbol, order_id, client_order_id)
         if order is None:
-            raise errors.no_such_order()
+            raise dialect_errors.no_such_order()
         if order_id is not None and not order.goes_by(client_order_id):
-            raise errors.VenueError(-2039, "Client order ID does not match the order ID.")
+            raise dialect_errors.DialectError(-2039, "Client order ID does not match the order ID.")
         return order
 
     def open_orders(self, account: str, symbol: str | None = None) -> list[SimOrder]:
@@ -391,9 +393,9 @@ class SimVenue:
     ) -> SimOrder:
         order = owner.find(symbol, order_id, client_order_id)
         if order is None or not order.is_open:
-            raise errors.unknown_order()
+            raise dialect_errors.unknown_order()
         if order_id is not None and not order.goes_by(client_order_id):
-            raise errors.unknown_order()
+            raise dialect_errors.unknown_order()
         return order
 
     def _cancel(self, market: SymbolMarket, order: SimOrder, cancel_id: str, now_ns: int) -> None:

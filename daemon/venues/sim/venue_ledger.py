@@ -14,7 +14,7 @@ import orjson
 
 from daemon.model.enums import ExecType, Side
 from daemon.venues.binance_spot.serving.events import ExecReport
-from daemon.venues.binance_spot.serving.orders import Status
+from daemon.venues.binance_spot.serving.order_requests import Status
 from daemon.venues.binance_spot.serving.units import text_of
 from daemon.venues.sim.ledger_rows import OrderRows, PackedRows, Row, Wanted
 from daemon.venues.sim.sim_orders import (

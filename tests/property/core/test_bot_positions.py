@@ -6,7 +6,7 @@ from decimal import Decimal
 from hypothesis import given
 from hypothesis import strategies as st
 
-from daemon.core.bots.accounts import BotPosition
+from daemon.core.bots.bot_accounts import BotPosition
 from daemon.model.enums import Side
 from daemon.model.plain_values import from_plain, to_plain
 

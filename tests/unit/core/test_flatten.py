@@ -7,7 +7,7 @@ import pytest
 
 from daemon.model.enums import OrderType, Side, SymbolStatus, TradingState
 from daemon.model.inputs import InstrumentsLoaded, KillLatched
-from daemon.venues.binance_spot.serving.errors import VenueError
+from daemon.venues.binance_spot.serving.dialect_errors import DialectError
 from tests.support.builders import OPERATOR_ACTOR, caps, command
 from tests.support.screenplay import replies
 from tests.support.venue_stage import OURS, VenueStage
@@ -248,7 +248,7 @@ def test_what_the_venue_refuses_is_named_with_its_words() -> None:
     bought(stage, "BTCUSDT", "0.02")
 
     def refuse(*_: Any, **__: Any) -> None:
-        raise VenueError(-1013, "Filter failure: PERCENT_PRICE_BY_SIDE")
+        raise DialectError(-1013, "Filter failure: PERCENT_PRICE_BY_SIDE")
 
     stage.venue.place = refuse  # type: ignore[method-assign]
     flatten(stage)

@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from control.tool.command_frame import Wiring
 from daemon.cli_bot import bot_group
-from daemon.shell.gateway.keys import read_key
+from daemon.shell.gateway.bot_keys import read_key
 from daemon.shell.gateway.snippets import CLIENTS
 
 CONFIG = """

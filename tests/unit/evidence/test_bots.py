@@ -18,17 +18,17 @@ from daemon.model.inputs import TimerFired
 from daemon.model.records import EventType
 from daemon.shell.journal.input_lines import input_text
 from daemon.shell.journal.journal_writer import Journal
-from evidence.bot_proofs import public_key_of as read_key
-from evidence.bot_proofs import wrong_with
 from evidence.promotion.campaign import campaign_of
 from evidence.promotion.policy import Policy
 from evidence.promotion.promotion_decision import decide
+from evidence.read.bot_lines import BotInputLine
+from evidence.read.bot_proofs import public_key_of as read_key
+from evidence.read.bot_proofs import wrong_with
 from evidence.read.journal_lines import InputLine
 from evidence.read.journal_reader import JournalReader
 from evidence.report.html_report import html_of
 from evidence.report.report import build_report
 from evidence.report.report_text import markdown_of
-from evidence.schema_bots import BotInput
 from tests.support.bot_liars import BOT_TRICKS, Lines, Trick, judged
 from tests.support.bot_stage import BotStage
 from tests.support.journal_maker import encode, write_journal
@@ -178,7 +178,7 @@ def test_the_daemons_own_lines_of_requests_are_read_and_no_other_input_is(tmp_pa
     journal.close()
     files = sorted((tmp_path / "journal").glob("*.jsonl"))
     records = list(JournalReader(files).records())
-    assert [type(one) for one in records] == [BotInput, InputLine, BotInput, BotInput]
+    assert [type(one) for one in records] == [BotInputLine, InputLine, BotInputLine, BotInputLine]
     first = records[0]
-    assert isinstance(first, BotInput)
+    assert isinstance(first, BotInputLine)
     assert (first.input["type"], first.input["quote_qty"]) == ("BotPlace", "50")

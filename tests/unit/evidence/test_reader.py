@@ -8,10 +8,10 @@ import pytest
 import zstandard
 
 from daemon.model.records import EventType
+from evidence.read.bot_lines import RECORD_CLASSES
 from evidence.read.journal_reader import JournalReader
 from evidence.read.journal_sources import SourceError, streams_of
 from evidence.report.report import build_report, read_journal
-from evidence.schema_bots import RECORD_CLASSES
 from tests.support.journal_maker import encode, whole_story, write_journal
 
 

@@ -26,7 +26,7 @@ from daemon.shell.link.venue_replies import (
     unknown,
 )
 from daemon.venues.binance_spot.error_answers import classify
-from daemon.venues.binance_spot.order_rows import RowReader
+from daemon.venues.binance_spot.order_rows import SpotRowReader
 from daemon.venues.binance_spot.own_ids import OwnIds, SymbolNames
 from tests.support.link_bench import BTC
 from tests.support.spot_payloads import OWN, PLACED
@@ -35,8 +35,8 @@ NEW = ClientOrderId("stabc123-1-2")
 KINDS: list[RequestKind] = ["place", "cancel", "replace", "amend", "cancel_all"]
 
 
-def reader() -> RowReader:
-    return RowReader(SymbolNames("sim", ["BTCUSDT"]), OwnIds())
+def reader() -> SpotRowReader:
+    return SpotRowReader(SymbolNames("sim", ["BTCUSDT"]), OwnIds())
 
 
 def asked(kind: RequestKind) -> PendingRequest:

@@ -15,14 +15,14 @@ from daemon.shell.link import rest_session
 from daemon.shell.link.governor import Governor
 from daemon.shell.link.rest_session import RestSession
 from daemon.shell.process.clock import SystemClock
-from daemon.venues.binance_spot.codec_rest import RestEncoder
+from daemon.venues.binance_spot.codec_rest import SpotRestEncoder
 from daemon.venues.binance_spot.request_signing import HmacSigner
 from daemon.venues.hosts import CheckedAddress, Road, check_endpoint
 from daemon.venues.requests import HttpRequest, Purpose
 from tests.support.link_bench import order, smaller
 from tests.support.scripted_venue import KEY, SECRET, ScriptedVenue, json_response, served
 
-ENCODER = RestEncoder(api_key=KEY, signer=HmacSigner(SECRET), recv_window_ms=3000)
+ENCODER = SpotRestEncoder(api_key=KEY, signer=HmacSigner(SECRET), recv_window_ms=3000)
 
 
 class Desk:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from daemon.venues.binance_spot.serving.order_rows import Row
+from daemon.venues.binance_spot.serving.shown_rows import Row
 from daemon.venues.binance_spot.serving.units import ms_of, text_of
 
 _ZERO = "0.00000000"

@@ -3,10 +3,15 @@
 import re
 from collections.abc import Mapping
 
-from daemon.venues.binance_spot.serving.calls import Endpoint
-from daemon.venues.binance_spot.serving.errors import VenueError, illegal, mandatory, not_permitted
-from daemon.venues.binance_spot.serving.keys import ApiKey
+from daemon.venues.binance_spot.serving.call_table import Endpoint
+from daemon.venues.binance_spot.serving.dialect_errors import (
+    DialectError,
+    illegal,
+    mandatory,
+    not_permitted,
+)
 from daemon.venues.binance_spot.serving.params import INTEGER_RANGE, Params
+from daemon.venues.binance_spot.serving.registered_keys import ApiKey
 
 RECV_WINDOW_MAX_MS = 60_000
 _EARLIEST_MS = 1_483_228_800_000
@@ -26,7 +31,7 @@ def key_of(keys: Mapping[str, ApiKey], api_key: str) -> ApiKey:
     """
     key = keys.get(api_key)
     if key is None and not _KEY_FORMAT.fullmatch(api_key):
-        raise VenueError(-2014, "API-key format invalid.", 401)
+        raise DialectError(-2014, "API-key format invalid.", 401)
     if key is None:
         raise not_permitted()
     return key
@@ -51,9 +56,11 @@ def check_time(params: Params, clock_ns: int) -> None:
     timestamp_ns = _timestamp_ns(params.required("timestamp"))
     window_ns = _window_ns(params.text("recvWindow", "5000"))
     if timestamp_ns >= clock_ns + _AHEAD_MAX_NS:
-        raise VenueError(-1021, "Timestamp for this request was 1000ms ahead of the server's time.")
+        raise DialectError(
+            -1021, "Timestamp for this request was 1000ms ahead of the server's time."
+        )
     if clock_ns - timestamp_ns > window_ns:
-        raise VenueError(-1021, "Timestamp for this request is outside of the recvWindow.")
+        raise DialectError(-1021, "Timestamp for this request is outside of the recvWindow.")
 
 
 def check_signature(key: ApiKey, payload: bytes, signature: str) -> None:
@@ -65,7 +72,7 @@ def check_signature(key: ApiKey, payload: bytes, signature: str) -> None:
     if not signature:
         raise mandatory("signature")
     if not key.accepts(payload, signature):
-        raise VenueError(-1022, "Signature for this request is not valid.")
+        raise DialectError(-1022, "Signature for this request is not valid.")
 
 
 def _timestamp_ns(text: str) -> int:
@@ -75,7 +82,7 @@ def _timestamp_ns(text: str) -> int:
     # Milliseconds have 13 digits in our age, microseconds 16: both are documented.
     in_ns = value * 1_000 if value >= 10**15 else value * 1_000_000
     if in_ns < _EARLIEST_MS * 1_000_000:
-        raise VenueError(-1021, "Timestamp for this request is outside of the recvWindow.")
+        raise DialectError(-1021, "Timestamp for this request is outside of the recvWindow.")
     return in_ns
 
 
@@ -85,5 +92,5 @@ def _window_ns(text: str) -> int:
     whole, _, fraction = text.partition(".")
     window_us = int(whole) * 1_000 + int((fraction or "0").ljust(3, "0"))
     if window_us > RECV_WINDOW_MAX_MS * 1_000:
-        raise VenueError(-1131, "recvWindow must be less than 60000")
+        raise DialectError(-1131, "recvWindow must be less than 60000")
     return window_us * 1_000

@@ -13,14 +13,14 @@ from daemon.model.enums import OrderType
 from daemon.model.ids import InstrumentId, VenueOrderId
 from daemon.model.inputs import BotAmend, BotCancel, BotPlace, BotReplace
 from daemon.model.order_features import OrderExtras, PegPrice
-from daemon.venues.binance_spot.serving.errors import VenueError, not_supported
+from daemon.venues.binance_spot.serving.dialect_errors import DialectError, not_supported
 from daemon.venues.binance_spot.serving.list_forms import LIST_CALLS
 from daemon.venues.binance_spot.serving.order_forms import (
     AmendRequest,
     CancelRequest,
     ReplaceRequest,
 )
-from daemon.venues.binance_spot.serving.orders import PlaceRequest
+from daemon.venues.binance_spot.serving.order_requests import PlaceRequest
 from daemon.venues.binance_spot.serving.params import Params
 from daemon.venues.binance_spot.serving.units import decimal_of_e8
 
@@ -56,7 +56,7 @@ def check_amounts(params: Params) -> None:
     """
     for name in _ZERO_IS_WRONG:
         if params.has(name) and not params.amount(name):
-            raise VenueError(-1013, f"Invalid {name}.")
+            raise DialectError(-1013, f"Invalid {name}.")
 
 
 def place_input(
@@ -170,7 +170,7 @@ def amend_input(
     if new_id and new_id != asked.client_order_id:
         raise not_supported(why="an amended order keeps its client order id")
     if not asked.new_qty:
-        raise VenueError(-1013, "Invalid newQty.")
+        raise DialectError(-1013, "Invalid newQty.")
 
     def make(request: int) -> BotAmend:
         return BotAmend(

@@ -13,7 +13,7 @@ from daemon.model.enums import ExecType, OrderType, Side, TimeInForce, VenueOrde
 from daemon.model.ids import symbol_of
 from daemon.model.position import Balance
 from daemon.venues.binance_spot.serving.events import AccountPosition, ExecReport
-from daemon.venues.binance_spot.serving.orders import (
+from daemon.venues.binance_spot.serving.order_requests import (
     OPEN_STATUSES,
     TRIGGER_TYPES,
     PegType,

@@ -9,8 +9,8 @@ from daemon.venues.binance_spot.serving.events import (
     ExecReport,
     ListStatus,
 )
-from daemon.venues.binance_spot.serving.order_rows import Row
 from daemon.venues.binance_spot.serving.order_view import OrderLike
+from daemon.venues.binance_spot.serving.shown_rows import Row
 from daemon.venues.binance_spot.serving.units import ms_of, quote_of, text_of
 
 ServedEvent: TypeAlias = ExecReport[OrderLike] | AccountPosition | BalanceUpdate | ListStatus

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from daemon.model.enums import ExecType
+from daemon.venues.binance_spot.serving.order_requests import Status, StpMode
 from daemon.venues.binance_spot.serving.order_view import ListLike, OrderLike
-from daemon.venues.binance_spot.serving.orders import Status, StpMode
 
 OrderT_co = TypeVar("OrderT_co", bound=OrderLike, covariant=True)
 

@@ -4,9 +4,9 @@ from collections.abc import Callable, Mapping
 from functools import partial
 
 from daemon.model.enums import OrderType
-from daemon.venues.binance_spot.serving.errors import VenueError
+from daemon.venues.binance_spot.serving.dialect_errors import DialectError
 from daemon.venues.binance_spot.serving.order_forms import parse_place
-from daemon.venues.binance_spot.serving.orders import ListRequest, PlaceRequest
+from daemon.venues.binance_spot.serving.order_requests import ListRequest, PlaceRequest
 from daemon.venues.binance_spot.serving.params import Params
 
 _LEG_NAMES = (
@@ -94,7 +94,7 @@ def parse_list(name: str, params: Params) -> ListRequest:
     request = _PARSERS[name](params)
     first, *rest = request.requests
     if request.pays and any(one.side is first.side for one in rest):
-        raise VenueError(-1014, "Unsupported order combination.")
+        raise DialectError(-1014, "Unsupported order combination.")
     return request
 
 
@@ -119,7 +119,7 @@ def _request(
 def _working(params: Params) -> PlaceRequest:
     first = parse_place(_part(params, "working", {}))
     if first.type not in {OrderType.LIMIT, OrderType.LIMIT_MAKER}:
-        raise VenueError(-1014, "Unsupported order combination.")
+        raise DialectError(-1014, "Unsupported order combination.")
     return first
 
 

@@ -10,8 +10,13 @@ from enum import StrEnum
 
 from daemon.model.bots import ReplaceMode
 from daemon.model.enums import OrderType, Side, TimeInForce
-from daemon.venues.binance_spot.serving.errors import VenueError, invalid, mandatory, superfluous
-from daemon.venues.binance_spot.serving.orders import (
+from daemon.venues.binance_spot.serving.dialect_errors import (
+    DialectError,
+    invalid,
+    mandatory,
+    superfluous,
+)
+from daemon.venues.binance_spot.serving.order_requests import (
     MARKET_TYPES,
     TRIGGER_TYPES,
     PegType,
@@ -210,7 +215,7 @@ def _peg(params: Params, kind: OrderType, tif: TimeInForce) -> tuple[PegType | N
     """(peg, levels): what a pegged order may be, binance-spot.md §5."""
     offset_type, levels = params.text("pegOffsetType"), params.integer("pegOffsetValue")
     if bool(offset_type) != (levels is not None):
-        raise VenueError(
+        raise DialectError(
             -1128, "Fields [pegOffsetType, pegOffsetValue] must be sent together or omitted."
         )
     if not params.text("pegPriceType"):

@@ -10,8 +10,14 @@ Rules of this file:
 from functools import lru_cache
 
 from daemon.model.enums import OrderType, Side, SymbolStatus, TimeInForce
-from daemon.venues.binance_spot.serving.errors import VenueError, empty, illegal, invalid, mandatory
-from daemon.venues.binance_spot.serving.orders import PegType, StpMode
+from daemon.venues.binance_spot.serving.dialect_errors import (
+    DialectError,
+    empty,
+    illegal,
+    invalid,
+    mandatory,
+)
+from daemon.venues.binance_spot.serving.order_requests import PegType, StpMode
 from daemon.venues.binance_spot.serving.params import (
     AMOUNT_RANGE,
     CLIENT_ID,
@@ -186,17 +192,17 @@ def check_parameters(name: str, params: Params, *, signed: bool, is_rest: bool) 
     """
     known = _known(name, signed=signed, is_rest=is_rest)
     if params.doubled:
-        raise VenueError(-1101, f"Duplicate values for parameter '{params.doubled[0]}'.")
+        raise DialectError(-1101, f"Duplicate values for parameter '{params.doubled[0]}'.")
     unread = params.values.keys() - known
     if unread:
         sent, read = len(params.values), len(params.values) - len(unread)
         if is_rest and not known:
             words = f"Too many parameters; expected '0' and received '{sent}'."
-            raise VenueError(-1101, words)
+            raise DialectError(-1101, words)
         words = (
             f"Not all sent parameters were read; read '{read}' parameter(s) but was sent '{sent}'."
         )
-        raise VenueError(-1104, words)
+        raise DialectError(-1104, words)
     for one, value in params.values.items():
         usual = _usual(name, one)
         if not value or (value == "null" and not is_rest):
@@ -209,9 +215,9 @@ def _check_value(usual: str, name: str, value: str) -> None:
         if not (value.isascii() and value.isdigit()):
             raise illegal(name, INTEGER_RANGE)
         if int(value[:40]) > LONG_MAX:
-            raise VenueError(-1108, f"Parameter '{name}' overflowed.")
+            raise DialectError(-1108, f"Parameter '{name}' overflowed.")
         if name.lower().endswith("strategytype") and int(value) < _STRATEGY_TYPE_MIN:
-            raise VenueError(-1134, f"Parameter '{name}' cannot be less than 1000000.")
+            raise DialectError(-1134, f"Parameter '{name}' cannot be less than 1000000.")
     elif usual in _AMOUNTS:
         _check_amount(name, value)
     elif usual == "clientOrderId":
@@ -223,7 +229,7 @@ def _check_value(usual: str, name: str, value: str) -> None:
     elif usual in _WORDS:
         words, refusal = _WORDS[usual]
         if value not in words:
-            raise VenueError(*refusal) if refusal else invalid(name)
+            raise DialectError(*refusal) if refusal else invalid(name)
 
 
 def _check_amount(name: str, value: str) -> None:
@@ -231,9 +237,9 @@ def _check_amount(name: str, value: str) -> None:
         e8_of(value)
     except UnitError as error:
         if error.too_precise:
-            raise VenueError(-1111, f"Parameter '{name}' has too much precision.") from None
+            raise DialectError(-1111, f"Parameter '{name}' has too much precision.") from None
         if value.isascii() and value.replace(".", "", 1).isdigit():
-            raise VenueError(-1108, f"Parameter '{name}' overflowed.") from None
+            raise DialectError(-1108, f"Parameter '{name}' overflowed.") from None
         raise illegal(name, AMOUNT_RANGE) from None
 
 

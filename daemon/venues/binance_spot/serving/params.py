@@ -14,8 +14,8 @@ from urllib.parse import unquote_plus
 
 import msgspec
 
-from daemon.venues.binance_spot.serving.errors import (
-    VenueError,
+from daemon.venues.binance_spot.serving.dialect_errors import (
+    DialectError,
     combination_invalid,
     illegal,
     invalid,
@@ -94,7 +94,7 @@ class Params:
             return e8_of(value)
         except UnitError as error:
             if error.too_precise:
-                raise VenueError(
+                raise DialectError(
                     -1111, f"Parameter '{self.label(name)}' has too much precision."
                 ) from None
             raise illegal(self.label(name), AMOUNT_RANGE) from None
@@ -134,7 +134,7 @@ class Params:
         try:
             return kind(self.required(name))
         except ValueError:
-            raise VenueError(code, msg) from None
+            raise DialectError(code, msg) from None
 
     def symbol(self) -> str:
         """The `symbol`, in the legal alphabet (that it exists is the venue's check)."""
@@ -161,7 +161,7 @@ class Params:
         except (msgspec.MsgspecError, RecursionError):
             raise illegal("symbols", SYMBOLS_RANGE) from None
         if len(set(names)) < len(names):
-            raise VenueError(-1151, "Symbol is present multiple times in the list.")
+            raise DialectError(-1151, "Symbol is present multiple times in the list.")
         return names
 
     def client_id(self, name: str) -> str:
@@ -185,7 +185,7 @@ class Params:
         """
         order_id, text = self.integer(id_name), self.text(text_name)
         if order_id is None and not text:
-            raise VenueError(
+            raise DialectError(
                 -1102,
                 f"Param '{text_name}' or '{id_name}' must be sent, but both were empty/null!",
             )

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
-from daemon.venues.binance_spot.serving.errors import VenueError, combination_invalid
+from daemon.venues.binance_spot.serving.dialect_errors import DialectError, combination_invalid
 from daemon.venues.binance_spot.serving.params import Params
 
 LIMIT_DEFAULT, LIMIT_MAX = 500, 1_000
@@ -76,4 +76,4 @@ def check_span(start_ms: int | None, end_ms: int | None) -> None:
         VenueError: -1127.
     """
     if start_ms is not None and end_ms is not None and end_ms - start_ms > _DAY_MS:
-        raise VenueError(-1127, "More than 24 hours between startTime and endTime.")
+        raise DialectError(-1127, "More than 24 hours between startTime and endTime.")

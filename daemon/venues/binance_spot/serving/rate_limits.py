@@ -5,7 +5,7 @@ Windows are fixed and aligned to the clock, as the venue documents (binance-spot
 
 from dataclasses import dataclass
 
-from daemon.venues.binance_spot.serving.errors import VenueError
+from daemon.venues.binance_spot.serving.dialect_errors import DialectError
 
 _S_NS = 1_000_000_000
 _MS_NS = 1_000_000
@@ -81,25 +81,25 @@ def limit_headers(weight: int, orders: tuple[int, int] | None = None) -> dict[st
     return headers
 
 
-def too_many_orders(rule: LimitRule, until_ns: int) -> VenueError:
+def too_many_orders(rule: LimitRule, until_ns: int) -> DialectError:
     """-1015 with status 429."""
     span = f"{rule.number} {rule.interval}" + ("S" if rule.number > 1 else "")
     words = f"Too many new orders; current limit is {rule.limit} orders per {span}."
-    return VenueError(-1015, words, 429, {"retryAfter": until_ns // _MS_NS})
+    return DialectError(-1015, words, 429, {"retryAfter": until_ns // _MS_NS})
 
 
-def too_much_weight(weight_per_minute: int, until_ns: int) -> VenueError:
+def too_much_weight(weight_per_minute: int, until_ns: int) -> DialectError:
     """-1003 with status 429."""
     words = (
         "Too much request weight used; current limit is "
         f"{weight_per_minute} request weight per 1 MINUTE. Please use "
         "WebSocket Streams for live updates to avoid polling the API."
     )
-    return VenueError(-1003, words, 429, {"retryAfter": until_ns // _MS_NS})
+    return DialectError(-1003, words, 429, {"retryAfter": until_ns // _MS_NS})
 
 
-def banned(until_ns: int) -> VenueError:
+def banned(until_ns: int) -> DialectError:
     """-1003 with status 418."""
     until_ms = until_ns // _MS_NS
     words = f"Way too many requests; IP banned until {until_ms}."
-    return VenueError(-1003, words, 418, {"retryAfter": until_ms})
+    return DialectError(-1003, words, 418, {"retryAfter": until_ms})

@@ -13,8 +13,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from daemon.model.bots import BotDenial, DenialSource, DoorReason
-from daemon.venues.binance_spot.serving import errors
-from daemon.venues.binance_spot.serving.errors import VenueError
+from daemon.venues.binance_spot.serving import dialect_errors
+from daemon.venues.binance_spot.serving.dialect_errors import DialectError
 
 _NOT_SHOWN = frozenset({"instrument", "strategy_id"})
 """What a bot knows already, or need not know."""
@@ -35,12 +35,12 @@ class Wording:
     """After how long trying again makes sense (Retry-After)."""
 
 
-def _exact(error: VenueError) -> Wording:
+def _exact(error: DialectError) -> Wording:
     return Wording(error.code, error.msg, error.status, is_exact=True)
 
 
 def _filter(name: str) -> Wording:
-    return _exact(errors.filter_failure(name))
+    return _exact(dialect_errors.filter_failure(name))
 
 
 def _rate(seconds: int) -> Wording:
@@ -48,10 +48,10 @@ def _rate(seconds: int) -> Wording:
 
 
 _CAP = Wording(-2010)
-_DISABLED = Wording(-2010, errors.disabled().msg)
-_INVALID_SYMBOL = _exact(errors.invalid_symbol())
-_NO_BALANCE = _exact(errors.insufficient_balance())
-_UNKNOWN_ORDER = _exact(errors.unknown_order())
+_DISABLED = Wording(-2010, dialect_errors.disabled().msg)
+_INVALID_SYMBOL = _exact(dialect_errors.invalid_symbol())
+_NO_BALANCE = _exact(dialect_errors.insufficient_balance())
+_UNKNOWN_ORDER = _exact(dialect_errors.unknown_order())
 _AMEND = Wording(-2038)
 
 CAPS: Mapping[str, Wording] = {
@@ -64,7 +64,7 @@ CAPS: Mapping[str, Wording] = {
     "symbol_not_allowed": _INVALID_SYMBOL,
     "cap_not_set": _CAP,
     "instrument_unknown": _INVALID_SYMBOL,
-    "symbol_not_trading": _exact(errors.market_closed()),
+    "symbol_not_trading": _exact(dialect_errors.market_closed()),
     "symbol_blocked": _CAP,
     "unknown_order_open": _CAP,
     "executions_need_human": _DISABLED,
@@ -131,8 +131,8 @@ CAPS: Mapping[str, Wording] = {
 }
 """By the reason of the caps (`riskcaps.denials.DenyReason`)."""
 BOT_RULES: Mapping[DoorReason, Wording] = {
-    DoorReason.DUPLICATE_ORDER_ID: _exact(errors.duplicate_order()),
-    DoorReason.UNKNOWN_BOT: _exact(errors.not_permitted()),
+    DoorReason.DUPLICATE_ORDER_ID: _exact(dialect_errors.duplicate_order()),
+    DoorReason.UNKNOWN_BOT: _exact(dialect_errors.not_permitted()),
     DoorReason.UNKNOWN_SYMBOL: _INVALID_SYMBOL,
     DoorReason.SUSPENDED: _DISABLED,
     DoorReason.REVOKED: _DISABLED,
@@ -151,7 +151,7 @@ _RETRY_AFTER_VENUE_MS = 10 * _S_MS
 NOT_SENT = "not sent"
 
 
-def refusal_of(denial: BotDenial, now_ns: int, *, places: bool) -> VenueError:
+def refusal_of(denial: BotDenial, now_ns: int, *, places: bool) -> DialectError:
     """The venue's error for a denial; `places`: the request was for a new order."""
     if denial.source is DenialSource.VENUE:
         return _of_venue(denial, now_ns)
@@ -167,10 +167,10 @@ def refusal_of(denial: BotDenial, now_ns: int, *, places: bool) -> VenueError:
     return _told(wording, " ".join([denial.reason, *facts, denial.msg]).strip(), now_ns)
 
 
-def try_again() -> VenueError:
+def try_again() -> DialectError:
     """-1001 (503) for a cancel or amend that could not leave: repeating it does no harm."""
     words = "Internal error; unable to process your request. Please try again."
-    return VenueError(-1001, words, 503)
+    return DialectError(-1001, words, 503)
 
 
 def refusals_table() -> str:
@@ -195,7 +195,7 @@ def refusals_table() -> str:
     )
 
 
-def _of_venue(denial: BotDenial, now_ns: int) -> VenueError:
+def _of_venue(denial: BotDenial, now_ns: int) -> DialectError:
     if denial.code in _OF_OUR_KEY:
         return _told(_DISABLED, f"the venue refuses the daemon ({denial.code})", now_ns)
     if denial.code in _LIMITED:
@@ -203,15 +203,15 @@ def _of_venue(denial: BotDenial, now_ns: int) -> VenueError:
             denial.code, denial.msg, 429, is_exact=True, retry_ms=_RETRY_AFTER_VENUE_MS
         )
         return _told(wording, "", now_ns)
-    return VenueError(denial.code, denial.msg)
+    return DialectError(denial.code, denial.msg)
 
 
-def _told(wording: Wording, own: str, now_ns: int) -> VenueError:
+def _told(wording: Wording, own: str, now_ns: int) -> DialectError:
     text = wording.text if wording.is_exact else f"{wording.text} seatrial: {own}".strip()
     data: dict[str, object] | None = None
     if wording.retry_ms:
         data = {"retryAfter": now_ns // 1_000_000 + wording.retry_ms}
-    return VenueError(wording.code, text, wording.status, data)
+    return DialectError(wording.code, text, wording.status, data)
 
 
 def _line(reason: str, wording: Wording) -> str:

@@ -4,8 +4,14 @@ from collections.abc import Callable
 from functools import partial
 
 from daemon.venues.binance_spot.serving.list_forms import LIST_CALLS
-from daemon.venues.sim.dialect import account, market_data, order_lists, reference_data, trading
-from daemon.venues.sim.dialect.calls import Call
+from daemon.venues.sim.dialect import (
+    account_calls,
+    market_data,
+    order_lists,
+    reference_data,
+    trading,
+)
+from daemon.venues.sim.dialect.call_handlers import Call
 
 HANDLERS: dict[str, Callable[[Call], object]] = {
     **{name: partial(order_lists.place, name) for name in LIST_CALLS},
@@ -34,22 +40,22 @@ HANDLERS: dict[str, Callable[[Call], object]] = {
     "order.cancel": trading.cancel,
     "order.cancelReplace": trading.cancel_replace,
     "order.amend.keepPriority": trading.amend,
-    "order.amendments": account.amendments,
-    "openOrders.status": account.open_orders,
+    "order.amendments": account_calls.amendments,
+    "openOrders.status": account_calls.open_orders,
     "openOrders.cancelAll": trading.cancel_open,
-    "allOrders": account.all_orders,
+    "allOrders": account_calls.all_orders,
     "sor.order.test": order_lists.no_routing,
     "orderList.cancel": order_lists.cancel,
     "orderList.status": order_lists.query,
     "openOrderLists.status": order_lists.open_lists,
     "allOrderLists": order_lists.all_lists,
-    "myTrades": account.my_trades,
-    "myPreventedMatches": account.prevented_matches,
-    "myAllocations": account.allocations,
-    "account.status": account.account,
-    "account.commission": account.commission,
-    "account.rateLimits.orders": account.order_counts,
-    "myFilters": account.my_filters,
+    "myTrades": account_calls.my_trades,
+    "myPreventedMatches": account_calls.prevented_matches,
+    "myAllocations": account_calls.allocations,
+    "account.status": account_calls.account,
+    "account.commission": account_calls.commission,
+    "account.rateLimits.orders": account_calls.order_counts,
+    "myFilters": account_calls.my_filters,
     "sor.order.place": order_lists.no_routing,
 }
 """By the names of `serving.calls`."""

@@ -6,15 +6,15 @@ from itertools import islice
 import msgspec
 
 from daemon.model.enums import Side
-from daemon.venues.binance_spot.serving.errors import VenueError, combination_invalid
+from daemon.venues.binance_spot.serving.dialect_errors import DialectError, combination_invalid
 from daemon.venues.binance_spot.serving.intervals import (
     DAY_NS,
     HOUR_NS,
     INTERVAL_NS,
     MINUTE_NS,
 )
-from daemon.venues.binance_spot.serving.order_rows import Row, levels
 from daemon.venues.binance_spot.serving.params import Params
+from daemon.venues.binance_spot.serving.shown_rows import Row, levels
 from daemon.venues.binance_spot.serving.units import (
     E8,
     ms_of,
@@ -27,8 +27,8 @@ from daemon.venues.sim.candles import (
     open_of,
     zone_offset_ns,
 )
-from daemon.venues.sim.dialect.calls import Call
-from daemon.venues.sim.dialect.exchange_info import exchange_info as info_row
+from daemon.venues.sim.dialect.call_handlers import Call
+from daemon.venues.sim.dialect.sim_exchange_info import exchange_info as info_row
 from daemon.venues.sim.past import PastTrade
 from daemon.venues.sim.sim_orders import TradePrint
 from daemon.venues.sim.symbol_market import SymbolMarket
@@ -72,7 +72,7 @@ def _permissions(params: Params) -> list[str]:
     try:
         return msgspec.json.decode(text, type=list[str])
     except (msgspec.MsgspecError, RecursionError):
-        raise VenueError(-1135, "JSON sent for parameter 'permissions' is not valid") from None
+        raise DialectError(-1135, "JSON sent for parameter 'permissions' is not valid") from None
 
 
 def chosen_markets(call: Call) -> list[SymbolMarket]:
@@ -95,7 +95,7 @@ def with_status(call: Call, market: SymbolMarket) -> SymbolMarket:
     """
     status = call.params.text("symbolStatus")
     if status and market.status != status:
-        raise VenueError(-1220, "The symbol's trading status does not match the one requested.")
+        raise DialectError(-1220, "The symbol's trading status does not match the one requested.")
     return market
 
 
@@ -157,7 +157,7 @@ def klines(call: Call) -> list[list[object]]:
     tape = call.exchange.venue.market(params.symbol()).tape
     interval = params.required("interval")
     if interval not in INTERVAL_NS:
-        raise VenueError(-1120, "Invalid interval.")
+        raise DialectError(-1120, "Invalid interval.")
     start, end = params.integer("startTime"), params.integer("endTime")
     offset_ns = _offset_ns(params)
     bars = tape.candles(
@@ -179,7 +179,7 @@ def _offset_ns(params: Params) -> int:
     """
     offset_ns = zone_offset_ns(params.text("timeZone", "0"))
     if offset_ns is None:
-        raise VenueError(-1130, "Data sent for parameter 'timeZone' is not valid.")
+        raise DialectError(-1130, "Data sent for parameter 'timeZone' is not valid.")
     return offset_ns
 
 
@@ -247,7 +247,7 @@ def day_row(market: SymbolMarket, now_ns: int, *, mini: bool) -> Row:
 def _since(call: Call, since_ns: int) -> Row | list[Row]:
     mini = call.params.text("type") == "MINI"
     if not call.params.text("symbol") and not call.params.text("symbols"):
-        raise VenueError(
+        raise DialectError(
             -1102, "Param 'symbol' or 'symbols' must be sent, but both were empty/null!"
         )
     return _per_symbol(call, lambda market: window_row(market, since_ns, call.now_ns, mini=mini))
@@ -286,7 +286,7 @@ def _window_ns(text: str) -> int:
     most, unit_ns = units.get(unit, (0, 0))
     is_number = number.isascii() and number.isdigit() and len(number) <= 2
     if not is_number or not 1 <= int(number) <= most:
-        raise VenueError(-1120, "Invalid window size.")
+        raise DialectError(-1120, "Invalid window size.")
     return int(number) * unit_ns
 
 

@@ -1,18 +1,18 @@
 """Order lists: all kinds, the old OCO call, cancel and queries (binance-spot.md §14)."""
 
 from daemon.model.enums import OrderType
-from daemon.venues.binance_spot.serving.errors import VenueError
+from daemon.venues.binance_spot.serving.dialect_errors import DialectError
 from daemon.venues.binance_spot.serving.list_forms import parse_list
 from daemon.venues.binance_spot.serving.order_forms import parse_place, response_type
-from daemon.venues.binance_spot.serving.order_rows import (
+from daemon.venues.binance_spot.serving.ranges import range_of
+from daemon.venues.binance_spot.serving.shown_rows import (
     Row,
     canceled_row,
     list_row,
     placed_row,
 )
-from daemon.venues.binance_spot.serving.ranges import range_of
 from daemon.venues.binance_spot.serving.units import ms_of
-from daemon.venues.sim.dialect.calls import Call
+from daemon.venues.sim.dialect.call_handlers import Call
 from daemon.venues.sim.sim_orders import OrderList
 
 
@@ -52,7 +52,7 @@ def query(call: Call) -> Row:
     list_id, client_id = call.params.order_key("orderListId", "origClientOrderId")
     found = call.exchange.venue.accounts[call.account].find_list(list_id, client_id)
     if found is None:
-        raise VenueError(-2013, "Order list does not exist.")
+        raise DialectError(-2013, "Order list does not exist.")
     return list_row(found)
 
 
@@ -71,7 +71,7 @@ def all_lists(call: Call) -> list[Row]:
 def no_routing(call: Call) -> Row:
     """POST /sor/order and its test: no symbol of this venue has smart order routing."""
     call.exchange.venue.market(parse_place(call.params).symbol)
-    raise VenueError(-1013, "This symbol does not support smart order routing.")
+    raise DialectError(-1013, "This symbol does not support smart order routing.")
 
 
 def _lists(call: Call) -> list[OrderList]:

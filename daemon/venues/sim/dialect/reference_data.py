@@ -1,9 +1,13 @@
 """Public endpoints of the price range rule: rules, reference prices; and block trades."""
 
-from daemon.venues.binance_spot.serving.errors import VenueError, combination_invalid, mandatory
-from daemon.venues.binance_spot.serving.order_rows import Row, multiplier_text
+from daemon.venues.binance_spot.serving.dialect_errors import (
+    DialectError,
+    combination_invalid,
+    mandatory,
+)
+from daemon.venues.binance_spot.serving.shown_rows import Row, multiplier_text
 from daemon.venues.binance_spot.serving.units import ms_of, quote_of, text_of
-from daemon.venues.sim.dialect.calls import Call
+from daemon.venues.sim.dialect.call_handlers import Call
 from daemon.venues.sim.dialect.market_data import chosen_markets, with_status
 from daemon.venues.sim.reference import BUCKET_MS, BUCKETS
 from daemon.venues.sim.symbol_market import SymbolMarket
@@ -65,7 +69,7 @@ def block_trades(call: Call) -> list[Row]:
 
 def _check_has_reference(market: SymbolMarket) -> None:
     if not market.spec.range_up:
-        raise VenueError(-2043, "This symbol does not have a reference price.")
+        raise DialectError(-2043, "This symbol does not have a reference price.")
 
 
 def _rules_row(market: SymbolMarket) -> Row:

@@ -1,7 +1,7 @@
 """Payloads of the market streams (binance-spot.md §9)."""
 
 from daemon.venues.binance_spot.serving.intervals import WINDOW_NS
-from daemon.venues.binance_spot.serving.order_rows import Row, levels
+from daemon.venues.binance_spot.serving.shown_rows import Row, levels
 from daemon.venues.binance_spot.serving.units import ms_of, text_of
 from daemon.venues.sim.candles import Candle
 from daemon.venues.sim.dialect.market_data import agg_row, day_row, window_row

@@ -2,7 +2,7 @@
 
 from daemon.model.bots import ReplaceMode
 from daemon.venues.binance_spot.serving.account_rows import order_commission_row
-from daemon.venues.binance_spot.serving.errors import VenueError
+from daemon.venues.binance_spot.serving.dialect_errors import DialectError
 from daemon.venues.binance_spot.serving.order_forms import (
     CancelRequest,
     parse_amend,
@@ -11,7 +11,7 @@ from daemon.venues.binance_spot.serving.order_forms import (
     parse_replace,
     response_type,
 )
-from daemon.venues.binance_spot.serving.order_rows import (
+from daemon.venues.binance_spot.serving.shown_rows import (
     Row,
     amended_row,
     canceled_row,
@@ -20,7 +20,7 @@ from daemon.venues.binance_spot.serving.order_rows import (
     placed_row,
     replaced_row,
 )
-from daemon.venues.sim.dialect.calls import Call
+from daemon.venues.sim.dialect.call_handlers import Call
 from daemon.venues.sim.sim_orders import SimOrder
 
 
@@ -100,23 +100,23 @@ def cancel_replace(call: Call) -> Row:
             carry the halves' answers in `data`. 429 when the account has placed too many orders.
     """
     asked, exchange = parse_replace(call.params), call.exchange
-    too_many: VenueError | None = None
+    too_many: DialectError | None = None
     try:
         exchange.limiter.check_orders(call.account, 1, call.now_ns)
-    except VenueError as error:
+    except DialectError as error:
         if not asked.cancels_when_limited:
             raise
         too_many = error
     exchange.venue.check_filters(call.account, asked.place, call.now_ns)
     if too_many is None:
         exchange.limiter.count_orders(call.account, 1, call.now_ns)
-    canceled: Row | VenueError
-    placed: Row | VenueError | None
+    canceled: Row | DialectError
+    placed: Row | DialectError | None
     try:
         canceled = canceled_row(_cancel(call, asked.cancel))
-    except VenueError as error:
+    except DialectError as error:
         canceled = error
-    if isinstance(canceled, VenueError) and asked.mode is ReplaceMode.STOP_ON_FAILURE:
+    if isinstance(canceled, DialectError) and asked.mode is ReplaceMode.STOP_ON_FAILURE:
         placed = None
     else:
         try:
@@ -126,7 +126,7 @@ def cancel_replace(call: Call) -> Row:
             placed = placed_row(
                 outcome.order, outcome.fills, asked.shown, call.now_ns, outcome.prevented
             )
-        except VenueError as error:
+        except DialectError as error:
             placed = error
     # The documented statuses: 429 says that the limit decided, which ALLOW_FAILURE leaves open.
     limited = too_many is not None and asked.mode is ReplaceMode.STOP_ON_FAILURE

@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from daemon.errors import CredentialsRefused
-from daemon.shell.gateway.keys import (
+from daemon.shell.gateway.bot_keys import (
     BotKey,
     KeyRing,
     digest_of,

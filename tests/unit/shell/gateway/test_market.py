@@ -5,8 +5,8 @@ from concurrent.futures import Future
 
 import pytest
 
-from daemon.shell.gateway.market import MarketCache, PublicReply, PublicRequestFailed
-from daemon.venues.binance_spot.serving.calls import ENDPOINTS
+from daemon.shell.gateway.public_market import MarketCache, PublicReply, PublicRequestFailed
+from daemon.venues.binance_spot.serving.call_table import ENDPOINTS
 from daemon.venues.binance_spot.serving.params import Params
 
 KLINES, DEPTH = ENDPOINTS["klines"], ENDPOINTS["depth"]

@@ -11,7 +11,7 @@ from daemon.model.effects import BotAnswered, BotOrderChanged
 from daemon.model.enums import ExecType, VenueOrderStatus
 from daemon.model.ids import InstrumentId
 from daemon.model.inputs import BotCancelAll, Input
-from daemon.shell.gateway.waiting import PatienceOver, Waiting
+from daemon.shell.gateway.request_waiters import PatienceOver, RequestWaiters
 from tests.unit.shell.gateway.test_views import row
 
 BTC = InstrumentId("BTCUSDT@sim")
@@ -22,13 +22,13 @@ def ask(number: int) -> Input:
 
 
 async def test_an_answer_that_comes_inside_the_offer_is_not_missed() -> None:
-    waiting: Waiting
+    waiting: RequestWaiters
 
     def offer(item: Input) -> None:
         assert isinstance(item, BotCancelAll)
         waiting.follow(BotAnswered(bot="ft", request=item.request, rows=(row(1),)))
 
-    waiting = Waiting(offer)
+    waiting = RequestWaiters(offer)
     answer = await waiting.ask("ft", ask, patience_s=5, on_settled=lambda: None)
     assert answer.rows == (row(1),)
     assert len(waiting) == 0
@@ -36,7 +36,7 @@ async def test_an_answer_that_comes_inside_the_offer_is_not_missed() -> None:
 
 async def test_the_answer_waits_until_the_row_tells_all() -> None:
     offered: list[Input] = []
-    waiting = Waiting(offered.append)
+    waiting = RequestWaiters(offered.append)
     whole = replace(row(1, VenueOrderStatus.FILLED), cum_qty=Decimal("0.002"))
     task = asyncio.get_running_loop().create_task(
         waiting.ask(
@@ -52,7 +52,7 @@ async def test_the_answer_waits_until_the_row_tells_all() -> None:
 
 
 async def test_patience_ends_in_a_doubt_and_the_late_answer_settles_it() -> None:
-    waiting = Waiting(lambda _item: None)
+    waiting = RequestWaiters(lambda _item: None)
     settled: list[bool] = []
     with pytest.raises(PatienceOver):
         await waiting.ask("ft", ask, patience_s=0.001, on_settled=lambda: settled.append(True))
@@ -64,12 +64,12 @@ async def test_patience_ends_in_a_doubt_and_the_late_answer_settles_it() -> None
 
 
 async def test_what_is_known_when_patience_ends_is_told() -> None:
-    waiting: Waiting
+    waiting: RequestWaiters
 
     def offer(item: Input) -> None:
         waiting.follow(BotAnswered(bot="ft", request=1, rows=(row(1),)))
 
-    waiting = Waiting(offer)
+    waiting = RequestWaiters(offer)
     answer = await waiting.ask(
         "ft", ask, patience_s=0.001, satisfied=lambda _row: False, on_settled=lambda: None
     )
@@ -77,11 +77,11 @@ async def test_what_is_known_when_patience_ends_is_told() -> None:
 
 
 async def test_another_bots_answer_is_not_taken() -> None:
-    waiting: Waiting
+    waiting: RequestWaiters
 
     def offer(item: Input) -> None:
         waiting.follow(BotAnswered(bot="other", request=1, rows=(row(1),)))
 
-    waiting = Waiting(offer)
+    waiting = RequestWaiters(offer)
     with pytest.raises(PatienceOver):
         await waiting.ask("ft", ask, patience_s=0.001, on_settled=lambda: None)

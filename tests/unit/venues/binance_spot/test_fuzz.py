@@ -15,7 +15,7 @@ from daemon.venues.binance_spot.codec_ws import WsReply, decode_frame, order_res
 from daemon.venues.binance_spot.depth import DepthBook, decode_snapshot
 from daemon.venues.binance_spot.error_answers import classify
 from daemon.venues.binance_spot.instrument_rules import decode_exchange
-from daemon.venues.binance_spot.order_rows import RowReader, balances_of
+from daemon.venues.binance_spot.order_rows import SpotRowReader, balances_of
 from daemon.venues.binance_spot.own_ids import OwnIds, SymbolNames
 from daemon.venues.binance_spot.user_data import (
     AccountEvent,
@@ -27,7 +27,7 @@ from tests.support.decoder_fuzzer import fuzz
 from tests.support.spot_payloads import BASE, PLACED, TRADE
 
 NAMES = SymbolNames("sim", ["BTCUSDT"])
-READER = RowReader(NAMES, OwnIds())
+READER = SpotRowReader(NAMES, OwnIds())
 STREAM = StreamReader(NAMES)
 
 LETTERS = list("eEscSofqpPFgCxXrilzLnNTtvIwmMOZYQWVuUaAbBd")

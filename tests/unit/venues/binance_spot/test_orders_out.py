@@ -16,7 +16,7 @@ from daemon.model.enums import OrderType, TimeInForce
 from daemon.model.ids import ClientOrderId, VenueOrderId, cancel_id, instrument_id, own_id_of
 from daemon.model.order_features import OrderExtras, PegPrice
 from daemon.model.orders import NewOrder, OrderTerms
-from daemon.venues.binance_spot.codec_rest import RestEncoder
+from daemon.venues.binance_spot.codec_rest import SpotRestEncoder
 from daemon.venues.binance_spot.codec_ws import WsEncoder
 from daemon.venues.binance_spot.request_params import amend_fields, place_fields, replace_fields
 from daemon.venues.binance_spot.request_signing import HmacSigner, ws_signing_text
@@ -25,7 +25,7 @@ from daemon.venues.requests import Purpose
 from tests.support.link_bench import cancel, order, replacement, smaller
 
 SECRET = b"s3cr3t"
-REST = RestEncoder(api_key="KEY", signer=HmacSigner(SECRET), recv_window_ms=3000)
+REST = SpotRestEncoder(api_key="KEY", signer=HmacSigner(SECRET), recv_window_ms=3000)
 AT_MS = 1_700_000_000_123
 
 SHAPES: dict[OrderType, tuple[dict[str, Any], dict[str, str]]] = {

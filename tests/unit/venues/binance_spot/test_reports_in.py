@@ -29,7 +29,7 @@ from daemon.venues.binance_spot.codec_ws import (
     order_result,
 )
 from daemon.venues.binance_spot.error_answers import Outcome
-from daemon.venues.binance_spot.order_rows import RowReader, balances_of
+from daemon.venues.binance_spot.order_rows import SpotRowReader, balances_of
 from daemon.venues.binance_spot.own_ids import OwnIds, SymbolNames
 from daemon.venues.binance_spot.user_data import (
     AccountEvent,
@@ -48,7 +48,7 @@ class Wire:
     def __init__(self) -> None:
         self.ids = OwnIds()
         self.names = SymbolNames("sim", ["BTCUSDT"])
-        self.rows = RowReader(self.names, self.ids)
+        self.rows = SpotRowReader(self.names, self.ids)
 
     def event(self, **changes: Any) -> ExecutionReport:
         frame = orjson.dumps({"subscriptionId": 0, "event": {**BASE, **changes}})

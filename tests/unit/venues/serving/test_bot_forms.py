@@ -12,12 +12,12 @@ from daemon.model.ids import instrument_id
 from daemon.model.inputs import BotAmend, BotCancel, BotCancelAll, BotPlace, BotReplace
 from daemon.model.order_features import OrderExtras, PegPrice
 from daemon.model.orders import NewOrder, OrderTerms
-from daemon.venues.binance_spot.codec_rest import RestEncoder
+from daemon.venues.binance_spot.codec_rest import SpotRestEncoder
 from daemon.venues.binance_spot.codec_ws import WsEncoder
 from daemon.venues.binance_spot.request_signing import HmacSigner
 from daemon.venues.binance_spot.serving.bot_forms import UNSERVED
-from daemon.venues.binance_spot.serving.calls import ENDPOINTS, CallKind
-from daemon.venues.binance_spot.serving.errors import VenueError
+from daemon.venues.binance_spot.serving.call_table import ENDPOINTS, CallKind
+from daemon.venues.binance_spot.serving.dialect_errors import DialectError
 from daemon.venues.binance_spot.serving.parameters import KNOWN
 from tests.support.link_bench import order
 from tests.support.served_wishes import (
@@ -167,7 +167,7 @@ TERMS = {
 def test_what_our_own_adapter_writes_reads_as_the_same_order(kind: OrderType) -> None:
     """Two texts that do not know each other: the adapter encodes and signs, the server reads."""
     names = {"api_key": HMAC_NAME, "signer": HmacSigner(SECRET.encode()), "recv_window_ms": 3000}
-    by_rest, by_ws = RestEncoder(**names), WsEncoder(**names)
+    by_rest, by_ws = SpotRestEncoder(**names), WsEncoder(**names)
     terms = dict(TERMS)
     if kind is OrderType.MARKET:
         terms["by quote"] = OrderTerms(quote_qty=Decimal("25.5"))
@@ -206,7 +206,7 @@ def test_no_parameter_of_an_order_is_dropped(form: str, name: str) -> None:
     sent, _ = FORMS[form]
     before = rest_wish("POST", "order", signed_query(sent))
     after = None
-    with contextlib.suppress(VenueError):
+    with contextlib.suppress(DialectError):
         after = rest_wish("POST", "order", signed_query({**sent, name: VALUES[name]}))
     assert after != before or sent.get(name) == VALUES[name]
 
@@ -218,7 +218,7 @@ def test_the_values_above_name_every_parameter() -> None:
 @pytest.mark.parametrize("name", ["quantity", "price", "stopPrice", "icebergQty", "trailingDelta"])
 def test_an_amount_of_zero_is_refused(name: str) -> None:
     sent = {**STOP, name: "0"}
-    with pytest.raises(VenueError) as refused:
+    with pytest.raises(DialectError) as refused:
         rest_wish("POST", "order", signed_query(sent))
     assert refused.value.code in {-1013, -1102}
 
@@ -228,13 +228,13 @@ def test_an_amount_of_zero_is_refused(name: str) -> None:
     [("goodTillDate", -1104), ("reduceOnly", -1104), ("marginType", -1104), ("price ", -1104)],
 )
 def test_an_unknown_parameter_is_refused(extra: str, code: int) -> None:
-    with pytest.raises(VenueError) as refused:
+    with pytest.raises(DialectError) as refused:
         rest_wish("POST", "order", signed_query({**LIMIT, extra: "1"}))
     assert refused.value.code == code
 
 
-def refusal(call: Any, *args: Any) -> VenueError:
-    with pytest.raises(VenueError) as refused:
+def refusal(call: Any, *args: Any) -> DialectError:
+    with pytest.raises(DialectError) as refused:
         call(*args)
     return refused.value
 

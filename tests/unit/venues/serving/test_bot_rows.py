@@ -21,7 +21,7 @@ from daemon.venues.binance_spot.serving.bot_rows import (
     seen_order,
 )
 from daemon.venues.binance_spot.serving.event_rows import user_event
-from daemon.venues.binance_spot.serving.order_rows import (
+from daemon.venues.binance_spot.serving.shown_rows import (
     amended_row,
     canceled_row,
     order_row,

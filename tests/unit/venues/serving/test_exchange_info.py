@@ -5,10 +5,10 @@ from typing import Any
 import orjson
 import pytest
 
-from daemon.venues.binance_spot.serving.errors import VenueError
-from daemon.venues.binance_spot.serving.exchange_info import cut
+from daemon.venues.binance_spot.serving.dialect_errors import DialectError
 from daemon.venues.binance_spot.serving.params import Params
 from daemon.venues.binance_spot.serving.rate_limits import LimitRule, limit_headers
+from daemon.venues.binance_spot.serving.shown_exchange_info import cut
 from tests.support.sim_stage import Stage
 
 OWN = [
@@ -57,7 +57,7 @@ def test_what_a_bot_may_choose(document: Any) -> None:
         ({"symbols": '["BTCUSDT","ETHUSDT"]'}, -1121),
         ({"symbol": "BTCUSDT", "symbolStatus": "TRADING"}, -1128),
     ):
-        with pytest.raises(VenueError) as refused:
+        with pytest.raises(DialectError) as refused:
             served(document, **sent)
         assert refused.value.code == code
 

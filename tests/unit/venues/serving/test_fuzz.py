@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from daemon.venues.binance_spot.serving.errors import VenueError
+from daemon.venues.binance_spot.serving.dialect_errors import DialectError
 from tests.fuzz.bot_targets import BOT_TARGETS
 from tests.fuzz.mutations import mutated
 
@@ -27,7 +27,7 @@ def test_mutated_bytes(name: str) -> None:
         try:
             read(payload)
             taken += 1
-        except VenueError:
+        except DialectError:
             refused += 1
         assert time.thread_time() - begin < SLOW_S, payload[:300]
     assert taken, "everything is refused: the search sees nothing"

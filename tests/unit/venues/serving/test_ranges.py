@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from daemon.venues.binance_spot.serving.errors import VenueError
+from daemon.venues.binance_spot.serving.dialect_errors import DialectError
 from daemon.venues.binance_spot.serving.params import Params
 from daemon.venues.binance_spot.serving.ranges import range_of, trade_range_of
 
@@ -45,7 +45,7 @@ def test_the_rows_that_are_asked_for(
     ],
 )
 def test_what_cannot_be_asked_for(sent: dict[str, str], code: int) -> None:
-    with pytest.raises(VenueError) as refused:
+    with pytest.raises(DialectError) as refused:
         trade_range_of(Params(sent))
     assert refused.value.code == code
 

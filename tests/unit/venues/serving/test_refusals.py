@@ -7,13 +7,13 @@ import orjson
 import pytest
 
 from daemon.model.bots import BotDenial, DenialSource, DoorReason
-from daemon.venues.binance_spot.serving import errors
-from daemon.venues.binance_spot.serving.errors import VenueError
+from daemon.venues.binance_spot.serving import dialect_errors
+from daemon.venues.binance_spot.serving.dialect_errors import DialectError
 from daemon.venues.binance_spot.serving.parameters import check_parameters
 from daemon.venues.binance_spot.serving.params import Params
 from daemon.venues.binance_spot.serving.rate_limits import banned, too_much_weight
 from daemon.venues.binance_spot.serving.refusals import BOT_RULES, CAPS, refusal_of, try_again
-from daemon.venues.binance_spot.serving.rest import refusal
+from daemon.venues.binance_spot.serving.rest_requests import refusal
 
 NOW_NS = 1_790_000_000_000_000_000
 URL = "http://127.0.0.1:1/api/v3"
@@ -29,7 +29,7 @@ def client() -> Any:
     return exchange
 
 
-def read_by(client: Any, error: VenueError) -> str:
+def read_by(client: Any, error: DialectError) -> str:
     """The class of the exception that ccxt raises for this answer."""
     body, headers = refusal(error, NOW_NS)
     answer = (error.status, "", URL, "POST")
@@ -41,12 +41,12 @@ def read_by(client: Any, error: VenueError) -> str:
     return "no error"
 
 
-def of_caps(reason: str, **context: str) -> VenueError:
+def of_caps(reason: str, **context: str) -> DialectError:
     denial = BotDenial(source=DenialSource.CAPS, reason=reason, context=context)
     return refusal_of(denial, NOW_NS, places=True)
 
 
-def of_venue(code: int, msg: str) -> VenueError:
+def of_venue(code: int, msg: str) -> DialectError:
     denial = BotDenial(source=DenialSource.VENUE, reason="", code=code, msg=msg)
     return refusal_of(denial, NOW_NS, places=True)
 
@@ -167,14 +167,14 @@ def test_the_words_that_clients_wait_for(client: Any) -> None:
         "not_permitted": "AuthenticationError",
     }
     for name, kind in told.items():
-        assert read_by(client, getattr(errors, name)()) == kind, name
+        assert read_by(client, getattr(dialect_errors, name)()) == kind, name
 
 
 def test_each_refusal_is_an_error_of_its_own() -> None:
     """An exception that many requests share keeps the frames of every one of them alive."""
 
-    def refused(values: dict[str, str]) -> VenueError:
-        with pytest.raises(VenueError) as raised:
+    def refused(values: dict[str, str]) -> DialectError:
+        with pytest.raises(DialectError) as raised:
             check_parameters("order.place", Params(values), signed=False, is_rest=True)
         return raised.value
 

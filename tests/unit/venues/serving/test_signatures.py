@@ -11,10 +11,10 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import given
 from hypothesis import strategies as st
 
-from daemon.venues.binance_spot.serving import rest, ws_api
+from daemon.venues.binance_spot.serving import rest_requests, ws_frames
 from daemon.venues.binance_spot.serving.authentication import check_signature
-from daemon.venues.binance_spot.serving.calls import ENDPOINTS, ROUTES, CallKind
-from daemon.venues.binance_spot.serving.errors import VenueError
+from daemon.venues.binance_spot.serving.call_table import ENDPOINTS, ROUTES, CallKind
+from daemon.venues.binance_spot.serving.dialect_errors import DialectError
 from daemon.venues.binance_spot.serving.parameters import KNOWN
 from daemon.venues.binance_spot.serving.params import Params, from_form
 from tests.support.served_wishes import (
@@ -38,7 +38,7 @@ SIGN: dict[str, Callable[[bytes], str]] = {HMAC_NAME: hmac_of, ED_NAME: ed25519_
 
 
 def code_of(call: Callable[[], object]) -> int:
-    with pytest.raises(VenueError) as refused:
+    with pytest.raises(DialectError) as refused:
         call()
     return refused.value.code
 
@@ -79,7 +79,7 @@ def test_a_signature_fits_one_query_only(at: int, byte: int) -> None:
     changed[at % len(changed)] = byte
     if bytes(changed) == signed:
         return
-    with pytest.raises(VenueError):
+    with pytest.raises(DialectError):
         rest_wish("POST", "order", bytes(changed) + b"&signature=" + signature)
 
 
@@ -164,35 +164,35 @@ def test_a_frame_is_signed_by_its_own_key_or_its_session() -> None:
 
 
 def test_only_an_ed25519_key_logs_on_and_then_signs_no_more() -> None:
-    session = ws_api.ApiSession(connected_ns=NOW_NS)
+    session = ws_frames.ApiSession(connected_ns=NOW_NS)
     times = {"judge_ns": NOW_NS, "clock_ns": NOW_NS}
-    logon = ws_api.decode_request(signed_frame("session.logon", {}))
-    assert code_of(lambda: ws_api.control(KEYS, session, logon, **times)) == -4056
+    logon = ws_frames.decode_request(signed_frame("session.logon", {}))
+    assert code_of(lambda: ws_frames.control(KEYS, session, logon, **times)) == -4056
     forged = orjson.loads(signed_frame("session.logon", {}, ED_NAME))
     forged["params"]["signature"] = ed25519_of(b"other", OTHER)
-    request = ws_api.decode_request(orjson.dumps(forged))
-    assert code_of(lambda: ws_api.control(KEYS, session, request, **times)) == -1022
+    request = ws_frames.decode_request(orjson.dumps(forged))
+    assert code_of(lambda: ws_frames.control(KEYS, session, request, **times)) == -1022
     assert session.key is None
-    logon = ws_api.decode_request(signed_frame("session.logon", {}, ED_NAME))
-    ws_api.control(KEYS, session, logon, **times)
+    logon = ws_frames.decode_request(signed_frame("session.logon", {}, ED_NAME))
+    ws_frames.control(KEYS, session, logon, **times)
     assert session.key is KEYS[ED_NAME]
 
 
 def test_a_request_with_a_key_of_its_own_is_not_the_sessions() -> None:
-    session = ws_api.ApiSession(connected_ns=NOW_NS, key=KEYS[ED_NAME])
+    session = ws_frames.ApiSession(connected_ns=NOW_NS, key=KEYS[ED_NAME])
     place = ENDPOINTS["order.place"]
     unsigned = Params({**ORDER, "timestamp": str(NOW_MS)})
-    assert ws_api.authenticate(KEYS, session, place, unsigned, NOW_NS) is KEYS[ED_NAME]
-    own = ws_api.decode_request(signed_frame("order.place", dict(ORDER))).params
-    assert ws_api.authenticate(KEYS, session, place, own, NOW_NS) is KEYS[HMAC_NAME]
+    assert ws_frames.authenticate(KEYS, session, place, unsigned, NOW_NS) is KEYS[ED_NAME]
+    own = ws_frames.decode_request(signed_frame("order.place", dict(ORDER))).params
+    assert ws_frames.authenticate(KEYS, session, place, own, NOW_NS) is KEYS[HMAC_NAME]
     for name in ("apiKey", "signature"):
         half = Params({n: v for n, v in own.values.items() if n != name})
         assert (
-            code_of(lambda half=half: ws_api.authenticate(KEYS, session, place, half, NOW_NS))
+            code_of(lambda half=half: ws_frames.authenticate(KEYS, session, place, half, NOW_NS))
             == -1102
         )
-    other = ws_api.ApiSession(connected_ns=NOW_NS)
-    assert code_of(lambda: ws_api.authenticate(KEYS, other, place, unsigned, NOW_NS)) == -1102
+    other = ws_frames.ApiSession(connected_ns=NOW_NS)
+    assert code_of(lambda: ws_frames.authenticate(KEYS, other, place, unsigned, NOW_NS)) == -1102
 
 
 def test_a_key_that_may_only_read_places_and_cancels_nothing() -> None:
@@ -202,13 +202,15 @@ def test_a_key_that_may_only_read_places_and_cancels_nothing() -> None:
         if not endpoint.signed:
             continue
         known = {name: value for name, value in values.items() if name in KNOWN[endpoint.name]}
-        request = rest.RestRequest(*route, signed_query(known), b"", HMAC_NAME)
+        request = rest_requests.RestRequest(*route, signed_query(known), b"", HMAC_NAME)
         params = from_form(request.query)
-        frame = ws_api.decode_request(signed_frame(endpoint.name, dict(known)))
-        session = ws_api.ApiSession(connected_ns=NOW_NS)
+        frame = ws_frames.decode_request(signed_frame(endpoint.name, dict(known)))
+        session = ws_frames.ApiSession(connected_ns=NOW_NS)
         calls = (
-            lambda e=endpoint, r=request, p=params: rest.authenticate(keys, e, r, p, NOW_NS),
-            lambda e=endpoint, f=frame, s=session: ws_api.authenticate(
+            lambda e=endpoint, r=request, p=params: rest_requests.authenticate(
+                keys, e, r, p, NOW_NS
+            ),
+            lambda e=endpoint, f=frame, s=session: ws_frames.authenticate(
                 keys, s, e, f.params, NOW_NS
             ),
         )
@@ -224,5 +226,5 @@ def test_percent_encoded_and_plain_base64_are_the_same_signature() -> None:
     assert rest_wish("POST", "order", query, key=ED_NAME)
     text, _, signature = query.partition(b"&signature=")
     for broken in (signature[:-3], b"", signature + b"AAAA", b"%ZZ"):
-        with pytest.raises(VenueError):
+        with pytest.raises(DialectError):
             rest_wish("POST", "order", text + b"&signature=" + broken, key=ED_NAME)

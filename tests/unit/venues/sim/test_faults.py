@@ -7,7 +7,7 @@ import orjson
 import pytest
 
 from daemon.model.enums import SymbolStatus
-from daemon.venues.sim.dialect import ws_api
+from daemon.venues.sim.dialect import sim_ws
 from daemon.venues.sim.event_delay import UserEventDelay
 from daemon.venues.sim.fault_actions import FaultConductor
 from daemon.venues.sim.fault_presets import PRESETS, menu
@@ -90,7 +90,7 @@ def test_a_held_request_is_judged_when_it_is_let_through() -> None:
     params = stage.stamped({**ORDER, "apiKey": "k"})
     frame = orjson.dumps({"id": 1, "method": "order.place", "params": params})
     stage.exchange.keys["k"] = stage.exchange.keys["k"]
-    reply = ws_api.handle(stage.exchange, stage.session, frame, stage.tick())
+    reply = sim_ws.handle(stage.exchange, stage.session, frame, stage.tick())
     assert reply.frame is not None  # unsigned: refused at the door, never held
     held = stage.rest("POST", "order", **ORDER)[2]
     assert held.hold_ms == 6000

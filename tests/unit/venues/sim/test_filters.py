@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from daemon.model.enums import OrderType
-from daemon.venues.binance_spot.serving.errors import VenueError
+from daemon.venues.binance_spot.serving.dialect_errors import DialectError
 from daemon.venues.binance_spot.serving.units import e8_of
 from daemon.venues.sim.listed_symbols import ExchangeFilters
 from tests.support.sim_stage import Stage
@@ -14,7 +14,7 @@ from tests.support.sim_stage import Stage
 def verdict(stage: Stage, qty: str, price: str, **more: Any) -> str:
     try:
         stage.buy(qty, price, **more)
-    except VenueError as error:
+    except DialectError as error:
         return error.msg.removeprefix("Filter failure: ") if error.code == -1013 else str(error)
     return ""
 
@@ -83,14 +83,14 @@ def test_open_orders_of_all_symbols_together_are_limited() -> None:
     account.exchange_filters = ExchangeFilters(orders=3, algo_orders=1, iceberg_orders=1)
     stage.buy("0.1", "59000")
     stage.buy("1", "2000", symbol="ETHUSDT", iceberg_qty="0.5")
-    with pytest.raises(VenueError, match="EXCHANGE_MAX_NUM_ICEBERG_ORDERS"):
+    with pytest.raises(DialectError, match="EXCHANGE_MAX_NUM_ICEBERG_ORDERS"):
         stage.buy("0.1", "58000", iceberg_qty="0.05")
     stop = {"type": OrderType.STOP_LOSS_LIMIT, "stop_price": "50000"}
     stage.sell("0.1", "49000", **stop)
-    with pytest.raises(VenueError, match="EXCHANGE_MAX_NUM_ORDERS"):
+    with pytest.raises(DialectError, match="EXCHANGE_MAX_NUM_ORDERS"):
         stage.buy("0.1", "58000")
     account.exchange_filters = ExchangeFilters(orders=0, algo_orders=1)
-    with pytest.raises(VenueError, match="EXCHANGE_MAX_NUM_ALGO_ORDERS"):
+    with pytest.raises(DialectError, match="EXCHANGE_MAX_NUM_ALGO_ORDERS"):
         stage.sell("0.1", "49000", **stop)
     stage.buy("0.1", "58000")
 
@@ -120,5 +120,5 @@ def test_a_bound_of_zero_is_no_bound_and_is_told_as_zero() -> None:
     assert bounds["PRICE_FILTER"]["minPrice"] == bounds["PRICE_FILTER"]["maxPrice"] == "0.00000000"
     assert bounds["LOT_SIZE"]["maxQty"] == "0.00000000"
     assert bounds["MARKET_LOT_SIZE"]["maxQty"] == "0.00000000"
-    with pytest.raises(VenueError, match="PRICE_FILTER"):
+    with pytest.raises(DialectError, match="PRICE_FILTER"):
         stage.sell("1", "99999999.001")

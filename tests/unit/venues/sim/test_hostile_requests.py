@@ -5,9 +5,9 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from daemon.venues.binance_spot.serving.calls import ENDPOINTS, ROUTES
-from daemon.venues.binance_spot.serving.rest import RestRequest
-from daemon.venues.sim.dialect import rest
+from daemon.venues.binance_spot.serving.call_table import ENDPOINTS, ROUTES
+from daemon.venues.binance_spot.serving.rest_requests import RestRequest
+from daemon.venues.sim.dialect import sim_rest
 from tests.support.sim_stage import Stage
 
 NAMES = [
@@ -147,7 +147,7 @@ def test_raw_garbage_over_rest(
     method: str, path: str, query: bytes, body: bytes, api_key: str
 ) -> None:
     stage = Stage()
-    answer = rest.handle(
+    answer = sim_rest.handle(
         stage.exchange, RestRequest(method, path, query, body, api_key), stage.tick()
     )
     assert answer.status in {200, 400, 401, 404, 410}

@@ -1,6 +1,6 @@
 import pytest
 
-from daemon.venues.binance_spot.serving.errors import VenueError
+from daemon.venues.binance_spot.serving.dialect_errors import DialectError
 from daemon.venues.sim.request_limits import LimitConfig, Limiter
 from tests.support.sim_stage import SYMBOL, Stage
 
@@ -13,7 +13,7 @@ def refusal(limiter: Limiter, now_ns: int) -> tuple[int, int]:
     """(status, seconds to wait) of the next request; (200, 0) when it is admitted."""
     try:
         limiter.admit(now_ns)
-    except VenueError as error:
+    except DialectError as error:
         until_ms = int(str((error.data or {})["retryAfter"]))
         return error.status, until_ms // 1000 - now_ns // S
     return 200, 0
@@ -44,7 +44,7 @@ def test_order_counts_fall_with_first_fills_and_never_below_zero() -> None:
     for _ in range(3):
         limiter.check_orders("a", 1, T0)
         limiter.count_orders("a", 1, T0)
-    with pytest.raises(VenueError) as caught:
+    with pytest.raises(DialectError) as caught:
         limiter.check_orders("a", 1, T0)
     assert (caught.value.code, caught.value.status) == (-1015, 429)
     limiter.check_orders("b", 1, T0)

@@ -5,13 +5,13 @@ from decimal import Decimal
 import pytest
 
 from daemon.model.enums import OrderType, Side, SymbolStatus, TimeInForce
-from daemon.venues.binance_spot.serving.errors import VenueError
-from daemon.venues.binance_spot.serving.orders import Status, StpMode
+from daemon.venues.binance_spot.serving.dialect_errors import DialectError
+from daemon.venues.binance_spot.serving.order_requests import Status, StpMode
 from daemon.venues.binance_spot.serving.units import e8_of, text_of
 from tests.support.sim_stage import SYMBOL, Stage
 
 
-def refusal(caught: pytest.ExceptionInfo[VenueError]) -> tuple[int, str]:
+def refusal(caught: pytest.ExceptionInfo[DialectError]) -> tuple[int, str]:
     return caught.value.code, caught.value.msg
 
 
@@ -83,7 +83,7 @@ def test_a_market_order_that_exhausts_the_book_expires_with_its_fills() -> None:
 def test_limit_maker_that_would_take_is_refused() -> None:
     stage = Stage()
     stage.sell("1", "60000", account="other")
-    with pytest.raises(VenueError) as caught:
+    with pytest.raises(DialectError) as caught:
         stage.buy("1", "60000", type=OrderType.LIMIT_MAKER)
     assert refusal(caught) == (-2010, "Order would immediately match and take.")
     assert stage.wallet("USDT") == ("1000000.00000000", "0.00000000")
@@ -92,7 +92,7 @@ def test_limit_maker_that_would_take_is_refused() -> None:
 def test_an_open_client_id_cannot_be_used_twice_and_is_free_after_the_end() -> None:
     stage = Stage()
     first = stage.buy("0.1", "50000", id="same").order
-    with pytest.raises(VenueError) as caught:
+    with pytest.raises(DialectError) as caught:
         stage.buy("0.1", "50000", id="same")
     assert refusal(caught) == (-2010, "Duplicate order sent.")
     stage.venue.cancel("main", SYMBOL, order_id=first.order_id, now_ns=stage.tick())
@@ -103,7 +103,7 @@ def test_an_open_client_id_cannot_be_used_twice_and_is_free_after_the_end() -> N
 
 def test_insufficient_balance_has_the_documented_wording() -> None:
     stage = Stage()
-    with pytest.raises(VenueError) as caught:
+    with pytest.raises(DialectError) as caught:
         stage.buy("20", "59000")
     assert refusal(caught) == (-2010, "Account has insufficient balance for requested action.")
 
@@ -112,7 +112,7 @@ def test_cancel_of_an_ended_order_is_unknown() -> None:
     stage = Stage()
     stage.sell("1", "60000", account="other")
     order = stage.buy("1", "60000").order
-    with pytest.raises(VenueError) as caught:
+    with pytest.raises(DialectError) as caught:
         stage.venue.cancel("main", SYMBOL, order_id=order.order_id, now_ns=stage.tick())
     assert refusal(caught) == (-2011, "Unknown order sent.")
 
@@ -120,7 +120,7 @@ def test_cancel_of_an_ended_order_is_unknown() -> None:
 def test_another_accounts_order_cannot_be_seen_or_cancelled() -> None:
     stage = Stage()
     order = stage.buy("0.1", "50000", account="other").order
-    with pytest.raises(VenueError) as caught:
+    with pytest.raises(DialectError) as caught:
         stage.venue.query("main", SYMBOL, order_id=order.order_id)
     assert caught.value.code == -2013
 
@@ -130,7 +130,7 @@ def test_a_closed_market_takes_cancels_and_no_orders(status: SymbolStatus) -> No
     stage = Stage()
     order = stage.buy("0.1", "50000").order
     stage.venue.set_status(SYMBOL, status)
-    with pytest.raises(VenueError) as caught:
+    with pytest.raises(DialectError) as caught:
         stage.buy("0.1", "50000")
     assert refusal(caught) == (-2010, "Market is closed.")
     stage.venue.cancel("main", SYMBOL, order_id=order.order_id, now_ns=stage.tick())
@@ -165,7 +165,7 @@ def test_a_trigger_waits_off_the_book_until_the_last_price_reaches_it(
 
 def test_a_stop_that_would_fire_at_once_is_refused() -> None:
     stage = Stage()
-    with pytest.raises(VenueError) as caught:
+    with pytest.raises(DialectError) as caught:
         stage.sell("0.1", "60500", type=OrderType.STOP_LOSS_LIMIT, stop_price="60500")
     assert refusal(caught) == (-2010, "Order would trigger immediately.")
 
@@ -214,7 +214,7 @@ def test_an_amend_only_reduces_and_keeps_the_place_in_the_queue() -> None:
     stage = Stage()
     first = stage.sell("2", "60000", account="other", id="one").order
     stage.sell("1", "60000", account="other")
-    with pytest.raises(VenueError) as caught:
+    with pytest.raises(DialectError) as caught:
         stage.venue.amend("other", SYMBOL, e8_of("3"), client_order_id="one", now_ns=stage.tick())
     assert caught.value.code == -2038
     stage.reports()
@@ -236,7 +236,7 @@ def test_a_wipe_takes_orders_and_trades_without_a_word_and_grants_anew() -> None
     assert stage.venue.open_orders("main") == []
     assert stage.venue.my_trades("main", SYMBOL) == []
     assert stage.wallet("USDT") == ("1000000.00000000", "0.00000000")
-    with pytest.raises(VenueError) as caught:
+    with pytest.raises(DialectError) as caught:
         stage.venue.query("main", SYMBOL, order_id=order.order_id)
     assert caught.value.code == -2013
     assert stage.venue.market(SYMBOL).book.snapshot(5) == ([], [])

@@ -6,7 +6,7 @@ import pytest
 
 from daemon.model.enums import OrderType, Side
 from daemon.venues.binance_spot.serving.event_rows import user_event
-from daemon.venues.binance_spot.serving.orders import StpMode
+from daemon.venues.binance_spot.serving.order_requests import StpMode
 from daemon.venues.sim.request_limits import LimitConfig
 from tests.support.sim_stage import ROW, SYMBOL, Stage
 

@@ -10,10 +10,10 @@ from typing import Any
 import orjson
 import pytest
 
-from daemon.venues.binance_spot.serving.calls import ENDPOINTS, ROUTES
+from daemon.venues.binance_spot.serving.call_table import ENDPOINTS, ROUTES
 from daemon.venues.binance_spot.serving.parameters import KNOWN
-from daemon.venues.binance_spot.serving.rest import RestRequest
-from daemon.venues.sim.dialect import rest, ws_api
+from daemon.venues.binance_spot.serving.rest_requests import RestRequest
+from daemon.venues.sim.dialect import sim_rest, sim_ws
 from tests.support.sim_stage import SYMBOL, Stage
 
 S = {"symbol": SYMBOL}
@@ -177,7 +177,7 @@ def test_a_parameter_sent_twice_is_refused(method: str, path: str, name: str) ->
         assert (status, body) == (400, expected)
         frame = json.dumps({"id": 1, "method": name, "params": {**RIGHT[name], one: value}})
         doubled = frame[:-2] + f', "{one}": "{value}"}}}}'
-        reply = ws_api.handle(stage.exchange, stage.session, doubled.encode(), stage.tick())
+        reply = sim_ws.handle(stage.exchange, stage.session, doubled.encode(), stage.tick())
         assert reply.frame is not None
         assert orjson.loads(reply.frame)["error"] == expected
     assert state_of(stage) == before
@@ -347,7 +347,7 @@ def test_session_calls_know_their_parameters_as_well(method: str) -> None:
 def test_null_is_empty_on_the_websocket_api() -> None:
     frame = orjson.dumps({"id": 1, "method": "depth", "params": {"symbol": None}})
     stage = venue()
-    reply = ws_api.handle(stage.exchange, stage.session, frame, stage.tick())
+    reply = sim_ws.handle(stage.exchange, stage.session, frame, stage.tick())
     assert reply.frame is not None
     assert orjson.loads(reply.frame)["error"]["code"] == -1102
 
@@ -358,7 +358,7 @@ def test_null_is_empty_on_the_websocket_api() -> None:
 def test_a_time_unit_that_is_not_served_is_refused(unit: str, code: int | None) -> None:
     stage = venue()
     asked = RestRequest("GET", "/api/v3/time", b"", b"", "", unit)
-    body = orjson.loads(rest.handle(stage.exchange, asked, stage.tick()).body)
+    body = orjson.loads(sim_rest.handle(stage.exchange, asked, stage.tick()).body)
     assert body.get("code") == code
 
 

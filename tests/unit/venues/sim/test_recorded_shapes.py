@@ -9,7 +9,7 @@ import orjson
 import pytest
 
 from daemon.venues.binance_spot.serving.stream_control import StreamSession
-from daemon.venues.sim.dialect.exchange_info import symbol_row
+from daemon.venues.sim.dialect.sim_exchange_info import symbol_row
 from daemon.venues.sim.dialect.streams import StreamHub
 from tests.support.sim_stage import SYMBOL, Stage
 

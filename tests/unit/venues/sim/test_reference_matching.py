@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from daemon.model.enums import OrderType, Side, TimeInForce
-from daemon.venues.binance_spot.serving.errors import VenueError
+from daemon.venues.binance_spot.serving.dialect_errors import DialectError
 from daemon.venues.binance_spot.serving.units import decimal_of_e8
 from tests.support.sim_stage import SYMBOL, Stage
 
@@ -102,7 +102,7 @@ def test_trades_and_depth_equal_the_reference(
                 type=OrderType.MARKET if is_market else OrderType.LIMIT,
                 tif=TimeInForce.GTC if is_market else tif,
             )
-        except VenueError:
+        except DialectError:
             continue
         taker = Resting(number, side, price, qty)
         reference.enter(taker, TimeInForce.GTC if is_market else tif, is_market=is_market)

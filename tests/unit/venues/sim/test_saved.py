@@ -7,9 +7,9 @@ import pytest
 
 from daemon.model.enums import OrderType
 from daemon.shell.sim_host.options import OptionError, SimOptions, build
-from daemon.venues.binance_spot.serving.errors import VenueError
-from daemon.venues.binance_spot.serving.rest import RestRequest
-from daemon.venues.sim.dialect import rest
+from daemon.venues.binance_spot.serving.dialect_errors import DialectError
+from daemon.venues.binance_spot.serving.rest_requests import RestRequest
+from daemon.venues.sim.dialect import sim_rest
 from daemon.venues.sim.saved import SavedVenueError, pack, unpack
 from tests.support.sim_stage import MS, SYMBOL, Stage
 
@@ -93,7 +93,7 @@ def test_orders_go_on_working_and_ids_go_on_rising() -> None:
     gone = after.rest("DELETE", "orderList", symbol=SYMBOL, listClientOrderId="pair")
     assert gone[0] == 200
     assert after.rest("DELETE", "order", symbol=SYMBOL, origClientOrderId="waits")[0] == 200
-    with pytest.raises(VenueError, match="Duplicate order"):
+    with pytest.raises(DialectError, match="Duplicate order"):
         after.buy("0.1", "56000", id="less")
 
 
@@ -150,7 +150,7 @@ def test_keys_that_were_added_are_known_again() -> None:
     before = busy()
     request = RestRequest("GET", "/api/v3/openOrders", b"", b"", "k")
     after = Restarted(before)
-    answer = rest.handle(after.exchange, request, after.now_ns)
+    answer = sim_rest.handle(after.exchange, request, after.now_ns)
     assert answer.status == 400, "the key is known; the request has no timestamp"
     assert after.exchange.keys["k"].account == "main"
 

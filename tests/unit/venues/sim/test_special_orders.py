@@ -3,7 +3,7 @@
 import pytest
 
 from daemon.model.enums import OrderType, Side
-from daemon.venues.binance_spot.serving.orders import PegType, StpMode
+from daemon.venues.binance_spot.serving.order_requests import PegType, StpMode
 from tests.support.sim_stage import ROW, SYMBOL, Stage
 
 TRAIL: ROW = {

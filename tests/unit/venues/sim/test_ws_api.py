@@ -11,9 +11,9 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from hypothesis import given
 from hypothesis import strategies as st
 
-from daemon.venues.binance_spot.serving.keys import KeyFileError, ed25519_key
-from daemon.venues.binance_spot.serving.ws_api import envelope, event_body, subscribers
-from daemon.venues.sim.dialect import ws_api
+from daemon.venues.binance_spot.serving.registered_keys import PublicKeyFileError, ed25519_key
+from daemon.venues.binance_spot.serving.ws_frames import envelope, event_body, subscribers
+from daemon.venues.sim.dialect import sim_ws
 from tests.support.sim_stage import MS, ROW, SYMBOL, Stage
 
 ORDER = {
@@ -75,7 +75,7 @@ def test_booleans_and_numbers_are_signed_as_they_stand_in_the_json() -> None:
     )
     text = f"apiKey=k&recvWindow=5000.5&returnRateLimits=false&timestamp={stage.now_ns // MS}"
     signature = hmac.new(b"s", text.encode(), hashlib.sha256).hexdigest().encode()
-    reply = ws_api.handle(
+    reply = sim_ws.handle(
         stage.exchange, stage.session, frame % (stage.now_ns // MS, signature), stage.tick()
     )
     assert reply.frame is not None
@@ -103,7 +103,7 @@ def test_the_door_refuses(params: ROW, status: int, code: int) -> None:
 @given(st.binary(max_size=200) | st.text(max_size=100).map(str.encode))
 def test_garbage_gets_an_error_answer_and_never_an_exception(frame: bytes) -> None:
     stage = Stage()
-    reply = ws_api.handle(stage.exchange, stage.session, frame, stage.tick())
+    reply = sim_ws.handle(stage.exchange, stage.session, frame, stage.tick())
     assert reply.frame is not None
     assert orjson.loads(reply.frame)["status"] in {400, 401}
 
@@ -128,7 +128,7 @@ def test_logon_needs_ed25519_and_then_only_a_timestamp() -> None:
 
 
 def test_a_key_file_that_holds_no_ed25519_key_is_refused() -> None:
-    with pytest.raises(KeyFileError):
+    with pytest.raises(PublicKeyFileError):
         ed25519_key(b"hello", api_key="e", account="main")
 
 

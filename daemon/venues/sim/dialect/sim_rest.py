@@ -4,10 +4,10 @@ from dataclasses import dataclass, field
 
 import orjson
 
-from daemon.venues.binance_spot.serving.calls import Endpoint
-from daemon.venues.binance_spot.serving.errors import VenueError
+from daemon.venues.binance_spot.serving.call_table import Endpoint
+from daemon.venues.binance_spot.serving.dialect_errors import DialectError
 from daemon.venues.binance_spot.serving.params import from_form
-from daemon.venues.binance_spot.serving.rest import (
+from daemon.venues.binance_spot.serving.rest_requests import (
     GONE_PATHS,
     HTML_TYPE,
     JSON_TYPE,
@@ -17,7 +17,7 @@ from daemon.venues.binance_spot.serving.rest import (
     html_page,
     refusal,
 )
-from daemon.venues.sim.dialect.roads import Answer, refused, run
+from daemon.venues.sim.dialect.disturbed_answers import DisturbedAnswer, refused, run
 from daemon.venues.sim.exchange import Exchange
 
 
@@ -56,12 +56,12 @@ def _handle(
     try:
         exchange.limiter.admit(now_ns)
         endpoint = endpoint_of(request)
-    except VenueError as error:
+    except DialectError as error:
         return _error(exchange, error, now_ns)
     params = from_form(request.query, request.body)
     try:
         key = authenticate(exchange.keys, endpoint, request, params, exchange.judge_ns(now_ns))
-    except VenueError as error:
+    except DialectError as error:
         answer = refused(exchange, endpoint, params, error, now_ns=now_ns)
     else:
         account = key.account if key is not None else ""
@@ -69,7 +69,9 @@ def _handle(
     return _respond(exchange, endpoint, answer, now_ns)
 
 
-def _respond(exchange: Exchange, endpoint: Endpoint, answer: Answer, now_ns: int) -> RestResponse:
+def _respond(
+    exchange: Exchange, endpoint: Endpoint, answer: DisturbedAnswer, now_ns: int
+) -> RestResponse:
     if answer.hold_ms:
         return RestResponse(0, b"", hold_ms=answer.hold_ms)
     if answer.silent:
@@ -85,7 +87,7 @@ def _respond(exchange: Exchange, endpoint: Endpoint, answer: Answer, now_ns: int
 
 
 def _error(
-    exchange: Exchange, error: VenueError, now_ns: int, account: str = "", delay_ms: int = 0
+    exchange: Exchange, error: DialectError, now_ns: int, account: str = "", delay_ms: int = 0
 ) -> RestResponse:
     body, more = refusal(error, now_ns)
     headers = exchange.limiter.headers(now_ns, account) | more

@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 
-from daemon.venues.binance_spot.serving.calls import ENDPOINTS
-from daemon.venues.binance_spot.serving.errors import VenueError
-from daemon.venues.binance_spot.serving.ws_api import (
+from daemon.venues.binance_spot.serving.call_table import ENDPOINTS
+from daemon.venues.binance_spot.serving.dialect_errors import DialectError
+from daemon.venues.binance_spot.serving.ws_frames import (
     CONTROL_WEIGHT,
     MALFORMED,
     ApiRequest,
@@ -16,7 +16,7 @@ from daemon.venues.binance_spot.serving.ws_api import (
     decode_request,
     terminated_frame,
 )
-from daemon.venues.sim.dialect.roads import Answer, refused, run
+from daemon.venues.sim.dialect.disturbed_answers import DisturbedAnswer, refused, run
 from daemon.venues.sim.exchange import Exchange
 
 
@@ -39,9 +39,9 @@ def handle(
     """Answer one request frame; garbage gets an error answer, never an exception."""
     try:
         request = decode_request(frame)
-    except VenueError as error:
+    except DialectError as error:
         exchange.ledger.requests["WS malformed"] += 1
-        return _reply(exchange, session, MALFORMED, Answer(error=error), now_ns)
+        return _reply(exchange, session, MALFORMED, DisturbedAnswer(error=error), now_ns)
     if not was_held:
         exchange.ledger.requests[f"WS {request.method or 'malformed'}"] += 1
     reply = _route(exchange, session, request, now_ns, was_held=was_held)
@@ -56,14 +56,14 @@ def _route(
 ) -> ApiReply:
     try:
         exchange.limiter.admit(now_ns)
-    except VenueError as error:
-        return _reply(exchange, session, request, Answer(error=error), now_ns)
+    except DialectError as error:
+        return _reply(exchange, session, request, DisturbedAnswer(error=error), now_ns)
     endpoint, params = ENDPOINTS.get(request.method), request.params
     if endpoint is None:
         return _control(exchange, session, request, now_ns)
     try:
         key = authenticate(exchange.keys, session, endpoint, params, exchange.judge_ns(now_ns))
-    except VenueError as error:
+    except DialectError as error:
         answer = refused(exchange, endpoint, params, error, now_ns=now_ns)
     else:
         account = key.account if key is not None else ""
@@ -77,9 +77,9 @@ def _control(exchange: Exchange, session: ApiSession, request: ApiRequest, now_n
     done = ControlResult(None)
     try:
         done = control(exchange.keys, session, request, judge_ns=judge_ns, clock_ns=clock_ns)
-        answer = Answer(result=done.result)
-    except VenueError as error:
-        answer = Answer(error=error)
+        answer = DisturbedAnswer(result=done.result)
+    except DialectError as error:
+        answer = DisturbedAnswer(error=error)
     exchange.limiter.charge(CONTROL_WEIGHT, now_ns)
     reply = _reply(exchange, session, request, answer, now_ns)
     extra = tuple(terminated_frame(number, now_ns) for number in done.ended)
@@ -90,7 +90,7 @@ def _reply(
     exchange: Exchange,
     session: ApiSession,
     request: ApiRequest,
-    answer: Answer,
+    answer: DisturbedAnswer,
     now_ns: int,
     *,
     counted: str = "",

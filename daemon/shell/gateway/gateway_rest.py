@@ -5,15 +5,19 @@ from dataclasses import dataclass, field
 
 import orjson
 
-from daemon.shell.gateway.calls import BotCalls
-from daemon.shell.gateway.door import Door
+from daemon.shell.gateway.bot_authentication import Authentication
+from daemon.shell.gateway.bot_calls import BotCalls
+from daemon.shell.gateway.gateway_rules import BotRules
 from daemon.shell.gateway.public import PublicCalls
-from daemon.shell.gateway.rules import BotRules
-from daemon.venues.binance_spot.serving.calls import Endpoint
-from daemon.venues.binance_spot.serving.errors import VenueError, not_supported, unknown_outcome
-from daemon.venues.binance_spot.serving.keys import raw_signature
+from daemon.venues.binance_spot.serving.call_table import Endpoint
+from daemon.venues.binance_spot.serving.dialect_errors import (
+    DialectError,
+    not_supported,
+    unknown_outcome,
+)
 from daemon.venues.binance_spot.serving.params import Params, from_form, signed_text
-from daemon.venues.binance_spot.serving.rest import (
+from daemon.venues.binance_spot.serving.registered_keys import raw_signature
+from daemon.venues.binance_spot.serving.rest_requests import (
     GONE_PATHS,
     HTML_TYPE,
     JSON_TYPE,
@@ -40,7 +44,7 @@ class RestAnswer:
 class RestFront:
     """Lives on the gateway's loop."""
 
-    def __init__(self, door: Door, calls: BotCalls, public: PublicCalls) -> None:
+    def __init__(self, door: Authentication, calls: BotCalls, public: PublicCalls) -> None:
         self._door = door
         self._calls = calls
         self._public = public
@@ -56,14 +60,14 @@ class RestFront:
             endpoint = self._charged(request)
             status, body = await self._result(request, endpoint, bot)
             return RestAnswer(status, body, headers=self._headers(bot, endpoint))
-        except VenueError as error:
+        except DialectError as error:
             body, more = refusal(error, self._door.judge_ns())
             return RestAnswer(error.status, body, headers=self._headers(bot, endpoint) | more)
 
     def _charged(self, request: RestRequest) -> Endpoint:
         try:
             endpoint = endpoint_of(request)
-        except VenueError:
+        except DialectError:
             self._door.charge(request.api_key, None)
             raise
         self._door.charge(request.api_key, endpoint)
@@ -85,7 +89,7 @@ class RestFront:
         signature = raw_signature(request.query, request.body)
         try:
             key = authenticate(door.keys, endpoint, request, params, door.judge_ns())
-        except VenueError as error:
+        except DialectError as error:
             door.refused(error, request.api_key, payload, signature)
             raise
         handler = self._calls.handlers.get(endpoint.name)
@@ -93,7 +97,7 @@ class RestFront:
             raise not_supported()
         try:
             return await handler(door.let_in(key, params, payload, signature))
-        except VenueError:
+        except DialectError:
             raise
         except Exception:
             log.exception("gateway: a bug in %s; the bot is told that it is unknown", endpoint.name)

@@ -17,10 +17,17 @@ from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-from evidence.bot_proofs import public_key_of, wrong_with
 from evidence.folds.histogram import Histogram
 from evidence.folds.journal_fold import Handler, Recent
 from evidence.folds.position_fold import Holding
+from evidence.read.bot_lines import (
+    BotAnsweredLine,
+    BotInputLine,
+    BotRefusedLine,
+    BotSwitchedLine,
+    BotThrottledLine,
+)
+from evidence.read.bot_proofs import public_key_of, wrong_with
 from evidence.read.exact_amounts import AmountTextError, amount, amount_or_zero, text_of
 from evidence.read.integrity import Faults
 from evidence.read.journal_lines import (
@@ -38,7 +45,6 @@ from evidence.read.journal_lines import (
     SessionStartLine,
     SessionStopLine,
 )
-from evidence.schema_bots import BotAnswered, BotInput, BotRefused, BotSwitched, BotThrottled
 
 PREFIX = "bot:"
 PLACES, REPLACES = "BotPlace", "BotReplace"
@@ -46,7 +52,7 @@ _CHECKED = ("instrument_id", "side", "order_type")
 
 
 @dataclass(slots=True)
-class Asked:
+class BotRequestSeen:
     """A request to place that waits for its line."""
 
     bot: str
@@ -110,7 +116,7 @@ class BotsFold:
         self.bots: dict[str, Bot] = {}
         self.problems = Faults()
         self.checked = 0
-        self._open: dict[int, Asked] = {}
+        self._open: dict[int, BotRequestSeen] = {}
         self._ended: set[int] = set()
         """Requests of this run that have their line."""
         self._owners: dict[str, str] = {}
@@ -124,13 +130,13 @@ class BotsFold:
             RunStartLine: self._run_start,
             SessionStartLine: self._session_start,
             InstrumentsLine: self._instruments,
-            BotInput: self._input,
+            BotInputLine: self._input,
             OrderApprovedLine: self._approved,
             OrderDeniedLine: self._denied,
-            BotRefused: self._refused,
-            BotAnswered: self._answered,
-            BotSwitched: self._switched,
-            BotThrottled: self._throttled,
+            BotRefusedLine: self._refused,
+            BotAnsweredLine: self._answered,
+            BotSwitchedLine: self._switched,
+            BotThrottledLine: self._throttled,
             FillLine: self._fill,
             OrderRejectLine: self._reject,
             ReconciledLine: self._reconciled,
@@ -168,7 +174,7 @@ class BotsFold:
             self._pairs[str(one.get("symbol"))] = pair
 
     # ------------------------------------------------------------------ requests
-    def _input(self, record: BotInput) -> None:
+    def _input(self, record: BotInputLine) -> None:
         self._later(record)
         kind, request = record.input.get("type"), record.input.get("request")
         if kind not in (PLACES, REPLACES):
@@ -183,7 +189,7 @@ class BotsFold:
         if request in self._open or request in self._ended:
             self._note("request_twice", record, f"request {request} stands twice")
         if kind == REPLACES or not place.get("is_test"):  # a replace is never a test
-            self._open[request] = Asked(name, place, record.seq, record.ts_ns)
+            self._open[request] = BotRequestSeen(name, place, record.seq, record.ts_ns)
         proof, key = place.get("proof"), self._keys.get(name)
         if not proof or key is None:  # before the first session no key is told, and nothing leaves
             bot.attested += 1
@@ -204,11 +210,11 @@ class BotsFold:
                 self._ended.add(request)
 
     @staticmethod
-    def _may_be_turn(record: JournalLine, asked: Asked) -> bool:
+    def _may_be_turn(record: JournalLine, asked: BotRequestSeen) -> bool:
         """Lines of one turn carry one time; an input begins another turn whatever its time."""
-        return record.ts_ns == asked.ts_ns and not isinstance(record, BotInput)
+        return record.ts_ns == asked.ts_ns and not isinstance(record, BotInputLine)
 
-    def _end(self, record: JournalLine, owner: object, what: str) -> Asked | None:
+    def _end(self, record: JournalLine, owner: object, what: str) -> BotRequestSeen | None:
         """The request that a line ends; what is wrong with that is noted."""
         if not isinstance(owner, dict):
             self._note("owner_absent", record, f"{what} of a bot without its request")
@@ -250,7 +256,7 @@ class BotsFold:
         if asked is not None:
             self._hold(record, asked.place, terms=None)
 
-    def _refused(self, record: BotRefused) -> None:
+    def _refused(self, record: BotRefusedLine) -> None:
         refused = self._bot(record.bot).refused
         refused[record.refusal] = refused.get(record.refusal, 0) + 1
         if record.request in self._open:
@@ -294,7 +300,7 @@ class BotsFold:
                 text = f"{what} {theirs} asked for, {ours} decided"
                 self._note("order_differs", record, text)
 
-    def _answered(self, record: BotAnswered) -> None:
+    def _answered(self, record: BotAnsweredLine) -> None:
         if record.kind == "place":
             self._bot(record.bot).waits.add(record.wait_ns)
         for one in record.orders:
@@ -303,11 +309,11 @@ class BotsFold:
             if owner is not None and owner != record.bot:
                 self._note("told_of_another", record, f"{record.bot} was told of {owner}'s {cid}")
 
-    def _switched(self, record: BotSwitched) -> None:
+    def _switched(self, record: BotSwitchedLine) -> None:
         self._bot(record.bot).states.append(f"{record.state} by {record.by}: {record.reason}")
         del self._bot(record.bot).states[:-20]
 
-    def _throttled(self, record: BotThrottled) -> None:
+    def _throttled(self, record: BotThrottledLine) -> None:
         self._bot(record.bot).throttled += record.count
 
     # ------------------------------------------------------------------ money

@@ -35,7 +35,7 @@ class BotRules:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
+class BotAsked:
     """One request that has passed the door."""
 
     bot: BotRules

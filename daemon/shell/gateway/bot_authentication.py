@@ -11,15 +11,15 @@ from dataclasses import dataclass
 
 from daemon.errors import CredentialsRefused
 from daemon.model.amounts import NS_PER_MS
-from daemon.shell.gateway.keys import KeyRing
-from daemon.shell.gateway.rules import Asked, BotRules, Counts
-from daemon.shell.gateway.throttle import Bucket, Refused, Throttle
+from daemon.shell.gateway.bot_keys import KeyRing
+from daemon.shell.gateway.gateway_rules import BotAsked, BotRules, Counts
+from daemon.shell.gateway.throttle import Bucket, Throttle, ThrottleRefused
 from daemon.shell.process.clock import Clock
-from daemon.venues.binance_spot.serving.calls import CallKind, Endpoint
-from daemon.venues.binance_spot.serving.errors import VenueError
-from daemon.venues.binance_spot.serving.keys import ApiKey
+from daemon.venues.binance_spot.serving.call_table import CallKind, Endpoint
+from daemon.venues.binance_spot.serving.dialect_errors import DialectError
 from daemon.venues.binance_spot.serving.params import Params
 from daemon.venues.binance_spot.serving.rate_limits import banned, too_much_weight
+from daemon.venues.binance_spot.serving.registered_keys import ApiKey
 
 BAD_SIGNATURE, UNKNOWN_KEY = -1022, -2015
 _PUBLIC_RATE, _PUBLIC_BURST = 200, 400
@@ -36,7 +36,7 @@ class Seen:
     longest_silence_ns: int = 0
 
 
-class Door:
+class Authentication:
     """Lives on the gateway's loop."""
 
     def __init__(
@@ -110,7 +110,7 @@ class Door:
         self._refuse(refused, throttle, now_ns)
         return self._rules[key.account]
 
-    def refused(self, error: VenueError, api_key: str, payload: bytes, signature: str) -> None:
+    def refused(self, error: DialectError, api_key: str, payload: bytes, signature: str) -> None:
         """A signed request did not pass: see whether a key is in the wrong hands."""
         if error.code == UNKNOWN_KEY:
             self.failures += 1
@@ -123,14 +123,14 @@ class Door:
             if other:
                 self._on_incident(f"a request of another key was signed with {other}'s", other)
 
-    def let_in(self, key: ApiKey, params: Params, payload: bytes, signature: str) -> Asked:
+    def let_in(self, key: ApiKey, params: Params, payload: bytes, signature: str) -> BotAsked:
         """What the bot asks, once all else is checked."""
         now_ns = self.now_ns()
         self.heard(key.account, now_ns)
         proof = ""
         if key.is_ed25519:  # a third party can check it; an HMAC it could not
             proof = f"{payload.decode('utf-8', 'replace')}&signature={signature}"
-        return Asked(bot=self._rules[key.account], params=params, now_ns=now_ns, proof=proof)
+        return BotAsked(bot=self._rules[key.account], params=params, now_ns=now_ns, proof=proof)
 
     def heard(self, bot: str, now_ns: int) -> None:
         """Something signed by the bot's key has come."""
@@ -148,7 +148,7 @@ class Door:
         for bot in revoked:
             self._on_revoked(bot)
 
-    def _refuse(self, refused: Refused | None, throttle: Throttle, now_ns: int) -> None:
+    def _refuse(self, refused: ThrottleRefused | None, throttle: Throttle, now_ns: int) -> None:
         if refused is None:
             return
         until_ns = max(refused.until_ns, now_ns + NS_PER_MS) + self._offset_ns()

@@ -11,11 +11,11 @@ from daemon.venues.binance_spot.serving.authentication import (
     check_time,
     key_of,
 )
-from daemon.venues.binance_spot.serving.calls import ROUTES, Endpoint
-from daemon.venues.binance_spot.serving.errors import VenueError, not_supported
-from daemon.venues.binance_spot.serving.keys import ApiKey, raw_signature
+from daemon.venues.binance_spot.serving.call_table import ROUTES, Endpoint
+from daemon.venues.binance_spot.serving.dialect_errors import DialectError, not_supported
 from daemon.venues.binance_spot.serving.parameters import check_parameters
 from daemon.venues.binance_spot.serving.params import Params, signed_text
+from daemon.venues.binance_spot.serving.registered_keys import ApiKey, raw_signature
 
 JSON_TYPE = "application/json;charset=UTF-8"
 HTML_TYPE = "text/html"
@@ -49,7 +49,7 @@ def endpoint_of(request: RestRequest) -> Endpoint:
         raise not_supported()
     if unit not in {"", "MILLISECOND"}:
         words = "Invalid value for time unit; expected either MICROSECOND or MILLISECOND."
-        raise VenueError(-1194, words)
+        raise DialectError(-1194, words)
     endpoint = ROUTES.get((request.method, request.path))
     if endpoint is None:
         raise not_supported(404)
@@ -81,7 +81,7 @@ def authenticate(
     return key
 
 
-def refusal(error: VenueError, now_ns: int) -> tuple[bytes, dict[str, str]]:
+def refusal(error: DialectError, now_ns: int) -> tuple[bytes, dict[str, str]]:
     """(body, headers) of a refusal; its status is the error's own."""
     row: dict[str, object] = {"code": error.code, "msg": error.msg}
     headers: dict[str, str] = {}

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from typing import TypeAlias
 
-from daemon.venues.binance_spot.serving.errors import VenueError
+from daemon.venues.binance_spot.serving.dialect_errors import DialectError
 from daemon.venues.binance_spot.serving.events import Prevented
 from daemon.venues.binance_spot.serving.order_view import FillLike, ListLike, OrderLike
 from daemon.venues.binance_spot.serving.units import ms_of, text_of
@@ -141,7 +141,7 @@ def amended_row(
 
 
 def replaced_row(
-    canceled: Row | VenueError, placed: Row | VenueError | None, *, is_limited: bool = False
+    canceled: Row | DialectError, placed: Row | DialectError | None, *, is_limited: bool = False
 ) -> Row:
     """The answer to a cancel-replace; `placed` None: not attempted.
 
@@ -160,19 +160,19 @@ def replaced_row(
         return halves
     if "SUCCESS" in results:
         status = 429 if is_limited else 409
-        raise VenueError(-2021, "Order cancel-replace partially failed.", status, halves)
+        raise DialectError(-2021, "Order cancel-replace partially failed.", status, halves)
     status = 429 if is_limited else 400
-    raise VenueError(-2022, "Order cancel-replace failed.", status, halves)
+    raise DialectError(-2022, "Order cancel-replace failed.", status, halves)
 
 
-def _result_of(half: Row | VenueError | None) -> str:
+def _result_of(half: Row | DialectError | None) -> str:
     if half is None:
         return "NOT_ATTEMPTED"
-    return "FAILURE" if isinstance(half, VenueError) else "SUCCESS"
+    return "FAILURE" if isinstance(half, DialectError) else "SUCCESS"
 
 
-def _response_of(half: Row | VenueError | None) -> Row | None:
-    return {"code": half.code, "msg": half.msg} if isinstance(half, VenueError) else half
+def _response_of(half: Row | DialectError | None) -> Row | None:
+    return {"code": half.code, "msg": half.msg} if isinstance(half, DialectError) else half
 
 
 def trade_row(fill: FillLike) -> Row:

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from daemon.venues.binance_spot.serving.errors import (
+from daemon.venues.binance_spot.serving.dialect_errors import (
     combination_invalid,
     invalid_symbol,
 )

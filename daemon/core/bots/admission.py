@@ -10,7 +10,7 @@ Rules of this file:
 from collections.abc import Mapping
 from decimal import Decimal
 
-from daemon.core.bots.accounts import BotAccount
+from daemon.core.bots.bot_accounts import BotAccount
 from daemon.core.bots.money import Money
 from daemon.core.engine_config import BotSpec
 from daemon.core.latest_market import LatestMarket
@@ -34,7 +34,7 @@ from riskcaps.exposure import STOP_TYPES
 _BPS = 10_000
 
 
-class Refused(Exception):  # noqa: N818 - a business outcome, caught where the request is answered
+class AdmissionRefused(Exception):  # noqa: N818 - a business outcome, caught where the request is answered
     """The door does not let a request pass."""
 
     def __init__(self, denial: BotDenial) -> None:
@@ -54,7 +54,7 @@ def denied_by_caps(reason: str, context: Mapping[str, object]) -> BotDenial:
     return BotDenial(source=DenialSource.CAPS, reason=str(reason), context=told)
 
 
-class Door:
+class BotAdmission:
     """Knows the bots of the configuration, and who of them may place."""
 
     def __init__(
@@ -77,9 +77,11 @@ class Door:
         spec = self._let_in(item)
         used = self._desk.ledger.bots.order(item.bot, item.client_order_id)
         if used is not None and not used.status.is_terminal and used is not replacing:
-            raise Refused(refusal(DoorReason.DUPLICATE_ORDER_ID))
+            raise AdmissionRefused(refusal(DoorReason.DUPLICATE_ORDER_ID))
         if replacing is not None and replacing.instrument_id != item.instrument_id:
-            raise Refused(refusal(DoorReason.MALFORMED, "both orders must be of one symbol"))
+            raise AdmissionRefused(
+                refusal(DoorReason.MALFORMED, "both orders must be of one symbol")
+            )
         instrument = self._desk.ledger.instruments.get(item.instrument_id)
         qty = self._qty(item, instrument)
         if instrument is not None and spec.capital:
@@ -106,35 +108,37 @@ class Door:
         spec = self._specs.get(item.bot)
         if spec is None or not item.client_order_id:
             known = DoorReason.UNKNOWN_BOT if spec is None else DoorReason.MALFORMED
-            raise Refused(refusal(known))
+            raise AdmissionRefused(refusal(known))
         account = self._desk.ledger.bots.of.get(item.bot) or BotAccount()
         if account.state is BotState.REVOKED:
-            raise Refused(refusal(DoorReason.REVOKED, account.reason))
+            raise AdmissionRefused(refusal(DoorReason.REVOKED, account.reason))
         if account.state is BotState.SUSPENDED:
-            raise Refused(refusal(DoorReason.SUSPENDED, account.reason))
+            raise AdmissionRefused(refusal(DoorReason.SUSPENDED, account.reason))
         symbol = symbol_of(item.instrument_id)
         # A symbol that has caps but is not traded must not reach the gate: it has no filters there.
         if symbol not in spec.symbols or symbol not in self._desk.config.symbols:
-            raise Refused(refusal(DoorReason.UNKNOWN_SYMBOL, symbol=symbol))
+            raise AdmissionRefused(refusal(DoorReason.UNKNOWN_SYMBOL, symbol=symbol))
         return spec
 
     def _qty(self, item: BotPlace, instrument: Instrument | None) -> Decimal:
         """The base quantity, or the bound of it where the bot names a quantity in quote."""
         if (item.qty is None) == (item.quote_qty is None):
-            raise Refused(refusal(DoorReason.MALFORMED, "either qty or quote_qty"))
+            raise AdmissionRefused(refusal(DoorReason.MALFORMED, "either qty or quote_qty"))
         if item.qty is not None:
             return item.qty
         quote_qty = item.quote_qty
         if item.order_type is not OrderType.MARKET or quote_qty is None or item.price is not None:
-            raise Refused(refusal(DoorReason.MALFORMED, "quote_qty is for market orders"))
+            raise AdmissionRefused(refusal(DoorReason.MALFORMED, "quote_qty is for market orders"))
         if not quote_qty.is_finite() or quote_qty <= 0:
-            raise Refused(refusal(DoorReason.MALFORMED, "quote_qty"))
+            raise AdmissionRefused(refusal(DoorReason.MALFORMED, "quote_qty"))
         if self._desk.trading_state is TradingState.REDUCING:  # what is cut to the position is base
             why = "only what reduces passes now: name the quantity in base"
-            raise Refused(refusal(DoorReason.MALFORMED, why))
+            raise AdmissionRefused(refusal(DoorReason.MALFORMED, why))
         low = self._lowest_price(item.instrument_id)
         if low is None or instrument is None:
-            raise Refused(refusal(DoorReason.NO_PRICE, symbol=symbol_of(item.instrument_id)))
+            raise AdmissionRefused(
+                refusal(DoorReason.NO_PRICE, symbol=symbol_of(item.instrument_id))
+            )
         lot = instrument.lot or Decimal(1).scaleb(-instrument.base_precision)
         return ceil_to(quote_qty / low, lot)
 
@@ -151,13 +155,13 @@ class Door:
         asset = instrument.quote if item.side is Side.BUY else instrument.base
         why = self._money.short(asset)
         if why:
-            raise Refused(refusal(DoorReason.ALLOTMENT_EXCEEDED, why, asset=asset))
+            raise AdmissionRefused(refusal(DoorReason.ALLOTMENT_EXCEEDED, why, asset=asset))
         need = qty
         if item.side is Side.BUY:
             need = item.quote_qty if item.quote_qty is not None else self._cost(item, qty)
         free = self._money.free(spec, asset)
         if need > free:
-            raise Refused(
+            raise AdmissionRefused(
                 refusal(
                     DoorReason.ALLOTMENT_EXCEEDED,
                     asset=asset,
@@ -172,6 +176,8 @@ class Door:
         if price is None:
             top = self._market.tops.get(item.instrument_id)
             if top is None:
-                raise Refused(refusal(DoorReason.NO_PRICE, symbol=symbol_of(item.instrument_id)))
+                raise AdmissionRefused(
+                    refusal(DoorReason.NO_PRICE, symbol=symbol_of(item.instrument_id))
+                )
             price = top.ask_px
         return qty * price

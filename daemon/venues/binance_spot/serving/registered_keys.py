@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
 
-class KeyFileError(ValueError):
+class PublicKeyFileError(ValueError):
     """A file that holds no Ed25519 public key."""
 
 
@@ -53,9 +53,9 @@ def ed25519_key(pem: bytes, *, api_key: str, account: str) -> ApiKey:
     try:
         public_key = load_pem_public_key(pem)
     except ValueError as error:
-        raise KeyFileError("not a PEM public key") from error
+        raise PublicKeyFileError("not a PEM public key") from error
     if not isinstance(public_key, Ed25519PublicKey):
-        raise KeyFileError("a PEM public key, but not an Ed25519 one")
+        raise PublicKeyFileError("a PEM public key, but not an Ed25519 one")
     return ApiKey(api_key=api_key, account=account, public_key=public_key)
 
 

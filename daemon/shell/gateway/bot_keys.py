@@ -21,7 +21,11 @@ from typing import Any
 import orjson
 
 from daemon.errors import CredentialsRefused
-from daemon.venues.binance_spot.serving.keys import ApiKey, KeyFileError, ed25519_key
+from daemon.venues.binance_spot.serving.registered_keys import (
+    ApiKey,
+    PublicKeyFileError,
+    ed25519_key,
+)
 
 FOLDER = "bots"
 _KEY_CHARS = 64
@@ -62,7 +66,7 @@ class BotKey:
             )
         try:
             made = ed25519_key(self.public_pem.encode(), api_key=self.api_key, account=self.bot)
-        except KeyFileError as error:
+        except PublicKeyFileError as error:
             raise CredentialsRefused(
                 f"the public key of {self.bot}: {error}; `seatrial keys new` makes a pair, and "
                 "prints the public half"

@@ -10,12 +10,12 @@ from collections.abc import Callable
 from typing import Any
 
 from daemon.core.amend_requests import Amends
-from daemon.core.bots.accounts import BotAccount
-from daemon.core.bots.door import Door
+from daemon.core.bots.admission import BotAdmission
+from daemon.core.bots.bot_accounts import BotAccount
+from daemon.core.bots.bot_requests import Requests
 from daemon.core.bots.money import Money
-from daemon.core.bots.requests import Requests
+from daemon.core.bots.pending_answers import NOT_ATTEMPTED, TIMER, PendingAnswers
 from daemon.core.bots.rows import Rows
-from daemon.core.bots.waiting import NOT_ATTEMPTED, TIMER, Waiting
 from daemon.core.cancels import Cancels
 from daemon.core.engine_config import BotSpec
 from daemon.core.execution import DUPLICATE_ORDER
@@ -75,8 +75,8 @@ class Bots:
         self.specs: dict[str, BotSpec] = {spec.name: spec for spec in desk.config.bots}
         self.money = Money(desk, self.specs)
         self._rows = Rows(desk)
-        self._waiting = Waiting(desk, self._rows)
-        door = Door(desk, market, self.money, self.specs)
+        self._waiting = PendingAnswers(desk, self._rows)
+        door = BotAdmission(desk, market, self.money, self.specs)
         self.requests = Requests(
             desk,
             door,

@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
-from daemon.venues.binance_spot.serving.order_rows import Row, multiplier_text
 from daemon.venues.binance_spot.serving.rate_limits import LimitRule
+from daemon.venues.binance_spot.serving.shown_rows import Row, multiplier_text
 from daemon.venues.binance_spot.serving.units import ms_of, text_of
 from daemon.venues.sim.listed_symbols import ExchangeFilters, SymbolSpec
 from daemon.venues.sim.symbol_market import SymbolMarket

@@ -16,7 +16,7 @@ from urllib.parse import quote
 
 from daemon.model.amounts import NS_PER_MS, NS_PER_S
 from daemon.shell.process.clock import Clock
-from daemon.venues.binance_spot.serving.calls import ROUTES, Endpoint
+from daemon.venues.binance_spot.serving.call_table import ROUTES, Endpoint
 from daemon.venues.binance_spot.serving.params import Params
 
 PATHS = {

@@ -7,13 +7,13 @@ from evidence.read import journal_lines
 from evidence.read.journal_lines import TAG, JournalLine
 
 
-class BotInput(JournalLine, tag_field=TAG, tag=EventType.INPUT.value, kw_only=True):
+class BotInputLine(JournalLine, tag_field=TAG, tag=EventType.INPUT.value, kw_only=True):
     """A bot's request, the one kind of input that the accountant reads."""
 
     input: dict[str, Any]
 
 
-class BotRefused(JournalLine, tag_field=TAG, tag=EventType.BOT_REFUSED.value, kw_only=True):
+class BotRefusedLine(JournalLine, tag_field=TAG, tag=EventType.BOT_REFUSED.value, kw_only=True):
     """A request of a bot that the door did not let through."""
 
     bot: str
@@ -25,7 +25,7 @@ class BotRefused(JournalLine, tag_field=TAG, tag=EventType.BOT_REFUSED.value, kw
     msg: str = ""
 
 
-class BotAnswered(JournalLine, tag_field=TAG, tag=EventType.BOT_ANSWERED.value, kw_only=True):
+class BotAnsweredLine(JournalLine, tag_field=TAG, tag=EventType.BOT_ANSWERED.value, kw_only=True):
     """What a bot was told of its request."""
 
     bot: str
@@ -36,7 +36,7 @@ class BotAnswered(JournalLine, tag_field=TAG, tag=EventType.BOT_ANSWERED.value, 
     wait_ns: int = 0
 
 
-class BotSwitched(JournalLine, tag_field=TAG, tag=EventType.BOT_SWITCHED.value, kw_only=True):
+class BotSwitchedLine(JournalLine, tag_field=TAG, tag=EventType.BOT_SWITCHED.value, kw_only=True):
     """A bot may place, or may not, from here on."""
 
     bot: str
@@ -45,7 +45,7 @@ class BotSwitched(JournalLine, tag_field=TAG, tag=EventType.BOT_SWITCHED.value, 
     by: str = ""
 
 
-class BotThrottled(JournalLine, tag_field=TAG, tag=EventType.BOT_THROTTLED.value, kw_only=True):
+class BotThrottledLine(JournalLine, tag_field=TAG, tag=EventType.BOT_THROTTLED.value, kw_only=True):
     """So many requests of a bot were refused for their rate."""
 
     bot: str
@@ -60,9 +60,9 @@ RECORD_CLASSES: tuple[type[JournalLine], ...] = (
         if isinstance(kind, type) and issubclass(kind, JournalLine)
         if kind.__struct_config__.tag in _TAGS
     ),
-    BotRefused,
-    BotAnswered,
-    BotSwitched,
-    BotThrottled,
+    BotRefusedLine,
+    BotAnsweredLine,
+    BotSwitchedLine,
+    BotThrottledLine,
 )
-"""Every line type; a test holds it equal to `EventType`. `BotInput` is an input, read on demand."""
+"""Every line type; a test holds it equal to `EventType`. `BotInputLine` is an input, read on demand."""

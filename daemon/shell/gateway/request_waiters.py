@@ -37,7 +37,7 @@ class _Waiter:
     """The engine has answered, and the row does not yet tell all that was asked for."""
 
 
-class Waiting:
+class RequestWaiters:
     """The requests of all bots that have no answer yet. Lives on the gateway's loop."""
 
     def __init__(self, offer: Callable[[Input], None]) -> None:

@@ -50,7 +50,7 @@ class Waiter:
     cancel_denial: BotDenial | None = None
 
 
-class Waiting:
+class PendingAnswers:
     """Waiters by request and by order."""
 
     def __init__(self, desk: TurnContext, rows: Rows) -> None:

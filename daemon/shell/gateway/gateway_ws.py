@@ -7,21 +7,21 @@ import orjson
 
 from daemon.model.effects import BotBalances, BotEffect, BotOrderChanged
 from daemon.model.enums import VenueOrderStatus
-from daemon.shell.gateway.calls import BotCalls
-from daemon.shell.gateway.door import Door
+from daemon.shell.gateway.bot_authentication import Authentication
+from daemon.shell.gateway.bot_calls import BotCalls
 from daemon.shell.gateway.public import PublicCalls
 from daemon.shell.process.tasks import spawn
 from daemon.shell.sim_host.sim_connection import SimConnection
 from daemon.venues.binance_spot.serving.bot_rows import position_of, report_of
-from daemon.venues.binance_spot.serving.calls import ENDPOINTS, Endpoint
-from daemon.venues.binance_spot.serving.errors import (
-    VenueError,
+from daemon.venues.binance_spot.serving.call_table import ENDPOINTS, Endpoint
+from daemon.venues.binance_spot.serving.dialect_errors import (
+    DialectError,
     not_permitted,
     not_supported,
     unknown_outcome,
 )
 from daemon.venues.binance_spot.serving.params import Params
-from daemon.venues.binance_spot.serving.ws_api import (
+from daemon.venues.binance_spot.serving.ws_frames import (
     MALFORMED,
     ApiRequest,
     ApiSession,
@@ -43,7 +43,7 @@ IN_FLIGHT_MAX = 200
 class ApiFront:
     """All WebSocket API connections. Lives on the gateway's loop."""
 
-    def __init__(self, door: Door, calls: BotCalls, public: PublicCalls) -> None:
+    def __init__(self, door: Authentication, calls: BotCalls, public: PublicCalls) -> None:
         self._door = door
         self._calls = calls
         self._public = public
@@ -127,7 +127,7 @@ class ApiFront:
                 answer, ended = self._control(session, request, api_key)
             else:
                 answer = await self._called(session, endpoint, request.params, api_key)
-        except VenueError as error:
+        except DialectError as error:
             answer = error
         now_ns = self._door.judge_ns()
         bot = self.bot_of(session) or self._account(request)
@@ -153,7 +153,7 @@ class ApiFront:
         now_ns = door.judge_ns()
         try:
             done = control(door.keys, session, request, judge_ns=now_ns, clock_ns=now_ns)
-        except VenueError as error:
+        except DialectError as error:
             door.refused(error, api_key, *_signed(request.params))
             raise
         self.heard(session)
@@ -166,7 +166,7 @@ class ApiFront:
         payload, signature = _signed(params)
         try:
             key = authenticate(door.keys, session, endpoint, params, door.judge_ns())
-        except VenueError as error:
+        except DialectError as error:
             door.refused(error, api_key, payload, signature)
             raise
         if key is None:
@@ -174,7 +174,7 @@ class ApiFront:
             reply = await self._public.answer(endpoint, _unsigned(params), bot)
             if reply.status != 200:
                 told = orjson.loads(reply.body)
-                raise VenueError(told["code"], told["msg"], reply.status)
+                raise DialectError(told["code"], told["msg"], reply.status)
             return orjson.Fragment(reply.body)
         if key.api_key not in door.keys:  # revoked since the logon
             raise not_permitted()
@@ -183,7 +183,7 @@ class ApiFront:
             raise not_supported()
         try:
             return await handler(door.let_in(key, params, payload, signature))
-        except VenueError:
+        except DialectError:
             raise
         except Exception:
             log.exception("gateway: a bug in %s; the bot is told that it is unknown", endpoint.name)

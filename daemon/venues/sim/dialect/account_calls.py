@@ -3,17 +3,17 @@
 from bisect import bisect_left, bisect_right
 
 from daemon.venues.binance_spot.serving.account_rows import account_row, commission_row
-from daemon.venues.binance_spot.serving.errors import VenueError, mandatory
-from daemon.venues.binance_spot.serving.order_rows import (
+from daemon.venues.binance_spot.serving.dialect_errors import DialectError, mandatory
+from daemon.venues.binance_spot.serving.ranges import check_span, range_of, trade_range_of
+from daemon.venues.binance_spot.serving.shown_rows import (
     Row,
     order_row,
     prevented_match_row,
     trade_row,
 )
-from daemon.venues.binance_spot.serving.ranges import check_span, range_of, trade_range_of
 from daemon.venues.binance_spot.serving.units import ms_of, text_of
-from daemon.venues.sim.dialect.calls import Call
-from daemon.venues.sim.dialect.exchange_info import exchange_filter_rows, filter_rows
+from daemon.venues.sim.dialect.call_handlers import Call
+from daemon.venues.sim.dialect.sim_exchange_info import exchange_filter_rows, filter_rows
 from daemon.venues.sim.sim_orders import AmendRow, SimOrder
 
 
@@ -88,7 +88,7 @@ def prevented_matches(call: Call) -> list[Row]:
     market = call.exchange.venue.market(params.symbol())
     match_id, order_id = params.integer("preventedMatchId"), params.integer("orderId")
     if match_id is None and order_id is None:
-        raise VenueError(
+        raise DialectError(
             -1102,
             "Param 'preventedMatchId' or 'orderId' must be sent, but both were empty/null!",
         )

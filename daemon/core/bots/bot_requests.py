@@ -12,9 +12,9 @@ Rules of this file:
 from typing import Any
 
 from daemon.core.amend_requests import Amends
-from daemon.core.bots.door import Door, Refused, denied_by_caps, refusal
+from daemon.core.bots.admission import AdmissionRefused, BotAdmission, denied_by_caps, refusal
+from daemon.core.bots.pending_answers import NOT_FOUND, PendingAnswers, Waiter
 from daemon.core.bots.rows import Rows
-from daemon.core.bots.waiting import NOT_FOUND, Waiter, Waiting
 from daemon.core.cancels import Cancels
 from daemon.core.replaces import REPLACEABLE, Replaces
 from daemon.core.turn_context import TurnContext
@@ -37,9 +37,9 @@ class Requests:
     def __init__(
         self,
         desk: TurnContext,
-        door: Door,
+        door: BotAdmission,
         rows: Rows,
-        waiting: Waiting,
+        waiting: PendingAnswers,
         *,
         cancels: Cancels,
         amends: Amends,
@@ -59,7 +59,7 @@ class Requests:
         """One order, or a test of one."""
         try:
             intent = self._door.intent_of(item)
-        except Refused as refused:
+        except AdmissionRefused as refused:
             self._refuse(item, "test" if item.is_test else "place", refused.denial)
             return
         if item.is_test:
@@ -133,7 +133,7 @@ class Requests:
         cid = target.client_order_id
         try:
             intent = self._door.intent_of(item.place, replacing=target)
-        except Refused as refused:
+        except AdmissionRefused as refused:
             self._refused_line(item, "replace", refused.denial)
             self._cancel(item.cancel, target)
             self._wait(item, "replace", gone=(cid,), denial=refused.denial)
@@ -177,7 +177,7 @@ class Requests:
             return
         try:
             made = self._place(item.place, self._door.intent_of(item.place))
-        except Refused as refused:
+        except AdmissionRefused as refused:
             self._refused_line(item, "replace", refused.denial)
             made = refused.denial
         if isinstance(made, BotDenial):

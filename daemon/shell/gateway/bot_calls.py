@@ -21,10 +21,15 @@ from daemon.model.effects import BotAnswered
 from daemon.model.enums import OrderType, TimeInForce
 from daemon.model.ids import InstrumentId, instrument_id
 from daemon.model.inputs import BotCancelAll, BotPlace
-from daemon.shell.gateway.market import PublicReply, PublicRequestFailed
-from daemon.shell.gateway.rules import Asked, Counts
+from daemon.shell.gateway.gateway_rules import BotAsked, Counts
+from daemon.shell.gateway.public_market import PublicReply, PublicRequestFailed
+from daemon.shell.gateway.request_waiters import (
+    PatienceOver,
+    RequestWaiters,
+    Satisfied,
+    TooManyWait,
+)
 from daemon.shell.gateway.views import OwnView, Views, is_ended, is_whole
-from daemon.shell.gateway.waiting import PatienceOver, Satisfied, TooManyWait, Waiting
 from daemon.venues.binance_spot.serving.account_rows import account_row
 from daemon.venues.binance_spot.serving.bot_forms import (
     amend_input,
@@ -38,8 +43,8 @@ from daemon.venues.binance_spot.serving.bot_rows import (
     seen_fills,
     seen_order,
 )
-from daemon.venues.binance_spot.serving.errors import (
-    VenueError,
+from daemon.venues.binance_spot.serving.dialect_errors import (
+    DialectError,
     no_such_order,
     not_supported,
     unknown_order,
@@ -53,7 +58,8 @@ from daemon.venues.binance_spot.serving.order_forms import (
     parse_replace,
     response_type,
 )
-from daemon.venues.binance_spot.serving.order_rows import (
+from daemon.venues.binance_spot.serving.refusals import refusal_of, try_again
+from daemon.venues.binance_spot.serving.shown_rows import (
     Row,
     amended_row,
     canceled_row,
@@ -62,7 +68,6 @@ from daemon.venues.binance_spot.serving.order_rows import (
     replaced_row,
     trade_row,
 )
-from daemon.venues.binance_spot.serving.refusals import refusal_of, try_again
 from daemon.venues.binance_spot.serving.units import ms_of
 
 _DAY_MS = 86_400_000
@@ -75,7 +80,7 @@ class AccountData(Protocol):
         """`account/commission` or `myFilters` of one symbol."""
 
 
-Handler = Callable[[Asked], Awaitable[object]]
+Handler = Callable[[BotAsked], Awaitable[object]]
 
 
 def _nobody_minds() -> None:
@@ -90,7 +95,7 @@ class BotCalls:
         *,
         environment: str,
         views: Views,
-        waiting: Waiting,
+        waiting: RequestWaiters,
         account: AccountData,
         counts: Mapping[str, Counts],
         now_ns: Callable[[], int],
@@ -126,7 +131,7 @@ class BotCalls:
         }
 
     # ------------------------------------------------------------------ orders
-    async def _place(self, asked: Asked) -> object:
+    async def _place(self, asked: BotAsked) -> object:
         params = asked.params
         form = parse_place(params)
         shown = response_type(params, form.type)
@@ -143,7 +148,7 @@ class BotCalls:
             raise refusal_of(answer.denial, self._now_ns(), places=True)
         return self._placed(asked, answer, shown)
 
-    async def _test(self, asked: Asked) -> object:
+    async def _test(self, asked: BotAsked) -> object:
         if asked.params.flag("computeCommissionRates"):
             raise not_supported()
         form = parse_place(asked.params)
@@ -164,7 +169,7 @@ class BotCalls:
             raise refusal_of(answer.denial, self._now_ns(), places=True)
         return {}
 
-    async def _cancel(self, asked: Asked) -> object:
+    async def _cancel(self, asked: BotAsked) -> object:
         form = parse_cancel(asked.params)
         instrument = self._instrument(asked)
         make = cancel_input(form, instrument, asked.bot.name, cancel_id=invented_id())
@@ -175,7 +180,7 @@ class BotCalls:
         key = (asked.bot.name, instrument, order_id or f"c:{form.client_order_id}")
         return await self._once(key, lambda: self._cancel_now(asked, make))
 
-    async def _cancel_now(self, asked: Asked, make: Callable[[int], Any]) -> object:
+    async def _cancel_now(self, asked: BotAsked, make: Callable[[int], Any]) -> object:
         answer = await self._ask(asked, make)
         if answer.denial is not None:
             raise refusal_of(answer.denial, self._now_ns(), places=False)
@@ -205,7 +210,7 @@ class BotCalls:
         finally:
             del self._cancels[key]
 
-    async def _cancel_open(self, asked: Asked) -> object:
+    async def _cancel_open(self, asked: BotAsked) -> object:
         instrument = self._instrument(asked)
         answer = await self._ask(
             asked,
@@ -220,7 +225,7 @@ class BotCalls:
         view = self._view(asked)
         return [canceled_row(seen_order(view.newest(row))) for row in answer.rows]
 
-    async def _amend(self, asked: Asked) -> object:
+    async def _amend(self, asked: BotAsked) -> object:
         form = parse_amend(asked.params)
         answer = await self._ask(asked, amend_input(form, self._instrument(asked), asked.bot.name))
         if answer.denial is not None:
@@ -228,7 +233,7 @@ class BotCalls:
         row = self._newest(asked, answer)
         return amended_row(seen_order(row), row.client_order_id, self.next_execution_id())
 
-    async def _replace(self, asked: Asked) -> object:
+    async def _replace(self, asked: BotAsked) -> object:
         params, name = asked.params, asked.bot.name
         form = parse_replace(params)
         make = replace_input(
@@ -243,8 +248,8 @@ class BotCalls:
         answer = await self._ask_named(asked, make, make(0).place, form.shown)
         return self._replaced(asked, answer, form.shown)
 
-    def _replaced(self, asked: Asked, answer: BotAnswered, shown: ResponseType) -> object:
-        canceled: Row | VenueError
+    def _replaced(self, asked: BotAsked, answer: BotAnswered, shown: ResponseType) -> object:
+        canceled: Row | DialectError
         if answer.cancel_row is not None:
             canceled = canceled_row(seen_order(self._view(asked).newest(answer.cancel_row)))
         elif answer.cancel_denial is not None:
@@ -253,21 +258,21 @@ class BotCalls:
             raise refusal_of(answer.denial, self._now_ns(), places=True)
         else:
             raise unknown_outcome()
-        placed: Row | VenueError | None = None
+        placed: Row | DialectError | None = None
         if answer.rows:
             placed = self._placed(asked, answer, shown)
         elif answer.denial is not None:
             placed = refusal_of(answer.denial, self._now_ns(), places=True)
         return replaced_row(canceled, placed)
 
-    def _placed(self, asked: Asked, answer: BotAnswered, shown: ResponseType) -> Row:
+    def _placed(self, asked: BotAsked, answer: BotAnswered, shown: ResponseType) -> Row:
         row = self._newest(asked, answer)
         self._counts[asked.bot.name].order(asked.now_ns)
         at_ns = row.ts_placed_ns or row.ts_updated_ns
         return placed_row(seen_order(row), seen_fills(row), shown, at_ns)
 
     # ------------------------------------------------------------------ reads of its own
-    async def _query(self, asked: Asked) -> object:
+    async def _query(self, asked: BotAsked) -> object:
         order_id, client_id = asked.params.order_key()
         found = self._view(asked).find(
             self._instrument(asked), client_id, "" if order_id is None else str(order_id)
@@ -278,11 +283,11 @@ class BotCalls:
             raise unknown_outcome()
         return order_row(seen_order(found))
 
-    async def _open_orders(self, asked: Asked) -> object:
+    async def _open_orders(self, asked: BotAsked) -> object:
         instrument = self._instrument(asked) if asked.params.text("symbol") else None
         return [order_row(seen_order(row)) for row in self._view(asked).open_orders(instrument)]
 
-    async def _all_orders(self, asked: Asked) -> object:
+    async def _all_orders(self, asked: BotAsked) -> object:
         params = asked.params
         found = self._view(asked).orders(self._instrument(asked))
         limit = params.limit(500, 1000)
@@ -301,7 +306,7 @@ class BotCalls:
             for row in (chosen[:limit] if oldest_first else chosen[-limit:])
         ]
 
-    async def _my_trades(self, asked: Asked) -> object:
+    async def _my_trades(self, asked: BotAsked) -> object:
         params = asked.params
         limit = params.limit(500, 1000)
         from_id, order_id, start, end = (
@@ -309,7 +314,7 @@ class BotCalls:
         )
         is_timed = start is not None or end is not None
         if is_timed and (from_id is not None or order_id is not None):
-            raise VenueError(-1128, "Combination of optional parameters invalid.")
+            raise DialectError(-1128, "Combination of optional parameters invalid.")
         _check_span(start, end)
         found = [
             (row, fill)
@@ -323,7 +328,7 @@ class BotCalls:
         chosen = found[:limit] if oldest_first else found[-limit:]
         return [trade_row(seen_fill(row, fill)) for row, fill in chosen]
 
-    async def _account_status(self, asked: Asked) -> object:
+    async def _account_status(self, asked: BotAsked) -> object:
         rates = await self._commission(asked.bot.symbols[0])
         view = self._view(asked)
         return account_row(
@@ -336,14 +341,14 @@ class BotCalls:
             omit_zero=asked.params.flag("omitZeroBalances"),
         )
 
-    async def _of_account(self, path: str, asked: Asked) -> object:
+    async def _of_account(self, path: str, asked: BotAsked) -> object:
         self._instrument(asked)
         return await self._signed_answer(path, asked.params.symbol())
 
-    async def _order_counts(self, asked: Asked) -> object:
+    async def _order_counts(self, asked: BotAsked) -> object:
         return self._counts[asked.bot.name].order_rows(asked.now_ns)
 
-    async def _nothing(self, asked: Asked) -> object:
+    async def _nothing(self, asked: BotAsked) -> object:
         """A bot has no lists and no allocations: none is served."""
         if asked.params.text("symbol"):
             self._instrument(asked)
@@ -355,10 +360,10 @@ class BotCalls:
         self._execution_id += 1
         return self._execution_id
 
-    def _view(self, asked: Asked) -> OwnView:
+    def _view(self, asked: BotAsked) -> OwnView:
         return self._views[asked.bot.name]
 
-    def _newest(self, asked: Asked, answer: BotAnswered) -> BotOrderRow:
+    def _newest(self, asked: BotAsked, answer: BotAnswered) -> BotOrderRow:
         if not answer.rows:
             raise unknown_outcome()
         row = self._view(asked).newest(answer.rows[0])
@@ -366,15 +371,15 @@ class BotCalls:
             raise unknown_outcome()
         return row
 
-    def _instrument(self, asked: Asked) -> InstrumentId:
+    def _instrument(self, asked: BotAsked) -> InstrumentId:
         symbol = asked.params.symbol()
         if symbol not in asked.bot.symbols:
-            raise VenueError(-1121, "Invalid symbol.")
+            raise DialectError(-1121, "Invalid symbol.")
         return instrument_id(symbol, self._environment)
 
     async def _ask(
         self,
-        asked: Asked,
+        asked: BotAsked,
         make: Callable[[int], Any],
         satisfied: Satisfied | None = None,
         on_settled: Callable[[], None] = _nobody_minds,
@@ -393,7 +398,7 @@ class BotCalls:
             raise busy() from None
 
     async def _ask_named(
-        self, asked: Asked, make: Callable[[int], Any], wish: BotPlace, shown: ResponseType
+        self, asked: BotAsked, make: Callable[[int], Any], wish: BotPlace, shown: ResponseType
     ) -> BotAnswered:
         """Ask for an order; until the engine has answered, its id is in doubt, not absent."""
         key = (asked.bot.name, wish.client_order_id)
@@ -419,9 +424,9 @@ class BotCalls:
         return orjson.loads(reply.body)
 
 
-def busy() -> VenueError:
+def busy() -> DialectError:
     """Too many requests wait for the engine: proof that this one was not sent."""
-    return VenueError(-2010, "This action is disabled on this account. seatrial: busy, not sent")
+    return DialectError(-2010, "This action is disabled on this account. seatrial: busy, not sent")
 
 
 def invented_id() -> str:
@@ -449,4 +454,4 @@ def _ppm(rate: str) -> int:
 
 def _check_span(start: int | None, end: int | None) -> None:
     if start is not None and end is not None and end - start > _DAY_MS:
-        raise VenueError(-1127, "More than 24 hours between startTime and endTime.")
+        raise DialectError(-1127, "More than 24 hours between startTime and endTime.")

@@ -1,21 +1,21 @@
 """What REST and the WebSocket API share: admission, faults, execution, weight, books.
 
 Rules of this file:
-1. `run` never raises: every refusal is an `Answer`, and every refusal of an order is in the ledger.
+1. `run` never raises: every refusal is an `DisturbedAnswer`, and every refusal of an order is in the ledger.
 2. A fault "before" leaves the venue untouched; a fault "after" hides what was really done.
 """
 
 from dataclasses import dataclass
 
-from daemon.venues.binance_spot.serving.calls import CallKind, Endpoint
-from daemon.venues.binance_spot.serving.errors import (
-    VenueError,
+from daemon.venues.binance_spot.serving.call_table import CallKind, Endpoint
+from daemon.venues.binance_spot.serving.dialect_errors import (
+    DialectError,
     bus_lost,
     overloaded,
     unknown_outcome,
 )
 from daemon.venues.binance_spot.serving.params import Params
-from daemon.venues.sim.dialect.calls import Call
+from daemon.venues.sim.dialect.call_handlers import Call
 from daemon.venues.sim.dialect.handlers import HANDLERS
 from daemon.venues.sim.exchange import Exchange
 from daemon.venues.sim.fault_rules import NO_REQUEST_FAULT, FaultKind, RequestVerdict
@@ -41,11 +41,11 @@ _ORDER_KINDS = frozenset({CallKind.PLACE, CallKind.CANCEL})
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class DisturbedAnswer:
     """The end of a request: a result or an error, and how a fault disturbs its way back."""
 
     result: object = None
-    error: VenueError | None = None
+    error: DialectError | None = None
     delay_ms: int = 0
     hold_ms: int = 0
     """Not handled yet: the request is to be handled again after so long, with `was_held`."""
@@ -65,7 +65,7 @@ def run(
     *,
     is_rest: bool,
     was_held: bool = False,
-) -> Answer:
+) -> DisturbedAnswer:
     """Execute an admitted and authenticated request, with faults."""
     verdict = NO_REQUEST_FAULT
     if not was_held:
@@ -74,17 +74,17 @@ def run(
         detail = params.text("newClientOrderId") or params.text("origClientOrderId")
         exchange.ledger.on_fault(verdict.kind, now_ns, f"{endpoint.name} {detail}".strip())
         if verdict.kind is FaultKind.DELAY_REQUEST:
-            return Answer(hold_ms=verdict.delay_ms, account=account)
+            return DisturbedAnswer(hold_ms=verdict.delay_ms, account=account)
         if verdict.kind in _BEFORE:
-            return _disturbed(Answer(account=account), verdict)
+            return _disturbed(DisturbedAnswer(account=account), verdict)
     try:
         result = HANDLERS[endpoint.name](Call(exchange, params, account, now_ns))
-    except VenueError as error:
+    except DialectError as error:
         answer = refused(exchange, endpoint, params, error, now_ns=now_ns, account=account)
     else:
         free_of_charge = endpoint.kind in _ORDER_KINDS and not endpoint.always_weighs
         exchange.limiter.charge(0 if free_of_charge else endpoint.weight_of(params), now_ns)
-        answer = Answer(result=result, account=account)
+        answer = DisturbedAnswer(result=result, account=account)
     exchange.collect()
     return answer if verdict.kind is None else _disturbed(answer, verdict)
 
@@ -93,11 +93,11 @@ def refused(
     exchange: Exchange,
     endpoint: Endpoint,
     params: Params,
-    error: VenueError,
+    error: DialectError,
     *,
     now_ns: int,
     account: str = "",
-) -> Answer:
+) -> DisturbedAnswer:
     """Book and answer a refusal."""
     exchange.limiter.charge(endpoint.weight_of(params) if endpoint.always_weighs else 1, now_ns)
     if endpoint.kind in _ORDER_KINDS:
@@ -108,16 +108,16 @@ def refused(
             values=params.values,
             ts_ns=now_ns,
         )
-    return Answer(error=error, account=account)
+    return DisturbedAnswer(error=error, account=account)
 
 
-def _disturbed(answer: Answer, verdict: RequestVerdict) -> Answer:
+def _disturbed(answer: DisturbedAnswer, verdict: RequestVerdict) -> DisturbedAnswer:
     kind = verdict.kind
     if kind in _SILENT:
-        return Answer(silent=True, account=answer.account)
+        return DisturbedAnswer(silent=True, account=answer.account)
     if kind is FaultKind.WAF_403:
-        return Answer(is_html=True, account=answer.account)
+        return DisturbedAnswer(is_html=True, account=answer.account)
     refusal = _FAULT_ERRORS.get(kind) if kind is not None else None
     if refusal is not None:
-        return Answer(error=refusal(), account=answer.account)
-    return Answer(answer.result, answer.error, verdict.delay_ms, account=answer.account)
+        return DisturbedAnswer(error=refusal(), account=answer.account)
+    return DisturbedAnswer(answer.result, answer.error, verdict.delay_ms, account=answer.account)

@@ -20,12 +20,12 @@ from daemon.venues.binance_spot.serving.authentication import (
     check_time,
     key_of,
 )
-from daemon.venues.binance_spot.serving.calls import Endpoint
-from daemon.venues.binance_spot.serving.errors import VenueError, mandatory, not_supported
+from daemon.venues.binance_spot.serving.call_table import Endpoint
+from daemon.venues.binance_spot.serving.dialect_errors import DialectError, mandatory, not_supported
 from daemon.venues.binance_spot.serving.event_rows import ServedEvent, user_event
-from daemon.venues.binance_spot.serving.keys import ApiKey
 from daemon.venues.binance_spot.serving.parameters import check_parameters
 from daemon.venues.binance_spot.serving.params import Params, RequestId
+from daemon.venues.binance_spot.serving.registered_keys import ApiKey
 from daemon.venues.binance_spot.serving.units import ms_of
 
 SUBSCRIPTIONS_MAX = 1_000
@@ -107,7 +107,7 @@ def decode_request(frame: bytes) -> ApiRequest:
         request = _DECODER.decode(frame)
         params = _params_of(bytes(request.params))
     except (msgspec.MsgspecError, ValueError, RecursionError):
-        raise VenueError(-1135, "Invalid JSON Request") from None
+        raise DialectError(-1135, "Invalid JSON Request") from None
     return ApiRequest(request.id, request.method.removeprefix("v3/"), params)
 
 
@@ -161,7 +161,7 @@ def answer_frame(
 ) -> bytes:
     """The frame of a result, or of a refusal when `answer` is one."""
     row: dict[str, object] = {"id": request.request_id, "status": 200}
-    if isinstance(answer, VenueError):
+    if isinstance(answer, DialectError):
         row["status"] = answer.status
         body: dict[str, object] = {"code": answer.code, "msg": answer.msg}
         if answer.data is not None:
@@ -242,7 +242,7 @@ def _signer(keys: Mapping[str, ApiKey], params: Params, judge_ns: int) -> ApiKey
 
 def _logon(asked: _Asked) -> ControlResult:
     if not key_of(asked.keys, asked.params.required("apiKey")).is_ed25519:
-        raise VenueError(-4056, "HMAC_SHA256 API key is not supported.", 400)
+        raise DialectError(-4056, "HMAC_SHA256 API key is not supported.", 400)
     asked.session.key = _signer(asked.keys, asked.params, asked.judge_ns)
     asked.session.authorized_ns = asked.clock_ns
     return _status(asked)
@@ -277,7 +277,7 @@ def _subscriptions(asked: _Asked) -> ControlResult:
 def _subscribe(asked: _Asked) -> ControlResult:
     key = asked.session.key
     if key is None:
-        raise VenueError(
+        raise DialectError(
             -1002, "You are not authorized to execute this request: log on first.", 401
         )
     return _open_subscription(asked.session, key.account, by_session=True)
@@ -296,17 +296,17 @@ def _unsubscribe(asked: _Asked) -> ControlResult:
         subscriptions.clear()
         return ControlResult({}, ended)
     if number not in subscriptions:
-        raise VenueError(-2036, "User Data Stream subscription is inactive.")
+        raise DialectError(-2036, "User Data Stream subscription is inactive.")
     del subscriptions[number]
     return ControlResult({}, (number,))
 
 
 def _open_subscription(session: ApiSession, account: str, *, by_session: bool) -> ControlResult:
     if any(owner == account for owner, _ in session.subscriptions.values()):
-        raise VenueError(-2035, "User Data Stream subscription is already active.")
+        raise DialectError(-2035, "User Data Stream subscription is already active.")
     out_of_ids = session.last_subscription_id >= SUBSCRIPTION_ID_LAST
     if out_of_ids or len(session.subscriptions) >= SUBSCRIPTIONS_MAX:
-        raise VenueError(-2042, "Subscription limit reached.")
+        raise DialectError(-2042, "Subscription limit reached.")
     session.last_subscription_id += 1
     session.subscriptions[session.last_subscription_id] = (account, by_session)
     return ControlResult({"subscriptionId": session.last_subscription_id})
