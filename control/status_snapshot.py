@@ -23,6 +23,12 @@ def table(snapshot: Mapping[str, Any], key: str) -> Mapping[str, Any]:
     return value if isinstance(value, Mapping) else {}
 
 
+def owner_of(order: Mapping[str, Any]) -> str:
+    """Whose order it is, where a bot's: ` (NAME)`."""
+    _, is_bots, name = str(order.get("strategy_id", "")).partition("bot:")
+    return f" ({name})" if is_bots else ""
+
+
 def select_incidents(snapshot: Mapping[str, Any], *, unresolved: bool) -> list[Mapping[str, Any]]:
     """The incidents of the snapshot, oldest first."""
     found = rows(snapshot, "incidents")

@@ -161,7 +161,7 @@ class Daemon:
         self._published: Mapping[str, Any] = {}
         self._late = LateOrders(settings.venue.recv_window_ms)
         self._port: ControlPort | None = None
-        self._gateway = GatewaySide(config, api_key=self._credentials.api_key)
+        self._gateway = GatewaySide(config, self._credentials.api_key, lambda: self._published)
 
     async def run(self) -> int:
         """Connect and serve until told to exit. Returns the exit code."""
@@ -331,8 +331,7 @@ class Daemon:
         pause = self._engine.venue_pause
         if pause.until_ns > self._clock.now_ns():
             link.pause(pause.scope, pause.until_ns)
-        views = self._engine.bot_views
-        self._gateway.build(pump, link, self._clock, views, lambda: self._published)
+        self._gateway.build(pump, link, self._clock, self._engine.bot_views, self._on_fatal)
         return link
 
     def _build_emergency(self) -> VenueStop:

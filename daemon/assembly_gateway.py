@@ -1,6 +1,7 @@
 """The gateway of one boot, put together from the configuration and what the daemon has."""
 
 import asyncio
+import contextlib
 import random
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -28,9 +29,12 @@ _ORDERS_WINDOW_S = 10
 class GatewaySide:
     """The gateway as the composition root has it: nothing at all where none is configured."""
 
-    def __init__(self, config: Config, *, api_key: str) -> None:
-        """Nothing is read before `build`."""
+    def __init__(
+        self, config: Config, api_key: str, status: Callable[[], Mapping[str, Any]]
+    ) -> None:
+        """Nothing is read before `build`; `status` is what was published last."""
         self._config = config
+        self._published = status
         self._key_digest = digest_of(api_key)
         self._gateway: Gateway | None = None
 
@@ -40,9 +44,11 @@ class GatewaySide:
         link: VenueLink,
         clock: Clock,
         views: Callable[[], Sequence[BotView]],
-        status: Callable[[], Mapping[str, Any]],
+        on_fatal: Callable[[BaseException], None],
     ) -> None:
-        """Make it, on the main loop; `status` is what was published last.
+        """Make it, on the main loop.
+
+        `on_fatal` hears on the main loop of a bug that has ended the gateway.
 
         Raises:
             CredentialsRefused, OSError: a key of a bot cannot be used.
@@ -62,7 +68,8 @@ class GatewaySide:
                 Backoff(min_s=_BACKOFF_MIN_S, max_s=_BACKOFF_MAX_S, rng=rng),
             ),
             offset_ns=lambda: link.offset_ns,
-            is_ready=lambda: status().get("gate_state") == GateState.READY,
+            is_ready=lambda: self._published().get("gate_state") == GateState.READY,
+            on_fatal=lambda error: _on_loop(main_loop, on_fatal, error),
         )
         self._gateway = Gateway(
             settings=settings.gateway,
@@ -97,6 +104,13 @@ class GatewaySide:
     def status(self) -> Mapping[str, Any]:
         """The gateway's part of the status."""
         return {} if self._gateway is None else self._gateway.status()
+
+
+def _on_loop(
+    loop: asyncio.AbstractEventLoop, hear: Callable[[BaseException], None], error: BaseException
+) -> None:
+    with contextlib.suppress(RuntimeError):  # the daemon has ended before
+        loop.call_soon_threadsafe(hear, error)
 
 
 def each(*deeds: Callable[[], object]) -> None:

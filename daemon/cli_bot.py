@@ -20,7 +20,7 @@ from control.tool.failures import EXIT_REFUSED
 from control.tool.output import print_json
 from daemon.errors import SeatrialError
 from daemon.settings import Config, SettingsError, load_config
-from daemon.shell.gateway.bot_keys import BotKey, new_key, read_keys, write_key
+from daemon.shell.gateway.bot_keys import BotKey, check_new, new_key, read_keys, write_key
 from daemon.shell.gateway.snippets import CLIENTS, Address, snippet
 from daemon.shell.process.clock import SystemClock, utc_text
 from daemon.shell.process.secrecy import forbid_core_dumps
@@ -47,8 +47,11 @@ def bot_group() -> None:
     type=FILE,
     help="PEM file of the bot's own public key; without it an HMAC key is made.",
 )
+@click.option("--replace", "replaces", is_flag=True, help="In the place of the key that it has.")
 @json_option
-def bot_new(name: str, config_path: Path, public_path: Path | None, *, as_json: bool) -> None:
+def bot_new(
+    name: str, config_path: Path, public_path: Path | None, *, replaces: bool, as_json: bool
+) -> None:
     """Issue a key for the bot NAME, whose table [bots.NAME] stands in the configuration.
 
     A secret is shown here and never again. A running daemon takes the key at once.
@@ -57,7 +60,8 @@ def bot_new(name: str, config_path: Path, public_path: Path | None, *, as_json: 
     try:
         pem = public_path.read_text(encoding="ascii") if public_path is not None else ""
         key = new_key(name, SystemClock().now_ns(), pem)
-        path = write_key(config.settings.state_dir, key, is_new=True)
+        check_new(config.settings.state_dir, name, replaces=replaces)
+        path = write_key(config.settings.state_dir, key)
     except (SeatrialError, OSError, UnicodeDecodeError) as error:
         raise _refused(str(error)) from error
     shown = {"bot": name, "kind": key.kind, "api_key": key.api_key}
@@ -113,7 +117,10 @@ def bot_list(ctx: click.Context, config_path: Path, *, as_json: bool) -> None:
 def bot_revoke(
     ctx: click.Context, name: str, config_path: Path, *, reason: str, as_json: bool
 ) -> None:
-    """Take the key of a bot away for good; a running daemon cancels its open orders."""
+    """Take the key of a bot away for good; a running daemon cancels its open orders.
+
+    The name stays revoked. For another key under the same name: `bot new NAME --replace`.
+    """
     config = _config_of(config_path, name)
     state_dir = config.settings.state_dir
     try:

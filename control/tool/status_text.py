@@ -15,7 +15,7 @@ from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
-from control.status_snapshot import is_resolved, open_incidents, rows, table
+from control.status_snapshot import is_resolved, open_incidents, owner_of, rows, table
 
 ROWS_MAX = 10
 CAPS_MAX = 8
@@ -327,7 +327,7 @@ def orders_table(snapshot: Mapping[str, Any], limit: int) -> Table | None:
             clean(row.get("side", "")),
             amount(row.get("qty")),
             amount(row.get("price")),
-            clean(row.get("status", "")),
+            clean(row.get("status", "")) + clean(owner_of(row)),
         )
     if len(found) > limit:
         _add_row(made, f"… {len(found) - limit} more: seatrial orders")

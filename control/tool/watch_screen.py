@@ -31,6 +31,7 @@ from control.tool.kill_command import SILENT_S, kill_line
 from control.tool.status_text import (
     activity_line,
     alarm_lines,
+    bots_table,
     clean,
     event_line,
     headline,
@@ -47,6 +48,7 @@ EVENTS_KEPT = 200
 LAGS_KEPT = 120
 CAPS_SHOWN = 5
 POSITIONS_SHOWN = 3
+BOTS_SHOWN = 3
 ORDERS_SHOWN = 3
 _FONT_FACES = re.compile(r"@font-face\s*\{[^}]*\}")
 QUIET_TYPES = ("input", "heartbeat", "checkpoint", "clock")
@@ -267,6 +269,7 @@ class WatchScreen(App[None]):
             made
             for made in (
                 positions_table({"positions": _first(snapshot.get("positions"), POSITIONS_SHOWN)}),
+                bots_table({**snapshot, "bots": _first(snapshot.get("bots"), BOTS_SHOWN)}),
                 orders_table(snapshot, ORDERS_SHOWN),
             )
             if made is not None

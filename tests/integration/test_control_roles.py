@@ -50,6 +50,10 @@ EXPECTED: dict[str, Role] = {
     "kill": Role.STOPPER,
     "cancel-all": Role.STOPPER,
     "stop": Role.STOPPER,
+    "bot-kill": Role.STOPPER,
+    "bot-suspend": Role.STOPPER,
+    "bot-revoke": Role.STOPPER,
+    "bot-resume": Role.OPERATOR,
     "start": Role.OPERATOR,
     "re-arm": Role.OPERATOR,
     "reconcile": Role.OPERATOR,
@@ -64,6 +68,10 @@ EXPECTED: dict[str, Role] = {
     "shutdown": Role.OPERATOR,
 }
 PARAMS: dict[str, dict[str, Any]] = {
+    "bot-kill": {"bot": "ft"},
+    "bot-suspend": {"bot": "ft"},
+    "bot-revoke": {"bot": "ft"},
+    "bot-resume": {"bot": "ft", "reason": "r"},
     "incident": {"incident_id": "i-1"},
     "re-arm": {"reason": "r"},
     "flatten": {"reason": "r"},

@@ -106,7 +106,7 @@ def test_nothing_that_exists_is_overwritten(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("args", "says"),
     [
-        (["--caps", "none-such"], "take one of live-pilot, testnet-strict, tiny"),
+        (["--caps", "none-such"], "take one of bots, live-pilot, testnet-strict, tiny"),
         (["--symbol", "DOGEUSDT"], "every order on DOGEUSDT would be denied"),
         (["--venue", "sim"], "needs the line that `seatrial sim` prints"),
         (["--sim", "-"], "copy the one line"),

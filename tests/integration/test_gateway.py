@@ -115,18 +115,19 @@ def test_ten_readers_cost_the_venue_one_request(box: BotBox) -> None:
 def test_a_suspended_bot_may_cancel_and_read_but_not_place(box: BotBox) -> None:
     one, two = bot_of(box, "one"), bot_of(box, "two")
     resting = one.rest("before")
+    assert resting.status == 200, resting.body
     call(box.socket, "bot-suspend", bot="one", reason="test")
     box.until(lambda status: status["bots"]["one"]["state"] == "suspended")
     refused = one.buy()
     assert refused.code == -2010
     assert "seatrial: suspended" in refused.body["msg"]
-    assert two.buy().body["status"] == "FILLED"
+    assert two.buy().status_word == "FILLED"
     assert one.call("GET", "account").status == 200
     gone = one.call("DELETE", "order", symbol="BTCUSDT", orderId=resting.body["orderId"])
     assert gone.body["status"] == "CANCELED"
     call(box.socket, "bot-resume", bot="one", reason="test")
     box.until(lambda status: status["bots"]["one"]["state"] == "active")
-    assert one.buy().body["status"] == "FILLED"
+    assert one.buy().status_word == "FILLED"
 
 
 def test_kill_bot_takes_one_bot_out_and_leaves_the_other(box: BotBox) -> None:
@@ -137,7 +138,7 @@ def test_kill_bot_takes_one_bot_out_and_leaves_the_other(box: BotBox) -> None:
     box.until(lambda status: not status["bots"]["one"]["open_orders"])
     assert [row["order_id"] for row in box.open_at_venue()] == [kept.body["orderId"]]
     assert one.buy().code == -2010
-    assert two.buy().body["status"] == "FILLED"
+    assert two.buy().status_word == "FILLED"
     told = one.call("GET", "order", symbol="BTCUSDT", origClientOrderId="to-die")
     assert told.body["status"] == "CANCELED"
     two.call("DELETE", "openOrders", symbol="BTCUSDT")
@@ -159,7 +160,7 @@ def test_a_revoked_key_is_gone_at_once_and_its_orders_with_it(tmp_path: Path) ->
         assert [row["order_id"] for row in box.open_at_venue()] == [kept.body["orderId"]]
         assert one.call("GET", "account").code == -2015
         assert one.buy().code == -2015
-        assert two.buy().body["status"] == "FILLED"
+        assert two.buy().status_word == "FILLED"
         box.kill_daemon()
         box.start_daemon()
         assert one.call("GET", "account").code == -2015
@@ -184,7 +185,7 @@ def test_lost_answers_are_found_by_the_user_stream(tmp_path: Path) -> None:
         bot = bot_of(box)
         box.sim.load_faults(LOST)
         told = bot.buy(newClientOrderId="lost")
-        assert told.body["status"] == "FILLED"
+        assert told.status_word == "FILLED"
         assert told.body["fills"]
         row = box.sim.signed("GET", "order", symbol="BTCUSDT", orderId=told.body["orderId"])
         assert row["executedQty"] == told.body["executedQty"]
@@ -282,7 +283,7 @@ def test_a_silent_bot_loses_its_orders_and_a_heard_one_keeps_them(tmp_path: Path
         status = box.until(is_gone)
         assert [row["order_id"] for row in box.open_at_venue()] == [kept.body["orderId"]]
         assert status["bots_seen"]["loud"]["longest_silence_s"] < 3
-        assert silent.buy().body["status"] == "FILLED"
+        assert silent.buy().status_word == "FILLED"
         box.until(lambda status: status["bots"]["silent"]["state"] == "active")
 
 
@@ -295,7 +296,7 @@ def test_an_ed25519_bot_logs_on_and_its_signed_text_is_in_the_journal(tmp_path: 
         assert facts["logon"]["status"] == 200
         assert facts["placed"]["result"]["status"] == "FILLED"
         assert [event["x"] for event in facts["events"]] == ["NEW", "TRADE"]
-        assert bot.buy(quantity="0.002").body["status"] == "FILLED"
+        assert bot.buy(quantity="0.002").status_word == "FILLED"
         proofs = [line["input"]["proof"] for line in box.journal("input") if "proof" in str(line)]
     text, _, signature = proofs[-1].rpartition("&signature=")
     private.public_key().verify(base64.b64decode(signature), text.encode())

@@ -200,7 +200,7 @@ def test_paces_are_finite_and_above_zero(option: str, number: str) -> None:
 @pytest.mark.parametrize(
     ("arguments", "complaint"),
     [
-        (["--caps", "nosuch"], "there are: demo, live-pilot, testnet-strict, tiny"),
+        (["--caps", "nosuch"], "there are: bots, demo, live-pilot, testnet-strict, tiny"),
         (["--faults", "nosuch"], "`--faults list` explains them"),
         (["--speed", "fast"], "'fast' is not a valid number"),
     ],

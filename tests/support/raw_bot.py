@@ -23,6 +23,11 @@ class Answer:
     body: Any
 
     @property
+    def status_word(self) -> str:
+        """The order's status; of a refusal its text, so that a failed test says why."""
+        return str(self.body.get("status") or self.body)
+
+    @property
     def code(self) -> int:
         return int(self.body["code"])
 

@@ -96,20 +96,38 @@ def new_key(bot: str, now_ns: int, public_pem: str = "") -> BotKey:
     return made
 
 
-def write_key(state_dir: Path, key: BotKey, *, is_new: bool = False) -> Path:
+def check_new(state_dir: Path, bot: str, *, replaces: bool) -> None:
+    """Whether a key may be made for a bot; `replaces`: in the place of one that it has.
+
+    Raises:
+        CredentialsRefused: it has one, or had one that was revoked: the engine knows that name as
+            revoked for ever, and so does the record.
+        OSError: the file cannot be read.
+    """
+    path = state_dir / FOLDER / f"{bot}.json"
+    if not path.exists():
+        return
+    if read_key(path).revoked_ns:
+        raise CredentialsRefused(
+            f"the key of {bot} was revoked, and a revoked name stays so; add a table "
+            "[bots.ANOTHER_NAME] to the configuration, restart, and make a key for it"
+        )
+    if not replaces:
+        raise CredentialsRefused(
+            f"{bot} has a key already; --replace makes another in its place, and the old one is "
+            "refused from then on"
+        )
+
+
+def write_key(state_dir: Path, key: BotKey) -> Path:
     """Write a key's file whole, durable when this returns.
 
     Raises:
-        CredentialsRefused: `is_new`, and the bot has a key that is not revoked.
         OSError: it cannot be written.
     """
     folder = state_dir / FOLDER
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     path = folder / f"{key.bot}.json"
-    if is_new and path.exists() and not read_key(path).revoked_ns:
-        raise CredentialsRefused(
-            f"{key.bot} has a key already; `seatrial bot revoke {key.bot}` first, then make another"
-        )
     plain = {
         name: getattr(key, name)
         for name in ("bot", "api_key", "secret", "public_pem", "created_ns", "revoked_ns")

@@ -58,6 +58,8 @@ class GatewayPorts:
     """The venue's clock minus ours."""
     is_ready: Callable[[], bool]
     """Whether the gate is READY: a bot's silence counts from then on."""
+    on_fatal: Callable[[BaseException], None]
+    """A bug has ended the gateway: nobody watches the bots any more, so the process must end."""
 
 
 class Gateway:
@@ -194,6 +196,7 @@ class Gateway:
             self._error = error
             if self._is_up.is_set():
                 log.critical("gateway: it has ended: %s", error, exc_info=error)
+                self._ports.on_fatal(error)
         finally:
             self._is_up.set()
 

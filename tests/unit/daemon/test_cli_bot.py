@@ -54,7 +54,9 @@ def test_a_secret_is_shown_once_and_never_again(config: Path) -> None:
     assert shown["api_key"] not in listed.stdout
     again = bot(config, "new", "ft")
     assert again.exit_code == 1
-    assert "bot revoke ft" in again.output
+    assert "--replace makes another" in again.output
+    replaced = bot(config, "new", "ft", "--replace", "--json")
+    assert json.loads(replaced.stdout)["secret"] != shown["secret"]
 
 
 def test_of_an_ed25519_key_the_public_half_is_registered(config: Path, tmp_path: Path) -> None:
@@ -65,13 +67,12 @@ def test_of_an_ed25519_key_the_public_half_is_registered(config: Path, tmp_path:
     assert json.loads(made.stdout).keys() == {"bot", "kind", "api_key"}
     assert json.loads(made.stdout)["kind"] == "ed25519"
     public.write_text("rubbish")
-    assert bot(config, "revoke", "ft").exit_code == 0
-    refused = bot(config, "new", "ft", "--ed25519-public-key", str(public))
+    refused = bot(config, "new", "ft", "--replace", "--ed25519-public-key", str(public))
     assert refused.exit_code == 1
     assert "not a PEM public key" in refused.output
 
 
-def test_a_revoked_key_keeps_no_secret_and_makes_room_for_another(config: Path) -> None:
+def test_a_revoked_key_keeps_no_secret_and_its_name_stays_revoked(config: Path) -> None:
     bot(config, "new", "ft")
     done = bot(config, "revoke", "ft", "--reason", "test")
     assert done.exit_code == 0
@@ -80,7 +81,9 @@ def test_a_revoked_key_keeps_no_secret_and_makes_room_for_another(config: Path) 
     assert key.revoked_ns
     assert not key.secret
     assert "revoked" in bot(config, "list").stdout
-    assert bot(config, "new", "ft").exit_code == 0
+    again = bot(config, "new", "ft", "--replace")
+    assert again.exit_code == 1
+    assert "a revoked name stays so" in again.output
 
 
 def test_a_bot_that_the_configuration_lacks_has_no_key(config: Path) -> None:

@@ -26,8 +26,9 @@ CAPS_HEAD = """# Caps and denials
 
 Generated (`python -m tests.unit.riskcaps.write_tables caps`); a test fails when it is stale.
 
-Three presets stand beside this file: `testnet-strict.toml`, `live-pilot.toml` (smallest notional)
-and `tiny.toml` (for the demo: strategies constantly run into it). A cap that is not set is zero,
+Four presets stand beside this file: `testnet-strict.toml`, `bots.toml` (for bots at the gateway:
+stops at the exchange that only reduce), `live-pilot.toml` (smallest notional) and `tiny.toml` (for
+the demo: strategies constantly run into it). A cap that is not set is zero,
 and zero denies. Amounts are written as text. `unlimited` is a word, and strict mode (the default)
 refuses it. A running daemon takes stricter values only; loosening is an edited config and a
 restart. Clauses are the numbers of `docs/CONTROLS.md`.

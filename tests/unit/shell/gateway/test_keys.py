@@ -13,6 +13,7 @@ from daemon.errors import CredentialsRefused
 from daemon.shell.gateway.bot_keys import (
     BotKey,
     KeyRing,
+    check_new,
     digest_of,
     new_key,
     read_key,
@@ -66,11 +67,27 @@ def test_a_file_that_others_may_read_is_refused(tmp_path: Path) -> None:
         ring(tmp_path, "ft")
 
 
-def test_a_second_key_needs_the_first_to_be_revoked(tmp_path: Path) -> None:
+def test_a_second_key_is_asked_for_in_so_many_words_and_a_revoked_name_stays_so(
+    tmp_path: Path,
+) -> None:
+    check_new(tmp_path, "ft", replaces=False)
     first = new_key("ft", 7)
-    write_key(tmp_path, first, is_new=True)
-    with pytest.raises(CredentialsRefused, match="bot revoke ft"):
-        write_key(tmp_path, new_key("ft", 8), is_new=True)
+    write_key(tmp_path, first)
+    with pytest.raises(CredentialsRefused, match="--replace"):
+        check_new(tmp_path, "ft", replaces=False)
+    check_new(tmp_path, "ft", replaces=True)
+    write_key(tmp_path, BotKey(bot="ft", api_key=first.api_key, revoked_ns=9))
+    with pytest.raises(CredentialsRefused, match="stays so"):
+        check_new(tmp_path, "ft", replaces=True)
+
+
+def test_a_replaced_key_ends_with_the_next_look_and_revokes_nobody(tmp_path: Path) -> None:
+    first, second = new_key("ft", 7), new_key("ft", 8)
+    write_key(tmp_path, first)
+    keys = ring(tmp_path, "ft")
+    write_key(tmp_path, second)
+    assert keys.refresh(thorough=True) == frozenset()
+    assert set(keys.keys) == {second.api_key}
 
 
 def test_the_ring_follows_the_folder_and_knows_only_configured_bots(tmp_path: Path) -> None:

@@ -1,0 +1,171 @@
+"""Where the gateway listens, and who may come in: loopback, a Unix socket, TLS with a list."""
+
+import asyncio
+import http.client
+import socket
+import ssl
+import threading
+from collections.abc import Callable, Collection
+from pathlib import Path
+
+import pytest
+
+from daemon.model.bots import BotState, BotView
+from daemon.settings_bots import GatewaySettings
+from daemon.shell.gateway.bot_keys import digest_of
+from daemon.shell.gateway.gateway import Gateway, GatewayPorts
+from daemon.shell.gateway.gateway_rules import BotRules
+from daemon.shell.gateway.public_market import PublicReply, PublicRequestFailed
+from daemon.shell.process.clock import SystemClock
+from daemon.shell.sim_host.tls import server_context
+
+RULES = BotRules(
+    name="ft", symbols=("BTCUSDT",), can_trade=True, patience_s=1.0, requests_per_second=100,
+    requests_burst=100, cancels_per_second=10, orders_10s=100, orders_day=1_000,
+)  # fmt: skip
+VIEW = BotView(
+    bot="ft", state=BotState.ACTIVE, reason="", symbols=("BTCUSDT",), orders=(), balances=()
+)
+
+
+class NoVenue:
+    """Nothing behind the gateway answers."""
+
+    def get(self, path: str, query: str, weight: int) -> "asyncio.Future[PublicReply]":
+        raise PublicRequestFailed("no venue")
+
+    def want(self, names: Collection[str]) -> None:
+        """Nobody listens."""
+
+    async def run(
+        self, on_frame: Callable[[str, bytes], None], on_lost: Callable[[], None]
+    ) -> None:
+        await asyncio.Event().wait()
+
+
+def gateway(
+    state_dir: Path,
+    settings: GatewaySettings,
+    nobody: NoVenue | None = None,
+    on_fatal: Callable[[BaseException], None] = lambda _error: None,
+) -> Gateway:
+    nobody = nobody or NoVenue()
+    ports = GatewayPorts(
+        offer=lambda _item: None, data=nobody, account=nobody, streams=nobody,  # type: ignore[arg-type]
+        offset_ns=lambda: 0, is_ready=lambda: False, on_fatal=on_fatal,
+    )  # fmt: skip
+    return Gateway(
+        settings=settings, environment="sim", state_dir=state_dir, rules=[RULES], views=[VIEW],
+        venue_key_digest=digest_of("x"), clock=SystemClock(), ports=ports,
+    )  # fmt: skip
+
+
+class OverSocket(http.client.HTTPConnection):
+    def __init__(self, path: Path) -> None:
+        super().__init__("localhost", timeout=5)
+        self._path = path
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.settimeout(5)
+        self.sock.connect(str(self._path))
+
+
+def status_of(connection: http.client.HTTPConnection, **headers: str) -> int:
+    try:
+        connection.request("GET", "/api/v3/ping", headers=headers)
+        return connection.getresponse().status
+    finally:
+        connection.close()
+
+
+def test_a_unix_socket_is_the_owners_alone_and_is_taken_over_after_a_crash(tmp_path: Path) -> None:
+    path = tmp_path / "gateway.sock"
+    left = socket.socket(socket.AF_UNIX)
+    left.bind(str(path))
+    left.close()
+    settings = GatewaySettings.model_validate(
+        {"listen": "unix:gateway.sock"}, context={"base": tmp_path}
+    )
+    made = gateway(tmp_path, settings)
+    made.start()
+    try:
+        assert path.stat().st_mode & 0o777 == 0o600
+        assert status_of(OverSocket(path)) == 200
+        assert status_of(OverSocket(path), Origin="http://x.example") == 403
+    finally:
+        assert made.stop()
+
+
+def test_an_address_that_is_taken_is_named_with_the_mend(tmp_path: Path) -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+        made = gateway(tmp_path, GatewaySettings(listen=f"127.0.0.1:{port}"))
+        with pytest.raises(OSError, match=r"set gateway\.listen to an address that is free"):
+            made.start()
+
+
+@pytest.mark.parametrize(("clients", "status"), [("127.0.0.0/8", 200), ("192.0.2.0/24", 403)])
+def test_beyond_loopback_only_listed_clients_come_in_over_tls(
+    tmp_path: Path, clients: str, status: int
+) -> None:
+    _, trusted = server_context(tmp_path, "localhost", SystemClock())
+    settings = GatewaySettings.model_validate(
+        {"listen": "0.0.0.0:0", "tls_certificate": str(trusted),
+         "tls_key": str(tmp_path / "key.pem"), "clients": [clients], "hosts": ["localhost"]},
+        context={"base": tmp_path},
+    )  # fmt: skip
+    made = gateway(tmp_path, settings)
+    made.start()
+    try:
+        port = int(made.address.rpartition(":")[2])
+        context = ssl.create_default_context(cafile=trusted)
+        assert (
+            status_of(http.client.HTTPSConnection("localhost", port, timeout=5, context=context))
+            == status
+        )
+        plain = http.client.HTTPConnection("localhost", port, timeout=5)
+        with pytest.raises((http.client.HTTPException, OSError)):
+            status_of(plain)
+    finally:
+        assert made.stop()
+
+
+def test_more_connections_than_allowed_are_turned_away(tmp_path: Path) -> None:
+    made = gateway(tmp_path, GatewaySettings(listen="127.0.0.1:0", connections_max=1))
+    made.start()
+    try:
+        host, _, port = made.address.rpartition(":")
+        first = http.client.HTTPConnection(host, int(port), timeout=5)
+        first.request("GET", "/api/v3/ping")
+        assert first.getresponse().read() == b"{}"
+        assert status_of(http.client.HTTPConnection(host, int(port), timeout=5)) == 503
+        first.close()
+    finally:
+        assert made.stop()
+
+
+def test_a_bug_that_ends_the_gateway_ends_the_daemon(tmp_path: Path) -> None:
+    go, heard = threading.Event(), threading.Event()
+    told: list[BaseException] = []
+
+    class Broken(NoVenue):
+        async def run(
+            self, on_frame: Callable[[str, bytes], None], on_lost: Callable[[], None]
+        ) -> None:
+            await asyncio.to_thread(go.wait)
+            raise LookupError("a bug")
+
+    def on_fatal(error: BaseException) -> None:
+        told.append(error)
+        heard.set()
+
+    made = gateway(tmp_path, GatewaySettings(listen="127.0.0.1:0"), Broken(), on_fatal)
+    made.start()
+    go.set()
+    assert heard.wait(5)
+    assert isinstance(told[0], BaseExceptionGroup)
+    assert isinstance(told[0].exceptions[0], LookupError)
+    assert made.stop()
