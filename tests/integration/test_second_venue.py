@@ -84,7 +84,7 @@ class Box:
             halt=self.halt,
             deliver=self.pump.offer,
             settle=self.pump.take,
-            gate=self.engine.gate,
+            gate=self.engine.gate.risk,
             rng=random.Random(7),
         )
         self.pump.attach(self.link)
@@ -120,7 +120,7 @@ class Box:
 
     def held(self) -> Decimal:
         """Our position as the gate counts it."""
-        found = self.gate.positions().get(XBT)
+        found = self.gate.risk.books.positions().get(XBT)
         return Decimal(0) if found is None else found.qty
 
 
@@ -194,7 +194,7 @@ async def test_a_position_may_be_short_and_reconciles_with_the_ledger(tmp_path: 
 async def test_a_sell_is_denied_for_what_its_model_says_that_it_costs(tmp_path: Path) -> None:
     async with trading(tmp_path) as box:
         box.venue.cash = Decimal(40)
-        box.gate.accounts["USD"].free = Decimal(40)
+        box.gate.risk.books.accounts["USD"].free = Decimal(40)
         box.wishes(wish(Side.SELL, "0.4", "101.0", iid=XBT))
         await box.until(lambda: bool(box.puppet.denials), "a denial")
         assert box.puppet.denials == ["balance_insufficient"]

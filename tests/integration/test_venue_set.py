@@ -91,7 +91,7 @@ class TwoVenues(Box):
             halt=self.halt,
             deliver=deliver,
             settle=self.pump.take,
-            gate=self.engine.gate,
+            gate=self.engine.gate.risk,
             rng=random.Random(7),
         )
 
@@ -150,8 +150,8 @@ async def test_an_order_goes_to_its_own_venue_and_one_reconciliation_compares_bo
         (sell,) = box.venue.live()
         assert (sell.lots, box.other.open_orders()[0]["symbol"]) == (-4, "BTCUSDT")
         await box.venue.fill(sell, 4)
-        await box.until(lambda: XBT in box.gate.positions(), "a position")
-        assert box.gate.positions()[XBT].qty == -4 * CONTRACT, "short there"
+        await box.until(lambda: XBT in box.gate.risk.books.positions(), "a position")
+        assert box.gate.risk.books.positions()[XBT].qty == -4 * CONTRACT, "short there"
         answer = await box.ask("reconcile")
         assert answer.result["clean"], answer.result
         flows = box.engine._desk.books.flows
@@ -168,7 +168,9 @@ async def test_readiness_is_over_all_and_a_lost_venue_is_named(tmp_path: Path) -
             await socket.close()
         gate = box.engine._desk.gate
         await box.until(lambda: gate.down_why[Link.ORDER].startswith(CONTRACTS), "it is named")
-        assert box.gate.books[BTC].blocked or gate.up[Link.ORDER], "no venue trades meanwhile"
+        assert box.gate.risk.books.by_id[BTC].blocked or gate.up[Link.ORDER], (
+            "no venue trades meanwhile"
+        )
         await box.until(lambda: box.status()["gate_state"] == "READY", "READY again")
 
 
