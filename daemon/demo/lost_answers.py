@@ -11,24 +11,18 @@ import os
 import shutil
 import subprocess
 import sys
-import time
-import tomllib
 import urllib.request
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from control.control_errors import ControlError
-from control.tool.client import call
 from daemon.demo.demo_screen import Screen
 from daemon.demo.freqtrade_bot import run_freqtrade
+from daemon.demo.gateway_session import start_session, write_config
 from daemon.demo.naive_bot import SYMBOL
-from daemon.demo.plan import toml_text
 from daemon.demo.processes import DemoError, Process, fetch_ledger
-from daemon.demo.run import POLL_S, READY_DEADLINE_S, caps_file
 from daemon.shell.gateway.bot_keys import new_key, write_key
-from daemon.shell.process.clock import monotonic_s
 
 LOOPS = 10
 BOTS = ("ccxt", "freqtrade")
@@ -87,13 +81,13 @@ class LostAnswers:
         home = self._dir / "gate"
         with self._venue("gate") as venue:
             ready = venue.read_json_line()
-            config = self._write_config(home, ready)
+            config = write_config(home, ready, _NAME, SYMBOL)
             key = new_key(_NAME, 0)
             write_key(home / "state", key)
             with Process(
                 "seatriald", ["daemon", "--config", str(config)], home / "daemon.log"
             ) as d:
-                address = self._start(home / "state" / "control.sock", d)
+                address = start_session(home / "state" / "control.sock", d)
                 road = DemoRoute(f"http://{address}", f"ws://{address}", key.api_key, key.secret)
                 return self._judged("through the gateway", "gate", ready, road)
 
@@ -139,51 +133,6 @@ class LostAnswers:
             raise DemoError(f"the bot failed; see {home / 'bot.log'}")
         believed: dict[str, Any] = json.loads(done.stdout)
         return believed
-
-    def _write_config(self, home: Path, ready: Mapping[str, Any]) -> Path:
-        keys = home / "credentials.toml"
-        keys.touch(mode=0o600)
-        keys.write_text(toml_text({"api_key": ready["api_key"], "api_secret": ready["api_secret"]}))
-        caps = tomllib.loads(caps_file("bots").read_text())["caps"]
-        caps["symbols"] = {SYMBOL: caps["symbols"][SYMBOL]}
-        config = home / "seatrial.toml"
-        config.write_text(
-            "# Written by `seatrial demo --bot`. Every key is explained in docs/CONFIG.md.\n"
-            + toml_text(
-                {
-                    "state_dir": str(home / "state"),
-                    "venue": {
-                        "environment": "sim",
-                        "symbols": [SYMBOL],
-                        "rest": ready["rest"],
-                        "ws_api": ready["ws_api"],
-                        "streams": ready["streams"],
-                    },
-                    "credentials": {"file": str(keys)},
-                    "metrics": {"enabled": False},
-                    "gateway": {"listen": "127.0.0.1:0"},
-                    "bots": {_NAME: {"symbols": [SYMBOL]}},
-                    "caps": caps,
-                }
-            )
-        )
-        return config
-
-    def _start(self, socket: Path, daemon: Process) -> str:
-        """Wait for READY, start a session; the gateway's address."""
-        deadline = monotonic_s() + READY_DEADLINE_S
-        while monotonic_s() < deadline:
-            if not daemon.is_running:
-                raise DemoError(f"seatriald ended at once: {daemon.last_words()}")
-            try:
-                status = call(socket, "status")
-                if status.get("gate_state") == "READY":
-                    call(socket, "start", reason="demo")
-                    return str(status["gateway"]["address"])
-            except ControlError:
-                pass  # not up yet
-            time.sleep(POLL_S)
-        raise DemoError(f"seatriald not READY in {READY_DEADLINE_S:.0f} s; see {daemon.log}")
 
 
 def told(result: Mapping[str, Any]) -> list[str]:
