@@ -61,7 +61,7 @@ class LostAnswers:
         self._screen = screen
 
     def run(self) -> dict[str, Any]:
-        """What the venue's ledger and the bot say of each road.
+        """What the venue's ledger and the bot say each way.
 
         Raises:
             DemoError: a step failed; the message says which.
@@ -74,8 +74,8 @@ class LostAnswers:
     def _direct(self) -> dict[str, Any]:
         with self._venue("direct") as venue:
             ready = venue.read_json_line()
-            road = DemoRoute(ready["rest"], ready["streams"], ready["api_key"], ready["api_secret"])
-            return self._judged("straight at the venue", "direct", ready, road)
+            route = DemoRoute(ready["rest"], ready["streams"], ready["api_key"], ready["api_secret"])
+            return self._judged("straight at the venue", "direct", ready, route)
 
     def _through_the_gate(self) -> dict[str, Any]:
         home = self._dir / "gate"
@@ -88,8 +88,8 @@ class LostAnswers:
                 "seatriald", ["daemon", "--config", str(config)], home / "daemon.log"
             ) as d:
                 address = start_session(home / "state" / "control.sock", d)
-                road = DemoRoute(f"http://{address}", f"ws://{address}", key.api_key, key.secret)
-                return self._judged("through the gateway", "gate", ready, road)
+                route = DemoRoute(f"http://{address}", f"ws://{address}", key.api_key, key.secret)
+                return self._judged("through the gateway", "gate", ready, route)
 
     def _venue(self, name: str) -> Process:
         home = self._dir / name
@@ -98,18 +98,18 @@ class LostAnswers:
         return Process("simulated venue", arguments, home / "sim.log")
 
     def _judged(
-        self, where: str, name: str, ready: Mapping[str, Any], road: DemoRoute
+        self, where: str, name: str, ready: Mapping[str, Any], route: DemoRoute
     ) -> dict[str, Any]:
         admin = str(ready["admin"])
         _post(f"{admin}/faults", _FAULT)
         self._screen.say(f"{self._bot} {where}; every answer to a placement is lost")
         if self._bot == "freqtrade":
             believed = run_freqtrade(
-                self._dir / name / "freqtrade", road.rest, road.ws, road.api_key, road.secret,
+                self._dir / name / "freqtrade", route.rest, route.ws, route.api_key, route.secret,
                 enough=lambda: len(_bought(fetch_ledger(admin))) >= LOOPS,
             )  # fmt: skip
         else:
-            believed = self._run_ccxt(self._dir / name, road)
+            believed = self._run_ccxt(self._dir / name, route)
         bought = _bought(fetch_ledger(admin))
         told = {
             "orders_at_venue": len(bought),
@@ -121,11 +121,11 @@ class LostAnswers:
         )
         return told
 
-    def _run_ccxt(self, home: Path, road: DemoRoute) -> dict[str, Any]:
+    def _run_ccxt(self, home: Path, route: DemoRoute) -> dict[str, Any]:
         done = subprocess.run(  # noqa: S603 - our own interpreter and module
-            [sys.executable, "-W", "ignore", "-m", "daemon.demo.naive_bot", road.rest, road.ws,
+            [sys.executable, "-W", "ignore", "-m", "daemon.demo.naive_bot", route.rest, route.ws,
              str(LOOPS)],
-            env=os.environ | {"BOT_API_KEY": road.api_key, "BOT_API_SECRET": road.secret},
+            env=os.environ | {"BOT_API_KEY": route.api_key, "BOT_API_SECRET": route.secret},
             capture_output=True, text=True, timeout=_BOT_DEADLINE_S, check=False,
         )  # fmt: skip
         (home / "bot.log").write_text(done.stderr)
@@ -138,7 +138,7 @@ class LostAnswers:
 def told(result: Mapping[str, Any]) -> list[str]:
     """The table for a person."""
     lines = ["", f"bot: {result['bot']}, at most one open trade, every answer lost", ""]
-    lines.append(f"{'road':<24} {'bought at the venue':>20} {'known to the bot':>17}")
+    lines.append(f"{'route':<24} {'bought at the venue':>20} {'known to the bot':>17}")
     for name, words in (("direct", "straight at the venue"), ("gate", "through the gateway")):
         row = result[name]
         lines.append(f"{words:<24} {row['orders_at_venue']:>20} {row['trades_in_bot']:>17}")
