@@ -74,7 +74,9 @@ class LostAnswers:
     def _direct(self) -> dict[str, Any]:
         with self._venue("direct") as venue:
             ready = venue.read_json_line()
-            route = DemoRoute(ready["rest"], ready["streams"], ready["api_key"], ready["api_secret"])
+            route = DemoRoute(
+                ready["rest"], ready["streams"], ready["api_key"], ready["api_secret"]
+            )
             return self._judged("straight at the venue", "direct", ready, route)
 
     def _through_the_gate(self) -> dict[str, Any]:
