@@ -12,7 +12,7 @@ import click
 
 from control.control_errors import ControlError
 from daemon.cli.sim_command import POSITIVE
-from daemon.demo.demo_screen import Screen
+from daemon.demo.demo_screen import Screen, near, program
 from daemon.demo.lost_answers import BOTS, LostAnswers, is_safe, not_installed
 from daemon.demo.lost_answers import told as scene_told
 from daemon.demo.own_bot import OwnBotDemo, OwnBotOptions
@@ -177,14 +177,14 @@ def told(result: Mapping[str, Any], *, here: Path | None = None) -> list[str]:
         "venue": "ledger",
     }
     lines += ["", "files"]
-    lines += [f"  {name:<9} {_near(result[key], here)}" for name, key in names.items()]
+    lines += [f"  {name:<9} {near(result[key], here)}" for name, key in names.items()]
     journal = Path(result["journal"])
     directory = journal if journal.suffix != ".jsonl" else journal.parent
     return [
         *lines,
         "",
         "next: open the report in a browser; then let every cap be decided again:",
-        f"  {_program('python')} -m evidence.recheck {_near(directory, here)}",
+        f"  {program('python')} -m evidence.recheck {near(directory, here)}",
         'A box of your own: README.md, "First run against a venue".',
     ]
 
@@ -204,16 +204,3 @@ def _faults(result: Mapping[str, Any]) -> list[str]:
             f"{result['recovered_fills']} fills recovered"
         )
     return told
-
-
-def _near(path: str | Path, here: Path | None) -> str:
-    """A path as short as it can be typed from here."""
-    try:
-        return str(Path(path).relative_to(here or Path.cwd()))
-    except ValueError:
-        return str(path)
-
-
-def _program(name: str) -> str:
-    """A program beside this interpreter, as short as it can be typed."""
-    return _near(Path(sys.executable).with_name(name), None)

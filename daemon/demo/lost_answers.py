@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from daemon.demo.demo_screen import Screen
+from daemon.demo.demo_screen import Screen, program
 from daemon.demo.freqtrade_bot import run_freqtrade
 from daemon.demo.gateway_session import start_session, write_config
 from daemon.demo.naive_bot import SYMBOL
@@ -44,7 +44,9 @@ class DemoRoute:
 def not_installed(bot: str) -> str:
     """A plain sentence where the bot cannot run here; empty: it can."""
     if bot == "ccxt" and importlib.util.find_spec("ccxt") is None:
-        return "ccxt is not installed beside seatrial: pip install ccxt, then ask again"
+        return (
+            f"ccxt is not installed beside seatrial: {program('pip')} install ccxt, then ask again"
+        )
     if bot == "freqtrade" and shutil.which("freqtrade") is None:
         return "freqtrade is not on the PATH: pip install freqtrade in a venv, then ask again"
     return ""

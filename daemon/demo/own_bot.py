@@ -9,16 +9,17 @@ import json
 import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from control.control_errors import ControlError
 from control.tool.client import call
-from daemon.demo.demo_screen import Screen
+from daemon.demo.demo_screen import Screen, near, program
 from daemon.demo.gateway_session import start_session, write_config
 from daemon.demo.processes import DemoError, Process
-from daemon.demo.run import POLL_S, evidence_report
+from daemon.demo.run import POLL_S, SHOWN_EVENTS, evidence_report
 from daemon.shell.gateway.bot_keys import new_key, write_key
 from daemon.shell.process.clock import monotonic_s
 from daemon.trials.bot import BotError, BotProcess
@@ -72,7 +73,7 @@ class OwnBotDemo:
                 address = start_session(socket, daemon)
                 self._screen.say(f"seatriald READY, session started, gateway at {address}")
                 with self._bot(address, key.api_key, key.secret) as bot:
-                    self._watch(bot, daemon)
+                    self._watch(bot, daemon, socket)
                 call(socket, "shutdown", reason="demo over")
                 if (code := daemon.wait()) != 0:
                     raise DemoError(f"seatriald ended with exit code {code}; see {daemon.log}")
@@ -106,19 +107,25 @@ class OwnBotDemo:
         except BotError as error:
             raise DemoError(str(error)) from error
         try:
-            self._screen.say(f"your bot runs; what it prints is in {log}")
+            self._screen.say(f"your bot runs; what it prints is in {near(log, None)}")
             yield bot
         finally:
             bot.end()
 
-    def _watch(self, bot: BotProcess, daemon: Process) -> None:
+    def _watch(self, bot: BotProcess, daemon: Process, socket: Path) -> None:
         end = monotonic_s() + self._options.seconds
         while monotonic_s() < end and bot.is_running:
             if not daemon.is_running:
                 raise DemoError(f"seatriald ended by itself: {daemon.last_words()}")
+            with suppress(ControlError):
+                events = call(socket, "events", types=SHOWN_EVENTS, tail=6)["events"]
+                left_s = end - monotonic_s()
+                self._screen.show(call(socket, "status"), events, seconds_left=left_s)
             time.sleep(POLL_S)
-        how = "still runs: it is told to end" if bot.is_running else f"ended ({bot.exit_code})"
-        self._screen.say(f"your bot {how}")
+        if bot.is_running:
+            self._screen.say("the time is over: your bot is told to end (SIGTERM)")
+        else:
+            self._screen.say(f"your bot has ended by itself, exit code {bot.exit_code}")
 
     def _result(self, bot: BotProcess) -> dict[str, Any]:
         journal, out = self._dir / "state" / "journal", self._dir / "evidence"
@@ -157,10 +164,14 @@ def told(result: Mapping[str, Any]) -> list[str]:
         f"  denied or refused: {denied}",
         "",
         "files",
-        f"  report    {result['evidence_html']}",
-        f"  bot       {result['bot_log']}",
-        f"  journal   {result['journal']}",
-        f"  venue     {result['ledger']}",
+        f"  report    {near(result['evidence_html'], None)}",
+        f"  bot       {near(result['bot_log'], None)}",
+        f"  journal   {near(result['journal'], None)}",
+        f"  venue     {near(result['ledger'], None)}",
+        "",
+        "next: open the report in a browser; then let every cap be decided again:",
+        f"  {program('python')} -m evidence.recheck {near(result['journal'], None)}",
+        "A bot on a box of your own: docs/GATEWAY.md.",
     ]
 
 
