@@ -18,9 +18,15 @@ from control.tool.failures import (
 )
 from control.tool.help_lines import SAYINGS
 from control.tool.mounted_commands import Tool
-from tests.architecture.tree import PACKAGES, ROOT, files, text_of
+from tests.architecture.tree import PACKAGES, ROOT, files, product_modules, text_of
 
 README_LINES_MAX = 160
+FILES_OF_OTHERS = {
+    "my_bot.py",
+    "always_buy.py",
+    "hummingbot/connector/exchange/binance/binance_constants.py",
+}
+"""Files of other programs, which the product names."""
 TARGET = re.compile(r"\bmake ([a-z][a-z-]*)")
 LINK = re.compile(r"\]\((?!https?:|#|mailto:)([^)#\s]+)")
 EXIT_CODES = {
@@ -117,13 +123,26 @@ def test_every_option_that_the_readme_gives_a_command_is_one_of_its_options() ->
         assert not unknown, f"{' '.join(words)}: {sorted(unknown)}"
 
 
-def test_every_module_that_the_readme_runs_is_there() -> None:
-    named = re.findall(r"python -m ([a-z_.]+)", text_of("README.md"))
+@pytest.mark.parametrize("page", PAGES)
+def test_every_module_that_a_page_runs_is_there(page: str) -> None:
     known = files()
-    assert named
-    for module in named:
+    for module in re.findall(
+        r"python3? -m ((?:tests|daemon|evidence|control)[a-z_.]*\w)", text_of(page)
+    ):
         path = module.replace(".", "/")
         assert {f"{path}.py", f"{path}/__main__.py"} & set(known), module
+
+
+def test_every_python_file_that_the_product_speaks_of_exists() -> None:
+    known = files()
+    gone = [
+        f"{name}: {named}"
+        for name in product_modules()
+        for named in re.findall(r"(?<![\w./{}-])([\w/]+\.py)\b", text_of(name))
+        if named not in FILES_OF_OTHERS
+        and not any(f"/{path}".endswith(f"/{named}") for path in known)
+    ]
+    assert not gone, gone
 
 
 @pytest.mark.parametrize("package", PACKAGES)
