@@ -11,7 +11,7 @@ group = sed -n '/^\# group $(1)$$/,/^\# group /p' requirements-dev.lock
 STAMP := $(VENV)/.locked
 RUNS := $(VENV)/.runs
 
-.PHONY: demo test test-bots hammer test-pythons fuzz campaign soak mutation test-system check locks fmt bench bench-stop controls tripwires kill-sweep trials trials-proof dist deb image clean
+.PHONY: venv demo test test-bots hammer test-pythons fuzz campaign soak mutation test-system check locks fmt bench bench-stop controls tripwires kill-sweep trials trials-proof dist deb image clean
 
 $(STAMP): $(LOCKS) pyproject.toml
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -27,6 +27,9 @@ $(RUNS): requirements.lock pyproject.toml
 	@$(PIP) --require-hashes -r requirements.lock
 	@$(PIP) --no-build-isolation --no-deps -e .
 	@touch $@
+
+# The product in .venv, and nothing started.
+venv: $(RUNS)
 
 demo: $(RUNS)
 	$(BIN)/seatrial demo $(ARGS)

@@ -66,7 +66,7 @@ class StopPlan:
     environment: str
     symbols: tuple[str, ...]
     urls: Mapping[str, str]
-    """By road; empty where the environment's hosts are built in."""
+    """By route; empty where the environment's hosts are built in."""
     key_file: Path | None
     keyring_service: str
     recv_window_ms: int
@@ -85,12 +85,12 @@ class StopPlan:
             venue = data["venue"]
             keys = data.get("credentials", {})
             key_file, base = keys.get("file"), base_of(path)
-            roads = ("rest", "ws_api", "streams")
+            routes = ("rest", "ws_api", "streams")
             return cls(
                 state_dir=place_of(data["state_dir"], base),
                 environment=str(venue["environment"]),
                 symbols=tuple(str(symbol) for symbol in venue["symbols"]),
-                urls={road: str(venue[road]) for road in roads if road in venue},
+                urls={route: str(venue[route]) for route in routes if route in venue},
                 key_file=None if key_file is None else place_of(key_file, base),
                 keyring_service=str(keys.get("keyring_service", "")),
                 recv_window_ms=int(venue.get("recv_window_ms", RECV_WINDOW_MS)),

@@ -16,7 +16,7 @@ from control.tool.command_frame import Wiring
 from control.tool.root_command import OWN, ROOT, Root, imported
 
 MOUNTED = {
-    "bot": "daemon.cli_bot:bot_group",
+    "bot": "daemon.cli.bot_commands:bot_group",
     "demo": "daemon.cli.demo_command:demo_command",
     "doctor": "daemon.cli.doctor_command:doctor_command",
     "drill": "daemon.cli.drill_command:drill_command",

@@ -4,7 +4,7 @@ import json
 import signal
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -12,9 +12,12 @@ import click
 
 from control.control_errors import ControlError
 from daemon.cli.sim_command import POSITIVE
-from daemon.demo.demo_screen import Screen
+from daemon.demo.demo_screen import Screen, near, program
 from daemon.demo.lost_answers import BOTS, LostAnswers, is_safe, not_installed
 from daemon.demo.lost_answers import told as scene_told
+from daemon.demo.own_bot import OwnBotDemo, OwnBotOptions
+from daemon.demo.own_bot import is_clean as own_clean
+from daemon.demo.own_bot import told as own_told
 from daemon.demo.plan import DemoOptions, recorded_symbol
 from daemon.demo.processes import DemoError
 from daemon.demo.run import Demo, caps_file, is_clean
@@ -50,6 +53,7 @@ EXIT_NOT_CLEAN = 2
     "gateway.",
 )
 @click.option("--json", "as_json", is_flag=True, help="One JSON object last, on standard output.")
+@click.argument("command", nargs=-1, type=click.UNPROCESSED)
 def demo_command(
     *,
     seconds: int,
@@ -62,8 +66,14 @@ def demo_command(
     caps: str,
     bot: str | None,
     as_json: bool,
+    command: tuple[str, ...],
 ) -> None:
     """Run a whole session against a simulated venue and judge it by the venue's own ledger.
+
+    With a COMMAND after `--`, that program trades through the gateway, unmodified: it finds the
+    address and a key in $SEATRIAL_REST, $SEATRIAL_KEY, $SEATRIAL_SECRET, or in place of the words
+    {rest} {ws_api} {streams} {key} {secret} {symbol} {pair} {config:ccxt} {config:freqtrade}.
+    It is ended after --seconds. Only --dir, --seed and --json go with it.
 
     Exit codes: 0 nothing missing, no breach, nothing left open; 2 otherwise; 1 a step failed.
     """
@@ -90,6 +100,10 @@ def demo_command(
         _bot_scene(
             (directory or Path("demo-run") / f"{stamp}-{bot}").resolve(), bot, seed, as_json=as_json
         )
+    if command:
+        home = (directory or Path("demo-run") / f"{stamp}-bot").resolve()
+        own = OwnBotOptions(home, command, seconds, seed)
+        _finish(home, lambda screen: OwnBotDemo(own, screen).run(), own_told, own_clean, as_json)
     options = DemoOptions(
         seconds=seconds,
         seed=seed,
@@ -101,36 +115,42 @@ def demo_command(
         caps=caps,
         as_json=as_json,
     )
-    # `kill` and systemd say SIGTERM: the venue and the daemon must not outlive the demo.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(EXIT_FAILED))
-    try:
-        with Screen(as_json=as_json) as screen:
-            result = Demo(options, screen).run()
-    except (DemoError, ControlError, OSError) as error:
-        click.echo(f"seatrial demo: {error}", err=True)
-        click.echo(f"seatrial demo: its files are in {options.directory}", err=True)
-        sys.exit(EXIT_FAILED)
-    if as_json:
-        click.echo(json.dumps(result))
-    else:
-        click.echo("\n".join(told(result)))
-    sys.exit(0 if is_clean(result) else EXIT_NOT_CLEAN)
+    home = options.directory
+    _finish(home, lambda screen: Demo(options, screen).run(), told, is_clean, as_json)
 
 
 def _bot_scene(directory: Path, bot: str, seed: int, *, as_json: bool) -> NoReturn:
     if why := not_installed(bot):
         click.echo(f"seatrial demo: {why}", err=True)
         sys.exit(EXIT_FAILED)
+    _finish(
+        directory,
+        lambda screen: LostAnswers(directory, bot=bot, seed=seed, screen=screen).run(),
+        scene_told,
+        is_safe,
+        as_json,
+    )
+
+
+def _finish(
+    directory: Path,
+    run: Callable[[Screen], dict[str, Any]],
+    words: Callable[[Mapping[str, Any]], list[str]],
+    is_good: Callable[[Mapping[str, Any]], bool],
+    as_json: bool,
+) -> NoReturn:
+    """Run a demo, tell its result, exit with its code."""
+    # `kill` and systemd say SIGTERM: the venue and the daemon must not outlive the demo.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(EXIT_FAILED))
     try:
         with Screen(as_json=as_json) as screen:
-            result = LostAnswers(directory, bot=bot, seed=seed, screen=screen).run()
+            result = run(screen)
     except (DemoError, ControlError, OSError) as error:
         click.echo(f"seatrial demo: {error}", err=True)
         click.echo(f"seatrial demo: its files are in {directory}", err=True)
         sys.exit(EXIT_FAILED)
-    click.echo(json.dumps(result) if as_json else "\n".join(scene_told(result)))
-    sys.exit(0 if is_safe(result) else EXIT_NOT_CLEAN)
+    click.echo(json.dumps(result) if as_json else "\n".join(words(result)))
+    sys.exit(0 if is_good(result) else EXIT_NOT_CLEAN)
 
 
 def told(result: Mapping[str, Any], *, here: Path | None = None) -> list[str]:
@@ -157,14 +177,14 @@ def told(result: Mapping[str, Any], *, here: Path | None = None) -> list[str]:
         "venue": "ledger",
     }
     lines += ["", "files"]
-    lines += [f"  {name:<9} {_near(result[key], here)}" for name, key in names.items()]
+    lines += [f"  {name:<9} {near(result[key], here)}" for name, key in names.items()]
     journal = Path(result["journal"])
     directory = journal if journal.suffix != ".jsonl" else journal.parent
     return [
         *lines,
         "",
         "next: open the report in a browser; then let every cap be decided again:",
-        f"  {_program('python')} -m evidence.recheck {_near(directory, here)}",
+        f"  {program('python')} -m evidence.recheck {near(directory, here)}",
         'A box of your own: README.md, "First run against a venue".',
     ]
 
@@ -184,16 +204,3 @@ def _faults(result: Mapping[str, Any]) -> list[str]:
             f"{result['recovered_fills']} fills recovered"
         )
     return told
-
-
-def _near(path: str | Path, here: Path | None) -> str:
-    """A path as short as it can be typed from here."""
-    try:
-        return str(Path(path).relative_to(here or Path.cwd()))
-    except ValueError:
-        return str(path)
-
-
-def _program(name: str) -> str:
-    """A program beside this interpreter, as short as it can be typed."""
-    return _near(Path(sys.executable).with_name(name), None)

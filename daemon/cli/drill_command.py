@@ -128,13 +128,13 @@ def _write_config(directory: Path, ready: Mapping[str, Any]) -> Path:
     keys.write_text(toml_text({"api_key": ready["api_key"], "api_secret": ready["api_secret"]}))
     caps: dict[str, Any] = tomllib.loads(CAPS_FILE.read_text())["caps"]
     caps["symbols"] = {name: caps["symbols"][name] for name in SIM_SYMBOLS}
-    roads = {road: ready[road] for road in ("rest", "ws_api", "streams")}
+    routes = {route: ready[route] for route in ("rest", "ws_api", "streams")}
     config = directory / "seatrial.toml"
     config.write_text(
         toml_text(
             {
                 "state_dir": str(directory / "state"),
-                "venue": {"environment": "sim", "symbols": list(SIM_SYMBOLS), **roads},
+                "venue": {"environment": "sim", "symbols": list(SIM_SYMBOLS), **routes},
                 "credentials": {"file": str(keys)},
                 "metrics": {"enabled": False},
                 "caps": caps,

@@ -1,8 +1,8 @@
 """Durable state, and the only functions that change it.
 
 Rules of this file:
-1. Live turns (`desk.py`) and recovery (`fold.py`) call the same functions with the same values, in
-   the same order: so a recovered engine equals its uninterrupted twin.
+1. Live turns (`turn_context.py`) and recovery (`fold.py`) call the same functions with the same
+   values, in the same order: so a recovered engine equals its uninterrupted twin.
 2. Every function here stands for one journal record. Nothing durable changes without one.
 3. Nothing here decides, sends or knows the clock; times are arguments.
 """

@@ -6,7 +6,9 @@ Rules of this file:
 2. The live view goes away at the end; every step stays, as plain lines, for the scroll-back.
 """
 
+import sys
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, Self
 
 from rich.console import Console, Group, RenderableType
@@ -180,3 +182,16 @@ def caps_table(status: Mapping[str, Any], rows: int) -> Table:
 def _share(row: Mapping[str, Any]) -> float:
     limit = float(row["limit"])
     return float(row["used"]) / limit if limit else 0.0
+
+
+def near(path: str | Path, here: Path | None) -> str:
+    """A path as short as it can be typed from here (None: the current directory)."""
+    try:
+        return str(Path(path).relative_to(here or Path.cwd()))
+    except ValueError:
+        return str(path)
+
+
+def program(name: str) -> str:
+    """A program beside this interpreter, as short as it can be typed."""
+    return near(Path(sys.executable).with_name(name), None)

@@ -11,24 +11,18 @@ import os
 import shutil
 import subprocess
 import sys
-import time
-import tomllib
 import urllib.request
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from control.control_errors import ControlError
-from control.tool.client import call
-from daemon.demo.demo_screen import Screen
+from daemon.demo.demo_screen import Screen, program
 from daemon.demo.freqtrade_bot import run_freqtrade
+from daemon.demo.gateway_session import start_session, write_config
 from daemon.demo.naive_bot import SYMBOL
-from daemon.demo.plan import toml_text
 from daemon.demo.processes import DemoError, Process, fetch_ledger
-from daemon.demo.run import POLL_S, READY_DEADLINE_S, caps_file
 from daemon.shell.gateway.bot_keys import new_key, write_key
-from daemon.shell.process.clock import monotonic_s
 
 LOOPS = 10
 BOTS = ("ccxt", "freqtrade")
@@ -50,7 +44,9 @@ class DemoRoute:
 def not_installed(bot: str) -> str:
     """A plain sentence where the bot cannot run here; empty: it can."""
     if bot == "ccxt" and importlib.util.find_spec("ccxt") is None:
-        return "ccxt is not installed beside seatrial: pip install ccxt, then ask again"
+        return (
+            f"ccxt is not installed beside seatrial: {program('pip')} install ccxt, then ask again"
+        )
     if bot == "freqtrade" and shutil.which("freqtrade") is None:
         return "freqtrade is not on the PATH: pip install freqtrade in a venv, then ask again"
     return ""
@@ -67,7 +63,7 @@ class LostAnswers:
         self._screen = screen
 
     def run(self) -> dict[str, Any]:
-        """What the venue's ledger and the bot say of each road.
+        """What the venue's ledger and the bot say each way.
 
         Raises:
             DemoError: a step failed; the message says which.
@@ -80,22 +76,24 @@ class LostAnswers:
     def _direct(self) -> dict[str, Any]:
         with self._venue("direct") as venue:
             ready = venue.read_json_line()
-            road = DemoRoute(ready["rest"], ready["streams"], ready["api_key"], ready["api_secret"])
-            return self._judged("straight at the venue", "direct", ready, road)
+            route = DemoRoute(
+                ready["rest"], ready["streams"], ready["api_key"], ready["api_secret"]
+            )
+            return self._judged("straight at the venue", "direct", ready, route)
 
     def _through_the_gate(self) -> dict[str, Any]:
         home = self._dir / "gate"
         with self._venue("gate") as venue:
             ready = venue.read_json_line()
-            config = self._write_config(home, ready)
+            config = write_config(home, ready, _NAME, SYMBOL)
             key = new_key(_NAME, 0)
             write_key(home / "state", key)
             with Process(
                 "seatriald", ["daemon", "--config", str(config)], home / "daemon.log"
             ) as d:
-                address = self._start(home / "state" / "control.sock", d)
-                road = DemoRoute(f"http://{address}", f"ws://{address}", key.api_key, key.secret)
-                return self._judged("through the gateway", "gate", ready, road)
+                address = start_session(home / "state" / "control.sock", d)
+                route = DemoRoute(f"http://{address}", f"ws://{address}", key.api_key, key.secret)
+                return self._judged("through the gateway", "gate", ready, route)
 
     def _venue(self, name: str) -> Process:
         home = self._dir / name
@@ -104,18 +102,18 @@ class LostAnswers:
         return Process("simulated venue", arguments, home / "sim.log")
 
     def _judged(
-        self, where: str, name: str, ready: Mapping[str, Any], road: DemoRoute
+        self, where: str, name: str, ready: Mapping[str, Any], route: DemoRoute
     ) -> dict[str, Any]:
         admin = str(ready["admin"])
         _post(f"{admin}/faults", _FAULT)
         self._screen.say(f"{self._bot} {where}; every answer to a placement is lost")
         if self._bot == "freqtrade":
             believed = run_freqtrade(
-                self._dir / name / "freqtrade", road.rest, road.ws, road.api_key, road.secret,
+                self._dir / name / "freqtrade", route.rest, route.ws, route.api_key, route.secret,
                 enough=lambda: len(_bought(fetch_ledger(admin))) >= LOOPS,
             )  # fmt: skip
         else:
-            believed = self._run_ccxt(self._dir / name, road)
+            believed = self._run_ccxt(self._dir / name, route)
         bought = _bought(fetch_ledger(admin))
         told = {
             "orders_at_venue": len(bought),
@@ -127,11 +125,11 @@ class LostAnswers:
         )
         return told
 
-    def _run_ccxt(self, home: Path, road: DemoRoute) -> dict[str, Any]:
+    def _run_ccxt(self, home: Path, route: DemoRoute) -> dict[str, Any]:
         done = subprocess.run(  # noqa: S603 - our own interpreter and module
-            [sys.executable, "-W", "ignore", "-m", "daemon.demo.naive_bot", road.rest, road.ws,
+            [sys.executable, "-W", "ignore", "-m", "daemon.demo.naive_bot", route.rest, route.ws,
              str(LOOPS)],
-            env=os.environ | {"BOT_API_KEY": road.api_key, "BOT_API_SECRET": road.secret},
+            env=os.environ | {"BOT_API_KEY": route.api_key, "BOT_API_SECRET": route.secret},
             capture_output=True, text=True, timeout=_BOT_DEADLINE_S, check=False,
         )  # fmt: skip
         (home / "bot.log").write_text(done.stderr)
@@ -140,56 +138,11 @@ class LostAnswers:
         believed: dict[str, Any] = json.loads(done.stdout)
         return believed
 
-    def _write_config(self, home: Path, ready: Mapping[str, Any]) -> Path:
-        keys = home / "credentials.toml"
-        keys.touch(mode=0o600)
-        keys.write_text(toml_text({"api_key": ready["api_key"], "api_secret": ready["api_secret"]}))
-        caps = tomllib.loads(caps_file("bots").read_text())["caps"]
-        caps["symbols"] = {SYMBOL: caps["symbols"][SYMBOL]}
-        config = home / "seatrial.toml"
-        config.write_text(
-            "# Written by `seatrial demo --bot`. Every key is explained in docs/CONFIG.md.\n"
-            + toml_text(
-                {
-                    "state_dir": str(home / "state"),
-                    "venue": {
-                        "environment": "sim",
-                        "symbols": [SYMBOL],
-                        "rest": ready["rest"],
-                        "ws_api": ready["ws_api"],
-                        "streams": ready["streams"],
-                    },
-                    "credentials": {"file": str(keys)},
-                    "metrics": {"enabled": False},
-                    "gateway": {"listen": "127.0.0.1:0"},
-                    "bots": {_NAME: {"symbols": [SYMBOL]}},
-                    "caps": caps,
-                }
-            )
-        )
-        return config
-
-    def _start(self, socket: Path, daemon: Process) -> str:
-        """Wait for READY, start a session; the gateway's address."""
-        deadline = monotonic_s() + READY_DEADLINE_S
-        while monotonic_s() < deadline:
-            if not daemon.is_running:
-                raise DemoError(f"seatriald ended at once: {daemon.last_words()}")
-            try:
-                status = call(socket, "status")
-                if status.get("gate_state") == "READY":
-                    call(socket, "start", reason="demo")
-                    return str(status["gateway"]["address"])
-            except ControlError:
-                pass  # not up yet
-            time.sleep(POLL_S)
-        raise DemoError(f"seatriald not READY in {READY_DEADLINE_S:.0f} s; see {daemon.log}")
-
 
 def told(result: Mapping[str, Any]) -> list[str]:
     """The table for a person."""
     lines = ["", f"bot: {result['bot']}, at most one open trade, every answer lost", ""]
-    lines.append(f"{'road':<24} {'bought at the venue':>20} {'known to the bot':>17}")
+    lines.append(f"{'route':<24} {'bought at the venue':>20} {'known to the bot':>17}")
     for name, words in (("direct", "straight at the venue"), ("gate", "through the gateway")):
         row = result[name]
         lines.append(f"{words:<24} {row['orders_at_venue']:>20} {row['trades_in_bot']:>17}")

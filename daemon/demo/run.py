@@ -247,16 +247,7 @@ class Demo:
         """Compare the journal with the venue's ledger, by the accountant in its own process."""
         journal = self._dir / "state" / "journal"
         out = self._dir / "evidence"
-        arguments = ["report", str(journal), "--ledger", str(self._ledger), "--out-dir", str(out)]
-        done = subprocess.run(  # noqa: S603 - our own interpreter and module
-            [sys.executable, "-m", "control.main", "evidence", *arguments, "--json"],
-            capture_output=True,
-            check=False,
-            timeout=EVIDENCE_DEADLINE_S,
-        )
-        if done.returncode not in (0, 2):
-            raise DemoError(f"evidence: {done.stderr.decode(errors='replace').strip()}")
-        report = json.loads(done.stdout)
+        report = evidence_report(journal, self._ledger, out)
         account = report["journals"][0]
         compared = {
             key: value["count"] if isinstance(value, Mapping) else value
@@ -291,6 +282,25 @@ class Demo:
             result["restarts"] = self._restarts
             result["recovered_fills"] = account["orders"]["recovered_fills"]
         return result
+
+
+def evidence_report(journal: Path, ledger: Path, out: Path) -> dict[str, Any]:
+    """The accountant's report on a journal and the venue's ledger, made by a process of its own.
+
+    Raises:
+        DemoError: there is none; with what it said.
+    """
+    arguments = ["report", str(journal), "--ledger", str(ledger), "--out-dir", str(out), "--json"]
+    done = subprocess.run(  # noqa: S603 - our own interpreter and module
+        [sys.executable, "-m", "control.main", "evidence", *arguments],
+        capture_output=True,
+        check=False,
+        timeout=EVIDENCE_DEADLINE_S,
+    )
+    if done.returncode not in (0, 2):
+        raise DemoError(f"evidence: {done.stderr.decode(errors='replace').strip()}")
+    made: dict[str, Any] = json.loads(done.stdout)
+    return made
 
 
 def caps_file(name: str) -> Path:

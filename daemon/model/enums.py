@@ -108,7 +108,7 @@ class LiquidityFlag(StrEnum):
 
 
 class ReportSource(StrEnum):
-    """Which road a report came by."""
+    """Which route a report came by."""
 
     STREAM = "stream"
     REPLY = "reply"

@@ -11,7 +11,7 @@ from daemon.model.order_features import OrderExtras
 from daemon.model.orders import OrderTerms
 
 OPERATOR = StrategyId("operator")
-"""The strategy id of an operator's own wishes: they take the same road as everybody's."""
+"""The strategy id of an operator's own wishes: they take the same route as everybody's."""
 ENGINE = StrategyId("engine")
 """The strategy id of recovery and flattening."""
 

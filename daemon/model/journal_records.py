@@ -348,10 +348,10 @@ JournalFaultRecord = TypedDict("JournalFaultRecord", {"msg": str})
 BotRefusedRecord = TypedDict("BotRefusedRecord", {
     "bot": str, "request": int, "kind": str, "client_order_id": str, "symbol": str, "refusal": str,
     "msg": str})
-"""The door refused a bot's request before the caps were asked; no order came of it.
+"""A rule of bots refused a bot's request before the caps were asked; no order came of it.
 
 `kind` is place, cancel, cancel_all, replace, amend or test; `client_order_id` is the bot's own;
-`refusal` a reason of the door (`daemon/core/bots/admission.py`)."""
+`refusal` a `DoorReason` (`daemon/core/bots/admission.py`)."""
 
 BotAnsweredRecord = TypedDict("BotAnsweredRecord", {
     "bot": str, "request": int, "kind": str, "orders": Sequence[Plain], "refused": str,
@@ -359,7 +359,8 @@ BotAnsweredRecord = TypedDict("BotAnsweredRecord", {
 """What a bot was told of its request: each order of ours with its status and traded quantity.
 
 `refused` says who said no to the request or to its first half, and why; it is empty where nobody
-did. A denial by the caps or the door is a line of its own. `wait_ns` counts from the request."""
+did. A denial by the caps, or a refusal before them, is a line of its own. `wait_ns` counts from the
+request."""
 
 BotSwitchedRecord = TypedDict("BotSwitchedRecord", {
     "bot": str, "state": str, "reason": str, "by": str, "cancel": bool,

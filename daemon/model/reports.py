@@ -41,7 +41,7 @@ class Fill:
 @quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExecutionReport:
-    """FIX ExecutionReport (8) about one order, from any road (`source`).
+    """FIX ExecutionReport (8) about one order, from any route (`source`).
 
     `client_order_id` is always the *order's own* id, never the cancel's (binance-spot.md §11:
     on CANCELED, `c` is the cancel's id and `C` the order's). `qty` is the venue's original

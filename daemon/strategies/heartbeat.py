@@ -1,7 +1,7 @@
 """Heartbeat: keeps the order path warm. Places off the market and cancels; now and then it takes.
 
 The takes alternate buy and sell, so that its own position stays near zero, and alternate IOC and
-MARKET, so that both roads are walked.
+MARKET, so that both routes are walked.
 """
 
 from collections.abc import Iterable, Iterator, Mapping

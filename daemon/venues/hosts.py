@@ -19,7 +19,7 @@ BINANCE_SPOT_TESTNET = "binance-spot-testnet"
 
 
 class Road(StrEnum):
-    """The three roads to a venue."""
+    """The three routes to a venue."""
 
     REST = "rest"
     WS_API = "ws_api"
@@ -39,7 +39,7 @@ class CheckedAddress:
 
 @dataclass(frozen=True, slots=True)
 class Allowed:
-    """Exact names and ports of one road of one environment, and the paths it serves."""
+    """Exact names and ports of one route of one environment, and the paths it serves."""
 
     hosts: frozenset[str]
     ports: frozenset[int]
@@ -104,8 +104,8 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-def check_endpoint(environment: str, road: Road, url: str) -> CheckedAddress:
-    """Admit one URL for one road of one environment.
+def check_endpoint(environment: str, route: Road, url: str) -> CheckedAddress:
+    """Admit one URL for one route of one environment.
 
     Raises:
         HostRefused: with a sentence that names the URL's fault and the mend.
@@ -114,7 +114,7 @@ def check_endpoint(environment: str, road: Road, url: str) -> CheckedAddress:
         raise HostRefused(
             f"environment {environment!r} is not known; use one of: {', '.join(environments())}"
         )
-    endpoint = _split(environment, road, url)
+    endpoint = _split(environment, route, url)
     if environment == SIM:
         if not is_loopback(endpoint.host):
             raise HostRefused(
@@ -123,7 +123,7 @@ def check_endpoint(environment: str, road: Road, url: str) -> CheckedAddress:
             )
         # A name is what a resolver makes of it; the simulated venue gets the address itself.
         return replace(endpoint, host="127.0.0.1") if endpoint.host == "localhost" else endpoint
-    _check_remote(environment, road, endpoint)
+    _check_remote(environment, route, endpoint)
     return endpoint
 
 
@@ -131,7 +131,7 @@ def check_peer(environment: str, host: str, port: int) -> None:
     """The last look before bytes leave: the name a transport is about to connect to.
 
     Raises:
-        HostRefused: when no road of the environment has this name and port.
+        HostRefused: when no route of the environment has this name and port.
     """
     if environment == SIM:
         if is_loopback(host):
@@ -144,7 +144,7 @@ def check_peer(environment: str, host: str, port: int) -> None:
     raise HostRefused(f"refused to connect to {host}:{port}: not an address of {environment!r}")
 
 
-def _split(environment: str, road: Road, url: str) -> CheckedAddress:
+def _split(environment: str, route: Road, url: str) -> CheckedAddress:
     if not url.isascii() or any(c.isspace() or ord(c) < 32 or c == "\\" for c in url):
         raise HostRefused(f"{url!r}: only plain ASCII without spaces or backslashes is an address")
     try:
@@ -152,7 +152,7 @@ def _split(environment: str, road: Road, url: str) -> CheckedAddress:
         port = parts.port
     except ValueError as error:
         raise HostRefused(f"{url!r} is not an address: {error}") from error
-    plain, secure = _SCHEMES[road]
+    plain, secure = _SCHEMES[route]
     wanted = (plain, secure) if environment == SIM else (secure,)
     if parts.scheme not in wanted:
         raise HostRefused(f"{url!r}: scheme must be {' or '.join(wanted)} for {environment!r}")
@@ -172,17 +172,17 @@ def _split(environment: str, road: Road, url: str) -> CheckedAddress:
     )
 
 
-def _check_remote(environment: str, road: Road, endpoint: CheckedAddress) -> None:
-    allowed = TABLE[environment][road]
+def _check_remote(environment: str, route: Road, endpoint: CheckedAddress) -> None:
+    allowed = TABLE[environment][route]
     names = ", ".join(sorted(allowed.hosts))
     if endpoint.host not in allowed.hosts:
         if endpoint.host.rstrip(".") in LIVE_LOOKALIKES:
             raise HostRefused(
-                f"{endpoint.url!r} is a LIVE host; {environment!r} {road} is only: {names}"
+                f"{endpoint.url!r} is a LIVE host; {environment!r} {route} is only: {names}"
             )
         raise HostRefused(
             f"{endpoint.url!r}: host {endpoint.host!r} is not in the table of "
-            f"{environment!r} {road}; it is only: {names}"
+            f"{environment!r} {route}; it is only: {names}"
         )
     if endpoint.port not in allowed.ports:
         ports = ", ".join(str(port) for port in sorted(allowed.ports))

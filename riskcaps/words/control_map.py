@@ -132,7 +132,7 @@ CLAUSES: tuple[Clause, ...] = (
            "unset denies; worst case; stale, crossed and missing data deny", (_CLOSED, _HOLDS)),
     Clause(34, "FIA 2024", "order size, position, price tolerance, cancel on disconnect, kill",
            "caps, stop on disconnect, kill, drop-copy by reconciliation",
-           (_RULES, _STOP, "tests/unit/core/test_conductor.py")),
+           (_RULES, _STOP, "tests/unit/core/test_session_control.py")),
     Clause(35, "CME GC2", "open and filled count; new starts at zero",
            "worst-case exposure; an empty config denies everything", (_HOLDS, _CLOSED)),
     Clause(36, "CME kill switch", "one step, typed reject naming who enforced it",

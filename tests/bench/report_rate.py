@@ -79,7 +79,7 @@ def payloads(order: NewOrder, number: int) -> tuple[bytes, ...]:
 
 
 def book(books: Books, order: Order, report: ExecutionReport) -> None:
-    """What the ledger does to the books with a report (daemon/core/execution.py, ledger.py)."""
+    """What the ledger does to the books with a report (core/execution.py, durable_state.py)."""
     for one in report.fills:
         if not books.has_fill(one):
             books.book(one, order)

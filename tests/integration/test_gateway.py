@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from control.tool.client import call
 from control.tool.command_frame import Wiring
-from daemon.cli_bot import bot_group
+from daemon.cli.bot_commands import bot_group
 from tests.support.bot_box import BotBox
 from tests.support.raw_bot import RawBot
 

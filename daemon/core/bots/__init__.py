@@ -1,1 +1,1 @@
-"""Bots: other people's programs, whose orders take the same road as everybody's, and no other."""
+"""Bots: other people's programs, whose orders take the same route as everybody's, and no other."""

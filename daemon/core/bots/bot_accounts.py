@@ -2,7 +2,7 @@
 
 Rules of this file:
 1. Each method stands for one journal line; live turns and recovery call the same with the same
-   values (core/ledger.py, rule 1). What can be told from the orders is not kept twice.
+   values (durable_state.py, rule 1). What can be told from the orders is not kept twice.
 2. An id of a bot means the latest order that the bot placed under it.
 3. A bot's position is its own: another bot's, or a strategy's, never nets with it. The cost is the
    average; P&L is in the quote asset of the symbol, fees paid in quote included.

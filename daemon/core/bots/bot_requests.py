@@ -1,4 +1,4 @@
-"""Bots' requests: each through its own door, then the road that every wish takes.
+"""Bots' requests: each through its own door, then the route that every wish takes.
 
 Rules of this file:
 1. The door refuses what is no business of the caps: a bot that may not place, a symbol that is not

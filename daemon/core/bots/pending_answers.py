@@ -1,10 +1,10 @@
 """Requests that wait for their definite answer, and what answers them.
 
 Rules of this file:
-1. An answer is read from the fold, whichever road has proven it; silence answers nothing. How long
+1. An answer is read from the fold, whichever route has proven it; silence answers nothing. How long
    its bot waits is the gateway's business: a request is forgotten here when it is answered.
 2. An order that ends at once (MARKET, IOC, FOK) is answered by its end, fills complete. One that
-   may rest is answered by the reply, or by what another road has proven when the reply lags.
+   may rest is answered by the reply, or by what another route has proven when the reply lags.
 3. A cancel is answered by the end of its order. If that is no cancellation, there was nothing to
    cancel, and the answer says so.
 """
@@ -44,7 +44,7 @@ class Waiter:
     amended: ClientOrderId | None = None
     amends_before: int = 0
     due_ns: int = 0
-    """When the reply of what another road has proven is waited for no longer; 0: not proven."""
+    """When the reply of what another route has proven is waited for no longer; 0: not proven."""
     is_replied: bool = False
     denial: BotDenial | None = None
     """Why the placement half was refused, when that is known before the rest."""

@@ -3,7 +3,7 @@
 Rules of this file:
 1. A row is made from the fold alone, at the moment it is told.
 2. Changes are found by comparing the order with what was told of it, not by listening to reports:
-   so whatever road proves a change (reply, stream, query, snapshot), it is told once, and in the
+   so whatever route proves a change (reply, stream, query, snapshot), it is told once, and in the
    order in which the venue would tell it: NEW, every trade, the end.
 3. What the bot has been told is volatile: a restart begins with the fold, and bots ask.
 """

@@ -71,7 +71,7 @@ class Metrics:
         """Make the metrics.
 
         Args:
-            status: the last published status (plain values; see `Publisher`).
+            status: the last published status (plain values; see `StatusPublisher`).
             build: labels of `seatrial_build_info` (version, commit, python, environment).
         """
         self.registry = CollectorRegistry()

@@ -1,4 +1,4 @@
-"""An input as the fields of its journal line: what a replay reads back (model/plain.py, tagged).
+"""An input as the fields of its journal line: what a replay reads back (model/plain_values.py).
 
 Most lines of a journal are inputs, so the frequent kinds are written by an encoder of native code.
 Its text is the same, byte for byte, as that of the general form; a test holds them together.

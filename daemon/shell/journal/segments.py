@@ -1,7 +1,7 @@
 """The files of a journal: their names, their order, and their bytes, plain or packed.
 
-A closed segment may be packed with zstandard (`compress.py`). Where both forms of one stand side by
-side, a packing was cut short: the plain one is believed.
+A closed segment may be packed with zstandard (`segment_packing.py`). Where both forms of one
+stand side by side, a packing was cut short: the plain one is believed.
 """
 
 import errno

@@ -30,13 +30,13 @@ class VenueEndpoints:
     streams: str
 
     def __post_init__(self) -> None:
-        for road in Road:
-            self.endpoint(road)
+        for route in Road:
+            self.endpoint(route)
 
-    def endpoint(self, road: Road) -> CheckedAddress:
-        """The checked address of one road."""
-        url = {Road.REST: self.rest, Road.WS_API: self.ws_api, Road.STREAMS: self.streams}[road]
-        return check_endpoint(self.environment, road, url)
+    def endpoint(self, route: Road) -> CheckedAddress:
+        """The checked address of one route."""
+        url = {Road.REST: self.rest, Road.WS_API: self.ws_api, Road.STREAMS: self.streams}[route]
+        return check_endpoint(self.environment, route, url)
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)

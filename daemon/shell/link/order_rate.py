@@ -51,7 +51,7 @@ class _Symbol(_Travelling, RollingCount):
 
 
 class OrderRate:
-    """One per venue link, for both of its roads."""
+    """One per venue link, for both of its routes."""
 
     __slots__ = ("_messages", "_orders", "_symbols", "caps")
 

@@ -1,11 +1,11 @@
-"""Order entry: requests to the order connection, their answers, and REST as the second road.
+"""Order entry: requests to the order connection, their answers, and REST as the second route.
 
 Rules of this file:
 1. Nothing is ever sent twice. A request whose bytes may have left and whose answer is not trusted
    is `OutcomeUnknown`; only a proof that no byte left is `NotSent`.
 2. A lost connection reports every request on it `OutcomeUnknown` before `LinkDown(ORDER)`.
 3. An answer that comes after its deadline is still the venue's word, and is delivered.
-4. Cancels have a second road (REST) when the order connection is down. Placements have none: the
+4. Cancels have a second route (REST) when the order connection is down. Placements have none: the
    user data that tells of their fills is on the lost connection: to place would be to trade blind.
 """
 

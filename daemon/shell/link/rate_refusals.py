@@ -1,4 +1,4 @@
-"""Refusals for rate on the socket roads: tell the governor, tell the engine, say until when.
+"""Refusals for rate on the socket routes: tell the governor, tell the engine, say until when.
 
 REST does the same for its own answers in `rest_session.py`, where the headers are.
 """

@@ -3,7 +3,7 @@
 Rules of this file:
 1. `perform` never blocks: it writes to the order socket in the caller's turn, or spawns a question.
 2. Questions are bounded in number and in time; one that cannot be asked is answered at once.
-3. What can be proven of a request, and its second road, is decided in `order_road.py`.
+3. What can be proven of a request, and its second route, is decided in `order_transport.py`.
 """
 
 import asyncio

@@ -29,7 +29,7 @@ def endpoints_of(venue: "VenueSettings") -> VenueEndpoints:
 
 
 def urls_of(venue: "VenueSettings") -> dict[str, str]:
-    """The URLs of a venue by road: rest, ws_api, streams; not checked yet.
+    """The URLs of a venue by route: rest, ws_api, streams; not checked yet.
 
     Raises:
         HostRefused: the environment has no host in this build: every live one.

@@ -1,7 +1,8 @@
 """Free space under the state directory, and waiting for it at boot.
 
 A full disk is mended by a person who is not there yet. Until then the daemon stays where it can be
-asked: one that runs halts and waits (`journal.py`), one that boots waits here, having sent nothing.
+asked: one that runs halts and waits (`journal_writer.py`), one that boots waits here, having sent
+nothing.
 """
 
 import errno

@@ -196,7 +196,7 @@ class SimHost:
     def _is_out(self, kind: FaultKind, now_ns: int) -> bool:
         return now_ns < self._outages.get(kind, 0)
 
-    # ------------------------------------------------------------------ roads
+    # ------------------------------------------------------------------ routes
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
         path = request.path

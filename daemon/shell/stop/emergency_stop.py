@@ -6,7 +6,7 @@ own budget. It works from another thread's loop and from another process.
 Rules of this file:
 1. It cancels only orders that carry our prefix; a whole symbol at once only where all are ours.
 2. "Empty" means that two listings in a row showed no order of ours; nothing less is reported.
-3. It has two roads, the WebSocket API and REST; what fails on one is tried on the other at once.
+3. It has two routes, the WebSocket API and REST; what fails on one is tried on the other at once.
 4. Until the deadline it never gives up: 5xx, timeouts, lost sockets and clock refusals are tried
    again, 429 and 418 when the venue allows.
 """
@@ -130,7 +130,7 @@ class EmergencyStop:
 
         Where the listing of the account fails, the adapter's symbols are asked one by one. An
         empty `instance` stands for the only one that has open orders at the venue. `cold` says
-        that nothing was warmed and no client imported: the lighter road, the WebSocket API, goes
+        that nothing was warmed and no client imported: the lighter route, the WebSocket API, goes
         first then.
 
         Raises:
@@ -159,11 +159,11 @@ class EmergencyStop:
         self._limits_told: list[str] = []
 
     async def warm(self) -> None:
-        """Open both roads and measure the clock ahead of need; failing is no error here."""
-        for road in (self._rest, self._socket):
+        """Open both routes and measure the clock ahead of need; failing is no error here."""
+        for route in (self._rest, self._socket):
             try:
-                await road.open()
-                await road.measure()
+                await route.open()
+                await route.measure()
             except SeatrialError:
                 continue
 
@@ -201,7 +201,7 @@ class EmergencyStop:
         for text in self._limits_told:
             run.note_error(text)
         now_ns = self._clock.now_ns()
-        silent_ns = (road.governor.paused_until_ns(now_ns) for road in (self._rest, self._socket))
+        silent_ns = (route.governor.paused_until_ns(now_ns) for route in (self._rest, self._socket))
         return KillReport(
             silent_until_ns=min(silent_ns),
             started_ns=run.started_ns,
@@ -216,21 +216,21 @@ class EmergencyStop:
         )
 
     async def _until_empty(self, run: _Progress) -> int:
-        roads: list[EmergencyTransport] = [self._rest, self._socket]
+        routes: list[EmergencyTransport] = [self._rest, self._socket]
         if self._cold or self._socket.is_warm:
-            roads.reverse()
+            routes.reverse()
         empty_in_a_row = 0
         gap_s = _GAP_MIN_S
         while True:
             run.rounds += 1
             before = run.canceled
             try:
-                empty = await self._round(roads[0], run)
+                empty = await self._round(routes[0], run)
             except SeatrialError as error:
                 empty_in_a_row = 0
-                run.note_error(f"{roads[0].name}: {error}")
-                roads.reverse()
-                await self._after_failure(error, roads[0], run)
+                run.note_error(f"{routes[0].name}: {error}")
+                routes.reverse()
+                await self._after_failure(error, routes[0], run)
                 continue
             empty_in_a_row = empty_in_a_row + 1 if empty else 0
             if empty_in_a_row == 2:
@@ -241,12 +241,12 @@ class EmergencyStop:
                 await asyncio.sleep(gap_s)
                 gap_s = min(_GAP_MAX_S, gap_s * 2)
 
-    async def _round(self, road: EmergencyTransport, run: _Progress) -> bool:
+    async def _round(self, route: EmergencyTransport, run: _Progress) -> bool:
         """List, cancel what is ours; whether nothing of ours was there."""
-        await road.open()
+        await route.open()
         if not self._venue_clock.measured:
-            await road.measure()
-        rows, unlisted = await self._open_orders(road, run)
+            await route.measure()
+        rows, unlisted = await self._open_orders(route, run)
         self._instance = self._instance or self._only_instance(rows, run)
         instance = self._instance
         ours = [row for row in rows if instance and is_ours(row.client_order_id, instance)]
@@ -256,7 +256,7 @@ class EmergencyStop:
             with contextlib.suppress(Exception):  # whoever is told cannot end the stop
                 run.on_round(run.canceled, run.remaining)
         if ours:
-            await self._cancel(road, rows, ours, run)
+            await self._cancel(route, rows, ours, run)
         if unlisted is not None:  # the other symbols' orders have been canceled by now
             raise unlisted
         return not ours
@@ -280,22 +280,22 @@ class EmergencyStop:
         return ""
 
     async def _open_orders(
-        self, road: EmergencyTransport, run: _Progress
+        self, route: EmergencyTransport, run: _Progress
     ) -> tuple[Sequence[OpenRow], SeatrialError | None]:
         """All open orders of the account; where just that fails, those of our symbols.
 
         With the rows comes why another symbol could not be listed: one symbol holds no other.
         """
         try:
-            return await road.listing(None), None
+            return await route.listing(None), None
         except BudgetEmpty:
             raise
         except SeatrialError as error:
-            if run.failures % 4 != 1:  # mostly the other road is the better second try
+            if run.failures % 4 != 1:  # mostly the other route is the better second try
                 raise
-            run.note_error(f"{road.name}: {error}")
+            run.note_error(f"{route.name}: {error}")
         answers = await asyncio.gather(
-            *(road.listing(symbol) for symbol in self._symbols), return_exceptions=True
+            *(route.listing(symbol) for symbol in self._symbols), return_exceptions=True
         )
         rows: list[OpenRow] = []
         unlisted: SeatrialError | None = None
@@ -319,7 +319,7 @@ class EmergencyStop:
 
     async def _cancel(
         self,
-        road: EmergencyTransport,
+        route: EmergencyTransport,
         rows: Sequence[OpenRow],
         ours: Sequence[OpenRow],
         run: _Progress,
@@ -336,7 +336,7 @@ class EmergencyStop:
 
         async def one(row: OpenRow) -> None:
             async with at_once:
-                count = await road.cancel_one(row)
+                count = await route.cancel_one(row)
             run.note_cancel(self._clock.monotonic_ns(), count)
 
         async def each(orders: Sequence[OpenRow]) -> None:
@@ -347,7 +347,7 @@ class EmergencyStop:
         async def of_symbol(symbol: str, orders: Sequence[OpenRow]) -> None:
             if can_cancel_all and everybodys[symbol] == len(orders):
                 try:
-                    count = await road.cancel_symbol(symbol)
+                    count = await route.cancel_symbol(symbol)
                 except VenueRefusal as error:
                     if self._fault(error).outcome is not Outcome.REFUSED:
                         raise
@@ -374,7 +374,7 @@ class EmergencyStop:
             return
         wait_s = min(_GAP_MAX_S, _GAP_MIN_S * 2 ** min(run.failures, 10))
         if isinstance(error, BudgetEmpty) and run.failures % 2 == 0:
-            # Both roads had their turn: until the first of them may be used again.
+            # Both routes had their turn: until the first of them may be used again.
             left_s = (run.deadline_ns - self._clock.monotonic_ns()) / _NS_PER_S
             until_s = (error.until_ns - self._clock.now_ns()) / _NS_PER_S
             wait_s = max(_GAP_MIN_S, min(until_s, left_s, 1.0))
@@ -403,7 +403,7 @@ class EmergencyStop:
 def _raise_first(
     symbols: Iterable[str], done: Iterable[BaseException | None], run: _Progress
 ) -> None:
-    """Note every symbol's failure; then raise the first, or at once what is no fault of a road."""
+    """Note every symbol's failure; then raise the first, or at once what is no fault of a route."""
     failures: list[SeatrialError] = []
     for symbol, failure in zip(symbols, done, strict=True):
         if isinstance(failure, SeatrialError):

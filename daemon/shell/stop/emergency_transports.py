@@ -1,12 +1,12 @@
-"""The two roads of the emergency stop: the WebSocket API, and REST. Either alone is enough.
+"""The two routes of the emergency stop: the WebSocket API, and REST. Either alone is enough.
 
 Rules of this file:
-1. A road answers or raises a `SeatrialError`; it never guesses and never retries.
-2. Each road has its own budget; only a ban or a weight refusal, which the venue counts per
+1. A route answers or raises a `SeatrialError`; it never guesses and never retries.
+2. Each route has its own budget; only a ban or a weight refusal, which the venue counts per
    address, silences both.
 3. Nothing here can place: the halt flag is not even asked.
-4. A road imports its client when it is first opened: a second process that stops us waits for
-   the imports of the road that it takes, not for both.
+4. A route imports its client when it is first opened: a second process that stops us waits for
+   the imports of the route that it takes, not for both.
 """
 
 from collections.abc import Callable, Sequence
@@ -44,7 +44,7 @@ _WAF_PAUSE_S = 1.0
 
 
 class VenueClock:
-    """The venue's clock as the roads measure it; without a sample our own is used."""
+    """The venue's clock as the routes measure it; without a sample our own is used."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
@@ -62,7 +62,7 @@ class VenueClock:
 
 
 class EmergencyTransport(Protocol):
-    """What the stop needs of a road."""
+    """What the stop needs of a route."""
 
     name: str
     deadline_s: float

@@ -1,4 +1,4 @@
-"""Orders -> the venue's parameters, the same for both roads. Amounts are plain decimal text.
+"""Orders -> the venue's parameters, the same for both routes. Amounts are plain decimal text.
 
 Rule of this file: an order that lacks what its type requires (binance-spot.md §5) raises
 `Unencodable` before any byte leaves; nothing is defaulted silently.

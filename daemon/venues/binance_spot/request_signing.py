@@ -1,4 +1,4 @@
-"""Signing for Binance Spot: two roads, two rules, kept apart (binance-spot.md §3).
+"""Signing for Binance Spot: two routes, two rules, kept apart (binance-spot.md §3).
 
 Rules of this file:
 1. REST: percent-encode first, sign the encoded text, send exactly those bytes, signature last.

@@ -1,6 +1,6 @@
 """The exchange as a house: venue, keys, limits and ledger together, and one outbox of events.
 
-Every road (REST, WebSocket API, admin) works on this object; nothing else holds venue state.
+Every route (REST, WebSocket API, admin) works on this object; nothing else holds venue state.
 """
 
 from dataclasses import dataclass, field
@@ -21,7 +21,7 @@ from daemon.venues.sim.venue_ledger import Ledger
 
 @dataclass(slots=True)
 class Exchange:
-    """What the roads share."""
+    """What the routes share."""
 
     venue: SimVenue
     limiter: Limiter

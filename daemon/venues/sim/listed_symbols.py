@@ -2,7 +2,7 @@
 
 Rules of this file:
 1. `tick * step` is a whole number of 1e-8 (units.py rule 2); `SymbolSpec` refuses anything else.
-2. A spec is a value; the venue's live copy (status, changed filters) is `Listing` in `listing.py`.
+2. A spec is a value; the venue's live copy (status, changed filters) stands in `symbol_market.py`.
 """
 
 from dataclasses import dataclass

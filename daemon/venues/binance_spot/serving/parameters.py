@@ -259,7 +259,7 @@ def _usual(call: str, name: str) -> str:
 
 @lru_cache(maxsize=512)
 def _known(name: str, *, signed: bool, is_rest: bool) -> frozenset[str]:
-    """The call's own parameters, and what its road and its signing bring with them."""
+    """The call's own parameters, and what its route and its signing bring with them."""
     known = KNOWN[name]
     if signed or name in _SIGNED_SESSION:
         known |= _SIGNING

@@ -1,7 +1,8 @@
 """What a denial is called in the venue's protocol, so that the bots' libraries understand it.
 
 Rules of this file:
-1. Every reason of the caps and of the bots' own rules has a row (a test walks both lists).
+1. A reason of the caps that has no documented words is -2010 with ours; the bots' own rules have
+   a row each (a test walks both lists).
 2. Documented wording stays exact, because clients match it. Ours follows it, or stands alone,
    after `seatrial:`.
 3. Nothing that was not sent is answered as if it might have been: a placement gets no 5xx.
@@ -9,7 +10,7 @@ Rules of this file:
 `docs/gateway-refusals.md` is made from this table (tests/architecture/test_gateway_refusals.py).
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from daemon.model.bots import BotDenial, DenialSource, DoorReason
@@ -54,7 +55,7 @@ _NO_BALANCE = _exact(dialect_errors.insufficient_balance())
 _UNKNOWN_ORDER = _exact(dialect_errors.unknown_order())
 _AMEND = Wording(-2038)
 
-CAPS: Mapping[str, Wording] = {
+WORDED: Mapping[str, Wording] = {
     "halt_flag_closed": _DISABLED,
     "trading_halted": _DISABLED,
     "journal_unhealthy": _DISABLED,
@@ -62,25 +63,11 @@ CAPS: Mapping[str, Wording] = {
     "clock_stale": _DISABLED,
     "clock_drift": _DISABLED,
     "symbol_not_allowed": _INVALID_SYMBOL,
-    "cap_not_set": _CAP,
     "instrument_unknown": _INVALID_SYMBOL,
     "symbol_not_trading": _exact(dialect_errors.market_closed()),
-    "symbol_blocked": _CAP,
-    "unknown_order_open": _CAP,
     "executions_need_human": _DISABLED,
     "venue_reject_streak": _DISABLED,
     "loss_streak": _DISABLED,
-    "malformed_order": _CAP,
-    "side_not_allowed": _CAP,
-    "order_type_not_allowed": _CAP,
-    "order_feature_not_allowed": _CAP,
-    "time_in_force_not_allowed": _CAP,
-    "outside_trading_window": _CAP,
-    "no_market_data": _CAP,
-    "stale_market_data": _CAP,
-    "crossed_book": _CAP,
-    "no_reference_price": _CAP,
-    "not_reducing": _CAP,
     "filter_price": _filter("PRICE_FILTER"),
     "filter_tick": _filter("PRICE_FILTER"),
     "filter_qty": _filter("LOT_SIZE"),
@@ -93,19 +80,6 @@ CAPS: Mapping[str, Wording] = {
     "filter_position": _filter("MAX_POSITION"),
     "filter_amends": _AMEND,
     "filter_asset": _filter("MAX_ASSET"),
-    "order_qty": _CAP,
-    "order_notional": _CAP,
-    "price_collar": _CAP,
-    "position_long": _CAP,
-    "position_short": _CAP,
-    "exposure_symbol": _CAP,
-    "orders_open_symbol": _CAP,
-    "orders_open_total": _CAP,
-    "rate_missing": _CAP,
-    "valuation_stale": _CAP,
-    "exposure_gross": _CAP,
-    "exposure_net": _CAP,
-    "balance_unknown": _CAP,
     "balance_insufficient": _NO_BALANCE,
     "orders_per_second": _rate(1),
     "orders_per_minute": _rate(10),
@@ -115,22 +89,16 @@ CAPS: Mapping[str, Wording] = {
     "messages_per_second": _rate(1),
     "messages_per_minute": _rate(10),
     "venue_budget": _rate(10),
-    "order_to_trade_ratio": _CAP,
-    "traded_notional_per_day": _CAP,
-    "traded_qty_per_day": _CAP,
     "equity_unknown": _DISABLED,
     "loss_session": _DISABLED,
     "loss_day": _DISABLED,
     "drawdown": _DISABLED,
-    "duplicate_order": _CAP,
-    "self_trade": _CAP,
-    "symbols_traded": _CAP,
     "cancels_per_second": _rate(1),
     "order_not_open": _UNKNOWN_ORDER,
     "amend_not_smaller": _AMEND,
     "not_owner": _UNKNOWN_ORDER,
 }
-"""By the reason of the caps (`riskcaps.words.denials.DenyReason`)."""
+"""By the reason of the caps (`riskcaps.words.denials.DenyReason`); any other is `_CAP`."""
 BOT_RULES: Mapping[DoorReason, Wording] = {
     DoorReason.DUPLICATE_ORDER_ID: _exact(dialect_errors.duplicate_order()),
     DoorReason.UNKNOWN_BOT: _exact(dialect_errors.not_permitted()),
@@ -163,7 +131,7 @@ def refusal_of(denial: BotDenial, now_ns: int, *, places: bool) -> DialectError:
     if denial.source is DenialSource.DOOR:
         wording = BOT_RULES[DoorReason(denial.reason)]
     else:
-        wording = CAPS.get(denial.reason, _CAP)
+        wording = WORDED.get(denial.reason, _CAP)
     facts = [f"{name}={value}" for name, value in denial.context.items() if name not in _NOT_SHOWN]
     return _told(wording, " ".join([denial.reason, *facts, denial.msg]).strip(), now_ns)
 
@@ -174,10 +142,10 @@ def try_again() -> DialectError:
     return DialectError(-1001, words, 503)
 
 
-def refusals_table() -> str:
-    """The tables of docs/gateway-refusals.md."""
+def refusals_table(reasons: Iterable[str]) -> str:
+    """The tables of docs/gateway-refusals.md; `reasons`: every one that the caps give."""
     head = "| reason | status | code | text |\n|---|---|---|---|\n"
-    caps = "".join(_line(reason, wording) for reason, wording in CAPS.items())
+    caps = "".join(_line(reason, WORDED.get(reason, _CAP)) for reason in reasons)
     rules = "".join(_line(reason, wording) for reason, wording in BOT_RULES.items())
     keys = ", ".join(str(code) for code in sorted(_OF_OUR_KEY, reverse=True))
     limits = ", ".join(str(code) for code in sorted(_LIMITED, reverse=True))

@@ -12,9 +12,11 @@ from daemon.venues.binance_spot.serving.dialect_errors import DialectError
 from daemon.venues.binance_spot.serving.parameters import check_parameters
 from daemon.venues.binance_spot.serving.params import Params
 from daemon.venues.binance_spot.serving.rate_limits import banned, too_much_weight
-from daemon.venues.binance_spot.serving.refusals import BOT_RULES, CAPS, refusal_of, try_again
+from daemon.venues.binance_spot.serving.refusals import BOT_RULES, refusal_of, try_again
 from daemon.venues.binance_spot.serving.rest_requests import refusal
+from riskcaps.words.denials import DenyReason
 
+CAPS = [reason.value for reason in DenyReason]
 NOW_NS = 1_790_000_000_000_000_000
 URL = "http://127.0.0.1:1/api/v3"
 DISABLED = "This action is disabled on this account."

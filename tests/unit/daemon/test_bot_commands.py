@@ -9,7 +9,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from control.tool.command_frame import Wiring
-from daemon.cli_bot import bot_group
+from daemon.cli.bot_commands import bot_group
 from daemon.shell.gateway.bot_keys import read_key
 from daemon.shell.gateway.snippets import CLIENTS
 
