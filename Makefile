@@ -49,10 +49,10 @@ test-pythons:
 # (make hammer: the gateway under 1,000 requests a second for a minute.)
 BOTS_VENV := .venv-bots
 
-$(BOTS_VENV)/.freqtrade:
+$(BOTS_VENV)/.freqtrade: tests/trials/subjects/freqtrade.lock
 	@test -x $(BOTS_VENV)/bin/python || $(PYTHON) -m venv $(BOTS_VENV)
 	@echo "installing freqtrade into $(BOTS_VENV) (once, about a minute)"
-	@$(BOTS_VENV)/bin/pip install --quiet --disable-pip-version-check freqtrade
+	@$(BOTS_VENV)/bin/pip install --quiet --disable-pip-version-check --require-hashes -r $<
 	@touch $@
 
 test-bots: $(STAMP) $(BOTS_VENV)/.freqtrade
@@ -119,7 +119,7 @@ trials: $(STAMP)
 
 # Every trial can fail: one bot of ours passes, each of its mutants is found out. A quarter of an hour.
 trials-proof: $(STAMP)
-	$(BIN)/python -m pytest tests/trials -m campaign -n 4 $(ARGS)
+	$(BIN)/python -m pytest tests/trials -m proof -n 4 $(ARGS)
 
 kill-sweep: $(STAMP)
 	$(BIN)/python -m tests.support.kill_sweep --points all $(ARGS)

@@ -75,7 +75,7 @@ def test_a_mutant_is_found_by_the_short_course(
     assert report["exit_code"] == 2
 
 
-@pytest.mark.campaign
+@pytest.mark.proof
 @pytest.mark.timeout(DEADLINE_S)
 @pytest.mark.parametrize("streams", [False, True], ids=["polling", "streaming"])
 def test_the_sound_bot_has_no_finding_on_the_standard_course(streams: bool, tmp_path: Path) -> None:
@@ -88,7 +88,7 @@ def test_the_sound_bot_has_no_finding_on_the_standard_course(streams: bool, tmp_
         assert "NOT SHOWN" not in {row["outcome"] for row in report["trials"]}, told
 
 
-@pytest.mark.campaign
+@pytest.mark.proof
 @pytest.mark.timeout(DEADLINE_S)
 @pytest.mark.parametrize(
     ("names", "broken", "streams"), MUTANTS, ids=["+".join(broken) for _, broken, _ in MUTANTS]
