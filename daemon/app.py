@@ -39,7 +39,7 @@ from daemon.assembly_gateway import GatewaySide, each
 from daemon.live_gate import LiveGate, check_live, mode_of, start_rule
 from daemon.model.amounts import NS_PER_MS
 from daemon.model.effects import ExitDaemon, Reply
-from daemon.model.inputs import JournalFault
+from daemon.model.inputs import Input, JournalFault
 from daemon.model.journal_records import RunStopRecord
 from daemon.model.records import EventType
 from daemon.settings import Config
@@ -71,6 +71,7 @@ from daemon.shell.stop.late_orders import LateOrders
 from daemon.shell.stop.process_end import EXIT_CRASH, EXIT_LEFT, EXIT_OK, ProcessEnd
 from daemon.shell.stop.stop_set import VenueStop, stop_of
 from daemon.shell.strategy_loader import strategy_factory
+from daemon.shell.venue_set import port_of
 from daemon.version import seatrial_version
 
 log = logging.getLogger("seatriald")
@@ -176,8 +177,11 @@ class Daemon:
         )  # fmt: skip
         sinks = (self._late, clearer, packs, self._mark)
         pump = self._build_pump(sinks=sinks, counters=(metrics,))
-        link = self._build_link(pump)
-        pump.attach(link)
+        environment = self._endpoints.environment
+        attached, links = port_of((environment,), pump.offer, partial(self._build_link, pump))
+        pump.attach(attached)
+        link = links[environment]
+        self._gateway.build(pump, link, self._clock, self._engine.bot_views, self._on_fatal)
         watchdog = self._build_watchdog(pump)
         clearer.watch(watchdog)
         port = self._port = self._build_port(pump)
@@ -316,14 +320,14 @@ class Daemon:
             on_bot=self._gateway.post,
         )
 
-    def _build_link(self, pump: Pump) -> VenueLink:
+    def _build_link(self, pump: Pump, _venue: str, deliver: Callable[[Input], None]) -> VenueLink:
         link = VenueLink(
             endpoints=self._endpoints,
             adapter=link_adapter(self._config.settings, self._credentials),
             config=link_config(self._config.settings),
             clock=self._clock,
             halt=self._halt,
-            deliver=pump.offer,
+            deliver=deliver,
             settle=pump.take,
             gate=self._engine.gate.risk,
             rng=random.Random(self._run),  # noqa: S311 - jitter of back-off, not a secret
@@ -331,7 +335,6 @@ class Daemon:
         pause = self._engine.venue_pause
         if pause.until_ns > self._clock.now_ns():
             link.pause(pause.scope, pause.until_ns)
-        self._gateway.build(pump, link, self._clock, self._engine.bot_views, self._on_fatal)
         return link
 
     def _build_emergency(self) -> VenueStop:

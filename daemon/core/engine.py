@@ -23,7 +23,7 @@ from daemon.core.housekeeping import Housekeeping
 from daemon.core.incidents import Incidents
 from daemon.core.latest_market import LatestMarket
 from daemon.core.made_reports import told
-from daemon.core.reconciliation_rounds import UNANSWERED, VANISHED, ReconciliationRounds
+from daemon.core.reconciliation_rounds import VANISHED, ReconciliationRounds
 from daemon.core.replaces import Replaces
 from daemon.core.session_control import BEGIN, SessionControl
 from daemon.core.status import status as status_of
@@ -212,8 +212,6 @@ class Engine:
 
     def _on_outcome_unknown(self, item: OutcomeUnknown) -> None:
         self._execution.on_outcome_unknown(item)
-        if item.request == "cancel_all":
-            self._rounds.want(UNANSWERED)
         self._execution.ask_due()
 
     def _on_not_sent(self, item: NotSent) -> None:

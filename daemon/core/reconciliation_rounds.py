@@ -365,8 +365,8 @@ def _line_of(one: Difference) -> str:
     return f"{name}: ours {one.ours or 'none'}, venue {one.venue}{change}"
 
 
-FOREIGN, VANISHED, UNANSWERED = "foreign order", "order vanished", "cancel_all unanswered"
-_SPACED = frozenset({FOREIGN, VANISHED, UNANSWERED})
+FOREIGN, VANISHED = "foreign order", "order vanished"
+_SPACED = frozenset({FOREIGN, VANISHED})
 _ROUTINE = _SPACED | {"audit", "confirm"}
 SHOWN_MAX = 4
 _WHAT = {

@@ -1,8 +1,8 @@
 """Strategies at work: calls in, wishes out, each wish through the interceptor.
 
 Rules of this file:
-1. A strategy that raises, wishes for what is not its own, or floods, is dropped, and the session
-   halts for it.
+1. A strategy that raises, wishes for what is not its own or has no shape, or floods, is dropped,
+   and the session halts for it.
 2. Every placement goes through `Interceptor.review`: there is no other way to an order (P1).
 3. A denial is told to the strategy once; what it answers is heard, but a denial of that is not told
    again in the same turn, so that two stubborn parties cannot loop.
@@ -30,6 +30,7 @@ from daemon.model.intents import (
     ReplaceIntent,
     TimerIntent,
     Wish,
+    misshapen,
 )
 from daemon.model.market import TopOfBook, TradeTick
 from daemon.model.orders import Order
@@ -169,6 +170,10 @@ class StrategyRunner:
                 host, where, ValueError(f"{len(wishes)} wishes in one call, at most {limit}")
             )
             return ()
+        for wish in wishes:
+            if problem := misshapen(wish):
+                self._drop(host, where, TypeError(problem))
+                return ()
         return wishes
 
     def _drop(self, host: HostedStrategy, where: str, error: Exception) -> None:

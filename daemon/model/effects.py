@@ -55,14 +55,6 @@ class SendAmend:
 
 
 @dataclass(frozen=True, slots=True)
-class SendCancelAll:
-    """Cancel every open order on one instrument (the venue has no all-symbols cancel)."""
-
-    instrument_id: InstrumentId
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
 class QueryOrder:
     """Ask what became of one order, with its trades when it has any."""
 
@@ -195,7 +187,6 @@ Effect = (
     | SendCancel
     | SendReplace
     | SendAmend
-    | SendCancelAll
     | QueryOrder
     | TakeSnapshot
     | ArmTimer
@@ -211,7 +202,5 @@ Effect = (
 BotEffect = BotAnswered | BotOrderChanged | BotBalances
 """The effects that the gateway performs, once the turn's lines are written."""
 
-VenueEffect = (
-    SendOrder | SendCancel | SendReplace | SendAmend | SendCancelAll | QueryOrder | TakeSnapshot
-)
+VenueEffect = SendOrder | SendCancel | SendReplace | SendAmend | QueryOrder | TakeSnapshot
 """The effects that a venue link performs."""

@@ -26,7 +26,7 @@ from daemon.model.reports import (
     VenueSnapshot,
 )
 
-RequestKind = Literal["place", "cancel", "replace", "amend", "cancel_all"]
+RequestKind = Literal["place", "cancel", "replace", "amend"]
 
 
 @dataclass(frozen=True, slots=True)

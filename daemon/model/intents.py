@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from decimal import Decimal
+from types import NoneType
 
 from daemon.model.bots import ReplaceMode, bot_of
 from daemon.model.cheap_values import quick
@@ -89,3 +90,44 @@ class TimerIntent:
 
 
 Wish = PlaceIntent | CancelIntent | ReplaceIntent | AmendIntent | TimerIntent
+
+_NAMES = {"strategy_id": str, "reason": str}
+_SHAPES: dict[type, tuple[tuple[str, type | tuple[type, ...]], ...]] = {
+    PlaceIntent: (
+        *_NAMES.items(),
+        ("instrument_id", str),
+        ("side", Side),
+        ("order_type", OrderType),
+        ("time_in_force", (TimeInForce, NoneType)),
+        ("reduce_only", bool),
+        ("extras", (OrderExtras, NoneType)),
+        ("terms", (OrderTerms, NoneType)),
+    ),
+    CancelIntent: (*_NAMES.items(), ("client_order_id", str)),
+    ReplaceIntent: (
+        *_NAMES.items(),
+        ("client_order_id", str),
+        ("wish", (PlaceIntent, NoneType)),
+        ("mode", ReplaceMode),
+    ),
+    AmendIntent: (*_NAMES.items(), ("client_order_id", str)),
+    TimerIntent: (("strategy_id", str), ("name", str), ("at_ns", int)),
+}
+"""Amounts are not among them: the caps deny what is none (rule 13)."""
+
+
+def misshapen(wish: object) -> str:
+    """Which field of a wish has a type that it cannot have, as a sentence; empty: none has.
+
+    A strategy is somebody's own code: it may write "GTC" where a `TimeInForce` belongs, and a text
+    would pass comparisons up to the line that takes its `value`.
+    """
+    shape = _SHAPES.get(type(wish))
+    if shape is None:
+        return f"not a wish: {type(wish).__name__}"
+    for name, kinds in shape:
+        found = getattr(wish, name)
+        if not isinstance(found, kinds):
+            wanted = kinds if isinstance(kinds, type) else kinds[0]
+            return f"{type(wish).__name__}.{name}: {found!r:.80} is no {wanted.__name__}"
+    return misshapen(wish.wish) if isinstance(wish, ReplaceIntent) and wish.wish else ""

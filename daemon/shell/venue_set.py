@@ -10,13 +10,12 @@ Rules of this file:
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeVar
 
 from daemon.model.effects import (
     QueryOrder,
     SendAmend,
     SendCancel,
-    SendCancelAll,
     SendOrder,
     SendReplace,
     TakeSnapshot,
@@ -37,6 +36,26 @@ from daemon.model.inputs import (
 )
 from daemon.model.reports import ExecutionReport, Fill, VenueSnapshot
 from daemon.shell.pump import VenuePort
+
+LinkT = TypeVar("LinkT", bound=VenuePort)
+
+
+def port_of(
+    venues: tuple[str, ...],
+    deliver: Callable[[Input], None],
+    build: Callable[[str, Callable[[Input], None]], LinkT],
+) -> tuple[VenuePort, dict[str, LinkT]]:
+    """What the pump attaches, and the links by venue; of one venue the link itself is attached.
+
+    `build` makes the link of a venue, which delivers where it is told.
+    """
+    if len(venues) == 1:
+        only = build(venues[0], deliver)
+        return only, {venues[0]: only}
+    together = VenueSet(venues, deliver)
+    links = {venue: build(venue, together.deliver_of(venue)) for venue in venues}
+    together.attach(links)
+    return together, links
 
 
 class VenueSet:
@@ -135,7 +154,7 @@ class VenueSet:
 
 
 def _instrument_of(
-    effect: SendOrder | SendReplace | SendCancel | SendAmend | SendCancelAll | QueryOrder,
+    effect: SendOrder | SendReplace | SendCancel | SendAmend | QueryOrder,
 ) -> InstrumentId:
     match effect:
         case SendOrder(order):

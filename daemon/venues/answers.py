@@ -20,7 +20,7 @@ from daemon.model.inputs import (
     VenueReject,
 )
 from daemon.model.reports import CancelReject, Reject
-from daemon.venues.faults import DEFINITE, Fault, Outcome
+from daemon.venues.faults import DEFINITE, Fault
 
 NO_ORDER = ClientOrderId("")
 """Stands where a cancel-all has no order of its own to name."""
@@ -69,10 +69,6 @@ def of_fault(asked: Asked, fault: Fault, ts_recv_ns: int) -> list[Input]:
         return unknown(asked, fault.text)
     if asked.kind == "place":
         return [reject(asked.client_order_id, asked.instrument_id, fault, ts_recv_ns)]
-    if asked.kind == "cancel_all":
-        if fault.outcome is Outcome.NOT_CANCELABLE:
-            return []  # no open order on the symbol: what was wanted
-        return unknown(asked, fault.text)
     if asked.kind == "amend":
         return [VenueAmendReject(_refusal(asked, fault, ts_recv_ns))]
     return [cancel_reject(asked, fault, ts_recv_ns)]

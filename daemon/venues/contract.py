@@ -38,7 +38,6 @@ class Costs:
     cancel: int
     replace: int
     amend: int
-    cancel_all: int
     ping: int
     connect: int
     charged_always: frozenset[RequestKind] = frozenset()

@@ -43,8 +43,16 @@ class OrderWords(JournalLine, tag_field=TAG, gc=False):
     instrument_id: str = ""
 
 
+class InputKind(msgspec.Struct, frozen=True, gc=False):
+    """Of an input, only what it is."""
+
+    type: str = ""
+
+
 class InputLine(JournalLine, tag=EventType.INPUT.value, gc=False):
-    """What the engine was told; the accountant counts and chains it, and reads no further."""
+    """What the engine was told; of all but a bot's request the accountant reads only the type."""
+
+    input: InputKind = InputKind()
 
 
 class RunStartLine(JournalLine, tag=EventType.RUN_START.value):

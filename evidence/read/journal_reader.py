@@ -116,7 +116,7 @@ class JournalReader:
             number += 1
             try:
                 record = decode(raw)
-                if type(record) is InputLine and raw.find(_BOT_INPUT, 0, _ENVELOPE_BYTES_MAX) >= 0:
+                if type(record) is InputLine and record.input.type[:3] == _BOT:
                     record = DECODE_BOT(raw)
             except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
                 chain.stand_at(count, last_seq, last_ns, last_hash)
@@ -203,9 +203,7 @@ def has_doubled_key(raw: bytes) -> bool:
 
 
 _TYPE_KEY = b'"event_type":'
-_BOT_INPUT = b'"input":{"type":"Bot'
-_ENVELOPE_BYTES_MAX = 600
-"""Where an input's own text begins at the latest."""
+_BOT = "Bot"
 
 
 def _is_object(raw: bytes) -> bool:

@@ -32,8 +32,6 @@ CALLED_FROM_OUTSIDE = {
     "Quoter": "configurations name strategies",
     "working_qty": "strategies of others",
     "WriteableBuffer": "a quoted annotation",
-    "VenueSet": "the tests of a second venue; the daemon builds one venue",
-    "deliver_of": "the tests of a second venue; the daemon builds one venue",
     "rules_table": "writes docs/RULES.md",
     "refusals_table": "writes docs/gateway-refusals.md",
     "control_map_table": "writes docs/CONTROLS.md",

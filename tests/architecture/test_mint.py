@@ -25,7 +25,7 @@ ENCODED = {"WsRequest", "HttpRequest"}
 """What a codec made: whether it may hold a placement is asked where it is made."""
 MAY_LEAVE = {
     "NewOrder", "CancelOrder", "ReplaceOrder", "AmendOrder",
-    "SendOrder", "SendCancel", "SendReplace", "SendAmend", "SendCancelAll",
+    "SendOrder", "SendCancel", "SendReplace", "SendAmend",
     "VenueEffect", "Effect",
 }  # fmt: skip
 """Types that only exist where the interceptor said yes, or effects that wrap them."""

@@ -18,7 +18,6 @@ from daemon.model.effects import (
     OrderRef,
     QueryOrder,
     SendCancel,
-    SendCancelAll,
     SendOrder,
     SendReplace,
     TakeSnapshot,
@@ -192,14 +191,12 @@ async def test_a_lost_socket_makes_everything_on_it_unknown_before_the_link_is_d
     venue.script("order.place", swallow)
     venue.script("order.cancel", swallow)
     venue.script("order.cancelReplace", swallow)
-    venue.script("openOrders.cancelAll", swallow)
     async with running(Bench(venue.base, reply_deadline_ms=30_000)) as bench:
         await bench.up()
         bench.link.perform(SendOrder(order()))
         bench.link.perform(SendCancel(cancel("stabc123-1-7")))
         bench.link.perform(SendReplace(replacement("stabc123-1-8", "stabc123-1-9")))
-        bench.link.perform(SendCancelAll(BTC, "test"))
-        await bench.until(lambda: bool(venue.asked("openOrders.cancelAll")))
+        await bench.until(lambda: bool(venue.asked("order.cancelReplace")))
         await venue.drop_sockets()
         await bench.first(LinkDown)
         told = [(i.client_order_id, i.request) for i in bench.got(OutcomeUnknown)]
@@ -208,7 +205,6 @@ async def test_a_lost_socket_makes_everything_on_it_unknown_before_the_link_is_d
             ("stabc123-1-7", "cancel"),
             ("stabc123-1-8", "replace"),
             ("stabc123-1-9", "place"),
-            ("", "cancel_all"),
         ]
         down = bench.inputs.index(bench.got(LinkDown)[0])
         assert all(bench.inputs.index(item) < down for item in bench.got(OutcomeUnknown))
@@ -286,7 +282,6 @@ async def test_the_closed_flag_stops_placements_at_the_last_function(venue: Scri
         assert told == [(OWN, "place"), (OWN, "replace"), ("stabc123-1-2", "place")]
         assert "kill" in bench.got(NotSent)[0].reason
         bench.link.perform(SendCancel(cancel("stabc123-1-2")))
-        bench.link.perform(SendCancelAll(BTC, "kill"))
         await bench.until(lambda: len(bench.got(VenueReport)) == 2)
         assert len(venue.asked("order.place")) == 1
         assert venue.asked("order.cancelReplace") == []
@@ -318,9 +313,9 @@ async def test_without_a_connection_placements_are_not_sent_and_cancels_take_res
         bench.link.perform(SendCancel(cancel()))
         assert (await bench.first(VenueCancelReject)).reject.code == -2011
         venue.add_order("stabc123-1-6")
-        bench.link.perform(SendCancelAll(BTC, "stop"))
+        bench.link.perform(SendCancel(cancel("stabc123-1-6")))
         await bench.until(lambda: len(bench.got(VenueReport)) == 2)
-        assert len(venue.asked("DELETE order")) == 2
+        assert len(venue.asked("DELETE order")) == 3
         down = [item for item in bench.got(LinkDown) if item.link is Link.ORDER]
         assert len(down) == 1, "an outage is told once"
         assert "503" in down[0].reason
@@ -347,7 +342,6 @@ async def test_a_refused_cancel_is_told_as_such(venue: ScriptedVenue) -> None:
         bench.link.perform(SendCancel(cancel()))
         reject = (await bench.first(VenueCancelReject)).reject
         assert (reject.client_order_id, reject.code) == (OWN, -2011)
-        bench.link.perform(SendCancelAll(BTC, "nothing there"))
         bench.link.perform(SendCancel(cancel()))
         await bench.until(lambda: len(bench.got(VenueCancelReject)) == 2)
         assert bench.got(OutcomeUnknown) == []

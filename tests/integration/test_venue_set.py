@@ -20,7 +20,7 @@ from daemon.shell.journal.journal_writer import Journal
 from daemon.shell.link.link_config import LinkConfig
 from daemon.shell.link.venue_link import VenueLink
 from daemon.shell.pump import Pump
-from daemon.shell.venue_set import VenueSet
+from daemon.shell.venue_set import port_of
 from daemon.venues.adapter import VenueAdapter
 from tests.integration.test_second_venue import Box
 from tests.support.adapters import spot
@@ -68,21 +68,15 @@ class TwoVenues(Box):
             on_exit=lambda _: None,
             on_fatal=self._on_fatal,
         )
-        venues = VenueSet(("sim", CONTRACTS), self.pump.offer)
-        self.links = {
-            "sim": self._link(other.base, spot(key=KEY, secret=SECRET), venues.deliver_of("sim")),
-            CONTRACTS: self._link(
-                venue.base,
-                ContractAdapter(venue=CONTRACTS, cash="USDT"),
-                venues.deliver_of(CONTRACTS),
-            ),
+        self.adapters: dict[str, tuple[str, VenueAdapter]] = {
+            "sim": (other.base, spot(key=KEY, secret=SECRET)),
+            CONTRACTS: (venue.base, ContractAdapter(venue=CONTRACTS, cash="USDT")),
         }
-        venues.attach(self.links)
-        self.pump.attach(venues)
+        attached, self.links = port_of(tuple(self.adapters), self.pump.offer, self._link)
+        self.pump.attach(attached)
 
-    def _link(
-        self, base: str, adapter: VenueAdapter, deliver: Callable[[Input], None]
-    ) -> VenueLink:
+    def _link(self, name: str, deliver: Callable[[Input], None]) -> VenueLink:
+        base, adapter = self.adapters[name]
         return VenueLink(
             endpoints=endpoints_at(base),
             adapter=adapter,

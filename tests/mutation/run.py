@@ -1,4 +1,4 @@
-"""Mutation testing of `riskcaps`: `make mutation ARGS="gate.limits state.books"` (none: all of it).
+"""Mutation testing of `riskcaps`: `make mutation ARGS="gate.limit_rules"` (none: all of it).
 
 One process imports and collects the tests once, learns which tests run which lines, and forks for
 each mutant: the child puts the mutant's code into the function, runs the tests of that line, the

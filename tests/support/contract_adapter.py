@@ -492,7 +492,7 @@ class ContractAdapter:
     """The whole of it."""
 
     capabilities = VenueCapabilities(cancel_all=False)
-    costs = Costs(place=1, cancel=1, replace=1, amend=1, cancel_all=1, ping=1, connect=1)
+    costs = Costs(place=1, cancel=1, replace=1, amend=1, ping=1, connect=1)
     rates = RatePlan(
         documented=(RateLimitRow("REQUEST_WEIGHT", "MINUTE", 1, 6_000),),
         header_of=lambda _row: "",

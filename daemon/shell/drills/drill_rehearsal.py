@@ -22,7 +22,6 @@ from daemon.model.effects import (
     Record,
     Reply,
     SendCancel,
-    SendCancelAll,
     SendOrder,
     TakeSnapshot,
 )
@@ -263,7 +262,7 @@ class Rehearsal:
     @property
     def cancels(self) -> int:
         """Cancels that the engine asked for."""
-        return sum(isinstance(effect, SendCancel | SendCancelAll) for effect in self.effects)
+        return sum(isinstance(effect, SendCancel) for effect in self.effects)
 
     @property
     def snapshots(self) -> list[str]:

@@ -15,7 +15,6 @@ from daemon.model.effects import (
     QueryOrder,
     SendAmend,
     SendCancel,
-    SendCancelAll,
     SendOrder,
     SendReplace,
     TakeSnapshot,
@@ -23,7 +22,6 @@ from daemon.model.effects import (
 )
 from daemon.model.enums import Link
 from daemon.model.halt import HaltFlag
-from daemon.model.ids import symbol_of
 from daemon.model.inputs import (
     Input,
     QueryFailed,
@@ -41,7 +39,7 @@ from daemon.shell.link.time_sync import TimeSync
 from daemon.shell.link.venue_queries import VenueQueries
 from daemon.shell.process.clock import Clock
 from daemon.venues.adapter import VenueAdapter
-from daemon.venues.answers import NO_ORDER, Asked, not_sent
+from daemon.venues.answers import Asked, not_sent
 from daemon.venues.faults import Cause, Fault, Outcome
 from daemon.venues.hosts import Road
 from daemon.venues.requests import HttpRequest
@@ -190,8 +188,6 @@ class VenueLink:
                 self._send_replace(effect)
             case SendAmend():
                 self._send_amend(effect)
-            case SendCancelAll():
-                self._send_cancel_all(effect)
             case QueryOrder():
                 if not self._spawn(
                     lambda: self._answer(lambda: self._questions.query(effect)), "query"
@@ -313,16 +309,6 @@ class VenueLink:
             weight=self._costs.amend,
         )
 
-    def _send_cancel_all(self, effect: SendCancelAll) -> None:
-        instrument, symbol = effect.instrument_id, symbol_of(effect.instrument_id)
-        asked = Asked(kind="cancel_all", client_order_id=NO_ORDER, instrument_id=instrument)
-        self._send(
-            asked,
-            lambda encoder, request_id, at_ms: encoder.cancel_all(symbol, request_id, at_ms),
-            lambda: self._encoder.cancel_all(symbol, self._sync.venue_ms()),
-            weight=self._costs.cancel_all,
-        )
-
     def _send(
         self,
         asked: Asked,
@@ -332,9 +318,8 @@ class VenueLink:
         weight: int,
         orders: int = 0,
     ) -> None:
-        cancelling = asked.kind in {"cancel", "cancel_all"}
         by_rest = self._config.order_road == "rest" or (
-            cancelling and self._orders.keeper.current is None
+            asked.kind == "cancel" and self._orders.keeper.current is None
         )
         if not by_rest:
             self._orders.write(asked, encode_ws, weight=weight, orders=orders)

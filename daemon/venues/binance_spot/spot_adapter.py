@@ -39,7 +39,6 @@ COSTS = Costs(
     cancel=costs.ORDER_CANCEL,
     replace=costs.CANCEL_REPLACE,
     amend=costs.AMEND,
-    cancel_all=costs.CANCEL_ALL,
     ping=costs.PING,
     connect=costs.CONNECT,
     charged_always=frozenset({"amend"}),

@@ -7,7 +7,7 @@ from daemon.errors import Undecodable
 from daemon.model.inputs import Input, OutcomeUnknown, VenueReport
 from daemon.venues.answers import Answer, Asked, cancel_reject, of_fault, reject, unknown
 from daemon.venues.binance_spot import replace_reply
-from daemon.venues.binance_spot.codec_rest import decode_amended, decode_canceled, decode_order
+from daemon.venues.binance_spot.codec_rest import decode_amended, decode_order
 from daemon.venues.binance_spot.order_rows import SpotRowReader
 from daemon.venues.faults import DEFINITE
 
@@ -30,11 +30,8 @@ def inputs_of(asked: Asked, answer: Answer, reader: SpotRowReader) -> list[Input
         if asked.kind == "cancel":
             row = decode_order(answer.result)
             return [VenueReport(reader.canceled(row, answer.ts_recv_ns))]
-        if asked.kind == "amend":
-            report = reader.amended(decode_amended(answer.result), answer.ts_recv_ns)
-            return [VenueReport(report)]
-        rows = decode_canceled(answer.result)
-        return [VenueReport(reader.canceled(row, answer.ts_recv_ns)) for row in rows]
+        report = reader.amended(decode_amended(answer.result), answer.ts_recv_ns)
+        return [VenueReport(report)]
     except Undecodable as error:
         return unknown(asked, str(error)[:200])
 

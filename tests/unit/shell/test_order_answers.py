@@ -26,7 +26,7 @@ from tests.support.link_bench import BTC
 from tests.support.spot_payloads import OWN, PLACED
 
 NEW = ClientOrderId("stabc123-1-2")
-KINDS: list[RequestKind] = ["place", "cancel", "replace", "amend", "cancel_all"]
+KINDS: list[RequestKind] = ["place", "cancel", "replace", "amend"]
 
 
 def reader() -> SpotRowReader:
@@ -36,7 +36,7 @@ def reader() -> SpotRowReader:
 def asked(kind: RequestKind) -> Asked:
     return Asked(
         kind=kind,
-        client_order_id=NO_ORDER if kind == "cancel_all" else ClientOrderId(OWN),
+        client_order_id=ClientOrderId(OWN),
         instrument_id=BTC,
         new_client_order_id=NEW if kind == "replace" else NO_ORDER,
     )
@@ -79,7 +79,6 @@ def test_a_cancel_of_nothing() -> None:
     gone = answer(status=400, code=-2011, msg="Unknown order sent.")
     (reject,) = inputs_of(asked("cancel"), gone, reader())
     assert isinstance(reject, VenueCancelReject)
-    assert inputs_of(asked("cancel_all"), gone, reader()) == []
 
 
 def test_an_answer_about_another_order_is_not_trusted() -> None:
@@ -101,20 +100,14 @@ def test_success() -> None:
     (told,) = inputs_of(asked("amend"), answer(amended), reader())
     assert isinstance(told, VenueReport)
     assert (told.report.client_order_id, str(told.report.qty)) == (OWN, "0.2")
-    assert [type(i) for i in inputs_of(asked("cancel_all"), answer([row, row]), reader())] == [
-        VenueReport,
-        VenueReport,
-    ]
 
 
 @pytest.mark.parametrize("kind", KINDS)
 @given(result=st.recursive(st.none() | st.integers(0, 9) | st.text(), st.lists, max_leaves=4))
 def test_nonsense_with_a_good_status_is_unknown(kind: RequestKind, result: Any) -> None:
     told = inputs_of(asked(kind), answer(result), reader())
-    if told:
-        assert all(isinstance(item, OutcomeUnknown) for item in told)
-    else:
-        assert (kind, result) == ("cancel_all", [])
+    assert told
+    assert all(isinstance(item, OutcomeUnknown) for item in told)
 
 
 @pytest.mark.parametrize("kind", KINDS)

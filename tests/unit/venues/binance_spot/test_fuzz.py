@@ -126,7 +126,7 @@ def read_market_frame(payload: bytes) -> Any:
     elif isinstance(event, TradeTick):
         amounts = (event.price, event.qty)
     elif isinstance(event, DepthDiff):
-        amounts = tuple(amount for level in (*event.bids, *event.asks) for amount in level)
+        amounts = tuple(Decimal(text) for level in (*event.bids, *event.asks) for text in level)
     else:
         assert isinstance(event, StreamNotice)
     assert all(amount.is_finite() and amount >= 0 for amount in amounts)
