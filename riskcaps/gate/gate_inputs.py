@@ -68,6 +68,7 @@ from riskcaps.state.valuation import Turnover
 from riskcaps.words.order_kinds import BOT_PREFIX, bot_of
 
 APPROVED = "approved"
+_BUY = Side.BUY  # a look at a member of an enum costs as much as a call on Python 3.11
 NOTHING: Mapping[InstrumentId, Any] = {}
 
 
@@ -226,7 +227,7 @@ def inputs_of(
     given.rate = PAR if book.at_par else books.rates.rate(book.quote)
     is_alone = not books.active or (len(books.active) == 1 and instrument_id in books.active)
     given.others = NOTHING if is_alone else _others(risk, book)
-    pays_value = book.pays_value(is_buy=intent.side is Side.BUY)
+    pays_value = intent.side is _BUY or book.model.sell_pays_value
     account = book.quote_account if pays_value else book.base_account
     given.asset = account.asset
     given.free = account.free if account.known else None

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from daemon.model.amounts import ZERO
+from daemon.model.cheap_values import quick
 from daemon.model.checks import InvariantViolation
 from daemon.model.enums import Side, TimeInForce
 from daemon.model.halt import HaltFlag
@@ -44,8 +45,11 @@ __all__ = [
     "Interceptor",
     "ReplaceApproved",
 ]
+_BUY, _GTC = Side.BUY, TimeInForce.GTC
+"""A look at a member of an enum costs as much as a call on Python 3.11."""
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Approved:
     """May leave, and is held. Journal it before its bytes go (promise P5)."""
@@ -271,14 +275,14 @@ class Interceptor:
             order_type=kind,
             qty=qty,
             price=price,
-            time_in_force=(intent.time_in_force or TimeInForce.GTC) if timed else None,
+            time_in_force=(intent.time_in_force or _GTC) if timed else None,
             stop_price=intent.stop_price,
             reduce_only=intent.reduce_only,
             ts_ns=now_ns,
             extras=intent.extras,
             terms=intent.terms,
         )
-        is_buy = intent.side is Side.BUY
+        is_buy = intent.side is _BUY
         risk.books.take_hold(
             client_order_id,
             book,

@@ -224,7 +224,7 @@ def losses(case: Case) -> Denial | None:
 
 
 def duplicate(case: Case) -> Denial | None:
-    """Rule 53: duplicate_ns >= 0."""
+    """Rule 53: duplicate_ns >= 0 (a bot's order is compared with that bot's orders only)."""
     seen_ns = case.given.duplicate_ns
     if seen_ns < 0:
         return None
@@ -233,8 +233,10 @@ def duplicate(case: Case) -> Denial | None:
 
 def self_trade(case: Case) -> Denial | None:
     """Rule 54: an own open order on the other side, and px >= lowest own sell (buy) or <= highest
-    own buy (sell), or no limit price.
+    own buy (sell), or no limit price. Own are all orders of the account, whichever bot's.
     """
+    # At the venue all bots are one account: a trade between two of them is a wash trade, and the
+    # venue's own prevention (STP) would end an order that neither of them has asked to end.
     given, px = case.given, case.px
     best = given.own_sell_px if case.is_buy else given.own_buy_px
     if best is None or px is None:

@@ -36,7 +36,8 @@ class Keys:
 class BotBox(Box):
     """`with BotBox(tmp_path, bots=("ft",)) as box:` … a session is on, and each bot has a key.
 
-    `caps` are replacements of single lines of the preset: name -> value as TOML.
+    `caps` are replacements of single lines of the preset: name -> value as TOML. `caps_of_bots` are
+    the lines of `[bots.NAME.caps]`, by name.
     """
 
     def __init__(
@@ -46,6 +47,7 @@ class BotBox(Box):
         bots: tuple[str, ...] = ("ft",),
         caps: Mapping[str, str] | None = None,
         rules: str = "",
+        caps_of_bots: Mapping[str, str] | None = None,
         faults: str = "",
         sim: Mapping[str, object] | None = None,
         public_pem: str = "",
@@ -61,6 +63,8 @@ class BotBox(Box):
         tables = f'\n[gateway]\nlisten = "{self.address}"\n'
         for name in bots:
             tables += f'\n[bots.{name}]\nsymbols = ["BTCUSDT"]\n{rules}\n'
+            if caps_of_bots and name in caps_of_bots:
+                tables += f"\n[bots.{name}.caps]\n{caps_of_bots[name]}\n"
         super().__init__(directory, strategy="quiet", caps=str(preset), tables=tables)
         options: dict[str, object] = {"seed": 7, **(sim or {})}
         if faults:

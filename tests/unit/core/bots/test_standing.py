@@ -222,6 +222,37 @@ def test_a_breach_of_a_bots_own_cap_suspends_that_bot_and_halts_nobody() -> None
     assert only(SendOrder, stage.tell(stage.asks("c1", bot="cx", price="98.00")))
 
 
+def test_the_reject_streak_of_a_bots_own_caps_suspends_it_alone() -> None:
+    stage = ready(FT, CX, capset=bot_caps(bots={"ft": {"venue_reject_streak_max": 2}}))
+    mine = stage.rest("r", price="96.00", venue_id="9")
+    for number in range(2):
+        stage.tell(refused(stage.place(f"a{number}", price=f"9{7 + number}.00")))
+    (line,) = stage.facts_of("bot_switched")
+    assert (line["bot"], line["state"], line["canceled"]) == ("ft", "suspended", [mine])
+    assert "venue_reject_streak_max" in line["reason"]
+    (alert,) = [one for one in stage.facts_of("cap_alert") if one["kind"] == "breach"]
+    assert (alert["bot"], alert["cap"]) == ("ft", "venue_reject_streak_max")
+    assert stage.incidents() == []
+    assert only(SendOrder, stage.tell(stage.asks("c1", bot="cx", price="98.00")))
+
+
+def test_the_same_order_is_a_duplicate_of_its_own_bots_only() -> None:
+    stage = ready(FT, CX, capset=bot_caps(duplicate_window_ms=1000))
+    for bot in ("ft", "cx"):
+        assert only(SendOrder, stage.tell(stage.asks("a1", bot=bot)))
+        stage.tell(stage.asks("a2", bot=bot))
+        assert stage.denial().reason == "duplicate_order"
+
+
+def test_two_bots_do_not_trade_with_each_other() -> None:
+    """At the venue they are one account: a trade between them would be a wash trade."""
+    stage = ready(FT, CX)
+    stage.rest("a1", price="99.00")
+    stage.tell(stage.asks("b1", bot="cx", side=Side.SELL, price="99.00"))
+    assert stage.denial().reason == "self_trade"
+    assert only(SendOrder, stage.tell(stage.asks("b2", bot="cx", side=Side.SELL, price="99.01")))
+
+
 def test_what_is_kept_away_is_one_line_and_a_tally() -> None:
     stage = ready(FT)
     stage.tell(BotThrottled(bot="ft", count=900, window_ms=1000))
