@@ -48,17 +48,23 @@ class Authentication:
         offset_ns: Callable[[], int],
         on_incident: OnIncident,
         on_revoked: Callable[[str], None],
+        on_replaced: Callable[[str], None],
     ) -> None:
-        """`offset_ns`: the venue's clock minus ours, as the link knows it."""
+        """`offset_ns`: the venue's clock minus ours, as the link knows it.
+
+        `on_revoked` is told a bot that has no key any more, `on_replaced` one that has another.
+        """
         self._ring = ring
         self._rules = {one.name: one for one in rules}
         self._clock = clock
         self._offset_ns = offset_ns
         self._on_incident = on_incident
         self._on_revoked = on_revoked
-        self._public = Throttle(
-            Bucket(_PUBLIC_RATE * max(1, len(self._rules)), _PUBLIC_BURST), Bucket(1, 1)
-        )
+        self._on_replaced = on_replaced
+        rate = _PUBLIC_RATE * max(1, len(self._rules))
+        self._keyless, self._strangers = Bucket(rate, _PUBLIC_BURST), Bucket(rate, _PUBLIC_BURST)
+        """Shared by all: requests without a key, and with one that is nobody's. Neither is ever
+        banned: it would be the others' ban, too."""
         self.throttles = {
             name: Throttle(
                 Bucket(one.requests_per_second, one.requests_burst),
@@ -91,7 +97,7 @@ class Authentication:
     def charge(self, api_key: str, endpoint: Endpoint | None) -> BotRules | None:
         """Charge one request to its key, before anything else is done for it.
 
-        Returns whose key it is; None: nobody's, and all such requests share one bucket. `endpoint`
+        Returns whose key it is; None: nobody's, and all such requests share a bucket. `endpoint`
         None: a call about the connection.
 
         Raises:
@@ -101,13 +107,16 @@ class Authentication:
         key = self._ring.keys.get(api_key) if api_key else None
         now_ns = self.now_ns()
         if key is None:
-            self._refuse(self._public.admit(now_ns), self._public, now_ns)
+            shared = self._strangers if api_key else self._keyless
+            if not shared.take(now_ns):
+                until_ns = now_ns + shared.wait_ns()
+                self._refuse(ThrottleRefused(429, until_ns), shared, now_ns)
             return None
         throttle = self.throttles[key.account]
         self.counts[key.account].request(now_ns)
         is_cancel = endpoint is not None and endpoint.kind is CallKind.CANCEL
         refused = throttle.admit_cancel(now_ns) if is_cancel else throttle.admit(now_ns)
-        self._refuse(refused, throttle, now_ns)
+        self._refuse(refused, throttle.requests, now_ns)
         return self._rules[key.account]
 
     def refused(self, error: DialectError, api_key: str, payload: bytes, signature: str) -> None:
@@ -142,16 +151,16 @@ class Authentication:
     def look(self, *, thorough: bool = False) -> None:
         """Look whether keys were made or revoked; at every request, so that it holds at once."""
         try:
-            revoked = self._ring.refresh(thorough=thorough)
+            gone = self._ring.refresh(thorough=thorough)
         except (CredentialsRefused, OSError):
             return  # what was known stays; the tool that broke the file has said so
-        for bot in revoked:
-            self._on_revoked(bot)
+        for bot in gone:
+            (self._on_replaced if bot in self._ring.bots() else self._on_revoked)(bot)
 
-    def _refuse(self, refused: ThrottleRefused | None, throttle: Throttle, now_ns: int) -> None:
+    def _refuse(self, refused: ThrottleRefused | None, bucket: Bucket, now_ns: int) -> None:
         if refused is None:
             return
         until_ns = max(refused.until_ns, now_ns + NS_PER_MS) + self._offset_ns()
         if refused.status == 418:
             raise banned(until_ns)
-        raise too_much_weight(throttle.requests.rate * 60, until_ns)
+        raise too_much_weight(bucket.rate * 60, until_ns)

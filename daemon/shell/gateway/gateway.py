@@ -95,6 +95,7 @@ class Gateway:
             offset_ns=ports.offset_ns,
             on_incident=self._on_incident,
             on_revoked=self._on_revoked,
+            on_replaced=self._on_replaced,
         )
         calls = BotCalls(
             environment=environment,
@@ -271,6 +272,10 @@ class Gateway:
         if now_ns - self._told_ns.get((what, bot), -_MISUSE_EVERY_NS) >= _MISUSE_EVERY_NS:
             self._told_ns[what, bot] = now_ns
             self._ports.offer(BotKeyMisused(bot=bot, what=what))
+
+    def _on_replaced(self, bot: str) -> None:
+        """It has another key: whoever has signed with the old one hears nothing more."""
+        self._api.revoke(bot)
 
     def _on_revoked(self, bot: str) -> None:
         """Its key is gone: its connections end, its orders are cancelled."""
