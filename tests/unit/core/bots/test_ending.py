@@ -49,6 +49,19 @@ def test_a_cancel_is_answered_by_the_end_of_its_order(stage: BotStage, by: str) 
     assert stage.heard()[-1] == ("a1", "CANCELED", "CANCELED")
 
 
+def test_a_cancel_that_came_before_its_order_is_sent_again_when_the_order_appears(
+    stage: BotStage,
+) -> None:
+    cid = stage.place("a1")
+    assert cancels(stage.tell(stage.asks_cancel("a1"))) == [cid]
+    stage.tell(VenueCancelReject(cancel_refused(cid)))  # the placement is still on its way
+    effects = stage.tell(stage.ack(cid, source=ReportSource.STREAM))
+    assert cancels(effects) == [cid], "at once, not when the next question is due"
+    assert cancels(stage.tell(stage.ack(cid))) == [], "and once"
+    stage.tell(stage.canceled(cid))
+    assert stage.row().status is VenueOrderStatus.CANCELED
+
+
 def test_a_cancel_that_comes_too_late_says_that_there_was_nothing_to_cancel(
     stage: BotStage,
 ) -> None:

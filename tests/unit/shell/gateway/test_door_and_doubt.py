@@ -87,7 +87,7 @@ class Stage:
             environment="sim",
             views=self.views,
             waiting=self.waiting,
-            account=cast(Any, None),
+            account=cast("Any", None),
             counts={"ft": Counts(RULES)},
             now_ns=lambda: 0,
         )
@@ -120,13 +120,13 @@ async def test_a_reused_id_in_doubt_is_neither_the_old_order_nor_absent() -> Non
     assert await stage.place() == -1007
     assert await stage.code("order.status", origClientOrderId="same") == -1007
     old = await stage.ask("order.status", orderId="1")
-    assert cast(dict[str, object], old)["status"] == "FILLED"
+    assert cast("dict[str, object]", old)["status"] == "FILLED"
     # The cancel must reach the engine, which knows the new order.
     assert await stage.code("order.cancel", origClientOrderId="same") == -1007
     assert [type(one) for one in stage.offered] == [BotPlace, BotCancel]
     new = row(2, VenueOrderStatus.NEW, "same")
     stage.views.follow(BotOrderChanged(bot="ft", row=new, exec_type=ExecType.NEW))
-    told = cast(dict[str, object], await stage.ask("order.status", origClientOrderId="same"))
+    told = cast("dict[str, object]", await stage.ask("order.status", origClientOrderId="same"))
     assert told["orderId"] == 2
 
 
@@ -135,7 +135,7 @@ async def test_when_the_new_one_is_refused_the_id_means_the_old_order_again() ->
     assert await stage.place() == -1007
     denial = BotDenial(source=DenialSource.CAPS, reason="order_qty")
     stage.waiting.follow(BotAnswered(bot="ft", request=1, denial=denial))
-    told = cast(dict[str, object], await stage.ask("order.status", origClientOrderId="same"))
+    told = cast("dict[str, object]", await stage.ask("order.status", origClientOrderId="same"))
     assert told["orderId"] == 1
     assert await stage.code("order.cancel", origClientOrderId="same") == -2011
 
@@ -143,7 +143,7 @@ async def test_when_the_new_one_is_refused_the_id_means_the_old_order_again() ->
 async def test_a_second_placement_under_an_open_orders_id_hides_it_not() -> None:
     stage = Stage(row(1, VenueOrderStatus.NEW, "same"))
     assert await stage.place() == -1007
-    told = cast(dict[str, object], await stage.ask("order.status", origClientOrderId="same"))
+    told = cast("dict[str, object]", await stage.ask("order.status", origClientOrderId="same"))
     assert told["orderId"] == 1
 
 
@@ -163,8 +163,8 @@ async def test_answers_that_nobody_reads_are_bounded_in_bytes() -> None:
         async def send_frame(self, _frame: bytes, _kind: object) -> None:
             sent.set()
 
-    request = cast(web.BaseRequest, type("Request", (), {"transport": transport})())
-    connection = SimConnection("user", cast(web.WebSocketResponse, Socket()), request, 0)
+    request = cast("web.BaseRequest", type("Request", (), {"transport": transport})())
+    connection = SimConnection("user", cast("web.WebSocketResponse", Socket()), request, 0)
     frame = b"x" * (OUTBOX_BYTES_MAX // 4)
     for _ in range(4):
         connection.send(frame, 1)
