@@ -116,10 +116,11 @@ def test_a_session_of_a_replaced_key_hears_nothing_any_more(box: BotBox) -> None
 class Trader(threading.Thread):
     """A bot that trades on, whatever becomes of the daemon, and remembers what it was told."""
 
-    def __init__(self, box: BotBox, name: str, seed: int) -> None:
+    def __init__(self, box: BotBox, name: str, seed: int, answered: threading.Semaphore) -> None:
         super().__init__()
         self.bot = bot_of(box, name, timeout_s=8)
         self.label = name
+        self._answered = answered
         self.told: dict[str, Answer] = {}
         self.silent: list[str] = []
         self.enough = threading.Event()
@@ -132,6 +133,7 @@ class Trader(threading.Thread):
             name = f"{self.label}-{number}"
             try:
                 self.told[name] = self._one(name)
+                self._answered.release()
             except (OSError, ValueError, LookupError, TypeError):
                 self.silent.append(name)  # the daemon died on it: anything may have come of it
                 self.enough.wait(0.05)
@@ -146,11 +148,6 @@ class Trader(threading.Thread):
         if dice < 0.85:
             return self.bot.rest(name, 0.96 + dice / 100)
         return self.bot.call("DELETE", "openOrders", symbol="BTCUSDT")
-
-
-def count(traders: list[Trader]) -> int:
-    """How many answers they have."""
-    return sum(len(trader.told) for trader in traders)
 
 
 def compared(bot: RawBot, box: BotBox, trader: Trader) -> set[int]:
@@ -181,14 +178,14 @@ def test_kill_9_at_any_moment_loses_doubles_and_mixes_up_nothing(tmp_path: Path)
     dice = random.Random(11)
     rules = "requests_per_second = 1000\nrequests_burst = 5000\npatience_ms = 3000"
     with BotBox(tmp_path, bots=("one", "two"), caps=ROOMY, rules=rules) as box:
-        traders = [Trader(box, name, seed) for seed, name in enumerate(("one", "two"))]
+        answered = threading.Semaphore(0)
+        traders = [Trader(box, name, seed, answered) for seed, name in enumerate(("one", "two"))]
         for trader in traders:
             trader.start()
         try:
             for _ in range(KILLS):
-                due = count(traders) + dice.randint(10, 60)
-                while count(traders) < due:
-                    box.status()  # a request of its own: no spinning
+                for _ in range(dice.randint(10, 60)):
+                    assert answered.acquire(timeout=30)
                 box.kill_daemon()
                 box.start_daemon()
                 box.start_session()
@@ -212,4 +209,4 @@ def test_kill_9_at_any_moment_loses_doubles_and_mixes_up_nothing(tmp_path: Path)
             if row["client_order_id"].startswith("st")
         }
         assert ours == found[0] | found[1]
-        assert count(traders) > 10 * KILLS
+        assert all(len(trader.told) > KILLS for trader in traders)
