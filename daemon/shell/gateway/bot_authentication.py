@@ -82,6 +82,11 @@ class Authentication:
         """The keys in force, by API key."""
         return self._ring.keys
 
+    @property
+    def revoked(self) -> frozenset[str]:
+        """Bots whose key was revoked."""
+        return self._ring.revoked
+
     def now_ns(self) -> int:
         """Engine time."""
         return self._clock.now_ns()

@@ -236,6 +236,9 @@ class Gateway:
     async def _care(self) -> None:
         """Keys, silences, and one line a second of what was refused; for ever."""
         told_ns = 0
+        for bot in self._door.revoked:  # perhaps while no daemon ran: the engine has not heard
+            if self._views[bot].state is not BotState.REVOKED:
+                self._on_revoked(bot)
         while True:
             await asyncio.sleep(_CARE_S)
             now_ns = self._clock.now_ns()

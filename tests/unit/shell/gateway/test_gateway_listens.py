@@ -6,13 +6,15 @@ import socket
 import ssl
 import threading
 from collections.abc import Callable, Collection
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from daemon.model.bots import BotState, BotView
+from daemon.model.inputs import BotSwitched, Input
 from daemon.settings_bots import GatewaySettings
-from daemon.shell.gateway.bot_keys import digest_of
+from daemon.shell.gateway.bot_keys import digest_of, new_key, write_key
 from daemon.shell.gateway.gateway import Gateway, GatewayPorts
 from daemon.shell.gateway.gateway_rules import BotRules
 from daemon.shell.gateway.public_market import PublicReply, PublicRequestFailed
@@ -48,10 +50,11 @@ def gateway(
     settings: GatewaySettings,
     nobody: NoVenue | None = None,
     on_fatal: Callable[[BaseException], None] = lambda _error: None,
+    offer: Callable[[Input], None] = lambda _item: None,
 ) -> Gateway:
     nobody = nobody or NoVenue()
     ports = GatewayPorts(
-        offer=lambda _item: None, data=nobody, account=nobody, streams=nobody,  # type: ignore[arg-type]
+        offer=offer, data=nobody, account=nobody, streams=nobody,  # type: ignore[arg-type]
         offset_ns=lambda: 0, is_ready=lambda: False, on_fatal=on_fatal,
     )  # fmt: skip
     return Gateway(
@@ -174,6 +177,27 @@ def test_web_sockets_leave_room_for_rest_and_a_refusal_is_no_perhaps(tmp_path: P
         assert status_of(http.client.HTTPConnection(host, int(port), timeout=5)) == 200
         for peer in peers:
             peer.close()
+    finally:
+        assert made.stop()
+
+
+def test_a_key_that_was_revoked_while_no_daemon_ran_is_told_at_the_next_start(
+    tmp_path: Path,
+) -> None:
+    write_key(tmp_path, replace(new_key("ft", 7), secret="", revoked_ns=8))
+    heard, told = threading.Event(), list[Input]()
+
+    def offer(item: Input) -> None:
+        told.append(item)
+        heard.set()
+
+    made = gateway(tmp_path, GatewaySettings(listen="127.0.0.1:0"), offer=offer)
+    made.start()
+    try:
+        assert heard.wait(10)
+        (switched,) = told
+        assert isinstance(switched, BotSwitched)
+        assert (switched.bot, switched.state, switched.cancel) == ("ft", BotState.REVOKED, True)
     finally:
         assert made.stop()
 
