@@ -1,7 +1,8 @@
 """Who is asking, and may they ask now: keys, token buckets, and what a refusal tells us.
 
 Rules of this file:
-1. The rate is looked at before everything that costs; the dialect's own checks follow.
+1. The rate is looked at before everything that costs; the dialect's own checks follow. A bot pays
+   for what its key has signed alone.
 2. The daemon's own key, and one bot's signature under another's key, are refused and told; neither
    a key nor a secret is in what is told.
 """
@@ -63,8 +64,8 @@ class Authentication:
         self._on_replaced = on_replaced
         rate = _PUBLIC_RATE * max(1, len(self._rules))
         self._keyless, self._strangers = Bucket(rate, _PUBLIC_BURST), Bucket(rate, _PUBLIC_BURST)
-        """Shared by all: requests without a key, and with one that is nobody's. Neither is ever
-        banned: it would be the others' ban, too."""
+        """Shared by all: requests without a key, and those that no key of ours has signed. Neither
+        is ever banned: it would be the others' ban, too."""
         self.throttles = {
             name: Throttle(
                 Bucket(one.requests_per_second, one.requests_burst),
@@ -112,28 +113,43 @@ class Authentication:
         key = self._ring.keys.get(api_key) if api_key else None
         now_ns = self.now_ns()
         if key is None:
-            shared = self._strangers if api_key else self._keyless
-            if not shared.take(now_ns):
-                until_ns = now_ns + shared.wait_ns()
-                self._refuse(ThrottleRefused(429, until_ns), shared, now_ns)
+            self._take(self._strangers if api_key else self._keyless, now_ns)
             return None
         throttle = self.throttles[key.account]
         self.counts[key.account].request(now_ns)
-        is_cancel = endpoint is not None and endpoint.kind is CallKind.CANCEL
+        is_cancel = _is_cancel(endpoint)
         refused = throttle.admit_cancel(now_ns) if is_cancel else throttle.admit(now_ns)
         self._refuse(refused, throttle.requests, now_ns)
         return self._rules[key.account]
 
-    def refused(self, error: DialectError, api_key: str, payload: bytes, signature: str) -> None:
-        """A signed request did not pass: see whether a key is in the wrong hands."""
+    def refused(
+        self,
+        error: DialectError,
+        api_key: str,
+        endpoint: Endpoint | None,
+        payload: bytes,
+        signature: str,
+    ) -> None:
+        """A signed request did not pass: see whether a key is in the wrong hands.
+
+        Nothing proves that it was the key's bot, so the bot does not pay for it; else whoever has
+        its API key, and not its secret, could use up its budget, that of its cancels too.
+
+        Raises:
+            VenueError: too many such requests (429).
+        """
+        claimed = self._ring.keys.get(api_key)
+        if claimed is not None:
+            throttle = self.throttles[claimed.account]
+            (throttle.cancels if _is_cancel(endpoint) else throttle.requests).give_back()
+            self._take(self._strangers, self.now_ns())
         if error.code == UNKNOWN_KEY:
             self.failures += 1
-            if api_key not in self._ring.keys and self._ring.is_venue_key(api_key):
+            if claimed is None and self._ring.is_venue_key(api_key):
                 self._on_incident("the daemon's own venue key was used at the gateway", "")
         elif error.code == BAD_SIGNATURE:
             self.failures += 1
-            key = self._ring.keys.get(api_key)
-            other = self._ring.signer_of(payload, signature, key.account if key else "")
+            other = self._ring.signer_of(payload, signature, claimed.account if claimed else "")
             if other:
                 self._on_incident(f"a request of another key was signed with {other}'s", other)
 
@@ -162,6 +178,10 @@ class Authentication:
         for bot in gone:
             (self._on_replaced if bot in self._ring.bots() else self._on_revoked)(bot)
 
+    def _take(self, shared: Bucket, now_ns: int) -> None:
+        if not shared.take(now_ns):
+            self._refuse(ThrottleRefused(429, now_ns + shared.wait_ns()), shared, now_ns)
+
     def _refuse(self, refused: ThrottleRefused | None, bucket: Bucket, now_ns: int) -> None:
         if refused is None:
             return
@@ -169,3 +189,7 @@ class Authentication:
         if refused.status == 418:
             raise banned(until_ns)
         raise too_much_weight(bucket.rate * 60, until_ns)
+
+
+def _is_cancel(endpoint: Endpoint | None) -> bool:
+    return endpoint is not None and endpoint.kind is CallKind.CANCEL

@@ -91,7 +91,7 @@ class RestFront:
         try:
             key = authenticate(door.keys, endpoint, request, params, door.judge_ns())
         except DialectError as error:
-            door.refused(error, request.api_key, payload, signature)
+            door.refused(error, request.api_key, endpoint, payload, signature)
             raise
         handler = self._calls.handlers.get(endpoint.name)
         if key is None or handler is None:

@@ -157,7 +157,7 @@ class ApiFront:
         try:
             done = control(door.keys, session, request, judge_ns=now_ns, clock_ns=now_ns)
         except DialectError as error:
-            door.refused(error, api_key, *_signed(request.params))
+            door.refused(error, api_key, None, *_signed(request.params))
             raise
         self.heard(session)
         return done.result, done.ended
@@ -170,7 +170,7 @@ class ApiFront:
         try:
             key = authenticate(door.keys, session, endpoint, params, door.judge_ns())
         except DialectError as error:
-            door.refused(error, api_key, payload, signature)
+            door.refused(error, api_key, endpoint, payload, signature)
             raise
         if key is None:
             bot = door.rules_of(door.keys[api_key].account) if api_key in door.keys else None

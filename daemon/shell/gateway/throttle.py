@@ -49,6 +49,10 @@ class Bucket:
         self._held -= 1.0
         return True
 
+    def give_back(self) -> None:
+        """What was taken is another's to pay."""
+        self._held = min(float(self.burst), self._held + 1.0)
+
     def wait_ns(self) -> int:
         """How long until there is one again."""
         return int(max(0.0, 1.0 - self._held) * NS_PER_S / self.rate)

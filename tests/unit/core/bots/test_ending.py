@@ -241,6 +241,26 @@ def test_a_denied_placement_does_not_keep_the_cancel_from_leaving(stage: BotStag
     assert answered.cancel_row.status is VenueOrderStatus.CANCELED
 
 
+@pytest.mark.parametrize(
+    ("price", "reason"), [("98.503", "filter_tick"), ("98.50", "orders_per_second")]
+)
+def test_filters_and_rates_are_looked_at_before_the_cancel_and_nothing_is_done(
+    price: str, reason: str
+) -> None:
+    stage = ready(capset=bot_caps(orders_per_second_max=1))
+    old = stage.rest("a1")
+    if reason.startswith("filter"):
+        stage.after(1_500)
+    effects = stage.tell(stage.asks_replace("a1", "a2", price=price))
+    assert cancels(effects) == []
+    assert stage.status_of(old) == "ACCEPTED"
+    answered = stage.last
+    assert answered is not None
+    assert answered.denial is not None
+    assert answered.denial.reason == reason
+    assert (answered.cancel_denial, answered.cancel_row, answered.rows) == (None, None, ())
+
+
 def test_a_replace_that_never_left_leaves_the_order_as_it_was(stage: BotStage) -> None:
     old = stage.rest("a1")
     request, new = stage.replace("a1", "a2", price="98.50")

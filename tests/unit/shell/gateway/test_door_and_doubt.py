@@ -13,13 +13,14 @@ from daemon.model.bots import BotDenial, BotOrderRow, BotState, BotView, DenialS
 from daemon.model.effects import BotAnswered, BotOrderChanged
 from daemon.model.enums import ExecType, VenueOrderStatus
 from daemon.model.inputs import BotCancel, BotPlace, Input
-from daemon.shell.gateway.bot_authentication import Authentication
+from daemon.shell.gateway.bot_authentication import BAD_SIGNATURE, Authentication
 from daemon.shell.gateway.bot_calls import BotCalls
-from daemon.shell.gateway.bot_keys import KeyRing, digest_of
+from daemon.shell.gateway.bot_keys import KeyRing, digest_of, new_key, write_key
 from daemon.shell.gateway.gateway_rules import BotAsked, BotRules, Counts
 from daemon.shell.gateway.request_waiters import RequestWaiters
 from daemon.shell.gateway.views import Views
 from daemon.shell.sim_host.sim_connection import OUTBOX_BYTES_MAX, SimConnection
+from daemon.venues.binance_spot.serving.call_table import ENDPOINTS
 from daemon.venues.binance_spot.serving.dialect_errors import DialectError
 from daemon.venues.binance_spot.serving.params import Params
 from tests.unit.shell.gateway.test_views import row
@@ -70,6 +71,27 @@ def test_a_hammer_without_a_key_of_ours_bans_nobody(tmp_path: Path, key: str) ->
     made.charge("s" * 64 if not key else "", None)  # the others have a bucket of their own
     clock.at_ns += 1_000_000_000
     made.charge(key, None)
+
+
+def test_who_has_a_bots_api_key_and_not_its_secret_uses_up_nothing_of_its(tmp_path: Path) -> None:
+    key = new_key("ft", 7)
+    write_key(tmp_path, key)
+    made = door(tmp_path, StillClock())
+    wrong = DialectError(BAD_SIGNATURE, "Signature for this request is not valid.")
+    refused = set()
+    for name in ("order.cancel", "account.status"):
+        for _ in range(1_000):
+            made.charge(key.api_key, ENDPOINTS[name])
+            try:
+                made.refused(wrong, key.api_key, ENDPOINTS[name], b"x", "00")
+            except DialectError as error:
+                refused.add(error.status)
+    assert refused == {429}, "they have a bound of their own"
+    assert made.throttles["ft"].refused == 0
+    for _ in range(RULES.cancels_per_second):
+        made.charge(key.api_key, ENDPOINTS["order.cancel"])
+    with pytest.raises(DialectError):
+        made.charge(key.api_key, ENDPOINTS["order.cancel"])
 
 
 class Stage:
