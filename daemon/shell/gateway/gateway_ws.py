@@ -75,8 +75,7 @@ class ApiFront:
 
     def heard(self, session: ApiSession) -> None:
         """A frame of any kind has come: of an open signed session it is a sign of life."""
-        bot = self.bot_of(session)
-        if bot:
+        for bot in _signers(session):
             self._door.heard(bot, self._door.now_ns())
 
     def begin(
@@ -111,7 +110,7 @@ class ApiFront:
     def revoke(self, bot: str) -> None:
         """Close every connection on which the bot has signed: its key is gone, or another one."""
         for session, connection in list(self._connections.items()):
-            if self.bot_of(session) == bot:
+            if bot in _signers(session):
                 connection.close_after_outbox()
 
     async def _answer(self, session: ApiSession, connection: SimConnection, frame: bytes) -> None:
@@ -195,6 +194,12 @@ class ApiFront:
     def _account(self, request: ApiRequest) -> str:
         key = self._door.keys.get(request.params.text("apiKey"))
         return key.account if key is not None else ""
+
+
+def _signers(session: ApiSession) -> set[str]:
+    """Every bot that has signed on a connection: each may subscribe on it."""
+    signed = {owner for owner, _ in session.subscriptions.values()}
+    return signed if session.key is None else signed | {session.key.account}
 
 
 def _refused_by_venue(reply: PublicReply) -> DialectError:
