@@ -100,11 +100,11 @@ class Authentication:
         """What the configuration says of a bot."""
         return self._rules[bot]
 
-    def charge(self, api_key: str, endpoint: Endpoint | None) -> BotRules | None:
+    def charge(self, api_key: str, endpoint: Endpoint | None, target: str = "") -> BotRules | None:
         """Charge one request to its key, before anything else is done for it.
 
         Returns whose key it is; None: nobody's, and all such requests share a bucket. `endpoint`
-        None: a call about the connection.
+        None: a call about the connection. `target`: what a cancel names.
 
         Raises:
             VenueError: too many (429, 418).
@@ -117,19 +117,12 @@ class Authentication:
             return None
         throttle = self.throttles[key.account]
         self.counts[key.account].request(now_ns)
-        is_cancel = _is_cancel(endpoint)
-        refused = throttle.admit_cancel(now_ns) if is_cancel else throttle.admit(now_ns)
+        is_cancel = endpoint is not None and endpoint.kind is CallKind.CANCEL
+        refused = throttle.admit_cancel(now_ns, target) if is_cancel else throttle.admit(now_ns)
         self._refuse(refused, throttle.requests, now_ns)
         return self._rules[key.account]
 
-    def refused(
-        self,
-        error: DialectError,
-        api_key: str,
-        endpoint: Endpoint | None,
-        payload: bytes,
-        signature: str,
-    ) -> None:
+    def refused(self, error: DialectError, api_key: str, payload: bytes, signature: str) -> None:
         """A signed request did not pass: see whether a key is in the wrong hands.
 
         Nothing proves that it was the key's bot, so the bot does not pay for it; else whoever has
@@ -140,8 +133,7 @@ class Authentication:
         """
         claimed = self._ring.keys.get(api_key)
         if claimed is not None:
-            throttle = self.throttles[claimed.account]
-            (throttle.cancels if _is_cancel(endpoint) else throttle.requests).give_back()
+            self.throttles[claimed.account].give_back()
             self._take(self._strangers, self.now_ns())
         if error.code == UNKNOWN_KEY:
             self.failures += 1
@@ -191,5 +183,8 @@ class Authentication:
         raise too_much_weight(bucket.rate * 60, until_ns)
 
 
-def _is_cancel(endpoint: Endpoint | None) -> bool:
-    return endpoint is not None and endpoint.kind is CallKind.CANCEL
+def cancel_target(endpoint: Endpoint, params: Params) -> str:
+    """What a cancel names, in words that are the same for each cancel of it."""
+    if endpoint.kind is not CallKind.CANCEL:
+        return ""
+    return "|".join(params.text(name) for name in ("symbol", "orderId", "origClientOrderId"))

@@ -7,7 +7,7 @@ import orjson
 
 from daemon.model.effects import BotBalances, BotEffect, BotOrderChanged
 from daemon.model.enums import VenueOrderStatus
-from daemon.shell.gateway.bot_authentication import Authentication
+from daemon.shell.gateway.bot_authentication import Authentication, cancel_target
 from daemon.shell.gateway.bot_calls import BotCalls
 from daemon.shell.gateway.public import PublicCalls
 from daemon.shell.gateway.public_market import PublicReply
@@ -124,7 +124,8 @@ class ApiFront:
             api_key = request.params.text("apiKey") or (
                 session.key.api_key if session.key is not None else ""
             )
-            self._door.charge(api_key, endpoint)
+            target = cancel_target(endpoint, request.params) if endpoint is not None else ""
+            self._door.charge(api_key, endpoint, target)
             if endpoint is None:
                 answer, ended = self._control(session, request, api_key)
             else:
@@ -156,7 +157,7 @@ class ApiFront:
         try:
             done = control(door.keys, session, request, judge_ns=now_ns, clock_ns=now_ns)
         except DialectError as error:
-            door.refused(error, api_key, None, *_signed(request.params))
+            door.refused(error, api_key, *_signed(request.params))
             raise
         self.heard(session)
         return done.result, done.ended
@@ -169,7 +170,7 @@ class ApiFront:
         try:
             key = authenticate(door.keys, session, endpoint, params, door.judge_ns())
         except DialectError as error:
-            door.refused(error, api_key, endpoint, payload, signature)
+            door.refused(error, api_key, payload, signature)
             raise
         if key is None:
             bot = door.rules_of(door.keys[api_key].account) if api_key in door.keys else None

@@ -83,15 +83,15 @@ def test_who_has_a_bots_api_key_and_not_its_secret_uses_up_nothing_of_its(tmp_pa
         for _ in range(1_000):
             made.charge(key.api_key, ENDPOINTS[name])
             try:
-                made.refused(wrong, key.api_key, ENDPOINTS[name], b"x", "00")
+                made.refused(wrong, key.api_key, b"x", "00")
             except DialectError as error:
                 refused.add(error.status)
     assert refused == {429}, "they have a bound of their own"
     assert made.throttles["ft"].refused == 0
-    for _ in range(RULES.cancels_per_second):
-        made.charge(key.api_key, ENDPOINTS["order.cancel"])
+    for number in range(RULES.cancels_per_second):
+        made.charge(key.api_key, ENDPOINTS["order.cancel"], f"order {number}")
     with pytest.raises(DialectError):
-        made.charge(key.api_key, ENDPOINTS["order.cancel"])
+        made.charge(key.api_key, ENDPOINTS["order.cancel"], "one more")
 
 
 class Stage:
