@@ -63,7 +63,8 @@ class GatewaySettings(Frozen):
     """Names that a request's Host header may also carry, beside the address of `listen` and the
     names of loopback."""
     connections_max: Annotated[int, Field(ge=1, le=10_000)] = 256
-    """Connections of all bots together; more are refused with 503."""
+    """Connections of all bots together. Beyond it the longest idle one is closed; while all of
+    them have a request under way, more are refused (429). WebSockets may be three quarters."""
 
     @field_validator("listen")
     @classmethod

@@ -91,6 +91,14 @@ class Cancels:
         if wanted.due_ns <= self._desk.now_ns:
             self._send(order, wanted)
 
+    def appeared(self, order: Order) -> None:
+        """The venue has the order now: a cancel that came before it is sent again at once."""
+        wanted = self._desk.chase.cancels.get(order.client_order_id)
+        if wanted is None or order.status.is_terminal or wanted.stage is not Stage.ASKED:
+            return
+        wanted.stage, wanted.due_ns = Stage.SEND, self._desk.now_ns
+        self._send(order, wanted)
+
     def not_sent(self, order: Order, why: str) -> None:
         """Proof that a cancel never left."""
         desk = self._desk

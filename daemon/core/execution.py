@@ -59,7 +59,7 @@ class Execution:
 
     def absorb(self, order: Order, report: ExecutionReport) -> None:
         """Book what is new in a report, then move the order."""
-        desk = self._desk
+        desk, is_new = self._desk, order.venue_order_id is None
         for fill in report.fills:
             if not desk.books.has_fill(fill):
                 desk.book(fill, order)
@@ -71,6 +71,8 @@ class Execution:
             desk.fire(order, trigger, report.reason or report.exec_type.value, report)
         self.check_quantities(order)
         self._after_answer(order, report.source)
+        if is_new and order.venue_order_id is not None:
+            self._cancels.appeared(order)
 
     def check_quantities(self, order: Order) -> None:
         """Whole means FILLED; more than the whole is an alarm; less than claimed is fetched."""

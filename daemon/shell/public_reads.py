@@ -175,7 +175,7 @@ class PublicStreams:
             self._backoff.reset()
             frame = str(message.data).encode()
             if frame.startswith(b'{"stream":"'):
-                name = frame[_STREAM_AT : frame.index(b'"', _STREAM_AT)].decode()
+                name = frame[_STREAM_AT:].partition(b'"')[0].decode()
                 on_frame(name, frame)
 
     async def _send_wishes(self, socket: aiohttp.ClientWebSocketResponse) -> None:

@@ -30,6 +30,14 @@ from riskcaps.gate.interceptor import Approved, ReplaceApproved
 
 Request = BotPlace | BotCancel | BotCancelAll | BotReplace | BotAmend
 _WHY = "bot"
+_BEFORE_THE_CANCEL = (
+    "filter_",
+    "orders_per_",
+    "messages_per_",
+    "venue_budget",
+    DoorReason.MALFORMED,
+)
+"""Refusals of a replace as a whole, by how their reasons begin (binance-spot.md, cancelReplace)."""
 
 
 class Requests:
@@ -125,7 +133,8 @@ class Requests:
     def replace(self, item: BotReplace) -> None:
         """A cancel and a placement. At the venue one request, where both halves can leave.
 
-        A placement that is refused here does not keep the cancel from leaving: as at the venue.
+        A placement that is refused here does not keep the cancel from leaving, but for filters and
+        rates: these are looked at before the cancel, and nothing is done. As at the venue.
         """
         target = self._find(item.cancel)
         if target is None or target.status.is_terminal:
@@ -136,8 +145,7 @@ class Requests:
             intent = self._door.intent_of(item.place, replacing=target)
         except AdmissionRefused as refused:
             self._refused_line(item, "replace", refused.denial)
-            self._cancel(item.cancel, target)
-            self._wait(item, "replace", gone=(cid,), denial=refused.denial)
+            self._cancel_alone(item, target, refused.denial)
             return
         if target.status not in REPLACEABLE or cid in self._desk.chase.cancels:
             busy = refusal(DoorReason.IN_PROGRESS)
@@ -167,8 +175,15 @@ class Requests:
         else:
             desk.deny(intent, verdict.reason.value, verdict.context, verdict.decision, owner)
             denial = denied_by_caps(verdict.reason.value, verdict.context)
-            self._cancel(item.cancel, target)
-            self._wait(item, "replace", gone=(cid,), denial=denial)
+            self._cancel_alone(item, target, denial)
+
+    def _cancel_alone(self, item: BotReplace, target: Order, denial: BotDenial) -> None:
+        """The placement is refused: the cancel goes all the same, or nothing is done at all."""
+        if denial.reason.startswith(_BEFORE_THE_CANCEL):
+            self._answer(item, denial=denial)
+            return
+        self._cancel(item.cancel, target)
+        self._wait(item, "replace", gone=(target.client_order_id,), denial=denial)
 
     def _place_alone(self, item: BotReplace) -> None:
         """There is nothing to cancel: the placement follows only if it was to go all the same."""
@@ -182,7 +197,8 @@ class Requests:
             self._refused_line(item, "replace", refused.denial)
             made = refused.denial
         if isinstance(made, BotDenial):
-            self._answer(item, denial=made, cancel_denial=NOT_FOUND)
+            is_whole = made.reason.startswith(_BEFORE_THE_CANCEL)
+            self._answer(item, denial=made, cancel_denial=None if is_whole else NOT_FOUND)
         else:
             self._wait(item, "replace", placed=made, cancel_denial=NOT_FOUND)
 

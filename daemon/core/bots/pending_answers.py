@@ -77,10 +77,15 @@ class PendingAnswers:
 
     # ------------------------------------------------------------------ what is heard meanwhile
     def replied(self, client_order_id: ClientOrderId) -> None:
-        """The reply to a placement is here: nothing more is worth waiting for."""
+        """The reply to a placement is here: nothing more is worth waiting for.
+
+        It may change nothing that the stream has not proven before, and is an answer all the same.
+        """
+        order = self._desk.books.orders.get(client_order_id)
         for waiter in self._on(client_order_id):
-            if waiter.placed == client_order_id:
+            if waiter.placed == client_order_id and order is not None:
                 waiter.is_replied = True
+                self._desk.books.touched[client_order_id] = order
 
     def refused(self, client_order_id: ClientOrderId, denial: BotDenial) -> None:
         """A placement was refused by the venue, or never left."""

@@ -1,7 +1,8 @@
 """Who is asking, and may they ask now: keys, token buckets, and what a refusal tells us.
 
 Rules of this file:
-1. The rate is looked at before everything that costs; the dialect's own checks follow.
+1. The rate is looked at before everything that costs; the dialect's own checks follow. A bot pays
+   for what its key has signed alone.
 2. The daemon's own key, and one bot's signature under another's key, are refused and told; neither
    a key nor a secret is in what is told.
 """
@@ -48,17 +49,23 @@ class Authentication:
         offset_ns: Callable[[], int],
         on_incident: OnIncident,
         on_revoked: Callable[[str], None],
+        on_replaced: Callable[[str], None],
     ) -> None:
-        """`offset_ns`: the venue's clock minus ours, as the link knows it."""
+        """`offset_ns`: the venue's clock minus ours, as the link knows it.
+
+        `on_revoked` is told a bot that has no key any more, `on_replaced` one that has another.
+        """
         self._ring = ring
         self._rules = {one.name: one for one in rules}
         self._clock = clock
         self._offset_ns = offset_ns
         self._on_incident = on_incident
         self._on_revoked = on_revoked
-        self._public = Throttle(
-            Bucket(_PUBLIC_RATE * max(1, len(self._rules)), _PUBLIC_BURST), Bucket(1, 1)
-        )
+        self._on_replaced = on_replaced
+        rate = _PUBLIC_RATE * max(1, len(self._rules))
+        self._keyless, self._strangers = Bucket(rate, _PUBLIC_BURST), Bucket(rate, _PUBLIC_BURST)
+        """Shared by all: requests without a key, and those that no key of ours has signed. Neither
+        is ever banned: it would be the others' ban, too."""
         self.throttles = {
             name: Throttle(
                 Bucket(one.requests_per_second, one.requests_burst),
@@ -76,6 +83,11 @@ class Authentication:
         """The keys in force, by API key."""
         return self._ring.keys
 
+    @property
+    def revoked(self) -> frozenset[str]:
+        """Bots whose key was revoked."""
+        return self._ring.revoked
+
     def now_ns(self) -> int:
         """Engine time."""
         return self._clock.now_ns()
@@ -88,11 +100,11 @@ class Authentication:
         """What the configuration says of a bot."""
         return self._rules[bot]
 
-    def charge(self, api_key: str, endpoint: Endpoint | None) -> BotRules | None:
+    def charge(self, api_key: str, endpoint: Endpoint | None, target: str = "") -> BotRules | None:
         """Charge one request to its key, before anything else is done for it.
 
-        Returns whose key it is; None: nobody's, and all such requests share one bucket. `endpoint`
-        None: a call about the connection.
+        Returns whose key it is; None: nobody's, and all such requests share a bucket. `endpoint`
+        None: a call about the connection. `target`: what a cancel names.
 
         Raises:
             VenueError: too many (429, 418).
@@ -101,25 +113,35 @@ class Authentication:
         key = self._ring.keys.get(api_key) if api_key else None
         now_ns = self.now_ns()
         if key is None:
-            self._refuse(self._public.admit(now_ns), self._public, now_ns)
+            self._take(self._strangers if api_key else self._keyless, now_ns)
             return None
         throttle = self.throttles[key.account]
         self.counts[key.account].request(now_ns)
         is_cancel = endpoint is not None and endpoint.kind is CallKind.CANCEL
-        refused = throttle.admit_cancel(now_ns) if is_cancel else throttle.admit(now_ns)
-        self._refuse(refused, throttle, now_ns)
+        refused = throttle.admit_cancel(now_ns, target) if is_cancel else throttle.admit(now_ns)
+        self._refuse(refused, throttle.requests, now_ns)
         return self._rules[key.account]
 
     def refused(self, error: DialectError, api_key: str, payload: bytes, signature: str) -> None:
-        """A signed request did not pass: see whether a key is in the wrong hands."""
+        """A signed request did not pass: see whether a key is in the wrong hands.
+
+        Nothing proves that it was the key's bot, so the bot does not pay for it; else whoever has
+        its API key, and not its secret, could use up its budget, that of its cancels too.
+
+        Raises:
+            VenueError: too many such requests (429).
+        """
+        claimed = self._ring.keys.get(api_key)
+        if claimed is not None:
+            self.throttles[claimed.account].give_back()
+            self._take(self._strangers, self.now_ns())
         if error.code == UNKNOWN_KEY:
             self.failures += 1
-            if api_key not in self._ring.keys and self._ring.is_venue_key(api_key):
+            if claimed is None and self._ring.is_venue_key(api_key):
                 self._on_incident("the daemon's own venue key was used at the gateway", "")
         elif error.code == BAD_SIGNATURE:
             self.failures += 1
-            key = self._ring.keys.get(api_key)
-            other = self._ring.signer_of(payload, signature, key.account if key else "")
+            other = self._ring.signer_of(payload, signature, claimed.account if claimed else "")
             if other:
                 self._on_incident(f"a request of another key was signed with {other}'s", other)
 
@@ -142,16 +164,27 @@ class Authentication:
     def look(self, *, thorough: bool = False) -> None:
         """Look whether keys were made or revoked; at every request, so that it holds at once."""
         try:
-            revoked = self._ring.refresh(thorough=thorough)
+            gone = self._ring.refresh(thorough=thorough)
         except (CredentialsRefused, OSError):
             return  # what was known stays; the tool that broke the file has said so
-        for bot in revoked:
-            self._on_revoked(bot)
+        for bot in gone:
+            (self._on_replaced if bot in self._ring.bots() else self._on_revoked)(bot)
 
-    def _refuse(self, refused: ThrottleRefused | None, throttle: Throttle, now_ns: int) -> None:
+    def _take(self, shared: Bucket, now_ns: int) -> None:
+        if not shared.take(now_ns):
+            self._refuse(ThrottleRefused(429, now_ns + shared.wait_ns()), shared, now_ns)
+
+    def _refuse(self, refused: ThrottleRefused | None, bucket: Bucket, now_ns: int) -> None:
         if refused is None:
             return
         until_ns = max(refused.until_ns, now_ns + NS_PER_MS) + self._offset_ns()
         if refused.status == 418:
             raise banned(until_ns)
-        raise too_much_weight(throttle.requests.rate * 60, until_ns)
+        raise too_much_weight(bucket.rate * 60, until_ns)
+
+
+def cancel_target(endpoint: Endpoint, params: Params) -> str:
+    """What a cancel names, in words that are the same for each cancel of it."""
+    if endpoint.kind is not CallKind.CANCEL:
+        return ""
+    return "|".join(params.text(name) for name in ("symbol", "orderId", "origClientOrderId"))

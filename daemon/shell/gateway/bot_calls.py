@@ -10,6 +10,7 @@ Rules of this file:
 import asyncio
 import secrets
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
 from decimal import Decimal
 from functools import partial
 from typing import Any, Protocol
@@ -19,7 +20,7 @@ import orjson
 from daemon.model.bots import BotOrderRow
 from daemon.model.effects import BotAnswered
 from daemon.model.enums import OrderType, TimeInForce
-from daemon.model.ids import InstrumentId, instrument_id
+from daemon.model.ids import ClientOrderId, InstrumentId, instrument_id
 from daemon.model.inputs import BotCancelAll, BotPlace
 from daemon.shell.gateway.gateway_rules import BotAsked, Counts
 from daemon.shell.gateway.public_market import PublicReply, PublicRequestFailed
@@ -83,6 +84,15 @@ class AccountData(Protocol):
 Handler = Callable[[BotAsked], Awaitable[object]]
 
 
+@dataclass(slots=True)
+class _Doubt:
+    """Placements under one id that have no answer yet."""
+
+    before: ClientOrderId | None
+    """Our id of the order that bore it before them."""
+    placements: int = 0
+
+
 def _nobody_minds() -> None:
     """Nothing depends on when it is settled."""
 
@@ -108,8 +118,8 @@ class BotCalls:
         self._now_ns = now_ns
         self._cancels: dict[tuple[str, InstrumentId, str], asyncio.Future[object]] = {}
         self._execution_id = 0
-        self._in_doubt: dict[tuple[str, str], int] = {}
-        """Bot and its order id -> placements that have no answer yet."""
+        self._in_doubt: dict[tuple[str, str], _Doubt] = {}
+        """By bot and its order id: placements that have no answer yet."""
         self.handlers: Mapping[str, Handler] = {
             "order.place": self._place,
             "order.test": self._test,
@@ -175,7 +185,7 @@ class BotCalls:
         make = cancel_input(form, instrument, asked.bot.name, cancel_id=invented_id())
         order_id = "" if form.order_id is None else str(form.order_id)
         found = self._view(asked).find(instrument, form.client_order_id, order_id)
-        if found is not None and is_ended(found):
+        if found is not None and is_ended(found) and not self._is_in_doubt(asked, found):
             raise unknown_order()
         key = (asked.bot.name, instrument, order_id or f"c:{form.client_order_id}")
         return await self._once(key, lambda: self._cancel_now(asked, make))
@@ -277,7 +287,9 @@ class BotCalls:
         found = self._view(asked).find(
             self._instrument(asked), client_id, "" if order_id is None else str(order_id)
         )
-        if found is None and not self._in_doubt.get((asked.bot.name, client_id)):
+        if order_id is None and found is not None and self._is_in_doubt(asked, found):
+            raise unknown_outcome()
+        if found is None and (asked.bot.name, client_id) not in self._in_doubt:
             raise no_such_order()
         if found is None or found.status is None:
             raise unknown_outcome()
@@ -402,14 +414,21 @@ class BotCalls:
     ) -> BotAnswered:
         """Ask for an order; until the engine has answered, its id is in doubt, not absent."""
         key = (asked.bot.name, wish.client_order_id)
-        self._in_doubt[key] = self._in_doubt.get(key, 0) + 1
+        before = self._view(asked).find(wish.instrument_id, wish.client_order_id, "")
+        doubt = self._in_doubt.setdefault(key, _Doubt(None if before is None else before.own_id))
+        doubt.placements += 1
 
         def settle() -> None:
-            left = self._in_doubt.pop(key, 1) - 1
-            if left > 0:
-                self._in_doubt[key] = left
+            doubt.placements -= 1
+            if not doubt.placements and self._in_doubt.get(key) is doubt:
+                del self._in_doubt[key]
 
         return await self._ask(asked, make, _told(wish, shown), settle)
+
+    def _is_in_doubt(self, asked: BotAsked, found: BotOrderRow) -> bool:
+        """Whether a newer order than this one may exist under the same id of the bot."""
+        doubt = self._in_doubt.get((asked.bot.name, found.client_order_id))
+        return doubt is not None and doubt.before == found.own_id and is_ended(found)
 
     async def _commission(self, symbol: str) -> Mapping[str, str]:
         told = await self._signed_answer("account/commission", symbol)

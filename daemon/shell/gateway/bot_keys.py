@@ -196,10 +196,12 @@ class KeyRing:
         self._files: frozenset[int] = frozenset()
         self.keys: Mapping[str, ApiKey] = {}
         """By API key; a key's account is its bot."""
+        self.revoked: frozenset[str] = frozenset()
+        """Bots whose key was revoked, also while no daemon ran."""
         self.refresh()
 
     def refresh(self, *, thorough: bool = False) -> frozenset[str]:
-        """Look whether the folder has changed; returns bots whose key is gone since then.
+        """Look whether the folder has changed; returns bots whose key is gone or another one.
 
         `thorough`: at the files too, as two changes may bear the same time.
 
@@ -216,14 +218,16 @@ class KeyRing:
             files = frozenset(entry.inode() for entry in entries)  # each change is a new file
         if changed_ns == self._changed_ns and files == self._files:
             return frozenset()
-        had = self.bots()
+        had = self.keys
+        found = [key for key in read_keys(self._state_dir) if key.bot in self._bots]
         self.keys = {
             key.api_key: key.served(can_trade=self._bots[key.bot])
-            for key in read_keys(self._state_dir)
-            if key.bot in self._bots and not key.revoked_ns
+            for key in found
+            if not key.revoked_ns
         }
+        self.revoked = frozenset(key.bot for key in found if key.revoked_ns)
         self._changed_ns, self._files = changed_ns, files
-        return had - self.bots()
+        return frozenset(key.account for name, key in had.items() if name not in self.keys)
 
     def is_venue_key(self, api_key: str) -> bool:
         """Whether somebody uses the daemon's own key here; compared in constant time."""

@@ -95,6 +95,7 @@ class Gateway:
             offset_ns=ports.offset_ns,
             on_incident=self._on_incident,
             on_revoked=self._on_revoked,
+            on_replaced=self._on_replaced,
         )
         calls = BotCalls(
             environment=environment,
@@ -235,6 +236,9 @@ class Gateway:
     async def _care(self) -> None:
         """Keys, silences, and one line a second of what was refused; for ever."""
         told_ns = 0
+        for bot in self._door.revoked:  # perhaps while no daemon ran: the engine has not heard
+            if self._views[bot].state is not BotState.REVOKED:
+                self._on_revoked(bot)
         while True:
             await asyncio.sleep(_CARE_S)
             now_ns = self._clock.now_ns()
@@ -271,6 +275,10 @@ class Gateway:
         if now_ns - self._told_ns.get((what, bot), -_MISUSE_EVERY_NS) >= _MISUSE_EVERY_NS:
             self._told_ns[what, bot] = now_ns
             self._ports.offer(BotKeyMisused(bot=bot, what=what))
+
+    def _on_replaced(self, bot: str) -> None:
+        """It has another key: whoever has signed with the old one hears nothing more."""
+        self._api.revoke(bot)
 
     def _on_revoked(self, bot: str) -> None:
         """Its key is gone: its connections end, its orders are cancelled."""

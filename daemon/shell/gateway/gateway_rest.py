@@ -5,12 +5,12 @@ from dataclasses import dataclass, field
 
 import orjson
 
-from daemon.shell.gateway.bot_authentication import Authentication
+from daemon.shell.gateway.bot_authentication import Authentication, cancel_target
 from daemon.shell.gateway.bot_calls import BotCalls
 from daemon.shell.gateway.gateway_rules import BotRules
 from daemon.shell.gateway.public import PublicCalls
 from daemon.venues.binance_spot.serving.bot_forms import check_served
-from daemon.venues.binance_spot.serving.call_table import Endpoint
+from daemon.venues.binance_spot.serving.call_table import CallKind, Endpoint
 from daemon.venues.binance_spot.serving.dialect_errors import (
     DialectError,
     not_supported,
@@ -30,6 +30,8 @@ from daemon.venues.binance_spot.serving.rest_requests import (
 )
 
 log = logging.getLogger("seatriald")
+_CANCEL_BODY_MAX = 4_096
+"""Bytes that are read before the rate is looked at; no honest cancel has more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +73,10 @@ class RestFront:
         except DialectError:
             self._door.charge(request.api_key, None)
             raise
-        self._door.charge(request.api_key, endpoint)
+        target = ""
+        if endpoint.kind is CallKind.CANCEL and len(request.body) <= _CANCEL_BODY_MAX:
+            target = cancel_target(endpoint, from_form(request.query, request.body))
+        self._door.charge(request.api_key, endpoint, target)
         return endpoint
 
     async def _result(

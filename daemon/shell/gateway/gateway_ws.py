@@ -7,9 +7,10 @@ import orjson
 
 from daemon.model.effects import BotBalances, BotEffect, BotOrderChanged
 from daemon.model.enums import VenueOrderStatus
-from daemon.shell.gateway.bot_authentication import Authentication
+from daemon.shell.gateway.bot_authentication import Authentication, cancel_target
 from daemon.shell.gateway.bot_calls import BotCalls
 from daemon.shell.gateway.public import PublicCalls
+from daemon.shell.gateway.public_market import PublicReply
 from daemon.shell.process.tasks import spawn
 from daemon.shell.sim_host.sim_connection import SimConnection
 from daemon.venues.binance_spot.serving.bot_forms import check_served
@@ -22,6 +23,7 @@ from daemon.venues.binance_spot.serving.dialect_errors import (
     unknown_outcome,
 )
 from daemon.venues.binance_spot.serving.params import Params
+from daemon.venues.binance_spot.serving.refusals import try_again
 from daemon.venues.binance_spot.serving.ws_frames import (
     MALFORMED,
     ApiRequest,
@@ -73,8 +75,7 @@ class ApiFront:
 
     def heard(self, session: ApiSession) -> None:
         """A frame of any kind has come: of an open signed session it is a sign of life."""
-        bot = self.bot_of(session)
-        if bot:
+        for bot in _signers(session):
             self._door.heard(bot, self._door.now_ns())
 
     def begin(
@@ -107,9 +108,9 @@ class ApiFront:
             connection.send_event(envelope(number, body), now_ns)
 
     def revoke(self, bot: str) -> None:
-        """Close every connection on which the bot has signed."""
+        """Close every connection on which the bot has signed: its key is gone, or another one."""
         for session, connection in list(self._connections.items()):
-            if self.bot_of(session) == bot:
+            if bot in _signers(session):
                 connection.close_after_outbox()
 
     async def _answer(self, session: ApiSession, connection: SimConnection, frame: bytes) -> None:
@@ -123,7 +124,8 @@ class ApiFront:
             api_key = request.params.text("apiKey") or (
                 session.key.api_key if session.key is not None else ""
             )
-            self._door.charge(api_key, endpoint)
+            target = cancel_target(endpoint, request.params) if endpoint is not None else ""
+            self._door.charge(api_key, endpoint, target)
             if endpoint is None:
                 answer, ended = self._control(session, request, api_key)
             else:
@@ -174,8 +176,7 @@ class ApiFront:
             bot = door.rules_of(door.keys[api_key].account) if api_key in door.keys else None
             reply = await self._public.answer(endpoint, _unsigned(params), bot)
             if reply.status != 200:
-                told = orjson.loads(reply.body)
-                raise DialectError(told["code"], told["msg"], reply.status)
+                raise _refused_by_venue(reply)
             return orjson.Fragment(reply.body)
         if key.api_key not in door.keys:  # revoked since the logon
             raise not_permitted()
@@ -194,6 +195,21 @@ class ApiFront:
     def _account(self, request: ApiRequest) -> str:
         key = self._door.keys.get(request.params.text("apiKey"))
         return key.account if key is not None else ""
+
+
+def _signers(session: ApiSession) -> set[str]:
+    """Every bot that has signed on a connection: each may subscribe on it."""
+    signed = {owner for owner, _ in session.subscriptions.values()}
+    return signed if session.key is None else signed | {session.key.account}
+
+
+def _refused_by_venue(reply: PublicReply) -> DialectError:
+    """The venue's own words; what stands before the venue (a proxy, a firewall) has others."""
+    try:
+        told = orjson.loads(reply.body)
+        return DialectError(int(told["code"]), str(told["msg"]), reply.status)
+    except (ValueError, TypeError, LookupError):
+        return try_again()
 
 
 def _signed(params: Params) -> tuple[bytes, str]:

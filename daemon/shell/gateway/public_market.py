@@ -26,6 +26,8 @@ PATHS = {
 }
 """The REST path that answers a public call, by the call's name."""
 KEPT_BYTES_MAX = 64 * 1024 * 1024
+KEPT_MAX = 10_000
+"""Answers; what is small (a refusal) would else be kept by the million."""
 _TTL_MS = {
     "exchangeInfo": 60_000,
     "executionRules": 60_000,
@@ -122,7 +124,7 @@ class MarketCache:
             self._forget(key)
             self._kept[key] = _Kept(reply, self._clock.monotonic_ns() + ttl_ns)
             self._bytes += len(reply.body)
-            while self._bytes > KEPT_BYTES_MAX:
+            while self._bytes > KEPT_BYTES_MAX or len(self._kept) > KEPT_MAX:
                 self._forget(next(iter(self._kept)))
 
         return keep

@@ -3,6 +3,7 @@
 Rules of this file:
 1. A page in a browser cannot use it: a request with an Origin, or for another Host, is refused.
 2. It moves bytes; who may ask what is the door's, what is answered the calls'.
+3. A refusal here is no 5xx: no bot may take it for "perhaps".
 """
 
 import asyncio
@@ -16,13 +17,14 @@ from urllib.parse import parse_qs
 from aiohttp import WSMsgType, web
 
 from daemon.settings_bots import UNIX_PREFIX, GatewaySettings, is_loopback_listen, split_listen
+from daemon.shell.gateway.connections import BoundedServer
 from daemon.shell.gateway.gateway_rest import RestFront
 from daemon.shell.gateway.gateway_ws import IN_FLIGHT_MAX, ApiFront
 from daemon.shell.gateway.stream_hub import BotStreamHub
 from daemon.shell.process.clock import Clock
 from daemon.shell.process.tasks import spawn
 from daemon.shell.sim_host.sim_connection import SimConnection
-from daemon.venues.binance_spot.serving.rest_requests import RestRequest
+from daemon.venues.binance_spot.serving.rest_requests import JSON_TYPE, RestRequest
 from daemon.venues.binance_spot.serving.stream_control import StreamSession
 from daemon.venues.binance_spot.serving.ws_frames import ApiSession
 
@@ -54,7 +56,7 @@ class GatewayServer:
         self._hosts = _LOOPBACK_NAMES | {one.lower() for one in settings.hosts}
         if not settings.listen.startswith(UNIX_PREFIX):
             self._hosts |= {split_listen(settings.listen)[0].lower()}
-        self._server: web.Server | None = None
+        self._server: BoundedServer | None = None
         self._runner: web.ServerRunner | None = None
         self.requests = 0
         self.turned_away = 0
@@ -66,8 +68,7 @@ class GatewayServer:
         Raises:
             OSError: the address cannot be bound, or the certificate cannot be used.
         """
-        # No log of requests: a hammer would fill it, and signed texts have no business in it.
-        self._server = web.Server(self._handle, access_log=None)
+        self._server = BoundedServer(self._handle, connections_max=self._settings.connections_max)
         self._runner = web.ServerRunner(self._server, handle_signals=False, shutdown_timeout=1.0)
         await self._runner.setup()
         listen, tls = self._settings.listen, _tls_of(self._settings)
@@ -105,16 +106,20 @@ class GatewayServer:
     # ------------------------------------------------------------------ who may come in
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
         self.requests += 1
+        server = self._server
         refusal = self._turned_away(request)
-        if refusal is not None:
+        if refusal is not None or server is None:
             self.turned_away += 1
-            return refusal
+            return refusal or _too_many()
         path = request.path
-        if path == "/ws-api/v3":
-            return await self._serve_api(request)
-        if path in {"/stream", "/ws"} or path.startswith("/ws/"):
-            return await self._serve_streams(request)
-        return await self._serve_rest(request)
+        is_api = path == "/ws-api/v3"
+        if not is_api and path not in {"/stream", "/ws"} and not path.startswith("/ws/"):
+            return await self._serve_rest(request, server)
+        if server.is_full_of_web_sockets:
+            self.turned_away += 1
+            return _too_many()
+        with server.serving(request, web_socket=True):
+            return await (self._serve_api(request) if is_api else self._serve_streams(request))
 
     def _turned_away(self, request: web.BaseRequest) -> web.Response | None:
         if request.headers.get("Origin"):
@@ -123,11 +128,8 @@ class GatewayServer:
             return web.Response(status=421, text="seatrial: not a Host of [gateway] hosts")
         if not self._is_private and not self._is_listed(request.remote):
             return web.Response(status=403, text="seatrial: not in [gateway] clients")
-        if self._server is not None and len(self._server.connections) > (
-            self._settings.connections_max
-        ):
-            text = "seatrial: too many connections; [gateway] connections_max"
-            return web.Response(status=503, text=text, headers={"Connection": "close"})
+        if self._server is not None and self._server.is_full:
+            return _too_many()
         return None
 
     def _is_listed(self, remote: str | None) -> bool:
@@ -138,11 +140,17 @@ class GatewayServer:
         return any(address in network for network in self._networks)
 
     # ------------------------------------------------------------------ protocols
-    async def _serve_rest(self, request: web.BaseRequest) -> web.StreamResponse:
+    async def _serve_rest(
+        self, request: web.BaseRequest, server: BoundedServer
+    ) -> web.StreamResponse:
         try:
             body = await request.read()
         except web.HTTPRequestEntityTooLarge:
             return web.Response(status=413, text="request body too large")
+        with server.serving(request):
+            return await self._answer(request, body)
+
+    async def _answer(self, request: web.BaseRequest, body: bytes) -> web.StreamResponse:
         raw_path, _, query = request.raw_path.partition("?")
         answer = await self._fronts.rest.answer(
             RestRequest(
@@ -217,6 +225,13 @@ class GatewayServer:
             await connection.pong(payload, now_ns)
         elif kind is WSMsgType.PONG:
             connection.ponged_ns = now_ns
+
+
+def _too_many() -> web.Response:
+    """Every connection that may be held is at work: 429, since nothing was done."""
+    body = b'{"code":-1003,"msg":"Too many connections; seatrial: [gateway] connections_max"}'
+    headers = {"Content-Type": JSON_TYPE, "Retry-After": "1", "Connection": "close"}
+    return web.Response(status=429, body=body, headers=headers)
 
 
 async def _opened(request: web.BaseRequest) -> web.WebSocketResponse | web.Response:

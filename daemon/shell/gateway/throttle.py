@@ -1,7 +1,8 @@
 """How many requests of a key go through: token buckets, before anything else is looked at.
 
 Rules of this file:
-1. Cancels have a bucket of their own: no refusal or ban of other requests stops one.
+1. Cancels have a bucket of their own: no refusal or ban of other requests stops one. Repeated
+   cancels of one order count once there: who hammers on one can still cancel the others.
 2. A refusal is 429 with the wait; who goes on is banned (418), each time twice as long.
 3. Refusals are counted; whoever asks gets one number a second, never a line a refusal.
 """
@@ -15,6 +16,8 @@ BREACHES_BEFORE_BAN = 10
 _BREACH_WINDOW_NS = 60 * NS_PER_S
 _BAN_FIRST_NS = 60 * NS_PER_S
 _BAN_MAX_NS = 3_600 * NS_PER_S
+_REPEAT_NS = NS_PER_S
+"""Another cancel of the same order within this time is a repeated one."""
 _CALM_NS = 3_600 * NS_PER_S
 """A ban that comes so long after the last one is a first one again."""
 
@@ -49,6 +52,10 @@ class Bucket:
         self._held -= 1.0
         return True
 
+    def give_back(self) -> None:
+        """What was taken is another's to pay."""
+        self._held = min(float(self.burst), self._held + 1.0)
+
     def wait_ns(self) -> int:
         """How long until there is one again."""
         return int(max(0.0, 1.0 - self._held) * NS_PER_S / self.rate)
@@ -67,9 +74,20 @@ class Throttle:
     _bans: int = 0
     _untold: int = 0
     _untold_since_ns: int = 0
+    _repeats: Bucket = field(init=False)
+    """What repeated cancels take from."""
+    _canceled_ns: dict[str, int] = field(default_factory=dict)
+    """What was to be canceled within the last second; no more than the bucket lets pass."""
+    _last: Bucket = field(init=False)
+
+    def __post_init__(self) -> None:
+        """As many repeated cancels as others."""
+        self._repeats = Bucket(self.cancels.rate, self.cancels.burst)
+        self._last = self.requests
 
     def admit(self, now_ns: int) -> ThrottleRefused | None:
         """Any request but a cancel. None: it may go on."""
+        self._last = self.requests
         if now_ns < self.banned_until_ns:
             return self._refuse(418, self.banned_until_ns, now_ns)
         if self.requests.take(now_ns):
@@ -87,11 +105,21 @@ class Throttle:
         self.banned_until_ns = now_ns + length_ns
         return self._refuse(418, self.banned_until_ns, now_ns)
 
-    def admit_cancel(self, now_ns: int) -> ThrottleRefused | None:
-        """A cancel: its own bucket alone, and never a ban."""
-        if self.cancels.take(now_ns):
-            return None
-        return self._refuse(429, now_ns + self.cancels.wait_ns(), now_ns)
+    def admit_cancel(self, now_ns: int, target: str) -> ThrottleRefused | None:
+        """A cancel of what `target` names: its own bucket alone, and never a ban."""
+        is_repeated = now_ns - self._canceled_ns.get(target, -_REPEAT_NS) < _REPEAT_NS
+        self._last = self._repeats if is_repeated else self.cancels
+        if not self._last.take(now_ns):
+            return self._refuse(429, now_ns + self._last.wait_ns(), now_ns)
+        if not is_repeated:
+            recent = self._canceled_ns.items()
+            self._canceled_ns = {one: at for one, at in recent if now_ns - at < _REPEAT_NS}
+            self._canceled_ns[target] = now_ns
+        return None
+
+    def give_back(self) -> None:
+        """The request that was just let in is another's to pay."""
+        self._last.give_back()
 
     def take_count(self, now_ns: int) -> tuple[int, int]:
         """Refusals that nobody was told of yet, and over how many milliseconds; (0, 0): none."""

@@ -7,6 +7,8 @@ from aiohttp import WSMsgType, web
 
 OUTBOX_MAX = 20_000
 """Frames; a client that lets so many pile up is cut off, as the real venue does."""
+OUTBOX_BYTES_MAX = 32 * 1024 * 1024
+"""Answers can be large: whoever asks and never reads must not fill our memory."""
 _PING_S = 0.2
 
 
@@ -26,6 +28,7 @@ class SimConnection:
         self._socket = socket
         self._transport = request.transport
         self._outbox: deque[bytes | None] = deque()
+        self._bytes = 0
         self._wake = asyncio.Event()
         self._messages: deque[int] = deque(maxlen=64)
         self._is_closing = False
@@ -34,7 +37,8 @@ class SimConnection:
         """Queue an answer."""
         if now_ns < self.dead_until_ns or self._is_closing:
             return
-        if len(self._outbox) >= OUTBOX_MAX:
+        self._bytes += len(frame)
+        if len(self._outbox) >= OUTBOX_MAX or self._bytes > OUTBOX_BYTES_MAX:
             self.abort()
             return
         self._outbox.append(frame)
@@ -56,6 +60,7 @@ class SimConnection:
         """Cut the connection: no close frame, the peer sees a reset."""
         self._is_closing = True
         self._outbox.clear()
+        self._bytes = 0
         if self._transport is not None:
             self._transport.abort()
 
@@ -76,6 +81,7 @@ class SimConnection:
                     if frame is None:
                         await self._socket.close()
                         return
+                    self._bytes -= len(frame)
                     await self._socket.send_frame(frame, WSMsgType.TEXT)
         except (ConnectionError, RuntimeError):
             return  # the peer has gone; the reader sees it too and cleans up

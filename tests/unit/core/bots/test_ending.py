@@ -49,6 +49,19 @@ def test_a_cancel_is_answered_by_the_end_of_its_order(stage: BotStage, by: str) 
     assert stage.heard()[-1] == ("a1", "CANCELED", "CANCELED")
 
 
+def test_a_cancel_that_came_before_its_order_is_sent_again_when_the_order_appears(
+    stage: BotStage,
+) -> None:
+    cid = stage.place("a1")
+    assert cancels(stage.tell(stage.asks_cancel("a1"))) == [cid]
+    stage.tell(VenueCancelReject(cancel_refused(cid)))  # the placement is still on its way
+    effects = stage.tell(stage.ack(cid, source=ReportSource.STREAM))
+    assert cancels(effects) == [cid], "at once, not when the next question is due"
+    assert cancels(stage.tell(stage.ack(cid))) == [], "and once"
+    stage.tell(stage.canceled(cid))
+    assert stage.row().status is VenueOrderStatus.CANCELED
+
+
 def test_a_cancel_that_comes_too_late_says_that_there_was_nothing_to_cancel(
     stage: BotStage,
 ) -> None:
@@ -226,6 +239,26 @@ def test_a_denied_placement_does_not_keep_the_cancel_from_leaving(stage: BotStag
     assert answered.cancel_row is not None
     assert answered.denial.reason == "order_qty"
     assert answered.cancel_row.status is VenueOrderStatus.CANCELED
+
+
+@pytest.mark.parametrize(
+    ("price", "reason"), [("98.503", "filter_tick"), ("98.50", "orders_per_second")]
+)
+def test_filters_and_rates_are_looked_at_before_the_cancel_and_nothing_is_done(
+    price: str, reason: str
+) -> None:
+    stage = ready(capset=bot_caps(orders_per_second_max=1))
+    old = stage.rest("a1")
+    if reason.startswith("filter"):
+        stage.after(1_500)
+    effects = stage.tell(stage.asks_replace("a1", "a2", price=price))
+    assert cancels(effects) == []
+    assert stage.status_of(old) == "ACCEPTED"
+    answered = stage.last
+    assert answered is not None
+    assert answered.denial is not None
+    assert answered.denial.reason == reason
+    assert (answered.cancel_denial, answered.cancel_row, answered.rows) == (None, None, ())
 
 
 def test_a_replace_that_never_left_leaves_the_order_as_it_was(stage: BotStage) -> None:

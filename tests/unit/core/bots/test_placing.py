@@ -86,6 +86,14 @@ def test_what_another_road_proves_answers_when_the_reply_lags(
     assert stage.row().status is VenueOrderStatus.NEW
 
 
+def test_a_reply_that_tells_nothing_new_is_the_answer_at_once(stage: BotStage) -> None:
+    cid = stage.place("a1")
+    stage.tell(stage.ack(cid, source=STREAM))
+    assert stage.last is None
+    stage.tell(stage.ack(cid, source=REPLY))
+    assert stage.row().status is VenueOrderStatus.NEW, "the stream was first: no grace is due"
+
+
 def test_an_answer_lost_by_the_venue_is_answered_by_the_stream(stage: BotStage) -> None:
     cid = stage.place("a1")
     stage.tell(OutcomeUnknown(cid, BTC, "place", "dropped"))

@@ -6,13 +6,15 @@ import socket
 import ssl
 import threading
 from collections.abc import Callable, Collection
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from daemon.model.bots import BotState, BotView
+from daemon.model.inputs import BotSwitched, Input
 from daemon.settings_bots import GatewaySettings
-from daemon.shell.gateway.bot_keys import digest_of
+from daemon.shell.gateway.bot_keys import digest_of, new_key, write_key
 from daemon.shell.gateway.gateway import Gateway, GatewayPorts
 from daemon.shell.gateway.gateway_rules import BotRules
 from daemon.shell.gateway.public_market import PublicReply, PublicRequestFailed
@@ -48,10 +50,11 @@ def gateway(
     settings: GatewaySettings,
     nobody: NoVenue | None = None,
     on_fatal: Callable[[BaseException], None] = lambda _error: None,
+    offer: Callable[[Input], None] = lambda _item: None,
 ) -> Gateway:
     nobody = nobody or NoVenue()
     ports = GatewayPorts(
-        offer=lambda _item: None, data=nobody, account=nobody, streams=nobody,  # type: ignore[arg-type]
+        offer=offer, data=nobody, account=nobody, streams=nobody,  # type: ignore[arg-type]
         offset_ns=lambda: 0, is_ready=lambda: False, on_fatal=on_fatal,
     )  # fmt: skip
     return Gateway(
@@ -133,16 +136,68 @@ def test_beyond_loopback_only_listed_clients_come_in_over_tls(
         assert made.stop()
 
 
-def test_more_connections_than_allowed_are_turned_away(tmp_path: Path) -> None:
-    made = gateway(tmp_path, GatewaySettings(listen="127.0.0.1:0", connections_max=1))
+def test_silent_and_slow_connections_keep_no_request_out(tmp_path: Path) -> None:
+    made = gateway(tmp_path, GatewaySettings(listen="127.0.0.1:0", connections_max=4))
     made.start()
     try:
         host, _, port = made.address.rpartition(":")
-        first = http.client.HTTPConnection(host, int(port), timeout=5)
-        first.request("GET", "/api/v3/ping")
-        assert first.getresponse().read() == b"{}"
-        assert status_of(http.client.HTTPConnection(host, int(port), timeout=5)) == 503
-        first.close()
+        starts = (
+            b"",
+            b"GET /api/v3/ping HTTP/1.1\r\nHost: 127.0.0.1\r\nX-",
+            b"POST /api/v3/order HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 9\r\n\r\nabc",
+        )
+        peers = []
+        for number in range(30):
+            peers.append(socket.create_connection((host, int(port)), timeout=5))
+            peers[-1].sendall(starts[number % 3])
+        for _ in range(10):
+            assert status_of(http.client.HTTPConnection(host, int(port), timeout=5)) == 200
+        for peer in peers:
+            peer.close()
+    finally:
+        assert made.stop()
+
+
+def test_web_sockets_leave_room_for_rest_and_a_refusal_is_no_perhaps(tmp_path: Path) -> None:
+    made = gateway(tmp_path, GatewaySettings(listen="127.0.0.1:0", connections_max=4))
+    made.start()
+    try:
+        host, _, port = made.address.rpartition(":")
+        asked = (
+            b"GET /ws-api/v3 HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\n"
+            b"Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+            b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+        )
+        peers = [socket.create_connection((host, int(port)), timeout=5) for _ in range(4)]
+        told = []
+        for peer in peers:
+            peer.sendall(asked)
+            told.append(peer.recv(4096).split(b" ", 2)[1])
+        assert told == [b"101", b"101", b"101", b"429"]
+        assert status_of(http.client.HTTPConnection(host, int(port), timeout=5)) == 200
+        for peer in peers:
+            peer.close()
+    finally:
+        assert made.stop()
+
+
+def test_a_key_that_was_revoked_while_no_daemon_ran_is_told_at_the_next_start(
+    tmp_path: Path,
+) -> None:
+    write_key(tmp_path, replace(new_key("ft", 7), secret="", revoked_ns=8))
+    heard, told = threading.Event(), list[Input]()
+
+    def offer(item: Input) -> None:
+        told.append(item)
+        heard.set()
+
+    made = gateway(tmp_path, GatewaySettings(listen="127.0.0.1:0"), offer=offer)
+    made.start()
+    try:
+        assert heard.wait(10)
+        (switched,) = told
+        assert isinstance(switched, BotSwitched)
+        assert (switched.bot, switched.state, switched.cancel) == ("ft", BotState.REVOKED, True)
     finally:
         assert made.stop()
 

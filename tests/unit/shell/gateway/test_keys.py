@@ -81,13 +81,15 @@ def test_a_second_key_is_asked_for_in_so_many_words_and_a_revoked_name_stays_so(
         check_new(tmp_path, "ft", replaces=True)
 
 
-def test_a_replaced_key_ends_with_the_next_look_and_revokes_nobody(tmp_path: Path) -> None:
+def test_a_replaced_key_ends_with_the_next_look_and_is_told(tmp_path: Path) -> None:
     first, second = new_key("ft", 7), new_key("ft", 8)
     write_key(tmp_path, first)
     keys = ring(tmp_path, "ft")
     write_key(tmp_path, second)
-    assert keys.refresh(thorough=True) == frozenset()
+    assert keys.refresh(thorough=True) == {"ft"}
+    assert keys.bots() == {"ft"}, "replaced, not revoked"
     assert set(keys.keys) == {second.api_key}
+    assert keys.refresh(thorough=True) == frozenset()
 
 
 def test_the_ring_follows_the_folder_and_knows_only_configured_bots(tmp_path: Path) -> None:

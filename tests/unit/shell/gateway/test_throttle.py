@@ -38,11 +38,19 @@ def test_no_ban_stops_a_cancel() -> None:
     for _ in range(1_000):
         keys.admit(START)
     assert keys.banned_until_ns > START
-    assert [keys.admit_cancel(START) for _ in range(5)] == [None] * 5
-    sixth = keys.admit_cancel(START)
+    assert [keys.admit_cancel(START, f"order {n}") for n in range(5)] == [None] * 5
+    sixth = keys.admit_cancel(START, "order 5")
     assert sixth is not None
     assert sixth.status == 429
-    assert keys.admit_cancel(START + NS_PER_S) is None
+    assert keys.admit_cancel(START + NS_PER_S, "order 5") is None
+
+
+def test_a_hammer_on_one_order_leaves_the_cancels_of_the_others() -> None:
+    keys = throttle(cancels=5)
+    told = [keys.admit_cancel(START, "mine") for _ in range(1_000)]
+    assert [one is None for one in told] == [True] * 6 + [False] * 994, "once, and five repeated"
+    assert [keys.admit_cancel(START, f"order {n}") for n in range(4)] == [None] * 4
+    assert keys.admit_cancel(START, "order 4") is not None
 
 
 def test_refusals_are_told_as_one_number() -> None:
