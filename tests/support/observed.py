@@ -7,8 +7,8 @@ from daemon.trials.judging.observation import (
     S_NS,
     Cancel,
     Observation,
-    SeenFill,
-    SeenOrder,
+    LedgerFill,
+    LedgerOrder,
     WireRequest,
 )
 from daemon.trials.judging.pace import OrderPace
@@ -60,8 +60,8 @@ def order(
     status: str = "",
     executed: str = "0",
     ours: bool = True,
-) -> SeenOrder:
-    return SeenOrder(
+) -> LedgerOrder:
+    return LedgerOrder(
         ts_ns=at(seconds),
         ended_ns=None if until is None else at(until),
         symbol="BTCUSDT",
@@ -79,8 +79,8 @@ def order(
 
 def filled(
     seconds: float, *, number: int = 1, side: str = "BUY", fee_asset: str = "BTC"
-) -> SeenFill:
-    return SeenFill(
+) -> LedgerFill:
+    return LedgerFill(
         ts_ns=at(seconds),
         symbol="BTCUSDT",
         side=side,
@@ -98,7 +98,7 @@ def cancelled(seconds: float, number: int) -> Cancel:
 
 
 def seen(
-    *rows: WireRequest | SeenOrder | SeenFill | Cancel, end: float = 10.0, **more: Any
+    *rows: WireRequest | LedgerOrder | LedgerFill | Cancel, end: float = 10.0, **more: Any
 ) -> Observation:
     """What was seen between second 0 and `end`; `marks` and `last_marks` in seconds."""
     for name in ("marks", "last_marks"):
@@ -108,14 +108,14 @@ def seen(
         more["ended_ns"] = at(more.pop("ended"))
     of = {
         kind: [row for row in rows if isinstance(row, kind)]
-        for kind in (WireRequest, SeenOrder, SeenFill, Cancel)
+        for kind in (WireRequest, LedgerOrder, LedgerFill, Cancel)
     }
     return Observation(
         start_ns=at(0),
         end_ns=at(end),
         requests=of[WireRequest],
-        orders=of[SeenOrder],
-        fills=of[SeenFill],
+        orders=of[LedgerOrder],
+        fills=of[LedgerFill],
         cancels=of[Cancel],
         **more,
     )

@@ -1,7 +1,8 @@
 """One trial as the venue saw it: rows of its ledger, typed, and questions to them.
 
 Rules of this file:
-1. Everything comes from the ledger and its wire log; a bot's own words are not looked at.
+1. Everything comes from the ledger, the wire and, of the gate, its journal; a bot's own words are
+   not looked at.
 2. Times are nanoseconds of the venue's clock; amounts are Decimal from the ledger's text.
 """
 
@@ -195,6 +196,16 @@ class Cancel:
     client_order_id: str
 
 
+@dataclass(frozen=True, slots=True)
+class GateDenial:
+    """One order of the bot that the gate has denied, by the daemon's journal."""
+
+    ts_ns: int
+    reason: str
+    symbol: str
+    side: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Observation:
     """A trial from `start_ns` (the first deed) to `end_ns`."""
@@ -223,6 +234,8 @@ class Observation:
     """How the bot ended; None while it runs."""
     ended_ns: int | None = None
     """When the bot ended."""
+    denials: Sequence[GateDenial] = ()
+    """What the gate has denied; without a gate, nothing."""
 
     def mark(self, name: str) -> int:
         """When a deed was first done; the start of the trial when it was not."""
@@ -362,6 +375,14 @@ def cancels_of(ledger: Mapping[str, Any]) -> list[Cancel]:
     return [
         Cancel(row["ts_ns"], row["symbol"], row["order_id"], row["client_order_id"])
         for row in _rows(ledger, "cancels")
+    ]
+
+
+def denials_of(lines: Iterable[Mapping[str, Any]]) -> list[GateDenial]:
+    """The denials of a journal's `order_denied` lines."""
+    return [
+        GateDenial(line["ts_ns"], line["deny_reason"], line["symbol"], line["side"])
+        for line in lines
     ]
 
 
