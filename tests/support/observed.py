@@ -6,9 +6,9 @@ from typing import Any
 from daemon.trials.judging.observation import (
     S_NS,
     Cancel,
-    Observation,
     LedgerFill,
     LedgerOrder,
+    Observation,
     WireRequest,
 )
 from daemon.trials.judging.pace import OrderPace
