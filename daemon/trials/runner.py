@@ -10,7 +10,7 @@ import re
 import signal
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -155,6 +155,9 @@ class CourseRun:
         if trial.judge == "calm":
             self._pace = pace_of(observation)
         verdict = judge(trial.judge, observation, self._pace, trial.params)
+        if verdict.outcome is TrialOutcome.NOT_SHOWN and (taken := observation.taken_by_gate()):
+            words = f"{verdict.because}; the gate met it ({taken} placements) and answered the bot"
+            verdict = replace(verdict, because=words)
         self._repair(trial, verdict)
         return verdict
 
@@ -237,6 +240,7 @@ class CourseRun:
             exit_code=self._bot.exit_code if ended else None,
             ended_ns=self._deeds.ended_ns if ended else None,
             denials=denials_of(self._gateway.denials(start_ns)) if self._gateway else (),
+            venue_requests=requests_of({"wire": ledger.get("venue_wire", ())}),
         )
 
     def _timetable(self, trial: Trial) -> list[tuple[float, Step]]:

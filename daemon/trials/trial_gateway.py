@@ -255,6 +255,9 @@ class TrialGateway:
                     "credentials": {"file": str(keys)},
                     "control": {"socket": str(self._socket)},
                     "metrics": {"enabled": False},
+                    # As the demo's: an order without an answer is settled sooner than on a real
+                    # venue, whose requests may be held for longer.
+                    "session": {"unknown_settle_ms": 4_000, "audit_period_ms": 8_000},
                     "gateway": {"listen": "127.0.0.1:0"},
                     "bots": {BOT: {"symbols": [self._symbol]}},
                     "caps": self._caps,

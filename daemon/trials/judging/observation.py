@@ -236,6 +236,8 @@ class Observation:
     """When the bot ended."""
     denials: Sequence[GateDenial] = ()
     """What the gate has denied; without a gate, nothing."""
+    venue_requests: Sequence[WireRequest] = ()
+    """What the gate itself asked of the venue; without a gate, nothing."""
 
     def mark(self, name: str) -> int:
         """When a deed was first done; the start of the trial when it was not."""
@@ -255,6 +257,14 @@ class Observation:
         """The bot's orders that the venue accepted in [from, until)."""
         end_ns = self.end_ns if until_ns is None else until_ns
         return [one for one in self.orders if one.ours and from_ns <= one.ts_ns < end_ns]
+
+    def taken_by_gate(self) -> int:
+        """Placements that the venue refused, or left unclear, to the gate and not to the bot."""
+        return sum(
+            1
+            for row in self.venue_requests
+            if row.is_place and row.ts_ns >= self.start_ns and (row.refused or row.was_unclear)
+        )
 
     def order_of(self, request: WireRequest) -> LedgerOrder | None:
         """The order that a placement has made; None when it made none."""

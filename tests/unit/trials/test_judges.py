@@ -377,6 +377,12 @@ def test_every_judge_is_seen_to_pass_and_to_find() -> None:
         assert {PASS, FINDING} <= outcomes, name
 
 
+def test_what_the_gate_has_taken_is_counted_at_the_venues_wire_alone() -> None:
+    at_venue = [placed(-1, status=0), placed(1, status=0), placed(2, status=503), placed(3)]
+    observation = seen(*refusals(2, 1), venue_requests=[*at_venue, asked(2)])
+    assert observation.taken_by_gate() == 2
+
+
 def test_a_bot_that_ends_by_itself_is_a_finding_of_any_trial() -> None:
     verdict = judge("backs-off", seen(order(1), ended=3, exit_code=1), CALM, {})
     assert verdict.outcome is FINDING
