@@ -19,13 +19,13 @@ from daemon.model.amounts import decimal_of
 from daemon.shell.process.clock import Clock
 from daemon.trials.bot import BotError, BotProcess
 from daemon.trials.judging.course import NEEDS_DISK, NEEDS_GATE, Course, Step, Trial
+from daemon.trials.judging.gate_denials import denials_of
 from daemon.trials.judging.judges import SHOWN, judge
 from daemon.trials.judging.observation import (
     S_NS,
     Observation,
     WireRequest,
     cancels_of,
-    denials_of,
     fills_of,
     orders_of,
     prices_of,

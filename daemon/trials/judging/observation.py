@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
+from daemon.trials.judging.gate_denials import GateDenial
+
 S_NS = 1_000_000_000
 ENDED = frozenset({"FILLED", "CANCELED", "EXPIRED", "EXPIRED_IN_MATCH", "REJECTED"})
 _PLACES = frozenset(
@@ -196,16 +198,6 @@ class Cancel:
     client_order_id: str
 
 
-@dataclass(frozen=True, slots=True)
-class GateDenial:
-    """One order of the bot that the gate has denied, by the daemon's journal."""
-
-    ts_ns: int
-    reason: str
-    symbol: str
-    side: str
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Observation:
     """A trial from `start_ns` (the first deed) to `end_ns`."""
@@ -385,14 +377,6 @@ def cancels_of(ledger: Mapping[str, Any]) -> list[Cancel]:
     return [
         Cancel(row["ts_ns"], row["symbol"], row["order_id"], row["client_order_id"])
         for row in _rows(ledger, "cancels")
-    ]
-
-
-def denials_of(lines: Iterable[Mapping[str, Any]]) -> list[GateDenial]:
-    """The denials of a journal's `order_denied` lines."""
-    return [
-        GateDenial(line["ts_ns"], line["deny_reason"], line["symbol"], line["side"])
-        for line in lines
     ]
 
 
