@@ -13,6 +13,7 @@ from pathlib import Path
 
 import click
 
+from daemon.demo.processes import DemoError
 from daemon.shell.process.clock import SystemClock, utc_text
 from daemon.trials.bot import BotError, BotProcess, version_of
 from daemon.trials.judging.course import Course, CourseError, course_of
@@ -31,21 +32,28 @@ from daemon.trials.judging.trial_verdict import ExitCode
 from daemon.trials.passed import REPORT
 from daemon.trials.runner import Belief, BotEndedError, CourseRun, TrialResult, last_words
 from daemon.trials.sandbox import Isolation, SandboxError, clean_environment, isolate
+from daemon.trials.trial_gateway import FEE_SYMBOL, TrialGateway
 from daemon.trials.trial_venue import TrialVenue, VenueProcessError
 from daemon.venues.sim.listed_symbols import SYMBOLS
 from daemon.version import seatrial_version
 
+_COULD_NOT_RUN = (BotError, CourseError, DemoError, SandboxError, VenueProcessError, OSError)
 _ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-_NO_GATE = (
-    "--through-gate needs the gateway, which this version does not have yet: run with --direct; "
-    "the trials of the gate are then NOT APPLICABLE"
-)
 
 
 @click.command("trial", context_settings={"ignore_unknown_options": False})
 @click.option("--course", default="standard", show_default=True, help="A name, or a TOML file.")
 @click.option(
-    "--direct/--through-gate", default=True, show_default=True, help="Whom the bot meets."
+    "--direct/--through-gate",
+    default=True,
+    show_default=True,
+    help="Whom the bot meets: the venue itself, or our daemon's gateway before it.",
+)
+@click.option(
+    "--caps",
+    default="bots",
+    show_default=True,
+    help="Through the gate: a preset of caps, or a TOML file.",
 )
 @click.option("--seed", default=7, show_default=True, type=int, help="Same seed, same market.")
 @click.option("--symbol", default="BTCUSDT", show_default=True, help="What {symbol} stands for.")
@@ -89,6 +97,7 @@ def trial_command(
     *,
     course: str,
     direct: bool,
+    caps: str,
     seed: int,
     symbol: str,
     only: tuple[str, ...],
@@ -121,8 +130,6 @@ def trial_command(
         if lists:
             click.echo(listing(chosen))
             return
-        if not direct:
-            raise BotError(_NO_GATE)
         if not command:
             raise BotError(
                 "no COMMAND: write it after `--`, as in `seatrial trial -- python bot.py`"
@@ -137,6 +144,7 @@ def trial_command(
             command=command,
             files=files,
             out=place,
+            caps=None if direct else caps,
             seed=seed,
             symbol=symbol,
             flow_rate=flow_rate,
@@ -145,7 +153,7 @@ def trial_command(
             position=position,
         )
         code = run.go(clock, allow_network=allow_network, as_json_line=as_json_line)
-    except (BotError, CourseError, SandboxError, VenueProcessError, OSError) as error:
+    except _COULD_NOT_RUN as error:
         click.echo(f"seatrial trial: {error}", err=True)
         sys.exit(ExitCode.COULD_NOT_RUN)
     sys.exit(code)
@@ -161,6 +169,7 @@ class _Run:
         command: Sequence[str],
         files: Sequence[Path],
         out: Path,
+        caps: str | None,
         seed: int,
         symbol: str,
         flow_rate: float,
@@ -170,6 +179,8 @@ class _Run:
     ) -> None:
         self._course, self._command, self._files, self._out = course, tuple(command), files, out
         self._seed, self._symbol, self._flow_rate = seed, symbol, flow_rate
+        self._caps = caps
+        """Of the gate; None: the bot meets the venue itself."""
         self._patience_s = patience_s or course.patience_s
         self._status_dir, self._position = status_dir, position
 
@@ -183,18 +194,19 @@ class _Run:
         if not allow_network:
             isolation = isolate(work)
         environment, taken = clean_environment(os.environ)
+        names = [self._symbol] if self._caps is None else [self._symbol, FEE_SYMBOL]
         venue = TrialVenue(
             self._out,
             work,
             seed=self._seed,
-            symbols=self._symbol,
+            symbols=",".join(dict.fromkeys(names)),
             flow_rate=self._flow_rate,
         )
         results = self._play(venue, work, environment, clock, isolation)
         facts = RunFacts(
             course=self._course.name,
             about=self._course.about,
-            mode="direct",
+            mode="direct" if self._caps is None else f"through the gate, caps {self._caps}",
             command=self._command,
             bot_version=bot_version,
             files=hashes,
@@ -229,12 +241,19 @@ class _Run:
         isolation: Isolation,
     ) -> list[TrialResult]:
         log = self._out / "bot.log"
+        gateway: TrialGateway | None = None
+        if self._caps is not None:
+            gateway = TrialGateway(
+                self._out / "gate", venue, symbol=self._symbol, caps=self._caps, clock=clock
+            )
         venue.start()
         bot: BotProcess | None = None
         try:
+            if gateway is not None:
+                gateway.start()
             bot = BotProcess(
                 self._command,
-                venue.values(self._symbol),
+                venue.values(self._symbol) if gateway is None else gateway.values(),
                 work=work,
                 log=log,
                 environment=environment,
@@ -244,13 +263,15 @@ class _Run:
                 venue,
                 bot,
                 clock,
+                gateway=gateway,
                 own_disk=isolation.own_disk,
                 patience_s=self._patience_s,
                 belief=self._belief(log),
                 say=_say,
             )
             results = run.run()
-            (self._out / "ledger.json").write_text(json.dumps(venue.ledger()) + "\n")
+            books = venue.ledger() if gateway is None else gateway.ledger()
+            (self._out / "ledger.json").write_text(json.dumps(books) + "\n")
             return results
         except BotEndedError as error:
             raise BotError(
@@ -259,6 +280,8 @@ class _Run:
         finally:
             if bot is not None:
                 bot.end()
+            if gateway is not None:
+                gateway.stop()
             venue.stop()
 
     def _belief(self, log: Path) -> Belief | None:

@@ -183,7 +183,8 @@ class Engine:
     # ------------------------------------------------------------------ market
     def _on_market(self, item: MarketData) -> None:
         now = self._desk.now_ns
-        self._market.on_top(item.top, now)
+        if not self._market.on_top(item.top, now):
+            return
         self._desk.ledger.heard(self._desk.interceptor.risk.on_top(item.top, now))
         if self._conductor.active:
             self._runner.on_market(item.top)
@@ -197,6 +198,8 @@ class Engine:
 
     # ------------------------------------------------------------------ orders
     def _on_report(self, item: VenueReport) -> None:
+        for fill in item.report.fills:
+            self._market.on_book_changed(fill.instrument_id, fill.ts_venue_ns)
         order = self._execution.on_report(item.report)
         if order is None:
             if self._execution.foreign:

@@ -73,7 +73,11 @@ class BotProcess:
 
         def value(match: re.Match[str]) -> str:
             name = match[1]
-            return self._ready_file(name) if name.startswith("config:") else self._values[name]
+            if name.startswith("config:"):
+                return self._ready_file(name)
+            if name not in self._values:
+                raise BotError(f"{{{name}}}: the key of a bot at the gate is HMAC; use {{key}}")
+            return self._values[name]
 
         return _PLACEHOLDER.sub(value, _TEMPLATE.sub(template, text))
 

@@ -10,7 +10,7 @@ import re
 import signal
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,8 @@ from typing import Any
 from daemon.model.amounts import decimal_of
 from daemon.shell.process.clock import Clock
 from daemon.trials.bot import BotError, BotProcess
-from daemon.trials.judging.course import NEEDS_DISK, Course, Step, Trial
+from daemon.trials.judging.course import NEEDS_DISK, NEEDS_GATE, Course, Step, Trial
+from daemon.trials.judging.gate_denials import denials_of
 from daemon.trials.judging.judges import SHOWN, judge
 from daemon.trials.judging.observation import (
     S_NS,
@@ -33,6 +34,7 @@ from daemon.trials.judging.observation import (
 from daemon.trials.judging.pace import OrderPace, pace_of
 from daemon.trials.judging.trial_verdict import TrialOutcome, Verdict, not_applicable, not_shown
 from daemon.trials.sandbox import fill_disk, free_disk
+from daemon.trials.trial_gateway import TrialGateway
 from daemon.trials.trial_venue import TrialVenue, VenueProcessError
 
 SILENT_TRIALS_MAX = 3
@@ -87,12 +89,16 @@ class CourseRun:
         bot: BotProcess,
         clock: Clock,
         *,
+        gateway: TrialGateway | None = None,
         own_disk: bool,
         patience_s: float,
         belief: "Belief | None",
         say: Callable[[str], None],
     ) -> None:
         self._course, self._venue, self._bot, self._clock = course, venue, bot, clock
+        self._gateway = gateway
+        # A bot behind the gate is judged by what passed on its own side of it.
+        self._ledger = venue.ledger if gateway is None else gateway.ledger
         self._own_disk, self._patience_s, self._say = own_disk, patience_s, say
         self._belief = belief
         self._stop = threading.Event()
@@ -133,6 +139,8 @@ class CourseRun:
             return not_applicable(reason)
         if self._silent >= SILENT_TRIALS_MAX:
             return not_shown(f"the bot did not trade in the last {self._silent} trials")
+        if self._gateway is not None:
+            self._notes += [f"before this trial {one}" for one in self._gateway.put_right()]
         stream = _STREAM_JUDGES.get(trial.judge)
         streams = self._streams() if stream or trial.judge == "depth-gap" else {}
         if stream and not streams.get(stream):
@@ -147,11 +155,15 @@ class CourseRun:
         if trial.judge == "calm":
             self._pace = pace_of(observation)
         verdict = judge(trial.judge, observation, self._pace, trial.params)
+        if verdict.outcome is TrialOutcome.NOT_SHOWN and (taken := observation.taken_by_gate()):
+            words = f"{verdict.because}; the gate met it ({taken} placements) and answered the bot"
+            verdict = replace(verdict, because=words)
         self._repair(trial, verdict)
         return verdict
 
     def _why_not_applicable(self, trial: Trial) -> str:
-        if trial.through_gate:
+        needs_gate = trial.through_gate or any(step.do in NEEDS_GATE for step in trial.steps)
+        if needs_gate and self._gateway is None:
             return "a trial of the gate: this run meets the venue directly"
         if not self._own_disk and any(step.do in NEEDS_DISK for step in trial.steps):
             return "this machine gives the bot no disk of its own that could be filled"
@@ -175,7 +187,7 @@ class CourseRun:
         until_ns = begin_ns + int(patience_s * S_NS)
         prodded = False
         while self._clock.now_ns() < until_ns:
-            ledger = self._venue.ledger(begin_ns)
+            ledger = self._ledger(begin_ns)
             orders = orders_of(ledger)
             there = [one for one in orders if one.ours and one.ended_ns is None]
             if any(one.ours and one.ts_ns >= begin_ns for one in orders) and (
@@ -196,7 +208,7 @@ class CourseRun:
 
     def _play(self, trial: Trial) -> Observation:
         self._deeds = _Deeds()
-        before = prices_of(self._venue.ledger(self._clock.now_ns()))
+        before = prices_of(self._ledger(self._clock.now_ns()))
         streams = self._streams()
         start_ns = self._clock.now_ns()
         for at_s, step in self._timetable(trial):
@@ -208,7 +220,7 @@ class CourseRun:
         self._wait_until(
             start_ns + int(trial.watch_s * S_NS), until_ended=bool(asked - {"kill-bot"})
         )
-        ledger = self._venue.ledger(start_ns - S_NS // 10)
+        ledger = self._ledger(start_ns - S_NS // 10)
         ended = not self._bot.is_running
         return Observation(
             start_ns=start_ns,
@@ -224,9 +236,11 @@ class CourseRun:
             has_user_stream=bool(streams["user data stream"]),
             has_market_stream=bool(streams["market stream"]),
             believed=self._belief.told() if self._belief and not ended else None,
-            positions=self._belief.positions(self._venue.ledger()) if self._belief else (),
+            positions=self._belief.positions(self._ledger()) if self._belief else (),
             exit_code=self._bot.exit_code if ended else None,
             ended_ns=self._deeds.ended_ns if ended else None,
+            denials=denials_of(self._gateway.denials(start_ns)) if self._gateway else (),
+            venue_requests=requests_of({"wire": ledger.get("venue_wire", ())}),
         )
 
     def _timetable(self, trial: Trial) -> list[tuple[float, Step]]:
@@ -275,6 +289,10 @@ class CourseRun:
             self._venue.stop()
             self._stop.wait(float(arguments.get("down_s", 3)))
             self._venue.start()
+        elif step.do == "deny" and self._gateway is not None:
+            self._gateway.deny(arguments["caps"])
+        elif step.do == "kill-switch" and self._gateway is not None:
+            self._gateway.kill()
         else:
             self._do_at_venue(step.do, arguments)
 
@@ -294,11 +312,11 @@ class CourseRun:
             self._calm()
 
     def _open_orders(self) -> list[Mapping[str, Any]]:
-        rows = self._venue.ledger(self._clock.now_ns())["open_orders"]
+        rows = self._ledger(self._clock.now_ns())["open_orders"]
         return [row for row in rows if row["ours"]]
 
     def _withdraw(self) -> None:
-        for asset, row in self._venue.ledger(self._clock.now_ns())["balances"].items():
+        for asset, row in self._ledger(self._clock.now_ns())["balances"].items():
             if float(row["free"]) > 0:
                 try:
                     self._venue.post("deposit", {"asset": asset, "amount": f"-{row['free']}"})
@@ -308,6 +326,8 @@ class CourseRun:
 
     def _calm(self) -> None:
         self._venue.post("calm", {})
+        if self._gateway is not None:
+            self._gateway.calm()
         for asset, amount in self._taken:
             self._venue.post("deposit", {"asset": asset, "amount": amount})
         self._taken = []
@@ -345,7 +365,7 @@ class CourseRun:
         """What the bot listens to now, and the rows that say so."""
         rows = [
             row
-            for row in requests_of(self._venue.ledger(self._started_ns))
+            for row in requests_of(self._ledger(self._started_ns))
             if not row.is_request or row.subscribes_user
         ]
         names = " ".join(row.streams for row in rows)

@@ -51,6 +51,7 @@ MUTANTS = (
     "hears-cancels",  # believes that an order ends by a fill alone
     "empty",  # takes the first row of a side that may have none
     "in-sequence",  # takes a late NEW for a new order
+    "heeds-cancels",  # asks at full speed for an order that somebody else has cancelled
 )
 BELIEVERS = {"polls", "dedupes", "hears-cancels", "in-sequence"}
 """Mutants that never ask the venue what stands open."""
@@ -94,6 +95,9 @@ class Bot:
         self.open: dict[str, list[str]] = {"BUY": [], "SELL": []}
         """What the stream mutants believe: client ids that stand open."""
         self.begun: set[str] = set()
+        self.last = {"BUY": "", "SELL": ""}
+        """Its newest order that it has not cancelled itself."""
+        self.insists = False
         self.session: aiohttp.ClientSession
 
     @property
@@ -184,7 +188,7 @@ class Bot:
                 await self.rest_for(no.wait_s + 0.1)
             elif no.code == -1021 and self.has("clock"):
                 await self.guarded(self.take_time)
-            elif self.has("backs-off") and no.status not in {418, 429}:
+            elif self.has("backs-off") and not self.insists and no.status not in {418, 429}:
                 await self.rest_for(0.5)
             return False
         except UnclearError:
@@ -249,7 +253,13 @@ class Bot:
                 await self.cancel(row)
         if wanted is None or (there and self.has("one-order")) or good:
             return
-        if self.has("backs-off") and time.monotonic() < self.not_before[side]:
+        if not self.has("heeds-cancels") and self.last[side]:
+            told = await self.call(
+                "GET", "order", symbol=self.symbol, origClientOrderId=self.last[side]
+            )
+            self.insists = told["status"] == "CANCELED"
+        waits = self.has("backs-off") and not self.insists
+        if waits and time.monotonic() < self.not_before[side]:
             return
         await self.place(side, wanted)
 
@@ -281,6 +291,7 @@ class Bot:
         try:
             await self.call("POST", "order", **order)
             self.open[side].append(name)
+            self.last[side] = name
             self.pause[side] = 0.0
             if not self.has("small-steps"):
                 order |= {"timeInForce": "IOC", "price": self.price(side, float(price) * 0.9)}
@@ -317,6 +328,8 @@ class Bot:
                 continue
 
     async def cancel(self, row: dict[str, Any]) -> None:
+        if row["clientOrderId"] == self.last[row["side"]]:
+            self.last[row["side"]] = ""
         try:
             await self.call(
                 "DELETE", "order", symbol=self.symbol, origClientOrderId=row["clientOrderId"]

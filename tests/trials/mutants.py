@@ -1,5 +1,11 @@
 """Which fault of the bot each trial must find: (trials, what is broken, with streams)."""
 
+GATE_MUTANTS: tuple[tuple[tuple[str, ...], str], ...] = (
+    (("denials", "kill"), "backs-off"),
+    (("kill",), "heeds-cancels"),
+)
+"""The same of the trials of the gate: (trials that find it and no other, what is broken)."""
+
 MUTANTS: tuple[tuple[tuple[str, ...], tuple[str, ...], bool], ...] = (
     (("calm",), ("on-grid",), False),
     (

@@ -1,7 +1,7 @@
 """Every trial can fail: one bot of ours passes the course, each of its mutants is found out.
 
-The whole table takes a quarter of an hour (`make trials-proof`); with every test run, a short
-course, seeded, of four trials: two mutants, and the sound bot.
+The whole table takes a quarter of an hour (`make trials-proof`); with every test run, two short
+courses, seeded: at the venue the sound bot and two mutants, through the gate the sound bot and one.
 """
 
 import json
@@ -14,10 +14,11 @@ from typing import Any
 import pytest
 
 from daemon.cli.trial_command import load_course
-from tests.trials.mutants import MUTANTS
+from tests.trials.mutants import GATE_MUTANTS, MUTANTS
 
 ROOT = Path(__file__).resolve().parents[2]
 SHORT = ROOT / "tests" / "trials" / "short.toml"
+SHORT_GATE = ROOT / "tests" / "trials" / "short_gate.toml"
 BOT = (sys.executable, str(ROOT / "tests" / "support" / "trial_bot.py"))
 DEADLINE_S = 900
 
@@ -38,6 +39,16 @@ def run(
     return report
 
 
+def through_gate(home: Path, course: str) -> tuple[str, ...]:
+    """Options of a run behind the preset for bots, in which the bot may sell what it had before."""
+    text = (ROOT / "deploy" / "caps" / "bots.toml").read_text()
+    old = 'position_short_base_max = "0" '
+    assert old in text
+    caps = home / "caps.toml"
+    caps.write_text(text.replace(old, 'position_short_base_max = "1" '))
+    return ("--through-gate", "--caps", str(caps), "--course", course)
+
+
 def outcomes(report: dict[str, Any]) -> dict[str, str]:
     return {row["name"]: f"{row['outcome']}: {row['because']}" for row in report["trials"]}
 
@@ -46,6 +57,8 @@ def test_the_table_has_every_trial_of_the_standard_course() -> None:
     proved = {name for names, _, _ in MUTANTS for name in names}
     course = load_course("standard")
     assert proved == {trial.name for trial in course.trials if not trial.through_gate}
+    of_gate = {name for names, _ in GATE_MUTANTS for name in names}
+    assert of_gate == {trial.name for trial in course.trials if trial.through_gate}
 
 
 @pytest.mark.slow
@@ -73,6 +86,57 @@ def test_a_mutant_is_found_by_the_short_course(
     told = outcomes(report)
     assert {name for name, words in told.items() if words.startswith("FINDING")} == found, told
     assert report["exit_code"] == 2
+
+
+@pytest.mark.slow
+def test_the_sound_bot_passes_the_trials_of_the_gate(tmp_path: Path) -> None:
+    report = run(tmp_path, options=through_gate(tmp_path, str(SHORT_GATE)))
+    told = outcomes(report)
+    assert all(words.startswith("PASS") for words in told.values()), told
+    assert report["exit_code"] == 0
+    assert report["mode"].startswith("through the gate")
+    denials, kill = report["trials"][1:]
+    assert {"order_qty", "side_not_allowed"} <= set(denials["measures"]["denied"].split())
+    assert int(kill["measures"]["asked again"]) > 0
+    # The wire before the gateway and the venue's own are two: no denied order passed from one on.
+    ledger = json.loads((tmp_path / "ledger.json").read_text())
+    denied = [row for row in ledger["wire"] if row["code"] == -2010]
+    assert denied
+    assert not [row for row in ledger["venue_wire"] if row["code"] == -2010]
+    known = {row["client_order_id"] for row in ledger["orders"] if row["ours"]}
+    assert known
+    assert not known & {row["client_order_id"] for row in denied}
+    assert all(name.startswith("tb") for name in known), "not the bot's own ids"
+
+
+@pytest.mark.slow
+def test_a_bot_that_hammers_is_found_by_the_trials_of_the_gate(tmp_path: Path) -> None:
+    report = run(tmp_path, ["backs-off"], options=through_gate(tmp_path, str(SHORT_GATE)))
+    told = outcomes(report)
+    found = {name for name, words in told.items() if words.startswith("FINDING")}
+    assert found == {"denials", "kill"}, told
+    assert report["exit_code"] == 2
+
+
+@pytest.mark.proof
+@pytest.mark.timeout(DEADLINE_S)
+@pytest.mark.parametrize(("names", "broken"), GATE_MUTANTS, ids=[one for _, one in GATE_MUTANTS])
+def test_the_trials_of_the_gate_find_their_mutants(
+    names: tuple[str, ...], broken: str, tmp_path: Path
+) -> None:
+    options = [*through_gate(tmp_path, "standard"), "--only", "denials", "--only", "kill"]
+    told = outcomes(run(tmp_path, [broken], options=options))
+    found = {name for name, words in told.items() if words.startswith("FINDING")}
+    assert found == set(names), told
+
+
+@pytest.mark.proof
+@pytest.mark.timeout(DEADLINE_S)
+def test_the_sound_bot_has_no_finding_through_the_gate(tmp_path: Path) -> None:
+    told = outcomes(run(tmp_path, options=through_gate(tmp_path, "standard")))
+    assert not [words for words in told.values() if words.startswith("FINDING")], told
+    assert told["denials"].startswith("PASS")
+    assert told["kill"].startswith("PASS")
 
 
 @pytest.mark.proof

@@ -41,10 +41,13 @@ DEEDS: Mapping[str, str] = MappingProxyType(
         "start-bot": "the bot is started again",
         "fill-disk": "the disk that the bot writes to is filled up",
         "free-disk": "it has room again",
+        "deny": "caps of the gate are tightened until `calm`: caps = { NAME = VALUE }",
+        "kill-switch": "`seatrial kill`: everything is cancelled, new orders are denied",
     }
 )
 NEEDS = frozenset({"trading", "resting", "nothing"})
 NEEDS_DISK = frozenset({"fill-disk", "free-disk"})
+NEEDS_GATE = frozenset({"deny", "kill-switch"})
 
 
 class CourseError(ValueError):

@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import Any, TypeAlias
 
 from daemon.trials.judging.judges_of_feeds import FEED_JUDGES
+from daemon.trials.judging.judges_of_gate import GATE_JUDGES
 from daemon.trials.judging.ledger_checks import (
     Problem,
     blind_resends,
@@ -379,6 +380,7 @@ JUDGES: Mapping[str, Judge] = {
     "survives-disk": _survives_disk,
     "keeps-rate": _keeps_rate,
     **FEED_JUDGES,
+    **GATE_JUDGES,
 }
 """Every judge that a course may name."""
 SHOWN = frozenset({TrialOutcome.PASS, TrialOutcome.FINDING})

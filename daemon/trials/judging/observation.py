@@ -1,7 +1,8 @@
 """One trial as the venue saw it: rows of its ledger, typed, and questions to them.
 
 Rules of this file:
-1. Everything comes from the ledger and its wire log; a bot's own words are not looked at.
+1. Everything comes from the ledger, the wire and, of the gate, its journal; a bot's own words are
+   not looked at.
 2. Times are nanoseconds of the venue's clock; amounts are Decimal from the ledger's text.
 """
 
@@ -9,6 +10,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
+
+from daemon.trials.judging.gate_denials import GateDenial
 
 S_NS = 1_000_000_000
 ENDED = frozenset({"FILLED", "CANCELED", "EXPIRED", "EXPIRED_IN_MATCH", "REJECTED"})
@@ -223,6 +226,10 @@ class Observation:
     """How the bot ended; None while it runs."""
     ended_ns: int | None = None
     """When the bot ended."""
+    denials: Sequence[GateDenial] = ()
+    """What the gate has denied; without a gate, nothing."""
+    venue_requests: Sequence[WireRequest] = ()
+    """What the gate itself asked of the venue; without a gate, nothing."""
 
     def mark(self, name: str) -> int:
         """When a deed was first done; the start of the trial when it was not."""
@@ -242,6 +249,14 @@ class Observation:
         """The bot's orders that the venue accepted in [from, until)."""
         end_ns = self.end_ns if until_ns is None else until_ns
         return [one for one in self.orders if one.ours and from_ns <= one.ts_ns < end_ns]
+
+    def taken_by_gate(self) -> int:
+        """Placements that the venue refused, or left unclear, to the gate and not to the bot."""
+        return sum(
+            1
+            for row in self.venue_requests
+            if row.is_place and row.ts_ns >= self.start_ns and (row.refused or row.was_unclear)
+        )
 
     def order_of(self, request: WireRequest) -> LedgerOrder | None:
         """The order that a placement has made; None when it made none."""

@@ -3,7 +3,9 @@
 Every route (REST, WebSocket API, admin) works on this object; nothing else holds venue state.
 """
 
-from dataclasses import dataclass, field
+from copy import deepcopy
+from dataclasses import dataclass, field, replace
+from typing import Self
 
 from daemon.venues.binance_spot.serving.events import (
     AccountPosition,
@@ -34,8 +36,9 @@ class Exchange:
     """A fault: what judges timestamps is off by so much from the time that clients are told."""
     frozen_until_ns: int = 0
     """A fault: market data stands still until then."""
-    frozen: dict[tuple[str, str], object] = field(default_factory=dict)
-    """The answers that are repeated meanwhile, by call and parameters."""
+    frozen_ns: int = 0
+    frozen: SimVenue | None = None
+    """The venue as it stood at `frozen_ns`: what market data is read from meanwhile."""
     user_outbox: list[UserEvent] = field(default_factory=list)
     market_outbox: list[MarketEvent] = field(default_factory=list)
 
@@ -47,10 +50,18 @@ class Exchange:
         """The time that clients' timestamps are judged by."""
         return now_ns + self.clock_step_ns + self.judge_step_ns
 
-    def freeze(self, until_ns: int) -> None:
-        """Market data stands still from now on."""
+    def freeze(self, now_ns: int, until_ns: int) -> None:
+        """Market data stands still as it is now, also for who asks for the first time later."""
         self.frozen_until_ns = until_ns
-        self.frozen.clear()
+        self.frozen_ns, self.frozen = now_ns, deepcopy(self.venue)
+
+    def thaw(self) -> None:
+        """Market data is that of the venue again."""
+        self.frozen_until_ns, self.frozen = 0, None
+
+    def as_frozen(self) -> tuple[Self, int]:
+        """What market data is read from while it stands still, and the time there."""
+        return replace(self, venue=self.frozen or self.venue), self.frozen_ns
 
     def collect(self) -> None:
         """Move what happened from the venue into the ledger, the order counts and the outboxes."""

@@ -60,7 +60,7 @@ class FaultConductor:
         self._undo = []
         self._exchange.faults.load((), 0)
         self._exchange.limiter.lift()
-        self._exchange.freeze(0)
+        self._exchange.thaw()
 
     def strike(self, rule: FaultRule, now_ns: int) -> bool:
         """Do one fault now; True when the host has to act on sockets.
@@ -98,7 +98,7 @@ class FaultConductor:
             case FaultKind.CANCEL_RESTING:
                 self._cancel_resting(self._symbol(rule), now_ns)
             case FaultKind.FREEZE_DATA:
-                exchange.freeze(until_ns)
+                exchange.freeze(now_ns, until_ns)
             case FaultKind.DELIST:
                 self._delist(rule, now_ns, until_ns)
             case FaultKind.FEE_ASSET:

@@ -26,7 +26,7 @@ from daemon.venues.sim.sim_orders import (
 from daemon.venues.sim.venue import SimVenue
 
 FAULTS_KEPT = 100_000
-_ASKED = {
+ASKED = {
     "symbol": "symbol",
     "side": "side",
     "type": "type",
@@ -144,7 +144,7 @@ class Ledger:
         data; `code` is the venue's, 0 when there was none.
         """
         if self.wire is not None:
-            asked = {told: values[key] for key, told in _ASKED.items() if values.get(key)}
+            asked = {told: values[key] for key, told in ASKED.items() if values.get(key)}
             self.wire.append(
                 {"ts_ns": ts_ns, "name": name, "status": status, "code": code, **asked}
             )

@@ -6,14 +6,19 @@ from typing import Any
 
 import pytest
 
+from daemon.trials.judging.gate_denials import GateDenial
 from daemon.trials.judging.judges import JUDGES, judge
 from daemon.trials.judging.observation import Observation
 from daemon.trials.judging.trial_verdict import TrialOutcome
-from tests.support.observed import CALM, asked, cancelled, filled, order, placed, request, seen
+from tests.support.observed import CALM, asked, at, cancelled, filled, order, placed, request, seen
 
 PASS, FINDING, NOT_SHOWN = TrialOutcome.PASS, TrialOutcome.FINDING, TrialOutcome.NOT_SHOWN
 BOTH = {"BTCUSDT": Decimal(60000)}
 JUMPED = {"BTCUSDT": Decimal(66000)}
+
+
+def no(*seconds: float) -> list[GateDenial]:
+    return [GateDenial(at(one), "order_qty", "BTCUSDT", "BUY") for one in seconds]
 
 
 def refusals(count: int, every: float, code: int = -1013) -> list[Any]:
@@ -306,6 +311,52 @@ CASES: list[tuple[str, str, Observation, Mapping[str, Any], TrialOutcome]] = [
         FINDING,
     ),
     ("depth-gap", "no book", seen(), {}, NOT_SHOWN),
+    (
+        "denials",
+        "waits, and is back",
+        seen(*refusals(3, 2, -2010), order(7), denials=no(0.1, 2.1, 4.1), last_marks={"calm": 6}),
+        {},
+        PASS,
+    ),
+    (
+        "denials",
+        "hammers",
+        seen(*refusals(30, 0.1, -2010), order(7), denials=no(0.1), last_marks={"calm": 6}),
+        {},
+        FINDING,
+    ),
+    (
+        "denials",
+        "never back",
+        seen(*refusals(3, 2, -2010), denials=no(0.1), last_marks={"calm": 6}, end=20),
+        {"recover_s": 8},
+        FINDING,
+    ),
+    (
+        "denials",
+        "denied after the caps were loose again only",
+        seen(order(7), denials=no(6.5), last_marks={"calm": 6}),
+        {},
+        NOT_SHOWN,
+    ),
+    (
+        "after-kill",
+        "asks now and then",
+        seen(cancelled(0.1, 1), *refusals(4, 2, -2010), last_marks={"kill-switch": 0.1}),
+        {},
+        PASS,
+    ),
+    ("after-kill", "asks for none", seen(cancelled(0.1, 1), asked(2)), {}, PASS),
+    ("after-kill", "hammers", seen(cancelled(0.1, 1), *refusals(40, 0.2, -2010)), {}, FINDING),
+    (
+        "after-kill",
+        "an order reaches the venue",
+        seen(cancelled(0.1, 1), placed(2, "b"), order(2, "b"), last_marks={"kill-switch": 0.1}),
+        {},
+        FINDING,
+    ),
+    ("after-kill", "had no order", seen(asked(2)), {}, NOT_SHOWN),
+    ("after-kill", "is mute", seen(cancelled(0.1, 1)), {}, NOT_SHOWN),
 ]
 
 
@@ -325,6 +376,12 @@ def test_every_judge_is_seen_to_pass_and_to_find() -> None:
     for name in JUDGES:
         outcomes = {case[4] for case in CASES if case[0] == name}
         assert {PASS, FINDING} <= outcomes, name
+
+
+def test_what_the_gate_has_taken_is_counted_at_the_venues_wire_alone() -> None:
+    at_venue = [placed(-1, status=0), placed(1, status=0), placed(2, status=503), placed(3)]
+    observation = seen(*refusals(2, 1), venue_requests=[*at_venue, asked(2)])
+    assert observation.taken_by_gate() == 2
 
 
 def test_a_bot_that_ends_by_itself_is_a_finding_of_any_trial() -> None:

@@ -40,7 +40,6 @@ _FAULT_ERRORS = {
 }
 _ORDER_KINDS = frozenset({CallKind.PLACE, CallKind.CANCEL})
 _MARKET_DATA = frozenset({"avgPrice", "depth", "klines", "ticker", "trades", "uiKlines"})
-_FROZEN_MAX = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,16 +100,10 @@ def run(
 def _result(
     exchange: Exchange, endpoint: Endpoint, params: Params, account: str, now_ns: int
 ) -> object:
-    """What the handler says; while market data is frozen, what it said the first time."""
-    call = Call(exchange, params, account, now_ns)
-    if now_ns >= exchange.frozen_until_ns or endpoint.name.partition(".")[0] not in _MARKET_DATA:
-        return HANDLERS[endpoint.name](call)
-    asked = (endpoint.name, "&".join(f"{k}={v}" for k, v in sorted(params.values.items())))
-    if asked not in exchange.frozen:
-        if len(exchange.frozen) >= _FROZEN_MAX:
-            exchange.frozen.clear()
-        exchange.frozen[asked] = HANDLERS[endpoint.name](call)
-    return exchange.frozen[asked]
+    """What the handler says; of market data that is frozen, what it would have said then."""
+    if now_ns < exchange.frozen_until_ns and endpoint.name.partition(".")[0] in _MARKET_DATA:
+        exchange, now_ns = exchange.as_frozen()
+    return HANDLERS[endpoint.name](Call(exchange, params, account, now_ns))
 
 
 def refused(

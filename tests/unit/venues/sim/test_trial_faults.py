@@ -80,13 +80,18 @@ def test_the_wire_has_a_row_of_every_request_when_it_is_asked_for() -> None:
 def test_frozen_market_data_repeats_itself_while_the_market_goes_on() -> None:
     stage = Stage()
     stage.sell("0.5", "60000", account="other")
+    before = stage.raw_rest("GET", "depth", query=b"symbol=BTCUSDT")[1]
+    candles = stage.raw_rest("GET", "klines", query=b"symbol=BTCUSDT&interval=1s&limit=2")[1]
     strike(stage, FaultKind.FREEZE_DATA, seconds=5)
-    first = stage.raw_rest("GET", "depth", query=b"symbol=BTCUSDT")[1]
     stage.buy("0.2", "60000", account="main")
-    assert stage.raw_rest("GET", "depth", query=b"symbol=BTCUSDT")[1] == first
+    # Nobody asked since it froze: the first answer is as old as the freeze, too.
+    assert stage.raw_rest("GET", "depth", query=b"symbol=BTCUSDT")[1] == before
+    stage.tick(3 * SECOND)
+    asked = b"symbol=BTCUSDT&interval=1s&limit=2"
+    assert stage.raw_rest("GET", "klines", query=asked)[1] == candles
     assert stage.rest("GET", "myTrades", symbol=SYMBOL)[1]
-    stage.tick(5 * SECOND)
-    assert stage.raw_rest("GET", "depth", query=b"symbol=BTCUSDT")[1] != first
+    stage.tick(2 * SECOND)
+    assert stage.raw_rest("GET", "depth", query=b"symbol=BTCUSDT")[1] != before
 
 
 def test_a_price_jump_moves_the_crowd_and_an_empty_book_has_none() -> None:
