@@ -36,7 +36,8 @@ class Keys:
 class BotBox(Box):
     """`with BotBox(tmp_path, bots=("ft",)) as box:` … a session is on, and each bot has a key.
 
-    `caps` are replacements of single lines of the preset: name -> value as TOML.
+    `caps` are replacements of single lines of the preset: name -> value as TOML. `rules` are more
+    lines of each bot's table; `bots.NAME` in them is that table.
     """
 
     def __init__(
@@ -60,7 +61,8 @@ class BotBox(Box):
         self.address = f"127.0.0.1:{free_port()}"  # the same after a restart
         tables = f'\n[gateway]\nlisten = "{self.address}"\n'
         for name in bots:
-            tables += f'\n[bots.{name}]\nsymbols = ["BTCUSDT"]\n{rules}\n'
+            own = rules.replace("bots.NAME", f"bots.{name}")
+            tables += f'\n[bots.{name}]\nsymbols = ["BTCUSDT"]\n{own}\n'
         super().__init__(directory, strategy="quiet", caps=str(preset), tables=tables)
         options: dict[str, object] = {"seed": 7, **(sim or {})}
         if faults:
