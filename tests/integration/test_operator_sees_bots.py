@@ -15,6 +15,7 @@ from click.testing import CliRunner
 
 from daemon.settings import SettingsError, load_config
 from evidence.evidence_commands import evidence_group
+from evidence.promotion.promote_command import promote_command
 from tests.support.bot_box import ROOT, BotBox
 from tests.support.raw_bot import RawBot
 
@@ -118,11 +119,20 @@ def _is_about(line: dict[str, Any], bot: str, owners: dict[str, str]) -> bool:
     return bot in {line.get("bot"), owner.get("bot"), owners.get(order)}
 
 
-def test_the_report_has_the_bots_in_every_form(box: BotBox, tmp_path: Path) -> None:
-    journal = str(box.directory / "state" / "journal")
-    done = CliRunner().invoke(evidence_group, ["report", journal, "--out-dir", str(tmp_path)])
-    forms = {path.suffix[1:]: path.read_text() for path in tmp_path.iterdir() if path.is_file()}
+def reports(box: BotBox, directory: Path) -> tuple[dict[str, str], dict[str, Any]]:
+    """The report in its forms, and the decision on promotion, of the box's journal."""
+    journal, out = str(box.directory / "state" / "journal"), directory / "report"
+    done = CliRunner().invoke(evidence_group, ["report", journal, "--out-dir", str(out)])
+    forms = {path.suffix[1:]: path.read_text() for path in out.iterdir() if path.is_file()}
     assert set(forms) >= {"json", "md", "html"}, done.output
+    options = ["--rehearsal", "--out-dir", str(directory / "decision")]
+    CliRunner().invoke(promote_command, [journal, *options])
+    decided = json.loads((directory / "decision" / "promotion_decision.json").read_text())
+    return forms, decided
+
+
+def test_report_and_promotion_have_the_bots_in_every_form(box: BotBox, tmp_path: Path) -> None:
+    forms, decided = reports(box, tmp_path)
     told = json.loads(forms["json"])["journals"][0]["bots"]["bots"]
     placed = [line for line in box.journal("order_approved") if line["owner"]["bot"] == "ft"]
     assert told["ft"]["orders"] == len(placed) > 0
@@ -131,6 +141,10 @@ def test_the_report_has_the_bots_in_every_form(box: BotBox, tmp_path: Path) -> N
     table = forms["html"].partition("<caption>Bots")[2] or forms["html"].partition("Bots<")[2]
     assert ">ft<" in table.partition("</table>")[0]
     assert "orders_open" in forms["md"]
+    of_promotion = decided["statistics"]["bots"]
+    assert {name: one["orders"] for name, one in of_promotion.items()} == {
+        name: one["orders"] for name, one in told.items()
+    }
 
 
 def test_a_bots_cap_that_is_looser_than_the_accounts_is_refused_with_its_key(box: BotBox) -> None:
@@ -144,7 +158,7 @@ def test_a_bots_cap_that_is_looser_than_the_accounts_is_refused_with_its_key(box
 
 
 def test_an_incident_about_a_bots_key_names_the_bot_on_the_screen_and_in_its_pack(
-    box: BotBox,
+    box: BotBox, tmp_path: Path
 ) -> None:
     keys = box.keys
     mixed = RawBot(box.address, keys["ft"].api_key, keys["cx"].secret)
@@ -158,4 +172,9 @@ def test_an_incident_about_a_bots_key_names_the_bot_on_the_screen_and_in_its_pac
     folder = box.directory / "state" / "incidents" / incident_id
     box.until(lambda _: (folder / "note.md").exists())
     assert f"- **Bot:** {bot}\n" in (folder / "note.md").read_text()
+    forms, _ = reports(box, tmp_path)
+    (told,) = json.loads(forms["json"])["journals"][0]["incidents"]["incidents"]
+    assert (told["incident_id"], told["bot"]) == (incident_id, bot)
+    for form in ("md", "html"):
+        assert f"key_misused (bot {bot})" in forms[form].replace("\\_", "_")
     assert f'"bot":"{bot}"' in (folder / "journal.jsonl").read_text()

@@ -15,6 +15,7 @@ import pytest
 from click.testing import CliRunner
 
 from daemon.cli.sim_command import sim_command
+from daemon.shell.sim_host.options import SimOptions, followed_venue
 from evidence.promotion.promote_command import promote_command
 from tests.support.bot_box import BotBox, free_port
 from tests.support.raw_bot import RawBot
@@ -202,3 +203,13 @@ def test_only_checked_addresses_are_followed(options: tuple[str, ...], says: str
 def test_a_symbol_that_is_not_listed_there_is_named(leader: SimProcess) -> None:
     with pytest.raises(RuntimeError, match="does not list ADAUSDT"):
         SimProcess(**follow(leader, symbols="BTCUSDT,ADAUSDT")).start()
+
+
+def test_the_testnets_addresses_are_the_built_in_ones_and_need_no_network_to_be_checked() -> None:
+    endpoints = followed_venue(SimOptions(follow="binance-spot-testnet"))
+    assert endpoints is not None
+    assert (endpoints.rest, endpoints.streams) == (
+        "https://testnet.binance.vision",
+        "wss://stream.testnet.binance.vision",
+    )
+    assert followed_venue(SimOptions()) is None
