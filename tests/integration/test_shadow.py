@@ -213,3 +213,22 @@ def test_the_testnets_addresses_are_the_built_in_ones_and_need_no_network_to_be_
         "wss://stream.testnet.binance.vision",
     )
     assert followed_venue(SimOptions()) is None
+
+
+def test_its_accounts_outlive_an_orderly_end(leader: SimProcess, tmp_path: Path) -> None:
+    options = follow(leader, state=tmp_path / "shadow", seed=9)
+    with SimProcess(**options) as shadow:
+        until(lambda: state_of(shadow)["symbols"]["BTCUSDT"]["tops"])
+        resting = shadow.signed(
+            "POST", "order", symbol="BTCUSDT", side="BUY", type="LIMIT", timeInForce="GTC",
+            quantity="0.001", price="50000",
+        )  # fmt: skip
+    with SimProcess(**options) as again:
+        until(lambda: not state_of(again)["symbols"]["BTCUSDT"]["is_stale"])
+        (kept,) = again.signed("GET", "openOrders")
+        assert (kept["orderId"], kept["status"]) == (resting["orderId"], "NEW")
+        asks = [
+            asked(f"{one.rest}/api/v3/depth?symbol=BTCUSDT")["asks"][0][0]
+            for one in (leader, again)
+        ]
+        assert float(asks[0]) == pytest.approx(float(asks[1]), rel=0.01)
