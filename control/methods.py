@@ -177,6 +177,8 @@ class EventsParams(MethodParams):
     """Only these event types; empty: all."""
     without: Annotated[list[Name], Field(max_length=64)] = []
     """But not these."""
+    bot: Annotated[str, Field(pattern=r"^[\w-]{0,64}$")] = ""
+    """Only lines about this bot and its orders; empty: all."""
     tail: Annotated[int, Field(ge=0, le=1_000)] = 20
     follow: bool = False
     seq: Annotated[int, Field(ge=0, le=2**62)] = 0

@@ -29,6 +29,27 @@ def owner_of(order: Mapping[str, Any]) -> str:
     return f" ({name})" if is_bots else ""
 
 
+def is_of_bot(order: Mapping[str, Any], bot: str) -> bool:
+    """Whether an order is this bot's."""
+    return order.get("strategy_id") == f"bot:{bot}"
+
+
+def caps_rows(snapshot: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """Every cap of the account, then every cap of a bot's own, with the bot's name as `bot`."""
+    of_bots = [
+        {**row, "bot": name}
+        for name, bot in table(snapshot, "bots").items()
+        if isinstance(bot, Mapping)
+        for row in rows(bot, "caps")
+    ]
+    return [*rows(snapshot, "caps"), *of_bots]
+
+
+def bot_of_incident(incident: Mapping[str, Any]) -> str:
+    """The bot that an incident is about; empty: it is about no single bot."""
+    return str(table(incident, "context").get("bot") or "")
+
+
 def select_incidents(snapshot: Mapping[str, Any], *, unresolved: bool) -> list[Mapping[str, Any]]:
     """The incidents of the snapshot, oldest first."""
     found = rows(snapshot, "incidents")

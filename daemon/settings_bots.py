@@ -120,8 +120,9 @@ class BotSettings(Frozen):
     cancels_per_second: Annotated[int, Field(ge=1, le=1_000)] = 20
     """Cancels have this budget of their own: no other request can use it up."""
     caps: dict[str, Any] = Field(default_factory=dict)
-    """Caps of this bot alone, in the words of `[caps]`, each at least as strict as there. They
-    count the bot's own orders, fills and losses; a breach suspends this bot only."""
+    """Caps of this bot alone (`[bots.NAME.caps]`, `[bots.NAME.caps.symbols.SYMBOL]`), in the words
+    of `[caps]`, each at least as strict as there. They count the bot's own orders, fills and
+    losses; a breach suspends this bot only. Example: [GATEWAY.md](GATEWAY.md#caps-of-one-bot)."""
 
     @field_validator("symbols")
     @classmethod

@@ -30,8 +30,10 @@ from control.server.client_connection import ClientConnection
 from control.server.connection_limits import Budget, ConnectionLimits
 from control.server.daemon_port import DaemonPort
 from control.server.line_events import RING_LINES, Found
+from control.server.line_filter import bot_filter, type_filter
 from control.server.request_handler import Caller, RequestHandler, Subscription
 from control.server.socket_file import ListeningSocket
+from control.status_snapshot import is_of_bot, rows
 from daemon.model.inputs import Actor
 
 log = logging.getLogger("seatriald.control")
@@ -46,7 +48,6 @@ _PACED_DELAY_S = 0.1
 """Lines a user: above it, each connection of that user waits this long between two lines."""
 _STOPPING_WORD = b'"kill"'
 _PEEK_BYTES = 4_096
-_TYPE_WITHIN_BYTES = 512
 """The envelope of a journal line stands first."""
 _SEQ = re.compile(rb'\{"seq":(\d+),')
 _ACCEPT_PAUSE_S = 0.05
@@ -289,7 +290,7 @@ class ControlServer:
     # ------------------------------------------------------------------ events
 
     def _subscribe(self, connection: ClientConnection, asked: Subscription) -> None:
-        passes = _type_filter(asked.params.types, asked.params.without)
+        passes = self._filter_of(asked)
         hub, wanted = self._port.events(), asked.params.tail
         held = hub.recent(RING_LINES)
         if asked.params.seq:
@@ -300,9 +301,24 @@ class ControlServer:
             self._tell(connection, asked, recent[-wanted:] if wanted else [], passes, told=told)
             return
         params = asked.params
-        older = hub.older(params.types, params.without, wanted - len(recent), _seq_in(held[:1]))
+        older = hub.older(
+            params.types, params.without, wanted - len(recent), _seq_in(held[:1]), bot=params.bot
+        )
         connection.in_flight += 1
         self._spawn(self._subscribe_later(connection, asked, held, older), "control-history")
+
+    def _filter_of(self, asked: Subscription) -> Callable[[bytes], bool]:
+        """Which lines a subscription wants; it is given them oldest first."""
+        is_wanted = type_filter(asked.params.types, asked.params.without)
+        bot = asked.params.bot
+        if not bot:
+            return is_wanted
+        orders = rows(self._port.status(), "open_orders")
+        is_bots = bot_filter(
+            bot,
+            (str(one["client_order_id"]) for one in orders if is_of_bot(one, bot)),
+        )
+        return lambda line: is_bots(line) and is_wanted(line)
 
     def _tell_line(
         self, connection: ClientConnection, asked: Subscription, held: Sequence[bytes]
@@ -325,7 +341,7 @@ class ControlServer:
         older: concurrent.futures.Future[Found],
     ) -> None:
         """Read older lines from the files, because memory lacks them, and then subscribe."""
-        passes = _type_filter(asked.params.types, asked.params.without)
+        passes = self._filter_of(asked)
         try:
             found = await asyncio.wrap_future(older)
         except Exception:  # noqa: BLE001 - a bug in one search must not end the stop path
@@ -333,7 +349,7 @@ class ControlServer:
         last = _seq_in(held[-1:])
         since = self._port.events().recent(RING_LINES) if not asked.params.seq else []
         lost = max(0, _seq_in(since[:1]) - last - 1) if last else 0
-        lines = [*found.lines, *(line for line in held if passes(line))]
+        lines = [line for line in (*found.lines, *held) if passes(line)]
         lines += [line for line in since if _seq_in([line]) > last and passes(line)]
         is_whole = found.is_whole and not lost
         told, shown = _seq_in(since[-1:]), lines[-asked.params.tail :]
@@ -386,21 +402,6 @@ def _seq_in(lines: Sequence[bytes]) -> int:
     """The sequence number of the first line; 0 when there is none."""
     match = _SEQ.match(lines[0]) if lines else None
     return int(match[1]) if match else 0
-
-
-def _type_filter(types: Sequence[str], without: Sequence[str]) -> Callable[[bytes], bool]:
-    """A test whether a journal line is wanted, by its text: there are thousands a second."""
-    wanted, unwanted = (
-        tuple(f'"event_type":"{name}"'.encode() for name in names) for names in (types, without)
-    )
-
-    def passes(line: bytes) -> bool:
-        head = line[:_TYPE_WITHIN_BYTES]
-        return (not wanted or any(needle in head for needle in wanted)) and not any(
-            needle in head for needle in unwanted
-        )
-
-    return passes
 
 
 _TURNED_AWAY = encode_fault(

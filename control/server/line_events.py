@@ -11,12 +11,22 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from threading import Lock
+from typing import Protocol
 
 from control.protocol import LINE_BYTES_MAX
 
-Older = Callable[[Sequence[str], Sequence[str], int, int], "Future[Found]"]
-"""Asked for lines of these types, not of those, how many at most, and below which sequence number
-(0: any); answers from the journal's files, on a thread of its own."""
+
+class Older(Protocol):
+    """Answers from the journal's files, on a thread of its own."""
+
+    def __call__(
+        self, types: Sequence[str], without: Sequence[str], count: int, before_seq: int, *, bot: str
+    ) -> "Future[Found]":
+        """The last `count` lines of these types, not of those, below a number (0: any).
+
+        With `bot`, only lines that name it.
+        """
+
 
 RING_LINES = 1_000
 QUEUE_LINES_MAX = 4_096

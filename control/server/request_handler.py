@@ -43,7 +43,7 @@ from control.server.command_memory import Deed, Memory, Outcome
 from control.server.confirmations import Confirmations
 from control.server.connection_limits import Budget
 from control.server.daemon_port import DaemonPort
-from control.status_snapshot import find_incident, select_incidents, table
+from control.status_snapshot import find_incident, rows, select_incidents, table
 from daemon.model.amounts import NS_PER_S
 from daemon.model.effects import Reply
 from daemon.model.inputs import Actor, Command
@@ -211,6 +211,9 @@ class RequestHandler:
             result = {spec.name: snapshot.get(key, [])}
             if spec.name == "caps":
                 result["numeraire"] = table(snapshot, "equity").get("numeraire", "")
+                bots = table(snapshot, "bots")
+                if bots:
+                    result["bots"] = {name: {"caps": rows(bots[name], "caps")} for name in bots}
         return encode_result(request.request_id, result)
 
     def _status(self) -> dict[str, Any]:

@@ -186,13 +186,17 @@ class ControlClient:
         tail: int = 20,
         *,
         without: Sequence[str] = (),
+        bot: str = "",
         wait_s: float | None = None,
     ) -> Iterator[dict[str, Any]]:
         """Yield journal lines as they come; `{"dropped": n}` stands for lines that were lost.
 
         With `wait_s`, an empty object is yielded whenever nothing came for that long.
         """
-        self.call("events", types=list(types), without=list(without), tail=tail, follow=True)
+        asked: dict[str, Any] = {"types": list(types), "without": list(without), "tail": tail}
+        if bot:  # a daemon of an older version does not know the word
+            asked["bot"] = bot
+        self.call("events", **asked, follow=True)
         while True:
             try:
                 deadline_s = None if wait_s is None else time.monotonic() + wait_s

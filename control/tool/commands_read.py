@@ -261,6 +261,7 @@ def line_of(ctx: click.Context, seq: int, *, as_json: bool) -> dict[str, Any]:
     metavar="TYPE",
     help="Only this event type; may be repeated.",
 )
+@click.option("--bot", default="", metavar="NAME", help="Only lines about this bot and its orders.")
 @click.option("-n", "--lines", type=click.IntRange(0, 1_000), default=20, show_default=True)
 @click.option("--inputs", is_flag=True, help="Also what the engine was told (every tick).")
 @click.option("--no-follow", is_flag=True, help="Print the last lines and end.")
@@ -271,13 +272,18 @@ def tail(
     ctx: click.Context,
     *,
     types: tuple[str, ...],
+    bot: str,
     lines: int,
     inputs: bool,
     no_follow: bool,
     seq: int | None,
     as_json: bool,
 ) -> None:
-    """Follow the journal as it is written; older lines come from its files."""
+    """Follow the journal as it is written; older lines come from its files.
+
+    With --bot, lines from the files are those that name the bot; of lines that the daemon still
+    holds, and of new ones, also all that its orders meet.
+    """
     screen = console()
     without = [] if inputs or types else ["input"]
 
@@ -291,7 +297,8 @@ def tail(
         show(line_of(ctx, seq, as_json=as_json))
         return
     if no_follow:
-        found = ask(ctx, "events", as_json=as_json, types=list(types), without=without, tail=lines)
+        asked = {"types": list(types), "without": without, "tail": lines}
+        found = ask(ctx, "events", as_json=as_json, **asked, **({"bot": bot} if bot else {}))
         for event in found.get("events", []):
             show(event)
         if found.get("incomplete"):
@@ -300,7 +307,7 @@ def tail(
     socket = wiring(ctx).socket_path
     try:
         with ControlClient(socket) as client:
-            for event in client.follow(types, lines, without=without):
+            for event in client.follow(types, lines, without=without, bot=bot):
                 show(event)
     except KeyboardInterrupt:
         sys.exit(0)

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from control.status_snapshot import is_resolved
+from control.status_snapshot import bot_of_incident, is_resolved
 from control.tool.status_text import clean, duration
 
 _SAID_ABOVE = {
@@ -34,6 +34,8 @@ def incident_lines(incident: Mapping[str, Any]) -> Iterable[str]:
         yield f"what      {what}"
     if symbol := clean(incident.get("symbol", "")):
         yield f"symbol    {symbol}"
+    if bot := clean(bot_of_incident(incident)):
+        yield f"bot       {bot}"
     opened, ended = incident.get("opened_ns"), incident.get("resolved_ns")
     if told := when(opened):
         yield f"opened    {told}"

@@ -5,7 +5,7 @@ Rules of this file:
 2. Colour only repeats what the words say.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from typing import Any, Literal
@@ -15,7 +15,7 @@ from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
-from control.status_snapshot import is_resolved, open_incidents, owner_of, rows, table
+from control.status_snapshot import caps_rows, is_resolved, open_incidents, owner_of, rows, table
 
 ROWS_MAX = 10
 CAPS_MAX = 8
@@ -61,7 +61,7 @@ def status_screen(snapshot: Mapping[str, Any]) -> Group:
     lines = (activity_line(snapshot), health_line(snapshot), guard_line(snapshot))
     parts += [line for line in lines if line]
     for made in (
-        caps_table({**snapshot, "caps": fullest_caps(snapshot, CAPS_MAX)}),
+        caps_table(snapshot, fullest_caps(snapshot, CAPS_MAX)),
         positions_table(snapshot),
         bots_table(snapshot),
         orders_table(snapshot, ROWS_MAX),
@@ -224,9 +224,9 @@ def _growth(snapshot: Mapping[str, Any], said: str) -> tuple[str, str]:
     return said, "bold red" if is_short else ""
 
 
-def caps_table(snapshot: Mapping[str, Any]) -> Table | None:
-    """Each cap with its use as a bar."""
-    found = rows(snapshot, "caps")
+def caps_table(snapshot: Mapping[str, Any], found: Sequence[Any] = ()) -> Table | None:
+    """Each cap (or those of `found`) with its use as a bar; a bot's own are after its name."""
+    found = found or caps_rows(snapshot)
     if not found:
         return None
     made = _table(("cap", "left"), ("symbol", "left"), ("used", "right"), ("limit", "right"))
@@ -237,7 +237,7 @@ def caps_table(snapshot: Mapping[str, Any]) -> Table | None:
         share, unit = share_of(row), clean(row.get("unit", ""))
         _add_row(
             made,
-            _cap_name(clean(row.get("cap", "?"))),
+            _cap_name(row),
             clean(row.get("symbol", "") or ""),
             amount(row.get("used")),
             f"{amount(row.get('limit'))} {units.get(unit, unit)}".rstrip(),
@@ -255,7 +255,7 @@ def small_caps_table(snapshot: Mapping[str, Any], count: int) -> Table | None:
     for row in found:
         _add_row(
             made,
-            _cap_name(clean(row.get("cap", "?"))),
+            _cap_name(row),
             clean(row.get("symbol", "") or ""),
             f"{amount(row.get('used'), digits=5)} / {amount(row.get('limit'), digits=5)}",
             bar(share_of(row), width=8),
@@ -376,16 +376,18 @@ def event_line(event: Mapping[str, Any]) -> Text:
 
 def fullest_caps(snapshot: Mapping[str, Any], count: int) -> list[Mapping[str, Any]]:
     """The caps that are nearest to full, fullest first."""
-    found = rows(snapshot, "caps")
+    found = caps_rows(snapshot)
     found.sort(key=lambda row: -(share_of(row) or 0))
     return found[:count]
 
 
-def _cap_name(name: str) -> str:
+def _cap_name(row: Mapping[str, Any]) -> str:
     """A cap's name for a narrow column: its unit stands beside the limit already."""
+    name = clean(row.get("cap", "?"))
     for word in ("_max", "_numeraire", "_quote", "_base"):
         name = name.removesuffix(word)
-    return name
+    bot = clean(row.get("bot"))
+    return f"{bot}: {name}" if bot else name
 
 
 def share_of(cap: Mapping[str, Any]) -> Decimal | None:

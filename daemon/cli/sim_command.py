@@ -15,12 +15,25 @@ from typing import Any
 import click
 import uvloop
 
+from daemon.shell.link.link_config import VenueEndpoints
 from daemon.shell.process.clock import SystemClock
+from daemon.shell.process.tasks import spawn
 from daemon.shell.sim_host.host import SimHost
-from daemon.shell.sim_host.options import Built, OptionError, SimOptions, balances_of, build
+from daemon.shell.sim_host.market_follower import MarketFollower
+from daemon.shell.sim_host.options import (
+    Built,
+    OptionError,
+    SimOptions,
+    balances_of,
+    build,
+    followed_specs,
+    followed_venue,
+)
 from daemon.shell.sim_host.saved_venue import StateDir, StateError
 from daemon.shell.sim_host.tls import server_context
+from daemon.venues.hosts import environments
 from daemon.venues.sim.fault_presets import menu
+from daemon.venues.sim.followed_flow import FollowedFlow
 from daemon.venues.sim.listed_symbols import DEFAULT_SYMBOLS
 from daemon.venues.sim.request_limits import LimitConfig
 from daemon.venues.sim.saved import pack
@@ -71,6 +84,16 @@ POSITIVE = Pace(min=0, min_open=True)
 )
 @click.option("--replay-symbol", default="", help="Default: the file's name up to its first '-'.")
 @click.option("--speed", default=1.0, show_default=True, type=POSITIVE, help="Replay's pace.")
+@click.option(
+    "--follow",
+    default="",
+    type=click.Choice(["", *environments()]),
+    metavar="ENVIRONMENT",
+    help="Shadow: the market is this environment's public one; orders stay here. "
+    "binance-spot-testnet, or another simulated venue (sim).",
+)
+@click.option("--follow-rest", default="", help="With --follow sim: its REST address.")
+@click.option("--follow-streams", default="", help="With --follow sim: its stream address.")
 @click.option("--ed25519-public-key", type=click.Path(path_type=Path), help="PEM: a second key.")
 @click.option("--faults", default="none", show_default=True, help="A preset, or `list`.")
 @click.option("--fault-seed", type=int, help="Default: --seed.")
@@ -125,6 +148,10 @@ def sim_command(
 ) -> None:
     """Run a simulated exchange on loopback, in Binance Spot's wire protocol.
 
+    With --follow its market is the public one of a testnet, and orders are matched here against it:
+    none leaves this process. Filters and prices are that venue's; there are no candles from before
+    the start. `GET /sim/follow` tells how fresh each symbol is.
+
     Prints one JSON line when ready. SIGTERM or Ctrl-C writes the ledger and exits with 0; an option
     that cannot be used is one line on standard error and exit code 2.
     """
@@ -150,16 +177,23 @@ def sim_command(
             _check_writable(ledger)
         clock = SystemClock()
         state = None if options.state is None else StateDir(options.state)
-        built = build(options, clock.now_ns(), None if state is None else state.saved())
+        endpoints = followed_venue(options)
+        specs = [] if endpoints is None else followed_specs(endpoints, options.symbols)
+        saved = None if state is None else state.saved()
+        built = build(options, clock.now_ns(), saved, specs)
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(_serve(options, built, clock, state))
+            runner.run(_serve(options, built, clock, state, endpoints))
     except (OptionError, StateError, OSError) as error:
         click.echo(f"seatrial sim: {error}", err=True)
         sys.exit(EXIT_BAD_OPTION)
 
 
 async def _serve(
-    options: SimOptions, built: Built, clock: SystemClock, state: StateDir | None
+    options: SimOptions,
+    built: Built,
+    clock: SystemClock,
+    state: StateDir | None,
+    endpoints: VenueEndpoints | None,
 ) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -184,17 +218,45 @@ async def _serve(
                 f"cannot listen on {options.host}:{asked_port}: {reason}; choose another --port"
             ) from error
         ready = _ready_line(options, built, port, certificate)
+        if endpoints is not None:
+            ready["follows"] = {
+                "environment": endpoints.environment,
+                "rest": endpoints.rest,
+                "streams": endpoints.streams,
+            }
         if state is not None:
             state.started(ready)
         click.echo(json.dumps(ready))
         sys.stdout.flush()
-        await host.run(stop)
+        if endpoints is None:
+            await host.run(stop)
+        else:
+            follower = _follower(built, endpoints, clock)
+            host.following = follower.facts
+            async with asyncio.TaskGroup() as group:
+                following = spawn(group, follower.run(), name="sim follower")
+                await host.run(stop)
+                following.cancel()
     now_ns = clock.now_ns()
     exchange = host.exchange
     if state is not None:
         state.ended(exchange.ledger.pieces(exchange.venue, now_ns), pack(exchange, options.seed))
     if options.ledger is not None:
         _write(options.ledger, exchange.ledger.pieces(exchange.venue, now_ns))
+
+
+def _follower(built: Built, endpoints: VenueEndpoints, clock: SystemClock) -> MarketFollower:
+    """Who tells the venue the market of another one."""
+    flows = {
+        symbol: flow
+        for symbol, flow in built.exchange.venue.flows.items()
+        if isinstance(flow, FollowedFlow)
+    }
+
+    def say(text: str) -> None:
+        click.echo(f"seatrial sim: {text}", err=True)
+
+    return MarketFollower(endpoints, flows, clock, say)
 
 
 def _ready_line(

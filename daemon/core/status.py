@@ -1,5 +1,6 @@
 """Status as plain JSON: what an operator looks at first, from the desk's own state."""
 
+from collections.abc import Iterable
 from decimal import Decimal
 from typing import Any
 
@@ -15,6 +16,8 @@ from daemon.core.turn_context import TurnContext
 from daemon.model.amounts import plain
 from daemon.model.ids import InstrumentId, symbol_of
 from daemon.model.plain_values import to_plain
+from riskcaps.gate.bot_scope import usage_of_bots
+from riskcaps.words.explain import CapUsage
 
 OPEN_ORDERS_SHOWN = 200
 INCIDENTS_SHOWN = 10
@@ -42,7 +45,7 @@ def _equity(desk: TurnContext, now_ns: int) -> dict[str, Any]:
     }
 
 
-def caps_used(desk: TurnContext, now_ns: int) -> list[dict[str, str]]:
+def caps_used(usage: Iterable[CapUsage]) -> list[dict[str, str]]:
     """Every cap that fills up, with what is used of it now."""
     return [
         {
@@ -52,8 +55,16 @@ def caps_used(desk: TurnContext, now_ns: int) -> list[dict[str, str]]:
             "limit": plain(Decimal(use.limit)),
             "unit": use.unit,
         }
-        for use in desk.interceptor.risk.usage(now_ns)
+        for use in usage
     ]
+
+
+def _bots(desk: TurnContext, bots: Bots, now_ns: int) -> dict[str, Any]:
+    """By bot: its state, what it did, and the use of its own caps."""
+    usage = usage_of_bots(desk.interceptor.risk, now_ns)
+    return {
+        name: {**row, "caps": caps_used(usage.get(name, ()))} for name, row in bots.status().items()
+    }
 
 
 def _age_ms(now_ns: int, then_ns: int) -> int | None:
@@ -169,7 +180,7 @@ def status(
             }
             for iid, one in sorted(desk.interceptor.risk.books.positions().items())
         },
-        "caps": caps_used(desk, now_ns),
+        "caps": caps_used(desk.interceptor.risk.usage(now_ns)),
         "prices_missing": desk.interceptor.risk.valuation.unvalued(),
         "equity": _equity(desk, now_ns),
         "incidents": _incidents(ledger),
@@ -184,7 +195,7 @@ def status(
             }
             for iid, top in sorted(market.tops.items())
         },
-        **({"bots": told_bots} if (told_bots := bots.status()) else {}),
+        **({"bots": told_bots} if (told_bots := _bots(desk, bots, now_ns)) else {}),
         **({"allotments_short": shorts} if (shorts := allotments_short(desk)) else {}),
         "ages_ms": _ages(desk, now_ns),
         "storms": {

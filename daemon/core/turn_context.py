@@ -18,6 +18,7 @@ from daemon.core.lifecycle import ImpossibleTransition, Trigger, advance
 from daemon.core.pending_queries import PendingQueries
 from daemon.model import journal_records as journal
 from daemon.model.amounts import ZERO, plain
+from daemon.model.bots import bot_of
 from daemon.model.checks import invariant
 from daemon.model.effects import CloseHalt, Effect, QueryOrder, Record
 from daemon.model.enums import OrderStatus, TradingState
@@ -79,8 +80,15 @@ class TurnContext:
         symbol: str = "",
         context: dict[str, Any] | None = None,
     ) -> None:
-        """Ask for an incident; the engine opens it at the end of the turn."""
-        self.troubles.append((trigger, msg, symbol, context or {}))
+        """Ask for an incident; the engine opens it at the end of the turn.
+
+        Where `context` names an order of a bot, it names the bot as well.
+        """
+        context = context or {}
+        order = self.books.orders.get(context.get("client_order_id", ""))
+        if order is not None and (bot := bot_of(order.strategy_id)):
+            context["bot"] = bot
+        self.troubles.append((trigger, msg, symbol, context))
 
     def incident(self, incident: Incident) -> None:
         """Open an incident in the ledger."""

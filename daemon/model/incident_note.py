@@ -40,12 +40,14 @@ def note(opened: Line, lines: Sequence[Line], binding: Line) -> str:
     if resolved:
         state = f"resolved {resolved.get('ts', '')} by {_text(resolved.get('by'))}"
     symbol = _text(opened.get("symbol")) or "all"
+    bot = _bot_of(opened)
     out = [
         f"# Incident {_text(incident_id)}",
         "",
         f"- **Trigger:** {_text(opened.get('trigger'))}",
         f"- **What:** {_text(opened.get('msg'))}",
         f"- **Symbol:** {symbol}",
+        *([f"- **Bot:** {bot}"] if bot else []),
         f"- **Opened:** {_text(opened.get('ts'))}, journal line {opened.get('seq')}",
         f"- **State:** {state}",
         f"- **Session:** {_text(opened.get('session_id')) or 'none was on'}",
@@ -81,6 +83,12 @@ def note(opened: Line, lines: Sequence[Line], binding: Line) -> str:
     return "\n".join(out)
 
 
+def _bot_of(opened: Line) -> str:
+    """The bot whose order or key it is about; empty: no single bot's."""
+    context = opened.get("context")
+    return _text(context.get("bot")) if isinstance(context, Mapping) else ""
+
+
 def _story(opened: Line, lines: Sequence[Line]) -> list[str]:
     """What the daemon did by itself, from the lines at and after the incident."""
     after = [line for line in lines if int(line["seq"]) >= int(opened["seq"])]
@@ -95,6 +103,12 @@ def _story(opened: Line, lines: Sequence[Line]) -> list[str]:
         out.append(f"- Trading was halted {took_ms} ms after it.")
     cancels = sum(_is(line, "cancel_requested") for line in after)
     out.append(f"- {cancels} order(s) were asked to be canceled.")
+    out += [
+        f"- Bot {_text(line.get('bot'))} became {_text(line.get('state'))}: "
+        f"{_text(line.get('reason'))}."
+        for line in after
+        if _is(line, "bot_switched")
+    ]
     out += [
         f"- Session {_text(line.get('session_id'))} ended: {_text(line.get('reason'))}."
         for line in after

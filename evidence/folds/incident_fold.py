@@ -48,6 +48,8 @@ class IncidentSummary:
     session_id: str
     resolved_by: str = ""
     has_note: bool = False
+    bot: str = ""
+    """The bot whose order or key it is about; empty: no single bot's."""
 
     def plain(self) -> dict[str, Any]:
         """The incident as a report shows it."""
@@ -61,7 +63,19 @@ class IncidentSummary:
             "session_id": self.session_id,
             "resolved_by": self.resolved_by,
             "has_note": self.has_note,
+            **({"bot": self.bot} if self.bot else {}),
         }
+
+
+def _bot_in(context: object) -> str:
+    bot = context.get("bot") if isinstance(context, Mapping) else None
+    return bot if isinstance(bot, str) else ""
+
+
+def trigger_text(incident: Mapping[str, Any]) -> str:
+    """The trigger of an incident's row of the report, and its bot's name."""
+    trigger = str(incident["trigger"])
+    return f"{trigger} (bot {incident['bot']})" if incident.get("bot") else trigger
 
 
 class IncidentsFold:
@@ -153,7 +167,7 @@ class IncidentsFold:
         self.errors[record.seq] = f"incident {record.incident_id}: {record.trigger}"
         self.incidents[record.incident_id] = IncidentSummary(
             record.incident_id, record.trigger, record.msg, record.symbol or "", record.seq,
-            record.ts_ns, record.session_id,
+            record.ts_ns, record.session_id, bot=_bot_in(record.context),
         )  # fmt: skip
 
     def _resolved(self, record: IncidentResolvedLine) -> None:

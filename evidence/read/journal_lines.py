@@ -406,6 +406,7 @@ class IncidentOpenedLine(JournalLine, tag=EventType.INCIDENT_OPENED.value, kw_on
     trigger: str = ""
     msg: str = ""
     symbol: str | None = ""
+    context: Any = None
 
 
 class IncidentResolvedLine(JournalLine, tag=EventType.INCIDENT_RESOLVED.value):

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from typing import Any
 
+from evidence.folds.incident_fold import trigger_text
 from evidence.report.html_charts import charts_of
 from evidence.report.html_style import STYLE
 from evidence.report.side_by_side import BINDING, FIGURES, sessions_compared
@@ -179,7 +180,7 @@ def _tables(journal: Mapping[str, Any]) -> list[str]:
             ],
         ),
         table("Incidents", ("incident", "trigger", "what", "resolved by"), [
-            (one["incident_id"], one["trigger"], one["msg"], one["resolved_by"] or "nobody")
+            (one["incident_id"], trigger_text(one), one["msg"], one["resolved_by"] or "nobody")
             for one in incidents["incidents"]
         ]),
         table("Kills", ("step", "by", "reason", "gate ms", "empty ms"), [

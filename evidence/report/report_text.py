@@ -4,6 +4,8 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from evidence.folds.incident_fold import trigger_text
+
 NS_PER_US = 1000
 
 
@@ -193,7 +195,7 @@ def _incidents(incidents: Mapping[str, Any]) -> list[str]:
     lines += table(
         ("incident", "trigger", "what", "resolved by"),
         [
-            (one["incident_id"], one["trigger"], one["msg"], one["resolved_by"] or "nobody")
+            (one["incident_id"], trigger_text(one), one["msg"], one["resolved_by"] or "nobody")
             for one in incidents["incidents"]
         ],
     )

@@ -22,6 +22,8 @@ from riskcaps.state.behaviour import duplicate_key
 from riskcaps.state.holds import IN_FLIGHT
 from riskcaps.state.risk_state import RiskState
 from riskcaps.state.symbol_book import SymbolBook
+from riskcaps.words.capset import PORTFOLIO_CAPS
+from riskcaps.words.explain import CapUsage
 from riskcaps.words.order_kinds import STOP_TYPES, bot_of
 
 _OF_THE_ACCOUNT = frozenset((*range(24, 32), 42, 43))
@@ -31,6 +33,7 @@ _CALLS = tuple(
     for step in STEPS
     if not isinstance(step, Rule) or step.number not in _OF_THE_ACCOUNT
 )
+_LOSS = "loss_day_numeraire_max"
 PARTS = (
     "standing", "position", "buys_open", "sells_open", "own_px", "orders_open", "others",
     "attempts", "cancels", "symbol_minute", "executions", "turnover", "traded_qty", "duplicate_ns",
@@ -68,6 +71,27 @@ def _follow_market(account: RiskState, bot: RiskState, asked: SymbolBook) -> Non
             mine.mark_bid, mine.mark_ask = theirs.mark_bid, theirs.mark_ask
         if (mine.last, mine.last_ns) != (theirs.last, theirs.last_ns):
             mine.set_last(theirs.last or ZERO, theirs.last_ns)
+
+
+def usage_of_bots(account: RiskState, now_ns: int) -> dict[str, list[CapUsage]]:
+    """By bot, the caps of its own table that fill up, with what is used of them.
+
+    It only reads: amounts are valued at the market of the bot's last decision.
+    """
+    found: dict[str, list[CapUsage]] = {}
+    for name, bot in sorted(account.bots.by_name.items()):
+        table = account.capset.bots[name]
+        used = {(use.cap, use.symbol): use for use in bot.usage(now_ns)}
+        loss = bot.day_result.loss(bot.books, now_ns)
+        if loss is not None:
+            spec, limit = PORTFOLIO_CAPS[_LOSS], bot.capset.loss_day_numeraire_max
+            used[_LOSS, ""] = CapUsage(_LOSS, "", max(loss, ZERO), limit, spec.unit, spec.clauses)
+        found[name] = [
+            use
+            for (cap, symbol), use in used.items()
+            if (f"symbols.{symbol}.{cap}" if symbol else cap) in table
+        ]
+    return found
 
 
 def hold_for(bot: RiskState, order: NewOrder, px: Decimal) -> None:

@@ -30,7 +30,13 @@ class Files:
         self.fails: Exception | None = None
 
     def older(
-        self, types: Sequence[str], without: Sequence[str], count: int, before_seq: int
+        self,
+        types: Sequence[str],
+        without: Sequence[str],
+        count: int,
+        before_seq: int,
+        *,
+        bot: str = "",
     ) -> Future[Found]:
         self.asked.append((list(types), count, before_seq))
         out: Future[Found] = Future()

@@ -36,8 +36,9 @@ class Keys:
 class BotBox(Box):
     """`with BotBox(tmp_path, bots=("ft",)) as box:` … a session is on, and each bot has a key.
 
-    `caps` are replacements of single lines of the preset: name -> value as TOML. `caps_of_bots` are
-    the lines of `[bots.NAME.caps]`, by name.
+    `caps` are replacements of single lines of the preset: name -> value as TOML. `rules` are more
+    lines of each bot's table; `bots.NAME` in them is that table. `caps_of_bots` are the lines of
+    `[bots.NAME.caps]`, by name.
     """
 
     def __init__(
@@ -62,7 +63,8 @@ class BotBox(Box):
         self.address = f"127.0.0.1:{free_port()}"  # the same after a restart
         tables = f'\n[gateway]\nlisten = "{self.address}"\n'
         for name in bots:
-            tables += f'\n[bots.{name}]\nsymbols = ["BTCUSDT"]\n{rules}\n'
+            own = rules.replace("bots.NAME", f"bots.{name}")
+            tables += f'\n[bots.{name}]\nsymbols = ["BTCUSDT"]\n{own}\n'
             if caps_of_bots and name in caps_of_bots:
                 tables += f"\n[bots.{name}.caps]\n{caps_of_bots[name]}\n"
         super().__init__(directory, strategy="quiet", caps=str(preset), tables=tables)

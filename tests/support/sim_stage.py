@@ -38,6 +38,7 @@ class Stage:
         limits: LimitConfig | None = None,
         flow_rate_per_s: float = 0.0,
         seed: int = 1,
+        is_following: bool = False,
         **spec_changes: int,
     ) -> None:
         specs = [replace(spec_of(SYMBOL), **spec_changes), spec_of("ETHUSDT")]
@@ -48,6 +49,7 @@ class Stage:
             now_ns=T0_NS,
             flow_rate_per_s=flow_rate_per_s,
             has_past=flow_rate_per_s > 0,
+            is_following=is_following,
         )
         for name in ("main", "other"):
             self.venue.add_account(

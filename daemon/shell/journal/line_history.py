@@ -14,13 +14,13 @@ from pathlib import Path
 
 from control.protocol import LINE_BYTES_MAX
 from control.server.line_events import Found
+from control.server.line_filter import bot_needles, type_filter
 from daemon.shell.journal.segments import find_line, newest_lines, segments, seq_of
 from daemon.shell.process.clock import SystemClock
 
 SEARCH_S = 3.0
 FOUND_BYTES_MAX = 2 * 1024 * 1024
 WAITING_MAX = 8
-_TYPE_WITHIN_BYTES = 512
 _ATTEMPTS = 3
 
 
@@ -41,10 +41,19 @@ class JournalHistory:
         self._pool.shutdown(wait=False, cancel_futures=True)
 
     def older(
-        self, types: Sequence[str], without: Sequence[str], count: int, before_seq: int
+        self,
+        types: Sequence[str],
+        without: Sequence[str],
+        count: int,
+        before_seq: int,
+        *,
+        bot: str = "",
     ) -> Future[Found]:
-        """The last lines of these types (empty: all), not of those, below `before_seq` (0: any)."""
-        return self._ask(lambda: self.search(types, without, count, before_seq))
+        """The last lines of these types (empty: all), not of those, below `before_seq` (0: any).
+
+        With `bot`, only lines that name it: what else is about its orders cannot be told backwards.
+        """
+        return self._ask(lambda: self.search(types, without, count, before_seq, bot=bot))
 
     def line(self, seq: int) -> Future[Found]:
         """The line of a sequence number; whole and empty: no file has it."""
@@ -64,17 +73,24 @@ class JournalHistory:
         return asked
 
     def search(
-        self, types: Sequence[str], without: Sequence[str], count: int, before_seq: int
+        self,
+        types: Sequence[str],
+        without: Sequence[str],
+        count: int,
+        before_seq: int,
+        *,
+        bot: str = "",
     ) -> Found:
         """As `older`, on the caller's thread."""
         is_late = self._deadline()
-        wanted, unwanted = _needles(types), _needles(without)
+        is_wanted = type_filter(types, without)
+        names_bot = bot_needles(bot) if bot else ()
+        needles = tuple(f'"event_type":"{name}"'.encode() for name in types) or names_bot
 
         def passes(line: bytes) -> bool:
-            head = line[:_TYPE_WITHIN_BYTES]
             return (
-                (not wanted or any(needle in head for needle in wanted))
-                and not any(needle in head for needle in unwanted)
+                is_wanted(line)
+                and (not bot or any(needle in line for needle in names_bot))
                 and (not before_seq or 0 < seq_of(line) < before_seq)
                 and len(line) <= LINE_BYTES_MAX
             )
@@ -84,7 +100,7 @@ class JournalHistory:
             try:
                 for path in reversed(segments(self._directory)):
                     left = count - len(found)
-                    found[:0] = newest_lines(path, left, passes, needles=wanted, stop=is_late)
+                    found[:0] = newest_lines(path, left, passes, needles=needles, stop=is_late)
                     if len(found) >= count or is_late():
                         break
             except FileNotFoundError:
@@ -115,10 +131,6 @@ class JournalHistory:
         clock = SystemClock()
         until_ns = clock.monotonic_ns() + int(self._search_s * 1e9)
         return lambda: clock.monotonic_ns() > until_ns or self._ended.is_set()
-
-
-def _needles(types: Sequence[str]) -> tuple[bytes, ...]:
-    return tuple(f'"event_type":"{name}"'.encode() for name in types)
 
 
 def _newest_that_fit(lines: list[bytes]) -> list[bytes]:

@@ -1,12 +1,14 @@
-"""What `seatrial init` asks a venue before there is a key: a symbol's filters and its price."""
+"""What is asked of a venue before there is a key: a symbol's filters and its price."""
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from decimal import Decimal
 
 from daemon.errors import SeatrialError
 from daemon.model.amounts import plain
 from daemon.model.enums import Side
 from daemon.model.halt import HaltFlag
+from daemon.model.instrument import Instrument
 from daemon.shell.link.governor import Governor
 from daemon.shell.link.link_config import VenueEndpoints
 from daemon.shell.link.rest_session import HttpReply, RestSession
@@ -38,11 +40,33 @@ def symbol_facts(
         SeatrialError: the venue cannot be reached, or its answer is not what it documents.
     """
     wanted = dict(urls) if urls is not None else BINANCE_SPOT_TESTNET
-    endpoints = VenueEndpoints(environment=environment, **wanted)
+    found = listed_at(VenueEndpoints(environment=environment, **wanted), symbols)
+    return {
+        symbol: {
+            "base": instrument.base,
+            "quote": instrument.quote,
+            "lot": plain(instrument.lot),
+            "notional_min": plain(instrument.notional_min),
+            "price": plain(price),
+        }
+        for symbol, (instrument, price) in found.items()
+    }
+
+
+def listed_at(
+    endpoints: VenueEndpoints, symbols: Sequence[str]
+) -> dict[str, tuple[Instrument, Decimal]]:
+    """Each symbol that the venue lists, and a price of its book.
+
+    Raises:
+        SeatrialError: the venue cannot be reached, or its answer is not what it documents.
+    """
     return asyncio.run(_bounded(endpoints, symbols))
 
 
-async def _bounded(endpoints: VenueEndpoints, symbols: Sequence[str]) -> dict[str, dict[str, str]]:
+async def _bounded(
+    endpoints: VenueEndpoints, symbols: Sequence[str]
+) -> dict[str, tuple[Instrument, Decimal]]:
     try:
         async with asyncio.timeout(DEADLINE_S):
             return await _ask(endpoints, symbols)
@@ -50,7 +74,9 @@ async def _bounded(endpoints: VenueEndpoints, symbols: Sequence[str]) -> dict[st
         raise SymbolFactsError(f"the venue did not answer within {DEADLINE_S:g} s") from None
 
 
-async def _ask(endpoints: VenueEndpoints, symbols: Sequence[str]) -> dict[str, dict[str, str]]:
+async def _ask(
+    endpoints: VenueEndpoints, symbols: Sequence[str]
+) -> dict[str, tuple[Instrument, Decimal]]:
     venue = public_adapter(endpoints.environment, symbols)
     rest = RestSession(
         environment=endpoints.environment,
@@ -64,7 +90,7 @@ async def _ask(endpoints: VenueEndpoints, symbols: Sequence[str]) -> dict[str, d
     )
     await rest.open()
     try:
-        found: dict[str, dict[str, str]] = {}
+        found: dict[str, tuple[Instrument, Decimal]] = {}
         for symbol in symbols:
             listed = await rest.call(venue.encode.exchange_info((symbol,)))
             if listed.status != 200:
@@ -74,19 +100,13 @@ async def _ask(endpoints: VenueEndpoints, symbols: Sequence[str]) -> dict[str, d
                 raise SymbolFactsError(f"{symbol}: {found_one.absent[symbol]}")
             (instrument,) = found_one.instruments
             depth = await rest.call(venue.encode.depth(symbol, 5))
-            found[symbol] = {
-                "base": instrument.base,
-                "quote": instrument.quote,
-                "lot": plain(instrument.lot),
-                "notional_min": plain(instrument.notional_min),
-                "price": _price(venue, depth, symbol),
-            }
+            found[symbol] = (instrument, _price(venue, depth, symbol))
         return found
     finally:
         await rest.close()
 
 
-def _price(venue: VenueAdapter, reply: HttpReply, symbol: str) -> str:
+def _price(venue: VenueAdapter, reply: HttpReply, symbol: str) -> Decimal:
     """The best ask, or the best bid of a book with one side."""
     if reply.status != 200:
         raise SymbolFactsError(
@@ -95,5 +115,5 @@ def _price(venue: VenueAdapter, reply: HttpReply, symbol: str) -> str:
     book = venue.decode.depth(reply.body)
     best = book.top(Side.SELL) or book.top(Side.BUY)
     if best is not None:
-        return plain(best[0])
-    raise SymbolFactsError(f"the book of {symbol} is empty: it has no price to fit caps to")
+        return best[0]
+    raise SymbolFactsError(f"the book of {symbol} is empty: there is no price to begin with")

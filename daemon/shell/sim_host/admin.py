@@ -1,6 +1,7 @@
 """`/sim`: the venue's own operator. Ledger, faults, and everything a test needs to provoke."""
 
 import asyncio
+from collections.abc import Callable
 from typing import Protocol
 
 import orjson
@@ -37,6 +38,7 @@ _SHORTCUTS = {
 _HELP = {
     "GET /sim/ledger": "everything that reached the venue (?since_ns=, ?account=)",
     "GET /sim/faults": "presets, kinds, counts",
+    "GET /sim/follow": "with --follow: the connection, and the age of each symbol's market",
     "POST /sim/faults": 'a list of rules, {"rules": [...]} or {"preset": NAME}',
     "POST /sim/strike": '{"kind": KIND, …params}: one timed fault, now',
     "POST /sim/deposit": '{"asset": A, "amount": "1.5"}; "-1.5" is a withdrawal of what is free',
@@ -51,6 +53,8 @@ class AdministeredVenue(Protocol):
 
     exchange: Exchange
     conductor: FaultConductor
+    following: Callable[[], dict[str, object]]
+    """Tells the market that is followed, and its ages; empty when none is."""
 
     def act(self, rule: FaultRule, now_ns: int) -> None:
         """Do to connections what a fault says."""
@@ -109,6 +113,8 @@ class Admin:
                     "counts": self._host.exchange.ledger.faults,
                 }
             )
+        if name == "follow":
+            return _json(self._host.following())
         if name == "":
             return _json(_HELP)
         return _json({"error": f"no such call: GET /sim/{name}"}, status=404)

@@ -9,6 +9,7 @@ Rules of this file:
 
 import asyncio
 import ssl
+from collections.abc import Callable
 from functools import partial
 from urllib.parse import parse_qs
 
@@ -47,6 +48,7 @@ class SimHost:
         self._options = options
         self._clock = clock
         self.exchange = built.exchange
+        self.following: Callable[[], dict[str, object]] = dict  # nothing is followed
         self.hub = StreamHub(built.exchange.venue)
         self._post = UserEventDelay(built.exchange)
         self._order_rng = seeded(options.seed, "answer order")
@@ -119,8 +121,6 @@ class SimHost:
                     connection.abort()
             case FaultKind.DEPTH_GAP:
                 self.hub.skip_next_depth()
-            case _:
-                pass
 
     def calm(self) -> None:
         """End every fault now, those of sockets too."""

@@ -9,12 +9,17 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from daemon.errors import HostRefused, SeatrialError
+from daemon.shell.link.link_config import VenueEndpoints
+from daemon.shell.link.symbol_facts import listed_at
+from daemon.shell.link.venue_urls import BINANCE_SPOT_TESTNET
 from daemon.venues.binance_spot.serving.registered_keys import (
     ApiKey,
     PublicKeyFileError,
     ed25519_key,
 )
 from daemon.venues.binance_spot.serving.units import E8, UnitError, e8_of
+from daemon.venues.hosts import SIM
 from daemon.venues.sim.exchange import Exchange
 from daemon.venues.sim.fault_presets import PRESETS
 from daemon.venues.sim.fault_rules import FaultPlan
@@ -24,7 +29,9 @@ from daemon.venues.sim.listed_symbols import (
     DEFAULT_SYMBOLS,
     SYMBOLS,
     ExchangeFilters,
+    SymbolSpec,
     UnknownSymbolError,
+    spec_from,
     spec_of,
 )
 from daemon.venues.sim.recording import Recording, RecordingError, parse_recording
@@ -57,6 +64,11 @@ class SimOptions:
     replay: Path | None = None
     replay_symbol: str = ""
     speed: float = 1.0
+    follow: str = ""
+    """The environment whose public market is followed; empty: none."""
+    follow_rest: str = ""
+    follow_streams: str = ""
+    """Where it is; only of the environment `sim`, whose addresses no table holds."""
     ed25519_public_key: Path | None = None
     faults: str = "none"
     fault_seed: int | None = None
@@ -93,8 +105,63 @@ def seeded(seed: int, name: str) -> RandomSource:
     return random.Random(f"{seed}/{name}")  # noqa: S311 - a market, not a secret
 
 
-def build(options: SimOptions, now_ns: int, saved: tuple[SavedVenue, bytes] | None = None) -> Built:
+def followed_venue(options: SimOptions) -> VenueEndpoints | None:
+    """Where the market that is followed comes from, checked against the table of hosts.
+
+    Raises:
+        OptionError: an address is not of the environment, or does not go with the options.
+    """
+    if not options.follow:
+        if options.follow_rest or options.follow_streams:
+            raise OptionError("--follow-rest and --follow-streams need --follow sim")
+        return None
+    if options.replay is not None:
+        raise OptionError("--follow and --replay each make the market; leave one of them out")
+    urls = dict(BINANCE_SPOT_TESTNET)
+    if options.follow == SIM:
+        if not (options.follow_rest and options.follow_streams):
+            raise OptionError(
+                "--follow sim needs --follow-rest and --follow-streams: `rest` and `streams` of "
+                "that venue's ready line"
+            )
+        # The road of orders is never opened; it has to be an address of the same kind all the same.
+        streams = options.follow_streams
+        urls = {"rest": options.follow_rest, "ws_api": streams, "streams": streams}
+    elif options.follow_rest or options.follow_streams:
+        raise OptionError(f"--follow {options.follow}: its addresses are built in; name none")
+    try:
+        return VenueEndpoints(environment=options.follow, **urls)
+    except HostRefused as error:
+        raise OptionError(f"--follow {options.follow}: {error}") from error
+
+
+def followed_specs(endpoints: VenueEndpoints, symbols: Sequence[str]) -> list[SymbolSpec]:
+    """The symbols with the filters and prices of the venue that is followed.
+
+    Raises:
+        OptionError: it cannot be reached, or does not list one of them.
+    """
+    try:
+        found = listed_at(endpoints, symbols)
+        absent = ", ".join(symbol for symbol in symbols if symbol not in found)
+        if absent:
+            raise OptionError(f"--symbols: {endpoints.environment} does not list {absent}")
+        return [spec_from(*found[symbol]) for symbol in symbols]
+    except (SeatrialError, ValueError) as error:
+        if isinstance(error, OptionError):
+            raise
+        raise OptionError(f"--follow {endpoints.environment}: {error}") from error
+
+
+def build(
+    options: SimOptions,
+    now_ns: int,
+    saved: tuple[SavedVenue, bytes] | None = None,
+    followed: Sequence[SymbolSpec] = (),
+) -> Built:
     """The exchange that the options describe; `saved` is what an earlier run of it has left.
+
+    With `followed` these are its symbols, and their market is another venue's.
 
     Raises:
         OptionError: for an option that cannot be used.
@@ -104,15 +171,14 @@ def build(options: SimOptions, now_ns: int, saved: tuple[SavedVenue, bytes] | No
             f"--state: that venue has seed {saved[0].seed}; say --seed {saved[0].seed}, "
             "or move the directory away to begin anew"
         )
-    symbols, recordings, replay = _markets(options)
+    specs, recordings, replay = (list(followed), {}, {}) if followed else _markets(options)
     fault_seed = options.seed if options.fault_seed is None else options.fault_seed
     faults = FaultPlan(lambda name: seeded(fault_seed, name))
     preset = PRESETS.get(options.faults)
     if preset is None:
         raise OptionError(f"--faults {options.faults!r}: known presets are {', '.join(PRESETS)}")
     faults.load(preset[1], now_ns)
-    specs = [spec_of(symbol) for symbol in symbols]
-    if saved is not None:
+    if saved is not None and not followed:
         specs = [at_last_price(spec, saved[0]) for spec in specs]
     venue = SimVenue(
         specs,
@@ -120,11 +186,12 @@ def build(options: SimOptions, now_ns: int, saved: tuple[SavedVenue, bytes] | No
         now_ns=now_ns,
         flow_rate_per_s=options.flow_rate_per_s,
         recordings=recordings,
-        has_past=True,
+        has_past=not followed,
         exchange_filters=None if options.exchange_filters else _NO_EXCHANGE_FILTERS,
         last_ids={} if saved is None else {s: m.ids for s, m in saved[0].markets.items()},
+        is_following=bool(followed),
     )
-    account = venue.add_account(ACCOUNT, options.balances or default_grants(symbols))
+    account = venue.add_account(ACCOUNT, options.balances or default_grants(specs))
     account.maker_ppm, account.taker_ppm = options.maker_ppm, options.taker_ppm
     exchange = Exchange(venue, Limiter(options.limits), faults)
     if options.wire:
@@ -143,18 +210,18 @@ def build(options: SimOptions, now_ns: int, saved: tuple[SavedVenue, bytes] | No
     return Built(exchange, api_key, api_secret, ed25519_api_key, replay)
 
 
-def default_grants(symbols: Sequence[str]) -> dict[str, int]:
+def default_grants(specs: Sequence[SymbolSpec]) -> dict[str, int]:
     """Enough of every asset of the symbols to trade for days."""
     in_usdt = {"USDT": E8, "BTC": 60_000 * E8, "ETH": 3_000 * E8}
-    for spec in SYMBOLS.values():
+    for spec in (*SYMBOLS.values(), *specs):
         if spec.quote == "USDT":
             in_usdt.setdefault(spec.base, spec.start_price)
-    grants: dict[str, int] = {}
-    for symbol in symbols:
-        spec = SYMBOLS[symbol]
-        for asset in (spec.base, spec.quote):
-            grants[asset] = _GRANT_QUOTE * E8 * E8 // in_usdt[asset]
-    return grants
+    # An asset without a price in USDT (of a followed venue) gets as many units as USDT.
+    return {
+        asset: _GRANT_QUOTE * E8 * E8 // in_usdt.get(asset, E8)
+        for spec in specs
+        for asset in (spec.base, spec.quote)
+    }
 
 
 def balances_of(text: str) -> dict[str, int]:
@@ -175,7 +242,9 @@ def balances_of(text: str) -> dict[str, int]:
 
 def _markets(
     options: SimOptions,
-) -> tuple[list[str], dict[str, tuple[Sequence[RecordedTrade], float]], Mapping[str, object]]:
+) -> tuple[
+    list[SymbolSpec], dict[str, tuple[Sequence[RecordedTrade], float]], Mapping[str, object]
+]:
     symbols = list(options.symbols)
     recordings: dict[str, tuple[Sequence[RecordedTrade], float]] = {}
     replay: dict[str, object] = {}
@@ -197,11 +266,9 @@ def _markets(
             for extra in (replayed, conversion):
                 if extra not in symbols and extra in SYMBOLS:
                     symbols.append(extra)
-        for symbol in symbols:
-            spec_of(symbol)
+        return [spec_of(symbol) for symbol in symbols], recordings, replay
     except UnknownSymbolError as error:
         raise OptionError(str(error)) from error
-    return symbols, recordings, replay
 
 
 def read_recording(path: Path, symbol: str) -> Recording:

@@ -85,6 +85,10 @@ class FlowOrders:
             self.live.append(order)
         return order
 
+    def end(self, order: SimOrder, status: Status, now_ns: int) -> None:
+        """Take one resting order off the book."""
+        self._matcher.end(self.market, order, status, now_ns)
+
     def pull_random(self, now_ns: int) -> None:
         """Cancel a random resting order."""
         while self.live:

@@ -6,7 +6,9 @@ Rules of this file:
 """
 
 from dataclasses import dataclass
+from decimal import Decimal
 
+from daemon.model.instrument import Instrument
 from daemon.venues.binance_spot.serving.units import E8, e8_of
 
 
@@ -234,3 +236,39 @@ def spec_of(symbol: str) -> SymbolSpec:
         known = ", ".join(SYMBOLS)
         raise UnknownSymbolError(f"symbol {symbol!r} is not in the venue's table; known: {known}")
     return spec
+
+
+def units_of(amount: Decimal) -> int:
+    """An amount in units of 1e-8; what is finer is cut off."""
+    return int(amount.scaleb(8))
+
+
+def spec_from(instrument: Instrument, price: Decimal) -> SymbolSpec:
+    """The row of a symbol that another venue lists, with that venue's filters.
+
+    Raises:
+        ValueError: tick x step is no whole number of 1e-8.
+    """
+    step = max(1, units_of(instrument.lot))
+    return SymbolSpec(
+        symbol=instrument.symbol,
+        base=instrument.base,
+        quote=instrument.quote,
+        tick=max(1, units_of(instrument.tick)),
+        step=step,
+        start_price=units_of(price),
+        typical_notional=units_of(max(instrument.notional_min, price * instrument.lot)),
+        spread_ticks=1,
+        min_qty=units_of(instrument.qty_min),
+        max_qty=units_of(instrument.qty_max),
+        max_market_qty=units_of(instrument.market_qty_max),
+        min_notional=units_of(instrument.notional_min),
+        max_notional=units_of(instrument.notional_max),
+        max_price=units_of(instrument.price_max),
+        min_price=units_of(instrument.price_min),
+        percent_up=units_of(instrument.bid_multiplier_up),
+        percent_down=units_of(instrument.ask_multiplier_down),
+        max_num_orders=instrument.orders_open_max,
+        max_num_algo_orders=instrument.algo_orders_open_max,
+        max_num_iceberg_orders=instrument.iceberg_orders_open_max,
+    )

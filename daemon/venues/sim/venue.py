@@ -29,7 +29,8 @@ from daemon.venues.binance_spot.serving.order_requests import (
 from daemon.venues.sim.accounts import VenueAccount
 from daemon.venues.sim.amending import Amendment, apply_amend, check_amend
 from daemon.venues.sim.filters import check_filters
-from daemon.venues.sim.flow import Flow, FlowOrders, RecordedFlow, RecordedTrade, SyntheticFlow
+from daemon.venues.sim.flow import Flow, FlowOrders, RecordedTrade
+from daemon.venues.sim.followed_flow import flow_of
 from daemon.venues.sim.listed_symbols import ExchangeFilters, SymbolSpec
 from daemon.venues.sim.lists import ListDesk, ListOutcome
 from daemon.venues.sim.matching import Matcher
@@ -62,10 +63,12 @@ class SimVenue:
         has_past: bool = False,
         exchange_filters: ExchangeFilters | None = None,
         last_ids: Mapping[str, MarketIds] = MappingProxyType({}),
+        is_following: bool = False,
     ) -> None:
         """Open the markets; `recordings` maps a symbol to (trades, speed).
 
-        With `has_past` every symbol has traded since LISTED_NS; ids go on after `last_ids`.
+        With `has_past` every symbol has traded since LISTED_NS; ids go on after `last_ids`. With
+        `is_following` each flow is a `FollowedFlow`, which waits to be told another venue's market.
         """
         self.accounts: dict[str, VenueAccount] = {}
         self.epoch = 0
@@ -88,13 +91,7 @@ class SimVenue:
                 market.go_on_from(last_ids[spec.symbol])
             self.markets[spec.symbol] = market
             desk = FlowOrders(market, self.matcher, rng_of(spec.symbol))
-            flow: Flow
-            if recording:
-                flow = RecordedFlow(
-                    desk, recording[0], speed=recording[1], rate_per_s=flow_rate_per_s
-                )
-            else:
-                flow = SyntheticFlow(desk, rate_per_s=flow_rate_per_s)
+            flow = flow_of(desk, recording, rate_per_s=flow_rate_per_s, is_following=is_following)
             self.flows[spec.symbol] = flow
             if flow_rate_per_s > 0:
                 flow.open(now_ns)

@@ -91,3 +91,13 @@ def test_text_of_others_does_not_break_the_document() -> None:
     assert text.count("\n# ") == 0
     assert "```" not in text
     assert "\\|" in text
+
+
+def test_a_bots_incident_names_the_bot_and_what_became_of_it() -> None:
+    about = {**INCIDENT, "context": {"bot": "ft|x", "client_order_id": "st1"}}
+    opened = {**OPENED, "context": about["context"]}
+    switched = event("bot_switched", 1, bot="ft", state="suspended", reason="faults in a row")
+    text = held_note(about, [opened, switched], SNAPSHOT)
+    assert "- **Bot:** ft\\|x\n" in text
+    assert "- Bot ft became suspended: faults in a row.\n" in text
+    assert "**Bot:**" not in held_note(INCIDENT, [OPENED], SNAPSHOT)

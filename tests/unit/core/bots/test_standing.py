@@ -4,6 +4,7 @@ from decimal import Decimal
 
 import pytest
 
+from control.tool.incident_view import incident_lines
 from daemon.core.engine_config import BotSpec
 from daemon.model.bots import BotState, DenialSource, DoorReason
 from daemon.model.effects import SendOrder
@@ -20,7 +21,7 @@ from daemon.model.position import Balance
 from daemon.model.reports import Reject
 from riskcaps.state.bands import CapNotice
 from tests.support.bot_stage import CX, FT, BotStage, bot_caps, ready
-from tests.support.builders import BTC, caps, command, instrument, snapshot
+from tests.support.builders import BTC, caps, command, fill, instrument, snapshot
 from tests.support.screenplay import cancels, only, replies
 
 RICH = BotSpec(name="ft", symbols=("BTCUSDT",), capital={"USDT": Decimal(100)})
@@ -339,3 +340,32 @@ def test_an_end_that_nobody_asked_for_is_told(status: VenueOrderStatus) -> None:
     cid = stage.rest("a1")
     stage.tell(stage.ack(cid, status=status, source=ReportSource.STREAM))
     assert stage.heard()[-1] == ("a1", status.value, status.value)
+
+
+# ---------------------------------------------------------------------- what the operator is told
+def test_an_incident_about_a_bots_order_names_the_bot_for_good() -> None:
+    stage = ready(FT, CX)
+    mine = stage.rest("a1", bot="cx", qty="0.1")
+    stage.tell(stage.trade(mine, 1, "0.1"))
+    over = stage.ack(
+        mine, status=VenueOrderStatus.FILLED, cum="0.2", source=ReportSource.STREAM,
+        fills=(fill(mine, 2, "0.1", "99.00", side=Side.BUY, ts_ns=stage.now_ns),),
+    )  # fmt: skip
+    stage.tell(over)
+    (told,) = stage.engine.status(stage.now_ns)["incidents"]
+    assert (told["trigger"], told["context"]["bot"]) == ("overfill", "cx")
+    assert "bot       cx" in list(incident_lines(told))
+
+
+def test_the_use_of_a_bots_own_caps_is_its_own_orders_alone() -> None:
+    tables = {"ft": {"orders_open_max": 2, "loss_day_numeraire_max": "20"}}
+    stage = ready(FT, CX, capset=bot_caps(bots=tables))
+    stage.rest("a1", venue_id="1")
+    stage.rest("b1", bot="cx", venue_id="2", price="98.00")
+    told = stage.engine.status(stage.now_ns)["bots"]
+    used = {row["cap"]: (row["used"], row["limit"]) for row in told["ft"]["caps"]}
+    assert used == {"orders_open_max": ("1", "2"), "loss_day_numeraire_max": ("0", "20")}
+    assert told["cx"]["caps"] == []
+    before = stage.engine.state_hash()
+    stage.engine.status(stage.now_ns)
+    assert stage.engine.state_hash() == before
