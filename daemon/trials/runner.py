@@ -178,6 +178,11 @@ class CourseRun:
             return True
         if self._bot.is_running and not self.has_traded:
             return False
+        if self._gateway is not None:
+            # What it knows of the venue's filters, say, may be older than the fault's end.
+            self._calm()
+            self._gateway.restart()
+            self._notes.append("the daemon was started anew before this trial")
         self._start_again("it did not trade any more")
         return self._trades_within(trial)
 

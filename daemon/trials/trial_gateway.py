@@ -160,9 +160,13 @@ class TrialGateway:
         if self._is_tight:
             self._is_tight = False
             self._caps[_LOOSENED] = int(self._caps[_LOOSENED]) - 1
-            self._stop_daemon()
-            self._start_daemon()
-            self.put_right()
+            self.restart()
+
+    def restart(self) -> None:
+        """End the daemon in order and start it again; it asks the venue for everything anew."""
+        self._stop_daemon()
+        self._start_daemon()
+        self.put_right()
 
     def put_right(self) -> list[str]:
         """What an operator does until the gate lets the bot trade; in words, what was needed.

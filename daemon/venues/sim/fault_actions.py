@@ -165,13 +165,17 @@ class FaultConductor:
         self._exchange.collect()
 
     def _charge_in(self, rule: FaultRule, until_ns: int) -> None:
-        """Fees of every account in a third asset, of which each gets enough for days."""
+        """Fees of every account in a third asset; who has none gets enough for days.
+
+        Who has some gets nothing: a deposit would be a second fault.
+        """
         asset = rule.text("asset", "BNB")
         price = SYMBOLS[f"{asset}USDT"].start_price
         accounts = self._exchange.venue.accounts
         for account in accounts.values():
             account.fee_asset = (asset, price)
-            account.receive(asset, 100 * E8)
+            if not account.wallet(asset).free:
+                account.receive(asset, 100 * E8)
 
         def restore() -> None:
             for account in accounts.values():

@@ -151,6 +151,15 @@ def test_fees_in_a_third_asset_leave_the_bought_amount_whole() -> None:
     assert stage.ledger()["fills"][-1]["fee_asset"] != "BNB"
 
 
+def test_fees_in_an_asset_that_an_account_has_deposit_nothing() -> None:
+    stage = Stage()
+    strike(stage, FaultKind.FEE_ASSET, seconds=2)
+    held = stage.wallet("BNB")
+    assert Decimal(held[0]) > 0, "who has none gets some"
+    strike(stage, FaultKind.FEE_ASSET, seconds=2)
+    assert stage.wallet("BNB") == held
+
+
 def test_a_lost_event_never_arrives() -> None:
     stage = Stage()
     stage.faults.load([FaultRule(kind=FaultKind.DROP_EVENT, rate=1.0)], stage.now_ns)
