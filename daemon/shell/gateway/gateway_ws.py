@@ -176,7 +176,7 @@ class ApiFront:
             bot = door.rules_of(door.keys[api_key].account) if api_key in door.keys else None
             reply = await self._public.answer(endpoint, _unsigned(params), bot)
             if reply.status != 200:
-                raise _refused_by_venue(reply)
+                raise refused_by_venue(reply)
             return orjson.Fragment(reply.body)
         if key.api_key not in door.keys:  # revoked since the logon
             raise not_permitted()
@@ -203,7 +203,7 @@ def _signers(session: ApiSession) -> set[str]:
     return signed if session.key is None else signed | {session.key.account}
 
 
-def _refused_by_venue(reply: PublicReply) -> DialectError:
+def refused_by_venue(reply: PublicReply) -> DialectError:
     """The venue's own words; what stands before the venue (a proxy, a firewall) has others."""
     try:
         told = orjson.loads(reply.body)

@@ -13,10 +13,12 @@ from daemon.model.bots import BotDenial, BotOrderRow, BotState, BotView, DenialS
 from daemon.model.effects import BotAnswered, BotOrderChanged
 from daemon.model.enums import ExecType, VenueOrderStatus
 from daemon.model.inputs import BotCancel, BotPlace, Input
+from daemon.shell.gateway import gateway_ws
 from daemon.shell.gateway.bot_authentication import BAD_SIGNATURE, Authentication
 from daemon.shell.gateway.bot_calls import BotCalls
 from daemon.shell.gateway.bot_keys import KeyRing, digest_of, new_key, write_key
 from daemon.shell.gateway.gateway_rules import BotAsked, BotRules, Counts
+from daemon.shell.gateway.public_market import PublicReply
 from daemon.shell.gateway.request_waiters import RequestWaiters
 from daemon.shell.gateway.views import Views
 from daemon.shell.sim_host.sim_connection import OUTBOX_BYTES_MAX, SimConnection
@@ -199,3 +201,13 @@ async def test_answers_that_nobody_reads_are_bounded_in_bytes() -> None:
     connection.send(frame, 1)
     assert transport.is_cut
     writer.cancel()
+
+
+@pytest.mark.parametrize("body", [b"<html>403</html>", b"[]", b'{"code":"x"}', b""])
+def test_an_answer_of_what_stands_before_the_venue_is_a_refusal_in_the_protocol(
+    body: bytes,
+) -> None:
+    told = gateway_ws.refused_by_venue(PublicReply(403, body))
+    assert (told.code, told.status) == (-1001, 503)
+    own = gateway_ws.refused_by_venue(PublicReply(400, b'{"code":-1121,"msg":"Invalid symbol."}'))
+    assert (own.code, own.msg, own.status) == (-1121, "Invalid symbol.", 400)

@@ -5,6 +5,7 @@ from concurrent.futures import Future
 
 import pytest
 
+from daemon.shell.gateway import public_market
 from daemon.shell.gateway.public_market import MarketCache, PublicReply, PublicRequestFailed
 from daemon.venues.binance_spot.serving.call_table import ENDPOINTS
 from daemon.venues.binance_spot.serving.params import Params
@@ -79,6 +80,15 @@ async def test_a_refusal_is_kept_and_a_fault_is_not(status: int, asked: int) -> 
     await get(cache, venue, {"symbol": "NOPE"})
     await get(cache, venue, {"symbol": "NOPE"})
     assert len(venue.asked) == asked
+
+
+async def test_small_answers_are_bounded_in_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(public_market, "KEPT_MAX", 2)
+    venue = Venue()
+    cache = MarketCache(venue, Clock())
+    for name in ("A", "B", "C", "C", "B", "A"):
+        await get(cache, venue, {"symbol": name})
+    assert len(venue.asked) == 4, "the oldest of three was given up"
 
 
 async def test_a_failure_reaches_everybody_and_the_next_one_asks_again() -> None:
