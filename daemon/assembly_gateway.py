@@ -19,7 +19,7 @@ from daemon.shell.link.venue_urls import endpoints_of
 from daemon.shell.process.clock import Clock
 from daemon.shell.public_reads import AccountReads, PublicReads, PublicStreams
 from daemon.shell.pump import Pump
-from daemon.venues.hosts import Road
+from daemon.venues.hosts import EndpointKind
 from riskcaps.words.capset import CapSet
 
 _BACKOFF_MIN_S, _BACKOFF_MAX_S = 0.5, 30.0
@@ -64,7 +64,7 @@ class GatewaySide:
             account=AccountReads(link.call_about_account, main_loop, clock),
             streams=PublicStreams(
                 endpoints.environment,
-                endpoints.endpoint(Road.STREAMS),
+                endpoints.endpoint(EndpointKind.STREAMS),
                 Backoff(min_s=_BACKOFF_MIN_S, max_s=_BACKOFF_MAX_S, rng=rng),
             ),
             offset_ns=lambda: link.offset_ns,

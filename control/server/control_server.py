@@ -104,7 +104,7 @@ class ControlServer:
         try:
             async with asyncio.TaskGroup() as group:
                 self._group = group
-                self._desk = RequestHandler(self._port, self._spawn, self._loop.time)
+                self._handler = RequestHandler(self._port, self._spawn, self._loop.time)
                 self._loop.add_reader(self._endpoint.sock, self._accept)
                 hub.attach(self._wake_for_events)
                 helpers = [
@@ -153,8 +153,8 @@ class ControlServer:
         """Give commands in flight a grace to answer, then close every connection."""
         if self._answers:
             # A kill that has begun is given the time to verify: nobody else would finish it.
-            killing = self._desk.kill_in_progress
-            grace_s = self.config.kill_grace_s if killing else self.config.stop_grace_s
+            has_kill_running = self._handler.kill_in_progress
+            grace_s = self.config.kill_grace_s if has_kill_running else self.config.stop_grace_s
             await asyncio.wait(self._answers, timeout=grace_s)
         for task in self._answers:
             task.cancel()
@@ -248,7 +248,7 @@ class ControlServer:
     def _answer(self, connection: ClientConnection, line: bytes) -> None:
         busy = connection.in_flight >= self.config.requests_in_flight_max
         try:
-            answer = self._desk.answer(line, connection.caller, busy=busy, send=connection.send)
+            answer = self._handler.answer(line, connection.caller, busy=busy, send=connection.send)
         except ErrorReply as fault:
             connection.fail(fault)
             return
@@ -278,7 +278,7 @@ class ControlServer:
 
     def refused(self, connection: ClientConnection, fault: ErrorReply) -> None:
         """Record a refusal below the level of requests."""
-        self._desk.refused(fault, connection.caller)
+        self._handler.refused(fault, connection.caller)
 
     def gone(self, connection: ClientConnection) -> None:
         """A connection is closed."""

@@ -25,9 +25,9 @@ from riskcaps.gate.interceptor import AmendApproved
 class Amends:
     """Sends amends and takes what the venue says of quantities."""
 
-    def __init__(self, desk: TurnContext) -> None:
+    def __init__(self, ctx: TurnContext) -> None:
         """Share the desk."""
-        self._desk = desk
+        self._ctx = ctx
         self.under_way: dict[ClientOrderId, Decimal] = {}
 
     def want(self, order: Order, intent: AmendIntent) -> str:
@@ -35,22 +35,22 @@ class Amends:
 
         The deny code, or empty: it has left, or was passed over.
         """
-        desk = self._desk
-        if order.client_order_id in self.under_way or not desk.gate.can_send:
+        ctx = self._ctx
+        if order.client_order_id in self.under_way or not ctx.gate.can_send:
             return ""
-        verdict = desk.interceptor.review_amend(intent, order, desk.now_ns)
+        verdict = ctx.interceptor.review_amend(intent, order, ctx.now_ns)
         if not isinstance(verdict, AmendApproved):
             self._refused(order, intent.qty, "caps", 0, verdict.reason.value)
             return str(verdict.reason.value)
-        desk.amend_requested(order, verdict.amend.qty, intent.reason or "strategy")
+        ctx.amend_requested(order, verdict.amend.qty, intent.reason or "strategy")
         self.under_way[order.client_order_id] = verdict.amend.qty
-        desk.effects.append(SendAmend(verdict.amend))
+        ctx.effects.append(SendAmend(verdict.amend))
         return ""
 
     def absorb(self, order: Order, report: ExecutionReport) -> None:
         """Follow the quantity that a report shows when it is smaller; older ones say more."""
         if 0 < report.qty < order.qty:
-            self._desk.amended(order, report.qty, report.source.value)
+            self._ctx.amended(order, report.qty, report.source.value)
         wanted = self.under_way.get(order.client_order_id)
         if wanted is None:
             return
@@ -63,14 +63,16 @@ class Amends:
         qty = self.under_way.pop(order.client_order_id, order.qty)
         self._refused(order, qty, "venue", reject.code, reject.reason)
         if not order.status.is_terminal:
-            self._desk.chase.ask(order.client_order_id, "amend refused", self._desk.now_ns)
+            self._ctx.pending_queries.ask(order.client_order_id, "amend refused", self._ctx.now_ns)
 
     def in_doubt(self, order: Order, why: str) -> None:
         """Silence: the quantity is one of two, and the larger counts, until a query tells."""
         if order.status.is_terminal:
             self.under_way.pop(order.client_order_id, None)
         else:
-            self._desk.chase.ask(order.client_order_id, f"amend in doubt: {why}", self._desk.now_ns)
+            self._ctx.pending_queries.ask(
+                order.client_order_id, f"amend in doubt: {why}", self._ctx.now_ns
+            )
 
     def not_sent(self, order: Order, why: str) -> None:
         """Proof that an amend never left."""
@@ -81,4 +83,4 @@ class Amends:
         fields: journal.AmendRejectRecord = {
             **names_of(order), "qty": plain(qty), "by": by, "code": code, "msg": msg,
         }  # fmt: skip
-        self._desk.record(EventType.AMEND_REJECT, fields)
+        self._ctx.record(EventType.AMEND_REJECT, fields)

@@ -35,10 +35,10 @@ CONFINED = (
 class BlockedSymbols:
     """Follows what the venue says of our symbols."""
 
-    def __init__(self, desk: TurnContext) -> None:
+    def __init__(self, ctx: TurnContext) -> None:
         """Share the desk."""
-        self._desk = desk
-        config = desk.config
+        self._ctx = ctx
+        config = ctx.config
         self._names = {instrument_of(name, config.environment): name for name in config.symbols}
         """Our instruments, and what the configuration calls them."""
         self._ids = {symbol_of(iid): iid for iid in reversed(self._names)}
@@ -49,38 +49,38 @@ class BlockedSymbols:
 
     def on_loaded(self, item: InstrumentsLoaded) -> None:
         """The venue has told its symbols: write what changed, and stop what no longer trades."""
-        desk = self._desk
+        ctx = self._ctx
         self._absent = dict(item.absent)
-        loaded = desk.ledger.instruments
+        loaded = ctx.ledger.instruments
         told = (*item.instruments, *self._gone(item.absent))
         changed = [one for one in told if loaded.get(one.instrument_id) != one]
         if not changed:
             return
         closed = [one for one in changed if self._closes(loaded.get(one.instrument_id), one)]
-        desk.ledger.load_instruments(told)
+        ctx.ledger.load_instruments(told)
         fields = journal.InstrumentsRecord(instruments=[to_plain(one) for one in told])
-        desk.record(EventType.INSTRUMENTS, fields)
+        ctx.record(EventType.INSTRUMENTS, fields)
         for one in closed:
             self._close(one)
 
     def follow_gate(self) -> None:
         """Only READY may trade: every symbol is blocked in the interceptor otherwise."""
-        desk = self._desk
-        state = desk.gate.state
-        for symbol in desk.config.symbols:
+        ctx = self._ctx
+        state = ctx.gate.state
+        for symbol in ctx.config.symbols:
             iid = self._id(symbol)
-            mute = desk.gate.mute.get(symbol)
+            mute = ctx.gate.mute.get(symbol)
             if mute is not None:
-                desk.ledger.heard(desk.interceptor.risk.block_symbol(iid, f"no answers: {mute}"))
+                ctx.ledger.heard(ctx.interceptor.risk.block_symbol(iid, f"no answers: {mute}"))
             elif state is GateState.READY:
-                desk.ledger.heard(desk.interceptor.risk.unblock_symbol(iid))
+                ctx.ledger.heard(ctx.interceptor.risk.unblock_symbol(iid))
             else:
-                desk.ledger.heard(desk.interceptor.risk.block_symbol(iid, f"the gate is {state}"))
+                ctx.ledger.heard(ctx.interceptor.risk.block_symbol(iid, f"the gate is {state}"))
 
     def blocked(self) -> dict[str, str]:
         """Every symbol of ours that cannot be traded now, with the reason."""
         found = {}
-        for symbol in self._desk.config.symbols:
+        for symbol in self._ctx.config.symbols:
             why = self.why(symbol) or self._silence(symbol)
             if why:
                 found[symbol] = why
@@ -92,9 +92,9 @@ class BlockedSymbols:
         absent = self._absent.get(self._names.get(iid, symbol))
         if absent is not None:
             return absent
-        loaded = self._desk.ledger.instruments.get(iid)
+        loaded = self._ctx.ledger.instruments.get(iid)
         if loaded is None:
-            return "not loaded" if self._desk.gate.instruments_loaded else ""
+            return "not loaded" if self._ctx.gate.instruments_loaded else ""
         return "" if loaded.status is SymbolStatus.TRADING else f"the venue says {loaded.status}"
 
     def confines(self, trigger: str, symbol: str) -> bool:
@@ -106,21 +106,21 @@ class BlockedSymbols:
     def _silence(self, symbol: str) -> str:
         """What the venue says instead of answers about a symbol, or an order of ours on it."""
         iid = self._id(symbol)
-        mute = self._desk.gate.mute.get(self._names.get(iid, symbol))
+        mute = self._ctx.gate.mute.get(self._names.get(iid, symbol))
         if mute is not None:
             return f"the venue answers no question about it: {mute}"
-        for cid, ask in self._desk.chase.asks.items():
-            order = self._desk.books.orders.get(cid)
+        for cid, ask in self._ctx.pending_queries.asks.items():
+            order = self._ctx.books.orders.get(cid)
             if ask.mute_ns and order is not None and order.instrument_id == iid:
                 return f"the venue gives no answer about order {cid}: {ask.mute}"
         return ""
 
     def _id(self, symbol: str) -> InstrumentId:
-        return self._ids.get(symbol) or instrument_of(symbol, self._desk.config.environment)
+        return self._ids.get(symbol) or instrument_of(symbol, self._ctx.config.environment)
 
     def _gone(self, absent: Mapping[str, str]) -> list[Instrument]:
         """What we knew of symbols that the venue's list no longer has."""
-        loaded = self._desk.ledger.instruments
+        loaded = self._ctx.ledger.instruments
         known = (loaded.get(self._id(symbol)) for symbol in absent)
         return [replace(one, status=SymbolStatus.NOT_LISTED) for one in known if one is not None]
 
@@ -130,12 +130,12 @@ class BlockedSymbols:
         return was_open and now.status is not SymbolStatus.TRADING
 
     def _close(self, one: Instrument) -> None:
-        desk = self._desk
-        orders = [o for o in desk.books.working() if o.instrument_id == one.instrument_id]
-        position = desk.interceptor.risk.books.position(one.instrument_id)
+        ctx = self._ctx
+        orders = [o for o in ctx.books.working() if o.instrument_id == one.instrument_id]
+        position = ctx.interceptor.risk.books.position(one.instrument_id)
         if not orders and not position:
             return
-        desk.trouble(
+        ctx.trouble(
             StopTrigger.SYMBOL_NOT_TRADABLE,
             f"{self.why(one.symbol)}: {len(orders)} order(s) of ours and a position of "
             f"{plain(position)} {one.base} are on it; it is blocked, the other symbols trade on",

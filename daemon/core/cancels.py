@@ -21,23 +21,23 @@ from riskcaps.gate.interceptor import CancelApproved
 class Cancels:
     """Sends cancels and follows them."""
 
-    def __init__(self, desk: TurnContext) -> None:
+    def __init__(self, ctx: TurnContext) -> None:
         """Share the desk."""
-        self._desk = desk
+        self._ctx = ctx
 
     def want(self, order: Order, why: str, by: StrategyId = ENGINE) -> None:
         """See an order gone: send a cancel now if none is under way."""
         if order.status.is_terminal:
             return
-        wanted = self._desk.chase.want_cancel(order.client_order_id, why, self._desk.now_ns)
-        if wanted.stage is Stage.SEND and wanted.due_ns <= self._desk.now_ns:
+        wanted = self._ctx.pending_queries.want_cancel(order.client_order_id, why, self._ctx.now_ns)
+        if wanted.stage is Stage.SEND and wanted.due_ns <= self._ctx.now_ns:
             self._send(order, wanted, by)
 
     def want_all(self, why: str, symbol: str = "") -> int:
         """See every order of ours gone (of one symbol, when given); how many there are."""
         orders = [
             order
-            for order in self._desk.books.working()
+            for order in self._ctx.books.working()
             if not symbol or symbol_of(order.instrument_id) == symbol
         ]
         for order in orders:
@@ -45,24 +45,24 @@ class Cancels:
         return len(orders)
 
     def _send(self, order: Order, wanted: CancelTry, by: StrategyId = ENGINE) -> None:
-        desk = self._desk
-        if not desk.gate.can_send:
-            wanted.due_ns = desk.now_ns + desk.config.query_base_ns
+        ctx = self._ctx
+        if not ctx.gate.can_send:
+            wanted.due_ns = ctx.now_ns + ctx.config.query_base_ns
             return
         intent = CancelIntent(
             strategy_id=by, client_order_id=order.client_order_id, reason=wanted.why
         )
-        verdict = desk.interceptor.review_cancel(intent, order, desk.now_ns)
+        verdict = ctx.interceptor.review_cancel(intent, order, ctx.now_ns)
         if isinstance(verdict, CancelApproved):
-            desk.cancel_requested(order, wanted.why)
-            desk.effects.append(SendCancel(verdict.cancel))
-            self._desk.chase.cancel_sent(wanted, desk.now_ns)
+            ctx.cancel_requested(order, wanted.why)
+            ctx.effects.append(SendCancel(verdict.cancel))
+            self._ctx.pending_queries.cancel_sent(wanted, ctx.now_ns)
         else:
-            self._desk.chase.cancel_asked(wanted, desk.now_ns)
+            self._ctx.pending_queries.cancel_asked(wanted, ctx.now_ns)
             wanted.stage = Stage.SEND
-        if wanted.attempts > desk.config.cancel_attempts_max and not wanted.alarmed:
+        if wanted.attempts > ctx.config.cancel_attempts_max and not wanted.alarmed:
             wanted.alarmed = True
-            desk.trouble(
+            ctx.trouble(
                 StopTrigger.CANCEL_STUCK,
                 f"order {order.client_order_id} is not gone after {wanted.attempts} attempts",
                 symbol_of(order.instrument_id),
@@ -74,53 +74,55 @@ class Cancels:
         if order.status.is_terminal:
             return
         if trigger is not None:
-            self._desk.fire(order, trigger, why)
-        wanted = self._desk.chase.cancels.get(order.client_order_id)
+            self._ctx.fire(order, trigger, why)
+        wanted = self._ctx.pending_queries.cancels.get(order.client_order_id)
         if wanted is not None:
-            self._desk.chase.cancel_asked(wanted, self._desk.now_ns)
-            self._desk.query(order)
+            self._ctx.pending_queries.cancel_asked(wanted, self._ctx.now_ns)
+            self._ctx.query(order)
         else:
-            self._desk.chase.ask(order.client_order_id, "cancel in doubt", self._desk.now_ns)
+            self._ctx.pending_queries.ask(
+                order.client_order_id, "cancel in doubt", self._ctx.now_ns
+            )
 
     def answered(self, order: Order) -> None:
         """A query found the order still open: send the wanted cancel again when its time comes."""
-        wanted = self._desk.chase.cancels.get(order.client_order_id)
+        wanted = self._ctx.pending_queries.cancels.get(order.client_order_id)
         if wanted is None or order.status.is_terminal or wanted.stage is not Stage.ASKED:
             return
-        self._desk.chase.cancel_later(wanted, self._desk.now_ns)
-        if wanted.due_ns <= self._desk.now_ns:
+        self._ctx.pending_queries.cancel_later(wanted, self._ctx.now_ns)
+        if wanted.due_ns <= self._ctx.now_ns:
             self._send(order, wanted)
 
     def appeared(self, order: Order) -> None:
         """The venue has the order now: a cancel that came before it is sent again at once."""
-        wanted = self._desk.chase.cancels.get(order.client_order_id)
+        wanted = self._ctx.pending_queries.cancels.get(order.client_order_id)
         if wanted is None or order.status.is_terminal or wanted.stage is not Stage.ASKED:
             return
-        wanted.stage, wanted.due_ns = Stage.SEND, self._desk.now_ns
+        wanted.stage, wanted.due_ns = Stage.SEND, self._ctx.now_ns
         self._send(order, wanted)
 
     def not_sent(self, order: Order, why: str) -> None:
         """Proof that a cancel never left."""
-        desk = self._desk
+        ctx = self._ctx
         if order.status.is_terminal:
             return
-        desk.fire(order, Trigger.CANCEL_REFUSED, f"cancel not sent: {why}")
-        if order.client_order_id in desk.chase.replaces:
-            desk.fire(order, Trigger.REPLACE_SENT, "its replace is still on its way")
-        wanted = desk.chase.cancels.get(order.client_order_id)
+        ctx.fire(order, Trigger.CANCEL_REFUSED, f"cancel not sent: {why}")
+        if order.client_order_id in ctx.pending_queries.replaces:
+            ctx.fire(order, Trigger.REPLACE_SENT, "its replace is still on its way")
+        wanted = ctx.pending_queries.cancels.get(order.client_order_id)
         if wanted is not None:
-            desk.chase.cancel_later(wanted, desk.now_ns)
-            wanted.due_ns = max(wanted.due_ns, desk.now_ns + desk.config.query_base_ns)
+            ctx.pending_queries.cancel_later(wanted, ctx.now_ns)
+            wanted.due_ns = max(wanted.due_ns, ctx.now_ns + ctx.config.query_base_ns)
 
     def tick(self) -> None:
         """Cancels whose time has come."""
-        desk = self._desk
-        for cid, wanted in desk.chase.cancels_due(desk.now_ns):
-            order = desk.books.orders.get(cid)
+        ctx = self._ctx
+        for cid, wanted in ctx.pending_queries.cancels_due(ctx.now_ns):
+            order = ctx.books.orders.get(cid)
             if order is None or order.status.is_terminal:
-                desk.chase.cancels.pop(cid, None)
+                ctx.pending_queries.cancels.pop(cid, None)
             elif wanted.stage is Stage.SEND:
                 self._send(order, wanted)
-            elif desk.gate.can_ask:
-                desk.chase.cancel_asked(wanted, desk.now_ns)
-                desk.query(order)
+            elif ctx.gate.can_ask:
+                ctx.pending_queries.cancel_asked(wanted, ctx.now_ns)
+                ctx.query(order)

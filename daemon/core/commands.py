@@ -33,15 +33,15 @@ class Commands:
 
     def __init__(
         self,
-        desk: TurnContext,
-        conductor: SessionControl,
+        ctx: TurnContext,
+        session_control: SessionControl,
         cancels: Cancels,
         rounds: ReconciliationRounds,
     ) -> None:
         """Share the desk."""
-        self._incidents_of = conductor.incidents
-        self._desk = desk
-        self._conductor = conductor
+        self._incidents_of = session_control.incidents
+        self._ctx = ctx
+        self._session_control = session_control
         self._cancels = cancels
         self._rounds = rounds
         self._methods: dict[str, Callable[[Command], Answer]] = {
@@ -67,7 +67,7 @@ class Commands:
     def on_command(self, command: Command) -> None:
         """Obey or refuse; a `Reply` follows, now or when the work is done."""
         method = self._methods.get(command.method)
-        effects = self._desk.effects
+        effects = self._ctx.effects
         try:
             if method is None:
                 raise CommandError(
@@ -88,65 +88,67 @@ class Commands:
 
     # ------------------------------------------------------------------ sessions
     def _start(self, command: Command) -> Answer:
-        if problem := self._desk.interceptor.risk.clock_problem():
+        if problem := self._ctx.interceptor.risk.clock_problem():
             raise CommandError(CommandErrorCode.NOT_READY, problem)
-        if shorts := allotments_short(self._desk):
+        if shorts := allotments_short(self._ctx):
             mend = "lower their capital in the configuration, or fund the account"
             raise CommandError(CommandErrorCode.NOT_READY, f"{'; '.join(shorts)}: {mend}")
-        session_id = self._conductor.start(_by(command), command.reason)
+        session_id = self._session_control.start(_by(command), command.reason)
         return {"session_id": session_id}
 
     def _stop(self, command: Command) -> Answer:
-        if not self._desk.ledger.session.session_id:
+        if not self._ctx.ledger.session.session_id:
             raise CommandError(CommandErrorCode.NO_SESSION, "no session is on")
-        self._conductor.end("stop", command.reason, _by(command), command_id=command.command_id)
+        self._session_control.end(
+            "stop", command.reason, _by(command), command_id=command.command_id
+        )
         return None
 
     def _shutdown(self, command: Command) -> Answer:
-        self._conductor.end("shutdown", command.reason, _by(command), exit_after=True)
+        self._session_control.end("shutdown", command.reason, _by(command), exit_after=True)
         return {"ending": True}
 
     def _kill(self, command: Command) -> Answer:
-        latched = KillLatched(command.actor, command.reason or "kill", self._desk.now_ns)
-        self._conductor.on_kill(latched)
+        latched = KillLatched(command.actor, command.reason or "kill", self._ctx.now_ns)
+        self._session_control.on_kill(latched)
         return {"latched": True}
 
     def _cancel_all(self, command: Command) -> Answer:
         symbol = self._symbol_of(command)
         count = self._cancels.want_all(f"cancel-all by {_by(command)}", symbol)
-        note = self._desk.ledger.pause.text(self._desk.now_ns)
-        if not note and count and not self._desk.gate.can_send:
-            note = f"{self._desk.gate.down_words}: the cancels leave when the venue can be reached"
+        note = self._ctx.ledger.pause.text(self._ctx.now_ns)
+        if not note and count and not self._ctx.gate.can_send:
+            note = f"{self._ctx.gate.down_words}: the cancels leave when the venue can be reached"
         return {"orders": count, "note": note} if note else {"orders": count}
 
     def _symbol_of(self, command: Command) -> str:
         """The symbol that a command is restricted to, or empty."""
         symbol = str(command.params.get("symbol") or "")
-        if symbol and symbol not in self._desk.config.symbols:
+        if symbol and symbol not in self._ctx.config.symbols:
             raise CommandError(
                 CommandErrorCode.BAD_PARAMS,
-                f"{symbol!r} is not one of ours: {', '.join(self._desk.config.symbols)}",
+                f"{symbol!r} is not one of ours: {', '.join(self._ctx.config.symbols)}",
             )
         return symbol
 
     def _re_arm(self, command: Command) -> Answer:
-        self._conductor.re_arm(_by(command), command.actor.uid, command.reason)
+        self._session_control.re_arm(_by(command), command.actor.uid, command.reason)
         return {"latched": False}
 
     def _re_enable(self, command: Command) -> Answer:
-        desk = self._desk
-        refuse_unready(desk)
+        ctx = self._ctx
+        refuse_unready(ctx)
         by = _by(command)
-        desk.ledger.re_enable(by, desk.now_ns)
+        ctx.ledger.re_enable(by, ctx.now_ns)
         why = command.reason or "re-enabled"
         fields = journal.ExplanationRecord(about_seq=0, why=why, by=by, re_enabled=True)
-        desk.record(EventType.EXPLANATION, fields)
+        ctx.record(EventType.EXPLANATION, fields)
         return {"re_enabled": True}
 
     # ------------------------------------------------------------------ looking
     def _reconcile(self, command: Command) -> Answer:
-        gate = self._desk.gate
-        if paused := self._desk.ledger.pause.text(self._desk.now_ns):
+        gate = self._ctx.gate
+        if paused := self._ctx.ledger.pause.text(self._ctx.now_ns):
             raise CommandError(CommandErrorCode.NOT_READY, paused)
         if not gate.all_up:
             why = "; ".join(one.text for one in gate.obstacles())
@@ -155,13 +157,13 @@ class Commands:
         return None
 
     def _orders(self, command: Command) -> Answer:
-        books = self._desk.books
+        books = self._ctx.books
         chosen = books.orders if command.params.get("all") else books.open
         return {"orders": [order_fields(order) for order in chosen.values()]}
 
     def _positions(self, _: Command) -> Answer:
-        positions = self._desk.interceptor.risk.books.positions()
-        bots = self._desk.ledger.bots.of.items()
+        positions = self._ctx.interceptor.risk.books.positions()
+        bots = self._ctx.ledger.bots.of.items()
         of_bots = {bot: one.told_positions() for bot, one in sorted(bots) if one.positions}
         return {
             **({"bots": of_bots} if of_bots else {}),
@@ -179,7 +181,7 @@ class Commands:
         }
 
     def _incidents(self, _: Command) -> Answer:
-        return {"incidents": [asdict(one) for one in self._desk.ledger.incidents.values()]}
+        return {"incidents": [asdict(one) for one in self._ctx.ledger.incidents.values()]}
 
     def _note(self, command: Command) -> Answer:
         incident_id = str(command.params.get("incident_id", ""))
@@ -194,38 +196,38 @@ class Commands:
                 CommandErrorCode.BAD_PARAMS, "explain needs the event's seq and a why"
             )
         fields = journal.ExplanationRecord(about_seq=seq, why=why, by=_by(command))
-        self._desk.record(EventType.EXPLANATION, fields)
+        self._ctx.record(EventType.EXPLANATION, fields)
         return {"about_seq": seq}
 
     # ------------------------------------------------------------------ caps and positions
     def _tighten(self, command: Command) -> Answer:
-        desk = self._desk
+        ctx = self._ctx
         changes = command.params.get("changes")
         if not isinstance(changes, Mapping) or not changes:
             raise CommandError(CommandErrorCode.BAD_PARAMS, "name the caps and their new values")
-        gate = desk.interceptor.risk
+        gate = ctx.interceptor.risk
         old_hash = gate.capset.hash
         try:
-            desk.ledger.tighten(changes)
+            ctx.ledger.tighten(changes)
         except CapConfigError as error:
             raise CommandError(CommandErrorCode.LOOSENING_REFUSED, str(error)) from error
         fields = journal.CapsChangedRecord(
             old_hash=old_hash, new_hash=gate.capset.hash, changes=dict(changes), by=_by(command),
             reason=command.reason,
         )  # fmt: skip
-        desk.record(EventType.CAPS_CHANGED, fields)
+        ctx.record(EventType.CAPS_CHANGED, fields)
         return {"caps_hash": gate.capset.hash}
 
     def _flatten(self, command: Command) -> Answer:
         symbol = self._symbol_of(command)
-        self._conductor.flatten(command.reason, _by(command), command.command_id, symbol)
+        self._session_control.flatten(command.reason, _by(command), command.command_id, symbol)
         return None
 
     def _resolve(self, command: Command) -> Answer:
         notes = {key: str(value) for key, value in command.params.items()}
         incident_id = notes.pop("incident_id", "")
         notes.setdefault("root_cause", command.reason)
-        self._conductor.resolve(incident_id, _by(command), notes)
+        self._session_control.resolve(incident_id, _by(command), notes)
         return {"incident_id": incident_id, "resolved": True}
 
 

@@ -88,26 +88,26 @@ class Engine:
     def __init__(self, *, config: EngineConfig, interceptor: Interceptor) -> None:
         """Begin HALTED, with the gate DOWN and empty books."""
         self._config = config
-        self._desk = TurnContext(config, interceptor)
+        self._ctx = TurnContext(config, interceptor)
         self._market = LatestMarket()
-        cancels = Cancels(self._desk)
-        amends, replaces = Amends(self._desk), Replaces(self._desk)
-        self._execution = Execution(self._desk, cancels, amends, replaces)
-        self._rounds = ReconciliationRounds(self._desk, self._execution)
-        self._runner = StrategyRunner(self._desk, self._market, cancels, amends, replaces)
-        self._bots = Bots(self._desk, self._market, cancels, amends, replaces)
-        self._symbols = BlockedSymbols(self._desk)
-        self._conductor = SessionControl(
-            self._desk,
+        cancels = Cancels(self._ctx)
+        amends, replaces = Amends(self._ctx), Replaces(self._ctx)
+        self._execution = Execution(self._ctx, cancels, amends, replaces)
+        self._rounds = ReconciliationRounds(self._ctx, self._execution)
+        self._runner = StrategyRunner(self._ctx, self._market, cancels, amends, replaces)
+        self._bots = Bots(self._ctx, self._market, cancels, amends, replaces)
+        self._symbols = BlockedSymbols(self._ctx)
+        self._session_control = SessionControl(
+            self._ctx,
             cancels,
             self._rounds,
             self._runner,
-            incidents=Incidents(self._desk),
+            incidents=Incidents(self._ctx),
             symbols=self._symbols,
         )
-        self._wires = Tripwires(self._desk, self._market, self._symbols)
-        self._commands = Commands(self._desk, self._conductor, cancels, self._rounds)
-        self._clockwork = Housekeeping(self._desk, self._rounds)
+        self._wires = Tripwires(self._ctx, self._market, self._symbols)
+        self._commands = Commands(self._ctx, self._session_control, cancels, self._rounds)
+        self._housekeeping = Housekeeping(self._ctx, self._rounds)
         self._armed = False
         self._booted_ns = 0
         self._handlers: dict[type, Callable[[Any], object]] = {
@@ -126,7 +126,7 @@ class Engine:
             SnapshotFailed: lambda failed: self._rounds.on_failed(failed.reason),
             TimerFired: self._on_timer,
             Command: self._commands.on_command,
-            KillLatched: self._conductor.on_kill,
+            KillLatched: self._session_control.on_kill,
             LinkUp: self._on_link_up,
             LinkDown: self._on_link_down,
             InstrumentsLoaded: self._on_instruments,
@@ -146,54 +146,56 @@ class Engine:
         Raises:
             InvariantViolation: a promise of the house is broken; the process must stop.
         """
-        desk = self._desk
-        desk.now_ns = turn.ts_ns
-        desk.effects = []
+        ctx = self._ctx
+        ctx.now_ns = turn.ts_ns
+        ctx.effects = []
         if not self._armed:
             self._begin()
-        elif self._clockwork.overslept():
-            self._conductor.settle_turn()
+        elif self._housekeeping.overslept():
+            self._session_control.settle_turn()
         kind = type(turn.input)
         self._handlers[kind](turn.input)
-        if kind is not MarketData or desk.effects or desk.ledger.notices or desk.troubles:
-            self._conductor.settle_turn()
+        if kind is not MarketData or ctx.effects or ctx.ledger.notices or ctx.troubles:
+            self._session_control.settle_turn()
             self._bots.settle(turn.input)
-        equity = desk.interceptor.risk.valuation.take_record()
+        equity = ctx.interceptor.risk.valuation.take_record()
         if equity is not None:
-            desk.record(EventType.EQUITY, equity.to_plain())
-        effects, desk.effects = tuple(desk.effects), []
+            ctx.record(EventType.EQUITY, equity.to_plain())
+        effects, ctx.effects = tuple(ctx.effects), []
         return effects
 
     def _begin(self) -> None:
         """First turn of a run: close what a crash left open, and start the clockwork."""
         self._armed = True
-        desk = self._desk
-        desk.ledger.heard(
-            desk.interceptor.risk.on_journal_health(ok=True)
+        ctx = self._ctx
+        ctx.ledger.heard(
+            ctx.interceptor.risk.on_journal_health(ok=True)
         )  # it took the boot's lines
-        self._booted_ns = desk.now_ns
-        self._clockwork.begin()
-        follow_ban(desk)
+        self._booted_ns = ctx.now_ns
+        self._housekeeping.begin()
+        follow_ban(ctx)
         self._symbols.follow_gate()
-        if desk.ledger.session.session_id:
-            self._conductor.session_stop("crash", "the daemon ended inside the session", "engine")
+        if ctx.ledger.session.session_id:
+            self._session_control.session_stop(
+                "crash", "the daemon ended inside the session", "engine"
+            )
         self._execution.after_restart()
         self._bots.begin()
 
     # ------------------------------------------------------------------ market
     def _on_market(self, item: MarketData) -> None:
-        now = self._desk.now_ns
+        now = self._ctx.now_ns
         if not self._market.on_top(item.top, now):
             return
-        self._desk.ledger.heard(self._desk.interceptor.risk.on_top(item.top, now))
-        if self._conductor.active:
+        self._ctx.ledger.heard(self._ctx.interceptor.risk.on_top(item.top, now))
+        if self._session_control.active:
             self._runner.on_market(item.top)
 
     def _on_trade(self, item: PublicTrade) -> None:
-        now = self._desk.now_ns
+        now = self._ctx.now_ns
         self._market.on_trade(item.trade, now)
-        self._desk.ledger.heard(self._desk.interceptor.risk.on_trade(item.trade, now))
-        if self._conductor.active:
+        self._ctx.ledger.heard(self._ctx.interceptor.risk.on_trade(item.trade, now))
+        if self._session_control.active:
             self._runner.on_trade(item.trade)
 
     # ------------------------------------------------------------------ orders
@@ -204,7 +206,7 @@ class Engine:
         if order is None:
             if self._execution.foreign:
                 self._rounds.heard_of_others()
-        elif self._conductor.active:
+        elif self._session_control.active:
             self._runner.on_report(order, item.report)
 
     def _on_reject(self, item: VenueReject) -> None:
@@ -229,83 +231,81 @@ class Engine:
         self._tell(order, VenueOrderStatus.REJECTED, "proven absent")
 
     def _tell(self, order: Order | None, status: VenueOrderStatus, why: str) -> None:
-        if order is not None and order.status.is_terminal and self._conductor.active:
-            self._runner.on_report(order, told(order, status, why, self._desk.now_ns))
+        if order is not None and order.status.is_terminal and self._session_control.active:
+            self._runner.on_report(order, told(order, status, why, self._ctx.now_ns))
 
     # ------------------------------------------------------------------ links and snapshots
     def _on_link_up(self, item: LinkUp) -> None:
-        desk, link = self._desk, item.link
-        gate = desk.gate
+        ctx, link = self._ctx, item.link
+        gate = ctx.gate
         if gate.ever_up[link]:
-            outage_ms = (desk.now_ns - gate.down_since_ns[link]) // _NS_PER_MS
+            outage_ms = (ctx.now_ns - gate.down_since_ns[link]) // _NS_PER_MS
             fields = journal.ReconnectRecord(link=link.value, outage_ms=outage_ms)
-            desk.record(EventType.RECONNECT, fields)
+            ctx.record(EventType.RECONNECT, fields)
             self._wires.hit(self._wires.reconnect, f"link {link} again and again")
         else:
-            desk.record(EventType.CONNECTED, journal.ConnectedRecord(link=link.value))
+            ctx.record(EventType.CONNECTED, journal.ConnectedRecord(link=link.value))
         gate.link_up(link)
         self._compare_when_up()
 
     def _on_link_down(self, item: LinkDown) -> None:
-        desk = self._desk
+        ctx = self._ctx
         fields = journal.DisconnectedRecord(link=item.link.value, msg=item.reason)
-        desk.record(EventType.DISCONNECTED, fields)
-        desk.gate.link_down(item.link, desk.now_ns, item.reason)
+        ctx.record(EventType.DISCONNECTED, fields)
+        ctx.gate.link_down(item.link, ctx.now_ns, item.reason)
         if item.link is not Link.MARKET:
             self._rounds.abandon()
 
     def _on_instruments(self, item: InstrumentsLoaded) -> None:
-        self._desk.gate.set_instruments_loaded()
+        self._ctx.gate.set_instruments_loaded()
         self._symbols.on_loaded(item)
         self._compare_when_up()
 
     def _compare_when_up(self) -> None:
-        gate = self._desk.gate
+        gate = self._ctx.gate
         if gate.all_up and not gate.reconciled:
             self._rounds.want("reconnect" if self._rounds.rounds else "boot")
 
     def _on_snapshot(self, item: SnapshotTaken) -> None:
         self._rounds.on_taken(item.snapshot)
         self._symbols.follow_gate()
-        self._conductor.on_reconciled()
+        self._session_control.on_reconciled()
 
     def _on_balances(self, item: BalancesChanged) -> None:
-        desk = self._desk
-        desk.ledger.heard(desk.interceptor.risk.on_balances(item.balances, desk.now_ns))
+        ctx = self._ctx
+        ctx.ledger.heard(ctx.interceptor.risk.on_balances(item.balances, ctx.now_ns))
 
     # ------------------------------------------------------------------ health
     def _on_rate_limited(self, item: RateLimited) -> None:
-        on_rate_limited(self._desk, item)
+        on_rate_limited(self._ctx, item)
         self._wires.hit(self._wires.rate_limit, f"rate limits, {item.reason}")
 
     def _on_budget(self, item: BudgetSampled) -> None:
-        desk = self._desk
-        desk.ledger.heard(
-            desk.interceptor.risk.on_venue_budget(item.used, item.limits, desk.now_ns)
-        )
+        ctx = self._ctx
+        ctx.ledger.heard(ctx.interceptor.risk.on_venue_budget(item.used, item.limits, ctx.now_ns))
 
     def _on_clock(self, item: ClockSampled) -> None:
-        desk = self._desk
-        heard = desk.interceptor.risk.on_clock(item.offset_ns, item.round_trip_ns, desk.now_ns)
-        desk.ledger.heard(heard)
+        ctx = self._ctx
+        heard = ctx.interceptor.risk.on_clock(item.offset_ns, item.round_trip_ns, ctx.now_ns)
+        ctx.ledger.heard(heard)
         fields = journal.ClockRecord(offset_ns=item.offset_ns, round_trip_ns=item.round_trip_ns)
-        desk.record(EventType.CLOCK, fields)
+        ctx.record(EventType.CLOCK, fields)
         self._wires.on_clock(item.offset_ns)
 
     def _on_journal_fault(self, item: JournalFault) -> None:
-        self._conductor.journal_ok = False
-        self._desk.ledger.heard(self._desk.interceptor.risk.on_journal_health(ok=False))
-        self._desk.record(EventType.JOURNAL_FAULT, journal.JournalFaultRecord(msg=item.reason))
-        self._desk.trouble(StopTrigger.JOURNAL_FAULT, item.reason)
+        self._session_control.journal_ok = False
+        self._ctx.ledger.heard(self._ctx.interceptor.risk.on_journal_health(ok=False))
+        self._ctx.record(EventType.JOURNAL_FAULT, journal.JournalFaultRecord(msg=item.reason))
+        self._ctx.trouble(StopTrigger.JOURNAL_FAULT, item.reason)
 
     def _on_journal_mended(self, item: JournalMended) -> None:
         """The incident stays open: only a human's word lets a session start again."""
         del item
-        self._conductor.journal_ok = True
-        self._desk.ledger.heard(self._desk.interceptor.risk.on_journal_health(ok=True))
+        self._session_control.journal_ok = True
+        self._ctx.ledger.heard(self._ctx.interceptor.risk.on_journal_health(ok=True))
 
     def _on_loop_lagged(self, item: LoopLagged) -> None:
-        age_ms = self._clockwork.queue_age_ms = item.queue_age_ns // _NS_PER_MS
+        age_ms = self._housekeeping.queue_age_ms = item.queue_age_ns // _NS_PER_MS
         lag_ms = item.lag_ns // _NS_PER_MS
         why = f"main loop {lag_ms} ms late, queue {age_ms} ms old"
         self._wires.hit(self._wires.loop_lag, why)
@@ -315,18 +315,18 @@ class Engine:
         if item.timer_id == HOUSEKEEPING:
             self._housekeep()
         elif item.timer_id == BEGIN:
-            self._conductor.begin()
-        elif item.timer_id.startswith(TIMER_PREFIX) and self._conductor.active:
+            self._session_control.begin()
+        elif item.timer_id.startswith(TIMER_PREFIX) and self._session_control.active:
             self._runner.on_timer(item.timer_id)
 
     def _housekeep(self) -> None:
         self._execution.tick()
         self._rounds.tick()
         self._wires.tick()
-        if follow_ban(self._desk):
+        if follow_ban(self._ctx):
             self._compare_when_up()
-        self._clockwork.beat(self._conductor.incidents.totals())
-        self._clockwork.wind_up()
+        self._housekeeping.beat(self._session_control.incidents.totals())
+        self._housekeeping.wind_up()
 
     # ------------------------------------------------------------------ recovery and looking
     def apply_fact(self, record: Mapping[str, Any]) -> None:
@@ -335,32 +335,32 @@ class Engine:
         Raises:
             FoldError: the line is needed and cannot be read.
         """
-        self._desk.interceptor.risk.alerts.is_on = False
-        fold.apply_fact(self._desk.ledger, record)
+        self._ctx.interceptor.risk.alerts.is_on = False
+        fold.apply_fact(self._ctx.ledger, record)
 
     def finish_recovery(self, now_ns: int) -> None:
         """All facts are folded: HALTED, gate DOWN; the first turn closes what a crash left open."""
-        self._desk.interceptor.risk.alerts.is_on = True
-        self._desk.now_ns = now_ns
-        self._desk.trading_state = TradingState.HALTED
-        self._desk.interceptor.risk.set_trading_state(TradingState.HALTED)
+        self._ctx.interceptor.risk.alerts.is_on = True
+        self._ctx.now_ns = now_ns
+        self._ctx.trading_state = TradingState.HALTED
+        self._ctx.interceptor.risk.set_trading_state(TradingState.HALTED)
         self._symbols.follow_gate()
-        self._desk.interceptor.risk.usage(now_ns)
-        self._desk.interceptor.risk.valuation.take_record()
-        self._desk.ledger.notices.clear()
+        self._ctx.interceptor.risk.usage(now_ns)
+        self._ctx.interceptor.risk.valuation.take_record()
+        self._ctx.ledger.notices.clear()
 
     @property
     def venue_pause(self) -> VenuePause:
         """Until when the venue will hear nothing, as far as the journal knows."""
-        return self._desk.ledger.pause
+        return self._ctx.ledger.pause
 
     def state(self) -> dict[str, Any]:
         """Durable state as plain JSON values; `restore` is its inverse."""
-        return self._desk.ledger.state()
+        return self._ctx.ledger.state()
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Become what `state` describes."""
-        self._desk.ledger.restore(state)
+        self._ctx.ledger.restore(state)
 
     def bot_views(self) -> tuple[BotView, ...]:
         """All that each bot may see now; read-only."""
@@ -372,25 +372,25 @@ class Engine:
 
     def status(self, now_ns: int) -> dict[str, Any]:
         """Plain JSON for the operator; read-only."""
-        parts = (self._desk, self._market, self._rounds, self._conductor, self._wires)
+        parts = (self._ctx, self._market, self._rounds, self._session_control, self._wires)
         return status_of(*parts, bots=self._bots, now_ns=now_ns, booted_ns=self._booted_ns)
 
     @property
     def gate(self) -> Interceptor:
         """The gate; the venue link keeps its caps on rates once more where the bytes leave."""
-        return self._desk.interceptor
+        return self._ctx.interceptor
 
     @property
     def session_id(self) -> SessionId:
         """The session that is on, or empty."""
-        return self._desk.ledger.session.session_id
+        return self._ctx.ledger.session.session_id
 
     @property
     def gate_state(self) -> GateState:
         """How much we know of the venue."""
-        return self._desk.gate.state
+        return self._ctx.gate.state
 
     @property
     def trading_state(self) -> TradingState:
         """What the gate admits."""
-        return self._desk.trading_state
+        return self._ctx.trading_state

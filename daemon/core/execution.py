@@ -35,11 +35,11 @@ class Execution:
     """The order path after the wire: reports, refusals, silence, cancels."""
 
     def __init__(
-        self, desk: TurnContext, cancels: Cancels, amends: Amends, replaces: Replaces
+        self, ctx: TurnContext, cancels: Cancels, amends: Amends, replaces: Replaces
     ) -> None:
         """Share the desk."""
         self._replaces = replaces
-        self._desk = desk
+        self._ctx = ctx
         self._cancels = cancels
         self._amends = amends
         self.foreign: dict[ClientOrderId, None] = {}
@@ -50,7 +50,7 @@ class Execution:
     # ------------------------------------------------------------------ reports
     def on_report(self, report: ExecutionReport) -> Order | None:
         """Take one report; the order it is about, or None when it is not ours."""
-        order = self._desk.books.orders.get(report.client_order_id)
+        order = self._ctx.books.orders.get(report.client_order_id)
         if order is None:
             order = self.stranger(report)
         if order is not None:
@@ -59,16 +59,16 @@ class Execution:
 
     def absorb(self, order: Order, report: ExecutionReport) -> None:
         """Book what is new in a report, then move the order."""
-        desk, is_new = self._desk, order.venue_order_id is None
+        ctx, is_new = self._ctx, order.venue_order_id is None
         for fill in report.fills:
-            if not desk.books.has_fill(fill):
-                desk.book(fill, order)
+            if not ctx.books.has_fill(fill):
+                ctx.book(fill, order)
         self._amends.absorb(order, report)
         trigger = TRIGGER_OF_VENUE_STATUS.get(report.venue_status)
         if trigger is None:
             self._unrecognised(order, report)
         else:
-            desk.fire(order, trigger, report.reason or report.exec_type.value, report)
+            ctx.fire(order, trigger, report.reason or report.exec_type.value, report)
         self.check_quantities(order)
         self._after_answer(order, report.source)
         if is_new and order.venue_order_id is not None:
@@ -76,13 +76,13 @@ class Execution:
 
     def check_quantities(self, order: Order) -> None:
         """Whole means FILLED; more than the whole is an alarm; less than claimed is fetched."""
-        desk = self._desk
+        ctx = self._ctx
         if order.cum_qty >= order.qty and order.status is not OrderStatus.FILLED:
-            desk.fire(order, Trigger.FILL, "booked fills add up to the whole")
+            ctx.fire(order, Trigger.FILL, "booked fills add up to the whole")
         elif order.cum_qty > 0 and order.status in _BEFORE_FILLS:
-            desk.fire(order, Trigger.PARTIAL, "fill before the acknowledgement")
+            ctx.fire(order, Trigger.PARTIAL, "fill before the acknowledgement")
         if order.cum_qty > order.qty:
-            desk.trouble(
+            ctx.trouble(
                 StopTrigger.OVERFILL,
                 f"order {order.client_order_id} is filled beyond its quantity: "
                 f"{plain(order.cum_qty)} of {plain(order.qty)}",
@@ -90,26 +90,26 @@ class Execution:
                 {"client_order_id": order.client_order_id},
             )
         if order.venue_cum_qty > order.cum_qty:
-            grace = desk.config.owed_fill_grace_ns
-            desk.chase.ask(order.client_order_id, "fills owed", desk.now_ns, delay_ns=grace)
+            grace = ctx.config.owed_fill_grace_ns
+            ctx.pending_queries.ask(order.client_order_id, "fills owed", ctx.now_ns, delay_ns=grace)
         elif order.status.is_terminal:
-            desk.chase.forget(order.client_order_id)
+            ctx.pending_queries.forget(order.client_order_id)
 
     def stranger(self, report: ExecutionReport, *, is_open: bool = False) -> Order | None:
         """A report for an order that the books do not have: an echo, ours, or somebody else's.
 
         `is_open`: the venue lists it as open for sure, so it is no echo.
         """
-        desk = self._desk
+        ctx = self._ctx
         cid = report.client_order_id
-        if not is_ours(cid, desk.config.instance):
+        if not is_ours(cid, ctx.config.instance):
             self.foreign[cid] = None
             return None
-        news = [fill for fill in report.fills if not desk.books.has_fill(fill)]
-        if desk.books.is_forgotten(cid) and not news and not is_open:
+        news = [fill for fill in report.fills if not ctx.books.has_fill(fill)]
+        if ctx.books.is_forgotten(cid) and not news and not is_open:
             return None
         order = self.adopt(report)
-        desk.trouble(
+        ctx.trouble(
             StopTrigger.UNKNOWN_OWN_ORDER,
             f"the venue reports our order {cid}, which the books do not have: adopted",
             symbol_of(report.instrument_id),
@@ -119,20 +119,20 @@ class Execution:
 
     def adopt(self, report: ExecutionReport) -> Order:
         """Take an order of ours that the books do not have into them."""
-        desk = self._desk
-        order = adopted_from(report, desk.now_ns)
-        desk.resolved(order, "adopted", f"{report.source.value} report {report.venue_status.value}")
+        ctx = self._ctx
+        order = adopted_from(report, ctx.now_ns)
+        ctx.resolved(order, "adopted", f"{report.source.value} report {report.venue_status.value}")
         return order
 
     def _unrecognised(self, order: Order, report: ExecutionReport) -> None:
-        desk = self._desk
-        desk.chase.ask(
+        ctx = self._ctx
+        ctx.pending_queries.ask(
             order.client_order_id,
             "unrecognised status",
-            desk.now_ns,
-            delay_ns=desk.config.query_base_ns,
+            ctx.now_ns,
+            delay_ns=ctx.config.query_base_ns,
         )
-        ask = desk.chase.asks[order.client_order_id]
+        ask = ctx.pending_queries.asks[order.client_order_id]
         if not ask.alarmed:
             ask.alarmed = True
             fields = journal.ExchangeErrorRecord(
@@ -140,7 +140,7 @@ class Execution:
                 msg=f"order {order.client_order_id}: a status we do not know; querying",
                 context=report.reason,
             )
-            desk.record(EventType.EXCHANGE_ERROR, fields)
+            ctx.record(EventType.EXCHANGE_ERROR, fields)
 
     def _after_answer(self, order: Order, source: ReportSource) -> None:
         """A query was answered: drop the question if it is settled; send a wanted cancel again."""
@@ -148,42 +148,42 @@ class Execution:
             return
         owed = order.venue_cum_qty > order.cum_qty
         if order.status is not OrderStatus.UNKNOWN and not owed:
-            self._desk.chase.asks.pop(order.client_order_id, None)
+            self._ctx.pending_queries.asks.pop(order.client_order_id, None)
         self._replaces.answered(order)
         self._cancels.answered(order)
 
     # ------------------------------------------------------------------ refusals and silence
     def on_reject(self, reject: Reject) -> Order | None:
         """The venue's definite no to a placement."""
-        desk = self._desk
-        order = desk.books.orders.get(reject.client_order_id)
+        ctx = self._ctx
+        order = ctx.books.orders.get(reject.client_order_id)
         if order is None:
             return None
         if DUPLICATE_ORDER in reject.reason:
             fields = journal.ExchangeErrorRecord(
                 code=reject.code, msg=reject.reason, context=order.client_order_id
             )
-            desk.record(EventType.EXCHANGE_ERROR, fields)
+            ctx.record(EventType.EXCHANGE_ERROR, fields)
             self.doubt(order, "the venue has an order with this id already")
         else:
             is_fault = reject.kind is RejectKind.FAULT
-            desk.ledger.reject(order.client_order_id, desk.now_ns, is_fault=is_fault)
+            ctx.ledger.reject(order.client_order_id, ctx.now_ns, is_fault=is_fault)
             refusal: journal.OrderRejectRecord = {
                 **_refusal(order, reject), "kind": reject.kind.value,
             }  # fmt: skip
-            desk.record(EventType.ORDER_REJECT, refusal)
-            desk.refusals[order.instrument_id] = f"{reject.code} {reject.reason}"
-            desk.fire(order, Trigger.REJECT, f"{reject.code} {reject.reason}")
+            ctx.record(EventType.ORDER_REJECT, refusal)
+            ctx.refusals[order.instrument_id] = f"{reject.code} {reject.reason}"
+            ctx.fire(order, Trigger.REJECT, f"{reject.code} {reject.reason}")
             self.check_quantities(order)
         return order
 
     def on_cancel_reject(self, reject: CancelReject) -> Order | None:
         """A cancel did nothing; why, only a query tells."""
-        desk = self._desk
-        order = desk.books.orders.get(reject.client_order_id)
+        ctx = self._ctx
+        order = ctx.books.orders.get(reject.client_order_id)
         if order is None:
             return None
-        desk.record(EventType.CANCEL_REJECT, _refusal(order, reject))
+        ctx.record(EventType.CANCEL_REJECT, _refusal(order, reject))
         why = f"{reject.code} {reject.reason}"
         if order.status is OrderStatus.PENDING_REPLACE:
             self._replaces.refused(order, why)
@@ -194,20 +194,20 @@ class Execution:
 
     def on_amend_reject(self, reject: CancelReject) -> None:
         """An amend did nothing."""
-        order = self._desk.books.orders.get(reject.client_order_id)
+        order = self._ctx.books.orders.get(reject.client_order_id)
         if order is not None:
             self._amends.on_reject(order, reject)
             self.ask_due()
 
     def on_outcome_unknown(self, unknown: OutcomeUnknown) -> Order | None:
         """A request left and was not answered."""
-        desk = self._desk
-        order = desk.books.orders.get(unknown.client_order_id)
+        ctx = self._ctx
+        order = ctx.books.orders.get(unknown.client_order_id)
         fields = journal.TimeoutRecord(
             client_order_id=unknown.client_order_id, symbol=symbol_of(unknown.instrument_id),
             instrument_id=unknown.instrument_id, request=unknown.request, msg=unknown.reason,
         )  # fmt: skip
-        desk.record(EventType.TIMEOUT, fields)
+        ctx.record(EventType.TIMEOUT, fields)
         if order is None:
             return None
         if unknown.request == "place":
@@ -222,23 +222,23 @@ class Execution:
 
     def doubt(self, order: Order, why: str) -> None:
         """Silence about a placement: UNKNOWN, unless the venue has shown the order already."""
-        desk = self._desk
-        desk.fire(order, Trigger.SILENCE, why)
+        ctx = self._ctx
+        ctx.fire(order, Trigger.SILENCE, why)
         if order.status is OrderStatus.UNKNOWN:
-            desk.chase.ask(order.client_order_id, "outcome unknown", desk.now_ns)
+            ctx.pending_queries.ask(order.client_order_id, "outcome unknown", ctx.now_ns)
 
     def on_not_sent(self, not_sent: NotSent) -> Order | None:
         """Proof that bytes never left; the order whose placement it was, when that ends it.
 
         A cancel, an amend or a replace that never left changes nothing of its target.
         """
-        desk = self._desk
-        order = desk.books.orders.get(not_sent.client_order_id)
+        ctx = self._ctx
+        order = ctx.books.orders.get(not_sent.client_order_id)
         if order is None:
             return None
         if not_sent.request == "place":
-            if desk.fire(order, Trigger.NOT_SENT, not_sent.reason):
-                desk.resolved(order, "not_sent", not_sent.reason)
+            if ctx.fire(order, Trigger.NOT_SENT, not_sent.reason):
+                ctx.resolved(order, "not_sent", not_sent.reason)
                 self.check_quantities(order)
                 return order
         elif not_sent.request == "replace":
@@ -254,29 +254,29 @@ class Execution:
 
         The order when this ends it, else None.
         """
-        desk = self._desk
-        order = desk.books.orders.get(absent.client_order_id)
+        ctx = self._ctx
+        order = ctx.books.orders.get(absent.client_order_id)
         if order is None or order.status.is_terminal:
             return None
-        ask = desk.chase.asks.get(order.client_order_id)
+        ask = ctx.pending_queries.asks.get(order.client_order_id)
         if asked_ns is None:
             asked_ns = ask.asked_ns if ask is not None else 0
-        config = desk.config
+        config = ctx.config
         if order.venue_order_id is not None or order.cum_qty > 0:
             self._vanished(order, asked_ns)
         elif asked_ns - order.ts_approved_ns >= config.unknown_settle_ns:
             age_ms = (asked_ns - order.ts_approved_ns) // 1_000_000
             proof = f"not found when asked {age_ms} ms after sending"
-            if desk.fire(order, Trigger.ABSENT, proof):
-                desk.resolved(order, "absent", proof)
-                desk.chase.forget(order.client_order_id)
+            if ctx.fire(order, Trigger.ABSENT, proof):
+                ctx.resolved(order, "absent", proof)
+                ctx.pending_queries.forget(order.client_order_id)
                 return order
         else:
             self.doubt(order, "not found, but too early to be a proof")
-            desk.chase.ask(order.client_order_id, "absent?", desk.now_ns)
-            ask = desk.chase.asks[order.client_order_id]
+            ctx.pending_queries.ask(order.client_order_id, "absent?", ctx.now_ns)
+            ask = ctx.pending_queries.asks[order.client_order_id]
             settled = order.ts_approved_ns + config.unknown_settle_ns
-            ask.due_ns = max(ask.due_ns, min(settled, desk.now_ns + config.query_cap_ns))
+            ask.due_ns = max(ask.due_ns, min(settled, ctx.now_ns + config.query_cap_ns))
         return None
 
     def on_open_there(self, report: ExecutionReport) -> None:
@@ -285,67 +285,67 @@ class Execution:
         It is held again and counts against the caps; the incident cancels it. One whose fills add
         up to the whole has nothing left to hold: that is only told.
         """
-        desk = self._desk
-        order = desk.books.orders.get(report.client_order_id)
+        ctx = self._ctx
+        order = ctx.books.orders.get(report.client_order_id)
         if order is None:
             self.stranger(report, is_open=True)
         elif order.cum_qty >= order.qty:
-            desk.trouble(
+            ctx.trouble(
                 StopTrigger.LIFECYCLE,
                 f"order {order.client_order_id} is filled, and the venue lists it as open",
                 symbol_of(order.instrument_id),
                 {"client_order_id": order.client_order_id, "status": order.status.value},
             )
         else:
-            desk.fire(order, Trigger.OPEN_THERE, "open at the venue in two snapshots", report)
+            ctx.fire(order, Trigger.OPEN_THERE, "open at the venue in two snapshots", report)
 
     def on_mute(self, mute: Mute) -> None:
         """Asked about an order, the venue gave no usable answer, though it answers otherwise."""
-        desk, config = self._desk, self._desk.config
-        order = desk.books.orders.get(mute.client_order_id)
+        ctx, config = self._ctx, self._ctx.config
+        order = ctx.books.orders.get(mute.client_order_id)
         if order is None:
             return
-        desk.chase.ask(
-            order.client_order_id, "no answer", desk.now_ns, delay_ns=config.query_base_ns
+        ctx.pending_queries.ask(
+            order.client_order_id, "no answer", ctx.now_ns, delay_ns=config.query_base_ns
         )
-        ask = desk.chase.asks[order.client_order_id]
+        ask = ctx.pending_queries.asks[order.client_order_id]
         ask.mute = mute.reason
-        ask.mute_ns = ask.mute_ns or desk.now_ns
+        ask.mute_ns = ask.mute_ns or ctx.now_ns
         bound = config.confirm_ns if mute.refused else config.unknown_settle_ns
-        if desk.now_ns - ask.mute_ns >= bound:
-            desk.fire(order, Trigger.UNANSWERED, mute.reason)
+        if ctx.now_ns - ask.mute_ns >= bound:
+            ctx.fire(order, Trigger.UNANSWERED, mute.reason)
 
     def on_query_failed(self, failed: QueryFailed) -> None:
         """No answer to a query: it is asked again; what came instead is kept for the incident."""
-        ask = self._desk.chase.asks.get(failed.client_order_id)
+        ask = self._ctx.pending_queries.asks.get(failed.client_order_id)
         if ask is not None:
             ask.mute = failed.reason
 
     def _vanished(self, order: Order, asked_ns: int) -> None:
-        desk = self._desk
-        desk.chase.ask(
-            order.client_order_id, "vanished", desk.now_ns, delay_ns=desk.config.query_base_ns
+        ctx = self._ctx
+        ctx.pending_queries.ask(
+            order.client_order_id, "vanished", ctx.now_ns, delay_ns=ctx.config.query_base_ns
         )
-        if asked_ns - order.ts_updated_ns >= desk.config.unknown_settle_ns:
+        if asked_ns - order.ts_updated_ns >= ctx.config.unknown_settle_ns:
             self.vanished[order.client_order_id] = None
 
     def after_restart(self) -> None:
         """What was under way when the last run ended went unanswered."""
-        desk = self._desk
-        for order in list(desk.books.working()):
+        ctx = self._ctx
+        for order in list(ctx.books.working()):
             if order.status in (OrderStatus.APPROVED, OrderStatus.SUBMITTED):
                 self.doubt(order, "restart: whether its bytes left is not known")
             elif order.status is OrderStatus.PENDING_REPLACE:
                 self._replaces.in_doubt(order, "restart")
             elif order.status is OrderStatus.PENDING_CANCEL:
-                desk.chase.want_cancel(order.client_order_id, "restart", desk.now_ns)
+                ctx.pending_queries.want_cancel(order.client_order_id, "restart", ctx.now_ns)
 
     # ------------------------------------------------------------------ time
     def tick(self) -> None:
         """Everything that is due: missing acknowledgements, queries, cancels."""
-        desk, now = self._desk, self._desk.now_ns
-        for order in desk.books.open.values():
-            silent = now - order.ts_approved_ns >= desk.config.ack_deadline_ns
+        ctx, now = self._ctx, self._ctx.now_ns
+        for order in ctx.books.open.values():
+            silent = now - order.ts_approved_ns >= ctx.config.ack_deadline_ns
             if order.status is OrderStatus.SUBMITTED and silent:
                 self.doubt(order, "no answer within the deadline")
         self.ask_due()
@@ -353,27 +353,27 @@ class Execution:
 
     def ask_due(self) -> None:
         """Send the queries whose time has come."""
-        desk, now = self._desk, self._desk.now_ns
-        if not desk.gate.can_ask:
+        ctx, now = self._ctx, self._ctx.now_ns
+        if not ctx.gate.can_ask:
             return
-        for cid, ask in desk.chase.asks_due(now):
-            order = desk.books.orders.get(cid)
+        for cid, ask in ctx.pending_queries.asks_due(now):
+            order = ctx.books.orders.get(cid)
             if order is None:
-                desk.chase.forget(cid)
+                ctx.pending_queries.forget(cid)
                 continue
-            desk.chase.asked(ask, now)
-            desk.query(order)
+            ctx.pending_queries.asked(ask, now)
+            ctx.query(order)
             self._alarm_when_old(order, ask)
 
     def _alarm_when_old(self, order: Order, ask: Ask) -> None:
-        desk = self._desk
-        if desk.now_ns - ask.since_ns < desk.config.unknown_incident_ns or ask.alarmed:
+        ctx = self._ctx
+        if ctx.now_ns - ask.since_ns < ctx.config.unknown_incident_ns or ask.alarmed:
             return
         ask.alarmed = True
-        desk.trouble(
+        ctx.trouble(
             StopTrigger.UNKNOWN_ORDER,
             f"order {order.client_order_id} ({order.status}, {ask.why}) is unsettled after "
-            f"{(desk.now_ns - ask.since_ns) // 1_000_000_000} s"
+            f"{(ctx.now_ns - ask.since_ns) // 1_000_000_000} s"
             + (f"; the venue says: {ask.mute}" if ask.mute else ""),
             symbol_of(order.instrument_id),
             {"client_order_id": order.client_order_id, "attempts": ask.attempts},

@@ -81,9 +81,9 @@ class Left:
 class Flatten:
     """One flattening; `step` is called at the end of every turn while it is on."""
 
-    def __init__(self, desk: TurnContext, runner: StrategyRunner, symbol: str = "") -> None:
+    def __init__(self, ctx: TurnContext, runner: StrategyRunner, symbol: str = "") -> None:
         """Share the desk; `symbol`: that one only."""
-        self._desk = desk
+        self._ctx = ctx
         self._runner = runner
         self._symbol = symbol
         self._legs: dict[InstrumentId, _Leg] = {}
@@ -120,10 +120,10 @@ class Flatten:
         found = []
         for iid, qty in self._positions():
             leg = self._legs.get(iid, _Leg())
-            instrument = self._desk.ledger.instruments.get(iid)
+            instrument = self._ctx.ledger.instruments.get(iid)
             dust = ""
             if instrument is not None:
-                top = self._desk.interceptor.risk.books.by_id[iid].top
+                top = self._ctx.interceptor.risk.books.by_id[iid].top
                 px = ZERO if top is None else top.bid_px if qty > 0 else top.ask_px
                 dust = dust_of(instrument, abs(qty), px)
             found.append(
@@ -139,7 +139,7 @@ class Flatten:
 
     # ------------------------------------------------------------------ one symbol
     def _positions(self) -> list[tuple[InstrumentId, Decimal]]:
-        held = self._desk.interceptor.risk.books.positions()
+        held = self._ctx.interceptor.risk.books.positions()
         return [
             (iid, one.qty)
             for iid, one in sorted(held.items())
@@ -147,8 +147,8 @@ class Flatten:
         ]
 
     def _step(self, iid: InstrumentId, qty: Decimal, leg: _Leg) -> bool:
-        desk, now = self._desk, self._desk.now_ns
-        if any(order.instrument_id == iid for order in desk.books.open.values()):
+        ctx, now = self._ctx, self._ctx.now_ns
+        if any(order.instrument_id == iid for order in ctx.books.open.values()):
             return True
         if leg.closed_at is not None:
             return False
@@ -159,7 +159,7 @@ class Flatten:
             return False
         if now < leg.due_ns:
             return True
-        found = slice_of(desk.interceptor.risk, iid, now)
+        found = slice_of(ctx.interceptor.risk, iid, now)
         if isinstance(found, NoSlice):
             leg.why, leg.due_ns = found.why, found.until_ns
             if not found.until_ns:
@@ -171,16 +171,16 @@ class Flatten:
         """The order under way has ended: did it take anything off?"""
         if qty == leg.sent_at:
             leg.barren += 1
-            refused = self._desk.refusals.pop(iid, "")
+            refused = self._ctx.refusals.pop(iid, "")
             leg.why = f"the venue refuses: {refused}" if refused else "an order found no fill"
             pause = backoff_ns(leg.barren, PAUSE_BASE_NS, PAUSE_MAX_NS)
-            leg.due_ns = self._desk.now_ns + pause
+            leg.due_ns = self._ctx.now_ns + pause
         else:
             leg.barren = 0
         leg.sent_at = None
 
     def _send(self, iid: InstrumentId, qty: Decimal, leg: _Leg, found: Slice) -> bool:
-        self._desk.refusals.pop(iid, None)
+        self._ctx.refusals.pop(iid, None)
         denied = self._runner.place(
             PlaceIntent(
                 strategy_id=ENGINE,
@@ -199,7 +199,7 @@ class Flatten:
             return True
         leg.why = f"denied {denied}"
         if denied in MAY_PASS:
-            leg.due_ns = self._desk.now_ns + PAUSE_MAX_NS // 4
+            leg.due_ns = self._ctx.now_ns + PAUSE_MAX_NS // 4
             return True
         leg.closed_at = qty
         return False

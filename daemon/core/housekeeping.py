@@ -25,9 +25,9 @@ _NS_PER_MS = 1_000_000
 class Housekeeping:
     """When things come round, and whether they did."""
 
-    def __init__(self, desk: TurnContext, rounds: ReconciliationRounds) -> None:
+    def __init__(self, ctx: TurnContext, rounds: ReconciliationRounds) -> None:
         """Not running yet: `begin` starts it."""
-        self._desk = desk
+        self._ctx = ctx
         self._rounds = rounds
         self._due_ns = 0
         self._heartbeat_ns = 0
@@ -36,31 +36,31 @@ class Housekeeping:
 
     def begin(self) -> None:
         """The first turn of a run."""
-        self._heartbeat_ns = self._desk.now_ns
+        self._heartbeat_ns = self._ctx.now_ns
         self.wind_up()
 
     def wind_up(self) -> None:
         """Come round again in a while."""
-        desk = self._desk
-        self._due_ns = desk.now_ns + desk.config.housekeeping_period_ns
-        desk.effects.append(ArmTimer(HOUSEKEEPING, self._due_ns))
+        ctx = self._ctx
+        self._due_ns = ctx.now_ns + ctx.config.housekeeping_period_ns
+        ctx.effects.append(ArmTimer(HOUSEKEEPING, self._due_ns))
 
     def overslept(self) -> bool:
         """Look at the clock before anything else: True when the process had not run for a while."""
-        desk = self._desk
-        late_ns = desk.now_ns - self._due_ns
-        if not self._due_ns or late_ns < desk.config.process_gap_ns:
+        ctx = self._ctx
+        late_ns = ctx.now_ns - self._due_ns
+        if not self._due_ns or late_ns < ctx.config.process_gap_ns:
             return False
         self.wind_up()
-        if not desk.ledger.session.session_id:
+        if not ctx.ledger.session.session_id:
             return False
         late_ms = late_ns // _NS_PER_MS
         self._rounds.abandon()
-        desk.gate.forget_reconciled()
+        ctx.gate.forget_reconciled()
         self._rounds.want(f"slept {late_ms} ms")
-        orders = [order.client_order_id for order in desk.books.working()]
-        if orders and late_ns >= desk.config.process_stopped_ns:
-            desk.trouble(
+        orders = [order.client_order_id for order in ctx.books.working()]
+        if orders and late_ns >= ctx.config.process_stopped_ns:
+            ctx.trouble(
                 StopTrigger.PROCESS_STOPPED,
                 f"the process did not run for {late_ms} ms, with {len(orders)} order(s) open",
                 context={"slept_ms": late_ms, "orders": orders},
@@ -69,17 +69,17 @@ class Housekeeping:
 
     def beat(self, counts: Sequence[int]) -> None:
         """Write a heartbeat when it is time; `counts` are the running totals that it states."""
-        desk = self._desk
-        if desk.now_ns - self._heartbeat_ns < desk.config.heartbeat_period_ns:
+        ctx = self._ctx
+        if ctx.now_ns - self._heartbeat_ns < ctx.config.heartbeat_period_ns:
             return
-        self._heartbeat_ns = desk.now_ns
-        working = list(desk.books.working())
+        self._heartbeat_ns = ctx.now_ns
+        working = list(ctx.books.working())
         fields: journal.HeartbeatRecord = {
-            "trading_state": desk.trading_state.value, "gate_state": desk.gate.state.value,
+            "trading_state": ctx.trading_state.value, "gate_state": ctx.gate.state.value,
             "open_orders": len(working),
             "unknown_orders": sum(order.status is OrderStatus.UNKNOWN for order in working),
             "queue_age_ms": self.queue_age_ms,
-            "period_ms": desk.config.heartbeat_period_ns // _NS_PER_MS, "counts": list(counts),
+            "period_ms": ctx.config.heartbeat_period_ns // _NS_PER_MS, "counts": list(counts),
         }  # fmt: skip
-        desk.record(EventType.HEARTBEAT, fields)
+        ctx.record(EventType.HEARTBEAT, fields)
         self.queue_age_ms = 0

@@ -28,9 +28,9 @@ MISMATCHES = (
 class Incidents:
     """Opens and resolves; what follows from one is the conductor's."""
 
-    def __init__(self, desk: TurnContext) -> None:
+    def __init__(self, ctx: TurnContext) -> None:
         """Share the desk."""
-        self._desk = desk
+        self._ctx = ctx
         self.count = 0
         """Opened in this run."""
         self.reduce_only = ""
@@ -38,14 +38,14 @@ class Incidents:
 
     def totals(self) -> list[int]:
         """Every heartbeat's: the session's decisions and fills; what went wrong in the run."""
-        desk = self._desk
-        session = desk.ledger.session
-        return [*session.decided, session.fills, self.count, desk.anomalies, desk.errors]
+        ctx = self._ctx
+        session = ctx.ledger.session
+        return [*session.decided, session.fills, self.count, ctx.anomalies, ctx.errors]
 
     def take_notices(self) -> None:
         """Write what the interceptor had to say, and ask for what follows from it."""
-        desk = self._desk
-        notices, desk.ledger.notices = desk.ledger.notices, []
+        ctx = self._ctx
+        notices, ctx.ledger.notices = ctx.ledger.notices, []
         for notice in notices:
             plain = to_plain(notice)
             fields = journal.CapAlertRecord(
@@ -55,36 +55,36 @@ class Incidents:
             )  # fmt: skip
             if notice.bot:
                 fields["bot"] = notice.bot
-            desk.record(EventType.CAP_ALERT, fields)
+            ctx.record(EventType.CAP_ALERT, fields)
             if notice.bot:
                 if notice.kind == "breach":
-                    desk.misbehaved.append((notice.bot, notice.text))
+                    ctx.misbehaved.append((notice.bot, notice.text))
             elif notice.action in ("halt", "halt_and_flatten"):
                 is_drawdown = "drawdown" in notice.cap
                 trigger = StopTrigger.DRAWDOWN if is_drawdown else StopTrigger.CAP_BREACH
-                desk.trouble(trigger, notice.text, notice.symbol, plain)
+                ctx.trouble(trigger, notice.text, notice.symbol, plain)
             elif notice.action == "reduce_only":
                 self.reduce_only = notice.text
 
     def open_asked(self) -> list[Incident]:
         """Open what the turn asked for; those that are new."""
-        desk = self._desk
-        asked, desk.troubles = desk.troubles, []
+        ctx = self._ctx
+        asked, ctx.troubles = ctx.troubles, []
         opened = []
         for trigger, msg, symbol, context in asked:
-            known = desk.ledger.unresolved
+            known = ctx.ledger.unresolved
             if any((one.trigger, one.symbol) == (trigger, symbol) for one in known):
                 continue
             self.count += 1
             incident = Incident(
-                incident_id=f"{desk.config.run}-i{self.count}",
+                incident_id=f"{ctx.config.run}-i{self.count}",
                 trigger=str(trigger),
                 msg=msg,
                 symbol=symbol,
-                opened_ns=desk.now_ns,
+                opened_ns=ctx.now_ns,
                 context=dict(context),
             )
-            desk.incident(incident)
+            ctx.incident(incident)
             opened.append(incident)
         return opened
 
@@ -94,12 +94,12 @@ class Incidents:
         Raises:
             CommandError: no such incident.
         """
-        desk = self._desk
-        if incident_id not in desk.ledger.incidents:
+        ctx = self._ctx
+        if incident_id not in ctx.ledger.incidents:
             raise CommandError(CommandErrorCode.NOT_FOUND, f"no incident {incident_id!r}")
-        desk.ledger.explain(incident_id, text)
+        ctx.ledger.explain(incident_id, text)
         fields = journal.ExplanationRecord(about_seq=0, why=text, by=by, incident_id=incident_id)
-        desk.record(EventType.EXPLANATION, fields)
+        ctx.record(EventType.EXPLANATION, fields)
 
     def resolve(self, incident_id: str, by: str, notes: Mapping[str, str]) -> Incident:
         """A human has explained an incident.
@@ -107,16 +107,16 @@ class Incidents:
         Raises:
             CommandError: no such open incident, or the root cause is missing.
         """
-        desk = self._desk
-        incident = desk.ledger.incidents.get(incident_id)
+        ctx = self._ctx
+        incident = ctx.ledger.incidents.get(incident_id)
         if incident is None or incident.resolved_by:
             raise CommandError(CommandErrorCode.NOT_FOUND, f"no open incident {incident_id!r}")
         if not notes.get("root_cause"):
             raise CommandError(CommandErrorCode.BAD_PARAMS, "resolving needs a root_cause")
-        desk.ledger.resolve_incident(incident_id, by, desk.now_ns)
+        ctx.ledger.resolve_incident(incident_id, by, ctx.now_ns)
         fields = journal.IncidentResolvedRecord(
             incident_id=incident_id, by=by, root_cause=notes.get("root_cause", ""),
             remediation=notes.get("remediation", ""), follow_up=notes.get("follow_up", ""),
         )  # fmt: skip
-        desk.record(EventType.INCIDENT_RESOLVED, fields)
+        ctx.record(EventType.INCIDENT_RESOLVED, fields)
         return incident

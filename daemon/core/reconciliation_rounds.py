@@ -52,9 +52,9 @@ class ReconciliationRound:
 class ReconciliationRounds:
     """Asks for snapshots and digests them."""
 
-    def __init__(self, desk: TurnContext, execution: Execution) -> None:
+    def __init__(self, ctx: TurnContext, execution: Execution) -> None:
         """Share the desk."""
-        self._desk = desk
+        self._ctx = ctx
         self._execution = execution
         self._under_way: ReconciliationRound | None = None
         self._wanted = ""
@@ -66,7 +66,7 @@ class ReconciliationRounds:
         self.foreign_events = 0
         self.foreign_open = 0
         self.foreign_traded = 0
-        self._suspects = Suspects(desk.config.confirm_ns)
+        self._suspects = Suspects(ctx.config.confirm_ns)
         self._rebase = False
         self.last_clean_ns = 0
         self.last_round_ns = 0
@@ -85,9 +85,9 @@ class ReconciliationRounds:
     # ------------------------------------------------------------------ asking
     def want(self, reason: str, *, delay_ns: int = 0) -> None:
         """Have a round run as soon as the links allow; the most urgent reason is kept."""
-        due = self._desk.now_ns + delay_ns
+        due = self._ctx.now_ns + delay_ns
         if reason in _SPACED and self._began_ns:
-            due = max(due, self._began_ns + self._desk.config.round_spacing_ns)
+            due = max(due, self._began_ns + self._ctx.config.round_spacing_ns)
         if not self._wanted or due < self._due_ns:
             self._due_ns = due
         if not self._wanted or (self._wanted in _ROUTINE and reason not in _ROUTINE):
@@ -102,13 +102,13 @@ class ReconciliationRounds:
 
     def tick(self) -> None:
         """Start the wanted round, give up one without answer, begin an audit when it is time."""
-        desk, now = self._desk, self._desk.now_ns
-        if not desk.gate.all_up:
+        ctx, now = self._ctx, self._ctx.now_ns
+        if not ctx.gate.all_up:
             return
         running = self._under_way
-        if running is not None and now - running.asked_ns >= desk.config.snapshot_deadline_ns:
+        if running is not None and now - running.asked_ns >= ctx.config.snapshot_deadline_ns:
             self.on_failed("no answer within the deadline")
-        audit = desk.config.audit_period_ns
+        audit = ctx.config.audit_period_ns
         if not self._wanted and audit and now - self.last_round_ns >= audit and self.rounds:
             self._wanted, self._due_ns = "audit", now
         if self._wanted and self._under_way is None and now >= self._due_ns:
@@ -124,32 +124,32 @@ class ReconciliationRounds:
         """After an operator resolved a mismatch: the next round takes the venue's balances over."""
         self._rebase = True
         self._suspects.forgive()
-        self._desk.gate.books = Obstacle(NotReady.RESOLVED)
+        self._ctx.gate.books = Obstacle(NotReady.RESOLVED)
         self.want("resolved")
 
     def _start(self) -> None:
-        desk = self._desk
-        ours = [instrument_of(s, desk.config.environment) for s in desk.config.symbols]
+        ctx = self._ctx
+        ours = [instrument_of(s, ctx.config.environment) for s in ctx.config.symbols]
         refs = [
             OrderRef(one.client_order_id, one.instrument_id, one.venue_order_id)
-            for one in desk.books.open.values()
+            for one in ctx.books.open.values()
         ]
-        cursor = {iid: desk.books.last_trade.get(iid, -1) for iid in ours}
+        cursor = {iid: ctx.books.last_trade.get(iid, -1) for iid in ours}
         self._under_way = ReconciliationRound(
             reason=self._wanted,
-            asked_ns=desk.now_ns,
-            asked_mark=desk.books.flow_mark,
+            asked_ns=ctx.now_ns,
+            asked_mark=ctx.books.flow_mark,
             trades_after=cursor,
         )
-        self._began_ns = desk.now_ns
-        desk.effects.append(
+        self._began_ns = ctx.now_ns
+        ctx.effects.append(
             TakeSnapshot(
                 self._wanted,
                 tuple(refs),
                 cursor,
-                routine=self._wanted in _ROUTINE and desk.gate.state is GateState.READY,
-                instance=desk.config.instance,
-                history=None if self._history_seen else history_after(desk),
+                routine=self._wanted in _ROUTINE and ctx.gate.state is GateState.READY,
+                instance=ctx.config.instance,
+                history=None if self._history_seen else history_after(ctx),
             )
         )
         self._wanted = ""
@@ -157,26 +157,26 @@ class ReconciliationRounds:
     # ------------------------------------------------------------------ answers
     def on_failed(self, why: str) -> None:
         """Nothing may be concluded; try again, slower each time."""
-        desk = self._desk
+        ctx = self._ctx
         reason = self._under_way.reason if self._under_way else "retry"
         self._under_way = None
         self._failures += 1
-        config = desk.config
+        config = ctx.config
         wait = backoff_ns(self._failures, config.query_base_ns, config.query_cap_ns)
         fields = journal.ReconciledRecord(
             reason=reason, clean=False, failed=why, differences=[], recovered_fills=0, adopted=0,
             canceled=0, balances={}, basis_set=False,
         )  # fmt: skip
-        desk.record(EventType.RECONCILED, fields)
+        ctx.record(EventType.RECONCILED, fields)
         times = f", {self._failures} times in a row" if self._failures > 1 else ""
-        desk.gate.books = Obstacle(NotReady.ROUND_FAILED, f"{why}{times}")
-        paused = desk.ledger.pause.text(desk.now_ns)
+        ctx.gate.books = Obstacle(NotReady.ROUND_FAILED, f"{why}{times}")
+        paused = ctx.ledger.pause.text(ctx.now_ns)
         self._refuse_commands(paused or f"the round failed: {why}; it is tried again")
         self.want(self._wanted or reason, delay_ns=wait)
 
     def on_taken(self, snapshot: VenueSnapshot) -> bool:
         """Digest a snapshot; True when the gate became (or stayed) reconciled by it."""
-        desk = self._desk
+        ctx = self._ctx
         running = self._under_way
         if running is None or snapshot.reason != running.reason:
             return False  # asked before a link was lost: a picture of another time
@@ -184,29 +184,29 @@ class ReconciliationRounds:
         self.last_asked_ns = running.asked_ns
         self._failures = 0
         self.rounds += 1
-        self.last_round_ns = desk.now_ns
+        self.last_round_ns = ctx.now_ns
         self.last_reason = running.reason
         self._history_seen = True
-        take_lost(desk, self._execution, snapshot)
+        take_lost(ctx, self._execution, snapshot)
         recovered, adopted = self._digest(snapshot, running.asked_ns)
-        ledger = desk.ledger
+        ledger = ctx.ledger
         rebase, self._rebase = self._rebase, False
         differences: tuple[Difference, ...] = compare(
-            desk.books,
+            ctx.books,
             snapshot,
             basis={} if rebase else ledger.basis,
             asked_ns=running.asked_ns,
             asked_mark=running.asked_mark,
-            instance=desk.config.instance,
+            instance=ctx.config.instance,
             assets=self._assets(),
-            settle_ns=desk.config.unknown_settle_ns,
-            ended_settle_ns=desk.config.ended_settle_ns,
+            settle_ns=ctx.config.unknown_settle_ns,
+            ended_settle_ns=ctx.config.ended_settle_ns,
             trades_after=running.trades_after,
         )
-        weighed = self._suspects.weigh(differences, desk.books, desk.now_ns)
+        weighed = self._suspects.weigh(differences, ctx.books, ctx.now_ns)
         set_basis = rebase or not ledger.basis
         balances = ledger.whole(snapshot.balances)
-        ledger.reconciled(balances, desk.now_ns, rebase=set_basis)
+        ledger.reconciled(balances, ctx.now_ns, rebase=set_basis)
         ledger.accept(weighed.accepted)
         fields = journal.ReconciledRecord(
             reason=running.reason, clean=weighed.clean,
@@ -215,26 +215,26 @@ class ReconciliationRounds:
             basis_set=set_basis,
             accepted={asset: plain(total) for asset, total in weighed.accepted.items()},
         )  # fmt: skip
-        desk.record(EventType.RECONCILED, fields)
-        ours = [o for o in snapshot.open_orders if is_ours(o.client_order_id, desk.config.instance)]
+        ctx.record(EventType.RECONCILED, fields)
+        ours = [o for o in snapshot.open_orders if is_ours(o.client_order_id, ctx.config.instance)]
         self.last_open_ours = len(ours)
         self.last_waiting = weighed.waiting
         self.foreign_open = len(snapshot.open_orders) - len(ours)
         self.foreign_traded = snapshot.foreign_traded
         self._revive(weighed.newly, snapshot)
         self._stop_for(weighed.newly)
-        stands = desk.gate.books = self._standing(weighed, snapshot)
+        stands = ctx.gate.books = self._standing(weighed, snapshot)
         self._answer(weighed, stands)
         if stands is None:
-            self.last_clean_ns = desk.now_ns
+            self.last_clean_ns = ctx.now_ns
         waiting = weighed.waiting or bool(snapshot.unread)
         self._looks = self._looks + 1 if waiting else 0
         if waiting:
-            config = desk.config
+            config = ctx.config
             slowest = max(config.confirm_ns, config.query_cap_ns)
             self.want("confirm", delay_ns=backoff_ns(self._looks, config.confirm_ns, slowest))
-        if not waiting or desk.gate.state is GateState.READY:
-            desk.gate.set_reconciled()
+        if not waiting or ctx.gate.state is GateState.READY:
+            ctx.gate.set_reconciled()
             return True
         return False
 
@@ -266,7 +266,7 @@ class ReconciliationRounds:
         for command_id in self._commands:
             code = CommandErrorCode.NOT_READY.value
             refusal = Reply(command_id=command_id, error_code=code, error_message=why)
-            self._desk.effects.append(refusal)
+            self._ctx.effects.append(refusal)
         self._commands.clear()
 
     def _answer(self, weighed: Weighed, stands: Obstacle | None) -> None:
@@ -277,27 +277,27 @@ class ReconciliationRounds:
             "differences": [one.fields() for one in weighed.reported],
         }
         for command_id in self._commands:
-            self._desk.effects.append(Reply(command_id=command_id, result=found))
+            self._ctx.effects.append(Reply(command_id=command_id, result=found))
         self._commands.clear()
 
     def _digest(self, snapshot: VenueSnapshot, asked_ns: int) -> tuple[int, int]:
         """Book the venue's facts: fills, statuses, open orders, proofs of absence."""
-        desk, execution = self._desk, self._execution
-        before, orders_before = desk.ledger.session.fills, len(desk.books.orders)
+        ctx, execution = self._ctx, self._execution
+        before, orders_before = ctx.ledger.session.fills, len(ctx.books.orders)
         by_venue_id: dict[tuple[InstrumentId, VenueOrderId | None], Order] = {
             (order.instrument_id, order.venue_order_id): order
-            for order in desk.books.orders.values()
+            for order in ctx.books.orders.values()
             if order.venue_order_id is not None
         }
         touched: dict[str, Order] = {}
         for report in (*snapshot.open_orders, *snapshot.statuses):
-            if report.client_order_id in desk.books.orders:
-                touched[report.client_order_id] = desk.books.orders[report.client_order_id]
+            if report.client_order_id in ctx.books.orders:
+                touched[report.client_order_id] = ctx.books.orders[report.client_order_id]
         for fill in snapshot.fills:
             order = self._owner(fill, by_venue_id)
-            if order is not None and not desk.books.has_fill(fill):
+            if order is not None and not ctx.books.has_fill(fill):
                 fixed = replace(fill, client_order_id=order.client_order_id, recovered=True)
-                desk.book(fixed, order)
+                ctx.book(fixed, order)
                 touched[order.client_order_id] = order
         for report in (*snapshot.statuses, *snapshot.open_orders):
             execution.on_report(as_recovered(report))
@@ -307,24 +307,24 @@ class ReconciliationRounds:
             execution.on_absent(absent, asked_ns=asked_ns)
         for mute in snapshot.mute:
             execution.on_mute(mute)
-        desk.gate.mute = dict(snapshot.mute_symbols)
+        ctx.gate.mute = dict(snapshot.mute_symbols)
         execution.foreign.clear()
-        adopted = max(0, len(desk.books.orders) - orders_before)
-        return desk.ledger.session.fills - before, adopted
+        adopted = max(0, len(ctx.books.orders) - orders_before)
+        return ctx.ledger.session.fills - before, adopted
 
     def _assets(self) -> Assets:
         """What we trade and what caps speak of; the rest of the account is somebody else's."""
-        ledger, caps = self._desk.ledger, self._desk.interceptor.risk.capset
+        ledger, caps = self._ctx.ledger, self._ctx.interceptor.risk.capset
         return Assets(
             pairs=ledger.compared(),
             capped=frozenset({caps.numeraire, *caps.balance_free_min} - {""}),
-            fees=frozenset(self._desk.interceptor.risk.books.fees_owed),
+            fees=frozenset(self._ctx.interceptor.risk.books.fees_owed),
         )
 
     def _owner(
         self, fill: Fill, by_venue_id: dict[tuple[InstrumentId, VenueOrderId | None], Order]
     ) -> Order | None:
-        order = self._desk.books.orders.get(fill.client_order_id)
+        order = self._ctx.books.orders.get(fill.client_order_id)
         return order or by_venue_id.get((fill.instrument_id, fill.venue_order_id))
 
     def _revive(self, newly: tuple[Difference, ...], snapshot: VenueSnapshot) -> None:
@@ -344,7 +344,7 @@ class ReconciliationRounds:
                 groups.setdefault(_trigger_of(one), []).append(one)
         for trigger, ones in groups.items():
             shown = "; ".join(_line_of(one) for one in ones[:SHOWN_MAX])
-            self._desk.trouble(
+            self._ctx.trouble(
                 trigger,
                 f"{_WHAT[trigger]}: {shown}",
                 ones[0].symbol if len(ones) == 1 else "",

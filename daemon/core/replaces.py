@@ -21,16 +21,16 @@ REPLACEABLE = (OrderStatus.ACCEPTED, OrderStatus.PARTIALLY_FILLED)
 class Replaces:
     """Follows the targets of replaces."""
 
-    def __init__(self, desk: TurnContext) -> None:
+    def __init__(self, ctx: TurnContext) -> None:
         """Share the desk."""
-        self._desk = desk
+        self._ctx = ctx
 
     def send(self, target: Order, replace: ReplaceOrder, why: str) -> None:
         """Mark the target; its request leaves in this turn."""
-        desk = self._desk
-        desk.fire(target, Trigger.REPLACE_SENT, why)
-        desk.chase.replaces[target.client_order_id] = False
-        desk.effects.append(SendReplace(replace))
+        ctx = self._ctx
+        ctx.fire(target, Trigger.REPLACE_SENT, why)
+        ctx.pending_queries.replaces[target.client_order_id] = False
+        ctx.effects.append(SendReplace(replace))
 
     def not_sent(self, target: Order, why: str) -> None:
         """Proof that a replace never left."""
@@ -42,18 +42,18 @@ class Replaces:
 
     def in_doubt(self, target: Order, why: str) -> None:
         """Silence: whether the target is gone, a query tells."""
-        desk = self._desk
+        ctx = self._ctx
         if target.status.is_terminal:
             return
-        desk.chase.replaces[target.client_order_id] = True
-        desk.chase.ask(target.client_order_id, f"replace in doubt: {why}", desk.now_ns)
+        ctx.pending_queries.replaces[target.client_order_id] = True
+        ctx.pending_queries.ask(target.client_order_id, f"replace in doubt: {why}", ctx.now_ns)
 
     def answered(self, target: Order) -> None:
         """A query was answered after silence: the target stands as it was, or has ended."""
-        if self._desk.chase.replaces.get(target.client_order_id):
+        if self._ctx.pending_queries.replaces.get(target.client_order_id):
             self._over(target, "asked after silence: the replace has not touched it")
 
     def _over(self, target: Order, why: str) -> None:
-        self._desk.chase.replaces.pop(target.client_order_id, None)
+        self._ctx.pending_queries.replaces.pop(target.client_order_id, None)
         if target.status is OrderStatus.PENDING_REPLACE:
-            self._desk.fire(target, Trigger.REPLACE_REFUSED, why)
+            self._ctx.fire(target, Trigger.REPLACE_REFUSED, why)

@@ -42,7 +42,7 @@ class SessionControl:
 
     def __init__(
         self,
-        desk: TurnContext,
+        ctx: TurnContext,
         cancels: Cancels,
         rounds: ReconciliationRounds,
         runner: StrategyRunner,
@@ -51,7 +51,7 @@ class SessionControl:
         symbols: BlockedSymbols,
     ) -> None:
         """Share the desk; boot state is HALTED."""
-        self._desk = desk
+        self._ctx = ctx
         self._cancels = cancels
         self._rounds = rounds
         self.incidents = incidents
@@ -66,12 +66,12 @@ class SessionControl:
     @property
     def active_state(self) -> bool:
         """Whether orders could pass at all: REDUCING never follows from HALTED."""
-        return self._desk.trading_state is not TradingState.HALTED
+        return self._ctx.trading_state is not TradingState.HALTED
 
     @property
     def active(self) -> bool:
         """Whether a session is on and not ending."""
-        return bool(self._desk.ledger.session.session_id) and self.ending is None
+        return bool(self._ctx.ledger.session.session_id) and self.ending is None
 
     # ------------------------------------------------------------------ begin
     def start(self, by: str, reason: str) -> SessionId:
@@ -80,49 +80,49 @@ class SessionControl:
         Raises:
             CommandError: something forbids it; the sentence says what to do.
         """
-        desk = self._desk
+        ctx = self._ctx
         self._refuse_start()
         self._sessions += 1
-        session_id = SessionId(f"{desk.config.run}-s{self._sessions}")
-        desk.ledger.start_session(session_id, desk.now_ns)
-        desk.record(
+        session_id = SessionId(f"{ctx.config.run}-s{self._sessions}")
+        ctx.ledger.start_session(session_id, ctx.now_ns)
+        ctx.record(
             EventType.SESSION_START,
             {
                 "session_id": session_id,
-                "account": desk.config.account,
-                "environment": desk.config.environment,
-                "strategies": [spec.strategy_id for spec in desk.config.strategies],
-                **({"bots": to_plain(desk.config.bots)} if desk.config.bots else {}),
-                "caps": desk.interceptor.risk.capset.to_plain(),
+                "account": ctx.config.account,
+                "environment": ctx.config.environment,
+                "strategies": [spec.strategy_id for spec in ctx.config.strategies],
+                **({"bots": to_plain(ctx.config.bots)} if ctx.config.bots else {}),
+                "caps": ctx.interceptor.risk.capset.to_plain(),
                 "by": by,
                 "reason": reason,
-                **desk.config.session_binding,
-                "caps_hash": desk.interceptor.risk.contexts.caps_hash,
+                **ctx.config.session_binding,
+                "caps_hash": ctx.interceptor.risk.contexts.caps_hash,
             },
         )
-        desk.contexts.clear()  # a session's decisions can be decided again from its own lines
-        desk.effects.append(OpenHalt(f"session {session_id}"))
+        ctx.contexts.clear()  # a session's decisions can be decided again from its own lines
+        ctx.effects.append(OpenHalt(f"session {session_id}"))
         self.incidents.reduce_only = ""
-        desk.set_trading(TradingState.ACTIVE, reason or "start", by)
+        ctx.set_trading(TradingState.ACTIVE, reason or "start", by)
         # Strategies begin in the next turn: only then has the pump opened the halt flag.
-        desk.effects.append(ArmTimer(BEGIN, desk.now_ns))
+        ctx.effects.append(ArmTimer(BEGIN, ctx.now_ns))
         return session_id
 
     def begin(self) -> None:
         """The halt flag is open: let the strategies of a new session begin."""
         if not self.active or self._runner.started:
             return
-        stands = self._desk.gate.books
+        stands = self._ctx.gate.books
         if stands is not None and stands.reason is NotReady.NOT_CLEAN:
             self.end("stop", f"not begun, {stands.text}", "engine")
         else:
             self._runner.start()
 
     def _refuse_start(self) -> None:
-        desk = self._desk
-        ledger = desk.ledger
+        ctx = self._ctx
+        ledger = ctx.ledger
         if self.ending is not None:
-            raise CommandError(CommandErrorCode.STOPPING, desk.gate.why_ending(self.ending.kind))
+            raise CommandError(CommandErrorCode.STOPPING, ctx.gate.why_ending(self.ending.kind))
         if ledger.session.session_id:
             raise CommandError(
                 CommandErrorCode.ALREADY_ACTIVE,
@@ -131,7 +131,7 @@ class SessionControl:
         if ledger.latched:
             raise CommandError(
                 CommandErrorCode.LATCHED,
-                f"killed: {ledger.latch_reason}; re-arm first, with a reason{desk.gate.also_down}",
+                f"killed: {ledger.latch_reason}; re-arm first, with a reason{ctx.gate.also_down}",
             )
         if not self.journal_ok:
             raise CommandError(
@@ -146,7 +146,7 @@ class SessionControl:
                 f"{len(open_ones)} incident(s) unresolved, first {first.incident_id} "
                 f"({first.trigger}); resolve it with `incident resolve`",
             )
-        refuse_unready(desk)
+        refuse_unready(ctx)
 
     # ------------------------------------------------------------------ end
     def end(
@@ -164,14 +164,14 @@ class SessionControl:
         With `flatten` the positions are reduced first, through the caps; any later call without it
         (a kill, another incident) halts at once.
         """
-        desk = self._desk
+        ctx = self._ctx
         if self.ending is None:
             self.ending = SessionEnd(
                 kind=kind,
                 reason=reason,
                 by=by,
-                began_ns=desk.now_ns,
-                deadline_ns=desk.now_ns + desk.config.stop_deadline_ns,
+                began_ns=ctx.now_ns,
+                deadline_ns=ctx.now_ns + ctx.config.stop_deadline_ns,
             )
         elif kind == "kill":
             self.ending.kind, self.ending.reason, self.ending.by = kind, reason, by
@@ -181,40 +181,40 @@ class SessionControl:
         why = f"{kind}: {reason}" if reason else kind
         if flatten is not None and self.active_state:
             self.ending.flatten = flatten
-            self.ending.deadline_ns = desk.now_ns + desk.config.flatten_deadline_ns
-            desk.set_trading(TradingState.REDUCING, why, by)
+            self.ending.deadline_ns = ctx.now_ns + ctx.config.flatten_deadline_ns
+            ctx.set_trading(TradingState.REDUCING, why, by)
         else:
-            self.ending.interrupt(why, desk)
-            desk.set_trading(TradingState.HALTED, why, by)
+            self.ending.interrupt(why, ctx)
+            ctx.set_trading(TradingState.HALTED, why, by)
         self._runner.stop()
         self._cancels.want_all(kind)
 
     def progress(self) -> None:
         """See how far the ending is; called at the end of every turn."""
-        ending, desk = self.ending, self._desk
+        ending, ctx = self.ending, self._ctx
         if ending is None:
             return
-        late = desk.now_ns >= ending.deadline_ns
+        late = ctx.now_ns >= ending.deadline_ns
         reducing = ending.flatten if ending.flattens and self.active_state else None
         if reducing is not None and late:
-            ending.interrupt("its deadline", desk)
-            desk.set_trading(TradingState.HALTED, f"{ending.kind}: not done within its deadline")
+            ending.interrupt("its deadline", ctx)
+            ctx.set_trading(TradingState.HALTED, f"{ending.kind}: not done within its deadline")
             self._cancels.want_all(ending.kind)
         elif reducing is not None and reducing.step():
             ending.verify_anew()
         elif late:
             self._finish(ending)
-        elif desk.books.has_working:
+        elif ctx.books.has_working:
             ending.verify_anew()
         elif not ending.verify_ns:
             if reducing is None or not reducing.left():
                 why = f"{ending.kind}: nothing is left" if reducing else ending.kind
-                desk.set_trading(TradingState.HALTED, why)
-            ending.verify_ns = desk.now_ns
+                ctx.set_trading(TradingState.HALTED, why)
+            ending.verify_ns = ctx.now_ns
             self._rounds.want(ending.kind)
         elif ending.verified and reducing is not None and reducing.reopen():
             ending.verify_anew()
-        elif ending.verified or ending.waits_in_vain(desk):
+        elif ending.verified or ending.waits_in_vain(ctx):
             self._finish(ending)
 
     def on_reconciled(self) -> None:
@@ -225,40 +225,40 @@ class SessionControl:
             ending.verified = (
                 seen.last_asked_ns >= ending.verify_ns
                 and not seen.last_open_ours
-                and not self._desk.gate.mute
+                and not self._ctx.gate.mute
                 and not (ending.flattens and seen.last_waiting)
             )
-        if self._desk.gate.state is GateState.READY and not self._swept:
+        if self._ctx.gate.state is GateState.READY and not self._swept:
             self._swept = True
-            if self._desk.config.cancel_on_boot:
+            if self._ctx.config.cancel_on_boot:
                 self._cancels.want_all("left from an earlier run")
 
     def _finish(self, ending: SessionEnd) -> None:
-        desk = self._desk
+        ctx = self._ctx
         self.ending = None
-        orders = [order.client_order_id for order in desk.books.working()]
-        left = what_is_left(desk, ending)
+        orders = [order.client_order_id for order in ctx.books.working()]
+        left = what_is_left(ctx, ending)
         reason = ending.reason
         if ending.flatten is not None:
             reason = f"{reason}; {told(left, verified=ending.verified)}".removeprefix("; ")
-        desk.set_trading(TradingState.HALTED, reason if ending.flatten else ending.kind)
+        ctx.set_trading(TradingState.HALTED, reason if ending.flatten else ending.kind)
         self.incidents.open_asked()  # halted and cancelled already: it is only to be known
-        session_id = desk.ledger.session.session_id
+        session_id = ctx.ledger.session.session_id
         if session_id:
             self.session_stop(ending.kind, reason, ending.by)
-        tell_the_end(desk, ending, session_id, orders, left)
+        tell_the_end(ctx, ending, session_id, orders, left)
 
     def session_stop(self, kind: str, reason: str, by: str) -> None:
         """Write the end of the session that is on."""
-        desk = self._desk
-        session = desk.ledger.session
+        ctx = self._ctx
+        session = ctx.ledger.session
         fields = journal.SessionStopRecord(
             session_id=session.session_id, reason=f"{kind}: {reason}" if reason else kind, by=by,
-            duration_ms=(desk.now_ns - session.started_ns) // _NS_PER_MS, orders=session.orders,
+            duration_ms=(ctx.now_ns - session.started_ns) // _NS_PER_MS, orders=session.orders,
             fills=session.fills, denied=dict(sorted(session.denied.items())),
         )  # fmt: skip
-        desk.ledger.stop_session()
-        desk.record(EventType.SESSION_STOP, fields)
+        ctx.ledger.stop_session()
+        ctx.record(EventType.SESSION_STOP, fields)
 
     def flatten(self, reason: str, by: str, command_id: str, symbol: str = "") -> None:
         """End the session with its positions (of one symbol, when given) closed, through the caps.
@@ -266,21 +266,21 @@ class SessionControl:
         Raises:
             CommandError: the config does not allow it, or no session is on.
         """
-        if not self._desk.config.flatten_allowed:
+        if not self._ctx.config.flatten_allowed:
             raise CommandError(
                 CommandErrorCode.NOT_ALLOWED, "flatten is off: set session.flatten_allowed"
             )
         if not self.active:
             raise CommandError(CommandErrorCode.NO_SESSION, "flatten needs a session that is on")
-        flatten = Flatten(self._desk, self._runner, symbol)
+        flatten = Flatten(self._ctx, self._runner, symbol)
         self.end("flatten", reason, by, command_id=command_id, flatten=flatten)
 
     # ------------------------------------------------------------------ kill, re-arm
     def on_kill(self, kill: KillLatched) -> None:
         """A stop path has latched: follow it, whatever we were doing."""
         by = kill.actor.name or f"uid {kill.actor.uid}"
-        self._desk.latch(f"kill: {kill.reason}", by)
-        self._desk.effects.append(CloseHalt(f"kill: {kill.reason}"))
+        self._ctx.latch(f"kill: {kill.reason}", by)
+        self._ctx.effects.append(CloseHalt(f"kill: {kill.reason}"))
         self.end("kill", kill.reason, by)
 
     def re_arm(self, by: str, uid: int, reason: str) -> None:
@@ -289,34 +289,34 @@ class SessionControl:
         Raises:
             CommandError: nothing is latched, no reason is given, or the books are not clean.
         """
-        desk = self._desk
-        if not desk.ledger.latched:
+        ctx = self._ctx
+        if not ctx.ledger.latched:
             raise CommandError(
                 CommandErrorCode.NOT_LATCHED, "nothing is latched; `start` when READY"
             )
         if not reason:
             raise CommandError(CommandErrorCode.BAD_PARAMS, "re-arm needs a reason: --reason 'why'")
         if self.ending is not None:
-            raise CommandError(CommandErrorCode.STOPPING, desk.gate.why_ending(self.ending.kind))
-        if desk.ledger.unresolved:
-            first = desk.ledger.unresolved[0].incident_id
+            raise CommandError(CommandErrorCode.STOPPING, ctx.gate.why_ending(self.ending.kind))
+        if ctx.ledger.unresolved:
+            first = ctx.ledger.unresolved[0].incident_id
             raise CommandError(CommandErrorCode.INCIDENT_OPEN, f"resolve incident {first} first")
-        refuse_unready(desk)
-        desk.ledger.re_arm()
-        desk.record(EventType.RE_ARM, journal.ReArmRecord(by=by, uid=uid, reason=reason))
-        desk.effects.append(OpenHalt(f"re-arm: {reason}"))
+        refuse_unready(ctx)
+        ctx.ledger.re_arm()
+        ctx.record(EventType.RE_ARM, journal.ReArmRecord(by=by, uid=uid, reason=reason))
+        ctx.effects.append(OpenHalt(f"re-arm: {reason}"))
         # HALTED stays: the flag is opened for the latch's sake; only a start admits orders again.
 
     # ------------------------------------------------------------------ end of a turn
     def settle_turn(self) -> None:
         """Notices, failed strategies, incidents asked for, the gate's effect, a stop's progress."""
-        desk = self._desk
-        if desk.ledger.notices:
+        ctx = self._ctx
+        if ctx.ledger.notices:
             self.incidents.take_notices()
         if self._runner.failed:
             failed, self._runner.failed = self._runner.failed, []
-            desk.trouble(StopTrigger.STRATEGY_ERROR, "; ".join(failed))
-        if desk.troubles:
+            ctx.trouble(StopTrigger.STRATEGY_ERROR, "; ".join(failed))
+        if ctx.troubles:
             for incident in self.incidents.open_asked():
                 self._stop_for(incident)
         self._follow_gate()
@@ -324,7 +324,7 @@ class SessionControl:
             self.progress()
 
     def _stop_for(self, incident: Incident) -> None:
-        desk = self._desk
+        ctx = self._ctx
         flatten = None
         ending = self.ending
         if self.symbols.confines(incident.trigger, incident.symbol):
@@ -333,15 +333,15 @@ class SessionControl:
         if ending is not None and ending.flattens and incident.trigger in _LOSSES:
             return  # a flattening's own slippage must not leave half of the position
         if self.active and incident.context.get("action") == "halt_and_flatten":
-            flatten = Flatten(desk, self._runner)
+            flatten = Flatten(ctx, self._runner)
         else:
             why = f"incident {incident.incident_id}: {incident.trigger}"
-            desk.effects.append(CloseHalt(why))
-        if desk.ledger.session.session_id or self.ending is not None:
+            ctx.effects.append(CloseHalt(why))
+        if ctx.ledger.session.session_id or self.ending is not None:
             why = f"{incident.incident_id} {incident.trigger}"
             self.end("incident", why, "engine", flatten=flatten)
         else:
-            desk.set_trading(TradingState.HALTED, incident.trigger)
+            ctx.set_trading(TradingState.HALTED, incident.trigger)
             self._cancels.want_all("incident")
         self._rounds.want("incident")
 
@@ -353,34 +353,34 @@ class SessionControl:
         """
         incident = self.incidents.resolve(incident_id, by, notes)
         if incident.trigger == StopTrigger.TESTNET_WIPE:
-            desk = self._desk
-            for order in list(desk.books.working()):
-                desk.fire(order, Trigger.WIPE, f"incident {incident_id}")
-                desk.chase.forget(order.client_order_id)
+            ctx = self._ctx
+            for order in list(ctx.books.working()):
+                ctx.fire(order, Trigger.WIPE, f"incident {incident_id}")
+                ctx.pending_queries.forget(order.client_order_id)
         if incident.trigger in MISMATCHES:
             self._rounds.rebase()
 
     def _follow_gate(self) -> None:
-        desk = self._desk
-        state = desk.gate.state
+        ctx = self._ctx
+        state = ctx.gate.state
         if state is not self._last_gate:
             fields = journal.GateStateRecord(
                 old=self._last_gate.value, new=state.value, why=self._gate_why()
             )
-            desk.record(EventType.GATE_STATE, fields)
+            ctx.record(EventType.GATE_STATE, fields)
             self._last_gate = state
             self.symbols.follow_gate()
-        if not self.active or desk.trading_state is TradingState.HALTED:
+        if not self.active or ctx.trading_state is TradingState.HALTED:
             return
         if state is not GateState.READY:
-            desk.set_trading(TradingState.REDUCING, f"the gate is {state}")
+            ctx.set_trading(TradingState.REDUCING, f"the gate is {state}")
         elif self.incidents.reduce_only:
-            desk.set_trading(TradingState.REDUCING, self.incidents.reduce_only)
+            ctx.set_trading(TradingState.REDUCING, self.incidents.reduce_only)
         else:
-            desk.set_trading(TradingState.ACTIVE, "the gate is READY again")
+            ctx.set_trading(TradingState.ACTIVE, "the gate is READY again")
 
     def _gate_why(self) -> str:
-        gate = self._desk.gate
+        gate = self._ctx.gate
         if gate.state is GateState.READY:
             return self._rounds.last_reason
         return "; ".join(one.text for one in gate.obstacles())

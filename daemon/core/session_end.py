@@ -39,17 +39,17 @@ class SessionEnd:
         """Whether positions are still being reduced."""
         return self.flatten is not None and self.flatten.is_on
 
-    def interrupt(self, why: str, desk: TurnContext) -> None:
+    def interrupt(self, why: str, ctx: TurnContext) -> None:
         """Whatever is being reduced stays as it is; from here it is a stop like any other."""
         if self.flatten is not None and self.flatten.is_on:
             self.flatten.interrupted = f"interrupted by {why}"
-            self.deadline_ns = desk.now_ns + desk.config.stop_deadline_ns
+            self.deadline_ns = ctx.now_ns + ctx.config.stop_deadline_ns
             self.verify_anew()
 
-    def waits_in_vain(self, desk: TurnContext) -> bool:
+    def waits_in_vain(self, ctx: TurnContext) -> bool:
         """Nothing of ours is left in the books, and no link has come up to ask the venue over."""
-        waited_ns = desk.now_ns - self.verify_ns
-        return bool(self.verify_ns) and not desk.gate.all_up and waited_ns >= _NO_LINK_NS
+        waited_ns = ctx.now_ns - self.verify_ns
+        return bool(self.verify_ns) and not ctx.gate.all_up and waited_ns >= _NO_LINK_NS
 
     def verify_anew(self) -> None:
         """Something is open again."""
@@ -57,14 +57,14 @@ class SessionEnd:
         self.verified = False
 
 
-def what_is_left(desk: TurnContext, ending: SessionEnd) -> list[Left]:
+def what_is_left(ctx: TurnContext, ending: SessionEnd) -> list[Left]:
     """What a flattening did not close; more than dust asks for an incident."""
     if ending.flatten is None:
         return []
     left = ending.flatten.left()
     if not is_flat(left, verified=ending.verified):
         symbols = {one.symbol for one in left}
-        desk.trouble(
+        ctx.trouble(
             StopTrigger.NOT_FLAT,
             told(left, verified=ending.verified),
             symbols.pop() if len(symbols) == 1 else "",
@@ -74,7 +74,7 @@ def what_is_left(desk: TurnContext, ending: SessionEnd) -> list[Left]:
 
 
 def tell_the_end(
-    desk: TurnContext,
+    ctx: TurnContext,
     ending: SessionEnd,
     session_id: str,
     orders: Sequence[ClientOrderId],
@@ -86,7 +86,7 @@ def tell_the_end(
         "kind": ending.kind,
         "verified_empty": ending.verified,
         "orders_left": list(orders),
-        "duration_ms": (desk.now_ns - ending.began_ns) // _NS_PER_MS,
+        "duration_ms": (ctx.now_ns - ending.began_ns) // _NS_PER_MS,
     }
     code, text = "", ""
     if ending.flatten is not None:
@@ -97,16 +97,16 @@ def tell_the_end(
             code, text = CommandErrorCode.NOT_FLAT.value, said
     if orders and not ending.exit_after:
         code, text = CommandErrorCode.NOT_EMPTY.value, f"{len(orders)} order(s) may still be open"
-        if paused := desk.ledger.pause.text(desk.now_ns):
+        if paused := ctx.ledger.pause.text(ctx.now_ns):
             text += f"; {paused}"
     elif not (ending.verified or ending.exit_after or code):
         code = CommandErrorCode.NOT_EMPTY.value
         text = "the venue was not seen empty of our orders in time: " + (
-            "; ".join(one.text for one in desk.gate.obstacles()) or "it lists some as open"
+            "; ".join(one.text for one in ctx.gate.obstacles()) or "it lists some as open"
         )
     for command_id in ending.command_ids:
-        desk.effects.append(
+        ctx.effects.append(
             Reply(command_id=command_id, result=result, error_code=code, error_message=text)
         )
     if ending.exit_after:
-        desk.effects.append(ExitDaemon(1 if orders else 0, ending.reason or ending.kind))
+        ctx.effects.append(ExitDaemon(1 if orders else 0, ending.reason or ending.kind))

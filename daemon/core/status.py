@@ -36,8 +36,8 @@ def told(value: Decimal) -> str:
     return plain(value)
 
 
-def _equity(desk: TurnContext, now_ns: int) -> dict[str, Any]:
-    view = desk.interceptor.risk.equity(now_ns)
+def _equity(ctx: TurnContext, now_ns: int) -> dict[str, Any]:
+    view = ctx.interceptor.risk.equity(now_ns)
     amounts = {name: getattr(view, name) for name in view.__slots__}
     return {
         name: told(value) if isinstance(value, Decimal) else value
@@ -59,9 +59,9 @@ def caps_used(usage: Iterable[CapUsage]) -> list[dict[str, str]]:
     ]
 
 
-def _bots(desk: TurnContext, bots: Bots, now_ns: int) -> dict[str, Any]:
+def _bots(ctx: TurnContext, bots: Bots, now_ns: int) -> dict[str, Any]:
     """By bot: its state, what it did, and the use of its own caps."""
-    usage = usage_of_bots(desk.interceptor.risk, now_ns)
+    usage = usage_of_bots(ctx.interceptor.risk, now_ns)
     return {
         name: {**row, "caps": caps_used(usage.get(name, ()))} for name, row in bots.status().items()
     }
@@ -79,10 +79,10 @@ def _last_trade(market: LatestMarket, iid: InstrumentId, now_ns: int) -> dict[st
     }
 
 
-def _ages(desk: TurnContext, now_ns: int) -> dict[str, Any]:
+def _ages(ctx: TurnContext, now_ns: int) -> dict[str, Any]:
     """Age of each datum that decisions use beside the market; None: not heard of yet."""
-    gate = desk.interceptor.risk
-    assets = set[str]().union(*desk.ledger.compared().values())
+    gate = ctx.interceptor.risk
+    assets = set[str]().union(*ctx.ledger.compared().values())
     return {
         "clock": _age_ms(now_ns, max(gate.health.clock_ns, 0)),
         "venue_budget": _age_ms(now_ns, gate.health.budget_ns),
@@ -116,7 +116,7 @@ def _incidents(ledger: DurableState) -> list[Any]:
     return [to_plain(one) for one in shown]
 
 
-def _compared(desk: TurnContext, rounds: ReconciliationRounds, now_ns: int) -> dict[str, Any]:
+def _compared(ctx: TurnContext, rounds: ReconciliationRounds, now_ns: int) -> dict[str, Any]:
     """Reconciliation, and what of others is on the account."""
     return {
         "reconcile": {
@@ -124,7 +124,7 @@ def _compared(desk: TurnContext, rounds: ReconciliationRounds, now_ns: int) -> d
             "last_reason": rounds.last_reason,
             "last_age_ms": _age_ms(now_ns, rounds.last_round_ns),
             "clean_age_ms": _age_ms(now_ns, rounds.last_clean_ns),
-            "clean": desk.gate.books is None,
+            "clean": ctx.gate.books is None,
         },
         "others": {
             "order_events": rounds.foreign_events,
@@ -135,10 +135,10 @@ def _compared(desk: TurnContext, rounds: ReconciliationRounds, now_ns: int) -> d
 
 
 def status(
-    desk: TurnContext,
+    ctx: TurnContext,
     market: LatestMarket,
     rounds: ReconciliationRounds,
-    conductor: SessionControl,
+    session_control: SessionControl,
     wires: Tripwires,
     *,
     bots: Bots,
@@ -146,26 +146,26 @@ def status(
     booted_ns: int,
 ) -> dict[str, Any]:
     """Everything of `seatrial status`, money as text, times in milliseconds."""
-    ledger, gate, books = desk.ledger, desk.gate, desk.books
+    ledger, gate, books = ctx.ledger, ctx.gate, ctx.books
     session = ledger.session
-    ending = conductor.ending
+    ending = session_control.ending
     return {
-        "environment": desk.config.environment,
-        "mode": desk.config.mode.value,
-        "run_id": desk.config.run,
+        "environment": ctx.config.environment,
+        "mode": ctx.config.mode.value,
+        "run_id": ctx.config.run,
         "session_id": session.session_id,
         "session_age_ms": _age_ms(now_ns, session.started_ns) if session.session_id else None,
         "uptime_ms": (now_ns - booted_ns) // _NS_PER_MS if booted_ns else 0,
-        "trading_state": desk.trading_state.value,
+        "trading_state": ctx.trading_state.value,
         "gate_state": gate.state.value,
         "not_ready": [{"reason": one.reason.value, "text": one.text} for one in gate.obstacles()],
         "venue_pause": _pause(ledger, now_ns),
         "latched": ledger.latched,
         "latch_reason": ledger.latch_reason,
         "ending": "" if ending is None else ending.kind,
-        "journal_ok": conductor.journal_ok,
-        "symbols_blocked": conductor.symbols.blocked(),
-        "clock_problem": desk.interceptor.risk.clock_problem(),
+        "journal_ok": session_control.journal_ok,
+        "symbols_blocked": session_control.symbols.blocked(),
+        "clock_problem": ctx.interceptor.risk.clock_problem(),
         "links": {link.value: up for link, up in gate.up.items()},
         "orders": {kind.value: n for kind, n in sorted(books.counts.items()) if n},
         "open_orders": [order_fields(order) for order in list(books.working())[:OPEN_ORDERS_SHOWN]],
@@ -178,14 +178,14 @@ def status(
                 "avg_px": told(one.avg_px),
                 "realised_pnl": told(one.realised_pnl),
             }
-            for iid, one in sorted(desk.interceptor.risk.books.positions().items())
+            for iid, one in sorted(ctx.interceptor.risk.books.positions().items())
         },
-        "caps": caps_used(desk.interceptor.risk.usage(now_ns)),
-        "prices_missing": desk.interceptor.risk.valuation.unvalued(),
-        "equity": _equity(desk, now_ns),
+        "caps": caps_used(ctx.interceptor.risk.usage(now_ns)),
+        "prices_missing": ctx.interceptor.risk.valuation.unvalued(),
+        "equity": _equity(ctx, now_ns),
         "incidents": _incidents(ledger),
         "incidents_open": len(ledger.unresolved),
-        **_compared(desk, rounds, now_ns),
+        **_compared(ctx, rounds, now_ns),
         "market": {
             symbol_of(iid): {
                 "age_ms": _age_ms(now_ns, market.quote_ns[iid]),
@@ -195,9 +195,9 @@ def status(
             }
             for iid, top in sorted(market.tops.items())
         },
-        **({"bots": told_bots} if (told_bots := _bots(desk, bots, now_ns)) else {}),
-        **({"allotments_short": shorts} if (shorts := allotments_short(desk)) else {}),
-        "ages_ms": _ages(desk, now_ns),
+        **({"bots": told_bots} if (told_bots := _bots(ctx, bots, now_ns)) else {}),
+        **({"allotments_short": shorts} if (shorts := allotments_short(ctx)) else {}),
+        "ages_ms": _ages(ctx, now_ns),
         "storms": {
             "rate_limit": wires.rate_limit.recent(now_ns),
             "reject": wires.reject.recent(now_ns),

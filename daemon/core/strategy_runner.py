@@ -76,7 +76,7 @@ class StrategyRunner:
 
     def __init__(
         self,
-        desk: TurnContext,
+        ctx: TurnContext,
         market: LatestMarket,
         cancels: Cancels,
         amends: Amends,
@@ -84,7 +84,7 @@ class StrategyRunner:
     ) -> None:
         """Share the desk."""
         self._replaces = replaces
-        self._desk = desk
+        self._ctx = ctx
         self._market = market
         self._cancels = cancels
         self._amends = amends
@@ -98,7 +98,7 @@ class StrategyRunner:
     def start(self) -> None:
         """Build every strategy of the config and call `on_start`."""
         self.started = True
-        for spec in self._desk.config.strategies:
+        for spec in self._ctx.config.strategies:
             self._build(spec)
         for host in list(self.hosts.values()):
             self._call(host, "on_start", partial(host.strategy.on_start, host.view))
@@ -112,16 +112,16 @@ class StrategyRunner:
         self._by_instrument.clear()
 
     def _build(self, spec: StrategySpec) -> None:
-        desk = self._desk
-        loaded = desk.ledger.instruments
-        names = [instrument_of(symbol, desk.config.environment) for symbol in spec.symbols]
+        ctx = self._ctx
+        loaded = ctx.ledger.instruments
+        names = [instrument_of(symbol, ctx.config.environment) for symbol in spec.symbols]
         instruments = {name: loaded[name] for name in names if name in loaded}
         try:
             strategy = spec.factory(spec.strategy_id, instruments)
         except Exception as error:  # noqa: BLE001 - a user's own code may raise anything
             self._failed(spec.strategy_id, "constructor", error)
             return
-        view = View(desk, self._market, spec.strategy_id, instruments)
+        view = View(ctx, self._market, spec.strategy_id, instruments)
         host = HostedStrategy(strategy, view, instruments, frozenset(names))
         self.hosts[spec.strategy_id] = host
         for name in instruments:
@@ -159,7 +159,7 @@ class StrategyRunner:
     def _guard(
         self, host: HostedStrategy, where: str, call: Callable[[], Iterable[Wish]]
     ) -> tuple[Wish, ...]:
-        limit = self._desk.config.wishes_per_call_max
+        limit = self._ctx.config.wishes_per_call_max
         try:
             wishes = tuple(call())
         except Exception as error:  # noqa: BLE001 - a user's own code may raise anything
@@ -192,7 +192,7 @@ class StrategyRunner:
         if trace:
             fields["trace"] = trace
             msg = f"{msg} ({trace[-1]})"
-        self._desk.record(EventType.STRATEGY_ERROR, fields)
+        self._ctx.record(EventType.STRATEGY_ERROR, fields)
         self.failed.append(f"{strategy_id} in {where}: {msg}")
 
     # ------------------------------------------------------------------ wishes
@@ -225,15 +225,15 @@ class StrategyRunner:
 
     def place(self, intent: PlaceIntent) -> str:
         """One wish through the interceptor; the deny code, or empty when it left."""
-        desk = self._desk
-        verdict = desk.interceptor.review(intent, desk.now_ns)
-        desk.ledger.heard(desk.interceptor.risk.alerts.take())
+        ctx = self._ctx
+        verdict = ctx.interceptor.review(intent, ctx.now_ns)
+        ctx.ledger.heard(ctx.interceptor.risk.alerts.take())
         if isinstance(verdict, Approved):
-            desk.approve(verdict.order, intent.reason, verdict.decision)
-            desk.effects.append(SendOrder(verdict.order))
+            ctx.approve(verdict.order, intent.reason, verdict.decision)
+            ctx.effects.append(SendOrder(verdict.order))
             return ""
         code = str(verdict.reason.value)
-        desk.deny(intent, code, verdict.context, verdict.decision)
+        ctx.deny(intent, code, verdict.context, verdict.decision)
         return code
 
     def _cancel(self, host: HostedStrategy, intent: CancelIntent) -> None:
@@ -242,18 +242,18 @@ class StrategyRunner:
             self._cancels.want(order, intent.reason or "strategy", intent.strategy_id)
 
     def _replace(self, host: HostedStrategy, intent: ReplaceIntent) -> None:
-        desk = self._desk
+        ctx = self._ctx
         target = host.view.order(intent.client_order_id)
         if target is None or target.status not in REPLACEABLE:
             return
-        verdict = desk.interceptor.review_replace(intent, target, desk.now_ns)
-        desk.ledger.heard(desk.interceptor.risk.alerts.take())
+        verdict = ctx.interceptor.review_replace(intent, target, ctx.now_ns)
+        ctx.ledger.heard(ctx.interceptor.risk.alerts.take())
         if isinstance(verdict, ReplaceApproved):
-            desk.approve(verdict.replace.order, intent.reason, verdict.decision)
+            ctx.approve(verdict.replace.order, intent.reason, verdict.decision)
             self._replaces.send(target, verdict.replace, intent.reason or "strategy")
         else:
             wish = _as_place(intent, target)
-            desk.deny(wish, str(verdict.reason.value), verdict.context, verdict.decision)
+            ctx.deny(wish, str(verdict.reason.value), verdict.context, verdict.decision)
 
     def _amend(self, host: HostedStrategy, intent: AmendIntent) -> None:
         order = host.view.order(intent.client_order_id)
@@ -262,7 +262,7 @@ class StrategyRunner:
 
     def _arm(self, wish: TimerIntent) -> None:
         timer_id = f"{TIMER_PREFIX}{wish.strategy_id}:{wish.name}"
-        self._desk.effects.append(ArmTimer(timer_id, wish.at_ns))
+        self._ctx.effects.append(ArmTimer(timer_id, wish.at_ns))
 
 
 def _last_call(host: HostedStrategy) -> tuple[Wish, ...]:

@@ -16,36 +16,36 @@ from daemon.model.orders import Order
 class View:
     """Implements `daemon.model.strategy.StrategyView` for one strategy."""
 
-    __slots__ = ("_desk", "_instruments", "_market", "_version", "strategy_id")
+    __slots__ = ("_ctx", "_instruments", "_market", "_version", "strategy_id")
 
     def __init__(
         self,
-        desk: TurnContext,
+        ctx: TurnContext,
         market: LatestMarket,
         strategy_id: StrategyId,
         instruments: Mapping[InstrumentId, Instrument],
     ) -> None:
         """Look at the desk as `strategy_id`."""
-        self._desk = desk
+        self._ctx = ctx
         self._market = market
         self.strategy_id = strategy_id
         self._instruments = instruments
-        self._version = desk.ledger.instruments_version
+        self._version = ctx.ledger.instruments_version
 
     @property
     def now_ns(self) -> int:
         """Engine time of this turn."""
-        return self._desk.now_ns
+        return self._ctx.now_ns
 
     @property
     def trading_state(self) -> TradingState:
         """ACTIVE while wishes can pass."""
-        return self._desk.trading_state
+        return self._ctx.trading_state
 
     @property
     def instruments(self) -> Mapping[InstrumentId, Instrument]:
         """The strategy's own instruments, with the filters of now."""
-        ledger = self._desk.ledger
+        ledger = self._ctx.ledger
         if self._version != ledger.instruments_version:
             loaded = ledger.instruments
             self._instruments = {iid: loaded.get(iid, o) for iid, o in self._instruments.items()}
@@ -58,20 +58,20 @@ class View:
 
     def position(self, instrument: InstrumentId) -> Decimal:
         """Net traded quantity in base, of all strategies together."""
-        return self._desk.interceptor.risk.books.position(instrument)
+        return self._ctx.interceptor.risk.books.position(instrument)
 
     def open_orders(self) -> Sequence[Order]:
         """This strategy's own non-terminal orders, oldest first."""
-        return tuple(self._desk.books.open_of(self.strategy_id).values())
+        return tuple(self._ctx.books.open_of(self.strategy_id).values())
 
     def order(self, client_order_id: ClientOrderId) -> Order | None:
         """One of this strategy's own orders, finished ones included while in memory."""
-        order = self._desk.books.orders.get(client_order_id)
+        order = self._ctx.books.orders.get(client_order_id)
         return order if order is not None and order.strategy_id == self.strategy_id else None
 
     def working_qty(self, instrument: InstrumentId, side: Side) -> Decimal:
         """Open quantity of this strategy's own orders on one side."""
-        mine = self._desk.books.open_of(self.strategy_id).values()
+        mine = self._ctx.books.open_of(self.strategy_id).values()
         return sum(
             (o.leaves_qty for o in mine if o.instrument_id == instrument and o.side is side), ZERO
         )

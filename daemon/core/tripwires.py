@@ -58,10 +58,10 @@ class _Standing:
 class Tripwires:
     """All the wires that count or wait; immediate triggers need none."""
 
-    def __init__(self, desk: TurnContext, market: LatestMarket, symbols: BlockedSymbols) -> None:
+    def __init__(self, ctx: TurnContext, market: LatestMarket, symbols: BlockedSymbols) -> None:
         """Nothing has happened yet."""
-        config: EngineConfig = desk.config
-        self._desk = desk
+        config: EngineConfig = ctx.config
+        self._ctx = ctx
         self._market = market
         self._symbols = symbols
         self.rate_limit = StormWire(config.rate_limit_storm, StopTrigger.RATE_LIMIT_STORM)
@@ -74,8 +74,8 @@ class Tripwires:
 
     def hit(self, wire: StormWire, msg: str) -> None:
         """Count one event on a wire; a storm asks for an incident."""
-        if wire.hit(self._desk.now_ns):
-            self._desk.trouble(wire.trigger, msg)
+        if wire.hit(self._ctx.now_ns):
+            self._ctx.trouble(wire.trigger, msg)
 
     def on_reject(self, reject: Reject, order: Order | None) -> None:
         """Count a refusal that is a fault, or that shows that we do not know a filter.
@@ -89,12 +89,12 @@ class Tripwires:
             counted_ns = self._filters_moved_ns.get(order.instrument_id, -_FILTERS_TOLD_NS)
             if order.ts_approved_ns < counted_ns + _FILTERS_TOLD_NS:
                 return
-            self._filters_moved_ns[order.instrument_id] = self._desk.now_ns
+            self._filters_moved_ns[order.instrument_id] = self._ctx.now_ns
         self.hit(self.reject, f"venue rejects, last: {reject.code} {reject.reason}")
 
     def on_clock(self, offset_ns: int) -> None:
         """A clock sample: beyond the bound again and again is skew."""
-        bound = self._desk.config.clock_skew_max_ns
+        bound = self._ctx.config.clock_skew_max_ns
         if abs(offset_ns) > bound:
             ms = offset_ns // 1_000_000
             self.hit(
@@ -104,10 +104,10 @@ class Tripwires:
 
     def tick(self) -> None:
         """A quote that is old while we have orders on its instrument, whatever trades there are."""
-        desk, now = self._desk, self._desk.now_ns
+        ctx, now = self._ctx, self._ctx.now_ns
         exposed = {
             order.instrument_id: None
-            for order in desk.books.working()
+            for order in ctx.books.working()
             if not self._symbols.why(order.instrument_id)
         }
         for iid in list(self._stale):
@@ -115,13 +115,13 @@ class Tripwires:
                 del self._stale[iid]
         for iid in exposed:
             age = self._market.quote_age_ns(iid, now)
-            if age is None or age < desk.config.stale_feed_ns:
+            if age is None or age < ctx.config.stale_feed_ns:
                 self._stale.pop(iid, None)
                 continue
             standing = self._stale.setdefault(iid, _Standing(now))
-            if now - standing.since_ns >= desk.config.stale_feed_confirm_ns and not standing.told:
+            if now - standing.since_ns >= ctx.config.stale_feed_confirm_ns and not standing.told:
                 standing.told = True
-                desk.trouble(
+                ctx.trouble(
                     StopTrigger.STALE_FEED,
                     f"the quote is {age // 1_000_000} ms old with orders open",
                     symbol_of(iid),

@@ -49,7 +49,7 @@ class TurnContext:
         self.ledger = DurableState(interceptor, orders_retained=config.orders_retained)
         self.books = self.ledger.books
         self.gate = Gate()
-        self.chase = PendingQueries(config)
+        self.pending_queries = PendingQueries(config)
         self.trading_state = TradingState.HALTED
         self.now_ns = 0
         self.effects: list[Effect] = []
@@ -239,7 +239,7 @@ class TurnContext:
                 symbol_of(order.instrument_id),
                 {"client_order_id": order.client_order_id, "status": order.status.value},
             )
-            self.chase.ask(order.client_order_id, "impossible report", self.now_ns)
+            self.pending_queries.ask(order.client_order_id, "impossible report", self.now_ns)
             return False
         return True
 

@@ -67,7 +67,7 @@ class DenialSource(StrEnum):
     """Proof that the request never left: `msg` says why."""
 
 
-class DoorReason(StrEnum):
+class BotRefusal(StrEnum):
     """Why a request did not come as far as the caps."""
 
     DUPLICATE_ORDER_ID = "duplicate_order_id"

@@ -18,7 +18,7 @@ SIM = "sim"
 BINANCE_SPOT_TESTNET = "binance-spot-testnet"
 
 
-class Road(StrEnum):
+class EndpointKind(StrEnum):
     """The three routes to a venue."""
 
     REST = "rest"
@@ -47,23 +47,23 @@ class Allowed:
 
 
 _TESTNET = {
-    Road.REST: Allowed(
+    EndpointKind.REST: Allowed(
         hosts=frozenset({"testnet.binance.vision", "api1.testnet.binance.vision"}),
         ports=frozenset({443}),
         paths=frozenset({"", "/", "/api", "/api/"}),
     ),
-    Road.WS_API: Allowed(
+    EndpointKind.WS_API: Allowed(
         hosts=frozenset({"ws-api.testnet.binance.vision"}),
         ports=frozenset({443, 9443}),
         paths=frozenset({"", "/", "/ws-api/v3"}),
     ),
-    Road.STREAMS: Allowed(
+    EndpointKind.STREAMS: Allowed(
         hosts=frozenset({"stream.testnet.binance.vision"}),
         ports=frozenset({443, 9443}),
         paths=frozenset({"", "/", "/ws", "/stream"}),
     ),
 }
-TABLE: dict[str, dict[Road, Allowed]] = {BINANCE_SPOT_TESTNET: _TESTNET}
+TABLE: dict[str, dict[EndpointKind, Allowed]] = {BINANCE_SPOT_TESTNET: _TESTNET}
 """Live hosts are not in it: no configuration can name them."""
 LIVE_LOOKALIKES = frozenset(
     {
@@ -82,9 +82,9 @@ LIVE_LOOKALIKES = frozenset(
 """Only for a plainer sentence: they are refused because they are not in TABLE."""
 
 _SCHEMES = {
-    Road.REST: ("http", "https"),
-    Road.WS_API: ("ws", "wss"),
-    Road.STREAMS: ("ws", "wss"),
+    EndpointKind.REST: ("http", "https"),
+    EndpointKind.WS_API: ("ws", "wss"),
+    EndpointKind.STREAMS: ("ws", "wss"),
 }
 _DEFAULT_PORTS = {"http": 80, "ws": 80, "https": 443, "wss": 443}
 
@@ -104,7 +104,7 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-def check_endpoint(environment: str, route: Road, url: str) -> CheckedAddress:
+def check_endpoint(environment: str, route: EndpointKind, url: str) -> CheckedAddress:
     """Admit one URL for one route of one environment.
 
     Raises:
@@ -144,7 +144,7 @@ def check_peer(environment: str, host: str, port: int) -> None:
     raise HostRefused(f"refused to connect to {host}:{port}: not an address of {environment!r}")
 
 
-def _split(environment: str, route: Road, url: str) -> CheckedAddress:
+def _split(environment: str, route: EndpointKind, url: str) -> CheckedAddress:
     if not url.isascii() or any(c.isspace() or ord(c) < 32 or c == "\\" for c in url):
         raise HostRefused(f"{url!r}: only plain ASCII without spaces or backslashes is an address")
     try:
@@ -172,7 +172,7 @@ def _split(environment: str, route: Road, url: str) -> CheckedAddress:
     )
 
 
-def _check_remote(environment: str, route: Road, endpoint: CheckedAddress) -> None:
+def _check_remote(environment: str, route: EndpointKind, endpoint: CheckedAddress) -> None:
     allowed = TABLE[environment][route]
     names = ", ".join(sorted(allowed.hosts))
     if endpoint.host not in allowed.hosts:

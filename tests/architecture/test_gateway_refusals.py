@@ -3,7 +3,7 @@
 Write it anew: `python -m tests.architecture.test_gateway_refusals`.
 """
 
-from daemon.model.bots import DoorReason
+from daemon.model.bots import BotRefusal
 from daemon.venues.binance_spot.serving.refusals import BOT_RULES, WORDED, refusals_table
 from riskcaps.words.denials import DenyReason
 from tests.architecture.tree import ROOT
@@ -32,7 +32,7 @@ def test_every_reason_of_the_caps_has_a_row_and_all_words_a_reason() -> None:
 
 
 def test_every_reason_of_the_bots_own_rules_has_a_row() -> None:
-    assert set(BOT_RULES) == set(DoorReason)
+    assert set(BOT_RULES) == set(BotRefusal)
 
 
 def test_the_page_is_not_stale() -> None:

@@ -31,7 +31,7 @@ from daemon.shell.process.clock import SystemClock
 from daemon.shell.pump import Pump
 from daemon.venues.binance_spot.codec_stream import stream_names
 from daemon.venues.contract import MarketEvent
-from daemon.venues.hosts import Road, check_endpoint
+from daemon.venues.hosts import EndpointKind, check_endpoint
 from tests.bench.report import Row, at_least, median
 from tests.bench.world import ROOT, SYMBOLS, beside, engine_on
 from tests.support.adapters import spot
@@ -51,7 +51,7 @@ class Reader:
         names = stream_names(SYMBOLS, ["bookTicker"])
         self.session = MarketSession(
             environment="sim",
-            endpoint=check_endpoint("sim", Road.STREAMS, f"ws://127.0.0.1:{port}"),
+            endpoint=check_endpoint("sim", EndpointKind.STREAMS, f"ws://127.0.0.1:{port}"),
             names=names,
             newest_of=names if newest else (),
             codec=spot(SYMBOLS).market,

@@ -55,7 +55,7 @@ class Run:
 
 
 @dataclass(slots=True)
-class Road:
+class EndpointKind:
     """One road with its runs."""
 
     name: str
@@ -157,12 +157,12 @@ class Bench:
         )
 
 
-def measure(roads: Sequence[str], runs: int, tell: Callable[[str], None]) -> list[Road]:
+def measure(roads: Sequence[str], runs: int, tell: Callable[[str], None]) -> list[EndpointKind]:
     """Every chosen road `runs` times, in turn, so that a busy minute strikes them all.
 
     Each run has a daemon and a state directory of its own; the two stages' venues stay.
     """
-    measured = {name: Road(name, ROADS[name]) for name in roads}
+    measured = {name: EndpointKind(name, ROADS[name]) for name in roads}
     jobs = [name for _ in range(runs) for name in roads]
     with ExitStack() as stack:
         benches = [Bench(_stage(stack)) for _ in range(min(STAGES, len(jobs)))]
@@ -181,7 +181,7 @@ def _stage(stack: ExitStack) -> StopStage:
     return stack.enter_context(StopStage(Path(directory)))
 
 
-def rows_of(road: Road) -> list[Row]:
+def rows_of(road: EndpointKind) -> list[Row]:
     """The rows of one road against its targets."""
     in_daemon = NORMAL_MS if road.name == "normal" else STUCK_MS
     targets, moonshots = DIRECT_MS if road.name in BY_PROCESS else in_daemon
@@ -214,7 +214,7 @@ def rows(*, quick: bool) -> list[Row]:
     return [row for road in roads for row in rows_of(road)]
 
 
-def show(roads: Sequence[Road], console: Console) -> None:
+def show(roads: Sequence[EndpointKind], console: Console) -> None:
     """Print the table."""
     table = Table(title="stops: 200 orders on 10 symbols, venue 1 ms away; p50 / p99 in ms")
     table.add_column("road")

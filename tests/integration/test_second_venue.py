@@ -167,11 +167,11 @@ async def test_orders_are_placed_in_lots_and_ticks_filled_and_canceled(tmp_path:
         assert (buy.lots, buy.ticks) == (5, 199)
         await box.venue.fill(buy, 2)
         await box.until(lambda: box.held() == 2 * CONTRACT, "the position is ours")
-        cid = next(iter(box.engine._desk.books.open))
+        cid = next(iter(box.engine._ctx.books.open))
         assert buy.tag == str(int(cid, 36)), "our id, as the venue's number"
         box.wishes(CancelIntent(strategy_id=StrategyId("test"), client_order_id=cid))
         await box.until(lambda: buy.state == "pulled", "it is canceled there")
-        await box.until(lambda: not box.engine._desk.books.open, "and here")
+        await box.until(lambda: not box.engine._ctx.books.open, "and here")
         assert box.held() == 2 * CONTRACT
 
 
@@ -186,7 +186,7 @@ async def test_a_position_may_be_short_and_reconciles_with_the_ledger(tmp_path: 
         answer = await box.ask("reconcile")
         assert answer.result["clean"], answer.result
         assert box.status()["incidents"] == []
-        flows = box.engine._desk.books.flows
+        flows = box.engine._ctx.books.flows
         assert flows["USD"] == box.venue.cash - 100_000
         assert flows[SYMBOL] == box.venue.lots * CONTRACT
 

@@ -148,10 +148,10 @@ async def test_an_order_goes_to_its_own_venue_and_one_reconciliation_compares_bo
         assert box.gate.risk.books.positions()[XBT].qty == -4 * CONTRACT, "short there"
         answer = await box.ask("reconcile")
         assert answer.result["clean"], answer.result
-        flows = box.engine._desk.books.flows
+        flows = box.engine._ctx.books.flows
         assert flows[f"USDT@{CONTRACTS}"] == box.venue.cash - Decimal(100_000)
         assert "USDT" not in flows, "the other venue's cash is another asset"
-        basis = box.engine._desk.ledger.basis
+        basis = box.engine._ctx.ledger.basis
         assert basis["USDT"] == basis[f"USDT@{CONTRACTS}"] == Decimal(100_000)
 
 
@@ -160,7 +160,7 @@ async def test_readiness_is_over_all_and_a_lost_venue_is_named(tmp_path: Path) -
         sockets, box.venue.sockets = box.venue.sockets, []
         for socket in sockets:
             await socket.close()
-        gate = box.engine._desk.gate
+        gate = box.engine._ctx.gate
         await box.until(lambda: gate.down_why[Link.ORDER].startswith(CONTRACTS), "it is named")
         assert box.gate.risk.books.by_id[BTC].blocked or gate.up[Link.ORDER], (
             "no venue trades meanwhile"
@@ -183,11 +183,11 @@ async def test_a_symbol_of_another_venue_is_watched_and_confined_as_one_of_the_f
 ) -> None:
     """By its bare symbol, as incidents name it, and by its configured name alike."""
     async with trading(tmp_path) as box:
-        symbols = box.engine._conductor.symbols
+        symbols = box.engine._session_control.symbols
         for name in (SYMBOL, XBT):
             assert symbols.why(name) == ""
             assert not symbols.confines("stale_feed", name)
-        loaded = box.engine._desk.ledger.instruments
+        loaded = box.engine._ctx.ledger.instruments
         loaded[XBT] = replace(loaded[XBT], status=SymbolStatus.BREAK)
         for name in (SYMBOL, XBT):
             assert "BREAK" in symbols.why(name)

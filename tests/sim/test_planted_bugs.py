@@ -130,7 +130,7 @@ def a_refused_amend_is_believed(patch: pytest.MonkeyPatch) -> None:
         del why
         wanted = self.under_way.pop(order.client_order_id, order.qty)
         if not order.status.is_terminal and wanted < order.qty:
-            self._desk.amended(order, wanted, "hope")
+            self._ctx.amended(order, wanted, "hope")
 
     patch.setattr(Amends, "not_sent", hopeful)
 
@@ -140,7 +140,7 @@ def a_cancel_that_is_not_sent_is_believed(patch: pytest.MonkeyPatch) -> None:
 
     def hopeful(self: Cancels, order: Any, why: str) -> None:
         if order.status is OrderStatus.PENDING_CANCEL:
-            self._desk.fire(order, Trigger.CANCEL, why)
+            self._ctx.fire(order, Trigger.CANCEL, why)
         kept(self, order, why)
 
     patch.setattr(Cancels, "not_sent", hopeful)

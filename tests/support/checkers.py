@@ -119,7 +119,7 @@ class Checker:
         assert short <= caps.position_short_base_max, f"short {short} beyond the cap at the venue"
 
     def _quantities(self) -> None:
-        for cid, order in self.run.engine._desk.books.open.items():
+        for cid, order in self.run.engine._ctx.books.open.items():
             before = self.cum.get(cid, ZERO)
             assert order.cum_qty >= before, f"{cid}: cumulative quantity fell"
             assert order.cum_qty <= order.qty, f"{cid}: filled beyond its quantity"
@@ -178,7 +178,7 @@ class Checker:
     # ------------------------------------------------------------------ at rest
     def at_rest(self) -> None:
         run = self.run
-        books = run.engine._desk.books
+        books = run.engine._ctx.books
         venue = run.venue.accounts["main"]
         assert not venue.open_orders, "orders of ours are open at the venue"
         for order in books.orders.values():
@@ -197,7 +197,7 @@ class Checker:
 
     def _truth(self, venue: Any) -> None:
         """Order by order: REJECTED never was at the venue; what ended there ended here alike."""
-        for order in self.run.engine._desk.books.orders.values():
+        for order in self.run.engine._ctx.books.orders.values():
             at_venue = venue.history.named("BTCUSDT", order.client_order_id)
             if order.status is OrderStatus.REJECTED:
                 assert at_venue is None, f"{order.client_order_id} REJECTED, and at the venue"

@@ -348,7 +348,7 @@ class KillWorld(SimRun):
     def _human(self) -> None:
         """Someone who clears what a run latches, so that there is trading to be killed in."""
         self.later(400 * MS, self._human)
-        for incident in self.engine._desk.ledger.unresolved:
+        for incident in self.engine._ctx.ledger.unresolved:
             why = {"incident_id": incident.incident_id}
             self.tell(command("incident-resolve", "looked at", **why))
         self.tell(command("re-arm", "sim"))

@@ -234,7 +234,7 @@ class Stage:
 
     # ------------------------------------------------------------------ looking
     def order(self, cid: str) -> Order:
-        return self.engine._desk.books.orders[ClientOrderId(cid)]
+        return self.engine._ctx.books.orders[ClientOrderId(cid)]
 
     def status_of(self, cid: str) -> str:
         return self.order(cid).status.value

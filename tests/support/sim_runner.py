@@ -191,7 +191,7 @@ class SimRun:
         for _ in range(10):
             if self.engine.session_id:
                 self.tell(command("stop", "end"))
-            elif not any(True for _ in self.engine._desk.books.working()):
+            elif not any(True for _ in self.engine._ctx.books.working()):
                 break
             else:
                 self.tell(command("cancel-all"))

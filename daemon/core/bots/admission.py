@@ -18,9 +18,9 @@ from daemon.core.turn_context import TurnContext
 from daemon.model.amounts import ceil_to, plain
 from daemon.model.bots import (
     BotDenial,
+    BotRefusal,
     BotState,
     DenialSource,
-    DoorReason,
     bot_strategy,
 )
 from daemon.model.enums import OrderType, Side, TradingState
@@ -43,7 +43,7 @@ class AdmissionRefused(Exception):  # noqa: N818 - a business outcome, caught wh
         self.denial = denial
 
 
-def refusal(reason: DoorReason, msg: str = "", **context: str) -> BotDenial:
+def refusal(reason: BotRefusal, msg: str = "", **context: str) -> BotDenial:
     """A denial of the door's own."""
     return BotDenial(source=DenialSource.DOOR, reason=reason, context=context, msg=msg)
 
@@ -58,10 +58,10 @@ class BotAdmission:
     """Knows the bots of the configuration, and who of them may place."""
 
     def __init__(
-        self, desk: TurnContext, market: LatestMarket, money: Money, specs: Mapping[str, BotSpec]
+        self, ctx: TurnContext, market: LatestMarket, money: Money, specs: Mapping[str, BotSpec]
     ) -> None:
         """Share the desk."""
-        self._desk = desk
+        self._ctx = ctx
         self._market = market
         self._money = money
         self._specs = specs
@@ -75,14 +75,14 @@ class BotAdmission:
             Refused: the request does not come as far as the caps.
         """
         spec = self._let_in(item)
-        used = self._desk.ledger.bots.order(item.bot, item.client_order_id)
+        used = self._ctx.ledger.bots.order(item.bot, item.client_order_id)
         if used is not None and not used.status.is_terminal and used is not replacing:
-            raise AdmissionRefused(refusal(DoorReason.DUPLICATE_ORDER_ID))
+            raise AdmissionRefused(refusal(BotRefusal.DUPLICATE_ORDER_ID))
         if replacing is not None and replacing.instrument_id != item.instrument_id:
             raise AdmissionRefused(
-                refusal(DoorReason.MALFORMED, "both orders must be of one symbol")
+                refusal(BotRefusal.MALFORMED, "both orders must be of one symbol")
             )
-        instrument = self._desk.ledger.instruments.get(item.instrument_id)
+        instrument = self._ctx.ledger.instruments.get(item.instrument_id)
         qty = self._qty(item, instrument)
         if instrument is not None and spec.capital:
             self._afford(spec, item, instrument, qty)
@@ -107,37 +107,37 @@ class BotAdmission:
     def _let_in(self, item: BotPlace) -> BotSpec:
         spec = self._specs.get(item.bot)
         if spec is None or not item.client_order_id:
-            known = DoorReason.UNKNOWN_BOT if spec is None else DoorReason.MALFORMED
+            known = BotRefusal.UNKNOWN_BOT if spec is None else BotRefusal.MALFORMED
             raise AdmissionRefused(refusal(known))
-        account = self._desk.ledger.bots.of.get(item.bot) or BotAccount()
+        account = self._ctx.ledger.bots.of.get(item.bot) or BotAccount()
         if account.state is BotState.REVOKED:
-            raise AdmissionRefused(refusal(DoorReason.REVOKED, account.reason))
+            raise AdmissionRefused(refusal(BotRefusal.REVOKED, account.reason))
         if account.state is BotState.SUSPENDED:
-            raise AdmissionRefused(refusal(DoorReason.SUSPENDED, account.reason))
+            raise AdmissionRefused(refusal(BotRefusal.SUSPENDED, account.reason))
         symbol = symbol_of(item.instrument_id)
         # A symbol that has caps but is not traded must not reach the gate: it has no filters there.
-        if symbol not in spec.symbols or symbol not in self._desk.config.symbols:
-            raise AdmissionRefused(refusal(DoorReason.UNKNOWN_SYMBOL, symbol=symbol))
+        if symbol not in spec.symbols or symbol not in self._ctx.config.symbols:
+            raise AdmissionRefused(refusal(BotRefusal.UNKNOWN_SYMBOL, symbol=symbol))
         return spec
 
     def _qty(self, item: BotPlace, instrument: Instrument | None) -> Decimal:
         """The base quantity, or the bound of it where the bot names a quantity in quote."""
         if (item.qty is None) == (item.quote_qty is None):
-            raise AdmissionRefused(refusal(DoorReason.MALFORMED, "either qty or quote_qty"))
+            raise AdmissionRefused(refusal(BotRefusal.MALFORMED, "either qty or quote_qty"))
         if item.qty is not None:
             return item.qty
         quote_qty = item.quote_qty
         if item.order_type is not OrderType.MARKET or quote_qty is None or item.price is not None:
-            raise AdmissionRefused(refusal(DoorReason.MALFORMED, "quote_qty is for market orders"))
+            raise AdmissionRefused(refusal(BotRefusal.MALFORMED, "quote_qty is for market orders"))
         if not quote_qty.is_finite() or quote_qty <= 0:
-            raise AdmissionRefused(refusal(DoorReason.MALFORMED, "quote_qty"))
-        if self._desk.trading_state is TradingState.REDUCING:  # what is cut to the position is base
+            raise AdmissionRefused(refusal(BotRefusal.MALFORMED, "quote_qty"))
+        if self._ctx.trading_state is TradingState.REDUCING:  # what is cut to the position is base
             why = "only what reduces passes now: name the quantity in base"
-            raise AdmissionRefused(refusal(DoorReason.MALFORMED, why))
+            raise AdmissionRefused(refusal(BotRefusal.MALFORMED, why))
         low = self._lowest_price(item.instrument_id)
         if low is None or instrument is None:
             raise AdmissionRefused(
-                refusal(DoorReason.NO_PRICE, symbol=symbol_of(item.instrument_id))
+                refusal(BotRefusal.NO_PRICE, symbol=symbol_of(item.instrument_id))
             )
         lot = instrument.lot or Decimal(1).scaleb(-instrument.base_precision)
         return ceil_to(quote_qty / low, lot)
@@ -145,7 +145,7 @@ class BotAdmission:
     def _lowest_price(self, instrument_id: InstrumentId) -> Decimal | None:
         """The collar's lower edge; None where there is no quote or no collar."""
         top = self._market.tops.get(instrument_id)
-        caps = self._desk.interceptor.risk.capset.for_instrument(instrument_id)
+        caps = self._ctx.interceptor.risk.capset.for_instrument(instrument_id)
         if top is None or caps is None or not 0 < caps.collar_bps_max < _BPS:
             return None
         return min(top.bid_px, top.mid) * (_BPS - caps.collar_bps_max) / _BPS
@@ -155,7 +155,7 @@ class BotAdmission:
         asset = instrument.quote if item.side is Side.BUY else instrument.base
         why = self._money.short(asset)
         if why:
-            raise AdmissionRefused(refusal(DoorReason.ALLOTMENT_EXCEEDED, why, asset=asset))
+            raise AdmissionRefused(refusal(BotRefusal.ALLOTMENT_EXCEEDED, why, asset=asset))
         need = qty
         if item.side is Side.BUY:
             need = item.quote_qty if item.quote_qty is not None else self._cost(item, qty)
@@ -163,7 +163,7 @@ class BotAdmission:
         if need > free:
             raise AdmissionRefused(
                 refusal(
-                    DoorReason.ALLOTMENT_EXCEEDED,
+                    BotRefusal.ALLOTMENT_EXCEEDED,
                     asset=asset,
                     used=plain(need),
                     limit=plain(free),
@@ -177,7 +177,7 @@ class BotAdmission:
             top = self._market.tops.get(item.instrument_id)
             if top is None:
                 raise AdmissionRefused(
-                    refusal(DoorReason.NO_PRICE, symbol=symbol_of(item.instrument_id))
+                    refusal(BotRefusal.NO_PRICE, symbol=symbol_of(item.instrument_id))
                 )
             price = top.ask_px
         return qty * price

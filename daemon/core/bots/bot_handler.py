@@ -64,23 +64,23 @@ class Bots:
 
     def __init__(
         self,
-        desk: TurnContext,
+        ctx: TurnContext,
         market: LatestMarket,
         cancels: Cancels,
         amends: Amends,
         replaces: Replaces,
     ) -> None:
         """Share the desk."""
-        self._desk = desk
+        self._ctx = ctx
         self._cancels = cancels
-        self.specs: dict[str, BotSpec] = {spec.name: spec for spec in desk.config.bots}
-        self.money = Money(desk, self.specs)
-        self._rows = Rows(desk)
-        self._waiting = PendingAnswers(desk, self._rows)
-        door = BotAdmission(desk, market, self.money, self.specs)
+        self.specs: dict[str, BotSpec] = {spec.name: spec for spec in ctx.config.bots}
+        self.money = Money(ctx, self.specs)
+        self._rows = Rows(ctx)
+        self._waiting = PendingAnswers(ctx, self._rows)
+        admission = BotAdmission(ctx, market, self.money, self.specs)
         self.requests = Requests(
-            desk,
-            door,
+            ctx,
+            admission,
             self._rows,
             self._waiting,
             cancels=cancels,
@@ -105,7 +105,7 @@ class Bots:
     def begin(self) -> None:
         """First turn of a run: what recovery has folded is known, and nobody waits."""
         self._rows.begin()
-        self._desk.books.touched.clear()
+        self._ctx.books.touched.clear()
 
     @property
     def handlers(self) -> dict[type, Callable[[Any], object]]:
@@ -125,7 +125,7 @@ class Bots:
     # ------------------------------------------------------------------ inputs
     def _on_place(self, item: BotPlace) -> None:
         """A placement; whoever had been gone is back with it."""
-        account = self._desk.ledger.bots.of.get(item.bot)
+        account = self._ctx.ledger.bots.of.get(item.bot)
         if account is not None and account.state is BotState.GONE and item.bot in self.specs:
             self._switch(item.bot, BotState.ACTIVE, "it is heard of again", ENGINE_NAME)
         self.requests.place(item)
@@ -136,17 +136,17 @@ class Bots:
 
     def _on_throttled(self, item: BotThrottled) -> None:
         """How much the gateway has kept away."""
-        self._desk.ledger.bots.throttle(item.bot, item.count)
+        self._ctx.ledger.bots.throttle(item.bot, item.count)
         fields: journal.BotThrottledRecord = {
             "bot": item.bot,
             "count": item.count,
             "window_ms": item.window_ms,
         }
-        self._desk.record(EventType.BOT_THROTTLED, fields)
+        self._ctx.record(EventType.BOT_THROTTLED, fields)
 
     def _on_key_misused(self, item: BotKeyMisused) -> None:
         """Whoever holds the venue's key needs no gateway: a human must look before orders go on."""
-        self._desk.trouble(StopTrigger.KEY_MISUSED, item.what, "", {"bot": item.bot})
+        self._ctx.trouble(StopTrigger.KEY_MISUSED, item.what, "", {"bot": item.bot})
 
     # ------------------------------------------------------------------ what others have handled
     def _on_report(self, item: VenueReport) -> None:
@@ -184,7 +184,7 @@ class Bots:
         self._stale.update(self.specs)
 
     def _refused(self, client_order_id: ClientOrderId, denial: BotDenial) -> None:
-        order = self._desk.books.orders.get(client_order_id)
+        order = self._ctx.books.orders.get(client_order_id)
         if order is not None and order.bot_order_id:
             self._rows.reasons[client_order_id] = denial.msg or denial.reason
             self._waiting.refused(client_order_id, denial)
@@ -196,26 +196,26 @@ class Bots:
         `item` is what the turn was about; others have handled it already.
         """
         if not self.specs:
-            self._desk.books.touched.clear()
+            self._ctx.books.touched.clear()
             return
         hear = self._hears.get(type(item))
         if hear is not None:
             hear(item)
-        desk = self._desk
-        if desk.misbehaved:
-            stopped, desk.misbehaved = desk.misbehaved, []
+        ctx = self._ctx
+        if ctx.misbehaved:
+            stopped, ctx.misbehaved = ctx.misbehaved, []
             for name, why in stopped:
                 self._switch(name, BotState.SUSPENDED, why, ENGINE_NAME, cancel=True)
-        touched = desk.books.touched
+        touched = ctx.books.touched
         if touched:
             orders = list(touched.values())
             touched.clear()
             for order in orders:
-                desk.effects.extend(self._rows.changes(order))
+                ctx.effects.extend(self._rows.changes(order))
                 self._stale.add(bot_of(order.strategy_id) or "")
             self._waiting.settle(orders)
             self._suspend_whoever_must()
-            if self._rows.remembered > 2 * desk.config.orders_retained + _FORGET_EVERY:
+            if self._rows.remembered > 2 * ctx.config.orders_retained + _FORGET_EVERY:
                 self._rows.forget_gone()
         if self._stale:
             self._tell_balances()
@@ -228,11 +228,11 @@ class Bots:
             changed = tuple(one for one in now if one not in before)
             if changed:
                 self._told[name] = now
-                self._desk.effects.append(BotBalances(bot=name, rows=changed))
+                self._ctx.effects.append(BotBalances(bot=name, rows=changed))
 
     def _suspend_whoever_must(self) -> None:
         for name, spec in self.specs.items():
-            account = self._desk.ledger.bots.of.get(name)
+            account = self._ctx.ledger.bots.of.get(name)
             if account is None or account.state not in (BotState.ACTIVE, BotState.GONE):
                 continue
             if 0 < spec.reject_streak_max <= account.rejects:
@@ -247,14 +247,14 @@ class Bots:
     def _switch(
         self, bot: str, state: BotState, reason: str, by: str, *, cancel: bool = False
     ) -> None:
-        desk = self._desk
-        account = desk.ledger.bots.account(bot)
+        ctx = self._ctx
+        account = ctx.ledger.bots.account(bot)
         if state is BotState.GONE and account.state is not BotState.ACTIVE:
             state, reason = account.state, account.reason  # silence lifts no suspension
         if account.state is BotState.REVOKED:
             state = BotState.REVOKED
         orders = self._to_cancel(bot, state) if cancel else []
-        desk.ledger.bots.switch(bot, state, reason)
+        ctx.ledger.bots.switch(bot, state, reason)
         fields: journal.BotSwitchedRecord = {
             "bot": bot,
             "state": state.value,
@@ -263,17 +263,17 @@ class Bots:
             "cancel": cancel,
             "canceled": [order.client_order_id for order in orders],
         }
-        desk.record(EventType.BOT_SWITCHED, fields)
+        ctx.record(EventType.BOT_SWITCHED, fields)
         for order in orders:
             self._cancels.want(order, f"{state.value}: {reason}")
 
     def _to_cancel(self, bot: str, state: BotState) -> list[Order]:
         """The bot's open orders; of one that is gone, those that protect its position may stay."""
-        orders = list(self._desk.books.open_of(bot_strategy(bot)).values())
+        orders = list(self._ctx.books.open_of(bot_strategy(bot)).values())
         spec = self.specs.get(bot)
         if state is not BotState.GONE or spec is None or not spec.stops_stay:
             return orders
-        account = self._desk.ledger.bots.account(bot)
+        account = self._ctx.ledger.bots.account(bot)
         room = {iid: one.qty for iid, one in account.positions.items()}
         chosen = []
         for order in orders:
@@ -289,7 +289,7 @@ class Bots:
     # ------------------------------------------------------------------ looking
     def views(self) -> tuple[BotView, ...]:
         """All that each bot may see now."""
-        books, accounts = self._desk.books, self._desk.ledger.bots
+        books, accounts = self._ctx.books, self._ctx.ledger.bots
         found = []
         for name, spec in self.specs.items():
             account, mine = accounts.of.get(name) or BotAccount(), bot_strategy(name)
@@ -308,7 +308,7 @@ class Bots:
 
     def status(self) -> dict[str, Any]:
         """Plain values for the operator, by bot; also bots of the journal that the config lost."""
-        accounts = self._desk.ledger.bots.of
+        accounts = self._ctx.ledger.bots.of
         return {
             name: self._status_of(name, accounts.get(name) or BotAccount())
             for name in sorted({*self.specs, *accounts})
@@ -322,7 +322,7 @@ class Bots:
             "reason": account.reason,
             "configured": spec is not None,
             "symbols": [] if spec is None else list(spec.symbols),
-            "open_orders": len(self._desk.books.open_of(bot_strategy(name))),
+            "open_orders": len(self._ctx.books.open_of(bot_strategy(name))),
             "orders": account.orders,
             "fills": account.fills,
             "denied": dict(sorted(account.denied.items())),

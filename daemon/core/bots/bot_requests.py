@@ -19,7 +19,7 @@ from daemon.core.cancels import Cancels
 from daemon.core.replaces import REPLACEABLE, Replaces
 from daemon.core.turn_context import TurnContext
 from daemon.model import journal_records as journal
-from daemon.model.bots import BotDenial, DoorReason, ReplaceMode, bot_strategy
+from daemon.model.bots import BotDenial, BotRefusal, ReplaceMode, bot_strategy
 from daemon.model.effects import BotAnswered, SendOrder
 from daemon.model.ids import ClientOrderId, InstrumentId, VenueOrderId, symbol_of
 from daemon.model.inputs import BotAmend, BotCancel, BotCancelAll, BotPlace, BotReplace
@@ -35,7 +35,7 @@ _BEFORE_THE_CANCEL = (
     "orders_per_",
     "messages_per_",
     "venue_budget",
-    DoorReason.MALFORMED,
+    BotRefusal.MALFORMED,
 )
 """Refusals of a replace as a whole, by how their reasons begin (binance-spot.md, cancelReplace)."""
 
@@ -45,8 +45,8 @@ class Requests:
 
     def __init__(
         self,
-        desk: TurnContext,
-        door: BotAdmission,
+        ctx: TurnContext,
+        admission: BotAdmission,
         rows: Rows,
         waiting: PendingAnswers,
         *,
@@ -55,8 +55,8 @@ class Requests:
         replaces: Replaces,
     ) -> None:
         """Share the desk."""
-        self._desk = desk
-        self._door = door
+        self._ctx = ctx
+        self._admission = admission
         self._rows = rows
         self._waiting = waiting
         self._cancels = cancels
@@ -67,7 +67,7 @@ class Requests:
     def place(self, item: BotPlace) -> None:
         """One order, or a test of one."""
         try:
-            intent = self._door.intent_of(item)
+            intent = self._admission.intent_of(item)
         except AdmissionRefused as refused:
             self._refuse(item, "test" if item.is_test else "place", refused.denial)
             return
@@ -82,19 +82,19 @@ class Requests:
 
     def _place(self, item: BotPlace, intent: PlaceIntent) -> ClientOrderId | BotDenial:
         """Decide and send; the order's id, or why it was denied. Its line is written."""
-        desk, owner = self._desk, _owner(item)
-        verdict = desk.interceptor.review(intent, desk.now_ns)
-        desk.ledger.heard(desk.interceptor.risk.alerts.take())
+        ctx, owner = self._ctx, _owner(item)
+        verdict = ctx.interceptor.review(intent, ctx.now_ns)
+        ctx.ledger.heard(ctx.interceptor.risk.alerts.take())
         if isinstance(verdict, Approved):
-            desk.approve(verdict.order, intent.reason, verdict.decision, owner)
-            desk.effects.append(SendOrder(verdict.order))
+            ctx.approve(verdict.order, intent.reason, verdict.decision, owner)
+            ctx.effects.append(SendOrder(verdict.order))
             return verdict.order.client_order_id
-        desk.deny(intent, verdict.reason.value, verdict.context, verdict.decision, owner)
+        ctx.deny(intent, verdict.reason.value, verdict.context, verdict.decision, owner)
         return denied_by_caps(verdict.reason.value, verdict.context)
 
     def _test(self, item: BotPlace, intent: PlaceIntent) -> None:
         """What would become of it; nothing is held, and no line but the input's is written."""
-        found = self._desk.interceptor.preview(intent, self._desk.now_ns)
+        found = self._ctx.interceptor.preview(intent, self._ctx.now_ns)
         if found is None:
             self._answer(item)
         else:
@@ -114,7 +114,7 @@ class Requests:
         """The end of all of the bot's orders on a symbol, each by a cancel of its own."""
         orders = [
             order
-            for order in self._desk.books.open_of(bot_strategy(item.bot)).values()
+            for order in self._ctx.books.open_of(bot_strategy(item.bot)).values()
             if order.instrument_id == item.instrument_id
         ]
         if not orders:
@@ -142,18 +142,18 @@ class Requests:
             return
         cid = target.client_order_id
         try:
-            intent = self._door.intent_of(item.place, replacing=target)
+            intent = self._admission.intent_of(item.place, replacing=target)
         except AdmissionRefused as refused:
             self._refused_line(item, "replace", refused.denial)
             self._cancel_alone(item, target, refused.denial)
             return
-        if target.status not in REPLACEABLE or cid in self._desk.chase.cancels:
-            busy = refusal(DoorReason.IN_PROGRESS)
+        if target.status not in REPLACEABLE or cid in self._ctx.pending_queries.cancels:
+            busy = refusal(BotRefusal.IN_PROGRESS)
             self._refused_line(item, "replace", busy)
             both = item.mode is ReplaceMode.ALLOW_FAILURE
             self._answer(item, denial=busy if both else None, cancel_denial=busy)
             return
-        desk, owner = self._desk, _owner(item.place)
+        ctx, owner = self._ctx, _owner(item.place)
         wish = ReplaceIntent(
             strategy_id=target.strategy_id,
             client_order_id=cid,
@@ -163,17 +163,17 @@ class Requests:
             mode=item.mode,
             reason=_WHY,
         )
-        verdict = desk.interceptor.review_replace(wish, target, desk.now_ns)
-        desk.ledger.heard(desk.interceptor.risk.alerts.take())
+        verdict = ctx.interceptor.review_replace(wish, target, ctx.now_ns)
+        ctx.ledger.heard(ctx.interceptor.risk.alerts.take())
         if isinstance(verdict, ReplaceApproved):
             order = verdict.replace.order
-            desk.approve(order, intent.reason, verdict.decision, owner)
+            ctx.approve(order, intent.reason, verdict.decision, owner)
             if item.cancel.new_client_order_id:
                 self._rows.cancel_ids[cid] = item.cancel.new_client_order_id
             self._replaces.send(target, verdict.replace, _WHY)
             self._wait(item, "replace", placed=order.client_order_id, gone=(cid,))
         else:
-            desk.deny(intent, verdict.reason.value, verdict.context, verdict.decision, owner)
+            ctx.deny(intent, verdict.reason.value, verdict.context, verdict.decision, owner)
             denial = denied_by_caps(verdict.reason.value, verdict.context)
             self._cancel_alone(item, target, denial)
 
@@ -192,7 +192,7 @@ class Requests:
             self._answer(item, cancel_denial=NOT_FOUND)
             return
         try:
-            made = self._place(item.place, self._door.intent_of(item.place))
+            made = self._place(item.place, self._admission.intent_of(item.place))
         except AdmissionRefused as refused:
             self._refused_line(item, "replace", refused.denial)
             made = refused.denial
@@ -204,14 +204,14 @@ class Requests:
 
     def amend(self, item: BotAmend) -> None:
         """A smaller quantity; the order keeps its id and its place in the queue."""
-        desk = self._desk
+        ctx = self._ctx
         order = self._find(item)
         if order is None or order.status.is_terminal:
             self._refuse(item, "amend", NOT_FOUND)
         elif order.client_order_id in self._amends.under_way or order.status not in REPLACEABLE:
-            self._refuse(item, "amend", refusal(DoorReason.IN_PROGRESS))
-        elif not desk.gate.can_send:
-            self._refuse(item, "amend", refusal(DoorReason.NO_LINK, desk.gate.down_words))
+            self._refuse(item, "amend", refusal(BotRefusal.IN_PROGRESS))
+        elif not ctx.gate.can_send:
+            self._refuse(item, "amend", refusal(BotRefusal.NO_LINK, ctx.gate.down_words))
         else:
             intent = AmendIntent(
                 strategy_id=order.strategy_id,
@@ -234,14 +234,12 @@ class Requests:
     def _find(self, item: BotCancel | BotAmend) -> Order | None:
         """The bot's own order that the request names; where it names two ids, both must fit."""
         return find_order(
-            self._desk, item.bot, item.instrument_id, item.client_order_id, item.venue_order_id
+            self._ctx, item.bot, item.instrument_id, item.client_order_id, item.venue_order_id
         )
 
     def _wait(self, item: Request, kind: str, **what: Any) -> None:
         self._waiting.add(
-            Waiter(
-                bot=item.bot, request=item.request, kind=kind, asked_ns=self._desk.now_ns, **what
-            )
+            Waiter(bot=item.bot, request=item.request, kind=kind, asked_ns=self._ctx.now_ns, **what)
         )
 
     def _refuse(self, item: Request, kind: str, denial: BotDenial) -> None:
@@ -250,7 +248,7 @@ class Requests:
 
     def _refused_line(self, item: Request, kind: str, denial: BotDenial) -> None:
         placed = item.place if isinstance(item, BotReplace) else item
-        self._desk.ledger.bots.refuse(item.bot, denial.reason)
+        self._ctx.ledger.bots.refuse(item.bot, denial.reason)
         fields: journal.BotRefusedRecord = {
             "bot": item.bot,
             "request": item.request,
@@ -260,7 +258,7 @@ class Requests:
             "refusal": denial.reason,
             "msg": denial.msg,
         }
-        self._desk.record(EventType.BOT_REFUSED, fields)
+        self._ctx.record(EventType.BOT_REFUSED, fields)
 
     def _answer(
         self,
@@ -269,7 +267,7 @@ class Requests:
         denial: BotDenial | None = None,
         cancel_denial: BotDenial | None = None,
     ) -> None:
-        self._desk.effects.append(
+        self._ctx.effects.append(
             BotAnswered(
                 bot=item.bot, request=item.request, denial=denial, cancel_denial=cancel_denial
             )
@@ -277,14 +275,14 @@ class Requests:
 
 
 def find_order(
-    desk: TurnContext,
+    ctx: TurnContext,
     bot: str,
     instrument_id: InstrumentId,
     client_order_id: str | None,
     venue_order_id: VenueOrderId | None,
 ) -> Order | None:
     """A bot's own order by its ids of it; another bot's is nobody's."""
-    bots = desk.ledger.bots
+    bots = ctx.ledger.bots
     order = None
     if venue_order_id is not None:
         order = bots.order_at_venue(bot, instrument_id, venue_order_id)

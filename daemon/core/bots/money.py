@@ -22,9 +22,9 @@ from daemon.model.position import Balance
 class Money:
     """Balances per bot, from the gate's accounts and the bots' own flows."""
 
-    def __init__(self, desk: TurnContext, specs: Mapping[str, BotSpec]) -> None:
+    def __init__(self, ctx: TurnContext, specs: Mapping[str, BotSpec]) -> None:
         """Share the desk."""
-        self._desk = desk
+        self._ctx = ctx
         self._specs = specs
 
     def balances(self, spec: BotSpec) -> tuple[Balance, ...]:
@@ -47,7 +47,7 @@ class Money:
 
     def short(self, asset: str) -> str:
         """Why the allotments of an asset cannot be kept; empty when they can, or it is unknown."""
-        account = self._desk.interceptor.risk.books.accounts.get(asset)
+        account = self._ctx.interceptor.risk.books.accounts.get(asset)
         if account is None or not account.known:
             return ""
         allotted, total = self.allotted(asset), account.free + account.locked
@@ -56,7 +56,7 @@ class Money:
         return f"the bots' allotments are {plain(allotted)} {asset}, the account has {plain(total)}"
 
     def _balance(self, spec: BotSpec, asset: str, held: Decimal) -> Balance:
-        account = self._desk.interceptor.risk.books.accounts.get(asset)
+        account = self._ctx.interceptor.risk.books.accounts.get(asset)
         free = account.free if account is not None and account.known else ZERO
         locked = account.locked if account is not None and account.known else ZERO
         if not spec.capital:
@@ -65,16 +65,16 @@ class Money:
         return Balance(asset, max(ZERO, min(free, mine)), held)
 
     def _own(self, spec: BotSpec, asset: str) -> Decimal:
-        account = self._desk.ledger.bots.of.get(spec.name)
+        account = self._ctx.ledger.bots.of.get(spec.name)
         flow = ZERO if account is None else account.flows.get(asset, ZERO)
         return spec.capital.get(asset, ZERO) + flow
 
     def _held(self, bot: str) -> dict[str, Decimal]:
         """What the bot's open orders hold of each asset."""
-        desk, held = self._desk, dict[str, Decimal]()
-        for order in desk.books.open_of(bot_strategy(bot)).values():
-            hold = desk.interceptor.risk.books.holds.get(order.client_order_id)
-            instrument = desk.ledger.instruments.get(order.instrument_id)
+        ctx, held = self._ctx, dict[str, Decimal]()
+        for order in ctx.books.open_of(bot_strategy(bot)).values():
+            hold = ctx.interceptor.risk.books.holds.get(order.client_order_id)
+            instrument = ctx.ledger.instruments.get(order.instrument_id)
             if hold is None or instrument is None:
                 continue
             is_buy = order.side is Side.BUY
@@ -84,14 +84,14 @@ class Money:
         return held
 
     def _assets(self, spec: BotSpec) -> list[str]:
-        names = (instrument_id(one, self._desk.config.environment) for one in spec.symbols)
-        loaded = self._desk.ledger.instruments
+        names = (instrument_id(one, self._ctx.config.environment) for one in spec.symbols)
+        loaded = self._ctx.ledger.instruments
         known = [loaded[name] for name in names if name in loaded]
         return sorted({a for one in known for a in (one.base, one.quote)} | set(spec.capital))
 
 
-def allotments_short(desk: TurnContext) -> list[str]:
+def allotments_short(ctx: TurnContext) -> list[str]:
     """Every asset whose allotments the account cannot keep, in words; of none: empty."""
-    money = Money(desk, {spec.name: spec for spec in desk.config.bots})
-    assets = {asset for spec in desk.config.bots for asset in spec.capital}
+    money = Money(ctx, {spec.name: spec for spec in ctx.config.bots})
+    assets = {asset for spec in ctx.config.bots for asset in spec.capital}
     return [why for asset in sorted(assets) if (why := money.short(asset))]

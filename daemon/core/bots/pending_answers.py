@@ -16,7 +16,7 @@ from daemon.core.bots.rows import Rows, is_shown
 from daemon.core.turn_context import TurnContext
 from daemon.model import journal_records as journal
 from daemon.model.amounts import plain
-from daemon.model.bots import BotDenial, BotOrderRow, DenialSource, DoorReason
+from daemon.model.bots import BotDenial, BotOrderRow, BotRefusal, DenialSource
 from daemon.model.effects import ArmTimer, BotAnswered
 from daemon.model.enums import OrderStatus, OrderType, TimeInForce, VenueOrderStatus
 from daemon.model.ids import ClientOrderId
@@ -28,7 +28,7 @@ WAITING_PER_BOT_MAX = 1_000
 """The oldest is forgotten beyond it: its bot has given up long before."""
 _AT_ONCE = (TimeInForce.IOC, TimeInForce.FOK)
 
-NOT_FOUND = BotDenial(source=DenialSource.DOOR, reason=DoorReason.ORDER_NOT_FOUND)
+NOT_FOUND = BotDenial(source=DenialSource.DOOR, reason=BotRefusal.ORDER_NOT_FOUND)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -54,9 +54,9 @@ class Waiter:
 class PendingAnswers:
     """Waiters by request and by order."""
 
-    def __init__(self, desk: TurnContext, rows: Rows) -> None:
+    def __init__(self, ctx: TurnContext, rows: Rows) -> None:
         """Nobody waits."""
-        self._desk = desk
+        self._ctx = ctx
         self._rows = rows
         self.all: dict[int, Waiter] = {}
         self._of_order: dict[ClientOrderId, dict[int, None]] = {}
@@ -67,9 +67,9 @@ class PendingAnswers:
         self.all[waiter.request] = waiter
         for cid in _orders_of(waiter):
             self._of_order.setdefault(cid, {})[waiter.request] = None
-            order = self._desk.books.orders.get(cid)
+            order = self._ctx.books.orders.get(cid)
             if order is not None:
-                self._desk.books.touched[cid] = order
+                self._ctx.books.touched[cid] = order
         if len(self.all) > WAITING_PER_BOT_MAX:
             mine = [one for one in self.all.values() if one.bot == waiter.bot]
             if len(mine) > WAITING_PER_BOT_MAX:
@@ -81,11 +81,11 @@ class PendingAnswers:
 
         It may change nothing that the stream has not proven before, and is an answer all the same.
         """
-        order = self._desk.books.orders.get(client_order_id)
+        order = self._ctx.books.orders.get(client_order_id)
         for waiter in self._on(client_order_id):
             if waiter.placed == client_order_id and order is not None:
                 waiter.is_replied = True
-                self._desk.books.touched[client_order_id] = order
+                self._ctx.books.touched[client_order_id] = order
 
     def refused(self, client_order_id: ClientOrderId, denial: BotDenial) -> None:
         """A placement was refused by the venue, or never left."""
@@ -119,7 +119,7 @@ class PendingAnswers:
         """Some reply has lagged long enough."""
         self._armed_ns = 0
         for waiter in list(self.all.values()):
-            if waiter.due_ns and waiter.due_ns <= self._desk.now_ns:
+            if waiter.due_ns and waiter.due_ns <= self._ctx.now_ns:
                 self._try(waiter)
                 waiter.due_ns = 0  # still without an answer: what was proven is in doubt again
         self._arm()
@@ -128,7 +128,7 @@ class PendingAnswers:
         due = min((one.due_ns for one in self.all.values() if one.due_ns), default=0)
         if due and due != self._armed_ns:
             self._armed_ns = due
-            self._desk.effects.append(ArmTimer(TIMER, max(due, self._desk.now_ns)))
+            self._ctx.effects.append(ArmTimer(TIMER, max(due, self._ctx.now_ns)))
 
     def _try(self, waiter: Waiter) -> None:
         if waiter.request not in self.all:
@@ -139,7 +139,7 @@ class PendingAnswers:
 
     def _verdict(self, waiter: Waiter) -> BotAnswered | None:
         """The answer, or None: nothing proves one yet."""
-        books, bot, request = self._desk.books, waiter.bot, waiter.request
+        books, bot, request = self._ctx.books, waiter.bot, waiter.request
         ended: list[BotOrderRow] = []
         cancel_denial = waiter.cancel_denial
         for cid in waiter.gone:
@@ -180,7 +180,7 @@ class PendingAnswers:
         )
 
     def _amended(self, waiter: Waiter) -> BotAnswered | None:
-        order = self._desk.books.orders.get(waiter.amended or ClientOrderId(""))
+        order = self._ctx.books.orders.get(waiter.amended or ClientOrderId(""))
         if order is not None and order.amends > waiter.amends_before:
             rows = (self._rows.row(order),)
             return BotAnswered(bot=waiter.bot, request=waiter.request, rows=rows)
@@ -202,14 +202,14 @@ class PendingAnswers:
             return False
         if waiter.is_replied:
             return True
-        desk = self._desk
-        waiter.due_ns = waiter.due_ns or desk.now_ns + desk.config.bot_answer_grace_ns
-        return desk.now_ns >= waiter.due_ns
+        ctx = self._ctx
+        waiter.due_ns = waiter.due_ns or ctx.now_ns + ctx.config.bot_answer_grace_ns
+        return ctx.now_ns >= waiter.due_ns
 
     # ------------------------------------------------------------------ answering
     def _answer(self, waiter: Waiter, answered: BotAnswered) -> None:
         self._drop(waiter)
-        desk = self._desk
+        ctx = self._ctx
         said = answered.denial or answered.cancel_denial
         rows = (*((answered.cancel_row,) if answered.cancel_row else ()), *answered.rows)
         fields: journal.BotAnsweredRecord = {
@@ -225,10 +225,10 @@ class PendingAnswers:
                 for row in rows
             ],
             "refused": "" if said is None else f"{said.source}: {said.reason}",
-            "wait_ns": desk.now_ns - waiter.asked_ns,
+            "wait_ns": ctx.now_ns - waiter.asked_ns,
         }
-        desk.record(EventType.BOT_ANSWERED, fields)
-        desk.effects.append(answered)
+        ctx.record(EventType.BOT_ANSWERED, fields)
+        ctx.effects.append(answered)
 
     def _on(self, client_order_id: ClientOrderId) -> list[Waiter]:
         return [self.all[one] for one in self._of_order.get(client_order_id, ())]

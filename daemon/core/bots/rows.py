@@ -48,10 +48,10 @@ class BotTold:
 class Rows:
     """Makes rows and changes; remembers what was told."""
 
-    def __init__(self, desk: TurnContext) -> None:
+    def __init__(self, ctx: TurnContext) -> None:
         """Share the desk."""
-        self._desk = desk
-        self._patience = {spec.name: spec.patience_ns for spec in desk.config.bots}
+        self._ctx = ctx
+        self._patience = {spec.name: spec.patience_ns for spec in ctx.config.bots}
         self._told: dict[ClientOrderId, BotTold] = {}
         self.cancel_ids: dict[ClientOrderId, str] = {}
         """The bot's id of the cancel that it asked for last, by our id of the order."""
@@ -60,7 +60,7 @@ class Rows:
 
     def begin(self) -> None:
         """A run begins: everything that the fold has counts as told."""
-        for order in self._desk.books.orders.values():
+        for order in self._ctx.books.orders.values():
             if order.bot_order_id:
                 self._told[order.client_order_id] = BotTold(
                     is_new=is_shown(order),
@@ -130,14 +130,14 @@ class Rows:
             kind = _EXEC_TYPES.get(row.status) if row.status is not None else None
             # A placement that was refused in so many words is no event at the venue either; one
             # that was in doubt, or refused late, is: its bot has heard "unknown".
-            age_ns = self._desk.now_ns - order.ts_approved_ns
+            age_ns = self._ctx.now_ns - order.ts_approved_ns
             was_in_doubt = told.was_in_doubt or age_ns >= self._patience.get(row.bot, 0)
             if kind is not None and (told.is_new or was_in_doubt):
                 yield _change(row, kind)
 
     def forget_gone(self) -> None:
         """Drop what was told of orders that the books no longer have."""
-        orders = self._desk.books.orders
+        orders = self._ctx.books.orders
         self._told = {cid: one for cid, one in self._told.items() if cid in orders}
         self.cancel_ids = {cid: one for cid, one in self.cancel_ids.items() if cid in orders}
         self.reasons = {cid: one for cid, one in self.reasons.items() if cid in orders}
@@ -148,7 +148,7 @@ class Rows:
         return len(self._told)
 
     def _fills(self, order: Order) -> list[Fill]:
-        return self._desk.ledger.bots.fills.get(order.client_order_id, [])
+        return self._ctx.ledger.bots.fills.get(order.client_order_id, [])
 
 
 def is_shown(order: Order) -> bool:

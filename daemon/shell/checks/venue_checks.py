@@ -31,7 +31,7 @@ from daemon.shell.process.clock import Clock
 from daemon.venues.adapter import VenueAdapter
 from daemon.venues.contract import WsReply, unknown_text
 from daemon.venues.faults import Cause, Fault, Outcome
-from daemon.venues.hosts import Road
+from daemon.venues.hosts import EndpointKind
 
 CLOCK_OFFSET_MAX_MS = 1_000
 ROUND_TRIP_MAX_MS = 1_000
@@ -70,7 +70,7 @@ class Preflight:
         self._instruments: tuple[Instrument, ...] = ()
         self._rest = RestSession(
             environment=endpoints.environment,
-            endpoint=endpoints.endpoint(Road.REST),
+            endpoint=endpoints.endpoint(EndpointKind.REST),
             clock=clock,
             governor=Governor(adapter.rates),
             halt=HaltFlag(),
@@ -103,7 +103,7 @@ class Preflight:
             await self._rest.close()
 
     async def _reachable(self) -> Check:
-        endpoint = self._endpoints.endpoint(Road.REST)
+        endpoint = self._endpoints.endpoint(EndpointKind.REST)
         host = endpoint.host
         try:
             sample = await self._sync.measure(3)
@@ -263,7 +263,7 @@ class Preflight:
         replies: list[WsReply] = []
         session = OrderSession(
             environment=self._endpoints.environment,
-            endpoint=self._endpoints.endpoint(Road.WS_API),
+            endpoint=self._endpoints.endpoint(EndpointKind.WS_API),
             codec=self._adapter.order_codec(),
             clock=self._clock,
             halt=HaltFlag(),
@@ -298,7 +298,7 @@ class Preflight:
     async def _streams(self) -> Check:
         session = MarketSession(
             environment=self._endpoints.environment,
-            endpoint=self._endpoints.endpoint(Road.STREAMS),
+            endpoint=self._endpoints.endpoint(EndpointKind.STREAMS),
             names=[self._adapter.market.top_stream(one) for one in self._adapter.symbols],
             codec=self._adapter.market,
             clock=self._clock,

@@ -88,7 +88,7 @@ class Gateway:
         self._views = Views(views)
         self._waiting = RequestWaiters(ports.offer)
         bots = {one.name: one.can_trade for one in self._rules}
-        self._door = Authentication(
+        self._authentication = Authentication(
             KeyRing(state_dir, bots, venue_key_digest=venue_key_digest),
             self._rules,
             clock=clock,
@@ -102,17 +102,17 @@ class Gateway:
             views=self._views,
             waiting=self._waiting,
             account=ports.account,
-            counts=self._door.counts,
+            counts=self._authentication.counts,
             now_ns=clock.now_ns,
         )
         self._cache = MarketCache(ports.data, clock)
         public = PublicCalls(
-            self._cache, self._rules, venue_ms=lambda: self._door.judge_ns() // NS_PER_MS
+            self._cache, self._rules, venue_ms=lambda: self._authentication.judge_ns() // NS_PER_MS
         )
         symbols = {symbol for one in self._rules for symbol in one.symbols}
-        self._api = ApiFront(self._door, calls, public)
+        self._api = ApiFront(self._authentication, calls, public)
         self._hub = BotStreamHub(ports.streams, symbols, clock.now_ns)
-        fronts = Fronts(RestFront(self._door, calls, public), self._api, self._hub)
+        fronts = Fronts(RestFront(self._authentication, calls, public), self._api, self._hub)
         self._server = GatewayServer(settings, fronts, clock)
         self._effects: deque[BotEffect] = deque()
         self._is_woken = False
@@ -168,7 +168,7 @@ class Gateway:
                 "address": self.address,
                 "requests": self._server.requests,
                 "turned_away": self._server.turned_away,
-                "key_failures": self._door.failures,
+                "key_failures": self._authentication.failures,
                 "waiting": len(self._waiting),
                 "unknown_answers": self._waiting.unknown,
                 "api_connections": len(self._api),
@@ -180,7 +180,7 @@ class Gateway:
         }
 
     def _seen(self, bot: str) -> dict[str, Any]:
-        seen, throttle = self._door.seen[bot], self._door.throttles[bot]
+        seen, throttle = self._authentication.seen[bot], self._authentication.throttles[bot]
         return {
             "seen_ns": seen.last_ns,
             "longest_silence_s": round(seen.longest_silence_ns / 1e9, 3),
@@ -236,17 +236,19 @@ class Gateway:
     async def _care(self) -> None:
         """Keys, silences, and one line a second of what was refused; for ever."""
         told_ns = 0
-        for bot in self._door.revoked:  # perhaps while no daemon ran: the engine has not heard
+        for (
+            bot
+        ) in self._authentication.revoked:  # perhaps while no daemon ran: the engine has not heard
             if self._views[bot].state is not BotState.REVOKED:
                 self._on_revoked(bot)
         while True:
             await asyncio.sleep(_CARE_S)
             now_ns = self._clock.now_ns()
-            self._door.look(thorough=True)
+            self._authentication.look(thorough=True)
             self._look_for_silence(now_ns)
             if now_ns - told_ns >= _SUMMARY_S * 1e9:
                 told_ns = now_ns
-                for bot, throttle in self._door.throttles.items():
+                for bot, throttle in self._authentication.throttles.items():
                     count, window_ms = throttle.take_count(now_ns)
                     if count:
                         self._ports.offer(BotThrottled(bot=bot, count=count, window_ms=window_ms))
@@ -258,7 +260,7 @@ class Gateway:
             return
         self._ready_ns = self._ready_ns or now_ns
         for rules in self._rules:
-            since_ns = max(self._ready_ns, self._door.seen[rules.name].last_ns)
+            since_ns = max(self._ready_ns, self._authentication.seen[rules.name].last_ns)
             silent_ns = now_ns - since_ns
             if not rules.cancel_after_ns or silent_ns < rules.cancel_after_ns:
                 self._gone.discard(rules.name)

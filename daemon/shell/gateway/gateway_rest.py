@@ -47,8 +47,10 @@ class RestAnswer:
 class RestFront:
     """Lives on the gateway's loop."""
 
-    def __init__(self, door: Authentication, calls: BotCalls, public: PublicCalls) -> None:
-        self._door = door
+    def __init__(
+        self, authentication: Authentication, calls: BotCalls, public: PublicCalls
+    ) -> None:
+        self._authentication = authentication
         self._calls = calls
         self._public = public
 
@@ -56,27 +58,27 @@ class RestFront:
         """Answer one request; a refusal is an answer, too."""
         if request.path in GONE_PATHS:
             return RestAnswer(410, html_page("410 Gone"), HTML_TYPE)
-        key = self._door.keys.get(request.api_key)
-        bot = self._door.rules_of(key.account) if key is not None else None
+        key = self._authentication.keys.get(request.api_key)
+        bot = self._authentication.rules_of(key.account) if key is not None else None
         endpoint: Endpoint | None = None
         try:
             endpoint = self._charged(request)
             status, body = await self._result(request, endpoint, bot)
             return RestAnswer(status, body, headers=self._headers(bot, endpoint))
         except DialectError as error:
-            body, more = refusal(error, self._door.judge_ns())
+            body, more = refusal(error, self._authentication.judge_ns())
             return RestAnswer(error.status, body, headers=self._headers(bot, endpoint) | more)
 
     def _charged(self, request: RestRequest) -> Endpoint:
         try:
             endpoint = endpoint_of(request)
         except DialectError:
-            self._door.charge(request.api_key, None)
+            self._authentication.charge(request.api_key, None)
             raise
         target = ""
         if endpoint.kind is CallKind.CANCEL and len(request.body) <= _CANCEL_BODY_MAX:
             target = cancel_target(endpoint, from_form(request.query, request.body))
-        self._door.charge(request.api_key, endpoint, target)
+        self._authentication.charge(request.api_key, endpoint, target)
         return endpoint
 
     async def _result(
@@ -90,20 +92,22 @@ class RestFront:
         return 200, orjson.dumps(await self._signed(request, endpoint, params))
 
     async def _signed(self, request: RestRequest, endpoint: Endpoint, params: Params) -> object:
-        door = self._door
+        authentication = self._authentication
         payload = signed_text(request.query, request.body)
         signature = raw_signature(request.query, request.body)
         try:
-            key = authenticate(door.keys, endpoint, request, params, door.judge_ns())
+            key = authenticate(
+                authentication.keys, endpoint, request, params, authentication.judge_ns()
+            )
         except DialectError as error:
-            door.refused(error, request.api_key, payload, signature)
+            authentication.refused(error, request.api_key, payload, signature)
             raise
         handler = self._calls.handlers.get(endpoint.name)
         if key is None or handler is None:
             check_served(endpoint.name)
             raise not_supported()
         try:
-            return await handler(door.let_in(key, params, payload, signature))
+            return await handler(authentication.let_in(key, params, payload, signature))
         except DialectError:
             raise
         except Exception:
@@ -114,4 +118,6 @@ class RestFront:
         if bot is None:
             return {}
         counts = endpoint is not None and endpoint.counts_orders
-        return self._door.counts[bot.name].headers(self._door.now_ns(), with_orders=counts)
+        return self._authentication.counts[bot.name].headers(
+            self._authentication.now_ns(), with_orders=counts
+        )

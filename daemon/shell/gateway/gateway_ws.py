@@ -46,8 +46,10 @@ IN_FLIGHT_MAX = 200
 class ApiFront:
     """All WebSocket API connections. Lives on the gateway's loop."""
 
-    def __init__(self, door: Authentication, calls: BotCalls, public: PublicCalls) -> None:
-        self._door = door
+    def __init__(
+        self, authentication: Authentication, calls: BotCalls, public: PublicCalls
+    ) -> None:
+        self._authentication = authentication
         self._calls = calls
         self._public = public
         self._connections: dict[ApiSession, SimConnection] = {}
@@ -76,7 +78,7 @@ class ApiFront:
     def heard(self, session: ApiSession) -> None:
         """A frame of any kind has come: of an open signed session it is a sign of life."""
         for bot in _signers(session):
-            self._door.heard(bot, self._door.now_ns())
+            self._authentication.heard(bot, self._authentication.now_ns())
 
     def begin(
         self, group: asyncio.TaskGroup, session: ApiSession, connection: SimConnection, frame: bytes
@@ -93,7 +95,7 @@ class ApiFront:
         ]
         if not listeners:
             return  # an event costs more to make than an answer: made for whoever hears it
-        now_ns = self._door.judge_ns()
+        now_ns = self._authentication.judge_ns()
         if isinstance(effect, BotOrderChanged):
             row = effect.row
             never_there = row.status is None or row.venue_order_id is None
@@ -125,16 +127,16 @@ class ApiFront:
                 session.key.api_key if session.key is not None else ""
             )
             target = cancel_target(endpoint, request.params) if endpoint is not None else ""
-            self._door.charge(api_key, endpoint, target)
+            self._authentication.charge(api_key, endpoint, target)
             if endpoint is None:
                 answer, ended = self._control(session, request, api_key)
             else:
                 answer = await self._called(session, endpoint, request.params, api_key)
         except DialectError as error:
             answer = error
-        now_ns = self._door.judge_ns()
+        now_ns = self._authentication.judge_ns()
         bot = self.bot_of(session) or self._account(request)
-        counts = self._door.counts.get(bot)
+        counts = self._authentication.counts.get(bot)
         with_orders = endpoint is not None and endpoint.counts_orders
         connection.send(
             answer_frame(
@@ -152,12 +154,12 @@ class ApiFront:
     def _control(
         self, session: ApiSession, request: ApiRequest, api_key: str
     ) -> tuple[object, tuple[int, ...]]:
-        door = self._door
-        now_ns = door.judge_ns()
+        authentication = self._authentication
+        now_ns = authentication.judge_ns()
         try:
-            done = control(door.keys, session, request, judge_ns=now_ns, clock_ns=now_ns)
+            done = control(authentication.keys, session, request, judge_ns=now_ns, clock_ns=now_ns)
         except DialectError as error:
-            door.refused(error, api_key, *_signed(request.params))
+            authentication.refused(error, api_key, *_signed(request.params))
             raise
         self.heard(session)
         return done.result, done.ended
@@ -165,27 +167,33 @@ class ApiFront:
     async def _called(
         self, session: ApiSession, endpoint: Endpoint, params: Params, api_key: str
     ) -> object:
-        door = self._door
+        authentication = self._authentication
         payload, signature = _signed(params)
         try:
-            key = authenticate(door.keys, session, endpoint, params, door.judge_ns())
+            key = authenticate(
+                authentication.keys, session, endpoint, params, authentication.judge_ns()
+            )
         except DialectError as error:
-            door.refused(error, api_key, payload, signature)
+            authentication.refused(error, api_key, payload, signature)
             raise
         if key is None:
-            bot = door.rules_of(door.keys[api_key].account) if api_key in door.keys else None
+            bot = (
+                authentication.rules_of(authentication.keys[api_key].account)
+                if api_key in authentication.keys
+                else None
+            )
             reply = await self._public.answer(endpoint, _unsigned(params), bot)
             if reply.status != 200:
                 raise refused_by_venue(reply)
             return orjson.Fragment(reply.body)
-        if key.api_key not in door.keys:  # revoked since the logon
+        if key.api_key not in authentication.keys:  # revoked since the logon
             raise not_permitted()
         handler = self._calls.handlers.get(endpoint.name)
         if handler is None:
             check_served(endpoint.name)
             raise not_supported()
         try:
-            return await handler(door.let_in(key, params, payload, signature))
+            return await handler(authentication.let_in(key, params, payload, signature))
         except DialectError:
             raise
         except Exception:
@@ -193,7 +201,7 @@ class ApiFront:
             raise unknown_outcome() from None
 
     def _account(self, request: ApiRequest) -> str:
-        key = self._door.keys.get(request.params.text("apiKey"))
+        key = self._authentication.keys.get(request.params.text("apiKey"))
         return key.account if key is not None else ""
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from daemon.venues.adapter import VenueAdapter
-from daemon.venues.hosts import CheckedAddress, Road, check_endpoint
+from daemon.venues.hosts import CheckedAddress, EndpointKind, check_endpoint
 from daemon.venues.registry import make_adapter
 
 if TYPE_CHECKING:  # an HMAC key needs none of it, and a stop waits for every import
@@ -30,12 +30,16 @@ class VenueEndpoints:
     streams: str
 
     def __post_init__(self) -> None:
-        for route in Road:
+        for route in EndpointKind:
             self.endpoint(route)
 
-    def endpoint(self, route: Road) -> CheckedAddress:
+    def endpoint(self, route: EndpointKind) -> CheckedAddress:
         """The checked address of one route."""
-        url = {Road.REST: self.rest, Road.WS_API: self.ws_api, Road.STREAMS: self.streams}[route]
+        url = {
+            EndpointKind.REST: self.rest,
+            EndpointKind.WS_API: self.ws_api,
+            EndpointKind.STREAMS: self.streams,
+        }[route]
         return check_endpoint(self.environment, route, url)
 
 

@@ -10,14 +10,14 @@ from daemon.model.market import TopOfBook
 from daemon.shell.link.backoff import Backoff
 from daemon.shell.link.depth_feed import DepthFeeds, Spawn
 from daemon.shell.link.link_config import LinkConfig, VenueEndpoints
-from daemon.shell.link.link_keeper import LinkKeeper
+from daemon.shell.link.link_supervisor import LinkSupervisor
 from daemon.shell.link.market_feed import MarketFeed, Speakers
 from daemon.shell.link.rate_refusals import RateRefusals
 from daemon.shell.link.rest_session import HttpReply
 from daemon.shell.link.stream_session import MarketSession
 from daemon.shell.process.clock import Clock
 from daemon.venues.adapter import VenueAdapter
-from daemon.venues.hosts import Road
+from daemon.venues.hosts import EndpointKind
 from daemon.venues.requests import HttpRequest
 
 
@@ -50,7 +50,7 @@ class MarketTransport:
         self._make_backoff = make_backoff
         self._speakers = Speakers()
         self._feed = self._make_feed()
-        self.keeper: LinkKeeper[MarketSession] = LinkKeeper(
+        self.supervisor: LinkSupervisor[MarketSession] = LinkSupervisor(
             link=Link.MARKET,
             open_session=self._open,
             clock=clock,
@@ -62,7 +62,7 @@ class MarketTransport:
     def facts(self, now_ns: int) -> dict[str, Any]:
         """What status and metrics show; the books are those of the newest connection."""
         return {
-            **self.keeper.facts(now_ns),
+            **self.supervisor.facts(now_ns),
             "stale_frames": self._feed.stale_frames,
             "resets": self._feed.resets,
             "depth": self._feed.depth.facts(),
@@ -73,7 +73,7 @@ class MarketTransport:
         feed = self._make_feed()
         session = MarketSession(
             environment=self._endpoints.environment,
-            endpoint=self._endpoints.endpoint(Road.STREAMS),
+            endpoint=self._endpoints.endpoint(EndpointKind.STREAMS),
             names=self._stream_names(),
             newest_of=[self._adapter.market.top_stream(one) for one in self._top_symbols()],
             codec=self._adapter.market,

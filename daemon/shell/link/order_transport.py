@@ -27,7 +27,7 @@ from daemon.model.inputs import Input
 from daemon.shell.link.backoff import Backoff
 from daemon.shell.link.governor import Governor
 from daemon.shell.link.link_config import LinkConfig, VenueEndpoints
-from daemon.shell.link.link_keeper import LinkKeeper
+from daemon.shell.link.link_supervisor import LinkSupervisor
 from daemon.shell.link.order_session import OrderSession
 from daemon.shell.link.rate_refusals import RateRefusals
 from daemon.shell.link.rest_session import RestSession
@@ -37,7 +37,7 @@ from daemon.venues.adapter import OrderCodec, VenueAdapter
 from daemon.venues.answers import Answer, Asked, not_sent, unknown
 from daemon.venues.contract import SocketMessage, SocketNotice, WsReply
 from daemon.venues.faults import Fault, Outcome
-from daemon.venues.hosts import Road
+from daemon.venues.hosts import EndpointKind
 from daemon.venues.requests import HttpRequest, Purpose, WsRequest
 
 _LATE_MAX = 10_000
@@ -110,7 +110,7 @@ class OrderTransport:
         self._late: dict[str, Asked] = {}
         self._pinged: _Ping | None = None
         self.unknown_events: dict[str, int] = {}
-        self.keeper: LinkKeeper[OrderSession] = LinkKeeper(
+        self.supervisor: LinkSupervisor[OrderSession] = LinkSupervisor(
             link=Link.ORDER,
             open_session=self._open,
             clock=clock,
@@ -127,7 +127,7 @@ class OrderTransport:
     # ---------------------------------------------------------------- sending
     def write(self, asked: Asked, encode: EncodeWs, *, weight: int, orders: int = 0) -> None:
         """Write one request now: halt flag, budget, bytes. A refusal proves that no byte left."""
-        session = self.keeper.current
+        session = self.supervisor.current
         if session is None:
             self._tell(not_sent(asked, "the order connection is down"))
             return
@@ -212,7 +212,7 @@ class OrderTransport:
 
     def _ping(self, now_ns: int) -> None:
         """Ask a quiet connection for a sign of life: pongs come from sockets, not from venues."""
-        session = self.keeper.current
+        session = self.supervisor.current
         pinged = self._pinged
         if pinged is not None:
             if pinged.session is session and now_ns < pinged.deadline_ns:
@@ -254,7 +254,7 @@ class OrderTransport:
         self._limits.connect(weight=self._costs.connect)
         session = OrderSession(
             environment=self._endpoints.environment,
-            endpoint=self._endpoints.endpoint(Road.WS_API),
+            endpoint=self._endpoints.endpoint(EndpointKind.WS_API),
             codec=self._adapter.order_codec(),
             clock=self._clock,
             halt=self._halt,
@@ -353,7 +353,7 @@ class OrderTransport:
             flight = self._in_flight.pop(request_id)
             self._governor.settle(weight=flight.weight, orders=flight.orders)
             self._tell(unknown(flight.asked, f"order connection lost: {reason}"))
-        self.keeper.on_lost(session, reason)
+        self.supervisor.on_lost(session, reason)
 
     def _count_unknown(self, name: str) -> None:
         if len(self.unknown_events) < _UNKNOWN_EVENTS_MAX or name in self.unknown_events:

@@ -15,7 +15,7 @@ from daemon.shell.link.rest_session import HttpReply, RestSession
 from daemon.shell.link.venue_urls import BINANCE_SPOT_TESTNET
 from daemon.shell.process.clock import SystemClock
 from daemon.venues.adapter import VenueAdapter
-from daemon.venues.hosts import Road
+from daemon.venues.hosts import EndpointKind
 from daemon.venues.registry import public_adapter
 
 DEADLINE_S = 15.0
@@ -80,7 +80,7 @@ async def _ask(
     venue = public_adapter(endpoints.environment, symbols)
     rest = RestSession(
         environment=endpoints.environment,
-        endpoint=endpoints.endpoint(Road.REST),
+        endpoint=endpoints.endpoint(EndpointKind.REST),
         clock=SystemClock(),
         governor=Governor(venue.rates),
         halt=HaltFlag(),

@@ -41,7 +41,7 @@ from daemon.shell.process.clock import Clock
 from daemon.venues.adapter import VenueAdapter
 from daemon.venues.answers import Asked, not_sent
 from daemon.venues.faults import Cause, Fault, Outcome
-from daemon.venues.hosts import Road
+from daemon.venues.hosts import EndpointKind
 from daemon.venues.requests import HttpRequest
 from riskcaps.state.risk_state import RiskState
 
@@ -88,7 +88,7 @@ class VenueLink:
         self._limits = RateRefusals(governor=self._governor, clock=clock, deliver=deliver)
         self._rest = RestSession(
             environment=endpoints.environment,
-            endpoint=endpoints.endpoint(Road.REST),
+            endpoint=endpoints.endpoint(EndpointKind.REST),
             clock=clock,
             governor=self._governor,
             halt=halt,
@@ -167,15 +167,15 @@ class VenueLink:
                 group.create_task(self._sockets(group), name="venue-sockets")
         finally:
             self._group = None
-            self._orders.keeper.close("stopped")
-            self._market.keeper.close("stopped")
+            self._orders.supervisor.close("stopped")
+            self._market.supervisor.close("stopped")
             await self._rest.close()
 
     async def _sockets(self, group: asyncio.TaskGroup) -> None:
         # A signed request before the first clock sample would only be refused.
         await self._rest_life.ready.wait()
-        group.create_task(self._orders.keeper.run(group), name="venue-order")
-        group.create_task(self._market.keeper.run(group), name="venue-market")
+        group.create_task(self._orders.supervisor.run(group), name="venue-order")
+        group.create_task(self._market.supervisor.run(group), name="venue-market")
 
     def perform(self, effect: VenueEffect) -> None:
         """Perform one effect now; answers come as inputs."""
@@ -215,7 +215,7 @@ class VenueLink:
             "paused_for": self._governor.pause_scope(now_ns),
             "links": {
                 Link.REST.value: self._rest_life.facts(now_ns),
-                Link.ORDER.value: self._orders.keeper.facts(now_ns),
+                Link.ORDER.value: self._orders.supervisor.facts(now_ns),
                 Link.MARKET.value: self._market.facts(now_ns),
             },
             "in_flight": self._orders.in_flight,
@@ -244,7 +244,7 @@ class VenueLink:
 
     def lose_orders(self, reason: str) -> bool:
         """Cut the order connection, as a drill does; False when it is down already."""
-        session = self._orders.keeper.current
+        session = self._orders.supervisor.current
         if session is not None:
             session.close(reason)
         return session is not None
@@ -319,7 +319,7 @@ class VenueLink:
         orders: int = 0,
     ) -> None:
         by_rest = self._config.order_road == "rest" or (
-            asked.kind == "cancel" and self._orders.keeper.current is None
+            asked.kind == "cancel" and self._orders.supervisor.current is None
         )
         if not by_rest:
             self._orders.write(asked, encode_ws, weight=weight, orders=orders)

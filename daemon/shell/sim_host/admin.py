@@ -13,7 +13,7 @@ from daemon.venues.binance_spot.serving.events import BalanceUpdate
 from daemon.venues.binance_spot.serving.registered_keys import ApiKey
 from daemon.venues.binance_spot.serving.units import UnitError, e8_of
 from daemon.venues.sim.exchange import Exchange
-from daemon.venues.sim.fault_actions import FaultConductor
+from daemon.venues.sim.fault_actions import FaultRunner
 from daemon.venues.sim.fault_presets import PRESETS
 from daemon.venues.sim.fault_rules import (
     EXPLANATIONS,
@@ -52,7 +52,7 @@ class AdministeredVenue(Protocol):
     """What the host of the simulated venue lets its operator reach."""
 
     exchange: Exchange
-    conductor: FaultConductor
+    fault_runner: FaultRunner
     following: Callable[[], dict[str, object]]
     """Tells the market that is followed, and its ages; empty when none is."""
 
@@ -141,7 +141,7 @@ class Admin:
         if kind is None:
             raise ValueError(f"no such call: POST /sim/{name}; known: {', '.join(_HELP)}")
         rule = FaultRule(kind=kind, params=params)
-        if self._host.conductor.strike(rule, now_ns):
+        if self._host.fault_runner.strike(rule, now_ns):
             self._host.act(rule, now_ns)
         self._host.publish(now_ns)
         return {"done": kind}

@@ -33,7 +33,7 @@ from daemon.venues.binance_spot.serving.ws_frames import (
 from daemon.venues.sim.dialect import sim_rest, sim_ws
 from daemon.venues.sim.dialect.streams import Frames, StreamHub
 from daemon.venues.sim.event_delay import UserEventDelay
-from daemon.venues.sim.fault_actions import FaultConductor
+from daemon.venues.sim.fault_actions import FaultRunner
 from daemon.venues.sim.fault_rules import FaultKind, FaultRule
 
 TICK_S = 0.005
@@ -52,7 +52,7 @@ class SimHost:
         self.hub = StreamHub(built.exchange.venue)
         self._post = UserEventDelay(built.exchange)
         self._order_rng = seeded(options.seed, "answer order")
-        self.conductor = FaultConductor(built.exchange, seeded(options.seed, "faults"))
+        self.fault_runner = FaultRunner(built.exchange, seeded(options.seed, "faults"))
         self._users: dict[ApiSession, SimConnection] = {}
         self._markets: dict[StreamSession, SimConnection] = {}
         self._outages: dict[FaultKind, int] = {}
@@ -124,7 +124,7 @@ class SimHost:
 
     def calm(self) -> None:
         """End every fault now, those of sockets too."""
-        self.conductor.calm()
+        self.fault_runner.calm()
         self._outages.clear()
         for connection in self.connections("all"):
             connection.muted_until_ns = connection.dead_until_ns = 0
@@ -148,7 +148,7 @@ class SimHost:
         while True:
             now_ns = self._clock.now_ns()
             self.exchange.advance(now_ns)
-            for rule in self.conductor.step(now_ns):
+            for rule in self.fault_runner.step(now_ns):
                 self.act(rule, now_ns)
             self.publish(now_ns)
             self._send_frames(self.hub.on_tick(now_ns), now_ns)

@@ -25,7 +25,7 @@ from daemon.shell.link.rate_refusals import RateRefusals
 from daemon.shell.link.rest_session import RestSession
 from daemon.shell.process.clock import Clock
 from daemon.shell.process.tasks import spawn
-from daemon.venues.hosts import Road
+from daemon.venues.hosts import EndpointKind
 from daemon.venues.registry import public_adapter
 from daemon.venues.sim.followed_flow import FollowedFlow, FollowedTop
 from daemon.venues.sim.listed_symbols import units_of
@@ -63,7 +63,7 @@ class MarketFollower:
         governor = Governor(adapter.rates)
         self._rest = RestSession(
             environment=endpoints.environment,
-            endpoint=endpoints.endpoint(Road.REST),
+            endpoint=endpoints.endpoint(EndpointKind.REST),
             clock=clock,
             governor=governor,
             halt=HaltFlag(),
@@ -90,11 +90,11 @@ class MarketFollower:
         try:
             async with asyncio.TaskGroup() as group:
                 self._group = group
-                spawn(group, self._market.keeper.run(group), name="follow-market")
+                spawn(group, self._market.supervisor.run(group), name="follow-market")
                 spawn(group, self._watch(), name="follow-ages")
         finally:
             self._group = None
-            self._market.keeper.close("stopped")
+            self._market.supervisor.close("stopped")
             await self._rest.close()
 
     def facts(self) -> dict[str, Any]:
@@ -102,7 +102,7 @@ class MarketFollower:
         now_ns = self._clock.now_ns()
         return {
             "environment": self._endpoints.environment,
-            "link": self._market.keeper.facts(now_ns),
+            "link": self._market.supervisor.facts(now_ns),
             "symbols": {
                 symbol: {
                     "age_ms": (now_ns - flow.heard_ns) // NS_PER_MS if flow.heard_ns else None,

@@ -29,7 +29,7 @@ from daemon.shell.process.clock import Clock
 from daemon.venues.adapter import VenueAdapter
 from daemon.venues.contract import OpenRow, WsReply
 from daemon.venues.faults import Fault, Outcome
-from daemon.venues.hosts import Road as HostRoad
+from daemon.venues.hosts import EndpointKind
 from daemon.venues.requests import HttpRequest, Purpose, WsRequest
 
 if TYPE_CHECKING:  # rule 4
@@ -159,7 +159,7 @@ class RestTransport:
 
             self._made = RestSession(
                 environment=self._endpoints.environment,
-                endpoint=self._endpoints.endpoint(HostRoad.REST),
+                endpoint=self._endpoints.endpoint(EndpointKind.REST),
                 clock=self._clock,
                 governor=self.governor,
                 halt=HaltFlag(),  # asked for placements only, and none is ever made here
@@ -217,7 +217,7 @@ class SocketTransport:
 
         session = OrderSession(
             environment=self._endpoints.environment,
-            endpoint=self._endpoints.endpoint(HostRoad.WS_API),
+            endpoint=self._endpoints.endpoint(EndpointKind.WS_API),
             codec=self._codec,
             clock=self._clock,
             halt=HaltFlag(),

@@ -37,7 +37,7 @@ class _Undo:
     """A later fault of the same name takes the place of this one's end."""
 
 
-class FaultConductor:
+class FaultRunner:
     """Strikes due faults and undoes the ones that last."""
 
     def __init__(self, exchange: Exchange, rng: RandomSource) -> None:

@@ -32,7 +32,7 @@ class ListOutcome:
     orders: tuple[SimOrder, ...]
 
 
-class ListDesk:
+class OrderLists:
     """Takes lists for one venue."""
 
     def __init__(self, rules: Contingencies, new_id: Callable[[], str]) -> None:

@@ -32,7 +32,7 @@ from daemon.venues.sim.filters import check_filters
 from daemon.venues.sim.flow import Flow, FlowOrders, RecordedTrade
 from daemon.venues.sim.followed_flow import flow_of
 from daemon.venues.sim.listed_symbols import ExchangeFilters, SymbolSpec
-from daemon.venues.sim.lists import ListDesk, ListOutcome
+from daemon.venues.sim.lists import ListOutcome, OrderLists
 from daemon.venues.sim.matching import Matcher
 from daemon.venues.sim.past import LISTED_NS, Past
 from daemon.venues.sim.placing import check_balance, check_open, prepare, random_id
@@ -78,7 +78,7 @@ class SimVenue:
         self._events: list[VenueEvent] = []
         self.matcher = Matcher(self.accounts, self._events.append)
         self.id_rng = rng_of("ids")
-        self.lists = ListDesk(self.matcher.lists, self.random_id)
+        self.lists = OrderLists(self.matcher.lists, self.random_id)
         self.markets: dict[str, SymbolMarket] = {}
         self.flows: dict[str, Flow] = {}
         for spec in specs:

@@ -211,6 +211,6 @@ def test_a_recovered_twin_knows_the_smaller_order(stage: Stage) -> None:
     twin, gate, _ = engine(stage.config, ROOMY)
     for fact in stage.facts:
         twin.apply_fact(fact)
-    assert twin._desk.books.orders[first].qty == HALF
+    assert twin._ctx.books.orders[first].qty == HALF
     assert gate.risk.books.open_worst_case(BTC) == stage.gate.risk.books.open_worst_case(BTC)
     assert twin.state_hash() == stage.engine.state_hash()

@@ -107,7 +107,7 @@ def test_a_recovered_engine_has_taken_the_same_basis_over() -> None:
     twin = Stage()
     for fact in stage.facts:
         twin.engine.apply_fact(fact)
-    assert twin.engine._desk.ledger.basis == stage.engine._desk.ledger.basis
+    assert twin.engine._ctx.ledger.basis == stage.engine._ctx.ledger.basis
 
 
 def test_an_old_journal_without_accepted_totals_still_folds() -> None:
@@ -116,7 +116,7 @@ def test_an_old_journal_without_accepted_totals_still_folds() -> None:
     twin = Stage()
     for fact in old:
         twin.engine.apply_fact(fact)
-    assert twin.engine._desk.ledger.basis == stage.engine._desk.ledger.basis
+    assert twin.engine._ctx.ledger.basis == stage.engine._ctx.ledger.basis
 
 
 def test_every_change_has_its_row() -> None:

@@ -274,7 +274,7 @@ def test_a_kill_ends_it_at_once_and_says_what_stayed() -> None:
 def test_it_works_from_reducing_and_its_own_losses_do_not_cut_it_short() -> None:
     stage = stage_of(loss_session_numeraire_max="1", loss_session_action="halt")
     bought(stage, "BTCUSDT", "0.02", "0.02", "0.01")
-    stage.engine._conductor.incidents.reduce_only = "a cap said so"
+    stage.engine._session_control.incidents.reduce_only = "a cap said so"
     stage.after(300)
     assert stage.engine.trading_state is TradingState.REDUCING
     stage.people_leave("BTCUSDT")

@@ -318,7 +318,7 @@ def test_an_order_that_the_books_have_forgotten_is_adopted_when_it_is_open_there
     stage.after(10)
     other = resting(stage)
     wrongly_ended(stage, other)
-    assert cid not in stage.engine._desk.books.orders
+    assert cid not in stage.engine._ctx.books.orders
     looked_at_twice(stage, cid)
     assert stage.incidents() == ["unknown_own_order"]
     assert stage.gate.risk.books.holds[ClientOrderId(cid)].leaves == Decimal("0.1")

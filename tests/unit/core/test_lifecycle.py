@@ -139,7 +139,7 @@ def test_a_foreign_order_is_neither_booked_nor_touched(stage: Stage) -> None:
     effects = stage.tell(VenueReport(report("somebody", V.PARTIALLY_FILLED, fills=(one,))))
     assert stage.position() == "0"
     assert "somebody" not in cancels(effects)
-    assert stage.engine._desk.books.orders == {}
+    assert stage.engine._ctx.books.orders == {}
 
 
 @pytest.mark.parametrize(

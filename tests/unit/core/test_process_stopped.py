@@ -40,7 +40,7 @@ def test_what_is_read_first_after_a_gap_places_nothing_before_books_are_compared
     assert stage.engine.gate_state is GateState.RECONCILING
     assert stage.engine.trading_state is TradingState.REDUCING
     held = {"USDT": "100000", "BTC": "100", "ETH": "100"}
-    open_one = report(next(iter(stage.engine._desk.books.open)))
+    open_one = report(next(iter(stage.engine._ctx.books.open)))
     stage.tell(
         SnapshotTaken(
             snapshot(balances=held, open_orders=(open_one,), reason=snapshots(effects)[0])

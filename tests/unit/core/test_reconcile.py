@@ -157,7 +157,7 @@ def test_a_testnet_wipe_is_told_apart_and_begins_a_new_epoch_once_resolved(
     stage.tell(command("incident-resolve", incident_id=incident, root_cause="testnet reset"))
     assert stage.status_of(cid) == "CANCELED"
     assert stage.position() == "0"
-    assert stage.engine._desk.books.last_trade == {}
+    assert stage.engine._ctx.books.last_trade == {}
 
 
 def test_a_failed_snapshot_proves_nothing_and_is_asked_again_ever_slower() -> None:

@@ -92,7 +92,7 @@ def test_a_venue_that_is_away_is_named_where_waiting_would_not_help(stage: Stage
 def test_a_latch_beside_a_venue_that_is_away_says_both() -> None:
     stage = Stage()
     stage.tell(KillLatched(OPERATOR_ACTOR, "smoke", stage.now_ns))
-    stage.after(stage.engine._desk.config.stop_deadline_ns // 1_000_000 + 1_000)
+    stage.after(stage.engine._ctx.config.stop_deadline_ns // 1_000_000 + 1_000)
     stage.tell(LinkDown(Link.REST, "refused"))
     start = replies(stage.tell(command("start")))[0]
     assert "re-arm first" in start.error_message

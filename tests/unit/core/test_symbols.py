@@ -43,7 +43,7 @@ def resting(stage: VenueStage) -> str:
     assert stage.puppet is not None
     stage.puppet.wishes.append((wish(Side.BUY, "0.01", "2900.00", iid=ETH),))
     stage._top("ETHUSDT")
-    return next(reversed(stage.engine._desk.books.orders), "")
+    return next(reversed(stage.engine._ctx.books.orders), "")
 
 
 def still_trades(stage: VenueStage) -> bool:

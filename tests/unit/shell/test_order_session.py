@@ -14,7 +14,7 @@ from daemon.shell.link.order_session import OrderSession
 from daemon.shell.link.stream_session import MarketSession
 from daemon.shell.process.clock import SystemClock
 from daemon.venues.contract import SocketMessage, SocketNotice
-from daemon.venues.hosts import CheckedAddress, Road, check_endpoint
+from daemon.venues.hosts import CheckedAddress, EndpointKind, check_endpoint
 from tests.support.adapters import spot
 from tests.support.link_bench import order
 
@@ -57,7 +57,7 @@ async def serving(handler: Handler) -> AsyncIterator[CheckedAddress]:
     await site.start()
     port = runner.addresses[0][1]
     try:
-        yield check_endpoint("sim", Road.WS_API, f"ws://127.0.0.1:{port}")
+        yield check_endpoint("sim", EndpointKind.WS_API, f"ws://127.0.0.1:{port}")
     finally:
         await runner.cleanup()
 
@@ -136,7 +136,7 @@ async def test_a_handshake_has_a_deadline() -> None:
 
 
 async def test_nobody_listens(unused_tcp_port: int) -> None:
-    endpoint = check_endpoint("sim", Road.WS_API, f"ws://127.0.0.1:{unused_tcp_port}")
+    endpoint = check_endpoint("sim", EndpointKind.WS_API, f"ws://127.0.0.1:{unused_tcp_port}")
     desk = Desk(endpoint)
     with pytest.raises(NotConnected, match=str(unused_tcp_port)):
         await desk.session.open(**OPEN)

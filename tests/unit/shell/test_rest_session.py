@@ -17,7 +17,7 @@ from daemon.shell.link.rest_session import RestSession
 from daemon.shell.process.clock import SystemClock
 from daemon.venues.binance_spot.codec_rest import SpotRestEncoder
 from daemon.venues.binance_spot.request_signing import HmacSigner
-from daemon.venues.hosts import CheckedAddress, Road, check_endpoint
+from daemon.venues.hosts import CheckedAddress, EndpointKind, check_endpoint
 from daemon.venues.requests import HttpRequest, Purpose
 from tests.support.adapters import spot
 from tests.support.link_bench import order, smaller
@@ -48,7 +48,7 @@ class Desk:
 
 @contextlib.asynccontextmanager
 async def desk_at(base: str, **options: Any) -> AsyncIterator[Desk]:
-    desk = Desk(check_endpoint("sim", Road.REST, f"http://{base}"), **options)
+    desk = Desk(check_endpoint("sim", EndpointKind.REST, f"http://{base}"), **options)
     await desk.session.open()
     try:
         yield desk
@@ -224,7 +224,7 @@ async def test_headers_feed_the_governor() -> None:
 
 
 async def test_a_closed_session_sends_nothing() -> None:
-    desk = Desk(check_endpoint("sim", Road.REST, "http://127.0.0.1:1"))
+    desk = Desk(check_endpoint("sim", EndpointKind.REST, "http://127.0.0.1:1"))
     request = HttpRequest(
         method="GET", target="/", headers=(), body=b"", weight=1, purpose=Purpose.DATA
     )

@@ -25,7 +25,7 @@ from daemon.shell.link.stream_session import GARBAGE_MAX, MarketSession
 from daemon.shell.link.stream_wire import EVENTS_PER_TURN, FRAME_MAX_BYTES, StreamWire
 from daemon.shell.process.clock import SystemClock
 from daemon.venues.contract import MarketEvent
-from daemon.venues.hosts import Road, check_endpoint
+from daemon.venues.hosts import EndpointKind, check_endpoint
 from tests.support.adapters import spot
 
 URL = "ws://127.0.0.1:1/stream"
@@ -267,7 +267,7 @@ def session_to(port: int, on_event: Callable[[MarketEvent], None], **more: Any) 
     name = "btcusdt@bookTicker"
     return MarketSession(
         environment="sim",
-        endpoint=check_endpoint("sim", Road.STREAMS, f"ws://127.0.0.1:{port}"),
+        endpoint=check_endpoint("sim", EndpointKind.STREAMS, f"ws://127.0.0.1:{port}"),
         names=[name, "btcusdt@trade"],
         codec=spot().market,
         clock=more.pop("clock", SystemClock()),

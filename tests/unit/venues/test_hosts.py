@@ -9,18 +9,18 @@ from daemon.venues.hosts import (
     BINANCE_SPOT_TESTNET,
     LIVE_LOOKALIKES,
     TABLE,
-    Road,
+    EndpointKind,
     check_endpoint,
     check_peer,
 )
 
 ADMITTED = [
-    (Road.REST, "https://testnet.binance.vision"),
-    (Road.REST, "https://api1.testnet.binance.vision/api"),
-    (Road.REST, "https://TESTNET.binance.vision:443/"),
-    (Road.WS_API, "wss://ws-api.testnet.binance.vision/ws-api/v3"),
-    (Road.WS_API, "wss://ws-api.testnet.binance.vision:9443"),
-    (Road.STREAMS, "wss://stream.testnet.binance.vision:9443/stream"),
+    (EndpointKind.REST, "https://testnet.binance.vision"),
+    (EndpointKind.REST, "https://api1.testnet.binance.vision/api"),
+    (EndpointKind.REST, "https://TESTNET.binance.vision:443/"),
+    (EndpointKind.WS_API, "wss://ws-api.testnet.binance.vision/ws-api/v3"),
+    (EndpointKind.WS_API, "wss://ws-api.testnet.binance.vision:9443"),
+    (EndpointKind.STREAMS, "wss://stream.testnet.binance.vision:9443/stream"),
 ]
 REFUSED = {
     "live": "https://api.binance.com",
@@ -62,7 +62,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize(("road", "url"), ADMITTED)
-def test_the_testnet_is_admitted(road: Road, url: str) -> None:
+def test_the_testnet_is_admitted(road: EndpointKind, url: str) -> None:
     endpoint = check_endpoint(BINANCE_SPOT_TESTNET, road, url)
     assert endpoint.scheme in {"https", "wss"}
     check_peer(BINANCE_SPOT_TESTNET, endpoint.host, endpoint.port)
@@ -71,20 +71,22 @@ def test_the_testnet_is_admitted(road: Road, url: str) -> None:
 @pytest.mark.parametrize("url", REFUSED.values(), ids=REFUSED.keys())
 def test_everything_else_is_refused(url: str) -> None:
     with pytest.raises(HostRefused):
-        check_endpoint(BINANCE_SPOT_TESTNET, Road.REST, url)
+        check_endpoint(BINANCE_SPOT_TESTNET, EndpointKind.REST, url)
 
 
 @pytest.mark.parametrize("host", sorted(LIVE_LOOKALIKES))
-@pytest.mark.parametrize("road", list(Road))
-def test_live_hosts_are_named_as_live(host: str, road: Road) -> None:
-    scheme = "https" if road is Road.REST else "wss"
+@pytest.mark.parametrize("road", list(EndpointKind))
+def test_live_hosts_are_named_as_live(host: str, road: EndpointKind) -> None:
+    scheme = "https" if road is EndpointKind.REST else "wss"
     with pytest.raises(HostRefused, match="LIVE"):
         check_endpoint(BINANCE_SPOT_TESTNET, road, f"{scheme}://{host}")
 
 
 def test_roads_do_not_lend_each_other_hosts() -> None:
     with pytest.raises(HostRefused):
-        check_endpoint(BINANCE_SPOT_TESTNET, Road.WS_API, "wss://stream.testnet.binance.vision")
+        check_endpoint(
+            BINANCE_SPOT_TESTNET, EndpointKind.WS_API, "wss://stream.testnet.binance.vision"
+        )
 
 
 @pytest.mark.parametrize(
@@ -92,7 +94,7 @@ def test_roads_do_not_lend_each_other_hosts() -> None:
     ["http://127.0.0.1:8080", "http://127.9.8.7:1", "http://[::1]:8080", "http://localhost:80"],
 )
 def test_sim_takes_loopback(url: str) -> None:
-    endpoint = check_endpoint("sim", Road.REST, url)
+    endpoint = check_endpoint("sim", EndpointKind.REST, url)
     assert endpoint.url == url
     assert endpoint.host in {"127.0.0.1", "127.9.8.7", "::1"}, "an address, never a name"
 
@@ -112,13 +114,13 @@ def test_sim_takes_loopback(url: str) -> None:
 )
 def test_sim_takes_nothing_else(url: str) -> None:
     with pytest.raises(HostRefused):
-        check_endpoint("sim", Road.REST, url)
+        check_endpoint("sim", EndpointKind.REST, url)
 
 
 @pytest.mark.parametrize("environment", ["", "live", "binance", "SIM", "demo"])
 def test_unknown_environments_are_refused(environment: str) -> None:
     with pytest.raises(HostRefused, match="not known"):
-        check_endpoint(environment, Road.REST, "http://127.0.0.1")
+        check_endpoint(environment, EndpointKind.REST, "http://127.0.0.1")
 
 
 @pytest.mark.parametrize(
@@ -149,7 +151,7 @@ def test_the_table_holds_no_live_host() -> None:
 def test_any_text_is_an_endpoint_or_refused(text: str) -> None:
     for environment in ("sim", BINANCE_SPOT_TESTNET):
         try:
-            endpoint = check_endpoint(environment, Road.REST, text)
+            endpoint = check_endpoint(environment, EndpointKind.REST, text)
         except HostRefused:
             continue
         assert endpoint.host

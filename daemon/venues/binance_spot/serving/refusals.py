@@ -13,7 +13,7 @@ Rules of this file:
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from daemon.model.bots import BotDenial, DenialSource, DoorReason
+from daemon.model.bots import BotDenial, BotRefusal, DenialSource
 from daemon.venues.binance_spot.serving import dialect_errors
 from daemon.venues.binance_spot.serving.dialect_errors import DialectError
 
@@ -99,18 +99,18 @@ WORDED: Mapping[str, Wording] = {
     "not_owner": _UNKNOWN_ORDER,
 }
 """By the reason of the caps (`riskcaps.words.denials.DenyReason`); any other is `_CAP`."""
-BOT_RULES: Mapping[DoorReason, Wording] = {
-    DoorReason.DUPLICATE_ORDER_ID: _exact(dialect_errors.duplicate_order()),
-    DoorReason.UNKNOWN_BOT: _exact(dialect_errors.not_permitted()),
-    DoorReason.UNKNOWN_SYMBOL: _INVALID_SYMBOL,
-    DoorReason.SUSPENDED: _DISABLED,
-    DoorReason.REVOKED: _DISABLED,
-    DoorReason.ORDER_NOT_FOUND: _UNKNOWN_ORDER,
-    DoorReason.ALLOTMENT_EXCEEDED: _NO_BALANCE,
-    DoorReason.NO_PRICE: _CAP,
-    DoorReason.MALFORMED: _CAP,
-    DoorReason.IN_PROGRESS: _CAP,
-    DoorReason.NO_LINK: _DISABLED,
+BOT_RULES: Mapping[BotRefusal, Wording] = {
+    BotRefusal.DUPLICATE_ORDER_ID: _exact(dialect_errors.duplicate_order()),
+    BotRefusal.UNKNOWN_BOT: _exact(dialect_errors.not_permitted()),
+    BotRefusal.UNKNOWN_SYMBOL: _INVALID_SYMBOL,
+    BotRefusal.SUSPENDED: _DISABLED,
+    BotRefusal.REVOKED: _DISABLED,
+    BotRefusal.ORDER_NOT_FOUND: _UNKNOWN_ORDER,
+    BotRefusal.ALLOTMENT_EXCEEDED: _NO_BALANCE,
+    BotRefusal.NO_PRICE: _CAP,
+    BotRefusal.MALFORMED: _CAP,
+    BotRefusal.IN_PROGRESS: _CAP,
+    BotRefusal.NO_LINK: _DISABLED,
 }
 """By the reason of the bots' own rules, before the caps."""
 _LIMITED = frozenset({-1003, -1015, -1034})
@@ -129,7 +129,7 @@ def refusal_of(denial: BotDenial, now_ns: int, *, places: bool) -> DialectError:
             return _told(_DISABLED, f"{NOT_SENT}: {denial.msg or denial.reason}", now_ns)
         return try_again()
     if denial.source is DenialSource.DOOR:
-        wording = BOT_RULES[DoorReason(denial.reason)]
+        wording = BOT_RULES[BotRefusal(denial.reason)]
     else:
         wording = WORDED.get(denial.reason, _CAP)
     facts = [f"{name}={value}" for name, value in denial.context.items() if name not in _NOT_SHOWN]

@@ -4,7 +4,7 @@ from decimal import Decimal
 
 import pytest
 
-from daemon.model.bots import BotState, DenialSource, DoorReason, ReplaceMode
+from daemon.model.bots import BotRefusal, BotState, DenialSource, ReplaceMode
 from daemon.model.effects import SendAmend, SendCancel, SendOrder, SendReplace
 from daemon.model.enums import ReportSource, VenueOrderStatus
 from daemon.model.inputs import (
@@ -19,7 +19,7 @@ from tests.support.bot_stage import BotStage, bot_caps, ready
 from tests.support.builders import BTC, command
 from tests.support.screenplay import cancels, only
 
-NOT_FOUND = DoorReason.ORDER_NOT_FOUND
+NOT_FOUND = BotRefusal.ORDER_NOT_FOUND
 
 
 @pytest.fixture
@@ -223,7 +223,7 @@ def test_a_replace_of_what_is_being_canceled_fails_as_a_whole(stage: BotStage) -
     answered = stage.last
     assert answered is not None
     assert answered.cancel_denial is not None
-    assert answered.cancel_denial.reason == DoorReason.IN_PROGRESS
+    assert answered.cancel_denial.reason == BotRefusal.IN_PROGRESS
     assert (answered.denial, answered.rows) == (None, ())
 
 

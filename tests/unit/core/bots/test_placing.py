@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from daemon.model.bots import DenialSource, DoorReason
+from daemon.model.bots import BotRefusal, DenialSource
 from daemon.model.effects import BotAnswered, Record, SendOrder
 from daemon.model.enums import (
     Link,
@@ -188,7 +188,7 @@ def test_a_used_id_is_refused_while_its_order_may_live_and_free_afterwards(
         elif moment == "open":
             stage.tell(stage.ack(cid))
         stage.tell(stage.asks("a1", price="98.00"))
-        assert stage.denial().reason == DoorReason.DUPLICATE_ORDER_ID, moment
+        assert stage.denial().reason == BotRefusal.DUPLICATE_ORDER_ID, moment
     stage.tell(stage.asks("a1", bot="cx", price="97.00"))
     assert stage.last is None, "another bot has ids of its own"
     stage.tell(stage.canceled(cid))
@@ -198,17 +198,17 @@ def test_a_used_id_is_refused_while_its_order_may_live_and_free_afterwards(
 @pytest.mark.parametrize(
     ("what", "reason"),
     [
-        ({"bot": "nobody"}, DoorReason.UNKNOWN_BOT),
-        ({"bot": "cx", "iid": instrument_id("ETHUSDT", "sim")}, DoorReason.UNKNOWN_SYMBOL),
-        ({"iid": instrument_id("BNBUSDT", "sim")}, DoorReason.UNKNOWN_SYMBOL),
-        ({"qty": None}, DoorReason.MALFORMED),
-        ({"quote_qty": Decimal(5)}, DoorReason.MALFORMED),
-        ({"qty": None, "quote_qty": Decimal(50)}, DoorReason.MALFORMED),
-        ({"qty": None, "price": None, "quote_qty": Decimal("NaN")}, DoorReason.MALFORMED),
+        ({"bot": "nobody"}, BotRefusal.UNKNOWN_BOT),
+        ({"bot": "cx", "iid": instrument_id("ETHUSDT", "sim")}, BotRefusal.UNKNOWN_SYMBOL),
+        ({"iid": instrument_id("BNBUSDT", "sim")}, BotRefusal.UNKNOWN_SYMBOL),
+        ({"qty": None}, BotRefusal.MALFORMED),
+        ({"quote_qty": Decimal(5)}, BotRefusal.MALFORMED),
+        ({"qty": None, "quote_qty": Decimal(50)}, BotRefusal.MALFORMED),
+        ({"qty": None, "price": None, "quote_qty": Decimal("NaN")}, BotRefusal.MALFORMED),
     ],
 )
 def test_the_door_refuses_in_one_line_and_the_gate_is_not_asked(
-    stage: BotStage, what: dict[str, Any], reason: DoorReason
+    stage: BotStage, what: dict[str, Any], reason: BotRefusal
 ) -> None:
     effects = stage.tell(stage.asks("a1", **what))
     assert stage.denial().reason == reason
@@ -309,7 +309,7 @@ def test_a_quantity_in_quote_cannot_be_cut_to_a_position_and_is_refused(stage: B
     assert not only(
         SendOrder, stage.tell(stage.asks("q1", qty=None, price=None, quote_qty=Decimal(50)))
     )
-    assert stage.denial().reason == DoorReason.MALFORMED
+    assert stage.denial().reason == BotRefusal.MALFORMED
 
 
 STOP: dict[str, Any] = {

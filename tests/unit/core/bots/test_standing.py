@@ -6,7 +6,7 @@ import pytest
 
 from control.tool.incident_view import incident_lines
 from daemon.core.engine_config import BotSpec
-from daemon.model.bots import BotState, DenialSource, DoorReason
+from daemon.model.bots import BotRefusal, BotState, DenialSource
 from daemon.model.effects import SendOrder
 from daemon.model.enums import OrderType, RejectKind, ReportSource, Side, VenueOrderStatus
 from daemon.model.inputs import (
@@ -55,10 +55,10 @@ def test_more_than_the_allotment_is_refused_before_the_caps_are_asked() -> None:
     stage = ready(RICH, POOR)
     stage.tell(stage.asks("a1", bot="cx", qty="0.4"))
     denial = stage.denial()
-    assert (denial.source, denial.reason) == (DenialSource.DOOR, DoorReason.ALLOTMENT_EXCEEDED)
+    assert (denial.source, denial.reason) == (DenialSource.DOOR, BotRefusal.ALLOTMENT_EXCEEDED)
     assert (denial.context["used"], denial.context["limit"]) == ("39.6", "30")
     stage.tell(stage.asks("a2", bot="cx", side=Side.SELL, price="101.00"))
-    assert stage.denial().reason == DoorReason.ALLOTMENT_EXCEEDED, "it owns no BTC"
+    assert stage.denial().reason == BotRefusal.ALLOTMENT_EXCEEDED, "it owns no BTC"
     assert only(SendOrder, stage.tell(stage.asks("a3", bot="cx", qty="0.3")))
 
 
@@ -79,7 +79,7 @@ def test_when_balances_fall_below_the_allotments_nothing_more_is_spent_of_them()
     stage = ready(RICH, POOR)
     stage.tell(BalancesChanged((Balance("USDT", Decimal(120), Decimal(0)),), 1))
     stage.tell(stage.asks("a1", qty="0.1"))
-    assert stage.denial().reason == DoorReason.ALLOTMENT_EXCEEDED
+    assert stage.denial().reason == BotRefusal.ALLOTMENT_EXCEEDED
     stage.tell(BalancesChanged((Balance("USDT", Decimal(100_000), Decimal(0)),), 2))
     assert only(SendOrder, stage.tell(stage.asks("a2", qty="0.1")))
 
@@ -126,7 +126,7 @@ def test_a_suspended_bot_may_not_place_and_the_others_go_on() -> None:
     assert line["canceled"] == [mine]
     assert stage.status_of(mine) == "PENDING_CANCEL"
     stage.tell(stage.asks("a2", price="97.00"))
-    assert stage.denial().reason == DoorReason.SUSPENDED
+    assert stage.denial().reason == BotRefusal.SUSPENDED
     assert only(SendOrder, stage.tell(stage.asks("a2", bot="cx", price="96.00")))
     stage.switch(BotState.ACTIVE)
     assert only(SendOrder, stage.tell(stage.asks("a3", price="95.50")))
@@ -137,11 +137,11 @@ def test_revoked_is_for_good_and_silence_lifts_no_suspension() -> None:
     stage.switch(BotState.SUSPENDED)
     stage.switch(BotState.GONE)
     stage.tell(stage.asks("a1"))
-    assert stage.denial().reason == DoorReason.SUSPENDED
+    assert stage.denial().reason == BotRefusal.SUSPENDED
     stage.switch(BotState.REVOKED)
     stage.switch(BotState.ACTIVE)
     stage.tell(stage.asks("a2"))
-    assert stage.denial().reason == DoorReason.REVOKED
+    assert stage.denial().reason == BotRefusal.REVOKED
 
 
 def test_who_is_gone_loses_its_orders_but_not_the_stop_that_protects_it() -> None:
@@ -175,7 +175,7 @@ def test_faulty_orders_in_a_row_suspend_that_bot_alone() -> None:
         stage.tell(refused(stage.place(f"a{number}", price=f"9{6 + number}.00")))
     assert stage.facts_of("bot_switched")[-1]["reason"] == "3 faulty orders in a row"
     stage.tell(stage.asks("a9"))
-    assert stage.denial().reason == DoorReason.SUSPENDED
+    assert stage.denial().reason == BotRefusal.SUSPENDED
     assert only(SendOrder, stage.tell(stage.asks("c1", bot="cx"))), "the account's streak is none"
     assert stage.incidents() == []
 
@@ -212,7 +212,7 @@ def test_a_breach_of_a_bots_own_cap_suspends_that_bot_and_halts_nobody() -> None
     stage = ready(FT, CX)
     mine = stage.rest("a1")
     text = "loss_day of ft: 21 of 20"
-    stage.engine._desk.ledger.notices.append(
+    stage.engine._ctx.ledger.notices.append(
         CapNotice("breach", "loss_day_numeraire_max", "", 100, True, "21", "20", "halt", text, "ft")
     )
     stage.quote()

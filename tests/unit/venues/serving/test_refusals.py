@@ -6,7 +6,7 @@ import ccxt
 import orjson
 import pytest
 
-from daemon.model.bots import BotDenial, DenialSource, DoorReason
+from daemon.model.bots import BotDenial, BotRefusal, DenialSource
 from daemon.venues.binance_spot.serving import dialect_errors
 from daemon.venues.binance_spot.serving.dialect_errors import DialectError
 from daemon.venues.binance_spot.serving.parameters import check_parameters
@@ -82,16 +82,16 @@ def test_a_library_knows_what_a_cap_has_refused(client: Any, reason: str) -> Non
     assert read_by(client, of_caps(reason)) == CLASSES.get(reason, "InvalidOrder")
 
 
-@pytest.mark.parametrize("reason", list(DoorReason))
+@pytest.mark.parametrize("reason", list(BotRefusal))
 def test_a_library_knows_what_the_bots_own_rules_have_refused(
-    client: Any, reason: DoorReason
+    client: Any, reason: BotRefusal
 ) -> None:
     denial = BotDenial(source=DenialSource.DOOR, reason=reason.value)
     expected = {
-        DoorReason.UNKNOWN_BOT: "AuthenticationError",
-        DoorReason.UNKNOWN_SYMBOL: "BadSymbol",
-        DoorReason.ORDER_NOT_FOUND: "OrderNotFound",
-        DoorReason.ALLOTMENT_EXCEEDED: "InsufficientFunds",
+        BotRefusal.UNKNOWN_BOT: "AuthenticationError",
+        BotRefusal.UNKNOWN_SYMBOL: "BadSymbol",
+        BotRefusal.ORDER_NOT_FOUND: "OrderNotFound",
+        BotRefusal.ALLOTMENT_EXCEEDED: "InsufficientFunds",
     }
     told = read_by(client, refusal_of(denial, NOW_NS, places=True))
     assert told == expected.get(reason, "InvalidOrder")

@@ -9,7 +9,7 @@ import pytest
 from daemon.model.enums import SymbolStatus
 from daemon.venues.sim.dialect import sim_ws
 from daemon.venues.sim.event_delay import UserEventDelay
-from daemon.venues.sim.fault_actions import FaultConductor
+from daemon.venues.sim.fault_actions import FaultRunner
 from daemon.venues.sim.fault_presets import PRESETS, menu
 from daemon.venues.sim.fault_rules import (
     EXPLANATIONS,
@@ -168,8 +168,8 @@ def test_a_delay_keeps_the_order_of_what_follows() -> None:
     assert arrived == [order.order_id for order in orders]
 
 
-def conductor(stage: Stage) -> FaultConductor:
-    return FaultConductor(stage.exchange, random.Random(3))
+def conductor(stage: Stage) -> FaultRunner:
+    return FaultRunner(stage.exchange, random.Random(3))
 
 
 def test_a_halt_ends_by_itself() -> None:

@@ -10,7 +10,7 @@ from urllib.parse import urlencode
 from daemon.model.enums import Side
 from daemon.venues.sim.dialect import sim_rest
 from daemon.venues.sim.event_delay import UserEventDelay
-from daemon.venues.sim.fault_actions import FaultConductor
+from daemon.venues.sim.fault_actions import FaultRunner
 from daemon.venues.sim.fault_rules import FaultKind, FaultRule
 from daemon.venues.sim.ledger_rows import PackedRows
 from daemon.venues.sim.sim_orders import Status
@@ -28,11 +28,11 @@ ORDER = {
 SECOND = 1_000
 
 
-def conductor_of(stage: Stage) -> FaultConductor:
-    return FaultConductor(stage.exchange, random.Random(1))
+def conductor_of(stage: Stage) -> FaultRunner:
+    return FaultRunner(stage.exchange, random.Random(1))
 
 
-def strike(stage: Stage, kind: FaultKind, **params: Any) -> FaultConductor:
+def strike(stage: Stage, kind: FaultKind, **params: Any) -> FaultRunner:
     conductor = conductor_of(stage)
     conductor.strike(FaultRule(kind=kind, params={"symbol": SYMBOL, **params}), stage.tick())
     return conductor

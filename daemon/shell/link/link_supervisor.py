@@ -41,7 +41,7 @@ class LinkSession(Protocol):
 S = TypeVar("S", bound=LinkSession)
 
 
-class LinkKeeper(Generic[S]):
+class LinkSupervisor(Generic[S]):
     """One link; `current` is the session to use, None while the link is down."""
 
     def __init__(

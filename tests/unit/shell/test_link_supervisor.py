@@ -9,10 +9,10 @@ import pytest
 from daemon.errors import BudgetEmpty, KeyRefused, NotConnected
 from daemon.model.enums import Link
 from daemon.model.inputs import Input, LinkDown, LinkUp
-from daemon.shell.link import link_keeper
+from daemon.shell.link import link_supervisor
 from daemon.shell.link.backoff import Backoff
 from daemon.shell.link.link_config import LinkConfig
-from daemon.shell.link.link_keeper import LinkKeeper
+from daemon.shell.link.link_supervisor import LinkSupervisor
 from daemon.shell.process.clock import SystemClock
 
 
@@ -54,8 +54,8 @@ class Desk:
             self.waits.append(delay)
             await real_sleep(0)
 
-        monkeypatch.setattr(link_keeper.asyncio, "sleep", no_wait)
-        self.keeper: LinkKeeper[FakeSession] = LinkKeeper(
+        monkeypatch.setattr(link_supervisor.asyncio, "sleep", no_wait)
+        self.supervisor: LinkSupervisor[FakeSession] = LinkSupervisor(
             link=Link.ORDER,
             open_session=self._open,
             clock=SystemClock(),
@@ -83,7 +83,7 @@ class Desk:
 
     async def run(self, play: Callable[["Desk"], Awaitable[None]]) -> None:
         async with asyncio.TaskGroup() as group:
-            task = group.create_task(self.keeper.run(group))
+            task = group.create_task(self.supervisor.run(group))
             await play(self)
             task.cancel()
             for session in self.sessions:
@@ -100,7 +100,7 @@ async def test_up_and_down_alternate(monkeypatch: pytest.MonkeyPatch) -> None:
 
     await desk.run(play)
     assert desk.inputs[:3] == [LinkUp(Link.ORDER), LinkDown(Link.ORDER, "cut"), LinkUp(Link.ORDER)]
-    assert desk.keeper.facts(0)["reconnects"] == 1
+    assert desk.supervisor.facts(0)["reconnects"] == 1
 
 
 async def test_an_outage_is_told_once_and_waits_grow(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -114,7 +114,7 @@ async def test_an_outage_is_told_once_and_waits_grow(monkeypatch: pytest.MonkeyP
     waits = desk.waits[:8]
     bounds = [(0.5, 1), (1, 2), (2, 4), (4, 8), (8, 16), (15, 30), (15, 30), (15, 30)]
     assert all(low <= wait <= high for wait, (low, high) in zip(waits, bounds, strict=True)), waits
-    assert desk.keeper.facts(0)["failed"] == 8
+    assert desk.supervisor.facts(0)["failed"] == 8
 
 
 async def test_a_refused_key_is_tried_at_the_slowest_pace(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -149,7 +149,7 @@ async def test_a_renewal_is_neither_down_nor_up(monkeypatch: pytest.MonkeyPatch)
         first.wake.set()
         async with asyncio.timeout(2):
             await first.run()
-        assert desk.keeper.current is desk.sessions[1]
+        assert desk.supervisor.current is desk.sessions[1]
 
     await desk.run(play)
     assert desk.inputs[0] == LinkUp(Link.ORDER)
@@ -162,7 +162,7 @@ async def test_the_loss_of_a_replaced_session_is_no_event(monkeypatch: pytest.Mo
 
     async def play(desk: Desk) -> None:
         await desk.until(lambda: bool(desk.inputs))
-        desk.keeper.on_lost(FakeSession(), "a stranger")
+        desk.supervisor.on_lost(FakeSession(), "a stranger")
         assert len(desk.inputs) == 1
 
     await desk.run(play)
