@@ -64,4 +64,4 @@ def test_a_bot_that_does_nothing_confirms_nothing_and_one_that_is_not_there_is_n
     assert "seatrial demo: /no/such/bot: No such file or directory" in absent.stderr
     held = demo(tmp_path / "ed", "/bin/true", "{ed25519_key}")
     assert held.returncode == 1
-    assert "{ed25519_key} is not given here" in held.stderr
+    assert "{ed25519_key}: the key of a bot at the gate is HMAC; use {key}" in held.stderr

@@ -26,8 +26,11 @@ def records_of(run: SimRun) -> list[dict[str, Any]]:
 
     out = [line("run_start", T0, "", instance=INSTANCE, run_number=1, environment="sim")]
     caps_hash, caps = run.capset.hash, run.capset.to_plain()
-    for fact in run.facts:
+    second_run = run.boots[1][0] if len(run.boots) > 1 else len(run.facts)
+    for number, fact in enumerate(run.facts):
         fields = {k: v for k, v in fact.items() if k not in {"seq", "ts_ns", "event_type"}}
+        if fact["event_type"] == "heartbeat" and number >= second_run:
+            del fields["counts"]  # they count from the crash on; these lines are one run's
         if fact["event_type"] == "session_start":
             fields |= {"caps_hash": caps_hash, "caps": caps, "environment": "sim"}
         session = fields.pop("session_id", "")

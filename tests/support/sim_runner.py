@@ -140,6 +140,8 @@ class SimRun:
         self._count = 0
         self._timers: dict[str, tuple[int, int]] = {}
         self.run_number = 0
+        self.boots: list[tuple[int, int]] = []
+        """Of each run: how many facts stood before it, and when it began."""
         self.facts: list[dict[str, Any]] = []
         self.turns: list[tuple[Turn, tuple[Effect, ...]]] = []
         self.venue = SimVenue(
@@ -230,6 +232,7 @@ class SimRun:
         self.run_number += 1
         self.engine, self.gate, self.halt = self.new_engine(self.run_number)
         self.facts_at_boot, self.booted_ns = len(self.facts), self.now_ns
+        self.boots.append((self.facts_at_boot, self.booted_ns))
         if self.facts:
             for fact in json.loads(json.dumps(self.facts)):
                 self.engine.apply_fact(fact)
