@@ -16,7 +16,8 @@ RUNS := $(VENV)/.runs
 $(STAMP): $(LOCKS) pyproject.toml
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@echo "installing the locked packages for development into $(VENV) (once, about a minute)"
-	@{ cat requirements.lock; $(call group,dev); } | $(PIP) --require-hashes -r /dev/stdin
+	@{ cat requirements.lock; $(call group,dev); } > $(VENV)/.dev.txt
+	@$(PIP) --require-hashes -r $(VENV)/.dev.txt
 	@$(PIP) --no-build-isolation --no-deps -e .
 	@touch $@ $(RUNS)
 
@@ -79,7 +80,8 @@ fmt: $(STAMP)
 	$(BIN)/ruff check --fix .
 
 $(VENV)/.bench $(VENV)/.fuzz $(VENV)/.judges: $(VENV)/.%: $(STAMP)
-	@$(call group,$*) | $(PIP) --require-hashes -r /dev/stdin
+	@$(call group,$*) > $(VENV)/.$*.txt
+	@$(PIP) --require-hashes -r $(VENV)/.$*.txt
 	@touch $@
 
 fuzz: $(VENV)/.fuzz
