@@ -26,6 +26,8 @@ EXAMPLE = re.search(
 )
 HEAD = '[bots.ft]\nsymbols = ["BTCUSDT"]\n'
 
+pytestmark = pytest.mark.xdist_group("operator sees bots")  # one box, one order of tests
+
 
 def example() -> str:
     """What stands below the bot's symbols in the document."""
@@ -89,7 +91,7 @@ def test_a_bots_own_caps_bind_it_alone_and_their_use_is_shown(box: BotBox) -> No
 
 def test_tail_shows_one_bots_lines_and_those_of_its_orders(box: BotBox) -> None:
     ft, cx = bot_of(box, "ft"), bot_of(box, "cx")
-    ft.call("DELETE", "openOrders", symbol="BTCUSDT")  # those of the test before, where it ran here
+    assert ft.call("DELETE", "openOrders", symbol="BTCUSDT").status == 200
     for bot in (ft, cx):
         bought = bot.call(
             "POST", "order", symbol="BTCUSDT", side="BUY", type="MARKET", quantity="0.001"
