@@ -24,6 +24,7 @@ from daemon.model.effects import (
     OpenHalt,
     QueryOrder,
     Record,
+    Reply,
     SendAmend,
     SendCancel,
     SendOrder,
@@ -50,6 +51,7 @@ from daemon.model.ids import (
 from daemon.model.inputs import (
     BalancesChanged,
     ClockSampled,
+    Command,
     Input,
     InstrumentsLoaded,
     KillLatched,
@@ -142,6 +144,9 @@ class SimRun:
         self.run_number = 0
         self.boots: list[tuple[int, int]] = []
         """Of each run: how many facts stood before it, and when it began."""
+        self.noted: list[tuple[int, dict[str, Any]]] = []
+        """What the shell writes beside the engine (commands, steps of a kill), each with how many
+        of the engine's facts stood before it."""
         self.facts: list[dict[str, Any]] = []
         self.turns: list[tuple[Turn, tuple[Effect, ...]]] = []
         self.venue = SimVenue(
@@ -258,10 +263,12 @@ class SimRun:
         """One turn of the pump."""
         turn = Turn(len(self.turns) + 1, self.now_ns, item)
         self.checker.before()
+        facts_before = len(self.facts)
         session_before = self.engine.session_id
         effects = self.engine.step(turn)
         self.turns.append((turn, effects))
         session = self.engine.session_id or session_before
+        self._note_command(item, effects, facts_before)
         for effect in effects:
             if type(effect) is Record:
                 self.facts.append(
@@ -276,6 +283,28 @@ class SimRun:
         for effect in effects:
             self._perform(effect)
         self.checker.after(turn, effects)
+
+    def _note_command(self, item: Input, effects: tuple[Effect, ...], place: int) -> None:
+        """What the control server writes of a command, before the engine's own lines."""
+        if isinstance(item, Command):
+            is_refused = any(isinstance(one, Reply) and one.error_code for one in effects)
+            outcome = "refused" if is_refused else "accepted"
+            self._note(place, "command", method=item.method, reason=item.reason, outcome=outcome)
+        elif isinstance(item, KillLatched):
+            self._note(place, "command", method="kill", reason=item.reason, outcome="accepted")
+            self._note(place, "kill", step="gate_closed", by=item.actor.name, reason=item.reason)
+            self._note(len(self.facts), "kill", step="latched", reason=item.reason)
+            self._watch_kill()
+
+    def _note(self, place: int, event_type: str, **fields: Any) -> None:
+        self.noted.append((place, {"ts_ns": self.now_ns, "event_type": event_type, **fields}))
+
+    def _watch_kill(self) -> None:
+        """As the emergency session does: look until nothing of ours is open or under way."""
+        if self.venue.accounts["main"].open_orders or self.wire.coming:
+            self.later(20 * MS, self._watch_kill)
+        else:
+            self._note(len(self.facts), "kill", step="verified_empty", verified=True)
 
     def _perform(self, effect: Effect) -> None:
         if isinstance(effect, ArmTimer):
