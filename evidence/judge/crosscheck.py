@@ -411,12 +411,14 @@ class VenueReplay:
         book = self.book
         if kind == "accepted":
             price = price or reference_price or book.book(symbol).mark
+            worst_qty = book.book(symbol).worst_qty
             book.place(cid, Working(symbol, is_buy, qty, price), int(row.get("ts_ns") or 0))
             book.book(symbol).mark = reference_price or book.book(symbol).mark
+            has_grown = book.book(symbol).worst_qty > worst_qty
             return [
                 *order_uses(self.caps, symbol, qty, price),
                 *rate_uses(book, self.caps),
-                *value_uses(book, self.caps, symbol, self.assets),
+                *(value_uses(book, self.caps, symbol, self.assets) if has_grown else ()),
                 *quantity_uses(book, self.caps, symbol),
             ]
         if kind == "fill":

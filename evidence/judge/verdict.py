@@ -21,6 +21,7 @@ from evidence.folds.order_fold import OrdersFold
 from evidence.folds.position_fold import PositionsFold
 from evidence.folds.running_totals import TotalsFold
 from evidence.folds.session_fold import SessionsFold
+from evidence.folds.state_fold import StatesFold
 from evidence.judge.crosscheck import LedgerComparison
 from evidence.judge.decision_recheck import DecisionsFold
 from evidence.read.archive_manifest import Manifest
@@ -209,12 +210,10 @@ def _complete(account: JournalFold, archived: Manifest | None) -> Finding:
         if totals.unstated:
             what = "decisions state no running totals: denials taken out would not show by them"
             found.remarks.append(f"{totals.unstated} {what}")
-    deeds = folds.get("deeds")
-    if isinstance(deeds, DeedsFold):
-        found.failed += _told(deeds.problems, deeds.problems.of(deeds.problems.counts))
-    bots = folds.get("bots")
-    if isinstance(bots, BotsFold):
-        found.failed += _told(bots.problems, bots.problems.of(bots.problems.counts))
+    for name, kind in (("deeds", DeedsFold), ("states", StatesFold), ("bots", BotsFold)):
+        fold = folds.get(name)
+        if isinstance(fold, kind):
+            found.failed += _told(fold.problems, fold.problems.of(fold.problems.counts))
     return found
 
 

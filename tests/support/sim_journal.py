@@ -15,6 +15,7 @@ from tests.support.builders import INSTANCE, T0
 from tests.support.sim_runner import SYMBOL, SimRun
 
 
+BUILD = {"version": "0.1.0", "commit": "c0ffee", "code": "c0de" * 16, "config_hash": "c0f1"}
 OF_THE_ENVELOPE = {"seq", "ts_ns", "event_type", "session_id"}
 
 
@@ -43,6 +44,8 @@ def records_of(run: SimRun) -> list[dict[str, Any]]:
 
 def _line(run_name: str, fact: Mapping[str, Any]) -> dict[str, Any]:
     fields = {key: value for key, value in fact.items() if key not in OF_THE_ENVELOPE}
+    if fact["event_type"] == "session_start":
+        fields |= BUILD
     session_id = fact.get("session_id", "")
     return line_of(run_name, fact["event_type"], fact["ts_ns"], session_id, **fields)
 
@@ -67,7 +70,8 @@ def boot_lines(
     period_ms = run.engine._config.heartbeat_period_ns // NS_PER_MS
     start = line_of(
         name, "run_start", ts_ns, "", instance=INSTANCE, run_number=run_number, environment="sim",
-        heartbeat_period_ms=period_ms,
+        heartbeat_period_ms=period_ms, caps_hash=run.capset.hash,
+        account=run.engine._config.account, **BUILD,
     )  # fmt: skip
     found = {"from_seq": lines_before, "checkpoint_seq": 0, "torn_bytes": 0}
     return [start, line_of(name, "recovery", ts_ns, "", **found)]

@@ -226,6 +226,7 @@ class SimRun:
             snapshot_deadline_ns=2 * NS_PER_S,
             cancel_attempts_max=60,
             ended_settle_ns=300 * MS,
+            heartbeat_period_ns=500 * MS,
         )
         return engine(self.engine_config(made), self.capset)
 
@@ -287,11 +288,19 @@ class SimRun:
     def _note_command(self, item: Input, effects: tuple[Effect, ...], place: int) -> None:
         """What the control server writes of a command, before the engine's own lines."""
         if isinstance(item, Command):
-            is_refused = any(isinstance(one, Reply) and one.error_code for one in effects)
-            outcome = "refused" if is_refused else "accepted"
-            self._note(place, "command", method=item.method, reason=item.reason, outcome=outcome)
+            told = {
+                "command_id": f"sim-{len(self.noted)}", "method": item.method,
+                "reason": item.reason,
+            }  # fmt: skip
+            self._note(place, "command", outcome="accepted", **told)
+            for one in effects:
+                if isinstance(one, Reply) and one.error_code:
+                    msg = f"{one.error_code}: {one.error_message}"
+                    end = {"outcome": "refused", "msg": msg}
+                    self._note(len(self.facts), "command", **told, **end)
         elif isinstance(item, KillLatched):
-            self._note(place, "command", method="kill", reason=item.reason, outcome="accepted")
+            told = {"command_id": f"sim-{len(self.noted)}", "method": "kill"}
+            self._note(place, "command", reason=item.reason, outcome="accepted", **told)
             self._note(place, "kill", step="gate_closed", by=item.actor.name, reason=item.reason)
             self._note(len(self.facts), "kill", step="latched", reason=item.reason)
             self._watch_kill()
