@@ -22,6 +22,7 @@ from evidence.folds.order_fold import ABSENT_OUTCOMES, TERMINAL
 from evidence.read.exact_amounts import NS_PER_MS
 from evidence.read.integrity import Faults
 from evidence.read.journal_lines import (
+    CancelRequestedLine,
     CapsChangedLine,
     CommandLine,
     ConnectedLine,
@@ -34,6 +35,7 @@ from evidence.read.journal_lines import (
     JournalLine,
     KillLine,
     OrderApprovedLine,
+    OrderDeniedLine,
     OrderRejectLine,
     OrderResolvedLine,
     OrderStateLine,
@@ -46,7 +48,8 @@ from evidence.read.journal_lines import (
     TradingStateChangeLine,
 )
 
-HALTED, ACTIVE, DOWN = "HALTED", "ACTIVE", "DOWN"
+HALTED, ACTIVE, DOWN, SUBMITTED = "HALTED", "ACTIVE", "DOWN", "SUBMITTED"
+UNKNOWN, PENDING_CANCEL = "UNKNOWN", "PENDING_CANCEL"
 BINDING = ("version", "commit", "code", "config_hash", "account", "environment")
 BRINGS_ABOUT: Mapping[str, type[JournalLine]] = {
     "start": SessionStartLine,
@@ -110,6 +113,8 @@ class StatesFold:
             CapsChangedLine: self._caps_changed,
             ExplanationLine: self._effect,
             OrderApprovedLine: self._approved,
+            OrderDeniedLine: self._decided,
+            CancelRequestedLine: self._cancel_requested,
             OrderStateLine: self._order_state,
             OrderRejectLine: lambda record: self._working.pop(record.client_order_id, None),
             OrderResolvedLine: self._order_resolved,
@@ -187,7 +192,7 @@ class StatesFold:
         self._equal(record, "trading state", record.trading_state, self._trading)
         self._equal(record, "gate", record.gate_state, self._gate)
         if self._is_whole:
-            unknown = sum(state == "UNKNOWN" for state in self._working.values())
+            unknown = sum(state == UNKNOWN for state in self._working.values())
             self._equal(record, "open orders", record.open_orders, len(self._working))
             self._equal(record, "unknown orders", record.unknown_orders, unknown)
 
@@ -264,12 +269,24 @@ class StatesFold:
     # ------------------------------------------------------------------ orders
     def _approved(self, record: OrderApprovedLine) -> None:
         self._goes_on(record)
-        self._working[record.client_order_id] = ""
-        stated = record.decision.get("trading_state")
+        self._working[record.client_order_id] = SUBMITTED
+        self._decided(record)
+
+    def _decided(self, record: OrderApprovedLine | OrderDeniedLine) -> None:
+        """A decision states the trading state that it was made in."""
+        standing = record.decision.get("standing", record.decision)
+        stated = standing.get("trading_state") if isinstance(standing, Mapping) else None
         if stated is not None:
             self._equal(record, "trading state", stated, self._trading)
 
+    def _cancel_requested(self, record: CancelRequestedLine) -> None:
+        if self._working.get(record.client_order_id, UNKNOWN) != UNKNOWN:
+            self._working[record.client_order_id] = PENDING_CANCEL
+
     def _order_state(self, record: OrderStateLine) -> None:
+        known = self._working.get(record.client_order_id)
+        if known is not None and record.old:
+            self._equal(record, f"state of {record.client_order_id}", record.old, known)
         if record.new in TERMINAL:
             self._working.pop(record.client_order_id, None)
         else:
