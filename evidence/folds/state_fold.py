@@ -36,7 +36,6 @@ from evidence.read.journal_lines import (
     KillLine,
     OrderApprovedLine,
     OrderDeniedLine,
-    OrderRejectLine,
     OrderResolvedLine,
     OrderStateLine,
     ReArmLine,
@@ -90,11 +89,15 @@ class StatesFold:
         self._down_ns: dict[str, int] = {}
         """Links: when each was lost; 0: it is up."""
         self._run: RunStartLine | None = None
+        self._run_id = self._mode = ""
+        self._session_ns = 0
+        self._halted_for = ""
+        """Why the session that is on was halted, as the trading state's line says."""
         self._caps_hash = ""
 
     def handlers(self) -> Mapping[type[JournalLine], Handler]:
         """States, and what makes them."""
-        return {
+        handlers: dict[type[JournalLine], Handler] = {
             RunStartLine: self._run_start,
             RunStopLine: self._run_stop,
             SessionStartLine: self._session_start,
@@ -116,9 +119,21 @@ class StatesFold:
             OrderDeniedLine: self._decided,
             CancelRequestedLine: self._cancel_requested,
             OrderStateLine: self._order_state,
-            OrderRejectLine: lambda record: self._working.pop(record.client_order_id, None),
             OrderResolvedLine: self._order_resolved,
         }
+        return {kind: self._in_its_run(handler) for kind, handler in handlers.items()}
+
+    def _in_its_run(self, handler: Handler) -> Handler:
+        """A handler for lines that name the run that they stand in, and its mode."""
+
+        def handle(record: JournalLine) -> None:
+            is_at_home = (record.run_id, record.mode) == (self._run_id, self._mode)
+            if not is_at_home and not isinstance(record, RunStartLine):
+                what = f"a line of run {record.run_id}, mode {record.mode}, in {self._run_id}"
+                self._differs("run_differs", record, what)
+            handler(record)
+
+        return handle
 
     def _differs(self, kind: str, record: JournalLine, what: str) -> None:
         if self._is_due:
@@ -136,7 +151,11 @@ class StatesFold:
         self._is_whole = self._is_whole or record.seq == 1
         self._trading, self._gate = HALTED, DOWN
         self._asked, self._effects = {}, Counter()
-        self._down_ns = {}
+        self._down_ns, self._halted_for = {}, ""
+        self._run_id, self._mode = record.run_id, record.mode
+        if not f"{record.run_id}-".startswith(f"{record.instance}-{record.run_number}-"):
+            what = f"run {record.run_number} of {record.instance} calls itself {record.run_id}"
+            self._differs("run_differs", record, what)
         before, self._run = self._run, record
         if before is None or before.caps_hash != record.caps_hash:
             self._caps_hash = record.caps_hash  # another configuration begins anew
@@ -154,7 +173,9 @@ class StatesFold:
                 self._differs("deed_absent", record, what)
 
     def _session_start(self, record: SessionStartLine) -> None:
+        self._by_command("start", record, record.by)
         self._effects[SessionStartLine] += 1
+        self._session_ns, self._halted_for = record.ts_ns, ""
         run = self._run
         for name in BINDING if run is not None else ():
             self._equal(record, name, getattr(record, name), getattr(run, name))
@@ -169,11 +190,26 @@ class StatesFold:
 
     def _session_stop(self, record: SessionStopLine) -> None:
         self._equal(record, "trading state", self._trading, HALTED)
+        if self._session_ns:
+            due_ms = (record.ts_ns - self._session_ns) // NS_PER_MS
+            self._equal(record, "duration in ms", int(record.duration_ms), due_ms)
+        if self._halted_for and not record.reason.startswith("flatten"):
+            self._equal(record, "reason", record.reason, self._halted_for)
+        self._session_ns, self._halted_for = 0, ""
+
+    def _by_command(self, method: str, record: JournalLine, by: str) -> None:
+        """A deed is by somebody who asked for it in this run."""
+        asked = [one.by or f"uid {one.uid}" for one in self._asked.values() if one.method == method]
+        if asked and by not in asked:
+            what = f"by {by}, who did not ask for it ({method} was asked for by {asked[-1]})"
+            self._differs("by_another", record, what)
 
     # ------------------------------------------------------------------ states
     def _trading_state(self, record: TradingStateChangeLine) -> None:
         self._equal(record, "trading state", record.old, self._trading)
         self._trading = record.new
+        if record.new == HALTED:
+            self._halted_for = record.why
         named = _INCIDENT.match(record.why)
         if named and named[1] not in self._opened and self._is_whole:
             what = f"it stops for incident {named[1]}, whose line is absent"
@@ -231,16 +267,21 @@ class StatesFold:
         self._unresolved[record.incident_id] = not record.symbol and self._trading == ACTIVE
 
     def _resolved(self, record: IncidentResolvedLine) -> None:
+        self._by_command("incident-resolve", record, record.by)
         self._unresolved.pop(record.incident_id, None)
         self._resolved_seq = record.seq
         self._effects[IncidentResolvedLine] += 1
 
     def _kill(self, record: KillLine) -> None:
         self._is_latched = self._is_latched or record.step == "latched"
+        if record.step == "verified_empty" and (record.open_orders or record.verified is False):
+            what = f"a kill is verified with {record.open_orders} orders open"
+            self._differs("kill_false", record, what)
 
     def _re_arm(self, record: ReArmLine) -> None:
         if not self._is_latched and self._is_whole:
             self._differs("latch_absent", record, "a re-arm, and nothing was latched before it")
+        self._by_command("re-arm", record, record.by)
         self._is_latched, self._re_armed_seq = False, record.seq
         self._effects[ReArmLine] += 1
 
@@ -263,6 +304,7 @@ class StatesFold:
         self._effects[type(record)] += 1
 
     def _caps_changed(self, record: CapsChangedLine) -> None:
+        self._by_command("caps-tighten", record, record.by)
         self._effect(record)
         self._caps_hash = record.new_hash
 
@@ -301,5 +343,7 @@ class StatesFold:
                 self._working[record.client_order_id] = status
 
     def result(self) -> dict[str, Any]:
-        """How many states were compared, and what is wrong."""
+        """How many states were compared, and what is wrong; nothing of older daemons' journals."""
+        if not self.checked:
+            return {}
         return {"checked": self.checked, "problems": self.problems.plain()}

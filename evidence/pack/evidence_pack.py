@@ -142,7 +142,7 @@ def as_it_stands(inputs: PackInputs, place: Path) -> PackInputs:
 
 
 def _copied(source: Path, place: Path) -> Path:
-    """Copy a file up to its size when it is opened, and to the end of the line that stands there."""
+    """Copy a file up to its size as it is opened, and to the end of the line that stands there."""
     target = place / source.name
     with source.open("rb") as growing, target.open("wb") as copy:
         left = source.stat().st_size

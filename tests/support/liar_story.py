@@ -96,6 +96,8 @@ class Told:
     lie: Lie
     is_outside: bool = False
     """Whether only an anchor off the box shows it: the record agrees with itself and the venue."""
+    is_kept: bool = False
+    """Whether the record is OK as before, and so was what the liar wanted to hide: it is told."""
 
     @property
     def name(self) -> str:
@@ -120,6 +122,12 @@ def lie(one: Lie) -> Lie:
 def outside(one: Lie) -> Lie:
     """Take a lie into the suite that only an anchor off the box shows."""
     LIES[one.__name__] = Told(one, is_outside=True)
+    return one
+
+
+def kept(one: Lie) -> Lie:
+    """Take a lie into the suite that pays nothing: what it is to hide is found all the same."""
+    LIES[one.__name__] = Told(one, is_kept=True)
     return one
 
 
@@ -163,7 +171,7 @@ def story(name: str) -> Story:
 
 # ---------------------------------------------------------------------- judging
 def judged(told: Story, anchors: list[Mapping[str, Any]] | None = None) -> Report:
-    """The accountant's report; `anchors` are heads off the box, else the liar's own stand beside."""
+    """The accountant's report; `anchors` are heads off the box, else the liar's own are beside."""
     with TemporaryDirectory() as place:
         home = Path(place)
         journal = write_journal(home / "journal", encode(told.lines), is_anchored=True)
@@ -173,6 +181,23 @@ def judged(told: Story, anchors: list[Mapping[str, Any]] | None = None) -> Repor
             file = home / "outside.jsonl"
             file.write_text("".join(json.dumps(head) + "\n" for head in anchors))
         return build_report([journal], ledger=home / "books.json", anchors=file)
+
+
+def findings(report: Report) -> dict[str, int]:
+    """What a record tells against itself; a lie must not make any of it less."""
+    plain = report.journals[0].account.results()
+    incidents, orders, caps = plain["incidents"], plain["orders"], plain["caps"]
+    return {
+        "crashes": plain["sessions"]["crashes"], "errors": incidents["error_count"],
+        "anomalies": incidents["anomaly_count"], "incidents": len(incidents["incidents"]),
+        "unresolved": len(incidents["unresolved"]), "kills": len(incidents["kills"]),
+        "refused commands": incidents["commands_refused"], "denied": orders["denied"],
+        "rejects": orders["rejects"], "timeouts": orders["timeouts"],
+        "in doubt": sum(orders["unknown_ends"].values()), "breaches": caps["breaches"],
+        "differences": len(incidents["reconcile_differences"]),
+        "outage": incidents["outage_ms"], "crashed sessions": sum(
+            one["end"] == "crashed" for one in plain["sessions"]["sessions"]),
+    }  # fmt: skip
 
 
 def heads_off_the_box(honest: Story) -> list[Mapping[str, Any]]:

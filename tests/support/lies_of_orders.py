@@ -4,6 +4,7 @@ import copy
 import hashlib
 import json
 from decimal import Decimal
+from itertools import pairwise
 
 from tests.support.liar_story import NotHereError, Story, lie, make_good, outside
 
@@ -77,8 +78,7 @@ def a_denial_is_invented(told: Story) -> None:
     """A refusal is told twice, to show a cap at work; the totals count it."""
     place = told.first("order_denied", owner=None)
     told.lines.insert(place, copy.deepcopy(told.lines[place]))
-    stops = [line for line in told.of_kind("session_stop")]
-    for stop in stops[:1]:
+    for stop in list(told.of_kind("session_stop"))[:1]:
         stop["denied"] = {**stop["denied"], told.lines[place]["deny_reason"]: 99}
 
 
@@ -208,7 +208,7 @@ def a_cap_is_raised_in_the_session(told: Story) -> None:
 
 @lie
 def a_cap_is_raised_with_its_hash(told: Story) -> None:
-    """A cap is raised where the session starts, and the hash with it; the run states the old one."""
+    """A cap is raised where the session starts, and its hash; the run states the old one."""
     start = told.lines[told.first("session_start")]
     start["caps"]["orders_per_day_max"] = 7_000_000
     start["caps_hash"] = _digest(start["caps"])
@@ -217,11 +217,15 @@ def a_cap_is_raised_with_its_hash(told: Story) -> None:
 @lie
 def a_tightening_goes(told: Story) -> None:
     """Caps that were tightened were not."""
-    told.lines[:] = [
-        line
-        for line in told.lines
-        if not (line["event_type"] == "caps_changed" or line.get("method") == "caps-tighten")
-    ] if told.first("caps_changed") else []
+    told.lines[:] = (
+        [
+            line
+            for line in told.lines
+            if not (line["event_type"] == "caps_changed" or line.get("method") == "caps-tighten")
+        ]
+        if told.first("caps_changed")
+        else []
+    )
 
 
 @lie
@@ -320,7 +324,7 @@ def orders_are_numbered_anew(told: Story) -> None:
         raise NotHereError("too few orders")
     told.take_out(lambda line: line.get("client_order_id") == cids[0])
     text = json.dumps(told.lines)
-    for before, after in zip(cids, cids[1:], strict=False):
+    for before, after in pairwise(cids):
         text = text.replace(f'"{after}"', f'"{before}~"')
     told.lines[:] = json.loads(text.replace("~", ""))
     make_good(told)

@@ -290,7 +290,7 @@ class SimRun:
         if isinstance(item, Command):
             told = {
                 "command_id": f"sim-{len(self.noted)}", "method": item.method,
-                "reason": item.reason,
+                "reason": item.reason, "by": item.actor.name,
             }  # fmt: skip
             self._note(place, "command", outcome="accepted", **told)
             for one in effects:
