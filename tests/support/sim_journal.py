@@ -23,7 +23,7 @@ def records_of(run: SimRun) -> list[dict[str, Any]]:
     does, and the last run has a stop.
     """
     out: list[dict[str, Any]] = []
-    boots, noted = deque(enumerate(run.boots, 1)), deque(run.noted)
+    boots, noted = deque(enumerate(run.boots, 1)), deque(run.shell.noted)
     for number, fact in enumerate([*run.facts, None]):
         while True:
             is_boot = bool(boots) and boots[0][1][0] == number
