@@ -323,7 +323,7 @@ class Daemon:
     def _build_link(self, pump: Pump, _venue: str, deliver: Callable[[Input], None]) -> VenueLink:
         link = VenueLink(
             endpoints=self._endpoints,
-            adapter=link_adapter(self._config.settings, self._credentials),
+            adapter=link_adapter(self._config.settings, self._credentials, self._engine),
             config=link_config(self._config.settings),
             clock=self._clock,
             halt=self._halt,
@@ -343,6 +343,7 @@ class Daemon:
             adapter=stop_adapter(self._config.settings, self._credentials),
             instance=self._instance,
             clock=self._clock,
+            head=lambda: self._journal.known_head,
         )
         return stop_of({self._endpoints.environment: one})
 

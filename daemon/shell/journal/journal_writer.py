@@ -145,6 +145,11 @@ class Journal:
         return self._head
 
     @property
+    def known_head(self) -> str:
+        """A head of the chain, for other threads: the last that was taken, rarely the newest."""
+        return self._head
+
+    @property
     def path(self) -> Path:
         """The segment now written to."""
         return self._directory / segment_name(self._number)
