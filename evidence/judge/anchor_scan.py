@@ -30,7 +30,7 @@ from evidence.read.venue_list import VenueList, VenueOrder
 CLOCK_SLACK_NS = 10 * NS_PER_S
 """So far at most the venue's clock and ours are apart where a tail is told from a hole."""
 ARCHIVED_AFTER_NS = 90 * 86_400 * NS_PER_S
-"""The venue keeps orders without a fill for so long (binance-spot.md §8, -2026)."""
+"""The venue keeps orders without a fill for so long (binance-spot.md §7, -2026)."""
 _NOTED: Mapping[type[JournalLine], str] = {
     OrderDeniedLine: "denials",
     IncidentOpenedLine: "incidents",
