@@ -12,6 +12,8 @@ from evidence.judge.venue_anchors import LISTED_MAX, Misfit, Stretch, VenueAncho
 from evidence.read.bot_lines import BotInputLine
 from evidence.read.exact_amounts import NS_PER_S
 from evidence.read.journal_lines import (
+    AmendRequestedLine,
+    CancelRequestedLine,
     DrillLine,
     FillLine,
     IncidentOpenedLine,
@@ -24,13 +26,15 @@ from evidence.read.journal_lines import (
     OrderStateLine,
     RunStartLine,
 )
-from evidence.read.order_ids import KEY_DIGITS, KINDS, ORDER, OrderId, read_id, run_of
+from evidence.read.order_ids import KEY_DIGITS, KINDS, ORDER, STOP, OrderId, read_id, run_of
 from evidence.read.venue_list import VenueList, VenueOrder
 
 CLOCK_SLACK_NS = 10 * NS_PER_S
 """So far at most the venue's clock and ours are apart where a tail is told from a hole."""
 ARCHIVED_AFTER_NS = 90 * 86_400 * NS_PER_S
 """The venue keeps orders without a fill for so long (binance-spot.md §7, -2026)."""
+PENDING_REPLACE = "PENDING_REPLACE"
+"""The state that an order takes in the turn that sends its replace."""
 _NOTED: Mapping[type[JournalLine], str] = {
     OrderDeniedLine: "denials",
     IncidentOpenedLine: "incidents",
@@ -101,6 +105,8 @@ class AnchorScan:
         self._numbers = {(row.symbol, row.order_id) for row in self._rows}
         self._spots: dict[str, _Spot] = {}
         self._known: dict[tuple[str, int, str, int], _Known] = {}
+        self._requests: dict[tuple[str, int, str, int], set[tuple[str, str]]] = {}
+        """Of each order in the lists: kinds of requests about it, with the heads before them."""
         self._named: dict[tuple[str, str], str] = {}
         self._acknowledged: dict[str, _Acknowledged] = {}
         self._runs: dict[tuple[str, int, str], _Run] = {}
@@ -145,6 +151,10 @@ class AnchorScan:
             self._order(record)  # type: ignore[arg-type] # its kind was just looked at
         elif kind is OrderStateLine:
             self._state(record)  # type: ignore[arg-type]
+        elif kind is CancelRequestedLine:
+            self._requested("c", record.client_order_id)  # type: ignore[attr-defined]
+        elif kind is AmendRequestedLine:
+            self._requested("a", record.client_order_id)  # type: ignore[attr-defined]
         elif kind is FillLine and record.client_order_id in self._acknowledged:  # type: ignore[attr-defined]
             self._acknowledged[record.client_order_id].is_filled = True  # type: ignore[attr-defined]
 
@@ -163,7 +173,14 @@ class AnchorScan:
             key = "" if is_adopted else self._turn_key
             self._known[found.stem] = _Known(record.client_order_id, record.seq, key, is_adopted)
 
+    def _requested(self, kind: str, client_order_id: str) -> None:
+        found = read_id(client_order_id)
+        if found is not None and found.stem in self._stems:
+            self._requests.setdefault(found.stem, set()).add((kind, self._turn_key))
+
     def _state(self, record: OrderStateLine) -> None:
+        if record.new == PENDING_REPLACE:
+            self._requested("r", record.client_order_id)
         if record.order_id is None:
             return
         number = (record.symbol, str(record.order_id))
@@ -197,7 +214,7 @@ class AnchorScan:
             why = self._weigh(row, found, out, anchored)
             if why:
                 known = self._known.get(found.stem)
-                at_ns = row.placed_ns if found.kind == ORDER else row.updated_ns
+                at_ns = row.updated_ns if known and found.kind != ORDER else row.placed_ns
                 wrong.append(
                     Misfit(
                         row.symbol, row.order_id, row.shown, at_ns, known.seq if known else 0, why
@@ -205,12 +222,10 @@ class AnchorScan:
                 )
         self._stretches(out, anchored)
         if wrong:
-            out.misfits = len(wrong)
-            out.first_misfit = min(
-                wrong, key=lambda one: (one.at_ns, len(one.order_id), one.order_id)
-            )
+            wrong.sort(key=lambda one: (one.at_ns, len(one.order_id), one.order_id))
+            out.misfits, out.listed = len(wrong), wrong[:LISTED_MAX]
             before = [self._spots[key].seq - 1 for key in anchored]
-            seq = out.first_misfit.seq or math.inf
+            seq = wrong[0].seq or math.inf
             out.fits_up_to = max((one for one in before if one < seq), default=0)
         self._absent(out)
         return out
@@ -218,7 +233,6 @@ class AnchorScan:
     def _weigh(self, row: VenueOrder, found: OrderId, out: VenueAnchors, anchored: set[str]) -> str:
         """Sort one id in; why it does not fit, or nothing."""
         known = self._known.get(found.stem)
-        spot = self._spots.get(found.key)
         if known is None:
             return self._stranger(row, found, out)
         if known.is_adopted:
@@ -232,13 +246,27 @@ class AnchorScan:
                 return f"the journal has {known.client_order_id} in its place"
             if known.key != found.key:
                 return "its digest is not that of the line before its turn"
-        elif spot is None:
-            if self._is_beyond(row.updated_ns):
-                _lost(out, row, f"its {KINDS[found.kind]} was made beyond our last line")
-                return ""
-            return f"the digest of its {KINDS[found.kind]} is that of no line"
+        else:
+            why = self._weigh_request(row, found, out)
+            if why is not None:
+                return why
         out.anchors += 1
         anchored.add(found.key)
+        return ""
+
+    def _weigh_request(self, row: VenueOrder, found: OrderId, out: VenueAnchors) -> str | None:
+        """Why the id of a request anchors nothing, empty if that is lost; None: it is an anchor."""
+        name, asked = KINDS[found.kind], self._requests.get(found.stem, set())
+        if found.kind == STOP:  # no turn makes it: any head of its time
+            if found.key in self._spots:
+                return None
+        elif (found.kind, found.key) in asked:
+            return None
+        elif any(kind == found.kind for kind, _ in asked):
+            return f"the digest of its {name} is not that of the line before its turn"
+        if not self._is_beyond(row.updated_ns):
+            return f"the digest of its {name} is that of no line that asks for it"
+        _lost(out, row, f"its {name} was made beyond our last line")
         return ""
 
     def _stranger(self, row: VenueOrder, found: OrderId, out: VenueAnchors) -> str:

@@ -79,7 +79,8 @@ class VenueAnchors:
     tail: Stretch | None = None
     """What lies after the last anchor."""
     misfits: int = 0
-    first_misfit: Misfit | None = None
+    listed: list[Misfit] = field(default_factory=list)
+    """The first of them, as the venue saw them: at most `LISTED_MAX`."""
     fits_up_to: int = 0
     """The last line that is proven before the first misfit."""
     lost: list[str] = field(default_factory=list)
@@ -92,6 +93,11 @@ class VenueAnchors:
     """Ids that prove nothing, by why."""
     not_askable: list[str] = field(default_factory=list)
     """Spans that the venue could not be asked about, or no longer."""
+
+    @property
+    def first_misfit(self) -> Misfit | None:
+        """The first order whose id does not fit."""
+        return self.listed[0] if self.listed else None
 
     @property
     def is_outside(self) -> bool:

@@ -17,6 +17,8 @@ KINDS = {
     "o": "order", "c": "cancel", "r": "cancel of a replace", "a": "amend",
     "k": "cancel of the emergency stop",
 }  # fmt: skip
+NO_NONCE = "000"
+"""In an id of a run whose `run_id` has no nonce."""
 KEY_DIGITS = 20
 """Hex digits of a head that a digest stands for."""
 _ID = re.compile(
@@ -60,13 +62,15 @@ def read_id(shown: str) -> OrderId | None:
         instance, kind, run, nonce, wide, counter, digest = found.groups()
         number = int(digest, 36)
         key = f"{number:020x}" if 0 < number < 1 << 80 else ""
-        return OrderId(instance, kind, int(run or wide, 36), nonce or "", int(counter, 36), key)
+        boot_nonce = "" if nonce in {None, NO_NONCE} else nonce
+        return OrderId(instance, kind, int(run or wide, 36), boot_nonce, int(counter, 36), key)
     found = _WITHOUT_DIGEST.fullmatch(shown)
     if found is None:
         return None
     instance, kind, run, nonce, counter, old_run, old_counter = found.groups()
     if kind:
-        return OrderId(instance, kind, int(run, 36), nonce, int(counter, 36), "")
+        boot_nonce = "" if nonce == NO_NONCE else nonce
+        return OrderId(instance, kind, int(run, 36), boot_nonce, int(counter, 36), "")
     return OrderId(instance, ORDER, int(old_run, 36), "", int(old_counter, 36), "")
 
 

@@ -463,7 +463,10 @@ class SimRun:
 
         def arrive() -> None:
             try:
-                gone = self.venue.cancel("main", SYMBOL, now_ns=self.now_ns, client_order_id=target)
+                gone = self.venue.cancel(
+                    "main", SYMBOL, now_ns=self.now_ns, client_order_id=target,
+                    cancel_id=effect.replace.request_id,
+                )  # fmt: skip
             except DialectError as error:
                 no = VenueCancelReject(self._refused(target, order.instrument_id, error))
                 if effect.replace.mode is ReplaceMode.ALLOW_FAILURE:
@@ -530,7 +533,7 @@ class SimRun:
                     e8_of(amend.qty),
                     now_ns=self.now_ns,
                     client_order_id=cid,
-                    new_client_order_id=cid,
+                    new_client_order_id=amend.request_id,
                 )
             except DialectError as error:
                 no = self._refused(cid, iid, error)
