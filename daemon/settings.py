@@ -146,7 +146,8 @@ class StrategySettings(Frozen):
     """`[strategies.NAME]`: a built-in name or `package.module:Class`, its symbols, parameters."""
 
     class_path: Annotated[str, Field(alias="class")]
-    """`quiet`, `heartbeat`, `quoter`, `ma_crossover`, `prober`, or `package.module:Class`."""
+    """`quiet`, `heartbeat`, `quoter`, `ma_crossover`, `prober`, `anchor`, or
+    `package.module:Class`."""
     symbols: Annotated[tuple[str, ...], Field(strict=False, min_length=1)]
     """The symbols it sees and may wish orders on."""
     params: dict[str, Any] = Field(default_factory=dict)
