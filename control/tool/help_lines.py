@@ -24,6 +24,7 @@ SAYINGS: Mapping[str, str] = {
     "journal": "The journal: search its lines; its size, packing, an archive",
     "keys": "Make a key on this box, store it, see where it comes from",
     "kill": "Stop now, latch, cancel everything of ours, verify",
+    "notify": "Messages to people: try the services of [notify]",
     "ops-status": "Step 0 of the launch: version control, artifacts, decision",
     "order": "One order's whole life, from the journal's files",
     "orders": "Every open order",
