@@ -24,7 +24,7 @@ from control.status_snapshot import (
     share_of,
     table,
     warnings_of,
-)  # fmt: skip
+)
 
 ROWS_MAX = 10
 CAPS_MAX = 8
