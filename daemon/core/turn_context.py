@@ -24,7 +24,7 @@ from daemon.model.effects import CloseHalt, Effect, QueryOrder, Record
 from daemon.model.enums import OrderStatus, TradingState
 from daemon.model.ids import InstrumentId, VenueOrderId, symbol_of
 from daemon.model.intents import PlaceIntent
-from daemon.model.orders import NewOrder, Order
+from daemon.model.orders import AmendOrder, CancelOrder, NewOrder, Order
 from daemon.model.plain_values import to_plain
 from daemon.model.records import SEVERITY, EventType
 from daemon.model.reports import ExecutionReport, Fill
@@ -286,7 +286,7 @@ class TurnContext:
             fields["order"] = to_plain(order)
         self.record(EventType.ORDER_RESOLVED, fields)
 
-    def cancel_requested(self, order: Order, why: str) -> None:
+    def cancel_requested(self, order: Order, cancel: CancelOrder, why: str) -> None:
         """Write that a cancel leaves in this turn."""
         row = advance(
             order.status,
@@ -298,16 +298,17 @@ class TurnContext:
         fields: journal.CancelRequestedRecord = {
             **names_of(order),
             "order_id": order.venue_order_id,
+            "request_id": cancel.request_id,
             "why": why,
         }
         self.record(EventType.CANCEL_REQUESTED, fields)
 
-    def amend_requested(self, order: Order, qty: Decimal, why: str) -> None:
+    def amend_requested(self, order: Order, amend: AmendOrder, why: str) -> None:
         """Write that an amend leaves in this turn; the order is not smaller yet."""
         instrument = self.ledger.instruments.get(order.instrument_id)
         fields: journal.AmendRequestedRecord = {
-            **names_of(order), "order_id": order.venue_order_id, "old_qty": plain(order.qty),
-            "qty": plain(qty), "cum_qty": plain(order.cum_qty),
+            **names_of(order), "order_id": order.venue_order_id, "request_id": amend.request_id,
+            "old_qty": plain(order.qty), "qty": plain(amend.qty), "cum_qty": plain(order.cum_qty),
             "lot": plain(instrument.lot) if instrument is not None else None, "why": why,
         }  # fmt: skip
         self.record(EventType.AMEND_REQUESTED, fields)

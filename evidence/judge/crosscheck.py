@@ -29,13 +29,14 @@ from evidence.folds.exposure_fold import (
 from evidence.folds.journal_fold import JournalFold
 from evidence.folds.order_fold import ABSENT_OUTCOMES, OrdersFold, Trail
 from evidence.folds.session_fold import SessionsFold
+from evidence.judge.renamed_orders import under_own_ids
 from evidence.read.exact_amounts import ZERO, AmountTextError, amount, amount_or_zero, text_of
 
 LISTED_MAX = 100
 OUR_PREFIX = "st"
 """Client order ids of a state directory begin `st<instance>` and a letter for their kind (`-` in
 journals of old builds); run_start names the instance."""
-KINDS = ("o", "c", "-")
+KINDS = ("o", "c", "r", "a", "k", "-")
 SIMULATOR_KEYS = frozenset({"faults", "requests", "seed", "scenario"})
 """Only a simulated venue's ledger has these."""
 
@@ -129,6 +130,7 @@ def compare_with_ledger(account: JournalFold, ledger: Mapping[str, Any]) -> Ledg
     _look_for_parts(seen, ledger)
     _look_at_source(seen, account, ledger)
     trails = orders_fold.trails()
+    ledger = under_own_ids(ledger, trails)
     orders, foreign = _parted(account, trails, _rows(ledger, "orders"))
     for row in foreign:
         what = f"{row.get('client_order_id')} {row.get('symbol')} {row.get('side')}"

@@ -253,6 +253,7 @@ class CancelRequestedLine(OrderWords, tag=EventType.CANCEL_REQUESTED.value, gc=F
     """A cancel left."""
 
     order_id: str | int | None = None
+    request_id: str = ""
     why: str = ""
 
 
@@ -293,6 +294,7 @@ class AmendRequestedLine(OrderWords, tag=EventType.AMEND_REQUESTED.value, kw_onl
     """An amend left: a smaller quantity was asked for."""
 
     order_id: str | int | None = None
+    request_id: str = ""
     old_qty: str
     qty: str
     cum_qty: str | None = None

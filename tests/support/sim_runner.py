@@ -68,8 +68,9 @@ from daemon.model.inputs import (
     VenueReport,
 )
 from daemon.model.market import TopOfBook
-from daemon.model.orders import AmendOrder
+from daemon.model.orders import AmendOrder, CancelOrder
 from daemon.model.position import Balance
+from daemon.model.records import GENESIS
 from daemon.model.reports import (
     CancelReject,
     ExecutionReport,
@@ -145,6 +146,8 @@ class SimRun:
         """Of each run: how many facts stood before it, and when it began."""
         self.shell = ShellLines(self)
         self.facts: list[dict[str, Any]] = []
+        self.head = GENESIS
+        """Of the journal, where a world writes one."""
         self.turns: list[tuple[Turn, tuple[Effect, ...]]] = []
         self.venue = SimVenue(
             (spec_of(SYMBOL),),
@@ -259,13 +262,14 @@ class SimRun:
 
     def tell(self, item: Input) -> None:
         """One turn of the pump."""
-        turn = Turn(len(self.turns) + 1, self.now_ns, item)
+        turn = Turn(len(self.turns) + 1, self.now_ns, item, self.head)
         self.checker.before()
         facts_before = len(self.facts)
         session_before = self.engine.session_id
         effects = self.engine.step(turn)
         self.turns.append((turn, effects))
         session = self.engine.session_id or session_before
+        self.journalled(turn, session_before, session, effects)
         self.shell.heard(item, effects, facts_before)
         for effect in effects:
             if type(effect) is Record:
@@ -282,13 +286,18 @@ class SimRun:
             self._perform(effect)
         self.checker.after(turn, effects)
 
+    def journalled(
+        self, turn: Turn, session_before: str, session: str, effects: tuple[Effect, ...]
+    ) -> None:
+        """For worlds that write a journal: the lines of one turn."""
+
     def _perform(self, effect: Effect) -> None:
         if isinstance(effect, ArmTimer):
             self._arm(effect)
         elif isinstance(effect, SendOrder):
             self._send_place(effect.order)
         elif isinstance(effect, SendCancel):
-            self._send_cancel(effect.cancel.client_order_id, effect.cancel.instrument_id)
+            self._send_cancel(effect.cancel)
         elif isinstance(effect, SendReplace):
             self._send_replace(effect)
         elif isinstance(effect, SendAmend):
@@ -459,7 +468,10 @@ class SimRun:
 
         def arrive() -> None:
             try:
-                gone = self.venue.cancel("main", SYMBOL, now_ns=self.now_ns, client_order_id=target)
+                gone = self.venue.cancel(
+                    "main", SYMBOL, now_ns=self.now_ns, client_order_id=target,
+                    cancel_id=effect.replace.request_id,
+                )  # fmt: skip
             except DialectError as error:
                 no = VenueCancelReject(self._refused(target, order.instrument_id, error))
                 if effect.replace.mode is ReplaceMode.ALLOW_FAILURE:
@@ -484,7 +496,8 @@ class SimRun:
             ts_recv_ns=self.now_ns,
         )
 
-    def _send_cancel(self, cid: ClientOrderId, iid: InstrumentId) -> None:
+    def _send_cancel(self, cancel: CancelOrder) -> None:
+        cid, iid = cancel.client_order_id, cancel.instrument_id
         self.checker.canceled(cid)
         number = self._request_of(Asked(kind="cancel", client_order_id=cid, instrument_id=iid))
         if number is None:
@@ -495,7 +508,10 @@ class SimRun:
 
         def arrive() -> None:
             try:
-                order = self.venue.cancel("main", SYMBOL, now_ns=self.now_ns, client_order_id=cid)
+                order = self.venue.cancel(
+                    "main", SYMBOL, now_ns=self.now_ns, client_order_id=cid,
+                    cancel_id=cancel.request_id,
+                )  # fmt: skip
             except DialectError as error:
                 no = self._refused(cid, iid, error)
                 self._answer(number, VenueCancelReject(no))
@@ -522,7 +538,7 @@ class SimRun:
                     e8_of(amend.qty),
                     now_ns=self.now_ns,
                     client_order_id=cid,
-                    new_client_order_id=cid,
+                    new_client_order_id=amend.request_id,
                 )
             except DialectError as error:
                 no = self._refused(cid, iid, error)

@@ -99,7 +99,8 @@ class Journal:
         """What lines of one type and session share, from `schema` on; made when first needed."""
         self._middles_session = ""
         self.seq = seq
-        self._head = head
+        self.known_head = head
+        """A head of the chain, for other threads: the last that was taken, rarely the newest."""
         self._unhashed: bytes | None = None
         self.durable_seq = seq
         self.bytes_written = 0
@@ -141,8 +142,8 @@ class Journal:
         line = self._unhashed
         if line is not None:
             self._unhashed = None
-            self._head = hashlib.sha256(line).hexdigest()
-        return self._head
+            self.known_head = hashlib.sha256(line).hexdigest()
+        return self.known_head
 
     @property
     def path(self) -> Path:
