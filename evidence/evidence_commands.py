@@ -12,7 +12,8 @@ from typing import Any
 
 import click
 
-from evidence.judge.decision_recheck import EXIT_AGREED, EXIT_DISAGREED, recheck, tell
+from evidence.judge.decision_recheck import EXIT_AGREED, EXIT_DISAGREED, recheck
+from evidence.judge.disagreement import tell
 from evidence.judge.verdict import HISTORY_WORDS, OK, notarised_words
 from evidence.pack.pack_commands import check_pack, keygen_command, pack_command
 from evidence.read.journal_sources import SourceError

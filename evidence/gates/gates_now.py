@@ -4,10 +4,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 
 from evidence.gates import dry_run, live_pilot, live_readiness, shadow_testnet, stability
 from evidence.gates.scorecard import gate_passed
+from evidence.gates.trial_gate import why_not_passed
 from evidence.read.artifact_times import age_hours, parse_time
 from evidence.read.json_inputs import Artifact, MalformedInputError, load_artifact
 
@@ -51,20 +53,30 @@ def read_gates(
     status_dir: Path, now: datetime, age_hours_max: int, trials: Sequence[str] = ()
 ) -> list[LaunchGateState]:
     """Look at every gate's artifact in a directory, and at the report of each course of trials."""
-    courses = [(f"trial_{course}", _course_passed) for course in trials]
-    return [
-        _state(status_dir, stem, passed, now, age_hours_max) for stem, passed in (*GATES, *courses)
-    ]
+    gates: dict[str, Callable[[Artifact], str]]
+    gates = {stem: _why_not(passed) for stem, passed in GATES}
+    gates |= {f"trial_{course}": partial(_course_why_not, course) for course in trials}
+    return [_state(status_dir, stem, one, now, age_hours_max) for stem, one in gates.items()]
 
 
-def _course_passed(report: Artifact) -> bool:
-    """Whether every required trial was PASS."""
-    code = report.get("exit_code")
-    return code == 0 and not isinstance(code, bool)
+def _why_not(passed: Callable[[Artifact], bool]) -> Callable[[Artifact], str]:
+    """Why an artifact does not pass its gate, in its own words; empty when it does."""
+
+    def why_not(artifact: Artifact) -> str:
+        if passed(artifact):
+            return ""
+        blocks = artifact.get("hard_blocks") or artifact.get("hard_failures")
+        return str(blocks or "no reason given")
+
+    return why_not
+
+
+def _course_why_not(course: str, report: Artifact) -> str:
+    return why_not_passed(report, course)
 
 
 def _state(
-    folder: Path, stem: str, passed: Callable[[Artifact], bool], now: datetime, age_hours_max: int
+    folder: Path, stem: str, why_not: Callable[[Artifact], str], now: datetime, age_hours_max: int
 ) -> LaunchGateState:
     try:
         artifact = load_artifact(stem, str(folder / f"{stem}.json"))
@@ -73,9 +85,8 @@ def _state(
     if artifact.is_missing:
         return LaunchGateState(stem, GateLight.MISSING, None, f"no {stem}.json")
     age = _age(artifact, now)
-    if not passed(artifact):
-        blocks = artifact.get("hard_blocks") or artifact.get("hard_failures") or "no reason given"
-        return LaunchGateState(stem, GateLight.RED, age, str(blocks))
+    if why := why_not(artifact):
+        return LaunchGateState(stem, GateLight.RED, age, why)
     if age is None or not 0 <= age <= age_hours_max:
         told = "it does not say when it was made" if age is None else f"made {age:.2f} h ago"
         return LaunchGateState(stem, GateLight.STALE, age, told)
