@@ -106,6 +106,6 @@ def books_of(run: SimRun) -> dict[str, Any]:
     }
     return {
         "source": {"environment": "sim", "host": "core"}, "orders": orders, "fills": fills,
-        "balances": balances, "faults": {},
+        "balances": balances, "faults": {}, "requests": {}, "rejects": run.shell.rejects,
         "initial_balances": {"USDT": "1000000", "BTC": "100"},
     }  # fmt: skip

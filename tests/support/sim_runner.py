@@ -439,6 +439,7 @@ class SimRun:
         return VenueReport(self.report_of(outcome.order, ReportSource.REPLY, outcome.fills))
 
     def _rejected(self, order: Any, code: int, why: str) -> Input:
+        self.shell.refused(order, code, why)
         no = Reject(
             client_order_id=order.client_order_id,
             instrument_id=order.instrument_id,

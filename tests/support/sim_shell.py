@@ -19,6 +19,8 @@ class ShellLines:
         self.run = run
         self.noted: list[tuple[int, dict[str, Any]]] = []
         """Each with how many of the engine's facts stood before it."""
+        self.rejects: list[dict[str, Any]] = []
+        """Not the shell's: what the venue refused, as its ledger lists it."""
 
     def heard(self, item: Input, effects: tuple[Effect, ...], place: int) -> None:
         """A command is noted when it is taken, before the engine's own lines, and if refused."""
@@ -38,6 +40,13 @@ class ShellLines:
             self._note(place, "kill", step="gate_closed", by=item.actor.name, reason=item.reason)
             self._note(len(self.run.facts), "kill", step="latched", reason=item.reason)
             self._watch_kill()
+
+    def refused(self, order: Any, code: int, why: str) -> None:
+        """The venue refused an order."""
+        self.rejects.append({
+            "endpoint": "order.place", "client_order_id": order.client_order_id, "code": code,
+            "msg": why, "ts_ns": self.run.now_ns,
+        })  # fmt: skip
 
     def _note(self, place: int, event_type: str, **fields: Any) -> None:
         self.noted.append((place, {"ts_ns": self.run.now_ns, "event_type": event_type, **fields}))
