@@ -18,7 +18,7 @@ from evidence.folds.command_fold import DeedsFold
 from evidence.folds.incident_fold import IncidentsFold
 from evidence.folds.journal_fold import Fold, JournalFold
 from evidence.folds.order_fold import OrdersFold
-from evidence.folds.parallel import read_whole
+from evidence.folds.parallel import Progress, nothing_told, read_whole
 from evidence.folds.position_fold import PositionsFold
 from evidence.folds.running_totals import TotalsFold
 from evidence.folds.session_fold import SessionsFold
@@ -190,10 +190,12 @@ def standard_folds(*, keep_all: bool) -> list[Fold]:
     ]
 
 
-def read_journal(stream: JournalStream, *, keep_all: bool, jobs: int = 1) -> JournalFold:
+def read_journal(
+    stream: JournalStream, *, keep_all: bool, jobs: int = 1, progress: Progress = nothing_told
+) -> JournalFold:
     """Read one journal to its end, with at most `jobs` processes."""
     make_folds = functools.partial(standard_folds, keep_all=keep_all)
-    return read_whole(stream.name, stream.files, make_folds, jobs=jobs)
+    return read_whole(stream.name, stream.files, make_folds, jobs=jobs, progress=progress)
 
 
 def build_report(
@@ -203,6 +205,7 @@ def build_report(
     anchors: Path | None = None,
     venue_lists: Sequence[VenueList] = (),
     jobs: int = 1,
+    progress: Progress = nothing_told,
 ) -> Report:
     """Read journals and events, judge them, and compare with the venue's ledger where given.
 
@@ -211,7 +214,8 @@ def build_report(
         ledger: the venue's own books (JSON), for the first journal.
         anchors: heads of segments kept out of the writer's reach; default: beside the journal.
         venue_lists: downloads of the venue's list of our orders, for the first journal.
-        jobs: processes that read the segments of one journal side by side.
+        jobs: processes that read one journal side by side.
+        progress: called with the bytes of the journal read so far.
 
     Raises:
         SourceError: an input does not exist or cannot be opened, or the ledger is no JSON object.
@@ -224,7 +228,7 @@ def build_report(
             continue
         is_first = not report.journals
         keep_all = books is not None and is_first
-        account = read_journal(stream, keep_all=keep_all, jobs=jobs)
+        account = read_journal(stream, keep_all=keep_all, jobs=jobs, progress=progress)
         comparison = compare_with_ledger(account, books) if books and keep_all else None
         heads = read_anchors([anchors] if anchors else stream.anchors)
         archived = stream.manifest
