@@ -20,7 +20,7 @@ from typing import IO, Literal, Self
 
 from evidence.folds.journal_fold import Fold, JournalFold
 from evidence.read.journal_reader import JournalReader, decoded
-from evidence.read.journal_sources import LINE_BYTES_MAX, SourceFile
+from evidence.read.journal_sources import LINE_BYTES_MAX, SourceError, SourceFile
 
 FoldMaker = Callable[[], list[Fold]]
 Progress = Callable[[int], None]
@@ -149,7 +149,7 @@ def _edges(path: Path, part_bytes: int) -> list[tuple[int, int]]:
     """Where the parts of a file begin, each with the lines before it; and the file's end."""
     edges, place, lines = [(0, 0)], 0, 0
     with path.open("rb", 0) as file:
-        while block := file.read(BLOCK_BYTES):
+        while block := file.read(min(BLOCK_BYTES, part_bytes)):
             is_due = place + len(block) - edges[-1][0] >= part_bytes
             end = block.rfind(b"\n") + 1 if is_due else 0
             if end:
@@ -191,6 +191,9 @@ def _helpers(count: int, name: str, make_folds: FoldMaker) -> Iterator[Sequence[
         processes.append(process)
     try:
         yield pipes
+    except (EOFError, ConnectionError) as error:
+        what = "a process that helped to read it has ended; read it with --jobs 1"
+        raise SourceError(f"{name}: {what}") from error
     finally:
         for pipe in pipes:
             pipe.close()  # whoever still waits there ends
