@@ -68,7 +68,7 @@ class Execution:
         if trigger is None:
             self._unrecognised(order, report)
         else:
-            ctx.fire(order, trigger, report.reason or report.exec_type.value, report)
+            ctx.fire(order, trigger, report.reason or report.exec_type._value_, report)
         self.check_quantities(order)
         self._after_answer(order, report.source)
         if is_new and order.venue_order_id is not None:

@@ -12,6 +12,7 @@ from decimal import Decimal
 from typing import Any, Literal
 
 from daemon.model.bots import BotState, ReplaceMode, Tags
+from daemon.model.cheap_values import quick
 from daemon.model.enums import Link, OrderType, Side, TimeInForce
 from daemon.model.ids import ClientOrderId, InstrumentId, VenueOrderId
 from daemon.model.instrument import Instrument
@@ -239,6 +240,7 @@ class LoopLagged:
     queue_age_ns: int
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BotPlace:
     """A bot asks for one order, under its own id; either `qty` (base) or `quote_qty` is set.

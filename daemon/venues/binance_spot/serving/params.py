@@ -131,10 +131,10 @@ class Params:
         Raises:
             VenueError: -1102 missing, else `code` and `msg`.
         """
-        try:
-            return kind(self.required(name))
-        except ValueError:
-            raise DialectError(code, msg) from None
+        found = kind._value2member_map_.get(self.required(name))
+        if not isinstance(found, kind):
+            raise DialectError(code, msg)
+        return found
 
     def symbol(self) -> str:
         """The `symbol`, in the legal alphabet (that it exists is the venue's check)."""
