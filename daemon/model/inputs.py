@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, Literal
 
+import msgspec
+
 from daemon.model.bots import BotState, ReplaceMode, Tags
 from daemon.model.cheap_values import quick
 from daemon.model.enums import Link, OrderType, Side, TimeInForce
@@ -385,8 +387,7 @@ BOT_REQUESTS = (BotPlace, BotCancel, BotCancelAll, BotReplace, BotAmend)
 """Inputs that are answered by a `BotAnswered`."""
 
 
-@dataclass(frozen=True, slots=True)
-class Turn:
+class Turn(msgspec.Struct, frozen=True):
     """One turn of the pump: an input with its place in the run and the engine's time.
 
     `ts_ns` is UTC nanoseconds anchored to the monotonic clock at boot and never earlier than the

@@ -18,7 +18,7 @@ from typing import Any, Protocol
 
 from daemon.core.engine import Engine
 from daemon.core.ticks import had_no_consequence
-from daemon.model.checks import InvariantViolation, invariant
+from daemon.model.checks import InvariantViolation
 from daemon.model.effects import (
     ArmTimer,
     BotAnswered,
@@ -97,8 +97,8 @@ _PLACING = frozenset({SendOrder, SendReplace, SendAmend})
 _TOLD = frozenset(typing.get_args(BotEffect))
 """Effects for bots, in order; a bot hears of nothing that a crash could still undo."""
 _AFTER_LINES = _PLACING | {BotAnswered}
-"""Effects that are waited for, so that the turn's lines are written at once; what else a bot is told
-follows when the turns that wait are over, or right before the next answer."""
+"""Effects that are waited for, so that the turn's lines are written at once. What else a bot is
+told follows when the turns that wait are over, or right before the next answer."""
 
 
 class Pump:
@@ -152,6 +152,7 @@ class Pump:
         self._untold: deque[BotEffect] = deque(maxlen=INPUTS_MAX)
         """What bots are told when its lines are written."""
         self._loop = asyncio.get_running_loop()
+        self._session = engine.session_id
         self._scheduled = False
         self._draining = False
         self._stopped = False
@@ -183,7 +184,8 @@ class Pump:
                 now = self._market[key][0]
             self._market[key] = (now, item)
         else:
-            invariant(len(self._inputs) < INPUTS_MAX, f"{INPUTS_MAX} inputs wait: pump is stuck")
+            if len(self._inputs) >= INPUTS_MAX:
+                raise InvariantViolation(f"{INPUTS_MAX} inputs wait: pump is stuck")
             self._inputs.append((now, item))
         if not self._scheduled:
             self._scheduled = True
@@ -274,7 +276,7 @@ class Pump:
         started = self._clock.monotonic_ns()
         self.queue_age_ns = started - queued_ns
         ts_ns = self._clock.now_ns()
-        session_before = engine.session_id
+        session_before = self._session
         effects = engine.step(Turn(journal.seq + 1, ts_ns, item))
         if self._thin_to is not None and had_no_consequence(item, effects):
             self._thin_to.put(journal.seq, ts_ns, item)
@@ -283,7 +285,8 @@ class Pump:
                 EventType.INPUT, input_text(item), ts_ns=ts_ns, session_id=session_before
             )
         if effects:
-            self._take(effects, engine.session_id or session_before, ts_ns)
+            self._session = engine.session_id
+            self._take(effects, self._session or session_before, ts_ns)
         for counter in self._counters:
             counter.on_record(EventType.INPUT, _NO_FIELDS, ts_ns)
         self.turns += 1

@@ -35,9 +35,8 @@ class SystemClock:
         """Engine time: UTC nanoseconds that never step."""
         return time.clock_gettime_ns(_SINCE) + self._shift_ns
 
-    def monotonic_ns(self) -> int:
-        """Nanoseconds for measuring durations; they stand still while the machine sleeps."""
-        return time.monotonic_ns()
+    monotonic_ns = staticmethod(time.monotonic_ns)
+    """Nanoseconds for measuring durations; they stand still while the machine sleeps."""
 
 
 def monotonic_s() -> float:
