@@ -64,7 +64,7 @@ from daemon.shell.process.log_streams import LogPart
 from daemon.shell.process.sdnotify import Notifier
 from daemon.shell.process.signals import Ended
 from daemon.shell.process.tasks import spawn
-from daemon.shell.pump import Pump, RecordSink
+from daemon.shell.pump import Pump, RecordCounter, RecordSink
 from daemon.shell.state.state_dir import StateMark
 from daemon.shell.stop.emergency_stop import EmergencyStop
 from daemon.shell.stop.kill_latch import LatchHalt, LatchStore
@@ -302,7 +302,7 @@ class Daemon:
         self._mark.begun(first_run=self._run_number if not recovered.seq else self._proof.first_run)
 
     def _build_pump(
-        self, *, sinks: tuple[RecordSink, ...], counters: tuple[RecordSink, ...]
+        self, *, sinks: tuple[RecordSink, ...], counters: tuple[RecordCounter, ...]
     ) -> Pump:
         checkpoint_seq, facts_since = self._since_checkpoint
         return Pump(
