@@ -26,10 +26,10 @@ from control.tool.gating_drills import run_gating_drills
 from control.tool.incident_markdown import held_note
 from control.tool.incident_view import incident_lines
 from control.tool.output import print_json
+from control.tool.status_command import console
 from control.tool.status_command import run as run_status
 from control.tool.status_text import (
     caps_table,
-    console,
     event_line,
     incidents_table,
     orders_table,

@@ -4,12 +4,18 @@ The command line's library and the models of the other commands take longer to i
 daemon takes to answer; what draws the screen is imported when the answer is there.
 """
 
+import os
+import sys
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from control.control_errors import ControlError
 from control.tool import output
 from control.tool.client import ControlClient
 from control.tool.daemon_lookup import default_socket
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 TIMEOUT_S = 12.0
 """The method's own deadline (a test compares them) and the client's grace."""
@@ -38,6 +44,17 @@ def parse(words: Sequence[str]) -> tuple[str, bool] | None:
     return (socket, as_json) if is_status else None
 
 
+def console() -> "Console":
+    """A console on stdout: colours and real width on a terminal, 80 plain columns in a pipe."""
+    from rich.console import Console  # noqa: PLC0415 - what only asks does not wait for it
+
+    # Nothing that is shown has markup or the names of emoji: their table takes 3 ms to load.
+    if sys.stdout.isatty():
+        return Console(highlight=False, markup=False, emoji=False)
+    width = int(os.environ.get("COLUMNS", "80"))
+    return Console(highlight=False, markup=False, emoji=False, width=width, no_color=True)
+
+
 def run(socket: str, as_json: bool) -> int:
     """Ask and show; returns the exit code (`control.tool.failures`)."""
     socket = socket or default_socket()
@@ -53,7 +70,7 @@ def run(socket: str, as_json: bool) -> int:
     if as_json:
         output.print_json(snapshot)
     else:
-        from control.tool.status_text import console, print_status  # noqa: PLC0415 - --json needs none
+        from control.tool.status_text import print_status  # noqa: PLC0415 - --json needs none
 
         print_status(console(), snapshot)
     return 0

@@ -5,8 +5,6 @@ Rules of this file:
 2. Colour only repeats what the words say.
 """
 
-import os
-import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
@@ -49,15 +47,6 @@ def clean(value: Any) -> str:
     """Text of a value without control characters."""
     text = "" if value is None else str(value)
     return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text)
-
-
-def console() -> Console:
-    """A console on stdout: colours and real width on a terminal, 80 plain columns in a pipe."""
-    # Nothing that is shown has markup or the names of emoji: their table takes 3 ms to load.
-    if sys.stdout.isatty():
-        return Console(highlight=False, markup=False, emoji=False)
-    width = int(os.environ.get("COLUMNS", "80"))
-    return Console(highlight=False, markup=False, emoji=False, width=width, no_color=True)
 
 
 def print_status(screen: Console, snapshot: Mapping[str, Any]) -> None:
