@@ -28,7 +28,11 @@ def pytest_collection_modifyitems(items: list[Any]) -> Generator[None]:
     would make it again. A long test that begins last is waited for by all workers but one.
     """
     for item in items:
-        if item.get_closest_marker("xdist_group") is None and _shares_a_fixture(item):
+        if item.get_closest_marker("xdist_group") is not None:
+            continue
+        if item.location[0].startswith("tests/architecture/"):  # the parsed tree is shared
+            item.add_marker(pytest.mark.xdist_group("architecture"))
+        elif _shares_a_fixture(item):
             item.add_marker(pytest.mark.xdist_group(item.location[0]))
     alone = [item for item in items if item.get_closest_marker("xdist_group") is None]
     alone.sort(key=lambda item: item.get_closest_marker("slow") is None)
