@@ -45,6 +45,15 @@ def caps_rows(snapshot: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     return [*rows(snapshot, "caps"), *of_bots]
 
 
+def notify_problems(snapshot: Mapping[str, Any]) -> list[str]:
+    """One sentence for each service of `[notify]` that does not take messages now."""
+    return [
+        f"notify {row.get('service')}: {row['problem']}"
+        for row in rows(snapshot, "notify")
+        if row.get("problem")
+    ]
+
+
 def bot_of_incident(incident: Mapping[str, Any]) -> str:
     """The bot that an incident is about; empty: it is about no single bot."""
     return str(table(incident, "context").get("bot") or "")

@@ -15,7 +15,15 @@ from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
-from control.status_snapshot import caps_rows, is_resolved, open_incidents, owner_of, rows, table
+from control.status_snapshot import (
+    caps_rows,
+    is_resolved,
+    notify_problems,
+    open_incidents,
+    owner_of,
+    rows,
+    table,
+)  # fmt: skip
 
 ROWS_MAX = 10
 CAPS_MAX = 8
@@ -131,7 +139,7 @@ def alarm_lines(snapshot: Mapping[str, Any]) -> list[Text]:
         text = "JOURNAL FAULT: no order leaves until it can be written again"
         lines.append(Text(f"{text} ({fault})" if fault else text, style="bold red"))
     warnings = snapshot.get("warnings")
-    told = warnings if isinstance(warnings, list) else []
+    told = [*(warnings if isinstance(warnings, list) else []), *notify_problems(snapshot)]
     return lines + [Text(f"WARNING: {clean(warning)}", style="yellow") for warning in told]
 
 
