@@ -70,7 +70,7 @@ def run(socket: str, as_json: bool) -> int:
     if as_json:
         output.print_json(snapshot)
     else:
-        from control.tool.status_text import print_status  # noqa: PLC0415 - --json needs none
+        from control.tool.status_text import status_screen  # noqa: PLC0415 - --json needs none
 
-        print_status(console(), snapshot)
+        console().print(status_screen(snapshot))
     return 0
