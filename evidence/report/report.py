@@ -22,8 +22,8 @@ from evidence.folds.parallel import read_whole
 from evidence.folds.position_fold import PositionsFold
 from evidence.folds.running_totals import TotalsFold
 from evidence.folds.session_fold import SessionsFold
-from evidence.judge.anchor_scan import AnchorScan
 from evidence.folds.state_fold import StatesFold
+from evidence.judge.anchor_scan import AnchorScan
 from evidence.judge.crosscheck import LedgerComparison, compare_with_ledger
 from evidence.judge.decision_recheck import DecisionsFold
 from evidence.judge.venue_anchors import VenueAnchors
