@@ -18,6 +18,7 @@ from daemon.shell.process.clock import SystemClock, utc_text
 from daemon.trials.bot import BotError, BotProcess, version_of
 from daemon.trials.judging.course import Course, CourseError, course_of
 from daemon.trials.judging.judges import JUDGES
+from daemon.trials.judging.recheck import canonical_hash, course_hash, observations_of
 from daemon.trials.judging.report_html import as_html
 from daemon.trials.judging.trial_report import (
     RunFacts,
@@ -29,7 +30,7 @@ from daemon.trials.judging.trial_report import (
     sentence_of,
 )
 from daemon.trials.judging.trial_verdict import ExitCode
-from daemon.trials.passed import REPORT
+from daemon.trials.passed import OBSERVATIONS, REPORT
 from daemon.trials.runner import Belief, BotEndedError, CourseRun, TrialResult, last_words
 from daemon.trials.sandbox import Isolation, SandboxError, clean_environment, isolate
 from daemon.trials.trial_gateway import FEE_SYMBOL, TrialGateway
@@ -203,8 +204,11 @@ class _Run:
             flow_rate=self._flow_rate,
         )
         results = self._play(venue, work, environment, clock, isolation)
+        observed = observations_of([(one.trial.name, one.observation) for one in results])
+        (self._out / OBSERVATIONS).write_text(json.dumps(observed) + "\n")
         facts = RunFacts(
             course=self._course.name,
+            course_hash=course_hash(self._course),
             about=self._course.about,
             mode="direct" if self._caps is None else f"through the gate, caps {self._caps}",
             command=self._command,
@@ -216,6 +220,7 @@ class _Run:
             seconds=round((clock.now_ns() - began_ns) / 1e9, 1),
             seatrial=seatrial_version(),
             python=platform.python_version(),
+            observations_hash=canonical_hash(observed),
             loopback_only=isolation.loopback_only,
             environment_taken=tuple(taken),
         )

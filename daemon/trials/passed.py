@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-REPORT = "trial.json"
+REPORT, OBSERVATIONS = "trial.json", "observations.json"
 _BYTES_MAX = 1 << 24
 _REPORTS_MAX = 1_000
 

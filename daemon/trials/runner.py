@@ -10,7 +10,7 @@ import re
 import signal
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -64,6 +64,8 @@ class TrialResult:
     seconds: float
     notes: tuple[str, ...] = ()
     """What was repaired before it."""
+    observation: Observation | None = None
+    """What it was judged by; None when it was not played."""
 
 
 class BotEndedError(RuntimeError):
@@ -108,6 +110,8 @@ class CourseRun:
         self._taken: list[tuple[str, str]] = []
         self._deeds = _Deeds()
         self._notes: list[str] = []
+        self._seen: Observation | None = None
+        """What the trial that runs is judged by, once it is over."""
         self._ended_by_us = ""
         """Why the bot does not run, when it was us who ended it."""
         self.has_traded = False
@@ -124,10 +128,10 @@ class CourseRun:
         for number, trial in enumerate(self._course.trials, 1):
             begun_ns = self._clock.monotonic_ns()
             self._say(f"[{number:2}/{len(self._course.trials)}] {trial.name}: {trial.does}")
-            self._notes = []
+            self._notes, self._seen = [], None
             verdict = self._verdict_of(trial)
             seconds = (self._clock.monotonic_ns() - begun_ns) / S_NS
-            results.append(TrialResult(trial, verdict, seconds, tuple(self._notes)))
+            results.append(TrialResult(trial, verdict, seconds, tuple(self._notes), self._seen))
             self._say(f"        {verdict.outcome} ({seconds:.0f} s): {verdict.because}")
         return results
 
@@ -151,13 +155,10 @@ class CourseRun:
             self._silent += 1
             return not_shown(f"the bot placed no order within {self._patience_s:g} s")
         self._silent = 0
-        observation = self._play(trial)
+        self._seen = observation = self._play(trial)
         if trial.judge == "calm":
             self._pace = pace_of(observation)
         verdict = judge(trial.judge, observation, self._pace, trial.params)
-        if verdict.outcome is TrialOutcome.NOT_SHOWN and (taken := observation.taken_by_gate()):
-            words = f"{verdict.because}; the gate met it ({taken} placements) and answered the bot"
-            verdict = replace(verdict, because=words)
         self._repair(trial, verdict)
         return verdict
 
@@ -245,6 +246,7 @@ class CourseRun:
             exit_code=self._bot.exit_code if ended else None,
             ended_ns=self._deeds.ended_ns if ended else None,
             denials=denials_of(self._gateway.denials(start_ns)) if self._gateway else (),
+            gate_stops=self._gateway.stops(start_ns) if self._gateway else (),
             venue_requests=requests_of({"wire": ledger.get("venue_wire", ())}),
         )
 

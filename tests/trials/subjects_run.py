@@ -20,7 +20,13 @@ HERE = "tests/trials/subjects"
 ENVIRONMENTS = ".venv-trials"
 DOCS = ROOT / "docs" / "trials"
 SEED, AT_ONCE, DEADLINE_S = 7, 2, 3_600
-SHORT = {"PASS": "pass", "FINDING": "**finding**", "NOT SHOWN": "not shown", "NOT APPLICABLE": "-"}
+SHORT = {
+    "PASS": "pass",
+    "FINDING": "**finding**",
+    "NOT SHOWN": "not shown",
+    "MET BY THE GATE": "met",
+    "NOT APPLICABLE": "-",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
