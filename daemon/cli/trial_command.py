@@ -195,12 +195,11 @@ class _Run:
         if not allow_network:
             isolation = isolate(work)
         environment, taken = clean_environment(os.environ)
-        names = [self._symbol] if self._caps is None else [self._symbol, FEE_SYMBOL]
         venue = TrialVenue(
             self._out,
             work,
             seed=self._seed,
-            symbols=",".join(dict.fromkeys(names)),
+            symbols=",".join(dict.fromkeys((self._symbol, FEE_SYMBOL))),
             flow_rate=self._flow_rate,
         )
         results = self._play(venue, work, environment, clock, isolation)
