@@ -5,10 +5,8 @@ import os
 import platform
 import signal
 import sys
-import tomllib
 from collections.abc import Sequence
 from dataclasses import replace
-from importlib import resources
 from pathlib import Path
 
 import click
@@ -16,9 +14,9 @@ import click
 from daemon.demo.processes import DemoError
 from daemon.shell.process.clock import SystemClock, utc_text
 from daemon.trials.bot import BotError, BotProcess, version_of
-from daemon.trials.judging.course import Course, CourseError, course_of
-from daemon.trials.judging.judges import JUDGES
-from daemon.trials.judging.recheck import canonical_hash, course_hash, observations_of
+from daemon.trials.course_files import load_course
+from daemon.trials.judging.course import Course, CourseError
+from daemon.trials.judging.rejudge import canonical_hash, course_hash, observations_of
 from daemon.trials.judging.report_html import as_html
 from daemon.trials.judging.trial_report import (
     RunFacts,
@@ -291,25 +289,6 @@ class _Run:
     def _belief(self, log: Path) -> Belief | None:
         base = SYMBOLS[self._symbol].base
         return None if self._position is None else Belief(self._position, log, base)
-
-
-def load_course(name: str) -> Course:
-    """A course by name, or from a TOML file.
-
-    Raises:
-        CourseError: there is none, or it cannot be understood.
-    """
-    packaged = resources.files("daemon.trials.courses")
-    standard = course_of(tomllib.loads((packaged / "standard.toml").read_text()), JUDGES)
-    if name == standard.name:
-        return standard
-    path = Path(name)
-    if not path.is_file():
-        raise CourseError(f"--course {name}: neither a course of ours (standard) nor a file")
-    try:
-        return course_of(tomllib.loads(path.read_text()), JUDGES, standard)
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, CourseError) as error:
-        raise CourseError(f"{path}: {error}") from error
 
 
 def _chosen(course: Course, only: Sequence[str]) -> Course:

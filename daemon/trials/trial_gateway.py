@@ -64,6 +64,8 @@ class TrialGateway:
         self._daemon: Process | None = None
         self._key = new_key(BOT, clock.now_ns())
         self._is_tight = False
+        self._is_sure = False
+        """Whether books and venue were compared since somebody began to put things right."""
         self._stop = threading.Event()
         self._journal_at: dict[Path, int] = {}
         self._bot_ids: dict[str, str] = {}
@@ -192,6 +194,7 @@ class TrialGateway:
             VenueProcessError: the daemon cannot be started.
         """
         done: list[str] = []
+        self._is_sure = False
         until_ns = self._clock.now_ns() + _READY_S * _S_NS
         problem = ""
         while self._clock.now_ns() < until_ns:
@@ -231,8 +234,14 @@ class TrialGateway:
         if status.get("trading_state") != "ACTIVE":
             call(socket, "start", reason="trial")
             done.append("an operator started the session")
+            self._is_sure = False
             return False  # asked again: it says itself when it trades
         call(socket, "re-enable", reason="trial")
+        if not self._is_sure:
+            # What the trial before did to the account is found here, not in the next trial.
+            call(socket, "reconcile")
+            self._is_sure = True
+            return False
         return True
 
     def _ask(self, method: str, **params: Any) -> None:

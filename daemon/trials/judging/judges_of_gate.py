@@ -35,8 +35,8 @@ def met_by_gate(
     2. The gate stopped trading by itself: the bot was denied, and whether it recovers is not seen.
     """
     met, asked = observation.met_by_gate(), observation.places()
-    if verdict.outcome is TrialOutcome.PASS and observation.gate_stops:
-        return _gate_stopped(verdict, observation)
+    if verdict.outcome is not TrialOutcome.FINDING and observation.gate_stops:
+        return _gate_stopped(verdict, observation, pace)
     if verdict.outcome is not TrialOutcome.NOT_SHOWN or not met or not asked:
         return verdict
     within_s = float(params.get("recover_s", 0))
@@ -58,16 +58,20 @@ def met_by_gate(
     return decided
 
 
-def _gate_stopped(verdict: Verdict, observation: Observation) -> Verdict:
+def _gate_stopped(verdict: Verdict, observation: Observation, pace: OrderPace) -> Verdict:
     first = observation.gate_stops[0]
-    if observation.accepted(first.ts_ns):
+    lived = [row for row in observation.between(first.ts_ns) if row.is_request]
+    if observation.accepted(first.ts_ns) or not lived:
         return verdict
+    two = doubled(observation, pace)
+    if two is not None:
+        return finding(two.words, two.evidence)
     asked = observation.places(first.ts_ns)
     return replace(
         verdict,
         outcome=TrialOutcome.MET_BY_GATE,
         because=f"the gate stopped trading ({first.why.partition(':')[0]}) until an operator came, "
-        f"and denied the bot, which asked {len(asked)} times; {verdict.because}",
+        f"and denied the bot, which asked {len(asked)} times for an order; {verdict.because}",
         evidence=(
             *(
                 f"{since(observation, one.ts_ns)}  gate: {one.why}"

@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from daemon.trials.judging.course import Course, Trial
-from daemon.trials.judging.recheck import report_hash
+from daemon.trials.judging.rejudge import report_hash
 from daemon.trials.judging.trial_verdict import ExitCode, TrialOutcome, Verdict, exit_code
 
 FORMAT = 1

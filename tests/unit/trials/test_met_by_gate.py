@@ -69,6 +69,15 @@ def test_no_recovery_is_asked_behind_a_gate_that_has_stopped() -> None:
     assert "clock_skew: our clock is -12001 ms" in verdict.evidence[0]
 
 
+def test_behind_a_stopped_gate_a_bot_that_asks_for_no_order_has_done_no_wrong() -> None:
+    stopped = seen(order(1, until=2), asked(5), end=20, last_marks={"calm": 6}, gate_stops=HALTED)
+    assert judge("backs-off", stopped, CALM, BACK).outcome is MET
+    mute = seen(order(1, until=2), end=20, last_marks={"calm": 6}, gate_stops=HALTED)
+    assert judge("backs-off", mute, CALM, BACK).outcome is NOT_SHOWN
+    two = seen(order(1), order(2), asked(5), end=20, gate_stops=HALTED)
+    assert judge("keeps-order", two, CALM, BACK).outcome is FINDING
+
+
 def test_a_bot_that_hammers_a_stopped_gate_has_a_finding() -> None:
     rows = [order(1, until=2), *refused(80, 0.1)]
     stopped = seen(*rows, end=20, last_marks={"calm": 12}, gate_stops=HALTED)
