@@ -47,7 +47,13 @@ _PROD_AFTER_S = 1.0
 _FILL = Step(0.0, "fill", {})
 _PRODS_S = (0.5, 2.5, 4.5)
 _FILLS_A_SECOND_MAX = 10.0
-_STREAM_JUDGES = {"user-stream": "user data stream", "market-stream": "market stream"}
+_STREAM_JUDGES = {
+    "user-stream": "user data stream",
+    "market-stream": "market stream",
+    "depth-gap": "stream of differences",
+}
+_STREAM_S = 10
+"""So long after its start a bot may take to open a stream."""
 _SIGNALS = {
     "stop-bot": signal.SIGSTOP,
     "continue-bot": signal.SIGCONT,
@@ -145,16 +151,13 @@ class CourseRun:
             return not_shown(f"the bot did not trade in the last {self._silent} trials")
         if self._gateway is not None:
             self._notes += [f"before this trial {one}" for one in self._gateway.put_right()]
-        stream = _STREAM_JUDGES.get(trial.judge)
-        streams = self._streams() if stream or trial.judge == "depth-gap" else {}
-        if stream and not streams.get(stream):
-            return not_shown(f"the bot has no {stream}")
-        if trial.judge == "depth-gap" and not streams.get("differences"):
-            return not_shown("the bot keeps no book from a stream of differences")
         if not self._wait_for_trading(trial):
             self._silent += 1
             return not_shown(f"the bot placed no order within {self._patience_s:g} s")
         self._silent = 0
+        stream = _STREAM_JUDGES.get(trial.judge)
+        if stream and not self._listens_to(stream):
+            return not_shown(f"the bot has no {stream}")
         self._seen = observation = self._play(trial)
         if trial.judge == "calm":
             self._pace = pace_of(observation)
@@ -368,6 +371,14 @@ class CourseRun:
         for symbol in sorted({one["symbol"] for one in self._open_orders()}):
             self._venue.strike("cancel_resting", {"symbol": symbol})
 
+    def _listens_to(self, stream: str) -> bool:
+        until_ns = self._started_ns + _STREAM_S * S_NS
+        while not self._streams()[stream]:
+            if self._clock.now_ns() > until_ns:
+                return False
+            self._stop.wait(_LOOK_S)
+        return True
+
     def _streams(self) -> dict[str, Any]:
         """What the bot listens to now, and the rows that say so."""
         rows = [
@@ -381,7 +392,7 @@ class CourseRun:
             "user data stream": _is_open(rows, "WS")
             and any(row.subscribes_user and row.status == 200 for row in rows),
             "market stream": _is_open(rows, "STREAM"),
-            "differences": "@depth" in names,
+            "stream of differences": "@depth" in names,
         }
 
 

@@ -7,7 +7,7 @@ import pytest
 from daemon.trials.judging.gate_denials import GateStop
 from daemon.trials.judging.judges import judge
 from daemon.trials.judging.trial_verdict import ExitCode, TrialOutcome, exit_code
-from tests.support.observed import CALM, asked, at, order, placed, seen
+from tests.support.observed import CALM, asked, at, filled, order, placed, request, seen
 
 PASS, FINDING, NOT_SHOWN, MET, NOT_APPLICABLE = (
     TrialOutcome.PASS,
@@ -56,6 +56,17 @@ def test_what_is_not_met(rows: list[Any], venue: list[Any], outcome: TrialOutcom
 def test_a_clear_answer_of_the_venue_to_the_bot_itself_is_judged_as_ever() -> None:
     bot = [placed(1, "a", status=0), order(1, "a"), placed(2, "b"), order(2, "b")]
     assert judge("resent", seen(*bot, venue_requests=STRUCK), CALM, {}).outcome is FINDING
+
+
+@pytest.mark.parametrize(("closed", "outcome"), [(False, PASS), (True, FINDING)])
+def test_no_new_stream_is_asked_of_a_bot_whose_stream_the_gate_kept_open(
+    closed: bool, outcome: TrialOutcome
+) -> None:
+    rows = [filled(1), asked(2), *([request(0.5, "WS close", status=0)] if closed else [])]
+    behind = seen(*rows, has_user_stream=True, venue_requests=[asked(1)])
+    assert judge("user-stream", behind, CALM, {"reconnect_s": 8}).outcome is outcome
+    direct = seen(filled(1), asked(2), has_user_stream=True)
+    assert judge("user-stream", direct, CALM, {"reconnect_s": 8}).outcome is FINDING
 
 
 def test_no_recovery_is_asked_behind_a_gate_that_has_stopped() -> None:
