@@ -29,6 +29,7 @@ from daemon.assembly import (
     link_adapter,
     link_config,
     own_credentials,
+    page_of,
     recovered_engine,
     start_metrics,
     stop_adapter,
@@ -129,6 +130,7 @@ class Daemon:
         remember(self._credentials, settings.venue.environment, settings.state_dir)
         self._boot_monotonic = SystemClock().monotonic_ns()
         recovered = recover(settings.state_dir / "journal")
+        self._boot_seq = recovered.seq + 1
         self._accepted = self._proof.accepted
         self._is_clock_set = bool(self._accepted.get("clock_back_ns"))
         self._clock = SystemClock(floor_ns=0 if self._is_clock_set else recovered.ts_ns)
@@ -160,6 +162,7 @@ class Daemon:
         self._exit: asyncio.Future[ExitDaemon] | None = None
         self._fatal: BaseException | None = None
         self._published: Mapping[str, Any] = {}
+        self._metrics = Metrics(lambda: self._published, build_labels(config))
         self._late = LateOrders(settings.venue.recv_window_ms)
         self._port: ControlPort | None = None
         self._gateway = GatewaySide(config, self._credentials.api_key, lambda: self._published)
@@ -169,7 +172,7 @@ class Daemon:
         loop = asyncio.get_running_loop()
         self._exit = loop.create_future()
         settings = self._config.settings
-        metrics = Metrics(lambda: self._published, build_labels(self._config))
+        metrics = self._metrics
         clearer = LatchClearer(self._latch)
         packs = IncidentPacks(
             settings.state_dir, status=lambda: self._published, run_id=str(self._run),
@@ -203,7 +206,11 @@ class Daemon:
             # Who waited for us in the socket's queue asks at once.
             self._publish(publisher.snapshot())
             await asyncio.to_thread(each, control.start, self._gateway.start)
-            server = start_metrics(settings.metrics, metrics, healthy=lambda: watchdog.healthy)
+            server = start_metrics(
+                settings.metrics, metrics, healthy=lambda: watchdog.healthy,
+                make_page=partial(page_of, settings, metrics, port.events(),
+                                  status=lambda: self._published, boot_seq=self._boot_seq),
+            )  # fmt: skip
             publisher.learn(metrics_port=server.port if server is not None else None)
             if settings.gc_freeze:
                 gc.freeze()  # start-up objects live for ever: full collections skip them
@@ -277,6 +284,7 @@ class Daemon:
 
     def _publish(self, status: Mapping[str, Any]) -> None:
         self._published = status
+        self._metrics.activity.sample(status)
         if self._port is not None:
             self._port.publish(status)
 
