@@ -130,7 +130,6 @@ class Daemon:
         remember(self._credentials, settings.venue.environment, settings.state_dir)
         self._boot_monotonic = SystemClock().monotonic_ns()
         recovered = recover(settings.state_dir / "journal")
-        self._boot_seq = recovered.seq + 1
         self._accepted = self._proof.accepted
         self._is_clock_set = bool(self._accepted.get("clock_back_ns"))
         self._clock = SystemClock(floor_ns=0 if self._is_clock_set else recovered.ts_ns)
@@ -172,14 +171,13 @@ class Daemon:
         loop = asyncio.get_running_loop()
         self._exit = loop.create_future()
         settings = self._config.settings
-        metrics = self._metrics
         clearer = LatchClearer(self._latch)
         packs = IncidentPacks(
             settings.state_dir, status=lambda: self._published, run_id=str(self._run),
             binding=self._binding,
         )  # fmt: skip
         sinks = (self._late, clearer, packs, self._mark)
-        pump = self._build_pump(sinks=sinks, counters=(metrics,))
+        pump = self._build_pump(sinks)
         environment = self._endpoints.environment
         attached, links = port_of((environment,), pump.offer, partial(self._build_link, pump))
         pump.attach(attached)
@@ -206,11 +204,8 @@ class Daemon:
             # Who waited for us in the socket's queue asks at once.
             self._publish(publisher.snapshot())
             await asyncio.to_thread(each, control.start, self._gateway.start)
-            server = start_metrics(
-                settings.metrics, metrics, healthy=lambda: watchdog.healthy,
-                make_page=partial(page_of, settings, metrics, port.events(),
-                                  status=lambda: self._published, boot_seq=self._boot_seq),
-            )  # fmt: skip
+            page = partial(page_of, settings, self._metrics, port.events(), self._journal.seq + 1)
+            server = start_metrics(settings, self._metrics, lambda: watchdog.healthy, page)
             publisher.learn(metrics_port=server.port if server is not None else None)
             if settings.gc_freeze:
                 gc.freeze()  # start-up objects live for ever: full collections skip them
@@ -308,9 +303,7 @@ class Daemon:
         self._journal.flush()
         self._mark.begun(first_run=self._run_number if not recovered.seq else self._proof.first_run)
 
-    def _build_pump(
-        self, *, sinks: tuple[RecordSink, ...], counters: tuple[RecordSink, ...]
-    ) -> Pump:
+    def _build_pump(self, sinks: tuple[RecordSink, ...]) -> Pump:
         checkpoint_seq, facts_since = self._since_checkpoint
         return Pump(
             engine=self._engine,
@@ -321,7 +314,7 @@ class Daemon:
             on_exit=self._on_exit,
             on_fatal=self._on_fatal,
             sinks=sinks,
-            counters=counters,
+            counters=(self._metrics,),
             checkpoint_seq=checkpoint_seq,
             facts_since=facts_since,
             thin_to=self._care.thin_to,

@@ -17,7 +17,7 @@ from daemon.model.enums import Mode
 from daemon.model.halt import HaltFlag
 from daemon.model.ids import ClientOrderIdFactory, RunId, StrategyId
 from daemon.model.records import EventType
-from daemon.settings import Config, MetricsSettings, Settings
+from daemon.settings import Config, Settings
 from daemon.shell.health.metrics import Metrics, MetricsServer, Page
 from daemon.shell.journal.journal_writer import lock_journal
 from daemon.shell.journal.replay import Recovered
@@ -282,17 +282,17 @@ def account_fingerprint(api_key: str) -> str:
 
 
 def start_metrics(
-    wanted: MetricsSettings,
+    settings: Settings,
     metrics: Metrics,
-    *,
     healthy: Callable[[], bool],
-    make_page: Callable[[], Page] | None = None,
+    make_page: Callable[[], Page],
 ) -> MetricsServer | None:
     """Serve metrics and health, and the page, when the configuration wants it.
 
     Raises:
         OSError: the address cannot be used; the message names it and the mend.
     """
+    wanted = settings.metrics
     if not wanted.enabled:
         return None
     try:
@@ -308,20 +308,13 @@ def start_metrics(
     return server
 
 
-def page_of(
-    settings: Settings,
-    metrics: Metrics,
-    events: EventHub,
-    *,
-    status: Callable[[], Mapping[str, Any]],
-    boot_seq: int,
-) -> Page:
+def page_of(settings: Settings, metrics: Metrics, events: EventHub, boot_seq: int) -> Page:
     """The operator's page. Called when a browser first asks: few daemons need its modules."""
     from daemon.shell.page.page_site import PageSite  # noqa: PLC0415 - see above
 
     find = events.older
     return PageSite(
-        status=status,
+        status=metrics.status,
         activity=metrics.activity,
         older=None if find is None else lambda kind, n: find([kind], (), n, boot_seq, bot=""),
         state_dir=settings.state_dir,

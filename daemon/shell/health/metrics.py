@@ -81,7 +81,7 @@ class Metrics:
             build: labels of `seatrial_build_info` (version, commit, python, environment).
         """
         self.registry = CollectorRegistry()
-        self._status = status
+        self.status = status
         self._build = dict(build)
         self._latencies = Latencies()
         self.activity = RecentActivity()
@@ -169,13 +169,13 @@ class Metrics:
             self._faults,
         ):
             yield tally.family()
-        yield from gauges(self._status())
+        yield from gauges(self.status())
         yield from self._latencies.collect()
         yield from process_metrics()
 
     def gate_state(self) -> str:
         """The gate's state as last published."""
-        return str(self._status().get("gate_state", "DOWN"))
+        return str(self.status().get("gate_state", "DOWN"))
 
     def render(self) -> bytes:
         """The text of a scrape, made family by family with a breath between them."""

@@ -27,7 +27,7 @@ _MS_PER_MINUTE = 60_000
 _NOTHING: Mapping[str, Any] = {}
 
 
-class SeenFill(NamedTuple):
+class RecentFill(NamedTuple):
     """One fill. `number` rises by one a fill of this boot; those before it are below zero."""
 
     number: int
@@ -76,7 +76,7 @@ class RecentActivity:
 
     def __init__(self) -> None:
         """Begin empty."""
-        self.fills: deque[SeenFill] = deque(maxlen=FILLS_KEPT)
+        self.fills: deque[RecentFill] = deque(maxlen=FILLS_KEPT)
         self.incidents: deque[dict[str, Any]] = deque(maxlen=INCIDENTS_KEPT)
         self.sessions: deque[dict[str, Any]] = deque(maxlen=SESSIONS_KEPT)
         self.denials: dict[int, dict[str, int]] = {}
@@ -132,7 +132,9 @@ class RecentActivity:
         order = str(fields.get("client_order_id", ""))
         strategy = self._owner.get(order, "")
         self._filled += 1
-        self.fills.append(SeenFill(self._filled, ts_ms, symbol, side, qty, price, strategy, order))
+        self.fills.append(
+            RecentFill(self._filled, ts_ms, symbol, side, qty, price, strategy, order)
+        )
         totals = self._of(strategy)
         totals.fills += 1
         totals.last_ms = ts_ms

@@ -13,7 +13,7 @@ from typing import Any
 
 from control.status_snapshot import is_resolved, rows, table
 from daemon.model.stop_triggers import StopTrigger
-from daemon.shell.health.recent_activity import RecentActivity, Sample, SeenFill
+from daemon.shell.health.recent_activity import RecentActivity, RecentFill, Sample
 
 ORDERS_SHOWN = 100
 SILENT_S = 3.0
@@ -235,7 +235,7 @@ def sample_row(sample: Sample, symbols: Sequence[str]) -> list[Any]:
     return [sample.ts_ms, sample.equity, sample.drawdown, *prices]
 
 
-def _numbered_before(fills: Iterable[SeenFill]) -> list[SeenFill]:
+def _numbered_before(fills: Iterable[RecentFill]) -> list[RecentFill]:
     """Fills of before this boot: the last has the number 0."""
     found = list(fills)
     return [one._replace(number=number - len(found) + 1) for number, one in enumerate(found)]
@@ -269,7 +269,7 @@ def _sessions(
     state_dir: Path,
 ) -> list[dict[str, Any]]:
     """Each session, newest first, with the report that is there of it, or how to make one."""
-    told = [*before.sessions.copy(), *activity.sessions.copy()]
+    told = {one["session_id"]: one for of in (before, activity) for one in of.sessions.copy()}
     return [
         {
             **one,
@@ -277,7 +277,7 @@ def _sessions(
             "make": f"seatrial evidence report {state_dir}/journal "
             f"--out-dir {state_dir}/reports/{one['session_id']}",
         }
-        for one in reversed(told)
+        for one in reversed(told.values())
     ]
 
 
