@@ -58,11 +58,6 @@ def clean(value: Any) -> str:
     return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text)
 
 
-def print_status(console: Console, snapshot: Mapping[str, Any]) -> None:
-    """Print the one screen."""
-    console.print(status_screen(snapshot))
-
-
 def status_screen(snapshot: Mapping[str, Any]) -> Group:
     """The one screen."""
     parts: list[RenderableType] = [headline(snapshot)]

@@ -1,6 +1,6 @@
 """The launch gates as they stand now: green, red, stale, missing or unreadable."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -9,7 +9,7 @@ from pathlib import Path
 
 from evidence.gates import dry_run, live_pilot, live_readiness, shadow_testnet, stability
 from evidence.gates.scorecard import gate_passed
-from evidence.gates.trial_gate import why_not_passed
+from evidence.gates.trial_reports import why_not_believed
 from evidence.read.artifact_times import age_hours, parse_time
 from evidence.read.json_inputs import Artifact, MalformedInputError, load_artifact
 
@@ -50,33 +50,38 @@ GATES: tuple[tuple[str, Callable[[Artifact], bool]], ...] = (
 
 
 def read_gates(
-    status_dir: Path, now: datetime, age_hours_max: int, trials: Sequence[str] = ()
+    status_dir: Path,
+    now: datetime,
+    age_hours_max: int,
+    trials: Sequence[str] = (),
+    trials_bound: Mapping[str, Mapping[str, object]] | None = None,
 ) -> list[LaunchGateState]:
-    """Look at every gate's artifact in a directory, and at the report of each course of trials."""
-    gates: dict[str, Callable[[Artifact], str]]
-    gates = {stem: _why_not(passed) for stem, passed in GATES}
-    gates |= {f"trial_{course}": partial(_course_why_not, course) for course in trials}
-    return [_state(status_dir, stem, one, now, age_hours_max) for stem, one in gates.items()]
+    """Look at every gate's artifact in a directory, and at the report of each course of trials.
+
+    `trials_bound`: course -> fields of its report, each with the value that it must have.
+    """
+    bound = trials_bound or {}
+    courses: list[tuple[str, Callable[[Artifact], str]]] = [
+        (f"trial_{one}", partial(why_not_believed, bound=bound.get(one, {}))) for one in trials
+    ]
+    gates = [(stem, _reason(passed)) for stem, passed in GATES]
+    return [_state(status_dir, stem, why, now, age_hours_max) for stem, why in (*gates, *courses)]
 
 
-def _why_not(passed: Callable[[Artifact], bool]) -> Callable[[Artifact], str]:
-    """Why an artifact does not pass its gate, in its own words; empty when it does."""
+def _reason(passed: Callable[[Artifact], bool]) -> Callable[[Artifact], str]:
+    """Why a gate is not green, from its own words; empty when it is."""
 
-    def why_not(artifact: Artifact) -> str:
+    def why(artifact: Artifact) -> str:
         if passed(artifact):
             return ""
         blocks = artifact.get("hard_blocks") or artifact.get("hard_failures")
         return str(blocks or "no reason given")
 
-    return why_not
-
-
-def _course_why_not(course: str, report: Artifact) -> str:
-    return why_not_passed(report, course)
+    return why
 
 
 def _state(
-    folder: Path, stem: str, why_not: Callable[[Artifact], str], now: datetime, age_hours_max: int
+    folder: Path, stem: str, why: Callable[[Artifact], str], now: datetime, age_hours_max: int
 ) -> LaunchGateState:
     try:
         artifact = load_artifact(stem, str(folder / f"{stem}.json"))
@@ -85,8 +90,8 @@ def _state(
     if artifact.is_missing:
         return LaunchGateState(stem, GateLight.MISSING, None, f"no {stem}.json")
     age = _age(artifact, now)
-    if why := why_not(artifact):
-        return LaunchGateState(stem, GateLight.RED, age, why)
+    if reason := why(artifact):
+        return LaunchGateState(stem, GateLight.RED, age, reason)
     if age is None or not 0 <= age <= age_hours_max:
         told = "it does not say when it was made" if age is None else f"made {age:.2f} h ago"
         return LaunchGateState(stem, GateLight.STALE, age, told)

@@ -22,7 +22,7 @@ from tests.support.journal_maker import encode, write_journal
 from tests.support.sim_journal import books_of, line_of, records_of
 from tests.support.sim_runner import SimRun
 
-SEEDS = range(30)
+SEEDS = range(20)
 TICKS = (MarketData, PublicTrade, BudgetSampled, TimerFired)
 
 

@@ -1,96 +1,104 @@
 """A course of trials beside the gates: what `promote` asks for when the policy says so."""
 
 import json
+from collections.abc import Callable
 from datetime import UTC, datetime
-from itertools import product
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from daemon.trials.judging.trial_verdict import TrialOutcome, exit_code
-from evidence.gates.gates_now import GateLight, read_gates
-from evidence.promotion.policy import Policy, load_policy
+from daemon.trials.course_files import load_course
+from daemon.trials.judging.rejudge import report_hash
+from evidence.gates.gates_now import GateLight, LaunchGateState, read_gates
+from evidence.promotion.policy import Policy, PolicyError, load_policy
+from tests.support.trial_reports import COURSE_TEXT, hammering, sound, written
 
 BEFORE = "3554fe08e99d65b1d291da2b77e9ce35a894266c217af69b5c4542207a6bc74d"
 NOW = datetime(2026, 11, 30, 12, tzinfo=UTC)
-REPORT: dict[str, Any] = {
-    "format": 1,
-    "generated_at": "2026-11-30T10:00:00Z",
-    "course": "standard",
-    "verdict": "3 trials: 2 PASS",
-    "counts": {"PASS": 2, "FINDING": 0, "NOT SHOWN": 1, "NOT APPLICABLE": 0},
-    "exit_code": 0,
-    "trials": [
-        {"name": "lost-answer", "required": True, "outcome": "PASS"},
-        {"name": "ban", "required": True, "outcome": "PASS"},
-        {"name": "amend", "required": False, "outcome": "NOT SHOWN"},
-    ],
-}
+VERSION = "ab" * 32
+POLICY = f"""
+[promotion]
+trials_required = ["mine"]
+[promotion.trials_bound.mine]
+bot_version = "{VERSION}"
+seed = 7
+"""
 
 
-def light(folder: Path, **changes: Any) -> GateLight:
-    (folder / "trial_standard.json").write_text(json.dumps({**REPORT, **changes}))
-    return read_gates(folder, NOW, 36, ["standard"])[-1].light
+@pytest.fixture
+def status_dir(tmp_path: Path) -> Path:
+    (tmp_path / "mine.toml").write_text(COURSE_TEXT)
+    return tmp_path
 
 
-def test_a_passed_course_is_green_and_any_other_is_not(tmp_path: Path) -> None:
-    assert read_gates(tmp_path, NOW, 36, ["standard"])[-1].light is GateLight.MISSING
-    assert light(tmp_path) is GateLight.GREEN
-    assert light(tmp_path, exit_code=2) is GateLight.RED
-    assert light(tmp_path, exit_code=3) is GateLight.RED
-    assert light(tmp_path, exit_code=False) is GateLight.RED
-    assert light(tmp_path, generated_at="2026-11-28T10:00:00Z") is GateLight.STALE
+def gate(
+    folder: Path,
+    edit: Callable[[dict[str, Any]], None] | None = None,
+    *,
+    fails: bool = False,
+    rehashed: bool = True,
+    **facts: Any,
+) -> LaunchGateState:
+    course = load_course("mine.toml", folder)
+    seen = hammering() if fails else sound()
+    row = written(folder / "run", course, seen, **{"bot_version": VERSION, **facts})
+    if edit is not None:
+        edit(row)
+        if rehashed:
+            row["report_hash"] = report_hash(row)
+    (folder / "trial_mine.json").write_text(json.dumps(row))
+    return now(folder)
 
 
-def found_out(**changes: Any) -> dict[str, Any]:
-    """The report with its second trial changed, and nothing else."""
-    first, second, third = REPORT["trials"]
-    return {"trials": [first, {**second, **changes}, third]}
+def now(folder: Path) -> LaunchGateState:
+    bound = {"mine": {"bot_version": VERSION, "seed": 7}}
+    return read_gates(folder, NOW, 36, ["mine"], bound)[-1]
 
 
-LIES: dict[str, dict[str, Any]] = {
-    "a finding is left in the list": found_out(outcome="FINDING"),
-    "a finding is counted, and the exit code is another": {
-        **found_out(outcome="FINDING"),
-        "counts": {"PASS": 1, "FINDING": 1, "NOT SHOWN": 1, "NOT APPLICABLE": 0},
-    },
-    "a required trial was not shown": {
-        **found_out(outcome="NOT SHOWN"),
-        "counts": {"PASS": 1, "FINDING": 0, "NOT SHOWN": 2, "NOT APPLICABLE": 0},
-    },
-    "an outcome of another name": found_out(outcome="PASSED"),
-    "a trial is left out": {"trials": REPORT["trials"][:1]},
-    "a good trial is listed twice": {
-        "trials": [*REPORT["trials"], REPORT["trials"][0]],
-        "counts": {"PASS": 3, "FINDING": 0, "NOT SHOWN": 1, "NOT APPLICABLE": 0},
-    },
-    "the trials are taken out": {"trials": None},
-    "no trial applied": {
-        "trials": [{"name": "ban", "required": True, "outcome": "NOT APPLICABLE"}],
-        "counts": {"PASS": 0, "FINDING": 0, "NOT SHOWN": 0, "NOT APPLICABLE": 1},
-    },
-    "the report of an easier course": {"course": "short"},
-}
+def test_a_passed_course_is_green_and_any_other_is_not(status_dir: Path) -> None:
+    assert now(status_dir).light is GateLight.MISSING
+    assert gate(status_dir).light is GateLight.GREEN, gate(status_dir)
+    assert gate(status_dir, fails=True).light is GateLight.RED
+    assert gate(status_dir, started="2026-11-28T10:00:00Z").light is GateLight.STALE
 
 
-@pytest.mark.parametrize("lie", LIES)
-def test_a_report_is_counted_again(tmp_path: Path, lie: str) -> None:
-    assert light(tmp_path, **LIES[lie]) is GateLight.RED
+@pytest.mark.parametrize(
+    ("facts", "reason"),
+    [({"bot_version": "cd" * 32}, "bot_version is"), ({"seed": 8}, "seed is 8; the policy")],
+)
+def test_a_report_of_something_else_is_red(
+    status_dir: Path, facts: dict[str, Any], reason: str
+) -> None:
+    state = gate(status_dir, **facts)
+    assert (state.light, reason in state.detail) == (GateLight.RED, True), state
 
 
-def test_the_report_that_the_product_writes_is_decided_alike(tmp_path: Path) -> None:
-    """Every outcome, required or not: the accountant's text of the rule against the daemon's."""
-    for outcomes in product(TrialOutcome, repeat=3):
-        rows = [
-            {"name": str(n), "required": n > 0, "outcome": str(one)}
-            for n, one in enumerate(outcomes)
-        ]
-        counts = {str(one): outcomes.count(one) for one in TrialOutcome}
-        code = int(exit_code((n > 0, one) for n, one in enumerate(outcomes)))
-        is_green = light(tmp_path, trials=rows, counts=counts, exit_code=code) is GateLight.GREEN
-        is_passed = code == 0 and TrialOutcome.PASS in outcomes
-        assert is_green is is_passed, outcomes
+def _code(row: dict[str, Any]) -> None:
+    row["exit_code"] = 0
+
+
+def _outcome(row: dict[str, Any]) -> None:
+    row["trials"][1]["outcome"] = "PASS"
+
+
+def _untold(row: dict[str, Any]) -> None:
+    row["trials"], row["exit_code"] = [], 0
+
+
+def _false(row: dict[str, Any]) -> None:
+    row["exit_code"] = False
+    row["trials"][1]["outcome"] = "PASS"
+
+
+@pytest.mark.parametrize("edit", [_code, _outcome, _untold, _false])
+@pytest.mark.parametrize("rehashed", [False, True])
+def test_a_report_that_was_edited_by_hand_is_red(
+    status_dir: Path, edit: Callable[[dict[str, Any]], None], *, rehashed: bool
+) -> None:
+    state = gate(status_dir, edit, fails=True, rehashed=rehashed)
+    assert state.light is GateLight.RED
+    assert ("changed after it was written" in state.detail) is not rehashed
 
 
 def test_nothing_is_asked_for_unless_the_policy_says_so(tmp_path: Path) -> None:
@@ -98,10 +106,16 @@ def test_nothing_is_asked_for_unless_the_policy_says_so(tmp_path: Path) -> None:
     assert not [stem for stem in stems if stem.startswith("trial")]
 
 
-def test_the_digest_of_a_policy_without_trials_is_what_it_was(tmp_path: Path) -> None:
+def test_a_policy_that_asks_for_trials_names_the_bot(tmp_path: Path) -> None:
     file = tmp_path / "policy.toml"
-    file.write_text('[promotion]\ntrials_required = ["standard"]\n')
+    file.write_text(POLICY)
     asking = load_policy(file)
-    assert asking.trials_required == ["standard"]
+    assert asking.trials_bound["mine"] == {"bot_version": VERSION, "seed": 7}
     assert asking.digest() != Policy().digest()
+    file.write_text('[promotion]\ntrials_required = ["mine"]\n')
+    with pytest.raises(PolicyError, match=r"trials_bound\.mine.*bot_version"):
+        load_policy(file)
+
+
+def test_the_digest_of_a_policy_without_trials_is_what_it_was() -> None:
     assert Policy().digest() == BEFORE
