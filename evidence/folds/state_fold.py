@@ -192,7 +192,7 @@ class StatesFold:
         self._equal(record, "trading state", self._trading, HALTED)
         if self._session_ns:
             due_ms = (record.ts_ns - self._session_ns) // NS_PER_MS
-            self._equal(record, "duration in ms", int(record.duration_ms), due_ms)
+            self._equal(record, "duration in ms", str(record.duration_ms), str(due_ms))
         if self._halted_for and not record.reason.startswith("flatten"):
             self._equal(record, "reason", record.reason, self._halted_for)
         self._session_ns, self._halted_for = 0, ""
@@ -258,7 +258,7 @@ class StatesFold:
             self._differs("link_differs", record, what)
         else:
             due_ms = (record.ts_ns - since_ns) // NS_PER_MS
-            self._equal(record, f"outage of {record.link}", record.outage_ms, due_ms)
+            self._equal(record, f"outage of {record.link}", str(record.outage_ms), str(due_ms))
         self._down_ns[record.link] = 0
 
     # ------------------------------------------------------------------ incidents, latch, commands
