@@ -31,7 +31,6 @@ from tests.support.liar_story import (
     story,
 )
 
-
 UNFIT = (LookupError, TypeError, AttributeError, ValueError, StopIteration)
 
 
