@@ -25,6 +25,7 @@ from daemon.model.ids import (
     run_number_of,
     stem_of,
 )
+from evidence.read.order_ids import read_id, run_of
 
 REQUESTS = (CANCEL_KIND, REPLACE_KIND, AMEND_KIND, STOP_KIND)
 
@@ -155,3 +156,31 @@ def test_a_later_order_than_the_newest_known_one_is_lost() -> None:
     assert not is_lost(factory.of_request(CANCEL_KIND, later), "abc123", known)
     assert not is_lost(later, "other1", "")
     assert run_number_of("abc123-7-k3x") == run_number_of("abc123-7") == 7
+
+
+def test_the_accountant_reads_an_id_as_it_was_written() -> None:
+    """Its reading is another text; every kind, nonce and length of a run number, both ways."""
+    for number in (1, 35, 46_655, 46_656, 36**5 - 1):
+        for nonce in ("", "k3x"):
+            run = run_id("abc123", number, nonce)
+            factory = ClientOrderIdFactory(run, counter=36**4 - 1, head=head_of(f"{number}{nonce}"))
+            own = factory.mint()
+            for kind in ("o", *REQUESTS):
+                shown = own if kind == "o" else factory.of_request(kind, own)
+                read, mine = read_id(shown), parse_id(shown)
+                assert read is not None
+                assert mine is not None
+                assert (read.instance, read.kind, read.run, read.counter) == (
+                    mine.instance, mine.kind, mine.run_number, mine.counter,
+                )  # fmt: skip
+                assert read.key == factory.head[:20]
+                assert read.boot == run_of(run)
+    for old in ("stabc123-1-c", "stabc123-1-c-c", "stabc123o001k3x0000c", "stabc123c001k3x0000c"):
+        read, mine = read_id(old), parse_id(old)
+        assert read is not None
+        assert mine is not None
+        assert (read.run, read.counter, read.key) == (mine.run_number, mine.counter, "")
+    assert read_id("web_1") is read_id("stabc123-c") is read_id("") is None
+    unanchored = read_id("stabc123o001k3x0000c" + NO_DIGEST)
+    assert unanchored is not None
+    assert unanchored.key == ""
