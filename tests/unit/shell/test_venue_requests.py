@@ -38,9 +38,12 @@ async def found(shown: str, status: str) -> Any:
         return answer(200, orjson.dumps(row))
 
     ask = VenueRequests(
-        call=call, adapter=spot(), sync=Sync(),  # type: ignore[arg-type] # what it asks of it clock=SystemClock(),
+        call=call,
+        adapter=spot(),
+        sync=Sync(),  # type: ignore[arg-type] # all that is asked of it
+        clock=SystemClock(),
         on_fault=lambda _: None,
-    )  # fmt: skip
+    )
     return await ask.find(OrderRef(OWN, instrument_id("BTCUSDT", "sim"), VenueOrderId("77")))
 
 
