@@ -24,6 +24,7 @@ from daemon.model.ids import (
     run_id,
     run_number_of,
     stem_of,
+    without_digest,
 )
 from evidence.read.order_ids import read_id, run_of
 
@@ -47,6 +48,7 @@ def test_no_id_of_a_run_reads_as_another_orders() -> None:
                 shown = own if kind == "o" else factory.of_request(kind, own)
                 assert owner.setdefault(shown, own) == own
                 assert stem_of(shown) == own[:20]
+                assert without_digest(shown) == shown[:20]
                 assert own_id_of(shown) == (own if kind == "o" else own[:20])
                 assert is_ours(shown, "abc123")
                 assert instance_of_order(shown) == "abc123"
@@ -107,7 +109,7 @@ def test_an_old_id_is_never_read_as_a_new_one() -> None:
     ],
 )  # fmt: skip
 def test_what_no_seatrial_made_stays_as_it_is(foreign: str) -> None:
-    assert own_id_of(foreign) == foreign
+    assert own_id_of(foreign) == without_digest(foreign) == foreign
     assert parse_id(foreign) is None
     assert stem_of(foreign) == instance_of_order(foreign) == ""
     assert request_id(CANCEL_KIND, foreign, NO_DIGEST) is None
