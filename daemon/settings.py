@@ -160,7 +160,7 @@ class TrialSettings(Frozen):
     """`[trials]`: courses that the bot must have passed before a session; see `seatrial trial`."""
 
     required: Annotated[tuple[str, ...], Field(strict=False, max_length=16)] = ()
-    """Names of courses. Empty: `preflight` asks for none."""
+    """Courses: `standard`, or the TOML files of others. Empty: `preflight` asks for none."""
     reports: Place | None = None
     """The directory that holds the reports' directories, as `seatrial trial --out` made them."""
     command: Annotated[tuple[str, ...], Field(strict=False)] = ()
@@ -168,6 +168,10 @@ class TrialSettings(Frozen):
     that a report must be of."""
     files: Annotated[tuple[Place, ...], Field(strict=False)] = ()
     """What was given with `--file`."""
+    seed: Annotated[int, Field(ge=0)] = 7
+    """What was given with `--seed`: a report of another seed does not count."""
+    age_hours_max: Annotated[int, Field(ge=1, le=24 * 366)] = 168
+    """How old a report may be, in hours."""
 
 
 class SessionSettings(Frozen):

@@ -24,7 +24,7 @@ from control.status_snapshot import (
     share_of,
     table,
     warnings_of,
-)  # fmt: skip
+)
 from daemon.model.ids import without_digest
 
 ROWS_MAX = 10
@@ -57,11 +57,6 @@ def clean(value: Any) -> str:
     """Text of a value without control characters."""
     text = "" if value is None else str(value)
     return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text)
-
-
-def print_status(console: Console, snapshot: Mapping[str, Any]) -> None:
-    """Print the one screen."""
-    console.print(status_screen(snapshot))
 
 
 def status_screen(snapshot: Mapping[str, Any]) -> Group:

@@ -161,8 +161,8 @@ class Engine:
         if kind is not MarketData or ctx.effects or ctx.ledger.notices or ctx.troubles:
             self._session_control.settle_turn()
             self._bots.settle(turn.input)
-        equity = ctx.interceptor.risk.valuation.take_record()
-        if equity is not None:
+        valuation = ctx.interceptor.risk.valuation
+        if valuation.ledger.due and (equity := valuation.take_record()) is not None:
             ctx.record(EventType.EQUITY, equity.to_plain())
         effects, ctx.effects = tuple(ctx.effects), []
         return effects

@@ -11,7 +11,10 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, Literal
 
+import msgspec
+
 from daemon.model.bots import BotState, ReplaceMode, Tags
+from daemon.model.cheap_values import quick
 from daemon.model.enums import Link, OrderType, Side, TimeInForce
 from daemon.model.ids import ClientOrderId, InstrumentId, VenueOrderId
 from daemon.model.instrument import Instrument
@@ -240,6 +243,7 @@ class LoopLagged:
     queue_age_ns: int
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BotPlace:
     """A bot asks for one order, under its own id; either `qty` (base) or `quote_qty` is set.
@@ -384,8 +388,7 @@ BOT_REQUESTS = (BotPlace, BotCancel, BotCancelAll, BotReplace, BotAmend)
 """Inputs that are answered by a `BotAnswered`."""
 
 
-@dataclass(frozen=True, slots=True)
-class Turn:
+class Turn(msgspec.Struct, frozen=True):
     """One turn of the pump: an input with its place in the run and the engine's time.
 
     `ts_ns` is UTC nanoseconds anchored to the monotonic clock at boot and never earlier than the

@@ -21,11 +21,12 @@ from evidence.folds.order_fold import OrdersFold
 from evidence.folds.position_fold import PositionsFold
 from evidence.folds.running_totals import TotalsFold
 from evidence.folds.session_fold import SessionsFold
+from evidence.folds.state_fold import StatesFold
 from evidence.judge.crosscheck import LedgerComparison
 from evidence.judge.decision_recheck import DecisionsFold
 from evidence.judge.venue_anchors import VenueAnchors
 from evidence.read.archive_manifest import Manifest
-from evidence.read.build_digest import contradiction, installed
+from evidence.read.build_digest import committed, contradiction, installed
 from evidence.read.integrity import COMPLETE_FAULTS, INTACT_FAULTS, Faults
 from evidence.read.journal_reader import is_headless
 
@@ -257,12 +258,10 @@ def _complete(account: JournalFold, archived: Manifest | None) -> Finding:
         if totals.unstated:
             what = "decisions state no running totals: denials taken out would not show by them"
             found.remarks.append(f"{totals.unstated} {what}")
-    deeds = folds.get("deeds")
-    if isinstance(deeds, DeedsFold):
-        found.failed += _told(deeds.problems, deeds.problems.of(deeds.problems.counts))
-    bots = folds.get("bots")
-    if isinstance(bots, BotsFold):
-        found.failed += _told(bots.problems, bots.problems.of(bots.problems.counts))
+    for name, kind in (("deeds", DeedsFold), ("states", StatesFold), ("bots", BotsFold)):
+        fold = folds.get(name)
+        if isinstance(fold, kind):
+            found.failed += _told(fold.problems, fold.problems.of(fold.problems.counts))
     return found
 
 
@@ -275,11 +274,27 @@ def _sessions(found: Finding, sessions: SessionsFold) -> None:
     if not sessions.sessions:
         found.unknown.append("no session in it: nothing was tried")
     found.failed += mode_contradictions(sessions)
-    for build, run_id in sessions.builds.items():
-        if what := contradiction(build, installed()):
-            simulated = all(session.mode == SIMULATED_MODE for session in sessions.sessions)
-            (found.remarks if simulated else found.failed).append(f"run {run_id}: {what}")
+    simulated = all(session.mode == SIMULATED_MODE for session in sessions.sessions)
+    (found.remarks if simulated else found.failed).extend(build_contradictions(sessions))
     found.remarks += _told(sessions.remarks, sessions.remarks.of(sessions.remarks.counts))
+
+
+def build_contradictions(sessions: SessionsFold) -> list[str]:
+    """Runs whose version, commit and code digest do not go together.
+
+    They are held against each other, against this distribution, and against the repository that it
+    stands in, where there is one that knows the commit. (A checkout with changes that are not
+    committed states its commit all the same, so of simulated runs these are remarks.)
+    """
+    reasons = list(sessions.rebuilt)
+    for build, run_id in sessions.builds.items():
+        what = contradiction(build, installed())
+        known = committed(build.commit) if build.code and not what else None
+        if known is not None and known.code != build.code:
+            what = f"it says commit {build.commit[:12]}, whose code has another digest in git here"
+        if what:
+            reasons.append(f"run {run_id}: {what}")
+    return reasons
 
 
 def mode_contradictions(sessions: SessionsFold) -> list[str]:

@@ -437,6 +437,7 @@ class CommandLine(JournalLine, tag=EventType.COMMAND.value, gc=False):
     method: str = ""
     uid: int | None = None
     role: str = ""
+    by: str | None = ""
     reason: str | None = ""
     outcome: str = ""
     msg: str | None = ""
@@ -452,6 +453,7 @@ class KillLine(JournalLine, tag=EventType.KILL.value, gc=False):
     gate_ms: int | str | None = None
     empty_ms: int | str | None = None
     verified: bool | None = None
+    open_orders: int | None = None
 
 
 class ReArmLine(JournalLine, tag=EventType.RE_ARM.value, gc=False):

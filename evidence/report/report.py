@@ -22,6 +22,7 @@ from evidence.folds.parallel import read_whole
 from evidence.folds.position_fold import PositionsFold
 from evidence.folds.running_totals import TotalsFold
 from evidence.folds.session_fold import SessionsFold
+from evidence.folds.state_fold import StatesFold
 from evidence.judge.anchor_scan import AnchorScan
 from evidence.judge.crosscheck import LedgerComparison, compare_with_ledger
 from evidence.judge.decision_recheck import DecisionsFold
@@ -184,6 +185,7 @@ def standard_folds(*, keep_all: bool) -> list[Fold]:
         DecisionsFold(),
         TotalsFold(),
         DeedsFold(),
+        StatesFold(),
         BotsFold(),
     ]
 

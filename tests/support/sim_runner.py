@@ -24,6 +24,7 @@ from daemon.model.effects import (
     OpenHalt,
     QueryOrder,
     Record,
+    Reply,
     SendAmend,
     SendCancel,
     SendOrder,
@@ -50,6 +51,7 @@ from daemon.model.ids import (
 from daemon.model.inputs import (
     BalancesChanged,
     ClockSampled,
+    Command,
     Input,
     InstrumentsLoaded,
     KillLatched,
@@ -143,6 +145,9 @@ class SimRun:
         self.run_number = 0
         self.boots: list[tuple[int, int]] = []
         """Of each run: how many facts stood before it, and when it began."""
+        self.noted: list[tuple[int, dict[str, Any]]] = []
+        """What the shell writes beside the engine (commands, steps of a kill), each with how many
+        of the engine's facts stood before it."""
         self.facts: list[dict[str, Any]] = []
         self.head = GENESIS
         """Of the journal, where a world writes one."""
@@ -224,6 +229,7 @@ class SimRun:
             snapshot_deadline_ns=2 * NS_PER_S,
             cancel_attempts_max=60,
             ended_settle_ns=300 * MS,
+            heartbeat_period_ns=500 * MS,
         )
         return engine(self.engine_config(made), self.capset)
 
@@ -261,11 +267,13 @@ class SimRun:
         """One turn of the pump."""
         turn = Turn(len(self.turns) + 1, self.now_ns, item, self.head)
         self.checker.before()
+        facts_before = len(self.facts)
         session_before = self.engine.session_id
         effects = self.engine.step(turn)
         self.turns.append((turn, effects))
         session = self.engine.session_id or session_before
         self.journalled(turn, session_before, session, effects)
+        self._note_command(item, effects, facts_before)
         for effect in effects:
             if type(effect) is Record:
                 self.facts.append(
@@ -285,6 +293,36 @@ class SimRun:
         self, turn: Turn, session_before: str, session: str, effects: tuple[Effect, ...]
     ) -> None:
         """For worlds that write a journal: the lines of one turn."""
+
+    def _note_command(self, item: Input, effects: tuple[Effect, ...], place: int) -> None:
+        """What the control server writes of a command, before the engine's own lines."""
+        if isinstance(item, Command):
+            told = {
+                "command_id": f"sim-{len(self.noted)}", "method": item.method,
+                "reason": item.reason, "by": item.actor.name,
+            }  # fmt: skip
+            self._note(place, "command", outcome="accepted", **told)
+            for one in effects:
+                if isinstance(one, Reply) and one.error_code:
+                    msg = f"{one.error_code}: {one.error_message}"
+                    end = {"outcome": "refused", "msg": msg}
+                    self._note(len(self.facts), "command", **told, **end)
+        elif isinstance(item, KillLatched):
+            told = {"command_id": f"sim-{len(self.noted)}", "method": "kill"}
+            self._note(place, "command", reason=item.reason, outcome="accepted", **told)
+            self._note(place, "kill", step="gate_closed", by=item.actor.name, reason=item.reason)
+            self._note(len(self.facts), "kill", step="latched", reason=item.reason)
+            self._watch_kill()
+
+    def _note(self, place: int, event_type: str, **fields: Any) -> None:
+        self.noted.append((place, {"ts_ns": self.now_ns, "event_type": event_type, **fields}))
+
+    def _watch_kill(self) -> None:
+        """As the emergency session does: look until nothing of ours is open or under way."""
+        if self.venue.accounts["main"].open_orders or self.wire.coming:
+            self.later(20 * MS, self._watch_kill)
+        else:
+            self._note(len(self.facts), "kill", step="verified_empty", verified=True)
 
     def _perform(self, effect: Effect) -> None:
         if isinstance(effect, ArmTimer):

@@ -200,6 +200,8 @@ class StateMark:
     It holds the directory open: what it writes stays with the journal, wherever that is moved.
     """
 
+    hears = frozenset({EventType.ORDER_RESOLVED})
+
     def __init__(self, state_dir: Path) -> None:
         """Begin with what the file says: this boot was just counted in it.
 
@@ -234,9 +236,7 @@ class StateMark:
 
     def on_record(self, event_type: EventType, fields: Mapping[str, Any], ts_ns: int) -> None:
         """An order of a later run than ours turned up at the venue: later boots go beyond it."""
-        del ts_ns
-        if event_type is not EventType.ORDER_RESOLVED:
-            return
+        del event_type, ts_ns
         seen = parse_id(str(fields.get("client_order_id", "")))
         if seen is not None and seen.instance == self._identity.instance:
             self._change(run_number=max(self._identity.run_number, seen.run_number))
