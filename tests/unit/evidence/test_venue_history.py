@@ -26,10 +26,10 @@ from tests.support.sim_process import SimProcess
 def post(rest, key, **fields):
     """Place an order like any client would."""
     parts = urlsplit(rest)
-    link = http.client.HTTPConnection(parts.hostname, parts.port, timeout=10)
+    link = http.client.HTTPConnection(parts.hostname, parts.port, timeout=60)
     link.request("GET", "/api/v3/time")
     stamp = json.loads(link.getresponse().read())["serverTime"]
-    query = urlencode({**fields, "timestamp": stamp})
+    query = urlencode({**fields, "timestamp": stamp, "recvWindow": 60_000})
     query += "&" + urlencode({"signature": key.sign(query)})
     link.request("POST", f"/api/v3/order?{query}", headers={"X-MBX-APIKEY": key.api_key})
     answer = link.getresponse()
