@@ -138,8 +138,10 @@ class GatingSettings(Frozen):
     promotion_record: Place | None = None
     """The third: the signed record that `seatrial promote --key` wrote."""
     promotion_key: Place | None = None
-    """The public key that signed it. The fourth key is caps within the preset `live-pilot`, the
-    fifth a confirm token at each start."""
+    """The public key that signed it."""
+    promotion_policy_key: Place | None = None
+    """The public key that signed the record's policy; unset: `promotion_key`. The fourth key is
+    caps within the preset `live-pilot`, the fifth a confirm token at each start."""
 
 
 class StrategySettings(Frozen):

@@ -1,7 +1,8 @@
 """`seatrial evidence …`: the accountant's commands.
 
 Exit codes: 0 the verdict is OK; 2 it is NO_GO or INSUFFICIENT, decisions disagree, sessions are not
-bound alike, or a pack was changed; 1 an input cannot be read, or wrong usage, told in one line.
+bound alike, or a pack was changed; 3 it is UNANCHORED; 1 an input cannot be read, or wrong usage,
+told in one line.
 """
 
 import functools
@@ -13,24 +14,33 @@ from typing import Any
 import click
 
 from evidence.judge.decision_recheck import EXIT_AGREED, EXIT_DISAGREED, recheck, tell
-from evidence.judge.verdict import OK
+from evidence.judge.verdict import OK, UNANCHORED
 from evidence.pack.pack_commands import check_pack, keygen_command, pack_command
+from evidence.promotion.promote_command import sign_policy_command
 from evidence.read.journal_sources import SourceError
 from evidence.report.compare import compare, comparison_text
 from evidence.report.fleet import LOCAL, dask_engine, fleet_report
 from evidence.report.html_report import HTML_NAME
+from evidence.report.outside_anchors import outside_of
 from evidence.report.report import JSON_NAME, Report, build_report, write_report
 from evidence.report.report_place import check_place
 from evidence.report.report_text import json_of
 from evidence.report.venue_history import default_rest_url, download, read_key, scope_of
 
-EXIT_OK, EXIT_UNREADABLE, EXIT_NOT_OK = 0, 1, 2
+EXIT_OK, EXIT_UNREADABLE, EXIT_NOT_OK, EXIT_UNANCHORED = 0, 1, 2, 3
 PATH = click.Path(path_type=Path)
 INPUTS = click.argument("inputs", nargs=-1, required=True, type=PATH)
 AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 LEDGER = click.option("--ledger", type=PATH, help="The venue's own books (JSON).")
 ANCHORS = click.option("--anchors", type=PATH, help="Heads kept outside the writer's reach.")
 REPLACE = click.option("--replace", is_flag=True, help="Write over a report of other inputs.")
+WITNESS = click.option(
+    "--witness", help="A witness's export (FILE), or its address (URL), for one journal."
+)
+WITNESS_KEY = click.option(
+    "--witness-key", type=PATH, help="The witness's public key, had from the witness itself."
+)
+BOX = click.option("--box", default="", help="Which box of that address: its public key in hex.")
 JOBS = click.option(
     "--jobs", type=click.IntRange(1, 64), default=1, show_default=True,
     help="Processes that read the segments of a journal side by side.",
@@ -61,12 +71,16 @@ def evidence_group() -> None:
 
 evidence_group.add_command(pack_command)
 evidence_group.add_command(keygen_command)
+evidence_group.add_command(sign_policy_command)
 
 
 @evidence_group.command("report")
 @INPUTS
 @LEDGER
 @ANCHORS
+@WITNESS
+@WITNESS_KEY
+@BOX
 @JOBS
 @click.option("--out-dir", type=PATH, default=Path("reports/status"), show_default=True)
 @REPLACE
@@ -77,13 +91,17 @@ def report_command(
     inputs: tuple[Path, ...],
     ledger: Path | None,
     anchors: Path | None,
+    witness: str | None,
+    witness_key: Path | None,
+    box: str,
     jobs: int,
     out_dir: Path,
     replace: bool,
     as_json: bool,
 ) -> int:
     """Re-derive everything from INPUTS and write the report: JSON, Markdown and HTML."""
-    report = build_report(inputs, ledger=ledger, anchors=anchors, jobs=jobs)
+    outside = outside_of(inputs, witness, witness_key, box)
+    report = build_report(inputs, ledger=ledger, anchors=anchors, outside=outside, jobs=jobs)
     if not replace:
         check_place(report.to_json(), out_dir / JSON_NAME)
     paths = (*write_report(report, out_dir), out_dir / HTML_NAME)
@@ -100,6 +118,9 @@ def report_command(
 @INPUTS
 @LEDGER
 @ANCHORS
+@WITNESS
+@WITNESS_KEY
+@BOX
 @JOBS
 @click.option("--public-key", type=PATH, help="Check INPUTS as a signed pack, with this key.")
 @AS_JSON
@@ -109,6 +130,9 @@ def verify_command(
     inputs: tuple[Path, ...],
     ledger: Path | None,
     anchors: Path | None,
+    witness: str | None,
+    witness_key: Path | None,
+    box: str,
     jobs: int,
     public_key: Path | None,
     as_json: bool,
@@ -116,7 +140,8 @@ def verify_command(
     """Judge INPUTS (intact, complete, corroborated) and write nothing; or check a signed pack."""
     if public_key is not None:
         return max(check_pack(pack, public_key, as_json=as_json) for pack in inputs)
-    report = build_report(inputs, ledger=ledger, anchors=anchors, jobs=jobs)
+    outside = outside_of(inputs, witness, witness_key, box)
+    report = build_report(inputs, ledger=ledger, anchors=anchors, outside=outside, jobs=jobs)
     if as_json:
         verdicts = {j.account.name: j.verdicts.plain() for j in report.journals}
         plain = {"verdict": report.verdict, "reasons": report.reasons, "journals": verdicts}
@@ -203,7 +228,7 @@ def fleet_command(
 
 
 def _exit_code(report: Report) -> int:
-    return EXIT_OK if report.verdict == OK else EXIT_NOT_OK
+    return {OK: EXIT_OK, UNANCHORED: EXIT_UNANCHORED}.get(report.verdict, EXIT_NOT_OK)
 
 
 def _tell(report: Report) -> None:

@@ -42,4 +42,5 @@ SAYINGS: Mapping[str, str] = {
     "tail": "Follow the journal as it is written; older lines from files",
     "trial": "Put any bot through a course of faults, judged by the ledger",
     "watch": "The daemon on one live screen; k kills, c cancels all",
+    "witness": "Countersign the journals of other boxes: serve, show, export",
 }

@@ -30,6 +30,7 @@ MOUNTED = {
     "preflight": "daemon.cli.preflight_command:preflight_command",
     "state": "daemon.cli.state_commands:state_group",
     "trial": "daemon.cli.trial_command:trial_command",
+    "witness": "evidence.witness.witness_commands:witness_group",
 }
 
 MOUNTED_BELOW = {"caps": {"explain": "daemon.cli.caps_commands:explain_command"}}

@@ -32,6 +32,7 @@ from evidence.report.report import Report, build_report, write_report
 PREDICATE_TYPE = "urn:seatrial:evidence-pack:1"
 ENVELOPE_NAME = "statement.dsse.json"
 SUMS_NAME = "SHA256SUMS"
+WITNESS_NAME = "witness.jsonl"
 PACK_SUFFIX = ".seatrial.tar"
 CONFIG_NAME = "seatrial.toml"
 LEDGER_NAMES = ("ledger.json", "venue_history.json")
@@ -49,6 +50,8 @@ class PackInputs:
     anchors: Sequence[Path] = ()
     config: Path | None = None
     ledger: Path | None = None
+    witness: Path | None = None
+    """A witness's export: signed, so it may come from the box's owner."""
     extra: Sequence[Path] = ()
 
 
@@ -89,6 +92,7 @@ def find_inputs(session: Path) -> PackInputs:
         anchors=[path for path in anchors if path.is_file()],
         config=_first_file([place / CONFIG_NAME for place in around]),
         ledger=_first_file([session / name for name in LEDGER_NAMES]),
+        witness=_first_file([session / WITNESS_NAME]),
     )
 
 
@@ -123,7 +127,7 @@ def write_pack(inputs: PackInputs, target: Path, key: Ed25519PrivateKey) -> dict
         raise PackError("no journal segment: there is nothing to prove")
     members: dict[str, Path | bytes] = {}
     _add(members, "journal", inputs.segments)
-    _add(members, "anchors", inputs.anchors)
+    _add(members, "anchors", [*inputs.anchors, *([inputs.witness] if inputs.witness else [])])
     _add(members, "venue", [inputs.ledger] if inputs.ledger else [])
     _add(members, "extra", inputs.extra)
     if inputs.config:
