@@ -28,3 +28,8 @@ def export_bytes(
     """What the witness signs over an export: so many lines with this SHA-256 are all I have."""
     text = f"seatrial witness export 1\n{witness}\n{box}\n{lines}\n{digest}\n{ts_ns}\n{nonce}\n"
     return text.encode()
+
+
+def stamped_bytes(seq: int, head: str) -> bytes:
+    """What a time stamp authority stamps (by its hash)."""
+    return f"seatrial time stamp 1\n{seq}\n{head}\n".encode()
