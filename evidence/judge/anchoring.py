@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from evidence.folds.journal_fold import JournalFold
+from evidence.folds.session_fold import SessionsFold
+from evidence.judge.venue_anchors import VenueAnchors
 from evidence.read.archive_manifest import Manifest
 from evidence.read.integrity import Faults
 from evidence.read.journal_reader import JournalReader
@@ -33,14 +35,28 @@ class AnchorSource:
     kind: str
     name: str
     """As a report and a fault call it."""
-    heads: Sequence[Mapping[str, Any]]
+    heads: Sequence[Mapping[str, Any]] = ()
     is_simulated: bool = False
+    count: int = 0
+    """Of the venue's list: how many of its ids are anchors; they were compared elsewhere."""
+    covered_seq: int = 0
+    """Of the venue's list: the line that the last of them confirms."""
 
     @property
     def last_seq(self) -> int:
         """The newest line that it names; 0: none."""
         numbers = (one.get("seq") for one in self.heads)
-        return max((seq for seq in numbers if isinstance(seq, int)), default=0)
+        return max((seq for seq in numbers if isinstance(seq, int)), default=self.covered_seq)
+
+    def reaches(self, sessions: SessionsFold) -> bool:
+        """Whether it confirms the journal up to its last session's end.
+
+        The venue last hears of us before that: its list must reach into the last session.
+        """
+        if self.kind != VENUE:
+            return self.last_seq >= sessions.last_stop_seq
+        last = sessions.sessions[-1].started_seq if sessions.sessions else 0
+        return self.last_seq >= last
 
     def counts_for(self, modes: set[str]) -> bool:
         """Whether it is outside of the box for a journal with lines of these modes."""
@@ -51,7 +67,7 @@ class AnchorSource:
         return {
             "kind": self.kind,
             "name": self.name,
-            "heads": len(self.heads),
+            "heads": self.count or len(self.heads),
             "last_seq": self.last_seq,
             "is_outside": self.kind != BESIDE,
         }
@@ -72,6 +88,24 @@ class Anchoring:
     def outside(self, modes: set[str]) -> list[AnchorSource]:
         """The sources that count for a journal with lines of these modes."""
         return [one for one in self.sources if one.counts_for(modes)]
+
+    def add_venue(self, venue: VenueAnchors) -> None:
+        """Add the venue's list of our orders, where the verifier fetched it or the venue is ours.
+
+        A list that somebody handed over is what he says of the venue.
+        """
+        if venue.anchors and (venue.is_outside or venue.is_simulated):
+            is_alone = all(one.kind == BESIDE for one in self.sources)
+            name = "the simulated venue's orders" if venue.is_simulated else "the venue's orders"
+            self.sources.append(
+                AnchorSource(
+                    VENUE, name, is_simulated=venue.is_simulated, count=venue.anchors,
+                    covered_seq=venue.covered_seq,
+                )
+            )  # fmt: skip
+            if is_alone and venue.longest is not None:
+                longest = venue.longest
+                self.stretch(longest.first_seq, longest.first_ns, longest.last_ns)
 
     def stretch(self, first_seq: int, first_ns: int, end_ns: int) -> None:
         """Note the lines from `first_seq` up to the next anchor."""

@@ -131,7 +131,7 @@ def _journal(one: JournalReport, name: str) -> CampaignJournal:
         anchored_by=[
             source.name
             for source in one.anchoring.outside(set(one.account.tally.by_mode))
-            if source.kind in PROVEN and source.last_seq >= sessions.last_stop_seq
+            if source.kind in PROVEN and source.reaches(sessions)
         ],
         unanchored_minutes=one.anchoring.longest_ns // NS_PER_MINUTE,
     )

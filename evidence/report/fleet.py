@@ -162,7 +162,7 @@ def fleet_report(
         sources = [AnchorSource(BESIDE, one.name, read_anchors([one])) for one in journal.anchors]
         anchoring = check_anchors(journal.segments, sources, account, archived)
         verdicts = judge(account, anchoring, comparison=None, archived=archived)
-        report.journals.append(JournalReport(account, verdicts, None, anchoring))
+        report.journals.append(JournalReport(account, verdicts, None, anchoring=anchoring))
     return report
 
 

@@ -22,6 +22,8 @@ from evidence.folds.parallel import read_whole
 from evidence.folds.position_fold import PositionsFold
 from evidence.folds.running_totals import TotalsFold
 from evidence.folds.session_fold import SessionsFold
+from evidence.folds.state_fold import StatesFold
+from evidence.judge.anchor_scan import AnchorScan
 from evidence.judge.anchoring import (
     BESIDE,
     FILE,
@@ -32,17 +34,20 @@ from evidence.judge.anchoring import (
 )
 from evidence.judge.crosscheck import LedgerComparison, compare_with_ledger
 from evidence.judge.decision_recheck import DecisionsFold
+from evidence.judge.venue_anchors import VenueAnchors
 from evidence.judge.verdict import INSUFFICIENT, OK, Verdicts, judge, worst_of
 from evidence.read.event_classes import classify
 from evidence.read.event_input import Intake, read_events
-from evidence.read.journal_reader import is_journal
+from evidence.read.journal_reader import JournalReader, is_journal
 from evidence.read.journal_sources import (
     JournalStream,
     SourceError,
+    SourceFile,
     streams_of,
 )
 from evidence.read.json_inputs import once_each
 from evidence.read.understanding import Doubt, look_at
+from evidence.read.venue_list import VenueList
 from evidence.report.html_report import HTML_NAME, html_of
 from evidence.report.report_text import json_of, markdown_of
 
@@ -91,10 +96,12 @@ class JournalReport:
     account: JournalFold
     verdicts: Verdicts
     comparison: LedgerComparison | None
+    venue: VenueAnchors | None = None
     anchoring: Anchoring = field(default_factory=Anchoring)
 
     def plain(self) -> dict[str, Any]:
         """The journal's part of the report."""
+        notarised = {} if self.venue is None else {"venue_anchors": self.venue.plain()}
         return {
             "name": self.account.name,
             "verdict": self.verdicts.overall,
@@ -104,6 +111,7 @@ class JournalReport:
             **self.account.results(),
             "anchoring": self.anchoring.plain(),
             "ledger": self.comparison.plain() if self.comparison else None,
+            **notarised,
         }
 
 
@@ -183,6 +191,7 @@ def standard_folds(*, keep_all: bool) -> list[Fold]:
         DecisionsFold(),
         TotalsFold(),
         DeedsFold(),
+        StatesFold(),
         BotsFold(),
     ]
 
@@ -199,6 +208,7 @@ def build_report(
     ledger: Path | None = None,
     anchors: Path | None = None,
     outside: Sequence[AnchorSource] = (),
+    venue_lists: Sequence[VenueList] = (),
     jobs: int = 1,
 ) -> Report:
     """Read journals and events, judge them, and compare with the venue's ledger where given.
@@ -208,6 +218,7 @@ def build_report(
         ledger: the venue's own books (JSON), for the first journal.
         anchors: heads kept out of the writer's reach, beside those that lie beside the journal.
         outside: heads from others, already checked (a witness's, time stamps).
+        venue_lists: downloads of the venue's list of our orders, for the first journal.
         jobs: processes that read the segments of one journal side by side.
 
     Raises:
@@ -219,14 +230,18 @@ def build_report(
         if not is_journal(stream):
             report.foreign.extend(read_foreign(path) for path in stream.files)
             continue
-        keep_all = books is not None and not report.journals
+        is_first = not report.journals
+        keep_all = books is not None and is_first
         account = read_journal(stream, keep_all=keep_all, jobs=jobs)
         comparison = compare_with_ledger(account, books) if books and keep_all else None
         archived = stream.manifest
         sources = [*_anchors_of(stream, anchors), *outside]
         anchoring = check_anchors(stream.files, sources, account, archived)
-        verdicts = judge(account, anchoring, comparison=comparison, archived=archived)
-        report.journals.append(JournalReport(account, verdicts, comparison, anchoring))
+        venue = venue_anchors(stream.files, venue_lists) if venue_lists and is_first else None
+        if venue is not None:
+            anchoring.add_venue(venue)
+        verdicts = judge(account, anchoring, comparison=comparison, archived=archived, venue=venue)
+        report.journals.append(JournalReport(account, verdicts, comparison, venue, anchoring))
     return report
 
 
@@ -238,6 +253,13 @@ def _anchors_of(stream: JournalStream, given: Path | None) -> list[AnchorSource]
         kind = BESIDE if given.absolute().parent.resolve() in own else FILE
         found.append(AnchorSource(kind, f"file {given.name}", read_anchors([given])))
     return found
+
+
+def venue_anchors(files: Sequence[SourceFile], lists: Sequence[VenueList]) -> VenueAnchors:
+    """Hold the venue's lists against the lines of a journal, in one more pass."""
+    reader, scan = JournalReader(files), AnchorScan(lists)
+    scan.read(reader.records())
+    return scan.result(reader.chain.last_hash)
 
 
 def read_foreign(path: Path) -> ForeignEvents:
