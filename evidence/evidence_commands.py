@@ -60,6 +60,12 @@ WITNESS = click.option(
 WITNESS_KEY = click.option(
     "--witness-key", type=PATH, help="The witness's public key, had from the witness itself."
 )
+TIMESTAMPS = click.option(
+    "--timestamps", type=PATH, help="The box's anchor-receipts.jsonl: its RFC 3161 time stamps."
+)
+TSA_ROOT = click.option(
+    "--tsa-root", type=PATH, help="Root certificate (PEM) of the authority that stamped."
+)
 BOX = click.option("--box", default="", help="Which box of that address: its public key in hex.")
 JOBS = click.option(
     "--jobs", type=click.IntRange(1, 64), default=1, show_default=True,
@@ -101,6 +107,8 @@ evidence_group.add_command(sign_policy_command)
 @WITNESS
 @WITNESS_KEY
 @BOX
+@TIMESTAMPS
+@TSA_ROOT
 @HISTORY
 @FETCH
 @KEY_FILE
@@ -118,6 +126,8 @@ def report_command(
     witness: str | None,
     witness_key: Path | None,
     box: str,
+    timestamps: Path | None,
+    tsa_root: Path | None,
     histories: tuple[Path, ...],
     fetch: bool,
     credentials: Path | None,
@@ -131,7 +141,10 @@ def report_command(
     lists = _venue_lists(inputs, histories, fetch=fetch, credentials=credentials, rest=rest)
     report = build_report(
         inputs, ledger=ledger, anchors=anchors, venue_lists=lists, jobs=jobs,
-        outside=outside_of(inputs, witness, witness_key, box),
+        outside=outside_of(
+            inputs, witness=witness, witness_key=witness_key, box=box, timestamps=timestamps,
+            tsa_root=tsa_root,
+        ),
     )  # fmt: skip
     if not replace:
         check_place(report.to_json(), out_dir / JSON_NAME)
@@ -152,6 +165,8 @@ def report_command(
 @WITNESS
 @WITNESS_KEY
 @BOX
+@TIMESTAMPS
+@TSA_ROOT
 @HISTORY
 @FETCH
 @KEY_FILE
@@ -168,6 +183,8 @@ def verify_command(
     witness: str | None,
     witness_key: Path | None,
     box: str,
+    timestamps: Path | None,
+    tsa_root: Path | None,
     histories: tuple[Path, ...],
     fetch: bool,
     credentials: Path | None,
@@ -182,7 +199,10 @@ def verify_command(
     lists = _venue_lists(inputs, histories, fetch=fetch, credentials=credentials, rest=rest)
     report = build_report(
         inputs, ledger=ledger, anchors=anchors, venue_lists=lists, jobs=jobs,
-        outside=outside_of(inputs, witness, witness_key, box),
+        outside=outside_of(
+            inputs, witness=witness, witness_key=witness_key, box=box, timestamps=timestamps,
+            tsa_root=tsa_root,
+        ),
     )  # fmt: skip
     if as_json:
         verdicts = {j.account.name: _plain(j) for j in report.journals}

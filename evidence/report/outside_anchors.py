@@ -6,15 +6,21 @@ Rules of this file:
 3. Every wait has a deadline, every answer a bound; redirects and proxies are not followed.
 """
 
+import base64
 import http.client
+import importlib
+import json
 import secrets
 import ssl
 from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from urllib.parse import urlencode, urlsplit
 
-from daemon.model.witness_words import EXPORT_PATH
-from evidence.judge.anchoring import WITNESS, AnchorSource
+from cryptography import x509
+
+from daemon.model.witness_words import EXPORT_PATH, stamped_bytes
+from evidence.judge.anchoring import TIMESTAMP, WITNESS, AnchorSource
 from evidence.read.journal_sources import SourceError
 from evidence.read.signing import KeyFileError, load_public_key
 from evidence.read.witness_export import WitnessExport, WitnessExportError, read_witness_export
@@ -25,25 +31,36 @@ NONCE_BYTES = 16
 
 
 def outside_of(
-    inputs: Sequence[Path], witness: str | None, witness_key: Path | None, box: str
+    inputs: Sequence[Path],
+    *,
+    witness: str | None,
+    witness_key: Path | None,
+    box: str,
+    timestamps: Path | None,
+    tsa_root: Path | None,
 ) -> list[AnchorSource]:
     """The outside anchors that a command names.
 
     Raises:
         SourceError: they cannot be had, or prove nothing.
     """
+    found = []
+    if (timestamps is None) != (tsa_root is None):
+        raise SourceError("--timestamps and --tsa-root belong together; give both")
+    if (timestamps is not None or witness is not None) and len(inputs) != 1:
+        raise SourceError("--witness and --timestamps are for one journal; judge each by itself")
+    if timestamps is not None and tsa_root is not None:
+        found.append(timestamp_source(timestamps, tsa_root))
     if witness is None:
         if witness_key is not None or box:
             raise SourceError("--witness-key and --box say nothing without --witness FILE or URL")
-        return []
+        return found
     if witness_key is None:
         raise SourceError(
             "--witness needs --witness-key: the witness's public key, had from the witness itself; "
             "without it anybody could have written this"
         )
-    if len(inputs) != 1:
-        raise SourceError("--witness is for one journal; judge the others one by one")
-    return [witness_source(witness, witness_key, box)]
+    return [*found, witness_source(witness, witness_key, box)]
 
 
 def witness_source(witness: str, witness_key: Path, box: str = "") -> AnchorSource:
@@ -72,6 +89,49 @@ def witness_source(witness: str, witness_key: Path, box: str = "") -> AnchorSour
     if box and export.box != box:
         raise SourceError(f"{witness}: heads of box {export.box[:16]}…, not of {box[:16]}…")
     return _source(export)
+
+
+def timestamp_source(receipts: Path, root: Path) -> AnchorSource:
+    """The heads of a box's receipts whose time stamps verify against an authority's root.
+
+    Args:
+        receipts: `anchor-receipts.jsonl` of a state directory; other kinds of receipts are skipped.
+        root: PEM of the root certificate, had from the authority itself.
+
+    Raises:
+        SourceError: a stamp does not verify, a file cannot be read, or the extra is not installed.
+    """
+    try:
+        client = importlib.import_module("rfc3161_client")
+        roots = x509.load_pem_x509_certificates(root.read_bytes())
+        rows = receipts.read_bytes().splitlines()
+    except ImportError as error:
+        raise SourceError("--timestamps needs pip install 'seatrial[timestamp]'") from error
+    except OSError as error:
+        raise SourceError(f"{error.filename}: {error.strerror}") from error
+    except ValueError as error:
+        raise SourceError(f"{root}: no PEM certificate: {error}") from error
+    made = client.VerifierBuilder()
+    for one in roots:
+        made = made.add_root_certificate(one)
+    verifier, heads = made.build(), []
+    for number, row in enumerate(rows, 1):
+        try:
+            line = json.loads(row)
+            if line["kind"] != TIMESTAMP:
+                continue
+            response = base64.b64decode(line["receipt"]["response"], validate=True)
+            answer = client.decode_timestamp_response(response)
+            verifier.verify_message(answer, stamped_bytes(int(line["seq"]), str(line["head"])))
+        except (LookupError, TypeError, ValueError, client.VerificationError) as error:
+            raise SourceError(
+                f"{receipts}:{number}: the time stamp does not verify: {error}"
+            ) from (error)
+        stamped = answer.tst_info.gen_time - datetime.fromtimestamp(0, UTC)
+        ts_ns = stamped // timedelta(microseconds=1) * 1_000
+        heads.append({"seq": line["seq"], "head": line["head"], "ts_ns": ts_ns})
+    subject = roots[0].subject.rfc4514_string()
+    return AnchorSource(TIMESTAMP, f"time stamps under {subject}", heads)
 
 
 def _source(export: WitnessExport) -> AnchorSource:

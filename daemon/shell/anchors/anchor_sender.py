@@ -286,14 +286,13 @@ class AnchorSender:
             return
 
     def _keep(self, queue: AnchorQueue, head: Head, receipt: Mapping[str, Any]) -> None:
-        """Note the acknowledgement, and keep the receipt on the disk."""
-        queue.acked += 1
-        queue.acked_seq, queue.acked_ns = head.seq, self._clock.monotonic_ns()
-        if not receipt:
-            return
+        """Keep the receipt on the disk, and then note the acknowledgement."""
         line = {"sink": queue.name, "kind": queue.kind, **head.plain(), "receipt": dict(receipt)}
         try:
-            with self._receipts.open("ab") as out:
-                out.write(json.dumps(line).encode() + b"\n")
+            if receipt:
+                with self._receipts.open("ab") as out:
+                    out.write(json.dumps(line).encode() + b"\n")
         except OSError as error:
             queue.fault = f"{self._receipts}: {error.strerror}; the receipt is lost"
+        queue.acked += 1
+        queue.acked_seq, queue.acked_ns = head.seq, self._clock.monotonic_ns()

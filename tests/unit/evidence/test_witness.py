@@ -10,8 +10,12 @@ from click.testing import CliRunner
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from evidence.evidence_commands import evidence_group
+from evidence.judge.anchoring import Anchoring
+from evidence.judge.venue_anchors import VenueAnchors
+from evidence.judge.verdict import judge
 from evidence.read.journal_sources import SourceError
 from evidence.read.signing import load_public_key, make_key_pair
+from evidence.read.venue_list import Source
 from evidence.read.witness_export import WitnessExportError, read_witness_export
 from evidence.report.outside_anchors import witness_source
 from evidence.report.report import build_report
@@ -270,3 +274,37 @@ def test_a_signature_is_of_one_kind_only(witnessed, register):
     raw = json.dumps(forged, separators=(",", ":")).encode() + b"\n"
     with pytest.raises(WitnessExportError):
         read_witness_export(raw, load_public_key(witnessed.witness_pub), name="w")
+
+
+# ------------------------------------------------------------------ the venue's own list
+@pytest.mark.parametrize(
+    ("mode", "source", "verdict"),
+    [
+        ("testnet", Source.FETCHED, "OK"),
+        ("testnet", Source.HANDED_OVER, "UNANCHORED"),
+        ("testnet", Source.SIMULATED, "UNANCHORED"),
+        ("sim", Source.SIMULATED, "OK"),
+    ],
+)
+def test_whose_list_of_orders_counts_as_an_outside_anchor(tmp_path, mode, source, verdict):
+    exchange = "binance-spot-testnet" if mode == "testnet" else "sim"
+    maker = JournalMaker(3, mode=mode, exchange=exchange)
+    maker.run_start()
+    maker.session(8)
+    maker.run_stop()
+    account = judged(stored(maker, tmp_path / "journal")).account
+    anchoring = Anchoring()
+    anchoring.add_venue(
+        VenueAnchors((source,), ids=8, anchors=8, covered_seq=len(maker.records) - 9)
+    )
+    found = judge(account, anchoring, comparison=None).intact
+    leans = [remark for remark in found.remarks if remark.startswith("leans on the ")]
+    assert (found.value, bool(leans)) == (verdict, verdict == "OK")
+
+
+def test_a_list_that_ends_before_the_last_session_does_not_reach_it(tmp_path):
+    account = judged(stored(followed_story(), tmp_path / "journal")).account
+    anchoring = Anchoring()
+    anchoring.add_venue(VenueAnchors((Source.FETCHED,), ids=1, anchors=1, covered_seq=20))
+    found = judge(account, anchoring, comparison=None).intact
+    assert (found.value, "end at seq 20" in found.unanchored[0]) == ("UNANCHORED", True)

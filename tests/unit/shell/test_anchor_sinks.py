@@ -21,6 +21,8 @@ from daemon.settings_anchors import AnchorSettings
 from daemon.shell.anchors import anchor_sender
 from daemon.shell.anchors.anchor_sender import RECEIPTS_NAME, AnchorSender
 from daemon.shell.anchors.sink_builder import sinks_of
+from evidence.read.journal_sources import SourceError
+from evidence.report.outside_anchors import timestamp_source
 from tests.support.witnessed import DEADLINE_S, Witnessed, WitnessProcess
 
 QUEUED_MAX = 8
@@ -280,6 +282,15 @@ def test_a_time_stamp_is_checked_and_kept_as_openssl_verifies_it(stage, authorit
 
     (tmp_path / "another").write_bytes(stamped_bytes(8, digest))
     assert (verified("message"), verified("another")) == (0, 1)
+    # the accountant's own look at the same receipts
+    receipts = tmp_path / RECEIPTS_NAME
+    source = timestamp_source(receipts, root)
+    assert [(one["seq"], one["head"]) for one in source.heads] == [(9, digest)]
+    assert abs(source.heads[0]["ts_ns"] - kept["ts_ns"]) < 3_600 * 10**9
+    for seq, head in ((8, digest), (9, "f" * 64)):
+        receipts.write_text(json.dumps({**kept, "seq": seq, "head": head}) + "\n")
+        with pytest.raises(SourceError, match="does not verify"):
+            timestamp_source(receipts, root)
 
 
 def test_a_stamp_of_another_authority_is_none(stage, authority, tmp_path):
