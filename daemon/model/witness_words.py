@@ -6,7 +6,7 @@ Rules of this file:
 """
 
 HEADS_PATH = "/v1/heads"
-"""POST {box, seq, head, signature}: 200 with the countersigned line, 409 a refusal, 403 unknown."""
+"""POST {box, seq, head, signature}: 200 with the countersigned line, 409 with a signed refusal."""
 EXPORT_PATH = "/v1/export"
 """GET ?box=…&nonce=…: every line of a box, and a signed last line that counts them."""
 NONCE_HEX_MAX = 64
@@ -20,6 +20,11 @@ def request_bytes(box: str, seq: int, head: str) -> bytes:
 def countersigned_bytes(witness: str, box: str, seq: int, head: str, ts_ns: int) -> bytes:
     """What the witness signs: this box has shown me this head at this time, and no other."""
     return f"seatrial witness head 1\n{witness}\n{box}\n{seq}\n{head}\n{ts_ns}\n".encode()
+
+
+def refusal_bytes(witness: str, box: str, seq: int, head: str, code: str) -> bytes:
+    """What the witness signs when it will never sign this head: the wire cannot make it up."""
+    return f"seatrial witness refusal 1\n{witness}\n{box}\n{seq}\n{head}\n{code}\n".encode()
 
 
 def export_bytes(

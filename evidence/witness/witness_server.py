@@ -8,6 +8,7 @@ Rules of this file:
 """
 
 import asyncio
+import base64
 import re
 import signal
 import ssl
@@ -18,7 +19,12 @@ import msgspec
 from aiohttp import web
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from daemon.model.witness_words import EXPORT_PATH, HEADS_PATH, NONCE_HEX_MAX
+from daemon.model.witness_words import (
+    EXPORT_PATH,
+    HEADS_PATH,
+    NONCE_HEX_MAX,
+    refusal_bytes,
+)
 from evidence.read.artifact_times import utc_now_ns
 from evidence.witness.witness_register import (
     RegisterError,
@@ -34,7 +40,9 @@ ANSWER_S = 30.0
 CLOSE_S = 5.0
 _BACKLOG = 128
 _NONCE = re.compile(rf"[0-9a-f]{{0,{NONCE_HEX_MAX}}}")
-_UNKNOWN = frozenset({"unknown_box", "bad_signature"})
+_FINAL = frozenset({"second_head", "lower_sequence"})
+_EXPORTS_AT_ONCE = 2
+"""Each holds a box's lines in memory, and anybody may ask."""
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -57,6 +65,7 @@ class WitnessServer:
         self._directory = directory
         self._key = key
         self._open = 0
+        self._exports = asyncio.Semaphore(_EXPORTS_AT_ONCE)
 
     def application(self) -> web.Application:
         """The routes."""
@@ -122,9 +131,13 @@ class WitnessServer:
                 asked.box, asked.seq, asked.head, asked.signature, utc_now_ns(),
             )  # fmt: skip
         except WitnessRefusedError as refusal:
-            status = 403 if refusal.code in _UNKNOWN else 409
-            newest = refusal.last.seq if refusal.last else 0
-            return _refusal(status, refusal.code, refusal.msg, newest)
+            if refusal.code not in _FINAL:
+                return _refusal(403, refusal.code, refusal.msg)
+            words = refusal_bytes(
+                self._register.witness, asked.box, asked.seq, asked.head, refusal.code
+            )
+            signed = base64.b64encode(self._key.sign(words)).decode("ascii")
+            return _refusal(409, refusal.code, refusal.msg, signature=signed)
         return web.Response(body=msgspec.json.encode(line), content_type="application/json")
 
     async def _export(self, request: web.Request) -> web.StreamResponse:
@@ -135,11 +148,12 @@ class WitnessServer:
             return _refusal(404, "unknown_box", "name one with ?box=; `seatrial witness show`")
         if not _NONCE.fullmatch(nonce):
             return _refusal(400, "bad_form", f"a nonce is up to {NONCE_HEX_MAX} hex digits")
-        made = await asyncio.to_thread(
-            export_of, self._directory, box, self._key, utc_now_ns(), nonce
-        )
+        async with self._exports:
+            made = await asyncio.to_thread(
+                export_of, self._directory, box, self._key, utc_now_ns(), nonce
+            )
         return web.Response(body=made, content_type="application/jsonl")
 
 
-def _refusal(status: int, code: str, msg: str, newest: int = 0) -> web.Response:
-    return web.json_response({"code": code, "msg": msg, "newest": newest}, status=status)
+def _refusal(status: int, code: str, msg: str, **more: str) -> web.Response:
+    return web.json_response({"code": code, "msg": msg, **more}, status=status)

@@ -19,7 +19,7 @@ from typing import Any, Protocol
 
 from daemon.model.amounts import NS_PER_MS
 from daemon.settings_anchors import AnchorSettings
-from daemon.shell.anchors.sink import AnchorSink, Head, SinkError, SinkRefusedError
+from daemon.shell.anchors.sink import AnchorSink, Head, SinkRefusedError
 from daemon.shell.process.clock import SystemClock
 from daemon.shell.process.tasks import spawn
 
@@ -252,7 +252,7 @@ class AnchorSender:
                 self._drop(queue, head)
                 queue.refused = f"seq {head.seq}: {error}"
                 log.error("anchor %s: %s", queue.name, queue.refused)
-            except (SinkError, OSError, TimeoutError) as error:
+            except Exception as error:  # noqa: BLE001 - a plugin's; one sink must not end the others
                 self._failed(queue, error)
                 await self._pause(queue, pause_s)
                 pause_s = min(pause_s * 2, LONGEST_PAUSE_S)
@@ -269,7 +269,9 @@ class AnchorSender:
 
     def _failed(self, queue: AnchorQueue, error: Exception) -> None:
         queue.failed += 1
-        words = str(error) or f"no answer within {self._deadline_s:g} s"
+        words = str(error) or type(error).__name__
+        if isinstance(error, TimeoutError):
+            words = f"no answer within {self._deadline_s:g} s"
         if words != queue.fault:
             log.warning("anchor %s is tried again: %s", queue.name, words)
         queue.fault = words

@@ -24,6 +24,7 @@ from daemon.errors import AnchorUnusable
 from daemon.model.witness_words import (
     HEADS_PATH,
     countersigned_bytes,
+    refusal_bytes,
     request_bytes,
     stamped_bytes,
 )
@@ -128,10 +129,14 @@ class WitnessSink:
         try:
             told = json.loads(raw)
             if status == _CONFLICT:
-                raise SinkRefusedError(f"the witness refuses, {told['code']}: {told['msg']}")
+                code = str(told["code"])
+                refused = (self._witness, self._box, head.seq, head.head, code)
+                self._check(told["signature"], refusal_bytes(*refused))
+                raise SinkRefusedError(f"the witness refuses, {code}: {told['msg']}")
             if status != _OK:
                 raise SinkError(f"the witness answers {status}: {_text(raw)}")
-            self._check(head, told)
+            signed = (self._witness, self._box, head.seq, head.head, int(told["ts_ns"]))
+            self._check(told["signature"], countersigned_bytes(*signed))
         except (ValueError, LookupError, TypeError) as error:
             raise SinkError(f"the witness's answer ({status}) is of another form") from error
         return dict(told)
@@ -140,15 +145,11 @@ class WitnessSink:
         """Close the connection."""
         await self._http.close()
 
-    def _check(self, head: Head, told: Mapping[str, Any]) -> None:
+    def _check(self, signature: str, words: bytes) -> None:
         from cryptography.exceptions import InvalidSignature  # noqa: PLC0415 - see _private_key
 
-        text = countersigned_bytes(
-            self._witness, self._box, head.seq, head.head, int(told["ts_ns"])
-        )
         try:
-            signature = base64.b64decode(told["signature"], validate=True)
-            self._witness_key.verify(signature, text)
+            self._witness_key.verify(base64.b64decode(signature, validate=True), words)
         except (InvalidSignature, binascii.Error):
             raise SinkError(
                 "whoever answers is not the witness whose key is configured: check witness_key"

@@ -231,6 +231,17 @@ def test_an_answer_of_anybody_else_is_no_acknowledgement(stage, witness, tmp_pat
     assert (box.one["acked"], box.one["queued"]) == (0, 1)
 
 
+@pytest.mark.parametrize("signature", ["", "AAAA"])
+def test_nobody_on_the_wire_can_refuse_in_the_witnesses_name(stage, witness, web, signature):
+    """A refusal that the witness did not sign is tried again, and no alarm."""
+    refusal = {"code": "second_head", "msg": "no", "signature": signature}
+    address = web(lambda *_: (409, json.dumps(refusal).encode())).removesuffix("/hook")
+    box = stage(sink_of(*witness, url=address))
+    box.grow(5)
+    box.until(lambda: "is not the witness" in box.one["fault"])
+    assert (box.one["refused"], box.one["queued"]) == ("", 1)
+
+
 # ------------------------------------------------------------------ time stamps
 @pytest.fixture
 def authority(tmp_path, web):
@@ -314,7 +325,7 @@ class Silent:
 
     async def send(self, head):
         if not Silent.opened.is_set():
-            raise OSError("closed")
+            raise ZeroDivisionError("a bug of its own")
         return {"ticket": head.seq}
 
     async def close(self):
