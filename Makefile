@@ -16,7 +16,7 @@ COMPILE := $(BIN)/python -m compileall -q -j 2 daemon control riskcaps evidence
 WORKERS ?= 4
 PYTEST := PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup
 
-.PHONY: venv demo test test-bots hammer test-pythons fuzz campaign soak mutation test-system check locks fmt bench bench-stop controls tripwires kill-sweep trials trials-proof dist deb image clean
+.PHONY: venv demo test test-bots hammer test-pythons fuzz campaign soak mutation test-system check locks fmt bench bench-stop controls tripwires honest liars kill-sweep trials trials-proof dist deb image clean
 
 $(STAMP): $(LOCKS) pyproject.toml
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -134,6 +134,14 @@ trials: $(STAMP)
 # Every trial can fail: one bot of ours passes, each of its mutants is found out. A quarter of an hour.
 trials-proof: $(STAMP)
 	$(BIN)/python -m pytest tests/trials -m proof -n 4 $(ARGS)
+
+# Honest seeded sessions of eight kinds, each of which the accountant must agree with (2 minutes).
+honest: $(STAMP)
+	$(BIN)/python -m tests.support.honest --sessions 3000 $(ARGS)
+
+# Every lie of the suite in every story, and all pairs of them (8 minutes).
+liars: $(STAMP)
+	$(BIN)/python -m tests.support.lie_player $(ARGS)
 
 kill-sweep: $(STAMP)
 	$(BIN)/python -m tests.support.kill_sweep --points all $(ARGS)

@@ -43,5 +43,6 @@ SAYINGS: Mapping[str, str] = {
     "stop": "End the session in order: no new orders, cancel, reconcile",
     "tail": "Follow the journal as it is written; older lines from files",
     "trial": "Put any bot through a course of faults, judged by the ledger",
+    "up": "A simulated venue, a box, a session and the screen, till Ctrl-C",
     "watch": "The daemon on one live screen; k kills, c cancels all",
 }

@@ -32,6 +32,7 @@ MOUNTED = {
     "preflight": "daemon.cli.preflight_command:preflight_command",
     "state": "daemon.cli.state_commands:state_group",
     "trial": "daemon.cli.trial_command:trial_command",
+    "up": "daemon.cli.up_command:up_command",
 }
 
 MOUNTED_BELOW = {"caps": {"explain": "daemon.cli.caps_commands:explain_command"}}

@@ -75,7 +75,7 @@ def test_a_recorded_session_with_bots_gives_the_same_effects_from_its_lines() ->
         kinds.add(line["type"])
         item = from_tagged(Input, line)
         assert item == turn.input
-        made = again.step(Turn(turn.seq, turn.ts_ns, item))
+        made = again.step(Turn(turn.seq, turn.ts_ns, item, turn.head))
         assert made == effects
         for effect in made:
             if isinstance(effect, CloseHalt):

@@ -206,6 +206,7 @@ class NoticeSender:
         """Only notices of `level` and above are sent; `status` is the last published one."""
         self._channels = tuple(channels)
         self._writer = NoticeWriter()
+        self.hears = self._writer.hears if channels else frozenset()
         self._full_caps = FullCaps(cap_percent)
         self._level = level
         self._status = status
