@@ -6,6 +6,7 @@ bound alike, or a pack was changed; 1 an input cannot be read, or wrong usage, t
 
 import functools
 import sys
+import webbrowser
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -70,6 +71,7 @@ evidence_group.add_command(keygen_command)
 @JOBS
 @click.option("--out-dir", type=PATH, default=Path("reports/status"), show_default=True)
 @REPLACE
+@click.option("--open", "is_opened", is_flag=True, help="Show the page in a browser.")
 @AS_JSON
 @one_line_errors
 def report_command(
@@ -80,6 +82,7 @@ def report_command(
     jobs: int,
     out_dir: Path,
     replace: bool,
+    is_opened: bool,
     as_json: bool,
 ) -> int:
     """Re-derive everything from INPUTS and write the report: JSON, Markdown and HTML."""
@@ -93,6 +96,8 @@ def report_command(
         _tell(report)
         for path in paths:
             click.echo(f"  {path}")
+    if is_opened and not webbrowser.open(paths[-1].resolve().as_uri()):
+        click.echo(f"no browser can be opened here; the page is {paths[-1].resolve()}", err=True)
     return _exit_code(report)
 
 

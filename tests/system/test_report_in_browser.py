@@ -136,6 +136,26 @@ def test_the_keyboard_reaches_every_table_that_scrolls(browser, pages):
     assert browser.run("document.activeElement.textContent") == "Skip to the reasons"
 
 
+@needs_chromium
+def test_the_orders_are_searched_on_the_page(browser, pages):
+    browser.open(pages["clean"])
+    browser.run(
+        "(field => { field.value = 'filled buy'; field.dispatchEvent(new Event('input')); })"
+        "(document.querySelector('input[type=search]'))"
+    )
+    assert browser.run("document.querySelector('input[type=search]').checkVisibility()")
+    shown = browser.run(
+        "[...document.querySelectorAll('#section-orders-1 tbody tr')]"
+        ".filter(row => row.checkVisibility()).map(row => row.textContent)"
+    )
+    every = browser.run("document.querySelectorAll('#section-orders-1 tbody tr').length")
+    assert 0 < len(shown) < every
+    assert all("BUY" in row and "FILLED" in row for row in shown)
+    said = browser.run("document.getElementById('section-orders-1-said').textContent")
+    assert said == f"{len(shown)} of {every} shown"
+    assert_silent(browser, pages["clean"])
+
+
 @pytest.mark.parametrize("name", PICTURES.values())
 def test_the_pictures_of_the_readme_are_small_and_of_one_size(name: str) -> None:
     raw = (IMAGES / name).read_bytes()
