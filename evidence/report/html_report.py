@@ -168,10 +168,30 @@ def _card(name: str, finding: Mapping[str, Any]) -> str:
 
 
 def _tables(journal: Mapping[str, Any], number: int) -> list[str]:
-    orders, positions, caps = journal["orders"], journal["positions"], journal["caps"]
-    sessions, incidents = journal["sessions"], journal["incidents"]
     activity = journal.get("activity", {})
     made = [
+        *_order_tables(journal),
+        *_session_tables(journal, number),
+        _listed("denied", number, table(
+            f"The first {len(activity.get('denied', []))} denials, times in UTC",
+            ("time", "reason", "by", "symbol", "side", "quantity", "price", "line"),
+            denied_rows(activity),
+        )),
+        *_ledger(journal["ledger"]),
+        order_table(activity, number, table(
+            f"The last {len(activity.get('orders', []))} orders, times in UTC",
+            ("order", "approved", "by", "symbol", "side", "quantity", "price", "filled", "state",
+             "lines"),
+            order_rows(activity),
+        )),
+    ]  # fmt: skip
+    return [one for one in made if one]
+
+
+def _order_tables(journal: Mapping[str, Any]) -> list[str]:
+    """What became of the orders, by whom, and the money."""
+    orders, positions = journal["orders"], journal["positions"]
+    return [
         table("Faults of the record", ("fault", "count", "first"), [
             (kind, fault["count"], fault["examples"][0])
             for kind, fault in journal["integrity"]["faults"].items()
@@ -180,7 +200,7 @@ def _tables(journal: Mapping[str, Any], number: int) -> list[str]:
         table("How orders ended", ("end", "orders"), orders["ends"].items()),
         table("By strategy and bot", (
             "by", "approved", "denied", "rejected", "fills", "turnover", "fees", "errors"
-        ), owners_rows(activity)),
+        ), owners_rows(journal.get("activity", {}))),
         table("Bots", ("bot", "requests", "signed", "orders", "filled", "fills", "denied"), [
             (name, bot["requests"], bot["proven"], bot["orders"], f"{bot['fill_percent']} %",
              bot["fills"], sum(bot["denied"].values()) + sum(bot["refused"].values()))
@@ -202,6 +222,13 @@ def _tables(journal: Mapping[str, Any], number: int) -> list[str]:
                 for symbol, one in positions["symbols"].items()
             ],
         ),
+    ]  # fmt: skip
+
+
+def _session_tables(journal: Mapping[str, Any], number: int) -> list[str]:
+    """Caps, sessions, what went wrong and what was commanded."""
+    caps, sessions, incidents = journal["caps"], journal["sessions"], journal["incidents"]
+    return [
         _listed("caps", number, table("Use of the caps", (
             "cap", "limit", "most used", "% max", "% p99", "ms ≥ 90 %"
         ), [
@@ -234,20 +261,7 @@ def _tables(journal: Mapping[str, Any], number: int) -> list[str]:
             (one["method"], one["uid"], one["reason"], one["outcome"])
             for one in incidents["commands"]
         ]),
-        _listed("denied", number, table(
-            f"The first {len(activity.get('denied', []))} denials, times in UTC",
-            ("time", "reason", "by", "symbol", "side", "quantity", "price", "line"),
-            denied_rows(activity),
-        )),
-        *_ledger(journal["ledger"]),
-        order_table(activity, number, table(
-            f"The last {len(activity.get('orders', []))} orders, times in UTC",
-            ("order", "approved", "by", "symbol", "side", "quantity", "price", "filled", "state",
-             "lines"),
-            order_rows(activity),
-        )),
     ]  # fmt: skip
-    return [one for one in made if one]
 
 
 _PERCENTILES = ("p50", "p90", "p99", "max")
