@@ -1,8 +1,8 @@
 """Row m: what a scrape costs the order path.
 
 - A whole daemon under 900 ticks a second, its metrics scraped over HTTP never, once a second, ten
-  times a second, or its page open in ten browsers: from the trigger that leaves the venue to the order that arrives there, in
-  interleaved rounds of one daemon's life.
+  times a second, or its page open in ten browsers: from the trigger that leaves the venue to the
+  order that arrives there, in interleaved rounds of one daemon's life.
 - The main loop alone: turns of 100 µs are timed while nobody looks and while somebody renders ten
   times a second. A turn that a scrape holds up shows in the tail.
 """
