@@ -37,6 +37,7 @@ from daemon.assembly import (
     unresolved_incidents,
 )
 from daemon.assembly_gateway import GatewaySide, each
+from daemon.assembly_notify import notice_sender
 from daemon.live_gate import LiveGate, check_live, mode_of, start_rule
 from daemon.model.amounts import NS_PER_MS
 from daemon.model.effects import ExitDaemon, Reply
@@ -129,6 +130,7 @@ class Daemon:
         )
         remember(self._credentials, settings.venue.environment, settings.state_dir)
         self._boot_monotonic = SystemClock().monotonic_ns()
+        self._notices = notice_sender(settings, str(self._run), lambda: self._published)
         recovered = recover(settings.state_dir / "journal")
         self._accepted = self._proof.accepted
         self._is_clock_set = bool(self._accepted.get("clock_back_ns"))
@@ -176,7 +178,7 @@ class Daemon:
             settings.state_dir, status=lambda: self._published, run_id=str(self._run),
             binding=self._binding,
         )  # fmt: skip
-        sinks = (self._late, clearer, packs, self._mark)
+        sinks = (self._late, clearer, packs, self._mark, self._notices)
         pump = self._build_pump(sinks)
         environment = self._endpoints.environment
         attached, links = port_of((environment,), pump.offer, partial(self._build_link, pump))
@@ -195,7 +197,7 @@ class Daemon:
         server: MetricsServer | None = None
         notifier = Notifier()
         log_part, disk = LogPart(self._log_dropped), Disk(settings.state_dir)
-        parts = (drills, disk, self._gate, log_part, self._care, self._gateway)
+        parts = (drills, disk, self._gate, log_part, self._care, self._gateway, self._notices)
         publisher = self._build_publisher(pump, link, watchdog, notifier, parts=parts)
         end = self._build_end(pump, notifier)
         exit_code = EXIT_CRASH
@@ -211,8 +213,7 @@ class Daemon:
                 gc.freeze()  # start-up objects live for ever: full collections skip them
             gc.enable()  # off since the entry point
             self._follow_latch(pump)
-            watchdog.start()
-            self._care.start()
+            each(watchdog.start, self._care.start, self._notices.start)
             packs.start(unresolved_incidents(self._engine, self._clock.now_ns()))
             log.info("%s", greeting(settings))  # nothing is left that could prevent it
             exit_code = await self._serve(link, publisher, end)
@@ -229,7 +230,7 @@ class Daemon:
             self._write_the_end(pump, exit_code)
             await asyncio.to_thread(self._care.stop)
             self._account.release()
-            await asyncio.to_thread(packs.stop)
+            await asyncio.to_thread(each, packs.stop, self._notices.stop)
         return exit_code
 
     def _write_the_end(self, pump: Pump, exit_code: int) -> None:
@@ -324,7 +325,7 @@ class Daemon:
     def _build_link(self, pump: Pump, _venue: str, deliver: Callable[[Input], None]) -> VenueLink:
         link = VenueLink(
             endpoints=self._endpoints,
-            adapter=link_adapter(self._config.settings, self._credentials),
+            adapter=link_adapter(self._config.settings, self._credentials, self._engine),
             config=link_config(self._config.settings),
             clock=self._clock,
             halt=self._halt,
@@ -344,6 +345,7 @@ class Daemon:
             adapter=stop_adapter(self._config.settings, self._credentials),
             instance=self._instance,
             clock=self._clock,
+            head=lambda: self._journal.known_head,
         )
         return stop_of({self._endpoints.environment: one})
 

@@ -126,10 +126,12 @@ def link_config(settings: Settings) -> LinkConfig:
     )
 
 
-def link_adapter(settings: Settings, credentials: Credentials) -> VenueAdapter:
-    """The adapter of the venue link."""
+def link_adapter(settings: Settings, credentials: Credentials, engine: Engine) -> VenueAdapter:
+    """The adapter of the venue link; the engine's books tell it whose renamed orders are."""
     venue = settings.venue
-    return adapter_of(credentials, venue.environment, venue.symbols, venue.recv_window_ms)
+    adapter = adapter_of(credentials, venue.environment, venue.symbols, venue.recv_window_ms)
+    adapter.ids.known = engine.own_id
+    return adapter
 
 
 def stop_adapter(settings: Settings, credentials: Credentials) -> VenueAdapter:
