@@ -36,7 +36,7 @@ SYMBOLS_DRAWN = 12
 
 
 @dataclass(slots=True)
-class OrderRow:
+class ListedOrder:
     """One order, and the numbers of its first lines."""
 
     client_order_id: str
@@ -102,7 +102,7 @@ class ActivityFold:
     name = "activity"
 
     def __init__(self) -> None:
-        self.orders: dict[str, OrderRow] = {}
+        self.orders: dict[str, ListedOrder] = {}
         self.orders_left_out = 0
         self.owners: dict[str, OwnerTotals] = {}
         self.denials: dict[str, Series] = {}
@@ -138,7 +138,7 @@ class ActivityFold:
         self._owner(record.strategy_id).approved += 1
         if record.client_order_id in self.orders:
             return
-        row = self.orders[record.client_order_id] = OrderRow(
+        row = self.orders[record.client_order_id] = ListedOrder(
             record.client_order_id, record.strategy_id, record.symbol, record.side, record.qty,
             record.price or "", record.ts_ns,
         )  # fmt: skip

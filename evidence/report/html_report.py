@@ -317,7 +317,7 @@ def _comparison(plain: Mapping[str, Any]) -> str:
     items = "".join(f"<li>{escape(note)}</li>" for note in notes)
     rows = [[name, *(one[name] for one in sessions)] for name in FIGURES]
     rows += [[name, *(str(one["binding"].get(name))[:16] for one in sessions)] for name in BINDING]
-    header = ("", *(str(one["session_id"]) for one in sessions))
+    header = ("figure", *(str(one["session_id"]) for one in sessions))
     return (
         f"<section><h2>Sessions side by side</h2>{words}{f'<ul>{items}</ul>' if items else ''}"
         + table(f"{len(sessions)} sessions", header, rows)

@@ -9,6 +9,7 @@ import pytest
 
 from evidence.report.html_report import HTML_NAME
 from evidence.report.report import build_report, write_report
+from tests.support.axe import serious_faults
 from tests.support.browser import CHROMIUM, PICTURE_SIZE, PICTURES, Browser
 from tests.support.journal_maker import whole_story
 
@@ -134,6 +135,13 @@ def test_the_keyboard_reaches_every_table_that_scrolls(browser, pages):
     browser.ask("Input.dispatchKeyEvent", type="keyDown", key="Tab", code="Tab",
                 windowsVirtualKeyCode=9)  # fmt: skip
     assert browser.run("document.activeElement.textContent") == "Skip to the reasons"
+
+
+@needs_chromium
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing_serious(browser, pages, scheme):
+    browser.open(pages["troubled"], scheme=scheme)
+    assert serious_faults(browser) == []
 
 
 @needs_chromium
