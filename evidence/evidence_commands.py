@@ -8,6 +8,7 @@ told in one line.
 import contextlib
 import functools
 import sys
+import webbrowser
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -120,6 +121,7 @@ evidence_group.add_command(sign_policy_command)
 @JOBS
 @click.option("--out-dir", type=PATH, default=Path("reports/status"), show_default=True)
 @REPLACE
+@click.option("--open", "is_opened", is_flag=True, help="Show the page in a browser.")
 @AS_JSON
 @one_line_errors
 def report_command(
@@ -139,6 +141,7 @@ def report_command(
     jobs: int,
     out_dir: Path,
     replace: bool,
+    is_opened: bool,
     as_json: bool,
 ) -> int:
     """Re-derive everything from INPUTS and write the report: JSON, Markdown and HTML."""
@@ -160,6 +163,8 @@ def report_command(
         _tell(report)
         for path in paths:
             click.echo(f"  {path}")
+    if is_opened and not webbrowser.open(paths[-1].resolve().as_uri()):
+        click.echo(f"no browser can be opened here; the page is {paths[-1].resolve()}", err=True)
     return _exit_code(report)
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from evidence.folds.activity_fold import ActivityFold
 from evidence.folds.bot_fold import BotsFold
 from evidence.folds.cap_fold import CapsFold
 from evidence.folds.command_fold import DeedsFold
@@ -193,6 +194,7 @@ def standard_folds(*, keep_all: bool) -> list[Fold]:
         DeedsFold(),
         StatesFold(),
         BotsFold(),
+        ActivityFold(),
     ]
 
 
