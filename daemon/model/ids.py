@@ -7,6 +7,7 @@ Rules of this file:
 
        st abc123 o 001 k3x 0000c      order 12 of run 1
        st abc123 c 001 k3x 0000c      the cancel of that order (also as a part of a replace)
+       st abc123 l 001 k3x 0000c      the order list whose first order is that order
 
    prefix, instance (6), kind (1), run number (3 or more), nonce of the boot (3), counter (5). That
    is 20 of the venue's 36 letters; what is appended one day follows a `-`. The nonce keeps ids of
@@ -40,7 +41,7 @@ CLIENT_ORDER_ID_PREFIX = "st"
 CLIENT_ORDER_ID_MAX_LENGTH = 36
 """`^[a-zA-Z0-9-_]{1,36}$`, binance-spot.md §5."""
 _KIND_AT = 8
-_ORDER, _CANCEL, _OLD_SEPARATOR = "o", "c", "-"
+_ORDER, _CANCEL, _LIST, _OLD_SEPARATOR = "o", "c", "l", "-"
 _KINDS = frozenset({_ORDER, _CANCEL, _OLD_SEPARATOR})
 _OLD_CANCEL_SUFFIX = "-c"
 _RUN_LENGTH, _NONCE_LENGTH, _COUNTER_LENGTH = 3, 3, 5
@@ -178,6 +179,11 @@ def cancel_id(client_order_id: str) -> str | None:
     return derived if len(derived) <= CLIENT_ORDER_ID_MAX_LENGTH else None
 
 
+def list_id_of(first: str) -> str:
+    """The id of the order list whose first order has this id."""
+    return f"{first[:_KIND_AT]}{_LIST}{first[_KIND_AT + 1 :]}"
+
+
 def own_id_of(shown: str) -> str:
     """The order's own id behind the id that a row shows (a cancel of ours may have renamed it)."""
     seen = parse_id(shown)
@@ -215,6 +221,12 @@ class ClientOrderIdFactory:
             self._stem = f"{self._prefix()}{base36(high).rjust(_COUNTER_LENGTH - 1, '0')}"
             self._stem_of = high
         return ClientOrderId(self._stem + _DIGITS[low])
+
+    def upcoming(self) -> ClientOrderId:
+        """The id that `mint` gives next; nothing is used up."""
+        made = self.mint()
+        self.counter -= 1
+        return made
 
     def saw(self, client_order_id: str) -> None:
         """An id was minted before, by this run: the next ones come after it."""

@@ -17,6 +17,7 @@ from daemon.model.effects import (
     SendAmend,
     SendCancel,
     SendOrder,
+    SendOrderList,
     SendReplace,
     TakeSnapshot,
     VenueEffect,
@@ -154,11 +155,13 @@ class VenueSet:
 
 
 def _instrument_of(
-    effect: SendOrder | SendReplace | SendCancel | SendAmend | QueryOrder,
+    effect: SendOrder | SendOrderList | SendReplace | SendCancel | SendAmend | QueryOrder,
 ) -> InstrumentId:
     match effect:
         case SendOrder(order):
             return order.instrument_id
+        case SendOrderList(made):
+            return made.instrument_id
         case SendReplace(replaced):
             return replaced.order.instrument_id
         case SendCancel(cancel):

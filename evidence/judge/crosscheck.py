@@ -369,7 +369,8 @@ def _replay_caps(
         replay.caps = caps.table_at(at_ns) or caps.caps
         standing = replay.standing(row) if has_moved else {}
         try:
-            uses = replay.step(row, trail.reference_price if trail else ZERO)
+            is_oco = trail is not None and trail.is_oco
+            uses = replay.step(row, trail.reference_price if trail else ZERO, is_oco=is_oco)
         except (AmountTextError, TypeError, ValueError) as error:
             seen.unreadable_rows.add(f"event {row.get('kind')} {cid}: {error}")
             continue
@@ -399,8 +400,12 @@ class VenueReplay:
         ]
         return {(use.cap, use.symbol): use.used for use in uses}
 
-    def step(self, row: Mapping[str, Any], reference_price: Decimal) -> list[Use]:
+    def step(
+        self, row: Mapping[str, Any], reference_price: Decimal, *, is_oco: bool = False
+    ) -> list[Use]:
         """Apply one event; returns the use after it.
+
+        `is_oco`: the journal says so; which orders are of one list, the venue says.
 
         Raises:
             AmountError: the event's amounts are no amounts.
@@ -411,7 +416,9 @@ class VenueReplay:
         book = self.book
         if kind == "accepted":
             price = price or reference_price or book.book(symbol).mark
-            book.place(cid, Working(symbol, is_buy, qty, price), int(row.get("ts_ns") or 0))
+            list_id = row.get("order_list_id")
+            oco = f"{symbol} {list_id}" if is_oco and list_id not in (None, -1, "-1") else ""
+            book.place(cid, Working(symbol, is_buy, qty, price, oco), int(row.get("ts_ns") or 0))
             book.book(symbol).mark = reference_price or book.book(symbol).mark
             return [
                 *order_uses(self.caps, symbol, qty, price),

@@ -16,6 +16,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+from evidence.folds.exposure_fold import oco_of
 from evidence.folds.journal_fold import Handler, JournalFold, Recent
 from evidence.folds.order_fold import ABSENT_OUTCOMES, TERMINAL
 from evidence.judge.redecide import APPROVED, Redecision
@@ -72,6 +73,8 @@ class ReplayedHold:
     px: Decimal
     owed: Decimal = ZERO
     is_unknown: bool = False
+    oco: str = ""
+    """The list whose legs exclude each other; empty: it stands alone."""
 
 
 @dataclass(slots=True)
@@ -84,9 +87,20 @@ class InstrumentBook:
     traded: deque[tuple[int, Decimal]] = field(default_factory=deque)
     traded_qty: Decimal = ZERO
 
-    def open_qty(self, *, is_buy: bool) -> Decimal:
-        """Open, in flight and unknown quantity of one side."""
-        return sum((h.leaves for h in self.holds.values() if h.is_buy is is_buy), ZERO)
+    def open_qty(self, *, is_buy: bool, without: str = "") -> Decimal:
+        """Open, in flight and unknown quantity of one side; of an OCO the most of its legs.
+
+        `without`: an OCO that is left out, because another leg of it is decided on.
+        """
+        alone, most = ZERO, dict[str, Decimal]()
+        for hold in self.holds.values():
+            if hold.is_buy is not is_buy:
+                continue
+            if not hold.oco:
+                alone += hold.leaves
+            elif hold.oco != without:
+                most[hold.oco] = max(most.get(hold.oco, ZERO), hold.leaves)
+        return alone + sum(most.values(), ZERO)
 
     def prices(self, *, is_buy: bool) -> list[Decimal]:
         """Prices of the open orders of one side."""
@@ -138,16 +152,31 @@ class DecisionsFold:
         cid = record.client_order_id
         try:
             px = amount_or_zero(record.price) or amount_or_zero(record.decision.get("px"))
-            hold = ReplayedHold(record.instrument_id, record.side == "BUY", amount(record.qty), px)
+            hold = ReplayedHold(
+                record.instrument_id, record.side == "BUY", amount(record.qty), px,
+                oco=oco_of(record.order_list),
+            )  # fmt: skip
         except AmountTextError as error:
             self._disagree("bad_amount", record, f"{cid}: {error}")
             return
-        self.holds[cid] = hold
         book = self._book(record.instrument_id)
+        self._check_leg(record, hold, book)
+        self.holds[cid] = hold
         book.holds[cid] = hold
         book.minute_ns.append(record.ts_ns)
         for stamps in self.attempts_ns:
             stamps.append(record.ts_ns)
+
+    def _check_leg(
+        self, record: OrderApprovedLine, hold: ReplayedHold, book: InstrumentBook
+    ) -> None:
+        """Legs of an OCO count once, so they must be of one side and quantity, and two."""
+        rivals = [one for one in book.holds.values() if hold.oco and one.oco == hold.oco]
+        is_pair = len(rivals) < 2 and all(
+            (one.is_buy, one.leaves) == (hold.is_buy, hold.leaves) for one in rivals
+        )
+        if not is_pair:
+            self._disagree("list", record, f"{record.client_order_id} excludes no other order")
 
     def _denied(self, record: OrderDeniedLine) -> None:
         verdict = str(record.decision.get("verdict", record.deny_reason))
@@ -230,7 +259,7 @@ class DecisionsFold:
         if inputs.get("caps") is None or "position" not in inputs:
             return wrong
         book = self._book(record.instrument_id)
-        wrong += self._book_differences(inputs, book, now_ns)
+        wrong += self._book_differences(inputs, book, now_ns, oco_of(record.order_list))
         wrong += self._other_differences(inputs, record.instrument_id)
         return wrong
 
@@ -239,15 +268,15 @@ class DecisionsFold:
         return [_within(stamps, window_ns, now_ns) for stamps, window_ns in pairs]
 
     def _book_differences(
-        self, inputs: Mapping[str, Any], book: InstrumentBook, now_ns: int
+        self, inputs: Mapping[str, Any], book: InstrumentBook, now_ns: int, oco: str
     ) -> list[str]:
         while book.traded and book.traded[0][0] < now_ns - WINDOWS_NS[3]:
             book.traded_qty -= book.traded.popleft()[1]
         buys, sells = book.prices(is_buy=True), book.prices(is_buy=False)
         mine: dict[str, Decimal | int | None] = {
             "position": book.position,
-            "buys_open": book.open_qty(is_buy=True),
-            "sells_open": book.open_qty(is_buy=False),
+            "buys_open": book.open_qty(is_buy=True, without=oco),
+            "sells_open": book.open_qty(is_buy=False, without=oco),
             "traded_qty": book.traded_qty,
             "unknown_orders": sum(hold.is_unknown for hold in book.holds.values()),
             "symbol_minute": _within(book.minute_ns, WINDOWS_NS[1], now_ns),
@@ -360,6 +389,7 @@ class DecisionsFold:
             px = amount_or_zero(order.get("price"))
             hold = ReplayedHold(record.instrument_id, order.get("side") == "BUY", leaves, px)
             hold.is_unknown = order.get("status") == "UNKNOWN"
+            hold.oco = oco_of(order.get("order_list"))
             self.holds[record.client_order_id] = hold
             self._book(record.instrument_id).holds[record.client_order_id] = hold
 
@@ -379,7 +409,9 @@ class DecisionsFold:
         self.executions_ns.append(record.ts_ns)
         hold = self.holds.get(record.client_order_id)
         if hold is not None:
-            hold.leaves -= min(hold.leaves, qty)
+            for one in book.holds.values():
+                if one is hold or (hold.oco and one.oco == hold.oco):
+                    one.leaves -= min(one.leaves, qty)
             if hold.leaves == 0:
                 self._drop(record.client_order_id)
 

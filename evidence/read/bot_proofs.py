@@ -24,6 +24,11 @@ _AMOUNTS = {"quantity": "qty", "quoteOrderQty": "quote_qty", "price": "price",
             "stopPrice": "stop_price"}  # fmt: skip
 _WORDS = {"side": "side", "type": "order_type", "timeInForce": "time_in_force"}
 _REPLACE_ONLY = frozenset({"timeInForce"})
+_LEGACY_LIMIT = {"limitClientOrderId": "newClientOrderId", "price": "price"}
+_LEGACY_STOP = {
+    "stopClientOrderId": "newClientOrderId", "stopLimitPrice": "price", "stopPrice": "stopPrice",
+    "stopLimitTimeInForce": "timeInForce",
+}  # fmt: skip
 
 
 def public_key_of(text: object) -> Ed25519PublicKey | None:
@@ -41,6 +46,55 @@ def public_key_of(text: object) -> Ed25519PublicKey | None:
 
 def wrong_with(proof: str, asked: Mapping[str, Any], key: Ed25519PublicKey) -> str:
     """Why a proof does not show that the bot asked for `asked`; empty when it does."""
+    named = _signed(proof, key)
+    return named if isinstance(named, str) else _difference(named, asked)
+
+
+def wrong_with_list(proof: str, asked: Mapping[str, Any], key: Ed25519PublicKey) -> str:
+    """Why a proof does not show that the bot asked for this order list; empty when it does.
+
+    Each order's parameters are looked up under the names that they have in the call of a list.
+    """
+    named = _signed(proof, key)
+    if isinstance(named, str):
+        return named
+    own_id, orders = asked.get("list_id"), asked.get("orders")
+    if "listClientOrderId" in named and named["listClientOrderId"] != own_id:
+        return f"signed as list {named['listClientOrderId']}, asked as {own_id}"
+    if not isinstance(orders, list) or len(orders) != 2:
+        return "a list of two orders is signed, another number is asked for"
+    parts = [_part(named, prefix) for prefix in ("above", "below")]
+    if not any(name.startswith(("above", "below")) for name in named):
+        parts = _legacy_parts(named)
+    wrong = [_difference(part, order) for part, order in zip(parts, orders, strict=True)]
+    return next((one for one in wrong if one), "")
+
+
+def _part(named: Mapping[str, str], prefix: str) -> dict[str, str]:
+    """What the call of an OCO says of one leg, in the words of a single order."""
+    found = {name: named[name] for name in ("symbol", "side", "quantity") if name in named}
+    for name, value in named.items():
+        rest = name.removeprefix(prefix)
+        if rest != name:
+            found[rest[:1].lower() + rest[1:]] = value
+    if "clientOrderId" in found:
+        found["newClientOrderId"] = found.pop("clientOrderId")
+    return found
+
+
+def _legacy_parts(named: Mapping[str, str]) -> list[dict[str, str]]:
+    """The legs above and below of the old call: a limit leg and a stop leg."""
+    shared = {name: named[name] for name in ("symbol", "side", "quantity") if name in named}
+    is_limit = "stopLimitPrice" in named
+    limit = {**shared, "type": "LIMIT_MAKER"}
+    stop = {**shared, "type": "STOP_LOSS_LIMIT" if is_limit else "STOP_LOSS"}
+    for leg, names in ((limit, _LEGACY_LIMIT), (stop, _LEGACY_STOP)):
+        leg |= {usual: named[own] for own, usual in names.items() if own in named}
+    return [limit, stop] if named.get("side") == "SELL" else [stop, limit]
+
+
+def _signed(proof: str, key: Ed25519PublicKey) -> dict[str, str] | str:
+    """What was signed, by parameter; or why the proof is none."""
     try:
         said = json.loads(proof)
         text, signature = said["text"], base64.b64decode(said["signature"], validate=True)
@@ -52,7 +106,7 @@ def wrong_with(proof: str, asked: Mapping[str, Any], key: Ed25519PublicKey) -> s
     named = dict(parameters)
     if len(named) != len(parameters):
         return "its signed text names a parameter twice"
-    return _difference(named, asked)
+    return named
 
 
 def _difference(named: Mapping[str, str], asked: Mapping[str, Any]) -> str:

@@ -10,8 +10,8 @@ Rules of this file:
    a reserve that placements never touch. Operator and engine are never starved.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from daemon.model.amounts import ZERO
@@ -19,9 +19,17 @@ from daemon.model.cheap_values import quick
 from daemon.model.checks import InvariantViolation
 from daemon.model.enums import Side, TimeInForce
 from daemon.model.halt import HaltFlag
-from daemon.model.ids import ClientOrderId, ClientOrderIdFactory
+from daemon.model.ids import ClientOrderId, ClientOrderIdFactory, list_id_of
 from daemon.model.intents import AmendIntent, CancelIntent, PlaceIntent, ReplaceIntent
-from daemon.model.orders import AmendOrder, CancelOrder, NewOrder, Order, ReplaceOrder
+from daemon.model.list_legs import Contingency
+from daemon.model.orders import (
+    AmendOrder,
+    CancelOrder,
+    NewOrder,
+    NewOrderList,
+    Order,
+    ReplaceOrder,
+)
 from riskcaps.gate.amends import amend_denial, cancel_denial
 from riskcaps.gate.bot_scope import bot_denial, hold_for
 from riskcaps.gate.fast_path import AUDIT_EVERY, FastPath
@@ -35,7 +43,7 @@ from riskcaps.state.risk_state import RiskState
 from riskcaps.state.symbol_book import SymbolBook
 from riskcaps.words.capset import CapSet
 from riskcaps.words.denials import DenyReason
-from riskcaps.words.order_kinds import PEOPLE, STOP_TYPES, TIMED_TYPES
+from riskcaps.words.order_kinds import PEOPLE, STOP_TYPES, TIMED_TYPES, bot_of, group_of
 
 __all__ = [
     "AmendApproved",
@@ -43,6 +51,7 @@ __all__ = [
     "CancelApproved",
     "Denied",
     "Interceptor",
+    "ListVerdict",
     "ReplaceApproved",
 ]
 _BUY, _GTC = Side.BUY, TimeInForce.GTC
@@ -95,6 +104,17 @@ class ReplaceApproved:
     decision: Mapping[str, Any]
 
 
+@dataclass(frozen=True, slots=True)
+class ListVerdict:
+    """The orders of a list as they were decided on, up to the first that is denied.
+
+    `order_list` None: it may not leave, and what was minted of it is to be ended as never sent.
+    """
+
+    decided: tuple[Approved | Denied, ...]
+    order_list: NewOrderList | None
+
+
 class Interceptor:
     """The gate. `risk` is told the facts; wishes are answered by `review…`."""
 
@@ -110,7 +130,54 @@ class Interceptor:
         self._fast_path = FastPath(self.risk)
 
     def review(self, intent: PlaceIntent, now_ns: int) -> Approved | Denied:
-        """Decide on a placement. Approved: minted and held. Take `risk.alerts.take()` after it."""
+        """Decide on a placement. Approved: minted and held. Take `risk.alerts.take()` after it.
+
+        An order of an OCO is decided on as if the others of its list were not there: one trades at
+        most, and the worst one counts.
+        """
+        group = group_of(intent.order_list)
+        if not group:
+            return self._review(intent, now_ns)
+        named = self.risk.bots.by_name.get(bot_of(intent.strategy_id))
+        parts = [one.books for one in (self.risk, named) if one is not None]
+        for books in parts:
+            books.lift_group(group)
+        answer = self._review(intent, now_ns)
+        for books in parts:
+            books.weigh_group(group)
+        return answer
+
+    def review_list(
+        self, intents: Sequence[PlaceIntent], contingency: Contingency, now_ns: int
+    ) -> ListVerdict:
+        """Decide on an order list, order by order; what is denied keeps all from leaving.
+
+        Each wish says its place in the list (`order_list`); the list's id is given here.
+
+        Each order is previewed first, so that as a rule a list that does not pass leaves nothing
+        behind; where counts stop a later order, those before it are minted and must be ended as
+        never sent.
+        """
+        list_id = list_id_of(self.risk.ids.upcoming())
+        legs = [
+            replace(one, order_list=replace(one.order_list, list_id=list_id))
+            for one in intents
+            if one.order_list is not None
+        ]
+        ready = [one for one in legs if self.preview(one, now_ns) is not None] or legs
+        decided: list[Approved | Denied] = []
+        minted: list[NewOrder] = []
+        for one in ready:
+            answer = self.review(one, now_ns)
+            decided.append(answer)
+            if isinstance(answer, Denied):
+                break
+            minted.append(answer.order)
+        is_whole = [order.qty for order in minted] == [one.qty for one in legs]  # none was cut
+        made = NewOrderList(list_id=list_id, contingency=contingency, orders=tuple(minted))
+        return ListVerdict(tuple(decided), made if is_whole else None)
+
+    def _review(self, intent: PlaceIntent, now_ns: int) -> Approved | Denied:
         risk = self.risk
         now_ns = risk.advance(now_ns)
         book = risk.books.by_id.get(intent.instrument_id)
@@ -222,14 +289,14 @@ class Interceptor:
         answer = self.review(wish, now_ns)
         if isinstance(answer, Denied):
             return Denied(intent, answer.reason, answer.context, answer.decision)
-        replace = ReplaceOrder(
+        made = ReplaceOrder(
             target=order.client_order_id,
             target_venue_order_id=order.venue_order_id,
             order=answer.order,
             ts_ns=answer.order.ts_ns,
             mode=intent.mode,
         )
-        return ReplaceApproved(replace, answer.decision)
+        return ReplaceApproved(made, answer.decision)
 
     # ------------------------------------------------------------------ durable
     def state(self) -> dict[str, Any]:
@@ -281,6 +348,7 @@ class Interceptor:
             ts_ns=now_ns,
             extras=intent.extras,
             terms=intent.terms,
+            order_list=intent.order_list,
         )
         is_buy = intent.side is _BUY
         risk.books.take_hold(
@@ -291,6 +359,7 @@ class Interceptor:
             qty=qty,
             px=px,
             phase=IN_FLIGHT,
+            group=group_of(intent.order_list),
         )
         if not is_buy:
             book.fees_since_sell = ZERO

@@ -256,7 +256,7 @@ class SymbolBook:
 
     def add_hold(self, hold: Hold) -> None:
         """Weigh one more open order."""
-        leaves, px = hold.leaves, hold.px
+        leaves, px = hold.counted, hold.px
         value = leaves * px
         hold.quote.open_notional += value
         if hold.is_buy:
@@ -276,6 +276,22 @@ class SymbolBook:
         if hold.phase == UNKNOWN:
             self.unknown_count += 1
 
+    def weigh(self, hold: Hold, *, weighs: bool) -> None:
+        """Count a hold's quantity from now on, or not: of a group one counts (risk_books.py)."""
+        if hold.weighs is weighs:
+            return
+        leaves = hold.leaves if weighs else -hold.leaves
+        hold.weighs = weighs
+        value = leaves * hold.px
+        if hold.is_buy:
+            self.buys_open += leaves
+        else:
+            self.sells_open += leaves
+        hold.quote.open_notional += value
+        if hold.reserved:
+            hold.account.inflight += value if hold.pays_value else leaves
+        self.version += 1
+
     def acknowledge(self, hold: Hold) -> None:
         """The venue has it: what it takes is the venue's to lock from now on."""
         if hold.phase == UNKNOWN:
@@ -284,19 +300,21 @@ class SymbolBook:
         if hold.reserved:
             hold.reserved = False
             account = hold.account
-            amount = hold.leaves * hold.px if hold.pays_value else hold.leaves
+            amount = hold.counted * hold.px if hold.pays_value else hold.counted
             account.inflight -= amount
             account.unsettled += amount
 
     def shrink_hold(self, hold: Hold, qty: Decimal, *, settled: bool) -> None:
         """Take `qty` (at most its leaves) out of a hold; `settled`: the venue spent it."""
+        hold.leaves -= qty
+        if not hold.weighs:
+            return
         value = qty * hold.px
         if hold.is_buy:
             self.buys_open -= qty
         else:
             self.sells_open -= qty
         self.version += 1
-        hold.leaves -= qty
         hold.quote.open_notional -= value
         if hold.reserved:
             amount = value if hold.pays_value else qty
@@ -306,7 +324,7 @@ class SymbolBook:
 
     def drop_hold(self, hold: Hold) -> None:
         """Forget an order, and release what it may still do."""
-        leaves, px = hold.leaves, hold.px
+        leaves, px = hold.counted, hold.px
         if hold.is_buy:
             prices = self.buy_pxs
             self.buys_open -= leaves
@@ -319,7 +337,7 @@ class SymbolBook:
             hold.quote.open_notional -= value
             if hold.reserved:
                 hold.account.inflight -= value if hold.pays_value else leaves
-            hold.leaves = ZERO
+        hold.leaves = ZERO
         self.version += 1
         self.open_count -= 1
         if hold.is_stop:

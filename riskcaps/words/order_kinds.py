@@ -2,6 +2,7 @@
 
 from daemon.model.enums import OrderType
 from daemon.model.intents import ENGINE, OPERATOR
+from daemon.model.list_legs import Contingency, ListLeg
 
 # Tuples: `in` compares identities, while a set would call Enum.__hash__, which is Python code.
 STOP_TYPES = (
@@ -24,3 +25,8 @@ BOT_PREFIX = "bot:"
 def bot_of(strategy_id: str) -> str:
     """The bot that owns orders of this strategy id; empty: no bot does."""
     return strategy_id.removeprefix(BOT_PREFIX) if strategy_id.startswith(BOT_PREFIX) else ""
+
+
+def group_of(leg: ListLeg | None) -> str:
+    """The id of the OCO that an order is a leg of, of which one trades at most; empty: of none."""
+    return leg.list_id if leg is not None and leg.contingency is Contingency.OCO else ""

@@ -14,7 +14,14 @@ from typing import Any
 from daemon.core.engine import Engine, EngineConfig
 from daemon.core.engine_config import BotSpec
 from daemon.model.amounts import NS_PER_MS, floor_to
-from daemon.model.bots import BotDenial, BotOrderRow, BotState, DenialSource, ReplaceMode
+from daemon.model.bots import (
+    BotDenial,
+    BotOrderRow,
+    BotState,
+    BotSwitched,
+    DenialSource,
+    ReplaceMode,
+)
 from daemon.model.effects import BotAnswered, BotBalances, BotOrderChanged, Effect
 from daemon.model.enums import ExecType, OrderType, Side, TimeInForce, VenueOrderStatus
 from daemon.model.inputs import (
@@ -24,7 +31,6 @@ from daemon.model.inputs import (
     BotCancelAll,
     BotPlace,
     BotReplace,
-    BotSwitched,
     Input,
 )
 from daemon.model.plain_values import to_tagged

@@ -79,7 +79,7 @@ class Money:
                 continue
             is_buy = order.side is Side.BUY
             asset = instrument.quote if is_buy else instrument.base
-            amount = hold.leaves * hold.px if is_buy else hold.leaves
+            amount = hold.counted * hold.px if is_buy else hold.counted
             held[asset] = held.get(asset, ZERO) + amount
         return held
 

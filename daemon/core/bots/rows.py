@@ -105,6 +105,8 @@ class Rows:
             reason=self.reasons.get(cid, ""),
             ts_placed_ns=order.ts_venue_placed_ns or order.ts_approved_ns,
             ts_updated_ns=order.ts_venue_ns or order.ts_updated_ns,
+            order_list=order.order_list,
+            venue_list_id=order.venue_list_id,
         )
 
     def changes(self, order: Order) -> Iterator[BotOrderChanged]:

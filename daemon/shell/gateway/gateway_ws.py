@@ -5,7 +5,7 @@ import logging
 
 import orjson
 
-from daemon.model.effects import BotBalances, BotEffect, BotOrderChanged
+from daemon.model.effects import BotBalances, BotEffect, BotListChanged, BotOrderChanged
 from daemon.model.enums import VenueOrderStatus
 from daemon.shell.gateway.bot_authentication import Authentication, cancel_target
 from daemon.shell.gateway.bot_calls import BotCalls
@@ -14,7 +14,7 @@ from daemon.shell.gateway.public_market import PublicReply
 from daemon.shell.process.tasks import spawn
 from daemon.shell.sim_host.sim_connection import SimConnection
 from daemon.venues.binance_spot.serving.bot_forms import check_served
-from daemon.venues.binance_spot.serving.bot_rows import position_of, report_of
+from daemon.venues.binance_spot.serving.bot_rows import list_status_of, position_of, report_of
 from daemon.venues.binance_spot.serving.call_table import ENDPOINTS, Endpoint
 from daemon.venues.binance_spot.serving.dialect_errors import (
     DialectError,
@@ -102,6 +102,8 @@ class ApiFront:
             if never_there or row.status is VenueOrderStatus.UNRECOGNISED:
                 return
             body = event_body(report_of(effect, self._calls.next_execution_id()))
+        elif isinstance(effect, BotListChanged):
+            body = event_body(list_status_of(effect))
         elif isinstance(effect, BotBalances):
             body = event_body(position_of(effect.bot, effect.rows, now_ns))
         else:

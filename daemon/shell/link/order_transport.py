@@ -152,14 +152,15 @@ class OrderTransport:
             self._tell(not_sent(asked, str(error)))
             return
         if orders:
-            self._governor.rate.left(asked.instrument_id, self._clock.now_ns())
+            self._governor.rate.left(asked.instrument_id, self._clock.now_ns(), orders)
         else:
             self._governor.rate.message_left(self._clock.now_ns())
         deadline_ns = now_ns + self._reply_deadline_ns
         self._in_flight[request_id] = _InFlight(asked, session, now_ns, deadline_ns, weight, orders)
 
     def _may_leave(self, asked: Asked, orders: int, now_ns: int) -> None:
-        refusal = self._governor.rate.refusal(asked.instrument_id, now_ns) if orders else ""
+        rate = self._governor.rate
+        refusal = rate.refusal(asked.instrument_id, now_ns, orders) if orders else ""
         if refusal:
             raise BudgetEmpty(refusal, now_ns)
 

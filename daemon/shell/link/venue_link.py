@@ -16,6 +16,7 @@ from daemon.model.effects import (
     SendAmend,
     SendCancel,
     SendOrder,
+    SendOrderList,
     SendReplace,
     TakeSnapshot,
     VenueEffect,
@@ -182,6 +183,8 @@ class VenueLink:
         match effect:
             case SendOrder():
                 self._send_order(effect)
+            case SendOrderList():
+                self._send_list(effect)
             case SendCancel():
                 self._send_cancel(effect)
             case SendReplace():
@@ -263,6 +266,22 @@ class VenueLink:
             lambda: self._encoder.place(order, self._sync.venue_ms()),
             weight=self._costs.place,
             orders=1,
+        )
+
+    def _send_list(self, effect: SendOrderList) -> None:
+        made = effect.order_list
+        first, *others = (order.client_order_id for order in made.orders)
+        self._send(
+            Asked(
+                kind="place",
+                client_order_id=first,
+                instrument_id=made.instrument_id,
+                others=tuple(others),
+            ),
+            lambda encoder, request_id, at_ms: encoder.place_list(made, request_id, at_ms),
+            lambda: self._encoder.place_list(made, self._sync.venue_ms()),
+            weight=self._costs.place,
+            orders=len(made.orders),
         )
 
     def _send_cancel(self, effect: SendCancel) -> None:

@@ -18,8 +18,16 @@ from daemon.model.ids import (
     cancel_id,
     symbol_of,
 )
+from daemon.model.list_legs import Contingency
 from daemon.model.order_features import OrderExtras
-from daemon.model.orders import AmendOrder, CancelOrder, NewOrder, OrderTerms, ReplaceOrder
+from daemon.model.orders import (
+    AmendOrder,
+    CancelOrder,
+    NewOrder,
+    NewOrderList,
+    OrderTerms,
+    ReplaceOrder,
+)
 
 Value = str | int | bool
 Fields = dict[str, Value]
@@ -146,6 +154,32 @@ def cancel_fields(cancel: CancelOrder) -> Fields:
     if derived is not None:
         fields["newClientOrderId"] = derived
     return fields
+
+
+_OF_THE_LIST = frozenset({"symbol", "newOrderRespType", "selfTradePreventionMode"})
+_OCO_SHARED = {"side": "side", "quantity": "quantity"}
+
+
+def list_fields(order_list: NewOrderList) -> tuple[str, Fields]:
+    """The kind of an order list, as calls are named after it, and its parameters.
+
+    Raises:
+        Unencodable: an order lacks what its type takes, or they cannot be in one list.
+    """
+    if order_list.contingency is not Contingency.OCO or len(order_list.orders) != 2:
+        raise Unencodable(f"order list {order_list.list_id}: only an OCO of two orders is known")
+    fields: Fields = {"listClientOrderId": checked_id(order_list.list_id)}
+    for prefix, order in zip(("above", "below"), order_list.orders, strict=True):
+        for name, value in place_fields(order).items():
+            if name in _OF_THE_LIST:
+                whole = name
+            elif name == "newClientOrderId":
+                whole = f"{prefix}ClientOrderId"
+            else:
+                whole = _OCO_SHARED.get(name) or f"{prefix}{name[0].upper()}{name[1:]}"
+            if fields.setdefault(whole, value) != value:
+                raise _wrong(order, f"differs from its list in {name}")
+    return "oco", fields
 
 
 def order_key(

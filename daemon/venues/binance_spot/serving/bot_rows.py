@@ -3,16 +3,17 @@
 What the venue has not told us of an order is said as the protocol says "none", never made up.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
 from daemon.model.bots import BotFill, BotOrderRow
-from daemon.model.effects import BotOrderChanged
+from daemon.model.effects import BotListChanged, BotOrderChanged
 from daemon.model.enums import ExecType, OrderType, Side, TimeInForce, VenueOrderStatus
 from daemon.model.ids import symbol_of
+from daemon.model.list_legs import Contingency
 from daemon.model.position import Balance
-from daemon.venues.binance_spot.serving.events import AccountPosition, ExecReport
+from daemon.venues.binance_spot.serving.events import AccountPosition, ExecReport, ListStatus
 from daemon.venues.binance_spot.serving.order_requests import (
     OPEN_STATUSES,
     TRIGGER_TYPES,
@@ -24,6 +25,14 @@ from daemon.venues.binance_spot.serving.units import quote_of
 
 _NO_LIST = -1
 _NO_ORDER_ID = -1
+_ENDED = frozenset(
+    {
+        VenueOrderStatus.FILLED,
+        VenueOrderStatus.CANCELED,
+        VenueOrderStatus.EXPIRED,
+        VenueOrderStatus.REJECTED,
+    }
+)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -120,7 +129,7 @@ def seen_order(row: BotOrderRow) -> SeenOrder:
         strategy_id=int(tags["strategyId"]) if "strategyId" in tags else None,
         strategy_type=int(tags["strategyType"]) if "strategyType" in tags else None,
         expiry_reason="",
-        list_id=_NO_LIST,
+        list_id=_list_id(row),
         own_client_order_id=row.client_order_id,
         shown_client_order_id=(is_canceled and row.cancel_client_order_id) or row.client_order_id,
     )
@@ -133,7 +142,7 @@ def seen_fill(row: BotOrderRow, fill: BotFill) -> SeenFill:
         symbol=symbol_of(row.instrument_id),
         trade_id=fill.trade_id,
         order_id=_order_id(row),
-        list_id=_NO_LIST,
+        list_id=_list_id(row),
         side=row.side,
         price=price,
         qty=qty,
@@ -183,6 +192,51 @@ def report_of(changed: BotOrderChanged, execution_id: int) -> ExecReport[SeenOrd
     )
 
 
+@dataclass(slots=True, kw_only=True)
+class SeenList:
+    """One order list of a bot (`ListLike`)."""
+
+    list_id: int
+    symbol: str
+    contingency: Contingency
+    client_id: str
+    updated_ns: int
+    is_done: bool
+    orders: tuple[SeenOrder, ...]
+
+
+def seen_list(rows: Sequence[BotOrderRow]) -> SeenList:
+    """A list by its orders as they are now, in the order of its legs.
+
+    Raises:
+        ValueError: these are not the orders of a list.
+    """
+    first = rows[0].order_list
+    if first is None:
+        raise ValueError(f"{rows[0].own_id} is in no order list")
+    return SeenList(
+        list_id=max(_list_id(row) for row in rows),
+        symbol=symbol_of(rows[0].instrument_id),
+        contingency=first.contingency,
+        client_id=first.bot_list_id,
+        updated_ns=max(row.ts_updated_ns for row in rows),
+        is_done=all(row.status in _ENDED and not row.in_doubt for row in rows),
+        orders=tuple(seen_order(row) for row in rows),
+    )
+
+
+def list_status_of(changed: BotListChanged) -> ListStatus:
+    """One change of a list."""
+    seen = seen_list(changed.rows)
+    return ListStatus(
+        account=changed.bot,
+        order_list=seen,
+        is_done=changed.is_done,
+        orders=tuple((one.order_id, one.shown_client_order_id) for one in seen.orders),
+        ts_ns=seen.updated_ns,
+    )
+
+
 def seen_balances(balances: Iterable[Balance]) -> list[tuple[str, int, int]]:
     """(asset, free, locked) in units of 1e-8."""
     return [(one.asset, e8(one.free), e8(one.locked)) for one in balances]
@@ -196,3 +250,8 @@ def position_of(bot: str, balances: Iterable[Balance], now_ns: int) -> AccountPo
 def _order_id(row: BotOrderRow) -> int:
     """The venue's id; -1 as long as it has said none."""
     return int(row.venue_order_id) if row.venue_order_id else _NO_ORDER_ID
+
+
+def _list_id(row: BotOrderRow) -> int:
+    """The venue's id of its list; -1: it is in none, or the venue has said none."""
+    return int(row.venue_list_id) if row.venue_list_id else _NO_LIST

@@ -6,12 +6,11 @@ import pytest
 
 from control.tool.incident_view import incident_lines
 from daemon.core.engine_config import BotSpec
-from daemon.model.bots import BotRefusal, BotState, DenialSource
+from daemon.model.bots import BotRefusal, BotState, BotThrottled, DenialSource
 from daemon.model.effects import SendOrder
 from daemon.model.enums import OrderType, RejectKind, ReportSource, Side, VenueOrderStatus
 from daemon.model.inputs import (
     BalancesChanged,
-    BotThrottled,
     InstrumentsLoaded,
     OutcomeUnknown,
     SnapshotTaken,

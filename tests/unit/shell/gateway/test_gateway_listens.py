@@ -11,8 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from daemon.model.bots import BotState, BotView
-from daemon.model.inputs import BotSwitched, Input
+from daemon.model.bots import BotState, BotSwitched, BotView
+from daemon.model.inputs import (
+    Input,
+)
 from daemon.settings_bots import GatewaySettings
 from daemon.shell.gateway.bot_keys import digest_of, new_key, write_key
 from daemon.shell.gateway.gateway import Gateway, GatewayPorts

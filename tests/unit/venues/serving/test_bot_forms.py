@@ -9,7 +9,15 @@ import pytest
 from daemon.model.bots import ReplaceMode
 from daemon.model.enums import OrderType, TimeInForce
 from daemon.model.ids import instrument_id
-from daemon.model.inputs import BotAmend, BotCancel, BotCancelAll, BotPlace, BotReplace
+from daemon.model.inputs import (
+    BotAmend,
+    BotCancel,
+    BotCancelAll,
+    BotPlace,
+    BotPlaceList,
+    BotReplace,
+)
+from daemon.model.list_legs import Contingency
 from daemon.model.order_features import OrderExtras, PegPrice
 from daemon.model.orders import NewOrder, OrderTerms
 from daemon.venues.binance_spot.codec_rest import SpotRestEncoder
@@ -306,20 +314,61 @@ def test_amends() -> None:
     assert refusal(rest_wish, "PUT", path, nothing).code == -1013
 
 
+OCO = {
+    "symbol": "BTCUSDT", "side": "SELL", "quantity": "0.01", "aboveType": "LIMIT_MAKER",
+    "abovePrice": "61000", "belowType": "STOP_LOSS_LIMIT", "belowStopPrice": "59000",
+    "belowPrice": "58900", "belowTimeInForce": "GTC", "listClientOrderId": "pair",
+    "aboveClientOrderId": "up", "belowClientOrderId": "down", "belowStrategyId": "7",
+    "selfTradePreventionMode": "NONE",
+}  # fmt: skip
+
+
+def test_an_oco_is_two_orders_under_the_names_that_the_bot_gave() -> None:
+    wish: Wish = rest_wish("POST", "orderList/oco", signed_query(OCO))
+    assert isinstance(wish, BotPlaceList)
+    assert (wish.list_id, wish.contingency) == ("pair", Contingency.OCO)
+    up, down = wish.orders
+    assert (up.client_order_id, up.order_type, up.price) == ("up", "LIMIT_MAKER", Decimal(61000))
+    assert (down.client_order_id, down.order_type) == ("down", "STOP_LOSS_LIMIT")
+    assert (down.price, down.stop_price) == (Decimal(58900), Decimal(59000))
+    assert {one.qty for one in wish.orders} == {Decimal("0.01")}
+    assert {one.side for one in wish.orders} == {"SELL"}
+    assert up.tags == (("selfTradePreventionMode", "NONE"),)
+    assert down.tags == (("selfTradePreventionMode", "NONE"), ("strategyId", "7"))
+    assert ws_wish(signed_frame("orderList.place.oco", dict(OCO))) == wish
+
+
+def test_the_old_call_of_an_oco_is_the_same_list() -> None:
+    old = {
+        "symbol": "BTCUSDT", "side": "SELL", "quantity": "0.01", "price": "61000",
+        "stopPrice": "59000", "stopLimitPrice": "58900", "stopLimitTimeInForce": "GTC",
+        "listClientOrderId": "pair", "limitClientOrderId": "up", "stopClientOrderId": "down",
+        "stopStrategyId": "7", "selfTradePreventionMode": "NONE",
+    }  # fmt: skip
+    new: Wish = rest_wish("POST", "orderList/oco", signed_query(OCO))
+    assert rest_wish("POST", "order/oco", signed_query(old)) == new
+
+
+def test_an_oco_with_an_amount_of_zero_is_refused() -> None:
+    for name in ("quantity", "abovePrice", "belowStopPrice"):
+        assert refusal(rest_wish, "POST", "orderList/oco", signed_query({**OCO, name: "0"})).code
+
+
 def test_what_is_not_served_is_refused_in_plain_words() -> None:
     sent = {
-        "symbol": "BTCUSDT", "side": "SELL", "quantity": "0.01", "aboveType": "LIMIT_MAKER",
-        "abovePrice": "61000", "belowType": "STOP_LOSS", "belowStopPrice": "59000",
+        "symbol": "BTCUSDT", "workingType": "LIMIT", "workingSide": "BUY", "workingPrice": "59000",
+        "workingQuantity": "0.01", "workingTimeInForce": "GTC", "pendingType": "MARKET",
+        "pendingSide": "SELL", "pendingQuantity": "0.01",
     }  # fmt: skip
-    refused = refusal(rest_wish, "POST", "orderList/oco", signed_query(sent))
+    refused = refusal(rest_wish, "POST", "orderList/oto", signed_query(sent))
     assert refused.code == -1020
-    assert refused.msg.startswith("This operation is not supported. seatrial: order lists (OCO,")
+    assert refused.msg.startswith("This operation is not supported. seatrial: order lists other")
 
 
 def test_every_call_that_places_or_cancels_is_served_or_refused_by_name() -> None:
     served = {
         "order.place", "order.cancel", "order.cancelReplace", "order.amend.keepPriority",
-        "openOrders.cancelAll",
+        "openOrders.cancelAll", "orderList.place", "orderList.place.oco", "orderList.cancel",
     }  # fmt: skip
     changing = {
         name
