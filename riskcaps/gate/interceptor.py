@@ -12,6 +12,7 @@ Rules of this file:
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from decimal import Decimal
 from typing import Any
 
 from daemon.model.amounts import ZERO
@@ -108,7 +109,8 @@ class ReplaceApproved:
 class ListVerdict:
     """The orders of a list as they were decided on, up to the first that is denied.
 
-    `order_list` None: it may not leave, and what was minted of it is to be ended as never sent.
+    `order_list` None: it may not leave, and what was minted of it is to be ended as never sent. No
+    order was decided on: one of them would have been cut.
     """
 
     decided: tuple[Approved | Denied, ...]
@@ -156,7 +158,7 @@ class Interceptor:
 
         Each order is previewed first, so that as a rule a list that does not pass leaves nothing
         behind; where counts stop a later order, those before it are minted and must be ended as
-        never sent.
+        never sent. A list of which an order would be cut is not decided on at all.
         """
         list_id = list_id_of(self.risk.ids.upcoming())
         legs = [
@@ -164,18 +166,19 @@ class Interceptor:
             for one in intents
             if one.order_list is not None
         ]
-        ready = [one for one in legs if self.preview(one, now_ns) is not None] or legs
+        previews = [self._preview(one, now_ns) for one in legs]
+        denied = [one for one, (denial, _) in zip(legs, previews, strict=True) if denial]
+        is_cut = any(qty != one.qty for one, (_, qty) in zip(legs, previews, strict=True))
         decided: list[Approved | Denied] = []
         minted: list[NewOrder] = []
-        for one in ready:
+        for one in denied or (() if is_cut else legs):
             answer = self.review(one, now_ns)
             decided.append(answer)
             if isinstance(answer, Denied):
                 break
             minted.append(answer.order)
-        is_whole = [order.qty for order in minted] == [one.qty for one in legs]  # none was cut
         made = NewOrderList(list_id=list_id, contingency=contingency, orders=tuple(minted))
-        return ListVerdict(tuple(decided), made if is_whole else None)
+        return ListVerdict(tuple(decided), made if len(minted) == len(legs) else None)
 
     def _review(self, intent: PlaceIntent, now_ns: int) -> Approved | Denied:
         risk = self.risk
@@ -209,6 +212,12 @@ class Interceptor:
         self, intent: PlaceIntent, now_ns: int
     ) -> tuple[DenyReason, Mapping[str, str]] | None:
         """What `review` would deny, and its context; None: it would pass. Nothing is minted."""
+        return self._preview(intent, now_ns)[0]
+
+    def _preview(
+        self, intent: PlaceIntent, now_ns: int
+    ) -> tuple[tuple[DenyReason, Mapping[str, str]] | None, Decimal]:
+        """The same, and the quantity that would pass: a rule may cut it to the position."""
         risk = self.risk
         book = risk.books.by_id.get(intent.instrument_id)
         given = inputs_of(risk, book, intent, risk.advance(now_ns))
@@ -218,7 +227,8 @@ class Interceptor:
         if denial is None and bot is not None:
             given.qty, given.px = case.qty, case.px
             denial, _ = bot_denial(risk, bot, given)
-        return None if denial is None else (denial.reason, denial.context)
+        told = None if denial is None else (denial.reason, denial.context)
+        return told, case.qty
 
     def _denied(self, given: DecisionInputs, denial: Denial) -> Denied:
         given.verdict = denial.reason.value

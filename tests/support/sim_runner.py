@@ -27,6 +27,7 @@ from daemon.model.effects import (
     SendAmend,
     SendCancel,
     SendOrder,
+    SendOrderList,
     SendReplace,
     TakeSnapshot,
 )
@@ -99,6 +100,7 @@ from tests.support.builders import (
 )
 from tests.support.checkers import Checker
 from tests.support.sim_chaos import Chaos, FaultMenu
+from tests.support.sim_lists import reports_of, send_list
 from tests.support.sim_words import STATUS, SYMBOL, fill_of, loaded_instrument, place_request
 
 MS = NS_PER_MS
@@ -116,6 +118,18 @@ class Wire:
     pending: dict[int, Asked] = field(default_factory=dict)
 
 
+def world_caps(**more: Any) -> CapSet:
+    """Caps of a world; `more` are others."""
+    return caps(
+        (SYMBOL,),
+        position_long_base_max=str(POSITION_CAP),
+        position_short_base_max=str(POSITION_CAP),
+        duplicate_window_ms=1,
+        conversions={"BTC": [SYMBOL]},
+        **more,
+    )
+
+
 class SimRun:
     """One seed, from boot to quiescence."""
 
@@ -126,13 +140,7 @@ class SimRun:
         self.rng = random.Random(seed)
         self.menu = FaultMenu.of(self.rng) if menu is None else menu
         self.calm = FaultMenu()
-        self.capset = capset or caps(
-            (SYMBOL,),
-            position_long_base_max=str(POSITION_CAP),
-            position_short_base_max=str(POSITION_CAP),
-            duplicate_window_ms=1,
-            conversions={"BTC": [SYMBOL]},
-        )
+        self.capset = capset or world_caps()
         self.now_ns = T0
         self._heap: list[tuple[int, int, Callable[[], None]]] = []
         self.faults = 0
@@ -282,6 +290,8 @@ class SimRun:
             self._arm(effect)
         elif isinstance(effect, SendOrder):
             self._send_place(effect.order)
+        elif isinstance(effect, SendOrderList):
+            send_list(self, effect.order_list)
         elif isinstance(effect, SendCancel):
             self._send_cancel(effect.cancel.client_order_id, effect.cancel.instrument_id)
         elif isinstance(effect, SendReplace):
@@ -495,7 +505,7 @@ class SimRun:
                 no = self._refused(cid, iid, error)
                 self._answer(number, VenueCancelReject(no))
             else:
-                self._answer(number, VenueReport(self.report_of(order, ReportSource.REPLY)))
+                self._answer(number, *reports_of(self, order))
             self._pump_events()
 
         self.later(travel, arrive)
@@ -721,6 +731,7 @@ class SimRun:
             source=source,
             ts_venue_ns=order.updated_ns,
             ts_recv_ns=self.now_ns,
+            venue_list_id=None if order.order_list is None else str(order.list_id),
         )
 
     # ------------------------------------------------------------------ the world around

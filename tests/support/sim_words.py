@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from daemon.model.enums import LiquidityFlag, TimeInForce, VenueOrderStatus
+from daemon.model.enums import LiquidityFlag, OrderType, TimeInForce, VenueOrderStatus
 from daemon.model.ids import ClientOrderId, ExecId, VenueOrderId, symbol_of
 from daemon.model.instrument import Instrument
 from daemon.model.reports import Fill
@@ -34,6 +34,7 @@ def place_request(order: Any) -> PlaceRequest:
         qty=e8_of(order.qty) if quote_qty is None else 0,
         quote_order_qty=e8_of(quote_qty or 0),
         price=e8_of(order.price or 0),
+        stop_price=e8_of(order.stop_price or 0),
         client_order_id=order.client_order_id,
     )
 
@@ -70,6 +71,7 @@ def loaded_instrument() -> Instrument:
                 lot=decimal_of_e8(spec.step),
                 qty_min=decimal_of_e8(spec.min_qty),
                 notional_min=decimal_of_e8(spec.min_notional),
+                order_types=frozenset(OrderType),
             )
         )
     return _LOADED[0]

@@ -56,6 +56,9 @@ class ListRequests:
             return
         verdict = ctx.interceptor.review_list(intents, item.contingency, ctx.now_ns)
         ctx.ledger.heard(ctx.interceptor.risk.alerts.take())
+        if not verdict.decided:
+            self._requests.refuse(item, "place_list", refusal(BotRefusal.MALFORMED, _CUT))
+            return
         denial = self._write(item, verdict)
         if verdict.order_list is None:
             self._requests.answer(item, denial=denial)
@@ -64,10 +67,9 @@ class ListRequests:
         made = tuple(one.client_order_id for one in verdict.order_list.orders)
         self._requests.wait(item, "place_list", listed=made)
 
-    def _write(self, item: BotPlaceList, verdict: ListVerdict) -> BotDenial:
+    def _write(self, item: BotPlaceList, verdict: ListVerdict) -> BotDenial | None:
         """The line of each decision; why the list does not leave, where it does not."""
-        ctx, made = self._ctx, list[Order]()
-        denial = refusal(BotRefusal.MALFORMED, _CUT)
+        ctx, made, denial = self._ctx, list[Order](), None
         for one in verdict.decided:
             leg = one.order.order_list if isinstance(one, Approved) else _leg_of(one.intent)
             owner = owner_of(item.orders[0 if leg is None else leg.leg])
