@@ -271,7 +271,7 @@ def test_a_list_is_found_by_either_of_its_ids(stage: BotStage, by: str) -> None:
             instrument_id=BTC,
             list_id=None if by == "venue" else "pair",
             venue_list_id=None if by == "list" else "5",
-        )  # fmt: skip
+        )
     )
     assert only(SendCancel, effects)
 
