@@ -154,7 +154,8 @@ class Requests:
             return
         cid = target.client_order_id
         try:
-            intent = self._admission.intent_of(item.place, replacing=target)
+            is_freed = item.mode is ReplaceMode.STOP_ON_FAILURE
+            intent = self._admission.intent_of(item.place, replacing=target, is_freed=is_freed)
         except AdmissionRefused as refused:
             self.refused_line(item, "replace", refused.denial)
             self._cancel_alone(item, target, refused.denial)
@@ -182,6 +183,8 @@ class Requests:
             ctx.approve(order, intent.reason, verdict.decision, owner)
             if item.cancel.new_client_order_id:
                 self._rows.cancel_ids[cid] = item.cancel.new_client_order_id
+            if is_freed:
+                self._admission.takes_place_of(order.client_order_id, cid)
             self._replaces.send(target, verdict.replace, _WHY)
             self.wait(item, "replace", placed=order.client_order_id, gone=(cid,))
         else:

@@ -53,6 +53,8 @@ def gateway(
     nobody: NoVenue | None = None,
     on_fatal: Callable[[BaseException], None] = lambda _error: None,
     offer: Callable[[Input], None] = lambda _item: None,
+    *,
+    rules: BotRules = RULES,
 ) -> Gateway:
     nobody = nobody or NoVenue()
     ports = GatewayPorts(
@@ -60,7 +62,7 @@ def gateway(
         offset_ns=lambda: 0, is_ready=lambda: False, on_fatal=on_fatal,
     )  # fmt: skip
     return Gateway(
-        settings=settings, environment="sim", state_dir=state_dir, rules=[RULES], views=[VIEW],
+        settings=settings, environment="sim", state_dir=state_dir, rules=[rules], views=[VIEW],
         venue_key_digest=digest_of("x"), clock=SystemClock(), ports=ports,
     )  # fmt: skip
 
