@@ -159,6 +159,8 @@ class BotOrderRow:
     order_list: ListLeg | None = None
     """Its place in a list; None: an order on its own."""
     venue_list_id: str | None = None
+    is_pending: bool = False
+    """It waits for the first order of its list; its `status` is NEW meanwhile."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -184,6 +184,11 @@ def list_id_of(first: str) -> str:
     return f"{first[:_KIND_AT]}{_LIST}{first[_KIND_AT + 1 :]}"
 
 
+def first_of_list(list_id: str) -> ClientOrderId:
+    """The id of the first order of the order list with this id."""
+    return ClientOrderId(f"{list_id[:_KIND_AT]}{_ORDER}{list_id[_KIND_AT + 1 :]}")
+
+
 def own_id_of(shown: str) -> str:
     """The order's own id behind the id that a row shows (a cancel of ours may have renamed it)."""
     seen = parse_id(shown)

@@ -166,10 +166,24 @@ class ExposureBook:
 
 
 def oco_of(listed: object) -> str:
-    """The OCO that a line's `order_list` names; empty: none."""
-    if not isinstance(listed, Mapping) or listed.get("contingency") != "OCO":
+    """The list that a line's `order_list` names, where the order excludes others of it.
+
+    Of an OCO each order does, of an OTO of three the two that are pending. Empty: it stands alone.
+    """
+    if not isinstance(listed, Mapping):
         return ""
-    return str(listed.get("list_id") or "")
+    kind, leg, legs = listed.get("contingency"), listed.get("leg"), listed.get("legs")
+    is_pair = kind == "OTO" and legs == 3 and leg in (1, 2)
+    return str(listed.get("list_id") or "") if kind == "OCO" or is_pair else ""
+
+
+def first_before(listed: object) -> str:
+    """The order that must be filled before the one of this `order_list` works; empty: none."""
+    if not isinstance(listed, Mapping) or listed.get("contingency") != "OTO":
+        return ""
+    list_id = str(listed.get("list_id") or "")
+    # A list is named after its first order: `l` stands where that has `o` (daemon/model/ids.py).
+    return f"{list_id[:8]}o{list_id[9:]}" if listed.get("leg") else ""
 
 
 class CapTable:

@@ -16,7 +16,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from evidence.folds.exposure_fold import oco_of
+from evidence.folds.exposure_fold import first_before, oco_of
 from evidence.folds.journal_fold import Handler, JournalFold, Recent
 from evidence.folds.order_fold import ABSENT_OUTCOMES, TERMINAL
 from evidence.judge.redecide import APPROVED, Redecision
@@ -102,9 +102,9 @@ class InstrumentBook:
                 most[hold.oco] = max(most.get(hold.oco, ZERO), hold.leaves)
         return alone + sum(most.values(), ZERO)
 
-    def prices(self, *, is_buy: bool) -> list[Decimal]:
-        """Prices of the open orders of one side."""
-        return [h.px for h in self.holds.values() if h.is_buy is is_buy]
+    def prices(self, *, is_buy: bool, without: str = "") -> list[Decimal]:
+        """Prices of the open orders of one side but for `without`, which must end before."""
+        return [h.px for cid, h in self.holds.items() if h.is_buy is is_buy and cid != without]
 
 
 class DecisionsFold:
@@ -172,10 +172,8 @@ class DecisionsFold:
     ) -> None:
         """Legs of an OCO count once, so they must be of one side and quantity, and two."""
         rivals = [one for one in book.holds.values() if hold.oco and one.oco == hold.oco]
-        is_pair = len(rivals) < 2 and all(
-            (one.is_buy, one.leaves) == (hold.is_buy, hold.leaves) for one in rivals
-        )
-        if not is_pair:
+        shapes = [(one.is_buy, one.leaves) for one in rivals]
+        if shapes not in ([], [(hold.is_buy, hold.leaves)]):
             self._disagree("list", record, f"{record.client_order_id} excludes no other order")
 
     def _denied(self, record: OrderDeniedLine) -> None:
@@ -259,7 +257,7 @@ class DecisionsFold:
         if inputs.get("caps") is None or "position" not in inputs:
             return wrong
         book = self._book(record.instrument_id)
-        wrong += self._book_differences(inputs, book, now_ns, oco_of(record.order_list))
+        wrong += self._book_differences(inputs, book, now_ns, record.order_list)
         wrong += self._other_differences(inputs, record.instrument_id)
         return wrong
 
@@ -268,11 +266,12 @@ class DecisionsFold:
         return [_within(stamps, window_ns, now_ns) for stamps, window_ns in pairs]
 
     def _book_differences(
-        self, inputs: Mapping[str, Any], book: InstrumentBook, now_ns: int, oco: str
+        self, inputs: Mapping[str, Any], book: InstrumentBook, now_ns: int, listed: object
     ) -> list[str]:
         while book.traded and book.traded[0][0] < now_ns - WINDOWS_NS[3]:
             book.traded_qty -= book.traded.popleft()[1]
-        buys, sells = book.prices(is_buy=True), book.prices(is_buy=False)
+        oco, first = oco_of(listed), first_before(listed)
+        buys, sells = (book.prices(is_buy=is_buy, without=first) for is_buy in (True, False))
         mine: dict[str, Decimal | int | None] = {
             "position": book.position,
             "buys_open": book.open_qty(is_buy=True, without=oco),

@@ -61,18 +61,32 @@ def wrong_with_list(proof: str, asked: Mapping[str, Any], key: Ed25519PublicKey)
     own_id, orders = asked.get("list_id"), asked.get("orders")
     if "listClientOrderId" in named and named["listClientOrderId"] != own_id:
         return f"signed as list {named['listClientOrderId']}, asked as {own_id}"
-    if not isinstance(orders, list) or len(orders) != 2:
-        return "a list of two orders is signed, another number is asked for"
-    parts = [_part(named, prefix) for prefix in ("above", "below")]
-    if not any(name.startswith(("above", "below")) for name in named):
-        parts = _legacy_parts(named)
+    parts = _parts_of(named)
+    if not isinstance(orders, list) or len(orders) != len(parts):
+        return f"a list of {len(parts)} orders is signed, another number is asked for"
     wrong = [_difference(part, order) for part, order in zip(parts, orders, strict=True)]
     return next((one for one in wrong if one), "")
 
 
+def _parts_of(named: Mapping[str, str]) -> list[dict[str, str]]:
+    """The orders of a list as the signed text names them, each in the words of a single order."""
+    for prefixes in (("working", "pendingAbove", "pendingBelow"), ("working", "pending")):
+        if all(f"{prefix}Type" in named for prefix in prefixes):
+            return [_part(named, prefix) for prefix in prefixes]
+    if "aboveType" in named:
+        return [_part(named, prefix) for prefix in ("above", "below")]
+    return _legacy_parts(named)
+
+
 def _part(named: Mapping[str, str], prefix: str) -> dict[str, str]:
-    """What the call of an OCO says of one leg, in the words of a single order."""
-    found = {name: named[name] for name in ("symbol", "side", "quantity") if name in named}
+    """What the call of a list says of one order, in the words of a single order."""
+    pair = prefix in ("pendingAbove", "pendingBelow")
+    shared = {"side": "pendingSide", "quantity": "pendingQuantity"} if pair else {}
+    found = {"symbol": named["symbol"]} if "symbol" in named else {}
+    for name in ("side", "quantity"):
+        own = shared.get(name, name)
+        if own in named:
+            found[name] = named[own]
     for name, value in named.items():
         rest = name.removeprefix(prefix)
         if rest != name:

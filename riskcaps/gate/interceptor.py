@@ -134,19 +134,19 @@ class Interceptor:
     def review(self, intent: PlaceIntent, now_ns: int) -> Approved | Denied:
         """Decide on a placement. Approved: minted and held. Take `risk.alerts.take()` after it.
 
-        An order of an OCO is decided on as if the others of its list were not there: one trades at
-        most, and the worst one counts.
+        An order of a list is decided on as if those were not there that exclude it: of these one
+        trades at most, and the worst one counts.
         """
-        group = group_of(intent.order_list)
-        if not group:
+        leg = intent.order_list
+        if leg is None:
             return self._review(intent, now_ns)
         named = self.risk.bots.by_name.get(bot_of(intent.strategy_id))
         parts = [one.books for one in (self.risk, named) if one is not None]
         for books in parts:
-            books.lift_group(group)
+            books.lift_list(leg)
         answer = self._review(intent, now_ns)
         for books in parts:
-            books.weigh_group(group)
+            books.lower_list(leg)
         return answer
 
     def review_list(

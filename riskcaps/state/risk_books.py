@@ -8,7 +8,8 @@ Rules of this file:
 from decimal import Decimal
 
 from daemon.model.amounts import ZERO
-from daemon.model.ids import ClientOrderId, InstrumentId, asset_name
+from daemon.model.ids import ClientOrderId, InstrumentId, asset_name, first_of_list
+from daemon.model.list_legs import ListLeg
 from daemon.model.position import Position
 from riskcaps.state.conversion import Rates
 from riskcaps.state.holds import WORKING, Account, Hold
@@ -163,10 +164,25 @@ class RiskBooks:
         for hold in holds:
             self.by_id[hold.instrument_id].weigh(hold, weighs=hold is worst)
 
-    def lift_group(self, group: str) -> None:
-        """Count none of a group: another order of it is being decided on; then `weigh_group`."""
-        for hold in self.groups.get(group, ()):
+    def lift_list(self, leg: ListLeg) -> None:
+        """Another order of a list is being decided on; then `lower_list`, without exception.
+
+        Orders that exclude it count nothing, and the first order's price is none that it can meet.
+        """
+        for hold in self.groups.get(leg.list_id, ()) if leg.excludes_others else ():
             self.by_id[hold.instrument_id].weigh(hold, weighs=False)
+        self._show_first(leg, shown=False)
+
+    def lower_list(self, leg: ListLeg) -> None:
+        """The decision is made: all count again as they should."""
+        if leg.excludes_others:
+            self.weigh_group(leg.list_id)
+        self._show_first(leg, shown=True)
+
+    def _show_first(self, leg: ListLeg, *, shown: bool) -> None:
+        hold = self.holds.get(first_of_list(leg.list_id)) if leg.is_pending else None
+        if hold is not None:
+            self.by_id[hold.instrument_id].show_price(hold, shown=shown)
 
     def shrink_by_fill(self, hold: Hold, qty: Decimal) -> None:
         """An order has traded so much; the others of its group can trade no more than the rest.

@@ -292,6 +292,18 @@ class SymbolBook:
             hold.account.inflight += value if hold.pays_value else leaves
         self.version += 1
 
+    def show_price(self, hold: Hold, *, shown: bool) -> None:
+        """Leave an order's price out of the open ones, or put it back.
+
+        What is decided on meanwhile works only when that order has ended, and cannot meet it.
+        """
+        prices = self.buy_pxs if hold.is_buy else self.sell_pxs
+        if shown:
+            insort(prices, hold.px)
+        else:
+            del prices[bisect_left(prices, hold.px)]
+        self.version += 1
+
     def acknowledge(self, hold: Hold) -> None:
         """The venue has it: what it takes is the venue's to lock from now on."""
         if hold.phase == UNKNOWN:

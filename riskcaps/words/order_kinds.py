@@ -2,7 +2,7 @@
 
 from daemon.model.enums import OrderType
 from daemon.model.intents import ENGINE, OPERATOR
-from daemon.model.list_legs import Contingency, ListLeg
+from daemon.model.list_legs import ListLeg
 
 # Tuples: `in` compares identities, while a set would call Enum.__hash__, which is Python code.
 STOP_TYPES = (
@@ -28,5 +28,9 @@ def bot_of(strategy_id: str) -> str:
 
 
 def group_of(leg: ListLeg | None) -> str:
-    """The id of the OCO that an order is a leg of, of which one trades at most; empty: of none."""
-    return leg.list_id if leg is not None and leg.contingency is Contingency.OCO else ""
+    """The id of the list of which one order trades at most, where an order is one of these.
+
+    Of an OCO it is every order, of an OTO the pair that is pending (OTOCO); else it is empty. What
+    is pending counts from the start, as if it could be working.
+    """
+    return leg.list_id if leg is not None and leg.excludes_others else ""

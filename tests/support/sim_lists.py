@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from daemon.model.enums import ReportSource, Side
 from daemon.model.inputs import Input, VenueReport
+from daemon.model.list_legs import Contingency
 from daemon.model.orders import NewOrderList
 from daemon.venues.answers import Asked
 from daemon.venues.binance_spot.serving.dialect_errors import DialectError
@@ -29,10 +30,11 @@ def send_list(run: "SimRun", order_list: NewOrderList) -> None:
     travel = None if number is None else run._travel()
     if number is None or travel is None:
         return
-    worst = order_list.orders[0]
-    run.wire.coming[worst.client_order_id] = (worst.side, worst.qty)  # one of them trades at most
     for order in order_list.orders:
         run.checker.sent(order.client_order_id)
+        leg = order.order_list
+        if leg is not None and (not leg.excludes_others or leg.leg == leg.legs - 1):
+            run.wire.coming[order.client_order_id] = (order.side, order.qty)  # of a pair one trades
 
     def arrive() -> None:
         run._answer(number, *_placed(run, order_list))
@@ -42,13 +44,16 @@ def send_list(run: "SimRun", order_list: NewOrderList) -> None:
 
 
 def _placed(run: "SimRun", order_list: NewOrderList) -> list[Input]:
-    above, below = order_list.orders
-    run.wire.coming.pop(above.client_order_id, None)
-    request = ListRequest(
-        symbol=SYMBOL,
-        client_id=order_list.list_id,
-        pair=(place_request(above), place_request(below)),
-    )
+    for order in order_list.orders:
+        run.wire.coming.pop(order.client_order_id, None)
+    asked = [place_request(order) for order in order_list.orders]
+    if order_list.contingency is Contingency.OCO:
+        parts: dict[str, Any] = {"pair": tuple(asked)}
+    elif len(asked) == 2:
+        parts = {"first": asked[0], "pending": asked[1]}
+    else:
+        parts = {"first": asked[0], "pair": tuple(asked[1:])}
+    request = ListRequest(symbol=SYMBOL, client_id=order_list.list_id, **parts)
     try:
         outcome = run.venue.place_list("main", request, run.now_ns)
     except DialectError as error:
@@ -74,7 +79,12 @@ def open_at_venue(orders: Any) -> list[tuple[Side, Decimal]]:
     """What may still trade at the venue: side and quantity, a list's most."""
     found: dict[object, tuple[Side, Decimal]] = {}
     for order in orders:
-        key = ("list", order.list_id) if order.order_list is not None else order.order_id
+        listed = order.order_list
+        is_pair = listed is not None and (
+            listed.contingency is Contingency.OCO
+            or (len(listed.orders) == 3 and order is not listed.orders[0])
+        )
+        key = ("pair", order.list_id) if is_pair else order.order_id
         qty = decimal_of_e8(order.leaves)
         if key not in found or found[key][1] < qty:
             found[key] = (order.side, qty)

@@ -15,6 +15,7 @@ from tests.support.builders import BTC, instrument
 SYMBOL = "BTCUSDT"
 STATUS = {
     Status.NEW: VenueOrderStatus.NEW,
+    Status.PENDING_NEW: VenueOrderStatus.NEW,
     Status.PARTIALLY_FILLED: VenueOrderStatus.PARTIALLY_FILLED,
     Status.FILLED: VenueOrderStatus.FILLED,
     Status.CANCELED: VenueOrderStatus.CANCELED,

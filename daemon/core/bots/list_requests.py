@@ -109,14 +109,13 @@ class ListRequests:
 
     def _check(self, item: BotPlaceList) -> None:
         orders = item.orders
-        first, *rest = orders
-        if item.contingency is not Contingency.OCO or len(orders) != 2:
-            raise AdmissionRefused(refusal(BotRefusal.MALFORMED, "an OCO has two orders"))
-        if any(
-            (one.instrument_id, one.side, one.qty) != (first.instrument_id, first.side, first.qty)
-            for one in rest
-        ):
-            why = "the orders of an OCO are of one symbol, side and quantity"
+        is_oco = item.contingency is Contingency.OCO
+        if len(orders) not in ((2,) if is_oco else (2, 3)):
+            raise AdmissionRefused(refusal(BotRefusal.MALFORMED, "an order list has two or three"))
+        pair = orders if is_oco else orders[1:]
+        shapes = {(one.side, one.qty) for one in pair}
+        if len({one.instrument_id for one in orders}) > 1 or len(shapes) > 1:
+            why = "orders that exclude each other are of one symbol, side and quantity"
             raise AdmissionRefused(refusal(BotRefusal.MALFORMED, why))
         used = {one.client_order_id for one in orders}
         mine = self._ctx.books.open_of(bot_strategy(item.bot)).values()

@@ -12,6 +12,7 @@ from daemon.core.bots.rows import Rows, is_shown
 from daemon.core.turn_context import TurnContext
 from daemon.model.bots import bot_of
 from daemon.model.effects import BotListChanged, BotOrderChanged
+from daemon.model.enums import OrderStatus
 from daemon.model.ids import ClientOrderId
 from daemon.model.orders import Order
 
@@ -26,6 +27,8 @@ class ListRows:
         self._legs: dict[str, dict[int, ClientOrderId]] = {}
         self._told: dict[str, bool] = {}
         """Lists that were told of; True: their end, too."""
+        self._begun: set[str] = set()
+        """Lists of which it was told that their pending orders' turn has come."""
 
     def begin(self) -> None:
         """A run begins: everything that the fold has counts as told."""
@@ -35,6 +38,8 @@ class ListRows:
             orders = self._orders(list_id)
             if any(_has_begun(order) for order in orders):
                 self._told[list_id] = _is_over(orders)
+            if self._is_second_phase(list_id, orders):
+                self._begun.add(list_id)
 
     def changes(self, touched: Iterable[Order]) -> Iterator[BotOrderChanged | BotListChanged]:
         """What has changed of these orders and of their lists; it counts as told from here on."""
@@ -55,6 +60,7 @@ class ListRows:
             if not any(cid in orders for cid in legs.values()):
                 del self._legs[list_id]
                 self._told.pop(list_id, None)
+                self._begun.discard(list_id)
 
     def _of_list(self, list_id: str) -> Iterator[BotOrderChanged | BotListChanged]:
         orders = self._orders(list_id)
@@ -65,11 +71,23 @@ class ListRows:
             if any(is_shown(order) for order in orders):
                 self._told[list_id] = False
                 yield self._change(orders, is_done=False)
-        for order in orders:
+        first, *rest = orders
+        yield from self._rows.changes(first)
+        if self._is_second_phase(list_id, orders):
+            self._begun.add(list_id)
+            yield self._change(orders, is_done=False)
+        for order in rest:
             yield from self._rows.changes(order)
         if self._told.get(list_id) is False and _is_over(orders):
             self._told[list_id] = True
             yield self._change(orders, is_done=True)
+
+    def _is_second_phase(self, list_id: str, orders: list[Order]) -> bool:
+        """Whether the first order of an OTO was filled, and this was not told yet."""
+        leg = orders[-1].order_list
+        is_told = list_id in self._begun or list_id not in self._told
+        first = orders[0].status
+        return leg is not None and leg.is_pending and not is_told and first is OrderStatus.FILLED
 
     def _change(self, orders: list[Order], *, is_done: bool) -> BotListChanged:
         rows = tuple(self._rows.row(order) for order in orders)

@@ -220,7 +220,10 @@ class PendingAnswers:
             return True
         if not is_shown(order) or order.status is OrderStatus.UNKNOWN:
             return False
-        if order.order_type is OrderType.MARKET or (
+        is_pending = order.order_list is not None and order.order_list.is_pending
+        if is_pending:
+            pass  # it ends at once when its turn comes, not now
+        elif order.order_type is OrderType.MARKET or (
             order.order_type is OrderType.LIMIT and order.time_in_force in _AT_ONCE
         ):
             return False

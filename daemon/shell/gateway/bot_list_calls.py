@@ -13,14 +13,14 @@ from daemon.shell.gateway.gateway_rules import BotAsked, Counts
 from daemon.shell.gateway.placement_doubts import PlacementDoubts, list_name
 from daemon.shell.gateway.shared_cancels import SharedCancels
 from daemon.shell.gateway.views import OwnView
-from daemon.venues.binance_spot.serving.bot_forms import list_cancel_input, list_input
+from daemon.venues.binance_spot.serving.bot_forms import UNSERVED, list_cancel_input, list_input
 from daemon.venues.binance_spot.serving.bot_rows import seen_fills, seen_list, seen_order
 from daemon.venues.binance_spot.serving.dialect_errors import (
     DialectError,
     unknown_order,
     unknown_outcome,
 )
-from daemon.venues.binance_spot.serving.list_forms import parse_list
+from daemon.venues.binance_spot.serving.list_forms import LIST_CALLS, parse_list
 from daemon.venues.binance_spot.serving.order_forms import response_type
 from daemon.venues.binance_spot.serving.ranges import range_of
 from daemon.venues.binance_spot.serving.refusals import refusal_of
@@ -70,8 +70,7 @@ class BotListCalls:
         self._new_id = new_id
         self._cancels = SharedCancels()
         self.handlers: Mapping[str, Callable[[BotAsked], Awaitable[object]]] = {
-            "orderList.place": partial(self._place, "orderList.place"),
-            "orderList.place.oco": partial(self._place, "orderList.place.oco"),
+            **{name: partial(self._place, name) for name in LIST_CALLS if name not in UNSERVED},
             "orderList.cancel": self._cancel,
             "orderList.status": self._query,
             "openOrderLists.status": self._open_lists,

@@ -157,7 +157,20 @@ def cancel_fields(cancel: CancelOrder) -> Fields:
 
 
 _OF_THE_LIST = frozenset({"symbol", "newOrderRespType", "selfTradePreventionMode"})
-_OCO_SHARED = {"side": "side", "quantity": "quantity"}
+_LIST_KINDS: dict[tuple[Contingency, int], tuple[str, tuple[str, ...]]] = {
+    (Contingency.OCO, 2): ("oco", ("above", "below")),
+    (Contingency.OTO, 2): ("oto", ("working", "pending")),
+    (Contingency.OTO, 3): ("otoco", ("working", "pendingAbove", "pendingBelow")),
+}
+"""How the calls are named, and how the names of each order's parameters begin."""
+_SHARED = {
+    ("above", "side"): "side", ("below", "side"): "side",
+    ("above", "quantity"): "quantity", ("below", "quantity"): "quantity",
+    ("pendingAbove", "side"): "pendingSide", ("pendingBelow", "side"): "pendingSide",
+    ("pendingAbove", "quantity"): "pendingQuantity",
+    ("pendingBelow", "quantity"): "pendingQuantity",
+}  # fmt: skip
+"""What two orders that exclude each other say once."""
 
 
 def list_fields(order_list: NewOrderList) -> tuple[str, Fields]:
@@ -166,20 +179,23 @@ def list_fields(order_list: NewOrderList) -> tuple[str, Fields]:
     Raises:
         Unencodable: an order lacks what its type takes, or they cannot be in one list.
     """
-    if order_list.contingency is not Contingency.OCO or len(order_list.orders) != 2:
-        raise Unencodable(f"order list {order_list.list_id}: only an OCO of two orders is known")
+    orders = order_list.orders
+    kind, prefixes = _LIST_KINDS.get((order_list.contingency, len(orders)), ("", ()))
+    if not kind:
+        raise Unencodable(f"order list {order_list.list_id}: {len(orders)} orders are none")
     fields: Fields = {"listClientOrderId": checked_id(order_list.list_id)}
-    for prefix, order in zip(("above", "below"), order_list.orders, strict=True):
+    for prefix, order in zip(prefixes, orders, strict=True):
         for name, value in place_fields(order).items():
             if name in _OF_THE_LIST:
                 whole = name
             elif name == "newClientOrderId":
                 whole = f"{prefix}ClientOrderId"
             else:
-                whole = _OCO_SHARED.get(name) or f"{prefix}{name[0].upper()}{name[1:]}"
+                usual = f"{prefix}{name[0].upper()}{name[1:]}"
+                whole = _SHARED.get((prefix, name), usual)
             if fields.setdefault(whole, value) != value:
                 raise _wrong(order, f"differs from its list in {name}")
-    return "oco", fields
+    return kind, fields
 
 
 def order_key(

@@ -22,7 +22,6 @@ from daemon.model.inputs import (
 from daemon.model.list_legs import Contingency
 from daemon.model.order_features import OrderExtras, PegPrice
 from daemon.venues.binance_spot.serving.dialect_errors import DialectError, not_supported
-from daemon.venues.binance_spot.serving.list_forms import LIST_CALLS
 from daemon.venues.binance_spot.serving.order_forms import (
     AmendRequest,
     CancelRequest,
@@ -37,11 +36,11 @@ _WITH_TIME_IN_FORCE = frozenset(
 )
 _ZERO_IS_WRONG = ("quantity", "qty", "price", "trailingdelta")
 """How the names of an order's amounts end, those of a list's legs included; in small letters."""
-_NO_OTO = "order lists other than an OCO (OTO, OTOCO and their kin) are not served"
-_SERVED_LISTS = ("orderList.place", "orderList.place.oco")
+_NO_OPO = "order lists whose pending orders have no quantity of their own are not served"
+_UNSERVED_LISTS = ("orderList.place.opo", "orderList.place.opoco")
 _NO_ROUTING = "smart order routing is not served"
 UNSERVED = {
-    **dict.fromkeys((one for one in LIST_CALLS if one not in _SERVED_LISTS), _NO_OTO),
+    **dict.fromkeys(_UNSERVED_LISTS, _NO_OPO),
     "sor.order.place": _NO_ROUTING,
     "sor.order.test": _NO_ROUTING,
 }

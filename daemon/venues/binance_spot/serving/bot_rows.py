@@ -102,13 +102,16 @@ def seen_order(row: BotOrderRow) -> SeenOrder:
     # Nobody has told us that a stop has triggered before it has traded.
     waiting = row.order_type in TRIGGER_TYPES and not row.cum_qty
     is_canceled = row.status is VenueOrderStatus.CANCELED
+    is_pending = row.is_pending and row.status is VenueOrderStatus.NEW
     return SeenOrder(
         symbol=symbol_of(row.instrument_id),
         order_id=_order_id(row),
         side=row.side,
         type=row.order_type,
         time_in_force=row.time_in_force or TimeInForce.GTC,
-        status=Status(row.status or VenueOrderStatus.REJECTED),
+        status=(
+            Status.PENDING_NEW if is_pending else Status(row.status or VenueOrderStatus.REJECTED)
+        ),
         qty=e8(row.qty),
         price=e8(row.price),
         stop_price=e8(row.stop_price),
@@ -119,7 +122,7 @@ def seen_order(row: BotOrderRow) -> SeenOrder:
         prevented=0,
         ts_ns=row.ts_placed_ns,
         updated_ns=row.ts_updated_ns,
-        working_ns=0 if waiting else row.ts_placed_ns,
+        working_ns=0 if waiting or is_pending else row.ts_placed_ns,
         waiting=waiting,
         trailing_bps=extras.trailing_bps if extras else 0,
         trailing_since_ns=0,
@@ -184,7 +187,7 @@ def report_of(changed: BotOrderChanged, execution_id: int) -> ExecReport[SeenOrd
         trade_id=fill.trade_id if fill else -1,
         execution_id=execution_id,
         maker=fill.maker if fill else False,
-        on_book=is_resting and not order.waiting,
+        on_book=is_resting and not order.waiting and order.status is not Status.PENDING_NEW,
         reject_reason=(row.reason or "NONE") if is_refused else "NONE",
         expiry_reason="",
         prevented=None,

@@ -354,21 +354,54 @@ def test_an_oco_with_an_amount_of_zero_is_refused() -> None:
         assert refusal(rest_wish, "POST", "orderList/oco", signed_query({**OCO, name: "0"})).code
 
 
-def test_what_is_not_served_is_refused_in_plain_words() -> None:
+ENTRY = {
+    "symbol": "BTCUSDT", "listClientOrderId": "bracket", "workingType": "LIMIT",
+    "workingSide": "BUY", "workingPrice": "59000", "workingQuantity": "0.01",
+    "workingTimeInForce": "GTC", "workingClientOrderId": "in", "pendingSide": "SELL",
+}  # fmt: skip
+
+
+def test_an_oto_is_the_working_order_and_then_the_pending_one() -> None:
+    sent = {**ENTRY, "pendingType": "MARKET", "pendingQuantity": "0.02",
+            "pendingClientOrderId": "out"}  # fmt: skip
+    wish: Wish = rest_wish("POST", "orderList/oto", signed_query(sent))
+    assert isinstance(wish, BotPlaceList)
+    assert wish.contingency is Contingency.OTO
+    first, behind = wish.orders
+    assert (first.client_order_id, first.side, first.qty) == ("in", "BUY", Decimal("0.01"))
+    assert (behind.client_order_id, behind.side, behind.qty) == ("out", "SELL", Decimal("0.02"))
+    assert (behind.order_type, behind.price, behind.time_in_force) == ("MARKET", None, None)
+
+
+def test_an_otoco_has_a_pair_behind_the_working_order() -> None:
     sent = {
-        "symbol": "BTCUSDT", "workingType": "LIMIT", "workingSide": "BUY", "workingPrice": "59000",
-        "workingQuantity": "0.01", "workingTimeInForce": "GTC", "pendingType": "MARKET",
-        "pendingSide": "SELL", "pendingQuantity": "0.01",
+        **ENTRY, "pendingQuantity": "0.01", "pendingAboveType": "LIMIT_MAKER",
+        "pendingAbovePrice": "61000", "pendingAboveClientOrderId": "up",
+        "pendingBelowType": "STOP_LOSS_LIMIT", "pendingBelowStopPrice": "58000",
+        "pendingBelowPrice": "57900", "pendingBelowTimeInForce": "GTC",
+        "pendingBelowClientOrderId": "down",
     }  # fmt: skip
-    refused = refusal(rest_wish, "POST", "orderList/oto", signed_query(sent))
+    wish: Wish = rest_wish("POST", "orderList/otoco", signed_query(sent))
+    assert isinstance(wish, BotPlaceList)
+    assert [one.client_order_id for one in wish.orders] == ["in", "up", "down"]
+    assert [one.side for one in wish.orders] == ["BUY", "SELL", "SELL"]
+    assert {one.qty for one in wish.orders} == {Decimal("0.01")}
+    assert wish.orders[2].stop_price == Decimal(58000)
+
+
+def test_what_is_not_served_is_refused_in_plain_words() -> None:
+    sent = {key: value for key, value in ENTRY.items() if key != "pendingSide"}
+    opo = {**sent, "pendingType": "MARKET", "pendingSide": "SELL"}
+    refused = refusal(rest_wish, "POST", "orderList/opo", signed_query(opo))
     assert refused.code == -1020
-    assert refused.msg.startswith("This operation is not supported. seatrial: order lists other")
+    assert refused.msg.startswith("This operation is not supported. seatrial: order lists whose")
 
 
 def test_every_call_that_places_or_cancels_is_served_or_refused_by_name() -> None:
     served = {
         "order.place", "order.cancel", "order.cancelReplace", "order.amend.keepPriority",
         "openOrders.cancelAll", "orderList.place", "orderList.place.oco", "orderList.cancel",
+        "orderList.place.oto", "orderList.place.otoco",
     }  # fmt: skip
     changing = {
         name
