@@ -7,6 +7,7 @@ import json
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,11 @@ HELD: Rules = [
      "params": {"ms_min": 2_000, "ms_max": 2_000}}
 ]  # fmt: skip
 QTY = "0.002"
+QUICK = {
+    "messages_per_second_max": "400", "messages_per_minute_max": "9000",
+    "orders_per_second_max": "200", "orders_per_minute_max": "6000",
+}  # fmt: skip
+"""Tests ask one after another, as fast as the machine can."""
 DEADLINE_S = 60
 
 
@@ -70,7 +76,7 @@ def same_order(box: BotBox, row: dict[str, Any]) -> None:
 
 @pytest.fixture(scope="module")
 def box(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BotBox]:
-    with BotBox(tmp_path_factory.mktemp("box"), bots=("ft", "other")) as made:
+    with BotBox(tmp_path_factory.mktemp("box"), bots=("ft", "other"), caps=QUICK) as made:
         assert bot_of(made).buy("0.01").status_word == "FILLED"
         yield made
 
@@ -145,13 +151,72 @@ def test_the_old_call_and_the_venues_own_refusals(box: BotBox) -> None:
     assert amended.status == 200
     assert bot.call("DELETE", "openOrders", symbol="BTCUSDT").status == 200
     later = bot.call(
-        "POST", "orderList/oto", symbol="BTCUSDT", workingType="LIMIT", workingSide="BUY",
+        "POST", "orderList/opo", symbol="BTCUSDT", workingType="LIMIT", workingSide="BUY",
         workingPrice=f"{bid * 0.95:.2f}", workingQuantity="0.001", workingTimeInForce="GTC",
         pendingType="LIMIT_MAKER", pendingSide="SELL", pendingPrice=f"{bid * 1.05:.2f}",
-        pendingQuantity="0.001",
     )  # fmt: skip
     assert later.code == -1020
-    assert "order lists other than an OCO" in later.body["msg"]
+    assert "order lists whose pending orders" in later.body["msg"]
+
+
+def entry(bot: RawBot, name: str, price: float) -> dict[str, str]:
+    """An order to buy, and behind it a pair that sells what is held."""
+    pair = legs(bot, name)
+    shared = {"symbol": "BTCUSDT", "listClientOrderId": name}
+    working = {
+        "workingType": "LIMIT", "workingSide": "BUY", "workingQuantity": "0.001",
+        "workingPrice": f"{price:.2f}", "workingTimeInForce": "GTC",
+        "workingClientOrderId": f"{name}-in",
+    }  # fmt: skip
+    behind = {
+        f"pending{key[0].upper()}{key[1:]}": value
+        for key, value in pair.items()
+        if key.startswith(("above", "below")) or key in ("side", "quantity")
+    }
+    return shared | working | behind
+
+
+def test_an_otoco_waits_begins_and_ends_as_the_venue_has_it(box: BotBox) -> None:
+    bot = bot_of(box)
+    placed = bot.call("POST", "orderList/otoco", **entry(bot, "wait", bot.bid() * 0.97))
+    assert placed.status == 200, placed.body
+    told = placed.body
+    assert told["contingencyType"] == "OTO"
+    assert [row["status"] for row in told["orderReports"]] == ["NEW", "PENDING_NEW", "PENDING_NEW"]
+    assert without_ids(told) == without_ids(venue_list(box, told["orderListId"]))
+    for row in told["orderReports"]:
+        same_order(box, row)
+        same_order(box, bot.call("GET", "order", symbol="BTCUSDT", orderId=row["orderId"]).body)
+    gone = bot.call("DELETE", "order", symbol="BTCUSDT", origClientOrderId="wait-in").body
+    assert {row["status"] for row in gone["orderReports"]} == {"CANCELED"}
+    assert without_ids(gone) == without_ids(venue_list(box, told["orderListId"]))
+
+    begun = bot.call("POST", "orderList/otoco", **entry(bot, "begin", bot.bid() * 1.01)).body
+    assert begun["orderReports"][0]["status"] == "FILLED", begun
+    names = ("begin-up", "begin-down")
+    deadline = time.monotonic() + DEADLINE_S
+    while True:  # the pair is placed after the trade; its report may come after the answer
+        rows = [bot.call("GET", "order", symbol="BTCUSDT", origClientOrderId=n).body for n in names]
+        if {row["status"] for row in rows} == {"NEW"}:
+            break
+        assert time.monotonic() < deadline, rows
+    assert without_ids(bot.call("GET", "orderList", origClientOrderId="begin").body) == without_ids(
+        venue_list(box, begun["orderListId"])
+    )
+    ended = bot.call("DELETE", "orderList", symbol="BTCUSDT", listClientOrderId="begin").body
+    assert [row["status"] for row in ended["orderReports"]] == ["FILLED", "CANCELED", "CANCELED"]
+    assert not box.open_at_venue()
+
+
+def test_what_is_pending_counts_as_if_it_could_be_working(box: BotBox) -> None:
+    """The bot holds 0.01 or so and may not go short: 0.002 behind an order pass, 0.02 do not."""
+    bot = bot_of(box)
+    asked = entry(bot, "much", bot.bid() * 0.97) | {"pendingQuantity": "0.01"}
+    assert bot.call("POST", "orderList/otoco", **asked).status == 200
+    assert bot.call("POST", "orderList/otoco", **entry(bot, "more", bot.bid() * 0.96)).code == -2010
+    assert bot.call("GET", "orderList", origClientOrderId="more").code == -2013
+    assert bot.call("DELETE", "openOrders", symbol="BTCUSDT").status == 200
+    assert not box.open_at_venue()
 
 
 def test_a_fill_ends_the_list_and_the_user_stream_tells_it_in_order(box: BotBox) -> None:
@@ -215,16 +280,14 @@ async def _filled(box: BotBox) -> list[dict[str, Any]]:
     return events
 
 
-def test_lost_answers_are_found_by_the_user_stream(tmp_path: Path) -> None:
-    with BotBox(tmp_path) as box:
-        bot = bot_of(box)
-        assert bot.buy("0.004").status_word == "FILLED"
-        box.sim.load_faults(LOST)
-        told = place(bot, "lost")
-        assert told.status == 200, told.body
-        assert without_ids(told.body) == without_ids(venue_list(box, told.body["orderListId"]))
-        box.sim.load_faults([])
-        assert bot.call("DELETE", "openOrders", symbol="BTCUSDT").status == 200
+def test_lost_answers_are_found_by_the_user_stream(box: BotBox) -> None:
+    bot = bot_of(box)
+    box.sim.load_faults(LOST)
+    told = place(bot, "lost")
+    box.sim.load_faults([])
+    assert told.status == 200, told.body
+    assert without_ids(told.body) == without_ids(venue_list(box, told.body["orderListId"]))
+    assert bot.call("DELETE", "openOrders", symbol="BTCUSDT").status == 200
 
 
 def test_a_list_is_known_after_kill_9_and_the_accountant_agrees(tmp_path: Path) -> None:
