@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import msgspec
+
 from daemon.model.bots import BotDenial, BotFill, BotOrderRow
 from daemon.model.enums import ExecType
 from daemon.model.ids import ClientOrderId, InstrumentId, VenueOrderId
@@ -19,16 +21,14 @@ from daemon.model.position import Balance
 from daemon.model.records import EventType
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(msgspec.Struct, frozen=True):
     """Write one line: the event type and its fields (plain JSON values only, money as text)."""
 
     event_type: EventType
     fields: Mapping[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class SendOrder:
+class SendOrder(msgspec.Struct, frozen=True):
     """Hand an approved order to the venue session."""
 
     order: NewOrder
@@ -109,6 +109,17 @@ class TakeSnapshot:
     instance: str = ""
     """Whose orders are ours: trades of all others are counted, not told. Empty: all are told."""
     history: HistoryAfter | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RefreshInstruments:
+    """Read the venue's list of symbols again, when what is known of it is a few seconds old.
+
+    A wish was denied by a filter; the venue may have loosened it. What has changed is told by
+    `InstrumentsLoaded`; a list that says the same is not told.
+    """
+
+    instrument_id: InstrumentId
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,6 +222,7 @@ Effect = (
     | SendAmend
     | QueryOrder
     | TakeSnapshot
+    | RefreshInstruments
     | ArmTimer
     | Reply
     | CloseHalt
@@ -226,6 +238,13 @@ BotEffect = BotAnswered | BotOrderChanged | BotListChanged | BotBalances
 """The effects that the gateway performs, once the turn's lines are written."""
 
 VenueEffect = (
-    SendOrder | SendOrderList | SendCancel | SendReplace | SendAmend | QueryOrder | TakeSnapshot
+    SendOrder
+    | SendOrderList
+    | SendCancel
+    | SendReplace
+    | SendAmend
+    | QueryOrder
+    | TakeSnapshot
+    | RefreshInstruments
 )
 """The effects that a venue link performs."""

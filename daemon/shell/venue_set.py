@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 
 from daemon.model.effects import (
     QueryOrder,
+    RefreshInstruments,
     SendAmend,
     SendCancel,
     SendOrder,
@@ -155,7 +156,13 @@ class VenueSet:
 
 
 def _instrument_of(
-    effect: SendOrder | SendOrderList | SendReplace | SendCancel | SendAmend | QueryOrder,
+    effect: SendOrder
+    | SendOrderList
+    | SendReplace
+    | SendCancel
+    | SendAmend
+    | QueryOrder
+    | RefreshInstruments,
 ) -> InstrumentId:
     match effect:
         case SendOrder(order):

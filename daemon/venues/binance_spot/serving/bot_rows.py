@@ -23,6 +23,7 @@ from daemon.venues.binance_spot.serving.order_requests import (
 )
 from daemon.venues.binance_spot.serving.units import quote_of
 
+_STATUSES = {one.value: one for one in Status}
 _NO_LIST = -1
 _NO_ORDER_ID = -1
 _ENDED = frozenset(
@@ -110,7 +111,7 @@ def seen_order(row: BotOrderRow) -> SeenOrder:
         type=row.order_type,
         time_in_force=row.time_in_force or TimeInForce.GTC,
         status=(
-            Status.PENDING_NEW if is_pending else Status(row.status or VenueOrderStatus.REJECTED)
+            Status.PENDING_NEW if is_pending else _STATUSES[row.status or VenueOrderStatus.REJECTED]
         ),
         qty=e8(row.qty),
         price=e8(row.price),
