@@ -9,7 +9,7 @@ Rules of this file:
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import msgspec
 
@@ -344,6 +344,10 @@ class BotCancelList:
     new_client_order_id: str = ""
 
 
+BotRequest = (
+    BotPlace | BotCancel | BotCancelAll | BotReplace | BotAmend | BotPlaceList | BotCancelList
+)
+
 Input = (
     LinkUp
     | LinkDown
@@ -370,21 +374,13 @@ Input = (
     | JournalFault
     | JournalMended
     | LoopLagged
-    | BotPlace
-    | BotCancel
-    | BotCancelAll
-    | BotReplace
-    | BotAmend
-    | BotPlaceList
-    | BotCancelList
+    | BotRequest
     | BotSwitched
     | BotThrottled
     | BotKeyMisused
 )
 
-BOT_REQUESTS = (
-    BotPlace, BotCancel, BotCancelAll, BotReplace, BotAmend, BotPlaceList, BotCancelList,
-)  # fmt: skip
+BOT_REQUESTS = get_args(BotRequest)
 """Inputs that are answered by a `BotAnswered`."""
 
 

@@ -388,8 +388,7 @@ def _replay_caps(
         replay.caps = caps.table_at(at_ns) or caps.caps
         standing = replay.standing(row) if has_moved else {}
         try:
-            is_oco = trail is not None and trail.is_oco
-            uses = replay.step(row, trail.reference_price if trail else ZERO, is_oco=is_oco)
+            uses = replay.step(row, trail)
         except (AmountTextError, TypeError, ValueError) as error:
             seen.unreadable_rows.add(f"event {row.get('kind')} {cid}: {error}")
             continue
@@ -424,12 +423,8 @@ class VenueReplay:
         ]
         return {(use.cap, use.symbol): use.used for use in uses}
 
-    def step(
-        self, row: Mapping[str, Any], reference_price: Decimal, *, is_oco: bool = False
-    ) -> list[Use]:
-        """Apply one event; returns the use after it.
-
-        `is_oco`: the journal says so; which orders are of one list, the venue says.
+    def step(self, row: Mapping[str, Any], trail: Trail | None) -> list[Use]:
+        """Apply one event, about an order with this trail; returns the use after it.
 
         Raises:
             AmountError: the event's amounts are no amounts.
@@ -437,10 +432,10 @@ class VenueReplay:
         kind, cid = str(row.get("kind")), str(row.get("client_order_id"))
         symbol, is_buy = str(row.get("symbol")), str(row.get("side")) == "BUY"
         qty, price = amount_or_zero(row.get("qty")), amount_or_zero(row.get("price"))
-        book = self.book
+        book, reference_price = self.book, trail.reference_price if trail else ZERO
         if kind == "accepted":
             price = price or reference_price or book.book(symbol).mark
-            list_id = row.get("order_list_id")
+            list_id, is_oco = row.get("order_list_id"), trail is not None and trail.is_oco
             oco = f"{symbol} {list_id}" if is_oco and list_id not in (None, -1, "-1") else ""
             worst_qty = book.book(symbol).worst_qty
             book.place(cid, Working(symbol, is_buy, qty, price, oco), int(row.get("ts_ns") or 0))
@@ -471,8 +466,7 @@ class VenueReplay:
 
     def _take_base_fee(self, cid: str, symbol: str, *, is_buy: bool) -> None:
         """An order's fills stand in the ledger in the order of their events."""
-        fills = self._fees.get(cid)
-        fill = fills.popleft() if fills else {}
+        fill = self._fees[cid].popleft() if self._fees.get(cid) else {}
         if fill.get("fee_asset") and fill["fee_asset"] == self.assets.get(symbol, ("", ""))[0]:
             self.book.fee_in_base(symbol, amount_or_zero(fill.get("fee")), is_buy=is_buy)
 

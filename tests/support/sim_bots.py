@@ -39,8 +39,8 @@ from daemon.model.list_legs import Contingency
 from daemon.model.plain_values import to_tagged
 from daemon.venues.binance_spot.serving.units import decimal_of_e8
 from tests.support.builders import BTC
-from tests.support.sim_runner import SimRun, world_caps
-from tests.support.sim_words import SYMBOL
+from tests.support.sim_runner import SimRun
+from tests.support.sim_words import SYMBOL, world_caps
 
 MS = NS_PER_MS
 PATIENCE_NS = 900 * MS

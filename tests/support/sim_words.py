@@ -1,5 +1,6 @@
 """The simulated venue's own values as the words of the daemon, for seeded worlds."""
 
+from decimal import Decimal
 from typing import Any
 
 from daemon.model.enums import LiquidityFlag, OrderType, TimeInForce, VenueOrderStatus
@@ -10,9 +11,11 @@ from daemon.venues.binance_spot.serving.order_requests import PlaceRequest, Stat
 from daemon.venues.binance_spot.serving.units import decimal_of_e8, e8_of
 from daemon.venues.sim.listed_symbols import spec_of
 from daemon.venues.sim.sim_orders import TradeFill
-from tests.support.builders import BTC, instrument
+from riskcaps.words.capset import CapSet
+from tests.support.builders import BTC, caps, instrument
 
 SYMBOL = "BTCUSDT"
+POSITION_CAP = Decimal("0.05")
 STATUS = {
     Status.NEW: VenueOrderStatus.NEW,
     Status.PENDING_NEW: VenueOrderStatus.NEW,
@@ -76,3 +79,15 @@ def loaded_instrument() -> Instrument:
             )
         )
     return _LOADED[0]
+
+
+def world_caps(**more: Any) -> CapSet:
+    """Caps of a world; `more` are others."""
+    return caps(
+        (SYMBOL,),
+        position_long_base_max=str(POSITION_CAP),
+        position_short_base_max=str(POSITION_CAP),
+        duplicate_window_ms=1,
+        conversions={"BTC": [SYMBOL]},
+        **more,
+    )

@@ -26,17 +26,16 @@ from daemon.model.inputs import (
     BotAmend,
     BotCancel,
     BotCancelAll,
-    BotCancelList,
     BotPlace,
     BotPlaceList,
     BotReplace,
+    BotRequest,
 )
 from daemon.model.intents import AmendIntent, PlaceIntent, ReplaceIntent
 from daemon.model.orders import Order
 from daemon.model.records import EventType
 from riskcaps.gate.interceptor import Approved, ReplaceApproved
 
-Request = BotPlace | BotCancel | BotCancelAll | BotReplace | BotAmend | BotPlaceList | BotCancelList
 _WHY = "bot"
 _BEFORE_THE_CANCEL = (
     "filter_",
@@ -254,18 +253,18 @@ class Requests:
             self._ctx, item.bot, item.instrument_id, item.client_order_id, item.venue_order_id
         )
 
-    def wait(self, item: Request, kind: str, **what: Any) -> None:
+    def wait(self, item: BotRequest, kind: str, **what: Any) -> None:
         """Have the answer told when the fold has it."""
         self._waiting.add(
             Waiter(bot=item.bot, request=item.request, kind=kind, asked_ns=self._ctx.now_ns, **what)
         )
 
-    def refuse(self, item: Request, kind: str, denial: BotDenial) -> None:
+    def refuse(self, item: BotRequest, kind: str, denial: BotDenial) -> None:
         """Answer now that the request comes no further, and write it down."""
         self.refused_line(item, kind, denial)
         self.answer(item, denial=denial)
 
-    def refused_line(self, item: Request, kind: str, denial: BotDenial) -> None:
+    def refused_line(self, item: BotRequest, kind: str, denial: BotDenial) -> None:
         """Write down that a request, or a part of it, comes no further."""
         placed = item.place if isinstance(item, BotReplace) else item
         own_id = getattr(placed, "list_id", None) or getattr(placed, "client_order_id", None)
@@ -284,7 +283,7 @@ class Requests:
 
     def answer(
         self,
-        item: Request,
+        item: BotRequest,
         *,
         denial: BotDenial | None = None,
         cancel_denial: BotDenial | None = None,
