@@ -1,7 +1,8 @@
 """What a bot signed, held against what the journal says that it asked for.
 
 Rules of this file:
-1. A proof is JSON text: `text`, the very text that was signed, and `signature`, base64. It proves
+1. A proof is the very text that was signed, and behind it `&signature=` with the signature in
+   base64; or JSON text of both, `text` and `signature`. It proves
    that whoever holds the private half of the registered key asked for this order, and nobody else.
 2. Every parameter of the text that speaks of the order must say what the request says; one that
    the request has and the text has not is a difference, too.
@@ -110,8 +111,12 @@ def _legacy_parts(named: Mapping[str, str]) -> list[dict[str, str]]:
 def _signed(proof: str, key: Ed25519PublicKey) -> dict[str, str] | str:
     """What was signed, by parameter; or why the proof is none."""
     try:
-        said = json.loads(proof)
-        text, signature = said["text"], base64.b64decode(said["signature"], validate=True)
+        if proof.startswith(("{", "[")):
+            said = json.loads(proof)
+            text, signed = said["text"], said["signature"]
+        else:  # as the gateway writes it: the signed text, and the signature behind it
+            text, _, signed = proof.rpartition("&signature=")
+        signature = base64.b64decode(signed, validate=True)
         parameters = parse_qsl(text, keep_blank_values=True, strict_parsing=True)
     except (ValueError, KeyError, TypeError, RecursionError, AttributeError):
         return "its proof cannot be read"
