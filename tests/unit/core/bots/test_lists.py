@@ -299,6 +299,62 @@ def test_a_gone_bots_protecting_stop_keeps_its_list(stage: BotStage) -> None:
     assert len(stage.facts_of("cancel_requested")) == 1, "a suspension ends it, by one cancel"
 
 
+# ---------------------------------------------------------------------- OTO
+def oto(stage: BotStage, *, pair: bool = True) -> BotPlaceList:
+    """A buy at 98, and behind it what sells the 0.1 that the bot holds already."""
+    made = oco(stage)
+    first = replace(
+        made.orders[0], client_order_id="pair-in", side=Side.BUY, order_type=OrderType.LIMIT,
+        price=Decimal(98), time_in_force=TimeInForce.GTC,
+    )  # fmt: skip
+    behind = made.orders if pair else made.orders[:1]
+    return replace(made, contingency=Contingency.OTO, orders=(first, *behind))
+
+
+def test_what_is_pending_is_held_from_the_start_and_told_as_pending(stage: BotStage) -> None:
+    (effect,) = only(SendOrderList, stage.tell(oto(stage)))
+    legs = [one.client_order_id for one in effect.order_list.orders]
+    ack(stage, *legs)
+    book = stage.gate.risk.books.book(BTC)
+    assert (book.buys_open, book.sells_open) == (Decimal("0.1"), Decimal("0.1")), "of a pair one"
+    assert book.open_count == 3
+    assert stage.last is not None
+    assert [row.is_pending for row in stage.last.rows] == [False, True, True]
+    stage.changes.clear()
+    effects = stage.tell(stage.trade(legs[0], 2, "0.1", price="98"))
+    told = [one for one in effects if isinstance(one, BotListChanged | BotOrderChanged)]
+    assert [
+        type(one).__name__ if isinstance(one, BotListChanged) else one.exec_type.value
+        for one in told
+    ] == ["TRADE", "BotListChanged", "NEW", "NEW"]
+    stage.tell(stage.ack(legs[1], venue_id="12", source=STREAM))
+    assert not any(row.is_pending for row in stage.engine.bot_views()[0].orders)
+
+
+def test_its_turn_is_told_once_whichever_comes_first(stage: BotStage) -> None:
+    (effect,) = only(SendOrderList, stage.tell(oto(stage, pair=False)))
+    legs = [one.client_order_id for one in effect.order_list.orders]
+    ack(stage, *legs)
+    stage.changes.clear()
+    stage.tell(stage.trade(legs[0], 2, "0.1", price="98"))
+    stage.tell(stage.ack(legs[1], venue_id="12", source=STREAM))
+    stage.tell(stage.ack(legs[1], venue_id="12", source=STREAM))
+    kinds = [(name, kind) for name, kind, _ in stage.heard()]
+    assert kinds.count(("pair-up", "NEW")) == 1
+
+
+def test_more_than_is_held_is_not_pending_either(stage: BotStage) -> None:
+    stage.gate.risk.set_capset(
+        stage.gate.risk.capset.tighten({"symbols.BTCUSDT.position_short_base_max": "0"})
+    )
+    asked = oto(stage, pair=False)
+    first, behind = asked.orders
+    effects = stage.tell(replace(asked, orders=(first, replace(behind, qty=Decimal("0.2")))))
+    assert not only(SendOrderList, effects)
+    assert stage.denial().reason == "position_short"
+    assert stage.gate.risk.books.holds == {}
+
+
 # ---------------------------------------------------------------------- durable
 @pytest.mark.parametrize("moment", ["in flight", "resting", "half traded", "in doubt"])
 def test_after_a_crash_the_list_is_known_as_before(stage: BotStage, moment: str) -> None:
