@@ -8,6 +8,7 @@ form goes into `session_start` and binds evidence to it.
 import difflib
 import hashlib
 import json
+import stat
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ from daemon.model.ids import is_symbol
 from daemon.model.user_text import text_of
 from daemon.settings_base import Frozen, Milliseconds, Place
 from daemon.settings_bots import BotSettings, GatewaySettings, is_bot_name
+from daemon.settings_notify import NotifySettings
 from riskcaps.words.capset import CapConfigError, CapSet, capset_from_mapping
 
 ENVIRONMENTS = ("sim", "binance-spot-testnet")
@@ -146,7 +148,8 @@ class StrategySettings(Frozen):
     """`[strategies.NAME]`: a built-in name or `package.module:Class`, its symbols, parameters."""
 
     class_path: Annotated[str, Field(alias="class")]
-    """`quiet`, `heartbeat`, `quoter`, `ma_crossover`, `prober`, or `package.module:Class`."""
+    """`quiet`, `heartbeat`, `quoter`, `ma_crossover`, `prober`, `anchor`, or
+    `package.module:Class`."""
     symbols: Annotated[tuple[str, ...], Field(strict=False, min_length=1)]
     """The symbols it sees and may wish orders on."""
     params: dict[str, Any] = Field(default_factory=dict)
@@ -256,6 +259,7 @@ class Settings(Frozen):
     journal: JournalSettings = JournalSettings()
     control: ControlSettings = ControlSettings()
     metrics: MetricsSettings = MetricsSettings()
+    notify: NotifySettings = NotifySettings()
     gateway: GatewaySettings = GatewaySettings()
     bots: dict[str, BotSettings] = Field(default_factory=dict)
     gc_freeze: bool = True
@@ -339,7 +343,22 @@ def load_config(path: Path) -> Config:
         raise SettingsError(path, [f"cannot be read: {error}"]) from error
     except tomllib.TOMLDecodeError as error:
         raise SettingsError(path, [f"is not TOML: {error}; correct that line"]) from error
+    if path.stat().st_mode & stat.S_IRWXO and _holds_tokens(data):
+        mend = f"chmod 640 {path}, or name a notify.urls_file"
+        raise SettingsError(
+            path, [f"notify.urls: they hold tokens, and everybody may read this file; {mend}"]
+        )
     return config_from_mapping(data, path)
+
+
+def _holds_tokens(data: Mapping[str, Any]) -> bool:
+    """Whether there is a url in it that leaves this machine."""
+    notify = data.get("notify")
+    urls = notify.get("urls") if isinstance(notify, Mapping) else None
+    here = ("127.0.0.1", "localhost", "[::1]")
+    return isinstance(urls, list) and not all(
+        str(url).partition("://")[2].rpartition("@")[2].startswith(here) for url in urls
+    )
 
 
 def config_from_mapping(data: Mapping[str, Any], path: Path | str = "config") -> Config:
@@ -414,6 +433,8 @@ def _violation(item: Any) -> str:
         return f"{key}: missing; add it"
     if kind == "value_error":
         return f"{key}: {message}" if key else message
+    if "urls" in item["loc"]:  # they hold tokens
+        return f"{key}: {message}; correct the value"
     return f"{key}: {message}, got {item['input']!r}; correct the value"
 
 

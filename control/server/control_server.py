@@ -106,7 +106,6 @@ class ControlServer:
                 self._group = group
                 self._handler = RequestHandler(self._port, self._spawn, self._loop.time)
                 self._loop.add_reader(self._endpoint.sock, self._accept)
-                hub.attach(self._wake_for_events)
                 helpers = [
                     group.create_task(_survived(one), name=f"control-background-{number}")
                     for number, one in enumerate(background)
@@ -286,12 +285,15 @@ class ControlServer:
         if not self._clients:
             self._drained.set()
         self._subscribers.pop(connection, None)
+        if not self._subscribers:
+            self._port.events().detach()
 
     # ------------------------------------------------------------------ events
 
     def _subscribe(self, connection: ClientConnection, asked: Subscription) -> None:
         passes = self._filter_of(asked)
         hub, wanted = self._port.events(), asked.params.tail
+        hub.attach(self._wake_for_events)  # before the look at what is held: no line is missed
         held = hub.recent(RING_LINES)
         if asked.params.seq:
             self._tell_line(connection, asked, held)
@@ -347,7 +349,9 @@ class ControlServer:
         except Exception:  # noqa: BLE001 - a bug in one search must not end the stop path
             found = Found([], is_whole=False)
         last = _seq_in(held[-1:])
-        since = self._port.events().recent(RING_LINES) if not asked.params.seq else []
+        hub = self._port.events()
+        hub.attach(self._wake_for_events)
+        since = hub.recent(RING_LINES) if not asked.params.seq else []
         lost = max(0, _seq_in(since[:1]) - last - 1) if last else 0
         lines = [line for line in (*found.lines, *held) if passes(line)]
         lines += [line for line in since if _seq_in([line]) > last and passes(line)]

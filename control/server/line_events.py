@@ -1,7 +1,8 @@
 """Hands journal lines to watchers; bounded, never blocks, callable from any thread.
 
 Rules of this file:
-1. `publish` costs the journal an append and, at most once a batch, one wake-up of the control loop.
+1. `publish` costs the journal an append and, while somebody watches, at most once a batch, one
+   wake-up of the control loop: nobody is woken for lines that nobody hears.
 2. A slow watcher loses lines and is told how many; nobody else notices.
 3. A line that is longer than the protocol's own is a checkpoint: it stays in the journal.
 """

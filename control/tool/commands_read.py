@@ -14,7 +14,6 @@ from control.tool.client import ControlClient
 from control.tool.command_frame import (
     Failure,
     ask,
-    console,
     failure_of,
     is_interactive,
     refuse_beyond_the_journal,
@@ -25,15 +24,16 @@ from control.tool.commands_write import json_option, reason_option, unasked_opti
 from control.tool.failures import EXIT_REFUSED, EXIT_USAGE
 from control.tool.gating_drills import run_gating_drills
 from control.tool.incident_markdown import held_note
-from control.tool.incident_view import incident_lines
+from control.tool.incident_view import incident_lines, lines_about
 from control.tool.output import print_json
+from control.tool.status_command import console
+from control.tool.status_command import run as run_status
 from control.tool.status_text import (
     caps_table,
     event_line,
     incidents_table,
     orders_table,
     positions_table,
-    print_status,
 )
 from daemon.model.records import EventType
 
@@ -45,11 +45,7 @@ _ALL = 1_000_000
 @click.pass_context
 def status(ctx: click.Context, *, as_json: bool) -> None:
     """State, latch, incidents, orders, caps: one screen, what matters first."""
-    snapshot = ask(ctx, "status", as_json=as_json)
-    if as_json:
-        print_json(snapshot)
-    else:
-        print_status(console(), snapshot)
+    ctx.exit(run_status(str(wiring(ctx).socket_path), as_json=as_json))
 
 
 def _table_command(
@@ -155,18 +151,23 @@ def incident_list(ctx: click.Context, *, unresolved: bool, as_json: bool) -> Non
 @json_option
 @click.pass_context
 def incident_show(ctx: click.Context, *, incident_id: str, markdown: bool, as_json: bool) -> None:
-    """Everything that is known of one incident."""
+    """One incident: what, when, what differs, the last lines about it, what to type next."""
     result = ask(ctx, "incident", as_json=as_json, incident_id=incident_id)
+    if as_json and not markdown:
+        print_json(result)
+        return
+    held = ask(ctx, "events", tail=1_000, without=["input", "heartbeat"])
     if markdown:
-        held = ask(ctx, "events", tail=1_000, without=["input", "heartbeat"])
         note = held_note(result, held.get("events", []), ask(ctx, "status"))
         click.echo(note, nl=False)
         return
-    if as_json:
-        print_json(result)
-        return
     for line in incident_lines(result):
         click.echo(line)
+    screen = console()
+    for number, event in enumerate(lines_about(result, held.get("events", []))):
+        if not number:
+            click.echo("\nthe last lines about it")
+        screen.print(event_line(event), soft_wrap=True)
 
 
 @incident.command("note")

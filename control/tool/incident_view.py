@@ -12,6 +12,8 @@ _SAID_ABOVE = {
     "notes", "symbol", "state", "resolved",
 }  # fmt: skip
 _NS_PER_S = 1_000_000_000
+_BEFORE_NS = 60 * _NS_PER_S
+_LINES_MAX = 30
 
 
 def when(ts_ns: Any) -> str:
@@ -55,6 +57,31 @@ def incident_lines(incident: Mapping[str, Any]) -> Iterable[str]:
             "--follow-up …"
         )
         yield f"          the whole note with its journal lines: incidents/{name}/note.md"
+        yield "          all lines: seatrial journal query --since …; one order: seatrial order ID"
+
+
+def lines_about(
+    incident: Mapping[str, Any], events: Iterable[Mapping[str, Any]]
+) -> list[Mapping[str, Any]]:
+    """The last thirty journal lines, as the daemon holds them, that have to do with an incident.
+
+    Those that name it, and those of the minute before it was opened; of its symbol, where it has
+    one, and those of no symbol.
+    """
+    name = incident.get("incident_id", incident.get("id"))
+    symbol = incident.get("symbol")
+    opened_ns = incident.get("opened_ns")
+
+    def is_about(event: Mapping[str, Any]) -> bool:
+        if event.get("incident_id") == name:
+            return True
+        ts_ns = event.get("ts_ns")
+        if not isinstance(ts_ns, int) or not isinstance(opened_ns, int):
+            return False
+        is_near = opened_ns - _BEFORE_NS <= ts_ns <= opened_ns
+        return is_near and (not symbol or event.get("symbol", symbol) == symbol)
+
+    return [event for event in events if is_about(event)][-_LINES_MAX:]
 
 
 def _block(title: str, value: Any) -> Iterable[str]:

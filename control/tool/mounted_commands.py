@@ -22,6 +22,8 @@ MOUNTED = {
     "drill": "daemon.cli.drill_command:drill_command",
     "journal": "daemon.cli.journal_commands:journal_group",
     "keys": "daemon.cli.keys_commands:keys_group",
+    "notify": "daemon.cli.notify_command:notify_group",
+    "order": "daemon.cli.order_command:order_command",
     "ops-status": "evidence.gates.housekeeping_commands:ops_status_command",
     "promote": "evidence.promotion.promote_command:promote_command",
     "sim": "daemon.cli.sim_command:sim_command",
@@ -30,6 +32,7 @@ MOUNTED = {
     "preflight": "daemon.cli.preflight_command:preflight_command",
     "state": "daemon.cli.state_commands:state_group",
     "trial": "daemon.cli.trial_command:trial_command",
+    "up": "daemon.cli.up_command:up_command",
 }
 
 MOUNTED_BELOW = {"caps": {"explain": "daemon.cli.caps_commands:explain_command"}}

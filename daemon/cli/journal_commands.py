@@ -1,7 +1,7 @@
-"""`seatrial journal`: how large a journal is, packing by hand, moving its beginning away.
+"""`seatrial journal`: searching a journal, its size, packing by hand, moving its beginning away.
 
 Exit codes: 0 done, or nothing to do; 1 the journal or a disk refuses, in one line; 2 wrong usage.
-All three work beside a running daemon and without one.
+All of them work beside a running daemon and without one.
 """
 
 import json
@@ -14,7 +14,8 @@ from typing import Any, TypeVar
 
 import click
 
-from daemon.settings import SettingsError, load_config
+from daemon.cli.journal_place import CONFIG, DIRECTORY, FILE, journal_of
+from daemon.cli.journal_query import query_command
 from daemon.shell.journal.journal_origin import journal_origin
 from daemon.shell.journal.journal_upkeep import disk_use
 from daemon.shell.journal.segment_packing import HousekeepingBusyError, look
@@ -24,15 +25,12 @@ from evidence.pack.journal_archive import ArchiveBusyError, archive
 from evidence.read.archive_manifest import read_manifest
 from evidence.read.signing import KeyFileError, load_private_key, make_key_pair
 
-FILE = click.Path(path_type=Path)
 KEY_NAME = "archive-key.pem"
 F = TypeVar("F", bound=Callable[..., None])
 T = TypeVar("T")
 FREE_WITHIN_S, LOOK_S = 20.0, 0.2
 MEASURED_MIN_NS, DAY_NS = 3_600_000_000_000, 86_400_000_000_000
 
-CONFIG = click.option("--config", type=FILE, help="Configuration: the journal of its state_dir.")
-DIRECTORY = click.option("--dir", "directory", type=FILE, help="A state or journal directory.")
 AS_JSON = click.option("--json", "as_json", is_flag=True, help="Answer with one JSON object.")
 
 
@@ -66,37 +64,25 @@ def _when_free(deed: Callable[[], T]) -> T:
             time.sleep(LOOK_S)
 
 
-def _journal_of(config: Path | None, directory: Path | None) -> Path:
-    if (config is None) == (directory is None):
-        raise click.UsageError("name the journal with --config FILE or with --dir DIRECTORY")
-    if config is not None:
-        try:
-            place = load_config(config).settings.state_dir
-        except SettingsError as error:
-            raise click.UsageError("\n".join(error.violations)) from error
-    else:
-        place = directory or Path()
-    found = [one for one in (place, place / "journal", place / "state/journal") if segments(one)]
-    if not found:
-        raise click.ClickException(
-            f"{place}: holds no journal-NNNNNN.jsonl; name a state directory or its journal"
-        )
-    return found[0]
-
-
 @click.group("journal")
 def journal_group() -> None:
-    """The journal's files: their size, packing, and an archive for what is old."""
+    """The journal: search its lines, its files' size, packing, and an archive for what is old."""
+
+
+journal_group.add_command(query_command)
 
 
 @journal_group.command("status")
 @CONFIG
 @DIRECTORY
 @AS_JSON
+@click.pass_context
 @one_line
-def status_command(*, config: Path | None, directory: Path | None, as_json: bool) -> None:
+def status_command(
+    ctx: click.Context, *, config: Path | None, directory: Path | None, as_json: bool
+) -> None:
     """Segments, bytes, where the journal begins and what was archived."""
-    journal = _journal_of(config, directory)
+    journal = journal_of(ctx, config, directory)
     found, manifest, origin = segments(journal), read_manifest(journal), journal_origin(journal)
     size, ratio = disk_use(journal)
     places = dict.fromkeys(one.place for one in manifest.segments) if manifest else {}
@@ -143,10 +129,13 @@ def _growth(found: list[Path], size: int) -> dict[str, int]:
 @CONFIG
 @DIRECTORY
 @AS_JSON
+@click.pass_context
 @one_line
-def compress_command(*, config: Path | None, directory: Path | None, as_json: bool) -> None:
+def compress_command(
+    ctx: click.Context, *, config: Path | None, directory: Path | None, as_json: bool
+) -> None:
     """Pack closed segments now (a running daemon does so by itself)."""
-    journal = _journal_of(config, directory)
+    journal = journal_of(ctx, config, directory)
     saved = _when_free(lambda: look(journal))
     if as_json:
         click.echo(json.dumps({"saved_bytes": saved}))
@@ -164,16 +153,23 @@ def compress_command(*, config: Path | None, directory: Path | None, as_json: bo
     help=f"Signing key; default: {KEY_NAME} beside the journal, made when absent.",
 )
 @AS_JSON
+@click.pass_context
 @one_line
 def archive_command(
-    *, config: Path | None, directory: Path | None, to: Path, key: Path | None, as_json: bool
+    ctx: click.Context,
+    *,
+    config: Path | None,
+    directory: Path | None,
+    to: Path,
+    key: Path | None,
+    as_json: bool,
 ) -> None:
     """Move closed, anchored segments away under a signed manifest.
 
     Never from the last checkpoint on. `seatrial evidence …` finds them where they went; where the
     archive was carried elsewhere, name it before the journal.
     """
-    journal = _journal_of(config, directory)
+    journal = journal_of(ctx, config, directory)
     path = key or journal.parent / KEY_NAME
     if key is None and not path.exists():
         make_key_pair(path)

@@ -363,6 +363,7 @@ class DurableState:
         self.books.restore(state["books"])
         instruments = [from_plain(Instrument, data) for data in state["instruments"]]
         self.instruments = {one.instrument_id: one for one in instruments}
+        self.instruments_version += 1
         self.session = from_plain(TradingSession, state["session"])
         incidents = [from_plain(Incident, data) for data in state["incidents"]]
         self.incidents = {one.incident_id: one for one in incidents}

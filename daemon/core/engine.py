@@ -89,6 +89,8 @@ class Engine:
         """Begin HALTED, with the gate DOWN and empty books."""
         self._config = config
         self._ctx = TurnContext(config, interceptor)
+        self.own_id = self._ctx.books.own_id
+        """The id of the order that a request of ours is about, by what their ids share."""
         self._market = LatestMarket()
         cancels = Cancels(self._ctx)
         amends, replaces = Amends(self._ctx), Replaces(self._ctx)
@@ -149,6 +151,7 @@ class Engine:
         ctx = self._ctx
         ctx.now_ns = turn.ts_ns
         ctx.effects = []
+        ctx.interceptor.risk.ids.head = turn.head
         if not self._armed:
             self._begin()
         elif self._housekeeping.overslept():
@@ -158,8 +161,8 @@ class Engine:
         if kind is not MarketData or ctx.effects or ctx.ledger.notices or ctx.troubles:
             self._session_control.settle_turn()
             self._bots.settle(turn.input)
-        equity = ctx.interceptor.risk.valuation.take_record()
-        if equity is not None:
+        valuation = ctx.interceptor.risk.valuation
+        if valuation.ledger.due and (equity := valuation.take_record()) is not None:
             ctx.record(EventType.EQUITY, equity.to_plain())
         effects, ctx.effects = tuple(ctx.effects), []
         return effects

@@ -63,14 +63,16 @@ class Execution:
         for fill in report.fills:
             if not ctx.books.has_fill(fill):
                 ctx.book(fill, order)
-        self._amends.absorb(order, report)
+        if report.qty < order.qty or self._amends.under_way:
+            self._amends.absorb(order, report)
         trigger = TRIGGER_OF_VENUE_STATUS.get(report.venue_status)
         if trigger is None:
             self._unrecognised(order, report)
         else:
-            ctx.fire(order, trigger, report.reason or report.exec_type.value, report)
+            ctx.fire(order, trigger, report.reason or report.exec_type._value_, report)
         self.check_quantities(order)
-        self._after_answer(order, report.source)
+        if report.source in _ANSWERS:
+            self._after_answer(order)
         if is_new and order.venue_order_id is not None:
             self._cancels.appeared(order)
 
@@ -142,10 +144,8 @@ class Execution:
             )
             ctx.record(EventType.EXCHANGE_ERROR, fields)
 
-    def _after_answer(self, order: Order, source: ReportSource) -> None:
+    def _after_answer(self, order: Order) -> None:
         """A query was answered: drop the question if it is settled; send a wanted cancel again."""
-        if source not in _ANSWERS:
-            return
         owed = order.venue_cum_qty > order.cum_qty
         if order.status is not OrderStatus.UNKNOWN and not owed:
             self._ctx.pending_queries.asks.pop(order.client_order_id, None)

@@ -33,6 +33,8 @@ from daemon.model.records import EventType
 from daemon.model.stop_triggers import StopTrigger
 
 BEGIN = "begin"
+_HALTED, _ACTIVE, _READY = TradingState.HALTED, TradingState.ACTIVE, GateState.READY
+"""A look at a member of an enum costs as much as a call on Python 3.11."""
 _LOSSES = (StopTrigger.CAP_BREACH, StopTrigger.DRAWDOWN)
 _NS_PER_MS = 1_000_000
 
@@ -370,14 +372,14 @@ class SessionControl:
             ctx.record(EventType.GATE_STATE, fields)
             self._last_gate = state
             self.symbols.follow_gate()
-        if not self.active or ctx.trading_state is TradingState.HALTED:
+        if not self.active or ctx.trading_state is _HALTED:
             return
-        if state is not GateState.READY:
+        if state is not _READY:
             ctx.set_trading(TradingState.REDUCING, f"the gate is {state}")
         elif self.incidents.reduce_only:
             ctx.set_trading(TradingState.REDUCING, self.incidents.reduce_only)
-        else:
-            ctx.set_trading(TradingState.ACTIVE, "the gate is READY again")
+        elif ctx.trading_state is not _ACTIVE:
+            ctx.set_trading(_ACTIVE, "the gate is READY again")
 
     def _gate_why(self) -> str:
         gate = self._ctx.gate

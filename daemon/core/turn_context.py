@@ -24,7 +24,7 @@ from daemon.model.effects import CloseHalt, Effect, QueryOrder, Record, RefreshI
 from daemon.model.enums import OrderStatus, TradingState
 from daemon.model.ids import InstrumentId, VenueOrderId, symbol_of
 from daemon.model.intents import PlaceIntent
-from daemon.model.orders import NewOrder, Order
+from daemon.model.orders import AmendOrder, CancelOrder, NewOrder, Order
 from daemon.model.plain_values import to_plain
 from daemon.model.records import SEVERITY, EventType
 from daemon.model.reports import ExecutionReport, Fill
@@ -197,8 +197,8 @@ class TurnContext:
             "symbol": symbol_of(order.instrument_id),
             "instrument_id": order.instrument_id,
             "order_id": seen,
-            "old": old.value,
-            "new": row.new.value,
+            "old": old._value_,
+            "new": row.new._value_,
             "why": why,
             "cum_qty": plain(order.cum_qty),
             "venue_cum_qty": plain(claimed),
@@ -232,7 +232,7 @@ class TurnContext:
                     why,
                     venue_order_id=report.venue_order_id,
                     venue_cum_qty=report.cum_qty,
-                    source=report.source.value,
+                    source=report.source._value_,
                     ts_venue_ns=report.ts_venue_ns,
                 )
         except ImpossibleTransition as error:
@@ -262,12 +262,12 @@ class TurnContext:
             "symbol": symbol_of(order.instrument_id),
             "instrument_id": order.instrument_id,
             "order_id": fill.venue_order_id,
-            "side": fill.side.value,
+            "side": fill.side._value_,
             "qty": plain(fill.qty),
             "price": plain(fill.price),
             "fee": plain(fill.fee),
             "fee_asset": fill.fee_asset,
-            "liquidity": fill.liquidity.value,
+            "liquidity": fill.liquidity._value_,
             "partial": order.cum_qty < order.qty,
             "recovered": fill.recovered,
             "late": late,
@@ -289,7 +289,7 @@ class TurnContext:
             fields["order"] = to_plain(order)
         self.record(EventType.ORDER_RESOLVED, fields)
 
-    def cancel_requested(self, order: Order, why: str) -> None:
+    def cancel_requested(self, order: Order, cancel: CancelOrder, why: str) -> None:
         """Write that a cancel leaves in this turn."""
         row = advance(
             order.status,
@@ -301,16 +301,17 @@ class TurnContext:
         fields: journal.CancelRequestedRecord = {
             **names_of(order),
             "order_id": order.venue_order_id,
+            "request_id": cancel.request_id,
             "why": why,
         }
         self.record(EventType.CANCEL_REQUESTED, fields)
 
-    def amend_requested(self, order: Order, qty: Decimal, why: str) -> None:
+    def amend_requested(self, order: Order, amend: AmendOrder, why: str) -> None:
         """Write that an amend leaves in this turn; the order is not smaller yet."""
         instrument = self.ledger.instruments.get(order.instrument_id)
         fields: journal.AmendRequestedRecord = {
-            **names_of(order), "order_id": order.venue_order_id, "old_qty": plain(order.qty),
-            "qty": plain(qty), "cum_qty": plain(order.cum_qty),
+            **names_of(order), "order_id": order.venue_order_id, "request_id": amend.request_id,
+            "old_qty": plain(order.qty), "qty": plain(amend.qty), "cum_qty": plain(order.cum_qty),
             "lot": plain(instrument.lot) if instrument is not None else None, "why": why,
         }  # fmt: skip
         self.record(EventType.AMEND_REQUESTED, fields)

@@ -25,8 +25,10 @@ class DemoError(RuntimeError):
 class Process:
     """A child whose stderr goes to a log file; it dies with us at the latest."""
 
-    def __init__(self, name: str, arguments: Sequence[str], log: Path) -> None:
-        """Start it."""
+    def __init__(
+        self, name: str, arguments: Sequence[str], log: Path, *, has_own_group: bool = False
+    ) -> None:
+        """Start it; with `has_own_group` a Ctrl-C at the terminal does not reach it."""
         self.name = name
         self.log = log
         with log.open("ab") as out:
@@ -37,6 +39,7 @@ class Process:
                 stdin=subprocess.DEVNULL,
                 env=os.environ | {"PYTHONUNBUFFERED": "1"},
                 preexec_fn=end_with_parent(),  # noqa: PLW1509 - one system call, no lock
+                process_group=0 if has_own_group else None,
             )
         self._lines: queue.Queue[str | None] = queue.Queue(maxsize=1_000)
         self._reader = threading.Thread(target=self._read, name=f"{name}-stdout", daemon=True)

@@ -13,6 +13,7 @@ from decimal import Decimal
 from enum import StrEnum
 
 from daemon.model.amounts import ZERO
+from daemon.model.cheap_values import quick
 from daemon.model.enums import OrderType, Side, TimeInForce, VenueOrderStatus
 from daemon.model.ids import ClientOrderId, InstrumentId, StrategyId, VenueOrderId
 from daemon.model.order_features import OrderExtras
@@ -115,6 +116,7 @@ class BotFill:
     ts_venue_ns: int
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BotOrderRow:
     """One order of a bot as the fold has it.

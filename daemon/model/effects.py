@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import msgspec
+
 from daemon.model.bots import BotDenial, BotFill, BotOrderRow
 from daemon.model.enums import ExecType
 from daemon.model.ids import ClientOrderId, InstrumentId, VenueOrderId
@@ -18,16 +20,14 @@ from daemon.model.position import Balance
 from daemon.model.records import EventType
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(msgspec.Struct, frozen=True):
     """Write one line: the event type and its fields (plain JSON values only, money as text)."""
 
     event_type: EventType
     fields: Mapping[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class SendOrder:
+class SendOrder(msgspec.Struct, frozen=True):
     """Hand an approved order to the venue session."""
 
     order: NewOrder

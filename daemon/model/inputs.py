@@ -11,13 +11,17 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, Literal
 
+import msgspec
+
 from daemon.model.bots import BotState, ReplaceMode, Tags
+from daemon.model.cheap_values import quick
 from daemon.model.enums import Link, OrderType, Side, TimeInForce
 from daemon.model.ids import ClientOrderId, InstrumentId, VenueOrderId
 from daemon.model.instrument import Instrument
 from daemon.model.market import TopOfBook, TradeTick
 from daemon.model.order_features import OrderExtras
 from daemon.model.position import Balance
+from daemon.model.records import GENESIS
 from daemon.model.reports import (
     CancelReject,
     ExecutionReport,
@@ -239,6 +243,7 @@ class LoopLagged:
     queue_age_ns: int
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BotPlace:
     """A bot asks for one order, under its own id; either `qty` (base) or `quote_qty` is set.
@@ -383,14 +388,16 @@ BOT_REQUESTS = (BotPlace, BotCancel, BotCancelAll, BotReplace, BotAmend)
 """Inputs that are answered by a `BotAnswered`."""
 
 
-@dataclass(frozen=True, slots=True)
-class Turn:
+class Turn(msgspec.Struct, frozen=True):
     """One turn of the pump: an input with its place in the run and the engine's time.
 
     `ts_ns` is UTC nanoseconds anchored to the monotonic clock at boot and never earlier than the
     journal's last record: it does not step, so no window is ever refilled by a clock change.
+    `head` is the SHA-256 (hex) of the journal's last line before this turn's own, which carries it
+    as `prev`: ids that the turn makes have a digest of it.
     """
 
     seq: int
     ts_ns: int
     input: Input
+    head: str = GENESIS

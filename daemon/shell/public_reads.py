@@ -143,14 +143,19 @@ class PublicStreams:
             while not self._wanted:
                 self._changed.clear()
                 await self._changed.wait()
+            is_lost = True
             with contextlib.suppress(*_LOST):
-                await self._connection(on_frame)
+                is_lost = await self._connection(on_frame)
             self._told = frozenset()
-            if self._wanted:
+            if is_lost and self._wanted:
                 on_lost()
                 await asyncio.sleep(self._backoff.next_s())
 
-    async def _connection(self, on_frame: Callable[[str, bytes], None]) -> None:
+    async def _connection(self, on_frame: Callable[[str, bytes], None]) -> bool:
+        """Serve one connection; False where we left it because nobody listened any more.
+
+        Whoever comes while it closes has missed nothing: the next connection serves them.
+        """
         endpoint = self._endpoint
         check_peer(self._environment, endpoint.host, endpoint.port)
         host = f"[{endpoint.host}]" if ":" in endpoint.host else endpoint.host
@@ -163,22 +168,26 @@ class PublicStreams:
         ):
             self.connections += 1
             sender = group.create_task(self._send_wishes(socket), name="public-subscribe")
+            is_lost = True
             with contextlib.suppress(*_LOST):  # here: a group would wrap them
-                await self._read(socket, on_frame)
+                is_lost = await self._read(socket, on_frame)
             sender.cancel()
+        return is_lost
 
     async def _read(
         self, socket: aiohttp.ClientWebSocketResponse, on_frame: Callable[[str, bytes], None]
-    ) -> None:
+    ) -> bool:
+        """Hand frames on until nobody listens (False) or the venue ends it (True)."""
         while self._wanted:
             message = await socket.receive(timeout=_SILENCE_MAX_S)
             if message.type is not aiohttp.WSMsgType.TEXT:
-                return
+                return True
             self._backoff.reset()
             frame = str(message.data).encode()
             if frame.startswith(b'{"stream":"'):
                 name = frame[_STREAM_AT:].partition(b'"')[0].decode()
                 on_frame(name, frame)
+        return False
 
     async def _send_wishes(self, socket: aiohttp.ClientWebSocketResponse) -> None:
         number = 0

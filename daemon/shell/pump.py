@@ -18,7 +18,7 @@ from typing import Any, Protocol
 
 from daemon.core.engine import Engine
 from daemon.core.ticks import had_no_consequence
-from daemon.model.checks import InvariantViolation, invariant
+from daemon.model.checks import InvariantViolation
 from daemon.model.effects import (
     ArmTimer,
     BotAnswered,
@@ -76,7 +76,16 @@ class TickSink(Protocol):
 
 
 class RecordSink(Protocol):
-    """A read-only end that sees every fact; of an INPUT line it sees no fields, if at all."""
+    """A read-only end that sees every fact of the kinds that it names."""
+
+    hears: frozenset[EventType]
+
+    def on_record(self, event_type: EventType, fields: Mapping[str, Any], ts_ns: int) -> None:
+        """One line was appended to the journal."""
+
+
+class RecordCounter(Protocol):
+    """A read-only end that sees every line; of an INPUT line it sees no fields."""
 
     def on_record(self, event_type: EventType, fields: Mapping[str, Any], ts_ns: int) -> None:
         """One line was appended to the journal."""
@@ -86,8 +95,10 @@ _NO_FIELDS: Mapping[str, Any] = MappingProxyType({})
 _PLACING = frozenset({SendOrder, SendReplace, SendAmend})
 """Effects that leave only when the turn's lines are with the kernel (promise P5)."""
 _TOLD = frozenset(typing.get_args(BotEffect))
-"""Effects that wait for it: a bot hears of nothing that a crash could still undo."""
-_AFTER_LINES = _PLACING | _TOLD
+"""Effects for bots, in order; a bot hears of nothing that a crash could still undo."""
+_AFTER_LINES = _PLACING | {BotAnswered}
+"""Effects that are waited for, so that the turn's lines are written at once. What else a bot is
+told follows when the turns that wait are over, or right before the next answer."""
 
 
 class Pump:
@@ -104,7 +115,7 @@ class Pump:
         on_exit: Callable[[ExitDaemon], None],
         on_fatal: Callable[[BaseException], None],
         sinks: tuple[RecordSink, ...] = (),
-        counters: tuple[RecordSink, ...] = (),
+        counters: tuple[RecordCounter, ...] = (),
         checkpoint_seq: int | None = None,
         facts_since: int = 0,
         thin_to: TickSink | None = None,
@@ -123,7 +134,7 @@ class Pump:
         self._clock = clock
         self._on_fatal = on_fatal
         self._thin_to = thin_to
-        self._sinks = sinks
+        self._sinks = {kind: tuple(one for one in sinks if kind in one.hears) for kind in EventType}
         self._counters = counters
         self._venue: VenuePort | None = None
         self._inputs: deque[tuple[int, Input]] = deque()
@@ -135,13 +146,13 @@ class Pump:
             CloseHalt: lambda effect: halt.close(effect.reason),
             OpenHalt: lambda _: halt.open(),
             ExitDaemon: on_exit,
-            **dict.fromkeys(_TOLD, self._tell_bot),
         }
         """Effects that are performed here; the others are the venue's."""
-        self._on_bot = on_bot
+        self._on_bot = on_bot or _nobody
         self._untold: deque[BotEffect] = deque(maxlen=INPUTS_MAX)
-        """What bots are told when its lines are written: the journal refuses now."""
+        """What bots are told when its lines are written."""
         self._loop = asyncio.get_running_loop()
+        self._session = engine.session_id
         self._scheduled = False
         self._draining = False
         self._stopped = False
@@ -173,7 +184,8 @@ class Pump:
                 now = self._market[key][0]
             self._market[key] = (now, item)
         else:
-            invariant(len(self._inputs) < INPUTS_MAX, f"{INPUTS_MAX} inputs wait: pump is stuck")
+            if len(self._inputs) >= INPUTS_MAX:
+                raise InvariantViolation(f"{INPUTS_MAX} inputs wait: pump is stuck")
             self._inputs.append((now, item))
         if not self._scheduled:
             self._scheduled = True
@@ -185,8 +197,12 @@ class Pump:
             self._drain()
 
     def offer_threadsafe(self, item: Input) -> None:
-        """Queue one input from another thread (control, watchdog)."""
-        self._loop.call_soon_threadsafe(self.offer, item)
+        """Queue one input from another thread (control, watchdog, gateway)."""
+        self._loop.call_soon_threadsafe(self._offer_and_take, item)
+
+    def _offer_and_take(self, item: Input) -> None:
+        self.offer(item)
+        self.take()
 
     def note(self, event_type: EventType, fields: Mapping[str, Any]) -> None:
         """Journal a fact that no engine step makes (operator commands, kill steps, drills)."""
@@ -214,8 +230,7 @@ class Pump:
 
     def _drain_later(self) -> None:
         self._scheduled = False
-        if not self._draining:
-            self._drain()
+        self.take()
 
     def _drain(self) -> None:
         self._draining = True
@@ -232,7 +247,8 @@ class Pump:
                 self._turn(queued_ns, item)
             if self._is_checkpoint_due():
                 self._write_checkpoint()
-            self._flush_or_fault()
+            if self._flush_or_fault() and self._untold:
+                self._tell_bots()
         except BaseException as error:  # noqa: BLE001 - crash-only: whatever it is, the process ends
             self.stop()
             self._on_fatal(error)
@@ -260,8 +276,8 @@ class Pump:
         started = self._clock.monotonic_ns()
         self.queue_age_ns = started - queued_ns
         ts_ns = self._clock.now_ns()
-        session_before = engine.session_id
-        effects = engine.step(Turn(journal.seq + 1, ts_ns, item))
+        session_before = self._session
+        effects = engine.step(Turn(journal.seq + 1, ts_ns, item, journal.head))
         if self._thin_to is not None and had_no_consequence(item, effects):
             self._thin_to.put(journal.seq, ts_ns, item)
         else:
@@ -269,7 +285,8 @@ class Pump:
                 EventType.INPUT, input_text(item), ts_ns=ts_ns, session_id=session_before
             )
         if effects:
-            self._take(effects, engine.session_id or session_before, ts_ns)
+            self._session = engine.session_id
+            self._take(effects, self._session or session_before, ts_ns)
         for counter in self._counters:
             counter.on_record(EventType.INPUT, _NO_FIELDS, ts_ns)
         self.turns += 1
@@ -289,7 +306,7 @@ class Pump:
         self._facts += len(records)
         for one in records:
             self._journal.append(one.event_type, one.fields, ts_ns=ts_ns, session_id=session)
-            for sink in self._sinks:
+            for sink in self._sinks[one.event_type]:
                 sink.on_record(one.event_type, one.fields, ts_ns)
         written = not placing or self._flush_or_fault()
         for effect in others:
@@ -301,7 +318,7 @@ class Pump:
     def _append(self, event_type: EventType, fields: Mapping[str, Any], session: str) -> None:
         stamp = self._clock.now_ns()
         self._journal.append(event_type, fields, ts_ns=stamp, session_id=session)
-        for sink in (*self._sinks, *self._counters):
+        for sink in (*self._sinks[event_type], *self._counters):
             sink.on_record(event_type, fields, stamp)
 
     def _flush_or_fault(self) -> bool:
@@ -315,21 +332,26 @@ class Pump:
             return False
         return True
 
-    def _tell_bot(self, effect: BotEffect) -> None:
-        if self._on_bot is not None:
-            self._on_bot(effect)
+    def _tell_bots(self) -> None:
+        while self._untold:
+            self._on_bot(self._untold.popleft())
 
     def _on_mended(self) -> None:
         """What had been refused is written: bots hear of it, and a human may start again."""
-        while self._untold:
-            self._tell_bot(self._untold.popleft())
+        self._tell_bots()
         self.offer(JournalMended())
 
     def _perform(self, effect: Effect, *, written: bool) -> None:
         kind = type(effect)
         inner = self._inner.get(kind)
-        if kind in _TOLD and (not written or self._untold) and not _is_denial(effect):
-            self._untold.append(effect)  # type: ignore[arg-type] # its kind was just looked at
+        if kind in _TOLD:
+            told: BotEffect = effect  # type: ignore[assignment] # its kind was just looked at
+            if not written and _is_denial(told):
+                self._on_bot(told)
+                return
+            self._untold.append(told)
+            if written and kind is BotAnswered:
+                self._tell_bots()
         elif inner is not None:
             inner(effect)
         elif not written and kind in _PLACING:
@@ -365,6 +387,11 @@ class Pump:
     def _fire(self, timer_id: str) -> None:
         self._timers.pop(timer_id, None)
         self.offer(TimerFired(timer_id))
+
+
+def _nobody(effect: BotEffect) -> None:
+    """No bot is configured."""
+    del effect
 
 
 def _is_denial(effect: Effect) -> bool:

@@ -130,7 +130,8 @@ class DecisionInputs:
 
     def plain(self) -> dict[str, Any]:
         """As a record carries them."""
-        intent = self.intent
+        intent, px = self.intent, self.px
+        price, stop_price = intent.price, intent.stop_price
         out: dict[str, Any] = {
             "verdict": self.verdict,
             "strategy_id": intent.strategy_id,
@@ -140,14 +141,14 @@ class DecisionInputs:
             "time_in_force": intent.time_in_force,
             "reduce_only": intent.reduce_only,
             "qty": str(intent.qty),
-            "price": _text(intent.price),
-            "stop_price": _text(intent.stop_price),
+            "price": None if price is None else str(price),
+            "stop_price": None if stop_price is None else str(stop_price),
             "now_ns": self.now_ns,
         }
         if intent.extras is not None:
             out["extras"] = extras_plain(intent.extras)
         out["qty_approved"] = str(self.qty)
-        out["px"] = _text(self.px)
+        out["px"] = None if px is None else str(px)
         out["context"] = self.context.digest
         out["halted"] = self.halted
         out["halt_reason"] = self.halt_reason
@@ -156,31 +157,40 @@ class DecisionInputs:
             return out
         if self.bot is not None:
             out["bot"] = self.bot
-        own_px = (self.own_buy_px, self.own_sell_px, self.own_px_max)
-        return out | {
-            "market": self.market,
-            "blocked": self.blocked,
-            "unknown_orders": self.unknown_orders,
-            "position": str(self.position),
-            "buys_open": str(self.buys_open),
-            "sells_open": str(self.sells_open),
-            "own_px": [_text(px) for px in own_px],
-            "orders_open": [self.orders_open, self.stops_open, self.orders_open_total],
-            "rate": _rate_text(self.rate),
-            "others": self.others,
-            "balance": [self.asset, _text(self.free), str(self.inflight), str(self.unsettled)],
-            "base_total": _text(self.base_total),
-            "attempts": self.orders,
-            "cancels": self.cancels,
-            "symbol_minute": self.symbol_minute,
-            "executions": self.executions,
-            "turnover": {
-                name: [str(traded), str(is_open), None if of is None else str(of[1])]
-                for name, traded, is_open, of in self.turnover
-            },
-            "traded_qty": str(self.traded_qty),
-            "duplicate_ns": self.duplicate_ns,
-        }
+        buy_px, sell_px, px_max = self.own_buy_px, self.own_sell_px, self.own_px_max
+        rate, free, base_total = self.rate, self.free, self.base_total
+        turnover: dict[str, Any] = {}
+        for name, traded, is_open, of in self.turnover:
+            turnover[name] = [str(traded), str(is_open), None if of is None else str(of[1])]
+        out["market"] = self.market
+        out["blocked"] = self.blocked
+        out["unknown_orders"] = self.unknown_orders
+        out["position"] = str(self.position)
+        out["buys_open"] = str(self.buys_open)
+        out["sells_open"] = str(self.sells_open)
+        out["own_px"] = [
+            None if buy_px is None else str(buy_px),
+            None if sell_px is None else str(sell_px),
+            None if px_max is None else str(px_max),
+        ]
+        out["orders_open"] = [self.orders_open, self.stops_open, self.orders_open_total]
+        out["rate"] = None if rate is None else [str(rate[0]), str(rate[1]), rate[2]]
+        out["others"] = self.others
+        out["balance"] = [
+            self.asset,
+            None if free is None else str(free),
+            str(self.inflight),
+            str(self.unsettled),
+        ]
+        out["base_total"] = None if base_total is None else str(base_total)
+        out["attempts"] = self.orders
+        out["cancels"] = self.cancels
+        out["symbol_minute"] = self.symbol_minute
+        out["executions"] = self.executions
+        out["turnover"] = turnover
+        out["traded_qty"] = str(self.traded_qty)
+        out["duplicate_ns"] = self.duplicate_ns
+        return out
 
 
 def inputs_of(
@@ -253,10 +263,6 @@ def extras_plain(extras: OrderExtras) -> dict[str, Any]:
         "peg": None if extras.peg is None else str(extras.peg),
         "peg_levels": extras.peg_levels,
     }
-
-
-def _text(value: Decimal | None) -> str | None:
-    return None if value is None else str(value)
 
 
 def _base_total(book: SymbolBook) -> Decimal | None:

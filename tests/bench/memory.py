@@ -63,7 +63,7 @@ async def feed(events: int, directory: Path) -> dict[str, Any]:
         on_reply=ignore_reply,
         on_exit=ignore_exit,
         on_fatal=fatal.append,
-        sinks=(Metrics(dict, {}),),
+        counters=(Metrics(dict, {}),),
     )
     pump.attach(NoVenue())
     names = [instrument_id(symbol, "sim") for symbol in SYMBOLS]

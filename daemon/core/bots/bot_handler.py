@@ -214,6 +214,7 @@ class Bots:
                 ctx.effects.extend(self._rows.changes(order))
                 self._stale.add(bot_of(order.strategy_id) or "")
             self._waiting.settle(orders)
+            self._rows.turn_over()
             self._suspend_whoever_must()
             if self._rows.remembered > 2 * ctx.config.orders_retained + _FORGET_EVERY:
                 self._rows.forget_gone()
@@ -222,10 +223,13 @@ class Bots:
 
     def _tell_balances(self) -> None:
         stale, self._stale = self._stale, set()
-        for name in (one for one in self.specs if one in stale):  # in one order, always
-            now = self.money.balances(self.specs[name])
-            before = self._told.get(name, ())
-            changed = tuple(one for one in now if one not in before)
+        for name, spec in self.specs.items():  # in one order, always
+            if name not in stale:
+                continue
+            now, before = self.money.balances(spec), self._told.get(name, ())
+            if now == before:
+                continue
+            changed = tuple([one for one in now if one not in before])
             if changed:
                 self._told[name] = now
                 self._ctx.effects.append(BotBalances(bot=name, rows=changed))

@@ -26,13 +26,18 @@ class Money:
         """Share the desk."""
         self._ctx = ctx
         self._specs = specs
+        self._assets_of: dict[str, list[str]] = {}
+        self._assets_version = -1
+        self._made: dict[str, Balance] = {}
+        """What was told last of each asset of the account."""
 
     def balances(self, spec: BotSpec) -> tuple[Balance, ...]:
         """Every asset of the bot's symbols and of its capital, in alphabetical order."""
+        assets = self._assets(spec)
+        if not spec.capital:
+            return tuple([self._whole(asset) for asset in assets])
         held = self._held(spec.name)
-        return tuple(
-            self._balance(spec, asset, held.get(asset, ZERO)) for asset in self._assets(spec)
-        )
+        return tuple([self._balance(spec, asset, held.get(asset, ZERO)) for asset in assets])
 
     def free(self, spec: BotSpec, asset: str) -> Decimal:
         """What the bot may still spend of an asset."""
@@ -56,13 +61,22 @@ class Money:
         return f"the bots' allotments are {plain(allotted)} {asset}, the account has {plain(total)}"
 
     def _balance(self, spec: BotSpec, asset: str, held: Decimal) -> Balance:
-        account = self._ctx.interceptor.risk.books.accounts.get(asset)
-        free = account.free if account is not None and account.known else ZERO
-        locked = account.locked if account is not None and account.known else ZERO
+        whole = self._whole(asset)
         if not spec.capital:
-            return Balance(asset, free, locked)
+            return whole
         mine = self._own(spec, asset) - held
-        return Balance(asset, max(ZERO, min(free, mine)), held)
+        return Balance(asset, max(ZERO, min(whole.free, mine)), held)
+
+    def _whole(self, asset: str) -> Balance:
+        """What the account has of an asset; the same object while that is the same."""
+        account = self._ctx.interceptor.risk.books.accounts.get(asset)
+        free = locked = ZERO
+        if account is not None and account.known:
+            free, locked = account.free, account.locked
+        made = self._made.get(asset)
+        if made is None or made.free is not free or made.locked is not locked:
+            made = self._made[asset] = Balance(asset, free, locked)
+        return made
 
     def _own(self, spec: BotSpec, asset: str) -> Decimal:
         account = self._ctx.ledger.bots.of.get(spec.name)
@@ -84,10 +98,18 @@ class Money:
         return held
 
     def _assets(self, spec: BotSpec) -> list[str]:
-        names = (instrument_id(one, self._ctx.config.environment) for one in spec.symbols)
-        loaded = self._ctx.ledger.instruments
-        known = [loaded[name] for name in names if name in loaded]
-        return sorted({a for one in known for a in (one.base, one.quote)} | set(spec.capital))
+        ledger = self._ctx.ledger
+        if self._assets_version != ledger.instruments_version:
+            self._assets_version = ledger.instruments_version
+            self._assets_of.clear()
+        assets = self._assets_of.get(spec.name)
+        if assets is None:
+            names = (instrument_id(one, self._ctx.config.environment) for one in spec.symbols)
+            loaded = ledger.instruments
+            known = [loaded[name] for name in names if name in loaded]
+            found = {a for one in known for a in (one.base, one.quote)} | set(spec.capital)
+            assets = self._assets_of[spec.name] = sorted(found)
+        return assets
 
 
 def allotments_short(ctx: TurnContext) -> list[str]:

@@ -219,7 +219,7 @@ class PendingAnswers:
             "orders": [
                 {
                     "client_order_id": row.own_id,
-                    "status": None if row.status is None else row.status.value,
+                    "status": None if row.status is None else row.status._value_,
                     "cum_qty": plain(row.cum_qty),
                 }
                 for row in rows
@@ -257,4 +257,4 @@ def _orders_of(waiter: Waiter) -> tuple[ClientOrderId, ...]:
 
 
 def _was_canceled(row: BotOrderRow) -> bool:
-    return row.status is not None and row.status.value == "CANCELED"
+    return row.status is VenueOrderStatus.CANCELED

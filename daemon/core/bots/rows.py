@@ -53,6 +53,8 @@ class Rows:
         self._ctx = ctx
         self._patience = {spec.name: spec.patience_ns for spec in ctx.config.bots}
         self._told: dict[ClientOrderId, BotTold] = {}
+        self._fresh: dict[ClientOrderId, BotOrderRow] = {}
+        """Made at the end of this turn, which changes no order any more."""
         self.cancel_ids: dict[ClientOrderId, str] = {}
         """The bot's id of the cancel that it asked for last, by our id of the order."""
         self.reasons: dict[ClientOrderId, str] = {}
@@ -70,9 +72,16 @@ class Rows:
                     was_in_doubt=order.status is OrderStatus.UNKNOWN,
                 )
 
+    def turn_over(self) -> None:
+        """The turn has told all that it had to tell."""
+        self._fresh.clear()
+
     def row(self, order: Order) -> BotOrderRow:
         """The order as it stands."""
         cid = order.client_order_id
+        made = self._fresh.get(cid)
+        if made is not None:
+            return made
         terms = order.terms
         fills = self._fills(order)
         venue_order_id = order.venue_order_id
@@ -110,8 +119,10 @@ class Rows:
     def changes(self, order: Order) -> Iterator[BotOrderChanged]:
         """What has changed since its bot was last told; it counts as told from here on."""
         cid = order.client_order_id
-        told = self._told.setdefault(cid, BotTold())
-        row = self.row(order)
+        told = self._told.get(cid)
+        if told is None:
+            told = self._told[cid] = BotTold()
+        row = self._fresh[cid] = self.row(order)
         if order.status is OrderStatus.UNKNOWN:
             told.was_in_doubt = True
         if not told.is_new and is_shown(order):

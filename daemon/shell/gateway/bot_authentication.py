@@ -145,13 +145,10 @@ class Authentication:
             if other:
                 self._on_incident(f"a request of another key was signed with {other}'s", other)
 
-    def let_in(self, key: ApiKey, params: Params, payload: bytes, signature: str) -> BotAsked:
-        """What the bot asks, once all else is checked."""
+    def let_in(self, key: ApiKey, params: Params, proof: str) -> BotAsked:
+        """What the bot asks, once all else is checked; `proof` is `proof_of` an Ed25519 key's."""
         now_ns = self.now_ns()
         self.heard(key.account, now_ns)
-        proof = ""
-        if key.is_ed25519:  # a third party can check it; an HMAC it could not
-            proof = f"{payload.decode('utf-8', 'replace')}&signature={signature}"
         return BotAsked(bot=self._rules[key.account], params=params, now_ns=now_ns, proof=proof)
 
     def heard(self, bot: str, now_ns: int) -> None:
@@ -181,6 +178,11 @@ class Authentication:
         if refused.status == 418:
             raise banned(until_ns)
         raise too_much_weight(bucket.rate * 60, until_ns)
+
+
+def proof_of(payload: bytes, signature: str) -> str:
+    """What a third party can check that the bot asked with, but for an HMAC: that it could not."""
+    return f"{payload.decode('utf-8', 'replace')}&signature={signature}"
 
 
 def cancel_target(endpoint: Endpoint, params: Params) -> str:

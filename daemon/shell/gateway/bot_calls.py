@@ -8,11 +8,12 @@ Rules of this file:
 """
 
 import asyncio
-import secrets
+from binascii import b2a_base64
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import partial
+from os import urandom
 from typing import Any, Protocol
 
 import orjson
@@ -72,6 +73,7 @@ from daemon.venues.binance_spot.serving.shown_rows import (
 from daemon.venues.binance_spot.serving.units import ms_of
 
 _DAY_MS = 86_400_000
+_URL_SAFE = str.maketrans("+/", "-_")
 
 
 class AccountData(Protocol):
@@ -450,7 +452,7 @@ def busy() -> DialectError:
 
 def invented_id() -> str:
     """A client order id for a request that has none, as the venue would invent one."""
-    return secrets.token_urlsafe(16)
+    return b2a_base64(urandom(16), newline=False)[:22].decode().translate(_URL_SAFE)
 
 
 def _told(wish: BotPlace, shown: ResponseType) -> Satisfied:

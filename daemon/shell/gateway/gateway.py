@@ -156,10 +156,13 @@ class Gateway:
         """Hand an effect over, from the main loop; its lines are written."""
         self._effects.append(effect)
         loop = self._loop
-        if not self._is_woken and loop is not None:
-            self._is_woken = True
-            with contextlib.suppress(RuntimeError):  # it has ended: nobody waits any more
-                loop.call_soon_threadsafe(self._follow)
+        if self._is_woken or loop is None:
+            return
+        self._is_woken = True
+        try:
+            loop.call_soon_threadsafe(self._follow)
+        except RuntimeError:
+            return  # it has ended: nobody waits any more
 
     def status(self) -> Mapping[str, Any]:
         """What `status` shows of the gateway and its bots; read without waiting for it."""

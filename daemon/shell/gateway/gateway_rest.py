@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 import orjson
 
-from daemon.shell.gateway.bot_authentication import Authentication, cancel_target
+from daemon.shell.gateway.bot_authentication import Authentication, cancel_target, proof_of
 from daemon.shell.gateway.bot_calls import BotCalls
 from daemon.shell.gateway.gateway_rules import BotRules
 from daemon.shell.gateway.public import PublicCalls
@@ -93,21 +93,20 @@ class RestFront:
 
     async def _signed(self, request: RestRequest, endpoint: Endpoint, params: Params) -> object:
         authentication = self._authentication
-        payload = signed_text(request.query, request.body)
-        signature = raw_signature(request.query, request.body)
         try:
             key = authenticate(
                 authentication.keys, endpoint, request, params, authentication.judge_ns()
             )
         except DialectError as error:
-            authentication.refused(error, request.api_key, payload, signature)
+            authentication.refused(error, request.api_key, *_signature_of(request))
             raise
         handler = self._calls.handlers.get(endpoint.name)
         if key is None or handler is None:
             check_served(endpoint.name)
             raise not_supported()
         try:
-            return await handler(authentication.let_in(key, params, payload, signature))
+            proof = proof_of(*_signature_of(request)) if key.is_ed25519 else ""
+            return await handler(authentication.let_in(key, params, proof))
         except DialectError:
             raise
         except Exception:
@@ -121,3 +120,9 @@ class RestFront:
         return self._authentication.counts[bot.name].headers(
             self._authentication.now_ns(), with_orders=counts
         )
+
+
+def _signature_of(request: RestRequest) -> tuple[bytes, str]:
+    """What was signed, and the signature."""
+    query, body = request.query, request.body
+    return signed_text(query, body), raw_signature(query, body)

@@ -7,7 +7,7 @@ import orjson
 
 from daemon.model.effects import BotBalances, BotEffect, BotOrderChanged
 from daemon.model.enums import VenueOrderStatus
-from daemon.shell.gateway.bot_authentication import Authentication, cancel_target
+from daemon.shell.gateway.bot_authentication import Authentication, cancel_target, proof_of
 from daemon.shell.gateway.bot_calls import BotCalls
 from daemon.shell.gateway.public import PublicCalls
 from daemon.shell.gateway.public_market import PublicReply
@@ -34,6 +34,7 @@ from daemon.venues.binance_spot.serving.ws_frames import (
     decode_request,
     envelope,
     event_body,
+    signed_params,
     subscribers,
     terminated_frame,
 )
@@ -77,6 +78,8 @@ class ApiFront:
 
     def heard(self, session: ApiSession) -> None:
         """A frame of any kind has come: of an open signed session it is a sign of life."""
+        if session.key is None and not session.subscriptions:
+            return
         for bot in _signers(session):
             self._authentication.heard(bot, self._authentication.now_ns())
 
@@ -159,7 +162,8 @@ class ApiFront:
         try:
             done = control(authentication.keys, session, request, judge_ns=now_ns, clock_ns=now_ns)
         except DialectError as error:
-            authentication.refused(error, api_key, *_signed(request.params))
+            params = request.params
+            authentication.refused(error, api_key, signed_params(params), params.text("signature"))
             raise
         self.heard(session)
         return done.result, done.ended
@@ -168,13 +172,12 @@ class ApiFront:
         self, session: ApiSession, endpoint: Endpoint, params: Params, api_key: str
     ) -> object:
         authentication = self._authentication
-        payload, signature = _signed(params)
         try:
             key = authenticate(
                 authentication.keys, session, endpoint, params, authentication.judge_ns()
             )
         except DialectError as error:
-            authentication.refused(error, api_key, payload, signature)
+            authentication.refused(error, api_key, signed_params(params), params.text("signature"))
             raise
         if key is None:
             bot = (
@@ -193,7 +196,10 @@ class ApiFront:
             check_served(endpoint.name)
             raise not_supported()
         try:
-            return await handler(authentication.let_in(key, params, payload, signature))
+            proof = (
+                proof_of(signed_params(params), params.text("signature")) if key.is_ed25519 else ""
+            )
+            return await handler(authentication.let_in(key, params, proof))
         except DialectError:
             raise
         except Exception:
@@ -218,13 +224,6 @@ def refused_by_venue(reply: PublicReply) -> DialectError:
         return DialectError(int(told["code"]), str(told["msg"]), reply.status)
     except (ValueError, TypeError, LookupError):
         return try_again()
-
-
-def _signed(params: Params) -> tuple[bytes, str]:
-    """What was signed, and the signature."""
-    pairs = sorted(item for item in params.values.items() if item[0] != "signature")
-    payload = "&".join(f"{name}={value}" for name, value in pairs).encode()
-    return payload, params.text("signature")
 
 
 def _unsigned(params: Params) -> Params:

@@ -31,7 +31,8 @@ class TooManyWait(Exception):  # noqa: N818 - the request was not offered
 class _Waiter:
     bot: str
     satisfied: Satisfied | None
-    future: asyncio.Future[BotAnswered]
+    future: asyncio.Future[None]
+    """Done when `answer` tells all that was asked for, or the patience is over."""
     on_settled: Callable[[], None]
     answer: BotAnswered | None = None
     """The engine has answered, and the row does not yet tell all that was asked for."""
@@ -77,18 +78,20 @@ class RequestWaiters:
             raise TooManyWait
         self._last += 1
         request = self._last
-        waiter = _Waiter(bot, satisfied, asyncio.get_running_loop().create_future(), on_settled)
+        loop = asyncio.get_running_loop()
+        waiter = _Waiter(bot, satisfied, loop.create_future(), on_settled)
         self._waiters[request] = waiter
+        patience = loop.call_later(patience_s, _give_up, waiter.future)
         try:
+            # The last thing before the wait: the main loop needs the interpreter from here on.
             self._offer(make(request))
-            async with asyncio.timeout(patience_s):
-                return await waiter.future
-        except TimeoutError:
+            await waiter.future
             if waiter.answer is not None:
                 return waiter.answer
             self.unknown += 1
-            raise PatienceOver from None
+            raise PatienceOver
         finally:
+            patience.cancel()
             if waiter.answer is None:
                 self._late[request] = waiter
                 while len(self._late) > WAITING_MAX:
@@ -115,7 +118,7 @@ class RequestWaiters:
             or waiter.satisfied(answer.rows[0])
         )
         if is_enough and not waiter.future.done():
-            waiter.future.set_result(answer)
+            waiter.future.set_result(None)
 
     def _changed(self, row: BotOrderRow) -> None:
         for waiter in self._waiters.values():
@@ -125,4 +128,9 @@ class RequestWaiters:
             if answer.rows[0].own_id == row.own_id:
                 waiter.answer = replace(answer, rows=(row,))
                 if waiter.satisfied is None or waiter.satisfied(row):
-                    waiter.future.set_result(waiter.answer)
+                    waiter.future.set_result(None)
+
+
+def _give_up(future: "asyncio.Future[None]") -> None:
+    if not future.done():
+        future.set_result(None)

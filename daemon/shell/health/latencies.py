@@ -25,6 +25,7 @@ GATE_BOUNDS_S = (0.000_01, 0.000_05, 0.000_1, 0.000_5, 0.001, 0.005, 0.05, 0.5)
 OUTAGE_BOUNDS_S = (0.1, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 1800.0)
 BEGUN_MAX = 4_096
 
+_CANCELED = OrderStatus.CANCELED.value
 _ANSWERED = frozenset(
     {
         OrderStatus.ACCEPTED.value,
@@ -140,7 +141,7 @@ class Latencies:
             placed_ns = self._placed_ns.pop(client_order_id, None)
             if placed_ns is not None:
                 self._place.observe((ts_ns - placed_ns) / 1e9)
-        if new == OrderStatus.CANCELED.value:
+        if new == _CANCELED:
             self._placed_ns.pop(client_order_id, None)
             asked_ns = self._canceled_ns.pop(client_order_id, None)
             if asked_ns is not None:

@@ -333,6 +333,8 @@ class LatchClearer:
     Only what had been seen is removed: a kill that comes while an operator re-arms stays.
     """
 
+    hears = frozenset({EventType.RE_ARM})
+
     def __init__(self, latch: LatchStore) -> None:
         """Nothing seen yet; `watch` names whoever sees."""
         self._latch = latch
@@ -344,6 +346,5 @@ class LatchClearer:
 
     def on_record(self, event_type: EventType, fields: Mapping[str, Any], ts_ns: int) -> None:
         """One line was appended to the journal."""
-        del fields, ts_ns
-        if event_type is EventType.RE_ARM:
-            self._latch.clear(None if self._watchdog is None else self._watchdog.latch_seen)
+        del event_type, fields, ts_ns
+        self._latch.clear(None if self._watchdog is None else self._watchdog.latch_seen)

@@ -55,6 +55,8 @@ _LATER = frozenset({"incident_resolved", "explanation", "kill", "re_arm", "sessi
 class IncidentPacks:
     """A `RecordSink` on the main loop, and the thread that writes."""
 
+    hears = _CONCERNING
+
     def __init__(
         self,
         state_dir: Path,
@@ -76,9 +78,7 @@ class IncidentPacks:
     # ------------------------------------------------------------------ the main loop's side
     def on_record(self, event_type: EventType, fields: Mapping[str, Any], ts_ns: int) -> None:
         """One line was appended to the journal; nothing is waited for."""
-        del ts_ns
-        if event_type not in _CONCERNING:
-            return
+        del event_type, ts_ns
         try:
             self._queue.put_nowait(str(fields.get("incident_id") or ""))
         except queue.Full:

@@ -9,6 +9,7 @@ import orjson
 
 from daemon.model.inputs import (
     BalancesChanged,
+    BotPlace,
     Input,
     MarketData,
     PublicTrade,
@@ -19,7 +20,9 @@ from daemon.model.inputs import (
 from daemon.model.plain_values import to_tagged
 
 _ENCODE = msgspec.json.Encoder(decimal_format="string").encode
-FREQUENT = (MarketData, PublicTrade, VenueReport, BalancesChanged, TimerFired, VenueReject)
+FREQUENT = (
+    MarketData, PublicTrade, VenueReport, BalancesChanged, TimerFired, VenueReject, BotPlace,
+)  # fmt: skip
 _OPENED: dict[type, bytes] = {
     kind: b'{"input":{"type":"%b",' % kind.__name__.encode() for kind in FREQUENT
 }

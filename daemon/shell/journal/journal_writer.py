@@ -99,7 +99,8 @@ class Journal:
         """What lines of one type and session share, from `schema` on; made when first needed."""
         self._middles_session = ""
         self.seq = seq
-        self._head = head
+        self.known_head = head
+        """A head of the chain, for other threads: the last that was taken, rarely the newest."""
         self._unhashed: bytes | None = None
         self.durable_seq = seq
         self.bytes_written = 0
@@ -138,11 +139,13 @@ class Journal:
     @property
     def head(self) -> str:
         """The hash of the last line. It is taken when it is asked for: after an order has left."""
-        line = self._unhashed
-        if line is not None:
-            self._unhashed = None
-            self._head = hashlib.sha256(line).hexdigest()
-        return self._head
+        if self._unhashed is not None:
+            self._take_hash(self._unhashed)
+        return self.known_head
+
+    def _take_hash(self, line: bytes) -> None:
+        self._unhashed = None
+        self.known_head = hashlib.sha256(line).hexdigest()
 
     @property
     def path(self) -> Path:
@@ -168,10 +171,9 @@ class Journal:
             return self.append_text(
                 event_type, orjson.dumps(fields), ts_ns=ts_ns, session_id=session_id
             )
-        second, rest = divmod(ts_ns, _NS_PER_S)
         line: dict[str, Any] = {
             "seq": self.seq + 1,
-            "ts": f"{self._second_text(second).decode()}.{rest // 1000:06d}Z",
+            "ts": utc_text(ts_ns),
             "ts_ns": ts_ns,
             **self._fixed,
             "session_id": session_id,
@@ -196,25 +198,19 @@ class Journal:
             shared = {**self._fixed, "session_id": session_id, **_kind_of(event_type)}
             middle = self._middles[event_type] = orjson.dumps(shared)[1:-1]
         second, rest = divmod(ts_ns, _NS_PER_S)
-        return self._chain(
-            event_type,
-            b'{"seq":%d,"ts":"%b.%06dZ","ts_ns":%d,%b,%b'
-            % (
-                self.seq + 1,
-                self._second_text(second),
-                rest // 1000,
-                ts_ns,
-                middle,
-                fields[1:-1],
-            ),
-        )
+        if second != self._second:
+            self._second, self._second_bytes = second, utc_text(second * _NS_PER_S)[:19].encode()
+        parts = (self.seq + 1, self._second_bytes, rest // 1000, ts_ns, middle, fields[1:-1])
+        return self._chain(event_type, b'{"seq":%d,"ts":"%b.%06dZ","ts_ns":%d,%b,%b' % parts)
 
     def _chain(self, event_type: EventType, opened: bytes) -> int:
         """Close a line with the hash of the one before, and keep it for the next flush."""
         if len(self._pending) >= PENDING_LINES_MAX:
             raise JournalError(f"journal: {PENDING_LINES_MAX} lines pending and the disk refuses")
         self.seq += 1
-        line = b'%b,"prev":"%b"}' % (opened, self.head.encode())
+        if self._unhashed is not None:
+            self._take_hash(self._unhashed)
+        line = b'%b,"prev":"%b"}' % (opened, self.known_head.encode())
         self._unhashed = line
         if event_type is not EventType.INPUT:
             self._has_facts = True
@@ -223,12 +219,6 @@ class Journal:
             self._anchor_due = True
         self.on_line(line)
         return self.seq
-
-    def _second_text(self, second: int) -> bytes:
-        if second != self._second:
-            self._second = second
-            self._second_bytes = utc_text(second * _NS_PER_S)[:19].encode()
-        return self._second_bytes
 
     def flush(self) -> None:
         """Hand every pending line to the kernel, in order.
@@ -343,30 +333,26 @@ class Journal:
         """
         some = self._pending[:LINES_A_WRITE]
         data = b"\n".join(some) + b"\n"
-        written = 0
+        kept = written = 0
         try:
             while written < len(data):
                 written += os.write(self._fd, data[written:] if written else data)
+            kept = len(some)
         except OSError:
             whole = data.rfind(b"\n", 0, written) + 1
             os.ftruncate(self._fd, self._size + whole)
-            self._keep(data.count(b"\n", 0, whole), whole)
+            kept, written = data.count(b"\n", 0, whole), whole
             raise
-        self._keep(len(some), written)
+        finally:
+            if kept:
+                del self._pending[:kept]
+                self._size += written
+                self.bytes_written += written
+                if self._loop is not None and not self._is_sync_due:
+                    self._sync_soon(self._loop)
 
-    def _keep(self, lines: int, size: int) -> None:
-        """Note that the kernel has taken so many pending lines."""
-        if lines:
-            del self._pending[:lines]
-            self._size += size
-            self.bytes_written += size
-            self._sync_soon()
-
-    def _sync_soon(self) -> None:
+    def _sync_soon(self, loop: asyncio.AbstractEventLoop) -> None:
         """Ask for a sync: at once for facts, later for inputs alone."""
-        loop = self._loop
-        if loop is None or self._is_sync_due:
-            return
         if self._has_facts:
             self._has_facts, self._is_sync_due = False, True
             loop.call_soon(self._want_sync)

@@ -112,12 +112,17 @@ def _take_from_environment(environ: MutableMapping[str, str]) -> dict[str, str]:
     return {name: value for name, value in taken.items() if value}
 
 
-def _read_file(file: Path) -> dict[str, str]:
+def private_bytes(file: Path, key: str) -> bytes:
+    """The bytes of a file that nobody else may read; `key` is what the configuration calls it.
+
+    Raises:
+        CredentialsRefused: it is no file, others may read or change it, or it cannot be read.
+    """
     try:
         found = file.stat()
         mode = stat.S_IMODE(found.st_mode)
         if not stat.S_ISREG(found.st_mode):
-            raise CredentialsRefused(f"{file}: is no file; check credentials.file")
+            raise CredentialsRefused(f"{file}: is no file; check {key}")
         if mode & 0o077:
             raise CredentialsRefused(
                 f"{file}: mode {mode:04o} lets others read it; chmod 600 {file}"
@@ -127,9 +132,14 @@ def _read_file(file: Path) -> dict[str, str]:
                 f"{file}: belongs to uid {found.st_uid}, who could change it; "
                 f"chown {os.getuid()} {file} && chmod 600 {file}"
             )
-        data = tomllib.loads(text_of(file.read_bytes()))
+        return file.read_bytes()
     except OSError as error:
-        raise CredentialsRefused(f"{file}: {error.strerror}; check credentials.file") from error
+        raise CredentialsRefused(f"{file}: {error.strerror}; check {key}") from error
+
+
+def _read_file(file: Path) -> dict[str, str]:
+    try:
+        data = tomllib.loads(text_of(private_bytes(file, "credentials.file")))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError):
         # The parser's message could quote the line, and the line may be the secret.
         raise CredentialsRefused(f'{file}: is not TOML; write api_key = "…"') from None

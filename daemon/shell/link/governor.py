@@ -172,7 +172,7 @@ class Governor:
             return Refusal("order count: paused by the venue", self._orders_paused_until_ns)
         share = _SHARE_PERMILLE[purpose]
         venue_ns = now_ns + self.offset_ns
-        charged = self._charged(weight, orders)
+        charged = self._charges.get((weight, orders)) or self._charged(weight, orders)
         for window, cost in charged:
             if not window.end_ns - window.length_ns <= venue_ns < window.end_ns:
                 window.roll(venue_ns)

@@ -33,7 +33,7 @@ from daemon.shell.link.rate_refusals import RateRefusals
 from daemon.shell.link.rest_session import RestSession
 from daemon.shell.link.time_sync import TimeSync
 from daemon.shell.process.clock import Clock
-from daemon.venues.adapter import OrderCodec, VenueAdapter
+from daemon.venues.adapter import VenueAdapter
 from daemon.venues.answers import Answer, Asked, not_sent, unknown
 from daemon.venues.contract import SocketMessage, SocketNotice, WsReply
 from daemon.venues.faults import Fault, Outcome
@@ -45,7 +45,6 @@ _SWEEP_S = 0.05
 _UNKNOWN_EVENTS_MAX = 100
 _NS_PER_MS = 1_000_000
 
-EncodeWs = Callable[[OrderCodec, str, int], WsRequest]
 EncodeRest = Callable[[], HttpRequest]
 
 
@@ -125,13 +124,17 @@ class OrderTransport:
         return len(self._in_flight)
 
     # ---------------------------------------------------------------- sending
-    def write(self, asked: Asked, encode: EncodeWs, *, weight: int, orders: int = 0) -> None:
-        """Write one request now: halt flag, budget, bytes. A refusal proves that no byte left."""
+    def write(self, asked: Asked, item: object, *, weight: int, orders: int = 0) -> None:
+        """Write one request now: halt flag, budget, bytes. A refusal proves that no byte left.
+
+        The codec's function of the request's kind encodes `item`.
+        """
         session = self.supervisor.current
         if session is None:
             self._tell(not_sent(asked, "the order connection is down"))
             return
-        placing = asked.kind in {"place", "replace", "amend"}
+        kind = asked.kind
+        placing = kind in {"place", "replace", "amend"}
         if placing and self._halt.closed:
             self._tell(not_sent(asked, f"the halt flag is closed: {self._halt.reason}"))
             return
@@ -144,8 +147,11 @@ class OrderTransport:
         self._next_request += 1
         request_id = str(self._next_request)
         try:
-            request = encode(session.codec, request_id, self._sync.venue_ms_at(now_ns))
-            self._may_leave(asked, orders, now_ns)
+            at_ms = self._sync.venue_ms_at(now_ns)
+            request: WsRequest = getattr(session.codec, kind)(item, request_id, at_ms)
+            full = self._governor.rate.refusal(asked.instrument_id, now_ns) if orders else ""
+            if full:
+                raise BudgetEmpty(full, now_ns)
             session.send(request)
         except LocalRecoverableError as error:
             self._governor.settle(weight=weight, orders=orders, free=True)
@@ -157,11 +163,6 @@ class OrderTransport:
             self._governor.rate.message_left(self._clock.now_ns())
         deadline_ns = now_ns + self._reply_deadline_ns
         self._in_flight[request_id] = _InFlight(asked, session, now_ns, deadline_ns, weight, orders)
-
-    def _may_leave(self, asked: Asked, orders: int, now_ns: int) -> None:
-        refusal = self._governor.rate.refusal(asked.instrument_id, now_ns) if orders else ""
-        if refusal:
-            raise BudgetEmpty(refusal, now_ns)
 
     async def by_rest(self, asked: Asked, encode: EncodeRest) -> None:
         """Send one request by REST and deliver what its answer proves."""

@@ -32,7 +32,7 @@ from daemon.shell.link.backoff import Backoff
 from daemon.shell.link.governor import Governor
 from daemon.shell.link.link_config import Credentials, LinkConfig, VenueEndpoints
 from daemon.shell.link.market_transport import MarketTransport
-from daemon.shell.link.order_transport import EncodeRest, EncodeWs, OrderTransport
+from daemon.shell.link.order_transport import OrderTransport
 from daemon.shell.link.rate_refusals import RateRefusals
 from daemon.shell.link.rest_link import DENIED_GAP_NS, REFUSED_GAP_NS, RestLink
 from daemon.shell.link.rest_session import HttpReply, RestSession
@@ -181,14 +181,35 @@ class VenueLink:
     def perform(self, effect: VenueEffect) -> None:
         """Perform one effect now; answers come as inputs."""
         match effect:
-            case SendOrder():
-                self._send_order(effect)
-            case SendCancel():
-                self._send_cancel(effect)
-            case SendReplace():
-                self._send_replace(effect)
-            case SendAmend():
-                self._send_amend(effect)
+            case SendOrder(order):
+                asked = Asked(
+                    kind="place",
+                    client_order_id=order.client_order_id,
+                    instrument_id=order.instrument_id,
+                )
+                self._send(asked, order, weight=self._costs.place, orders=1)
+            case SendCancel(cancel):
+                asked = Asked(
+                    kind="cancel",
+                    client_order_id=cancel.client_order_id,
+                    instrument_id=cancel.instrument_id,
+                )
+                self._send(asked, cancel, weight=self._costs.cancel)
+            case SendReplace(replace):
+                asked = Asked(
+                    kind="replace",
+                    client_order_id=replace.target,
+                    instrument_id=replace.order.instrument_id,
+                    new_client_order_id=replace.order.client_order_id,
+                )
+                self._send(asked, replace, weight=self._costs.replace, orders=1)
+            case SendAmend(amend):
+                asked = Asked(
+                    kind="amend",
+                    client_order_id=amend.client_order_id,
+                    instrument_id=amend.instrument_id,
+                )
+                self._send(asked, amend, weight=self._costs.amend)
             case QueryOrder():
                 if not self._spawn(
                     lambda: self._answer(lambda: self._questions.query(effect)), "query"
@@ -253,82 +274,22 @@ class VenueLink:
         return session is not None
 
     # ---------------------------------------------------------------- effects
-    def _send_order(self, effect: SendOrder) -> None:
-        order = effect.order
-        asked = Asked(
-            kind="place",
-            client_order_id=order.client_order_id,
-            instrument_id=order.instrument_id,
-        )
-        self._send(
-            asked,
-            lambda encoder, request_id, at_ms: encoder.place(order, request_id, at_ms),
-            lambda: self._encoder.place(order, self._sync.venue_ms()),
-            weight=self._costs.place,
-            orders=1,
-        )
-
-    def _send_cancel(self, effect: SendCancel) -> None:
-        cancel = effect.cancel
-        asked = Asked(
-            kind="cancel",
-            client_order_id=cancel.client_order_id,
-            instrument_id=cancel.instrument_id,
-        )
-        self._send(
-            asked,
-            lambda encoder, request_id, at_ms: encoder.cancel(cancel, request_id, at_ms),
-            lambda: self._encoder.cancel(cancel, self._sync.venue_ms()),
-            weight=self._costs.cancel,
-        )
-
-    def _send_replace(self, effect: SendReplace) -> None:
-        replace = effect.replace
-        asked = Asked(
-            kind="replace",
-            client_order_id=replace.target,
-            instrument_id=replace.order.instrument_id,
-            new_client_order_id=replace.order.client_order_id,
-        )
-        self._send(
-            asked,
-            lambda encoder, request_id, at_ms: encoder.replace(replace, request_id, at_ms),
-            lambda: self._encoder.replace(replace, self._sync.venue_ms()),
-            weight=self._costs.replace,
-            orders=1,
-        )
-
-    def _send_amend(self, effect: SendAmend) -> None:
-        amend = effect.amend
-        asked = Asked(
-            kind="amend",
-            client_order_id=amend.client_order_id,
-            instrument_id=amend.instrument_id,
-        )
-        self._send(
-            asked,
-            lambda encoder, request_id, at_ms: encoder.amend(amend, request_id, at_ms),
-            lambda: self._encoder.amend(amend, self._sync.venue_ms()),
-            weight=self._costs.amend,
-        )
-
-    def _send(
-        self,
-        asked: Asked,
-        encode_ws: EncodeWs,
-        encode_rest: EncodeRest,
-        *,
-        weight: int,
-        orders: int = 0,
-    ) -> None:
+    def _send(self, asked: Asked, item: object, *, weight: int, orders: int = 0) -> None:
+        """Send what the codec's function of the request's kind makes of `item`."""
         by_rest = self._config.order_road == "rest" or (
             asked.kind == "cancel" and self._orders.supervisor.current is None
         )
         if not by_rest:
-            self._orders.write(asked, encode_ws, weight=weight, orders=orders)
-        elif not self._spawn(lambda: self._orders.by_rest(asked, encode_rest), asked.kind):
-            for item in not_sent(asked, _NOT_ASKED):
-                self._deliver(item)
+            self._orders.write(asked, item, weight=weight, orders=orders)
+            return
+
+        def encode() -> HttpRequest:
+            encoded: HttpRequest = getattr(self._encoder, asked.kind)(item, self._sync.venue_ms())
+            return encoded
+
+        if not self._spawn(lambda: self._orders.by_rest(asked, encode), asked.kind):
+            for one in not_sent(asked, _NOT_ASKED):
+                self._deliver(one)
 
     def _spawn(self, work: Callable[[], Coroutine[Any, Any, None]], name: str) -> bool:
         group = self._group

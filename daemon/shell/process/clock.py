@@ -11,6 +11,7 @@ import time
 from typing import Final, Protocol
 
 _SINCE: Final = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+"""Time that never steps and counts the machine's sleep, where the kernel has it (Linux)."""
 
 
 class Clock(Protocol):
@@ -27,21 +28,15 @@ class SystemClock:
     """The clock of a running daemon."""
 
     def __init__(self, floor_ns: int = 0) -> None:
-        self._anchor_since_ns = _since_ns()
-        self._anchor_ns = max(time.time_ns(), floor_ns)
+        since_ns = time.clock_gettime_ns(_SINCE)
+        self._shift_ns = max(time.time_ns(), floor_ns) - since_ns
 
     def now_ns(self) -> int:
         """Engine time: UTC nanoseconds that never step."""
-        return self._anchor_ns + _since_ns() - self._anchor_since_ns
+        return time.clock_gettime_ns(_SINCE) + self._shift_ns
 
-    def monotonic_ns(self) -> int:
-        """Nanoseconds for measuring durations; they stand still while the machine sleeps."""
-        return time.monotonic_ns()
-
-
-def _since_ns() -> int:
-    """Time that never steps and counts the machine's sleep, where the kernel has it (Linux)."""
-    return time.clock_gettime_ns(_SINCE)
+    monotonic_ns = staticmethod(time.monotonic_ns)
+    """Nanoseconds for measuring durations; they stand still while the machine sleeps."""
 
 
 def monotonic_s() -> float:

@@ -6,6 +6,7 @@ so that a journal that was moved away, shortened or restored is seen at the next
 """
 
 import contextlib
+import hashlib
 import os
 import secrets
 import threading
@@ -25,6 +26,8 @@ IDENTITY_NAME = "identity.json"
 MODE = 0o700
 """Nobody but the daemon's user has business in there; the group may pass to the control socket."""
 MARK_PERIOD_NS = NS_PER_S
+_LAST_LINES_BYTES = 1 << 20
+"""So much of a segment's end is read for its last line; one that is longer is not found."""
 _LETTERS = "0123456789abcdefghijklmnopqrstuvwxyz"
 
 
@@ -141,6 +144,24 @@ def instance_of_journal(state_dir: Path) -> str:
     return ""
 
 
+def head_of_journal(state_dir: Path) -> str:
+    """The hash of the journal's newest whole line; empty: there is none, or it is not to be had.
+
+    Never raises.
+    """
+    for path in sorted((state_dir / "journal").glob("journal-??????.jsonl"), reverse=True):
+        try:
+            with path.open("rb") as opened:
+                size = opened.seek(0, os.SEEK_END)
+                opened.seek(max(0, size - _LAST_LINES_BYTES))
+                *_, before, last, _torn = b"", *opened.read().split(b"\n")
+            if last and (before or size <= _LAST_LINES_BYTES):
+                return hashlib.sha256(last).hexdigest()
+        except (OSError, ValueError):  # ValueError: no whole line in it yet
+            continue
+    return ""
+
+
 def write_identity(state_dir: Path, identity: Identity, *, dir_fd: int | None = None) -> None:
     """Replace the file, durably.
 
@@ -179,6 +200,8 @@ class StateMark:
     It holds the directory open: what it writes stays with the journal, wherever that is moved.
     """
 
+    hears = frozenset({EventType.ORDER_RESOLVED})
+
     def __init__(self, state_dir: Path) -> None:
         """Begin with what the file says: this boot was just counted in it.
 
@@ -213,9 +236,7 @@ class StateMark:
 
     def on_record(self, event_type: EventType, fields: Mapping[str, Any], ts_ns: int) -> None:
         """An order of a later run than ours turned up at the venue: later boots go beyond it."""
-        del ts_ns
-        if event_type is not EventType.ORDER_RESOLVED:
-            return
+        del event_type, ts_ns
         seen = parse_id(str(fields.get("client_order_id", "")))
         if seen is not None and seen.instance == self._identity.instance:
             self._change(run_number=max(self._identity.run_number, seen.run_number))

@@ -46,6 +46,8 @@ _TELLING = frozenset(
 class LateOrders:
     """Follows records; readable from any thread. A `RecordSink` of the pump."""
 
+    hears = _TELLING
+
     def __init__(self, recv_window_ms: int, sent_ns: Mapping[str, int] | None = None) -> None:
         """Nothing is under way but what is told: client order ids and when each was sent."""
         self._window_ns = recv_window_ms * 1_000_000 + MARGIN_NS
@@ -55,8 +57,6 @@ class LateOrders:
 
     def on_record(self, event_type: EventType, fields: Mapping[str, Any], ts_ns: int) -> None:
         """One line was appended to the journal."""
-        if event_type not in _TELLING:
-            return
         order_id = fields.get("client_order_id", "")
         if event_type is EventType.ORDER_APPROVED:
             self.approved += 1

@@ -5,7 +5,7 @@ from typing import Any
 
 from rich.console import Console
 
-from control.tool.incident_view import incident_lines, when
+from control.tool.incident_view import incident_lines, lines_about, when
 from control.tool.status_text import incidents_table
 
 INCIDENT: dict[str, Any] = {
@@ -49,3 +49,24 @@ def test_the_list_never_cuts_the_id_that_show_and_resolve_need() -> None:
     assert out.getvalue().count("OPEN") + out.getvalue().count("resolved") == 2
     assert INCIDENT["trigger"] in out.getvalue()
     assert out.getvalue().count("m") >= 200, "the words are whole, too"
+
+
+def test_the_last_thirty_lines_about_it_come_in_order_and_no_others() -> None:
+    opened_ns = 1_796_048_640_000_000_000
+    incident = {"incident_id": "i-1", "symbol": "BTCUSDT", "opened_ns": opened_ns}
+
+    def line(seq: int, before_s: int, **more: object) -> dict[str, object]:
+        return {"seq": seq, "ts_ns": opened_ns - before_s * 1_000_000_000, **more}
+
+    events = [
+        line(1, 61),  # too old
+        line(2, 5, symbol="ETHUSDT"),  # another symbol's
+        line(3, 5, symbol="BTCUSDT"),
+        line(4, 1),  # of no symbol
+        line(5, 0, incident_id="i-1"),
+        line(6, -9, symbol="BTCUSDT"),  # after it
+        line(7, -99, incident_id="i-1"),
+    ]
+    assert [one["seq"] for one in lines_about(incident, events)] == [3, 4, 5, 7]
+    many = [line(seq, 1) for seq in range(50)]
+    assert [one["seq"] for one in lines_about(incident, many)] == list(range(20, 50))

@@ -5,10 +5,11 @@ from decimal import Decimal
 import orjson
 import pytest
 
-from daemon.model.enums import LiquidityFlag, Side, VenueOrderStatus
+from daemon.model.enums import LiquidityFlag, OrderType, Side, TimeInForce, VenueOrderStatus
 from daemon.model.ids import ClientOrderId
 from daemon.model.inputs import (
     BalancesChanged,
+    BotPlace,
     Input,
     InstrumentsLoaded,
     MarketData,
@@ -18,6 +19,7 @@ from daemon.model.inputs import (
     VenueReport,
 )
 from daemon.model.market import TradeTick
+from daemon.model.order_features import OrderExtras, PegPrice
 from daemon.model.plain_values import from_tagged, to_tagged
 from daemon.model.position import Balance
 from daemon.model.reports import Reject
@@ -40,6 +42,30 @@ def inputs() -> list[Input]:
             tuple(Balance("USDT", Decimal(one), Decimal(0)) for one in ODD_AMOUNTS), T0
         ),
         TimerFired('strategy:a:"quoted" \\ ü \u2028 \x07'),
+        BotPlace(
+            bot="ft",
+            request=7,
+            client_order_id="own",
+            instrument_id=BTC,
+            side=Side.BUY,
+            order_type=OrderType.LIMIT,
+            qty=Decimal("0.00001000"),
+            price=Decimal("1E+3"),
+            time_in_force=TimeInForce.GTC,
+            tags=(("strategyId", "7"),),
+            proof="a=1&signature=ü/+=",
+            extras=OrderExtras(iceberg_qty=Decimal("0.1"), peg=PegPrice.PRIMARY_PEG, peg_levels=1),
+        ),
+        BotPlace(
+            bot="ft",
+            request=8,
+            client_order_id="own",
+            instrument_id=BTC,
+            side=Side.SELL,
+            order_type=OrderType.MARKET,
+            quote_qty=Decimal(12),
+            is_test=True,
+        ),
         VenueReject(
             Reject(client_order_id=CID, instrument_id=BTC, code=-1, reason="é\n", ts_recv_ns=T0)
         ),

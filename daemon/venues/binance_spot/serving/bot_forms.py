@@ -55,7 +55,7 @@ def check_amounts(params: Params) -> None:
         VenueError: -1013.
     """
     for name in _ZERO_IS_WRONG:
-        if params.has(name) and not params.amount(name):
+        if name in params.values and not params.amount(name):
             raise DialectError(-1013, f"Invalid {name}.")
 
 

@@ -22,6 +22,7 @@ from daemon.venues.binance_spot.serving.order_requests import (
 )
 from daemon.venues.binance_spot.serving.units import quote_of
 
+_STATUSES = {one.value: one for one in Status}
 _NO_LIST = -1
 _NO_ORDER_ID = -1
 
@@ -99,7 +100,7 @@ def seen_order(row: BotOrderRow) -> SeenOrder:
         side=row.side,
         type=row.order_type,
         time_in_force=row.time_in_force or TimeInForce.GTC,
-        status=Status(row.status or VenueOrderStatus.REJECTED),
+        status=_STATUSES[row.status or VenueOrderStatus.REJECTED],
         qty=e8(row.qty),
         price=e8(row.price),
         stop_price=e8(row.stop_price),

@@ -131,10 +131,10 @@ class Params:
         Raises:
             VenueError: -1102 missing, else `code` and `msg`.
         """
-        try:
-            return kind(self.required(name))
-        except ValueError:
-            raise DialectError(code, msg) from None
+        found = kind._value2member_map_.get(self.required(name))
+        if not isinstance(found, kind):
+            raise DialectError(code, msg)
+        return found
 
     def symbol(self) -> str:
         """The `symbol`, in the legal alphabet (that it exists is the venue's check)."""
@@ -205,17 +205,19 @@ def from_form(*texts: bytes) -> Params:
         here: dict[str, str] = {}
         for pair in filter(None, text.decode("utf-8", "replace").split("&")):
             name, _, value = pair.partition("=")
-            plain = unquote_plus(name)
-            if plain in here:
-                doubled.append(plain)
-            here[plain] = unquote_plus(value)
+            if "%" in pair or "+" in pair:
+                name, value = unquote_plus(name), unquote_plus(value)
+            if name in here:
+                doubled.append(name)
+            here[name] = value
         values = here | values
     return Params(values, doubled=tuple(doubled))
 
 
 def signed_text(*texts: bytes) -> bytes:
     """Raw query and raw body without their `signature` pair, joined without a separator."""
-    return b"".join(
-        b"&".join(pair for pair in text.split(b"&") if not pair.startswith(b"signature="))
-        for text in texts
-    )
+    return b"".join([_unsigned(text) if b"signature=" in text else text for text in texts])
+
+
+def _unsigned(text: bytes) -> bytes:
+    return b"&".join([pair for pair in text.split(b"&") if not pair.startswith(b"signature=")])

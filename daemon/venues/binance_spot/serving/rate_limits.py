@@ -42,16 +42,17 @@ class LimitRule:
 class Window:
     """A counter of one rule."""
 
-    __slots__ = ("_index", "count", "rule")
+    __slots__ = ("_index", "_span_ns", "count", "rule")
 
     def __init__(self, rule: LimitRule) -> None:
         self.rule = rule
+        self._span_ns = rule.span_ns
         self.count = 0
         self._index = -1
 
     def at(self, now_ns: int) -> int:
         """The count of the window that `now_ns` is in."""
-        index = now_ns // self.rule.span_ns
+        index = now_ns // self._span_ns
         if index != self._index:
             self._index = index
             self.count = 0

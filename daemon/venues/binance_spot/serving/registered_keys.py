@@ -1,6 +1,5 @@
 """API keys of the venue and the check of their signatures, always on the bytes as received."""
 
-import hashlib
 import hmac
 from base64 import b64decode
 from binascii import Error as Base64Error
@@ -35,7 +34,7 @@ class ApiKey:
     def accepts(self, payload: bytes, signature: str) -> bool:
         """Whether `signature` (hex or base64) signs exactly `payload`."""
         if self.public_key is None:
-            digest = hmac.new(self.secret.encode(), payload, hashlib.sha256).hexdigest()
+            digest = hmac.digest(self.secret.encode(), payload, "sha256").hex()
             return hmac.compare_digest(digest.encode(), signature.lower().encode())
         try:
             self.public_key.verify(b64decode(signature, validate=True), payload)

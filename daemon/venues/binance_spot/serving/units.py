@@ -7,6 +7,7 @@ Rules of this file:
 """
 
 from decimal import Decimal
+from functools import lru_cache
 
 E8 = 100_000_000
 _DIGITS_MAX = 20
@@ -21,6 +22,7 @@ class UnitError(ValueError):
         self.too_precise = too_precise
 
 
+@lru_cache(maxsize=1_024)  # one amount of a request is looked at three times
 def e8_of(text: str | Decimal | int) -> int:
     """Units of 1e-8 from plain decimal text, exactly.
 

@@ -234,10 +234,15 @@ def _signer(keys: Mapping[str, ApiKey], params: Params, judge_ns: int) -> ApiKey
     """The key that signed these parameters, sorted by name."""
     key = key_of(keys, params.required("apiKey"))
     check_time(params, judge_ns)
-    pairs = sorted(item for item in params.values.items() if item[0] != "signature")
-    payload = "&".join(f"{name}={value}" for name, value in pairs).encode()
-    check_signature(key, payload, params.text("signature"))
+    check_signature(key, signed_params(params), params.text("signature"))
     return key
+
+
+def signed_params(params: Params) -> bytes:
+    """The text that a client signs: every parameter but the signature, sorted by name."""
+    values = params.values
+    names = sorted(values)
+    return "&".join([f"{one}={values[one]}" for one in names if one != "signature"]).encode()
 
 
 def _logon(asked: _Asked) -> ControlResult:

@@ -1,0 +1,203 @@
+"""`seatrial up`: a simulated venue, a box and its daemon, until Ctrl-C; their files stay.
+
+Exit codes: 0 everything has ended in order, 1 a part could not be started or died, 2 wrong usage.
+"""
+
+import fcntl
+import json
+import queue
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import click
+
+from control.control_errors import ControlError
+from control.tool.client import call
+from control.tool.command_frame import is_interactive
+from daemon.demo.processes import DemoError, Process
+from daemon.settings import Config, SettingsError, load_config
+from daemon.shell.process.clock import SystemClock
+
+READY_S = 60.0
+LOOK_S = 0.1
+ENDS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+@click.command("up")
+@click.option(
+    "--dir",
+    "directory",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=Path("seatrial-box"),
+    show_default=True,
+    help="Configuration, state and venue: made once, gone on with later.",
+)
+@click.option("--symbol", "symbols", multiple=True, help="Trade this symbol; may be repeated.")
+@click.option(
+    "--strategy", type=click.Choice(["quiet", "heartbeat", "quoter"]), default="quoter",
+    show_default=True, help="A built-in strategy.",
+)  # fmt: skip
+@click.option("--caps", default="tiny", show_default=True, help="A caps preset, or a file.")
+@click.option("--no-start", is_flag=True, help="Start no session: `seatrial start` does.")
+@click.option("--no-watch", is_flag=True, help="No live screen: say where everything is, and wait.")
+def up_command(
+    *,
+    directory: Path,
+    symbols: tuple[str, ...],
+    strategy: str,
+    caps: str,
+    no_start: bool,
+    no_watch: bool,
+) -> None:
+    """A simulated venue, a box with its daemon, a session, the live screen; Ctrl-C ends all.
+
+    The box and the venue's books stay in the directory: the next `up` goes on with them, and then
+    symbols, strategy and caps are those of its configuration.
+    """
+    place = directory.absolute()
+    place.mkdir(parents=True, exist_ok=True)
+    told: queue.SimpleQueue[int] = queue.SimpleQueue()
+    with _alone(place), _ends_told(told), _parts(place, (symbols, strategy, caps)) as (box, parts):
+        try:
+            _bring_up(box, with_session=not no_start)
+            _stay(box, parts, told, with_watch=not no_watch and is_interactive())
+        except (ControlError, DemoError) as error:
+            raise click.ClickException(str(error)) from error
+        click.echo("ending: orders are canceled, books are compared, then the venue is closed")
+    click.echo(f"down; {place} stays: `seatrial up --dir {directory}` goes on")
+
+
+@contextmanager
+def _alone(place: Path) -> Iterator[None]:
+    """One `up` a directory: the lock is gone with it."""
+    lock = place / ".up.lock"
+    with lock.open("a") as held:
+        try:
+            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise click.ClickException(
+                f"{place}: another `seatrial up` runs on it; end that one, or name another --dir"
+            ) from None
+        try:
+            yield
+        finally:
+            lock.unlink(missing_ok=True)
+
+
+@contextmanager
+def _ends_told(told: "queue.SimpleQueue[int]") -> Iterator[None]:
+    """A signal that ends is noted, and ends nothing by itself: the parts end in order."""
+    before = {one: signal.signal(one, lambda number, _frame: told.put(number)) for one in ENDS}
+    try:
+        yield
+    finally:
+        for one, handler in before.items():
+            signal.signal(one, handler)
+
+
+@contextmanager
+def _parts(
+    place: Path, wanted: tuple[tuple[str, ...], str, str]
+) -> Iterator[tuple[Config, tuple[Process, Process]]]:
+    """The venue and the daemon, which ends first."""
+    try:
+        sim = ["daemon.cli.sim_command", "--state", str(place / "venue")]
+        with Process("the venue", sim, place / "venue.log", has_own_group=True) as venue:
+            ready = venue.read_json_line()
+            config = _config(place, ready, wanted)
+            box = load_config(config)
+            arguments = ["daemon", "--config", str(config)]
+            log = place / "seatriald.log"
+            with Process("seatriald", arguments, log, has_own_group=True) as daemon:
+                yield box, (daemon, venue)
+    except (DemoError, SettingsError) as error:
+        raise click.ClickException(str(error)) from error
+
+
+def _config(place: Path, ready: dict[str, Any], wanted: tuple[tuple[str, ...], str, str]) -> Path:
+    """The box's configuration; `seatrial init` makes it the first time."""
+    config = place / "seatrial.toml"
+    if config.exists():
+        click.echo(f"box       {config} (as it was)")
+        return config
+    symbols, strategy, caps = wanted
+    chosen = [word for symbol in symbols or ("BTCUSDT",) for word in ("--symbol", symbol)]
+    made = subprocess.run(  # noqa: S603 - our own tool
+        [sys.executable, "-m", "control.main", "init", "--dir", str(place), "--sim", "-",
+         "--strategy", strategy, "--caps", caps, *chosen],
+        input=json.dumps(ready), capture_output=True, text=True, timeout=READY_S, check=False,
+    )  # fmt: skip
+    if made.returncode:
+        raise DemoError(made.stderr.strip() or made.stdout.strip())
+    click.echo(f"box       {config} (new)")
+    return config
+
+
+def _bring_up(box: Config, *, with_session: bool) -> None:
+    """Wait until the daemon knows its venue, and start a session.
+
+    Raises:
+        ControlError: the daemon did not come up in time.
+    """
+    socket = box.settings.socket_path
+    status = _until_ready(socket)
+    click.echo(f"daemon    {socket}")
+    if port := status.get("metrics_port"):
+        click.echo(f"page      http://127.0.0.1:{port}/")
+    if not with_session:
+        click.echo("session   none: seatrial start --reason … begins one")
+        return
+    try:
+        call(socket, "start", reason="seatrial up")
+        click.echo("session   has begun")
+    except ControlError as error:  # a latch or an incident of an earlier day: a human's to clear
+        click.echo(f"session   not begun: {error}")
+
+
+def _until_ready(socket: Path) -> Mapping[str, Any]:
+    clock = SystemClock()
+    until_ns = clock.monotonic_ns() + int(READY_S * 1e9)
+    while True:
+        problem = ControlError(f"the daemon was not ready within {READY_S:.0f} s")
+        try:
+            status = call(socket, "status")
+            if status.get("gate_state") == "READY":
+                return status
+        except ControlError as error:
+            problem = error
+        if clock.monotonic_ns() > until_ns:
+            raise problem
+        time.sleep(LOOK_S)
+
+
+def _stay(
+    box: Config,
+    parts: Sequence[Process],
+    told: "queue.SimpleQueue[int]",
+    *,
+    with_watch: bool,
+) -> None:
+    """The live screen until it is left, or a wait for the signal.
+
+    Raises:
+        DemoError: a part has died.
+    """
+    socket = box.settings.socket_path
+    if with_watch:
+        # Imported here: a screen library is slow, and a script has no use for it.
+        from control.tool.watch_screen import WatchScreen  # noqa: PLC0415 - see above
+
+        WatchScreen(socket).run()
+        return
+    click.echo(f"running   seatrial status --socket {socket}; Ctrl-C ends")
+    while told.empty():
+        time.sleep(LOOK_S)
+        for part in parts:
+            if not part.is_running:
+                raise DemoError(f"{part.name} has ended: {part.last_words()} ({part.log})")

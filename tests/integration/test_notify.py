@@ -1,0 +1,117 @@
+"""Messages to people, received by a service of the test: from a real daemon, killed and started."""
+
+import json
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+from tests.support.box import ROOT, Box
+
+DEADLINE_S = 60
+
+
+class Inbox(ThreadingHTTPServer):
+    """A service that Apprise can send JSON to, and what it got."""
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.got: list[dict[str, str]] = []
+        self.changed = threading.Condition()
+        self.status = 200
+
+    @property
+    def url(self) -> str:
+        return f"json://user:s3cret-token@127.0.0.1:{self.server_address[1]}/"
+
+    def waits_for(self, fits: Callable[[dict[str, str]], bool]) -> dict[str, str]:
+        def found() -> list[dict[str, str]]:
+            return [one for one in self.got if fits(one)]
+
+        with self.changed:
+            assert self.changed.wait_for(found, DEADLINE_S), [one["title"] for one in self.got]
+            return found()[0]
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: Inbox
+
+    def do_POST(self) -> None:
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        with self.server.changed:
+            self.server.got.append(body)
+            self.server.changed.notify_all()
+        self.send_response(self.server.status)
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        """Nothing."""
+
+
+@pytest.fixture
+def inbox() -> Iterator[Inbox]:
+    server = Inbox()
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
+    thread.start()
+    yield server
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def test_a_crash_a_full_cap_and_a_kill_are_told(tmp_path: Path, inbox: Inbox) -> None:
+    tables = f'\n[notify]\nurls = ["{inbox.url}"]\ncap_percent = 20\nquiet_hours = "00:00-00:01"\n'
+    with Box(tmp_path, tables=tables) as box:
+        box.must("start", "--reason", "a test", "--yes")
+        inbox.waits_for(lambda one: "has begun on sim" in one["title"])
+        full = inbox.waits_for(lambda one: " % used" in one["title"])
+        assert "cap " in full["title"]
+        assert full["type"] == "warning"
+        box.signal_daemon(signal.SIGKILL)
+        box.wait_daemon()
+        box.start_daemon()
+        back = inbox.waits_for(lambda one: "back after a crash" in one["title"])
+        assert "sim]" in back["title"]
+        box.must("kill", "--reason", "a test")
+        inbox.waits_for(lambda one: "no order of ours is open" in one["title"])
+        (service,) = box.until(lambda status: status["notify"][0]["sent"] >= 3)["notify"]
+        assert service["service"] == "1:json"
+        told = [path for path in tmp_path.rglob("*") if path.is_file() and path != box.config]
+        texts = [path.read_bytes() for path in told]
+        assert tmp_path / "daemon.log" in told
+        assert not any(b"s3cret-token" in text for text in texts)
+
+
+def test_a_dead_service_delays_nothing_and_shows_in_the_status(
+    tmp_path: Path, inbox: Inbox
+) -> None:
+    dead = "json://127.0.0.1:9/"
+    tables = f'\n[notify]\nurls = ["{dead}", "{inbox.url}"]\n'
+    with Box(tmp_path, tables=tables) as box:
+        box.must("kill", "--reason", "a test")
+        inbox.waits_for(lambda one: "kill: " in one["title"])
+
+        said = box.until(lambda status: status["notify"][0]["problem"])["notify"]
+        assert said[0]["problem"] == "refused or not reached"
+        assert [said[0]["sent"], said[1]["problem"]] == [0, ""]
+        assert "WARNING: notify 1:json: refused or not reached" in box.must("status")
+
+
+def test_notify_test_says_which_service_took_it(tmp_path: Path, inbox: Inbox) -> None:
+    with Box(tmp_path, tables=f'\n[notify]\nurls = ["{inbox.url}", "nonsense://x"]\n') as box:
+        asked = subprocess.run(
+            [sys.executable, "-m", "control.main", "notify", "test", "--config", str(box.config)],
+            cwd=ROOT, capture_output=True, text=True, timeout=DEADLINE_S, check=False,
+        )  # fmt: skip
+    assert asked.returncode == 1
+    assert asked.stdout.splitlines() == [
+        "1:json  sent",
+        "2:nonsense  NOT sent: Apprise knows no such url",
+    ]
+    assert "s3cret-token" not in asked.stdout + asked.stderr
+    assert inbox.got[-1]["title"] == "[seatrial] a test of [notify]"

@@ -1,0 +1,155 @@
+"""`seatrial up`: one command brings all up and takes all down; the venue's books outlive it."""
+
+import json
+import os
+import queue
+import re
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from control.tool.client import ControlClient, call
+from daemon.shell.process.child_processes import end_with_parent
+from tests.support.box import ROOT
+
+DEADLINE_S = 60
+pytestmark = pytest.mark.xdist_group("up")  # each probes for a free port of its box
+
+
+class Up:
+    """A running `seatrial up`, and what it said."""
+
+    def __init__(self, place: Path) -> None:
+        self.place = place
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "control.main", "up", "--dir", str(place)],
+            cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+            stdin=subprocess.DEVNULL, preexec_fn=end_with_parent(),  # noqa: PLW1509
+            env=os.environ | {"PYTHONUNBUFFERED": "1"},
+        )  # fmt: skip
+        self._lines: queue.Queue[str] = queue.Queue()
+        self._reader = threading.Thread(target=self._read)
+        self._reader.start()
+        self.said: list[str] = []
+
+    def _read(self) -> None:
+        assert self.process.stdout is not None
+        with self.process.stdout as stdout:
+            for line in stdout:
+                self._lines.put(line)
+
+    def says(self, text: str) -> None:
+        while not any(text in line for line in self.said):
+            self.said.append(self._lines.get(timeout=DEADLINE_S))
+
+    def end(self, number: int) -> int:
+        self.process.send_signal(number)  # nothing, where it has ended
+        code = self.process.wait(DEADLINE_S)
+        self._reader.join(DEADLINE_S)
+        return code
+
+    def ledger(self) -> dict[str, Any]:
+        made: dict[str, Any] = json.loads((self.place / "venue/ledger.json").read_text())
+        return made
+
+
+@contextmanager
+def up(place: Path) -> Iterator[Up]:
+    running = Up(place)
+    try:
+        yield running
+    finally:
+        running.end(signal.SIGKILL)
+
+
+def left_of(place: Path) -> list[str]:
+    """Processes with the place on their command line; sockets and locks in it."""
+    found = [str(path) for path in place.rglob("*") if path.is_socket() or path.name == ".up.lock"]
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            words = (process / "cmdline").read_bytes().decode().split("\0")
+        except OSError:
+            continue
+        found += [" ".join(words) for word in words[:1] if any(str(place) in one for one in words)]
+    return found
+
+
+def with_any_port(place: Path) -> str:
+    """The configuration, with a metrics port that no test beside this one can have taken."""
+    config = place / "seatrial.toml"
+    config.write_text(re.sub(r"(?m)^port = \d+$", "port = 0", config.read_text()) + "\n")
+    if "[metrics]" not in config.read_text():
+        config.write_text(config.read_text() + "[metrics]\nport = 0\n")
+    return config.read_text()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP])
+def test_it_comes_up_trades_and_leaves_nothing_but_its_files(tmp_path: Path, number: int) -> None:
+    place = tmp_path / "box"
+    with up(place) as first:
+        first.says("session   has begun")
+        socket = place / "state/control.sock"
+        with ControlClient(socket) as client:
+            while not client.call("status").get("session_orders"):
+                assert first.process.poll() is None
+        with up(place) as second:
+            second.says("another `seatrial up` runs on it")
+            assert second.process.wait(DEADLINE_S) == 1
+        assert first.end(number) == 0
+    assert left_of(place) == []
+    before = first.ledger()
+    assert before["open_orders"] == []
+    assert before["orders"]
+    # The next one goes on with the same box and the same books.
+    config = with_any_port(place)
+    with up(place) as again:
+        again.says("(as it was)")
+        again.says("session   has begun")
+        assert again.end(signal.SIGTERM) == 0
+    assert (place / "seatrial.toml").read_text() == config
+    known = {order["order_id"] for order in again.ledger()["orders"]}
+    assert {order["order_id"] for order in before["orders"]} <= known
+    assert left_of(place) == []
+
+
+def test_a_latched_box_comes_up_and_says_why_no_session_begins(tmp_path: Path) -> None:
+    place = tmp_path / "box"
+    with up(place) as first:
+        first.says("session   has begun")
+        call(place / "state/control.sock", "kill", reason="a test")
+        assert first.end(signal.SIGINT) == 0
+    with_any_port(place)
+    with up(place) as again:
+        again.says("session   not begun: ")
+        again.says("running")
+        assert again.end(signal.SIGINT) == 0
+    assert any("latch" in line.lower() for line in again.said)
+
+
+def test_a_part_that_dies_ends_all_with_its_last_words(tmp_path: Path) -> None:
+    place = tmp_path / "box"
+    with up(place) as running:
+        running.says("running")
+        pid = next(
+            int(process.name)
+            for process in Path("/proc").glob("[0-9]*")
+            if b"daemon\0--config\0" + str(place).encode() in _command_line(process)
+        )
+        os.kill(pid, signal.SIGKILL)
+        assert running.process.wait(DEADLINE_S) == 1
+        running.says("seatriald has ended")
+    assert left_of(place) in ([], [str(place / "state/control.sock")])  # kill -9 clears nothing
+
+
+def _command_line(process: Path) -> bytes:
+    try:
+        return (process / "cmdline").read_bytes()
+    except OSError:
+        return b""
