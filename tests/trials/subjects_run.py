@@ -204,7 +204,7 @@ def table() -> str:
             run_words = f"seed {row['seed']}, {row['started']}, {row['seconds']:.0f} s"
             lines.append(
                 f"| [{one.name}]({one.name}.md): {one.what} | {row['versions']} | {run_words} | "
-                f"{row['commit']} | {row['verdict']} |"
+                f"{row.get('commit', 'unknown')} | {row['verdict']} |"
             )
         else:
             lines.append(f"| {one.name}: {one.what} | | not run here | | |")
