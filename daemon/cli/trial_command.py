@@ -52,8 +52,8 @@ _ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
     "--caps",
     default=TRIAL_CAPS,
     show_default=True,
-    help="Through the gate: a preset, a TOML file, or `trial`: `bots`, but the account's own may be "
-    "sold.",
+    help="Through the gate: a preset, a TOML file, or `trial` (`bots`, but what the account has "
+    "may be sold).",
 )
 @click.option("--seed", default=7, show_default=True, type=int, help="Same seed, same market.")
 @click.option("--symbol", default="BTCUSDT", show_default=True, help="What {symbol} stands for.")
