@@ -58,6 +58,7 @@ def test_the_table_has_every_trial_of_the_standard_course() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(400)
 def test_the_sound_bot_passes_the_short_course(tmp_path: Path) -> None:
     report = run(tmp_path, options=("--course", str(SHORT)))
     told = outcomes(report)
@@ -70,6 +71,7 @@ def test_the_sound_bot_passes_the_short_course(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(400)
 @pytest.mark.parametrize(
     ("broken", "found"),
     [
@@ -87,6 +89,7 @@ def test_a_mutant_is_found_by_the_short_course(
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(400)
 def test_the_sound_bot_passes_the_trials_of_the_gate(tmp_path: Path) -> None:
     report = run(tmp_path, options=through_gate(str(SHORT_GATE)))
     told = outcomes(report)
@@ -110,6 +113,7 @@ def test_the_sound_bot_passes_the_trials_of_the_gate(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(400)
 def test_a_bot_that_hammers_is_found_by_the_trials_of_the_gate(tmp_path: Path) -> None:
     report = run(tmp_path, ["backs-off"], options=through_gate(str(SHORT_GATE)))
     told = outcomes(report)
