@@ -34,7 +34,6 @@ from daemon.model.effects import (
 from daemon.model.enums import (
     ExecType,
     Link,
-    LiquidityFlag,
     OrderType,
     ReportSource,
     Side,
@@ -42,7 +41,6 @@ from daemon.model.enums import (
 )
 from daemon.model.ids import (
     ClientOrderId,
-    ExecId,
     InstrumentId,
     StrategyId,
     VenueOrderId,
@@ -76,7 +74,6 @@ from daemon.model.records import GENESIS
 from daemon.model.reports import (
     CancelReject,
     ExecutionReport,
-    Fill,
     NotFound,
     Reject,
     VenueSnapshot,
@@ -102,7 +99,14 @@ from tests.support.builders import (
 )
 from tests.support.checkers import Checker
 from tests.support.sim_chaos import Chaos, FaultMenu
-from tests.support.sim_words import STATUS, SYMBOL, fill_of, loaded_instrument, place_request
+from tests.support.sim_words import (
+    STATUS,
+    SYMBOL,
+    fill_of,
+    loaded_instrument,
+    place_request,
+    stream_report,
+)
 
 MS = NS_PER_MS
 DEADLINE_NS = 400 * MS
@@ -679,7 +683,7 @@ class SimRun:
         self.venue.matcher.flush_positions(self.now_ns)
         for event in self.venue.drain_events():
             if isinstance(event, ExecReport) and event.account == "main":
-                self._stream(VenueReport(self._stream_report(event)))
+                self._stream(VenueReport(stream_report(event, self.now_ns)))
             elif isinstance(event, AccountPosition) and event.account == "main":
                 held = tuple(
                     Balance(asset, decimal_of_e8(free), decimal_of_e8(locked))
@@ -722,41 +726,6 @@ class SimRun:
             self.now_ns,
         )
         self.tell(MarketData(top))
-
-    def _stream_report(self, event: ExecReport) -> ExecutionReport:
-        fills: tuple[Fill, ...] = ()
-        if event.exec_type is ExecType.TRADE:
-            fills = (
-                Fill(
-                    exec_id=ExecId(f"{SYMBOL}:{event.trade_id}:{event.order.order_id}"),
-                    client_order_id=ClientOrderId(event.order.client_order_id),
-                    venue_order_id=VenueOrderId(str(event.order.order_id)),
-                    instrument_id=BTC,
-                    side=event.order.side,
-                    qty=decimal_of_e8(event.last_qty),
-                    price=decimal_of_e8(event.last_price),
-                    fee=decimal_of_e8(event.fee),
-                    fee_asset=event.fee_asset,
-                    liquidity=LiquidityFlag.MAKER if event.maker else LiquidityFlag.TAKER,
-                    ts_venue_ns=event.ts_ns,
-                    ts_recv_ns=self.now_ns,
-                ),
-            )
-        return ExecutionReport(
-            client_order_id=ClientOrderId(event.order.client_order_id),
-            venue_order_id=VenueOrderId(str(event.order.order_id)),
-            instrument_id=BTC,
-            exec_type=event.exec_type,
-            venue_status=STATUS[event.status],
-            side=event.order.side,
-            qty=decimal_of_e8(event.qty),
-            price=decimal_of_e8(event.order.price),
-            cum_qty=decimal_of_e8(event.executed),
-            fills=fills,
-            source=ReportSource.STREAM,
-            ts_venue_ns=event.ts_ns,
-            ts_recv_ns=self.now_ns,
-        )
 
     def report_of(
         self, order: SimOrder, source: ReportSource, rows: Iterable[TradeFill] = ()
