@@ -1,0 +1,19 @@
+"""The calls that an order costs are bounded: what makes one dearer shows here, on any machine."""
+
+from tests.bench.order_calls import counts
+
+BOUNDS = {
+    "wish to bytes": 56,
+    "tick, answered": 176,
+    "report: new": 69,
+    "report: partial fill": 129,
+    "report: last fill": 137,
+}
+"""Python calls, as counted on CPython 3.11. Lower a bound when you beat it."""
+
+
+def test_an_order_costs_no_more_calls_than_it_did() -> None:
+    # The cheapest of many: on a slow machine more time passes, and more has to be tidied up.
+    python = {what: min(found)[0] for what, found in counts().items()}
+    assert python.keys() == BOUNDS.keys()
+    assert {what: calls for what, calls in python.items() if calls > BOUNDS[what]} == {}
