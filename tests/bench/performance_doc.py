@@ -22,8 +22,8 @@ FIGURES, PAGE = ROOT / "docs" / "performance.json", ROOT / "docs" / "PERFORMANCE
 HEAD = """# Performance
 
 Made by `make bench` (tests/bench/performance_doc.py); do not edit. Figures belong to the machine
-and the hour that stand beside them: **quote ratios, not microseconds**. A row is interleaved with its
-baseline in one run, figures are medians over rounds, a p99 is that of the quietest round. The
+and the hour that stand beside them: **quote ratios, not microseconds**. A row is interleaved with
+its baseline in one run, figures are medians over rounds, a p99 is that of the quietest round. The
 reference interpreter is the distribution's Python 3.11; an unoptimised build is about 1.2 times
 slower. "Load" is the machine's mean number of running programs in the minute before: above one a
 core, other programs were measured too. ✓ is met, ✗ is missed, and a row that is missed stays here

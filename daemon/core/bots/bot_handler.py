@@ -55,6 +55,10 @@ from daemon.model.reports import CancelReject, Reject
 from daemon.model.stop_triggers import StopTrigger
 from riskcaps.words.order_kinds import STOP_TYPES
 
+_GONE, _ACTIVE, _SUSPENDED = BotState.GONE, BotState.ACTIVE, BotState.SUSPENDED
+_REPLY = ReportSource.REPLY
+"""Looked up once: on Python 3.11 a look at a member of an enum costs as much as a call."""
+
 _FORGET_EVERY = 500
 ENGINE_NAME = "engine"
 
@@ -126,8 +130,8 @@ class Bots:
     def _on_place(self, item: BotPlace) -> None:
         """A placement; whoever had been gone is back with it."""
         account = self._ctx.ledger.bots.of.get(item.bot)
-        if account is not None and account.state is BotState.GONE and item.bot in self.specs:
-            self._switch(item.bot, BotState.ACTIVE, "it is heard of again", ENGINE_NAME)
+        if account is not None and account.state is _GONE and item.bot in self.specs:
+            self._switch(item.bot, _ACTIVE, "it is heard of again", ENGINE_NAME)
         self.requests.place(item)
 
     def _on_switched(self, item: BotSwitched) -> None:
@@ -150,7 +154,7 @@ class Bots:
 
     # ------------------------------------------------------------------ what others have handled
     def _on_report(self, item: VenueReport) -> None:
-        if item.report.source is ReportSource.REPLY:
+        if item.report.source is _REPLY:
             self._waiting.replied(item.report.client_order_id)
 
     def _on_reject(self, item: VenueReject) -> None:
@@ -237,7 +241,7 @@ class Bots:
     def _suspend_whoever_must(self) -> None:
         for name, spec in self.specs.items():
             account = self._ctx.ledger.bots.of.get(name)
-            if account is None or account.state not in (BotState.ACTIVE, BotState.GONE):
+            if account is None or account.state not in (_ACTIVE, _GONE):
                 continue
             if 0 < spec.reject_streak_max <= account.rejects:
                 why = f"{account.rejects} faulty orders in a row"
@@ -245,7 +249,7 @@ class Bots:
                 why = f"{account.losses} orders in a row closed at a loss"
             else:
                 continue
-            self._switch(name, BotState.SUSPENDED, why, ENGINE_NAME, cancel=True)
+            self._switch(name, _SUSPENDED, why, ENGINE_NAME, cancel=True)
 
     # ------------------------------------------------------------------ switching
     def _switch(

@@ -32,6 +32,7 @@ CONNECTIONS_MAX = 16
 is a thread, and the process has a bound on those."""
 CODES_MAX = 64
 """So many reject codes of the venue get a label of their own; further ones are `other`."""
+_INPUT = EventType.INPUT
 BREATH_S = 0.000_2
 """A scrape sleeps so long after each family, so that the main loop is never kept waiting."""
 
@@ -92,6 +93,13 @@ class Metrics:
         self._faults = CheapCounter(
             "journal_write_errors", "Times that the journal began to refuse lines."
         )
+        self._counted: dict[EventType, tuple[CheapCounter, tuple[str, ...]]] = {
+            EventType.ORDER_STATE: (self._orders, ("new",)),
+            EventType.ORDER_DENIED: (self._denied, ("deny_reason",)),
+            EventType.ORDER_APPROVED: (self._approved, ("symbol",)),
+            EventType.CANCEL_REQUESTED: (self._cancels, ("symbol",)),
+            EventType.FILL: (self._fills, ("symbol", "liquidity")),
+        }
         self._codes: set[str] = set()
         for kind in EventType:
             self._events.begin(kind.value)
@@ -107,26 +115,20 @@ class Metrics:
     def on_record(self, event_type: EventType, fields: Mapping[str, Any], ts_ns: int) -> None:
         """Count one journal line."""
         self._lines[(event_type,)] += 1  # every kind has begun, and a call costs more than this
-        if event_type is EventType.INPUT:
+        if event_type is _INPUT:
             return  # by far the most lines
         self._latencies.on_record(event_type, fields, ts_ns)
-        if event_type is EventType.ORDER_STATE:
-            self._orders.count(fields["new"])
-        elif event_type is EventType.ORDER_DENIED:
-            self._denied.count(fields["deny_reason"])
-        elif event_type is EventType.ORDER_APPROVED:
-            self._approved.count(fields["symbol"])
-        elif event_type is EventType.CANCEL_REQUESTED:
-            self._cancels.count(fields["symbol"])
-        elif event_type is EventType.FILL:
-            self._fills.count(fields["symbol"], fields["liquidity"])
-        elif event_type is EventType.ORDER_REJECT:
-            self._rejects.count(self._code(str(fields["code"])))
+        counted = self._counted.get(event_type)
+        if counted is not None:
+            tally, names = counted
+            tally.count(*map(fields.__getitem__, names))
         else:
             self._on_rare_record(event_type, fields)
 
     def _on_rare_record(self, event_type: EventType, fields: Mapping[str, Any]) -> None:
-        if event_type is EventType.INCIDENT_OPENED:
+        if event_type is EventType.ORDER_REJECT:
+            self._rejects.count(self._code(str(fields["code"])))
+        elif event_type is EventType.INCIDENT_OPENED:
             self._incidents.count(fields["trigger"])
         elif event_type is EventType.CAP_ALERT:
             self._alerts.count(fields["cap"], str(fields["band"]))
