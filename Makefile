@@ -10,8 +10,13 @@ PIP := $(BIN)/pip install --quiet --disable-pip-version-check
 group = sed -n '/^\# group $(1)$$/,/^\# group /p' requirements-dev.lock
 STAMP := $(VENV)/.locked
 RUNS := $(VENV)/.runs
+# Bytecode beside the sources: each start of a tree without it takes 0.2 s more, and the tests make hundreds.
+COMPILE := $(BIN)/python -m compileall -q -j 2 daemon control riskcaps evidence
+# More than cores: the tests wait for processes of their own more than they work.
+WORKERS ?= 4
+PYTEST := PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup
 
-.PHONY: venv demo test test-bots hammer test-pythons fuzz campaign soak mutation test-system check locks fmt bench bench-stop controls tripwires kill-sweep trials trials-proof dist deb image clean
+.PHONY: venv demo test test-bots hammer test-pythons fuzz campaign soak mutation test-system check locks fmt bench bench-stop controls tripwires honest liars kill-sweep trials trials-proof dist deb image clean
 
 $(STAMP): $(LOCKS) pyproject.toml
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -19,6 +24,7 @@ $(STAMP): $(LOCKS) pyproject.toml
 	@{ cat requirements.lock; $(call group,dev); } > $(VENV)/.dev.txt
 	@$(PIP) --require-hashes -r $(VENV)/.dev.txt
 	@$(PIP) --no-build-isolation --no-deps -e .
+	@$(COMPILE)
 	@touch $@ $(RUNS)
 
 # What the product itself needs, and nothing to develop it with: a tenth of the other.
@@ -27,6 +33,7 @@ $(RUNS): requirements.lock pyproject.toml
 	@echo "installing the $$(grep -c '^[a-z].*==' requirements.lock) packages that seatrial runs on into $(VENV) (once, about 20 s)"
 	@$(PIP) --require-hashes -r requirements.lock
 	@$(PIP) --no-build-isolation --no-deps -e .
+	@$(COMPILE)
 	@touch $@
 
 # The product in .venv, and nothing started.
@@ -36,7 +43,8 @@ demo: $(RUNS)
 	$(BIN)/seatrial demo $(ARGS)
 
 test: check
-	$(BIN)/python -m pytest -n 2 --dist loadgroup $(ARGS)
+	@$(COMPILE) tests/support
+	$(PYTEST) $(ARGS)
 
 # On every interpreter of PYTHONS that is here, in an environment of its own (.venv-3.12 and so on).
 # The workflow's matrix does the same with one interpreter a job; `.ci/run` tests python3 alone.
@@ -94,7 +102,8 @@ bench-stop: $(STAMP)
 	$(BIN)/python -m tests.bench.stop $(ARGS)
 
 campaign: $(STAMP)
-	$(BIN)/python -m pytest -n 2 --dist loadgroup -m campaign $(ARGS)
+	@$(COMPILE) tests/support
+	$(PYTEST) -m campaign $(ARGS)
 
 # Half an hour of faults and hostile clients; memory, descriptors and threads have to stay flat.
 soak: $(STAMP)
@@ -125,6 +134,14 @@ trials: $(STAMP)
 # Every trial can fail: one bot of ours passes, each of its mutants is found out. A quarter of an hour.
 trials-proof: $(STAMP)
 	$(BIN)/python -m pytest tests/trials -m proof -n 4 $(ARGS)
+
+# Honest seeded sessions of eight kinds, each of which the accountant must agree with (2 minutes).
+honest: $(STAMP)
+	$(BIN)/python -m tests.support.honest --sessions 3000 $(ARGS)
+
+# Every lie of the suite in every story, and all pairs of them (8 minutes).
+liars: $(STAMP)
+	$(BIN)/python -m tests.support.lie_player $(ARGS)
 
 kill-sweep: $(STAMP)
 	$(BIN)/python -m tests.support.kill_sweep --points all $(ARGS)

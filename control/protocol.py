@@ -161,11 +161,6 @@ def _request_id(message: Mapping[str, Any]) -> str | int:
     return request_id
 
 
-def encode_request(request_id: str | int, method: str, params: Mapping[str, Any]) -> bytes:
-    """One request line, with its end."""
-    return _line({"jsonrpc": "2.0", "id": request_id, "method": method, "params": dict(params)})
-
-
 def encode_result(request_id: RequestId, result: Any) -> bytes:
     """One success line, with its end."""
     return _line({"jsonrpc": "2.0", "id": request_id, "result": result})

@@ -4,6 +4,7 @@ A snapshot may come from another version of the daemon: what is missing is skipp
 """
 
 from collections.abc import Mapping, Sequence
+from decimal import Decimal, InvalidOperation
 from typing import Any
 
 
@@ -45,13 +46,15 @@ def caps_rows(snapshot: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     return [*rows(snapshot, "caps"), *of_bots]
 
 
-def notify_problems(snapshot: Mapping[str, Any]) -> list[str]:
-    """One sentence for each service of `[notify]` that does not take messages now."""
-    return [
+def warnings_of(snapshot: Mapping[str, Any]) -> list[str]:
+    """The daemon's warnings, and each service of `[notify]` that takes nothing now."""
+    warnings = snapshot.get("warnings")
+    problems = [
         f"notify {row.get('service')}: {row['problem']}"
         for row in rows(snapshot, "notify")
         if row.get("problem")
     ]
+    return [*(warnings if isinstance(warnings, list) else []), *problems]
 
 
 def bot_of_incident(incident: Mapping[str, Any]) -> str:
@@ -81,3 +84,14 @@ def find_incident(snapshot: Mapping[str, Any], incident_id: str) -> Mapping[str,
 def open_incidents(snapshot: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     """The incidents that block the next start."""
     return select_incidents(snapshot, unresolved=True)
+
+
+def share_of(cap: Mapping[str, Any]) -> Decimal | None:
+    """Used part of a cap, 1 is full; None when it cannot be told. A zero limit is full."""
+    try:
+        used, limit = abs(Decimal(str(cap.get("used")))), Decimal(str(cap.get("limit")))
+    except InvalidOperation:
+        return None
+    if not used.is_finite() or not limit.is_finite():
+        return None
+    return used / limit if limit > 0 else Decimal(1)

@@ -29,6 +29,7 @@ from daemon.assembly import (
     link_adapter,
     link_config,
     own_credentials,
+    page_of,
     recovered_engine,
     start_metrics,
     stop_adapter,
@@ -64,7 +65,7 @@ from daemon.shell.process.log_streams import LogPart
 from daemon.shell.process.sdnotify import Notifier
 from daemon.shell.process.signals import Ended
 from daemon.shell.process.tasks import spawn
-from daemon.shell.pump import Pump, RecordCounter, RecordSink
+from daemon.shell.pump import Pump, RecordSink
 from daemon.shell.state.state_dir import StateMark
 from daemon.shell.stop.emergency_stop import EmergencyStop
 from daemon.shell.stop.kill_latch import LatchHalt, LatchStore
@@ -162,6 +163,7 @@ class Daemon:
         self._exit: asyncio.Future[ExitDaemon] | None = None
         self._fatal: BaseException | None = None
         self._published: Mapping[str, Any] = {}
+        self._metrics = Metrics(lambda: self._published, build_labels(config))
         self._late = LateOrders(settings.venue.recv_window_ms)
         self._port: ControlPort | None = None
         self._gateway = GatewaySide(config, self._credentials.api_key, lambda: self._published)
@@ -171,14 +173,13 @@ class Daemon:
         loop = asyncio.get_running_loop()
         self._exit = loop.create_future()
         settings = self._config.settings
-        metrics = Metrics(lambda: self._published, build_labels(self._config))
         clearer = LatchClearer(self._latch)
         packs = IncidentPacks(
             settings.state_dir, status=lambda: self._published, run_id=str(self._run),
             binding=self._binding,
         )  # fmt: skip
         sinks = (self._late, clearer, packs, self._mark, self._notices)
-        pump = self._build_pump(sinks=sinks, counters=(metrics,))
+        pump = self._build_pump(sinks)
         environment = self._endpoints.environment
         attached, links = port_of((environment,), pump.offer, partial(self._build_link, pump))
         pump.attach(attached)
@@ -205,7 +206,8 @@ class Daemon:
             # Who waited for us in the socket's queue asks at once.
             self._publish(publisher.snapshot())
             await asyncio.to_thread(each, control.start, self._gateway.start)
-            server = start_metrics(settings.metrics, metrics, healthy=lambda: watchdog.healthy)
+            page = partial(page_of, settings, self._metrics, port.events(), self._journal.seq + 1)
+            server = start_metrics(settings, self._metrics, lambda: watchdog.healthy, page)
             publisher.learn(metrics_port=server.port if server is not None else None)
             if settings.gc_freeze:
                 gc.freeze()  # start-up objects live for ever: full collections skip them
@@ -278,6 +280,7 @@ class Daemon:
 
     def _publish(self, status: Mapping[str, Any]) -> None:
         self._published = status
+        self._metrics.activity.sample(status)
         if self._port is not None:
             self._port.publish(status)
 
@@ -301,9 +304,7 @@ class Daemon:
         self._journal.flush()
         self._mark.begun(first_run=self._run_number if not recovered.seq else self._proof.first_run)
 
-    def _build_pump(
-        self, *, sinks: tuple[RecordSink, ...], counters: tuple[RecordCounter, ...]
-    ) -> Pump:
+    def _build_pump(self, sinks: tuple[RecordSink, ...]) -> Pump:
         checkpoint_seq, facts_since = self._since_checkpoint
         return Pump(
             engine=self._engine,
@@ -314,7 +315,7 @@ class Daemon:
             on_exit=self._on_exit,
             on_fatal=self._on_fatal,
             sinks=sinks,
-            counters=counters,
+            counters=(self._metrics,),
             checkpoint_seq=checkpoint_seq,
             facts_since=facts_since,
             thin_to=self._care.thin_to,
@@ -324,7 +325,7 @@ class Daemon:
     def _build_link(self, pump: Pump, _venue: str, deliver: Callable[[Input], None]) -> VenueLink:
         link = VenueLink(
             endpoints=self._endpoints,
-            adapter=link_adapter(self._config.settings, self._credentials),
+            adapter=link_adapter(self._config.settings, self._credentials, self._engine),
             config=link_config(self._config.settings),
             clock=self._clock,
             halt=self._halt,
@@ -344,6 +345,7 @@ class Daemon:
             adapter=stop_adapter(self._config.settings, self._credentials),
             instance=self._instance,
             clock=self._clock,
+            head=lambda: self._journal.known_head,
         )
         return stop_of({self._endpoints.environment: one})
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from control.peer_identity import ControlConfig, Members, Role
+from control.server.line_events import EventHub
 from daemon.core.engine import Engine, EngineConfig, StrategySpec
 from daemon.core.engine_config import BotSpec
 from daemon.live_gate import mode_of
@@ -16,8 +17,8 @@ from daemon.model.enums import Mode
 from daemon.model.halt import HaltFlag
 from daemon.model.ids import ClientOrderIdFactory, RunId, StrategyId
 from daemon.model.records import EventType
-from daemon.settings import Config, MetricsSettings, Settings
-from daemon.shell.health.metrics import Metrics, MetricsServer
+from daemon.settings import Config, Settings
+from daemon.shell.health.metrics import Metrics, MetricsServer, Page
 from daemon.shell.journal.journal_writer import lock_journal
 from daemon.shell.journal.replay import Recovered
 from daemon.shell.keys.credentials import load_credentials
@@ -125,10 +126,12 @@ def link_config(settings: Settings) -> LinkConfig:
     )
 
 
-def link_adapter(settings: Settings, credentials: Credentials) -> VenueAdapter:
-    """The adapter of the venue link."""
+def link_adapter(settings: Settings, credentials: Credentials, engine: Engine) -> VenueAdapter:
+    """The adapter of the venue link; the engine's books tell it whose renamed orders are."""
     venue = settings.venue
-    return adapter_of(credentials, venue.environment, venue.symbols, venue.recv_window_ms)
+    adapter = adapter_of(credentials, venue.environment, venue.symbols, venue.recv_window_ms)
+    adapter.ids.known = engine.own_id
+    return adapter
 
 
 def stop_adapter(settings: Settings, credentials: Credentials) -> VenueAdapter:
@@ -281,17 +284,23 @@ def account_fingerprint(api_key: str) -> str:
 
 
 def start_metrics(
-    wanted: MetricsSettings, metrics: Metrics, *, healthy: Callable[[], bool]
+    settings: Settings,
+    metrics: Metrics,
+    healthy: Callable[[], bool],
+    make_page: Callable[[], Page],
 ) -> MetricsServer | None:
-    """Serve metrics and health, when the configuration wants it.
+    """Serve metrics and health, and the page, when the configuration wants it.
 
     Raises:
         OSError: the address cannot be used; the message names it and the mend.
     """
+    wanted = settings.metrics
     if not wanted.enabled:
         return None
     try:
-        server = MetricsServer(metrics, wanted.host, wanted.port, healthy=healthy)
+        server = MetricsServer(
+            metrics, wanted.host, wanted.port, healthy=healthy, make_page=make_page
+        )
     except OSError as error:
         raise OSError(
             f"metrics: {wanted.host}:{wanted.port}: {error.strerror}; "
@@ -299,3 +308,16 @@ def start_metrics(
         ) from error
     server.start()
     return server
+
+
+def page_of(settings: Settings, metrics: Metrics, events: EventHub, boot_seq: int) -> Page:
+    """The operator's page. Called when a browser first asks: few daemons need its modules."""
+    from daemon.shell.page.page_site import PageSite  # noqa: PLC0415 - see above
+
+    find = events.older
+    return PageSite(
+        status=metrics.status,
+        activity=metrics.activity,
+        older=None if find is None else lambda kind, n: find([kind], (), n, boot_seq, bot=""),
+        state_dir=settings.state_dir,
+    )

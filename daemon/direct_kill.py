@@ -36,7 +36,12 @@ from daemon.errors import CredentialsRefused, InstanceUnknown, SeatrialError
 from daemon.model.config_paths import base_of, place_of
 from daemon.model.user_text import one_line, text_of
 from daemon.shell.process.clock import SystemClock
-from daemon.shell.state.state_dir import StateDirError, instance_of_journal, read_identity
+from daemon.shell.state.state_dir import (
+    StateDirError,
+    head_of_journal,
+    instance_of_journal,
+    read_identity,
+)
 from daemon.shell.stop.kill_latch import LATCH_DEADLINE_S, LatchStore
 
 if TYPE_CHECKING:
@@ -108,6 +113,8 @@ class _State:
     """What the state directory has answered by the deadline."""
 
     instance: str = ""
+    head: str = ""
+    """The hash of the journal's last whole line; empty: not read."""
     is_unused: bool = False
     unknown: str = ""
     """Why nobody can tell which orders are ours."""
@@ -253,6 +260,7 @@ def _latching(
             yield {"latch_fault": str(error)}
         else:
             yield {"latched_ms": (clock.monotonic_ns() - start) / 1e6}
+        yield {"head": head_of_journal(plan.state_dir)}
 
     return Aside(work)
 
@@ -330,6 +338,7 @@ def _emergency(plan: StopPlan, state: _State, clock: SystemClock) -> "EmergencyS
         ),
         instance=state.instance,
         clock=clock,
+        head=lambda: state.head,
         cold=True,
     )
 

@@ -148,7 +148,8 @@ class StrategySettings(Frozen):
     """`[strategies.NAME]`: a built-in name or `package.module:Class`, its symbols, parameters."""
 
     class_path: Annotated[str, Field(alias="class")]
-    """`quiet`, `heartbeat`, `quoter`, `ma_crossover`, `prober`, or `package.module:Class`."""
+    """`quiet`, `heartbeat`, `quoter`, `ma_crossover`, `prober`, `anchor`, or
+    `package.module:Class`."""
     symbols: Annotated[tuple[str, ...], Field(strict=False, min_length=1)]
     """The symbols it sees and may wish orders on."""
     params: dict[str, Any] = Field(default_factory=dict)
@@ -159,7 +160,7 @@ class TrialSettings(Frozen):
     """`[trials]`: courses that the bot must have passed before a session; see `seatrial trial`."""
 
     required: Annotated[tuple[str, ...], Field(strict=False, max_length=16)] = ()
-    """Names of courses. Empty: `preflight` asks for none."""
+    """Courses: `standard`, or the TOML files of others. Empty: `preflight` asks for none."""
     reports: Place | None = None
     """The directory that holds the reports' directories, as `seatrial trial --out` made them."""
     command: Annotated[tuple[str, ...], Field(strict=False)] = ()
@@ -167,6 +168,10 @@ class TrialSettings(Frozen):
     that a report must be of."""
     files: Annotated[tuple[Place, ...], Field(strict=False)] = ()
     """What was given with `--file`."""
+    seed: Annotated[int, Field(ge=0)] = 7
+    """What was given with `--seed`: a report of another seed does not count."""
+    age_hours_max: Annotated[int, Field(ge=1, le=24 * 366)] = 168
+    """How old a report may be, in hours."""
 
 
 class SessionSettings(Frozen):

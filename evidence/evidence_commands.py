@@ -13,16 +13,24 @@ from typing import Any
 import click
 
 from evidence.judge.decision_recheck import EXIT_AGREED, EXIT_DISAGREED, recheck, tell
-from evidence.judge.verdict import OK
+from evidence.judge.verdict import HISTORY_WORDS, OK, notarised_words
 from evidence.pack.pack_commands import check_pack, keygen_command, pack_command
 from evidence.read.journal_sources import SourceError
+from evidence.read.venue_list import Source, VenueList, list_of, read_list
 from evidence.report.compare import compare, comparison_text
 from evidence.report.fleet import LOCAL, dask_engine, fleet_report
 from evidence.report.html_report import HTML_NAME
-from evidence.report.report import JSON_NAME, Report, build_report, write_report
+from evidence.report.report import JSON_NAME, JournalReport, Report, build_report, write_report
 from evidence.report.report_place import check_place
 from evidence.report.report_text import json_of
-from evidence.report.venue_history import default_rest_url, download, read_key, scope_of
+from evidence.report.venue_history import (
+    default_rest_url,
+    download,
+    fetch_list,
+    keep,
+    read_key,
+    scope_of,
+)
 
 EXIT_OK, EXIT_UNREADABLE, EXIT_NOT_OK = 0, 1, 2
 PATH = click.Path(path_type=Path)
@@ -30,6 +38,18 @@ INPUTS = click.argument("inputs", nargs=-1, required=True, type=PATH)
 AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 LEDGER = click.option("--ledger", type=PATH, help="The venue's own books (JSON).")
 ANCHORS = click.option("--anchors", type=PATH, help="Heads kept outside the writer's reach.")
+HISTORY = click.option(
+    "--venue-history", "histories", type=PATH, multiple=True,
+    help="A download of the venue's list of our orders; once for each file.",
+)  # fmt: skip
+FETCH = click.option(
+    "--fetch-venue-history", "fetch", is_flag=True,
+    help="Ask the venue for that list now, with your own key (--credentials): an outside anchor.",
+)  # fmt: skip
+KEY_FILE = click.option("--credentials", type=PATH, help="TOML with a key that may read.")
+REST = click.option(
+    "--rest", default="", help="Base address; default: by the journal's environment."
+)
 REPLACE = click.option("--replace", is_flag=True, help="Write over a report of other inputs.")
 JOBS = click.option(
     "--jobs", type=click.IntRange(1, 64), default=1, show_default=True,
@@ -67,6 +87,10 @@ evidence_group.add_command(keygen_command)
 @INPUTS
 @LEDGER
 @ANCHORS
+@HISTORY
+@FETCH
+@KEY_FILE
+@REST
 @JOBS
 @click.option("--out-dir", type=PATH, default=Path("reports/status"), show_default=True)
 @REPLACE
@@ -77,13 +101,18 @@ def report_command(
     inputs: tuple[Path, ...],
     ledger: Path | None,
     anchors: Path | None,
+    histories: tuple[Path, ...],
+    fetch: bool,
+    credentials: Path | None,
+    rest: str,
     jobs: int,
     out_dir: Path,
     replace: bool,
     as_json: bool,
 ) -> int:
     """Re-derive everything from INPUTS and write the report: JSON, Markdown and HTML."""
-    report = build_report(inputs, ledger=ledger, anchors=anchors, jobs=jobs)
+    lists = _venue_lists(inputs, histories, fetch=fetch, credentials=credentials, rest=rest)
+    report = build_report(inputs, ledger=ledger, anchors=anchors, venue_lists=lists, jobs=jobs)
     if not replace:
         check_place(report.to_json(), out_dir / JSON_NAME)
     paths = (*write_report(report, out_dir), out_dir / HTML_NAME)
@@ -100,6 +129,10 @@ def report_command(
 @INPUTS
 @LEDGER
 @ANCHORS
+@HISTORY
+@FETCH
+@KEY_FILE
+@REST
 @JOBS
 @click.option("--public-key", type=PATH, help="Check INPUTS as a signed pack, with this key.")
 @AS_JSON
@@ -109,6 +142,10 @@ def verify_command(
     inputs: tuple[Path, ...],
     ledger: Path | None,
     anchors: Path | None,
+    histories: tuple[Path, ...],
+    fetch: bool,
+    credentials: Path | None,
+    rest: str,
     jobs: int,
     public_key: Path | None,
     as_json: bool,
@@ -116,9 +153,10 @@ def verify_command(
     """Judge INPUTS (intact, complete, corroborated) and write nothing; or check a signed pack."""
     if public_key is not None:
         return max(check_pack(pack, public_key, as_json=as_json) for pack in inputs)
-    report = build_report(inputs, ledger=ledger, anchors=anchors, jobs=jobs)
+    lists = _venue_lists(inputs, histories, fetch=fetch, credentials=credentials, rest=rest)
+    report = build_report(inputs, ledger=ledger, anchors=anchors, venue_lists=lists, jobs=jobs)
     if as_json:
-        verdicts = {j.account.name: j.verdicts.plain() for j in report.journals}
+        verdicts = {j.account.name: _plain(j) for j in report.journals}
         plain = {"verdict": report.verdict, "reasons": report.reasons, "journals": verdicts}
         click.echo(json_of(plain), nl=False)
     else:
@@ -200,6 +238,61 @@ def fleet_command(
     else:
         _tell(report)
     return _exit_code(report)
+
+
+@evidence_group.command("venue-history")
+@click.argument("journal", type=PATH)
+@click.option("--credentials", type=PATH, required=True, help="TOML with a key that may read.")
+@REST
+@click.option("--out-dir", type=PATH, default=Path("venue-history"), show_default=True)
+@AS_JSON
+@one_line_errors
+def venue_history_command(
+    *, journal: Path, credentials: Path, rest: str, out_dir: Path, as_json: bool
+) -> int:
+    """Keep the venue's list of our orders before a wipe takes it, and hold JOURNAL against it.
+
+    Each call writes one file, and its SHA-256 into `index.jsonl` beside it.
+    """
+    found = fetch_list(journal, rest, read_key(credentials))
+    kept = keep(found, out_dir)
+    (judged, *_) = build_report(
+        [journal], venue_lists=[list_of(found, str(kept.path), Source.FETCHED)]
+    ).journals
+    if judged.venue is None:
+        raise SourceError(f"{journal}: no journal to hold against the venue's list")
+    told = {**kept.plain(), "venue_anchors": judged.venue.plain()}
+    if as_json:
+        click.echo(json_of(told), nl=False)
+    else:
+        click.echo(f"{kept.orders} orders -> {kept.path}\nsha256 {kept.sha256}")
+        against = [one for one in judged.verdicts.reasons if HISTORY_WORDS in one]
+        for text in (*notarised_words(judged.venue), *against):
+            click.echo(f"  {text}")
+    is_good = judged.venue.fits and not judged.venue.lost_count
+    return EXIT_OK if is_good else EXIT_NOT_OK
+
+
+def _venue_lists(
+    inputs: tuple[Path, ...],
+    histories: tuple[Path, ...],
+    *,
+    fetch: bool,
+    credentials: Path | None,
+    rest: str,
+) -> list[VenueList]:
+    lists = [read_list(path) for path in histories]
+    if not fetch:
+        return lists
+    if credentials is None:
+        raise SourceError("--fetch-venue-history needs a key that may read: add --credentials FILE")
+    found = fetch_list(inputs[0], rest, read_key(credentials))
+    return [*lists, list_of(found, "the venue", Source.FETCHED)]
+
+
+def _plain(journal: JournalReport) -> dict[str, Any]:
+    notarised = {} if journal.venue is None else {"venue_anchors": journal.venue.plain()}
+    return {**journal.verdicts.plain(), **notarised}
 
 
 def _exit_code(report: Report) -> int:

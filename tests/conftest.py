@@ -22,13 +22,37 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "fixed"))
 
 @pytest.hookimpl(wrapper=True)
 def pytest_collection_modifyitems(items: list[Any]) -> Generator[None]:
-    """Let `xdist_group` mean something again.
+    """Give each worker whole groups, and the long tests first.
 
-    pytest-xdist 3.8 writes a group into `_nodeid`, pytest 9.2 reads `_id`: `--dist loadgroup` had
-    silently become `load`, and every worker made what a group was to share.
+    Tests of a file whose fixture they share are one group (`xdist_group`): otherwise each worker
+    would make it again. A long test that begins last is waited for by all workers but one.
     """
+    for item in items:
+        if item.get_closest_marker("xdist_group") is not None:
+            continue
+        if item.location[0].startswith("tests/architecture/"):  # the parsed tree is shared
+            item.add_marker(pytest.mark.xdist_group("architecture"))
+        elif _shares_a_fixture(item):
+            item.add_marker(pytest.mark.xdist_group(item.location[0]))
+    alone = [item for item in items if item.get_closest_marker("xdist_group") is None]
+    alone.sort(key=lambda item: item.get_closest_marker("slow") is None)
+    together = [item for item in items if item.get_closest_marker("xdist_group") is not None]
+    items[:] = together + alone
     yield
+    # pytest-xdist 3.8 writes a group into `_nodeid`, pytest 9.2 reads `_id`: without this
+    # `--dist loadgroup` silently becomes `load`.
     for item in items:
         grouped = getattr(item, "_nodeid", item.nodeid)
         if grouped != item.nodeid:
             item._id = type(item._id).parse(grouped)
+
+
+def _shares_a_fixture(item: Any) -> bool:
+    """Whether a fixture of the test's own file is made once for all tests of it."""
+    found = getattr(item, "_fixtureinfo", None)
+    defined = found.name2fixturedefs.values() if found is not None else ()
+    return any(
+        one.scope != "function" and one.func.__module__ == item.module.__name__
+        for fixtures in defined
+        for one in fixtures
+    )

@@ -3,12 +3,11 @@
 The exit codes are those of `control.tool.failures`.
 """
 
-import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, Protocol
+from typing import IO, Any, Protocol
 
 import click
 
@@ -18,9 +17,6 @@ from control.tool.client import ControlClient
 from control.tool.daemon_lookup import default_socket
 from control.tool.failures import EXIT_REFUSED, EXIT_USAGE, explain, tell
 from control.tool.kill_command import DirectKill
-
-if TYPE_CHECKING:
-    from rich.console import Console
 
 _LOOKING = frozenset(
     {"status", "orders", "positions", "caps", "incidents", "incident", "events", "schema", "ping"}
@@ -54,7 +50,7 @@ class Wiring:
     @property
     def socket_path(self) -> Path:
         """The daemon's socket: the one that was given, or the default place."""
-        return self.socket or default_socket()
+        return self.socket or Path(default_socket())
 
 
 class Failure(click.ClickException):
@@ -104,16 +100,6 @@ def wiring(ctx: click.Context) -> Wiring:
     if found is None:
         found = ctx.find_root().obj = Wiring()
     return found
-
-
-def console() -> "Console":
-    """A console on stdout: colours and real width on a terminal, 80 plain columns in a pipe."""
-    # Imported here: what stops does not wait for what draws tables.
-    from rich.console import Console  # noqa: PLC0415 - see above
-
-    if sys.stdout.isatty():
-        return Console(highlight=False)
-    return Console(highlight=False, width=int(os.environ.get("COLUMNS", "80")), no_color=True)
 
 
 def is_interactive() -> bool:

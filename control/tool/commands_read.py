@@ -14,7 +14,6 @@ from control.tool.client import ControlClient
 from control.tool.command_frame import (
     Failure,
     ask,
-    console,
     failure_of,
     is_interactive,
     refuse_beyond_the_journal,
@@ -27,13 +26,14 @@ from control.tool.gating_drills import run_gating_drills
 from control.tool.incident_markdown import held_note
 from control.tool.incident_view import incident_lines, lines_about
 from control.tool.output import print_json
+from control.tool.status_command import console
+from control.tool.status_command import run as run_status
 from control.tool.status_text import (
     caps_table,
     event_line,
     incidents_table,
     orders_table,
     positions_table,
-    print_status,
 )
 from daemon.model.records import EventType
 
@@ -45,11 +45,7 @@ _ALL = 1_000_000
 @click.pass_context
 def status(ctx: click.Context, *, as_json: bool) -> None:
     """State, latch, incidents, orders, caps: one screen, what matters first."""
-    snapshot = ask(ctx, "status", as_json=as_json)
-    if as_json:
-        print_json(snapshot)
-    else:
-        print_status(console(), snapshot)
+    ctx.exit(run_status(str(wiring(ctx).socket_path), as_json=as_json))
 
 
 def _table_command(

@@ -135,11 +135,11 @@ def kill(
         _done(told, f"{bot} is killed; `seatrial bot resume {bot}` lets it in", as_json=as_json)
         return
     asked = KillOptions(
-        socket=wiring(ctx).socket,
+        socket=str(wiring(ctx).socket or ""),
         reason=reason,
         direct=direct,
         or_direct_s=or_direct_s,
-        config=config,
+        config=str(config or ""),
         timeout_s=timeout_s,
         as_json=as_json,
     )

@@ -11,8 +11,8 @@
 The words come after the deed; that they cannot be written changes no code (`control.tool.output`).
 """
 
+import os
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from control.control_errors import (
@@ -33,7 +33,9 @@ EXIT_TIMEOUT = 5
 EXIT_NOT_LATCHED = 6
 
 
-def explain(error: ControlError, socket: Path) -> tuple[str, int, Mapping[str, Any]]:
+def explain(
+    error: ControlError, socket: os.PathLike[str] | str
+) -> tuple[str, int, Mapping[str, Any]]:
     """An error of the control plane as (sentence, exit code, data)."""
     if isinstance(error, DaemonUnreachableError):
         if "unknown" in str(error):

@@ -4,6 +4,7 @@ A thread would not do: one that hangs in the kernel keeps its whole process from
 """
 
 import contextlib
+import json
 import os
 import select
 import signal
@@ -11,8 +12,6 @@ import time
 import warnings
 from collections.abc import Callable, Iterator
 from typing import Any
-
-import orjson
 
 _READ_BYTES = 64 * 1024
 #: So long work that hangs may still come to its end, as a latch on a disk that answers again does.
@@ -54,7 +53,7 @@ class Aside:
             line, newline, rest = self._buffer.partition(b"\n")
             if newline:
                 self._buffer = rest
-                yield orjson.loads(line)
+                yield json.loads(line)
                 continue
             # What has been said already is heard, however late we come to listen.
             if not poll.poll(max(0.0, deadline_s - time.monotonic()) * 1e3):
@@ -82,7 +81,7 @@ def _as_child(work: Callable[[], Iterator[Any]], to_parent: int) -> None:
         for descriptor in (0, 1, 2):
             os.dup2(nowhere, descriptor)
         for answer in work():
-            data = orjson.dumps(answer) + b"\n"
+            data = json.dumps(answer).encode() + b"\n"
             while data:
                 data = data[os.write(to_parent, data) :]
     finally:

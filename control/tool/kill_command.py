@@ -13,14 +13,16 @@ Rules of this file:
 import os
 import sys
 from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from control.control_errors import ControlError
 from control.tool import output
 from control.tool.client import ControlClient
 from control.tool.daemon_lookup import default_socket, direct_command
 from daemon.model.user_text import one_line
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 SILENT_S = 2.0
 """A daemon that lives has closed its gate and said so long before."""
@@ -33,7 +35,7 @@ class DirectKill(Protocol):
     """The stop path of a second process: no daemon needed (promise P7, road 3)."""
 
     def __call__(
-        self, *, config: Path | None, socket: Path, by: str, uid: int, reason: str
+        self, *, config: "Path | None", socket: "Path", by: str, uid: int, reason: str
     ) -> Mapping[str, Any]:
         """Latch through the state directory, cancel at the venue, verify.
 
@@ -45,11 +47,12 @@ class DirectKill(Protocol):
 class KillOptions(NamedTuple):
     """The options of `seatrial kill` (declared in `control.tool.commands_write`)."""
 
-    socket: Path | None = None
+    socket: str = ""
+    """The default place when it is empty."""
     reason: str = ""
     direct: bool = False
     or_direct_s: float | None = None
-    config: Path | None = None
+    config: str = ""
     timeout_s: float = TIMEOUT_S
     as_json: bool = False
 
@@ -84,13 +87,12 @@ def parse(words: Sequence[str]) -> KillOptions | None:
         return None
     if not is_kill or not 0.1 <= timeout_s <= 3600 or not 0.05 <= (or_direct_s or 1) <= 3600:
         return None
-    socket, config = found.get("--socket"), found.get("--config")
     return KillOptions(
-        socket=None if socket is None else Path(socket),
+        socket=found.get("--socket", ""),
         reason=found.get("--reason", ""),
         direct="--direct" in found,
         or_direct_s=or_direct_s,
-        config=None if config is None else Path(config),
+        config=found.get("--config", ""),
         timeout_s=timeout_s,
         as_json="--json" in found,
     )
@@ -152,7 +154,7 @@ def _stop(asked: KillOptions, direct: DirectKill | None) -> Mapping[str, Any]:
         return _directly(asked, socket, reason, direct)
 
 
-def _ask(asked: KillOptions, socket: Path, reason: str) -> Mapping[str, Any]:
+def _ask(asked: KillOptions, socket: str, reason: str) -> Mapping[str, Any]:
     teller = Teller(socket, asked.config, asked.or_direct_s)
     with ControlClient(socket, connect_timeout_s=CONNECT_S) as client:
         return client.call_telling(
@@ -161,13 +163,20 @@ def _ask(asked: KillOptions, socket: Path, reason: str) -> Mapping[str, Any]:
 
 
 def _directly(
-    asked: KillOptions, socket: Path, reason: str, act: DirectKill | None
+    asked: KillOptions, socket: str, reason: str, act: DirectKill | None
 ) -> Mapping[str, Any]:
     if act is None:
         raise _Failed("this installation has no direct stop path", 1)
-    reason = reason or "no reason given"
+    from pathlib import Path  # noqa: PLC0415 - a kill over the socket needs none
+
     try:
-        return act(config=asked.config, socket=socket, by=_who(), uid=os.getuid(), reason=reason)
+        return act(
+            config=Path(asked.config) if asked.config else None,
+            socket=Path(socket),
+            by=_who(),
+            uid=os.getuid(),
+            reason=reason or "no reason given",
+        )
     except ControlError as error:
         raise _Failed(str(error), 1) from error
     except Exception as error:  # at 3 a.m. a line with the next step, no traceback
@@ -258,7 +267,7 @@ def open_words(ours: object, others: object) -> str:
 class Teller:
     """Writes each step of a kill, or that none comes, as a line on stderr."""
 
-    def __init__(self, socket: Path, config: Path | None, or_direct_s: float | None) -> None:
+    def __init__(self, socket: str, config: str, or_direct_s: float | None) -> None:
         self._socket = socket
         self._config = config
         self._or_direct_s = or_direct_s

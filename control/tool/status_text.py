@@ -18,12 +18,13 @@ from rich.text import Text
 from control.status_snapshot import (
     caps_rows,
     is_resolved,
-    notify_problems,
     open_incidents,
     owner_of,
     rows,
+    share_of,
     table,
-)  # fmt: skip
+    warnings_of,
+)
 
 ROWS_MAX = 10
 CAPS_MAX = 8
@@ -55,11 +56,6 @@ def clean(value: Any) -> str:
     """Text of a value without control characters."""
     text = "" if value is None else str(value)
     return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text)
-
-
-def print_status(console: Console, snapshot: Mapping[str, Any]) -> None:
-    """Print the one screen."""
-    console.print(status_screen(snapshot))
 
 
 def status_screen(snapshot: Mapping[str, Any]) -> Group:
@@ -138,9 +134,9 @@ def alarm_lines(snapshot: Mapping[str, Any]) -> list[Text]:
     if fault or snapshot.get("journal_ok") is False:
         text = "JOURNAL FAULT: no order leaves until it can be written again"
         lines.append(Text(f"{text} ({fault})" if fault else text, style="bold red"))
-    warnings = snapshot.get("warnings")
-    told = [*(warnings if isinstance(warnings, list) else []), *notify_problems(snapshot)]
-    return lines + [Text(f"WARNING: {clean(warning)}", style="yellow") for warning in told]
+    return lines + [
+        Text(f"WARNING: {clean(warning)}", style="yellow") for warning in warnings_of(snapshot)
+    ]
 
 
 def activity_line(snapshot: Mapping[str, Any]) -> Text | None:
@@ -396,17 +392,6 @@ def _cap_name(row: Mapping[str, Any]) -> str:
         name = name.removesuffix(word)
     bot = clean(row.get("bot"))
     return f"{bot}: {name}" if bot else name
-
-
-def share_of(cap: Mapping[str, Any]) -> Decimal | None:
-    """Used part of a cap, 1 is full; None when it cannot be told. A zero limit is full."""
-    try:
-        used, limit = abs(Decimal(str(cap.get("used")))), Decimal(str(cap.get("limit")))
-    except InvalidOperation:
-        return None
-    if not used.is_finite() or not limit.is_finite():
-        return None
-    return used / limit if limit > 0 else Decimal(1)
 
 
 def bar(share: Decimal | None, width: int = BAR_WIDTH) -> Text:

@@ -140,10 +140,10 @@ def _finish(
     as_json: bool,
 ) -> NoReturn:
     """Run a demo, tell its result, exit with its code."""
-    # `kill` and systemd say SIGTERM: the venue and the daemon must not outlive the demo.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(EXIT_FAILED))
     try:
         with Screen(as_json=as_json) as screen:
+            # `kill` and systemd say SIGTERM: the venue and the daemon must not outlive the demo.
+            signal.signal(signal.SIGTERM, lambda *_: screen.end(EXIT_FAILED))
             result = run(screen)
     except (DemoError, ControlError, OSError) as error:
         click.echo(f"seatrial demo: {error}", err=True)

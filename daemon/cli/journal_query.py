@@ -15,7 +15,7 @@ import orjson
 from rich.text import Text
 
 from control.server.line_filter import bot_filter
-from control.tool.command_frame import console
+from control.tool.status_command import console
 from control.tool.status_text import clean, event_line
 from daemon.cli.journal_place import CONFIG, DIRECTORY, journal_of
 from daemon.model.records import EventType

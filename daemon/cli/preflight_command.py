@@ -27,7 +27,10 @@ from daemon.shell.link.link_config import Credentials
 from daemon.shell.link.venue_urls import endpoints_of
 from daemon.shell.process.secrecy import forbid_core_dumps
 from daemon.trials.bot import version_of
-from daemon.trials.passed import why_not_passed
+from daemon.trials.course_files import load_course
+from daemon.trials.judging.course import CourseError
+from daemon.trials.passed import AskedCourse, why_not_passed
+from daemon.version import seatrial_version
 from evidence.gates.artifact import DEFAULT_OUT_DIR, set_aside, to_json, write_artifact
 from evidence.gates.gate_frame import MomentType
 from evidence.gates.preflight import (
@@ -106,7 +109,7 @@ def preflight_command(
         credentials_check(config, facts, live_keys),
         live_blocked_check(config, status),
         caps_check(config),
-        *trial_checks(settings.trials, config_path.parent),
+        *trial_checks(settings.trials, config_path.parent, moment),
     ]
     value = preflight_value(checks, binding_of(config, facts), moment, valid_minutes=valid_minutes)
     try:
@@ -131,18 +134,31 @@ def binding_of(config: Config, facts: JournalFacts) -> dict[str, str]:
 
 
 # ------------------------------------------------------------------ the bot's trials
-def trial_checks(trials: TrialSettings, base: Path) -> Iterator[Check]:
+def trial_checks(trials: TrialSettings, base: Path, now: datetime) -> Iterator[Check]:
     """Each course that is asked for was passed by the bot's present version."""
     if not trials.required:
         return
     reports = trials.reports or base / "reports" / "trials"
-    version, _ = version_of(trials.command, trials.files, base)
-    for course in trials.required:
-        problem = why_not_passed(reports, course, version)
-        passed = f"course {course} passed with bot version {version[:12]}"
-        mend = f"`seatrial trial --course {course} -- {' '.join(trials.command)}`"
-        sentence = f"course {course}: {problem}" if problem else passed
-        yield Check("trial", ok=not problem, sentence=sentence, mend=mend if problem else "")
+    for name in trials.required:
+        try:
+            version, _ = version_of(trials.command, trials.files, base)
+            asked = AskedCourse(
+                course=load_course(name, base),
+                bot_version=version,
+                seed=trials.seed,
+                seatrial=seatrial_version(),
+                age_hours_max=trials.age_hours_max,
+            )
+        except (CourseError, OSError) as error:
+            yield Check("trial", ok=False, sentence=f"course {name}: {error}")
+            continue
+        problem = why_not_passed(reports, asked, now)
+        passed = f"course {name} passed with bot version {version[:12]}"
+        files = "".join(f" --file {file}" for file in trials.files)
+        words = f"--course {name} --seed {trials.seed}{files} -- {' '.join(trials.command)}"
+        sentence = f"course {name}: {problem}" if problem else passed
+        mend = f"`seatrial trial {words}`" if problem else ""
+        yield Check("trial", ok=not problem, sentence=sentence, mend=mend)
 
 
 # ------------------------------------------------------------------ the running daemon

@@ -5,10 +5,8 @@ import os
 import platform
 import signal
 import sys
-import tomllib
 from collections.abc import Sequence
 from dataclasses import replace
-from importlib import resources
 from pathlib import Path
 
 import click
@@ -16,8 +14,9 @@ import click
 from daemon.demo.processes import DemoError
 from daemon.shell.process.clock import SystemClock, utc_text
 from daemon.trials.bot import BotError, BotProcess, version_of
-from daemon.trials.judging.course import Course, CourseError, course_of
-from daemon.trials.judging.judges import JUDGES
+from daemon.trials.course_files import load_course
+from daemon.trials.judging.course import Course, CourseError
+from daemon.trials.judging.rejudge import canonical_hash, course_hash, observations_of
 from daemon.trials.judging.report_html import as_html
 from daemon.trials.judging.trial_report import (
     RunFacts,
@@ -29,7 +28,7 @@ from daemon.trials.judging.trial_report import (
     sentence_of,
 )
 from daemon.trials.judging.trial_verdict import ExitCode
-from daemon.trials.passed import REPORT
+from daemon.trials.passed import OBSERVATIONS, REPORT
 from daemon.trials.runner import Belief, BotEndedError, CourseRun, TrialResult, last_words
 from daemon.trials.sandbox import Isolation, SandboxError, clean_environment, isolate
 from daemon.trials.trial_gateway import FEE_SYMBOL, TrialGateway
@@ -194,17 +193,19 @@ class _Run:
         if not allow_network:
             isolation = isolate(work)
         environment, taken = clean_environment(os.environ)
-        names = [self._symbol] if self._caps is None else [self._symbol, FEE_SYMBOL]
         venue = TrialVenue(
             self._out,
             work,
             seed=self._seed,
-            symbols=",".join(dict.fromkeys(names)),
+            symbols=",".join(dict.fromkeys((self._symbol, FEE_SYMBOL))),
             flow_rate=self._flow_rate,
         )
         results = self._play(venue, work, environment, clock, isolation)
+        observed = observations_of([(one.trial.name, one.observation) for one in results])
+        (self._out / OBSERVATIONS).write_text(json.dumps(observed) + "\n")
         facts = RunFacts(
             course=self._course.name,
+            course_hash=course_hash(self._course),
             about=self._course.about,
             mode="direct" if self._caps is None else f"through the gate, caps {self._caps}",
             command=self._command,
@@ -216,6 +217,7 @@ class _Run:
             seconds=round((clock.now_ns() - began_ns) / 1e9, 1),
             seatrial=seatrial_version(),
             python=platform.python_version(),
+            observations_hash=canonical_hash(observed),
             loopback_only=isolation.loopback_only,
             environment_taken=tuple(taken),
         )
@@ -287,25 +289,6 @@ class _Run:
     def _belief(self, log: Path) -> Belief | None:
         base = SYMBOLS[self._symbol].base
         return None if self._position is None else Belief(self._position, log, base)
-
-
-def load_course(name: str) -> Course:
-    """A course by name, or from a TOML file.
-
-    Raises:
-        CourseError: there is none, or it cannot be understood.
-    """
-    packaged = resources.files("daemon.trials.courses")
-    standard = course_of(tomllib.loads((packaged / "standard.toml").read_text()), JUDGES)
-    if name == standard.name:
-        return standard
-    path = Path(name)
-    if not path.is_file():
-        raise CourseError(f"--course {name}: neither a course of ours (standard) nor a file")
-    try:
-        return course_of(tomllib.loads(path.read_text()), JUDGES, standard)
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, CourseError) as error:
-        raise CourseError(f"{path}: {error}") from error
 
 
 def _chosen(course: Course, only: Sequence[str]) -> Course:

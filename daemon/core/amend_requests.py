@@ -42,7 +42,7 @@ class Amends:
         if not isinstance(verdict, AmendApproved):
             self._refused(order, intent.qty, "caps", 0, verdict.reason.value)
             return str(verdict.reason.value)
-        ctx.amend_requested(order, verdict.amend.qty, intent.reason or "strategy")
+        ctx.amend_requested(order, verdict.amend, intent.reason or "strategy")
         self.under_way[order.client_order_id] = verdict.amend.qty
         ctx.effects.append(SendAmend(verdict.amend))
         return ""

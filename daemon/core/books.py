@@ -14,7 +14,7 @@ from typing import Any
 
 from daemon.model.amounts import ZERO, plain
 from daemon.model.enums import OrderStatus
-from daemon.model.ids import ClientOrderId, ExecId, InstrumentId, StrategyId
+from daemon.model.ids import ClientOrderId, ExecId, InstrumentId, StrategyId, stem_of
 from daemon.model.orders import Order
 from daemon.model.plain_values import from_plain, to_plain
 from daemon.model.reports import Fill
@@ -80,6 +80,8 @@ class Books:
         self._by_strategy: dict[StrategyId, dict[ClientOrderId, Order]] = {}
         self._finished: dict[ClientOrderId, None] = {}
         self._forgotten: dict[ClientOrderId, None] = {}
+        self._by_stem: dict[str, ClientOrderId] = {}
+        """Orders of both, by what their ids share with those of their cancels and amends."""
         self._exec_ids: dict[InstrumentId, dict[ExecId, None]] = {}
         self.last_trade: dict[InstrumentId, int] = {}
         self.counts: dict[OrderStatus, int] = {}
@@ -112,6 +114,10 @@ class Books:
         """Whether this was an order of ours, finished and gone from memory."""
         return client_order_id in self._forgotten
 
+    def own_id(self, stem: str) -> ClientOrderId | None:
+        """The id of the order, known or forgotten, that a request's id is about (`stem_of`)."""
+        return self._by_stem.get(stem) if stem else None
+
     def has_fill(self, fill: Fill) -> bool:
         """Whether this fill is booked already."""
         seen = self._exec_ids.get(fill.instrument_id)
@@ -127,6 +133,7 @@ class Books:
         self.orders[order.client_order_id] = order
         self.count(None if known is None else known.status, order.status)
         self._forgotten.pop(order.client_order_id, None)
+        self._by_stem[stem_of(order.client_order_id)] = order.client_order_id
         self.index(order)
 
     def index(self, order: Order) -> None:
@@ -220,7 +227,9 @@ class Books:
                 self.dropped.append(gone)
             self._forgotten[oldest] = None
             if len(self._forgotten) > FORGOTTEN_MAX:
-                del self._forgotten[next(iter(self._forgotten))]
+                lost = next(iter(self._forgotten))
+                del self._forgotten[lost]
+                self._by_stem.pop(stem_of(lost), None)
 
     # ------------------------------------------------------------------ durable form
     def state(self) -> dict[str, Any]:
@@ -242,6 +251,7 @@ class Books:
             self.orders[order.client_order_id] = order
         self._finished = dict.fromkeys(state["finished"])
         self._forgotten = dict.fromkeys(state["forgotten"])
+        self._by_stem = {stem_of(one): one for one in (*self._forgotten, *self.orders)}
         self._exec_ids = {iid: dict.fromkeys(seen) for iid, seen in state["exec_ids"].items()}
         self.last_trade = dict(state["last_trade"])
         self.flows = {asset: Decimal(change) for asset, change in state["flows"].items()}

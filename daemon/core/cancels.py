@@ -54,7 +54,7 @@ class Cancels:
         )
         verdict = ctx.interceptor.review_cancel(intent, order, ctx.now_ns)
         if isinstance(verdict, CancelApproved):
-            ctx.cancel_requested(order, wanted.why)
+            ctx.cancel_requested(order, verdict.cancel, wanted.why)
             ctx.effects.append(SendCancel(verdict.cancel))
             self._ctx.pending_queries.cancel_sent(wanted, ctx.now_ns)
         else:

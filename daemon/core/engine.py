@@ -89,6 +89,8 @@ class Engine:
         """Begin HALTED, with the gate DOWN and empty books."""
         self._config = config
         self._ctx = TurnContext(config, interceptor)
+        self.own_id = self._ctx.books.own_id
+        """The id of the order that a request of ours is about, by what their ids share."""
         self._market = LatestMarket()
         cancels = Cancels(self._ctx)
         amends, replaces = Amends(self._ctx), Replaces(self._ctx)
@@ -149,6 +151,7 @@ class Engine:
         ctx = self._ctx
         ctx.now_ns = turn.ts_ns
         ctx.effects = []
+        ctx.interceptor.risk.ids.head = turn.head
         if not self._armed:
             self._begin()
         elif self._housekeeping.overslept():

@@ -69,6 +69,11 @@ class View:
         order = self._ctx.books.orders.get(client_order_id)
         return order if order is not None and order.strategy_id == self.strategy_id else None
 
+    @property
+    def orders_approved(self) -> int:
+        """Orders that this session has approved so far, of all strategies and bots."""
+        return self._ctx.ledger.session.orders
+
     def working_qty(self, instrument: InstrumentId, side: Side) -> Decimal:
         """Open quantity of this strategy's own orders on one side."""
         mine = self._ctx.books.open_of(self.strategy_id).values()

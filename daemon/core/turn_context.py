@@ -20,16 +20,17 @@ from daemon.model import journal_records as journal
 from daemon.model.amounts import ZERO, plain
 from daemon.model.bots import bot_of
 from daemon.model.checks import invariant
-from daemon.model.effects import CloseHalt, Effect, QueryOrder, Record
+from daemon.model.effects import CloseHalt, Effect, QueryOrder, Record, RefreshInstruments
 from daemon.model.enums import OrderStatus, TradingState
 from daemon.model.ids import InstrumentId, VenueOrderId, symbol_of
 from daemon.model.intents import PlaceIntent
-from daemon.model.orders import NewOrder, Order
+from daemon.model.orders import AmendOrder, CancelOrder, NewOrder, Order
 from daemon.model.plain_values import to_plain
 from daemon.model.records import SEVERITY, EventType
 from daemon.model.reports import ExecutionReport, Fill
 from daemon.model.stop_triggers import StopTrigger
 from riskcaps.gate.interceptor import Interceptor
+from riskcaps.words.denials import OF_THE_VENUES_LIST
 
 _ORDER_APPROVED, _ORDER_STATE, _FILL = (
     EventType.ORDER_APPROVED,
@@ -161,6 +162,8 @@ class TurnContext:
         counts = self.ledger.session.decided
         verdict = (reason, context, decision)
         self.record(EventType.ORDER_DENIED, denied_fields(intent, verdict, counts, owner))
+        if reason in OF_THE_VENUES_LIST:
+            self.effects.append(RefreshInstruments(intent.instrument_id))
 
     def move(
         self,
@@ -294,7 +297,7 @@ class TurnContext:
             fields["order"] = to_plain(order)
         self.record(EventType.ORDER_RESOLVED, fields)
 
-    def cancel_requested(self, order: Order, why: str) -> None:
+    def cancel_requested(self, order: Order, cancel: CancelOrder, why: str) -> None:
         """Write that a cancel leaves in this turn."""
         row = advance(
             order.status,
@@ -306,16 +309,17 @@ class TurnContext:
         fields: journal.CancelRequestedRecord = {
             **names_of(order),
             "order_id": order.venue_order_id,
+            "request_id": cancel.request_id,
             "why": why,
         }
         self.record(EventType.CANCEL_REQUESTED, fields)
 
-    def amend_requested(self, order: Order, qty: Decimal, why: str) -> None:
+    def amend_requested(self, order: Order, amend: AmendOrder, why: str) -> None:
         """Write that an amend leaves in this turn; the order is not smaller yet."""
         instrument = self.ledger.instruments.get(order.instrument_id)
         fields: journal.AmendRequestedRecord = {
-            **names_of(order), "order_id": order.venue_order_id, "old_qty": plain(order.qty),
-            "qty": plain(qty), "cum_qty": plain(order.cum_qty),
+            **names_of(order), "order_id": order.venue_order_id, "request_id": amend.request_id,
+            "old_qty": plain(order.qty), "qty": plain(amend.qty), "cum_qty": plain(order.cum_qty),
             "lot": plain(instrument.lot) if instrument is not None else None, "why": why,
         }  # fmt: skip
         self.record(EventType.AMEND_REQUESTED, fields)

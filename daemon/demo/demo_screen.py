@@ -43,6 +43,7 @@ class Screen:
         self._seconds_left = 0.0
         self._clock = SystemClock()
         self._next_plain_ns = 0
+        self._asked_to_end: int | None = None
 
     def __enter__(self) -> Self:
         """Start the live view on a terminal."""
@@ -60,8 +61,21 @@ class Screen:
         for line in self._steps:
             self._console.print(line, highlight=False, soft_wrap=True, markup=False)
 
+    def end(self, code: int) -> None:
+        """Leave the demo with this exit code. For a signal's handler.
+
+        What a handler raises is lost where it strikes a callback of the interpreter (each import
+        has one). So it is raised again by the next step that is told or shown.
+
+        Raises:
+            SystemExit: always.
+        """
+        self._asked_to_end = code
+        raise SystemExit(code)
+
     def say(self, line: str) -> None:
         """One step of the story."""
+        self._go_on()
         self._steps.append(line)
         if self._live is None:
             self._console.print(line, highlight=False, soft_wrap=True, markup=False)
@@ -72,6 +86,7 @@ class Screen:
         self, status: Mapping[str, Any], events: Sequence[Mapping[str, Any]], *, seconds_left: float
     ) -> None:
         """The daemon's status and its last journal lines, now."""
+        self._go_on()
         if status:
             self._status, self._events = status, events
         self._seconds_left = max(0.0, seconds_left)
@@ -84,6 +99,10 @@ class Screen:
             self._next_plain_ns = now_ns + PLAIN_PERIOD_NS
             line = plain_line(status, self._seconds_left)
             self._console.print(line, highlight=False, soft_wrap=True, markup=False)
+
+    def _go_on(self) -> None:
+        if self._asked_to_end is not None:
+            raise SystemExit(self._asked_to_end)
 
     def frame(self) -> Group:
         """The live view, within the terminal's height: never a line more."""

@@ -102,8 +102,6 @@ class OwnBotDemo:
                 self._options.command, values, work=work, log=log, environment=environment
             )
             bot.start()
-        except KeyError as error:
-            raise DemoError(f"{{{error.args[0]}}} is not given here: the key is HMAC") from error
         except BotError as error:
             raise DemoError(str(error)) from error
         try:

@@ -104,6 +104,17 @@ class TakeSnapshot:
 
 
 @dataclass(frozen=True, slots=True)
+class RefreshInstruments:
+    """Read the venue's list of symbols again, when what is known of it is a few seconds old.
+
+    A wish was denied by a filter; the venue may have loosened it. What has changed is told by
+    `InstrumentsLoaded`; a list that says the same is not told.
+    """
+
+    instrument_id: InstrumentId
+
+
+@dataclass(frozen=True, slots=True)
 class ArmTimer:
     """Answer `TimerFired(timer_id)` at or after `at_ns`; arming again replaces."""
 
@@ -189,6 +200,7 @@ Effect = (
     | SendAmend
     | QueryOrder
     | TakeSnapshot
+    | RefreshInstruments
     | ArmTimer
     | Reply
     | CloseHalt
@@ -202,5 +214,13 @@ Effect = (
 BotEffect = BotAnswered | BotOrderChanged | BotBalances
 """The effects that the gateway performs, once the turn's lines are written."""
 
-VenueEffect = SendOrder | SendCancel | SendReplace | SendAmend | QueryOrder | TakeSnapshot
+VenueEffect = (
+    SendOrder
+    | SendCancel
+    | SendReplace
+    | SendAmend
+    | QueryOrder
+    | TakeSnapshot
+    | RefreshInstruments
+)
 """The effects that a venue link performs."""

@@ -2,23 +2,30 @@
 
 Rules of this file:
 1. An id is opaque to everybody but the function here that makes it.
-2. Ids are deterministic: run + counter, so that a restart recognises its own orders.
+2. Ids are deterministic: run + counter + the journal's head, so that a restart recognises its own
+   orders and re-stepping a run makes them again.
 3. The kind of a client order id stands at a fixed place, so that no id reads as another order's:
 
-       st abc123 o 001 k3x 0000c      order 12 of run 1
-       st abc123 c 001 k3x 0000c      the cancel of that order (also as a part of a replace)
+       st abc123 o 001 k3x 0000c 1w3f0p9qk2m5v7xz    order 12 of run 1
+       st abc123 c 001 k3x 0000c 5d8e2h1rl4n6t0ya    a cancel of that order
 
-   prefix, instance (6), kind (1), run number (3 or more), nonce of the boot (3), counter (5). That
-   is 20 of the venue's 36 letters; what is appended one day follows a `-`. The nonce keeps ids of
-   two boots apart that count the same number, as after a restored backup.
-4. Builds before 2026-12 wrote `stabc123-1-c`, and `-c` behind it for the cancel. Where the kind
-   stands now they have a `-`; such ids are recognised for ever and never minted.
+   prefix, instance (6), kind (1), run number (3), nonce of the boot (3), counter of the order (5),
+   digest (16): all 36 letters that the venue takes. From run 46,656 on the run number has five
+   digits and a `-` behind it, and no nonce. Kinds: `o` an order, `c` its cancel, `r` the cancel
+   that is a part of a replace, `a` an amend, `k` a cancel of the emergency stop. The nonce keeps
+   ids of two boots apart that count the same number, as after a restored backup.
+4. The digest is the first 80 bits of the SHA-256 of the journal's last line when the turn began
+   that made the id, in base 36. So each order at the venue proves which journal stood before it.
+5. Builds before 2026-12 wrote the same without a digest, and older ones `stabc123-1-c` (with `-c`
+   behind it for the cancel). Such ids are recognised for ever and never minted.
 """
 
 import re
 import unicodedata
 from dataclasses import dataclass
 from typing import NamedTuple, NewType
+
+from daemon.model.records import GENESIS
 
 ClientOrderId = NewType("ClientOrderId", str)
 """FIX ClOrdID (11). Ours; unique for ever within a state directory, never resent."""
@@ -40,15 +47,27 @@ CLIENT_ORDER_ID_PREFIX = "st"
 CLIENT_ORDER_ID_MAX_LENGTH = 36
 """`^[a-zA-Z0-9-_]{1,36}$`, binance-spot.md §5."""
 _KIND_AT = 8
-_ORDER, _CANCEL, _OLD_SEPARATOR = "o", "c", "-"
-_KINDS = frozenset({_ORDER, _CANCEL, _OLD_SEPARATOR})
+ORDER_KIND, CANCEL_KIND, REPLACE_KIND, AMEND_KIND, STOP_KIND = "o", "c", "r", "a", "k"
+_OLD_SEPARATOR = "-"
+_KINDS = frozenset({ORDER_KIND, CANCEL_KIND, REPLACE_KIND, AMEND_KIND, STOP_KIND, _OLD_SEPARATOR})
 _OLD_CANCEL_SUFFIX = "-c"
-_RUN_LENGTH, _NONCE_LENGTH, _COUNTER_LENGTH = 3, 3, 5
+_RUN_LENGTH, _NONCE_LENGTH, _COUNTER_LENGTH, _WIDE_RUN_LENGTH = 3, 3, 5, 5
 _NO_NONCE = "000"
 _COUNTER_HIGH_MAX = 36 ** (_COUNTER_LENGTH - 1)
+_STEM_LENGTH, _COUNTER_AT = 20, 15
+_HEAD_DIGITS = 20
+"""Hex digits of a head that a digest has: 80 bits."""
+NO_DIGEST = "0" * 16
+"""The digest of an id that was made where no head was known: it proves nothing."""
+_PAIRS = tuple(high + low for high in _DIGITS for low in _DIGITS)
 _NUMBER = re.compile(r"[0-9a-z]+")
 _NEW = re.compile(
-    r"st([0-9a-z]{6})([oc])([0-9a-z]{3,8})([0-9a-z]{3})([0-9a-z]{5})(?:-[0-9A-Za-z]+)?", re.ASCII
+    r"st([0-9a-z]{6})([ocrak])(?:([0-9a-z]{3})([0-9a-z]{3})|([0-9a-z]{5})-)"
+    r"([0-9a-z]{5})([0-9a-z]{16})",
+    re.ASCII,
+)
+_WITHOUT_DIGEST = re.compile(
+    r"st([0-9a-z]{6})([oc])([0-9a-z]{3,8})([0-9a-z]{3})([0-9a-z]{5})", re.ASCII
 )
 _OLD = re.compile(r"st([0-9a-z]{6})-([0-9a-z]+)-([0-9a-z]+)(-c)?", re.ASCII)
 
@@ -129,23 +148,50 @@ class ParsedId(NamedTuple):
     """What a client order id of ours says of itself."""
 
     instance: str
-    is_cancel: bool
+    kind: str
+    """`o`, `c`, `r`, `a` or `k`; what it is about is the order with this run and counter."""
     run_number: int
     nonce: str
     counter: int
+    digest: str = ""
+    """Of the journal's head; empty in ids of older builds."""
+
+    @property
+    def is_order(self) -> bool:
+        """Whether it is an order's own id, not that of a request about one."""
+        return self.kind == ORDER_KIND
 
 
 def parse_id(shown: str) -> ParsedId | None:
     """Read an id of this build or an old one; None: no seatrial made it."""
     found = _NEW.fullmatch(shown)
     if found is not None:
+        instance, kind, run, nonce, wide_run, counter, digest = found.groups()
+        number = int(run or wide_run, 36)
+        return ParsedId(instance, kind, number, nonce or "", int(counter, 36), digest)
+    found = _WITHOUT_DIGEST.fullmatch(shown)
+    if found is not None:
         instance, kind, run, nonce, counter = found.groups()
-        return ParsedId(instance, kind == _CANCEL, int(run, 36), nonce, int(counter, 36))
+        return ParsedId(instance, kind, int(run, 36), nonce, int(counter, 36))
     found = _OLD.fullmatch(shown)
     if found is None:
         return None
     instance, run, counter, suffix = found.groups()
-    return ParsedId(instance, bool(suffix), int(run, 36), "", int(counter, 36))
+    kind = CANCEL_KIND if suffix else ORDER_KIND
+    return ParsedId(instance, kind, int(run, 36), "", int(counter, 36))
+
+
+def chain_digest(head: str) -> str:
+    """What an id carries of a head (64 hex digits): its first 80 bits, 16 digits of base 36."""
+    high, low = divmod(int(head[:_HEAD_DIGITS], 16), 36**8)
+    return _eight_digits(high) + _eight_digits(low)
+
+
+def _eight_digits(number: int) -> str:
+    high, low = divmod(number, 36**4)
+    first, second = divmod(high, 36**2)
+    third, fourth = divmod(low, 36**2)
+    return _PAIRS[first] + _PAIRS[second] + _PAIRS[third] + _PAIRS[fourth]
 
 
 def is_ours(client_order_id: str, instance: str) -> bool:
@@ -159,7 +205,7 @@ def is_ours(client_order_id: str, instance: str) -> bool:
 def is_lost(shown: str, instance: str, newest: str) -> bool:
     """Whether an order at the venue is ours and later than `newest`, the last that we know of."""
     seen = parse_id(shown)
-    if seen is None or seen.instance != instance or seen.is_cancel:
+    if seen is None or seen.instance != instance or not seen.is_order:
         return False
     return (seen.run_number, seen.counter) > rank_of(newest)
 
@@ -170,30 +216,67 @@ def rank_of(client_order_id: str) -> tuple[int, int]:
     return (0, 0) if seen is None else (seen.run_number, seen.counter)
 
 
-def cancel_id(client_order_id: str) -> str | None:
-    """The id that a cancel of this order carries, or None where it has no room for one."""
+def stem_of(client_order_id: str) -> str:
+    """What all ids about one order share, written as an order without its digest; empty: not ours.
+
+    The same for the order's own id, its cancels and its amends.
+    """
     if _NEW.fullmatch(client_order_id):
-        return f"{client_order_id[:_KIND_AT]}{_CANCEL}{client_order_id[_KIND_AT + 1 :]}"
-    derived = f"{client_order_id}{_OLD_CANCEL_SUFFIX}"
-    return derived if len(derived) <= CLIENT_ORDER_ID_MAX_LENGTH else None
+        rest = client_order_id[_KIND_AT + 1 : _STEM_LENGTH]
+        return f"{client_order_id[:_KIND_AT]}{ORDER_KIND}{rest}"
+    seen = parse_id(client_order_id)
+    if (
+        seen is None
+        or seen.counter >= 36**_COUNTER_LENGTH
+        or seen.run_number >= 36**_WIDE_RUN_LENGTH
+    ):
+        return ""
+    return (
+        f"{CLIENT_ORDER_ID_PREFIX}{seen.instance}{ORDER_KIND}"
+        f"{_boot_digits(base36(seen.run_number), seen.nonce)}"
+        f"{base36(seen.counter).rjust(_COUNTER_LENGTH, '0')}"
+    )
+
+
+def request_id(kind: str, client_order_id: str, digest: str) -> str | None:
+    """The id that a request about an order carries; None where no seatrial made the order's."""
+    stem = stem_of(client_order_id)
+    return f"{stem[:_KIND_AT]}{kind}{stem[_KIND_AT + 1 :]}{digest}" if stem else None
 
 
 def own_id_of(shown: str) -> str:
-    """The order's own id behind the id that a row shows (a cancel of ours may have renamed it)."""
+    """The order's own id behind the id that a row shows (a request of ours may have renamed it).
+
+    A request's digest is another than its order's, so of an id of this build only the stem is
+    known (`stem_of`); who keeps the orders knows the rest.
+    """
     seen = parse_id(shown)
-    if seen is None or not seen.is_cancel:
+    if seen is None or seen.is_order:
         return shown
-    if shown[_KIND_AT] == _CANCEL:
-        return f"{shown[:_KIND_AT]}{_ORDER}{shown[_KIND_AT + 1 :]}"
+    if seen.digest:
+        return stem_of(shown)
+    if shown[_KIND_AT] == CANCEL_KIND:
+        return f"{shown[:_KIND_AT]}{ORDER_KIND}{shown[_KIND_AT + 1 :]}"
     return shown.removesuffix(_OLD_CANCEL_SUFFIX)
 
 
 def instance_of_order(client_order_id: str) -> str:
     """The state directory's instance that an order's id names; empty for other programs' ids."""
-    stem, dash, _ = client_order_id.partition("-")
-    instance = stem.removeprefix(CLIENT_ORDER_ID_PREFIX)
-    is_made_here = dash and len(instance) == 6 and len(stem) == 8
-    return instance if is_made_here and all(c in _DIGITS for c in instance) else ""
+    seen = parse_id(client_order_id)
+    return "" if seen is None else seen.instance
+
+
+def _boot_digits(run: str, nonce: str) -> str:
+    """Six letters for a boot: run number and nonce, or a long run number alone.
+
+    Raises:
+        ValueError: the number has no room.
+    """
+    if len(run) <= _RUN_LENGTH:
+        return f"{run.rjust(_RUN_LENGTH, '0')}{nonce or _NO_NONCE}"
+    if len(run) > _WIDE_RUN_LENGTH:
+        raise ValueError(f"run number {run} (base 36) has no room in an id; begin a new state_dir")
+    return f"{run.rjust(_WIDE_RUN_LENGTH, '0')}-"
 
 
 @dataclass(slots=True)
@@ -202,8 +285,12 @@ class ClientOrderIdFactory:
 
     run: RunId
     counter: int = 0
+    head: str = GENESIS
+    """The journal's head when the turn began that mints now; the engine sets it."""
     _stem: str = ""
     _stem_of: int = -1
+    _digest: str = NO_DIGEST
+    _digest_of: str = GENESIS
 
     def mint(self) -> ClientOrderId:
         """The next id. Deterministic: replaying a run mints the same ids in the same order."""
@@ -214,16 +301,26 @@ class ClientOrderIdFactory:
                 raise ValueError(f"run {self.run} has minted all its ids; restart the daemon")
             self._stem = f"{self._prefix()}{base36(high).rjust(_COUNTER_LENGTH - 1, '0')}"
             self._stem_of = high
-        return ClientOrderId(self._stem + _DIGITS[low])
+        return ClientOrderId(f"{self._stem}{_DIGITS[low]}{self.digest}")
+
+    @property
+    def digest(self) -> str:
+        """Of the head; worked out once a turn, where a turn makes an id."""
+        if self.head != self._digest_of:
+            self._digest, self._digest_of = chain_digest(self.head), self.head
+        return self._digest
+
+    def of_request(self, kind: str, client_order_id: ClientOrderId) -> str:
+        """The id of a request about an order; empty: the venue is to make one up."""
+        return request_id(kind, client_order_id, self.digest) or ""
 
     def saw(self, client_order_id: str) -> None:
         """An id was minted before, by this run: the next ones come after it."""
         if client_order_id.startswith(self._prefix()):
-            self.counter = max(self.counter, int(client_order_id[-_COUNTER_LENGTH:], 36))
+            digits = client_order_id[_COUNTER_AT:_STEM_LENGTH]
+            self.counter = max(self.counter, int(digits, 36))
 
     def _prefix(self) -> str:
         instance, number, *nonce = self.run.split("-")
-        return (
-            f"{CLIENT_ORDER_ID_PREFIX}{instance}{_ORDER}"
-            f"{number.rjust(_RUN_LENGTH, '0')}{nonce[0] if nonce else _NO_NONCE}"
-        )
+        boot = _boot_digits(number, nonce[0] if nonce else "")
+        return f"{CLIENT_ORDER_ID_PREFIX}{instance}{ORDER_KIND}{boot}"

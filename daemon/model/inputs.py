@@ -21,6 +21,7 @@ from daemon.model.instrument import Instrument
 from daemon.model.market import TopOfBook, TradeTick
 from daemon.model.order_features import OrderExtras
 from daemon.model.position import Balance
+from daemon.model.records import GENESIS
 from daemon.model.reports import (
     CancelReject,
     ExecutionReport,
@@ -392,8 +393,11 @@ class Turn(msgspec.Struct, frozen=True):
 
     `ts_ns` is UTC nanoseconds anchored to the monotonic clock at boot and never earlier than the
     journal's last record: it does not step, so no window is ever refilled by a clock change.
+    `head` is the SHA-256 (hex) of the journal's last line before this turn's own, which carries it
+    as `prev`: ids that the turn makes have a digest of it.
     """
 
     seq: int
     ts_ns: int
     input: Input
+    head: str = GENESIS

@@ -205,8 +205,9 @@ that the venue has claimed. `source` says how the venue told it (empty: it did n
 
 CancelRequestedRecord = TypedDict("CancelRequestedRecord", {
     "client_order_id": ClientOrderId, "symbol": str, "instrument_id": InstrumentId,
-    "order_id": VenueOrderId | None, "why": str})
-"""A cancel leaves in this turn. It counts as a message, and is never held back."""
+    "order_id": VenueOrderId | None, "request_id": Since20261130[str], "why": str})
+"""A cancel leaves in this turn. It counts as a message, and is never held back. `request_id` is its
+own id, which the order's row at the venue shows from then on; empty: the venue makes one up."""
 
 FillRecord = TypedDict("FillRecord", {
     "exec_id": ExecId, "client_order_id": ClientOrderId, "symbol": str,
@@ -231,10 +232,10 @@ CancelRejectRecord = TypedDict("CancelRejectRecord", {
 
 AmendRequestedRecord = TypedDict("AmendRequestedRecord", {
     "client_order_id": ClientOrderId, "symbol": str, "instrument_id": InstrumentId,
-    "order_id": VenueOrderId | None, "old_qty": Amount, "qty": Amount, "cum_qty": Amount,
-    "lot": Amount | None, "why": str})
+    "order_id": VenueOrderId | None, "request_id": Since20261130[str], "old_qty": Amount,
+    "qty": Amount, "cum_qty": Amount, "lot": Amount | None, "why": str})
 """An amend to the smaller whole quantity `qty` leaves in this turn. The line is on disk before the
-bytes; the hold stays at `old_qty` until the venue has taken it."""
+bytes; the hold stays at `old_qty` until the venue has taken it. `request_id` as for a cancel."""
 
 AmendRejectRecord = TypedDict("AmendRejectRecord", {
     "client_order_id": ClientOrderId, "symbol": str, "instrument_id": InstrumentId, "qty": Amount,

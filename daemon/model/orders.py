@@ -50,35 +50,47 @@ class NewOrder:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CancelOrder:
-    """FIX OrderCancelRequest (F)."""
+    """FIX OrderCancelRequest (F). `request_id` is its own id, which the order takes at the venue.
+
+    Empty where the order's id is none of ours to derive one from: the venue makes one up.
+    """
 
     client_order_id: ClientOrderId
     instrument_id: InstrumentId
     venue_order_id: VenueOrderId | None
     reason: str
     ts_ns: int
+    request_id: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReplaceOrder:
-    """FIX OrderCancelReplaceRequest (G): cancel `target`, place `order` in the same request."""
+    """FIX OrderCancelReplaceRequest (G): cancel `target`, place `order` in the same request.
+
+    `request_id` is the id of its cancel, as in `CancelOrder`.
+    """
 
     target: ClientOrderId
     target_venue_order_id: VenueOrderId | None
     order: NewOrder
     ts_ns: int
     mode: ReplaceMode = ReplaceMode.STOP_ON_FAILURE
+    request_id: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AmendOrder:
-    """Amend keep priority: `qty` is the new whole quantity, smaller than the order's own."""
+    """Amend keep priority: `qty` is the new whole quantity, smaller than the order's own.
+
+    `request_id` as in `CancelOrder`: the order has it at the venue from then on.
+    """
 
     client_order_id: ClientOrderId
     instrument_id: InstrumentId
     venue_order_id: VenueOrderId | None
     qty: Decimal
     ts_ns: int
+    request_id: str = ""
 
 
 @dataclass(slots=True, kw_only=True)

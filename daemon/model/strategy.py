@@ -53,6 +53,10 @@ class StrategyView(Protocol):
     def order(self, client_order_id: ClientOrderId) -> Order | None:
         """One of this strategy's own orders, terminal ones included."""
 
+    @property
+    def orders_approved(self) -> int:
+        """Orders that this session has approved so far, of all strategies and bots."""
+
     def working_qty(self, instrument: InstrumentId, side: Side) -> Decimal:
         """Open quantity of this strategy's own orders on one side."""
 

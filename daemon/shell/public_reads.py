@@ -45,6 +45,8 @@ async def _told(call: Awaitable[HttpReply]) -> PublicReply:
         raise PublicRequestFailed(str(error), error.until_ns) from None
     except SeatrialError as error:
         raise PublicRequestFailed(str(error)) from None
+    if reply.paused_until_ns:  # told as the pause that it brings: a bot needs its end
+        raise PublicRequestFailed("the venue limits us", reply.paused_until_ns)
     return PublicReply(reply.status, reply.body)
 
 

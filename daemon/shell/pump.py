@@ -280,7 +280,7 @@ class Pump:
         self.queue_age_ns = started - queued_ns
         ts_ns = self._clock.now_ns()
         session_before = self._session
-        effects = engine.step(Turn(journal.seq + 1, ts_ns, item))
+        effects = engine.step(Turn(journal.seq + 1, ts_ns, item, journal.head))
         if self._thin_to is not None and had_no_consequence(item, effects):
             self._thin_to.put(journal.seq, ts_ns, item)
         else:

@@ -26,6 +26,7 @@ BUILT_IN = {
     "quiet": "daemon.strategies.quiet:Quiet",
     "heartbeat": "daemon.strategies.heartbeat:Heartbeat",
     "quoter": "daemon.strategies.quoter:Quoter",
+    "anchor": "daemon.strategies.anchor:Anchor",
     "prober": "daemon.strategies.prober:Prober",
     "ma_crossover": "daemon.strategies.ma_crossover:MovingAverageCrossover",
 }

@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 
 from daemon.model.effects import (
     QueryOrder,
+    RefreshInstruments,
     SendAmend,
     SendCancel,
     SendOrder,
@@ -154,7 +155,7 @@ class VenueSet:
 
 
 def _instrument_of(
-    effect: SendOrder | SendReplace | SendCancel | SendAmend | QueryOrder,
+    effect: SendOrder | SendReplace | SendCancel | SendAmend | QueryOrder | RefreshInstruments,
 ) -> InstrumentId:
     match effect:
         case SendOrder(order):

@@ -1,39 +1,97 @@
 """Whether a course was passed by the present version of a bot: what `preflight` asks."""
 
 import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-REPORT = "trial.json"
-_BYTES_MAX = 1 << 24
+from daemon.trials.judging.course import Course
+from daemon.trials.judging.rejudge import course_hash, why_not_as_seen
+
+REPORT, OBSERVATIONS = "trial.json", "observations.json"
+_BYTES_MAX = 1 << 28
 _REPORTS_MAX = 1_000
+_HOUR_S = 3_600.0
 
 
-def why_not_passed(reports: Path, course: str, bot_version: str) -> str:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AskedCourse:
+    """What a report must be of."""
+
+    course: Course
+    bot_version: str
+    seed: int
+    seatrial: str
+    age_hours_max: int
+
+
+def why_not_passed(reports: Path, asked: AskedCourse, now: datetime) -> str:
     """Empty when a report says that it was; else the reason, for the nearest miss.
 
-    A report counts when it is of this course, of this version, and ended with exit code 0.
+    A report counts when it is of this course (by its hash), bot version, seed and version of ours,
+    young enough, ended with exit code 0, and its observations, judged again, give the same.
     """
-    found = [_read(path) for path in sorted(reports.glob(f"*/{REPORT}"))[-_REPORTS_MAX:]]
-    of_course = [row for row in found if row.get("course") == course]
+    name = asked.course.name
+    paths = sorted(reports.glob(f"*/{REPORT}"))[-_REPORTS_MAX:]
+    found = [(path, _read(path)) for path in paths]
+    of_course = [(path, row) for path, row in found if row.get("course") == name]
     if not of_course:
-        return f"no report of course {course} below {reports}"
-    of_version = [row for row in of_course if row.get("bot_version") == bot_version]
-    if not of_version:
-        return (
-            f"{len(of_course)} reports of course {course}, none of this bot version "
-            f"({bot_version[:12]}): its command or files have changed"
-        )
-    if any(row.get("exit_code") == 0 for row in of_version):
-        return ""
-    return f"course {course} was not passed: {of_version[-1].get('verdict')}"
+        return f"no report of course {name} below {reports}"
+    nearest = max(
+        (_miss(path, row, asked, now) for path, row in of_course), key=lambda miss: miss.step
+    )
+    return nearest.why
+
+
+@dataclass(frozen=True, slots=True)
+class _Miss:
+    """How far a report comes, and why no further."""
+
+    step: int
+    why: str
+
+
+def _miss(path: Path, row: Mapping[str, Any], asked: AskedCourse, now: datetime) -> _Miss:
+    where = path.parent.name
+    bound = {
+        "bot_version": (asked.bot_version, "its command or files have changed"),
+        "course_hash": (course_hash(asked.course), "the course is another, or was cut by --only"),
+        "seatrial": (asked.seatrial, "seatrial has changed"),
+        "seed": (asked.seed, "see `[trials] seed`"),
+    }
+    for step, (key, (wanted, why)) in enumerate(bound.items()):
+        if row.get(key) != wanted:
+            told = str(row.get(key))[:12]
+            return _Miss(step, f"{where}: {key} is {told}, not {str(wanted)[:12]}: {why}")
+    age_h = _age_hours(row.get("generated_at"), now)
+    if age_h is None or not 0 <= age_h <= asked.age_hours_max:
+        told = "tells no time" if age_h is None else f"was made {age_h:.1f} h ago"
+        return _Miss(4, f"{where} {told}; at most {asked.age_hours_max} h are allowed")
+    if row.get("exit_code") != 0 or isinstance(row.get("exit_code"), bool):
+        return _Miss(5, f"course {asked.course.name} was not passed: {row.get('verdict')}")
+    try:
+        why = why_not_as_seen(row, _read(path.with_name(OBSERVATIONS)), asked.course)
+    except (TypeError, ValueError, AttributeError) as error:
+        why = f"it cannot be read: {error}"
+    return _Miss(6, f"{where} is not believed: {why}") if why else _Miss(7, "")
+
+
+def _age_hours(text: object, now: datetime) -> float | None:
+    try:
+        made = datetime.fromisoformat(str(text))
+    except ValueError:
+        return None
+    made = made if made.tzinfo else made.replace(tzinfo=UTC)
+    return (now - made).total_seconds() / _HOUR_S
 
 
 def _read(path: Path) -> dict[str, Any]:
-    """A report; what cannot be read is none."""
+    """A JSON object; what cannot be read is none."""
     try:
         with path.open("rb") as file:
             row = json.loads(file.read(_BYTES_MAX))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return {}
     return row if isinstance(row, dict) else {}

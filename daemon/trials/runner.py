@@ -10,7 +10,7 @@ import re
 import signal
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -47,7 +47,13 @@ _PROD_AFTER_S = 1.0
 _FILL = Step(0.0, "fill", {})
 _PRODS_S = (0.5, 2.5, 4.5)
 _FILLS_A_SECOND_MAX = 10.0
-_STREAM_JUDGES = {"user-stream": "user data stream", "market-stream": "market stream"}
+_STREAM_JUDGES = {
+    "user-stream": "user data stream",
+    "market-stream": "market stream",
+    "depth-gap": "stream of differences",
+}
+_STREAM_S = 10
+"""So long after its start a bot may take to open a stream."""
 _SIGNALS = {
     "stop-bot": signal.SIGSTOP,
     "continue-bot": signal.SIGCONT,
@@ -64,6 +70,8 @@ class TrialResult:
     seconds: float
     notes: tuple[str, ...] = ()
     """What was repaired before it."""
+    observation: Observation | None = None
+    """What it was judged by; None when it was not played."""
 
 
 class BotEndedError(RuntimeError):
@@ -108,6 +116,8 @@ class CourseRun:
         self._taken: list[tuple[str, str]] = []
         self._deeds = _Deeds()
         self._notes: list[str] = []
+        self._seen: Observation | None = None
+        """What the trial that runs is judged by, once it is over."""
         self._ended_by_us = ""
         """Why the bot does not run, when it was us who ended it."""
         self.has_traded = False
@@ -124,10 +134,10 @@ class CourseRun:
         for number, trial in enumerate(self._course.trials, 1):
             begun_ns = self._clock.monotonic_ns()
             self._say(f"[{number:2}/{len(self._course.trials)}] {trial.name}: {trial.does}")
-            self._notes = []
+            self._notes, self._seen = [], None
             verdict = self._verdict_of(trial)
             seconds = (self._clock.monotonic_ns() - begun_ns) / S_NS
-            results.append(TrialResult(trial, verdict, seconds, tuple(self._notes)))
+            results.append(TrialResult(trial, verdict, seconds, tuple(self._notes), self._seen))
             self._say(f"        {verdict.outcome} ({seconds:.0f} s): {verdict.because}")
         return results
 
@@ -141,23 +151,17 @@ class CourseRun:
             return not_shown(f"the bot did not trade in the last {self._silent} trials")
         if self._gateway is not None:
             self._notes += [f"before this trial {one}" for one in self._gateway.put_right()]
-        stream = _STREAM_JUDGES.get(trial.judge)
-        streams = self._streams() if stream or trial.judge == "depth-gap" else {}
-        if stream and not streams.get(stream):
-            return not_shown(f"the bot has no {stream}")
-        if trial.judge == "depth-gap" and not streams.get("differences"):
-            return not_shown("the bot keeps no book from a stream of differences")
         if not self._wait_for_trading(trial):
             self._silent += 1
             return not_shown(f"the bot placed no order within {self._patience_s:g} s")
         self._silent = 0
-        observation = self._play(trial)
+        stream = _STREAM_JUDGES.get(trial.judge)
+        if stream and not self._listens_to(stream):
+            return not_shown(f"the bot has no {stream}")
+        self._seen = observation = self._play(trial)
         if trial.judge == "calm":
             self._pace = pace_of(observation)
         verdict = judge(trial.judge, observation, self._pace, trial.params)
-        if verdict.outcome is TrialOutcome.NOT_SHOWN and (taken := observation.taken_by_gate()):
-            words = f"{verdict.because}; the gate met it ({taken} placements) and answered the bot"
-            verdict = replace(verdict, because=words)
         self._repair(trial, verdict)
         return verdict
 
@@ -245,6 +249,7 @@ class CourseRun:
             exit_code=self._bot.exit_code if ended else None,
             ended_ns=self._deeds.ended_ns if ended else None,
             denials=denials_of(self._gateway.denials(start_ns)) if self._gateway else (),
+            gate_stops=self._gateway.stops(start_ns) if self._gateway else (),
             venue_requests=requests_of({"wire": ledger.get("venue_wire", ())}),
         )
 
@@ -366,6 +371,14 @@ class CourseRun:
         for symbol in sorted({one["symbol"] for one in self._open_orders()}):
             self._venue.strike("cancel_resting", {"symbol": symbol})
 
+    def _listens_to(self, stream: str) -> bool:
+        until_ns = self._started_ns + _STREAM_S * S_NS
+        while not self._streams()[stream]:
+            if self._clock.now_ns() > until_ns:
+                return False
+            self._stop.wait(_LOOK_S)
+        return True
+
     def _streams(self) -> dict[str, Any]:
         """What the bot listens to now, and the rows that say so."""
         rows = [
@@ -379,7 +392,7 @@ class CourseRun:
             "user data stream": _is_open(rows, "WS")
             and any(row.subscribes_user and row.status == 200 for row in rows),
             "market stream": _is_open(rows, "STREAM"),
-            "differences": "@depth" in names,
+            "stream of differences": "@depth" in names,
         }
 
 

@@ -60,9 +60,17 @@ def isolate(work: Path) -> Isolation:
         raise SandboxError(
             f"this machine gives no network namespace ({reason}), so that the bot could reach a "
             "real exchange. Run as root, allow user namespaces (sysctl "
-            "kernel.unprivileged_userns_clone=1), or say --allow-network if it may"
+            "kernel.unprivileged_userns_clone=1, user.max_user_namespaces above 0), or say "
+            "--allow-network if it may"
         )
-    _raise_loopback()
+    try:
+        _raise_loopback()
+    except OSError as error:
+        raise SandboxError(
+            f"the network namespace gives no loopback ({error.strerror}): this machine restricts "
+            "user namespaces (AppArmor: sysctl kernel.apparmor_restrict_unprivileged_userns=0). "
+            "Run as root, or say --allow-network"
+        ) from error
     return Isolation(loopback_only=True, own_disk=_mount_disk(libc, work))
 
 

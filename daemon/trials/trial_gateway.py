@@ -23,6 +23,7 @@ from daemon.demo.run import caps_file
 from daemon.shell.gateway.bot_keys import new_key, write_key
 from daemon.shell.process.clock import Clock
 from daemon.trials.gateway_wire import API_PATH, GatewayWire
+from daemon.trials.judging.gate_denials import GateStop
 from daemon.trials.trial_venue import TrialVenue, VenueProcessError
 
 BOT = "trial"
@@ -33,7 +34,7 @@ _READY_S = 30
 _LOOK_S = 0.1
 _LOOSENED = "orders_per_day_max"
 """Tightened caps are forgotten when another config is loaded: this one falls by 1 each time."""
-_LINES = ("order_approved", "order_denied")
+_LINES = ("order_approved", "order_denied", "incident_opened", "trading_state")
 
 
 class TrialGateway:
@@ -63,10 +64,14 @@ class TrialGateway:
         self._daemon: Process | None = None
         self._key = new_key(BOT, clock.now_ns())
         self._is_tight = False
+        self._is_sure = False
+        """Whether books and venue were compared since somebody began to put things right."""
         self._stop = threading.Event()
         self._journal_at: dict[Path, int] = {}
         self._bot_ids: dict[str, str] = {}
         self._denials: list[dict[str, Any]] = []
+        self._incidents: dict[str, str] = {}
+        self._stops: list[dict[str, Any]] = []
 
     @property
     def state(self) -> Path:
@@ -125,6 +130,15 @@ class TrialGateway:
         self._read_journal()
         return [line for line in self._denials if line["ts_ns"] >= since_ns]
 
+    def stops(self, since_ns: int) -> list[GateStop]:
+        """When the engine halted trading since then, with the sentence of the incident."""
+        self._read_journal()
+        return [
+            GateStop(line["ts_ns"], self._incidents.get(line["why"].split(" ")[1], line["why"]))
+            for line in self._stops
+            if line["ts_ns"] >= since_ns
+        ]
+
     def _read_journal(self) -> None:
         for path in sorted((self.state / "journal").glob("journal-*.jsonl")):
             with path.open("rb") as file:
@@ -137,9 +151,14 @@ class TrialGateway:
 
     def _on_line(self, line: dict[str, Any]) -> None:
         owner = line.get("owner")
-        if not owner:
+        if line["event_type"] == "incident_opened":
+            self._incidents[line["incident_id"]] = f"{line['trigger']}: {line['msg']}"
+        elif line["event_type"] == "trading_state":
+            if line["new"] == "HALTED" and line["why"].startswith("incident: "):
+                self._stops.append(line)
+        elif not owner:
             return
-        if line["event_type"] == "order_denied":
+        elif line["event_type"] == "order_denied":
             self._denials.append(line)
         else:
             self._bot_ids[line["client_order_id"]] = owner["client_order_id"]
@@ -175,6 +194,7 @@ class TrialGateway:
             VenueProcessError: the daemon cannot be started.
         """
         done: list[str] = []
+        self._is_sure = False
         until_ns = self._clock.now_ns() + _READY_S * _S_NS
         problem = ""
         while self._clock.now_ns() < until_ns:
@@ -214,8 +234,14 @@ class TrialGateway:
         if status.get("trading_state") != "ACTIVE":
             call(socket, "start", reason="trial")
             done.append("an operator started the session")
+            self._is_sure = False
             return False  # asked again: it says itself when it trades
         call(socket, "re-enable", reason="trial")
+        if not self._is_sure:
+            # What the trial before did to the account is found here, not in the next trial.
+            call(socket, "reconcile")
+            self._is_sure = True
+            return False
         return True
 
     def _ask(self, method: str, **params: Any) -> None:

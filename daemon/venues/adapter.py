@@ -85,9 +85,9 @@ class OrderCodec(Protocol):
         """Cancel everything on one symbol."""
 
     def cancel_by_id(
-        self, symbol: str, order_id: int, request_id: str, timestamp_ms: int
+        self, symbol: str, order_id: int, named: str, request_id: str, timestamp_ms: int
     ) -> WsRequest:
-        """A cancel by the venue's id alone: the emergency stop knows nothing else."""
+        """A cancel by the venue's id alone, under the id `named` (emergency stop)."""
 
     def open_orders(self, symbol: str | None, request_id: str, timestamp_ms: int) -> WsRequest:
         """Open orders of one symbol, or of the account."""
@@ -167,8 +167,10 @@ class RestEncoder(Protocol):
     def cancel_all(self, symbol: str, timestamp_ms: int) -> HttpRequest:
         """Cancel everything on one symbol."""
 
-    def cancel_by_id(self, symbol: str, order_id: int, timestamp_ms: int) -> HttpRequest:
-        """A cancel by the venue's id alone."""
+    def cancel_by_id(
+        self, symbol: str, order_id: int, named: str, timestamp_ms: int
+    ) -> HttpRequest:
+        """A cancel by the venue's id alone, under the client id `named`, if any."""
 
     def test_buy(self, symbol: str, qty: Decimal, price: Decimal, timestamp_ms: int) -> HttpRequest:
         """A limit buy that is checked and never placed: it proves that the key may trade."""

@@ -2,14 +2,15 @@
 
 Rules of this file:
 1. Orders are keyed by (symbol, venue order id): client ids change under a cancel or an amend.
+   What a row shows then names the order without its digest; `known` knows the rest.
 2. The first id an order was seen with is its own, until the venue shows it as NEW again (after a
    testnet wipe venue ids restart).
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from daemon.errors import Undecodable
-from daemon.model.ids import ClientOrderId, InstrumentId, instrument_id, own_id_of
+from daemon.model.ids import ClientOrderId, InstrumentId, instrument_id, own_id_of, stem_of
 
 _REMEMBERED_MAX = 20_000
 """About 5 MB. Orders that are older are looked up at the venue where a snapshot needs them."""
@@ -18,11 +19,14 @@ _REMEMBERED_MAX = 20_000
 class OwnIds:
     """Bounded map (symbol, venue order id) -> the order's own client id; oldest forgotten."""
 
-    __slots__ = ("_ids", "_limit")
+    __slots__ = ("_ids", "_limit", "known")
 
     def __init__(self, limit: int = _REMEMBERED_MAX) -> None:
         self._ids: dict[tuple[str, int], ClientOrderId] = {}
         self._limit = limit
+        self.known: Callable[[str], ClientOrderId | None] = _nobody
+        """The id of an order of ours by its stem (`ids.stem_of`); whoever keeps the books sets it.
+        Must not block."""
 
     def __len__(self) -> int:
         return len(self._ids)
@@ -49,7 +53,23 @@ class OwnIds:
         known = self._ids.get((symbol, order_id))
         if known is not None:
             return known
-        return self.learn(symbol, order_id, own_id_of(shown))
+        return self.learn(symbol, order_id, self._own(shown))
+
+    def learn_former(self, symbol: str, order_id: int, former: str) -> ClientOrderId:
+        """`learn` from the id that an order had until now: its own, or that of its last amend."""
+        own = self._own(former)
+        known = self._ids.get((symbol, order_id))
+        if own != former and known is not None and stem_of(known) == own:
+            return known
+        return self.learn(symbol, order_id, own)
+
+    def _own(self, shown: str) -> ClientOrderId:
+        own = own_id_of(shown)
+        return ClientOrderId(own) if own == shown else self.known(own) or ClientOrderId(own)
+
+
+def _nobody(_stem: str) -> ClientOrderId | None:
+    return None
 
 
 class SymbolNames:

@@ -120,6 +120,9 @@ class BotsFold:
         self._ended: set[int] = set()
         """Requests of this run that have their line."""
         self._owners: dict[str, str] = {}
+        self._named: set[str] = set()
+        """Bots of the last session's start."""
+        self._is_whole = False
         self._keys: dict[str, Ed25519PublicKey] = {}
         self._pairs: dict[str, tuple[str, str]] = {}
         self._seen = Recent()
@@ -153,11 +156,17 @@ class BotsFold:
         return self.bots.setdefault(name, Bot())
 
     # ------------------------------------------------------------------ runs and keys
-    def _run_start(self, _: RunStartLine) -> None:
+    def _run_start(self, record: RunStartLine) -> None:
+        self._is_whole = self._is_whole or record.seq == 1
         self._open.clear()  # the last request of a run may have been cut off with the process
         self._ended.clear()
 
     def _session_start(self, record: SessionStartLine) -> None:
+        self._named = {
+            str(spec.get("name"))
+            for spec in (record.bots if isinstance(record.bots, list) else [])
+            if isinstance(spec, dict)
+        }
         for spec in record.bots if isinstance(record.bots, list) else []:
             if isinstance(spec, dict) and isinstance(spec.get("name"), str):
                 self._bot(spec["name"])
@@ -271,6 +280,8 @@ class BotsFold:
         """The bot of a line; None: it is no bot's."""
         is_bots = record.strategy_id.startswith(PREFIX)
         name = record.strategy_id.removeprefix(PREFIX)
+        if is_bots and name not in self._named and isinstance(record, OrderApprovedLine):
+            self._note("not_named", record, f"bot {name} is not among those of the session's start")
         if isinstance(owner, dict) and (not is_bots or owner.get("bot") != name):
             what = f"strategy {record.strategy_id}, owner {owner.get('bot')}"
             self._note("owner_differs", record, what)
@@ -306,8 +317,9 @@ class BotsFold:
         for one in record.orders:
             cid = str(one.get("client_order_id"))
             owner = self._owners.get(cid)
-            if owner is not None and owner != record.bot:
-                self._note("told_of_another", record, f"{record.bot} was told of {owner}'s {cid}")
+            if owner != record.bot and (owner is not None or self._is_whole):
+                whose = f"{owner}'s" if owner else "nobody's"
+                self._note("told_of_another", record, f"{record.bot} was told of {whose} {cid}")
 
     def _switched(self, record: BotSwitchedLine) -> None:
         self._bot(record.bot).states.append(f"{record.state} by {record.by}: {record.reason}")

@@ -152,9 +152,14 @@ class CapsFold:
             self.problems.note("caps_absent", f"seq {record.seq}", what)
 
     def _caps_changed(self, record: CapsChangedLine) -> None:
-        """Tightened caps: the changes are dotted keys; what cannot be read is told."""
-        if self.caps is None or not isinstance(record.changes, Mapping):
+        """Tightened caps: the changes are dotted keys; what cannot be read is told.
+
+        Before the first session there are none to change: its start states what came of it.
+        """
+        if not isinstance(record.changes, Mapping):
             self.problems.note("caps_unread", f"seq {record.seq}", "caps changed, not to what")
+            return
+        if self.caps is None:
             return
         plain = {**self.caps.plain, "symbols": {k: dict(v) for k, v in self.caps.symbols.items()}}
         for key, value in record.changes.items():
@@ -227,9 +232,9 @@ class CapsFold:
         except AmountTextError:
             return  # counted by the orders fold
         order = Working(record.symbol, record.side == "BUY", qty, price)
-        standing = self._standing(record.symbol)
+        standing, held = self._standing(record.symbol), self.book.book(record.symbol)
+        worst_qty = held.worst_qty
         self.book.place(record.client_order_id, order, record.ts_ns)
-        held = self.book.book(record.symbol)
         held.mark = reference_price_of(record.decision) or held.mark
         if self.caps is None:
             what = f"{record.client_order_id} is approved outside of every session"
@@ -240,7 +245,8 @@ class CapsFold:
             *rate_uses(self.book, self.caps),
             *self._exposure(record.symbol),
         ]
-        self._judge(uses, record, standing, strict=True, reducing=record.reduce_only)
+        has_grown = held.worst_qty > worst_qty
+        self._judge(uses, record, standing, strict=has_grown, reducing=record.reduce_only)
 
     def _market_price(self, record: OrderApprovedLine) -> Decimal:
         """The price of a market order: the one of its decision, else the last price seen."""

@@ -18,6 +18,7 @@ from typing import Any
 from evidence.folds.journal_fold import Handler
 from evidence.read.integrity import Faults
 from evidence.read.journal_lines import (
+    CapsChangedLine,
     CheckpointLine,
     CommandLine,
     DisconnectedLine,
@@ -76,6 +77,7 @@ class DeedsFold:
             OrderApprovedLine: self._approved,
             ReArmLine: lambda record: self._takes("re-arm", record, "a re-arm"),
             IncidentResolvedLine: self._resolved,
+            CapsChangedLine: lambda record: self._takes("caps-tighten", record, "caps changed"),
             DrillLine: self._drill,
             KillLine: self._kill,
             DisconnectedLine: lambda record: self._link(record.link, _LOST),

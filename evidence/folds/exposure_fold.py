@@ -56,6 +56,11 @@ class SymbolExposure:
         return self.sell_qty - self.position
 
     @property
+    def worst_qty(self) -> Decimal:
+        """The worse side in base; an order that leaves it as it is adds no exposure."""
+        return max(self.long_qty, self.short_qty, ZERO)
+
+    @property
     def value(self) -> Decimal:
         """The worse side in quote."""
         held = self.position * self.mark

@@ -41,8 +41,9 @@ ABSENT_OUTCOMES = frozenset({"absent", "not_sent"})
 _SAME_STATE = {"APPROVED": "SUBMITTED"}
 """An approved order is sent in the turn of its approval; both words stand for that moment."""
 FINISHED_KEPT = 20_000
-_ID = re.compile(r"(st[0-9a-z]{6}o[0-9a-z]{6,11})([0-9a-z]{5})(-[0-9A-Za-z]+)?", re.ASCII)
-"""An order's id: prefix, instance, kind, run and nonce; then the counter (daemon/model/ids.py)."""
+_ID = re.compile(r"(st[0-9a-z]{6}o(?:[0-9a-z]{6}|[0-9a-z]{5}-))([0-9a-z]{5})[0-9a-z]{16}", re.ASCII)
+"""An order's id: prefix, instance, kind and boot; the counter; a digest (read/order_ids.py)."""
+_ID_WITHOUT_DIGEST = re.compile(r"(st[0-9a-z]{6}o[0-9a-z]{6,11})([0-9a-z]{5})", re.ASCII)
 
 
 @dataclass(slots=True)
@@ -430,7 +431,7 @@ def reference_price_of(decision: Mapping[str, Any]) -> Decimal:
 
 def _counter_of(client_order_id: str) -> tuple[str, str]:
     """The prefix and counter of an id; ids of old builds are `prefix-counter`."""
-    found = _ID.fullmatch(client_order_id)
+    found = _ID.fullmatch(client_order_id) or _ID_WITHOUT_DIGEST.fullmatch(client_order_id)
     if found is not None:
         return found[1], found[2]
     prefix, _, digits = client_order_id.rpartition("-")

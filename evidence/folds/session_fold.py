@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from evidence.folds.journal_fold import Handler
-from evidence.read.build_digest import Build
+from evidence.read.build_digest import Build, contradiction
 from evidence.read.exact_amounts import NS_PER_MS
 from evidence.read.id_numbers import Numbers
 from evidence.read.integrity import Faults
@@ -134,6 +134,8 @@ class SessionsFold:
         self.last_stop_seq = 0
         self.builds: dict[Build, str] = {}
         """What ran, with the last run of each."""
+        self.rebuilt: list[str] = []
+        """Runs whose version, commit and code contradict those of an earlier run."""
         self._numbers = Numbers()
         self._period_ns = 0
         """Between the run's heartbeats, as its first line states it; 0: an older daemon's."""
@@ -177,9 +179,16 @@ class SessionsFold:
             Run(record.run_id, record.run_number, record.instance, record.environment,
                 record.mode, record.ts_ns)
         )  # fmt: skip
-        self.builds[Build(record.version, record.commit, record.code)] = record.run_id
+        build = Build(record.version, record.commit, record.code)
+        for known, run_id in self.builds.items():
+            if what := contradiction(build, known):
+                self.rebuilt.append(f"run {record.run_id}: {what} in run {run_id}")
+        self.builds[build] = record.run_id
 
     def _run_stop(self, record: RunStopLine) -> None:
+        if self.current is not None and self.current.end != "crashed":
+            what = f"run {record.run_id} ended in session {self.current.session_id}: not stopped"
+            self.remarks.note("crash", f"seq {record.seq}", what)
         if self.runs:
             self.runs[-1].stopped = True
             self.runs[-1].exit_code = record.exit_code

@@ -1,13 +1,15 @@
 """The launch gates as they stand now: green, red, stale, missing or unreadable."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 
 from evidence.gates import dry_run, live_pilot, live_readiness, shadow_testnet, stability
 from evidence.gates.scorecard import gate_passed
+from evidence.gates.trial_reports import why_not_believed
 from evidence.read.artifact_times import age_hours, parse_time
 from evidence.read.json_inputs import Artifact, MalformedInputError, load_artifact
 
@@ -48,23 +50,38 @@ GATES: tuple[tuple[str, Callable[[Artifact], bool]], ...] = (
 
 
 def read_gates(
-    status_dir: Path, now: datetime, age_hours_max: int, trials: Sequence[str] = ()
+    status_dir: Path,
+    now: datetime,
+    age_hours_max: int,
+    trials: Sequence[str] = (),
+    trials_bound: Mapping[str, Mapping[str, object]] | None = None,
 ) -> list[LaunchGateState]:
-    """Look at every gate's artifact in a directory, and at the report of each course of trials."""
-    courses = [(f"trial_{course}", _course_passed) for course in trials]
-    return [
-        _state(status_dir, stem, passed, now, age_hours_max) for stem, passed in (*GATES, *courses)
+    """Look at every gate's artifact in a directory, and at the report of each course of trials.
+
+    `trials_bound`: course -> fields of its report, each with the value that it must have.
+    """
+    bound = trials_bound or {}
+    courses: list[tuple[str, Callable[[Artifact], str]]] = [
+        (f"trial_{one}", partial(why_not_believed, bound=bound.get(one, {}))) for one in trials
     ]
+    gates = [(stem, _reason(passed)) for stem, passed in GATES]
+    return [_state(status_dir, stem, why, now, age_hours_max) for stem, why in (*gates, *courses)]
 
 
-def _course_passed(report: Artifact) -> bool:
-    """Whether every required trial was PASS."""
-    code = report.get("exit_code")
-    return code == 0 and not isinstance(code, bool)
+def _reason(passed: Callable[[Artifact], bool]) -> Callable[[Artifact], str]:
+    """Why a gate is not green, from its own words; empty when it is."""
+
+    def why(artifact: Artifact) -> str:
+        if passed(artifact):
+            return ""
+        blocks = artifact.get("hard_blocks") or artifact.get("hard_failures")
+        return str(blocks or "no reason given")
+
+    return why
 
 
 def _state(
-    folder: Path, stem: str, passed: Callable[[Artifact], bool], now: datetime, age_hours_max: int
+    folder: Path, stem: str, why: Callable[[Artifact], str], now: datetime, age_hours_max: int
 ) -> LaunchGateState:
     try:
         artifact = load_artifact(stem, str(folder / f"{stem}.json"))
@@ -73,9 +90,8 @@ def _state(
     if artifact.is_missing:
         return LaunchGateState(stem, GateLight.MISSING, None, f"no {stem}.json")
     age = _age(artifact, now)
-    if not passed(artifact):
-        blocks = artifact.get("hard_blocks") or artifact.get("hard_failures") or "no reason given"
-        return LaunchGateState(stem, GateLight.RED, age, str(blocks))
+    if reason := why(artifact):
+        return LaunchGateState(stem, GateLight.RED, age, reason)
     if age is None or not 0 <= age <= age_hours_max:
         told = "it does not say when it was made" if age is None else f"made {age:.2f} h ago"
         return LaunchGateState(stem, GateLight.STALE, age, told)

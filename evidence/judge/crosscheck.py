@@ -29,13 +29,14 @@ from evidence.folds.exposure_fold import (
 from evidence.folds.journal_fold import JournalFold
 from evidence.folds.order_fold import ABSENT_OUTCOMES, OrdersFold, Trail
 from evidence.folds.session_fold import SessionsFold
+from evidence.judge.renamed_orders import under_own_ids
 from evidence.read.exact_amounts import ZERO, AmountTextError, amount, amount_or_zero, text_of
 
 LISTED_MAX = 100
 OUR_PREFIX = "st"
 """Client order ids of a state directory begin `st<instance>` and a letter for their kind (`-` in
 journals of old builds); run_start names the instance."""
-KINDS = ("o", "c", "-")
+KINDS = ("o", "c", "r", "a", "k", "-")
 SIMULATOR_KEYS = frozenset({"faults", "requests", "seed", "scenario"})
 """Only a simulated venue's ledger has these."""
 
@@ -84,6 +85,7 @@ class LedgerComparison:
     """On our account, but no id of this state directory's: somebody else trades there."""
     balance_differences: Offenders = field(default_factory=Offenders)
     unreadable_rows: Offenders = field(default_factory=Offenders)
+    other_venue: Offenders = field(default_factory=Offenders)
     cap_checks: int = 0
     silent: list[str] = field(default_factory=list)
     """What the books do not speak of: so far they confirm nothing."""
@@ -105,6 +107,8 @@ class LedgerComparison:
         for f in fields(self):
             value = getattr(self, f.name)
             out[f.name] = value.plain() if isinstance(value, Offenders) else value
+        if not self.other_venue.count:
+            del out["other_venue"]  # reports of before do not state it
         return out
 
 
@@ -124,7 +128,9 @@ def compare_with_ledger(account: JournalFold, ledger: Mapping[str, Any]) -> Ledg
     seen = LedgerComparison(is_simulated=is_simulated)
     seen.denied = orders_fold.counts.get("denied", 0)
     _look_for_parts(seen, ledger)
+    _look_at_source(seen, account, ledger)
     trails = orders_fold.trails()
+    ledger = under_own_ids(ledger, trails)
     orders, foreign = _parted(account, trails, _rows(ledger, "orders"))
     for row in foreign:
         what = f"{row.get('client_order_id')} {row.get('symbol')} {row.get('side')}"
@@ -151,6 +157,19 @@ def _look_for_parts(seen: LedgerComparison, ledger: Mapping[str, Any]) -> None:
             seen.remarks.append("the venue keeps no list of refusals: the ids alone speak of them")
         else:
             seen.silent.append(f"the books have no list of {part}")
+
+
+def _look_at_source(
+    seen: LedgerComparison, account: JournalFold, ledger: Mapping[str, Any]
+) -> None:
+    """Report books that name another venue than the journal."""
+    source, sessions = ledger.get("source"), account.folds["sessions"]
+    named = source.get("environment") if isinstance(source, Mapping) else None
+    if named and isinstance(sessions, SessionsFold):
+        for run in sessions.runs:
+            if run.environment and run.environment != named:
+                what = f"the books are of {named}, run {run.run_id} of {run.environment}"
+                seen.other_venue.add(what)
 
 
 def _parted(account: JournalFold, trails: Mapping[str, Trail], rows: Rows) -> tuple[Rows, Rows]:
@@ -375,6 +394,8 @@ def _replay_caps(
             continue
         seen.cap_checks += len(uses)
         for use in uses:
+            if use.cap.startswith("exposure") and not replay.has_grown:
+                continue
             if use.is_breach and use.used > standing.get((use.cap, use.symbol), NEVER):
                 seen.cap_breaches_at_venue.add(f"{use.words()} after {row.get('kind')} of {cid}")
 
@@ -386,6 +407,9 @@ class VenueReplay:
         self.caps = caps
         self.assets = assets
         self.book = ExposureBook()
+        self.has_grown = True
+        """Whether the last order placed made its symbol's worst side larger: only then is it held
+        against the caps on value, as in `CapsFold`."""
         self._fees: dict[str, deque[Mapping[str, Any]]] = {}
         for row in fills:
             self._fees.setdefault(str(row.get("client_order_id")), deque()).append(row)
@@ -411,8 +435,10 @@ class VenueReplay:
         book = self.book
         if kind == "accepted":
             price = price or reference_price or book.book(symbol).mark
+            worst_qty = book.book(symbol).worst_qty
             book.place(cid, Working(symbol, is_buy, qty, price), int(row.get("ts_ns") or 0))
             book.book(symbol).mark = reference_price or book.book(symbol).mark
+            self.has_grown = book.book(symbol).worst_qty > worst_qty
             return [
                 *order_uses(self.caps, symbol, qty, price),
                 *rate_uses(book, self.caps),

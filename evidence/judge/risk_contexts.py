@@ -79,6 +79,9 @@ class RiskContexts:
             raise UndecidableError(f"no line before it states its context {str(digest)[:12]}…")
         if context["instrument_id"] != decision.get("instrument_id"):
             raise UndecidableError(f"its context is that of {context['instrument_id']}")
+        beside = [part for part in PARTS if decision.get(part, context[part]) != context[part]]
+        if beside:
+            raise UndecidableError(f"it states another {beside[0]} than its context")
         return {**decision, **context}
 
     def differences(self, decision: Mapping[str, Any]) -> list[str]:

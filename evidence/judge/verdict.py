@@ -21,16 +21,19 @@ from evidence.folds.order_fold import OrdersFold
 from evidence.folds.position_fold import PositionsFold
 from evidence.folds.running_totals import TotalsFold
 from evidence.folds.session_fold import SessionsFold
+from evidence.folds.state_fold import StatesFold
 from evidence.judge.crosscheck import LedgerComparison
 from evidence.judge.decision_recheck import DecisionsFold
+from evidence.judge.venue_anchors import VenueAnchors
 from evidence.read.archive_manifest import Manifest
-from evidence.read.build_digest import contradiction, installed
+from evidence.read.build_digest import committed, contradiction, installed
 from evidence.read.integrity import COMPLETE_FAULTS, INTACT_FAULTS, Faults
 from evidence.read.journal_reader import is_headless
 
 FIRST_SEQ = 1
 OK, FAIL, UNKNOWN = "OK", "FAIL", "UNKNOWN"
 SIMULATED_MODE = "sim"
+HISTORY_WORDS = "venue history"
 NO_GO, INSUFFICIENT = "NO_GO", "INSUFFICIENT"
 
 
@@ -97,6 +100,7 @@ def judge(
     anchor_faults: Faults,
     comparison: LedgerComparison | None,
     archived: Manifest | None = None,
+    venue: VenueAnchors | None = None,
 ) -> Verdicts:
     """Judge one settled account.
 
@@ -106,12 +110,57 @@ def judge(
         anchor_faults: what checking those anchors against the lines has found.
         comparison: the venue's side; None when its books were not given.
         archived: what of the journal was moved away, where anything was.
+        venue: what the ids in the venue's list of our orders say; None where it was not given.
     """
-    return Verdicts(
+    verdicts = Verdicts(
         _intact(account, anchors, anchor_faults),
         _complete(account, archived),
         _corroborated(account, comparison),
     )
+    if venue is not None:
+        _notarised(verdicts, account, venue)
+    return verdicts
+
+
+def _notarised(verdicts: Verdicts, account: JournalFold, venue: VenueAnchors) -> None:
+    """Add what the venue's own list proves of the chain, and what it cannot."""
+    intact, complete = verdicts.intact, verdicts.complete
+    modes = sorted(account.tally.by_mode.keys() - {SIMULATED_MODE})
+    if venue.is_simulated and modes:
+        intact.failed.append(
+            f"the venue's list is a simulator's, the journal says {', '.join(modes)}"
+        )
+    if venue.first_misfit is not None:
+        intact.failed.append(
+            f"{HISTORY_WORDS}: {venue.misfits} of {venue.ids} ids at the venue do not fit this "
+            f"journal. First: {venue.first_misfit.words()}. Up to seq {venue.fits_up_to} it is "
+            "proven; a line after that was changed, added or removed after that order was sent"
+        )
+    if venue.absent_count:
+        complete.failed.append(
+            f"{HISTORY_WORDS}: {venue.absent_count} orders acknowledged in the journal are "
+            f"not in the venue's list, first: {venue.absent[0]}"
+        )
+    if venue.lost_count:
+        complete.unknown.append(
+            f"{HISTORY_WORDS}: {venue.lost_count} ids at the venue lie beyond what the journal has "
+            f"(its end was lost, or cut off), first: {venue.lost[0]}"
+        )
+    intact.remarks += [f"{HISTORY_WORDS}: {text}" for text in notarised_words(venue)]
+
+
+def notarised_words(venue: VenueAnchors) -> list[str]:
+    """How far the venue's list goes, for people."""
+    whose = ", ".join(source.value for source in venue.sources)
+    reach = f"up to seq {venue.covered_seq} (the list: {whose})"
+    told = [f"{venue.anchors} of {venue.ids} ids of ours are anchors, {reach}"]
+    if venue.longest is not None:
+        told.append(f"longest stretch without an anchor: {venue.longest.words()}")
+    if venue.tail is not None:
+        told.append(f"after the last anchor: {venue.tail.words()}")
+    told += [f"{count} ids are not anchored: {why}" for why, count in venue.not_anchored.items()]
+    told += [f"the venue cannot be asked about {what}" for what in venue.not_askable]
+    return told
 
 
 def _told(faults: Faults, kinds: Mapping[str, int]) -> list[str]:
@@ -209,12 +258,10 @@ def _complete(account: JournalFold, archived: Manifest | None) -> Finding:
         if totals.unstated:
             what = "decisions state no running totals: denials taken out would not show by them"
             found.remarks.append(f"{totals.unstated} {what}")
-    deeds = folds.get("deeds")
-    if isinstance(deeds, DeedsFold):
-        found.failed += _told(deeds.problems, deeds.problems.of(deeds.problems.counts))
-    bots = folds.get("bots")
-    if isinstance(bots, BotsFold):
-        found.failed += _told(bots.problems, bots.problems.of(bots.problems.counts))
+    for name, kind in (("deeds", DeedsFold), ("states", StatesFold), ("bots", BotsFold)):
+        fold = folds.get(name)
+        if isinstance(fold, kind):
+            found.failed += _told(fold.problems, fold.problems.of(fold.problems.counts))
     return found
 
 
@@ -227,11 +274,27 @@ def _sessions(found: Finding, sessions: SessionsFold) -> None:
     if not sessions.sessions:
         found.unknown.append("no session in it: nothing was tried")
     found.failed += mode_contradictions(sessions)
-    for build, run_id in sessions.builds.items():
-        if what := contradiction(build, installed()):
-            simulated = all(session.mode == SIMULATED_MODE for session in sessions.sessions)
-            (found.remarks if simulated else found.failed).append(f"run {run_id}: {what}")
+    simulated = all(session.mode == SIMULATED_MODE for session in sessions.sessions)
+    (found.remarks if simulated else found.failed).extend(build_contradictions(sessions))
     found.remarks += _told(sessions.remarks, sessions.remarks.of(sessions.remarks.counts))
+
+
+def build_contradictions(sessions: SessionsFold) -> list[str]:
+    """Runs whose version, commit and code digest do not go together.
+
+    They are held against each other, against this distribution, and against the repository that it
+    stands in, where there is one that knows the commit. (A checkout with changes that are not
+    committed states its commit all the same, so of simulated runs these are remarks.)
+    """
+    reasons = list(sessions.rebuilt)
+    for build, run_id in sessions.builds.items():
+        what = contradiction(build, installed())
+        known = committed(build.commit) if build.code and not what else None
+        if known is not None and known.code != build.code:
+            what = f"it says commit {build.commit[:12]}, whose code has another digest in git here"
+        if what:
+            reasons.append(f"run {run_id}: {what}")
+    return reasons
 
 
 def mode_contradictions(sessions: SessionsFold) -> list[str]:

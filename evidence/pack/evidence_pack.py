@@ -15,7 +15,7 @@ import importlib.metadata
 import json
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import (
@@ -34,6 +34,7 @@ ENVELOPE_NAME = "statement.dsse.json"
 SUMS_NAME = "SHA256SUMS"
 PACK_SUFFIX = ".seatrial.tar"
 CONFIG_NAME = "seatrial.toml"
+COPIED_BYTES = 1 << 20
 LEDGER_NAMES = ("ledger.json", "venue_history.json")
 
 
@@ -111,7 +112,9 @@ def _first_file(candidates: Sequence[Path]) -> Path | None:
 
 
 def write_pack(inputs: PackInputs, target: Path, key: Ed25519PrivateKey) -> dict[str, object]:
-    """Write a signed pack; returns its session manifest.
+    """Write a signed pack of the journal as it stands; returns its session manifest.
+
+    A daemon may go on writing meanwhile: what it adds is not in the pack.
 
     Raises:
         PackError: nothing to pack, or two files of one name.
@@ -121,6 +124,38 @@ def write_pack(inputs: PackInputs, target: Path, key: Ed25519PrivateKey) -> dict
     """
     if not inputs.segments:
         raise PackError("no journal segment: there is nothing to prove")
+    with tempfile.TemporaryDirectory(prefix="seatrial-pack-") as place:
+        return _write_pack(as_it_stands(inputs, Path(place)), target, key)
+
+
+def as_it_stands(inputs: PackInputs, place: Path) -> PackInputs:
+    """The inputs with the files that a running daemon appends to as they are now, copied.
+
+    The heads come first: what they name is then in the journal's copy, too. A last line that has no
+    newline although nothing more is written is torn, and stays so in the copy.
+    """
+    anchors = [_copied(path, place) for path in inputs.anchors]
+    *closed, last = inputs.segments
+    if not last.name.endswith((".zst", ".gz")):
+        last = _copied(last, place)
+    return replace(inputs, segments=[*closed, last], anchors=anchors)
+
+
+def _copied(source: Path, place: Path) -> Path:
+    """Copy a file up to its size as it is opened, and to the end of the line that stands there."""
+    target = place / source.name
+    with source.open("rb") as growing, target.open("wb") as copy:
+        left = source.stat().st_size
+        last = b"\n"
+        while left > 0 and (chunk := growing.read(min(left, COPIED_BYTES))):
+            copy.write(chunk)
+            left, last = left - len(chunk), chunk[-1:]
+        if last != b"\n":
+            copy.write(growing.readline())
+    return target
+
+
+def _write_pack(inputs: PackInputs, target: Path, key: Ed25519PrivateKey) -> dict[str, object]:
     members: dict[str, Path | bytes] = {}
     _add(members, "journal", inputs.segments)
     _add(members, "anchors", inputs.anchors)

@@ -46,12 +46,16 @@ class Policy(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     record_valid_hours: int = 72
     trials_required: list[str] = msgspec.field(default_factory=list)
     """Courses of `seatrial trial` whose reports must lie green beside the gates."""
+    trials_bound: dict[str, dict[str, str | int]] = msgspec.field(default_factory=dict)
+    """Course -> what its report must state: `bot_version`, `course_hash`, `seed`, `seatrial`."""
 
     def digest(self) -> str:
         """SHA-256 (hex) of the policy's canonical form."""
         text = msgspec.json.encode(self, order="deterministic")
         # A policy that asks for no trial has the digest that it had before trials could be asked.
-        return hashlib.sha256(text.replace(b',"trials_required":[]', b"")).hexdigest()
+        for unset in (b',"trials_required":[]', b',"trials_bound":{}'):
+            text = text.replace(unset, b"")
+        return hashlib.sha256(text).hexdigest()
 
 
 def load_policy(path: Path | None) -> Policy:
@@ -75,6 +79,12 @@ def load_policy(path: Path | None) -> Policy:
         numbers = value.values() if isinstance(value, dict) else [value]
         if any(isinstance(number, int) and number < 0 for number in numbers):
             raise PolicyError(f"{path}: {name} is below zero")
+    for course in policy.trials_required:
+        if not policy.trials_bound.get(course, {}).get("bot_version"):
+            raise PolicyError(
+                f"{path}: write [promotion.trials_bound.{course}] with the bot_version of the bot "
+                "that is promoted, as its report tells it"
+            )
     if policy.sessions_min < 1:
         raise PolicyError(f"{path}: sessions_min must be at least 1")
     return policy

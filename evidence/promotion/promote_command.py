@@ -72,7 +72,13 @@ def promote_command(
                 for path, inputs in zip(sessions, found, strict=True)
                 for journal in _journals(path, inputs)
             ],
-            read_gates(status_dir, moment, policy.gate_age_hours_max, policy.trials_required),
+            read_gates(
+                status_dir,
+                moment,
+                policy.gate_age_hours_max,
+                policy.trials_required,
+                policy.trials_bound,
+            ),
             policy,
             moment,
             is_rehearsal=rehearsal,

@@ -6,11 +6,18 @@ digest that does not go with them shows it, where the same distribution is insta
 
 import hashlib
 import importlib.metadata
+import io
+import re
+import subprocess
+import tarfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
+GIT_S = 20.0
+NO_COMMITS = ("", "unknown")
 TOPS = ("control", "daemon", "evidence", "riskcaps")
 
 
@@ -42,16 +49,15 @@ def product_version() -> str:
 
 def code_digest(root: Path) -> str:
     """SHA-256 over every module's path and content, as a run states it."""
-    digest = hashlib.sha256()
-    for path in sorted(path for top in TOPS for path in (root / top).rglob("*.py")):
-        digest.update(f"{path.relative_to(root).as_posix()}\0".encode())
-        digest.update(hashlib.sha256(path.read_bytes()).digest())
-    return digest.hexdigest()
+    paths = (path for top in TOPS for path in (root / top).rglob("*.py"))
+    return _digest_of(
+        {path.relative_to(root): hashlib.sha256(path.read_bytes()).digest() for path in paths}
+    )
 
 
 def contradiction(run: Build, here: Build) -> str:
-    """How a run's code differs from this distribution's; empty when it cannot be told."""
-    if not run.code:
+    """How a run's code differs from another build's; empty when it cannot be told."""
+    if not run.code or not here.code:
         return ""
     if run.code == here.code:
         if run.version != here.version:
@@ -59,6 +65,36 @@ def contradiction(run: Build, here: Build) -> str:
         if here.commit and run.commit != here.commit:
             return f"it says commit {run.commit[:12]}, its code is that of {here.commit[:12]}"
         return ""
-    if here.commit and run.commit == here.commit:
+    if here.commit not in NO_COMMITS and run.commit == here.commit:
         return f"it says commit {run.commit[:12]}, whose code has another digest here"
     return ""
+
+
+@lru_cache(maxsize=16)
+def committed(commit: str, root: Path = ROOT) -> Build | None:
+    """The build that the repository around this distribution has at a commit.
+
+    None where there is no repository, no git, or no such commit in it.
+    """
+    if not (root / ".git").exists() or not re.fullmatch(r"[0-9a-f]{7,64}", commit):
+        return None
+    command = ["git", "-C", str(root), "archive", "--format=tar", commit, *TOPS]
+    try:
+        # The commit is hexadecimal, and nothing else of the command comes from a record.
+        done = subprocess.run(command, capture_output=True, check=True, timeout=GIT_S)  # noqa: S603
+    except (OSError, subprocess.SubprocessError):
+        return None
+    hashes: dict[Path, bytes] = {}
+    with tarfile.open(fileobj=io.BytesIO(done.stdout)) as archive:
+        for member in archive:
+            content = archive.extractfile(member) if member.name.endswith(".py") else None
+            if content is not None:
+                hashes[Path(member.name)] = hashlib.sha256(content.read()).digest()
+    return Build("", commit, _digest_of(hashes))
+
+
+def _digest_of(hashes: Mapping[Path, bytes]) -> str:
+    digest = hashlib.sha256()
+    for path in sorted(hashes):
+        digest.update(f"{path.as_posix()}\0".encode() + hashes[path])
+    return digest.hexdigest()

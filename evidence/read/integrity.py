@@ -14,8 +14,11 @@ EXAMPLES_MAX = 8
 """Located examples kept of each kind of fault; the count is always exact."""
 
 INTACT_FAULTS = frozenset(
-    {"chain_break", "malformed", "torn_tail", "unreadable", "too_long", "duplicate", "out_of_order"}
-)
+    {
+        "chain_break", "malformed", "torn_tail", "unreadable", "too_long", "duplicate",
+        "out_of_order", "id_of_another_chain",
+    }
+)  # fmt: skip
 """Faults which say that bytes are not as they were written."""
 COMPLETE_FAULTS = frozenset({"gap", "unknown_type", "foreign_line", "headless", "clock_backwards"})
 """Faults which say that something is absent or does not belong."""

@@ -253,6 +253,7 @@ class CancelRequestedLine(OrderWords, tag=EventType.CANCEL_REQUESTED.value, gc=F
     """A cancel left."""
 
     order_id: str | int | None = None
+    request_id: str = ""
     why: str = ""
 
 
@@ -293,6 +294,7 @@ class AmendRequestedLine(OrderWords, tag=EventType.AMEND_REQUESTED.value, kw_onl
     """An amend left: a smaller quantity was asked for."""
 
     order_id: str | int | None = None
+    request_id: str = ""
     old_qty: str
     qty: str
     cum_qty: str | None = None
@@ -435,6 +437,7 @@ class CommandLine(JournalLine, tag=EventType.COMMAND.value, gc=False):
     method: str = ""
     uid: int | None = None
     role: str = ""
+    by: str | None = ""
     reason: str | None = ""
     outcome: str = ""
     msg: str | None = ""
@@ -450,6 +453,7 @@ class KillLine(JournalLine, tag=EventType.KILL.value, gc=False):
     gate_ms: int | str | None = None
     empty_ms: int | str | None = None
     verified: bool | None = None
+    open_orders: int | None = None
 
 
 class ReArmLine(JournalLine, tag=EventType.RE_ARM.value, gc=False):

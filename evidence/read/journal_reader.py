@@ -11,7 +11,7 @@ import hashlib
 import itertools
 import json
 from collections.abc import Iterator, Sequence
-from typing import Union
+from typing import Any, Union
 
 import msgspec
 import orjson
@@ -19,7 +19,16 @@ import orjson
 from daemon.model.records import GENESIS
 from evidence.read.bot_lines import RECORD_CLASSES, BotInputLine
 from evidence.read.integrity import Chain
-from evidence.read.journal_lines import InputLine, JournalLine, Nanoseconds, Seq, StateAcceptedLine
+from evidence.read.journal_lines import (
+    AmendRequestedLine,
+    CancelRequestedLine,
+    InputLine,
+    JournalLine,
+    Nanoseconds,
+    OrderApprovedLine,
+    Seq,
+    StateAcceptedLine,
+)
 from evidence.read.journal_sources import (
     UNREADABLE,
     JournalStream,
@@ -30,10 +39,13 @@ from evidence.read.journal_sources import (
     line_batches,
 )
 from evidence.read.json_inputs import once_each
+from evidence.read.order_ids import KEY_DIGITS, read_id
 
 DECODE_BOT = msgspec.json.Decoder(BotInputLine).decode
 DECODE = msgspec.json.Decoder(Union[RECORD_CLASSES]).decode  # noqa: UP007 - a tuple made at run time
 PEEK_LINES = 5
+_WITH_ID = frozenset({OrderApprovedLine, CancelRequestedLine, AmendRequestedLine})
+"""Lines of ids that were made in their turn."""
 
 
 class Unchained(msgspec.Struct):
@@ -76,6 +88,8 @@ class JournalReader:
         """Read segments of one journal, oldest first."""
         self._files = files
         self.chain = Chain()
+        self._turn_key = ""
+        """Of the last input in the batches before: what an id has of the head before its turn."""
 
     def records(self) -> Iterator[JournalLine]:
         """Every typed record, in the order of the files; faults go to `chain`."""
@@ -132,6 +146,8 @@ class JournalReader:
                 count, last_seq = chain.lines, chain.last_seq
                 last_ns, last_hash = chain.last_ns, chain.last_hash
                 continue
+            if type(record) in _WITH_ID:
+                self._check_id(record, records, f"{name}:{number}")
             seq, ts_ns = record.seq, record.ts_ns
             if seq != last_seq + 1 or record.prev != last_hash or ts_ns < last_ns or not count:
                 chain.stand_at(count, last_seq, last_ns, last_hash)
@@ -140,7 +156,26 @@ class JournalReader:
             last_seq, last_ns, last_hash = seq, ts_ns, sha256(raw).hexdigest()
             records.append(record)
         chain.stand_at(count, last_seq, last_ns, last_hash)
+        self._turn_key = self._turn_key_after(records)
         return records
+
+    def _turn_key_after(self, records: Sequence[JournalLine]) -> str:
+        """What ids that are made after these lines have of a head, if any turn is known."""
+        for record in reversed(records):
+            if isinstance(record, InputLine | BotInputLine):
+                return record.prev[:KEY_DIGITS]
+        return self._turn_key
+
+    def _check_id(self, record: Any, before: Sequence[JournalLine], place: str) -> None:
+        """Check that an id made in this turn carries the head before it."""
+        shown = record.client_order_id
+        if type(record) is not OrderApprovedLine:
+            shown = record.request_id
+        found = read_id(shown)
+        due = self._turn_key_after(before)
+        if found is not None and found.key and due and found.key != due:
+            what = f"{shown} was made after other lines than those before it here"
+            self.chain.faults.note("id_of_another_chain", place, what)
 
     def _joint(self, record: JournalLine, place: str) -> None:
         """Handle a line that does not follow the one before: the first line, or a fault."""

@@ -22,8 +22,11 @@ from evidence.folds.parallel import read_whole
 from evidence.folds.position_fold import PositionsFold
 from evidence.folds.running_totals import TotalsFold
 from evidence.folds.session_fold import SessionsFold
+from evidence.folds.state_fold import StatesFold
+from evidence.judge.anchor_scan import AnchorScan
 from evidence.judge.crosscheck import LedgerComparison, compare_with_ledger
 from evidence.judge.decision_recheck import DecisionsFold
+from evidence.judge.venue_anchors import VenueAnchors
 from evidence.judge.verdict import INSUFFICIENT, NO_GO, OK, Verdicts, judge
 from evidence.read.archive_manifest import Manifest
 from evidence.read.event_classes import classify
@@ -39,6 +42,7 @@ from evidence.read.journal_sources import (
 )
 from evidence.read.json_inputs import once_each
 from evidence.read.understanding import Doubt, look_at
+from evidence.read.venue_list import VenueList
 from evidence.report.html_report import HTML_NAME, html_of
 from evidence.report.report_text import json_of, markdown_of
 
@@ -87,9 +91,11 @@ class JournalReport:
     account: JournalFold
     verdicts: Verdicts
     comparison: LedgerComparison | None
+    venue: VenueAnchors | None = None
 
     def plain(self) -> dict[str, Any]:
         """The journal's part of the report."""
+        notarised = {} if self.venue is None else {"venue_anchors": self.venue.plain()}
         return {
             "name": self.account.name,
             "verdict": self.verdicts.overall,
@@ -98,6 +104,7 @@ class JournalReport:
             "counts": self.account.tally.result(),
             **self.account.results(),
             "ledger": self.comparison.plain() if self.comparison else None,
+            **notarised,
         }
 
 
@@ -178,6 +185,7 @@ def standard_folds(*, keep_all: bool) -> list[Fold]:
         DecisionsFold(),
         TotalsFold(),
         DeedsFold(),
+        StatesFold(),
         BotsFold(),
     ]
 
@@ -193,6 +201,7 @@ def build_report(
     *,
     ledger: Path | None = None,
     anchors: Path | None = None,
+    venue_lists: Sequence[VenueList] = (),
     jobs: int = 1,
 ) -> Report:
     """Read journals and events, judge them, and compare with the venue's ledger where given.
@@ -201,6 +210,7 @@ def build_report(
         inputs: journal directories, segments, events files; packed with gzip or zstandard or not.
         ledger: the venue's own books (JSON), for the first journal.
         anchors: heads of segments kept out of the writer's reach; default: beside the journal.
+        venue_lists: downloads of the venue's list of our orders, for the first journal.
         jobs: processes that read the segments of one journal side by side.
 
     Raises:
@@ -212,21 +222,31 @@ def build_report(
         if not is_journal(stream):
             report.foreign.extend(read_foreign(path) for path in stream.files)
             continue
-        keep_all = books is not None and not report.journals
+        is_first = not report.journals
+        keep_all = books is not None and is_first
         account = read_journal(stream, keep_all=keep_all, jobs=jobs)
         comparison = compare_with_ledger(account, books) if books and keep_all else None
         heads = read_anchors([anchors] if anchors else stream.anchors)
         archived = stream.manifest
         faults = check_anchors(stream.files, heads, account, archived) if heads else Faults()
+        venue = venue_anchors(stream.files, venue_lists) if venue_lists and is_first else None
         verdicts = judge(
             account,
             anchors=heads,
             anchor_faults=faults,
             comparison=comparison,
             archived=archived,
+            venue=venue,
         )
-        report.journals.append(JournalReport(account, verdicts, comparison))
+        report.journals.append(JournalReport(account, verdicts, comparison, venue))
     return report
+
+
+def venue_anchors(files: Sequence[SourceFile], lists: Sequence[VenueList]) -> VenueAnchors:
+    """Hold the venue's lists against the lines of a journal, in one more pass."""
+    reader, scan = JournalReader(files), AnchorScan(lists)
+    scan.read(reader.records())
+    return scan.result(reader.chain.last_hash)
 
 
 def read_foreign(path: Path) -> ForeignEvents:

@@ -14,6 +14,7 @@ import hmac
 import http.client
 import ipaddress
 import json
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -39,6 +40,8 @@ HOSTS: Mapping[str, frozenset[str]] = {
     "binance-spot-testnet": frozenset({"testnet.binance.vision", "api1.testnet.binance.vision"}),
 }
 """Exact names. A journal of any other environment has no history to ask for here."""
+HISTORY_SCHEMA = "seatrial.venue_history/1"
+INDEX_NAME = "index.jsonl"
 SIMULATED = "sim"
 PAGE = 1000
 TIMEOUT_S = 10.0
@@ -154,7 +157,7 @@ class VenueReader:
         query = urlencode(fields)
         headers = {}
         if signed:
-            stamp = {"timestamp": self._now_ms(), "recvWindow": RECEIVE_WINDOW_MS}
+            stamp = {"timestamp": self.now_ms(), "recvWindow": RECEIVE_WINDOW_MS}
             query = urlencode({**fields, **stamp})
             query += "&" + urlencode({"signature": self._key.sign(query)})
             headers["X-MBX-APIKEY"] = self._key.api_key
@@ -175,7 +178,8 @@ class VenueReader:
         except ValueError as error:
             raise SourceError(f"{self.host}: {path}: not JSON: {error}") from error
 
-    def _now_ms(self) -> int:
+    def now_ms(self) -> int:
+        """The venue's time."""
         return int(self.get("time", {}, signed=False)["serverTime"])
 
     def pages(self, path: str, symbol: str, cursor: str, name: str) -> Iterator[Mapping[str, Any]]:
@@ -231,6 +235,67 @@ def download(journal: Path, rest_url: str, key: Key) -> dict[str, Any]:
             if row["asset"] in scope.initial_balances
         },
     }
+
+
+def fetch_list(journal: Path, rest_url: str, key: Key) -> dict[str, Any]:
+    """Everything that the venue lists of the orders and trades in a journal's symbols, as it says.
+
+    Raises:
+        SourceError: the journal, the address or the venue does not allow it.
+    """
+    scope = scope_of(journal)
+    venue = VenueReader(rest_url or default_rest_url(scope.environment), scope.environment, key)
+    orders = {s: list(venue.pages("allOrders", s, "orderId", "orderId")) for s in scope.symbols}
+    trades = {s: list(venue.pages("myTrades", s, "fromId", "id")) for s in scope.symbols}
+    return {
+        "schema": HISTORY_SCHEMA,
+        "source": {"environment": scope.environment, "host": venue.host},
+        "is_simulated": venue.is_loopback,
+        "fetched_ns": venue.now_ms() * NS_PER_MS,
+        "symbols": scope.symbols,
+        "all_orders": orders,
+        "my_trades": trades,
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class KeptList:
+    """A download as it was written."""
+
+    path: Path
+    sha256: str
+    orders: int
+    fetched_ns: int
+
+    def plain(self) -> dict[str, Any]:
+        """Its line in the index."""
+        return {
+            "file": self.path.name, "sha256": self.sha256, "orders": self.orders,
+            "fetched_ns": self.fetched_ns,
+        }  # fmt: skip
+
+
+def keep(found: Mapping[str, Any], out_dir: Path) -> KeptList:
+    """Write a fetched list under its venue's time, never over another, and its hash in the index.
+
+    Raises:
+        OSError: the directory cannot be written, or this very list is there already.
+    """
+    out_dir.mkdir(parents=True, exist_ok=True)
+    at_ns = int(found["fetched_ns"])
+    body = json.dumps(found, separators=(",", ":")).encode() + b"\n"
+    path = out_dir / f"venue-history-{at_ns // NS_PER_MS}.json"
+    with path.open("xb") as out:
+        out.write(body)
+        out.flush()
+        os.fsync(out.fileno())
+    orders = sum(len(rows) for rows in found["all_orders"].values())
+    kept = KeptList(path, hashlib.sha256(body).hexdigest(), orders, at_ns)
+    with (out_dir / INDEX_NAME).open("a", encoding="utf-8") as index:
+        index.write(json.dumps(kept.plain(), separators=(",", ":")) + "\n")
+        index.flush()
+        os.fsync(index.fileno())
+    return kept
 
 
 def floor_ms_ns(ts_ns: int) -> int:

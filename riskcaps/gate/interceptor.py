@@ -19,7 +19,13 @@ from daemon.model.cheap_values import quick
 from daemon.model.checks import InvariantViolation
 from daemon.model.enums import Side, TimeInForce
 from daemon.model.halt import HaltFlag
-from daemon.model.ids import ClientOrderId, ClientOrderIdFactory
+from daemon.model.ids import (
+    AMEND_KIND,
+    CANCEL_KIND,
+    REPLACE_KIND,
+    ClientOrderId,
+    ClientOrderIdFactory,
+)
 from daemon.model.intents import AmendIntent, CancelIntent, PlaceIntent, ReplaceIntent
 from daemon.model.orders import AmendOrder, CancelOrder, NewOrder, Order, ReplaceOrder
 from riskcaps.gate.amends import amend_denial, cancel_denial
@@ -175,6 +181,7 @@ class Interceptor:
                 venue_order_id=order.venue_order_id,
                 reason=intent.reason,
                 ts_ns=now_ns,
+                request_id=risk.ids.of_request(CANCEL_KIND, order.client_order_id),
             )
         )
 
@@ -195,6 +202,7 @@ class Interceptor:
                 venue_order_id=order.venue_order_id,
                 qty=intent.qty,
                 ts_ns=now_ns,
+                request_id=risk.ids.of_request(AMEND_KIND, order.client_order_id),
             )
         )
 
@@ -228,6 +236,7 @@ class Interceptor:
             order=answer.order,
             ts_ns=answer.order.ts_ns,
             mode=intent.mode,
+            request_id=self.risk.ids.of_request(REPLACE_KIND, order.client_order_id),
         )
         return ReplaceApproved(replace, answer.decision)
 

@@ -180,6 +180,14 @@ class DenyReason(StrEnum):
     NOT_OWNER = "not_owner", "The order belongs to another strategy.", "8"
 
 
+OF_THE_VENUES_LIST = frozenset(
+    {reason for reason in DenyReason if reason.startswith("filter_")}
+    | {DenyReason.SYMBOL_NOT_TRADING, DenyReason.INSTRUMENT_UNKNOWN}
+)
+"""Reasons that rest on what the venue's list of symbols said when it was last read. While one of
+them denies, nothing leaves that the venue could answer: only the list tells that it has changed."""
+
+
 def reasons_table() -> str:
     """The table of denials in deploy/caps/README.md."""
     lines = ["| code | what it says | clauses |", "|---|---|---|"]

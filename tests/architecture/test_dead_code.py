@@ -27,6 +27,7 @@ HOOKS = [
 CALLED_FROM_OUTSIDE = {
     "Heartbeat": "configurations name strategies",
     "MovingAverageCrossover": "configurations name strategies",
+    "Anchor": "configurations name strategies",
     "Prober": "configurations name strategies",
     "Quiet": "configurations name strategies",
     "Quoter": "configurations name strategies",

@@ -17,6 +17,7 @@ import pytest
 
 from tests.architecture.tree import ROOT, dotted, imported_names, listing, parsed
 
+PRODUCT = {"control", "daemon", "evidence", "riskcaps"}
 ROADS: dict[str, tuple[tuple[str, str, str], ...]] = {
     "seatrial kill": (
         ("control/main.py", "_run", "run"),
@@ -131,57 +132,100 @@ def test_the_walk_catches_what_it_is_for(source: str, is_caught: bool) -> None:
 
 # ---------------------------------------------------------------------- what is imported by then
 
+_CLIENT = {
+    "control",
+    "control.control_errors",
+    "control.main",
+    "control.tool",
+    "control.tool.client",
+    "control.tool.daemon_lookup",
+    "control.tool.output",
+}
+_FRAME = {
+    "control.tool.command_frame",
+    "control.tool.failures",
+    "control.tool.kill_command",
+    "control.tool.mounted_commands",
+    "control.tool.root_command",
+    "daemon",
+    "daemon.model",
+    "daemon.model.user_text",
+}
 OWN = {
-    "kill": {
-        "control",
-        "control.tool",
-        "control.tool.client",
-        "control.control_errors",
-        "control.tool.kill_command",
-        "control.main",
-        "control.tool.output",
-        "control.tool.daemon_lookup",
-        "control.protocol",
-        "daemon",
-        "daemon.model",
-        "daemon.model.config_paths",
-        "daemon.model.user_text",
-    },
-    "stop": {
-        "control",
-        "control.tool",
-        "control.tool.commands_write",
-        "control.tool.root_command",
-        "control.tool.client",
-        "control.control_errors",
-        "control.tool.failures",
-        "control.tool.kill_command",
-        "control.main",
-        "control.tool.output",
-        "control.tool.daemon_lookup",
-        "control.protocol",
-        "control.tool.command_frame",
-        "control.tool.mounted_commands",
-        "daemon",
-        "daemon.model",
-        "daemon.model.config_paths",
-        "daemon.model.user_text",
-    },
+    "kill": _CLIENT
+    | {"control.tool.kill_command", "daemon", "daemon.model", "daemon.model.user_text"},
+    "status": _CLIENT | {"control.tool.status_command"},
+    "stop": _CLIENT | _FRAME | {"control.tool.commands_write"},
 }
 """The modules of ours that a request waits for."""
-HEAVY = {"asyncio", "pydantic", "rich", "textual", "aiohttp", "threading", "logging", "queue"}
+FOREIGN = {"kill": set[str](), "status": set[str](), "stop": {"click"}}
+"""The packages of others that a request waits for."""
+OF_DIRECT = {
+    "aiofastnet",
+    "msgspec",
+    "multidict",
+    "orjson",
+    "picows",
+    "python_socks",
+    "typing_extensions",
+}
+"""Of others, what the stop of a second process imports: picows, and what picows imports."""
+HEAVY = {"asyncio", "dataclasses", "logging", "pathlib", "queue", "threading", "tomllib", "urllib"}
+"""Of the standard library, what a kill over the socket does not wait for."""
 SPY = """
 import json, os, socket, sys
 class Spied(socket.socket):
     def sendall(self, data):
         with open(os.environ["SEEN"], "w") as out:
-            json.dump(sorted(sys.modules), out)
+            json.dump(sorted(set(sys.modules) - before), out)
         return super().sendall(data)
 before = set(sys.modules)
 socket.socket = Spied
 from control.main import main
 main()
 """
+HELP = """
+import json, sys
+before = set(sys.modules)
+sys.argv = ["seatrial", "--help"]
+from control.main import main
+try:
+    main()
+except SystemExit:
+    print(json.dumps(sorted(set(sys.modules) - before)), file=sys.__stderr__)
+"""
+DIRECT = """
+import json, sys
+before = set(sys.modules)
+from daemon.direct_kill import _import_the_rest
+_import_the_rest()
+import daemon.venues.binance_spot.spot_adapter
+print(json.dumps(sorted(set(sys.modules) - before)), file=sys.stderr)
+"""
+
+
+def ours(modules: set[str]) -> set[str]:
+    """The product's own modules."""
+    return {one for one in modules if one.partition(".")[0] in PRODUCT}
+
+
+def foreign(modules: set[str]) -> set[str]:
+    """The packages of others, by their first name; what cython makes at run time is none."""
+    tops = {one.partition(".")[0] for one in modules}
+    return {one for one in tops - sys.stdlib_module_names - PRODUCT if "cython" not in one}
+
+
+def modules_of(program: str) -> set[str]:
+    """What a program that prints its modules on stderr has imported."""
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        timeout=60,
+        check=True,
+    )
+    return set(json.loads(done.stderr))
 
 
 def modules_at_the_request(directory: Path, words: list[str]) -> set[str]:
@@ -212,11 +256,33 @@ def modules_at_the_request(directory: Path, words: list[str]) -> set[str]:
 
 @pytest.mark.parametrize("command", OWN)
 def test_a_request_waits_for_no_import_that_it_does_not_need(tmp_path: Path, command: str) -> None:
-    seen = modules_at_the_request(tmp_path, [command, "--reason", "a"])
-    ours = {name for name in seen if name.partition(".")[0] in {"control", "daemon", "evidence"}}
-    assert ours == OWN[command]
-    if command == "kill":
-        heavy = HEAVY | {"click", "argparse", "importlib.metadata"}
-        assert not seen & heavy
-    else:
-        assert not seen & {"pydantic", "rich", "textual", "aiohttp", "asyncio"}
+    words = [command] if command == "status" else [command, "--reason", "a"]
+    seen = modules_at_the_request(tmp_path, words)
+    assert ours(seen) == OWN[command]
+    assert foreign(seen) == FOREIGN[command]
+    if command != "stop":
+        assert not seen & HEAVY
+
+
+def test_the_help_imports_no_command() -> None:
+    seen = modules_of(HELP)
+    help_alone = {"control.tool.help_lines"}
+    assert ours(seen) == _CLIENT | _FRAME | help_alone
+    assert foreign(seen) == {"click"}
+
+
+def test_a_stop_from_a_second_process_imports_one_client_and_no_engine() -> None:
+    seen = modules_of(DIRECT)
+    assert foreign(seen) == OF_DIRECT
+    for package in (
+        "daemon.core",
+        "daemon.settings",
+        "control.server",
+        "evidence",
+        "riskcaps.gate",
+    ):
+        assert not any(one == package or one.startswith(f"{package}.") for one in seen), package
+    assert {one for one in seen if one.startswith("riskcaps.")} == {
+        "riskcaps.state",
+        "riskcaps.state.windows",
+    }

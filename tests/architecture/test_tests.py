@@ -45,16 +45,22 @@ def judges() -> frozenset[str]:
 
 def can_fail(function: Function, known: frozenset[str] | set[str]) -> bool:
     """Whether the body holds an assertion, or calls something that judges."""
+    is_judge, called = judged(function)
+    return is_judge or not called.isdisjoint(known)
+
+
+@cache
+def judged(function: Function) -> tuple[bool, frozenset[str]]:
+    """Whether the body judges by itself, and the last names of what it calls."""
+    is_judge, called = False, set()
     for node in ast.walk(function):
-        if isinstance(node, ast.Assert):
-            return True
-        if isinstance(node, ast.Raise) and "AssertionError" in ast.unparse(node):
-            return True
         if isinstance(node, ast.Call):
-            last = getattr(node.func, "attr", getattr(node.func, "id", ""))
-            if JUDGES.match(last) or last in known:
-                return True
-    return False
+            called.add(getattr(node.func, "attr", getattr(node.func, "id", "")))
+        elif isinstance(node, ast.Assert):
+            is_judge = True
+        elif isinstance(node, ast.Raise):
+            is_judge = is_judge or "AssertionError" in ast.unparse(node)
+    return is_judge or any(map(JUDGES.match, called)), frozenset(called)
 
 
 def idle_tests(name: str, module: ast.Module, known: frozenset[str]) -> list[str]:
@@ -74,17 +80,22 @@ def naps(name: str, module: ast.Module, lines: list[str]) -> list[str]:
     stand for "never", and a sleep that *is* the behaviour of a fake, with a reason in the line.
     """
     names = imported_names(module)
+    sleeps = [
+        node
+        for node in ast.walk(module)
+        if isinstance(node, ast.Call)
+        and node.args
+        and dotted(node.func, names) in {"time.sleep", "asyncio.sleep"}
+    ]
     polled = {
         id(inner)
         for loop in ast.walk(module)
-        if isinstance(loop, ast.While | ast.For | ast.AsyncFor)
+        if sleeps and isinstance(loop, ast.While | ast.For | ast.AsyncFor)
         for inner in ast.walk(loop)
     }
     problems = []
-    for node in ast.walk(module):
-        if not isinstance(node, ast.Call) or id(node) in polled or not node.args:
-            continue
-        if dotted(node.func, names) not in {"time.sleep", "asyncio.sleep"}:
+    for node in sleeps:
+        if id(node) in polled:
             continue
         length = node.args[0].value if isinstance(node.args[0], ast.Constant) else None
         harmless = isinstance(length, int | float) and (length == 0 or length >= FOREVER_S)

@@ -92,7 +92,7 @@ def test_who_joins_a_kill_hears_so_at_once(tmp_path: Path) -> None:
 
 
 def test_a_joined_kill_is_not_called_silent(capsys: pytest.CaptureFixture[str]) -> None:
-    teller = Teller(Path("a"), None, None)
+    teller = Teller("a", "", None)
     teller.step({"step": "joined"}, 0.001)
     for second in range(1, 5):
         teller.step({}, float(second))
@@ -176,7 +176,7 @@ def test_kill_json_has_the_result_alone_on_stdout(tmp_path: Path) -> None:
 
 
 def test_a_units_kill_is_the_units(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(daemon_lookup, "CONFIG_DIRECTORY", tmp_path)
+    monkeypatch.setattr(daemon_lookup, "CONFIG_DIRECTORY", str(tmp_path))
     unit = Path("/run/seatrial/box/control.sock")
     assert default_config(unit, {}) is None
     (tmp_path / "box.toml").touch()
@@ -192,7 +192,7 @@ def test_elsewhere_it_is_the_configurations(tmp_path: Path) -> None:
 
     assert default_config(path, {"SEATRIAL_CONFIG": "x.toml"}) == Path("x.toml")
     assert direct_command(path, None) == "seatrial kill --direct --config FILE"
-    assert default_socket({}) == Path("/run/seatrial/control.sock")
+    assert default_socket({}) == "/run/seatrial/control.sock"
 
 
 def test_the_wizards_configuration_is_found_beside_the_state_that_it_names(tmp_path: Path) -> None:

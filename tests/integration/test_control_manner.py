@@ -1,5 +1,6 @@
 """One manner for all commands: --reason, --yes, one question; and a help that waits for nothing."""
 
+import json
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -10,6 +11,8 @@ import click
 import pytest
 from click.testing import CliRunner, Result
 
+from control.methods import METHODS
+from control.tool import client, status_command
 from control.tool.command_frame import Wiring
 from control.tool.help_lines import SAYINGS
 from control.tool.kill_command import parse
@@ -82,6 +85,40 @@ def test_the_short_road_to_the_kill_takes_yes_too() -> None:
     asked = parse(["kill", "--yes", "--reason", "spread"])
     assert asked is not None
     assert asked.reason == "spread"
+
+
+@pytest.mark.parametrize(
+    ("words", "plain"),
+    [
+        (["status"], ("", False)),
+        (["status", "--json"], ("", True)),
+        (["--socket", "a", "status"], ("a", False)),
+        (["status", "--socket=a", "--json"], ("a", True)),
+        (["status", "--help"], None),
+        (["status", "--socket"], None),
+        (["--json", "status"], None),
+        (["rpc", "call", "status"], None),
+        (["incident", "note", "i1", "status"], None),
+        (["status", "status"], None),
+    ],
+)
+def test_a_plain_status_asks_at_once_and_whatever_else_is_the_command_lines(
+    words: list[str], plain: tuple[str, bool] | None
+) -> None:
+    assert status_command.parse(words) == plain
+
+
+def test_a_status_says_the_same_on_both_roads_and_waits_as_long(tmp_path: Path) -> None:
+    with serving(tmp_path) as path:
+        by_click = run(path, "status", "--json")
+        short = subprocess.run(
+            [sys.executable, "-m", "control.main", "--socket", str(path), "status", "--json"],
+            cwd=ROOT, capture_output=True, text=True, timeout=60, check=True,
+        )  # fmt: skip
+    assert by_click.exit_code == 0
+    told = [json.loads(text) for text in (by_click.output, short.stdout)]
+    assert told[0].keys() == told[1].keys()
+    assert METHODS["status"].deadline_s + client._GRACE_S == status_command.TIMEOUT_S
 
 
 @pytest.mark.usefixtures("at_a_terminal")

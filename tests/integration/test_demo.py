@@ -1,5 +1,6 @@
 """`seatrial demo`, run as a newcomer runs it. The judge is the venue's ledger, read here anew."""
 
+import itertools
 import json
 import subprocess
 import sys
@@ -9,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from tests.support.chained_world import chained_again, write_lines
 from tests.support.replay import replay_last_run
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -71,6 +73,42 @@ def assert_replays(result: dict[str, Any]) -> None:
     assert compared > 50
 
 
+def notarised(journal: Path, result: dict[str, Any]) -> dict[str, Any]:
+    """What the venue's ledger, as its list of our orders, says of a journal."""
+    done = subprocess.run(
+        [sys.executable, "-m", "control.main", "evidence", "verify", "--json", journal,
+         "--venue-history", result["ledger"]],
+        cwd=ROOT, capture_output=True, check=False, timeout=110,
+    )  # fmt: skip
+    (told,) = json.loads(done.stdout)["journals"].values()
+    found: dict[str, Any] = told["venue_anchors"]
+    return found
+
+
+def assert_notarised(result: dict[str, Any], scratch: Path) -> None:
+    """Each id that the venue has is an anchor; without one line it names the first that is none."""
+    found = notarised(Path(result["journal"]).parent, result)
+    assert found["anchors"] == found["ids"] >= result["orders_submitted"]
+    assert (found["misfits"], found["lost_tail"]["count"]) == (0, 0)
+    assert found["absent_at_venue"]["count"] == 0
+    lines = journal_lines(result)
+    at = next(n for n, line in enumerate(lines) if line["event_type"] == "order_denied")
+    turn = next(n for n in range(at, len(lines)) if lines[n]["event_type"] == "input")
+    first = next(e for e in lines[turn:] if e["event_type"] == "order_approved")
+    rewritten = write_lines(scratch, chained_again(lines[:at] + lines[at + 1 :], with_ids=True))
+    found = notarised(rewritten, result)
+    assert found["fits_up_to"] <= at
+    assert found["misfits"] > 0
+    ids = (first["client_order_id"], *_requests(lines[turn:]))
+    assert any(one in found["first_misfit"] for one in ids)
+
+
+def _requests(lines: list[dict[str, Any]]) -> list[str]:
+    """Ids of requests up to the first order: one of them may have reached the venue before it."""
+    made = itertools.takewhile(lambda line: line["event_type"] != "order_approved", lines)
+    return [line["request_id"] for line in made if line.get("request_id")]
+
+
 def assert_clean(code: int, result: dict[str, Any]) -> None:
     assert code == 0, result
     for key in (
@@ -94,6 +132,7 @@ def test_a_whole_session_is_one_to_one_with_the_venue(tmp_path: Path) -> None:
     assert result["fills"] >= 5
     assert result["kill_empty_ms"] > 0
     assert_replays(result)
+    assert_notarised(result, tmp_path / "rewritten")
 
 
 @pytest.mark.slow
@@ -118,3 +157,6 @@ def test_kill_dash_nine_loses_nothing(tmp_path: Path) -> None:
     starts = [e for e in journal_lines(result) if e["event_type"] == "run_start"]
     assert len(starts) == 3
     assert_replays(result)
+    found = notarised(Path(result["journal"]).parent, result)
+    assert found["anchors"] == found["ids"] > 0
+    assert (found["misfits"], found["lost_tail"]["count"]) == (0, 0)

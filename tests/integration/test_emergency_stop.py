@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 
+from daemon.model.ids import STOP_KIND, chain_digest, is_ours, request_id
 from daemon.shell.process.clock import SystemClock
 from daemon.shell.stop.emergency_stop import EmergencyStop, KillReport
 from tests.support.adapters import spot
@@ -18,6 +19,9 @@ from tests.support.link_bench import endpoints_at
 from tests.support.scripted_venue import KEY, SECRET, ScriptedVenue, json_response, reply, served
 
 INSTANCE = "abc123"
+MANY = 24
+"""So many that those of a symbol are canceled together; few go one by one."""
+HEAD = "5f" * 32
 
 
 def ours(number: int) -> str:
@@ -30,6 +34,7 @@ def stop_at(base: str) -> EmergencyStop:
         adapter=spot(("BTCUSDT", "ETHUSDT"), key=KEY, secret=SECRET),
         instance=INSTANCE,
         clock=SystemClock(),
+        head=lambda: HEAD,
     )
 
 
@@ -75,16 +80,35 @@ async def test_it_cancels_by_symbol_and_verifies_twice(warm: bool) -> None:
 
 async def test_foreign_orders_are_left_alone() -> None:
     venue = ScriptedVenue(("BTCUSDT", "ETHUSDT"))
-    fill_with(venue, 6)
+    fill_with(venue, MANY)
     venue.add_order("web_1", symbol="BTCUSDT")
     venue.add_order("stother1-1-1", symbol="BTCUSDT")
     async with ready(venue) as stop:
         report = await stop.cancel_and_verify(deadline_s=5)
     assert report.verified_empty_ns is not None
-    assert report.canceled == 6
+    assert report.canceled == MANY
     assert {row["clientOrderId"] for row in venue.open_orders()} == {"web_1", "stother1-1-1"}
     assert [query["symbol"] for query in venue.asked("DELETE openOrders")] == ["ETHUSDT"]
-    assert len(venue.asked("DELETE order")) == 3
+    assert len(venue.asked("DELETE order")) == MANY / 2
+
+
+@pytest.mark.parametrize("warm", [True, False], ids=["warm socket", "cold rest"])
+async def test_a_few_orders_are_canceled_under_ids_of_ours_on_either_road(warm: bool) -> None:
+    """The id names the order, the kind and a head of the journal."""
+    venue = ScriptedVenue(("BTCUSDT", "ETHUSDT"))
+    fill_with(venue, 6)
+    async with ready(venue) as stop:
+        if warm:
+            await stop.warm()
+        report = await stop.cancel_and_verify(deadline_s=5)
+    assert (report.verified_empty_ns is not None, report.canceled, report.errors) == (True, 6, ())
+    asked = venue.asked("order.cancel" if warm else "DELETE order")
+    digest = chain_digest(HEAD)
+    named = {request_id(STOP_KIND, ours(number), digest) for number in range(6)}
+    assert {str(query["newClientOrderId"]) for query in asked} == named
+    assert all(is_ours(str(query["newClientOrderId"]), INSTANCE) for query in asked)
+    assert not venue.asked("DELETE openOrders")
+    assert not venue.asked("openOrders.cancelAll")
 
 
 async def test_nothing_open_is_verified_without_a_cancel() -> None:
@@ -115,7 +139,7 @@ async def test_an_order_that_lands_late_is_caught_by_the_second_look() -> None:
 @pytest.mark.parametrize("name", ["GET openOrders", "DELETE openOrders", "GET time"])
 async def test_rest_alone_survives_5xx_html_and_cut_connections(name: str) -> None:
     venue = ScriptedVenue(("BTCUSDT", "ETHUSDT"))
-    fill_with(venue, 4)
+    fill_with(venue, MANY)
 
     async def page(_request: web.Request) -> web.Response:
         return web.Response(status=502, text="<html>bad gateway</html>")
@@ -159,7 +183,7 @@ async def test_the_socket_alone_is_enough_when_a_firewall_stands_before_rest() -
 
 async def test_a_socket_that_was_cut_is_replaced_by_rest_at_once() -> None:
     venue = ScriptedVenue(("BTCUSDT", "ETHUSDT"))
-    fill_with(venue, 4)
+    fill_with(venue, MANY)
 
     async def cut(socket: web.WebSocketResponse, _call: dict[str, Any]) -> None:
         await venue.drop_sockets()
@@ -201,7 +225,7 @@ async def test_it_survives_silence(monkeypatch: pytest.MonkeyPatch) -> None:
 
 async def test_it_waits_out_a_429_within_its_deadline() -> None:
     venue = ScriptedVenue(("BTCUSDT", "ETHUSDT"))
-    fill_with(venue, 2)
+    fill_with(venue, MANY)
 
     async def limited(_request: web.Request) -> web.Response:
         body = {"code": -1003, "msg": "Too much request weight used"}
@@ -238,7 +262,7 @@ async def test_a_wrong_clock_is_measured_again() -> None:
 
 async def test_it_never_claims_what_it_did_not_see() -> None:
     venue = ScriptedVenue(("BTCUSDT", "ETHUSDT"))
-    fill_with(venue, 3)
+    fill_with(venue, MANY)
 
     async def refuse(_request: web.Request) -> web.Response:
         return json_response({"code": -1000, "msg": "no"}, status=500)
@@ -251,7 +275,7 @@ async def test_it_never_claims_what_it_did_not_see() -> None:
     async with ready(venue) as stop:
         report = await stop.cancel_and_verify(deadline_s=0.4)
     assert report.verified_empty_ns is None
-    assert report.remaining == 3
+    assert report.remaining == MANY
     assert any("not verified" in text for text in report.errors)
 
 
@@ -369,7 +393,7 @@ async def test_a_venue_that_answers_nothing_is_never_said_to_hold_none() -> None
 async def test_an_order_whose_cancel_is_refused_is_named_and_holds_no_other() -> None:
     """A whole symbol refuses; one by one goes, but for an order that the venue will not cancel."""
     venue = ScriptedVenue(("BTCUSDT", "ETHUSDT"))
-    fill_with(venue, 4)
+    fill_with(venue, MANY)
 
     async def refuse(request: web.Request) -> web.Response:
         if request.query["symbol"] == "BTCUSDT":

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-DEADLINE_S = 100.0
+DEADLINE_S = 60.0
 
 
 def until(what: Callable[[], bool], name: str) -> None:

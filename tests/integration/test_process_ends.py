@@ -69,7 +69,11 @@ def unread_pipe() -> Iterator[int]:
         os.close(writer)
 
 
-@pytest.mark.parametrize("number", ENDS, ids=lambda number: number.name)
+@pytest.mark.parametrize(
+    "number",
+    [ENDS[0], *(pytest.param(one, marks=pytest.mark.campaign) for one in ENDS[1:])],
+    ids=lambda number: number.name,
+)
 def test_every_signal_that_ends_cancels_first_and_exits_0(
     trading: StopStage, number: signal.Signals
 ) -> None:

@@ -13,7 +13,6 @@ import pytest
 from tests.support.stop_stage import StopStage
 from tests.support.wedge import WISHES
 
-ROUNDS = 3
 LATE_WATCHDOG = "from daemon.shell.health import watchdog\nwatchdog.LOOK_PERIOD_S = 60.0"
 
 
@@ -30,8 +29,11 @@ def stage(tmp_path: Path) -> Iterator[StopStage]:
 
 
 @pytest.mark.slow
-def test_what_a_long_turn_wishes_does_not_leave_after_the_latch(stage: StopStage) -> None:
-    for number in range(ROUNDS):
+@pytest.mark.parametrize("rounds", [1, pytest.param(5, marks=pytest.mark.campaign)])
+def test_what_a_long_turn_wishes_does_not_leave_after_the_latch(
+    stage: StopStage, rounds: int
+) -> None:
+    for number in range(rounds):
         stage.renew()
         stage.start_daemon()
         stage.fill()

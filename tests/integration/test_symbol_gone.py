@@ -6,10 +6,11 @@ from collections.abc import AsyncIterator
 import pytest
 from aiohttp import web
 
-from daemon.model.effects import TakeSnapshot
+from daemon.model.effects import RefreshInstruments, TakeSnapshot
 from daemon.model.enums import Link
 from daemon.model.ids import instrument_id
-from daemon.model.inputs import InstrumentsLoaded, LinkDown, SnapshotTaken
+from daemon.model.inputs import BudgetSampled, InstrumentsLoaded, LinkDown, SnapshotTaken
+from daemon.shell.link import venue_link
 from tests.support.link_bench import BTC, Bench, running
 from tests.support.scripted_venue import ScriptedVenue, json_response, served
 
@@ -40,6 +41,36 @@ async def test_a_symbol_that_goes_is_named_and_the_link_stays_up(venue: Scripted
         assert not [one for one in bench.got(LinkDown) if one.link is Link.REST]
         venue.symbols = [*BOTH]
         await bench.until(lambda: not bench.got(InstrumentsLoaded)[-1].absent, within_s=8)
+
+
+async def test_a_denial_by_a_filter_has_the_list_read_again_once_it_is_old(
+    venue: ScriptedVenue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gap_ns = 100_000_000_000
+    monkeypatch.setattr(venue_link, "DENIED_GAP_NS", gap_ns)
+    made = Bench(venue.base, exchange_info_period_ms=36_000_000, budget_period_ms=1)
+    ahead_ns, real = 0, made.clock.now_ns
+    monkeypatch.setattr(made.clock, "now_ns", lambda: real() + ahead_ns)
+
+    async def rounds_pass(bench: Bench) -> None:
+        """A round that has sampled the budget would have read the list, too."""
+        so_far = len(bench.got(BudgetSampled))
+        await bench.until(lambda: len(bench.got(BudgetSampled)) > so_far + 1, within_s=60)
+
+    async with running(made) as bench:
+        await bench.up(within_s=60)
+        venue.status = "HALT"
+        for _ in range(100):
+            bench.link.perform(RefreshInstruments(BTC))
+        await rounds_pass(bench)
+        assert len(venue.asked("GET exchangeInfo")) == 1, "what was just read is believed"
+        ahead_ns = gap_ns
+        await bench.until(lambda: len(venue.asked("GET exchangeInfo")) == 2, within_s=60)
+        await bench.until(lambda: len(bench.got(InstrumentsLoaded)) == 2, within_s=60)
+        for _ in range(100):
+            bench.link.perform(RefreshInstruments(BTC))
+        await rounds_pass(bench)
+        assert len(venue.asked("GET exchangeInfo")) == 2, "however often somebody is denied"
 
 
 async def test_a_symbol_that_is_not_listed_at_boot_keeps_no_other_from_trading(

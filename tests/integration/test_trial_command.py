@@ -27,12 +27,26 @@ use = "denials"
 """
 
 
+AS_A_USER = ("unshare", "--user", "--map-user=1000", "--map-group=1000", "--")
+"""A process without any right of root, as a user of the machine has it."""
+_POWERLESS = (
+    "echo 0 > /proc/sys/user/max_user_namespaces && "
+    'exec setpriv --bounding-set=-all --inh-caps=-all --no-new-privs -- "$@"'
+)
+WITHOUT_NAMESPACES = ("unshare", "--user", "--map-root-user", "--", "sh", "-c", _POWERLESS, "sh")
+"""The same on a machine that gives no user namespaces."""
+
+
 def trial(
-    tmp_path: Path, *words: str, options: Sequence[str] = (), **environment: str
+    tmp_path: Path,
+    *words: str,
+    options: Sequence[str] = (),
+    within: Sequence[str] = (),
+    **environment: str,
 ) -> "subprocess.CompletedProcess[str]":
     course = tmp_path / "quick.toml"
     course.write_text(QUICK)
-    command = [sys.executable, "-m", "control.main", "trial", "--course", str(course)]
+    command = [*within, sys.executable, "-m", "control.main", "trial", "--course", str(course)]
     command += ["--out", str(tmp_path / "out"), "--json", *options, "--", *words]
     return subprocess.run(
         command,
@@ -148,6 +162,43 @@ def test_the_list_names_each_trial_and_needs_no_bot() -> None:
     assert done.returncode == 0
     assert "answer-lost" in done.stdout
     assert "stands for:" in done.stdout
+
+
+LONELY = """
+import os, pathlib, socket, sys, time
+names = sorted(name for _, name in socket.if_nameindex())
+disk = os.stat(os.environ["SEATRIAL_WORK"]).st_dev != os.stat("/").st_dev
+pathlib.Path(sys.argv[1]).write_text(f"{os.getuid()} {names} {disk}")
+while True: time.sleep(60)
+"""
+
+
+def test_a_user_without_roots_rights_gets_the_same_isolation(tmp_path: Path) -> None:
+    bot, seen = script(tmp_path, LONELY), tmp_path / "seen"
+    done = trial(tmp_path, sys.executable, bot, str(seen), within=AS_A_USER)
+    assert done.returncode == 3, done.stderr
+    assert seen.read_text() == "1000 ['lo'] True"
+    assert json.loads(done.stdout.splitlines()[-1])["loopback_only"] is True
+
+
+def test_a_machine_without_namespaces_is_refused_unless_the_network_is_allowed(
+    tmp_path: Path,
+) -> None:
+    bot, seen = script(tmp_path, LONELY), tmp_path / "seen"
+    refused = trial(tmp_path, sys.executable, bot, str(seen), within=WITHOUT_NAMESPACES)
+    assert refused.returncode == 1
+    (line,) = refused.stderr.splitlines()
+    assert line.startswith("seatrial trial: this machine gives no network namespace")
+    assert "--allow-network" in line
+    assert not seen.exists()
+    allowed = trial(
+        tmp_path, sys.executable, bot, str(seen),
+        options=["--allow-network"], within=WITHOUT_NAMESPACES,
+    )  # fmt: skip
+    assert allowed.returncode == 3, allowed.stderr
+    report = json.loads(allowed.stdout.splitlines()[-1])
+    assert report["loopback_only"] is False
+    assert seen.exists()
 
 
 def test_what_looks_like_a_key_is_taken_out() -> None:

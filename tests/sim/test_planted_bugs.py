@@ -98,9 +98,9 @@ def recovery_forgets_cancels(patch: pytest.MonkeyPatch) -> None:
 def an_amend_on_its_way_is_believed(patch: pytest.MonkeyPatch) -> None:
     kept = TurnContext.amend_requested
 
-    def hopeful(self: TurnContext, order: Any, qty: Any, why: str) -> None:
-        kept(self, order, qty, why)
-        self.amended(order, qty, "hope")
+    def hopeful(self: TurnContext, order: Any, amend: Any, why: str) -> None:
+        kept(self, order, amend, why)
+        self.amended(order, amend.qty, "hope")
 
     patch.setattr(TurnContext, "amend_requested", hopeful)
 

@@ -16,6 +16,12 @@ from tests.support.box import ROOT, Box
 from tests.support.sim_process import SimProcess
 
 CAPS = ROOT / "deploy" / "caps" / "bots.toml"
+UNHURRIED = {
+    "duplicate_window_ms": "1",
+    "orders_per_second_max": "200",
+    "messages_per_second_max": "400",
+}
+"""Tests place equal orders one after another, as fast as the machine can."""
 
 
 def free_port() -> int:
@@ -54,8 +60,7 @@ class BotBox(Box):
         public_pem: str = "",
     ) -> None:
         text = CAPS.read_text()
-        # Tests place equal orders one after another, as fast as the machine can.
-        for name, value in {"duplicate_window_ms": "1", **(caps or {})}.items():
+        for name, value in {**UNHURRIED, **(caps or {})}.items():
             text, count = re.subn(rf"(?m)^{name} = .*$", f"{name} = {value}", text)
             assert count, f"no cap {name}"
         preset = directory / "bots-caps.toml"

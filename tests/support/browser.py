@@ -11,6 +11,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 from typing import Any, Self
 
@@ -19,6 +20,9 @@ from websockets.sync.client import ClientConnection, connect
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 DEADLINE_S = 30.0
 LOADED = "Page.loadEventFired"
+PAGE_DEADLINE_S = 60.0
+_WHOLE = """({x: 0, y: 0, width: document.documentElement.clientWidth,
+              height: document.documentElement.scrollHeight, scale: 1})"""
 PICTURES = {"light": "report-light.png", "dark": "report-dark.png"}
 PICTURE_SIZE = (1100, 1684)
 
@@ -33,6 +37,7 @@ class Browser:
         self._stack = contextlib.ExitStack()
         self._ids = itertools.count(1)
         self._session = ""
+        self._target = ""
         self.events: list[dict[str, Any]] = []
 
     def __enter__(self) -> Self:
@@ -84,11 +89,13 @@ class Browser:
             self.events.append(message)
         return message
 
-    def open(self, page: Path, *, scheme: str = "light", width: int = 1100, height: int = 900,
-             media: str = "") -> None:  # fmt: skip
-        """Show a file in a tab of its own and wait until it is loaded."""
+    def open(self, page: Path | str, *, scheme: str = "light", width: int = 1100,
+             height: int = 900, media: str = "") -> None:  # fmt: skip
+        """Show a file or an address in a new tab, instead of the last, until it is loaded."""
         self._session, self.events = "", []
-        target = self.ask("Target.createTarget", url="about:blank")["targetId"]
+        if self._target:
+            self.ask("Target.closeTarget", targetId=self._target)
+        target = self._target = self.ask("Target.createTarget", url="about:blank")["targetId"]
         attached = self.ask("Target.attachToTarget", targetId=target, flatten=True)
         self._session = attached["sessionId"]
         for domain in ("Page", "Network", "Log", "Runtime", "Accessibility"):
@@ -98,7 +105,7 @@ class Browser:
         self.ask("Emulation.setDeviceMetricsOverride", width=width, height=height,
                  deviceScaleFactor=1, mobile=width < 600)  # fmt: skip
         self.events = []
-        self.ask("Page.navigate", url=page.as_uri())
+        self.ask("Page.navigate", url=page if isinstance(page, str) else page.as_uri())
         while not self.seen(LOADED):
             self._next()
 
@@ -112,6 +119,21 @@ class Browser:
         assert "exceptionDetails" not in answer, answer
         return answer["result"].get("value")
 
+    def awaited(self, expression: str) -> Any:
+        """What a promise of a JSON text comes to."""
+        answer = self.ask(
+            "Runtime.evaluate", expression=expression, awaitPromise=True, returnByValue=True
+        )
+        assert "exceptionDetails" not in answer, answer
+        return json.loads(answer["result"]["value"])
+
+    def until(self, expression: str) -> None:
+        """Wait until an expression is true in the page."""
+        deadline = time.monotonic() + PAGE_DEADLINE_S
+        while not self.run(expression):
+            assert time.monotonic() < deadline, f"it did not come to {expression}"
+            time.sleep(0.1)
+
     def names(self, role: str) -> list[str]:
         """What a screen reader would call every element of one role."""
         nodes = self.ask("Accessibility.getFullAXTree")["nodes"]
@@ -121,9 +143,13 @@ class Browser:
             if not node.get("ignored") and node.get("role", {}).get("value") == role
         ]
 
-    def picture(self, path: Path) -> None:
-        """Draw what is in the window."""
-        shot = self.ask("Page.captureScreenshot", format="png", optimizeForSpeed=False)
+    def picture(self, path: Path, *, whole: bool = False) -> None:
+        """Draw what is in the window, or the whole page."""
+        shot = self.ask(
+            "Page.captureScreenshot", format="png", optimizeForSpeed=False,
+            captureBeyondViewport=whole,
+            **({"clip": self.run(_WHOLE)} if whole else {}),
+        )  # fmt: skip
         path.write_bytes(base64.b64decode(shot["data"]))
 
 

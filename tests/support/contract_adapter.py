@@ -240,7 +240,7 @@ class Orders:
         raise Unencodable("this venue cancels one by one")
 
     def cancel_by_id(
-        self, symbol: str, order_id: int, request_id: str, timestamp_ms: int
+        self, symbol: str, order_id: int, named: str, request_id: str, timestamp_ms: int
     ) -> WsRequest:
         return self._ask("pull", {"no": order_id}, request_id)
 
@@ -352,7 +352,9 @@ class Encode:
             raise Unencodable("REST cancels by the venue's number")
         return _get(f"orders/{number}", Purpose.CANCEL, "DELETE")
 
-    def cancel_by_id(self, symbol: str, order_id: int, timestamp_ms: int) -> HttpRequest:
+    def cancel_by_id(
+        self, symbol: str, order_id: int, named: str, timestamp_ms: int
+    ) -> HttpRequest:
         return _get(f"orders/{order_id}", Purpose.CANCEL, "DELETE")
 
     def place(self, order: NewOrder, timestamp_ms: int) -> NoReturn:

@@ -9,7 +9,9 @@ from pathlib import Path
 
 from evidence.promotion.promotion_decision import Judgement
 from tests.support.bot_liars import BOT_TRICKS, judged
+from tests.support.liar_story import LIES, STORIES
 from tests.support.liars import TRICKS, played
+from tests.support.lie_player import alone
 from tests.support.promotion_liars import AROUND, EDITS, edited
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -102,6 +104,17 @@ def rows_of_the_bots() -> Iterator[str]:
         yield row(title(trick), f"`{trick.__name__}`", after.verdict, short(reason))
 
 
+def rows_of_the_suite() -> Iterator[str]:
+    """Every lie about a whole world, in the first story that it fits."""
+    for one in LIES.values():
+        played = next(alone(one, stories_max=1))
+        by = "an outside anchor" if one.is_outside else "the record"
+        if one.is_kept:
+            by = "told all the same"
+        reason = played.fault or short(played.reason)
+        yield row(one.words, f"`{one.name}`", played.verdict, by, reason)
+
+
 def rows_of_the_promotion() -> Iterator[str]:
     """Every trick for a promotion, judged by the decision."""
     for edit, _decision, code in EDITS:
@@ -141,6 +154,16 @@ def text() -> str:
         "| trick | in the suite | verdict | reason |",
         "|---|---|---|---|",
         *rows_of_the_bots(),
+        "",
+        "## A whole world's record is edited: the accountant's verdict",
+        "",
+        f"{len(LIES)} lies, {sum(one.is_outside for one in LIES.values())} of which only an anchor",
+        "off the box shows (the venue's own history, a witness, heads that somebody else keeps);",
+        f"told in {len(STORIES)} seeded worlds, alone and in pairs. `make liars` plays all pairs.",
+        "",
+        "| lie | in the suite | verdict | given away by | reason |",
+        "|---|---|---|---|---|",
+        *rows_of_the_suite(),
         "",
         "## A promotion is wanted: the decision",
         "",

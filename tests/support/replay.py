@@ -54,7 +54,7 @@ def replay_last_run(config_path: Path, directory: Path) -> tuple[int, str]:
         if line["event_type"] != "input":
             continue
         told = from_tagged(Input, line["input"])
-        effects = engine.step(Turn(line["seq"], line["ts_ns"], told))
+        effects = engine.step(Turn(line["seq"], line["ts_ns"], told, line["prev"]))
         records = [e for e in effects if isinstance(e, Record)]
         expected = _facts_after(run, number)
         assert len(records) == len(expected), (line["seq"], records, expected)

@@ -4,39 +4,76 @@ The facts are the engine's own records; the books are read from the venue's core
 never touches. So a false alarm of the accountant shows as well as a lie of the engine.
 """
 
+from collections import deque
+from collections.abc import Mapping
 from typing import Any
 
+from daemon.model.amounts import NS_PER_MS
 from daemon.model.records import EventType, severity_of
 from daemon.venues.binance_spot.serving.units import decimal_of_e8
-from tests.support.builders import INSTANCE, T0
+from tests.support.builders import INSTANCE
 from tests.support.sim_runner import SYMBOL, SimRun
+
+BUILD = {"version": "0.1.0", "commit": "c0ffee", "code": "c0de" * 16, "config_hash": "c0f1"}
+OF_THE_ENVELOPE = {"seq", "ts_ns", "event_type", "session_id"}
 
 
 def records_of(run: SimRun) -> list[dict[str, Any]]:
-    """The run's facts as whole journal lines, between a run's start and its stop."""
-    envelope = {"schema": 1, "run_id": f"{INSTANCE}-1", "mode": "sim", "exchange": "sim"}
+    """The run's facts as whole journal lines: each boot begins with its run's lines, as a daemon's
+    does, and the last run has a stop.
+    """
+    out: list[dict[str, Any]] = []
+    boots, noted = deque(enumerate(run.boots, 1)), deque(run.noted)
+    for number, fact in enumerate([*run.facts, None]):
+        while True:
+            is_boot = bool(boots) and boots[0][1][0] == number
+            is_noted = bool(noted) and noted[0][0] == number
+            if is_boot and not (is_noted and noted[0][1]["ts_ns"] < boots[0][1][1]):
+                run_number, (_, booted_ns) = boots.popleft()
+                out += boot_lines(run, run_number, booted_ns, lines_before=len(out))
+            elif is_noted:
+                out.append(_line(out[-1]["run_id"], noted.popleft()[1]))
+            else:
+                break
+        if fact is not None:
+            out.append(_line(out[-1]["run_id"], fact))
+    end = {"event_type": "run_stop", "ts_ns": run.now_ns, "reason": "end", "exit_code": 0}
+    return [*out, _line(out[-1]["run_id"], end)]
 
-    def line(event_type: str, ts_ns: int, session_id: str, **fields: Any) -> dict[str, Any]:
-        severity = severity_of(EventType(event_type))
-        return {
-            "ts_ns": ts_ns, **envelope, "session_id": session_id, "event_type": event_type,
-            "level": severity.level, "is_error": severity.is_error,
-            "is_anomaly": severity.is_anomaly, **fields,
-        }  # fmt: skip
 
-    out = [line("run_start", T0, "", instance=INSTANCE, run_number=1, environment="sim")]
-    caps_hash, caps = run.capset.hash, run.capset.to_plain()
-    second_run = run.boots[1][0] if len(run.boots) > 1 else len(run.facts)
-    for number, fact in enumerate(run.facts):
-        fields = {k: v for k, v in fact.items() if k not in {"seq", "ts_ns", "event_type"}}
-        if fact["event_type"] == "heartbeat" and number >= second_run:
-            del fields["counts"]  # they count from the crash on; these lines are one run's
-        if fact["event_type"] == "session_start":
-            fields |= {"caps_hash": caps_hash, "caps": caps, "environment": "sim"}
-        session = fields.pop("session_id", "")
-        out.append(line(fact["event_type"], fact["ts_ns"], session, **fields))
-    out.append(line("run_stop", run.now_ns, "", reason="end", exit_code=0))
-    return out
+def _line(run_name: str, fact: Mapping[str, Any]) -> dict[str, Any]:
+    fields = {key: value for key, value in fact.items() if key not in OF_THE_ENVELOPE}
+    if fact["event_type"] == "session_start":
+        fields |= BUILD
+    session_id = fact.get("session_id", "")
+    return line_of(run_name, fact["event_type"], fact["ts_ns"], session_id, **fields)
+
+
+def line_of(
+    run_name: str, event_type: str, ts_ns: int, session_id: str, **fields: Any
+) -> dict[str, Any]:
+    """A line in its envelope, without what numbers and chains it."""
+    severity = severity_of(EventType(event_type))
+    return {
+        "ts_ns": ts_ns, "schema": 1, "run_id": run_name, "mode": "sim", "exchange": "sim",
+        "session_id": session_id, "event_type": event_type, "level": severity.level,
+        "is_error": severity.is_error, "is_anomaly": severity.is_anomaly, **fields,
+    }  # fmt: skip
+
+
+def boot_lines(
+    run: SimRun, run_number: int, ts_ns: int, *, lines_before: int
+) -> list[dict[str, Any]]:
+    """A boot's two lines: the run, and what it found."""
+    name = f"{INSTANCE}-{run_number}"
+    period_ms = run.engine._config.heartbeat_period_ns // NS_PER_MS
+    start = line_of(
+        name, "run_start", ts_ns, "", instance=INSTANCE, run_number=run_number, environment="sim",
+        heartbeat_period_ms=period_ms, caps_hash=run.capset.hash,
+        account=run.engine._config.account, **BUILD,
+    )  # fmt: skip
+    found = {"from_seq": lines_before, "checkpoint_seq": 0, "torn_bytes": 0}
+    return [start, line_of(name, "recovery", ts_ns, "", **found)]
 
 
 def books_of(run: SimRun) -> dict[str, Any]:

@@ -24,6 +24,7 @@ from daemon.model.effects import (
     OpenHalt,
     QueryOrder,
     Record,
+    Reply,
     SendAmend,
     SendCancel,
     SendOrder,
@@ -50,6 +51,7 @@ from daemon.model.ids import (
 from daemon.model.inputs import (
     BalancesChanged,
     ClockSampled,
+    Command,
     Input,
     InstrumentsLoaded,
     KillLatched,
@@ -68,8 +70,9 @@ from daemon.model.inputs import (
     VenueReport,
 )
 from daemon.model.market import TopOfBook
-from daemon.model.orders import AmendOrder
+from daemon.model.orders import AmendOrder, CancelOrder
 from daemon.model.position import Balance
+from daemon.model.records import GENESIS
 from daemon.model.reports import (
     CancelReject,
     ExecutionReport,
@@ -142,7 +145,12 @@ class SimRun:
         self.run_number = 0
         self.boots: list[tuple[int, int]] = []
         """Of each run: how many facts stood before it, and when it began."""
+        self.noted: list[tuple[int, dict[str, Any]]] = []
+        """What the shell writes beside the engine (commands, steps of a kill), each with how many
+        of the engine's facts stood before it."""
         self.facts: list[dict[str, Any]] = []
+        self.head = GENESIS
+        """Of the journal, where a world writes one."""
         self.turns: list[tuple[Turn, tuple[Effect, ...]]] = []
         self.venue = SimVenue(
             (spec_of(SYMBOL),),
@@ -221,6 +229,7 @@ class SimRun:
             snapshot_deadline_ns=2 * NS_PER_S,
             cancel_attempts_max=60,
             ended_settle_ns=300 * MS,
+            heartbeat_period_ns=500 * MS,
         )
         return engine(self.engine_config(made), self.capset)
 
@@ -256,12 +265,15 @@ class SimRun:
 
     def tell(self, item: Input) -> None:
         """One turn of the pump."""
-        turn = Turn(len(self.turns) + 1, self.now_ns, item)
+        turn = Turn(len(self.turns) + 1, self.now_ns, item, self.head)
         self.checker.before()
+        facts_before = len(self.facts)
         session_before = self.engine.session_id
         effects = self.engine.step(turn)
         self.turns.append((turn, effects))
         session = self.engine.session_id or session_before
+        self.journalled(turn, session_before, session, effects)
+        self._note_command(item, effects, facts_before)
         for effect in effects:
             if type(effect) is Record:
                 self.facts.append(
@@ -277,13 +289,48 @@ class SimRun:
             self._perform(effect)
         self.checker.after(turn, effects)
 
+    def journalled(
+        self, turn: Turn, session_before: str, session: str, effects: tuple[Effect, ...]
+    ) -> None:
+        """For worlds that write a journal: the lines of one turn."""
+
+    def _note_command(self, item: Input, effects: tuple[Effect, ...], place: int) -> None:
+        """What the control server writes of a command, before the engine's own lines."""
+        if isinstance(item, Command):
+            told = {
+                "command_id": f"sim-{len(self.noted)}", "method": item.method,
+                "reason": item.reason, "by": item.actor.name,
+            }  # fmt: skip
+            self._note(place, "command", outcome="accepted", **told)
+            for one in effects:
+                if isinstance(one, Reply) and one.error_code:
+                    msg = f"{one.error_code}: {one.error_message}"
+                    end = {"outcome": "refused", "msg": msg}
+                    self._note(len(self.facts), "command", **told, **end)
+        elif isinstance(item, KillLatched):
+            told = {"command_id": f"sim-{len(self.noted)}", "method": "kill"}
+            self._note(place, "command", reason=item.reason, outcome="accepted", **told)
+            self._note(place, "kill", step="gate_closed", by=item.actor.name, reason=item.reason)
+            self._note(len(self.facts), "kill", step="latched", reason=item.reason)
+            self._watch_kill()
+
+    def _note(self, place: int, event_type: str, **fields: Any) -> None:
+        self.noted.append((place, {"ts_ns": self.now_ns, "event_type": event_type, **fields}))
+
+    def _watch_kill(self) -> None:
+        """As the emergency session does: look until nothing of ours is open or under way."""
+        if self.venue.accounts["main"].open_orders or self.wire.coming:
+            self.later(20 * MS, self._watch_kill)
+        else:
+            self._note(len(self.facts), "kill", step="verified_empty", verified=True)
+
     def _perform(self, effect: Effect) -> None:
         if isinstance(effect, ArmTimer):
             self._arm(effect)
         elif isinstance(effect, SendOrder):
             self._send_place(effect.order)
         elif isinstance(effect, SendCancel):
-            self._send_cancel(effect.cancel.client_order_id, effect.cancel.instrument_id)
+            self._send_cancel(effect.cancel)
         elif isinstance(effect, SendReplace):
             self._send_replace(effect)
         elif isinstance(effect, SendAmend):
@@ -454,7 +501,10 @@ class SimRun:
 
         def arrive() -> None:
             try:
-                gone = self.venue.cancel("main", SYMBOL, now_ns=self.now_ns, client_order_id=target)
+                gone = self.venue.cancel(
+                    "main", SYMBOL, now_ns=self.now_ns, client_order_id=target,
+                    cancel_id=effect.replace.request_id,
+                )  # fmt: skip
             except DialectError as error:
                 no = VenueCancelReject(self._refused(target, order.instrument_id, error))
                 if effect.replace.mode is ReplaceMode.ALLOW_FAILURE:
@@ -479,7 +529,8 @@ class SimRun:
             ts_recv_ns=self.now_ns,
         )
 
-    def _send_cancel(self, cid: ClientOrderId, iid: InstrumentId) -> None:
+    def _send_cancel(self, cancel: CancelOrder) -> None:
+        cid, iid = cancel.client_order_id, cancel.instrument_id
         self.checker.canceled(cid)
         number = self._request_of(Asked(kind="cancel", client_order_id=cid, instrument_id=iid))
         if number is None:
@@ -490,7 +541,10 @@ class SimRun:
 
         def arrive() -> None:
             try:
-                order = self.venue.cancel("main", SYMBOL, now_ns=self.now_ns, client_order_id=cid)
+                order = self.venue.cancel(
+                    "main", SYMBOL, now_ns=self.now_ns, client_order_id=cid,
+                    cancel_id=cancel.request_id,
+                )  # fmt: skip
             except DialectError as error:
                 no = self._refused(cid, iid, error)
                 self._answer(number, VenueCancelReject(no))
@@ -517,7 +571,7 @@ class SimRun:
                     e8_of(amend.qty),
                     now_ns=self.now_ns,
                     client_order_id=cid,
-                    new_client_order_id=cid,
+                    new_client_order_id=amend.request_id,
                 )
             except DialectError as error:
                 no = self._refused(cid, iid, error)

@@ -107,6 +107,7 @@ def test_every_alert_fires_in_time_and_none_in_a_quiet_session() -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+@pytest.mark.campaign
 @needs_promtool
 def test_alerts_that_never_fire_would_be_caught(tmp_path: Path) -> None:
     for name in ("recording.yml", "alerts_test.yml"):

@@ -12,6 +12,7 @@ import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,13 @@ HERE = "tests/trials/subjects"
 ENVIRONMENTS = ".venv-trials"
 DOCS = ROOT / "docs" / "trials"
 SEED, AT_ONCE, DEADLINE_S = 7, 2, 3_600
-SHORT = {"PASS": "pass", "FINDING": "**finding**", "NOT SHOWN": "not shown", "NOT APPLICABLE": "-"}
+SHORT = {
+    "PASS": "pass",
+    "FINDING": "**finding**",
+    "NOT SHOWN": "not shown",
+    "MET BY THE GATE": "met",
+    "NOT APPLICABLE": "-",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,6 +130,14 @@ def versions(subject: Subject, python: Path) -> str:
     return ", ".join(done.stdout.split("\n")).strip(", ")
 
 
+@cache
+def commit() -> str:
+    """The commit that runs, short, with a plus where the tree differed when it was first asked."""
+    words = ["git", "describe", "--always", "--dirty=+", "--exclude=*"]
+    done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=False, timeout=60)
+    return done.stdout.strip() or "unknown"
+
+
 def run(subject: Subject) -> dict[str, Any] | str:
     """One course; its report, or why there is none."""
     try:
@@ -142,6 +157,7 @@ def run(subject: Subject) -> dict[str, Any] | str:
         return done.stderr.strip().splitlines()[-1] if done.stderr.strip() else "it said nothing"
     report: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     report["versions"] = versions(subject, python)
+    report["commit"] = commit()
     (DOCS / f"{subject.name}.md").write_text((out / "report.md").read_text())
     (DOCS / f"{subject.name}.json").write_text(json.dumps(_kept(report), indent=1) + "\n")
     return report
@@ -149,9 +165,18 @@ def run(subject: Subject) -> dict[str, Any] | str:
 
 def _kept(report: dict[str, Any]) -> dict[str, Any]:
     """What the table is made of."""
-    keys = ("command", "bot_version", "seed", "seatrial", "python", "started", "seconds")
+    keys = (
+        "command",
+        "bot_version",
+        "course_hash",
+        "seed",
+        "seatrial",
+        "python",
+        "started",
+        "seconds",
+    )
     rows = {row["name"]: row["outcome"] for row in report["trials"]}
-    kept = {key: report[key] for key in (*keys, "versions", "verdict", "exit_code")}
+    kept = {key: report[key] for key in (*keys, "versions", "commit", "verdict", "exit_code")}
     return {**kept, "outcomes": rows}
 
 
@@ -168,12 +193,10 @@ def table() -> str:
         "The standard course (`seatrial trial --list`) for each subject on the simulated venue.",
         "The tables state what the venue's ledger showed in one run each; in wall time, so that a",
         "second run may differ. `make trials` repeats them.",
-        "Each run is of the code of its hour; the machine was shared with other work.",
-        "Since these runs `fee-in-third-asset` asks for a recovery, too: our own daemon, which has",
-        "no price of BNB here, denies its orders after it, and would have a finding there.",
+        "The machine has two cores and was shared with other work.",
         "",
-        "| Subject | Versions | Run | Verdict |",
-        "|---|---|---|---|",
+        "| Subject | Versions | Run | Of commit | Verdict |",
+        "|---|---|---|---|---|",
     ]
     for one in SUBJECTS:
         if one.name in kept:
@@ -181,10 +204,10 @@ def table() -> str:
             run_words = f"seed {row['seed']}, {row['started']}, {row['seconds']:.0f} s"
             lines.append(
                 f"| [{one.name}]({one.name}.md): {one.what} | {row['versions']} | {run_words} | "
-                f"{row['verdict']} |"
+                f"{row['commit']} | {row['verdict']} |"
             )
         else:
-            lines.append(f"| {one.name}: {one.what} | | not run here | |")
+            lines.append(f"| {one.name}: {one.what} | | not run here | | |")
     names = list(kept)
     lines += ["", "| Trial | " + " | ".join(names) + " |", "|---" * (len(names) + 1) + "|"]
     trials = list(next(iter(kept.values()))["outcomes"]) if kept else []
@@ -197,6 +220,7 @@ def table() -> str:
 def main(names: list[str]) -> None:
     """Run the named subjects, or all, a few at a time."""
     DOCS.mkdir(parents=True, exist_ok=True)
+    commit()  # before the tables change
     chosen = [one for one in SUBJECTS if not names or one.name in names]
     with ThreadPoolExecutor(int(os.environ.get("AT_ONCE", AT_ONCE))) as pool:
         for subject, result in zip(chosen, pool.map(run, chosen), strict=True):

@@ -13,7 +13,8 @@ from typing import Any
 
 import pytest
 
-from daemon.cli.trial_command import load_course
+from daemon.trials.course_files import load_course
+from daemon.trials.judging.rejudge import why_not_as_seen
 from tests.trials.mutants import GATE_MUTANTS, MUTANTS
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -67,6 +68,8 @@ def test_the_sound_bot_passes_the_short_course(tmp_path: Path) -> None:
     told = outcomes(report)
     assert all(words.startswith("PASS") for words in told.values()), told
     assert report["exit_code"] == 0
+    seen = json.loads((tmp_path / "observations.json").read_text())
+    assert why_not_as_seen(report, seen, load_course(str(SHORT))) == ""
     for name in ("report.html", "report.md", "trial.json", "ledger.json", "bot.log"):
         assert (tmp_path / name).stat().st_size > 0
 
@@ -95,6 +98,8 @@ def test_the_sound_bot_passes_the_trials_of_the_gate(tmp_path: Path) -> None:
     assert all(words.startswith("PASS") for words in told.values()), told
     assert report["exit_code"] == 0
     assert report["mode"].startswith("through the gate")
+    seen = json.loads((tmp_path / "observations.json").read_text())
+    assert why_not_as_seen(report, seen, load_course(str(SHORT_GATE))) == ""
     denials, kill = report["trials"][1:]
     assert {"order_qty", "side_not_allowed"} <= set(denials["measures"]["denied"].split())
     assert int(kill["measures"]["asked again"]) > 0
@@ -141,6 +146,20 @@ def test_the_sound_bot_has_no_finding_on_the_standard_course(streams: bool, tmp_
     assert {row["outcome"] for row in required} <= {"PASS", "NOT APPLICABLE"}, told
     if streams:
         assert "NOT SHOWN" not in {row["outcome"] for row in report["trials"]}, told
+
+
+@pytest.mark.proof
+@pytest.mark.timeout(DEADLINE_S)
+@pytest.mark.parametrize("streams", [False, True], ids=["polling", "streaming"])
+def test_the_sound_bot_passes_the_standard_course_through_the_gate(
+    streams: bool, tmp_path: Path
+) -> None:
+    options = through_gate(tmp_path, "standard")
+    report = run(tmp_path, streams=streams, options=options)
+    told = outcomes(report)
+    required = {row["outcome"] for row in report["trials"] if row["required"]}
+    assert required == {"PASS", "MET BY THE GATE"}, told
+    assert report["exit_code"] == 0, told
 
 
 @pytest.mark.proof

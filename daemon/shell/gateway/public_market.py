@@ -29,7 +29,7 @@ KEPT_BYTES_MAX = 64 * 1024 * 1024
 KEPT_MAX = 10_000
 """Answers; what is small (a refusal) would else be kept by the million."""
 _TTL_MS = {
-    "exchangeInfo": 60_000,
+    "exchangeInfo": 5_000,
     "executionRules": 60_000,
     "ticker.price": 500,
     "ticker.book": 250,

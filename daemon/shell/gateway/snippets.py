@@ -118,8 +118,7 @@ KEYS = (os.environ["BOT_API_KEY"], os.environ["BOT_API_SECRET"])
 
 
 def _binance_sdk(address: Address, _symbols: Sequence[str]) -> str:
-    return f'''# binance-sdk-spot; not run by seatrial's tests.
-# Its deadline is 1 s: set patience_ms = 900.
+    return f'''# Its deadline over REST is 1 s: set patience_ms = 900.
 import os
 
 from binance_common.configuration import (

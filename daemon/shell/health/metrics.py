@@ -3,17 +3,21 @@
 Counters and histograms follow records as they are journalled; gauges are read from the last
 published status at scrape time. The endpoint is served from a thread of its own, which lets go of
 the interpreter after each family: a scrape never runs on the main loop, and never holds it up.
+At the port's root is the operator's page (`daemon/shell/page`), made when it is first asked for.
 
 Rules of this file:
 1. Labels are bounded: closed lists, symbols of the configuration, codes of the venue up to a bound.
 2. A counter that may be asked for by `increase()` exists with 0 from the start.
 """
 
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+from ipaddress import ip_address
+from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 from prometheus_client import CollectorRegistry, generate_latest
@@ -24,6 +28,7 @@ from daemon.model.enums import Link, OrderStatus
 from daemon.model.records import EventType
 from daemon.shell.health.gauges import Status, gauges, process_metrics
 from daemon.shell.health.latencies import Latencies
+from daemon.shell.health.recent_activity import HEARD, RecentActivity
 from riskcaps.words.denials import DenyReason
 
 REQUEST_TIMEOUT_S = 5
@@ -33,6 +38,7 @@ is a thread, and the process has a bound on those."""
 CODES_MAX = 64
 """So many reject codes of the venue get a label of their own; further ones are `other`."""
 _INPUT = EventType.INPUT
+_OWN_PATHS = frozenset({"/metrics", "/healthz", "/readyz"})
 BREATH_S = 0.000_2
 """A scrape sleeps so long after each family, so that the main loop is never kept waiting."""
 
@@ -76,9 +82,11 @@ class Metrics:
             build: labels of `seatrial_build_info` (version, commit, python, environment).
         """
         self.registry = CollectorRegistry()
-        self._status = status
+        self.status = status
         self._build = dict(build)
         self._latencies = Latencies()
+        self.activity = RecentActivity()
+        """What the page shows beside the status."""
         self._events = CheapCounter("events", "Journal lines by event type.", ("event_type",))
         self._denied = CheapCounter("orders_denied", "Wishes denied by reason.", ("reason",))
         self._approved = CheapCounter("orders_approved", "Orders approved.", ("symbol",))
@@ -118,6 +126,8 @@ class Metrics:
         if event_type is _INPUT:
             return  # by far the most lines
         self._latencies.on_record(event_type, fields, ts_ns)
+        if event_type in HEARD:
+            self.activity.on_record(event_type, fields, ts_ns)
         counted = self._counted.get(event_type)
         if counted is not None:
             tally, names = counted
@@ -163,13 +173,13 @@ class Metrics:
             self._faults,
         ):
             yield tally.family()
-        yield from gauges(self._status())
+        yield from gauges(self.status())
         yield from self._latencies.collect()
         yield from process_metrics()
 
     def gate_state(self) -> str:
         """The gate's state as last published."""
-        return str(self._status().get("gate_state", "DOWN"))
+        return str(self.status().get("gate_state", "DOWN"))
 
     def render(self) -> bytes:
         """The text of a scrape, made family by family with a breath between them."""
@@ -200,6 +210,8 @@ class _BoundedServer(ThreadingHTTPServer):
     def __init__(self, address: tuple[str, int], handler: type[BaseHTTPRequestHandler]) -> None:
         super().__init__(address, handler)
         self._free = threading.BoundedSemaphore(CONNECTIONS_MAX)
+        self.handed_over: set[Any] = set()
+        """Connections that are somebody else's now, and are not closed with their request."""
 
     def process_request(self, request: Any, client_address: Any) -> None:
         """Serve it in a thread of its own, or close it."""
@@ -219,21 +231,62 @@ class _BoundedServer(ThreadingHTTPServer):
         finally:
             self._free.release()
 
+    def shutdown_request(self, request: Any) -> None:
+        """Close a connection, unless somebody else has it."""
+        if request in self.handed_over:
+            self.handed_over.discard(request)
+        else:
+            super().shutdown_request(request)
+
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Say nothing: a scraper that hangs up is not a fault of ours."""
 
 
+@dataclass(frozen=True, slots=True)
+class PageAnswer:
+    """What a page answers; `is_live` hands the connection to the page after the headers."""
+
+    status: int
+    kind: str
+    body: bytes
+    headers: Mapping[str, str] = field(default_factory=dict)
+    is_live: bool = False
+
+
+class Page(Protocol):
+    """What is served beside metrics and health."""
+
+    def answer(self, path: str, host: str, *, is_local: bool) -> PageAnswer | None:
+        """The answer to a GET of a path under a Host; None: nothing of the page's."""
+
+    def take(self, connection: socket.socket) -> bool:
+        """Own a connection from now on; False: it cannot."""
+
+    def stop(self) -> None:
+        """Close what it owns."""
+
+
 class MetricsServer:
-    """`/metrics`, `/healthz` (the process turns) and `/readyz` (the gate is READY), in a thread."""
+    """`/metrics`, `/healthz` (the process turns), `/readyz` (the gate is READY), and a page."""
 
     def __init__(
-        self, metrics: Metrics, host: str, port: int, *, healthy: Callable[[], bool]
+        self,
+        metrics: Metrics,
+        host: str,
+        port: int,
+        *,
+        healthy: Callable[[], bool],
+        make_page: Callable[[], Page] | None = None,
     ) -> None:
-        """Bind at once.
+        """Bind at once; `make_page` is called when something else than metrics is asked for.
 
         Raises:
             OSError: the port is taken or the address is not ours.
         """
+        self._make_page = make_page
+        self._page: Page | None = None
+        self._making = threading.Lock()
+        serve_page = self._serve_page
 
         class Handler(BaseHTTPRequestHandler):
             timeout = REQUEST_TIMEOUT_S
@@ -248,6 +301,8 @@ class MetricsServer:
 
             def _send(self, *, with_body: bool) -> None:
                 path = urlsplit(self.path).path  # a query changes nothing
+                if path not in _OWN_PATHS and serve_page(self, path, with_body=with_body):
+                    return
                 status, kind, body = _answer(path, metrics, healthy)
                 self.send_response(status)
                 self.send_header("Content-Type", kind)
@@ -260,6 +315,8 @@ class MetricsServer:
                 """Say nothing: scrapes are not news."""
 
         self._server = _BoundedServer((host, port), Handler)
+        address = ip_address(str(self._server.server_address[0]))
+        self._is_local = address.is_loopback
         self.port = int(self._server.server_address[1])
         self._thread = threading.Thread(
             target=self._server.serve_forever, name="seatrial-metrics", daemon=True
@@ -269,9 +326,34 @@ class MetricsServer:
         """Serve until `stop`."""
         self._thread.start()
 
+    def _serve_page(self, request: BaseHTTPRequestHandler, path: str, *, with_body: bool) -> bool:
+        """Answer what is the page's; False: it is not."""
+        with self._making:
+            if self._page is None and self._make_page is not None:
+                self._page = self._make_page()
+        page = self._page
+        host = request.headers.get("Host", "")
+        answer = page.answer(path, host, is_local=self._is_local) if page else None
+        if page is None or answer is None:
+            return False
+        request.send_response(answer.status)
+        request.send_header("Content-Type", answer.kind)
+        for name, value in answer.headers.items():
+            request.send_header(name, value)
+        if not answer.is_live:
+            request.send_header("Content-Length", str(len(answer.body)))
+        request.end_headers()
+        if with_body:
+            request.wfile.write(answer.body)
+            if answer.is_live and page.take(request.connection):
+                self._server.handed_over.add(request.connection)
+        return True
+
     def stop(self) -> None:
-        """End the thread and free the port."""
+        """End the thread, the page, and free the port."""
         self._server.shutdown()
+        if self._page is not None:
+            self._page.stop()
         self._server.server_close()
         self._thread.join(timeout=REQUEST_TIMEOUT_S)
 
@@ -285,4 +367,4 @@ def _answer(path: str, metrics: Metrics, healthy: Callable[[], bool]) -> tuple[i
     if path == "/readyz":
         state = metrics.gate_state()
         return (200 if state == "READY" else 503), plain, f"{state}\n".encode()
-    return 404, plain, b"try /metrics, /healthz or /readyz\n"
+    return 404, plain, b"try /, /metrics, /healthz or /readyz\n"

@@ -207,6 +207,7 @@ class NoticeSender:
         self._channels = tuple(channels)
         self.hears = frozenset(EventType if channels else ())
         self._writer = NoticeWriter()
+        self.hears = self._writer.hears if channels else frozenset()
         self._full_caps = FullCaps(cap_percent)
         self._level = level
         self._status = status

@@ -85,6 +85,11 @@ class NoticeWriter:
             EventType.JOURNAL_FAULT: self._journal_fault,
         }
 
+    @property
+    def hears(self) -> frozenset[EventType]:
+        """The lines that it looks at."""
+        return frozenset(self._write)
+
     def notice_of(
         self, event_type: EventType, fields: Mapping[str, Any], ts_ns: int
     ) -> Notice | None:

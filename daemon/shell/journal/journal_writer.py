@@ -102,7 +102,8 @@ class Journal:
         """What lines of one type and session share, from `schema` on; made when first needed."""
         self._middles_session = ""
         self.seq = seq
-        self._head = head
+        self.known_head = head
+        """A head of the chain, for other threads: the last that was taken, rarely the newest."""
         self._unhashed: bytes | None = None
         self.durable_seq = seq
         self.bytes_written = 0
@@ -143,11 +144,11 @@ class Journal:
         """The hash of the last line. It is taken when it is asked for: after an order has left."""
         if self._unhashed is not None:
             self._take_hash(self._unhashed)
-        return self._head
+        return self.known_head
 
     def _take_hash(self, line: bytes) -> None:
         self._unhashed = None
-        self._head = hashlib.sha256(line).hexdigest()
+        self.known_head = hashlib.sha256(line).hexdigest()
 
     @property
     def path(self) -> Path:
@@ -212,7 +213,7 @@ class Journal:
         self.seq += 1
         if self._unhashed is not None:
             self._take_hash(self._unhashed)
-        line = b'%b,"prev":"%b"}' % (opened, self._head.encode())
+        line = b'%b,"prev":"%b"}' % (opened, self.known_head.encode())
         self._unhashed = line
         if event_type is not _INPUT:
             self._has_facts = True

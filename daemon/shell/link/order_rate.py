@@ -15,10 +15,13 @@ Rules of this file:
 
 from collections.abc import Callable
 from itertools import accumulate, chain
+from typing import TYPE_CHECKING
 
-from riskcaps.state.risk_state import RiskState
 from riskcaps.state.windows import MINUTE_NS, SECOND_NS, CancelCounts, OrderCounts, RollingCount
-from riskcaps.words.capset import CapSet
+
+if TYPE_CHECKING:  # a second process that stops us has no caps, and waits for every import
+    from riskcaps.state.risk_state import RiskState
+    from riskcaps.words.capset import CapSet
 
 TRAVEL_NS = 100_000_000
 """How much longer the way of one order to the venue may be than that of another."""
@@ -55,7 +58,7 @@ class OrderRate:
 
     __slots__ = ("_messages", "_orders", "_symbols", "caps")
 
-    def __init__(self, caps: Callable[[], CapSet] | None = None) -> None:
+    def __init__(self, caps: "Callable[[], CapSet] | None" = None) -> None:
         """`caps`: those that are in force now; None: there are none."""
         self.caps = caps
         self._orders = _Orders()
@@ -108,7 +111,7 @@ class OrderRate:
         if self.caps is not None:
             self._messages.add(now_ns)
 
-    def follow(self, gate: RiskState | None, now_ns: int) -> None:
+    def follow(self, gate: "RiskState | None", now_ns: int) -> None:
         """Take the gate's caps, and what earlier runs sent by the approvals that it has kept."""
         if gate is None:
             return

@@ -4,7 +4,9 @@ Rules of this file:
 1. `ready` is set after the first clock sample and exchangeInfo: nothing signed leaves before.
 2. A failure is confirmed `FAILURES_MAX` times before the link counts as down (no false stops).
 3. A governor's pause is no failure: nothing was sent.
-4. The account's own filters (weight 40 a symbol) are asked a symbol every five seconds, when up,
+4. Who doubts the venue's list of symbols has it read again, at once or when it is old enough; the
+   list is read no more often than that, however often somebody doubts.
+5. The account's own filters (weight 40 a symbol) are asked a symbol every five seconds, when up,
    and again when exchangeInfo has changed; where the venue has none to tell, none apply.
 """
 
@@ -41,6 +43,10 @@ _RESYNC_GAP_NS = 1_000_000_000
 _STEP_NS = 200_000_000
 """A jump between two samples that no drift explains."""
 _FAR_NS = 500_000_000
+REFUSED_GAP_NS = 1_000_000_000
+"""The venue has refused an order by a filter: a list that is older than this is read again."""
+DENIED_GAP_NS = 5_000_000_000
+"""Our own gate has denied by one: weight 20 every 5 s is 4 % of what Binance gives a minute."""
 _OWN_FILTERS_GAP_NS = 5_000_000_000
 _STEADY_ROUNDS = 5
 _HURRIED_PERIOD_MS = 3_000
@@ -49,7 +55,7 @@ _NS_PER_S = 1_000_000_000
 
 
 class RestLink:
-    """Runs as one task; `sync_now` and `reload_now` ask for a round ahead of its time."""
+    """Runs as one task; `sync_now` and `refresh` ask for a round ahead of its time."""
 
     def __init__(
         self,
@@ -65,7 +71,6 @@ class RestLink:
     ) -> None:
         self.ready = asyncio.Event()
         self.sync_now = asyncio.Event()
-        self.reload_now = asyncio.Event()
         self.up = False
         self.reconnects = 0
         self.last_error = ""
@@ -91,6 +96,7 @@ class RestLink:
         self._synced_ns = 0
         self._steady_rounds = _STEADY_ROUNDS
         self._loaded_ns = 0
+        self._load_due_ns = 0
         self._sampled_ns = 0
 
     async def run(self) -> None:
@@ -106,6 +112,10 @@ class RestLink:
             self._backoff.reset()
             self._note_up()
             await self._stay_up()
+
+    def refresh(self, gap_ns: int) -> None:
+        """Read the venue's list of symbols as soon as the last reading is `gap_ns` old."""
+        self._load_due_ns = min(self._load_due_ns, self._loaded_ns + gap_ns)
 
     def facts(self, now_ns: int) -> dict[str, Any]:
         """What status and metrics show."""
@@ -150,8 +160,7 @@ class RestLink:
             await self._measure(_ROUNDS_LATER)
         elif self.sync_now.is_set():
             await asyncio.sleep(_TICK_S)  # measured less than a second ago
-        due = now_ns - self._loaded_ns >= self._config.exchange_info_period_ms * _NS_PER_MS
-        if due or self.reload_now.is_set():
+        if now_ns >= self._load_due_ns:
             await self._load()
         if self._unasked and now_ns >= self._own_filters_due_ns:
             self._own_filters_due_ns = now_ns + _OWN_FILTERS_GAP_NS
@@ -182,8 +191,8 @@ class RestLink:
     async def _load(self) -> None:
         listed = await self._listed()
         self.unknown_filters = listed.unknown_filters
-        self.reload_now.clear()
         self._loaded_ns = self._clock.now_ns()
+        self._load_due_ns = self._loaded_ns + self._config.exchange_info_period_ms * _NS_PER_MS
         self._governor.configure(listed.limits)
         loaded = InstrumentsLoaded(listed.instruments, listed.absent)
         if loaded != self._loaded:

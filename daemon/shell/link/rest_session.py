@@ -9,7 +9,7 @@ Rules of this file:
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import SimpleNamespace
 
 import aiohttp
@@ -40,6 +40,8 @@ class HttpReply:
     body: bytes
     ts_sent_ns: int
     ts_recv_ns: int
+    paused_until_ns: int = 0
+    """Until when this answer keeps us from asking, engine time; 0: it does not."""
 
 
 @dataclass(slots=True)
@@ -140,8 +142,7 @@ class RestSession:
                 orders=request.orders,
                 free=done and request.purpose in _ABOUT_ORDERS and not request.is_charged_always,
             )
-        self._observe(reply)
-        return reply
+        return replace(reply, paused_until_ns=self._observe(reply))
 
     async def _exchange(
         self,
@@ -206,21 +207,23 @@ class RestSession:
         if purpose is Purpose.PLACE and self._halt.look():
             raise HaltClosed(f"the halt flag is closed: {self._halt.reason}")
 
-    def _observe(self, reply: HttpReply) -> None:
+    def _observe(self, reply: HttpReply) -> int:
+        """Heed what an answer says of limits; the end of the pause that it brings, or 0."""
         self._governor.observe_headers(reply.headers, reply.ts_recv_ns)
         scope = self._governor.plan.scopes.get(reply.status)
         if scope is None:
-            return
+            return 0
         fault = self._read_error(reply.status, reply.body)
         if scope != "waf":
             scope = fault.scope
         elif fault.code != 0:
-            return  # the venue's own typed refusal, not the firewall's page
+            return 0  # the venue's own typed refusal, not the firewall's page
         until_ns = self._governor.until_ns(
             fault.retry_at_ms, reply.headers.get("Retry-After"), reply.ts_recv_ns
         )
         until_ns = self._governor.pause(scope, until_ns, reply.ts_recv_ns)
         self._on_limited(RateLimited(reply.status, fault.code, scope, until_ns, fault.text))
+        return until_ns
 
 
 async def _read_bounded(response: aiohttp.ClientResponse) -> bytes:

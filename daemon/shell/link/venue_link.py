@@ -13,6 +13,7 @@ from typing import Any
 
 from daemon.model.effects import (
     QueryOrder,
+    RefreshInstruments,
     SendAmend,
     SendCancel,
     SendOrder,
@@ -33,7 +34,7 @@ from daemon.shell.link.link_config import Credentials, LinkConfig, VenueEndpoint
 from daemon.shell.link.market_transport import MarketTransport
 from daemon.shell.link.order_transport import OrderTransport
 from daemon.shell.link.rate_refusals import RateRefusals
-from daemon.shell.link.rest_link import RestLink
+from daemon.shell.link.rest_link import DENIED_GAP_NS, REFUSED_GAP_NS, RestLink
 from daemon.shell.link.rest_session import HttpReply, RestSession
 from daemon.shell.link.time_sync import TimeSync
 from daemon.shell.link.venue_queries import VenueQueries
@@ -221,6 +222,8 @@ class VenueLink:
                     lambda: self._answer(lambda: self._questions.snapshot(effect)), "snapshot"
                 ):
                     self._deliver(SnapshotFailed(f"{effect.reason}: {_NOT_ASKED}"))
+            case RefreshInstruments():
+                self._rest_life.refresh(DENIED_GAP_NS)
 
     def facts(self) -> dict[str, Any]:
         """What status and metrics show of this link."""
@@ -313,7 +316,7 @@ class VenueLink:
         if fault.outcome is Outcome.CLOCK:
             self._rest_life.sync_now.set()
         elif fault.cause is Cause.FILTER:
-            self._rest_life.reload_now.set()
+            self._rest_life.refresh(REFUSED_GAP_NS)
 
     def _backoff(self) -> Backoff:
         return Backoff(

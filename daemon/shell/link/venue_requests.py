@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from daemon.errors import KeyRefused, SeatrialError, VenueRefusal
 from daemon.model.effects import OrderRef
-from daemon.model.ids import ClientOrderId, own_id_of, parse_id, symbol_of
+from daemon.model.ids import ClientOrderId, own_id_of, parse_id, stem_of, symbol_of
 from daemon.model.reports import NotFound
 from daemon.shell.link.rest_session import HttpReply
 from daemon.shell.link.time_sync import TimeSync
@@ -74,7 +74,9 @@ class VenueRequests:
         row = await self.row(ref, by_venue_id=True)
         own = ref.client_order_id
         if row is not None and (
-            row.client_order_id == own or (row.is_canceled and not self._is_other_order(row, own))
+            row.client_order_id == own
+            or own_id_of(row.client_order_id) == stem_of(own)  # an amend has renamed it
+            or (row.is_canceled and not self._is_other_order(row, own))
         ):
             return row
         self.ids.forget(symbol_of(ref.instrument_id), ref.venue_order_id)
@@ -87,7 +89,7 @@ class VenueRequests:
             shown is not None
             and mine is not None
             and shown.instance == mine.instance
-            and own_id_of(row.client_order_id) != own
+            and stem_of(row.client_order_id) != stem_of(own)
         )
 
     async def row(self, ref: OrderRef, *, by_venue_id: bool) -> OrderRow | None:

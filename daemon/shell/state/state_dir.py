@@ -6,6 +6,7 @@ so that a journal that was moved away, shortened or restored is seen at the next
 """
 
 import contextlib
+import hashlib
 import os
 import secrets
 import threading
@@ -25,6 +26,8 @@ IDENTITY_NAME = "identity.json"
 MODE = 0o700
 """Nobody but the daemon's user has business in there; the group may pass to the control socket."""
 MARK_PERIOD_NS = NS_PER_S
+_LAST_LINES_BYTES = 1 << 20
+"""So much of a segment's end is read for its last line; one that is longer is not found."""
 _LETTERS = "0123456789abcdefghijklmnopqrstuvwxyz"
 
 
@@ -137,6 +140,24 @@ def instance_of_journal(state_dir: Path) -> str:
             with path.open("rb") as opened:
                 return str(orjson.loads(opened.readline())["run_id"]).partition("-")[0]
         except (OSError, KeyError, TypeError, ValueError):
+            continue
+    return ""
+
+
+def head_of_journal(state_dir: Path) -> str:
+    """The hash of the journal's newest whole line; empty: there is none, or it is not to be had.
+
+    Never raises.
+    """
+    for path in sorted((state_dir / "journal").glob("journal-??????.jsonl"), reverse=True):
+        try:
+            with path.open("rb") as opened:
+                size = opened.seek(0, os.SEEK_END)
+                opened.seek(max(0, size - _LAST_LINES_BYTES))
+                *_, before, last, _torn = b"", *opened.read().split(b"\n")
+            if last and (before or size <= _LAST_LINES_BYTES):
+                return hashlib.sha256(last).hexdigest()
+        except (OSError, ValueError):  # ValueError: no whole line in it yet
             continue
     return ""
 

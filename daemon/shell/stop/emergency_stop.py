@@ -4,7 +4,8 @@ It shares nothing with the main loop: its own connections, its own idea of the v
 own budget. It works from another thread's loop and from another process.
 
 Rules of this file:
-1. It cancels only orders that carry our prefix; a whole symbol at once only where all are ours.
+1. It cancels only orders that carry our prefix; a whole symbol at once only where many are open
+   and all are ours.
 2. "Empty" means that two listings in a row showed no order of ours; nothing less is reported.
 3. It has two routes, the WebSocket API and REST; what fails on one is tried on the other at once.
 4. Until the deadline it never gives up: 5xx, timeouts, lost sockets and clock refusals are tried
@@ -24,7 +25,14 @@ from daemon.errors import (
     SeatrialError,
     VenueRefusal,
 )
-from daemon.model.ids import instance_of_order, is_ours
+from daemon.model.ids import (
+    NO_DIGEST,
+    STOP_KIND,
+    chain_digest,
+    instance_of_order,
+    is_ours,
+    request_id,
+)
 from daemon.model.inputs import RateLimited
 from daemon.model.time_text import date_text
 from daemon.shell.link.link_config import VenueEndpoints
@@ -45,6 +53,9 @@ _REQUEST_DEADLINE_MIN_S = 1.0
 _REQUEST_DEADLINE_MAX_S = 5.0
 _ERRORS_MAX = 20
 _ONE_BY_ONE_AT_ONCE = 32
+_BY_NAME_MAX = 8
+"""So many orders of a symbol are canceled one by one at once, each under an id of ours; the cancel
+of a whole symbol takes no id, and the venue makes one up for each order."""
 _NS_PER_S = 1_000_000_000
 
 OnRound = Callable[[int, int], None]
@@ -124,9 +135,13 @@ class EmergencyStop:
         adapter: VenueAdapter,
         instance: str,
         clock: Clock,
+        head: Callable[[], str] = str,
         cold: bool = False,
     ) -> None:
         """Wire it; nothing is connected before `warm` or `cancel_and_verify`.
+
+        `head` gives a head of the journal's chain for the ids of its cancels, empty where none is
+        known; it must not block.
 
         Where the listing of the account fails, the adapter's symbols are asked one by one. An
         empty `instance` stands for the only one that has open orders at the venue. `cold` says
@@ -141,6 +156,7 @@ class EmergencyStop:
         self._cold = cold
         self._instance = instance
         self._clock = clock
+        self._head = head
         self._venue_clock = VenueClock(clock)
         self._rest = RestTransport(
             endpoints=endpoints,
@@ -333,10 +349,13 @@ class EmergencyStop:
             everybodys[row.symbol] += 1
         can_cancel_all = self._adapter.capabilities.cancel_all
         at_once = asyncio.Semaphore(_ONE_BY_ONE_AT_ONCE)
+        head = self._head()
+        digest = chain_digest(head) if head else NO_DIGEST
 
         async def one(row: OpenRow) -> None:
+            named = request_id(STOP_KIND, row.client_order_id, digest) or ""
             async with at_once:
-                count = await route.cancel_one(row)
+                count = await route.cancel_one(row, named)
             run.note_cancel(self._clock.monotonic_ns(), count)
 
         async def each(orders: Sequence[OpenRow]) -> None:
@@ -345,7 +364,8 @@ class EmergencyStop:
                 raise failed
 
         async def of_symbol(symbol: str, orders: Sequence[OpenRow]) -> None:
-            if can_cancel_all and everybodys[symbol] == len(orders):
+            is_many = len(orders) > _BY_NAME_MAX
+            if can_cancel_all and is_many and everybodys[symbol] == len(orders):
                 try:
                     count = await route.cancel_symbol(symbol)
                 except VenueRefusal as error:

@@ -86,8 +86,8 @@ class EmergencyTransport(Protocol):
     async def cancel_symbol(self, symbol: str) -> int:
         """Cancel all of a symbol; how many were told canceled."""
 
-    async def cancel_one(self, row: OpenRow) -> int:
-        """Cancel one order; 1 when it was told canceled, 0 when it was gone."""
+    async def cancel_one(self, row: OpenRow, named: str) -> int:
+        """Cancel one order, under this id; 1 when it was told canceled, 0 when it was gone."""
 
 
 class RestTransport:
@@ -146,10 +146,10 @@ class RestTransport:
         body = await self._body(request, gone=b"[]")
         return len(self._decode.canceled(body))
 
-    async def cancel_one(self, row: OpenRow) -> int:
+    async def cancel_one(self, row: OpenRow, named: str) -> int:
         """Cancel one order."""
         at_ms = self._venue_clock.venue_ms()
-        request = self._encode.cancel_by_id(row.symbol, row.order_id, at_ms)
+        request = self._encode.cancel_by_id(row.symbol, row.order_id, named, at_ms)
         return 1 if await self._body(request, gone=b"") else 0
 
     @property
@@ -260,10 +260,10 @@ class SocketTransport:
         reply = await self._ask(self._codec.cancel_all(symbol, self._id(), at_ms), gone=True)
         return 0 if reply.fault is not None else len(self._decode.canceled(reply.result))
 
-    async def cancel_one(self, row: OpenRow) -> int:
+    async def cancel_one(self, row: OpenRow, named: str) -> int:
         """Cancel one order."""
         at_ms = self._venue_clock.venue_ms()
-        request = self._codec.cancel_by_id(row.symbol, row.order_id, self._id(), at_ms)
+        request = self._codec.cancel_by_id(row.symbol, row.order_id, named, self._id(), at_ms)
         reply = await self._ask(request, gone=True)
         return 1 if reply.fault is None else 0
 

@@ -1,4 +1,4 @@
-"""What the gate has denied, from the daemon's journal."""
+"""What the gate has denied, and when it stopped trading, from the daemon's journal."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -21,3 +21,11 @@ def denials_of(lines: Iterable[Mapping[str, Any]]) -> list[GateDenial]:
         GateDenial(line["ts_ns"], line["deny_reason"], line["symbol"], line["side"])
         for line in lines
     ]
+
+
+@dataclass(frozen=True, slots=True)
+class GateStop:
+    """The gate stopped trading by itself: until an operator comes it denies every new order."""
+
+    ts_ns: int
+    why: str

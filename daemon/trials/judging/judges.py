@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Any, TypeAlias
 
 from daemon.trials.judging.judges_of_feeds import FEED_JUDGES
-from daemon.trials.judging.judges_of_gate import GATE_JUDGES
+from daemon.trials.judging.judges_of_gate import GATE_JUDGES, MAY_BE_MET, met_by_gate
 from daemon.trials.judging.ledger_checks import (
     Problem,
     blind_resends,
@@ -42,6 +42,8 @@ def judge(name: str, observation: Observation, pace: OrderPace, params: Params) 
         )
     else:
         verdict = JUDGES[name](observation, pace, params)
+        if name in MAY_BE_MET:
+            verdict = met_by_gate(verdict, observation, pace, params)
     believed = observation.believed
     if believed is not None and believed not in observation.positions:
         right = " or ".join(str(one) for one in observation.positions)
@@ -240,7 +242,7 @@ def _clock(observation: Observation, pace: OrderPace, params: Params) -> Verdict
     taken = [one.ts_ns for one in observation.accepted(first, ends)]
     within_s = float(params.get("within_s", 8.0))
     problem = None
-    if not taken or (taken[0] - first) / S_NS > within_s:
+    if not observation.gate_stops and (not taken or (taken[0] - first) / S_NS > within_s):
         problem = Problem(
             f"{len(refused)} requests refused with -1021, and no order accepted within "
             f"{within_s:g} s while the clocks differed",

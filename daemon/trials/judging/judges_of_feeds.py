@@ -20,7 +20,11 @@ def _user_stream(observation: Observation, pace: OrderPace, params: Params) -> V
     begin, notice_s = observation.start_ns, float(params.get("notice_s", 10.0))
     measures: dict[str, str] = {}
     reconnect_s = float(params.get("reconnect_s", 0))
-    if reconnect_s:
+    # Behind a gate the venue's stream may be lost without the bot's: nothing is to be opened again.
+    was_lost = not observation.venue_requests or any(
+        row.name == "WS close" for row in observation.between(begin)
+    )
+    if reconnect_s and was_lost:
         again = [
             row for row in observation.between(begin) if row.subscribes_user and row.status == 200
         ]

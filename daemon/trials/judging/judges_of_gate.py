@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any, TypeAlias
 
 from daemon.trials.judging.ledger_checks import (
@@ -15,9 +16,70 @@ from daemon.trials.judging.ledger_checks import (
 )
 from daemon.trials.judging.observation import S_NS, Observation
 from daemon.trials.judging.pace import OrderPace
-from daemon.trials.judging.trial_verdict import Verdict, finding, not_shown, passed
+from daemon.trials.judging.trial_verdict import TrialOutcome, Verdict, finding, not_shown, passed
 
 Params: TypeAlias = Mapping[str, Any]
+MAY_BE_MET = frozenset({"resent", "no-doubles", "keeps-order", "backs-off", "obeys", "clock"})
+"""Judges of faults that strike between gate and venue, so that the bot may never hear of them."""
+_SHOWN_EACH = 4
+
+
+def met_by_gate(
+    verdict: Verdict, observation: Observation, pace: OrderPace, params: Params
+) -> Verdict:
+    """The verdict of a trial through the gate, where the gate met the fault in the bot's place.
+
+    1. The fault struck the gate, and the bot heard nothing of it. A bot that doubled its orders, or
+       did not trade again (`recover_s`), has a finding all the same; one that asked for no order
+       has shown nothing.
+    2. The gate stopped trading by itself: the bot was denied, and whether it recovers is not seen.
+    """
+    met, asked = observation.met_by_gate(), observation.places()
+    if verdict.outcome is not TrialOutcome.FINDING and observation.gate_stops:
+        return _gate_stopped(verdict, observation, pace)
+    if verdict.outcome is not TrialOutcome.NOT_SHOWN or not met or not asked:
+        return verdict
+    within_s = float(params.get("recover_s", 0))
+    lifted = observation.last_marks.get(str(params.get("lifted", "calm")), observation.start_ns)
+    silent = recovery(observation, pace, lifted, within_s)[1] if within_s else None
+    shown = (
+        *(f"gate to venue {line}" for line in request_words(observation, met[:_SHOWN_EACH])),
+        *(f"bot to gate   {line}" for line in request_words(observation, asked[:_SHOWN_EACH])),
+    )
+    decided = _decided(
+        [doubled(observation, pace), silent],
+        f"the fault struck {len(met)} requests of the gate, which answered the bot from what the "
+        f"venue proved; of {len(asked)} orders that the bot asked for none met it",
+        {"met by the gate": str(len(met))},
+        shown,
+    )
+    if decided.outcome is TrialOutcome.PASS:
+        return replace(decided, outcome=TrialOutcome.MET_BY_GATE)
+    return decided
+
+
+def _gate_stopped(verdict: Verdict, observation: Observation, pace: OrderPace) -> Verdict:
+    first = observation.gate_stops[0]
+    lived = [row for row in observation.between(first.ts_ns) if row.is_request]
+    if observation.accepted(first.ts_ns) or not lived:
+        return verdict
+    two = doubled(observation, pace)
+    if two is not None:
+        return finding(two.words, two.evidence)
+    asked = observation.places(first.ts_ns)
+    return replace(
+        verdict,
+        outcome=TrialOutcome.MET_BY_GATE,
+        because=f"the gate stopped trading ({first.why.partition(':')[0]}) until an operator came, "
+        f"and denied the bot, which asked {len(asked)} times for an order; {verdict.because}",
+        evidence=(
+            *(
+                f"{since(observation, one.ts_ns)}  gate: {one.why}"
+                for one in observation.gate_stops
+            ),
+            *request_words(observation, asked[:_SHOWN_EACH]),
+        ),
+    )
 
 
 def _denials(observation: Observation, pace: OrderPace, params: Params) -> Verdict:

@@ -133,8 +133,14 @@ def hammering(
 def recovery(
     observation: Observation, pace: OrderPace, from_ns: int, within_s: float
 ) -> tuple[float | None, Problem | None]:
-    """(seconds until the first accepted order, or None; a problem when there is none in time)."""
+    """(seconds until the first accepted order, or None; a problem when there is none in time).
+
+    Of a bot whose gate has stopped trading no recovery is asked: it is denied until an operator
+    comes.
+    """
     accepted = observation.accepted(from_ns)
+    if observation.gate_stops and not accepted:
+        return None, None
     if accepted:
         seconds = (accepted[0].ts_ns - from_ns) / S_NS
         if seconds <= within_s:

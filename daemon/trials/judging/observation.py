@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
-from daemon.trials.judging.gate_denials import GateDenial
+from daemon.trials.judging.gate_denials import GateDenial, GateStop
 
 S_NS = 1_000_000_000
 ENDED = frozenset({"FILLED", "CANCELED", "EXPIRED", "EXPIRED_IN_MATCH", "REJECTED"})
@@ -228,6 +228,8 @@ class Observation:
     """When the bot ended."""
     denials: Sequence[GateDenial] = ()
     """What the gate has denied; without a gate, nothing."""
+    gate_stops: Sequence[GateStop] = ()
+    """When the gate stopped trading by itself; no operator comes before the trial is over."""
     venue_requests: Sequence[WireRequest] = ()
     """What the gate itself asked of the venue; without a gate, nothing."""
 
@@ -250,13 +252,19 @@ class Observation:
         end_ns = self.end_ns if until_ns is None else until_ns
         return [one for one in self.orders if one.ours and from_ns <= one.ts_ns < end_ns]
 
-    def taken_by_gate(self) -> int:
-        """Placements that the venue refused, or left unclear, to the gate and not to the bot."""
-        return sum(
-            1
+    def met_by_gate(self) -> list[WireRequest]:
+        """Requests of the gate that a fault of the venue struck: unclear, refused or limited."""
+        return [
+            row
             for row in self.venue_requests
-            if row.is_place and row.ts_ns >= self.start_ns and (row.refused or row.was_unclear)
-        )
+            if row.ts_ns >= self.start_ns
+            and (
+                row.status in {418, 429}
+                or row.code == -1021
+                or (row.is_place and row.refused)
+                or ((row.is_place or row.is_cancel) and row.was_unclear)
+            )
+        ]
 
     def order_of(self, request: WireRequest) -> LedgerOrder | None:
         """The order that a placement has made; None when it made none."""

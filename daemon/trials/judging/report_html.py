@@ -78,6 +78,11 @@ td:first-child {
   color: #9a6700;
   border-color: #9a6700;
 }
+.MET-BY-THE-GATE {
+  background: #0969da22;
+  color: #0969da;
+  border-color: #0969da;
+}
 .NOT-APPLICABLE {
   background: #8883;
   color: inherit;
@@ -113,6 +118,9 @@ _MEANINGS = {
     TrialOutcome.PASS: "The bot did what the trial asks, by the venue's own ledger.",
     TrialOutcome.FINDING: "The ledger shows that it did not. The lines that show it stand below.",
     TrialOutcome.NOT_SHOWN: "The bot did nothing that could show it. Neither good nor bad.",
+    TrialOutcome.MET_BY_GATE: "The gate met the fault in the bot's place: the bot heard nothing of "
+    "it, doubled nothing and traded on; or the gate stopped trading and denied the bot. The lines "
+    "that show it stand below.",
     TrialOutcome.NOT_APPLICABLE: "The trial has no meaning in this run.",
 }
 

@@ -5,9 +5,11 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from daemon.trials.judging.course import Course, Trial
+from daemon.trials.judging.rejudge import report_hash
 from daemon.trials.judging.trial_verdict import ExitCode, TrialOutcome, Verdict, exit_code
 
 FORMAT = 1
+_WITH_EVIDENCE = frozenset({TrialOutcome.FINDING, TrialOutcome.MET_BY_GATE})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -15,6 +17,7 @@ class RunFacts:
     """What a run was made of."""
 
     course: str
+    course_hash: str
     about: str
     mode: str
     command: tuple[str, ...]
@@ -26,6 +29,7 @@ class RunFacts:
     seconds: float
     seatrial: str
     python: str
+    observations_hash: str
     loopback_only: bool
     environment_taken: tuple[str, ...]
 
@@ -57,8 +61,9 @@ def sentence_of(rows: Sequence[TrialRow]) -> str:
     """The whole run in one sentence."""
     counts = counts_of(rows)
     parts = [f"{count} {outcome}" for outcome, count in counts.items() if count]
+    met = counts[TrialOutcome.MET_BY_GATE]
     ends = {
-        ExitCode.ALL_PASS: "every required trial is passed",
+        ExitCode.ALL_PASS: "every required trial is passed" + (" or met by the gate" * bool(met)),
         ExitCode.FINDINGS: "there are findings",
         ExitCode.NOT_SHOWN: "no finding, but a required trial was not shown",
         ExitCode.COULD_NOT_RUN: "it could not run",
@@ -67,8 +72,8 @@ def sentence_of(rows: Sequence[TrialRow]) -> str:
 
 
 def as_json(facts: RunFacts, rows: Sequence[TrialRow]) -> dict[str, Any]:
-    """The report as one object; `preflight` reads `course`, `bot_version` and `exit_code`."""
-    return {
+    """The report as one object; `preflight` and `promote` hold it to its hash and its rows."""
+    told = {
         "format": FORMAT,
         "generated_at": facts.started,
         **asdict(facts),
@@ -92,6 +97,7 @@ def as_json(facts: RunFacts, rows: Sequence[TrialRow]) -> dict[str, Any]:
             for row in rows
         ],
     }
+    return {**told, "report_hash": report_hash(told)}
 
 
 def as_markdown(facts: RunFacts, rows: Sequence[TrialRow]) -> str:
@@ -112,7 +118,7 @@ def as_markdown(facts: RunFacts, rows: Sequence[TrialRow]) -> str:
         for row in rows
     ]
     for row in rows:
-        if row.verdict.outcome is TrialOutcome.FINDING:
+        if row.verdict.outcome in _WITH_EVIDENCE:
             lines += [
                 "",
                 f"## {row.trial.name}",

@@ -9,11 +9,14 @@ EVIDENCE_MAX = 8
 
 
 class TrialOutcome(StrEnum):
-    """Four words; there is no score between them."""
+    """Five words; there is no score between them."""
 
     PASS = "PASS"  # noqa: S105 - no password
     FINDING = "FINDING"
     NOT_SHOWN = "NOT SHOWN"
+    MET_BY_GATE = "MET BY THE GATE"
+    """The gate met the fault in the bot's place, or stopped trading because of it; the bot did
+    nothing wrong meanwhile."""
     NOT_APPLICABLE = "NOT APPLICABLE"
 
 
@@ -57,19 +60,19 @@ def not_applicable(because: str) -> Verdict:
 
 
 def exit_code(outcomes: Iterable[tuple[bool, TrialOutcome]]) -> ExitCode:
-    """Of (required, outcome) pairs: findings before what was not shown, both before success."""
+    """Of (required, outcome) pairs: findings before what was not shown, both before success.
+
+    A trial that the gate has met needs no more of the bot; a course in which no trial was passed
+    has shown nothing.
+    """
     rows = list(outcomes)
     if any(outcome is TrialOutcome.FINDING for _, outcome in rows):
         return ExitCode.FINDINGS
-    tried = [(required, outcome) for required, outcome in rows if outcome in _TRIED]
-    if not tried or any(
-        required and outcome is TrialOutcome.NOT_SHOWN for required, outcome in tried
+    if not any(outcome is TrialOutcome.PASS for _, outcome in rows) or any(
+        required and outcome is TrialOutcome.NOT_SHOWN for required, outcome in rows
     ):
         return ExitCode.NOT_SHOWN
     return ExitCode.ALL_PASS
-
-
-_TRIED = frozenset({TrialOutcome.PASS, TrialOutcome.FINDING, TrialOutcome.NOT_SHOWN})
 
 
 def _verdict(

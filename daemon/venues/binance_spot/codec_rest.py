@@ -31,6 +31,7 @@ from daemon.venues.binance_spot.request_params import (
     Fields,
     Value,
     amend_fields,
+    cancel_by_id_fields,
     cancel_fields,
     order_key,
     place_fields,
@@ -214,13 +215,14 @@ class SpotRestEncoder:
             purpose=Purpose.CANCEL,
         )
 
-    def cancel_by_id(self, symbol: str, order_id: int, timestamp_ms: int) -> HttpRequest:
+    def cancel_by_id(
+        self, symbol: str, order_id: int, named: str, timestamp_ms: int
+    ) -> HttpRequest:
         """`DELETE /order` by the venue's id alone: the emergency stop knows nothing else."""
-        fields: Fields = {"symbol": symbol, "orderId": order_id}
         return self._signed(
             "DELETE",
             "order",
-            fields,
+            cancel_by_id_fields(symbol, order_id, named),
             timestamp_ms,
             weight=costs.ORDER_CANCEL,
             purpose=Purpose.CANCEL,

@@ -26,6 +26,7 @@ from daemon.venues.binance_spot.placement_shape import PlacementShape
 from daemon.venues.binance_spot.request_params import (
     Fields,
     amend_fields,
+    cancel_by_id_fields,
     cancel_fields,
     place_fields,
     replace_fields,
@@ -176,12 +177,12 @@ class WsCodec:
         )
 
     def cancel_by_id(
-        self, symbol: str, order_id: int, request_id: str, timestamp_ms: int
+        self, symbol: str, order_id: int, named: str, request_id: str, timestamp_ms: int
     ) -> WsRequest:
         """`order.cancel` by the venue's id alone (emergency stop)."""
         return self._request(
             "order.cancel",
-            {"symbol": symbol, "orderId": order_id},
+            cancel_by_id_fields(symbol, order_id, named),
             request_id,
             timestamp_ms,
             weight=costs.ORDER_CANCEL,

@@ -209,7 +209,7 @@ class SpotRowReader:
     def canceled(self, row: SpotOrderRow, ts_recv_ns: int) -> ExecutionReport:
         """The reply to a cancel: `origClientOrderId` is the order's own id."""
         if row.orig_client_order_id:
-            own = self.ids.learn(row.symbol, row.order_id, row.orig_client_order_id)
+            own = self.ids.learn_former(row.symbol, row.order_id, row.orig_client_order_id)
         else:
             own = self.ids.resolve(row.symbol, row.order_id, row.client_order_id)
         return self._report(row, own, ExecType.CANCELED, ReportSource.REPLY, ts_recv_ns)

@@ -15,7 +15,6 @@ from daemon.model.ids import (
     ClientOrderId,
     InstrumentId,
     VenueOrderId,
-    cancel_id,
     symbol_of,
 )
 from daemon.model.order_features import OrderExtras
@@ -139,13 +138,18 @@ def cancel_fields(cancel: CancelOrder) -> Fields:
     """Parameters of `DELETE /order` and `order.cancel`.
 
     By the venue's order id where known (fastest, never ambiguous), else by our own id. The cancel
-    gets an id that is derived from the order's own, so that a row renamed by it is recognised.
+    has an id of its own, which the order's row shows from then on.
     """
     fields = order_key(cancel.instrument_id, cancel.client_order_id, cancel.venue_order_id)
-    derived = cancel_id(cancel.client_order_id)
-    if derived is not None:
-        fields["newClientOrderId"] = derived
+    if cancel.request_id:
+        fields["newClientOrderId"] = checked_id(cancel.request_id)
     return fields
+
+
+def cancel_by_id_fields(symbol: str, order_id: int, named: str) -> Fields:
+    """Parameters of a cancel by the venue's order id alone; `named` is the cancel's own id."""
+    fields: Fields = {"symbol": symbol, "orderId": order_id}
+    return {**fields, "newClientOrderId": checked_id(named)} if named else fields
 
 
 def order_key(
@@ -170,22 +174,21 @@ def replace_fields(replace: ReplaceOrder) -> Fields:
         fields["cancelOrderId"] = int(replace.target_venue_order_id)
     else:
         fields["cancelOrigClientOrderId"] = checked_id(replace.target)
-    derived = cancel_id(replace.target)
-    if derived is not None:
-        fields["cancelNewClientOrderId"] = derived
+    if replace.request_id:
+        fields["cancelNewClientOrderId"] = checked_id(replace.request_id)
     return fields
 
 
 def amend_fields(amend: AmendOrder) -> Fields:
     """Parameters of amend-keep-priority: reduce only.
 
-    The order keeps its client id; the venue would give it a random one (binance-spot.md §5).
+    The order takes the amend's id at the venue, or a random one (binance-spot.md §5).
     """
     own = amend.client_order_id
     if not amend.qty.is_finite() or amend.qty <= 0:
         raise Unencodable(f"order {own}: an amend needs a quantity above zero")
     fields = order_key(amend.instrument_id, own, amend.venue_order_id)
-    fields["newClientOrderId"] = checked_id(own)
+    fields["newClientOrderId"] = checked_id(amend.request_id or own)
     fields["newQty"] = plain(amend.qty)
     return fields
 

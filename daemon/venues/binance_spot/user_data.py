@@ -162,7 +162,7 @@ def report_of(
     symbol, order_id = event.symbol, event.order_id
     kind = _EXEC_TYPES.get(event.exec_type, _STATUS)
     if event.original_id and event.exec_type != "NEW":
-        own = ids.learn(symbol, order_id, event.original_id)
+        own = ids.learn_former(symbol, order_id, event.original_id)
     elif kind is _NEW:
         own = ids.learn(symbol, order_id, event.shown_id)
     else:

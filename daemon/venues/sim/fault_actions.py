@@ -203,8 +203,9 @@ class FaultRunner:
             for account in venue.accounts:
                 for order in venue.open_orders(account, symbol):
                     if order.origin is OrderOrigin.API and not order.waiting:
-                        qty = order.leaves * ppm // 1_000_000
-                        flow.trade_with(order, max(qty - qty % market.spec.step, 1), now_ns)
+                        qty, step = order.leaves * ppm // 1_000_000, market.spec.step
+                        least = min(step, order.leaves)  # no venue trades a part of a lot
+                        flow.trade_with(order, max(qty - qty % step, least), now_ns)
         self._exchange.collect()
 
     def _place_foreign(self, rule: FaultRule, now_ns: int) -> None:

@@ -150,6 +150,8 @@ class SyntheticFlow:
         self._takes = takes
         self._next_ns = 0
         spec = desk.market.spec
+        self._tick = spec.tick
+        """The middle is counted in the first tick of the market, so another tick moves no price."""
         self._anchor_ticks = spec.start_price / spec.tick
         self.middle_ticks = self._anchor_ticks
         self._count = 0
@@ -210,7 +212,7 @@ class SyntheticFlow:
 
     def move_to(self, price: int) -> None:
         """Pin the middle, and what it is drawn back to."""
-        self.middle_ticks = self._anchor_ticks = price / self._desk.market.spec.tick
+        self.middle_ticks = self._anchor_ticks = price / self._tick
 
     def _plan(self, after_ns: int) -> None:
         if self._rate_per_s > 0:
@@ -245,8 +247,9 @@ class SyntheticFlow:
 
     def _price(self, side: Side, distance_ticks: float) -> int:
         sign = -1 if side is Side.BUY else 1
-        ticks = max(1, round(self.middle_ticks + sign * distance_ticks))
-        return ticks * self._desk.market.spec.tick
+        price = max(1, round(self.middle_ticks + sign * distance_ticks)) * self._tick
+        tick = self._desk.market.spec.tick
+        return max(price - price % (-sign * tick), tick)
 
     def _qty(self, price: int) -> int:
         spec = self._desk.market.spec

@@ -16,10 +16,10 @@ from control.protocol import (
     Request,
     encode_event,
     encode_fault,
-    encode_request,
     encode_result,
     parse_request,
 )
+from control.tool.client import encode_request
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**60), 2**60) | st.floats() | st.text(),

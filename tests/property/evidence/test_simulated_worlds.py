@@ -27,7 +27,7 @@ from tests.support.sim_chaos import FaultMenu
 from tests.support.sim_journal import books_of, records_of
 from tests.support.sim_runner import SimRun
 
-SEEDS = range(40)
+SEEDS = range(20)
 STORM = FaultMenu(
     drop_request=0.15, drop_answer=0.2, late_request=0.3, drop_event=0.1, duplicate_event=0.3,
     reorder_event=0.3, disconnect=0.03,

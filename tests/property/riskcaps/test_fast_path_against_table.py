@@ -262,7 +262,7 @@ EVENTS = (
     *["known"] * 3, *["end"] * 3, "unknown", "balance", "cancel", "block", "tighten", "budget",
     "halt", "state", *["well"] * 3,
 )  # fmt: skip
-WORLDS = int(os.environ.get("SCREEN_WORLDS", "2000"))
+WORLDS = int(os.environ.get("SCREEN_WORLDS", "1000"))
 
 
 def live(seed: int) -> tuple[int, int]:

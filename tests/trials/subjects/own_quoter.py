@@ -23,6 +23,8 @@ from daemon.demo.run import caps_file
 WORK = Path(os.environ["SEATRIAL_WORK"]) / "own"
 CONFIG, SOCKET = WORK / "seatrial.toml", WORK / "state" / "control.sock"
 SYMBOL = os.environ["SEATRIAL_SYMBOL"]
+SYMBOLS = list(dict.fromkeys((SYMBOL, "BNBUSDT")))
+"""The second is watched, not traded: fees in BNB have a price then."""
 
 
 def configure() -> None:
@@ -38,14 +40,14 @@ def configure() -> None:
         )
     )
     caps = tomllib.loads(caps_file(DemoOptions(directory=WORK).caps).read_text())["caps"]
-    caps["symbols"] = {SYMBOL: caps["symbols"][SYMBOL]}
+    caps["symbols"] = {one: caps["symbols"][one] for one in SYMBOLS}
     CONFIG.write_text(
         toml_text(
             {
                 "state_dir": str(WORK / "state"),
                 "venue": {
                     "environment": "sim",
-                    "symbols": [SYMBOL],
+                    "symbols": SYMBOLS,
                     "rest": os.environ["SEATRIAL_REST"],
                     "ws_api": os.environ["SEATRIAL_WS_API"],
                     "streams": os.environ["SEATRIAL_STREAMS"],

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from control.status_snapshot import find_incident, rows, select_incidents
+from control.status_snapshot import find_incident, rows, select_incidents, share_of
 from control.tool.kill_command import kill_line
 from control.tool.status_text import (
     alarm_lines,
@@ -17,7 +17,6 @@ from control.tool.status_text import (
     event_line,
     guard_line,
     health_line,
-    share_of,
 )
 
 

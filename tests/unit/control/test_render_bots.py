@@ -4,13 +4,13 @@ import io
 
 from rich.console import Console
 
-from control.tool.status_text import bots_table, orders_table, print_status
+from control.tool.status_text import bots_table, orders_table, status_screen
 from tests.support.published_status import published_status
 
 
 def test_the_screen_shows_each_bot_on_a_line() -> None:
     out = io.StringIO()
-    print_status(Console(file=out, width=120, no_color=True), published_status())
+    Console(file=out, width=120, no_color=True).print(status_screen(published_status()))
     line = next(one for one in out.getvalue().splitlines() if one.startswith("ft "))
     assert line.split() == ["ft", "active", "1", "9", "4", "2", "3", "1m01s"]
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from daemon.model.effects import SendOrder
+from daemon.model.effects import RefreshInstruments, SendOrder
 from daemon.model.enums import GateState, Side, SymbolStatus, TradingState
 from daemon.model.inputs import InstrumentsLoaded
 from tests.support.builders import BTC, ETH, caps, command, wish
@@ -44,6 +44,11 @@ def resting(stage: VenueStage) -> str:
     stage.puppet.wishes.append((wish(Side.BUY, "0.01", "2900.00", iid=ETH),))
     stage._top("ETHUSDT")
     return next(reversed(stage.engine._ctx.books.orders), "")
+
+
+def asked_again(stage: VenueStage, before: int) -> list[str]:
+    turns = stage.turns[before:]
+    return [one.instrument_id for _, effects in turns for one in only(RefreshInstruments, effects)]
 
 
 def still_trades(stage: VenueStage) -> bool:
@@ -112,9 +117,13 @@ def test_a_cancel_that_the_halted_symbol_refuses_halts_nobody_else(stage: VenueS
 def test_filters_that_change_are_used_at_once(stage: VenueStage) -> None:
     stage.instrument_changes["ETHUSDT"] = {"qty_min": Decimal("0.5")}
     stage.tell(InstrumentsLoaded(stage.instruments()))
+    before = len(stage.turns)
     resting(stage)
     assert stage.facts_of("order_denied")[-1]["deny_reason"] == "filter_qty"
+    assert asked_again(stage, before) == [ETH], "only the list tells that it was loosened"
+    before = len(stage.turns)
     assert still_trades(stage)
+    assert asked_again(stage, before) == []
 
 
 def test_a_symbol_that_was_never_listed_is_named_and_a_session_starts(

@@ -122,3 +122,15 @@ def test_a_stop_that_was_not_proven_is_said() -> None:
     files = dict.fromkeys(("journal", "ledger", "evidence_md", "evidence_html"), "/x")
     lines = told({**RESULT, **files, "kill_empty_ms": None, "verdict": "NO_GO"})
     assert "NOT verified empty" in "\n".join(lines)
+
+
+def test_an_end_that_was_lost_in_a_callback_is_raised_by_the_next_step() -> None:
+    """As the exit of a signal's handler is that strikes while a module is imported."""
+    screen = Screen(as_json=False, console=Console(file=io.StringIO()))
+    screen.say("one")
+    with pytest.raises(SystemExit):
+        screen.end(1)
+    for step in (lambda: screen.say("two"), lambda: screen.show({}, (), seconds_left=1)):
+        with pytest.raises(SystemExit) as ended:
+            step()
+        assert ended.value.code == 1

@@ -18,6 +18,7 @@ from evidence.pack.evidence_pack import (
     PREDICATE_TYPE,
     PackError,
     PackInputs,
+    as_it_stands,
     find_inputs,
     verify_pack,
     write_pack,
@@ -144,13 +145,14 @@ def tiny_pack(path):
     return path
 
 
-def test_every_single_byte_counts(tmp_path):
+@pytest.mark.parametrize("every", [7, pytest.param(1, marks=pytest.mark.campaign)])
+def test_every_single_byte_counts(tmp_path, every):
     path = tiny_pack(tmp_path / "tiny.tar")
     raw = bytearray(path.read_bytes())
     assert not problems_of(path)
     noise = random.Random(7)
     unseen = []
-    for position in range(len(raw)):
+    for position in range(noise.randrange(every), len(raw), every):
         kept = raw[position]
         raw[position] ^= 1 << noise.randrange(8)
         path.write_bytes(raw)
@@ -257,18 +259,49 @@ def test_ordinary_tools_unpack_and_check_it(pack, tmp_path):
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
-def test_a_journal_that_grows_while_it_is_packed_is_refused(session, tmp_path, monkeypatch):
-    target = tmp_path / "growing.tar"
+def test_a_journal_that_grows_while_it_is_packed_is_packed_as_it_stood(
+    session, tmp_path, monkeypatch
+):
+    target, key = tmp_path / "growing.tar", KEY.public_key()
+    write_pack(find_inputs(session), tmp_path / "still.tar", KEY)
     segment = find_inputs(session).segments[-1]
-    real_seal = pack_module.seal
+    real_report = pack_module.build_report
 
-    def seal_then_grow(body, key):
+    def grow_then_report(*args, **more):
         with segment.open("ab") as out:
             out.write(b'{"late":true}\n')
+        return real_report(*args, **more)
+
+    monkeypatch.setattr(pack_module, "build_report", grow_then_report)
+    write_pack(find_inputs(session), target, KEY)
+    assert verify_pack(target, key).ok
+    assert target.read_bytes() == (tmp_path / "still.tar").read_bytes()
+
+
+def test_a_pack_ends_at_a_whole_line_and_keeps_a_torn_one(session, tmp_path):
+    """What has no newline when nothing more is written is torn, and stays so in the pack."""
+    segment = find_inputs(session).segments[-1]
+    whole = segment.read_bytes()
+    segment.write_bytes(whole[:-7])
+    (copy,) = as_it_stands(PackInputs([segment]), tmp_path).segments
+    assert copy.read_bytes() == whole[:-7]
+    torn = write_pack(find_inputs(session), tmp_path / "torn.tar", KEY)
+    assert any("torn_tail" in reason for reason in torn["reasons"])
+
+
+def test_a_closed_segment_that_is_altered_while_it_is_packed_is_refused(
+    session, tmp_path, monkeypatch
+):
+    target = tmp_path / "altered.tar"
+    segment = find_inputs(session).segments[0]
+    real_seal = pack_module.seal
+
+    def seal_then_alter(body, key):
+        segment.write_bytes(segment.read_bytes().replace(b"BTCUSDT", b"ETHUSDT", 1))
         return real_seal(body, key)
 
-    monkeypatch.setattr(pack_module, "seal", seal_then_grow)
-    with pytest.raises(PackError, match="stop the daemon"):
+    monkeypatch.setattr(pack_module, "seal", seal_then_alter)
+    with pytest.raises(PackError, match="while it was packed"):
         write_pack(find_inputs(session), target, KEY)
     assert not target.exists()
 

@@ -29,13 +29,13 @@ BNB = instrument_id("BNBUSDT", "sim")
 def test_the_rules_agree_with_the_gate_on_every_decision_of_many_worlds(tmp_path):
     met = set()
     checked = 0
-    for seed in range(60):
+    for seed in range(30):
         world = GateWorld(seed).run(120)
         met |= set(world.verdicts)
         result = recheck([write_journal(tmp_path / str(seed), world.maker.lines())])
         checked += result["checked"]
         assert result["is_agreed"], f"seed {seed}: {result['journals'][0]['disagreements']}"
-    assert checked > 3000
+    assert checked > 1_500
     assert met <= {reason.value for reason in DenyReason} | {"approved"}
     assert len(met) >= 35, "the worlds have become too tame to judge the rules by"
 
@@ -360,13 +360,13 @@ def test_no_honest_decision_is_undecidable(tmp_path):
     """Cross pairs without a rate, strangers, stops, extras, amounts that no venue has, restarts."""
     met = set()
     checked = 0
-    for seed in range(60):
+    for seed in range(20):
         world = WideWorld(seed).run(150)
         met |= set(world.verdicts)
         result = recheck([write_journal(tmp_path / str(seed), world.maker.lines())])
         checked += result["checked"]
         assert result["is_agreed"], f"seed {seed}: {result['journals'][0]['disagreements']}"
-    assert checked > 5000
+    assert checked > 1_500
     assert met >= {"rate_missing", "symbol_not_allowed", "malformed_order", "filter_trailing"}
 
 

@@ -1,37 +1,104 @@
 """A course of trials beside the gates: what `promote` asks for when the policy says so."""
 
 import json
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from evidence.gates.gates_now import GateLight, read_gates
-from evidence.promotion.policy import Policy, load_policy
+import pytest
+
+from daemon.trials.course_files import load_course
+from daemon.trials.judging.rejudge import report_hash
+from evidence.gates.gates_now import GateLight, LaunchGateState, read_gates
+from evidence.promotion.policy import Policy, PolicyError, load_policy
+from tests.support.trial_reports import COURSE_TEXT, hammering, sound, written
 
 BEFORE = "3554fe08e99d65b1d291da2b77e9ce35a894266c217af69b5c4542207a6bc74d"
 NOW = datetime(2026, 11, 30, 12, tzinfo=UTC)
-REPORT: dict[str, Any] = {
-    "format": 1,
-    "generated_at": "2026-11-30T10:00:00Z",
-    "course": "standard",
-    "verdict": "40 trials: 38 PASS",
-    "counts": {"PASS": 38, "FINDING": 0},
-    "exit_code": 0,
-}
+VERSION = "ab" * 32
+POLICY = f"""
+[promotion]
+trials_required = ["mine"]
+[promotion.trials_bound.mine]
+bot_version = "{VERSION}"
+seed = 7
+"""
 
 
-def light(folder: Path, **changes: Any) -> GateLight:
-    (folder / "trial_standard.json").write_text(json.dumps({**REPORT, **changes}))
-    return read_gates(folder, NOW, 36, ["standard"])[-1].light
+@pytest.fixture
+def status_dir(tmp_path: Path) -> Path:
+    (tmp_path / "mine.toml").write_text(COURSE_TEXT)
+    return tmp_path
 
 
-def test_a_passed_course_is_green_and_any_other_is_not(tmp_path: Path) -> None:
-    assert read_gates(tmp_path, NOW, 36, ["standard"])[-1].light is GateLight.MISSING
-    assert light(tmp_path) is GateLight.GREEN
-    assert light(tmp_path, exit_code=2) is GateLight.RED
-    assert light(tmp_path, exit_code=3) is GateLight.RED
-    assert light(tmp_path, exit_code=False) is GateLight.RED
-    assert light(tmp_path, generated_at="2026-11-28T10:00:00Z") is GateLight.STALE
+def gate(
+    folder: Path,
+    edit: Callable[[dict[str, Any]], None] | None = None,
+    *,
+    fails: bool = False,
+    rehashed: bool = True,
+    **facts: Any,
+) -> LaunchGateState:
+    course = load_course("mine.toml", folder)
+    seen = hammering() if fails else sound()
+    row = written(folder / "run", course, seen, **{"bot_version": VERSION, **facts})
+    if edit is not None:
+        edit(row)
+        if rehashed:
+            row["report_hash"] = report_hash(row)
+    (folder / "trial_mine.json").write_text(json.dumps(row))
+    return now(folder)
+
+
+def now(folder: Path) -> LaunchGateState:
+    bound = {"mine": {"bot_version": VERSION, "seed": 7}}
+    return read_gates(folder, NOW, 36, ["mine"], bound)[-1]
+
+
+def test_a_passed_course_is_green_and_any_other_is_not(status_dir: Path) -> None:
+    assert now(status_dir).light is GateLight.MISSING
+    assert gate(status_dir).light is GateLight.GREEN, gate(status_dir)
+    assert gate(status_dir, fails=True).light is GateLight.RED
+    assert gate(status_dir, started="2026-11-28T10:00:00Z").light is GateLight.STALE
+
+
+@pytest.mark.parametrize(
+    ("facts", "reason"),
+    [({"bot_version": "cd" * 32}, "bot_version is"), ({"seed": 8}, "seed is 8; the policy")],
+)
+def test_a_report_of_something_else_is_red(
+    status_dir: Path, facts: dict[str, Any], reason: str
+) -> None:
+    state = gate(status_dir, **facts)
+    assert (state.light, reason in state.detail) == (GateLight.RED, True), state
+
+
+def _code(row: dict[str, Any]) -> None:
+    row["exit_code"] = 0
+
+
+def _outcome(row: dict[str, Any]) -> None:
+    row["trials"][1]["outcome"] = "PASS"
+
+
+def _untold(row: dict[str, Any]) -> None:
+    row["trials"], row["exit_code"] = [], 0
+
+
+def _false(row: dict[str, Any]) -> None:
+    row["exit_code"] = False
+    row["trials"][1]["outcome"] = "PASS"
+
+
+@pytest.mark.parametrize("edit", [_code, _outcome, _untold, _false])
+@pytest.mark.parametrize("rehashed", [False, True])
+def test_a_report_that_was_edited_by_hand_is_red(
+    status_dir: Path, edit: Callable[[dict[str, Any]], None], *, rehashed: bool
+) -> None:
+    state = gate(status_dir, edit, fails=True, rehashed=rehashed)
+    assert state.light is GateLight.RED
+    assert ("changed after it was written" in state.detail) is not rehashed
 
 
 def test_nothing_is_asked_for_unless_the_policy_says_so(tmp_path: Path) -> None:
@@ -39,10 +106,16 @@ def test_nothing_is_asked_for_unless_the_policy_says_so(tmp_path: Path) -> None:
     assert not [stem for stem in stems if stem.startswith("trial")]
 
 
-def test_the_digest_of_a_policy_without_trials_is_what_it_was(tmp_path: Path) -> None:
+def test_a_policy_that_asks_for_trials_names_the_bot(tmp_path: Path) -> None:
     file = tmp_path / "policy.toml"
-    file.write_text('[promotion]\ntrials_required = ["standard"]\n')
+    file.write_text(POLICY)
     asking = load_policy(file)
-    assert asking.trials_required == ["standard"]
+    assert asking.trials_bound["mine"] == {"bot_version": VERSION, "seed": 7}
     assert asking.digest() != Policy().digest()
+    file.write_text('[promotion]\ntrials_required = ["mine"]\n')
+    with pytest.raises(PolicyError, match=r"trials_bound\.mine.*bot_version"):
+        load_policy(file)
+
+
+def test_the_digest_of_a_policy_without_trials_is_what_it_was() -> None:
     assert Policy().digest() == BEFORE

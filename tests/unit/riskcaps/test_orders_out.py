@@ -2,7 +2,7 @@
 
 from daemon.model.amounts import NS_PER_S
 from daemon.model.enums import OrderStatus, OrderType, Side, TimeInForce
-from daemon.model.ids import ClientOrderId, StrategyId, VenueOrderId
+from daemon.model.ids import NO_DIGEST, ClientOrderId, StrategyId, VenueOrderId, chain_digest
 from daemon.model.intents import CancelIntent, ReplaceIntent
 from daemon.model.orders import CancelOrder, NewOrder
 from riskcaps.gate.interceptor import Approved, CancelApproved, Denied, ReplaceApproved
@@ -36,7 +36,7 @@ def test_a_minted_order_is_the_wish_with_a_name_and_a_time() -> None:
     answer = gate.review(stop, T0 + 7)
     assert isinstance(answer, Approved)
     assert answer.order == NewOrder(
-        client_order_id=ClientOrderId("stgate00o00100000001"),
+        client_order_id=ClientOrderId("stgate00o00100000001" + NO_DIGEST),
         strategy_id=StrategyId("a"),
         instrument_id=BTC,
         side=Side.SELL,
@@ -51,12 +51,14 @@ def test_a_minted_order_is_the_wish_with_a_name_and_a_time() -> None:
     maker = gate.review(wish("SELL", "0.1", "102.00", order_type=OrderType.LIMIT_MAKER), T0)
     assert isinstance(maker, Approved)
     assert (maker.order.time_in_force, maker.order.stop_price) == (None, None)
-    assert maker.order.client_order_id == "stgate00o00100000002"
+    assert maker.order.client_order_id == "stgate00o00100000002" + NO_DIGEST
 
 
 def test_an_approved_cancel_and_replace_carry_the_venues_id() -> None:
     gate = ready()
     name = approve(gate, wish("BUY", "1", "99.00"))
+    gate.risk.ids.head = "5f" * 32
+    digest = chain_digest("5f" * 32)
     target = order(str(name), venue_order_id=VenueOrderId("77"), strategy_id=STRATEGY)
     cancel = CancelIntent(strategy_id=STRATEGY, client_order_id=name, reason="stale quote")
     answer = gate.review_cancel(cancel, target, T0 + 3)
@@ -67,6 +69,7 @@ def test_an_approved_cancel_and_replace_carry_the_venues_id() -> None:
         venue_order_id=VenueOrderId("77"),
         reason="stale quote",
         ts_ns=T0 + 3,
+        request_id="stgate00c00100000001" + digest,
     )
     move = ReplaceIntent(
         strategy_id=STRATEGY, client_order_id=name, qty=D("0.7"), price=D("98.00"), reason="move"
@@ -75,6 +78,8 @@ def test_an_approved_cancel_and_replace_carry_the_venues_id() -> None:
     assert isinstance(replaced, ReplaceApproved)
     out = replaced.replace
     assert (out.target, out.target_venue_order_id, out.ts_ns) == (name, "77", T0 + 4)
+    assert out.request_id == "stgate00r00100000001" + digest
+    assert out.order.client_order_id == "stgate00o00100000002" + digest
     assert (out.order.strategy_id, out.order.side, out.order.order_type) == (
         STRATEGY, Side.BUY, OrderType.LIMIT,
     )  # fmt: skip

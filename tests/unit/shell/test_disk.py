@@ -126,6 +126,8 @@ def test_a_full_disk_is_waited_for_and_told(tmp_path: Path, disk: Path) -> None:
 FILLS_AT = """
 import os
 import {module} as module
+from daemon.shell.process import disk
+disk.WAIT_PERIOD_S = 0.2
 real = module.{name}
 def filling(*args, **more):
     if not os.path.exists({flag!r}):

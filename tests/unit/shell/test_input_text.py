@@ -63,7 +63,7 @@ def inputs() -> list[Input]:
             instrument_id=BTC,
             side=Side.SELL,
             order_type=OrderType.MARKET,
-            quote_qty=Decimal("12"),
+            quote_qty=Decimal(12),
             is_test=True,
         ),
         VenueReject(

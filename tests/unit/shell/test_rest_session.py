@@ -198,8 +198,9 @@ async def test_refused_for_rate(
         venue.script("GET time", refuse)
         async with desk_at(venue.base) as desk:
             before = desk.clock.now_ns()
-            assert (await desk.session.call(ENCODER.server_time())).status == status
+            reply = await desk.session.call(ENCODER.server_time())
             (limited,) = desk.limited
+            assert (reply.status, reply.paused_until_ns) == (status, limited.until_ns)
             assert limited.scope == scope
             assert abs(limited.until_ns - before - seconds * 1_000_000_000) < 1_000_000_000
             for request in (ENCODER.server_time(), ENCODER.cancel_all("BTCUSDT", 1)):

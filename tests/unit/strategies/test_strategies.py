@@ -13,6 +13,7 @@ from daemon.model.ids import StrategyId
 from daemon.model.inputs import InstrumentsLoaded, MarketData, VenueReject, VenueReport
 from daemon.model.orders import NewOrder
 from daemon.model.reports import Reject
+from daemon.strategies.anchor import Anchor
 from daemon.strategies.heartbeat import Heartbeat
 from daemon.strategies.ma_crossover import Average, MovingAverageCrossover
 from daemon.strategies.quiet import Quiet
@@ -250,3 +251,67 @@ def test_a_halted_symbol_is_not_spammed(cls: Any) -> None:
     assert stage.facts_of("order_approved") == []
     assert len(stage.facts_of("order_denied")) <= 22, "10 s, two sides, at most one try a second"
     assert stage.tell(command("stop"))
+
+
+# ---------------------------------------------------------------- anchor
+def test_a_quiet_stretch_is_closed_by_one_order_that_is_canceled_when_it_stands() -> None:
+    stage = staged(Anchor, quiet_s=60, away_bps=200)
+    assert tick(stage) == []
+    assert sent(stage.after(59_000)) == []
+    tick(stage)
+    (order,) = sent(stage.after(1_500))
+    assert (order.side, order.order_type) == (Side.BUY, OrderType.LIMIT_MAKER)
+    assert order.price == dec("98.00"), "two hundredths below the bid of 100"
+    assert order.qty == order_qty(instrument(), dec("0"), dec("98.00")), "the least"
+    effects = stage.tell(VenueReport(report(order.client_order_id, V.NEW, qty=str(order.qty))))
+    (gone,) = only(SendCancel, effects)
+    assert gone.cancel.client_order_id == order.client_order_id
+
+
+def anchored(stage: Stage, looks: int) -> int:
+    """How many orders so many looks make; each is answered, and canceled at the venue."""
+    made = 0
+    for _ in range(looks):
+        tick(stage)
+        for order in sent(stage.after(60_000)):
+            made += 1
+            ack(stage, order)
+            ack(stage, order, V.CANCELED)
+    return made
+
+
+def test_it_has_a_bound_of_its_own() -> None:
+    assert anchored(staged(Anchor, quiet_s=60, orders_max=3), 10) == 3
+    assert anchored(staged(Anchor, quiet_s=60, orders_max=0), 5) == 0
+
+
+def test_what_others_send_is_an_anchor_already() -> None:
+    specs = (
+        StrategySpec(
+            strategy_id=StrategyId("a"),
+            symbols=("BTCUSDT",),
+            factory=lambda sid, instruments: Anchor(sid, instruments, quiet_s=60),
+        ),
+        StrategySpec(
+            strategy_id=StrategyId("b"),
+            symbols=("BTCUSDT",),
+            factory=lambda sid, instruments: Heartbeat(
+                sid, instruments, period_ms=20_000, take_every=0
+            ),
+        ),
+    )
+    stage = Stage(made=config(specs)).ready().start()
+    orders = []
+    for _ in range(12):
+        tick(stage)
+        for order in sent(stage.after(20_000)):
+            orders.append(order)
+            ack(stage, order)
+            ack(stage, order, V.CANCELED)
+    assert {order.strategy_id for order in orders} == {"b"}
+
+
+@pytest.mark.parametrize("wrong", [{"quiet_s": 0}, {"away_bps": 0}, {"orders_max": -1}])
+def test_it_refuses_parameters_that_make_no_sense(wrong: dict[str, int]) -> None:
+    with pytest.raises(ValueError, match="begin at 1"):
+        Anchor(StrategyId("a"), {}, **wrong)

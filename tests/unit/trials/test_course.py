@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from daemon.cli.trial_command import load_course
+from daemon.trials.course_files import load_course
 from daemon.trials.judging.course import CourseError, course_of
 from daemon.trials.judging.judges import JUDGES
 from daemon.trials.judging.trial_report import listing

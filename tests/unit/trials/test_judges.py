@@ -381,7 +381,7 @@ def test_every_judge_is_seen_to_pass_and_to_find() -> None:
 def test_what_the_gate_has_taken_is_counted_at_the_venues_wire_alone() -> None:
     at_venue = [placed(-1, status=0), placed(1, status=0), placed(2, status=503), placed(3)]
     observation = seen(*refusals(2, 1), venue_requests=[*at_venue, asked(2)])
-    assert observation.taken_by_gate() == 2
+    assert [row.status for row in observation.met_by_gate()] == [0, 503]
 
 
 def test_a_bot_that_ends_by_itself_is_a_finding_of_any_trial() -> None:

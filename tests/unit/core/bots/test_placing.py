@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from daemon.model.bots import BotRefusal, DenialSource
-from daemon.model.effects import BotAnswered, Record, SendOrder
+from daemon.model.effects import BotAnswered, Record, RefreshInstruments, SendOrder
 from daemon.model.enums import (
     Link,
     OrderType,
@@ -71,6 +71,23 @@ def test_a_reply_answers_with_the_bots_own_id_and_the_venues(stage: BotStage) ->
     assert stage.heard() == [("a1", "NEW", "NEW")]
     (line,) = stage.facts_of("bot_answered")
     assert line["orders"] == [{"client_order_id": cid, "status": "NEW", "cum_qty": "0"}]
+
+
+@pytest.mark.parametrize(
+    ("what", "reason", "asks_again"),
+    [
+        ({"price": "98.503"}, "filter_tick", 1),
+        ({"qty": "0.0000001"}, "filter_qty", 1),
+        ({"qty": "100000"}, "filter_qty", 1),
+        ({"qty": "1000"}, "order_qty", 0),
+    ],
+)
+def test_a_denial_by_a_filter_has_the_venues_list_read_again(
+    stage: BotStage, what: dict[str, str], reason: str, asks_again: int
+) -> None:
+    effects = stage.tell(stage.asks("a1", **what))
+    assert stage.facts_of("order_denied")[-1]["deny_reason"] == reason
+    assert [one.instrument_id for one in only(RefreshInstruments, effects)] == [BTC] * asks_again
 
 
 @pytest.mark.parametrize("source", [STREAM, QUERY])

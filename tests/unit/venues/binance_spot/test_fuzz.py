@@ -164,7 +164,7 @@ def read_rest_body(body: bytes) -> None:
     assert 0 < len(fault.text) < 20_000
 
 
-@settings(max_examples=150, deadline=1000)
+@settings(max_examples=150, deadline=None)
 @given(st.binary(max_size=200))
 def test_bytes(payload: bytes) -> None:
     is_json = typed_json(payload)
@@ -181,7 +181,7 @@ def typed_json(payload: bytes) -> bool:
     return True
 
 
-@settings(max_examples=200, deadline=1000)
+@settings(max_examples=200, deadline=None)
 @given(values)
 def test_any_json(value: Any) -> None:
     payload = json.dumps(value).encode()
@@ -191,7 +191,7 @@ def test_any_json(value: Any) -> None:
     read_rest_body(payload)
 
 
-@settings(max_examples=200, deadline=1000)
+@settings(max_examples=200, deadline=None)
 @given(event_like)
 def test_events_with_wrong_letters(event: dict[str, Any]) -> None:
     frame = json.dumps({"subscriptionId": 0, "event": event}).encode()
@@ -199,14 +199,14 @@ def test_events_with_wrong_letters(event: dict[str, Any]) -> None:
     assert told is REFUSED or not isinstance(told, WsReply), "an event is no reply"
 
 
-@settings(max_examples=200, deadline=1000)
+@settings(max_examples=200, deadline=None)
 @given(market_like)
 def test_market_frames_with_wrong_letters(data: dict[str, Any]) -> None:
     told = typed(lambda: read_market_frame(json.dumps({"stream": "x", "data": data}).encode()))
     assert not isinstance(told, TopOfBook | TradeTick) or data["s"] == "BTCUSDT"
 
 
-@settings(max_examples=150, deadline=1000)
+@settings(max_examples=150, deadline=None)
 @given(row_like)
 def test_rows_with_wrong_fields(row: dict[str, Any]) -> None:
     read_rest_body(json.dumps(row).encode())
@@ -216,7 +216,7 @@ def test_rows_with_wrong_fields(row: dict[str, Any]) -> None:
     assert told is REFUSED or (isinstance(told, WsReply) and told.fault is None)
 
 
-@settings(max_examples=100, deadline=1000)
+@settings(max_examples=100, deadline=None)
 @given(data=values, status=st.integers(0, 999), code=st.integers(-3000, 10))
 def test_cancel_replace_failures(data: Any, status: int, code: int) -> None:
     outcome = replace_reply.decode_failure(classify(status, code, "x"), data)

@@ -13,7 +13,7 @@ import pytest
 from daemon.errors import Unencodable
 from daemon.model.bots import ReplaceMode
 from daemon.model.enums import OrderType, TimeInForce
-from daemon.model.ids import ClientOrderId, VenueOrderId, cancel_id, instrument_id, own_id_of
+from daemon.model.ids import ClientOrderId, VenueOrderId, instrument_id
 from daemon.model.order_features import OrderExtras, PegPrice
 from daemon.model.orders import NewOrder, OrderTerms
 from daemon.venues.binance_spot.codec_rest import SpotRestEncoder
@@ -26,6 +26,7 @@ from tests.support.link_bench import cancel, order, replacement, smaller
 SECRET = b"s3cr3t"
 REST = SpotRestEncoder(api_key="KEY", signer=HmacSigner(SECRET), recv_window_ms=3000)
 AT_MS = 1_700_000_000_123
+CANCEL_ID = "stabc123c001k3x0000c1w3f0p9qk2m5v7xz"
 
 SHAPES: dict[OrderType, tuple[dict[str, Any], dict[str, str]]] = {
     OrderType.LIMIT: (
@@ -187,17 +188,22 @@ def test_a_cancel_goes_by_the_venues_id_where_known() -> None:
     by_venue = dict(parse_qsl(request.target.partition("?")[2]))
     assert by_venue["orderId"] == "42"
     assert "origClientOrderId" not in by_venue
-    assert by_venue["newClientOrderId"] == "stabc123-1-1-c"
+    assert "newClientOrderId" not in by_venue
+    request = REST.cancel(cancel(request_id=CANCEL_ID), AT_MS)
+    named = dict(parse_qsl(request.target.partition("?")[2]))
+    assert named["newClientOrderId"] == CANCEL_ID
     assert (request.method, request.purpose, request.orders) == ("DELETE", Purpose.CANCEL, 0)
 
 
-def test_a_renamed_order_is_recognised_as_its_own() -> None:
-    own = ClientOrderId("stabc123-1-1")
-    shown = cancel_id(own)
-    assert shown is not None
-    assert own_id_of(shown) == own
-    assert own_id_of("foreign-c") == "foreign-c"
-    assert cancel_id(ClientOrderId("s" * 36)) is None
+def test_a_cancel_by_the_venues_id_alone_has_its_own_id_on_both_roads() -> None:
+    request = REST.cancel_by_id("BTCUSDT", 42, CANCEL_ID, AT_MS)
+    asked = dict(parse_qsl(request.target.partition("?")[2]))
+    assert (asked["orderId"], asked["newClientOrderId"]) == ("42", CANCEL_ID)
+    codec = ws_codec(api_key="k", signer=HmacSigner(b"s"), recv_window_ms=5)
+    frame = orjson.loads(codec.cancel_by_id("BTCUSDT", 42, CANCEL_ID, "1", AT_MS).payload)
+    assert (frame["params"]["orderId"], frame["params"]["newClientOrderId"]) == (42, CANCEL_ID)
+    unnamed = orjson.loads(codec.cancel_by_id("BTCUSDT", 42, "", "1", AT_MS).payload)
+    assert "newClientOrderId" not in unnamed["params"]
 
 
 @pytest.mark.parametrize(

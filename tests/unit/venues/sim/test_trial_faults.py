@@ -119,6 +119,29 @@ def test_resting_orders_trade_by_the_fraction_that_is_asked() -> None:
     assert len(stage.venue.market(SYMBOL).book.bids.prices) >= 12
 
 
+def test_a_fraction_below_a_lot_trades_one_lot() -> None:
+    stage = Stage(flow_rate_per_s=30.0)
+    bid = stage.venue.market(SYMBOL).best_price(Side.BUY)
+    order = stage.buy("0.1", str(bid // 10**8 - 50)).order
+    step = stage.venue.market(SYMBOL).spec.step
+    strike(stage, FaultKind.FILL_RESTING, fraction=0.00001)
+    assert order.executed == step
+
+
+def test_another_tick_moves_no_price() -> None:
+    stage = Stage(flow_rate_per_s=50.0)
+    market = stage.venue.market(SYMBOL)
+    before = market.tape.last_price
+    conductor = strike(stage, FaultKind.FILTER_CHANGE, tick="1", seconds=20)
+    for _ in range(10):
+        stage.venue.advance(stage.tick(SECOND))
+    assert abs(market.best_price(Side.BUY) / before - 1) < 0.01
+    conductor.step(stage.tick(20 * SECOND))
+    for _ in range(10):
+        stage.venue.advance(stage.tick(SECOND))
+    assert abs(market.best_price(Side.SELL) / before - 1) < 0.01
+
+
 def test_the_venue_cancels_and_delists() -> None:
     stage = Stage()
     order = stage.buy("0.1", "50000").order

@@ -1,0 +1,53 @@
+"""Whether a report of a course of trials is what was written, and what its rows give.
+
+`seatrial trial` writes the report; this is the accountant's own reading of it. The verdicts
+themselves are judged again by `seatrial preflight`, which has the observations.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from evidence.read.json_inputs import Artifact
+
+PASSED, FOUND, UNSEEN = "PASS", "FINDING", "NOT SHOWN"
+SPOILS_NOTHING = frozenset({PASSED, "MET BY THE GATE", "NOT APPLICABLE"})
+
+
+def why_not_believed(report: Artifact, bound: Mapping[str, Any]) -> str:
+    """Empty when a report is unchanged, passed, and of what the policy binds it to.
+
+    Args:
+        report: `trial_COURSE.json`.
+        bound: keys of the report, each with the value that it must have.
+    """
+    value = report.value or {}
+    stated = {key: told for key, told in value.items() if key != "report_hash"}
+    text = json.dumps(stated, sort_keys=True, separators=(",", ":"))
+    if value.get("report_hash") != hashlib.sha256(text.encode()).hexdigest():
+        return "it was changed after it was written: its own hash does not fit"
+    code = _exit_code(value.get("trials"))
+    told = value.get("exit_code")
+    if told != code or isinstance(told, bool):
+        return f"it tells exit code {told}; its trials give {code}"
+    if code:
+        return f"not passed: {value.get('verdict')}"
+    for key, wanted in bound.items():
+        if value.get(key) != wanted:
+            return f"{key} is {value.get(key)!r}; the policy asks for {wanted!r}"
+    return ""
+
+
+def _exit_code(trials: object) -> int | None:
+    """0 passed, 2 a finding, 3 not shown; None where these are no trials."""
+    if not isinstance(trials, list) or not all(isinstance(row, dict) for row in trials):
+        return None
+    outcomes = [(row.get("required") is not False, row.get("outcome")) for row in trials]
+    if not all(word in SPOILS_NOTHING | {FOUND, UNSEEN} for _, word in outcomes):
+        return None
+    if any(word == FOUND for _, word in outcomes):
+        return 2
+    if all(word != PASSED for _, word in outcomes):
+        return 3
+    return 3 if (True, UNSEEN) in outcomes else 0

@@ -1,0 +1,68 @@
+"""The owner of the box edits the record and makes every hash good: no lie pays, alone or in pairs.
+
+`make liars` plays every lie in every story, and all pairs.
+"""
+
+import json
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from evidence.judge.verdict import OK
+from evidence.pack.evidence_pack import find_inputs, verify_pack, write_pack
+from tests.support.honest import KINDS, sessions
+from tests.support.journal_maker import encode, write_journal
+from tests.support.liar_story import LIES, STORIES, heads_off_the_box, judged, story
+from tests.support.lie_player import alone, pairs, play_pair, told_in
+
+HONEST = 96
+PAIRS = 90
+OWNERS_KEY = Ed25519PrivateKey.from_private_bytes(b"the key of the box's own owner!!")
+
+
+def test_the_suite_is_wide():
+    assert len(LIES) >= 80
+    assert sum(lie.is_outside for lie in LIES.values()) < len(LIES) / 10
+
+
+@pytest.mark.parametrize("name", STORIES)
+def test_every_story_is_good_evidence_as_it_stands(name):
+    report = judged(story(name))
+    assert (report.verdict, report.reasons) == (OK, [])
+    assert report.counts_as_testnet_evidence
+    assert judged(story(name), heads_off_the_box(story(name))).verdict == OK
+
+
+@pytest.mark.parametrize("name", sorted(LIES))
+def test_a_lie_does_not_pay(name):
+    played = list(alone(LIES[name], stories_max=2))
+    assert played, "no story has anything that this lie is about"
+    assert [one for one in played if one.fault] == []
+
+
+def test_two_lies_do_not_make_each_other_good():
+    played = [play_pair(one, other) for one, other in pairs(PAIRS)]
+    fitting = [one for one in played if one is not None]
+    assert len(fitting) > PAIRS / 2
+    assert [one for one in fitting if one.fault] == []
+
+
+def test_the_owners_signature_makes_no_lie_true(tmp_path):
+    """He packs and signs what he has edited: the pack is as he signed it, and says NO_GO."""
+    made = told_in("tight-4", LIES["an_incident_goes_with_every_total"])
+    assert made is not None
+    write_journal(tmp_path / "box/journal", encode(made.lines), is_anchored=True)
+    (tmp_path / "box/ledger.json").write_text(json.dumps(made.books))
+    manifest = write_pack(find_inputs(tmp_path / "box"), tmp_path / "box.tar", OWNERS_KEY)
+    assert verify_pack(tmp_path / "box.tar", OWNERS_KEY.public_key()).ok
+    assert manifest["verdict"] == "NO_GO"
+
+
+def test_honest_sessions_of_every_kind_agree():
+    """Storms, restarts, tightened caps, bots, cross pairs; `make honest` judges thousands."""
+    decisions = 0
+    for kind, seed in sessions(5000, HONEST):
+        found = KINDS[kind](seed)
+        assert found.verdict == OK, f"{kind} seed {seed}: {found.reasons}"
+        decisions += found.decisions
+    assert decisions > 20 * HONEST
