@@ -256,3 +256,34 @@ def test_a_report_takes_the_place_of_its_own_journals_earlier_one(tmp_path):
     assert len(told["journals"][0]["sessions"]["sessions"]) == 2
     (tmp_path / "events.jsonl").write_text('{"event_type":"fill"}\n')
     assert run("report", str(tmp_path / "events.jsonl"), *out).exit_code == 1
+
+
+def test_a_report_with_more_sessions_is_not_written_over_by_one_with_fewer(tmp_path):
+    maker = whole_story(seed=1)
+    journal, _ = maker.save(tmp_path)
+    shorter = list(maker.records)
+    maker.run_start()
+    maker.session(5)
+    maker.run_stop()
+    maker.save(tmp_path)
+    out = ("--out-dir", str(tmp_path / "out"))
+    run("report", str(journal), *out)
+    first = (tmp_path / "out/evidence_report.json").read_bytes()
+    maker.records[:] = shorter
+    for path in journal.glob("*.jsonl"):
+        path.unlink()
+    maker.save(tmp_path)
+    assert run("report", str(journal), *out).exit_code == 1
+    assert (tmp_path / "out/evidence_report.json").read_bytes() == first
+
+
+@pytest.mark.parametrize("has_browser", [True, False])
+def test_open_shows_the_page_or_says_where_it_is(saved, tmp_path, monkeypatch, has_browser):
+    shown = []
+    monkeypatch.setattr("webbrowser.open", lambda url: shown.append(url) or has_browser)
+    journal, ledger = saved
+    done = run("report", journal, "--ledger", ledger, "--out-dir", tmp_path / "out", "--open")
+    assert done.exit_code == 0
+    page = tmp_path / "out" / "evidence_report.html"
+    assert shown == [page.resolve().as_uri()]
+    assert ("no browser can be opened here" in done.output) is not has_browser

@@ -152,14 +152,14 @@ def test_a_ledger_with_a_key_twice_is_refused(tmp_path):
 # ---------------------------------------------------------------------- anchors
 def test_of_a_testnet_no_anchor_is_a_verdict_and_of_a_rehearsal_a_remark(tmp_path):
     for mode, exchange, wanted in (
-        ("testnet", "binance-spot-testnet", "UNKNOWN"),
+        ("testnet", "binance-spot-testnet", "UNANCHORED"),
         ("sim", "sim", "OK"),
     ):
         maker = whole_story(mode=mode, exchange=exchange)
         journal = write_journal(tmp_path / mode, maker.lines())
         intact = build_report([journal]).journals[0].verdicts.intact
         assert intact.value == wanted
-        assert any("not anchored" in one for one in (*intact.unknown, *intact.remarks))
+        assert any("no outside anchor" in one for one in (*intact.unanchored, *intact.remarks))
 
 
 def test_errors_and_anomalies_are_always_told(tmp_path):
