@@ -637,8 +637,20 @@ def a_request_asked_for_less(told: Story) -> None:
     request = told.lines[place]["owner"]["request"]
     where = told.first("input", input=lambda one: one.get("request") == request)
     asked = told.lines[where]["input"]
-    asked = asked if asked["type"] == "BotPlace" else asked["place"]
+    asked = asked.get("place") or asked.get("orders", [asked])[0]
     asked["side"] = "BUY" if asked["side"] == "SELL" else "SELL"
+
+
+@lie
+def a_leg_was_never_asked_for(told: Story) -> None:
+    """Of a list's orders one stands no more in the bot's request; both legs left."""
+    names = {
+        line["owner"]["request"] for line in told.of_kind("order_approved") if line.get("owner")
+    }
+    place = told.first(
+        "input", input=lambda one: one["type"] == "BotPlaceList" and one["request"] in names
+    )
+    told.lines[place]["input"]["orders"].pop()
 
 
 @lie
