@@ -32,6 +32,14 @@ from daemon.model.stop_triggers import StopTrigger
 from riskcaps.gate.interceptor import Interceptor
 from riskcaps.words.denials import OF_THE_VENUES_LIST
 
+_ORDER_APPROVED, _ORDER_STATE, _FILL = (
+    EventType.ORDER_APPROVED,
+    EventType.ORDER_STATE,
+    EventType.FILL,
+)
+_FILLED = OrderStatus.FILLED
+"""Looked up once: on Python 3.11 a look at a member of an enum costs as much as a call."""
+
 SENT = advance(OrderStatus.APPROVED, Trigger.SENT, acknowledged=False, partly_filled=False).new
 """What every order becomes in the turn of its approval."""
 CONTEXT_DECISIONS = 10_000
@@ -122,7 +130,7 @@ class TurnContext:
         fields: journal.OrderApprovedRecord = approved_fields(
             order, reason, decision, counts, owner
         )
-        self.record(EventType.ORDER_APPROVED, fields)
+        self.record(_ORDER_APPROVED, fields)
         return made
 
     def _tell_context(self, instrument_id: InstrumentId, decision: Mapping[str, Any]) -> None:
@@ -212,7 +220,7 @@ class TurnContext:
             fields["ts_venue_ns"] = ts_venue_ns
         if listed is not None:
             fields["order_list_id"] = listed
-        self.record(EventType.ORDER_STATE, fields)
+        self.record(_ORDER_STATE, fields)
         if old.is_terminal and not row.new.is_terminal:
             # Its hold is taken again: whoever reads the journal needs all that it is held for.
             self.resolved(order, "adopted", f"{trigger.value} after {old.value}: {why}")
@@ -261,7 +269,7 @@ class TurnContext:
 
     def book(self, fill: Fill, order: Order) -> None:
         """Book one new fill and write its line."""
-        late = order.status.is_terminal and order.status is not OrderStatus.FILLED
+        late = order.status.is_terminal and order.status is not _FILLED
         self.ledger.book_fill(fill, order, self.now_ns)
         fields: journal.FillRecord = {
             "exec_id": fill.exec_id,
@@ -282,7 +290,7 @@ class TurnContext:
             "ts_recv_ns": fill.ts_recv_ns,
             "position_qty": plain(self.interceptor.risk.books.position(fill.instrument_id)),
         }
-        self.record(EventType.FILL, fields)
+        self.record(_FILL, fields)
 
     def resolved(self, order: Order, outcome: Outcome, proof: str) -> None:
         """Write how a doubt about an order ended; for `adopted` the order comes with it."""

@@ -240,6 +240,11 @@ def stem_of(client_order_id: str) -> str:
     )
 
 
+def without_digest(shown: str) -> str:
+    """For people and narrow screens: what names the order. Other ids as they are."""
+    return shown[:_STEM_LENGTH] if _NEW.fullmatch(shown) else shown
+
+
 def request_id(kind: str, client_order_id: str, digest: str) -> str | None:
     """The id that a request about an order carries; None where no seatrial made the order's."""
     stem = stem_of(client_order_id)

@@ -387,10 +387,7 @@ BOT_REQUESTS = get_args(BotRequest)
 class Turn(msgspec.Struct, frozen=True):
     """One turn of the pump: an input with its place in the run and the engine's time.
 
-    `ts_ns` is UTC nanoseconds anchored to the monotonic clock at boot and never earlier than the
-    journal's last record: it does not step, so no window is ever refilled by a clock change.
-    `head` is the SHA-256 (hex) of the journal's last line before this turn's own, which carries it
-    as `prev`: ids that the turn makes have a digest of it.
+    `ts_ns`: UTC, never earlier than the journal's last record. `head`: `prev` of this turn's line.
     """
 
     seq: int

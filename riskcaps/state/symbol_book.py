@@ -29,6 +29,9 @@ from riskcaps.words.cap_values import window_minutes
 from riskcaps.words.caps import UNLIMITED
 from riskcaps.words.capset import SYMBOL_CAPS, SymbolCaps
 
+_BUY, _SELL = Side.BUY, Side.SELL
+"""Looked up once: on Python 3.11 a look at a member of an enum costs as much as a call."""
+
 _COST_STEP = Decimal("1E-18")
 """Where a share of the cost is cut; what is cut stays in the rest, so the sum is exact."""
 
@@ -322,17 +325,17 @@ class SymbolBook:
         Average-cost accounting; `cost` is what the present position cost, so cash, cost and
         realised always sum to what was really paid, to the last digit.
         """
-        qty = fill.qty if fill.side is Side.BUY else -fill.qty
+        qty = fill.qty if fill.side is _BUY else -fill.qty
         if fill.fee_asset and fill.fee_asset == self.base:
             qty -= fill.fee
-            if fill.side is Side.SELL:
+            if fill.side is _SELL:
                 self.fees_since_sell += fill.fee
             self.fees_quote += fill.fee * fill.price
         elif fill.fee_asset == self.quote:
             self.fees_quote += fill.fee
         gained = ZERO
         before = self.position
-        reduced = before != 0 and (before > 0) != (fill.side is Side.BUY)
+        reduced = before != 0 and (before > 0) != (fill.side is _BUY)
         if reduced and qty:
             closed = -qty if abs(qty) <= abs(before) else before
             part = self.cost

@@ -3,10 +3,18 @@
 from decimal import Decimal
 from typing import Any
 
-from daemon.model.enums import LiquidityFlag, OrderType, TimeInForce, VenueOrderStatus
+from daemon.model.enums import (
+    ExecType,
+    LiquidityFlag,
+    OrderType,
+    ReportSource,
+    TimeInForce,
+    VenueOrderStatus,
+)
 from daemon.model.ids import ClientOrderId, ExecId, VenueOrderId, symbol_of
 from daemon.model.instrument import Instrument
-from daemon.model.reports import Fill
+from daemon.model.reports import ExecutionReport, Fill
+from daemon.venues.binance_spot.serving.events import ExecReport
 from daemon.venues.binance_spot.serving.order_requests import PlaceRequest, Status
 from daemon.venues.binance_spot.serving.units import decimal_of_e8, e8_of
 from daemon.venues.sim.listed_symbols import spec_of
@@ -79,6 +87,42 @@ def loaded_instrument() -> Instrument:
             )
         )
     return _LOADED[0]
+
+
+def stream_report(event: ExecReport, now_ns: int) -> ExecutionReport:
+    fills: tuple[Fill, ...] = ()
+    if event.exec_type is ExecType.TRADE:
+        fills = (
+            Fill(
+                exec_id=ExecId(f"{SYMBOL}:{event.trade_id}:{event.order.order_id}"),
+                client_order_id=ClientOrderId(event.order.client_order_id),
+                venue_order_id=VenueOrderId(str(event.order.order_id)),
+                instrument_id=BTC,
+                side=event.order.side,
+                qty=decimal_of_e8(event.last_qty),
+                price=decimal_of_e8(event.last_price),
+                fee=decimal_of_e8(event.fee),
+                fee_asset=event.fee_asset,
+                liquidity=LiquidityFlag.MAKER if event.maker else LiquidityFlag.TAKER,
+                ts_venue_ns=event.ts_ns,
+                ts_recv_ns=now_ns,
+            ),
+        )
+    return ExecutionReport(
+        client_order_id=ClientOrderId(event.order.client_order_id),
+        venue_order_id=VenueOrderId(str(event.order.order_id)),
+        instrument_id=BTC,
+        exec_type=event.exec_type,
+        venue_status=STATUS[event.status],
+        side=event.order.side,
+        qty=decimal_of_e8(event.qty),
+        price=decimal_of_e8(event.order.price),
+        cum_qty=decimal_of_e8(event.executed),
+        fills=fills,
+        source=ReportSource.STREAM,
+        ts_venue_ns=event.ts_ns,
+        ts_recv_ns=now_ns,
+    )
 
 
 def world_caps(**more: Any) -> CapSet:

@@ -66,6 +66,10 @@ from daemon.model.reports import CancelReject, Reject
 from daemon.model.stop_triggers import StopTrigger
 from riskcaps.words.order_kinds import STOP_TYPES
 
+_GONE, _ACTIVE, _SUSPENDED = BotState.GONE, BotState.ACTIVE, BotState.SUSPENDED
+_REPLY = ReportSource.REPLY
+"""Looked up once: on Python 3.11 a look at a member of an enum costs as much as a call."""
+
 _FORGET_EVERY = 500
 ENGINE_NAME = "engine"
 
@@ -173,7 +177,7 @@ class Bots:
 
     # ------------------------------------------------------------------ what others have handled
     def _on_report(self, item: VenueReport) -> None:
-        if item.report.source is ReportSource.REPLY:
+        if item.report.source is _REPLY:
             self._waiting.replied(item.report.client_order_id)
 
     def _on_reject(self, item: VenueReject) -> None:
@@ -261,7 +265,7 @@ class Bots:
     def _suspend_whoever_must(self) -> None:
         for name, spec in self.specs.items():
             account = self._ctx.ledger.bots.of.get(name)
-            if account is None or account.state not in (BotState.ACTIVE, BotState.GONE):
+            if account is None or account.state not in (_ACTIVE, _GONE):
                 continue
             if 0 < spec.reject_streak_max <= account.rejects:
                 why = f"{account.rejects} faulty orders in a row"
@@ -269,7 +273,7 @@ class Bots:
                 why = f"{account.losses} orders in a row closed at a loss"
             else:
                 continue
-            self._switch(name, BotState.SUSPENDED, why, ENGINE_NAME, cancel=True)
+            self._switch(name, _SUSPENDED, why, ENGINE_NAME, cancel=True)
 
     # ------------------------------------------------------------------ switching
     def _switch(

@@ -23,6 +23,12 @@ from daemon.model.ids import ClientOrderId
 from daemon.model.orders import Order
 from daemon.model.records import EventType
 
+_CANCELED, _REJECTED = VenueOrderStatus.CANCELED, VenueOrderStatus.REJECTED
+_UNKNOWN = OrderStatus.UNKNOWN
+_MARKET, _LIMIT = OrderType.MARKET, OrderType.LIMIT
+_BOT_ANSWERED = EventType.BOT_ANSWERED
+"""Looked up once: on Python 3.11 a look at a member of an enum costs as much as a call."""
+
 TIMER = "bots"
 WAITING_PER_BOT_MAX = 1_000
 """The oldest is forgotten beyond it: its bot has given up long before."""
@@ -163,7 +169,7 @@ class PendingAnswers:
             if order is None or not self._is_placed(order, waiter):
                 return None
             placed = self._rows.row(order)
-            if placed.status is VenueOrderStatus.REJECTED:
+            if placed.status is _REJECTED:
                 denial, placed = NEVER_THERE, None
         if waiter.kind == "replace":
             if cancel_denial is None and not (ended and _was_canceled(ended[0])):
@@ -218,13 +224,13 @@ class PendingAnswers:
             return False  # fills are owed: a row without them would be half of the truth
         if order.status.is_terminal:
             return True
-        if not is_shown(order) or order.status is OrderStatus.UNKNOWN:
+        if not is_shown(order) or order.status is _UNKNOWN:
             return False
         is_pending = order.order_list is not None and order.order_list.is_pending
         if is_pending:
             pass  # it ends at once when its turn comes, not now
-        elif order.order_type is OrderType.MARKET or (
-            order.order_type is OrderType.LIMIT and order.time_in_force in _AT_ONCE
+        elif order.order_type is _MARKET or (
+            order.order_type is _LIMIT and order.time_in_force in _AT_ONCE
         ):
             return False
         if waiter.is_replied:
@@ -254,7 +260,7 @@ class PendingAnswers:
             "refused": "" if said is None else f"{said.source}: {said.reason}",
             "wait_ns": ctx.now_ns - waiter.asked_ns,
         }
-        ctx.record(EventType.BOT_ANSWERED, fields)
+        ctx.record(_BOT_ANSWERED, fields)
         ctx.effects.append(answered)
 
     def _on(self, client_order_id: ClientOrderId) -> list[Waiter]:
@@ -284,4 +290,4 @@ def _orders_of(waiter: Waiter) -> tuple[ClientOrderId, ...]:
 
 
 def _was_canceled(row: BotOrderRow) -> bool:
-    return row.status is VenueOrderStatus.CANCELED
+    return row.status is _CANCELED

@@ -24,6 +24,7 @@ from daemon.model.inputs import BotCancelAll, BotPlace
 from daemon.shell.gateway.bot_list_calls import BotListCalls, ended_list
 from daemon.shell.gateway.gateway_rules import BotAsked, Counts
 from daemon.shell.gateway.placement_doubts import PlacementDoubts, list_name
+from daemon.shell.gateway.public import no_answer
 from daemon.shell.gateway.public_market import PublicReply, PublicRequestFailed
 from daemon.shell.gateway.request_waiters import (
     PatienceOver,
@@ -61,7 +62,7 @@ from daemon.venues.binance_spot.serving.order_forms import (
     parse_replace,
     response_type,
 )
-from daemon.venues.binance_spot.serving.refusals import refusal_of, try_again
+from daemon.venues.binance_spot.serving.refusals import refusal_of
 from daemon.venues.binance_spot.serving.shown_rows import (
     Row,
     amended_row,
@@ -431,8 +432,8 @@ class BotCalls:
     async def _signed_answer(self, path: str, symbol: str) -> Any:
         try:
             reply = await self._account.get(path, symbol)
-        except PublicRequestFailed:
-            raise try_again() from None
+        except PublicRequestFailed as error:
+            raise no_answer(error) from None
         return orjson.loads(reply.body)
 
 

@@ -161,8 +161,9 @@ class OwnView:
             return
         if self._newest.get(row.client_order_id) == own:
             del self._newest[row.client_order_id]
-        if row.venue_order_id is not None:
-            self._by_venue_id.pop((row.instrument_id, row.venue_order_id), None)
+        at_venue = (row.instrument_id, row.venue_order_id or "")
+        if self._by_venue_id.get(at_venue) == own:
+            del self._by_venue_id[at_venue]
         if row.order_list is not None:
             legs = self._lists.get(row.order_list.list_id, {})
             legs.pop(row.order_list.leg, None)
