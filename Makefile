@@ -107,7 +107,7 @@ fuzz: $(VENV)/.fuzz
 	$(BIN)/python -m tests.fuzz $(ARGS)
 
 bench: $(VENV)/.bench
-	$(BIN)/python -m tests.bench $(ARGS)
+	$(BIN)/python -m tests.bench --doc $(ARGS)
 
 bench-stop: $(STAMP)
 	$(BIN)/python -m tests.bench.stop $(ARGS)
