@@ -146,6 +146,7 @@ class DurableState:
         venue_order_id: VenueOrderId | None,
         venue_cum_qty: Decimal,
         ts_venue_ns: int = 0,
+        venue_list_id: str | None = None,
     ) -> None:
         """ORDER_STATE: one row of the lifecycle table fired."""
         old, cid, gate = order.status, order.client_order_id, self.interceptor.risk
@@ -154,6 +155,7 @@ class DurableState:
         order.status = new
         order.ts_updated_ns = now_ns
         order.venue_order_id = venue_order_id
+        order.venue_list_id = order.venue_list_id or venue_list_id
         order.venue_cum_qty = max(order.venue_cum_qty, venue_cum_qty)
         self.books.index(order)
         if order.bot_order_id:

@@ -175,6 +175,7 @@ class TurnContext:
         venue_cum_qty: Decimal = ZERO,
         source: str = "",
         ts_venue_ns: int = 0,
+        venue_list_id: str | None = None,
     ) -> None:
         """Fire one row of the lifecycle table; nothing is written when nothing changes.
 
@@ -190,7 +191,9 @@ class TurnContext:
         )
         seen = venue_order_id or order.venue_order_id
         claimed = max(order.venue_cum_qty, venue_cum_qty)
-        if (row.new, seen, claimed) == (old, order.venue_order_id, order.venue_cum_qty):
+        listed = order.venue_list_id or (venue_list_id if order.order_list is not None else None)
+        told = (row.new, seen, claimed, listed)
+        if told == (old, order.venue_order_id, order.venue_cum_qty, order.venue_list_id):
             return
         self.ledger.move(
             order,
@@ -199,6 +202,7 @@ class TurnContext:
             venue_order_id=seen,
             venue_cum_qty=claimed,
             ts_venue_ns=ts_venue_ns,
+            venue_list_id=listed,
         )
         fields: journal.OrderStateRecord = {
             "client_order_id": order.client_order_id,
@@ -214,6 +218,8 @@ class TurnContext:
         }
         if order.bot_order_id and ts_venue_ns:
             fields["ts_venue_ns"] = ts_venue_ns
+        if listed is not None:
+            fields["order_list_id"] = listed
         self.record(_ORDER_STATE, fields)
         if old.is_terminal and not row.new.is_terminal:
             # Its hold is taken again: whoever reads the journal needs all that it is held for.
@@ -242,6 +248,7 @@ class TurnContext:
                     venue_cum_qty=report.cum_qty,
                     source=report.source._value_,
                     ts_venue_ns=report.ts_venue_ns,
+                    venue_list_id=report.venue_list_id,
                 )
         except ImpossibleTransition as error:
             self.trouble(

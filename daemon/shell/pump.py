@@ -31,6 +31,7 @@ from daemon.model.effects import (
     Reply,
     SendAmend,
     SendOrder,
+    SendOrderList,
     SendReplace,
     VenueEffect,
 )
@@ -95,7 +96,7 @@ class RecordCounter(Protocol):
 
 
 _NO_FIELDS: Mapping[str, Any] = MappingProxyType({})
-_PLACING = frozenset({SendOrder, SendReplace, SendAmend})
+_PLACING = frozenset({SendOrder, SendOrderList, SendReplace, SendAmend})
 """Effects that leave only when the turn's lines are with the kernel (promise P5)."""
 _TOLD = frozenset(typing.get_args(BotEffect))
 """Effects for bots, in order; a bot hears of nothing that a crash could still undo."""
@@ -369,6 +370,12 @@ class Pump:
             self.offer(
                 NotSent(amend.client_order_id, amend.instrument_id, "amend", "journal not written")
             )
+            return
+        if isinstance(effect, SendOrderList):
+            for one in effect.order_list.orders:
+                self.offer(
+                    NotSent(one.client_order_id, one.instrument_id, "place", "journal not written")
+                )
             return
         if not isinstance(effect, SendOrder | SendReplace):
             raise InvariantViolation(f"{type(effect).__name__} places no order")

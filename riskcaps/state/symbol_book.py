@@ -40,56 +40,15 @@ class SymbolBook:
     """All that the gate knows of one instrument."""
 
     __slots__ = (
-        "at_par",
-        "base",
-        "base_account",
-        "blocked",
-        "buy_pxs",
-        "buys_open",
-        "caps",
-        "cost",
-        "fees_quote",
-        "fees_since_sell",
-        "filters",
-        "has_multipliers",
-        "instrument",
-        "instrument_id",
-        "last",
-        "last_ns",
-        "mark_ask",
-        "mark_bid",
-        "market_made",
-        "market_version",
-        "minute",
-        "model",
-        "open_count",
-        "order_types",
-        "position",
-        "price_high",
-        "price_low",
-        "qty_high",
-        "qty_low",
-        "qty_step",
-        "quote",
-        "quote_account",
-        "realised",
-        "sell_pxs",
-        "sells_open",
-        "stops_open",
-        "symbol",
-        "terms_version",
-        "tick",
-        "top",
-        "top_ns",
-        "traded",
-        "unknown_count",
-        "unset",
-        "version",
-        "was_traded",
-        "watch",
-        "windows",
-        "worth",
-    )
+        "at_par", "base", "base_account", "blocked", "buy_pxs", "buys_open", "caps", "cost",
+        "fees_quote", "fees_since_sell", "filters", "has_multipliers", "instrument",
+        "instrument_id", "last", "last_ns", "mark_ask", "mark_bid", "market_made",
+        "market_version", "minute", "model", "open_count", "order_types", "position",
+        "price_high", "price_low", "qty_high", "qty_low", "qty_step", "quote", "quote_account",
+        "realised", "sell_pxs", "sells_open", "stops_open", "symbol", "terms_version", "tick",
+        "top", "top_ns", "traded", "unknown_count", "unset", "version", "was_traded", "watch",
+        "windows", "worth",
+    )  # fmt: skip
 
     def __init__(self, instrument_id: InstrumentId) -> None:
         self.instrument_id = instrument_id
@@ -259,7 +218,7 @@ class SymbolBook:
 
     def add_hold(self, hold: Hold) -> None:
         """Weigh one more open order."""
-        leaves, px = hold.leaves, hold.px
+        leaves, px = hold.counted, hold.px
         value = leaves * px
         hold.quote.open_notional += value
         if hold.is_buy:
@@ -279,6 +238,34 @@ class SymbolBook:
         if hold.phase == UNKNOWN:
             self.unknown_count += 1
 
+    def weigh(self, hold: Hold, *, weighs: bool) -> None:
+        """Count a hold's quantity from now on, or not: of a group one counts (risk_books.py)."""
+        if hold.weighs is weighs:
+            return
+        leaves = hold.leaves if weighs else -hold.leaves
+        hold.weighs = weighs
+        value = leaves * hold.px
+        if hold.is_buy:
+            self.buys_open += leaves
+        else:
+            self.sells_open += leaves
+        hold.quote.open_notional += value
+        if hold.reserved:
+            hold.account.inflight += value if hold.pays_value else leaves
+        self.version += 1
+
+    def show_price(self, hold: Hold, *, shown: bool) -> None:
+        """Leave an order's price out of the open ones, or put it back.
+
+        What is decided on meanwhile works only when that order has ended, and cannot meet it.
+        """
+        prices = self.buy_pxs if hold.is_buy else self.sell_pxs
+        if shown:
+            insort(prices, hold.px)
+        else:
+            del prices[bisect_left(prices, hold.px)]
+        self.version += 1
+
     def acknowledge(self, hold: Hold) -> None:
         """The venue has it: what it takes is the venue's to lock from now on."""
         if hold.phase == UNKNOWN:
@@ -287,19 +274,21 @@ class SymbolBook:
         if hold.reserved:
             hold.reserved = False
             account = hold.account
-            amount = hold.leaves * hold.px if hold.pays_value else hold.leaves
+            amount = hold.counted * hold.px if hold.pays_value else hold.counted
             account.inflight -= amount
             account.unsettled += amount
 
     def shrink_hold(self, hold: Hold, qty: Decimal, *, settled: bool) -> None:
         """Take `qty` (at most its leaves) out of a hold; `settled`: the venue spent it."""
+        hold.leaves -= qty
+        if not hold.weighs:
+            return
         value = qty * hold.px
         if hold.is_buy:
             self.buys_open -= qty
         else:
             self.sells_open -= qty
         self.version += 1
-        hold.leaves -= qty
         hold.quote.open_notional -= value
         if hold.reserved:
             amount = value if hold.pays_value else qty
@@ -309,7 +298,7 @@ class SymbolBook:
 
     def drop_hold(self, hold: Hold) -> None:
         """Forget an order, and release what it may still do."""
-        leaves, px = hold.leaves, hold.px
+        leaves, px = hold.counted, hold.px
         if hold.is_buy:
             prices = self.buy_pxs
             self.buys_open -= leaves
@@ -322,7 +311,7 @@ class SymbolBook:
             hold.quote.open_notional -= value
             if hold.reserved:
                 hold.account.inflight -= value if hold.pays_value else leaves
-            hold.leaves = ZERO
+        hold.leaves = ZERO
         self.version += 1
         self.open_count -= 1
         if hold.is_stop:

@@ -17,7 +17,7 @@ from daemon.model.amounts import ZERO
 from daemon.model.bots import BotFill, BotOrderRow, bot_of
 from daemon.model.effects import BotOrderChanged
 from daemon.model.enums import ExecType, LiquidityFlag, OrderStatus, VenueOrderStatus
-from daemon.model.ids import ClientOrderId
+from daemon.model.ids import ClientOrderId, first_of_list
 from daemon.model.orders import Order
 from daemon.model.reports import Fill
 
@@ -57,6 +57,7 @@ class BotTold:
     is_ended: bool = False
     amends: int = 0
     was_in_doubt: bool = False
+    was_pending: bool = False
 
 
 class Rows:
@@ -84,6 +85,7 @@ class Rows:
                     is_ended=order.status.is_terminal,
                     amends=order.amends,
                     was_in_doubt=order.status is OrderStatus.UNKNOWN,
+                    was_pending=self._is_pending(order),
                 )
 
     def turn_over(self) -> None:
@@ -128,7 +130,18 @@ class Rows:
             reason=self.reasons.get(cid, ""),
             ts_placed_ns=order.ts_venue_placed_ns or order.ts_approved_ns,
             ts_updated_ns=order.ts_venue_ns or order.ts_updated_ns,
+            order_list=order.order_list,
+            venue_list_id=order.venue_list_id,
+            is_pending=self._is_pending(order),
         )
+
+    def _is_pending(self, order: Order) -> bool:
+        """Whether it waits for the first order of its list, as far as the fold knows."""
+        leg = order.order_list
+        if leg is None or not leg.is_pending or order.cum_qty > 0:
+            return False
+        first = self._ctx.books.orders.get(first_of_list(leg.list_id))
+        return first is not None and first.status is not OrderStatus.FILLED
 
     def changes(self, order: Order) -> Iterator[BotOrderChanged]:
         """What has changed since its bot was last told; it counts as told from here on."""
@@ -142,6 +155,11 @@ class Rows:
         if not told.is_new and is_shown(order):
             told.is_new = True
             yield _change(_before_trades(row), _EXECTYPE_NEW)
+        if row.is_pending:
+            told.was_pending = True
+        elif told.was_pending and row.status is VenueOrderStatus.NEW:
+            told.was_pending = False  # its turn has come: the venue says NEW again
+            yield _change(row, _EXECTYPE_NEW)
         for count in range(told.fills + 1, len(row.fills) + 1):
             yield _change(_after_trades(row, count), _TRADE, row.fills[count - 1])
         told.fills = len(row.fills)

@@ -151,8 +151,9 @@ class OrderTransport:
         request_id = str(self._next_request)
         try:
             at_ms = self._sync.venue_ms_at(now_ns)
-            request: WsRequest = getattr(session.codec, kind)(item, request_id, at_ms)
-            full = self._governor.rate.refusal(asked.instrument_id, now_ns) if orders else ""
+            request: WsRequest = getattr(session.codec, asked.call)(item, request_id, at_ms)
+            rate = self._governor.rate
+            full = rate.refusal(asked.instrument_id, now_ns, orders) if orders else ""
             if full:
                 raise BudgetEmpty(full, now_ns)
             session.send(request)
@@ -161,7 +162,7 @@ class OrderTransport:
             self._tell(not_sent(asked, str(error)))
             return
         if orders:
-            self._governor.rate.left(asked.instrument_id, self._clock.now_ns())
+            self._governor.rate.left(asked.instrument_id, self._clock.now_ns(), orders)
         else:
             self._governor.rate.message_left(self._clock.now_ns())
         deadline_ns = now_ns + self._reply_deadline_ns

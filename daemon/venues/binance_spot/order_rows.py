@@ -81,6 +81,7 @@ class SpotOrderRow(msgspec.Struct, rename="camel"):
     update_time: int = 0
     transact_time: int = 0
     expiry_reason: str = ""
+    order_list_id: int = -1
     fills: list[FillRow] = []
 
     @property
@@ -92,6 +93,13 @@ class SpotOrderRow(msgspec.Struct, rename="camel"):
     def is_canceled(self) -> bool:
         """Whether it was canceled."""
         return self.status == "CANCELED"
+
+
+class SpotListRow(msgspec.Struct, rename="camel"):
+    """The reply to placing or canceling an order list (binance-spot.md §14)."""
+
+    order_list_id: int
+    order_reports: list[SpotOrderRow]
 
 
 class SpotOpenRow(msgspec.Struct, rename="camel"):
@@ -314,7 +322,13 @@ class SpotRowReader:
             reason=row.expiry_reason,
             ts_venue_ns=ts_venue_ns,
             ts_recv_ns=ts_recv_ns,
+            venue_list_id=list_id_of_row(row.order_list_id),
         )
+
+
+def list_id_of_row(order_list_id: int) -> str | None:
+    """The venue's id of a list; None: -1, the order is in none."""
+    return str(order_list_id) if order_list_id >= 0 else None
 
 
 def _reply_fill(

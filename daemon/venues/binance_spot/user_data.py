@@ -14,7 +14,7 @@ from daemon.model.ids import ExecId, VenueOrderId
 from daemon.model.position import Balance
 from daemon.model.reports import ExecutionReport, Fill
 from daemon.venues.binance_spot.amount_text import amount, amount_or_zero
-from daemon.venues.binance_spot.order_rows import SIDES, STATUSES, side_of
+from daemon.venues.binance_spot.order_rows import SIDES, STATUSES, list_id_of_row, side_of
 from daemon.venues.own_ids import OwnIds, SymbolNames
 
 _STATUS, _NEW, _TRADE = ExecType.STATUS, ExecType.NEW, ExecType.TRADE
@@ -59,6 +59,7 @@ class OrderEvent(
         "is_maker": "m",
         "cum_quote": "Z",
         "expiry_reason": "eR",
+        "order_list_id": "g",
     },
 ):
     """`executionReport`: the letters that the books need."""
@@ -83,6 +84,7 @@ class OrderEvent(
     is_maker: bool = False
     cum_quote: str = ""
     expiry_reason: str = ""
+    order_list_id: int = -1
 
 
 class AssetRow(msgspec.Struct, rename={"asset": "a", "free": "f", "locked": "l"}):
@@ -124,7 +126,7 @@ class LockEvent(msgspec.Struct, tag_field="e", tag="externalLockUpdate"):
 
 
 class ListEvent(msgspec.Struct, tag_field="e", tag="listStatus"):
-    """An order list changed: not placed by us."""
+    """An order list changed: what becomes of its orders, their own events tell."""
 
 
 class TerminatedEvent(msgspec.Struct, tag_field="e", tag="eventStreamTerminated"):
@@ -208,6 +210,7 @@ def report_of(
         reason=reason,
         ts_venue_ns=ts_venue_ns,
         ts_recv_ns=ts_recv_ns,
+        venue_list_id=list_id_of_row(event.order_list_id),
     )
 
 
