@@ -33,6 +33,7 @@ from evidence.promotion.promotion_decision import (
 from evidence.promotion.record import RECORD_NAME, make_record
 from evidence.read.artifact_times import utc_now
 from evidence.read.signing import KeyFileError, load_private_key
+from evidence.read.venue_list import read_list
 from evidence.report.report import build_report
 
 FILE = click.Path(path_type=Path)
@@ -112,6 +113,7 @@ def _journals(path: Path, inputs: PackInputs) -> list[CampaignJournal]:
         inputs.segments,
         ledger=inputs.ledger,
         anchors=inputs.anchors[0] if inputs.anchors else None,
+        venue_lists=[read_list(path) for path in inputs.histories],
     )
     return campaign_of(report, str(path))
 
