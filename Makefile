@@ -16,7 +16,7 @@ COMPILE := $(BIN)/python -m compileall -q -j 2 daemon control riskcaps evidence
 WORKERS ?= 4
 PYTEST := PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup
 
-.PHONY: venv demo test test-bots hammer test-pythons fuzz campaign soak mutation test-system check locks fmt bench bench-stop controls tripwires honest liars kill-sweep trials trials-proof dist deb image clean
+.PHONY: venv demo test test-bots hammer test-pythons fuzz campaign soak mutation test-system check locks fmt bench bench-stop controls tripwires honest liars docs kill-sweep trials trials-proof dist deb image clean
 
 $(STAMP): $(LOCKS) pyproject.toml
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -87,10 +87,15 @@ fmt: $(STAMP)
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-$(VENV)/.bench $(VENV)/.fuzz $(VENV)/.judges: $(VENV)/.%: $(STAMP)
+$(VENV)/.bench $(VENV)/.fuzz $(VENV)/.judges $(VENV)/.docs: $(VENV)/.%: $(STAMP)
 	@$(call group,$*) > $(VENV)/.$*.txt
 	@$(PIP) --require-hashes -r $(VENV)/.$*.txt
 	@touch $@
+
+# The documents as a site in build/site; a link that leads nowhere fails. Building needs no network.
+docs: $(VENV)/.docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict --config-file deploy/mkdocs.yml
+	@echo "open build/site/index.html"
 
 fuzz: $(VENV)/.fuzz
 	$(BIN)/python -m tests.fuzz $(ARGS)

@@ -9,6 +9,7 @@ Rules of this file:
    says about its decision may agree with the rules, and still nobody decided it.
 """
 
+import contextlib
 from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -18,6 +19,7 @@ from typing import Any
 
 from evidence.folds.journal_fold import Handler, JournalFold, Recent
 from evidence.folds.order_fold import ABSENT_OUTCOMES, TERMINAL
+from evidence.judge.disagreement import BROKEN, EXPLAINED_MAX, Disagreement, explained
 from evidence.judge.redecide import APPROVED, Redecision
 from evidence.judge.risk_contexts import RiskContexts
 from evidence.read.decision_inputs import UndecidableError, wish_of
@@ -29,7 +31,7 @@ from evidence.read.exact_amounts import (
     amount_or_zero,
     text_of,
 )
-from evidence.read.integrity import INTACT_FAULTS, Faults
+from evidence.read.integrity import Faults
 from evidence.read.journal_lines import (
     CapsChangedLine,
     FillLine,
@@ -55,9 +57,6 @@ UNDECIDABLE = (
     ArithmeticError, AttributeError, IndexError, KeyError, TypeError, UndecidableError, ValueError,
 )  # fmt: skip
 """A hostile decision may hold anything anywhere; whatever it breaks, it is not decidable."""
-BROKEN = (INTACT_FAULTS - {"torn_tail"}) | {"gap", "foreign_line"}
-"""Reader's faults that forbid to agree. A torn tail does not: a decision is written before its
-order leaves, so the line that a kill cut short sent nothing."""
 OF_CANCELS = frozenset({"order_not_open", "not_owner", "cancels_per_second"})
 """Verdicts on cancels and replaces: there is no placement to decide again."""
 
@@ -109,6 +108,8 @@ class DecisionsFold:
         self.disagreements = Faults()
         self.checked = 0
         self.skipped = 0
+        self.explained: list[Disagreement] = []
+        """The first decisions that disagree, each with both computations."""
         self._seen = Recent()
 
     def handlers(self) -> Mapping[type[JournalLine], Handler]:
@@ -168,6 +169,7 @@ class DecisionsFold:
         if not record.decision:
             self._disagree("absent", record, f"{name}: {said} without the inputs of its decision")
             return
+        inputs: Mapping[str, Any] = record.decision
         try:
             inputs = self.contexts.resolved(record.decision)
             again = Redecision(inputs)
@@ -175,6 +177,7 @@ class DecisionsFold:
             wrong = [*self._line_differences(record, again, said), *self._inputs(record, inputs)]
         except UNDECIDABLE as error:
             self._disagree("undecidable", record, f"{name}: {error}")
+            self._explain(record, name, said, inputs, [str(error)])
             return
         if mine != said:
             self._disagree("verdict", record, f"{name}: {said} there, {mine} by the rules")
@@ -182,6 +185,29 @@ class DecisionsFold:
             self._disagree("input", record, f"{name}: {what}")
         if mine == said and not wrong:
             self.agreed[mine] = self.agreed.get(mine, 0) + 1
+        else:
+            self._explain(record, name, said, inputs, wrong)
+
+    def _explain(
+        self,
+        record: OrderApprovedLine | OrderDeniedLine,
+        name: str,
+        said: str,
+        inputs: Mapping[str, Any],
+        why: Sequence[str],
+    ) -> None:
+        """Keep the two computations side by side, of the first decisions that disagree."""
+        if len(self.explained) >= EXPLAINED_MAX:
+            return
+        pairs: dict[str, tuple[object, object]] = {}
+        with contextlib.suppress(*UNDECIDABLE):
+            now_ns = int(inputs["now_ns"])
+            pairs["attempts"] = (inputs["attempts"], self._attempts(now_ns))
+            pairs |= self._book_pairs(inputs, self._book(record.instrument_id), now_ns)
+        context = record.deny_context if isinstance(record, OrderDeniedLine) else None
+        self.explained.append(
+            explained(record.seq, name, why, said=said, context=context, pairs=pairs, inputs=inputs)
+        )
 
     def _line_differences(
         self, record: OrderApprovedLine | OrderDeniedLine, again: Redecision, said: str
@@ -241,6 +267,17 @@ class DecisionsFold:
     def _book_differences(
         self, inputs: Mapping[str, Any], book: InstrumentBook, now_ns: int
     ) -> list[str]:
+        wrong = []
+        for key, (stated, value) in self._book_pairs(inputs, book, now_ns).items():
+            theirs = None if stated is None else amount(stated)
+            if theirs != value:
+                wrong.append(f"{key} {theirs} stated, {value} by the lines before")
+        return wrong
+
+    def _book_pairs(
+        self, inputs: Mapping[str, Any], book: InstrumentBook, now_ns: int
+    ) -> dict[str, tuple[Any, Decimal | int | None]]:
+        """Quantities of a book: as a decision states them, and by the lines before."""
         while book.traded and book.traded[0][0] < now_ns - WINDOWS_NS[3]:
             book.traded_qty -= book.traded.popleft()[1]
         buys, sells = book.prices(is_buy=True), book.prices(is_buy=False)
@@ -252,21 +289,13 @@ class DecisionsFold:
             "unknown_orders": sum(hold.is_unknown for hold in book.holds.values()),
             "symbol_minute": _within(book.minute_ns, WINDOWS_NS[1], now_ns),
         }
-        stated: dict[str, Any] = {key: inputs[key] for key in mine}
-        named = {
+        pairs = {key: (inputs[key], value) for key, value in mine.items()}
+        return pairs | {
             "orders_open of the symbol": (inputs["orders_open"][0], len(book.holds)),
             "orders_open in total": (inputs["orders_open"][2], len(self.holds)),
             "highest own buy": (inputs["own_px"][0], max(buys, default=None)),
             "lowest own sell": (inputs["own_px"][1], min(sells, default=None)),
         }
-        for key, (theirs, ours) in named.items():
-            stated[key], mine[key] = theirs, ours
-        wrong = []
-        for key, value in mine.items():
-            theirs = None if stated[key] is None else amount(stated[key])
-            if theirs != value:
-                wrong.append(f"{key} {theirs} stated, {value} by the lines before")
-        return wrong
 
     def _other_differences(self, inputs: Mapping[str, Any], instrument_id: str) -> list[str]:
         others, wrong = inputs["others"], []
@@ -438,7 +467,10 @@ def recheck(inputs: Sequence[Path]) -> dict[str, Any]:
                 f"and not at hand; name the archive, too: {places}"
             )
         faults = reader.chain.faults.plain()
-        journals.append({"name": stream.name, "reader_faults": faults, **fold.result()})
+        journals.append({
+            "name": stream.name, "reader_faults": faults, **fold.result(),
+            "explained": [one.plain() for one in fold.explained],
+        })  # fmt: skip
     checked = sum(int(journal["checked"]) for journal in journals)
     agreed = sum(int(journal["agreed"]) for journal in journals)
     faulty = any(
@@ -450,19 +482,3 @@ def recheck(inputs: Sequence[Path]) -> dict[str, Any]:
         "is_agreed": agreed == checked and not faulty,
         "journals": journals,
     }
-
-
-def tell(result: Mapping[str, Any]) -> str:
-    """The result for a terminal."""
-    lines = [f"{result['agreed']} of {result['checked']} decisions agree"]
-    for journal in result["journals"]:
-        by_verdict = journal["agreed_by_verdict"].items()
-        lines += [f"  {count:>8}  {verdict}" for verdict, count in by_verdict]
-        for kind, fault in journal["disagreements"].items():
-            lines += [
-                f"  DISAGREES ({kind}, {fault['count']} in all) {x}" for x in fault["examples"]
-            ]
-        for kind, fault in journal["reader_faults"].items():
-            word = "BROKEN" if kind in BROKEN else "reader"
-            lines += [f"  {word} ({kind}, {fault['count']} in all) {x}" for x in fault["examples"]]
-    return "\n".join(lines)

@@ -33,6 +33,7 @@ from evidence.report.report import Report, build_report, write_report
 PREDICATE_TYPE = "urn:seatrial:evidence-pack:1"
 ENVELOPE_NAME = "statement.dsse.json"
 SUMS_NAME = "SHA256SUMS"
+WITNESS_NAME = "witness.jsonl"
 PACK_SUFFIX = ".seatrial.tar"
 CONFIG_NAME = "seatrial.toml"
 COPIED_BYTES = 1 << 20
@@ -53,6 +54,8 @@ class PackInputs:
     anchors: Sequence[Path] = ()
     config: Path | None = None
     ledger: Path | None = None
+    witness: Path | None = None
+    """A witness's export: signed, so it may come from the box's owner."""
     extra: Sequence[Path] = ()
     histories: Sequence[Path] = ()
     """Downloads of the venue's list of our orders."""
@@ -96,6 +99,7 @@ def find_inputs(session: Path) -> PackInputs:
         config=_first_file([place / CONFIG_NAME for place in around]),
         ledger=_first_file([session / name for name in LEDGER_NAMES]),
         histories=sorted((session / HISTORY_FOLDER).glob(HISTORY_PATTERN)),
+        witness=_first_file([session / WITNESS_NAME]),
     )
 
 
@@ -164,7 +168,7 @@ def _copied(source: Path, place: Path) -> Path:
 def _write_pack(inputs: PackInputs, target: Path, key: Ed25519PrivateKey) -> dict[str, object]:
     members: dict[str, Path | bytes] = {}
     _add(members, "journal", inputs.segments)
-    _add(members, "anchors", inputs.anchors)
+    _add(members, "anchors", [*inputs.anchors, *([inputs.witness] if inputs.witness else [])])
     _add(members, "venue", [inputs.ledger] if inputs.ledger else [])
     _add(members, HISTORY_FOLDER, inputs.histories)
     _add(members, "extra", inputs.extra)

@@ -23,7 +23,7 @@ def records_of(run: SimRun) -> list[dict[str, Any]]:
     does, and the last run has a stop.
     """
     out: list[dict[str, Any]] = []
-    boots, noted = deque(enumerate(run.boots, 1)), deque(run.noted)
+    boots, noted = deque(enumerate(run.boots, 1)), deque(run.shell.noted)
     for number, fact in enumerate([*run.facts, None]):
         while True:
             is_boot = bool(boots) and boots[0][1][0] == number
@@ -106,6 +106,6 @@ def books_of(run: SimRun) -> dict[str, Any]:
     }
     return {
         "source": {"environment": "sim", "host": "core"}, "orders": orders, "fills": fills,
-        "balances": balances, "faults": {},
+        "balances": balances, "faults": {}, "requests": {}, "rejects": run.shell.rejects,
         "initial_balances": {"USDT": "1000000", "BTC": "100"},
     }  # fmt: skip

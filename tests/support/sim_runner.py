@@ -24,7 +24,6 @@ from daemon.model.effects import (
     OpenHalt,
     QueryOrder,
     Record,
-    Reply,
     SendAmend,
     SendCancel,
     SendOrder,
@@ -49,7 +48,6 @@ from daemon.model.ids import (
 from daemon.model.inputs import (
     BalancesChanged,
     ClockSampled,
-    Command,
     Input,
     InstrumentsLoaded,
     KillLatched,
@@ -99,6 +97,7 @@ from tests.support.builders import (
 )
 from tests.support.checkers import Checker
 from tests.support.sim_chaos import Chaos, FaultMenu
+from tests.support.sim_shell import ShellLines
 from tests.support.sim_words import (
     STATUS,
     SYMBOL,
@@ -149,9 +148,7 @@ class SimRun:
         self.run_number = 0
         self.boots: list[tuple[int, int]] = []
         """Of each run: how many facts stood before it, and when it began."""
-        self.noted: list[tuple[int, dict[str, Any]]] = []
-        """What the shell writes beside the engine (commands, steps of a kill), each with how many
-        of the engine's facts stood before it."""
+        self.shell = ShellLines(self)
         self.facts: list[dict[str, Any]] = []
         self.head = GENESIS
         """Of the journal, where a world writes one."""
@@ -277,7 +274,7 @@ class SimRun:
         self.turns.append((turn, effects))
         session = self.engine.session_id or session_before
         self.journalled(turn, session_before, session, effects)
-        self._note_command(item, effects, facts_before)
+        self.shell.heard(item, effects, facts_before)
         for effect in effects:
             if type(effect) is Record:
                 self.facts.append(
@@ -297,36 +294,6 @@ class SimRun:
         self, turn: Turn, session_before: str, session: str, effects: tuple[Effect, ...]
     ) -> None:
         """For worlds that write a journal: the lines of one turn."""
-
-    def _note_command(self, item: Input, effects: tuple[Effect, ...], place: int) -> None:
-        """What the control server writes of a command, before the engine's own lines."""
-        if isinstance(item, Command):
-            told = {
-                "command_id": f"sim-{len(self.noted)}", "method": item.method,
-                "reason": item.reason, "by": item.actor.name,
-            }  # fmt: skip
-            self._note(place, "command", outcome="accepted", **told)
-            for one in effects:
-                if isinstance(one, Reply) and one.error_code:
-                    msg = f"{one.error_code}: {one.error_message}"
-                    end = {"outcome": "refused", "msg": msg}
-                    self._note(len(self.facts), "command", **told, **end)
-        elif isinstance(item, KillLatched):
-            told = {"command_id": f"sim-{len(self.noted)}", "method": "kill"}
-            self._note(place, "command", reason=item.reason, outcome="accepted", **told)
-            self._note(place, "kill", step="gate_closed", by=item.actor.name, reason=item.reason)
-            self._note(len(self.facts), "kill", step="latched", reason=item.reason)
-            self._watch_kill()
-
-    def _note(self, place: int, event_type: str, **fields: Any) -> None:
-        self.noted.append((place, {"ts_ns": self.now_ns, "event_type": event_type, **fields}))
-
-    def _watch_kill(self) -> None:
-        """As the emergency session does: look until nothing of ours is open or under way."""
-        if self.venue.accounts["main"].open_orders or self.wire.coming:
-            self.later(20 * MS, self._watch_kill)
-        else:
-            self._note(len(self.facts), "kill", step="verified_empty", verified=True)
 
     def _perform(self, effect: Effect) -> None:
         if isinstance(effect, ArmTimer):
@@ -476,6 +443,7 @@ class SimRun:
         return VenueReport(self.report_of(outcome.order, ReportSource.REPLY, outcome.fills))
 
     def _rejected(self, order: Any, code: int, why: str) -> Input:
+        self.shell.refused(order, code, why)
         no = Reject(
             client_order_id=order.client_order_id,
             instrument_id=order.instrument_id,

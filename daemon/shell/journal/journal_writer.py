@@ -131,8 +131,8 @@ class Journal:
         """Called when everything that had been refused is written. Must not block."""
         self.on_durable: Callable[[int], None] = _never_mind
         """Hears the sequence number that is on the disk; called on the thread that syncs."""
-        self.on_anchor: Callable[[int], None] = _never_mind
-        """Hears the sequence number of a head that was anchored; its line is on the disk."""
+        self.on_anchor: Callable[[int, str], None] = _never_mind
+        """Hears a line that was anchored, and its hash; it is on the disk."""
         self.on_displaced: Callable[[str], object] = str
         """Hears once that the journal was moved, removed or replaced. Must not block."""
 
@@ -388,7 +388,7 @@ class Journal:
             "run_id": self._fixed["run_id"],
         }
         _append_anchor(self._dir_fd, orjson.dumps(anchor) + b"\n")
-        self.on_anchor(seq)
+        self.on_anchor(seq, head)
         log.info("anchor %s seq=%d head=%s", anchor["segment"], seq, head)
 
     def _flushed_seq(self) -> int:
@@ -445,7 +445,7 @@ def _nobody(line: bytes) -> None:
     """The default subscriber."""
 
 
-def _never_mind(seq: int) -> None:
+def _never_mind(seq: int, head: str = "") -> None:
     """The default listener."""
 
 
