@@ -386,7 +386,9 @@ def _replay_caps(
         replay.caps = caps.table_at(at_ns) or caps.caps
         standing = replay.standing(row) if has_moved else {}
         try:
-            uses = replay.step(row, trail.reference_price if trail else ZERO)
+            reference_price = trail.reference_price if trail else ZERO
+            is_oco = trail is not None and trail.is_oco
+            uses = replay.step(row, reference_price, is_oco=is_oco)
         except (AmountTextError, TypeError, ValueError) as error:
             seen.unreadable_rows.add(f"event {row.get('kind')} {cid}: {error}")
             continue

@@ -17,6 +17,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+from evidence.folds.exposure_fold import first_before, oco_of
 from evidence.folds.journal_fold import Handler, JournalFold, Recent
 from evidence.folds.order_fold import ABSENT_OUTCOMES, TERMINAL
 from evidence.judge.disagreement import BROKEN, EXPLAINED_MAX, Disagreement, explained
@@ -71,6 +72,8 @@ class ReplayedHold:
     px: Decimal
     owed: Decimal = ZERO
     is_unknown: bool = False
+    oco: str = ""
+    """The list whose legs exclude each other; empty: it stands alone."""
 
 
 @dataclass(slots=True)
@@ -83,13 +86,24 @@ class InstrumentBook:
     traded: deque[tuple[int, Decimal]] = field(default_factory=deque)
     traded_qty: Decimal = ZERO
 
-    def open_qty(self, *, is_buy: bool) -> Decimal:
-        """Open, in flight and unknown quantity of one side."""
-        return sum((h.leaves for h in self.holds.values() if h.is_buy is is_buy), ZERO)
+    def open_qty(self, *, is_buy: bool, without: str = "") -> Decimal:
+        """Open, in flight and unknown quantity of one side; of an OCO the most of its legs.
 
-    def prices(self, *, is_buy: bool) -> list[Decimal]:
-        """Prices of the open orders of one side."""
-        return [h.px for h in self.holds.values() if h.is_buy is is_buy]
+        `without`: an OCO that is left out, because another leg of it is decided on.
+        """
+        alone, most = ZERO, dict[str, Decimal]()
+        for hold in self.holds.values():
+            if hold.is_buy is not is_buy:
+                continue
+            if not hold.oco:
+                alone += hold.leaves
+            elif hold.oco != without:
+                most[hold.oco] = max(most.get(hold.oco, ZERO), hold.leaves)
+        return alone + sum(most.values(), ZERO)
+
+    def prices(self, *, is_buy: bool, without: str = "") -> list[Decimal]:
+        """Prices of the open orders of one side but for `without`, which must end before."""
+        return [h.px for cid, h in self.holds.items() if h.is_buy is is_buy and cid != without]
 
 
 class DecisionsFold:
@@ -139,16 +153,29 @@ class DecisionsFold:
         cid = record.client_order_id
         try:
             px = amount_or_zero(record.price) or amount_or_zero(record.decision.get("px"))
-            hold = ReplayedHold(record.instrument_id, record.side == "BUY", amount(record.qty), px)
+            hold = ReplayedHold(
+                record.instrument_id, record.side == "BUY", amount(record.qty), px,
+                oco=oco_of(record.order_list),
+            )  # fmt: skip
         except AmountTextError as error:
             self._disagree("bad_amount", record, f"{cid}: {error}")
             return
-        self.holds[cid] = hold
         book = self._book(record.instrument_id)
+        self._check_leg(record, hold, book)
+        self.holds[cid] = hold
         book.holds[cid] = hold
         book.minute_ns.append(record.ts_ns)
         for stamps in self.attempts_ns:
             stamps.append(record.ts_ns)
+
+    def _check_leg(
+        self, record: OrderApprovedLine, hold: ReplayedHold, book: InstrumentBook
+    ) -> None:
+        """Legs of an OCO count once, so they must be of one side and quantity, and two."""
+        rivals = [one for one in book.holds.values() if hold.oco and one.oco == hold.oco]
+        shapes = [(one.is_buy, one.leaves) for one in rivals]
+        if shapes not in ([], [(hold.is_buy, hold.leaves)]):
+            self._disagree("list", record, f"{record.client_order_id} excludes no other order")
 
     def _denied(self, record: OrderDeniedLine) -> None:
         verdict = str(record.decision.get("verdict", record.deny_reason))
@@ -203,7 +230,8 @@ class DecisionsFold:
         with contextlib.suppress(*UNDECIDABLE):
             now_ns = int(inputs["now_ns"])
             pairs["attempts"] = (inputs["attempts"], self._attempts(now_ns))
-            pairs |= self._book_pairs(inputs, self._book(record.instrument_id), now_ns)
+            book = self._book(record.instrument_id)
+            pairs |= self._book_pairs(inputs, book, now_ns, record.order_list)
         context = record.deny_context if isinstance(record, OrderDeniedLine) else None
         self.explained.append(
             explained(record.seq, name, why, said=said, context=context, pairs=pairs, inputs=inputs)
@@ -256,7 +284,7 @@ class DecisionsFold:
         if inputs.get("caps") is None or "position" not in inputs:
             return wrong
         book = self._book(record.instrument_id)
-        wrong += self._book_differences(inputs, book, now_ns)
+        wrong += self._book_differences(inputs, book, now_ns, record.order_list)
         wrong += self._other_differences(inputs, record.instrument_id)
         return wrong
 
@@ -265,26 +293,27 @@ class DecisionsFold:
         return [_within(stamps, window_ns, now_ns) for stamps, window_ns in pairs]
 
     def _book_differences(
-        self, inputs: Mapping[str, Any], book: InstrumentBook, now_ns: int
+        self, inputs: Mapping[str, Any], book: InstrumentBook, now_ns: int, listed: object
     ) -> list[str]:
         wrong = []
-        for key, (stated, value) in self._book_pairs(inputs, book, now_ns).items():
+        for key, (stated, value) in self._book_pairs(inputs, book, now_ns, listed).items():
             theirs = None if stated is None else amount(stated)
             if theirs != value:
                 wrong.append(f"{key} {theirs} stated, {value} by the lines before")
         return wrong
 
     def _book_pairs(
-        self, inputs: Mapping[str, Any], book: InstrumentBook, now_ns: int
+        self, inputs: Mapping[str, Any], book: InstrumentBook, now_ns: int, listed: object
     ) -> dict[str, tuple[Any, Decimal | int | None]]:
         """Quantities of a book: as a decision states them, and by the lines before."""
         while book.traded and book.traded[0][0] < now_ns - WINDOWS_NS[3]:
             book.traded_qty -= book.traded.popleft()[1]
-        buys, sells = book.prices(is_buy=True), book.prices(is_buy=False)
+        oco, first = oco_of(listed), first_before(listed)
+        buys, sells = (book.prices(is_buy=is_buy, without=first) for is_buy in (True, False))
         mine: dict[str, Decimal | int | None] = {
             "position": book.position,
-            "buys_open": book.open_qty(is_buy=True),
-            "sells_open": book.open_qty(is_buy=False),
+            "buys_open": book.open_qty(is_buy=True, without=oco),
+            "sells_open": book.open_qty(is_buy=False, without=oco),
             "traded_qty": book.traded_qty,
             "unknown_orders": sum(hold.is_unknown for hold in book.holds.values()),
             "symbol_minute": _within(book.minute_ns, WINDOWS_NS[1], now_ns),
@@ -389,6 +418,7 @@ class DecisionsFold:
             px = amount_or_zero(order.get("price"))
             hold = ReplayedHold(record.instrument_id, order.get("side") == "BUY", leaves, px)
             hold.is_unknown = order.get("status") == "UNKNOWN"
+            hold.oco = oco_of(order.get("order_list"))
             self.holds[record.client_order_id] = hold
             self._book(record.instrument_id).holds[record.client_order_id] = hold
 
@@ -408,7 +438,9 @@ class DecisionsFold:
         self.executions_ns.append(record.ts_ns)
         hold = self.holds.get(record.client_order_id)
         if hold is not None:
-            hold.leaves -= min(hold.leaves, qty)
+            for one in book.holds.values():
+                if one is hold or (hold.oco and one.oco == hold.oco):
+                    one.leaves -= min(one.leaves, qty)
             if hold.leaves == 0:
                 self._drop(record.client_order_id)
 

@@ -44,8 +44,8 @@ class VenueReplay:
         ]
         return {(use.cap, use.symbol): use.used for use in uses}
 
-    def step(self, row: Mapping[str, Any], reference_price: Decimal) -> list[Use]:
-        """Apply one event; returns the use after it.
+    def step(self, row: Mapping[str, Any], reference_price: Decimal, *, is_oco: bool) -> list[Use]:
+        """Apply one event of an order (`is_oco`: one of an OCO); returns the use after it.
 
         Raises:
             AmountError: the event's amounts are no amounts.
@@ -56,8 +56,10 @@ class VenueReplay:
         book = self.book
         if kind == "accepted":
             price = price or reference_price or book.book(symbol).mark
+            list_id = row.get("order_list_id")
+            oco = f"{symbol} {list_id}" if is_oco and list_id not in (None, -1, "-1") else ""
             worst_qty = book.book(symbol).worst_qty
-            book.place(cid, Working(symbol, is_buy, qty, price), int(row.get("ts_ns") or 0))
+            book.place(cid, Working(symbol, is_buy, qty, price, oco), int(row.get("ts_ns") or 0))
             book.book(symbol).mark = reference_price or book.book(symbol).mark
             self.has_grown = book.book(symbol).worst_qty > worst_qty
             return [

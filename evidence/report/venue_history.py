@@ -307,6 +307,7 @@ def floor_ms_ns(ts_ns: int) -> int:
 def _order(row: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "symbol": row["symbol"], "order_id": row["orderId"],
+        "order_list_id": row.get("orderListId", -1),
         "client_order_id": row["clientOrderId"], "side": row["side"], "type": row["type"],
         "time_in_force": row.get("timeInForce"), "price": row["price"], "qty": row["origQty"],
         "executed_qty": row["executedQty"], "cum_quote": row.get("cummulativeQuoteQty"),

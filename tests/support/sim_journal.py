@@ -82,6 +82,7 @@ def books_of(run: SimRun) -> dict[str, Any]:
     orders = [
         {
             "symbol": order.symbol, "order_id": order.order_id,
+            "order_list_id": order.list_id,
             "client_order_id": order.client_order_id, "side": order.side.value,
             "type": order.type.value, "price": str(decimal_of_e8(order.price)),
             "qty": str(decimal_of_e8(order.qty)),

@@ -16,7 +16,6 @@ from typing import Any
 from daemon.core.engine import Engine
 from daemon.core.engine_config import EngineConfig, StrategySpec
 from daemon.model.amounts import NS_PER_MS, NS_PER_S
-from daemon.model.bots import ReplaceMode
 from daemon.model.effects import (
     ArmTimer,
     CloseHalt,
@@ -27,6 +26,7 @@ from daemon.model.effects import (
     SendAmend,
     SendCancel,
     SendOrder,
+    SendOrderList,
     SendReplace,
     TakeSnapshot,
 )
@@ -90,13 +90,14 @@ from tests.support.builders import (
     INSTANCE,
     OPERATOR_ACTOR,
     T0,
-    caps,
     command,
     config,
     engine,
 )
 from tests.support.checkers import Checker
 from tests.support.sim_chaos import Chaos, FaultMenu
+from tests.support.sim_lists import reports_of, send_list
+from tests.support.sim_replaces import send_replace
 from tests.support.sim_shell import ShellLines
 from tests.support.sim_words import (
     STATUS,
@@ -105,12 +106,12 @@ from tests.support.sim_words import (
     loaded_instrument,
     place_request,
     stream_report,
+    world_caps,
 )
 
 MS = NS_PER_MS
 DEADLINE_NS = 400 * MS
 SETTLE_NS = 1 * NS_PER_S
-POSITION_CAP = Decimal("0.05")
 MID = 60_000
 
 
@@ -132,13 +133,7 @@ class SimRun:
         self.rng = random.Random(seed)
         self.menu = FaultMenu.of(self.rng) if menu is None else menu
         self.calm = FaultMenu()
-        self.capset = capset or caps(
-            (SYMBOL,),
-            position_long_base_max=str(POSITION_CAP),
-            position_short_base_max=str(POSITION_CAP),
-            duplicate_window_ms=1,
-            conversions={"BTC": [SYMBOL]},
-        )
+        self.capset = capset or world_caps()
         self.now_ns = T0
         self._heap: list[tuple[int, int, Callable[[], None]]] = []
         self.faults = 0
@@ -300,10 +295,12 @@ class SimRun:
             self._arm(effect)
         elif isinstance(effect, SendOrder):
             self._send_place(effect.order)
+        elif isinstance(effect, SendOrderList):
+            send_list(self, effect.order_list)
         elif isinstance(effect, SendCancel):
             self._send_cancel(effect.cancel)
         elif isinstance(effect, SendReplace):
-            self._send_replace(effect)
+            send_replace(self, effect)
         elif isinstance(effect, SendAmend):
             self._send_amend(effect.amend)
         elif isinstance(effect, QueryOrder):
@@ -453,45 +450,6 @@ class SimRun:
         )
         return VenueReject(no)
 
-    def _send_replace(self, effect: SendReplace) -> None:
-        """As the venue does with STOP_ON_FAILURE: no new order unless the old one is cancelled."""
-        order, target = effect.replace.order, effect.replace.target
-        asked = Asked(
-            kind="replace",
-            client_order_id=target,
-            instrument_id=order.instrument_id,
-            new_client_order_id=order.client_order_id,
-        )
-        number = self._request_of(asked)
-        if number is None:
-            return
-        travel = self._travel()
-        if travel is None:
-            return
-        self.wire.coming[order.client_order_id] = (order.side, order.qty)
-        self.checker.sent(order.client_order_id)
-
-        def arrive() -> None:
-            try:
-                gone = self.venue.cancel(
-                    "main", SYMBOL, now_ns=self.now_ns, client_order_id=target,
-                    cancel_id=effect.replace.request_id,
-                )  # fmt: skip
-            except DialectError as error:
-                no = VenueCancelReject(self._refused(target, order.instrument_id, error))
-                if effect.replace.mode is ReplaceMode.ALLOW_FAILURE:
-                    self._answer(number, no, self._placed(order))
-                    self._pump_events()
-                    return
-                self.wire.coming.pop(order.client_order_id, None)
-                self._answer(number, no, self._rejected(order, error.code, "cancel failed"))
-            else:
-                canceled = VenueReport(self.report_of(gone, ReportSource.REPLY))
-                self._answer(number, canceled, self._placed(order))
-            self._pump_events()
-
-        self.later(travel, arrive)
-
     def _refused(self, cid: ClientOrderId, iid: InstrumentId, error: DialectError) -> CancelReject:
         return CancelReject(
             client_order_id=cid,
@@ -521,7 +479,7 @@ class SimRun:
                 no = self._refused(cid, iid, error)
                 self._answer(number, VenueCancelReject(no))
             else:
-                self._answer(number, VenueReport(self.report_of(order, ReportSource.REPLY)))
+                self._answer(number, *reports_of(self, order))
             self._pump_events()
 
         self.later(travel, arrive)
@@ -712,6 +670,7 @@ class SimRun:
             source=source,
             ts_venue_ns=order.updated_ns,
             ts_recv_ns=self.now_ns,
+            venue_list_id=None if order.order_list is None else str(order.list_id),
         )
 
     # ------------------------------------------------------------------ the world around

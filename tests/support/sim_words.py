@@ -1,10 +1,12 @@
 """The simulated venue's own values as the words of the daemon, for seeded worlds."""
 
+from decimal import Decimal
 from typing import Any
 
 from daemon.model.enums import (
     ExecType,
     LiquidityFlag,
+    OrderType,
     ReportSource,
     TimeInForce,
     VenueOrderStatus,
@@ -17,11 +19,14 @@ from daemon.venues.binance_spot.serving.order_requests import PlaceRequest, Stat
 from daemon.venues.binance_spot.serving.units import decimal_of_e8, e8_of
 from daemon.venues.sim.listed_symbols import spec_of
 from daemon.venues.sim.sim_orders import TradeFill
-from tests.support.builders import BTC, instrument
+from riskcaps.words.capset import CapSet
+from tests.support.builders import BTC, caps, instrument
 
 SYMBOL = "BTCUSDT"
+POSITION_CAP = Decimal("0.05")
 STATUS = {
     Status.NEW: VenueOrderStatus.NEW,
+    Status.PENDING_NEW: VenueOrderStatus.NEW,
     Status.PARTIALLY_FILLED: VenueOrderStatus.PARTIALLY_FILLED,
     Status.FILLED: VenueOrderStatus.FILLED,
     Status.CANCELED: VenueOrderStatus.CANCELED,
@@ -41,6 +46,7 @@ def place_request(order: Any) -> PlaceRequest:
         qty=e8_of(order.qty) if quote_qty is None else 0,
         quote_order_qty=e8_of(quote_qty or 0),
         price=e8_of(order.price or 0),
+        stop_price=e8_of(order.stop_price or 0),
         client_order_id=order.client_order_id,
     )
 
@@ -77,6 +83,7 @@ def loaded_instrument() -> Instrument:
                 lot=decimal_of_e8(spec.step),
                 qty_min=decimal_of_e8(spec.min_qty),
                 notional_min=decimal_of_e8(spec.min_notional),
+                order_types=frozenset(OrderType),
             )
         )
     return _LOADED[0]
@@ -115,4 +122,16 @@ def stream_report(event: ExecReport, now_ns: int) -> ExecutionReport:
         source=ReportSource.STREAM,
         ts_venue_ns=event.ts_ns,
         ts_recv_ns=now_ns,
+    )
+
+
+def world_caps(**more: Any) -> CapSet:
+    """Caps of a world; `more` are others."""
+    return caps(
+        (SYMBOL,),
+        position_long_base_max=str(POSITION_CAP),
+        position_short_base_max=str(POSITION_CAP),
+        duplicate_window_ms=1,
+        conversions={"BTC": [SYMBOL]},
+        **more,
     )
