@@ -33,6 +33,7 @@ PREDICATE_TYPE = "urn:seatrial:evidence-pack:1"
 ENVELOPE_NAME = "statement.dsse.json"
 SUMS_NAME = "SHA256SUMS"
 WITNESS_NAME = "witness.jsonl"
+RECEIPTS_NAME = "anchor-receipts.jsonl"
 PACK_SUFFIX = ".seatrial.tar"
 CONFIG_NAME = "seatrial.toml"
 COPIED_BYTES = 1 << 20
@@ -53,6 +54,8 @@ class PackInputs:
     ledger: Path | None = None
     witness: Path | None = None
     """A witness's export: signed, so it may come from the box's owner."""
+    receipts: Path | None = None
+    """What sinks of the box have answered, time stamps among it."""
     extra: Sequence[Path] = ()
 
 
@@ -94,6 +97,7 @@ def find_inputs(session: Path) -> PackInputs:
         config=_first_file([place / CONFIG_NAME for place in around]),
         ledger=_first_file([session / name for name in LEDGER_NAMES]),
         witness=_first_file([session / WITNESS_NAME]),
+        receipts=_first_file([session / RECEIPTS_NAME, session / "state" / RECEIPTS_NAME]),
     )
 
 
@@ -162,7 +166,8 @@ def _copied(source: Path, place: Path) -> Path:
 def _write_pack(inputs: PackInputs, target: Path, key: Ed25519PrivateKey) -> dict[str, object]:
     members: dict[str, Path | bytes] = {}
     _add(members, "journal", inputs.segments)
-    _add(members, "anchors", [*inputs.anchors, *([inputs.witness] if inputs.witness else [])])
+    outside = [path for path in (inputs.witness, inputs.receipts) if path is not None]
+    _add(members, "anchors", [*inputs.anchors, *outside])
     _add(members, "venue", [inputs.ledger] if inputs.ledger else [])
     _add(members, "extra", inputs.extra)
     if inputs.config:
