@@ -237,12 +237,13 @@ class ControlSettings(Frozen):
 
 
 class MetricsSettings(Frozen):
-    """`[metrics]`: the Prometheus endpoint; `enabled = false` for none."""
+    """`[metrics]`: the Prometheus endpoint and the operator's page; `enabled = false` for none."""
 
     enabled: bool = True
     """Whether there is one at all."""
     host: str = "127.0.0.1"
-    """Address to listen on; it has no password, so keep it on loopback."""
+    """Address to listen on; it has no password, so keep it on loopback. Only there is the
+    operator's page, at the port's root."""
     port: Annotated[int, Field(ge=0, le=65_535)] = 9464
     """0: any free port."""
 

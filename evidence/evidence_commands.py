@@ -5,24 +5,29 @@ bound alike, or a pack was changed; 3 it is UNANCHORED; 1 an input cannot be rea
 told in one line.
 """
 
+import contextlib
 import functools
 import sys
-from collections.abc import Callable
+import webbrowser
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import click
 
-from evidence.judge.decision_recheck import EXIT_AGREED, EXIT_DISAGREED, recheck, tell
+from evidence.folds.parallel import cores
+from evidence.judge.decision_recheck import EXIT_AGREED, EXIT_DISAGREED, recheck
+from evidence.judge.disagreement import tell
 from evidence.judge.verdict import HISTORY_WORDS, OK, UNANCHORED, notarised_words
 from evidence.pack.pack_commands import check_pack, keygen_command, pack_command
 from evidence.promotion.promote_command import sign_policy_command
-from evidence.read.journal_sources import SourceError
+from evidence.read.journal_sources import SourceError, streams_of
 from evidence.read.venue_list import Source, VenueList, list_of, read_list
 from evidence.report.compare import compare, comparison_text
 from evidence.report.fleet import LOCAL, dask_engine, fleet_report
 from evidence.report.html_report import HTML_NAME
 from evidence.report.outside_anchors import outside_of
+from evidence.report.progress_line import progress_line
 from evidence.report.report import JSON_NAME, JournalReport, Report, build_report, write_report
 from evidence.report.report_place import check_place
 from evidence.report.report_text import json_of
@@ -68,8 +73,8 @@ TSA_ROOT = click.option(
 )
 BOX = click.option("--box", default="", help="Which box of that address: its public key in hex.")
 JOBS = click.option(
-    "--jobs", type=click.IntRange(1, 64), default=1, show_default=True,
-    help="Processes that read the segments of a journal side by side.",
+    "--jobs", type=click.IntRange(1, 64), default=cores, show_default="one a core",
+    help="Processes that read a journal side by side; a small one is read by one.",
 )  # fmt: skip
 
 
@@ -116,6 +121,7 @@ evidence_group.add_command(sign_policy_command)
 @JOBS
 @click.option("--out-dir", type=PATH, default=Path("reports/status"), show_default=True)
 @REPLACE
+@click.option("--open", "is_opened", is_flag=True, help="Show the page in a browser.")
 @AS_JSON
 @one_line_errors
 def report_command(
@@ -135,17 +141,19 @@ def report_command(
     jobs: int,
     out_dir: Path,
     replace: bool,
+    is_opened: bool,
     as_json: bool,
 ) -> int:
     """Re-derive everything from INPUTS and write the report: JSON, Markdown and HTML."""
     lists = _venue_lists(inputs, histories, fetch=fetch, credentials=credentials, rest=rest)
-    report = build_report(
-        inputs, ledger=ledger, anchors=anchors, venue_lists=lists, jobs=jobs,
-        outside=outside_of(
-            inputs, witness=witness, witness_key=witness_key, box=box, timestamps=timestamps,
-            tsa_root=tsa_root,
-        ),
-    )  # fmt: skip
+    with progress_line(sys.stderr, _size_of(inputs)) as progress:
+        report = build_report(
+            inputs, ledger=ledger, anchors=anchors, venue_lists=lists, jobs=jobs, progress=progress,
+            outside=outside_of(
+                inputs, witness=witness, witness_key=witness_key, box=box, timestamps=timestamps,
+                tsa_root=tsa_root,
+            ),
+        )  # fmt: skip
     if not replace:
         check_place(report.to_json(), out_dir / JSON_NAME)
     paths = (*write_report(report, out_dir), out_dir / HTML_NAME)
@@ -155,6 +163,8 @@ def report_command(
         _tell(report)
         for path in paths:
             click.echo(f"  {path}")
+    if is_opened and not webbrowser.open(paths[-1].resolve().as_uri()):
+        click.echo(f"no browser can be opened here; the page is {paths[-1].resolve()}", err=True)
     return _exit_code(report)
 
 
@@ -197,13 +207,14 @@ def verify_command(
     if public_key is not None:
         return max(check_pack(pack, public_key, as_json=as_json) for pack in inputs)
     lists = _venue_lists(inputs, histories, fetch=fetch, credentials=credentials, rest=rest)
-    report = build_report(
-        inputs, ledger=ledger, anchors=anchors, venue_lists=lists, jobs=jobs,
-        outside=outside_of(
-            inputs, witness=witness, witness_key=witness_key, box=box, timestamps=timestamps,
-            tsa_root=tsa_root,
-        ),
-    )  # fmt: skip
+    with progress_line(sys.stderr, _size_of(inputs)) as progress:
+        report = build_report(
+            inputs, ledger=ledger, anchors=anchors, venue_lists=lists, jobs=jobs, progress=progress,
+            outside=outside_of(
+                inputs, witness=witness, witness_key=witness_key, box=box, timestamps=timestamps,
+                tsa_root=tsa_root,
+            ),
+        )  # fmt: skip
     if as_json:
         verdicts = {j.account.name: _plain(j) for j in report.journals}
         plain = {"verdict": report.verdict, "reasons": report.reasons, "journals": verdicts}
@@ -342,6 +353,13 @@ def _venue_lists(
 def _plain(journal: JournalReport) -> dict[str, Any]:
     notarised = {} if journal.venue is None else {"venue_anchors": journal.venue.plain()}
     return {**journal.verdicts.plain(), **notarised}
+
+
+def _size_of(inputs: Sequence[Path]) -> int:
+    """The bytes of the journals among the inputs; 0 where they cannot be asked."""
+    with contextlib.suppress(OSError):
+        return sum(path.stat().st_size for one in streams_of(list(inputs)) for path in one.files)
+    return 0
 
 
 def _exit_code(report: Report) -> int:

@@ -25,6 +25,7 @@ from control.status_snapshot import (
     table,
     warnings_of,
 )
+from daemon.model.ids import without_digest
 
 ROWS_MAX = 10
 CAPS_MAX = 8
@@ -329,7 +330,7 @@ def orders_table(snapshot: Mapping[str, Any], limit: int) -> Table | None:
     for row in found[:limit]:
         _add_row(
             made,
-            clean(row.get("client_order_id", "?")),
+            clean(without_digest(str(row.get("client_order_id", "?")))),
             clean(row.get("symbol", row.get("instrument_id", ""))).partition("@")[0],
             clean(row.get("side", "")),
             amount(row.get("qty")),

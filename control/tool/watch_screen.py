@@ -1,4 +1,4 @@
-"""`seatrial watch`: the daemon on one screen of 80 by 24, with the two keys that stop.
+"""`seatrial watch`: the daemon on one screen of 80 by 24 or more, with the two keys that stop.
 
 Rules of this file:
 1. It reads through the control socket only, and works while the daemon hangs: its own thread asks.
@@ -10,10 +10,12 @@ import re
 import threading
 from collections import deque
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, ClassVar
 
 from rich.console import Group, RenderableType
+from rich.markup import escape
 from rich.text import Text
 from textual import work
 from textual.app import App, ComposeResult
@@ -21,8 +23,7 @@ from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 from textual.message import Message
 from textual.pilot import Pilot
-from textual.screen import ModalScreen
-from textual.widgets import Footer, Input, Label, Sparkline, Static
+from textual.widgets import Footer, Label, Sparkline, Static
 
 from control.control_errors import ControlError, RpcError
 from control.tool.client import ControlClient
@@ -32,8 +33,9 @@ from control.tool.status_text import (
     activity_line,
     alarm_lines,
     bots_table,
+    caps_table,
     clean,
-    event_line,
+    fullest_caps,
     headline,
     health_line,
     milliseconds,
@@ -41,39 +43,32 @@ from control.tool.status_text import (
     positions_table,
     small_caps_table,
 )
+from control.tool.watch_dialogs import AskWords, Confirm, WatchHelp
+from control.tool.watch_panes import (
+    clock_text,
+    denial_rows,
+    event_rows,
+    events_title,
+    incident_rows,
+    passing,
+)
 
 POLL_S = 0.5
 RETRY_S = 1.0
-EVENTS_KEPT = 200
+EVENTS_KEPT = 2_000
+EVENTS_AT_FIRST = 500
+WIDE_COLUMNS = 110
+"""From here on incidents and denials stand beside the events."""
+SIDE_COLUMNS = 46
+ROWS_OF_SMALL = 24
 LAGS_KEPT = 120
 CAPS_SHOWN = 5
 POSITIONS_SHOWN = 3
 BOTS_SHOWN = 3
-ORDERS_SHOWN = 3
+ORDERS_SHOWN = 2
 _FONT_FACES = re.compile(r"@font-face\s*\{[^}]*\}")
 QUIET_TYPES = ("input", "heartbeat", "checkpoint", "clock")
 """Lines that would push everything else out of a small screen."""
-
-
-class Confirm(ModalScreen[str | None]):
-    """A question with a field for the reason. Enter confirms, Escape cancels."""
-
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "dismiss(None)", "Back")]
-
-    def __init__(self, question: str) -> None:
-        super().__init__()
-        self._question = question
-
-    def compose(self) -> ComposeResult:
-        """One question, one line to write on."""
-        with Vertical(id="confirm"):
-            yield Label(self._question, markup=False)
-            yield Input(placeholder="reason (goes into the record)", max_length=500)
-            yield Label("Enter: do it    Escape: back", markup=False)
-
-    def on_input_submitted(self, event: Input.Submitted) -> None:
-        """Enter."""
-        self.dismiss(clean(event.value.strip()))
 
 
 class _KillSteps:
@@ -113,7 +108,7 @@ class WatchScreen(App[None]):
     TITLE = "seatrial"
     ENABLE_COMMAND_PALETTE = False
     CSS = """
-    Screen { layout: vertical; }
+    Screen { layout: vertical; overflow: hidden; }
     #head { height: auto; max-height: 5; }
     #banner { height: auto; max-height: 6; }
     #middle { height: auto; max-height: 10; }
@@ -121,13 +116,32 @@ class WatchScreen(App[None]):
     #lag { width: 15; height: 3; }
     #lags { width: 16; height: auto; padding: 0 0 0 1; }
     #orders { height: auto; max-height: 9; }
-    #events { height: 1fr; min-height: 3; border-top: solid $primary; }
+    #lower { height: 1fr; min-height: 3; }
+    #left { width: 1fr; }
+    #events, #incidents, #denials { height: 1fr; border-top: solid $primary;
+      border-title-color: $text-muted; }
+    #side { width: 46; padding: 0 0 0 1; display: none; }
+    #help { width: 84; max-width: 100%; height: auto; padding: 1 2; border: thick $primary;
+      background: $surface; }
+    WatchHelp { align: center middle; }
+    AskWords { align: center middle; }
     #confirm { width: 64; height: auto; padding: 1 2; border: thick $error; background: $surface; }
     Confirm { align: center middle; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("k", "kill", "KILL", priority=False),
         Binding("c", "cancel_all", "Cancel all"),
+        Binding("slash", "filter", "Filter"),
+        Binding("escape", "show_all", show=False),
+        Binding("e", "pane('events')", "Events"),
+        Binding("i", "pane('incidents')", "Incidents"),
+        Binding("d", "pane('denials')", "Denials"),
+        Binding("up", "scroll(1)", show=False),
+        Binding("down", "scroll(-1)", show=False),
+        Binding("pageup", "scroll_page(1)", show=False),
+        Binding("pagedown", "scroll_page(-1)", show=False),
+        Binding("end", "follow", show=False),
+        Binding("question_mark", "help", "Help"),
         Binding("q", "quit", "Quit"),
     ]
 
@@ -147,6 +161,9 @@ class WatchScreen(App[None]):
         self._lost = "connecting…"
         self._note = ""
         self._events: deque[Mapping[str, Any]] = deque(maxlen=EVENTS_KEPT)
+        self._words = ""
+        self._back = 0
+        self._pane = "events"
         self._lags: deque[float] = deque([0.0] * 2, maxlen=LAGS_KEPT)
 
     def compose(self) -> ComposeResult:
@@ -159,17 +176,23 @@ class WatchScreen(App[None]):
                 yield Label("answers, ms", id="lag-title")
                 yield Sparkline(list(self._lags), id="lag", summary_function=max)
         yield Static(id="orders")
-        yield Static(id="events")
-        yield Footer(show_command_palette=False)
+        with Horizontal(id="lower"):
+            with Vertical(id="left"):
+                yield Static(id="events")
+            with Vertical(id="side"):
+                yield Static(id="incidents")
+                yield Static(id="denials")
+        yield Footer(show_command_palette=False, compact=True)
 
     def on_mount(self) -> None:
         """Start the polling threads."""
         self._show()
         self._poll()
         self._follow()
+        self.set_interval(1.0, self._show_head)
 
-    def picture(self, file: Path, after_s: float = 4.0) -> None:
-        """Run without a terminal for a while, and save what an 80 by 24 screen shows as SVG."""
+    def picture(self, file: Path, after_s: float = 4.0, size: tuple[int, int] = (80, 24)) -> None:
+        """Run without a terminal for a while, and save what a screen of that size shows as SVG."""
         drawn = ""
 
         async def wait_and_draw(pilot: Pilot[object]) -> None:
@@ -178,7 +201,7 @@ class WatchScreen(App[None]):
             drawn = self.export_screenshot(title="seatrial watch")
             self.exit()
 
-        self.run(headless=True, size=(80, 24), auto_pilot=wait_and_draw)
+        self.run(headless=True, size=size, auto_pilot=wait_and_draw)
         # The fonts that it names would be fetched from elsewhere; any monospaced one will do.
         file.write_text(_FONT_FACES.sub("", drawn), encoding="utf-8")
 
@@ -208,7 +231,9 @@ class WatchScreen(App[None]):
         while not self._over.is_set():
             try:
                 with ControlClient(self._socket) as client:
-                    for event in client.follow(tail=50, without=QUIET_TYPES, wait_s=1.0):
+                    for event in client.follow(
+                        tail=EVENTS_AT_FIRST, without=QUIET_TYPES, wait_s=1.0
+                    ):
                         if self._over.is_set():
                             return
                         if event:
@@ -239,14 +264,35 @@ class WatchScreen(App[None]):
 
     def _on_event(self, event: Mapping[str, Any]) -> None:
         self._events.append(event)
+        if self._back and passing([event], self._words):
+            self._back += 1  # what is looked at stays where it is
         self._show_events()
+
+    def _show_head(self) -> None:
+        snapshot = self._snapshot
+        clock = clock_text(datetime.now(UTC), is_short=self.size.width < WIDE_COLUMNS)
+        first = headline(snapshot).append("  ") if snapshot else Text()
+        head: list[RenderableType] = [first.append(clock, "dim")]
+        head += alarm_lines(snapshot)[: 2 + self._more // 6]
+        head += [line for line in (activity_line(snapshot), health_line(snapshot)) if line]
+        self.query_one("#head", Static).update(Group(*head))
+
+    @property
+    def _more(self) -> int:
+        """Rows that this screen has above the smallest."""
+        return max(self.size.height - ROWS_OF_SMALL, 0)
+
+    def on_resize(self) -> None:
+        """Use the room that there is."""
+        more = self._more
+        for name, rows_max in (("head", 5), ("middle", 10), ("orders", 9)):
+            self.query_one(f"#{name}").styles.max_height = rows_max + more // 3
+        self.query_one("#side").display = self.size.width >= WIDE_COLUMNS
+        self._show()
 
     def _show(self) -> None:
         snapshot = self._snapshot
-        head: list[RenderableType] = [headline(snapshot)] if snapshot else []
-        head += alarm_lines(snapshot)[:2]
-        head += [line for line in (activity_line(snapshot), health_line(snapshot)) if line]
-        self.query_one("#head", Static).update(Group(*head))
+        self._show_head()
         banner = Text()
         if self._note:
             banner.append(clean(self._note) + ("\n" if self._lost else ""), style="bold yellow")
@@ -256,7 +302,11 @@ class WatchScreen(App[None]):
         panel = self.query_one("#banner", Static)
         panel.update(banner)
         panel.display = bool(banner.plain)
-        caps = small_caps_table(snapshot, CAPS_SHOWN)
+        more = self._more // 4
+        if self.size.width >= WIDE_COLUMNS:
+            caps = caps_table(snapshot, fullest_caps(snapshot, CAPS_SHOWN + more))
+        else:
+            caps = small_caps_table(snapshot, CAPS_SHOWN + more)
         self.query_one("#caps", Static).update(caps or Text("no caps are published", "dim"))
         latest = self._lags[-1]
         title = f"answers {latest:.1f} ms"
@@ -268,9 +318,11 @@ class WatchScreen(App[None]):
         tables = [
             made
             for made in (
-                positions_table({"positions": _first(snapshot.get("positions"), POSITIONS_SHOWN)}),
-                bots_table({**snapshot, "bots": _first(snapshot.get("bots"), BOTS_SHOWN)}),
-                orders_table(snapshot, ORDERS_SHOWN),
+                positions_table(
+                    {"positions": _first(snapshot.get("positions"), POSITIONS_SHOWN + more)}
+                ),
+                bots_table({**snapshot, "bots": _first(snapshot.get("bots"), BOTS_SHOWN + more)}),
+                orders_table(snapshot, ORDERS_SHOWN + more),
             )
             if made is not None
         ]
@@ -279,11 +331,30 @@ class WatchScreen(App[None]):
 
     def _show_events(self) -> None:
         panel = self.query_one("#events", Static)
-        room = max(panel.content_size.height, 3)
-        lines = [event_line(event) for event in list(self._events)[-room:]]
-        for line in lines:
-            line.truncate(max(panel.content_size.width, 20), overflow="ellipsis")
+        room, width = max(panel.content_size.height, 3), max(panel.content_size.width, 20)
+        shown = passing(self._events, self._words)
+        self._back = min(self._back, max(len(shown) - room, 0))
+        lines = {
+            "events": lambda: event_rows(shown, room=room, width=width, back=self._back),
+            "incidents": lambda: incident_rows(self._snapshot, room=room, width=width),
+            "denials": lambda: denial_rows(self._snapshot, self._events, room=room, width=width),
+        }[self._pane]()
         panel.update(Group(*lines))
+        title = self._pane
+        if title == "events":
+            title = events_title(words=self._words, back=self._back, count=len(shown))
+        panel.border_title = escape(title)
+        if self.query_one("#side").display:
+            for name, rows_of in (("incidents", incident_rows), ("denials", None)):
+                side = self.query_one(f"#{name}", Static)
+                side.border_title = name
+                size = {"room": max(side.content_size.height, 2), "width": SIDE_COLUMNS - 2}
+                made = (
+                    rows_of(self._snapshot, **size)
+                    if rows_of
+                    else denial_rows(self._snapshot, self._events, **size)
+                )
+                side.update(Group(*made))
 
     # ------------------------------------------------------------------ keys
 
@@ -291,6 +362,41 @@ class WatchScreen(App[None]):
         """Ask for confirmation, then kill."""
         question = "KILL: latch, cancel all of ours, verify at the venue?"
         self.push_screen(Confirm(question), lambda reason: self._confirmed("kill", reason))
+
+    def action_filter(self) -> None:
+        """Ask for the words that events must have."""
+        self.push_screen(AskWords(self._words), self._filtered)
+
+    def action_show_all(self) -> None:
+        """Every event again."""
+        self._filtered("")
+
+    def _filtered(self, words: str | None) -> None:
+        self._words, self._back, self._pane = words or "", 0, "events"
+        self._show_events()
+
+    def action_pane(self, name: str) -> None:
+        """Show events, incidents or denials."""
+        self._pane = name
+        self._show_events()
+
+    def action_scroll(self, lines: int) -> None:
+        """Back in the events, or forth."""
+        self._back = max(self._back + lines, 0)
+        self._show_events()
+
+    def action_scroll_page(self, pages: int) -> None:
+        """Back by what is shown, or forth."""
+        self.action_scroll(pages * max(self.query_one("#events").content_size.height - 1, 1))
+
+    def action_follow(self) -> None:
+        """To the newest event, and on with it."""
+        self._back = 0
+        self._show_events()
+
+    def action_help(self) -> None:
+        """The keys."""
+        self.push_screen(WatchHelp())
 
     def action_cancel_all(self) -> None:
         """Ask for confirmation, then cancel all."""

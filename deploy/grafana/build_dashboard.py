@@ -259,6 +259,42 @@ def flow() -> list[Panel]:
     ]
 
 
+def bots() -> list[Panel]:
+    """Programs behind the gateway: who may place, what they do, who is silent or too fast."""
+    per_bot = f"{{{PICK}}}"
+    may_place = bars(
+        "May place orders",
+        f"seatrial_bot_active{per_bot}",
+        "{{bot}}",
+        size=(4, 7),
+        steps=[(None, RED), (1, GREEN)],
+    )
+    may_place["fieldConfig"]["defaults"]["unit"] = "bool_yes_no"
+    return [
+        may_place,
+        graph("Open orders", (f"seatrial_bot_open_orders{per_bot}", "{{bot}}"), size=(5, 7)),
+        graph(
+            "Orders and fills in a minute",
+            (f"delta(seatrial_bot_orders{per_bot}[1m])", "{{bot}} orders"),
+            (f"delta(seatrial_bot_fills{per_bot}[1m])", "{{bot}} fills"),
+            size=(5, 7),
+        ),
+        graph(
+            "Refused for their rate, in a minute",
+            (f"delta(seatrial_bot_throttled{per_bot}[1m])", "{{bot}}"),
+            size=(5, 7),
+            steps=[(None, "transparent"), (1, AMBER)],
+        ),
+        graph(
+            "Longest silence",
+            (f"seatrial_bot_longest_silence_seconds{per_bot}", "{{bot}}"),
+            unit="s",
+            size=(5, 7),
+            text="The longest time without a signed request since boot.",
+        ),
+    ]
+
+
 def venue() -> list[Panel]:
     """Links, data, budget, clock: what the other side does."""
     return [
@@ -381,13 +417,14 @@ def evidence() -> list[Panel]:
 
 
 def dashboard() -> dict[str, Any]:
-    """The whole board: five rows, laid out left to right."""
+    """The whole board: six rows, laid out left to right."""
     panels: list[Panel] = []
     top = 0
     for title, row in (
         ("Overview", overview()),
         ("Caps", caps()),
         ("Order flow", flow()),
+        ("Bots", bots()),
         ("Venue health", venue()),
         ("Evidence", evidence()),
     ):

@@ -2,9 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 from html import escape
+from math import isfinite
 from typing import Any
 
-from evidence.report.svg import Plot, curve_chart, legend
+from evidence.report.svg import Plot, curve_chart, legend, span_text
 
 _ROW = 26
 _BAD_EVENTS = {
@@ -26,6 +27,7 @@ def charts_of(journal: Mapping[str, Any]) -> list[str]:
     chain = journal["integrity"]
     span = (chain["first_ts_ns"], chain["last_ts_ns"])
     orders, positions = journal["orders"], journal["positions"]
+    activity = journal.get("activity", {})
     curves = orders["latency_curves_ns"]
     made = [
         figure("States and incidents over time (UTC)", _timeline(journal, span)),
@@ -35,6 +37,12 @@ def charts_of(journal: Mapping[str, Any]) -> list[str]:
                _rate(orders["rate"], journal["caps"], span)),
         figure("Profit and drawdown, marked at our own last fill price",
                *_profit(positions["curve"], span)),
+        *(
+            figure(f"Fills of {symbol} on their prices", _fills(symbol, drawn, span), _ARROWS)
+            for symbol, drawn in activity.get("fills", {}).items()
+        ),
+        figure("Denials in each slot of time, by reason",
+               *_denials(activity.get("denials", {}), span)),
         figure("Latency distributions", curve_chart("Latency distributions", curves),
                legend([name for name, curve in curves.items() if curve])),
     ]  # fmt: skip
@@ -139,11 +147,72 @@ def _profit(curve: Sequence[Sequence[Any]], span: tuple[int, int]) -> tuple[str,
     values = [float(value) for _, _, value in curve]
     low, high = min(values), max(*values, 0.0)
     edge = (high - low) * 0.08 or 1.0
-    words = f"Between {low:g} and {high:g}."
+    words = f"Between {low:g} and {high:g} {'/'.join(quotes)}."
     plot = Plot("Profit", words, x=span, y=(low - edge, high + edge))
-    plot.value_axis()
+    plot.value_axis(f" {quotes[0]}" if len(quotes) == 1 and len(quotes[0]) <= 5 else "")
     for number, quote in enumerate(quotes):
         points = [(ts, float(value)) for ts, one, value in curve if one == quote]
         plot.line(points, f"series-{number % 3 + 1}", is_step=True)
     plot.time_axis()
     return plot.drawn(), legend([quote or "unknown quote asset" for quote in quotes])
+
+
+_ARROWS = (
+    '<ul class="legend"><li><span class="up" aria-hidden="true">▲</span> bought</li>'
+    '<li><span class="down" aria-hidden="true">▼</span> sold</li></ul>'
+)
+
+
+def _fills(symbol: str, drawn: Mapping[str, Any], span: tuple[int, int]) -> str:
+    """Fills as triangles, with the line of their prices; the axis fits the prices."""
+    points = [(ts, side, _number(price), seq) for ts, side, price, seq in drawn["points"]]
+    points = [one for one in points if one[2] is not None]
+    if not points:
+        return ""
+    prices = [price for _, _, price, _ in points]
+    low, high = min(prices), max(prices)
+    edge = (high - low) * 0.1 or abs(high) * 0.001 or 1.0
+    part = f", every {drawn['of'] // len(points)}th is drawn" if drawn["of"] > len(points) else ""
+    words = f"{drawn['of']} fills between {low:g} and {high:g}{part}."
+    plot = Plot(f"Fills of {symbol}", words, x=span, y=(low - edge, high + edge))
+    plot.value_axis()
+    plot.line([(ts, price) for ts, _, price, _ in points], "series-1")
+    for ts, side, price, seq in points:
+        plot.arrow(ts, price, is_up=side == "BUY", label=f"{side} at {price:g}, line {seq}")
+    plot.time_axis()
+    return plot.drawn()
+
+
+def _number(text: object) -> Any:
+    try:
+        found = float(str(text))
+    except ValueError:
+        return None
+    return found if isfinite(found) else None
+
+
+def _denials(by_reason: Mapping[str, Any], span: tuple[int, int]) -> tuple[str, str]:
+    """Stacked bars; the fullest reasons have a pattern of their own, the rest are together."""
+    if not by_reason:
+        return "", ""
+    width = max(one["width_ns"] for one in by_reason.values())
+    width = max(width, -(-(span[1] - span[0]) // 60))
+    totals = {name: sum(n for _, n in one["points"]) for name, one in by_reason.items()}
+    order = sorted(totals, key=lambda name: (-totals[name], name))
+    named = order if len(order) <= 4 else [*order[:3], "others"]
+    slots: dict[int, list[int]] = {}
+    for name, one in by_reason.items():
+        row = named.index(name) if name in named else len(named) - 1
+        for ts, count in one["points"]:
+            slots.setdefault(ts // width * width, [0] * len(named))[row] += count
+    most = max(map(sum, slots.values()))
+    words = "; ".join(f"{name}: {totals.get(name, 'several reasons')}" for name in named)
+    plot = Plot("Denials", f"{words}. At most {most} in {span_text(width)}.", x=span,
+                y=(0, most * 1.15))  # fmt: skip
+    plot.value_axis()
+    for row in range(len(named)):
+        stacked = [(ts, sum(counts[row:])) for ts, counts in sorted(slots.items()) if counts[row]]
+        plot.bars(stacked, width, f"bar-{row + 1}")
+    plot.time_axis()
+    told = [f"{name} ({totals[name]})" if name in totals else name for name in named]
+    return plot.drawn(), legend(told)

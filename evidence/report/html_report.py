@@ -1,4 +1,4 @@
-"""The report as one HTML page: offline, without scripts, verdict first and then why.
+"""The report as one HTML page: offline, verdict first and then why.
 
 Rules of this file:
 1. It is made from the JSON's plain values, like the Markdown: the figures are the same.
@@ -10,13 +10,26 @@ from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from typing import Any
 
-from evidence.folds.incident_fold import trigger_text
+from evidence.report.html_activity import (
+    SCRIPT,
+    SCRIPT_HASH,
+    denied_rows,
+    facts,
+    incident_rows,
+    order_rows,
+    order_table,
+    owners_rows,
+    sign_off,
+)
 from evidence.report.html_charts import charts_of
 from evidence.report.html_style import STYLE
 from evidence.report.side_by_side import BINDING, FIGURES, sessions_compared
 
 HTML_NAME = "evidence_report.html"
-_POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'"
+_POLICY = (
+    "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; "
+    f"script-src '{SCRIPT_HASH}'"
+)
 _WORDS = {
     "OK": "The record is intact, complete and confirmed by the venue's own books.",
     "NO_GO": "Something in the record does not hold. The reasons are listed below.",
@@ -38,9 +51,10 @@ def html_of(plain: Mapping[str, Any]) -> str:
         _header(plain, verdict),
         '<main id="main">',
         _reasons(plain["reasons"]),
-        *(_journal(journal) for journal in plain["journals"]),
+        *(_journal(journal, number) for number, journal in enumerate(plain["journals"], 1)),
         _comparison(plain),
         *(_foreign(foreign) for foreign in plain["foreign"]),
+        sign_off(plain),
         "</main>",
         _footer(plain["limits"]),
     ]
@@ -51,7 +65,7 @@ def html_of(plain: Mapping[str, Any]) -> str:
         '<meta name="color-scheme" content="light dark">\n'
         '<link rel="icon" href="data:,">\n'
         f"<title>Evidence report: {escape(verdict)}</title>\n<style>{STYLE}</style>\n"
-        f"</head>\n<body>\n{''.join(body)}\n</body>\n</html>\n"
+        f"</head>\n<body>\n{''.join(body)}\n<script>{SCRIPT}</script>\n</body>\n</html>\n"
     )
 
 
@@ -66,7 +80,7 @@ def _header(plain: Mapping[str, Any], verdict: str) -> str:
     return (
         f'<header class="top {_tone(verdict)}"><p class="kicker">seatrial evidence report</p>'
         f'<h1><span class="badge">{escape(verdict.replace("_", " "))}</span></h1>'
-        f"<p>{escape(_WORDS.get(verdict, ''))}</p><p>{note}</p></header>"
+        f"<p>{escape(_WORDS.get(verdict, ''))}</p><p>{note}</p>{facts(plain)}</header>"
     )
 
 
@@ -82,7 +96,7 @@ def _reasons(reasons: Sequence[str]) -> str:
     return f'<section id="why" tabindex="-1"><h2>Why</h2>{words}</section>'
 
 
-def _journal(journal: Mapping[str, Any]) -> str:
+def _journal(journal: Mapping[str, Any], number: int) -> str:
     chain, orders, sessions = journal["integrity"], journal["orders"], journal["sessions"]
     decisions, caps, incidents = journal["decisions"], journal["caps"], journal["incidents"]
     tiles = {
@@ -100,7 +114,7 @@ def _journal(journal: Mapping[str, Any]) -> str:
         "anomalies": incidents["anomaly_count"],
     }
     cells = "".join(
-        f"<div><dt>{escape(name)}</dt><dd>{escape(str(value))}</dd></div>"
+        f"<div><dt>{escape(name)}</dt><dd>{_figure(name, str(value), number)}</dd></div>"
         for name, value in tiles.items()
     )
     size = f"{chain['lines']} lines, {chain['bytes']} bytes"
@@ -112,9 +126,29 @@ def _journal(journal: Mapping[str, Any]) -> str:
         f'<div class="cards">{cards}</div>',
         f'<dl class="tiles">{cells}</dl>',
         *charts_of(journal),
-        *_tables(journal),
+        *_tables(journal, number),
     ]
     return f"<section>{''.join(sections)}</section>"
+
+
+_LISTED = {
+    "orders approved": "orders", "fills": "orders", "rejected": "orders",
+    "without an end": "orders", "denied": "denied", "errors": "incidents",
+    "sessions": "sessions", "cap checks": "caps", "cap breaches": "caps",
+}  # fmt: skip
+"""Where the lines of a figure are listed on the page."""
+
+
+def _figure(name: str, value: str, number: int) -> str:
+    """A figure, linked to the table that has its journal lines; a zero has none."""
+    text, listed = escape(value), _LISTED.get(name)
+    return f'<a href="#section-{listed}-{number}">{text}</a>' if listed and value != "0" else text
+
+
+def _listed(name: str, number: int, made: str) -> str:
+    """A table under the name that figures link to; a long one scrolls by itself."""
+    kind = "long rows" if name == "denied" else "long"
+    return f'<div class="{kind}" id="section-{name}-{number}">{made}</div>' if made else ""
 
 
 def _title(name: str) -> str:
@@ -134,16 +168,40 @@ def _card(name: str, finding: Mapping[str, Any]) -> str:
     )
 
 
-def _tables(journal: Mapping[str, Any]) -> list[str]:
-    orders, positions, caps = journal["orders"], journal["positions"], journal["caps"]
-    sessions, incidents = journal["sessions"], journal["incidents"]
+def _tables(journal: Mapping[str, Any], number: int) -> list[str]:
+    activity = journal.get("activity", {})
     made = [
+        *_order_tables(journal),
+        *_session_tables(journal, number),
+        _listed("denied", number, table(
+            f"The first {len(activity.get('denied', []))} denials, times in UTC",
+            ("time", "reason", "by", "symbol", "side", "quantity", "price", "line"),
+            denied_rows(activity),
+        )),
+        *_ledger(journal["ledger"]),
+        order_table(activity, number, table(
+            f"The last {len(activity.get('orders', []))} orders, times in UTC",
+            ("order", "approved", "by", "symbol", "side", "quantity", "price", "filled", "state",
+             "lines"),
+            order_rows(activity),
+        )),
+    ]  # fmt: skip
+    return [one for one in made if one]
+
+
+def _order_tables(journal: Mapping[str, Any]) -> list[str]:
+    """What became of the orders, by whom, and the money."""
+    orders, positions = journal["orders"], journal["positions"]
+    return [
         table("Faults of the record", ("fault", "count", "first"), [
             (kind, fault["count"], fault["examples"][0])
             for kind, fault in journal["integrity"]["faults"].items()
         ]),
         table("Denials", ("reason", "count"), orders["denials_by_reason"].items()),
         table("How orders ended", ("end", "orders"), orders["ends"].items()),
+        table("By strategy and bot", (
+            "by", "approved", "denied", "rejected", "fills", "turnover", "fees", "errors"
+        ), owners_rows(journal.get("activity", {}))),
         table("Bots", ("bot", "requests", "signed", "orders", "filled", "fills", "denied"), [
             (name, bot["requests"], bot["proven"], bot["orders"], f"{bot['fill_percent']} %",
              bot["fills"], sum(bot["denied"].values()) + sum(bot["refused"].values()))
@@ -165,12 +223,21 @@ def _tables(journal: Mapping[str, Any]) -> list[str]:
                 for symbol, one in positions["symbols"].items()
             ],
         ),
-        table("Use of the caps", ("cap", "limit", "most used", "% max", "% p99", "ms ≥ 90 %"), [
+    ]  # fmt: skip
+
+
+def _session_tables(journal: Mapping[str, Any], number: int) -> list[str]:
+    """Caps, sessions, what went wrong and what was commanded."""
+    caps, sessions, incidents = journal["caps"], journal["sessions"], journal["incidents"]
+    return [
+        _listed("caps", number, table("Use of the caps", (
+            "cap", "limit", "most used", "% max", "% p99", "ms ≥ 90 %"
+        ), [
             (name, use["limit"], use["used_max"], use["percent_max"], use["percent_p99"],
              use["ms_at_or_above"]["90"])
             for name, use in caps["use"].items()
-        ]),
-        table(
+        ])),
+        _listed("sessions", number, table(
             "Sessions",
             ("session", "mode", "venue", "end", "minutes", "orders", "fills", "heartbeats"),
             [
@@ -179,11 +246,10 @@ def _tables(journal: Mapping[str, Any]) -> list[str]:
                  f"{one['heartbeats']} of {one['heartbeats_due']}")
                 for one in sessions["sessions"]
             ],
-        ),
-        table("Incidents", ("incident", "trigger", "what", "resolved by"), [
-            (one["incident_id"], trigger_text(one), one["msg"], one["resolved_by"] or "nobody")
-            for one in incidents["incidents"]
-        ]),
+        )),
+        _listed("incidents", number, table("Incidents, times in UTC", (
+            "incident", "opened", "trigger", "what", "resolved by", "at", "after", "lines"
+        ), incident_rows(journal))),
         table("Kills", ("step", "by", "reason", "gate ms", "empty ms"), [
             (one["step"], one["by"], one["reason"], one["gate_ms"], one["empty_ms"])
             for one in incidents["kills"]
@@ -196,9 +262,7 @@ def _tables(journal: Mapping[str, Any]) -> list[str]:
             (one["method"], one["uid"], one["reason"], one["outcome"])
             for one in incidents["commands"]
         ]),
-        *_ledger(journal["ledger"]),
     ]  # fmt: skip
-    return [one for one in made if one]
 
 
 _PERCENTILES = ("p50", "p90", "p99", "max")
@@ -254,7 +318,7 @@ def _comparison(plain: Mapping[str, Any]) -> str:
     items = "".join(f"<li>{escape(note)}</li>" for note in notes)
     rows = [[name, *(one[name] for one in sessions)] for name in FIGURES]
     rows += [[name, *(str(one["binding"].get(name))[:16] for one in sessions)] for name in BINDING]
-    header = ("", *(str(one["session_id"]) for one in sessions))
+    header = ("figure", *(str(one["session_id"]) for one in sessions))
     return (
         f"<section><h2>Sessions side by side</h2>{words}{f'<ul>{items}</ul>' if items else ''}"
         + table(f"{len(sessions)} sessions", header, rows)

@@ -45,6 +45,22 @@ svg .band-name{fill:var(--ink)}
 .key{display:inline-block;width:1.6rem;border-top:3px solid var(--s1);vertical-align:middle;
 margin-right:.4rem}.key-2{border-color:var(--s2);border-top-style:dashed}
 .key-3{border-color:var(--s3);border-top-style:dotted}
+.facts{display:grid;grid-template-columns:repeat(auto-fit,minmax(17rem,1fr));gap:.35rem 1.2rem;
+margin:.8rem 0 0}.facts dt{color:var(--quiet);font-size:.82rem}
+.facts dd{margin:0;font:.85rem ui-monospace,monospace}
+.tiles a{color:inherit;text-decoration-color:var(--quiet)}
+svg .zero{stroke:var(--quiet)}svg .bought{fill:var(--good)}svg .sold{fill:var(--bad)}
+svg .bar-1{fill:var(--s1)}svg .bar-2{fill:var(--s2)}svg .bar-3{fill:var(--s3)}
+svg .bar-4{fill:var(--halt)}.up{color:var(--good)}.down{color:var(--bad)}
+.key-4{border-color:var(--halt)}
+.long .scroll{max-height:30rem;overflow:auto}.rows td{white-space:nowrap}
+input{font:inherit;color:var(--ink);background:var(--panel);border:1px solid var(--quiet);
+border-radius:.3rem;padding:.2rem .5rem;max-width:100%}
+.sign{border:1px solid var(--line);border-radius:.4rem;padding:.2rem 1rem 1rem;
+background:var(--panel);margin-top:2rem}.sign h2{margin-top:.8rem}.sign dl{display:grid;
+grid-template-columns:repeat(auto-fit,minmax(11rem,1fr));gap:1.2rem 2rem;margin:1rem 0 0}
+.sign dt{color:var(--quiet);font-size:.85rem}.sign dd{margin:0;height:2rem;
+border-bottom:1px solid var(--ink)}
 .scroll{overflow-x:auto;margin:1.2rem 0}
 table{overflow-wrap:normal;border-collapse:collapse;width:100%;font-size:.92rem;
 font-variant-numeric:tabular-nums}
@@ -62,5 +78,6 @@ footer h2{font-size:1rem;margin:.5rem 0}
 @media print{:root{--ink:#000;--quiet:#333;--paper:#fff;--panel:#fff;--line:#bbb;--good:#0b4d31;
 --bad:#8c1d18;--open:#664300;--s1:#0b4a82;--s2:#7d3a14;--s3:#3e2a70;--halt:#999;--wash:#f3f3f3}
 body{font-size:10.5pt}.skip{display:none}figure,.card,tr{break-inside:avoid}
-.scroll{overflow:visible}main,header.top,footer{max-width:none;padding-left:0;padding-right:0}}
+.scroll,.long .scroll{overflow:visible;max-height:none}
+main,header.top,footer{max-width:none;padding-left:0;padding-right:0}}
 """

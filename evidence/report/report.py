@@ -12,13 +12,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from evidence.folds.activity_fold import ActivityFold
 from evidence.folds.bot_fold import BotsFold
 from evidence.folds.cap_fold import CapsFold
 from evidence.folds.command_fold import DeedsFold
 from evidence.folds.incident_fold import IncidentsFold
 from evidence.folds.journal_fold import Fold, JournalFold
 from evidence.folds.order_fold import OrdersFold
-from evidence.folds.parallel import read_whole
+from evidence.folds.parallel import Progress, nothing_told, read_whole
 from evidence.folds.position_fold import PositionsFold
 from evidence.folds.running_totals import TotalsFold
 from evidence.folds.session_fold import SessionsFold
@@ -193,13 +194,16 @@ def standard_folds(*, keep_all: bool) -> list[Fold]:
         DeedsFold(),
         StatesFold(),
         BotsFold(),
+        ActivityFold(),
     ]
 
 
-def read_journal(stream: JournalStream, *, keep_all: bool, jobs: int = 1) -> JournalFold:
+def read_journal(
+    stream: JournalStream, *, keep_all: bool, jobs: int = 1, progress: Progress = nothing_told
+) -> JournalFold:
     """Read one journal to its end, with at most `jobs` processes."""
     make_folds = functools.partial(standard_folds, keep_all=keep_all)
-    return read_whole(stream.name, stream.files, make_folds, jobs=jobs)
+    return read_whole(stream.name, stream.files, make_folds, jobs=jobs, progress=progress)
 
 
 def build_report(
@@ -210,6 +214,7 @@ def build_report(
     outside: Sequence[AnchorSource] = (),
     venue_lists: Sequence[VenueList] = (),
     jobs: int = 1,
+    progress: Progress = nothing_told,
 ) -> Report:
     """Read journals and events, judge them, and compare with the venue's ledger where given.
 
@@ -219,7 +224,8 @@ def build_report(
         anchors: heads kept out of the writer's reach, beside those that lie beside the journal.
         outside: heads from others, already checked (a witness's, time stamps).
         venue_lists: downloads of the venue's list of our orders, for the first journal.
-        jobs: processes that read the segments of one journal side by side.
+        jobs: processes that read one journal side by side.
+        progress: called with the bytes of the journal read so far.
 
     Raises:
         SourceError: an input does not exist or cannot be opened, or the ledger is no JSON object.
@@ -232,7 +238,7 @@ def build_report(
             continue
         is_first = not report.journals
         keep_all = books is not None and is_first
-        account = read_journal(stream, keep_all=keep_all, jobs=jobs)
+        account = read_journal(stream, keep_all=keep_all, jobs=jobs, progress=progress)
         comparison = compare_with_ledger(account, books) if books and keep_all else None
         archived = stream.manifest
         sources = [*_anchors_of(stream, anchors), *outside]

@@ -34,11 +34,12 @@ def check_place(plain: Mapping[str, Any], path: Path) -> None:
 
 
 def _subjects(report: Mapping[str, Any]) -> set[tuple[str, ...]]:
-    """The inputs of a report: journals by their first line, foreign files by their bytes."""
+    """What a report speaks of: journals by first line, sessions, foreign files by their bytes."""
     found = {
         ("journal", str(one["integrity"]["first_ts_ns"]), *one["sessions"]["instances"])
         for one in report["journals"]
     }
+    found |= {("session", one) for one in _sessions(report)}
     return found | {("foreign", str(one["name"]), str(one["sha256"])) for one in report["foreign"]}
 
 

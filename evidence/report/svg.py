@@ -26,6 +26,17 @@ def clock(ts_ns: float) -> str:
         return f"{ts_ns:.0f}"
 
 
+def moment_text(ts_ns: float, span_ns: float) -> str:
+    """A moment as short as the span of its axis allows; with its day where there are several."""
+    try:
+        at = datetime.fromtimestamp(ts_ns / NS_PER_S, UTC)
+    except (OverflowError, ValueError, OSError):
+        return f"{ts_ns:.0f}"
+    if span_ns > 20 * 3600 * NS_PER_S:
+        return at.strftime("%m-%d %H:%M")
+    return at.strftime("%H:%M:%S")
+
+
 def span_text(duration_ns: float) -> str:
     """A duration for people: `850 µs`, `12.5 ms`, `3.2 s`, `4 min`, `2.5 h`."""
     for unit, size in (("h", 3600e9), ("min", 60e9), ("s", 1e9), ("ms", 1e6), ("µs", 1e3)):
@@ -70,11 +81,12 @@ class Plot:
         return self.height - BOTTOM - share * (self.height - TOP - BOTTOM)
 
     def value_axis(self, unit: str = "") -> None:
-        """Lines and labels at round values."""
+        """Lines and labels at round values; a stronger line at zero."""
         for value in round_steps(self.y0, self.y1):
             y = self.at_y(value)
+            kind = "grid zero" if value == 0 else "grid"
             self.parts.append(
-                f'<line class="grid" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y:.1f}" y2="{y:.1f}"/>'
+                f'<line class="{kind}" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y:.1f}" y2="{y:.1f}"/>'
                 f'<text class="tick" x="{LEFT - 6}" y="{y + 4:.1f}" text-anchor="end">'
                 f"{value:g}{escape(unit)}</text>"
             )
@@ -87,7 +99,7 @@ class Plot:
             anchor = "start" if i == 0 else "end" if i == 4 else "middle"
             self.parts.append(
                 f'<text class="tick" x="{self.at_x(moment):.1f}" y="{y}" '
-                f'text-anchor="{anchor}">{clock(moment)}</text>'
+                f'text-anchor="{anchor}">{moment_text(moment, self.x1 - self.x0)}</text>'
             )
 
     def line(self, points: Sequence[Point], kind: str, *, is_step: bool = False) -> None:
@@ -147,6 +159,15 @@ class Plot:
         self.parts.append(
             f"<g><title>{escape(label)}</title>"
             f'<path class="{kind}" d="M{at:.1f} {y - 5}l5 5l-5 5l-5 -5z"/></g>'
+        )
+
+    def arrow(self, x: float, y: float, *, is_up: bool, label: str) -> None:
+        """A triangle at a moment and a value: up for what was bought, down for what was sold."""
+        at, height = self.at_x(x), self.at_y(y)
+        kind, tip = ("bought", -5) if is_up else ("sold", 5)
+        self.parts.append(
+            f"<g><title>{escape(label)}</title>"
+            f'<path class="{kind}" d="M{at:.1f} {height + tip:.1f}l4.5 {-1.6 * tip:.0f}h-9z"/></g>'
         )
 
     def row_name(self, y: float, text: str) -> None:

@@ -52,6 +52,10 @@ ALLOWED: dict[tuple[str, str], str] = {
         "clock",
     ): "deadlines in the operator's process; control may not see shell",
     (
+        "control/tool/watch_screen.py",
+        "clock",
+    ): "the clock on the operator's screen; nothing is decided by it",
+    (
         "control/tool/isolated_work.py",
         "clock",
     ): "the second that a disk may take, in the operator's process",

@@ -1,14 +1,16 @@
 """Row m: what a scrape costs the order path.
 
 - A whole daemon under 900 ticks a second, its metrics scraped over HTTP never, once a second, ten
-  times a second: from the trigger that leaves the venue to the order that arrives there, in
-  interleaved rounds of one daemon's life.
+  times a second, or its page open in ten browsers: from the trigger that leaves the venue to the
+  order that arrives there, in interleaved rounds of one daemon's life.
 - The main loop alone: turns of 100 µs are timed while nobody looks and while somebody renders ten
   times a second. A turn that a scrape holds up shows in the tail.
 """
 
 import asyncio
 import contextlib
+import subprocess
+import sys
 import tempfile
 import threading
 import time
@@ -35,6 +37,8 @@ PERIODS_S: dict[str, float | None] = {
     "scraped once a second": 1.0,
     "scraped ten times a second": 0.1,
 }
+PAGES = "ten pages open"
+PAGES_OPEN = 10
 P50_TARGET, P99_TARGET = 1.1, 1.5
 
 
@@ -46,7 +50,7 @@ def rows(*, quick: bool) -> list[Row]:
 def order_paths(*, quick: bool) -> dict[str, list[list[float]]]:
     """Microseconds from trigger to order, ordered, by how often the metrics are scraped."""
     count = QUICK_TRIGGERS if quick else TRIGGERS
-    took: dict[str, list[list[float]]] = {name: [] for name in PERIODS_S}
+    took: dict[str, list[list[float]]] = {name: [] for name in (*PERIODS_S, PAGES)}
     strategy = {"class": "tests.bench.trigger:Trigger", "symbols": [SYMBOLS[0]], "params": {}}
     with (
         SpinVenue("--ticks", str(TICKS_PER_S)) as venue,
@@ -61,7 +65,45 @@ def order_paths(*, quick: bool) -> dict[str, list[list[float]]]:
             for name, period_s in PERIODS_S.items():
                 with scraping(stage.metrics_port, period_s):
                     took[name].append(asyncio.run(triggered(venue.port, count)))
+            with pages_open(stage.metrics_port):
+                took[PAGES].append(asyncio.run(triggered(venue.port, count)))
     return took
+
+
+@contextlib.contextmanager
+def pages_open(port: int) -> Iterator[None]:
+    """Read the page's feed as ten browsers do, in a process of its own: its work is not ours."""
+    reader = subprocess.Popen(
+        [sys.executable, "-c", _READER, str(port), str(PAGES_OPEN)], stdout=subprocess.PIPE
+    )
+    if reader.stdout is None or reader.stdout.readline() != b"reading\n":
+        raise RuntimeError("the pages are not pushed to")
+    try:
+        yield
+    finally:
+        reader.kill()
+        reader.wait()
+        reader.stdout.close()
+
+
+_READER = """
+import selectors, socket, sys
+port, count, heard = int(sys.argv[1]), int(sys.argv[2]), set()
+chosen = selectors.DefaultSelector()
+for number in range(count):
+    one = socket.create_connection(("127.0.0.1", port), timeout=60)
+    one.sendall(b"GET /page/live HTTP/1.0\\r\\nHost: localhost\\r\\n\\r\\n")
+    chosen.register(one, selectors.EVENT_READ, number)
+while True:
+    for key, _ in chosen.select():
+        data = key.fileobj.recv(1 << 20)
+        if not data:
+            sys.exit("dropped")
+        if b"data: {" in data and len(heard) < count:
+            heard.add(key.data)
+            if len(heard) == count:
+                print("reading", flush=True)
+"""
 
 
 @contextlib.contextmanager

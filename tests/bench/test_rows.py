@@ -112,7 +112,7 @@ def test_orders_are_timed_while_the_metrics_are_scraped(monkeypatch: pytest.Monk
     monkeypatch.setattr(scrape_rate, "QUICK_TRIGGERS", 10)
     monkeypatch.setattr(scrape_rate, "QUICK_ROUNDS", 1)
     rows = scrape_rate.path_rows(scrape_rate.order_paths(quick=True))
-    check(rows, ["m"] * 4)
+    check(rows, ["m"] * 6)
     assert {row.details["orders"] for row in rows} == {10}
 
 

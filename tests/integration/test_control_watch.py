@@ -215,3 +215,91 @@ def test_in_a_real_terminal(tmp_path: Path) -> None:
                 time.sleep(0.05)
         finally:
             subprocess.run([*tmux, "kill-server"], capture_output=True, check=False)
+
+
+def many_events(port: FakePort, count: int) -> None:
+    for number in range(1, count + 1):
+        symbol = "ETHUSDT" if number % 10 == 0 else "BTCUSDT"
+        port.hub.publish(event(number, "fill", symbol=symbol, side="BUY", qty=f"0.{number:03d}"))
+
+
+async def test_events_are_filtered_by_words_and_shown_whole_again(tmp_path: Path) -> None:
+    port = FakePort()
+    many_events(port, 60)
+    with serving(tmp_path, port) as path:
+        app = WatchScreen(path, poll_s=0.2)
+        async with app.run_test(size=SIZE) as pilot:
+            await until(pilot.pause, lambda: "0.060" in screen_of(app))
+            await pilot.press("slash")
+            await until(pilot.pause, lambda: "all of these words" in screen_of(app))
+            await pilot.press(*"fill ethusdt", "enter")
+            await until(pilot.pause, lambda: "events with" in screen_of(app))
+            shown = [line for line in screen_of(app).splitlines() if " fill " in line]
+            assert shown
+            assert all("ETHUSDT" in line for line in shown)
+            assert "6 · following" in screen_of(app)
+            await pilot.press("escape")
+            await until(pilot.pause, lambda: "60 · following" in screen_of(app))
+    assert (port.kills, port.commands) == ([], [])
+
+
+async def test_scrolled_back_events_stay_while_others_come(tmp_path: Path) -> None:
+    port = FakePort()
+    many_events(port, 60)
+    with serving(tmp_path, port) as path:
+        app = WatchScreen(path, poll_s=0.2)
+        async with app.run_test(size=SIZE) as pilot:
+            await until(pilot.pause, lambda: "0.060" in screen_of(app))
+            await pilot.press("up", "up")
+            await until(pilot.pause, lambda: "2 back" in screen_of(app))
+            assert "0.058" in screen_of(app)
+            assert "0.059" not in screen_of(app)
+            port.hub.publish(event(61, "fill", symbol="BTCUSDT", side="BUY", qty="0.061"))
+            await until(pilot.pause, lambda: "3 back" in screen_of(app))
+            assert "0.058" in screen_of(app)
+            assert "0.061" not in screen_of(app)
+            for _ in range(40):
+                await pilot.press("pageup")
+            await until(pilot.pause, lambda: "0.001" in screen_of(app))
+            await pilot.press("end")
+            await until(pilot.pause, lambda: "0.061" in screen_of(app))
+
+
+async def test_incidents_denials_and_help_have_keys(tmp_path: Path) -> None:
+    port = FakePort()
+    port.snapshot = {**SNAPSHOT, "denied": {"order_qty": 7, "self_trade": 12}}
+    denied = {"deny_reason": "self_trade", "strategy_id": "quoter", "symbol": "BTCUSDT"}
+    port.hub.publish(event(1, "order_denied", **denied))
+    with serving(tmp_path, port) as path:
+        app = WatchScreen(path, poll_s=0.2)
+        async with app.run_test(size=SIZE) as pilot:
+            await until(pilot.pause, lambda: "ACTIVE" in screen_of(app))
+            await pilot.press("i")
+            await until(pilot.pause, lambda: "seatrial incident show i-2" in screen_of(app))
+            await pilot.press("d")
+            await until(pilot.pause, lambda: "12 self_trade" in screen_of(app))
+            await until(pilot.pause, lambda: "03:04:05 self_trade quoter" in screen_of(app))
+            lower = screen_of(app)
+            assert lower.index("12 self_trade") < lower.index("7 order_qty")
+            assert "─denials─" in lower
+            await pilot.press("question_mark")
+            await until(pilot.pause, lambda: "back and forth in the events" in screen_of(app))
+            await pilot.press("escape")
+            await until(pilot.pause, lambda: "back and forth" not in screen_of(app))
+
+
+async def test_a_wide_screen_shows_all_panes_and_the_clock(tmp_path: Path) -> None:
+    port = FakePort()
+    port.snapshot = {**SNAPSHOT, "denied": {"order_qty": 7}}
+    many_events(port, 5)
+    with serving(tmp_path, port) as path:
+        app = WatchScreen(path, poll_s=0.2)
+        async with app.run_test(size=(120, 40)) as pilot:
+            await until(pilot.pause, lambda: "0.005" in screen_of(app))
+            shown = screen_of(app)
+            for wanted in ("events", "incidents", "denials", "7 order_qty", "incident show i-2"):
+                assert wanted in shown
+            assert re.search(r"\d\d:\d\d:\d\d UTC", shown)
+            await pilot.resize_terminal(80, 24)
+            await until(pilot.pause, lambda: "incidents ─" not in screen_of(app))
+            assert max(len(line) for line in screen_of(app).splitlines()) <= 80

@@ -18,7 +18,7 @@ from typing import Any, Self
 from websockets.sync.client import ClientConnection, connect
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-DEADLINE_S = 30.0
+DEADLINE_S = 60.0
 LOADED = "Page.loadEventFired"
 PAGE_DEADLINE_S = 60.0
 _WHOLE = """({x: 0, y: 0, width: document.documentElement.clientWidth,

@@ -140,7 +140,8 @@ def _on_testnet(name: str, run: SimRun) -> Story:
         if "environment" in line:
             line["environment"] = TESTNET
     books = json.loads(json.dumps(books_of(run), default=str))
-    del books["faults"]
+    for kept_by_a_simulator in ("faults", "requests", "rejects"):
+        del books[kept_by_a_simulator]
     books["source"] = {"environment": TESTNET, "host": "testnet"}
     return Story(name, lines, books)
 

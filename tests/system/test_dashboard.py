@@ -16,16 +16,10 @@ ROOT = Path(__file__).resolve().parents[2]
 GRAFANA = ROOT / "deploy" / "grafana"
 BOARD: dict[str, Any] = json.loads((GRAFANA / "dashboards" / "seatrial.json").read_text())
 PANELS = [panel for panel in BOARD["panels"] if panel["type"] != "row"]
-ROWS = ["Overview", "Caps", "Order flow", "Venue health", "Evidence"]
+ROWS = ["Overview", "Caps", "Order flow", "Bots", "Venue health", "Evidence"]
 LOOKED_UP_BY_HAND = {
     "process_cpu_seconds",
     "process_open_fds",
-    "seatrial_bot_active",
-    "seatrial_bot_fills",
-    "seatrial_bot_longest_silence_seconds",
-    "seatrial_bot_open_orders",
-    "seatrial_bot_orders",
-    "seatrial_bot_throttled",
     "seatrial_build",
     "seatrial_cap_alerts",
     "seatrial_fees",

@@ -3,15 +3,13 @@
 The judges are Chromium itself and axe-core (`axe-core/README.md`); the daemon is not needed.
 """
 
-import hashlib
-import re
 import struct
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
+from tests.support.axe import serious_faults
 from tests.support.browser import CHROMIUM, Browser
 from tests.support.page_stage import SCRIPT, PageStage, feed_activity, served_page
 
@@ -20,7 +18,6 @@ pytestmark = [
     pytest.mark.xdist_group("chromium"),
 ]
 ROOT = Path(__file__).resolve().parents[2]
-AXE = Path(__file__).parent / "axe-core"
 IMAGES = ROOT / "docs/images"
 PICTURES = {f"page-{width}-{scheme}.png": width for width in (1280, 768, 390)
             for scheme in ("light", "dark")}  # fmt: skip
@@ -34,9 +31,6 @@ WIDER = "document.documentElement.scrollWidth - document.documentElement.clientW
 PWNED = "window.pwned !== undefined || document.querySelector('img, main script, header script')"
 FOCUSED = """(e => e === document.body ? '' :
   e.getAttribute('aria-label') || e.textContent.trim())(document.activeElement)"""
-AUDIT = """axe.run(document, {resultTypes: ['violations']}).then(found => JSON.stringify(
-  found.violations.map(
-    one => [one.impact, one.id, one.nodes.map(n => n.target.join(' ')).slice(0, 3)])))"""
 
 
 @pytest.fixture(scope="module")
@@ -84,10 +78,7 @@ def test_axe_finds_nothing_serious_and_nothing_hangs_out(
 ) -> None:
     shown(browser, stage, width=width, scheme=scheme)
     assert browser.run(WIDER) <= 0
-    browser.run(axe_text())
-    found: list[list[Any]] = browser.awaited(AUDIT)
-    serious = [one for one in found if one[0] in {"serious", "critical"}]
-    assert serious == []
+    assert serious_faults(browser) == []
 
 
 def test_the_keyboard_reaches_every_control_in_order(browser: Browser, stage: PageStage) -> None:
@@ -146,14 +137,3 @@ def test_the_pictures_of_the_documents_are_there() -> None:
         assert data[:8] == b"\x89PNG\r\n\x1a\n"
         assert struct.unpack(">I", data[16:20])[0] == width
         assert len(data) <= IMAGE_BYTES_MAX, name
-
-
-def axe_text() -> str:
-    """The checker, as its authors wrote it."""
-    text = (AXE / "axe.min.js").read_bytes()
-    digest = re.search(
-        r"SHA-256 of `axe.min.js`: `([0-9a-f]{64})`", (AXE / "README.md").read_text()
-    )
-    assert digest
-    assert hashlib.sha256(text).hexdigest() == digest[1]
-    return text.decode() + "; true"

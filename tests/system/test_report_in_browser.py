@@ -9,6 +9,7 @@ import pytest
 
 from evidence.report.html_report import HTML_NAME
 from evidence.report.report import build_report, write_report
+from tests.support.axe import serious_faults
 from tests.support.browser import CHROMIUM, PICTURE_SIZE, PICTURES, Browser
 from tests.support.journal_maker import whole_story
 
@@ -134,6 +135,33 @@ def test_the_keyboard_reaches_every_table_that_scrolls(browser, pages):
     browser.ask("Input.dispatchKeyEvent", type="keyDown", key="Tab", code="Tab",
                 windowsVirtualKeyCode=9)  # fmt: skip
     assert browser.run("document.activeElement.textContent") == "Skip to the reasons"
+
+
+@needs_chromium
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing_serious(browser, pages, scheme):
+    browser.open(pages["troubled"], scheme=scheme)
+    assert serious_faults(browser) == []
+
+
+@needs_chromium
+def test_the_orders_are_searched_on_the_page(browser, pages):
+    browser.open(pages["clean"])
+    browser.run(
+        "(field => { field.value = 'filled buy'; field.dispatchEvent(new Event('input')); })"
+        "(document.querySelector('input[type=search]'))"
+    )
+    assert browser.run("document.querySelector('input[type=search]').checkVisibility()")
+    shown = browser.run(
+        "[...document.querySelectorAll('#section-orders-1 tbody tr')]"
+        ".filter(row => row.checkVisibility()).map(row => row.textContent)"
+    )
+    every = browser.run("document.querySelectorAll('#section-orders-1 tbody tr').length")
+    assert 0 < len(shown) < every
+    assert all("BUY" in row and "FILLED" in row for row in shown)
+    said = browser.run("document.getElementById('section-orders-1-said').textContent")
+    assert said == f"{len(shown)} of {every} shown"
+    assert_silent(browser, pages["clean"])
 
 
 @pytest.mark.parametrize("name", PICTURES.values())

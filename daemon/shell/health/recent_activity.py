@@ -7,7 +7,7 @@ Rules of this file:
 """
 
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from decimal import Decimal, InvalidOperation
 from typing import Any, NamedTuple
 
@@ -71,6 +71,16 @@ class StrategyTotals:
         }
 
 
+HEARD = frozenset(
+    {
+        EventType.ORDER_APPROVED, EventType.FILL, EventType.ORDER_DENIED, EventType.STRATEGY_ERROR,
+        EventType.INCIDENT_OPENED, EventType.INCIDENT_RESOLVED, EventType.SESSION_START,
+        EventType.SESSION_STOP,
+    }
+)  # fmt: skip
+"""The kinds of lines that it follows; it need not be told others."""
+
+
 class RecentActivity:
     """Told of records by the metrics, and of every published status. One thread writes."""
 
@@ -83,31 +93,25 @@ class RecentActivity:
         """By minute since 1970: how often each reason denied."""
         self.strategies: dict[str, StrategyTotals] = {}
         self.samples: deque[Sample] = deque(maxlen=SAMPLES_KEPT)
+        self._folds: dict[EventType, Callable[[Mapping[str, Any], int], None]] = {
+            EventType.ORDER_APPROVED: self._on_approved,
+            EventType.FILL: self._on_fill,
+            EventType.ORDER_DENIED: self._on_denied,
+            EventType.STRATEGY_ERROR: self._on_error,
+            EventType.INCIDENT_OPENED: self._on_opened,
+            EventType.INCIDENT_RESOLVED: self._on_resolved,
+            EventType.SESSION_START: self._on_session,
+            EventType.SESSION_STOP: self._on_session_end,
+        }
         self._owner: dict[str, str] = {}
         self._filled = 0
         self._sampled_ns = 0
 
     def on_record(self, event_type: EventType, fields: Mapping[str, Any], ts_ns: int) -> None:
         """Fold one journal line; INPUT lines need not be told."""
-        ts_ms = ts_ns // _NS_PER_MS
-        if event_type is EventType.ORDER_APPROVED:
-            self._on_approved(fields, ts_ms)
-        elif event_type is EventType.FILL:
-            self._on_fill(fields, ts_ms)
-        elif event_type is EventType.ORDER_DENIED:
-            self._on_denied(fields, ts_ms)
-        elif event_type is EventType.STRATEGY_ERROR:
-            self._of(str(fields.get("strategy_id", ""))).errors += 1
-        elif event_type is EventType.INCIDENT_OPENED:
-            told = {name: str(fields.get(name) or "") for name in ("trigger", "msg", "symbol")}
-            one = {"incident_id": str(fields.get("incident_id", "")), **told, "opened_ms": ts_ms}
-            self.incidents.append(one)
-        elif event_type is EventType.INCIDENT_RESOLVED:
-            self._on_resolved(fields, ts_ms)
-        elif event_type is EventType.SESSION_START:
-            self._on_session(fields, ts_ms)
-        elif event_type is EventType.SESSION_STOP:
-            self._on_session_end(fields, ts_ms)
+        fold = self._folds.get(event_type)
+        if fold is not None:
+            fold(fields, ts_ns // _NS_PER_MS)
 
     def sample(self, status: Mapping[str, Any]) -> None:
         """Keep equity and prices of a published status, when it is time."""
@@ -158,6 +162,16 @@ class RecentActivity:
                 del self.denials[next(iter(self.denials))]
         reason = str(fields.get("deny_reason", ""))
         counts[reason] = counts.get(reason, 0) + 1
+
+    def _on_error(self, fields: Mapping[str, Any], ts_ms: int) -> None:
+        totals = self._of(str(fields.get("strategy_id", "")))
+        totals.errors += 1
+        totals.last_ms = ts_ms
+
+    def _on_opened(self, fields: Mapping[str, Any], ts_ms: int) -> None:
+        told = {name: str(fields.get(name) or "") for name in ("trigger", "msg", "symbol")}
+        name = str(fields.get("incident_id", ""))
+        self.incidents.append({"incident_id": name, **told, "opened_ms": ts_ms})
 
     def _on_resolved(self, fields: Mapping[str, Any], ts_ms: int) -> None:
         name = str(fields.get("incident_id", ""))

@@ -31,6 +31,9 @@ from daemon.shell.journal.journal_sync import DiskSync
 from daemon.shell.journal.segments import is_packed, segment_name, segment_number, segments
 from daemon.shell.process.clock import utc_text
 
+_INPUT = EventType.INPUT
+"""Looked up once: on Python 3.11 a look at a member of an enum costs as much as a call."""
+
 log = logging.getLogger("seatriald.anchor")
 
 ANCHORED = frozenset(
@@ -212,7 +215,7 @@ class Journal:
             self._take_hash(self._unhashed)
         line = b'%b,"prev":"%b"}' % (opened, self.known_head.encode())
         self._unhashed = line
-        if event_type is not EventType.INPUT:
+        if event_type is not _INPUT:
             self._has_facts = True
         self._pending.append(line)
         if event_type in ANCHORED:

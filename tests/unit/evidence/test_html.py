@@ -1,9 +1,12 @@
 """The page: same figures as the JSON, nothing from elsewhere, safe with hostile journals."""
 
+import base64
+import hashlib
 import json
 import re
 import shutil
 import subprocess
+from decimal import Decimal
 from html.parser import HTMLParser
 
 import pytest
@@ -60,17 +63,64 @@ def test_the_page_is_whole_and_asks_for_nothing_from_elsewhere(made):
     page = Page(text)
     assert page.stack == []
     assert page.tags.count("h1") == 1
-    assert {"script", "iframe", "form", "object"} & set(page.tags) == set()
-    assert page.links == ["data:,", "#why"]
+    assert {"iframe", "form", "object"} & set(page.tags) == set()
+    assert page.links[:2] == ["data:,", "#why"]
+    ids = set(re.findall(r' id="([^"]+)"', text))
+    assert {link.removeprefix("#") for link in page.links[1:]} <= ids, "a figure leads nowhere"
+    assert {"#section-orders-1", "#section-denied-1"} <= set(page.links)
     assert not re.search(r"https?:|@import|url\(", text)
     assert "default-src 'none'" in text
+
+
+def test_the_one_script_is_named_by_its_hash_and_no_other_may_run(made):
+    text = (made / HTML_NAME).read_text()
+    (script,) = re.findall(r"<script>(.*?)</script>", text, flags=re.DOTALL)
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    (policy,) = re.findall(r'Content-Security-Policy" content="([^"]+)"', text)
+    assert policy.endswith(f"; script-src 'sha256-{digest}'")
+
+
+def test_the_hash_to_sign_is_that_of_the_json_beside_it(made):
+    digest = hashlib.sha256((made / "evidence_report.json").read_bytes()).hexdigest()
+    words = " ".join(Page((made / HTML_NAME).read_text()).text)
+    assert digest in words
+    for name in ("Name", "Date", "Decision", "Signature"):
+        assert name in words
+
+
+def test_an_order_is_listed_with_the_numbers_of_its_lines(made):
+    plain = json.loads((made / "evidence_report.json").read_text())
+    (journal,) = plain["journals"]
+    activity = journal["activity"]
+    lines = {
+        record["seq"]: record
+        for path in (made.parent / "journal").glob("*.jsonl")
+        for record in map(json.loads, path.read_text().splitlines())
+    }
+    assert len(activity["orders"]) == journal["orders"]["approved"]
+    for order in activity["orders"]:
+        found = [lines[number] for number in order["lines"]]
+        assert found[0]["event_type"] == "order_approved"
+        assert {one["client_order_id"] for one in found} == {order["client_order_id"]}
+        filled = sum(Decimal(one["qty"]) for one in found if one["event_type"] == "fill")
+        assert Decimal(order["filled"]) == filled
+    owners = activity["owners"].values()
+    assert sum(one["fills"] for one in owners) == journal["orders"]["fills"]
+    assert sum(one["denied"] for one in owners) == journal["orders"]["denied"]
+    by_reason = {
+        reason: sum(count for _, count in one["points"])
+        for reason, one in activity["denials"].items()
+    }
+    assert by_reason == journal["orders"]["denials_by_reason"]
+    for denied in activity["denied"]:
+        assert lines[denied["seq"]]["deny_reason"] == denied["reason"]
 
 
 def test_the_page_speaks_to_those_who_do_not_see(made):
     text = (made / HTML_NAME).read_text()
     assert '<html lang="en">' in text
     drawings = re.findall(r"<svg [^>]*>", text)
-    assert len(drawings) == 5
+    assert len(drawings) == 8  # two symbols' fills, and denials, among them
     assert all('role="img"' in one and 'aria-label="' in one for one in drawings)
     assert text.count("<title>") >= 1 + len(drawings)
     assert text.count("<table>") == text.count("<caption>") > 5
@@ -106,7 +156,8 @@ def test_a_hostile_journal_writes_no_markup(tmp_path):
     text = html_of(build_report([journal]).to_json())
     page = Page(text)
     assert page.stack == []
-    assert {"script", "img"} & set(page.tags) == set()
+    assert page.tags.count("script") == 1
+    assert "img" not in page.tags
     assert "&lt;script&gt;alert(1)" in text
 
 

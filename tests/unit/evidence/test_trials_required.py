@@ -75,6 +75,11 @@ def test_a_report_of_something_else_is_red(
     assert (state.light, reason in state.detail) == (GateLight.RED, True), state
 
 
+def test_the_report_of_an_easier_course_under_this_ones_name_is_red(status_dir: Path) -> None:
+    state = gate(status_dir, lambda row: row.update(course="easy"))
+    assert (state.light, "course is 'easy'" in state.detail) == (GateLight.RED, True), state
+
+
 def _code(row: dict[str, Any]) -> None:
     row["exit_code"] = 0
 
