@@ -34,6 +34,7 @@ PREDICATE_TYPE = "urn:seatrial:evidence-pack:1"
 ENVELOPE_NAME = "statement.dsse.json"
 SUMS_NAME = "SHA256SUMS"
 WITNESS_NAME = "witness.jsonl"
+RECEIPTS_NAME = "anchor-receipts.jsonl"
 PACK_SUFFIX = ".seatrial.tar"
 CONFIG_NAME = "seatrial.toml"
 COPIED_BYTES = 1 << 20
@@ -56,6 +57,8 @@ class PackInputs:
     ledger: Path | None = None
     witness: Path | None = None
     """A witness's export: signed, so it may come from the box's owner."""
+    receipts: Path | None = None
+    """What sinks of the box have answered, time stamps among it."""
     extra: Sequence[Path] = ()
     histories: Sequence[Path] = ()
     """Downloads of the venue's list of our orders."""
@@ -100,6 +103,7 @@ def find_inputs(session: Path) -> PackInputs:
         ledger=_first_file([session / name for name in LEDGER_NAMES]),
         histories=sorted((session / HISTORY_FOLDER).glob(HISTORY_PATTERN)),
         witness=_first_file([session / WITNESS_NAME]),
+        receipts=_first_file([session / RECEIPTS_NAME, session / "state" / RECEIPTS_NAME]),
     )
 
 
@@ -168,7 +172,8 @@ def _copied(source: Path, place: Path) -> Path:
 def _write_pack(inputs: PackInputs, target: Path, key: Ed25519PrivateKey) -> dict[str, object]:
     members: dict[str, Path | bytes] = {}
     _add(members, "journal", inputs.segments)
-    _add(members, "anchors", [*inputs.anchors, *([inputs.witness] if inputs.witness else [])])
+    outside = [path for path in (inputs.witness, inputs.receipts) if path is not None]
+    _add(members, "anchors", [*inputs.anchors, *outside])
     _add(members, "venue", [inputs.ledger] if inputs.ledger else [])
     _add(members, HISTORY_FOLDER, inputs.histories)
     _add(members, "extra", inputs.extra)

@@ -77,6 +77,7 @@ def pack_command(
             config=config or found.config,
             ledger=ledger or found.ledger,
             witness=found.witness,
+            receipts=found.receipts,
             extra=extra,
         )
         manifest = write_pack(inputs, target, signing_key)
