@@ -16,7 +16,7 @@ COMPILE := $(BIN)/python -m compileall -q -j 2 daemon control riskcaps evidence
 WORKERS ?= 4
 PYTEST := PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup
 
-.PHONY: venv demo test test-bots hammer test-pythons fuzz campaign soak mutation test-system check locks fmt bench bench-stop controls tripwires honest liars kill-sweep trials trials-proof dist deb image clean
+.PHONY: venv demo test test-bots test-clients hammer test-pythons fuzz campaign soak mutation test-system check locks fmt bench bench-stop controls tripwires honest liars docs kill-sweep trials trials-proof dist deb image clean
 
 $(STAMP): $(LOCKS) pyproject.toml
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -70,6 +70,12 @@ $(BOTS_VENV)/.freqtrade: tests/trials/subjects/freqtrade.lock
 test-bots: $(STAMP) $(BOTS_VENV)/.freqtrade
 	PATH="$(CURDIR)/$(BOTS_VENV)/bin:$$PATH" $(BIN)/seatrial demo --bot freqtrade $(ARGS)
 
+# Nautilus and hummingbot, unmodified and from their snippets, through the gateway, each in an environment of its own
+# (.venv-trials/, from its lock; they need Python 3.12).
+test-clients: $(STAMP)
+	@if python3.12 -c "" 2> /dev/null; then $(BIN)/python -m pytest tests/clients -m clients $(ARGS); \
+	else echo "python3.12 is not here: Nautilus and hummingbot are left out"; fi
+
 hammer: $(STAMP)
 	SEATRIAL_HAMMER_S=60 $(BIN)/python -m pytest tests/integration/test_gateway_hammer.py $(ARGS)
 
@@ -87,16 +93,21 @@ fmt: $(STAMP)
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-$(VENV)/.bench $(VENV)/.fuzz $(VENV)/.judges: $(VENV)/.%: $(STAMP)
+$(VENV)/.bench $(VENV)/.fuzz $(VENV)/.judges $(VENV)/.docs: $(VENV)/.%: $(STAMP)
 	@$(call group,$*) > $(VENV)/.$*.txt
 	@$(PIP) --require-hashes -r $(VENV)/.$*.txt
 	@touch $@
+
+# The documents as a site in build/site; a link that leads nowhere fails. Building needs no network.
+docs: $(VENV)/.docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict --config-file deploy/mkdocs.yml
+	@echo "open build/site/index.html"
 
 fuzz: $(VENV)/.fuzz
 	$(BIN)/python -m tests.fuzz $(ARGS)
 
 bench: $(VENV)/.bench
-	$(BIN)/python -m tests.bench $(ARGS)
+	$(BIN)/python -m tests.bench --doc $(ARGS)
 
 bench-stop: $(STAMP)
 	$(BIN)/python -m tests.bench.stop $(ARGS)

@@ -20,6 +20,7 @@ from daemon.assembly import (
     accepted_lines,
     account_fingerprint,
     binding_of,
+    build_anchors,
     build_engine,
     build_labels,
     control_config,
@@ -31,6 +32,7 @@ from daemon.assembly import (
     own_credentials,
     page_of,
     recovered_engine,
+    refuse_early,
     start_metrics,
     stop_adapter,
     take_state,
@@ -72,7 +74,6 @@ from daemon.shell.stop.kill_latch import LatchHalt, LatchStore
 from daemon.shell.stop.late_orders import LateOrders
 from daemon.shell.stop.process_end import EXIT_CRASH, EXIT_LEFT, EXIT_OK, ProcessEnd
 from daemon.shell.stop.stop_set import VenueStop, stop_of
-from daemon.shell.strategy_loader import strategy_factory
 from daemon.shell.venue_set import port_of
 from daemon.version import seatrial_version
 
@@ -115,8 +116,7 @@ class Daemon:
         check_live(config, self._binding, SystemClock().now_ns())
         self._endpoints = endpoints_of(settings.venue)
         self._gate = LiveGate(config, mode=self._mode, binding=self._binding)
-        for name, strategy in settings.strategies.items():
-            strategy_factory(name, strategy)  # refused before a boot is counted
+        sinks = refuse_early(settings)
         # Before anything reads or mends the state: a second daemon must not touch a live journal.
         journal_lock = take_state(settings)
         self._account = AccountLock(
@@ -149,7 +149,7 @@ class Daemon:
             lock_fd=journal_lock,
         )
         self._mark = StateMark(settings.state_dir)
-        self._journal.on_anchor = self._mark.on_anchor
+        self._anchors = build_anchors(settings, sinks, self._journal, self._mark, self._run)
         self._journal.on_durable = self._mark.on_durable
         self._care = JournalUpkeep(settings, self._journal)
         self._since_checkpoint = (recovered.checkpoint_seq, len(recovered.facts))
@@ -195,12 +195,13 @@ class Daemon:
         self._care.answer(port.events())
         control = ControlThread(control_config(settings), port, background=(port.warm,))
         server: MetricsServer | None = None
-        notifier = Notifier()
-        log_part, disk = LogPart(self._log_dropped), Disk(settings.state_dir)
-        parts = (drills, disk, self._gate, log_part, self._care, self._gateway, self._notices)
+        notifier, exit_code = Notifier(), EXIT_CRASH
+        parts = (
+            drills, Disk(settings.state_dir), self._gate, LogPart(self._log_dropped), self._care,
+            self._gateway, self._notices, self._anchors,
+        )  # fmt: skip
         publisher = self._build_publisher(pump, link, watchdog, notifier, parts=parts)
         end = self._build_end(pump, notifier)
-        exit_code = EXIT_CRASH
         try:
             self._watch.serve(end)
             # Who waited for us in the socket's queue asks at once.
@@ -213,7 +214,7 @@ class Daemon:
                 gc.freeze()  # start-up objects live for ever: full collections skip them
             gc.enable()  # off since the entry point
             self._follow_latch(pump)
-            each(watchdog.start, self._care.start, self._notices.start)
+            each(watchdog.start, self._care.start, self._notices.start, self._anchors.start)
             packs.start(unresolved_incidents(self._engine, self._clock.now_ns()))
             log.info("%s", greeting(settings))  # nothing is left that could prevent it
             exit_code = await self._serve(link, publisher, end)
@@ -228,7 +229,7 @@ class Daemon:
             if server is not None:
                 await asyncio.to_thread(server.stop)
             self._write_the_end(pump, exit_code)
-            await asyncio.to_thread(self._care.stop)
+            await asyncio.to_thread(each, self._care.stop, self._anchors.stop)
             self._account.release()
             await asyncio.to_thread(each, packs.stop, self._notices.stop)
         return exit_code

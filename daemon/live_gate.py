@@ -22,7 +22,7 @@ from control.tool.init_wizard import presets
 from daemon.errors import LiveBlocked
 from daemon.model.enums import Mode
 from daemon.model.inputs import Command
-from daemon.model.records import below_floor
+from daemon.model.records import POLICY_PREDICATE, below_floor
 from daemon.settings import Config, GatingSettings
 from daemon.shell.checks.preflight_pass import StartPermit, start_permit
 from riskcaps.words.capset import CapConfigError, CapSet, capset_from_mapping
@@ -39,7 +39,7 @@ _MENDS = {
     GatingRefusal.PROMOTION_MISSING: "[gating] promotion_record and promotion_key, from a READY "
     "`seatrial promote --key`",
     GatingRefusal.PROMOTION_UNSIGNED: "a promotion record signed by promotion_key, whose policy is "
-    "not below the floor",
+    "signed by promotion_policy_key and not below the floor",
     GatingRefusal.PROMOTION_EXPIRED: "a promotion record that has not expired",
     GatingRefusal.PROMOTION_MISMATCH: "a promotion of this very config, caps and account",
     GatingRefusal.CAPS_ABOVE_PILOT: "caps within deploy/caps/live-pilot.toml",
@@ -188,18 +188,15 @@ def read_promotion(wanted: GatingSettings) -> Promotion | None:
     if wanted.promotion_record is None or wanted.promotion_key is None:
         return None
     try:
-        raw = _read(wanted.promotion_record)
         pem = _read(wanted.promotion_key)
-        envelope = json.loads(raw)
-        body = base64.b64decode(envelope["payload"], validate=True)
-        signature = base64.b64decode(envelope["signatures"][0]["sig"], validate=True)
+        body, signature = _opened(json.loads(_read(wanted.promotion_record)))
         statement = json.loads(body)
         predicate = statement["predicate"]
         bound = predicate["binding"]
         expires = datetime.fromisoformat(predicate["expires_at"])
         ready = statement["predicateType"] == PREDICATE_TYPE and predicate["decision"] == READY
-        terms = predicate.get("policy")
-        on_terms = not below_floor(terms if isinstance(terms, dict) else {})
+        policy_key = wanted.promotion_policy_key
+        on_terms = _is_on_agreed_terms(predicate, _read(policy_key) if policy_key else pem)
         return Promotion(
             config_hash=str(bound["config_hash"]),
             caps_hash=str(bound["caps_hash"]),
@@ -209,6 +206,24 @@ def read_promotion(wanted: GatingSettings) -> Promotion | None:
         )
     except (OSError, LookupError, TypeError, ValueError):
         return None
+
+
+def _is_on_agreed_terms(predicate: Mapping[str, Any], pem: bytes) -> bool:
+    """Whether the record's policy is not below the floor, and signed by those who agree on it."""
+    try:
+        terms = predicate["policy"]
+        body, signature = _opened(predicate["policy_signature"])
+        agreed = json.loads(body)
+        is_agreed = agreed["predicateType"] == POLICY_PREDICATE and agreed["predicate"] == terms
+        return is_agreed and not below_floor(terms) and _is_signed(pem, signature, body)
+    except (LookupError, TypeError, ValueError):
+        return False
+
+
+def _opened(envelope: Mapping[str, Any]) -> tuple[bytes, bytes]:
+    """The statement and the signature in a DSSE envelope."""
+    body = base64.b64decode(envelope["payload"], validate=True)
+    return body, base64.b64decode(envelope["signatures"][0]["sig"], validate=True)
 
 
 def _is_signed(pem: bytes, signature: bytes, body: bytes) -> bool:

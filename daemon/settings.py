@@ -21,6 +21,7 @@ from daemon.model.bots import BOT_PREFIX
 from daemon.model.config_paths import base_of
 from daemon.model.ids import is_symbol
 from daemon.model.user_text import text_of
+from daemon.settings_anchors import AnchorSettings, AnchorSinkSettings
 from daemon.settings_base import Frozen, Milliseconds, Place
 from daemon.settings_bots import BotSettings, GatewaySettings, is_bot_name
 from daemon.settings_notify import NotifySettings
@@ -140,8 +141,10 @@ class GatingSettings(Frozen):
     promotion_record: Place | None = None
     """The third: the signed record that `seatrial promote --key` wrote."""
     promotion_key: Place | None = None
-    """The public key that signed it. The fourth key is caps within the preset `live-pilot`, the
-    fifth a confirm token at each start."""
+    """The public key that signed it."""
+    promotion_policy_key: Place | None = None
+    """The public key that signed the record's policy; unset: `promotion_key`. The fourth key is
+    caps within the preset `live-pilot`, the fifth a confirm token at each start."""
 
 
 class StrategySettings(Frozen):
@@ -260,6 +263,7 @@ class Settings(Frozen):
     journal: JournalSettings = JournalSettings()
     control: ControlSettings = ControlSettings()
     metrics: MetricsSettings = MetricsSettings()
+    anchors: AnchorSettings = AnchorSettings()
     notify: NotifySettings = NotifySettings()
     gateway: GatewaySettings = GatewaySettings()
     bots: dict[str, BotSettings] = Field(default_factory=dict)
@@ -444,7 +448,9 @@ def _known_keys(loc: tuple[str | int, ...]) -> list[str]:
     for part in loc[:-1]:
         field = model.model_fields.get(part) if hasattr(model, "model_fields") else None
         if field is None:
-            named: dict[str | int, Any] = {"strategies": StrategySettings, "bots": BotSettings}
+            named: dict[str | int, Any] = {
+                "strategies": StrategySettings, "bots": BotSettings, "anchors": AnchorSinkSettings,
+            }  # fmt: skip
             return list(named[loc[0]].model_fields) if loc[0] in named else []
         model = field.annotation
     return [*getattr(model, "model_fields", {})] + (["caps"] if model is Settings else [])

@@ -88,7 +88,7 @@ done
 install -D -m 0644 -t "$root/lib/systemd/system" systemd/*.service systemd/*.timer systemd/*.socket
 install -D -m 0644 -t "$root/usr/lib/sysusers.d" systemd/sysusers.d/seatrial.conf
 install -D -m 0644 -t "$root/usr/lib/tmpfiles.d" systemd/tmpfiles.d/seatrial.conf
-install -D -m 0644 -t "$root/usr/share/seatrial" systemd/seatriald-sim.conf
+install -D -m 0644 -t "$root/usr/share/seatrial" systemd/seatriald-sim.conf systemd/seatriald-anchors.conf
 install -D -m 0644 -t "$root/etc/seatrial/caps" deploy/caps/*.toml
 install -D -m 0644 -t "$root/usr/share/seatrial/caps" deploy/caps/*.toml # where `seatrial init` looks
 

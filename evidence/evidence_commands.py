@@ -1,26 +1,33 @@
 """`seatrial evidence …`: the accountant's commands.
 
 Exit codes: 0 the verdict is OK; 2 it is NO_GO or INSUFFICIENT, decisions disagree, sessions are not
-bound alike, or a pack was changed; 1 an input cannot be read, or wrong usage, told in one line.
+bound alike, or a pack was changed; 3 it is UNANCHORED; 1 an input cannot be read, or wrong usage,
+told in one line.
 """
 
+import contextlib
 import functools
 import sys
 import webbrowser
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import click
 
-from evidence.judge.decision_recheck import EXIT_AGREED, EXIT_DISAGREED, recheck, tell
-from evidence.judge.verdict import HISTORY_WORDS, OK, notarised_words
+from evidence.folds.parallel import cores
+from evidence.judge.decision_recheck import EXIT_AGREED, EXIT_DISAGREED, recheck
+from evidence.judge.disagreement import tell
+from evidence.judge.verdict import HISTORY_WORDS, OK, UNANCHORED, notarised_words
 from evidence.pack.pack_commands import check_pack, keygen_command, pack_command
-from evidence.read.journal_sources import SourceError
+from evidence.promotion.promote_command import sign_policy_command
+from evidence.read.journal_sources import SourceError, streams_of
 from evidence.read.venue_list import Source, VenueList, list_of, read_list
 from evidence.report.compare import compare, comparison_text
 from evidence.report.fleet import LOCAL, dask_engine, fleet_report
 from evidence.report.html_report import HTML_NAME
+from evidence.report.outside_anchors import outside_of
+from evidence.report.progress_line import progress_line
 from evidence.report.report import JSON_NAME, JournalReport, Report, build_report, write_report
 from evidence.report.report_place import check_place
 from evidence.report.report_text import json_of
@@ -33,7 +40,7 @@ from evidence.report.venue_history import (
     scope_of,
 )
 
-EXIT_OK, EXIT_UNREADABLE, EXIT_NOT_OK = 0, 1, 2
+EXIT_OK, EXIT_UNREADABLE, EXIT_NOT_OK, EXIT_UNANCHORED = 0, 1, 2, 3
 PATH = click.Path(path_type=Path)
 INPUTS = click.argument("inputs", nargs=-1, required=True, type=PATH)
 AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
@@ -52,9 +59,22 @@ REST = click.option(
     "--rest", default="", help="Base address; default: by the journal's environment."
 )
 REPLACE = click.option("--replace", is_flag=True, help="Write over a report of other inputs.")
+WITNESS = click.option(
+    "--witness", help="A witness's export (FILE), or its address (URL), for one journal."
+)
+WITNESS_KEY = click.option(
+    "--witness-key", type=PATH, help="The witness's public key, had from the witness itself."
+)
+TIMESTAMPS = click.option(
+    "--timestamps", type=PATH, help="The box's anchor-receipts.jsonl: its RFC 3161 time stamps."
+)
+TSA_ROOT = click.option(
+    "--tsa-root", type=PATH, help="Root certificate (PEM) of the authority that stamped."
+)
+BOX = click.option("--box", default="", help="Which box of that address: its public key in hex.")
 JOBS = click.option(
-    "--jobs", type=click.IntRange(1, 64), default=1, show_default=True,
-    help="Processes that read the segments of a journal side by side.",
+    "--jobs", type=click.IntRange(1, 64), default=cores, show_default="one a core",
+    help="Processes that read a journal side by side; a small one is read by one.",
 )  # fmt: skip
 
 
@@ -82,12 +102,18 @@ def evidence_group() -> None:
 
 evidence_group.add_command(pack_command)
 evidence_group.add_command(keygen_command)
+evidence_group.add_command(sign_policy_command)
 
 
 @evidence_group.command("report")
 @INPUTS
 @LEDGER
 @ANCHORS
+@WITNESS
+@WITNESS_KEY
+@BOX
+@TIMESTAMPS
+@TSA_ROOT
 @HISTORY
 @FETCH
 @KEY_FILE
@@ -103,6 +129,11 @@ def report_command(
     inputs: tuple[Path, ...],
     ledger: Path | None,
     anchors: Path | None,
+    witness: str | None,
+    witness_key: Path | None,
+    box: str,
+    timestamps: Path | None,
+    tsa_root: Path | None,
     histories: tuple[Path, ...],
     fetch: bool,
     credentials: Path | None,
@@ -115,7 +146,14 @@ def report_command(
 ) -> int:
     """Re-derive everything from INPUTS and write the report: JSON, Markdown and HTML."""
     lists = _venue_lists(inputs, histories, fetch=fetch, credentials=credentials, rest=rest)
-    report = build_report(inputs, ledger=ledger, anchors=anchors, venue_lists=lists, jobs=jobs)
+    with progress_line(sys.stderr, _size_of(inputs)) as progress:
+        report = build_report(
+            inputs, ledger=ledger, anchors=anchors, venue_lists=lists, jobs=jobs, progress=progress,
+            outside=outside_of(
+                inputs, witness=witness, witness_key=witness_key, box=box, timestamps=timestamps,
+                tsa_root=tsa_root,
+            ),
+        )  # fmt: skip
     if not replace:
         check_place(report.to_json(), out_dir / JSON_NAME)
     paths = (*write_report(report, out_dir), out_dir / HTML_NAME)
@@ -134,6 +172,11 @@ def report_command(
 @INPUTS
 @LEDGER
 @ANCHORS
+@WITNESS
+@WITNESS_KEY
+@BOX
+@TIMESTAMPS
+@TSA_ROOT
 @HISTORY
 @FETCH
 @KEY_FILE
@@ -147,6 +190,11 @@ def verify_command(
     inputs: tuple[Path, ...],
     ledger: Path | None,
     anchors: Path | None,
+    witness: str | None,
+    witness_key: Path | None,
+    box: str,
+    timestamps: Path | None,
+    tsa_root: Path | None,
     histories: tuple[Path, ...],
     fetch: bool,
     credentials: Path | None,
@@ -159,7 +207,14 @@ def verify_command(
     if public_key is not None:
         return max(check_pack(pack, public_key, as_json=as_json) for pack in inputs)
     lists = _venue_lists(inputs, histories, fetch=fetch, credentials=credentials, rest=rest)
-    report = build_report(inputs, ledger=ledger, anchors=anchors, venue_lists=lists, jobs=jobs)
+    with progress_line(sys.stderr, _size_of(inputs)) as progress:
+        report = build_report(
+            inputs, ledger=ledger, anchors=anchors, venue_lists=lists, jobs=jobs, progress=progress,
+            outside=outside_of(
+                inputs, witness=witness, witness_key=witness_key, box=box, timestamps=timestamps,
+                tsa_root=tsa_root,
+            ),
+        )  # fmt: skip
     if as_json:
         verdicts = {j.account.name: _plain(j) for j in report.journals}
         plain = {"verdict": report.verdict, "reasons": report.reasons, "journals": verdicts}
@@ -300,8 +355,15 @@ def _plain(journal: JournalReport) -> dict[str, Any]:
     return {**journal.verdicts.plain(), **notarised}
 
 
+def _size_of(inputs: Sequence[Path]) -> int:
+    """The bytes of the journals among the inputs; 0 where they cannot be asked."""
+    with contextlib.suppress(OSError):
+        return sum(path.stat().st_size for one in streams_of(list(inputs)) for path in one.files)
+    return 0
+
+
 def _exit_code(report: Report) -> int:
-    return EXIT_OK if report.verdict == OK else EXIT_NOT_OK
+    return {OK: EXIT_OK, UNANCHORED: EXIT_UNANCHORED}.get(report.verdict, EXIT_NOT_OK)
 
 
 def _tell(report: Report) -> None:

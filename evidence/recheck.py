@@ -14,8 +14,8 @@ from evidence.judge.decision_recheck import (
     EXIT_DISAGREED,
     EXIT_UNREADABLE,
     recheck,
-    tell,
 )
+from evidence.judge.disagreement import tell
 from evidence.read.journal_sources import SourceError
 
 

@@ -45,4 +45,5 @@ SAYINGS: Mapping[str, str] = {
     "trial": "Put any bot through a course of faults, judged by the ledger",
     "up": "A simulated venue, a box, a session and the screen, till Ctrl-C",
     "watch": "The daemon on one live screen; k kills, c cancels all",
+    "witness": "Countersign the journals of other boxes: serve, show, export",
 }

@@ -33,6 +33,7 @@ MOUNTED = {
     "state": "daemon.cli.state_commands:state_group",
     "trial": "daemon.cli.trial_command:trial_command",
     "up": "daemon.cli.up_command:up_command",
+    "witness": "evidence.witness.witness_commands:witness_group",
 }
 
 MOUNTED_BELOW = {"caps": {"explain": "daemon.cli.caps_commands:explain_command"}}

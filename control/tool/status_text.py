@@ -25,6 +25,7 @@ from control.status_snapshot import (
     table,
     warnings_of,
 )
+from daemon.model.ids import without_digest
 
 ROWS_MAX = 10
 CAPS_MAX = 8
@@ -32,8 +33,8 @@ BAR_WIDTH = 14
 PERCENT_WIDTH = 5
 DECIMALS_SHOWN = 8
 DAYS_SHOWN_MAX = 9_999
-DAYS_WARNING = 14
-"""As the alert `SeatrialJournalDaysLeft`."""
+DAYS_WARNING = 14  # as the alert SeatrialJournalDaysLeft
+ANCHOR_WARNING_S = 900.0
 DISK_WARNING_BYTES = 1e9
 LAG_WARNING_MS = 100.0
 SILENCE_WARNING_MS = 3_000.0
@@ -199,8 +200,11 @@ def health_line(snapshot: Mapping[str, Any]) -> Text | None:
     if (seq := snapshot.get("journal_seq")) is not None:
         parts.append(_growth(snapshot, f"journal #{clean(seq)}"))
     if (free := _number(snapshot.get("disk_free_bytes"))) is not None:
-        style = "" if free >= DISK_WARNING_BYTES else "bold red"
-        parts.append((f"disk {free / 1e9:.1f} GB left", style))
+        is_low = free < DISK_WARNING_BYTES
+        parts.append((f"disk {free / 1e9:.1f} GB left", "bold red" if is_low else ""))
+    if (age_s := _number(table(snapshot, "anchors").get("age_s"))) is not None:
+        is_old = age_s > ANCHOR_WARNING_S or table(snapshot, "anchors").get("refused")
+        parts.append((f"anchored {duration(age_s)}", "bold red" if is_old else ""))
     if port := snapshot.get("metrics_port"):
         parts.append((f"metrics :{clean(port)}", ""))
     if not parts:
@@ -326,7 +330,7 @@ def orders_table(snapshot: Mapping[str, Any], limit: int) -> Table | None:
     for row in found[:limit]:
         _add_row(
             made,
-            clean(row.get("client_order_id", "?")),
+            clean(without_digest(str(row.get("client_order_id", "?")))),
             clean(row.get("symbol", row.get("instrument_id", ""))).partition("@")[0],
             clean(row.get("side", "")),
             amount(row.get("qty")),

@@ -29,7 +29,7 @@ EXIT_NOT_CLEAN = 2
 
 
 @click.command("demo")
-@click.option("--seconds", default=60, show_default=True, type=click.IntRange(6, 86_400))
+@click.option("--seconds", default=45, show_default=True, type=click.IntRange(6, 86_400))
 @click.option("--seed", default=7, show_default=True, type=int)
 @click.option(
     "--replay",
@@ -169,7 +169,12 @@ def told(result: Mapping[str, Any], *, here: Path | None = None) -> list[str]:
         f"  kill: gate closed in {result['kill_gate_ms']:.3f} ms,",
         f"    venue {proven}, {result['open_orders_after_kill']} orders left open",
     ]
-    lines += [f"  {line}" for line in _faults(result)]
+    anchored = ", ".join(result["anchored_by"]) or "nothing outside of this box"
+    lines += [
+        f"  anchored by: {anchored};",
+        "    testnet evidence needs a witness or the testnet's own list (docs/ANCHORS.md)",
+        *(f"  {line}" for line in _faults(result)),
+    ]
     names = {
         "report": "evidence_html",
         "as text": "evidence_md",

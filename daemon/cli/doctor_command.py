@@ -13,9 +13,11 @@ from typing import NoReturn
 import click
 
 from daemon.assembly import account_fingerprint, own_credentials
-from daemon.errors import SeatrialError
+from daemon.errors import AnchorUnusable, SeatrialError
 from daemon.model.launch_checks import Check
 from daemon.settings import Settings, SettingsError, load_config
+from daemon.shell.anchors.sink_builder import sinks_of
+from daemon.shell.checks.anchor_checks import anchor_steps, unit_limits
 from daemon.shell.checks.venue_checks import run_preflight
 from daemon.shell.link.price_paths import PriceCaps
 from daemon.shell.link.venue_urls import urls_of
@@ -49,6 +51,7 @@ def doctor_command(config_path: Path, *, as_json: bool) -> None:
         Check("config", ok=True, sentence=f"{config_path} is in order"),
         _state(config.settings, account_fingerprint(credentials.api_key)),
         *strategy_steps(config.settings),
+        *_anchors(config.settings, config_path),
     ]
     steps += asyncio.run(
         run_preflight(
@@ -96,6 +99,16 @@ def strategy_steps(settings: Settings) -> list[Check]:
             sentence = f"{name}: {strategy.class_path} takes its parameters"
             steps.append(Check("strategy", ok=True, sentence=sentence))
     return steps
+
+
+def _anchors(settings: Settings, config_path: Path) -> list[Check]:
+    """Whether each anchor sink can be made and reached."""
+    try:
+        sinks_of(settings.anchors, box="")
+    except AnchorUnusable as error:
+        mend = "mend [anchors] in the configuration, or the file that it names"
+        return [Check("anchors", ok=False, sentence=str(error), mend=mend)]
+    return list(anchor_steps(settings, unit_limits(config_path)))
 
 
 def _state(settings: Settings, account: str) -> Check:

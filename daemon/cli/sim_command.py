@@ -1,7 +1,12 @@
-"""`seatrial sim`: the simulated venue as a process of its own."""
+"""`seatrial sim`: the simulated venue as a process of its own.
+
+What follows another venue's market, and what makes a certificate, is imported when it is asked for;
+the collector is off until the venue serves: nothing that a start makes is garbage.
+"""
 
 import asyncio
 import contextlib
+import gc
 import json
 import math
 import os
@@ -10,16 +15,14 @@ import sys
 import tempfile
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 import uvloop
 
-from daemon.shell.link.link_config import VenueEndpoints
 from daemon.shell.process.clock import SystemClock
 from daemon.shell.process.tasks import spawn
 from daemon.shell.sim_host.host import SimHost
-from daemon.shell.sim_host.market_follower import MarketFollower
 from daemon.shell.sim_host.options import (
     Built,
     OptionError,
@@ -30,13 +33,16 @@ from daemon.shell.sim_host.options import (
     followed_venue,
 )
 from daemon.shell.sim_host.saved_venue import StateDir, StateError
-from daemon.shell.sim_host.tls import server_context
 from daemon.venues.hosts import environments
 from daemon.venues.sim.fault_presets import menu
 from daemon.venues.sim.followed_flow import FollowedFlow
 from daemon.venues.sim.listed_symbols import DEFAULT_SYMBOLS
 from daemon.venues.sim.request_limits import LimitConfig
 from daemon.venues.sim.saved import pack
+
+if TYPE_CHECKING:
+    from daemon.shell.link.link_config import VenueEndpoints
+    from daemon.shell.sim_host.market_follower import MarketFollower
 
 EXIT_BAD_OPTION = 2
 
@@ -193,7 +199,7 @@ async def _serve(
     built: Built,
     clock: SystemClock,
     state: StateDir | None,
-    endpoints: VenueEndpoints | None,
+    endpoints: "VenueEndpoints | None",
 ) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -209,6 +215,8 @@ async def _serve(
             else:
                 made = tempfile.TemporaryDirectory(prefix="seatrial-sim-")
                 home = Path(stack.enter_context(made))
+            from daemon.shell.sim_host.tls import server_context  # noqa: PLC0415 - see above
+
             tls, certificate = server_context(home, options.host, clock)
         try:
             port = await host.start(asked_port, tls)
@@ -228,6 +236,8 @@ async def _serve(
             state.started(ready)
         click.echo(json.dumps(ready))
         sys.stdout.flush()
+        gc.freeze()  # what a start makes lives for ever: full collections skip it
+        gc.enable()
         if endpoints is None:
             await host.run(stop)
         else:
@@ -245,8 +255,10 @@ async def _serve(
         _write(options.ledger, exchange.ledger.pieces(exchange.venue, now_ns))
 
 
-def _follower(built: Built, endpoints: VenueEndpoints, clock: SystemClock) -> MarketFollower:
+def _follower(built: Built, endpoints: "VenueEndpoints", clock: SystemClock) -> "MarketFollower":
     """Who tells the venue the market of another one."""
+    from daemon.shell.sim_host.market_follower import MarketFollower  # noqa: PLC0415 - see above
+
     flows = {
         symbol: flow
         for symbol, flow in built.exchange.venue.flows.items()
@@ -304,4 +316,5 @@ def _write(path: Path, ledger: Iterable[bytes]) -> None:
 
 
 if __name__ == "__main__":
+    gc.disable()
     sim_command()

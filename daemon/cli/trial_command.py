@@ -31,7 +31,7 @@ from daemon.trials.judging.trial_verdict import ExitCode
 from daemon.trials.passed import OBSERVATIONS, REPORT
 from daemon.trials.runner import Belief, BotEndedError, CourseRun, TrialResult, last_words
 from daemon.trials.sandbox import Isolation, SandboxError, clean_environment, isolate
-from daemon.trials.trial_gateway import FEE_SYMBOL, TrialGateway
+from daemon.trials.trial_gateway import FEE_SYMBOL, TRIAL_CAPS, TrialGateway
 from daemon.trials.trial_venue import TrialVenue, VenueProcessError
 from daemon.venues.sim.listed_symbols import SYMBOLS
 from daemon.version import seatrial_version
@@ -50,9 +50,10 @@ _ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 )
 @click.option(
     "--caps",
-    default="bots",
+    default=TRIAL_CAPS,
     show_default=True,
-    help="Through the gate: a preset of caps, or a TOML file.",
+    help="Through the gate: a preset, a TOML file, or `trial` (`bots`, but what the account has "
+    "may be sold).",
 )
 @click.option("--seed", default=7, show_default=True, type=int, help="Same seed, same market.")
 @click.option("--symbol", default="BTCUSDT", show_default=True, help="What {symbol} stands for.")

@@ -65,6 +65,11 @@ def order_fields(order: Order) -> dict[str, Any]:
             "ts_venue_placed_ns": order.ts_venue_placed_ns,
             "ts_venue_ns": order.ts_venue_ns,
         }
+    if order.order_list is not None:
+        fields |= {
+            "order_list": to_plain(order.order_list),
+            "venue_list_id": order.venue_list_id,
+        }
     return fields
 
 

@@ -49,6 +49,9 @@ class Cancels:
         if not ctx.gate.can_send:
             wanted.due_ns = ctx.now_ns + ctx.config.query_base_ns
             return
+        if self._goes_with_its_list(order):
+            ctx.pending_queries.cancel_sent(wanted, ctx.now_ns)
+            return
         intent = CancelIntent(
             strategy_id=by, client_order_id=order.client_order_id, reason=wanted.why
         )
@@ -68,6 +71,19 @@ class Cancels:
                 symbol_of(order.instrument_id),
                 {"client_order_id": order.client_order_id},
             )
+
+    def _goes_with_its_list(self, order: Order) -> bool:
+        """Whether the cancel of another order of its list is under way: the venue ends them all.
+
+        Without effect it is asked about like any cancel, and then sent itself.
+        """
+        cancels = self._ctx.pending_queries.cancels
+        return any(
+            one is not order
+            and (wanted := cancels.get(one.client_order_id)) is not None
+            and wanted.stage is Stage.SENT
+            for one in open_legs(self._ctx, order)
+        )
 
     def in_doubt(self, order: Order, trigger: Trigger | None, why: str) -> None:
         """A cancel was refused or not answered: query; whether to send again, the answer says."""
@@ -126,3 +142,15 @@ class Cancels:
             elif ctx.gate.can_ask:
                 ctx.pending_queries.cancel_asked(wanted, ctx.now_ns)
                 ctx.query(order)
+
+
+def open_legs(ctx: TurnContext, order: Order) -> list[Order]:
+    """The open orders of an order's list, itself among them; of an order on its own: none."""
+    if order.order_list is None:
+        return []
+    list_id = order.order_list.list_id
+    return [
+        one
+        for one in ctx.books.open_of(order.strategy_id).values()
+        if one.order_list is not None and one.order_list.list_id == list_id
+    ]

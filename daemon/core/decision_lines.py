@@ -9,6 +9,7 @@ from daemon.model.amounts import plain
 from daemon.model.enums import OrderStatus
 from daemon.model.ids import symbol_of
 from daemon.model.intents import PlaceIntent
+from daemon.model.list_legs import ListLeg
 from daemon.model.orders import NewOrder, Order
 from daemon.model.plain_values import to_plain
 
@@ -66,6 +67,7 @@ def denied_fields(
         "price": amount(intent.price),
         "time_in_force": intent.time_in_force._value_ if intent.time_in_force else None,
         **_owner(owner),
+        **_listed(intent.order_list),
         "deny_reason": reason,
         "deny_context": to_plain(context),
         "decision": decision,
@@ -81,7 +83,11 @@ def _extras(order: NewOrder, owner: Owner | None) -> journal.SomeExtras:
         found["terms"] = to_plain(order.terms)
     if owner is not None:
         found["owner"] = owner
-    return found
+    return {**found, **_listed(order.order_list)}
+
+
+def _listed(leg: ListLeg | None) -> journal.SomeList:
+    return {} if leg is None else {"order_list": to_plain(leg)}
 
 
 def _owner(owner: Owner | None) -> journal.SomeOwner:
@@ -106,4 +112,5 @@ def order_of(order: NewOrder) -> Order:
         reduce_only=order.reduce_only,
         extras=order.extras,
         terms=order.terms,
+        order_list=order.order_list,
     )

@@ -28,6 +28,9 @@ from daemon.model.stop_triggers import StopTrigger
 from riskcaps.gate.interceptor import Interceptor
 from riskcaps.state.bands import CapNotice
 
+_UNKNOWN, _REJECTED = OrderStatus.UNKNOWN, OrderStatus.REJECTED
+"""Looked up once: on Python 3.11 a look at a member of an enum costs as much as a call."""
+
 LATCH_REASON_CHARS_MAX = 2_000
 """Reasons of further kills are added to the first while there is room; the journal has them all."""
 INCIDENTS_KEPT = 50
@@ -143,6 +146,7 @@ class DurableState:
         venue_order_id: VenueOrderId | None,
         venue_cum_qty: Decimal,
         ts_venue_ns: int = 0,
+        venue_list_id: str | None = None,
     ) -> None:
         """ORDER_STATE: one row of the lifecycle table fired."""
         old, cid, gate = order.status, order.client_order_id, self.interceptor.risk
@@ -151,16 +155,17 @@ class DurableState:
         order.status = new
         order.ts_updated_ns = now_ns
         order.venue_order_id = venue_order_id
+        order.venue_list_id = order.venue_list_id or venue_list_id
         order.venue_cum_qty = max(order.venue_cum_qty, venue_cum_qty)
         self.books.index(order)
         if order.bot_order_id:
             self.bots.move(order, old, ts_venue_ns)
         if old.is_terminal and not new.is_terminal:
             self.heard(gate.adopt(order, now_ns))
-        if new is OrderStatus.UNKNOWN:
+        if new is _UNKNOWN:
             if old is not new:
                 self.heard(gate.on_unknown(cid, now_ns))
-        elif new is not OrderStatus.REJECTED and (shown or old is OrderStatus.UNKNOWN):
+        elif new is not _REJECTED and (shown or old is _UNKNOWN):
             self.heard(gate.on_known(cid, now_ns))
         if new.is_terminal and not old.is_terminal:
             self._release(order, now_ns)

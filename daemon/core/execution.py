@@ -27,6 +27,10 @@ from daemon.model.records import EventType
 from daemon.model.reports import CancelReject, ExecutionReport, Mute, NotFound, Reject
 from daemon.model.stop_triggers import StopTrigger
 
+_FILLED = OrderStatus.FILLED
+_FILL, _PARTIAL = Trigger.FILL, Trigger.PARTIAL
+"""Looked up once: on Python 3.11 a look at a member of an enum costs as much as a call."""
+
 DUPLICATE_ORDER = "Duplicate order sent"
 _ANSWERS = (ReportSource.QUERY, ReportSource.RECOVERED)
 
@@ -79,10 +83,10 @@ class Execution:
     def check_quantities(self, order: Order) -> None:
         """Whole means FILLED; more than the whole is an alarm; less than claimed is fetched."""
         ctx = self._ctx
-        if order.cum_qty >= order.qty and order.status is not OrderStatus.FILLED:
-            ctx.fire(order, Trigger.FILL, "booked fills add up to the whole")
+        if order.cum_qty >= order.qty and order.status is not _FILLED:
+            ctx.fire(order, _FILL, "booked fills add up to the whole")
         elif order.cum_qty > 0 and order.status in _BEFORE_FILLS:
-            ctx.fire(order, Trigger.PARTIAL, "fill before the acknowledgement")
+            ctx.fire(order, _PARTIAL, "fill before the acknowledgement")
         if order.cum_qty > order.qty:
             ctx.trouble(
                 StopTrigger.OVERFILL,

@@ -85,6 +85,7 @@ def _state(ledger: DurableState, record: journal.OrderStateRecord, now_ns: int) 
         venue_order_id=record["order_id"],
         venue_cum_qty=decimal_of(record["venue_cum_qty"]),
         ts_venue_ns=record.get("ts_venue_ns", 0),
+        venue_list_id=record.get("order_list_id"),
     )
 
 

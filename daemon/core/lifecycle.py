@@ -99,6 +99,7 @@ TRIGGER_OF_VENUE_STATUS: dict[VenueOrderStatus, Trigger] = {
 """UNRECOGNISED has no trigger on purpose: it moves nothing, and is queried."""
 
 _T = Trigger
+_SILENCE = Trigger.SILENCE  # a look at a member of an enum costs as much as a call
 _LATE = "late fill: traded before the venue took the cancel; quantity is booked, status stays"
 _STALE = "stale: we know more than this report"
 _AGAIN = "said twice"
@@ -295,7 +296,7 @@ def advance(
     row = TABLE.get((status, trigger))
     if row is None or (trigger in _ONLY_NEVER_SHOWN and (acknowledged or partly_filled)):
         raise ImpossibleTransition(status, trigger)
-    if acknowledged and trigger is Trigger.SILENCE and status is not UNKNOWN:
+    if acknowledged and trigger is _SILENCE and status is not UNKNOWN:
         return Row(status, "the stream has answered already")
     if row.new is not ACCEPTED:
         return row

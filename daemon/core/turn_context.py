@@ -32,6 +32,14 @@ from daemon.model.stop_triggers import StopTrigger
 from riskcaps.gate.interceptor import Interceptor
 from riskcaps.words.denials import OF_THE_VENUES_LIST
 
+_ORDER_APPROVED, _ORDER_STATE, _FILL = (
+    EventType.ORDER_APPROVED,
+    EventType.ORDER_STATE,
+    EventType.FILL,
+)
+_FILLED = OrderStatus.FILLED
+"""Looked up once: on Python 3.11 a look at a member of an enum costs as much as a call."""
+
 SENT = advance(OrderStatus.APPROVED, Trigger.SENT, acknowledged=False, partly_filled=False).new
 """What every order becomes in the turn of its approval."""
 CONTEXT_DECISIONS = 10_000
@@ -122,7 +130,7 @@ class TurnContext:
         fields: journal.OrderApprovedRecord = approved_fields(
             order, reason, decision, counts, owner
         )
-        self.record(EventType.ORDER_APPROVED, fields)
+        self.record(_ORDER_APPROVED, fields)
         return made
 
     def _tell_context(self, instrument_id: InstrumentId, decision: Mapping[str, Any]) -> None:
@@ -167,6 +175,7 @@ class TurnContext:
         venue_cum_qty: Decimal = ZERO,
         source: str = "",
         ts_venue_ns: int = 0,
+        venue_list_id: str | None = None,
     ) -> None:
         """Fire one row of the lifecycle table; nothing is written when nothing changes.
 
@@ -182,7 +191,9 @@ class TurnContext:
         )
         seen = venue_order_id or order.venue_order_id
         claimed = max(order.venue_cum_qty, venue_cum_qty)
-        if (row.new, seen, claimed) == (old, order.venue_order_id, order.venue_cum_qty):
+        listed = order.venue_list_id or (venue_list_id if order.order_list is not None else None)
+        told = (row.new, seen, claimed, listed)
+        if told == (old, order.venue_order_id, order.venue_cum_qty, order.venue_list_id):
             return
         self.ledger.move(
             order,
@@ -191,6 +202,7 @@ class TurnContext:
             venue_order_id=seen,
             venue_cum_qty=claimed,
             ts_venue_ns=ts_venue_ns,
+            venue_list_id=listed,
         )
         fields: journal.OrderStateRecord = {
             "client_order_id": order.client_order_id,
@@ -206,7 +218,9 @@ class TurnContext:
         }
         if order.bot_order_id and ts_venue_ns:
             fields["ts_venue_ns"] = ts_venue_ns
-        self.record(EventType.ORDER_STATE, fields)
+        if listed is not None:
+            fields["order_list_id"] = listed
+        self.record(_ORDER_STATE, fields)
         if old.is_terminal and not row.new.is_terminal:
             # Its hold is taken again: whoever reads the journal needs all that it is held for.
             self.resolved(order, "adopted", f"{trigger.value} after {old.value}: {why}")
@@ -234,6 +248,7 @@ class TurnContext:
                     venue_cum_qty=report.cum_qty,
                     source=report.source._value_,
                     ts_venue_ns=report.ts_venue_ns,
+                    venue_list_id=report.venue_list_id,
                 )
         except ImpossibleTransition as error:
             self.trouble(
@@ -254,7 +269,7 @@ class TurnContext:
 
     def book(self, fill: Fill, order: Order) -> None:
         """Book one new fill and write its line."""
-        late = order.status.is_terminal and order.status is not OrderStatus.FILLED
+        late = order.status.is_terminal and order.status is not _FILLED
         self.ledger.book_fill(fill, order, self.now_ns)
         fields: journal.FillRecord = {
             "exec_id": fill.exec_id,
@@ -275,7 +290,7 @@ class TurnContext:
             "ts_recv_ns": fill.ts_recv_ns,
             "position_qty": plain(self.interceptor.risk.books.position(fill.instrument_id)),
         }
-        self.record(EventType.FILL, fields)
+        self.record(_FILL, fields)
 
     def resolved(self, order: Order, outcome: Outcome, proof: str) -> None:
         """Write how a doubt about an order ended; for `adopted` the order comes with it."""

@@ -16,6 +16,7 @@ from daemon.model.amounts import ZERO
 from daemon.model.cheap_values import quick
 from daemon.model.enums import OrderType, Side, TimeInForce, VenueOrderStatus
 from daemon.model.ids import ClientOrderId, InstrumentId, StrategyId, VenueOrderId
+from daemon.model.list_legs import ListLeg
 from daemon.model.order_features import OrderExtras
 from daemon.model.position import Balance
 
@@ -90,6 +91,8 @@ class BotRefusal(StrEnum):
     """A replace or amend of the same order is under way, or the order is not yet at the venue."""
     NO_LINK = "no_link"
     """An amend or replace cannot leave now, and is not kept."""
+    IN_LIST = "in_list"
+    """An order of a list is not replaced or amended here; its cancel ends the list."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -155,6 +158,40 @@ class BotOrderRow:
     ts_placed_ns: int = 0
     """When the venue took it, by its own clock where it said so."""
     ts_updated_ns: int = 0
+    order_list: ListLeg | None = None
+    """Its place in a list; None: an order on its own."""
+    venue_list_id: str | None = None
+    is_pending: bool = False
+    """It waits for the first order of its list; its `status` is NEW meanwhile."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BotSwitched:
+    """A bot may place, or may not, from now on; `cancel`: its open orders are cancelled."""
+
+    bot: str
+    state: BotState
+    reason: str
+    cancel: bool = False
+    by: str = "gateway"
+    """The operator's name, where it was one."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BotThrottled:
+    """So many requests of a bot were refused for their rate; one such input a second at most."""
+
+    bot: str
+    count: int
+    window_ms: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BotKeyMisused:
+    """A key is in the wrong hands; `what` says how, `bot` whose it is (empty: the daemon's own)."""
+
+    bot: str
+    what: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,7 +3,8 @@
 Rules of this file:
 1. An effect is a value; performing it never awaits in the pump's turn.
 2. `Record` effects are written before any `Send…` effect of the same turn leaves (promise P5).
-3. An order leaves only inside `SendOrder`/`SendReplace`, whose payload only the interceptor mints.
+3. An order leaves only inside `SendOrder`, `SendOrderList` or `SendReplace`, whose payload only the
+   interceptor mints.
 """
 
 from collections.abc import Mapping
@@ -15,7 +16,7 @@ import msgspec
 from daemon.model.bots import BotDenial, BotFill, BotOrderRow
 from daemon.model.enums import ExecType
 from daemon.model.ids import ClientOrderId, InstrumentId, VenueOrderId
-from daemon.model.orders import AmendOrder, CancelOrder, NewOrder, ReplaceOrder
+from daemon.model.orders import AmendOrder, CancelOrder, NewOrder, NewOrderList, ReplaceOrder
 from daemon.model.position import Balance
 from daemon.model.records import EventType
 
@@ -31,6 +32,13 @@ class SendOrder(msgspec.Struct, frozen=True):
     """Hand an approved order to the venue session."""
 
     order: NewOrder
+
+
+@dataclass(frozen=True, slots=True)
+class SendOrderList:
+    """Hand an approved order list to the venue session: one request, all of its orders or none."""
+
+    order_list: NewOrderList
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +166,8 @@ class ExitDaemon:
 class BotAnswered:
     """The definite answer to a bot's request. There is at most one for a request.
 
-    A place, cancel or amend has either `denial` or one row. A cancel-all has a row for each order.
+    A place, cancel or amend has either `denial` or one row. A cancel-all has a row for each order,
+    and so has what places or cancels a list, in the order of its legs.
     A replace has `cancel_denial` or `cancel_row` for its first half, and `denial` or one row for
     its second; with neither, the second was not attempted. An accepted test has nothing at all.
     """
@@ -185,6 +194,18 @@ class BotOrderChanged:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class BotListChanged:
+    """A bot's order list has begun, or has ended; told before, or after, its orders' changes.
+
+    `rows` are its orders, in the order of their legs.
+    """
+
+    bot: str
+    rows: tuple[BotOrderRow, ...]
+    is_done: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class BotBalances:
     """What a bot may spend has changed; the rows are all that changed, absolute."""
 
@@ -195,6 +216,7 @@ class BotBalances:
 Effect = (
     Record
     | SendOrder
+    | SendOrderList
     | SendCancel
     | SendReplace
     | SendAmend
@@ -208,14 +230,16 @@ Effect = (
     | ExitDaemon
     | BotAnswered
     | BotOrderChanged
+    | BotListChanged
     | BotBalances
 )
 
-BotEffect = BotAnswered | BotOrderChanged | BotBalances
+BotEffect = BotAnswered | BotOrderChanged | BotListChanged | BotBalances
 """The effects that the gateway performs, once the turn's lines are written."""
 
 VenueEffect = (
     SendOrder
+    | SendOrderList
     | SendCancel
     | SendReplace
     | SendAmend

@@ -8,6 +8,7 @@ Rules of this file:
 
        st abc123 o 001 k3x 0000c 1w3f0p9qk2m5v7xz    order 12 of run 1
        st abc123 c 001 k3x 0000c 5d8e2h1rl4n6t0ya    a cancel of that order
+       st abc123 l 001 k3x 0000c 1w3f0p9qk2m5v7xz    the order list whose first order that is
 
    prefix, instance (6), kind (1), run number (3), nonce of the boot (3), counter of the order (5),
    digest (16): all 36 letters that the venue takes. From run 46,656 on the run number has five
@@ -48,6 +49,7 @@ CLIENT_ORDER_ID_MAX_LENGTH = 36
 """`^[a-zA-Z0-9-_]{1,36}$`, binance-spot.md §5."""
 _KIND_AT = 8
 ORDER_KIND, CANCEL_KIND, REPLACE_KIND, AMEND_KIND, STOP_KIND = "o", "c", "r", "a", "k"
+_LIST = "l"
 _OLD_SEPARATOR = "-"
 _KINDS = frozenset({ORDER_KIND, CANCEL_KIND, REPLACE_KIND, AMEND_KIND, STOP_KIND, _OLD_SEPARATOR})
 _OLD_CANCEL_SUFFIX = "-c"
@@ -238,10 +240,25 @@ def stem_of(client_order_id: str) -> str:
     )
 
 
+def without_digest(shown: str) -> str:
+    """For people and narrow screens: what names the order. Other ids as they are."""
+    return shown[:_STEM_LENGTH] if _NEW.fullmatch(shown) else shown
+
+
 def request_id(kind: str, client_order_id: str, digest: str) -> str | None:
     """The id that a request about an order carries; None where no seatrial made the order's."""
     stem = stem_of(client_order_id)
     return f"{stem[:_KIND_AT]}{kind}{stem[_KIND_AT + 1 :]}{digest}" if stem else None
+
+
+def list_id_of(first: str) -> str:
+    """The id of the order list whose first order has this id."""
+    return f"{first[:_KIND_AT]}{_LIST}{first[_KIND_AT + 1 :]}"
+
+
+def first_of_list(list_id: str) -> ClientOrderId:
+    """The id of the first order of the order list with this id."""
+    return ClientOrderId(f"{list_id[:_KIND_AT]}{ORDER_KIND}{list_id[_KIND_AT + 1 :]}")
 
 
 def own_id_of(shown: str) -> str:
@@ -313,6 +330,12 @@ class ClientOrderIdFactory:
     def of_request(self, kind: str, client_order_id: ClientOrderId) -> str:
         """The id of a request about an order; empty: the venue is to make one up."""
         return request_id(kind, client_order_id, self.digest) or ""
+
+    def upcoming(self) -> ClientOrderId:
+        """The id that `mint` gives next; nothing is used up."""
+        made = self.mint()
+        self.counter -= 1
+        return made
 
     def saw(self, client_order_id: str) -> None:
         """An id was minted before, by this run: the next ones come after it."""

@@ -9,15 +9,16 @@ Rules of this file:
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import msgspec
 
-from daemon.model.bots import BotState, ReplaceMode, Tags
+from daemon.model.bots import BotKeyMisused, BotSwitched, BotThrottled, ReplaceMode, Tags
 from daemon.model.cheap_values import quick
 from daemon.model.enums import Link, OrderType, Side, TimeInForce
 from daemon.model.ids import ClientOrderId, InstrumentId, VenueOrderId
 from daemon.model.instrument import Instrument
+from daemon.model.list_legs import Contingency
 from daemon.model.market import TopOfBook, TradeTick
 from daemon.model.order_features import OrderExtras
 from daemon.model.position import Balance
@@ -320,33 +321,32 @@ class BotAmend:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class BotSwitched:
-    """A bot may place, or may not, from now on; `cancel`: its open orders are cancelled."""
+class BotPlaceList:
+    """A bot asks for an order list; its `orders` carry the same bot and request."""
 
     bot: str
-    state: BotState
-    reason: str
-    cancel: bool = False
-    by: str = "gateway"
-    """The operator's name, where it was one."""
+    request: int
+    list_id: str
+    """The bot's own id of the list."""
+    contingency: Contingency
+    orders: tuple[BotPlace, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class BotThrottled:
-    """So many requests of a bot were refused for their rate; one such input a second at most."""
+class BotCancelList:
+    """A bot asks for the end of a list; named by its own id, the venue's, or both."""
 
     bot: str
-    count: int
-    window_ms: int
+    request: int
+    instrument_id: InstrumentId
+    list_id: str | None = None
+    venue_list_id: str | None = None
+    new_client_order_id: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BotKeyMisused:
-    """A key is in the wrong hands; `what` says how, `bot` whose it is (empty: the daemon's own)."""
-
-    bot: str
-    what: str
-
+BotRequest = (
+    BotPlace | BotCancel | BotCancelAll | BotReplace | BotAmend | BotPlaceList | BotCancelList
+)
 
 Input = (
     LinkUp
@@ -374,27 +374,20 @@ Input = (
     | JournalFault
     | JournalMended
     | LoopLagged
-    | BotPlace
-    | BotCancel
-    | BotCancelAll
-    | BotReplace
-    | BotAmend
+    | BotRequest
     | BotSwitched
     | BotThrottled
     | BotKeyMisused
 )
 
-BOT_REQUESTS = (BotPlace, BotCancel, BotCancelAll, BotReplace, BotAmend)
+BOT_REQUESTS = get_args(BotRequest)
 """Inputs that are answered by a `BotAnswered`."""
 
 
 class Turn(msgspec.Struct, frozen=True):
     """One turn of the pump: an input with its place in the run and the engine's time.
 
-    `ts_ns` is UTC nanoseconds anchored to the monotonic clock at boot and never earlier than the
-    journal's last record: it does not step, so no window is ever refilled by a clock change.
-    `head` is the SHA-256 (hex) of the journal's last line before this turn's own, which carries it
-    as `prev`: ids that the turn makes have a digest of it.
+    `ts_ns`: UTC, never earlier than the journal's last record. `head`: `prev` of this turn's line.
     """
 
     seq: int

@@ -8,6 +8,7 @@ from daemon.model.bots import ReplaceMode, bot_of
 from daemon.model.cheap_values import quick
 from daemon.model.enums import OrderType, Side, TimeInForce
 from daemon.model.ids import ClientOrderId, InstrumentId, StrategyId
+from daemon.model.list_legs import ListLeg
 from daemon.model.order_features import OrderExtras
 from daemon.model.orders import OrderTerms
 
@@ -34,6 +35,8 @@ class PlaceIntent:
     extras: OrderExtras | None = None
     """Trailing, iceberg, pegged; None for a plain order."""
     terms: OrderTerms | None = None
+    order_list: ListLeg | None = None
+    """Its place in a list; None: an order on its own."""
     reason: str = ""
 
     @property
@@ -102,6 +105,7 @@ _SHAPES: dict[type, tuple[tuple[str, type | tuple[type, ...]], ...]] = {
         ("reduce_only", bool),
         ("extras", (OrderExtras, NoneType)),
         ("terms", (OrderTerms, NoneType)),
+        ("order_list", NoneType),  # lists are the bots': no strategy wishes one
     ),
     CancelIntent: (*_NAMES.items(), ("client_order_id", str)),
     ReplaceIntent: (

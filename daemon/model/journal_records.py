@@ -67,11 +67,15 @@ OrderNames = TypedDict("OrderNames", {
 """How a line about an order of ours begins."""
 
 SomeExtras = TypedDict("SomeExtras", {
-    "extras": NotRequired[Plain], "terms": NotRequired[Plain], "owner": NotRequired[Plain]})
+    "extras": NotRequired[Plain], "terms": NotRequired[Plain], "owner": NotRequired[Plain],
+    "order_list": NotRequired[Plain]})
 """The fields of an approval that plain orders lack."""
 
 SomeOwner = TypedDict("SomeOwner", {"owner": NotRequired[Plain]})
 """The one field of a denial that only bots' wishes have."""
+
+SomeList = TypedDict("SomeList", {"order_list": NotRequired[Plain]})
+"""The one field of a decision that only orders of a list have."""
 
 Envelope = TypedDict("Envelope", {
     "seq": int, "ts": UtcText, "ts_ns": MomentNs, "schema": int, "run_id": str,
@@ -177,19 +181,22 @@ OrderApprovedRecord = TypedDict("OrderApprovedRecord", {
     "strategy_id": StrategyId, "side": SideText, "order_type": TypeText, "qty": Amount,
     "price": Amount | None, "time_in_force": ForceText | None, "stop_price": Amount | None,
     "reduce_only": bool, "extras": NotRequired[Plain], "terms": NotRequired[Plain],
-    "owner": NotRequired[Plain], "reason": str, "decision": Plain,
-    "counts": Since20261130[Sequence[int]]})
+    "owner": NotRequired[Plain], "order_list": NotRequired[Plain], "reason": str,
+    "decision": Plain, "counts": Since20261130[Sequence[int]]})
 """An order passed the gate. The line is on disk before the order's bytes leave.
 
 `reason` is the strategy's; `decision` holds every input of the gate's decision, so that it can be
 decided again; `extras` is there for iceberg, trailing and pegged orders, `terms` for a quote
 quantity and a bot's tags. `owner` {bot, client_order_id, request} names the bot that asked.
+`order_list` {list_id, contingency, leg, legs, bot_list_id} is there for an order of a list: of an
+OCO one leg trades at most, so it was decided on as if the others were not there.
 `counts` are the session's orders approved and denied so far, this one included."""
 
 OrderDeniedRecord = TypedDict("OrderDeniedRecord", {
     "symbol": str, "instrument_id": InstrumentId, "strategy_id": StrategyId, "side": SideText,
     "order_type": TypeText, "qty": Amount | None, "price": Amount | None,
-    "time_in_force": ForceText | None, "owner": NotRequired[Plain], "deny_reason": str,
+    "time_in_force": ForceText | None, "owner": NotRequired[Plain],
+    "order_list": NotRequired[Plain], "deny_reason": str,
     "deny_context": Plain, "decision": Plain, "counts": Since20261130[Sequence[int]]})
 """The gate refused a wish; nothing left. `deny_reason` is one of `riskcaps/words/denials.py`."""
 
@@ -197,11 +204,12 @@ OrderStateRecord = TypedDict("OrderStateRecord", {
     "client_order_id": ClientOrderId, "symbol": str, "instrument_id": InstrumentId,
     "order_id": VenueOrderId | None, "old": StatusText, "new": StatusText, "why": str,
     "cum_qty": Amount, "venue_cum_qty": Amount, "source": str,
-    "ts_venue_ns": NotRequired[MomentNs]})
+    "ts_venue_ns": NotRequired[MomentNs], "order_list_id": NotRequired[str]})
 """One row of the lifecycle table fired (`daemon/core/lifecycle.py`).
 
-`order_id` is the venue's. `cum_qty` is what our booked fills add up to, `venue_cum_qty` the most
-that the venue has claimed. `source` says how the venue told it (empty: it did not)."""
+`order_id` is the venue's, `order_list_id` the venue's of its list. `cum_qty` is what our booked
+fills add up to, `venue_cum_qty` the most that the venue has claimed. `source` says how the venue
+told it (empty: it did not)."""
 
 CancelRequestedRecord = TypedDict("CancelRequestedRecord", {
     "client_order_id": ClientOrderId, "symbol": str, "instrument_id": InstrumentId,

@@ -37,6 +37,11 @@ CHECKS: dict[str, CheckWords] = {
         "can each strategy's class be imported, and does it take its parameters",
         "mend [strategies] in the configuration, or the file of the class",
     ),
+    "anchors": CheckWords(
+        DOCTOR,
+        "can anchors leave this box: are the sinks reachable, and not blocked by the unit",
+        "see docs/ANCHORS.md",
+    ),
     "hosts": CheckWords(
         DOCTOR,
         "do all three addresses belong to the environment",

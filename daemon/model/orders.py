@@ -1,8 +1,8 @@
 """What may leave the house, and our view of an order.
 
-Rule of this file: a `NewOrder`, `CancelOrder`, `ReplaceOrder` or `AmendOrder` is made by
-`riskcaps/gate/interceptor.py` and nowhere else (promise P1; tests/architecture/test_mint.py).
-Sessions accept nothing else.
+Rule of this file: a `NewOrder`, `NewOrderList`, `CancelOrder`, `ReplaceOrder` or `AmendOrder` is
+made by `riskcaps/gate/interceptor.py` and nowhere else (promise P1;
+tests/architecture/test_mint.py). Sessions accept nothing else.
 """
 
 from dataclasses import dataclass, field
@@ -13,7 +13,9 @@ from daemon.model.bots import ReplaceMode, Tags
 from daemon.model.cheap_values import quick
 from daemon.model.enums import OrderStatus, OrderType, Side, TimeInForce
 from daemon.model.ids import ClientOrderId, ExecId, InstrumentId, StrategyId, VenueOrderId
+from daemon.model.list_legs import Contingency, ListLeg
 from daemon.model.order_features import OrderExtras
+from daemon.model.plain_values import OMIT
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +48,21 @@ class NewOrder:
     ts_ns: int
     extras: OrderExtras | None = None
     terms: OrderTerms | None = None
+    order_list: ListLeg | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewOrderList:
+    """FIX NewOrderList (E): the orders of one list, in the order of their legs; all or none."""
+
+    list_id: str
+    contingency: Contingency
+    orders: tuple[NewOrder, ...]
+
+    @property
+    def instrument_id(self) -> InstrumentId:
+        """Where all its orders are."""
+        return self.orders[0].instrument_id
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,6 +148,10 @@ class Order:
     """A bot's order: when the venue took it, by the venue's clock; 0: not known."""
     ts_venue_ns: int = 0
     """A bot's order: its latest change, by the venue's clock."""
+    order_list: ListLeg | None = field(default=None, metadata={OMIT: True})
+    """Its place in a list; None: an order on its own."""
+    venue_list_id: str | None = field(default=None, metadata={OMIT: True})
+    """The venue's id of its list, once the venue has said it."""
 
     @property
     def leaves_qty(self) -> Decimal:

@@ -102,10 +102,16 @@ PROMOTION_FLOOR: dict[str, int | tuple[str, ...]] = {
     "drill_age_hours_max": 336,
     "gate_age_hours_max": 72,
     "record_valid_hours": 168,
+    "outside_anchors_min": 1,
+    "unanchored_minutes_max": 1440,
 }  # fmt: skip
 """No policy of a promotion may ask for less: the evidence refuses such a policy, and a live gate a
 record that was made by one. `…_min` and the drills are the least, the others the most; of
 `anomalies_per_session_max` each kind, of `cap_regions_percent_min` at least one cap."""
+
+
+POLICY_PREDICATE = "urn:seatrial:promotion-policy:1"
+"""predicate: the terms of a promotion policy, as `below_floor` takes them."""
 
 
 def below_floor(policy: Mapping[str, Any]) -> list[str]:

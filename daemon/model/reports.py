@@ -64,6 +64,8 @@ class ExecutionReport:
     reason: str = ""
     ts_venue_ns: int
     ts_recv_ns: int
+    venue_list_id: str | None = None
+    """The venue's id of the list that the order is in; None: in none, or it was not said."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

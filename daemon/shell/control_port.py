@@ -16,10 +16,15 @@ from typing import Any, Protocol
 
 from control.server.daemon_port import Step
 from control.server.line_events import EventHub
-from daemon.model.bots import BotState
+from daemon.model.bots import BotState, BotSwitched
 from daemon.model.effects import Reply
 from daemon.model.halt import HaltFlag
-from daemon.model.inputs import Actor, BotSwitched, Command, Input, KillLatched
+from daemon.model.inputs import (
+    Actor,
+    Command,
+    Input,
+    KillLatched,
+)
 from daemon.model.journal_records import CommandRecord
 from daemon.model.records import EventType
 from daemon.shell.checks.preflight_pass import StartPermit

@@ -31,6 +31,7 @@ from daemon.model.effects import (
     Reply,
     SendAmend,
     SendOrder,
+    SendOrderList,
     SendReplace,
     VenueEffect,
 )
@@ -49,6 +50,9 @@ from daemon.model.records import EventType
 from daemon.shell.journal.input_lines import input_text
 from daemon.shell.journal.journal_writer import Journal, JournalError
 from daemon.shell.process.clock import Clock
+
+_INPUT = EventType.INPUT
+"""Looked up once: on Python 3.11 a look at a member of an enum costs as much as a call."""
 
 INPUTS_MAX = 100_000
 INPUTS_PER_DRAIN_MAX = 128
@@ -92,7 +96,7 @@ class RecordCounter(Protocol):
 
 
 _NO_FIELDS: Mapping[str, Any] = MappingProxyType({})
-_PLACING = frozenset({SendOrder, SendReplace, SendAmend})
+_PLACING = frozenset({SendOrder, SendOrderList, SendReplace, SendAmend})
 """Effects that leave only when the turn's lines are with the kernel (promise P5)."""
 _TOLD = frozenset(typing.get_args(BotEffect))
 """Effects for bots, in order; a bot hears of nothing that a crash could still undo."""
@@ -281,14 +285,12 @@ class Pump:
         if self._thin_to is not None and had_no_consequence(item, effects):
             self._thin_to.put(journal.seq, ts_ns, item)
         else:
-            journal.append_text(
-                EventType.INPUT, input_text(item), ts_ns=ts_ns, session_id=session_before
-            )
+            journal.append_text(_INPUT, input_text(item), ts_ns=ts_ns, session_id=session_before)
         if effects:
             self._session = engine.session_id
             self._take(effects, self._session or session_before, ts_ns)
         for counter in self._counters:
-            counter.on_record(EventType.INPUT, _NO_FIELDS, ts_ns)
+            counter.on_record(_INPUT, _NO_FIELDS, ts_ns)
         self.turns += 1
 
     def _take(self, effects: tuple[Effect, ...], session: str, ts_ns: int) -> None:
@@ -368,6 +370,12 @@ class Pump:
             self.offer(
                 NotSent(amend.client_order_id, amend.instrument_id, "amend", "journal not written")
             )
+            return
+        if isinstance(effect, SendOrderList):
+            for one in effect.order_list.orders:
+                self.offer(
+                    NotSent(one.client_order_id, one.instrument_id, "place", "journal not written")
+                )
             return
         if not isinstance(effect, SendOrder | SendReplace):
             raise InvariantViolation(f"{type(effect).__name__} places no order")

@@ -18,6 +18,7 @@ from daemon.model.effects import (
     SendAmend,
     SendCancel,
     SendOrder,
+    SendOrderList,
     SendReplace,
     TakeSnapshot,
     VenueEffect,
@@ -155,11 +156,19 @@ class VenueSet:
 
 
 def _instrument_of(
-    effect: SendOrder | SendReplace | SendCancel | SendAmend | QueryOrder | RefreshInstruments,
+    effect: SendOrder
+    | SendOrderList
+    | SendReplace
+    | SendCancel
+    | SendAmend
+    | QueryOrder
+    | RefreshInstruments,
 ) -> InstrumentId:
     match effect:
         case SendOrder(order):
             return order.instrument_id
+        case SendOrderList(made):
+            return made.instrument_id
         case SendReplace(replaced):
             return replaced.order.instrument_id
         case SendCancel(cancel):

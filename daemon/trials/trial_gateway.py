@@ -27,6 +27,8 @@ from daemon.trials.judging.gate_denials import GateStop
 from daemon.trials.trial_venue import TrialVenue, VenueProcessError
 
 BOT = "trial"
+TRIAL_CAPS = "trial"
+"""The preset `bots`, but a bot may sell what the account had before: many quote both sides."""
 FEE_SYMBOL = "BNBUSDT"
 """Listed and watched beside the bot's symbol, so that fees in BNB have a price."""
 _S_NS = 1_000_000_000
@@ -43,7 +45,7 @@ class TrialGateway:
     def __init__(
         self, directory: Path, venue: TrialVenue, *, symbol: str, caps: str, clock: Clock
     ) -> None:
-        """`caps`: a preset by name, or a TOML file. Nothing is started yet.
+        """`caps`: `trial`, a preset by name, or a TOML file. Nothing is started yet.
 
         Raises:
             DemoError: there is no such preset.
@@ -52,8 +54,12 @@ class TrialGateway:
         """
         self._home, self._venue, self._symbol, self._clock = directory, venue, symbol, clock
         self._home.mkdir(parents=True, exist_ok=True)
-        self._caps: dict[str, Any] = tomllib.loads(caps_file(caps).read_text())["caps"]
+        text = caps_file("bots" if caps == TRIAL_CAPS else caps).read_text()
+        self._caps: dict[str, Any] = tomllib.loads(text)["caps"]
         symbols = self._caps.get("symbols", {})
+        if caps == TRIAL_CAPS:
+            for table in symbols.values():
+                table["position_short_base_max"] = table["position_long_base_max"]
         if symbol not in symbols:
             raise VenueProcessError(f"--caps {caps}: write a table [caps.symbols.{symbol}]")
         self._symbols = [one for one in dict.fromkeys((symbol, FEE_SYMBOL)) if one in symbols]

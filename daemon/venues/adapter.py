@@ -14,7 +14,7 @@ import msgspec
 from daemon.model.ids import ClientOrderId, InstrumentId, VenueOrderId
 from daemon.model.inputs import Input
 from daemon.model.instrument import Instrument
-from daemon.model.orders import AmendOrder, CancelOrder, NewOrder, ReplaceOrder
+from daemon.model.orders import AmendOrder, CancelOrder, NewOrder, NewOrderList, ReplaceOrder
 from daemon.model.reports import ExecutionReport, Fill
 from daemon.venues.answers import Answer, Asked
 from daemon.venues.contract import (
@@ -71,6 +71,9 @@ class OrderCodec(Protocol):
 
     def place(self, order: NewOrder, request_id: str, timestamp_ms: int) -> WsRequest:
         """A placement; `request_id` is echoed by the venue, `timestamp_ms` is venue time."""
+
+    def place_list(self, order_list: NewOrderList, request_id: str, timestamp_ms: int) -> WsRequest:
+        """An order list: all of its orders, or none."""
 
     def cancel(self, cancel: CancelOrder, request_id: str, timestamp_ms: int) -> WsRequest:
         """A cancel."""
@@ -154,6 +157,9 @@ class RestEncoder(Protocol):
 
     def place(self, order: NewOrder, timestamp_ms: int) -> HttpRequest:
         """A placement."""
+
+    def place_list(self, order_list: NewOrderList, timestamp_ms: int) -> HttpRequest:
+        """An order list: all of its orders, or none."""
 
     def cancel(self, cancel: CancelOrder, timestamp_ms: int) -> HttpRequest:
         """A cancel."""

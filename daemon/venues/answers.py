@@ -34,6 +34,18 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     instrument_id: InstrumentId
     new_client_order_id: ClientOrderId = NO_ORDER
     """The order that a replace places."""
+    others: tuple[ClientOrderId, ...] = ()
+    """The other orders of the list that a placement is about: what holds of one holds of all."""
+
+    @property
+    def call(self) -> str:
+        """The codec's function that makes its bytes."""
+        return "place_list" if self.others else self.kind
+
+    @property
+    def all(self) -> tuple[ClientOrderId, ...]:
+        """Every order that its outcome is about, that of a replace apart."""
+        return (self.client_order_id, *self.others)
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True):
@@ -47,7 +59,7 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
 
 def not_sent(asked: Asked, reason: str) -> list[Input]:
     """Proof that no byte left."""
-    made: list[Input] = [NotSent(asked.client_order_id, asked.instrument_id, asked.kind, reason)]
+    made: list[Input] = [NotSent(one, asked.instrument_id, asked.kind, reason) for one in asked.all]
     if asked.kind == "replace":
         made.append(NotSent(asked.new_client_order_id, asked.instrument_id, "place", reason))
     return made
@@ -56,7 +68,7 @@ def not_sent(asked: Asked, reason: str) -> list[Input]:
 def unknown(asked: Asked, reason: str) -> list[Input]:
     """Bytes left and nothing is proven."""
     made: list[Input] = [
-        OutcomeUnknown(asked.client_order_id, asked.instrument_id, asked.kind, reason)
+        OutcomeUnknown(one, asked.instrument_id, asked.kind, reason) for one in asked.all
     ]
     if asked.kind == "replace":
         made.append(OutcomeUnknown(asked.new_client_order_id, asked.instrument_id, "place", reason))
@@ -68,7 +80,7 @@ def of_fault(asked: Asked, fault: Fault, ts_recv_ns: int) -> list[Input]:
     if fault.outcome not in DEFINITE:
         return unknown(asked, fault.text)
     if asked.kind == "place":
-        return [reject(asked.client_order_id, asked.instrument_id, fault, ts_recv_ns)]
+        return [reject(one, asked.instrument_id, fault, ts_recv_ns) for one in asked.all]
     if asked.kind == "amend":
         return [VenueAmendReject(_refusal(asked, fault, ts_recv_ns))]
     return [cancel_reject(asked, fault, ts_recv_ns)]

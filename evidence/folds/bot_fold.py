@@ -3,9 +3,9 @@
 Rules of this file:
 1. Each approved line of a bot has one request before it, of the same bot, symbol, side, type, price
    and quantity; what was cut was cut by a rule, which the decision states and `recheck` decides.
-2. Each request to place ended in exactly one line: approved, denied or refused. A request that has
-   none was denied, and somebody took the denial away; only the last of a run may have been cut off
-   with the process.
+2. Each request to place ended in exactly one line: approved, denied or refused; of a list each
+   order did, up to the first that was not approved. A request that has none was denied, and
+   somebody took the denial away; only the last of a run may have been cut off with the process.
 3. A signed request must be the registered key's; without a signature it is attested by us alone,
    and counted so.
 4. Money per bot is counted here again, from the fills of its own orders.
@@ -27,7 +27,7 @@ from evidence.read.bot_lines import (
     BotSwitchedLine,
     BotThrottledLine,
 )
-from evidence.read.bot_proofs import public_key_of, wrong_with
+from evidence.read.bot_proofs import public_key_of, wrong_with, wrong_with_list
 from evidence.read.exact_amounts import AmountTextError, amount, amount_or_zero, text_of
 from evidence.read.integrity import Faults
 from evidence.read.journal_lines import (
@@ -47,7 +47,7 @@ from evidence.read.journal_lines import (
 )
 
 PREFIX = "bot:"
-PLACES, REPLACES = "BotPlace", "BotReplace"
+PLACES, REPLACES, LISTS = "BotPlace", "BotReplace", "BotPlaceList"
 _CHECKED = ("instrument_id", "side", "order_type")
 
 
@@ -56,9 +56,12 @@ class BotRequestSeen:
     """A request to place that waits for its line."""
 
     bot: str
-    place: Mapping[str, Any]
+    places: list[Mapping[str, Any]]
+    """The orders that it asks for and that have no line yet: one, or those of a list."""
     seq: int
     ts_ns: int
+    list_id: str = ""
+    """The bot's own id of the list that it asks for; empty: it asks for no list."""
 
 
 @dataclass(slots=True)
@@ -186,24 +189,29 @@ class BotsFold:
     def _input(self, record: BotInputLine) -> None:
         self._later(record)
         kind, request = record.input.get("type"), record.input.get("request")
-        if kind not in (PLACES, REPLACES):
+        if kind not in (PLACES, REPLACES, LISTS):
             return
-        place = record.input if kind == PLACES else record.input.get("place")
+        places = _places_of(str(kind), record.input)
         name = record.input.get("bot")
-        if not isinstance(place, dict) or not isinstance(name, str) or type(request) is not int:
+        if not places or not isinstance(name, str) or type(request) is not int:
             self._note("request_unreadable", record, "a request that names no bot or no order")
             return
         bot = self._bot(name)
         bot.requests += 1
         if request in self._open or request in self._ended:
             self._note("request_twice", record, f"request {request} stands twice")
-        if kind == REPLACES or not place.get("is_test"):  # a replace is never a test
-            self._open[request] = BotRequestSeen(name, place, record.seq, record.ts_ns)
-        proof, key = place.get("proof"), self._keys.get(name)
+        if kind != PLACES or not places[0].get("is_test"):  # a replace or a list is never a test
+            list_id = str(record.input.get("list_id", "")) if kind == LISTS else ""
+            asked = BotRequestSeen(name, places, record.seq, record.ts_ns, list_id)
+            self._open[request] = asked
+        proof, key = places[0].get("proof"), self._keys.get(name)
         if not proof or key is None:  # before the first session no key is told, and nothing leaves
             bot.attested += 1
             return
-        wrong = wrong_with(str(proof), place, key)
+        if kind == LISTS:
+            wrong = wrong_with_list(str(proof), record.input, key)
+        else:
+            wrong = wrong_with(str(proof), places[0], key)
         if wrong:
             self._note("proof", record, f"request {request} of {name}: {wrong}")
         else:
@@ -223,25 +231,44 @@ class BotsFold:
         """Lines of one turn carry one time; an input begins another turn whatever its time."""
         return record.ts_ns == asked.ts_ns and not isinstance(record, BotInputLine)
 
-    def _end(self, record: JournalLine, owner: object, what: str) -> BotRequestSeen | None:
-        """The request that a line ends; what is wrong with that is noted."""
+    def _end(
+        self, record: JournalLine, owner: object, what: str, *, listed: object = None
+    ) -> Mapping[str, Any] | None:
+        """The wish that a line answers; what is wrong with that is noted.
+
+        `listed`: the place of its order in a list, as the line states it.
+        """
         if not isinstance(owner, dict):
             self._note("owner_absent", record, f"{what} of a bot without its request")
             return None
         request = owner.get("request")
-        asked = self._open.pop(request, None) if type(request) is int else None
-        if asked is None:
+        asked = self._open.get(request) if type(request) is int else None
+        if asked is None or type(request) is not int:
             kind = "ended_twice" if request in self._ended else "never_asked"
             self._note(kind, record, f"{what} names request {request}, which is not open")
             return None
-        self._ended.add(request)  # type: ignore[arg-type] # an open request has a number
-        self.checked += 1
+        own_id, place = owner.get("client_order_id"), asked.places[0]
+        if asked.list_id and what != "refused":
+            named = [one for one in asked.places if one.get("client_order_id") == own_id]
+            place = named[0] if named else place
+            said = listed.get("bot_list_id") if isinstance(listed, dict) else None
+            if said != asked.list_id:
+                text = f"asked for list {asked.list_id}, {what} for {said}"
+                self._note("list_differs", record, text)
+        elif listed is not None:
+            self._note("list_differs", record, f"{what} in a list that nobody asked for")
+        theirs = asked.list_id if asked.list_id and what == "refused" else None
+        if own_id != (theirs or place.get("client_order_id")):
+            asked_as = theirs or place.get("client_order_id")
+            self._note("ids_differ", record, f"asked as {asked_as}, {what} as {owner}")
         if owner.get("bot") != asked.bot:
             self._note("owner_differs", record, f"asked by {asked.bot}, {what} for {owner}")
-        if owner.get("client_order_id") != asked.place.get("client_order_id"):
-            theirs = asked.place.get("client_order_id")
-            self._note("ids_differ", record, f"asked as {theirs}, {what} as {owner}")
-        return asked
+        asked.places.remove(place)
+        if what != "approved" or not asked.places:
+            del self._open[request]
+            self._ended.add(request)
+            self.checked += 1
+        return place
 
     # ------------------------------------------------------------------ lines
     def _approved(self, record: OrderApprovedLine) -> None:
@@ -251,9 +278,9 @@ class BotsFold:
         bot = self._bot(name)
         bot.orders += 1
         self._owners[record.client_order_id] = name
-        asked = self._end(record, record.owner, "approved")
-        if asked is not None:
-            self._hold(record, asked.place, terms=record.terms)
+        place = self._end(record, record.owner, "approved", listed=record.order_list)
+        if place is not None:
+            self._hold(record, place, terms=record.terms)
 
     def _denied(self, record: OrderDeniedLine) -> None:
         name = self._name_of(record, record.owner)
@@ -261,9 +288,9 @@ class BotsFold:
             return
         denied = self._bot(name).denied
         denied[record.deny_reason] = denied.get(record.deny_reason, 0) + 1
-        asked = self._end(record, record.owner, "denied")
-        if asked is not None:
-            self._hold(record, asked.place, terms=None)
+        place = self._end(record, record.owner, "denied", listed=record.order_list)
+        if place is not None:
+            self._hold(record, place, terms=None)
 
     def _refused(self, record: BotRefusedLine) -> None:
         refused = self._bot(record.bot).refused
@@ -312,7 +339,7 @@ class BotsFold:
                 self._note("order_differs", record, text)
 
     def _answered(self, record: BotAnsweredLine) -> None:
-        if record.kind == "place":
+        if record.kind in ("place", "place_list"):
             self._bot(record.bot).waits.add(record.wait_ns)
         for one in record.orders:
             cid = str(one.get("client_order_id"))
@@ -380,3 +407,11 @@ def _is_same(asked: object, decided: object) -> bool:
         return amount(asked) == amount(decided)
     except AmountTextError:
         return str(asked) == str(decided)
+
+
+def _places_of(kind: str, asked: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """The orders that a request asks for; empty where it is not readable."""
+    found = {PLACES: [asked], REPLACES: [asked.get("place")], LISTS: asked.get("orders")}[kind]
+    if not isinstance(found, list) or not all(isinstance(one, dict) for one in found):
+        return []
+    return [*found]

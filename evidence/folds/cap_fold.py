@@ -21,6 +21,7 @@ from evidence.folds.exposure_fold import (
     ExposureBook,
     Use,
     Working,
+    oco_of,
     order_uses,
     quantity_uses,
     rate_uses,
@@ -231,7 +232,8 @@ class CapsFold:
             price = amount_or_zero(record.price) or self._market_price(record)
         except AmountTextError:
             return  # counted by the orders fold
-        order = Working(record.symbol, record.side == "BUY", qty, price)
+        oco = oco_of(record.order_list)
+        order = Working(record.symbol, record.side == "BUY", qty, price, oco)
         standing, held = self._standing(record.symbol), self.book.book(record.symbol)
         worst_qty = held.worst_qty
         self.book.place(record.client_order_id, order, record.ts_ns)

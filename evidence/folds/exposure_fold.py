@@ -4,7 +4,9 @@ Rules of this file:
 1. Worst case long = position + every open buy; worst case short = -position + every open sell.
 2. An order is valued at its own price, a position at the last price that the record shows; a
    symbol's exposure is its worse side, the portfolio's gross exposure the sum of the symbols'.
-3. Two users: the journal's replay (`caps.py`) and the venue's books (`crosscheck.py`). Neither
+3. Of an OCO one leg trades at most: its legs count as the worst one of them, and what one has
+   traded the others can trade no more.
+4. Two users: the journal's replay (`caps.py`) and the venue's books (`crosscheck.py`). Neither
    knows the daemon's code; the caps are the plain mapping of the session's start line.
 """
 
@@ -29,6 +31,10 @@ class Working:
     is_buy: bool
     leaves: Decimal
     price: Decimal
+    oco: str = ""
+    """The list whose legs exclude each other; empty: it stands alone."""
+    counted: Decimal = ZERO
+    """How much of it the sums hold."""
 
 
 @dataclass(slots=True)
@@ -94,7 +100,7 @@ class ExposureBook:
         book.open_orders += 1
         if not order.is_buy:
             book.fees_since_sell = ZERO
-        self._shift(book, order, order.leaves)
+        self._recount(order)
         self._count(self.placed_hour, ts_ns, HOUR_NS)
         self._count(self.placed_day, ts_ns, DAY_NS)
 
@@ -105,16 +111,16 @@ class ExposureBook:
         book.mark = price
         order = self.working.get(key)
         if order is not None:
-            taken = min(qty, order.leaves)
-            order.leaves -= taken
-            self._shift(book, order, -taken)
+            for one in self._together(order):
+                one.leaves -= min(qty, one.leaves)
+            self._recount(order)
 
     def amend(self, key: str, leaves: Decimal) -> None:
         """Set how much of an order can still fill, after an amend."""
         order = self.working.get(key)
         if order is not None and leaves < order.leaves:
-            self._shift(self.book(order.symbol), order, leaves - order.leaves)
             order.leaves = leaves
+            self._recount(order)
 
     def fee_in_base(self, symbol: str, fee: Decimal, *, is_buy: bool) -> None:
         """Subtract a fee that was taken in base from the position."""
@@ -129,7 +135,22 @@ class ExposureBook:
         if order is not None:
             book = self.book(order.symbol)
             book.open_orders -= 1
-            self._shift(book, order, -order.leaves)
+            self._shift(book, order, ZERO)
+            if order.oco:
+                self._recount(order)
+
+    def _together(self, order: Working) -> list[Working]:
+        """The open orders that exclude each other, this one among them while it is open."""
+        if not order.oco:
+            return [order]
+        return [one for one in self.working.values() if one.oco == order.oco]
+
+    def _recount(self, order: Working) -> None:
+        """Have the sums hold the worst of the orders that exclude each other, and that alone."""
+        together = self._together(order)
+        worst = max(together, key=lambda one: (one.leaves, one.price), default=None)
+        for one in together:
+            self._shift(self.book(one.symbol), one, one.leaves if one is worst else ZERO)
 
     @staticmethod
     def _count(window: deque[int], ts_ns: int, length_ns: int) -> None:
@@ -138,13 +159,36 @@ class ExposureBook:
             window.popleft()
 
     @staticmethod
-    def _shift(book: SymbolExposure, order: Working, qty: Decimal) -> None:
+    def _shift(book: SymbolExposure, order: Working, to: Decimal) -> None:
+        """Hold so much of an order from now on."""
+        qty, order.counted = to - order.counted, to
         if order.is_buy:
             book.buy_qty += qty
             book.buy_value += qty * order.price
         else:
             book.sell_qty += qty
             book.sell_value += qty * order.price
+
+
+def oco_of(listed: object) -> str:
+    """The list that a line's `order_list` names, where the order excludes others of it.
+
+    Of an OCO each order does, of an OTO of three the two that are pending. Empty: it stands alone.
+    """
+    if not isinstance(listed, Mapping):
+        return ""
+    kind, leg, legs = listed.get("contingency"), listed.get("leg"), listed.get("legs")
+    is_pair = kind == "OTO" and legs == 3 and leg in (1, 2)
+    return str(listed.get("list_id") or "") if kind == "OCO" or is_pair else ""
+
+
+def first_before(listed: object) -> str:
+    """The order that must be filled before the one of this `order_list` works; empty: none."""
+    if not isinstance(listed, Mapping) or listed.get("contingency") != "OTO":
+        return ""
+    list_id = str(listed.get("list_id") or "")
+    # A list is named after its first order: `l` stands where that has `o` (daemon/model/ids.py).
+    return f"{list_id[:8]}o{list_id[9:]}" if listed.get("leg") else ""
 
 
 class CapTable:

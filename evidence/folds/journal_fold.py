@@ -8,7 +8,7 @@ Rules of this file:
    or in any split gives equal results, and market data (nearly all bytes) is never kept.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -102,7 +102,14 @@ def _add_counts(into: dict[Any, int], more: Mapping[Any, int]) -> None:
 class JournalFold:
     """What is known of one journal, or of one part of it: its chain, its counts, its folds."""
 
-    def __init__(self, name: str, folds: Iterable[Fold], *, is_first_part: bool = True) -> None:
+    def __init__(
+        self,
+        name: str,
+        folds: Iterable[Fold],
+        *,
+        is_first_part: bool = True,
+        elsewhere: Collection[str] = (),
+    ) -> None:
         """Start an empty account.
 
         Args:
@@ -110,6 +117,7 @@ class JournalFold:
             folds: this account's own folds; it fills them.
             is_first_part: whether the journal's beginning will be read into this account; a later
                 part keeps its facts until it is merged into the one before.
+            elsewhere: names of folds that another process fills.
         """
         self.name = name
         self.chain = Chain()
@@ -118,6 +126,8 @@ class JournalFold:
         self._waiting: list[JournalLine] | None = None if is_first_part else []
         self._dispatch: dict[type[JournalLine], tuple[Handler, ...]] = {}
         for fold in self.folds.values():
+            if fold.name in elsewhere:
+                continue
             for kind, handler in fold.handlers().items():
                 self._dispatch[kind] = (*self._dispatch.get(kind, ()), handler)
 
@@ -172,6 +182,16 @@ class JournalFold:
     def waiting(self) -> Sequence[JournalLine]:
         """Facts of a later part, kept until what is before them is known."""
         return self._waiting or ()
+
+    def without_facts(self) -> "JournalFold":
+        """This part's chain and counts, for facts that go another way."""
+        part = JournalFold(self.name, [], is_first_part=False)
+        part.chain, part.tally = self.chain, self.tally
+        return part
+
+    def take(self, facts: Iterable[JournalLine]) -> None:
+        """Fold facts of a part that was read elsewhere; its chain and counts come by `merge`."""
+        self._fold(facts)
 
     def settle(self) -> None:
         """Fold the facts that still wait, because no more parts will come."""

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
+from evidence.folds.exposure_fold import oco_of
 from evidence.folds.histogram import Histogram, Series
 from evidence.folds.journal_fold import Handler
 from evidence.read.decision_inputs import flat
@@ -62,6 +63,8 @@ class Trail:
     approved_ns: int
     reference_price: Decimal = ZERO
     """The market price that its decision states; zero where it states none."""
+    is_oco: bool = False
+    """Whether it was approved as a leg of an OCO."""
     order_id: str = ""
     state: str = "APPROVED"
     sent_ns: int = 0
@@ -170,6 +173,7 @@ class OrdersFold:
             order_type=record.order_type, qty=qty, price=price, session_id=record.session_id,
             run_id=record.run_id, approved_seq=record.seq, approved_ns=record.ts_ns,
             reference_price=reference_price_of(record.decision),
+            is_oco=bool(oco_of(record.order_list)),
         )  # fmt: skip
 
     def _check_counter(self, record: OrderApprovedLine) -> None:

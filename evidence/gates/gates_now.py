@@ -62,7 +62,8 @@ def read_gates(
     """
     bound = trials_bound or {}
     courses: list[tuple[str, Callable[[Artifact], str]]] = [
-        (f"trial_{one}", partial(why_not_believed, bound=bound.get(one, {}))) for one in trials
+        (f"trial_{one}", partial(why_not_believed, bound={"course": one, **bound.get(one, {})}))
+        for one in trials
     ]
     gates = [(stem, _reason(passed)) for stem, passed in GATES]
     return [_state(status_dir, stem, why, now, age_hours_max) for stem, why in (*gates, *courses)]

@@ -61,6 +61,7 @@ class _Acknowledged:
     """An order that the journal says the venue has, and no list named so far."""
 
     client_order_id: str
+    symbol: str
     seq: int
     at_ns: int
     is_filled: bool = False
@@ -192,7 +193,7 @@ class AnchorScan:
             if found is not None and found.stem in self._stems:
                 return  # the list has it under another number: that is told as a misfit
             self._acknowledged[record.client_order_id] = _Acknowledged(
-                record.client_order_id, record.seq, record.ts_ns
+                record.client_order_id, record.symbol, record.seq, record.ts_ns
             )
 
     # ------------------------------------------------------------------ the answer
@@ -233,15 +234,15 @@ class AnchorScan:
     def _weigh(self, row: VenueOrder, found: OrderId, out: VenueAnchors, anchored: set[str]) -> str:
         """Sort one id in; why it does not fit, or nothing."""
         known = self._known.get(found.stem)
-        if known is None:
+        if known is None and (found.kind, found.key) not in self._requests.get(found.stem, ()):
             return self._stranger(row, found, out)
-        if known.is_adopted:
+        if known is not None and known.is_adopted:
             _lost(out, row, "the journal learnt of it from the venue")
             return ""
         if not found.key:
             _count(out, "sent by an older build, or without a head")
             return ""
-        if found.kind == ORDER:
+        if known is not None and found.kind == ORDER:
             if known.client_order_id != row.shown:
                 return f"the journal has {known.client_order_id} in its place"
             if known.key != found.key:
@@ -270,8 +271,13 @@ class AnchorScan:
         return ""
 
     def _stranger(self, row: VenueOrder, found: OrderId, out: VenueAnchors) -> str:
-        """An order that the journal does not have: beyond a run's end, or taken out."""
+        """An order that the journal does not have: before it, beyond a run's end, or taken out."""
         run = self._runs.get(found.boot)
+        first_run = min((boot[1] for boot in self._runs), default=0)
+        is_cut = self._first_seq > 1 or found.run < first_run
+        if is_cut and row.placed_ns < self._first_ns + CLOCK_SLACK_NS:
+            _count(out, "sent before the first line at hand")
+            return ""
         last = max((boot[1] for boot in self._runs), default=0)
         is_later = found.run > last if run is None else found.counter > run.counter
         ended_ns = self._last_ns if run is None else run.last_ns
@@ -305,12 +311,14 @@ class AnchorScan:
 
     def _absent(self, out: VenueAnchors) -> None:
         """Acknowledged orders that are absent from the lists, or that these cannot tell of."""
-        spans = [(one.since_ns, one.until_ns) for one in self._lists]
-        newest_ns = max(until for _, until in spans)
         gone: dict[str, list[_Acknowledged]] = {}
         for one in self._acknowledged.values():
             at_ns = one.at_ns
-            if at_ns + CLOCK_SLACK_NS > newest_ns:
+            spans = [(a.since_ns, a.until_ns) for a in self._lists if one.symbol in a.symbols]
+            newest_ns = max((until for _, until in spans), default=0)
+            if not spans:
+                why = f"of {one.symbol}, which no list covers"
+            elif at_ns + CLOCK_SLACK_NS > newest_ns:
                 why = "after the list was fetched"
             elif not any(since - CLOCK_SLACK_NS <= at_ns <= until for since, until in spans):
                 why = "of a time that no list speaks of: wiped by the venue, or not downloaded"

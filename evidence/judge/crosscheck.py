@@ -8,28 +8,17 @@ Rules of this file:
 3. What is absent on one side is listed with its id: all counted, the first `LISTED_MAX` listed.
 """
 
-from collections import deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from decimal import Decimal
 from typing import Any
 
 from evidence.folds.cap_fold import NEVER, CapsFold
-from evidence.folds.exposure_fold import (
-    Assets,
-    CapTable,
-    ExposureBook,
-    Use,
-    Working,
-    order_uses,
-    quantity_uses,
-    rate_uses,
-    value_uses,
-)
 from evidence.folds.journal_fold import JournalFold
 from evidence.folds.order_fold import ABSENT_OUTCOMES, OrdersFold, Trail
 from evidence.folds.session_fold import SessionsFold
 from evidence.judge.renamed_orders import under_own_ids
+from evidence.judge.venue_replay import VenueReplay
 from evidence.read.exact_amounts import ZERO, AmountTextError, amount, amount_or_zero, text_of
 
 LISTED_MAX = 100
@@ -146,17 +135,26 @@ def compare_with_ledger(account: JournalFold, ledger: Mapping[str, Any]) -> Ledg
 
 
 def _look_for_parts(seen: LedgerComparison, ledger: Mapping[str, Any]) -> None:
-    """Report each part of the ledger that is absent, because it confirms nothing."""
+    """Report each part of the ledger that is absent, because it confirms nothing.
+
+    A real venue keeps no list of what it refused, nor of requests: of its history that is a finding
+    with what rests on the journal alone. A simulator keeps both, and without them it is silent.
+    """
+    is_history = isinstance(ledger.get("source"), Mapping) and not SIMULATOR_KEYS & set(ledger)
     for part in ("orders", "fills", "rejects"):
         rows = ledger.get(part)
         if isinstance(rows, list):
             if strange := sum(not isinstance(row, Mapping) for row in rows):
                 seen.unreadable_rows.add(f"{part}: {strange} rows are no objects")
-        elif part == "rejects" and isinstance(ledger.get("source"), Mapping):
-            # A venue's own history, downloaded: it lists no refusals, and ids without gaps do.
-            seen.remarks.append("the venue keeps no list of refusals: the ids alone speak of them")
+        elif part == "rejects" and is_history:
+            seen.remarks.append(
+                "finding, not corroborated: the venue keeps no list of refusals and requests; "
+                "they rest on the journal and on ids without a gap"
+            )
         else:
             seen.silent.append(f"the books have no list of {part}")
+    if SIMULATOR_KEYS & set(ledger) and not isinstance(ledger.get("requests"), Mapping):
+        seen.silent.append("the books have no list of requests")
 
 
 def _look_at_source(
@@ -388,7 +386,9 @@ def _replay_caps(
         replay.caps = caps.table_at(at_ns) or caps.caps
         standing = replay.standing(row) if has_moved else {}
         try:
-            uses = replay.step(row, trail.reference_price if trail else ZERO)
+            reference_price = trail.reference_price if trail else ZERO
+            is_oco = trail is not None and trail.is_oco
+            uses = replay.step(row, reference_price, is_oco=is_oco)
         except (AmountTextError, TypeError, ValueError) as error:
             seen.unreadable_rows.add(f"event {row.get('kind')} {cid}: {error}")
             continue
@@ -398,76 +398,6 @@ def _replay_caps(
                 continue
             if use.is_breach and use.used > standing.get((use.cap, use.symbol), NEVER):
                 seen.cap_breaches_at_venue.add(f"{use.words()} after {row.get('kind')} of {cid}")
-
-
-class VenueReplay:
-    """Exposure as it really stood at the venue, event by event."""
-
-    def __init__(self, caps: CapTable, assets: Assets, fills: Rows) -> None:
-        self.caps = caps
-        self.assets = assets
-        self.book = ExposureBook()
-        self.has_grown = True
-        """Whether the last order placed made its symbol's worst side larger: only then is it held
-        against the caps on value, as in `CapsFold`."""
-        self._fees: dict[str, deque[Mapping[str, Any]]] = {}
-        for row in fills:
-            self._fees.setdefault(str(row.get("client_order_id")), deque()).append(row)
-
-    def standing(self, row: Mapping[str, Any]) -> dict[tuple[str, str], Decimal]:
-        """The use, before an event, of the caps that a position may exceed."""
-        symbol = str(row.get("symbol"))
-        uses = [
-            *value_uses(self.book, self.caps, symbol, self.assets),
-            *quantity_uses(self.book, self.caps, symbol),
-        ]
-        return {(use.cap, use.symbol): use.used for use in uses}
-
-    def step(self, row: Mapping[str, Any], reference_price: Decimal) -> list[Use]:
-        """Apply one event; returns the use after it.
-
-        Raises:
-            AmountError: the event's amounts are no amounts.
-        """
-        kind, cid = str(row.get("kind")), str(row.get("client_order_id"))
-        symbol, is_buy = str(row.get("symbol")), str(row.get("side")) == "BUY"
-        qty, price = amount_or_zero(row.get("qty")), amount_or_zero(row.get("price"))
-        book = self.book
-        if kind == "accepted":
-            price = price or reference_price or book.book(symbol).mark
-            worst_qty = book.book(symbol).worst_qty
-            book.place(cid, Working(symbol, is_buy, qty, price), int(row.get("ts_ns") or 0))
-            book.book(symbol).mark = reference_price or book.book(symbol).mark
-            self.has_grown = book.book(symbol).worst_qty > worst_qty
-            return [
-                *order_uses(self.caps, symbol, qty, price),
-                *rate_uses(book, self.caps),
-                *value_uses(book, self.caps, symbol, self.assets),
-                *quantity_uses(book, self.caps, symbol),
-            ]
-        if kind == "fill":
-            # An event shows its order's quantity and price; the trade's own stand beside them.
-            qty = amount_or_zero(row.get("last_qty", row.get("qty")))
-            price = amount_or_zero(row.get("last_price", row.get("price")))
-            book.fill(cid, symbol, is_buy=is_buy, qty=qty, price=price)
-            self._take_base_fee(cid, symbol, is_buy=is_buy)
-            order = book.working.get(cid)
-            if order is not None and order.leaves == 0:
-                book.end(cid)
-            return quantity_uses(book, self.caps, symbol)
-        if kind == "amended":
-            book.amend(cid, amount_or_zero(row.get("leaves")))
-            return []
-        if kind in {"canceled", "expired", "done", "rejected"}:
-            book.end(cid)
-        return []
-
-    def _take_base_fee(self, cid: str, symbol: str, *, is_buy: bool) -> None:
-        """An order's fills stand in the ledger in the order of their events."""
-        fills = self._fees.get(cid)
-        fill = fills.popleft() if fills else {}
-        if fill.get("fee_asset") and fill["fee_asset"] == self.assets.get(symbol, ("", ""))[0]:
-            self.book.fee_in_base(symbol, amount_or_zero(fill.get("fee")), is_buy=is_buy)
 
 
 def _events(ledger: Mapping[str, Any]) -> Rows:

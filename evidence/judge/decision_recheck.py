@@ -9,6 +9,7 @@ Rules of this file:
    says about its decision may agree with the rules, and still nobody decided it.
 """
 
+import contextlib
 from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,8 +17,10 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+from evidence.folds.exposure_fold import first_before, oco_of
 from evidence.folds.journal_fold import Handler, JournalFold, Recent
 from evidence.folds.order_fold import ABSENT_OUTCOMES, TERMINAL
+from evidence.judge.disagreement import BROKEN, EXPLAINED_MAX, Disagreement, explained
 from evidence.judge.redecide import APPROVED, Redecision
 from evidence.judge.risk_contexts import RiskContexts
 from evidence.read.decision_inputs import UndecidableError, wish_of
@@ -29,7 +32,7 @@ from evidence.read.exact_amounts import (
     amount_or_zero,
     text_of,
 )
-from evidence.read.integrity import INTACT_FAULTS, Faults
+from evidence.read.integrity import Faults
 from evidence.read.journal_lines import (
     CapsChangedLine,
     FillLine,
@@ -55,9 +58,6 @@ UNDECIDABLE = (
     ArithmeticError, AttributeError, IndexError, KeyError, TypeError, UndecidableError, ValueError,
 )  # fmt: skip
 """A hostile decision may hold anything anywhere; whatever it breaks, it is not decidable."""
-BROKEN = (INTACT_FAULTS - {"torn_tail"}) | {"gap", "foreign_line"}
-"""Reader's faults that forbid to agree. A torn tail does not: a decision is written before its
-order leaves, so the line that a kill cut short sent nothing."""
 OF_CANCELS = frozenset({"order_not_open", "not_owner", "cancels_per_second"})
 """Verdicts on cancels and replaces: there is no placement to decide again."""
 
@@ -72,6 +72,8 @@ class ReplayedHold:
     px: Decimal
     owed: Decimal = ZERO
     is_unknown: bool = False
+    oco: str = ""
+    """The list whose legs exclude each other; empty: it stands alone."""
 
 
 @dataclass(slots=True)
@@ -84,13 +86,24 @@ class InstrumentBook:
     traded: deque[tuple[int, Decimal]] = field(default_factory=deque)
     traded_qty: Decimal = ZERO
 
-    def open_qty(self, *, is_buy: bool) -> Decimal:
-        """Open, in flight and unknown quantity of one side."""
-        return sum((h.leaves for h in self.holds.values() if h.is_buy is is_buy), ZERO)
+    def open_qty(self, *, is_buy: bool, without: str = "") -> Decimal:
+        """Open, in flight and unknown quantity of one side; of an OCO the most of its legs.
 
-    def prices(self, *, is_buy: bool) -> list[Decimal]:
-        """Prices of the open orders of one side."""
-        return [h.px for h in self.holds.values() if h.is_buy is is_buy]
+        `without`: an OCO that is left out, because another leg of it is decided on.
+        """
+        alone, most = ZERO, dict[str, Decimal]()
+        for hold in self.holds.values():
+            if hold.is_buy is not is_buy:
+                continue
+            if not hold.oco:
+                alone += hold.leaves
+            elif hold.oco != without:
+                most[hold.oco] = max(most.get(hold.oco, ZERO), hold.leaves)
+        return alone + sum(most.values(), ZERO)
+
+    def prices(self, *, is_buy: bool, without: str = "") -> list[Decimal]:
+        """Prices of the open orders of one side but for `without`, which must end before."""
+        return [h.px for cid, h in self.holds.items() if h.is_buy is is_buy and cid != without]
 
 
 class DecisionsFold:
@@ -109,6 +122,8 @@ class DecisionsFold:
         self.disagreements = Faults()
         self.checked = 0
         self.skipped = 0
+        self.explained: list[Disagreement] = []
+        """The first decisions that disagree, each with both computations."""
         self._seen = Recent()
 
     def handlers(self) -> Mapping[type[JournalLine], Handler]:
@@ -138,16 +153,29 @@ class DecisionsFold:
         cid = record.client_order_id
         try:
             px = amount_or_zero(record.price) or amount_or_zero(record.decision.get("px"))
-            hold = ReplayedHold(record.instrument_id, record.side == "BUY", amount(record.qty), px)
+            hold = ReplayedHold(
+                record.instrument_id, record.side == "BUY", amount(record.qty), px,
+                oco=oco_of(record.order_list),
+            )  # fmt: skip
         except AmountTextError as error:
             self._disagree("bad_amount", record, f"{cid}: {error}")
             return
-        self.holds[cid] = hold
         book = self._book(record.instrument_id)
+        self._check_leg(record, hold, book)
+        self.holds[cid] = hold
         book.holds[cid] = hold
         book.minute_ns.append(record.ts_ns)
         for stamps in self.attempts_ns:
             stamps.append(record.ts_ns)
+
+    def _check_leg(
+        self, record: OrderApprovedLine, hold: ReplayedHold, book: InstrumentBook
+    ) -> None:
+        """Legs of an OCO count once, so they must be of one side and quantity, and two."""
+        rivals = [one for one in book.holds.values() if hold.oco and one.oco == hold.oco]
+        shapes = [(one.is_buy, one.leaves) for one in rivals]
+        if shapes not in ([], [(hold.is_buy, hold.leaves)]):
+            self._disagree("list", record, f"{record.client_order_id} excludes no other order")
 
     def _denied(self, record: OrderDeniedLine) -> None:
         verdict = str(record.decision.get("verdict", record.deny_reason))
@@ -168,6 +196,7 @@ class DecisionsFold:
         if not record.decision:
             self._disagree("absent", record, f"{name}: {said} without the inputs of its decision")
             return
+        inputs: Mapping[str, Any] = record.decision
         try:
             inputs = self.contexts.resolved(record.decision)
             again = Redecision(inputs)
@@ -175,6 +204,7 @@ class DecisionsFold:
             wrong = [*self._line_differences(record, again, said), *self._inputs(record, inputs)]
         except UNDECIDABLE as error:
             self._disagree("undecidable", record, f"{name}: {error}")
+            self._explain(record, name, said, inputs, [str(error)])
             return
         if mine != said:
             self._disagree("verdict", record, f"{name}: {said} there, {mine} by the rules")
@@ -182,6 +212,30 @@ class DecisionsFold:
             self._disagree("input", record, f"{name}: {what}")
         if mine == said and not wrong:
             self.agreed[mine] = self.agreed.get(mine, 0) + 1
+        else:
+            self._explain(record, name, said, inputs, wrong)
+
+    def _explain(
+        self,
+        record: OrderApprovedLine | OrderDeniedLine,
+        name: str,
+        said: str,
+        inputs: Mapping[str, Any],
+        why: Sequence[str],
+    ) -> None:
+        """Keep the two computations side by side, of the first decisions that disagree."""
+        if len(self.explained) >= EXPLAINED_MAX:
+            return
+        pairs: dict[str, tuple[object, object]] = {}
+        with contextlib.suppress(*UNDECIDABLE):
+            now_ns = int(inputs["now_ns"])
+            pairs["attempts"] = (inputs["attempts"], self._attempts(now_ns))
+            book = self._book(record.instrument_id)
+            pairs |= self._book_pairs(inputs, book, now_ns, record.order_list)
+        context = record.deny_context if isinstance(record, OrderDeniedLine) else None
+        self.explained.append(
+            explained(record.seq, name, why, said=said, context=context, pairs=pairs, inputs=inputs)
+        )
 
     def _line_differences(
         self, record: OrderApprovedLine | OrderDeniedLine, again: Redecision, said: str
@@ -230,7 +284,7 @@ class DecisionsFold:
         if inputs.get("caps") is None or "position" not in inputs:
             return wrong
         book = self._book(record.instrument_id)
-        wrong += self._book_differences(inputs, book, now_ns)
+        wrong += self._book_differences(inputs, book, now_ns, record.order_list)
         wrong += self._other_differences(inputs, record.instrument_id)
         return wrong
 
@@ -239,34 +293,38 @@ class DecisionsFold:
         return [_within(stamps, window_ns, now_ns) for stamps, window_ns in pairs]
 
     def _book_differences(
-        self, inputs: Mapping[str, Any], book: InstrumentBook, now_ns: int
+        self, inputs: Mapping[str, Any], book: InstrumentBook, now_ns: int, listed: object
     ) -> list[str]:
+        wrong = []
+        for key, (stated, value) in self._book_pairs(inputs, book, now_ns, listed).items():
+            theirs = None if stated is None else amount(stated)
+            if theirs != value:
+                wrong.append(f"{key} {theirs} stated, {value} by the lines before")
+        return wrong
+
+    def _book_pairs(
+        self, inputs: Mapping[str, Any], book: InstrumentBook, now_ns: int, listed: object
+    ) -> dict[str, tuple[Any, Decimal | int | None]]:
+        """Quantities of a book: as a decision states them, and by the lines before."""
         while book.traded and book.traded[0][0] < now_ns - WINDOWS_NS[3]:
             book.traded_qty -= book.traded.popleft()[1]
-        buys, sells = book.prices(is_buy=True), book.prices(is_buy=False)
+        oco, first = oco_of(listed), first_before(listed)
+        buys, sells = (book.prices(is_buy=is_buy, without=first) for is_buy in (True, False))
         mine: dict[str, Decimal | int | None] = {
             "position": book.position,
-            "buys_open": book.open_qty(is_buy=True),
-            "sells_open": book.open_qty(is_buy=False),
+            "buys_open": book.open_qty(is_buy=True, without=oco),
+            "sells_open": book.open_qty(is_buy=False, without=oco),
             "traded_qty": book.traded_qty,
             "unknown_orders": sum(hold.is_unknown for hold in book.holds.values()),
             "symbol_minute": _within(book.minute_ns, WINDOWS_NS[1], now_ns),
         }
-        stated: dict[str, Any] = {key: inputs[key] for key in mine}
-        named = {
+        pairs = {key: (inputs[key], value) for key, value in mine.items()}
+        return pairs | {
             "orders_open of the symbol": (inputs["orders_open"][0], len(book.holds)),
             "orders_open in total": (inputs["orders_open"][2], len(self.holds)),
             "highest own buy": (inputs["own_px"][0], max(buys, default=None)),
             "lowest own sell": (inputs["own_px"][1], min(sells, default=None)),
         }
-        for key, (theirs, ours) in named.items():
-            stated[key], mine[key] = theirs, ours
-        wrong = []
-        for key, value in mine.items():
-            theirs = None if stated[key] is None else amount(stated[key])
-            if theirs != value:
-                wrong.append(f"{key} {theirs} stated, {value} by the lines before")
-        return wrong
 
     def _other_differences(self, inputs: Mapping[str, Any], instrument_id: str) -> list[str]:
         others, wrong = inputs["others"], []
@@ -360,6 +418,7 @@ class DecisionsFold:
             px = amount_or_zero(order.get("price"))
             hold = ReplayedHold(record.instrument_id, order.get("side") == "BUY", leaves, px)
             hold.is_unknown = order.get("status") == "UNKNOWN"
+            hold.oco = oco_of(order.get("order_list"))
             self.holds[record.client_order_id] = hold
             self._book(record.instrument_id).holds[record.client_order_id] = hold
 
@@ -379,7 +438,9 @@ class DecisionsFold:
         self.executions_ns.append(record.ts_ns)
         hold = self.holds.get(record.client_order_id)
         if hold is not None:
-            hold.leaves -= min(hold.leaves, qty)
+            for one in book.holds.values():
+                if one is hold or (hold.oco and one.oco == hold.oco):
+                    one.leaves -= min(one.leaves, qty)
             if hold.leaves == 0:
                 self._drop(record.client_order_id)
 
@@ -438,7 +499,10 @@ def recheck(inputs: Sequence[Path]) -> dict[str, Any]:
                 f"and not at hand; name the archive, too: {places}"
             )
         faults = reader.chain.faults.plain()
-        journals.append({"name": stream.name, "reader_faults": faults, **fold.result()})
+        journals.append({
+            "name": stream.name, "reader_faults": faults, **fold.result(),
+            "explained": [one.plain() for one in fold.explained],
+        })  # fmt: skip
     checked = sum(int(journal["checked"]) for journal in journals)
     agreed = sum(int(journal["agreed"]) for journal in journals)
     faulty = any(
@@ -450,19 +514,3 @@ def recheck(inputs: Sequence[Path]) -> dict[str, Any]:
         "is_agreed": agreed == checked and not faulty,
         "journals": journals,
     }
-
-
-def tell(result: Mapping[str, Any]) -> str:
-    """The result for a terminal."""
-    lines = [f"{result['agreed']} of {result['checked']} decisions agree"]
-    for journal in result["journals"]:
-        by_verdict = journal["agreed_by_verdict"].items()
-        lines += [f"  {count:>8}  {verdict}" for verdict, count in by_verdict]
-        for kind, fault in journal["disagreements"].items():
-            lines += [
-                f"  DISAGREES ({kind}, {fault['count']} in all) {x}" for x in fault["examples"]
-            ]
-        for kind, fault in journal["reader_faults"].items():
-            word = "BROKEN" if kind in BROKEN else "reader"
-            lines += [f"  {word} ({kind}, {fault['count']} in all) {x}" for x in fault["examples"]]
-    return "\n".join(lines)

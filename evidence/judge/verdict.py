@@ -3,7 +3,8 @@
 Rules of this file:
 1. *intact*: the bytes are as they were written. *complete*: nothing is absent and every order is
    accounted for. *corroborated*: the venue's own books say the same, and no cap was broken there.
-2. FAIL of any is NO_GO. UNKNOWN of any is INSUFFICIENT. Only three times OK is OK.
+2. FAIL of any is NO_GO. UNKNOWN of any is INSUFFICIENT. An *intact* that nobody outside of the box
+   confirms is UNANCHORED, unless all of it is a rehearsal. Only three times OK is OK.
 3. A record may be honest and still tell of errors: those are reasons for the promotion decision,
    and are listed here as remarks.
 """
@@ -22,6 +23,7 @@ from evidence.folds.position_fold import PositionsFold
 from evidence.folds.running_totals import TotalsFold
 from evidence.folds.session_fold import SessionsFold
 from evidence.folds.state_fold import StatesFold
+from evidence.judge.anchoring import SIMULATED_MODE, Anchoring
 from evidence.judge.crosscheck import LedgerComparison
 from evidence.judge.decision_recheck import DecisionsFold
 from evidence.judge.venue_anchors import VenueAnchors
@@ -31,31 +33,45 @@ from evidence.read.integrity import COMPLETE_FAULTS, INTACT_FAULTS, Faults
 from evidence.read.journal_reader import is_headless
 
 FIRST_SEQ = 1
-OK, FAIL, UNKNOWN = "OK", "FAIL", "UNKNOWN"
-SIMULATED_MODE = "sim"
+OK, FAIL, UNKNOWN, UNANCHORED = "OK", "FAIL", "UNKNOWN", "UNANCHORED"
 HISTORY_WORDS = "venue history"
 NO_GO, INSUFFICIENT = "NO_GO", "INSUFFICIENT"
+_WORST_FIRST = (NO_GO, INSUFFICIENT, UNANCHORED)
+
+
+def worst_of(verdicts: Sequence[str]) -> str:
+    """NO_GO outranks INSUFFICIENT outranks UNANCHORED outranks OK."""
+    return next((one for one in _WORST_FIRST if one in verdicts), OK)
 
 
 @dataclass(slots=True)
 class Finding:
-    """One verdict: OK, FAIL or UNKNOWN, and why."""
+    """One verdict: OK, FAIL, UNKNOWN or UNANCHORED, and why."""
 
     name: str
     failed: list[str] = field(default_factory=list)
     unknown: list[str] = field(default_factory=list)
+    unanchored: list[str] = field(default_factory=list)
+    """Nothing speaks against it, and nobody but the box's owner says so."""
     remarks: list[str] = field(default_factory=list)
 
     @property
     def value(self) -> str:
-        """FAIL outranks UNKNOWN outranks OK."""
-        return FAIL if self.failed else UNKNOWN if self.unknown else OK
+        """FAIL outranks UNKNOWN outranks UNANCHORED outranks OK."""
+        if self.failed or self.unknown:
+            return FAIL if self.failed else UNKNOWN
+        return UNANCHORED if self.unanchored else OK
+
+    @property
+    def against(self) -> list[str]:
+        """Every reason against OK."""
+        return [*self.failed, *self.unknown, *self.unanchored]
 
     def plain(self) -> dict[str, Any]:
         """Verdict and reasons."""
         return {
             "verdict": self.value,
-            "reasons": [*self.failed, *self.unknown],
+            "reasons": self.against,
             "remarks": list(self.remarks),
         }
 
@@ -70,9 +86,9 @@ class Verdicts:
 
     @property
     def overall(self) -> str:
-        """OK, NO_GO or INSUFFICIENT."""
-        values = [finding.value for finding in self.all]
-        return NO_GO if FAIL in values else INSUFFICIENT if UNKNOWN in values else OK
+        """OK, NO_GO, INSUFFICIENT or UNANCHORED."""
+        named = {FAIL: NO_GO, UNKNOWN: INSUFFICIENT}
+        return worst_of([named.get(finding.value, finding.value) for finding in self.all])
 
     @property
     def all(self) -> tuple[Finding, Finding, Finding]:
@@ -82,11 +98,7 @@ class Verdicts:
     @property
     def reasons(self) -> list[str]:
         """Every reason against OK, with its verdict."""
-        return [
-            f"{finding.name}: {reason}"
-            for finding in self.all
-            for reason in (*finding.failed, *finding.unknown)
-        ]
+        return [f"{finding.name}: {reason}" for finding in self.all for reason in finding.against]
 
     def plain(self) -> dict[str, Any]:
         """All of it."""
@@ -95,9 +107,8 @@ class Verdicts:
 
 def judge(
     account: JournalFold,
+    anchoring: Anchoring,
     *,
-    anchors: Sequence[Mapping[str, Any]],
-    anchor_faults: Faults,
     comparison: LedgerComparison | None,
     archived: Manifest | None = None,
     venue: VenueAnchors | None = None,
@@ -106,14 +117,13 @@ def judge(
 
     Args:
         account: a journal, read to its end.
-        anchors: heads that were written where the journal's writer cannot reach.
-        anchor_faults: what checking those anchors against the lines has found.
+        anchoring: heads that were kept elsewhere, held against its lines.
         comparison: the venue's side; None when its books were not given.
         archived: what of the journal was moved away, where anything was.
         venue: what the ids in the venue's list of our orders say; None where it was not given.
     """
     verdicts = Verdicts(
-        _intact(account, anchors, anchor_faults),
+        _intact(account, anchoring),
         _complete(account, archived),
         _corroborated(account, comparison),
     )
@@ -167,38 +177,42 @@ def _told(faults: Faults, kinds: Mapping[str, int]) -> list[str]:
     return [f"{count} x {kind}, first at {faults.first(kind)}" for kind, count in kinds.items()]
 
 
-def _intact(
-    account: JournalFold, anchors: Sequence[Mapping[str, Any]], anchor_faults: Faults
-) -> Finding:
+def _intact(account: JournalFold, anchoring: Anchoring) -> Finding:
     found = Finding("intact")
     chain = account.chain
     if chain.lines == 0:
         found.failed.append("no line of it can be read")
     found.failed += _told(chain.faults, chain.faults.of(INTACT_FAULTS))
-    found.failed += _told(anchor_faults, anchor_faults.of(anchor_faults.counts))
-    covered = max((int(anchor.get("seq") or 0) for anchor in anchors), default=0)
-    _anchored(found, account, covered if anchors else None)
+    faults = anchoring.faults
+    found.failed += _told(faults, faults.of(faults.counts))
+    _anchored(found, account, anchoring)
     return found
 
 
-def _anchored(found: Finding, account: JournalFold, covered: int | None) -> None:
-    """Whether heads of the chain are anchored outside; a rehearsal needs none.
+def _anchored(found: Finding, account: JournalFold, anchoring: Anchoring) -> None:
+    """Whether heads of the chain are anchored outside of the box; a rehearsal needs none.
 
-    Of a testnet they must reach its last session's end, where the daemon writes one.
+    Of a testnet an outside anchor must reach its last session's end.
     """
     last = account.chain.last_seq
-    if covered is not None and covered >= last:
-        return
+    beside = max((one.last_seq for one in anchoring.sources), default=0)
+    if anchoring.sources and beside < last:
+        found.remarks.append(f"anchored up to seq {beside} of {last}")
+    modes = set(account.tally.by_mode)
+    outside = anchoring.outside(modes)
     sessions = account.folds.get("sessions")
-    due = sessions.last_stop_seq if isinstance(sessions, SessionsFold) else 0
-    is_rehearsal = set(account.tally.by_mode) <= {SIMULATED_MODE}
-    if covered is None:
-        what = "not anchored: the chain proves order, not that it was never rewritten"
-        (found.remarks if is_rehearsal else found.unknown).append(what)
-    elif covered < due and not is_rehearsal:
-        found.unknown.append(f"anchored up to seq {covered}, its last session ends at seq {due}")
-    else:
-        found.remarks.append(f"anchored up to seq {covered} of {last}")
+    found.remarks += [
+        f"leans on {one.name}: {one.count or len(one.heads)} heads up to seq {one.last_seq}"
+        for one in outside
+    ]
+    if not isinstance(sessions, SessionsFold) or any(one.reaches(sessions) for one in outside):
+        return
+    lacks = "no outside anchor: nobody but this box says that it was never rewritten"
+    if outside:
+        reached = max(one.last_seq for one in outside)
+        lacks = f"outside anchors end at seq {reached}, its last session at seq "
+        lacks += str(sessions.last_stop_seq)
+    (found.remarks if modes <= {SIMULATED_MODE} else found.unanchored).append(lacks)
 
 
 def _complete(account: JournalFold, archived: Manifest | None) -> Finding:

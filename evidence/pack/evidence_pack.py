@@ -32,6 +32,7 @@ from evidence.report.report import Report, build_report, write_report
 PREDICATE_TYPE = "urn:seatrial:evidence-pack:1"
 ENVELOPE_NAME = "statement.dsse.json"
 SUMS_NAME = "SHA256SUMS"
+WITNESS_NAME = "witness.jsonl"
 PACK_SUFFIX = ".seatrial.tar"
 CONFIG_NAME = "seatrial.toml"
 COPIED_BYTES = 1 << 20
@@ -50,6 +51,8 @@ class PackInputs:
     anchors: Sequence[Path] = ()
     config: Path | None = None
     ledger: Path | None = None
+    witness: Path | None = None
+    """A witness's export: signed, so it may come from the box's owner."""
     extra: Sequence[Path] = ()
 
 
@@ -90,6 +93,7 @@ def find_inputs(session: Path) -> PackInputs:
         anchors=[path for path in anchors if path.is_file()],
         config=_first_file([place / CONFIG_NAME for place in around]),
         ledger=_first_file([session / name for name in LEDGER_NAMES]),
+        witness=_first_file([session / WITNESS_NAME]),
     )
 
 
@@ -158,7 +162,7 @@ def _copied(source: Path, place: Path) -> Path:
 def _write_pack(inputs: PackInputs, target: Path, key: Ed25519PrivateKey) -> dict[str, object]:
     members: dict[str, Path | bytes] = {}
     _add(members, "journal", inputs.segments)
-    _add(members, "anchors", inputs.anchors)
+    _add(members, "anchors", [*inputs.anchors, *([inputs.witness] if inputs.witness else [])])
     _add(members, "venue", [inputs.ledger] if inputs.ledger else [])
     _add(members, "extra", inputs.extra)
     if inputs.config:

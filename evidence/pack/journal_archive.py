@@ -25,13 +25,13 @@ from daemon.model.records import (
     GENESIS,
     HOUSEKEEPING_LOCK,
 )
+from evidence.judge.anchoring import read_anchors
 from evidence.read.archive_manifest import ArchivedSegment, Beginning, Manifest, read_manifest
 from evidence.read.dsse import Subject, seal, statement
 from evidence.read.journal_lines import CheckpointLine, JournalLine
 from evidence.read.journal_reader import JournalReader
 from evidence.read.journal_sources import ANCHORS_FILE, UNREADABLE, chunks_of, segments_in
 from evidence.read.signing import key_id, public_pem
-from evidence.report.report import read_anchors
 
 COPY_BYTES = 1 << 20
 

@@ -75,6 +75,7 @@ def pack_command(
             anchors=found.anchors,
             config=config or found.config,
             ledger=ledger or found.ledger,
+            witness=found.witness,
             extra=extra,
         )
         manifest = write_pack(inputs, target, signing_key)

@@ -18,7 +18,10 @@ from evidence.folds.cap_fold import CapsFold
 from evidence.folds.drill_fold import FAILED, PASSED
 from evidence.folds.incident_fold import IncidentsFold
 from evidence.folds.session_fold import SessionsFold, SessionSummary
+from evidence.judge.anchoring import PROVEN
 from evidence.report.report import JournalReport, Report
+
+NS_PER_MINUTE = 60_000_000_000
 
 MINUTE_MS = 60_000
 KILL_SWITCH = "kill-switch"
@@ -86,6 +89,10 @@ class CampaignJournal:
     beyond: int = 0
     """Errors and anomalies that the accountant counted but no longer keeps one by one."""
     has_simulator_books: bool = False
+    anchored_by: list[str] = field(default_factory=list)
+    """Who confirms its chain up to its last session's end, by signature or the verifier's fetch."""
+    unanchored_minutes: int = 0
+    """The longest that a line of it stood before one of them knew of it."""
     bots: dict[str, Counter[str]] = field(default_factory=dict)
     """Requests, signed ones, orders, orders with a fill, fills and denials of each bot."""
 
@@ -121,6 +128,12 @@ def _journal(one: JournalReport, name: str) -> CampaignJournal:
         unresolved=[f"{i.incident_id} ({i.trigger})" for i in incidents.unresolved],
         drills=_drills(incidents),
         has_simulator_books=one.comparison is not None and one.comparison.is_simulated,
+        anchored_by=[
+            source.name
+            for source in one.anchoring.outside(set(one.account.tally.by_mode))
+            if source.kind in PROVEN and source.reaches(sessions)
+        ],
+        unanchored_minutes=one.anchoring.longest_ns // NS_PER_MINUTE,
     )
     bots = folds.get("bots")
     if isinstance(bots, BotsFold):

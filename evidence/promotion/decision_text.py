@@ -45,6 +45,7 @@ def decision_value(judgement: Judgement, policy: Policy, now: datetime) -> JsonO
             {"drill": run.name, "passed": run.passed, "ts_ns": run.ts_ns}
             for run in judgement.drills.values()
         ],
+        "anchored_by": judgement.anchored_by,
         "policy": {**msgspec.to_builtins(policy), "sha256": policy.digest()},
         "limits": list(LIMITS),
     }  # fmt: skip

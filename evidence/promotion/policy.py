@@ -1,16 +1,25 @@
 """What a campaign must show before promotion: a frozen value, with strict defaults.
 
 A TOML file may loosen or tighten it under `[promotion]`, down to a floor that stands in the code
-(`PROMOTION_FLOOR`): below it nothing but a rehearsal is decided. Unknown keys are refused, and the
-policy and its hash are bound into every record, so that a loosened policy shows.
+(`PROMOTION_FLOOR`): below it nothing but a rehearsal is decided. Unknown keys are refused. A policy
+file is signed by those who agreed on it (`FILE.dsse.json` beside it, a DSSE envelope), and the
+signed terms are a part of every record: the live gate reads them there.
 """
 
 import hashlib
 from pathlib import Path
 
 import msgspec
+from cryptography.hazmat.primitives.asymmetric.ed25519 import (
+    Ed25519PrivateKey,
+    Ed25519PublicKey,
+)
 
+from daemon.model.records import POLICY_PREDICATE, below_floor
+from evidence.read.dsse import EnvelopeError, Subject, open_envelope, seal, statement
 from evidence.read.toml_text import TomlError, read_toml
+
+SIGNED_SUFFIX = ".dsse.json"
 
 
 class PolicyError(Exception):
@@ -44,6 +53,11 @@ class Policy(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     """Kind -> unexplained ones tolerated in one session; a kind that is not named has 0."""
     gate_age_hours_max: int = 36
     record_valid_hours: int = 72
+    outside_anchors_min: int = 1
+    """Witnesses, time stamps, the venue's own history: so many must confirm each journal up to its
+    last session's end. A file that somebody handed over is none."""
+    unanchored_minutes_max: int = 60
+    """The longest that a line may have stood before one of them knew of it."""
     trials_required: list[str] = msgspec.field(default_factory=list)
     """Courses of `seatrial trial` whose reports must lie green beside the gates."""
     trials_bound: dict[str, dict[str, str | int]] = msgspec.field(default_factory=dict)
@@ -88,3 +102,37 @@ def load_policy(path: Path | None) -> Policy:
     if policy.sessions_min < 1:
         raise PolicyError(f"{path}: sessions_min must be at least 1")
     return policy
+
+
+def sign_policy(policy: Policy, name: str, key: Ed25519PrivateKey) -> bytes:
+    """Sign the terms of a policy; returns the envelope's bytes.
+
+    Raises:
+        PolicyError: it is below the floor, which nobody can agree on.
+    """
+    terms = msgspec.to_builtins(policy)
+    if below := below_floor(terms):
+        raise PolicyError(f"{name}: below the floor, never signed: {'; '.join(below)}")
+    return seal(statement([Subject(name, policy.digest())], POLICY_PREDICATE, terms), key)
+
+
+def read_signature(path: Path, policy: Policy, key: Ed25519PublicKey) -> bytes:
+    """The envelope beside a policy file, checked.
+
+    Raises:
+        PolicyError: absent, not signed by this key, or of other terms.
+    """
+    signed = path.with_name(path.name + SIGNED_SUFFIX)
+    mend = f"sign it: seatrial evidence sign-policy {path} --key KEY"
+    try:
+        raw = signed.read_bytes()
+        terms = open_envelope(raw, key, POLICY_PREDICATE)["predicate"]
+    except FileNotFoundError:
+        raise PolicyError(f"{path}: not signed, {signed.name} is absent; {mend}") from None
+    except OSError as error:
+        raise PolicyError(f"{signed}: {error.strerror}") from error
+    except EnvelopeError as error:
+        raise PolicyError(f"{signed}: {error}; {mend}") from error
+    if terms != msgspec.to_builtins(policy):
+        raise PolicyError(f"{path}: not the terms that {signed.name} was signed over; {mend}")
+    return raw

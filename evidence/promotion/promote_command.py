@@ -22,17 +22,26 @@ from evidence.gates.scorecard import EXIT_NOT_READY, EXIT_OK
 from evidence.pack.evidence_pack import PackError, PackInputs, find_inputs
 from evidence.promotion.campaign import CampaignJournal, campaign_of
 from evidence.promotion.decision_text import STEM, decision_markdown, decision_value
-from evidence.promotion.policy import PolicyError, load_policy
+from evidence.promotion.policy import (
+    SIGNED_SUFFIX,
+    Policy,
+    PolicyError,
+    load_policy,
+    read_signature,
+    sign_policy,
+)
 from evidence.promotion.promotion_decision import (
     REHEARSAL,
     Judgement,
     ReasonLevel,
+    add_reason,
     decide,
     hold_to_floor,
 )
 from evidence.promotion.record import RECORD_NAME, make_record
 from evidence.read.artifact_times import utc_now
-from evidence.read.signing import KeyFileError, load_private_key
+from evidence.read.signing import KeyFileError, load_private_key, load_public_key
+from evidence.report.outside_anchors import witness_source
 from evidence.report.report import build_report
 
 FILE = click.Path(path_type=Path)
@@ -46,6 +55,10 @@ FILE = click.Path(path_type=Path)
 )
 @click.option("--out-dir", type=FILE, default=DEFAULT_OUT_DIR, show_default=True)
 @click.option("--policy", "policy_path", type=FILE, default=None, help="TOML with [promotion].")
+@click.option("--policy-key", type=FILE, default=None, help="Public key that signed --policy.")
+@click.option(
+    "--witness-key", type=FILE, default=None, help="Public key of the witness of SESSIONS' exports."
+)
 @click.option("--key", type=FILE, default=None, help="Signs a READY decision (Ed25519).")
 @click.option("--json", "as_json", is_flag=True, help="Print the decision as one JSON object.")
 @click.option("--now", type=MomentType(), default=None, help="Fix the clock (ISO-8601).")
@@ -56,11 +69,16 @@ def promote_command(
     status_dir: Path,
     out_dir: Path,
     policy_path: Path | None,
+    policy_key: Path | None,
+    witness_key: Path | None,
     key: Path | None,
     as_json: bool,
     now: datetime | None,
 ) -> None:
-    """Decide promotion over SESSIONS: state directories, each with its venue's books."""
+    """Decide promotion over SESSIONS: state directories, each with its venue's books.
+
+    A witness's export beside the journal (witness.jsonl) is checked with --witness-key.
+    """
     moment = now or utc_now()
     try:
         policy = load_policy(policy_path)
@@ -70,7 +88,7 @@ def promote_command(
             [
                 journal
                 for path, inputs in zip(sessions, found, strict=True)
-                for journal in _journals(path, inputs)
+                for journal in _journals(path, inputs, witness_key)
             ],
             read_gates(
                 status_dir,
@@ -84,13 +102,16 @@ def promote_command(
             is_rehearsal=rehearsal,
         )
         hold_to_floor(judgement, policy)
+        policy_signature = _policy_signature(judgement, policy, policy_path, policy_key)
         value = decision_value(judgement, policy, moment)
         path = write_artifact(out_dir, STEM, value, decision_markdown(value))
         is_ready = judgement.level is ReasonLevel.READY_FOR_LIVE_PILOT and not rehearsal
         record = out_dir / RECORD_NAME
         if is_ready and signing_key:
             segments = [segment for inputs in found for segment in inputs.segments]
-            sealed = make_record(judgement, policy, segments, moment, signing_key)
+            sealed = make_record(
+                judgement, policy, segments, moment, signing_key, policy_signature=policy_signature
+            )
             write_atomically(record, sealed.decode("utf-8"))
         else:
             _set_record_aside(out_dir)
@@ -106,12 +127,33 @@ def promote_command(
     click.get_current_context().exit(EXIT_OK if is_ready else EXIT_NOT_READY)
 
 
-def _journals(path: Path, inputs: PackInputs) -> list[CampaignJournal]:
+def _policy_signature(
+    judgement: Judgement, policy: Policy, path: Path | None, key: Path | None
+) -> bytes:
+    """The signature of a policy file, or a reason against any decision but a rehearsal's."""
+    if path is None or judgement.is_rehearsal:
+        return b""
+    try:
+        if key is None:
+            raise PolicyError(
+                f"{path}: name the public key of those who agreed on it with --policy-key"
+            )
+        return read_signature(path, policy, load_public_key(key))
+    except PolicyError as error:
+        add_reason(judgement, ReasonLevel.INSUFFICIENT, "POLICY_UNSIGNED", str(error))
+        return b""
+
+
+def _journals(path: Path, inputs: PackInputs, witness_key: Path | None) -> list[CampaignJournal]:
     """Re-derive one session directory's journal in this process."""
+    outside = []
+    if inputs.witness is not None and witness_key is not None:
+        outside = [witness_source(str(inputs.witness), witness_key)]
     report = build_report(
         inputs.segments,
         ledger=inputs.ledger,
         anchors=inputs.anchors[0] if inputs.anchors else None,
+        outside=outside,
     )
     return campaign_of(report, str(path))
 
@@ -134,3 +176,17 @@ def _tell(judgement: Judgement, path: Path, record: Path | None) -> None:
         click.echo(f"signed record -> {record}")
     elif judgement.level is ReasonLevel.READY_FOR_LIVE_PILOT and not judgement.is_rehearsal:
         click.echo("not signed: give --key to sign a promotion record")
+
+
+@click.command("sign-policy")
+@click.argument("policy_path", metavar="POLICY", type=FILE)
+@click.option("--key", type=FILE, required=True, help="Private key of those who agree on it.")
+def sign_policy_command(policy_path: Path, *, key: Path) -> None:
+    """Sign POLICY (TOML with [promotion]) into POLICY.dsse.json beside it."""
+    try:
+        sealed = sign_policy(load_policy(policy_path), policy_path.name, load_private_key(key))
+        signed = policy_path.with_name(policy_path.name + SIGNED_SUFFIX)
+        write_atomically(signed, sealed.decode("utf-8"))
+    except (PolicyError, KeyFileError, OSError) as error:
+        raise click.ClickException(str(error)) from error
+    click.echo(str(signed))

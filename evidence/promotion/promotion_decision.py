@@ -65,6 +65,8 @@ class Judgement:
     statistics: dict[str, object]
     gates: Sequence[LaunchGateState]
     drills: dict[str, DrillRun] = field(default_factory=dict)
+    anchored_by: dict[str, list[str]] = field(default_factory=dict)
+    """Journal -> who outside of the box confirms it."""
 
     @property
     def level(self) -> ReasonLevel:
@@ -117,6 +119,7 @@ def decide(
         *_amount_reasons(campaign, qualifying, policy),
         *_region_reasons(mine, policy),
         *_drill_reasons(drills, policy, now),
+        *_anchor_reasons(mine, policy, is_rehearsal=is_rehearsal),
         *_gate_reasons(gates, is_rehearsal=is_rehearsal),
     ]
     faults = sum(bool(s.errors) or s.end != "stopped" for s in campaign) + len(
@@ -135,6 +138,7 @@ def decide(
         },
         gates=gates,
         drills=drills,
+        anchored_by={journal.name: journal.anchored_by for journal in mine},
     )
 
 
@@ -146,8 +150,13 @@ def hold_to_floor(judgement: Judgement, policy: Policy) -> None:
     below = below_floor(msgspec.to_builtins(policy))
     if below and not judgement.is_rehearsal:
         text = f"{'; '.join(below)}: raise them, or leave them out to have the defaults"
-        judgement.reasons.append(Reason(ReasonLevel.INSUFFICIENT, "POLICY_BELOW_FLOOR", text))
-        judgement.reasons.sort(key=lambda reason: -reason.level)
+        add_reason(judgement, ReasonLevel.INSUFFICIENT, "POLICY_BELOW_FLOOR", text)
+
+
+def add_reason(judgement: Judgement, level: ReasonLevel, code: str, text: str) -> None:
+    """Add what speaks against a decision after it was judged; the worst stays first."""
+    judgement.reasons.append(Reason(level, code, text))
+    judgement.reasons.sort(key=lambda reason: -reason.level)
 
 
 # ------------------------------------------------------------------ which sessions
@@ -311,6 +320,26 @@ def _region_reasons(journals: Sequence[CampaignJournal], policy: Policy) -> Iter
         if most < least:
             text = f"{cap} was used up to {most} %, never to {least} %: not shown near its limit"
             yield Reason(ReasonLevel.CONTINUE_TESTNET, "CAP_REGION_NOT_VISITED", text)
+
+
+def _anchor_reasons(
+    journals: Sequence[CampaignJournal], policy: Policy, *, is_rehearsal: bool
+) -> Iterator[Reason]:
+    """Who outside of the box confirms the journals; of a rehearsal nobody need."""
+    for journal in () if is_rehearsal else journals:
+        found, least = len(journal.anchored_by), policy.outside_anchors_min
+        if found < least:
+            text = (
+                f"{journal.name}: {found} of {least} outside anchors reach its last session's end; "
+                "give --witness-key and the witness's export beside the journal (witness.jsonl)"
+            )
+            yield Reason(ReasonLevel.INSUFFICIENT, "TOO_FEW_ANCHORS", text)
+        elif journal.unanchored_minutes > policy.unanchored_minutes_max:
+            text = (
+                f"{journal.name}: lines stood for {journal.unanchored_minutes} minutes before "
+                f"anybody outside knew of them, at most {policy.unanchored_minutes_max}"
+            )
+            yield Reason(ReasonLevel.INSUFFICIENT, "ANCHORED_TOO_LATE", text)
 
 
 def _latest_drills(journals: Sequence[CampaignJournal]) -> dict[str, DrillRun]:

@@ -7,6 +7,7 @@ Rules of this file:
 """
 
 import hashlib
+import json
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -15,7 +16,7 @@ import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from daemon.model.records import below_floor
-from evidence.promotion.policy import Policy
+from evidence.promotion.policy import Policy, sign_policy
 from evidence.promotion.promotion_decision import Judgement, ReasonLevel
 from evidence.read.artifact_times import format_time
 from evidence.read.dsse import Subject, seal, statement
@@ -34,8 +35,13 @@ def make_record(
     segments: Sequence[Path],
     now: datetime,
     key: Ed25519PrivateKey,
+    *,
+    policy_signature: bytes = b"",
 ) -> bytes:
     """Sign a READY decision.
+
+    `policy_signature` is the envelope over the policy; without one (the defaults of the code) `key`
+    signs the policy, too.
 
     Raises:
         RecordError: the decision is not READY_FOR_LIVE_PILOT, or is a rehearsal.
@@ -54,6 +60,7 @@ def make_record(
         "statistics": judgement.statistics,
         "policy": terms,
         "policy_sha256": policy.digest(),
+        "policy_signature": json.loads(policy_signature or sign_policy(policy, "defaults", key)),
         "issued_at": format_time(now),
         "expires_at": format_time(now + timedelta(hours=policy.record_valid_hours)),
     }

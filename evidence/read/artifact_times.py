@@ -10,6 +10,12 @@ def utc_now() -> datetime:
     return datetime.now(UTC).replace(microsecond=0)
 
 
+def utc_now_ns() -> int:
+    """The wall clock, ns UTC, to the microsecond."""
+    since = datetime.now(UTC) - datetime.fromtimestamp(0, UTC)
+    return (since.days * 86_400 + since.seconds) * 10**9 + since.microseconds * 1_000
+
+
 def parse_time(text: object) -> datetime | None:
     """Read an ISO-8601 time; one without a zone is UTC.
 

@@ -80,6 +80,10 @@ class Chain:
     first_ns: int = 0
     last_ns: int = 0
     faults: Faults = field(default_factory=Faults)
+    turn_key: str = ""
+    """What ids made after the last line have of a head (see `JournalReader`)."""
+    early_ids: list[tuple[str, str, str]] = field(default_factory=list)
+    """(key, id, place) of ids that stand before a part's first turn."""
 
     def begin(self, seq: int, prev: str, ts_ns: int, place: str) -> None:
         """Take the first decodable line; what lies before it may be known after a merge only."""
@@ -126,9 +130,18 @@ class Chain:
         else:
             self.bad_before_first += other.bad_before_first
         self.last_hash = other.last_hash or self.last_hash
+        for key, shown, place in other.early_ids if self.turn_key else ():
+            self.check_id(key, self.turn_key, shown, place)
+        self.turn_key = other.turn_key or self.turn_key
         self.faults.merge(other.faults)
         self.lines += other.lines
         self.bytes += other.bytes
+
+    def check_id(self, key: str, due: str, shown: str, place: str) -> None:
+        """Check that an id carries the head that stood before its turn."""
+        if key != due:
+            what = f"{shown} was made after other lines than those before it here"
+            self.faults.note("id_of_another_chain", place, what)
 
     def _check_order(self, seq: int, ts_ns: int, place: str) -> None:
         note, step = self.faults.note, seq - self.last_seq

@@ -216,6 +216,7 @@ class OrderApprovedLine(OrderWords, tag=EventType.ORDER_APPROVED.value, kw_only=
     counts: list[int] | None = None
     owner: Any = None
     terms: Any = None
+    order_list: Any = None
 
 
 class OrderDeniedLine(JournalLine, tag=EventType.ORDER_DENIED.value, kw_only=True):
@@ -234,6 +235,7 @@ class OrderDeniedLine(JournalLine, tag=EventType.ORDER_DENIED.value, kw_only=Tru
     decision: dict[str, Any] = {}
     counts: list[int] | None = None
     owner: Any = None
+    order_list: Any = None
 
 
 class OrderStateLine(OrderWords, tag=EventType.ORDER_STATE.value, kw_only=True, gc=False):
@@ -247,6 +249,7 @@ class OrderStateLine(OrderWords, tag=EventType.ORDER_STATE.value, kw_only=True, 
     cum_qty: str | None = None
     venue_cum_qty: str | None = None
     source: str = ""
+    order_list_id: str | None = None
 
 
 class CancelRequestedLine(OrderWords, tag=EventType.CANCEL_REQUESTED.value, gc=False):

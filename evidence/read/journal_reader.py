@@ -10,7 +10,7 @@ Rules of this file:
 import hashlib
 import itertools
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Union
 
 import msgspec
@@ -84,12 +84,24 @@ class JournalReader:
     `chain` holds what was found wrong; it is complete when `records()` is exhausted.
     """
 
-    def __init__(self, files: Sequence[SourceFile]) -> None:
-        """Read segments of one journal, oldest first."""
+    def __init__(
+        self,
+        files: Sequence[SourceFile],
+        *,
+        facts: list[bytes] | None = None,
+        progress: Callable[[int], None] | None = None,
+    ) -> None:
+        """Read segments of one journal, oldest first.
+
+        Args:
+            files: the segments, or parts of them that say how many lines are before them.
+            facts: of a part that another one precedes: takes all lines but inputs, as written.
+            progress: called with the bytes read so far.
+        """
         self._files = files
+        self._facts = facts
+        self._progress = progress
         self.chain = Chain()
-        self._turn_key = ""
-        """Of the last input in the batches before: what an id has of the head before its turn."""
 
     def records(self) -> Iterator[JournalLine]:
         """Every typed record, in the order of the files; faults go to `chain`."""
@@ -99,14 +111,14 @@ class JournalReader:
         """The records of one read after the other."""
         for path in self._files:
             try:
-                yield from self._file(path.name, chunks_of(path))
+                before = getattr(path, "lines_before", 0)
+                yield from self._file(path.name, before, chunks_of(path))
             except LineTooLongError as error:
                 self.chain.faults.note("too_long", path.name, str(error))
             except UNREADABLE as error:
                 self.chain.faults.note("unreadable", path.name, f"{type(error).__name__}: {error}")
 
-    def _file(self, name: str, chunks: Iterator[bytes]) -> Iterator[list[JournalLine]]:
-        number = 0
+    def _file(self, name: str, number: int, chunks: Iterator[bytes]) -> Iterator[list[JournalLine]]:
         for lines, is_torn in line_batches(chunks):
             if is_torn:
                 (raw,) = lines
@@ -116,13 +128,15 @@ class JournalReader:
             self.chain.bytes += sum(map(len, lines)) + len(lines)
             yield self._batch(name, number, lines)
             number += len(lines)
+            if self._progress is not None:
+                self._progress(self.chain.bytes)
 
     def _batch(self, name: str, number: int, lines: list[bytes]) -> list[JournalLine]:
         """Decode and chain the lines of one read; `number` lines of the file precede them.
 
         The chain is kept in locals while all is well, and written back where anything is not.
         """
-        chain, decode, sha256 = self.chain, DECODE, hashlib.sha256
+        chain, facts, decode, sha256 = self.chain, self._facts, DECODE, hashlib.sha256
         count, last_seq = chain.lines, chain.last_seq
         last_ns, last_hash = chain.last_ns, chain.last_hash
         records: list[JournalLine] = []
@@ -130,24 +144,27 @@ class JournalReader:
             number += 1
             try:
                 record = decode(raw)
-                if type(record) is InputLine and record.input.type[:3] == _BOT:
-                    record = DECODE_BOT(raw)
+                is_fact = type(record) is not InputLine
+                if not is_fact and record.input.type[:3] == _BOT:
+                    record, is_fact = DECODE_BOT(raw), True
             except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
                 chain.stand_at(count, last_seq, last_ns, last_hash)
                 self._undecodable(name, number, raw, error)
                 count, last_seq = chain.lines, chain.last_seq
                 last_ns, last_hash = chain.last_ns, chain.last_hash
                 continue
-            is_fact = type(record) is not InputLine
-            if (is_fact or raw.count(_TYPE_KEY) != 1) and has_doubled_key(raw):
+            if is_fact and has_doubled_key(raw):  # of an input, the decoder refuses two types
                 chain.stand_at(count, last_seq, last_ns, last_hash)
                 digest = sha256(raw).hexdigest()
                 chain.bad("malformed", f"{name}:{number}", "a key stands twice in it", digest)
                 count, last_seq = chain.lines, chain.last_seq
                 last_ns, last_hash = chain.last_ns, chain.last_hash
                 continue
-            if type(record) in _WITH_ID:
-                self._check_id(record, records, f"{name}:{number}")
+            if is_fact:
+                if type(record) in _WITH_ID:
+                    self._check_id(record, records, f"{name}:{number}")
+                if facts is not None:
+                    facts.append(raw)
             seq, ts_ns = record.seq, record.ts_ns
             if seq != last_seq + 1 or record.prev != last_hash or ts_ns < last_ns or not count:
                 chain.stand_at(count, last_seq, last_ns, last_hash)
@@ -156,7 +173,7 @@ class JournalReader:
             last_seq, last_ns, last_hash = seq, ts_ns, sha256(raw).hexdigest()
             records.append(record)
         chain.stand_at(count, last_seq, last_ns, last_hash)
-        self._turn_key = self._turn_key_after(records)
+        chain.turn_key = self._turn_key_after(records)
         return records
 
     def _turn_key_after(self, records: Sequence[JournalLine]) -> str:
@@ -164,7 +181,7 @@ class JournalReader:
         for record in reversed(records):
             if isinstance(record, InputLine | BotInputLine):
                 return record.prev[:KEY_DIGITS]
-        return self._turn_key
+        return self.chain.turn_key
 
     def _check_id(self, record: Any, before: Sequence[JournalLine], place: str) -> None:
         """Check that an id made in this turn carries the head before it."""
@@ -173,9 +190,12 @@ class JournalReader:
             shown = record.request_id
         found = read_id(shown)
         due = self._turn_key_after(before)
-        if found is not None and found.key and due and found.key != due:
-            what = f"{shown} was made after other lines than those before it here"
-            self.chain.faults.note("id_of_another_chain", place, what)
+        if found is None or not found.key:
+            return
+        if due:
+            self.chain.check_id(found.key, due, shown, place)
+        elif self._facts is not None:
+            self.chain.early_ids.append((found.key, shown, place))
 
     def _joint(self, record: JournalLine, place: str) -> None:
         """Handle a line that does not follow the one before: the first line, or a fault."""
@@ -221,6 +241,13 @@ class JournalReader:
         chain.lines += 1
 
 
+def decoded(lines: Sequence[bytes]) -> Iterator[JournalLine]:
+    """Facts from lines that a reader has decoded before, in another process."""
+    for raw in lines:
+        record = DECODE(raw)
+        yield DECODE_BOT(raw) if type(record) is InputLine else record
+
+
 def has_doubled_key(raw: bytes) -> bool:
     """Whether an object of a line has a key twice, which readers would read differently.
 
@@ -237,7 +264,6 @@ def has_doubled_key(raw: bytes) -> bool:
     return False
 
 
-_TYPE_KEY = b'"event_type":'
 _BOT = "Bot"
 
 

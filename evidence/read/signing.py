@@ -100,6 +100,11 @@ def key_id(key: Ed25519PublicKey) -> str:
     return hashlib.sha256(der).hexdigest()
 
 
+def key_hex(key: Ed25519PublicKey) -> str:
+    """The public key itself, 32 bytes in hex: the name of a box or a witness."""
+    return key.public_bytes(Encoding.Raw, PublicFormat.Raw).hex()
+
+
 def is_signed_by(key: Ed25519PublicKey, signature: bytes, message: bytes) -> bool:
     """Whether `signature` is this key's over `message`."""
     try:

@@ -49,7 +49,8 @@ class VenueList:
     orders: tuple[VenueOrder, ...]
     since_ns: int
     until_ns: int
-    symbols: frozenset[str] = frozenset()
+    symbols: frozenset[str]
+    """Those that it lists, or says that it was asked for."""
 
 
 def read_list(path: Path) -> VenueList:
@@ -91,8 +92,13 @@ def list_of(found: object, name: str, source: Source = Source.HANDED_OVER) -> Ve
         orders,
         min(placed, default=0),
         until_ns or max((one.updated_ns for one in orders), default=0),
-        frozenset(one.symbol for one in orders),
+        frozenset((*(one.symbol for one in orders), *_asked_for(books))),
     )
+
+
+def _asked_for(books: Mapping[str, Any]) -> Iterator[str]:
+    for part in (books.get("symbols"), books.get("all_orders")):
+        yield from map(str, part if isinstance(part, list | Mapping) else ())
 
 
 def _rows_of(found: object) -> Iterable[Any] | None:

@@ -19,9 +19,9 @@ from typing import IO, Any, Literal, Protocol
 from daemon.model.records import ARCHIVE_KEY, ARCHIVE_MANIFEST
 from evidence.folds.journal_fold import JournalFold
 from evidence.folds.parallel import even_ranges, read_part
+from evidence.judge.anchoring import BESIDE, AnchorSource, check_anchors, read_anchors
 from evidence.judge.verdict import judge
 from evidence.read.archive_manifest import Manifest, manifest_of
-from evidence.read.integrity import Faults
 from evidence.read.journal_sources import (
     ANCHORS_FILE,
     SourceError,
@@ -32,8 +32,6 @@ from evidence.read.journal_sources import (
 from evidence.report.report import (
     JournalReport,
     Report,
-    check_anchors,
-    read_anchors,
     standard_folds,
 )
 
@@ -160,13 +158,11 @@ def fleet_report(
         account = JournalFold(journal.name, standard_folds(keep_all=False))
         for part in parts:
             account.merge(part.result())
-        heads = read_anchors(journal.anchors)
         archived = journal.manifest
-        faults = check_anchors(journal.segments, heads, account, archived) if heads else Faults()
-        verdicts = judge(
-            account, anchors=heads, anchor_faults=faults, comparison=None, archived=archived
-        )
-        report.journals.append(JournalReport(account, verdicts, None))
+        sources = [AnchorSource(BESIDE, one.name, read_anchors([one])) for one in journal.anchors]
+        anchoring = check_anchors(journal.segments, sources, account, archived)
+        verdicts = judge(account, anchoring, comparison=None, archived=archived)
+        report.journals.append(JournalReport(account, verdicts, None, anchoring=anchoring))
     return report
 
 

@@ -33,6 +33,7 @@ _POLICY = (
 _WORDS = {
     "OK": "The record is intact, complete and confirmed by the venue's own books.",
     "NO_GO": "Something in the record does not hold. The reasons are listed below.",
+    "UNANCHORED": "Nothing speaks against the record, but only its own box vouches for it.",
     "INSUFFICIENT": "Nothing speaks against the record, but not enough speaks for it.",
 }
 _QUESTIONS = {

@@ -19,26 +19,31 @@ from evidence.folds.command_fold import DeedsFold
 from evidence.folds.incident_fold import IncidentsFold
 from evidence.folds.journal_fold import Fold, JournalFold
 from evidence.folds.order_fold import OrdersFold
-from evidence.folds.parallel import read_whole
+from evidence.folds.parallel import Progress, nothing_told, read_whole
 from evidence.folds.position_fold import PositionsFold
 from evidence.folds.running_totals import TotalsFold
 from evidence.folds.session_fold import SessionsFold
 from evidence.folds.state_fold import StatesFold
 from evidence.judge.anchor_scan import AnchorScan
+from evidence.judge.anchoring import (
+    BESIDE,
+    FILE,
+    Anchoring,
+    AnchorSource,
+    check_anchors,
+    read_anchors,
+)
 from evidence.judge.crosscheck import LedgerComparison, compare_with_ledger
 from evidence.judge.decision_recheck import DecisionsFold
 from evidence.judge.venue_anchors import VenueAnchors
-from evidence.judge.verdict import INSUFFICIENT, NO_GO, OK, Verdicts, judge
-from evidence.read.archive_manifest import Manifest
+from evidence.judge.verdict import INSUFFICIENT, OK, Verdicts, judge, worst_of
 from evidence.read.event_classes import classify
 from evidence.read.event_input import Intake, read_events
-from evidence.read.integrity import Faults
 from evidence.read.journal_reader import JournalReader, is_journal
 from evidence.read.journal_sources import (
     JournalStream,
     SourceError,
     SourceFile,
-    chunks_of,
     streams_of,
 )
 from evidence.read.json_inputs import once_each
@@ -93,6 +98,7 @@ class JournalReport:
     verdicts: Verdicts
     comparison: LedgerComparison | None
     venue: VenueAnchors | None = None
+    anchoring: Anchoring = field(default_factory=Anchoring)
 
     def plain(self) -> dict[str, Any]:
         """The journal's part of the report."""
@@ -104,6 +110,7 @@ class JournalReport:
             "integrity": dict(self.account.chain.plain()),
             "counts": self.account.tally.result(),
             **self.account.results(),
+            "anchoring": self.anchoring.plain(),
             "ledger": self.comparison.plain() if self.comparison else None,
             **notarised,
         }
@@ -120,9 +127,8 @@ class Report:
     def verdict(self) -> str:
         """OK only when there is a journal and each is OK; foreign events alone are no evidence."""
         values = [journal.verdicts.overall for journal in self.journals]
-        if NO_GO in values:
-            return NO_GO
-        return OK if values and set(values) == {OK} and not self.foreign else INSUFFICIENT
+        values += [] if values and not self.foreign else [INSUFFICIENT]
+        return worst_of(values)
 
     @property
     def reasons(self) -> list[str]:
@@ -192,10 +198,12 @@ def standard_folds(*, keep_all: bool) -> list[Fold]:
     ]
 
 
-def read_journal(stream: JournalStream, *, keep_all: bool, jobs: int = 1) -> JournalFold:
+def read_journal(
+    stream: JournalStream, *, keep_all: bool, jobs: int = 1, progress: Progress = nothing_told
+) -> JournalFold:
     """Read one journal to its end, with at most `jobs` processes."""
     make_folds = functools.partial(standard_folds, keep_all=keep_all)
-    return read_whole(stream.name, stream.files, make_folds, jobs=jobs)
+    return read_whole(stream.name, stream.files, make_folds, jobs=jobs, progress=progress)
 
 
 def build_report(
@@ -203,17 +211,21 @@ def build_report(
     *,
     ledger: Path | None = None,
     anchors: Path | None = None,
+    outside: Sequence[AnchorSource] = (),
     venue_lists: Sequence[VenueList] = (),
     jobs: int = 1,
+    progress: Progress = nothing_told,
 ) -> Report:
     """Read journals and events, judge them, and compare with the venue's ledger where given.
 
     Args:
         inputs: journal directories, segments, events files; packed with gzip or zstandard or not.
         ledger: the venue's own books (JSON), for the first journal.
-        anchors: heads of segments kept out of the writer's reach; default: beside the journal.
+        anchors: heads kept out of the writer's reach, beside those that lie beside the journal.
+        outside: heads from others, already checked (a witness's, time stamps).
         venue_lists: downloads of the venue's list of our orders, for the first journal.
-        jobs: processes that read the segments of one journal side by side.
+        jobs: processes that read one journal side by side.
+        progress: called with the bytes of the journal read so far.
 
     Raises:
         SourceError: an input does not exist or cannot be opened, or the ledger is no JSON object.
@@ -226,22 +238,27 @@ def build_report(
             continue
         is_first = not report.journals
         keep_all = books is not None and is_first
-        account = read_journal(stream, keep_all=keep_all, jobs=jobs)
+        account = read_journal(stream, keep_all=keep_all, jobs=jobs, progress=progress)
         comparison = compare_with_ledger(account, books) if books and keep_all else None
-        heads = read_anchors([anchors] if anchors else stream.anchors)
         archived = stream.manifest
-        faults = check_anchors(stream.files, heads, account, archived) if heads else Faults()
+        sources = [*_anchors_of(stream, anchors), *outside]
+        anchoring = check_anchors(stream.files, sources, account, archived)
         venue = venue_anchors(stream.files, venue_lists) if venue_lists and is_first else None
-        verdicts = judge(
-            account,
-            anchors=heads,
-            anchor_faults=faults,
-            comparison=comparison,
-            archived=archived,
-            venue=venue,
-        )
-        report.journals.append(JournalReport(account, verdicts, comparison, venue))
+        if venue is not None:
+            anchoring.add_venue(venue)
+        verdicts = judge(account, anchoring, comparison=comparison, archived=archived, venue=venue)
+        report.journals.append(JournalReport(account, verdicts, comparison, venue, anchoring))
     return report
+
+
+def _anchors_of(stream: JournalStream, given: Path | None) -> list[AnchorSource]:
+    """The heads beside a journal, and those of a file that the verifier was given elsewhere."""
+    found = [AnchorSource(BESIDE, path.name, read_anchors([path])) for path in stream.anchors]
+    own = {path.resolve().parent for path in stream.files}
+    if given is not None and given.absolute() not in {path.absolute() for path in stream.anchors}:
+        kind = BESIDE if given.absolute().parent.resolve() in own else FILE
+        found.append(AnchorSource(kind, f"file {given.name}", read_anchors([given])))
+    return found
 
 
 def venue_anchors(files: Sequence[SourceFile], lists: Sequence[VenueList]) -> VenueAnchors:
@@ -285,81 +302,6 @@ def read_ledger(path: Path) -> Mapping[str, Any]:
     if not isinstance(books, dict):
         raise SourceError(f"{path}: a ledger is a JSON object")
     return books
-
-
-def read_anchors(paths: Sequence[SourceFile]) -> list[dict[str, Any]]:
-    """Read anchored heads, lines of `segment, seq, head`; a line of another form is kept as text.
-
-    Raises:
-        SourceError: a file cannot be read.
-    """
-    heads: list[dict[str, Any]] = []
-    for path in paths:
-        try:
-            lines = b"".join(chunks_of(path)).splitlines()
-        except OSError as error:
-            raise SourceError(f"{path}: {error.strerror or error}") from error
-        for line in lines:
-            try:
-                head = json.loads(line, object_pairs_hook=once_each)
-            except (ValueError, RecursionError):
-                head = None
-            heads.append(head if isinstance(head, dict) else {"unreadable": True})
-    return heads
-
-
-def check_anchors(
-    files: Sequence[SourceFile],
-    heads: Sequence[Mapping[str, Any]],
-    account: JournalFold,
-    archived: Manifest | None = None,
-) -> Faults:
-    """Compare each anchored head with the line that it names, or with the archive's manifest."""
-    faults = Faults()
-    wanted = {}
-    for number, head in enumerate(heads, 1):
-        seq, digest = head.get("seq"), head.get("head")
-        if isinstance(seq, int) and isinstance(digest, str):
-            wanted[seq] = digest
-        else:
-            faults.note("anchor_unreadable", f"anchor {number}", "not seq and head")
-    if archived is not None and archived.may_begin(
-        account.chain.first_seq, account.chain.first_prev
-    ):
-        _check_archived(wanted, archived, account.chain.first_seq, faults)
-    last = account.chain.last_seq
-    if wanted.pop(last, account.chain.last_hash) != account.chain.last_hash:
-        faults.note("anchor_differs", f"seq {last}", "this line is not the one that was anchored")
-    for seq in [seq for seq in wanted if seq > last]:
-        del wanted[seq]
-        what = f"anchored, but the journal ends at seq {last}"
-        faults.note("anchored_line_absent", f"seq {seq}", what)
-    if wanted:
-        _check_inner(files, wanted, faults)
-    return faults
-
-
-def _check_archived(
-    wanted: dict[int, str], archived: Manifest, first_seq: int, faults: Faults
-) -> None:
-    """Check heads of lines in absent archives by the manifest, which has each segment's last."""
-    heads = archived.heads()
-    for seq in [seq for seq in wanted if seq < first_seq]:
-        digest = wanted.pop(seq)
-        if heads.get(seq, digest) != digest:
-            what = "the archive's manifest names another line than the one that was anchored"
-            faults.note("anchor_differs", f"seq {seq}", what)
-
-
-def _check_inner(files: Sequence[SourceFile], wanted: dict[int, str], faults: Faults) -> None:
-    """Check heads inside segments in one more pass: a line's hash stands in the next line."""
-    for record in JournalReader(files).records():
-        digest = wanted.pop(record.seq - 1, None)
-        if digest is not None and digest != record.prev:
-            what = "this line is not the one that was anchored"
-            faults.note("anchor_differs", f"seq {record.seq - 1}", what)
-    for seq in wanted:
-        faults.note("anchored_line_absent", f"seq {seq}", "anchored, but not in the journal")
 
 
 def write_report(report: Report, out_dir: Path) -> tuple[Path, Path]:

@@ -44,8 +44,9 @@ HISTORY_SCHEMA = "seatrial.venue_history/1"
 INDEX_NAME = "index.jsonl"
 SIMULATED = "sim"
 PAGE = 1000
-TIMEOUT_S = 10.0
-RECEIVE_WINDOW_MS = 5000
+TIMEOUT_S = 30.0
+RECEIVE_WINDOW_MS = 60_000
+"""The longest that the venue takes: a question that arrives late does no harm."""
 PAGES_MAX = 10_000
 
 
@@ -306,6 +307,7 @@ def floor_ms_ns(ts_ns: int) -> int:
 def _order(row: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "symbol": row["symbol"], "order_id": row["orderId"],
+        "order_list_id": row.get("orderListId", -1),
         "client_order_id": row["clientOrderId"], "side": row["side"], "type": row["type"],
         "time_in_force": row.get("timeInForce"), "price": row["price"], "qty": row["origQty"],
         "executed_qty": row["executedQty"], "cum_quote": row.get("cummulativeQuoteQty"),

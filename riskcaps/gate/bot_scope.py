@@ -24,7 +24,7 @@ from riskcaps.state.risk_state import RiskState
 from riskcaps.state.symbol_book import SymbolBook
 from riskcaps.words.capset import PORTFOLIO_CAPS
 from riskcaps.words.explain import CapUsage
-from riskcaps.words.order_kinds import STOP_TYPES, bot_of
+from riskcaps.words.order_kinds import STOP_TYPES, bot_of, group_of
 
 _OF_THE_ACCOUNT = frozenset((*range(24, 32), 42, 43))
 """The venue's filters and the balance: they are the account's, and were asked."""
@@ -100,7 +100,7 @@ def hold_for(bot: RiskState, order: NewOrder, px: Decimal) -> None:
     bot.fact(order.ts_ns)
     bot.books.take_hold(
         order.client_order_id, book, is_buy=is_buy, is_stop=order.order_type in STOP_TYPES,
-        qty=order.qty, px=px, phase=IN_FLIGHT,
+        qty=order.qty, px=px, phase=IN_FLIGHT, group=group_of(order.order_list),
     )  # fmt: skip
     if not is_buy:
         book.fees_since_sell = ZERO

@@ -22,7 +22,7 @@ from daemon.model.intents import PlaceIntent
 from riskcaps.gate.gate_inputs import DecisionInputs
 from riskcaps.gate.rule import Case, Kept, Rule
 from riskcaps.gate.table import RULES
-from riskcaps.state.behaviour import NEVER_NS, duplicate_key
+from riskcaps.state.behaviour import NEVER_NS, DuplicateKey, duplicate_key
 from riskcaps.state.conversion import PAR
 from riskcaps.state.risk_state import RiskState
 from riskcaps.state.symbol_book import SymbolBook
@@ -278,7 +278,9 @@ def within_all_bounds(risk: RiskState, bounds: OrderBounds, given: DecisionInput
     behaviour, now_ns = risk.behaviour, given.now_ns
     if now_ns - behaviour.newest_ns > behaviour.duplicate_window_ns:  # 53
         return True
-    key = duplicate_key(intent.instrument_id, given.owner, price, qty, is_buy=is_buy)
+    key: DuplicateKey = (intent.instrument_id, is_buy, price, qty)
+    if given.owner:
+        key = duplicate_key(intent.instrument_id, given.owner, price, qty, is_buy=is_buy)
     return behaviour.last_seen_ns(key, now_ns) < 0
 
 

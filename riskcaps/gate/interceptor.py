@@ -10,8 +10,9 @@ Rules of this file:
    a reserve that placements never touch. Operator and engine are never starved.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from decimal import Decimal
 from typing import Any
 
 from daemon.model.amounts import ZERO
@@ -25,9 +26,18 @@ from daemon.model.ids import (
     REPLACE_KIND,
     ClientOrderId,
     ClientOrderIdFactory,
+    list_id_of,
 )
 from daemon.model.intents import AmendIntent, CancelIntent, PlaceIntent, ReplaceIntent
-from daemon.model.orders import AmendOrder, CancelOrder, NewOrder, Order, ReplaceOrder
+from daemon.model.list_legs import Contingency
+from daemon.model.orders import (
+    AmendOrder,
+    CancelOrder,
+    NewOrder,
+    NewOrderList,
+    Order,
+    ReplaceOrder,
+)
 from riskcaps.gate.amends import amend_denial, cancel_denial
 from riskcaps.gate.bot_scope import bot_denial, hold_for
 from riskcaps.gate.fast_path import AUDIT_EVERY, FastPath
@@ -41,7 +51,7 @@ from riskcaps.state.risk_state import RiskState
 from riskcaps.state.symbol_book import SymbolBook
 from riskcaps.words.capset import CapSet
 from riskcaps.words.denials import DenyReason
-from riskcaps.words.order_kinds import PEOPLE, STOP_TYPES, TIMED_TYPES
+from riskcaps.words.order_kinds import PEOPLE, STOP_TYPES, TIMED_TYPES, bot_of, group_of
 
 __all__ = [
     "AmendApproved",
@@ -49,6 +59,7 @@ __all__ = [
     "CancelApproved",
     "Denied",
     "Interceptor",
+    "ListVerdict",
     "ReplaceApproved",
 ]
 _BUY, _GTC = Side.BUY, TimeInForce.GTC
@@ -101,6 +112,18 @@ class ReplaceApproved:
     decision: Mapping[str, Any]
 
 
+@dataclass(frozen=True, slots=True)
+class ListVerdict:
+    """The orders of a list as they were decided on, up to the first that is denied.
+
+    `order_list` None: it may not leave, and what was minted of it is to be ended as never sent. No
+    order was decided on: one of them would have been cut.
+    """
+
+    decided: tuple[Approved | Denied, ...]
+    order_list: NewOrderList | None
+
+
 class Interceptor:
     """The gate. `risk` is told the facts; wishes are answered by `review…`."""
 
@@ -116,7 +139,55 @@ class Interceptor:
         self._fast_path = FastPath(self.risk)
 
     def review(self, intent: PlaceIntent, now_ns: int) -> Approved | Denied:
-        """Decide on a placement. Approved: minted and held. Take `risk.alerts.take()` after it."""
+        """Decide on a placement. Approved: minted and held. Take `risk.alerts.take()` after it.
+
+        An order of a list is decided on as if those were not there that exclude it: of these one
+        trades at most, and the worst one counts.
+        """
+        leg = intent.order_list
+        if leg is None:
+            return self._review(intent, now_ns)
+        named = self.risk.bots.by_name.get(bot_of(intent.strategy_id))
+        parts = [one.books for one in (self.risk, named) if one is not None]
+        for books in parts:
+            books.lift_list(leg)
+        answer = self._review(intent, now_ns)
+        for books in parts:
+            books.lower_list(leg)
+        return answer
+
+    def review_list(
+        self, intents: Sequence[PlaceIntent], contingency: Contingency, now_ns: int
+    ) -> ListVerdict:
+        """Decide on an order list, order by order; what is denied keeps all from leaving.
+
+        Each wish says its place in the list (`order_list`); the list's id is given here.
+
+        Each order is previewed first, so that as a rule a list that does not pass leaves nothing
+        behind; where counts stop a later order, those before it are minted and must be ended as
+        never sent. A list of which an order would be cut is not decided on at all.
+        """
+        list_id = list_id_of(self.risk.ids.upcoming())
+        legs = [
+            replace(one, order_list=replace(one.order_list, list_id=list_id))
+            for one in intents
+            if one.order_list is not None
+        ]
+        previews = [self._preview(one, now_ns) for one in legs]
+        denied = [one for one, (denial, _) in zip(legs, previews, strict=True) if denial]
+        is_cut = any(qty != one.qty for one, (_, qty) in zip(legs, previews, strict=True))
+        decided: list[Approved | Denied] = []
+        minted: list[NewOrder] = []
+        for one in denied or (() if is_cut else legs):
+            answer = self.review(one, now_ns)
+            decided.append(answer)
+            if isinstance(answer, Denied):
+                break
+            minted.append(answer.order)
+        made = NewOrderList(list_id=list_id, contingency=contingency, orders=tuple(minted))
+        return ListVerdict(tuple(decided), made if len(minted) == len(legs) else None)
+
+    def _review(self, intent: PlaceIntent, now_ns: int) -> Approved | Denied:
         risk = self.risk
         now_ns = risk.advance(now_ns)
         book = risk.books.by_id.get(intent.instrument_id)
@@ -148,6 +219,12 @@ class Interceptor:
         self, intent: PlaceIntent, now_ns: int
     ) -> tuple[DenyReason, Mapping[str, str]] | None:
         """What `review` would deny, and its context; None: it would pass. Nothing is minted."""
+        return self._preview(intent, now_ns)[0]
+
+    def _preview(
+        self, intent: PlaceIntent, now_ns: int
+    ) -> tuple[tuple[DenyReason, Mapping[str, str]] | None, Decimal]:
+        """The same, and the quantity that would pass: a rule may cut it to the position."""
         risk = self.risk
         book = risk.books.by_id.get(intent.instrument_id)
         given = inputs_of(risk, book, intent, risk.advance(now_ns))
@@ -157,7 +234,8 @@ class Interceptor:
         if denial is None and bot is not None:
             given.qty, given.px = case.qty, case.px
             denial, _ = bot_denial(risk, bot, given)
-        return None if denial is None else (denial.reason, denial.context)
+        told = None if denial is None else (denial.reason, denial.context)
+        return told, case.qty
 
     def _denied(self, given: DecisionInputs, denial: Denial) -> Denied:
         given.verdict = denial.reason.value
@@ -230,7 +308,7 @@ class Interceptor:
         answer = self.review(wish, now_ns)
         if isinstance(answer, Denied):
             return Denied(intent, answer.reason, answer.context, answer.decision)
-        replace = ReplaceOrder(
+        made = ReplaceOrder(
             target=order.client_order_id,
             target_venue_order_id=order.venue_order_id,
             order=answer.order,
@@ -238,7 +316,7 @@ class Interceptor:
             mode=intent.mode,
             request_id=self.risk.ids.of_request(REPLACE_KIND, order.client_order_id),
         )
-        return ReplaceApproved(replace, answer.decision)
+        return ReplaceApproved(made, answer.decision)
 
     # ------------------------------------------------------------------ durable
     def state(self) -> dict[str, Any]:
@@ -290,6 +368,7 @@ class Interceptor:
             ts_ns=now_ns,
             extras=intent.extras,
             terms=intent.terms,
+            order_list=intent.order_list,
         )
         is_buy = intent.side is _BUY
         risk.books.take_hold(
@@ -300,6 +379,7 @@ class Interceptor:
             qty=qty,
             px=px,
             phase=IN_FLIGHT,
+            group=group_of(intent.order_list),
         )
         if not is_buy:
             book.fees_since_sell = ZERO

@@ -15,11 +15,13 @@ from typing import Any
 from daemon.model.amounts import ZERO, decimal_of
 from daemon.model.enums import Side
 from daemon.model.ids import ClientOrderId, ExecId, InstrumentId
+from daemon.model.list_legs import ListLeg
+from daemon.model.plain_values import from_plain
 from riskcaps.state.behaviour import duplicate_key
 from riskcaps.state.holds import IN_FLIGHT, Hold
 from riskcaps.state.risk_state import RiskState
 from riskcaps.state.symbol_book import SymbolBook
-from riskcaps.words.order_kinds import STOP_TYPES, bot_of
+from riskcaps.words.order_kinds import STOP_TYPES, bot_of, group_of
 
 STATE_VERSION = 1
 _HAPPENED = ("position", "cost", "realised", "fees_quote", "minute", "traded")
@@ -102,6 +104,7 @@ def _hold_state(hold: Hold) -> dict[str, Any]:
         "reserved": hold.reserved,
         "realised": str(hold.realised),
         "reduced": hold.reduced,
+        **({"group": hold.group} if hold.group else {}),
     }
 
 
@@ -163,6 +166,7 @@ def _restore_hold(
         px=decimal_of(fields["px"]),
         phase=fields["phase"],
         reserved=fields["reserved"],
+        group=fields.get("group", ""),
     )
     hold.realised = decimal_of(fields["realised"])
     hold.reduced = fields["reduced"]
@@ -182,9 +186,11 @@ def restore_approved(risk: RiskState, fields: Mapping[str, Any], ts_ns: int) -> 
     price = None if told is None else decimal_of(told)
     px = decimal_of(fields["decision"]["px"])
     is_stop = fields["order_type"] in _STOPS
+    listed = fields.get("order_list")
     risk.books.take_hold(
-        client_order_id, book, is_buy=is_buy, is_stop=is_stop, qty=qty, px=px, phase=IN_FLIGHT
-    )
+        client_order_id, book, is_buy=is_buy, is_stop=is_stop, qty=qty, px=px, phase=IN_FLIGHT,
+        group=group_of(None if listed is None else from_plain(ListLeg, listed)),
+    )  # fmt: skip
     if not is_buy:
         book.fees_since_sell = ZERO
     sender = fields.get("strategy_id", "")

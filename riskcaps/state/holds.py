@@ -55,8 +55,8 @@ class Hold:
     """What one of our orders may still do."""
 
     __slots__ = (
-        "account", "client_order_id", "instrument_id", "is_buy", "is_stop", "leaves", "pays_value",
-        "phase", "px", "quote", "realised", "reduced", "reserved",
+        "account", "client_order_id", "group", "instrument_id", "is_buy", "is_stop", "leaves",
+        "pays_value", "phase", "px", "quote", "realised", "reduced", "reserved", "weighs",
     )  # fmt: skip
 
     def __init__(
@@ -73,6 +73,7 @@ class Hold:
         account: Account,
         phase: str,
         reserved: bool,
+        group: str = "",
     ) -> None:
         self.client_order_id = client_order_id
         self.instrument_id = instrument_id
@@ -90,3 +91,12 @@ class Hold:
         """Whether it counts in the account's `inflight`."""
         self.realised = ZERO
         self.reduced = False
+        self.group = group
+        """The OCO whose legs exclude each other; empty: it stands alone."""
+        self.weighs = True
+        """Whether its quantity counts; of a group only the worst hold's does."""
+
+    @property
+    def counted(self) -> Decimal:
+        """The quantity that the sums hold for it."""
+        return self.leaves if self.weighs else ZERO

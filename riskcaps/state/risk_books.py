@@ -8,7 +8,8 @@ Rules of this file:
 from decimal import Decimal
 
 from daemon.model.amounts import ZERO
-from daemon.model.ids import ClientOrderId, InstrumentId, asset_name
+from daemon.model.ids import ClientOrderId, InstrumentId, asset_name, first_of_list
+from daemon.model.list_legs import ListLeg
 from daemon.model.position import Position
 from riskcaps.state.conversion import Rates
 from riskcaps.state.holds import WORKING, Account, Hold
@@ -27,6 +28,8 @@ class RiskBooks:
         self.quotes: dict[str, Account] = {}
         """The accounts that are some instrument's quote: where turnover is counted."""
         self.holds: dict[ClientOrderId, Hold] = {}
+        self.groups: dict[str, list[Hold]] = {}
+        """Open legs of an OCO, of which one trades at most, by the list's id."""
         self.active: dict[InstrumentId, SymbolBook] = {}
         """The books that weigh in the portfolio: those with a position or an open order."""
         self.fees_owed: dict[str, Decimal] = {}
@@ -110,8 +113,12 @@ class RiskBooks:
         px: Decimal,
         phase: str,
         reserved: bool | None = None,
+        group: str = "",
     ) -> Hold:
-        """Hold an order against every cap; `reserved`: its cost is not in the venue's free yet."""
+        """Hold an order against every cap; `reserved`: its cost is not in the venue's free yet.
+
+        `group`: the OCO that it is a leg of.
+        """
         pays_value = is_buy or book.model.sell_pays_value
         hold = Hold(
             client_order_id,
@@ -125,9 +132,13 @@ class RiskBooks:
             account=book.quote_account if pays_value else book.base_account,
             phase=phase,
             reserved=phase != WORKING if reserved is None else reserved,
+            group=group,
         )
         self.holds[client_order_id] = hold
         book.add_hold(hold)
+        if group:
+            self.groups.setdefault(group, []).append(hold)
+            self.weigh_group(group)
         self.active[book.instrument_id] = book
         return hold
 
@@ -136,8 +147,57 @@ class RiskBooks:
         del self.holds[hold.client_order_id]
         book = self.by_id[hold.instrument_id]
         book.drop_hold(hold)
+        if hold.group:
+            self.groups[hold.group].remove(hold)
+            self.weigh_group(hold.group)
         if not book.open_count and not book.position:
             del self.active[hold.instrument_id]
+
+    # ------------------------------------------------------------------ order lists
+    def weigh_group(self, group: str) -> None:
+        """Of orders that exclude each other count the worst one: most quantity, dearest price."""
+        holds = self.groups.get(group)
+        if not holds:
+            self.groups.pop(group, None)
+            return
+        worst = max(holds, key=lambda hold: (hold.leaves, hold.px))
+        for hold in holds:
+            self.by_id[hold.instrument_id].weigh(hold, weighs=hold is worst)
+
+    def lift_list(self, leg: ListLeg) -> None:
+        """Another order of a list is being decided on; then `lower_list`, without exception.
+
+        Orders that exclude it count nothing, and the first order's price is none that it can meet.
+        """
+        for hold in self.groups.get(leg.list_id, ()) if leg.excludes_others else ():
+            self.by_id[hold.instrument_id].weigh(hold, weighs=False)
+        self._show_first(leg, shown=False)
+
+    def lower_list(self, leg: ListLeg) -> None:
+        """The decision is made: all count again as they should."""
+        if leg.excludes_others:
+            self.weigh_group(leg.list_id)
+        self._show_first(leg, shown=True)
+
+    def _show_first(self, leg: ListLeg, *, shown: bool) -> None:
+        hold = self.holds.get(first_of_list(leg.list_id)) if leg.is_pending else None
+        if hold is not None:
+            self.by_id[hold.instrument_id].show_price(hold, shown=shown)
+
+    def shrink_by_fill(self, hold: Hold, qty: Decimal) -> None:
+        """An order has traded so much; the others of its group can trade no more than the rest.
+
+        Their orders stay open, with whatever quantity, until the venue has ended them.
+        """
+        taken, rivals = min(hold.leaves, qty), self.groups.get(hold.group, ())
+        for rival in rivals:  # what the venue has spent is in the weight of the one that traded
+            self.by_id[rival.instrument_id].weigh(rival, weighs=rival is hold)
+        self.by_id[hold.instrument_id].shrink_hold(hold, taken, settled=True)
+        for rival in rivals:
+            if rival is not hold:
+                book = self.by_id[rival.instrument_id]
+                book.shrink_hold(rival, min(rival.leaves, qty), settled=False)
+        self.weigh_group(hold.group)
 
     def positions(self) -> dict[InstrumentId, Position]:
         """Net traded quantity and profit of every instrument that was traded."""
@@ -166,6 +226,7 @@ class RiskBooks:
     def wipe(self) -> None:
         """The venue forgot everything: no order, no position, no balance is known."""
         self.holds.clear()
+        self.groups.clear()
         self.active.clear()
         self.fees_owed.clear()
         for account in self.accounts.values():

@@ -35,7 +35,10 @@ from riskcaps.state.valuation import Valuation
 from riskcaps.state.windows import Windows
 from riskcaps.words.capset import CapSet
 from riskcaps.words.explain import CapUsage
-from riskcaps.words.order_kinds import MARKET_TYPES, STOP_TYPES, bot_of
+from riskcaps.words.order_kinds import MARKET_TYPES, STOP_TYPES, bot_of, group_of
+
+_BUY = Side.BUY
+"""Looked up once: on Python 3.11 a look at a member of an enum costs as much as a call."""
 
 EXEC_IDS_KEPT = 1024
 _UNPROVED = (OrderStatus.APPROVED, OrderStatus.SUBMITTED)
@@ -160,16 +163,14 @@ class RiskState:
         self.behaviour.executed()
         hold = books.holds.get(fill.client_order_id)
         if hold is not None:
-            books.by_id[hold.instrument_id].shrink_hold(
-                hold, min(hold.leaves, fill.qty), settled=True
-            )
+            books.shrink_by_fill(hold, fill.qty)
             if reduced:
                 hold.reduced = True
                 hold.realised += gained - (fill.fee if fill.fee_asset == book.quote else ZERO)
             if not hold.leaves:
                 self._finish(hold)
         books.follow(book)
-        if book.position and (book.position > 0) == (fill.side is Side.BUY):
+        if book.position and (book.position > 0) == (fill.side is _BUY):
             self.alerts.note_position(book, fill.side)
         self._mark_all()
         if self.bots.owners and (bot := self.bots.of(fill.client_order_id)) is not None:
@@ -222,6 +223,7 @@ class RiskState:
         if hold is not None and leaves_qty < hold.leaves:
             book = self.books.by_id[hold.instrument_id]
             book.shrink_hold(hold, hold.leaves - max(leaves_qty, ZERO), settled=False)
+            self.books.weigh_group(hold.group)
             if not hold.leaves:
                 self._finish(hold)
             if self.bots.owners and (bot := self.bots.of(client_order_id)) is not None:
@@ -288,6 +290,7 @@ class RiskState:
             qty=order.leaves_qty,
             px=px,
             phase=phase,
+            group=group_of(order.order_list),
         )
         bot = self.bots.own(order.client_order_id, order.strategy_id, self.books.holds)
         if bot is not None:

@@ -29,6 +29,9 @@ from riskcaps.words.cap_values import window_minutes
 from riskcaps.words.caps import UNLIMITED
 from riskcaps.words.capset import SYMBOL_CAPS, SymbolCaps
 
+_BUY, _SELL = Side.BUY, Side.SELL
+"""Looked up once: on Python 3.11 a look at a member of an enum costs as much as a call."""
+
 _COST_STEP = Decimal("1E-18")
 """Where a share of the cost is cut; what is cut stays in the rest, so the sum is exact."""
 
@@ -37,56 +40,15 @@ class SymbolBook:
     """All that the gate knows of one instrument."""
 
     __slots__ = (
-        "at_par",
-        "base",
-        "base_account",
-        "blocked",
-        "buy_pxs",
-        "buys_open",
-        "caps",
-        "cost",
-        "fees_quote",
-        "fees_since_sell",
-        "filters",
-        "has_multipliers",
-        "instrument",
-        "instrument_id",
-        "last",
-        "last_ns",
-        "mark_ask",
-        "mark_bid",
-        "market_made",
-        "market_version",
-        "minute",
-        "model",
-        "open_count",
-        "order_types",
-        "position",
-        "price_high",
-        "price_low",
-        "qty_high",
-        "qty_low",
-        "qty_step",
-        "quote",
-        "quote_account",
-        "realised",
-        "sell_pxs",
-        "sells_open",
-        "stops_open",
-        "symbol",
-        "terms_version",
-        "tick",
-        "top",
-        "top_ns",
-        "traded",
-        "unknown_count",
-        "unset",
-        "version",
-        "was_traded",
-        "watch",
-        "windows",
-        "worth",
-    )
+        "at_par", "base", "base_account", "blocked", "buy_pxs", "buys_open", "caps", "cost",
+        "fees_quote", "fees_since_sell", "filters", "has_multipliers", "instrument",
+        "instrument_id", "last", "last_ns", "mark_ask", "mark_bid", "market_made",
+        "market_version", "minute", "model", "open_count", "order_types", "position",
+        "price_high", "price_low", "qty_high", "qty_low", "qty_step", "quote", "quote_account",
+        "realised", "sell_pxs", "sells_open", "stops_open", "symbol", "terms_version", "tick",
+        "top", "top_ns", "traded", "unknown_count", "unset", "version", "was_traded", "watch",
+        "windows", "worth",
+    )  # fmt: skip
 
     def __init__(self, instrument_id: InstrumentId) -> None:
         self.instrument_id = instrument_id
@@ -256,7 +218,7 @@ class SymbolBook:
 
     def add_hold(self, hold: Hold) -> None:
         """Weigh one more open order."""
-        leaves, px = hold.leaves, hold.px
+        leaves, px = hold.counted, hold.px
         value = leaves * px
         hold.quote.open_notional += value
         if hold.is_buy:
@@ -276,6 +238,34 @@ class SymbolBook:
         if hold.phase == UNKNOWN:
             self.unknown_count += 1
 
+    def weigh(self, hold: Hold, *, weighs: bool) -> None:
+        """Count a hold's quantity from now on, or not: of a group one counts (risk_books.py)."""
+        if hold.weighs is weighs:
+            return
+        leaves = hold.leaves if weighs else -hold.leaves
+        hold.weighs = weighs
+        value = leaves * hold.px
+        if hold.is_buy:
+            self.buys_open += leaves
+        else:
+            self.sells_open += leaves
+        hold.quote.open_notional += value
+        if hold.reserved:
+            hold.account.inflight += value if hold.pays_value else leaves
+        self.version += 1
+
+    def show_price(self, hold: Hold, *, shown: bool) -> None:
+        """Leave an order's price out of the open ones, or put it back.
+
+        What is decided on meanwhile works only when that order has ended, and cannot meet it.
+        """
+        prices = self.buy_pxs if hold.is_buy else self.sell_pxs
+        if shown:
+            insort(prices, hold.px)
+        else:
+            del prices[bisect_left(prices, hold.px)]
+        self.version += 1
+
     def acknowledge(self, hold: Hold) -> None:
         """The venue has it: what it takes is the venue's to lock from now on."""
         if hold.phase == UNKNOWN:
@@ -284,19 +274,21 @@ class SymbolBook:
         if hold.reserved:
             hold.reserved = False
             account = hold.account
-            amount = hold.leaves * hold.px if hold.pays_value else hold.leaves
+            amount = hold.counted * hold.px if hold.pays_value else hold.counted
             account.inflight -= amount
             account.unsettled += amount
 
     def shrink_hold(self, hold: Hold, qty: Decimal, *, settled: bool) -> None:
         """Take `qty` (at most its leaves) out of a hold; `settled`: the venue spent it."""
+        hold.leaves -= qty
+        if not hold.weighs:
+            return
         value = qty * hold.px
         if hold.is_buy:
             self.buys_open -= qty
         else:
             self.sells_open -= qty
         self.version += 1
-        hold.leaves -= qty
         hold.quote.open_notional -= value
         if hold.reserved:
             amount = value if hold.pays_value else qty
@@ -306,7 +298,7 @@ class SymbolBook:
 
     def drop_hold(self, hold: Hold) -> None:
         """Forget an order, and release what it may still do."""
-        leaves, px = hold.leaves, hold.px
+        leaves, px = hold.counted, hold.px
         if hold.is_buy:
             prices = self.buy_pxs
             self.buys_open -= leaves
@@ -319,7 +311,7 @@ class SymbolBook:
             hold.quote.open_notional -= value
             if hold.reserved:
                 hold.account.inflight -= value if hold.pays_value else leaves
-            hold.leaves = ZERO
+        hold.leaves = ZERO
         self.version += 1
         self.open_count -= 1
         if hold.is_stop:
@@ -333,17 +325,17 @@ class SymbolBook:
         Average-cost accounting; `cost` is what the present position cost, so cash, cost and
         realised always sum to what was really paid, to the last digit.
         """
-        qty = fill.qty if fill.side is Side.BUY else -fill.qty
+        qty = fill.qty if fill.side is _BUY else -fill.qty
         if fill.fee_asset and fill.fee_asset == self.base:
             qty -= fill.fee
-            if fill.side is Side.SELL:
+            if fill.side is _SELL:
                 self.fees_since_sell += fill.fee
             self.fees_quote += fill.fee * fill.price
         elif fill.fee_asset == self.quote:
             self.fees_quote += fill.fee
         gained = ZERO
         before = self.position
-        reduced = before != 0 and (before > 0) != (fill.side is Side.BUY)
+        reduced = before != 0 and (before > 0) != (fill.side is _BUY)
         if reduced and qty:
             closed = -qty if abs(qty) <= abs(before) else before
             part = self.cost

@@ -2,6 +2,7 @@
 
 from daemon.model.enums import OrderType
 from daemon.model.intents import ENGINE, OPERATOR
+from daemon.model.list_legs import ListLeg
 
 # Tuples: `in` compares identities, while a set would call Enum.__hash__, which is Python code.
 STOP_TYPES = (
@@ -24,3 +25,12 @@ BOT_PREFIX = "bot:"
 def bot_of(strategy_id: str) -> str:
     """The bot that owns orders of this strategy id; empty: no bot does."""
     return strategy_id.removeprefix(BOT_PREFIX) if strategy_id.startswith(BOT_PREFIX) else ""
+
+
+def group_of(leg: ListLeg | None) -> str:
+    """The id of the list of which one order trades at most, where an order is one of these.
+
+    Of an OCO it is every order, of an OTO the pair that is pending (OTOCO); else it is empty. What
+    is pending counts from the start, as if it could be working.
+    """
+    return leg.list_id if leg is not None and leg.excludes_others else ""

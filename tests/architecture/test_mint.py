@@ -15,7 +15,7 @@ from tests.architecture.tree import (
 )
 
 MINT = "riskcaps/gate/interceptor.py"
-ORDERS = {"NewOrder", "CancelOrder", "ReplaceOrder", "AmendOrder"}
+ORDERS = {"NewOrder", "NewOrderList", "CancelOrder", "ReplaceOrder", "AmendOrder"}
 CALL_TEXT = re.compile(r"\bNewOrder\(")
 LOOKING_IS_FREE = {"isinstance", "issubclass", "cast", "typing.cast", "get_args"}
 SENDERS = re.compile(
@@ -24,8 +24,8 @@ SENDERS = re.compile(
 ENCODED = {"WsRequest", "HttpRequest"}
 """What a codec made: whether it may hold a placement is asked where it is made."""
 MAY_LEAVE = {
-    "NewOrder", "CancelOrder", "ReplaceOrder", "AmendOrder",
-    "SendOrder", "SendCancel", "SendReplace", "SendAmend",
+    "NewOrder", "NewOrderList", "CancelOrder", "ReplaceOrder", "AmendOrder",
+    "SendOrder", "SendOrderList", "SendCancel", "SendReplace", "SendAmend",
     "VenueEffect", "Effect",
 }  # fmt: skip
 """Types that only exist where the interceptor said yes, or effects that wrap them."""
@@ -105,7 +105,7 @@ def free_placements(name: str, module: ast.Module) -> list[str]:
             if keyword.arg == "purpose" and ast.unparse(keyword.value).endswith("Purpose.PLACE")
         ]
         taken = {ast.unparse(a.annotation) for a in function.args.args if a.annotation}
-        if marks and not taken & {"NewOrder", "ReplaceOrder", "AmendOrder"}:
+        if marks and not taken & {"NewOrder", "NewOrderList", "ReplaceOrder", "AmendOrder"}:
             problems.append(
                 f"{name}:{marks[0]}: {function.name} makes a placement out of {sorted(taken)}; "
                 f"only an approved order may become one"

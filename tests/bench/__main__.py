@@ -1,6 +1,6 @@
 """`make bench`: our rows beside their peers, as a table and as JSON.
 
-    python -m tests.bench [--rows a,c,cap] [--quick] [--json bench.json]
+    python -m tests.bench [--rows a,c,cap] [--quick] [--json bench.json] [--doc]
 
 Exit code 0 when every chosen row could be measured; targets are shown, not enforced, since a busy
 neighbour on the machine is no defect of ours.
@@ -16,6 +16,7 @@ from time import perf_counter
 
 from rich.console import Console
 
+from tests.bench import performance_doc
 from tests.bench.report import Row, show, write_json
 
 ROWS = {
@@ -43,6 +44,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--rows", default="", help=f"comma-separated: {','.join(ROWS)} (all)")
     parser.add_argument("--json", type=Path, default=Path("bench.json"), metavar="FILE")
     parser.add_argument("--quick", action="store_true", help="fewer rounds: under 40 seconds")
+    parser.add_argument(
+        "--doc", action="store_true", help="write the figures into docs/PERFORMANCE.md, too"
+    )
     args = parser.parse_args(argv)
     chosen = [name.strip() for name in args.rows.split(",") if name.strip()] or list(present())
     unknown = [name for name in chosen if name not in ROWS]
@@ -62,6 +66,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     show(measured, console)
     write_json(measured, args.json, quick=args.quick, seconds=perf_counter() - start)
     console.print(f"written to {args.json}", highlight=False)
+    if args.doc:
+        performance_doc.write(measured, list(ROWS), quick=args.quick)
+        console.print(f"written to {performance_doc.PAGE}", highlight=False)
     return 1 if failed else 0
 
 

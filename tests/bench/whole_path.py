@@ -33,8 +33,8 @@ DEADLINE_S = 30
 LOOK_S = 0.02
 STREAM_PATH = "/stream?streams=" + "/".join(f"{symbol.lower()}@bookTicker" for symbol in SYMBOLS)
 MARK = b'"u":%d' % (TRIGGER_UPDATE_ID // 100_000)
-TARGET_FLOOR, MOONSHOT_FLOOR = 3.0, 2.3
-TARGET_PEER, MOONSHOT_PEER = 3.5, 4.5
+TARGET_FLOOR, MOONSHOT_FLOOR = 4.0, 2.5
+TARGET_PEER, MOONSHOT_PEER = 3.0, 4.5
 
 
 async def triggered(port: int, count: int) -> list[float]:

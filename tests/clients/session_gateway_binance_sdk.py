@@ -12,7 +12,7 @@ from tests.support import loopback_only
 from tests.support.bot_box import BotBox
 from tests.support.gateway_session import SYMBOL, from_snippet, venue_order
 
-DEADLINE_S = 60
+DEADLINE_S = 90
 
 
 def told(answer: Any) -> Any:

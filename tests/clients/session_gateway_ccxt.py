@@ -83,6 +83,7 @@ def over_rest(exchange: Any, box: BotBox) -> dict[str, Any]:
     facts["stop"] = exchange.fetch_order(stop["id"], PAIR)["info"]
     facts["venue_stop"] = venue_order(box, stop["id"])
     exchange.cancel_order(stop["id"], PAIR)
+    facts["oco"] = oco(exchange, bid)
     facts["all_orders"] = len(exchange.fetch_orders(PAIR))
     facts["balance_after"] = exchange.fetch_balance()["info"]["balances"]
     facts["venue_balances_after"] = venue_balances(box)
@@ -109,6 +110,27 @@ def partial_fill(exchange: Any, box: BotBox, ask: float) -> dict[str, Any]:
     raise AssertionError("no order was filled in part")
 
 
+def oco(exchange: Any, bid: float) -> dict[str, Any]:
+    """A gain above and a stop below what is held, by the library's own calls."""
+    placed = exchange.private_post_orderlist_oco(
+        {
+            "symbol": "BTCUSDT", "side": "SELL", "quantity": "0.001", "aboveType": "LIMIT_MAKER",
+            "abovePrice": exchange.price_to_precision(PAIR, bid * 1.02),
+            "belowType": "STOP_LOSS_LIMIT", "belowTimeInForce": "GTC",
+            "belowStopPrice": exchange.price_to_precision(PAIR, bid * 0.98),
+            "belowPrice": exchange.price_to_precision(PAIR, bid * 0.97),
+        }
+    )  # fmt: skip
+    named = {"orderListId": placed["orderListId"]}
+    return {
+        "placed": placed,
+        "open": [one["orderListId"] for one in exchange.private_get_openorderlist()],
+        "orders": [one["info"]["orderListId"] for one in exchange.fetch_open_orders(PAIR)],
+        "canceled": exchange.private_delete_orderlist({"symbol": "BTCUSDT", **named}),
+        "after": exchange.private_get_orderlist(named),
+    }
+
+
 def errors(exchange: Any, bid: float, ask: float) -> dict[str, list[str]]:
     found = {
         "cancel unknown": error_of(lambda: exchange.cancel_order("999999", PAIR)),
@@ -121,9 +143,7 @@ def errors(exchange: Any, bid: float, ask: float) -> dict[str, list[str]]:
         ),
         "too small": error_of(lambda: exchange.create_order(PAIR, "limit", "buy", 0.00002, bid)),
         "unknown symbol": error_of(lambda: exchange.public_get_depth({"symbol": "NOPEUSDT"})),
-        "lists": error_of(
-            lambda: exchange.private_post_orderlist_oco({"symbol": "BTCUSDT", "side": "SELL"})
-        ),
+        "lists": error_of(lambda: exchange.private_post_orderlist_oto({"symbol": "BTCUSDT"})),
     }
     secret, exchange.secret = exchange.secret, "wrong"
     found["wrong secret"] = error_of(exchange.fetch_balance)

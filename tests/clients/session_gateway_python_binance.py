@@ -57,6 +57,15 @@ async def over_rest(client: Any, box: BotBox) -> dict[str, Any]:
         symbol=SYMBOL, side="SELL", type="LIMIT", timeInForce="IOC", quantity="0.001",
         price=f"{ask * 1.05:.2f}",
     )  # fmt: skip
+    facts["oco"] = await client.create_oco_order(
+        symbol=SYMBOL, side="SELL", quantity="0.001", listClientOrderId="pb-oco",
+        aboveType="LIMIT_MAKER", abovePrice=f"{ask * 1.02:.2f}", belowType="STOP_LOSS_LIMIT",
+        belowStopPrice=f"{bid * 0.98:.2f}", belowPrice=f"{bid * 0.97:.2f}",
+        belowTimeInForce="GTC",
+    )  # fmt: skip
+    facts["oco_canceled"] = await client.cancel_order(
+        symbol=SYMBOL, orderId=facts["oco"]["orders"][0]["orderId"]
+    )
     facts["my_trades"] = await client.get_my_trades(symbol=SYMBOL)
     facts["all_orders"] = len(await client.get_all_orders(symbol=SYMBOL))
     facts["counts"] = await client.get_current_order_count()

@@ -12,7 +12,7 @@ IDS = frozenset({"clientOrderId", "origClientOrderId"})
 
 @pytest.fixture(scope="module")
 def facts() -> Facts:
-    return run_session("session_gateway_binance_sdk.py")
+    return run_session("session_gateway_binance_sdk.py", deadline_s=110)
 
 
 @pytest.fixture(scope="module")

@@ -113,6 +113,17 @@ def test_edit_cancel_all_and_history(rest: Facts) -> None:
     assert rest["all_orders"] >= 8
 
 
+def test_an_oco_by_the_librarys_calls(rest: Facts) -> None:
+    oco = rest["oco"]
+    assert oco["placed"]["contingencyType"] == "OCO"
+    reports = oco["placed"]["orderReports"]
+    assert [one["type"] for one in reports] == ["LIMIT_MAKER", "STOP_LOSS_LIMIT"]
+    assert oco["open"] == [oco["placed"]["orderListId"]]
+    assert oco["orders"] == oco["open"] * 2
+    assert {one["status"] for one in oco["canceled"]["orderReports"]} == {"CANCELED"}
+    assert oco["after"]["listOrderStatus"] == "ALL_DONE"
+
+
 @pytest.mark.parametrize(
     ("mistake", "error", "text"),
     [

@@ -30,11 +30,11 @@ def test_exchange_info_is_cut_and_carries_the_bots_own_limits(rest: Facts) -> No
     assert rest["symbols"] == ["BTCUSDT"]
     assert rest["limits"] == {
         "REQUEST_WEIGHT MINUTE": 1_200,
-        "ORDERS SECOND": 200,
+        "ORDERS SECOND": 2_000,  # of ten seconds, by the box's cap of 200 a second
         "ORDERS DAY": 50_000,
         "RAW_REQUESTS MINUTE": 6_000,
     }
-    assert [row["count"] for row in rest["counts"]] == [3, 3]
+    assert [row["count"] for row in rest["counts"]] == [5, 5]  # a list counts two
 
 
 def test_start_up_and_market_data(rest: Facts, facts: Facts) -> None:
@@ -65,6 +65,16 @@ def test_a_quote_sized_market_order_and_its_trades(rest: Facts, facts: Facts) ->
     told = {trade["id"] for trade in rest["my_trades"]}
     booked = {f["trade_id"] for f in facts["ledger"]["fills"] if f["order_id"] == order["orderId"]}
     assert told == booked
+
+
+def test_an_oco_and_its_end_by_one_leg(rest: Facts) -> None:
+    assert rest["oco"]["listClientOrderId"] == "pb-oco"
+    assert {one["status"] for one in rest["oco"]["orderReports"]} == {"NEW"}
+    ended = rest["oco_canceled"]
+    assert (ended["orderListId"], ended["listOrderStatus"]) == (
+        rest["oco"]["orderListId"], "ALL_DONE",
+    )  # fmt: skip
+    assert {one["status"] for one in ended["orderReports"]} == {"CANCELED"}
 
 
 def test_an_ioc_that_finds_nobody_expires(rest: Facts) -> None:

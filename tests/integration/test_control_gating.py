@@ -3,6 +3,7 @@
 The promotion records are sealed by the accountant's own code, and read by the daemon's.
 """
 
+import json
 import subprocess
 import sys
 import tomllib
@@ -21,8 +22,9 @@ from daemon.demo.plan import toml_text
 from daemon.errors import LiveBlocked
 from daemon.live_gate import LiveGate, check_live, mode_of, read_promotion, within_pilot
 from daemon.model.enums import Mode
+from daemon.model.records import POLICY_PREDICATE
 from daemon.settings import Config, GatingSettings, load_config
-from evidence.promotion.policy import Policy
+from evidence.promotion.policy import Policy, sign_policy
 from evidence.promotion.record import PREDICATE_TYPE
 from evidence.read.artifact_times import format_time
 from evidence.read.dsse import seal, statement
@@ -63,7 +65,7 @@ class Box:
             "policy": msgspec.to_builtins(Policy()),
         }
         self.life = timedelta(hours=1)
-        self.signer = SIGNER
+        self.signer = self.policy_signer = SIGNER
 
     def config(self) -> Config:
         """Write it all, and read it as the daemon does."""
@@ -77,11 +79,17 @@ class Box:
                 "account": account_fingerprint(API_KEY),
             },
             "expires_at": format_time(NOW + self.life),
+            **self._policy_signature(),
             **self.promotion,
         }
         sealed = seal(statement([], PREDICATE_TYPE, predicate), self.signer)
         (self.directory / "record.json").write_bytes(sealed)
         return config
+
+    def _policy_signature(self) -> dict[str, Any]:
+        terms = self.promotion.get("policy")
+        agreed = seal(statement([], POLICY_PREDICATE, terms), self.policy_signer)
+        return {"policy_signature": json.loads(agreed)}
 
     def boot(self) -> str:
         """What the real daemon says when it is started on it; it never starts."""
@@ -134,6 +142,10 @@ ABSENCES: dict[str, tuple[Callable[[Box], object], str]] = {
     ),
     "any anomaly is tolerated": (
         lambda box: box.promotion["policy"].update(anomalies_per_session_max={"timeout": 10**9}),
+        "promotion_unsigned",
+    ),
+    "its policy's signer": (
+        lambda box: setattr(box, "policy_signer", Ed25519PrivateKey.generate()),
         "promotion_unsigned",
     ),
     "its time": (lambda box: setattr(box, "life", timedelta(seconds=-1)), "promotion_expired"),
@@ -232,6 +244,23 @@ def test_a_record_that_cannot_be_read_is_none(box: Box, damage: bytes) -> None:
     (box.directory / "record.json").write_bytes(damage)
     assert read_promotion(gating) is None
     assert read_promotion(GatingSettings()) is None
+
+
+@pytest.mark.parametrize("terms", [{}, {"sessions_min": 9}])
+def test_a_record_whose_policy_is_not_the_one_that_was_agreed_on_is_unsigned(
+    box: Box, terms: dict[str, int]
+) -> None:
+    """The policy's signature is absent, or was made over other terms by the right key."""
+    gating = box.config().settings.gating
+    sound = read_promotion(gating)
+    assert sound is not None
+    assert sound.signature_valid
+    agreed = json.loads(sign_policy(Policy(**terms), "p", SIGNER)) if terms else {}
+    box.promotion["policy_signature"] = agreed
+    box.config()
+    found = read_promotion(gating)
+    assert found is not None
+    assert not found.signature_valid
 
 
 def test_a_running_daemon_says_how_the_keys_stand_and_what_a_token_would_be_bound_to(

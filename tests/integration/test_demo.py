@@ -131,6 +131,7 @@ def test_a_whole_session_is_one_to_one_with_the_venue(tmp_path: Path) -> None:
     assert result["orders_submitted"] >= 50
     assert result["fills"] >= 5
     assert result["kill_empty_ms"] > 0
+    assert result["anchored_by"] == ["the simulated venue's orders"]
     assert_replays(result)
     assert_notarised(result, tmp_path / "rewritten")
 

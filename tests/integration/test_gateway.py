@@ -135,8 +135,13 @@ def test_kill_bot_takes_one_bot_out_and_leaves_the_other(box: BotBox) -> None:
     one.rest("to-die", 0.95)
     kept = two.rest("to-live", 0.94)
     box.must("kill", "--bot", "one", "--reason", "test")
-    box.until(lambda status: not status["bots"]["one"]["open_orders"])
-    assert [row["order_id"] for row in box.open_at_venue()] == [kept.body["orderId"]]
+    # The status is published now and then: an old one knows of no order yet.
+    box.until(
+        lambda status: (
+            [row["order_id"] for row in box.open_at_venue()] == [kept.body["orderId"]]
+            and not status["bots"]["one"]["open_orders"]
+        )
+    )
     assert one.buy().code == -2010
     assert two.buy().status_word == "FILLED"
     told = one.call("GET", "order", symbol="BTCUSDT", origClientOrderId="to-die")
@@ -295,7 +300,8 @@ def test_an_ed25519_bot_logs_on_and_its_signed_text_is_in_the_journal(tmp_path: 
         facts = asyncio.run(_session(bot, box.ws))
         assert facts["logon"]["status"] == 200
         assert facts["placed"]["result"]["status"] == "FILLED"
-        assert [event["x"] for event in facts["events"]] == ["NEW", "TRADE"]
+        kinds = [event["x"] for event in facts["events"]]
+        assert kinds == ["NEW", *["TRADE"] * (len(kinds) - 1)]  # the best level may be a thin one
         assert bot.buy(quantity="0.002").status_word == "FILLED"
         proofs = [line["input"]["proof"] for line in box.journal("input") if "proof" in str(line)]
     text, _, signature = proofs[-1].rpartition("&signature=")

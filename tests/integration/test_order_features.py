@@ -113,6 +113,74 @@ def test_each_reaches_the_venue_as_it_was_wished(tmp_path: Path, road: str) -> N
     judge(tmp_path, ledger)
 
 
+def test_orders_that_requests_have_renamed_are_known_after_a_crash_and_a_stop_by_hand(
+    tmp_path: Path,
+) -> None:
+    """One was amended; the daemon dies, another process cancels, and the next boot reads it all."""
+    with SimProcess(seed=3, symbols="BTCUSDT", flow_rate=20) as sim:
+        path = config(tmp_path, sim)
+        socket = tmp_path / "state" / "control.sock"
+
+        def status() -> dict[str, Any]:
+            try:
+                return dict(call(socket, "status"))
+            except ControlError:
+                return {}
+
+        daemon = subprocess.Popen([sys.executable, "-m", "daemon", "--config", path], cwd=ROOT)
+        try:
+            until(lambda: status().get("gate_state") == "READY", "READY")
+            call(socket, "start", reason="exercise")
+            until(lambda: complete(sim), "four orders, one of them amended")
+            until(lambda: lines_of(tmp_path, "order_amended"), "the amend is known")
+        finally:
+            daemon.kill()
+            daemon.wait(timeout=30)
+        stop = [sys.executable, "-m", "control.main", "kill", "--direct", "--config", path]
+        stopped = subprocess.run([*stop, "--reason", "by hand"], cwd=ROOT, check=False, timeout=60)
+        assert stopped.returncode == 0
+        daemon = subprocess.Popen([sys.executable, "-m", "daemon", "--config", path], cwd=ROOT)
+        try:
+            until(lambda: status().get("gate_state") == "READY", "READY again")
+            call(socket, "shutdown", reason="done")
+            assert daemon.wait(timeout=30) == 0
+        finally:
+            daemon.kill()
+            daemon.wait(timeout=30)
+        ledger = sim.ledger()
+    approved = {line["client_order_id"] for line in lines_of(tmp_path, "order_approved")}
+    assert {line["client_order_id"] for line in lines_of(tmp_path, "order_state")} <= approved
+    assert not [one for one in lines_of(tmp_path, "order_resolved") if one["outcome"] == "adopted"]
+    shown = {row["cancel_id"] for row in ledger["cancels"]}
+    assert shown
+    assert {one[8] for one in shown} == {"k"}, "the process that stopped by hand named its cancels"
+    assert {one[9:20] for one in shown} <= {one[9:20] for one in approved}
+    books = tmp_path / "ledger.json"
+    books.write_text(json.dumps(ledger))
+    done = subprocess.run(
+        [sys.executable, "-m", "control.main", "evidence", "verify", tmp_path / "state" / "journal",
+         "--ledger", books, "--venue-history", books, "--json"],
+        cwd=ROOT, capture_output=True, text=True, check=False, timeout=120,
+    )  # fmt: skip
+    (told,) = json.loads(done.stdout)["journals"].values()
+    anchors = told["venue_anchors"]
+    assert (anchors["misfits"], anchors["lost_tail"]["count"]) == (0, 0), anchors
+    assert anchors["anchors"] == anchors["ids"] >= 4 + len(shown)
+    assert told["intact"]["verdict"] == "OK"
+    assert told["corroborated"]["verdict"] == "OK", told["corroborated"]
+
+
+def lines_of(directory: Path, event_type: str) -> list[dict[str, Any]]:
+    """Whole lines of one type in the journal so far."""
+    rows = [
+        row
+        for part in sorted((directory / "state" / "journal").glob("journal-*.jsonl"))
+        for row in part.read_bytes().split(b"\n")[:-1]
+    ]
+    found = [json.loads(row) for row in rows if f'"event_type":"{event_type}"'.encode() in row]
+    return [line for line in found if line["event_type"] == event_type]
+
+
 def complete(sim: SimProcess) -> list[dict[str, Any]]:
     orders: list[dict[str, Any]] = sim.ledger()["orders"]
     is_amended = any(Decimal(row["qty"]) == QTY / 2 for row in orders)

@@ -7,11 +7,12 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from evidence.promotion.promote_command import promote_command
+from evidence.promotion.promote_command import promote_command, sign_policy_command
 from evidence.promotion.record import PREDICATE_TYPE
 from evidence.read.dsse import open_envelope
-from evidence.read.signing import load_public_key, make_key_pair
+from evidence.read.signing import key_hex, load_public_key, make_key_pair
 from tests.support.journal_maker import DRILLED, START_NS, JournalMaker
+from tests.support.witnessed import Witnessed
 
 NOW = datetime.fromtimestamp(START_NS / 10**9, UTC).replace(microsecond=0) + timedelta(hours=1)
 STAMP = NOW.isoformat()
@@ -44,9 +45,13 @@ def promote(tmp_path, monkeypatch):
     for stem, value in GATES.items():
         (status / f"{stem}.json").write_text(json.dumps({**value, "generated_at": STAMP}))
     make_key_pair(tmp_path / "key.pem")
+    Witnessed(tmp_path / "witness")
 
-    def run(*arguments: str):
-        options = ("--policy", "policy.toml", "--status-dir", "status", "--out-dir", "out")
+    def run(*arguments: str, sign: bool = True):
+        options = ["--policy", "policy.toml", "--status-dir", "status", "--out-dir", "out"]
+        if sign:
+            CliRunner().invoke(sign_policy_command, ["policy.toml", "--key", "key.pem"])
+        options += ["--policy-key", "key.pem.pub", "--witness-key", "witness/witness.pem.pub"]
         done = CliRunner().invoke(
             promote_command, [*arguments, *options, "--key", "key.pem", "--now", STAMP]
         )
@@ -64,6 +69,8 @@ def save(maker: JournalMaker, folder: str) -> str:
         books = {key: books[key] for key in books.keys() - {"requests", "faults"}}
     maker.save(Path(folder))
     (Path(folder) / "ledger.json").write_text(json.dumps(books))
+    lines, followed = maker.lines(), Witnessed(Path("boxes") / folder, Path("witness/witness.pem"))
+    followed.export(lines, (*range(1, len(lines), 20), len(lines)), Path(folder) / "witness.jsonl")
     return folder
 
 
@@ -154,6 +161,66 @@ def test_a_policy_below_the_floor_promotes_nothing(promote, tmp_path):
     (tmp_path / "policy.toml").write_text(POLICY + "drills_required = []\n")
     done, value = promote(*folders)
     assert (done.exit_code, value["decision"]) == (2, "INSUFFICIENT")
-    assert [one["code"] for one in value["reasons"]] == ["POLICY_BELOW_FLOOR"]
-    assert "drills_required leaves out kill-switch" in value["reasons"][0]["text"]
+    assert {one["code"] for one in value["reasons"]} == {"POLICY_BELOW_FLOOR", "POLICY_UNSIGNED"}
+    [floor] = [one for one in value["reasons"] if one["code"] == "POLICY_BELOW_FLOOR"]
+    assert "drills_required leaves out kill-switch" in floor["text"]
     assert not (tmp_path / "out/promotion_record.dsse.json").exists()
+
+
+def test_a_trivial_policy_is_refused_with_every_floor_that_it_undercuts(promote, tmp_path):
+    (tmp_path / "policy.toml").write_text(
+        "[promotion]\nsessions_min = 1\nsession_minutes_min = 0\nsession_orders_min = 0\n"
+        "session_fills_min = 0\ncampaign_orders_min = 0\ncampaign_minutes_min = 0\n"
+        "drills_required = []\ncap_regions_percent_min = {}\noutside_anchors_min = 0\n"
+        "anomalies_per_session_max = { timeout = 1_000_000_000 }\n"
+    )
+    done, value = promote(save(story_of_a_testnet(11, orders=30), "s11"))
+    assert (done.exit_code, value["decision"]) == (2, "INSUFFICIENT")
+    [floor] = [one["text"] for one in value["reasons"] if one["code"] == "POLICY_BELOW_FLOOR"]
+    for named in (
+        "sessions_min is 1, at least 3", "session_minutes_min is 0, at least 10",
+        "session_orders_min is 0", "campaign_orders_min is 0", "campaign_minutes_min is 0",
+        "drills_required leaves out kill-switch", "cap_regions_percent_min",
+        "outside_anchors_min is 0, at least 1", "anomalies_per_session_max allows 1000000000",
+    ):  # fmt: skip
+        assert named in floor
+    refused = CliRunner().invoke(sign_policy_command, ["policy.toml", "--key", "key.pem"])
+    assert refused.exit_code == 1
+    assert "below the floor, never signed" in refused.output
+
+
+def test_a_policy_that_nobody_signed_or_that_was_changed_since_promotes_nothing(promote, tmp_path):
+    folders = [save(story_of_a_testnet(seed, orders=30), f"s{seed}") for seed in (11, 12, 13)]
+    _, unsigned = promote(*folders, sign=False)
+    promote(*folders)
+    (tmp_path / "policy.toml").write_text(POLICY.replace("sessions_min = 3", "sessions_min = 4"))
+    _, changed = promote(*folders, sign=False)
+    for value, words in ((unsigned, "not signed"), (changed, "not the terms")):
+        reasons = [one for one in value["reasons"] if one["code"] == "POLICY_UNSIGNED"]
+        assert value["decision"] == "INSUFFICIENT"
+        assert words in reasons[0]["text"]
+
+
+def test_journals_that_nobody_outside_confirms_or_only_late_are_not_promoted(promote, tmp_path):
+    story = story_of_a_testnet(11, orders=30)
+    folders = [save(story, "s11")]
+    folders += [save(story_of_a_testnet(seed, orders=30), f"s{seed}") for seed in (12, 13)]
+    kept = (tmp_path / "s11/witness.jsonl").read_bytes()
+    (tmp_path / "s11/witness.jsonl").unlink()
+    _, value = promote(*folders)
+    assert value["decision"] == "INSUFFICIENT"
+    assert {one["code"] for one in value["reasons"]} == {"JOURNAL_UNPROVEN", "TOO_FEW_ANCHORS"}
+    late, lines = Witnessed(tmp_path / "late", tmp_path / "witness/witness.pem"), story.lines()
+    hours_ns = 3 * 3_600 * 10**9
+    late.export(lines, (5, len(lines)), tmp_path / "s11/witness.jsonl", late_ns=hours_ns)
+    _, value = promote(*folders)
+    assert [one["code"] for one in value["reasons"]] == ["ANCHORED_TOO_LATE"]
+    (tmp_path / "s11/witness.jsonl").write_bytes(kept)
+    _, value = promote(*folders)
+    assert value["decision"] == "READY_FOR_LIVE_PILOT"
+    leaned_on = [f"witness {_witness(tmp_path)}…"]
+    assert list(value["anchored_by"].values()) == [leaned_on] * 3
+
+
+def _witness(folder: Path) -> str:
+    return key_hex(load_public_key(folder / "witness/witness.pem.pub"))[:16]

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from daemon.core.engine_config import BotSpec
-from daemon.model.bots import BotDenial, BotOrderRow, BotState, ReplaceMode
+from daemon.model.bots import BotDenial, BotOrderRow, BotState, BotSwitched, ReplaceMode
 from daemon.model.effects import (
     BotAnswered,
     BotBalances,
@@ -21,7 +21,6 @@ from daemon.model.inputs import (
     BotCancelAll,
     BotPlace,
     BotReplace,
-    BotSwitched,
     Input,
     VenueReport,
 )

@@ -10,12 +10,13 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from daemon.core.canonical import canonical
-from daemon.model.effects import Effect, Record, SendOrder, SendReplace
+from daemon.model.effects import Effect, Record, SendOrder, SendOrderList, SendReplace
 from daemon.model.enums import OrderStatus, Side, TradingState
 from daemon.model.ids import ClientOrderId
 from daemon.model.inputs import Turn
 from daemon.model.records import EventType
 from daemon.venues.binance_spot.serving.units import decimal_of_e8
+from tests.support.sim_lists import open_at_venue
 
 if TYPE_CHECKING:
     from tests.support.sim_runner import SimRun
@@ -71,6 +72,11 @@ class Checker:
                 assert cid in self.approved, f"{cid} left without an approved record before it"
                 assert starting or not self._was_halted, f"{cid} left while HALTED"
                 self.orders += 1
+            elif isinstance(effect, SendOrderList):
+                ids = {one.client_order_id for one in effect.order_list.orders}
+                assert ids <= self.approved, f"{ids} left without approved records before them"
+                assert not self._was_halted, f"{ids} left while HALTED"
+                self.orders += len(ids)
         self._exposure()
         self._quantities()
 
@@ -102,14 +108,9 @@ class Checker:
         """Position + open + on the wire, each side apart, never beyond the caps at the venue."""
         position = self.venue_position()
         long, short = position, -position
-        for order in self.run.venue.accounts["main"].open_orders.values():
-            if order.order_id in self.foreign:
-                continue
-            if order.side is Side.BUY:
-                long += decimal_of_e8(order.leaves)
-            else:
-                short += decimal_of_e8(order.leaves)
-        for side, qty in self.run.wire.coming.values():
+        orders = self.run.venue.accounts["main"].open_orders.values()
+        ours = open_at_venue(one for one in orders if one.order_id not in self.foreign)
+        for side, qty in (*ours, *self.run.wire.coming.values()):
             if side is Side.BUY:
                 long += qty
             else:

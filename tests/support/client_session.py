@@ -11,15 +11,15 @@ ROOT = Path(__file__).resolve().parents[2]
 DEADLINE_S = 60
 
 
-def run_session(script: str) -> dict[str, Any]:
-    """The JSON object that `tests/clients/<script>` prints; fails with its stderr."""
+def run_session(script: str, *, deadline_s: float = DEADLINE_S) -> dict[str, Any]:
+    """The JSON object that `tests/clients/<script> [WORD…]` prints; fails with its stderr."""
     done = subprocess.run(
-        [sys.executable, f"tests/clients/{script}"],
+        [sys.executable, *f"tests/clients/{script}".split(" ")],
         cwd=ROOT,
         env=os.environ | {"PYTHONPATH": str(ROOT), "PYTHONWARNINGS": "ignore"},
         capture_output=True,
         text=True,
-        timeout=DEADLINE_S,
+        timeout=deadline_s,
         check=False,
     )
     if done.returncode != 0:

@@ -16,7 +16,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from evidence.judge.decision_recheck import recheck, tell
+from evidence.judge.decision_recheck import recheck
+from evidence.judge.disagreement import tell
 from evidence.report.report import build_report
 from tests.support.builders import caps, command
 from tests.support.gate_world import GateWorld

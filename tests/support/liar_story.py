@@ -140,7 +140,8 @@ def _on_testnet(name: str, run: SimRun) -> Story:
         if "environment" in line:
             line["environment"] = TESTNET
     books = json.loads(json.dumps(books_of(run), default=str))
-    del books["faults"]
+    for kept_by_a_simulator in ("faults", "requests", "rejects"):
+        del books[kept_by_a_simulator]
     books["source"] = {"environment": TESTNET, "host": "testnet"}
     return Story(name, lines, books)
 
@@ -171,15 +172,18 @@ def story(name: str) -> Story:
 
 # ---------------------------------------------------------------------- judging
 def judged(told: Story, anchors: list[Mapping[str, Any]] | None = None) -> Report:
-    """The accountant's report; `anchors` are heads off the box, else the liar's own are beside."""
+    """The accountant's report; `anchors` are heads off the box.
+
+    Without them the lie was told before anybody outside had seen a line: the heads off the box are
+    the liar's own, and the record alone must give it away.
+    """
     with TemporaryDirectory() as place:
         home = Path(place)
         journal = write_journal(home / "journal", encode(told.lines), is_anchored=True)
         (home / "books.json").write_text(json.dumps(told.books))
-        file = None
-        if anchors is not None:
-            file = home / "outside.jsonl"
-            file.write_text("".join(json.dumps(head) + "\n" for head in anchors))
+        file = home / "outside.jsonl"
+        heads = heads_off_the_box(told) if anchors is None else anchors
+        file.write_text("".join(json.dumps(head) + "\n" for head in heads))
         return build_report([journal], ledger=home / "books.json", anchors=file)
 
 

@@ -548,7 +548,8 @@ def the_clock_goes_back(told: Story) -> None:
 def an_order_of_anothers(told: Story) -> None:
     """The venue's books have an order of this box that the record does not know."""
     row = copy.deepcopy(told.books["orders"][0])
-    row.update(client_order_id=row["client_order_id"][:-3] + "zzz", order_id=9_999_999)
+    cid = row["client_order_id"]
+    row.update(client_order_id=f"{cid[:12]}zzzzz{cid[17:]}", order_id=9_999_999)
     told.books["orders"].append(row)
 
 

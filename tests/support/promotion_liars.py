@@ -10,6 +10,7 @@ import json
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from evidence.gates.gates_now import GateLight, LaunchGateState
 from evidence.pack.evidence_pack import find_inputs
@@ -17,8 +18,10 @@ from evidence.promotion.campaign import CampaignJournal, campaign_of
 from evidence.promotion.policy import Policy
 from evidence.promotion.promotion_decision import Judgement, decide
 from evidence.read.build_digest import installed
-from evidence.report.report import build_report
+from evidence.report.outside_anchors import witness_source
+from evidence.report.report import Report, build_report
 from tests.support.journal_maker import START_NS, JournalMaker, encode, write_journal
+from tests.support.witnessed import Witnessed
 
 NOW = datetime.fromtimestamp(START_NS / 10**9, UTC) + timedelta(hours=1)
 POLICY = Policy(
@@ -52,8 +55,19 @@ def save(maker: JournalMaker, folder: Path, *, books: dict | None = None) -> lis
     if maker.mode == "testnet" and books is None:
         kept = {key: value for key, value in kept.items() if key not in {"requests", "faults"}}
     (folder / "ledger.json").write_text(json.dumps(kept))
-    inputs = find_inputs(folder)
-    return campaign_of(build_report(inputs.segments, ledger=inputs.ledger), folder.name)
+    return campaign_of(_report_of(folder), folder.name)
+
+
+def _report_of(folder: Path) -> Report:
+    """What a verifier makes of a folder, with what a witness has countersigned of its journal."""
+    inputs, lines = find_inputs(folder), []
+    for segment in inputs.segments:
+        lines += segment.read_bytes().splitlines()
+    with TemporaryDirectory() as place:
+        witnessed = Witnessed(Path(place))
+        out = witnessed.export(lines, (len(lines),), Path(place) / "w.jsonl")
+        source = witness_source(str(out), witnessed.witness_pub)
+    return build_report(inputs.segments, ledger=inputs.ledger, outside=[source])
 
 
 def verdict_of(*journals: CampaignJournal, gates=None, policy: Policy = POLICY) -> Judgement:

@@ -50,6 +50,24 @@ def published_status() -> dict[str, Any]:
         "log_lines_dropped": 0,
         "disk_free_bytes": 40_000_000_000,
         "disk_size_bytes": 64_000_000_000,
+        "anchors": {
+            "age_s": 12.5,
+            "acked_seq": 90,
+            "refused": [],
+            "sinks": {
+                "elsewhere": {
+                    "kind": "witness",
+                    "acked_seq": 90,
+                    "acked": 3,
+                    "age_s": 12.5,
+                    "queued": 1,
+                    "dropped": 0,
+                    "failed": 0,
+                    "fault": "",
+                    "refused": "",
+                },
+            },
+        },
         "ts_ns": 1_000_000_000_000,
         "clock_offset_s": 0.004,
         "equity": {

@@ -9,17 +9,29 @@ from urllib.parse import quote, urlencode
 import orjson
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from daemon.model.enums import OrderType
 from daemon.model.ids import instrument_id
-from daemon.model.inputs import BotAmend, BotCancel, BotCancelAll, BotPlace, BotReplace
+from daemon.model.inputs import (
+    BotAmend,
+    BotCancel,
+    BotCancelAll,
+    BotCancelList,
+    BotPlace,
+    BotPlaceList,
+    BotReplace,
+)
 from daemon.venues.binance_spot.serving import rest_requests, ws_frames
 from daemon.venues.binance_spot.serving.bot_forms import (
     amend_input,
     cancel_input,
     check_served,
+    list_cancel_input,
+    list_input,
     place_input,
     replace_input,
 )
 from daemon.venues.binance_spot.serving.call_table import ENDPOINTS
+from daemon.venues.binance_spot.serving.list_forms import LIST_CALLS, parse_list
 from daemon.venues.binance_spot.serving.order_forms import (
     parse_amend,
     parse_cancel,
@@ -30,7 +42,9 @@ from daemon.venues.binance_spot.serving.order_forms import (
 from daemon.venues.binance_spot.serving.params import Params, from_form
 from daemon.venues.binance_spot.serving.registered_keys import ApiKey
 
-Wish: TypeAlias = BotPlace | BotCancel | BotCancelAll | BotReplace | BotAmend
+Wish: TypeAlias = (
+    BotPlace | BotCancel | BotCancelAll | BotReplace | BotAmend | BotPlaceList | BotCancelList
+)
 
 NOW_MS = 1_790_000_000_000
 NOW_NS = NOW_MS * 1_000_000
@@ -71,6 +85,12 @@ def wish_of(name: str, params: Params, bot: str) -> Wish:
             parse_replace(params), params, where, bot,
             client_order_id="made-up", cancel_id="made-up-c",
         )(7)  # fmt: skip
+    if name in LIST_CALLS:
+        listed = parse_list(name, params)
+        response_type(params, OrderType.LIMIT)
+        return list_input(listed, params, where, bot, new_id=lambda: "made-up", proof="p")(7)
+    if name == "orderList.cancel":
+        return list_cancel_input(params, where, bot, cancel_id="made-up-c")(7)
     assert name == "order.amend.keepPriority"
     return amend_input(parse_amend(params), where, bot)(7)
 

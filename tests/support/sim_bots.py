@@ -14,31 +14,40 @@ from typing import Any
 from daemon.core.engine import Engine, EngineConfig
 from daemon.core.engine_config import BotSpec
 from daemon.model.amounts import NS_PER_MS, floor_to
-from daemon.model.bots import BotDenial, BotOrderRow, BotState, DenialSource, ReplaceMode
-from daemon.model.effects import BotAnswered, BotBalances, BotOrderChanged, Effect
+from daemon.model.bots import (
+    BotDenial,
+    BotOrderRow,
+    BotState,
+    BotSwitched,
+    DenialSource,
+    ReplaceMode,
+)
+from daemon.model.effects import BotAnswered, BotBalances, BotListChanged, BotOrderChanged, Effect
 from daemon.model.enums import ExecType, OrderType, Side, TimeInForce, VenueOrderStatus
 from daemon.model.inputs import (
     BOT_REQUESTS,
     BotAmend,
     BotCancel,
     BotCancelAll,
+    BotCancelList,
     BotPlace,
+    BotPlaceList,
     BotReplace,
-    BotSwitched,
     Input,
 )
+from daemon.model.list_legs import Contingency
 from daemon.model.plain_values import to_tagged
 from daemon.venues.binance_spot.serving.units import decimal_of_e8
 from tests.support.builders import BTC
 from tests.support.sim_runner import SimRun
-from tests.support.sim_words import SYMBOL
+from tests.support.sim_words import SYMBOL, world_caps
 
 MS = NS_PER_MS
 PATIENCE_NS = 900 * MS
 LOT = Decimal("0.00001")
 ZERO = Decimal(0)
 SPECS = (
-    BotSpec(name="ft", symbols=(SYMBOL,), reject_streak_max=0),
+    BotSpec(name="ft", symbols=(SYMBOL,), reject_streak_max=0, stops_reduce_only=False),
     BotSpec(
         name="cx", symbols=(SYMBOL,), capital={"USDT": Decimal(3000), "BTC": Decimal("0.05")},
         reject_streak_max=0,
@@ -66,6 +75,7 @@ class BotWorld(SimRun):
         """Requests without an answer yet: what was asked, when."""
         self.request = 0
         self.own_ids: dict[str, list[str]] = {spec.name: [] for spec in SPECS}
+        more.setdefault("capset", world_caps(order_types=[one.value for one in OrderType]))
         super().__init__(seed, **more)
         for spec in SPECS:
             self.later(50 * MS, lambda name=spec.name: self._bot(name))  # type: ignore[misc]
@@ -109,7 +119,11 @@ class BotWorld(SimRun):
         old = rng.choice(mine[-6:]) if mine else "none"
         self.request += 1
         number = self.request
-        if roll < 0.5 or not mine:
+        if roll < 0.12:
+            self._ask(self._place_list(name, number))
+        elif roll < 0.14:
+            self._ask(self._cancel_list(name, number))
+        elif roll < 0.5 or not mine:
             self._ask(self._place(name, number))
         elif roll < 0.65:
             self._ask(BotCancel(bot=name, request=number, instrument_id=BTC, client_order_id=old))
@@ -168,6 +182,62 @@ class BotWorld(SimRun):
             is_test=rng.random() < 0.03,
         )
 
+    def _place_list(self, name: str, number: int) -> BotPlaceList:
+        """An OCO around the market, now and then on the wrong side of it."""
+        rng = self.bots_rng
+        side = rng.choice((Side.BUY, Side.SELL))
+        top = self.engine._market.tops.get(BTC)
+        mid = Decimal(60_000) if top is None else floor_to(top.mid, Decimal("0.01"))
+        up, down = (mid + rng.randrange(-1, 14), mid - rng.randrange(-1, 14))
+        limit, stop = (up, down) if side is Side.SELL else (down, up)
+        qty = Decimal(rng.randrange(1, 20)) / 1000
+        shared: dict[str, Any] = {
+            "bot": name, "request": number, "instrument_id": BTC, "side": side, "qty": qty,
+        }  # fmt: skip
+        ids = [f"{name}-{number}-{leg}" for leg in ("up", "down")]
+        kinds = ["stop", "limit"] if side is Side.BUY else ["limit", "stop"]
+        away = 3 if side is Side.BUY else -3
+        orders = tuple(
+            BotPlace(
+                **shared, client_order_id=own_id, order_type=OrderType.LIMIT_MAKER, price=limit
+            )
+            if kind == "limit"
+            else BotPlace(
+                **shared, client_order_id=own_id, order_type=OrderType.STOP_LOSS_LIMIT,
+                price=stop + away, stop_price=stop, time_in_force=TimeInForce.GTC,
+            )
+            for own_id, kind in zip(ids, kinds, strict=True)
+        )  # fmt: skip
+        self.own_ids[name] += ids
+        made = BotPlaceList(
+            bot=name, request=number, list_id=f"{name}-list-{number}",
+            contingency=Contingency.OCO, orders=orders,
+        )  # fmt: skip
+        return self._behind_another(made, mid) if rng.random() < 0.5 else made
+
+    def _behind_another(self, oco: BotPlaceList, mid: Decimal) -> BotPlaceList:
+        """The pair, or its resting leg alone, pending behind an order of the other side."""
+        rng, pair = self.bots_rng, oco.orders
+        side = Side.BUY if pair[0].side is Side.SELL else Side.SELL
+        away = rng.randrange(-4, 3) * (1 if side is Side.BUY else -1)
+        first = replace(
+            pair[0], client_order_id=f"{oco.bot}-{oco.request}-first", side=side,
+            order_type=OrderType.LIMIT, price=mid + away, stop_price=None,
+            time_in_force=TimeInForce.GTC,
+        )  # fmt: skip
+        self.own_ids[oco.bot].append(first.client_order_id)
+        alone = [one for one in pair if one.order_type is OrderType.LIMIT_MAKER]
+        behind = pair if rng.random() < 0.5 else tuple(alone)
+        return replace(oco, contingency=Contingency.OTO, orders=(first, *behind))
+
+    def _cancel_list(self, name: str, number: int) -> BotCancelList:
+        lists = [one for one in self.judge.asks.values() if isinstance(one, BotPlaceList)]
+        mine = [one.list_id for one in lists if one.bot == name]
+        return BotCancelList(
+            bot=name, request=number, instrument_id=BTC,
+            list_id=mine[-1] if mine else "none",
+        )  # fmt: skip
+
     def _ask(self, item: Any) -> None:
         self.asked[item.request] = (item, self.now_ns)
         self.judge.asks[item.request] = item
@@ -184,11 +254,14 @@ class Judge:
         self.answers: dict[int, BotAnswered] = {}
         self.heard: dict[str, Heard] = {}
         """By our id of the order, since the last crash."""
+        self.lists: dict[str, list[bool]] = {}
+        """By our id of a list: what was said of it since the last crash."""
         self.balances = 0
         self.counts: Counter[str] = Counter()
 
     def crashed(self) -> None:
         self.heard.clear()
+        self.lists.clear()
 
     # ------------------------------------------------------------------ as it is told
     def hear(self, effects: tuple[Effect, ...]) -> None:
@@ -197,6 +270,8 @@ class Judge:
                 self._answer(effect)
             elif isinstance(effect, BotOrderChanged):
                 self._change(effect)
+            elif isinstance(effect, BotListChanged):
+                self._list(effect)
             elif isinstance(effect, BotBalances):
                 self.balances += 1
                 assert all(one.free >= 0 for one in effect.rows)
@@ -217,7 +292,9 @@ class Judge:
         self._row(row, change.bot)
         heard = self.heard.setdefault(cid, Heard())
         if change.exec_type is ExecType.NEW:
-            assert not heard.kinds, f"{cid}: NEW after {heard.kinds}"
+            leg = row.order_list
+            again = [ExecType.NEW] if leg is not None and leg.is_pending else []
+            assert heard.kinds in ([], again), f"{cid}: NEW after {heard.kinds}"
         if change.fill is not None:
             assert change.exec_type is ExecType.TRADE
             assert change.fill.trade_id not in heard.trades, f"{cid}: a trade is told twice"
@@ -228,9 +305,31 @@ class Judge:
         heard.kinds.append(change.exec_type)
         self.counts[f"told {change.exec_type}"] += 1
 
+    def _list(self, change: BotListChanged) -> None:
+        """Two orders of one list at the venue; begun once, and over only when it is over there."""
+        first = change.rows[0].order_list
+        assert first is not None
+        told = self.lists.setdefault(first.list_id, [])
+        phases = 2 if first.contingency is Contingency.OTO else 1
+        assert told.count(change.is_done) < (1 if change.is_done else phases), first.list_id
+        assert True not in told, f"{first.list_id} begins after its end"
+        told.append(change.is_done)
+        found = [self._at_venue(row.own_id) for row in change.rows]
+        lists = {one.list_id for one in found if one is not None}
+        assert len(lists) == 1, f"{first.list_id} is no list at the venue"
+        legs = [row.order_list for row in change.rows if row.order_list is not None]
+        assert [one.leg for one in legs] == list(range(first.legs))
+        if change.is_done:
+            assert all(one is None or not one.is_open for one in found)
+            traded = [one is not None and bool(one.executed) for one in found]
+            pair = [did for leg, did in zip(legs, traded, strict=True) if leg.excludes_others]
+            assert sum(pair) <= 1, "of a pair one trades at most"
+        self.counts[f"{first.contingency} of {first.legs} done {change.is_done}"] += 1
+
     def _row(self, row: BotOrderRow, bot: str) -> None:
         """Whatever a row says is so, or has been, at the venue at this very moment."""
         assert row.bot == bot
+        assert not row.is_pending or not row.cum_qty
         if row.status in (None, VenueOrderStatus.REJECTED):
             return
         order = self._at_venue(row.own_id)
@@ -259,8 +358,9 @@ class Judge:
             fact for fact in self.world.facts
             if fact["event_type"] == "order_approved" and fact.get("owner")
         ]  # fmt: skip
+        wishes = {(fact["owner"]["request"], fact["owner"]["client_order_id"]) for fact in approved}
+        assert len(wishes) == len(approved), "one wish made two orders"
         placed = {fact["owner"]["request"]: fact["client_order_id"] for fact in approved}
-        assert len(placed) == len(approved), "one request made two orders"
         for request, answer in self.answers.items():
             self._is_nothing_left_of(request, answer.denial, placed)
         self._views(approved)

@@ -23,7 +23,7 @@ def records_of(run: SimRun) -> list[dict[str, Any]]:
     does, and the last run has a stop.
     """
     out: list[dict[str, Any]] = []
-    boots, noted = deque(enumerate(run.boots, 1)), deque(run.noted)
+    boots, noted = deque(enumerate(run.boots, 1)), deque(run.shell.noted)
     for number, fact in enumerate([*run.facts, None]):
         while True:
             is_boot = bool(boots) and boots[0][1][0] == number
@@ -82,6 +82,7 @@ def books_of(run: SimRun) -> dict[str, Any]:
     orders = [
         {
             "symbol": order.symbol, "order_id": order.order_id,
+            "order_list_id": order.list_id,
             "client_order_id": order.client_order_id, "side": order.side.value,
             "type": order.type.value, "price": str(decimal_of_e8(order.price)),
             "qty": str(decimal_of_e8(order.qty)),
@@ -106,6 +107,6 @@ def books_of(run: SimRun) -> dict[str, Any]:
     }
     return {
         "source": {"environment": "sim", "host": "core"}, "orders": orders, "fills": fills,
-        "balances": balances, "faults": {},
+        "balances": balances, "faults": {}, "requests": {}, "rejects": run.shell.rejects,
         "initial_balances": {"USDT": "1000000", "BTC": "100"},
     }  # fmt: skip

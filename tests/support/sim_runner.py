@@ -16,7 +16,6 @@ from typing import Any
 from daemon.core.engine import Engine
 from daemon.core.engine_config import EngineConfig, StrategySpec
 from daemon.model.amounts import NS_PER_MS, NS_PER_S
-from daemon.model.bots import ReplaceMode
 from daemon.model.effects import (
     ArmTimer,
     CloseHalt,
@@ -24,17 +23,16 @@ from daemon.model.effects import (
     OpenHalt,
     QueryOrder,
     Record,
-    Reply,
     SendAmend,
     SendCancel,
     SendOrder,
+    SendOrderList,
     SendReplace,
     TakeSnapshot,
 )
 from daemon.model.enums import (
     ExecType,
     Link,
-    LiquidityFlag,
     OrderType,
     ReportSource,
     Side,
@@ -42,7 +40,6 @@ from daemon.model.enums import (
 )
 from daemon.model.ids import (
     ClientOrderId,
-    ExecId,
     InstrumentId,
     StrategyId,
     VenueOrderId,
@@ -51,7 +48,6 @@ from daemon.model.ids import (
 from daemon.model.inputs import (
     BalancesChanged,
     ClockSampled,
-    Command,
     Input,
     InstrumentsLoaded,
     KillLatched,
@@ -76,7 +72,6 @@ from daemon.model.records import GENESIS
 from daemon.model.reports import (
     CancelReject,
     ExecutionReport,
-    Fill,
     NotFound,
     Reject,
     VenueSnapshot,
@@ -95,19 +90,28 @@ from tests.support.builders import (
     INSTANCE,
     OPERATOR_ACTOR,
     T0,
-    caps,
     command,
     config,
     engine,
 )
 from tests.support.checkers import Checker
 from tests.support.sim_chaos import Chaos, FaultMenu
-from tests.support.sim_words import STATUS, SYMBOL, fill_of, loaded_instrument, place_request
+from tests.support.sim_lists import reports_of, send_list
+from tests.support.sim_replaces import send_replace
+from tests.support.sim_shell import ShellLines
+from tests.support.sim_words import (
+    STATUS,
+    SYMBOL,
+    fill_of,
+    loaded_instrument,
+    place_request,
+    stream_report,
+    world_caps,
+)
 
 MS = NS_PER_MS
 DEADLINE_NS = 400 * MS
 SETTLE_NS = 1 * NS_PER_S
-POSITION_CAP = Decimal("0.05")
 MID = 60_000
 
 
@@ -129,13 +133,7 @@ class SimRun:
         self.rng = random.Random(seed)
         self.menu = FaultMenu.of(self.rng) if menu is None else menu
         self.calm = FaultMenu()
-        self.capset = capset or caps(
-            (SYMBOL,),
-            position_long_base_max=str(POSITION_CAP),
-            position_short_base_max=str(POSITION_CAP),
-            duplicate_window_ms=1,
-            conversions={"BTC": [SYMBOL]},
-        )
+        self.capset = capset or world_caps()
         self.now_ns = T0
         self._heap: list[tuple[int, int, Callable[[], None]]] = []
         self.faults = 0
@@ -145,9 +143,7 @@ class SimRun:
         self.run_number = 0
         self.boots: list[tuple[int, int]] = []
         """Of each run: how many facts stood before it, and when it began."""
-        self.noted: list[tuple[int, dict[str, Any]]] = []
-        """What the shell writes beside the engine (commands, steps of a kill), each with how many
-        of the engine's facts stood before it."""
+        self.shell = ShellLines(self)
         self.facts: list[dict[str, Any]] = []
         self.head = GENESIS
         """Of the journal, where a world writes one."""
@@ -273,7 +269,7 @@ class SimRun:
         self.turns.append((turn, effects))
         session = self.engine.session_id or session_before
         self.journalled(turn, session_before, session, effects)
-        self._note_command(item, effects, facts_before)
+        self.shell.heard(item, effects, facts_before)
         for effect in effects:
             if type(effect) is Record:
                 self.facts.append(
@@ -294,45 +290,17 @@ class SimRun:
     ) -> None:
         """For worlds that write a journal: the lines of one turn."""
 
-    def _note_command(self, item: Input, effects: tuple[Effect, ...], place: int) -> None:
-        """What the control server writes of a command, before the engine's own lines."""
-        if isinstance(item, Command):
-            told = {
-                "command_id": f"sim-{len(self.noted)}", "method": item.method,
-                "reason": item.reason, "by": item.actor.name,
-            }  # fmt: skip
-            self._note(place, "command", outcome="accepted", **told)
-            for one in effects:
-                if isinstance(one, Reply) and one.error_code:
-                    msg = f"{one.error_code}: {one.error_message}"
-                    end = {"outcome": "refused", "msg": msg}
-                    self._note(len(self.facts), "command", **told, **end)
-        elif isinstance(item, KillLatched):
-            told = {"command_id": f"sim-{len(self.noted)}", "method": "kill"}
-            self._note(place, "command", reason=item.reason, outcome="accepted", **told)
-            self._note(place, "kill", step="gate_closed", by=item.actor.name, reason=item.reason)
-            self._note(len(self.facts), "kill", step="latched", reason=item.reason)
-            self._watch_kill()
-
-    def _note(self, place: int, event_type: str, **fields: Any) -> None:
-        self.noted.append((place, {"ts_ns": self.now_ns, "event_type": event_type, **fields}))
-
-    def _watch_kill(self) -> None:
-        """As the emergency session does: look until nothing of ours is open or under way."""
-        if self.venue.accounts["main"].open_orders or self.wire.coming:
-            self.later(20 * MS, self._watch_kill)
-        else:
-            self._note(len(self.facts), "kill", step="verified_empty", verified=True)
-
     def _perform(self, effect: Effect) -> None:
         if isinstance(effect, ArmTimer):
             self._arm(effect)
         elif isinstance(effect, SendOrder):
             self._send_place(effect.order)
+        elif isinstance(effect, SendOrderList):
+            send_list(self, effect.order_list)
         elif isinstance(effect, SendCancel):
             self._send_cancel(effect.cancel)
         elif isinstance(effect, SendReplace):
-            self._send_replace(effect)
+            send_replace(self, effect)
         elif isinstance(effect, SendAmend):
             self._send_amend(effect.amend)
         elif isinstance(effect, QueryOrder):
@@ -472,6 +440,7 @@ class SimRun:
         return VenueReport(self.report_of(outcome.order, ReportSource.REPLY, outcome.fills))
 
     def _rejected(self, order: Any, code: int, why: str) -> Input:
+        self.shell.refused(order, code, why)
         no = Reject(
             client_order_id=order.client_order_id,
             instrument_id=order.instrument_id,
@@ -480,45 +449,6 @@ class SimRun:
             ts_recv_ns=self.now_ns,
         )
         return VenueReject(no)
-
-    def _send_replace(self, effect: SendReplace) -> None:
-        """As the venue does with STOP_ON_FAILURE: no new order unless the old one is cancelled."""
-        order, target = effect.replace.order, effect.replace.target
-        asked = Asked(
-            kind="replace",
-            client_order_id=target,
-            instrument_id=order.instrument_id,
-            new_client_order_id=order.client_order_id,
-        )
-        number = self._request_of(asked)
-        if number is None:
-            return
-        travel = self._travel()
-        if travel is None:
-            return
-        self.wire.coming[order.client_order_id] = (order.side, order.qty)
-        self.checker.sent(order.client_order_id)
-
-        def arrive() -> None:
-            try:
-                gone = self.venue.cancel(
-                    "main", SYMBOL, now_ns=self.now_ns, client_order_id=target,
-                    cancel_id=effect.replace.request_id,
-                )  # fmt: skip
-            except DialectError as error:
-                no = VenueCancelReject(self._refused(target, order.instrument_id, error))
-                if effect.replace.mode is ReplaceMode.ALLOW_FAILURE:
-                    self._answer(number, no, self._placed(order))
-                    self._pump_events()
-                    return
-                self.wire.coming.pop(order.client_order_id, None)
-                self._answer(number, no, self._rejected(order, error.code, "cancel failed"))
-            else:
-                canceled = VenueReport(self.report_of(gone, ReportSource.REPLY))
-                self._answer(number, canceled, self._placed(order))
-            self._pump_events()
-
-        self.later(travel, arrive)
 
     def _refused(self, cid: ClientOrderId, iid: InstrumentId, error: DialectError) -> CancelReject:
         return CancelReject(
@@ -549,7 +479,7 @@ class SimRun:
                 no = self._refused(cid, iid, error)
                 self._answer(number, VenueCancelReject(no))
             else:
-                self._answer(number, VenueReport(self.report_of(order, ReportSource.REPLY)))
+                self._answer(number, *reports_of(self, order))
             self._pump_events()
 
         self.later(travel, arrive)
@@ -679,7 +609,7 @@ class SimRun:
         self.venue.matcher.flush_positions(self.now_ns)
         for event in self.venue.drain_events():
             if isinstance(event, ExecReport) and event.account == "main":
-                self._stream(VenueReport(self._stream_report(event)))
+                self._stream(VenueReport(stream_report(event, self.now_ns)))
             elif isinstance(event, AccountPosition) and event.account == "main":
                 held = tuple(
                     Balance(asset, decimal_of_e8(free), decimal_of_e8(locked))
@@ -723,41 +653,6 @@ class SimRun:
         )
         self.tell(MarketData(top))
 
-    def _stream_report(self, event: ExecReport) -> ExecutionReport:
-        fills: tuple[Fill, ...] = ()
-        if event.exec_type is ExecType.TRADE:
-            fills = (
-                Fill(
-                    exec_id=ExecId(f"{SYMBOL}:{event.trade_id}:{event.order.order_id}"),
-                    client_order_id=ClientOrderId(event.order.client_order_id),
-                    venue_order_id=VenueOrderId(str(event.order.order_id)),
-                    instrument_id=BTC,
-                    side=event.order.side,
-                    qty=decimal_of_e8(event.last_qty),
-                    price=decimal_of_e8(event.last_price),
-                    fee=decimal_of_e8(event.fee),
-                    fee_asset=event.fee_asset,
-                    liquidity=LiquidityFlag.MAKER if event.maker else LiquidityFlag.TAKER,
-                    ts_venue_ns=event.ts_ns,
-                    ts_recv_ns=self.now_ns,
-                ),
-            )
-        return ExecutionReport(
-            client_order_id=ClientOrderId(event.order.client_order_id),
-            venue_order_id=VenueOrderId(str(event.order.order_id)),
-            instrument_id=BTC,
-            exec_type=event.exec_type,
-            venue_status=STATUS[event.status],
-            side=event.order.side,
-            qty=decimal_of_e8(event.qty),
-            price=decimal_of_e8(event.order.price),
-            cum_qty=decimal_of_e8(event.executed),
-            fills=fills,
-            source=ReportSource.STREAM,
-            ts_venue_ns=event.ts_ns,
-            ts_recv_ns=self.now_ns,
-        )
-
     def report_of(
         self, order: SimOrder, source: ReportSource, rows: Iterable[TradeFill] = ()
     ) -> ExecutionReport:
@@ -775,6 +670,7 @@ class SimRun:
             source=source,
             ts_venue_ns=order.updated_ns,
             ts_recv_ns=self.now_ns,
+            venue_list_id=None if order.order_list is None else str(order.list_id),
         )
 
     # ------------------------------------------------------------------ the world around

@@ -15,7 +15,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 RUN = ROOT / "requirements.lock"
 DEV = ROOT / "requirements-dev.lock"
-GROUPS = ("dev", "bench", "fuzz", "judges")
+GROUPS = ("dev", "bench", "fuzz", "judges", "docs")
 _UV = (
     *("uv", "pip", "compile", "--quiet", "--universal", "--generate-hashes", "--no-header"),
     *("--no-annotate", "--no-emit-index-url", "pyproject.toml", "--group", "build"),
@@ -47,13 +47,15 @@ def compiled(groups: tuple[str, ...], kept: str) -> dict[str, str]:
 def main() -> None:
     """Compile everything once, then each group with those versions, and write both locks."""
     kept = "".join(path.read_text() for path in (RUN, DEV) if path.exists())
-    everything = "".join(compiled(GROUPS, kept).values())
+    widest = compiled(GROUPS, kept)
+    everything = "".join(widest.values())
     written = compiled((), everything)
     RUN.write_text("".join(written.values()))
     text = ""
     for number, group in enumerate(GROUPS, start=1):
         more = compiled(GROUPS[:number], everything)
-        text += f"# group {group}\n" + "".join(more[name] for name in more if name not in written)
+        # With the marker of the whole: a later group may need on Linux what this one does not.
+        text += f"# group {group}\n" + "".join(widest[name] for name in more if name not in written)
         written |= more
     DEV.write_text(text)
 

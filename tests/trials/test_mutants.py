@@ -40,14 +40,9 @@ def run(
     return report
 
 
-def through_gate(home: Path, course: str) -> tuple[str, ...]:
-    """Options of a run behind the preset for bots, in which the bot may sell what it had before."""
-    text = (ROOT / "deploy" / "caps" / "bots.toml").read_text()
-    old = 'position_short_base_max = "0" '
-    assert old in text
-    caps = home / "caps.toml"
-    caps.write_text(text.replace(old, 'position_short_base_max = "1" '))
-    return ("--through-gate", "--caps", str(caps), "--course", course)
+def through_gate(course: str) -> tuple[str, ...]:
+    """Options of a run behind the gate."""
+    return ("--through-gate", "--course", course)
 
 
 def outcomes(report: dict[str, Any]) -> dict[str, str]:
@@ -63,6 +58,7 @@ def test_the_table_has_every_trial_of_the_standard_course() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(400)
 def test_the_sound_bot_passes_the_short_course(tmp_path: Path) -> None:
     report = run(tmp_path, options=("--course", str(SHORT)))
     told = outcomes(report)
@@ -75,6 +71,7 @@ def test_the_sound_bot_passes_the_short_course(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(400)
 @pytest.mark.parametrize(
     ("broken", "found"),
     [
@@ -92,8 +89,9 @@ def test_a_mutant_is_found_by_the_short_course(
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(400)
 def test_the_sound_bot_passes_the_trials_of_the_gate(tmp_path: Path) -> None:
-    report = run(tmp_path, options=through_gate(tmp_path, str(SHORT_GATE)))
+    report = run(tmp_path, options=through_gate(str(SHORT_GATE)))
     told = outcomes(report)
     assert all(words.startswith("PASS") for words in told.values()), told
     assert report["exit_code"] == 0
@@ -115,8 +113,9 @@ def test_the_sound_bot_passes_the_trials_of_the_gate(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(400)
 def test_a_bot_that_hammers_is_found_by_the_trials_of_the_gate(tmp_path: Path) -> None:
-    report = run(tmp_path, ["backs-off"], options=through_gate(tmp_path, str(SHORT_GATE)))
+    report = run(tmp_path, ["backs-off"], options=through_gate(str(SHORT_GATE)))
     told = outcomes(report)
     found = {name for name, words in told.items() if words.startswith("FINDING")}
     assert found == {"denials", "kill"}, told
@@ -129,7 +128,7 @@ def test_a_bot_that_hammers_is_found_by_the_trials_of_the_gate(tmp_path: Path) -
 def test_the_trials_of_the_gate_find_their_mutants(
     names: tuple[str, ...], broken: str, tmp_path: Path
 ) -> None:
-    options = [*through_gate(tmp_path, "standard"), "--only", "denials", "--only", "kill"]
+    options = [*through_gate("standard"), "--only", "denials", "--only", "kill"]
     told = outcomes(run(tmp_path, [broken], options=options))
     found = {name for name, words in told.items() if words.startswith("FINDING")}
     assert found == set(names), told
@@ -154,7 +153,7 @@ def test_the_sound_bot_has_no_finding_on_the_standard_course(streams: bool, tmp_
 def test_the_sound_bot_passes_the_standard_course_through_the_gate(
     streams: bool, tmp_path: Path
 ) -> None:
-    options = through_gate(tmp_path, "standard")
+    options = through_gate("standard")
     report = run(tmp_path, streams=streams, options=options)
     told = outcomes(report)
     required = {row["outcome"] for row in report["trials"] if row["required"]}

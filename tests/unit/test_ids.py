@@ -24,7 +24,9 @@ from daemon.model.ids import (
     run_id,
     run_number_of,
     stem_of,
+    without_digest,
 )
+from evidence.read.order_ids import read_id, run_of
 
 REQUESTS = (CANCEL_KIND, REPLACE_KIND, AMEND_KIND, STOP_KIND)
 
@@ -46,6 +48,7 @@ def test_no_id_of_a_run_reads_as_another_orders() -> None:
                 shown = own if kind == "o" else factory.of_request(kind, own)
                 assert owner.setdefault(shown, own) == own
                 assert stem_of(shown) == own[:20]
+                assert without_digest(shown) == shown[:20]
                 assert own_id_of(shown) == (own if kind == "o" else own[:20])
                 assert is_ours(shown, "abc123")
                 assert instance_of_order(shown) == "abc123"
@@ -106,7 +109,7 @@ def test_an_old_id_is_never_read_as_a_new_one() -> None:
     ],
 )  # fmt: skip
 def test_what_no_seatrial_made_stays_as_it_is(foreign: str) -> None:
-    assert own_id_of(foreign) == foreign
+    assert own_id_of(foreign) == without_digest(foreign) == foreign
     assert parse_id(foreign) is None
     assert stem_of(foreign) == instance_of_order(foreign) == ""
     assert request_id(CANCEL_KIND, foreign, NO_DIGEST) is None
@@ -155,3 +158,31 @@ def test_a_later_order_than_the_newest_known_one_is_lost() -> None:
     assert not is_lost(factory.of_request(CANCEL_KIND, later), "abc123", known)
     assert not is_lost(later, "other1", "")
     assert run_number_of("abc123-7-k3x") == run_number_of("abc123-7") == 7
+
+
+def test_the_accountant_reads_an_id_as_it_was_written() -> None:
+    """Its reading is another text; every kind, nonce and length of a run number, both ways."""
+    for number in (1, 35, 46_655, 46_656, 36**5 - 1):
+        for nonce in ("", "k3x"):
+            run = run_id("abc123", number, nonce)
+            factory = ClientOrderIdFactory(run, counter=36**4 - 1, head=head_of(f"{number}{nonce}"))
+            own = factory.mint()
+            for kind in ("o", *REQUESTS):
+                shown = own if kind == "o" else factory.of_request(kind, own)
+                read, mine = read_id(shown), parse_id(shown)
+                assert read is not None
+                assert mine is not None
+                assert (read.instance, read.kind, read.run, read.counter) == (
+                    mine.instance, mine.kind, mine.run_number, mine.counter,
+                )  # fmt: skip
+                assert read.key == factory.head[:20]
+                assert read.boot == run_of(run)
+    for old in ("stabc123-1-c", "stabc123-1-c-c", "stabc123o001k3x0000c", "stabc123c001k3x0000c"):
+        read, mine = read_id(old), parse_id(old)
+        assert read is not None
+        assert mine is not None
+        assert (read.run, read.counter, read.key) == (mine.run_number, mine.counter, "")
+    assert read_id("web_1") is read_id("stabc123-c") is read_id("") is None
+    unanchored = read_id("stabc123o001k3x0000c" + NO_DIGEST)
+    assert unanchored is not None
+    assert unanchored.key == ""

@@ -24,7 +24,7 @@ from daemon.model.bots import (
     bot_strategy,
 )
 from daemon.model.enums import OrderType, Side, TradingState
-from daemon.model.ids import InstrumentId, symbol_of
+from daemon.model.ids import ClientOrderId, InstrumentId, symbol_of
 from daemon.model.inputs import BotPlace
 from daemon.model.instrument import Instrument
 from daemon.model.intents import PlaceIntent
@@ -66,10 +66,13 @@ class BotAdmission:
         self._money = money
         self._specs = specs
 
-    def intent_of(self, item: BotPlace, *, replacing: Order | None = None) -> PlaceIntent:
+    def intent_of(
+        self, item: BotPlace, *, replacing: Order | None = None, is_freed: bool = False
+    ) -> PlaceIntent:
         """The wish that a request stands for.
 
-        `replacing`: the order that it takes the place of; its id may be used again.
+        `replacing`: the order that it takes the place of; its id may be used again. `is_freed`:
+        that one is canceled first, or this one is not placed: what it holds may be spent.
 
         Raises:
             Refused: the request does not come as far as the caps.
@@ -85,7 +88,7 @@ class BotAdmission:
         instrument = self._ctx.ledger.instruments.get(item.instrument_id)
         qty = self._qty(item, instrument)
         if instrument is not None and spec.capital:
-            self._afford(spec, item, instrument, qty)
+            self._afford(spec, item, instrument, qty, replacing if is_freed else None)
         terms = None
         if item.quote_qty is not None or item.tags:
             terms = OrderTerms(quote_qty=item.quote_qty, tags=item.tags)
@@ -103,6 +106,10 @@ class BotAdmission:
             terms=terms,
             reason="bot",
         )
+
+    def takes_place_of(self, new: ClientOrderId, old: ClientOrderId) -> None:
+        """An order was approved that is placed only if another is canceled."""
+        self._money.in_place_of[new] = old
 
     def _let_in(self, item: BotPlace) -> BotSpec:
         spec = self._specs.get(item.bot)
@@ -134,7 +141,7 @@ class BotAdmission:
         if self._ctx.trading_state is TradingState.REDUCING:  # what is cut to the position is base
             why = "only what reduces passes now: name the quantity in base"
             raise AdmissionRefused(refusal(BotRefusal.MALFORMED, why))
-        low = self._lowest_price(item.instrument_id)
+        low = self._edge(item.instrument_id, Side.SELL)
         if low is None or instrument is None:
             raise AdmissionRefused(
                 refusal(BotRefusal.NO_PRICE, symbol=symbol_of(item.instrument_id))
@@ -142,15 +149,27 @@ class BotAdmission:
         lot = instrument.lot or Decimal(1).scaleb(-instrument.base_precision)
         return ceil_to(quote_qty / low, lot)
 
-    def _lowest_price(self, instrument_id: InstrumentId) -> Decimal | None:
-        """The collar's lower edge; None where there is no quote or no collar."""
+    def _edge(self, instrument_id: InstrumentId, side: Side) -> Decimal | None:
+        """The collar's edge on the side where `side` is worst off; None: no quote or no collar.
+
+        A buy pays its upper edge; what a sell brings is worth its lower one.
+        """
         top = self._market.tops.get(instrument_id)
         caps = self._ctx.interceptor.risk.capset.for_instrument(instrument_id)
         if top is None or caps is None or not 0 < caps.collar_bps_max < _BPS:
             return None
+        if side is Side.BUY:
+            return max(top.ask_px, top.mid) * (_BPS + caps.collar_bps_max) / _BPS
         return min(top.bid_px, top.mid) * (_BPS - caps.collar_bps_max) / _BPS
 
-    def _afford(self, spec: BotSpec, item: BotPlace, instrument: Instrument, qty: Decimal) -> None:
+    def _afford(
+        self,
+        spec: BotSpec,
+        item: BotPlace,
+        instrument: Instrument,
+        qty: Decimal,
+        freed: Order | None,
+    ) -> None:
         """Refuse what the bot's allotment does not pay for."""
         asset = instrument.quote if item.side is Side.BUY else instrument.base
         why = self._money.short(asset)
@@ -159,7 +178,7 @@ class BotAdmission:
         need = qty
         if item.side is Side.BUY:
             need = item.quote_qty if item.quote_qty is not None else self._cost(item, qty)
-        free = self._money.free(spec, asset)
+        free = self._money.free(spec, asset, but=freed)
         if need > free:
             raise AdmissionRefused(
                 refusal(
@@ -171,13 +190,12 @@ class BotAdmission:
             )
 
     def _cost(self, item: BotPlace, qty: Decimal) -> Decimal:
-        """What a buy costs in quote; without a price, at the touch or where it is triggered."""
-        price = item.price or item.stop_price
-        if price is None:
-            top = self._market.tops.get(item.instrument_id)
-            if top is None:
-                raise AdmissionRefused(
-                    refusal(BotRefusal.NO_PRICE, symbol=symbol_of(item.instrument_id))
-                )
-            price = top.ask_px
-        return qty * price
+        """What a buy costs in quote; without a limit price, at the collar's edge or its trigger."""
+        if item.price is not None:
+            return qty * item.price
+        edge = self._edge(item.instrument_id, Side.BUY)
+        if edge is None:
+            raise AdmissionRefused(
+                refusal(BotRefusal.NO_PRICE, symbol=symbol_of(item.instrument_id))
+            )
+        return qty * max(edge, item.stop_price or edge)

@@ -158,7 +158,9 @@ class BotAccounts:
         account = self.account(_bot(order))
         if order.venue_order_id is not None:
             key = (order.instrument_id, order.venue_order_id)
-            if key not in self._by_venue:
+            known = self._by_venue.get(key)
+            # A venue that was wiped counts its ids anew: an ended order gives its id to the next.
+            if known is None or (known is not order and known.status.is_terminal):
                 self._by_venue[key] = order
                 account.rejects = 0
                 order.ts_venue_placed_ns = order.ts_venue_placed_ns or ts_venue_ns
@@ -203,14 +205,15 @@ class BotAccounts:
 
     def forget(self, order: Order) -> None:
         """The books no longer have the order."""
-        for fill in self.fills.pop(order.client_order_id, ()):
-            self._by_venue.pop((fill.instrument_id, fill.venue_order_id), None)
+        ids = {fill.venue_order_id for fill in self.fills.pop(order.client_order_id, ())}
         self.realised.pop(order.client_order_id, None)
         own = (_bot(order), order.bot_order_id)
         if self._by_own.get(own) is order:
             del self._by_own[own]
-        if order.venue_order_id is not None:
-            self._by_venue.pop((order.instrument_id, order.venue_order_id), None)
+        for venue_order_id in filter(None, {*ids, order.venue_order_id}):
+            key = (order.instrument_id, venue_order_id)
+            if self._by_venue.get(key) is order:
+                del self._by_venue[key]
 
     def new_epoch(self) -> None:
         """The venue began anew: positions and flows start over."""

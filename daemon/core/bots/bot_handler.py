@@ -13,6 +13,8 @@ from daemon.core.amend_requests import Amends
 from daemon.core.bots.admission import BotAdmission
 from daemon.core.bots.bot_accounts import BotAccount
 from daemon.core.bots.bot_requests import Requests
+from daemon.core.bots.list_requests import ListRequests
+from daemon.core.bots.list_rows import ListRows
 from daemon.core.bots.money import Money
 from daemon.core.bots.pending_answers import NOT_ATTEMPTED, TIMER, PendingAnswers
 from daemon.core.bots.rows import Rows
@@ -24,7 +26,17 @@ from daemon.core.replaces import Replaces
 from daemon.core.turn_context import TurnContext
 from daemon.model import journal_records as journal
 from daemon.model.amounts import plain
-from daemon.model.bots import BotDenial, BotState, BotView, DenialSource, bot_of, bot_strategy
+from daemon.model.bots import (
+    BotDenial,
+    BotKeyMisused,
+    BotState,
+    BotSwitched,
+    BotThrottled,
+    BotView,
+    DenialSource,
+    bot_of,
+    bot_strategy,
+)
 from daemon.model.effects import BotBalances
 from daemon.model.enums import ReportSource, Side
 from daemon.model.ids import ClientOrderId
@@ -33,11 +45,10 @@ from daemon.model.inputs import (
     BotAmend,
     BotCancel,
     BotCancelAll,
-    BotKeyMisused,
+    BotCancelList,
     BotPlace,
+    BotPlaceList,
     BotReplace,
-    BotSwitched,
-    BotThrottled,
     Input,
     InstrumentsLoaded,
     NotSent,
@@ -54,6 +65,10 @@ from daemon.model.records import EventType
 from daemon.model.reports import CancelReject, Reject
 from daemon.model.stop_triggers import StopTrigger
 from riskcaps.words.order_kinds import STOP_TYPES
+
+_GONE, _ACTIVE, _SUSPENDED = BotState.GONE, BotState.ACTIVE, BotState.SUSPENDED
+_REPLY = ReportSource.REPLY
+"""Looked up once: on Python 3.11 a look at a member of an enum costs as much as a call."""
 
 _FORGET_EVERY = 500
 ENGINE_NAME = "engine"
@@ -87,6 +102,8 @@ class Bots:
             amends=amends,
             replaces=replaces,
         )
+        self._lists = ListRequests(ctx, admission, self.requests, self._rows, cancels)
+        self._list_rows = ListRows(ctx, self._rows)
         self._hears: dict[type, Callable[[Any], object]] = {
             VenueReport: self._on_report,
             VenueReject: self._on_reject,
@@ -105,6 +122,7 @@ class Bots:
     def begin(self) -> None:
         """First turn of a run: what recovery has folded is known, and nobody waits."""
         self._rows.begin()
+        self._list_rows.begin()
         self._ctx.books.touched.clear()
 
     @property
@@ -117,6 +135,8 @@ class Bots:
             BotCancelAll: requests.cancel_all,
             BotReplace: requests.replace,
             BotAmend: requests.amend,
+            BotPlaceList: self._on_place_list,
+            BotCancelList: self._lists.cancel,
             BotSwitched: self._on_switched,
             BotThrottled: self._on_throttled,
             BotKeyMisused: self._on_key_misused,
@@ -124,11 +144,18 @@ class Bots:
 
     # ------------------------------------------------------------------ inputs
     def _on_place(self, item: BotPlace) -> None:
-        """A placement; whoever had been gone is back with it."""
-        account = self._ctx.ledger.bots.of.get(item.bot)
-        if account is not None and account.state is BotState.GONE and item.bot in self.specs:
-            self._switch(item.bot, BotState.ACTIVE, "it is heard of again", ENGINE_NAME)
+        self._welcome(item.bot)
         self.requests.place(item)
+
+    def _on_place_list(self, item: BotPlaceList) -> None:
+        self._welcome(item.bot)
+        self._lists.place(item)
+
+    def _welcome(self, bot: str) -> None:
+        """A placement; whoever had been gone is back with it."""
+        account = self._ctx.ledger.bots.of.get(bot)
+        if account is not None and account.state is BotState.GONE and bot in self.specs:
+            self._switch(bot, BotState.ACTIVE, "it is heard of again", ENGINE_NAME)
 
     def _on_switched(self, item: BotSwitched) -> None:
         """An operator's or the gateway's word on one bot."""
@@ -150,7 +177,7 @@ class Bots:
 
     # ------------------------------------------------------------------ what others have handled
     def _on_report(self, item: VenueReport) -> None:
-        if item.report.source is ReportSource.REPLY:
+        if item.report.source is _REPLY:
             self._waiting.replied(item.report.client_order_id)
 
     def _on_reject(self, item: VenueReject) -> None:
@@ -210,14 +237,15 @@ class Bots:
         if touched:
             orders = list(touched.values())
             touched.clear()
+            ctx.effects.extend(self._list_rows.changes(orders))
             for order in orders:
-                ctx.effects.extend(self._rows.changes(order))
                 self._stale.add(bot_of(order.strategy_id) or "")
             self._waiting.settle(orders)
             self._rows.turn_over()
             self._suspend_whoever_must()
             if self._rows.remembered > 2 * ctx.config.orders_retained + _FORGET_EVERY:
                 self._rows.forget_gone()
+                self._list_rows.forget_gone()
         if self._stale:
             self._tell_balances()
 
@@ -237,7 +265,7 @@ class Bots:
     def _suspend_whoever_must(self) -> None:
         for name, spec in self.specs.items():
             account = self._ctx.ledger.bots.of.get(name)
-            if account is None or account.state not in (BotState.ACTIVE, BotState.GONE):
+            if account is None or account.state not in (_ACTIVE, _GONE):
                 continue
             if 0 < spec.reject_streak_max <= account.rejects:
                 why = f"{account.rejects} faulty orders in a row"
@@ -245,7 +273,7 @@ class Bots:
                 why = f"{account.losses} orders in a row closed at a loss"
             else:
                 continue
-            self._switch(name, BotState.SUSPENDED, why, ENGINE_NAME, cancel=True)
+            self._switch(name, _SUSPENDED, why, ENGINE_NAME, cancel=True)
 
     # ------------------------------------------------------------------ switching
     def _switch(
@@ -279,16 +307,18 @@ class Bots:
             return orders
         account = self._ctx.ledger.bots.account(bot)
         room = {iid: one.qty for iid, one in account.positions.items()}
-        chosen = []
+        chosen, kept = [], set[str]()
         for order in orders:
             left = room.get(order.instrument_id, order.qty * 0)
             mine = left if order.side is Side.SELL else -left
             if order.order_type in STOP_TYPES and order.leaves_qty <= mine:
                 taken = order.leaves_qty if order.side is Side.SELL else -order.leaves_qty
                 room[order.instrument_id] = left - taken
+                kept.add(order.order_list.list_id if order.order_list is not None else "")
             else:
                 chosen.append(order)
-        return chosen
+        # To cancel the other leg of an OCO would end the stop that protects.
+        return [o for o in chosen if o.order_list is None or o.order_list.list_id not in kept]
 
     # ------------------------------------------------------------------ looking
     def views(self) -> tuple[BotView, ...]:

@@ -15,20 +15,27 @@ from daemon.core.amend_requests import Amends
 from daemon.core.bots.admission import AdmissionRefused, BotAdmission, denied_by_caps, refusal
 from daemon.core.bots.pending_answers import NOT_FOUND, PendingAnswers, Waiter
 from daemon.core.bots.rows import Rows
-from daemon.core.cancels import Cancels
+from daemon.core.cancels import Cancels, open_legs
 from daemon.core.replaces import REPLACEABLE, Replaces
 from daemon.core.turn_context import TurnContext
 from daemon.model import journal_records as journal
 from daemon.model.bots import BotDenial, BotRefusal, ReplaceMode, bot_strategy
 from daemon.model.effects import BotAnswered, SendOrder
 from daemon.model.ids import ClientOrderId, InstrumentId, VenueOrderId, symbol_of
-from daemon.model.inputs import BotAmend, BotCancel, BotCancelAll, BotPlace, BotReplace
+from daemon.model.inputs import (
+    BotAmend,
+    BotCancel,
+    BotCancelAll,
+    BotPlace,
+    BotPlaceList,
+    BotReplace,
+    BotRequest,
+)
 from daemon.model.intents import AmendIntent, PlaceIntent, ReplaceIntent
 from daemon.model.orders import Order
 from daemon.model.records import EventType
 from riskcaps.gate.interceptor import Approved, ReplaceApproved
 
-Request = BotPlace | BotCancel | BotCancelAll | BotReplace | BotAmend
 _WHY = "bot"
 _BEFORE_THE_CANCEL = (
     "filter_",
@@ -69,20 +76,20 @@ class Requests:
         try:
             intent = self._admission.intent_of(item)
         except AdmissionRefused as refused:
-            self._refuse(item, "test" if item.is_test else "place", refused.denial)
+            self.refuse(item, "test" if item.is_test else "place", refused.denial)
             return
         if item.is_test:
             self._test(item, intent)
             return
         made = self._place(item, intent)
         if isinstance(made, BotDenial):
-            self._answer(item, denial=made)
+            self.answer(item, denial=made)
         else:
-            self._wait(item, "place", placed=made)
+            self.wait(item, "place", placed=made)
 
     def _place(self, item: BotPlace, intent: PlaceIntent) -> ClientOrderId | BotDenial:
         """Decide and send; the order's id, or why it was denied. Its line is written."""
-        ctx, owner = self._ctx, _owner(item)
+        ctx, owner = self._ctx, owner_of(item)
         verdict = ctx.interceptor.review(intent, ctx.now_ns)
         ctx.ledger.heard(ctx.interceptor.risk.alerts.take())
         if isinstance(verdict, Approved):
@@ -96,19 +103,20 @@ class Requests:
         """What would become of it; nothing is held, and no line but the input's is written."""
         found = self._ctx.interceptor.preview(intent, self._ctx.now_ns)
         if found is None:
-            self._answer(item)
+            self.answer(item)
         else:
-            self._answer(item, denial=denied_by_caps(found[0].value, found[1]))
+            self.answer(item, denial=denied_by_caps(found[0].value, found[1]))
 
     # ------------------------------------------------------------------ canceling
     def cancel(self, item: BotCancel) -> None:
-        """The end of one order."""
+        """The end of one order; of a list's order, of the whole list, as at the venue."""
         order = self._find(item)
         if order is None or order.status.is_terminal:
-            self._refuse(item, "cancel", NOT_FOUND)
+            self.refuse(item, "cancel", NOT_FOUND)
             return
         self._cancel(item, order)
-        self._wait(item, "cancel", gone=(order.client_order_id,))
+        others = [one.client_order_id for one in open_legs(self._ctx, order) if one is not order]
+        self.wait(item, "cancel", gone=(order.client_order_id, *others))
 
     def cancel_all(self, item: BotCancelAll) -> None:
         """The end of all of the bot's orders on a symbol, each by a cancel of its own."""
@@ -118,11 +126,11 @@ class Requests:
             if order.instrument_id == item.instrument_id
         ]
         if not orders:
-            self._refuse(item, "cancel_all", NOT_FOUND)
+            self.refuse(item, "cancel_all", NOT_FOUND)
             return
         for order in orders:
             self._cancels.want(order, _WHY, order.strategy_id)
-        self._wait(item, "cancel_all", gone=tuple(one.client_order_id for one in orders))
+        self.wait(item, "cancel_all", gone=tuple(one.client_order_id for one in orders))
 
     def _cancel(self, item: BotCancel, order: Order) -> None:
         if item.new_client_order_id:
@@ -140,20 +148,24 @@ class Requests:
         if target is None or target.status.is_terminal:
             self._place_alone(item)
             return
+        if target.order_list is not None:
+            self.refuse(item, "replace", refusal(BotRefusal.IN_LIST))
+            return
         cid = target.client_order_id
         try:
-            intent = self._admission.intent_of(item.place, replacing=target)
+            is_freed = item.mode is ReplaceMode.STOP_ON_FAILURE
+            intent = self._admission.intent_of(item.place, replacing=target, is_freed=is_freed)
         except AdmissionRefused as refused:
-            self._refused_line(item, "replace", refused.denial)
+            self.refused_line(item, "replace", refused.denial)
             self._cancel_alone(item, target, refused.denial)
             return
         if target.status not in REPLACEABLE or cid in self._ctx.pending_queries.cancels:
             busy = refusal(BotRefusal.IN_PROGRESS)
-            self._refused_line(item, "replace", busy)
+            self.refused_line(item, "replace", busy)
             both = item.mode is ReplaceMode.ALLOW_FAILURE
-            self._answer(item, denial=busy if both else None, cancel_denial=busy)
+            self.answer(item, denial=busy if both else None, cancel_denial=busy)
             return
-        ctx, owner = self._ctx, _owner(item.place)
+        ctx, owner = self._ctx, owner_of(item.place)
         wish = ReplaceIntent(
             strategy_id=target.strategy_id,
             client_order_id=cid,
@@ -170,8 +182,10 @@ class Requests:
             ctx.approve(order, intent.reason, verdict.decision, owner)
             if item.cancel.new_client_order_id:
                 self._rows.cancel_ids[cid] = item.cancel.new_client_order_id
+            if is_freed:
+                self._admission.takes_place_of(order.client_order_id, cid)
             self._replaces.send(target, verdict.replace, _WHY)
-            self._wait(item, "replace", placed=order.client_order_id, gone=(cid,))
+            self.wait(item, "replace", placed=order.client_order_id, gone=(cid,))
         else:
             ctx.deny(intent, verdict.reason.value, verdict.context, verdict.decision, owner)
             denial = denied_by_caps(verdict.reason.value, verdict.context)
@@ -180,38 +194,40 @@ class Requests:
     def _cancel_alone(self, item: BotReplace, target: Order, denial: BotDenial) -> None:
         """The placement is refused: the cancel goes all the same, or nothing is done at all."""
         if denial.reason.startswith(_BEFORE_THE_CANCEL):
-            self._answer(item, denial=denial)
+            self.answer(item, denial=denial)
             return
         self._cancel(item.cancel, target)
-        self._wait(item, "replace", gone=(target.client_order_id,), denial=denial)
+        self.wait(item, "replace", gone=(target.client_order_id,), denial=denial)
 
     def _place_alone(self, item: BotReplace) -> None:
         """There is nothing to cancel: the placement follows only if it was to go all the same."""
         if item.mode is ReplaceMode.STOP_ON_FAILURE:
-            self._refused_line(item, "replace", NOT_FOUND)
-            self._answer(item, cancel_denial=NOT_FOUND)
+            self.refused_line(item, "replace", NOT_FOUND)
+            self.answer(item, cancel_denial=NOT_FOUND)
             return
         try:
             made = self._place(item.place, self._admission.intent_of(item.place))
         except AdmissionRefused as refused:
-            self._refused_line(item, "replace", refused.denial)
+            self.refused_line(item, "replace", refused.denial)
             made = refused.denial
         if isinstance(made, BotDenial):
             is_whole = made.reason.startswith(_BEFORE_THE_CANCEL)
-            self._answer(item, denial=made, cancel_denial=None if is_whole else NOT_FOUND)
+            self.answer(item, denial=made, cancel_denial=None if is_whole else NOT_FOUND)
         else:
-            self._wait(item, "replace", placed=made, cancel_denial=NOT_FOUND)
+            self.wait(item, "replace", placed=made, cancel_denial=NOT_FOUND)
 
     def amend(self, item: BotAmend) -> None:
         """A smaller quantity; the order keeps its id and its place in the queue."""
         ctx = self._ctx
         order = self._find(item)
         if order is None or order.status.is_terminal:
-            self._refuse(item, "amend", NOT_FOUND)
+            self.refuse(item, "amend", NOT_FOUND)
+        elif order.order_list is not None:
+            self.refuse(item, "amend", refusal(BotRefusal.IN_LIST))
         elif order.client_order_id in self._amends.under_way or order.status not in REPLACEABLE:
-            self._refuse(item, "amend", refusal(BotRefusal.IN_PROGRESS))
+            self.refuse(item, "amend", refusal(BotRefusal.IN_PROGRESS))
         elif not ctx.gate.can_send:
-            self._refuse(item, "amend", refusal(BotRefusal.NO_LINK, ctx.gate.down_words))
+            self.refuse(item, "amend", refusal(BotRefusal.NO_LINK, ctx.gate.down_words))
         else:
             intent = AmendIntent(
                 strategy_id=order.strategy_id,
@@ -221,9 +237,9 @@ class Requests:
             )
             denied = self._amends.want(order, intent)
             if denied:
-                self._answer(item, denial=denied_by_caps(denied, {"qty": str(item.new_qty)}))
+                self.answer(item, denial=denied_by_caps(denied, {"qty": str(item.new_qty)}))
             else:
-                self._wait(
+                self.wait(
                     item,
                     "amend",
                     amended=order.client_order_id,
@@ -237,36 +253,42 @@ class Requests:
             self._ctx, item.bot, item.instrument_id, item.client_order_id, item.venue_order_id
         )
 
-    def _wait(self, item: Request, kind: str, **what: Any) -> None:
+    def wait(self, item: BotRequest, kind: str, **what: Any) -> None:
+        """Have the answer told when the fold has it."""
         self._waiting.add(
             Waiter(bot=item.bot, request=item.request, kind=kind, asked_ns=self._ctx.now_ns, **what)
         )
 
-    def _refuse(self, item: Request, kind: str, denial: BotDenial) -> None:
-        self._refused_line(item, kind, denial)
-        self._answer(item, denial=denial)
+    def refuse(self, item: BotRequest, kind: str, denial: BotDenial) -> None:
+        """Answer now that the request comes no further, and write it down."""
+        self.refused_line(item, kind, denial)
+        self.answer(item, denial=denial)
 
-    def _refused_line(self, item: Request, kind: str, denial: BotDenial) -> None:
+    def refused_line(self, item: BotRequest, kind: str, denial: BotDenial) -> None:
+        """Write down that a request, or a part of it, comes no further."""
         placed = item.place if isinstance(item, BotReplace) else item
+        own_id = getattr(placed, "list_id", None) or getattr(placed, "client_order_id", None)
+        named = placed.orders[0] if isinstance(placed, BotPlaceList) else placed
         self._ctx.ledger.bots.refuse(item.bot, denial.reason)
         fields: journal.BotRefusedRecord = {
             "bot": item.bot,
             "request": item.request,
             "kind": kind,
-            "client_order_id": getattr(placed, "client_order_id", None) or "",
-            "symbol": symbol_of(placed.instrument_id),
+            "client_order_id": own_id or "",
+            "symbol": symbol_of(named.instrument_id),
             "refusal": denial.reason,
             "msg": denial.msg,
         }
         self._ctx.record(EventType.BOT_REFUSED, fields)
 
-    def _answer(
+    def answer(
         self,
-        item: Request,
+        item: BotRequest,
         *,
         denial: BotDenial | None = None,
         cancel_denial: BotDenial | None = None,
     ) -> None:
+        """Answer now."""
         self._ctx.effects.append(
             BotAnswered(
                 bot=item.bot, request=item.request, denial=denial, cancel_denial=cancel_denial
@@ -293,5 +315,6 @@ def find_order(
     return order if order is not None and order.instrument_id == instrument_id else None
 
 
-def _owner(item: BotPlace) -> dict[str, Any]:
+def owner_of(item: BotPlace) -> dict[str, Any]:
+    """What a decision's line says of whoever asked."""
     return {"bot": item.bot, "client_order_id": item.client_order_id, "request": item.request}

@@ -3,7 +3,9 @@
 Rules of this file:
 1. An allotment (`capital`) moves with the bot's own fills and fees, exactly, asset by asset; what
    its own open orders hold is not free. Never more is free than the account itself has.
-2. Allotments that together exceed what the account has are a promise that cannot be kept: a session
+2. An order that takes the place of another, and is placed only if that is canceled, holds beside it
+   what it holds more. What the old one trades while it is canceled is paid all the same.
+3. Allotments that together exceed what the account has are a promise that cannot be kept: a session
    does not start, and what would spend such an asset is refused until the account has it again.
 """
 
@@ -15,7 +17,8 @@ from daemon.core.turn_context import TurnContext
 from daemon.model.amounts import ZERO, plain
 from daemon.model.bots import bot_strategy
 from daemon.model.enums import Side
-from daemon.model.ids import instrument_id
+from daemon.model.ids import ClientOrderId, instrument_id
+from daemon.model.orders import Order
 from daemon.model.position import Balance
 
 
@@ -26,6 +29,8 @@ class Money:
         """Share the desk."""
         self._ctx = ctx
         self._specs = specs
+        self.in_place_of: dict[ClientOrderId, ClientOrderId] = {}
+        """Orders that are placed only if another is canceled, with that one; until it has ended."""
         self._assets_of: dict[str, list[str]] = {}
         self._assets_version = -1
         self._made: dict[str, Balance] = {}
@@ -39,9 +44,14 @@ class Money:
         held = self._held(spec.name)
         return tuple([self._balance(spec, asset, held.get(asset, ZERO)) for asset in assets])
 
-    def free(self, spec: BotSpec, asset: str) -> Decimal:
-        """What the bot may still spend of an asset."""
-        return self._balance(spec, asset, self._held(spec.name).get(asset, ZERO)).free
+    def free(self, spec: BotSpec, asset: str, *, but: Order | None = None) -> Decimal:
+        """What the bot may still spend of an asset.
+
+        `but`: an order that will have been canceled before it is spent.
+        """
+        free = self._balance(spec, asset, self._held(spec.name).get(asset, ZERO)).free
+        held = None if but is None else self._hold_of(but)
+        return free + held[1] if held is not None and held[0] == asset else free
 
     def allotted(self, asset: str) -> Decimal:
         """What all bots with a capital own of an asset together, by their own books."""
@@ -85,17 +95,29 @@ class Money:
 
     def _held(self, bot: str) -> dict[str, Decimal]:
         """What the bot's open orders hold of each asset."""
-        ctx, held = self._ctx, dict[str, Decimal]()
-        for order in ctx.books.open_of(bot_strategy(bot)).values():
-            hold = ctx.interceptor.risk.books.holds.get(order.client_order_id)
-            instrument = ctx.ledger.instruments.get(order.instrument_id)
-            if hold is None or instrument is None:
+        held = dict[str, Decimal]()
+        for cid, order in self._ctx.books.open_of(bot_strategy(bot)).items():
+            found = self._hold_of(order)
+            if found is None:
                 continue
-            is_buy = order.side is Side.BUY
-            asset = instrument.quote if is_buy else instrument.base
-            amount = hold.leaves * hold.px if is_buy else hold.leaves
+            asset, amount = found
+            old = self._ctx.books.orders.get(self.in_place_of.get(cid, cid))
+            if old is None or old.status.is_terminal:
+                self.in_place_of.pop(cid, None)
+            elif old is not order and (before := self._hold_of(old)) and before[0] == asset:
+                amount = max(ZERO, amount - before[1])
             held[asset] = held.get(asset, ZERO) + amount
         return held
+
+    def _hold_of(self, order: Order) -> tuple[str, Decimal] | None:
+        """The asset that an order holds, and how much of it; of an OCO the worst leg alone."""
+        hold = self._ctx.interceptor.risk.books.holds.get(order.client_order_id)
+        instrument = self._ctx.ledger.instruments.get(order.instrument_id)
+        if hold is None or instrument is None:
+            return None
+        if order.side is Side.BUY:
+            return instrument.quote, hold.counted * hold.px
+        return instrument.base, hold.counted
 
     def _assets(self, spec: BotSpec) -> list[str]:
         ledger = self._ctx.ledger

@@ -23,6 +23,12 @@ from daemon.model.ids import ClientOrderId
 from daemon.model.orders import Order
 from daemon.model.records import EventType
 
+_CANCELED, _REJECTED = VenueOrderStatus.CANCELED, VenueOrderStatus.REJECTED
+_UNKNOWN = OrderStatus.UNKNOWN
+_MARKET, _LIMIT = OrderType.MARKET, OrderType.LIMIT
+_BOT_ANSWERED = EventType.BOT_ANSWERED
+"""Looked up once: on Python 3.11 a look at a member of an enum costs as much as a call."""
+
 TIMER = "bots"
 WAITING_PER_BOT_MAX = 1_000
 """The oldest is forgotten beyond it: its bot has given up long before."""
@@ -33,13 +39,17 @@ NOT_FOUND = BotDenial(source=DenialSource.DOOR, reason=BotRefusal.ORDER_NOT_FOUN
 
 @dataclass(slots=True, kw_only=True)
 class Waiter:
-    """One request. `placed` and `gone` are the orders whose start and end it waits for."""
+    """One request. `placed` and `gone` are the orders whose start and end it waits for.
+
+    `listed`: the orders of a list, in the order of its legs, which all must have started.
+    """
 
     bot: str
     request: int
     kind: str
     asked_ns: int
     placed: ClientOrderId | None = None
+    listed: tuple[ClientOrderId, ...] = ()
     gone: tuple[ClientOrderId, ...] = ()
     amended: ClientOrderId | None = None
     amends_before: int = 0
@@ -49,6 +59,10 @@ class Waiter:
     denial: BotDenial | None = None
     """Why the placement half was refused, when that is known before the rest."""
     cancel_denial: BotDenial | None = None
+
+    def places(self, client_order_id: ClientOrderId) -> bool:
+        """Whether it waits for the start of this order."""
+        return self.placed == client_order_id or client_order_id in self.listed
 
 
 class PendingAnswers:
@@ -83,14 +97,14 @@ class PendingAnswers:
         """
         order = self._ctx.books.orders.get(client_order_id)
         for waiter in self._on(client_order_id):
-            if waiter.placed == client_order_id and order is not None:
+            if waiter.places(client_order_id) and order is not None:
                 waiter.is_replied = True
                 self._ctx.books.touched[client_order_id] = order
 
     def refused(self, client_order_id: ClientOrderId, denial: BotDenial) -> None:
         """A placement was refused by the venue, or never left."""
         for waiter in self._on(client_order_id):
-            if waiter.placed == client_order_id:
+            if waiter.places(client_order_id):
                 waiter.denial = denial
 
     def cancel_refused(self, client_order_id: ClientOrderId, denial: BotDenial) -> None:
@@ -155,7 +169,7 @@ class PendingAnswers:
             if order is None or not self._is_placed(order, waiter):
                 return None
             placed = self._rows.row(order)
-            if placed.status is VenueOrderStatus.REJECTED:
+            if placed.status is _REJECTED:
                 denial, placed = NEVER_THERE, None
         if waiter.kind == "replace":
             if cancel_denial is None and not (ended and _was_canceled(ended[0])):
@@ -171,6 +185,8 @@ class PendingAnswers:
             )
         if waiter.kind == "amend":
             return self._amended(waiter)
+        if waiter.kind == "place_list":
+            return self._list_placed(waiter)
         if waiter.kind == "place":
             rows = () if placed is None else (placed,)
             return BotAnswered(bot=bot, request=request, denial=denial, rows=rows)
@@ -178,6 +194,20 @@ class PendingAnswers:
         return BotAnswered(
             bot=bot, request=request, denial=None if canceled else NOT_FOUND, rows=canceled
         )
+
+    def _list_placed(self, waiter: Waiter) -> BotAnswered | None:
+        """All orders of a list were taken, or one was refused, and with it all."""
+        bot, request = waiter.bot, waiter.request
+        if waiter.denial is not None:
+            return BotAnswered(bot=bot, request=request, denial=waiter.denial)
+        found = [self._ctx.books.orders.get(cid) for cid in waiter.listed]
+        orders = [one for one in found if one is not None and self._is_placed(one, waiter)]
+        if len(orders) < len(found):
+            return None
+        rows = tuple(self._rows.row(one) for one in orders)
+        if any(row.status is VenueOrderStatus.REJECTED for row in rows):
+            return BotAnswered(bot=bot, request=request, denial=NEVER_THERE)
+        return BotAnswered(bot=bot, request=request, rows=rows)
 
     def _amended(self, waiter: Waiter) -> BotAnswered | None:
         order = self._ctx.books.orders.get(waiter.amended or ClientOrderId(""))
@@ -194,10 +224,13 @@ class PendingAnswers:
             return False  # fills are owed: a row without them would be half of the truth
         if order.status.is_terminal:
             return True
-        if not is_shown(order) or order.status is OrderStatus.UNKNOWN:
+        if not is_shown(order) or order.status is _UNKNOWN:
             return False
-        if order.order_type is OrderType.MARKET or (
-            order.order_type is OrderType.LIMIT and order.time_in_force in _AT_ONCE
+        is_pending = order.order_list is not None and order.order_list.is_pending
+        if is_pending:
+            pass  # it ends at once when its turn comes, not now
+        elif order.order_type is _MARKET or (
+            order.order_type is _LIMIT and order.time_in_force in _AT_ONCE
         ):
             return False
         if waiter.is_replied:
@@ -227,7 +260,7 @@ class PendingAnswers:
             "refused": "" if said is None else f"{said.source}: {said.reason}",
             "wait_ns": ctx.now_ns - waiter.asked_ns,
         }
-        ctx.record(EventType.BOT_ANSWERED, fields)
+        ctx.record(_BOT_ANSWERED, fields)
         ctx.effects.append(answered)
 
     def _on(self, client_order_id: ClientOrderId) -> list[Waiter]:
@@ -253,8 +286,8 @@ _NOT_ATTEMPTED = (NOT_ATTEMPTED,)
 
 def _orders_of(waiter: Waiter) -> tuple[ClientOrderId, ...]:
     more = [one for one in (waiter.placed, waiter.amended) if one is not None]
-    return (*waiter.gone, *more)
+    return (*waiter.gone, *waiter.listed, *more)
 
 
 def _was_canceled(row: BotOrderRow) -> bool:
-    return row.status is VenueOrderStatus.CANCELED
+    return row.status is _CANCELED

@@ -17,9 +17,23 @@ from daemon.model.amounts import ZERO
 from daemon.model.bots import BotFill, BotOrderRow, bot_of
 from daemon.model.effects import BotOrderChanged
 from daemon.model.enums import ExecType, LiquidityFlag, OrderStatus, VenueOrderStatus
-from daemon.model.ids import ClientOrderId
+from daemon.model.ids import ClientOrderId, first_of_list
 from daemon.model.orders import Order
 from daemon.model.reports import Fill
+
+_REJECTED, _FILLED, _PARTIALLY_FILLED = (
+    VenueOrderStatus.REJECTED,
+    VenueOrderStatus.FILLED,
+    VenueOrderStatus.PARTIALLY_FILLED,
+)
+_NEW = VenueOrderStatus.NEW
+_CANCELED, _ORDERSTATUS_FILLED, _UNKNOWN = (
+    OrderStatus.CANCELED,
+    OrderStatus.FILLED,
+    OrderStatus.UNKNOWN,
+)
+_EXECTYPE_NEW, _TRADE, _REPLACED = ExecType.NEW, ExecType.TRADE, ExecType.REPLACED
+"""Looked up once: on Python 3.11 a look at a member of an enum costs as much as a call."""
 
 _ENDS = {
     OrderStatus.FILLED: VenueOrderStatus.FILLED,
@@ -43,6 +57,7 @@ class BotTold:
     is_ended: bool = False
     amends: int = 0
     was_in_doubt: bool = False
+    was_pending: bool = False
 
 
 class Rows:
@@ -70,6 +85,7 @@ class Rows:
                     is_ended=order.status.is_terminal,
                     amends=order.amends,
                     was_in_doubt=order.status is OrderStatus.UNKNOWN,
+                    was_pending=self._is_pending(order),
                 )
 
     def turn_over(self) -> None:
@@ -88,7 +104,7 @@ class Rows:
         if venue_order_id is None and fills:  # a trade of it was seen before its report
             venue_order_id = fills[0].venue_order_id
         by_quote = terms is not None and terms.quote_qty is not None
-        is_whole = by_quote and order.status is OrderStatus.FILLED  # until then it is a bound
+        is_whole = by_quote and order.status is _ORDERSTATUS_FILLED  # until then it is a bound
         return BotOrderRow(
             bot=bot_of(order.strategy_id) or "",
             client_order_id=order.bot_order_id,
@@ -109,12 +125,23 @@ class Rows:
             tags=() if terms is None else terms.tags,
             fills=tuple(_fill_of(one) for one in fills),
             amends=0 if by_quote else order.amends,
-            in_doubt=order.status is OrderStatus.UNKNOWN,
+            in_doubt=order.status is _UNKNOWN,
             cancel_client_order_id=self.cancel_ids.get(cid, ""),
             reason=self.reasons.get(cid, ""),
             ts_placed_ns=order.ts_venue_placed_ns or order.ts_approved_ns,
             ts_updated_ns=order.ts_venue_ns or order.ts_updated_ns,
+            order_list=order.order_list,
+            venue_list_id=order.venue_list_id,
+            is_pending=self._is_pending(order),
         )
+
+    def _is_pending(self, order: Order) -> bool:
+        """Whether it waits for the first order of its list, as far as the fold knows."""
+        leg = order.order_list
+        if leg is None or not leg.is_pending or order.cum_qty > 0:
+            return False
+        first = self._ctx.books.orders.get(first_of_list(leg.list_id))
+        return first is not None and first.status is not OrderStatus.FILLED
 
     def changes(self, order: Order) -> Iterator[BotOrderChanged]:
         """What has changed since its bot was last told; it counts as told from here on."""
@@ -123,17 +150,22 @@ class Rows:
         if told is None:
             told = self._told[cid] = BotTold()
         row = self._fresh[cid] = self.row(order)
-        if order.status is OrderStatus.UNKNOWN:
+        if order.status is _UNKNOWN:
             told.was_in_doubt = True
         if not told.is_new and is_shown(order):
             told.is_new = True
-            yield _change(_before_trades(row), ExecType.NEW)
+            yield _change(_before_trades(row), _EXECTYPE_NEW)
+        if row.is_pending:
+            told.was_pending = True
+        elif told.was_pending and row.status is VenueOrderStatus.NEW:
+            told.was_pending = False  # its turn has come: the venue says NEW again
+            yield _change(row, _EXECTYPE_NEW)
         for count in range(told.fills + 1, len(row.fills) + 1):
-            yield _change(_after_trades(row, count), ExecType.TRADE, row.fills[count - 1])
+            yield _change(_after_trades(row, count), _TRADE, row.fills[count - 1])
         told.fills = len(row.fills)
         if row.amends > told.amends:
             told.amends = row.amends
-            yield _change(row, ExecType.REPLACED)
+            yield _change(row, _REPLACED)
         if not order.status.is_terminal:
             told.is_ended = False
         elif not told.is_ended:
@@ -169,16 +201,16 @@ def is_shown(order: Order) -> bool:
 
 def status_of(order: Order) -> VenueOrderStatus | None:
     """The venue's word for where the order stands; None: nothing proves that it has it."""
-    if order.status is OrderStatus.CANCELED and not is_shown(order):
-        return VenueOrderStatus.REJECTED  # it never left
+    if order.status is _CANCELED and not is_shown(order):
+        return _REJECTED  # it never left
     end = _ENDS.get(order.status)
     if end is not None:
         return end
     if order.cum_qty >= order.qty:
-        return VenueOrderStatus.FILLED
+        return _FILLED
     if order.cum_qty > 0:
-        return VenueOrderStatus.PARTIALLY_FILLED
-    return VenueOrderStatus.NEW if order.venue_order_id is not None else None
+        return _PARTIALLY_FILLED
+    return _NEW if order.venue_order_id is not None else None
 
 
 def _fill_of(fill: Fill) -> BotFill:
@@ -200,7 +232,7 @@ def _change(row: BotOrderRow, kind: ExecType, fill: BotFill | None = None) -> Bo
 def _before_trades(row: BotOrderRow) -> BotOrderRow:
     return replace(
         row,
-        status=VenueOrderStatus.NEW,
+        status=_NEW,
         cum_qty=ZERO,
         cum_quote=ZERO,
         fills=(),

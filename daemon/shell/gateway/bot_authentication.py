@@ -180,6 +180,11 @@ class Authentication:
         raise too_much_weight(bucket.rate * 60, until_ns)
 
 
+_CANCEL_NAMES = (
+    "symbol", "orderId", "origClientOrderId", "orderListId", "listClientOrderId",
+)  # fmt: skip
+
+
 def proof_of(payload: bytes, signature: str) -> str:
     """What a third party can check that the bot asked with, but for an HMAC: that it could not."""
     return f"{payload.decode('utf-8', 'replace')}&signature={signature}"
@@ -189,4 +194,4 @@ def cancel_target(endpoint: Endpoint, params: Params) -> str:
     """What a cancel names, in words that are the same for each cancel of it."""
     if endpoint.kind is not CallKind.CANCEL:
         return ""
-    return "|".join(params.text(name) for name in ("symbol", "orderId", "origClientOrderId"))
+    return "|".join(params.text(name) for name in _CANCEL_NAMES)

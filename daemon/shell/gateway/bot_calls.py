@@ -7,10 +7,8 @@ Rules of this file:
 3. What could leave a doubt is said as a doubt (-1007), never as "there is no such order".
 """
 
-import asyncio
 from binascii import b2a_base64
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from decimal import Decimal
 from functools import partial
 from os import urandom
@@ -23,7 +21,10 @@ from daemon.model.effects import BotAnswered
 from daemon.model.enums import OrderType, TimeInForce
 from daemon.model.ids import ClientOrderId, InstrumentId, instrument_id
 from daemon.model.inputs import BotCancelAll, BotPlace
+from daemon.shell.gateway.bot_list_calls import BotListCalls, ended_list
 from daemon.shell.gateway.gateway_rules import BotAsked, Counts
+from daemon.shell.gateway.placement_doubts import PlacementDoubts, list_name
+from daemon.shell.gateway.public import no_answer
 from daemon.shell.gateway.public_market import PublicReply, PublicRequestFailed
 from daemon.shell.gateway.request_waiters import (
     PatienceOver,
@@ -31,6 +32,7 @@ from daemon.shell.gateway.request_waiters import (
     Satisfied,
     TooManyWait,
 )
+from daemon.shell.gateway.shared_cancels import SharedCancels
 from daemon.shell.gateway.views import OwnView, Views, is_ended, is_whole
 from daemon.venues.binance_spot.serving.account_rows import account_row
 from daemon.venues.binance_spot.serving.bot_forms import (
@@ -60,7 +62,7 @@ from daemon.venues.binance_spot.serving.order_forms import (
     parse_replace,
     response_type,
 )
-from daemon.venues.binance_spot.serving.refusals import refusal_of, try_again
+from daemon.venues.binance_spot.serving.refusals import refusal_of
 from daemon.venues.binance_spot.serving.shown_rows import (
     Row,
     amended_row,
@@ -86,15 +88,6 @@ class AccountData(Protocol):
 Handler = Callable[[BotAsked], Awaitable[object]]
 
 
-@dataclass(slots=True)
-class _Doubt:
-    """Placements under one id that have no answer yet."""
-
-    before: ClientOrderId | None
-    """Our id of the order that bore it before them."""
-    placements: int = 0
-
-
 def _nobody_minds() -> None:
     """Nothing depends on when it is settled."""
 
@@ -118,10 +111,9 @@ class BotCalls:
         self._account = account
         self._counts = counts
         self._now_ns = now_ns
-        self._cancels: dict[tuple[str, InstrumentId, str], asyncio.Future[object]] = {}
+        self._cancels = SharedCancels()
         self._execution_id = 0
-        self._in_doubt: dict[tuple[str, str], _Doubt] = {}
-        """By bot and its order id: placements that have no answer yet."""
+        self.doubts = PlacementDoubts()
         self.handlers: Mapping[str, Handler] = {
             "order.place": self._place,
             "order.test": self._test,
@@ -134,12 +126,11 @@ class BotCalls:
             "allOrders": self._all_orders,
             "myTrades": self._my_trades,
             "myAllocations": self._nothing,
-            "openOrderLists.status": self._nothing,
-            "allOrderLists": self._nothing,
             "account.status": self._account_status,
             "account.commission": partial(self._of_account, "account/commission"),
             "account.rateLimits.orders": self._order_counts,
             "myFilters": partial(self._of_account, "myFilters"),
+            **BotListCalls(self, counts=counts, now_ns=now_ns, new_id=invented_id).handlers,
         }
 
     # ------------------------------------------------------------------ orders
@@ -150,12 +141,13 @@ class BotCalls:
         make = place_input(
             form,
             params,
-            self._instrument(asked),
+            self.instrument(asked),
             asked.bot.name,
             client_order_id=invented_id(),
             proof=asked.proof,
         )
-        answer = await self._ask_named(asked, make, make(0), shown)
+        wish = make(0)
+        answer = await self.ask_named(asked, make, [wish], _told(wish, shown))
         if answer.denial is not None:
             raise refusal_of(answer.denial, self._now_ns(), places=True)
         return self._placed(asked, answer, shown)
@@ -165,8 +157,8 @@ class BotCalls:
             raise not_supported()
         form = parse_place(asked.params)
         response_type(asked.params, form.type)
-        instrument = self._instrument(asked)
-        answer = await self._ask(
+        instrument = self.instrument(asked)
+        answer = await self.ask(
             asked,
             place_input(
                 form,
@@ -183,48 +175,33 @@ class BotCalls:
 
     async def _cancel(self, asked: BotAsked) -> object:
         form = parse_cancel(asked.params)
-        instrument = self._instrument(asked)
+        instrument = self.instrument(asked)
         make = cancel_input(form, instrument, asked.bot.name, cancel_id=invented_id())
         order_id = "" if form.order_id is None else str(form.order_id)
-        found = self._view(asked).find(instrument, form.client_order_id, order_id)
-        if found is not None and is_ended(found) and not self._is_in_doubt(asked, found):
+        found = self.view(asked).find(instrument, form.client_order_id, order_id)
+        if (
+            found is not None
+            and is_ended(found)
+            and not self.doubts.may_be_newer(asked.bot.name, found)
+        ):
             raise unknown_order()
         key = (asked.bot.name, instrument, order_id or f"c:{form.client_order_id}")
-        return await self._once(key, lambda: self._cancel_now(asked, make))
+        return await self._cancels.once(key, lambda: self._cancel_now(asked, make))
 
     async def _cancel_now(self, asked: BotAsked, make: Callable[[int], Any]) -> object:
-        answer = await self._ask(asked, make)
+        answer = await self.ask(asked, make)
         if answer.denial is not None:
             raise refusal_of(answer.denial, self._now_ns(), places=False)
-        return canceled_row(seen_order(self._newest(asked, answer)))
+        return self._canceled(asked, self._newest(asked, answer))
 
-    async def _once(
-        self,
-        key: tuple[str, InstrumentId, str],
-        ask: Callable[[], Awaitable[object]],
-    ) -> object:
-        """Repeated cancels of one order share the first one's answer."""
-        under_way = self._cancels.get(key)
-        if under_way is not None:
-            return await asyncio.shield(under_way)
-        mine: asyncio.Future[object] = asyncio.get_running_loop().create_future()
-        self._cancels[key] = mine
-        try:
-            result = await ask()
-        except BaseException as error:
-            told = error if isinstance(error, Exception) else unknown_outcome()
-            mine.set_exception(told)
-            mine.exception()  # looked at: nobody else need have waited
-            raise
-        else:
-            mine.set_result(result)
-            return result
-        finally:
-            del self._cancels[key]
+    def _canceled(self, asked: BotAsked, row: BotOrderRow) -> Row:
+        """An order's report; of one in a list the list's: canceling one cancels all."""
+        rows = self.view(asked).list_of(row)
+        return ended_list(rows) if rows else canceled_row(seen_order(row))
 
     async def _cancel_open(self, asked: BotAsked) -> object:
-        instrument = self._instrument(asked)
-        answer = await self._ask(
+        instrument = self.instrument(asked)
+        answer = await self.ask(
             asked,
             lambda request: BotCancelAll(
                 bot=asked.bot.name, request=request, instrument_id=instrument
@@ -234,12 +211,14 @@ class BotCalls:
             raise refusal_of(answer.denial, self._now_ns(), places=False)
         if not answer.rows:
             raise unknown_order()
-        view = self._view(asked)
-        return [canceled_row(seen_order(view.newest(row))) for row in answer.rows]
+        view = self.view(asked)
+        alone = [view.newest(row) for row in answer.rows if row.order_list is None]
+        listed = {row.order_list.list_id: row for row in answer.rows if row.order_list is not None}
+        return [self._canceled(asked, row) for row in (*alone, *listed.values())]
 
     async def _amend(self, asked: BotAsked) -> object:
         form = parse_amend(asked.params)
-        answer = await self._ask(asked, amend_input(form, self._instrument(asked), asked.bot.name))
+        answer = await self.ask(asked, amend_input(form, self.instrument(asked), asked.bot.name))
         if answer.denial is not None:
             raise refusal_of(answer.denial, self._now_ns(), places=False)
         row = self._newest(asked, answer)
@@ -251,19 +230,20 @@ class BotCalls:
         make = replace_input(
             form,
             params,
-            self._instrument(asked),
+            self.instrument(asked),
             name,
             client_order_id=invented_id(),
             cancel_id=invented_id(),
             proof=asked.proof,
         )
-        answer = await self._ask_named(asked, make, make(0).place, form.shown)
+        wish = make(0).place
+        answer = await self.ask_named(asked, make, [wish], _told(wish, form.shown))
         return self._replaced(asked, answer, form.shown)
 
     def _replaced(self, asked: BotAsked, answer: BotAnswered, shown: ResponseType) -> object:
         canceled: Row | DialectError
         if answer.cancel_row is not None:
-            canceled = canceled_row(seen_order(self._view(asked).newest(answer.cancel_row)))
+            canceled = canceled_row(seen_order(self.view(asked).newest(answer.cancel_row)))
         elif answer.cancel_denial is not None:
             canceled = refusal_of(answer.cancel_denial, self._now_ns(), places=False)
         elif answer.denial is not None:  # refused whole, before anything was asked of the venue
@@ -286,24 +266,28 @@ class BotCalls:
     # ------------------------------------------------------------------ reads of its own
     async def _query(self, asked: BotAsked) -> object:
         order_id, client_id = asked.params.order_key()
-        found = self._view(asked).find(
-            self._instrument(asked), client_id, "" if order_id is None else str(order_id)
+        found = self.view(asked).find(
+            self.instrument(asked), client_id, "" if order_id is None else str(order_id)
         )
-        if order_id is None and found is not None and self._is_in_doubt(asked, found):
+        if (
+            order_id is None
+            and found is not None
+            and self.doubts.may_be_newer(asked.bot.name, found)
+        ):
             raise unknown_outcome()
-        if found is None and (asked.bot.name, client_id) not in self._in_doubt:
+        if found is None and not self.doubts.has(asked.bot.name, client_id):
             raise no_such_order()
         if found is None or found.status is None:
             raise unknown_outcome()
         return order_row(seen_order(found))
 
     async def _open_orders(self, asked: BotAsked) -> object:
-        instrument = self._instrument(asked) if asked.params.text("symbol") else None
-        return [order_row(seen_order(row)) for row in self._view(asked).open_orders(instrument)]
+        instrument = self.instrument(asked) if asked.params.text("symbol") else None
+        return [order_row(seen_order(row)) for row in self.view(asked).open_orders(instrument)]
 
     async def _all_orders(self, asked: BotAsked) -> object:
         params = asked.params
-        found = self._view(asked).orders(self._instrument(asked))
+        found = self.view(asked).orders(self.instrument(asked))
         limit = params.limit(500, 1000)
         from_id, start, end = (params.integer(n) for n in ("orderId", "startTime", "endTime"))
         _check_span(start, end)
@@ -332,7 +316,7 @@ class BotCalls:
         _check_span(start, end)
         found = [
             (row, fill)
-            for row, fill in self._view(asked).fills(self._instrument(asked))
+            for row, fill in self.view(asked).fills(self.instrument(asked))
             if (from_id is None or fill.trade_id >= from_id)
             and (order_id is None or row.venue_order_id == str(order_id))
             and (start is None or ms_of(fill.ts_venue_ns) >= start)
@@ -344,7 +328,7 @@ class BotCalls:
 
     async def _account_status(self, asked: BotAsked) -> object:
         rates = await self._commission(asked.bot.symbols[0])
-        view = self._view(asked)
+        view = self.view(asked)
         return account_row(
             seen_balances(view.balances()),
             maker_ppm=_ppm(rates["maker"]),
@@ -356,7 +340,7 @@ class BotCalls:
         )
 
     async def _of_account(self, path: str, asked: BotAsked) -> object:
-        self._instrument(asked)
+        self.instrument(asked)
         return await self._signed_answer(path, asked.params.symbol())
 
     async def _order_counts(self, asked: BotAsked) -> object:
@@ -365,7 +349,7 @@ class BotCalls:
     async def _nothing(self, asked: BotAsked) -> object:
         """A bot has no lists and no allocations: none is served."""
         if asked.params.text("symbol"):
-            self._instrument(asked)
+            self.instrument(asked)
         return []
 
     # ------------------------------------------------------------------ shared
@@ -374,30 +358,41 @@ class BotCalls:
         self._execution_id += 1
         return self._execution_id
 
-    def _view(self, asked: BotAsked) -> OwnView:
+    def view(self, asked: BotAsked) -> OwnView:
+        """What the bot may see."""
         return self._views[asked.bot.name]
 
     def _newest(self, asked: BotAsked, answer: BotAnswered) -> BotOrderRow:
         if not answer.rows:
             raise unknown_outcome()
-        row = self._view(asked).newest(answer.rows[0])
+        row = self.view(asked).newest(answer.rows[0])
         if row.status is None:
             raise unknown_outcome()
         return row
 
-    def _instrument(self, asked: BotAsked) -> InstrumentId:
+    def instrument(self, asked: BotAsked) -> InstrumentId:
+        """The instrument that a request names.
+
+        Raises:
+            VenueError: -1121 where it is none of the bot's.
+        """
         symbol = asked.params.symbol()
         if symbol not in asked.bot.symbols:
             raise DialectError(-1121, "Invalid symbol.")
         return instrument_id(symbol, self._environment)
 
-    async def _ask(
+    async def ask(
         self,
         asked: BotAsked,
         make: Callable[[int], Any],
         satisfied: Satisfied | None = None,
         on_settled: Callable[[], None] = _nobody_minds,
     ) -> BotAnswered:
+        """Ask the engine and wait for its answer.
+
+        Raises:
+            VenueError: -1007 when nothing is known, -2010 when it was not asked.
+        """
         try:
             return await self._waiting.ask(
                 asked.bot.name,
@@ -411,26 +406,23 @@ class BotCalls:
         except TooManyWait:
             raise busy() from None
 
-    async def _ask_named(
-        self, asked: BotAsked, make: Callable[[int], Any], wish: BotPlace, shown: ResponseType
+    async def ask_named(
+        self,
+        asked: BotAsked,
+        make: Callable[[int], Any],
+        wishes: Sequence[BotPlace],
+        satisfied: Satisfied | None = None,
+        *,
+        list_id: str = "",
     ) -> BotAnswered:
-        """Ask for an order; until the engine has answered, its id is in doubt, not absent."""
-        key = (asked.bot.name, wish.client_order_id)
-        before = self._view(asked).find(wish.instrument_id, wish.client_order_id, "")
-        doubt = self._in_doubt.setdefault(key, _Doubt(None if before is None else before.own_id))
-        doubt.placements += 1
-
-        def settle() -> None:
-            doubt.placements -= 1
-            if not doubt.placements and self._in_doubt.get(key) is doubt:
-                del self._in_doubt[key]
-
-        return await self._ask(asked, make, _told(wish, shown), settle)
-
-    def _is_in_doubt(self, asked: BotAsked, found: BotOrderRow) -> bool:
-        """Whether a newer order than this one may exist under the same id of the bot."""
-        doubt = self._in_doubt.get((asked.bot.name, found.client_order_id))
-        return doubt is not None and doubt.before == found.own_id and is_ended(found)
+        """Ask for orders; until the engine has answered, their ids are in doubt, not absent."""
+        view, ids = self.view(asked), dict[str, ClientOrderId | None]()
+        for wish in wishes:
+            before = view.find(wish.instrument_id, wish.client_order_id, "")
+            ids[wish.client_order_id] = None if before is None else before.own_id
+        if list_id:
+            ids[list_name(list_id)] = None
+        return await self.ask(asked, make, satisfied, self.doubts.begin(asked.bot.name, ids))
 
     async def _commission(self, symbol: str) -> Mapping[str, str]:
         told = await self._signed_answer("account/commission", symbol)
@@ -440,8 +432,8 @@ class BotCalls:
     async def _signed_answer(self, path: str, symbol: str) -> Any:
         try:
             reply = await self._account.get(path, symbol)
-        except PublicRequestFailed:
-            raise try_again() from None
+        except PublicRequestFailed as error:
+            raise no_answer(error) from None
         return orjson.loads(reply.body)
 
 

@@ -19,9 +19,11 @@ from typing import Any
 import uvloop
 
 from daemon.model.amounts import NS_PER_MS, NS_PER_S
-from daemon.model.bots import BotState, BotView
+from daemon.model.bots import BotKeyMisused, BotState, BotSwitched, BotThrottled, BotView
 from daemon.model.effects import BotEffect
-from daemon.model.inputs import BotKeyMisused, BotSwitched, BotThrottled, Input
+from daemon.model.inputs import (
+    Input,
+)
 from daemon.settings_bots import GatewaySettings
 from daemon.shell.gateway.bot_authentication import Authentication
 from daemon.shell.gateway.bot_calls import AccountData, BotCalls

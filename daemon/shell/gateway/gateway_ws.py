@@ -5,17 +5,17 @@ import logging
 
 import orjson
 
-from daemon.model.effects import BotBalances, BotEffect, BotOrderChanged
+from daemon.model.effects import BotBalances, BotEffect, BotListChanged, BotOrderChanged
 from daemon.model.enums import VenueOrderStatus
 from daemon.shell.gateway.bot_authentication import Authentication, cancel_target, proof_of
-from daemon.shell.gateway.bot_calls import BotCalls
+from daemon.shell.gateway.bot_calls import BotCalls, busy
 from daemon.shell.gateway.public import PublicCalls
 from daemon.shell.gateway.public_market import PublicReply
 from daemon.shell.process.tasks import spawn
 from daemon.shell.sim_host.sim_connection import SimConnection
 from daemon.venues.binance_spot.serving.bot_forms import check_served
-from daemon.venues.binance_spot.serving.bot_rows import position_of, report_of
-from daemon.venues.binance_spot.serving.call_table import ENDPOINTS, Endpoint
+from daemon.venues.binance_spot.serving.bot_rows import list_status_of, position_of, report_of
+from daemon.venues.binance_spot.serving.call_table import ENDPOINTS, CallKind, Endpoint
 from daemon.venues.binance_spot.serving.dialect_errors import (
     DialectError,
     not_permitted,
@@ -41,7 +41,9 @@ from daemon.venues.binance_spot.serving.ws_frames import (
 
 log = logging.getLogger("seatriald")
 IN_FLIGHT_MAX = 200
-"""Requests of one connection that may wait for their answers; the next ones wait to be read."""
+"""Requests of one connection that may wait for their answers; the next ones wait to begin."""
+QUEUED_MAX = 1_000
+"""Requests of one connection that may wait to begin; the next ones are refused, cancels never."""
 
 
 class ApiFront:
@@ -84,10 +86,28 @@ class ApiFront:
             self._authentication.heard(bot, self._authentication.now_ns())
 
     def begin(
-        self, group: asyncio.TaskGroup, session: ApiSession, connection: SimConnection, frame: bytes
+        self,
+        group: asyncio.TaskGroup,
+        session: ApiSession,
+        connection: SimConnection,
+        frame: bytes,
+        *,
+        is_refused: bool = False,
     ) -> "asyncio.Task[None]":
-        """Answer one frame, beside those that still wait; they are offered in their order."""
-        return spawn(group, self._answer(session, connection, frame), name="gateway-api-answer")
+        """Answer one frame, beside those that still wait; they are offered in their order.
+
+        `is_refused`: too many wait, and nothing is done but to say so.
+        """
+        answer = self._answer(session, connection, frame, is_refused=is_refused)
+        return spawn(group, answer, name="gateway-api-answer")
+
+    def is_cancel(self, frame: bytes) -> bool:
+        """Whether a frame asks for a cancel, which waits for no other request."""
+        try:
+            endpoint = ENDPOINTS.get(decode_request(frame).method)
+        except DialectError:
+            return False
+        return endpoint is not None and endpoint.kind is CallKind.CANCEL
 
     def follow(self, effect: BotEffect) -> None:
         """Tell a bot's subscribers what has happened; its lines are written."""
@@ -105,6 +125,8 @@ class ApiFront:
             if never_there or row.status is VenueOrderStatus.UNRECOGNISED:
                 return
             body = event_body(report_of(effect, self._calls.next_execution_id()))
+        elif isinstance(effect, BotListChanged):
+            body = event_body(list_status_of(effect))
         elif isinstance(effect, BotBalances):
             body = event_body(position_of(effect.bot, effect.rows, now_ns))
         else:
@@ -118,7 +140,9 @@ class ApiFront:
             if bot in _signers(session):
                 connection.close_after_outbox()
 
-    async def _answer(self, session: ApiSession, connection: SimConnection, frame: bytes) -> None:
+    async def _answer(
+        self, session: ApiSession, connection: SimConnection, frame: bytes, *, is_refused: bool
+    ) -> None:
         request = MALFORMED
         endpoint: Endpoint | None = None
         ended: tuple[int, ...] = ()
@@ -131,6 +155,8 @@ class ApiFront:
             )
             target = cancel_target(endpoint, request.params) if endpoint is not None else ""
             self._authentication.charge(api_key, endpoint, target)
+            if is_refused:
+                raise busy()
             if endpoint is None:
                 answer, ended = self._control(session, request, api_key)
             else:

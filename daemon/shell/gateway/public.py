@@ -14,6 +14,14 @@ from daemon.venues.binance_spot.serving.refusals import try_again
 from daemon.venues.binance_spot.serving.shown_exchange_info import cut
 
 
+def no_answer(error: PublicRequestFailed) -> DialectError:
+    """What a bot is told of a read that the venue does not answer; of a limit, its end."""
+    if not error.until_ns:
+        return try_again()
+    text = "Too much request weight used; seatrial: the venue's budget for reads is out"
+    return DialectError(-1003, text, 429, {"retryAfter": error.until_ns // NS_PER_MS})
+
+
 class PublicCalls:
     """Lives on the gateway's loop."""
 
@@ -46,11 +54,7 @@ class PublicCalls:
                 return await self._exchange_info(endpoint, params, bot)
             return await self._cache.get(endpoint, params)
         except PublicRequestFailed as error:
-            if error.until_ns:
-                until_ms = error.until_ns // NS_PER_MS
-                text = "Too much request weight used; seatrial: the venue's budget for reads is out"
-                raise DialectError(-1003, text, 429, {"retryAfter": until_ms}) from None
-            raise try_again() from None
+            raise no_answer(error) from None
 
     async def _exchange_info(
         self, endpoint: Endpoint, params: Params, bot: BotRules | None

@@ -19,7 +19,8 @@ from aiohttp import WSMsgType, web
 from daemon.settings_bots import UNIX_PREFIX, GatewaySettings, is_loopback_listen, split_listen
 from daemon.shell.gateway.connections import BoundedServer
 from daemon.shell.gateway.gateway_rest import RestFront
-from daemon.shell.gateway.gateway_ws import IN_FLIGHT_MAX, ApiFront
+from daemon.shell.gateway.gateway_ws import ApiFront
+from daemon.shell.gateway.request_queue import RequestQueue
 from daemon.shell.gateway.stream_hub import BotStreamHub
 from daemon.shell.process.clock import Clock
 from daemon.shell.process.tasks import spawn
@@ -175,22 +176,19 @@ class GatewayServer:
         session = ApiSession(connected_ns=now_ns, show_limits=show_limits)
         front = self._fronts.api
         front.opened(session, connection)
-        answers: set[asyncio.Task[None]] = set()
         async with asyncio.TaskGroup() as group:
             writer = spawn(group, connection.write_forever(), name="gateway api writer")
+            queue = RequestQueue(group, front, session, connection)
             try:
                 async for message in socket:
                     if message.type in {WSMsgType.TEXT, WSMsgType.BINARY}:
                         front.heard(session)
-                        task = front.begin(group, session, connection, _bytes_of(message.data))
-                        answers.add(task)
-                        task.add_done_callback(answers.discard)
-                        if len(answers) >= IN_FLIGHT_MAX:
-                            await asyncio.wait(answers, return_when=asyncio.FIRST_COMPLETED)
+                        queue.take(_bytes_of(message.data))
                     else:
                         front.heard(session)
                         await self._on_control(connection, message.type, message.data)
             finally:
+                queue.close()
                 front.closed(session)
                 writer.cancel()
         return socket

@@ -3,7 +3,8 @@
 Rules of this file:
 1. No secret stands in a snippet: it reads $BOT_API_KEY and $BOT_API_SECRET, or has a place for it.
 2. Every address of the client is replaced. One that is left out would still be a live host.
-3. The tests run the snippets of the clients that they have; the others say that they are not run.
+3. Tests run every snippet: Nautilus' and hummingbot's with `make test-clients`, freqtrade's with
+   `make test-bots`.
 """
 
 import json
@@ -137,9 +138,9 @@ client = Spot(
 '''
 
 
-def _nautilus(address: Address, _symbols: Sequence[str]) -> str:
-    return f'''# Nautilus; not run by seatrial's tests.
-# It logs a session on, so it needs an Ed25519 key:
+def _nautilus(address: Address, symbols: Sequence[str]) -> str:
+    names = ", ".join(f'InstrumentId.from_str("{symbol}.BINANCE")' for symbol in symbols)
+    return f'''# Nautilus. It logs a session on, so it needs an Ed25519 key:
 # seatrial bot new NAME --ed25519-public-key PUBLIC.pem; $BOT_API_SECRET is the private PEM text.
 import os
 
@@ -147,13 +148,20 @@ from nautilus_trader.adapters.binance import (
     BinanceAccountType,
     BinanceDataClientConfig,
     BinanceExecClientConfig,
+    BinanceInstrumentProviderConfig,
 )
+from nautilus_trader.adapters.binance.common.enums import BinanceEnvironment
+from nautilus_trader.model.identifiers import InstrumentId
 
 shared = {{
     "api_key": os.environ["BOT_API_KEY"],
     "api_secret": os.environ["BOT_API_SECRET"],
     "account_type": BinanceAccountType.SPOT,
+    "environment": BinanceEnvironment.TESTNET,  # Spot alone: it asks /sapi for fees otherwise
     "base_url_http": "{address.rest}",
+    "instrument_provider": BinanceInstrumentProviderConfig(
+        load_ids=frozenset([{names}]),
+    ),
 }}
 data = BinanceDataClientConfig(**shared, base_url_ws="{address.ws}")
 execution = BinanceExecClientConfig(**shared, base_url_ws="{address.ws}/ws-api/v3")
@@ -161,8 +169,7 @@ execution = BinanceExecClientConfig(**shared, base_url_ws="{address.ws}/ws-api/v
 
 
 def _hummingbot(address: Address, _symbols: Sequence[str]) -> str:
-    return f'''# hummingbot; not run by seatrial's tests.
-# It has no setting for an address: set these in
+    return f'''# hummingbot. It has no setting for an address: set these in
 # hummingbot/connector/exchange/binance/binance_constants.py, before it starts.
 REST_URL = "{address.rest}/api/"
 WSS_URL = "{address.ws}/ws"

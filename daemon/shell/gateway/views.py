@@ -12,7 +12,12 @@ from collections.abc import Iterable, Iterator
 
 from daemon.model.amounts import ZERO
 from daemon.model.bots import BotFill, BotOrderRow, BotState, BotView
-from daemon.model.effects import BotAnswered, BotBalances, BotEffect, BotOrderChanged
+from daemon.model.effects import (
+    BotAnswered,
+    BotBalances,
+    BotEffect,
+    BotOrderChanged,
+)
 from daemon.model.enums import VenueOrderStatus
 from daemon.model.ids import ClientOrderId, InstrumentId
 from daemon.model.position import Balance
@@ -51,6 +56,8 @@ class OwnView:
         self._newest: dict[str, ClientOrderId] = {}
         """The bot's id -> our id of the newest order under it; ended ids may be used again."""
         self._by_venue_id: dict[tuple[InstrumentId, str], ClientOrderId] = {}
+        self._lists: dict[str, dict[int, ClientOrderId]] = {}
+        """Our id of a list -> its orders by their legs."""
         self._ended: OrderedDict[ClientOrderId, None] = OrderedDict()
         self._balances: dict[str, Balance] = {}
         for row in view.orders:
@@ -69,6 +76,8 @@ class OwnView:
             self._newest[row.client_order_id] = own
         if row.venue_order_id is not None:
             self._by_venue_id[row.instrument_id, row.venue_order_id] = own
+        if row.order_list is not None:
+            self._lists.setdefault(row.order_list.list_id, {})[row.order_list.leg] = own
         self.updated_ns = max(self.updated_ns, row.ts_updated_ns)
         if is_ended(row):
             self._ended[own] = None
@@ -118,6 +127,28 @@ class OwnView:
             row for row in self.orders(instrument) if row.status is not None and not is_ended(row)
         ]
 
+    def lists(self) -> list[list[BotOrderRow]]:
+        """The orders of each list that the venue has or had, by the list's id there."""
+        found = [
+            [self._rows[own] for _, own in sorted(legs.items())] for legs in self._lists.values()
+        ]
+        known = [rows for rows in found if any(row.venue_list_id for row in rows)]
+        return sorted(known, key=lambda rows: max(int(row.venue_list_id or -1) for row in rows))
+
+    def list_of(self, row: BotOrderRow) -> list[BotOrderRow]:
+        """The orders of an order's list, in the order of its legs; of one on its own: none."""
+        legs = {} if row.order_list is None else self._lists.get(row.order_list.list_id, {})
+        return [self._rows[own] for _, own in sorted(legs.items())]
+
+    def find_list(self, list_id: str, venue_list_id: str) -> list[BotOrderRow]:
+        """The newest list of these names; with both given, both must fit. None: empty."""
+        for rows in reversed(self.lists()):
+            leg, venue_ids = rows[0].order_list, {row.venue_list_id for row in rows}
+            is_it = leg is not None and list_id in ("", leg.bot_list_id)
+            if is_it and (not venue_list_id or venue_list_id in venue_ids):
+                return rows
+        return []
+
     def fills(self, instrument: InstrumentId) -> Iterator[tuple[BotOrderRow, BotFill]]:
         """Trades of one symbol, by trade id."""
         found = [(row, fill) for row in self.orders(instrument) for fill in row.fills]
@@ -130,8 +161,14 @@ class OwnView:
             return
         if self._newest.get(row.client_order_id) == own:
             del self._newest[row.client_order_id]
-        if row.venue_order_id is not None:
-            self._by_venue_id.pop((row.instrument_id, row.venue_order_id), None)
+        at_venue = (row.instrument_id, row.venue_order_id or "")
+        if self._by_venue_id.get(at_venue) == own:
+            del self._by_venue_id[at_venue]
+        if row.order_list is not None:
+            legs = self._lists.get(row.order_list.list_id, {})
+            legs.pop(row.order_list.leg, None)
+            if not legs:
+                self._lists.pop(row.order_list.list_id, None)
 
 
 class Views:

@@ -40,6 +40,7 @@ def gauges(status: Status) -> Iterator[Metric]:
     yield from _links(status)
     yield from _budget(status)
     yield from _drills(status)
+    yield from _anchors(status)
     yield from _bots(status)
 
 
@@ -295,6 +296,31 @@ def _drills(status: Status) -> Iterator[Metric]:
             at.add_metric([name], row["ts_ns"] / NS_PER_S)
             passed.add_metric([name], 1.0 if row.get("passed") else 0.0)
     yield from (at, passed)
+
+
+def _anchors(status: Status) -> Iterator[Metric]:
+    """One series a sink of the configuration: the label is bounded by it."""
+    sinks = (status.get("anchors") or {}).get("sinks") or {}
+    if not sinks:
+        return
+    age = GaugeMetricFamily(
+        "seatrial_anchor_age_seconds",
+        "Since a sink last acknowledged a head of the journal; since boot where none did.",
+        labels=["sink"],
+    )
+    refused = GaugeMetricFamily(
+        "seatrial_anchor_refused",
+        "1 when a sink holds another head than this journal has.",
+        labels=["sink"],
+    )
+    queued = GaugeMetricFamily(
+        "seatrial_anchor_queued", "Heads that wait for a sink.", labels=["sink"]
+    )
+    for name, row in sinks.items():
+        age.add_metric([name], row["age_s"])
+        refused.add_metric([name], 1.0 if row["refused"] else 0.0)
+        queued.add_metric([name], float(row["queued"]))
+    yield from (age, refused, queued)
 
 
 def _bots(status: Status) -> Iterator[Metric]:

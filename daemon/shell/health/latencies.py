@@ -25,6 +25,7 @@ GATE_BOUNDS_S = (0.000_01, 0.000_05, 0.000_1, 0.000_5, 0.001, 0.005, 0.05, 0.5)
 OUTAGE_BOUNDS_S = (0.1, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 1800.0)
 BEGUN_MAX = 4_096
 
+_APPROVED, _STATE = EventType.ORDER_APPROVED, EventType.ORDER_STATE
 _CANCELED = OrderStatus.CANCELED.value
 _ANSWERED = frozenset(
     {
@@ -106,9 +107,9 @@ class Latencies:
 
     def on_record(self, event_type: EventType, fields: Mapping[str, Any], ts_ns: int) -> None:
         """Follow one journal line. Recovered fills are old news and are not observed."""
-        if event_type is EventType.ORDER_APPROVED:
+        if event_type is _APPROVED:
             _remember(self._placed_ns, fields["client_order_id"], ts_ns)
-        elif event_type is EventType.ORDER_STATE:
+        elif event_type is _STATE:
             self._moved(fields["client_order_id"], fields["new"], ts_ns)
         elif event_type is EventType.CANCEL_REQUESTED:
             _remember(self._canceled_ns, fields["client_order_id"], ts_ns)

@@ -28,7 +28,7 @@ from daemon.model.enums import Link, OrderStatus
 from daemon.model.records import EventType
 from daemon.shell.health.gauges import Status, gauges, process_metrics
 from daemon.shell.health.latencies import Latencies
-from daemon.shell.health.recent_activity import RecentActivity
+from daemon.shell.health.recent_activity import HEARD, RecentActivity
 from riskcaps.words.denials import DenyReason
 
 REQUEST_TIMEOUT_S = 5
@@ -37,6 +37,7 @@ CONNECTIONS_MAX = 16
 is a thread, and the process has a bound on those."""
 CODES_MAX = 64
 """So many reject codes of the venue get a label of their own; further ones are `other`."""
+_INPUT = EventType.INPUT
 _OWN_PATHS = frozenset({"/metrics", "/healthz", "/readyz"})
 BREATH_S = 0.000_2
 """A scrape sleeps so long after each family, so that the main loop is never kept waiting."""
@@ -45,27 +46,27 @@ BREATH_S = 0.000_2
 class CheapCounter:
     """A counter that costs the main loop one addition. One thread counts; a scrape copies."""
 
-    __slots__ = ("_counts", "_labels", "_name", "_text")
+    __slots__ = ("_labels", "_name", "_text", "counts")
 
     def __init__(self, name: str, text: str, labels: tuple[str, ...] = ()) -> None:
         """Begin without a series, or with one of 0 where there are no labels."""
         self._name = f"seatrial_{name}"
         self._text = text
         self._labels = labels
-        self._counts: dict[tuple[str, ...], int] = {} if labels else {(): 0}
+        self.counts: dict[tuple[str, ...], int] = {} if labels else {(): 0}
 
     def begin(self, *labels: str) -> None:
         """Show a series with 0 from the start."""
-        self._counts.setdefault(labels, 0)
+        self.counts.setdefault(labels, 0)
 
     def count(self, *labels: str) -> None:
         """One more."""
-        self._counts[labels] = self._counts.get(labels, 0) + 1
+        self.counts[labels] = self.counts.get(labels, 0) + 1
 
     def family(self) -> Metric:
         """What a scrape shows."""
         family = CounterMetricFamily(self._name, self._text, labels=self._labels)
-        for labels, number in self._counts.copy().items():
+        for labels, number in self.counts.copy().items():
             family.add_metric(labels, number)
         return family
 
@@ -100,9 +101,17 @@ class Metrics:
         self._faults = CheapCounter(
             "journal_write_errors", "Times that the journal began to refuse lines."
         )
+        self._counted: dict[EventType, tuple[CheapCounter, tuple[str, ...]]] = {
+            EventType.ORDER_STATE: (self._orders, ("new",)),
+            EventType.ORDER_DENIED: (self._denied, ("deny_reason",)),
+            EventType.ORDER_APPROVED: (self._approved, ("symbol",)),
+            EventType.CANCEL_REQUESTED: (self._cancels, ("symbol",)),
+            EventType.FILL: (self._fills, ("symbol", "liquidity")),
+        }
         self._codes: set[str] = set()
         for kind in EventType:
             self._events.begin(kind.value)
+        self._lines = self._events.counts
         for reason in DenyReason:
             self._denied.begin(reason.value)
         for status_name in OrderStatus:
@@ -113,28 +122,23 @@ class Metrics:
 
     def on_record(self, event_type: EventType, fields: Mapping[str, Any], ts_ns: int) -> None:
         """Count one journal line."""
-        self._events.count(event_type)
-        if event_type is EventType.INPUT:
+        self._lines[(event_type,)] += 1  # every kind has begun, and a call costs more than this
+        if event_type is _INPUT:
             return  # by far the most lines
         self._latencies.on_record(event_type, fields, ts_ns)
-        self.activity.on_record(event_type, fields, ts_ns)
-        if event_type is EventType.ORDER_STATE:
-            self._orders.count(fields["new"])
-        elif event_type is EventType.ORDER_DENIED:
-            self._denied.count(fields["deny_reason"])
-        elif event_type is EventType.ORDER_APPROVED:
-            self._approved.count(fields["symbol"])
-        elif event_type is EventType.CANCEL_REQUESTED:
-            self._cancels.count(fields["symbol"])
-        elif event_type is EventType.FILL:
-            self._fills.count(fields["symbol"], fields["liquidity"])
-        elif event_type is EventType.ORDER_REJECT:
-            self._rejects.count(self._code(str(fields["code"])))
+        if event_type in HEARD:
+            self.activity.on_record(event_type, fields, ts_ns)
+        counted = self._counted.get(event_type)
+        if counted is not None:
+            tally, names = counted
+            tally.count(*map(fields.__getitem__, names))
         else:
             self._on_rare_record(event_type, fields)
 
     def _on_rare_record(self, event_type: EventType, fields: Mapping[str, Any]) -> None:
-        if event_type is EventType.INCIDENT_OPENED:
+        if event_type is EventType.ORDER_REJECT:
+            self._rejects.count(self._code(str(fields["code"])))
+        elif event_type is EventType.INCIDENT_OPENED:
             self._incidents.count(fields["trigger"])
         elif event_type is EventType.CAP_ALERT:
             self._alerts.count(fields["cap"], str(fields["band"]))

@@ -71,6 +71,16 @@ class StrategyTotals:
         }
 
 
+HEARD = frozenset(
+    {
+        EventType.ORDER_APPROVED, EventType.FILL, EventType.ORDER_DENIED, EventType.STRATEGY_ERROR,
+        EventType.INCIDENT_OPENED, EventType.INCIDENT_RESOLVED, EventType.SESSION_START,
+        EventType.SESSION_STOP,
+    }
+)  # fmt: skip
+"""The kinds of lines that it follows; it need not be told others."""
+
+
 class RecentActivity:
     """Told of records by the metrics, and of every published status. One thread writes."""
 

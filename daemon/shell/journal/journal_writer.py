@@ -31,6 +31,9 @@ from daemon.shell.journal.journal_sync import DiskSync
 from daemon.shell.journal.segments import is_packed, segment_name, segment_number, segments
 from daemon.shell.process.clock import utc_text
 
+_INPUT = EventType.INPUT
+"""Looked up once: on Python 3.11 a look at a member of an enum costs as much as a call."""
+
 log = logging.getLogger("seatriald.anchor")
 
 ANCHORED = frozenset(
@@ -131,8 +134,8 @@ class Journal:
         """Called when everything that had been refused is written. Must not block."""
         self.on_durable: Callable[[int], None] = _never_mind
         """Hears the sequence number that is on the disk; called on the thread that syncs."""
-        self.on_anchor: Callable[[int], None] = _never_mind
-        """Hears the sequence number of a head that was anchored; its line is on the disk."""
+        self.on_anchor: Callable[[int, str], None] = _never_mind
+        """Hears a line that was anchored, and its hash; it is on the disk."""
         self.on_displaced: Callable[[str], object] = str
         """Hears once that the journal was moved, removed or replaced. Must not block."""
 
@@ -212,7 +215,7 @@ class Journal:
             self._take_hash(self._unhashed)
         line = b'%b,"prev":"%b"}' % (opened, self.known_head.encode())
         self._unhashed = line
-        if event_type is not EventType.INPUT:
+        if event_type is not _INPUT:
             self._has_facts = True
         self._pending.append(line)
         if event_type in ANCHORED:
@@ -388,7 +391,7 @@ class Journal:
             "run_id": self._fixed["run_id"],
         }
         _append_anchor(self._dir_fd, orjson.dumps(anchor) + b"\n")
-        self.on_anchor(seq)
+        self.on_anchor(seq, head)
         log.info("anchor %s seq=%d head=%s", anchor["segment"], seq, head)
 
     def _flushed_seq(self) -> int:
@@ -445,7 +448,7 @@ def _nobody(line: bytes) -> None:
     """The default subscriber."""
 
 
-def _never_mind(seq: int) -> None:
+def _never_mind(seq: int, head: str = "") -> None:
     """The default listener."""
 
 

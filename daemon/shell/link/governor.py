@@ -170,7 +170,7 @@ class Governor:
         if orders and now_ns < self._orders_paused_until_ns:
             self.refusals += 1
             return Refusal("order count: paused by the venue", self._orders_paused_until_ns)
-        share = _SHARE_PERMILLE[purpose]
+        share, is_round = _SHARE_PERMILLE[purpose], purpose is Purpose.ROUND
         venue_ns = now_ns + self.offset_ns
         charged = self._charges.get((weight, orders)) or self._charged(weight, orders)
         for window, cost in charged:
@@ -183,7 +183,7 @@ class Governor:
                     f"{window.name}: {window.used} of {window.limit} used, {purpose} must wait",
                     until_ns,
                 )
-            if purpose is Purpose.ROUND and not window.has_room_for_rounds(cost):
+            if is_round and not window.has_room_for_rounds(cost):
                 self.refusals += 1
                 return Refusal(
                     f"{window.name}: {window.rounds} used by routine rounds, which may use "
@@ -193,7 +193,7 @@ class Governor:
         for window, cost in charged:
             window.used += cost
             window.in_flight += cost
-            if purpose is Purpose.ROUND:
+            if is_round:
                 window.rounds += cost
         return None
 

@@ -65,14 +65,18 @@ class OrderRate:
         self._messages = _Messages()
         self._symbols: dict[str, _Symbol] = {}
 
-    def refusal(self, symbol: str, now_ns: int) -> str:
-        """Why an order may not leave now, or empty. Call `left` right after its bytes."""
+    def refusal(self, symbol: str, now_ns: int, orders: int = 1) -> str:
+        """Why an order, or a list of `orders`, may not leave now, or empty.
+
+        Call `left` right after its bytes.
+        """
         if self.caps is None:
             return ""
         caps = self.caps()
         at_ns = now_ns - TRAVEL_NS
-        second, minute, hour, day = self._orders.counts(at_ns)
-        messages = self._messages.counts(at_ns)
+        more = orders - 1
+        second, minute, hour, day = (count + more for count in self._orders.counts(at_ns))
+        messages = [count + more for count in self._messages.counts(at_ns)]
         of_symbol = caps.for_instrument(symbol)
         if (
             second < caps.orders_per_second_max
@@ -82,7 +86,8 @@ class OrderRate:
             and messages[0] < caps.messages_per_second_max
             and messages[1] < caps.messages_per_minute_max
             and (
-                of_symbol is None or self._of(symbol).count(at_ns) < of_symbol.orders_per_minute_max
+                of_symbol is None
+                or self._of(symbol).count(at_ns) + more < of_symbol.orders_per_minute_max
             )
         ):
             return ""
@@ -99,9 +104,11 @@ class OrderRate:
         limit = 0 if of_symbol is None else of_symbol.orders_per_minute_max
         return _full(f"orders_per_minute of {symbol}", self._of(symbol).count(at_ns), limit)
 
-    def left(self, symbol: str, now_ns: int) -> None:
-        """An order's bytes have left, at the latest now."""
-        if self.caps is not None:
+    def left(self, symbol: str, now_ns: int, orders: int = 1) -> None:
+        """The bytes of an order, or of a list of `orders`, have left, at the latest now."""
+        if self.caps is None:
+            return
+        for _ in range(orders):
             self._orders.add(now_ns)
             self._messages.add(now_ns)
             self._of(symbol).add(now_ns)

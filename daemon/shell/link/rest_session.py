@@ -194,10 +194,10 @@ class RestSession:
         now_ns = self._clock.now_ns()
         rate = self._governor.rate
         if flight.orders:
-            refusal = rate.refusal(flight.instrument_id, now_ns)
+            refusal = rate.refusal(flight.instrument_id, now_ns, flight.orders)
             if refusal:
                 raise BudgetEmpty(refusal, now_ns)
-            rate.left(flight.instrument_id, now_ns)
+            rate.left(flight.instrument_id, now_ns, flight.orders)
         elif flight.purpose in _ABOUT_ORDERS:
             rate.message_left(now_ns)
         flight.left = True

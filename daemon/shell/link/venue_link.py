@@ -17,6 +17,7 @@ from daemon.model.effects import (
     SendAmend,
     SendCancel,
     SendOrder,
+    SendOrderList,
     SendReplace,
     TakeSnapshot,
     VenueEffect,
@@ -188,6 +189,15 @@ class VenueLink:
                     instrument_id=order.instrument_id,
                 )
                 self._send(asked, order, weight=self._costs.place, orders=1)
+            case SendOrderList(made):
+                first, *others = (order.client_order_id for order in made.orders)
+                asked = Asked(
+                    kind="place",
+                    client_order_id=first,
+                    instrument_id=made.instrument_id,
+                    others=tuple(others),
+                )
+                self._send(asked, made, weight=self._costs.place, orders=len(made.orders))
             case SendCancel(cancel):
                 asked = Asked(
                     kind="cancel",
@@ -284,7 +294,7 @@ class VenueLink:
             return
 
         def encode() -> HttpRequest:
-            encoded: HttpRequest = getattr(self._encoder, asked.kind)(item, self._sync.venue_ms())
+            encoded: HttpRequest = getattr(self._encoder, asked.call)(item, self._sync.venue_ms())
             return encoded
 
         if not self._spawn(lambda: self._orders.by_rest(asked, encode), asked.kind):

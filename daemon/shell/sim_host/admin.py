@@ -99,7 +99,8 @@ class Admin:
         answer = web.StreamResponse(headers={"Content-Type": "application/json"})
         await answer.prepare(request)
         for piece in pieces:
-            await answer.write(piece)
+            if piece:
+                await answer.write(piece)
             await asyncio.sleep(0)  # a fast reader never fills the buffer, and would not yield
         await answer.write_eof()
         return answer

@@ -8,11 +8,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from daemon.errors import HostRefused, SeatrialError
-from daemon.shell.link.link_config import VenueEndpoints
-from daemon.shell.link.symbol_facts import listed_at
-from daemon.shell.link.venue_urls import BINANCE_SPOT_TESTNET
 from daemon.venues.binance_spot.serving.registered_keys import (
     ApiKey,
     PublicKeyFileError,
@@ -39,6 +37,9 @@ from daemon.venues.sim.request_limits import LimitConfig, Limiter
 from daemon.venues.sim.saved import SavedVenue, SavedVenueError, at_last_price, restore
 from daemon.venues.sim.sim_orders import RandomSource
 from daemon.venues.sim.venue import SimVenue
+
+if TYPE_CHECKING:
+    from daemon.shell.link.link_config import VenueEndpoints
 
 ACCOUNT = "main"
 _NO_EXCHANGE_FILTERS = ExchangeFilters(orders=0, algo_orders=0, iceberg_orders=0, order_lists=0)
@@ -105,7 +106,7 @@ def seeded(seed: int, name: str) -> RandomSource:
     return random.Random(f"{seed}/{name}")  # noqa: S311 - a market, not a secret
 
 
-def followed_venue(options: SimOptions) -> VenueEndpoints | None:
+def followed_venue(options: SimOptions) -> "VenueEndpoints | None":
     """Where the market that is followed comes from, checked against the table of hosts.
 
     Raises:
@@ -117,6 +118,10 @@ def followed_venue(options: SimOptions) -> VenueEndpoints | None:
         return None
     if options.replay is not None:
         raise OptionError("--follow and --replay each make the market; leave one of them out")
+    # Imported here, as below: most venues follow nobody, and each start would wait for it.
+    from daemon.shell.link.link_config import VenueEndpoints  # noqa: PLC0415 - see above
+    from daemon.shell.link.venue_urls import BINANCE_SPOT_TESTNET  # noqa: PLC0415 - see above
+
     urls = dict(BINANCE_SPOT_TESTNET)
     if options.follow == SIM:
         if not (options.follow_rest and options.follow_streams):
@@ -135,12 +140,14 @@ def followed_venue(options: SimOptions) -> VenueEndpoints | None:
         raise OptionError(f"--follow {options.follow}: {error}") from error
 
 
-def followed_specs(endpoints: VenueEndpoints, symbols: Sequence[str]) -> list[SymbolSpec]:
+def followed_specs(endpoints: "VenueEndpoints", symbols: Sequence[str]) -> list[SymbolSpec]:
     """The symbols with the filters and prices of the venue that is followed.
 
     Raises:
         OptionError: it cannot be reached, or does not list one of them.
     """
+    from daemon.shell.link.symbol_facts import listed_at  # noqa: PLC0415 - see above
+
     try:
         found = listed_at(endpoints, symbols)
         absent = ", ".join(symbol for symbol in symbols if symbol not in found)

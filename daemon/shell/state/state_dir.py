@@ -222,7 +222,7 @@ class StateMark:
         """The lines of this boot are durable, what was accepted among them."""
         self._change(accepted={}, first_run=self._identity.first_run or first_run)
 
-    def on_anchor(self, seq: int) -> None:
+    def on_anchor(self, seq: int, _head: str = "") -> None:
         """The journal's head at this line is anchored, and the line is durable."""
         known = self._identity
         self._change(seq=max(known.seq, seq), anchored=max(known.anchored, seq))

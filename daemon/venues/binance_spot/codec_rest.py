@@ -15,13 +15,14 @@ import msgspec
 from daemon.errors import Undecodable
 from daemon.model.amounts import plain
 from daemon.model.ids import ClientOrderId, InstrumentId, VenueOrderId
-from daemon.model.orders import AmendOrder, CancelOrder, NewOrder, ReplaceOrder
+from daemon.model.orders import AmendOrder, CancelOrder, NewOrder, NewOrderList, ReplaceOrder
 from daemon.venues.binance_spot import costs
 from daemon.venues.binance_spot.error_answers import classify
 from daemon.venues.binance_spot.instrument_rules import symbols_param
 from daemon.venues.binance_spot.order_rows import (
     AccountRow,
     AmendedRow,
+    SpotListRow,
     SpotOpenRow,
     SpotOrderRow,
     SpotTradeRow,
@@ -33,6 +34,7 @@ from daemon.venues.binance_spot.request_params import (
     amend_fields,
     cancel_by_id_fields,
     cancel_fields,
+    list_fields,
     order_key,
     place_fields,
     replace_fields,
@@ -185,6 +187,19 @@ class SpotRestEncoder:
             orders=1,
         )
 
+    def place_list(self, order_list: NewOrderList, timestamp_ms: int) -> HttpRequest:
+        """`POST /orderList/oco` and its kin."""
+        kind, fields = list_fields(order_list)
+        return self._signed(
+            "POST",
+            f"orderList/{kind}",
+            fields,
+            timestamp_ms,
+            weight=costs.ORDER_PLACE,
+            purpose=Purpose.PLACE,
+            orders=len(order_list.orders),
+        )
+
     def test_buy(self, symbol: str, qty: Decimal, price: Decimal, timestamp_ms: int) -> HttpRequest:
         """`POST /order/test`: proves that the key may trade, without placing anything."""
         fields: Fields = {
@@ -322,6 +337,7 @@ class TimeRow(msgspec.Struct, rename="camel"):
 _ERROR = msgspec.json.Decoder(ErrorRow)
 _TIME = msgspec.json.Decoder(TimeRow)
 _ORDER = msgspec.json.Decoder(SpotOrderRow)
+_LIST = msgspec.json.Decoder(SpotListRow)
 _OPEN = msgspec.json.Decoder(list[SpotOpenRow])
 _ORDERS = msgspec.json.Decoder(list[SpotOrderRow])
 _AMENDED = msgspec.json.Decoder(AmendedRow)
@@ -371,18 +387,31 @@ def decode_amended(body: bytes | msgspec.Raw) -> AmendedRow:
 
 
 def decode_canceled(body: bytes | msgspec.Raw) -> list[SpotOrderRow]:
-    """The reply of cancel-all: order reports, and list reports whose own orders are left out.
+    """The reply of cancel-all: order reports, and list reports with those of their orders.
 
-    A list report has no `orderId`; its orders come back by the stream and the next snapshot.
+    A list report that cannot be read is passed over: its orders come back by the stream and the
+    next snapshot.
     """
     rows: list[SpotOrderRow] = []
     for raw in decode_as(_REPORTS, body, "canceled orders"):
         try:
-            rows.append(decode_as(_ORDER, raw, "canceled order"))
+            rows += decode_ended(raw)
         except Undecodable:
             if b'"contingencyType"' not in bytes(raw):
                 raise
     return rows
+
+
+def decode_ended(body: bytes | msgspec.Raw) -> list[SpotOrderRow]:
+    """The reply to a cancel: one order, or all of the list that the order was in."""
+    if b'"orderReports"' in bytes(body):
+        return decode_list(body)
+    return [decode_order(body)]
+
+
+def decode_list(body: bytes | msgspec.Raw) -> list[SpotOrderRow]:
+    """The orders in the reply about an order list."""
+    return decode_as(_LIST, body, "order list").order_reports
 
 
 def decode_trades(body: bytes) -> list[SpotTradeRow]:

@@ -17,8 +17,16 @@ from daemon.model.ids import (
     VenueOrderId,
     symbol_of,
 )
+from daemon.model.list_legs import Contingency
 from daemon.model.order_features import OrderExtras
-from daemon.model.orders import AmendOrder, CancelOrder, NewOrder, OrderTerms, ReplaceOrder
+from daemon.model.orders import (
+    AmendOrder,
+    CancelOrder,
+    NewOrder,
+    NewOrderList,
+    OrderTerms,
+    ReplaceOrder,
+)
 
 Value = str | int | bool
 Fields = dict[str, Value]
@@ -144,6 +152,48 @@ def cancel_fields(cancel: CancelOrder) -> Fields:
     if cancel.request_id:
         fields["newClientOrderId"] = checked_id(cancel.request_id)
     return fields
+
+
+_OF_THE_LIST = frozenset({"symbol", "newOrderRespType", "selfTradePreventionMode"})
+_LIST_KINDS: dict[tuple[Contingency, int], tuple[str, tuple[str, ...]]] = {
+    (Contingency.OCO, 2): ("oco", ("above", "below")),
+    (Contingency.OTO, 2): ("oto", ("working", "pending")),
+    (Contingency.OTO, 3): ("otoco", ("working", "pendingAbove", "pendingBelow")),
+}
+"""How the calls are named, and how the names of each order's parameters begin."""
+_SHARED = {
+    ("above", "side"): "side", ("below", "side"): "side",
+    ("above", "quantity"): "quantity", ("below", "quantity"): "quantity",
+    ("pendingAbove", "side"): "pendingSide", ("pendingBelow", "side"): "pendingSide",
+    ("pendingAbove", "quantity"): "pendingQuantity",
+    ("pendingBelow", "quantity"): "pendingQuantity",
+}  # fmt: skip
+"""What two orders that exclude each other say once."""
+
+
+def list_fields(order_list: NewOrderList) -> tuple[str, Fields]:
+    """The kind of an order list, as calls are named after it, and its parameters.
+
+    Raises:
+        Unencodable: an order lacks what its type takes, or they cannot be in one list.
+    """
+    orders = order_list.orders
+    kind, prefixes = _LIST_KINDS.get((order_list.contingency, len(orders)), ("", ()))
+    if not kind:
+        raise Unencodable(f"order list {order_list.list_id}: {len(orders)} orders are none")
+    fields: Fields = {"listClientOrderId": checked_id(order_list.list_id)}
+    for prefix, order in zip(prefixes, orders, strict=True):
+        for name, value in place_fields(order).items():
+            if name in _OF_THE_LIST:
+                whole = name
+            elif name == "newClientOrderId":
+                whole = f"{prefix}ClientOrderId"
+            else:
+                usual = f"{prefix}{name[0].upper()}{name[1:]}"
+                whole = _SHARED.get((prefix, name), usual)
+            if fields.setdefault(whole, value) != value:
+                raise _wrong(order, f"differs from its list in {name}")
+    return kind, fields
 
 
 def cancel_by_id_fields(symbol: str, order_id: int, named: str) -> Fields:

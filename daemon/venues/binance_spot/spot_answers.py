@@ -7,7 +7,12 @@ from daemon.errors import Undecodable
 from daemon.model.inputs import Input, OutcomeUnknown, VenueReport
 from daemon.venues.answers import Answer, Asked, cancel_reject, of_fault, reject, unknown
 from daemon.venues.binance_spot import replace_reply
-from daemon.venues.binance_spot.codec_rest import decode_amended, decode_order
+from daemon.venues.binance_spot.codec_rest import (
+    decode_amended,
+    decode_ended,
+    decode_list,
+    decode_order,
+)
 from daemon.venues.binance_spot.order_rows import SpotRowReader
 from daemon.venues.faults import DEFINITE
 
@@ -22,18 +27,28 @@ def inputs_of(asked: Asked, answer: Answer, reader: SpotRowReader) -> list[Input
             return _replace(asked, answer, reader)
         if answer.fault is not None:
             return of_fault(asked, answer.fault, answer.ts_recv_ns)
+        if asked.others:
+            return _list_placed(asked, answer, reader)
         if asked.kind == "place":
             report = reader.placed(decode_order(answer.result), answer.ts_recv_ns)
             if report.client_order_id != asked.client_order_id:
                 return unknown(asked, f"the answer is about {report.client_order_id}")
             return [VenueReport(report)]
         if asked.kind == "cancel":
-            row = decode_order(answer.result)
-            return [VenueReport(reader.canceled(row, answer.ts_recv_ns))]
+            rows = decode_ended(answer.result)
+            return [VenueReport(reader.canceled(row, answer.ts_recv_ns)) for row in rows]
         report = reader.amended(decode_amended(answer.result), answer.ts_recv_ns)
         return [VenueReport(report)]
     except Undecodable as error:
         return unknown(asked, str(error)[:200])
+
+
+def _list_placed(asked: Asked, answer: Answer, reader: SpotRowReader) -> list[Input]:
+    reports = [reader.placed(row, answer.ts_recv_ns) for row in decode_list(answer.result)]
+    told = {one.client_order_id for one in reports}
+    if told != {*asked.all}:
+        return unknown(asked, f"the answer is about {', '.join(sorted(told))}")
+    return [VenueReport(one) for one in reports]
 
 
 def _replace(asked: Asked, answer: Answer, reader: SpotRowReader) -> list[Input]:

@@ -14,8 +14,12 @@ from collections.abc import Callable
 from typing import Protocol
 
 from daemon.model.enums import ExecType, OrderType, Side
+from daemon.model.list_legs import Contingency
 from daemon.venues.binance_spot.serving.events import ListStatus, Prevented
-from daemon.venues.binance_spot.serving.order_requests import TRIGGER_TYPES, Contingency, Status
+from daemon.venues.binance_spot.serving.order_requests import (
+    TRIGGER_TYPES,
+    Status,
+)
 from daemon.venues.binance_spot.serving.units import E8
 from daemon.venues.sim.accounts import VenueAccount
 from daemon.venues.sim.pricing import given_asset, lock_needed

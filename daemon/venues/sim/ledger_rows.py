@@ -10,7 +10,7 @@ Rules of this file:
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import orjson
 
@@ -41,17 +41,19 @@ def _block_of(texts: list[bytes]) -> _Block:
 
 
 def _joined(blocks: list[_Block], fresh: list[bytes], wanted: Wanted | None) -> Iterator[bytes]:
-    """Pieces of a JSON list's inside; commas between rows, none at the ends."""
+    """Pieces of a JSON list's inside; commas between rows, none at the ends.
+
+    A block of which nothing is wanted is an empty piece, so that whoever serves turns meanwhile.
+    """
     first = True
     for block in blocks:
         text = block.text(wanted)
-        if text:
-            yield text if first else b"," + text
-            first = False
-    texts = fresh if wanted is None else [one for one in fresh if wanted(orjson.loads(one))]
-    if texts:
+        yield text if first or not text else b"," + text
+        first = first and not text
+    if fresh:
+        texts = fresh if wanted is None else [one for one in fresh if wanted(orjson.loads(one))]
         text = b",".join(texts)
-        yield text if first else b"," + text
+        yield text if first or not text else b"," + text
 
 
 class PackedRows:
@@ -84,7 +86,8 @@ class _Sheet:
 
     def __init__(self) -> None:
         self.entries: list[SimOrder | bytes] = []
-        self.open = 0
+        self.open: set[int] = set()
+        """Places of the orders whose rows may still change."""
 
 
 class OrderRows:
@@ -103,8 +106,8 @@ class OrderRows:
         """An order has been accepted."""
         order.ledger_number = self._count
         sheet = self._latest()
+        sheet.open.add(len(sheet.entries))
         sheet.entries.append(order)
-        sheet.open += 1
         self._count += 1
 
     def add_ended(self, row: Row) -> None:
@@ -129,7 +132,7 @@ class OrderRows:
         if isinstance(sheet, _Block) or sheet.entries[place] is not order:
             return
         sheet.entries[place] = orjson.dumps(self._render(order))
-        sheet.open -= 1
+        sheet.open.discard(place)
         self._close_if_final(order.ledger_number // BLOCK_ROWS)
 
     def _close_if_final(self, number: int) -> None:
@@ -152,10 +155,10 @@ class OrderRows:
         return self._in_order(now, wanted)
 
     def _texts(self, sheet: _Sheet) -> list[bytes]:
-        return [
-            entry if isinstance(entry, bytes) else orjson.dumps(self._render(entry))
-            for entry in sheet.entries
-        ]
+        texts: list[Any] = sheet.entries[:]
+        for place in sheet.open:
+            texts[place] = orjson.dumps(self._render(texts[place]))
+        return texts
 
     @staticmethod
     def _in_order(sheets: list[_Block | list[bytes]], wanted: Wanted | None) -> Iterator[bytes]:
@@ -163,5 +166,5 @@ class OrderRows:
         for sheet in sheets:
             blocks, fresh = ([sheet], []) if isinstance(sheet, _Block) else ([], sheet)
             for text in _joined(blocks, fresh, wanted):
-                yield text if first else b"," + text
-                first = False
+                yield text if first or not text else b"," + text
+                first = first and not text

@@ -5,11 +5,11 @@ from copy import copy
 from dataclasses import dataclass
 
 from daemon.model.enums import OrderType, Side
+from daemon.model.list_legs import Contingency
 from daemon.venues.binance_spot.serving.dialect_errors import DialectError, duplicate_order
 from daemon.venues.binance_spot.serving.order_requests import (
     STOP_TYPES,
     TAKE_TYPES,
-    Contingency,
     ListRequest,
     PlaceRequest,
 )

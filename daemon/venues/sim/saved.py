@@ -12,8 +12,11 @@ import msgspec
 import orjson
 
 from daemon.model.enums import SymbolStatus
+from daemon.model.list_legs import Contingency
 from daemon.venues.binance_spot.serving.events import Prevented
-from daemon.venues.binance_spot.serving.order_requests import Contingency, Status
+from daemon.venues.binance_spot.serving.order_requests import (
+    Status,
+)
 from daemon.venues.binance_spot.serving.registered_keys import ApiKey
 from daemon.venues.sim.account_history import without_list
 from daemon.venues.sim.accounts import VenueAccount

@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import Protocol, TypeAlias
 
 from daemon.model.enums import OrderType, Side, TimeInForce
+from daemon.model.list_legs import Contingency
 from daemon.venues.binance_spot.serving.events import (
     AccountPosition,
     BalanceUpdate,
@@ -17,7 +18,6 @@ from daemon.venues.binance_spot.serving.events import (
 )
 from daemon.venues.binance_spot.serving.order_requests import (
     OPEN_STATUSES,
-    Contingency,
     PegType,
     Status,
     StpMode,

@@ -244,6 +244,7 @@ def _event_row(kind: str, event: ExecReport[SimOrder]) -> Row:
         "qty": text_of(event.qty),
         "leaves": text_of(event.leaves),
         "ours": order.origin is OrderOrigin.API,
+        "order_list_id": order.list_id,
         "epoch": order.epoch,
     }
     if event.trade_id >= 0:
@@ -277,6 +278,7 @@ def _order_row(order: SimOrder) -> Row:
         "status": order.status,
         "expiry_reason": order.expiry_reason,
         "ours": order.origin is OrderOrigin.API,
+        "order_list_id": order.list_id,
         "epoch": order.epoch,
         "ts_ns": order.ts_ns,
         "updated_ns": order.updated_ns,

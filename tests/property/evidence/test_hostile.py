@@ -10,7 +10,8 @@ from tempfile import TemporaryDirectory
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from evidence.judge.decision_recheck import recheck, tell
+from evidence.judge.decision_recheck import recheck
+from evidence.judge.disagreement import tell
 from evidence.report.compare import compare, comparison_text
 from evidence.report.html_report import html_of
 from evidence.report.report import build_report, write_report

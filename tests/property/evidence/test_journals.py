@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 
 from evidence.folds.histogram import Histogram
 from evidence.folds.journal_fold import JournalFold
+from evidence.judge.anchoring import read_anchors
 from evidence.read.integrity import Faults
 from evidence.read.journal_reader import JournalReader
-from evidence.report.report import Report, build_report, read_anchors, standard_folds
+from evidence.report.report import Report, build_report, standard_folds
 from tests.support.journal_maker import whole_story, write_journal
 
 MAKER = whole_story(sessions=2, orders=12)

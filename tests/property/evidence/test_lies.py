@@ -3,6 +3,7 @@
 `make liars` plays every lie in every story, and all pairs.
 """
 
+import copy
 import json
 
 import pytest
@@ -10,10 +11,22 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from evidence.judge.verdict import OK
 from evidence.pack.evidence_pack import find_inputs, verify_pack, write_pack
-from tests.support.honest import KINDS, sessions
+from evidence.read.venue_list import list_of
+from evidence.report.report import build_report
+from tests.support.chained_world import ChainedRun, chained_again, raw_list, write_lines
+from tests.support.honest import KINDS, RESTARTS, sessions
 from tests.support.journal_maker import encode, write_journal
-from tests.support.liar_story import LIES, STORIES, heads_off_the_box, judged, story
+from tests.support.liar_story import (
+    LIES,
+    STORIES,
+    NotHereError,
+    Story,
+    heads_off_the_box,
+    judged,
+    story,
+)
 from tests.support.lie_player import alone, pairs, play_pair, told_in
+from tests.support.sim_journal import books_of
 
 HONEST = 96
 PAIRS = 90
@@ -45,6 +58,37 @@ def test_two_lies_do_not_make_each_other_good():
     fitting = [one for one in played if one is not None]
     assert len(fitting) > PAIRS / 2
     assert [one for one in fitting if one.fault] == []
+
+
+def test_the_venue_gives_away_what_the_record_alone_does_not(tmp_path):
+    """The ids that the venue keeps carry the heads of the record that stood when they were sent."""
+    caught = set()
+    outside = [lie for lie in LIES.values() if lie.is_outside]
+    for seed in range(1, 6):
+        run = ChainedRun(seed, menu=RESTARTS).ended()
+        rows, lines = raw_list(run), [json.loads(line) for line in run.lines]
+        at_venue = {row["clientOrderId"] for row in rows}
+        for lie in outside:
+            told = Story(f"chained-{seed}", copy.deepcopy(lines), books_of(run))
+            try:
+                lie.lie(told)
+            except NotHereError:
+                continue
+            changed = next(n for n, line in enumerate(lines) if told.lines[n : n + 1] != [line])
+            after = {line.get("client_order_id") for line in lines[changed + 1 :]
+                     if line["event_type"] == "order_approved"}  # fmt: skip
+            if not after & at_venue:
+                continue  # no order was sent after it: it is not anchored yet
+            journal = write_lines(tmp_path / lie.name / str(seed), chained_again(told.lines))
+            report = build_report([journal], venue_lists=[list_of(rows, "the list")])
+            found = report.journals[0].venue
+            assert found is not None
+            assert found.misfits, f"{lie.name} in seed {seed}"
+            assert report.verdict == "NO_GO"
+            caught.add(lie.name)
+    # A last order has no order after it, and these worlds have no lines of refused commands.
+    left = {"a_last_order_that_never_arrived_goes", "a_refusal_goes_with_its_question"}
+    assert caught >= {lie.name for lie in outside} - left
 
 
 def test_the_owners_signature_makes_no_lie_true(tmp_path):

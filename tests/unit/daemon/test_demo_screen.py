@@ -40,7 +40,7 @@ RESULT: dict[str, Any] = {
     "session_id": "abc-1-s1", "orders_submitted": 77, "fills": 19, "denied": 3,
     "orders_missing_from_journal": 0, "fills_missing_from_journal": 0,
     "cap_breaches_at_venue": 0, "open_orders_after_kill": 0, "kill_gate_ms": 0.0041,
-    "kill_empty_ms": 5.25, "verdict": "OK",
+    "kill_empty_ms": 5.25, "verdict": "OK", "anchored_by": ["the simulated venue's orders"],
 }  # fmt: skip
 
 

@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from daemon.model.inputs import TimerFired
 from daemon.model.records import EventType
+from daemon.shell.gateway.bot_authentication import proof_of
 from daemon.shell.journal.input_lines import input_text
 from daemon.shell.journal.journal_writer import Journal
 from evidence.promotion.campaign import campaign_of
@@ -23,7 +24,7 @@ from evidence.promotion.policy import Policy
 from evidence.promotion.promotion_decision import decide
 from evidence.read.bot_lines import BotInputLine
 from evidence.read.bot_proofs import public_key_of as read_key
-from evidence.read.bot_proofs import wrong_with
+from evidence.read.bot_proofs import wrong_with, wrong_with_list
 from evidence.read.journal_lines import InputLine
 from evidence.read.journal_reader import JournalReader
 from evidence.report.html_report import html_of
@@ -96,6 +97,73 @@ def test_a_signature_over_the_same_order_proves_that_the_bot_asked() -> None:
     assert wrong_with(proof(), ASKED, public_key_of(PUBLIC)) == ""
     pem = KEY.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
     assert wrong_with(proof(), ASKED, public_key_of(pem)) == ""
+
+
+def test_a_proof_reads_as_the_gateway_writes_it() -> None:
+    signature = base64.b64encode(KEY.sign(TEXT.encode())).decode()
+    written = proof_of(TEXT.encode(), signature)
+    assert wrong_with(written, ASKED, public_key_of(PUBLIC)) == ""
+    assert "quantity" in wrong_with(written, {**ASKED, "qty": "1"}, public_key_of(PUBLIC))
+    assert "not the bot's" in wrong_with(written.replace("60000.00", "1"), ASKED,
+                                         public_key_of(PUBLIC))  # fmt: skip
+
+
+LIST_TEXT = (
+    "symbol=BTCUSDT&side=SELL&quantity=0.1&listClientOrderId=pair&aboveType=LIMIT_MAKER"
+    "&abovePrice=61000&aboveClientOrderId=up&belowType=STOP_LOSS_LIMIT&belowPrice=58900"
+    "&belowStopPrice=59000&belowTimeInForce=GTC&belowClientOrderId=down&timestamp=1790000000000"
+)
+OLD_TEXT = (
+    "symbol=BTCUSDT&side=SELL&quantity=0.1&listClientOrderId=pair&price=61000"
+    "&limitClientOrderId=up&stopPrice=59000&stopLimitPrice=58900&stopClientOrderId=down"
+    "&stopLimitTimeInForce=GTC"
+)
+OTO_TEXT = (
+    "symbol=BTCUSDT&listClientOrderId=pair&workingType=LIMIT_MAKER&workingSide=SELL"
+    "&workingPrice=61000&workingQuantity=0.1&workingClientOrderId=up"
+    "&pendingType=STOP_LOSS_LIMIT&pendingSide=SELL&pendingQuantity=0.1&pendingPrice=58900"
+    "&pendingStopPrice=59000&pendingTimeInForce=GTC&pendingClientOrderId=down"
+)
+OTOCO_TEXT = (
+    "symbol=BTCUSDT&listClientOrderId=pair&workingType=LIMIT_MAKER&workingSide=SELL"
+    "&workingPrice=61000&workingQuantity=0.1&workingClientOrderId=up&pendingSide=SELL"
+    "&pendingQuantity=0.1&pendingAboveType=LIMIT_MAKER&pendingAbovePrice=61000"
+    "&pendingAboveClientOrderId=up&pendingBelowType=STOP_LOSS_LIMIT"
+    "&pendingBelowPrice=58900&pendingBelowStopPrice=59000&pendingBelowTimeInForce=GTC"
+    "&pendingBelowClientOrderId=down"
+)
+UP = {
+    "instrument_id": "BTCUSDT@sim", "client_order_id": "up", "side": "SELL", "qty": "0.1",
+    "order_type": "LIMIT_MAKER", "price": "61000", "stop_price": None, "quote_qty": None,
+    "time_in_force": None,
+}  # fmt: skip
+DOWN = {
+    **UP, "client_order_id": "down", "order_type": "STOP_LOSS_LIMIT", "price": "58900",
+    "stop_price": "59000", "time_in_force": "GTC",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("text", "change", "word"),
+    [
+        (LIST_TEXT, {}, ""),
+        (LIST_TEXT.replace("belowStopPrice=59000", "belowStopPrice=1"), {}, "stopPrice"),
+        (LIST_TEXT.replace("side=SELL", "side=BUY"), {}, "side"),
+        (LIST_TEXT, {"list_id": "other"}, "signed as list pair"),
+        (LIST_TEXT, {"orders": [UP]}, "a list of 2 orders is signed"),
+        (LIST_TEXT, {"orders": [DOWN, UP]}, "signed as up"),
+        (OLD_TEXT, {}, ""),
+        (OTO_TEXT, {}, ""),
+        (OTOCO_TEXT, {"orders": [UP, UP, DOWN]}, ""),
+        (OTOCO_TEXT, {}, "a list of 3 orders is signed"),
+    ],
+)
+def test_a_signature_over_a_list_proves_each_of_its_orders(
+    text: str, change: dict[str, Any], word: str
+) -> None:
+    asked = {"list_id": "pair", "orders": [UP, DOWN], **change}
+    told = wrong_with_list(proof(text), asked, public_key_of(PUBLIC))
+    assert (word in told) if word else told == ""
 
 
 @pytest.mark.parametrize(

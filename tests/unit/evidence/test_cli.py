@@ -1,14 +1,25 @@
 """The operator's commands: exit codes, one-line errors, JSON, and processes that change nothing."""
 
+import functools
+import gzip
+import io
 import json
+import multiprocessing
+import os
+from pathlib import Path
 
 import orjson
 import pytest
 from click.testing import CliRunner
 
 from evidence.evidence_commands import evidence_group
-from evidence.folds.parallel import split_evenly
-from evidence.report.report import build_report
+from evidence.folds.journal_fold import Fold, JournalFold
+from evidence.folds.parallel import parts_of, read_whole
+from evidence.read.journal_reader import JournalReader
+from evidence.read.journal_sources import SourceError, chunks_of
+from evidence.report.progress_line import progress_line
+from evidence.report.report import standard_folds
+from tests.support.chained_world import ChainedRun, chained_again, write_lines
 from tests.support.journal_maker import whole_story, write_journal
 
 
@@ -105,28 +116,114 @@ def test_compare_finds_what_is_bound_to_other_code(tmp_path):
     assert plain["differing_bindings"] == {"commit": ["another", "c0ffee"]}
 
 
-def test_real_worker_processes_give_the_same_report(tmp_path):
-    maker = whole_story(orders=30, sessions=3)
-    lines = maker.lines()
+def damaged_journal(directory: Path) -> list[Path]:
+    """Segments, one of them packed, with a garbled line, an absent one and a torn end."""
+    lines = whole_story(orders=30, sessions=3).lines()
     lines[40] = b"{garbled"
     del lines[100]
-    directory = write_journal(tmp_path / "journal", lines, segment_lines=len(lines) // 5)
-    one = build_report([directory]).to_json()
-    three = build_report([directory], jobs=3).to_json()
-    assert orjson.dumps(three) == orjson.dumps(one)
+    write_journal(directory, lines, segment_lines=len(lines) // 3)
+    first, second, *_, last = sorted(directory.glob("journal-*"))
+    second.with_suffix(".jsonl.gz").write_bytes(gzip.compress(second.read_bytes()))
+    second.unlink()
+    last.write_bytes(last.read_bytes() + b'{"seq":')
+    assert first.exists()
+    return sorted(directory.glob("journal-*"))
 
 
-@pytest.mark.parametrize("jobs", [1, 2, 3, 5, 9])
-def test_segments_are_split_in_order_and_none_is_lost(tmp_path, jobs):
-    files = []
-    for number, size in enumerate([10, 1000, 10, 500, 500, 0, 20]):
-        path = tmp_path / str(number)
-        path.write_bytes(b"x" * size)
-        files.append(path)
-    groups = split_evenly(files, jobs)
-    assert [path for group in groups for path in group] == files
-    assert 1 <= len(groups) <= jobs
-    assert all(groups)
+@pytest.mark.parametrize("jobs", [2, 3])
+def test_real_processes_give_the_answers_of_one(tmp_path, jobs):
+    files = damaged_journal(tmp_path / "journal")
+    make_folds = functools.partial(standard_folds, keep_all=True)
+    told: list[int] = []
+    one = read_whole("j", files, make_folds, jobs=1)
+    found = read_whole(
+        "j", files, make_folds, jobs=jobs, small_bytes=0, part_bytes=20_000, progress=told.append
+    )
+    assert orjson.dumps(answers(found)) == orjson.dumps(answers(one))
+    assert list(found.folds) == list(one.folds)
+    assert len(told) > 2
+    assert told == sorted(told)
+    assert told[-1] == one.chain.bytes
+    assert one.chain.faults.counts.keys() == {"malformed", "gap", "chain_break", "torn_tail"}
+
+
+def folds_or_death() -> list[Fold]:
+    """In a process that helps: the end of it, as by the system's own killer."""
+    if multiprocessing.parent_process() is not None:
+        os._exit(9)
+    return standard_folds(keep_all=False)
+
+
+def test_a_helper_that_dies_is_told_and_no_report_comes_of_it(tmp_path):
+    files = damaged_journal(tmp_path / "journal")
+    with pytest.raises(SourceError, match="--jobs 1"):
+        read_whole("j", files, folds_or_death, jobs=2, small_bytes=0)
+
+
+def answers(account: JournalFold) -> list[object]:
+    return [account.results(), account.chain.plain(), account.tally.result()]
+
+
+def test_ids_at_the_border_of_two_parts_are_held_against_the_chain(tmp_path):
+    """An id carries the head before its turn, whose line may stand in another process's part."""
+    run = ChainedRun(3).ended()
+    honest = write_lines(tmp_path / "honest", run.lines) / "journal-000001.jsonl"
+    lines = [json.loads(line) for line in run.lines]
+    removed = next(n for n, line in enumerate(lines) if line["event_type"] == "equity")
+    edited = chained_again([*lines[:removed], *lines[removed + 1 :]])
+    false = write_lines(tmp_path / "false", edited) / "journal-000001.jsonl"
+    make_folds = functools.partial(standard_folds, keep_all=False)
+    for file in (honest, false):
+        one = read_whole("j", [file], make_folds, jobs=1)
+        parts = list(parts_of([file], 3_000))
+        assert len(parts) > 20
+        whole = JournalFold("j", make_folds())
+        for part in parts:
+            facts: list[bytes] = []
+            reader = JournalReader([part], facts=facts)
+            read = JournalFold("j", [], is_first_part=False)
+            read.chain = reader.chain
+            read.read(reader.records())
+            whole.merge(read)
+        found = whole.chain.faults.counts
+        assert found == one.chain.faults.counts
+        assert ("id_of_another_chain" in found) is (file is false)
+
+
+def test_parts_are_cut_at_line_ends_and_none_is_lost(tmp_path):
+    path = tmp_path / "journal-000001.jsonl"
+    for content in (
+        b"",
+        b"\n",
+        b"no end",
+        b"a\n" * 5,
+        b"long" * 99 + b"\n" + b"x\n" * 40 + b"torn",
+    ):
+        path.write_bytes(content)
+        for size in (1, 7, 50, 10_000):
+            parts = list(parts_of([path], size))
+            texts = [b"".join(chunks_of(part)) for part in parts]
+            assert b"".join(texts) == content
+            assert all(text.endswith(b"\n") for text in texts[:-1])
+            before = 0
+            for part, text in zip(parts, texts, strict=True):
+                assert part.lines_before == before
+                before += text.count(b"\n")
+
+
+def test_progress_is_for_a_terminal_alone():
+    class Terminal(io.StringIO):
+        def isatty(self):
+            return True
+
+    for stream, wanted in ((Terminal(), ["reading: 20 of 30 MB", "reading: 40 MB"]),
+                           (io.StringIO(), [])):  # fmt: skip
+        with progress_line(stream, 30_000_000) as tell:
+            for done in (1_000_000, 20_000_000, 21_000_000, 40_000_000):
+                tell(done)
+        said = [part.strip() for part in stream.getvalue().split("\r") if part.strip()]
+        assert said == wanted
+        assert stream.getvalue().endswith("\r") is bool(wanted)
 
 
 def test_a_report_is_never_written_over_anothers_without_a_word(tmp_path):

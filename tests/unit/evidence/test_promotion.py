@@ -68,6 +68,7 @@ def journal(*sessions: CampaignSession, **changes) -> CampaignJournal:
         sessions=list(sessions) or [session(number) for number in range(1, 6)],
         drills=[DrillRun(name, NOW_NS - HOUR_NS, passed=True) for name in POLICY.drills_required],
         cap_percent_max=dict.fromkeys(POLICY.cap_regions_percent_min, 80),
+        anchored_by=["witness 00"],
     )
     return replace(base, **changes)
 
@@ -397,6 +398,8 @@ def test_a_policy_that_cannot_be_meant_is_refused(tmp_path, text):
         ("drill_age_hours_max = 100_000", "drill_age_hours_max"),
         ("gate_age_hours_max = 100_000", "gate_age_hours_max"),
         ("record_valid_hours = 100_000", "record_valid_hours"),
+        ("outside_anchors_min = 0", "outside_anchors_min is 0, at least 1"),
+        ("unanchored_minutes_max = 100_000", "unanchored_minutes_max"),
     ],
 )
 def test_no_policy_is_below_the_floor(tmp_path, text, named):

@@ -11,6 +11,7 @@ from daemon.model.enums import Side, TradingState
 from daemon.model.ids import instrument_id
 from daemon.model.records import EventType
 from evidence.judge.decision_recheck import recheck
+from evidence.judge.disagreement import tell
 from evidence.judge.redecide import REQUIRED_OF_PORTFOLIO, Redecision
 from evidence.judge.risk_contexts import RiskContexts
 from evidence.read.decision_inputs import in_windows
@@ -474,3 +475,37 @@ def test_gate_and_recheck_agree_on_a_symbol_that_one_of_them_does_not_know(
     if table is None:
         assert "approved" not in world.verdicts
         assert world.verdicts[0] in {"symbol_not_allowed", "trading_halted"}
+
+
+# ---------------------------------------------------------------------- explained
+def test_a_disagreement_shows_both_computations_side_by_side(tmp_path):
+    maker = whole_story(sessions=1, orders=10, seed=3)
+    place = [n for n, one in enumerate(maker.records) if one["event_type"] == "order_approved"][-1]
+    decision = maker.records[place]["decision"]
+    decision["position"] = "0.777"
+    decision["qty"] = decision["qty_approved"] = maker.records[place]["qty"] = "0.9"
+    result = recheck([write_journal(tmp_path, encode(maker.records))])
+    (one,) = [row for row in result["journals"][0]["explained"] if row["seq"] == place + 1]
+    rows = {row["what"]: (row["daemon"], row["accountant"]) for row in one["rows"]}
+    assert rows["verdict"] == ("approved", "order_qty")
+    assert rows["position"][0] == "0.777"
+    assert rows["position"][1] != "0.777"
+    assert rows["asked for: order_qty_base_max (cap of the symbol)"] == ("-", "0.1")
+    text = tell(result).splitlines()
+    assert any("approved" in line and "≠ order_qty" in line for line in text)
+    assert any(line.split()[:4] == ["position", "0.777", "≠", rows["position"][1]] for line in text)
+
+
+def test_decisions_that_agree_are_not_explained(tmp_path):
+    result = recheck([write_journal(tmp_path, whole_story(sessions=1).lines())])
+    assert (result["is_agreed"], result["journals"][0]["explained"]) == (True, [])
+
+
+def test_a_decision_states_its_caps_once(tmp_path):
+    """Beside the context that it names it must not state other caps: each reader takes his own."""
+    maker = world_with_contexts()
+    first = next(one for one in maker.records if one["event_type"] == "order_approved")
+    first["decision"]["caps_hash"] = "0" * 64
+    result = recheck([write_journal(tmp_path, encode(maker.records))])
+    examples = result["journals"][0]["disagreements"]["undecidable"]["examples"]
+    assert "states another caps_hash than its context" in examples[0]

@@ -103,7 +103,9 @@ def test_totals_of_another_kind_make_the_line_malformed(tmp_path):
 
 
 # ---------------------------------------------------------------------- books that keep silent
-@pytest.mark.parametrize("part", ["orders", "fills", "rejects", "balances", "initial_balances"])
+@pytest.mark.parametrize(
+    "part", ["orders", "fills", "rejects", "balances", "initial_balances", "requests"]
+)
 def test_books_without_a_part_confirm_nothing(tmp_path, part):
     maker = whole_story(seed=5)
     journal, ledger = maker.save(tmp_path)
@@ -116,6 +118,30 @@ def test_books_without_a_part_confirm_nothing(tmp_path, part):
     assert any("corroborated" in one and "the books have no" in one for one in report.reasons)
 
 
+def test_a_simulators_books_are_not_excused_as_a_venues_history(tmp_path):
+    """Who takes the refusals out of a simulator's books and calls them a download is found out."""
+    journal, ledger = whole_story(seed=5).save(tmp_path)
+    books = json.loads(ledger.read_text())
+    del books["rejects"]
+    books["source"] = {"environment": "sim", "host": "h"}
+    ledger.write_text(json.dumps(books))
+    report = build_report([journal], ledger=ledger)
+    assert any("no list of rejects" in one for one in report.reasons)
+
+
+def test_what_a_real_venue_keeps_no_list_of_is_a_stated_finding(tmp_path):
+    testnet = "binance-spot-testnet"
+    journal, ledger = whole_story(mode="testnet", exchange=testnet, seed=5).save(tmp_path)
+    books = json.loads(ledger.read_text())
+    for key in ("rejects", "faults", "requests"):
+        del books[key]
+    books["source"] = {"environment": testnet, "host": "h"}
+    ledger.write_text(json.dumps(books))
+    found = build_report([journal], ledger=ledger).journals[0].verdicts.corroborated
+    assert found.failed == []
+    assert any(one.startswith("finding, not corroborated: ") for one in found.remarks)
+
+
 def test_a_ledger_with_a_key_twice_is_refused(tmp_path):
     journal, ledger = whole_story(seed=5).save(tmp_path)
     ledger.write_text('{"rejects":[1],' + ledger.read_text()[1:])
@@ -126,14 +152,14 @@ def test_a_ledger_with_a_key_twice_is_refused(tmp_path):
 # ---------------------------------------------------------------------- anchors
 def test_of_a_testnet_no_anchor_is_a_verdict_and_of_a_rehearsal_a_remark(tmp_path):
     for mode, exchange, wanted in (
-        ("testnet", "binance-spot-testnet", "UNKNOWN"),
+        ("testnet", "binance-spot-testnet", "UNANCHORED"),
         ("sim", "sim", "OK"),
     ):
         maker = whole_story(mode=mode, exchange=exchange)
         journal = write_journal(tmp_path / mode, maker.lines())
         intact = build_report([journal]).journals[0].verdicts.intact
         assert intact.value == wanted
-        assert any("not anchored" in one for one in (*intact.unknown, *intact.remarks))
+        assert any("no outside anchor" in one for one in (*intact.unanchored, *intact.remarks))
 
 
 def test_errors_and_anomalies_are_always_told(tmp_path):

@@ -14,7 +14,8 @@ from evidence.gates.gates_now import GateLight, LaunchGateState, read_gates
 from evidence.promotion.policy import Policy, PolicyError, load_policy
 from tests.support.trial_reports import COURSE_TEXT, hammering, sound, written
 
-BEFORE = "3554fe08e99d65b1d291da2b77e9ce35a894266c217af69b5c4542207a6bc74d"
+BEFORE = "f3468c0e87ee59234000bdbdc8a64c1e2823b90945a52d1558148203941e5578"
+"""Of the defaults since they ask for outside anchors; a trial not asked for changes nothing."""
 NOW = datetime(2026, 11, 30, 12, tzinfo=UTC)
 VERSION = "ab" * 32
 POLICY = f"""
@@ -72,6 +73,11 @@ def test_a_report_of_something_else_is_red(
 ) -> None:
     state = gate(status_dir, **facts)
     assert (state.light, reason in state.detail) == (GateLight.RED, True), state
+
+
+def test_the_report_of_an_easier_course_under_this_ones_name_is_red(status_dir: Path) -> None:
+    state = gate(status_dir, lambda row: row.update(course="easy"))
+    assert (state.light, "course is 'easy'" in state.detail) == (GateLight.RED, True), state
 
 
 def _code(row: dict[str, Any]) -> None:

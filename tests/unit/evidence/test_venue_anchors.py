@@ -266,6 +266,39 @@ def test_a_run_that_goes_on_long_after_its_last_order_has_lost_no_end(
     assert found.first_misfit is not None
 
 
+@pytest.mark.parametrize("share", [0.2, 0.6])
+def test_orders_before_the_first_line_at_hand_accuse_nobody(
+    world: ChainedRun, tmp_path: Path, share: float
+) -> None:
+    """A beginning that was archived and is not given: what follows is still held."""
+    lines = world.lines[int(len(world.lines) * share) :]
+    found = anchors_of(report_of(tmp_path / "journal", lines, raw_list(world)))
+    before = found.not_anchored["sent before the first line at hand"]
+    assert (found.first_misfit, found.lost_count, found.absent_count) == (None, 0, 0)
+    assert found.anchors > 0
+    assert found.anchors + before == len(raw_list(world))
+
+
+def test_a_journal_that_was_begun_anew_is_not_held_to_the_one_before(
+    world: ChainedRun, records: Records, tmp_path: Path
+) -> None:
+    """`state accept --set-aside`: the venue still has the orders of the journal that is gone."""
+    second = indices(records, "run_start")[1]
+    rows = raw_list(world)
+    own = chained_again(records[second:])
+    found = anchors_of(report_of(tmp_path / "journal", own, rows))
+    first_run = sum(row["clientOrderId"][9:12] == "001" for row in rows)
+    assert found.not_anchored == {"sent before the first line at hand": first_run}
+    assert found.misfits == len(rows) - first_run, "the later runs were chained to the first one"
+
+
+def test_a_list_of_other_symbols_makes_no_order_absent(world: ChainedRun, tmp_path: Path) -> None:
+    other = [{**row, "symbol": "ETHUSDT", "clientOrderId": "web_1"} for row in raw_list(world)]
+    found = anchors_of(report_of(tmp_path / "journal", world.lines, other))
+    assert found.absent_count == 0
+    assert any("of BTCUSDT, which no list covers" in text for text in found.not_askable)
+
+
 def test_what_the_venue_renamed_is_matched_by_its_number_and_no_forgery(
     world: ChainedRun, tmp_path: Path
 ) -> None:
@@ -360,7 +393,8 @@ def test_a_file_that_is_no_list_is_refused_with_the_place(
 
 
 def test_an_empty_list_anchors_nothing(world: ChainedRun, tmp_path: Path) -> None:
-    report = report_of(tmp_path / "journal", world.lines, [])
+    """As a testnet answers that was wiped: the orders are of a time that it cannot tell of."""
+    report = report_of(tmp_path / "journal", world.lines, {"all_orders": {"BTCUSDT": []}})
     found = anchors_of(report)
     assert (found.anchors, found.covered_seq, found.fits) == (0, 0, True)
     assert found.not_askable

@@ -1,5 +1,6 @@
 """The accountant asks the venue itself: its history equals the ledger, and hosts are held."""
 
+import hashlib
 import http.client
 import json
 from urllib.parse import urlencode, urlsplit
@@ -25,10 +26,10 @@ from tests.support.sim_process import SimProcess
 def post(rest, key, **fields):
     """Place an order like any client would."""
     parts = urlsplit(rest)
-    link = http.client.HTTPConnection(parts.hostname, parts.port, timeout=10)
+    link = http.client.HTTPConnection(parts.hostname, parts.port, timeout=60)
     link.request("GET", "/api/v3/time")
     stamp = json.loads(link.getresponse().read())["serverTime"]
-    query = urlencode({**fields, "timestamp": stamp})
+    query = urlencode({**fields, "timestamp": stamp, "recvWindow": 60_000})
     query += "&" + urlencode({"signature": key.sign(query)})
     link.request("POST", f"/api/v3/order?{query}", headers={"X-MBX-APIKEY": key.api_key})
     answer = link.getresponse()
@@ -87,6 +88,50 @@ def test_the_command_writes_a_file_that_a_report_takes(journal, tmp_path):
         assert done.exit_code == 0, done.output
     checked = CliRunner().invoke(evidence_group, ["verify", str(journal), "--ledger", str(out)])
     assert "corroborated OK" in checked.output
+
+
+def test_the_list_is_kept_with_its_hash_and_held_against_the_journal(journal, tmp_path):
+    """As the timer does it: a file a call, none over another, and a line each in the index."""
+    credentials, kept = tmp_path / "key.toml", tmp_path / "kept"
+    with SimProcess(seed=7) as sim:
+        credentials.write_text(f'api_key = "{sim.api_key}"\napi_secret = "{sim.api_secret}"\n')
+        words = ["venue-history", str(journal), "--credentials", str(credentials),
+                 "--rest", sim.rest, "--out-dir", str(kept)]  # fmt: skip
+        first = CliRunner().invoke(evidence_group, [*words, "--json"])
+        key = Key(sim.api_key, sim.api_secret.encode())
+        limit = {"symbol": "BTCUSDT", "type": "LIMIT", "timeInForce": "GTC"}
+        post(sim.rest, key, **limit, side="BUY", quantity="0.01", price="50000",
+             newClientOrderId="stabc123o001000000011w3f0p9qk2m5v7xz")  # fmt: skip
+        post(sim.rest, key, **limit, side="BUY", quantity="0.01", price="50001",
+             newClientOrderId="web_1")  # fmt: skip
+        second = CliRunner().invoke(evidence_group, words)
+        asked = CliRunner().invoke(
+            evidence_group,
+            ["verify", str(journal), "--fetch-venue-history", "--credentials", str(credentials),
+             "--rest", sim.rest, "--json"],
+        )  # fmt: skip
+    assert first.exit_code == 0, first.output
+    index = [json.loads(line) for line in (kept / "index.jsonl").read_text().splitlines()]
+    assert [one["orders"] for one in index] == [0, 2]
+    for one in index:
+        body = (kept / one["file"]).read_bytes()
+        assert hashlib.sha256(body).hexdigest() == one["sha256"]
+        rows = json.loads(body)["all_orders"]["BTCUSDT"]
+        assert len(rows) == one["orders"]
+        assert all({"orderId", "clientOrderId", "time", "updateTime"} <= row.keys() for row in rows)
+    assert second.exit_code == 2, "an order of ours is there, and the journal has none"
+    assert "stabc123o001000000011w3f0p9qk2m5v7xz" in second.output
+    (told,) = json.loads(asked.stdout)["journals"].values()
+    anchors = told["venue_anchors"]
+    assert (anchors["ids"], anchors["anchors"]) == (1, 0)
+    assert anchors["is_outside_anchor"] is False, "a simulated venue is nobody's notary"
+    assert anchors["misfits"] + anchors["lost_tail"]["count"] == 1
+
+
+def test_a_list_cannot_be_fetched_without_a_key(journal):
+    done = CliRunner().invoke(evidence_group, ["verify", str(journal), "--fetch-venue-history"])
+    assert done.exit_code == 1
+    assert "--credentials" in done.output
 
 
 @pytest.mark.parametrize(

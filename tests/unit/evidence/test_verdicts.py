@@ -5,8 +5,10 @@ import json
 import pytest
 
 from daemon.model.records import EventType
+from evidence.report.outside_anchors import witness_source
 from evidence.report.report import build_report, write_report
 from tests.support.journal_maker import CAPS, JournalMaker, whole_story
+from tests.support.witnessed import Witnessed
 
 
 def judged(maker, tmp_path, **kwargs):
@@ -27,7 +29,11 @@ def test_a_testnet_journal_counts(tmp_path):
     ledger.write_text(
         json.dumps({k: v for k, v in books.items() if k not in {"faults", "requests"}})
     )
-    report = build_report([journal], ledger=ledger)
+    assert build_report([journal], ledger=ledger).verdict == "UNANCHORED"
+    witnessed = Witnessed(tmp_path / "witness")
+    out = witnessed.export(maker.lines(), (len(maker.records),), tmp_path / "witness.jsonl")
+    outside = [witness_source(str(out), witnessed.witness_pub)]
+    report = build_report([journal], ledger=ledger, outside=outside)
     assert report.verdict == "OK"
     assert report.counts_as_testnet_evidence is True
 

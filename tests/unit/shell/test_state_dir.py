@@ -1,11 +1,12 @@
 """Identity of a state directory: counted durably, never repeated."""
 
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
 
 from daemon.model.ids import ClientOrderIdFactory, is_ours
-from daemon.shell.state.state_dir import StateDirError, next_run, read_identity
+from daemon.shell.state.state_dir import StateDirError, head_of_journal, next_run, read_identity
 
 
 def test_every_boot_has_its_own_run_and_the_same_instance(tmp_path: Path) -> None:
@@ -50,3 +51,25 @@ def test_an_identity_that_is_gone_beside_a_journal_is_not_made_anew(tmp_path: Pa
     with pytest.raises(StateDirError, match="missing beside a journal"):
         next_run(tmp_path)
     assert not (tmp_path / "identity.json").exists()
+
+
+def test_the_head_of_a_journal_is_the_hash_of_its_last_whole_line(tmp_path: Path) -> None:
+    """For a stop in another process: nothing is verified, nothing raises."""
+    journal = tmp_path / "journal"
+    assert head_of_journal(tmp_path) == ""
+    journal.mkdir()
+    first, second = b'{"seq":1}', b'{"seq":2}'
+    (journal / "journal-000001.jsonl").write_bytes(first + b"\n" + second + b"\n")
+    assert head_of_journal(tmp_path) == sha256(second).hexdigest()
+    newest = journal / "journal-000002.jsonl"
+    newest.write_bytes(b"")
+    assert head_of_journal(tmp_path) == sha256(second).hexdigest(), "it was only just begun"
+    newest.write_bytes(b'{"seq":3')
+    assert head_of_journal(tmp_path) == sha256(second).hexdigest(), "its one line is torn"
+    newest.write_bytes(b'{"seq":3}\n{"seq":4')
+    assert head_of_journal(tmp_path) == sha256(b'{"seq":3}').hexdigest()
+    long_line = b'{"seq":4,"x":"' + b"x" * (1 << 20) + b'"}'
+    newest.write_bytes(b'{"seq":3}\n' + long_line + b"\n")
+    assert head_of_journal(tmp_path) == sha256(second).hexdigest(), (
+        "too long: an older head will do"
+    )

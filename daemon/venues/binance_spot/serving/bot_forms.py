@@ -8,30 +8,39 @@ Rules of this file:
 from collections.abc import Callable
 from decimal import Decimal
 
-from daemon.model.bots import TAGS, ReplaceMode
+from daemon.model.bots import TAGS, ReplaceMode, Tags
 from daemon.model.enums import OrderType
 from daemon.model.ids import InstrumentId, VenueOrderId
-from daemon.model.inputs import BotAmend, BotCancel, BotPlace, BotReplace
+from daemon.model.inputs import (
+    BotAmend,
+    BotCancel,
+    BotCancelList,
+    BotPlace,
+    BotPlaceList,
+    BotReplace,
+)
+from daemon.model.list_legs import Contingency
 from daemon.model.order_features import OrderExtras, PegPrice
 from daemon.venues.binance_spot.serving.dialect_errors import DialectError, not_supported
-from daemon.venues.binance_spot.serving.list_forms import LIST_CALLS
 from daemon.venues.binance_spot.serving.order_forms import (
     AmendRequest,
     CancelRequest,
     ReplaceRequest,
 )
-from daemon.venues.binance_spot.serving.order_requests import PlaceRequest
+from daemon.venues.binance_spot.serving.order_requests import ListRequest, PlaceRequest
 from daemon.venues.binance_spot.serving.params import Params
 from daemon.venues.binance_spot.serving.units import decimal_of_e8
 
 _WITH_TIME_IN_FORCE = frozenset(
     {OrderType.LIMIT, OrderType.STOP_LOSS_LIMIT, OrderType.TAKE_PROFIT_LIMIT}
 )
-_ZERO_IS_WRONG = ("quantity", "quoteOrderQty", "price", "stopPrice", "icebergQty", "trailingDelta")
-_NO_LISTS = "order lists (OCO, OTO, OTOCO and their kin) are not served"
+_ZERO_IS_WRONG = ("quantity", "qty", "price", "trailingdelta")
+"""How the names of an order's amounts end, those of a list's legs included; in small letters."""
+_NO_OPO = "order lists whose pending orders have no quantity of their own are not served"
+_UNSERVED_LISTS = ("orderList.place.opo", "orderList.place.opoco")
 _NO_ROUTING = "smart order routing is not served"
 UNSERVED = {
-    **dict.fromkeys((*LIST_CALLS, "orderList.cancel", "orderList.status"), _NO_LISTS),
+    **dict.fromkeys(_UNSERVED_LISTS, _NO_OPO),
     "sor.order.place": _NO_ROUTING,
     "sor.order.test": _NO_ROUTING,
 }
@@ -54,8 +63,8 @@ def check_amounts(params: Params) -> None:
     Raises:
         VenueError: -1013.
     """
-    for name in _ZERO_IS_WRONG:
-        if name in params.values and not params.amount(name):
+    for name in params.values:
+        if name.lower().endswith(_ZERO_IS_WRONG) and not params.amount(name):
             raise DialectError(-1013, f"Invalid {name}.")
 
 
@@ -80,22 +89,109 @@ def place_input(
     tags = tuple((name, params.text(name)) for name in TAGS if params.text(name))
 
     def make(request: int) -> BotPlace:
-        return BotPlace(
+        own_id = asked.client_order_id or client_order_id
+        return _place(
+            asked, instrument, bot, request, client_order_id=own_id, tags=tags, proof=proof,
+            is_test=is_test,
+        )  # fmt: skip
+
+    return make
+
+
+def _place(
+    asked: PlaceRequest,
+    instrument: InstrumentId,
+    bot: str,
+    request: int,
+    *,
+    client_order_id: str,
+    tags: Tags,
+    proof: str,
+    is_test: bool = False,
+) -> BotPlace:
+    return BotPlace(
+        bot=bot,
+        request=request,
+        client_order_id=client_order_id,
+        instrument_id=instrument,
+        side=asked.side,
+        order_type=asked.type,
+        qty=_amount(asked.qty),
+        quote_qty=_amount(asked.quote_order_qty),
+        price=_amount(asked.price),
+        time_in_force=asked.time_in_force if asked.type in _WITH_TIME_IN_FORCE else None,
+        stop_price=_amount(asked.stop_price),
+        extras=_extras(asked),
+        tags=tags,
+        is_test=is_test,
+        proof=proof,
+    )
+
+
+def list_input(
+    asked: ListRequest,
+    params: Params,
+    instrument: InstrumentId,
+    bot: str,
+    *,
+    new_id: Callable[[], str],
+    proof: str = "",
+) -> Callable[[int], BotPlaceList]:
+    """The order list as an input; `new_id` invents what ids the bot has not given.
+
+    Raises:
+        VenueError: -1013 for an amount of zero.
+    """
+    check_amounts(params)
+    mode = params.text("selfTradePreventionMode")
+    list_id = asked.client_id or new_id()
+    ids = [one.client_order_id or new_id() for one in asked.requests]
+    contingency = Contingency.OCO if asked.first is None else Contingency.OTO
+
+    def make(request: int) -> BotPlaceList:
+        orders = tuple(
+            _place(
+                one, instrument, bot, request, client_order_id=own_id, tags=_leg_tags(one, mode),
+                proof=proof,
+            )
+            for one, own_id in zip(asked.requests, ids, strict=True)
+        )  # fmt: skip
+        return BotPlaceList(
+            bot=bot, request=request, list_id=list_id, contingency=contingency, orders=orders
+        )
+
+    return make
+
+
+def _leg_tags(asked: PlaceRequest, mode: str) -> Tags:
+    """What a bot says of one leg, and of the whole list, that changes no price or quantity."""
+    named = {
+        "selfTradePreventionMode": mode or None,
+        "strategyId": asked.strategy_id,
+        "strategyType": asked.strategy_type,
+    }
+    return tuple((name, str(named[name])) for name in TAGS if named[name] is not None)
+
+
+def list_cancel_input(
+    params: Params, instrument: InstrumentId, bot: str, *, cancel_id: str
+) -> Callable[[int], BotCancelList]:
+    """The end of an order list as an input.
+
+    Raises:
+        VenueError: -1102 where the list is not named.
+    """
+    number, list_id = params.order_key("orderListId", "listClientOrderId")
+    own_id = params.client_id("newClientOrderId") or cancel_id
+
+    def make(request: int) -> BotCancelList:
+        return BotCancelList(
             bot=bot,
             request=request,
-            client_order_id=asked.client_order_id or client_order_id,
             instrument_id=instrument,
-            side=asked.side,
-            order_type=asked.type,
-            qty=_amount(asked.qty),
-            quote_qty=_amount(asked.quote_order_qty),
-            price=_amount(asked.price),
-            time_in_force=asked.time_in_force if asked.type in _WITH_TIME_IN_FORCE else None,
-            stop_price=_amount(asked.stop_price),
-            extras=_extras(asked),
-            tags=tags,
-            is_test=is_test,
-            proof=proof,
+            list_id=list_id or None,
+            venue_list_id=None if number is None else str(number),
+            new_client_order_id=own_id,
         )
 
     return make

@@ -3,16 +3,17 @@
 What the venue has not told us of an order is said as the protocol says "none", never made up.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
 from daemon.model.bots import BotFill, BotOrderRow
-from daemon.model.effects import BotOrderChanged
+from daemon.model.effects import BotListChanged, BotOrderChanged
 from daemon.model.enums import ExecType, OrderType, Side, TimeInForce, VenueOrderStatus
 from daemon.model.ids import symbol_of
+from daemon.model.list_legs import Contingency
 from daemon.model.position import Balance
-from daemon.venues.binance_spot.serving.events import AccountPosition, ExecReport
+from daemon.venues.binance_spot.serving.events import AccountPosition, ExecReport, ListStatus
 from daemon.venues.binance_spot.serving.order_requests import (
     OPEN_STATUSES,
     TRIGGER_TYPES,
@@ -25,6 +26,14 @@ from daemon.venues.binance_spot.serving.units import quote_of
 _STATUSES = {one.value: one for one in Status}
 _NO_LIST = -1
 _NO_ORDER_ID = -1
+_ENDED = frozenset(
+    {
+        VenueOrderStatus.FILLED,
+        VenueOrderStatus.CANCELED,
+        VenueOrderStatus.EXPIRED,
+        VenueOrderStatus.REJECTED,
+    }
+)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -94,13 +103,16 @@ def seen_order(row: BotOrderRow) -> SeenOrder:
     # Nobody has told us that a stop has triggered before it has traded.
     waiting = row.order_type in TRIGGER_TYPES and not row.cum_qty
     is_canceled = row.status is VenueOrderStatus.CANCELED
+    is_pending = row.is_pending and row.status is VenueOrderStatus.NEW
     return SeenOrder(
         symbol=symbol_of(row.instrument_id),
         order_id=_order_id(row),
         side=row.side,
         type=row.order_type,
         time_in_force=row.time_in_force or TimeInForce.GTC,
-        status=_STATUSES[row.status or VenueOrderStatus.REJECTED],
+        status=(
+            Status.PENDING_NEW if is_pending else _STATUSES[row.status or VenueOrderStatus.REJECTED]
+        ),
         qty=e8(row.qty),
         price=e8(row.price),
         stop_price=e8(row.stop_price),
@@ -111,7 +123,7 @@ def seen_order(row: BotOrderRow) -> SeenOrder:
         prevented=0,
         ts_ns=row.ts_placed_ns,
         updated_ns=row.ts_updated_ns,
-        working_ns=0 if waiting else row.ts_placed_ns,
+        working_ns=0 if waiting or is_pending else row.ts_placed_ns,
         waiting=waiting,
         trailing_bps=extras.trailing_bps if extras else 0,
         trailing_since_ns=0,
@@ -121,7 +133,7 @@ def seen_order(row: BotOrderRow) -> SeenOrder:
         strategy_id=int(tags["strategyId"]) if "strategyId" in tags else None,
         strategy_type=int(tags["strategyType"]) if "strategyType" in tags else None,
         expiry_reason="",
-        list_id=_NO_LIST,
+        list_id=_list_id(row),
         own_client_order_id=row.client_order_id,
         shown_client_order_id=(is_canceled and row.cancel_client_order_id) or row.client_order_id,
     )
@@ -134,7 +146,7 @@ def seen_fill(row: BotOrderRow, fill: BotFill) -> SeenFill:
         symbol=symbol_of(row.instrument_id),
         trade_id=fill.trade_id,
         order_id=_order_id(row),
-        list_id=_NO_LIST,
+        list_id=_list_id(row),
         side=row.side,
         price=price,
         qty=qty,
@@ -176,11 +188,56 @@ def report_of(changed: BotOrderChanged, execution_id: int) -> ExecReport[SeenOrd
         trade_id=fill.trade_id if fill else -1,
         execution_id=execution_id,
         maker=fill.maker if fill else False,
-        on_book=is_resting and not order.waiting,
+        on_book=is_resting and not order.waiting and order.status is not Status.PENDING_NEW,
         reject_reason=(row.reason or "NONE") if is_refused else "NONE",
         expiry_reason="",
         prevented=None,
         ts_ns=fill.ts_ns if fill else row.ts_updated_ns,
+    )
+
+
+@dataclass(slots=True, kw_only=True)
+class SeenList:
+    """One order list of a bot (`ListLike`)."""
+
+    list_id: int
+    symbol: str
+    contingency: Contingency
+    client_id: str
+    updated_ns: int
+    is_done: bool
+    orders: tuple[SeenOrder, ...]
+
+
+def seen_list(rows: Sequence[BotOrderRow]) -> SeenList:
+    """A list by its orders as they are now, in the order of its legs.
+
+    Raises:
+        ValueError: these are not the orders of a list.
+    """
+    first = rows[0].order_list
+    if first is None:
+        raise ValueError(f"{rows[0].own_id} is in no order list")
+    return SeenList(
+        list_id=max(_list_id(row) for row in rows),
+        symbol=symbol_of(rows[0].instrument_id),
+        contingency=first.contingency,
+        client_id=first.bot_list_id,
+        updated_ns=max(row.ts_updated_ns for row in rows),
+        is_done=all(row.status in _ENDED and not row.in_doubt for row in rows),
+        orders=tuple(seen_order(row) for row in rows),
+    )
+
+
+def list_status_of(changed: BotListChanged) -> ListStatus:
+    """One change of a list."""
+    seen = seen_list(changed.rows)
+    return ListStatus(
+        account=changed.bot,
+        order_list=seen,
+        is_done=changed.is_done,
+        orders=tuple((one.order_id, one.shown_client_order_id) for one in seen.orders),
+        ts_ns=seen.updated_ns,
     )
 
 
@@ -197,3 +254,8 @@ def position_of(bot: str, balances: Iterable[Balance], now_ns: int) -> AccountPo
 def _order_id(row: BotOrderRow) -> int:
     """The venue's id; -1 as long as it has said none."""
     return int(row.venue_order_id) if row.venue_order_id else _NO_ORDER_ID
+
+
+def _list_id(row: BotOrderRow) -> int:
+    """The venue's id of its list; -1: it is in none, or the venue has said none."""
+    return int(row.venue_list_id) if row.venue_list_id else _NO_LIST

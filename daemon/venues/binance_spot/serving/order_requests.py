@@ -43,13 +43,6 @@ class PegType(StrEnum):
     MARKET_PEG = "MARKET_PEG"
 
 
-class Contingency(StrEnum):
-    """How the orders of a list hang together."""
-
-    OCO = "OCO"
-    OTO = "OTO"
-
-
 STOP_TYPES = frozenset({OrderType.STOP_LOSS, OrderType.STOP_LOSS_LIMIT})
 TAKE_TYPES = frozenset({OrderType.TAKE_PROFIT, OrderType.TAKE_PROFIT_LIMIT})
 TRIGGER_TYPES = STOP_TYPES | TAKE_TYPES

@@ -7,7 +7,12 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from daemon.model.enums import OrderType, Side, TimeInForce
-from daemon.venues.binance_spot.serving.order_requests import Contingency, PegType, Status, StpMode
+from daemon.model.list_legs import Contingency
+from daemon.venues.binance_spot.serving.order_requests import (
+    PegType,
+    Status,
+    StpMode,
+)
 
 
 class OrderLike(Protocol):

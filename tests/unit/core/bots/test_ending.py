@@ -241,6 +241,18 @@ def test_a_denied_placement_does_not_keep_the_cancel_from_leaving(stage: BotStag
     assert answered.cancel_row.status is VenueOrderStatus.CANCELED
 
 
+def test_an_id_that_a_wiped_venue_gives_again_is_the_new_orders() -> None:
+    stage = ready()
+    old = stage.place("a1")
+    stage.tell(stage.ack(old, venue_id="7"))
+    stage.tell(stage.canceled(old))
+    stage.after(1_500)
+    new = stage.place("a2")
+    stage.tell(stage.ack(new, venue_id="7"))
+    effects = stage.tell(stage.asks_cancel(None, venue_order_id="7"))
+    assert [one.cancel.client_order_id for one in only(SendCancel, effects)] == [new]
+
+
 @pytest.mark.parametrize(
     ("price", "reason"), [("98.503", "filter_tick"), ("98.50", "orders_per_second")]
 )

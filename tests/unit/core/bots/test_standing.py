@@ -6,12 +6,11 @@ import pytest
 
 from control.tool.incident_view import incident_lines
 from daemon.core.engine_config import BotSpec
-from daemon.model.bots import BotRefusal, BotState, DenialSource
+from daemon.model.bots import BotRefusal, BotState, BotThrottled, DenialSource, ReplaceMode
 from daemon.model.effects import SendOrder
 from daemon.model.enums import OrderType, RejectKind, ReportSource, Side, VenueOrderStatus
 from daemon.model.inputs import (
     BalancesChanged,
-    BotThrottled,
     InstrumentsLoaded,
     OutcomeUnknown,
     SnapshotTaken,
@@ -60,6 +59,38 @@ def test_more_than_the_allotment_is_refused_before_the_caps_are_asked() -> None:
     stage.tell(stage.asks("a2", bot="cx", side=Side.SELL, price="101.00"))
     assert stage.denial().reason == BotRefusal.ALLOTMENT_EXCEEDED, "it owns no BTC"
     assert only(SendOrder, stage.tell(stage.asks("a3", bot="cx", qty="0.3")))
+
+
+def test_a_fully_allotted_order_is_replaced_at_equal_size_and_holds_once() -> None:
+    stage = ready(RICH)
+    old = stage.rest("a1", qty="1", price="99.00")
+    assert stage.balances["ft"]["USDT"] == ("1.00", "99.00")
+    request, new = stage.replace("a1", "a2", price="98.00", qty="1")
+    assert stage.balances["ft"]["USDT"] == ("1.00", "99.00"), "the larger of the two, not both"
+    book = stage.gate.risk.books.book(BTC)
+    assert book.buys_open == Decimal(2), "the caps hold both: the old one may trade meanwhile"
+    stage.tell(stage.canceled(old, ReportSource.REPLY), stage.ack(new, venue_id="2"))
+    assert stage.answers[request].denial is None
+    assert stage.balances["ft"]["USDT"] == ("2.00", "98.00")
+
+
+def test_where_the_new_order_goes_whatever_becomes_of_the_old_both_are_paid_for() -> None:
+    stage = ready(RICH)
+    stage.rest("a1", qty="1", price="99.00")
+    mode = ReplaceMode.ALLOW_FAILURE
+    stage.tell(stage.asks_replace("a1", "a2", price="98.00", qty="1", mode=mode))
+    assert not stage.facts_of("order_approved")[1:], "the old one may be filled: it is not free"
+
+
+def test_a_market_order_to_buy_is_paid_for_at_the_collars_edge() -> None:
+    """The ask is 100.10, the collar 5 %: the allotment of 100 pays for 0.95 and not for 0.96."""
+    stage = ready(RICH)
+    stage.tell(stage.asks("a1", qty="0.96", price=None))
+    assert stage.denial().reason == BotRefusal.ALLOTMENT_EXCEEDED
+    cid = stage.place("a2", qty="0.95", price=None)
+    stage.tell(stage.trade(cid, 1, "0.95", price="105.1"))
+    assert Decimal(stage.balances["ft"]["USDT"][0]) >= 0
+    assert Decimal("0.95") * Decimal("105.1") <= 100, "even at that edge it is within it"
 
 
 def test_never_more_is_free_than_the_account_has() -> None:

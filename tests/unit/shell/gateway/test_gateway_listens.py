@@ -11,8 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from daemon.model.bots import BotState, BotView
-from daemon.model.inputs import BotSwitched, Input
+from daemon.model.bots import BotState, BotSwitched, BotView
+from daemon.model.inputs import (
+    Input,
+)
 from daemon.settings_bots import GatewaySettings
 from daemon.shell.gateway.bot_keys import digest_of, new_key, write_key
 from daemon.shell.gateway.gateway import Gateway, GatewayPorts
@@ -51,6 +53,8 @@ def gateway(
     nobody: NoVenue | None = None,
     on_fatal: Callable[[BaseException], None] = lambda _error: None,
     offer: Callable[[Input], None] = lambda _item: None,
+    *,
+    rules: BotRules = RULES,
 ) -> Gateway:
     nobody = nobody or NoVenue()
     ports = GatewayPorts(
@@ -58,7 +62,7 @@ def gateway(
         offset_ns=lambda: 0, is_ready=lambda: False, on_fatal=on_fatal,
     )  # fmt: skip
     return Gateway(
-        settings=settings, environment="sim", state_dir=state_dir, rules=[RULES], views=[VIEW],
+        settings=settings, environment="sim", state_dir=state_dir, rules=[rules], views=[VIEW],
         venue_key_digest=digest_of("x"), clock=SystemClock(), ports=ports,
     )  # fmt: skip
 

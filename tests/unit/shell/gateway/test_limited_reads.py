@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 
+from daemon.shell.gateway.public import no_answer
 from daemon.shell.gateway.public_market import PublicReply, PublicRequestFailed
 from daemon.shell.link.rest_session import HttpReply
 from daemon.shell.public_reads import PublicReads
@@ -29,6 +30,12 @@ async def test_the_end_of_a_limit_is_told() -> None:
     with pytest.raises(PublicRequestFailed) as failed:
         await asked(reply(429, b"{}", paused_until_ns=UNTIL_NS))
     assert failed.value.until_ns == UNTIL_NS
+
+
+def test_a_bot_is_told_until_when_and_else_to_try_again() -> None:
+    limited = no_answer(PublicRequestFailed("limited", UNTIL_NS))
+    assert (limited.status, limited.code, limited.data) == (429, -1003, {"retryAfter": 5_000})
+    assert no_answer(PublicRequestFailed("lost")).status == 503
 
 
 async def test_any_other_answer_is_told_as_it_came() -> None:

@@ -14,6 +14,7 @@ from daemon.model.enums import (
     Side,
     VenueOrderStatus,
 )
+from daemon.model.ids import ClientOrderId, request_id, stem_of
 from daemon.model.reports import ExecutionReport
 from daemon.venues.binance_spot.codec_rest import (
     decode_account,
@@ -339,3 +340,32 @@ def test_ids_are_forgotten_oldest_first() -> None:
     assert len(ids) == 2
     assert ids.get("BTCUSDT", 0) is None
     assert ids.get("BTCUSDT", 2) == "c2"
+
+
+ORDER_ID = ClientOrderId("stabc123o001k3x0000c1w3f0p9qk2m5v7xz")
+AMEND_ID, CANCEL_ID, STOP_ID = (
+    request_id(kind, ORDER_ID, "5d8e2h1rl4n6t0ya") or "" for kind in ("a", "c", "k")
+)
+
+
+def test_a_row_that_a_request_renamed_is_the_orders_own_where_the_books_know_it() -> None:
+    ids = OwnIds()
+    ids.known = {stem_of(ORDER_ID): ORDER_ID}.get
+    for number, shown in enumerate((AMEND_ID, CANCEL_ID, STOP_ID, ORDER_ID)):
+        assert ids.resolve("BTCUSDT", number, shown) == ORDER_ID
+    unknown = request_id("c", "stabc123o001k3x0000d", "5d8e2h1rl4n6t0ya") or ""
+    assert ids.resolve("BTCUSDT", 9, unknown) == "stabc123o001k3x0000d", "named by what is known"
+
+
+def test_an_amended_order_that_is_canceled_keeps_its_own_id() -> None:
+    """The event of the cancel calls the amend's id the original one."""
+    wire = Wire()
+    wire.event(c=ORDER_ID)
+    amended = wire.event(x="REPLACED", X="NEW", c=AMEND_ID, C=ORDER_ID, q="0.40000000")
+    assert amended.client_order_id == ORDER_ID
+    canceled = wire.event(x="CANCELED", X="CANCELED", c=CANCEL_ID, C=AMEND_ID)
+    assert canceled.client_order_id == ORDER_ID
+    fresh = Wire()
+    fresh.ids.known = {stem_of(ORDER_ID): ORDER_ID}.get
+    after_a_restart = fresh.event(x="CANCELED", X="CANCELED", c=CANCEL_ID, C=AMEND_ID)
+    assert after_a_restart.client_order_id == ORDER_ID

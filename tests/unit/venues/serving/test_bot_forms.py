@@ -9,7 +9,15 @@ import pytest
 from daemon.model.bots import ReplaceMode
 from daemon.model.enums import OrderType, TimeInForce
 from daemon.model.ids import instrument_id
-from daemon.model.inputs import BotAmend, BotCancel, BotCancelAll, BotPlace, BotReplace
+from daemon.model.inputs import (
+    BotAmend,
+    BotCancel,
+    BotCancelAll,
+    BotPlace,
+    BotPlaceList,
+    BotReplace,
+)
+from daemon.model.list_legs import Contingency
 from daemon.model.order_features import OrderExtras, PegPrice
 from daemon.model.orders import NewOrder, OrderTerms
 from daemon.venues.binance_spot.codec_rest import SpotRestEncoder
@@ -306,20 +314,94 @@ def test_amends() -> None:
     assert refusal(rest_wish, "PUT", path, nothing).code == -1013
 
 
-def test_what_is_not_served_is_refused_in_plain_words() -> None:
-    sent = {
-        "symbol": "BTCUSDT", "side": "SELL", "quantity": "0.01", "aboveType": "LIMIT_MAKER",
-        "abovePrice": "61000", "belowType": "STOP_LOSS", "belowStopPrice": "59000",
+OCO = {
+    "symbol": "BTCUSDT", "side": "SELL", "quantity": "0.01", "aboveType": "LIMIT_MAKER",
+    "abovePrice": "61000", "belowType": "STOP_LOSS_LIMIT", "belowStopPrice": "59000",
+    "belowPrice": "58900", "belowTimeInForce": "GTC", "listClientOrderId": "pair",
+    "aboveClientOrderId": "up", "belowClientOrderId": "down", "belowStrategyId": "7",
+    "selfTradePreventionMode": "NONE",
+}  # fmt: skip
+
+
+def test_an_oco_is_two_orders_under_the_names_that_the_bot_gave() -> None:
+    wish: Wish = rest_wish("POST", "orderList/oco", signed_query(OCO))
+    assert isinstance(wish, BotPlaceList)
+    assert (wish.list_id, wish.contingency) == ("pair", Contingency.OCO)
+    up, down = wish.orders
+    assert (up.client_order_id, up.order_type, up.price) == ("up", "LIMIT_MAKER", Decimal(61000))
+    assert (down.client_order_id, down.order_type) == ("down", "STOP_LOSS_LIMIT")
+    assert (down.price, down.stop_price) == (Decimal(58900), Decimal(59000))
+    assert {one.qty for one in wish.orders} == {Decimal("0.01")}
+    assert {one.side for one in wish.orders} == {"SELL"}
+    assert up.tags == (("selfTradePreventionMode", "NONE"),)
+    assert down.tags == (("selfTradePreventionMode", "NONE"), ("strategyId", "7"))
+    assert ws_wish(signed_frame("orderList.place.oco", dict(OCO))) == wish
+
+
+def test_the_old_call_of_an_oco_is_the_same_list() -> None:
+    old = {
+        "symbol": "BTCUSDT", "side": "SELL", "quantity": "0.01", "price": "61000",
+        "stopPrice": "59000", "stopLimitPrice": "58900", "stopLimitTimeInForce": "GTC",
+        "listClientOrderId": "pair", "limitClientOrderId": "up", "stopClientOrderId": "down",
+        "stopStrategyId": "7", "selfTradePreventionMode": "NONE",
     }  # fmt: skip
-    refused = refusal(rest_wish, "POST", "orderList/oco", signed_query(sent))
+    new: Wish = rest_wish("POST", "orderList/oco", signed_query(OCO))
+    assert rest_wish("POST", "order/oco", signed_query(old)) == new
+
+
+def test_an_oco_with_an_amount_of_zero_is_refused() -> None:
+    for name in ("quantity", "abovePrice", "belowStopPrice"):
+        assert refusal(rest_wish, "POST", "orderList/oco", signed_query({**OCO, name: "0"})).code
+
+
+ENTRY = {
+    "symbol": "BTCUSDT", "listClientOrderId": "bracket", "workingType": "LIMIT",
+    "workingSide": "BUY", "workingPrice": "59000", "workingQuantity": "0.01",
+    "workingTimeInForce": "GTC", "workingClientOrderId": "in", "pendingSide": "SELL",
+}  # fmt: skip
+
+
+def test_an_oto_is_the_working_order_and_then_the_pending_one() -> None:
+    sent = {**ENTRY, "pendingType": "MARKET", "pendingQuantity": "0.02",
+            "pendingClientOrderId": "out"}  # fmt: skip
+    wish: Wish = rest_wish("POST", "orderList/oto", signed_query(sent))
+    assert isinstance(wish, BotPlaceList)
+    assert wish.contingency is Contingency.OTO
+    first, behind = wish.orders
+    assert (first.client_order_id, first.side, first.qty) == ("in", "BUY", Decimal("0.01"))
+    assert (behind.client_order_id, behind.side, behind.qty) == ("out", "SELL", Decimal("0.02"))
+    assert (behind.order_type, behind.price, behind.time_in_force) == ("MARKET", None, None)
+
+
+def test_an_otoco_has_a_pair_behind_the_working_order() -> None:
+    sent = {
+        **ENTRY, "pendingQuantity": "0.01", "pendingAboveType": "LIMIT_MAKER",
+        "pendingAbovePrice": "61000", "pendingAboveClientOrderId": "up",
+        "pendingBelowType": "STOP_LOSS_LIMIT", "pendingBelowStopPrice": "58000",
+        "pendingBelowPrice": "57900", "pendingBelowTimeInForce": "GTC",
+        "pendingBelowClientOrderId": "down",
+    }  # fmt: skip
+    wish: Wish = rest_wish("POST", "orderList/otoco", signed_query(sent))
+    assert isinstance(wish, BotPlaceList)
+    assert [one.client_order_id for one in wish.orders] == ["in", "up", "down"]
+    assert [one.side for one in wish.orders] == ["BUY", "SELL", "SELL"]
+    assert {one.qty for one in wish.orders} == {Decimal("0.01")}
+    assert wish.orders[2].stop_price == Decimal(58000)
+
+
+def test_what_is_not_served_is_refused_in_plain_words() -> None:
+    sent = {key: value for key, value in ENTRY.items() if key != "pendingSide"}
+    opo = {**sent, "pendingType": "MARKET", "pendingSide": "SELL"}
+    refused = refusal(rest_wish, "POST", "orderList/opo", signed_query(opo))
     assert refused.code == -1020
-    assert refused.msg.startswith("This operation is not supported. seatrial: order lists (OCO,")
+    assert refused.msg.startswith("This operation is not supported. seatrial: order lists whose")
 
 
 def test_every_call_that_places_or_cancels_is_served_or_refused_by_name() -> None:
     served = {
         "order.place", "order.cancel", "order.cancelReplace", "order.amend.keepPriority",
-        "openOrders.cancelAll",
+        "openOrders.cancelAll", "orderList.place", "orderList.place.oco", "orderList.cancel",
+        "orderList.place.oto", "orderList.place.otoco",
     }  # fmt: skip
     changing = {
         name

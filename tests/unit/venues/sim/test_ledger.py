@@ -5,6 +5,7 @@ from typing import Any
 
 import orjson
 
+from daemon.venues.sim.ledger_rows import BLOCK_ROWS, PackedRows
 from tests.support.sim_stage import SYMBOL, Stage
 
 ORDER = {"symbol": SYMBOL, "side": "BUY", "type": "LIMIT", "timeInForce": "GTC"}
@@ -127,3 +128,14 @@ def test_a_ledger_that_is_read_slowly_is_of_the_moment_it_was_asked_for() -> Non
     read += pieces
     assert orjson.loads(b"".join(read)) == before
     assert {o["status"] for o in stage.ledger()["orders"]} == {"CANCELED"}
+
+
+def test_whoever_serves_a_ledger_turns_between_blocks_of_which_nothing_is_wanted() -> None:
+    rows = PackedRows()
+    for number in range(20 * BLOCK_ROWS):
+        rows.append({"ts_ns": number})
+    last = 20 * BLOCK_ROWS - 1
+    pieces = list(rows.pieces(lambda row: row["ts_ns"] == last))
+    assert len(pieces) == 20
+    assert pieces[:-1] == [b""] * 19
+    assert orjson.loads(pieces[-1]) == {"ts_ns": last}

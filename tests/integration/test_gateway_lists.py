@@ -1,0 +1,349 @@
+"""An OCO through the gateway, held field by field against the venue's own rows and its ledger."""
+
+import asyncio
+import contextlib
+import http.client
+import json
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+
+from evidence.report.report import build_report
+from tests.support.bot_box import BotBox
+from tests.support.gateway_session import OtherTrader, venue_order
+from tests.support.raw_bot import Answer, RawBot
+
+Rules = list[dict[str, object]]
+LOST: Rules = [{"kind": "drop_answer", "rate": 1.0, "purposes": ["place"]}]
+HELD: Rules = [
+    {"kind": "delay_request", "rate": 1.0, "purposes": ["place"],
+     "params": {"ms_min": 2_000, "ms_max": 2_000}}
+]  # fmt: skip
+QTY = "0.002"
+QUICK = {
+    "messages_per_second_max": "400", "messages_per_minute_max": "9000",
+    "orders_per_second_max": "200", "orders_per_minute_max": "6000",
+}  # fmt: skip
+"""Tests ask one after another, as fast as the machine can."""
+DEADLINE_S = 60
+
+
+def bot_of(box: BotBox, name: str = "ft") -> RawBot:
+    return RawBot(box.address, box.keys[name].api_key, box.keys[name].secret, timeout_s=30)
+
+
+def legs(bot: RawBot, name: str, up: float = 1.02, down: float = 0.98) -> dict[str, str]:
+    """A pair that sells what is held: a gain above, a stop below."""
+    bid = bot.bid()
+    return {
+        "symbol": "BTCUSDT", "side": "SELL", "quantity": QTY, "listClientOrderId": name,
+        "aboveType": "LIMIT_MAKER", "abovePrice": f"{bid * up:.2f}",
+        "aboveClientOrderId": f"{name}-up", "belowType": "STOP_LOSS_LIMIT",
+        "belowStopPrice": f"{bid * down:.2f}", "belowPrice": f"{bid * down * 0.999:.2f}",
+        "belowTimeInForce": "GTC", "belowClientOrderId": f"{name}-down",
+    }  # fmt: skip
+
+
+def place(bot: RawBot, name: str, **more: float) -> Answer:
+    return bot.call("POST", "orderList/oco", **legs(bot, name, **more))
+
+
+def venue_list(box: BotBox, list_id: object) -> dict[str, Any]:
+    row: dict[str, Any] = box.sim.signed("GET", "orderList", orderListId=list_id)
+    return row
+
+
+def without_ids(row: dict[str, Any]) -> dict[str, Any]:
+    """A list's row but for the ids that are the bot's own there and ours at the venue."""
+    orders = [{k: v for k, v in one.items() if k != "clientOrderId"} for one in row["orders"]]
+    left_out = {"listClientOrderId", "orderReports", "orders"}
+    return {k: v for k, v in row.items() if k not in left_out} | {"orders": orders}
+
+
+def same_order(box: BotBox, row: dict[str, Any]) -> None:
+    """An order's row says what the venue's own row says; ids and update times apart."""
+    theirs = venue_order(box, row["orderId"])
+    for name in row.keys() - {"clientOrderId", "origClientOrderId", "transactTime", "fills"}:
+        assert row[name] == theirs[name], name
+
+
+@pytest.fixture(scope="module")
+def box(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BotBox]:
+    with BotBox(tmp_path_factory.mktemp("box"), bots=("ft", "other"), caps=QUICK) as made:
+        assert bot_of(made).buy("0.01").status_word == "FILLED"
+        yield made
+
+
+def test_an_oco_is_answered_queried_and_canceled_as_the_venue_has_it(box: BotBox) -> None:
+    bot = bot_of(box)
+    placed = place(bot, "one")
+    assert placed.status == 200, placed.body
+    told, list_id = placed.body, placed.body["orderListId"]
+    assert (told["contingencyType"], told["listClientOrderId"]) == ("OCO", "one")
+    assert (told["listStatusType"], told["listOrderStatus"]) == ("EXEC_STARTED", "EXECUTING")
+    assert [one["clientOrderId"] for one in told["orders"]] == ["one-up", "one-down"]
+    assert [one["clientOrderId"] for one in told["orderReports"]] == ["one-up", "one-down"]
+    assert without_ids(told) == without_ids(venue_list(box, list_id))
+    for row in told["orderReports"]:
+        same_order(box, row)
+        queried = bot.call("GET", "order", symbol="BTCUSDT", orderId=row["orderId"]).body
+        same_order(box, queried)
+        assert queried["orderListId"] == list_id
+    by_id = bot.call("GET", "orderList", orderListId=list_id).body
+    assert by_id == bot.call("GET", "orderList", origClientOrderId="one").body
+    assert without_ids(by_id) == without_ids(venue_list(box, list_id))
+    assert [one["orderListId"] for one in bot.call("GET", "openOrderList").body] == [list_id]
+    assert by_id in bot.call("GET", "allOrderList").body
+    other = bot_of(box, "other")
+    assert other.call("GET", "orderList", orderListId=list_id).code == -2013
+    assert other.call("DELETE", "orderList", symbol="BTCUSDT", orderListId=list_id).code == -2011
+    assert other.call("GET", "allOrderList").body == []
+
+    canceled = bot.call("DELETE", "orderList", symbol="BTCUSDT", listClientOrderId="one")
+    assert canceled.status == 200, canceled.body
+    ended = canceled.body
+    assert (ended["listStatusType"], ended["listOrderStatus"]) == ("ALL_DONE", "ALL_DONE")
+    assert {one["status"] for one in ended["orderReports"]} == {"CANCELED"}
+    assert [one["origClientOrderId"] for one in ended["orderReports"]] == ["one-up", "one-down"]
+    assert without_ids(ended) == without_ids(venue_list(box, list_id))
+    again = bot.call("DELETE", "orderList", symbol="BTCUSDT", orderListId=list_id)
+    assert again.code == -2011
+    assert bot.call("GET", "openOrderList").body == []
+    assert not [row for row in box.open_at_venue() if row["order_list_id"] == list_id]
+
+
+def test_to_cancel_one_leg_is_to_cancel_the_list(box: BotBox) -> None:
+    bot = bot_of(box)
+    assert place(bot, "two").status == 200
+    gone = bot.call("DELETE", "order", symbol="BTCUSDT", origClientOrderId="two-down")
+    assert gone.body["listClientOrderId"] == "two", gone.body
+    assert {one["status"] for one in gone.body["orderReports"]} == {"CANCELED"}
+    assert place(bot, "two").status == 200, "its ids may be used again"
+    all_gone = bot.call("DELETE", "openOrders", symbol="BTCUSDT").body
+    assert [one["listClientOrderId"] for one in all_gone] == ["two"]
+    assert not box.open_at_venue()
+
+
+def test_the_old_call_and_the_venues_own_refusals(box: BotBox) -> None:
+    bot = bot_of(box)
+    bid = bot.bid()
+    old = bot.call(
+        "POST", "order/oco", symbol="BTCUSDT", side="SELL", quantity=QTY,
+        price=f"{bid * 1.02:.2f}", stopPrice=f"{bid * 0.98:.2f}",
+        stopLimitPrice=f"{bid * 0.979:.2f}", stopLimitTimeInForce="GTC",
+    )  # fmt: skip
+    assert [one["type"] for one in old.body["orderReports"]] == ["LIMIT_MAKER", "STOP_LOSS_LIMIT"]
+    name = old.body["listClientOrderId"]
+    assert bot.call("DELETE", "orderList", symbol="BTCUSDT", listClientOrderId=name).status == 200
+    wrong = place(bot, "wrong", up=0.97, down=0.98)
+    assert wrong.status == 400, wrong.body
+    assert bot.call("GET", "orderList", origClientOrderId="wrong").code == -2013
+    amended = place(bot, "three")
+    named = {"symbol": "BTCUSDT", "origClientOrderId": "three-up"}
+    assert bot.call("PUT", "order/amend/keepPriority", **named, newQty="0.001").code == -1020
+    assert amended.status == 200
+    assert bot.call("DELETE", "openOrders", symbol="BTCUSDT").status == 200
+    later = bot.call(
+        "POST", "orderList/opo", symbol="BTCUSDT", workingType="LIMIT", workingSide="BUY",
+        workingPrice=f"{bid * 0.95:.2f}", workingQuantity="0.001", workingTimeInForce="GTC",
+        pendingType="LIMIT_MAKER", pendingSide="SELL", pendingPrice=f"{bid * 1.05:.2f}",
+    )  # fmt: skip
+    assert later.code == -1020
+    assert "order lists whose pending orders" in later.body["msg"]
+
+
+def entry(bot: RawBot, name: str, price: float) -> dict[str, str]:
+    """An order to buy, and behind it a pair that sells what is held."""
+    pair = legs(bot, name)
+    shared = {"symbol": "BTCUSDT", "listClientOrderId": name}
+    working = {
+        "workingType": "LIMIT", "workingSide": "BUY", "workingQuantity": "0.001",
+        "workingPrice": f"{price:.2f}", "workingTimeInForce": "GTC",
+        "workingClientOrderId": f"{name}-in",
+    }  # fmt: skip
+    behind = {
+        f"pending{key[0].upper()}{key[1:]}": value
+        for key, value in pair.items()
+        if key.startswith(("above", "below")) or key in ("side", "quantity")
+    }
+    return shared | working | behind
+
+
+def test_an_otoco_waits_begins_and_ends_as_the_venue_has_it(box: BotBox) -> None:
+    bot = bot_of(box)
+    placed = bot.call("POST", "orderList/otoco", **entry(bot, "wait", bot.bid() * 0.97))
+    assert placed.status == 200, placed.body
+    told = placed.body
+    assert told["contingencyType"] == "OTO"
+    assert [row["status"] for row in told["orderReports"]] == ["NEW", "PENDING_NEW", "PENDING_NEW"]
+    assert without_ids(told) == without_ids(venue_list(box, told["orderListId"]))
+    for row in told["orderReports"]:
+        same_order(box, row)
+        same_order(box, bot.call("GET", "order", symbol="BTCUSDT", orderId=row["orderId"]).body)
+    gone = bot.call("DELETE", "order", symbol="BTCUSDT", origClientOrderId="wait-in").body
+    assert {row["status"] for row in gone["orderReports"]} == {"CANCELED"}
+    assert without_ids(gone) == without_ids(venue_list(box, told["orderListId"]))
+
+    begun = bot.call("POST", "orderList/otoco", **entry(bot, "begin", bot.bid() * 1.01)).body
+    assert begun["orderReports"][0]["status"] == "FILLED", begun
+    names = ("begin-up", "begin-down")
+    deadline = time.monotonic() + DEADLINE_S
+    while True:  # the pair is placed after the trade; its report may come after the answer
+        rows = [bot.call("GET", "order", symbol="BTCUSDT", origClientOrderId=n).body for n in names]
+        if {row["status"] for row in rows} == {"NEW"}:
+            break
+        assert time.monotonic() < deadline, rows
+    assert without_ids(bot.call("GET", "orderList", origClientOrderId="begin").body) == without_ids(
+        venue_list(box, begun["orderListId"])
+    )
+    ended = bot.call("DELETE", "orderList", symbol="BTCUSDT", listClientOrderId="begin").body
+    assert [row["status"] for row in ended["orderReports"]] == ["FILLED", "CANCELED", "CANCELED"]
+    assert not box.open_at_venue()
+
+
+def test_what_is_pending_counts_as_if_it_could_be_working(box: BotBox) -> None:
+    """The bot holds 0.01 or so and may not go short: 0.002 behind an order pass, 0.02 do not."""
+    bot = bot_of(box)
+    asked = entry(bot, "much", bot.bid() * 0.97) | {"pendingQuantity": "0.01"}
+    assert bot.call("POST", "orderList/otoco", **asked).status == 200
+    assert bot.call("POST", "orderList/otoco", **entry(bot, "more", bot.bid() * 0.96)).code == -2010
+    assert bot.call("GET", "orderList", origClientOrderId="more").code == -2013
+    assert bot.call("DELETE", "openOrders", symbol="BTCUSDT").status == 200
+    assert not box.open_at_venue()
+
+
+def test_a_fill_ends_the_list_and_the_user_stream_tells_it_in_order(box: BotBox) -> None:
+    events = asyncio.run(asyncio.wait_for(_filled(box), DEADLINE_S))
+    kinds = [(one["e"], one.get("x") or one["l"]) for one in events]
+    assert kinds[:3] == [
+        ("listStatus", "EXEC_STARTED"), ("executionReport", "NEW"), ("executionReport", "NEW"),
+    ]  # fmt: skip
+    assert kinds[-1] == ("listStatus", "ALL_DONE")
+    assert set(kinds[3:-1]) == {("executionReport", "TRADE"), ("executionReport", "EXPIRED")}
+    lists = {one["g"] for one in events}
+    assert len(lists) == 1
+    (list_id,) = lists
+    assert events[0]["C"] == events[-1]["C"] == "filled"
+    assert [one["c"] for one in events[-1]["O"]] == ["filled-up", "filled-down"]
+    ledger = [row for row in box.sim.ledger()["orders"] if row["order_list_id"] == list_id]
+    assert sorted(row["status"] for row in ledger) == ["EXPIRED", "FILLED"]
+    traded = [one for one in events if one.get("x") == "TRADE"]
+    assert {one["i"] for one in traded} == {
+        row["order_id"] for row in ledger if row["status"] == "FILLED"
+    }
+
+
+async def _filled(box: BotBox) -> list[dict[str, Any]]:
+    """An OCO whose upper leg stands at the best price, until somebody has taken it."""
+    bot, other = bot_of(box), OtherTrader(box.sim)
+    events: list[dict[str, Any]] = []
+    async with (
+        aiohttp.ClientSession() as client,
+        client.ws_connect(f"{box.ws}/ws-api/v3") as socket,
+    ):
+
+        async def ask(number: int, method: str, params: dict[str, Any]) -> dict[str, Any]:
+            await socket.send_json({"id": number, "method": method, "params": params})
+            while True:
+                told: dict[str, Any] = await socket.receive_json()
+                if told.get("id") == number:
+                    return told
+                hear(told)
+
+        def hear(told: dict[str, Any]) -> None:
+            if told["event"]["e"] in ("listStatus", "executionReport"):
+                events.append(told["event"])
+
+        await ask(1, "userDataStream.subscribe.signature", bot.ws_params())
+        number = 1
+        while not any(one["e"] == "listStatus" for one in events):
+            number += 1
+            asked = await asyncio.to_thread(legs, bot, "filled", 1.0003)
+            told = await ask(number, "orderList.place.oco", bot.ws_params(**asked))
+            if told["status"] == 200:  # post-only: the market may have moved onto it
+                assert told["result"]["contingencyType"] == "OCO"
+        price = asked["abovePrice"]
+        while not any(one.get("l") == "ALL_DONE" for one in events):
+            await asyncio.to_thread(other.take, "BUY", "0.5", price)
+            while not any(one.get("l") == "ALL_DONE" for one in events):
+                try:
+                    hear(await socket.receive_json(timeout=1))
+                except TimeoutError:
+                    break  # not yet taken: once more
+    return events
+
+
+def test_lost_answers_are_found_by_the_user_stream(box: BotBox) -> None:
+    bot = bot_of(box)
+    box.sim.load_faults(LOST)
+    told = place(bot, "lost")
+    box.sim.load_faults([])
+    assert told.status == 200, told.body
+    assert without_ids(told.body) == without_ids(venue_list(box, told.body["orderListId"]))
+    assert bot.call("DELETE", "openOrders", symbol="BTCUSDT").status == 200
+
+
+def test_a_list_is_known_after_kill_9_and_the_accountant_agrees(tmp_path: Path) -> None:
+    """At rest, and in doubt: its orders come back with owner, type and list."""
+    with BotBox(tmp_path) as box:
+        bot = bot_of(box)
+        assert bot.buy("0.01").status_word == "FILLED"
+        resting = place(bot, "resting").body
+        box.kill_daemon()
+        box.start_daemon()
+        box.until(lambda status: not status["open_orders"])  # a boot cancels what it finds
+        _is_known(box, bot, "resting", resting["orderListId"])
+
+        box.start_session()
+        box.sim.load_faults(HELD)
+        asked = legs(bot, "doubt")
+        waiting = threading.Thread(target=lambda: _ask_in_vain(bot, asked))
+        waiting.start()
+        box.until(lambda status: status["bots"]["ft"]["orders"] == 5)  # written, not answered
+        box.kill_daemon()
+        waiting.join()
+        box.sim.load_faults([])
+        box.start_daemon()
+        box.until(lambda status: not status["open_orders"])
+        _is_known(box, bot, "doubt", None)
+        box.must("kill", "--reason", "end")
+        assert not box.open_at_venue()
+        ledger = tmp_path / "ledger.json"
+        ledger.write_text(json.dumps(box.sim.ledger()))
+    journal = str(tmp_path / "state" / "journal")
+    recheck = subprocess.run(
+        [sys.executable, "-m", "evidence.recheck", journal], check=False, capture_output=True,
+        text=True,
+    )  # fmt: skip
+    assert recheck.returncode == 0, recheck.stdout
+
+    report = build_report([Path(journal)], ledger=ledger).to_json()
+    assert report["journals"][0]["bots"]["problems"] == {}
+    assert report["journals"][0]["caps"]["breaches"] == 0, report["journals"][0]["caps"]
+
+
+def _ask_in_vain(bot: RawBot, asked: dict[str, str]) -> None:
+    """The daemon dies while the request is on its way to the venue."""
+    with contextlib.suppress(OSError, http.client.HTTPException):
+        bot.call("POST", "orderList/oco", **asked)
+
+
+def _is_known(box: BotBox, bot: RawBot, name: str, list_id: int | None) -> None:
+    row = bot.call("GET", "orderList", origClientOrderId=name)
+    assert row.status == 200, row.body
+    if list_id is not None:
+        assert row.body["orderListId"] == list_id
+    assert row.body["listStatusType"] == "ALL_DONE"
+    assert [one["clientOrderId"] for one in row.body["orders"]] == [f"{name}-up", f"{name}-down"]
+    assert without_ids(row.body) == without_ids(venue_list(box, row.body["orderListId"]))
+    for leg, kind in (("up", "LIMIT_MAKER"), ("down", "STOP_LOSS_LIMIT")):
+        told = bot.call("GET", "order", symbol="BTCUSDT", origClientOrderId=f"{name}-{leg}").body
+        assert (told["type"], told["status"]) == (kind, "CANCELED")
+        same_order(box, told)
