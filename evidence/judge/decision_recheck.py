@@ -12,7 +12,6 @@ Rules of this file:
 import contextlib
 from collections import deque
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -22,6 +21,7 @@ from evidence.folds.journal_fold import Handler, JournalFold, Recent
 from evidence.folds.order_fold import ABSENT_OUTCOMES, TERMINAL
 from evidence.judge.disagreement import BROKEN, EXPLAINED_MAX, Disagreement, explained
 from evidence.judge.redecide import APPROVED, Redecision
+from evidence.judge.replayed_books import InstrumentBook, ReplayedHold
 from evidence.judge.risk_contexts import RiskContexts
 from evidence.read.decision_inputs import UndecidableError, wish_of
 from evidence.read.exact_amounts import (
@@ -60,50 +60,6 @@ UNDECIDABLE = (
 """A hostile decision may hold anything anywhere; whatever it breaks, it is not decidable."""
 OF_CANCELS = frozenset({"order_not_open", "not_owner", "cancels_per_second"})
 """Verdicts on cancels and replaces: there is no placement to decide again."""
-
-
-@dataclass(slots=True)
-class ReplayedHold:
-    """An approved order that may still fill."""
-
-    instrument_id: str
-    is_buy: bool
-    leaves: Decimal
-    px: Decimal
-    owed: Decimal = ZERO
-    is_unknown: bool = False
-    oco: str = ""
-    """The list whose legs exclude each other; empty: it stands alone."""
-
-
-@dataclass(slots=True)
-class InstrumentBook:
-    """The state of one instrument after the facts so far."""
-
-    position: Decimal = ZERO
-    holds: dict[str, ReplayedHold] = field(default_factory=dict)
-    minute_ns: deque[int] = field(default_factory=deque)
-    traded: deque[tuple[int, Decimal]] = field(default_factory=deque)
-    traded_qty: Decimal = ZERO
-
-    def open_qty(self, *, is_buy: bool, without: str = "") -> Decimal:
-        """Open, in flight and unknown quantity of one side; of an OCO the most of its legs.
-
-        `without`: an OCO that is left out, because another leg of it is decided on.
-        """
-        alone, most = ZERO, dict[str, Decimal]()
-        for hold in self.holds.values():
-            if hold.is_buy is not is_buy:
-                continue
-            if not hold.oco:
-                alone += hold.leaves
-            elif hold.oco != without:
-                most[hold.oco] = max(most.get(hold.oco, ZERO), hold.leaves)
-        return alone + sum(most.values(), ZERO)
-
-    def prices(self, *, is_buy: bool, without: str = "") -> list[Decimal]:
-        """Prices of the open orders of one side but for `without`, which must end before."""
-        return [h.px for cid, h in self.holds.items() if h.is_buy is is_buy and cid != without]
 
 
 class DecisionsFold:
@@ -161,21 +117,13 @@ class DecisionsFold:
             self._disagree("bad_amount", record, f"{cid}: {error}")
             return
         book = self._book(record.instrument_id)
-        self._check_leg(record, hold, book)
+        if not book.is_pair(hold):
+            self._disagree("list", record, f"{cid} excludes no other order")
         self.holds[cid] = hold
         book.holds[cid] = hold
         book.minute_ns.append(record.ts_ns)
         for stamps in self.attempts_ns:
             stamps.append(record.ts_ns)
-
-    def _check_leg(
-        self, record: OrderApprovedLine, hold: ReplayedHold, book: InstrumentBook
-    ) -> None:
-        """Legs of an OCO count once, so they must be of one side and quantity, and two."""
-        rivals = [one for one in book.holds.values() if hold.oco and one.oco == hold.oco]
-        shapes = [(one.is_buy, one.leaves) for one in rivals]
-        if shapes not in ([], [(hold.is_buy, hold.leaves)]):
-            self._disagree("list", record, f"{record.client_order_id} excludes no other order")
 
     def _denied(self, record: OrderDeniedLine) -> None:
         verdict = str(record.decision.get("verdict", record.deny_reason))
