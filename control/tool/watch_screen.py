@@ -6,6 +6,8 @@ Rules of this file:
 3. What it cannot know it says: a snapshot that gets old is marked, a daemon that is gone too.
 """
 
+import contextlib
+import functools
 import re
 import threading
 from collections import deque
@@ -21,6 +23,7 @@ from textual import work
 from textual.app import App, ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
+from textual.css.query import NoMatches
 from textual.message import Message
 from textual.pilot import Pilot
 from textual.widgets import Footer, Label, Sparkline, Static
@@ -69,6 +72,17 @@ ORDERS_SHOWN = 2
 _FONT_FACES = re.compile(r"@font-face\s*\{[^}]*\}")
 QUIET_TYPES = ("input", "heartbeat", "checkpoint", "clock")
 """Lines that would push everything else out of a small screen."""
+
+
+def _if_drawn(draw: "Callable[[WatchScreen], None]") -> "Callable[[WatchScreen], None]":
+    """Let a drawing do nothing while the screen is made or taken down, and lacks its parts."""
+
+    @functools.wraps(draw)
+    def drawn(screen: "WatchScreen") -> None:
+        with contextlib.suppress(NoMatches):
+            draw(screen)
+
+    return drawn
 
 
 class _KillSteps:
@@ -268,6 +282,7 @@ class WatchScreen(App[None]):
             self._back += 1  # what is looked at stays where it is
         self._show_events()
 
+    @_if_drawn
     def _show_head(self) -> None:
         snapshot = self._snapshot
         clock = clock_text(datetime.now(UTC), is_short=self.size.width < WIDE_COLUMNS)
@@ -282,6 +297,7 @@ class WatchScreen(App[None]):
         """Rows that this screen has above the smallest."""
         return max(self.size.height - ROWS_OF_SMALL, 0)
 
+    @_if_drawn
     def on_resize(self) -> None:
         """Use the room that there is."""
         more = self._more
@@ -290,6 +306,7 @@ class WatchScreen(App[None]):
         self.query_one("#side").display = self.size.width >= WIDE_COLUMNS
         self._show()
 
+    @_if_drawn
     def _show(self) -> None:
         snapshot = self._snapshot
         self._show_head()
@@ -329,6 +346,7 @@ class WatchScreen(App[None]):
         self.query_one("#orders", Static).update(Group(*tables))
         self._show_events()
 
+    @_if_drawn
     def _show_events(self) -> None:
         panel = self.query_one("#events", Static)
         room, width = max(panel.content_size.height, 3), max(panel.content_size.width, 20)

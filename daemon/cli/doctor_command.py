@@ -104,11 +104,12 @@ def strategy_steps(settings: Settings) -> list[Check]:
 def _anchors(settings: Settings, config_path: Path) -> list[Check]:
     """Whether each anchor sink can be made and reached."""
     try:
-        sinks_of(settings.anchors, box="")
+        sinks = sinks_of(settings.anchors, box="")
     except AnchorUnusable as error:
         mend = "mend [anchors] in the configuration, or the file that it names"
         return [Check("anchors", ok=False, sentence=str(error), mend=mend)]
-    return list(anchor_steps(settings, unit_limits(config_path)))
+    unit = unit_limits(config_path) if sinks else None
+    return list(anchor_steps(settings, unit))
 
 
 def _state(settings: Settings, account: str) -> Check:

@@ -23,13 +23,7 @@ from daemon.model.market import TopOfBook, TradeTick
 from daemon.model.order_features import OrderExtras
 from daemon.model.position import Balance
 from daemon.model.records import GENESIS
-from daemon.model.reports import (
-    CancelReject,
-    ExecutionReport,
-    NotFound,
-    Reject,
-    VenueSnapshot,
-)
+from daemon.model.reports import CancelReject, ExecutionReport, NotFound, Reject, VenueSnapshot
 
 RequestKind = Literal["place", "cancel", "replace", "amend"]
 

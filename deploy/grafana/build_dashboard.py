@@ -364,6 +364,7 @@ def evidence() -> list[Panel]:
             "Journal behind",
             (f"seatrial_journal_pending_lines{{{PICK}}}", "not with the kernel"),
             (f"seatrial_journal_undurable_lines{{{PICK}}}", "not on disk"),
+            (f"seatrial_anchor_queued{{{PICK}}}", "anchors not sent"),
             (f"increase(seatrial_journal_write_errors_total{{{PICK}}}[5m])", "write errors"),
             (f"seatrial_journal_faulty{{{PICK}}}", "refuses lines now"),
         ),

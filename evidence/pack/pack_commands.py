@@ -73,9 +73,11 @@ def pack_command(
         inputs = PackInputs(
             segments=found.segments,
             anchors=found.anchors,
+            histories=found.histories,
             config=config or found.config,
             ledger=ledger or found.ledger,
             witness=found.witness,
+            receipts=found.receipts,
             extra=extra,
         )
         manifest = write_pack(inputs, target, signing_key)

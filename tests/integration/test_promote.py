@@ -1,17 +1,22 @@
 """Promotion end to end: journals and books on disk, gates on disk, one command."""
 
+import base64
+import hashlib
 import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from rfc3161_client import TimestampRequestBuilder
 
+from daemon.model.witness_words import stamped_bytes
 from evidence.promotion.promote_command import promote_command, sign_policy_command
 from evidence.promotion.record import PREDICATE_TYPE
 from evidence.read.dsse import open_envelope
 from evidence.read.signing import key_hex, load_public_key, make_key_pair
 from tests.support.journal_maker import DRILLED, START_NS, JournalMaker
+from tests.support.time_authority import TimeAuthority
 from tests.support.witnessed import Witnessed
 
 NOW = datetime.fromtimestamp(START_NS / 10**9, UTC).replace(microsecond=0) + timedelta(hours=1)
@@ -220,6 +225,29 @@ def test_journals_that_nobody_outside_confirms_or_only_late_are_not_promoted(pro
     assert value["decision"] == "READY_FOR_LIVE_PILOT"
     leaned_on = [f"witness {_witness(tmp_path)}…"]
     assert list(value["anchored_by"].values()) == [leaned_on] * 3
+
+
+def test_time_stamps_are_a_second_anchor_where_the_policy_asks_for_two(promote, tmp_path):
+    authority, stories = TimeAuthority(tmp_path / "tsa"), {}
+    for seed in (11, 12, 13):
+        stories[f"s{seed}"] = story_of_a_testnet(seed, orders=30)
+        save(stories[f"s{seed}"], f"s{seed}")
+    (tmp_path / "policy.toml").write_text(POLICY + "outside_anchors_min = 2\n")
+    options = ("--tsa-root", str(authority.root))
+    _, value = promote(*stories, *options)
+    assert {one["code"] for one in value["reasons"]} == {"TOO_FEW_ANCHORS"}
+    for folder, story in stories.items():
+        lines = story.lines()
+        head = hashlib.sha256(lines[-1]).hexdigest()
+        query = TimestampRequestBuilder().data(stamped_bytes(len(lines), head)).build()
+        response = base64.b64encode(authority.reply(query.as_bytes())).decode()
+        kept = {"kind": "timestamp", "seq": len(lines), "head": head}
+        receipt = json.dumps({**kept, "receipt": {"response": response}})
+        (Path(folder) / "anchor-receipts.jsonl").write_text(receipt + "\n")
+    _, value = promote(*stories, *options)
+    assert value["decision"] == "READY_FOR_LIVE_PILOT", value["reasons"]
+    assert [len(names) for names in value["anchored_by"].values()] == [2, 2, 2]
+    assert "time stamps under CN=root" in value["anchored_by"]["s11"]
 
 
 def _witness(folder: Path) -> str:

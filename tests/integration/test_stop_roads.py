@@ -1,8 +1,8 @@
 """The three roads to a stop, between real processes: the venue's own ledger is the judge.
 
-200 orders rest on 10 symbols, one millisecond away. Each road must end with none of them open, the
-latch on the disk, and a daemon that comes back HALTED. Times are measured by `make bench-stop`; the
-bounds here only catch a road that has stopped working.
+60 orders rest on 10 symbols, one millisecond away. Each road must end with none of them open, the
+latch on the disk, and a daemon that comes back HALTED. Times are measured by `make bench-stop`,
+with 200 orders; the bounds here only catch a road that has stopped working.
 """
 
 import contextlib
@@ -22,10 +22,10 @@ SLOW_MACHINE_MS = 10_000
 
 @pytest.fixture
 def stage(tmp_path: Path) -> Iterator[StopStage]:
-    with StopStage(tmp_path) as made:
+    with StopStage(tmp_path, orders_per_symbol=6) as made:
         made.start_daemon()
         made.fill()
-        assert len(made.venue_open()) == made.orders_open == 200
+        assert len(made.venue_open()) == made.orders_open == 60
         yield made
 
 
@@ -73,7 +73,7 @@ def test_the_normal_road_and_the_way_back(stage: StopStage) -> None:
     stage.re_arm()
     assert list((stage.state_dir / "kill-latch").iterdir()) == []
     stage.fill()
-    assert len(stage.venue_open()) == 200
+    assert len(stage.venue_open()) == 60
 
 
 def _kill_steps(stage: StopStage, last: str) -> list[str]:

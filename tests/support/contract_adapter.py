@@ -27,7 +27,7 @@ from daemon.model.ids import ClientOrderId, ExecId, InstrumentId, VenueOrderId, 
 from daemon.model.inputs import Input, VenueReport
 from daemon.model.instrument import Instrument
 from daemon.model.market import TopOfBook
-from daemon.model.orders import AmendOrder, CancelOrder, NewOrder, ReplaceOrder
+from daemon.model.orders import AmendOrder, CancelOrder, NewOrder, NewOrderList, ReplaceOrder
 from daemon.model.position import Balance
 from daemon.model.reports import ExecutionReport, Fill
 from daemon.venues.answers import Answer, Asked, of_fault, unknown
@@ -230,6 +230,9 @@ class Orders:
     def cancel(self, cancel: CancelOrder, request_id: str, timestamp_ms: int) -> WsRequest:
         return self._ask("pull", {"tag": tag_of(cancel.client_order_id)}, request_id)
 
+    def place_list(self, order_list: NewOrderList, request_id: str, timestamp_ms: int) -> WsRequest:
+        raise Unencodable("this venue has no order lists")
+
     def replace(self, replace: ReplaceOrder, request_id: str, timestamp_ms: int) -> WsRequest:
         raise Unencodable("this venue replaces nothing")
 
@@ -359,6 +362,9 @@ class Encode:
 
     def place(self, order: NewOrder, timestamp_ms: int) -> NoReturn:
         raise Unencodable("orders go over the socket")
+
+    def place_list(self, order_list: NewOrderList, timestamp_ms: int) -> NoReturn:
+        raise Unencodable("this venue has no order lists")
 
     def replace(self, replace: ReplaceOrder, timestamp_ms: int) -> NoReturn:
         raise Unencodable("this venue replaces nothing")

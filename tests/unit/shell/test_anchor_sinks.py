@@ -23,6 +23,7 @@ from daemon.shell.anchors.anchor_sender import RECEIPTS_NAME, AnchorSender
 from daemon.shell.anchors.sink_builder import sinks_of
 from evidence.read.journal_sources import SourceError
 from evidence.report.outside_anchors import timestamp_source
+from tests.support.time_authority import TimeAuthority
 from tests.support.witnessed import DEADLINE_S, Witnessed, WitnessProcess
 
 QUEUED_MAX = 8
@@ -246,34 +247,13 @@ def test_nobody_on_the_wire_can_refuse_in_the_witnesses_name(stage, witness, web
 @pytest.fixture
 def authority(tmp_path, web):
     """A time stamp authority of OpenSSL's own; address, root certificate."""
-    folder = tmp_path / "tsa"
-    folder.mkdir()
-    (folder / "tsa.cnf").write_text(
-        "[tsa]\ndefault_tsa = here\n[here]\nserial = serial\ncrypto_device = builtin\n"
-        "signer_cert = tsa.pem\nsigner_key = tsa.key\nsigner_digest = sha256\n"
-        "default_policy = 1.2.3.4.1\ndigests = sha256, sha384, sha512\naccuracy = secs:1\n"
-        "ordering = yes\ntsa_name = yes\ness_cert_id_chain = no\n"
-        "[v3]\nextendedKeyUsage = critical,timeStamping\nkeyUsage = critical,digitalSignature\n"
-    )
-
-    def openssl(*arguments: str) -> None:
-        subprocess.run(["openssl", *arguments], cwd=folder, check=True, capture_output=True)
-
-    curve = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes")
-    openssl("req", "-x509", *curve, "-days", "2", "-subj", "/CN=root", "-keyout", "ca.key",
-            "-out", "ca.pem")  # fmt: skip
-    openssl("req", *curve, "-subj", "/CN=authority", "-keyout", "tsa.key", "-out", "tsa.csr")
-    openssl("x509", "-req", "-in", "tsa.csr", "-CA", "ca.pem", "-CAkey", "ca.key",
-            "-CAcreateserial", "-days", "2", "-extfile", "tsa.cnf", "-extensions", "v3",
-            "-out", "tsa.pem")  # fmt: skip
+    made = TimeAuthority(tmp_path / "tsa")
 
     def answer(headers: dict, body: bytes) -> tuple[int, bytes]:
         assert headers["Content-Type"] == "application/timestamp-query"
-        (folder / "q.tsq").write_bytes(body)
-        openssl("ts", "-reply", "-config", "tsa.cnf", "-queryfile", "q.tsq", "-out", "r.tsr")
-        return 200, (folder / "r.tsr").read_bytes()
+        return 200, made.reply(body)
 
-    return web(answer), folder / "ca.pem"
+    return web(answer), made.root
 
 
 def test_a_time_stamp_is_checked_and_kept_as_openssl_verifies_it(stage, authority, tmp_path):
