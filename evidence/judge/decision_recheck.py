@@ -180,10 +180,12 @@ class DecisionsFold:
             pairs["attempts"] = (inputs["attempts"], self._attempts(now_ns))
             book = self._book(record.instrument_id)
             pairs |= self._book_pairs(inputs, book, now_ns, record.order_list)
-        context = record.deny_context if isinstance(record, OrderDeniedLine) else None
-        self.explained.append(
-            explained(record.seq, name, why, said=said, context=context, pairs=pairs, inputs=inputs)
-        )
+        more: dict[str, Any] = {
+            "context": getattr(record, "deny_context", None),
+            "pairs": pairs,
+            "inputs": inputs,
+        }
+        self.explained.append(explained(record.seq, name, why, said=said, **more))
 
     # ------------------------------------------------------------------ inputs
     def _inputs(
