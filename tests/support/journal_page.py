@@ -190,11 +190,20 @@ def writers() -> dict[str, list[str]]:
 
 
 def _written(module: ast.Module) -> Iterator[str]:
+    # `_FILL = EventType.FILL` at the top of a module saves a lookup where time counts.
+    names = {
+        ast.unparse(node.targets[0]): ast.unparse(node.value)
+        for node in module.body
+        if isinstance(node, ast.Assign)
+    }
     for node in ast.walk(module):
         parts = node.args if isinstance(node, ast.Call) else getattr(node, "elts", [])
         is_line = isinstance(node, ast.Call) or (isinstance(node, ast.Tuple) and len(parts) == 3)
-        if is_line and parts and ast.unparse(parts[0]).startswith("EventType."):
-            yield ast.unparse(parts[0]).removeprefix("EventType.")
+        if is_line and parts:
+            first = ast.unparse(parts[0])
+            event = names.get(first, first)
+            if event.startswith("EventType."):
+                yield event.removeprefix("EventType.")
 
 
 def _rows(fields: Sequence[Field], read: frozenset[str]) -> str:
