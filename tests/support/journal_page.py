@@ -189,13 +189,24 @@ def writers() -> dict[str, list[str]]:
     return found
 
 
+def event_names(module: ast.Module) -> dict[str, str]:
+    """The names that a module gives to events at its top: a lookup less where time counts.
+
+    `_FILL = EventType.FILL`, or several at once.
+    """
+    found: dict[str, str] = {}
+    for node in module.body:
+        if isinstance(node, ast.Assign):
+            target, value = node.targets[0], node.value
+            is_many = isinstance(target, ast.Tuple) and isinstance(value, ast.Tuple)
+            targets = target.elts if is_many else [target]
+            values = value.elts if is_many else [value]
+            found |= {ast.unparse(k): ast.unparse(v) for k, v in zip(targets, values, strict=True)}
+    return found
+
+
 def _written(module: ast.Module) -> Iterator[str]:
-    # `_FILL = EventType.FILL` at the top of a module saves a lookup where time counts.
-    names = {
-        ast.unparse(node.targets[0]): ast.unparse(node.value)
-        for node in module.body
-        if isinstance(node, ast.Assign)
-    }
+    names = event_names(module)
     for node in ast.walk(module):
         parts = node.args if isinstance(node, ast.Call) else getattr(node, "elts", [])
         is_line = isinstance(node, ast.Call) or (isinstance(node, ast.Tuple) and len(parts) == 3)
