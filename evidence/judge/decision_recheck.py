@@ -117,21 +117,13 @@ class DecisionsFold:
             self._disagree("bad_amount", record, f"{cid}: {error}")
             return
         book = self._book(record.instrument_id)
-        self._check_leg(record, hold, book)
+        if not book.is_pair(hold):
+            self._disagree("list", record, f"{cid} excludes no other order")
         self.holds[cid] = hold
         book.holds[cid] = hold
         book.minute_ns.append(record.ts_ns)
         for stamps in self.attempts_ns:
             stamps.append(record.ts_ns)
-
-    def _check_leg(
-        self, record: OrderApprovedLine, hold: ReplayedHold, book: InstrumentBook
-    ) -> None:
-        """Legs of an OCO count once, so they must be of one side and quantity, and two."""
-        rivals = [one for one in book.holds.values() if hold.oco and one.oco == hold.oco]
-        shapes = [(one.is_buy, one.leaves) for one in rivals]
-        if shapes not in ([], [(hold.is_buy, hold.leaves)]):
-            self._disagree("list", record, f"{record.client_order_id} excludes no other order")
 
     def _denied(self, record: OrderDeniedLine) -> None:
         verdict = str(record.decision.get("verdict", record.deny_reason))
@@ -157,7 +149,7 @@ class DecisionsFold:
             inputs = self.contexts.resolved(record.decision)
             again = Redecision(inputs)
             mine = again.verdict()
-            wrong = [*self._line_differences(record, again, said), *self._inputs(record, inputs)]
+            wrong = [*_line_differences(record, again, said), *self._inputs(record, inputs)]
         except UNDECIDABLE as error:
             self._disagree("undecidable", record, f"{name}: {error}")
             self._explain(record, name, said, inputs, [str(error)])
@@ -189,33 +181,6 @@ class DecisionsFold:
             book = self._book(record.instrument_id)
             pairs |= self._book_pairs(inputs, book, now_ns, record.order_list)
         self.explained += [explained(record, name, why, said=said, pairs=pairs, inputs=inputs)]
-
-    def _line_differences(
-        self, record: OrderApprovedLine | OrderDeniedLine, again: Redecision, said: str
-    ) -> list[str]:
-        """Compare the order's fields in the line with those in its decision."""
-        inputs, wrong = record.decision, []
-        if inputs.get("verdict") != said:
-            wrong.append(f"its decision says {inputs.get('verdict')}, the line {said}")
-        wrong += [
-            f"{key}: {inputs.get(key)} decided, {getattr(record, key)} written"
-            for key in ("instrument_id", "side", "order_type")
-            if inputs.get(key) != getattr(record, key)
-        ]
-        pairs = [("price", record.price, inputs.get("price"))]
-        if said == APPROVED:
-            pairs.append(("quantity", record.qty, text_of(again.qty)))
-            pairs.append(("quantity", record.qty, inputs.get("qty_approved")))
-            if inputs.get("now_ns") != record.ts_ns:
-                wrong.append(f"decided at {inputs.get('now_ns')}, written at {record.ts_ns}")
-        else:
-            pairs.append(("quantity", record.qty, inputs.get("qty")))
-        wrong += [
-            f"{what}: {decided} decided, {written} written"
-            for what, written, decided in pairs
-            if not _is_same(written, decided)
-        ]
-        return wrong
 
     # ------------------------------------------------------------------ inputs
     def _inputs(
@@ -418,6 +383,34 @@ def _within(stamps: deque[int], window_ns: int, now_ns: int) -> int:
     while stamps and stamps[0] < now_ns - window_ns:
         stamps.popleft()
     return len(stamps)
+
+
+def _line_differences(
+    record: OrderApprovedLine | OrderDeniedLine, again: Redecision, said: str
+) -> list[str]:
+    """Compare the order's fields in the line with those in its decision."""
+    inputs, wrong = record.decision, []
+    if inputs.get("verdict") != said:
+        wrong.append(f"its decision says {inputs.get('verdict')}, the line {said}")
+    wrong += [
+        f"{key}: {inputs.get(key)} decided, {getattr(record, key)} written"
+        for key in ("instrument_id", "side", "order_type")
+        if inputs.get(key) != getattr(record, key)
+    ]
+    pairs = [("price", record.price, inputs.get("price"))]
+    if said == APPROVED:
+        pairs.append(("quantity", record.qty, text_of(again.qty)))
+        pairs.append(("quantity", record.qty, inputs.get("qty_approved")))
+        if inputs.get("now_ns") != record.ts_ns:
+            wrong.append(f"decided at {inputs.get('now_ns')}, written at {record.ts_ns}")
+    else:
+        pairs.append(("quantity", record.qty, inputs.get("qty")))
+    wrong += [
+        f"{what}: {decided} decided, {written} written"
+        for what, written, decided in pairs
+        if not _is_same(written, decided)
+    ]
+    return wrong
 
 
 def _is_same(written: object, decided: object) -> bool:

@@ -1,4 +1,7 @@
-"""The accountant's own books of an instrument, folded from facts for the decisions after them."""
+"""What the journal's lines make of each instrument: position, open orders, what was traded.
+
+Rule of this file: it keeps and sums; `decision_recheck.py` folds the lines and compares.
+"""
 
 from collections import deque
 from dataclasses import dataclass, field
@@ -49,3 +52,12 @@ class InstrumentBook:
     def prices(self, *, is_buy: bool, without: str = "") -> list[Decimal]:
         """Prices of the open orders of one side but for `without`, which must end before."""
         return [h.px for cid, h in self.holds.items() if h.is_buy is is_buy and cid != without]
+
+    def is_pair(self, hold: ReplayedHold) -> bool:
+        """Whether an order that is said to exclude others is one of two of one side and quantity.
+
+        Such orders count once, so that more of them, or others, would hide an exposure.
+        """
+        rivals = [one for one in self.holds.values() if hold.oco and one.oco == hold.oco]
+        shapes = [(one.is_buy, one.leaves) for one in rivals]
+        return shapes in ([], [(hold.is_buy, hold.leaves)])

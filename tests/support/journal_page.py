@@ -189,12 +189,32 @@ def writers() -> dict[str, list[str]]:
     return found
 
 
+def event_names(module: ast.Module) -> dict[str, str]:
+    """The names that a module gives to events at its top: a lookup less where time counts.
+
+    `_FILL = EventType.FILL`, or several at once.
+    """
+    found: dict[str, str] = {}
+    for node in module.body:
+        if isinstance(node, ast.Assign):
+            target, value = node.targets[0], node.value
+            is_many = isinstance(target, ast.Tuple) and isinstance(value, ast.Tuple)
+            targets = target.elts if is_many else [target]
+            values = value.elts if is_many else [value]
+            found |= {ast.unparse(k): ast.unparse(v) for k, v in zip(targets, values, strict=True)}
+    return found
+
+
 def _written(module: ast.Module) -> Iterator[str]:
+    names = event_names(module)
     for node in ast.walk(module):
         parts = node.args if isinstance(node, ast.Call) else getattr(node, "elts", [])
         is_line = isinstance(node, ast.Call) or (isinstance(node, ast.Tuple) and len(parts) == 3)
-        if is_line and parts and ast.unparse(parts[0]).startswith("EventType."):
-            yield ast.unparse(parts[0]).removeprefix("EventType.")
+        if is_line and parts:
+            first = ast.unparse(parts[0])
+            event = names.get(first, first)
+            if event.startswith("EventType."):
+                yield event.removeprefix("EventType.")
 
 
 def _rows(fields: Sequence[Field], read: frozenset[str]) -> str:

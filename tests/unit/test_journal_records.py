@@ -25,6 +25,7 @@ from tests.support.journal_page import (
     PAGE,
     SCHEMA,
     class_of,
+    event_names,
     event_schema,
     evidence_fields,
     fields_of,
@@ -139,7 +140,7 @@ def test_each_writer_gives_the_fields_of_its_own_event() -> None:
             continue
         for function in ast.walk(parsed(name)):
             if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef):
-                for event, made in _records(function):
+                for event, made in _records(function, event_names(parsed(name))):
                     if made == camel(event.lower()):
                         typed.add(event)
                     elif event not in UNTYPED:
@@ -148,7 +149,7 @@ def test_each_writer_gives_the_fields_of_its_own_event() -> None:
     assert typed == {one.name for one in EventType} - UNTYPED
 
 
-def _records(function: ast.AST) -> Iterable[tuple[str, str]]:
+def _records(function: ast.AST, names: Mapping[str, str]) -> Iterable[tuple[str, str]]:
     """Of each line that a function writes: the event, and the type of its fields ("": unknown)."""
     types: dict[tuple[str, int], str] = {}
     for node in ast.walk(function):
@@ -161,7 +162,8 @@ def _records(function: ast.AST) -> Iterable[tuple[str, str]]:
             continue
         if _last(node.func) not in ("record", "note", "note_threadsafe"):
             continue
-        event = ast.unparse(node.args[0]).removeprefix("EventType.")
+        first = ast.unparse(node.args[0])
+        event = names.get(first, first).removeprefix("EventType.")
         if event not in EventType.__members__:
             continue
         given = node.args[1]

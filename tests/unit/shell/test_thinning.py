@@ -192,6 +192,7 @@ class Stranger:
         ("quiet", False),
         ("heartbeat", False),
         ("quoter", False),
+        ("anchor", False),
         ("ma_crossover", True),
         ("prober", True),
         (f"{__name__}:Declared", False),
@@ -207,7 +208,7 @@ def test_a_strategy_keeps_its_ticks_unless_its_own_class_says_otherwise(
 ) -> None:
     settings = StrategySettings.model_validate({"class": class_path, "symbols": ["BTCUSDT"]})
     assert needs_every_tick("one", settings) is needs
-    assert set(BUILT_IN) == {"quiet", "heartbeat", "quoter", "prober", "ma_crossover"}
+    assert set(BUILT_IN) == {"quiet", "heartbeat", "quoter", "anchor", "prober", "ma_crossover"}
 
 
 @pytest.mark.parametrize(
