@@ -180,12 +180,7 @@ class DecisionsFold:
             pairs["attempts"] = (inputs["attempts"], self._attempts(now_ns))
             book = self._book(record.instrument_id)
             pairs |= self._book_pairs(inputs, book, now_ns, record.order_list)
-        more: dict[str, Any] = {
-            "context": getattr(record, "deny_context", None),
-            "pairs": pairs,
-            "inputs": inputs,
-        }
-        self.explained.append(explained(record.seq, name, why, said=said, **more))
+        self.explained += [explained(record, name, why, said=said, pairs=pairs, inputs=inputs)]
 
     # ------------------------------------------------------------------ inputs
     def _inputs(
@@ -208,8 +203,7 @@ class DecisionsFold:
             return wrong
         book = self._book(record.instrument_id)
         wrong += self._book_differences(inputs, book, now_ns, record.order_list)
-        wrong += self._other_differences(inputs, record.instrument_id)
-        return wrong
+        return [*wrong, *self._other_differences(inputs, record.instrument_id)]
 
     def _attempts(self, now_ns: int) -> list[int]:
         pairs = zip(self.attempts_ns, WINDOWS_NS, strict=True)

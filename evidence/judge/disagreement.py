@@ -14,6 +14,7 @@ from typing import Any
 from evidence.judge.redecide import Redecision
 from evidence.read.exact_amounts import AmountTextError, amount, text_of
 from evidence.read.integrity import INTACT_FAULTS
+from evidence.read.journal_lines import OrderApprovedLine, OrderDeniedLine
 
 ASKED_SHOWN = 8
 """The last so many inputs and caps that the accountant asked for before he was done."""
@@ -88,27 +89,27 @@ def _mark(theirs: str, mine: str) -> str:
 
 
 def explained(
-    seq: int, order: str, why: Sequence[str], *, said: str, context: object, pairs: Pairs,
-    inputs: Mapping[str, Any],
+    record: OrderApprovedLine | OrderDeniedLine, order: str, why: Sequence[str], *, said: str,
+    pairs: Pairs, inputs: Mapping[str, Any],
 ) -> Disagreement:  # fmt: skip
     """Put the two computations side by side.
 
     Args:
-        seq: the decision's line.
+        record: the decision's line; with a denial stands the limit that it met, and by how much.
         order: its order, or its side and symbol where it was denied.
         why: what is wrong with it, in words.
         said: the verdict that the line states.
-        context: what the daemon states with a denial: the limit that it met, and by how much.
         pairs: quantities, as stated and by the lines before.
         inputs: the decision's own, with caps and filters where its context is known.
     """
     mine, asked = _decided_again(inputs)
     rows = [("verdict", said, mine)]
-    if isinstance(context, Mapping):
-        rows += [(f"{name} (with the denial)", _text(v), NOTHING) for name, v in context.items()]
+    if isinstance(record, OrderDeniedLine):
+        context = record.deny_context.items()
+        rows += [(f"{name} (with the denial)", _text(v), NOTHING) for name, v in context]
     rows += [(name, _text(theirs), _text(ours)) for name, (theirs, ours) in pairs.items()]
     rows += [(f"asked for: {name}", NOTHING, _text(v)) for name, v in asked[-ASKED_SHOWN:]]
-    return Disagreement(seq, order, why, rows)
+    return Disagreement(record.seq, order, why, rows)
 
 
 def _decided_again(inputs: Mapping[str, Any]) -> tuple[str, list[tuple[str, object]]]:

@@ -5,7 +5,8 @@ Rules of this file:
    finding of the honest record is less. One that only an outside anchor shows leaves it OK by the
    record and the venue's books, and is caught by heads that somebody else has kept.
 2. Two lies of which one is caught must be caught together: none makes the other good. (One that
-   only an outside anchor shows may take out the very lines that gave the other away.)
+   only an outside anchor shows, or that pays nothing, may take out the very lines that gave the
+   other away, or number them anew: then an outside anchor must show the two.)
 """
 
 import argparse
@@ -72,11 +73,11 @@ def play(name: str, *lies: Told) -> Played | None:
         return None
     report = judged(made)
     reason = next(iter(report.reasons), "")
-    is_outside = any(one.is_outside for one in lies)
+    is_outside = any(one.is_outside or (one.is_kept and len(lies) > 1) for one in lies)
     if report.verdict != OK:
         is_wrong = all(one.is_outside for one in lies)
         return Played(name, report.verdict, reason, "the record shows it" if is_wrong else "")
-    if is_outside:  # of two, it may have taken out what gave the other away
+    if is_outside:  # of two, it may have taken out, or made good, what gave the other away
         report = judged(made, heads_off_the_box(story(name)))
         fault = "not even an outside anchor shows it" if report.verdict == OK else ""
         return Played(name, report.verdict, next(iter(report.reasons), ""), fault)
