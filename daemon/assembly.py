@@ -152,6 +152,7 @@ def engine_config(
     """
     settings, session = config.settings, config.settings.session
     environment = settings.venue.environment
+    keys = _public_keys(settings)
     return EngineConfig(
         environment=environment,
         mode=mode_of(environment),
@@ -170,6 +171,7 @@ def engine_config(
             BotSpec(
                 name=name,
                 symbols=bot.symbols,
+                public_key=keys.get(name, ""),
                 capital={asset: Decimal(text) for asset, text in bot.capital.items()},
                 stops_stay=not bot.cancel_after_stops,
             )
@@ -186,6 +188,20 @@ def engine_config(
         cancel_on_boot=session.cancel_on_boot,
         flatten_allowed=session.flatten_allowed,
     )
+
+
+def _public_keys(settings: Settings) -> dict[str, str]:
+    """The Ed25519 keys (PEM) of the bots that have one in force now.
+
+    Raises:
+        CredentialsRefused, OSError: a key of a bot cannot be used.
+    """
+    if not settings.bots:
+        return {}
+    # Imported here: a daemon without bots starts without cryptography.
+    from daemon.shell.gateway.bot_keys import read_keys  # noqa: PLC0415 - see above
+
+    return {key.bot: key.public_pem for key in read_keys(settings.state_dir) if not key.revoked_ns}
 
 
 def control_config(settings: Settings) -> ControlConfig:

@@ -205,3 +205,5 @@ class BotView:
     orders: tuple[BotOrderRow, ...]
     """Open ones and those that ended and are still kept, oldest first."""
     balances: tuple[Balance, ...]
+    public_key: str = ""
+    """The key that a session's first line names (PEM); empty: none."""

@@ -143,7 +143,6 @@ def errors(exchange: Any, bid: float, ask: float) -> dict[str, list[str]]:
         ),
         "too small": error_of(lambda: exchange.create_order(PAIR, "limit", "buy", 0.00002, bid)),
         "unknown symbol": error_of(lambda: exchange.public_get_depth({"symbol": "NOPEUSDT"})),
-        "lists": error_of(lambda: exchange.private_post_orderlist_oto({"symbol": "BTCUSDT"})),
     }
     secret, exchange.secret = exchange.secret, "wrong"
     found["wrong secret"] = error_of(exchange.fetch_balance)

@@ -133,7 +133,6 @@ def test_an_oco_by_the_librarys_calls(rest: Facts) -> None:
         ("post only", "OrderImmediatelyFillable", "Order would immediately match and take."),
         ("too small", "BadRequest", "Filter failure: NOTIONAL"),
         ("unknown symbol", "BadSymbol", "Invalid symbol."),
-        ("lists", "BadRequest", "This operation is not supported."),
         ("wrong secret", "AuthenticationError", "Signature for this request is not valid."),
     ],
 )

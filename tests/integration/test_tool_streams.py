@@ -23,7 +23,7 @@ from tests.support.sim_process import ROOT
 from tests.support.tool_forks import leaves
 
 LIVES = {"demo", "sim", "doctor", "drill", "evidence", "gate", "keys", "ops-status", "preflight"}
-LIVES |= {"promote", "watch"}
+LIVES |= {"promote", "up", "watch", "witness"}
 """Commands with a venue, files or a screen of their own: their help and their usage errors."""
 WORDS: dict[tuple[str, ...], tuple[str, ...]] = {
     ("caps", "explain"): ("--config", "none.toml"),

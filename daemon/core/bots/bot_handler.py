@@ -336,6 +336,7 @@ class Bots:
                     symbols=spec.symbols,
                     orders=tuple(self._rows.row(order) for order in orders),
                     balances=self.money.balances(spec),
+                    public_key=spec.public_key,
                 )
             )
         return tuple(found)

@@ -10,6 +10,8 @@ Rules of this file:
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
+from cryptography.hazmat.primitives.serialization import load_pem_public_key
+
 from daemon.errors import CredentialsRefused
 from daemon.model.amounts import NS_PER_MS
 from daemon.shell.gateway.bot_keys import KeyRing
@@ -45,17 +47,21 @@ class Authentication:
         ring: KeyRing,
         rules: Iterable[BotRules],
         *,
+        told: Mapping[str, str],
         clock: Clock,
         offset_ns: Callable[[], int],
         on_incident: OnIncident,
         on_revoked: Callable[[str], None],
         on_replaced: Callable[[str], None],
     ) -> None:
-        """`offset_ns`: the venue's clock minus ours, as the link knows it.
+        """`told`: by bot, the Ed25519 key (PEM) that the session's first line names.
+
+        `offset_ns`: the venue's clock minus ours, as the link knows it.
 
         `on_revoked` is told a bot that has no key any more, `on_replaced` one that has another.
         """
         self._ring = ring
+        self._told = {bot: load_pem_public_key(pem.encode()) for bot, pem in told.items() if pem}
         self._rules = {one.name: one for one in rules}
         self._clock = clock
         self._offset_ns = offset_ns
@@ -146,10 +152,22 @@ class Authentication:
                 self._on_incident(f"a request of another key was signed with {other}'s", other)
 
     def let_in(self, key: ApiKey, params: Params, proof: str) -> BotAsked:
-        """What the bot asks, once all else is checked; `proof` is `proof_of` an Ed25519 key's."""
+        """What the bot asks, once all else is checked; `proof`: see `proof`."""
         now_ns = self.now_ns()
         self.heard(key.account, now_ns)
         return BotAsked(bot=self._rules[key.account], params=params, now_ns=now_ns, proof=proof)
+
+    def proof(self, key: ApiKey, payload: bytes, signature: str) -> str:
+        """What a third party can check that the bot asked with; empty: there is no such thing.
+
+        There is none for HMAC keys, for a request of a session that has logged on and signs nothing
+        more, and for a key that was made after this boot: no line of the journal names it.
+        """
+        if not signature or key.public_key is None:
+            return ""
+        if self._told.get(key.account) != key.public_key:
+            return ""
+        return proof_of(payload, signature)
 
     def heard(self, bot: str, now_ns: int) -> None:
         """Something signed by the bot's key has come."""
@@ -186,7 +204,7 @@ _CANCEL_NAMES = (
 
 
 def proof_of(payload: bytes, signature: str) -> str:
-    """What a third party can check that the bot asked with, but for an HMAC: that it could not."""
+    """The signed text and its signature, as the journal keeps them."""
     return f"{payload.decode('utf-8', 'replace')}&signature={signature}"
 
 

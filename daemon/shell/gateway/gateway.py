@@ -87,12 +87,14 @@ class Gateway:
         self._rules = tuple(rules)
         self._clock = clock
         self._ports = ports
-        self._views = Views(views)
+        seen = tuple(views)
+        self._views = Views(seen)
         self._waiting = RequestWaiters(ports.offer)
         bots = {one.name: one.can_trade for one in self._rules}
         self._authentication = Authentication(
             KeyRing(state_dir, bots, venue_key_digest=venue_key_digest),
             self._rules,
+            told={view.bot: view.public_key for view in seen},
             clock=clock,
             offset_ns=ports.offset_ns,
             on_incident=self._on_incident,

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 import orjson
 
-from daemon.shell.gateway.bot_authentication import Authentication, cancel_target, proof_of
+from daemon.shell.gateway.bot_authentication import Authentication, cancel_target
 from daemon.shell.gateway.bot_calls import BotCalls
 from daemon.shell.gateway.gateway_rules import BotRules
 from daemon.shell.gateway.public import PublicCalls
@@ -105,7 +105,7 @@ class RestFront:
             check_served(endpoint.name)
             raise not_supported()
         try:
-            proof = proof_of(*_signature_of(request)) if key.is_ed25519 else ""
+            proof = authentication.proof(key, *_signature_of(request))
             return await handler(authentication.let_in(key, params, proof))
         except DialectError:
             raise

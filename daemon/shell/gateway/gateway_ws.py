@@ -7,7 +7,7 @@ import orjson
 
 from daemon.model.effects import BotBalances, BotEffect, BotListChanged, BotOrderChanged
 from daemon.model.enums import VenueOrderStatus
-from daemon.shell.gateway.bot_authentication import Authentication, cancel_target, proof_of
+from daemon.shell.gateway.bot_authentication import Authentication, cancel_target
 from daemon.shell.gateway.bot_calls import BotCalls, busy
 from daemon.shell.gateway.public import PublicCalls
 from daemon.shell.gateway.public_market import PublicReply
@@ -222,9 +222,7 @@ class ApiFront:
             check_served(endpoint.name)
             raise not_supported()
         try:
-            proof = (
-                proof_of(signed_params(params), params.text("signature")) if key.is_ed25519 else ""
-            )
+            proof = authentication.proof(key, signed_params(params), params.text("signature"))
             return await handler(authentication.let_in(key, params, proof))
         except DialectError:
             raise
