@@ -27,6 +27,7 @@ from evidence.pack.pack_archive import PackFormError, read_archive, write_archiv
 from evidence.pack.redaction import redacted_config
 from evidence.read.dsse import EnvelopeError, Subject, open_envelope, seal, statement
 from evidence.read.journal_sources import ANCHORS_FILE, segment_number, segments_in, streams_of
+from evidence.read.venue_list import read_list
 from evidence.report.report import Report, build_report, write_report
 
 PREDICATE_TYPE = "urn:seatrial:evidence-pack:1"
@@ -38,6 +39,8 @@ PACK_SUFFIX = ".seatrial.tar"
 CONFIG_NAME = "seatrial.toml"
 COPIED_BYTES = 1 << 20
 LEDGER_NAMES = ("ledger.json", "venue_history.json")
+HISTORY_FOLDER, HISTORY_PATTERN = "venue-history", "venue-history-*.json"
+"""Where `seatrial evidence venue-history` keeps the venue's lists of our orders."""
 
 
 class PackError(Exception):
@@ -57,6 +60,8 @@ class PackInputs:
     receipts: Path | None = None
     """What sinks of the box have answered, time stamps among it."""
     extra: Sequence[Path] = ()
+    histories: Sequence[Path] = ()
+    """Downloads of the venue's list of our orders."""
 
 
 @dataclass(slots=True)
@@ -96,6 +101,7 @@ def find_inputs(session: Path) -> PackInputs:
         anchors=[path for path in anchors if path.is_file()],
         config=_first_file([place / CONFIG_NAME for place in around]),
         ledger=_first_file([session / name for name in LEDGER_NAMES]),
+        histories=sorted((session / HISTORY_FOLDER).glob(HISTORY_PATTERN)),
         witness=_first_file([session / WITNESS_NAME]),
         receipts=_first_file([session / RECEIPTS_NAME, session / "state" / RECEIPTS_NAME]),
     )
@@ -169,6 +175,7 @@ def _write_pack(inputs: PackInputs, target: Path, key: Ed25519PrivateKey) -> dic
     outside = [path for path in (inputs.witness, inputs.receipts) if path is not None]
     _add(members, "anchors", [*inputs.anchors, *outside])
     _add(members, "venue", [inputs.ledger] if inputs.ledger else [])
+    _add(members, HISTORY_FOLDER, inputs.histories)
     _add(members, "extra", inputs.extra)
     if inputs.config:
         members["config/seatrial.redacted.json"] = _json(redacted_config(inputs.config))
@@ -274,6 +281,7 @@ def _reports(inputs: PackInputs) -> tuple[Report, dict[str, bytes]]:
         inputs.segments,
         ledger=inputs.ledger,
         anchors=inputs.anchors[0] if inputs.anchors else None,
+        venue_lists=[read_list(path) for path in inputs.histories],
     )
     with tempfile.TemporaryDirectory(prefix="seatrial-pack-") as folder:
         write_report(report, Path(folder))

@@ -73,6 +73,7 @@ def pack_command(
         inputs = PackInputs(
             segments=found.segments,
             anchors=found.anchors,
+            histories=found.histories,
             config=config or found.config,
             ledger=ledger or found.ledger,
             witness=found.witness,

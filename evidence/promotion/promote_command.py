@@ -41,6 +41,7 @@ from evidence.promotion.promotion_decision import (
 from evidence.promotion.record import RECORD_NAME, make_record
 from evidence.read.artifact_times import utc_now
 from evidence.read.signing import KeyFileError, load_private_key, load_public_key
+from evidence.read.venue_list import read_list
 from evidence.report.outside_anchors import timestamp_source, witness_source
 from evidence.report.report import build_report
 
@@ -160,6 +161,7 @@ def _journals(
         inputs.segments,
         ledger=inputs.ledger,
         anchors=inputs.anchors[0] if inputs.anchors else None,
+        venue_lists=[read_list(path) for path in inputs.histories],
         outside=outside,
     )
     return campaign_of(report, str(path))

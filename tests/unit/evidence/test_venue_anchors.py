@@ -6,6 +6,7 @@ and no edit of the journal reaches them.
 
 import copy
 import json
+import tarfile
 from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
@@ -13,10 +14,12 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from evidence.evidence_commands import evidence_group
 from evidence.judge.venue_anchors import VenueAnchors
 from evidence.judge.verdict import INSUFFICIENT, NO_GO, UNKNOWN
+from evidence.pack.evidence_pack import find_inputs, write_pack
 from evidence.read.journal_sources import SourceError
 from evidence.read.venue_list import Source, list_of, read_list
 from evidence.report.report import Report, build_report
@@ -399,3 +402,30 @@ def test_an_empty_list_anchors_nothing(world: ChainedRun, tmp_path: Path) -> Non
     assert (found.anchors, found.covered_seq, found.fits) == (0, 0, True)
     assert found.not_askable
     assert report.verdict in {INSUFFICIENT, NO_GO, UNKNOWN}
+
+
+def test_kept_lists_go_into_a_pack_and_are_judged_there(world: ChainedRun, tmp_path: Path) -> None:
+    """Beside the journal, where the timer keeps them; a pack of a rewritten journal says so."""
+    lists = {"all_orders": {"BTCUSDT": raw_list(world)}, "fetched_ns": world.now_ns}
+    key = Ed25519PrivateKey.generate()
+    verdicts = []
+    for name, lines in (
+        ("honest", world.lines),
+        ("other", chained_again(map(json.loads, world.lines[1:]), with_ids=True)),
+    ):
+        session = tmp_path / name
+        write_lines(session / "journal", lines)
+        (session / "venue-history").mkdir()
+        kept = session / "venue-history" / "venue-history-1.json"
+        kept.write_text(json.dumps(lists))
+        inputs = find_inputs(session)
+        assert inputs.histories == [kept]
+        target = tmp_path / f"{name}.seatrial.tar"
+        write_pack(inputs, target, key)
+        with tarfile.open(target) as archive:
+            member = archive.extractfile("reports/verification.json")
+            assert member is not None
+            (judged,) = json.loads(member.read())["journals"].values()
+            verdicts.append(judged["intact"]["verdict"])
+            assert "venue-history/venue-history-1.json" in archive.getnames()
+    assert verdicts == ["OK", "FAIL"]
