@@ -101,7 +101,7 @@ done
 # words
 doc=$root/usr/share/doc/seatrial
 install -D -m 0644 -t "$doc" README.md CHANGELOG.md SECURITY.md
-install -m 0644 -t "$doc" docs/{RUNBOOK,TESTNET,METRICS,CONFIG,CONTROLS,CHECKS,TRIPWIRES,GLOSSARY}.md
+install -m 0644 -t "$doc" docs/{RUNBOOK,TESTNET,GATEWAY,ANCHORS,VENUE-HISTORY,METRICS,CONFIG,CONTROLS,CHECKS,TRIPWIRES,GLOSSARY}.md
 export PYTHONDONTWRITEBYTECODE=1
 PYTHONPATH=$site "$target" deploy/manpages.py "$root/usr/share/man/man1"
 gzip -9 --no-name "$root"/usr/share/man/man1/*.1
