@@ -137,9 +137,9 @@ function showIncidents() {
 
 function showOwners(frame) {
   const count = (all, of) => all.filter((one) => (one.strategy_id || "") === of).length;
-  table("strategies", [["strategy", ""], ["open", "number"], ["approved", "number"], ["denied", "number"], ["fills", "number"], ["turnover", ""], ["errors", "number"], ["last", ""]],
+  table("strategies", [["strategy", ""], ["open", "number"], ["approved", "number"], ["denied", "number"], ["fills", "number"], ["turnover in the quote asset", ""], ["errors", "number"], ["last", ""]],
     seen.strategies.map((one) => [owner(one.name), count(frame.open_orders, one.name), one.approved, one.denied, one.fills,
-      Object.entries(one.turnover).map(([symbol, sum]) => `${figure(sum, 2)} ${symbol}`).join(", "), one.errors, one.last_ms ? Charts.clock(one.last_ms / 1000) : "–"]),
+      Object.entries(one.turnover).map(([symbol, sum]) => `${symbol} ${figure(sum, 2)}`).join(", "), one.errors, one.last_ms ? Charts.clock(one.last_ms / 1000) : "–"]),
     "No strategy has wished for anything yet.");
   table("bots", [["bot", ""], ["state", ""], ["open", "number"], ["orders", "number"], ["fills", "number"], ["denied", "number"], ["throttled", "number"], ["longest silence", "number"], ["why", "words"]],
     frame.bots.map((one) => [one.name, one.state, one.open_orders, one.orders, one.fills, one.denied, one.throttled ?? "–",
