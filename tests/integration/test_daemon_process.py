@@ -1,5 +1,6 @@
 """seatriald as a process: bad input gets one clear line and the right exit code; signals end it."""
 
+import secrets
 import signal
 import socket
 import subprocess
@@ -55,7 +56,8 @@ port = {values["metrics_port"]}
 
 def write(directory: Path, **changes: str) -> Path:
     keys = directory / "keys.toml"
-    keys.write_text('api_key = "k"\napi_secret = "s"\n')
+    # Of its own: two daemons with one account refuse each other, and tests run side by side.
+    keys.write_text(f'api_key = "{secrets.token_hex(8)}"\napi_secret = "s"\n')
     keys.chmod(0o600)
     path = directory / "seatrial.toml"
     path.write_text(config_text(directory, **changes))

@@ -51,6 +51,7 @@ def door(state_dir: Path, clock: StillClock) -> Authentication:
     return Authentication(
         KeyRing(state_dir, {"ft": True}, venue_key_digest=digest_of("x")),
         [RULES],
+        told={},
         clock=clock,
         offset_ns=lambda: 0,
         on_incident=lambda _what, _bot: None,
