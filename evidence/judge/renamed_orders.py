@@ -2,13 +2,16 @@
 
 A cancel, an amend or the venue itself gives an order another client id than its own. Rule of this
 file: such a row is matched by what the ids share, then by the venue's order id, else left as it is.
+
+A row under an order's own id, digest and all, is never matched with another: a journal that has the
+order under another digest was written anew, and both miss each other.
 """
 
 from collections.abc import Mapping
 from typing import Any
 
 from evidence.folds.order_fold import Trail
-from evidence.read.order_ids import read_id
+from evidence.read.order_ids import ORDER, read_id
 
 LISTS = ("orders", "fills", "open_orders")
 
@@ -25,6 +28,8 @@ def under_own_ids(ledger: Mapping[str, Any], trails: Mapping[str, Trail]) -> Map
         if shown in trails:
             return row
         found = read_id(shown)
+        if found is not None and found.kind == ORDER and found.key:
+            return row
         number = (str(row.get("symbol")), str(row.get("order_id")))
         mine = by_stem.get(found.stem) if found is not None else by_number.get(number)
         return row if mine is None else {**row, "client_order_id": mine}

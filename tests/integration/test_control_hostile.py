@@ -25,7 +25,7 @@ def open_path() -> Iterator[Path]:
         yield path
 
 
-KILL_P99_MS_MAX = 250.0
+KILL_P99_MS_MAX = 2_000.0
 """Twenty times what an idle machine shows: the suite shares its cores. The bench has the figure."""
 NOBODY = 65_534
 

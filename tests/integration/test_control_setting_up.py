@@ -1,6 +1,5 @@
 """The first day: `seatrial init` writes what the daemon takes, `completion` what shells take."""
 
-import contextlib
 import json
 import socket
 import stat
@@ -219,15 +218,16 @@ def test_without_a_terminal_the_venue_has_to_be_said(tmp_path: Path) -> None:
     assert not (tmp_path / "box").exists()
 
 
-def test_a_taken_metrics_port_is_not_written(tmp_path: Path) -> None:
-    with socket.socket() as taken:
-        with contextlib.suppress(OSError):  # somebody else has it: as good for this test
-            taken.bind(("127.0.0.1", init_wizard.METRICS_PORT))
-            taken.listen()
+def test_a_taken_metrics_port_is_not_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        usual = taken.getsockname()[1]
+        monkeypatch.setattr(init_wizard, "METRICS_PORT", usual)
         result = init(tmp_path / "box")
         assert result.exit_code == 0, result.output
         port = load_config(tmp_path / "box" / "seatrial.toml").settings.metrics.port
-        assert port != init_wizard.METRICS_PORT
+        assert port != usual
         with socket.socket() as free:
             free.bind(("127.0.0.1", port))
 

@@ -141,6 +141,23 @@ def test_a_removed_incident_is_named_by_the_first_order_that_no_longer_fits(
     assert orders[0] in as_text.output
 
 
+def test_the_ledger_alone_gives_away_ids_that_were_minted_anew(
+    world: ChainedRun, records: Records, tmp_path: Path
+) -> None:
+    """The venue's books have each order under the digest that it was sent with."""
+    ledger = tmp_path / "ledger.json"
+    ledger.write_text(json.dumps(books_of(world)))
+    honest = write_lines(tmp_path / "honest/journal", chained_again(records, with_ids=True))
+    kept = [one for n, one in enumerate(records) if n != indices(records, "incident_opened")[0]]
+    edited = write_lines(tmp_path / "edited/journal", chained_again(kept, with_ids=True))
+    missing = []
+    for journal in (honest, edited):
+        (found,) = build_report([journal], ledger=ledger).journals
+        missing.append([one for one in found.verdicts.corroborated.failed if "missing" in one])
+    assert missing[0] == []
+    assert any("orders missing from journal" in one for one in missing[1])
+
+
 def test_a_chain_that_was_made_good_without_the_ids_contradicts_itself(
     records: Records, tmp_path: Path
 ) -> None:
