@@ -2,7 +2,6 @@
 
 import importlib.util
 from collections.abc import Callable, Mapping
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -47,8 +46,8 @@ def notice_sender(
     return sender
 
 
-def services_of(notify: NotifySettings) -> list[tuple[str, Callable[[], AppriseService]]]:
-    """What may be shown of each url, and what makes its service (and imports Apprise).
+def services_of(notify: NotifySettings) -> list[tuple[str, AppriseService]]:
+    """What may be shown of each url, and its service.
 
     Raises:
         ValueError, CredentialsRefused: as `notice_sender`.
@@ -59,16 +58,14 @@ def services_of(notify: NotifySettings) -> list[tuple[str, Callable[[], AppriseS
             "notify: urls are set, but Apprise is not installed; "
             "pip install 'seatrial[notify]' into this environment, or remove them"
         )
-    return [
-        (shown(number, url), partial(AppriseService, url)) for number, url in enumerate(urls, 1)
-    ]
+    return [(shown(number, url), AppriseService(url)) for number, url in enumerate(urls, 1)]
 
 
 def _channels_of(notify: NotifySettings, prefix: str) -> list[Channel]:
     quiet = QuietHours(notify.quiet_hours, notify.quiet_zone)
     return [
-        Channel(name, make, is_quiet=quiet.hold, prefix=prefix)
-        for name, make in services_of(notify)
+        Channel(name, service, is_quiet=quiet.hold, prefix=prefix)
+        for name, service in services_of(notify)
     ]
 
 

@@ -145,6 +145,7 @@ class WatchScreen(App[None]):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("k", "kill", "KILL", priority=False),
         Binding("c", "cancel_all", "Cancel all"),
+        Binding("ctrl+c", "quit", show=False, priority=True),
         Binding("slash", "filter", "Filter"),
         Binding("escape", "show_all", show=False),
         Binding("e", "pane('events')", "Events"),

@@ -180,5 +180,5 @@ def _show(lines: Iterable[bytes], *, as_json: bool) -> int:
 def _for_people(line: bytes) -> Text:
     try:
         return event_line(orjson.loads(line))
-    except (orjson.JSONDecodeError, AttributeError):
+    except (orjson.JSONDecodeError, AttributeError, TypeError):
         return Text(f"damaged line: {clean(line.decode(errors='replace'))}", style="red")

@@ -12,6 +12,7 @@ from control.tool.daemon_lookup import default_config
 from daemon.assembly_notify import services_of
 from daemon.errors import SeatrialError
 from daemon.settings import SettingsError, load_config
+from daemon.shell.health.notice_sender import NotSentError
 from daemon.shell.health.notices import Notice, NoticeLevel
 from daemon.shell.process.clock import SystemClock
 
@@ -40,18 +41,12 @@ def notify_test(ctx: click.Context, *, config: Path | None) -> None:
         raise click.UsageError(f"{path}: [notify] names no url; set urls or urls_file")
     notice = Notice(NoticeLevel.INFO, "a test of [notify]", f"from {path}", SystemClock().now_ns())
     failed = 0
-    for name, make in services:
+    for name, service in services:
         try:
-            is_sent, why = (
-                make().send(notice, f"[seatrial] {notice.title}"),
-                "refused, or not reached",
-            )
-        except Exception as error:  # noqa: BLE001 - whatever a plug-in raises is told by its kind
-            is_sent, why = (
-                False,
-                f"{error}" if isinstance(error, ValueError) else type(error).__name__,
-            )
-        failed += not is_sent
-        click.echo(f"{name}  {'sent' if is_sent else f'NOT sent: {why}'}")
+            service.send(notice, f"[seatrial] {notice.title}")
+            click.echo(f"{name}  sent")
+        except NotSentError as error:
+            failed += 1
+            click.echo(f"{name}  NOT sent: {error}")
     if failed:
         raise click.ClickException(f"{failed} of {len(services)} service(s) did not take it")

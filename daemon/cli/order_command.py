@@ -16,12 +16,14 @@ import orjson
 from control.tool.output import print_json
 from control.tool.status_text import clean
 from daemon.cli.journal_place import CONFIG, DIRECTORY, journal_of
+from daemon.model.ids import CLIENT_ORDER_ID_PREFIX
 from daemon.model.records import EventType
 from daemon.shell.journal.line_search import LineQuestion, fitting_lines
 
 _NOT_CHECKPOINTS = (b'"event_type":"checkpoint"',)
 _ID_FIELDS = ("client_order_id", "order_id")
 _MS_NS = 1_000_000
+_SHOWN_CHARS = 20
 _TOLD_ELSEWHERE = {
     "seq", "ts", "ts_ns", "schema", "run_id", "session_id", "mode", "exchange", "event_type",
     "level", "is_error", "is_anomaly", "prev", "client_order_id", "symbol", "instrument_id",
@@ -53,6 +55,8 @@ def order_command(
     journal's files: beside a running daemon and without one. What the engine was told is shown
     where the run journals it.
     """
+    if not order_id:
+        raise click.UsageError("the id is empty; name our client order id, the venue's, or a bot's")
     journal = journal_of(ctx, config, directory)
     try:
         found = names_of(journal, order_id)
@@ -74,7 +78,7 @@ def order_command(
         for line in lines:
             if line["event_type"] == EventType.ORDER_APPROVED:
                 click.echo(f"\ndecision of line {line['seq']}")
-                for text in _flat(line["decision"]):
+                for text in _flat(line.get("decision")):
                     click.echo(f"  {text}")
 
 
@@ -84,14 +88,18 @@ def names_of(journal: Path, order_id: str) -> list[str]:
     Raises:
         OSError: a file cannot be read.
     """
-    question = LineQuestion(groups=((orjson.dumps(order_id),),), without=_NOT_CHECKPOINTS)
+    # Tables show our ids without their digest: then the beginning is enough.
+    is_short = order_id.startswith(CLIENT_ORDER_ID_PREFIX) and len(order_id) >= _SHOWN_CHARS
+    text = orjson.dumps(order_id)
+    question = LineQuestion(groups=((text[:-1] if is_short else text,),), without=_NOT_CHECKPOINTS)
     found: dict[str, None] = {}
     for line in _read(fitting_lines(journal, question)):
         owner = line.get("owner")
         ids = [line.get(field) for field in _ID_FIELDS]
         if isinstance(owner, Mapping):
             ids.append(owner.get("client_order_id"))
-        if order_id in ids and isinstance(line.get("client_order_id"), str):
+        named = order_id in ids or (is_short and str(ids[0]).startswith(order_id))
+        if named and isinstance(line.get("client_order_id"), str):
             if line["client_order_id"] == order_id:
                 return [order_id]
             found[line["client_order_id"]] = None
@@ -112,7 +120,14 @@ def _read(lines: Iterable[bytes]) -> Iterator[dict[str, Any]]:
     """The lines that can be read; `evidence verify` names the others."""
     for raw in lines:
         with suppress(orjson.JSONDecodeError):
-            yield orjson.loads(raw)
+            line = orjson.loads(raw)
+            if isinstance(line, dict) and _has_envelope(line):
+                yield line
+
+
+def _has_envelope(line: Mapping[str, Any]) -> bool:
+    kinds = {"event_type": str, "seq": int, "ts_ns": int}
+    return all(type(line.get(name)) is kind for name, kind in kinds.items())
 
 
 def life(client_order_id: str, lines: list[dict[str, Any]]) -> Iterator[str]:
@@ -136,7 +151,12 @@ def life(client_order_id: str, lines: list[dict[str, Any]]) -> Iterator[str]:
         after = f"{(ts_ns - before_ns) / _MS_NS:,.3f}" if before_ns else ""
         at = datetime.fromtimestamp(ts_ns // 1_000_000_000, UTC)
         time = f"{at:%H:%M:%S}.{ts_ns % 1_000_000_000 // 1_000:06d}"
-        yield f"{line['seq']:>8}  {time:<15}  {after:>10}  {_step(line)}"
+        try:
+            step = _step(line)
+        except (KeyError, TypeError, AttributeError, ArithmeticError):
+            kind = clean(line["event_type"])
+            step = f"{kind}: this line is damaged; `seatrial evidence verify` names it"
+        yield f"{line['seq']:>8}  {time:<15}  {after:>10}  {step}"
         before_ns = ts_ns
     yield ""
     yield from _times(lines)
@@ -154,7 +174,7 @@ def _status(lines: Iterable[Mapping[str, Any]]) -> str:
     status, traded = "APPROVED", "0"
     for line in lines:
         if line["event_type"] == EventType.ORDER_STATE:
-            status, traded = clean(line["new"]), clean(line["cum_qty"])
+            status, traded = clean(line.get("new", "?")), clean(line.get("cum_qty", "?"))
     return f"{status}, {traded} traded"
 
 
@@ -188,7 +208,7 @@ def _times(lines: list[dict[str, Any]]) -> Iterator[str]:
     first: dict[str, int] = {}
     for line in lines:
         kind = str(line["event_type"])
-        first.setdefault(f"{kind} {line['new']}" if kind == EventType.ORDER_STATE else kind,
+        first.setdefault(f"{kind} {line.get('new')}" if kind == EventType.ORDER_STATE else kind,
                          int(line["ts_ns"]))  # fmt: skip
     for name, begin, end in (
         ("approved to accepted", EventType.ORDER_APPROVED, "order_state ACCEPTED"),
@@ -199,10 +219,13 @@ def _times(lines: list[dict[str, Any]]) -> Iterator[str]:
             yield f"{name:<24}  {(first[end] - first[begin]) / _MS_NS:,.3f} ms"
     for fill in lines:
         if fill["event_type"] == EventType.FILL:
+
+            def told(key: str, fill: Mapping[str, Any] = fill) -> str:
+                return clean(fill.get(key, "?"))
+
             yield (
-                f"fill {clean(fill['exec_id'])}: {clean(fill['qty'])} at {clean(fill['price'])}, "
-                f"fee {clean(fill['fee'])} {clean(fill['fee_asset'])}, {clean(fill['liquidity'])}, "
-                f"line {fill['seq']}"
+                f"fill {told('exec_id')}: {told('qty')} at {told('price')}, "
+                f"fee {told('fee')} {told('fee_asset')}, {told('liquidity')}, line {fill['seq']}"
             )
 
 

@@ -3,17 +3,19 @@
 Exit codes: 0 everything has ended in order, 1 a part could not be started or died, 2 wrong usage.
 """
 
+import contextlib
 import fcntl
 import json
 import queue
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -23,6 +25,9 @@ from control.tool.command_frame import is_interactive
 from daemon.demo.processes import DemoError, Process
 from daemon.settings import Config, SettingsError, load_config
 from daemon.shell.process.clock import SystemClock
+
+if TYPE_CHECKING:
+    from control.tool.watch_screen import WatchScreen
 
 READY_S = 60.0
 LOOK_S = 0.1
@@ -40,10 +45,12 @@ ENDS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 )
 @click.option("--symbol", "symbols", multiple=True, help="Trade this symbol; may be repeated.")
 @click.option(
-    "--strategy", type=click.Choice(["quiet", "heartbeat", "quoter"]), default="quoter",
+    "--strategy", type=click.Choice(["quiet", "heartbeat", "quoter"]), default="heartbeat",
     show_default=True, help="A built-in strategy.",
 )  # fmt: skip
-@click.option("--caps", default="tiny", show_default=True, help="A caps preset, or a file.")
+@click.option(
+    "--caps", default="testnet-strict", show_default=True, help="A caps preset, or a file."
+)
 @click.option("--no-start", is_flag=True, help="Start no session: `seatrial start` does.")
 @click.option("--no-watch", is_flag=True, help="No live screen: say where everything is, and wait.")
 def up_command(
@@ -65,7 +72,7 @@ def up_command(
     told: queue.SimpleQueue[int] = queue.SimpleQueue()
     with _alone(place), _ends_told(told), _parts(place, (symbols, strategy, caps)) as (box, parts):
         try:
-            _bring_up(box, with_session=not no_start)
+            _bring_up(box, parts, with_session=not no_start)
             _stay(box, parts, told, with_watch=not no_watch and is_interactive())
         except (ControlError, DemoError) as error:
             raise click.ClickException(str(error)) from error
@@ -116,6 +123,11 @@ def _parts(
             log = place / "seatriald.log"
             with Process("seatriald", arguments, log, has_own_group=True) as daemon:
                 yield box, (daemon, venue)
+            if code := venue.stop():
+                raise DemoError(
+                    f"the venue ended with {code}, its books may be lost: {venue.last_words()} "
+                    f"({venue.log}); the next `up` may find other orders than the box knows"
+                )
     except (DemoError, SettingsError) as error:
         raise click.ClickException(str(error)) from error
 
@@ -139,14 +151,15 @@ def _config(place: Path, ready: dict[str, Any], wanted: tuple[tuple[str, ...], s
     return config
 
 
-def _bring_up(box: Config, *, with_session: bool) -> None:
+def _bring_up(box: Config, parts: Sequence[Process], *, with_session: bool) -> None:
     """Wait until the daemon knows its venue, and start a session.
 
     Raises:
         ControlError: the daemon did not come up in time.
+        DemoError: a part has died meanwhile.
     """
     socket = box.settings.socket_path
-    status = _until_ready(socket)
+    status = _until_ready(socket, parts)
     click.echo(f"daemon    {socket}")
     if port := status.get("metrics_port"):
         click.echo(f"page      http://127.0.0.1:{port}/")
@@ -158,12 +171,24 @@ def _bring_up(box: Config, *, with_session: bool) -> None:
         click.echo("session   has begun")
     except ControlError as error:  # a latch or an incident of an earlier day: a human's to clear
         click.echo(f"session   not begun: {error}")
+        click.echo(
+            "          Where the venue was killed its books are older than the box: "
+            "begin anew with another --dir"
+        )
 
 
-def _until_ready(socket: Path) -> Mapping[str, Any]:
+def _check(parts: Sequence[Process]) -> None:
+    """Raises DemoError with the last words of a part that has died."""
+    for part in parts:
+        if not part.is_running:
+            raise DemoError(f"{part.name} has ended: {part.last_words()} ({part.log})")
+
+
+def _until_ready(socket: Path, parts: Sequence[Process]) -> Mapping[str, Any]:
     clock = SystemClock()
     until_ns = clock.monotonic_ns() + int(READY_S * 1e9)
     while True:
+        _check(parts)
         problem = ControlError(f"the daemon was not ready within {READY_S:.0f} s")
         try:
             status = call(socket, "status")
@@ -193,11 +218,32 @@ def _stay(
         # Imported here: a screen library is slow, and a script has no use for it.
         from control.tool.watch_screen import WatchScreen  # noqa: PLC0415 - see above
 
-        WatchScreen(socket).run()
+        screen = WatchScreen(socket)
+        over = threading.Event()
+        watcher = threading.Thread(target=_end_screen, args=(screen, parts, told, over))
+        watcher.start()
+        try:
+            screen.run()
+        finally:
+            over.set()
+            watcher.join()
+        _check(parts)
         return
     click.echo(f"running   seatrial status --socket {socket}; Ctrl-C ends")
     while told.empty():
         time.sleep(LOOK_S)
-        for part in parts:
-            if not part.is_running:
-                raise DemoError(f"{part.name} has ended: {part.last_words()} ({part.log})")
+        _check(parts)
+
+
+def _end_screen(
+    screen: "WatchScreen",
+    parts: Sequence[Process],
+    told: "queue.SimpleQueue[int]",
+    over: threading.Event,
+) -> None:
+    """Leave the live screen when a signal comes or a part dies: it looks at neither."""
+    while not over.wait(LOOK_S):
+        if not told.empty() or not all(part.is_running for part in parts):
+            with contextlib.suppress(RuntimeError):  # it has ended by itself
+                screen.call_from_thread(screen.exit)
+            return

@@ -106,6 +106,7 @@ def test_an_order_is_found_by_our_id_and_by_the_venues(
              if one["event_type"] != "checkpoint" and f'"{ours}"' in json.dumps(one)]  # fmt: skip
     assert [one["seq"] for one in by_ours["lines"]] == about
     assert by_venues == by_ours
+    assert json.loads(asked(journal, "order", ours, "--json").stdout) == by_ours
     text = asked(journal, "order", ours, "--decision").stdout
     booked = [one for one in every_line
               if one["event_type"] == "fill" and one["client_order_id"] == ours]  # fmt: skip
@@ -140,6 +141,27 @@ def test_a_damaged_line_is_shown_as_it_is_and_hides_no_other(journal: Path, tmp_
     assert result.exit_code == 0
     assert len(result.stdout.splitlines()) == len(whole) + 1
     assert "damaged line: " in result.stdout.splitlines()[-1]
+
+
+def test_an_order_with_damaged_lines_is_shown_all_the_same(
+    journal: Path, every_line: list[dict[str, Any]], tmp_path: Path
+) -> None:
+    copy = tmp_path / "journal"
+    shutil.copytree(journal, copy)
+    newest = segments(copy)[-1]
+    cid = next(one["client_order_id"] for one in every_line if one["event_type"] == "fill")
+    envelope = {"seq": 9_000, "ts_ns": 1, "client_order_id": cid}
+    damaged: list[Any] = [{**envelope, "event_type": kind} for kind in
+                          ("order_state", "fill", "input", "order_approved")]  # fmt: skip
+    damaged += [17, [cid], {"client_order_id": cid}, {**envelope, "event_type": 5}]
+    lines = b"".join(json.dumps(one).encode() + b"\n" for one in damaged)
+    newest.write_bytes(newest.read_bytes().removesuffix(b'{"seq":9999,"ts') + lines)
+    shown = asked(copy, "order", cid, "--decision")
+    assert shown.exit_code == 0, shown.exception
+    assert shown.stdout.count("this line is damaged") == 3
+    queried = asked(copy, "journal", "query", "--inputs", "-n", "8")
+    assert queried.exit_code == 0, queried.exception
+    assert asked(copy, "order", "").exit_code == 2
 
 
 def test_a_damaged_segment_is_named(journal: Path, tmp_path: Path) -> None:

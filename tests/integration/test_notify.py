@@ -1,7 +1,9 @@
 """Messages to people, received by a service of the test: from a real daemon, killed and started."""
 
+import contextlib
 import json
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -100,6 +102,32 @@ def test_a_dead_service_delays_nothing_and_shows_in_the_status(
         assert said[0]["problem"] == "refused or not reached"
         assert [said[0]["sent"], said[1]["problem"]] == [0, ""]
         assert "WARNING: notify 1:json: refused or not reached" in box.must("status")
+
+
+def test_a_service_that_answers_without_an_end_holds_no_shutdown(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as endless:
+        floods = threading.Thread(target=_flood, args=(endless,), daemon=True)
+        floods.start()
+        url = f"json://127.0.0.1:{endless.getsockname()[1]}/"
+        with Box(tmp_path, tables=f'\n[notify]\nurls = ["{url}"]\n') as box:
+            box.must("kill", "--reason", "a test")
+            said = box.until(lambda status: status["notify"][0]["problem"])["notify"][0]
+            assert said["sent"] == 0
+            box.signal_daemon(signal.SIGTERM)
+            assert box.wait_daemon() == 0
+            assert "closing took too long" not in box.log()
+    floods.join(DEADLINE_S)
+
+
+def _flood(listener: socket.socket) -> None:
+    """Answer each request with a body that has no end, for as long as somebody reads."""
+    with contextlib.suppress(OSError):
+        while True:
+            peer, _ = listener.accept()
+            with peer, contextlib.suppress(OSError):
+                peer.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
+                while True:
+                    peer.sendall(b"x" * 65_536)
 
 
 def test_notify_test_says_which_service_took_it(tmp_path: Path, inbox: Inbox) -> None:

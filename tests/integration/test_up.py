@@ -1,13 +1,16 @@
 """`seatrial up`: one command brings all up and takes all down; the venue's books outlive it."""
 
+import contextlib
 import json
 import os
+import pty
 import queue
 import re
 import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -117,6 +120,44 @@ def test_it_comes_up_trades_and_leaves_nothing_but_its_files(tmp_path: Path, num
     known = {order["order_id"] for order in again.ledger()["orders"]}
     assert {order["order_id"] for order in before["orders"]} <= known
     assert left_of(place) == []
+
+
+@pytest.mark.parametrize("how", ["ctrl-c", "SIGTERM", "closed terminal"])
+def test_the_live_screen_is_left_and_all_ends(tmp_path: Path, how: str) -> None:
+    place = tmp_path / "box"
+    ours, theirs = pty.openpty()
+    running = subprocess.Popen(
+        [sys.executable, "-m", "control.main", "up", "--dir", str(place)],
+        cwd=ROOT, stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True,
+        env=os.environ | {"TERM": "xterm-256color"},
+    )  # fmt: skip
+    os.close(theirs)
+    shown = bytearray()
+    drains = threading.Thread(target=_drain, args=(ours, shown))
+    drains.start()
+    try:
+        for _ in range(20 * DEADLINE_S):
+            if b"Cancel all" in shown:  # the screen's own keys
+                break
+            time.sleep(0.05)  # sleep: a poll of another process
+        assert b"Cancel all" in shown, bytes(shown[-500:])
+        if how == "ctrl-c":
+            os.write(ours, b"\x03")
+        else:
+            running.send_signal(signal.SIGTERM if how == "SIGTERM" else signal.SIGHUP)
+        assert running.wait(DEADLINE_S) == 0, bytes(shown[-500:])
+        assert left_of(place) == []
+    finally:
+        running.kill()
+        running.wait(DEADLINE_S)
+        drains.join(DEADLINE_S)
+        os.close(ours)
+
+
+def _drain(terminal: int, shown: bytearray) -> None:
+    with contextlib.suppress(OSError):  # the other end is closed
+        while data := os.read(terminal, 65_536):
+            shown += data
 
 
 def test_a_latched_box_comes_up_and_says_why_no_session_begins(tmp_path: Path) -> None:

@@ -258,7 +258,9 @@ def _bytes_of(data: str | bytes) -> bytes:
 def _name_of(host: str) -> str:
     """The name in a Host header, without its port."""
     if host.startswith("["):
-        return host[1:].partition("]")[0].lower()
+        name, _, port = host[1:].partition("]")
+        # `[::1].example.com` is somebody else's name
+        return name.lower() if not port or port.startswith(":") else host.lower()
     return host.partition(":")[0].lower()
 
 

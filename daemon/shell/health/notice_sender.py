@@ -5,12 +5,15 @@ Rules of this file:
    and a queue of its own: one that is dead delays no other.
 2. A full queue drops what matters least, and counts it. What is critical is not held back by quiet
    hours.
-3. Apprise is imported by the threads, once the gate is ready or cannot become so; a daemon without
-   urls imports none of it.
+3. Apprise runs in a process of its own for each message (`notify_child.py`), with a deadline and a
+   bound on its memory: a service that answers without an end takes nothing from the daemon.
 4. A url holds a token. No text from here shows more of it than its number and its scheme.
 """
 
+import json
 import logging
+import subprocess
+import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
@@ -21,14 +24,15 @@ from zoneinfo import ZoneInfo
 from control.status_snapshot import caps_rows
 from daemon.model.records import EventType
 from daemon.settings_notify import hours_of
+from daemon.shell.health import notify_child
 from daemon.shell.health.notices import FullCaps, Notice, NoticeLevel, NoticeWriter
 from daemon.shell.process.clock import SystemClock
 
 log = logging.getLogger("seatriald.notify")
 
 QUEUE_MAX = 64
-TRIES = 4
 RETRY_S = (2.0, 10.0, 30.0)
+SEND_S = 15.0
 QUIET_LOOK_S = 30.0
 CAPS_LOOK_S = 1.0
 START_LOOKS, START_LOOK_S = 50, 0.2
@@ -36,41 +40,60 @@ STOP_S = 3.0
 _NS = 1_000_000_000
 
 
+class NotSentError(Exception):
+    """A message was not taken; the text says why, and shows no url."""
+
+
 class Service(Protocol):
     """One address that messages go to."""
 
-    def send(self, notice: Notice, title: str) -> bool:
-        """Whether the service took it; blocks for some seconds at most."""
+    def send(self, notice: Notice, title: str) -> None:
+        """Hand it over; blocks for `SEND_S` at most.
+
+        Raises:
+            NotSentError: the service did not take it.
+        """
+
+    def stop(self) -> None:
+        """Give up what is under way; from another thread."""
 
 
 class AppriseService:
-    """A service of Apprise, by its url.
-
-    Raises:
-        ValueError: Apprise knows no such url.
-    """
+    """A service of Apprise, by its url. Each message is sent by a process of its own."""
 
     def __init__(self, url: str) -> None:
-        """Import Apprise and read the url."""
-        # Imported here: a tenth of a second that no daemon without urls should pay.
-        import apprise  # noqa: PLC0415 - see above
+        """Nothing is started yet."""
+        self._url = url
+        self._child: subprocess.Popen[bytes] | None = None
 
-        # They log urls and tokens, some of them in warnings.
-        for name in ("apprise", "urllib3", "requests"):
-            logging.getLogger(name).setLevel(logging.CRITICAL + 1)
-        self._types = {
-            NoticeLevel.INFO: apprise.NotifyType.INFO,
-            NoticeLevel.WARNING: apprise.NotifyType.WARNING,
-            NoticeLevel.CRITICAL: apprise.NotifyType.FAILURE,
-        }
-        self._service = apprise.Apprise()
-        if not self._service.add(url):
-            raise ValueError("Apprise knows no such url")
+    def send(self, notice: Notice, title: str) -> None:
+        """Start the process, wait for it until the deadline, and kill it then."""
+        told = {"url": self._url, "title": title, "body": notice.body or "-", "level": notice.level}
+        try:
+            child = self._child = subprocess.Popen(  # noqa: S603 - our own interpreter and module
+                [sys.executable, "-m", notify_child.__name__],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+            )
+        except OSError as error:
+            raise NotSentError(f"no process for it: {error.strerror}") from None
+        try:
+            child.communicate(json.dumps(told).encode(), timeout=SEND_S)
+        except subprocess.TimeoutExpired:
+            child.kill()
+            child.wait()
+            raise NotSentError(f"no answer in {SEND_S:.0f} s") from None
+        if child.returncode == notify_child.NO_SERVICE:
+            raise NotSentError("Apprise knows no such url")
+        if child.returncode != notify_child.SENT:
+            raise NotSentError("refused or not reached")
 
-    def send(self, notice: Notice, title: str) -> bool:
-        """Hand it to the service."""
-        kind = self._types[notice.level]
-        return bool(self._service.notify(title=title, body=notice.body or "-", notify_type=kind))
+    def stop(self) -> None:
+        """Kill the process that sends."""
+        child = self._child
+        if child is not None and child.poll() is None:
+            child.kill()
 
 
 class QuietHours:
@@ -96,14 +119,14 @@ class Channel:
     def __init__(
         self,
         name: str,
-        make: Callable[[], Service],
+        service: Service,
         *,
         is_quiet: Callable[[int], bool],
         prefix: str,
     ) -> None:
         """Nothing runs before `start`; `name` is what status and logs show of the url."""
         self._name = name
-        self._make = make
+        self._service = service
         self._is_quiet = is_quiet
         self._prefix = prefix
         self._clock = SystemClock()
@@ -126,9 +149,10 @@ class Channel:
             self._changed.notify()
 
     def join(self, seconds: float) -> None:
-        """Wait for its end."""
+        """Wait for its end; what is still under way then is given up."""
         if self._thread.is_alive():
             self._thread.join(seconds)
+            self._service.stop()
 
     def offer(self, notice: Notice) -> None:
         """Queue it; where the queue is full the oldest of the least level is dropped."""
@@ -152,14 +176,8 @@ class Channel:
         }
 
     def _run(self) -> None:
-        try:
-            service = self._make()
-        except Exception as error:  # noqa: BLE001 - whatever a plug-in raises, the daemon goes on
-            self._problem = f"cannot be used: {type(error).__name__}; seatrial notify test"
-            log.error("notify %s: %s", self._name, self._problem)
-            return
         while (notice := self._next()) is not None:
-            self._send(service, notice)
+            self._send(notice)
 
     def _next(self) -> Notice | None:
         """The next that may go now; None at the end."""
@@ -174,22 +192,20 @@ class Channel:
                     return None
                 self._changed.wait(QUIET_LOOK_S if self._waiting else None)
 
-    def _send(self, service: Service, notice: Notice) -> None:
-        title = f"{self._prefix} {notice.title}"
-        for wait_s in (*RETRY_S, 0.0)[:TRIES]:
+    def _send(self, notice: Notice) -> None:
+        for wait_s in (*RETRY_S, 0.0):
             try:
-                is_sent = service.send(notice, title)
-            except Exception as error:  # noqa: BLE001 - whatever a plug-in raises, the daemon goes on
-                is_sent, self._problem = False, f"failed: {type(error).__name__}"
-            if is_sent:
+                self._service.send(notice, f"{self._prefix} {notice.title}")
+            except NotSentError as error:
+                self._problem = str(error)
+            else:
                 self._sent += 1
                 self._last_sent_ns, self._problem = self._clock.now_ns(), ""
                 return
-            self._problem = self._problem or "refused or not reached"
             if self._ending.wait(wait_s):
                 break
         self._failed += 1
-        log.warning("notify %s: not sent: %s", self._name, notice.title)
+        log.warning("notify %s: not sent, %s: %s", self._name, self._problem, notice.title)
 
 
 class NoticeSender:

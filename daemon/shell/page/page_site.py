@@ -239,7 +239,9 @@ def is_own_name(host: str) -> bool:
     """Whether a Host header names this machine's loopback: `localhost`, 127.0.0.0/8, `[::1]`."""
     name = host.strip().lower()
     if name.startswith("["):
-        name = name[1:].partition("]")[0]
+        name, _, port = name[1:].partition("]")
+        if port and not (port.startswith(":") and port[1:].isdecimal()):
+            return False  # `[::1].example.com` is somebody else's name
     elif name.count(":") == 1:
         name = name.partition(":")[0]
     if name in _LOCAL_NAMES:

@@ -103,19 +103,21 @@ def test_quiet_hours_are_those_of_the_zone(hours: str, zone: str, quiet: list[bo
     assert [held.hold(one) for one in at] == quiet
 
 
-class Refusing:
-    """A service that never takes anything, and says when it was asked."""
+class Waiting:
+    """A service that takes what it gets once it may, and says when it was asked."""
 
     def __init__(self) -> None:
         self.asked: list[str] = []
         self.changed = threading.Event()
         self.may_go = threading.Event()
 
-    def send(self, notice: Notice, title: str) -> bool:
+    def send(self, notice: Notice, title: str) -> None:
         self.asked.append(title)
         self.changed.set()
         assert self.may_go.wait(DEADLINE_S)
-        return True
+
+    def stop(self) -> None:
+        """Nothing is under way."""
 
 
 def notice(level: NoticeLevel, title: str) -> Notice:
@@ -123,8 +125,8 @@ def notice(level: NoticeLevel, title: str) -> Notice:
 
 
 def test_a_full_queue_drops_what_matters_least() -> None:
-    service = Refusing()
-    channel = Channel("1:x", lambda: service, is_quiet=lambda _ns: False, prefix="")
+    service = Waiting()
+    channel = Channel("1:x", service, is_quiet=lambda _ns: False, prefix="")
     for number in range(QUEUE_MAX):
         channel.offer(notice(NoticeLevel.INFO, str(number)))
     for number in range(QUEUE_MAX + 5):
@@ -139,9 +141,9 @@ def test_a_full_queue_drops_what_matters_least() -> None:
 
 
 def test_quiet_hours_hold_all_but_what_is_critical() -> None:
-    service = Refusing()
+    service = Waiting()
     service.may_go.set()
-    channel = Channel("1:x", lambda: service, is_quiet=lambda _ns: True, prefix="")
+    channel = Channel("1:x", service, is_quiet=lambda _ns: True, prefix="")
     channel.offer(notice(NoticeLevel.WARNING, "a cap"))
     channel.offer(notice(NoticeLevel.CRITICAL, "a kill"))
     channel.start()
