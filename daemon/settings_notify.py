@@ -1,7 +1,7 @@
 """`[notify]`: who is told of a halt, a kill or a full cap, and when."""
 
 import re
-from datetime import time
+from datetime import UTC, time, tzinfo
 from typing import Annotated, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -43,10 +43,22 @@ class NotifySettings(Frozen):
     @classmethod
     def _is_zone(cls, name: str) -> str:
         try:
-            ZoneInfo(name)
+            zone_of(name)
         except (ZoneInfoNotFoundError, ValueError, OSError):
-            raise ValueError(f"{name!r} is no time zone; write UTC or Europe/Berlin") from None
+            raise ValueError(
+                f"{name!r} is no time zone that this machine knows; write UTC, or Europe/Berlin "
+                "where the package tzdata is installed"
+            ) from None
         return name
+
+
+def zone_of(name: str) -> tzinfo:
+    """The time zone of that name. A bare machine has no database of them: UTC needs none.
+
+    Raises:
+        ZoneInfoNotFoundError, ValueError, OSError: the machine knows none.
+    """
+    return UTC if name == "UTC" else ZoneInfo(name)
 
 
 def hours_of(text: str) -> tuple[time, time]:

@@ -17,13 +17,12 @@ import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Protocol
-from zoneinfo import ZoneInfo
 
 from control.status_snapshot import caps_rows
 from daemon.model.records import EventType
-from daemon.settings_notify import hours_of
+from daemon.settings_notify import hours_of, zone_of
 from daemon.shell.health import notify_child
 from daemon.shell.health.notices import FullCaps, Notice, NoticeLevel, NoticeWriter
 from daemon.shell.process.clock import SystemClock
@@ -102,7 +101,7 @@ class QuietHours:
     def __init__(self, hours: str, zone: str) -> None:
         """`hours` as in the configuration; `zone` is a name of the IANA database."""
         self._hours = hours_of(hours) if hours else None
-        self._zone = ZoneInfo(zone)
+        self._zone = zone_of(zone) if hours else UTC
 
     def hold(self, now_ns: int) -> bool:
         """Whether this moment is quiet."""

@@ -1,12 +1,14 @@
 """Which lines are told to people, when a cap's use is, and what waits in a full queue."""
 
 import threading
+import zoneinfo
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
+from daemon import settings_notify
 from daemon.model.records import EventType
 from daemon.shell.health.notice_sender import QUEUE_MAX, Channel, QuietHours, shown
 from daemon.shell.health.notices import (
@@ -101,6 +103,18 @@ def test_quiet_hours_are_those_of_the_zone(hours: str, zone: str, quiet: list[bo
     at = [int(datetime(2026, 11, 30, *one, tzinfo=UTC).timestamp()) * S_NS for one in clock]
     held = QuietHours(hours, zone)
     assert [held.hold(one) for one in at] == quiet
+
+
+def test_a_machine_without_time_zones_knows_utc(monkeypatch: pytest.MonkeyPatch) -> None:
+    def unknown(name: str) -> None:
+        raise zoneinfo.ZoneInfoNotFoundError(name)
+
+    monkeypatch.setattr(settings_notify, "ZoneInfo", unknown)
+    assert QuietHours("00:00-23:59", "UTC").hold(S_NS)
+    assert not QuietHours("", "Europe/Berlin").hold(S_NS)
+    assert settings_notify.NotifySettings(quiet_zone="UTC").quiet_zone == "UTC"
+    with pytest.raises(ValueError, match="where the package tzdata is installed"):
+        settings_notify.NotifySettings(quiet_zone="Europe/Berlin")
 
 
 class Waiting:
