@@ -4,7 +4,8 @@ Rules of this file:
 1. A countersignature is on the disk before it leaves. What was never answered may be torn; it is
    cut off, and the box asks again.
 2. Of a box only the newest head may be signed once more (a retry whose answer was lost); another
-   head for a number that was signed, and every lower number, are refused and kept as refusals.
+   head for a number that was signed, and every lower number, are refused and kept as refusals. What
+   was signed before is refused again and not kept: the export shows it, so anybody can ask it.
 3. One process holds the register. It reads no clock: the time is an argument, and never goes back.
 """
 
@@ -65,7 +66,8 @@ class _Box:
     key: Ed25519PublicKey
     file_fd: int
     last: WitnessLine | None
-    refusals: int
+    refused: set[tuple[int, str]]
+    """Numbers and heads of the refusals that are kept, each once."""
 
 
 class WitnessRegister:
@@ -174,7 +176,9 @@ class WitnessRegister:
             msg = f"seq {asked.seq} was signed with head {before.head[:16]}…, never with another"
         else:
             code, msg = "lower_sequence", f"seq {asked.seq} is below {newest}, the newest signed"
-        if known.refusals < REFUSALS_MAX:
+        is_replay = before is not None and before.head == asked.head
+        place = (asked.seq, asked.head)
+        if not is_replay and place not in known.refused and len(known.refused) < REFUSALS_MAX:
             path = refusals_path(self._directory, asked.box)
             flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
             file_fd = os.open(path, flags, 0o600)
@@ -183,7 +187,7 @@ class WitnessRegister:
                 _append(file_fd, msgspec.json.encode(kept) + b"\n")
             finally:
                 os.close(file_fd)
-            known.refusals += 1
+            known.refused.add(place)
         return WitnessRefusedError(code, msg, known.last)
 
     def _open(self, box: str, key: Ed25519PublicKey) -> _Box:
@@ -194,7 +198,8 @@ class WitnessRegister:
         except (RegisterError, OSError):
             os.close(file_fd)
             raise
-        return _Box(key, file_fd, last, len(refusals_of(self._directory, box)))
+        kept = {(one.seq, one.head) for one in refusals_of(self._directory, box)}
+        return _Box(key, file_fd, last, kept)
 
     def _last(self, path: Path, file_fd: int) -> WitnessLine | None:
         """The newest line; a torn one, which was never answered, is cut off."""

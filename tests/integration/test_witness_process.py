@@ -81,8 +81,10 @@ def test_a_witness_refuses_over_the_wire_and_after_a_kill(witnessed, start):
     [box] = json.loads(shown.output)["boxes"]
     assert (box["box"], box["heads"], box["seq"], box["head"]) == (witnessed.box, 3, 10, b)
     assert [one["code"] for one in box["refusals"]] == [
-        "second_head", "second_head", "lower_sequence", "second_head",
-    ]  # fmt: skip
+        "second_head",
+        "second_head",
+        "lower_sequence",
+    ]  # the last is the first, asked again after the kill: kept once
 
 
 def test_a_verifier_asks_the_witness_itself(witnessed, start, tmp_path):

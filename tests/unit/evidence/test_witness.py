@@ -63,8 +63,24 @@ def test_a_second_head_for_a_signed_number_and_any_lower_number_are_refused(witn
     ]  # fmt: skip
     kept = refusals_of(witnessed.register_dir, witnessed.box)
     assert [(one.code, one.seq) for one in kept] == [
-        ("second_head", 9), ("second_head", 5), ("lower_sequence", 5), ("lower_sequence", 7),
+        ("second_head", 9), ("second_head", 5), ("lower_sequence", 7),
     ]  # fmt: skip
+
+
+def test_who_asks_again_what_the_export_shows_fills_no_boxs_refusals(witnessed, register):
+    """The signature of a request is in the export: a stranger without a key can send it again."""
+    for seq, head in ((5, A), (9, B)):
+        witnessed.show(register, seq, head)
+    for _ in range(3):
+        assert refusal(witnessed, register, 5, A) == "lower_sequence"
+        assert refusal(witnessed, register, 9, C) == "second_head"
+    kept = refusals_of(witnessed.register_dir, witnessed.box)
+    assert [(one.code, one.seq) for one in kept] == [("second_head", 9)]
+    register.close()
+    again = witnessed.register()
+    assert refusal(witnessed, again, 9, C) == "second_head"
+    assert len(refusals_of(witnessed.register_dir, witnessed.box)) == 1
+    again.close()
 
 
 def test_a_retry_whose_answer_was_lost_is_answered_with_the_same_line(witnessed, register):
