@@ -6,6 +6,7 @@ executions, findings, the slowest input; exit code 1 on a finding.
 """
 
 import argparse
+import contextlib
 import json
 import random
 import sys
@@ -51,6 +52,11 @@ def fuzz(*, seconds: float, seed: int, executions_max: int | None = None) -> Out
             except Exception as error:  # noqa: BLE001 - that is what it looks for
                 outcome.findings.append({"input": repr(payload[:300]), "error": repr(error)[:300]})
             took = time.thread_time() - begin
+            if took > SLOW_S:  # once more: a collection of all garbage may have fallen into it
+                begin = time.thread_time()
+                with contextlib.suppress(Exception):
+                    way(payload)
+                took = time.thread_time() - begin
             outcome.slowest_s = max(outcome.slowest_s, took)
             if took > SLOW_S:
                 outcome.findings.append({"input": repr(payload[:300]), "error": f"{took:.2f} s"})
