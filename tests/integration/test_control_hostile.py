@@ -26,7 +26,8 @@ def open_path() -> Iterator[Path]:
 
 
 KILL_P99_MS_MAX = 2_000.0
-"""Twenty times what an idle machine shows: the suite shares its cores. The bench has the figure."""
+"""Far above what an idle machine shows (12 ms): the suite shares its cores. What it tells is a kill
+that is kept out from one that waits its turn; the bench has the figure."""
 NOBODY = 65_534
 
 
