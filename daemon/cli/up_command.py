@@ -117,6 +117,7 @@ def _set_aside(place: Path) -> None:
     for path in there:
         path.rename(aside / path.name)
         click.echo(f"aside     {aside / path.name}")
+    (aside / "state" / "control.sock").unlink(missing_ok=True)  # left by a kill -9
 
 
 @contextmanager
