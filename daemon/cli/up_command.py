@@ -22,8 +22,11 @@ import click
 from control.control_errors import ControlError
 from control.tool.client import call
 from control.tool.command_frame import is_interactive
+from daemon.assembly_notify import services_of
 from daemon.demo.processes import STOP_DEADLINE_S, DemoError, Process
+from daemon.errors import SeatrialError
 from daemon.settings import Config, SettingsError, load_config
+from daemon.settings_notify import NotifySettings
 from daemon.shell.process.clock import SystemClock
 
 if TYPE_CHECKING:
@@ -159,6 +162,7 @@ def _parts(
             ready = venue.read_json_line()
             config = _config(place, ready, wanted)
             box = load_config(config)
+            _tell_bad_urls(box.settings.notify)
             arguments = ["daemon", "--config", str(config)]
             log = place / "seatriald.log"
             with Process("seatriald", arguments, log, has_own_group=True) as daemon:
@@ -216,6 +220,17 @@ def _bring_up(
     except ControlError as error:  # a latch or an incident of an earlier day: a human's to clear
         click.echo(f"session   not begun: {error}")
     return True
+
+
+def _tell_bad_urls(notify: NotifySettings) -> None:
+    """Who counts on an alarm learns now that none would come, and not on the bad day."""
+    try:
+        problems = [(name, service.problem()) for name, service in services_of(notify)]
+    except (SeatrialError, ValueError) as error:
+        problems = [("[notify]", str(error))]
+    for name, problem in problems:
+        if problem:
+            click.echo(f"notify    {name}: nothing can be sent: {problem}")
 
 
 def _check(parts: Sequence[Process]) -> None:
