@@ -38,14 +38,14 @@ class Anchor(Silent):
         instruments: Mapping[InstrumentId, Instrument],
         *,
         quiet_s: int = 300,
-        away_bps: int = 200,
+        away_bps: int = 40,
         orders_max: int = 288,
         stands: bool = False,
     ) -> None:
         """Bid `away_bps` below the best bid, on the first of its symbols with a price.
 
-        At most `orders_max` in a session. The caps' collar must admit the distance. With `stands`
-        one order is open all the while.
+        At most `orders_max` in a session. Where the collar does not admit the distance, it is
+        halved. With `stands` one order is open all the while.
         """
         if quiet_s < 1 or away_bps < 1 or orders_max < 0:
             raise ValueError("quiet_s and away_bps begin at 1, orders_max at 0")
@@ -80,6 +80,16 @@ class Anchor(Silent):
         """It stands at the venue, and has done all that it is for."""
         del report
         return () if self._stands else tuple(self._end(view))
+
+    def on_denied(self, view: StrategyView, intent: PlaceIntent, code: str) -> Iterable[Wish]:
+        """Beyond the collar, it goes half as far; after any other denial the next look comes."""
+        del intent
+        self._left += 1
+        self._approved -= 1
+        if code != "price_collar" or self._away_bps == 1:
+            return ()
+        self._away_bps //= 2
+        return tuple(self._order(view))
 
     def _end(self, view: StrategyView) -> Iterator[CancelIntent]:
         for order in view.open_orders():

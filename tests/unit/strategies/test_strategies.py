@@ -289,6 +289,13 @@ def test_an_order_that_stands_is_what_the_end_of_the_session_cancels() -> None:
     assert last.cancel.client_order_id == second.client_order_id
 
 
+def test_an_order_beyond_the_collar_goes_half_as_far() -> None:
+    stage = staged(Anchor, caps(collar_bps_max=40), quiet_s=60, away_bps=60)
+    tick(stage)
+    (order,) = sent(stage.after(5_000))
+    assert order.price == dec("99.70"), "30 basis points below the bid of 100"
+
+
 def test_an_order_that_was_filled_is_followed_by_another() -> None:
     stage = staged(Anchor, quiet_s=5, stands=True)
     tick(stage)
