@@ -2,10 +2,12 @@
 
 The first comes soon after the session's start, so it covers what stands before: drills, refused
 starts, resolutions, the end of the session before. With `stands` the order is left at the venue
-until the next one; the cancel that the session's end sends for it is the last anchor. Each order at the venue carries a digest of the journal (daemon/model/ids.py), so it bounds the
+until the next one; the cancel that the session's end sends for it is the last anchor.
+
+Each order at the venue carries a digest of the journal (daemon/model/ids.py), so it bounds the
 stretch in which the journal could be rewritten unseen. A trial call (`order/test`) leaves no trace
-at the venue: only a real order does. This one is post-only, of the least size, and far away. It
-passes every cap like any other; it has bounds of its own besides. Whoever wants none lists none.
+at the venue: only a real order does. This one is post-only, of the least size, and away from the
+market. It passes every cap like any other; it has bounds of its own. Whoever wants none lists none.
 """
 
 from collections.abc import Iterable, Iterator, Mapping

@@ -195,6 +195,9 @@ class SessionsFold:
             self.runs[-1].stopped = True
             self.runs[-1].stopped_seq = record.seq
             self.runs[-1].exit_code = record.exit_code
+        if record.exit_code:
+            what = f"run {record.run_id} ended with exit code {record.exit_code}: {record.reason}"
+            self.remarks.note("exit_code", f"seq {record.seq}", what)
 
     def _recovery(self, record: RecoveryLine) -> None:
         if self.runs:
