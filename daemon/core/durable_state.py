@@ -341,7 +341,11 @@ class DurableState:
         """Finished: the hold shrinks to what the venue says it traded and we have not booked."""
         missing = order.venue_cum_qty - order.cum_qty
         if missing > 0:
-            self.heard(self.interceptor.risk.on_leaves(order.client_order_id, missing))
+            is_short = order.status is not OrderStatus.FILLED
+            told = self.interceptor.risk.on_leaves(
+                order.client_order_id, missing, never_fills=is_short
+            )
+            self.heard(told)
         else:
             self.heard(self.interceptor.risk.on_terminal(order.client_order_id, now_ns))
 

@@ -200,10 +200,16 @@ class Redecision(FilterRules):
 
     def _room(self) -> Decimal:
         """The quantity by which this side may still reduce the position."""
-        position = self.amount_at("position")
-        if self.is_buy:
-            return -position - self.amount_at("buys_open")
-        return position - self.amount_at("sells_open")
+        long_worst, short_worst = self._worst()
+        return self._cover() - (long_worst if self.is_buy else short_worst)
+
+    def _cover(self) -> Decimal:
+        """What the first order of its list brings before a pending order works."""
+        return number_of(self.inputs.get("cover", 0), "cover")
+
+    def _added(self) -> Decimal:
+        """What the order adds to its side."""
+        return max(self.qty - self._cover(), ZERO)
 
     def _reducing(self) -> str:
         """Rule 22."""
@@ -246,12 +252,15 @@ class Redecision(FilterRules):
 
     def _worst(self) -> tuple[Decimal, Decimal]:
         position = self.amount_at("position")
-        return position + self.amount_at("buys_open"), self.amount_at("sells_open") - position
+        covered = self.row("covered", 2) if "covered" in self.inputs else (0, 0)
+        buys = self.amount_at("buys_open") - number_of(covered[0], "covered")
+        sells = self.amount_at("sells_open") - number_of(covered[1], "covered")
+        return position + buys, sells - position
 
     def _position_caps(self) -> str:
         """Rules 35-38."""
         long_worst, short_worst = self._worst()
-        side = (long_worst if self.is_buy else short_worst) + self.qty
+        side = (long_worst if self.is_buy else short_worst) + self._added()
         name = "long" if self.is_buy else "short"
         if side > 0 and side > self.cap(f"position_{name}_base_max"):
             return f"position_{name}"
@@ -278,9 +287,9 @@ class Redecision(FilterRules):
         long_worst, short_worst = self._worst()
         before = max(long_worst, short_worst, ZERO)
         if self.is_buy:
-            long_worst += self.qty
+            long_worst += self._added()
         else:
-            short_worst += self.qty
+            short_worst += self._added()
         worst = max(long_worst, short_worst, ZERO)
         gross = worst * self.value_px * rate_high
         side = long_worst if self.is_buy else short_worst
@@ -307,7 +316,8 @@ class Redecision(FilterRules):
         account = account_of(self.table("filters"))
         if account is None:
             raise UndecidableError(f"no rules are known for kind {self.table('filters')['kind']!r}")
-        need = account.cost(self.qty, self.px, is_buy=self.is_buy)
+        qty = self.qty if self.is_buy else self._added()  # a pending buy is paid for whole
+        need = account.cost(qty, self.px, is_buy=self.is_buy)
         need += number_of(floors.get(asset, 0), "balance_free_min")
         need += number_of(inflight, "balance") + number_of(unsettled, "balance")
         return "balance_insufficient" if need > number_of(free, "balance") else ""
