@@ -8,7 +8,9 @@ from decimal import Decimal
 from daemon.model.amounts import ZERO
 from daemon.model.enums import OrderStatus
 from daemon.model.ids import ClientOrderId, InstrumentId
+from daemon.model.orders import Order
 from riskcaps.state.windows import DAY_NS, RollingSum
+from riskcaps.words.order_kinds import MARKET_TYPES
 
 IN_FLIGHT = "in_flight"
 WORKING = "working"
@@ -25,6 +27,13 @@ _PHASES = {
 def phase_of(status: OrderStatus) -> str:
     """The phase of the hold of an order that is in this state."""
     return _PHASES.get(status, WORKING)
+
+
+def price_of(order: Order, ask_px: Decimal) -> Decimal:
+    """The price that an order found open is held at; without a limit, its trigger or the touch."""
+    if order.price is not None and order.order_type not in MARKET_TYPES:
+        return order.price
+    return max(order.stop_price or ZERO, ask_px)
 
 
 class Account:

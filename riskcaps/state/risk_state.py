@@ -26,7 +26,7 @@ from riskcaps.state.context import Contexts
 from riskcaps.state.day_result import DayResult
 from riskcaps.state.drawdown import EquityView
 from riskcaps.state.gate_health import GateHealth, clock_problem
-from riskcaps.state.holds import UNKNOWN, WORKING, Hold, phase_of
+from riskcaps.state.holds import UNKNOWN, WORKING, Hold, phase_of, price_of
 from riskcaps.state.risk_books import RiskBooks
 from riskcaps.state.standing import Standing
 from riskcaps.state.symbol_book import SymbolBook
@@ -35,7 +35,7 @@ from riskcaps.state.valuation import Valuation
 from riskcaps.state.windows import Windows
 from riskcaps.words.capset import CapSet
 from riskcaps.words.explain import CapUsage
-from riskcaps.words.order_kinds import MARKET_TYPES, STOP_TYPES, bot_of, first_before, group_of
+from riskcaps.words.order_kinds import STOP_TYPES, bot_of, first_before, group_of
 
 _BUY = Side.BUY
 """Looked up once: on Python 3.11 a look at a member of an enum costs as much as a call."""
@@ -218,13 +218,9 @@ class RiskState:
                 self.bots.hear(client_order_id, bot.on_unknown(client_order_id, now_ns))
         return self._settle()
 
-    def on_leaves(
-        self, client_order_id: ClientOrderId, leaves_qty: Decimal, *, never_fills: bool = False
-    ) -> Notices:
-        """Less is open: an amend, or fills are owed (`never_fills`: it has ended with a rest)."""
+    def on_leaves(self, client_order_id: ClientOrderId, leaves_qty: Decimal) -> Notices:
+        """Less is open: an amend, or what has ended and some fills of it are owed."""
         hold = self.books.holds.get(client_order_id)
-        if never_fills:
-            self.books.never_fills(client_order_id)
         if hold is not None and leaves_qty < hold.leaves:
             book = self.books.by_id[hold.instrument_id]
             book.shrink_hold(hold, hold.leaves - max(leaves_qty, ZERO), settled=False)
@@ -233,8 +229,7 @@ class RiskState:
             if not hold.leaves:
                 self._finish(hold)
         if self.bots.owners and (bot := self.bots.of(client_order_id)) is not None:
-            told = bot.on_leaves(client_order_id, leaves_qty, never_fills=never_fills)
-            self.bots.hear(client_order_id, told)
+            self.bots.hear(client_order_id, bot.on_leaves(client_order_id, leaves_qty))
         return self.alerts.take()
 
     def on_venue_reject(
@@ -278,24 +273,18 @@ class RiskState:
     def adopt(self, order: Order, now_ns: int) -> Notices:
         """Take the hold of one of our orders found at the venue or in the journal; idempotent."""
         now_ns = self.advance(now_ns)
-        if (
-            order.client_order_id in self.books.holds
-            or order.status.is_terminal
-            or not order.leaves_qty
-        ):
+        cid = order.client_order_id
+        if cid in self.books.holds or order.status.is_terminal or not order.leaves_qty:
             return self.alerts.take()
         self.fact(now_ns)
         book = self.books.book(order.instrument_id)
-        px = order.price if order.order_type not in MARKET_TYPES else None
-        if px is None:
-            px = max(order.stop_price or ZERO, book.top.ask_px if book.top else ZERO)
         self.books.take_hold(
-            order.client_order_id,
+            cid,
             book,
             is_buy=order.side is Side.BUY,
             is_stop=order.order_type in STOP_TYPES,
             qty=order.leaves_qty,
-            px=px,
+            px=price_of(order, book.top.ask_px if book.top else ZERO),
             phase=phase_of(order.status),
             group=group_of(order.order_list),
             first=first_before(order.order_list),

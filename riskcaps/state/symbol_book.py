@@ -43,8 +43,8 @@ class SymbolBook:
     """All that the gate knows of one instrument."""
 
     __slots__ = (
-        "at_par", "base", "base_account", "blocked", "buy_pxs", "buys_covered", "buys_open",
-        "caps", "cost",
+        "arriving", "at_par", "base", "base_account", "blocked", "buy_pxs", "buys_covered",
+        "buys_open", "caps", "cost",
         "fees_quote", "fees_since_sell", "filters", "has_multipliers", "instrument",
         "instrument_id", "last", "last_ns", "mark_ask", "mark_bid", "market_made",
         "market_version", "minute", "model", "open_count", "order_types", "position",
@@ -96,9 +96,9 @@ class SymbolBook:
     def clear_holds(self) -> None:
         """Forget every open order (restore, testnet wipe)."""
         self.buys_open = self.sells_open = ZERO
-        self.buys_covered = self.sells_covered = ZERO
+        self.buys_covered = self.sells_covered = self.arriving = ZERO
         """Of what is open on a side, how much adds nothing to it: it is pending behind an order of
-        the other side that is filled before (rule 6)."""
+        the other side that is filled before (rule 6). `arriving`: bought less sold, not told."""
         self.buy_pxs: list[Decimal] = []
         self.sell_pxs: list[Decimal] = []
         self.open_count = self.stops_open = self.unknown_count = 0
@@ -292,8 +292,10 @@ class SymbolBook:
         change, hold.arrives = qty - hold.arrives, qty
         if hold.is_buy:
             self.sells_covered += change
+            self.arriving += change
         else:
             self.buys_covered += change
+            self.arriving -= change
         self.version += 1
 
     def acknowledge(self, hold: Hold) -> None:

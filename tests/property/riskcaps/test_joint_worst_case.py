@@ -2,12 +2,12 @@
 
 The judge knows no holds. It plays every way in which the open orders may still trade (each order
 alone by nothing, half or all of it; of an OCO one leg at most, and together never more than the
-list's quantity; of an OTO what is pending only when the first order is filled wholly, and never when
-that has ended with a rest) and takes the extremes of the position: the gate must say the same, not
-more and not less. What may be traded in a day counts from the start: that is the same game played
-without asking whose turn it is. Then a trade, an end or an acknowledgement happens, in any order
-that a venue and its lost messages allow, and all is played again. A fill may be told late, of the
-first order even after those of the orders behind it.
+list's quantity; of an OTO what is pending only when the first order is filled wholly, and never
+when that has ended with a rest) and takes the extremes of the position: the gate must say the same,
+not more and not less. What may be traded in a day counts from the start: that is the same game
+played without asking whose turn it is. Then a trade, an end or an acknowledgement happens, in any
+order that a venue and its lost messages allow, and all is played again. A fill may be told late, of
+the first order even after those of the orders behind it.
 """
 
 import itertools
@@ -239,7 +239,9 @@ class Venue:
             leg.is_open = False
             missing = sum((qty for one, qty in self.owed if one is leg), ZERO)
             if missing:
-                self.gate.risk.on_leaves(leg.cid, missing, never_fills=True)
+                self.gate.risk.on_leaves(leg.cid, missing)
+                for risk in self.scopes(self.gate):
+                    risk.books.never_fills(leg.cid)
             else:
                 self.gate.risk.on_terminal(leg.cid, self.now)
         if not any(one.is_open for one in part.legs):
@@ -297,7 +299,10 @@ class Venue:
         for mine, theirs in zip(self.scopes(self.gate), self.scopes(twin), strict=True):
             one, other = self.book_of(mine), self.book_of(theirs)
             assert (one.buys_open, one.sells_open) == (other.buys_open, other.sells_open)
-            assert (one.long_worst(), one.short_worst()) == (other.long_worst(), other.short_worst())
+            assert (one.long_worst(), one.short_worst()) == (
+                other.long_worst(),
+                other.short_worst(),
+            )
         assert twin.state() == self.gate.state()
 
     def is_possible(self, way: list[Decimal]) -> bool:

@@ -15,7 +15,7 @@ def short(book: ExposureBook) -> Use:
 
 def sold(book: ExposureBook, key: str, qty: str, fee: str) -> Use:
     book.fill(key, "BTCUSDT", is_buy=False, qty=Decimal(qty), price=Decimal(100))
-    book.fee_in_base("BTCUSDT", Decimal(fee), is_buy=False)
+    book.fee_in_base(key, "BTCUSDT", Decimal(fee), is_buy=False)
     return short(book)
 
 
