@@ -11,12 +11,12 @@ Rules of this file:
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
 from daemon.model.amounts import ZERO
 from daemon.model.checks import InvariantViolation
+from daemon.model.copies import replace
 from daemon.model.enums import Side, TimeInForce
 from daemon.model.halt import HaltFlag
 from daemon.model.ids import (

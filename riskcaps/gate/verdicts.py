@@ -4,19 +4,17 @@ Rule of this file: plain values. Who makes an `Approved` is the interceptor alon
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
-from daemon.model.cheap_values import quick
+import msgspec
+
 from daemon.model.intents import AmendIntent, CancelIntent, PlaceIntent, ReplaceIntent
 from daemon.model.orders import AmendOrder, CancelOrder, NewOrder, NewOrderList, ReplaceOrder
 from riskcaps.gate.gate_inputs import DecisionInputs
 from riskcaps.words.denials import DenyReason
 
 
-@quick
-@dataclass(frozen=True, slots=True)
-class Approved:
+class Approved(msgspec.Struct, frozen=True):
     """May leave, and is held. Journal it before its bytes go (promise P5)."""
 
     order: NewOrder
@@ -28,8 +26,7 @@ class Approved:
         return self.inputs.plain()
 
 
-@dataclass(frozen=True, slots=True)
-class Denied:
+class Denied(msgspec.Struct, frozen=True):
     """May not leave. `context` is for people, `decision` for whoever decides again."""
 
     intent: PlaceIntent | CancelIntent | ReplaceIntent | AmendIntent
@@ -38,30 +35,26 @@ class Denied:
     decision: Mapping[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class CancelApproved:
+class CancelApproved(msgspec.Struct, frozen=True):
     """The cancel may leave."""
 
     cancel: CancelOrder
 
 
-@dataclass(frozen=True, slots=True)
-class AmendApproved:
+class AmendApproved(msgspec.Struct, frozen=True):
     """The amend may leave. Journal it before its bytes go; the hold stays as it is."""
 
     amend: AmendOrder
 
 
-@dataclass(frozen=True, slots=True)
-class ReplaceApproved:
+class ReplaceApproved(msgspec.Struct, frozen=True):
     """May leave; the new order is held beside the old one until the venue has ended that."""
 
     replace: ReplaceOrder
     decision: Mapping[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class ListVerdict:
+class ListVerdict(msgspec.Struct, frozen=True):
     """The orders of a list as they were decided on, up to the first that is denied.
 
     `order_list` None: it may not leave, and what was minted of it is to be ended as never sent. No

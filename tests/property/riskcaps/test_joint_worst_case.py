@@ -12,9 +12,10 @@ the first order even after those of the orders behind it.
 
 import itertools
 import random
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from decimal import Decimal
 
+from daemon.model.copies import replace
 from daemon.model.enums import OrderType, Side
 from daemon.model.ids import ClientOrderId, StrategyId
 from daemon.model.intents import PlaceIntent

@@ -1,9 +1,8 @@
 """What a hold takes of the free balance, and that it is given back once and in the same unit."""
 
-from dataclasses import replace
-
 import pytest
 
+from daemon.model.copies import replace
 from daemon.model.list_legs import Contingency, ListLeg
 from daemon.model.position import Balance
 from riskcaps.gate.interceptor import Interceptor
