@@ -14,9 +14,9 @@ import zlib
 from collections import deque
 from collections.abc import Callable, Iterator
 from copy import copy
-from dataclasses import dataclass
 from typing import TypeAlias
 
+import msgspec
 import orjson
 
 from daemon.venues.sim.sim_orders import SimOrder
@@ -27,8 +27,7 @@ BLOCK_ROWS = 128
 ROWS_RETAINED = 1_000_000
 
 
-@dataclass(frozen=True, slots=True)
-class _Block:
+class _Block(msgspec.Struct, frozen=True):
     """Rows that will not change: their texts joined by commas, compressed."""
 
     packed: bytes
