@@ -115,6 +115,8 @@ class Run:
     environment: str
     mode: str
     started_ns: int
+    bot_version: str = ""
+    """Of the bot whose trials its box names; empty: it names none."""
     stopped: bool = False
     stopped_seq: int = 0
     exit_code: int | None = None
@@ -179,7 +181,7 @@ class SessionsFold:
             self.problems.note("other_instance", f"seq {record.seq}", what)
         self.runs.append(
             Run(record.run_id, record.run_number, record.instance, record.environment,
-                record.mode, record.ts_ns)
+                record.mode, record.ts_ns, record.bot_version)
         )  # fmt: skip
         build = Build(record.version, record.commit, record.code)
         for known, run_id in self.builds.items():
