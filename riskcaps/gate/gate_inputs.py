@@ -208,7 +208,9 @@ def inputs_of(
     given.verdict = ""
     given.bot = None
     instrument_id = intent.instrument_id
-    given.context = risk.contexts.of(instrument_id)
+    made = risk.contexts.made.get(instrument_id)
+    is_made = made is not None and book is not None and made[0] == book.terms_version
+    given.context = made[1] if is_made else risk.contexts.of(instrument_id)  # type: ignore[index]
     halt = risk.health.halt
     given.halted = halt.closed
     given.halt_reason = halt.reason if given.halted else ""
@@ -246,9 +248,11 @@ def inputs_of(
     filters = book.instrument
     given.base_total = None if filters is None or not filters.position_max else _base_total(book)
     given.orders = windows.orders.counts(now_ns)
-    given.cancels = windows.cancels.counts(now_ns)
+    cancels = windows.cancels
+    given.cancels = cancels.kept if now_ns <= cancels.until_ns else cancels.counts(now_ns)
     given.symbol_minute = book.minute.count(now_ns)
-    given.executions = windows.executions.count(now_ns)
+    done = windows.executions
+    given.executions = done.kept if now_ns <= done.until_ns else done.count(now_ns)
     given.turnover = risk.valuation.turnover(now_ns)
     traded = book.traded
     given.traded_qty = traded.kept if now_ns <= traded.leaves_ns else traded.total(now_ns)

@@ -29,7 +29,7 @@ from daemon.model.ids import (
     list_id_of,
 )
 from daemon.model.intents import AmendIntent, CancelIntent, PlaceIntent, ReplaceIntent
-from daemon.model.list_legs import Contingency
+from daemon.model.list_legs import Contingency, ListLeg
 from daemon.model.orders import (
     AmendOrder,
     CancelOrder,
@@ -144,14 +144,44 @@ class Interceptor:
         An order of a list is decided on as if those were not there that exclude it: of these one
         trades at most, and the worst one counts.
         """
-        leg = intent.order_list
-        if leg is None:
-            return self._review(intent, now_ns)
+        risk, leg = self.risk, intent.order_list
+        if leg is not None and risk.books.lifted is not leg:
+            return self._review_leg(intent, leg, now_ns)
+        if now_ns > risk.now_ns:  # `advance`, written out
+            risk.now_ns = now_ns
+        else:
+            now_ns = risk.now_ns
+        book = risk.books.by_id.get(intent.instrument_id)
+        given = inputs_of(risk, book, intent, now_ns)
+        if book is not None and self._fast_path.admits(book, given):
+            given.px = intent.price
+            if not risk.ids.counter % AUDIT_EVERY:
+                self._audit(book, given)
+        else:
+            case = Case(risk, given, book)
+            denial = first_failing(case)
+            given.qty, given.px = case.qty, case.px
+            if denial is not None:
+                return self._denied(given, denial)
+            if book is None:
+                raise InvariantViolation("a wish for an unknown instrument passed every rule")
+            if reaches_band(case):
+                risk.alerts.ask_for_sweep()
+        bot = risk.bots.by_name.get(given.owner) if given.owner else None
+        if bot is not None:
+            denial, given.bot = bot_denial(risk, bot, given)
+            if denial is not None:
+                context = {**denial.context, "bot": given.owner}
+                return self._denied(given, denial._replace(context=context))
+        given.verdict = APPROVED
+        return Approved(self._mint(book, given), given)
+
+    def _review_leg(self, intent: PlaceIntent, leg: ListLeg, now_ns: int) -> Approved | Denied:
         named = self.risk.bots.by_name.get(bot_of(intent.strategy_id))
         parts = [one.books for one in (self.risk, named) if one is not None]
         for books in parts:
             books.lift_list(leg)
-        answer = self._review(intent, now_ns)
+        answer = self.review(intent, now_ns)
         for books in parts:
             books.lower_list(leg)
         return answer
@@ -186,34 +216,6 @@ class Interceptor:
             minted.append(answer.order)
         made = NewOrderList(list_id=list_id, contingency=contingency, orders=tuple(minted))
         return ListVerdict(tuple(decided), made if len(minted) == len(legs) else None)
-
-    def _review(self, intent: PlaceIntent, now_ns: int) -> Approved | Denied:
-        risk = self.risk
-        now_ns = risk.advance(now_ns)
-        book = risk.books.by_id.get(intent.instrument_id)
-        given = inputs_of(risk, book, intent, now_ns)
-        if book is not None and self._fast_path.admits(book, given):
-            given.px = intent.price
-            if not risk.ids.counter % AUDIT_EVERY:
-                self._audit(book, given)
-        else:
-            case = Case(risk, given, book)
-            denial = first_failing(case)
-            given.qty, given.px = case.qty, case.px
-            if denial is not None:
-                return self._denied(given, denial)
-            if reaches_band(case):
-                risk.alerts.ask_for_sweep()
-        if book is None:
-            raise InvariantViolation("a wish for an unknown instrument passed every rule")
-        bot = risk.bots.by_name.get(given.owner) if given.owner else None
-        if bot is not None:
-            denial, given.bot = bot_denial(risk, bot, given)
-            if denial is not None:
-                context = {**denial.context, "bot": given.owner}
-                return self._denied(given, denial._replace(context=context))
-        given.verdict = APPROVED
-        return Approved(self._mint(book, given), given)
 
     def preview(
         self, intent: PlaceIntent, now_ns: int
@@ -370,7 +372,7 @@ class Interceptor:
             terms=intent.terms,
             order_list=intent.order_list,
         )
-        is_buy = intent.side is _BUY
+        is_buy, leg = intent.side is _BUY, intent.order_list
         risk.books.take_hold(
             client_order_id,
             book,
@@ -379,7 +381,7 @@ class Interceptor:
             qty=qty,
             px=px,
             phase=IN_FLIGHT,
-            group=group_of(intent.order_list),
+            group="" if leg is None else group_of(leg),
         )
         if not is_buy:
             book.fees_since_sell = ZERO

@@ -34,6 +34,8 @@ class RiskBooks:
         """The books that weigh in the portfolio: those with a position or an open order."""
         self.fees_owed: dict[str, Decimal] = {}
         """Fees paid in an asset that is neither base nor quote of their instrument."""
+        self.lifted: ListLeg | None = None
+        """The order of a list that is being decided on (`lift_list`)."""
         self._has_own_rates = rates is None
         self.rates = Rates() if rates is None else rates
         self.leg_ids: frozenset[InstrumentId] = frozenset()
@@ -121,8 +123,8 @@ class RiskBooks:
         """
         pays_value = is_buy or book.model.sell_pays_value
         hold = Hold(
-            client_order_id,
-            book.instrument_id,
+            client_order_id=client_order_id,
+            instrument_id=book.instrument_id,
             is_buy=is_buy,
             is_stop=is_stop,
             leaves=qty,
@@ -169,12 +171,14 @@ class RiskBooks:
 
         Orders that exclude it count nothing, and the first order's price is none that it can meet.
         """
+        self.lifted = leg
         for hold in self.groups.get(leg.list_id, ()) if leg.excludes_others else ():
             self.by_id[hold.instrument_id].weigh(hold, weighs=False)
         self._show_first(leg, shown=False)
 
     def lower_list(self, leg: ListLeg) -> None:
         """The decision is made: all count again as they should."""
+        self.lifted = None
         if leg.excludes_others:
             self.weigh_group(leg.list_id)
         self._show_first(leg, shown=True)

@@ -218,7 +218,7 @@ class SymbolBook:
 
     def add_hold(self, hold: Hold) -> None:
         """Weigh one more open order."""
-        leaves, px = hold.counted, hold.px
+        leaves, px = hold.leaves, hold.px  # of a group, too, until it is weighed
         value = leaves * px
         hold.quote.open_notional += value
         if hold.is_buy:
@@ -273,8 +273,8 @@ class SymbolBook:
         hold.phase = WORKING
         if hold.reserved:
             hold.reserved = False
-            account = hold.account
-            amount = hold.counted * hold.px if hold.pays_value else hold.counted
+            account, leaves = hold.account, hold.leaves if hold.weighs else ZERO
+            amount = leaves * hold.px if hold.pays_value else leaves
             account.inflight -= amount
             account.unsettled += amount
 
@@ -298,7 +298,7 @@ class SymbolBook:
 
     def drop_hold(self, hold: Hold) -> None:
         """Forget an order, and release what it may still do."""
-        leaves, px = hold.counted, hold.px
+        leaves, px = hold.leaves if hold.weighs else ZERO, hold.px
         if hold.is_buy:
             prices = self.buy_pxs
             self.buys_open -= leaves
