@@ -114,12 +114,12 @@ class Alerts:
         full before it, and move with the market from now on.
         """
         watch = self.watch
+        for cap, rule in ledger.rules.items():
+            if rule.used >= watch[f"{cap}_numeraire_max"].up:
+                return True
         return (
             behaviour.executions_since_human >= watch["executions_without_human_max"].up
             or behaviour.loss_streak >= watch["loss_streak_max"].up
-            or any(
-                rule.used >= watch[f"{cap}_numeraire_max"].up for cap, rule in ledger.rules.items()
-            )
         )
 
     def take(self) -> Notices:

@@ -130,8 +130,7 @@ class EquityLedger:
         if self.peak is None or equity > self.peak + self._peak_step:
             self.peak = equity
             self.due = True
-        rules = self.rules
-        fallen = []
+        rules, fallen, self._is_settled = self.rules, [], True
         for rule, used in (
             (rules["loss_session"], self.session_open - equity),
             (rules["loss_day"], self.day_open - equity),
@@ -139,7 +138,8 @@ class EquityLedger:
         ):
             if rule.follow(used, now_ns, self._confirm_ns):
                 fallen.append(rule)
-        self._is_settled = all(rule.first_ns < 0 for rule in rules.values())
+            if rule.first_ns >= 0:
+                self._is_settled = False
         return tuple(fallen)
 
     def start_session(self) -> None:

@@ -193,7 +193,11 @@ class RiskBooks:
 
         Their orders stay open, with whatever quantity, until the venue has ended them.
         """
-        taken, rivals = min(hold.leaves, qty), self.groups.get(hold.group, ())
+        taken = min(hold.leaves, qty)
+        if not hold.group:
+            self.by_id[hold.instrument_id].shrink_hold(hold, taken, settled=True)
+            return
+        rivals = self.groups.get(hold.group, ())
         for rival in rivals:  # what the venue has spent is in the weight of the one that traded
             self.by_id[rival.instrument_id].weigh(rival, weighs=rival is hold)
         self.by_id[hold.instrument_id].shrink_hold(hold, taken, settled=True)

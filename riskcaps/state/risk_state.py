@@ -158,7 +158,7 @@ class RiskState:
         if fill.fee and fill.fee_asset not in {book.base, book.quote}:
             books.fees_owed[fill.fee_asset] = books.fees_owed.get(fill.fee_asset, ZERO) + fill.fee
         book.traded.add(now_ns, fill.qty)
-        books.account(book.quote).traded.add(now_ns, fill.qty * fill.price)
+        book.quote_account.traded.add(now_ns, fill.qty * fill.price)
         self.windows.executions.add(now_ns)
         self.behaviour.executed()
         hold = books.holds.get(fill.client_order_id)

@@ -210,7 +210,7 @@ def report_of(
         reason=reason,
         ts_venue_ns=ts_venue_ns,
         ts_recv_ns=ts_recv_ns,
-        venue_list_id=list_id_of_row(event.order_list_id),
+        venue_list_id=None if event.order_list_id < 0 else list_id_of_row(event.order_list_id),
     )
 
 
