@@ -7,9 +7,10 @@ Rules of this file:
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from decimal import Decimal
 from typing import Literal, NamedTuple
+
+import msgspec
 
 from daemon.model.amounts import ZERO
 from daemon.model.enums import Side
@@ -97,8 +98,7 @@ Check = Callable[[Case], Denial | None]
 Kept = Literal["", "terms", "market", "standing"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rule:
+class Rule(msgspec.Struct, frozen=True, kw_only=True):
     """One row of the table. Its docstring says when it denies, in the words of the inputs."""
 
     number: int

@@ -9,9 +9,9 @@ Rules of this file:
 
 import zlib
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import Any, TypeAlias
 
+import msgspec
 import orjson
 
 from daemon.venues.sim.sim_orders import SimOrder
@@ -21,8 +21,7 @@ Wanted: TypeAlias = Callable[[Row], bool]
 BLOCK_ROWS = 128
 
 
-@dataclass(frozen=True, slots=True)
-class _Block:
+class _Block(msgspec.Struct, frozen=True):
     """Rows that will not change: their texts joined by commas, compressed."""
 
     packed: bytes

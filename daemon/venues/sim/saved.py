@@ -6,11 +6,10 @@ Rules of this file:
 2. Ids go on: no order, trade or execution of the next run has an id of this one.
 """
 
-from dataclasses import replace
-
 import msgspec
 import orjson
 
+from daemon.model.copies import replace
 from daemon.model.enums import SymbolStatus
 from daemon.model.list_legs import Contingency
 from daemon.venues.binance_spot.serving.events import Prevented

@@ -14,9 +14,9 @@ happened. `dialect/` stands above this: JSON in and out, pure as well.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
 from types import MappingProxyType
 
+from daemon.model.copies import replace
 from daemon.model.enums import ExecType, SymbolStatus
 from daemon.venues.binance_spot.serving import dialect_errors as errors
 from daemon.venues.binance_spot.serving.events import Prevented

@@ -8,8 +8,8 @@ Rules of this file:
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 
+import msgspec
 import orjson
 
 from daemon.model.enums import ExecType, Side
@@ -46,20 +46,19 @@ _KINDS = {
 }
 
 
-@dataclass(slots=True)
-class Ledger:
+class Ledger(msgspec.Struct):
     """Facts in the order they happened."""
 
-    orders: OrderRows = field(default_factory=lambda: OrderRows(_order_row))
-    fills: PackedRows = field(default_factory=PackedRows)
-    cancels: PackedRows = field(default_factory=PackedRows)
-    rejects: PackedRows = field(default_factory=PackedRows)
-    events: PackedRows = field(default_factory=PackedRows)
-    requests: Counter[str] = field(default_factory=Counter)
-    statuses: Counter[str] = field(default_factory=Counter)
-    faults: Counter[str] = field(default_factory=Counter)
-    fault_log: PackedRows = field(default_factory=PackedRows)
-    wipes: list[int] = field(default_factory=list)
+    orders: OrderRows = msgspec.field(default_factory=lambda: OrderRows(_order_row))
+    fills: PackedRows = msgspec.field(default_factory=PackedRows)
+    cancels: PackedRows = msgspec.field(default_factory=PackedRows)
+    rejects: PackedRows = msgspec.field(default_factory=PackedRows)
+    events: PackedRows = msgspec.field(default_factory=PackedRows)
+    requests: Counter[str] = msgspec.field(default_factory=Counter)
+    statuses: Counter[str] = msgspec.field(default_factory=Counter)
+    faults: Counter[str] = msgspec.field(default_factory=Counter)
+    fault_log: PackedRows = msgspec.field(default_factory=PackedRows)
+    wipes: list[int] = msgspec.field(default_factory=list)
     wire: PackedRows | None = None
     """Every request and connection, as the client saw it end; None: nobody asked for it."""
 
