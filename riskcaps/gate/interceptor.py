@@ -350,21 +350,21 @@ class Interceptor:
         risk.fact_ns = now_ns
         client_order_id: ClientOrderId = risk.ids.mint()
         timed = kind in TIMED_TYPES
-        order = NewOrder(
-            client_order_id=client_order_id,
-            strategy_id=intent.strategy_id,
-            instrument_id=intent.instrument_id,
-            side=intent.side,
-            order_type=kind,
-            qty=qty,
-            price=price,
-            time_in_force=(intent.time_in_force or _GTC) if timed else None,
-            stop_price=intent.stop_price,
-            reduce_only=intent.reduce_only,
-            ts_ns=now_ns,
-            extras=intent.extras,
-            terms=intent.terms,
-            order_list=intent.order_list,
+        order = NewOrder(  # by place: by name it takes four times as long, for every order
+            client_order_id,
+            intent.strategy_id,
+            intent.instrument_id,
+            intent.side,
+            kind,
+            qty,
+            price,
+            (intent.time_in_force or _GTC) if timed else None,
+            intent.stop_price,
+            intent.reduce_only,
+            now_ns,
+            intent.extras,
+            intent.terms,
+            intent.order_list,
         )
         is_buy, leg = intent.side is _BUY, intent.order_list
         risk.books.take_hold(

@@ -53,7 +53,7 @@ class Account:
         self.inflight = self.unsettled = self.open_notional = ZERO
 
 
-class Hold(msgspec.Struct, eq=False, kw_only=True):
+class Hold(msgspec.Struct, eq=False):
     """What one of our orders may still do. Equal to itself alone."""
 
     client_order_id: ClientOrderId

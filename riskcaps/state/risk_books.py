@@ -122,19 +122,19 @@ class RiskBooks:
         `group`: the OCO that it is a leg of.
         """
         pays_value = is_buy or book.model.sell_pays_value
-        hold = Hold(
-            client_order_id=client_order_id,
-            instrument_id=book.instrument_id,
-            is_buy=is_buy,
-            is_stop=is_stop,
-            leaves=qty,
-            px=px,
-            quote=book.quote_account,
-            pays_value=pays_value,
-            account=book.quote_account if pays_value else book.base_account,
-            phase=phase,
-            reserved=phase != WORKING if reserved is None else reserved,
-            group=group,
+        hold = Hold(  # by place: by name it takes four times as long, for every order
+            client_order_id,
+            book.instrument_id,
+            is_buy,
+            is_stop,
+            qty,
+            px,
+            book.quote_account,
+            pays_value,
+            book.quote_account if pays_value else book.base_account,
+            phase,
+            phase != WORKING if reserved is None else reserved,
+            group,
         )
         self.holds[client_order_id] = hold
         book.add_hold(hold)
