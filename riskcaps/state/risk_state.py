@@ -145,13 +145,15 @@ class RiskState:
         """A booked fill: hold becomes position. Late ones (no hold) still move the position."""
         if fill.exec_id in self.exec_ids:
             return self.alerts.take()
-        now_ns = self.fact(now_ns)
+        if now_ns > self.now_ns:  # noqa: PLR1730 - `fact`, written out
+            self.now_ns = now_ns
+        self.fact_ns = now_ns = self.now_ns
         self.exec_ids[fill.exec_id] = None
         if len(self.exec_ids) > EXEC_IDS_KEPT:
             del self.exec_ids[next(iter(self.exec_ids))]
         books = self.books
-        book = books.book(fill.instrument_id)
-        before = book.realised - book.fees_quote
+        book = books.by_id.get(fill.instrument_id) or books.book(fill.instrument_id)
+        before = book.realised - book.fees_quote if self.bots.is_leaf else ZERO
         gained, reduced = book.book_fill(fill)
         if self.bots.is_leaf:
             self.day_result.add(book.quote, book.realised - book.fees_quote - before, now_ns)
@@ -172,7 +174,8 @@ class RiskState:
         books.follow(book)
         if book.position and (book.position > 0) == (fill.side is _BUY):
             self.alerts.note_position(book, fill.side)
-        self._mark_all()
+        if not self.bots.is_leaf:
+            self.alerts.add_losses(self.valuation.mark(book, now_ns), self.capset.numeraire)
         if self.bots.owners and (bot := self.bots.of(fill.client_order_id)) is not None:
             self.bots.hear(fill.client_order_id, bot.on_fill(fill, now_ns))
         if hold is None or self.alerts.fill_reaches_band(self.behaviour, self.ledger):

@@ -169,7 +169,7 @@ def report_of(
         own = ids.learn(symbol, order_id, event.shown_id)
     else:
         own = ids.resolve(symbol, order_id, event.shown_id)
-    instrument = names.instrument(symbol)
+    instrument = names.known.get(symbol) or names.instrument(symbol)
     side = SIDES.get(event.side) or side_of(event.side)
     venue_order_id = VenueOrderId(str(order_id))
     ts_venue_ns = event.time_ms * NS_PER_MS
