@@ -8,13 +8,13 @@ import asyncio
 import base64
 import logging
 import os
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from time import perf_counter_ns
 from typing import Any, Protocol, cast
 
 import ccxt.async_support as ccxt
 import uvloop
-from binance import AsyncClient
 
 from tests.bench.spin_venue import mask
 
@@ -150,16 +150,18 @@ class PythonBinanceClient:
     loop_factory = staticmethod(asyncio.new_event_loop)
 
     def __init__(self) -> None:
-        self._client: AsyncClient | None = None
+        self._client: Any = None
         self._made = 0
 
     async def open(self, port: int) -> None:
+        with warnings.catch_warnings():  # it imports parts of websockets that go away
+            warnings.simplefilter("ignore", DeprecationWarning)
+            from binance import AsyncClient  # noqa: PLC0415 - see above
         self._client = AsyncClient("k" * 64, "s" * 64)
         self._client.API_URL = f"http://127.0.0.1:{port}/api"
         await self.fire(1)
 
     async def fire(self, count: int) -> list[tuple[str, int]]:
-        assert self._client is not None
         began = []
         for _ in range(count):
             made = f"python-binance-{self._made}"

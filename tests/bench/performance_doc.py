@@ -32,31 +32,45 @@ with the target that it had.
 METHOD = """## Method
 
 * **Order path (a, cpu)**: from a wish to its bytes at a venue that spins on the other core, against
-  the same bytes made beforehand (what the socket costs) and ccxt async. Every cap is on, the
-  journal is chained and written first. **a2** is the whole daemon under 900 ticks a second.
+  the same bytes made beforehand (the physical limit: what the socket alone costs), ccxt async and
+  python-binance. Every cap is on, the journal is chained and written first, the gate and the latch
+  are looked at with the send. **a2** is the whole daemon under 900 ticks a second.
 * **Gateway (g)**: the same client, the same order, in turn straight to the simulated venue and
   through the gateway, 30 ms apart: both are cold each time, as a bot's orders are.
 * **Starting (f)**: from exec to READY, bytecode compiled beforehand as an installation does.
 * **Calls**: frames of Python and calls of native code, counted with `sys.setprofile`
   (tests/bench/order_calls.py); they do not depend on the machine, so a test holds them.
-* Not measured here: python-binance and Nautilus. ccxt is the peer that `make bench` installs.
+* **Instructions**: valgrind's callgrind (`python -m tests.bench.instructions`); the difference of
+  two runs, so without start and imports. Of a kill it is the whole process `seatrial kill`.
+* Not measured here: Nautilus, which needs Python 3.12 and an environment of its own.
+"""
+MISSED = """TODO
 """
 PICTURES = """## Where the time of an order goes
 
-From a wish to its bytes, sampled by py-spy: at commit 7ee9536, and after "fewer calls".
+From a wish to its bytes, sampled by py-spy, on the reference interpreter: at commit 18ee774, and
+after the merged hops.
 
 ![Before](images/order-path-before.svg)
 
 ![After](images/order-path-after.svg)
 """
 CALLS_BEFORE = {
-    "wish to bytes": (82, 34),
-    "tick, answered": (210, None),
-    "report: new": (97, 60),
-    "report: partial fill": (165, None),
-    "report: last fill": (173, None),
+    "wish to bytes": (61, 34),
+    "tick, answered": (189, None),
+    "report: new": (72, 60),
+    "report: partial fill": (142, None),
+    "report: last fill": (151, None),
 }
-"""Python calls at commit 7ee9536, and the target."""
+"""Python calls at commit 18ee774, and the target."""
+INSTRUCTIONS = "instructions"
+INSTRUCTIONS_BEFORE = {
+    "wish to bytes": 328_289,
+    "report (mean of new, partial fill, last fill)": 401_354,
+    "seatrial kill, the whole process": 130_783_731,
+    "python -c pass": 28_303_927,
+}
+"""Instructions at commit 18ee774, on the reference interpreter."""
 
 
 def keep(rows: Sequence[Row], *, quick: bool, path: Path = FIGURES) -> dict[str, Any]:
@@ -111,7 +125,26 @@ def page(known: dict[str, Any], names: Sequence[str], calls: dict[str, tuple[int
         met = "" if target is None else "✓" if python <= target else "✗"
         limit = "" if target is None else f"≤ {target}"
         lines.append(f"| {what} | {before} | {python} | {native} | {limit} | {met} |")
-    return "\n".join([*lines, "", METHOD, PICTURES])
+    counted = known.get(INSTRUCTIONS)
+    if counted is not None:
+        on, python = counted["on"], counted["python"]
+        lines += ["", f"| instructions ({on}, {python}) | before | now | |", "|---|---|---|---|"]
+        for what, now in counted["counts"].items():
+            before = INSTRUCTIONS_BEFORE.get(what)
+            told = ("", "") if before is None else (f"{before:,}", f"{now / before - 1:+.0%}")
+            lines.append(f"| {what} | {told[0]} | {now:,} | {told[1]} |")
+    return "\n".join([*lines, "", MISSED, METHOD, PICTURES])
+
+
+def keep_instructions(found: dict[str, int]) -> None:
+    """Put counted instructions into the file of figures; `make bench` shows them from then on."""
+    known: dict[str, Any] = json.loads(FIGURES.read_text())
+    known[INSTRUCTIONS] = {
+        "on": utc_text(SystemClock().now_ns())[:16].replace("T", " "),
+        "python": platform.python_version(),
+        "counts": found,
+    }
+    FIGURES.write_text(json.dumps(known, indent=1, sort_keys=True) + "\n")
 
 
 def write(rows: Sequence[Row], names: Sequence[str], *, quick: bool) -> None:
