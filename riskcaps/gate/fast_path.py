@@ -291,10 +291,10 @@ def leaves_room(
     qty, buys_open, sells_open = given.qty, given.buys_open, given.sells_open
     is_buy = bounds.side is _BUY
     if is_buy:
-        side, other_px = position + buys_open + qty, given.own_sell_px
+        side, other_px = position + buys_open - given.buys_covered + qty, given.own_sell_px
         crosses = other_px is not None and price >= other_px
     else:
-        side, other_px = sells_open - position + qty, given.own_buy_px
+        side, other_px = sells_open - given.sells_covered - position + qty, given.own_buy_px
         crosses = other_px is not None and price <= other_px
     if crosses or side >= bounds.position:  # 54, 35
         return False

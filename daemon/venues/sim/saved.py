@@ -202,7 +202,7 @@ def _account(account: VenueAccount) -> SavedAccount:
         updated_ns=account.updated_ns,
         epoch=account.epoch,
         orders=[without_list(order) for order in account.history.all()],
-        trades=[fill for fills in account.trades.values() for fill in fills],
+        trades=[fill for kept in account.trades.values() for fill in kept.rows],
         lists=[
             SavedList(
                 list_id=one.list_id,
