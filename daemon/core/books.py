@@ -191,12 +191,12 @@ class Books:
         self.flow_mark += 1
         for asset, change in changes.items():
             before = self.flows.get(asset, ZERO)
-            self.flows[asset] = before + change
+            after = self.flows[asset] = before + change
             points = self._flow_points.get(asset)
             if points is None:
                 points = self._flow_points[asset] = deque(maxlen=FLOW_POINTS_MAX)
                 points.append((self.flow_mark - 1, before))
-            points.append((self.flow_mark, before + change))
+            points.append((self.flow_mark, after))
 
     def has_passed(self, asset: str, flow: Decimal, since_mark: int) -> bool:
         """Whether the asset's net flow stood at `flow` at any moment since `since_mark`.

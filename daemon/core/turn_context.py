@@ -192,8 +192,8 @@ class TurnContext:
         seen = venue_order_id or order.venue_order_id
         claimed = max(order.venue_cum_qty, venue_cum_qty)
         listed = order.venue_list_id or (venue_list_id if order.order_list is not None else None)
-        told = (row.new, seen, claimed, listed)
-        if told == (old, order.venue_order_id, order.venue_cum_qty, order.venue_list_id):
+        is_same = row.new == old and seen == order.venue_order_id
+        if is_same and claimed == order.venue_cum_qty and listed == order.venue_list_id:
             return
         self.ledger.move(
             order,

@@ -40,10 +40,12 @@ def _kept(kept: Kept) -> tuple[Rule, ...]:
 
 
 _OF_TERMS, _OF_MARKET, _OF_STANDING = _kept("terms"), _kept("market"), _kept("standing")
-BOUNDED = frozenset((1, 12, 13, 15, *range(22, 47), 48, 49, 50, 53, 54, 55))
+BOUNDED = frozenset((1, 12, 13, 15, *range(22, 47), 48, 49, 50, 53, 54))
 """The rules whose bounds are drawn here. A row of the table that is neither kept nor one of these
 is asked by itself, so that a new rule holds on the fast path from its first day."""
-_ASKED = tuple(rule for rule in RULES if not rule.kept and rule.number not in BOUNDED)
+_REST = tuple(rule for rule in RULES if not rule.kept and rule.number not in BOUNDED)
+_COUNTED = tuple((rule.of_inputs, rule.cap) for rule in _REST if rule.of_inputs is not None)
+_ASKED = tuple(rule for rule in _REST if rule.of_inputs is None)
 
 
 class OrderBounds:
@@ -58,7 +60,7 @@ class OrderBounds:
         "open_of_symbol", "open_total", "order_type", "order_value_max", "position", "price_high",
         "price_low", "qty_high", "qty_low", "qty_step", "ratio", "ratio_grace", "second",
         "share_high", "share_low", "side", "standing_until_ns", "standing_version", "symbol_minute",
-        "symbols", "terms_until_ns", "terms_version", "tick", "time_in_force", "traded_qty",
+        "terms_until_ns", "terms_version", "tick", "time_in_force", "traded_qty",
         "until_ns", "value_min", "venue_open_of_symbol", "venue_open_total", "version",
     )  # fmt: skip
 
@@ -110,7 +112,6 @@ class OrderBounds:
         )
         self.notional = account["traded_notional_per_day_numeraire_max"].up  # 49
         self.traded_qty = watch["traded_qty_per_day_base_max"].up  # 50
-        self.symbols = account["symbols_traded_max"].up - 1  # 55
         self.bands_version = case.risk.alerts.bands_version
 
     def follow(self, case: Case, standing_version: int) -> None:
@@ -201,14 +202,18 @@ class FastPath:
                 return False
             cost = qty * price
             value = cost if price >= bounds.ask_px else qty * bounds.ask_px
-            return (
-                cost >= bounds.value_min  # 29
-                and value <= bounds.order_value_max  # 33
-                and leaves_room(
-                    risk, bounds, given, price, value, need=cost if side is _BUY else qty
-                )
-                and (not _ASKED or self._passes_the_rest(book, given))
-            )
+            need = cost if side is _BUY else qty
+            if (
+                cost < bounds.value_min  # 29
+                or value > bounds.order_value_max  # 33
+                or not leaves_room(risk, bounds, given, price, value, need=need)
+            ):
+                return False
+            for count, cap in _COUNTED:
+                would = count(given)
+                if would is not None and would >= risk.alerts.watch[cap].up:
+                    return False
+            return not _ASKED or self._passes_the_rest(book, given)
         except ArithmeticError:  # the table has the word for such amounts
             return False
 
@@ -253,20 +258,12 @@ def _can_be_drawn(book: SymbolBook, intent: PlaceIntent) -> bool:
 
 
 def leaves_room(
-    risk: RiskState,
-    bounds: OrderBounds,
-    given: DecisionInputs,
-    price: Decimal,
-    value: Decimal,
-    *,
-    need: Decimal,
-) -> bool:
-    """Rules 30, 35-46, 48-50 and 53-55: what an order adds to. `need`: of what it would spend.
+    risk: RiskState, bounds: OrderBounds, given: DecisionInputs, price: Decimal, value: Decimal,
+    *, need: Decimal,
+) -> bool:  # fmt: skip
+    """Rules 30, 35-46, 48-50, 53 and 54: what an order adds to. `need`: of what it would spend.
 
     A side that ends at or below zero raises nothing.
-
-    Raises:
-        ArithmeticError: amounts that cannot be computed with.
     """
     free = given.free
     if free is None or need + bounds.floor + given.inflight + given.unsettled > free:  # 42, 43
@@ -285,7 +282,6 @@ def leaves_room(
         or second + cancels_second >= bounds.messages_second  # 46
         or minute + cancels_minute >= bounds.messages_minute
         or (day >= bounds.ratio_grace and day + 1 > bounds.ratio * (given.executions or 1))  # 48
-        or not (position or open_of_symbol or len(others) < bounds.symbols)  # 55
     ):
         return False
     qty, buys_open, sells_open = given.qty, given.buys_open, given.sells_open
@@ -304,15 +300,13 @@ def leaves_room(
         if price > px:  # noqa: PLR1730 - max() costs three times as much
             px = price
         gross = net = side * (own_px if own_px is not None and own_px > px else px)
+    exposure = gross
     if others:  # 39
         worth = risk.valuation.worst_of(others, given.now_ns)
         if worth is None:
             return False
-        exposure = gross
         gross += worth[0]
         net += worth[1] if is_buy else worth[2]
-    else:
-        exposure = gross
     total = value
     for _, traded, is_open, rate in given.turnover:
         if rate is None:
@@ -329,8 +323,7 @@ def leaves_room(
     behaviour, now_ns = risk.behaviour, given.now_ns
     if now_ns - behaviour.newest_ns > behaviour.duplicate_window_ns:  # 53
         return True
-    owner, name = given.owner, given.intent.instrument_id
-    key: DuplicateKey = (name, is_buy, price, qty)
-    if owner:
-        key = duplicate_key(name, owner, price, qty, is_buy=is_buy)
+    key: DuplicateKey = (given.intent.instrument_id, is_buy, price, qty)
+    if given.owner:
+        key = duplicate_key(key[0], given.owner, price, qty, is_buy=is_buy)
     return behaviour.last_seen_ns(key, now_ns) < 0

@@ -10,7 +10,8 @@ from collections.abc import Callable
 from decimal import Decimal
 
 from daemon.model.amounts import NS_PER_MS, NS_PER_S, ZERO
-from riskcaps.gate.rule import Case, Denial, cap_row, denial, row
+from riskcaps.gate.gate_inputs import DecisionInputs
+from riskcaps.gate.rule import Case, Denial, cap_row, count_row, denial, row
 from riskcaps.state.conversion import PAR
 from riskcaps.words.denials import DenyReason
 from riskcaps.words.order_kinds import BPS
@@ -247,9 +248,8 @@ def self_trade(case: Case) -> Denial | None:
     return denial(DenyReason.SELF_TRADE, own_px=best) if crosses or case.is_market else None
 
 
-def symbols(case: Case) -> int | None:
+def symbols(given: DecisionInputs) -> int | None:
     """Symbols among the others, + 1, where this one has no position and no open order"""
-    given = case.given
     return None if given.position or given.orders_open else len(given.others) + 1
 
 
@@ -308,5 +308,7 @@ TURNOVER_RULES = (
 REPEAT_RULES = (
     row(53, duplicate, "duplicate_ns", _R.DUPLICATE_ORDER),
     row(54, self_trade, "own_px", _R.SELF_TRADE),
-    cap_row(55, symbols, "position, orders_open, others", _R.SYMBOLS_TRADED, "symbols_traded_max"),
+    count_row(
+        55, symbols, "position, orders_open, others", _R.SYMBOLS_TRADED, "symbols_traded_max"
+    ),
 )

@@ -13,6 +13,7 @@ from typing import Literal, NamedTuple
 import msgspec
 
 from daemon.model.amounts import ZERO
+from daemon.model.copies import replace
 from daemon.model.enums import Side
 from daemon.model.instrument import Instrument
 from daemon.model.intents import PlaceIntent
@@ -140,6 +141,8 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True):
     used: Callable[[Case], Decimal | int | None] | None = None
     """For a cap that fills up: what would be used; None where the order does not raise it."""
     of_symbol: bool = False
+    of_inputs: Callable[[DecisionInputs], int | None] | None = None
+    """`used` of a count that the inputs alone tell: the fast path need not draw a bound for it."""
 
     @property
     def clauses(self) -> str:
@@ -203,3 +206,19 @@ def cap_row(
         number=number, check=check, inputs=inputs, reasons=(reason,), cap=cap, used=used,
         of_symbol=of_symbol,
     )  # fmt: skip
+
+
+def count_row(
+    number: int,
+    of_inputs: Callable[[DecisionInputs], int | None],
+    inputs: str,
+    reason: DenyReason,
+    cap: str,
+) -> Rule:
+    """A rule over a count of the account that the inputs alone tell."""
+
+    def used(case: Case) -> int | None:
+        return of_inputs(case.given)
+
+    used.__doc__ = of_inputs.__doc__
+    return replace(cap_row(number, used, inputs, reason, cap), of_inputs=of_inputs)

@@ -144,9 +144,7 @@ class RiskState:
         """A booked fill: hold becomes position. Late ones (no hold) still move the position."""
         if fill.exec_id in self.exec_ids:
             return self.alerts.take()
-        if now_ns > self.now_ns:  # noqa: PLR1730 - `fact`, written out
-            self.now_ns = now_ns
-        self.fact_ns = now_ns = self.now_ns
+        now_ns = self.fact(now_ns)
         self.exec_ids[fill.exec_id] = None
         if len(self.exec_ids) > EXEC_IDS_KEPT:
             del self.exec_ids[next(iter(self.exec_ids))]

@@ -162,75 +162,58 @@ class Journal:
         return len(self._pending)
 
     def append(
-        self, event_type: EventType, fields: Mapping[str, Any], *, ts_ns: int, session_id: str
+        self,
+        event_type: EventType,
+        fields: Mapping[str, Any] | bytes,
+        *,
+        ts_ns: int,
+        session_id: str,
     ) -> int:
         """Encode one line into the buffer and chain it. Returns its sequence number.
 
-        A field that has the name of an envelope's key takes its place.
+        A field that has the name of an envelope's key takes its place. Fields may be text already:
+        a JSON object with a key, none an envelope's.
 
         Raises:
             JournalError: the pending buffer is full (the disk has been refusing for long).
         """
-        if fields and _ENVELOPE.isdisjoint(fields):
-            return self.append_text(
-                event_type, orjson.dumps(fields), ts_ns=ts_ns, session_id=session_id
-            )
-        line: dict[str, Any] = {
-            "seq": self.seq + 1,
-            "ts": utc_text(ts_ns),
-            "ts_ns": ts_ns,
-            **self._fixed,
-            "session_id": session_id,
-            **_kind_of(event_type),
-            **fields,
-        }
-        opened = orjson.dumps(line)[:-1]
-        return self.append_text(event_type, b"", ts_ns=ts_ns, session_id=session_id, opened=opened)
-
-    def append_text(
-        self,
-        event_type: EventType,
-        fields: bytes,
-        *,
-        ts_ns: int,
-        session_id: str,
-        opened: bytes = b"",
-    ) -> int:
-        """`append` for fields that are text already: a JSON object with a key, none an envelope's.
-
-        `opened`: the whole line up to its `prev`, where it is made already.
-
-        Raises:
-            JournalError: as `append`.
-        """
         if len(self._pending) >= PENDING_LINES_MAX:
             raise JournalError(f"journal: {PENDING_LINES_MAX} lines pending and the disk refuses")
-        if session_id != self._middles_session:
-            self._middles.clear()
-            self._middles_session = session_id
-        middle = self._middles.get(event_type)
-        if middle is None:
-            shared = {**self._fixed, "session_id": session_id, **_kind_of(event_type)}
-            middle = self._middles[event_type] = orjson.dumps(shared)[1:-1]
-        second, rest = divmod(ts_ns, _NS_PER_S)
-        if second != self._second:
-            self._second, self._second_bytes = second, utc_text(second * _NS_PER_S)[:19].encode()
-        self.seq += 1
-        if not opened:
-            parts = (self.seq, self._second_bytes, rest // 1000, ts_ns, middle, fields[1:-1])
+        seq, text, opened = self.seq + 1, b"", b""
+        if isinstance(fields, bytes):
+            text = fields
+        elif fields and _ENVELOPE.isdisjoint(fields):
+            text = orjson.dumps(fields)
+        else:
+            line = {"seq": seq, "ts": utc_text(ts_ns), "ts_ns": ts_ns, **self._fixed}
+            line |= {"session_id": session_id, **_kind_of(event_type), **fields}
+            opened = orjson.dumps(line)[:-1]
+        if text:
+            if session_id != self._middles_session:
+                self._middles.clear()
+                self._middles_session = session_id
+            middle = self._middles.get(event_type)
+            if middle is None:
+                shared = {**self._fixed, "session_id": session_id, **_kind_of(event_type)}
+                middle = self._middles[event_type] = orjson.dumps(shared)[1:-1]
+            second, rest = divmod(ts_ns, _NS_PER_S)
+            if second != self._second:
+                self._second = second
+                self._second_bytes = utc_text(second * _NS_PER_S)[:19].encode()
+            parts = (seq, self._second_bytes, rest // 1000, ts_ns, middle, text[1:-1])
             opened = b'{"seq":%d,"ts":"%b.%06dZ","ts_ns":%d,%b,%b' % parts
         if self._unhashed is not None:  # `head`, written out
             self.known_head = hashlib.sha256(self._unhashed).hexdigest()
-        line = b'%b,"prev":"%b"}' % (opened, self.known_head.encode())
-        self._unhashed = line
+        line_bytes = b'%b,"prev":"%b"}' % (opened, self.known_head.encode())
+        self.seq, self._unhashed = seq, line_bytes
         if event_type is not _INPUT:
             self._has_facts = True
-        self._pending.append(line)
+        self._pending.append(line_bytes)
         if event_type in ANCHORED:
             self._anchor_due = True
         if self.on_line is not None:
-            self.on_line(line)
-        return self.seq
+            self.on_line(line_bytes)
+        return seq
 
     def flush(self) -> None:
         """Hand every pending line to the kernel, in order.
