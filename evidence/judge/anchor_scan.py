@@ -9,7 +9,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from evidence.judge.venue_anchors import LISTED_MAX, Misfit, Stretch, VenueAnchors
-from evidence.read.bot_lines import BotInputLine
 from evidence.read.exact_amounts import NS_PER_S
 from evidence.read.journal_lines import (
     AmendRequestedLine,
@@ -17,7 +16,6 @@ from evidence.read.journal_lines import (
     DrillLine,
     FillLine,
     IncidentOpenedLine,
-    InputLine,
     JournalLine,
     KillLine,
     OrderApprovedLine,
@@ -27,6 +25,7 @@ from evidence.read.journal_lines import (
     RunStartLine,
 )
 from evidence.read.order_ids import KEY_DIGITS, KINDS, ORDER, STOP, OrderId, read_id, run_of
+from evidence.read.told_inputs import INPUT_LINES
 from evidence.read.venue_list import VenueList, VenueOrder
 
 CLOCK_SLACK_NS = 10 * NS_PER_S
@@ -123,7 +122,7 @@ class AnchorScan:
         wanted, take = self._wanted, self._take
         for record in records:
             key = record.prev[:KEY_DIGITS]
-            if isinstance(record, InputLine | BotInputLine):
+            if isinstance(record, INPUT_LINES):
                 self._turn_key = key
             if not self._first_seq:
                 self._first_seq, self._first_ns = record.seq, record.ts_ns

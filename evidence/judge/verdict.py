@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from evidence.folds.balance_fold import BalancesFold
 from evidence.folds.bot_fold import BotsFold
 from evidence.folds.cap_fold import CapsFold
 from evidence.folds.command_fold import DeedsFold
@@ -23,6 +24,7 @@ from evidence.folds.position_fold import PositionsFold
 from evidence.folds.running_totals import TotalsFold
 from evidence.folds.session_fold import SessionsFold
 from evidence.folds.state_fold import StatesFold
+from evidence.folds.told_fold import ToldFold
 from evidence.judge.anchoring import SIMULATED_MODE, Anchoring
 from evidence.judge.crosscheck import LedgerComparison
 from evidence.judge.decision_recheck import DecisionsFold
@@ -33,6 +35,8 @@ from evidence.read.integrity import COMPLETE_FAULTS, INTACT_FAULTS, Faults
 from evidence.read.journal_reader import is_headless
 
 FIRST_SEQ = 1
+BOTH_WAYS = (DeedsFold, StatesFold, ToldFold, BalancesFold, BotsFold)
+"""Folds that hold lines against others: whatever they find makes the record incomplete."""
 OK, FAIL, UNKNOWN, UNANCHORED = "OK", "FAIL", "UNKNOWN", "UNANCHORED"
 HISTORY_WORDS = "venue history"
 NO_GO, INSUFFICIENT = "NO_GO", "INSUFFICIENT"
@@ -272,9 +276,8 @@ def _complete(account: JournalFold, archived: Manifest | None) -> Finding:
         if totals.unstated:
             what = "decisions state no running totals: denials taken out would not show by them"
             found.remarks.append(f"{totals.unstated} {what}")
-    for name, kind in (("deeds", DeedsFold), ("states", StatesFold), ("bots", BotsFold)):
-        fold = folds.get(name)
-        if isinstance(fold, kind):
+    for fold in folds.values():
+        if isinstance(fold, BOTH_WAYS):
             found.failed += _told(fold.problems, fold.problems.of(fold.problems.counts))
     return found
 

@@ -354,11 +354,13 @@ class ReconciledLine(JournalLine, tag=EventType.RECONCILED.value):
 
     reason: str = ""
     clean: bool = True
+    failed: str = ""
     differences: list[dict[str, Any]] = []
     recovered_fills: Any = 0
     adopted: Any = 0
     canceled: Any = 0
     balances: dict[str, Any] = {}
+    basis_set: bool = False
     accepted: dict[str, Any] = {}
 
 

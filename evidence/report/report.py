@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from evidence.folds.activity_fold import ActivityFold
+from evidence.folds.balance_fold import BalancesFold
 from evidence.folds.bot_fold import BotsFold
 from evidence.folds.cap_fold import CapsFold
 from evidence.folds.command_fold import DeedsFold
@@ -24,6 +25,7 @@ from evidence.folds.position_fold import PositionsFold
 from evidence.folds.running_totals import TotalsFold
 from evidence.folds.session_fold import SessionsFold
 from evidence.folds.state_fold import StatesFold
+from evidence.folds.told_fold import ToldFold
 from evidence.judge.anchor_scan import AnchorScan
 from evidence.judge.anchoring import (
     BESIDE,
@@ -193,6 +195,8 @@ def standard_folds(*, keep_all: bool) -> list[Fold]:
         TotalsFold(),
         DeedsFold(),
         StatesFold(),
+        ToldFold(),
+        BalancesFold(),
         BotsFold(),
         ActivityFold(),
     ]
