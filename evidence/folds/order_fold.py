@@ -78,6 +78,9 @@ class Trail:
     cancel_requested: bool = False
     outcome: str = ""
     reject_code: str = ""
+    refusals: int = 0
+    """Cancels and amends of it that the venue refused."""
+    unanswered: int = 0
 
     @property
     def is_ended(self) -> bool:
@@ -304,7 +307,9 @@ class OrdersFold:
 
     def _cancel_reject(self, record: CancelRejectLine) -> None:
         self._count("cancel_rejects")
-        self._known(record, "cancel reject")
+        trail = self._known(record, "cancel reject")
+        if trail is not None:
+            trail.refusals += 1
 
     def _amend_requested(self, record: AmendRequestedLine) -> None:
         """Check that an amend asks for less than the order has and more than has traded."""
@@ -324,7 +329,9 @@ class OrdersFold:
 
     def _amend_reject(self, record: AmendRejectLine) -> None:
         self._count("amend_rejects")
-        self._known(record, "amend reject")
+        trail = self._known(record, "amend reject")
+        if trail is not None and record.by == "venue":
+            trail.refusals += 1
 
     def _amended(self, record: OrderAmendedLine) -> None:
         self._count("amended")
@@ -345,6 +352,8 @@ class OrdersFold:
         self._count("timeouts")
         if record.client_order_id and record.request == "place":
             self._known(record, "timeout")
+        elif (trail := self.trail(record.client_order_id)) is not None:
+            trail.unanswered += 1
 
     def _resolved(self, record: OrderResolvedLine) -> None:
         self.unknown_ends[record.outcome] = self.unknown_ends.get(record.outcome, 0) + 1

@@ -26,8 +26,8 @@ from evidence.folds.session_fold import SessionsFold
 from evidence.folds.state_fold import StatesFold
 from evidence.folds.told_fold import ToldFold
 from evidence.judge.anchoring import SIMULATED_MODE, Anchoring
-from evidence.judge.crosscheck import LedgerComparison
 from evidence.judge.decision_recheck import DecisionsFold
+from evidence.judge.ledger_comparison import LedgerComparison
 from evidence.judge.venue_anchors import VenueAnchors
 from evidence.read.archive_manifest import Manifest
 from evidence.read.build_digest import committed, contradiction, installed

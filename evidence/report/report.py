@@ -35,8 +35,9 @@ from evidence.judge.anchoring import (
     check_anchors,
     read_anchors,
 )
-from evidence.judge.crosscheck import LedgerComparison, compare_with_ledger
+from evidence.judge.crosscheck import compare_with_ledger
 from evidence.judge.decision_recheck import DecisionsFold
+from evidence.judge.ledger_comparison import LedgerComparison
 from evidence.judge.venue_anchors import VenueAnchors
 from evidence.judge.verdict import INSUFFICIENT, OK, Verdicts, judge, worst_of
 from evidence.read.event_classes import classify
