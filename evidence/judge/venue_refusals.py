@@ -4,21 +4,22 @@ Rules of this file:
 1. A placement that the venue refused stands in the journal as refused.
 2. A cancel or an amend that the venue refused as such (`REFUSED`) has a line, or a line that it was
    not answered; and such a line has its row. A venue whose books list no refusals says nothing.
-3. The answer to a refusal may have been under way when a run ended: it is demanded where the run
-   has compared its books since.
+3. The answer to a refusal may have been under way when a run ended: its line is demanded where the
+   run has compared its books since, and did not crash soon after.
 """
 
 from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
-from evidence.folds.order_fold import ABSENT_OUTCOMES, Trail
+from evidence.folds.order_fold import ABSENT_OUTCOMES, REFUSED, Trail
 from evidence.folds.session_fold import SessionsFold
 from evidence.judge.ledger_comparison import LedgerComparison, Rows, rows_of
+from evidence.read.exact_amounts import NS_PER_S
 from evidence.read.order_ids import STOP, read_id
 
-REFUSED = frozenset({"-2011", "-2038"})
-"""Codes by which the venue's books refuse a cancel or an amend; others are those of its door."""
+UNDER_WAY_NS = 2 * NS_PER_S
+"""So long at most an answer is under way."""
 
 
 def match_rejects(
@@ -42,11 +43,12 @@ def match_rejects(
 
 
 def _is_placement(row: Mapping[str, Any]) -> bool:
-    """Whether a refused request was a placement; a refused cancel or query leaves no order."""
+    """Whether a refused request was a placement; another leaves no order."""
     asked = str(row.get("endpoint") or row.get("request") or "place").lower()
     if "replace" in asked:
         return True
-    return not (asked.startswith(("delete", "get")) or "cancel" in asked or "status" in asked)
+    is_other = any(word in asked for word in ("cancel", "amend", "status"))
+    return not (asked.startswith(("delete", "get")) or is_other)
 
 
 # ---------------------------------------------------------------------- cancels and amends
@@ -69,7 +71,7 @@ def match_refusals(
             continue
         cid = by_stem.get(found.stem, shown) if found else shown
         there[cid] += 1
-        if cid in trails and _has_compared_since(sessions, row.get("ts_ns")):
+        if cid in trails and _was_heard(sessions, trails[cid].asked_in, row.get("ts_ns")):
             due.setdefault(cid, []).append(f"{shown} code {code}: {row.get('msg')}")
     for cid, rows in due.items():
         trail = trails[cid]
@@ -78,14 +80,14 @@ def match_refusals(
             have = f"{trail.refusals} in the journal, {len(rows)} at the venue"
             seen.refusals_missing_from_journal.add(f"{what} (of {cid}: {have})")
     for cid, trail in trails.items():
-        if trail.refusals > there[cid]:
+        if trail.refusals > there[cid] and not trail.is_replaced:
             have = f"{trail.refusals} in the journal, {there[cid]} at the venue"
             seen.refusals_missing_from_ledger.add(f"{cid}: {have}")
 
 
-def _has_compared_since(sessions: SessionsFold, ts_ns: object) -> bool:
-    """Whether the run of that moment has compared its books later than it."""
-    if not isinstance(ts_ns, int):
+def _was_heard(sessions: SessionsFold, run_id: str, ts_ns: object) -> bool:
+    """Whether the run that asked must have heard of a refusal of that moment."""
+    run = next((one for one in sessions.runs if one.run_id == run_id), None)
+    if run is None or not isinstance(ts_ns, int) or run.compared_ns <= ts_ns:
         return False
-    runs = [run for run in sessions.runs if run.started_ns <= ts_ns]
-    return bool(runs) and runs[-1].compared_ns > ts_ns
+    return run.stopped or run.beat_ns > ts_ns + UNDER_WAY_NS

@@ -31,8 +31,8 @@ class ShellLines:
         """
         if isinstance(item, Command):
             told = {
-                "command_id": f"sim-{len(self.noted)}", "method": item.method, "reason": item.reason,
-                "by": item.actor.name, "uid": item.actor.uid,
+                "command_id": f"sim-{len(self.noted)}", "method": item.method,
+                "reason": item.reason, "by": item.actor.name, "uid": item.actor.uid,
             }  # fmt: skip
             self._note(place, "command", outcome="accepted", **told)
             self._note_input(place, item, command_id=told["command_id"])
@@ -55,9 +55,16 @@ class ShellLines:
 
     def refused(self, order: Any, code: int, why: str) -> None:
         """The venue refused an order."""
+        self._refused("order.place", order.client_order_id, code, why)
+
+    def refused_request(self, endpoint: str, shown: str, error: Any) -> None:
+        """The venue refused a cancel or an amend."""
+        self._refused(endpoint, shown, error.code, error.msg)
+
+    def _refused(self, endpoint: str, shown: str, code: int, msg: str) -> None:
         self.rejects.append({
-            "endpoint": "order.place", "client_order_id": order.client_order_id, "code": code,
-            "msg": why, "ts_ns": self.run.now_ns,
+            "endpoint": endpoint, "client_order_id": shown, "code": code, "msg": msg,
+            "ts_ns": self.run.now_ns,
         })  # fmt: skip
 
     def _note(self, place: int, event_type: str, **fields: Any) -> None:
