@@ -85,8 +85,8 @@ class Trail:
     refusals: int = 0
     """Cancels and amends of it that the venue refused."""
     unanswered: int = 0
-    asked_in: str = ""
-    """The run that last asked for a cancel or an amend of it."""
+    asked_in: list[str] = field(default_factory=list)
+    """The run of each cancel or amend of it that left."""
     is_replaced: bool = False
     """Whether it was to be replaced: the refusal of that is a row of the order in its place."""
 
@@ -312,7 +312,8 @@ class OrdersFold:
         self._count("cancels_requested")
         trail = self._known(record, "cancel")
         if trail is not None:
-            trail.cancel_requested, trail.asked_in = True, record.run_id
+            trail.cancel_requested = True
+            trail.asked_in.append(record.run_id)
 
     def _cancel_reject(self, record: CancelRejectLine) -> None:
         self._count("cancel_rejects")
@@ -326,7 +327,7 @@ class OrdersFold:
         trail = self._known(record, "amend")
         if trail is None:
             return
-        trail.asked_in = record.run_id
+        trail.asked_in.append(record.run_id)
         try:
             qty, lot = amount(record.qty), amount_or_zero(record.lot)
         except AmountTextError as error:

@@ -120,8 +120,6 @@ class Run:
     recovered: bool = False
     compared_ns: int = 0
     """When its books were last compared with the venue's."""
-    beat_ns: int = 0
-    """Its last heartbeat."""
 
 
 class SessionsFold:
@@ -273,8 +271,6 @@ class SessionsFold:
             self.problems.note("padding", place, what)
 
     def _heartbeat(self, record: HeartbeatLine) -> None:
-        if self.runs:
-            self.runs[-1].beat_ns = record.ts_ns
         session = self.current
         if session is None or session.end == "crashed":
             return

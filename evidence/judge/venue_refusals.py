@@ -4,8 +4,8 @@ Rules of this file:
 1. A placement that the venue refused stands in the journal as refused.
 2. A cancel or an amend that the venue refused as such (`REFUSED`) has a line, or a line that it was
    not answered; and such a line has its row. A venue whose books list no refusals says nothing.
-3. The answer to a refusal may have been under way when a run ended: its line is demanded where the
-   run has compared its books since, and did not crash soon after.
+3. The answer may have been under way when a run ended: a line is demanded where the run has
+   compared its books since, and not of what a run asked for that crashed.
 """
 
 from collections import Counter
@@ -15,11 +15,7 @@ from typing import Any
 from evidence.folds.order_fold import ABSENT_OUTCOMES, REFUSED, Trail
 from evidence.folds.session_fold import SessionsFold
 from evidence.judge.ledger_comparison import LedgerComparison, Rows, rows_of
-from evidence.read.exact_amounts import NS_PER_S
 from evidence.read.order_ids import STOP, read_id
-
-UNDER_WAY_NS = 2 * NS_PER_S
-"""So long at most an answer is under way."""
 
 
 def match_rejects(
@@ -71,11 +67,13 @@ def match_refusals(
             continue
         cid = by_stem.get(found.stem, shown) if found else shown
         there[cid] += 1
-        if cid in trails and _was_heard(sessions, trails[cid].asked_in, row.get("ts_ns")):
+        if cid in trails and _was_heard(sessions, row.get("ts_ns")):
             due.setdefault(cid, []).append(f"{shown} code {code}: {row.get('msg')}")
     for cid, rows in due.items():
         trail = trails[cid]
-        absent = len(rows) - trail.refusals - trail.unanswered
+        crashed = {run.run_id for run in sessions.runs if not run.stopped}
+        lost = sum(run_id in crashed for run_id in trail.asked_in)
+        absent = len(rows) - trail.refusals - trail.unanswered - lost
         for what in rows[: max(absent, 0)]:
             have = f"{trail.refusals} in the journal, {len(rows)} at the venue"
             seen.refusals_missing_from_journal.add(f"{what} (of {cid}: {have})")
@@ -85,9 +83,7 @@ def match_refusals(
             seen.refusals_missing_from_ledger.add(f"{cid}: {have}")
 
 
-def _was_heard(sessions: SessionsFold, run_id: str, ts_ns: object) -> bool:
-    """Whether the run that asked must have heard of a refusal of that moment."""
-    run = next((one for one in sessions.runs if one.run_id == run_id), None)
-    if run is None or not isinstance(ts_ns, int) or run.compared_ns <= ts_ns:
-        return False
-    return run.stopped or run.beat_ns > ts_ns + UNDER_WAY_NS
+def _was_heard(sessions: SessionsFold, ts_ns: object) -> bool:
+    """Whether the run of that moment has compared its books since."""
+    runs = [run for run in sessions.runs if isinstance(ts_ns, int) and run.started_ns <= ts_ns]
+    return bool(runs) and isinstance(ts_ns, int) and runs[-1].compared_ns > ts_ns
