@@ -125,17 +125,18 @@ class ToldFold:
         for (kind, *told), inputs in self._waiting.items():
             for one in inputs:
                 self._note("line_absent", one, f"{kind} {_words(told)} was told, and has no line")
-        for told_fill in self._trades.values():
-            if self._is_known(told_fill) and self._booked.is_new(told_fill.exec_id):
-                what = f"trade {told_fill.exec_id} of {told_fill.client_order_id} was told "
-                self._note("line_absent", record, what + "before, and has no line")
+        if self._snapshot is None:  # one that was asked for before a link was lost is dropped
+            self._all_booked(record)
         self._waiting.clear()
         self._trades.clear()
         self._snapshot, self._recovered = None, 0
 
-    def _is_known(self, fill: ToldFill) -> bool:
-        """Whether a trade is of an order of the lines before."""
-        return fill.client_order_id in self._orders
+    def _all_booked(self, record: JournalLine) -> None:
+        """Every trade of an order of the lines before has a line, now or earlier."""
+        for fill in self._trades.values():
+            if fill.client_order_id in self._orders and self._booked.is_new(fill.exec_id):
+                what = f"trade {fill.exec_id} of {fill.client_order_id} was told, and has no line"
+                self._note("line_absent", record, what)
 
     # ------------------------------------------------------------------ inputs
     def _told(self, record: ToldInputLine) -> None:
@@ -146,7 +147,7 @@ class ToldFold:
         if told.report is not None:
             self._trades |= {fill.exec_id: fill for fill in told.report.fills}
         elif told.snapshot is not None:
-            self._snapshot = told.snapshot
+            self._snapshot, self._recovered = told.snapshot, 0
             self._trades |= {fill.exec_id: fill for fill in _recovered(told.snapshot)}
         elif told.type == "Command":
             self._commanded(record)

@@ -19,6 +19,7 @@ from evidence.folds.cap_fold import CapsFold
 from evidence.folds.command_fold import DeedsFold
 from evidence.folds.incident_fold import IncidentsFold
 from evidence.folds.journal_fold import JournalFold
+from evidence.folds.kill_fold import KillsFold
 from evidence.folds.order_fold import OrdersFold
 from evidence.folds.position_fold import PositionsFold
 from evidence.folds.running_totals import TotalsFold
@@ -35,7 +36,7 @@ from evidence.read.integrity import COMPLETE_FAULTS, INTACT_FAULTS, Faults
 from evidence.read.journal_reader import is_headless
 
 FIRST_SEQ = 1
-BOTH_WAYS = (DeedsFold, StatesFold, ToldFold, BalancesFold, BotsFold)
+BOTH_WAYS = (DeedsFold, StatesFold, ToldFold, BalancesFold, KillsFold, BotsFold)
 """Folds that hold lines against others: whatever they find makes the record incomplete."""
 OK, FAIL, UNKNOWN, UNANCHORED = "OK", "FAIL", "UNKNOWN", "UNANCHORED"
 HISTORY_WORDS = "venue history"

@@ -456,9 +456,17 @@ class KillLine(JournalLine, tag=EventType.KILL.value, gc=False):
     uid: int | None = None
     reason: str | None = ""
     gate_ms: int | str | None = None
+    latched_ms: int | str | None = None
+    cancel_ms: int | str | None = None
     empty_ms: int | str | None = None
+    settled_ms: int | str | None = None
     verified: bool | None = None
+    latched: bool | None = None
     open_orders: int | None = None
+    others_open: int | None = None
+    canceled: int | None = None
+    rounds: int | None = None
+    msg: str | None = ""
 
 
 class ReArmLine(JournalLine, tag=EventType.RE_ARM.value, gc=False):

@@ -19,6 +19,7 @@ from evidence.folds.cap_fold import CapsFold
 from evidence.folds.command_fold import DeedsFold
 from evidence.folds.incident_fold import IncidentsFold
 from evidence.folds.journal_fold import Fold, JournalFold
+from evidence.folds.kill_fold import KillsFold
 from evidence.folds.order_fold import OrdersFold
 from evidence.folds.parallel import Progress, nothing_told, read_whole
 from evidence.folds.position_fold import PositionsFold
@@ -198,6 +199,7 @@ def standard_folds(*, keep_all: bool) -> list[Fold]:
         StatesFold(),
         ToldFold(),
         BalancesFold(),
+        KillsFold(),
         BotsFold(),
         ActivityFold(),
     ]
