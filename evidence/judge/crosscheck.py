@@ -15,11 +15,13 @@ from typing import Any
 from evidence.folds.balance_fold import BalancesFold
 from evidence.folds.cap_fold import NEVER, CapsFold
 from evidence.folds.journal_fold import JournalFold
+from evidence.folds.kill_fold import KillsFold
 from evidence.folds.order_fold import ABSENT_OUTCOMES, OrdersFold, Trail
 from evidence.folds.session_fold import SessionsFold
 from evidence.judge.ledger_comparison import LedgerComparison, Rows, rows_of
 from evidence.judge.renamed_orders import under_own_ids
 from evidence.judge.venue_balances import match_balances
+from evidence.judge.venue_kills import match_kills
 from evidence.judge.venue_refusals import match_refusals, match_rejects
 from evidence.judge.venue_replay import VenueReplay
 from evidence.read.exact_amounts import ZERO, AmountTextError, amount, amount_or_zero, text_of
@@ -66,6 +68,9 @@ def compare_with_ledger(account: JournalFold, ledger: Mapping[str, Any]) -> Ledg
         seen.open_orders_at_end.add(f"{row.get('client_order_id')} {row.get('symbol')}")
     told = account.folds.get("balances")
     told = told if isinstance(told, BalancesFold) else None
+    kills = account.folds.get("kills")
+    if isinstance(kills, KillsFold):
+        match_kills(seen, kills, ledger)
     match_balances(seen, told, orders_fold, caps_fold, ledger)
     _replay_caps(seen, caps_fold, trails, ledger)
     return seen

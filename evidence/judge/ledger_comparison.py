@@ -11,7 +11,7 @@ from typing import Any
 LISTED_MAX = 100
 Rows = list[Mapping[str, Any]]
 SINCE_REPORTS_OF_BEFORE = (
-    "other_venue", "refusals_missing_from_journal", "refusals_missing_from_ledger",
+    "other_venue", "refusals_missing_from_journal", "refusals_missing_from_ledger", "kills_differ",
 )  # fmt: skip
 """Kinds that older reports do not state; they are left out while there is none."""
 
@@ -49,6 +49,7 @@ class LedgerComparison:
     refusals_missing_from_journal: Offenders = field(default_factory=Offenders)
     """Of cancels and amends."""
     refusals_missing_from_ledger: Offenders = field(default_factory=Offenders)
+    kills_differ: Offenders = field(default_factory=Offenders)
     orders_missing_from_ledger: Offenders = field(default_factory=Offenders)
     fills_missing_from_ledger: Offenders = field(default_factory=Offenders)
     orders_differ: Offenders = field(default_factory=Offenders)
