@@ -17,6 +17,7 @@ from evidence.folds.balance_fold import BalancesFold
 from evidence.folds.bot_fold import BotsFold
 from evidence.folds.cap_fold import CapsFold
 from evidence.folds.command_fold import DeedsFold
+from evidence.folds.equity_fold import EquityFold
 from evidence.folds.incident_fold import IncidentsFold
 from evidence.folds.journal_fold import JournalFold
 from evidence.folds.kill_fold import KillsFold
@@ -36,7 +37,9 @@ from evidence.read.integrity import COMPLETE_FAULTS, INTACT_FAULTS, Faults
 from evidence.read.journal_reader import is_headless
 
 FIRST_SEQ = 1
-BOTH_WAYS = (DeedsFold, StatesFold, ToldFold, BalancesFold, KillsFold, BotsFold)
+BOTH_WAYS = (
+    DeedsFold, StatesFold, ToldFold, BalancesFold, KillsFold, EquityFold, BotsFold,
+)  # fmt: skip
 """Folds that hold lines against others: whatever they find makes the record incomplete."""
 OK, FAIL, UNKNOWN, UNANCHORED = "OK", "FAIL", "UNKNOWN", "UNANCHORED"
 HISTORY_WORDS = "venue history"

@@ -374,6 +374,8 @@ class EquityLine(JournalLine, tag=EventType.EQUITY.value, gc=False):
     realised: str | None = None
     unrealised: str | None = None
     fees: str | None = None
+    day_open: str | None = None
+    session_open: str | None = None
     rebased: Any = None
 
 

@@ -17,6 +17,7 @@ from evidence.folds.balance_fold import BalancesFold
 from evidence.folds.bot_fold import BotsFold
 from evidence.folds.cap_fold import CapsFold
 from evidence.folds.command_fold import DeedsFold
+from evidence.folds.equity_fold import EquityFold
 from evidence.folds.incident_fold import IncidentsFold
 from evidence.folds.journal_fold import Fold, JournalFold
 from evidence.folds.kill_fold import KillsFold
@@ -200,6 +201,7 @@ def standard_folds(*, keep_all: bool) -> list[Fold]:
         ToldFold(),
         BalancesFold(),
         KillsFold(),
+        EquityFold(),
         BotsFold(),
         ActivityFold(),
     ]
