@@ -28,10 +28,10 @@ from evidence.read.journal_lines import (
     OrderApprovedLine,
     OrderDeniedLine,
     ReconciledLine,
+    RiskContextLine,
     RunStartLine,
 )
 
-ONE = Decimal(1)
 LOSSES = ("session_open", "day_open", "peak")
 NO_VALUE = (
     AttributeError, IndexError, KeyError, TypeError, UndecidableError, AmountTextError,
@@ -73,8 +73,7 @@ class EquityFold:
         """Fees in assets that are neither base nor quote of their instrument."""
         self._seen = Recent()
         self._is_blind = False
-        self._is_marked = False
-        """Whether this run has valued its books: until then its losses are those of a boot."""
+        self._numeraire = ""
         self._line: EquityLine | None = None
         self._doubts: list[Doubt] = []
 
@@ -84,6 +83,7 @@ class EquityFold:
             RunStartLine: self._run_start,
             InstrumentsLine: self._instruments,
             FillLine: self._fill,
+            RiskContextLine: self._risk_context,
             EquityLine: self._equity,
             OrderApprovedLine: self._decided,
             OrderDeniedLine: self._decided,
@@ -96,7 +96,6 @@ class EquityFold:
     # ------------------------------------------------------------------ books
     def _run_start(self, _: RunStartLine) -> None:
         self._settle(0)
-        self._is_marked = False
 
     def _instruments(self, record: InstrumentsLine) -> None:
         for one in record.instruments:
@@ -130,10 +129,13 @@ class EquityFold:
     def _reconciled(self, record: ReconciledLine) -> None:
         self._is_blind |= any("wipe" in str(one.get("class")) for one in record.differences)
 
+    def _risk_context(self, record: RiskContextLine) -> None:
+        self._numeraire = str(record.portfolio_caps.get("numeraire") or "")
+
     # ------------------------------------------------------------------ statements
     def _decided(self, record: OrderApprovedLine | OrderDeniedLine) -> None:
         self._settle(record.ts_ns)
-        if self._is_blind or self._line is None:
+        if self._is_blind or not self._numeraire:
             return
         try:
             inputs = flat(record.decision)
@@ -144,7 +146,6 @@ class EquityFold:
         if mine is None:
             return
         self.checked += 1
-        self._is_marked = True
         if stated != mine:
             what = f"equity {text_of(stated)} is stated, {text_of(mine)} by the trades before it "
             self._note("equity_differs", record.seq, what + "and its own prices")
@@ -153,14 +154,12 @@ class EquityFold:
             losses = tuple(number_of(row[0], "loss") for row in inputs["losses"][: len(LOSSES)])
         except NO_VALUE:
             return
-        doubt = Doubt(record.seq, record.ts_ns, stated, losses)
         if self._losses_of(stated) != losses:
-            self._doubts.append(doubt)
+            self._doubts.append(Doubt(record.seq, record.ts_ns, stated, losses))
 
     def _value(self, inputs: Mapping[str, Any]) -> Decimal | None:
         """The equity at the prices that a decision states; None: they do not value all of it."""
-        line = self._line
-        numeraire = line.numeraire if line is not None else ""
+        numeraire = self._numeraire
         own, others = str(inputs["instrument_id"]), inputs["others"]
         total = ZERO
         for name, held in self._traded.items():
@@ -207,7 +206,7 @@ class EquityFold:
 
     def _equity(self, record: EquityLine) -> None:
         self._settle(record.ts_ns)
-        self._line = record
+        self._line, self._numeraire = record, record.numeraire
         self._doubts = [one for one in self._doubts if self._losses_of(one.equity) != one.stated]
         try:
             equity, peak, drawdown = (

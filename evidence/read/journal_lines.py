@@ -382,8 +382,10 @@ class EquityLine(JournalLine, tag=EventType.EQUITY.value, gc=False):
 class CapAlertLine(JournalLine, tag=EventType.CAP_ALERT.value, gc=False):
     """A cap's use crossed a band."""
 
+    kind: str = ""
     cap: str = ""
     symbol: str | None = ""
+    bot: str = ""
     band: str | int | None = None
     used: str | int | None = None
     limit: str | int | None = None
