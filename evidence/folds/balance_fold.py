@@ -107,7 +107,7 @@ class BalancesFold:
             self.mine = {**dict.fromkeys(self.mine, ZERO), **self._told}
         elif self.mine:
             self._compare(record)
-        self.mine.update(accepted)
+            self.mine.update(accepted)
 
     def _is_clean(self, record: ReconciledLine) -> None:
         classes = {str(one.get("class")) for one in record.differences}

@@ -12,7 +12,7 @@ from typing import Any
 
 from daemon.core.ticks import HOUSEKEEPING, had_no_consequence
 from daemon.model.effects import ArmTimer, Effect, Record, SendOrder
-from daemon.model.inputs import BudgetSampled, MarketData, PublicTrade, TimerFired, Turn
+from daemon.model.inputs import BudgetSampled, Command, MarketData, PublicTrade, TimerFired, Turn
 from daemon.model.plain_values import to_tagged
 from daemon.model.records import EventType
 from daemon.shell.journal.replay import recover
@@ -50,7 +50,7 @@ def turns_kept(seed: int) -> SimRun:
 def written(run: SimRun, *, thinned: bool) -> list[dict[str, Any]]:
     """The run's lines as its pump would have written them."""
     assert isinstance(run.turns, AllTurns)
-    left = deque(records_of(run))
+    left = deque(line for line in records_of(run) if line["event_type"] != "input")
     out: list[dict[str, Any]] = []
 
     def noted(until_ns: int) -> None:
@@ -68,8 +68,11 @@ def written(run: SimRun, *, thinned: bool) -> list[dict[str, Any]]:
             begun = {**take(), "ticks": "thinned" if thinned else "all"}
             out += [begun, {**take(), "from_seq": len(out)}]
         if not (thinned and had_no_consequence(turn.input, effects)):
-            told = {"input": to_tagged(turn.input)}
-            out.append(line_of(begun["run_id"], "input", turn.ts_ns, "", **told))
+            told, place = to_tagged(turn.input), len(out)
+            if isinstance(turn.input, Command):  # all of the world share an id, the lines do not
+                told["command_id"] = out[-1]["command_id"]
+                place -= out[-1]["outcome"] == "refused"  # its refusal stands behind it
+            out.insert(place, line_of(begun["run_id"], "input", turn.ts_ns, "", input=told))
         out += [take() for one in effects if isinstance(one, Record)]
     out.append(take())
     assert not left
