@@ -10,9 +10,10 @@ import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import msgspec
 
 from control.control_errors import ControlError
 from control.tool.client import call
@@ -30,8 +31,7 @@ NAME = "mybot"
 """Its name in the configuration, the journal and the report."""
 
 
-@dataclass(frozen=True, slots=True)
-class OwnBotOptions:
+class OwnBotOptions(msgspec.Struct, frozen=True):
     """What the command line asked for."""
 
     directory: Path

@@ -20,9 +20,10 @@ client_order_id, side, qty, price, msg`.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
+
+import msgspec
 
 SCHEMA_VERSION = 1
 GENESIS = "0" * 64
@@ -139,8 +140,7 @@ def below_floor(policy: Mapping[str, Any]) -> list[str]:
     return found
 
 
-@dataclass(frozen=True, slots=True)
-class Severity:
+class Severity(msgspec.Struct, frozen=True):
     """How a line counts: `level` and the envelope's two flags (artifacts.md §1)."""
 
     level: str

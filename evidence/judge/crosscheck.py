@@ -95,6 +95,9 @@ def _look_for_parts(seen: LedgerComparison, ledger: Mapping[str, Any]) -> None:
             )
         else:
             seen.silent.append(f"the books have no list of {part}")
+    dropped = ledger.get("dropped")
+    for part, count in dropped.items() if isinstance(dropped, Mapping) else ():
+        seen.silent.append(f"the books are without their oldest {count} {part}")
     if SIMULATOR_KEYS & set(ledger) and not isinstance(ledger.get("requests"), Mapping):
         seen.silent.append("the books have no list of requests")
 

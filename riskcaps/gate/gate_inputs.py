@@ -77,6 +77,7 @@ class DecisionInputs:
     """Every input of one decision as it stood, taken before the order is held.
 
     Rules read it; nothing in it changes afterwards but the outcome, which the interceptor sets.
+    No struct: it is made empty and filled field by field, and a stranger's stays half empty.
     What many decisions share (context, market, standing) is made anew when it changes.
     """
 

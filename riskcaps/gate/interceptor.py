@@ -11,13 +11,14 @@ Rules of this file:
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any
 
+import msgspec
+
 from daemon.model.amounts import ZERO
-from daemon.model.cheap_values import quick
 from daemon.model.checks import InvariantViolation
+from daemon.model.copies import replace
 from daemon.model.enums import Side, TimeInForce
 from daemon.model.halt import HaltFlag
 from daemon.model.ids import (
@@ -66,9 +67,7 @@ _BUY, _GTC = Side.BUY, TimeInForce.GTC
 """A look at a member of an enum costs as much as a call on Python 3.11."""
 
 
-@quick
-@dataclass(frozen=True, slots=True)
-class Approved:
+class Approved(msgspec.Struct, frozen=True):
     """May leave, and is held. Journal it before its bytes go (promise P5)."""
 
     order: NewOrder
@@ -80,8 +79,7 @@ class Approved:
         return self.inputs.plain()
 
 
-@dataclass(frozen=True, slots=True)
-class Denied:
+class Denied(msgspec.Struct, frozen=True):
     """May not leave. `context` is for people, `decision` for whoever decides again."""
 
     intent: PlaceIntent | CancelIntent | ReplaceIntent | AmendIntent
@@ -90,30 +88,26 @@ class Denied:
     decision: Mapping[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class CancelApproved:
+class CancelApproved(msgspec.Struct, frozen=True):
     """The cancel may leave."""
 
     cancel: CancelOrder
 
 
-@dataclass(frozen=True, slots=True)
-class AmendApproved:
+class AmendApproved(msgspec.Struct, frozen=True):
     """The amend may leave. Journal it before its bytes go; the hold stays as it is."""
 
     amend: AmendOrder
 
 
-@dataclass(frozen=True, slots=True)
-class ReplaceApproved:
+class ReplaceApproved(msgspec.Struct, frozen=True):
     """May leave; the new order is held beside the old one until the venue has ended that."""
 
     replace: ReplaceOrder
     decision: Mapping[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class ListVerdict:
+class ListVerdict(msgspec.Struct, frozen=True):
     """The orders of a list as they were decided on, up to the first that is denied.
 
     `order_list` None: it may not leave, and what was minted of it is to be ended as never sent. No

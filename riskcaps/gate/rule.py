@@ -7,11 +7,13 @@ Rules of this file:
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Literal, NamedTuple
 
+import msgspec
+
 from daemon.model.amounts import ZERO
+from daemon.model.copies import replace
 from daemon.model.enums import Side
 from daemon.model.instrument import Instrument
 from daemon.model.intents import PlaceIntent
@@ -97,8 +99,7 @@ Check = Callable[[Case], Denial | None]
 Kept = Literal["", "terms", "market", "standing"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rule:
+class Rule(msgspec.Struct, frozen=True, kw_only=True):
     """One row of the table. Its docstring says when it denies, in the words of the inputs."""
 
     number: int

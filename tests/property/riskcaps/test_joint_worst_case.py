@@ -10,9 +10,10 @@ happens, in any order that a venue and its lost messages allow, and all is playe
 
 import itertools
 import random
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from decimal import Decimal
 
+from daemon.model.copies import replace
 from daemon.model.enums import OrderType, Side
 from daemon.model.ids import ClientOrderId, StrategyId
 from daemon.model.intents import PlaceIntent

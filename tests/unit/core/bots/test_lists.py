@@ -1,7 +1,6 @@
 """An OCO of a bot: placed whole, held once, told as one list, ended as one, and durable."""
 
 import json
-from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -9,6 +8,7 @@ import pytest
 
 from daemon.core.engine_config import BotSpec
 from daemon.model.bots import BotDenial, BotRefusal, BotState, BotSwitched, DenialSource
+from daemon.model.copies import replace
 from daemon.model.effects import (
     BotListChanged,
     BotOrderChanged,
