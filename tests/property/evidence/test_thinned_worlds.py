@@ -12,11 +12,12 @@ from typing import Any
 
 from daemon.core.ticks import HOUSEKEEPING, had_no_consequence
 from daemon.model.effects import ArmTimer, Effect, Record, SendOrder
-from daemon.model.inputs import BudgetSampled, Command, MarketData, PublicTrade, TimerFired, Turn
+from daemon.model.inputs import BudgetSampled, MarketData, PublicTrade, TimerFired, Turn
 from daemon.model.plain_values import to_tagged
 from daemon.model.records import EventType
 from daemon.shell.journal.replay import recover
 from evidence.judge.decision_recheck import recheck
+from evidence.read.told_inputs import TOLD
 from evidence.report.report import build_report
 from tests.support.journal_maker import encode, write_journal
 from tests.support.sim_journal import books_of, line_of, records_of
@@ -50,12 +51,13 @@ def turns_kept(seed: int) -> SimRun:
 def written(run: SimRun, *, thinned: bool) -> list[dict[str, Any]]:
     """The run's lines as its pump would have written them."""
     assert isinstance(run.turns, AllTurns)
-    left = deque(line for line in records_of(run) if line["event_type"] != "input")
+    left = deque(records_of(run))
     out: list[dict[str, Any]] = []
 
     def noted(until_ns: int) -> None:
-        """The shell's own lines, which come with no turn."""
-        while left[0]["event_type"] in {"command", "kill"} and left[0]["ts_ns"] <= until_ns:
+        """The shell's own lines, which come with no turn, and the inputs that the world notes."""
+        shells = {"command", "kill", "input"}
+        while left[0]["event_type"] in shells and left[0]["ts_ns"] <= until_ns:
             out.append(left.popleft())
 
     def take() -> dict[str, Any]:
@@ -67,12 +69,10 @@ def written(run: SimRun, *, thinned: bool) -> list[dict[str, Any]]:
         for _ in range(run.turns.boots.count(number)):
             begun = {**take(), "ticks": "thinned" if thinned else "all"}
             out += [begun, {**take(), "from_seq": len(out)}]
-        if not (thinned and had_no_consequence(turn.input, effects)):
-            told, place = to_tagged(turn.input), len(out)
-            if isinstance(turn.input, Command):  # all of the world share an id, the lines do not
-                told["command_id"] = out[-1]["command_id"]
-                place -= out[-1]["outcome"] == "refused"  # its refusal stands behind it
-            out.insert(place, line_of(begun["run_id"], "input", turn.ts_ns, "", input=told))
+        is_noted = type(turn.input).__name__ in TOLD
+        if not is_noted and not (thinned and had_no_consequence(turn.input, effects)):
+            told = {"input": to_tagged(turn.input)}
+            out.append(line_of(begun["run_id"], "input", turn.ts_ns, "", **told))
         out += [take() for one in effects if isinstance(one, Record)]
     out.append(take())
     assert not left
