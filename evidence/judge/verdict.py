@@ -27,6 +27,7 @@ from evidence.folds.running_totals import TotalsFold
 from evidence.folds.session_fold import SessionsFold
 from evidence.folds.state_fold import StatesFold
 from evidence.folds.told_fold import ToldFold
+from evidence.folds.trigger_fold import TriggersFold
 from evidence.judge.anchoring import SIMULATED_MODE, Anchoring
 from evidence.judge.decision_recheck import DecisionsFold
 from evidence.judge.ledger_comparison import LedgerComparison
@@ -38,7 +39,8 @@ from evidence.read.journal_reader import is_headless
 
 FIRST_SEQ = 1
 BOTH_WAYS = (
-    DeedsFold, StatesFold, ToldFold, BalancesFold, KillsFold, EquityFold, BotsFold,
+    DeedsFold, StatesFold, ToldFold, BalancesFold, KillsFold, EquityFold,
+    TriggersFold, BotsFold,
 )  # fmt: skip
 """Folds that hold lines against others: whatever they find makes the record incomplete."""
 OK, FAIL, UNKNOWN, UNANCHORED = "OK", "FAIL", "UNKNOWN", "UNANCHORED"

@@ -28,6 +28,7 @@ from evidence.folds.running_totals import TotalsFold
 from evidence.folds.session_fold import SessionsFold
 from evidence.folds.state_fold import StatesFold
 from evidence.folds.told_fold import ToldFold
+from evidence.folds.trigger_fold import TriggersFold
 from evidence.judge.anchor_scan import AnchorScan
 from evidence.judge.anchoring import (
     BESIDE,
@@ -202,6 +203,7 @@ def standard_folds(*, keep_all: bool) -> list[Fold]:
         BalancesFold(),
         KillsFold(),
         EquityFold(),
+        TriggersFold(),
         BotsFold(),
         ActivityFold(),
     ]
