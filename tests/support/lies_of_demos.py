@@ -48,7 +48,7 @@ def about(name: str, by: str = RECORD) -> Callable[[Lie], Lie]:
 
 
 @lru_cache
-def _reasons_before(name: str, with_books: bool) -> frozenset[str]:  # noqa: FBT001 - of a cache
+def _reasons_before(name: str, with_books: bool) -> frozenset[str]:
     return frozenset(report_of(recorded(name), with_books=with_books).reasons)
 
 
@@ -144,13 +144,15 @@ def _told_more(line: Line, more: int) -> None:
             row["free"] = str(Decimal(row["free"]) + more)
 
 
+EQUITY_FIGURES = ("drawdown", "realised", "unrealised", "fees", "equity", "peak")
+
+
 @about("demo")
 def nothing_was_lost(made: Story) -> None:
     """Equity, losses and drawdown are zero in every decision and every equity line."""
     for line in made.lines:
         if line["event_type"] == "equity":
-            line |= dict.fromkeys(("drawdown", "realised", "unrealised", "fees", "equity"), "0")
-            line["peak"] = "0"
+            line.update(dict.fromkeys(EQUITY_FIGURES, "0"))
         standing = line.get("decision", {}).get("standing")
         if standing:
             standing["equity"] = "0"
@@ -221,8 +223,7 @@ def the_clock_was_right(made: Story) -> None:
 
 @about("demo", OUTSIDE)
 def the_slowest_answer_was_quick(made: Story) -> None:
-    """The slowest acknowledgement came three milliseconds after the order, with what stood before.
-    """
+    """The slowest acknowledgement came three milliseconds after its order."""
     sent = {line["client_order_id"]: line["ts_ns"] for line in made.of_kind("order_approved")}
     acks = made.all("order_state", new="ACCEPTED")
     slow = max(acks, key=lambda n: made.lines[n]["ts_ns"] - sent[made.lines[n]["client_order_id"]])
@@ -263,8 +264,9 @@ def the_kill_found_one(made: Story) -> None:
     line = made.lines[made.last("kill", step="verified_empty")]
     line["canceled"] = 1
     made.take_out(
-        lambda one: one["event_type"] == "cancel_reject"
-        or _input(one).get("type") == "VenueCancelReject"
+        lambda one: (
+            one["event_type"] == "cancel_reject" or _input(one).get("type") == "VenueCancelReject"
+        )
     )
 
 
@@ -289,8 +291,9 @@ def the_kill_was_quicker_by_all_lines(made: Story) -> None:
 def no_cancel_came_too_late(made: Story) -> None:
     """Cancels that the venue refused are taken out, and what the engine was told of them."""
     made.take_out(
-        lambda line: line["event_type"] == "cancel_reject"
-        or _input(line).get("type") == "VenueCancelReject"
+        lambda line: (
+            line["event_type"] == "cancel_reject" or _input(line).get("type") == "VenueCancelReject"
+        )
     )
 
 
@@ -382,8 +385,10 @@ def the_incidents_were_a_stop(made: Story) -> None:
         elif kind == "kill" and "others_open" in line:
             line["others_open"] = 0
     made.take_out(
-        lambda line: line["event_type"] in {"incident_opened", "incident_resolved"}
-        or "incident-resolve" in {line.get("method"), _input(line).get("method")}
+        lambda line: (
+            line["event_type"] in {"incident_opened", "incident_resolved"}
+            or "incident-resolve" in {line.get("method"), _input(line).get("method")}
+        )
     )
 
 
@@ -403,8 +408,10 @@ def a_start_was_never_refused(made: Story) -> None:
     place = made.first("command", method="start", outcome="refused")
     name = made.lines[place]["command_id"]
     made.take_out(
-        lambda line: str(line.get("command_id", "")).startswith(name)
-        or _input(line).get("command_id") == name
+        lambda line: (
+            str(line.get("command_id", "")).startswith(name)
+            or _input(line).get("command_id") == name
+        )
     )
 
 
@@ -479,9 +486,9 @@ def a_drill_was_made_up(made: Story) -> None:
     made.lines.insert(place + 2, drill)
 
 
-@about("demo", OUTSIDE)
+@about("demo")
 def the_run_failed_otherwise(made: Story) -> None:
-    """A run ended with another code and reason."""
+    """A run that ended in order is told as one that an error ended."""
     made.lines[made.last("run_stop")] |= {"exit_code": 70, "reason": "fatal: journal disk full"}
 
 
@@ -502,7 +509,7 @@ def it_was_another_bot(made: Story) -> None:
     _everywhere(made, f'"bot:{bot}"', '"bot:backup-bot"')
 
 
-@about("bot", OUTSIDE)
+@about("bot")
 def the_bot_waited_less(made: Story) -> None:
     """How long a bot waited for its answers is a tenth."""
     for line in made.of_kind("bot_answered"):
