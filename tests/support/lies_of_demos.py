@@ -196,21 +196,12 @@ def no_trade_was_late(made: Story) -> None:
         line |= {"recovered": False, "late": False}
 
 
-@about("storm", OUTSIDE)
-def nothing_happened_on_the_market(made: Story) -> None:
-    """A report of the venue about an order that ends later anyway is taken out."""
-    place = made.first("rate_limit") if "rate_limit" in _kinds(made) else made.first("clock")
-    line = made.lines[place]
-    made.lines.remove(line)
-    made.lines[:] = [
-        one
-        for one in made.lines
-        if not (one["ts_ns"] == line["ts_ns"] and _input(one).get("type") == "ClockSampled")
-    ]
-
-
-def _kinds(made: Story) -> set[str]:
-    return {line["event_type"] for line in made.lines}
+@about("demo")
+def the_clock_was_never_sampled(made: Story) -> None:
+    """The sample of the clock that decisions state is taken out, line and input."""
+    made.take_out(
+        lambda line: line["event_type"] == "clock" or _input(line).get("type") == "ClockSampled"
+    )
 
 
 @about("demo", OUTSIDE)
@@ -301,6 +292,13 @@ def no_cancel_came_too_late(made: Story) -> None:
 def no_cancel_came_too_late_by_the_lines(made: Story) -> None:
     """The lines alone are taken out."""
     made.take_out(lambda line: line["event_type"] == "cancel_reject")
+
+
+@about("demo", BOOKS)
+def a_refused_cancel_is_made_up(made: Story) -> None:
+    """A cancel that the venue took was refused, by its line and its input."""
+    place = made.first("cancel_reject")
+    made.lines[place + 1 : place + 1] = copy.deepcopy(made.lines[place - 1 : place + 1])
 
 
 @about("demo")
