@@ -391,7 +391,8 @@ def _replay_caps(
         try:
             reference_price = trail.reference_price if trail else ZERO
             is_oco = trail is not None and trail.is_oco
-            uses = replay.step(row, reference_price, is_oco=is_oco)
+            first = trail.first if trail else ""
+            uses = replay.step(row, reference_price, is_oco=is_oco, first=first)
         except (AmountTextError, TypeError, ValueError) as error:
             seen.unreadable_rows.add(f"event {row.get('kind')} {cid}: {error}")
             continue
