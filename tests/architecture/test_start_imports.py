@@ -25,6 +25,7 @@ print(len(made), sum(one.cert_store_stats()["x509_ca"] for one in made))
 NOT_AT_START = {
     "aiohttp.web",
     "click",
+    "control.tool.init_wizard",
     "cryptography",
     "daemon.demo",
     "daemon.shell.gateway",
