@@ -331,6 +331,8 @@ class Config(msgspec.Struct, frozen=True):
     settings: Settings
     capset: CapSet
     config_hash: str
+    base: Path = Path()
+    """Where relative names in it begin."""
 
 
 def load_config(path: Path) -> Config:
@@ -414,7 +416,8 @@ def config_from_mapping(data: Mapping[str, Any], path: Path | str = "config") ->
     if violations or settings is None or capset is None:
         raise SettingsError(path, violations)
     canonical = json.dumps(data, sort_keys=True, default=str, separators=(",", ":"))
-    return Config(settings, capset, hashlib.sha256(canonical.encode()).hexdigest())
+    config_hash = hashlib.sha256(canonical.encode()).hexdigest()
+    return Config(settings, capset, config_hash, base_of(Path(path)))
 
 
 def _caps_of_bots(settings: Settings | None) -> dict[str, Any]:

@@ -340,7 +340,11 @@ class DurableState:
         """Finished: the hold shrinks to what the venue says it traded and we have not booked."""
         missing = order.venue_cum_qty - order.cum_qty
         if missing > 0:
-            self.heard(self.interceptor.risk.on_leaves(order.client_order_id, missing))
+            risk = self.interceptor.risk
+            self.heard(risk.on_leaves(order.client_order_id, missing))
+            if order.status is not OrderStatus.FILLED:  # what waits for it never works
+                for scope in (risk, *risk.bots.by_name.values()):
+                    scope.books.never_fills(order.client_order_id)
         else:
             self.heard(self.interceptor.risk.on_terminal(order.client_order_id, now_ns))
 

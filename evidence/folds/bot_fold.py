@@ -62,6 +62,8 @@ class BotRequestSeen:
     ts_ns: int
     list_id: str = ""
     """The bot's own id of the list that it asks for; empty: it asks for no list."""
+    first: Mapping[str, Any] | None = None
+    """The order that the others of the list are pending behind."""
 
 
 @dataclass(slots=True)
@@ -110,6 +112,10 @@ class Bot:
         }
 
 
+ASKED_KEPT = 20_000
+"""Of so many requests it is known when they came."""
+
+
 class BotsFold:
     """Requests against lines, lines against requests, and each bot's own account."""
 
@@ -120,6 +126,8 @@ class BotsFold:
         self.problems = Faults()
         self.checked = 0
         self._open: dict[int, BotRequestSeen] = {}
+        self._asked_ns: dict[int, int] = {}
+        """When the requests of this run came that have no answer yet."""
         self._ended: set[int] = set()
         """Requests of this run that have their line."""
         self._owners: dict[str, str] = {}
@@ -162,6 +170,7 @@ class BotsFold:
     def _run_start(self, record: RunStartLine) -> None:
         self._is_whole = self._is_whole or record.seq == 1
         self._open.clear()  # the last request of a run may have been cut off with the process
+        self._asked_ns.clear()
         self._ended.clear()
 
     def _session_start(self, record: SessionStartLine) -> None:
@@ -189,6 +198,10 @@ class BotsFold:
     def _input(self, record: BotInputLine) -> None:
         self._later(record)
         kind, request = record.input.get("type"), record.input.get("request")
+        if type(request) is int:
+            self._asked_ns[request] = record.ts_ns
+            if len(self._asked_ns) > ASKED_KEPT:
+                del self._asked_ns[next(iter(self._asked_ns))]
         if kind not in (PLACES, REPLACES, LISTS):
             return
         places = _places_of(str(kind), record.input)
@@ -202,7 +215,9 @@ class BotsFold:
             self._note("request_twice", record, f"request {request} stands twice")
         if kind != PLACES or not places[0].get("is_test"):  # a replace or a list is never a test
             list_id = str(record.input.get("list_id", "")) if kind == LISTS else ""
-            asked = BotRequestSeen(name, places, record.seq, record.ts_ns, list_id)
+            is_oto = kind == LISTS and record.input.get("contingency") == "OTO"
+            first = places[0] if is_oto else None
+            asked = BotRequestSeen(name, places, record.seq, record.ts_ns, list_id, first)
             self._open[request] = asked
         proof, key = places[0].get("proof"), self._keys.get(name)
         if not proof or key is None:  # before the first session no key is told, and nothing leaves
@@ -257,6 +272,8 @@ class BotsFold:
                 self._note("list_differs", record, text)
         elif listed is not None:
             self._note("list_differs", record, f"{what} in a list that nobody asked for")
+        if isinstance(record, OrderApprovedLine | OrderDeniedLine):
+            self._hold_cover(record, asked.first, place)
         theirs = asked.list_id if asked.list_id and what == "refused" else None
         if own_id != (theirs or place.get("client_order_id")):
             asked_as = theirs or place.get("client_order_id")
@@ -269,6 +286,23 @@ class BotsFold:
             self._ended.add(request)
             self.checked += 1
         return place
+
+    def _hold_cover(
+        self,
+        record: OrderApprovedLine | OrderDeniedLine,
+        first: Mapping[str, Any] | None,
+        place: Mapping[str, Any],
+    ) -> None:
+        """What a decision counts as there before its order works is what its list asked for."""
+        if "position" not in record.decision:
+            return  # it was denied before
+        is_behind = first is not None and place is not first
+        brings = first.get("qty") if first is not None and is_behind else None
+        if first is not None and first.get("side") == place.get("side"):
+            brings = None
+        stated = record.decision.get("cover")
+        if not _is_same(brings, stated):
+            self._note("cover_differs", record, f"{brings} comes before, {stated} decided")
 
     # ------------------------------------------------------------------ lines
     def _approved(self, record: OrderApprovedLine) -> None:
@@ -339,6 +373,10 @@ class BotsFold:
                 self._note("order_differs", record, text)
 
     def _answered(self, record: BotAnsweredLine) -> None:
+        asked_ns = self._asked_ns.pop(record.request, None)
+        if asked_ns is not None and record.wait_ns != record.ts_ns - asked_ns:
+            what = f"{record.bot} waited {record.wait_ns} ns as stated, "
+            self._note("wait_differs", record, f"{what}{record.ts_ns - asked_ns} by the lines")
         if record.kind in ("place", "place_list"):
             self._bot(record.bot).waits.add(record.wait_ns)
         for one in record.orders:

@@ -16,11 +16,13 @@ from operator import itemgetter
 from typing import Any
 
 from evidence.folds.account_models import SpotBooks, account_of
+from evidence.folds.alert_watch import AlertWatch
 from evidence.folds.exposure_fold import (
     CapTable,
     ExposureBook,
     Use,
     Working,
+    first_before,
     oco_of,
     order_uses,
     quantity_uses,
@@ -41,8 +43,10 @@ from evidence.read.exact_amounts import (
 )
 from evidence.read.integrity import Faults
 from evidence.read.journal_lines import (
+    CapAlertLine,
     CapsChangedLine,
     FillLine,
+    HeartbeatLine,
     InstrumentsLine,
     JournalLine,
     OrderAmendedLine,
@@ -50,6 +54,7 @@ from evidence.read.journal_lines import (
     OrderResolvedLine,
     OrderStateLine,
     ReconciledLine,
+    RunStartLine,
     SessionStartLine,
 )
 
@@ -125,6 +130,7 @@ class CapsFold:
         self.checks = 0
         self.tables = 0
         self.seen = Recent()
+        self.alerts = AlertWatch()
         self.points: list[tuple[int, int]] = []
         """(time, percent of the fullest exposure cap) for a drawing, thinned as it grows."""
         self._stride = 1
@@ -142,7 +148,20 @@ class CapsFold:
             OrderResolvedLine: self._resolved,
             OrderAmendedLine: self._amended,
             FillLine: self._fill,
+            RunStartLine: lambda _: self.alerts.begin(),
+            CapAlertLine: lambda line: self.alerts.alert(line, self.caps, self.problems),
+            HeartbeatLine: self._heartbeat,
         }
+
+    def _heartbeat(self, record: HeartbeatLine) -> None:
+        if self.caps is None or not record.session_id:
+            return
+        uses = {
+            (use.cap, use.symbol): use
+            for symbol in self.caps.symbols
+            for use in quantity_uses(self.book, self.caps, symbol)
+        }
+        self.alerts.sample(record, uses.values(), self.problems)
 
     def _session_start(self, record: SessionStartLine) -> None:
         caps = record.caps if isinstance(record.caps, Mapping) else {}
@@ -162,6 +181,7 @@ class CapsFold:
             return
         if self.caps is None:
             return
+        self.alerts.begin()
         plain = {**self.caps.plain, "symbols": {k: dict(v) for k, v in self.caps.symbols.items()}}
         for key, value in record.changes.items():
             new = value[-1] if isinstance(value, list) else value
@@ -233,7 +253,8 @@ class CapsFold:
         except AmountTextError:
             return  # counted by the orders fold
         oco = oco_of(record.order_list)
-        order = Working(record.symbol, record.side == "BUY", qty, price, oco)
+        first = first_before(record.order_list)
+        order = Working(record.symbol, record.side == "BUY", qty, price, oco, first)
         standing, held = self._standing(record.symbol), self.book.book(record.symbol)
         worst_qty = held.worst_qty
         self.book.place(record.client_order_id, order, record.ts_ns)
@@ -302,11 +323,11 @@ class CapsFold:
 
     def _state(self, record: OrderStateLine) -> None:
         if record.new in TERMINAL:
-            self.book.end(record.client_order_id)
+            self.book.end(record.client_order_id, is_filled=record.new == "FILLED")
 
     def _resolved(self, record: OrderResolvedLine) -> None:
         if record.outcome in ABSENT_OUTCOMES:
-            self.book.end(record.client_order_id)
+            self.book.end(record.client_order_id, is_filled=False)
 
     def _amended(self, record: OrderAmendedLine) -> None:
         order = self.book.working.get(record.client_order_id)
@@ -330,7 +351,7 @@ class CapsFold:
         standing = self._standing(symbol)
         self.book.fill(cid, symbol, is_buy=record.side == "BUY", qty=qty, price=price)
         if fee and record.fee_asset == self.assets.get(symbol, ("", ""))[0]:
-            self.book.fee_in_base(symbol, fee, is_buy=record.side == "BUY")
+            self.book.fee_in_base(cid, symbol, fee, is_buy=record.side == "BUY")
         if self.caps is not None:
             self._judge(self._exposure(symbol), record, standing, strict=False)
 

@@ -45,9 +45,30 @@ class Case:
     """One wish on its way through the rules, and what has been worked out for them so far."""
 
     __slots__ = (
-        "book", "caps", "filters", "given", "instrument_id", "intent", "is_buy", "is_market",
-        "is_pegged", "key", "now_ns", "order_px", "portfolio", "px", "qty", "raises", "reducing",
-        "ref_px", "risk", "room", "total", "value_px", "worth",
+        "added",
+        "book",
+        "caps",
+        "filters",
+        "given",
+        "instrument_id",
+        "intent",
+        "is_buy",
+        "is_market",
+        "is_pegged",
+        "key",
+        "now_ns",
+        "order_px",
+        "portfolio",
+        "px",
+        "qty",
+        "raises",
+        "reducing",
+        "ref_px",
+        "risk",
+        "room",
+        "total",
+        "value_px",
+        "worth",
     )  # fmt: skip
 
     # Known only where the wish is for an instrument with caps and filters: rules 7 and 9.
@@ -76,6 +97,8 @@ class Case:
         self.px: Decimal | None = None
         """Limit price, or the worst price of an order that has none."""
         self.ref_px = self.order_px = self.value_px = self.room = ZERO
+        self.added = ZERO
+        """What it adds to its side: of a pending order, what is more than the first one brings."""
         self.reducing = False
         """Whether it strictly shrinks the position in the worst case."""
         self.worth: Worth = (ZERO, ZERO, ZERO)
