@@ -7,8 +7,9 @@ Rules of this file:
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from decimal import Decimal
+
+import msgspec
 
 from daemon.model.amounts import ZERO
 from daemon.model.enums import (
@@ -33,8 +34,7 @@ RICH = Decimal(1_000_000)
 _V = VenueOrderStatus
 
 
-@dataclass(slots=True)
-class VenueSide:
+class VenueSide(msgspec.Struct):
     """One order as the venue has it."""
 
     order: NewOrder
@@ -42,7 +42,7 @@ class VenueSide:
     cum: Decimal = ZERO
     status: VenueOrderStatus = VenueOrderStatus.NEW
     is_told: bool = False
-    fills: list[Fill] = field(default_factory=list)
+    fills: list[Fill] = msgspec.field(default_factory=list)
 
     @property
     def is_open(self) -> bool:

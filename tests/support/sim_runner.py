@@ -476,6 +476,7 @@ class SimRun:
                     cancel_id=cancel.request_id,
                 )  # fmt: skip
             except DialectError as error:
+                self.shell.refused_request("order.cancel", cancel.request_id or cid, error)
                 no = self._refused(cid, iid, error)
                 self._answer(number, VenueCancelReject(no))
             else:
@@ -504,6 +505,7 @@ class SimRun:
                     new_client_order_id=amend.request_id,
                 )
             except DialectError as error:
+                self.shell.refused_request("order.amend", amend.request_id or cid, error)
                 no = self._refused(cid, iid, error)
                 self._answer(number, VenueAmendReject(no))
             else:
