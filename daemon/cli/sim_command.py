@@ -157,7 +157,8 @@ def sim_command(
 
     With --follow its market is the public one of a testnet, and orders are matched here against it:
     none leaves this process. Filters and prices are that venue's; there are no candles from before
-    the start. `GET /sim/follow` tells how fresh each symbol is.
+    the start. `GET /sim/follow` tells how fresh each symbol is. It has been run against another
+    simulated venue only (--follow sim), never against the real testnet's streams.
 
     Prints one JSON line when ready. SIGTERM or Ctrl-C writes the ledger and exits with 0; an option
     that cannot be used is one line on standard error and exit code 2.

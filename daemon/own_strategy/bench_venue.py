@@ -165,7 +165,7 @@ class BenchVenue:
             side=one.order.side, qty=one.order.qty, price=one.order.price or ZERO, cum_qty=one.cum,
             cum_quote=sum((fill.qty * fill.price for fill in one.fills), ZERO), fills=fills,
             source=ReportSource.QUERY if kind is ExecType.STATUS else ReportSource.STREAM,
-            ts_venue_ns=self.now_ns, ts_recv_ns=self.now_ns,
+            reason="", ts_venue_ns=self.now_ns, ts_recv_ns=self.now_ns,
         )  # fmt: skip
 
     def snapshot(self, reason: str) -> VenueSnapshot:

@@ -283,12 +283,32 @@ def test_another_bots_list_is_nobodys(stage: BotStage) -> None:
     assert stage.denial().reason == BotRefusal.ORDER_NOT_FOUND
 
 
-def test_an_order_of_a_list_is_not_replaced_or_amended(stage: BotStage) -> None:
-    resting(stage)
-    assert not only(SendReplace, stage.tell(stage.asks_replace("pair-up", "new")))
-    assert stage.denial().reason == BotRefusal.IN_LIST
-    assert not only(SendAmend, stage.tell(stage.asks_amend("pair-up", "0.05")))
-    assert stage.denial().reason == BotRefusal.IN_LIST
+def test_a_leg_is_amended_alone_and_the_other_still_counts_whole(stage: BotStage) -> None:
+    legs = resting(stage)
+    assert only(SendAmend, stage.tell(stage.asks_amend("pair-up", "0.05")))
+    told = stage.ack(legs[0], venue_id="11", source=STREAM)
+    stage.tell(VenueReport(replace(listed(told.report), qty=Decimal("0.05"))))
+    assert stage.gate.risk.books.book(BTC).sells_open == Decimal("0.1")
+
+
+def test_an_entry_that_others_wait_for_is_not_made_smaller(stage: BotStage) -> None:
+    """Its exits would sell more than it brings, and no cap was asked about that."""
+    (effect,) = only(SendOrderList, stage.tell(oto(stage)))
+    ack(stage, *(one.client_order_id for one in effect.order_list.orders))
+    assert not only(SendAmend, stage.tell(stage.asks_amend("pair-in", "0.05")))
+    assert stage.denial().reason == BotRefusal.IS_AWAITED
+
+
+def test_a_replaced_leg_takes_its_list_with_it_and_pays_for_the_new_order() -> None:
+    """All that the bot has is in the pair: the order that takes its place spends it again."""
+    stage = holding(replace(FT, capital={"USDT": Decimal(100), "BTC": Decimal(0)}))
+    first, second = resting(stage)
+    asked = stage.asks_replace("pair-down", "new", side=Side.SELL, qty="0.1", price="104")
+    (effect,) = only(SendReplace, stage.tell(asked))
+    assert effect.replace.target == second
+    for cid in (first, second):
+        stage.tell(VenueReport(listed(stage.canceled(cid).report)))
+    assert stage.balances["ft"]["BTC"] == ("0", "0.1")
 
 
 def test_a_gone_bots_protecting_stop_keeps_its_list(stage: BotStage) -> None:
