@@ -199,7 +199,7 @@ def test_a_leg_is_amended_and_replaced_as_at_the_venue(box: BotBox) -> None:
     assert waits.status == 200, waits.body
     named = {"symbol": "BTCUSDT", "origClientOrderId": "wait-in"}
     refused = bot.call("PUT", "order/amend/keepPriority", **named, newQty="0.0005")
-    assert (refused.code, "wait for it" in refused.body["msg"]) == (-1020, True)
+    assert (refused.code, "waits for another" in refused.body["msg"]) == (-1020, True)
     assert bot.call("DELETE", "openOrders", symbol="BTCUSDT").status == 200
 
 

@@ -291,12 +291,13 @@ def test_a_leg_is_amended_alone_and_the_other_still_counts_whole(stage: BotStage
     assert stage.gate.risk.books.book(BTC).sells_open == Decimal("0.1")
 
 
-def test_an_entry_that_others_wait_for_is_not_made_smaller(stage: BotStage) -> None:
+def test_nothing_of_a_list_that_waits_for_its_entry_is_made_smaller(stage: BotStage) -> None:
     """Its exits would sell more than it brings, and no cap was asked about that."""
     (effect,) = only(SendOrderList, stage.tell(oto(stage)))
     ack(stage, *(one.client_order_id for one in effect.order_list.orders))
-    assert not only(SendAmend, stage.tell(stage.asks_amend("pair-in", "0.05")))
-    assert stage.denial().reason == BotRefusal.IS_AWAITED
+    for name in ("pair-in", "pair-up"):
+        assert not only(SendAmend, stage.tell(stage.asks_amend(name, "0.05")))
+        assert stage.denial().reason == BotRefusal.LIST_PENDING
 
 
 def test_a_replaced_leg_takes_its_list_with_it_and_pays_for_the_new_order() -> None:
