@@ -62,7 +62,7 @@ class ListRequests:
         if verdict.order_list is None:
             self._requests.answer(item, denial=denial)
             return
-        ctx.effects.append(SendOrderList(verdict.order_list))
+        ctx.effects.append(SendOrderList(replace(verdict.order_list, pays=item.pays)))
         made = tuple(one.client_order_id for one in verdict.order_list.orders)
         self._requests.wait(item, "place_list", listed=made)
 
@@ -105,6 +105,7 @@ class ListRequests:
                     leg=place,
                     legs=len(intents),
                     bot_list_id=item.list_id,
+                    is_paid=item.pays and place > 0,
                 ),
             )
             for place, intent in enumerate(intents)
