@@ -62,7 +62,7 @@ class ListRequests:
         if verdict.order_list is None:
             self._requests.answer(item, denial=denial)
             return
-        ctx.effects.append(SendOrderList(replace(verdict.order_list, pays=item.pays)))
+        ctx.effects.append(SendOrderList(verdict.order_list))
         made = tuple(one.client_order_id for one in verdict.order_list.orders)
         self._requests.wait(item, "place_list", listed=made)
 

@@ -143,6 +143,9 @@ class Rows:
         leg = order.order_list
         if leg is None or not leg.is_pending or order.cum_qty > 0:
             return False
+        is_sized = order.amends > 0 or order.client_order_id in self._ctx.books.sized
+        if leg.is_paid and not (is_sized or order.status.is_terminal):
+            return True  # the venue says its quantity when its turn has come
         first = self._ctx.books.orders.get(first_of_list(leg.list_id))
         return first is not None and first.status is not OrderStatus.FILLED
 
