@@ -21,6 +21,7 @@ from control.tool.command_frame import (
     wiring,
 )
 from control.tool.commands_write import json_option, reason_option, unasked_option
+from control.tool.event_name import EventName
 from control.tool.failures import EXIT_REFUSED, EXIT_USAGE
 from control.tool.gating_drills import run_gating_drills
 from control.tool.incident_markdown import held_note
@@ -35,7 +36,6 @@ from control.tool.status_text import (
     orders_table,
     positions_table,
 )
-from daemon.model.records import EventType
 
 _ALL = 1_000_000
 
@@ -258,7 +258,7 @@ def line_of(ctx: click.Context, seq: int, *, as_json: bool) -> dict[str, Any]:
     "--type",
     "types",
     multiple=True,
-    type=click.Choice(sorted(one.value for one in EventType)),
+    type=EventName(),
     metavar="TYPE",
     help="Only this event type; may be repeated.",
 )

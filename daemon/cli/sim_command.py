@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 import click
 import uvloop
 
+import daemon.shell.process.web_client  # noqa: F401 - it imports aiohttp as cheaply as may be
 from daemon.shell.process.clock import SystemClock
 from daemon.shell.process.tasks import spawn
 from daemon.shell.sim_host.host import SimHost

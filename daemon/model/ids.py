@@ -318,7 +318,8 @@ class ClientOrderIdFactory(msgspec.Struct):
                 raise ValueError(f"run {self.run} has minted all its ids; restart the daemon")
             self._stem = f"{self._prefix()}{base36(high).rjust(_COUNTER_LENGTH - 1, '0')}"
             self._stem_of = high
-        return ClientOrderId(f"{self._stem}{_DIGITS[low]}{self.digest}")
+        digest = self._digest if self.head == self._digest_of else self.digest
+        return ClientOrderId(f"{self._stem}{_DIGITS[low]}{digest}")
 
     @property
     def digest(self) -> str:

@@ -416,6 +416,8 @@ def _line_differences(
         for key in ("instrument_id", "side", "order_type")
         if inputs.get(key) != getattr(record, key)
     ]
+    if "strategy_id" in inputs and inputs["strategy_id"] != record.strategy_id:
+        wrong.append(f"strategy {inputs['strategy_id']} decided, {record.strategy_id} written")
     pairs = [("price", record.price, inputs.get("price"))]
     if said == APPROVED:
         pairs.append(("quantity", record.qty, text_of(again.qty)))

@@ -13,19 +13,25 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from evidence.folds.balance_fold import BalancesFold
 from evidence.folds.bot_fold import BotsFold
 from evidence.folds.cap_fold import CapsFold
 from evidence.folds.command_fold import DeedsFold
+from evidence.folds.equity_fold import EquityFold
 from evidence.folds.incident_fold import IncidentsFold
 from evidence.folds.journal_fold import JournalFold
+from evidence.folds.kill_fold import KillsFold
 from evidence.folds.order_fold import OrdersFold
 from evidence.folds.position_fold import PositionsFold
 from evidence.folds.running_totals import TotalsFold
 from evidence.folds.session_fold import SessionsFold
 from evidence.folds.state_fold import StatesFold
+from evidence.folds.told_fold import ToldFold
+from evidence.folds.trigger_fold import TriggersFold
 from evidence.judge.anchoring import SIMULATED_MODE, Anchoring
-from evidence.judge.crosscheck import LedgerComparison
 from evidence.judge.decision_recheck import DecisionsFold
+from evidence.judge.ledger_comparison import LedgerComparison
+from evidence.judge.uncovered import UNANCHORED, listed, uncovered_of
 from evidence.judge.venue_anchors import VenueAnchors
 from evidence.read.archive_manifest import Manifest
 from evidence.read.build_digest import committed, contradiction, installed
@@ -33,7 +39,12 @@ from evidence.read.integrity import COMPLETE_FAULTS, INTACT_FAULTS, Faults
 from evidence.read.journal_reader import is_headless
 
 FIRST_SEQ = 1
-OK, FAIL, UNKNOWN, UNANCHORED = "OK", "FAIL", "UNKNOWN", "UNANCHORED"
+BOTH_WAYS = (
+    DeedsFold, StatesFold, ToldFold, BalancesFold, KillsFold, EquityFold,
+    TriggersFold, BotsFold,
+)  # fmt: skip
+"""Folds that hold lines against others: whatever they find makes the record incomplete."""
+OK, FAIL, UNKNOWN = "OK", "FAIL", "UNKNOWN"
 HISTORY_WORDS = "venue history"
 NO_GO, INSUFFICIENT = "NO_GO", "INSUFFICIENT"
 _WORST_FIRST = (NO_GO, INSUFFICIENT, UNANCHORED)
@@ -186,6 +197,7 @@ def _intact(account: JournalFold, anchoring: Anchoring) -> Finding:
     faults = anchoring.faults
     found.failed += _told(faults, faults.of(faults.counts))
     _anchored(found, account, anchoring)
+    _uncovered(found, account, anchoring)
     return found
 
 
@@ -213,6 +225,21 @@ def _anchored(found: Finding, account: JournalFold, anchoring: Anchoring) -> Non
         lacks = f"outside anchors end at seq {reached}, its last session at seq "
         lacks += str(sessions.last_stop_seq)
     (found.remarks if modes <= {SIMULATED_MODE} else found.unanchored).append(lacks)
+
+
+def _uncovered(found: Finding, account: JournalFold, anchoring: Anchoring) -> None:
+    """What stands after the last outside anchor: named, and never counted for the box."""
+    tail = uncovered_of(account, anchoring)
+    if tail is None:
+        return
+    found.remarks.append(tail.words)
+    if tail.ends:
+        found.remarks.append(f"not covered by an outside anchor, {UNANCHORED}: {listed(tail.ends)}")
+    if tail.claims:
+        found.unanchored.append(
+            f"not covered by an outside anchor: {listed(tail.claims)}; a later session's first "
+            "order or a sink covers them (docs/ANCHORS.md)"
+        )
 
 
 def _complete(account: JournalFold, archived: Manifest | None) -> Finding:
@@ -272,9 +299,8 @@ def _complete(account: JournalFold, archived: Manifest | None) -> Finding:
         if totals.unstated:
             what = "decisions state no running totals: denials taken out would not show by them"
             found.remarks.append(f"{totals.unstated} {what}")
-    for name, kind in (("deeds", DeedsFold), ("states", StatesFold), ("bots", BotsFold)):
-        fold = folds.get(name)
-        if isinstance(fold, kind):
+    for fold in folds.values():
+        if isinstance(fold, BOTH_WAYS):
             found.failed += _told(fold.problems, fold.problems.of(fold.problems.counts))
     return found
 

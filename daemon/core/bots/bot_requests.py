@@ -94,7 +94,7 @@ class Requests:
         verdict = ctx.interceptor.review(intent, ctx.now_ns)
         ctx.ledger.heard(ctx.interceptor.risk.alerts.take())
         if isinstance(verdict, Approved):
-            ctx.approve(verdict.order, intent.reason, verdict.decision, owner)
+            ctx.approve(verdict.order, intent.reason, verdict.inputs.plain(), owner)
             ctx.effects.append(SendOrder(verdict.order))
             return verdict.order.client_order_id
         ctx.deny(intent, verdict.reason.value, verdict.context, verdict.decision, owner)

@@ -216,7 +216,6 @@ def test_what_holds_of_one_order_of_a_list_holds_of_all() -> None:
     answer = Answer(result=b"", fault=fault, error_data=None, ts_recv_ns=5)
     made = adapter().inputs_of(asked(), answer)
     assert [type(one) for one in made] == [VenueReject, VenueReject]
-    assert asked().call == "place_list"
 
 
 def test_a_list_is_named_after_its_first_order() -> None:
