@@ -172,7 +172,8 @@ def _order_differences(
     except AmountTextError as error:
         seen.unreadable_rows.add(f"order {trail.client_order_id}: {error}")
         return
-    if qty != trail.qty:
+    # What an entry pays for has no quantity there before the entry is filled.
+    if qty != trail.qty and (qty or not trail.is_paid):
         yield f"quantity {text_of(trail.qty)} here, {text_of(qty)} there"
     if trail.price and price and price != trail.price:
         yield f"price {text_of(trail.price)} here, {text_of(price)} there"
