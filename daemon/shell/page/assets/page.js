@@ -267,6 +267,8 @@ function listen() {
   source.onopen = () => { seen.marks = ""; };
   source.onmessage = (event) => takeFrame(JSON.parse(event.data));
   source.onerror = () => {
+    seen.heard = -Infinity; // the connection is gone: what is shown is old from now on
+    tick();
     if (source && source.readyState === EventSource.CLOSED) {
       source = null;
       setTimeout(listen, RETRY_MS);
@@ -290,7 +292,7 @@ function tick() {
   if (document.hidden || performance.now() - seen.heard < OLD_MS) return;
   document.body.classList.add("old");
   words("state", "NO ANSWER", "bad");
-  const what = seen.frame ? "The daemon has not been heard; what is shown is old." : "The daemon does not answer, or too many pages are open.";
+  const what = seen.frame ? "The daemon has not been heard; what is shown is old." : "The daemon does not answer.";
   put("alarms", [what], () => [el("li", { class: "alarm bad" }, el("strong", {}, what), el("code", { class: "next" }, "seatrial kill --direct --reason …"))]);
   if (seen.spoken !== what) { seen.spoken = what; at("spoken").textContent = what; }
 }
