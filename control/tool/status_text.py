@@ -94,6 +94,15 @@ def headline(snapshot: Mapping[str, Any]) -> Text:
     return line
 
 
+def lost_headline(snapshot: Mapping[str, Any]) -> Text:
+    """The line while no daemon answers: what was last heard is no state."""
+    line = Text()
+    line.append(" NO ANSWER ", style="bold white on red")
+    state, gate = clean(snapshot.get("trading_state", "?")), clean(snapshot.get("gate_state", "?"))
+    line.append(f"  last heard: {state}, gate {gate}", style="dim")
+    return line
+
+
 def alarm_lines(snapshot: Mapping[str, Any]) -> list[Text]:
     """What an operator must not miss: the latch, open incidents, journal faults."""
     lines: list[Text] = []
@@ -166,10 +175,10 @@ def activity_line(snapshot: Mapping[str, Any]) -> Text | None:
 
 
 def guard_line(snapshot: Mapping[str, Any]) -> Text | None:
-    """The keys of a live host, and the venue's own net."""
+    """The keys of a live host, where they are needed or set; and the venue's own net."""
     parts: list[str] = []
     gating = table(snapshot, "gating")
-    if gating:
+    if any(gating.get(key) is True for key in ("needed", "enabled", "armed")):
         turned = " ".join(
             f"{key}={str(gating.get(key) is True).lower()}" for key in ("enabled", "armed")
         )
