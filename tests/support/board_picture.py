@@ -72,7 +72,7 @@ def watched_run(directory: Path, *, seconds: float) -> Iterator[str]:
             assert time.monotonic() < deadline, (directory / "prometheus.log").read_text()
             turn += 1
             time.sleep(PACE_S)
-            _trade(turn, makers, takers)
+            trade(turn, makers, takers)
             if turn == 5:
                 box.sim.admin_post("strike", kind="cancel_only", symbol="BTCUSDT", seconds=1)
             if watched > seconds * 0.4 and not has_broken:
@@ -95,12 +95,13 @@ def _come_back(box: WatchedBotBox) -> None:
     box.must("start", "--yes", "--reason", "in the run")
 
 
-def _trade(turn: int, makers: RawBot, takers: RawBot) -> None:
+def trade(turn: int, makers: RawBot, takers: RawBot) -> None:
+    """One turn of two bots: quotes, takes, and now and then what a cap denies."""
     price = makers.bid()
     makers.limit(f"m{turn}", price * 0.999)
     if turn % 2:
         makers.call("DELETE", "openOrders", symbol="BTCUSDT")
-    takers.call("POST", "order", symbol="BTCUSDT", side=("BUY", "SELL")[turn // 2 % 2],
+    takers.call("POST", "order", symbol="BTCUSDT", side=("BUY", "SELL")[turn % 2],
                 type="MARKET", quantity="0.001")  # fmt: skip
     if turn % 3 == 0:
         takers.buy("5")  # beyond a cap

@@ -116,7 +116,7 @@ function capBar(one) {
 function showOrders(frame) {
   const rest = frame.counts.open - frame.open_orders.length;
   words("orders-count", `${frame.counts.open}${rest > 0 ? `, the oldest ${frame.open_orders.length} shown` : ""}`);
-  table("orders", [["symbol", ""], ["side", ""], ["filled of", "number"], ["price", "number"], ["status", ""], ["of", ""], ["order", ""]],
+  table("orders", [["symbol", ""], ["side", ""], ["filled of", "number"], ["price", "number"], ["status", ""], ["of", ""], ["order", "words"]],
     frame.open_orders.map((one) => [one.symbol, one.side, `${figure(one.cum_qty)} / ${figure(one.qty)}`, one.price === null ? one.order_type : figure(one.price),
       one.status.replace("_", " ").toLowerCase(), owner(one.strategy_id), one.client_order_id]), "No order is open.");
   table("positions", [["symbol", ""], ["quantity", "number"], ["average price", "number"], ["realised", "number"], ["best bid", "number"], ["best ask", "number"]],
