@@ -146,7 +146,7 @@ function showOwners(frame) {
     seen.strategies.map((one) => [owner(one.name), count(frame.open_orders, one.name), one.approved, one.denied, one.fills,
       Object.entries(one.turnover).map(([symbol, sum]) => `${symbol} ${figure(sum, 2)}`).join(", "), one.errors, one.last_ms ? Charts.clock(one.last_ms / 1000) : "–"]),
     "No strategy has wished for anything yet.");
-  table("bots", [["bot", ""], ["state", ""], ["open", "number"], ["orders", "number"], ["fills", "number"], ["denied", "number"], ["throttled", "number"], ["longest silence", "number"], ["why", "words"]],
+  table("bots", [["bot", ""], ["state", ""], ["open", "number"], ["orders", "number"], ["fills", "number"], ["denied or refused", "number"], ["throttled", "number"], ["longest silence", "number"], ["why", "words"]],
     frame.bots.map((one) => [one.name, one.state, one.open_orders, one.orders, one.fills, one.denied, one.throttled ?? "–",
       one.silence_s === null || one.silence_s === undefined ? "–" : span(one.silence_s), one.reason || ""]), "No bot is configured.");
 }
