@@ -11,10 +11,12 @@ Rules of this file:
 
 import hashlib
 from collections import OrderedDict
-from dataclasses import dataclass, field, replace
 from enum import StrEnum, auto
 
+import msgspec
+
 from daemon.model.amounts import NS_PER_S
+from daemon.model.copies import replace
 from daemon.model.enums import Mode
 
 TOKEN_LIFE_NS = 300 * NS_PER_S
@@ -77,8 +79,7 @@ class GatingRefusal(StrEnum):
     ILLEGAL_STEP = auto()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Binding:
+class Binding(msgspec.Struct, frozen=True, kw_only=True):
     """What a promotion or a token is valid for: all four values must match."""
 
     config_hash: str
@@ -96,8 +97,7 @@ class Binding:
         return made.hexdigest()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Promotion:
+class Promotion(msgspec.Struct, frozen=True, kw_only=True):
     """A promotion record as it was read; whoever read it has checked the signature."""
 
     config_hash: str
@@ -107,8 +107,7 @@ class Promotion:
     signature_valid: bool
 
 
-@dataclass(frozen=True, slots=True)
-class GatingDecision:
+class GatingDecision(msgspec.Struct, frozen=True):
     """Whether orders may leave: `refusals` has all reasons against, `note` what was not asked."""
 
     allowed: bool
@@ -116,8 +115,7 @@ class GatingDecision:
     note: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class _Token:
+class _Token(msgspec.Struct, frozen=True):
     binding_digest: str
     expires_ns: int
     used: bool = False
@@ -169,8 +167,7 @@ def token_digest(text: str) -> str:
     return hashlib.sha256(b"seatrial-confirm-token" + plain.encode()).hexdigest()
 
 
-@dataclass(slots=True)
-class Gating:
+class Gating(msgspec.Struct):
     """The machine of one daemon, for one binding."""
 
     mode: Mode
@@ -178,7 +175,7 @@ class Gating:
     caps_within_pilot: bool = False
     dry_run: bool = True
     promotion: Promotion | None = None
-    tokens: TokenBook = field(default_factory=TokenBook)
+    tokens: TokenBook = msgspec.field(default_factory=TokenBook)
     state: GatingState = GatingState.BRAKED
 
     def turn(self, event: GatingEvent) -> GatingRefusal | None:

@@ -9,9 +9,9 @@ Rules of this file:
 """
 
 import re
-from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
+import msgspec
 from pydantic import (
     AfterValidator,
     BaseModel,
@@ -188,8 +188,7 @@ class EventsParams(MethodParams):
 Kind = Literal["query", "command", "kill", "token", "events"]
 
 
-@dataclass(frozen=True, slots=True)
-class MethodSpec:
+class MethodSpec(msgspec.Struct, frozen=True):
     """One row of the table. `deadline_s` bounds the wait for the answer, not the deed."""
 
     name: str

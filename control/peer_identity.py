@@ -10,9 +10,10 @@ import pwd
 import socket
 import struct
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
+
+import msgspec
 
 from control.control_errors import ControlConfigError
 
@@ -44,8 +45,7 @@ class Role(StrEnum):
 _RANK = {Role.OBSERVER: 0, Role.STOPPER: 1, Role.OPERATOR: 2}
 
 
-@dataclass(frozen=True, slots=True)
-class Members:
+class Members(msgspec.Struct, frozen=True):
     """The holders of a role: ids, or names that must exist on this machine."""
 
     uids: tuple[int, ...] = ()
@@ -63,15 +63,14 @@ def default_roles() -> Mapping[Role, Members]:
     return {Role.OPERATOR: Members(uids=(0, os.getuid()), gids=gids)}
 
 
-@dataclass(frozen=True, slots=True)
-class ControlConfig:
+class ControlConfig(msgspec.Struct, frozen=True):
     """The control plane's settings; every bound is here.
 
     `roles` empty means `default_roles()`. `socket_group` (name) owns the socket where given.
     """
 
     socket_path: Path
-    roles: Mapping[Role, Members] = field(default_factory=dict)
+    roles: Mapping[Role, Members] = msgspec.field(default_factory=dict)
     socket_group: str = ""
     clients_max: int = 64
     requests_in_flight_max: int = 8
@@ -83,8 +82,7 @@ class ControlConfig:
     kill_grace_s: float = 30.0
 
 
-@dataclass(frozen=True, slots=True)
-class Peer:
+class Peer(msgspec.Struct, frozen=True):
     """The process at the other end when it connected, as the kernel recorded it."""
 
     pid: int

@@ -8,9 +8,9 @@ Rules of this file:
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
+import msgspec
 import orjson
 
 from control.control_errors import ProtocolErrorCode
@@ -40,13 +40,12 @@ class ErrorReply(Exception):  # noqa: N818 - an answer that travels up the stack
         self.data = data or {}
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(msgspec.Struct, frozen=True):
     """A well-formed request; whether the method exists and the params fit is judged later."""
 
     request_id: str | int
     method: str
-    params: Mapping[str, Any] = field(default_factory=dict)
+    params: Mapping[str, Any] = msgspec.field(default_factory=dict)
 
 
 class LineSplitter:

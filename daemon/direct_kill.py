@@ -24,9 +24,10 @@ import os
 import sys
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 from control.control_errors import ControlError
 from control.tool import output
@@ -63,8 +64,7 @@ RECV_WINDOW_MS = 3_000
 """The configuration's default for `venue.recv_window_ms`."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class StopPlan:
+class StopPlan(msgspec.Struct, frozen=True, kw_only=True):
     """What a stop needs to know: where we latch, whom we ask, with which key."""
 
     state_dir: Path
@@ -108,8 +108,7 @@ class StopPlan:
             raise ControlError(f"kill --direct: {path}: cannot be used: {error}") from error
 
 
-@dataclass(slots=True, kw_only=True)
-class _State:
+class _State(msgspec.Struct, kw_only=True):
     """What the state directory has answered by the deadline."""
 
     instance: str = ""
@@ -212,7 +211,7 @@ def _plan(config: Path | None, socket: Path) -> StopPlan:
         except ControlError as error:
             yield {"refused": str(error)}
             return
-        yield {**asdict(plan), "key_file": plan.key_file and str(plan.key_file),
+        yield {**msgspec.structs.asdict(plan), "key_file": plan.key_file and str(plan.key_file),
                "state_dir": str(plan.state_dir)}  # fmt: skip
         if plan.key_file is not None and "CREDENTIALS_DIRECTORY" not in os.environ:
             with contextlib.suppress(OSError):  # told by whoever needs the key

@@ -11,10 +11,10 @@ import json
 import stat
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
+import msgspec
 from pydantic import Field, ValidationError, field_validator, model_validator
 
 from daemon.model.bots import BOT_PREFIX
@@ -325,8 +325,7 @@ class Settings(Frozen):
         return self
 
 
-@dataclass(frozen=True)
-class Config:
+class Config(msgspec.Struct, frozen=True):
     """A configuration that can be used: settings, caps, and the hash that binds evidence to it."""
 
     settings: Settings

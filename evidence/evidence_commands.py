@@ -18,7 +18,8 @@ import click
 from evidence.folds.parallel import cores
 from evidence.judge.decision_recheck import EXIT_AGREED, EXIT_DISAGREED, recheck
 from evidence.judge.disagreement import tell
-from evidence.judge.verdict import HISTORY_WORDS, OK, UNANCHORED, notarised_words
+from evidence.judge.uncovered import UNANCHORED
+from evidence.judge.verdict import HISTORY_WORDS, OK, notarised_words
 from evidence.pack.pack_commands import check_pack, keygen_command, pack_command
 from evidence.promotion.promote_command import sign_policy_command
 from evidence.read.journal_sources import SourceError, streams_of

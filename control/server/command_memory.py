@@ -12,8 +12,9 @@ Rules of this file:
 import asyncio
 from collections import OrderedDict
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from control.control_errors import ProtocolErrorCode
 from control.protocol import ErrorReply
@@ -34,8 +35,7 @@ Key = tuple[int, str]
 """Whose id, and the id."""
 
 
-@dataclass(slots=True)
-class Deed:
+class Deed(msgspec.Struct):
     """One command under its id: what it was, and its outcome when there is one."""
 
     method: str

@@ -8,8 +8,9 @@ Rules of this file:
 """
 
 from collections import OrderedDict
-from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
+
+import msgspec
 
 SOURCES_MAX = 1_024
 
@@ -71,8 +72,7 @@ class ConnectionLimits(Generic[P]):
         return next((place for place in others if not place.in_flight), others[0])
 
 
-@dataclass(slots=True)
-class _Bucket:
+class _Bucket(msgspec.Struct):
     tokens: float
     last_s: float
     missed: int = 0

@@ -16,7 +16,6 @@ import re
 import socket
 import threading
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
-from dataclasses import replace
 from typing import Any
 
 import orjson
@@ -34,6 +33,7 @@ from control.server.line_filter import bot_filter, type_filter
 from control.server.request_handler import Caller, RequestHandler, Subscription
 from control.server.socket_file import ListeningSocket
 from control.status_snapshot import is_of_bot, rows
+from daemon.model.copies import replace
 from daemon.model.inputs import Actor
 
 log = logging.getLogger("seatriald.control")

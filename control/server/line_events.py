@@ -10,9 +10,10 @@ Rules of this file:
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass
 from threading import Lock
 from typing import Protocol
+
+import msgspec
 
 from control.protocol import LINE_BYTES_MAX
 
@@ -33,8 +34,7 @@ RING_LINES = 1_000
 QUEUE_LINES_MAX = 4_096
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
+class Found(msgspec.Struct, frozen=True):
     """What a search in the journal's files found."""
 
     lines: list[bytes]

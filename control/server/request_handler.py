@@ -13,9 +13,9 @@ import asyncio
 import contextlib
 import secrets
 from collections.abc import Callable, Coroutine, Mapping
-from dataclasses import dataclass
 from typing import Any
 
+import msgspec
 import orjson
 
 from control.control_errors import ProtocolErrorCode
@@ -59,16 +59,14 @@ Listener = tuple[str | int, Callable[[bytes], None]]
 """A request that wants to hear of a kill's steps: its id, and where lines go to."""
 
 
-@dataclass(frozen=True, slots=True)
-class Caller:
+class Caller(msgspec.Struct, frozen=True):
     """The connected peer as the record shows it, and its role; None for a stranger."""
 
     actor: Actor
     role: Role | None
 
 
-@dataclass(frozen=True, slots=True)
-class Subscription:
+class Subscription(msgspec.Struct, frozen=True):
     """The caller wants journal lines on its connection."""
 
     request_id: str | int

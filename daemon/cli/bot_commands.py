@@ -8,7 +8,6 @@ Exit codes: those of `control.tool.failures`.
 """
 
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +18,7 @@ from control.tool.commands_write import json_option, reason_option, unasked_opti
 from control.tool.failures import EXIT_REFUSED
 from control.tool.output import print_json
 from daemon.errors import SeatrialError
+from daemon.model.copies import replace
 from daemon.settings import Config, SettingsError, load_config
 from daemon.shell.gateway.bot_keys import BotKey, check_new, new_key, read_keys, write_key
 from daemon.shell.gateway.snippets import CLIENTS, Address, snippet

@@ -5,12 +5,12 @@ Exit codes: 0 shown; 2 the configuration cannot be used.
 
 import json
 import sys
-from dataclasses import asdict
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, NoReturn
 
 import click
+import msgspec
 from rich.console import Console
 from rich.table import Table
 
@@ -37,7 +37,7 @@ def explain_command(config_path: Path, *, as_json: bool) -> None:
         _refuse("\n".join(f"{config_path}: {line}" for line in error.violations))
     rows = explain_rows(config.capset, _usage(config.settings.socket_path))
     if as_json:
-        click.echo(json.dumps({"caps": [asdict(row) for row in rows]}))
+        click.echo(json.dumps({"caps": [msgspec.structs.asdict(row) for row in rows]}))
         return
     console = Console()
     console = console if console.is_terminal else Console(width=WIDE)

@@ -6,12 +6,12 @@ import platform
 import signal
 import sys
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import click
 
 from daemon.demo.processes import DemoError
+from daemon.model.copies import replace
 from daemon.shell.process.clock import SystemClock, utc_text
 from daemon.trials.bot import BotError, BotProcess, version_of
 from daemon.trials.course_files import load_course

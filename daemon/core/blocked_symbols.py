@@ -10,11 +10,11 @@ Rules of this file:
 """
 
 from collections.abc import Mapping
-from dataclasses import replace
 
 from daemon.core.turn_context import TurnContext
 from daemon.model import journal_records as journal
 from daemon.model.amounts import plain
+from daemon.model.copies import replace
 from daemon.model.enums import GateState, SymbolStatus
 from daemon.model.ids import InstrumentId, instrument_of, symbol_of
 from daemon.model.inputs import InstrumentsLoaded

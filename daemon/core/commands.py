@@ -5,7 +5,6 @@ and is told here too so that it is never lost.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict
 from typing import Any
 
 from daemon.core.books import order_fields
@@ -21,6 +20,7 @@ from daemon.model.amounts import plain
 from daemon.model.effects import Reply
 from daemon.model.ids import symbol_of
 from daemon.model.inputs import Command, KillLatched
+from daemon.model.plain_values import to_plain
 from daemon.model.records import EventType
 from riskcaps.words.capset import CapConfigError
 
@@ -181,7 +181,7 @@ class Commands:
         }
 
     def _incidents(self, _: Command) -> Answer:
-        return {"incidents": [asdict(one) for one in self._ctx.ledger.incidents.values()]}
+        return {"incidents": [to_plain(one) for one in self._ctx.ledger.incidents.values()]}
 
     def _note(self, command: Command) -> Answer:
         incident_id = str(command.params.get("incident_id", ""))

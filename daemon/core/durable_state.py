@@ -8,9 +8,10 @@ Rules of this file:
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
+
+import msgspec
 
 from daemon.core.books import Books
 from daemon.core.bots.bot_accounts import BotAccounts
@@ -38,15 +39,14 @@ NOTES_KEPT = 20
 NO_SESSION = SessionId("")
 
 
-@dataclass(slots=True, kw_only=True)
-class TradingSession:
+class TradingSession(msgspec.Struct, kw_only=True):
     """One session as the journal tells it; `session_id` is empty when none is on."""
 
     session_id: SessionId = NO_SESSION
     started_ns: int = 0
     orders: int = 0
     fills: int = 0
-    denied: dict[str, int] = field(default_factory=dict)
+    denied: dict[str, int] = msgspec.field(default_factory=dict)
 
     @property
     def decided(self) -> list[int]:
@@ -54,8 +54,7 @@ class TradingSession:
         return [self.orders, sum(self.denied.values())]
 
 
-@dataclass(slots=True, kw_only=True)
-class Incident:
+class Incident(msgspec.Struct, kw_only=True):
     """A latched fact: what stopped us, and whether a human has explained it."""
 
     incident_id: str
@@ -63,9 +62,9 @@ class Incident:
     msg: str
     symbol: str
     opened_ns: int
-    context: dict[str, Any] = field(default_factory=dict)
+    context: dict[str, Any] = msgspec.field(default_factory=dict)
     resolved_by: str = ""
-    notes: list[str] = field(default_factory=list)
+    notes: list[str] = msgspec.field(default_factory=list)
 
 
 class DurableState:
@@ -341,7 +340,11 @@ class DurableState:
         """Finished: the hold shrinks to what the venue says it traded and we have not booked."""
         missing = order.venue_cum_qty - order.cum_qty
         if missing > 0:
-            self.heard(self.interceptor.risk.on_leaves(order.client_order_id, missing))
+            risk = self.interceptor.risk
+            self.heard(risk.on_leaves(order.client_order_id, missing))
+            if order.status is not OrderStatus.FILLED:  # what waits for it never works
+                for scope in (risk, *risk.bots.by_name.values()):
+                    scope.books.never_fills(order.client_order_id)
         else:
             self.heard(self.interceptor.risk.on_terminal(order.client_order_id, now_ns))
 

@@ -1,9 +1,10 @@
 """What the engine is told once, at birth: frozen values, units in the names."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
+
+import msgspec
 
 from daemon.model.amounts import NS_PER_MS, NS_PER_S
 from daemon.model.enums import Mode
@@ -14,8 +15,7 @@ from daemon.model.strategy import Strategy
 StrategyFactory = Callable[[StrategyId, Mapping[InstrumentId, Instrument]], Strategy]
 
 
-@dataclass(frozen=True, kw_only=True)
-class StrategySpec:
+class StrategySpec(msgspec.Struct, frozen=True, kw_only=True):
     """One strategy of the config: its name, its symbols, and how to build it at session start."""
 
     strategy_id: StrategyId
@@ -23,8 +23,7 @@ class StrategySpec:
     factory: StrategyFactory
 
 
-@dataclass(frozen=True, kw_only=True)
-class BotSpec:
+class BotSpec(msgspec.Struct, frozen=True, kw_only=True):
     """One bot of the config. Its caps are in the capset."""
 
     name: str
@@ -32,7 +31,7 @@ class BotSpec:
     """What it may trade and see: some of the daemon's symbols."""
     public_key: str = ""
     """The public half of its Ed25519 key (PEM, or raw in base64); empty: it signs by HMAC."""
-    capital: Mapping[str, Decimal] = field(default_factory=dict)
+    capital: Mapping[str, Decimal] = msgspec.field(default_factory=dict)
     """What it may spend, by asset; empty: whatever the account has."""
     patience_ns: int = 900 * NS_PER_MS
     """So long it waits for an answer; it has heard "unknown" of what is refused later."""
@@ -46,16 +45,14 @@ class BotSpec:
     """When it is gone, its stop orders that only reduce its own position stay."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Storm:
+class Storm(msgspec.Struct, frozen=True, kw_only=True):
     """A storm is `count` events inside `window_ns`; fewer are weather."""
 
     count: int
     window_ns: int
 
 
-@dataclass(frozen=True, kw_only=True)
-class EngineConfig:
+class EngineConfig(msgspec.Struct, frozen=True, kw_only=True):
     """Everything the engine may depend on besides its inputs. All times in nanoseconds."""
 
     environment: str
@@ -68,7 +65,7 @@ class EngineConfig:
     bots: tuple[BotSpec, ...] = ()
     account: str = ""
     """Fingerprint of the account, never its key."""
-    session_binding: Mapping[str, Any] = field(default_factory=dict)
+    session_binding: Mapping[str, Any] = msgspec.field(default_factory=dict)
     """Copied into `session_start`: version, commit, config_hash, caps_hash, host, packages."""
 
     housekeeping_period_ns: int = 200 * NS_PER_MS

@@ -9,9 +9,10 @@ Rules of this file:
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
+
+import msgspec
 
 from daemon.core.retry import backoff_ns
 from daemon.core.strategy_runner import StrategyRunner
@@ -43,8 +44,7 @@ MAY_PASS = frozenset(
 """Denials that time may take back; any other one gives the symbol up."""
 
 
-@dataclass(slots=True, kw_only=True)
-class _Leg:
+class _Leg(msgspec.Struct, kw_only=True):
     """One symbol on its way to nothing."""
 
     due_ns: int = 0
@@ -57,8 +57,7 @@ class _Leg:
     """The position at which nothing more was tried."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Left:
+class Left(msgspec.Struct, frozen=True, kw_only=True):
     """What a flattening did not close."""
 
     symbol: str

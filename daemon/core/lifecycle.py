@@ -14,8 +14,9 @@ Rules of this file:
    happens to a cancel, a replace or an amend says nothing of its target's life.
 """
 
-from dataclasses import dataclass
 from enum import StrEnum
+
+import msgspec
 
 from daemon.model.enums import OrderStatus, VenueOrderStatus
 
@@ -69,8 +70,7 @@ class Trigger(StrEnum):
     """Listed as open in two snapshots asked for after the books had ended it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(msgspec.Struct, frozen=True):
     """Where a trigger leads. `note` says why an odd row is right; `alarm` opens an incident."""
 
     new: OrderStatus

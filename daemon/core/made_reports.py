@@ -1,7 +1,6 @@
 """Reports and orders that are made here: adopted, told where the venue sent none, recovered."""
 
-from dataclasses import replace
-
+from daemon.model.copies import replace
 from daemon.model.enums import (
     ExecType,
     OrderStatus,

@@ -7,16 +7,16 @@ Rules of this file:
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from enum import StrEnum
+
+import msgspec
 
 from daemon.core.engine_config import EngineConfig
 from daemon.core.retry import backoff_ns
 from daemon.model.ids import ClientOrderId
 
 
-@dataclass(slots=True, kw_only=True)
-class Ask:
+class Ask(msgspec.Struct, kw_only=True):
     """One order that is to be queried until its state is settled."""
 
     why: str
@@ -42,8 +42,7 @@ class Stage(StrEnum):
     """Without effect so far; the answer to a query says whether to send again."""
 
 
-@dataclass(slots=True, kw_only=True)
-class CancelTry:
+class CancelTry(msgspec.Struct, kw_only=True):
     """One order that we want gone."""
 
     why: str

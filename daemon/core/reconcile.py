@@ -10,13 +10,15 @@ Rules of this file:
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any, Literal
+
+import msgspec
 
 from daemon.core.books import Books, trade_id_of
 from daemon.model.amounts import ZERO, plain
 from daemon.model.balance_changes import BalanceChange
+from daemon.model.copies import replace
 from daemon.model.ids import InstrumentId, is_ours, symbol_of
 from daemon.model.reports import VenueSnapshot
 
@@ -24,8 +26,7 @@ Kind = Literal["balance", "vanished", "ended_order", "foreign_order", "foreign_f
 Class = Literal["in_flight", "foreign", "external", "wipe", "real"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Difference:
+class Difference(msgspec.Struct, frozen=True, kw_only=True):
     """One disagreement between the books and the venue."""
 
     kind: Kind
@@ -66,8 +67,7 @@ class Difference:
         }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Assets:
+class Assets(msgspec.Struct, frozen=True, kw_only=True):
     """Which assets are ours to watch."""
 
     pairs: Mapping[InstrumentId, tuple[str, ...]]
@@ -265,8 +265,7 @@ def _as_wipe(one: Difference) -> Difference:
     return replace(one, cls="wipe", change=change)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Weighed:
+class Weighed(msgspec.Struct, frozen=True, kw_only=True):
     """A snapshot's differences after weighing."""
 
     newly: tuple[Difference, ...]

@@ -11,7 +11,7 @@ Rules of this file:
    blocked, with the reason, and the others go on.
 """
 
-from dataclasses import dataclass, replace
+import msgspec
 
 from daemon.core.command_errors import CommandErrorCode
 from daemon.core.execution import Execution
@@ -22,6 +22,7 @@ from daemon.core.retry import backoff_ns
 from daemon.core.turn_context import TurnContext
 from daemon.model import journal_records as journal
 from daemon.model.amounts import ZERO, plain
+from daemon.model.copies import replace
 from daemon.model.effects import OrderRef, Reply, TakeSnapshot
 from daemon.model.enums import GateState
 from daemon.model.ids import (
@@ -39,8 +40,7 @@ from daemon.model.reports import Fill, VenueSnapshot
 from daemon.model.stop_triggers import StopTrigger
 
 
-@dataclass(slots=True, kw_only=True)
-class ReconciliationRound:
+class ReconciliationRound(msgspec.Struct, kw_only=True):
     """A snapshot on its way."""
 
     reason: str

@@ -1,8 +1,9 @@
 """A session (or the daemon) on its way to rest: what it waits for, and what is told of its end."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from typing import Any
+
+import msgspec
 
 from daemon.core.command_errors import CommandErrorCode
 from daemon.core.flatten import Flatten, Left, is_flat, told
@@ -17,8 +18,7 @@ _NO_LINK_NS = 1_000_000_000
 says so; with an order in the books it waits until its deadline."""
 
 
-@dataclass(slots=True, kw_only=True)
-class SessionEnd:
+class SessionEnd(msgspec.Struct, kw_only=True):
     """One way to the end, whoever asked for it."""
 
     kind: str
@@ -26,7 +26,7 @@ class SessionEnd:
     by: str
     began_ns: int
     deadline_ns: int
-    command_ids: list[str] = field(default_factory=list)
+    command_ids: list[str] = msgspec.field(default_factory=list)
     exit_after: bool = False
     flatten: Flatten | None = None
     """The flattening that belongs to it; it may have been interrupted."""

@@ -4,6 +4,8 @@ from collections.abc import Iterable
 from decimal import Decimal
 from typing import Any
 
+import msgspec
+
 from daemon.core.books import order_fields
 from daemon.core.bots.bot_handler import Bots
 from daemon.core.bots.money import allotments_short
@@ -38,7 +40,7 @@ def told(value: Decimal) -> str:
 
 def _equity(ctx: TurnContext, now_ns: int) -> dict[str, Any]:
     view = ctx.interceptor.risk.equity(now_ns)
-    amounts = {name: getattr(view, name) for name in view.__slots__}
+    amounts = msgspec.structs.asdict(view)
     return {
         name: told(value) if isinstance(value, Decimal) else value
         for name, value in amounts.items()

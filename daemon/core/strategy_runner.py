@@ -9,8 +9,9 @@ Rules of this file:
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from functools import partial
+
+import msgspec
 
 from daemon.core.amend_requests import Amends
 from daemon.core.cancels import Cancels
@@ -44,8 +45,7 @@ DENIAL_DEPTH_MAX = 1
 TRACE_FRAMES_MAX = 20
 
 
-@dataclass(slots=True)
-class HostedStrategy:
+class HostedStrategy(msgspec.Struct):
     """One strategy at work, and its window."""
 
     strategy: Strategy

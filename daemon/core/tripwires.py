@@ -7,7 +7,8 @@ Rules of this file:
 """
 
 from collections import deque
-from dataclasses import dataclass
+
+import msgspec
 
 from daemon.core.blocked_symbols import BlockedSymbols
 from daemon.core.engine_config import EngineConfig, Storm
@@ -47,8 +48,7 @@ class StormWire:
         return sum(1 for at in self._times if now_ns - at <= self._storm.window_ns)
 
 
-@dataclass(slots=True)
-class _Standing:
+class _Standing(msgspec.Struct):
     """A bad state and since when it stands."""
 
     since_ns: int

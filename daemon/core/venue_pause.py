@@ -1,6 +1,6 @@
 """A pause that the venue asks for: a fact of the books, which survives a restart."""
 
-from dataclasses import dataclass
+import msgspec
 
 from daemon.model.amounts import NS_PER_S
 from daemon.model.time_text import date_text
@@ -10,8 +10,7 @@ WHOLE = BANS | {"weight", "connections"}
 """Pauses of every request; that of the order count stops placements only."""
 
 
-@dataclass(frozen=True, slots=True)
-class VenuePause:
+class VenuePause(msgspec.Struct, frozen=True):
     """The venue refused for rate: no request of any kind is sent before `until_ns`."""
 
     scope: str

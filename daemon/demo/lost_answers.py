@@ -13,9 +13,10 @@ import subprocess
 import sys
 import urllib.request
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import msgspec
 
 from daemon.demo.demo_screen import Screen, program
 from daemon.demo.freqtrade_bot import run_freqtrade
@@ -31,8 +32,7 @@ _FAULT = [{"kind": "unknown_1007_after", "rate": 1.0, "purposes": ["place"]}]
 _NAME = "demo"
 
 
-@dataclass(frozen=True, slots=True)
-class DemoRoute:
+class DemoRoute(msgspec.Struct, frozen=True):
     """Where the bot trades, and with what key."""
 
     rest: str
@@ -91,7 +91,8 @@ class LostAnswers:
             with Process(
                 "seatriald", ["daemon", "--config", str(config)], home / "daemon.log"
             ) as d:
-                address = start_session(home / "state" / "control.sock", d)
+                status = start_session(home / "state" / "control.sock", d)
+                address = status["gateway"]["address"]
                 route = DemoRoute(f"http://{address}", f"ws://{address}", key.api_key, key.secret)
                 return self._judged("through the gateway", "gate", ready, route)
 

@@ -10,9 +10,10 @@ import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import msgspec
 
 from control.control_errors import ControlError
 from control.tool.client import call
@@ -30,8 +31,7 @@ NAME = "mybot"
 """Its name in the configuration, the journal and the report."""
 
 
-@dataclass(frozen=True, slots=True)
-class OwnBotOptions:
+class OwnBotOptions(msgspec.Struct, frozen=True):
     """What the command line asked for."""
 
     directory: Path
@@ -70,7 +70,7 @@ class OwnBotDemo:
             arguments = ["daemon", "--config", str(config)]
             with Process("seatriald", arguments, self._dir / "seatriald.log") as daemon:
                 socket = self._dir / "state" / "control.sock"
-                address = start_session(socket, daemon)
+                address = str(start_session(socket, daemon)["gateway"]["address"])
                 self._screen.say(f"seatriald READY, session started, gateway at {address}")
                 with self._bot(address, key.api_key, key.secret) as bot:
                     self._watch(bot, daemon, socket)

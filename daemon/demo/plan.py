@@ -1,9 +1,10 @@
 """What a demo runs: options, symbols, sizes, and the configuration it writes for the daemon."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import msgspec
 
 from daemon.model.amounts import decimal_of, plain
 
@@ -15,8 +16,7 @@ REPLAY_CONVERSION = "ETHUSDT"
 """Prices the quote asset of the recorded XRPETH trades in the numeraire."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class DemoOptions:
+class DemoOptions(msgspec.Struct, frozen=True, kw_only=True):
     """What the command line asked for."""
 
     seconds: int = 60
@@ -30,8 +30,7 @@ class DemoOptions:
     as_json: bool = False
 
 
-@dataclass(frozen=True, kw_only=True)
-class Sizing:
+class Sizing(msgspec.Struct, frozen=True, kw_only=True):
     """How large one symbol is traded and capped: base quantity per quote, and its caps in base."""
 
     qty: str

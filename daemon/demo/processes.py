@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 import urllib.request
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -26,9 +26,18 @@ class Process:
     """A child whose stderr goes to a log file; it dies with us at the latest."""
 
     def __init__(
-        self, name: str, arguments: Sequence[str], log: Path, *, has_own_group: bool = False
+        self,
+        name: str,
+        arguments: Sequence[str],
+        log: Path,
+        *,
+        has_own_group: bool = False,
+        environ: Mapping[str, str] | None = None,
     ) -> None:
-        """Start it; with `has_own_group` a Ctrl-C at the terminal does not reach it."""
+        """Start it; with `has_own_group` a Ctrl-C at the terminal does not reach it.
+
+        `environ` is added to our own environment.
+        """
         self.name = name
         self.log = log
         with log.open("ab") as out:
@@ -37,7 +46,7 @@ class Process:
                 stdout=subprocess.PIPE,
                 stderr=out,
                 stdin=subprocess.DEVNULL,
-                env=os.environ | {"PYTHONUNBUFFERED": "1"},
+                env=os.environ | {"PYTHONUNBUFFERED": "1"} | dict(environ or {}),
                 preexec_fn=end_with_parent(),  # noqa: PLW1509 - one system call, no lock
                 process_group=0 if has_own_group else None,
             )

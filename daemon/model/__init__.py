@@ -1,1 +1,1 @@
-"""Ground floor: the words and values of the house. Standard library only, no I/O, no clock."""
+"""Ground floor: words and values of the house. Standard library and msgspec, no I/O, no clock."""

@@ -8,8 +8,9 @@ Rules of this file:
    `docs/TRIPWIRES.md` shows this table.
 """
 
-from dataclasses import dataclass
 from enum import StrEnum
+
+import msgspec
 
 
 class BalanceChange(StrEnum):
@@ -27,8 +28,7 @@ class BalanceChange(StrEnum):
     WIPE = "wipe"
 
 
-@dataclass(frozen=True, slots=True)
-class ChangeText:
+class ChangeText(msgspec.Struct, frozen=True):
     """One row of the table: how it is told apart, and what follows."""
 
     seen: str

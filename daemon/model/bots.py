@@ -8,12 +8,12 @@ Rules of this file:
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
 
+import msgspec
+
 from daemon.model.amounts import ZERO
-from daemon.model.cheap_values import quick
 from daemon.model.enums import OrderType, Side, TimeInForce, VenueOrderStatus
 from daemon.model.ids import ClientOrderId, InstrumentId, StrategyId, VenueOrderId
 from daemon.model.list_legs import ListLeg
@@ -95,19 +95,17 @@ class BotRefusal(StrEnum):
     """An order of a list is not replaced or amended here; its cancel ends the list."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BotDenial:
+class BotDenial(msgspec.Struct, frozen=True, kw_only=True):
     """Why a request was refused. `code` is 0 where no venue spoke."""
 
     source: DenialSource
     reason: str
-    context: Mapping[str, str] = field(default_factory=dict)
+    context: Mapping[str, str] = msgspec.field(default_factory=dict)
     code: int = 0
     msg: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BotFill:
+class BotFill(msgspec.Struct, frozen=True, kw_only=True):
     """One trade of a bot's order. `qty` in base, `price` in quote, `fee` in `fee_asset`."""
 
     trade_id: int
@@ -119,9 +117,7 @@ class BotFill:
     ts_venue_ns: int
 
 
-@quick
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BotOrderRow:
+class BotOrderRow(msgspec.Struct, frozen=True, kw_only=True):
     """One order of a bot as the fold has it.
 
     `status` None: sent, and nothing yet proves that the venue has it (in flight or unknown). An
@@ -165,8 +161,7 @@ class BotOrderRow:
     """It waits for the first order of its list; its `status` is NEW meanwhile."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BotSwitched:
+class BotSwitched(msgspec.Struct, frozen=True, kw_only=True):
     """A bot may place, or may not, from now on; `cancel`: its open orders are cancelled."""
 
     bot: str
@@ -177,8 +172,7 @@ class BotSwitched:
     """The operator's name, where it was one."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BotThrottled:
+class BotThrottled(msgspec.Struct, frozen=True, kw_only=True):
     """So many requests of a bot were refused for their rate; one such input a second at most."""
 
     bot: str
@@ -186,16 +180,14 @@ class BotThrottled:
     window_ms: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BotKeyMisused:
+class BotKeyMisused(msgspec.Struct, frozen=True, kw_only=True):
     """A key is in the wrong hands; `what` says how, `bot` whose it is (empty: the daemon's own)."""
 
     bot: str
     what: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BotView:
+class BotView(msgspec.Struct, frozen=True, kw_only=True):
     """All that one bot may see, at boot: the gateway's read side begins with it."""
 
     bot: str

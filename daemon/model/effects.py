@@ -8,7 +8,6 @@ Rules of this file:
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
@@ -34,36 +33,31 @@ class SendOrder(msgspec.Struct, frozen=True):
     order: NewOrder
 
 
-@dataclass(frozen=True, slots=True)
-class SendOrderList:
+class SendOrderList(msgspec.Struct, frozen=True):
     """Hand an approved order list to the venue session: one request, all of its orders or none."""
 
     order_list: NewOrderList
 
 
-@dataclass(frozen=True, slots=True)
-class SendCancel:
+class SendCancel(msgspec.Struct, frozen=True):
     """Hand a cancel to the venue session."""
 
     cancel: CancelOrder
 
 
-@dataclass(frozen=True, slots=True)
-class SendReplace:
+class SendReplace(msgspec.Struct, frozen=True):
     """Hand a cancel-replace to the venue session."""
 
     replace: ReplaceOrder
 
 
-@dataclass(frozen=True, slots=True)
-class SendAmend:
+class SendAmend(msgspec.Struct, frozen=True):
     """Hand an amend (a smaller quantity, nothing else) to the venue session."""
 
     amend: AmendOrder
 
 
-@dataclass(frozen=True, slots=True)
-class QueryOrder:
+class QueryOrder(msgspec.Struct, frozen=True):
     """Ask what became of one order, with its trades when it has any."""
 
     client_order_id: ClientOrderId
@@ -71,8 +65,7 @@ class QueryOrder:
     venue_order_id: VenueOrderId | None
 
 
-@dataclass(frozen=True, slots=True)
-class OrderRef:
+class OrderRef(msgspec.Struct, frozen=True):
     """How to ask for one of our orders."""
 
     client_order_id: ClientOrderId
@@ -80,8 +73,7 @@ class OrderRef:
     venue_order_id: VenueOrderId | None
 
 
-@dataclass(frozen=True, slots=True)
-class HistoryAfter:
+class HistoryAfter(msgspec.Struct, frozen=True):
     """Ask for orders of ours at the venue that are later than any that we know of."""
 
     instance: str
@@ -91,8 +83,7 @@ class HistoryAfter:
     """Per instrument, the venue's id of the newest order that we know."""
 
 
-@dataclass(frozen=True, slots=True)
-class TakeSnapshot:
+class TakeSnapshot(msgspec.Struct, frozen=True):
     """Run one reconciliation round and answer `SnapshotTaken` or `SnapshotFailed`.
 
     `believed_open` are our non-terminal orders: each that the venue does not list as open is
@@ -111,8 +102,7 @@ class TakeSnapshot:
     history: HistoryAfter | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class RefreshInstruments:
+class RefreshInstruments(msgspec.Struct, frozen=True):
     """Read the venue's list of symbols again, when what is known of it is a few seconds old.
 
     A wish was denied by a filter; the venue may have loosened it. What has changed is told by
@@ -122,48 +112,42 @@ class RefreshInstruments:
     instrument_id: InstrumentId
 
 
-@dataclass(frozen=True, slots=True)
-class ArmTimer:
+class ArmTimer(msgspec.Struct, frozen=True):
     """Answer `TimerFired(timer_id)` at or after `at_ns`; arming again replaces."""
 
     timer_id: str
     at_ns: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reply:
+class Reply(msgspec.Struct, frozen=True, kw_only=True):
     """Answer a command: `error_code` empty when it succeeded."""
 
     command_id: str
-    result: Mapping[str, Any] = field(default_factory=dict)
+    result: Mapping[str, Any] = msgspec.field(default_factory=dict)
     error_code: str = ""
     error_message: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class CloseHalt:
+class CloseHalt(msgspec.Struct, frozen=True):
     """Close the halt flag (an automatic halt, not an operator's kill)."""
 
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class OpenHalt:
+class OpenHalt(msgspec.Struct, frozen=True):
     """Open the halt flag after re-arm or start."""
 
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class ExitDaemon:
+class ExitDaemon(msgspec.Struct, frozen=True):
     """End the process in order, with this exit code."""
 
     exit_code: int
     reason: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BotAnswered:
+class BotAnswered(msgspec.Struct, frozen=True, kw_only=True):
     """The definite answer to a bot's request. There is at most one for a request.
 
     A place, cancel or amend has either `denial` or one row. A cancel-all has a row for each order,
@@ -180,8 +164,7 @@ class BotAnswered:
     cancel_row: BotOrderRow | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BotOrderChanged:
+class BotOrderChanged(msgspec.Struct, frozen=True, kw_only=True):
     """One change of a bot's order, in order, after its lines are written: an execution report.
 
     `row` is the order right after this change, `fill` the trade where `exec_type` is TRADE.
@@ -193,8 +176,7 @@ class BotOrderChanged:
     fill: BotFill | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BotListChanged:
+class BotListChanged(msgspec.Struct, frozen=True, kw_only=True):
     """A bot's order list has begun, or has ended; told before, or after, its orders' changes.
 
     `rows` are its orders, in the order of their legs.
@@ -205,8 +187,7 @@ class BotListChanged:
     is_done: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BotBalances:
+class BotBalances(msgspec.Struct, frozen=True, kw_only=True):
     """What a bot may spend has changed; the rows are all that changed, absolute."""
 
     bot: str

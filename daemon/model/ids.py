@@ -23,8 +23,9 @@ Rules of this file:
 
 import re
 import unicodedata
-from dataclasses import dataclass
 from typing import NamedTuple, NewType
+
+import msgspec
 
 from daemon.model.records import GENESIS
 
@@ -296,8 +297,7 @@ def _boot_digits(run: str, nonce: str) -> str:
     return f"{run.rjust(_WIDE_RUN_LENGTH, '0')}-"
 
 
-@dataclass(slots=True)
-class ClientOrderIdFactory:
+class ClientOrderIdFactory(msgspec.Struct):
     """Mints the ids of one run; only the interceptor holds one."""
 
     run: RunId

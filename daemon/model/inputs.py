@@ -7,14 +7,12 @@ Rules of this file:
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, Literal, get_args
 
 import msgspec
 
 from daemon.model.bots import BotKeyMisused, BotSwitched, BotThrottled, ReplaceMode, Tags
-from daemon.model.cheap_values import quick
 from daemon.model.enums import Link, OrderType, Side, TimeInForce
 from daemon.model.ids import ClientOrderId, InstrumentId, VenueOrderId
 from daemon.model.instrument import Instrument
@@ -28,76 +26,66 @@ from daemon.model.reports import CancelReject, ExecutionReport, NotFound, Reject
 RequestKind = Literal["place", "cancel", "replace", "amend"]
 
 
-@dataclass(frozen=True, slots=True)
-class LinkUp:
+class LinkUp(msgspec.Struct, frozen=True):
     """A connection is established, authenticated and subscribed."""
 
     link: Link
 
 
-@dataclass(frozen=True, slots=True)
-class LinkDown:
+class LinkDown(msgspec.Struct, frozen=True):
     """A connection is lost. In-flight requests were reported `OutcomeUnknown` before this."""
 
     link: Link
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class InstrumentsLoaded:
+class InstrumentsLoaded(msgspec.Struct, frozen=True):
     """Symbols and filters from the venue, at connect and whenever they change.
 
     `absent`: our symbols that the venue does not list, or not so that it can be read, with why.
     """
 
     instruments: tuple[Instrument, ...]
-    absent: Mapping[str, str] = field(default_factory=dict)
+    absent: Mapping[str, str] = msgspec.field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class MarketData:
+class MarketData(msgspec.Struct, frozen=True):
     """The latest top of one book."""
 
     top: TopOfBook
 
 
-@dataclass(frozen=True, slots=True)
-class PublicTrade:
+class PublicTrade(msgspec.Struct, frozen=True):
     """A trade of others on the market stream."""
 
     trade: TradeTick
 
 
-@dataclass(frozen=True, slots=True)
-class VenueReport:
+class VenueReport(msgspec.Struct, frozen=True):
     """The venue said something of one order, by stream, reply or query."""
 
     report: ExecutionReport
 
 
-@dataclass(frozen=True, slots=True)
-class VenueReject:
+class VenueReject(msgspec.Struct, frozen=True):
     """The venue definitely refused a placement."""
 
     reject: Reject
 
 
-@dataclass(frozen=True, slots=True)
-class VenueCancelReject:
+class VenueCancelReject(msgspec.Struct, frozen=True):
     """The venue refused a cancel; the order must be queried."""
 
     reject: CancelReject
 
 
-@dataclass(frozen=True, slots=True)
-class VenueAmendReject:
+class VenueAmendReject(msgspec.Struct, frozen=True):
     """The venue refused an amend: the order is as it was (`-2038`), or has ended: query it."""
 
     reject: CancelReject
 
 
-@dataclass(frozen=True, slots=True)
-class OutcomeUnknown:
+class OutcomeUnknown(msgspec.Struct, frozen=True):
     """A request left and no answer can be trusted: deadline, lost socket, 5xx, -1006, -1007."""
 
     client_order_id: ClientOrderId
@@ -106,8 +94,7 @@ class OutcomeUnknown:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class NotSent:
+class NotSent(msgspec.Struct, frozen=True):
     """Proof that a request's bytes never left (no link, halt flag closed, budget empty)."""
 
     client_order_id: ClientOrderId
@@ -116,15 +103,13 @@ class NotSent:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class OrderAbsent:
+class OrderAbsent(msgspec.Struct, frozen=True):
     """A query by client order id was answered "does not exist"."""
 
     absent: NotFound
 
 
-@dataclass(frozen=True, slots=True)
-class QueryFailed:
+class QueryFailed(msgspec.Struct, frozen=True):
     """A query got no trustworthy answer: stay UNKNOWN, ask again."""
 
     client_order_id: ClientOrderId
@@ -132,37 +117,32 @@ class QueryFailed:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class BalancesChanged:
+class BalancesChanged(msgspec.Struct, frozen=True):
     """Absolute balances of the assets named; others are unchanged."""
 
     balances: tuple[Balance, ...]
     ts_venue_ns: int
 
 
-@dataclass(frozen=True, slots=True)
-class SnapshotTaken:
+class SnapshotTaken(msgspec.Struct, frozen=True):
     """A reconciliation round is complete."""
 
     snapshot: VenueSnapshot
 
 
-@dataclass(frozen=True, slots=True)
-class SnapshotFailed:
+class SnapshotFailed(msgspec.Struct, frozen=True):
     """A reconciliation round could not be completed; nothing may be concluded."""
 
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class TimerFired:
+class TimerFired(msgspec.Struct, frozen=True):
     """A timer armed by `ArmTimer` is due."""
 
     timer_id: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Actor:
+class Actor(msgspec.Struct, frozen=True, kw_only=True):
     """Who asked, as the kernel proved it (SO_PEERCRED) and the config maps it."""
 
     uid: int
@@ -171,19 +151,17 @@ class Actor:
     name: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Command:
+class Command(msgspec.Struct, frozen=True, kw_only=True):
     """An operator's command. `params` are already validated plain values."""
 
     command_id: str
     method: str
     actor: Actor
-    params: Mapping[str, Any] = field(default_factory=dict)
+    params: Mapping[str, Any] = msgspec.field(default_factory=dict)
     reason: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class KillLatched:
+class KillLatched(msgspec.Struct, frozen=True):
     """A stop path has closed the halt flag and latched; the engine must follow."""
 
     actor: Actor
@@ -191,8 +169,7 @@ class KillLatched:
     ts_latched_ns: int
 
 
-@dataclass(frozen=True, slots=True)
-class RateLimited:
+class RateLimited(msgspec.Struct, frozen=True):
     """The venue refused for rate (429, 418, -1003, -1015); nothing is sent before `until_ns`."""
 
     status: int
@@ -202,45 +179,38 @@ class RateLimited:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class BudgetSampled:
+class BudgetSampled(msgspec.Struct, frozen=True):
     """What the governor knows of the venue's limits: used and limit per window name."""
 
     used: Mapping[str, int]
     limits: Mapping[str, int]
 
 
-@dataclass(frozen=True, slots=True)
-class ClockSampled:
+class ClockSampled(msgspec.Struct, frozen=True):
     """Venue clock minus ours, by the best round trip of a batch."""
 
     offset_ns: int
     round_trip_ns: int
 
 
-@dataclass(frozen=True, slots=True)
-class JournalFault:
+class JournalFault(msgspec.Struct, frozen=True):
     """The journal cannot be written: no journal, no orders (promise P5)."""
 
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class JournalMended:
+class JournalMended(msgspec.Struct, frozen=True):
     """Every line that had been refused is written. It ends the fault; no session is resumed."""
 
 
-@dataclass(frozen=True, slots=True)
-class LoopLagged:
+class LoopLagged(msgspec.Struct, frozen=True):
     """The watchdog measured a main-loop lag or a queue age beyond its bound."""
 
     lag_ns: int
     queue_age_ns: int
 
 
-@quick
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BotPlace:
+class BotPlace(msgspec.Struct, frozen=True, kw_only=True):
     """A bot asks for one order, under its own id; either `qty` (base) or `quote_qty` is set.
 
     `is_test`: decide and answer, hold and send nothing. `proof`: what the bot signed and its
@@ -266,8 +236,7 @@ class BotPlace:
     proof: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BotCancel:
+class BotCancel(msgspec.Struct, frozen=True, kw_only=True):
     """A bot asks for the end of one order; named by its own id, the venue's, or both."""
 
     bot: str
@@ -279,8 +248,7 @@ class BotCancel:
     """The bot's id of the cancel, given back in the answer."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BotCancelAll:
+class BotCancelAll(msgspec.Struct, frozen=True, kw_only=True):
     """A bot asks for the end of all its orders on one symbol."""
 
     bot: str
@@ -288,8 +256,7 @@ class BotCancelAll:
     instrument_id: InstrumentId
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BotReplace:
+class BotReplace(msgspec.Struct, frozen=True, kw_only=True):
     """A bot asks for the end of one order and for another one in its stead (cancelReplace).
 
     `cancel` and `place` carry the same bot and request.
@@ -302,8 +269,7 @@ class BotReplace:
     mode: ReplaceMode
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BotAmend:
+class BotAmend(msgspec.Struct, frozen=True, kw_only=True):
     """A bot asks for a smaller quantity of one order; `new_qty` is the new whole one, in base."""
 
     bot: str
@@ -314,8 +280,7 @@ class BotAmend:
     new_qty: Decimal
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BotPlaceList:
+class BotPlaceList(msgspec.Struct, frozen=True, kw_only=True):
     """A bot asks for an order list; its `orders` carry the same bot and request."""
 
     bot: str
@@ -326,8 +291,7 @@ class BotPlaceList:
     orders: tuple[BotPlace, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BotCancelList:
+class BotCancelList(msgspec.Struct, frozen=True, kw_only=True):
     """A bot asks for the end of a list; named by its own id, the venue's, or both."""
 
     bot: str

@@ -3,8 +3,10 @@
 An adapter translates its venue's words; amounts are in units of base and quote.
 """
 
-from dataclasses import dataclass, field
 from decimal import Decimal
+from typing import Annotated
+
+import msgspec
 
 from daemon.model.amounts import ZERO
 from daemon.model.enums import OrderType, SymbolStatus
@@ -15,15 +17,14 @@ from daemon.model.plain_values import OMIT
 SPOT = "spot"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Instrument:
+class Instrument(msgspec.Struct, frozen=True, kw_only=True):
     """One symbol of one venue. All amounts exact; a bound of zero means the rule is off."""
 
     instrument_id: InstrumentId
     symbol: str
     base: str
     quote: str
-    kind: str = field(default=SPOT, metadata={OMIT: True})
+    kind: Annotated[str, OMIT] = SPOT
     """Its account model (`daemon.model.account_model`); lines of spot do not say it."""
     status: SymbolStatus
     order_types: frozenset[OrderType]

@@ -1,11 +1,11 @@
 """Wishes. An intent has no order id and may not leave the house; the interceptor answers it."""
 
-from dataclasses import dataclass
 from decimal import Decimal
 from types import NoneType
 
+import msgspec
+
 from daemon.model.bots import ReplaceMode, bot_of
-from daemon.model.cheap_values import quick
 from daemon.model.enums import OrderType, Side, TimeInForce
 from daemon.model.ids import ClientOrderId, InstrumentId, StrategyId
 from daemon.model.list_legs import ListLeg
@@ -18,9 +18,7 @@ ENGINE = StrategyId("engine")
 """The strategy id of recovery and flattening."""
 
 
-@quick
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PlaceIntent:
+class PlaceIntent(msgspec.Struct, frozen=True, kw_only=True):
     """A wish to place one order. `price` in quote per base (None for MARKET), `qty` in base."""
 
     strategy_id: StrategyId
@@ -45,8 +43,7 @@ class PlaceIntent:
         return bot_of(self.strategy_id)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CancelIntent:
+class CancelIntent(msgspec.Struct, frozen=True, kw_only=True):
     """A wish to cancel one of our orders."""
 
     strategy_id: StrategyId
@@ -54,8 +51,7 @@ class CancelIntent:
     reason: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReplaceIntent:
+class ReplaceIntent(msgspec.Struct, frozen=True, kw_only=True):
     """A wish to cancel one order and place another in its stead (caps see the worst of both).
 
     The new order is `wish`, or without one the old order with another quantity and price.
@@ -70,8 +66,7 @@ class ReplaceIntent:
     reason: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AmendIntent:
+class AmendIntent(msgspec.Struct, frozen=True, kw_only=True):
     """A wish to make one of our orders smaller; it keeps its id and its place in the queue.
 
     `qty` is the new whole quantity in base: below the present one, above what has traded.
@@ -83,8 +78,7 @@ class AmendIntent:
     reason: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TimerIntent:
+class TimerIntent(msgspec.Struct, frozen=True, kw_only=True):
     """A wish to be woken by `on_timer(name)` at or after `at_ns` (engine time)."""
 
     strategy_id: StrategyId

@@ -7,8 +7,9 @@ Rules of this file:
    the other. So it is with the pair that is pending behind the first order of an OTO (OTOCO).
 """
 
-from dataclasses import dataclass
 from enum import StrEnum
+
+import msgspec
 
 
 class Contingency(StrEnum):
@@ -18,8 +19,7 @@ class Contingency(StrEnum):
     OTO = "OTO"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ListLeg:
+class ListLeg(msgspec.Struct, frozen=True, kw_only=True):
     """The place of an order in its list."""
 
     list_id: str

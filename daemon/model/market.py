@@ -1,16 +1,14 @@
 """Market events, with both clocks: `ts_venue_ns` (0: the venue gives none) and `ts_recv_ns`."""
 
-from dataclasses import dataclass
 from decimal import Decimal
 
-from daemon.model.cheap_values import quick
+import msgspec
+
 from daemon.model.enums import Side
 from daemon.model.ids import InstrumentId
 
 
-@quick
-@dataclass(frozen=True, slots=True)
-class TopOfBook:
+class TopOfBook(msgspec.Struct, frozen=True):
     """Best bid and ask. Prices in quote per base, quantities in base; all positive."""
 
     instrument_id: InstrumentId
@@ -33,8 +31,7 @@ class TopOfBook:
         return (self.bid_px + self.ask_px) / 2
 
 
-@dataclass(frozen=True, slots=True)
-class TradeTick:
+class TradeTick(msgspec.Struct, frozen=True):
     """One public trade."""
 
     instrument_id: InstrumentId

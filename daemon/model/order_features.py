@@ -4,9 +4,10 @@ Each has a worst case of its own (riskcaps/gate/extras.py), and a switch in the 
 it is set: `order_features`.
 """
 
-from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
+
+import msgspec
 
 PEG_LEVELS_MAX = 100
 
@@ -28,8 +29,7 @@ class Feature(StrEnum):
     PEGGED = "PEGGED"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OrderExtras:
+class OrderExtras(msgspec.Struct, frozen=True, kw_only=True):
     """At least one of them is set.
 
     `trailing_bps`: how far a stop or take-profit follows the price, in basis points; `stop_price`

@@ -5,12 +5,13 @@ made by `riskcaps/gate/interceptor.py` and nowhere else (promise P1;
 tests/architecture/test_mint.py). Sessions accept nothing else.
 """
 
-from dataclasses import dataclass, field
 from decimal import Decimal
+from typing import Annotated
+
+import msgspec
 
 from daemon.model.amounts import ZERO
 from daemon.model.bots import ReplaceMode, Tags
-from daemon.model.cheap_values import quick
 from daemon.model.enums import OrderStatus, OrderType, Side, TimeInForce
 from daemon.model.ids import ClientOrderId, ExecId, InstrumentId, StrategyId, VenueOrderId
 from daemon.model.list_legs import Contingency, ListLeg
@@ -18,8 +19,7 @@ from daemon.model.order_features import OrderExtras
 from daemon.model.plain_values import OMIT
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OrderTerms:
+class OrderTerms(msgspec.Struct, frozen=True, kw_only=True):
     """What the venue is told of an order beside its shape; no rule of the caps reads it.
 
     `quote_qty`: a market order for so much in quote, instead of the quantity, which is then the
@@ -30,9 +30,7 @@ class OrderTerms:
     tags: Tags = ()
 
 
-@quick
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NewOrder:
+class NewOrder(msgspec.Struct, frozen=True, kw_only=True):
     """FIX NewOrderSingle (D): approved, held against the caps, ready to be journalled and sent."""
 
     client_order_id: ClientOrderId
@@ -51,8 +49,7 @@ class NewOrder:
     order_list: ListLeg | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NewOrderList:
+class NewOrderList(msgspec.Struct, frozen=True, kw_only=True):
     """FIX NewOrderList (E): the orders of one list, in the order of their legs; all or none."""
 
     list_id: str
@@ -65,8 +62,7 @@ class NewOrderList:
         return self.orders[0].instrument_id
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CancelOrder:
+class CancelOrder(msgspec.Struct, frozen=True, kw_only=True):
     """FIX OrderCancelRequest (F). `request_id` is its own id, which the order takes at the venue.
 
     Empty where the order's id is none of ours to derive one from: the venue makes one up.
@@ -80,8 +76,7 @@ class CancelOrder:
     request_id: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReplaceOrder:
+class ReplaceOrder(msgspec.Struct, frozen=True, kw_only=True):
     """FIX OrderCancelReplaceRequest (G): cancel `target`, place `order` in the same request.
 
     `request_id` is the id of its cancel, as in `CancelOrder`.
@@ -95,8 +90,7 @@ class ReplaceOrder:
     request_id: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AmendOrder:
+class AmendOrder(msgspec.Struct, frozen=True, kw_only=True):
     """Amend keep priority: `qty` is the new whole quantity, smaller than the order's own.
 
     `request_id` as in `CancelOrder`: the order has it at the venue from then on.
@@ -110,8 +104,7 @@ class AmendOrder:
     request_id: str = ""
 
 
-@dataclass(slots=True, kw_only=True)
-class Order:
+class Order(msgspec.Struct, kw_only=True):
     """Our view of one order: a fold of reports by the lifecycle table. Strategies only read it.
 
     `qty` follows the venue: an amend makes it smaller. `cum_qty` is the sum of booked fills;
@@ -135,7 +128,7 @@ class Order:
     cum_qty: Decimal = ZERO
     cum_quote: Decimal = ZERO
     venue_cum_qty: Decimal = ZERO
-    exec_ids: set[ExecId] = field(default_factory=set)
+    exec_ids: set[ExecId] = msgspec.field(default_factory=set)
     reduce_only: bool = False
     extras: OrderExtras | None = None
     """What it was approved with, so that a replace asks for the same again."""
@@ -148,9 +141,9 @@ class Order:
     """A bot's order: when the venue took it, by the venue's clock; 0: not known."""
     ts_venue_ns: int = 0
     """A bot's order: its latest change, by the venue's clock."""
-    order_list: ListLeg | None = field(default=None, metadata={OMIT: True})
+    order_list: Annotated[ListLeg | None, OMIT] = None
     """Its place in a list; None: an order on its own."""
-    venue_list_id: str | None = field(default=None, metadata={OMIT: True})
+    venue_list_id: Annotated[str | None, OMIT] = None
     """The venue's id of its list, once the venue has said it."""
 
     @property

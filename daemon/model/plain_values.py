@@ -1,4 +1,4 @@
-"""Plain values: dataclasses to JSON-ready dicts and back, exactly.
+"""Plain values: structs to JSON-ready dicts and back, exactly.
 
 Decimal is text, enums their value, sets sorted lists, a union member tagged with `type`. The
 converters are built once per class from its annotations; there is no reflection per value.
@@ -7,17 +7,18 @@ converters are built once per class from its annotations; there is no reflection
 import types
 import typing
 from collections.abc import Callable, Mapping
-from dataclasses import fields, is_dataclass
 from decimal import Decimal
 from enum import Enum
 from functools import cache
 from typing import Any, TypeVar, cast
 
+import msgspec
+
 from daemon.model.amounts import decimal_of
 
-T = TypeVar("T")
+T = TypeVar("T", bound=msgspec.Struct)
 OMIT = "omit"
-"""Metadata of a field that is not written while it has its default: lines stay as they were."""
+"""Annotates a field that is not written while it has its default: lines stay as they were."""
 
 
 def to_plain(value: Any) -> Any:
@@ -31,8 +32,8 @@ def to_plain(value: Any) -> Any:
         return value.value
     if isinstance(value, str | int):
         return value
-    if is_dataclass(kind):
-        made = {name: to_plain(getattr(value, name)) for name in _names(kind)}
+    if issubclass(kind, msgspec.Struct):
+        made = {name: to_plain(getattr(value, name)) for name in kind.__struct_fields__}
         for name, default in _omitted(kind):
             if made[name] == default:
                 del made[name]
@@ -52,7 +53,7 @@ def to_tagged(value: Any) -> dict[str, Any]:
 
 
 def from_plain(cls: type[T], data: Mapping[str, Any]) -> T:
-    """Build a dataclass from its plain form.
+    """Build a struct from its plain form.
 
     Raises:
         ValueError: naming the class and the field that does not fit.
@@ -80,19 +81,19 @@ def from_tagged(union: Any, data: Mapping[str, Any]) -> Any:
 
 
 @cache
-def _names(cls: Any) -> tuple[str, ...]:
-    return tuple(f.name for f in fields(cls))
-
-
-@cache
 def _omitted(cls: Any) -> tuple[tuple[str, Any], ...]:
-    return tuple((f.name, to_plain(f.default)) for f in fields(cls) if OMIT in f.metadata)
+    hints = typing.get_type_hints(cls, include_extras=True)
+    return tuple(
+        (one.name, to_plain(one.default))
+        for one in msgspec.structs.fields(cls)
+        if OMIT in getattr(hints[one.name], "__metadata__", ())
+    )
 
 
 @cache
 def _converters(cls: Any) -> tuple[tuple[str, Callable[[Any], Any]], ...]:
     hints = typing.get_type_hints(cls)
-    return tuple((f.name, _converter(hints[f.name])) for f in fields(cast("Any", cls)))
+    return tuple((name, _converter(hints[name])) for name in cls.__struct_fields__)
 
 
 def _converter(hint: Any) -> Callable[[Any], Any]:
@@ -111,7 +112,7 @@ def _converter(hint: Any) -> Callable[[Any], Any]:
         return decimal_of
     if isinstance(hint, type) and issubclass(hint, Enum):
         return hint
-    if isinstance(hint, type) and is_dataclass(hint):
+    if isinstance(hint, type) and issubclass(hint, msgspec.Struct):
         return lambda value: from_plain(hint, value)
     if hint in (int, str, bool):
         return _exactly(hint)

@@ -1,13 +1,13 @@
 """Positions and balances as values."""
 
-from dataclasses import dataclass
 from decimal import Decimal
+
+import msgspec
 
 from daemon.model.ids import InstrumentId
 
 
-@dataclass(frozen=True, slots=True)
-class Balance:
+class Balance(msgspec.Struct, frozen=True):
     """One asset of the account: free and locked in open orders, as the venue says."""
 
     asset: str
@@ -20,8 +20,7 @@ class Balance:
         return self.free + self.locked
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Position:
+class Position(msgspec.Struct, frozen=True, kw_only=True):
     """Net traded quantity of one instrument since the books' epoch; positive is long.
 
     The epoch is the start of the state directory, or the last testnet wipe; the quantity is the sum

@@ -6,9 +6,10 @@ Rules of this file:
 2. What concerns one symbol alone never stands here: it blocks that symbol (`symbols_blocked`).
 """
 
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Self
+
+import msgspec
 
 from daemon.model.enums import Link
 
@@ -47,8 +48,7 @@ class NotReady(StrEnum):
 OF_LINK = {link: NotReady[f"LINK_{link.name}"] for link in Link}
 
 
-@dataclass(frozen=True, slots=True)
-class Obstacle:
+class Obstacle(msgspec.Struct, frozen=True):
     """One reason that holds now, with its particulars."""
 
     reason: NotReady

@@ -20,9 +20,10 @@ client_order_id, side, qty, price, msg`.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
+
+import msgspec
 
 SCHEMA_VERSION = 1
 GENESIS = "0" * 64
@@ -104,6 +105,7 @@ PROMOTION_FLOOR: dict[str, int | tuple[str, ...]] = {
     "record_valid_hours": 168,
     "outside_anchors_min": 1,
     "unanchored_minutes_max": 1440,
+    "uncovered_minutes_max": 1440,
 }  # fmt: skip
 """No policy of a promotion may ask for less: the evidence refuses such a policy, and a live gate a
 record that was made by one. `…_min` and the drills are the least, the others the most; of
@@ -139,8 +141,7 @@ def below_floor(policy: Mapping[str, Any]) -> list[str]:
     return found
 
 
-@dataclass(frozen=True, slots=True)
-class Severity:
+class Severity(msgspec.Struct, frozen=True):
     """How a line counts: `level` and the envelope's two flags (artifacts.md §1)."""
 
     level: str

@@ -1,10 +1,10 @@
 """What the venue said. Codecs make these; the lifecycle table and the books read them."""
 
-from dataclasses import dataclass
 from decimal import Decimal
 
+import msgspec
+
 from daemon.model.amounts import ZERO
-from daemon.model.cheap_values import quick
 from daemon.model.enums import (
     ExecType,
     LiquidityFlag,
@@ -17,9 +17,7 @@ from daemon.model.ids import ClientOrderId, ExecId, InstrumentId, VenueOrderId
 from daemon.model.position import Balance
 
 
-@quick
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Fill:
+class Fill(msgspec.Struct, frozen=True, kw_only=True):
     """The trade part of a report. `qty` in base, `price` in quote per base, `fee` as named."""
 
     exec_id: ExecId
@@ -38,9 +36,7 @@ class Fill:
     """True when it was learnt from the venue's history (gap-fill), not from the live stream."""
 
 
-@quick
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ExecutionReport:
+class ExecutionReport(msgspec.Struct, frozen=True, kw_only=True):
     """FIX ExecutionReport (8) about one order, from any route (`source`).
 
     `client_order_id` is always the *order's own* id, never the cancel's (binance-spot.md §11:
@@ -68,8 +64,7 @@ class ExecutionReport:
     """The venue's id of the list that the order is in; None: in none, or it was not said."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reject:
+class Reject(msgspec.Struct, frozen=True, kw_only=True):
     """The venue's definite no to a placement: the order is not, and will never be, at the venue."""
 
     client_order_id: ClientOrderId
@@ -80,8 +75,7 @@ class Reject:
     kind: RejectKind = RejectKind.FAULT
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CancelReject:
+class CancelReject(msgspec.Struct, frozen=True, kw_only=True):
     """FIX OrderCancelReject (9). `-2011` is no proof of anything: the order is queried after it."""
 
     client_order_id: ClientOrderId
@@ -91,8 +85,7 @@ class CancelReject:
     ts_recv_ns: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NotFound:
+class NotFound(msgspec.Struct, frozen=True, kw_only=True):
     """The venue answered a query by client order id with "does not exist" (`-2013`).
 
     Proof of absence only when asked after the settling time (binance-spot.md §8).
@@ -103,8 +96,7 @@ class NotFound:
     ts_recv_ns: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Mute:
+class Mute(msgspec.Struct, frozen=True, kw_only=True):
     """The venue gave no usable answer about one of our orders, while it answered other questions.
 
     `refused`: it spoke, and what it said is neither the order nor "does not exist".
@@ -116,8 +108,7 @@ class Mute:
     refused: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class VenueSnapshot:
+class VenueSnapshot(msgspec.Struct, frozen=True, kw_only=True):
     """Everything the venue says is true now, gathered in one reconciliation round.
 
     `open_orders`: all open orders of the account, ours and foreign. `statuses`: answers for our

@@ -6,7 +6,8 @@ It stands on the ground floor because `daemon.core` (which calls strategies) and
 A strategy is a class built as `Cls(strategy_id, instruments, **params)`: `params` come from the
 config and are checked against the constructor's keyword arguments and annotations at start-up. It
 holds no socket, no clock, no randomness of its own; every method returns wishes and must return
-quickly. A method that raises stops the strategy, is journalled, and halts the session.
+quickly. A method that raises stops the strategy, is journalled, and halts the session. Wishes are
+frozen: `daemon.model.copies.replace(wish, qty=…)` makes another one with the named fields changed.
 
 A class whose `on_market` and `on_trade` keep nothing from a call that returns no wish declares
 `needs_every_tick = False` in its own body (a base class does not speak for it). Only then may the

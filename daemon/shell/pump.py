@@ -167,6 +167,8 @@ class Pump:
         self.conflated = 0
         self.queue_age_ns = 0
         """How long the input of the last turn had waited."""
+        self.turn_max_ns = 0
+        """The longest turn of this run so far."""
         journal.on_mended = self._on_mended
 
     def attach(self, venue: VenuePort) -> None:
@@ -292,6 +294,8 @@ class Pump:
         for counter in self._counters:
             counter.on_record(_INPUT, _NO_FIELDS, ts_ns)
         self.turns += 1
+        if (took_ns := self._clock.monotonic_ns() - started) > self.turn_max_ns:
+            self.turn_max_ns = took_ns
 
     def _take(self, effects: tuple[Effect, ...], session: str, ts_ns: int) -> None:
         """Write every record, then perform the rest, then count."""

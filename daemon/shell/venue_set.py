@@ -9,9 +9,9 @@ Rules of this file:
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from typing import Any, TypeVar
 
+from daemon.model.copies import replace
 from daemon.model.effects import (
     QueryOrder,
     RefreshInstruments,

@@ -7,10 +7,10 @@ there is room.
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
 from decimal import Decimal
 
 from daemon.model.amounts import NS_PER_S, ceil_to, floor_to
+from daemon.model.copies import replace
 from daemon.model.enums import OrderType, Side, TimeInForce
 from daemon.model.ids import InstrumentId, StrategyId
 from daemon.model.instrument import Instrument

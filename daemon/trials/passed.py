@@ -2,10 +2,11 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+
+import msgspec
 
 from daemon.trials.judging.course import Course
 from daemon.trials.judging.rejudge import course_hash, why_not_as_seen
@@ -16,8 +17,7 @@ _REPORTS_MAX = 1_000
 _HOUR_S = 3_600.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AskedCourse:
+class AskedCourse(msgspec.Struct, frozen=True, kw_only=True):
     """What a report must be of."""
 
     course: Course
@@ -45,8 +45,7 @@ def why_not_passed(reports: Path, asked: AskedCourse, now: datetime) -> str:
     return nearest.why
 
 
-@dataclass(frozen=True, slots=True)
-class _Miss:
+class _Miss(msgspec.Struct, frozen=True):
     """How far a report comes, and why no further."""
 
     step: int

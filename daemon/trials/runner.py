@@ -10,10 +10,11 @@ import re
 import signal
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
+
+import msgspec
 
 from daemon.model.amounts import decimal_of
 from daemon.shell.process.clock import Clock
@@ -61,8 +62,7 @@ _SIGNALS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class TrialResult:
+class TrialResult(msgspec.Struct, frozen=True):
     """One trial with its end."""
 
     trial: Trial
@@ -78,12 +78,11 @@ class BotEndedError(RuntimeError):
     """The bot ended before it had traded at all; there is nothing to judge."""
 
 
-@dataclass(slots=True)
-class _Deeds:
+class _Deeds(msgspec.Struct):
     """When what was done in the trial that runs."""
 
-    first: dict[str, int] = field(default_factory=dict)
-    last: dict[str, int] = field(default_factory=dict)
+    first: dict[str, int] = msgspec.field(default_factory=dict)
+    last: dict[str, int] = msgspec.field(default_factory=dict)
     ended_ns: int | None = None
 
 

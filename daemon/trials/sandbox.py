@@ -12,8 +12,9 @@ import re
 import socket
 import struct
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
+
+import msgspec
 
 _CLONE_NEWNS = 0x00020000
 _CLONE_NEWUSER = 0x10000000
@@ -34,8 +35,7 @@ class SandboxError(RuntimeError):
     """The machine does not give what was asked; the text says what and the mend."""
 
 
-@dataclass(frozen=True, slots=True)
-class Isolation:
+class Isolation(msgspec.Struct, frozen=True):
     """What the kernel gave."""
 
     loopback_only: bool

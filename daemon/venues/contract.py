@@ -5,7 +5,6 @@ declared here and hands it back to the adapter's `reader` for a report.
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, NamedTuple, Protocol
 
@@ -20,8 +19,7 @@ from daemon.venues.faults import Fault
 
 
 # -------------------------------------------------------------------- what a venue can do, and asks
-@dataclass(frozen=True, slots=True, kw_only=True)
-class VenueCapabilities:
+class VenueCapabilities(msgspec.Struct, frozen=True, kw_only=True):
     """What a venue can do, where the shell acts by it; what it cannot encode it refuses itself."""
 
     cancel_all: bool
@@ -30,8 +28,7 @@ class VenueCapabilities:
     """What fees may be paid in, beside base and quote, where the venue does not say."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Costs:
+class Costs(msgspec.Struct, frozen=True, kw_only=True):
     """What requests on the order connection weigh; REST requests carry their own weight."""
 
     place: int
@@ -54,8 +51,7 @@ class RateLimitRow(msgspec.Struct, rename="camel"):
     count: int | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RatePlan:
+class RatePlan(msgspec.Struct, frozen=True, kw_only=True):
     """How a venue counts us, and how it says that it is enough."""
 
     documented: tuple[RateLimitRow, ...]
@@ -156,8 +152,7 @@ class WsReply(msgspec.Struct, frozen=True):
     rate_limits: list[RateLimitRow]
 
 
-@dataclass(frozen=True, slots=True)
-class SocketNotice:
+class SocketNotice(msgspec.Struct, frozen=True):
     """A frame of the order connection that is neither a reply nor an input of the engine."""
 
     name: str

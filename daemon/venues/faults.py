@@ -3,8 +3,9 @@
 Only an adapter makes a `Fault`; everybody else reads its fields and never a venue's own code.
 """
 
-from dataclasses import dataclass
 from enum import StrEnum
+
+import msgspec
 
 from daemon.model.enums import RejectKind
 
@@ -55,8 +56,7 @@ class Cause(StrEnum):
     """The secret does not belong to the key."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Fault:
+class Fault(msgspec.Struct, frozen=True, kw_only=True):
     """An error answer: what it proves, and what the venue said."""
 
     outcome: Outcome

@@ -8,11 +8,13 @@ Rules of this file:
 """
 
 import ipaddress
-from dataclasses import dataclass, replace
 from enum import StrEnum
 from urllib.parse import urlsplit
 
+import msgspec
+
 from daemon.errors import HostRefused
+from daemon.model.copies import replace
 
 SIM = "sim"
 BINANCE_SPOT_TESTNET = "binance-spot-testnet"
@@ -26,8 +28,7 @@ class EndpointKind(StrEnum):
     STREAMS = "streams"
 
 
-@dataclass(frozen=True, slots=True)
-class CheckedAddress:
+class CheckedAddress(msgspec.Struct, frozen=True):
     """A checked address: where a transport may connect."""
 
     url: str
@@ -37,8 +38,7 @@ class CheckedAddress:
     path: str
 
 
-@dataclass(frozen=True, slots=True)
-class Allowed:
+class Allowed(msgspec.Struct, frozen=True):
     """Exact names and ports of one route of one environment, and the paths it serves."""
 
     hosts: frozenset[str]

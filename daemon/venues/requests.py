@@ -1,6 +1,5 @@
 """Values that the shell sends: codecs make them, sessions only move them."""
 
-from dataclasses import dataclass
 from enum import StrEnum
 
 import msgspec
@@ -24,8 +23,7 @@ class Purpose(StrEnum):
     """Connect, logon, subscribe."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HttpRequest:
+class HttpRequest(msgspec.Struct, frozen=True, kw_only=True):
     """One REST call. `target` is the exact path and query that was signed; send just those bytes.
 
     `weight` is what the venue charges, `orders` how many unfilled orders it counts when accepted.

@@ -153,6 +153,9 @@ def _look_for_parts(seen: LedgerComparison, ledger: Mapping[str, Any]) -> None:
             )
         else:
             seen.silent.append(f"the books have no list of {part}")
+    dropped = ledger.get("dropped")
+    for part, count in dropped.items() if isinstance(dropped, Mapping) else ():
+        seen.silent.append(f"the books are without their oldest {count} {part}")
     if SIMULATOR_KEYS & set(ledger) and not isinstance(ledger.get("requests"), Mapping):
         seen.silent.append("the books have no list of requests")
 
@@ -388,7 +391,8 @@ def _replay_caps(
         try:
             reference_price = trail.reference_price if trail else ZERO
             is_oco = trail is not None and trail.is_oco
-            uses = replay.step(row, reference_price, is_oco=is_oco)
+            first = trail.first if trail else ""
+            uses = replay.step(row, reference_price, is_oco=is_oco, first=first)
         except (AmountTextError, TypeError, ValueError) as error:
             seen.unreadable_rows.add(f"event {row.get('kind')} {cid}: {error}")
             continue

@@ -111,7 +111,7 @@ class DecisionsFold:
             px = amount_or_zero(record.price) or amount_or_zero(record.decision.get("px"))
             hold = ReplayedHold(
                 record.instrument_id, record.side == "BUY", amount(record.qty), px,
-                oco=oco_of(record.order_list),
+                oco=oco_of(record.order_list), first=first_before(record.order_list),
             )  # fmt: skip
         except AmountTextError as error:
             self._disagree("bad_amount", record, f"{cid}: {error}")
@@ -236,7 +236,17 @@ class DecisionsFold:
             "symbol_minute": _within(book.minute_ns, WINDOWS_NS[1], now_ns),
         }
         pairs = {key: (inputs[key], value) for key, value in mine.items()}
+        covered = inputs.get("covered", ("0", "0"))
+        sides = [book.covered(is_buy=is_buy, without=oco) for is_buy in (True, False)]
+        ahead = book.holds.get(first)
+        if ahead is not None:  # where the list was denied, its first order has no line: bot_fold.py
+            is_against = ahead.is_buy is not (inputs["side"] == "BUY")
+            pairs["cover"] = (inputs.get("cover", "0"), ahead.leaves if is_against else ZERO)
+        elif not first:
+            pairs["cover"] = (inputs.get("cover", "0"), ZERO)
         return pairs | {
+            "covered buys": (covered[0], sides[0]),
+            "covered sells": (covered[1], sides[1]),
             "orders_open of the symbol": (inputs["orders_open"][0], len(book.holds)),
             "orders_open in total": (inputs["orders_open"][2], len(self.holds)),
             "highest own buy": (inputs["own_px"][0], max(buys, default=None)),
@@ -249,7 +259,8 @@ class DecisionsFold:
             if name == instrument_id or not (book.position or book.holds):
                 continue
             row = others.get(name)
-            mine = [book.position, book.open_qty(is_buy=True), book.open_qty(is_buy=False)]
+            mine = [book.position]
+            mine += [book.open_qty(is_buy=s) - book.covered(is_buy=s) for s in (True, False)]
             if row is None:
                 wrong.append(f"{name} has a position or open orders and is left out")
             elif [amount(cell) for cell in row[:3]] != mine:
@@ -289,7 +300,10 @@ class DecisionsFold:
     def _drop(self, cid: str) -> None:
         hold = self.holds.pop(cid, None)
         if hold is not None:
-            self._book(hold.instrument_id).holds.pop(cid, None)
+            book = self._book(hold.instrument_id)
+            if hold.leaves:
+                book.never_fills(cid)
+            book.holds.pop(cid, None)
 
     def _state(self, record: OrderStateLine) -> None:
         hold = self.holds.get(record.client_order_id)
@@ -304,6 +318,8 @@ class DecisionsFold:
             return
         if claimed > booked:
             hold.leaves = min(hold.leaves, claimed - booked)
+            if record.new != "FILLED":
+                self._book(hold.instrument_id).never_fills(record.client_order_id)
         else:
             self._drop(record.client_order_id)
 
@@ -336,6 +352,7 @@ class DecisionsFold:
             hold = ReplayedHold(record.instrument_id, order.get("side") == "BUY", leaves, px)
             hold.is_unknown = order.get("status") == "UNKNOWN"
             hold.oco = oco_of(order.get("order_list"))
+            hold.first = first_before(order.get("order_list"))
             self.holds[record.client_order_id] = hold
             self._book(record.instrument_id).holds[record.client_order_id] = hold
 
@@ -358,6 +375,8 @@ class DecisionsFold:
             for one in book.holds.values():
                 if one is hold or (hold.oco and one.oco == hold.oco):
                     one.leaves -= min(one.leaves, qty)
+            if hold.first in book.holds:
+                book.holds[hold.first].has_traded_behind = True
             if hold.leaves == 0:
                 self._drop(record.client_order_id)
 

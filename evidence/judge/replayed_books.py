@@ -22,6 +22,12 @@ class ReplayedHold:
     is_unknown: bool = False
     oco: str = ""
     """The list whose legs exclude each other; empty: it stands alone."""
+    first: str = ""
+    """The order that must be filled wholly before it works; empty: it waits for none."""
+    is_void: bool = False
+    """That order has ended with a rest: it never works."""
+    has_traded_behind: bool = False
+    """An order that is pending behind it has traded: it was filled, whatever was told of it."""
 
 
 @dataclass(slots=True)
@@ -48,6 +54,39 @@ class InstrumentBook:
             elif hold.oco != without:
                 most[hold.oco] = max(most.get(hold.oco, ZERO), hold.leaves)
         return alone + sum(most.values(), ZERO)
+
+    def covered(self, *, is_buy: bool, without: str = "") -> Decimal:
+        """Of `open_qty`, what adds nothing to its side.
+
+        What is pending trades only when the first order of its list, of the other side, has come
+        into the position; and where it has traded, the first has come in before, told or not.
+        """
+        covered, groups = ZERO, dict[str, Decimal]()
+        for hold in self.holds.values():
+            if not hold.first or hold.is_buy is not is_buy or (hold.oco and hold.oco == without):
+                continue
+            first = self.holds.get(hold.first)
+            if hold.is_void:
+                part = hold.leaves
+            elif first is None or first.is_buy is is_buy or first.has_traded_behind:
+                part = ZERO
+            else:
+                part = min(hold.leaves, first.leaves)
+            if hold.oco:
+                groups[hold.oco] = max(groups.get(hold.oco, ZERO), part)
+            else:
+                covered += part
+        for hold in self.holds.values():
+            if hold.has_traded_behind and hold.is_buy is not is_buy:
+                covered += hold.leaves
+        return covered + sum(groups.values(), ZERO)
+
+    def never_fills(self, cid: str) -> None:
+        """An order has ended with a rest: what is pending behind it never works."""
+        ended = self.holds.get(cid)
+        for hold in self.holds.values():
+            if hold.first == cid and (ended is None or not ended.has_traded_behind):
+                hold.is_void = True
 
     def prices(self, *, is_buy: bool, without: str = "") -> list[Decimal]:
         """Prices of the open orders of one side but for `without`, which must end before."""

@@ -26,6 +26,7 @@ from evidence.folds.state_fold import StatesFold
 from evidence.judge.anchoring import SIMULATED_MODE, Anchoring
 from evidence.judge.crosscheck import LedgerComparison
 from evidence.judge.decision_recheck import DecisionsFold
+from evidence.judge.uncovered import UNANCHORED, listed, uncovered_of
 from evidence.judge.venue_anchors import VenueAnchors
 from evidence.read.archive_manifest import Manifest
 from evidence.read.build_digest import committed, contradiction, installed
@@ -33,7 +34,7 @@ from evidence.read.integrity import COMPLETE_FAULTS, INTACT_FAULTS, Faults
 from evidence.read.journal_reader import is_headless
 
 FIRST_SEQ = 1
-OK, FAIL, UNKNOWN, UNANCHORED = "OK", "FAIL", "UNKNOWN", "UNANCHORED"
+OK, FAIL, UNKNOWN = "OK", "FAIL", "UNKNOWN"
 HISTORY_WORDS = "venue history"
 NO_GO, INSUFFICIENT = "NO_GO", "INSUFFICIENT"
 _WORST_FIRST = (NO_GO, INSUFFICIENT, UNANCHORED)
@@ -186,6 +187,7 @@ def _intact(account: JournalFold, anchoring: Anchoring) -> Finding:
     faults = anchoring.faults
     found.failed += _told(faults, faults.of(faults.counts))
     _anchored(found, account, anchoring)
+    _uncovered(found, account, anchoring)
     return found
 
 
@@ -213,6 +215,21 @@ def _anchored(found: Finding, account: JournalFold, anchoring: Anchoring) -> Non
         lacks = f"outside anchors end at seq {reached}, its last session at seq "
         lacks += str(sessions.last_stop_seq)
     (found.remarks if modes <= {SIMULATED_MODE} else found.unanchored).append(lacks)
+
+
+def _uncovered(found: Finding, account: JournalFold, anchoring: Anchoring) -> None:
+    """What stands after the last outside anchor: named, and never counted for the box."""
+    tail = uncovered_of(account, anchoring)
+    if tail is None:
+        return
+    found.remarks.append(tail.words)
+    if tail.ends:
+        found.remarks.append(f"not covered by an outside anchor, {UNANCHORED}: {listed(tail.ends)}")
+    if tail.claims:
+        found.unanchored.append(
+            f"not covered by an outside anchor: {listed(tail.claims)}; a later session's first "
+            "order or a sink covers them (docs/ANCHORS.md)"
+        )
 
 
 def _complete(account: JournalFold, archived: Manifest | None) -> Finding:

@@ -108,6 +108,11 @@ def decide(
     not_counted += earlier
     qualifying, short = _qualifying(campaign, policy)
     not_counted += short
+    not_counted += [
+        (journal.name, f"UNANCHORED: no outside anchor covers {what}")
+        for journal in journals
+        for what in journal.uncovered
+    ]
     names = {session.journal for session in campaign}
     mine = [journal for journal in journals if journal.name in names]
     drills = _latest_drills(mine)
@@ -208,6 +213,8 @@ def _qualifying(
         ]
         if session.end != "stopped":
             lacks.append(f"it ended as: {session.end}")
+        if not session.is_end_covered:
+            lacks.append("UNANCHORED: no outside anchor covers its end")
         if lacks:
             short.append((session.session_id, "; ".join(lacks)))
         else:
@@ -340,6 +347,12 @@ def _anchor_reasons(
                 f"anybody outside knew of them, at most {policy.unanchored_minutes_max}"
             )
             yield Reason(ReasonLevel.INSUFFICIENT, "ANCHORED_TOO_LATE", text)
+        if journal.uncovered_minutes > policy.uncovered_minutes_max:
+            text = (
+                f"{journal.name}: its last {journal.uncovered_minutes} minutes are covered by no "
+                f"outside anchor, at most {policy.uncovered_minutes_max}"
+            )
+            yield Reason(ReasonLevel.INSUFFICIENT, "END_UNANCHORED", text)
 
 
 def _latest_drills(journals: Sequence[CampaignJournal]) -> dict[str, DrillRun]:

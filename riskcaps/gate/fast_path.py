@@ -291,11 +291,11 @@ def _leaves_room(
     qty, buys_open, sells_open = given.qty, given.buys_open, given.sells_open
     is_buy = bounds.side is _BUY
     if is_buy:
-        side = given.position + buys_open + qty
+        side = given.position + buys_open - given.buys_covered + qty
         other_px = given.own_sell_px
         crosses = other_px is not None and price >= other_px
     else:
-        side = sells_open - given.position + qty
+        side = sells_open - given.sells_covered - given.position + qty
         other_px = given.own_buy_px
         crosses = other_px is not None and price <= other_px
     if crosses or side >= bounds.position:

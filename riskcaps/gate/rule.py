@@ -7,11 +7,13 @@ Rules of this file:
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Literal, NamedTuple
 
+import msgspec
+
 from daemon.model.amounts import ZERO
+from daemon.model.copies import replace
 from daemon.model.enums import Side
 from daemon.model.instrument import Instrument
 from daemon.model.intents import PlaceIntent
@@ -43,9 +45,30 @@ class Case:
     """One wish on its way through the rules, and what has been worked out for them so far."""
 
     __slots__ = (
-        "book", "caps", "filters", "given", "instrument_id", "intent", "is_buy", "is_market",
-        "is_pegged", "key", "now_ns", "order_px", "portfolio", "px", "qty", "raises", "reducing",
-        "ref_px", "risk", "room", "total", "value_px", "worth",
+        "added",
+        "book",
+        "caps",
+        "filters",
+        "given",
+        "instrument_id",
+        "intent",
+        "is_buy",
+        "is_market",
+        "is_pegged",
+        "key",
+        "now_ns",
+        "order_px",
+        "portfolio",
+        "px",
+        "qty",
+        "raises",
+        "reducing",
+        "ref_px",
+        "risk",
+        "room",
+        "total",
+        "value_px",
+        "worth",
     )  # fmt: skip
 
     # Known only where the wish is for an instrument with caps and filters: rules 7 and 9.
@@ -74,6 +97,8 @@ class Case:
         self.px: Decimal | None = None
         """Limit price, or the worst price of an order that has none."""
         self.ref_px = self.order_px = self.value_px = self.room = ZERO
+        self.added = ZERO
+        """What it adds to its side: of a pending order, what is more than the first one brings."""
         self.reducing = False
         """Whether it strictly shrinks the position in the worst case."""
         self.worth: Worth = (ZERO, ZERO, ZERO)
@@ -97,8 +122,7 @@ Check = Callable[[Case], Denial | None]
 Kept = Literal["", "terms", "market", "standing"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rule:
+class Rule(msgspec.Struct, frozen=True, kw_only=True):
     """One row of the table. Its docstring says when it denies, in the words of the inputs."""
 
     number: int

@@ -8,9 +8,10 @@ Rules of this file:
    balance or the state of the market keep is not dust, and is named for what keeps it.
 """
 
-from dataclasses import dataclass
 from decimal import Decimal
 from math import lcm
+
+import msgspec
 
 from daemon.model.amounts import NS_PER_MS, ZERO, ceil_to, floor_to, plain
 from daemon.model.enums import OrderType, Side, SymbolStatus, TimeInForce
@@ -24,8 +25,7 @@ from riskcaps.words.order_kinds import BPS
 PAUSE_NS = 500 * NS_PER_MS
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Slice:
+class Slice(msgspec.Struct, frozen=True, kw_only=True):
     """An order that takes a part of a position off."""
 
     side: Side
@@ -35,8 +35,7 @@ class Slice:
     time_in_force: TimeInForce | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NoSlice:
+class NoSlice(msgspec.Struct, frozen=True, kw_only=True):
     """Nothing can be taken off now."""
 
     why: str
@@ -45,8 +44,7 @@ class NoSlice:
     """When to look again; 0: nothing but people or the venue will change it."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Road:
+class _Road(msgspec.Struct, frozen=True):
     """One order type on which a slice may go: its price, and the bounds of its quantity."""
 
     order_type: OrderType

@@ -102,7 +102,8 @@ class Alerts:
         """
         key = "position_long_base_max" if side is Side.BUY else "position_short_base_max"
         limit: Decimal = getattr(book.caps, key) if book.caps else ZERO
-        used = abs(book.position)
+        known = book.position + book.arriving
+        used = known if side is Side.BUY else -known
         if used > (limit if side is Side.BUY else limit + book.fees_since_sell):
             text = f"{book.symbol}: position {plain(book.position)} is beyond {key} {plain(limit)}"
             self.breach(key, book.symbol, plain(used), plain(limit), action="halt", text=text)

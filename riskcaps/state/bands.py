@@ -8,8 +8,9 @@ Rules of this file:
    below it, nothing can have changed upward.
 """
 
-from dataclasses import dataclass
 from decimal import Decimal
+
+import msgspec
 
 from daemon.model.amounts import NS_PER_S
 
@@ -18,8 +19,7 @@ HYSTERESIS_PERCENT = 5
 FALL_AFTER_NS = 5 * NS_PER_S
 
 
-@dataclass(frozen=True, slots=True)
-class CapNotice:
+class CapNotice(msgspec.Struct, frozen=True):
     """Something about a cap that an operator must hear of.
 
     `kind`: "alert" (a band was passed) or "breach" (a declared action is due). `band` in percent

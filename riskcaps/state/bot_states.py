@@ -6,9 +6,9 @@ Rules of this file:
 """
 
 from collections.abc import Callable, Container
-from dataclasses import replace
 from typing import Generic, TypeVar
 
+from daemon.model.copies import replace
 from daemon.model.ids import ClientOrderId
 from riskcaps.state.alerts import Notices
 from riskcaps.words.capset import CapSet

@@ -9,10 +9,11 @@ Rules of this file:
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from decimal import Decimal
 from itertools import accumulate
 from typing import Any
+
+import msgspec
 
 from daemon.model.amounts import decimal_of
 from riskcaps.state.windows import DAY_NS
@@ -21,12 +22,11 @@ Traded = tuple[int, str, Decimal, Decimal]
 """Stamp, instrument, quantity, price."""
 
 
-@dataclass(slots=True)
-class JournalledDay:
+class JournalledDay(msgspec.Struct):
     """What the journal holds of the last day, in its order."""
 
-    attempts_ns: list[int] = field(default_factory=list)
-    traded: list[Traded] = field(default_factory=list)
+    attempts_ns: list[int] = msgspec.field(default_factory=list)
+    traded: list[Traded] = msgspec.field(default_factory=list)
 
 
 def step_back(state: Mapping[str, Any], now_ns: int, seen: JournalledDay) -> dict[str, Any]:

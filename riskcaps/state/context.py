@@ -10,8 +10,9 @@ Rules of this file:
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from daemon.model.ids import InstrumentId
 from riskcaps.state.risk_books import RiskBooks
@@ -19,8 +20,7 @@ from riskcaps.state.symbol_book import SymbolBook
 from riskcaps.words.capset import CapSet
 
 
-@dataclass(frozen=True, slots=True)
-class RiskContext:
+class RiskContext(msgspec.Struct, frozen=True):
     """Caps and filters of one instrument, as one line writes them down."""
 
     digest: str

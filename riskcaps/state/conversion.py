@@ -8,8 +8,9 @@ Rules of this file:
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from decimal import ROUND_CEILING, ROUND_FLOOR, Context, Decimal
+
+import msgspec
 
 from daemon.model.amounts import ZERO
 from daemon.model.ids import asset_name
@@ -24,8 +25,7 @@ _DOWN = Context(prec=36, rounding=ROUND_FLOOR)
 _UP = Context(prec=36, rounding=ROUND_CEILING)
 
 
-@dataclass(frozen=True, slots=True)
-class Leg:
+class Leg(msgspec.Struct, frozen=True):
     """One step of a path: through `book`, from quote to base when `inverted`."""
 
     book: SymbolBook

@@ -12,9 +12,10 @@ Rules of this file:
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
+
+import msgspec
 
 from daemon.model.amounts import NS_PER_MS, ZERO, decimal_of
 from riskcaps.state.windows import DAY_NS
@@ -23,8 +24,7 @@ from riskcaps.words.capset import CapSet
 LOSS_CAPS = ("loss_session", "loss_day", "drawdown")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EquityView:
+class EquityView(msgspec.Struct, frozen=True, kw_only=True):
     """Equity since the books' epoch, in the numeraire. None: it cannot be valued now."""
 
     numeraire: str
@@ -42,7 +42,7 @@ class EquityView:
     def to_plain(self) -> dict[str, Any]:
         """Fields of an `equity` record; `EquityLedger.restore` takes them back."""
         out: dict[str, Any] = {}
-        for name in self.__slots__:
+        for name in self.__struct_fields__:
             value = getattr(self, name)
             out[name] = str(value) if isinstance(value, Decimal) else value
         return out

@@ -6,12 +6,34 @@ Rule of this file: plain values; symbol_book.py moves them.
 from decimal import Decimal
 
 from daemon.model.amounts import ZERO
+from daemon.model.enums import OrderStatus
 from daemon.model.ids import ClientOrderId, InstrumentId
+from daemon.model.orders import Order
 from riskcaps.state.windows import DAY_NS, RollingSum
+from riskcaps.words.order_kinds import MARKET_TYPES
 
 IN_FLIGHT = "in_flight"
 WORKING = "working"
 UNKNOWN = "unknown"
+
+
+_PHASES = {
+    OrderStatus.APPROVED: IN_FLIGHT,
+    OrderStatus.SUBMITTED: IN_FLIGHT,
+    OrderStatus.UNKNOWN: UNKNOWN,
+}
+
+
+def phase_of(status: OrderStatus) -> str:
+    """The phase of the hold of an order that is in this state."""
+    return _PHASES.get(status, WORKING)
+
+
+def price_of(order: Order, ask_px: Decimal) -> Decimal:
+    """The price that an order found open is held at; without a limit, its trigger or the touch."""
+    if order.price is not None and order.order_type not in MARKET_TYPES:
+        return order.price
+    return max(order.stop_price or ZERO, ask_px)
 
 
 class Account:
@@ -55,8 +77,9 @@ class Hold:
     """What one of our orders may still do."""
 
     __slots__ = (
-        "account", "client_order_id", "group", "instrument_id", "is_buy", "is_stop", "leaves",
-        "pays_value", "phase", "px", "quote", "realised", "reduced", "reserved", "weighs",
+        "account", "arrives", "awaits", "client_order_id", "covered", "group", "instrument_id",
+        "is_buy", "is_stop", "leaves", "pays_value", "phase", "px", "quote", "realised",
+        "reduced", "reserved", "weighs",
     )  # fmt: skip
 
     def __init__(
@@ -95,8 +118,51 @@ class Hold:
         """The OCO whose legs exclude each other; empty: it stands alone."""
         self.weighs = True
         """Whether its quantity counts; of a group only the worst hold's does."""
+        self.awaits: Awaited | None = None
+        """The list that it is pending in; None: nothing has to be filled before it works."""
+        self.covered = ZERO
+        """Of what counts, how much adds nothing to its side: it is pending (`Awaited`)."""
+        self.arrives = ZERO
+        """How much of it is known to have traded before its fills are told."""
 
     @property
     def counted(self) -> Decimal:
         """The quantity that the sums hold for it."""
         return self.leaves if self.weighs else ZERO
+
+    @property
+    def spends(self) -> Decimal:
+        """How much it takes of its account; base that a pending sell waits for is not there yet."""
+        counted = self.counted
+        return counted * self.px if self.pays_value else counted - self.covered
+
+
+class Awaited:
+    """The first order of an OTO, and the orders that are pending behind it.
+
+    A pending order works only when the first one is filled wholly. So where the two are of opposite
+    sides, what is left of the first comes into the position before the pending one can trade, and
+    that much of it adds nothing to its side (`covered`).
+    """
+
+    __slots__ = ("first", "has_begun", "is_void", "pending")
+
+    def __init__(self, first: Hold | None) -> None:
+        self.first = first
+        """None: it has ended."""
+        self.pending: list[Hold] = []
+        self.has_begun = False
+        """A pending order has traded: the first was filled, whatever was told of it."""
+        self.is_void = False
+        """The first has ended with a rest: no pending order will ever work."""
+
+    def covered(self, hold: Hold) -> Decimal:
+        """How much of a pending order adds nothing to its side now."""
+        if not hold.weighs:
+            return ZERO
+        if self.is_void:
+            return hold.leaves
+        first = self.first
+        if first is None or self.has_begun or first.is_buy is hold.is_buy:
+            return ZERO
+        return min(hold.leaves, first.leaves)

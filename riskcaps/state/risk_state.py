@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from decimal import Decimal
 
 from daemon.model.amounts import ZERO
-from daemon.model.enums import OrderStatus, Side, TradingState
+from daemon.model.enums import Side, TradingState
 from daemon.model.halt import HaltFlag
 from daemon.model.ids import ClientOrderId, ClientOrderIdFactory, ExecId, InstrumentId
 from daemon.model.instrument import Instrument
@@ -26,7 +26,7 @@ from riskcaps.state.context import Contexts
 from riskcaps.state.day_result import DayResult
 from riskcaps.state.drawdown import EquityView
 from riskcaps.state.gate_health import GateHealth, clock_problem
-from riskcaps.state.holds import IN_FLIGHT, UNKNOWN, WORKING, Hold
+from riskcaps.state.holds import UNKNOWN, WORKING, Hold, phase_of, price_of
 from riskcaps.state.risk_books import RiskBooks
 from riskcaps.state.standing import Standing
 from riskcaps.state.symbol_book import SymbolBook
@@ -35,13 +35,12 @@ from riskcaps.state.valuation import Valuation
 from riskcaps.state.windows import Windows
 from riskcaps.words.capset import CapSet
 from riskcaps.words.explain import CapUsage
-from riskcaps.words.order_kinds import MARKET_TYPES, STOP_TYPES, bot_of, group_of
+from riskcaps.words.order_kinds import STOP_TYPES, bot_of, first_before, group_of
 
 _BUY = Side.BUY
 """Looked up once: on Python 3.11 a look at a member of an enum costs as much as a call."""
 
 EXEC_IDS_KEPT = 1024
-_UNPROVED = (OrderStatus.APPROVED, OrderStatus.SUBMITTED)
 
 
 class RiskState:
@@ -153,6 +152,8 @@ class RiskState:
         book = books.book(fill.instrument_id)
         before = book.realised - book.fees_quote
         gained, reduced = book.book_fill(fill)
+        if books.awaited and fill.client_order_id in books.awaited and fill.fee_asset == book.base:
+            book.fees_since_sell += fill.fee
         if self.bots.is_leaf:
             self.day_result.add(book.quote, book.realised - book.fees_quote - before, now_ns)
         if fill.fee and fill.fee_asset not in {book.base, book.quote}:
@@ -218,16 +219,17 @@ class RiskState:
         return self._settle()
 
     def on_leaves(self, client_order_id: ClientOrderId, leaves_qty: Decimal) -> Notices:
-        """An amend at the venue: the open quantity is smaller now (growing is a new order)."""
+        """Less is open: an amend, or what has ended and some fills of it are owed."""
         hold = self.books.holds.get(client_order_id)
         if hold is not None and leaves_qty < hold.leaves:
             book = self.books.by_id[hold.instrument_id]
             book.shrink_hold(hold, hold.leaves - max(leaves_qty, ZERO), settled=False)
             self.books.weigh_group(hold.group)
+            self.books.cover(self.books.awaited.get(client_order_id, hold.awaits))
             if not hold.leaves:
                 self._finish(hold)
-            if self.bots.owners and (bot := self.bots.of(client_order_id)) is not None:
-                self.bots.hear(client_order_id, bot.on_leaves(client_order_id, leaves_qty))
+        if self.bots.owners and (bot := self.bots.of(client_order_id)) is not None:
+            self.bots.hear(client_order_id, bot.on_leaves(client_order_id, leaves_qty))
         return self.alerts.take()
 
     def on_venue_reject(
@@ -276,21 +278,16 @@ class RiskState:
             return self.alerts.take()
         self.fact(now_ns)
         book = self.books.book(order.instrument_id)
-        px = order.price if order.order_type not in MARKET_TYPES else None
-        if px is None:
-            px = max(order.stop_price or ZERO, book.top.ask_px if book.top else ZERO)
-        phase = IN_FLIGHT if order.status in _UNPROVED else WORKING
-        if order.status is OrderStatus.UNKNOWN:
-            phase = UNKNOWN
         self.books.take_hold(
-            order.client_order_id,
+            cid,
             book,
             is_buy=order.side is Side.BUY,
             is_stop=order.order_type in STOP_TYPES,
             qty=order.leaves_qty,
-            px=px,
-            phase=phase,
+            px=price_of(order, book.top.ask_px if book.top else ZERO),
+            phase=phase_of(order.status),
             group=group_of(order.order_list),
+            first=first_before(order.order_list),
         )
         bot = self.bots.own(order.client_order_id, order.strategy_id, self.books.holds)
         if bot is not None:

@@ -7,9 +7,10 @@ Rules of this file:
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
+
+import msgspec
 
 from daemon.model.amounts import AmountError, decimal_of
 from daemon.model.ids import is_symbol
@@ -24,8 +25,7 @@ _WINDOW = re.compile(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class CapViolation:
+class CapViolation(msgspec.Struct, frozen=True):
     """One thing wrong with a set of caps: where, what, and how to mend it."""
 
     key: str

@@ -13,9 +13,10 @@ Rules of this file:
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
 from decimal import Decimal
 from typing import Any, Literal
+
+import msgspec
 
 from daemon.model.amounts import ZERO
 
@@ -30,8 +31,7 @@ ACTIONS = ("reduce_only", "deny", "halt", "halt_and_flatten")
 """What a breach of a loss cap does, mildest first. Unset is `halt`."""
 
 
-@dataclass(frozen=True, slots=True)
-class CapSpec:
+class CapSpec(msgspec.Struct, frozen=True):
     """One cap of the config. `key` is the field's name."""
 
     key: str
@@ -46,10 +46,21 @@ class CapSpec:
     choices: tuple[str, ...] = ()
 
 
+class _Declared(msgspec.Struct, frozen=True):
+    """A field's row, and what makes its default: the one thing of a field that a struct keeps."""
+
+    default: Any
+    row: tuple[Any, ...]
+    more: Mapping[str, Any]
+
+    def __call__(self) -> Any:
+        """The default."""
+        return {} if self.default is dict else self.default
+
+
 def _declared(default: Any, *row: Any, **more: Any) -> Any:
     """A field of a set of caps that carries its own row."""
-    given = {"default_factory": dict} if default is dict else {"default": default}
-    return field(**given, metadata={"row": row, "more": more})
+    return msgspec.field(default_factory=_Declared(default, row, more))
 
 
 def amount(unit: str, clauses: str, text: str, **more: bool) -> Any:
@@ -94,10 +105,10 @@ def by_asset(kind: Kind, unit: str, stricter: Stricter, clauses: str, text: str)
     return _declared(dict, kind, unit, stricter, clauses, text)
 
 
-def specs_of(holder: Any) -> Mapping[str, CapSpec]:
+def specs_of(holder: type[msgspec.Struct]) -> Mapping[str, CapSpec]:
     """The rows that the fields of a set of caps declare, in their order."""
     return {
-        one.name: CapSpec(one.name, *one.metadata["row"], **one.metadata["more"])
-        for one in fields(holder)
-        if one.metadata
+        one.name: CapSpec(one.name, *one.default_factory.row, **one.default_factory.more)
+        for one in msgspec.structs.fields(holder)
+        if isinstance(one.default_factory, _Declared)
     }

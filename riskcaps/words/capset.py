@@ -10,13 +10,16 @@ Rules of this file:
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from functools import cached_property
 from types import MappingProxyType
 from typing import Any
 
+import msgspec
+from msgspec.structs import force_setattr
+
 from daemon.model.amounts import plain
+from daemon.model.copies import replace
 from riskcaps.words.cap_values import CapViolation, is_stricter, parse_value
 from riskcaps.words.caps import (
     UNLIMITED,
@@ -46,8 +49,7 @@ class CapConfigError(ValueError):
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SymbolCaps:
+class SymbolCaps(msgspec.Struct, frozen=True, kw_only=True):
     """Caps of one symbol. Every default denies."""
 
     order_qty_base_max: Decimal = amount("base", "13, 34, 35", "largest quantity of one order")
@@ -100,8 +102,7 @@ class SymbolCaps:
         return {key: _plain_value(getattr(self, key)) for key in SYMBOL_CAPS}
 
 
-@dataclass(frozen=True, kw_only=True)
-class CapSet:
+class CapSet(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     """All caps of a run. Every default denies."""
 
     numeraire: str = choice("26", "asset that the portfolio is counted in")
@@ -188,13 +189,13 @@ class CapSet:
     reduce_oversized: str = choice(
         "18", "an oversized reducing order is denied, or cut to what reduces", "deny", "cut"
     )
-    symbols: Mapping[str, SymbolCaps] = field(default_factory=dict)
-    bots: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    symbols: Mapping[str, SymbolCaps] = msgspec.field(default_factory=dict)
+    bots: Mapping[str, Mapping[str, Any]] = msgspec.field(default_factory=dict)
     """What binds the orders of one bot beyond these: bot -> dotted keys, each of them stricter."""
 
     def __post_init__(self) -> None:
         for name in ("conversions", "balance_free_min", "symbols", "bots"):
-            object.__setattr__(self, name, MappingProxyType(dict(getattr(self, name))))
+            force_setattr(self, name, MappingProxyType(dict(getattr(self, name))))
 
     def unset(self) -> tuple[str, ...]:
         """Keys whose zero does not deny by arithmetic: while any is here, orders are denied."""

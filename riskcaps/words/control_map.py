@@ -7,7 +7,8 @@ Rules of this file:
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+
+import msgspec
 
 _RULES = "tests/unit/riskcaps/test_rules.py"
 _CLOSED = "tests/unit/riskcaps/test_fail_closed.py"
@@ -27,8 +28,7 @@ _RECHECK = "tests/unit/evidence/test_recheck.py"
 _PROMOTE = "tests/integration/test_promote.py"
 
 
-@dataclass(frozen=True, slots=True)
-class Clause:
+class Clause(msgspec.Struct, frozen=True):
     """One clause. `tests` are paths, or `path::test`; `out_of_scope` is a reason, or empty."""
 
     number: int

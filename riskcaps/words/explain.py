@@ -6,17 +6,17 @@ Rules of this file:
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
+
+import msgspec
 
 from daemon.model.amounts import plain
 from riskcaps.words.caps import UNLIMITED, UNLIMITED_COUNT, CapSpec
 from riskcaps.words.capset import PORTFOLIO_CAPS, SYMBOL_CAPS, CapSet
 
 
-@dataclass(frozen=True, slots=True)
-class CapUsage:
+class CapUsage(msgspec.Struct, frozen=True):
     """One cap, what is used of it, and the clauses that it meets."""
 
     cap: str
@@ -27,8 +27,7 @@ class CapUsage:
     clause: str
 
 
-@dataclass(frozen=True, slots=True)
-class ExplainRow:
+class ExplainRow(msgspec.Struct, frozen=True):
     """One line of `seatrial caps explain`. `used` is empty where a cap does not fill up."""
 
     symbol: str

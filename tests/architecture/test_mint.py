@@ -6,6 +6,7 @@ import re
 import pytest
 
 from tests.architecture.tree import (
+    dotted,
     imported_names,
     listing,
     parsed,
@@ -16,7 +17,10 @@ from tests.architecture.tree import (
 
 MINT = "riskcaps/gate/interceptor.py"
 ORDERS = {"NewOrder", "NewOrderList", "CancelOrder", "ReplaceOrder", "AmendOrder"}
-CALL_TEXT = re.compile(r"\bNewOrder\(")
+CALL_TEXT = re.compile(r"(?<!class )\bNewOrder\(")
+COPIERS = {
+    "copy.replace", "daemon.model.copies.replace", "dataclasses.replace", "msgspec.structs.replace",
+}  # fmt: skip
 LOOKING_IS_FREE = {"isinstance", "issubclass", "cast", "typing.cast", "get_args"}
 SENDERS = re.compile(
     r"^(submit|perform|place|replace|amend|send)(_order|_new|_place|_replace|_amend|_cancel)?$"
@@ -52,17 +56,21 @@ def second_doors(name: str, module: ast.Module) -> list[str]:
 
 
 def _made_by(call: ast.Call, names: dict[str, str]) -> list[str]:
-    called = ast.unparse(call.func)
+    called = dotted(call.func, names)
     if _order_name(call.func):
         return [f"makes a {_order_name(call.func)}: only {MINT} may"]
     if called in LOOKING_IS_FREE:
         return []
-    handed = [found for argument in call.args if (found := _order_name(argument))]
+    given = [*call.args, *(keyword.value for keyword in call.keywords)]
+    handed = [found for argument in given if (found := _order_name(argument))]
     if handed:
         return [f"{called} is handed the class {handed[0]} and could build one"]
-    is_copy = names.get(called, called) in {"dataclasses.replace", "copy.replace"}
-    if is_copy and call.args and "order" in ast.unparse(call.args[0]).lower():
+    first = ast.unparse(call.args[0]) if call.args else ""
+    if called in COPIERS and "order" in first.lower():
         return ["copies an order with changes: that is a second order"]
+    is_written = called == "msgspec.structs.force_setattr" and first != "self"
+    if is_written or ast.unparse(call.func).endswith(".__set__"):
+        return [f"writes into {first}, which is frozen: it could be an order"]
     return []
 
 
@@ -169,6 +177,14 @@ def test_what_sends_takes_only_what_was_approved() -> None:
         "class Mine(NewOrder): ...",
         "from dataclasses import replace\nreplace(order, qty=2)",
         "import dataclasses\ndataclasses.replace(effect.order, qty=2)",
+        "from daemon.model.copies import replace\nreplace(order, qty=2)",
+        "from daemon.model import copies\ncopies.replace(order, qty=2)",
+        "import msgspec\nmsgspec.structs.replace(effect.order, qty=2)",
+        "from msgspec.structs import replace as other\nother(order, qty=2)",
+        "from msgspec.structs import force_setattr\nforce_setattr(made, 'qty', 2)",
+        "import msgspec\nmsgspec.structs.force_setattr(made, 'qty', 2)",
+        "type(made).qty.__set__(made, 2)",
+        "msgspec.json.decode(text, type=NewOrder)",
     ],
 )
 def test_each_second_door_is_found(source: str) -> None:
@@ -182,7 +198,8 @@ def test_each_second_door_is_found(source: str) -> None:
         "isinstance(x, NewOrder)",
         "match x:\n    case SendOrder(order=NewOrder()): ...",
         "sent: dict[str, NewOrder] = {}",
-        "from dataclasses import replace\nreplace(fill, recovered=True)",
+        "from daemon.model.copies import replace\nreplace(fill, recovered=True)",
+        "from msgspec.structs import force_setattr\nforce_setattr(self, 'symbols', {})",
     ],
 )
 def test_looking_at_an_order_is_free(source: str) -> None:

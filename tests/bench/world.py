@@ -6,11 +6,11 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 
 from daemon.core.engine import Engine, EngineConfig, StrategySpec
+from daemon.model.copies import replace
 from daemon.model.halt import HaltFlag
 from daemon.model.ids import ClientOrderIdFactory
 from daemon.model.inputs import InstrumentsLoaded, Turn

@@ -5,7 +5,6 @@ A refusal is one of the venue's own errors, which can be written down; a wish ma
 """
 
 from collections.abc import Callable
-from dataclasses import fields
 from decimal import Decimal
 
 import orjson
@@ -72,7 +71,7 @@ def _check_wish(wish: object) -> None:
     for name in ("place", "cancel"):
         if hasattr(wish, name):
             _check_wish(getattr(wish, name))
-    for name in (one.name for one in fields(wish)) if hasattr(wish, "bot") else ():  # type: ignore[arg-type]
+    for name in wish.__struct_fields__ if hasattr(wish, "bot") else ():
         value = getattr(wish, name)
         if isinstance(value, Decimal):
             assert value.is_finite()

@@ -6,7 +6,6 @@ import os
 import socket
 import stat
 import threading
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +24,7 @@ from control.methods import METHODS
 from control.peer_identity import ControlConfig, Members, Role
 from control.server.control_server import ControlThread
 from control.tool.client import ControlClient, call
+from daemon.model.copies import replace
 from daemon.model.effects import Reply
 from tests.support.control_port import FakePort
 from tests.support.control_server import RawClient, eventually, serving

@@ -161,8 +161,12 @@ def test_a_revoked_key_is_gone_at_once_and_its_orders_with_it(tmp_path: Path) ->
             obj=Wiring(socket=box.socket),
         )
         assert done.exit_code == 0, done.output
-        box.until(lambda status: not status["bots"]["one"]["open_orders"])
-        assert [row["order_id"] for row in box.open_at_venue()] == [kept.body["orderId"]]
+        box.until(
+            lambda status: (
+                [row["order_id"] for row in box.open_at_venue()] == [kept.body["orderId"]]
+                and not status["bots"]["one"]["open_orders"]
+            )
+        )
         assert one.call("GET", "account").code == -2015
         assert one.buy().code == -2015
         assert two.buy().status_word == "FILLED"
@@ -282,11 +286,11 @@ def test_a_silent_bot_loses_its_orders_and_a_heard_one_keeps_them(tmp_path: Path
             loud.call("GET", "openOrders")
             return (
                 status["bots"]["silent"]["state"] == "gone"
-                and not (status["bots"]["silent"]["open_orders"])
+                and not status["bots"]["silent"]["open_orders"]
+                and [row["order_id"] for row in box.open_at_venue()] == [kept.body["orderId"]]
             )
 
         status = box.until(is_gone)
-        assert [row["order_id"] for row in box.open_at_venue()] == [kept.body["orderId"]]
         assert status["bots_seen"]["loud"]["longest_silence_s"] < 3
         assert silent.buy().status_word == "FILLED"
         box.until(lambda status: status["bots"]["silent"]["state"] == "active")

@@ -168,9 +168,9 @@ def test_the_old_call_and_the_venues_own_refusals(box: BotBox) -> None:
     assert "order lists whose pending orders" in later.body["msg"]
 
 
-def entry(bot: RawBot, name: str, price: float) -> dict[str, str]:
-    """An order to buy, and behind it a pair that sells what is held."""
-    pair = legs(bot, name)
+def entry(bot: RawBot, name: str, price: float, sells: str = QTY) -> dict[str, str]:
+    """An order to buy, and behind it a pair that sells."""
+    pair = legs(bot, name) | {"quantity": sells}
     shared = {"symbol": "BTCUSDT", "listClientOrderId": name}
     working = {
         "workingType": "LIMIT", "workingSide": "BUY", "workingQuantity": "0.001",
@@ -217,12 +217,14 @@ def test_an_otoco_waits_begins_and_ends_as_the_venue_has_it(box: BotBox) -> None
     assert not box.open_at_venue()
 
 
-def test_what_is_pending_counts_as_if_it_could_be_working(box: BotBox) -> None:
-    """The bot holds 0.01 or so and may not go short: 0.002 behind an order pass, 0.02 do not."""
+def test_what_is_pending_may_sell_what_is_held_and_what_its_entry_brings(box: BotBox) -> None:
+    """Nothing may be sold short: the bot holds less than 0.011, and 0.001 comes before it sells."""
     bot = bot_of(box)
     asked = entry(bot, "much", bot.bid() * 0.97) | {"pendingQuantity": "0.01"}
     assert bot.call("POST", "orderList/otoco", **asked).status == 200
-    assert bot.call("POST", "orderList/otoco", **entry(bot, "more", bot.bid() * 0.96)).code == -2010
+    more = entry(bot, "more", bot.bid() * 0.96) | {"pendingQuantity": "0.004"}
+    refused = bot.call("POST", "orderList/otoco", **more)
+    assert (refused.code, "position_short" in refused.body["msg"]) == (-2010, True), refused.body
     assert bot.call("GET", "orderList", origClientOrderId="more").code == -2013
     assert bot.call("DELETE", "openOrders", symbol="BTCUSDT").status == 200
     assert not box.open_at_venue()
@@ -328,16 +330,79 @@ def test_a_list_is_known_after_kill_9_and_the_accountant_agrees(tmp_path: Path) 
         assert not box.open_at_venue()
         ledger = tmp_path / "ledger.json"
         ledger.write_text(json.dumps(box.sim.ledger()))
-    journal = str(tmp_path / "state" / "journal")
+    _accountant_agrees(tmp_path)
+
+
+def _accountant_agrees(directory: Path) -> None:
+    """The decisions decided again, and the record held against the venue's books."""
+    journal = str(directory / "state" / "journal")
     recheck = subprocess.run(
         [sys.executable, "-m", "evidence.recheck", journal], check=False, capture_output=True,
         text=True,
     )  # fmt: skip
     assert recheck.returncode == 0, recheck.stdout
+    report = build_report([Path(journal)], ledger=directory / "ledger.json").to_json()
+    (found,) = report["journals"]
+    assert found["bots"]["problems"] == {}
+    assert found["caps"]["breaches"] == 0, found["caps"]
+    at_venue = found["ledger"]["cap_breaches_at_venue"]
+    assert at_venue["count"] == 0, at_venue
 
-    report = build_report([Path(journal)], ledger=ledger).to_json()
-    assert report["journals"][0]["bots"]["problems"] == {}
-    assert report["journals"][0]["caps"]["breaches"] == 0, report["journals"][0]["caps"]
+
+def test_a_bracket_around_a_new_entry_passes_and_lives_through_kill_9(tmp_path: Path) -> None:
+    """Nothing is held and nothing may be sold short: its exits sell what the entry has bought."""
+    with BotBox(tmp_path) as box:
+        bot, other = bot_of(box), OtherTrader(box.sim)
+        waits = bot.call("POST", "orderList/otoco", **entry(bot, "wait", bot.bid() * 0.97, "0.001"))
+        assert waits.status == 200, waits.body
+        over = bot.call("POST", "orderList/otoco", **entry(bot, "over", bot.bid() * 0.96, "0.002"))
+        assert over.code == -2010, over.body
+        assert bot.call("DELETE", "openOrders", symbol="BTCUSDT").status == 200
+
+        placed = begun(bot, "bracket")
+        box.kill_daemon()
+        up = venue_order(box, placed["orderReports"][1]["orderId"])
+        deadline = time.monotonic() + DEADLINE_S
+        while up["status"] != "FILLED":
+            assert time.monotonic() < deadline, up
+            other.take("BUY", "0.5", up["price"])
+            up = venue_order(box, up["orderId"])
+        box.start_daemon()
+        box.until(lambda status: not status["open_orders"])
+        rows = [
+            bot.call("GET", "order", symbol="BTCUSDT", origClientOrderId=f"bracket-{leg}").body
+            for leg in ("in", "up", "down")
+        ]
+        assert [row["status"] for row in rows] == ["FILLED", "FILLED", "EXPIRED"], rows
+        for row in rows:
+            same_order(box, row)
+        box.must("kill", "--reason", "end")
+        (tmp_path / "ledger.json").write_text(json.dumps(box.sim.ledger("main")))
+    _accountant_agrees(tmp_path)
+
+
+def begun(bot: RawBot, name: str) -> dict[str, Any]:
+    """A bracket whose entry is filled at once, and whose exits stand at the venue."""
+    deadline = time.monotonic() + DEADLINE_S
+    while True:
+        asked = entry(bot, name, bot.bid() * 1.01, "0.001")
+        placed = bot.call("POST", "orderList/otoco", **asked)
+        assert placed.status == 200, placed.body
+        row = placed.body["orderReports"][0]
+        while row["status"] != "FILLED":
+            row = bot.call("GET", "order", symbol="BTCUSDT", orderId=row["orderId"]).body
+            assert time.monotonic() < deadline, row
+        names = [f"{name}-up", f"{name}-down"]
+        told = {"PENDING_NEW"}
+        while told & {"PENDING_NEW"}:
+            rows = [
+                bot.call("GET", "order", symbol="BTCUSDT", origClientOrderId=one).body
+                for one in names
+            ]
+            told = {one["status"] for one in rows}
+            assert time.monotonic() < deadline, rows
+        assert told == {"NEW"}, rows
+        return dict(placed.body)
 
 
 def _ask_in_vain(bot: RawBot, asked: dict[str, str]) -> None:

@@ -116,7 +116,9 @@ def test_a_service_that_answers_without_an_end_holds_no_shutdown(tmp_path: Path)
             box.signal_daemon(signal.SIGTERM)
             assert box.wait_daemon() == 0
             assert "closing took too long" not in box.log()
-    floods.join(DEADLINE_S)
+        endless.shutdown(socket.SHUT_RDWR)  # closing it would not wake the thread that accepts
+        floods.join(DEADLINE_S)
+    assert not floods.is_alive()
 
 
 def _flood(listener: socket.socket) -> None:

@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import random
 from collections.abc import AsyncIterator, Callable
-from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ import pytest
 
 from daemon.core.engine_config import StrategySpec
 from daemon.model.account_model import MODELS
+from daemon.model.copies import replace
 from daemon.model.enums import Link, Side, SymbolStatus
 from daemon.model.ids import StrategyId, instrument_id
 from daemon.model.inputs import Input

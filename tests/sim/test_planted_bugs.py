@@ -1,7 +1,6 @@
 """The judge is judged: a bug planted on purpose must be caught within a few seeds."""
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -15,6 +14,7 @@ from daemon.core.execution import Execution
 from daemon.core.lifecycle import Row, Trigger
 from daemon.core.reconciliation_rounds import ReconciliationRounds
 from daemon.core.turn_context import TurnContext
+from daemon.model.copies import replace
 from daemon.model.enums import OrderStatus, ReportSource
 from daemon.model.reports import ExecutionReport
 from riskcaps.state.risk_state import RiskState

@@ -1,10 +1,9 @@
 """What must stop us does, in a live world; what must not be touched is not."""
 
-from dataclasses import replace
-
 import pytest
 
 from daemon.model.amounts import NS_PER_S
+from daemon.model.copies import replace
 from daemon.model.effects import SendOrder
 from daemon.model.enums import OrderType, ReportSource, Side, TradingState, VenueOrderStatus
 from daemon.model.inputs import JournalFault, KillLatched, VenueReport

@@ -1,13 +1,13 @@
 """Small true values for tests: instruments, caps, engines, reports. Every default is tradable."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
 from daemon.core.engine import Engine
 from daemon.core.engine_config import EngineConfig, StrategySpec
 from daemon.model.amounts import NS_PER_MS, NS_PER_S
+from daemon.model.copies import replace
 from daemon.model.enums import (
     ExecType,
     LiquidityFlag,

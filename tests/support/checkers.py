@@ -128,7 +128,7 @@ class Checker:
 
     def venue_position(self) -> Decimal:
         """Σ signed trades less base fees, from the venue's own trade list."""
-        rows = self.run.venue.accounts["main"].trades.get("BTCUSDT", [])
+        rows = self.run.venue.accounts["main"].trades_from("BTCUSDT", 0)
         for row in rows[self._trades_seen :]:
             sign = 1 if row.side is Side.BUY else -1
             self._position += sign * decimal_of_e8(row.qty)
@@ -189,7 +189,7 @@ class Checker:
         held = run.gate.risk.books.positions().get(order_iid())
         ours = ZERO if held is None else held.qty
         assert ours == self.venue_position(), f"position {ours}, venue {self.venue_position()}"
-        rows = venue.trades.get("BTCUSDT", [])
+        rows = venue.trades_from("BTCUSDT", 0)
         at_venue = {f"BTCUSDT:{row.trade_id}:{row.order_id}" for row in rows}
         booked = [f["exec_id"] for f in run.facts if f["event_type"] == "fill"]
         assert len(booked) == len(set(booked)), "a fill is booked twice"

@@ -4,7 +4,7 @@ Client order ids of ours are numbers in base 36, so a tag is the id itself and a
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, NoReturn
 
@@ -14,6 +14,7 @@ import orjson
 from daemon.errors import Undecodable, Unencodable
 from daemon.model.account_model import SpotAccount
 from daemon.model.amounts import NS_PER_MS, ZERO
+from daemon.model.copies import replace
 from daemon.model.enums import (
     ExecType,
     LiquidityFlag,

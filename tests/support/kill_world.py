@@ -14,13 +14,14 @@ import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, cast
 from unittest import mock
 
 from daemon.core.engine import Engine
 from daemon.model.amounts import NS_PER_S
+from daemon.model.copies import replace
 from daemon.model.effects import Effect, SendOrder, SendReplace
 from daemon.model.enums import Link
 from daemon.model.ids import run_id

@@ -7,7 +7,7 @@ patience: a request without an answer for so long is told "unknown" and forgotte
 
 import random
 from collections import Counter
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
@@ -22,6 +22,7 @@ from daemon.model.bots import (
     DenialSource,
     ReplaceMode,
 )
+from daemon.model.copies import replace
 from daemon.model.effects import BotAnswered, BotBalances, BotListChanged, BotOrderChanged, Effect
 from daemon.model.enums import ExecType, OrderType, Side, TimeInForce, VenueOrderStatus
 from daemon.model.inputs import (

@@ -3,12 +3,12 @@
 import hashlib
 import hmac
 import random
-from dataclasses import replace
 from typing import Any
 from urllib.parse import urlencode
 
 import orjson
 
+from daemon.model.copies import replace
 from daemon.model.enums import OrderType, Side, TimeInForce
 from daemon.venues.binance_spot.serving.order_requests import PlaceRequest, StpMode
 from daemon.venues.binance_spot.serving.registered_keys import ApiKey

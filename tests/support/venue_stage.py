@@ -12,10 +12,10 @@ No sockets and no wall clock: each answer follows its turn at once, and `after` 
 import random
 from collections import deque
 from collections.abc import Callable, Iterable
-from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
+from daemon.model.copies import replace
 from daemon.model.effects import (
     Effect,
     QueryOrder,

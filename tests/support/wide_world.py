@@ -3,11 +3,11 @@ quote asset has no price at times, stop types, extras, broken amounts, strangers
 restarts from a state. The accountant must follow all of it.
 """
 
-from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
 from daemon.model.amounts import NS_PER_MS
+from daemon.model.copies import replace
 from daemon.model.enums import OrderType, Side, TimeInForce, TradingState
 from daemon.model.ids import ClientOrderIdFactory, InstrumentId, StrategyId
 from daemon.model.instrument import Instrument

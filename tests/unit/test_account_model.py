@@ -1,6 +1,5 @@
 """Account models: spot's arithmetic against the fills' sums, and lines that stay as they were."""
 
-from dataclasses import replace
 from decimal import Decimal
 
 import pytest
@@ -8,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from daemon.model.account_model import SPOT_ACCOUNT, account_of
+from daemon.model.copies import replace
 from daemon.model.enums import Side
 from daemon.model.instrument import Instrument
 from daemon.model.plain_values import from_plain, to_plain

@@ -2,12 +2,12 @@
 
 import ast
 import copy
-import dataclasses
 import re
 import tomllib
 from pathlib import Path
 from typing import Any, get_args
 
+import msgspec
 import pytest
 from pydantic import BaseModel
 
@@ -129,7 +129,7 @@ def test_every_choice_of_the_link_is_reached_by_its_key() -> None:
     }
     data["venue"] |= chosen
     made = link_config(config_from_mapping(data).settings)
-    told = {f.name: getattr(made, f.name) for f in dataclasses.fields(made)}
+    told = msgspec.structs.asdict(made)
     for key, value in chosen.items():
         assert told.pop(key) == (tuple(value) if isinstance(value, list) else value), key
     assert set(told) == FIXED

@@ -9,9 +9,10 @@ Rules of this file:
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
+
+import msgspec
 
 from daemon.model.amounts import ZERO, plain
 from daemon.model.bots import BotState, bot_of
@@ -23,8 +24,7 @@ from daemon.model.plain_values import from_plain, to_plain
 from daemon.model.reports import Fill
 
 
-@dataclass(slots=True, kw_only=True)
-class BotPosition:
+class BotPosition(msgspec.Struct, kw_only=True):
     """Net traded quantity in base (fees in base taken off), its cost and what was realised."""
 
     qty: Decimal = ZERO
@@ -53,23 +53,22 @@ class BotPosition:
         return gained
 
 
-@dataclass(slots=True, kw_only=True)
-class BotAccount:
+class BotAccount(msgspec.Struct, kw_only=True):
     """One bot as the journal tells it."""
 
     state: BotState = BotState.ACTIVE
     reason: str = ""
     orders: int = 0
     fills: int = 0
-    denied: dict[str, int] = field(default_factory=dict)
-    refused: dict[str, int] = field(default_factory=dict)
+    denied: dict[str, int] = msgspec.field(default_factory=dict)
+    refused: dict[str, int] = msgspec.field(default_factory=dict)
     throttled: int = 0
     rejects: int = 0
     """Faulty orders in a row, as the venue said."""
     losses: int = 0
     """Orders in a row that closed a position at a loss."""
-    positions: dict[InstrumentId, BotPosition] = field(default_factory=dict)
-    flows: dict[str, Decimal] = field(default_factory=dict)
+    positions: dict[InstrumentId, BotPosition] = msgspec.field(default_factory=dict)
+    flows: dict[str, Decimal] = msgspec.field(default_factory=dict)
     """Net change of each asset by its own fills and fees since the books' epoch."""
 
     def position(self, instrument_id: InstrumentId) -> BotPosition:

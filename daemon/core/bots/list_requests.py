@@ -6,8 +6,6 @@ Rules of this file:
 2. To end one order of a list ends all; so there is one way to end a list.
 """
 
-from dataclasses import replace
-
 from daemon.core.bots.admission import AdmissionRefused, BotAdmission, denied_by_caps, refusal
 from daemon.core.bots.bot_requests import Requests, owner_of
 from daemon.core.bots.pending_answers import NOT_FOUND
@@ -16,6 +14,7 @@ from daemon.core.cancels import Cancels
 from daemon.core.lifecycle import Trigger
 from daemon.core.turn_context import TurnContext
 from daemon.model.bots import BotDenial, BotRefusal, bot_strategy
+from daemon.model.copies import replace
 from daemon.model.effects import SendOrderList
 from daemon.model.inputs import BotCancelList, BotPlaceList
 from daemon.model.intents import PlaceIntent
@@ -92,7 +91,11 @@ class ListRequests:
                 together.
         """
         self._check(item)
-        intents = [self._admission.intent_of(one) for one in item.orders]
+        first = item.orders[0] if item.contingency is Contingency.OTO else None
+        intents = [
+            self._admission.intent_of(one, first=None if one is first else first)
+            for one in item.orders
+        ]
         return [
             replace(
                 intent,

@@ -116,8 +116,8 @@ class Money:
         if hold is None or instrument is None:
             return None
         if order.side is Side.BUY:
-            return instrument.quote, hold.counted * hold.px
-        return instrument.base, hold.counted
+            return instrument.quote, hold.spends
+        return instrument.base, hold.spends
 
     def _assets(self, spec: BotSpec) -> list[str]:
         ledger = self._ctx.ledger

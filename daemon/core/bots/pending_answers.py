@@ -10,7 +10,8 @@ Rules of this file:
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+
+import msgspec
 
 from daemon.core.bots.rows import Rows, is_shown
 from daemon.core.turn_context import TurnContext
@@ -37,8 +38,7 @@ _AT_ONCE = (TimeInForce.IOC, TimeInForce.FOK)
 NOT_FOUND = BotDenial(source=DenialSource.DOOR, reason=BotRefusal.ORDER_NOT_FOUND)
 
 
-@dataclass(slots=True, kw_only=True)
-class Waiter:
+class Waiter(msgspec.Struct, kw_only=True):
     """One request. `placed` and `gone` are the orders whose start and end it waits for.
 
     `listed`: the orders of a list, in the order of its legs, which all must have started.

@@ -9,12 +9,14 @@ Rules of this file:
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+
+import msgspec
 
 from daemon.core.books import trade_id_of
 from daemon.core.turn_context import TurnContext
 from daemon.model.amounts import ZERO
 from daemon.model.bots import BotFill, BotOrderRow, bot_of
+from daemon.model.copies import replace
 from daemon.model.effects import BotOrderChanged
 from daemon.model.enums import ExecType, LiquidityFlag, OrderStatus, VenueOrderStatus
 from daemon.model.ids import ClientOrderId, first_of_list
@@ -48,8 +50,7 @@ _EXEC_TYPES = {
 }
 
 
-@dataclass(slots=True)
-class BotTold:
+class BotTold(msgspec.Struct):
     """How much of an order its bot has heard."""
 
     is_new: bool = False

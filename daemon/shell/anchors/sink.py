@@ -6,12 +6,12 @@ Rules of this file:
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, Protocol
 
+import msgspec
 
-@dataclass(frozen=True, slots=True)
-class Head:
+
+class Head(msgspec.Struct, frozen=True):
     """The chain's head at one line: that line is on the disk."""
 
     seq: int

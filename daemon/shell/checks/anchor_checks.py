@@ -11,9 +11,10 @@ import os
 import socket
 import subprocess
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
+
+import msgspec
 
 from daemon.model.launch_checks import Check
 from daemon.settings import Settings
@@ -28,14 +29,13 @@ _ASKED = ("LoadState", "IPAddressDeny", "IPAddressAllow", "ReadWritePaths")
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
-@dataclass(frozen=True, slots=True)
-class UnitLimits:
+class UnitLimits(msgspec.Struct, frozen=True):
     """What a loaded unit keeps from its daemon."""
 
     name: str
-    denied: list[Network] = field(default_factory=list)
-    allowed: list[Network] = field(default_factory=list)
-    writable: list[Path] = field(default_factory=list)
+    denied: list[Network] = msgspec.field(default_factory=list)
+    allowed: list[Network] = msgspec.field(default_factory=list)
+    writable: list[Path] = msgspec.field(default_factory=list)
 
     def blocks(self, address: str) -> bool:
         """Whether packets to an address are dropped: allowed outranks denied."""

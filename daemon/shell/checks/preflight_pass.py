@@ -8,10 +8,10 @@ Rules of this file:
    from starting too early; it does not keep out the hostile.
 """
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import orjson
 
 from daemon.model.amounts import NS_PER_S
@@ -25,8 +25,7 @@ BYTES_MAX = 1 << 20
 _MEND = "run `seatrial preflight --config FILE`"
 
 
-@dataclass(frozen=True, slots=True)
-class StartPermit:
+class StartPermit(msgspec.Struct, frozen=True):
     """Whether a session may start, and the sentence that is recorded with it."""
 
     allowed: bool

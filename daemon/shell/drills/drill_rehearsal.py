@@ -8,12 +8,12 @@ Rules of this file:
 
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
 from daemon.core.engine import Engine, EngineConfig, StrategySpec
 from daemon.model.amounts import NS_PER_MS, floor_to
+from daemon.model.copies import replace
 from daemon.model.effects import (
     ArmTimer,
     CloseHalt,
@@ -108,7 +108,7 @@ class Rehearsal:
             "strategies": (spec,),
             "audit_period_ns": 0,
         }
-        made = EngineConfig(**{**_fields(config), **rehearsed})
+        made = replace(config, **rehearsed)
         self.config = made
         gate = Interceptor(capset=self.capset, ids=ClientOrderIdFactory(DRILL_RUN), halt=self.halt)
         self.engine = Engine(config=made, interceptor=gate)
@@ -283,10 +283,6 @@ class Rehearsal:
 
 
 RehearsalFactory = Callable[[], Rehearsal]
-
-
-def _fields(config: EngineConfig) -> dict[str, Any]:
-    return {name: getattr(config, name) for name in config.__dataclass_fields__}
 
 
 def _symbol_of(symbols: Iterable[str], capset: CapSet) -> str:

@@ -14,10 +14,10 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
+import msgspec
 import orjson
 
 from control.tool.gating_drills import run_gating_drills
@@ -64,8 +64,7 @@ class DrillPump(Protocol):
         """Journal a fact."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class DrillTools:
+class DrillTools(msgspec.Struct, frozen=True, kw_only=True):
     """The live parts; every one may be called from the drills' thread."""
 
     status: Callable[[], Mapping[str, Any]]
@@ -76,11 +75,10 @@ class DrillTools:
     rehearsal: RehearsalFactory
 
 
-@dataclass(slots=True)
-class _Run:
+class _Run(msgspec.Struct):
     """A running drill and its findings so far."""
 
-    detail: dict[str, Any] = field(default_factory=dict)
+    detail: dict[str, Any] = msgspec.field(default_factory=dict)
 
     def must(self, what: str, found: Any, wanted: Any) -> None:
         """Note a finding; the drill fails if it differs from what is wanted."""

@@ -8,8 +8,8 @@ Rules of this file:
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 
+import msgspec
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
 from daemon.errors import CredentialsRefused
@@ -31,8 +31,7 @@ OnIncident = Callable[[str, str], None]
 """Told of a key in the wrong hands: what was seen, and which bot's (empty: the daemon's own)."""
 
 
-@dataclass(slots=True)
-class Seen:
+class Seen(msgspec.Struct):
     """When a bot was last heard, and its longest silence since the start of the gateway."""
 
     last_ns: int = 0

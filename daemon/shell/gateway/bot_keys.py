@@ -14,13 +14,14 @@ import secrets
 import stat
 import string
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import orjson
 
 from daemon.errors import CredentialsRefused
+from daemon.model.copies import replace
 from daemon.venues.binance_spot.serving.registered_keys import (
     ApiKey,
     PublicKeyFileError,
@@ -32,17 +33,19 @@ _KEY_CHARS = 64
 _LETTERS = string.ascii_letters + string.digits
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BotKey:
+class BotKey(msgspec.Struct, frozen=True, kw_only=True):
     """One key; exactly one of `secret` (HMAC-SHA256) and `public_pem` (Ed25519) is set."""
 
     bot: str
     api_key: str
-    secret: str = field(default="", repr=False)
+    secret: str = ""
     public_pem: str = ""
     created_ns: int = 0
     revoked_ns: int = 0
     """0: it is not."""
+
+    def __repr__(self) -> str:
+        return f"BotKey(bot={self.bot!r}, api_key={self.api_key!r}, created_ns={self.created_ns})"
 
     @property
     def kind(self) -> str:

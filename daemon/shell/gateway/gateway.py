@@ -12,10 +12,10 @@ import logging
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import uvloop
 
 from daemon.model.amounts import NS_PER_MS, NS_PER_S
@@ -47,8 +47,7 @@ _SUMMARY_S = 1.0
 _MISUSE_EVERY_NS = 60 * NS_PER_S
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GatewayPorts:
+class GatewayPorts(msgspec.Struct, frozen=True, kw_only=True):
     """What the composition root gives to the gateway."""
 
     offer: Callable[[Input], None]

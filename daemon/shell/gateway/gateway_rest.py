@@ -1,8 +1,8 @@
 """REST for bots: raw bytes in, an answer out."""
 
 import logging
-from dataclasses import dataclass, field
 
+import msgspec
 import orjson
 
 from daemon.shell.gateway.bot_authentication import Authentication, cancel_target
@@ -34,14 +34,13 @@ _CANCEL_BODY_MAX = 4_096
 """Bytes that are read before the rate is looked at; no honest cancel has more."""
 
 
-@dataclass(frozen=True, slots=True)
-class RestAnswer:
+class RestAnswer(msgspec.Struct, frozen=True):
     """What goes back."""
 
     status: int
     body: bytes
     content_type: str = JSON_TYPE
-    headers: dict[str, str] = field(default_factory=dict)
+    headers: dict[str, str] = msgspec.field(default_factory=dict)
 
 
 class RestFront:

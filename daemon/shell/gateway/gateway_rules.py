@@ -1,13 +1,12 @@
 """What is fixed of each bot, and the counts that its answers' headers show."""
 
-from dataclasses import dataclass
+import msgspec
 
 from daemon.venues.binance_spot.serving.params import Params
 from daemon.venues.binance_spot.serving.rate_limits import LimitRule, Window, limit_headers
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BotRules:
+class BotRules(msgspec.Struct, frozen=True, kw_only=True):
     """What the configuration says of one bot, as far as the gateway needs it."""
 
     name: str
@@ -34,8 +33,7 @@ class BotRules:
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BotAsked:
+class BotAsked(msgspec.Struct, frozen=True, kw_only=True):
     """One request that has passed the door."""
 
     bot: BotRules

@@ -4,15 +4,15 @@ Until then an order under such an id is in doubt, not absent: a query says -1007
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+
+import msgspec
 
 from daemon.model.bots import BotOrderRow
 from daemon.model.ids import ClientOrderId
 from daemon.shell.gateway.views import is_ended
 
 
-@dataclass(slots=True)
-class _Doubt:
+class _Doubt(msgspec.Struct):
     """Placements under one id that have no answer yet."""
 
     before: ClientOrderId | None

@@ -10,9 +10,10 @@ import asyncio
 from collections import OrderedDict
 from collections.abc import Callable
 from concurrent.futures import Future
-from dataclasses import dataclass
 from typing import Protocol
 from urllib.parse import quote
+
+import msgspec
 
 from daemon.model.amounts import NS_PER_MS, NS_PER_S
 from daemon.shell.process.clock import Clock
@@ -43,8 +44,7 @@ _TTL_OTHER_MS = 1_000
 _REFUSAL_TTL_NS = NS_PER_S
 
 
-@dataclass(frozen=True, slots=True)
-class PublicReply:
+class PublicReply(msgspec.Struct, frozen=True):
     """The venue's answer to a public request."""
 
     status: int
@@ -66,8 +66,7 @@ class PublicData(Protocol):
         """`GET PATH?QUERY` from any thread; the future may fail with `PublicRequestFailed`."""
 
 
-@dataclass(slots=True)
-class _Kept:
+class _Kept(msgspec.Struct):
     reply: PublicReply
     until_ns: int
 

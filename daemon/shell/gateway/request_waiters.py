@@ -9,9 +9,11 @@ Rules of this file:
 import asyncio
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+
+import msgspec
 
 from daemon.model.bots import BotOrderRow
+from daemon.model.copies import replace
 from daemon.model.effects import BotAnswered, BotEffect, BotOrderChanged
 from daemon.model.inputs import Input
 
@@ -27,8 +29,7 @@ class TooManyWait(Exception):  # noqa: N818 - the request was not offered
     """So many requests wait that another is not taken: proof that it was not sent."""
 
 
-@dataclass(slots=True)
-class _Waiter:
+class _Waiter(msgspec.Struct):
     bot: str
     satisfied: Satisfied | None
     future: asyncio.Future[None]

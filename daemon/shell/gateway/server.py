@@ -10,10 +10,10 @@ import asyncio
 import ipaddress
 import ssl
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import parse_qs
 
+import msgspec
 from aiohttp import WSMsgType, web
 
 from daemon.settings_bots import UNIX_PREFIX, GatewaySettings, is_loopback_listen, split_listen
@@ -36,8 +36,7 @@ _STREAM_MESSAGES_PER_S = 5
 _LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
-@dataclass(frozen=True, slots=True)
-class Fronts:
+class Fronts(msgspec.Struct, frozen=True):
     """What answers, by protocol."""
 
     rest: RestFront

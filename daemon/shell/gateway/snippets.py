@@ -9,13 +9,13 @@ Rules of this file:
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+
+import msgspec
 
 from daemon.settings_bots import UNIX_PREFIX, GatewaySettings, split_listen
 
 
-@dataclass(frozen=True, slots=True)
-class Address:
+class Address(msgspec.Struct, frozen=True):
     """Where a bot finds the gateway: `rest` begins with http, `ws` with ws."""
 
     rest: str

@@ -7,7 +7,7 @@ Rules of this file:
 3. Refusals are counted; whoever asks gets one number a second, never a line a refusal.
 """
 
-from dataclasses import dataclass, field
+import msgspec
 
 from daemon.model.amounts import NS_PER_MS, NS_PER_S
 
@@ -22,16 +22,14 @@ _CALM_NS = 3_600 * NS_PER_S
 """A ban that comes so long after the last one is a first one again."""
 
 
-@dataclass(frozen=True, slots=True)
-class ThrottleRefused:
+class ThrottleRefused(msgspec.Struct, frozen=True):
     """Too many requests: the HTTP status (429, or 418 in a ban) and when to come again."""
 
     status: int
     until_ns: int
 
 
-@dataclass(slots=True)
-class Bucket:
+class Bucket(msgspec.Struct):
     """Fills with `rate` tokens a second up to `burst`; a request takes one."""
 
     rate: int
@@ -61,29 +59,25 @@ class Bucket:
         return int(max(0.0, 1.0 - self._held) * NS_PER_S / self.rate)
 
 
-@dataclass(slots=True)
 class Throttle:
     """The buckets of one key, its bans, and what it was refused."""
 
-    requests: Bucket
-    cancels: Bucket
-    refused: int = 0
-    """Since the start of the daemon."""
-    banned_until_ns: int = 0
-    _breaches_ns: list[int] = field(default_factory=list)
-    _bans: int = 0
-    _untold: int = 0
-    _untold_since_ns: int = 0
-    _repeats: Bucket = field(init=False)
-    """What repeated cancels take from."""
-    _canceled_ns: dict[str, int] = field(default_factory=dict)
-    """What was to be canceled within the last second; no more than the bucket lets pass."""
-    _last: Bucket = field(init=False)
-
-    def __post_init__(self) -> None:
+    def __init__(self, requests: Bucket, cancels: Bucket) -> None:
         """As many repeated cancels as others."""
-        self._repeats = Bucket(self.cancels.rate, self.cancels.burst)
-        self._last = self.requests
+        self.requests = requests
+        self.cancels = cancels
+        self.refused = 0
+        """Since the start of the daemon."""
+        self.banned_until_ns = 0
+        self._breaches_ns: list[int] = []
+        self._bans = 0
+        self._untold = 0
+        self._untold_since_ns = 0
+        self._repeats = Bucket(cancels.rate, cancels.burst)
+        """What repeated cancels take from."""
+        self._canceled_ns: dict[str, int] = {}
+        """What was to be canceled within the last second; no more than the bucket lets pass."""
+        self._last = requests
 
     def admit(self, now_ns: int) -> ThrottleRefused | None:
         """Any request but a cancel. None: it may go on."""

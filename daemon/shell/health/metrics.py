@@ -14,12 +14,12 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler
 from ipaddress import ip_address
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
+import msgspec
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, InfoMetricFamily, Metric
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
@@ -199,14 +199,13 @@ class _Single(CollectorRegistry):
         yield self._family
 
 
-@dataclass(frozen=True, slots=True)
-class PageAnswer:
+class PageAnswer(msgspec.Struct, frozen=True):
     """What a page answers; `is_live` hands the connection to the page after the headers."""
 
     status: int
     kind: str
     body: bytes
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = msgspec.field(default_factory=dict)
     is_live: bool = False
 
 

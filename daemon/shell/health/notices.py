@@ -5,10 +5,11 @@ Pure: lines go in, notices come out. Who sends them is `notice_sender.py`.
 
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from enum import IntEnum
 from typing import Any
+
+import msgspec
 
 from daemon.model.records import EventType
 
@@ -27,8 +28,7 @@ class NoticeLevel(IntEnum):
     CRITICAL = 3
 
 
-@dataclass(frozen=True, slots=True)
-class Notice:
+class Notice(msgspec.Struct, frozen=True):
     """One message: what happened (`title`), the details and the next command (`body`)."""
 
     level: NoticeLevel

@@ -126,6 +126,7 @@ class StatusPublisher:
             # The watchdog's is of a loop that still hangs; it looks too seldom to see a short one.
             "loop_lag_max_s": max(self._lag_max_ns, self._watchdog.lag_max_ns) / 1e9,
             "turns": self._pump.turns,
+            "turn_max_s": self._pump.turn_max_ns / 1e9,
             "conflated": self._pump.conflated,
             "health": {
                 "healthy": self._watchdog.healthy,

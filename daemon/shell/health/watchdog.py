@@ -14,8 +14,9 @@ import os
 import sys
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any, Protocol
+
+import msgspec
 
 from daemon.model.halt import HaltFlag
 from daemon.model.inputs import Actor, Input, KillLatched, LoopLagged
@@ -71,8 +72,7 @@ class WatchedPump(Protocol):
         """Queue an input from another thread."""
 
 
-@dataclass(frozen=True, slots=True)
-class HealthVerdict:
+class HealthVerdict(msgspec.Struct, frozen=True):
     """What the last look found; `problems` are sentences, empty when healthy."""
 
     at_ns: int
@@ -88,8 +88,7 @@ class HealthVerdict:
         return not self.problems
 
 
-@dataclass(frozen=True, slots=True)
-class HealthCheck:
+class HealthCheck(msgspec.Struct, frozen=True):
     """One reason to be unhealthy: what it looks at, and how long it must stand."""
 
     trigger: StopTrigger

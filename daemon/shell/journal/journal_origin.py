@@ -5,18 +5,17 @@ envelope is read here a second time, because the daemon does not import its acco
 """
 
 import base64
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import orjson
 
 from daemon.model.records import ARCHIVE_KEY, ARCHIVE_MANIFEST, ARCHIVE_PREDICATE, GENESIS
 from daemon.shell.journal.journal_writer import JournalError
 
 
-@dataclass(frozen=True, slots=True)
-class JournalOrigin:
+class JournalOrigin(msgspec.Struct, frozen=True):
     """A journal that begins legitimately with line `seq`, which carries `head` as its `prev`."""
 
     seq: int

@@ -37,9 +37,13 @@ _INPUT = EventType.INPUT
 log = logging.getLogger("seatriald.anchor")
 
 ANCHORED = frozenset(
-    {EventType.RECOVERY, EventType.SESSION_STOP, EventType.RUN_STOP, EventType.KILL}
-)
-"""After these the head is anchored at once; else when a segment is full."""
+    {
+        EventType.RECOVERY, EventType.SESSION_STOP, EventType.RUN_STOP, EventType.KILL,
+        EventType.DRILL, EventType.INCIDENT_RESOLVED,
+    }
+)  # fmt: skip
+"""After these the head is anchored at once; else when a segment is full. A stop never waits for it:
+of a kill the cancels leave from another thread, and the others are written when all is done."""
 SEGMENT_BYTES_MAX = 128 * 1024 * 1024
 PENDING_LINES_MAX = 100_000
 LINES_A_WRITE = 1_000

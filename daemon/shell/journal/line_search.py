@@ -9,9 +9,10 @@ Rules of this file:
 """
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+
+import msgspec
 
 from daemon.shell.journal.segments import PACKED, bodies_of, lines_of, segments
 
@@ -21,8 +22,7 @@ _TIME = b'"ts_ns":'
 _TIME_WITHIN_BYTES = 200
 
 
-@dataclass(frozen=True, slots=True)
-class LineQuestion:
+class LineQuestion(msgspec.Struct, frozen=True):
     """What a line must have: one text of each of `groups`, none of `without`, a time between."""
 
     groups: tuple[tuple[bytes, ...], ...] = ()

@@ -11,10 +11,10 @@ Rules of this file:
 
 import hashlib
 import os
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import orjson
 
 from daemon.model.records import GENESIS, SCHEMA_VERSION
@@ -30,8 +30,7 @@ _PREV = slice(-66, -2)
 """Where a line carries the hash of the line before: its last field, 64 hex digits."""
 
 
-@dataclass(kw_only=True)
-class Recovered:
+class Recovered(msgspec.Struct, kw_only=True):
     """What a state directory's journal says of the past."""
 
     seq: int = 0
@@ -42,7 +41,7 @@ class Recovered:
     checkpoint: dict[str, Any] | None = None
     checkpoint_seq: int = 0
     """The line that holds it; 0: there is none, and the facts are all there ever were."""
-    facts: list[dict[str, Any]] = field(default_factory=list)
+    facts: list[dict[str, Any]] = msgspec.field(default_factory=list)
     """Fact lines after the checkpoint, oldest first."""
 
     def facts_about(self) -> dict[str, Any]:

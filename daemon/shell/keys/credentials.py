@@ -15,10 +15,10 @@ import os
 import stat
 import tomllib
 from collections.abc import Mapping, MutableMapping
-from dataclasses import replace
 from pathlib import Path
 
 from daemon.errors import CredentialsRefused
+from daemon.model.copies import replace
 from daemon.model.user_text import text_of
 from daemon.shell.link.link_config import Credentials
 

@@ -11,7 +11,8 @@ Rules of this file:
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+
+import msgspec
 
 from daemon.model.time_text import date_text
 from daemon.shell.link.order_rate import OrderRate
@@ -53,8 +54,7 @@ _CALM_NS = 3_600 * _NS_PER_S
 """A pause that comes so long after the last one is a first one again."""
 
 
-@dataclass(frozen=True, slots=True)
-class Refusal:
+class Refusal(msgspec.Struct, frozen=True):
     """Why a request may not leave now, and when to ask again (engine time)."""
 
     reason: str

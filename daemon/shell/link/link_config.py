@@ -1,8 +1,9 @@
 """What a venue link is built from: addresses, keys, bounds. Values only."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
+
+import msgspec
 
 from daemon.venues.adapter import VenueAdapter
 from daemon.venues.hosts import CheckedAddress, EndpointKind, check_endpoint
@@ -16,8 +17,7 @@ STOP_WINDOW_MS = 5_000
 """A stop's cancels may arrive late: they only take risk away."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class VenueEndpoints:
+class VenueEndpoints(msgspec.Struct, frozen=True, kw_only=True):
     """Base addresses of one environment; each is checked against the frozen table when made.
 
     Raises:
@@ -43,8 +43,7 @@ class VenueEndpoints:
         return check_endpoint(self.environment, route, url)
 
 
-@dataclass(frozen=True, kw_only=True, repr=False)
-class Credentials:
+class Credentials(msgspec.Struct, frozen=True, kw_only=True):
     """One key. Its repr never shows the key or the secret."""
 
     api_key: str
@@ -59,8 +58,7 @@ class Credentials:
         return f"Credentials(kind={self.kind!r}, api_key='***', secret='***')"
 
 
-@dataclass(frozen=True, kw_only=True)
-class LinkConfig:
+class LinkConfig(msgspec.Struct, frozen=True, kw_only=True):
     """Bounds of one venue link; every wait of it has one of these as its deadline."""
 
     symbols: tuple[str, ...]

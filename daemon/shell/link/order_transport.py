@@ -11,7 +11,8 @@ Rules of this file:
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
+
+import msgspec
 
 from daemon.errors import (
     AnswerLost,
@@ -51,8 +52,7 @@ _NS_PER_MS = 1_000_000
 EncodeRest = Callable[[], HttpRequest]
 
 
-@dataclass(slots=True)
-class _InFlight:
+class _InFlight(msgspec.Struct):
     """A request on the order connection without its answer."""
 
     asked: Asked
@@ -63,8 +63,7 @@ class _InFlight:
     orders: int
 
 
-@dataclass(slots=True)
-class _Ping:
+class _Ping(msgspec.Struct):
     """A ping on its way."""
 
     session: OrderSession

@@ -9,7 +9,8 @@ Rules of this file:
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+
+import msgspec
 
 from daemon.model.effects import OrderRef
 from daemon.model.ids import ClientOrderId, InstrumentId, VenueOrderId, is_ours, symbol_of
@@ -27,13 +28,12 @@ _STRANGERS_MAX = 20_000
 Key = tuple[str, int]
 
 
-@dataclass(slots=True)
-class Read:
+class Read(msgspec.Struct):
     """What one round has read."""
 
-    fills: dict[str, Fill] = field(default_factory=dict)
-    foreign: set[Key] = field(default_factory=set)
-    unread: list[str] = field(default_factory=list)
+    fills: dict[str, Fill] = msgspec.field(default_factory=dict)
+    foreign: set[Key] = msgspec.field(default_factory=set)
+    unread: list[str] = msgspec.field(default_factory=list)
 
 
 class History:

@@ -8,21 +8,20 @@ Rules of this file:
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+
+import msgspec
 
 from daemon.model.instrument import Instrument
 
 
-@dataclass(frozen=True, slots=True)
-class PriceCaps:
+class PriceCaps(msgspec.Struct, frozen=True):
     """What the caps say of prices."""
 
     numeraire: str
     conversions: Mapping[str, Sequence[str]]
 
 
-@dataclass(frozen=True, slots=True)
-class MissingPrice:
+class MissingPrice(msgspec.Struct, frozen=True):
     """An asset that cannot be valued, why it must be, and what stands in the way."""
 
     asset: str

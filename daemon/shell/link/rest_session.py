@@ -9,13 +9,14 @@ Rules of this file:
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
 from types import SimpleNamespace
 
 import aiohttp
+import msgspec
 from yarl import URL
 
 from daemon.errors import AnswerLost, BudgetEmpty, HaltClosed, NotConnected
+from daemon.model.copies import replace
 from daemon.model.halt import HaltFlag
 from daemon.model.inputs import RateLimited
 from daemon.shell.link.governor import Governor
@@ -31,8 +32,7 @@ _NS_PER_S = 1_000_000_000
 _ABOUT_ORDERS = frozenset({Purpose.PLACE, Purpose.CANCEL})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HttpReply:
+class HttpReply(msgspec.Struct, frozen=True, kw_only=True):
     """An answer, whatever its status."""
 
     status: int
@@ -44,8 +44,7 @@ class HttpReply:
     """Until when this answer keeps us from asking, engine time; 0: it does not."""
 
 
-@dataclass(slots=True)
-class _Flight:
+class _Flight(msgspec.Struct):
     """What is known of one request on its way."""
 
     purpose: Purpose

@@ -4,7 +4,8 @@ The window of a request is never widened to "fix" a refused timestamp: a new sam
 """
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+
+import msgspec
 
 from daemon.errors import Undecodable
 from daemon.model.amounts import NS_PER_MS
@@ -14,8 +15,7 @@ from daemon.venues.adapter import VenueAdapter
 from daemon.venues.requests import HttpRequest
 
 
-@dataclass(frozen=True, slots=True)
-class ClockSample:
+class ClockSample(msgspec.Struct, frozen=True):
     """Venue clock minus engine time, and the round trip that measured it."""
 
     offset_ns: int

@@ -9,8 +9,9 @@ Rules of this file:
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
 from typing import TypeVar
+
+import msgspec
 
 from daemon.errors import (
     AnswerLost,
@@ -49,15 +50,14 @@ _WHOLE_VENUE = frozenset({Outcome.LIMITED, Outcome.CLOCK})
 """Refusals that are never about the one order that was asked for."""
 
 
-@dataclass(slots=True)
-class _Round:
+class _Round(msgspec.Struct):
     """What one snapshot has gathered so far."""
 
-    open_orders: list[ExecutionReport] = field(default_factory=list)
-    statuses: list[ExecutionReport] = field(default_factory=list)
-    absent: list[NotFound] = field(default_factory=list)
-    mute: dict[ClientOrderId, Mute] = field(default_factory=dict)
-    executed: list[OrderRow] = field(default_factory=list)
+    open_orders: list[ExecutionReport] = msgspec.field(default_factory=list)
+    statuses: list[ExecutionReport] = msgspec.field(default_factory=list)
+    absent: list[NotFound] = msgspec.field(default_factory=list)
+    mute: dict[ClientOrderId, Mute] = msgspec.field(default_factory=dict)
+    executed: list[OrderRow] = msgspec.field(default_factory=list)
 
 
 class VenueQueries:

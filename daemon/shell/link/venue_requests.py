@@ -7,9 +7,9 @@ Rules of this file:
 """
 
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import replace
 
 from daemon.errors import KeyRefused, SeatrialError, VenueRefusal
+from daemon.model.copies import replace
 from daemon.model.effects import OrderRef
 from daemon.model.ids import ClientOrderId, own_id_of, parse_id, stem_of, symbol_of
 from daemon.model.reports import NotFound

@@ -15,7 +15,8 @@ import socket
 import termios
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+
+import msgspec
 
 from daemon.shell.process.clock import monotonic_s
 
@@ -29,8 +30,7 @@ _COME_LATER = b"retry: 15000\n\n"
 """Told to who makes room: two pages too many would take each other's place without end."""
 
 
-@dataclass(slots=True)
-class _Subscriber:
+class _Subscriber(msgspec.Struct, eq=False):
     sock: socket.socket
     drained_s: float
     """When it was last seen to have taken all that was sent."""

@@ -6,9 +6,10 @@ import hashlib
 import random
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from daemon.errors import HostRefused, SeatrialError
 from daemon.venues.binance_spot.serving.registered_keys import (
@@ -51,8 +52,7 @@ class OptionError(ValueError):
     """An option that cannot be used; the text names it and the mend."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SimOptions:
+class SimOptions(msgspec.Struct, frozen=True, kw_only=True):
     """One run of the simulated venue."""
 
     host: str = "127.0.0.1"
@@ -74,11 +74,11 @@ class SimOptions:
     faults: str = "none"
     fault_seed: int | None = None
     flow_rate_per_s: float = 30.0
-    balances: dict[str, int] = field(default_factory=dict)
+    balances: dict[str, int] = msgspec.field(default_factory=dict)
     """Units of 1e-8; empty: the default grants."""
     maker_ppm: int = 1000
     taker_ppm: int = 1000
-    limits: LimitConfig = field(default_factory=LimitConfig)
+    limits: LimitConfig = msgspec.field(default_factory=LimitConfig)
     ping_every_s: float = 20.0
     pong_within_s: float = 60.0
     connection_life_s: float = 86_400.0
@@ -89,8 +89,7 @@ class SimOptions:
     """Whether the ledger keeps a row of every request."""
 
 
-@dataclass(frozen=True, slots=True)
-class Built:
+class Built(msgspec.Struct, frozen=True):
     """An exchange with its keys."""
 
     exchange: Exchange

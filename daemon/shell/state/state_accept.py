@@ -7,10 +7,10 @@ accepted what and why. What was lost is counted again from the venue's history, 
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import orjson
 
 from daemon.model.records import ARCHIVE_KEY, ARCHIVE_MANIFEST
@@ -44,8 +44,7 @@ _NOT_TO_GO_ON_WITH = frozenset(
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Acceptance:
+class Acceptance(msgspec.Struct, frozen=True, kw_only=True):
     """What was accepted, for whoever asked."""
 
     findings: tuple[str, ...]

@@ -11,13 +11,14 @@ import os
 import secrets
 import threading
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import orjson
 
 from daemon.model.amounts import NS_PER_S
+from daemon.model.copies import replace
 from daemon.model.ids import RunId, parse_id, run_id
 from daemon.model.records import EventType
 from daemon.shell.process.clock import SystemClock
@@ -35,8 +36,7 @@ class StateDirError(OSError):
     """The state directory cannot be used; the message names it and the mend."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Identity:
+class Identity(msgspec.Struct, frozen=True, kw_only=True):
     """What `identity.json` says."""
 
     instance: str
@@ -49,7 +49,7 @@ class Identity:
     """The newest anchor beside the journal names this line, or a later one."""
     first_run: int = 0
     """The run that wrote the journal's first line; 0: not known."""
-    accepted: Mapping[str, Any] = field(default_factory=dict)
+    accepted: Mapping[str, Any] = msgspec.field(default_factory=dict)
     """What an operator has accepted (`seatrial state accept`) and no boot has journalled yet."""
     is_marked: bool = False
     """False: an old build wrote it, which marked nothing."""
@@ -112,7 +112,7 @@ def read_identity(state_dir: Path) -> Identity | None:
     path = state_dir / IDENTITY_NAME
     try:
         data = orjson.loads(path.read_bytes())
-        known = {name: data[name] for name in Identity.__slots__ if name in data}
+        known = {name: data[name] for name in Identity.__struct_fields__ if name in data}
         identity = Identity(**{**known, "is_marked": "seq" in data})
         run_id(identity.instance, int(identity.run_number))
     except FileNotFoundError:
@@ -168,7 +168,7 @@ def write_identity(state_dir: Path, identity: Identity, *, dir_fd: int | None = 
     Raises:
         OSError: the disk did not take it; the old one stands.
     """
-    fields = asdict(identity)
+    fields = msgspec.structs.asdict(identity)
     del fields["is_marked"]
     own_fd = os.open(state_dir, os.O_RDONLY | os.O_DIRECTORY) if dir_fd is None else dir_fd
     partial = f"{IDENTITY_NAME}.partial"

@@ -15,10 +15,10 @@ Rules of this file:
 import hashlib
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import orjson
 
 from daemon.model.ids import run_number_of
@@ -49,8 +49,7 @@ class StateRefused(StateDirError):  # noqa: N818 - a verdict, told to an operato
     """The parts of the state directory do not agree."""
 
 
-@dataclass(frozen=True, slots=True)
-class StateDisagreement:
+class StateDisagreement(msgspec.Struct, frozen=True):
     """One disagreement: a code for scripts, what is wrong, and the mend."""
 
     code: str
@@ -62,11 +61,10 @@ class StateDisagreement:
         return f"{self.what}; {self.mend}"
 
 
-@dataclass(slots=True, kw_only=True)
-class Proof:
+class Proof(msgspec.Struct, kw_only=True):
     """What the parts say, and where they disagree."""
 
-    findings: list[StateDisagreement] = field(default_factory=list)
+    findings: list[StateDisagreement] = msgspec.field(default_factory=list)
     identity: Identity | None = None
     instance: str = ""
     """Of the journal; empty: it has no line."""

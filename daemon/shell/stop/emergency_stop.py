@@ -16,7 +16,8 @@ import asyncio
 import contextlib
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+
+import msgspec
 
 from daemon.errors import (
     BudgetEmpty,
@@ -62,8 +63,7 @@ OnRound = Callable[[int, int], None]
 """(orders canceled so far, orders of ours in the latest listing)"""
 
 
-@dataclass(frozen=True, kw_only=True)
-class KillReport:
+class KillReport(msgspec.Struct, frozen=True, kw_only=True):
     """What the emergency stop did. Times are monotonic nanoseconds: read their differences."""
 
     started_ns: int
@@ -96,8 +96,7 @@ class KillReport:
         return self.remaining if self.remaining >= 0 else None
 
 
-@dataclass(slots=True)
-class _Progress:
+class _Progress(msgspec.Struct):
     """One run of the stop."""
 
     started_ns: int
@@ -110,7 +109,7 @@ class _Progress:
     others: int = -1
     rounds: int = 0
     failures: int = 0
-    errors: list[str] = field(default_factory=list)
+    errors: list[str] = msgspec.field(default_factory=list)
 
     def note_error(self, text: str) -> None:
         if text not in self.errors and len(self.errors) < _ERRORS_MAX:

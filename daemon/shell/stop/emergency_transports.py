@@ -10,7 +10,6 @@ Rules of this file:
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
 from daemon.errors import (
@@ -21,6 +20,7 @@ from daemon.errors import (
     VenueRefusal,
 )
 from daemon.model.amounts import NS_PER_MS
+from daemon.model.copies import replace
 from daemon.model.halt import HaltFlag
 from daemon.model.inputs import RateLimited
 from daemon.shell.link.governor import Governor

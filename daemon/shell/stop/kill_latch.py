@@ -14,9 +14,9 @@ Rules of this file:
 import contextlib
 import errno
 import os
-from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
 import orjson
 
 from daemon.errors import LocalFatalError
@@ -39,8 +39,7 @@ class LatchError(LocalFatalError):
     """The latch cannot be written or removed: the message names the path and the mend."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LatchedKill:
+class LatchedKill(msgspec.Struct, frozen=True, kw_only=True):
     """One kill: who, why, when."""
 
     by_uid: int
@@ -51,8 +50,7 @@ class LatchedKill:
     """The file that it was read from."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Latch:
+class Latch(msgspec.Struct, frozen=True, kw_only=True):
     """The oldest kill that has not been re-armed, and all of them in `kills`, oldest first.
 
     `entries` are the files that they were read from.

@@ -11,12 +11,12 @@ be read from the journal as well: a second process knows it without asking the d
 import asyncio
 import contextlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import orjson
 
+from daemon.model.copies import replace
 from daemon.model.records import EventType
 from daemon.shell.journal.segments import segments, tail_of
 from daemon.shell.process.clock import Clock

@@ -20,9 +20,10 @@ A course file:
 """
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, TypeAlias
+
+import msgspec
 
 Value: TypeAlias = Any
 DEEDS: Mapping[str, str] = MappingProxyType(
@@ -54,8 +55,7 @@ class CourseError(ValueError):
     """A course that cannot be understood; the text says where and what is expected."""
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
+class Step(msgspec.Struct, frozen=True):
     """One deed, `at_s` seconds after the first moment of the trial."""
 
     at_s: float
@@ -63,8 +63,7 @@ class Step:
     arguments: Mapping[str, Value]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Trial:
+class Trial(msgspec.Struct, frozen=True, kw_only=True):
     """One trial."""
 
     name: str
@@ -75,7 +74,7 @@ class Trial:
     steps: tuple[Step, ...]
     watch_s: float
     """Seconds from the first moment to the last that is judged."""
-    params: Mapping[str, Value] = field(default_factory=dict)
+    params: Mapping[str, Value] = msgspec.field(default_factory=dict)
     required: bool = True
     needs: str = "trading"
     through_gate: bool = False
@@ -84,8 +83,7 @@ class Trial:
     """The bot is started anew afterwards, whatever it did."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Course:
+class Course(msgspec.Struct, frozen=True, kw_only=True):
     """A named list of trials."""
 
     name: str
@@ -95,7 +93,7 @@ class Course:
 
 
 _COURSE_KEYS = "name, about, patience_s, [[trial]]"
-_TRIAL_KEYS = frozenset(Trial.__slots__)
+_TRIAL_KEYS = frozenset(Trial.__struct_fields__)
 _TEXTS = ("name", "does", "must", "stands_for", "judge")
 
 

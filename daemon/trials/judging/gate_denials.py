@@ -1,12 +1,12 @@
 """What the gate has denied, and when it stopped trading, from the daemon's journal."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
+import msgspec
 
-@dataclass(frozen=True, slots=True)
-class GateDenial:
+
+class GateDenial(msgspec.Struct, frozen=True):
     """One order of the bot that the gate has denied, by the daemon's journal."""
 
     ts_ns: int
@@ -23,8 +23,7 @@ def denials_of(lines: Iterable[Mapping[str, Any]]) -> list[GateDenial]:
     ]
 
 
-@dataclass(frozen=True, slots=True)
-class GateStop:
+class GateStop(msgspec.Struct, frozen=True):
     """The gate stopped trading by itself: until an operator comes it denies every new order."""
 
     ts_ns: int

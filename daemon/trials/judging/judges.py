@@ -5,9 +5,9 @@ each judge's docstring names those that it reads.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from typing import Any, TypeAlias
 
+from daemon.model.copies import replace
 from daemon.trials.judging.judges_of_feeds import FEED_JUDGES
 from daemon.trials.judging.judges_of_gate import GATE_JUDGES, MAY_BE_MET, met_by_gate
 from daemon.trials.judging.ledger_checks import (

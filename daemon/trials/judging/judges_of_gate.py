@@ -2,9 +2,9 @@
 
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from typing import Any, TypeAlias
 
+from daemon.model.copies import replace
 from daemon.trials.judging.ledger_checks import (
     Problem,
     doubled,

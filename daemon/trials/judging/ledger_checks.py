@@ -2,7 +2,8 @@
 
 from collections import defaultdict
 from collections.abc import Collection
-from dataclasses import dataclass
+
+import msgspec
 
 from daemon.model.amounts import plain
 from daemon.trials.judging.observation import S_NS, LedgerOrder, Observation, WireRequest
@@ -14,8 +15,7 @@ SLACK_S = 0.5
 """Deeds take a moment: so much less than asked may be watched."""
 
 
-@dataclass(frozen=True, slots=True)
-class Problem:
+class Problem(msgspec.Struct, frozen=True):
     """One thing that the ledger holds against the bot."""
 
     words: str

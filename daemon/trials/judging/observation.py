@@ -7,9 +7,10 @@ Rules of this file:
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
+
+import msgspec
 
 from daemon.trials.judging.gate_denials import GateDenial, GateStop
 
@@ -65,8 +66,7 @@ _DATA = (
 _CONNECTIONS = frozenset({"WS open", "WS close", "STREAM open", "STREAM close", "STREAM subscribe"})
 
 
-@dataclass(frozen=True, slots=True)
-class WireRequest:
+class WireRequest(msgspec.Struct, frozen=True):
     """One row of the wire; `status` 0 means that the client got no answer."""
 
     ts_ns: int
@@ -151,8 +151,7 @@ class WireRequest:
         return f"{(self.ts_ns - since_ns) / S_NS:7.3f} s  {what} -> {answer}"
 
 
-@dataclass(frozen=True, slots=True)
-class LedgerOrder:
+class LedgerOrder(msgspec.Struct, frozen=True):
     """One order of the ledger; `ended_ns` is None while it is open."""
 
     ts_ns: int
@@ -173,8 +172,7 @@ class LedgerOrder:
         return self.ts_ns <= ts_ns and (self.ended_ns is None or ts_ns < self.ended_ns)
 
 
-@dataclass(frozen=True, slots=True)
-class LedgerFill:
+class LedgerFill(msgspec.Struct, frozen=True):
     """One trade of the account."""
 
     ts_ns: int
@@ -188,8 +186,7 @@ class LedgerFill:
     ours: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Cancel:
+class Cancel(msgspec.Struct, frozen=True):
     """One order that was cancelled."""
 
     ts_ns: int
@@ -198,8 +195,7 @@ class Cancel:
     client_order_id: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Observation:
+class Observation(msgspec.Struct, frozen=True, kw_only=True):
     """A trial from `start_ns` (the first deed) to `end_ns`."""
 
     start_ns: int
@@ -208,13 +204,13 @@ class Observation:
     orders: Sequence[LedgerOrder] = ()
     fills: Sequence[LedgerFill] = ()
     cancels: Sequence[Cancel] = ()
-    marks: Mapping[str, int] = field(default_factory=dict)
+    marks: Mapping[str, int] = msgspec.field(default_factory=dict)
     """Deed -> when it was done; a deed that was done often has its first time."""
-    last_marks: Mapping[str, int] = field(default_factory=dict)
+    last_marks: Mapping[str, int] = msgspec.field(default_factory=dict)
     """The same, with the last time."""
-    prices_before: Mapping[str, Decimal] = field(default_factory=dict)
+    prices_before: Mapping[str, Decimal] = msgspec.field(default_factory=dict)
     """Symbol -> last price when the trial began."""
-    prices_after: Mapping[str, Decimal] = field(default_factory=dict)
+    prices_after: Mapping[str, Decimal] = msgspec.field(default_factory=dict)
     has_user_stream: bool = False
     """Whether the bot had a user data stream when the trial began."""
     has_market_stream: bool = False
@@ -325,7 +321,7 @@ class Observation:
 
 def requests_of(ledger: Mapping[str, Any]) -> list[WireRequest]:
     """The wire of a ledger, in order."""
-    names = WireRequest.__slots__
+    names = WireRequest.__struct_fields__
     return [
         WireRequest(**{name: row[name] for name in names if name in row})
         for row in _rows(ledger, "wire")

@@ -1,17 +1,17 @@
 """How a bot behaves in calm water: what the trials compare it with."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from itertools import pairwise
 from math import inf
+
+import msgspec
 
 from daemon.trials.judging.observation import S_NS, Observation
 
 REPLACED_S = 4
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OrderPace:
+class OrderPace(msgspec.Struct, frozen=True, kw_only=True):
     """Taken from the first trial of a run, in which nothing is done to the bot."""
 
     orders: int = 0
@@ -23,7 +23,7 @@ class OrderPace:
     not known."""
     replaces: frozenset[tuple[str, str]] = frozenset()
     """(symbol, side) on which each fill was followed by a new order within REPLACED_S."""
-    most_open: Mapping[tuple[str, str], int] = field(default_factory=dict)
+    most_open: Mapping[tuple[str, str], int] = msgspec.field(default_factory=dict)
     """(symbol, side) -> most of the bot's orders open at once."""
 
     @property

@@ -10,9 +10,10 @@ Rules of this file:
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, fields
 from decimal import Decimal
 from typing import Any, TypeVar
+
+import msgspec
 
 from daemon.trials.judging.course import Course
 from daemon.trials.judging.gate_denials import GateDenial, GateStop
@@ -27,7 +28,7 @@ from daemon.trials.judging.observation import (
 from daemon.trials.judging.pace import OrderPace, pace_of
 from daemon.trials.judging.trial_verdict import TrialOutcome, exit_code
 
-T = TypeVar("T")
+T = TypeVar("T", bound=msgspec.Struct)
 _ROWS: Mapping[str, type] = {
     "requests": WireRequest,
     "orders": LedgerOrder,
@@ -48,7 +49,7 @@ def canonical_hash(value: Any) -> str:
 
 def course_hash(course: Course) -> str:
     """What a course does, asks and requires, in one word."""
-    return canonical_hash(asdict(course))
+    return canonical_hash(msgspec.to_builtins(course))
 
 
 def report_hash(report: Mapping[str, Any]) -> str:
@@ -58,7 +59,7 @@ def report_hash(report: Mapping[str, Any]) -> str:
 
 def observation_value(observation: Observation) -> dict[str, Any]:
     """An observation as plain JSON values; amounts as text."""
-    value: dict[str, Any] = json.loads(json.dumps(asdict(observation), default=str))
+    value: dict[str, Any] = json.loads(msgspec.json.encode(observation))
     return value
 
 
@@ -123,5 +124,5 @@ def observations_of(results: Sequence[tuple[str, Observation | None]]) -> dict[s
 
 
 def _made(kind: type[T], row: Mapping[str, Any]) -> T:
-    amounts = {one.name for one in fields(kind) if one.type is Decimal}  # type: ignore[arg-type] # all are dataclasses
+    amounts = {one.name for one in msgspec.structs.fields(kind) if one.type is Decimal}
     return kind(**{key: Decimal(v) if key in amounts else v for key, v in row.items()})

@@ -1,8 +1,9 @@
 """The report of a run, for machines (JSON) and readers (Markdown); HTML stands beside it."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
 from typing import Any
+
+import msgspec
 
 from daemon.trials.judging.course import Course, Trial
 from daemon.trials.judging.rejudge import report_hash
@@ -12,8 +13,7 @@ FORMAT = 1
 _WITH_EVIDENCE = frozenset({TrialOutcome.FINDING, TrialOutcome.MET_BY_GATE})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunFacts:
+class RunFacts(msgspec.Struct, frozen=True, kw_only=True):
     """What a run was made of."""
 
     course: str
@@ -34,8 +34,7 @@ class RunFacts:
     environment_taken: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class TrialRow:
+class TrialRow(msgspec.Struct, frozen=True):
     """One trial of a report."""
 
     trial: Trial
@@ -76,7 +75,7 @@ def as_json(facts: RunFacts, rows: Sequence[TrialRow]) -> dict[str, Any]:
     told = {
         "format": FORMAT,
         "generated_at": facts.started,
-        **asdict(facts),
+        **msgspec.to_builtins(facts),
         "exit_code": int(exit_code_of(rows)),
         "verdict": sentence_of(rows),
         "counts": {str(outcome): count for outcome, count in counts_of(rows).items()},

@@ -1,8 +1,9 @@
 """What a trial ends with, and what a whole course ends with."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
+
+import msgspec
 
 EVIDENCE_MAX = 8
 """Lines of evidence that a verdict carries; the whole ledger is kept beside the report."""
@@ -29,14 +30,13 @@ class ExitCode(IntEnum):
     NOT_SHOWN = 3
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(msgspec.Struct, frozen=True):
     """An outcome, one sentence for it, and the lines of the ledger that carry it."""
 
     outcome: TrialOutcome
     because: str
     evidence: tuple[str, ...] = ()
-    measures: Mapping[str, str] = field(default_factory=dict)
+    measures: Mapping[str, str] = msgspec.field(default_factory=dict)
 
 
 def passed(because: str, evidence: Iterable[str] = (), **measures: object) -> Verdict:

@@ -6,7 +6,6 @@ Rules of this file:
 3. The caller hands in `timestamp_ms` (venue time): nothing here reads a clock.
 """
 
-import dataclasses
 from decimal import Decimal
 from typing import Any
 
@@ -14,6 +13,7 @@ import msgspec
 
 from daemon.errors import Undecodable
 from daemon.model.amounts import plain
+from daemon.model.copies import replace
 from daemon.model.ids import ClientOrderId, InstrumentId, VenueOrderId
 from daemon.model.orders import AmendOrder, CancelOrder, NewOrder, NewOrderList, ReplaceOrder
 from daemon.venues.binance_spot import costs
@@ -276,7 +276,7 @@ class SpotRestEncoder:
             weight=costs.AMEND,
             purpose=Purpose.PLACE,
         )
-        return dataclasses.replace(made, is_charged_always=True)
+        return replace(made, is_charged_always=True)
 
     def _public(self, path: str, params: list[tuple[str, str]], *, weight: int) -> HttpRequest:
         query = f"?{encode_query(params)}" if params else ""

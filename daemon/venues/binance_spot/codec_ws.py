@@ -8,7 +8,6 @@ Rules of this file:
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -326,8 +325,7 @@ class _LooseFrame(msgspec.Struct):
     event: _LooseEvent
 
 
-@dataclass(frozen=True, slots=True)
-class UnknownEvent:
+class UnknownEvent(msgspec.Struct, frozen=True):
     """An event of a kind that this build does not know."""
 
     name: str

@@ -1,7 +1,6 @@
 """`exchangeInfo` -> instruments and rate limits (binance-spot.md §4, §6)."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -9,6 +8,7 @@ import msgspec
 
 from daemon.errors import Undecodable
 from daemon.model.amounts import ZERO
+from daemon.model.copies import replace
 from daemon.model.enums import OrderType, SymbolStatus
 from daemon.model.instrument import Instrument
 from daemon.model.order_features import Feature

@@ -6,8 +6,6 @@ count, where `orderRateLimitExceededMode` says whether the cancel was done (CANC
 as it stands: its code speaks of that half, the status of the whole answer does not.
 """
 
-from dataclasses import dataclass
-
 import msgspec
 
 from daemon.errors import Undecodable
@@ -32,16 +30,14 @@ class _ErrorWithHalves(msgspec.Struct):
     data: _Halves
 
 
-@dataclass(frozen=True, slots=True)
-class Half:
+class Half(msgspec.Struct, frozen=True):
     """One half of the answer: a row when it was done, else the fault."""
 
     row: SpotOrderRow | None
     fault: Fault | None
 
 
-@dataclass(frozen=True, slots=True)
-class ReplaceOutcome:
+class ReplaceOutcome(msgspec.Struct, frozen=True):
     """What became of the cancel and of the new order."""
 
     cancel: Half

@@ -6,13 +6,17 @@ Rules of this file:
    the rest back when it ends.
 """
 
-from bisect import bisect_left
+from operator import attrgetter
 
 from daemon.model.enums import Side
 from daemon.venues.binance_spot.serving.dialect_errors import insufficient_balance
 from daemon.venues.sim.account_history import OrderHistory
 from daemon.venues.sim.listed_symbols import ExchangeFilters
+from daemon.venues.sim.newest_rows import Kept
 from daemon.venues.sim.sim_orders import OrderList, SimOrder, TradeFill
+
+TRADES_RETAINED = 500_000
+"""Trades of one symbol that `myTrades` can tell, at least."""
 
 
 class Wallet:
@@ -44,7 +48,7 @@ class VenueAccount:
         self.open_orders: dict[tuple[str, int], SimOrder] = {}
         self.open_by_client_id: dict[tuple[str, str], SimOrder] = {}
         self.history = OrderHistory()
-        self.trades: dict[str, list[TradeFill]] = {}
+        self.trades: dict[str, Kept[TradeFill]] = {}
         self.lists: dict[int, OrderList] = {}
         self.open_lists: dict[int, OrderList] = {}
         self.touched: dict[str, None] = {}
@@ -112,7 +116,9 @@ class VenueAccount:
     def close_order(self, order: SimOrder) -> None:
         """An order has ended: it no longer counts as open and frees its client id."""
         if self.open_orders.pop((order.symbol, order.order_id), None) is not None:
-            self.history.end(order)
+            forgotten = self.history.end(order)
+            if forgotten is not None and forgotten.order_list is not None:
+                self.lists.pop(forgotten.order_list.list_id, None)
         for name in order.client_order_ids:
             if self.open_by_client_id.get((order.symbol, name)) is order:
                 del self.open_by_client_id[(order.symbol, name)]
@@ -140,17 +146,21 @@ class VenueAccount:
 
     def add_trade(self, fill: TradeFill) -> None:
         """Book a fill into the history."""
-        self.trades.setdefault(fill.symbol, []).append(fill)
+        kept = self.trades.get(fill.symbol)
+        if kept is None:
+            kept = self.trades[fill.symbol] = Kept(TRADES_RETAINED, attrgetter("trade_id"))
+        kept.append(fill)
 
     def trades_from(self, symbol: str, trade_id: int) -> list[TradeFill]:
         """Trades with an id at or above `trade_id`, ascending."""
-        rows = self.trades.get(symbol, [])
-        return rows[bisect_left(rows, trade_id, key=_trade_id) :]
+        kept = self.trades.get(symbol)
+        return [] if kept is None else kept.rows[kept.place_of(trade_id) :]
+
+    def last_trade_id(self, symbol: str) -> int:
+        """The id of the latest trade of a symbol; -1 before the first."""
+        kept = self.trades.get(symbol)
+        return kept.rows[-1].trade_id if kept else -1
 
     def open_buy_qty(self, symbol: str) -> int:
         """Σ leaves of open buys, for MAX_POSITION."""
         return sum(o.leaves for o in self.open_on(symbol) if o.side is Side.BUY)
-
-
-def _trade_id(fill: TradeFill) -> int:
-    return fill.trade_id

@@ -1,6 +1,6 @@
 """Amend keep priority: an open order may only shrink; it keeps its id and its queue position."""
 
-from dataclasses import dataclass
+import msgspec
 
 from daemon.model.enums import Side
 from daemon.venues.binance_spot.serving.dialect_errors import (
@@ -17,8 +17,7 @@ from daemon.venues.sim.symbol_market import SymbolMarket
 AMENDS_MAX = 10
 
 
-@dataclass(frozen=True, slots=True)
-class Amendment:
+class Amendment(msgspec.Struct, frozen=True):
     """What an amend asks: the new quantity, and the client id that the order shows from then on."""
 
     qty: int

@@ -7,8 +7,9 @@ Rules of this file:
 """
 
 import re
-from dataclasses import dataclass
 from datetime import date
+
+import msgspec
 
 from daemon.venues.binance_spot.serving.intervals import DAY_NS, INTERVAL_NS, MINUTE_NS, MONTH
 
@@ -17,8 +18,7 @@ _EPOCH_DAY = date(1970, 1, 1).toordinal()
 _ZONE = re.compile(r"([+-]?)([0-9]{1,2})(?::([0-9]{2}))?")
 
 
-@dataclass(slots=True, eq=False)
-class Candle:
+class Candle(msgspec.Struct, eq=False):
     """One bar; `open_ns` is its start. Amounts in units of 1e-8."""
 
     open_ns: int

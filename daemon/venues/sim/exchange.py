@@ -4,9 +4,11 @@ Every route (REST, WebSocket API, admin) works on this object; nothing else hold
 """
 
 from copy import deepcopy
-from dataclasses import dataclass, field, replace
 from typing import Self
 
+import msgspec
+
+from daemon.model.copies import replace
 from daemon.venues.binance_spot.serving.events import (
     AccountPosition,
     BalanceUpdate,
@@ -21,15 +23,14 @@ from daemon.venues.sim.venue import SimVenue
 from daemon.venues.sim.venue_ledger import Ledger
 
 
-@dataclass(slots=True)
-class Exchange:
+class Exchange(msgspec.Struct):
     """What the routes share."""
 
     venue: SimVenue
     limiter: Limiter
     faults: FaultPlan
-    ledger: Ledger = field(default_factory=Ledger)
-    keys: dict[str, ApiKey] = field(default_factory=dict)
+    ledger: Ledger = msgspec.field(default_factory=Ledger)
+    keys: dict[str, ApiKey] = msgspec.field(default_factory=dict)
     clock_step_ns: int = 0
     """A fault: the venue's clock, as clients are told and judged by, is off by so much."""
     judge_step_ns: int = 0
@@ -39,8 +40,8 @@ class Exchange:
     frozen_ns: int = 0
     frozen: SimVenue | None = None
     """The venue as it stood at `frozen_ns`: what market data is read from meanwhile."""
-    user_outbox: list[UserEvent] = field(default_factory=list)
-    market_outbox: list[MarketEvent] = field(default_factory=list)
+    user_outbox: list[UserEvent] = msgspec.field(default_factory=list)
+    market_outbox: list[MarketEvent] = msgspec.field(default_factory=list)
 
     def clock_ns(self, now_ns: int) -> int:
         """The time that clients are told."""

@@ -1,8 +1,10 @@
 """Carries out timed faults: what concerns the exchange here, what concerns sockets in the host."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
 
+import msgspec
+
+from daemon.model.copies import replace
 from daemon.model.enums import OrderType, Side, SymbolStatus
 from daemon.venues.binance_spot.serving.order_requests import PlaceRequest
 from daemon.venues.binance_spot.serving.units import E8, e8_of
@@ -29,8 +31,7 @@ SOCKET_KINDS = frozenset(
 _S_NS = 1_000_000_000
 
 
-@dataclass(frozen=True, slots=True)
-class _Undo:
+class _Undo(msgspec.Struct, frozen=True):
     due_ns: int
     run: Callable[[], None]
     name: str

@@ -9,8 +9,9 @@ Rules of this file:
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
 from enum import StrEnum
+
+import msgspec
 
 from daemon.venues.sim.sim_orders import RandomSource
 
@@ -139,8 +140,7 @@ _DELAYS = frozenset({FaultKind.DELAY_ANSWER, FaultKind.DELAY_REQUEST, FaultKind.
 Param = str | int | float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FaultRule:
+class FaultRule(msgspec.Struct, frozen=True, kw_only=True):
     """One line of a script; see the file's rules for `rate`."""
 
     kind: FaultKind
@@ -150,7 +150,7 @@ class FaultRule:
     at_ms: int | None = None
     seed: int | None = None
     purposes: tuple[str, ...] = ("place", "cancel")
-    params: Mapping[str, Param] = field(default_factory=dict)
+    params: Mapping[str, Param] = msgspec.field(default_factory=dict)
 
     def number(self, name: str, default: float) -> float:
         """A numeric parameter."""
@@ -161,16 +161,14 @@ class FaultRule:
         return str(self.params.get(name, default))
 
 
-@dataclass(frozen=True, slots=True)
-class RequestVerdict:
+class RequestVerdict(msgspec.Struct, frozen=True):
     """What happens to one request."""
 
     kind: FaultKind | None = None
     delay_ms: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class EventVerdict:
+class EventVerdict(msgspec.Struct, frozen=True):
     """When one user event is sent: a delay in ms per copy; `in_order` holds later ones too."""
 
     delays_ms: tuple[int, ...] = (0,)
@@ -182,8 +180,7 @@ NO_REQUEST_FAULT = RequestVerdict()
 NO_EVENT_FAULT = EventVerdict()
 
 
-@dataclass(slots=True)
-class _Armed:
+class _Armed(msgspec.Struct):
     rule: FaultRule
     rng: RandomSource
     from_ns: int

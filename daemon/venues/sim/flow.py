@@ -8,9 +8,10 @@ Rules of this file:
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from math import exp
 from typing import Protocol
+
+import msgspec
 
 from daemon.model.enums import OrderType, Side, SymbolStatus, TimeInForce
 from daemon.venues.binance_spot.serving.order_requests import Status
@@ -274,8 +275,7 @@ class SyntheticFlow:
         self._desk.limit(side, price, self._qty(price), now_ns, TimeInForce.IOC)
 
 
-@dataclass(frozen=True, slots=True)
-class RecordedTrade:
+class RecordedTrade(msgspec.Struct, frozen=True):
     """One row of a recording; amounts in units of 1e-8."""
 
     ts_ns: int

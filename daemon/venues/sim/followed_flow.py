@@ -11,7 +11,8 @@ Rules of this file:
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+import msgspec
 
 from daemon.model.enums import Side, SymbolStatus, TimeInForce
 from daemon.venues.binance_spot.serving.order_requests import Status
@@ -28,8 +29,7 @@ STALE_NS = 10_000_000_000
 """A living follower asks for a quiet top every few seconds, so this is no quiet market."""
 
 
-@dataclass(frozen=True, slots=True)
-class FollowedTop:
+class FollowedTop(msgspec.Struct, frozen=True):
     """Best bid and ask of the followed venue, in units of 1e-8."""
 
     bid: int

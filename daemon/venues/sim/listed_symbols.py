@@ -5,8 +5,9 @@ Rules of this file:
 2. A spec is a value; the venue's live copy (status, changed filters) stands in `symbol_market.py`.
 """
 
-from dataclasses import dataclass
 from decimal import Decimal
+
+import msgspec
 
 from daemon.model.instrument import Instrument
 from daemon.venues.binance_spot.serving.units import E8, e8_of
@@ -16,8 +17,7 @@ class UnknownSymbolError(ValueError):
     """A symbol that is not in the venue's table."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ExchangeFilters:
+class ExchangeFilters(msgspec.Struct, frozen=True, kw_only=True):
     """How many open orders an account may have on all symbols together; zero: no limit."""
 
     orders: int = 1_000
@@ -26,8 +26,7 @@ class ExchangeFilters:
     order_lists: int = 100
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SymbolSpec:
+class SymbolSpec(msgspec.Struct, frozen=True, kw_only=True):
     """One instrument. Amounts in units of 1e-8; multipliers in units of 1e-8 too."""
 
     symbol: str

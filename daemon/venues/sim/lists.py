@@ -2,7 +2,8 @@
 
 from collections.abc import Callable
 from copy import copy
-from dataclasses import dataclass
+
+import msgspec
 
 from daemon.model.enums import OrderType, Side
 from daemon.model.list_legs import Contingency
@@ -24,8 +25,7 @@ from daemon.venues.sim.symbol_market import SymbolMarket
 _LEG_TYPES = STOP_TYPES | TAKE_TYPES | {OrderType.LIMIT_MAKER}
 
 
-@dataclass(frozen=True, slots=True)
-class ListOutcome:
+class ListOutcome(msgspec.Struct, frozen=True):
     """An accepted list, and its orders as they were when it was accepted and first matched."""
 
     order_list: OrderList

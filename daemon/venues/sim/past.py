@@ -11,11 +11,12 @@ Rules of this file:
 
 from bisect import bisect_left
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
 from math import exp, floor
 from typing import NamedTuple
+
+import msgspec
 
 from daemon.venues.binance_spot.serving.intervals import DAY_NS, HOUR_NS
 from daemon.venues.binance_spot.serving.units import E8
@@ -132,8 +133,7 @@ class _Day(NamedTuple):
     whole: Part
 
 
-@dataclass(frozen=True, slots=True)
-class _Placed:
+class _Placed(msgspec.Struct, frozen=True):
     """A day as it was: its shape, its first price in ticks, its size."""
 
     shape: _Day

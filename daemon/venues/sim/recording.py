@@ -5,7 +5,8 @@ the first row's time, and all other rows must be of the same.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+
+import msgspec
 
 from daemon.model.enums import Side
 from daemon.venues.binance_spot.serving.units import UnitError, e8_of
@@ -26,8 +27,7 @@ class RecordingError(ValueError):
     """A recording that cannot be played; the text names the file and the line."""
 
 
-@dataclass(frozen=True, slots=True)
-class Recording:
+class Recording(msgspec.Struct, frozen=True):
     """Trades in their order, and the unit that their times were read in."""
 
     trades: list[RecordedTrade]

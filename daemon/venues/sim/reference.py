@@ -7,8 +7,9 @@ Rules of this file:
 """
 
 from collections import deque
-from dataclasses import dataclass
 from operator import attrgetter
+
+import msgspec
 
 from daemon.venues.binance_spot.serving.intervals import SECOND_NS
 from daemon.venues.binance_spot.serving.units import E8
@@ -57,8 +58,7 @@ class ReferencePrice:
             self._buckets.popleft()
 
 
-@dataclass(frozen=True, slots=True)
-class BlockTrade:
+class BlockTrade(msgspec.Struct, frozen=True):
     """One trade made off the book."""
 
     block_id: int

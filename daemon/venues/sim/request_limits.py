@@ -6,7 +6,7 @@ Rules of this file:
 3. Whoever keeps asking while limited is banned (418), each time twice as long.
 """
 
-from dataclasses import dataclass
+import msgspec
 
 from daemon.venues.binance_spot.serving.dialect_errors import DialectError
 from daemon.venues.binance_spot.serving.rate_limits import (
@@ -22,8 +22,7 @@ _S_NS = 1_000_000_000
 _MS_NS = 1_000_000
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LimitConfig:
+class LimitConfig(msgspec.Struct, frozen=True, kw_only=True):
     """Sizes of the limits and of the ban."""
 
     weight_per_minute: int = 6_000

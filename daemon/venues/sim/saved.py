@@ -6,11 +6,10 @@ Rules of this file:
 2. Ids go on: no order, trade or execution of the next run has an id of this one.
 """
 
-from dataclasses import replace
-
 import msgspec
 import orjson
 
+from daemon.model.copies import replace
 from daemon.model.enums import SymbolStatus
 from daemon.model.list_legs import Contingency
 from daemon.venues.binance_spot.serving.events import Prevented
@@ -203,7 +202,7 @@ def _account(account: VenueAccount) -> SavedAccount:
         updated_ns=account.updated_ns,
         epoch=account.epoch,
         orders=[without_list(order) for order in account.history.all()],
-        trades=[fill for fills in account.trades.values() for fill in fills],
+        trades=[fill for kept in account.trades.values() for fill in kept.rows],
         lists=[
             SavedList(
                 list_id=one.list_id,

@@ -3,9 +3,10 @@
 All amounts are ints in units of 1e-8 (units.py), all times integer nanoseconds.
 """
 
-from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol, TypeAlias
+
+import msgspec
 
 from daemon.model.enums import OrderType, Side, TimeInForce
 from daemon.model.list_legs import Contingency
@@ -48,8 +49,7 @@ class OrderOrigin(StrEnum):
     BACKGROUND = "background"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AmendRow:
+class AmendRow(msgspec.Struct, frozen=True, kw_only=True):
     """One amend in an order's history."""
 
     execution_id: int
@@ -60,8 +60,7 @@ class AmendRow:
     ts_ns: int
 
 
-@dataclass(slots=True, kw_only=True, eq=False)
-class SimOrder:
+class SimOrder(msgspec.Struct, kw_only=True, eq=False):
     """One order, live: the book, the accounts and the ledger share the object."""
 
     order_id: int
@@ -103,7 +102,7 @@ class SimOrder:
     locked: int = 0
     """What this order still locks, in the asset it gives."""
     cancel_id: str = ""
-    amends: list[AmendRow] = field(default_factory=list)
+    amends: list[AmendRow] = msgspec.field(default_factory=list)
     expiry_reason: str = ""
     visible: int = 0
     """Displayed part while it rests."""
@@ -146,8 +145,7 @@ class SimOrder:
         return not name or name in self.client_order_ids
 
 
-@dataclass(slots=True, kw_only=True, eq=False)
-class OrderList:
+class OrderList(msgspec.Struct, kw_only=True, eq=False):
     """Orders that hang together. The rules are in contingencies.py."""
 
     list_id: int
@@ -156,8 +154,8 @@ class OrderList:
     contingency: Contingency
     client_id: str
     ts_ns: int
-    orders: list[SimOrder] = field(default_factory=list)
-    pending: list[SimOrder] = field(default_factory=list)
+    orders: list[SimOrder] = msgspec.field(default_factory=list)
+    pending: list[SimOrder] = msgspec.field(default_factory=list)
     """OTO: what is placed when the first order is filled; empty once that has happened."""
     pays: bool = False
     """OPO: the pending orders sell what the first one has bought, or spend what it has raised."""
@@ -165,8 +163,7 @@ class OrderList:
     updated_ns: int = 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TradeFill:
+class TradeFill(msgspec.Struct, frozen=True, kw_only=True):
     """One account's side of one trade."""
 
     symbol: str
@@ -191,8 +188,7 @@ class TradeFill:
         return self.price * self.qty // 100_000_000
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PlaceOutcome:
+class PlaceOutcome(msgspec.Struct, frozen=True, kw_only=True):
     """An accepted order and what happened to it at once."""
 
     order: SimOrder
@@ -200,8 +196,7 @@ class PlaceOutcome:
     prevented: tuple[Prevented, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class TradePrint:
+class TradePrint(msgspec.Struct, frozen=True):
     """Market event: one public trade."""
 
     symbol: str
@@ -213,8 +208,7 @@ class TradePrint:
     ts_ns: int
 
 
-@dataclass(frozen=True, slots=True)
-class BookTop:
+class BookTop(msgspec.Struct, frozen=True):
     """Market event: best bid and ask changed. Zero price and quantity: that side is empty."""
 
     symbol: str

@@ -1,8 +1,10 @@
 """One symbol, live: its spec and status, book, tape, waiting triggers and id counters."""
 
 from collections import deque
-from dataclasses import dataclass, replace
 
+import msgspec
+
+from daemon.model.copies import replace
 from daemon.model.enums import OrderType, Side, SymbolStatus
 from daemon.venues.binance_spot.serving.events import Prevented
 from daemon.venues.binance_spot.serving.order_requests import STOP_TYPES, PegType
@@ -18,8 +20,7 @@ _PREVENTED_KEPT = 10_000
 BPS = 10_000
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MarketIds:
+class MarketIds(msgspec.Struct, frozen=True, kw_only=True):
     """The latest id of each kind."""
 
     order: int
@@ -105,7 +106,7 @@ class SymbolMarket:
         Raises:
             ValueError: for a change that breaks tick x step.
         """
-        self.spec = replace(self.spec, **changes)  # type: ignore[arg-type]
+        self.spec = replace(self.spec, **changes)
 
     def best_price(self, side: Side) -> int:
         """Best price of a side, 0 when it is empty."""

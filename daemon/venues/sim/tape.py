@@ -9,9 +9,10 @@ Rules of this file:
 
 from bisect import bisect_left
 from collections.abc import Iterator
-from dataclasses import dataclass
 from itertools import islice
 from operator import attrgetter
+
+import msgspec
 
 from daemon.venues.binance_spot.serving.intervals import (
     HOUR_NS,
@@ -37,8 +38,7 @@ HOURS_KEPT = 26_000
 _OPEN_NS = attrgetter("open_ns")
 
 
-@dataclass(slots=True, eq=False)
-class AggTrade:
+class AggTrade(msgspec.Struct, eq=False):
     """Trades of one taker order at one price."""
 
     agg_id: int

@@ -14,9 +14,9 @@ happened. `dialect/` stands above this: JSON in and out, pure as well.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
 from types import MappingProxyType
 
+from daemon.model.copies import replace
 from daemon.model.enums import ExecType, SymbolStatus
 from daemon.venues.binance_spot.serving import dialect_errors as errors
 from daemon.venues.binance_spot.serving.events import Prevented
@@ -158,7 +158,7 @@ class SimVenue:
             owner.lock(order, given_asset(market, order.side), lock)
         order.order_id = market.next_order_id()
         owner.add_order(order)
-        trades_before = len(owner.trades.get(order.symbol, ()))
+        last_trade_id = owner.last_trade_id(order.symbol)
         prevented: tuple[Prevented, ...] = ()
         if order.type in TRIGGER_TYPES:
             order.waiting = True
@@ -170,7 +170,7 @@ class SimVenue:
             prevented = self.matcher.enter(market, order, now_ns)
         own_fills = [
             fill
-            for fill in owner.trades.get(order.symbol, ())[trades_before:]
+            for fill in owner.trades_from(order.symbol, last_trade_id + 1)
             if fill.order_id == order.order_id
         ]
         self._finish(market, now_ns)

@@ -8,15 +8,22 @@ Rules of this file:
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 
+import msgspec
 import orjson
 
 from daemon.model.enums import ExecType, Side
 from daemon.venues.binance_spot.serving.events import ExecReport
 from daemon.venues.binance_spot.serving.order_requests import Status
 from daemon.venues.binance_spot.serving.units import text_of
-from daemon.venues.sim.ledger_rows import OrderRows, PackedRows, Row, Wanted
+from daemon.venues.sim.ledger_rows import (
+    BLOCK_ROWS,
+    OrderRows,
+    PackedRows,
+    Row,
+    Wanted,
+    as_it_is,
+)
 from daemon.venues.sim.sim_orders import (
     OrderOrigin,
     SimOrder,
@@ -46,20 +53,21 @@ _KINDS = {
 }
 
 
-@dataclass(slots=True)
-class Ledger:
+class Ledger(msgspec.Struct):
     """Facts in the order they happened."""
 
-    orders: OrderRows = field(default_factory=lambda: OrderRows(_order_row))
-    fills: PackedRows = field(default_factory=PackedRows)
-    cancels: PackedRows = field(default_factory=PackedRows)
-    rejects: PackedRows = field(default_factory=PackedRows)
-    events: PackedRows = field(default_factory=PackedRows)
-    requests: Counter[str] = field(default_factory=Counter)
-    statuses: Counter[str] = field(default_factory=Counter)
-    faults: Counter[str] = field(default_factory=Counter)
-    fault_log: PackedRows = field(default_factory=PackedRows)
-    wipes: list[int] = field(default_factory=list)
+    orders: OrderRows = msgspec.field(default_factory=lambda: OrderRows(_order_row))
+    fills: PackedRows = msgspec.field(default_factory=PackedRows)
+    cancels: PackedRows = msgspec.field(default_factory=PackedRows)
+    rejects: PackedRows = msgspec.field(default_factory=PackedRows)
+    events: PackedRows = msgspec.field(default_factory=PackedRows)
+    requests: Counter[str] = msgspec.field(default_factory=Counter)
+    statuses: Counter[str] = msgspec.field(default_factory=Counter)
+    faults: Counter[str] = msgspec.field(default_factory=Counter)
+    fault_log: PackedRows = msgspec.field(default_factory=PackedRows)
+    wipes: list[int] = msgspec.field(default_factory=list)
+    dropped_before: Counter[str] = msgspec.field(default_factory=Counter)
+    """Rows of earlier runs that were gone when their books were saved."""
     wire: PackedRows | None = None
     """Every request and connection, as the client saw it end; None: nobody asked for it."""
 
@@ -173,8 +181,12 @@ class Ledger:
                 continue
             for row in _rows(books, name):
                 kept.append(row)
-        for name in ("requests", "statuses", "faults"):
-            counts: Counter[str] = getattr(self, name)
+        for name, counts in (
+            ("requests", self.requests),
+            ("statuses", self.statuses),
+            ("faults", self.faults),
+            ("dropped", self.dropped_before),
+        ):
             told = books.get(name)
             counts.update(told if isinstance(told, dict) else {})
         wipes = books.get("wipes")
@@ -187,9 +199,10 @@ class Ledger:
 
         What it tells is as of this call, however slowly it is read.
         """
-        listed = [_order_row(order) for order in self._open(venue, account)]
+        working = [as_it_is(order) for order in self._open(venue, account)]
         wire = PackedRows() if self.wire is None else self.wire
         lists = (
+            ("open_orders", _in_blocks(working)),
             ("orders", self.orders.pieces(_filter("updated_ns", since_ns, account))),
             ("fills", self.fills.pieces(_filter("ts_ns", since_ns, account))),
             ("cancels", self.cancels.pieces(_filter("ts_ns", since_ns))),
@@ -202,7 +215,6 @@ class Ledger:
             {
                 "ts_ns": now_ns,
                 "epoch": venue.epoch,
-                "open_orders": listed,
                 "balances": _balances(venue, account),
                 "initial_balances": {
                     asset: text_of(free)
@@ -214,11 +226,21 @@ class Ledger:
                 "statuses": dict(self.statuses),
                 "faults": dict(self.faults),
                 "wipes": self.wipes,
+                "dropped": self._dropped(),
                 "background": venue.background,
                 "prices": {symbol: _prices(venue, symbol) for symbol in venue.markets},
             }
         )
         return _object_of(rest, lists)
+
+    def _dropped(self) -> dict[str, int]:
+        """How many rows are gone, by list; lists that are whole are left out."""
+        names = ("orders", "fills", "cancels", "rejects", "events", "fault_log", "wire")
+        lists: list[tuple[str, OrderRows | PackedRows | None]] = [
+            (name, getattr(self, name)) for name in names
+        ]
+        now = Counter({name: rows.dropped for name, rows in lists if rows is not None})
+        return dict(+(now + self.dropped_before))
 
     def _open(self, venue: SimVenue, account: str) -> list[SimOrder]:
         return [
@@ -304,6 +326,12 @@ def _object_of(rest: bytes, lists: Sequence[tuple[str, Iterator[bytes]]]) -> Ite
         yield from pieces
         yield b"]"
     yield b"}"
+
+
+def _in_blocks(orders: list[SimOrder]) -> Iterator[bytes]:
+    for start in range(0, len(orders), BLOCK_ROWS):
+        rows = [orjson.dumps(_order_row(order)) for order in orders[start : start + BLOCK_ROWS]]
+        yield (b"," if start else b"") + b",".join(rows)
 
 
 def _balances(venue: SimVenue, account: str) -> Row:

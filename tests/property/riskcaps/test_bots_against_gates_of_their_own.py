@@ -7,10 +7,10 @@ common gate and to the gate of its own; verdicts must be the same, whatever the 
 
 import json
 import random
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from daemon.model.copies import replace
 from daemon.model.enums import Side, TradingState
 from daemon.model.ids import ClientOrderId, StrategyId
 from daemon.model.intents import PlaceIntent

@@ -1,12 +1,12 @@
 """The age of a quote: a venue that repeats a book which has been traded in makes nothing young."""
 
-from dataclasses import replace
 from decimal import Decimal
 
 import pytest
 
 from daemon.core.latest_market import LatestMarket
 from daemon.model.amounts import NS_PER_MS, NS_PER_S
+from daemon.model.copies import replace
 from daemon.model.effects import SendOrder
 from daemon.model.enums import Side, VenueOrderStatus
 from daemon.model.inputs import Input, MarketData, PublicTrade, VenueReport

@@ -1,10 +1,9 @@
 """Reconciliation: facts are booked; differences are classified, must stand twice, then stop us."""
 
-from dataclasses import replace
-
 import pytest
 
 from daemon.model.amounts import NS_PER_S
+from daemon.model.copies import replace
 from daemon.model.enums import GateState, Link, ReportSource, VenueOrderStatus
 from daemon.model.ids import instrument_id
 from daemon.model.inputs import (

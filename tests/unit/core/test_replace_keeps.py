@@ -1,10 +1,10 @@
 """A replace is the same order at another price: what its target was approved with comes along."""
 
-from dataclasses import replace
 from decimal import Decimal
 
 import pytest
 
+from daemon.model.copies import replace
 from daemon.model.effects import SendOrder, SendReplace
 from daemon.model.enums import Side
 from daemon.model.ids import ClientOrderId, StrategyId

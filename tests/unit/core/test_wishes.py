@@ -1,11 +1,11 @@
 """Wishes that no type checker has seen: a strategy is somebody's own code."""
 
-from dataclasses import replace
 from decimal import Decimal
 from typing import Any, cast
 
 import pytest
 
+from daemon.model.copies import replace
 from daemon.model.ids import ClientOrderId, StrategyId
 from daemon.model.inputs import VenueReport
 from daemon.model.intents import CancelIntent, ReplaceIntent, TimerIntent, Wish

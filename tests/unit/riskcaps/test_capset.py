@@ -29,8 +29,8 @@ def problems(data: Any, *, strict: bool = True) -> dict[str, str]:
 
 
 def test_the_tables_of_caps_and_the_frozen_values_name_the_same_keys() -> None:
-    assert set(SYMBOL_CAPS) == set(SymbolCaps.__slots__)
-    assert set(PORTFOLIO_CAPS) | {"symbols", "bots"} == set(CapSet.__dataclass_fields__)
+    assert set(SYMBOL_CAPS) == set(SymbolCaps.__struct_fields__)
+    assert set(PORTFOLIO_CAPS) | {"symbols", "bots"} == set(CapSet.__struct_fields__)
 
 
 def test_every_violation_is_reported_at_once_with_its_key() -> None:

@@ -2,12 +2,12 @@
 
 import json
 import random
-from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
 import pytest
 
+from daemon.model.copies import replace
 from daemon.model.enums import OrderType, TimeInForce
 from daemon.model.intents import PlaceIntent
 from daemon.model.order_features import Feature, OrderExtras, PegPrice

@@ -68,7 +68,7 @@ def test_what_is_no_amount_is_malformed(spoilt: dict[str, Any]) -> None:
 
 def _raw(changes: dict[str, Any]) -> Any:
     plain_wish = wish()
-    values = {name: getattr(plain_wish, name) for name in type(plain_wish).__slots__}
+    values = {name: getattr(plain_wish, name) for name in plain_wish.__struct_fields__}
     return type(plain_wish)(**{**values, **changes})
 
 

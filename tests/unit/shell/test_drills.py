@@ -4,7 +4,6 @@ import concurrent.futures
 import tempfile
 import tomllib
 from collections.abc import Callable
-from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from daemon.core.engine import EngineConfig
+from daemon.model.copies import replace
 from daemon.model.effects import Reply
 from daemon.model.enums import Mode
 from daemon.model.ids import run_id

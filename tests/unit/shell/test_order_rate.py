@@ -3,10 +3,10 @@
 import random
 from bisect import bisect_right
 from collections.abc import AsyncIterator
-from dataclasses import replace
 
 import pytest
 
+from daemon.model.copies import replace
 from daemon.model.effects import SendOrder, SendReplace
 from daemon.model.inputs import NotSent
 from daemon.shell.link.order_rate import TRAVEL_NS, OrderRate

@@ -4,8 +4,9 @@ What the venue has not told us of an order is said as the protocol says "none", 
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from decimal import Decimal
+
+import msgspec
 
 from daemon.model.bots import BotFill, BotOrderRow
 from daemon.model.effects import BotListChanged, BotOrderChanged
@@ -36,8 +37,7 @@ _ENDED = frozenset(
 )
 
 
-@dataclass(slots=True, kw_only=True)
-class SeenOrder:
+class SeenOrder(msgspec.Struct, kw_only=True):
     """One order of a bot (`OrderLike`); amounts in units of 1e-8, times in nanoseconds."""
 
     symbol: str
@@ -71,8 +71,7 @@ class SeenOrder:
     shown_client_order_id: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SeenFill:
+class SeenFill(msgspec.Struct, frozen=True, kw_only=True):
     """One trade of a bot (`FillLike`); amounts in units of 1e-8."""
 
     symbol: str
@@ -196,8 +195,7 @@ def report_of(changed: BotOrderChanged, execution_id: int) -> ExecReport[SeenOrd
     )
 
 
-@dataclass(slots=True, kw_only=True)
-class SeenList:
+class SeenList(msgspec.Struct, kw_only=True):
     """One order list of a bot (`ListLike`)."""
 
     list_id: int

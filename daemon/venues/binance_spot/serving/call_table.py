@@ -4,8 +4,9 @@ A call stands once, under its WebSocket API name; what answers it is its server'
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from enum import StrEnum
+
+import msgspec
 
 from daemon.venues.binance_spot.serving.params import Params
 
@@ -20,8 +21,7 @@ class CallKind(StrEnum):
     SESSION = "session"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Endpoint:
+class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
     """What a call costs, and whom it admits."""
 
     name: str

@@ -5,8 +5,9 @@ units of 1e-8, times integer nanoseconds.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Generic, TypeVar
+
+import msgspec
 
 from daemon.model.enums import ExecType
 from daemon.venues.binance_spot.serving.order_requests import Status, StpMode
@@ -15,8 +16,7 @@ from daemon.venues.binance_spot.serving.order_view import ListLike, OrderLike
 OrderT_co = TypeVar("OrderT_co", bound=OrderLike, covariant=True)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Prevented:
+class Prevented(msgspec.Struct, frozen=True, kw_only=True):
     """One prevented match (GET /myPreventedMatches and the STP event)."""
 
     id: int
@@ -30,8 +30,7 @@ class Prevented:
     ts_ns: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ExecReport(Generic[OrderT_co]):
+class ExecReport(msgspec.Struct, Generic[OrderT_co], frozen=True, kw_only=True):
     """User event: one executionReport, with the values of its moment. Amounts in 1e-8."""
 
     account: str
@@ -61,8 +60,7 @@ class ExecReport(Generic[OrderT_co]):
     ts_ns: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AccountPosition:
+class AccountPosition(msgspec.Struct, frozen=True, kw_only=True):
     """User event: absolute balances of the assets that may have changed: (asset, free, locked)."""
 
     account: str
@@ -70,8 +68,7 @@ class AccountPosition:
     ts_ns: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BalanceUpdate:
+class BalanceUpdate(msgspec.Struct, frozen=True, kw_only=True):
     """User event: a deposit, withdrawal or transfer of `delta`."""
 
     account: str
@@ -80,8 +77,7 @@ class BalanceUpdate:
     ts_ns: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ListStatus:
+class ListStatus(msgspec.Struct, frozen=True, kw_only=True):
     """User event: a list has begun, moved on, or ended."""
 
     account: str

@@ -5,8 +5,9 @@ Rules of this file:
 2. `check_parameters` (parameters.py) has passed before: each name is known, each value possible.
 """
 
-from dataclasses import dataclass
 from enum import StrEnum
+
+import msgspec
 
 from daemon.model.bots import ReplaceMode
 from daemon.model.enums import OrderType, Side, TimeInForce
@@ -41,8 +42,7 @@ class ResponseType(StrEnum):
     FULL = "FULL"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CancelRequest:
+class CancelRequest(msgspec.Struct, frozen=True, kw_only=True):
     """An order to cancel, by the venue's id or the client's; with both, both must fit."""
 
     symbol: str
@@ -54,8 +54,7 @@ class CancelRequest:
     """Cancel only while the order has this status (`cancelRestrictions`)."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReplaceRequest:
+class ReplaceRequest(msgspec.Struct, frozen=True, kw_only=True):
     """Cancel one order, then place another."""
 
     cancel: CancelRequest
@@ -66,8 +65,7 @@ class ReplaceRequest:
     """`orderRateLimitExceededMode` CANCEL_ONLY: over the order count the cancel is still done."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AmendRequest:
+class AmendRequest(msgspec.Struct, frozen=True, kw_only=True):
     """Make an order smaller, and keep its place in the queue."""
 
     symbol: str

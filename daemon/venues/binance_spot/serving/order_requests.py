@@ -3,8 +3,9 @@
 All amounts are ints in units of 1e-8 (units.py).
 """
 
-from dataclasses import dataclass
 from enum import StrEnum
+
+import msgspec
 
 from daemon.model.enums import OrderType, Side, TimeInForce
 
@@ -49,8 +50,7 @@ TRIGGER_TYPES = STOP_TYPES | TAKE_TYPES
 MARKET_TYPES = frozenset({OrderType.MARKET, OrderType.STOP_LOSS, OrderType.TAKE_PROFIT})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PlaceRequest:
+class PlaceRequest(msgspec.Struct, frozen=True, kw_only=True):
     """What a client asks. `client_order_id` empty: the venue invents one."""
 
     symbol: str
@@ -73,8 +73,7 @@ class PlaceRequest:
     """Its quantity is known only when its moment comes (OPO)."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ListRequest:
+class ListRequest(msgspec.Struct, frozen=True, kw_only=True):
     """What a client asks. `pair` is (above, below) of an OCO, or of an OTO's second phase."""
 
     symbol: str

@@ -1,8 +1,9 @@
 """Which rows of a list a client asks for: from an id, within times, or the newest."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TypeVar
+
+import msgspec
 
 from daemon.venues.binance_spot.serving.dialect_errors import DialectError, combination_invalid
 from daemon.venues.binance_spot.serving.params import Params
@@ -12,8 +13,7 @@ _DAY_MS = 86_400_000
 RowT = TypeVar("RowT")
 
 
-@dataclass(frozen=True, slots=True)
-class RowRange:
+class RowRange(msgspec.Struct, frozen=True):
     """Bounds of a list; None: not asked for. Times are epoch milliseconds, both ends included."""
 
     from_id: int | None

@@ -3,7 +3,7 @@
 Windows are fixed and aligned to the clock, as the venue documents (binance-spot.md §6).
 """
 
-from dataclasses import dataclass
+import msgspec
 
 from daemon.venues.binance_spot.serving.dialect_errors import DialectError
 
@@ -12,8 +12,7 @@ _MS_NS = 1_000_000
 _UNIT_NS = {"SECOND": _S_NS, "MINUTE": 60 * _S_NS, "DAY": 86_400 * _S_NS}
 
 
-@dataclass(frozen=True, slots=True)
-class LimitRule:
+class LimitRule(msgspec.Struct, frozen=True):
     """One row of `rateLimits`."""
 
     kind: str

@@ -11,7 +11,8 @@ Rules of this file:
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+
+import msgspec
 
 from daemon.model.bots import BotDenial, BotRefusal, DenialSource
 from daemon.venues.binance_spot.serving import dialect_errors
@@ -22,8 +23,7 @@ _NOT_SHOWN = frozenset({"instrument", "strategy_id"})
 _S_MS = 1_000
 
 
-@dataclass(frozen=True, slots=True)
-class Wording:
+class Wording(msgspec.Struct, frozen=True):
     """How one reason is told."""
 
     code: int

@@ -3,9 +3,9 @@
 import hmac
 from base64 import b64decode
 from binascii import Error as Base64Error
-from dataclasses import dataclass
 from urllib.parse import unquote
 
+import msgspec
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
@@ -15,8 +15,7 @@ class PublicKeyFileError(ValueError):
     """A file that holds no Ed25519 public key."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ApiKey:
+class ApiKey(msgspec.Struct, frozen=True, kw_only=True):
     """One key; exactly one of `secret` (HMAC-SHA256) and `public_key` (Ed25519) is set."""
 
     api_key: str

@@ -1,8 +1,8 @@
 """REST as a server speaks it: which call a request is, who sends it, and how a refusal looks."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
+import msgspec
 import orjson
 
 from daemon.venues.binance_spot.serving.authentication import (
@@ -25,8 +25,7 @@ GONE_PATHS = frozenset(
 """Listen keys: answered with 410, as the venue does."""
 
 
-@dataclass(frozen=True, slots=True)
-class RestRequest:
+class RestRequest(msgspec.Struct, frozen=True):
     """A request as received: `query` and `body` are the raw bytes that were signed."""
 
     method: str

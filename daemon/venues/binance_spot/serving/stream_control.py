@@ -1,7 +1,6 @@
 """Requests on a market stream connection: SUBSCRIBE and its kin (binance-spot.md §9)."""
 
 from collections.abc import Container, Iterable
-from dataclasses import dataclass, field
 
 import msgspec
 import orjson
@@ -32,16 +31,14 @@ class _RefusedControlError(Exception):
         self.msg = msg
 
 
-@dataclass(slots=True, eq=False)
-class StreamSession:
+class StreamSession(msgspec.Struct, eq=False):
     """One market stream connection, and the names that it listens to."""
 
     combined: bool
-    names: dict[str, None] = field(default_factory=dict)
+    names: dict[str, None] = msgspec.field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class ControlReply:
+class ControlReply(msgspec.Struct, frozen=True):
     """The answer to a control request, and how it has changed the session's names."""
 
     frame: bytes

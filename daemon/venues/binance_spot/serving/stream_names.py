@@ -1,7 +1,8 @@
 """Names of market streams: which there are, and what a name means."""
 
 from collections.abc import Container
-from dataclasses import dataclass
+
+import msgspec
 
 from daemon.venues.binance_spot.serving.intervals import HOUR_NS, INTERVAL_NS, WINDOW_NS
 
@@ -23,8 +24,7 @@ _ALL_MARKETS = frozenset({"!miniTicker@arr", *(f"!ticker_{window}@arr" for windo
 _EAST_8 = "+08:00"
 
 
-@dataclass(frozen=True, slots=True)
-class CandleName:
+class CandleName(msgspec.Struct, frozen=True):
     """What `<symbol>@kline_<interval>` and its +08:00 form ask for."""
 
     symbol: str

@@ -9,7 +9,6 @@ import json
 import re
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 
 import msgspec
 import orjson
@@ -48,8 +47,7 @@ _PAIRS = json.JSONDecoder(object_pairs_hook=list)
 _TEXT = msgspec.json.Decoder(str)
 
 
-@dataclass(frozen=True, slots=True)
-class ApiRequest:
+class ApiRequest(msgspec.Struct, frozen=True):
     """One request frame."""
 
     request_id: RequestId | None
@@ -62,21 +60,19 @@ MALFORMED = ApiRequest(None, "", Params({}))
 """What an unreadable frame counts as; it is answered without an id."""
 
 
-@dataclass(slots=True, eq=False)
-class ApiSession:
+class ApiSession(msgspec.Struct, eq=False):
     """One WebSocket API connection, as the server remembers it."""
 
     connected_ns: int
     show_limits: bool = True
     key: ApiKey | None = None
     authorized_ns: int = 0
-    subscriptions: dict[int, tuple[str, bool]] = field(default_factory=dict)
+    subscriptions: dict[int, tuple[str, bool]] = msgspec.field(default_factory=dict)
     """Subscription id -> (account, made through the session's logon)."""
     last_subscription_id: int = -1
 
 
-@dataclass(frozen=True, slots=True)
-class ControlResult:
+class ControlResult(msgspec.Struct, frozen=True):
     """The answer to a call about the connection itself."""
 
     result: object
@@ -84,8 +80,7 @@ class ControlResult:
     """Subscriptions that it ended: `terminated_frame` of each follows the answer."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Asked:
+class _Asked(msgspec.Struct, frozen=True):
     """A call about the connection, and what it is judged by."""
 
     keys: Mapping[str, ApiKey]

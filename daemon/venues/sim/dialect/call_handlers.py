@@ -1,13 +1,12 @@
 """One request on its way through the simulated venue."""
 
-from dataclasses import dataclass
+import msgspec
 
 from daemon.venues.binance_spot.serving.params import Params
 from daemon.venues.sim.exchange import Exchange
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(msgspec.Struct, frozen=True):
     """A request that has been authenticated."""
 
     exchange: Exchange

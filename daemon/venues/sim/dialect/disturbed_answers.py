@@ -6,7 +6,7 @@ Rules of this file:
 2. A fault "before" leaves the venue untouched; a fault "after" hides what was really done.
 """
 
-from dataclasses import dataclass
+import msgspec
 
 from daemon.venues.binance_spot.serving.call_table import CallKind, Endpoint
 from daemon.venues.binance_spot.serving.dialect_errors import (
@@ -42,8 +42,7 @@ _ORDER_KINDS = frozenset({CallKind.PLACE, CallKind.CANCEL})
 _MARKET_DATA = frozenset({"avgPrice", "depth", "klines", "ticker", "trades", "uiKlines"})
 
 
-@dataclass(frozen=True, slots=True)
-class DisturbedAnswer:
+class DisturbedAnswer(msgspec.Struct, frozen=True):
     """The end of a request: a result or an error, and how a fault disturbs its way back."""
 
     result: object = None

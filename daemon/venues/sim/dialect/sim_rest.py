@@ -1,9 +1,9 @@
 """REST of the simulated venue: one request of raw bytes in, one response of bytes out."""
 
-from dataclasses import dataclass, field, replace
-
+import msgspec
 import orjson
 
+from daemon.model.copies import replace
 from daemon.venues.binance_spot.serving.call_table import Endpoint
 from daemon.venues.binance_spot.serving.dialect_errors import DialectError
 from daemon.venues.binance_spot.serving.params import from_form
@@ -21,14 +21,13 @@ from daemon.venues.sim.dialect.disturbed_answers import DisturbedAnswer, refused
 from daemon.venues.sim.exchange import Exchange
 
 
-@dataclass(frozen=True, slots=True)
-class RestResponse:
+class RestResponse(msgspec.Struct, frozen=True):
     """What goes back; `abort` cuts the connection instead."""
 
     status: int
     body: bytes
     content_type: str = JSON_TYPE
-    headers: dict[str, str] = field(default_factory=dict)
+    headers: dict[str, str] = msgspec.field(default_factory=dict)
     delay_ms: int = 0
     again_ms: int = 0
     """A fault executes the request after so long, unseen: handle it again then, with `was_held`."""

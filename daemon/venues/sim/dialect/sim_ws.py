@@ -1,6 +1,6 @@
 """The WebSocket API of the simulated venue: one request frame in, one answer frame out."""
 
-from dataclasses import dataclass
+import msgspec
 
 from daemon.venues.binance_spot.serving.call_table import ENDPOINTS
 from daemon.venues.binance_spot.serving.dialect_errors import DialectError
@@ -20,8 +20,7 @@ from daemon.venues.sim.dialect.disturbed_answers import DisturbedAnswer, refused
 from daemon.venues.sim.exchange import Exchange
 
 
-@dataclass(frozen=True, slots=True)
-class ApiReply:
+class ApiReply(msgspec.Struct, frozen=True):
     """What goes back on the connection; no frame at all when a fault swallowed it."""
 
     frame: bytes | None

@@ -6,9 +6,9 @@ Rules of this file:
 """
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from typing import ParamSpec, TypeAlias
 
+import msgspec
 import orjson
 
 from daemon.venues.binance_spot.serving.intervals import WINDOW_NS
@@ -35,8 +35,7 @@ _CLOSED_AT_ONCE_MAX = 120
 """Candles that have closed during a stall and are still announced."""
 
 
-@dataclass(slots=True, eq=False)
-class _Watch:
+class _Watch(msgspec.Struct, eq=False):
     """A candle stream with listeners: when its running candle opened, when it is next sent."""
 
     market: SymbolMarket

@@ -1,7 +1,6 @@
 """What one peer does harms no other: shared buckets, reused ids, answers that nobody reads."""
 
 import asyncio
-from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, cast
@@ -10,6 +9,7 @@ import pytest
 from aiohttp import web
 
 from daemon.model.bots import BotDenial, BotOrderRow, BotState, BotView, DenialSource
+from daemon.model.copies import replace
 from daemon.model.effects import BotAnswered, BotOrderChanged
 from daemon.model.enums import ExecType, VenueOrderStatus
 from daemon.model.inputs import BotCancel, BotPlace, Input

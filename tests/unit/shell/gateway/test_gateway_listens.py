@@ -6,12 +6,12 @@ import socket
 import ssl
 import threading
 from collections.abc import Callable, Collection
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from daemon.model.bots import BotState, BotSwitched, BotView
+from daemon.model.copies import replace
 from daemon.model.inputs import (
     Input,
 )

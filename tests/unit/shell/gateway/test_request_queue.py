@@ -3,12 +3,12 @@
 import asyncio
 import threading
 from collections import Counter
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 
+from daemon.model.copies import replace
 from daemon.model.inputs import BotCancel, BotPlace, Input
 from daemon.settings_bots import GatewaySettings
 from daemon.shell.gateway.bot_keys import new_key, write_key

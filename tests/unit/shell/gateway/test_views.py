@@ -1,9 +1,9 @@
 """A bot's own view: follows effects, finds by either id, forgets only what has ended."""
 
-from dataclasses import replace
 from decimal import Decimal
 
 from daemon.model.bots import BotFill, BotOrderRow, BotState, BotView
+from daemon.model.copies import replace
 from daemon.model.effects import BotAnswered, BotBalances, BotOrderChanged
 from daemon.model.enums import ExecType, OrderType, Side, TimeInForce, VenueOrderStatus
 from daemon.model.ids import ClientOrderId, InstrumentId, VenueOrderId

@@ -1,12 +1,12 @@
 """Waiters: registered before the offer, answered by effects, never by silence."""
 
 import asyncio
-from dataclasses import replace
 from decimal import Decimal
 
 import pytest
 
 from daemon.model.bots import BotDenial, DenialSource
+from daemon.model.copies import replace
 from daemon.model.effects import BotAnswered, BotOrderChanged
 from daemon.model.enums import ExecType, VenueOrderStatus
 from daemon.model.ids import InstrumentId

@@ -2,7 +2,6 @@
 
 import hashlib
 import hmac
-from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 from urllib.parse import parse_qsl
@@ -12,6 +11,7 @@ import pytest
 
 from daemon.errors import Unencodable
 from daemon.model.bots import ReplaceMode
+from daemon.model.copies import replace
 from daemon.model.enums import OrderType, TimeInForce
 from daemon.model.ids import ClientOrderId, VenueOrderId, instrument_id
 from daemon.model.order_features import OrderExtras, PegPrice

@@ -2,7 +2,6 @@
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import replace
 from urllib.parse import quote, urlencode
 
 import orjson
@@ -11,6 +10,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import given
 from hypothesis import strategies as st
 
+from daemon.model.copies import replace
 from daemon.venues.binance_spot.serving import rest_requests, ws_frames
 from daemon.venues.binance_spot.serving.authentication import check_signature
 from daemon.venues.binance_spot.serving.call_table import ENDPOINTS, ROUTES, CallKind

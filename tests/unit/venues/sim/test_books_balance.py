@@ -115,7 +115,7 @@ def total(stage: Stage, asset: str) -> Decimal:
     fees = sum(
         fill.fee
         for account in stage.venue.accounts.values()
-        for fill in account.trades.get(SYMBOL, ())
+        for fill in account.trades_from(SYMBOL, 0)
         if fill.fee_asset == asset
     )
     return decimal_of_e8(sum(wallet.free + wallet.locked for wallet in wallets) + fees)

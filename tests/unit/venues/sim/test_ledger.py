@@ -4,7 +4,9 @@ from decimal import Decimal
 from typing import Any
 
 import orjson
+import pytest
 
+from daemon.venues.sim import account_history, ledger_rows
 from daemon.venues.sim.ledger_rows import BLOCK_ROWS, PackedRows
 from tests.support.sim_stage import SYMBOL, Stage
 
@@ -139,3 +141,58 @@ def test_whoever_serves_a_ledger_turns_between_blocks_of_which_nothing_is_wanted
     assert len(pieces) == 20
     assert pieces[:-1] == [b""] * 19
     assert orjson.loads(pieces[-1]) == {"ts_ns": last}
+
+
+def test_the_oldest_rows_go_and_the_ledger_counts_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ledger_rows, "ROWS_RETAINED", 2 * BLOCK_ROWS)
+    stage = Stage()
+    stage.buy("0.001", "50000", id="stays")
+    for number in range(5 * BLOCK_ROWS):
+        stage.buy("0.001", "50000", id=f"n{number}")
+        stage.venue.cancel("main", SYMBOL, now_ns=stage.tick(), client_order_id=f"n{number}")
+        stage.exchange.collect()
+    books = stage.ledger()
+    orders, dropped = books["orders"], books["dropped"]
+    assert dropped["orders"] > 0
+    assert len(orders) + dropped["orders"] == 5 * BLOCK_ROWS + 1
+    assert orders[0]["client_order_id"] == "stays"  # it is open: its row may still change
+    assert orders[-1]["client_order_id"] == f"n{5 * BLOCK_ROWS - 1}"
+    assert len(books["events"]) + dropped["events"] == 2 * 5 * BLOCK_ROWS + 1
+    later = Stage()
+    later.exchange.ledger.restore(books, {}, books["epoch"])
+    after = later.ledger()
+    for name in ("orders", "events", "cancels"):
+        assert len(after[name]) + after["dropped"][name] == len(books[name]) + dropped[name]
+
+
+def test_an_amend_while_the_ledger_is_read_does_not_show() -> None:
+    stage = Stage()
+    stage.rest("POST", "order", **ORDER, quantity="0.5", price="50000", newClientOrderId="a")
+    stage.exchange.collect()
+    before = stage.ledger()
+    pieces = stage.exchange.ledger.pieces(stage.venue, stage.now_ns)
+    read = [next(pieces)]
+    stage.rest(
+        "PUT", "order/amend/keepPriority", symbol=SYMBOL, origClientOrderId="a", newQty="0.2"
+    )
+    stage.exchange.collect()
+    read += pieces
+    assert orjson.loads(b"".join(read))["orders"] == before["orders"]
+    assert stage.ledger()["orders"] != before["orders"]
+
+
+def test_the_oldest_ended_orders_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(account_history, "ORDERS_KEPT", 10)
+    monkeypatch.setattr(account_history, "ORDERS_RETAINED", 20)
+    stage = Stage()
+    stage.buy("0.001", "50000", id="open")
+    for number in range(100):
+        stage.buy("0.001", "50000", id=f"n{number}")
+        stage.venue.cancel("main", SYMBOL, now_ns=stage.tick(), client_order_id=f"n{number}")
+    _, told, _ = stage.rest("GET", "allOrders", symbol=SYMBOL)
+    assert told[0]["clientOrderId"] == "open"
+    assert len(told) == 31
+    _, gone, _ = stage.rest("GET", "order", symbol=SYMBOL, origClientOrderId="n0")
+    assert gone["code"] == -2013
+    _, found, _ = stage.rest("GET", "order", symbol=SYMBOL, origClientOrderId="n99")
+    assert found["status"] == "CANCELED"
