@@ -323,6 +323,7 @@ class StatusAnswer(TypedDict):
     queue_age_s: float
     loop_lag_s: float
     loop_lag_max_s: float
+    turn_max_s: float
     turns: int
     conflated: int
     """Ticks that a newer one has replaced before their turn."""
