@@ -94,15 +94,6 @@ def headline(snapshot: Mapping[str, Any]) -> Text:
     return line
 
 
-def lost_headline(snapshot: Mapping[str, Any]) -> Text:
-    """The line while no daemon answers: what was last heard is no state."""
-    line = Text()
-    line.append(" NO ANSWER ", style="bold white on red")
-    state, gate = clean(snapshot.get("trading_state", "?")), clean(snapshot.get("gate_state", "?"))
-    line.append(f"  last heard: {state}, gate {gate}", style="dim")
-    return line
-
-
 def alarm_lines(snapshot: Mapping[str, Any]) -> list[Text]:
     """What an operator must not miss: the latch, open incidents, journal faults."""
     lines: list[Text] = []

@@ -41,7 +41,6 @@ from control.tool.status_text import (
     fullest_caps,
     headline,
     health_line,
-    lost_headline,
     milliseconds,
     orders_table,
     positions_table,
@@ -54,6 +53,7 @@ from control.tool.watch_panes import (
     event_rows,
     events_title,
     incident_rows,
+    lost_headline,
     passing,
 )
 
