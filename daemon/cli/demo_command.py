@@ -171,6 +171,8 @@ def told(result: Mapping[str, Any], *, here: Path | None = None) -> list[str]:
         f"    venue {proven}, {result['open_orders_after_kill']} orders left open",
     ]
     anchored = ", ".join(result["anchored_by"]) or "nothing outside of this box"
+    if left := result["uncovered_lines"]:
+        anchored += f", but for the last {left} lines"
     lines += [
         f"  anchored by: {anchored};",
         "    testnet evidence needs a witness or the testnet's own list (docs/ANCHORS.md)",

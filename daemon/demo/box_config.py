@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from control.tool import init_wizard
+from control.tool import caps_fit, init_wizard
 from daemon.demo.plan import toml_text
 from daemon.demo.processes import DemoError
 from daemon.shell.link.symbol_facts import symbol_facts
@@ -56,7 +56,7 @@ def fitted_caps(preset: str, symbols: Sequence[str], ready: Mapping[str, Any]) -
         ControlError: the caps cannot be fitted to a symbol.
     """
     urls = {name: str(ready[name]) for name in init_wizard.SIM_URLS}
-    text, _ = init_wizard.fit(
+    text, _ = caps_fit.fit(
         caps_file(preset).read_text(), symbols, lambda names: symbol_facts("sim", urls, names)
     )
     caps: dict[str, Any] = tomllib.loads(text)["caps"]

@@ -245,6 +245,7 @@ class Demo:
             "anchored_by": [
                 one["name"] for one in account["anchoring"]["sources"] if one["is_outside"]
             ],
+            "uncovered_lines": account["anchoring"].get("uncovered", {}).get("lines", 0),
         }
         if self._options.faults != "none":
             books = json.loads(self._ledger.read_text())

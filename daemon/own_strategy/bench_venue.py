@@ -7,8 +7,9 @@ Rules of this file:
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from decimal import Decimal
+
+import msgspec
 
 from daemon.model.amounts import ZERO
 from daemon.model.enums import (
@@ -33,8 +34,7 @@ RICH = Decimal(1_000_000)
 _V = VenueOrderStatus
 
 
-@dataclass(slots=True)
-class VenueSide:
+class VenueSide(msgspec.Struct):
     """One order as the venue has it."""
 
     order: NewOrder
@@ -42,7 +42,7 @@ class VenueSide:
     cum: Decimal = ZERO
     status: VenueOrderStatus = VenueOrderStatus.NEW
     is_told: bool = False
-    fills: list[Fill] = field(default_factory=list)
+    fills: list[Fill] = msgspec.field(default_factory=list)
 
     @property
     def is_open(self) -> bool:
@@ -165,7 +165,7 @@ class BenchVenue:
             side=one.order.side, qty=one.order.qty, price=one.order.price or ZERO, cum_qty=one.cum,
             cum_quote=sum((fill.qty * fill.price for fill in one.fills), ZERO), fills=fills,
             source=ReportSource.QUERY if kind is ExecType.STATUS else ReportSource.STREAM,
-            ts_venue_ns=self.now_ns, ts_recv_ns=self.now_ns,
+            reason="", ts_venue_ns=self.now_ns, ts_recv_ns=self.now_ns,
         )  # fmt: skip
 
     def snapshot(self, reason: str) -> VenueSnapshot:

@@ -3,17 +3,17 @@
 import importlib
 import inspect
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import msgspec
 
 from daemon.shell.strategy_loader import StrategyConfigError
 
 _OURS = frozenset({"control", "daemon", "evidence", "riskcaps"})
 
 
-@dataclass(frozen=True, slots=True)
-class ClassPlace:
+class ClassPlace(msgspec.Struct, frozen=True):
     """`root` must be on the import path; `class_path` is what the configuration's `class` says."""
 
     root: Path | None

@@ -15,9 +15,10 @@ Rules of this file:
 
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
+
+import msgspec
 
 from daemon.core.engine import Engine
 from daemon.core.engine_config import EngineConfig, Storm, StrategySpec
@@ -92,8 +93,7 @@ class WishRefusedError(ValueError):
     """The engine takes no such wish, and would stop the strategy for it; the message says why."""
 
 
-@dataclass(frozen=True, slots=True)
-class HeardCall:
+class HeardCall(msgspec.Struct, frozen=True):
     """One call of the strategy: which method, what about, and what it wished."""
 
     method: str

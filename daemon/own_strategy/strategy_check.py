@@ -11,8 +11,7 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -28,8 +27,7 @@ _WALL_S = 120.0
 _FRAME = re.compile(r'File "(?P<file>[^"]+)", line (?P<line>\d+) in (?P<name>\w+)')
 
 
-@dataclass(frozen=True, slots=True)
-class CheckResult:
+class CheckResult(msgspec.Struct, frozen=True):
     """What was found, and what was played."""
 
     findings: tuple[StrategyFinding, ...]
@@ -68,7 +66,7 @@ def check_strategy(
     if config is not None:
         named = config.settings.strategies.items()
         names = [name for name, one in named if one.class_path == place.class_path]
-        found += _configured(place, config, names, config_file)
+        found += [] if names else [_unnamed(place, config_file)]
     sets: dict[str, Mapping[str, Any]] = {
         name: config.settings.strategies[name].params for name in names if config is not None
     }
@@ -90,22 +88,11 @@ def _source(place: ClassPlace) -> list[StrategyFinding]:
         ]
 
 
-def _configured(
-    place: ClassPlace, config: Config, names: Sequence[str], file: str
-) -> Iterator[StrategyFinding]:
-    """Whether the configuration names the class, and its symbols may be traded."""
-    if not names:
-        yield StrategyFinding(
-            file, 0, f"no strategy has the class {place.class_path}",
-            f'add [strategies.NAME] with class = "{place.class_path}" and symbols = […]',
-        )  # fmt: skip
-    for name in names:
-        for symbol in config.settings.strategies[name].symbols:
-            if symbol not in config.capset.symbols:
-                yield StrategyFinding(
-                    file, 0, f"strategies.{name}: no caps for {symbol}, every order is denied",
-                    f"add [caps.symbols.{symbol}]; `seatrial init --symbol {symbol}` writes one",
-                )  # fmt: skip
+def _unnamed(place: ClassPlace, file: str) -> StrategyFinding:
+    return StrategyFinding(
+        file, 0, f"no strategy has the class {place.class_path}",
+        f'add [strategies.NAME] with class = "{place.class_path}" and symbols = […]',
+    )  # fmt: skip
 
 
 # ---------------------------------------------------------------- the recording

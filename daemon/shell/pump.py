@@ -287,7 +287,7 @@ class Pump:
         if self._thin_to is not None and had_no_consequence(item, effects):
             self._thin_to.put(journal.seq, ts_ns, item)
         else:
-            journal.append_text(_INPUT, input_text(item), ts_ns=ts_ns, session_id=session_before)
+            journal.append(_INPUT, input_text(item), ts_ns=ts_ns, session_id=session_before)
         if effects:
             self._session = engine.session_id
             self._take(effects, self._session or session_before, ts_ns)

@@ -112,6 +112,10 @@ class Bot:
         }
 
 
+ASKED_KEPT = 20_000
+"""Of so many requests it is known when they came."""
+
+
 class BotsFold:
     """Requests against lines, lines against requests, and each bot's own account."""
 
@@ -122,6 +126,8 @@ class BotsFold:
         self.problems = Faults()
         self.checked = 0
         self._open: dict[int, BotRequestSeen] = {}
+        self._asked_ns: dict[int, int] = {}
+        """When the requests of this run came that have no answer yet."""
         self._ended: set[int] = set()
         """Requests of this run that have their line."""
         self._owners: dict[str, str] = {}
@@ -164,6 +170,7 @@ class BotsFold:
     def _run_start(self, record: RunStartLine) -> None:
         self._is_whole = self._is_whole or record.seq == 1
         self._open.clear()  # the last request of a run may have been cut off with the process
+        self._asked_ns.clear()
         self._ended.clear()
 
     def _session_start(self, record: SessionStartLine) -> None:
@@ -191,6 +198,10 @@ class BotsFold:
     def _input(self, record: BotInputLine) -> None:
         self._later(record)
         kind, request = record.input.get("type"), record.input.get("request")
+        if type(request) is int:
+            self._asked_ns[request] = record.ts_ns
+            if len(self._asked_ns) > ASKED_KEPT:
+                del self._asked_ns[next(iter(self._asked_ns))]
         if kind not in (PLACES, REPLACES, LISTS):
             return
         places = _places_of(str(kind), record.input)
@@ -362,6 +373,10 @@ class BotsFold:
                 self._note("order_differs", record, text)
 
     def _answered(self, record: BotAnsweredLine) -> None:
+        asked_ns = self._asked_ns.pop(record.request, None)
+        if asked_ns is not None and record.wait_ns != record.ts_ns - asked_ns:
+            what = f"{record.bot} waited {record.wait_ns} ns as stated, "
+            self._note("wait_differs", record, f"{what}{record.ts_ns - asked_ns} by the lines")
         if record.kind in ("place", "place_list"):
             self._bot(record.bot).waits.add(record.wait_ns)
         for one in record.orders:

@@ -16,6 +16,7 @@ from operator import itemgetter
 from typing import Any
 
 from evidence.folds.account_models import SpotBooks, account_of
+from evidence.folds.alert_watch import AlertWatch
 from evidence.folds.exposure_fold import (
     CapTable,
     ExposureBook,
@@ -42,8 +43,10 @@ from evidence.read.exact_amounts import (
 )
 from evidence.read.integrity import Faults
 from evidence.read.journal_lines import (
+    CapAlertLine,
     CapsChangedLine,
     FillLine,
+    HeartbeatLine,
     InstrumentsLine,
     JournalLine,
     OrderAmendedLine,
@@ -51,6 +54,7 @@ from evidence.read.journal_lines import (
     OrderResolvedLine,
     OrderStateLine,
     ReconciledLine,
+    RunStartLine,
     SessionStartLine,
 )
 
@@ -126,6 +130,7 @@ class CapsFold:
         self.checks = 0
         self.tables = 0
         self.seen = Recent()
+        self.alerts = AlertWatch()
         self.points: list[tuple[int, int]] = []
         """(time, percent of the fullest exposure cap) for a drawing, thinned as it grows."""
         self._stride = 1
@@ -143,7 +148,20 @@ class CapsFold:
             OrderResolvedLine: self._resolved,
             OrderAmendedLine: self._amended,
             FillLine: self._fill,
+            RunStartLine: lambda _: self.alerts.begin(),
+            CapAlertLine: lambda line: self.alerts.alert(line, self.caps, self.problems),
+            HeartbeatLine: self._heartbeat,
         }
+
+    def _heartbeat(self, record: HeartbeatLine) -> None:
+        if self.caps is None or not record.session_id:
+            return
+        uses = {
+            (use.cap, use.symbol): use
+            for symbol in self.caps.symbols
+            for use in quantity_uses(self.book, self.caps, symbol)
+        }
+        self.alerts.sample(record, uses.values(), self.problems)
 
     def _session_start(self, record: SessionStartLine) -> None:
         caps = record.caps if isinstance(record.caps, Mapping) else {}
@@ -163,6 +181,7 @@ class CapsFold:
             return
         if self.caps is None:
             return
+        self.alerts.begin()
         plain = {**self.caps.plain, "symbols": {k: dict(v) for k, v in self.caps.symbols.items()}}
         for key, value in record.changes.items():
             new = value[-1] if isinstance(value, list) else value

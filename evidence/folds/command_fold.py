@@ -24,6 +24,7 @@ from evidence.read.journal_lines import (
     DisconnectedLine,
     DrillLine,
     IncidentResolvedLine,
+    JournalFaultLine,
     JournalLine,
     KillLine,
     OrderApprovedLine,
@@ -38,6 +39,9 @@ from evidence.read.journal_lines import (
 )
 
 ACCEPTED = "accepted"
+EXIT_CRASH = 70
+ITS_LAST_LINES = 5
+"""A checkpoint at the end of a run is among so many lines."""
 _KILL, _DRILL, _ACTIVE = "kill", "drill", "ACTIVE"
 _LINK = "order"
 _LOST, _MADE, _COMPARED = "loss of the order connection", "reconnection", "comparison"
@@ -62,7 +66,7 @@ class DeedsFold:
         self._run_seq = 0
         self._checkpoint: int | None = None
         """The last one's line; None: not known, the journal's beginning is not at hand."""
-        self._has_recovered = self._has_compared = self._is_active = False
+        self._has_recovered = self._has_compared = self._is_active = self._has_fault = False
 
     def handlers(self) -> Mapping[type[JournalLine], Handler]:
         """Commands, and what they bring about."""
@@ -83,6 +87,7 @@ class DeedsFold:
             DisconnectedLine: lambda record: self._link(record.link, _LOST),
             ReconnectLine: lambda record: self._link(record.link, _MADE),
             ReconciledLine: self._reconciled,
+            JournalFaultLine: self._faulty,
         }
 
     def _run_start(self, record: RunStartLine) -> None:
@@ -93,12 +98,24 @@ class DeedsFold:
             self._checkpoint = 0
         self._has_recovered = self._has_compared = self._is_active = False
         self._drill_asked = self._kills_asked = self._kill_lines = 0
+        self._has_fault = False
 
     def _run_stop(self, record: RunStopLine) -> None:
         """At an orderly end, report an accepted kill that has no line."""
         if self._is_due and self._kills_asked and not self._kill_lines:
             what = f"the kill asked for at seq {self._kills_asked} has no line"
             self._note("kill_absent", record, what)
+        if self._is_due and self._checkpoint:
+            self._end(record, is_orderly=record.seq - self._checkpoint <= ITS_LAST_LINES)
+
+    def _end(self, record: RunStopLine, *, is_orderly: bool) -> None:
+        """A run that ends in order writes a checkpoint first; one that an error ends does not."""
+        self.checked += 1
+        failed = record.exit_code == EXIT_CRASH and record.reason != "cancelled"
+        if (failed and is_orderly) or not (record.exit_code or is_orderly or self._has_fault):
+            stands = "a" if is_orderly else "no"
+            what = f"exit code {record.exit_code} ({record.reason}) is stated, and {stands} "
+            self._note("end_differs", record, f"{what}checkpoint stands before the end")
 
     def _command(self, record: CommandLine) -> None:
         if record.outcome != ACCEPTED:
@@ -178,6 +195,9 @@ class DeedsFold:
         if record.passed and absent:
             what = f"drill {record.drill} says passed, but no {' nor '.join(absent)} before it"
             self._note("drill_false", record, what)
+
+    def _faulty(self, _: JournalFaultLine) -> None:
+        self._has_fault = True
 
     def _kill(self, _: KillLine) -> None:
         self._kill_lines += 1

@@ -55,11 +55,20 @@ WANTED: Mapping[str, Mapping[str, Wanted]] = {
     "gating": {"confirm_token_needed_here": False},
 }  # fmt: skip
 """Drill -> what each detail must be: a value, or what it must satisfy."""
+DURATIONS = ("latched_ms", "empty_ms", "outage_ms")
 GATING_STEPS = "ABCDEFG"
 OF_EVERY_DRILL: Mapping[str, Wanted] = {"orders_approved": 0}
 _NONE_WANTED = ("orders_approved", "orders_counted_by_venue", "venue_open_orders", "open_orders",
                 "orders_left", "remaining")  # fmt: skip
 """Counts that any drill must have found to be zero, where it states them."""
+
+
+def longest(detail: object) -> int:
+    """The longest duration that a drill measured, in whole ms; no drill is shorter."""
+    if not isinstance(detail, Mapping):
+        return 0
+    figures = [value for name, value in detail.items() if str(name) in DURATIONS]
+    return max((value for value in figures if _is_duration(value)), default=0)
 
 
 def decided(name: str, *, passed: bool, detail: object) -> tuple[str, str]:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from evidence.folds.drill_fold import FALSE, OPEN, decided
+from evidence.folds.drill_fold import FALSE, OPEN, decided, longest
 from evidence.folds.journal_fold import Handler
 from evidence.read.id_numbers import Numbers
 from evidence.read.integrity import Faults
@@ -235,6 +235,10 @@ class IncidentsFold:
         elif found == OPEN:
             what = f"drill {record.drill} cannot be decided again: {why}"
             self.remarks.note("drill_open", f"seq {record.seq}", what)
+        longest_ms = longest(record.detail)
+        if longest_ms > int(record.duration_ms or 0):
+            what = f"drill {record.drill} took {record.duration_ms} ms as stated, a part of it "
+            self.problems.note("drill_differs", f"seq {record.seq}", f"{what}{longest_ms} ms")
         self.drills.append({
             "seq": record.seq, "ts_ns": record.ts_ns, "drill": record.drill,
             "passed": record.passed, "decided": found, "duration_ms": record.duration_ms,

@@ -13,10 +13,10 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from evidence.read.integrity import Chain
-from evidence.read.journal_lines import ClockLine, InputLine, JournalLine
+from evidence.read.journal_lines import InputLine, JournalLine
 
 Handler = Callable[[Any], None]
-UNORDERED = frozenset({InputLine, ClockLine})
+UNORDERED = frozenset({InputLine})
 """Types that no ordered fold asks for; a part in the middle does not keep them."""
 
 
@@ -35,6 +35,9 @@ class Recent:
         if len(self._ids) > self._kept_max:
             del self._ids[next(iter(self._ids))]
         return True
+
+    def __contains__(self, one: object) -> bool:
+        return one in self._ids
 
     def clear(self) -> None:
         """Forget all."""

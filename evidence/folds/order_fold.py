@@ -47,6 +47,10 @@ _ID = re.compile(r"(st[0-9a-z]{6}o(?:[0-9a-z]{6}|[0-9a-z]{5}-))([0-9a-z]{5})[0-9
 _ID_WITHOUT_DIGEST = re.compile(r"(st[0-9a-z]{6}o[0-9a-z]{6,11})([0-9a-z]{5})", re.ASCII)
 
 
+REFUSED = frozenset({"-2011", "-2013", "-2038"})
+"""Codes by which the venue's books refuse a cancel or an amend; others are those of its door."""
+
+
 @dataclass(slots=True)
 class Trail:
     """What became of one approved order."""
@@ -67,6 +71,8 @@ class Trail:
     """Whether it was approved as a leg of an OCO."""
     first: str = ""
     """The order that must be filled before it works; empty: it waits for none."""
+    is_paid: bool = False
+    """Whether another order pays for it: the venue says its quantity when that one is filled."""
     order_id: str = ""
     state: str = "APPROVED"
     sent_ns: int = 0
@@ -80,6 +86,13 @@ class Trail:
     cancel_requested: bool = False
     outcome: str = ""
     reject_code: str = ""
+    refusals: int = 0
+    """Cancels and amends of it that the venue refused."""
+    unanswered: int = 0
+    asked_in: list[str] = field(default_factory=list)
+    """The run of each cancel or amend of it that left."""
+    is_replaced: bool = False
+    """Whether it was to be replaced: the refusal of that is a row of the order in its place."""
 
     @property
     def is_ended(self) -> bool:
@@ -176,6 +189,8 @@ class OrdersFold:
             run_id=record.run_id, approved_seq=record.seq, approved_ns=record.ts_ns,
             reference_price=reference_price_of(record.decision),
             is_oco=bool(oco_of(record.order_list)), first=first_before(record.order_list),
+            is_paid=isinstance(record.order_list, Mapping)
+            and record.order_list.get("is_paid") is True,
         )  # fmt: skip
 
     def _check_counter(self, record: OrderApprovedLine) -> None:
@@ -217,6 +232,7 @@ class OrdersFold:
         if record.new == "REJECTED" and record.source:
             trail.reject_code = trail.reject_code or "report"
         trail.state = record.new
+        trail.is_replaced |= record.new == "PENDING_REPLACE"
         trail.order_id = str(record.order_id or trail.order_id)
         self._claimed(trail, record)
         if record.new == "SUBMITTED" and not trail.sent_ns:
@@ -303,10 +319,13 @@ class OrdersFold:
         trail = self._known(record, "cancel")
         if trail is not None:
             trail.cancel_requested = True
+            trail.asked_in.append(record.run_id)
 
     def _cancel_reject(self, record: CancelRejectLine) -> None:
         self._count("cancel_rejects")
-        self._known(record, "cancel reject")
+        trail = self._known(record, "cancel reject")
+        if trail is not None:
+            trail.refusals += str(record.code) in REFUSED
 
     def _amend_requested(self, record: AmendRequestedLine) -> None:
         """Check that an amend asks for less than the order has and more than has traded."""
@@ -314,6 +333,7 @@ class OrdersFold:
         trail = self._known(record, "amend")
         if trail is None:
             return
+        trail.asked_in.append(record.run_id)
         try:
             qty, lot = amount(record.qty), amount_or_zero(record.lot)
         except AmountTextError as error:
@@ -326,7 +346,9 @@ class OrdersFold:
 
     def _amend_reject(self, record: AmendRejectLine) -> None:
         self._count("amend_rejects")
-        self._known(record, "amend reject")
+        trail = self._known(record, "amend reject")
+        if trail is not None and record.by == "venue":
+            trail.refusals += str(record.code) in REFUSED
 
     def _amended(self, record: OrderAmendedLine) -> None:
         self._count("amended")
@@ -347,6 +369,8 @@ class OrdersFold:
         self._count("timeouts")
         if record.client_order_id and record.request == "place":
             self._known(record, "timeout")
+        elif (trail := self.trail(record.client_order_id)) is not None:
+            trail.unanswered += 1
 
     def _resolved(self, record: OrderResolvedLine) -> None:
         self.unknown_ends[record.outcome] = self.unknown_ends.get(record.outcome, 0) + 1

@@ -26,6 +26,7 @@ from evidence.read.journal_lines import (
     JournalLine,
     OrderApprovedLine,
     OrderDeniedLine,
+    ReconciledLine,
     RecoveryLine,
     RunStartLine,
     RunStopLine,
@@ -115,10 +116,14 @@ class Run:
     environment: str
     mode: str
     started_ns: int
+    bot_version: str = ""
+    """Of the bot whose trials its box names; empty: it names none."""
     stopped: bool = False
     stopped_seq: int = 0
     exit_code: int | None = None
     recovered: bool = False
+    compared_ns: int = 0
+    """When its books were last compared with the venue's."""
 
 
 class SessionsFold:
@@ -149,6 +154,7 @@ class SessionsFold:
             RunStartLine: self._run_start,
             RunStopLine: self._run_stop,
             RecoveryLine: self._recovery,
+            ReconciledLine: self._compared,
             SessionStartLine: self._session_start,
             SessionStopLine: self._session_stop,
             HeartbeatLine: self._heartbeat,
@@ -179,7 +185,7 @@ class SessionsFold:
             self.problems.note("other_instance", f"seq {record.seq}", what)
         self.runs.append(
             Run(record.run_id, record.run_number, record.instance, record.environment,
-                record.mode, record.ts_ns)
+                record.mode, record.ts_ns, record.bot_version)
         )  # fmt: skip
         build = Build(record.version, record.commit, record.code)
         for known, run_id in self.builds.items():
@@ -205,6 +211,10 @@ class SessionsFold:
         if record.torn_bytes:
             what = f"recovery cut {record.torn_bytes} torn bytes"
             self.remarks.note("torn_recovered", f"seq {record.seq}", what)
+
+    def _compared(self, record: ReconciledLine) -> None:
+        if self.runs and not record.failed:
+            self.runs[-1].compared_ns = record.ts_ns
 
     # ------------------------------------------------------------------ sessions
     def _session_start(self, record: SessionStartLine) -> None:

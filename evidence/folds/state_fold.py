@@ -24,6 +24,7 @@ from evidence.read.integrity import Faults
 from evidence.read.journal_lines import (
     CancelRequestedLine,
     CapsChangedLine,
+    ClockLine,
     CommandLine,
     ConnectedLine,
     DisconnectedLine,
@@ -94,6 +95,10 @@ class StatesFold:
         self._halted_for = ""
         """Why the session that is on was halted, as the trading state's line says."""
         self._caps_hash = ""
+        self._is_told = False
+        """Whether the run's lines begin with all that the engine was told."""
+        self._clock = [0, 0, -1]
+        """The last sample of the run, as decisions state it."""
 
     def handlers(self) -> Mapping[type[JournalLine], Handler]:
         """States, and what makes them."""
@@ -115,6 +120,7 @@ class StatesFold:
             CommandLine: self._command,
             CapsChangedLine: self._caps_changed,
             ExplanationLine: self._effect,
+            ClockLine: self._sampled,
             OrderApprovedLine: self._approved,
             OrderDeniedLine: self._decided,
             CancelRequestedLine: self._cancel_requested,
@@ -152,6 +158,7 @@ class StatesFold:
         self._trading, self._gate = HALTED, DOWN
         self._asked, self._effects = {}, Counter()
         self._down_ns, self._halted_for = {}, ""
+        self._is_told, self._clock = bool(record.ticks), [0, 0, -1]
         self._run_id, self._mode = record.run_id, record.mode
         if not f"{record.run_id}-".startswith(f"{record.instance}-{record.run_number}-"):
             what = f"run {record.run_number} of {record.instance} calls itself {record.run_id}"
@@ -300,6 +307,9 @@ class StatesFold:
             what = f"{record.method} was refused for a latch, and none was"
             self._differs("latch_absent", record, what)
 
+    def _sampled(self, record: ClockLine) -> None:
+        self._clock = [record.offset_ns, record.round_trip_ns, record.ts_ns]
+
     def _effect(self, record: JournalLine) -> None:
         self._effects[type(record)] += 1
 
@@ -315,11 +325,14 @@ class StatesFold:
         self._decided(record)
 
     def _decided(self, record: OrderApprovedLine | OrderDeniedLine) -> None:
-        """A decision states the trading state that it was made in."""
+        """A decision states the trading state that it was made in, and the clock's last sample."""
         standing = record.decision.get("standing", record.decision)
         stated = standing.get("trading_state") if isinstance(standing, Mapping) else None
         if stated is not None:
             self._equal(record, "trading state", stated, self._trading)
+            clock = standing.get("clock")
+            if isinstance(clock, list) and self._is_told:
+                self._equal(record, "sample of the clock", clock, self._clock)
 
     def _cancel_requested(self, record: CancelRequestedLine) -> None:
         if self._working.get(record.client_order_id, UNKNOWN) != UNKNOWN:

@@ -9,7 +9,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from evidence.judge.venue_anchors import LISTED_MAX, Misfit, Stretch, VenueAnchors
-from evidence.read.bot_lines import BotInputLine
 from evidence.read.exact_amounts import NS_PER_S
 from evidence.read.journal_lines import (
     AmendRequestedLine,
@@ -17,7 +16,6 @@ from evidence.read.journal_lines import (
     DrillLine,
     FillLine,
     IncidentOpenedLine,
-    InputLine,
     JournalLine,
     KillLine,
     OrderApprovedLine,
@@ -27,6 +25,7 @@ from evidence.read.journal_lines import (
     RunStartLine,
 )
 from evidence.read.order_ids import KEY_DIGITS, KINDS, ORDER, STOP, OrderId, read_id, run_of
+from evidence.read.told_inputs import INPUT_LINES
 from evidence.read.venue_list import VenueList, VenueOrder
 
 CLOCK_SLACK_NS = 10 * NS_PER_S
@@ -108,7 +107,7 @@ class AnchorScan:
         self._known: dict[tuple[str, int, str, int], _Known] = {}
         self._requests: dict[tuple[str, int, str, int], set[tuple[str, str]]] = {}
         """Of each order in the lists: kinds of requests about it, with the heads before them."""
-        self._named: dict[tuple[str, str], str] = {}
+        self._named: dict[tuple[str, str], tuple[str, int]] = {}
         self._acknowledged: dict[str, _Acknowledged] = {}
         self._runs: dict[tuple[str, int, str], _Run] = {}
         self._run: _Run | None = None
@@ -123,7 +122,7 @@ class AnchorScan:
         wanted, take = self._wanted, self._take
         for record in records:
             key = record.prev[:KEY_DIGITS]
-            if isinstance(record, InputLine | BotInputLine):
+            if isinstance(record, INPUT_LINES):
                 self._turn_key = key
             if not self._first_seq:
                 self._first_seq, self._first_ns = record.seq, record.ts_ns
@@ -186,7 +185,7 @@ class AnchorScan:
             return
         number = (record.symbol, str(record.order_id))
         if number in self._numbers:
-            self._named[number] = record.client_order_id
+            self._named[number] = (record.client_order_id, record.seq)
             self._acknowledged.pop(record.client_order_id, None)
         elif record.client_order_id not in self._acknowledged:
             found = read_id(record.client_order_id)
@@ -208,8 +207,16 @@ class AnchorScan:
         instances = {boot[0] for boot in self._runs}
         for row, found in self._rows.items():
             if found is None or found.instance not in instances:
-                if (row.symbol, row.order_id) in self._named:
+                named = self._named.get((row.symbol, row.order_id))
+                if named is not None and found is None:
                     _count(out, "renamed by the venue, matched by its order id")
+                elif named is not None and found is not None:
+                    out.ids += 1
+                    cid, at = named
+                    why = f"it is instance {found.instance}'s, the journal calls this order {cid}"
+                    wrong.append(
+                        Misfit(row.symbol, row.order_id, row.shown, row.placed_ns, at, why)
+                    )
                 continue
             out.ids += 1
             why = self._weigh(row, found, out, anchored)

@@ -5,100 +5,36 @@ Rules of this file:
    on what happened: quantity, price, side, end.
 2. The venue's events are replayed against the caps in force with the accountant's own arithmetic: a
    breach that the journal hides still shows.
-3. What is absent on one side is listed with its id: all counted, the first `LISTED_MAX` listed.
+3. What is absent on one side is listed with its id (`ledger_comparison.py`); what the venue refused
+   and the money are matched beside (`venue_refusals.py`, `venue_balances.py`).
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, fields
-from decimal import Decimal
 from typing import Any
 
+from evidence.folds.balance_fold import BalancesFold
 from evidence.folds.cap_fold import NEVER, CapsFold
 from evidence.folds.journal_fold import JournalFold
+from evidence.folds.kill_fold import KillsFold
 from evidence.folds.order_fold import ABSENT_OUTCOMES, OrdersFold, Trail
 from evidence.folds.session_fold import SessionsFold
+from evidence.judge.ledger_comparison import LedgerComparison, Rows, rows_of
 from evidence.judge.renamed_orders import under_own_ids
+from evidence.judge.venue_balances import match_balances
+from evidence.judge.venue_kills import match_kills
+from evidence.judge.venue_refusals import match_refusals, match_rejects
 from evidence.judge.venue_replay import VenueReplay
 from evidence.read.exact_amounts import ZERO, AmountTextError, amount, amount_or_zero, text_of
+from evidence.read.order_ids import is_of
 
-LISTED_MAX = 100
-OUR_PREFIX = "st"
-"""Client order ids of a state directory begin `st<instance>` and a letter for their kind (`-` in
-journals of old builds); run_start names the instance."""
-KINDS = ("o", "c", "r", "a", "k", "-")
 SIMULATOR_KEYS = frozenset({"faults", "requests", "seed", "scenario"})
 """Only a simulated venue's ledger has these."""
 
-Rows = list[Mapping[str, Any]]
 
-
-@dataclass(slots=True)
-class Offenders:
-    """One kind of difference: its count and its first ids."""
-
-    count: int = 0
-    listed: list[str] = field(default_factory=list)
-
-    def add(self, what: str) -> None:
-        """Count and list one."""
-        self.count += 1
-        if len(self.listed) < LISTED_MAX:
-            self.listed.append(what)
-
-    def plain(self) -> dict[str, Any]:
-        """Count and list."""
-        return {"count": self.count, "listed": list(self.listed)}
-
-
-@dataclass(slots=True)
-class LedgerComparison:
-    """What the venue's books say of the journal. Every `Offenders` must be empty to corroborate."""
-
-    orders_submitted: int = 0
-    fills: int = 0
-    denied: int = 0
-    rejects: int = 0
-    is_simulated: bool = False
-    orders_missing_from_journal: Offenders = field(default_factory=Offenders)
-    fills_missing_from_journal: Offenders = field(default_factory=Offenders)
-    rejects_missing_from_journal: Offenders = field(default_factory=Offenders)
-    orders_missing_from_ledger: Offenders = field(default_factory=Offenders)
-    fills_missing_from_ledger: Offenders = field(default_factory=Offenders)
-    orders_differ: Offenders = field(default_factory=Offenders)
-    fills_differ: Offenders = field(default_factory=Offenders)
-    duplicate_orders: Offenders = field(default_factory=Offenders)
-    duplicate_fills: Offenders = field(default_factory=Offenders)
-    cap_breaches_at_venue: Offenders = field(default_factory=Offenders)
-    open_orders_at_end: Offenders = field(default_factory=Offenders)
-    foreign_orders: Offenders = field(default_factory=Offenders)
-    """On our account, but no id of this state directory's: somebody else trades there."""
-    balance_differences: Offenders = field(default_factory=Offenders)
-    unreadable_rows: Offenders = field(default_factory=Offenders)
-    other_venue: Offenders = field(default_factory=Offenders)
-    cap_checks: int = 0
-    silent: list[str] = field(default_factory=list)
-    """What the books do not speak of: so far they confirm nothing."""
-    remarks: list[str] = field(default_factory=list)
-
-    def offences(self) -> dict[str, Offenders]:
-        """Every kind of difference that was found."""
-        found = {f.name: getattr(self, f.name) for f in fields(self)}
-        return {k: v for k, v in found.items() if isinstance(v, Offenders) and v.count}
-
-    @property
-    def is_clean(self) -> bool:
-        """Whether the two books agree and no cap was broken."""
-        return not self.offences()
-
-    def plain(self) -> dict[str, Any]:
-        """Everything, JSON-ready."""
-        out: dict[str, Any] = {}
-        for f in fields(self):
-            value = getattr(self, f.name)
-            out[f.name] = value.plain() if isinstance(value, Offenders) else value
-        if not self.other_venue.count:
-            del out["other_venue"]  # reports of before do not state it
-        return out
+def sessions_of(account: JournalFold) -> SessionsFold | None:
+    """The runs and sessions of an account."""
+    sessions = account.folds["sessions"]
+    return sessions if isinstance(sessions, SessionsFold) else None
 
 
 def compare_with_ledger(account: JournalFold, ledger: Mapping[str, Any]) -> LedgerComparison:
@@ -120,16 +56,22 @@ def compare_with_ledger(account: JournalFold, ledger: Mapping[str, Any]) -> Ledg
     _look_at_source(seen, account, ledger)
     trails = orders_fold.trails()
     ledger = under_own_ids(ledger, trails)
-    orders, foreign = _parted(account, trails, _rows(ledger, "orders"))
+    orders, foreign = _parted(account, trails, rows_of(ledger, "orders"))
     for row in foreign:
         what = f"{row.get('client_order_id')} {row.get('symbol')} {row.get('side')}"
         seen.foreign_orders.add(f"{what} order {row.get('order_id')}")
     at_venue = _match_orders(seen, trails, orders)
-    _match_fills(seen, orders_fold, _parted(account, trails, _rows(ledger, "fills"))[0])
-    _match_rejects(seen, trails, at_venue, _rows(ledger, "rejects"))
-    for row in _parted(account, trails, _rows(ledger, "open_orders"))[0]:
+    _match_fills(seen, orders_fold, _parted(account, trails, rows_of(ledger, "fills"))[0])
+    match_rejects(seen, trails, at_venue, rows_of(ledger, "rejects"))
+    match_refusals(seen, trails, sessions_of(account), ledger)
+    for row in _parted(account, trails, rows_of(ledger, "open_orders"))[0]:
         seen.open_orders_at_end.add(f"{row.get('client_order_id')} {row.get('symbol')}")
-    _match_balances(seen, orders_fold, caps_fold, ledger)
+    told = account.folds.get("balances")
+    told = told if isinstance(told, BalancesFold) else None
+    kills = account.folds.get("kills")
+    if isinstance(kills, KillsFold):
+        match_kills(seen, kills, ledger)
+    match_balances(seen, told, orders_fold, caps_fold, ledger)
     _replay_caps(seen, caps_fold, trails, ledger)
     return seen
 
@@ -164,9 +106,9 @@ def _look_at_source(
     seen: LedgerComparison, account: JournalFold, ledger: Mapping[str, Any]
 ) -> None:
     """Report books that name another venue than the journal."""
-    source, sessions = ledger.get("source"), account.folds["sessions"]
+    source, sessions = ledger.get("source"), sessions_of(account)
     named = source.get("environment") if isinstance(source, Mapping) else None
-    if named and isinstance(sessions, SessionsFold):
+    if named and sessions is not None:
         for run in sessions.runs:
             if run.environment and run.environment != named:
                 what = f"the books are of {named}, run {run.run_id} of {run.environment}"
@@ -175,22 +117,15 @@ def _look_at_source(
 
 def _parted(account: JournalFold, trails: Mapping[str, Trail], rows: Rows) -> tuple[Rows, Rows]:
     """Rows of ours and of others, by client order id: ours name our instance."""
-    sessions = account.folds["sessions"]
-    runs = sessions.runs if isinstance(sessions, SessionsFold) else []
-    instances = sorted({run.instance for run in runs if run.instance})
-    prefixes = tuple(f"{OUR_PREFIX}{one}{kind}" for one in instances for kind in KINDS)
+    sessions = sessions_of(account)
+    instances = {run.instance for run in sessions.runs if run.instance} if sessions else set()
     ours: Rows = []
     others: Rows = []
     for row in rows:
         cid = str(row.get("client_order_id") or "")
-        is_ours = not prefixes or cid in trails or cid.startswith(prefixes)
-        (ours if is_ours else others).append(row)
+        is_ours = cid in trails or any(is_of(instance, cid) for instance in instances)
+        (ours if is_ours or not instances else others).append(row)
     return ours, others
-
-
-def _rows(ledger: Mapping[str, Any], key: str) -> Rows:
-    value = ledger.get(key)
-    return [row for row in value if isinstance(row, Mapping)] if isinstance(value, list) else []
 
 
 # ---------------------------------------------------------------------- orders
@@ -237,7 +172,8 @@ def _order_differences(
     except AmountTextError as error:
         seen.unreadable_rows.add(f"order {trail.client_order_id}: {error}")
         return
-    if qty != trail.qty:
+    # What an entry pays for has no quantity there before the entry is filled.
+    if qty != trail.qty and (qty or not trail.is_paid):
         yield f"quantity {text_of(trail.qty)} here, {text_of(qty)} there"
     if trail.price and price and price != trail.price:
         yield f"price {text_of(trail.price)} here, {text_of(price)} there"
@@ -288,85 +224,6 @@ def _match_fills(seen: LedgerComparison, orders: OrdersFold, rows: Rows) -> None
     seen.fills_missing_from_ledger.listed.sort()
 
 
-# ---------------------------------------------------------------------- rejects
-def _match_rejects(
-    seen: LedgerComparison,
-    trails: Mapping[str, Trail],
-    at_venue: Mapping[str, Any],
-    rows: Rows,
-) -> None:
-    """A placement that the venue refused must stand in the journal as refused."""
-    for row in rows:
-        seen.rejects += 1
-        cid = str(row.get("client_order_id") or "")
-        if not cid or cid in at_venue or not _is_placement(row):
-            continue
-        trail = trails.get(cid)
-        refused = f"{cid} code {row.get('code')}: {row.get('msg')}"
-        if trail is None:
-            seen.rejects_missing_from_journal.add(f"{refused} (never approved)")
-        elif trail.reject_code in {"", "report"} and trail.outcome not in ABSENT_OUTCOMES:
-            seen.rejects_missing_from_journal.add(f"{refused} ({trail.state} in the journal)")
-
-
-def _is_placement(row: Mapping[str, Any]) -> bool:
-    """Whether a refused request was a placement; a refused cancel or query leaves no order."""
-    asked = str(row.get("endpoint") or row.get("request") or "place").lower()
-    if "replace" in asked:
-        return True
-    return not (asked.startswith(("delete", "get")) or "cancel" in asked or "status" in asked)
-
-
-# ---------------------------------------------------------------------- balances
-def _match_balances(
-    seen: LedgerComparison, orders: OrdersFold, caps: CapsFold, ledger: Mapping[str, Any]
-) -> None:
-    """The journal's fills must explain every change of every balance, to the last digit."""
-    try:
-        before, after = _totals(ledger.get("initial_balances")), _totals(ledger.get("balances"))
-    except AmountTextError as error:
-        seen.unreadable_rows.add(f"balances: {error}")
-        return
-    if not before or not after:
-        seen.silent.append("the books have no balances before and after")
-        return
-    expected = dict(before)
-    for fill in orders.fills:
-        assets = caps.assets.get(fill.symbol, ("", ""))
-        account = caps.accounts.get(fill.symbol)
-        if not all(assets) or account is None:
-            seen.silent.append(
-                f"{fill.symbol}: its assets are not in the journal, no balance follows"
-            )
-            return
-        moves = account.moves(assets, fill.qty, fill.price, is_buy=fill.side == "BUY")
-        for asset, change in moves.items():
-            expected[asset] = expected.get(asset, ZERO) + change
-        if fill.fee:
-            expected[fill.fee_asset] = expected.get(fill.fee_asset, ZERO) - fill.fee
-    for asset, moved in sorted(caps.moved_by_others.items()):
-        expected[asset] = expected.get(asset, ZERO) + moved
-        seen.remarks.append(f"{asset}: others moved {text_of(moved)}; it is not traded here")
-    for asset in sorted(expected.keys() | after.keys()):
-        mine, theirs = expected.get(asset, ZERO), after.get(asset, ZERO)
-        if mine != theirs:
-            what = f"{asset}: {text_of(mine)} by the journal, {text_of(theirs)} at the venue"
-            seen.balance_differences.add(what)
-
-
-def _totals(balances: object) -> dict[str, Decimal]:
-    if not isinstance(balances, Mapping):
-        return {}
-    totals = {}
-    for asset, row in balances.items():
-        if isinstance(row, Mapping):
-            parts = (row.get("free"), row.get("locked"))
-        else:
-            parts = tuple(row) if isinstance(row, list | tuple) else (row,)
-        totals[str(asset)] = sum((amount_or_zero(part) for part in parts), ZERO)
-    return totals
-
-
 # ---------------------------------------------------------------------- caps at the venue
 def _replay_caps(
     seen: LedgerComparison,
@@ -379,7 +236,7 @@ def _replay_caps(
         what = "no caps in the journal: breaches at the venue could not be looked for"
         (seen.silent if trails else seen.remarks).append(what)
         return
-    replay = VenueReplay(caps.caps, caps.assets, _rows(ledger, "fills"))
+    replay = VenueReplay(caps.caps, caps.assets, rows_of(ledger, "fills"))
     has_moved = len(caps.tables_in_force) > 1
     for row in _events(ledger):
         cid = str(row.get("client_order_id"))
@@ -406,10 +263,10 @@ def _replay_caps(
 
 def _events(ledger: Mapping[str, Any]) -> Rows:
     """The venue's events in its own order; rebuilt from orders and fills where it keeps none."""
-    events = _rows(ledger, "events")
+    events = rows_of(ledger, "events")
     if events:
         return events
-    orders = _rows(ledger, "orders")
+    orders = rows_of(ledger, "orders")
     made: list[tuple[int, int, Mapping[str, Any]]] = []
     for row in orders:
         began_ns, ended_ns = _moment(row.get("ts_ns")), _moment(row.get("updated_ns"))
@@ -418,7 +275,7 @@ def _events(ledger: Mapping[str, Any]) -> Rows:
             # A venue's clock may count milliseconds: within one, what was there before ends first.
             rank = 3 if ended_ns <= began_ns else 0
             made.append((max(ended_ns, began_ns), rank, {**row, "kind": "done"}))
-    fills = _rows(ledger, "fills")
+    fills = rows_of(ledger, "fills")
     made += [(_moment(row.get("ts_ns")), 2, {**row, "kind": "fill"}) for row in fills]
     return [row for _, _, row in sorted(made, key=lambda one: one[:2])]
 

@@ -13,19 +13,24 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from evidence.folds.balance_fold import BalancesFold
 from evidence.folds.bot_fold import BotsFold
 from evidence.folds.cap_fold import CapsFold
 from evidence.folds.command_fold import DeedsFold
+from evidence.folds.equity_fold import EquityFold
 from evidence.folds.incident_fold import IncidentsFold
 from evidence.folds.journal_fold import JournalFold
+from evidence.folds.kill_fold import KillsFold
 from evidence.folds.order_fold import OrdersFold
 from evidence.folds.position_fold import PositionsFold
 from evidence.folds.running_totals import TotalsFold
 from evidence.folds.session_fold import SessionsFold
 from evidence.folds.state_fold import StatesFold
+from evidence.folds.told_fold import ToldFold
+from evidence.folds.trigger_fold import TriggersFold
 from evidence.judge.anchoring import SIMULATED_MODE, Anchoring
-from evidence.judge.crosscheck import LedgerComparison
 from evidence.judge.decision_recheck import DecisionsFold
+from evidence.judge.ledger_comparison import LedgerComparison
 from evidence.judge.uncovered import UNANCHORED, listed, uncovered_of
 from evidence.judge.venue_anchors import VenueAnchors
 from evidence.read.archive_manifest import Manifest
@@ -34,6 +39,11 @@ from evidence.read.integrity import COMPLETE_FAULTS, INTACT_FAULTS, Faults
 from evidence.read.journal_reader import is_headless
 
 FIRST_SEQ = 1
+BOTH_WAYS = (
+    DeedsFold, StatesFold, ToldFold, BalancesFold, KillsFold, EquityFold,
+    TriggersFold, BotsFold,
+)  # fmt: skip
+"""Folds that hold lines against others: whatever they find makes the record incomplete."""
 OK, FAIL, UNKNOWN = "OK", "FAIL", "UNKNOWN"
 HISTORY_WORDS = "venue history"
 NO_GO, INSUFFICIENT = "NO_GO", "INSUFFICIENT"
@@ -289,9 +299,8 @@ def _complete(account: JournalFold, archived: Manifest | None) -> Finding:
         if totals.unstated:
             what = "decisions state no running totals: denials taken out would not show by them"
             found.remarks.append(f"{totals.unstated} {what}")
-    for name, kind in (("deeds", DeedsFold), ("states", StatesFold), ("bots", BotsFold)):
-        fold = folds.get(name)
-        if isinstance(fold, kind):
+    for fold in folds.values():
+        if isinstance(fold, BOTH_WAYS):
             found.failed += _told(fold.problems, fold.problems.of(fold.problems.counts))
     return found
 

@@ -55,6 +55,8 @@ class CampaignSession:
     end: str
     binding: dict[str, str]
     fingerprint: str
+    bot_version: str = ""
+    """Of the bot whose trials its box names; empty: it names none."""
     is_end_covered: bool = True
     """Whether an outside anchor confirms the end of it."""
     errors: list[Happening] = field(default_factory=list)
@@ -131,12 +133,16 @@ def _journal(one: JournalReport, name: str) -> CampaignJournal:
     anchored = one.anchoring.covered(set(one.account.tally.by_mode), PROVEN)
     tail = uncovered_of(one.account, one.anchoring, PROVEN)
     covered_seq = one.account.chain.last_seq if anchored is None else anchored[0]
+    bots = {run.run_id: run.bot_version for run in sessions.runs}
     journal = CampaignJournal(
         name=name,
         verdict=one.verdicts.overall,
         reasons=one.verdicts.reasons,
         modes=sorted(one.account.tally.by_mode),
-        sessions=[_session(name, session, covered_seq) for session in sessions.sessions],
+        sessions=[
+            _session(name, session, covered_seq, bots.get(session.run_id, ""))
+            for session in sessions.sessions
+        ],
         unresolved=[
             f"{i.incident_id} ({i.trigger})"
             for i in incidents.incidents.values()
@@ -155,9 +161,9 @@ def _journal(one: JournalReport, name: str) -> CampaignJournal:
         else [],
         uncovered_minutes=tail.duration_ns // NS_PER_MINUTE if tail else 0,
     )
-    bots = folds.get("bots")
-    if isinstance(bots, BotsFold):
-        journal.bots = {name: _bot(bot) for name, bot in bots.bots.items()}
+    traded = folds.get("bots")
+    if isinstance(traded, BotsFold):
+        journal.bots = {name: _bot(bot) for name, bot in traded.bots.items()}
     for (cap, _symbol), use in caps.use.items():
         known = journal.cap_percent_max.get(cap, 0)
         journal.cap_percent_max[cap] = max(known, use.percent_max)
@@ -212,7 +218,9 @@ def _drills(incidents: IncidentsFold, covered_seq: int) -> list[DrillRun]:
     ]
 
 
-def _session(journal: str, session: SessionSummary, covered_seq: int) -> CampaignSession:
+def _session(
+    journal: str, session: SessionSummary, covered_seq: int, bot_version: str
+) -> CampaignSession:
     plain = session.plain()
     return CampaignSession(
         session_id=session.session_id,
@@ -225,6 +233,7 @@ def _session(journal: str, session: SessionSummary, covered_seq: int) -> Campaig
         end=str(plain["end"]),
         binding=dict(session.binding),
         fingerprint=str(plain["fingerprint"]),
+        bot_version=bot_version,
         is_end_covered=session.started_seq <= covered_seq and session.stopped_seq <= covered_seq,
     )
 

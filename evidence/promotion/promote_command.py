@@ -99,9 +99,7 @@ def promote_command(
     """
     moment = now or utc_now()
     try:
-        if fetch and credentials is None:
-            raise SourceError("--fetch-venue-history needs --credentials: a key that may read")
-        reader = read_key(credentials) if fetch and credentials else None
+        ask = _ask(credentials, rest) if fetch else None
         policy = load_policy(policy_path)
         signing_key = load_private_key(key) if key else None
         found = [find_inputs(path) for path in sessions]
@@ -109,9 +107,7 @@ def promote_command(
             [
                 journal
                 for path, inputs in zip(sessions, found, strict=True)
-                for journal in _journals(
-                    path, inputs, witness_key, tsa_root, ask=(reader, rest) if reader else None
-                )
+                for journal in _journals(path, inputs, witness_key, tsa_root, ask)
             ],
             read_gates(
                 status_dir,
@@ -148,6 +144,12 @@ def promote_command(
     else:
         _tell(judgement, path, record if is_ready and signing_key else None)
     click.get_current_context().exit(EXIT_OK if is_ready else EXIT_NOT_READY)
+
+
+def _ask(credentials: Path | None, rest: str) -> tuple[Key, str]:
+    if credentials is None:
+        raise SourceError("--fetch-venue-history needs --credentials: a key that may read")
+    return read_key(credentials), rest
 
 
 def _policy_signature(

@@ -126,6 +126,7 @@ def decide(
         *_drill_reasons(drills, policy, now),
         *_anchor_reasons(mine, policy, is_rehearsal=is_rehearsal),
         *_gate_reasons(gates, is_rehearsal=is_rehearsal),
+        *_bot_reasons(campaign, policy),
     ]
     faults = sum(bool(s.errors) or s.end != "stopped" for s in campaign) + len(
         [reason for reason in reasons if reason.code in {"JOURNAL_NO_GO", "INCIDENT_UNRESOLVED"}]
@@ -397,6 +398,20 @@ def _gate_reasons(gates: Sequence[LaunchGateState], *, is_rehearsal: bool) -> It
                 yield Reason(ReasonLevel.INSUFFICIENT, "GATE_REHEARSED", text)
         elif gate.light is not GateLight.GREEN:
             yield Reason(ReasonLevel.INSUFFICIENT, f"GATE_{gate.light}", text)
+
+
+def _bot_reasons(campaign: Sequence[CampaignSession], policy: Policy) -> Iterator[Reason]:
+    """Whether the bot of the trials is the one that the sessions' box names."""
+    for course in policy.trials_required:
+        wanted = str(policy.trials_bound.get(course, {}).get("bot_version", ""))
+        others = [session for session in campaign if session.bot_version != wanted]
+        if others:
+            told = sorted({session.bot_version[:12] or "none" for session in others})
+            text = (
+                f"course {course} was run by bot version {wanted[:12]}; {len(others)} of "
+                f"{len(campaign)} sessions name {', '.join(told)} ([trials] command and files)"
+            )
+            yield Reason(ReasonLevel.INSUFFICIENT, "TRIALS_OF_ANOTHER_BOT", text)
 
 
 def _bots(journals: Sequence[CampaignJournal]) -> dict[str, object]:

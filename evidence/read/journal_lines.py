@@ -71,6 +71,7 @@ class RunStartLine(JournalLine, tag=EventType.RUN_START.value):
     python: str = ""
     ticks: str = ""
     heartbeat_period_ms: int = 0
+    bot_version: str = ""
 
 
 class RunStopLine(JournalLine, tag=EventType.RUN_STOP.value, gc=False):
@@ -354,11 +355,13 @@ class ReconciledLine(JournalLine, tag=EventType.RECONCILED.value):
 
     reason: str = ""
     clean: bool = True
+    failed: str = ""
     differences: list[dict[str, Any]] = []
     recovered_fills: Any = 0
     adopted: Any = 0
     canceled: Any = 0
     balances: dict[str, Any] = {}
+    basis_set: bool = False
     accepted: dict[str, Any] = {}
 
 
@@ -372,14 +375,18 @@ class EquityLine(JournalLine, tag=EventType.EQUITY.value, gc=False):
     realised: str | None = None
     unrealised: str | None = None
     fees: str | None = None
+    day_open: str | None = None
+    session_open: str | None = None
     rebased: Any = None
 
 
 class CapAlertLine(JournalLine, tag=EventType.CAP_ALERT.value, gc=False):
     """A cap's use crossed a band."""
 
+    kind: str = ""
     cap: str = ""
     symbol: str | None = ""
+    bot: str = ""
     band: str | int | None = None
     used: str | int | None = None
     limit: str | int | None = None
@@ -454,9 +461,17 @@ class KillLine(JournalLine, tag=EventType.KILL.value, gc=False):
     uid: int | None = None
     reason: str | None = ""
     gate_ms: int | str | None = None
+    latched_ms: int | str | None = None
+    cancel_ms: int | str | None = None
     empty_ms: int | str | None = None
+    settled_ms: int | str | None = None
     verified: bool | None = None
+    latched: bool | None = None
     open_orders: int | None = None
+    others_open: int | None = None
+    canceled: int | None = None
+    rounds: int | None = None
+    msg: str | None = ""
 
 
 class ReArmLine(JournalLine, tag=EventType.RE_ARM.value, gc=False):

@@ -17,7 +17,7 @@ import msgspec
 import orjson
 
 from daemon.model.records import GENESIS
-from evidence.read.bot_lines import RECORD_CLASSES, BotInputLine
+from evidence.read.bot_lines import RECORD_CLASSES
 from evidence.read.integrity import Chain
 from evidence.read.journal_lines import (
     AmendRequestedLine,
@@ -40,8 +40,8 @@ from evidence.read.journal_sources import (
 )
 from evidence.read.json_inputs import once_each
 from evidence.read.order_ids import KEY_DIGITS, read_id
+from evidence.read.told_inputs import INPUT_LINES, whole_of
 
-DECODE_BOT = msgspec.json.Decoder(BotInputLine).decode
 DECODE = msgspec.json.Decoder(Union[RECORD_CLASSES]).decode  # noqa: UP007 - a tuple made at run time
 PEEK_LINES = 5
 _WITH_ID = frozenset({OrderApprovedLine, CancelRequestedLine, AmendRequestedLine})
@@ -145,8 +145,8 @@ class JournalReader:
             try:
                 record = decode(raw)
                 is_fact = type(record) is not InputLine
-                if not is_fact and record.input.type[:3] == _BOT:
-                    record, is_fact = DECODE_BOT(raw), True
+                if not is_fact and (whole := whole_of(record.input.type, raw)) is not None:
+                    record, is_fact = whole, True
             except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
                 chain.stand_at(count, last_seq, last_ns, last_hash)
                 self._undecodable(name, number, raw, error)
@@ -179,7 +179,7 @@ class JournalReader:
     def _turn_key_after(self, records: Sequence[JournalLine]) -> str:
         """What ids that are made after these lines have of a head, if any turn is known."""
         for record in reversed(records):
-            if isinstance(record, InputLine | BotInputLine):
+            if isinstance(record, INPUT_LINES):
                 return record.prev[:KEY_DIGITS]
         return self.chain.turn_key
 
@@ -245,7 +245,8 @@ def decoded(lines: Sequence[bytes]) -> Iterator[JournalLine]:
     """Facts from lines that a reader has decoded before, in another process."""
     for raw in lines:
         record = DECODE(raw)
-        yield DECODE_BOT(raw) if type(record) is InputLine else record
+        whole = whole_of(record.input.type, raw) if type(record) is InputLine else None
+        yield record if whole is None else whole
 
 
 def has_doubled_key(raw: bytes) -> bool:
@@ -262,9 +263,6 @@ def has_doubled_key(raw: bytes) -> bool:
     except (ValueError, RecursionError) as error:
         return "stands twice" in str(error)
     return False
-
-
-_BOT = "Bot"
 
 
 def _is_object(raw: bytes) -> bool:

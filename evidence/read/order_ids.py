@@ -74,6 +74,13 @@ def read_id(shown: str) -> OrderId | None:
     return OrderId(instance, ORDER, int(old_run, 36), "", int(old_counter, 36), "")
 
 
+def is_of(instance: str, client_order_id: str) -> bool:
+    """Whether an id at the venue begins as those of a state directory of this name do."""
+    kind_at = len(PREFIX) + len(instance)
+    is_ours = client_order_id.startswith(f"{PREFIX}{instance}")
+    return is_ours and client_order_id[kind_at : kind_at + 1] in {*KINDS, "-"}
+
+
 def run_of(run_id: str) -> tuple[str, int, str] | None:
     """The boot that a `run_id` names, as `OrderId.boot`; None: it names none."""
     instance, _, rest = run_id.partition("-")

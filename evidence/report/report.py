@@ -13,17 +13,22 @@ from pathlib import Path
 from typing import Any
 
 from evidence.folds.activity_fold import ActivityFold
+from evidence.folds.balance_fold import BalancesFold
 from evidence.folds.bot_fold import BotsFold
 from evidence.folds.cap_fold import CapsFold
 from evidence.folds.command_fold import DeedsFold
+from evidence.folds.equity_fold import EquityFold
 from evidence.folds.incident_fold import IncidentsFold
 from evidence.folds.journal_fold import Fold, JournalFold
+from evidence.folds.kill_fold import KillsFold
 from evidence.folds.order_fold import OrdersFold
 from evidence.folds.parallel import Progress, nothing_told, read_whole
 from evidence.folds.position_fold import PositionsFold
 from evidence.folds.running_totals import TotalsFold
 from evidence.folds.session_fold import SessionsFold
 from evidence.folds.state_fold import StatesFold
+from evidence.folds.told_fold import ToldFold
+from evidence.folds.trigger_fold import TriggersFold
 from evidence.judge.anchor_scan import AnchorScan
 from evidence.judge.anchoring import (
     BESIDE,
@@ -33,8 +38,9 @@ from evidence.judge.anchoring import (
     check_anchors,
     read_anchors,
 )
-from evidence.judge.crosscheck import LedgerComparison, compare_with_ledger
+from evidence.judge.crosscheck import compare_with_ledger
 from evidence.judge.decision_recheck import DecisionsFold
+from evidence.judge.ledger_comparison import LedgerComparison
 from evidence.judge.uncovered import uncovered_of
 from evidence.judge.venue_anchors import VenueAnchors
 from evidence.judge.verdict import INSUFFICIENT, OK, Verdicts, judge, worst_of
@@ -198,6 +204,11 @@ def standard_folds(*, keep_all: bool) -> list[Fold]:
         TotalsFold(),
         DeedsFold(),
         StatesFold(),
+        ToldFold(),
+        BalancesFold(),
+        KillsFold(),
+        EquityFold(),
+        TriggersFold(),
         BotsFold(),
         ActivityFold(),
     ]

@@ -223,7 +223,9 @@ def inputs_of(
     given.verdict = ""
     given.bot = None
     instrument_id = intent.instrument_id
-    given.context = risk.contexts.of(instrument_id)
+    made = risk.contexts.made.get(instrument_id)
+    is_made = made is not None and book is not None and made[0] == book.terms_version
+    given.context = made[1] if is_made else risk.contexts.of(instrument_id)  # type: ignore[index]
     halt = risk.health.halt
     given.halted = halt.closed
     given.halt_reason = halt.reason if given.halted else ""
@@ -236,10 +238,8 @@ def inputs_of(
     given.blocked = book.blocked
     given.unknown_orders = book.unknown_count
     given.position = book.position
-    given.buys_open = book.buys_open
-    given.sells_open = book.sells_open
-    given.buys_covered = book.buys_covered
-    given.sells_covered = book.sells_covered
+    given.buys_open, given.sells_open = book.buys_open, book.sells_open
+    given.buys_covered, given.sells_covered = book.buys_covered, book.sells_covered
     given.cover = ZERO
     buys, sells = book.buy_pxs, book.sell_pxs
     if buys or sells:
@@ -264,9 +264,11 @@ def inputs_of(
     filters = book.instrument
     given.base_total = None if filters is None or not filters.position_max else _base_total(book)
     given.orders = windows.orders.counts(now_ns)
-    given.cancels = windows.cancels.counts(now_ns)
+    cancels = windows.cancels
+    given.cancels = cancels.kept if now_ns <= cancels.until_ns else cancels.counts(now_ns)
     given.symbol_minute = book.minute.count(now_ns)
-    given.executions = windows.executions.count(now_ns)
+    done = windows.executions
+    given.executions = done.kept if now_ns <= done.until_ns else done.count(now_ns)
     given.turnover = risk.valuation.turnover(now_ns)
     traded = book.traded
     given.traded_qty = traded.kept if now_ns <= traded.leaves_ns else traded.total(now_ns)

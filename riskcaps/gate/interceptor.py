@@ -94,9 +94,43 @@ class Interceptor:
         self.risk = RiskState(capset=capset, ids=ids, halt=halt, caps_hash=caps_hash)
         self._fast_path = FastPath(self.risk)
 
-    def review(self, intent: PlaceIntent, now_ns: int) -> Approved | Denied:
-        """Decide on a placement. Approved: minted and held. Take `risk.alerts.take()` after it."""
-        return self._review(intent, now_ns)
+    def review(
+        self, intent: PlaceIntent, now_ns: int, *, cover: Decimal = ZERO
+    ) -> Approved | Denied:
+        """Decide on a placement. Approved: minted and held. Take `risk.alerts.take()` after it.
+
+        `cover` is for the orders of a list, which `review_list` decides on.
+        """
+        risk = self.risk
+        if now_ns > risk.now_ns:  # `advance`, written out
+            risk.now_ns = now_ns
+        else:
+            now_ns = risk.now_ns
+        book = risk.books.by_id.get(intent.instrument_id)
+        given = inputs_of(risk, book, intent, now_ns)
+        given.cover = cover
+        if book is not None and not cover and self._fast_path.admits(book, given):
+            given.px = intent.price
+            if not risk.ids.counter % AUDIT_EVERY:
+                self._audit(book, given)
+        else:
+            case = Case(risk, given, book)
+            denial = first_failing(case)
+            given.qty, given.px = case.qty, case.px
+            if denial is not None:
+                return self._denied(given, denial)
+            if book is None:
+                raise InvariantViolation("a wish for an unknown instrument passed every rule")
+            if reaches_band(case):
+                risk.alerts.ask_for_sweep()
+        bot = risk.bots.by_name.get(given.owner) if given.owner else None
+        if bot is not None:
+            denial, given.bot = bot_denial(risk, bot, given)
+            if denial is not None:
+                context = {**denial.context, "bot": given.owner}
+                return self._denied(given, denial._replace(context=context))
+        given.verdict = APPROVED
+        return Approved(self._mint(book, given), given)
 
     def _review_leg(
         self, intent: PlaceIntent, leg: ListLeg, now_ns: int, cover: Decimal
@@ -109,7 +143,7 @@ class Interceptor:
         parts = [one.books for one in (self.risk, named) if one is not None]
         for books in parts:
             books.lift_list(leg)
-        answer = self._review(intent, now_ns, cover)
+        answer = self.review(intent, now_ns, cover=cover)
         for books in parts:
             books.lower_list(leg)
         return answer
@@ -143,37 +177,11 @@ class Interceptor:
             if isinstance(answer, Denied):
                 break
             minted.append(answer.order)
-        made = NewOrderList(list_id=list_id, contingency=contingency, orders=tuple(minted))
+        made = NewOrderList(
+            list_id=list_id, contingency=contingency, orders=tuple(minted),
+            pays=any(leg.is_paid for _, leg, _ in legs),
+        )  # fmt: skip
         return ListVerdict(tuple(decided), made if len(minted) == len(legs) else None)
-
-    def _review(self, intent: PlaceIntent, now_ns: int, cover: Decimal = ZERO) -> Approved | Denied:
-        risk = self.risk
-        now_ns = risk.advance(now_ns)
-        book = risk.books.by_id.get(intent.instrument_id)
-        given = inputs_of(risk, book, intent, now_ns)
-        given.cover = cover
-        if book is not None and not cover and self._fast_path.admits(book, given):
-            given.px = intent.price
-            if not risk.ids.counter % AUDIT_EVERY:
-                self._audit(book, given)
-        else:
-            case = Case(risk, given, book)
-            denial = first_failing(case)
-            given.qty, given.px = case.qty, case.px
-            if denial is not None:
-                return self._denied(given, denial)
-            if reaches_band(case):
-                risk.alerts.ask_for_sweep()
-        if book is None:
-            raise InvariantViolation("a wish for an unknown instrument passed every rule")
-        bot = risk.bots.by_name.get(given.owner) if given.owner else None
-        if bot is not None:
-            denial, given.bot = bot_denial(risk, bot, given)
-            if denial is not None:
-                context = {**denial.context, "bot": given.owner}
-                return self._denied(given, denial._replace(context=context))
-        given.verdict = APPROVED
-        return Approved(self._mint(book, given), given)
 
     def preview(
         self, intent: PlaceIntent, now_ns: int
@@ -315,23 +323,23 @@ class Interceptor:
         risk.fact_ns = now_ns
         client_order_id: ClientOrderId = risk.ids.mint()
         timed = kind in TIMED_TYPES
-        order = NewOrder(
-            client_order_id=client_order_id,
-            strategy_id=intent.strategy_id,
-            instrument_id=intent.instrument_id,
-            side=intent.side,
-            order_type=kind,
-            qty=qty,
-            price=price,
-            time_in_force=(intent.time_in_force or _GTC) if timed else None,
-            stop_price=intent.stop_price,
-            reduce_only=intent.reduce_only,
-            ts_ns=now_ns,
-            extras=intent.extras,
-            terms=intent.terms,
-            order_list=intent.order_list,
+        order = NewOrder(  # by place: by name it takes four times as long, for every order
+            client_order_id,
+            intent.strategy_id,
+            intent.instrument_id,
+            intent.side,
+            kind,
+            qty,
+            price,
+            (intent.time_in_force or _GTC) if timed else None,
+            intent.stop_price,
+            intent.reduce_only,
+            now_ns,
+            intent.extras,
+            intent.terms,
+            intent.order_list,
         )
-        is_buy = intent.side is _BUY
+        is_buy, leg = intent.side is _BUY, intent.order_list
         risk.books.take_hold(
             client_order_id,
             book,
@@ -340,8 +348,8 @@ class Interceptor:
             qty=qty,
             px=px,
             phase=IN_FLIGHT,
-            group=group_of(intent.order_list),
-            first=first_before(intent.order_list),
+            group="" if leg is None else group_of(leg),
+            first=None if leg is None else first_before(leg),
         )
         if not is_buy:
             book.fees_since_sell = ZERO

@@ -5,6 +5,8 @@ Rule of this file: plain values; symbol_book.py moves them.
 
 from decimal import Decimal
 
+import msgspec
+
 from daemon.model.amounts import ZERO
 from daemon.model.enums import OrderStatus
 from daemon.model.ids import ClientOrderId, InstrumentId
@@ -73,57 +75,35 @@ class Account:
         self.inflight = self.unsettled = self.open_notional = ZERO
 
 
-class Hold:
-    """What one of our orders may still do."""
+class Hold(msgspec.Struct, eq=False):
+    """What one of our orders may still do. Equal to itself alone."""
 
-    __slots__ = (
-        "account", "arrives", "awaits", "client_order_id", "covered", "group", "instrument_id",
-        "is_buy", "is_stop", "leaves", "pays_value", "phase", "px", "quote", "realised",
-        "reduced", "reserved", "weighs",
-    )  # fmt: skip
-
-    def __init__(
-        self,
-        client_order_id: ClientOrderId,
-        instrument_id: InstrumentId,
-        *,
-        is_buy: bool,
-        is_stop: bool,
-        leaves: Decimal,
-        px: Decimal,
-        quote: Account,
-        pays_value: bool,
-        account: Account,
-        phase: str,
-        reserved: bool,
-        group: str = "",
-    ) -> None:
-        self.client_order_id = client_order_id
-        self.instrument_id = instrument_id
-        self.is_buy = is_buy
-        self.is_stop = is_stop
-        self.leaves = leaves
-        self.px = px
-        self.quote = quote
-        self.pays_value = pays_value
-        """Whether it spends its value in quote; else its quantity in base (a spot sell)."""
-        self.account = account
-        """The account of what it spends."""
-        self.phase = phase
-        self.reserved = reserved
-        """Whether it counts in the account's `inflight`."""
-        self.realised = ZERO
-        self.reduced = False
-        self.group = group
-        """The OCO whose legs exclude each other; empty: it stands alone."""
-        self.weighs = True
-        """Whether its quantity counts; of a group only the worst hold's does."""
-        self.awaits: Awaited | None = None
-        """The list that it is pending in; None: nothing has to be filled before it works."""
-        self.covered = ZERO
-        """Of what counts, how much adds nothing to its side: it is pending (`Awaited`)."""
-        self.arrives = ZERO
-        """How much of it is known to have traded before its fills are told."""
+    client_order_id: ClientOrderId
+    instrument_id: InstrumentId
+    is_buy: bool
+    is_stop: bool
+    leaves: Decimal
+    px: Decimal
+    quote: Account
+    pays_value: bool
+    """Whether it spends its value in quote; else its quantity in base (a spot sell)."""
+    account: Account
+    """The account of what it spends."""
+    phase: str
+    reserved: bool
+    """Whether it counts in the account's `inflight`."""
+    group: str = ""
+    """The OCO whose legs exclude each other; empty: it stands alone."""
+    realised: Decimal = ZERO
+    reduced: bool = False
+    weighs: bool = True
+    """Whether its quantity counts; of a group only the worst hold's does."""
+    awaits: "Awaited | None" = None
+    """The list that it is pending in; None: nothing has to be filled before it works."""
+    covered: Decimal = ZERO
+    """Of what counts, how much adds nothing to its side: it is pending (`Awaited`)."""
+    arrives: Decimal = ZERO
+    """How much of it is known to have traded before its fills are told."""
 
     @property
     def counted(self) -> Decimal:
@@ -133,7 +113,7 @@ class Hold:
     @property
     def spends(self) -> Decimal:
         """How much it takes of its account; base that a pending sell waits for is not there yet."""
-        counted = self.counted
+        counted = self.leaves if self.weighs else ZERO
         return counted * self.px if self.pays_value else counted - self.covered
 
 

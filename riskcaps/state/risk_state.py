@@ -30,7 +30,7 @@ from riskcaps.state.holds import UNKNOWN, WORKING, Hold, phase_of, price_of
 from riskcaps.state.risk_books import RiskBooks
 from riskcaps.state.standing import Standing
 from riskcaps.state.symbol_book import SymbolBook
-from riskcaps.state.usage import levels_of, usage_of
+from riskcaps.state.usage import levels_of, ratio_usage, usage_of
 from riskcaps.state.valuation import Valuation
 from riskcaps.state.windows import Windows
 from riskcaps.words.capset import CapSet
@@ -149,8 +149,8 @@ class RiskState:
         if len(self.exec_ids) > EXEC_IDS_KEPT:
             del self.exec_ids[next(iter(self.exec_ids))]
         books = self.books
-        book = books.book(fill.instrument_id)
-        before = book.realised - book.fees_quote
+        book = books.by_id.get(fill.instrument_id) or books.book(fill.instrument_id)
+        before = book.realised - book.fees_quote if self.bots.is_leaf else ZERO
         gained, reduced = book.book_fill(fill)
         if books.awaited and fill.client_order_id in books.awaited and fill.fee_asset == book.base:
             book.fees_since_sell += fill.fee
@@ -159,7 +159,7 @@ class RiskState:
         if fill.fee and fill.fee_asset not in {book.base, book.quote}:
             books.fees_owed[fill.fee_asset] = books.fees_owed.get(fill.fee_asset, ZERO) + fill.fee
         book.traded.add(now_ns, fill.qty)
-        books.account(book.quote).traded.add(now_ns, fill.qty * fill.price)
+        book.quote_account.traded.add(now_ns, fill.qty * fill.price)
         self.windows.executions.add(now_ns)
         self.behaviour.executed()
         hold = books.holds.get(fill.client_order_id)
@@ -173,7 +173,8 @@ class RiskState:
         books.follow(book)
         if book.position and (book.position > 0) == (fill.side is _BUY):
             self.alerts.note_position(book, fill.side)
-        self._mark_all()
+        if not self.bots.is_leaf:
+            self.alerts.add_losses(self.valuation.mark(book, now_ns), self.capset.numeraire)
         if self.bots.owners and (bot := self.bots.of(fill.client_order_id)) is not None:
             self.bots.hear(fill.client_order_id, bot.on_fill(fill, now_ns))
         if hold is None or self.alerts.fill_reaches_band(self.behaviour, self.ledger):
@@ -346,7 +347,7 @@ class RiskState:
     def usage(self, now_ns: int) -> tuple[CapUsage, ...]:
         """Each cap that fills up, with what is used of it now."""
         self.advance(now_ns)
-        return usage_of(self._levels())
+        return (*usage_of(self._levels()), *ratio_usage(self.capset, self.windows, self.now_ns))
 
     def equity(self, now_ns: int) -> EquityView:
         """Equity in the numeraire as last marked, with its parts where they can be valued."""

@@ -225,7 +225,7 @@ class SymbolBook:
 
     def add_hold(self, hold: Hold) -> None:
         """Weigh one more open order."""
-        leaves, px = hold.counted, hold.px
+        leaves, px = hold.leaves, hold.px  # of a group, too, until it is weighed
         value = leaves * px
         hold.quote.open_notional += value
         if hold.is_buy:
@@ -310,8 +310,9 @@ class SymbolBook:
         """What it takes is locked by the venue from now on."""
         if hold.reserved:
             hold.reserved = False
-            hold.account.inflight -= hold.spends
-            hold.account.unsettled += hold.spends
+            amount = hold.spends
+            hold.account.inflight -= amount
+            hold.account.unsettled += amount
 
     def shrink_hold(self, hold: Hold, qty: Decimal, *, settled: bool) -> None:
         """Take `qty` (at most its leaves) out of a hold; `settled`: the venue spent it."""
@@ -333,7 +334,7 @@ class SymbolBook:
 
     def drop_hold(self, hold: Hold) -> None:
         """Forget an order, and release what it may still do."""
-        leaves, px = hold.counted, hold.px
+        leaves, px = hold.leaves if hold.weighs else ZERO, hold.px
         if hold.is_buy:
             prices = self.buy_pxs
             self.buys_open -= leaves

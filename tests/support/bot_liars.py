@@ -52,7 +52,7 @@ def _request_of(records: Lines, number: int) -> int:
     return next(
         at
         for at, record in enumerate(records)
-        if record["event_type"] == "input" and record["input"]["request"] == request
+        if record["event_type"] == "input" and record["input"].get("request") == request
     )
 
 

@@ -37,7 +37,12 @@ class ChainedRun(SimRun):
     def new_engine(self, run_number: int) -> tuple[Engine, Any, Any]:
         if run_number > self.begun:  # a checker's twin is no boot
             self.begun = run_number
-            fields = {"instance": INSTANCE, "run_number": run_number, "environment": "sim"}
+            fields = {
+                "instance": INSTANCE,
+                "run_number": run_number,
+                "environment": "sim",
+                "ticks": "all",
+            }
             self.write("run_start", "", fields)
         return super().new_engine(run_number)
 

@@ -12,6 +12,7 @@ from tests.support.bot_liars import BOT_TRICKS, judged
 from tests.support.liar_story import LIES, STORIES
 from tests.support.liars import TRICKS, played
 from tests.support.lie_player import alone
+from tests.support.lies_of_demos import DEMO_LIES, given_away
 from tests.support.promotion_liars import AROUND, EDITS, edited
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -115,6 +116,13 @@ def rows_of_the_suite() -> Iterator[str]:
         yield row(one.words, f"`{one.name}`", played.verdict, by, reason)
 
 
+def rows_of_the_demos() -> Iterator[str]:
+    """Every lie about a real daemon's record."""
+    for name, one in DEMO_LIES.items():
+        giver, report, reason = given_away(one)
+        yield row(title(one.lie), f"`{name}`", one.name, report.verdict, giver, short(reason))
+
+
 def rows_of_the_promotion() -> Iterator[str]:
     """Every trick for a promotion, judged by the decision."""
     for edit, _decision, code in EDITS:
@@ -164,6 +172,17 @@ def text() -> str:
         "| lie | in the suite | verdict | given away by | reason |",
         "|---|---|---|---|---|",
         *rows_of_the_suite(),
+        "",
+        "## A real daemon's record is edited: the accountant's verdict",
+        "",
+        "Invented by a fresh pair of eyes that had not read the suite, and told in records of real",
+        "daemons (`tests/recorded`): a demo, a storm of faults, crashes, a box with an incident, a",
+        "bot. An outside anchor is the venue's own list of ids, a witness, or heads that somebody",
+        "else keeps; whatever only that shows is the box's own word.",
+        "",
+        "| lie | in the suite | record | verdict | given away by | reason |",
+        "|---|---|---|---|---|---|",
+        *rows_of_the_demos(),
         "",
         "## A promotion is wanted: the decision",
         "",

@@ -22,6 +22,12 @@ def _incident(told: Story) -> str:
     return str(told.lines[told.first("incident_opened")]["incident_id"])
 
 
+ENVELOPE = (
+    "ts", "ts_ns", "schema", "run_id", "session_id", "mode", "exchange", "level", "is_error",
+    "is_anomaly",
+)  # fmt: skip
+
+
 @lie
 def an_incident_goes(told: Story) -> None:
     """An incident and its resolution are taken out."""
@@ -63,7 +69,7 @@ def an_incident_goes_from_every_line_that_names_it(told: Story) -> None:
     make_good(told)
 
 
-@outside
+@lie
 def an_incident_goes_with_all_that_came_of_it(told: Story) -> None:
     """The same, and its alert, its resolution and who asked for it are taken out as well."""
     place = told.first("incident_opened")
@@ -98,6 +104,27 @@ def an_incident_goes_with_all_that_came_of_it(told: Story) -> None:
             line["by"] = "op"
     renumber_incidents(told)
     make_good(told)
+
+
+@outside
+def an_incident_goes_with_every_input(told: Story) -> None:
+    """The same, and the engine was told of a stop, and not of what came of the incident."""
+    gone = {
+        line["command_id"]
+        for line in told.of_kind("command")
+        if line["method"] == "incident-resolve" or "incident_open" in str(line.get("msg"))
+    }
+    an_incident_goes_with_all_that_came_of_it(told)
+    told.lines[:] = [
+        line for line in told.lines if line.get("input", {}).get("command_id") not in gone
+    ]
+    place = told.first("command", command_id="made-up")
+    asked = told.lines[place]
+    actor = {"uid": asked["uid"], "pid": 1, "role": "operator", "name": asked["by"]}
+    item = {"type": "Command", "command_id": "made-up", "method": "stop", "actor": actor,
+            "params": {}, "reason": asked["reason"]}  # fmt: skip
+    envelope = {key: asked[key] for key in ENVELOPE if key in asked}
+    told.lines.insert(place + 1, {**envelope, "event_type": "input", "input": item})
 
 
 @lie
@@ -145,10 +172,26 @@ def a_timeout_goes(told: Story) -> None:
     del told.lines[place]
 
 
-@outside
+@lie
 def a_timeout_goes_with_every_total(told: Story) -> None:
     """A cancel's timeout is taken out, and every heartbeat counts one anomaly less."""
     del told.lines[told.first("timeout", request="cancel")]
+    make_good(told)
+
+
+@outside
+def a_timeout_goes_with_its_input(told: Story) -> None:
+    """The same, and what the engine was told of it is taken out as well."""
+    place = told.first("timeout", request="cancel")
+    at_ns, cid = told.lines[place]["ts_ns"], told.lines[place]["client_order_id"]
+    del told.lines[place]
+    told.take_out(
+        lambda line: (
+            line["ts_ns"] == at_ns
+            and line.get("input", {}).get("type") == "OutcomeUnknown"
+            and line["input"]["client_order_id"] == cid
+        )
+    )
     make_good(told)
 
 
@@ -517,12 +560,23 @@ def a_start_was_refused_for_nothing(told: Story) -> None:
     told.lines[place]["msg"] = "incident_open: 1 incident(s) unresolved"
 
 
-@outside
+@lie
 def a_refusal_goes_with_its_question(told: Story) -> None:
     """That a start was asked for and refused is taken out, both lines."""
     place = told.first("command", outcome="refused", method="start")
     name = told.lines[place]["command_id"]
     told.take_out(lambda line: line.get("command_id") == name)
+    make_good(told)
+
+
+@outside
+def a_refusal_goes_with_its_question_and_its_input(told: Story) -> None:
+    """The same, and that the engine was told of it is taken out as well."""
+    place = told.first("command", outcome="refused", method="start")
+    name = told.lines[place]["command_id"]
+    told.take_out(
+        lambda line: name in {line.get("command_id"), line.get("input", {}).get("command_id")}
+    )
     make_good(told)
 
 

@@ -69,7 +69,7 @@ def boot_lines(
     period_ms = run.engine._config.heartbeat_period_ns // NS_PER_MS
     start = line_of(
         name, "run_start", ts_ns, "", instance=INSTANCE, run_number=run_number, environment="sim",
-        heartbeat_period_ms=period_ms, caps_hash=run.capset.hash,
+        heartbeat_period_ms=period_ms, caps_hash=run.capset.hash, ticks="thinned",
         account=run.engine._config.account, **BUILD,
     )  # fmt: skip
     found = {"from_seq": lines_before, "checkpoint_seq": 0, "torn_bytes": 0}

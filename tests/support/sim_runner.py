@@ -476,6 +476,7 @@ class SimRun:
                     cancel_id=cancel.request_id,
                 )  # fmt: skip
             except DialectError as error:
+                self.shell.refused_request("order.cancel", cancel.request_id or cid, error)
                 no = self._refused(cid, iid, error)
                 self._answer(number, VenueCancelReject(no))
             else:
@@ -504,6 +505,7 @@ class SimRun:
                     new_client_order_id=amend.request_id,
                 )
             except DialectError as error:
+                self.shell.refused_request("order.amend", amend.request_id or cid, error)
                 no = self._refused(cid, iid, error)
                 self._answer(number, VenueAmendReject(no))
             else:
@@ -666,8 +668,10 @@ class SimRun:
             qty=decimal_of_e8(order.qty),
             price=decimal_of_e8(order.price),
             cum_qty=decimal_of_e8(order.executed),
+            cum_quote=Decimal(0),
             fills=tuple(fill_of(row, recovered=source is ReportSource.QUERY) for row in rows),
             source=source,
+            reason="",
             ts_venue_ns=order.updated_ns,
             ts_recv_ns=self.now_ns,
             venue_list_id=None if order.order_list is None else str(order.list_id),

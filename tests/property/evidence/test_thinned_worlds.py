@@ -17,6 +17,7 @@ from daemon.model.plain_values import to_tagged
 from daemon.model.records import EventType
 from daemon.shell.journal.replay import recover
 from evidence.judge.decision_recheck import recheck
+from evidence.read.told_inputs import TOLD
 from evidence.report.report import build_report
 from tests.support.journal_maker import encode, write_journal
 from tests.support.sim_journal import books_of, line_of, records_of
@@ -54,8 +55,9 @@ def written(run: SimRun, *, thinned: bool) -> list[dict[str, Any]]:
     out: list[dict[str, Any]] = []
 
     def noted(until_ns: int) -> None:
-        """The shell's own lines, which come with no turn."""
-        while left[0]["event_type"] in {"command", "kill"} and left[0]["ts_ns"] <= until_ns:
+        """The shell's own lines, which come with no turn, and the inputs that the world notes."""
+        shells = {"command", "kill", "input"}
+        while left[0]["event_type"] in shells and left[0]["ts_ns"] <= until_ns:
             out.append(left.popleft())
 
     def take() -> dict[str, Any]:
@@ -67,7 +69,8 @@ def written(run: SimRun, *, thinned: bool) -> list[dict[str, Any]]:
         for _ in range(run.turns.boots.count(number)):
             begun = {**take(), "ticks": "thinned" if thinned else "all"}
             out += [begun, {**take(), "from_seq": len(out)}]
-        if not (thinned and had_no_consequence(turn.input, effects)):
+        is_noted = type(turn.input).__name__ in TOLD
+        if not is_noted and not (thinned and had_no_consequence(turn.input, effects)):
             told = {"input": to_tagged(turn.input)}
             out.append(line_of(begun["run_id"], "input", turn.ts_ns, "", **told))
         out += [take() for one in effects if isinstance(one, Record)]

@@ -9,9 +9,11 @@ from tests.support.bot_liars import BOT_TRICKS
 from tests.support.liar_story import LIES
 from tests.support.liars import TRICKS
 from tests.support.liars_table import GAMED, ROOT, TABLE, text
+from tests.support.lies_of_demos import DEMO_LIES
 from tests.support.promotion_liars import AROUND, EDITS
 
-PLAYED = {trick.__name__ for trick, *_ in (*TRICKS, *EDITS, *AROUND, *BOT_TRICKS)} | set(LIES)
+PLAYED = {trick.__name__ for trick, *_ in (*TRICKS, *EDITS, *AROUND, *BOT_TRICKS)}
+PLAYED |= set(LIES) | set(DEMO_LIES)
 
 
 def test_the_document_is_what_the_suites_give():

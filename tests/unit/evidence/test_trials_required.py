@@ -15,7 +15,7 @@ from evidence.promotion.policy import Policy, PolicyError, load_policy
 from tests.support.trial_reports import COURSE_TEXT, hammering, sound, written
 
 BEFORE = "2c7e0d0066fe86d68a0155a7729924835f362730aaa82c8e920398ce21ab30df"
-"""Of the defaults since they bound what no outside anchor covers; a trial not asked for changes nothing."""
+"""Of the defaults since they bound what no anchor covers; a trial not asked for changes nothing."""
 NOW = datetime(2026, 11, 30, 12, tzinfo=UTC)
 VERSION = "ab" * 32
 POLICY = f"""

@@ -23,6 +23,7 @@ from evidence.pack.evidence_pack import find_inputs, write_pack
 from evidence.read.journal_sources import SourceError
 from evidence.read.venue_list import Source, list_of, read_list
 from evidence.report.report import Report, build_report
+from tests.support.builders import INSTANCE
 from tests.support.chained_world import ChainedRun, chained_again, raw_list, write_lines
 from tests.support.sim_journal import books_of
 
@@ -82,6 +83,25 @@ def test_every_id_at_the_venue_of_an_honest_world_is_an_anchor(tmp_path: Path, s
     assert report.journals[0].verdicts.intact.failed == []
     kinds = {row["clientOrderId"][8] for row in rows}
     assert kinds <= set("ocra")
+
+
+def test_another_instance_name_makes_no_misfit_a_remark(
+    world: ChainedRun, records: Records, tmp_path: Path
+) -> None:
+    """An order that the journal calls its own is at the venue under an id of the old name."""
+    named = json.loads(json.dumps(records).replace(INSTANCE, "zzz999"))
+    del named[indices(named, "order_denied")[0] if indices(named, "order_denied") else 5]
+    lines = chained_again(named, with_ids=True)
+    report = report_of(tmp_path / "journal", lines, raw_list(world))
+    found = anchors_of(report)
+    assert found.misfits == found.ids > 0
+    assert found.first_misfit is not None
+    assert f"it is instance {INSTANCE}'s, the journal calls this order stzzz999" in (
+        found.first_misfit.words()
+    )
+    assert found.first_misfit.seq
+    assert report.verdict == NO_GO
+    assert "renamed by the venue, matched by its order id" not in found.not_anchored
 
 
 def test_the_ids_that_the_venue_shows_are_of_every_kind_somewhere() -> None:

@@ -283,12 +283,33 @@ def test_another_bots_list_is_nobodys(stage: BotStage) -> None:
     assert stage.denial().reason == BotRefusal.ORDER_NOT_FOUND
 
 
-def test_an_order_of_a_list_is_not_replaced_or_amended(stage: BotStage) -> None:
-    resting(stage)
-    assert not only(SendReplace, stage.tell(stage.asks_replace("pair-up", "new")))
-    assert stage.denial().reason == BotRefusal.IN_LIST
-    assert not only(SendAmend, stage.tell(stage.asks_amend("pair-up", "0.05")))
-    assert stage.denial().reason == BotRefusal.IN_LIST
+def test_a_leg_is_amended_alone_and_the_other_still_counts_whole(stage: BotStage) -> None:
+    legs = resting(stage)
+    assert only(SendAmend, stage.tell(stage.asks_amend("pair-up", "0.05")))
+    told = stage.ack(legs[0], venue_id="11", source=STREAM)
+    stage.tell(VenueReport(replace(listed(told.report), qty=Decimal("0.05"))))
+    assert stage.gate.risk.books.book(BTC).sells_open == Decimal("0.1")
+
+
+def test_nothing_of_a_list_that_waits_for_its_entry_is_made_smaller(stage: BotStage) -> None:
+    """Its exits would sell more than it brings, and no cap was asked about that."""
+    (effect,) = only(SendOrderList, stage.tell(oto(stage)))
+    ack(stage, *(one.client_order_id for one in effect.order_list.orders))
+    for name in ("pair-in", "pair-up"):
+        assert not only(SendAmend, stage.tell(stage.asks_amend(name, "0.05")))
+        assert stage.denial().reason == BotRefusal.LIST_PENDING
+
+
+def test_a_replaced_leg_takes_its_list_with_it_and_pays_for_the_new_order() -> None:
+    """All that the bot has is in the pair: the order that takes its place spends it again."""
+    stage = holding(replace(FT, capital={"USDT": Decimal(100), "BTC": Decimal(0)}))
+    first, second = resting(stage)
+    asked = stage.asks_replace("pair-down", "new", side=Side.SELL, qty="0.1", price="104")
+    (effect,) = only(SendReplace, stage.tell(asked))
+    assert effect.replace.target == second
+    for cid in (first, second):
+        stage.tell(VenueReport(listed(stage.canceled(cid).report)))
+    assert stage.balances["ft"]["BTC"] == ("0", "0.1")
 
 
 def test_a_gone_bots_protecting_stop_keeps_its_list(stage: BotStage) -> None:
@@ -337,6 +358,35 @@ def test_a_gone_bots_bracket_that_has_not_begun_is_ended(stage: BotStage) -> Non
     ack(stage, *(one.client_order_id for one in effect.order_list.orders))
     effects = stage.tell(BotSwitched(bot="ft", state=BotState.GONE, reason="test", cancel=True))
     assert only(SendCancel, effects)
+
+
+@pytest.mark.parametrize("brought", ["0.0999", "0.1"])
+def test_what_an_entry_pays_for_has_its_quantity_when_the_venue_says_it(brought: str) -> None:
+    """OPO: until then it is held at the entry's own, and shown with none."""
+    stage = no_short(holding(FT))
+    flat = stage.place("flat", side=Side.SELL, qty="0.1", price="100.00")
+    stage.tell(stage.trade(flat, 9, "0.1", price="100.00"))
+    asked = oto(stage, pair=False)
+    (effect,) = only(SendOrderList, stage.tell(replace(asked, pays=True)))
+    assert effect.order_list.pays
+    entry, behind = (one.client_order_id for one in effect.order_list.orders)
+    pending = stage.ack(behind, venue_id="12")
+    stage.tell(VenueReport(listed(stage.ack(entry, venue_id="11").report)))
+    stage.tell(VenueReport(replace(listed(pending.report), qty=Decimal(0))))
+    assert stage.last is not None
+    assert [(row.qty, row.is_pending) for row in stage.last.rows] == [
+        (Decimal("0.1"), False), (Decimal(0), True),
+    ]  # fmt: skip
+    stage.changes.clear()
+    stage.tell(stage.trade(entry, 2, "0.1", price="98"))
+    assert [kind for name, kind, _ in stage.heard() if name == "pair-up"] == []
+    stage.tell(VenueReport(replace(listed(pending.report), qty=Decimal(brought))))
+    (told,) = [one for one in stage.changes if one.row.client_order_id == "pair-up"]
+    assert (told.exec_type.value, told.row.qty) == ("NEW", Decimal(brought))
+    book = stage.gate.risk.books.book(BTC)
+    assert (book.sells_open, book.open_count) == (Decimal(brought), 1)
+    assert not only(SendAmend, stage.tell(stage.asks_amend("pair-up", "0.05")))
+    assert stage.denial().reason == BotRefusal.LIST_PENDING
 
 
 def test_its_turn_is_told_once_whichever_comes_first(stage: BotStage) -> None:

@@ -1,0 +1,63 @@
+"""Kills against the venue's books: how many orders a stop canceled there, and when.
+
+Rules of this file:
+1. The cancels of an emergency stop have ids of their own (`order_ids.STOP`), so the venue's list of
+   cancels tells them from others. A kill states at most as many as stand there in its time, and
+   exactly as many where nothing of it failed and each has such an id.
+2. The last of them took place before the kill says that it was answered. The venue's clock is ours
+   plus the last measured offset, give or take the round trip, `SLACK_NS`, and what two clocks may
+   drift apart since.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from evidence.folds.kill_fold import Kill, KillsFold
+from evidence.judge.ledger_comparison import LedgerComparison, rows_of
+from evidence.read.exact_amounts import NS_PER_MS, AmountTextError, amount_or_zero
+from evidence.read.order_ids import STOP, read_id
+
+AROUND_NS = 1_000 * NS_PER_MS
+"""How far before its first line and after its last one a kill's cancels are looked for."""
+SLACK_NS = NS_PER_MS // 2
+DRIFT_PER_MILLION = 200
+
+
+def match_kills(seen: LedgerComparison, kills: KillsFold, ledger: Mapping[str, Any]) -> None:
+    """Compare every kill that states how many orders it canceled."""
+    rows = [row for row in rows_of(ledger, "cancels") if isinstance(row.get("ts_ns"), int)]
+    if not isinstance(ledger.get("cancels"), list):
+        return
+    for kill in kills.kills:
+        last = kill.last
+        if last is None or kill.canceled < 0:
+            continue
+        since, until = kill.first.ts_ns - AROUND_NS, last.ts_ns + AROUND_NS
+        there = [row for row in rows if since <= int(row["ts_ns"]) - kill.offset_ns <= until]
+        ids = [read_id(str(row.get("cancel_id") or "")) for row in there]
+        stops = [row for row, found in zip(there, ids, strict=True) if found and found.kind == STOP]
+        unnamed = sum(found is None for found in ids)
+        least = 0 if kill.has_failed or unnamed else len(stops)
+        mine = min(max(kill.canceled, least), len(stops) + unnamed)
+        if kill.canceled != mine:
+            what = f"the kill at seq {last.seq} states that it canceled {kill.canceled}, the venue "
+            seen.kills_differ.add(f"{what}has {len(stops)} cancels of it and {unnamed} of no id")
+        if stops:
+            _match_time(seen, kill, max(int(row["ts_ns"]) for row in stops))
+
+
+def _match_time(seen: LedgerComparison, kill: Kill, at_venue_ns: int) -> None:
+    last = kill.last
+    if last is None or not kill.began_ns or not kill.sampled_ns or last.cancel_ms is None:
+        return
+    try:
+        stated_ns = int(amount_or_zero(last.cancel_ms) * NS_PER_MS)
+        began_ns = kill.began_ns - int(amount_or_zero(last.gate_ms) * NS_PER_MS)
+    except AmountTextError:
+        return
+    drift_ns = (kill.began_ns - kill.sampled_ns) * DRIFT_PER_MILLION // 1_000_000
+    slack_ns = kill.round_trip_ns + drift_ns + SLACK_NS
+    least_ns = at_venue_ns - kill.offset_ns - began_ns - slack_ns
+    if stated_ns < least_ns:
+        what = f"the kill at seq {last.seq} states its last cancel after {last.cancel_ms} ms, the "
+        seen.kills_differ.add(f"{what}venue has it after {least_ns / NS_PER_MS:.3f} ms or more")
