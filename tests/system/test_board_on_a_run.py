@@ -5,6 +5,7 @@ that our script drew it.
 """
 
 from pathlib import Path
+from time import monotonic, sleep
 
 import pytest
 
@@ -12,7 +13,8 @@ from tests.support.alerting import needs_monitoring
 from tests.support.board_picture import BOARD, ROOT, TOLD, Answer, answers, draw, watched_run
 from tests.support.browser import CHROMIUM
 
-RUN_S = 20.0
+RUN_S = 10.0
+DEADLINE_S = 60.0
 LATER = {
     "seatrial_journal_bytes_per_day": "known after some minutes",
     "seatrial_journal_left_seconds": "known after some minutes",
@@ -36,7 +38,11 @@ def has_answer(one: Answer) -> bool:
 
 def test_every_query_of_every_panel_is_answered_on_a_real_run(tmp_path: Path) -> None:
     with watched_run(tmp_path, seconds=RUN_S) as base:
-        found = answers(base, seconds=RUN_S)
+        end = monotonic() + DEADLINE_S
+        found = answers(base, seconds=DEADLINE_S)
+        while monotonic() < end and not all(map(has_answer, found)):  # a rule lags behind a scrape
+            sleep(0.5)
+            found = answers(base, seconds=DEADLINE_S)
     assert len(found) == sum(len(panel.get("targets", ())) for panel in BOARD["panels"]) > 60
     silent = [f"{one.panel['title']}: {one.expr}" for one in found if not has_answer(one)]
     assert not silent, "no data:\n" + "\n".join(silent)
