@@ -22,7 +22,7 @@ LATER = {
     "seatrial_clock_round_trip_seconds_bucket": "the clock is compared at boot, then seldom",
 }
 PNG = b"\x89PNG\r\n\x1a\n"
-BYTES_MAX = 1_000_000
+BYTES_MAX = 700_000
 
 pytestmark = [
     pytest.mark.system,
